@@ -41,13 +41,13 @@ if TYPE_CHECKING:
     from adascale.models.session import OpenSession, Session
 
     from .asking import Answer, ask, search
-    from .coding import CodeResult, code
+    from .codetasks.coding import CodeResult, code
 
 __version__ = "0.1.0"
 
 _NAMES = {
     "adascale.asking": "Answer ask search",
-    "adascale.coding": "CodeResult code",
+    "adascale.codetasks.coding": "CodeResult code",
     "adascale.engine.errors": "AdascaleError",
     "adascale.engine.search.driver": "Driver",
     "adascale.engine.search.events": "Event SearchFinished SearchStarted",

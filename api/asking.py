@@ -96,7 +96,8 @@ def search(
     if not question.strip():
         raise UsageError("the question is empty", slug="empty-question")
     is_chosen = strategy is not None or effort is not None or mode != "auto"
-    problem = Problem("1", question.strip(), is_chat=not (is_chosen or asks_for_answer(question)))
+    is_searched = is_chosen or asks_for_answer(question)
+    problem = Problem("1", question.strip(), kind="value" if is_searched else "text")
     if not isinstance(strategy, Strategy):
         strategy = Preset(effort_named(effort or "medium")).strategy(strategy or "adaptive")
     if "code" in strategy.modes:

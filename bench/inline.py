@@ -9,12 +9,13 @@ import time
 from collections.abc import Iterable, Iterator
 from queue import Empty, SimpleQueue
 
+from adascale.engine.kinds import KINDS
 from adascale.engine.ports import Policy, Prefix, RewardModel, SequenceLogprob
 from adascale.engine.scripted import scripted_step
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import Event, GeneratorDescription, ModelDescription
 from adascale.engine.search.settings import Conditions, Request
-from adascale.engine.types import MODE_OF, Problem, Step
+from adascale.engine.types import Problem, Step
 from adascale.models.worker.messages import ModelsOpened
 
 MODEL = "scripted"
@@ -24,7 +25,7 @@ _MODELS = ModelDescription(
     sampling={"temperature": 0.5, "top_p": 0.95},
 )
 OPENED = ModelsOpened(
-    conditions=dict.fromkeys(MODE_OF, Conditions(_MODELS, ())),
+    conditions=dict.fromkeys(KINDS, Conditions(_MODELS, ())),
     modes=("prose",),
     files=(),
 )

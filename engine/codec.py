@@ -64,7 +64,11 @@ def to_plain(value: Any) -> Any:
 def _is_written(value: Any, field: dataclasses.Field[Any]) -> bool:
     if "unrecorded" in field.metadata:
         return False
-    return "omit_default" not in field.metadata or getattr(value, field.name) != field.default
+    if "omit_default" not in field.metadata:
+        return True
+    factory = field.default_factory
+    default = field.default if factory is dataclasses.MISSING else factory()
+    return bool(getattr(value, field.name) != default)
 
 
 def build(cls: type[Any], data: Mapping[str, Any]) -> Any:

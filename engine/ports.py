@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from .code.trial import Trial
 from .types import (
     PROFILES,
     BranchId,
@@ -35,10 +34,9 @@ class Prefix:
     """The question and the steps so far.
 
     Attributes:
-        prompt: Reading of the question in this mode's prompt, where there is one.
+        prompt: Reading of the question in this mode's prompt, or None.
         mode: How it reasons.
-        execution: What running it gave, where it is a whole program.
-        trial: What the tests say of it, where it is the program of a code task.
+        execution: What running it gave, if it is a whole program.
     """
 
     problem: Problem
@@ -46,7 +44,6 @@ class Prefix:
     prompt: Reading | None = None
     mode: Mode = "prose"
     execution: Execution | None = None
-    trial: Trial | None = None
 
 
 @dataclass(frozen=True, slots=True)

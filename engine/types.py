@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NewType, Self, get_args
 
-from .code.statement import statement
-from .code.suite import CodeTask
 from .codec import OMIT_DEFAULT, UNRECORDED
 
 if TYPE_CHECKING:
@@ -39,11 +37,9 @@ trajectory of a code task is a program too, but there the program is the answer,
 
 MODES: tuple[Mode, ...] = get_args(Mode)
 
-Kind = Literal["question", "task"]
-"""What is asked: a question that has an answer, or a code task, which a program answers."""
-
-MODE_OF: Mapping[Kind, Mode] = {"question": "prose", "task": "code"}
-"""The mode in which trajectories reason where no other is chosen."""
+KindName = Literal["value", "text", "code"]
+"""What is asked (``kinds.KINDS``): a question whose answer has a value, a message of a conversation whose
+reply nobody can check, or a code task, which a program answers."""
 
 Until = Literal["step", "answer"]
 """How far one child runs: to the next step delimiter, or to the end of its answer."""
@@ -79,9 +75,10 @@ class Problem:
         answer: The known right answer, for evaluation only; no strategy sees it.
         meta: Fields that are carried through to the output.
         history: The conversation before the question, which the generator reads and a PRM does not.
-        task: Tests of the program that is asked for; None where the question has an answer of another kind.
-        is_chat: Whether it is a message of a conversation, whose reply nobody can check: it is read below no
-            built-in prompt, and no calibration judges it.
+        kind: What is asked; it decides how the question is answered (``kinds``).
+        details: What the kind needs besides the question, as JSON has it: the tests of a code task.
+
+    No text of a problem holds half of a surrogate pair, which no encoding has.
     """
 
     id: str
@@ -89,27 +86,13 @@ class Problem:
     answer: str | None = None
     meta: Mapping[str, object] = field(default_factory=dict)
     history: tuple[Turn, ...] = field(default=(), metadata=OMIT_DEFAULT)
-    task: CodeTask | None = field(default=None, metadata=OMIT_DEFAULT)
-    is_chat: bool = field(default=False, metadata=OMIT_DEFAULT)
+    kind: KindName = field(default="value", metadata=OMIT_DEFAULT)
+    details: Mapping[str, object] = field(default_factory=dict, metadata=OMIT_DEFAULT)
 
     @property
-    def kind(self) -> Kind:
-        """What it asks for."""
-        return "question" if self.task is None else "task"
-
-    @property
-    def is_judged(self) -> bool:
-        """Whether it is known what is right: an answer, or hidden tests of a code task."""
-        return self.answer is not None if self.task is None else bool(self.task.hidden.tests)
-
-    @property
-    def statement(self) -> str:
-        """What a generator reads: the question, and behind it the tests that are given."""
-        return self.question if self.task is None else statement(self.question, self.task.given)
-
-    def for_search(self) -> Problem:
-        """The problem as a search may see it: without hidden tests."""
-        return self if self.task is None else replace(self, task=CodeTask(self.task.given))
+    def is_chat(self) -> bool:
+        """Whether it is a message of a conversation: read below no built-in prompt, and replied to once."""
+        return self.kind == "text"
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +198,38 @@ class Step:
         return self.thought is not None
 
 
+TestOutcome = Literal["passed", "failed", "error", "time-limit", "not-run"]
+"""Of one test; ``not-run``: the run ended at an earlier one, or in the program itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The verdict of one test on a program.
+
+    Attributes:
+        outcome: Whether it passed, or how it did not.
+        detail: For a failed test the ``repr`` of what the entry point gave last; where it was not called, of
+            what was compared, or the message of the assert. For an error the last line of its traceback. At
+            most 200 characters.
+    """
+
+    outcome: TestOutcome
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """One change to a program that a model wrote, without which it could not run or be tested.
+
+    Attributes:
+        kind: Fault that it mends, such as ``main-guard``.
+        detail: The name, line or statement that it concerns.
+    """
+
+    kind: str
+    detail: str
+
+
 @dataclass(frozen=True, slots=True)
 class Execution:
     """What running a program gave.
@@ -223,11 +238,33 @@ class Execution:
         output: What it printed, up to where it failed.
         error: Why it failed, as the last line of a traceback; empty where it ran to its end.
         seconds: Wall time.
+        program: Source of the program where tests judge it, as it was cut out of the text and repaired; empty
+            where the text holds none.
+        repairs: Changes that made that source of the text, in this order.
+        verdicts: One for each test that was given, in their order.
     """
 
     output: str
     error: str
     seconds: float
+    program: str = field(default="", metadata=OMIT_DEFAULT)
+    repairs: tuple[Repair, ...] = field(default=(), metadata=OMIT_DEFAULT)
+    verdicts: tuple[Verdict, ...] = field(default=(), metadata=OMIT_DEFAULT)
+
+    @property
+    def passed(self) -> int:
+        """How many tests the program passes."""
+        return sum(verdict.outcome == "passed" for verdict in self.verdicts)
+
+    @property
+    def passes(self) -> bool:
+        """Whether the program was tested and passes every test."""
+        return bool(self.verdicts) and self.passed == len(self.verdicts)
+
+    @property
+    def fails(self) -> bool:
+        """Whether there is no program that tests could judge, or one that does not pass all of them."""
+        return not self.program or self.passed < len(self.verdicts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,10 +294,10 @@ class Candidate:
 
     Attributes:
         node: Its last.
-        answer: Found in it, if any; of a code task how many tests its program passes (``Trial.outcome``).
-        estimate: Of that node.
+        answer: The answer that was found in it (``Kind.answer``), or None.
+        estimate: Estimate of that node.
         mode: How it reasoned.
-        passed: Tests that its program passes.
+        passed: Number of tests that its program passes.
     """
 
     node: NodeId

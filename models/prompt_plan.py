@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from adascale.engine.errors import CalibrationError
-from adascale.engine.types import MODE_OF, MODES, Kind, Mode
+from adascale.engine.kinds import KINDS
+from adascale.engine.types import MODES, KindName, Mode
 
 from .calibration import installed
 from .calibration.artefact import Artefact, Fingerprint, ProgramFingerprint, check_width
@@ -35,8 +36,8 @@ class PromptPlan:
 
     chats: Chats
     sampling: Sampling
-    fingerprints: Mapping[Kind, Fingerprint]
-    calibrations: Mapping[Kind, Artefact]
+    fingerprints: Mapping[KindName, Fingerprint]
+    calibrations: Mapping[KindName, Artefact]
     calibration_errors: Sequence[CalibrationError]
 
     @property
@@ -82,12 +83,12 @@ def plan_prompts(options: SessionOptions, files: SessionFiles, model: LlamaModel
 
 def _fingerprints(
     files: SessionFiles, chats: Chats, sampling: Sampling, window: int
-) -> dict[Kind, Fingerprint]:
+) -> dict[KindName, Fingerprint]:
     models = files.generator.sha256, files.prm_sha256(), files.prm_format
     program = ProgramFingerprint(chats["program"].sha256(), sampling["program"].record())
 
-    def of(kind: Kind, program: ProgramFingerprint | None = None) -> Fingerprint:
-        mode = MODE_OF[kind]
+    def of(kind: KindName, program: ProgramFingerprint | None = None) -> Fingerprint:
+        mode = KINDS[kind].modes[0]
         return Fingerprint(*models, chats[mode].sha256(), sampling[mode].record(), window, program, kind)
 
-    return {"question": of("question", program), "task": of("task")}
+    return {"value": of("value", program), "code": of("code")}

@@ -8,7 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from adascale.engine.errors import UsageError, setting
-from adascale.engine.types import Kind, Problem
+from adascale.engine.kinds import KINDS, kind_of
+from adascale.engine.types import KindName, Problem
 
 from .questions import BadLine, id_digest, read_problems
 
@@ -28,8 +29,8 @@ def read_known(sources: Sequence[Path]) -> list[list[Problem]]:
         files.append([])
         problem = None
         for problem in _good_lines(source):
-            if not problem.is_judged:
-                field = _judging_field(problem)
+            if not kind_of(problem).is_judged(problem):
+                field = KINDS[problem.kind].judged_by
                 raise UsageError(
                     f'{source.name}: line {problem.meta["line"]} has nothing in its field "{field}"',
                     "solutions are compared with what is known to be right",
@@ -57,10 +58,6 @@ def _good_lines(source: Path) -> Iterator[Problem]:
         raise UsageError(message, *error.facts, hint=hint, slug=error.slug) from error
 
 
-def _judging_field(problem: Problem) -> str:
-    return "hidden" if problem.task is not None and not problem.task.hidden.tests else "answer"
-
-
 def _with_free_id(problem: Problem, name: str, taken: set[str]) -> Problem:
     id_ = problem.id
     while id_ in taken:
@@ -85,7 +82,7 @@ def read_unlabelled(sources: Sequence[Path]) -> list[list[Problem]]:
 
 
 def _without_answer(problem: Problem, source: Path) -> Problem:
-    if problem.task is not None:
+    if problem.kind == "code":
         raise UsageError(
             f"{source.name}: line {problem.meta['line']} is a code task: its tests judge, not agreement",
             hint=setting("data", str(source)),
@@ -108,13 +105,13 @@ def choose_questions(files: Sequence[Sequence[Problem]], questions: int | None, 
     return turns if questions is None else turns[:questions]
 
 
-def kind_of(problems: Sequence[Problem]) -> Kind:
+def only_kind(problems: Sequence[Problem]) -> KindName:
     """The one kind of all problems, of which there is at least one.
 
     Raises:
         UsageError: they are of two kinds.
     """
-    tasks = sum(problem.kind == "task" for problem in problems)
+    tasks = sum(problem.kind == "code" for problem in problems)
     if 0 < tasks < len(problems):
         raise UsageError(
             "these are code tasks and questions, which no figure can sum up",

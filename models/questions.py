@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
-from adascale.engine.code.task import FIELDS, read_task
 from adascale.engine.codec import nesting
 from adascale.engine.errors import UsageError, reason_of, setting
+from adascale.engine.kinds import KINDS, recognise
 from adascale.engine.types import Problem
 
 QuestionFormat = Literal["auto", "jsonl", "csv", "text"]
@@ -59,7 +59,7 @@ def read_problems(
     """Questions of a file or an open stream; a line that is none becomes a ``BadLine`` and ends nothing.
 
     JSON Lines, CSV with a header, or one question a line. ``id`` and ``answer`` are what they say, a record
-    with tests is a code task (``engine.code.task``), and every other field and the line number go into
+    with tests is a code task (``engine.kinds.recognise``), and every other field and the line number go into
     ``meta``. A question without an id is named by its text, so that it has the same id in any file; a second
     one like it gets ``-2``.
 
@@ -284,12 +284,13 @@ def _make_problem(
     seen[id_digest(id_)] = 1
     answer = None if data.get("answer") is None else str(data["answer"])
     try:
-        task = read_task(question, data)
+        kind, details = recognise(question, data)
     except UsageError as error:
         return UsageError(f"line {number}: {error.message}", *error.facts, hint=error.hint, slug=error.slug)
-    own = {*_OWN, "line", question_field, *(FIELDS if task is not None else ())}
+    own = {*_OWN, "line", question_field, *KINDS[kind].fields}
     meta = {"line": number, **{k: v for k, v in data.items() if k not in own}}
-    return Problem(id_, question.strip(), answer if answer and answer.strip() else None, meta, task=task)
+    known = answer if answer and answer.strip() else None
+    return Problem(id_, question.strip(), known, meta, kind=kind, details=details)
 
 
 def _question_name(question: str, seen: dict[int, int]) -> str:

@@ -7,16 +7,17 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from adascale.engine.decimals import human_bytes
 from adascale.engine.errors import UsageError, command, setting
+from adascale.engine.kinds import KINDS
 from adascale.engine.ports import Clock, Executor, Policy, RewardModel, SequenceLogprob
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import GeneratorDescription, ModelDescription, PRMDescription
 from adascale.engine.search.settings import Conditions
-from adascale.engine.types import MODE_OF, Kind, Mode, Notice
+from adascale.engine.types import KindName, Mode, Notice
 
 from . import machine
 from .calibration import installed
@@ -117,7 +118,7 @@ class OpenSession:
         costs, rows = self.step_costs, self.policy.slots
         return ReplayingPolicy(self.policy, store, lambda branches: costs.step_seconds(branches, rows))
 
-    def draws_path(self, kind: Kind) -> Path:
+    def draws_path(self, kind: KindName) -> Path:
         """File of the kept draws of this generator for a kind of problem."""
         return draws_path(self.prompts.fingerprints[kind], self.context.sequences, self.model.gpu_layers)
 
@@ -128,27 +129,29 @@ class OpenSession:
         A system prompt of the user's own is for prose alone. How often programs of another model repeat each
         other's mistakes is not known.
         """
-        artefact = self.prompts.calibrations.get("question")
+        artefact = self.prompts.calibrations.get("value")
         if artefact is None or artefact.card.level == "portable" or self.options.system is not None:
             return ("prose",)
         return artefact.calibration.modes
 
-    def conditions(self, kind: Kind) -> Conditions:
+    def conditions(self, kind: KindName) -> Conditions:
         """Models and warnings of the searches of one kind of problem.
 
         Warnings name options without effect, mismatches with the calibration, and calibrations that cannot be
         read.
         """
+        if not KINDS[kind].is_calibrated:
+            return Conditions(replace(self._describe("value"), calibration=None), ())
         return Conditions(self._describe(kind), tuple(self._warnings(kind)))
 
-    def _warnings(self, kind: Kind) -> list[Notice]:
+    def _warnings(self, kind: KindName) -> list[Notice]:
         found: list[Notice] = []
         if self.options.gpu_layers and not self.model.gpu_layers:
             text = f"{setting('gpu_layers', self.options.gpu_layers)} has no effect"
             why = "this llama.cpp was built without GPU support; running on CPU"
             hint = f"{command('doctor')} shows how to install a GPU build"
             found.append(Notice("no-gpu-build", f"{text}: {why}", hint=hint))
-        found += self.prompts.chats[MODE_OF[kind]].notices()
+        found += self.prompts.chats[KINDS[kind].modes[0]].notices()
         prompts, named = self.prompts, self.files.calibration
         found += [Notice("calibration-unreadable", error.message) for error in prompts.calibration_errors]
         if kind in prompts.calibrations:
@@ -162,7 +165,7 @@ class OpenSession:
         full = self.context.sequences
         return full / stepcost.measure(self.context, [full]).seconds(full)
 
-    def _describe(self, kind: Kind) -> ModelDescription:
+    def _describe(self, kind: KindName) -> ModelDescription:
         generator, prm, prompts = self.files.generator, self.files.prm, self.prompts
         calibration = prompts.calibrations.get(kind)
         device = "gpu" if self.model.gpu_layers else "cpu"
@@ -172,7 +175,7 @@ class OpenSession:
             ),
             PRMDescription(prm.name, prm.path.name, prm.sha256, self.files.prm_format) if prm else None,
             describe(calibration) if calibration else None,
-            {**prompts.sampling[MODE_OF[kind]].record(), "prompt": prompts.fingerprints[kind].prompt},
+            {**prompts.sampling[KINDS[kind].modes[0]].record(), "prompt": prompts.fingerprints[kind].prompt},
         )
 
 

@@ -28,7 +28,8 @@ MAY_IMPORT = {
         "ray", "safetensors", "tenacity", "unearth",
     },
     "cli": {
-        "adascale", "adascale.engine", "adascale.export", "adascale.models", "adascale.serve",
+        "adascale", "adascale.codetasks", "adascale.engine", "adascale.export", "adascale.models",
+        "adascale.serve",
         "filelock", "llama_cpp", "matplotlib", "numpy", "platformdirs", "rich", "tomlkit", "typer",
     },
     "api": {

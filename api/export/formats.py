@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypedDict
 
 from adascale.engine.errors import UsageError, setting
+from adascale.engine.kinds import kind_of
 from adascale.engine.types import Mode, Problem
 
 from .sampled import Omission, SampledNode, SampledQuestion, question_number
@@ -184,7 +185,7 @@ def write_stepwise(request: WriteRequest) -> Iterator[StepwiseRow | Omission]:
             probabilities.append(node.probability)
         if nodes:
             yield {
-                "prompt": question.problem.statement,
+                "prompt": _statement(question.problem),
                 "completions": [node.text.rstrip() for node in nodes],
                 "labels": [request.is_positive(p) for p in probabilities],
                 "probabilities": probabilities,
@@ -283,7 +284,7 @@ def write_soft_steps(request: WriteRequest) -> Iterator[SoftStepRow | Omission]:
             yield _NO_PROBABILITY
             continue
         yield {
-            "question": request.question.problem.statement,
+            "question": _statement(request.question.problem),
             "reasoning_prefix": request.question.text(row),
             "success_prob": node.probability,
             "right": None if node.outcome is None else node.outcome.right,
@@ -320,10 +321,15 @@ FORMATS: Mapping[FormatName, Format] = {
 }
 
 
+def _statement(problem: Problem) -> str:
+    """The question as the generator has read it."""
+    return kind_of(problem).statement(problem)
+
+
 def _prompt(problem: Problem) -> list[Message]:
     """The conversation up to the question."""
     history: list[Message] = [{"role": turn.role, "content": turn.content} for turn in problem.history]
-    return [*history, {"role": "user", "content": problem.statement}]
+    return [*history, {"role": "user", "content": _statement(problem)}]
 
 
 def _assistant_turn(text: str) -> list[Message]:

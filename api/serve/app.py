@@ -218,7 +218,7 @@ class _Server:
 
     @property
     def _models(self) -> ModelDescription:
-        return self._hub.worker.open_models.conditions["question"].models
+        return self._hub.worker.open_models.conditions["value"].models
 
     def _model(self, name: str) -> JsonObject:
         return {"id": name, "object": "model", "created": self._started, "owned_by": "adascale"}
@@ -237,7 +237,7 @@ def _ask(rendering: Rendering, client: str) -> Ask:
             rendering.stamp.token,
             asked.question.strip(),
             history=asked.history,
-            is_chat=asked.effort == "chat",
+            kind="text" if asked.effort == "chat" else "value",
         ),
         Greedy() if asked.is_greedy else strategy_of(asked.effort),
         "auto" if asked.is_searched else "prose",

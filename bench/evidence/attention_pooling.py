@@ -225,7 +225,7 @@ def main() -> None:
     found: dict[str, list[TokenStates]] = {"finished": [], "unfinished": []}
     problems: list[Problem] = choose_questions(read_known(args.data), args.questions, args.seed)
     with Session(SessionOptions(args.model, branches=2, purpose="rollouts")) as session:
-        path = rollouts_path(session.prompts.fingerprints["question"], DrawPlan(seed=args.seed))
+        path = rollouts_path(session.prompts.fingerprints["value"], DrawPlan(seed=args.seed))
         with closing(RolloutStore(path)) as store:
             for index, problem in enumerate(problems):
                 rollouts = store.get(problem)

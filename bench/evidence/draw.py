@@ -188,9 +188,9 @@ def main() -> None:
     tokens, started = 0, time.monotonic()
     with (
         Session(options) as session,
-        closing(DrawStore(session.draws_path("question"))) as store,
+        closing(DrawStore(session.draws_path("value"))) as store,
     ):
-        artefact = session.prompts.calibrations["question"]
+        artefact = session.prompts.calibrations["value"]
         if not args.output.exists():
             recorded_draws.append(args.output, [header(session, artefact, args)])
         policy = session.replay_policy(store)

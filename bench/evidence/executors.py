@@ -17,10 +17,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from adascale.engine.code.assembly import suite_of
-from adascale.engine.code.harness import Harness, Verdict
-from adascale.engine.code.suite import Suite
-from adascale.engine.code.task import read_task
+from adascale.codetasks.harness import Harness
+from adascale.codetasks.records import read_task
+from adascale.codetasks.task import Suite, suite_of
+from adascale.engine.types import Verdict
 from adascale.models.programs.cpython import CPythonRunner
 from adascale.models.programs.detection import find_sandbox
 from adascale.models.programs.monty import MontyRunner

@@ -23,7 +23,7 @@ import numpy as np
 from adascale.engine.calibration.fitting import fit_calibration
 from adascale.engine.calibration.head_fit import HeadConfig
 from adascale.engine.calibration.report import report
-from adascale.engine.code.trial import tests_of
+from adascale.engine.kinds import kind_of
 from adascale.engine.strategies.allocation import chance_of_success
 from adascale.engine.types import Estimate
 from adascale.models.calibration.rollouts import RolloutNode, Rollouts, RolloutStore
@@ -66,8 +66,9 @@ class Task:
         """The programs of a task, the likeliest one as the greedy one."""
         nodes = [rollouts.nodes[row] for row in rollouts.samples()]
         likeliest = max(nodes, key=lambda node: node.logprob / len(node.token_ids))
-        others = [_program(node) for node in nodes if node is not likeliest]
-        return cls(_program(likeliest), others, estimate)
+        tests = len(kind_of(rollouts.problem).tests(rollouts.problem))
+        others = [_program(node, tests) for node in nodes if node is not likeliest]
+        return cls(_program(likeliest, tests), others, estimate)
 
     def search(self, samples: int, limit: float, rng: np.random.Generator) -> Search:
         """``passing`` with so many samples, which gives up below ``limit``; the others in a random order."""
@@ -87,9 +88,9 @@ class Task:
         return not any(program.right for program in (self.greedy, *self.others))
 
 
-def _program(node: RolloutNode) -> Program:
-    passed, tests = (0, 1) if node.answer is None else tests_of(node.answer)
-    return Program(len(node.token_ids), passed == tests, bool(node.right))
+def _program(node: RolloutNode, tests: int) -> Program:
+    passes = node.answer is not None and node.passed == tests
+    return Program(len(node.token_ids), passes, bool(node.right))
 
 
 def play_back(tasks: Sequence[Task], samples: int, limit: float, orders: int, seed: int) -> dict[str, Any]:

@@ -38,8 +38,8 @@ def run(header: Mapping[str, Any], todo: Sequence[tuple[Contestant, list[Problem
     """Search the questions that each entry still lacks."""
     sampling = SamplingOverrides(temperature=header["temperature"])
     options = SessionOptions(header["model"], sampling=sampling, branches=32, purpose="replay")
-    with Session(options) as session, closing(DrawStore(session.draws_path("question"))) as store:
-        assert recorded_draws.digest(session.prompts.calibrations["question"]) == header["calibration_sha256"]
+    with Session(options) as session, closing(DrawStore(session.draws_path("value"))) as store:
+        assert recorded_draws.digest(session.prompts.calibrations["value"]) == header["calibration_sha256"]
         driver = session.driver(lambda: 0.0, session.replay_policy(store))
         for entry, problems in todo:
             yield from evaluate(driver, [entry], problems, 1, header["seed"])

@@ -134,7 +134,7 @@ def main() -> None:
         likelihood, probe = (
             SequenceLogprob(),
             installed.read_installed().find(
-                replace(session.prompts.fingerprints["question"], prm="", prm_format="probe")
+                replace(session.prompts.fingerprints["value"], prm="", prm_format="probe")
             ),
         )
         for index, (solution, parked) in enumerate(read(session, wanted)):

@@ -70,11 +70,18 @@ def rollouts_of(written: Mapping[str, Any], problem: Problem) -> Rollouts:
             min_logprob=written["min_logprob"][row],
             entropy=written["entropy"][row],
             answer=written["answers"][row],
+            passed=_passed(written["answers"][row], written["mode"]),
         )
         for row in range(len(written["parent"]))
     )
     states = np.zeros((len(nodes), 0), np.float16)
     return Rollouts(problem, written["mode"], nodes, states, states)
+
+
+def _passed(answer: str | None, mode: str) -> int:
+    """Tests that a program passes: ``2/3`` is the answer of one that passes two of three."""
+    number = (answer or "").partition("/")[0]
+    return int(number) if mode == "code" and number.isdecimal() else 0
 
 
 def kept(store: RolloutStore, problems: Sequence[Problem]) -> Iterator[Rollouts]:

@@ -45,7 +45,7 @@ from .portable import HEADER, cells_of
 def search(options: SessionOptions, name: str, problems: Sequence[Problem], seed: int) -> dict[str, Record]:
     """Search every question; those that ended, by id."""
     records: dict[str, Record] = {}
-    with Session(options) as session, closing(DrawStore(session.draws_path("question"))) as store:
+    with Session(options) as session, closing(DrawStore(session.draws_path("value"))) as store:
         [contestant] = parse_contestants(name)
         policy, strategy = session.replay_policy(store), replace(contestant.strategy, modes=session.modes)
         started, ended = time.monotonic(), 0

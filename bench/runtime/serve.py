@@ -89,7 +89,7 @@ def run_batch(open_: OpenWorker, questions: Sequence[str], effort: Effort, seed:
     """All questions in one batch."""
     with open_() as worker:
         opened = worker.open_models
-        settings = Settings(EFFORTS[effort], seed=seed, seeded_as="1").under(opened.conditions["question"])
+        settings = Settings(EFFORTS[effort], seed=seed, seeded_as="1").under(opened.conditions["value"])
         settings = settings.in_mode("auto", opened.modes)
         problems = [Problem(str(n), question) for n, question in enumerate(questions)]
         started, tokens, answers = time.monotonic(), 0, {}

@@ -52,7 +52,7 @@ def ask(
         record, loaded = search_on_server(text, options, context)
     else:
         is_searched = asks_for_answer(text) or not CHOOSES_SEARCH.isdisjoint(typed_flags(context))
-        record, loaded = _search_here(Problem("1", text, is_chat=not is_searched), options)
+        record, loaded = _search_here(Problem("1", text, kind="value" if is_searched else "text"), options)
     _finish(record, loaded, options)
 
 

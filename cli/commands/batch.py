@@ -15,7 +15,7 @@ import typer
 
 from adascale.engine.errors import UsageError
 from adascale.engine.strategies import Strategy
-from adascale.engine.types import Kind, Problem
+from adascale.engine.types import KindName, Problem
 from adascale.models.questions import BadLine, count_lines
 
 from ..disk.files import check_apart
@@ -28,7 +28,7 @@ from ..render.batch import BatchView, open_batch_view
 from ..render.jsonl import JsonBatch
 from ..render.renderer import choose_progress
 from ..report.batch_counts import BatchCounts
-from ..searching.batch import BatchRun, kind_of, read_lines, wanted
+from ..searching.batch import BatchRun, read_lines, wanted
 from ..terminal.console import may_animate, say, show_error, stdin_stream
 from ..terminal.text import plural
 
@@ -55,9 +55,9 @@ def batch(
     path = Path(source)
     answers = "answers.jsonl" if source == "-" else str(path.with_name(f"{path.stem}.answers.jsonl"))
     check_apart(options.output, [source, *options.session.references()], f"-o {shlex.quote(answers)}")
-    strategies: dict[Kind, Strategy] = {
-        "question": options.search.make_strategy(beside_tasks=True),
-        "task": options.search.make_code_strategy(),
+    strategies: dict[KindName, Strategy] = {
+        "value": options.search.make_strategy(beside_tasks=True),
+        "code": options.search.make_code_strategy(),
     }
     stream = stdin_stream("adascale batch questions.txt") if source == "-" else path
     is_chosen = not CHOOSES_SEARCH.isdisjoint(typed_flags(context))
@@ -138,7 +138,7 @@ def _how_to_continue(counts: BatchCounts, source: str, options: BatchOptions) ->
 
 
 def _say_plan(
-    lines: Iterator[Problem | BadLine], strategies: Mapping[Kind, Strategy], options: BatchOptions
+    lines: Iterator[Problem | BadLine], strategies: Mapping[KindName, Strategy], options: BatchOptions
 ) -> None:
     """Read everything and say what a run would do.
 
@@ -147,20 +147,20 @@ def _say_plan(
     """
     counts = BatchCounts()
     bad: Counter[str] = Counter()
-    asked: Counter[str] = Counter()
+    asked: Counter[KindName] = Counter()
     with open_results(options.output, overwrite=options.overwrite) as results:
         for line in wanted(lines, results, counts, only_failed=options.only_failed):
             if isinstance(line, BadLine):
                 bad[line.error.message] += 1
             else:
-                asked[kind_of(line)] += 1
+                asked[line.kind] += 1
     say(f"adascale: {asked.total():,} to ask, {counts.not_asked()}, {bad.total():,} bad lines")
     for message in list(bad)[:10]:
         say(f"adascale: {message}")
-    if asked["question"]:
-        say(f"adascale: {_limit_text(strategies['question'], 'solution')}")
-    if asked["task"]:
-        say(f"adascale: {_limit_text(strategies['task'], 'program')}")
+    if asked["value"]:
+        say(f"adascale: {_limit_text(strategies['value'], 'solution')}")
+    if asked["code"]:
+        say(f"adascale: {_limit_text(strategies['code'], 'program')}")
     if asked["text"]:
         say(f"adascale: {plural(asked['text'], 'message')} without a checkable answer: one reply each")
     if bad:

@@ -13,9 +13,9 @@ import typer
 
 from adascale.engine.codec import to_plain
 from adascale.engine.errors import CalibrationError
-from adascale.engine.types import Kind, Notice, Problem
+from adascale.engine.types import KindName, Notice, Problem
 from adascale.models.options import SessionOptions
-from adascale.models.question_sets import kind_of
+from adascale.models.question_sets import only_kind
 
 from ..disk.files import CALIBRATION_MARK, check_output, unwritable
 from ..options.flatten import with_options
@@ -116,7 +116,7 @@ def check(*, options: CheckOptions) -> None:
 
     run = options.run
     problems = choose_problems(run, 1)
-    kind = kind_of(problems)
+    kind = only_kind(problems)
     with open_session(run.session, run.terminal) as session:
         artefact = session.prompts.calibrations.get(kind)
         if artefact is None and run.session.calibration != "none":
@@ -157,7 +157,7 @@ def _fit(session: OpenSession, problems: list[Problem], options: FitOptions) -> 
 
     run = options.run
     portable = read_installed().portable() if options.unlabelled else None
-    with SessionRollouts.open(session, problems, _plan(run, kind_of(problems))) as rollouts:
+    with SessionRollouts.open(session, problems, _plan(run, only_kind(problems))) as rollouts:
         draw_missing(rollouts, run.terminal)
         if portable is None:
             score_missing(rollouts, run.terminal)
@@ -167,15 +167,15 @@ def _fit(session: OpenSession, problems: list[Problem], options: FitOptions) -> 
         return rollouts.fit(draws, options.method, _names(options.unlabelled or run.data))
 
 
-def _plan(run: CalibrationOptions, kind: Kind) -> DrawPlan | CodePlan:
+def _plan(run: CalibrationOptions, kind: KindName) -> DrawPlan | CodePlan:
     from adascale.models.calibration.collect import CodePlan, DrawPlan
 
-    if kind == "task":
+    if kind == "code":
         return CodePlan(run.programs, run.seed)
     return DrawPlan(run.samples, run.rollouts, run.seed, run.programs)
 
 
-def _no_calibration(session: OpenSession, kind: Kind) -> CalibrationError:
+def _no_calibration(session: OpenSession, kind: KindName) -> CalibrationError:
     """The error of a check without a calibration: the named one is for the other kind, or there is none."""
     from adascale.models.calibration.installed import wrong_kind
 
@@ -183,10 +183,11 @@ def _no_calibration(session: OpenSession, kind: Kind) -> CalibrationError:
     if named is not None:
         notice = wrong_kind(named.card, kind)
         return CalibrationError(notice.message, hint=notice.hint, slug=notice.code)
+    file = "tasks.jsonl" if kind == "code" else "questions.jsonl"
     return CalibrationError(
         f"there is no calibration for {session.files.pair_name}",
         slug="no-calibration",
-        hint=f"{_with_models('fit', session.options)} --data {kind}s.jsonl",
+        hint=f"{_with_models('fit', session.options)} --data {file}",
     )
 
 

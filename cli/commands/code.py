@@ -10,7 +10,8 @@ import typer
 
 from adascale import __version__
 from adascale.engine.errors import AdascaleError
-from adascale.engine.types import Problem
+from adascale.engine.kinds import kind_of
+from adascale.engine.types import Execution
 
 from ..disk.files import check_output, read_text, write_file
 from ..exit_codes import INTERRUPTED, NO_ANSWER
@@ -20,8 +21,7 @@ from ..searching.one import question_text, search_one
 from ..terminal.console import show_warning, write_json, write_payload
 
 if TYPE_CHECKING:
-    from adascale.engine.code.suite import CodeTest
-    from adascale.engine.code.trial import Trial
+    from adascale.codetasks.task import CodeTest
     from adascale.engine.search.record import Record
     from adascale.engine.search.settings import Settings
     from adascale.models.worker.client import Worker
@@ -51,7 +51,7 @@ def code(
 
     Programs run in a sandbox. Exit code 0: every test passes, 3: none of the programs passes them all.
     """
-    from adascale.engine.code.task import task_of
+    from adascale.codetasks.records import task_of
 
     from ..searching.models import settings_for
 
@@ -63,7 +63,7 @@ def code(
     if str(options.output) == "-":
         options = replace(options, output=None)
     question = question_text(task, _EXAMPLE)
-    problem = Problem("1", question, task=task_of(question, list(_given_tests(options))))
+    problem = task_of(question, list(_given_tests(options))).problem("1", question)
     if options.output is not None:
         read = [*options.session.references(), str(options.tests or "")]
         check_output(options.output, "--overwrite, or another name", reads=read, overwrite=options.overwrite)
@@ -77,7 +77,7 @@ def _given_tests(options: CodeOptions) -> Iterator[CodeTest]:
     Raises:
         UsageError: one of them cannot be read.
     """
-    from adascale.engine.code.asserts import read_tests
+    from adascale.codetasks.asserts import read_tests
 
     for source in options.test:
         yield from read_tests(source, "the test")
@@ -87,29 +87,32 @@ def _given_tests(options: CodeOptions) -> Iterator[CodeTest]:
 
 def _finish(record: Record, load_seconds: float, options: CodeOptions) -> None:
     """Write the program and leave with the exit code of its tests."""
-    from ..report.answer import answer_record, best_trial, program_text
+    from ..report.answer import answer_of, answer_record
 
-    program, trial = program_text(record), best_trial(record)
+    result, problem = record.result, record.started.problem
+    assert result is not None, "a search that was run to its end has a result"
+    program = answer_of(record)
+    execution = None if result.best is None else record.tree[result.best].execution
     if options.output is not None and program:
-        write_file(options.output, f"{program}\n".encode("utf-8", "surrogatepass"))
+        write_file(options.output, f"{program}\n".encode())
     if options.json_output:
         write_json(answer_record(record, load_seconds, __version__))
     elif options.output is None and program:
         write_payload(program)
-    _warn_of_no_sandbox(trial, options)
-    if record.result is not None and record.result.stop_reason == "interrupted":
+    if execution is not None:
+        _warn_of_no_sandbox(execution, options)
+    if result.stop_reason == "interrupted":
         raise typer.Exit(INTERRUPTED)
-    task = record.started.problem.task
-    is_untested = task is not None and not task.given.tests
-    if not program or not (trial.passes or is_untested):
+    passes = execution is not None and (execution.passes or not kind_of(problem).tests(problem))
+    if not program or not passes:
         raise typer.Exit(NO_ANSWER)
 
 
-def _warn_of_no_sandbox(trial: Trial, options: CodeOptions) -> None:
+def _warn_of_no_sandbox(execution: Execution, options: CodeOptions) -> None:
     """Say so where an error may be that of monty alone, since no sandbox of this machine holds CPython."""
     from adascale.models.programs.detection import find_sandbox
 
-    has_errors = any(verdict.outcome == "error" for verdict in trial.verdicts)
+    has_errors = any(verdict.outcome == "error" for verdict in execution.verdicts)
     if not has_errors or options.session.unsandboxed or options.view.terminal.quiet > 1:
         return
     try:

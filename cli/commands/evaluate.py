@@ -12,7 +12,7 @@ import typer
 from adascale.engine.codec import to_plain
 from adascale.engine.errors import UsageError
 from adascale.engine.evaluation.contestants import for_kind, parse_contestants
-from adascale.models.question_sets import choose_questions, kind_of, read_known
+from adascale.models.question_sets import choose_questions, only_kind, read_known
 
 from ..exit_codes import INTERRUPTED
 from ..options.flatten import with_options
@@ -52,7 +52,7 @@ def eval_(
     if options.csv_output and options.json_output:
         raise UsageError("--csv and --json are two formats", hint="leave one out")
     problems = choose_questions(read_known(data), options.questions, options.seed)
-    kind = kind_of(problems)
+    kind = only_kind(problems)
     contestants = for_kind(named, kind)
     with open_session(options.session, options.terminal) as session:
         conditions = session.conditions(kind)

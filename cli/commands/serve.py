@@ -58,7 +58,7 @@ def serve(*, options: ServeOptions) -> None:
     @contextmanager
     def open_models() -> Iterator[SearchWorker]:
         with open_worker(options.session, options.terminal, status) as worker:
-            models = worker.open_models.conditions["question"].models
+            models = worker.open_models.conditions["value"].models
             name = ServedModel.of(models, options.effort).name
             window = models.generator.n_ctx if models.generator is not None else 0
             status(f"{name} is ready, with a context of {window:,} tokens")

@@ -14,7 +14,6 @@ from adascale.engine.search.events import SearchFailed, SearchFinished, SearchSt
 from adascale.engine.types import SearchResult
 from adascale.models.storage import state_folder
 
-from ..terminal.text import plural
 from .trace import TraceWriter, event_of
 
 MAX_RUNS = 100
@@ -123,11 +122,10 @@ def run_record(path: Path) -> dict[str, Any]:
 
 
 def _answer(first: SearchStarted | None, result: SearchResult | None) -> str | None:
-    """The answer; of a code task, whose program is not in the last event, what its tests say."""
-    if result is None or result.answer is None or first is None or first.problem.task is None:
+    """The answer; of a code task, whose program is not in the last event, how many tests it passes."""
+    if result is None or result.answer is None or first is None or first.problem.kind != "code":
         return result.answer if result else None
-    passed, _, tests = result.answer.partition("/")
-    return f"passes {passed} of {plural(int(tests), 'test')}" if tests.isdecimal() else result.answer
+    return f"passes {result.answer} tests" if result.answer[0].isdecimal() else result.answer
 
 
 def _first_and_last(path: Path) -> tuple[SearchStarted | None, SearchFinished | SearchFailed | None]:

@@ -186,7 +186,7 @@ def _target(path: Path) -> Path:
 
 def _kind_of(record: Mapping[str, Any]) -> str:
     """Kind of problem: only the record of a code task says whether it was tested."""
-    return "task" if "untested" in record else str(record.get("kind", "question"))
+    return "code" if "untested" in record else str(record.get("kind", "value"))
 
 
 def run_conditions(record: Mapping[str, Any]) -> dict[str, Any] | None:

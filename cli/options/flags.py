@@ -14,7 +14,7 @@ import typer
 from typer.models import OptionInfo
 
 from adascale.engine.strategies import EFFORTS, PAPER_TEMPERATURE, Preset, StrategyOverrides
-from adascale.engine.types import Budget, Kind
+from adascale.engine.types import Budget, KindName
 from adascale.models.options import THINK_TOKENS, SamplingOverrides, SessionOptions
 
 from . import completion
@@ -56,7 +56,7 @@ from .groups import (
 )
 
 
-def _of_efforts(name: str, kind: Kind = "question") -> str:
+def _of_efforts(name: str, kind: KindName = "value") -> str:
     """What the help says of a default that the effort sets."""
     values = (f"{getattr(preset, name):g}" for preset in EFFORTS[kind].values())
     return "from effort: " + ", ".join(value.removeprefix("0") or "0" for value in values)
@@ -313,7 +313,7 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
             "Programs at most.",
             min=1,
             max=1024,
-            show_default=_of_efforts("samples", "task"),
+            show_default=_of_efforts("samples", "code"),
         ),
         "seed": _SEED,
     },

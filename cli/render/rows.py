@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from adascale.engine.kinds import kind_of
 from adascale.engine.search.events import NOT_NEEDED
 from adascale.engine.search.tree import Node, Tree
 from adascale.engine.types import ROOT, Estimate, NodeId
@@ -116,6 +117,7 @@ class _Walk:
         self._folds = folds
         self._best = {ROOT, *(node.id for node in state.best_path)}
         self._answers = {c.node: c.answer for c in state.candidates}
+        self._tests = kind_of(state.tree.problem).tests(state.tree.problem)
         self._running: dict[NodeId, list[Running]] = {}
         for branch in state.running.values():
             self._running.setdefault(branch.parent, []).append(branch)
@@ -194,9 +196,8 @@ class _Walk:
 
     def _program(self, node: Node, text: str) -> Program | None:
         """The program that a node wrote, if it did."""
-        task = self._tree.problem.task
-        if node.mode == "code" and task is not None:
-            return Program.of_task(text, node.trial, task.given)
+        if node.mode == "code":
+            return Program.of_task(text, node.execution, self._tests)
         return Program.of(text, node.execution) if node.mode == "program" else None
 
     def _mark(self, node: Node) -> Mark:
@@ -206,7 +207,7 @@ class _Walk:
             return "pruned"
         if node.status == "terminal":
             failed = node.mode == "program" and node.execution is not None and node.execution.error
-            fails = node.trial is not None and node.trial.verdicts and not node.trial.passes
+            fails = node.execution is not None and node.execution.verdicts and not node.execution.passes
             return "failed" if failed or fails else "finished"
         return "expanded" if self._tree.children(node.id) or node.id in self._running else "waiting"
 

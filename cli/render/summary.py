@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from rich.text import Text
 
 from adascale.engine.answers.latex import readable
+from adascale.engine.kinds import kind_of
 from adascale.engine.search.account import fixed_tokens, greedy_answer, leads, plain_vote
 from adascale.engine.search.events import SearchFailed
 from adascale.engine.types import ROOT, AnswerGroup, Estimate, Mode
@@ -27,7 +28,7 @@ _CUT_SHORT = {"budget": "the budget is spent", "interrupted": "stopped by you"}
 
 def summary(state: ViewState, glyphs: Glyphs) -> Text:
     """One line for the end of a search: ``18  score .83, 4 of 5 solutions agree, 352 tokens, 11 s``."""
-    if state.tree.problem.task is not None:
+    if state.tree.problem.kind == "code":
         return _code_summary(state, glyphs)
     if state.tree.problem.is_chat:
         end = f" ({one_line(_cut_short(state), glyphs)})" if _cut_short(state) else ""
@@ -65,15 +66,16 @@ def _cut_short(state: ViewState) -> str:
 
 def _code_summary(state: ViewState, glyphs: Glyphs) -> Text:
     """``passes 3 of 3 tests  after 2 of 8 programs, 204 tokens, 4 s``, or what the first missed test says."""
-    best, task = state.best, state.tree.problem.task
-    assert task is not None, "the summary of a code task"
-    trial = None if best is None else state.tree[best].trial
-    words = "no program" if trial is None else one_line(verdict_text(trial, task.given), glyphs)
+    best, problem = state.best, state.tree.problem
+    tests = kind_of(problem).tests(problem)
+    execution = None if best is None else state.tree[best].execution
+    words = "no program" if execution is None else one_line(verdict_text(execution, tests), glyphs)
     done = plural(len(state.candidates), "program")
-    most = f" of {state.samples}" if task.given.tests and state.samples else ""
+    most = f" of {state.samples}" if tests and state.samples else ""
     facts = [f"after {len(state.candidates)}{most} programs" if most else f"after {done}"]
-    if trial is not None and not trial.fails and state.confidence is not None and state.confidence.calibrated:
-        beyond = "it also passes others like them" if trial.verdicts else "it is correct"
+    is_calibrated = state.confidence is not None and state.confidence.calibrated
+    if execution is not None and not execution.fails and is_calibrated:
+        beyond = "it also passes others like them" if execution.verdicts else "it is correct"
         facts.append(f"{score_text(state)} that {beyond}")
     is_hopeless = state.result is not None and state.result.stop_reason == "hopeless"
     end = (
@@ -82,7 +84,7 @@ def _code_summary(state: ViewState, glyphs: Glyphs) -> Text:
         else one_line(_cut_short(state), glyphs)
     )
     cost = [tokens_text(state), duration(state.t), *filter(None, [end])]
-    style = STYLES["answer" if trial is not None and trial.passes else "low"]
+    style = STYLES["answer" if execution is not None and execution.passes else "low"]
     return Text().append(words, style).append(f"  {', '.join([*facts, *cost])}")
 
 
@@ -93,7 +95,7 @@ def why(state: ViewState) -> str:
     """
     result = state.result
     problem = state.tree.problem
-    if result is None or state.started.strategy == "greedy" or problem.task is not None or problem.is_chat:
+    if result is None or state.started.strategy == "greedy" or problem.kind != "value":
         return ""
     parts = [_decision(state, result.stop_reason), *_question_estimate(state)]
     fixed = fixed_tokens(state)

@@ -8,15 +8,15 @@ from dataclasses import replace
 from typing import Any
 
 from adascale.engine.answers.latex import readable
-from adascale.engine.code.trial import Trial
 from adascale.engine.codec import to_plain
 from adascale.engine.errors import AdascaleError, WorkerDiedError
+from adascale.engine.kinds import kind_of
 from adascale.engine.search.account import account, confidence
 from adascale.engine.search.events import ModelDescription, SearchFailed
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
 from adascale.engine.search.tree import Node, Tree
-from adascale.engine.types import NodeId, Problem, SearchResult
+from adascale.engine.types import Execution, NodeId, Problem, SearchResult
 
 from ..disk.results import SCHEMA
 from ..terminal.code import Program
@@ -69,29 +69,18 @@ def _readable_solution(record: Record) -> str:
     if best is None or best.mode == "prose":
         return plain(text)
     if best.mode == "code":
-        return program_text(record)
+        return answer_of(record) or ""
     program = Program.of(text, best.execution)
     printed = program.output.replace("\n", "\n  ")
     return f"{program.code}\n{glyphs_for(sys.stdout).arrow} {printed}"
 
 
-def program_text(record: Record) -> str:
-    """The program that a code task is answered with, as it was repaired; empty where there is none."""
-    program = best_trial(record).program
-    return "" if program is None else program.source
-
-
-def best_trial(record: Record) -> Trial:
-    """What the tests of a code task say of that program; a trial without a program where there is none."""
-    best = _best(record)
-    return Trial(None, ()) if best is None or best.trial is None else best.trial
-
-
 def answer_of(record: Record) -> str | None:
-    """The answer, of a code task its program; None where there is none."""
-    if record.started.problem.task is not None:
-        return program_text(record) or None
-    return record.result.answer if record.result is not None else None
+    """The answer that a user gets, of a code task its program; None without one."""
+    best = _best(record)
+    if record.result is None or best is None:
+        return None
+    return kind_of(record.started.problem).shown(record.result.answer, best.execution)
 
 
 def answer_payload(record: Record, extract: bool) -> str:
@@ -100,7 +89,7 @@ def answer_payload(record: Record, extract: bool) -> str:
     Empty when there is none. A code task is answered with its program alone.
     """
     answer = answer_of(record) or ""
-    if extract or record.started.problem.task is not None:
+    if extract or record.started.problem.kind == "code":
         return answer
     parts = [_readable_solution(record), f"Answer: {readable(answer)}" if answer else ""]
     return "\n".join(part for part in parts if part)
@@ -124,11 +113,11 @@ def answer_record(
         **({"kind": "text"} if is_chat else {}),
         "status": status_of(result, 0.0 if is_chat else min_confidence),
         "answer": result.answer,
-        **_trial_fields(record),
         "solution": solution_text(record),
         "thought": _thought(record),
         "mode": best.mode if best is not None else None,
         "execution": to_plain(best.execution) if best is not None else None,
+        **_test_fields(record),
         "confidence": confidence(result),
         "agreement": _agreement(record, result),
         "stop_reason": result.stop_reason,
@@ -152,22 +141,32 @@ def answer_record(
     }
 
 
-def _trial_fields(record: Record) -> dict[str, Any]:
+def _test_fields(record: Record) -> dict[str, Any]:
     """Fields of a code task: its program in the place of the answer, repairs, and each test's verdict."""
-    task, trial = record.started.problem.task, best_trial(record)
-    if task is None:
+    problem, best = record.started.problem, _best(record)
+    if problem.kind != "code":
         return {}
+    tests = kind_of(problem).tests(problem)
+    execution = best.execution if best is not None else None
+    found = execution or Execution("", "", 0.0)
     is_whole = record.result is not None and record.result.stop_reason != "interrupted"
-    passing = "answered" if trial.passes or not task.given.tests else "failing"
-    judged = zip(task.given.tests, trial.verdicts, strict=False)
+    passing = "answered" if found.passes or not tests else "failing"
+    judged = zip(tests, found.verdicts, strict=False)
     return {
-        **({"status": passing} if is_whole and trial.program is not None else {}),
-        "answer": trial.program and trial.program.source,
-        "repairs": to_plain(trial.program.repairs) if trial.program else [],
-        "tests": [{"test": test.source, **to_plain(verdict)} for test, verdict in judged],
-        "passed": trial.passed,
-        "untested": not task.given.tests,
+        **({"status": passing} if is_whole and found.program else {}),
+        "answer": found.program or None,
+        "execution": None if execution is None else _without_tests(execution),
+        "repairs": to_plain(found.repairs),
+        "tests": [{"test": test, **to_plain(verdict)} for test, verdict in judged],
+        "passed": found.passed,
+        "untested": not tests,
     }
+
+
+def _without_tests(execution: Execution) -> dict[str, Any]:
+    """What the program itself gave; its source, repairs and verdicts have fields of their own."""
+    found: dict[str, Any] = to_plain(replace(execution, program="", repairs=(), verdicts=()))
+    return found
 
 
 def run_fields(settings: Settings, version: str, min_confidence: float = 0.0) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from adascale.engine.search.events import SearchFailed, SearchFinished
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Request, Settings
 from adascale.engine.strategies import Strategy
-from adascale.engine.types import Kind, Notice, Problem
+from adascale.engine.types import KindName, Notice, Problem
 from adascale.models.questions import BadLine, read_problems
 
 from ..disk.files import check_apart
@@ -57,7 +57,7 @@ class BatchRun:
 
     options: BatchOptions
     source: str
-    strategies: Mapping[Kind, Strategy]
+    strategies: Mapping[KindName, Strategy]
     results: Results
     open_view: OpenView
     counts: BatchCounts
@@ -105,12 +105,12 @@ class BatchRun:
                 "-o another-name.jsonl",
             )
             settings = self._settings(worker)
-            for notice in settings["question"].warnings:
+            for notice in settings["value"].warnings:
                 self._warn(notice)
             self.results.begin({kind: self._conditions(each) for kind, each in settings.items()})
             self._load_seconds = time.monotonic() - self._started
             stack.enter_context(graceful(worker.interrupt))
-            events = worker.serve((Request(each, settings[kind_of(each)]) for each in todo), retry=True)
+            events = worker.serve((Request(each, settings[each.kind]) for each in todo), retry=True)
             if traces is not None:
                 events = traces.keep(events)
             records: dict[str, Record] = {}
@@ -129,16 +129,16 @@ class BatchRun:
             return open_worker(session, terminal, status)
         return open_cluster(session, terminal, self.options.ray, status)
 
-    def _settings(self, worker: Worker | Cluster) -> dict[str, Settings]:
-        """Settings by ``kind_of``; the seed is that of the earlier records unless another one is given."""
+    def _settings(self, worker: Worker | Cluster) -> dict[KindName, Settings]:
+        """Settings by kind; the seed is that of the earlier records unless another one is given."""
         search, opened = self.options.search, worker.open_models
         if search.seed is None:
             search = replace(search, seed=self.results.seed)
-        base = settings_for(self.strategies["question"], search, self.options.terminal, worker)
+        base = settings_for(self.strategies["value"], search, self.options.terminal, worker)
         return {
-            "question": base.in_mode(search.mode, opened.modes),
+            "value": base.in_mode(search.mode, opened.modes),
             "text": base.for_chat(),
-            "task": replace(base, strategy=self.strategies["task"]).under(opened.conditions["task"]),
+            "code": replace(base, strategy=self.strategies["code"]).under(opened.conditions["code"]),
         }
 
     def _conditions(self, settings: Settings) -> dict[str, Any] | None:
@@ -189,10 +189,10 @@ def read_lines(
     """
     lines = islice(read_problems(source, options.form, options.question_field), options.limit)
     for line in lines:
-        if search_all or isinstance(line, BadLine) or line.is_judged or line.task is not None:
+        if search_all or isinstance(line, BadLine) or line.kind != "value" or line.answer is not None:
             yield line
         else:
-            yield replace(line, is_chat=not asks_for_answer(line.question))
+            yield line if asks_for_answer(line.question) else replace(line, kind="text")
 
 
 def wanted(
@@ -210,11 +210,6 @@ def wanted(
                 yield line
 
 
-def kind_of(problem: Problem) -> str:
-    """``question``, ``task``, or ``text`` for a message that gets a plain reply."""
-    return "text" if problem.is_chat else problem.kind
-
-
 def _carried_fields(problem: Problem) -> dict[str, Any]:
     """Fields of a question that its record repeats: the number of its line, and the user's own."""
     return {name: value for name, value in problem.meta.items() if name == "line" or name not in FIELDS}
@@ -222,6 +217,6 @@ def _carried_fields(problem: Problem) -> dict[str, Any]:
 
 def _grade(problem: Problem, answer: str | None) -> dict[str, Any]:
     """Fields that say whether the answer is correct; empty if the correct answer is not known."""
-    if problem.answer is None or problem.task is not None:
+    if problem.answer is None or problem.kind == "code":
         return {}
     return {"expected": problem.answer, "correct": is_right(answer, gold=problem.answer)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
@@ -9,9 +10,8 @@ from typing import TYPE_CHECKING
 
 from adascale.engine.evaluation.compare import Comparison
 from adascale.engine.evaluation.evaluate import Contestant, Outcome, evaluate
-from adascale.engine.evaluation.judging import HiddenTests
 from adascale.engine.search.settings import Conditions, Settings
-from adascale.engine.types import Kind, Notice, Problem
+from adascale.engine.types import KindName, Notice, Problem
 
 from ..options.groups import EvalOptions
 from ..terminal.console import say
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 def search_all(
     session: OpenSession,
-    kind: Kind,
+    kind: KindName,
     contestants: Sequence[Contestant],
     problems: Sequence[Problem],
     options: EvalOptions,
@@ -47,8 +47,8 @@ def search_all(
             Progress("questions", quiet=bool(options.terminal.quiet)) as progress,
             session.make_executor() as executor,
         ):
-            hidden = HiddenTests(executor.run)
-            outcomes = evaluate(driver, contestants, problems, options.repeats, options.seed, hidden)
+            run = functools.cache(executor.run)
+            outcomes = evaluate(driver, contestants, problems, options.repeats, options.seed, run)
             for outcome in _show_rounds(outcomes, len(problems), rounds, policy, progress):
                 found.add(outcome)
         if found.searches < rounds * len(problems):

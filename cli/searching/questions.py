@@ -6,7 +6,7 @@ from adascale.engine.errors import UsageError
 from adascale.engine.types import Problem
 from adascale.models.calibration.installed import built_in_questions
 from adascale.models.calibration.session_rollouts import FEWEST, check_enough
-from adascale.models.question_sets import choose_questions, kind_of, read_known, read_unlabelled
+from adascale.models.question_sets import choose_questions, only_kind, read_known, read_unlabelled
 
 from ..options.groups import CalibrationOptions, FitOptions
 from ..report.plots import check_plot
@@ -34,7 +34,7 @@ def choose_problems(options: CalibrationOptions, fewest: int, built_in: bool = F
     else:
         problems = built_in_questions()[: options.questions]
     check_enough(len(problems), fewest)
-    if kind_of(problems) == "task":
+    if only_kind(problems) == "code":
         _check_code_options(options)
     return problems
 

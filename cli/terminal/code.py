@@ -6,14 +6,12 @@ Only what is shown goes through here. JSON and traces have the model's text.
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from adascale.engine.answers.program import read_program
-from adascale.engine.code.harness import Verdict
-from adascale.engine.code.suite import CodeTest, Suite
-from adascale.engine.code.trial import Trial
-from adascale.engine.types import Execution
+from adascale.engine.types import Execution, Verdict
 
 from .prose import without_fences
 from .text import cells, cut, harmless, one_line, plural
@@ -45,13 +43,13 @@ class Program:
         return cls(without_fences(text).strip("\n") if execution is None else _code_of(text), execution)
 
     @classmethod
-    def of_task(cls, text: str, trial: Trial | None, suite: Suite) -> Self:
-        """From the text of a node of a code task: what running it gave are its verdicts."""
-        if trial is None or trial.program is None:
+    def of_task(cls, text: str, execution: Execution | None, tests: Sequence[str]) -> Self:
+        """From the text of a node of a code task, with what its tests say in the place of what it printed."""
+        if execution is None or not execution.program:
             return cls.of(text, None)
-        said = verdict_text(trial, suite)
-        error = "" if trial.passes or not trial.verdicts else said
-        return cls(trial.program.source, Execution(said, error, 0.0))
+        said = verdict_text(execution, tests)
+        error = "" if execution.passes or not execution.verdicts else said
+        return cls(execution.program, Execution(said, error, 0.0))
 
     @property
     def failed(self) -> bool:
@@ -102,20 +100,25 @@ class Program:
         return [Text(f"{glyphs.arrow} {one_line(self.outcome, glyphs)}", style)]
 
 
-def verdict_text(trial: Trial, suite: Suite) -> str:
-    """``passes 1 of 2 tests: assert f(3) == 9 gave 6``; the first test that was not passed stands for all."""
-    if trial.program is None:
+def verdict_text(execution: Execution, tests: Sequence[str]) -> str:
+    """``passes 1 of 2 tests: assert f(3) == 9 gave 6``; the first test that was not passed stands for all.
+
+    Args:
+        execution: Of a program of a code task.
+        tests: Sources of its tests, in the order of the verdicts.
+    """
+    if not execution.program:
         return "there is no program in the text"
-    if not trial.verdicts:
+    if not execution.verdicts:
         return "nothing was tested"
-    passed = f"passes {trial.passed} of {plural(len(trial.verdicts), 'test')}"
-    judged = zip(suite.tests, trial.verdicts, strict=False)
+    passed = f"passes {execution.passed} of {plural(len(execution.verdicts), 'test')}"
+    judged = zip(tests, execution.verdicts, strict=False)
     missed = next((_miss(test, verdict) for test, verdict in judged if verdict.outcome != "passed"), None)
     return passed if missed is None else f"{passed}: {missed}"
 
 
-def _miss(test: CodeTest, verdict: Verdict) -> str:
-    asked = test.source.strip().rpartition("\n")[2].strip()
+def _miss(test: str, verdict: Verdict) -> str:
+    asked = test.strip().rpartition("\n")[2].strip()
     match verdict.outcome:
         case "failed" if verdict.detail:
             return f"{asked} gave {verdict.detail}"

@@ -1,4 +1,4 @@
-"""A program in what a model wrote, and the answer in what the program printed."""
+"""A program in what a model wrote, as source text, and the answer in what the program printed."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import ast
 import math
 import re
 import textwrap
+import warnings
+from collections.abc import Iterable
 
-from ..code.syntax import called_names, requires_arguments, try_parse
 from ..types import Execution
 
 _BLOCK = re.compile(r"```[ \t]*+(?:python3?|py)?[ \t]*+\n(.*?)(?:\n[ \t]*+```|\Z)", re.DOTALL | re.IGNORECASE)
@@ -22,6 +23,8 @@ _DIGITS = 12
 """Significant digits of a printed float that are believed: 41.000000000000036 is 41."""
 _LONGEST = 1000
 """Characters of a number that is converted: Python refuses more than 4,300 digits."""
+_DEEPEST = 200
+"""Levels of a tree: a walk that calls itself would exceed the depth of calls in a deeper one."""
 
 
 def read_program(text: str) -> str | None:
@@ -109,3 +112,68 @@ def _plain(text: str) -> str:
         return str(int(value))
     rounded = float(f"{value:.{_DIGITS}g}")
     return str(int(rounded)) if rounded == int(rounded) and abs(rounded) < 1e15 else repr(rounded)
+
+
+def parse(source: str, *, compiled: bool = True) -> ast.Module:
+    """The tree of a source that compiles.
+
+    Args:
+        source: Of a module.
+        compiled: Whether it has to compile, too: a `return` at module level parses, but does not.
+
+    Raises:
+        SyntaxError: the source does not compile, or is nested too deeply or too large for this interpreter.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # "\d" and `x is 1` are the author's business
+            tree = ast.parse(source)
+            if compiled:
+                compile(source, "<program>", "exec", dont_inherit=True)
+        _check_depth(tree)
+    except (ValueError, OverflowError, RecursionError, MemoryError) as error:
+        if isinstance(error, SyntaxError):
+            raise
+        raise SyntaxError(str(error) or type(error).__name__) from error
+    return tree
+
+
+def _check_depth(tree: ast.Module) -> None:
+    """Refuses a tree in which a walk that calls itself would exceed the depth of calls."""
+    level: list[ast.AST] = [tree]
+    for _ in range(_DEEPEST):
+        level = [child for node in level for child in ast.iter_child_nodes(node)]
+        if not level:
+            return
+    raise SyntaxError("nested too deeply")
+
+
+def try_parse(source: str, *, compiled: bool = True) -> ast.Module | None:
+    """The tree of a source; None where ``parse`` raises."""
+    try:
+        return parse(source, compiled=compiled)
+    except SyntaxError:
+        return None
+
+
+def requires_arguments(function: ast.FunctionDef, given: int = 0) -> bool:
+    """Whether a function needs more arguments than the first ``given``: a method is given its object."""
+    parameters = function.args
+    by_place = len(parameters.posonlyargs) + len(parameters.args) - len(parameters.defaults)
+    return by_place > given or any(default is None for default in parameters.kw_defaults)
+
+
+def names(tree: ast.AST) -> tuple[str, ...]:
+    """Names that stand in a tree, each once, in the order of the text."""
+    return _by_appearance(node for node in ast.walk(tree) if isinstance(node, ast.Name))
+
+
+def called_names(tree: ast.AST) -> tuple[str, ...]:
+    """Names that a tree calls, each once, in the order of the text."""
+    called = (node.func for node in ast.walk(tree) if isinstance(node, ast.Call))
+    return _by_appearance(function for function in called if isinstance(function, ast.Name))
+
+
+def _by_appearance(found: Iterable[ast.Name]) -> tuple[str, ...]:
+    in_order = sorted(found, key=lambda name: (name.lineno, name.col_offset))
+    return tuple(dict.fromkeys(name.id for name in in_order))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from statistics import fmean
 
@@ -25,25 +25,31 @@ _PEER_SLOPE = 0.7
 those that were fitted on the model itself it is worth 1 (``bench.evidence.within_question``)."""
 
 
-def group_answers(candidates: Sequence[Candidate]) -> list[AnswerGroup]:
+Same = Callable[[str, str], bool]
+"""Whether two answers are equal (``Kind.same``)."""
+
+
+def group_answers(candidates: Sequence[Candidate], same: Same = same_answer) -> list[AnswerGroup]:
     """Groups of equal answers, most votes first; of equal votes the one whose first answer was drawn first.
 
     Args:
         candidates: In the order in which they were drawn, which decides between equals.
+        same: Whether two answers are equal.
     """
-    groups = [[candidates[at] for at in places] for places in equal_answers([c.answer for c in candidates])]
+    answers = [candidate.answer for candidate in candidates]
+    groups = [[candidates[at] for at in places] for places in equal_answers(answers, same)]
     total = sum(len(group) for group in groups)
     return [_group(group, total) for group in groups]
 
 
-def equal_answers(answers: Sequence[str | None]) -> list[list[int]]:
+def equal_answers(answers: Sequence[str | None], same: Same = same_answer) -> list[list[int]]:
     """Places of equal answers, most votes first; of equal votes the first to come. None is no answer."""
     groups: list[tuple[str, list[int]]] = []
     for at, answer in enumerate(answers):
         if answer is None:
             continue
         for first, places in groups:
-            if same_answer(first, answer):
+            if same(first, answer):
                 places.append(at)
                 break
         else:
@@ -66,12 +72,12 @@ def right_candidates(candidates: Iterable[Candidate], gold: str) -> frozenset[No
     return frozenset(each.node for each in candidates if is_right(each.answer, gold=gold))
 
 
-def choose(candidates: Sequence[Candidate], rule: SelectRule) -> SearchResult:
+def choose(candidates: Sequence[Candidate], rule: SelectRule, same: Same = same_answer) -> SearchResult:
     """Pick the answer: by votes, plain or weighted with estimates, by one estimate, or by tests that pass.
 
     Without any readable answer the best finished trajectory is shown, with ``answer=None``.
     """
-    groups = group_answers(candidates)
+    groups = group_answers(candidates, same)
     by_estimate = sorted(candidates, key=lambda c: -c.estimate.median)
     if not groups:
         best = by_estimate[0] if by_estimate else None

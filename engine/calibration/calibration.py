@@ -112,9 +112,9 @@ class Calibration:
                 stage = "program"
                 found = steps.program(None if prefix.execution is None else executed_answer(prefix.execution))
             case "code":
-                stage, trial = "code", prefix.trial
-                failed = trial is None or trial.fails
-                found = steps.code(0 if trial is None else trial.passed, failed=failed)
+                stage, execution = "code", prefix.execution
+                failed = execution is None or execution.fails
+                found = steps.code(0 if execution is None else execution.passed, failed=failed)
         inputs = STAGES[stage]
         [quantiles] = self.quantiles(stage, Evidence.stack([found], inputs.numbers, inputs.states))
         return widen(Estimate.of_quantiles(quantiles), self.distance(prefix))

@@ -10,7 +10,7 @@ from dataclasses import replace
 from ..errors import UsageError
 from ..strategies import InstanceAdaptive, Passing, Preset, Strategy, effort_named
 from ..strategies.choice import effort_numbers
-from ..types import Kind, Mode
+from ..types import KindName, Mode
 from .evaluate import Contestant
 
 MODES_BY_NAME: Mapping[str, tuple[Mode, ...]] = {
@@ -43,13 +43,13 @@ def parse_contestants(text: str, preset: Preset = Preset()) -> list[Contestant]:
     return contestants
 
 
-def for_kind(contestants: Sequence[Contestant], kind: Kind) -> list[Contestant]:
+def for_kind(contestants: Sequence[Contestant], kind: KindName) -> list[Contestant]:
     """The contestants as they search problems of a kind.
 
     Raises:
         UsageError: one of them cannot search this kind.
     """
-    if kind == "task":
+    if kind == "code":
         return [replace(each, strategy=each.strategy.changed(modes=("code",))) for each in contestants]
     if any(isinstance(each.strategy, Passing) for each in contestants):
         raise UsageError(

@@ -7,13 +7,15 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ..codec import OMIT_DEFAULT
+from ..kinds import kind_of
+from ..kinds.base import Run
 from ..search.driver import Driver
 from ..search.events import SearchFailed, SearchFinished
 from ..search.record import Record
 from ..search.settings import Settings
 from ..strategies import Strategy
 from ..types import Estimate, NodeId, Problem, StopReason, Usage
-from .judging import HiddenTests, right_nodes
+from .judging import right_nodes
 
 SURE = 0.8
 """Probability at which an answer counts as given, for the accuracy of the answered share."""
@@ -82,7 +84,7 @@ def evaluate(
     problems: Sequence[Problem],
     repeats: int,
     seed: int,
-    hidden: HiddenTests | None = None,
+    run: Run | None = None,
 ) -> Iterator[Outcome]:
     """Search every question with every contestant, ``repeats`` times with seeds ``seed``, ``seed + 1``, ...
 
@@ -94,10 +96,10 @@ def evaluate(
         problems: With known answers, or code tasks with hidden tests, which no search gets to see.
         repeats: Rounds of each contestant.
         seed: Seed of the first repeat.
-        hidden: Runs hidden tests; None if there is no code task.
+        run: Runs programs with hidden tests; None if there is no code task.
     """
     known = {problem.id: problem for problem in problems}
-    problems = [problem.for_search() for problem in problems]
+    problems = [kind_of(problem).for_search(problem) for problem in problems]
     for repeat, contestant in itertools.product(range(repeats), contestants):
         settings = Settings(contestant.strategy, seed=seed + repeat)
         records: dict[str, Record] = {}
@@ -105,20 +107,18 @@ def evaluate(
             records[problem.id] = Record.after(records.get(problem.id), event)
             if isinstance(event, SearchFinished | SearchFailed):
                 asked = known[problem.id]
-                outcome = _outcome(contestant.name, repeat, asked, records.pop(problem.id), hidden)
+                outcome = _outcome(contestant.name, repeat, asked, records.pop(problem.id), run)
                 if outcome.stop_reason == "interrupted":
                     return
                 yield outcome
 
 
-def _outcome(
-    entry: str, repeat: int, problem: Problem, record: Record, hidden: HiddenTests | None
-) -> Outcome:
+def _outcome(entry: str, repeat: int, problem: Problem, record: Record, run: Run | None) -> Outcome:
     """Outcome of a search that has ended; of one that failed, nothing counts but its cost."""
     result = record.result
     if result is None:
         return Outcome(entry, repeat, problem.id, False, 0, 0, None, None, record.usage)
-    right = right_nodes(record, problem, hidden)
+    right = right_nodes(record, problem, run)
     return Outcome(
         entry,
         repeat,
@@ -130,16 +130,16 @@ def _outcome(
         stop_reason=result.stop_reason,
         usage=record.usage,
         solutions=tuple(record.tree.text(candidate.node) for candidate in record.candidates),
-        code=None if problem.task is None else _code_outcome(record, right),
+        code=_code_outcome(record, right) if problem.kind == "code" else None,
     )
 
 
 def _code_outcome(record: Record, right: Collection[NodeId]) -> CodeOutcome:
     best = record.result.best if record.result is not None else None
-    trial = None if best is None else record.tree[best].trial
+    execution = None if best is None else record.tree[best].execution
     passed = {candidate.node: candidate.passed for candidate in record.candidates}
     return CodeOutcome(
-        passes=trial is not None and trial.passes,
+        passes=execution is not None and execution.passes,
         oracle=best is not None and any(passed[node] == passed[best] for node in right),
         executions=sum(node.execution is not None and node.execution.seconds > 0 for node in record.tree),
     )

@@ -2,56 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from ..answers.votes import right_candidates
-from ..code.harness import Harness
-from ..code.suite import Suite
-from ..code.syntax import normal_form
+from ..kinds import kind_of
+from ..kinds.base import Run
 from ..search.record import Record
-from ..types import Execution, NodeId, Problem
+from ..types import NodeId, Problem
 
 
-class HiddenTests:
-    """Runs programs with hidden tests; each program of a suite once, however often it was drawn.
-
-    Args:
-        run: Runs a source to its end.
-    """
-
-    def __init__(self, run: Callable[[str], Execution]) -> None:
-        self._run = run
-        self._known: dict[tuple[Suite, str], bool] = {}
-
-    def pass_on(self, source: str, hidden: Suite) -> bool:
-        """True if a program passes all of them."""
-        key = hidden, normal_form(source)
-        if key not in self._known:
-            harness = Harness(source, hidden)
-            verdicts = harness.verdicts(self._run(harness.source))
-            self._known[key] = all(verdict.outcome == "passed" for verdict in verdicts)
-        return self._known[key]
-
-
-def right_nodes(record: Record, problem: Problem, hidden: HiddenTests | None) -> frozenset[NodeId]:
-    """Last nodes of the correct trajectories.
+def right_nodes(record: Record, problem: Problem, run: Run | None) -> frozenset[NodeId]:
+    """Last nodes of the trajectories that are right.
 
     Args:
-        record: Record of a search of the problem, which has seen no hidden test.
-        problem: The problem with its answer or its hidden tests.
-        hidden: Runs the latter; None if there is no code task.
+        record: Of a search of the problem.
+        problem: With what only an evaluation may see.
+        run: Runs programs with hidden tests; None if there is no code task.
     """
-    if problem.task is None:
-        assert problem.answer is not None, "an evaluation needs the right answers"
-        return right_candidates(record.candidates, problem.answer)
-    assert hidden is not None, "hidden tests need something that runs them"
-    programs = {
-        each.node: trial.program
-        for each in record.candidates
-        if (trial := record.tree[each.node].trial) is not None
-    }
+    kind = kind_of(problem)
     return frozenset(
-        node
-        for node, program in programs.items()
-        if program is not None and hidden.pass_on(program.source, problem.task.hidden)
+        each.node
+        for each in record.candidates
+        if kind.is_right(problem, each.answer, record.tree[each.node].execution, run)
     )

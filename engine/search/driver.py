@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 
 from ..errors import AdascaleError, ContextOverflowError, DecodeAbortedError
+from ..kinds import KINDS, kind_of
 from ..ports import (
     Calibrator,
     Clock,
@@ -141,7 +142,7 @@ class Driver:
             yield from self._deliver(search)
 
     def _admit(self, request: Request) -> Iterator[tuple[Problem, Event]]:
-        problem, settings = request.problem.for_search(), request.settings
+        problem, settings = kind_of(request.problem).for_search(request.problem), request.settings
         search = Search(problem, settings, self._calibrator_of(request), self._clock, self._cancel_branch)
         self._active.append(search)
         # Before its prompt is read: reading it may be the end of the process.
@@ -160,10 +161,11 @@ class Driver:
         yield from self._deliver(search)
 
     def _calibrator_of(self, request: Request) -> Calibrator:
-        """The calibrator that knows every mode of the strategy; none for a chat."""
+        """The calibrator that knows every mode of the strategy, for a kind that has calibrations."""
         modes = set(request.settings.strategy.modes)
         known = [each for each in self._calibrators if each.profiles.keys() >= modes]
-        return known[0] if known and not request.problem.is_chat else Uncalibrated()
+        is_calibrated = KINDS[request.problem.kind].is_calibrated
+        return known[0] if known and is_calibrated else Uncalibrated()
 
     def _prompt_usage(self, work: PrefixWork, seconds: float) -> Usage:
         flops = work.evaluated_tokens * self._policy.flops_per_token

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from ..code.trial import Trial
 from ..codec import OMIT_DEFAULT, UNRECORDED, build, to_plain
 from ..errors import AdascaleError, TraceError, excerpt, restored_error
 from ..types import (
@@ -221,12 +220,11 @@ class StepScored(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProgramRan(_Event):
-    """A node's program was run, or could not be run; ``trial`` has the given tests of a code task."""
+    """A node's program was run, or could not be run."""
 
     kind: ClassVar[str] = "program_ran"
     node: NodeId
     execution: Execution
-    trial: Trial | None = field(default=None, metadata=OMIT_DEFAULT)
 
 
 OUTSIDE = "outside-calibration"

@@ -6,10 +6,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from ..answers.extract import solution_answer
 from ..answers.lookahead import ModeState
-from ..answers.program import executed_answer
 from ..answers.votes import choose, standing, supports, with_lookahead
+from ..kinds import kind_of
 from ..ports import Calibrator
 from ..strategies import Strategy
 from ..types import (
@@ -37,6 +36,7 @@ class Leaderboard:
 
     def __init__(self, tree: Tree, strategy: Strategy, calibrator: Calibrator) -> None:
         self._tree = tree
+        self._kind = kind_of(tree.problem)
         self._strategy = strategy
         self._calibrator = calibrator
         self._latest = SearchResult(None, None, (), None)
@@ -47,13 +47,9 @@ class Leaderboard:
         end = self._tree[node]
         if end.step is None or end.estimate is None or end.status != "terminal":
             return None
-        if end.trial is not None:
-            return Candidate(node, end.trial.outcome, end.estimate, end.mode, end.trial.passed)
-        if end.execution is not None:
-            return Candidate(node, executed_answer(end.execution), end.estimate, end.mode)
-        if self._tree.problem.is_chat:
-            return Candidate(node, None, end.estimate)
-        return Candidate(node, solution_answer(self._tree.text(node), end.step.finish), end.estimate)
+        answer = self._kind.answer(end.mode, self._tree.text(node), end.step.finish, end.execution)
+        passed = 0 if end.execution is None else end.execution.passed
+        return Candidate(node, answer, end.estimate, end.mode, passed)
 
     def can_be_shown(self, candidate: Candidate) -> bool:
         """True for an answer, for prose that ended by itself without one, and for the reply of a chat."""
@@ -74,7 +70,7 @@ class Leaderboard:
         shown = [candidate for candidate in candidates if self.can_be_shown(candidate)]
         questions = self._tree.questions
         prefix = self._tree.prefix(ROOT, self._strategy.modes[0])
-        chosen = choose(shown, self._strategy.rule)
+        chosen = choose(shown, self._strategy.rule, self._kind.same)
         # A failed program cannot be shown, and speaks against the answer all the same.
         counted = [c for c in candidates if c.mode != "prose" or self.can_be_shown(c)]
         known = {mode: each for mode, each in questions.items() if any(c.mode == mode for c in counted)}

@@ -1,23 +1,15 @@
 """Programs of one search: those that wait to be run, and the results of the others.
 
-A program that computes an answer is run as it is. The program of a code task is run with the tests that are
-given; one that does the same line by line as an earlier one has its verdicts, and is not run again.
+Of programs that do the same (``Runnable.key``) one is run, and the others share its verdicts.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from ..answers.program import read_program
-from ..code.extraction import extract_program
-from ..code.harness import Harness, Verdict
-from ..code.suite import Suite
-from ..code.syntax import normal_form
-from ..code.trial import Trial
+from ..kinds import kind_of
+from ..kinds.base import Runnable
 from ..types import Execution, Mode, NodeId, Problem
-
-NO_PROGRAM = Execution("", "there is no program in the text", 0.0)
-_NOT_RUN = Execution("", "", 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,37 +23,30 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The result of running a node's program.
-
-    Attributes:
-        node: The node.
-        execution: Output and error, without verdicts.
-        trial: Verdicts on the program of a code task.
-    """
+    """A node's program, and what running it said."""
 
     node: NodeId
     execution: Execution
-    trial: Trial | None = None
 
 
 class Programs:
     """The programs of one search.
 
     Args:
-        problem: Its given tests run the programs of a code task.
+        problem: The question.
     """
 
     def __init__(self, problem: Problem) -> None:
-        self._suite = Suite() if problem.task is None else problem.task.given
+        self._problem = problem
+        self._kind = kind_of(problem)
         self._written: list[tuple[NodeId, str, Mode]] = []
-        self._trials: dict[NodeId, tuple[Harness, Trial]] = {}  # running; their verdicts are not known yet
-        self._known: dict[str, tuple[Execution, tuple[Verdict, ...]]] = {}
-        self._running = 0
+        self._running: dict[NodeId, Runnable] = {}
+        self._known: dict[str, Execution] = {}
 
     @property
     def pending(self) -> bool:
-        """True while a program waits or runs."""
-        return bool(self._written) or self._running > 0
+        """Whether a program waits or runs."""
+        return bool(self._written or self._running)
 
     def add(self, node: NodeId, text: str, mode: Mode) -> None:
         """Take the text of a complete trajectory."""
@@ -70,38 +55,21 @@ class Programs:
     def take(self) -> list[Job | Run]:
         """A job for each program that was added and has to run, a run for each whose fate is known."""
         written, self._written = self._written, []
-        taken = [
-            self._trial(node, text) if mode == "code" else _answering(node, text)
-            for node, text, mode in written
-        ]
-        self._running += sum(isinstance(each, Job) for each in taken)
-        return taken
+        return [self._prepare(node, text, mode) for node, text, mode in written]
 
-    def _trial(self, node: NodeId, text: str) -> Job | Run:
-        program = extract_program(text, self._suite.entry_point)
-        if program is None:
-            return Run(node, NO_PROGRAM, Trial(None, (Verdict("not-run"),) * len(self._suite.tests)))
-        if not self._suite.tests:
-            return Run(node, _NOT_RUN, Trial(program, ()))
-        if known := self._known.get(normal_form(program.source)):
-            execution, verdicts = known
-            return Run(node, replace(execution, seconds=0.0), Trial(program, verdicts))
-        harness = Harness(program.source, self._suite)
-        self._trials[node] = harness, Trial(program, ())
-        return Job(node, harness.source, "code")
+    def _prepare(self, node: NodeId, text: str, mode: Mode) -> Job | Run:
+        program = self._kind.program(self._problem, mode, text)
+        if isinstance(program, Execution):
+            return Run(node, program)
+        if known := self._known.get(program.key):
+            return Run(node, program.like(known))
+        self._running[node] = program
+        return Job(node, program.source, mode)
 
     def end(self, node: NodeId, execution: Execution) -> Run:
         """The run of a job that has ended."""
-        self._running -= 1
-        if node not in self._trials:
-            return Run(node, execution)
-        harness, trial = self._trials.pop(node)
-        verdicts = harness.verdicts(execution)
-        printed = replace(execution, output=harness.without_verdicts(execution.output))
-        self._known[normal_form(harness.program)] = printed, verdicts
-        return Run(node, printed, replace(trial, verdicts=verdicts))
-
-
-def _answering(node: NodeId, text: str) -> Job | Run:
-    program = read_program(text)
-    return Run(node, NO_PROGRAM) if program is None else Job(node, program, "program")
+        program = self._running.pop(node)
+        found = program.ran(execution)
+        if program.key:
+            self._known[program.key] = found
+        return Run(node, found)

@@ -150,7 +150,7 @@ class Record:
                 self.branches[event.branch] = event
             case AnswerFound():
                 end = self.tree[event.node]
-                passed = end.trial.passed if end.trial else 0
+                passed = end.execution.passed if end.execution else 0
                 found = Candidate(event.node, event.answer, event.estimate, end.mode, passed)
                 self.candidates.append(found)
             case AnswersJudged():
@@ -185,7 +185,7 @@ class Record:
                 node.usage = event.usage
             case ProgramRan():
                 node = self.tree[event.node]
-                node.execution, node.trial = event.execution, event.trial
+                node.execution = event.execution
                 return
             case StepScored():
                 node = self.tree[event.node]

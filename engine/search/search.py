@@ -199,7 +199,7 @@ class Search:
         self._record_run(self._programs.end(node, execution))
 
     def _record_run(self, run: Run) -> None:
-        self._emit(ProgramRan(node=run.node, execution=run.execution, trial=run.trial))
+        self._emit(ProgramRan(node=run.node, execution=run.execution))
         self._unscored.append(run.node)
 
     # Scoring and judging

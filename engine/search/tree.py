@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from ..code.trial import Trial
 from ..ports import Prefix
 from ..types import (
     ROOT,
@@ -36,7 +35,6 @@ class Node:
         branch: The branch that wrote it; they are numbered in the order in which they were drawn.
         mode: Mode of reasoning.
         execution: Output and error of a program that has run.
-        trial: Verdicts of the tests on the program of a code task.
         reward: Raw output of the reward model; None until scored.
         estimate: Calibrated success probability; None until scored. The root has the question's in the mode
             whose prompt was read first; ``Tree.questions`` has all.
@@ -51,7 +49,6 @@ class Node:
     branch: BranchId | None = None
     mode: Mode = "prose"
     execution: Execution | None = None
-    trial: Trial | None = None
     reward: float | None = None
     estimate: Estimate | None = None
     status: NodeStatus = "open"
@@ -162,7 +159,7 @@ class Tree:
         mode = mode or self[node].mode
         end = self[node]
         reading = self.readings.get(mode)
-        return Prefix(self.problem, self.steps(node), reading, mode, end.execution, end.trial)
+        return Prefix(self.problem, self.steps(node), reading, mode, end.execution)
 
     def usage(self) -> Usage:
         """Sum over all nodes."""

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from ..errors import UsageError, setting
 from ..search.tree import Tree
-from ..types import ROOT, Kind, Mode, NodeId, SelectRule, Standing, StopReason, Until
+from ..types import ROOT, KindName, Mode, NodeId, SelectRule, Standing, StopReason, Until
 from .allocation import CONFIDENCE
 
 Adapt = Literal["none", "n", "k", "m", "km"]
@@ -118,14 +118,14 @@ class Strategy(ABC):
         return self.at_most or 1
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> KindName:
         """The kind of problem that it searches."""
-        return "task" if "code" in self.modes else "question"
+        return "code" if "code" in self.modes else "value"
 
     @property
     def rule(self) -> SelectRule:
         """Rule that chooses the answer: for a code task always the tests that its programs pass."""
-        return "passing" if self.kind == "task" else self.select
+        return "passing" if self.kind == "code" else self.select
 
     def surplus(self, standing: Standing) -> float | None:
         """Gain of a further trajectory over the gain that it needs for the search to go on.

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
 from ..errors import UsageError, setting
-from ..types import Kind, Mode
+from ..types import KindName, Mode
 from . import adaptive, passing
 from .adaptive import Adaptive, Effort
 from .allocation import CONFIDENCE
@@ -39,7 +39,7 @@ STRATEGIES: Mapping[str, type[Strategy]] = {
 }
 """The built-in strategies by name."""
 
-EFFORTS: Mapping[Kind, Mapping[Effort, Strategy]] = {"question": adaptive.EFFORTS, "task": passing.EFFORTS}
+EFFORTS: Mapping[KindName, Mapping[Effort, Strategy]] = {"value": adaptive.EFFORTS, "code": passing.EFFORTS}
 """The strategy of each effort, by the kind of problem."""
 
 PAPER: Mapping[str, float] = {
@@ -147,7 +147,7 @@ class Preset:
             UsageError: no strategy has this name, or it could not run with these numbers.
         """
         strategy = strategy_named(name)
-        is_paper = self.paper and strategy.kind == "question"
+        is_paper = self.paper and strategy.kind == "value"
         numbers = PAPER if is_paper else effort_numbers(strategy, self.effort)
         return strategy.changed(**_known(strategy, {**numbers, **self.overrides.given}))
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from ..errors import UsageError, setting
+from ..kinds import kind_of
 from ..search.tree import Tree
 from ..types import ROOT, Mode, NodeId, SelectRule
 from .adaptive import Effort
@@ -55,7 +56,7 @@ class Passing(Sequential):
         scored = yield whole_trajectories(1, self.modes, greedy=True)
         if _any_passes(tree, scored):
             return "confident"
-        is_tested = tree.problem.task is not None and bool(tree.problem.task.given.tests)
+        is_tested = bool(kind_of(tree.problem).tests(tree.problem))
         if not is_tested or all_drawn(tree, self.samples):
             return None
         if self._is_hopeless(tree):
@@ -78,8 +79,8 @@ class Passing(Sequential):
 
 
 def _any_passes(tree: Tree, nodes: Iterable[NodeId]) -> bool:
-    trials = [tree[node].trial for node in nodes]
-    return any(trial is not None and trial.passes for trial in trials)
+    executions = [tree[node].execution for node in nodes]
+    return any(execution is not None and execution.passes for execution in executions)
 
 
 EFFORTS: Mapping[Effort, Passing] = {

@@ -35,7 +35,8 @@ from adascale.engine.calibration.projection import Projection
 from adascale.engine.calibration.report import StageReport
 from adascale.engine.codec import OMIT_DEFAULT, build, to_plain
 from adascale.engine.errors import CalibrationError, command, excerpt
-from adascale.engine.types import MODE_OF, Kind, Mode, ModeProfile
+from adascale.engine.kinds import KINDS
+from adascale.engine.types import KindName, Mode, ModeProfile
 
 from ..storage import atomic_write
 
@@ -86,9 +87,9 @@ class Fingerprint:
     sampling: Mapping[str, int | float]
     window: int
     program: ProgramFingerprint | None = field(default=None, metadata=OMIT_DEFAULT)
-    kind: Kind = field(default="question", metadata=OMIT_DEFAULT)
+    kind: KindName = field(default="value", metadata=OMIT_DEFAULT)
 
-    def scope(self) -> tuple[str, str, str, Kind]:
+    def scope(self) -> tuple[str, str, str, KindName]:
         """Generator, PRM, its format and kind, without whose match no calibration is used unasked."""
         return self.generator, self.prm, self.prm_format, self.kind
 
@@ -100,7 +101,7 @@ def question_key(question: str) -> str:
 
 
 def _finished_stage(fingerprint: Fingerprint) -> Stage:
-    return FINISHED[MODE_OF[fingerprint.kind]]
+    return FINISHED[KINDS[fingerprint.kind].modes[0]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +155,7 @@ class Card:
     def samplers(self) -> dict[Mode, Mapping[str, int | float]]:
         """Sampler settings of each mode that it knows."""
         fitted = self.fingerprint
-        known: dict[Mode, Mapping[str, int | float]] = {MODE_OF[fitted.kind]: fitted.sampling}
+        known: dict[Mode, Mapping[str, int | float]] = {KINDS[fitted.kind].modes[0]: fitted.sampling}
         program = fitted.program if self.programs else None
         return known if program is None else {**known, "program": program.sampling}
 

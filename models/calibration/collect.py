@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from adascale.engine.errors import ContextOverflowError
-from adascale.engine.evaluation.judging import HiddenTests, right_nodes
+from adascale.engine.evaluation.judging import right_nodes
+from adascale.engine.kinds import kind_of
+from adascale.engine.kinds.base import Run
 from adascale.engine.ports import Prefix, RewardModel
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import SearchFailed, SearchFinished, StepProposed
@@ -147,7 +149,7 @@ def draw_rollouts(
     problems: Sequence[Problem],
     store: RolloutStore,
     plan: DrawPlan | CodePlan,
-    hidden: HiddenTests | None = None,
+    run: Run | None = None,
 ) -> Iterator[FinishedQuestion]:
     """Draw what the store lacks; each question is kept before it is reported.
 
@@ -156,7 +158,7 @@ def draw_rollouts(
         problems: Questions, with their answers where those are known, or code tasks with hidden tests.
         store: Keeps the rollouts.
         plan: How many.
-        hidden: Runs hidden tests; None where there is no code task.
+        run: Runs programs with hidden tests; None if there is no code task.
 
     The driver must decode at an even width, as that of a session whose purpose is ``rollouts`` does: then a
     question's draws do not depend on which others are in flight, and a run that was killed and resumed ends
@@ -176,7 +178,7 @@ def draw_rollouts(
         elif isinstance(event, SearchFinished):
             record = records.pop(problem.id)
             if event.result.stop_reason == "exhausted":
-                right = right_nodes(record, problem, hidden) if problem.is_judged else ()
+                right = right_nodes(record, problem, run) if kind_of(problem).is_judged(problem) else ()
                 for mode in plan.trajectories:
                     store.put(replace(Rollouts.of(record, mode, right), problem=problem))
                 yield FinishedQuestion(problem, event.usage.generated_tokens, spent)

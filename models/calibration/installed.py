@@ -12,7 +12,7 @@ from pathlib import Path
 
 from adascale.engine.calibration.portable import PortableCalibration
 from adascale.engine.errors import CalibrationError, command, setting
-from adascale.engine.types import Kind, Notice, Problem
+from adascale.engine.types import KindName, Notice, Problem
 
 from ..question_sets import read_known
 from ..storage import data_folder
@@ -85,7 +85,7 @@ class InstalledCalibrations:
                 return min(found, key=lambda each: len(mismatches(each.card, used)))
         return None
 
-    def find_all(self, used: Mapping[Kind, Fingerprint]) -> dict[Kind, Artefact]:
+    def find_all(self, used: Mapping[KindName, Fingerprint]) -> dict[KindName, Artefact]:
         """The one of each kind of problem that has one."""
         found = {kind: self.find(each) for kind, each in used.items()}
         return {kind: artefact for kind, artefact in found.items() if artefact is not None}
@@ -180,9 +180,9 @@ def overlap(card: Card, problems: Sequence[Problem]) -> list[Notice]:
     return [Notice("fitted-on-this", said, hint="check on questions that are new to it")]
 
 
-def wrong_kind(card: Card, kind: Kind) -> Notice:
+def wrong_kind(card: Card, kind: KindName) -> Notice:
     """The notice of a calibration that was named for the other kind of problem."""
-    fitted, asked = ("code tasks", "a question") if kind == "question" else ("questions", "a code task")
+    fitted, asked = ("code tasks", "a question") if kind == "value" else ("questions", "a code task")
     return Notice(
         "calibration-mismatch",
         f'the calibration "{card.name}" is for {fitted}, and this is {asked}',

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adascale.engine.codec import build, to_plain
+from adascale.engine.kinds import kind_of
 from adascale.engine.search.events import ModelDescription
 from adascale.engine.search.outcomes import prefix_outcomes
 from adascale.engine.search.record import Record
@@ -40,7 +41,8 @@ class RolloutNode:
         wrong_sum: True where the step has a wrong sum.
         logprob: Sum of the log-probabilities of its tokens, in nats.
         min_logprob, entropy: As ``engine.types.Reading`` has them.
-        answer: Final answer, for a code task ``Trial.outcome``; None where the step is no end or has none.
+        answer: Final answer (``Kind.answer``); None where the step is no end or has none.
+        passed: Number of tests that the program of a code task passes.
     """
 
     parent: int
@@ -55,6 +57,7 @@ class RolloutNode:
     min_logprob: float = 0.0
     entropy: float = 0.0
     answer: str | None = None
+    passed: int = 0
 
     @property
     def is_end(self) -> bool:
@@ -91,11 +94,11 @@ class Rollouts:
         nodes = _in_order(record.tree, mode)
         row = {node.id: index for index, node in enumerate(nodes)}
         outcomes = prefix_outcomes(record, mode, right)
-        answers = {candidate.node: candidate.answer for candidate in record.candidates}
+        candidates = {candidate.node: candidate for candidate in record.candidates}
         kept: list[RolloutNode] = []
         states = []
         for node in nodes:
-            step, outcome = node.step, outcomes[node.id]
+            step, outcome, end = node.step, outcomes[node.id], candidates.get(node.id)
             reading = record.tree.readings.get(mode) if step is None else step.reading
             assert reading is not None, "the generator's states were not kept"
             states.append((reading.last, reading.mean))
@@ -115,7 +118,8 @@ class Rollouts:
                     logprob=step.logprob,
                     min_logprob=reading.min_logprob,
                     entropy=reading.entropy,
-                    answer=answers.get(node.id),
+                    answer=None if end is None else end.answer,
+                    passed=0 if end is None else end.passed,
                 )
             )
         last, mean = (np.array(part, np.float16) for part in zip(*states, strict=True))
@@ -231,8 +235,8 @@ class RolloutStore:
 
     def put(self, rollouts: Rollouts) -> None:
         """Keep a question in a mode, without its hidden tests and ``meta``; atomic, and for good."""
-        problem = replace(rollouts.problem.for_search(), meta={})
-        written = _Written(problem, rollouts.mode, tuple(rollouts.nodes))
+        problem = kind_of(rollouts.problem).for_search(rollouts.problem)
+        written = _Written(replace(problem, meta={}), rollouts.mode, tuple(rollouts.nodes))
         text = pack_texts([json.dumps(to_plain(written))])
         blob = pack({"rollouts": text, "last": rollouts.last, "mean": rollouts.mean})
         self._blobs.add(_ROLLOUTS, [_key(rollouts.problem, rollouts.mode)], blob)
@@ -275,7 +279,7 @@ class RolloutStore:
 
 def _key(problem: Problem, mode: Mode = "prose") -> str:
     parts = [problem.id, problem.question, problem.answer, mode]
-    if problem.task is not None:
-        tests = json.dumps(to_plain(problem.task), sort_keys=True)
-        parts.append(hashlib.sha256(tests.encode()).hexdigest())
+    if problem.details:
+        details = json.dumps(problem.details, sort_keys=True)
+        parts.append(hashlib.sha256(details.encode()).hexdigest())
     return json.dumps(parts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -14,11 +15,10 @@ from adascale.engine.calibration.head_fit import HeadConfig
 from adascale.engine.calibration.portable import PortableCalibration
 from adascale.engine.calibration.report import report
 from adascale.engine.errors import UsageError, setting
-from adascale.engine.evaluation.judging import HiddenTests
 from adascale.engine.search.driver import Driver
-from adascale.engine.types import Kind, Problem
+from adascale.engine.types import KindName, Problem
 
-from ..question_sets import kind_of
+from ..question_sets import only_kind
 from .artefact import Artefact, Card, question_key
 from .collect import (
     CodePlan,
@@ -99,20 +99,20 @@ class SessionRollouts:
         Raises:
             UsageError: the problems are of two kinds.
         """
-        kind = kind_of(problems)
+        kind = only_kind(problems)
         with closing(RolloutStore(rollouts_path(session.prompts.fingerprints[kind], plan))) as store:
             store.put_models(session.conditions(kind).models)
             yield cls(session, problems, plan, store)
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> KindName:
         """Kind of the problems."""
-        return kind_of(self.problems)
+        return only_kind(self.problems)
 
     @property
     def _prm(self) -> str | None:
         """The key of the PRM's rewards in the store; None without a PRM, and for code tasks."""
-        if self.session.files.prm is None or self.kind == "task":
+        if self.session.files.prm is None or self.kind == "code":
             return None
         fingerprint = self.session.prompts.fingerprints[self.kind]
         return f"{fingerprint.prm_format}:{fingerprint.prm}"
@@ -141,8 +141,8 @@ class SessionRollouts:
     def draw(self, driver: Driver) -> Iterator[FinishedQuestion]:
         """Draw what is missing with the session's driver; each question is kept before it is reported."""
         with self.session.make_executor() as executor:
-            hidden = HiddenTests(executor.run)
-            yield from draw_rollouts(driver, self.problems, self.store, self.plan, hidden)
+            run = functools.cache(executor.run)
+            yield from draw_rollouts(driver, self.problems, self.store, self.plan, run)
 
     def score(self) -> Iterator[FinishedQuestion]:
         """Score with the PRM what it has not scored; nothing without one.
@@ -172,7 +172,7 @@ class SessionRollouts:
             rewards = [found for _, found in scored if found is not None]
         check_enough(len(drawn), fewest)
         prose, *programs = zip(*drawn, strict=True)
-        if self.kind == "task":
+        if self.kind == "code":
             training = code_training_set(prose)
         else:
             training = training_set(prose, rewards or None, programs[0] if programs else ())
@@ -215,7 +215,7 @@ class SessionRollouts:
         fitted = fit_calibration(draws.training, method, HeadConfig(), plan.seed)
         samples, continued = (plan.samples, plan.rollouts) if isinstance(plan, DrawPlan) else (0, 0)
         card = Card(
-            name=session.files.pair_name + ("+code" if self.kind == "task" else ""),
+            name=session.files.pair_name + ("+code" if self.kind == "code" else ""),
             fingerprint=session.prompts.fingerprints[self.kind],
             method=method,
             data=tuple(data),

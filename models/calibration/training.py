@@ -12,7 +12,7 @@ from adascale.engine.calibration.features import FINISHED, QUESTION, STAGES, Obs
 from adascale.engine.calibration.fitting import QuestionSamples, Sample, Training
 from adascale.engine.calibration.head_fit import Example, StageData
 from adascale.engine.calibration.portable import PortableCalibration, without_states
-from adascale.engine.code.trial import tests_of
+from adascale.engine.kinds import kind_of
 from adascale.engine.types import Candidate, Estimate, FinishedSearch, Mode, NodeId
 
 from .rollouts import FloatArray, Rollouts
@@ -58,10 +58,10 @@ def code_training_set(tasks: Sequence[Rollouts]) -> Training:
     examples: list[Example] = []
     samples = []
     for index, rollouts in enumerate(tasks):
-        own = []
+        own, given = [], len(kind_of(rollouts.problem).tests(rollouts.problem))
         for row in rollouts.samples():
             end, steps = rollouts.nodes[row], _step_arrays(rollouts, row)
-            passed, tests = (0, 0) if end.answer is None else tests_of(end.answer)
+            passed, tests = end.passed, 0 if end.answer is None else given
             own.append(Sample(len(examples), end.answer, end.right, len(end.token_ids), "code", passed))
             for seen in dict.fromkeys([tests, 0]):
                 found = steps.code(passed if seen else 0, failed=end.answer is None or passed < seen)

@@ -11,6 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
+from adascale.engine.kinds import kind_of
 from adascale.engine.ports import Prefix
 from adascale.engine.search.events import ModelDescription
 from adascale.engine.types import FINISHES, THOUGHTS, Mode, Problem, Reading, Step, Thought, Until
@@ -131,7 +132,7 @@ def _prompt_key(problem: Problem, mode: Mode) -> str:
 
 def _read_text(problem: Problem, mode: Mode) -> str:
     """The text that the generator reads; a store's name does not cover the prompt of code tasks."""
-    return f"{CODE_PROMPT}\n\n{problem.statement}" if mode == "code" else problem.question
+    return f"{CODE_PROMPT}\n\n{kind_of(problem).statement(problem)}" if mode == "code" else problem.question
 
 
 def draws_path(fingerprint: Fingerprint, rows: int, gpu_layers: int = 0) -> Path:

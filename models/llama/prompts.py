@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from adascale.engine.decimals import human_bytes
 from adascale.engine.errors import ContextOverflowError, setting
+from adascale.engine.kinds import kind_of
 from adascale.engine.ports import PrefixWork
 from adascale.engine.types import Mode, Problem
 
@@ -67,7 +68,7 @@ class Prompts:
         chat = self._chats[mode]
         self._check_length(problem)
         write = chat.chat_prompt if problem.is_chat else chat.prompt
-        tokens = write(problem.statement, problem.history)
+        tokens = write(kind_of(problem).statement(problem), problem.history)
         self._check_fit(len(tokens), mode)
         self._tokens[problem.id, mode] = tokens
         parked = self._cache.get(tokens)
@@ -90,7 +91,7 @@ class Prompts:
 
     def _check_length(self, problem: Problem) -> None:
         """Refuse texts that cannot fit before they are tokenized: 100 MB would take 6 GB of memory."""
-        texts = (problem.statement, *(turn.content for turn in problem.history))
+        texts = (kind_of(problem).statement(problem), *(turn.content for turn in problem.history))
         size = sum(len(text.encode("utf-8", "replace")) for text in texts)
         if size > MAX_TOKEN_BYTES * self._context.window:
             raise ContextOverflowError(

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from adascale.engine.codec import from_row, to_row
 from adascale.engine.errors import AdascaleError, UsageError, restored_error
+from adascale.engine.kinds import KINDS as QUESTION_KINDS
 from adascale.engine.search.events import KINDS, Event
 from adascale.engine.search.settings import Conditions, Request
 from adascale.engine.strategies import STRATEGIES
-from adascale.engine.types import MODE_OF, Kind, Mode, Notice, Problem
+from adascale.engine.types import KindName, Mode, Notice, Problem
 
 from ..files.progress import DownloadPlan, Transfer
 from ..options import SessionOptions
@@ -94,7 +95,7 @@ class ModelsOpened:
         files: Label, path and sha256 of each model.
     """
 
-    conditions: Mapping[Kind, Conditions]
+    conditions: Mapping[KindName, Conditions]
     modes: tuple[Mode, ...]
     files: tuple[tuple[str, Path, str], ...]
 
@@ -102,7 +103,7 @@ class ModelsOpened:
     def of(cls, session: OpenSession) -> Self:
         """The message for an open session."""
         files = tuple(session.files.listing())
-        return cls({kind: session.conditions(kind) for kind in MODE_OF}, session.modes, files)
+        return cls({kind: session.conditions(kind) for kind in QUESTION_KINDS}, session.modes, files)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,9 @@ def test_a_reply_is_printed_while_it_is_generated(capsys: pytest.CaptureFixture[
     printed: list[str] = []
 
     def events() -> Iterator[Event]:
-        for _, event in driver.run([Problem("1", "hi", is_chat=is_chat)], Settings(Vote()).for_chat()):
+        for _, event in driver.run(
+            [Problem("1", "hi", kind="text" if is_chat else "value")], Settings(Vote()).for_chat()
+        ):
             yield event
             if isinstance(event, BranchGrew):
                 printed.append(capsys.readouterr().out)

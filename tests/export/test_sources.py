@@ -9,6 +9,7 @@ import sampled
 import worlds
 from event_logs import ticking
 
+from adascale.codetasks.task import CodeTask
 from adascale.engine.evaluation.contestants import parse_contestants
 from adascale.engine.evaluation.evaluate import evaluate
 from adascale.engine.ports import Prefix, SequenceLogprob
@@ -65,9 +66,8 @@ def test_rollouts_of_a_code_task_have_the_tests_that_its_prompt_had(tmp_path: Pa
     with closing(RolloutStore(tmp_path / "x.sqlite")) as store:
         store.put(replace(rollouts, problem=task))
     [found] = read_rollouts(tmp_path / "x.sqlite")
-    assert found.problem.statement == task.statement
-    assert found.problem.task is not None
-    assert not found.problem.task.hidden.tests
+    assert found.problem.kind == "code"
+    assert CodeTask.of(found.problem) == CodeTask(CodeTask.of(task).given)
 
 
 def evaluated(path: Path, strategies: str, repeats: int = 1) -> list[SampledQuestion]:

@@ -14,6 +14,7 @@ import numpy as np
 from event_logs import records_of, ticking
 from numpy.typing import NDArray
 
+from adascale.codetasks.records import read_task
 from adascale.engine.calibration.calibration import Calibration
 from adascale.engine.calibration.features import Evidence, States
 from adascale.engine.calibration.fitting import CalibrationFit, Training, fit_calibration
@@ -21,8 +22,7 @@ from adascale.engine.calibration.head_fit import HeadConfig, StageData
 from adascale.engine.calibration.metrics import Array, Predictions
 from adascale.engine.calibration.portable import PortableCalibration, fit_portable, join, without_states
 from adascale.engine.calibration.report import StageReport, report
-from adascale.engine.code.task import read_task
-from adascale.engine.evaluation.judging import HiddenTests, right_nodes
+from adascale.engine.evaluation.judging import right_nodes
 from adascale.engine.ports import Calibrator, Prefix, PrefixWork, SequenceLogprob
 from adascale.engine.scripted import ScriptedExecutor, ScriptedPolicy, scripted_step
 from adascale.engine.search.driver import Driver
@@ -215,7 +215,7 @@ def training(asked: Sequence[Problem], programs: int = 0) -> Training:
 def tasks(count: int, start: int = 0) -> list[Problem]:
     """Code tasks with one given test, which a program that doubles passes too."""
     task = read_task("", {"tests": "assert f(2) == 4", "hidden": ["assert f(3) == 9", "assert f(0) == 0"]})
-    return [Problem(f"t{i}", f"Square n, way {i}.", task=task) for i in range(start, start + count)]
+    return [task.problem(f"t{i}", f"Square n, way {i}.") for i in range(start, start + count)]
 
 
 def code_driver(calibrator: Calibrator | None = None) -> Driver:
@@ -233,9 +233,8 @@ def code_rollouts(asked: Sequence[Problem], programs: int = 4) -> list[Rollouts]
     """Programs of every task, judged by its hidden tests."""
     known = {problem.id: problem for problem in asked}
     records = records_of(code_driver().run(asked, Settings(ProgramRollouts(programs))))
-    hidden = HiddenTests(run_here)
     return [
-        Rollouts.of(record, "code", right_nodes(record, known[id_], hidden))
+        Rollouts.of(record, "code", right_nodes(record, known[id_], run_here))
         for id_, record in records.items()
     ]
 

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from adascale.codetasks.task import CodeTask
 from adascale.engine.errors import UsageError
 from adascale.engine.types import Problem
 from adascale.models.question_sets import choose_questions
@@ -213,13 +214,13 @@ def test_a_record_with_tests_is_a_code_task(tmp_path: Path) -> None:
     task, broken, plain = read_problems(path)
     assert isinstance(task, Problem)
     assert isinstance(plain, Problem)
-    assert task.task is not None
-    assert [test.source for test in task.task.given.tests] == ["assert f(2) == 4"]
-    assert [test.source for test in task.task.hidden.tests] == ["assert f(3) == 9"]
+    assert task.kind == "code"
+    assert [test.source for test in CodeTask.of(task).given.tests] == ["assert f(2) == 4"]
+    assert [test.source for test in CodeTask.of(task).hidden.tests] == ["assert f(3) == 9"]
     assert task.meta == {"line": 1, "level": 2}
     assert isinstance(broken, BadLine)
     assert broken.error.message.startswith("line 2: ")
-    assert plain.task is None
+    assert (plain.kind, plain.details) == ("value", {})
 
 
 @pytest.mark.parametrize("text", ['[{"question": "1 + 1?"}]', '[\n  {"question": "1 + 1?"}\n]'])

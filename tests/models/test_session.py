@@ -147,7 +147,7 @@ def test_a_session_thinks_as_it_is_told(tmp_path: Path, think: int | None, token
         answer = adascale.ask("What is 9 * 2?", session, strategy="greedy")
         assert answer.answer == "18"
         assert {each.think_tokens for each in session.prompts.sampling.values()} == {tokens}
-        assert session.prompts.fingerprints["question"].sampling.get("think_tokens", 0) == tokens
+        assert session.prompts.fingerprints["value"].sampling.get("think_tokens", 0) == tokens
         warnings = [notice.code for notice in session.conditions("question").warnings]
     assert warnings == ["no-think-switch"] * (think == 0)
     assert any(text.startswith("Context of ") for text in said) == (think != 0)
@@ -231,7 +231,7 @@ def test_a_portable_calibration_begins_from_the_size_of_the_generator(
     for calibration in ("auto", str(own)):
         with Session(SessionOptions(str(chain_gguf), branches=2, calibration=calibration)) as session:
             expected = rate_of_size(session.model.info.effective_parameters)
-            assert session.prompts.calibrations["question"].calibration.prior == expected
+            assert session.prompts.calibrations["value"].calibration.prior == expected
             described = session.conditions("question").models.calibration
             assert described is not None
             assert described["prior"] == round(expected, 3) < 0.2  # a tiny model
@@ -242,7 +242,7 @@ def test_a_named_calibration_of_the_other_kind_of_problem_is_told(tmp_path: Path
     named = tmp_path / f"named{SUFFIX}"
     save_artefact(portable, named)
     with Session(SessionOptions(str(chain_gguf), branches=2, calibration=str(named))) as session:
-        [notice] = session.conditions("task").warnings
+        [notice] = session.conditions("code").warnings
         assert notice.code == "calibration-mismatch"
         assert notice.message.startswith(
             'the calibration "portable" is for questions, and this is a code task'

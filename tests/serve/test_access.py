@@ -11,8 +11,9 @@ import pytest
 from scripted_server import Served, served
 
 from adascale.engine.errors import setting
+from adascale.engine.kinds import KINDS
 from adascale.engine.search.settings import Conditions
-from adascale.engine.types import MODE_OF, Notice
+from adascale.engine.types import Notice
 from adascale.serve import app, listener
 from adascale.serve.http import connection
 from adascale.serve.http.guard import Access
@@ -158,8 +159,8 @@ def test_warnings_of_files_of_this_machine_are_not_for_clients() -> None:
     public = Notice("no-gpu-build", f"{setting('gpu_layers', 99)} has no effect")
     with served() as server:
         worker = server.hub.worker
-        models = worker.open_models.conditions["question"].models
-        conditions = dict.fromkeys(MODE_OF, Conditions(models, (private, public)))
+        models = worker.open_models.conditions["value"].models
+        conditions = dict.fromkeys(KINDS, Conditions(models, (private, public)))
         worker.open_models = replace(worker.open_models, conditions=conditions)
         assert post(server).json()["adascale"]["warnings"] == ["the server's gpu_layers = 99 has no effect"]
 

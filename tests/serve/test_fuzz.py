@@ -26,7 +26,7 @@ AT_ONCE = 8
 
 APP = make_app(Hub(lambda: nullcontext(InlineWorker(EchoPolicy(echo))), 1, 1), ServerSettings(LOCAL))
 DOCUMENT = openapi(
-    APP.routes, BODIES, ServedModel.of(OPENED.conditions["question"].models, "medium"), needs_key=False
+    APP.routes, BODIES, ServedModel.of(OPENED.conditions["value"].models, "medium"), needs_key=False
 )
 SCHEMAS = {
     path: methods["post"]["requestBody"]["content"]["application/json"]["schema"]

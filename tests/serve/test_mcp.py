@@ -18,8 +18,8 @@ from mcp.client import Client
 from sample_log import pens
 from scripted_server import EchoPolicy, Served, served, steady
 
-from adascale.engine.code.asserts import read_tests
-from adascale.engine.code.suite import CodeTest
+from adascale.codetasks.asserts import read_tests
+from adascale.codetasks.task import CodeTest
 from adascale.engine.search.events import SearchFinished
 from adascale.engine.types import ROOT, AnswerGroup, Estimate, SearchResult
 from adascale.serve.http import connection

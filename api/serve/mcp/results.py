@@ -7,10 +7,9 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict
 
-from adascale.engine.code.harness import Outcome
-from adascale.engine.code.trial import Trial
+from adascale.engine.kinds import kind_of
 from adascale.engine.search.record import Record
-from adascale.engine.types import AnswerGroup, SearchResult, StopReason
+from adascale.engine.types import AnswerGroup, Execution, SearchResult, StopReason, TestOutcome
 
 from ..http.errors import for_clients
 from ..search.outcome import interval_of, probability_of
@@ -81,7 +80,7 @@ class TestVerdict(_Result):
     """What one test says of a program."""
 
     test: str
-    outcome: Outcome
+    outcome: TestOutcome
     detail: str
     """What the program gave instead, or how it failed."""
 
@@ -104,16 +103,15 @@ class TestedProgram(_Result):
     @classmethod
     def of(cls, record: Record) -> Self:
         """From the search of a code task that has ended."""
-        result, task = _result(record), record.started.problem.task
-        assert task is not None, "only a code task has a program"
-        found = None if result.best is None else record.tree[result.best].trial
-        trial = found or Trial(None, ())
-        judged = zip(task.given.tests, trial.verdicts, strict=False)
+        result, problem = _result(record), record.started.problem
+        found = None if result.best is None else record.tree[result.best].execution
+        execution = found or Execution("", "", 0.0)
+        judged = zip(kind_of(problem).tests(problem), execution.verdicts, strict=False)
         return cls(
-            program=None if trial.program is None else trial.program.source,
-            passes=trial.passes,
+            program=execution.program or None,
+            passes=execution.passes,
             tests=[
-                TestVerdict(test=test.source, outcome=verdict.outcome, detail=verdict.detail)
+                TestVerdict(test=test, outcome=verdict.outcome, detail=verdict.detail)
                 for test, verdict in judged
             ],
             probability=probability_of(result.confidence),

@@ -16,10 +16,6 @@ from starlette.requests import Request as HttpRequest
 
 from adascale.engine.answers.checkable import asks_for_answer
 from adascale.engine.answers.equality import same_answer
-from adascale.engine.code.asserts import read_tests
-from adascale.engine.code.examples import read_examples
-from adascale.engine.code.suite import CodeTask
-from adascale.engine.code.task import task_of
 from adascale.engine.errors import UsageError
 from adascale.engine.search.events import SearchFailed
 from adascale.engine.search.record import Record
@@ -81,7 +77,7 @@ class Tools:
         with _tool_errors():
             problem = _problem(question)
             wanted: ServedEffort = effort or ("medium" if asks_for_answer(question) else "chat")
-            problem = replace(problem, is_chat=wanted == "chat")
+            problem = replace(problem, kind="text" if wanted == "chat" else "value")
             mode: ModeChoice = "prose" if problem.is_chat else "auto"
             ask = Ask(problem, strategy_of(wanted), mode, Budget(budget), seed)
             record = await self._search(ask, context)
@@ -102,8 +98,8 @@ class Tools:
         """
         with _tool_errors():
             # In a thread: reading many tests takes a second, in which the others' searches go on.
-            task = await asyncio.to_thread(_read_task, question, tests)
-            ask = Ask(_problem(question, task), EFFORTS["task"][effort], limits=Budget(budget), seed=seed)
+            problem = await asyncio.to_thread(_code_problem, question, tests)
+            ask = Ask(problem, EFFORTS["code"][effort], limits=Budget(budget), seed=seed)
             record = await self._search(ask, context)
         return TestedProgram.of(record)
 
@@ -123,7 +119,7 @@ class Tools:
         with _tool_errors():
             if not answer.strip():
                 raise UsageError("the answer is empty")
-            ask = Ask(_problem(question), EFFORTS["question"][effort], limits=Budget(budget), seed=seed)
+            ask = Ask(_problem(question), EFFORTS["value"][effort], limits=Budget(budget), seed=seed)
             record = await self._search(ask, context)
         # Computer algebra may take seconds, in which the others' searches go on.
         same = [each for each in record.groups if await asyncio.to_thread(same_answer, answer, each.answer)]
@@ -169,7 +165,7 @@ def _tool_errors() -> Iterator[None]:
         raise ToolError(refusal.message) from refusal
 
 
-def _problem(question: str, task: CodeTask | None = None) -> Problem:
+def _problem(question: str) -> Problem:
     """The problem of a call.
 
     Raises:
@@ -177,19 +173,25 @@ def _problem(question: str, task: CodeTask | None = None) -> Problem:
     """
     if not question.strip():
         raise UsageError("the question is empty", slug="empty-question")
-    return Problem(f"mcp-{secrets.token_hex(12)}", question.strip(), task=task)
+    return Problem(f"mcp-{secrets.token_hex(12)}", question.strip())
 
 
-def _read_task(question: str, sources: Sequence[str]) -> CodeTask:
-    """The task of a call; without tests the examples in the question are the tests.
+def _code_problem(question: str, sources: Sequence[str]) -> Problem:
+    """The code task of a call; without tests the examples in the question are the tests.
 
     Raises:
-        UsageError: a test cannot be used, or all together are longer than ``MAX_TEST_TEXT``.
+        UsageError: the question is empty, a test cannot be used, or all together are longer than
+            ``MAX_TEST_TEXT``.
     """
+    from adascale.codetasks.asserts import read_tests
+    from adascale.codetasks.examples import read_examples
+    from adascale.codetasks.records import task_of
+
+    asked = _problem(question)
     _check_length(sources or [question])
     tests = [test for source in sources for test in read_tests(source)] or read_examples(question)
     _check_length([test.text for test in tests])
-    return task_of(question, tests)
+    return task_of(question, tests).problem(asked.id, asked.question)
 
 
 def _check_length(texts: Sequence[str]) -> None:

@@ -73,7 +73,7 @@ def read_ask(body: JsonObject, served: ServedModel, id_: str, client: str) -> As
         raise wrong("mode", "a chat is written in prose", "unsupported-value")
     limits = Budget(body.get("max_tokens"), body.get("max_seconds"))
     return Ask(
-        Problem(id_, question, is_chat=effort == "chat"),
+        Problem(id_, question, kind="text" if effort == "chat" else "value"),
         strategy_of(effort),
         body.get("mode", "auto"),
         limits,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from adascale.engine.errors import UsageError
 from adascale.engine.search.events import Event
-from adascale.engine.search.settings import Conditions, Request, Settings
+from adascale.engine.search.settings import Request, Settings
 from adascale.engine.strategies import EFFORTS, Greedy, ModeChoice, Strategy, Vote
 from adascale.engine.types import Budget, Notice, Problem
 
@@ -66,8 +66,6 @@ class Searches:
         self.hub.check_open()
         opened = self.hub.worker.open_models
         conditions = opened.conditions[asked.problem.kind]
-        if asked.problem.is_chat:
-            conditions = Conditions(replace(conditions.models, calibration=None), ())
         settings = Settings(
             asked.strategy,
             lower(self.limits, asked.limits),
@@ -94,7 +92,7 @@ def strategy_of(effort: ServedEffort) -> Strategy:
         case "chat":
             return Vote(samples=1)
         case _:
-            return EFFORTS["question"][effort]
+            return EFFORTS["value"][effort]
 
 
 def lower(a: Budget, b: Budget) -> Budget:

@@ -274,7 +274,7 @@ def test_code_tasks_have_a_calibration_of_their_own(tmp_path: Path) -> None:
     [path] = home.shelf.iterdir()
     card = load_artefact(path).card
     assert (card.name, card.samples, card.programs) == ("coder+probe+code", 0, 2)
-    assert card.fingerprint.kind == "task"
+    assert card.fingerprint.kind == "code"
     assert "coder+probe+code" in home.run("calibrate", "list").stdout
 
     args = ["-g", str(model), "-c", "512", "--seed", "1", "--json", "-q"]

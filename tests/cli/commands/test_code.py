@@ -13,10 +13,8 @@ from commands import clean_env, interrupted_at_answer, run
 
 from adascale.cli.commands import code as command
 from adascale.cli.options.groups import CodeOptions
-from adascale.engine.code.harness import Outcome, Verdict
-from adascale.engine.code.repairs import Program
-from adascale.engine.code.trial import Trial
 from adascale.engine.errors import AdascaleError
+from adascale.engine.types import Execution, TestOutcome, Verdict
 from adascale.models.options import SessionOptions
 from adascale.models.programs import detection
 from adascale.models.programs.sandboxes import Sandbox
@@ -152,7 +150,7 @@ def test_a_question_cannot_be_searched_for_a_program_that_passes(env: dict[str, 
     [("error", False, True), ("error", True, False), ("failed", False, False), ("passed", False, False)],
 )
 def test_an_error_may_be_that_of_monty_alone_where_no_sandbox_holds(
-    outcome: Outcome,
+    outcome: TestOutcome,
     unsandboxed: bool,
     warned: bool,
     monkeypatch: pytest.MonkeyPatch,
@@ -163,5 +161,5 @@ def test_an_error_may_be_that_of_monty_alone_where_no_sandbox_holds(
 
     monkeypatch.setattr(detection, "find_sandbox", nowhere)
     options = CodeOptions(session=SessionOptions(unsandboxed=unsandboxed))
-    command._warn_of_no_sandbox(Trial(Program("f = 3"), (Verdict(outcome),)), options)
+    command._warn_of_no_sandbox(Execution("", "", 0.0, "f = 3", verdicts=(Verdict(outcome),)), options)
     assert ("no sandbox" in capsys.readouterr().err) == warned

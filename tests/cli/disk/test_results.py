@@ -273,19 +273,19 @@ def test_another_run_is_told_apart_and_what_differs_is_named(path: Path) -> None
     with open_results(str(path)) as results:
         results.write(record("y", "error"))
         with pytest.raises(UsageError, match="made by another run") as error:
-            results.begin({"question": run_conditions(made(2))})
+            results.begin({"value": run_conditions(made(2))})
     assert error.value.facts == ("seed: 1 there, 2 now",)
     assert path.read_bytes() == before
     with open_results(str(path)) as results:
         results.write(record("y", "error"))
-        results.begin({"question": run_conditions(made(1))})
+        results.begin({"value": run_conditions(made(1))})
     assert ids(path) == ["x", "a", "y"]
 
 
 def test_another_least_confidence_is_another_run_since_statuses_depend_on_it(path: Path) -> None:
     write(path, record("a", **made(1)))
     with open_results(str(path)) as results, pytest.raises(UsageError, match="another run") as error:
-        results.begin({"question": run_conditions(made(1) | {"min_confidence": 0.9})})
+        results.begin({"value": run_conditions(made(1) | {"min_confidence": 0.9})})
     assert error.value.facts == ("min confidence: 0.0 there, 0.9 now",)
 
 
@@ -296,9 +296,9 @@ def test_questions_and_code_tasks_have_conditions_of_their_own(path: Path) -> No
     with open_results(str(path)) as results:
         assert results.seed == 1
         with pytest.raises(UsageError, match="made by another run") as error:
-            results.begin({"question": run_conditions(made(1)), "task": run_conditions(other)})
+            results.begin({"value": run_conditions(made(1)), "code": run_conditions(other)})
         assert error.value.facts == ("samples: 9 there, 8 now",)
-        results.begin({"question": run_conditions(made(1)), "task": run_conditions(of_tasks)})
+        results.begin({"value": run_conditions(made(1)), "code": run_conditions(of_tasks)})
 
 
 def test_a_full_disk_leaves_whole_records(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

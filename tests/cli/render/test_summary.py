@@ -12,7 +12,6 @@ from adascale.cli.render.state import ViewState
 from adascale.cli.render.summary import summary, support, why
 from adascale.cli.report.answer import status_of
 from adascale.cli.terminal.theme import ASCII, UNICODE
-from adascale.engine.code.suite import CodeTask
 from adascale.engine.search.events import Event, ModelDescription, PromptRead
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import Passing
@@ -214,6 +213,6 @@ def test_a_program_is_given_a_probability_where_no_test_speaks_against_it() -> N
         assert result is not None
         assert ("another program is unlikely to pass" in line) == (result.stop_reason == "hopeless")
     assert min(told.values()) > 2
-    untested = [replace(task, task=CodeTask()) for task in tasks(3, 2000)]
+    untested = [replace(task, details={}) for task in tasks(3, 2000)]
     for state in code_states(untested):
         assert "that it is correct" in summary(state, UNICODE).plain

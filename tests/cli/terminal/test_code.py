@@ -11,12 +11,7 @@ from rich.text import Text
 from adascale.cli.render.draw import program_lines
 from adascale.cli.terminal.code import Program, verdict_text, wrap_line
 from adascale.cli.terminal.theme import ASCII, UNICODE
-from adascale.engine.code.assembly import suite_of
-from adascale.engine.code.harness import Verdict
-from adascale.engine.code.repairs import Program as Repaired
-from adascale.engine.code.suite import CodeTest
-from adascale.engine.code.trial import Trial
-from adascale.engine.types import Execution
+from adascale.engine.types import Execution, Verdict
 
 LONG = "total = 0\nfor pack in range(9):\n    # three pens a pack\n    total += 3\n\nprint(total)"
 
@@ -106,7 +101,7 @@ def test_a_wrapped_line_loses_nothing(text: str, width: int) -> None:
     assert all(cell_len(part.plain) <= width for part in parts)
 
 
-TESTS = suite_of([CodeTest("assert f(2) == 4"), CodeTest("def test_f():\n    assert f(3)\ntest_f()")])
+TESTS = ("assert f(2) == 4", "def test_f():\n    assert f(3)\ntest_f()")
 SOURCE = "import math\ndef f(n):\n    return n"
 
 
@@ -130,14 +125,14 @@ SOURCE = "import math\ndef f(n):\n    return n"
 def test_the_program_of_a_task_stands_above_what_its_tests_say(
     verdicts: tuple[Verdict, ...], text: str
 ) -> None:
-    shown = Program.of_task("```python\ndef f(n):", Trial(Repaired(SOURCE), verdicts), TESTS)
+    shown = Program.of_task("```python\ndef f(n):", Execution("", "", 0.0, SOURCE, verdicts=verdicts), TESTS)
     assert shown.code == SOURCE  # as it was repaired and run
     assert shown.outcome == text
     assert shown.failed == (len(verdicts) > 0 and text != "passes 2 of 2 tests")
 
 
 def test_a_text_without_a_program_is_shown_as_it_is() -> None:
-    missing = Trial(None, (Verdict("not-run"),) * 2)
+    missing = Execution("", "", 0.0, verdicts=(Verdict("not-run"),) * 2)
     assert Program.of_task("I cannot.", missing, TESTS).code == "I cannot."
     assert verdict_text(missing, TESTS) == "there is no program in the text"
     assert Program.of_task("```python\ndef f", None, TESTS) == Program("def f")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 from dataclasses import replace
 
@@ -9,13 +10,13 @@ import cpython
 import pytest
 from event_logs import ticking
 
-from adascale.engine.code.task import read_task
+from adascale.codetasks.records import read_task
 from adascale.engine.errors import UsageError
 from adascale.engine.evaluation.compare import CodeReport, Comparison
 from adascale.engine.evaluation.contestants import for_kind, parse_contestants
 from adascale.engine.evaluation.evaluate import CodeOutcome, Outcome, evaluate
-from adascale.engine.evaluation.judging import HiddenTests
 from adascale.engine.evaluation.tables import csv_text, markdown
+from adascale.engine.kinds import kind_of
 from adascale.engine.ports import Prefix, SequenceLogprob
 from adascale.engine.scripted import ScriptedExecutor, ScriptedPolicy, scripted_step
 from adascale.engine.search.driver import Driver
@@ -23,7 +24,7 @@ from adascale.engine.strategies import Passing
 from adascale.engine.types import Execution, Problem, Step
 
 TASK = read_task("", {"tests": "assert f(2) == 4", "hidden": ["assert f(3) == 9", "assert f(0) == 0"]})
-SQUARE = Problem("square", "Square n.", task=TASK)
+SQUARE = TASK.problem("square", "Square n.")
 BODIES = ["return n + 7", "return n + n", "return n * n", "return n ** 2"]
 
 
@@ -52,8 +53,8 @@ def outcomes(names: str, bodies: list[str], judge: Runner) -> list[Outcome]:
         ticking(),
         executor=ScriptedExecutor(shown),
     )
-    contestants = for_kind(parse_contestants(names), "task")
-    result = list(evaluate(driver, contestants, [SQUARE], 1, 0, HiddenTests(judge)))
+    contestants = for_kind(parse_contestants(names), "code")
+    result = list(evaluate(driver, contestants, [SQUARE], 1, 0, functools.cache(judge)))
     assert not any("f(3)" in source for source in shown.ran)
     return result
 
@@ -77,7 +78,7 @@ def test_each_program_is_judged_once() -> None:
 
 
 def test_the_report_has_columns_of_code_tasks() -> None:
-    contestants = for_kind(parse_contestants("greedy,passing:3"), "task")
+    contestants = for_kind(parse_contestants("greedy,passing:3"), "code")
     comparison = Comparison(contestants, ["square"])
     for outcome in outcomes("greedy,passing:3", [BODIES[0], BODIES[0], BODIES[2]], Runner()):
         comparison.add(outcome)
@@ -91,14 +92,17 @@ def test_the_report_has_columns_of_code_tasks() -> None:
 
 
 def test_who_takes_part_with_code_tasks() -> None:
-    [low] = for_kind(parse_contestants("passing@low"), "task")
+    [low] = for_kind(parse_contestants("passing@low"), "code")
     assert low.strategy == Passing(samples=4, hopeless=0.3)
     with pytest.raises(UsageError, match="trees of steps"):
-        for_kind(parse_contestants("beam:4"), "task")
+        for_kind(parse_contestants("beam:4"), "code")
 
 
 def test_what_is_judged() -> None:
-    assert SQUARE.is_judged
-    assert not SQUARE.for_search().is_judged
-    assert Problem("1", "?", "18").is_judged
-    assert not Problem("1", "?").is_judged
+    def is_judged(problem: Problem) -> bool:
+        return kind_of(problem).is_judged(problem)
+
+    assert is_judged(SQUARE)
+    assert not is_judged(kind_of(SQUARE).for_search(SQUARE))
+    assert is_judged(Problem("1", "?", "18"))
+    assert not is_judged(Problem("1", "?"))

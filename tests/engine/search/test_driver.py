@@ -44,6 +44,7 @@ from adascale.engine.types import (
     Budget,
     Estimate,
     Execution,
+    KindName,
     Mode,
     ModeProfile,
     Notice,
@@ -600,25 +601,25 @@ def test_a_calibration_that_knows_no_programs_is_not_asked_about_them(
     assert {estimate.calibrated for estimate in estimates} == {calibrated}
 
 
-@pytest.mark.parametrize("is_chat", [False, True])
-def test_no_calibration_judges_a_chat(is_chat: bool) -> None:
+@pytest.mark.parametrize("kind", ["value", "text"])
+def test_no_calibration_judges_a_text(kind: KindName) -> None:
     driver = Driver(ScriptedPolicy(script, 4), ScriptedPRM(reward), [ProseAlone()], lambda: 0.0)
-    problem = replace(QUESTIONS[0], is_chat=is_chat)
+    problem = replace(QUESTIONS[0], kind=kind)
     log = [event for _, event in driver.run([problem], Settings(Vote(samples=1)))]
     [answer] = [
         event.estimate.calibrated for event in log if isinstance(event, StepScored) and event.node == 1
     ]
-    assert answer is not is_chat
+    assert answer == (kind == "value")
 
 
-def test_a_chat_is_reported_token_by_token() -> None:
-    def tokens_of_events(*, is_chat: bool) -> list[int]:
+def test_a_text_is_reported_token_by_token() -> None:
+    def tokens_of_events(kind: KindName) -> list[int]:
         driver = Driver(ScriptedPolicy(script, 4), ScriptedPRM(reward), (), lambda: 0.0)
-        log = driver.run([replace(QUESTIONS[0], is_chat=is_chat)], Settings(Vote(samples=1)))
+        log = driver.run([replace(QUESTIONS[0], kind=kind)], Settings(Vote(samples=1)))
         return [event.tokens for _, event in log if isinstance(event, BranchGrew)]
 
-    assert tokens_of_events(is_chat=False)[0] == GREW_EVERY
-    assert tokens_of_events(is_chat=True)[:3] == [1, 2, 3]
+    assert tokens_of_events("value")[0] == GREW_EVERY
+    assert tokens_of_events("text")[:3] == [1, 2, 3]
 
 
 def test_programs_of_a_search_that_was_left_are_not_those_of_the_next_driver() -> None:

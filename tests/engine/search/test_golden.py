@@ -12,7 +12,7 @@ import cpython
 import pytest
 from searches import sized
 
-from adascale.engine.code.task import read_task
+from adascale.codetasks.records import read_task
 from adascale.engine.ports import Prefix, SequenceLogprob
 from adascale.engine.scripted import ScriptedExecutor, ScriptedPolicy, scripted_step
 from adascale.engine.search.driver import Driver
@@ -23,9 +23,7 @@ from adascale.engine.types import Budget, Execution, Problem, Step
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 PROBLEM = Problem("janet", "How much does she make?", "18")
-SQUARE = Problem(
-    "square", "Write f(n).", task=read_task("", {"tests": ["assert f(2) == 4", "assert f(3) == 9"]})
-)
+SQUARE = read_task("", {"tests": ["assert f(2) == 4", "assert f(3) == 9"]}).problem("square", "Write f(n).")
 
 
 def script(prefix: Prefix, rng: random.Random) -> Step:

@@ -10,7 +10,8 @@ from typing import ClassVar
 import pytest
 from searches import sized
 
-from adascale.engine.code.task import read_task
+from adascale.codetasks.records import read_task
+from adascale.engine.kinds.base import NO_PROGRAM
 from adascale.engine.ports import Prefix, SequenceLogprob
 from adascale.engine.scripted import ScriptedExecutor, ScriptedPolicy, scripted_step
 from adascale.engine.search.driver import Driver
@@ -23,7 +24,6 @@ from adascale.engine.search.events import (
     from_json,
     to_json,
 )
-from adascale.engine.search.programs import NO_PROGRAM
 from adascale.engine.search.record import replay
 from adascale.engine.search.settings import Settings
 from adascale.engine.search.tree import Tree
@@ -39,6 +39,7 @@ from adascale.engine.strategies import (
 from adascale.engine.types import ROOT, Execution, Mode, Problem, Step, Thought
 
 PROBLEM = Problem("p", "What is 7 * 8?")
+SQUARE = read_task("", {"tests": "assert f(2) == 4"}).problem("square", "Square n.")
 FIRST = "<think>\nIs 7 * 8 = 54? The answer is 54.\n\n"
 
 
@@ -75,11 +76,10 @@ def search(strategy: Strategy, end: Thought = "whole", problem: Problem = PROBLE
 @pytest.mark.parametrize("strategy", sorted(STRATEGIES))
 def test_every_strategy_comes_to_its_end_with_thoughts(strategy: str) -> None:
     plan = sized(strategy, samples=4, width=2, branching=2)
-    task = read_task("", {"tests": "assert f(2) == 4"}) if plan.kind == "task" else None
-    log = search(plan, problem=replace(PROBLEM, task=task))
+    log = search(plan, problem=SQUARE if plan.kind == "code" else PROBLEM)
     tree, last = replay(log), log[-1]
     assert isinstance(last, SearchFinished)
-    assert (last.result.answer == "56") == (task is None)
+    assert (last.result.answer == "56") == (plan.kind == "value")
     assert tree.usage() == last.usage
     assert all(node.step is None or node.status != "open" or tree.children(node.id) for node in tree)
 
@@ -147,15 +147,15 @@ def test_a_thought_that_never_ends_is_a_program_that_failed(strategy: Strategy) 
         # Code in a thought is no program of the solution.
         return replace(scripted_step("<think>\n```python\nprint(54)\n```\n", "length"), thought="part")
 
-    task = read_task("", {"tests": "assert f(2) == 4"}) if strategy.kind == "task" else None
+    problem = SQUARE if strategy.kind == "code" else PROBLEM
     executor = ScriptedExecutor(lambda program: Execution("54", "", 0.0))
     driver = Driver(ScriptedPolicy(draw), SequenceLogprob(), (), lambda: 0.0, executor=executor)
-    log = [event for _, event in driver.run([replace(PROBLEM, task=task)], Settings(strategy))]
+    log = [event for _, event in driver.run([problem], Settings(strategy))]
     last, programs = log[-1], [node for node in replay(log) if node.mode != "prose" and node.step]
     assert isinstance(last, SearchFinished)
     assert last.result.answer == ("56" if "prose" in strategy.modes else None)
     assert programs
-    assert all(node.execution == NO_PROGRAM for node in programs)
+    assert all(node.execution and node.execution.error == NO_PROGRAM.error for node in programs)
 
 
 @pytest.mark.parametrize(("end", "warnings"), [("whole", 0), ("cut", 1)])

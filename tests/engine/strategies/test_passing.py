@@ -10,7 +10,8 @@ import cpython
 import pytest
 from event_logs import ticking
 
-from adascale.engine.code.task import read_task
+from adascale.codetasks.records import read_task
+from adascale.codetasks.task import CodeTask
 from adascale.engine.errors import UsageError
 from adascale.engine.ports import Prefix, QuestionEstimate, SequenceLogprob, Uncalibrated
 from adascale.engine.scripted import ScriptedExecutor, ScriptedPolicy, scripted_step
@@ -24,7 +25,7 @@ from adascale.engine.types import Estimate, Execution, Mode, Problem, Step
 
 WRONG, HALF, RIGHT = "return n + 7", "return n + n", "return n * n"
 TASK = read_task("", {"tests": ["assert f(2) == 4", "assert f(3) == 9"], "hidden": "assert f(-5) == 25"})
-SQUARE = Problem("square", "Write f(n).", task=TASK)
+SQUARE = TASK.problem("square", "Write f(n).")
 
 
 class Bench:
@@ -83,10 +84,9 @@ def test_the_first_program_that_passes_ends_the_search() -> None:
     result = ended(log).result
     assert (result.answer, result.stop_reason) == ("2/2", "confident")
     assert result.best is not None
-    trial = replay(log)[result.best].trial
-    assert trial is not None
-    assert trial.program is not None
-    assert trial.program.source == f"def f(n):\n    {RIGHT}"
+    execution = replay(log)[result.best].execution
+    assert execution is not None
+    assert execution.program == f"def f(n):\n    {RIGHT}"
 
 
 def test_a_greedy_program_that_passes_is_the_only_one() -> None:
@@ -111,7 +111,7 @@ def test_a_program_that_has_failed_is_not_run_again() -> None:
 def test_without_a_test_one_program_is_drawn() -> None:
     bench = Bench([WRONG, RIGHT])
     task = read_task("Write it.", {"entry_point": "f"})
-    log = bench.search(Problem("1", "Write it.", task=task), Passing())
+    log = bench.search(task.problem("1", "Write it."), Passing())
     assert (outcomes(log), bench.ran) == (["untested"], [])
 
 
@@ -134,7 +134,7 @@ def test_hidden_tests_reach_neither_the_search_nor_its_log() -> None:
     log = bench.search(SQUARE, Passing())
     assert "-5" not in str([to_json(event) for event in log])
     assert not any("-5" in source for source in bench.ran)
-    assert all(problem.task is not None and not problem.task.hidden.tests for problem in seen)
+    assert all(CodeTask.of(problem) == CodeTask(TASK.given) for problem in seen)
 
 
 def test_every_strategy_of_a_code_task_is_chosen_by_its_tests() -> None:

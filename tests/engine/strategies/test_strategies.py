@@ -111,14 +111,14 @@ def test_a_parameter_that_a_strategy_does_not_have_is_refused() -> None:
 @pytest.mark.parametrize(
     ("preset", "name", "strategy"),
     [
-        (Preset("low"), "adaptive", EFFORTS["question"]["low"]),
-        (Preset("low"), "passing", EFFORTS["task"]["low"]),
+        (Preset("low"), "adaptive", EFFORTS["value"]["low"]),
+        (Preset("low"), "passing", EFFORTS["code"]["low"]),
         (Preset("low"), "vote", Vote(8)),
         (Preset("low"), "beam", Beam()),
         (Preset("low", StrategyOverrides(samples=3, stop_at=0.5)), "vote", Vote(3)),
         (Preset(paper=True), "vote", Vote(64)),
         (Preset(paper=True), "beam", Beam(8, 8, prune_every=5)),
-        (Preset(paper=True), "passing", EFFORTS["task"]["medium"]),
+        (Preset(paper=True), "passing", EFFORTS["code"]["medium"]),
     ],
 )
 def test_a_strategy_takes_the_numbers_of_a_preset_that_it_has(

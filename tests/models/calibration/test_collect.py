@@ -13,9 +13,8 @@ import pytest
 from event_logs import ticking
 from worlds import ReadingPolicy, code_driver, problems, run_here, solve, tasks
 
-from adascale.engine.code.task import read_task
+from adascale.codetasks.records import read_task
 from adascale.engine.errors import ContextOverflowError
-from adascale.engine.evaluation.judging import HiddenTests
 from adascale.engine.ports import Prefix, PrefixWork, SequenceLogprob
 from adascale.engine.scripted import ScriptedPRM
 from adascale.engine.search.driver import Driver
@@ -58,7 +57,7 @@ def driver_of(policy: ReadingPolicy) -> Driver:
 def test_code_tasks_are_kept_with_what_the_hidden_tests_said(store: RolloutStore) -> None:
     asked = tasks(6)
     plan = CodePlan(programs=3)
-    found = list(draw_rollouts(code_driver(), asked, store, plan, HiddenTests(run_here)))
+    found = list(draw_rollouts(code_driver(), asked, store, plan, run_here))
     assert {done.problem.id for done in found} == {task.id for task in asked}
     for task in asked:
         kept = store.get(task, "code")
@@ -68,9 +67,11 @@ def test_code_tasks_are_kept_with_what_the_hidden_tests_said(store: RolloutStore
             assert node.right == ("n * n" in node.text)
             assert node.answer == ("0/1" if "7" in node.text or "9" in node.text else "1/1")
         assert kept.problem == task
-    other_tests = replace(asked[0], task=read_task("", {"tests": "assert f(5) == 25"}))
+    other_tests = replace(
+        asked[0], details=read_task("", {"tests": "assert f(5) == 25"}).problem("", "").details
+    )
     assert not is_drawn(other_tests, store, plan)
-    assert list(draw_rollouts(code_driver(), asked, store, plan, HiddenTests(run_here))) == []
+    assert list(draw_rollouts(code_driver(), asked, store, plan, run_here)) == []
 
 
 def test_each_question_is_kept_before_it_is_reported_and_drawn_once(store: RolloutStore) -> None:

@@ -43,7 +43,7 @@ def test_a_calibration_is_fitted_kept_and_used(chain_gguf: Path, tmp_path: Path)
     assert notice.message.startswith("the calibration was fitted on 3 of these questions")
     save_artefact(artefact, own_path(artefact.card))
     with Session(SessionOptions(**models)) as session:
-        assert session.prompts.calibrations["question"].path == own_path(artefact.card)
+        assert session.prompts.calibrations["value"].path == own_path(artefact.card)
 
 
 def test_solutions_of_which_no_two_agree_label_nothing(chain_gguf: Path, tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def test_it_is_of_a_built_in_model_and_was_fitted_on_fitting_questions(path: Pat
     card = load_artefact(path).card
     name, prm, *kind = card.name.split("+")
     assert (card.fingerprint.generator, prm) == (catalog()[name].sha256, "probe")
-    assert card.fingerprint.kind == ("task" if kind == ["code"] else "question")
+    assert card.fingerprint.kind == ("code" if kind == ["code"] else "value")
     assert path.stat().st_size <= 4_000_000
     assert set(card.data) <= FITTING
     usual = SamplingParams().record()
@@ -56,7 +56,7 @@ def test_one_more_is_portable_and_says_which_models_it_was_fitted_on() -> None:
     assert 2 <= len(card.data) <= len(catalog())
     assert set(card.data) <= set(catalog())
     assert len(card.questions) >= 100
-    assert (card.fingerprint.window, card.fingerprint.kind) == (WINDOW, "question")
+    assert (card.fingerprint.window, card.fingerprint.kind) == (WINDOW, "value")
     usual = SamplingParams().record()
     for sampling in card.samplers().values():
         assert sampling == usual | {"temperature": sampling["temperature"]}

@@ -106,7 +106,7 @@ def test_a_model_that_nobody_fitted_gets_it() -> None:
     found = read_installed().find(unknown)
     assert found is not None
     assert (found.card.level, found.card.name) == ("portable", "portable")
-    assert read_installed().find(replace(unknown, kind="task")) is None
+    assert read_installed().find(replace(unknown, kind="code")) is None
     assert read_installed().find(replace(unknown, prm="2" * 64, prm_format="token")) is None
 
 

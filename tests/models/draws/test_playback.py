@@ -15,7 +15,7 @@ import pytest
 from event_logs import logs_of, ticking
 from searches import sized
 
-from adascale.engine.code.task import read_task
+from adascale.codetasks.records import read_task
 from adascale.engine.errors import AdascaleError, ContextOverflowError
 from adascale.engine.ports import Prefix, PrefixWork, SequenceLogprob
 from adascale.engine.scripted import ScriptedExecutor, ScriptedPolicy, scripted_step
@@ -278,7 +278,7 @@ def test_steps_say_what_their_texts_say(store: DrawStore) -> None:
 def test_draws_of_a_code_task_depend_on_the_tests_that_are_shown_and_on_no_other() -> None:
     def key(tests: str, hidden: str, mode: Mode) -> str:
         task = read_task("", {"tests": tests, "hidden": hidden})
-        return draw_key(Prefix(Problem("1", "Square n.", task=task), mode=mode), 0, greedy=True)
+        return draw_key(Prefix(task.problem("1", "Square n."), mode=mode), 0, greedy=True)
 
     shown = key("assert f(2) == 4", "assert f(3) == 9", "code")
     assert shown == key("assert f(2) == 4", "assert f(5) == 25", "code")

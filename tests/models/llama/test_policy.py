@@ -207,19 +207,19 @@ def test_a_question_with_a_conversation_shares_what_it_can_with_others(make: Mak
 
 def test_a_chat_goes_on_from_its_last_turn(make: Make, chain_gguf: Path) -> None:
     policy, _ = make(chain_gguf)
-    first = Problem("a", "How far?", is_chat=True)
+    first = Problem("a", "How far?", kind="text")
     read = policy.open(first)
     policy.close_problem(first)
     said = (Turn("user", "How far?"), Turn("assistant", "7"))
-    second = policy.open(Problem("b", "And back?", history=said, is_chat=True))
+    second = policy.open(Problem("b", "And back?", history=said, kind="text"))
     assert (read.reused_tokens, second.reused_tokens) == (0, read.evaluated_tokens)
-    other = policy.open(Problem("c", "And back?", history=(Turn("user", "How long?"), said[1]), is_chat=True))
+    other = policy.open(Problem("c", "And back?", history=(Turn("user", "How long?"), said[1]), kind="text"))
     assert other.reused_tokens == 0
 
 
 def test_what_is_drawn_does_not_depend_on_an_earlier_turn(make: Make, random_gguf: Path) -> None:
-    first = Problem("a", "a", is_chat=True)
-    second = Problem("b", "c", history=(Turn("user", "a"), Turn("assistant", "b")), is_chat=True)
+    first = Problem("a", "a", kind="text")
+    second = Problem("b", "c", history=(Turn("user", "a"), Turn("assistant", "b")), kind="text")
 
     def drawn(*turns: Problem) -> list[tuple[int, ...]]:
         policy, _ = make(random_gguf)
@@ -231,7 +231,7 @@ def test_what_is_drawn_does_not_depend_on_an_earlier_turn(make: Make, random_ggu
 
 def test_a_chat_leaves_only_its_prompt_and_that_unpinned(make: Make, chain_gguf: Path) -> None:
     policy, _ = make(chain_gguf)
-    search(policy, "vote", [Problem("a", "How far?", is_chat=True)], samples=1)
+    search(policy, "vote", [Problem("a", "How far?", kind="text")], samples=1)
     head = policy._chats["prose"].head
     assert set(policy._cache._pinned) <= {head}
     assert len(policy._cache._recent) == 1
@@ -330,7 +330,7 @@ def test_a_step_that_is_drawn_again_leaves_its_prompt_parked(make: Make, chain_g
 
 def test_a_chat_that_is_asked_again_is_pinned_while_it_is_open(make: Make, chain_gguf: Path) -> None:
     policy, _ = make(chain_gguf, cache_bytes=0)
-    chat = Problem("a", "How far?", is_chat=True)
+    chat = Problem("a", "How far?", kind="text")
     tokens = policy._chats["prose"].chat_prompt("How far?")
     for _ in range(2):
         policy.open(chat)

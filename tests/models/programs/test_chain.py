@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from adascale.engine.code.assembly import suite_of
-from adascale.engine.code.asserts import read_tests
-from adascale.engine.code.harness import Harness
+from adascale.codetasks.asserts import read_tests
+from adascale.codetasks.harness import Harness
+from adascale.codetasks.task import suite_of
 from adascale.engine.errors import AdascaleError
 from adascale.engine.types import Execution, Mode
 from adascale.models.programs.chain import ChainExecutor

@@ -15,9 +15,10 @@ from pathlib import Path
 import cpython
 import pytest
 
-from adascale.engine.code.assembly import suite_of
-from adascale.engine.code.asserts import read_tests
-from adascale.engine.code.harness import Harness, Verdict
+from adascale.codetasks.asserts import read_tests
+from adascale.codetasks.harness import Harness
+from adascale.codetasks.task import suite_of
+from adascale.engine.types import Verdict
 from adascale.models.programs.monty import MontyRunner
 
 

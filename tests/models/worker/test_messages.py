@@ -81,7 +81,7 @@ def sent(event: Event) -> bytes:
         Transfer("a", 1, 2, "checking"),
         DownloadPlan("a", "hub", "owner/a", 1, 2, 3, Path("/some/where"), "MIT"),
         ModelsOpened(
-            {"question": Conditions(MODELS, (NOTICE,)), "task": Conditions(MODELS, ())},
+            {"value": Conditions(MODELS, (NOTICE,)), "code": Conditions(MODELS, ())},
             ("prose", "program"),
             (("generator", Path("/a.gguf"), "00ff"),),
         ),

@@ -24,7 +24,7 @@ from adascale.engine.search.events import (
 )
 from adascale.engine.search.settings import Conditions, Request, Settings
 from adascale.engine.strategies import Vote
-from adascale.engine.types import Kind, Problem
+from adascale.engine.types import KindName, Problem
 from adascale.models.options import SessionOptions
 from adascale.models.worker import ray as rays
 from adascale.models.worker.dispatch import failed_log
@@ -83,7 +83,7 @@ def opened(folder: str, task: str = "same") -> ModelsOpened:
         generator = GeneratorDescription("a", "a.gguf", "00ff", 2048, "cpu")
         return Conditions(ModelDescription(generator, calibration=calibration), ())
 
-    conditions: dict[Kind, Conditions] = {"question": of("question"), "task": of(task)}
+    conditions: dict[KindName, Conditions] = {"value": of("question"), "code": of(task)}
     return ModelsOpened(conditions, ("prose",), ())
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from adascale.engine.code.assembly import suite_of
-from adascale.engine.code.asserts import read_tests
-from adascale.engine.code.statement import statement
-from adascale.engine.code.suite import Suite
+from adascale.codetasks.asserts import read_tests
+from adascale.codetasks.task import CodeTask, Suite, suite_of
 
 
 def shown(question: str, *sources: str) -> str:
-    return statement(question, suite_of([test for source in sources for test in read_tests(source)]))
+    suite = suite_of([test for source in sources for test in read_tests(source)])
+    return CodeTask(suite).statement(question)
 
 
 def test_given_tests_stand_behind_the_question() -> None:
@@ -26,5 +25,5 @@ def test_a_test_that_the_question_shows_stands_there_once() -> None:
 
 def test_of_tests_that_are_too_long_the_name_is_left() -> None:
     assert shown("Square n.", f"assert f(2) == {'4' * 3000}") == "Square n.\n\nName it f."
-    assert statement("Square n.", Suite((), "f")) == "Square n.\n\nName it f."
-    assert statement("Square n.", Suite()) == "Square n."
+    assert CodeTask(Suite((), "f")).statement("Square n.") == "Square n.\n\nName it f."
+    assert CodeTask().statement("Square n.") == "Square n."

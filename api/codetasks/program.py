@@ -1,4 +1,4 @@
-"""What keeps a program from being tested, and its repair: the wrong name, examples, input at module level.
+"""The program in a model's text, as a person would cut it out, and mended so that tests can call it.
 
 A repair changes lines of the text, so that comments and layout stay as the model wrote them.
 """
@@ -7,44 +7,36 @@ from __future__ import annotations
 
 import ast
 import io
+import re
+import textwrap
 import tokenize
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from .syntax import (
-    bound_names,
-    is_main_guard,
-    names,
-    outside_names,
-    parse,
-    requires_arguments,
-    unparse,
-    without,
+from adascale.engine.answers.program import names, parse, requires_arguments
+from adascale.engine.types import Repair
+
+from .imports import mend_imports
+from .syntax import bound_names, is_main_guard, outside_names, unparse, without
+
+_FENCE = re.compile(
+    r"^[ \t]*+(?:`{3,}+|~{3,}+)[^`\n]*+$|(?<![ \t])[ \t]*+(?<!`)`{3,}+[ \t]*+[\w+.-]*+[ \t]*+$",
+    re.MULTILINE,
 )
-
-RepairKind = Literal[
-    "prose", "entry-point", "method", "main-guard", "input", "example", "unused-import", "missing-import"
-]
-"""What was wrong: text around or within the code; the function's name; a method where tests call a function;
-what runs on import, as it waits for input or shows an example; imports."""
-
+"""In time in proportion to the text, whatever repeats in it: nothing is given back, no run is begun twice."""
+_FIRST_LINE = re.compile(r"\s*(?:(?:async\s+)?def\s|class\s|import\s|from\s|@|[A-Za-z_]\w*\s*=[^=])")
+_DEFINES = re.compile(r"\s*(?:(?:async\s+)?def\s|class\s|@)")
 _FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef
-_DEFINITIONS = _FUNCTIONS | ast.ClassDef | ast.Import | ast.ImportFrom
+_CODE = _FUNCTIONS | ast.ClassDef
+_BINDINGS = ast.Import | ast.ImportFrom | ast.Assign
+"""What tells code from a word of prose that happens to be an expression."""
+_DEFINITIONS = _CODE | ast.Import | ast.ImportFrom
 _ENDINGS = frozenset({"sys.exit", "unittest.main", "doctest.testmod", "os._exit"})
 
-
-@dataclass(frozen=True, slots=True)
-class Repair:
-    """One change to a program.
-
-    Attributes:
-        kind: What was wrong.
-        detail: The name, line or statement that it concerns.
-    """
-
-    kind: RepairKind
-    detail: str
+RepairKind = Literal["prose", "entry-point", "method", "main-guard", "input", "example"]
+"""Faults that are repaired here: text around or within the code; the function's name; a method where tests
+call a function; statements that wait for input or show an example on import."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +50,107 @@ class Program:
 
     source: str
     repairs: tuple[Repair, ...] = ()
+
+
+def extract_program(text: str, entry_point: str) -> Program | None:
+    """The program in a model's text; None where no part of it is Python.
+
+    Args:
+        text: Prose, and code with or without fences.
+        entry_point: What tests call; empty where there is none.
+    """
+    plain = text.replace("\r\n", "\n").replace("\r", "\n")
+    found = [block for part in _FENCE.split(plain) if (block := _block(part))]
+    if not found:
+        return None
+    blocks = [block.source for block in found]
+    chosen = _chosen(blocks, entry_point)
+    source = _with_helpers(blocks, chosen)
+    repairs = [Repair("prose", line) for line in [found[chosen].left_out] if line]
+    for repair in (expose_entry_point, drop_examples):
+        source, more = repair(source, entry_point)
+        repairs += more
+    source, more = mend_imports(source)
+    return Program(source, (*repairs, *more))
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """Python in a part of a text, and the first line of that part that is none."""
+
+    source: str
+    left_out: str
+
+
+def _block(part: str) -> _Block | None:
+    """The Python in a part of a text: where a definition is, else where an import or an assignment is."""
+    lines = part.strip("\n").split("\n")
+    starts = [at for at, line in enumerate(lines) if _FIRST_LINE.match(line)]
+    first: _Block | None = None
+    read = 0  # lines up to which all is Python that holds no definition: a start in it finds no more
+    for start in dict.fromkeys([0, *starts]) if starts else ():
+        if start < read and not _DEFINES.match(lines[start]):
+            continue
+        rest = textwrap.dedent("\n".join(lines[start:]))
+        source = _longest_beginning(rest)
+        body = parse(source).body
+        if any(isinstance(node, _CODE | _BINDINGS) for node in body):
+            left_out = [*lines[:start], *rest[len(source) :].split("\n")]
+            shown = next((line.strip() for line in left_out if line.strip()), "")
+            block = _Block(source.strip("\n"), shown)
+            if any(isinstance(node, _CODE) for node in body):
+                return block
+            first = first or block
+            read = start + source.count("\n") + 1
+    return first
+
+
+def _longest_beginning(source: str) -> str:
+    """Lines of a source up to where it ceases to be Python."""
+    lines = source.split("\n")
+    while lines:
+        try:
+            parse("\n".join(lines))
+        except SyntaxError as error:
+            # One that nests too deeply names no line: halves end soon, where lines would take one parse each.
+            del lines[min(len(lines), error.lineno or len(lines) // 2 + 1) - 1 :]
+        else:
+            break
+    return "\n".join(lines)
+
+
+def _chosen(blocks: Sequence[str], entry_point: str) -> int:
+    """The last block that defines the entry point, else the last that defines anything, else the last."""
+    defines = [_defined_names(block) for block in blocks]
+    ranks = [(entry_point in names, bool(names), at) for at, names in enumerate(defines)]
+    return max(ranks)[-1]
+
+
+def _defined_names(source: str) -> set[str]:
+    """Functions, methods, classes and variables that a source defines, stubs left out."""
+    tree = parse(source)
+    found = {node.name for node in ast.walk(tree) if isinstance(node, _CODE) and not _is_stub(node)}
+    targets = [target for node in tree.body if isinstance(node, ast.Assign) for target in node.targets]
+    return found | {target.id for target in targets if isinstance(target, ast.Name)}
+
+
+def _is_stub(node: ast.stmt) -> bool:
+    """Whether a definition has no more than a docstring, ``pass`` or ``...``."""
+    body: list[ast.stmt] = getattr(node, "body", [])
+    return all(
+        isinstance(line, ast.Pass) or (isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant))
+        for line in body
+    )
+
+
+def _with_helpers(blocks: Sequence[str], chosen: int) -> str:
+    """A block, below those that define or import what it lacks."""
+    source = blocks[chosen]
+    for block in [*reversed(blocks[:chosen]), *blocks[chosen + 1 :]]:
+        imports = [node for node in parse(block).body if isinstance(node, ast.Import | ast.ImportFrom)]
+        if {*_defined_names(block), *bound_names(imports)}.intersection(outside_names(source)):
+            source = f"{block}\n\n\n{source}"
+    return source
 
 
 def expose_entry_point(source: str, entry_point: str) -> tuple[str, Sequence[Repair]]:

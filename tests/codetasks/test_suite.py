@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from adascale.engine.code.assembly import suite_of
-from adascale.engine.code.suite import CodeTest, Suite
+from adascale.codetasks.task import CodeTest, Suite, suite_of
 from adascale.engine.errors import UsageError
 
 

@@ -10,7 +10,7 @@ import ast
 import sys
 from collections.abc import Sequence
 
-from ..errors import UsageError
+from adascale.engine.errors import UsageError
 
 _LIBRARIES = frozenset(
     {"hypothesis", "numpy", "pandas", "pytest", "requests", "scipy", "sklearn", "sympy", "torch"}

@@ -14,14 +14,12 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
-from ..types import Execution
-from .suite import Suite
-from .syntax import is_from_future, parse, unparse
+from adascale.engine.answers.program import parse
+from adascale.engine.types import Execution, TestOutcome, Verdict
 
-Outcome = Literal["passed", "failed", "error", "time-limit", "not-run"]
-"""Of one test; ``not-run``: the run ended at an earlier one, or in the program itself."""
+from .syntax import is_from_future, unparse
+from .task import Suite
 
 _SHOWN = 200
 """Characters of a value or message that a verdict keeps."""
@@ -77,21 +75,6 @@ def run_{n}(number, test):
 """
 _END = 'missed_{n} and fail_{n}("not every test passed")'
 """So a source runs to its end where its program passes every test, and nowhere else."""
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What one test says of a program.
-
-    Attributes:
-        outcome: Whether it passed, or how it did not.
-        detail: Of a failed test the ``repr`` of what the entry point gave last; where it was not called, of
-            what was compared, or the message of the assert. Of an error the last line of its traceback. At
-            most 200 characters.
-    """
-
-    outcome: Outcome
-    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +136,7 @@ class Harness:
         return hashlib.sha256("\0".join(texts).encode("utf-8", "replace")).hexdigest()[:16]
 
 
-_OUTCOMES: dict[str, Outcome] = {"passed": "passed", "failed": "failed", "error": "error"}
+_OUTCOMES: dict[str, TestOutcome] = {"passed": "passed", "failed": "failed", "error": "error"}
 
 
 def _ending(execution: Execution) -> Verdict:

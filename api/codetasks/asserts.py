@@ -6,20 +6,13 @@ import ast
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from ..errors import UsageError, setting
+from adascale.engine.answers.program import names, parse, requires_arguments
+from adascale.engine.errors import UsageError, setting
+
 from .own_imports import without_own_imports
 from .pytest_forms import imports_pytest, parametrized_calls, without_pytest
-from .suite import CodeTest
-from .syntax import (
-    below_future,
-    bound_names,
-    is_main_guard,
-    names,
-    outside_names,
-    parse,
-    requires_arguments,
-    unparse,
-)
+from .syntax import below_future, bound_names, is_main_guard, outside_names, unparse
+from .task import CodeTest
 
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
 _CLASS_SETUPS = ("setUpClass", "setup_class")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from adascale.engine.code.imports import mend_imports
-from adascale.engine.code.repairs import Repair, drop_examples, expose_entry_point
+from adascale.codetasks.imports import mend_imports
+from adascale.codetasks.program import drop_examples, expose_entry_point
+from adascale.engine.types import Repair
 
 F = "def f(n):\n    return n"
 

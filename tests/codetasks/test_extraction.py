@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adascale.engine.code.extraction import extract_program
-from adascale.engine.code.repairs import Program, Repair
-from adascale.engine.code.syntax import parse
+from adascale.codetasks.program import Program, extract_program
+from adascale.codetasks.syntax import parse
+from adascale.engine.types import Repair
 
 F = "def f(n):\n    return n * n"
 

@@ -1,4 +1,4 @@
-"""Python source as text: its tree, the names that it binds and needs, its normal form, lines left out."""
+"""Python source as text: the names that it binds and needs, its normal form, statements left out."""
 
 from __future__ import annotations
 
@@ -6,53 +6,12 @@ import ast
 import builtins
 import symtable
 import warnings
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
+
+from adascale.engine.answers.program import names, parse, try_parse
 
 _DEFINITIONS = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
-_DEEPEST = 200
 _BUILTINS = frozenset(dir(builtins)) | {"__file__"}
-
-
-def parse(source: str, *, compiled: bool = True) -> ast.Module:
-    """The tree of a source that compiles.
-
-    Args:
-        source: Of a module.
-        compiled: Whether it has to compile, too: a `return` at module level parses, but does not.
-
-    Raises:
-        SyntaxError: the source does not compile, or is nested too deeply or too large for this interpreter.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # "\d" and `x is 1` are the author's business
-            tree = ast.parse(source)
-            if compiled:
-                compile(source, "<program>", "exec", dont_inherit=True)
-        _check_depth(tree)
-    except (ValueError, OverflowError, RecursionError, MemoryError) as error:
-        if isinstance(error, SyntaxError):
-            raise
-        raise SyntaxError(str(error) or type(error).__name__) from error
-    return tree
-
-
-def _check_depth(tree: ast.Module) -> None:
-    """Refuses a tree in which a walk that calls itself would exceed the depth of calls."""
-    level: list[ast.AST] = [tree]
-    for _ in range(_DEEPEST):
-        level = [child for node in level for child in ast.iter_child_nodes(node)]
-        if not level:
-            return
-    raise SyntaxError("nested too deeply")
-
-
-def try_parse(source: str, *, compiled: bool = True) -> ast.Module | None:
-    """The tree of a source; None where ``parse`` raises."""
-    try:
-        return parse(source, compiled=compiled)
-    except SyntaxError:
-        return None
 
 
 def is_literal(text: str) -> bool:
@@ -98,13 +57,6 @@ def unparse(body: Sequence[ast.stmt]) -> str:
     return ast.unparse(ast.fix_missing_locations(ast.Module(list(body), [])))
 
 
-def requires_arguments(function: ast.FunctionDef, given: int = 0) -> bool:
-    """Whether a function needs more arguments than the first ``given``: a method is given its object."""
-    parameters = function.args
-    by_place = len(parameters.posonlyargs) + len(parameters.args) - len(parameters.defaults)
-    return by_place > given or any(default is None for default in parameters.kw_defaults)
-
-
 def is_main_guard(node: ast.stmt) -> bool:
     """Whether a statement is ``if __name__ == "__main__":``."""
     match node:
@@ -112,22 +64,6 @@ def is_main_guard(node: ast.stmt) -> bool:
             sides = {ast.unparse(left), ast.unparse(right)}
             return sides == {"__name__", repr("__main__")}
     return False
-
-
-def names(tree: ast.AST) -> tuple[str, ...]:
-    """Names that stand in a tree, each once, in the order of the text."""
-    return _by_appearance(node for node in ast.walk(tree) if isinstance(node, ast.Name))
-
-
-def called_names(tree: ast.AST) -> tuple[str, ...]:
-    """Names that a tree calls, each once, in the order of the text."""
-    called = (node.func for node in ast.walk(tree) if isinstance(node, ast.Call))
-    return _by_appearance(function for function in called if isinstance(function, ast.Name))
-
-
-def _by_appearance(found: Iterable[ast.Name]) -> tuple[str, ...]:
-    in_order = sorted(found, key=lambda name: (name.lineno, name.col_offset))
-    return tuple(dict.fromkeys(name.id for name in in_order))
 
 
 def normal_form(source: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Collection
 
-from ..errors import UsageError
+from adascale.engine.errors import UsageError
 
 
 def imports_pytest(node: ast.stmt) -> bool:

@@ -9,9 +9,11 @@ import ast
 import re
 from collections.abc import Iterator, Sequence
 
+from adascale.engine.answers.program import called_names, try_parse
+
 from .imports import missing_modules
-from .suite import CodeTest
-from .syntax import called_names, is_literal, outside_names, try_parse
+from .syntax import is_literal, outside_names
+from .task import CodeTest
 
 _PROMPT, _CONTINUED = ">>>", "..."
 _ARROW = re.compile(

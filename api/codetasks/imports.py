@@ -6,8 +6,10 @@ import ast
 import sys
 from collections.abc import Collection, Mapping, Sequence
 
-from .repairs import Repair
-from .syntax import bound_names, names, outside_names, parse, without
+from adascale.engine.answers.program import names, parse
+from adascale.engine.types import Repair
+
+from .syntax import bound_names, outside_names, without
 
 _NAMES: Mapping[str, str] = {
     name: module

@@ -1,21 +1,18 @@
-"""A record of a file of questions as a code task: tests that a search may run, and tests that judge it."""
+"""Code tasks from records of a file of questions, and from tests and a question."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ..errors import UsageError
-from .assembly import suite_of
+from adascale.engine.errors import UsageError
+
 from .asserts import read_tests
 from .examples import read_examples
-from .suite import CodeTask, CodeTest
-
-FIELDS = ("tests", "hidden", "entry_point", "imports")
-"""Fields of a record that make it a code task."""
+from .task import CodeTask, CodeTest, suite_of
 
 
-def read_task(question: str, record: Mapping[str, object]) -> CodeTask | None:
-    """The code task of a record; None where it has none of the fields.
+def read_task(question: str, record: Mapping[str, object]) -> CodeTask:
+    """The code task of a record.
 
     Args:
         question: Whose examples are the tests where the record gives none.
@@ -25,8 +22,6 @@ def read_task(question: str, record: Mapping[str, object]) -> CodeTask | None:
     Raises:
         UsageError: a field has another form, or a test cannot be read.
     """
-    if not any(record.get(field) for field in FIELDS):
-        return None
     setup = "\n".join(_sources(record, "imports"))
     entry_point = record.get("entry_point") or None
     if not isinstance(entry_point, str | None):

@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from adascale.engine.code.asserts import read_tests
-from adascale.engine.code.suite import CodeTest
-from adascale.engine.code.task import task_of
-from adascale.engine.code.trial import Trial
 from adascale.engine.errors import UsageError
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import EFFORTS, Effort, effort_named
-from adascale.engine.types import Budget, Estimate, Problem, StopReason
+from adascale.engine.types import Budget, Estimate, Execution, StopReason
 from adascale.models.files.catalog import DEFAULT_GENERATOR
 from adascale.models.session import OpenSession
 
-from .asking import search_problem
+from ..asking import search_problem
+from .asserts import read_tests
+from .records import task_of
+from .task import CodeTest
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +24,14 @@ class CodeResult:
     """What a code task is answered with.
 
     Attributes:
-        trial: The program that passes most tests, its repairs, and its verdicts.
-        tests: Those that were given or stand in the question, in the order of the verdicts.
+        execution: The program that passes most tests, its repairs, and its verdicts; None where the search
+            drew none.
+        tests: Tests that were given or stand in the question, in the order of the verdicts.
         confidence: Estimate for the program; a score, and no probability, while it is not calibrated.
         stop_reason: Why the search ended.
     """
 
-    trial: Trial
+    execution: Execution | None
     tests: tuple[CodeTest, ...]
     confidence: Estimate | None
     stop_reason: StopReason
@@ -39,12 +39,12 @@ class CodeResult:
     @property
     def program(self) -> str | None:
         """Its source; None where no text held a program."""
-        return None if self.trial.program is None else self.trial.program.source
+        return None if self.execution is None else self.execution.program or None
 
     @property
     def passes(self) -> bool:
         """Whether it was tested and passes every test."""
-        return self.trial.passes
+        return self.execution is not None and self.execution.passes
 
 
 def code(
@@ -71,11 +71,11 @@ def code(
     """
     if not question.strip():
         raise UsageError("the question is empty", slug="empty-question")
-    strategy = EFFORTS["task"][effort_named(effort)]
+    strategy = EFFORTS["code"][effort_named(effort)]
     task = task_of(question, [test for source in tests for test in read_tests(source)])
-    problem = Problem("1", question.strip(), task=task)
+    problem = task.problem("1", question.strip())
     record = Record.of(search_problem(problem, model, Settings(strategy, budget, seed), "auto"))
     result = record.result
     assert result is not None, "a search that was run to its end has a result"
-    trial = None if result.best is None else record.tree[result.best].trial
-    return CodeResult(trial or Trial(None, ()), task.given.tests, result.confidence, result.stop_reason)
+    execution = None if result.best is None else record.tree[result.best].execution
+    return CodeResult(execution, task.given.tests, result.confidence, result.stop_reason)

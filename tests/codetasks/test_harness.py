@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adascale.engine.code.assembly import suite_of
-from adascale.engine.code.asserts import read_tests
-from adascale.engine.code.harness import Harness, Verdict
-from adascale.engine.types import Execution
+from adascale.codetasks.asserts import read_tests
+from adascale.codetasks.harness import Harness
+from adascale.codetasks.task import suite_of
+from adascale.engine.types import Execution, Verdict
 
 TESTS = ["assert f(2) == 4", "assert f(3) == 9", "assert not f(0)"]
 SQUARE = "def f(n):\n    return n * n"

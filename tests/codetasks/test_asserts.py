@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from adascale.engine.code.assembly import suite_of
-from adascale.engine.code.asserts import read_tests
-from adascale.engine.code.suite import CodeTest
+from adascale.codetasks.asserts import read_tests
+from adascale.codetasks.task import CodeTest, suite_of
 from adascale.engine.errors import UsageError
 
 

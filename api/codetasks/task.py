@@ -1,0 +1,150 @@
+"""The words of a code task: a test of a program, the suite of tests, and the task."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Self
+
+from adascale.engine.answers.program import called_names, parse
+from adascale.engine.codec import OMIT_DEFAULT, build, to_plain
+from adascale.engine.errors import UsageError, setting
+from adascale.engine.types import Problem
+
+from .imports import missing_modules
+from .syntax import below_future, normal_form, outside_names
+
+_MOST_CHARACTERS = 2000
+"""Characters of all tests that are shown: about 600 tokens, so that a long suite leaves a window to the
+program."""
+
+
+@dataclass(frozen=True, slots=True)
+class CodeTest:
+    """One test.
+
+    Attributes:
+        source: Statements that raise where a program is wrong: an assert, or a function with asserts and its
+            call.
+        setup: Statements that run before them: imports, helpers, data.
+    """
+
+    source: str
+    setup: str = ""
+
+    @property
+    def text(self) -> str:
+        """All that runs."""
+        return f"{self.setup}\n{self.source}" if self.setup else self.source
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """The tests of a task, none or more.
+
+    Attributes:
+        tests: In the order in which they are given.
+        entry_point: The function or class that they call; empty where there is no test.
+    """
+
+    tests: tuple[CodeTest, ...] = ()
+    entry_point: str = ""
+
+
+_NO_TESTS = Suite()
+
+
+@dataclass(frozen=True, slots=True)
+class CodeTask:
+    """The tests of a task.
+
+    Attributes:
+        given: Those that a search may run; none leaves a program untested.
+        hidden: Those that judge a program afterwards; no search may see them.
+    """
+
+    given: Suite = _NO_TESTS
+    hidden: Suite = field(default=_NO_TESTS, metadata=OMIT_DEFAULT)
+
+    @classmethod
+    def of(cls, problem: Problem) -> Self:
+        """The task of a problem of the kind ``code``."""
+        task: Self = build(cls, problem.details)
+        return task
+
+    def problem(self, id_: str, question: str) -> Problem:
+        """The problem of asking for a program that passes the tests."""
+        details: Mapping[str, object] = to_plain(self)
+        return Problem(id_, question, kind="code", details=details)
+
+    def statement(self, question: str) -> str:
+        """The question with the tests that it does not show itself, or at least the name that they call."""
+        shown: list[str] = []
+        for test in self.given.tests:
+            fits = sum(map(len, shown)) + len(test.source) <= _MOST_CHARACTERS
+            if fits and _bare(test.source) not in _bare(question):
+                shown.append(test.source)
+        parts = [question.strip()]
+        if shown:
+            parts.append("\n".join(["Your code should pass these tests:", *shown]))
+        elif self.given.entry_point and self.given.entry_point not in question:
+            parts.append(f"Name it {self.given.entry_point}.")
+        return "\n\n".join(parts)
+
+
+def _bare(text: str) -> str:
+    """A text without white space, and with one kind of quotes: tests are read and written anew."""
+    return re.sub(r"\s+", "", text).replace('"', "'")
+
+
+def suite_of(tests: Sequence[CodeTest], entry_point: str | None = None) -> Suite:
+    """A suite of tests without copies; its entry point is the function that all of them name, else the first.
+
+    Modules of the standard library that a test asks for and forgot to import are imported.
+
+    Args:
+        tests: Each of source that parses.
+        entry_point: As the task has it; None reads it from the tests.
+
+    Raises:
+        UsageError: a test names nothing that a program could define, so that it ends alike whatever the
+            program; or no test names the entry point.
+    """
+    unique: dict[str, CodeTest] = {}
+    for test in map(_with_modules, tests):
+        unique.setdefault(normal_form(test.text), test)
+    needs = [_program_names(test, entry_point) for test in unique.values()]
+    if not needs:
+        return Suite((), entry_point or "")
+    shared = [name for name in needs[0] if all(name in names for names in needs)]
+    if entry_point is not None and not any(entry_point in names for names in needs):
+        raise UsageError(
+            f'no test names the entry point "{entry_point}"',
+            f"they name: {', '.join(dict.fromkeys(name for names in needs for name in names))}",
+            slug="bad-test",
+        )
+    return Suite(tuple(unique.values()), entry_point or (shared or needs[0])[0])
+
+
+def _with_modules(test: CodeTest) -> CodeTest:
+    """The test with imports of modules that it asks for and forgot (``math.isclose(f(2), 4)``)."""
+    lines = [f"import {name}" for name in missing_modules(test.text)]
+    return CodeTest(test.source, below_future("\n".join(lines), test.setup)) if lines else test
+
+
+def _program_names(test: CodeTest, entry_point: str | None) -> tuple[str, ...]:
+    """What a test needs of the program: first what it calls, as arguments may be constants of the program.
+
+    A task may ask for a function that is named as a builtin; then its entry point says so.
+    """
+    needed = outside_names(test.text, () if entry_point is None else (entry_point,))
+    if not needed:
+        raise UsageError(
+            "a test names nothing that a program could define, so it ends alike whatever the program",
+            test.source,
+            hint=f"call the function that the program should have: {setting('test', 'assert f(2) == 4')}",
+            slug="bad-test",
+        )
+    called = called_names(parse(test.text))
+    return tuple(sorted(needed, key=lambda name: name not in called))

@@ -1,0 +1,108 @@
+"""The protocol of a kind of question: what is asked, how a text becomes an answer, when two are equal."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from ..types import Execution, Finish, Mode, Problem
+
+Run = Callable[[str], Execution]
+"""Runs a source to its end; never raises."""
+
+
+@dataclass(frozen=True, slots=True)
+class Runnable:
+    """A program in a trajectory's text, made ready to run.
+
+    Attributes:
+        source: What an executor runs.
+        key: Equal for programs that do the same, of which one is run; empty where every program is run.
+    """
+
+    source: str
+    key: str = ""
+
+    def ran(self, execution: Execution) -> Execution:
+        """What running ``source`` says of the program."""
+        return execution
+
+    def like(self, other: Execution) -> Execution:
+        """What running a program with the same key, ``other``, says of this one."""
+        return replace(other, seconds=0.0)
+
+
+NO_PROGRAM = Execution("", "there is no program in the text", 0.0)
+
+
+class Kind(ABC):
+    """A kind of question; stateless.
+
+    The defaults are those of a question that has a known answer and is asked as it was typed.
+    """
+
+    def read_details(self, question: str, record: Mapping[str, object]) -> Mapping[str, object]:
+        """``Problem.details`` of a record in a file of questions.
+
+        Raises:
+            UsageError: a field of the record cannot be read.
+        """
+        return {}
+
+    def statement(self, problem: Problem) -> str:
+        """The question as the generator reads it, in the prompt of any mode."""
+        return problem.question
+
+    def tests(self, problem: Problem) -> tuple[str, ...]:
+        """Sources of the tests that a search runs; ``Execution.verdicts`` has one verdict for each."""
+        return ()
+
+    def for_search(self, problem: Problem) -> Problem:
+        """The problem without what only an evaluation may see."""
+        return problem
+
+    @abstractmethod
+    def program(self, problem: Problem, mode: Mode, text: str) -> Runnable | Execution:
+        """The program in a trajectory's text; an execution where its fate is known without running it."""
+
+    @abstractmethod
+    def answer(self, mode: Mode, text: str, finish: Finish, execution: Execution | None) -> str | None:
+        """The answer of a trajectory that has ended, as answers are compared and listed; None without one.
+
+        Args:
+            mode: How it reasons.
+            text: All of it but its thoughts.
+            finish: Why its last step ended.
+            execution: What its program gave; None for prose.
+        """
+
+    @abstractmethod
+    def same(self, a: str, b: str) -> bool:
+        """Whether two answers of one problem are equal, so that they share their votes."""
+
+    def shown(self, answer: str | None, execution: Execution | None) -> str | None:
+        """What a user gets for an answer: itself.
+
+        Args:
+            answer: The chosen one.
+            execution: What the program of the trajectory that is shown gave; None for prose.
+        """
+        return answer
+
+    def is_judged(self, problem: Problem) -> bool:
+        """Whether it is known what is right."""
+        return problem.answer is not None
+
+    @abstractmethod
+    def is_right(
+        self, problem: Problem, answer: str | None, execution: Execution | None, run: Run | None
+    ) -> bool:
+        """Whether a trajectory of a problem that is judged is right; without an answer it is not.
+
+        Args:
+            problem: With what only an evaluation may see.
+            answer: Of the trajectory.
+            execution: What its program gave; None for prose.
+            run: Runs programs; needed by kinds whose answers are judged by tests.
+        """

@@ -1,0 +1,21 @@
+"""Text: a message of a conversation, whose reply nobody can check.
+
+It is asked below no built-in prompt, one reply is drawn, no calibration judges it, and it is reported token
+by token as it is written.
+"""
+
+from __future__ import annotations
+
+from ..types import Execution, Finish, Mode
+from .value import Value
+
+
+class Text(Value):
+    """A reply is shown as it is, and has no answer."""
+
+    def answer(self, mode: Mode, text: str, finish: Finish, execution: Execution | None) -> None:
+        """None: two replies cannot be compared."""
+        return None
+
+
+KIND = Text()

@@ -1,0 +1,39 @@
+"""Value: a question whose answer is a number, a formula or a few words, such as 17 * 23.
+
+Solutions reason in prose or as programs that print the answer; answers are equal by value.
+"""
+
+from __future__ import annotations
+
+from ..answers.equality import is_right, same_answer
+from ..answers.extract import solution_answer
+from ..answers.program import executed_answer, read_program
+from ..types import Execution, Finish, Mode, Problem
+from .base import NO_PROGRAM, Kind, Run, Runnable
+
+
+class Value(Kind):
+    """See the module."""
+
+    def program(self, problem: Problem, mode: Mode, text: str) -> Runnable | Execution:
+        """The program, made to print its result; it is run as it is."""
+        source = read_program(text)
+        return NO_PROGRAM if source is None else Runnable(source)
+
+    def answer(self, mode: Mode, text: str, finish: Finish, execution: Execution | None) -> str | None:
+        """What the program printed, or the answer that the prose ends with."""
+        return solution_answer(text, finish) if execution is None else executed_answer(execution)
+
+    def same(self, a: str, b: str) -> bool:
+        """Whether both have the same value."""
+        return same_answer(a, b)
+
+    def is_right(
+        self, problem: Problem, answer: str | None, execution: Execution | None, run: Run | None
+    ) -> bool:
+        """Whether it has the value of the known answer."""
+        assert problem.answer is not None, "the answer of the question is not known"
+        return is_right(answer, gold=problem.answer)
+
+
+KIND = Value()
