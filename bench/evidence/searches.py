@@ -49,9 +49,9 @@ def search(options: SessionOptions, name: str, problems: Sequence[Problem], seed
         [contestant] = parse_contestants(name)
         policy, strategy = session.replay_policy(store), replace(contestant.strategy, modes=session.modes)
         started, ended = time.monotonic(), 0
-        for problem, event in session.driver(lambda: 0.0, policy).run(
-            problems, Settings(strategy, seed=seed), AT_ONCE
-        ):
+        driver = session.driver(lambda: 0.0, policy)
+        policy.look_ahead(driver)
+        for problem, event in driver.run(problems, Settings(strategy, seed=seed), AT_ONCE):
             record = records[problem.id] = Record.after(records.get(problem.id), event)
             if record.end is not None:
                 ended += 1

@@ -42,8 +42,10 @@ def search_all(
     with closing(DrawStore(session.draws_path(kind))) as store:
         store.put_models(session.conditions(kind).models)
         policy = session.replay_policy(store)
+        searching = session.driver(lambda: 0.0, policy)
+        policy.look_ahead(searching)
         with (
-            stoppable(session, session.driver(lambda: 0.0, policy)) as driver,
+            stoppable(session, searching) as driver,
             Progress("questions", quiet=bool(options.terminal.quiet)) as progress,
             session.make_executor() as executor,
         ):

@@ -27,6 +27,7 @@ from ..ports import (
     Uncalibrated,
 )
 from ..types import BranchId, NodeId, Problem, Step, Usage
+from .draws import Draw
 from .events import Event
 from .search import Search
 from .settings import Request, Settings
@@ -210,21 +211,25 @@ class Driver:
         free = self._policy.slots - len(self._owner)
         if not free:
             return
-        running: list[float] = []
-        waiting: list[tuple[float, Search]] = []
-        for search in self._active:
-            started, waits = search.chances()
-            running += started
-            waiting += [(chance, search) for chance in waits]
+        waiting = self._waiting()
         if not waiting:
             return
-        waiting.sort(key=lambda draw: -draw[0])  # stable: of equals the older problem, then its older draw
-        wanted = run_ahead(running, [chance for chance, _ in waiting], self._costs)
-        for _, search in waiting[: min(wanted, free)]:
+        running = [chance for search in self._active for chance in search.running()]
+        wanted = run_ahead(running, [chance for chance, *_ in waiting], self._costs)
+        for _, search, _ in waiting[: min(wanted, free)]:
             id_ = BranchId(next(self._branch_ids))
             prefix, seed, draw = search.start(id_)
             self._owner[id_] = search
             self._policy.start(id_, prefix, seed, draw.until, draw.greedy)
+
+    def _waiting(self) -> list[tuple[float, Search, Draw]]:
+        """Waiting draws of all searches, the likeliest to be needed first."""
+        waiting = [(chance, search, draw) for search in self._active for chance, draw in search.waiting()]
+        return sorted(waiting, key=lambda each: -each[0])  # stable: the older problem, then its older draw
+
+    def likely(self) -> Iterator[tuple[Prefix, int, Draw]]:
+        """Draws that searches may start later, the likeliest first: each with its prefix and seed."""
+        return (search.placed(draw) for _, search, draw in self._waiting())
 
     def _cancel_branch(self, id_: BranchId) -> Step | None:
         del self._owner[id_]

@@ -137,10 +137,13 @@ class Search:
 
     # Drawing
 
-    def chances(self) -> tuple[list[float], list[float]]:
-        """P(the plan needs it) for each running branch, and for each waiting draw."""
-        running = [self._turns.chance(branch.draw) for branch in self._branches.running.values()]
-        return running, [self._turns.chance(draw) for draw in self._draws.waiting]
+    def running(self) -> list[float]:
+        """P(the plan needs it) for each running branch."""
+        return [self._turns.chance(branch.draw) for branch in self._branches.running.values()]
+
+    def waiting(self) -> list[tuple[float, Draw]]:
+        """Draws that wait, each with P(the plan needs it)."""
+        return [(self._turns.chance(draw), draw) for draw in self._draws.waiting]
 
     def sure_waiting(self) -> int:
         """Number of waiting draws that are sure to be needed."""
@@ -148,9 +151,13 @@ class Search:
         return sum(1 for _ in takewhile(lambda draw: self._turns.chance(draw) >= 1.0, self._draws.waiting))
 
     def start(self, id_: BranchId) -> tuple[Prefix, int, Draw]:
-        """Turn the next waiting draw into a running branch; returns where it starts and its seed."""
+        """Turn the next waiting draw into a running branch; returns as ``placed``."""
         draw = self._draws.waiting.pop(0)
         self._branches.start(id_, draw)
+        return self.placed(draw)
+
+    def placed(self, draw: Draw) -> tuple[Prefix, int, Draw]:
+        """Where a draw starts, its seed, and the draw."""
         name = self._settings.seeded_as or self.problem.id
         seed = branch_seed(self._settings.seed, name, draw.key, draw.mode)
         return self._tree.prefix(draw.parent, draw.mode), seed, draw

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -50,33 +50,44 @@ class DrawWriter:
         self._live = live
         self._store = store
         self._running: dict[BranchId, tuple[DrawRequest, list[Step]]] = {}
+        self._wanted: dict[str, DrawRequest] = {}
         self._read: set[tuple[str, Mode]] = set()
         self._ids = count()
         self.tokens = 0
 
     def read(self, problem: Problem, mode: Mode) -> PrefixWork:
         """Read a prompt."""
-        while len(self._running) == self._live.slots:
+        while not self._make_room():
             self._decode()  # a prompt is read in a row that no branch holds
         self._read.add((problem.id, mode))
         return self._live.open(problem, mode)
 
-    def write(self, wanted: Iterable[DrawRequest]) -> None:
-        """Decode one batch of draws, the first ones first; those that it completes are kept."""
-        requests: dict[str, DrawRequest] = {}
+    def write(self, wanted: Iterable[DrawRequest], likely: Callable[[], Iterable[DrawRequest]]) -> None:
+        """Decode one batch of wanted draws, the first ones first; those that it completes are kept.
+
+        Args:
+            wanted: Draws that a search waits for.
+            likely: Draws for the rows that are left. A batch is padded to its full width, so that they cost
+                nothing; they give way to wanted ones.
+        """
+        self._wanted = {}
         for request in wanted:
-            if request.key not in requests or request.until == "answer":
-                requests[request.key] = request
-        for id_, (request, _) in list(self._running.items()):
-            if request.key not in requests:
-                self._stop(id_)
-            requests.pop(request.key, None)
-        for request in requests.values():
-            if len(self._running) == self._live.slots:
-                break
-            self._start(request)
-        if self._running:
-            self._decode()
+            if request.key not in self._wanted or request.until == "answer":
+                self._wanted[request.key] = request
+        if not self._wanted:
+            return
+        running = {request.key for request, _ in self._running.values()}
+        for key, request in self._wanted.items():
+            if key not in running and self._make_room():
+                self._start(request)
+        if self._has_row:
+            running |= self._wanted.keys()
+            for request in likely():
+                if request.key not in running and request.key not in self._store:
+                    self._start(request)
+                    if not self._has_row:
+                        break
+        self._decode()
 
     def close(self, problem: Problem) -> None:
         """Stop the draws of a question, and forget its prompts."""
@@ -87,6 +98,17 @@ class DrawWriter:
         if others != self._read:
             self._live.close_problem(problem)
         self._read = others
+
+    @property
+    def _has_row(self) -> bool:
+        return len(self._running) < self._live.slots
+
+    def _make_room(self) -> bool:
+        """True if a row is free; a draw that no search waits for gives way."""
+        unwanted = (id_ for id_, (request, _) in self._running.items() if request.key not in self._wanted)
+        if not self._has_row and (id_ := next(unwanted, None)) is not None:
+            self._stop(id_)
+        return self._has_row
 
     def _start(self, request: DrawRequest) -> None:
         if (request.problem.id, request.prefix.mode) not in self._read:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from adascale.engine.ports import Executor, Growth, Policy, Prefix, PrefixWork
 from adascale.engine.types import BranchId, Execution, Mode, Problem, Step, Until
 
 from .drawing import DrawRequest, DrawWriter
 from .store import KeptDraws, Prompt
+
+if TYPE_CHECKING:
+    from adascale.engine.search.driver import Driver
 
 SLOTS = 1 << 16
 """Branches that may run at once: all that a strategy asks for, whatever the batch of the generator holds."""
@@ -95,6 +99,7 @@ class ReplayingPolicy:
         self._store = store
         self._seconds = seconds
         self._writer = DrawWriter(live, store)
+        self._likely: Callable[[], Iterable[DrawRequest]] = tuple
         self._branches: dict[str, dict[BranchId, _PlayedBranch]] = {}  # by question, the oldest first
         self._questions: dict[BranchId, str] = {}
 
@@ -107,6 +112,12 @@ class ReplayingPolicy:
     def flops_per_token(self) -> float:
         """FLOPs of a token of the generator."""
         return self._live.flops_per_token
+
+    def look_ahead(self, driver: Driver) -> None:
+        """Let idle rows write what the searches of a driver may ask for later."""
+        self._likely = lambda: (
+            DrawRequest(prefix, seed, draw.until, draw.greedy) for prefix, seed, draw in driver.likely()
+        )
 
     def open(self, problem: Problem, mode: Mode = "prose") -> PrefixWork:
         """Read a prompt, or what is kept of it; the whole prompt counts as evaluated."""
@@ -135,7 +146,7 @@ class ReplayingPolicy:
         A search goes on to where the first of its branches completes a step: nothing happens before.
         """
         every = [branch for branches in self._branches.values() for branch in branches.values()]
-        self._writer.write(branch.request for branch in every if branch.steps is None)
+        self._writer.write((branch.request for branch in every if branch.steps is None), self._likely)
         for branch in every:
             if branch.steps is None:
                 branch.steps = self._store.get(branch.request.key, branch.request.until)

@@ -23,9 +23,10 @@ from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import Event, SearchFailed, SearchFinished, StepProposed, to_json
 from adascale.engine.search.record import replay
 from adascale.engine.search.settings import Settings
-from adascale.engine.strategies import STRATEGIES, Vote
+from adascale.engine.strategies import STRATEGIES, Margin, Vote
 from adascale.engine.types import BranchId, Execution, Mode, Problem, Reading, Step, Thought, Until
 from adascale.models.blobs import pack, pack_texts
+from adascale.models.draws.drawing import DrawRequest, DrawWriter
 from adascale.models.draws.playback import ReplayingPolicy, WaitingExecutor
 from adascale.models.draws.store import DrawStore, Prompt, draw_key
 
@@ -169,6 +170,48 @@ def test_a_question_that_does_not_fit_fails_alone(store: DrawStore, place: int) 
     logs = logs_of(driver.run(asked, Settings(Vote(4)), 3))
     assert [id_ for id_, log in logs.items() if isinstance(log[-1], SearchFailed)] == ["long"]
     assert len(logs) == len(asked)
+
+
+def solution(prefix: Prefix, rng: random.Random) -> Step:
+    """40 to 400 tokens; on most questions two agree soon, on every third one hardly ever."""
+    is_hard = int(prefix.problem.id[1:]) % 3 == 0
+    answer = "18" if rng.random() < (0.2 if is_hard else 0.8) else str(rng.randrange(19, 99))
+    return scripted_step("x" * int(40 + rng.expovariate(1 / 80)) + f" The answer is {answer}.", "stop")
+
+
+def test_idle_rows_write_what_may_be_asked_for_later_and_change_nothing(tmp_path: Path) -> None:
+    problems = [Problem(f"q{i}", f"What is {i} * 2?", "18") for i in range(12)]
+
+    def evaluated(name: str, *, ahead: bool) -> tuple[dict[str, list[object]], int]:
+        live = ScriptedPolicy(solution, 16)
+        with closing(DrawStore(tmp_path / name)) as opened:
+            policy = ReplayingPolicy(live, opened, lambda branches: 1.0)
+            driver = Driver(policy, SequenceLogprob(), (), lambda: 0.0)
+            if ahead:
+                policy.look_ahead(driver)
+            return plain(logs_of(driver.run(problems, Settings(Margin()), 32))), live.batches
+
+    expected, before = evaluated("plain", ahead=False)
+    found, after = evaluated("ahead", ahead=True)
+    assert found == expected
+    assert before > 1.5 * after
+
+
+def test_what_a_search_waits_for_comes_before_what_is_likely(store: DrawStore) -> None:
+    live = ScriptedPolicy(script, 2)
+    writer = DrawWriter(live, store)
+    first, second, likely = (DrawRequest(Prefix(PROBLEMS[0]), seed, "answer", False) for seed in (1, 2, 3))
+    writer.write([], lambda: [likely])
+    assert live.batches == 0, "no search waits"
+    writer.write([first], lambda: [likely])
+    assert len(live._running) == 2
+    batches = 1
+    while first.key not in store or second.key not in store:
+        writer.write([each for each in (first, second) if each.key not in store], lambda: [likely])
+        batches += 1
+    # Each was written from the batch in which it was asked for.
+    written = [sum(len(step.token_ids) for step in store.get(r.key, "answer") or ()) for r in (first, second)]
+    assert batches == max(written[0], 1 + written[1])
 
 
 def test_equal_questions_share_a_greedy_draw(store: DrawStore) -> None:
