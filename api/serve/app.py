@@ -1,4 +1,4 @@
-"""The routes of the server, and what Prometheus reads of it."""
+"""The routes, and the searches that they ask for."""
 
 from __future__ import annotations
 
@@ -7,16 +7,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
 
-from prometheus_client import (
-    CONTENT_TYPE_LATEST,
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    generate_latest,
-)
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -27,94 +18,58 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from adascale import __version__
-from adascale.engine.search.events import ModelDescription, SearchFinished
+from adascale.engine.search.events import ModelDescription
+from adascale.engine.strategies import Greedy
+from adascale.engine.types import Budget, Problem
 
-from . import endpoint, searches
-from .chat import CHAT
-from .endpoint import McpEndpoint
-from .fields import Fields, openapi
-from .follow import Progress, follow
-from .guard import Access, Guard
-from .http import (
-    EventStream,
-    JsonObject,
-    Refusal,
-    client_address,
-    json_response,
-    read_body,
-    read_object,
-    while_connected,
-)
-from .hub import Ask, Hub
-from .messages import MESSAGES
+from .http.connection import EventStream, client_address, read_body, while_connected
+from .http.errors import Refusal
+from .http.fields import JsonObject
+from .http.guard import Access, Guard
+from .http.json_body import json_response, read_object, refusal_response
+from .mcp import endpoint
+from .mcp.endpoint import McpEndpoint
+from .metrics import CONTENT_TYPE, CountRequests, Metrics
+from .openapi import openapi
 from .page.files import page_routes
-from .protocol import Protocol, Stamp, collect, stream
-from .request import AnswerRequest, ServedEffort, ServedModel
-from .responses import RESPONSES
+from .protocols import event_log
+from .protocols.chat import CHAT
+from .protocols.messages import MESSAGES
+from .protocols.rendering import Dialect, Rendering, Stamp, collect, stream
+from .protocols.responses import RESPONSES
+from .search.follow import Progress, follow
+from .search.hub import Hub
+from .search.request import IGNORED, Fields, ServedEffort, ServedModel
+from .search.searches import Ask, Searches, strategy_of
 
-PROTOCOLS: tuple[Protocol[Any], ...] = (CHAT, RESPONSES, MESSAGES)
+DIALECTS = (CHAT, RESPONSES, MESSAGES)
 """The protocols in which a question can be asked."""
 
-BODIES: Mapping[str, type[Fields]] = {
-    **{protocol.path: protocol.body for protocol in PROTOCOLS},
-    searches.PATH: searches.SearchBody,
+BODIES: Mapping[str, Fields] = {
+    **{dialect.path: dialect.fields for dialect in DIALECTS},
+    event_log.PATH: event_log.search_fields,
 }
-"""Bodies of requests, by the path of their route."""
+"""Fields of the body of a request, by the path of its route."""
 
 _GONE = 499
-"""Status, for the metrics alone, of a request whose client has gone (nginx uses it so)."""
-
-_SECONDS = (0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000)
+"""Status, for the metrics alone, of a request whose client has gone (nginx has it so)."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
-    """Settings for all requests.
+    """What holds for all requests.
 
     Attributes:
         access: Who may ask.
-        effort: Effort of a checkable question that names none.
-        is_strict: Refuse fields without effect instead of ignoring them.
+        effort: Effort of a request that names none.
+        budget: Limits of each search; a request may lower that of tokens.
+        is_strict: As ``ServedModel`` has it.
     """
 
     access: Access
     effort: ServedEffort = "medium"
+    budget: Budget = Budget()
     is_strict: bool = False
-
-
-class Metrics:
-    """Counters for Prometheus.
-
-    Args:
-        hub: Its searches are counted when they finish.
-    """
-
-    def __init__(self, hub: Hub) -> None:
-        self.registry = CollectorRegistry()
-        self._responses = Counter(
-            "adascale_requests", "Requests by status", ["status"], registry=self.registry
-        )
-        self._searches = Counter(
-            "adascale_searches", "Finished searches", ["stop_reason"], registry=self.registry
-        )
-        self._tokens = Counter("adascale_generated_tokens", "Generated tokens", registry=self.registry)
-        self._seconds = Histogram(
-            "adascale_search_seconds", "Time of a search", buckets=_SECONDS, registry=self.registry
-        )
-        running = Gauge("adascale_searches_running", "Searches in the worker", registry=self.registry)
-        running.set_function(lambda: hub.running)
-        waiting = Gauge("adascale_searches_waiting", "Searches in the queue", registry=self.registry)
-        waiting.set_function(lambda: hub.waiting)
-        hub.on_finish = self._finish
-
-    def respond(self, status: int) -> None:
-        """Count a response."""
-        self._responses.labels(str(status)).inc()
-
-    def _finish(self, end: SearchFinished) -> None:
-        self._tokens.inc(end.usage.generated_tokens)
-        self._searches.labels(end.result.stop_reason).inc()
-        self._seconds.observe(end.t)
 
 
 def make_app(hub: Hub, settings: ServerSettings) -> Starlette:
@@ -128,16 +83,17 @@ def make_app(hub: Hub, settings: ServerSettings) -> Starlette:
         await hub.close()
 
     metrics = Metrics(hub)
-    mcp, server, access = McpEndpoint(hub), _Server(hub, settings, metrics), settings.access
+    searches = Searches(hub, settings.budget)
+    mcp, server, access = McpEndpoint(searches), _Server(searches, settings, metrics), settings.access
     routes = [
         Route("/health", server.health),
         Route("/metrics", server.show_metrics),
         Route("/openapi.json", server.describe),
         Route("/v1/models", server.list_models),
         Route("/v1/models/{name:path}", server.show_model),
-        Route(searches.PATH, server.search, methods=["POST"]),
-        Route(f"{searches.PATH}/{{id}}", server.end_search, methods=["DELETE"]),
-        *(Route(protocol.path, server.answer_in(protocol), methods=["POST"]) for protocol in PROTOCOLS),
+        Route(event_log.PATH, server.search, methods=["POST"]),
+        Route(f"{event_log.PATH}/{{id}}", server.end_search, methods=["DELETE"]),
+        *(Route(dialect.path, server.answer_in(dialect), methods=["POST"]) for dialect in DIALECTS),
         Route(endpoint.PATH, mcp, methods=endpoint.METHODS, include_in_schema=False),
         *page_routes(),
     ]
@@ -152,8 +108,9 @@ def make_app(hub: Hub, settings: ServerSettings) -> Starlette:
     return Starlette(
         routes=routes,
         middleware=[
+            Middleware(CountRequests, metrics=metrics, routes=routes),
             *([cors] if access.origins else []),
-            Middleware(Guard, access=access, count=metrics.respond),
+            Middleware(Guard, access=access),
         ],
         exception_handlers={
             Refusal: _refuse,
@@ -168,25 +125,27 @@ def make_app(hub: Hub, settings: ServerSettings) -> Starlette:
 class _Server:
     """The routes of one hub."""
 
-    def __init__(self, hub: Hub, settings: ServerSettings, metrics: Metrics) -> None:
-        self._hub = hub
+    def __init__(self, searches: Searches, settings: ServerSettings, metrics: Metrics) -> None:
+        self._hub = searches.hub
+        self._searches = searches
         self._settings = settings
         self._metrics = metrics
         self._started = int(time.time())
 
     async def health(self, request: HttpRequest) -> Response:
-        """Readiness: 200, or 503 while the models are being loaded."""
+        """Whether questions are answered: 200, or 503 while the models are loaded."""
         health = self._hub.health
         ready = health == "ready"
         return json_response({"status": "ok" if ready else health}, 200 if ready else 503)
 
     async def show_metrics(self, request: HttpRequest) -> Response:
-        """Counters for Prometheus."""
-        return Response(generate_latest(self._metrics.registry), media_type=CONTENT_TYPE_LATEST)
+        """What was counted."""
+        return Response(self._metrics.text(), media_type=CONTENT_TYPE)
 
     async def describe(self, request: HttpRequest) -> Response:
-        """This interface in OpenAPI."""
-        return json_response(openapi(request.app.routes, BODIES, self._settings.access.key is not None))
+        """This interface as OpenAPI has it."""
+        needs_key = self._settings.access.key is not None
+        return json_response(openapi(request.app.routes, BODIES, self._served(), needs_key))
 
     async def list_models(self, request: HttpRequest) -> Response:
         """The model under each of its names."""
@@ -202,45 +161,50 @@ class _Server:
 
     async def search(self, request: HttpRequest) -> Response:
         """The event log of a search, as server-sent events."""
-        body = searches.SearchBody.read(read_object(await read_body(request)))
-        id_ = f"search-{secrets.token_hex(12)}"
-        ask = searches.read_ask(body, self._served(), id_, client_address(request))
-        events = self._log(ask, is_readable=body.readable)
+        body, served = read_object(await read_body(request)), self._served()
+        wanted = event_log.search_fields(served).read(body, "")
+        ask = event_log.read_ask(wanted, served, f"search-{secrets.token_hex(12)}", client_address(request))
+        events = self._log(ask, is_readable=wanted.get("readable", False))
         response = EventStream(await while_connected(request.receive, anext(events)), events)
         response.headers["X-Adascale-Version"] = __version__
         return response
 
     async def end_search(self, request: HttpRequest) -> Response:
-        """End a search as interrupted; its log has the result so far."""
+        """End a search as interrupted; its log has what it found until then."""
         if not self._hub.cancel(id_ := request.path_params["id"]):
             raise Refusal(404, f'no search "{id_}" is running', "no-such-search")
         return Response(status_code=204)
 
     async def _log(self, ask: Ask, *, is_readable: bool) -> AsyncGenerator[bytes, None]:
-        with self._hub.ask(ask) as events:
-            async for line in searches.write_log(events, is_readable=is_readable):
+        with self._searches.run(ask) as events:
+            async for line in event_log.write_log(events, is_readable=is_readable):
                 yield line
 
-    def answer_in(self, protocol: Protocol[Any]) -> Callable[[HttpRequest], Awaitable[Response]]:
+    def answer_in(self, dialect: Dialect) -> Callable[[HttpRequest], Awaitable[Response]]:
         """The route of a protocol in which a question is asked."""
 
         async def answer(request: HttpRequest) -> Response:
-            body = protocol.body.read(read_object(await read_body(request)))
-            asked, stamp = protocol.read(body, self._served()), self._stamp()
-            writer = protocol.writer(body, asked, stamp)
-            progress = self._search(asked, stamp.token, client_address(request))
-            if asked.stream:
-                events = stream(progress, writer)
+            body, served = read_object(await read_body(request)), self._served()
+            fields = dialect.fields(served)
+            known = served.known(body, fields.schema["properties"])
+            ignored = known.pop(IGNORED)
+            wanted = {**fields.read(known, ""), IGNORED: ignored}
+            rendering = dialect.read(wanted, served, self._stamp())
+            progress = self._search(rendering, client_address(request))
+            if rendering.request.stream:
+                events = stream(progress, rendering)
                 return EventStream(await while_connected(request.receive, anext(events)), events)
-            return json_response(await while_connected(request.receive, collect(progress, writer)))
+            return json_response(await while_connected(request.receive, collect(progress, rendering)))
 
-        answer.__doc__ = f"{protocol.summary}."
+        answer.__doc__ = f"{dialect.summary}."
         return answer
 
-    async def _search(self, asked: AnswerRequest, id_: str, client: str) -> AsyncGenerator[Progress, None]:
-        """The progress of a search, which ends when nobody reads it any more."""
-        with self._hub.ask(asked.ask(id_, client)) as events:
-            async for part in follow(events, asked, lambda: self._hub.cancel(id_)):
+    async def _search(self, rendering: Rendering, client: str) -> AsyncGenerator[Progress, None]:
+        """Search what is asked; it ends with whoever reads the progress."""
+        with self._searches.run(_ask(rendering, client)) as events:
+            async for part in follow(
+                events, rendering.request, lambda: self._hub.cancel(rendering.stamp.token)
+            ):
                 yield part
 
     def _served(self) -> ServedModel:
@@ -261,13 +225,31 @@ class _Server:
 
     def _stamp(self) -> Stamp:
         generator = self._models.generator
-        assert generator is not None, "ServedModel.of has checked it"
+        assert generator is not None, "as ServedModel.of has it"
         return Stamp(secrets.token_hex(12), int(time.time()), f"fp_{generator.sha256[:12]}")
+
+
+def _ask(rendering: Rendering, client: str) -> Ask:
+    """The search of an answer."""
+    asked = rendering.request
+    return Ask(
+        Problem(
+            rendering.stamp.token,
+            asked.question.strip(),
+            history=asked.history,
+            kind="text" if asked.effort == "chat" else "value",
+        ),
+        Greedy() if asked.is_greedy else strategy_of(asked.effort),
+        "auto" if asked.is_searched else "prose",
+        Budget(asked.max_tokens),
+        asked.seed,
+        client,
+    )
 
 
 async def _refuse(request: HttpRequest, error: Exception) -> Response:
     assert isinstance(error, Refusal)
-    return error.response(request.url.path)
+    return refusal_response(error, request.url.path)
 
 
 async def _give_up(request: HttpRequest, error: Exception) -> Response:
@@ -275,7 +257,7 @@ async def _give_up(request: HttpRequest, error: Exception) -> Response:
 
 
 async def _refuse_http(request: HttpRequest, error: Exception) -> Response:
-    """Refuse an unknown path, or a method that a path does not have."""
+    """An unknown path, or another method than a path has."""
     assert isinstance(error, HTTPException)
     code = {404: "not-found", 405: "method-not-allowed"}.get(error.status_code, "invalid-request")
     text = f"{request.method} {request.url.path}: {error.detail}"

@@ -184,7 +184,7 @@ def _print_model(name: str, training: Training, held_out: HeldOut, seed: int) ->
     answers = answer_examples(training, held_out, vote_observation, seed)
     sizes = np.rint(np.exp([each.observation.numbers["samples"] for each in answers]))
     for title, stage, counts in (
-        ("finished, beside others", "agreement", beside),
+        ("finished, among others", "agreement", beside),
         ("answer, of solutions", "answer", sizes),
     ):
         data, rows = held_out[stage], []

@@ -1,4 +1,4 @@
-"""``adascale calibrate``: fit and check what turns scores into probabilities."""
+"""``adascale calibrate``: fits and checks calibrations."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def fit(*, options: FitOptions) -> None:
     from adascale.models.calibration.installed import own_path
     from adascale.models.calibration.session_rollouts import FEWEST
 
-    from ..searching.questions import choose_problems, choose_unlabelled
+    from ..searching.calibration import choose_problems, choose_unlabelled
 
     options = options.sized()
     run, output = options.run, options.output
@@ -111,8 +111,7 @@ def check(*, options: CheckOptions) -> None:
     from adascale.models.calibration.installed import overlap
     from adascale.models.calibration.session_rollouts import SessionRollouts
 
-    from ..searching.questions import choose_problems
-    from ..searching.rollouts import draw_missing, score_missing
+    from ..searching.calibration import choose_problems, draw_missing, score_missing
 
     run = options.run
     problems = choose_problems(run, 1)
@@ -133,9 +132,9 @@ def check(*, options: CheckOptions) -> None:
             score_missing(rollouts, run.terminal)
             training = rollouts.training(fewest=1).training
     fitted = None if artefact is None else artefact.calibration
-    # A raw score is not shown a second time beside itself.
-    beside = None if artefact is None else training
-    stages = report(measure(fitted, training, run.seed), beside)
+    # Raw scores alone are not compared with themselves.
+    compared = None if artefact is None else training
+    stages = report(measure(fitted, training, run.seed), compared)
     described = None if artefact is None else describe(artefact)
     texts = [as_typed(notice.message) for notice in warnings]
     label = "raw score" if artefact is None else "calibrated"
@@ -153,7 +152,7 @@ def _fit(session: OpenSession, problems: list[Problem], options: FitOptions) -> 
     from adascale.models.calibration.installed import read_installed
     from adascale.models.calibration.session_rollouts import SessionRollouts
 
-    from ..searching.rollouts import draw_missing, score_missing
+    from ..searching.calibration import draw_missing, score_missing
 
     run = options.run
     portable = read_installed().portable() if options.unlabelled else None
@@ -176,7 +175,7 @@ def _plan(run: CalibrationOptions, kind: KindName) -> DrawPlan | CodePlan:
 
 
 def _no_calibration(session: OpenSession, kind: KindName) -> CalibrationError:
-    """The error of a check without a calibration: the named one is for the other kind, or there is none."""
+    """The error of a check without a calibration, or with one for the other kind of problem."""
     from adascale.models.calibration.installed import wrong_kind
 
     named = session.files.calibration
@@ -201,7 +200,7 @@ def _agreement_notice(options: SessionOptions) -> Notice:
 
 
 def _with_models(command: str, options: SessionOptions) -> str:
-    """A command of ``calibrate`` for the same models, as it is typed."""
+    """A command of ``calibrate`` for the same models, as a user types it."""
     usual = SessionOptions()
     generator = ["-g", options.generator] if options.generator != usual.generator else []
     prm = ["--prm", options.prm] if options.prm != usual.prm else []
@@ -218,7 +217,7 @@ def _write_report(
     more: Mapping[str, Any],
     label: str = "calibrated",
 ) -> None:
-    """Print a report as text or JSON, and draw it where --plot asks for that."""
+    """Print a report as text or JSON, and draw it for --plot."""
     if run.json_output:
         write_json({"schema": SCHEMA, **more, "stages": to_plain(stages)})
     else:

@@ -1,4 +1,4 @@
-"""The library of ``adascale calibrate``: list, show, pull and export calibrations."""
+"""``adascale calibrate`` list, show, pull and export."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from adascale.engine.errors import CalibrationError, UsageError
 
 from ..disk.files import CALIBRATION_MARK, check_output, read_text, unwritable, write_file
 from ..options.declare import JsonLinesOption, JsonOption, OfflineOption
-from ..report.calibrate_report import card_text, list_text
+from ..report.calibrate_report import NEW_PAGE, card_text, fill, has_place, list_text
 from ..terminal.console import as_typed, say, short_path, write_json, write_json_lines, write_payload
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def export(
     names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Names from the list, or files.")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="Folder to write.")],
 ) -> None:
-    """Lay calibrations out in a folder for the Hugging Face Hub, with a card that says what they are.
+    """Write calibrations and their card to a folder for the Hugging Face Hub.
 
     adascale calibrate export my-model+probe -o my-calibrations
     hf upload someone/calibrations my-calibrations
@@ -93,8 +93,6 @@ def export(
     The folder has the files and a README.md, in which what you write around the calibrations stays. They
     hold numbers, names of question files and digests of questions; no question, answer or solution.
     """
-    from ..report.calibration_page import NEW_PAGE, fill, has_place
-
     page_path = output / "README.md"
     page = read_text(page_path) if page_path.exists() else NEW_PAGE
     if not has_place(page):
@@ -124,7 +122,7 @@ def export(
 
 
 def _others(folder: Path, files: Collection[str]) -> Iterator[Artefact]:
-    """What lies in a folder beside these files and can be read."""
+    """The other calibrations in a folder, as far as they can be read."""
     from adascale.models.calibration.artefact import SUFFIX, load_artefact
 
     for path in folder.glob(f"*{SUFFIX}"):
@@ -143,10 +141,10 @@ def _write_list(artefacts: Sequence[Artefact], as_json: bool, *, files: bool = F
 
 
 def _named(name: str) -> Artefact:
-    """A calibration of the list, or a file.
+    """A calibration by its name in the list, or from a file.
 
     Raises:
-        CalibrationError: there is none.
+        CalibrationError: there is no such calibration.
     """
     from adascale.models.calibration.artefact import load_artefact
     from adascale.models.calibration.installed import read_installed
@@ -162,7 +160,7 @@ def _named(name: str) -> Artefact:
 
 
 def _generator_of(sha256: str, here: Mapping[str, str]) -> str:
-    """The generator of a calibration in words: its name where that is known, and whether it is here.
+    """The generator of a calibration in words: its name if that is known, and if it is on this machine.
 
     Args:
         sha256: Digest of the generator.

@@ -1,8 +1,11 @@
-"""Calibration reports as plain text: metrics by stage, and reliability tables."""
+"""Calibrations as text: metrics by stage, reliability tables, cards, and the page of those on the Hub."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adascale.engine.decimals import decimal
@@ -23,12 +26,12 @@ STAGE_NAMES: Mapping[str, str] = {
     "program": "program",
     "task": "code task",
     "code": "code",
-    "agreement": "finished, beside others",
+    "agreement": "finished, among others",
     "answer": "answer",
 }
-"""Stages as people call them, in the order in which a search goes through them."""
+"""Names of the stages on the screen, in the order of a search."""
 _MEASURES = ("BRIER", "SKILL", "(95 %)", "ECE", "NOISE", "AUC", "WITHIN", "COVERAGE")
-_HEADER = ("STAGE", "N", "QUESTIONS", "RIGHT", *_MEASURES)
+_HEADER = ("STAGE", "N", "QUESTIONS", "CORRECT", *_MEASURES)
 _BAR = 30
 
 
@@ -37,19 +40,19 @@ def report_text(stages: Mapping[str, StageReport]) -> str:
     ordered = _ordered(stages)
     rows = [_HEADER, *(_stage_row(name, stage) for name, stage in ordered)]
     for name, stage in ordered:
-        beside = (("length alone", stage.surface), ("raw score", stage.raw))
-        rows += [_row_beside(f"{name}, {what}", found) for what, found in beside if found is not None]
+        baselines = (("length alone", stage.surface), ("raw score", stage.raw))
+        rows += [_baseline_row(f"{name}, {what}", found) for what, found in baselines if found is not None]
     tables = [f"{name}: estimated, observed\n{_reliability(stage.reliability)}" for name, stage in ordered]
     return "\n\n".join([columns(rows, "<" + ">" * (len(_HEADER) - 1)), *tables])
 
 
 def _ordered(stages: Mapping[str, StageReport]) -> list[tuple[str, StageReport]]:
-    """Stages with the names that people read, in the order in which a search goes through them."""
+    """Stages with their names on the screen, in the order of a search."""
     return [(shown, stages[name]) for name, shown in STAGE_NAMES.items() if name in stages]
 
 
 def card_text(artefact: Artefact) -> str:
-    """One calibration: what it was fitted on, what it belongs to, how good it is."""
+    """One calibration: its data, models and settings, and its metrics."""
     card, fingerprint = artefact.card, artefact.card.fingerprint
     facts = [
         ("name", card.name),
@@ -73,7 +76,7 @@ def card_text(artefact: Artefact) -> str:
 
 
 def list_text(artefacts: Sequence[Artefact], *, files: bool = False) -> str:
-    """One line per calibration; ``files`` adds where each lies."""
+    """One line per calibration; ``files`` adds the file of each."""
     rows = [("NAME", "LEVEL", "METHOD", "QUESTIONS", "SKILL", "ECE", "DATA")]
     for card in (artefact.card for artefact in artefacts):
         finished = card.finished
@@ -105,16 +108,14 @@ def _stage_row(name: str, stage: StageReport) -> tuple[str, ...]:
     )
 
 
-def _row_beside(name: str, beside: BaselineReport) -> tuple[str, ...]:
-    cells = (cell(beside.brier), cell(beside.skill), "", cell(beside.ece), "", cell(beside.auc), "", "")
+def _baseline_row(name: str, found: BaselineReport) -> tuple[str, ...]:
+    cells = (cell(found.brier), cell(found.skill), "", cell(found.ece), "", cell(found.auc), "", "")
     return (name, "", "", "", *cells)
 
 
 def cell(value: Number) -> str:
-    """``.812``, or ``-`` for what is not defined."""
-    if value is None:
-        return "-"
-    return decimal(value)
+    """``.812``, or ``-`` if it is not defined."""
+    return "-" if value is None else decimal(value)
 
 
 def _reliability(bins: Iterable[Bin]) -> str:
@@ -126,3 +127,54 @@ def _reliability(bins: Iterable[Bin]) -> str:
         drawn = bar.ljust(_BAR)
         lines.append(f"  {cell(b.estimate)}  {cell(b.observed)}  {drawn[:at]}|{drawn[at + 1 :]}".rstrip())
     return "\n".join(lines)
+
+
+_BEGIN, _END = "<!-- begin of the calibrations -->\n", "<!-- end of the calibrations -->\n"
+_PLACE = re.compile(f"(?<={_BEGIN}).*?(?={_END})", re.DOTALL)
+
+NEW_PAGE = f"""---
+library_name: adascale
+tags:
+- adascale
+- calibration
+---
+
+# Calibrations for adascale
+
+Calibrations turn the scores of a model into success probabilities, for `adascale ask`. Each holds for one
+model file, chat template and sampler: it is used where the generator has exactly the sha256 below.
+
+```sh
+adascale calibrate pull hf:USER/REPO
+```
+
+{_BEGIN}{_END}"""
+"""A page without calibrations yet."""
+
+_PAGE_COLUMNS = ("file", "generator (sha256)", "questions", "data", "skill", "ECE", "AUC")
+
+
+def has_place(page: str) -> bool:
+    """True if a page has the two marks between which ``fill`` writes."""
+    return _PLACE.search(page) is not None
+
+
+def fill(page: str, artefacts: Sequence[Artefact]) -> str:
+    """A page with these calibrations, without the folders of this machine; the text around them stays."""
+    named = [replace(each, path=Path(each.path.name) if each.path else None) for each in artefacts]
+    rows = [_PAGE_COLUMNS, ("---",) * len(_PAGE_COLUMNS), *map(_page_row, named)]
+    table = "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    figures = "Skill, ECE and AUC are of finished answers, on questions that were held out.\n"
+    details = "".join(f"\n## {each.card.name}\n\n```text\n{card_text(each)}\n```\n" for each in named)
+    return _PLACE.sub(lambda _: f"{table}\n{figures}{details}", page, count=1)
+
+
+def _page_row(artefact: Artefact) -> tuple[str, ...]:
+    card, finished = artefact.card, artefact.card.finished
+    return (
+        f"`{artefact.path}`",
+        f"`{card.fingerprint.generator}`",
+        f"{len(card.questions):,}",
+        ", ".join(card.data),
+        *map(cell, (finished.skill, finished.ece, finished.auc)),
+    )

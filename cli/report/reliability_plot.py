@@ -1,4 +1,4 @@
-"""The picture of a calibration: estimated against observed."""
+"""The reliability diagram of a calibration."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _Z = 1.6449
 
 
 def reliability_diagram(stages: Mapping[str, StageReport], path: Path, label: str = "calibrated") -> None:
-    """Estimated against observed by stage, the raw score beside it; PNG or SVG by the file's name.
+    """Draw estimated against observed shares by stage, with raw scores, as PNG or SVG by the file's name.
 
     Bars are 90 % Wilson intervals that count questions, since the steps of one question go together.
 
     Args:
         stages: Report by stage.
-        path: Is overwritten.
-        label: What the estimates are.
+        path: File that is written.
+        label: Name of the estimates.
 
     Raises:
         UsageError: the file cannot be written.
@@ -55,7 +55,7 @@ def reliability_diagram(stages: Mapping[str, StageReport], path: Path, label: st
 
 
 def _draw_bins(axis: Any, stage: StageReport, label: str) -> None:
-    """The bins, each with how sure its observed share is."""
+    """The bins, each with the interval of its observed share."""
     x, y = _points(stage.reliability)
     ends = (wilson(b.observed, b.weight * stage.questions, _Z) for b in stage.reliability)
     axis.errorbar(x, y, error_bars(y, ends), fmt="o-", color=DARK, markersize=4, elinewidth=0.6, label=label)

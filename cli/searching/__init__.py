@@ -2,6 +2,6 @@
 
 ``models`` opens the models that the options name and completes the search's settings; ``one`` searches a
 single problem, shows it on stderr and keeps its trace; ``batch`` searches many; ``server`` asks a running
-server instead of models here; ``evaluation`` runs the searches of ``eval``. For ``calibrate``, ``questions``
-chooses the questions, and ``rollouts`` samples their solutions.
+server instead of models here; ``evaluation`` runs the searches of ``eval``. ``calibration``
+chooses the questions of ``calibrate`` and samples their solutions.
 """

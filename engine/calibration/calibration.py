@@ -124,7 +124,7 @@ class Calibration:
         return self.stages[stage].quantiles(evidence)
 
     def answer_observation(self, finished: FinishedSearch) -> Observation:
-        """What ``answer`` reads of a finished search."""
+        """Evidence that ``answer`` reads from a finished search."""
         return answer_observation(finished, self.profiles)
 
     def judge(self, prefix: Prefix, finished: FinishedSearch) -> AnswerEstimates:

@@ -64,7 +64,7 @@ class BetaLoss:
     vague = np.array([0.0, -np.log(PRIOR_KAPPA)])
 
     def __call__(self, out: Array, right: Array, total: Array) -> tuple[Array, Array]:
-        """As ``Loss`` says."""
+        """``[n]`` losses and ``[n, outputs]`` gradients."""
         mean, kappa = self._read(out)
         alpha, beta = mean * kappa, (1 - mean) * kappa
         loss = np.zeros_like(mean)
@@ -84,7 +84,7 @@ class BetaLoss:
         return loss, np.column_stack([d_mean * mean * (1 - mean), d_log_kappa])
 
     def quantiles(self, out: Array) -> Array:
-        """As ``Loss`` says."""
+        """``[n, 3]`` lower, median and upper."""
         return mean_and_bounds(*self._read(out))
 
     @staticmethod
@@ -104,7 +104,7 @@ class PinballLoss:
     vague = np.array([0.0, -np.log(9.0), np.log(9.0)])
 
     def __call__(self, out: Array, right: Array, total: Array) -> tuple[Array, Array]:
-        """As ``Loss`` says."""
+        """``[n]`` losses and ``[n, outputs]`` gradients."""
         parts = sigmoid(out)
         slopes = parts * (1 - parts)
         quantiles = self.quantiles(out)
@@ -116,7 +116,7 @@ class PinballLoss:
         return pinball_losses(quantiles, rate), gradient
 
     def quantiles(self, out: Array) -> Array:
-        """As ``Loss`` says."""
+        """``[n, 3]`` lower, median and upper."""
         parts = sigmoid(out)
         median = parts[:, 0]
         return np.column_stack([median * parts[:, 1], median, median + (1 - median) * parts[:, 2]])

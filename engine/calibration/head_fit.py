@@ -103,7 +103,7 @@ class StageData:
         return even
 
     def folds(self, count: int, seed: int) -> NDArray[np.int64]:
-        """``[n]`` fold of each row: its model where several drew them, else one of ``count`` at random.
+        """``[n]`` fold of each row: its model if several drew them, otherwise one of ``count`` at random.
 
         A model that answers in one step has no unfinished prefixes: a stage may be of fewer models.
         """

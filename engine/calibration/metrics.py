@@ -1,4 +1,4 @@
-"""How good estimates are, on outcomes that were not fitted. Every number is weighted by question.
+"""Metrics of estimates on outcomes that were not fitted, weighted by question.
 
 A question counts once, however many prefixes it has: long solutions belong to hard questions, and their
 prefixes are no independent evidence. Brier scores are against single outcomes, correct or wrong, so they hold

@@ -99,7 +99,7 @@ def report(
     for stage, data in training.stages.items() if training is not None else ():
         if stage in stages and stage not in QUESTION.values():
             within = _four_digits(auc_within(predictions[stage]))
-            raw, surface = _beside(raw_predictions(data)), _beside(_surface_predictions(data, stage))
+            raw, surface = _baseline(raw_predictions(data)), _baseline(_surface_predictions(data, stage))
             stages[stage] = replace(stages[stage], raw=raw, surface=surface, auc_within=within)
     return stages
 
@@ -161,7 +161,7 @@ def _bins(data: Predictions) -> tuple[Bin, ...]:
     )
 
 
-def _beside(data: Predictions) -> BaselineReport:
+def _baseline(data: Predictions) -> BaselineReport:
     return BaselineReport(
         _four_digits(brier(data)),
         _four_digits(skill(data)),

@@ -224,7 +224,7 @@ def load_artefact(path: Path) -> Artefact:
     schema = metadata.get("schema")
     if schema != SCHEMA:
         facts = [f"it says {schema}, this version reads {SCHEMA}"] if schema is not None else []
-        raise CalibrationError(f"{path} is no calibration of this version", *facts)
+        raise CalibrationError(f"{path} is no calibration that this version reads", *facts)
     if metadata.get("sha256") != _digest(tensors, metadata):
         raise CalibrationError(
             f"{path} was changed after it was written",

@@ -1,4 +1,4 @@
-"""Drawing rollouts for a calibration: resumable, a question at a time, with the rate that was measured."""
+"""Draws and scores the rollouts of a calibration, question by question; resumable."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ from .artefact import Fingerprint
 from .rollouts import FloatArray, Rollouts, RolloutStore
 
 _TOKENS_GUESS: Mapping[Mode, int] = {"prose": 350, "program": 130, "code": 80}
-"""Guess for a trajectory before any is kept: the fitting draws in bench/draws have 318 to 366 in the mean."""
+"""Tokens of a trajectory before any is kept: the fitting draws in bench/draws have 318 to 366 in the mean."""
 
 _SAMPLE_SIZE = 50
 
 
 @dataclass(frozen=True, slots=True)
 class CodePlan:
-    """How many programs are drawn of each code task.
+    """Rollouts that are drawn of each code task.
 
     Attributes:
-        programs: Programs, at least 1; the first one is greedy.
-        seed: Of the choice of tasks, and of every draw.
+        programs: Number of programs, at least 1; the first one is greedy.
+        seed: Seed of the choice of tasks, and of every draw.
     """
 
     programs: int = 4
@@ -45,28 +45,28 @@ class CodePlan:
 
     @property
     def trajectories(self) -> Mapping[Mode, float]:
-        """How many of each mode, in the mean."""
+        """Mean number of trajectories of each mode."""
         return {"code": self.programs}
 
     @property
     def strategy(self) -> Strategy:
-        """What draws them."""
+        """The strategy that draws them."""
         return ProgramRollouts(self.programs)
 
     def key(self, fingerprint: Fingerprint) -> list[object]:
-        """What the file's name depends on beside the generator, its prompt and its sampler."""
+        """Settings in the name of the store, in addition to the generator, prompt and sampler."""
         return ["code", self.programs, self.seed, fingerprint.window]
 
 
 @dataclass(frozen=True, slots=True)
 class DrawPlan:
-    """How many rollouts are drawn of each question.
+    """Rollouts that are drawn of each question.
 
     Attributes:
-        samples: Trajectories of each question in prose, at least 1.
-        rollouts: More of them from one prefix of one of those; 0 draws none.
-        seed: Of the choice of questions, and of every draw.
-        programs: Trajectories that are programs; 0 leaves the calibration without them.
+        samples: Number of trajectories in prose, at least 1.
+        rollouts: Number of further ones from a prefix of one of them.
+        seed: Seed of the choice of questions, and of every draw.
+        programs: Number of programs; 0 leaves the calibration without them.
     """
 
     samples: int = 4
@@ -76,17 +76,17 @@ class DrawPlan:
 
     @property
     def trajectories(self) -> Mapping[Mode, float]:
-        """How many of each mode, in the mean; one of the ``rollouts`` is about half of a trajectory."""
+        """Mean number of trajectories of each mode; one of the ``rollouts`` is about half of one."""
         prose: dict[Mode, float] = {"prose": self.samples + self.rollouts / 2}
         return {**prose, "program": self.programs} if self.programs else prose
 
     @property
     def strategy(self) -> Strategy:
-        """What draws them."""
+        """The strategy that draws them."""
         return PrefixRollouts(self.samples, self.rollouts, programs=self.programs)
 
     def key(self, fingerprint: Fingerprint) -> list[object]:
-        """See ``CodePlan``."""
+        """As ``CodePlan.key``."""
         own: list[object] = [self.samples, self.rollouts, self.seed, fingerprint.window]
         if self.programs and fingerprint.program:
             own += [self.programs, asdict(fingerprint.program)]
@@ -94,14 +94,14 @@ class DrawPlan:
 
 
 def rollouts_path(fingerprint: Fingerprint, plan: DrawPlan | CodePlan) -> Path:
-    """The file of the rollouts of a generator; whatever changes a draw changes its name, but for rounding.
+    """The store of a generator's rollouts; whatever changes a draw changes its name.
 
-    How many are drawn at once, and on which device, moves a logit in its last digits: rollouts resumed so are
-    still samples of the same model.
+    The number of draws at once and the device move logits in their last digits, and do not count: rollouts
+    that were resumed so are still samples of the same model.
 
     Args:
-        fingerprint: Of the generator, its prompt and its sampler.
-        plan: How many rollouts.
+        fingerprint: The generator, its prompt and its sampler.
+        plan: Rollouts of each problem.
     """
     import llama_cpp
 
@@ -118,7 +118,7 @@ def rollouts_path(fingerprint: Fingerprint, plan: DrawPlan | CodePlan) -> Path:
 def expected_tokens(
     store: RolloutStore, problems: Sequence[Problem], todo: int, plan: DrawPlan | CodePlan = DrawPlan()
 ) -> int:
-    """Tokens of ``todo`` questions: as many each as kept questions have in the mean, else a guess."""
+    """Tokens of ``todo`` questions, by the mean of those that are kept, or a guess if none is."""
     each = 0.0
     for mode, drawn in plan.trajectories.items():
         kept = [found for p in problems[:_SAMPLE_SIZE] if (found := store.get(p, mode)) is not None]
@@ -129,13 +129,13 @@ def expected_tokens(
 
 @dataclass(frozen=True, slots=True)
 class FinishedQuestion:
-    """A question that was finished in this run, or could not be searched (``error``).
+    """A question that was finished in this run, or could not be searched.
 
     Attributes:
         problem: The question.
-        tokens: Generated for it in this run.
-        spent: Generated in this run so far, for unfinished questions too.
-        error: Why it could not be searched.
+        tokens: Tokens generated for it in this run.
+        spent: Tokens generated in this run so far, for unfinished questions too.
+        error: Reason why it could not be searched, or empty.
     """
 
     problem: Problem
@@ -155,10 +155,10 @@ def draw_rollouts(
 
     Args:
         driver: Draws.
-        problems: Questions, with their answers where those are known, or code tasks with hidden tests.
+        problems: Questions, with their answers if those are known, or code tasks with hidden tests.
         store: Keeps the rollouts.
-        plan: How many.
-        run: Runs programs with hidden tests; None if there is no code task.
+        plan: Rollouts of each problem.
+        run: Runs programs with hidden tests; None without code tasks.
 
     The driver must decode at an even width, as that of a session whose purpose is ``rollouts`` does: then a
     question's draws do not depend on which others are in flight, and a run that was killed and resumed ends
@@ -185,7 +185,7 @@ def draw_rollouts(
 
 
 def is_drawn(problem: Problem, store: RolloutStore, plan: DrawPlan | CodePlan) -> bool:
-    """Whether the store holds everything that is planned for a problem."""
+    """True if the store holds everything that is planned for a problem."""
     return all(store.holds(problem, mode) for mode in plan.trajectories)
 
 

@@ -1,4 +1,4 @@
-"""The calibrations of this machine: all of them, the one of a pair of models, and its mismatches."""
+"""The calibrations of this machine: finds the one of a pair of models, and names what does not match."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _REMEDY = (
 
 
 def own_folder() -> Path:
-    """Calibrations that were fitted on this machine."""
+    """Folder of calibrations that were fitted on this machine."""
     return data_folder() / "calibrations"
 
 
@@ -41,17 +41,17 @@ def own_path(card: Card) -> Path:
 
 
 def pulled_folder() -> Path:
-    """Calibrations of others, fetched from the Hub."""
+    """Folder of calibrations of others, fetched from the Hub."""
     return own_folder() / "pulled"
 
 
 def shipped_folder() -> Path:
-    """Calibrations that come with the package."""
+    """Folder of calibrations that come with the package."""
     return Path(str(resources.files("adascale.models.calibration"))) / "shipped"
 
 
 def built_in_questions() -> list[Problem]:
-    """The 300 questions of the package, by turns: two of GSM8K's with other numbers, then one of MATH's.
+    """The 300 bundled questions, interleaved 2 : 1 (GSM8K with changed numbers, MATH).
 
     Fitting questions: no evaluation of ours asks one of them.
     """
@@ -62,22 +62,22 @@ def built_in_questions() -> list[Problem]:
 
 @dataclass(frozen=True, slots=True)
 class InstalledCalibrations:
-    """The calibrations of this machine, as they were when it was looked.
+    """The calibrations of this machine, read once.
 
     Attributes:
         artefacts: The user's own first, then those of others, then those that ship.
-        errors: Of each file that cannot be read.
+        errors: Errors of the files that cannot be read.
     """
 
     artefacts: tuple[Artefact, ...] = ()
     errors: tuple[CalibrationError, ...] = ()
 
     def find(self, used: Fingerprint) -> Artefact | None:
-        """The one of exactly these models and this kind of problem, else the portable one of this kind.
+        """The calibration of exactly these models and this kind of problem, or the portable one of this kind.
 
         Nothing is ever applied to another file than it was fitted on, however much alike their names are; a
-        portable calibration reads nothing that belongs to one. Of several the one is taken whose prompt and
-        sampler differ least from those ``used``, of equal ones the first in the list.
+        portable calibration reads nothing that belongs to one. Among several, prompt and sampler differ least
+        from those ``used``; among equal ones, the first in the list is taken.
         """
         for scope in (used.scope(), replace(used, generator="").scope()):
             found = [each for each in self.artefacts if each.card.fingerprint.scope() == scope]
@@ -86,7 +86,7 @@ class InstalledCalibrations:
         return None
 
     def find_all(self, used: Mapping[KindName, Fingerprint]) -> dict[KindName, Artefact]:
-        """The one of each kind of problem that has one."""
+        """The calibration of each kind of problem that has one."""
         found = {kind: self.find(each) for kind, each in used.items()}
         return {kind: artefact for kind, artefact in found.items() if artefact is not None}
 
@@ -106,7 +106,7 @@ class InstalledCalibrations:
 
 
 def read_installed() -> InstalledCalibrations:
-    """Read all calibrations; that takes .01 s for each."""
+    """Read all calibrations; each takes .01 s."""
     artefacts: list[Artefact] = []
     errors: list[CalibrationError] = []
     for folder in (own_folder(), pulled_folder(), shipped_folder()):
@@ -119,9 +119,9 @@ def read_installed() -> InstalledCalibrations:
 
 
 def mismatches(card: Card, fingerprint: Fingerprint) -> list[Notice]:
-    """A notice for each difference from what a calibration was fitted with, and its consequence.
+    """A notice for each difference from the conditions of a calibration's fit, with its consequence.
 
-    Of a portable one only the sampler counts: it was fitted with other models and prompts.
+    For a portable one only the sampler counts: it was fitted with other models and prompts.
     """
     found = [] if card.level == "portable" else _other_conditions(card, fingerprint)
     fitted, used = card.fingerprint, fingerprint
@@ -136,7 +136,7 @@ def mismatches(card: Card, fingerprint: Fingerprint) -> list[Notice]:
 
 
 def _changed_numbers(fitted: Mapping[str, float], used: Mapping[str, float]) -> str:
-    """The numbers of a sampler that are not those that were fitted with; empty where all are."""
+    """The settings of a sampler that differ from those of the fit, as text; empty if none does."""
     return ", ".join(
         f"{name} {used.get(name, 0)} instead of {fitted.get(name, 0)}"
         for name in {**fitted, **used}
@@ -145,7 +145,7 @@ def _changed_numbers(fitted: Mapping[str, float], used: Mapping[str, float]) -> 
 
 
 def _other_conditions(card: Card, fingerprint: Fingerprint) -> list[Notice]:
-    """Notices of other models, other prompts and another window."""
+    """Notices of other models, other prompts and a smaller window."""
     fitted = card.fingerprint
     found = []
     if fitted.generator != fingerprint.generator:
@@ -171,7 +171,7 @@ def _other_conditions(card: Card, fingerprint: Fingerprint) -> list[Notice]:
 
 
 def overlap(card: Card, problems: Sequence[Problem]) -> list[Notice]:
-    """A notice where a calibration is to be measured on questions that it was fitted on."""
+    """A notice if a calibration is to be measured on questions that it was fitted on."""
     fitted = set(card.questions)
     again = sum(question_key(problem.question) in fitted for problem in problems)
     if not again:
@@ -181,7 +181,7 @@ def overlap(card: Card, problems: Sequence[Problem]) -> list[Notice]:
 
 
 def wrong_kind(card: Card, kind: KindName) -> Notice:
-    """The notice of a calibration that was named for the other kind of problem."""
+    """The notice of a named calibration that is for the other kind of problem."""
     fitted, asked = ("code tasks", "a question") if kind == "value" else ("questions", "a code task")
     return Notice(
         "calibration-mismatch",

@@ -54,7 +54,7 @@ def check_enough(count: int, fewest: int) -> None:
     raise UsageError(
         f"{count} {what} too few" + (" to fit anything" if is_fit else ""),
         f"at least {fewest} {'are' if is_fit else 'is'} needed; one worth having takes hundreds",
-        hint=f"another file beside it ({files}), or a larger {setting('questions')}",
+        hint=f"another file in addition ({files}), or a larger {setting('questions')}",
     )
 
 

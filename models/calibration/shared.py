@@ -1,8 +1,8 @@
-"""Calibrations of others: fetched from a repository of the Hub, and kept beside the user's own.
+"""Fetches calibrations of others from a repository of the Hub.
 
 A calibration holds numbers and no code. It is applied where the generator has exactly the sha256 on its card
-and nowhere else, like any other (``InstalledCalibrations.find``). A portable one, which would be applied
-everywhere in the place of the one that ships, is refused.
+and nowhere else, like any other (``InstalledCalibrations.find``). A portable one would be applied everywhere
+instead of the one that ships, and is refused.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .installed import pulled_folder
 _REFERENCE = re.compile(rf"hf:(?P<repo>{REPOSITORY})(?:@(?P<revision>[\w.-]+))?(?:/(?P<file>.+))?")
 
 _LARGEST_BYTES = 64_000_000
-"""Those that ship have 2 MB at most."""
+"""The largest one that ships has 2.7 MB."""
 
 
 def pull(ref: str) -> list[Artefact]:
@@ -33,14 +33,14 @@ def pull(ref: str) -> list[Artefact]:
         ref: ``hf:user/repo[@revision]``, or the same with ``/file``.
 
     Returns:
-        What was fetched, as it is kept now.
+        The calibrations as they are kept now.
 
     Raises:
-        UsageError: It is no such reference.
-        ModelNotFoundError: There is no such repository or file, or it has no calibration.
-        ModelUnavailableError: The Hub cannot be reached, or offline mode is on.
-        CalibrationError: A file is no calibration of this version, or a portable one.
-        OSError: The folder cannot be written.
+        UsageError: the text is no such reference.
+        ModelNotFoundError: there is no such repository or file, or it has no calibration.
+        ModelUnavailableError: the Hub cannot be reached, or offline mode is on.
+        CalibrationError: a file is no calibration, or a portable one.
+        OSError: the folder cannot be written.
     """
     found = _REFERENCE.fullmatch(ref)
     if found is None:
@@ -69,7 +69,7 @@ def _read(remote: RemoteFile) -> bytes:
     """The bytes of a calibration, which is opened once before anything is kept.
 
     Raises:
-        CalibrationError: It is none.
+        CalibrationError: the file is no calibration, or a portable one.
     """
     name = f"{remote.repo}/{remote.file}"
     if remote.size_bytes > _LARGEST_BYTES:

@@ -23,8 +23,7 @@ from worlds import fitted, fitted_report
 
 from adascale.cli import app
 from adascale.cli.options.groups import CalibrationOptions, FitOptions, TerminalOptions
-from adascale.cli.searching.questions import choose_problems
-from adascale.cli.searching.rollouts import score_missing
+from adascale.cli.searching.calibration import choose_problems, score_missing
 from adascale.engine.calibration.calibration import Calibration, Domain
 from adascale.engine.calibration.features import STAGES_OF
 from adascale.engine.calibration.head import HeadModel
@@ -571,7 +570,7 @@ def main(args: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytes
 WRONG = [
     (["check"], 2, "no questions given", "--data questions.jsonl"),
     (["fit", "-d", "no-such-file"], 2, "cannot read", ""),
-    (["fit", "-d", "FEW"], 2, "5 questions are too few", "hint: another file beside it"),
+    (["fit", "-d", "FEW"], 2, "5 questions are too few", "hint: another file in addition"),
     (["fit", "-d", "GOOD", "-n", "10"], 2, "10 questions are too few", "at least 20 are needed"),
     (
         ["fit", "-d", "OPEN"],

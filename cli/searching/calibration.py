@@ -1,33 +1,93 @@
-"""Drawing and scoring the rollouts of ``calibrate``: announced, followed on stderr, resumed when stopped."""
+"""Questions and rollouts of ``calibrate``: chosen, announced, followed on stderr, resumed when stopped."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 import typer
 
-from adascale.engine.errors import DecodeAbortedError
+from adascale.engine.errors import DecodeAbortedError, UsageError
+from adascale.engine.types import Problem
+from adascale.models.calibration.collect import FinishedQuestion
+from adascale.models.calibration.installed import built_in_questions
+from adascale.models.calibration.session_rollouts import FEWEST, SessionRollouts, check_enough
+from adascale.models.question_sets import choose_questions, only_kind, read_known, read_unlabelled
 
 from ..exit_codes import INTERRUPTED
-from ..options.groups import TerminalOptions
+from ..options.groups import CalibrationOptions, FitOptions, TerminalOptions
+from ..report.plots import check_plot
 from ..terminal.console import clean, say
 from ..terminal.progress import Progress
 from ..terminal.signals import graceful
 from ..terminal.text import rough_duration
 from .models import stoppable
 
-if TYPE_CHECKING:
-    from adascale.models.calibration.collect import FinishedQuestion
-    from adascale.models.calibration.session_rollouts import SessionRollouts
+
+def choose_problems(options: CalibrationOptions, fewest: int, built_in: bool = False) -> list[Problem]:
+    """The questions of ``--data``; refuses what cannot work before anything is loaded.
+
+    Args:
+        options: Names the files.
+        fewest: Number of questions that are needed.
+        built_in: Take those that come with the package if no file is named.
+
+    Raises:
+        UsageError: no data, fewer than ``fewest`` questions, no scores, or a plot that could not be drawn.
+    """
+    if not options.data and not built_in:
+        raise UsageError("no questions given", hint="--data questions.jsonl")
+    if options.session.prm == "none":
+        raise UsageError("--prm none leaves nothing to calibrate", hint="--prm probe")
+    if options.plot is not None:
+        check_plot(options.plot, [*options.data, *options.session.references()])
+    if options.data:
+        problems = choose_questions(read_known(options.data), options.questions, options.seed)
+    else:
+        problems = built_in_questions()[: options.questions]
+    check_enough(len(problems), fewest)
+    if only_kind(problems) == "code":
+        _check_code_options(options)
+    return problems
+
+
+def choose_unlabelled(options: FitOptions) -> list[Problem]:
+    """The questions of ``--unlabelled``.
+
+    Raises:
+        UsageError: ``--data`` too, too few questions, no two solutions each, or a PRM.
+    """
+    run = options.run
+    if run.data:
+        raise UsageError("questions have answers or they have none", hint="--data or --unlabelled")
+    if run.session.prm != "probe":
+        raise UsageError("a fit without answers reads the model's own states", hint="--prm probe")
+    if run.samples + run.programs < 2:
+        raise UsageError("one solution agrees with no other", hint="--samples 3")
+    if run.plot is not None:
+        check_plot(run.plot, [*options.unlabelled, *run.session.references()])
+    problems = choose_questions(read_unlabelled(options.unlabelled), run.questions, run.seed)
+    check_enough(len(problems), FEWEST)
+    return problems
+
+
+def _check_code_options(options: CalibrationOptions) -> None:
+    """Refuse options that code tasks are not calibrated with.
+
+    Raises:
+        UsageError: a PRM, which reads steps of prose, or no program at all.
+    """
+    if options.session.prm != "probe":
+        raise UsageError("a PRM reads steps of prose, and these are code tasks", hint="--prm probe")
+    if options.programs < 1:
+        raise UsageError("code tasks are calibrated on programs", hint="--programs 4")
 
 
 def draw_missing(rollouts: SessionRollouts, terminal: TerminalOptions) -> None:
     """Draw rollouts of the questions that have none yet.
 
     Raises:
-        Exit: with 130, where drawing was interrupted.
+        Exit: with 130, after an interrupt.
     """
     session, total, todo = rollouts.session, len(rollouts.problems), len(rollouts.undrawn())
     if not todo:
@@ -44,10 +104,10 @@ def draw_missing(rollouts: SessionRollouts, terminal: TerminalOptions) -> None:
 
 
 def score_missing(rollouts: SessionRollouts, terminal: TerminalOptions) -> None:
-    """Let the PRM score the rollouts that it has not scored yet; nothing without one.
+    """Let the PRM score the rollouts that it has not scored yet; does nothing without a PRM.
 
     Raises:
-        Exit: with 130, where scoring was interrupted.
+        Exit: with 130, after an interrupt.
     """
     session, todo = rollouts.session, len(rollouts.unscored())
     if not todo:
@@ -68,7 +128,7 @@ def score_missing(rollouts: SessionRollouts, terminal: TerminalOptions) -> None:
 
 
 def _announcement(total: int, todo: int, tokens: int, rate: float) -> str:
-    """What drawing will take, at ``rate`` tokens per second as just measured."""
+    """The cost of drawing, at ``rate`` tokens per second as just measured."""
     here = f" ({total - todo} are here already)" if todo < total else ""
     return (
         f"adascale: drawing on {total} questions{here}: about {tokens:,} tokens, "

@@ -1,20 +1,25 @@
-"""Access: the key, the Host and the Origin of each request, before anything else of it is read."""
+"""Who may ask: the key, the Host and the Origin of each request, before anything else is read of it.
+
+A head that is too long is refused before them.
+"""
 
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from .http import MAX_HEAD, Refusal
-from .page import files as page_files
+from ..page import files as page_files
+from .connection import MAX_HEAD
+from .errors import Refusal
+from .json_body import refusal_response
 
 _OPEN = frozenset({"/health", *page_files.PATHS})
-"""Paths without a key: for programs that run a server, and for a browser before its user has typed one."""
+"""Paths that need no key: what runs a server asks them, and a browser before its user has typed one."""
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -25,7 +30,8 @@ class Access:
 
     Attributes:
         host: Address that the server is bound to.
-        key: Key of a request, as ``Authorization: Bearer KEY`` or ``X-API-Key: KEY``; None for none.
+        key: What a request has to bring as ``Authorization: Bearer KEY`` or ``X-API-Key: KEY``; None for
+            nothing.
         origins: Origins of pages whose scripts may ask; ``*`` for all.
     """
 
@@ -37,7 +43,7 @@ class Access:
         """Refuse a request that may not be answered.
 
         A page of another site can resolve its own name to this machine (DNS rebinding), and then its scripts
-        send that name as Host. A server with a key needs no such check: they lack the key.
+        send that name as Host. With a key they lack the key.
 
         Raises:
             Refusal: 401 without the key, 403 for another Host or Origin.
@@ -56,18 +62,18 @@ class Access:
     def _check_key(key: str, headers: Mapping[str, str]) -> None:
         scheme, _, bearer = headers.get("authorization", "").partition(" ")
         given = bearer if scheme.lower() == "bearer" else headers.get("x-api-key", "")
-        # In constant time, so that the time tells nothing about how much of it was right.
+        # In constant time, so that the time it takes says nothing of how much of it was right.
         if not hmac.compare_digest(given.strip().encode("utf-8", "replace"), key.encode()):
             wanted = {"WWW-Authenticate": "Bearer"}
             raise Refusal(401, "the API key is missing or wrong", "invalid-api-key", headers=wanted)
 
     def _is_known(self, origin: str, host: str) -> bool:
-        """Whether an Origin is this server's own, or is let in."""
+        """Whether an Origin is this server's own, or one that was let in."""
         return "*" in self.origins or origin in self.origins or _netloc(origin) == host
 
 
 def _netloc(url: str) -> str | None:
-    """Host and port of a URL; None if it is none."""
+    """Host and port of a URL; None where it is none."""
     try:
         return urlsplit(url).netloc or None
     except ValueError:
@@ -94,34 +100,24 @@ def _check_head(scope: Scope) -> None:
 
 
 class Guard:
-    """ASGI middleware that refuses requests, and counts all responses.
+    """ASGI middleware that answers what ``Access`` refuses, and heads that are too long.
 
     Args:
-        app: The guarded application.
+        app: What is guarded.
         access: Who may ask.
-        count: Called with the status of each response.
     """
 
-    def __init__(self, app: ASGIApp, access: Access, count: Callable[[int], None]) -> None:
+    def __init__(self, app: ASGIApp, access: Access) -> None:
         self._app = app
         self._access = access
-        self._count = count
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        app = self._app
-        try:
-            _check_head(scope)
-            self._access.check(scope["path"], Headers(scope=scope))
-        except Refusal as refusal:
-            app = refusal.response(scope["path"])
-
-        async def count(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                self._count(message["status"])
-            await send(message)
-
-        await app(scope, receive, count)
+        if scope["type"] == "http":
+            try:
+                _check_head(scope)
+                self._access.check(scope["path"], Headers(scope=scope))
+            except Refusal as refusal:
+                await refusal_response(refusal, scope["path"])(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
