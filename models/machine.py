@@ -1,4 +1,4 @@
-"""What this machine has free: memory, disk and cores, container limits included.
+"""Free memory, disk and cores of this machine, container limits included.
 
 psutil reports the host, so inside a container it promises memory that the OOM killer will take back;
 the control groups know the limit (v2 and v1 are both read).
@@ -18,7 +18,7 @@ _CGROUPS = Path("/sys/fs/cgroup")
 _MEMBERSHIP = Path("/proc/self/cgroup")
 _CPUS = Path("/sys/devices/system/cpu")
 
-# A limit of this size is cgroup v1's way to say that there is none.
+# cgroup v1 writes a limit of this size for "unlimited".
 _UNLIMITED = 1 << 60
 
 
@@ -42,7 +42,7 @@ _V1 = _Layout(
 
 
 def free_memory_bytes() -> int:
-    """Bytes that can still be used: the system's available memory, or less inside a container."""
+    """Free memory in bytes: that of the system, or less inside a container."""
     import psutil
 
     groups = (limit - used for limit, used in _memory_groups())
@@ -50,7 +50,7 @@ def free_memory_bytes() -> int:
 
 
 def memory_limit_bytes() -> int | None:
-    """The container's memory limit in bytes, None when there is none."""
+    """The container's memory limit in bytes; None without one."""
     return min((limit for limit, _ in _memory_groups()), default=None)
 
 
@@ -75,12 +75,12 @@ def physical_cores() -> int:
 
 
 def _siblings(cpu: int) -> str:
-    """The hyper-threads of a CPU's core, as a list; the CPU itself where that is not known."""
+    """The hyper-threads of a CPU's core as a list, or the CPU itself if that is unknown."""
     return "".join(_read_lines(_CPUS / f"cpu{cpu}/topology/thread_siblings_list")) or str(cpu)
 
 
 def cpu_name() -> str:
-    """The processor as its maker calls it, else the architecture."""
+    """The processor's model name, or the architecture."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

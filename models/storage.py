@@ -15,7 +15,7 @@ _APP = "adascale"
 
 
 def cache_folder() -> Path:
-    """The folder of what can be computed or fetched again."""
+    """The folder of files that can be computed or fetched again."""
     from platformdirs import user_cache_path
 
     return user_cache_path(_APP)
@@ -29,21 +29,21 @@ def config_folder() -> Path:
 
 
 def data_folder() -> Path:
-    """The folder of what took long to make: calibrations, rollouts, draws."""
+    """The folder of files that took long to make: calibrations, rollouts, draws."""
     from platformdirs import user_data_path
 
     return user_data_path(_APP)
 
 
 def state_folder() -> Path:
-    """The folder of what happened: traces of earlier runs."""
+    """The folder of traces of earlier runs."""
     from platformdirs import user_state_path
 
     return user_state_path(_APP)
 
 
 def keyed_path(folder: Path, parts: Sequence[object], suffix: str) -> Path:
-    """The file in ``folder`` that belongs to ``parts`` and to nothing else.
+    """Name the file in ``folder`` that belongs to exactly these ``parts``.
 
     Args:
         folder: Folder of all files of this kind; it need not exist.
@@ -58,7 +58,7 @@ def keyed_path(folder: Path, parts: Sequence[object], suffix: str) -> Path:
 
 
 def read_json(path: Path) -> Any:
-    """The contents of a JSON file that may be missing; None where it is, or is torn or something else."""
+    """Read a JSON file; None if it is missing, torn or of another format."""
     try:
         return json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):
@@ -77,7 +77,7 @@ def atomic_write(path: Path, mode: int | None = None) -> Iterator[BinaryIO]:
         path: File to make or to replace; missing folders are made. Where it is a link, the file that the
             link leads to is replaced. A device or a pipe is written to: it has no contents to keep, and
             whoever may replace it must not.
-        mode: Permissions that it has from its first byte on; None for those of the existing file, else the
+        mode: Permissions that it has from its first byte on; None for those of the existing file, or the
             usual ones.
 
     Raises:

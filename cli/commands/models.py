@@ -1,4 +1,4 @@
-"""``adascale models``: what there is, what is here, fetch it, delete it."""
+"""``adascale models``: list models, show one, fetch it, print its path, delete it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,14 @@ from adascale.engine.errors import ModelNotFoundError, UsageError
 from ..exit_codes import FAILED
 from ..options import completion
 from ..options.declare import JsonLinesOption, JsonOption, OfflineOption, YesOption
-from ..report.models_report import Entry, Header, entry_of_catalogue, entry_of_file, facts_text, models_table
+from ..report.models_report import (
+    Entry,
+    entry_of_catalogue,
+    entry_of_file,
+    facts_text,
+    header_facts,
+    models_table,
+)
 from ..terminal.console import as_typed, say, write_json, write_json_lines, write_payload
 
 SCHEMA = "adascale.model/1"
@@ -23,8 +30,8 @@ app = typer.Typer(
     name="models",
     no_args_is_help=True,
     help="List, fetch and remove models.\n\n"
-    "Models lie in the Hugging Face cache, which llama.cpp and transformers share. A model is named by its "
-    "name in the list, by a file (./model.gguf), by a repository (hf:user/repo:Q4_K_M), or by the name that "
+    "Models lie in the Hugging Face cache, which llama.cpp and transformers share. A model is given as a "
+    "name of the list, a file (./model.gguf), a repository (hf:user/repo:Q4_K_M), or with the name that "
     "Ollama, LM Studio or llama.cpp has for it (ollama:qwen3:1.7b).",
 )
 
@@ -40,7 +47,7 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 @app.command("list")
 def list_models(
     fits: Annotated[
-        bool, typer.Option("--fits", help="Show those that fit into the memory that is free now.")
+        bool, typer.Option("--fits", help="Show only models that fit into the free memory.")
     ] = False,
     as_json: JsonLinesOption = False,
 ) -> None:
@@ -49,9 +56,9 @@ def list_models(
     adascale models list
     adascale models list --fits
 
-    The first one is the default. "here" says that nothing has to be downloaded. MEMORY is what a question
-    takes with the default context and samples. Models of Ollama, LM Studio and llama.cpp are listed with a
-    name that opens them where they lie: -g ollama:qwen3:1.7b.
+    The first one is the default. "here" means that nothing has to be downloaded. MEMORY is the memory of a
+    question with the default context and number of solutions. Models of Ollama, LM Studio and llama.cpp are
+    listed with a name that opens them where they lie: -g ollama:qwen3:1.7b.
     """
     from adascale.models.files.catalog import catalog
     from adascale.models.files.library import installed_models
@@ -71,7 +78,7 @@ def list_models(
 
 @app.command()
 def show(name: Name, as_json: JsonOption = False) -> None:
-    """Show what is known of a model; of one that is here also what its file says.
+    """Show the facts about a model; if it is on this machine, also those in its file.
 
     adascale models show qwen2.5-coder-1.5b
     """
@@ -89,8 +96,7 @@ def show(name: Name, as_json: JsonOption = False) -> None:
         raise _not_here(name)
     facts = asdict(entry)
     if file is not None:
-        info = read_info(file.path)
-        facts |= {"parameters": info.parameter_count, **asdict(Header.of(info))}
+        facts |= header_facts(read_info(file.path))
     if as_json:
         write_json({"schema": SCHEMA, **facts})
     else:
@@ -100,19 +106,20 @@ def show(name: Name, as_json: JsonOption = False) -> None:
 @app.command()
 def pull(
     names: Annotated[
-        list[str], typer.Argument(metavar="NAME...", help="What to fetch.", autocompletion=completion.models)
+        list[str],
+        typer.Argument(metavar="NAME...", help="Models to fetch.", autocompletion=completion.models),
     ],
-    force: Annotated[bool, typer.Option("--force", help="Fetch it even if it is here.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Fetch models that are here already.")] = False,
     yes: YesOption = False,
     offline: OfflineOption = False,
 ) -> None:
-    """Fetch models, so that they are here when they are needed.
+    """Fetch models beforehand.
 
     adascale models pull qwen2.5-coder-0.5b --yes
     adascale models pull hf:Qwen/Qwen2.5-1.5B-Instruct-GGUF:Q4_K_M
 
-    A download goes on where a broken one stopped, and nothing is used before its sha256 was checked. With
-    --force the copy that is here stays until the new one is verified.
+    A download goes on where a broken one stopped, and no file is used before its sha256 was checked. With
+    --force the existing copy stays until the new one is verified.
     """
     from ..searching.models import set_offline
 
@@ -139,7 +146,7 @@ def path(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print where a model lies, for use in scripts.
+    """Print the path of a model's file, for use in scripts.
 
     llama-cli -m "$(adascale models path qwen2.5-coder-1.5b)"
     """
@@ -177,7 +184,7 @@ def rm(name: Name, yes: Yes = False) -> None:
 
 
 def _that_fit(entries: Sequence[Entry]) -> list[Entry]:
-    """Entries whose memory is known and free, which a line on stderr counts."""
+    """Select the entries whose memory is known and free; a line on stderr counts them."""
     from adascale.models import machine
 
     free = machine.free_memory_bytes()

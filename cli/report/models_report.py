@@ -1,10 +1,10 @@
-"""Models as ``adascale models`` shows them: a line of the list each, or one fact a line."""
+"""Models in the output of ``adascale models``: a row of the list each, or one fact a line."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from adascale.engine.decimals import human_bytes
 from adascale.engine.errors import ModelError
@@ -19,12 +19,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A line of the list; None is unknown.
+    """One model of the list; None for unknown facts.
 
     Attributes:
-        forks: Where branches begin: ``anywhere``, or at the ``tip`` alone where layers keep running states.
-        thinking: As in the catalogue.
-        memory_bytes: What a question takes with the default context and samples.
+        role: ``generator`` or ``prm``.
+        format: Format of a PRM.
+        forks: Where solutions can branch: ``anywhere``, or only at the ``tip`` with running states.
+        thinking: Support for thinking, as in the catalogue.
+        memory_bytes: Memory of a question with the default context and samples.
     """
 
     name: str
@@ -45,44 +47,16 @@ class Entry:
     summary: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
-    """What a model file says about itself."""
-
-    architecture: str
-    quant: str
-    context: int
-    layers: int
-    vocabulary: int
-    chat_template: bool
-    kv_bytes_per_token: int
-
-    @classmethod
-    def of(cls, info: GGUFInfo) -> Self:
-        """What a header that was read says."""
-        return cls(
-            architecture=info.architecture,
-            quant=info.file_type,
-            context=info.context_length,
-            layers=info.block_count,
-            vocabulary=info.vocab_size,
-            chat_template=bool(info.chat_template),
-            kv_bytes_per_token=info.kv_bytes_per_token,
-        )
-
-
 def entry_of_catalogue(spec: ModelSpec, file: LocalFile | None) -> Entry:
-    """The entry of a model of the catalogue, and of its file where that is here."""
+    """Describe a model of the catalogue, and its file if it is on this machine."""
     from adascale.models.plan import usual_bytes
 
-    return Entry(
+    entry = Entry(
         name=spec.name,
         role=spec.role,
         format=spec.format,
-        here=file is not None,
-        path=str(file.path) if file else None,
-        size_bytes=file.size_bytes if file else spec.size_bytes,
-        sha256=(file and file.sha256) or spec.sha256,
+        size_bytes=spec.size_bytes,
+        sha256=spec.sha256,
         parameters=spec.parameters,
         licence=spec.licence,
         architecture=spec.architecture or None,
@@ -93,44 +67,55 @@ def entry_of_catalogue(spec: ModelSpec, file: LocalFile | None) -> Entry:
         sources=("hub", "wheel") if spec.wheel else ("hub",),
         summary=spec.summary,
     )
+    return entry if file is None else _located(entry, file)
 
 
 def entry_of_file(file: LocalFile) -> Entry:
-    """The entry of a file with another name than the catalogue's, which may know its bytes all the same."""
-    known = entry_of_catalogue(file.spec, file) if file.spec else _of_header(file)
-    return replace(
-        known,
-        name=file.name,
-        here=True,
-        path=str(file.path),
-        size_bytes=file.size_bytes,
-        sha256=file.sha256 or None,
-    )
-
-
-def _of_header(file: LocalFile) -> Entry:
+    """Describe a file by its header, or by the catalogue if that knows its bytes under another name."""
     from adascale.models.files.gguf_info import read_info
     from adascale.models.plan import usual_bytes
 
+    if file.spec is not None:
+        return replace(entry_of_catalogue(file.spec, file), name=file.name)
     try:
         info = read_info(file.path)
-    except (ModelError, OSError):  # whoever opens it is told what is wrong with it
-        return Entry(file.name)
-    return Entry(
-        file.name,
+    except (ModelError, OSError):  # whoever opens it is told the reason
+        return _located(Entry(file.name), file)
+    entry = Entry(
+        name=file.name,
         parameters=info.parameter_count,
         architecture=info.architecture,
         forks=_forks(info.state_bytes),
         memory_bytes=usual_bytes(info.size_bytes, info.kv_bytes_per_token, info.state_bytes),
     )
+    return _located(entry, file)
+
+
+def _located(entry: Entry, file: LocalFile) -> Entry:
+    sha256 = file.sha256 or entry.sha256
+    return replace(entry, here=True, path=str(file.path), size_bytes=file.size_bytes, sha256=sha256)
 
 
 def _forks(state_bytes: int) -> str:
     return "tip" if state_bytes else "anywhere"
 
 
+def header_facts(info: GGUFInfo) -> dict[str, object]:
+    """Facts that the header of a model file states."""
+    return {
+        "parameters": info.parameter_count,
+        "architecture": info.architecture,
+        "quant": info.file_type,
+        "context": info.context_length,
+        "layers": info.block_count,
+        "vocabulary": info.vocab_size,
+        "chat_template": bool(info.chat_template),
+        "kv_bytes_per_token": info.kv_bytes_per_token,
+    }
+
+
 def models_table(entries: Iterable[Entry]) -> str:
-    """A line for each model."""
+    """Format a line for each model."""
 
     def amount(count: int | None) -> str:
         return human_bytes(count) if count else "?"
@@ -144,7 +129,7 @@ def models_table(entries: Iterable[Entry]) -> str:
 
 
 def facts_text(facts: Mapping[str, object]) -> str:
-    """One fact a line; what is unknown is left out."""
+    """Format one fact a line, without unknown ones."""
     known = {key.replace("_", " "): value for key, value in facts.items() if value not in (None, (), "")}
     return "\n".join(f"{key:<20}{_words(value)}" for key, value in known.items())
 

@@ -24,7 +24,7 @@ _IN_WORDS: Final[dict[Unit, tuple[int, str]]] = {"questions": (1, "questions"), 
 
 @dataclass(slots=True)
 class Cadence:
-    """Says when a line of progress is due: ten seconds after the last one.
+    """The rhythm of lines of progress: one every ten seconds.
 
     Attributes:
         last: Time of the last line, or of the start, in seconds of any one clock.
@@ -33,7 +33,7 @@ class Cadence:
     last: float
 
     def is_due(self, now: float) -> bool:
-        """Whether a line is due; the next one is due ten seconds after ``now`` then."""
+        """True if a line is due; it counts as written at ``now``."""
         if now - self.last < LINE_EVERY_S:
             return False
         self.last = now
@@ -46,7 +46,7 @@ class Progress:
     Nothing is shown before the first ``show``, so that a question has the terminal to itself until then.
 
     Args:
-        unit: What is counted; bytes are shown with their speed and the time left.
+        unit: Unit of the counts; bytes are shown with their speed and the time left.
         quiet: Show nothing.
         first_line_s: Seconds from now until the first line is due.
         clock: Seconds that never go back.
@@ -78,10 +78,10 @@ class Progress:
         """Show how far a task is.
 
         Args:
-            task: What is done, such as ``drawing``; it names the bar.
-            done: Questions or bytes.
+            task: Name of the task and of its bar, such as ``drawing``.
+            done: Questions or bytes so far.
             total: Questions or bytes at the end.
-            note: What else there is to say, such as the speed.
+            note: Further text, such as the speed.
         """
         if self._quiet:
             return
@@ -110,7 +110,7 @@ class Progress:
 
 
 def _new_bars(unit: Unit) -> Bars:
-    """Bars that leave nothing behind, with counts and a note, or with bytes and their speed."""
+    """Build bars that vanish at the end, with counts and a note, or with bytes and their speed."""
     from rich.progress import (
         BarColumn,
         DownloadColumn,

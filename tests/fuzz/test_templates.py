@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 
+import pytest
 from hypothesis import strategies as st
 from mutations import mutated_bytes
 
 from adascale.models.llama.template import render_template
 
 from .conftest import Fuzz, refused
+
+pytestmark = pytest.mark.slow
 
 CHATML = (
     "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>' }}{% endfor %}"

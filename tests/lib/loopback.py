@@ -27,7 +27,6 @@ class Server:
     asked: Counter[str] = field(default_factory=Counter)
     headers: Message = field(default_factory=Message)
     half_way: str = ""
-    cut_once: str = ""
     login: str = ""
     ranges: bool = False
     hooks: dict[str, Hook] = field(default_factory=dict)
@@ -94,10 +93,6 @@ class _Handler(BaseHTTPRequestHandler):
                 self.state.reached.set()
                 self.state.go_on.wait(20)
                 body = body[len(body) // 2 :]
-            if path == self.state.cut_once:
-                self.state.cut_once = ""
-                body = body[: len(body) // 2]
-                self.close_connection = True
             for at in range(0, len(body), 1 << 16):
                 self.wfile.write(body[at : at + (1 << 16)])
                 self.state.sent[path] += len(body[at : at + (1 << 16)])

