@@ -1,7 +1,11 @@
 """The HTTP server: one worker that searches for all clients, whatever protocol they speak.
 
-``listener`` runs it, ``app`` has the routes, ``openapi`` describes them, and ``metrics`` counts for
-Prometheus. The rooms, each of which may need those before it: ``page`` is for a browser, ``http`` reads
-requests and refuses those that must not come in, ``search`` runs them in the worker, ``protocols`` are those
-of OpenAI and Anthropic and our own event log, and ``mcp`` has the tools for agents.
+A request comes in by ``listener`` and ``guard``, is read by a route of ``app``, with the limits of ``http``
+and the models of ``fields``, and becomes a ``request``. ``hub`` runs it in the worker with those of all
+clients, ``follow`` tells its progress and ``outcome`` its result. ``chat`` and ``responses`` (OpenAI) and
+``messages`` (Anthropic) share ``protocol``; ``searches`` streams the event log as it is, for
+``ask --server`` and for the ``page``. ``tools`` are for agents, by ``mcp`` over stdio and at the ``endpoint``
+``/mcp``.
+
+The room depends on the core through searches, records and settings; no other command imports it.
 """

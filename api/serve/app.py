@@ -1,4 +1,4 @@
-"""The routes, and the searches that they ask for."""
+"""The routes of the server, and what Prometheus reads of it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,16 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -18,58 +27,94 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from adascale import __version__
-from adascale.engine.search.events import ModelDescription
-from adascale.engine.strategies import Greedy
-from adascale.engine.types import Budget, Problem
+from adascale.engine.search.events import ModelDescription, SearchFinished
 
-from .http.connection import EventStream, client_address, read_body, while_connected
-from .http.errors import Refusal
-from .http.fields import JsonObject
-from .http.guard import Access, Guard
-from .http.json_body import json_response, read_object, refusal_response
-from .mcp import endpoint
-from .mcp.endpoint import McpEndpoint
-from .metrics import CONTENT_TYPE, CountRequests, Metrics
-from .openapi import openapi
+from . import endpoint, searches
+from .chat import CHAT
+from .endpoint import McpEndpoint
+from .fields import Fields, openapi
+from .follow import Progress, follow
+from .guard import Access, Guard
+from .http import (
+    EventStream,
+    JsonObject,
+    Refusal,
+    client_address,
+    json_response,
+    read_body,
+    read_object,
+    while_connected,
+)
+from .hub import Ask, Hub
+from .messages import MESSAGES
 from .page.files import page_routes
-from .protocols import event_log
-from .protocols.chat import CHAT
-from .protocols.messages import MESSAGES
-from .protocols.rendering import Dialect, Rendering, Stamp, collect, stream
-from .protocols.responses import RESPONSES
-from .search.follow import Progress, follow
-from .search.hub import Hub
-from .search.request import IGNORED, Fields, ServedEffort, ServedModel
-from .search.searches import Ask, Searches, strategy_of
+from .protocol import Protocol, Stamp, collect, stream
+from .request import AnswerRequest, ServedEffort, ServedModel
+from .responses import RESPONSES
 
-DIALECTS = (CHAT, RESPONSES, MESSAGES)
+PROTOCOLS: tuple[Protocol[Any], ...] = (CHAT, RESPONSES, MESSAGES)
 """The protocols in which a question can be asked."""
 
-BODIES: Mapping[str, Fields] = {
-    **{dialect.path: dialect.fields for dialect in DIALECTS},
-    event_log.PATH: event_log.search_fields,
+BODIES: Mapping[str, type[Fields]] = {
+    **{protocol.path: protocol.body for protocol in PROTOCOLS},
+    searches.PATH: searches.SearchBody,
 }
-"""Fields of the body of a request, by the path of its route."""
+"""Bodies of requests, by the path of their route."""
 
 _GONE = 499
-"""Status, for the metrics alone, of a request whose client has gone (nginx has it so)."""
+"""Status, for the metrics alone, of a request whose client has gone (nginx uses it so)."""
+
+_SECONDS = (0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000)
 
 
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
-    """What holds for all requests.
+    """Settings for all requests.
 
     Attributes:
         access: Who may ask.
-        effort: Effort of a request that names none.
-        budget: Limits of each search; a request may lower that of tokens.
-        is_strict: As ``ServedModel`` has it.
+        effort: Effort of a checkable question that names none.
+        is_strict: Refuse fields without effect instead of ignoring them.
     """
 
     access: Access
     effort: ServedEffort = "medium"
-    budget: Budget = Budget()
     is_strict: bool = False
+
+
+class Metrics:
+    """Counters for Prometheus.
+
+    Args:
+        hub: Its searches are counted when they finish.
+    """
+
+    def __init__(self, hub: Hub) -> None:
+        self.registry = CollectorRegistry()
+        self._responses = Counter(
+            "adascale_requests", "Requests by status", ["status"], registry=self.registry
+        )
+        self._searches = Counter(
+            "adascale_searches", "Finished searches", ["stop_reason"], registry=self.registry
+        )
+        self._tokens = Counter("adascale_generated_tokens", "Generated tokens", registry=self.registry)
+        self._seconds = Histogram(
+            "adascale_search_seconds", "Time of a search", buckets=_SECONDS, registry=self.registry
+        )
+        running = Gauge("adascale_searches_running", "Searches in the worker", registry=self.registry)
+        running.set_function(lambda: hub.running)
+        waiting = Gauge("adascale_searches_waiting", "Searches in the queue", registry=self.registry)
+        waiting.set_function(lambda: hub.waiting)
+        hub.on_finish = self._finish
+
+    def respond(self, status: int) -> None:
+        """Count a response."""
+        self._responses.labels(str(status)).inc()
+
+    def _finish(self, end: SearchFinished) -> None:
+        self._tokens.inc(end.usage.generated_tokens)
+        self._searches.labels(end.result.stop_reason).inc()
+        self._seconds.observe(end.t)
 
 
 def make_app(hub: Hub, settings: ServerSettings) -> Starlette:
@@ -83,17 +128,16 @@ def make_app(hub: Hub, settings: ServerSettings) -> Starlette:
         await hub.close()
 
     metrics = Metrics(hub)
-    searches = Searches(hub, settings.budget)
-    mcp, server, access = McpEndpoint(searches), _Server(searches, settings, metrics), settings.access
+    mcp, server, access = McpEndpoint(hub), _Server(hub, settings, metrics), settings.access
     routes = [
         Route("/health", server.health),
         Route("/metrics", server.show_metrics),
         Route("/openapi.json", server.describe),
         Route("/v1/models", server.list_models),
         Route("/v1/models/{name:path}", server.show_model),
-        Route(event_log.PATH, server.search, methods=["POST"]),
-        Route(f"{event_log.PATH}/{{id}}", server.end_search, methods=["DELETE"]),
-        *(Route(dialect.path, server.answer_in(dialect), methods=["POST"]) for dialect in DIALECTS),
+        Route(searches.PATH, server.search, methods=["POST"]),
+        Route(f"{searches.PATH}/{{id}}", server.end_search, methods=["DELETE"]),
+        *(Route(protocol.path, server.answer_in(protocol), methods=["POST"]) for protocol in PROTOCOLS),
         Route(endpoint.PATH, mcp, methods=endpoint.METHODS, include_in_schema=False),
         *page_routes(),
     ]
@@ -108,9 +152,8 @@ def make_app(hub: Hub, settings: ServerSettings) -> Starlette:
     return Starlette(
         routes=routes,
         middleware=[
-            Middleware(CountRequests, metrics=metrics, routes=routes),
             *([cors] if access.origins else []),
-            Middleware(Guard, access=access),
+            Middleware(Guard, access=access, count=metrics.respond),
         ],
         exception_handlers={
             Refusal: _refuse,
@@ -125,27 +168,25 @@ def make_app(hub: Hub, settings: ServerSettings) -> Starlette:
 class _Server:
     """The routes of one hub."""
 
-    def __init__(self, searches: Searches, settings: ServerSettings, metrics: Metrics) -> None:
-        self._hub = searches.hub
-        self._searches = searches
+    def __init__(self, hub: Hub, settings: ServerSettings, metrics: Metrics) -> None:
+        self._hub = hub
         self._settings = settings
         self._metrics = metrics
         self._started = int(time.time())
 
     async def health(self, request: HttpRequest) -> Response:
-        """Whether questions are answered: 200, or 503 while the models are loaded."""
+        """Readiness: 200, or 503 while the models are being loaded."""
         health = self._hub.health
         ready = health == "ready"
         return json_response({"status": "ok" if ready else health}, 200 if ready else 503)
 
     async def show_metrics(self, request: HttpRequest) -> Response:
-        """What was counted."""
-        return Response(self._metrics.text(), media_type=CONTENT_TYPE)
+        """Counters for Prometheus."""
+        return Response(generate_latest(self._metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
     async def describe(self, request: HttpRequest) -> Response:
-        """This interface as OpenAPI has it."""
-        needs_key = self._settings.access.key is not None
-        return json_response(openapi(request.app.routes, BODIES, self._served(), needs_key))
+        """This interface in OpenAPI."""
+        return json_response(openapi(request.app.routes, BODIES, self._settings.access.key is not None))
 
     async def list_models(self, request: HttpRequest) -> Response:
         """The model under each of its names."""
@@ -161,50 +202,45 @@ class _Server:
 
     async def search(self, request: HttpRequest) -> Response:
         """The event log of a search, as server-sent events."""
-        body, served = read_object(await read_body(request)), self._served()
-        wanted = event_log.search_fields(served).read(body, "")
-        ask = event_log.read_ask(wanted, served, f"search-{secrets.token_hex(12)}", client_address(request))
-        events = self._log(ask, is_readable=wanted.get("readable", False))
+        body = searches.SearchBody.read(read_object(await read_body(request)))
+        id_ = f"search-{secrets.token_hex(12)}"
+        ask = searches.read_ask(body, self._served(), id_, client_address(request))
+        events = self._log(ask, is_readable=body.readable)
         response = EventStream(await while_connected(request.receive, anext(events)), events)
         response.headers["X-Adascale-Version"] = __version__
         return response
 
     async def end_search(self, request: HttpRequest) -> Response:
-        """End a search as interrupted; its log has what it found until then."""
+        """End a search as interrupted; its log has the result so far."""
         if not self._hub.cancel(id_ := request.path_params["id"]):
             raise Refusal(404, f'no search "{id_}" is running', "no-such-search")
         return Response(status_code=204)
 
     async def _log(self, ask: Ask, *, is_readable: bool) -> AsyncGenerator[bytes, None]:
-        with self._searches.run(ask) as events:
-            async for line in event_log.write_log(events, is_readable=is_readable):
+        with self._hub.ask(ask) as events:
+            async for line in searches.write_log(events, is_readable=is_readable):
                 yield line
 
-    def answer_in(self, dialect: Dialect) -> Callable[[HttpRequest], Awaitable[Response]]:
+    def answer_in(self, protocol: Protocol[Any]) -> Callable[[HttpRequest], Awaitable[Response]]:
         """The route of a protocol in which a question is asked."""
 
         async def answer(request: HttpRequest) -> Response:
-            body, served = read_object(await read_body(request)), self._served()
-            fields = dialect.fields(served)
-            known = served.known(body, fields.schema["properties"])
-            ignored = known.pop(IGNORED)
-            wanted = {**fields.read(known, ""), IGNORED: ignored}
-            rendering = dialect.read(wanted, served, self._stamp())
-            progress = self._search(rendering, client_address(request))
-            if rendering.request.stream:
-                events = stream(progress, rendering)
+            body = protocol.body.read(read_object(await read_body(request)))
+            asked, stamp = protocol.read(body, self._served()), self._stamp()
+            writer = protocol.writer(body, asked, stamp)
+            progress = self._search(asked, stamp.token, client_address(request))
+            if asked.stream:
+                events = stream(progress, writer)
                 return EventStream(await while_connected(request.receive, anext(events)), events)
-            return json_response(await while_connected(request.receive, collect(progress, rendering)))
+            return json_response(await while_connected(request.receive, collect(progress, writer)))
 
-        answer.__doc__ = f"{dialect.summary}."
+        answer.__doc__ = f"{protocol.summary}."
         return answer
 
-    async def _search(self, rendering: Rendering, client: str) -> AsyncGenerator[Progress, None]:
-        """Search what is asked; it ends with whoever reads the progress."""
-        with self._searches.run(_ask(rendering, client)) as events:
-            async for part in follow(
-                events, rendering.request, lambda: self._hub.cancel(rendering.stamp.token)
-            ):
+    async def _search(self, asked: AnswerRequest, id_: str, client: str) -> AsyncGenerator[Progress, None]:
+        """The progress of a search, which ends when nobody reads it any more."""
+        with self._hub.ask(asked.ask(id_, client)) as events:
+            async for part in follow(events, asked, lambda: self._hub.cancel(id_)):
                 yield part
 
     def _served(self) -> ServedModel:
@@ -225,31 +261,13 @@ class _Server:
 
     def _stamp(self) -> Stamp:
         generator = self._models.generator
-        assert generator is not None, "as ServedModel.of has it"
+        assert generator is not None, "ServedModel.of has checked it"
         return Stamp(secrets.token_hex(12), int(time.time()), f"fp_{generator.sha256[:12]}")
-
-
-def _ask(rendering: Rendering, client: str) -> Ask:
-    """The search of an answer."""
-    asked = rendering.request
-    return Ask(
-        Problem(
-            rendering.stamp.token,
-            asked.question.strip(),
-            history=asked.history,
-            kind="text" if asked.effort == "chat" else "value",
-        ),
-        Greedy() if asked.is_greedy else strategy_of(asked.effort),
-        "auto" if asked.is_searched else "prose",
-        Budget(asked.max_tokens),
-        asked.seed,
-        client,
-    )
 
 
 async def _refuse(request: HttpRequest, error: Exception) -> Response:
     assert isinstance(error, Refusal)
-    return refusal_response(error, request.url.path)
+    return error.response(request.url.path)
 
 
 async def _give_up(request: HttpRequest, error: Exception) -> Response:
@@ -257,7 +275,7 @@ async def _give_up(request: HttpRequest, error: Exception) -> Response:
 
 
 async def _refuse_http(request: HttpRequest, error: Exception) -> Response:
-    """An unknown path, or another method than a path has."""
+    """Refuse an unknown path, or a method that a path does not have."""
     assert isinstance(error, HTTPException)
     code = {404: "not-found", 405: "method-not-allowed"}.get(error.status_code, "invalid-request")
     text = f"{request.method} {request.url.path}: {error.detail}"

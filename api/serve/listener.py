@@ -1,4 +1,4 @@
-"""The listening socket and the process around it: limits for slow clients, and an end that loses nobody."""
+"""The listening socket and the process around it: limits for slow clients, an end that loses no search."""
 
 from __future__ import annotations
 
@@ -16,82 +16,79 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from adascale.engine.errors import UsageError, setting
 
 from .app import ServerSettings, make_app
-from .http.connection import MAX_HEAD
-from .search.hub import Hub
+from .http import MAX_HEAD
+from .hub import Hub
 
 HEAD_SECONDS = 10.0
-"""Time that the head of a request may take to arrive."""
+"""Time limit for the head of a request to arrive."""
 
 WRITE_SECONDS = 60.0
-"""Time that a client may take to read what is buffered for it."""
+"""Time limit for a client to read what is buffered for it."""
 
 MAX_CONNECTIONS = 1024
 
 _FILES = 4 * MAX_CONNECTIONS
-"""Open files that the process should be allowed: many systems allow 1,024, and connections come in bursts."""
+"""Limit of open files to ask for: many systems allow 1,024, and connections come in bursts."""
 
 DRAIN_SECONDS = 30
-"""Time that running searches have when the server is told to stop; then they are cancelled."""
+"""Time limit of running searches when the server is told to stop; then they are cancelled."""
 
 
 class _PatientProtocol(H11Protocol):
     """Closes a connection whose client does not send a whole head, or does not read, in time.
 
-    uvicorn would wait for ever.
+    uvicorn would wait forever.
     """
 
-    _head_timer: asyncio.TimerHandle | None = None
-    _write_timer: asyncio.TimerHandle | None = None
+    _head: asyncio.TimerHandle | None = None
+    _write: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to wait for the first head; one connection too many is closed, as each is an open file."""
+        """Begin to wait for the first head; a connection above the limit is closed: each is an open file."""
         super().connection_made(transport)
         if len(self.connections) > MAX_CONNECTIONS:
             self.transport.abort()
-        self._wait_for_head()
+        self._head = self.loop.call_later(HEAD_SECONDS, self._close_late)
 
     def data_received(self, data: bytes) -> None:
-        """Wait for the rest of a head that has begun, and no longer for one that is whole."""
+        """Wait for the rest of a head that has begun, and no longer for a whole one."""
         super().data_received(data)
-        if not self._awaits_client:
-            _cancel(self._head_timer)
-            self._head_timer = None
-        elif self._head_timer is None:
-            self._wait_for_head()
+        if not self._awaits_head:
+            _cancel(self._head)
+            self._head = None
+        elif self._head is None:
+            self._head = self.loop.call_later(HEAD_SECONDS, self._close_late)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no longer."""
-        _cancel(self._head_timer)
-        _cancel(self._write_timer)
+        _cancel(self._head)
+        _cancel(self._write)
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
-        """Begin to wait for a client that does not read; to abort is for it as if the client had gone."""
+        """Begin to wait for a client that does not read; afterwards it counts as gone."""
         super().pause_writing()
-        self._write_timer = self.loop.call_later(WRITE_SECONDS, self.transport.abort)
+        self._write = self.loop.call_later(WRITE_SECONDS, self.transport.abort)
 
     def resume_writing(self) -> None:
         """Wait no longer: it has read."""
-        _cancel(self._write_timer)
+        _cancel(self._write)
         super().resume_writing()
 
     @property
-    def _awaits_client(self) -> bool:
+    def _awaits_head(self) -> bool:
         answered = self.cycle is None or self.cycle.response_complete
         # A body that nobody reads is no reason to wait either: the request has its answer.
         return answered and self.conn.their_state in (h11.IDLE, h11.SEND_BODY)
 
-    def _wait_for_head(self) -> None:
-        self._head_timer = self.loop.call_later(HEAD_SECONDS, self._close_late)
-
     def _close_late(self) -> None:
-        self._head_timer = None
-        if self._awaits_client and not self.transport.is_closing():
+        self._head = None
+        if self._awaits_head and not self.transport.is_closing():
             self.transport.close()
 
 
 def _cancel(timer: asyncio.TimerHandle | None) -> None:
-    """Stop a timer where there is one; one that has acted stays as it is."""
+    """Stop a timer, if there is one; one that has acted stays as it is."""
     if timer is not None:
         timer.cancel()
 
@@ -100,8 +97,8 @@ class Listener(uvicorn.Server):
     """Serves on one address until it is told to stop, by a signal or by the worker's end.
 
     Args:
-        hub: Gets the questions; its ``on_end`` is to be ``stop``.
-        settings: What holds for all requests.
+        hub: Gets the questions; its ``on_end`` has to be ``stop``.
+        settings: Settings for all requests.
         bound: A listening socket.
         on_start: Called with the URL once requests are taken.
     """
@@ -134,10 +131,10 @@ class Listener(uvicorn.Server):
         return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
     def serve_until_stopped(self) -> None:
-        """Serve; returns when all that was running has ended.
+        """Serve; returns when all running searches have ended.
 
         Raises:
-            AdascaleError: the worker has ended with it, as where a model cannot be opened.
+            AdascaleError: the worker has ended with it, as when a model cannot be opened.
         """
         _allow_files()
         self.run(sockets=[self._bound])
@@ -145,7 +142,7 @@ class Listener(uvicorn.Server):
             raise self._hub.error
 
     def stop(self) -> None:
-        """Take no more requests, and return when the running ones have ended."""
+        """Take no more requests, and end with the running ones."""
         self.should_exit = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -156,7 +153,7 @@ class Listener(uvicorn.Server):
 
 
 def _allow_files() -> None:
-    """Raise the limit of open files to ``_FILES`` where it is lower, as far as the system lets us."""
+    """Raise the limit of open files to ``_FILES`` if it is lower, as far as the system allows."""
     if sys.platform == "win32":
         return
     import resource
@@ -168,7 +165,7 @@ def _allow_files() -> None:
 
 
 def _report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Report an error of the event loop, but not each connection that has to wait for a free file."""
+    """Report an error of the event loop, unless a connection waits for a file: a report would take one."""
     if getattr(context.get("exception"), "errno", None) not in (errno.EMFILE, errno.ENFILE):
         loop.default_exception_handler(context)
 
@@ -184,7 +181,7 @@ def bind(host: str, port: int) -> socket.socket:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family)
     except UnicodeError as exc:
-        text = f'cannot listen on "{host}", which is no name of a host'
+        text = f'cannot listen on "{host}", which is no host name'
         raise UsageError(text, hint=setting("host", "127.0.0.1"), slug="cannot-listen") from exc
     except OSError as exc:
         taken, refused = exc.errno == errno.EADDRINUSE, exc.errno in (errno.EACCES, errno.EPERM)

@@ -39,9 +39,9 @@ from adascale.models.options import SessionOptions
 from adascale.models.question_sets import choose_questions, read_known
 from adascale.models.worker.client import Worker
 from adascale.serve.app import ServerSettings
-from adascale.serve.http.guard import Access
+from adascale.serve.guard import Access
+from adascale.serve.hub import Hub, SearchWorker
 from adascale.serve.listener import Listener, bind
-from adascale.serve.search.hub import Hub, SearchWorker
 
 from ..common import close, table
 from ..inline import InlineWorker, echo

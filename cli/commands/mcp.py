@@ -48,9 +48,8 @@ def mcp(*, context: typer.Context, options: McpOptions) -> None:
             hint="adascale mcp --print-config shows what to paste into the agent's settings",
         )
     try:
-        from adascale.serve.mcp.server import serve_stdio
-        from adascale.serve.search.hub import Hub
-        from adascale.serve.search.searches import Searches
+        from adascale.serve.hub import Hub
+        from adascale.serve.mcp import serve_stdio
     except ImportError as exc:
         raise UsageError(
             f"the tools need {exc.name}", hint="pip install 'adascale[serve]'", slug="no-server"
@@ -68,9 +67,9 @@ def mcp(*, context: typer.Context, options: McpOptions) -> None:
         if isinstance(hub.error, AdascaleError):  # each call gets it too, so the agent can say what is wrong
             show_error(hub.error)
 
-    hub = Hub(open_models, options.parallel, _MAX_QUEUE, tell_error)
+    hub = Hub(open_models, options.parallel, _MAX_QUEUE, options.budget, tell_error)
     with leaving():  # a worker ends with its parent
-        asyncio.run(serve_stdio(Searches(hub, options.budget)))
+        asyncio.run(serve_stdio(hub))
 
 
 def _client_config(args: Sequence[str]) -> dict[str, Any]:

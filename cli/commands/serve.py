@@ -18,7 +18,7 @@ from ..options.groups import ServeOptions
 from ..searching.models import open_worker, say_status
 
 if TYPE_CHECKING:
-    from adascale.serve.search.hub import SearchWorker
+    from adascale.serve.hub import SearchWorker
 
 _ORIGIN = re.compile(
     r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<host>[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?P<port>:\d+)?/?"
@@ -43,10 +43,10 @@ def serve(*, options: ServeOptions) -> None:
         )
     try:
         from adascale.serve.app import ServerSettings
-        from adascale.serve.http.guard import Access
+        from adascale.serve.guard import Access
+        from adascale.serve.hub import Hub
         from adascale.serve.listener import Listener, bind
-        from adascale.serve.search.hub import Hub
-        from adascale.serve.search.request import ServedModel
+        from adascale.serve.request import ServedModel
     except ImportError as exc:
         raise UsageError(
             f"the server needs {exc.name}", hint="pip install 'adascale[serve]'", slug="no-server"
@@ -65,10 +65,10 @@ def serve(*, options: ServeOptions) -> None:
             yield worker if traces is None else TracedWorker(worker, traces)
 
     access = Access(options.host, key, tuple(map(_origin, options.cors_origin)))
-    hub = Hub(open_models, options.parallel, options.max_queue, on_end=lambda: listener.stop())
+    hub = Hub(open_models, options.parallel, options.max_queue, options.budget, lambda: listener.stop())
     listener = Listener(
         hub,
-        ServerSettings(access, options.effort, options.budget, options.strict),
+        ServerSettings(access, options.effort, options.strict),
         bind(options.host, options.port),
         on_start=lambda url: status(f"listening on {url}/v1, and for a browser on {url}/"),
     )

@@ -1,6 +1,6 @@
 """A search in the worker of a running server, over HTTP.
 
-The other side is ``adascale.serve.protocols.event_log``.
+The other side is ``adascale.serve.searches``.
 """
 
 from __future__ import annotations

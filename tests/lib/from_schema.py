@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from hypothesis import strategies as st
@@ -16,15 +17,24 @@ _MOST_ITEMS = 3
 """Items of a list, and fields of an object beside the required ones."""
 
 
-def from_schema(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
-    """Draws values."""
+def from_schema(schema: dict[str, Any], defined: Mapping[str, dict[str, Any]]) -> st.SearchStrategy[Any]:
+    """Draws values.
+
+    Args:
+        schema: Of a value.
+        defined: Schemas by name, for references.
+    """
     match schema:
+        case {"$ref": name}:
+            return from_schema(defined[name.rpartition("/")[2]], defined)
+        case {"type": "null"}:
+            return st.none()
         case {"enum": values}:
             return st.sampled_from(values)
         case {"const": value}:
             return st.just(value)
         case {"anyOf": several}:
-            return st.one_of(*map(from_schema, several))
+            return st.one_of(*(from_schema(each, defined) for each in several))
         case {"type": "string"}:
             return st.text(min_size=schema.get("minLength", 0), max_size=20)
         case {"type": "boolean"}:
@@ -34,15 +44,16 @@ def from_schema(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
         case {"type": "number", "minimum": least, "maximum": most}:
             return st.floats(least, most)
         case {"type": "array", "items": items}:
-            most = min(schema["maxItems"], _MOST_ITEMS)
-            return st.lists(from_schema(items), min_size=schema.get("minItems", 0), max_size=most)
-        case {"type": "object", "properties": properties, "required": required}:
-            fields = {name: from_schema(value) for name, value in properties.items()}
+            most = min(schema.get("maxItems", _MOST_ITEMS), _MOST_ITEMS)
+            return st.lists(from_schema(items, defined), min_size=schema.get("minItems", 0), max_size=most)
+        case {"type": "object", "properties": properties}:
+            required = schema.get("required", [])
+            fields = {name: from_schema(value, defined) for name, value in properties.items()}
             few = st.lists(st.sampled_from(sorted(fields)), max_size=_MOST_ITEMS)
             return few.flatmap(
                 lambda names: st.fixed_dictionaries(
                     {name: fields[name] for name in dict.fromkeys([*required, *names])}
                 )
             )
-    assert not schema.keys() - {"description"}, f"unknown schema: {schema}"
+    assert not schema.keys() - {"description", "title", "default"}, f"unknown schema: {schema}"
     return JSON

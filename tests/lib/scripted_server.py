@@ -14,10 +14,10 @@ from adascale.engine.ports import Growth, Prefix, PrefixWork, Score, SequenceLog
 from adascale.engine.scripted import ScriptedPolicy
 from adascale.engine.types import Mode, Problem, Step
 from adascale.serve.app import ServerSettings
-from adascale.serve.http.guard import Access
+from adascale.serve.guard import Access
+from adascale.serve.hub import Hub
 from adascale.serve.listener import Listener, bind
-from adascale.serve.search.hub import Hub
-from adascale.serve.search.request import ServedEffort
+from adascale.serve.request import ServedEffort
 from bench.inline import InlineWorker, echo
 
 LOCAL = Access("127.0.0.1")
@@ -93,7 +93,7 @@ class Served:
         return int(self.url.rpartition(":")[2])
 
     def wait_until_idle(self, seconds: float = 10.0) -> None:
-        """Until nothing runs or waits; an AssertionError where that does not come."""
+        """Until nothing runs or waits; an AssertionError if that does not come."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             if not (self.hub.running or self.hub.waiting or self.policy.running):

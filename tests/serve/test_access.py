@@ -14,9 +14,8 @@ from adascale.engine.errors import setting
 from adascale.engine.kinds import KINDS
 from adascale.engine.search.settings import Conditions
 from adascale.engine.types import Notice
-from adascale.serve import app, listener
-from adascale.serve.http import connection
-from adascale.serve.http.guard import Access
+from adascale.serve import app, http, listener
+from adascale.serve.guard import Access
 
 QUESTION = {"messages": [{"role": "user", "content": "Say 42"}], "reasoning_effort": "none"}
 KEY = "sesame"
@@ -142,10 +141,10 @@ def test_what_is_no_json_object_is_refused(server: Served, body: bytes) -> None:
     assert (refused.status_code, code(refused)) == (400, "invalid-json")
 
 
-def test_half_a_surrogate_pair_comes_back_as_it_went_in(server: Served) -> None:
-    body = b'{"messages": [{"role": "user", "content": "Say 7 \\ud800"}], "model": "\\ud800"}'
-    refused = httpx2.post(f"{server.url}/v1/chat/completions", content=body)
-    assert (refused.status_code, code(refused)) == (404, "model-not-found")
+def test_half_a_surrogate_pair_becomes_a_question_mark(server: Served) -> None:
+    body = b'{"messages": [{"role": "user", "content": "Say 7 \\ud800, \\ud83d\\ude00"}]}'
+    assert httpx2.post(f"{server.url}/v1/chat/completions", content=body).status_code == 200
+    assert server.policy.opened[-1].question == "Say 7 ?, \N{GRINNING FACE}"
 
 
 def test_a_long_name_of_a_model_is_not_repeated(server: Served) -> None:
@@ -209,43 +208,32 @@ def test_a_body_that_nobody_reads_does_not_keep_a_connection(
             pass
 
 
-def test_more_messages_than_a_conversation_has_are_refused(server: Served) -> None:
-    message = {"role": "user", "content": "Say 1"}
-    refused = post(server, {"messages": [message] * 513})
-    assert refused.status_code == 400
-    assert "512" in refused.text
-
-
 def test_a_body_that_does_not_come_is_refused(server: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "BODY_SECONDS", 0.2)
+    monkeypatch.setattr(http, "BODY_SECONDS", 0.2)
     head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50\r\n\r\n{"
     assert b"body-too-slow" in raw(server, head)
 
 
-def test_metrics_count_requests_by_route_and_searches(server: Served) -> None:
+def test_metrics_count_responses_and_searches(server: Served) -> None:
     post(server)
-    httpx2.get(f"{server.url}/v1/models/{'x' * 50}")
+    httpx2.get(f"{server.url}/v1/nothing")
     text = httpx2.get(f"{server.url}/metrics").text
-    assert 'adascale_requests_total{path="/v1/chat/completions",status="200"}' in text
-    assert 'adascale_requests_total{path="/v1/models/{name:path}",status="404"}' in text
-    assert "xxxx" not in text
+    assert 'adascale_requests_total{status="200"}' in text
+    assert 'adascale_requests_total{status="404"}' in text
     assert 'adascale_searches_total{stop_reason="exhausted"}' in text
     assert "adascale_searches_running 0.0" in text
 
 
-def test_metrics_count_what_the_guard_and_the_router_refuse(locked: Served) -> None:
-    post(locked)
+def test_metrics_count_what_the_guard_refuses(locked: Served) -> None:
     key = {"Authorization": f"Bearer {KEY}"}
+    post(locked)
     post(locked, Origin="https://evil.example", **key)
-    httpx2.get(f"{locked.url}/v1/chat/completions", headers=key)
-    httpx2.get(f"{locked.url}/v1/nothing", headers=key)
     text = httpx2.get(f"{locked.url}/metrics", headers=key).text
-    for status in (401, 403, 405):
-        assert f'adascale_requests_total{{path="/v1/chat/completions",status="{status}"}}' in text
-    assert 'adascale_requests_total{path="other",status="404"} 1.0' in text
+    for status in (401, 403):
+        assert f'adascale_requests_total{{status="{status}"}}' in text
 
 
-def test_an_unexpected_error_is_a_500_that_says_no_more_and_is_counted(
+def test_an_unexpected_error_is_a_500_that_says_no_more(
     server: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(body: bytes) -> None:
@@ -255,5 +243,3 @@ def test_an_unexpected_error_is_a_500_that_says_no_more_and_is_counted(
     failed = post(server)
     assert (failed.status_code, code(failed)) == (500, "unexpected")
     assert "secret" not in failed.text
-    text = httpx2.get(f"{server.url}/metrics").text
-    assert 'adascale_requests_total{path="/v1/chat/completions",status="500"} 1.0' in text

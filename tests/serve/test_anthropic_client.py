@@ -12,7 +12,7 @@ from anthropic.types import Message, TextBlock, ThinkingBlock
 from scripted_server import Served, served
 
 from adascale.engine.types import Turn
-from adascale.serve.http.guard import Access
+from adascale.serve.guard import Access
 from bench.inline import MODEL
 
 SOLUTION = "We look at 42.\n\nIt is \\boxed{42}."
@@ -112,39 +112,6 @@ def test_limits_of_tokens_hold(client: anthropic.Anthropic, limit: dict[str, Any
     found = ask(client, output_config={"effort": "max"}, **limit)
     assert found.adascale["stop_reason"] == "budget"  # type: ignore[attr-defined]
     assert 100 <= found.usage.output_tokens < 200
-
-
-def test_an_effort_is_that_of_the_search(client: anthropic.Anthropic) -> None:
-    def tokens(effort: str) -> int:
-        return ask(client, output_config={"effort": effort}).usage.output_tokens
-
-    assert tokens("low") < tokens("max")
-
-
-@pytest.mark.parametrize(
-    ("body", "param"),
-    [
-        ({"tools": [{"name": "f", "input_schema": {"type": "object"}}]}, "tools"),
-        ({"container": "c"}, "container"),
-        ({"thinking": {"type": "between_tools"}}, "thinking.type"),
-        ({"thinking": {"type": "adaptive", "display": "omitted"}}, "thinking.display"),
-        ({"output_config": {"format": {"type": "json_schema", "schema": {}}}}, "output_config.format"),
-        ({"messages": [{"role": "assistant", "content": "x"}]}, "messages"),
-        (
-            {"messages": [{"role": "user", "content": [{"type": "image", "source": {"type": "base64"}}]}]},
-            "messages[0].content[0].type",
-        ),
-    ],
-)
-def test_what_cannot_be_done_is_refused_by_its_name(
-    client: anthropic.Anthropic, body: dict[str, Any], param: str
-) -> None:
-    with pytest.raises(anthropic.BadRequestError) as caught:
-        ask(client, **body)
-    assert isinstance(caught.value.body, dict)
-    assert caught.value.body["type"] == "error"
-    error = caught.value.body["error"]
-    assert (error["type"], error["param"]) == ("invalid_request_error", param)
 
 
 def test_an_error_behind_the_beginning_of_a_stream_ends_it_as_an_error(client: anthropic.Anthropic) -> None:

@@ -52,6 +52,7 @@ def test_a_search_ends_within_two_batches_of_its_clients_leaving(server: Served,
     assert [problem.id for problem in server.policy.opened] == server.policy.closed
 
 
+@pytest.mark.slow
 def test_whatever_the_moment_nothing_is_left_and_others_get_their_answers(server: Served) -> None:
     rng = random.Random(0)
     moments = [(rng.random() * 0.2, rng.random() < 0.5, rng.random()) for _ in range(100)]
@@ -74,6 +75,7 @@ def test_whatever_the_moment_nothing_is_left_and_others_get_their_answers(server
     assert int(answer(server, 5000)) // 1000 == 5
 
 
+@pytest.mark.slow
 def test_idle_connections_keep_nobody_out(server: Served) -> None:
     idle = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(300)]
     assert int(answer(server, 1000)) // 1000 == 1
@@ -91,6 +93,7 @@ with served() as server:
 """
 
 
+@pytest.mark.slow
 def test_more_connections_than_files_do_not_end_the_server() -> None:
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}

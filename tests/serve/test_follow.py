@@ -12,10 +12,10 @@ from sample_log import Log, wide
 from adascale.engine.search.events import BranchGrew, Event, PromptRead
 from adascale.engine.search.record import Record
 from adascale.engine.types import ROOT, Usage
-from adascale.serve.search import follow
-from adascale.serve.search.follow import AnswerText, Beginning, Progress, ReasoningLine, Silence
-from adascale.serve.search.outcome import SearchOutcome
-from adascale.serve.search.request import AnswerRequest
+from adascale.serve import follow
+from adascale.serve.follow import AnswerText, Beginning, Progress, ReasoningLine, Silence
+from adascale.serve.outcome import SearchOutcome
+from adascale.serve.request import AnswerRequest
 
 REQUEST = AnswerRequest("scripted", "What?", (), "medium")
 

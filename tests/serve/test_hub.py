@@ -13,13 +13,13 @@ from adascale.engine.errors import ModelCorruptError
 from adascale.engine.search.events import Event, SearchFailed, SearchFinished, SearchStarted
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Request, Settings
-from adascale.engine.strategies import strategy_named
-from adascale.engine.types import Problem, SearchResult, Usage
-from adascale.serve.http.errors import Refusal
-from adascale.serve.search.hub import Hub
+from adascale.engine.strategies import Greedy
+from adascale.engine.types import Budget, Problem, SearchResult, Usage
+from adascale.serve.http import Refusal
+from adascale.serve.hub import Ask, Hub, lower
 from bench.inline import OPENED
 
-SETTINGS = Settings(strategy_named("greedy"))
+SETTINGS = Settings(Greedy())
 END = SearchFinished(result=SearchResult("18", None, (), None), usage=Usage())
 
 
@@ -37,7 +37,7 @@ class Stepped:
         """One after the other."""
         for request in requests:
             self.begun.append(request.problem.id)
-            yield request.problem, SETTINGS.first_event(request.problem)
+            yield request.problem, request.settings.first_event(request.problem)
             if (error := self.ends.get(timeout=10)) is not None:
                 raise error
             yield request.problem, END
@@ -48,12 +48,12 @@ class Stepped:
         self.ends.put(None)
 
 
-async def opened(worker: Stepped, parallel: int = 1, max_queue: int = 9) -> Hub:
+async def opened(worker: Stepped, parallel: int = 1, max_queue: int = 9, limits: Budget = Budget()) -> Hub:
     @contextmanager
     def open_worker() -> Iterator[Stepped]:
         yield worker
 
-    hub = Hub(open_worker, parallel, max_queue)
+    hub = Hub(open_worker, parallel, max_queue, limits)
     hub.start()
     while hub.state == "loading":
         await asyncio.sleep(0.001)
@@ -186,3 +186,28 @@ def test_a_silent_search_says_so() -> None:
     found = asyncio.run(ask())
     assert found[:2] == [SearchStarted, None]
     assert found[-1] is SearchFinished
+
+
+@pytest.mark.parametrize(
+    ("asked", "limits"),
+    [
+        (Budget(5000, 600.0), Budget(50, 60.0)),
+        (Budget(20, 30.0), Budget(20, 30.0)),
+        (Budget(), Budget(50, 60.0)),
+    ],
+)
+def test_a_client_may_lower_the_limits_of_the_server_and_never_lift_them(
+    asked: Budget, limits: Budget
+) -> None:
+    async def ask() -> Event | None:
+        worker = Stepped()
+        hub = await opened(worker, limits=Budget(50, 60.0))
+        with hub.ask(Ask(Problem("a", "?"), Greedy(), limits=asked)) as events:
+            first = await anext(events)
+        await hub.close()
+        return first
+
+    first = asyncio.run(ask())
+    assert isinstance(first, SearchStarted)
+    assert first.budget == limits
+    assert lower(Budget(), asked) == asked

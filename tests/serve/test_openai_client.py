@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 import threading
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import openai
@@ -82,34 +81,6 @@ def test_without_an_effort_one_solution_is_streamed_as_it_is_written(client: ope
     assert found[-1].adascale["votes"]["finished"] == 1  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize(
-    ("model", "message"),
-    [(MODEL, "Say something kind."), (MODEL, "Give me 3 tips"), (f"{MODEL}:chat", "Say 42")],
-)
-def test_a_message_without_a_checkable_answer_gets_one_reply_as_it_is_written(
-    server: Served, client: openai.OpenAI, model: str, message: str
-) -> None:
-    question = {"model": model, "messages": [{"role": "user", "content": message}], "seed": 1}
-    found = list(client.chat.completions.create(**question, stream=True))  # type: ignore[call-overload]
-    parts = [chunk.choices[0].delta.content or "" for chunk in found]
-    assert sum(map(bool, parts)) > 3
-    assert not any(getattr(chunk.choices[0].delta, "reasoning", None) for chunk in found)
-    assert found[-1].adascale["votes"]["finished"] == 1
-    whole = client.chat.completions.create(**question)  # type: ignore[call-overload]
-    assert whole.choices[0].message.content == "".join(parts)
-    assert "Answer:" not in "".join(parts)
-    assert server.policy.opened[-1].is_chat
-
-
-@pytest.mark.parametrize(("effort", "votes"), [("none", [1]), ("low", range(3, 9))])
-def test_an_effort_that_is_asked_for_holds_for_every_message(
-    server: Served, client: openai.OpenAI, effort: str, votes: Sequence[int]
-) -> None:
-    found = ask(client, "Say something kind.", reasoning_effort=effort, seed=1)
-    assert found.adascale["votes"]["finished"] in votes  # type: ignore[attr-defined]
-    assert not server.policy.opened[-1].is_chat
-
-
 @pytest.mark.parametrize("effort", ["none", "low"])
 @pytest.mark.parametrize("stop", ["boxed", ["zzz", " is"], "\n\n"])
 def test_a_stop_text_is_not_in_the_answer_streamed_or_not(
@@ -134,14 +105,6 @@ def test_a_stop_text_ends_a_reply_that_is_not_searched_for() -> None:
     assert cut.usage.completion_tokens < whole.usage.completion_tokens / 2
     assert cut.usage.completion_tokens_details is not None
     assert cut.usage.completion_tokens_details.reasoning_tokens == 0
-
-
-def test_the_name_of_the_model_may_give_the_effort(client: openai.OpenAI) -> None:
-    found = client.chat.completions.create(
-        model=f"{MODEL}:none", messages=[{"role": "user", "content": "Say 42"}]
-    )
-    assert found.adascale["votes"]["finished"] == 1  # type: ignore[attr-defined]
-    assert found.model == f"{MODEL}:none"
 
 
 def test_distinct_answers_come_likeliest_first(client: openai.OpenAI) -> None:
@@ -176,15 +139,6 @@ def test_a_budget_of_tokens_holds(client: openai.OpenAI) -> None:
     assert 100 <= most.usage.completion_tokens < 200
 
 
-def test_the_same_seed_gives_the_same_draws(client: openai.OpenAI) -> None:
-    def drawn(seed: int) -> object:
-        found = ask(client, "Say 42", seed=seed, reasoning_effort="max")
-        return found.adascale["groups"]  # type: ignore[attr-defined]
-
-    assert drawn(7) == drawn(7)
-    assert len({str(drawn(seed)) for seed in range(4)}) > 1
-
-
 def test_earlier_turns_and_system_messages_go_to_the_model(server: Served, client: openai.OpenAI) -> None:
     client.chat.completions.create(
         model=MODEL,
@@ -214,88 +168,6 @@ def test_the_models_are_listed_with_their_efforts(client: openai.OpenAI) -> None
     assert client.models.retrieve(f"{MODEL}:high").owned_by == "adascale"
     with pytest.raises(openai.NotFoundError, match="is not served here"):
         client.models.retrieve("gpt-9")
-
-
-@pytest.mark.parametrize(
-    ("body", "param", "text"),
-    [
-        ({"model": "scriptid"}, "model", "there is scripted"),
-        ({"tools": [{"type": "function", "function": {"name": "f"}}]}, "tools", "is not supported"),
-        ({"response_format": {"type": "json_object"}}, "response_format", "is not supported"),
-        ({"reasoning_effort": "huge"}, "reasoning_effort", "has to be one of none, minimal, low"),
-        ({"model": "scripted:low", "reasoning_effort": "high"}, "reasoning_effort", "name says low"),
-        ({"max_completion_tokens": -1}, "max_completion_tokens", "has to be a whole number from 1"),
-        ({"n": 99}, "n", "has to be a whole number from 1 to 16"),
-        ({"stop": ["a"] * 5}, "stop", "at most 4"),
-        ({"seed": 1 << 70}, "seed", "whole number"),
-        ({"temperature": "hot"}, "temperature", "has to be a number"),
-        ({"stream_options": {"include_usage": True}}, "stream_options", "stream: true"),
-        ({"messages": []}, "messages", "a list of 1 to 512"),
-        ({"messages": [{"role": "assistant", "content": "x"}]}, "messages", "the user's"),
-        ({"messages": [{"role": "tool", "content": "x"}]}, "messages[0].role", "has to be one of"),
-        ({"messages": [{"role": "user", "content": " "}]}, "messages[0].content", "is empty"),
-        (
-            {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]},
-            "messages[0].content[0].type",
-            "only text can be read",
-        ),
-    ],
-)
-def test_what_cannot_be_done_is_refused_by_its_name(
-    client: openai.OpenAI, body: dict[str, object], param: str, text: str
-) -> None:
-    usual = {"model": MODEL, "messages": [{"role": "user", "content": "Say 42"}]}
-    with pytest.raises(openai.APIStatusError) as caught:
-        client.chat.completions.create(**{**usual, **body})  # type: ignore[call-overload]
-    assert caught.value.status_code == (404 if param == "model" else 400)
-    assert isinstance(caught.value.body, dict)
-    assert caught.value.body["param"] == param
-    assert caught.value.body["type"] == "invalid_request_error"
-    assert text in caught.value.body["message"]
-
-
-def test_what_is_not_used_is_ignored_and_named(client: openai.OpenAI) -> None:
-    sampler = {"temperature": 0.1, "top_p": 0.95, "presence_penalty": 0.5, "frequency_penalty": 0}
-    more = {"top_k": 20, "min_p": 0.05, "options": {"num_ctx": 4096}, "keep_alive": "5m", "beam_width": None}
-    found = ask(client, "Say 42", seed=1, **sampler, extra_body=more)
-    summary = found.adascale  # type: ignore[attr-defined]
-    assert set(summary["ignored"]) == {
-        "temperature", "presence_penalty", "top_k", "min_p", "options", "keep_alive"
-    }  # fmt: skip
-    assert summary["sampling"] == {"temperature": 0.5, "top_p": 0.95}
-    assert found.choices == ask(client, "Say 42", seed=1).choices
-
-
-@pytest.mark.parametrize(
-    ("question", "more", "replies", "ignored"),
-    [
-        ("Say 42", {}, True, []),
-        ("Say something kind.", {}, True, []),
-        ("Say 42", {"reasoning_effort": "low"}, False, ["temperature"]),
-    ],
-)
-def test_temperature_0_is_one_greedy_reply_unless_a_search_is_asked_for(
-    client: openai.OpenAI, question: str, more: dict[str, object], replies: bool, ignored: list[str]
-) -> None:
-    found = ask(client, question, temperature=0, seed=1, **more)
-    summary = found.adascale  # type: ignore[attr-defined]
-    assert (summary["votes"]["finished"] == 1, summary["ignored"]) == (replies, ignored)
-    assert summary["sampling"]["temperature"] == (0 if replies else 0.5)
-
-
-def test_a_strict_server_refuses_what_has_no_effect() -> None:
-    with (
-        served(strict=True) as server,
-        openai.OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0) as client,
-    ):
-        for more, text in (
-            ({"temperature": 1.0}, "temperature: is 0.5 for all requests"),
-            ({"top_p": 0.5}, "top_p: is 0.95 for all requests"),
-            ({"extra_body": {"beam_width": 3}}, "beam_width: is not supported"),
-        ):
-            with pytest.raises(openai.BadRequestError, match=text):
-                ask(client, "Say 42", **more)
-        assert ask(client, "Say 42", temperature=0.5).choices
 
 
 @pytest.mark.parametrize("streamed", [False, True])

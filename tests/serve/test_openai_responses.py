@@ -6,7 +6,6 @@ import asyncio
 from typing import Any
 
 import openai
-import pytest
 from openai.types.responses import (
     Response,
     ResponseOutputMessage,
@@ -114,36 +113,6 @@ def test_a_limit_of_tokens_holds(client: openai.OpenAI) -> None:
     found = ask(client, max_output_tokens=5)
     assert found.adascale["stop_reason"] == "budget"  # type: ignore[attr-defined]
     assert found.max_output_tokens == 5
-
-
-@pytest.mark.parametrize(
-    ("body", "param"),
-    [
-        ({"tools": [{"type": "web_search"}]}, "tools"),
-        ({"input": " "}, "input"),
-        ({"previous_response_id": "resp_1"}, "previous_response_id"),
-        ({"conversation": "conv_1"}, "conversation"),
-        ({"store": True}, "store"),
-        ({"background": True}, "background"),
-        ({"text": {"format": {"type": "json_object"}}}, "text.format"),
-        ({"reasoning": {"effort": "huge"}}, "reasoning.effort"),
-        ({"reasoning": {"summary": "detailed"}}, "reasoning.summary"),
-        ({"input": []}, "input"),
-        ({"input": [{"role": "assistant", "content": "x"}]}, "input"),
-        ({"input": [{"content": "x"}]}, "input[0].role"),
-        ({"input": [{"type": "function_call_output", "call_id": "1", "output": "2"}]}, "input[0].type"),
-        (
-            {"input": [{"role": "user", "content": [{"type": "input_image", "image_url": "x"}]}]},
-            "input[0].content[0].type",
-        ),
-    ],
-)
-def test_what_cannot_be_done_is_refused_by_its_name(
-    client: openai.OpenAI, body: dict[str, Any], param: str
-) -> None:
-    with pytest.raises(openai.BadRequestError) as caught:
-        client.responses.create(**{"model": MODEL, "input": "Say 42", **body})
-    assert caught.value.param == param
 
 
 def test_an_error_behind_the_beginning_is_a_failed_response(client: openai.OpenAI) -> None:

@@ -15,7 +15,7 @@ import pytest
 from sampled import PROSE_SEARCH
 from scripted_server import EchoPolicy, Served, served, steady
 
-from adascale.serve.http.guard import Access
+from adascale.serve.guard import Access
 from adascale.serve.page.files import PATHS
 from bench.inline import echo
 
@@ -26,7 +26,11 @@ CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 DEMO = Path(__file__).parents[2] / "docs" / "demo.jsonl"
 WIDTHS = (1280, 400)
 
-needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium")
+
+def needs_chromium(test: Any) -> Any:
+    """Mark a test of the page in a browser."""
+    skip = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium")
+    return pytest.mark.slow(skip(test))
 
 
 @pytest.fixture(scope="module")

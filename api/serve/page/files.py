@@ -1,4 +1,4 @@
-"""The files of the page, which any browser may have: they hold no answer and no key."""
+"""Routes of the page's files; any browser may have them: they hold no answer and no key."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
 _NAMES = ("page.css", "tree.css", "page.js", "tree.js", "record.js", "stream.js", "history.js")
 
 PATHS = {"/": "index.html", **{f"/page/{name}": name for name in _NAMES}}
-"""Files by the path of their URL."""
+"""Names of files by the path of their URL."""
 
 _HEADERS = {
     # Only our own scripts and styles run, and they speak with this server alone.

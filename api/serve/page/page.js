@@ -209,7 +209,7 @@ function listSearches() {
     ...all.map((kept) => {
       const button = element("button");
       button.type = "button";
-      const isChat = kept.events[0].problem.is_chat;
+      const isChat = kept.events[0].problem.kind === "text";
       button.append(element("strong", "", kept.answer ?? (isChat ? "" : "no answer")), ` ${kept.question}`);
       button.addEventListener("click", () => showAgain(kept));
       const item = element("li");

@@ -12,7 +12,7 @@ export class SearchRecord {
     this.id = started.problem.id;
     this.question = started.problem.question;
     /** One reply that nobody can check is written, and nothing is searched. */
-    this.isChat = started.problem.is_chat ?? false;
+    this.isChat = started.problem.kind === "text";
     this.params = started.params;
     this.seconds = 0;
     this.tokens = 0;

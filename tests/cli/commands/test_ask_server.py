@@ -22,7 +22,7 @@ from sample_log import Log
 from scripted_server import EchoPolicy, Served, served, steady
 
 from adascale.engine.search.events import to_json
-from adascale.serve.http.guard import Access
+from adascale.serve.guard import Access
 from bench.inline import echo
 
 

@@ -1,50 +1,79 @@
-"""Searches of many clients in one worker: a thread follows the worker, and an event loop the clients.
+"""Searches of many clients in one worker: a thread follows the worker, an event loop the clients.
 
-All methods are for the event loop but those of the thread. A search waits in line until fewer than
-``parallel`` are in the worker. One that nobody reads any more is cancelled, and keeps its place until its end
-has come: only then its slots are free.
+Methods run in the event loop unless they are marked as the thread's. A search waits in line until fewer than
+``parallel`` are in the worker. A search that nobody reads any more is cancelled, and keeps its place until it
+has ended: only then are its slots free.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
+import secrets
 import threading
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from queue import SimpleQueue
 from typing import Literal, Protocol
 
-from adascale.engine.errors import AdascaleError, WorkerDiedError
+from adascale.engine.errors import AdascaleError, UsageError, WorkerDiedError
 from adascale.engine.search.events import Event, SearchFailed, SearchFinished, SearchStarted
-from adascale.engine.search.settings import Request
-from adascale.engine.types import Problem
+from adascale.engine.search.settings import Request, Settings
+from adascale.engine.strategies import ModeChoice, Strategy
+from adascale.engine.types import Budget, Notice, Problem
 from adascale.models.worker.dispatch import failed_log
 from adascale.models.worker.messages import ModelsOpened
 
-from ..http.errors import Refusal
+from .http import Refusal
 
 HubState = Literal["loading", "ready", "ended"]
 
+PATIENCE = 2.0
+"""Seconds without an event after which a reader gets None."""
+
+_AS_ASK = "1"
+"""Name that seeds the draws: with the same seed they are those of ``adascale ask``."""
+
 _LATEST_SHARE = 0.2
-"""Share of the latest search in what searches usually take."""
+"""Weight of the latest search in the usual duration of a search."""
 
 _CLOSE_SECONDS = 10.0
-"""Time that cancelled searches have at the end; a batch takes less."""
+"""Time limit of cancelled searches at the end; a batch takes less."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A question of a client, and how to search it.
+
+    Attributes:
+        problem: The question; its id is unique.
+        strategy: How to search.
+        mode: How to reason; ``auto`` depends on the strategy and the open models.
+        limits: The client's own limits; they can only lower the server's.
+        seed: None for a random one.
+        client: Address, by which waiting searches take turns.
+    """
+
+    problem: Problem
+    strategy: Strategy
+    mode: ModeChoice = "auto"
+    limits: Budget = Budget()
+    seed: int | None = None
+    client: str = ""
 
 
 class SearchWorker(Protocol):
-    """What searches: ``models.worker.client.Worker``."""
+    """The part of ``models.worker.client.Worker`` that the hub needs."""
 
     @property
     def open_models(self) -> ModelsOpened:
-        """What it searches with."""
+        """The open models."""
 
     @property
     def is_open(self) -> bool:
-        """Whether it can search now; not while it starts again after a death."""
+        """Whether it can search now; false while it starts again after a death."""
 
     def serve(self, requests: Iterable[Request]) -> Iterator[tuple[Problem, Event]]:
         """Events of all requests; reads ``requests`` in a thread of its own."""
@@ -55,9 +84,15 @@ class SearchWorker(Protocol):
 
 @dataclass(slots=True, eq=False)
 class _Flight:
-    """One search: its request, who asked, the events that nobody has read yet, and how far it has come.
+    """A search and its progress.
 
-    ``seated`` is the event loop's time at which it got its place in the worker.
+    Attributes:
+        request: The problem and its settings.
+        client: Address of the client.
+        events: Events that nobody has read yet.
+        seated: Time, by the event loop's clock, at which it got its place in the worker.
+        begun: Its first event has come.
+        abandoned: Nobody reads its events any more.
     """
 
     request: Request
@@ -74,13 +109,14 @@ class Hub:
     Args:
         open_worker: Opens the worker, in the hub's thread.
         parallel: Searches in the worker at the same time, at least 1.
-        max_queue: Searches that wait for it at most; more are refused.
+        max_queue: Largest number of waiting searches; more are refused.
+        limits: Limits of every search.
         on_end: Called when the worker has ended, by itself or after ``close``.
 
     Attributes:
         state: ``loading`` until the models are open; ``ended`` when the worker has gone.
-        error: Why the worker ended, where it was an error.
-        worker: Where ``state`` is ``ready``.
+        error: The error that ended the worker, if one did.
+        worker: Set while ``state`` is ``ready``.
         on_finish: Called with the end of each search that did not fail.
     """
 
@@ -89,6 +125,7 @@ class Hub:
         open_worker: Callable[[], AbstractContextManager[SearchWorker]],
         parallel: int,
         max_queue: int,
+        limits: Budget = Budget(),
         on_end: Callable[[], None] = lambda: None,
     ) -> None:
         self.state: HubState = "loading"
@@ -97,6 +134,7 @@ class Hub:
         self._open_worker = open_worker
         self._parallel = parallel
         self._max_queue = max_queue
+        self._limits = limits
         self._on_end = on_end
         self.on_finish: Callable[[SearchFinished], None] = lambda end: None
         self._waiting: list[_Flight] = []
@@ -111,21 +149,21 @@ class Hub:
 
     @property
     def health(self) -> HubState:
-        """``state``, but also ``loading`` while a worker that died starts again, for which questions wait."""
+        """``state``, but ``loading`` too while a worker that died starts again; questions wait for it."""
         return "loading" if self.state == "ready" and not self.worker.is_open else self.state
 
     @property
     def running(self) -> int:
-        """Searches in the worker, those that end because their client has gone too."""
+        """Number of searches in the worker, cancelled ones included."""
         return len(self._running)
 
     @property
     def waiting(self) -> int:
-        """Searches that wait for a place in the worker."""
+        """Number of searches that wait for a place in the worker."""
         return len(self._waiting)
 
     def start(self) -> None:
-        """Open the worker in the background; to be called in the event loop."""
+        """Open the worker in the background; call it in the event loop."""
         self._loop = asyncio.get_running_loop()
         self._thread.start()
 
@@ -138,7 +176,7 @@ class Hub:
             await asyncio.to_thread(self._thread.join, _CLOSE_SECONDS)
 
     def cancel(self, problem_id: str) -> bool:
-        """End a search as interrupted, whose reader gets the end; whether there was one that has begun."""
+        """End a search as interrupted, whose reader gets its end; False if no such search has begun."""
         flight = self._running.get(problem_id)
         if flight is None or not flight.begun:
             return False
@@ -146,10 +184,10 @@ class Hub:
         return True
 
     def check_open(self) -> None:
-        """Refuse a request where the models are not open.
+        """Refuse a request unless the models are open.
 
         Raises:
-            Refusal: 503 while they are loaded, and after the worker's end.
+            Refusal: 503 while they are being loaded, and after the worker's end.
         """
         if self.state == "loading":
             raise Refusal(503, "the models are being loaded", "loading", headers={"Retry-After": "2"})
@@ -183,17 +221,38 @@ class Hub:
         usual = self._usual_seconds or max(0.0, self._loop.time() - oldest)
         return max(1, math.ceil(usual * (1 + len(self._waiting)) / self._parallel))
 
+    def ask(self, asked: Ask) -> AbstractContextManager[AsyncIterator[Event | None]]:
+        """Search while the block lasts; results and errors of ``search``.
+
+        Raises:
+            Refusal: the strategy cannot reason in this mode.
+        """
+        self.check_open()
+        opened = self.worker.open_models
+        conditions = opened.conditions[asked.problem.kind]
+        settings = Settings(
+            asked.strategy,
+            lower(self._limits, asked.limits),
+            secrets.randbits(31) if asked.seed is None else asked.seed,
+            seeded_as=_AS_ASK,
+        ).under(replace(conditions, warnings=_public(conditions.warnings)))
+        try:
+            settings = settings.in_mode(asked.mode, opened.modes)
+        except UsageError as error:
+            raise Refusal.of(error) from error
+        return self.search(Request(asked.problem, settings), asked.client, PATIENCE)
+
     @contextmanager
     def search(self, request: Request, client: str, quiet: float) -> Iterator[AsyncIterator[Event | None]]:
         """Search while the block lasts; gives the events, the last of which is the end.
 
         Args:
             request: Its problem's id is unique.
-            client: Who asks; of several that wait, the client with the fewest running searches is next.
-            quiet: Seconds without an event after which there is a None in the place of one.
+            client: Address; of several that wait, the client with the fewest running searches is next.
+            quiet: Seconds without an event after which there is a None instead of one.
 
         Raises:
-            Refusal: as ``check_open``; 429 where too many wait.
+            Refusal: that of ``check_open``; 429 if too many wait.
         """
         self.check_open()
         self._check_queue()
@@ -215,14 +274,14 @@ class Hub:
             self._outbox.put(flight.request)
 
     def _abandon(self, flight: _Flight) -> None:
-        """Nobody reads its events any more; nothing happens where it has ended."""
+        """Nobody reads its events any more; a search that has ended stays as it is."""
         flight.abandoned = True
         if flight in self._waiting:
             self._waiting.remove(flight)
         elif flight.begun and flight.request.problem.id in self._running:
             self.worker.cancel(flight.request.problem.id)
 
-    # From the thread, through the event loop
+    # Called by the thread, run in the event loop
 
     def _take_calls(self) -> None:
         self._is_waking = False  # before the calls: one that comes behind the last of them wakes it again
@@ -250,12 +309,12 @@ class Hub:
                 self.on_finish(event)
 
     def _note_time(self, seconds: float) -> None:
-        """A search has taken so long; older ones count less and less."""
+        """Take the duration of a search into the usual one, an exponential mean."""
         usual = self._usual_seconds or seconds
         self._usual_seconds = usual + _LATEST_SHARE * (seconds - usual)
 
     def _drop(self, id_: str) -> None:
-        """A search that was abandoned before the worker took it."""
+        """Forget a search that was abandoned before the worker took it."""
         del self._running[id_]
         self._start_waiting()
 
@@ -271,7 +330,7 @@ class Hub:
         self._waiting.clear()
         self._on_end()
 
-    # The thread
+    # Methods of the thread
 
     def _follow_worker(self) -> None:
         error: BaseException | None = None
@@ -285,7 +344,7 @@ class Hub:
         self._tell(self._ended, error)
 
     def _tell(self, method: Callable[..., None], *args: object) -> None:
-        """Have the event loop call a method; calls that come before it has woken up share one waking."""
+        """Let the event loop call a method; calls that come before it has woken up share one waking."""
         self._calls.append((method, args))
         if not self._is_waking:
             self._is_waking = True
@@ -303,7 +362,7 @@ class Hub:
 
 
 async def _events(flight: _Flight, quiet: float) -> AsyncIterator[Event | None]:
-    """Events until the search has ended; None after so many seconds without one."""
+    """Events until the search has ended; None after ``quiet`` seconds without one."""
     while True:
         try:
             async with asyncio.timeout(quiet):
@@ -314,3 +373,15 @@ async def _events(flight: _Flight, quiet: float) -> AsyncIterator[Event | None]:
         yield event
         if isinstance(event, SearchFinished | SearchFailed):
             return
+
+
+def lower(a: Budget, b: Budget) -> Budget:
+    """The lower one of each limit."""
+    tokens = [limit for limit in (a.max_tokens, b.max_tokens) if limit is not None]
+    seconds = [limit for limit in (a.max_seconds, b.max_seconds) if limit is not None]
+    return Budget(min(tokens, default=None), min(seconds, default=None))
+
+
+def _public(warnings: Iterable[Notice]) -> tuple[Notice, ...]:
+    """Warnings for clients: those of files of this machine are not."""
+    return tuple(warning for warning in warnings if warning.code != "calibration-unreadable")

@@ -1,25 +1,20 @@
-"""Who may ask: the key, the Host and the Origin of each request, before anything else is read of it.
-
-A head that is too long is refused before them.
-"""
+"""Access: the key, the Host and the Origin of each request, before anything else of it is read."""
 
 from __future__ import annotations
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ..page import files as page_files
-from .connection import MAX_HEAD
-from .errors import Refusal
-from .json_body import refusal_response
+from .http import MAX_HEAD, Refusal
+from .page import files as page_files
 
 _OPEN = frozenset({"/health", *page_files.PATHS})
-"""Paths that need no key: what runs a server asks them, and a browser before its user has typed one."""
+"""Paths without a key: for programs that run a server, and for a browser before its user has typed one."""
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -30,8 +25,7 @@ class Access:
 
     Attributes:
         host: Address that the server is bound to.
-        key: What a request has to bring as ``Authorization: Bearer KEY`` or ``X-API-Key: KEY``; None for
-            nothing.
+        key: Key of a request, as ``Authorization: Bearer KEY`` or ``X-API-Key: KEY``; None for none.
         origins: Origins of pages whose scripts may ask; ``*`` for all.
     """
 
@@ -43,7 +37,7 @@ class Access:
         """Refuse a request that may not be answered.
 
         A page of another site can resolve its own name to this machine (DNS rebinding), and then its scripts
-        send that name as Host. With a key they lack the key.
+        send that name as Host. A server with a key needs no such check: they lack the key.
 
         Raises:
             Refusal: 401 without the key, 403 for another Host or Origin.
@@ -62,18 +56,18 @@ class Access:
     def _check_key(key: str, headers: Mapping[str, str]) -> None:
         scheme, _, bearer = headers.get("authorization", "").partition(" ")
         given = bearer if scheme.lower() == "bearer" else headers.get("x-api-key", "")
-        # In constant time, so that the time it takes says nothing of how much of it was right.
+        # In constant time, so that the time tells nothing about how much of it was right.
         if not hmac.compare_digest(given.strip().encode("utf-8", "replace"), key.encode()):
             wanted = {"WWW-Authenticate": "Bearer"}
             raise Refusal(401, "the API key is missing or wrong", "invalid-api-key", headers=wanted)
 
     def _is_known(self, origin: str, host: str) -> bool:
-        """Whether an Origin is this server's own, or one that was let in."""
+        """Whether an Origin is this server's own, or is let in."""
         return "*" in self.origins or origin in self.origins or _netloc(origin) == host
 
 
 def _netloc(url: str) -> str | None:
-    """Host and port of a URL; None where it is none."""
+    """Host and port of a URL; None if it is none."""
     try:
         return urlsplit(url).netloc or None
     except ValueError:
@@ -100,24 +94,34 @@ def _check_head(scope: Scope) -> None:
 
 
 class Guard:
-    """ASGI middleware that answers what ``Access`` refuses, and heads that are too long.
+    """ASGI middleware that refuses requests, and counts all responses.
 
     Args:
-        app: What is guarded.
+        app: The guarded application.
         access: Who may ask.
+        count: Called with the status of each response.
     """
 
-    def __init__(self, app: ASGIApp, access: Access) -> None:
+    def __init__(self, app: ASGIApp, access: Access, count: Callable[[int], None]) -> None:
         self._app = app
         self._access = access
+        self._count = count
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
-        if scope["type"] == "http":
-            try:
-                _check_head(scope)
-                self._access.check(scope["path"], Headers(scope=scope))
-            except Refusal as refusal:
-                await refusal_response(refusal, scope["path"])(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        app = self._app
+        try:
+            _check_head(scope)
+            self._access.check(scope["path"], Headers(scope=scope))
+        except Refusal as refusal:
+            app = refusal.response(scope["path"])
+
+        async def count(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self._count(message["status"])
+            await send(message)
+
+        await app(scope, receive, count)

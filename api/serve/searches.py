@@ -1,14 +1,16 @@
 """The event log of a search while it runs: ``POST /v1/searches``, for ``adascale ask --server`` and the page.
 
-Each server-sent event is an event of the log, as a line of a trace has it, so that clients fold the stream as
-they replay a trace.
+Each server-sent event is an event of the log, as a line of a trace, so that clients fold the stream as they
+replay a trace.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from typing import Any, get_args
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from adascale.engine.answers.latex import readable
 from adascale.engine.search.events import (
@@ -24,60 +26,63 @@ from adascale.engine.search.events import (
 from adascale.engine.strategies import ModeChoice
 from adascale.engine.types import BranchId, Budget, Problem
 
-from ..http.errors import for_clients
-from ..http.fields import FLAG, TEXT, FieldType, JsonObject, number, one_of, shape, wrong
-from ..search.request import EFFORTS, SEED, TOKENS, ServedModel, public_name
-from ..search.searches import Ask, strategy_of
-from . import rendering
+from .fields import Effort, Fields, Seed, Tokens
+from .http import COMMENT, Refusal, for_clients
+from .http import event as write
+from .hub import Ask
+from .request import ServedModel, public_name, strategy_of
 
 PATH = "/v1/searches"
 
-_MAX_SECONDS = 86_400.0
-
 _SHOWN = frozenset({"text", "answer"})
-"""Fields that hold what a model has written."""
+"""Fields that hold text of a model."""
 
 
-def search_fields(served: ServedModel) -> FieldType:
-    """A body: a question, and what ``adascale ask`` takes as options."""
-    return shape(
-        {
-            "question": TEXT,
-            "model": served.fields["model"],
-            "effort": one_of(*EFFORTS),
-            "mode": one_of(*get_args(ModeChoice)),
-            "max_tokens": TOKENS,
-            "max_seconds": number(0.001, _MAX_SECONDS),
-            "seed": SEED,
-            "readable": FLAG,
-        },
-        "question",
-    )
+class SearchBody(Fields):
+    """Body of a search: a question, and options of ``adascale ask``."""
+
+    question: str
+    model: str | None = None
+    """Name of the model, alone or with an effort, as ``NAME:high``."""
+    effort: Effort | None = None
+    """How hard to try; without it and without a mode the question decides."""
+    mode: ModeChoice = "auto"
+    """How to reason."""
+    max_tokens: Tokens | None = None
+    max_seconds: Annotated[float, Field(ge=0.001, le=86_400)] | None = None
+    seed: Seed | None = None
+    readable: bool = False
+    """Plain characters instead of LaTeX in prose."""
 
 
-def read_ask(body: JsonObject, served: ServedModel, id_: str, client: str) -> Ask:
-    """What a body asks for that ``search_fields`` has read.
+def read_ask(body: SearchBody, served: ServedModel, id_: str, client: str) -> Ask:
+    """The search of a body.
+
+    Args:
+        body: Of the request.
+        served: The model of this server.
+        id_: Unique id of the problem.
+        client: Address.
 
     Raises:
-        Refusal: the question is empty, or the model's name says another effort.
+        Refusal: the question is empty, another model is asked for, or its name says another effort.
     """
-    question = body["question"].strip()
+    question = body.question.strip()
     if not question:
-        raise wrong("question", "is empty", "empty-question")
-    model, asked = body.get("model", served.name), body.get("effort")
-    effort = served.effort_of(model, asked, "effort")
+        raise Refusal.of_field("question", "is empty", "empty-question")
+    served.unknown(body)
+    effort = served.effort_of(body.model, body.effort, "effort")
     if effort is None:
-        has_mode = body.get("mode", "auto") != "auto"
-        effort = served.effort if has_mode else served.effort_for(question, model, None, "effort")
-    if effort == "chat" and body.get("mode") == "program":
-        raise wrong("mode", "a chat is written in prose", "unsupported-value")
-    limits = Budget(body.get("max_tokens"), body.get("max_seconds"))
+        is_reply = body.mode == "auto" and served.effort_for(question, None, None, "") == "chat"
+        effort = "chat" if is_reply else served.effort
+    if effort == "chat" and body.mode == "program":
+        raise Refusal.of_field("mode", "a chat is written in prose", "unsupported-value")
     return Ask(
         Problem(id_, question, kind="text" if effort == "chat" else "value"),
         strategy_of(effort),
-        body.get("mode", "auto"),
-        limits,
-        body.get("seed"),
+        "prose" if effort == "chat" else body.mode,
+        Budget(body.max_tokens, body.max_seconds),
+        body.seed,
         client,
     )
 
@@ -86,26 +91,26 @@ async def write_log(events: AsyncIterator[Event | None], *, is_readable: bool) -
     """Server-sent events; a comment at the beginning, and for each None.
 
     Args:
-        events: Events of a search; None where there was none for a while.
-        is_readable: Whether prose has plain characters in the place of LaTeX, for a client that shows it.
+        events: Events of a search; None after a while without one.
+        is_readable: Plain characters instead of LaTeX in prose, for a client that shows it.
     """
-    yield rendering.COMMENT
+    yield COMMENT
     programs: set[BranchId] = set()
     async for event in events:
         if event is None:
-            yield rendering.COMMENT
+            yield COMMENT
             continue
         if isinstance(event, BranchStarted) and event.mode != "prose":
             programs.add(event.branch)
         is_program = isinstance(event, BranchGrew | StepProposed) and event.branch in programs
         data = to_json(_public(event))
-        yield rendering.event(_readable(data) if is_readable and not is_program else data)
+        yield write(_readable(data) if is_readable and not is_program else data)
 
 
 def _public(event: Event) -> Event:
-    """Without the folders of this machine, which names of models and of a calibration may hold.
+    """The event without folders of this machine, which names of models and of a calibration may hold.
 
-    Settings in messages are named as those of the server.
+    Settings in messages become those of the server.
     """
     if isinstance(event, SearchFailed | Warned):
         said = event.notice
@@ -124,7 +129,7 @@ def _public(event: Event) -> Event:
 
 
 def _readable(value: Any, name: str = "") -> Any:
-    """JSON with plain characters in the place of LaTeX in the fields that are shown."""
+    """JSON with plain characters instead of LaTeX in the fields that are shown."""
     match value:
         case str() if name in _SHOWN:
             return readable(value)

@@ -13,7 +13,7 @@ from adascale.engine.search.reply import cut_at_stop
 from adascale.engine.strategies import Greedy
 from adascale.engine.types import Estimate, NodeId, SearchResult, Usage
 
-from ..http.errors import for_clients
+from .http import for_clients
 from .request import AnswerRequest, public_sampling
 
 
@@ -23,8 +23,8 @@ class Choice:
 
     Attributes:
         content: The solution, up to where it was cut.
-        finish: Whether it ended by itself or by a stop text, or was cut by a limit of tokens.
-        stopped_at: The stop text before which it was cut.
+        finish: ``stop`` if it ended by itself or at a stop text, ``length`` if a limit of tokens cut it.
+        stopped_at: The stop text before which it was cut; None for none.
     """
 
     content: str
@@ -38,7 +38,7 @@ class TokenCount:
 
     Attributes:
         evaluated: Prompt tokens that were evaluated in this search.
-        cached: Prompt tokens that the prefix cache had.
+        cached: Prompt tokens from the prefix cache.
         generated: Generated tokens of all trajectories.
         reasoning: Generated tokens that no returned answer contains.
     """
@@ -64,10 +64,10 @@ class SearchOutcome:
     """A finished search.
 
     Attributes:
-        request: What was asked.
+        request: The question.
         record: The search.
         prompt: Tokens of its prompts.
-        cut: The reply, where a stop text ended it and the search.
+        cut: The reply, if a stop text ended it and the search.
     """
 
     request: AnswerRequest
@@ -77,20 +77,20 @@ class SearchOutcome:
 
     @property
     def result(self) -> SearchResult:
-        """What the search has found."""
-        assert self.record.result is not None, "a search that failed has found nothing"
+        """The result of the search."""
+        assert self.record.result is not None, "a search that failed has no result"
         return self.record.result
 
     @property
     def choices(self) -> list[Choice]:
-        """The distinct answers, likeliest first, at most as many as were asked for, and at least one."""
+        """The distinct answers, likeliest first: at least one, at most as many as were asked for."""
         if self.cut is not None:
             return [self.cut]
         return [self._choice(node) for node in self._nodes] or [Choice("", "length")]
 
     @property
     def tokens(self) -> TokenCount:
-        """What was read and drawn: steps that two answers share were drawn once, thoughts are reasoning."""
+        """Tokens read and generated: a step that two answers share counts once, thoughts are reasoning."""
         tree, generated = self.record.tree, self.record.usage.generated_tokens
         nodes = tree if self.cut is not None else (each for node in self._nodes for each in tree.path(node))
         shown = {each.id: each for each in nodes if not each.is_thought}
@@ -100,7 +100,7 @@ class SearchOutcome:
 
     @property
     def summary(self) -> dict[str, Any]:
-        """The ``adascale`` object: what the search found and what it cost; unknown is None."""
+        """The ``adascale`` object: result and cost of the search; an unknown value is None."""
         record, result = self.record, self.result
         leading = result.groups[0].nodes if result.groups else ()
         score = confidence(result)["score"]
@@ -129,7 +129,7 @@ class SearchOutcome:
 
     @property
     def _sampling(self) -> dict[str, Any]:
-        """The sampler of the solutions; the likeliest tokens are those of temperature 0."""
+        """The sampler of the solutions; a greedy one has temperature 0."""
         sampling = public_sampling(self.record.started.models.sampling)
         is_greedy = self.record.started.strategy == Greedy.name
         return {**sampling, "temperature": 0.0} if is_greedy else sampling
@@ -165,7 +165,7 @@ def interval_of(estimate: Estimate | None) -> tuple[float, float] | None:
 
 
 def _with_answer(record: Record, node: NodeId, text: str) -> str:
-    """A solution with its answer below it; a program in a fence, with what it printed."""
+    """A solution with its answer below it; a program in a fence, with its output."""
     execution = record.tree[node].execution
     if execution is not None:
         code = read_program(text) or text

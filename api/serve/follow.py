@@ -6,30 +6,36 @@ import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
+from adascale.engine.answers.latex import readable
 from adascale.engine.search.events import (
+    AnswersJudged,
     BranchStarted,
     Event,
     PromptRead,
     SearchFailed,
     SearchStarted,
+    StepScored,
     Warned,
 )
 from adascale.engine.search.record import Record
 from adascale.engine.search.reply import GrowingReply
-from adascale.engine.types import Usage
+from adascale.engine.search.tree import Node
+from adascale.engine.types import Estimate, Usage
 
-from ..http.errors import Refusal
+from .http import Refusal
 from .outcome import Choice, SearchOutcome
-from .progress import progress_line
 from .request import AnswerRequest
 
 SILENT_SECONDS = 10.0
 """Time without a line or text after which there is a sign of life: proxies close silent connections."""
 
+_WIDTH = 300
+"""Characters of a step in its line."""
+
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """The prompt has been read, or takes long; ``prompt`` are its tokens as far as they are known."""
+    """The prompt has been read, or takes long; ``prompt`` has its tokens as far as they are known."""
 
     prompt: Usage
 
@@ -50,7 +56,7 @@ class AnswerText:
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """There was nothing to say for ``SILENT_SECONDS``, though the search may have gone on."""
+    """Nothing was said for ``SILENT_SECONDS``; the search may have gone on."""
 
 
 Progress = Beginning | ReasoningLine | AnswerText | Silence | SearchOutcome
@@ -63,16 +69,16 @@ async def follow(
 ) -> AsyncIterator[Progress]:
     """Progress of a search: its Beginning first, its SearchOutcome last.
 
-    The texts of all AnswerText together are the content of the first answer. A reply that is not searched for
-    is over where a stop text is in it.
+    The texts of all AnswerText together are the content of the first answer. A stop text ends a reply that is
+    not searched for.
 
     Args:
-        events: Events of the search; None after each ``searches.PATIENCE`` without one.
-        request: What is searched.
-        end_search: Lets the search end with what it has; its last events come all the same.
+        events: Events of the search; None after each ``hub.PATIENCE`` without one.
+        request: The question.
+        end_search: Ends the search with what it has found; its last events come all the same.
 
     Raises:
-        Refusal: the search failed; before Beginning where it did so soon.
+        Refusal: the search failed; before Beginning if it failed early.
     """
     record: Record | None = None
     prompt, text, begun, spoke = _PromptMeter(), GrowingReply(request.stop), False, time.monotonic()
@@ -115,7 +121,7 @@ def _reasoning_line(record: Record, event: Event) -> ReasoningLine | None:
 
 
 class _PromptMeter:
-    """Counts the tokens of a question's prompts; what is read behind the first draw is no prompt.
+    """Counts the tokens of a question's prompts; tokens that are read after the first draw are no prompt.
 
     Attributes:
         usage: Usage of all prompts so far.
@@ -130,3 +136,36 @@ class _PromptMeter:
         if isinstance(event, PromptRead) and not self._drawing:
             self.usage = self.usage + event.usage
         self._drawing = self._drawing or isinstance(event, BranchStarted)
+
+
+def progress_line(record: Record, event: Event) -> str:
+    """The line of reasoning for an event that ``record`` has taken; empty for most events.
+
+    A finished step or program has a line, and so has each change of the votes. A solution that is judged
+    again when others end has none.
+    """
+    match event:
+        case StepScored() if all(candidate.node != event.node for candidate in record.candidates):
+            node = record.tree[event.node]
+            return f"{record.tree.label(node.id)} {_said(node)} [{_estimate(event.estimate)}]\n"
+        case AnswersJudged() if event.standing.answer is not None and event.standing.confidence is not None:
+            standing = event.standing
+            votes = f"{standing.votes} of {standing.finished}"
+            leads = f"= {readable(standing.answer or '')}: {votes}"
+            return f"{leads} [{_estimate(event.standing.confidence)}]\n"
+        case _:
+            return ""
+
+
+def _said(node: Node) -> str:
+    """A step, or the output of a program, in one line."""
+    assert node.step is not None, "only the root has no step"
+    text = node.step.text
+    if node.execution is not None:
+        text = f"program: {node.execution.error.strip().rpartition(chr(10))[2] or node.execution.output}"
+    text = " ".join(text.split())
+    return text if len(text) <= _WIDTH else f"{text[: _WIDTH - 1]}…"
+
+
+def _estimate(estimate: Estimate) -> str:
+    return f"{estimate.median:.0%}" if estimate.calibrated else f"score {estimate.median:.2f}"

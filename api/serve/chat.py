@@ -1,0 +1,175 @@
+"""OpenAI's chat completions: ``POST /v1/chat/completions``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from .fields import (
+    MAX_MESSAGES,
+    Effort,
+    Fields,
+    Nothing,
+    OpenAIBody,
+    Parts,
+    TextFormat,
+    Texts,
+    Tokens,
+    text_of,
+)
+from .follow import Beginning
+from .http import JsonObject, Refusal, event
+from .outcome import SearchOutcome, TokenCount
+from .protocol import Protocol, Writer
+from .request import AnswerRequest, ServedModel, read_conversation
+
+MAX_ANSWERS = 16
+
+
+class Message(Fields):
+    """A message; an earlier answer may come back with all its fields."""
+
+    role: Literal["user", "assistant", "system", "developer"]
+    content: Parts = []
+    name: Any = None
+    reasoning_content: Any = None
+    reasoning: Any = None
+    annotations: Any = None
+    refusal: Any = None
+    tool_calls: Nothing = []
+
+
+class StreamOptions(Fields):
+    """Options of a stream."""
+
+    include_usage: bool = False
+    include_obfuscation: bool = False
+
+
+class ChatBody(OpenAIBody):
+    """Body of a chat completion."""
+
+    messages: Annotated[list[Message], Field(min_length=1, max_length=MAX_MESSAGES)]
+    reasoning_effort: Effort | None = None
+    """How hard to try; without it the last message decides."""
+    max_completion_tokens: Tokens | None = None
+    """Limit of generated tokens of the whole search."""
+    max_tokens: Tokens | None = None
+    """The same."""
+    n: Annotated[int, Field(ge=1, le=MAX_ANSWERS)] = 1
+    """Largest number of distinct answers, likeliest first."""
+    stop: Annotated[Texts, Field(max_length=4)] = []
+    """Texts before which an answer is cut."""
+    stream_options: StreamOptions | None = None
+    modalities: list[Literal["text"]] = ["text"]
+    response_format: TextFormat | None = None
+
+
+def _read(body: ChatBody, served: ServedModel) -> AnswerRequest:
+    if body.stream_options is not None and not body.stream:
+        raise Refusal.of_field("stream_options", "is for requests with stream: true")
+    said = [
+        (each.role, text_of(each.content, f"messages[{n}].content")) for n, each in enumerate(body.messages)
+    ]
+    return served.read(
+        body,
+        read_conversation(said, "", "messages"),
+        body.reasoning_effort,
+        "reasoning_effort",
+        max_tokens=body.max_completion_tokens or body.max_tokens,
+        answers=body.n,
+        stop=body.stop,
+    )
+
+
+class ChatWriter(Writer[ChatBody]):
+    """Writes a ``chat.completion``, or its chunks."""
+
+    def whole(self, outcome: SearchOutcome, reasoning: str) -> JsonObject:
+        """The completion; its first answer has the reasoning."""
+        choices = [
+            {
+                "index": n,
+                "message": {
+                    "role": "assistant",
+                    "content": choice.content,
+                    "refusal": None,
+                    **(_reasoning(reasoning) if n == 0 and reasoning else {}),
+                },
+                "logprobs": None,
+                "finish_reason": choice.finish,
+            }
+            for n, choice in enumerate(outcome.choices)
+        ]
+        body = self._object("chat.completion", choices)
+        return {**body, "usage": _usage(outcome.tokens), "adascale": outcome.summary}
+
+    def begin(self, beginning: Beginning) -> Iterator[bytes]:
+        """The role."""
+        yield event(self._chunk({"role": "assistant", "content": ""}))
+
+    def reason(self, line: str) -> Iterator[bytes]:
+        """A chunk with a line of reasoning."""
+        yield event(self._chunk(_reasoning(line)))
+
+    def write(self, text: str) -> Iterator[bytes]:
+        """A chunk with content."""
+        yield event(self._chunk({"content": text}))
+
+    def end(self, outcome: SearchOutcome) -> Iterator[bytes]:
+        """The other answers, the reason why each has ended, and the usage."""
+        choices = outcome.choices
+        for n, choice in enumerate(choices[1:], 1):
+            yield event(self._chunk({"role": "assistant", "content": choice.content}, n))
+        for n, choice in enumerate(choices):
+            chunk = self._chunk({}, n, choice.finish)
+            yield event({**chunk, "adascale": outcome.summary} if n == 0 else chunk)
+        if self._includes_usage:
+            yield event({**self._object("chat.completion.chunk", []), "usage": _usage(outcome.tokens)})
+        yield b"data: [DONE]\n\n"
+
+    def fail(self, refusal: Refusal) -> Iterator[bytes]:
+        """The error object."""
+        yield event(refusal.body())
+
+    @property
+    def _includes_usage(self) -> bool:
+        return self.body.stream_options is not None and self.body.stream_options.include_usage
+
+    def _chunk(
+        self, delta: Mapping[str, Any], index: int = 0, finish_reason: str | None = None
+    ) -> JsonObject:
+        choice = {"index": index, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+        chunk = self._object("chat.completion.chunk", [choice])
+        return {**chunk, "usage": None} if self._includes_usage else chunk
+
+    def _object(self, kind: str, choices: Sequence[JsonObject]) -> JsonObject:
+        return {
+            "id": f"chatcmpl-{self.stamp.token}",
+            "object": kind,
+            "created": self.stamp.created,
+            "model": self.request.model,
+            "system_fingerprint": self.stamp.fingerprint,
+            "choices": choices,
+        }
+
+
+CHAT = Protocol("/v1/chat/completions", "OpenAI's chat completions", ChatBody, _read, ChatWriter)
+
+
+def _reasoning(text: str) -> dict[str, str]:
+    """Reasoning under both names that clients look for."""
+    return {"reasoning_content": text, "reasoning": text}
+
+
+def _usage(tokens: TokenCount) -> JsonObject:
+    """Tokens in OpenAI's terms: generated ones that are in no shown answer are reasoning."""
+    return {
+        "prompt_tokens": tokens.prompt,
+        "completion_tokens": tokens.generated,
+        "total_tokens": tokens.total,
+        "prompt_tokens_details": {"cached_tokens": tokens.cached},
+        "completion_tokens_details": {"reasoning_tokens": tokens.reasoning},
+    }

@@ -1,0 +1,252 @@
+"""Bodies of requests as pydantic models: they read a body, refuse it in our own words, and describe it.
+
+JSON from the network is checked here and nowhere behind it.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic.json_schema import models_json_schema
+from starlette.routing import BaseRoute, Route
+
+from adascale import __version__
+
+from .http import JsonObject, Refusal
+
+MAX_SEED = (1 << 63) - 1
+MAX_MESSAGES = 512
+"""Messages of a conversation, and parts of a message."""
+
+Effort = Literal["none", "minimal", "low", "medium", "high", "max", "xhigh", "chat"]
+Seed = Annotated[int, Field(ge=-MAX_SEED, le=MAX_SEED)]
+Tokens = Annotated[int, Field(ge=1, le=1 << 24)]
+
+Nothing = Annotated[list[Any], Field(max_length=0)]
+"""An empty list: what it could hold is not done here."""
+
+_SAID: Mapping[str, str] = {
+    "missing": "has to be given",
+    "string_type": "has to be a text",
+    "string_too_short": "is empty",
+    "string_too_long": "has more than {max_length:,} characters",
+    "bool_type": "has to be true or false",
+    "int_type": "has to be a whole number",
+    "float_type": "has to be a number",
+    "greater_than_equal": "has to be at least {ge:,}",
+    "less_than_equal": "has to be at most {le:,}",
+    "literal_error": "has to be {expected}",
+    "list_type": "has to be a list",
+    "too_short": "has to have at least {min_length:,} items",
+    "too_long": "has more than {max_length:,} items",
+    "model_type": "has to be an object",
+    "none_required": "is not supported",
+}
+"""The end of the sentence that refuses a field, by pydantic's type of error."""
+
+
+class Fields(BaseModel):
+    """An object in a request: a field that is null is not given, and unknown ones are kept apart."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="allow", use_attribute_docstrings=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_null(cls, value: Any) -> Any:
+        return (
+            {key: item for key, item in value.items() if item is not None}
+            if isinstance(value, dict)
+            else value
+        )
+
+    @classmethod
+    def read(cls, value: Any) -> Self:
+        """The object of a JSON value.
+
+        Raises:
+            Refusal: a field is missing or wrong.
+        """
+        try:
+            return cls.model_validate(value)
+        except ValidationError as error:
+            raise _refusal(error) from None
+
+    def unknown(self, place: str = "") -> Iterator[str]:
+        """Unknown fields that ask for something: null, false, 0 and what is empty do not."""
+        yield from (place + name for name, value in (self.model_extra or {}).items() if value)
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            for at, item in enumerate(value if isinstance(value, list) else [value]):
+                if isinstance(item, Fields):
+                    index = f"[{at}]" if isinstance(value, list) else ""
+                    yield from item.unknown(f"{place}{name}{index}.")
+
+
+def _refusal(error: ValidationError) -> Refusal:
+    """The refusal for the first error, without a word of pydantic's."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    kind, facts = first["type"], first.get("ctx", {})
+    name = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(".")
+    if kind == "too_long" and facts["max_length"] == 0:
+        kind = "none_required"
+    if kind not in _SAID:
+        return Refusal.of_field(name, "cannot be read")
+    facts = {**facts, "expected": facts.get("expected", "").replace("'", "")}
+    code = "unsupported-parameter" if kind == "none_required" else "invalid-value"
+    return Refusal.of_field(name, _SAID[kind].format(**facts), code)
+
+
+class Body(Fields):
+    """Fields that the body of a question has in every protocol."""
+
+    model: str | None = None
+    """Name of the model, alone or with an effort, as ``NAME:high``."""
+    seed: Seed | None = None
+    """Seed of the draws; random unless given."""
+    temperature: Annotated[float, Field(ge=0, le=100)] | None = None
+    """0 asks for one greedy reply; otherwise the server's holds."""
+    top_p: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Without effect: the server's holds."""
+    stream: bool = False
+    """Answer in server-sent events."""
+    metadata: Any = None
+    """Without effect."""
+
+
+class OpenAIBody(Body):
+    """Fields of both protocols of OpenAI."""
+
+    tools: Nothing = []
+    tool_choice: Literal["auto", "none"] | None = None
+    parallel_tool_calls: Any = None
+    """Without effect."""
+    service_tier: Any = None
+    """Without effect."""
+    user: Any = None
+    """Without effect."""
+    safety_identifier: Any = None
+    """Without effect."""
+    prompt_cache_key: Any = None
+    """Without effect."""
+
+
+class TextFormat(Fields):
+    """Format of an answer: plain text."""
+
+    type: Literal["text"] = "text"
+
+
+class Part(Fields):
+    """A part of a message."""
+
+    type: str
+    text: str = ""
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+def _as_parts(value: Any) -> Any:
+    return [{"type": "text", "text": value}] if isinstance(value, str) else value
+
+
+Parts = Annotated[
+    list[Part],
+    Field(max_length=MAX_MESSAGES),
+    BeforeValidator(_as_parts, json_schema_input_type=str | list[Part]),
+]
+"""A text, or a list of parts."""
+
+Text = Annotated[str, Field(min_length=1)]
+Texts = Annotated[list[Text], BeforeValidator(_as_list, json_schema_input_type=Text | list[Text])]
+"""A text, or a list of texts."""
+
+
+def text_of(parts: Sequence[Part], place: str, *without_effect: str) -> str:
+    """The text of a message's parts, a line each.
+
+    Args:
+        parts: Of the message.
+        place: The field that holds them.
+        without_effect: Types of parts that are passed over: the reasoning of an earlier answer.
+
+    Raises:
+        Refusal: a part holds something else, as an image.
+    """
+    for at, part in enumerate(parts):
+        if part.type not in ("text", "input_text", "output_text", *without_effect):
+            raise Refusal.of_field(f"{place}[{at}].type", "only text can be read", "unsupported-content")
+    return "\n".join(part.text for part in parts if part.type not in without_effect)
+
+
+_ERROR: JsonObject = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["message", "type", "param", "code"],
+            "properties": {
+                "message": {"type": "string"},
+                "type": {"type": "string"},
+                "param": {"type": ["string", "null"], "description": "The field at fault."},
+                "code": {"type": "string"},
+            },
+        }
+    },
+}
+
+_KEYS: JsonObject = {
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+}
+
+
+def openapi(routes: Sequence[BaseRoute], bodies: Mapping[str, type[Fields]], needs_key: bool) -> JsonObject:
+    """The interface as a document of OpenAPI 3.1.
+
+    Args:
+        routes: Routes of the server; the first line of an endpoint's docstring is its summary.
+        bodies: Bodies of requests, by the path of their route.
+        needs_key: Whether a request has to bring a key.
+    """
+    schemas, shared = models_json_schema(
+        [(body, "validation") for body in bodies.values()], ref_template="#/components/schemas/{model}"
+    )
+    paths: dict[str, JsonObject] = {}
+    for route in routes:
+        if isinstance(route, Route) and route.include_in_schema:
+            operation = _operation(route)
+            if (body := bodies.get(route.path)) is not None:
+                operation["requestBody"] = {"required": True, "content": _json(schemas[body, "validation"])}
+            path = re.sub(r":\w+(?=\})", "", route.path)  # without the converter of a parameter
+            for method in (route.methods or set()) - {"HEAD"}:
+                paths.setdefault(path, {})[method.lower()] = operation
+    document = {
+        "openapi": "3.1.0",
+        "info": {"title": "adascale", "version": __version__},
+        "paths": paths,
+        "components": {"schemas": {"Error": _ERROR, **shared["$defs"]}, "securitySchemes": _KEYS},
+    }
+    return {**document, "security": [{name: []} for name in _KEYS]} if needs_key else document
+
+
+def _operation(route: Route) -> JsonObject:
+    refused = {"description": "Refused", "content": _json({"$ref": "#/components/schemas/Error"})}
+    return {
+        "summary": (inspect.getdoc(route.endpoint) or "").partition("\n")[0],
+        "parameters": [
+            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+            for name in route.param_convertors
+        ],
+        "responses": {"2XX": {"description": "Answered"}, "4XX": refused, "5XX": refused},
+    }
+
+
+def _json(schema: Any) -> JsonObject:
+    return {"application/json": {"schema": schema}}

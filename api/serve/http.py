@@ -1,0 +1,268 @@
+"""Requests and responses over HTTP: bodies within limits, JSON, refusals, streams with a living client."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+from collections.abc import AsyncGenerator, Coroutine, Mapping
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from adascale.engine.codec import nesting
+from adascale.engine.errors import (
+    DEADLY_QUESTION,
+    AdascaleError,
+    ContextOverflowError,
+    ModelNotFoundError,
+    UsageError,
+    WorkerDiedError,
+    respell,
+)
+
+JsonObject = dict[str, Any]
+
+MAX_HEAD = 16 << 10
+"""Bytes of a head: the request line and the headers."""
+
+MAX_BODY = 1 << 20
+"""Bytes of a body."""
+
+BODY_SECONDS = 15.0
+"""Time limit for a body to arrive."""
+
+MAX_DEPTH = 32
+"""Levels of objects and lists in a body."""
+
+_CLOSE = {"Connection": "close"}
+"""Headers of a response to a request whose body was not read to its end."""
+
+_ASK_ONCE = {"X-Should-Retry": "false"}
+"""Headers that keep the SDKs of OpenAI and Anthropic from repeating a request, as they do from status 500 on:
+a question that ends the worker would end it again, for all clients."""
+
+_TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
+_ANTHROPIC_TYPES = {**_TYPES, 404: "not_found_error", 413: "request_too_large", 503: "overloaded_error"}
+
+T = TypeVar("T")
+
+
+class Refusal(Exception):
+    """A request that gets an error instead of an answer.
+
+    Attributes:
+        status: HTTP status, 400 to 599.
+        message: The fault, and what would be accepted.
+        code: Stable slug.
+        param: Name of the field at fault, as ``messages[0].role``; None if it is no field.
+        headers: Headers of the response.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        code: str,
+        param: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.code = code
+        self.param = param
+        self.headers = headers or {}
+
+    @classmethod
+    def of(cls, error: AdascaleError) -> Refusal:
+        """The refusal for an error of a search."""
+        text = ": ".join((error.message, *error.facts)) + (f" ({error.hint})" if error.hint else "")
+        status = _status_of(error)
+        return cls(status, for_clients(text), error.slug, headers=_ASK_ONCE if status == 500 else None)
+
+    @classmethod
+    def of_field(cls, name: str, text: str, code: str = "invalid-value") -> Refusal:
+        """The refusal of a field's value; ``text`` completes a sentence that begins with the field's name."""
+        return cls(400, f"{name}: {text}" if name else text, code, name or None)
+
+    def body(self) -> JsonObject:
+        """The error object of OpenAI's interface."""
+        type_ = _TYPES.get(self.status, "invalid_request_error" if self.status < 500 else "server_error")
+        return {"error": {"message": self.message, "type": type_, "param": self.param, "code": self.code}}
+
+    def anthropic_body(self) -> JsonObject:
+        """The error object of Anthropic's interface, with our ``param`` and ``code`` added."""
+        usual = "invalid_request_error" if self.status < 500 else "api_error"
+        error = {**self.body()["error"], "type": _ANTHROPIC_TYPES.get(self.status, usual)}
+        return {"type": "error", "error": error}
+
+    def response(self, path: str) -> Response:
+        """The response, in the shape that clients of this path expect."""
+        is_anthropic = path.startswith("/v1/messages")
+        response = json_response(self.anthropic_body() if is_anthropic else self.body(), self.status)
+        response.headers.update(self.headers)
+        return response
+
+
+def for_clients(text: str) -> str:
+    """The text of an error or a warning; its settings are called the server's: no client can change them."""
+    return respell(
+        text, lambda name, value: f"the server's {name}" + ("" if value is None else f" = {value}")
+    )
+
+
+def _status_of(error: AdascaleError) -> int:
+    match error:
+        case UsageError() | ContextOverflowError():
+            return 400
+        case ModelNotFoundError():
+            return 404
+        case WorkerDiedError() if error.slug != DEADLY_QUESTION:
+            return 503
+        case _:
+            return 500
+
+
+def client_address(request: Request) -> str:
+    """The address that a request comes from; empty if it is unknown."""
+    return request.client.host if request.client is not None else ""
+
+
+async def read_body(request: Request) -> bytes:
+    """The whole body.
+
+    Raises:
+        Refusal: 413 if it is too long, 408 if it is too slow.
+        ClientDisconnect: the client has gone.
+    """
+    parts, size = [], 0
+    too_long = Refusal(413, f"the body is longer than {MAX_BODY:,} bytes", "body-too-long", headers=_CLOSE)
+    if int(request.headers.get("content-length", 0)) > MAX_BODY:
+        raise too_long
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for part in request.stream():
+                parts.append(part)
+                size += len(part)
+                if size > MAX_BODY:
+                    raise too_long
+    except TimeoutError:
+        text = f"the body did not arrive within {BODY_SECONDS:g} s"
+        raise Refusal(408, text, "body-too-slow", headers=_CLOSE) from None
+    return b"".join(parts)
+
+
+def read_object(body: bytes) -> JsonObject:
+    """The JSON object of a body; half of a surrogate pair becomes a question mark.
+
+    Raises:
+        Refusal: it is no JSON object, or nested deeper than ``MAX_DEPTH``.
+    """
+    try:
+        text = body.decode()
+        value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+        if "\\ud" in text.lower():
+            value = json.loads(json.dumps(value, ensure_ascii=False).encode(errors="replace"))
+    except RecursionError:
+        raise Refusal(400, "the body is nested too deeply", "invalid-json") from None
+    except ValueError as exc:
+        raise Refusal(400, f"the body is not JSON: {exc}", "invalid-json") from None
+    if not isinstance(value, dict):
+        raise Refusal(400, "the body has to be a JSON object", "invalid-json")
+    if nesting(value) > MAX_DEPTH:
+        raise Refusal(400, f"the body is nested more than {MAX_DEPTH} levels deep", "invalid-json")
+    return value
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _finite(literal: str) -> float:
+    """A number that can be written again: ``1e999`` would be read as infinity, which is no JSON."""
+    value = float(literal)
+    if not math.isfinite(value):
+        raise ValueError(f"{literal[:20]} is too large a number")
+    return value
+
+
+def to_bytes(value: Any) -> bytes:
+    """JSON in ASCII, without spaces."""
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+def json_response(value: Any, status: int = 200) -> Response:
+    """A response with a JSON value."""
+    return Response(to_bytes(value), status, media_type="application/json")
+
+
+COMMENT = b": searching\n\n"
+"""A server-sent event that carries nothing."""
+
+
+def event(data: Any, name: str = "") -> bytes:
+    """A server-sent event with JSON."""
+    return (f"event: {name}\n".encode() if name else b"") + b"data: " + to_bytes(data) + b"\n\n"
+
+
+async def while_connected(receive: Receive, work: Coroutine[None, None, T]) -> T:
+    """The result of ``work``, which is cancelled when the client goes away; the body has been read before.
+
+    Raises:
+        ClientDisconnect: the client has gone.
+    """
+    working = asyncio.ensure_future(work)
+    leaving = asyncio.ensure_future(_until_gone(receive))
+    try:
+        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientDisconnect
+        return working.result()
+    finally:
+        for task in (working, leaving):
+            task.cancel()
+            with suppress(asyncio.CancelledError, Exception):
+                await task
+
+
+async def _until_gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+class EventStream(Response):
+    """A response of server-sent events.
+
+    Args:
+        first: The first ones.
+        events: The others; closed when the client has gone.
+    """
+
+    media_type = "text/event-stream"
+
+    def __init__(self, first: bytes, events: AsyncGenerator[bytes, None]) -> None:
+        # nginx would keep events back until its buffer is full.
+        super().__init__(headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"})
+        del self.headers["content-length"]
+        self._first = first
+        self._events = events
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send until the end, or until the client has gone."""
+        head = {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
+        try:
+            await send(head)
+            with suppress(ClientDisconnect):
+                await while_connected(receive, self._send_all(send))
+        finally:
+            await self._events.aclose()
+
+    async def _send_all(self, send: Send) -> None:
+        await send({"type": "http.response.body", "body": self._first, "more_body": True})
+        async for part in self._events:
+            await send({"type": "http.response.body", "body": part, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})

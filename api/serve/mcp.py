@@ -1,0 +1,153 @@
+"""The tools by the Model Context Protocol (https://modelcontextprotocol.io), over stdio and over HTTP."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+from mcp.server.context import ServerRequestContext
+from mcp.server.lowlevel import Server
+from mcp.server.stdio import stdio_server
+from mcp.server.transport_security import TransportSecuritySettings
+from mcp_types import (
+    CallToolRequestParams,
+    CallToolResult,
+    ListToolsResult,
+    PaginatedRequestParams,
+    TextContent,
+    Tool,
+    ToolAnnotations,
+)
+from starlette.requests import Request as HttpRequest
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from adascale import __version__
+from adascale.engine.errors import UsageError
+from adascale.engine.search.events import SearchFailed
+from adascale.engine.search.record import Record
+
+from .follow import progress_line
+from .http import Refusal, client_address
+from .hub import Ask, Hub
+from .tools import TOOLS
+
+Context = ServerRequestContext[Any, HttpRequest]
+
+_MAX_SESSIONS = 256
+
+_INSTRUCTIONS = (
+    "A small local model that searches over many solutions and says how likely its answer is correct. Use "
+    "solve for maths and other questions with a short checkable answer, code for Python programs with tests, "
+    "and check for a second opinion on an answer. It is no help with texts, translations or facts to look up."
+)
+
+
+def make_mcp(hub: Hub) -> Server[Any]:
+    """The server of the tools, for either transport; all searches run in ``hub``."""
+    logging.getLogger("mcp").setLevel(logging.ERROR)
+
+    async def list_tools(context: Context, params: PaginatedRequestParams | None) -> ListToolsResult:
+        return ListToolsResult(tools=_listed())
+
+    async def call_tool(context: Context, params: CallToolRequestParams) -> CallToolResult:
+        async def search(ask: Ask) -> Record:
+            return await _search(hub, ask, context)
+
+        try:
+            if (tool := TOOLS.get(params.name)) is None:
+                raise UsageError(f'there is no tool "{params.name}", only {", ".join(TOOLS)}')
+            result = await tool.run(tool.arguments.read(params.arguments or {}), search)
+        except UsageError as error:
+            return _failed(Refusal.of(error))
+        except Refusal as refusal:
+            return _failed(refusal)
+        text = TextContent(type="text", text=result.model_dump_json(indent=2))
+        return CallToolResult(content=[text], structured_content=result.model_dump(mode="json"))
+
+    return Server(
+        "adascale",
+        title="adascale",
+        instructions=_INSTRUCTIONS,
+        version=__version__,
+        on_list_tools=list_tools,
+        on_call_tool=call_tool,
+    )
+
+
+def _listed() -> list[Tool]:
+    return [
+        Tool(
+            name=name,
+            description=inspect.getdoc(tool.arguments),
+            input_schema=tool.arguments.model_json_schema(),
+            output_schema=tool.result.model_json_schema(mode="serialization"),
+            annotations=ToolAnnotations(read_only_hint=True, open_world_hint=False),
+        )
+        for name, tool in TOOLS.items()
+    ]
+
+
+def _failed(refusal: Refusal) -> CallToolResult:
+    """An error that the agent reads."""
+    return CallToolResult(content=[TextContent(type="text", text=refusal.message)], is_error=True)
+
+
+async def _search(hub: Hub, ask: Ask, context: Context) -> Record:
+    """The record of a search that has a result; its steps and votes are progress notifications.
+
+    Raises:
+        Refusal: it could not run, or its client has gone. The SDK would go on for a client of a version
+            before 2026.
+    """
+    await hub.wait_until_open()
+    request = context.request  # None over stdio
+    if request is not None:
+        ask = replace(ask, client=client_address(request))
+    record: Record | None = None
+    lines = 0
+    with hub.ask(ask) as events:
+        async for event in events:
+            if request is not None and await request.is_disconnected():
+                raise Refusal(400, "the client has gone", "client-gone")
+            if event is None:
+                continue
+            if isinstance(event, SearchFailed):
+                raise Refusal.of(event.error())
+            record = Record.after(record, event)
+            if line := progress_line(record, event):
+                lines += 1
+                await context.session.report_progress(lines, None, line.rstrip("\n"))
+    assert record is not None, "a search has a beginning"
+    return record
+
+
+@asynccontextmanager
+async def over_http(hub: Hub, path: str) -> AsyncIterator[ASGIApp]:
+    """The tools over HTTP at ``path``; ``guard`` checks Host, Origin and key of every request before."""
+    server = make_mcp(hub)
+    app = server.streamable_http_app(
+        streamable_http_path=path,
+        max_sessions=_MAX_SESSIONS,
+        transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
+    )
+    [route] = app.routes
+    assert isinstance(route, Route)
+    endpoint: ASGIApp = route.endpoint
+    async with server.session_manager.run():
+        yield endpoint
+
+
+async def serve_stdio(hub: Hub) -> None:
+    """Serve on stdin and stdout until stdin ends; the models are opened meanwhile."""
+    hub.start()
+    server = make_mcp(hub)
+    try:
+        async with stdio_server() as (read, write):
+            await server.run(read, write, server.create_initialization_options())
+    finally:
+        await hub.close()

@@ -1,0 +1,216 @@
+"""A protocol in which questions are asked: how a body becomes a request, and a search an answer.
+
+``chat``, ``responses`` and ``messages`` are the three protocols.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Generic, Literal, TypeVar
+
+from .fields import Body
+from .follow import AnswerText, Beginning, Progress, ReasoningLine, Silence
+from .http import COMMENT, JsonObject, Refusal
+from .outcome import SearchOutcome
+from .request import AnswerRequest, ServedModel
+
+B = TypeVar("B", bound=Body)
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """Identity of an answer.
+
+    Attributes:
+        token: Random part of all its ids.
+        created: Unix time.
+        fingerprint: Digest of the model.
+    """
+
+    token: str
+    created: int
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol(Generic[B]):
+    """A protocol.
+
+    Attributes:
+        path: Path of its route.
+        summary: A few words for the list of routes.
+        body: Fields of a request.
+        read: The request of a body.
+        writer: Writes the answer.
+    """
+
+    path: str
+    summary: str
+    body: type[B]
+    read: Callable[[B, ServedModel], AnswerRequest]
+    writer: Callable[[B, AnswerRequest, Stamp], Writer[B]]
+
+
+class Writer(ABC, Generic[B]):
+    """Writes one answer: as a whole, or as a stream, of which each method gives the next server-sent events.
+
+    Args:
+        body: Body of the request.
+        request: The question.
+        stamp: Identity of the answer.
+    """
+
+    def __init__(self, body: B, request: AnswerRequest, stamp: Stamp) -> None:
+        self.body = body
+        self.request = request
+        self.stamp = stamp
+
+    @abstractmethod
+    def whole(self, outcome: SearchOutcome, reasoning: str) -> JsonObject:
+        """The body of a response that is not streamed."""
+
+    @abstractmethod
+    def begin(self, beginning: Beginning) -> Iterator[bytes]:
+        """The beginning of a stream."""
+
+    @abstractmethod
+    def reason(self, line: str) -> Iterator[bytes]:
+        """A line of reasoning."""
+
+    @abstractmethod
+    def write(self, text: str) -> Iterator[bytes]:
+        """A piece of the first answer."""
+
+    def stay(self) -> Iterator[bytes]:
+        """A sign of life."""
+        yield COMMENT
+
+    @abstractmethod
+    def end(self, outcome: SearchOutcome) -> Iterator[bytes]:
+        """The end of the stream."""
+
+    @abstractmethod
+    def fail(self, refusal: Refusal) -> Iterator[bytes]:
+        """An error after the beginning, too late for a status."""
+
+
+@dataclass(slots=True)
+class Block:
+    """A part of an answer: its reasoning, or its text.
+
+    Attributes:
+        at: Index in the answer.
+        kind: What it holds.
+        text: So far.
+    """
+
+    at: int
+    kind: Literal["reasoning", "answer"]
+    text: str = ""
+
+
+class BlockWriter(Writer[B]):
+    """A writer of a protocol whose answer is a list of blocks, of which the last one is open."""
+
+    def __init__(self, body: B, request: AnswerRequest, stamp: Stamp) -> None:
+        super().__init__(body, request, stamp)
+        self.blocks: list[Block] = []
+
+    @abstractmethod
+    def opened(self, block: Block) -> Iterator[bytes]:
+        """A block is new."""
+
+    @abstractmethod
+    def grown(self, block: Block, text: str) -> bytes:
+        """Text was added to a block."""
+
+    @abstractmethod
+    def closed(self, block: Block, *, is_cut: bool = False) -> Iterator[bytes]:
+        """A block is complete, or was cut by a limit of tokens."""
+
+    def reason(self, line: str) -> Iterator[bytes]:
+        """Text for the block of reasoning."""
+        return self._add("reasoning", line)
+
+    def write(self, text: str) -> Iterator[bytes]:
+        """Text for the block of the answer."""
+        return self._add("answer", text)
+
+    def close(self, outcome: SearchOutcome) -> Iterator[bytes]:
+        """The end of the last block, which is the answer, even an empty one."""
+        yield from self._add("answer", "")
+        yield from self.closed(self.blocks[-1], is_cut=is_cut(outcome))
+
+    def _add(self, kind: Literal["reasoning", "answer"], text: str) -> Iterator[bytes]:
+        if not self.blocks or self.blocks[-1].kind != kind:
+            if self.blocks:
+                yield from self.closed(self.blocks[-1])
+            self.blocks.append(Block(len(self.blocks), kind))
+            yield from self.opened(self.blocks[-1])
+        if text:
+            self.blocks[-1].text += text
+            yield self.grown(self.blocks[-1], text)
+
+
+def whole_blocks(outcome: SearchOutcome, reasoning: str) -> list[Block]:
+    """The blocks of an answer that is not streamed."""
+    texts: list[tuple[Literal["reasoning", "answer"], str]] = [("answer", outcome.choices[0].content)]
+    if reasoning:
+        texts.insert(0, ("reasoning", reasoning))
+    return [Block(at, kind, text) for at, (kind, text) in enumerate(texts)]
+
+
+def is_cut(outcome: SearchOutcome) -> bool:
+    """Whether a limit of tokens cut the first answer."""
+    return outcome.choices[0].finish == "length"
+
+
+async def collect(progress: AsyncGenerator[Progress, None], writer: Writer[B]) -> JsonObject:
+    """The body of a response, when the search has ended; ``progress`` is closed with it.
+
+    Raises:
+        Refusal: the search failed.
+    """
+    lines: list[str] = []
+    async with aclosing(progress):
+        async for part in progress:
+            if isinstance(part, ReasoningLine):
+                lines.append(part.line)
+            elif isinstance(part, SearchOutcome):
+                return writer.whole(part, "".join(lines))
+    raise AssertionError("the last progress is the outcome")
+
+
+async def stream(progress: AsyncGenerator[Progress, None], writer: Writer[B]) -> AsyncGenerator[bytes, None]:
+    """Server-sent events during the search; ``progress`` is closed with them.
+
+    Raises:
+        Refusal: the search failed before it began.
+    """
+    begun = False
+    async with aclosing(progress):
+        try:
+            async for part in progress:
+                yield b"".join(_events(part, writer))
+                begun = True
+        except Refusal as refusal:
+            if not begun:
+                raise
+            yield b"".join(writer.fail(refusal))
+
+
+def _events(part: Progress, writer: Writer[B]) -> Iterator[bytes]:
+    match part:
+        case Beginning():
+            return writer.begin(part)
+        case ReasoningLine():
+            return writer.reason(part.line)
+        case AnswerText():
+            return writer.write(part.text)
+        case Silence():
+            return writer.stay()
+        case SearchOutcome():
+            return writer.end(part)

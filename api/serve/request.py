@@ -1,0 +1,261 @@
+"""A question as a client asks it, whatever protocol it speaks, and the model that it may ask."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Self, get_args
+
+from adascale.engine.answers.checkable import asks_for_answer
+from adascale.engine.search.events import GeneratorDescription, ModelDescription, PRMDescription
+from adascale.engine.strategies import EFFORTS as STRATEGIES
+from adascale.engine.strategies import Greedy, Strategy, Vote
+from adascale.engine.strategies.adaptive import Effort
+from adascale.engine.types import Budget, KindName, Problem, Role, Turn
+
+from . import fields
+from .fields import Body, Fields
+from .http import Refusal
+from .hub import Ask
+
+ServedEffort = Effort | Literal["none", "chat"]
+"""How hard to try. ``none`` writes one solution, token by token, and searches nothing; ``chat`` writes one
+reply to a message that nobody can check, below no built-in prompt."""
+
+EFFORTS: Mapping[str, ServedEffort] = {
+    "none": "none",
+    "minimal": "none",
+    **{effort: effort for effort in get_args(Effort)},
+    "xhigh": "max",
+    "chat": "chat",
+}
+"""Our effort for each name that clients use."""
+
+ROLES: Mapping[str, Role] = {
+    "user": "user",
+    "assistant": "assistant",
+    "system": "system",
+    "developer": "system",
+}
+"""Role in a chat template for each role that clients use."""
+
+_MAX_NAME = 200
+"""Characters of an unknown model's name that are repeated and compared."""
+
+
+def strategy_of(effort: ServedEffort, *, is_greedy: bool = False) -> Strategy:
+    """The strategy of an effort."""
+    if is_greedy or effort == "none":
+        return Greedy()
+    return Vote(samples=1) if effort == "chat" else STRATEGIES["value"][effort]
+
+
+def public_name(model: GeneratorDescription | PRMDescription) -> str:
+    """The name of a model; a path becomes the name of its file, which tells no folder."""
+    is_path = model.name.endswith(".gguf") or Path(model.name).name == model.file
+    return model.file.removesuffix(".gguf") if is_path else model.name
+
+
+def public_sampling(sampling: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The numbers of a sampler that the protocols know; an unknown one is None."""
+    return {name: (sampling or {}).get(name) for name in ("temperature", "top_p")}
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerRequest:
+    """A question and its options.
+
+    Attributes:
+        model: Name that the client used.
+        question: The last message, a user's.
+        history: The messages before it.
+        effort: How hard to try.
+        max_tokens: Limit of generated tokens of the whole search; None for the server's.
+        seed: None leaves it to the server.
+        is_greedy: The one reply takes the likeliest tokens.
+        answers: Largest number of distinct answers to return.
+        stop: Texts before which an answer is cut.
+        stream: Answer in parts, during the search.
+        ignored: Fields of the body that have no effect.
+    """
+
+    model: str
+    question: str
+    history: tuple[Turn, ...]
+    effort: ServedEffort
+    max_tokens: int | None = None
+    seed: int | None = None
+    is_greedy: bool = False
+    answers: int = 1
+    stop: tuple[str, ...] = ()
+    stream: bool = False
+    ignored: tuple[str, ...] = ()
+
+    @property
+    def is_searched(self) -> bool:
+        """Whether more than one solution may be drawn, so that nothing is certain before the end."""
+        return self.effort not in ("none", "chat")
+
+    def ask(self, id_: str, client: str) -> Ask:
+        """The search of this question.
+
+        Args:
+            id_: Unique id of the problem.
+            client: Address.
+        """
+        kind: KindName = "text" if self.effort == "chat" else "value"
+        return Ask(
+            Problem(id_, self.question.strip(), history=self.history, kind=kind),
+            strategy_of(self.effort, is_greedy=self.is_greedy),
+            "auto" if self.is_searched else "prose",
+            Budget(self.max_tokens),
+            self.seed,
+            client,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ServedModel:
+    """The model of this server.
+
+    Attributes:
+        name: Name for clients.
+        sampling: Temperature and the other numbers of its sampler, the same for all requests.
+        effort: Effort of a checkable question that names none.
+        is_strict: Refuse fields without effect instead of ignoring them.
+    """
+
+    name: str
+    sampling: Mapping[str, Any]
+    effort: ServedEffort
+    is_strict: bool = False
+
+    @classmethod
+    def of(cls, models: ModelDescription, effort: ServedEffort, is_strict: bool = False) -> Self:
+        """The model of an open session."""
+        assert models.generator is not None, "only a log of scripted models has no generator"
+        return cls(public_name(models.generator), models.sampling or {}, effort, is_strict)
+
+    def names(self) -> list[str]:
+        """Every name that a request may give: alone, and with an effort."""
+        return [self.name, *(f"{self.name}:{effort}" for effort in dict.fromkeys(EFFORTS.values()))]
+
+    def read(
+        self,
+        body: Body,
+        conversation: tuple[tuple[Turn, ...], str],
+        effort: fields.Effort | None,
+        effort_field: str,
+        *,
+        max_tokens: int | None,
+        answers: int = 1,
+        stop: Sequence[str] = (),
+    ) -> AnswerRequest:
+        """The request of a body, of which a protocol has read its own fields.
+
+        Args:
+            body: Of the request.
+            conversation: As ``read_conversation`` gives it.
+            effort: The client's name of it.
+            effort_field: The field that has it.
+            max_tokens: Limit of generated tokens.
+            answers: Largest number of answers.
+            stop: Texts before which an answer is cut.
+
+        Raises:
+            Refusal: another model is asked for, or its name and ``effort`` differ, or a field has no effect
+                and the server is strict.
+        """
+        history, question = conversation
+        wanted = self.effort_for(question, body.model, effort, effort_field)
+        is_asked = self.effort_of(body.model, effort, effort_field) is not None
+        if body.temperature == 0 and wanted != "chat" and not is_asked:
+            wanted = "none"
+        is_greedy = body.temperature == 0 and wanted in ("none", "chat")
+        return AnswerRequest(
+            model=body.model or self.name,
+            question=question,
+            history=history,
+            effort=wanted,
+            max_tokens=max_tokens,
+            seed=body.seed,
+            is_greedy=is_greedy,
+            answers=answers,
+            stop=tuple(stop),
+            stream=body.stream,
+            ignored=(*self.unknown(body), *self._other_sampler(body, is_greedy)),
+        )
+
+    def effort_for(self, message: str, model: str | None, asked: str | None, field: str) -> ServedEffort:
+        """The effort that the model's name or a field gives; without either it depends on the message.
+
+        Args:
+            message: The last one of a conversation.
+            model: Name that the client used; None for the only one.
+            asked: One of ``EFFORTS``.
+            field: The field that has ``asked``.
+
+        Raises:
+            Refusal: the model is not served here, or the two differ.
+        """
+        return self.effort_of(model, asked, field) or (self.effort if asks_for_answer(message) else "chat")
+
+    def effort_of(self, model: str | None, asked: str | None, field: str) -> ServedEffort | None:
+        """The effort that the model's name or a field gives; arguments and errors of ``effort_for``."""
+        base, _, suffix = (model or self.name).rpartition(":")
+        if model not in (None, self.name) and not (base == self.name and suffix in EFFORTS):
+            asked_for = (model or "")[:_MAX_NAME]
+            near = difflib.get_close_matches(asked_for, self.names(), n=3, cutoff=0.4) or [self.name]
+            text = f'the model "{asked_for}" is not served here; there is {", ".join(near)}'
+            raise Refusal(404, text, "model-not-found", "model")
+        of_name = None if model in (None, self.name) else EFFORTS[suffix]
+        of_field = None if asked is None else EFFORTS[asked]
+        if of_name and of_field and of_name != of_field:
+            raise Refusal.of_field(field, f"is {asked}, and the model's name says {of_name}")
+        return of_field or of_name
+
+    def unknown(self, body: Fields) -> tuple[str, ...]:
+        """Unknown fields of a body that ask for something.
+
+        Raises:
+            Refusal: there is one, and the server is strict.
+        """
+        names = tuple(body.unknown())
+        if self.is_strict and names:
+            raise Refusal.of_field(names[0], "is not supported", "unsupported-parameter")
+        return names
+
+    def _other_sampler(self, body: Body, is_greedy: bool) -> list[str]:
+        """Fields that ask for another sampler than the server's, which all requests share in one batch."""
+        asked = {"temperature": None if is_greedy else body.temperature, "top_p": body.top_p}
+        others = [name for name, value in asked.items() if value not in (None, self.sampling.get(name))]
+        if self.is_strict and others:
+            name = others[0]
+            text = f"is {self.sampling.get(name)} for all requests, since all are drawn in one batch"
+            fix = f"leave it out, or start the server with {asked[name]:g}, or without strict"
+            raise Refusal.of_field(name, f"{text}: {fix}", "unsupported-value")
+        return others
+
+
+def read_conversation(
+    said: Sequence[tuple[str, str]], system: str, field: str
+) -> tuple[tuple[Turn, ...], str]:
+    """The turns before the question, and the question.
+
+    Args:
+        said: Role, one of ``ROLES``, and text of each message.
+        system: Text of a system message before them; empty for none.
+        field: The field that holds the messages.
+
+    Raises:
+        Refusal: the last message is not the user's, or is empty.
+    """
+    if not said or said[-1][0] != "user":
+        raise Refusal.of_field(field, "the last one has to be the user's: it is the question")
+    *earlier, (_, question) = said
+    if not question.strip():
+        raise Refusal.of_field(f"{field}[{len(earlier)}].content", "is empty", "empty-question")
+    first = (Turn("system", system),) if system else ()
+    return (*first, *(Turn(ROLES[role], text) for role, text in earlier)), question

@@ -1,0 +1,227 @@
+"""OpenAI's responses: ``POST /v1/responses``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from .fields import MAX_MESSAGES, Effort, Fields, OpenAIBody, Parts, TextFormat, Tokens, text_of
+from .follow import Beginning
+from .http import JsonObject, Refusal, event
+from .outcome import SearchOutcome, TokenCount
+from .protocol import Block, BlockWriter, Protocol, Stamp, is_cut, whole_blocks
+from .request import AnswerRequest, ServedModel, public_sampling, read_conversation
+
+
+class Item(Fields):
+    """A message, or the reasoning of an earlier answer, which clients send back; models do not read it."""
+
+    type: Literal["message", "reasoning"] = "message"
+    role: Literal["user", "assistant", "system", "developer"] | None = None
+    content: Parts = []
+    id: Any = None
+    status: Any = None
+    phase: Any = None
+    summary: Any = None
+    encrypted_content: Any = None
+
+
+class Reasoning(Fields):
+    """Options of the reasoning."""
+
+    effort: Effort | None = None
+    """How hard to try; without it the last message decides."""
+
+
+class TextOptions(Fields):
+    """Options of the text."""
+
+    format: TextFormat | None = None
+
+
+def _as_items(value: Any) -> Any:
+    return [{"role": "user", "content": value}] if isinstance(value, str) else value
+
+
+class ResponseBody(OpenAIBody):
+    """Body of a response."""
+
+    input: Annotated[
+        list[Item],
+        Field(min_length=1, max_length=MAX_MESSAGES),
+        BeforeValidator(_as_items, json_schema_input_type=str | list[Item]),
+    ]
+    """The question as a text, or a conversation."""
+    instructions: str = ""
+    reasoning: Reasoning | None = None
+    max_output_tokens: Tokens | None = None
+    """Limit of generated tokens of the whole search."""
+    text: TextOptions | None = None
+    previous_response_id: None = None
+    conversation: None = None
+    background: Literal[False] = False
+    include: Any = None
+    """Without effect."""
+    truncation: Any = None
+    """Without effect."""
+    stream_options: Any = None
+    """Without effect."""
+
+
+def _read(body: ResponseBody, served: ServedModel) -> AnswerRequest:
+    said = []
+    for n, item in enumerate(body.input):
+        if item.type == "reasoning":
+            continue
+        if item.role is None:
+            raise Refusal.of_field(f"input[{n}].role", "has to be given")
+        said.append((item.role, text_of(item.content, f"input[{n}].content")))
+    if body.input[-1].type == "reasoning":
+        said = []
+    return served.read(
+        body,
+        read_conversation(said, body.instructions, "input"),
+        body.reasoning.effort if body.reasoning is not None else None,
+        "reasoning.effort",
+        max_tokens=body.max_output_tokens,
+    )
+
+
+_EVENTS = {"reasoning": "reasoning_text", "answer": "output_text"}
+"""Type of the only part of an item, and the name of its events, by the block that it shows."""
+
+
+class ResponseWriter(BlockWriter[ResponseBody]):
+    """Writes a response, or its events; each block is an item of the output."""
+
+    def __init__(self, body: ResponseBody, request: AnswerRequest, stamp: Stamp) -> None:
+        super().__init__(body, request, stamp)
+        self._sequence = 0
+
+    def whole(self, outcome: SearchOutcome, reasoning: str) -> JsonObject:
+        """The response."""
+        return self._finished(outcome, whole_blocks(outcome, reasoning))
+
+    def begin(self, beginning: Beginning) -> Iterator[bytes]:
+        """The response without its output."""
+        for name in ("response.created", "response.in_progress"):
+            yield self._event(name, response=self._response("in_progress", []))
+
+    def opened(self, block: Block) -> Iterator[bytes]:
+        """A new item, and its part."""
+        item = {**self._item(block, "in_progress"), "content": []}
+        yield self._event("response.output_item.added", output_index=block.at, item=item)
+        yield self._part_event(block, "content_part.added", part=_part(block))
+
+    def grown(self, block: Block, text: str) -> bytes:
+        """A delta of its part."""
+        return self._part_event(block, f"{_EVENTS[block.kind]}.delta", delta=text, **_logprobs(block))
+
+    def closed(self, block: Block, *, is_cut: bool = False) -> Iterator[bytes]:
+        """The whole text, the whole part and the whole item."""
+        item = self._item(block, "incomplete" if is_cut else "completed")
+        done = f"{_EVENTS[block.kind]}.done"
+        yield self._part_event(block, done, text=block.text, **_logprobs(block))
+        yield self._part_event(block, "content_part.done", part=_part(block))
+        yield self._event("response.output_item.done", output_index=block.at, item=item)
+
+    def end(self, outcome: SearchOutcome) -> Iterator[bytes]:
+        """The end of the message, and the whole response."""
+        yield from self.close(outcome)
+        response = self._finished(outcome, self.blocks)
+        yield self._event(f"response.{response['status']}", response=response)
+
+    def fail(self, refusal: Refusal) -> Iterator[bytes]:
+        """The response with its error."""
+        code = "invalid_prompt" if refusal.status < 500 else "server_error"
+        response = self._response("failed", [self._item(block, "incomplete") for block in self.blocks])
+        response["error"] = {"code": code, "message": refusal.message}
+        yield self._event("response.failed", response=response)
+
+    def _part_event(self, block: Block, name: str, **fields: Any) -> bytes:
+        """An event of the only part of an item."""
+        place = {"item_id": self._id(block), "output_index": block.at, "content_index": 0}
+        return self._event(f"response.{name}", **place, **fields)
+
+    def _event(self, name: str, **fields: Any) -> bytes:
+        self._sequence += 1
+        return event({"type": name, "sequence_number": self._sequence - 1, **fields}, name)
+
+    def _id(self, block: Block) -> str:
+        return f"{'rs' if block.kind == 'reasoning' else 'msg'}_{self.stamp.token}"
+
+    def _item(self, block: Block, status: str) -> JsonObject:
+        is_reasoning = block.kind == "reasoning"
+        item = {"id": self._id(block), "type": "reasoning" if is_reasoning else "message", "status": status}
+        return {
+            **item,
+            "content": [_part(block)],
+            **({"summary": []} if is_reasoning else {"role": "assistant"}),
+        }
+
+    def _finished(self, outcome: SearchOutcome, blocks: Sequence[Block]) -> JsonObject:
+        status = "incomplete" if is_cut(outcome) else "completed"
+        output = [self._item(block, status if block.kind == "answer" else "completed") for block in blocks]
+        return {
+            **self._response(status, output),
+            "incomplete_details": {"reason": "max_output_tokens"} if is_cut(outcome) else None,
+            "usage": _usage(outcome.tokens),
+            "adascale": outcome.summary,
+            **public_sampling(outcome.summary["sampling"]),
+        }
+
+    def _response(self, status: str, output: Sequence[JsonObject]) -> JsonObject:
+        """A response; it repeats what was asked."""
+        body = self.body
+        return {
+            "id": f"resp_{self.stamp.token}",
+            "object": "response",
+            "created_at": self.stamp.created,
+            "model": self.request.model,
+            "status": status,
+            "error": None,
+            "incomplete_details": None,
+            "output": list(output),
+            "usage": None,
+            "background": False,
+            "instructions": body.instructions or None,
+            "max_output_tokens": body.max_output_tokens,
+            "metadata": body.metadata or {},
+            "parallel_tool_calls": True,
+            "previous_response_id": None,
+            "reasoning": {"effort": body.reasoning.effort if body.reasoning else None, "summary": None},
+            "service_tier": "default",
+            "store": False,
+            "temperature": None,
+            "text": {"format": {"type": "text"}},
+            "tool_choice": body.tool_choice or "auto",
+            "tools": [],
+            "top_p": None,
+            "truncation": "disabled",
+        }
+
+
+RESPONSES = Protocol("/v1/responses", "OpenAI's responses", ResponseBody, _read, ResponseWriter)
+
+
+def _part(block: Block) -> JsonObject:
+    """The part that holds the text."""
+    part = {"type": _EVENTS[block.kind], "text": block.text}
+    return part if block.kind == "reasoning" else {**part, "annotations": [], "logprobs": []}
+
+
+def _logprobs(block: Block) -> JsonObject:
+    """A field that events of a message's part have to have."""
+    return {} if block.kind == "reasoning" else {"logprobs": []}
+
+
+def _usage(tokens: TokenCount) -> JsonObject:
+    return {
+        "input_tokens": tokens.prompt,
+        "input_tokens_details": {"cached_tokens": tokens.cached, "cache_write_tokens": 0},
+        "output_tokens": tokens.generated,
+        "output_tokens_details": {"reasoning_tokens": tokens.reasoning},
+        "total_tokens": tokens.total,
+    }

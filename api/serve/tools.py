@@ -1,0 +1,340 @@
+"""Tools for an agent: ``solve`` a question, write ``code`` that passes tests, ``check`` an answer.
+
+A docstring of a tool's arguments is the text that an agent reads about the tool; the docstrings of fields are
+their descriptions in its schemas.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from adascale.codetasks.asserts import read_tests
+from adascale.codetasks.examples import read_examples
+from adascale.codetasks.records import task_of
+from adascale.engine.answers.checkable import asks_for_answer
+from adascale.engine.answers.equality import same_answer
+from adascale.engine.errors import UsageError
+from adascale.engine.kinds import kind_of
+from adascale.engine.search.record import Record
+from adascale.engine.strategies import EFFORTS
+from adascale.engine.strategies.adaptive import Effort
+from adascale.engine.types import (
+    AnswerGroup,
+    Budget,
+    Execution,
+    KindName,
+    Problem,
+    SearchResult,
+    StopReason,
+    TestOutcome,
+)
+
+from .fields import MAX_SEED, Fields
+from .http import for_clients
+from .hub import Ask
+from .outcome import interval_of, probability_of
+from .request import strategy_of
+
+MAX_TEST_TEXT = 64 << 10
+"""Characters of the tests of a call, each with its setup: half a second of reading, and less per program."""
+
+Search = Callable[[Ask], Awaitable[Record]]
+"""Runs a search to its end, with progress notifications."""
+
+
+class Result(BaseModel):
+    """Structured content of a call."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+
+class Arguments(Fields):
+    """Arguments that every tool has."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    budget: Annotated[int, Field(ge=1)] | None = None
+    """Limit of generated tokens."""
+    seed: Annotated[int, Field(ge=0, le=MAX_SEED)] | None = None
+    """Makes the call repeatable; the result has it."""
+
+    def ask(self, problem: Problem, effort: Effort) -> Ask:
+        """The search of a call."""
+        strategy = EFFORTS[problem.kind][effort]
+        return Ask(problem, strategy, limits=Budget(self.budget), seed=self.seed)
+
+
+class Cost(Result):
+    """Cost of a search."""
+
+    tokens: int
+    """Generated tokens of all solutions."""
+    seconds: float
+    seed: int
+    """The same seed draws the same solutions on the same machine."""
+    warnings: list[str]
+
+    @classmethod
+    def of(cls, record: Record) -> Self:
+        """The cost of a search that has ended."""
+        return cls(
+            tokens=record.usage.generated_tokens,
+            seconds=round(record.t, 3),
+            seed=record.started.seed,
+            warnings=[for_clients(notice.message) for notice in record.notices],
+        )
+
+
+class SolveArguments(Arguments):
+    """Answer a question that has a checkable answer, such as a maths problem, by searching over solutions.
+
+    Gives the answer, the probability that it is correct, and the number of solutions that agree on it.
+    Do not use it for greetings, texts, translations or programs: it gives them one plain reply, without a
+    probability. Use the tool code for programs.
+    """
+
+    question: str
+    """The question in plain text, with all that is needed to answer it."""
+    effort: Effort | None = None
+    """How sure to get before stopping: medium unless given. A question without a checkable answer is searched
+    only if an effort is given."""
+
+
+class Solution(Result):
+    """An answer, and how sure it is."""
+
+    answer: str | None
+    """Null if no solution has an answer."""
+    solution: str
+    """The text that leads to the answer."""
+    probability: float | None
+    """Probability that the answer is correct; null if no calibration fits the model."""
+    interval: tuple[float, float] | None
+    """10 and 90 % quantiles of the probability."""
+    agree: int
+    """Number of solutions with this answer."""
+    finished: int
+    """Number of solutions that were written to their end."""
+    stop_reason: StopReason
+    cost: Cost
+
+
+async def solve(arguments: SolveArguments, search: Search) -> Solution:
+    """Answer a question."""
+    if arguments.effort is None and not asks_for_answer(arguments.question):
+        problem = _problem(arguments.question, "text")
+        ask = Ask(problem, strategy_of("chat"), "prose", Budget(arguments.budget), arguments.seed)
+    else:
+        ask = arguments.ask(_problem(arguments.question), arguments.effort or "medium")
+    record = await search(ask)
+    result = _result(record)
+    return Solution(
+        answer=result.answer,
+        solution="" if result.best is None else record.tree.text(result.best).strip(),
+        probability=probability_of(result.confidence),
+        interval=interval_of(result.confidence),
+        agree=len(result.groups[0].nodes) if result.groups else 0,
+        finished=len(record.candidates),
+        stop_reason=result.stop_reason,
+        cost=Cost.of(record),
+    )
+
+
+class CodeArguments(Arguments):
+    """Write a Python program that passes tests: programs are written and run until one passes all of them.
+
+    Without tests the examples in the question are the tests.
+    """
+
+    question: str
+    """The task of the program."""
+    tests: list[str] = []
+    """Python that fails if the program is wrong: asserts or test functions."""
+    effort: Effort = "medium"
+    """How sure to get before stopping."""
+
+
+class TestVerdict(Result):
+    """The verdict of one test on a program."""
+
+    test: str
+    outcome: TestOutcome
+    detail: str
+    """Output of the program instead of the expected one, or its error."""
+
+
+class TestedProgram(Result):
+    """A program and the verdicts of its tests."""
+
+    program: str | None
+    """Python source; null if the model wrote none."""
+    passes: bool
+    """Whether it was tested and passes every test."""
+    tests: list[TestVerdict]
+    probability: float | None
+    """Probability that it passes other tests like these; null if no calibration fits the model."""
+    programs: int
+    """Number of programs that were written."""
+    stop_reason: StopReason
+    cost: Cost
+
+
+async def code(arguments: CodeArguments, search: Search) -> TestedProgram:
+    """Write a program."""
+    # In a thread: reading many tests takes a second, in which the others' searches go on.
+    problem = await asyncio.to_thread(_code_problem, arguments.question, arguments.tests)
+    record = await search(arguments.ask(problem, arguments.effort))
+    result = _result(record)
+    found = None if result.best is None else record.tree[result.best].execution
+    execution = found or Execution("", "", 0.0)
+    judged = zip(kind_of(problem).tests(problem), execution.verdicts, strict=False)
+    return TestedProgram(
+        program=execution.program or None,
+        passes=execution.passes,
+        tests=[
+            TestVerdict(test=test, outcome=verdict.outcome, detail=verdict.detail) for test, verdict in judged
+        ],
+        probability=probability_of(result.confidence),
+        programs=len(record.candidates),
+        stop_reason=result.stop_reason,
+        cost=Cost.of(record),
+    )
+
+
+class CheckArguments(Arguments):
+    """Say how likely an answer is correct: the question is solved several times without seeing the answer.
+
+    Gives the number of solutions that agree with it, and its probability if the model is calibrated.
+    """
+
+    question: str
+    """The question in plain text, with all that is needed to answer it."""
+    answer: Annotated[str, Field(max_length=2000)]
+    """The answer to check, without its solution."""
+    effort: Effort = "medium"
+    """How sure to get before stopping."""
+
+
+class Check(Result):
+    """How likely an answer is correct."""
+
+    verdict: str
+    """The finding, in a sentence."""
+    agree: int
+    """Number of solutions with this answer."""
+    finished: int
+    """Number of solutions that were written to their end."""
+    likeliest: str | None
+    """The answer of the search itself."""
+    probability: float | None
+    """Probability that the checked answer is correct; null if another one leads, or no calibration fits."""
+    probability_at_most: float | None
+    """If another answer is likelier: 1 - P(that one is correct), since at most one of them is."""
+    cost: Cost
+
+    @classmethod
+    def of(cls, record: Record, same: Sequence[AnswerGroup]) -> Self:
+        """From a search that has ended, and those of its groups that have the answer."""
+        result = _result(record)
+        agree, finished = sum(len(group.nodes) for group in same), len(record.candidates)
+        votes = f"{agree} of {finished} solutions come to this answer"
+        leading = probability_of(result.confidence)
+        probability = at_most = None
+        if not result.groups:
+            verdict = f"{votes}; no probability, since no solution has an answer"
+        elif leading is None:
+            verdict = f"{votes}; no probability, since no calibration fits the model"
+        elif result.groups[0] in same:
+            probability = leading
+            verdict = f"correct with probability {probability:.2f}: {votes}"
+        else:
+            at_most = round(1 - leading, 4)
+            verdict = f"correct with probability {at_most:.2f} at most: {votes}; likeliest is {result.answer}"
+        return cls(
+            verdict=verdict,
+            agree=agree,
+            finished=finished,
+            likeliest=result.answer,
+            probability=probability,
+            probability_at_most=at_most,
+            cost=Cost.of(record),
+        )
+
+
+async def check(arguments: CheckArguments, search: Search) -> Check:
+    """Check an answer."""
+    answer = arguments.answer
+    if not answer.strip():
+        raise UsageError("the answer is empty")
+    record = await search(arguments.ask(_problem(arguments.question), arguments.effort))
+    # Computer algebra may take seconds, in which the others' searches go on.
+    same = [each for each in record.groups if await asyncio.to_thread(same_answer, answer, each.answer)]
+    return Check.of(record, same)
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A tool.
+
+    Attributes:
+        arguments: Model of its arguments, whose docstring describes it.
+        result: Model of its result.
+        run: Runs it.
+    """
+
+    arguments: type[Arguments]
+    result: type[Result]
+    run: Callable[[Any, Search], Awaitable[Result]]
+
+
+TOOLS = {
+    "solve": Tool(SolveArguments, Solution, solve),
+    "code": Tool(CodeArguments, TestedProgram, code),
+    "check": Tool(CheckArguments, Check, check),
+}
+
+
+def _result(record: Record) -> SearchResult:
+    assert record.result is not None, "a search that failed is an error of its call"
+    return record.result
+
+
+def _problem(question: str, kind: KindName = "value") -> Problem:
+    """The problem of a call.
+
+    Raises:
+        UsageError: the question is empty.
+    """
+    if not question.strip():
+        raise UsageError("the question is empty", slug="empty-question")
+    return Problem(f"mcp-{secrets.token_hex(12)}", question.strip(), kind=kind)
+
+
+def _code_problem(question: str, sources: Sequence[str]) -> Problem:
+    """The code task of a call; without tests the examples in the question are the tests.
+
+    Raises:
+        UsageError: the question is empty, a test cannot be used, or all together are longer than
+            ``MAX_TEST_TEXT``.
+    """
+    asked = _problem(question)
+    _check_length(sources or [question])
+    tests = [test for source in sources for test in read_tests(source)] or read_examples(question)
+    _check_length([test.text for test in tests])
+    return task_of(question, tests).problem(asked.id, asked.question)
+
+
+def _check_length(texts: Sequence[str]) -> None:
+    if (length := sum(map(len, texts))) > MAX_TEST_TEXT:
+        raise UsageError(
+            f"the tests have {length:,} characters, each with the code around it, and may have "
+            f"{MAX_TEST_TEXT:,}",
+            hint="fewer tests, or shorter helpers of theirs",
+            slug="tests-too-long",
+        )

@@ -1,0 +1,163 @@
+"""Bodies of requests: what they ask for, and how they are refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx2
+import pytest
+from scripted_server import Served, served
+
+CHAT, RESPONSES, MESSAGES, SEARCHES = "/v1/chat/completions", "/v1/responses", "/v1/messages", "/v1/searches"
+USUAL = {
+    CHAT: {"messages": [{"role": "user", "content": "Say 42"}]},
+    MESSAGES: {"messages": [{"role": "user", "content": "Say 42"}]},
+    RESPONSES: {"input": "Say 42"},
+    SEARCHES: {"question": "Say 42"},
+}
+IMAGE = [{"type": "image_url", "image_url": {"url": "x"}}]
+
+
+def post(server: Served, path: str, **body: Any) -> httpx2.Response:
+    return httpx2.post(server.url + path, json={**USUAL[path], **body}, timeout=20)
+
+
+def say(text: object, role: str = "user") -> list[dict[str, object]]:
+    return [{"role": role, "content": text}]
+
+
+def summary(server: Served, **body: Any) -> dict[str, Any]:
+    """The ``adascale`` object of a chat completion."""
+    found: dict[str, Any] = post(server, CHAT, **body).json()["adascale"]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "param", "text"),
+    [
+        (CHAT, {"model": "scriptid"}, "model", "there is scripted"),
+        (CHAT, {"messages": None}, "messages", "has to be given"),
+        (CHAT, {"messages": []}, "messages", "has to have at least 1 items"),
+        (CHAT, {"messages": say("Hi") * 513}, "messages", "has more than 512 items"),
+        (CHAT, {"messages": ["Hi"]}, "messages[0]", "has to be an object"),
+        (CHAT, {"messages": say("x", "assistant")}, "messages", "the user's"),
+        (
+            CHAT,
+            {"messages": say("x", "tool")},
+            "messages[0].role",
+            "has to be user, assistant, system or dev",
+        ),
+        (CHAT, {"messages": say(" ")}, "messages[0].content", "is empty"),
+        (CHAT, {"messages": say(7)}, "messages[0].content", "has to be a list"),
+        (CHAT, {"messages": say(IMAGE)}, "messages[0].content[0].type", "only text can be read"),
+        (CHAT, {"temperature": "hot"}, "temperature", "has to be a number"),
+        (CHAT, {"temperature": True}, "temperature", "has to be a number"),
+        (CHAT, {"top_p": 1.5}, "top_p", "has to be at most 1"),
+        (CHAT, {"tools": [{"type": "function"}]}, "tools", "is not supported"),
+        (CHAT, {"response_format": {"type": "json_object"}}, "response_format.type", "has to be text"),
+        (CHAT, {"reasoning_effort": "huge"}, "reasoning_effort", "has to be none, minimal, low"),
+        (CHAT, {"model": "scripted:low", "reasoning_effort": "high"}, "reasoning_effort", "name says low"),
+        (CHAT, {"max_completion_tokens": -1}, "max_completion_tokens", "has to be at least 1"),
+        (CHAT, {"n": 99}, "n", "has to be at most 16"),
+        (CHAT, {"stop": ["a"] * 5}, "stop", "more than 4"),
+        (CHAT, {"stop": [""]}, "stop[0]", "is empty"),
+        (CHAT, {"seed": 1.5}, "seed", "has to be a whole number"),
+        (CHAT, {"seed": 1 << 70}, "seed", "has to be at most 9,223"),
+        (CHAT, {"stream": "yes"}, "stream", "has to be true or false"),
+        (CHAT, {"stream_options": {"include_usage": True}}, "stream_options", "stream: true"),
+        (RESPONSES, {"input": " "}, "input[0].content", "is empty"),
+        (RESPONSES, {"input": [{"content": "x"}]}, "input[0].role", "has to be given"),
+        (RESPONSES, {"input": [{"type": "function_call_output"}]}, "input[0].type", "message or reasoning"),
+        (RESPONSES, {"previous_response_id": "resp_1"}, "previous_response_id", "is not supported"),
+        (RESPONSES, {"conversation": "conv_1"}, "conversation", "is not supported"),
+        (RESPONSES, {"background": True}, "background", "has to be False"),
+        (RESPONSES, {"text": {"format": {"type": "json_object"}}}, "text.format.type", "has to be text"),
+        (RESPONSES, {"reasoning": {"effort": "huge"}}, "reasoning.effort", "has to be none"),
+        (MESSAGES, {"tools": [{"name": "f"}]}, "tools", "is not supported"),
+        (MESSAGES, {"container": "c"}, "container", "is not supported"),
+        (MESSAGES, {"thinking": {"type": "between_tools"}}, "thinking.type", "enabled, adaptive or disabled"),
+        (
+            MESSAGES,
+            {"thinking": {"type": "adaptive", "display": "omitted"}},
+            "thinking.display",
+            "summarized",
+        ),
+        (MESSAGES, {"output_config": {"format": {}}}, "output_config.format", "is not supported"),
+        (SEARCHES, {"question": None}, "question", "has to be given"),
+        (SEARCHES, {"question": " "}, "question", "is empty"),
+        (SEARCHES, {"model": "gpt"}, "model", "there is scripted"),
+        (SEARCHES, {"effort": "much"}, "effort", "has to be none"),
+        (SEARCHES, {"effort": "chat", "mode": "program"}, "mode", "a chat is written in prose"),
+        (SEARCHES, {"max_seconds": -1}, "max_seconds", "has to be at least 0.001"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_by_its_name_in_our_words(
+    server: Served, path: str, body: dict[str, Any], param: str, text: str
+) -> None:
+    refused = post(server, path, **body)
+    assert refused.status_code == (404 if param == "model" else 400)
+    error = refused.json()["error"]
+    assert (error["param"], text in error["message"]) == (param, True), error
+    assert not any(word in refused.text.lower() for word in ("pydantic", "input should"))
+
+
+def test_fields_without_effect_are_ignored_and_named(server: Served) -> None:
+    more = {"top_k": 20, "presence_penalty": 0.5, "options": {"num_ctx": 4096}, "keep_alive": "5m"}
+    nothing = {"frequency_penalty": 0, "logit_bias": {}, "logprobs": False, "beam_width": None, "user": "me"}
+    sampler = {"temperature": 0.1, "top_p": 0.95}
+    message = [{"role": "user", "content": "Say 42", "mood": "good"}]
+    found = summary(server, seed=1, messages=message, **sampler, **more, **nothing)
+    assert sorted(found["ignored"]) == ["keep_alive", "messages[0].mood", "options", "presence_penalty",
+                                        "temperature", "top_k"]  # fmt: skip
+    assert found["sampling"] == {"temperature": 0.5, "top_p": 0.95}
+    assert found["groups"] == summary(server, seed=1)["groups"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "text"),
+    [
+        (CHAT, {"temperature": 1.0}, "temperature: is 0.5 for all requests"),
+        (CHAT, {"top_p": 0.5}, "top_p: is 0.95 for all requests"),
+        (CHAT, {"beam_width": 3}, "beam_width: is not supported"),
+        (SEARCHES, {"strategy": "vote"}, "strategy: is not supported"),
+    ],
+)
+def test_a_strict_server_refuses_fields_without_effect(path: str, body: dict[str, Any], text: str) -> None:
+    with served(strict=True) as server:
+        refused = post(server, path, **body)
+        assert (refused.status_code, text in refused.json()["error"]["message"]) == (400, True)
+        assert post(server, CHAT, temperature=0.5, logit_bias={}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "is_searched", "is_chat"),
+    [
+        ({}, True, False),
+        ({"model": "scripted:none"}, False, False),
+        ({"reasoning_effort": "minimal"}, False, False),
+        ({"messages": say("Say something kind.")}, False, True),
+        ({"messages": say("Give me 3 tips")}, False, True),
+        ({"model": "scripted:chat"}, False, True),
+        ({"messages": say("Say something kind."), "reasoning_effort": "low"}, True, False),
+        ({"temperature": 0}, False, False),
+        ({"temperature": 0, "messages": say("hi")}, False, True),
+        ({"temperature": 0, "reasoning_effort": "low"}, True, False),
+        ({"temperature": 0, "model": "scripted:low"}, True, False),
+    ],
+)
+def test_model_effort_temperature_and_message_decide_whether_to_search(
+    server: Served, body: dict[str, Any], is_searched: bool, is_chat: bool
+) -> None:
+    found = summary(server, seed=1, **body)
+    assert (found["votes"]["finished"] > 1, server.policy.opened[-1].is_chat) == (is_searched, is_chat)
+    if "temperature" in body:
+        assert found["sampling"]["temperature"] == (0.5 if is_searched else 0)
+        assert found["ignored"] == (["temperature"] if is_searched else [])
+
+
+def test_the_same_seed_gives_the_same_draws(server: Served) -> None:
+    def drawn(seed: int) -> object:
+        return summary(server, seed=seed, reasoning_effort="max")["groups"]
+
+    assert drawn(7) == drawn(7)
+    assert len({str(drawn(seed)) for seed in range(4)}) > 1
