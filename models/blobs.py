@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,16 +43,12 @@ class Table:
         return f"CREATE TABLE IF NOT EXISTS {self.name} ({typed}, PRIMARY KEY ({', '.join(self.key)}))"
 
 
-_MODELS = Table("models", ("role",), {"description": "TEXT"})
-_GENERATOR = "generator"
-
-
 class BlobStore:
     """Rows that are kept for good the moment they are put. Use with ``contextlib.closing``.
 
     Args:
         path: Created if missing.
-        tables: Its tables; that of the models is added (``put_models``).
+        tables: Its tables.
 
     Raises:
         UsageError: the file cannot be opened or written, or another run holds it; as all methods do.
@@ -72,7 +68,7 @@ class BlobStore:
             with self._translate_errors():
                 self._db.execute("PRAGMA journal_mode=WAL")
                 self._db.execute("PRAGMA synchronous=NORMAL")
-                for table in (*tables, _MODELS):
+                for table in tables:
                     self._db.execute(table.schema())
         except BaseException:
             self._db.close()
@@ -81,20 +77,6 @@ class BlobStore:
     def close(self) -> None:
         """Close the file."""
         self._db.close()
-
-    def put_models(self, models: ModelDescription) -> None:
-        """Keep which generator and sampler draw the contents; what judges them is no part of a draw."""
-        drew = ModelDescription(models.generator, sampling=models.sampling)
-        self.put(_MODELS, [_GENERATOR], json.dumps(to_plain(drew)))
-
-    def models(self) -> ModelDescription:
-        """Which generator and sampler drew the contents; empty if nobody said."""
-        row = self.get(_MODELS, _GENERATOR)
-        if row is None:
-            return ModelDescription()
-        with self.decoding():
-            found: ModelDescription = build(ModelDescription, json.loads(row[0]))
-        return found
 
     def put(self, table: Table, key: Sequence[str], *values: Value) -> None:
         """Keep a row instead of one with the same key; atomic."""
@@ -161,6 +143,43 @@ class BlobStore:
             raise _database_error(self._path, error) from error
         except UnicodeDecodeError as error:  # SQLite's own message has bytes of the damaged schema in it
             raise _damaged(self._path, "its schema is no text") from error
+
+
+_MODELS = Table("models", ("role",), {"description": "TEXT"})
+_GENERATOR = "generator"
+
+
+class DrawnStore:
+    """A store of drawn texts in one SQLite file, which knows their generator and sampler.
+
+    Use with ``contextlib.closing``. A subclass names its ``tables``.
+
+    Args:
+        path: Created if missing; belongs to one generator, prompt and sampler.
+    """
+
+    tables: ClassVar[tuple[Table, ...]]
+
+    def __init__(self, path: Path) -> None:
+        self._blobs = BlobStore(path, (*self.tables, _MODELS))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._blobs.close()
+
+    def put_models(self, models: ModelDescription) -> None:
+        """Keep the generator and the sampler; models that judge have no part in a draw."""
+        drew = ModelDescription(models.generator, sampling=models.sampling)
+        self._blobs.put(_MODELS, [_GENERATOR], json.dumps(to_plain(drew)))
+
+    def models(self) -> ModelDescription:
+        """Generator and sampler of the contents; empty if nobody said."""
+        row = self._blobs.get(_MODELS, _GENERATOR)
+        if row is None:
+            return ModelDescription()
+        with self._blobs.decoding():
+            found: ModelDescription = build(ModelDescription, json.loads(row[0]))
+        return found
 
 
 def _database_error(path: Path, error: sqlite3.DatabaseError) -> AdascaleError:

@@ -7,20 +7,18 @@ import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from adascale.engine.codec import build, to_plain
 from adascale.engine.kinds import kind_of
-from adascale.engine.search.events import ModelDescription
 from adascale.engine.search.outcomes import prefix_outcomes
 from adascale.engine.search.record import Record
 from adascale.engine.search.tree import Node, Tree
 from adascale.engine.types import ROOT, BranchId, Finish, Mode, NodeId, Problem
 
-from ..blobs import BlobStore, Table, pack, pack_texts, unpack, unpack_texts
+from ..blobs import DrawnStore, Table, pack, pack_texts, unpack, unpack_texts
 
 HalfArray = NDArray[np.float16]
 FloatArray = NDArray[np.float32]
@@ -211,27 +209,13 @@ _ROLLOUTS = Table("rollouts", ("problem",), {"rollouts": "BLOB"})
 _REWARDS = Table("rewards", ("problem", "prm"), {"rewards": "BLOB"})
 
 
-class RolloutStore:
-    """Finished questions in one SQLite file: each is kept the moment it is done, whatever happens next.
+class RolloutStore(DrawnStore):
+    """Finished questions: each is kept the moment it is done, whatever happens next.
 
-    Args:
-        path: Created if missing; belongs to one generator, prompt, sampler, seed and number of draws.
+    The file belongs to one seed and number of draws, too.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._blobs = BlobStore(path, (_ROLLOUTS, _REWARDS))
-
-    def close(self) -> None:
-        """Close the file."""
-        self._blobs.close()
-
-    def put_models(self, models: ModelDescription) -> None:
-        """Keep the generator and sampler of the rollouts."""
-        self._blobs.put_models(models)
-
-    def models(self) -> ModelDescription:
-        """Generator and sampler of the rollouts; empty if nobody said."""
-        return self._blobs.models()
+    tables = _ROLLOUTS, _REWARDS
 
     def put(self, rollouts: Rollouts) -> None:
         """Keep a question in a mode, without its hidden tests and ``meta``; atomic, and for good."""

@@ -13,10 +13,9 @@ import numpy as np
 
 from adascale.engine.kinds import kind_of
 from adascale.engine.ports import Prefix
-from adascale.engine.search.events import ModelDescription
 from adascale.engine.types import FINISHES, THOUGHTS, Mode, Problem, Reading, Step, Thought, Until
 
-from ..blobs import BlobStore, Table, pack, pack_texts, unpack, unpack_texts
+from ..blobs import DrawnStore, Table, pack, pack_texts, unpack, unpack_texts
 from ..calibration.artefact import Fingerprint
 from ..options import CODE_PROMPT
 from ..storage import data_folder, keyed_path
@@ -64,29 +63,10 @@ class KeptDraws(Protocol):
     def __contains__(self, key: str) -> bool: ...
 
 
-class DrawStore:
-    """Implements ``KeptDraws`` in one SQLite file: each draw is kept the moment it ends.
+class DrawStore(DrawnStore):
+    """Implements ``KeptDraws``: each draw is kept the moment it ends (``draws_path``)."""
 
-    Use with ``contextlib.closing``.
-
-    Args:
-        path: Created if missing; belongs to one generator, prompt and sampler (``draws_path``).
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._blobs = BlobStore(path, (_PROMPTS, _DRAWS))
-
-    def close(self) -> None:
-        """Close the file."""
-        self._blobs.close()
-
-    def put_models(self, models: ModelDescription) -> None:
-        """Keep what draws."""
-        self._blobs.put_models(models)
-
-    def models(self) -> ModelDescription:
-        """Which generator and sampler drew; empty if nobody said."""
-        return self._blobs.models()
+    tables = _PROMPTS, _DRAWS
 
     def put_prompt(self, problem: Problem, mode: Mode, prompt: Prompt) -> None:
         """Keep the reading of a question."""
