@@ -90,13 +90,9 @@ class Draws:
 
 
 def branch_seed(seed: int, problem_id: str, key: Sequence[int], mode: Mode = "prose") -> int:
-    """32-bit seed of a branch, from the run's seed, the problem and its key: no draw depends on another.
-
-    An id may hold half of a surrogate pair, as JSON can say it.
-    """
+    """32-bit seed of a branch, from the run's seed, the problem and its key: no draw depends on another."""
     text = f"{seed}\x00{problem_id}\x00{','.join(map(str, key))}"
     if mode != "prose":
         text += f"\x00{mode}"
-    return int.from_bytes(
-        hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=4).digest(), "little"
-    )
+    digest = hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=4).digest()
+    return int.from_bytes(digest, "little")

@@ -105,9 +105,7 @@ class DrawStore(DrawnStore):
 
 
 def _prompt_key(problem: Problem, mode: Mode) -> str:
-    """The text that was read; half of a surrogate pair, which SQLite does not keep, becomes an escape."""
-    text = problem.question if mode == "prose" else f"{mode}\x00{_read_text(problem, mode)}"
-    return text.encode("utf-8", "backslashreplace").decode()
+    return problem.question if mode == "prose" else f"{mode}\x00{_read_text(problem, mode)}"
 
 
 def _read_text(problem: Problem, mode: Mode) -> str:

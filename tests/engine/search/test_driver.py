@@ -516,11 +516,6 @@ def test_one_question_under_two_ids_has_the_same_draws_where_their_seed_has_one_
     assert steps("a", None) != steps("b", None)
 
 
-def test_an_id_may_hold_half_of_a_surrogate_pair() -> None:
-    [log] = run("vote", [Problem("\ud800", "What is 9 * 2?")]).values()
-    assert isinstance(log[-1], SearchFinished)
-
-
 @pytest.mark.parametrize("at", range(0, 60, 3))
 def test_a_cancelled_search_ends_with_its_branches_and_the_others_go_on(at: int) -> None:
     policy = Noting()

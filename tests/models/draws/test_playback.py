@@ -281,13 +281,6 @@ def test_what_is_kept_comes_back_as_it_was(store: DrawStore) -> None:
     assert store.prompt(PROBLEMS[1], "prose") is None
 
 
-def test_a_question_with_half_of_a_surrogate_pair_is_kept(store: DrawStore) -> None:
-    problem = Problem("q", "1 + \ud800")
-    assert store.prompt(problem, "prose") is None
-    store.put_prompt(problem, "prose", Prompt(5, None))
-    assert store.prompt(problem, "prose") == Prompt(5, None)
-
-
 def test_a_kept_draw_knows_its_thoughts(store: DrawStore) -> None:
     parts: tuple[Thought | None, ...] = ("part", "cut", None)
     steps = tuple(replace(scripted_step("a\n\n"), thought=part) for part in parts)
