@@ -76,11 +76,11 @@ def run(session: OpenSession, problems: list[Problem], rng: random.Random) -> Co
 
 def assert_free(policy: LlamaPolicy) -> None:
     """No branch is seated or waits, and no prefix of a question is parked but the head that all share."""
-    assert not policy._slots, policy._slots
-    assert not policy._waiting, policy._waiting
+    assert not policy._seats.slots, policy._seats.slots
+    assert not policy._seats.waiting, policy._seats.waiting
     assert not policy.is_busy
-    assert len(policy._cache._pinned) <= len(policy._chats), len(policy._cache._pinned)
-    assert not policy._cache._recent, len(policy._cache._recent)
+    assert len(policy._prompts._cache._pinned) <= len(policy._chats), len(policy._prompts._cache._pinned)
+    assert not policy._prompts._cache._recent, len(policy._prompts._cache._recent)
 
 
 @contextmanager

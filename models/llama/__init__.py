@@ -5,7 +5,7 @@ context with its batch. ``template`` renders chat templates in a process of thei
 thought before the answer and closes it at its budget, ``chat`` turns a question into prompt tokens.
 ``sampling`` draws tokens, ``prefixes`` keeps evaluated prefixes, ``prompts`` opens problems with them,
 ``stepcost`` measures the cost of a decode step. ``policy`` is the engine's generator: it runs the branches
-(``branch``) of all problems in one batch.
+(``branch``) of all problems in one batch, on the sequences that ``seats`` gives them.
 """
 
 import os

@@ -10,10 +10,11 @@ from adascale.engine.types import BranchId, Finish, Mode, Problem, Step, Thought
 from ..options import SamplingParams
 from .branch import Job, Slot
 from .chat import ChatFormat
-from .prefixes import ParkedPrefix, PrefixCache, Tokens, evaluate_tokens
+from .prefixes import PrefixCache, evaluate_tokens
 from .prompts import Prompts
 from .runtime import FloatArray, LlamaContext, Run
 from .sampling import Sampler, Stream, SurpriseMeter
+from .seats import Seats
 from .stepcost import Batching
 from .thinking import ThoughtProgress
 
@@ -46,15 +47,13 @@ class LlamaPolicy:
         self._model = context.model
         self._chats = chats
         self._sampling = sampling
-        self._cache = cache
         self._batching = batching
         self._park_steps = park_steps
         self._chains = {each: Sampler(each, self._model.vocab_size) for each in sampling.values()}
         self._samplers = {mode: self._chains[each] for mode, each in sampling.items()}
         self._surprise = SurpriseMeter(self._model.vocab_size)
         self._prompts = Prompts(context, chats, sampling, cache)
-        self._waiting: list[Job] = []
-        self._slots: list[Slot] = []
+        self._seats = Seats(context, cache, park_steps)
         self._is_closed = False
 
     @property
@@ -69,7 +68,7 @@ class LlamaPolicy:
 
     def open(self, problem: Problem, mode: Mode = "prose") -> PrefixWork:
         """Evaluate the prompt once and keep it until ``close_problem``; raises as ``Prompts.open``."""
-        return self._prompts.open(problem, mode, len(self._slots))
+        return self._prompts.open(problem, mode, len(self._seats.slots))
 
     @property
     def is_busy(self) -> bool:
@@ -89,7 +88,7 @@ class LlamaPolicy:
             # A finished step is parked without its last token, which was sampled but not evaluated.
             ends += [len(tokens) - 1, len(tokens)] if self._park_steps else []
         begun = not all(step.is_thought for step in prefix.steps)
-        self._waiting.append(
+        self._seats.waiting.append(
             Job(
                 branch,
                 tuple(tokens),
@@ -115,7 +114,7 @@ class LlamaPolicy:
         A batch holds one token of every branch, so that its shape, and with it the rounding of the kernels,
         does not depend on when which branch was seated.
         """
-        self._seat_waiting()
+        self._seats.seat_waiting()
         grown = self._grow_seated() or self._grow_all()
         steps = {sequence: growth.step for sequence, growth in grown.items() if growth.step is not None}
         # An abort raises here, before any branch is freed, so that each is still there to be cancelled.
@@ -123,81 +122,24 @@ class LlamaPolicy:
             if step.finish == "step":
                 self._evaluate_lead(sequence)
         for sequence in sorted(steps, reverse=True):
-            self._end_step(sequence, steps[sequence])
+            self._seats.end_step(sequence, steps[sequence])
         return list(grown.values())
 
     def cancel(self, branch: BranchId) -> Step | None:
-        """End a branch and return its unfinished step.
-
-        Between two steps it is None; then the prefix before the last step is parked, so that a branch that
-        draws this step again need not evaluate it. A policy that is closed has ended all branches.
-        """
-        if self._is_closed:
-            return None
-        for job in self._waiting:
-            if job.branch == branch:
-                self._waiting.remove(job)
-                job.stream.close()
-                return None
-        sequences = [i for i, slot in enumerate(self._slots) if slot.job.branch == branch]
-        assert sequences, f"branch {branch} has ended or was never started"
-        [sequence] = sequences
-        slot = self._slots[sequence]
-        partial = slot.take_step("length", slot.open_part) if slot.tokens else None
-        if partial is None and self._park_steps:
-            self._park_before_last(sequence)
-        self._free(sequence)
-        return partial
+        """End a branch as ``Seats.cancel``; a policy that is closed has ended all branches."""
+        return None if self._is_closed else self._seats.cancel(branch)
 
     def close(self) -> None:
         """Free samplers; the context is closed by its owner."""
-        for job in [*self._waiting, *(slot.job for slot in self._slots)]:
-            job.stream.close()
-        self._waiting, self._slots = [], []
+        self._seats.close()
         self._is_closed = True
         for sampler in self._chains.values():
             sampler.close()
 
-    def _seat_waiting(self) -> None:
-        """Seat branches whose prefix is parked with logits, and for each other prefix one branch, its leader.
-
-        Siblings wait for the leader and fork from what it parks, so that no token is evaluated twice.
-        """
-        leaders: list[Slot] = []
-        waiting: list[Job] = []
-        for job in self._waiting:
-            found = self._cache.get(job.prefix)
-            if found is not None and found.logits is not None:
-                cost = PrefixWork(0, len(job.prefix))
-                self._seat(Slot(job, list(job.prefix), [], cost, found), found)
-            elif any(slot.job.prefix == job.prefix for slot in leaders):
-                waiting.append(job)
-            else:
-                leaders.append(self._leader(job))
-        self._waiting = waiting
-        for slot in leaders:
-            self._seat(slot, self._cache.get(tuple(slot.held)))
-
-    def _leader(self, job: Job) -> Slot:
-        held = self._cache.longest(job.prefix, job.boundaries)
-        pending = list(job.prefix[len(held) :])
-        # The last token of a step is evaluated only now, and was counted when it was sampled.
-        sampled = len(job.prefix) > job.prompt_tokens
-        return Slot(job, list(held), pending, PrefixWork(len(pending) - sampled, len(held)))
-
-    def _seat(self, slot: Slot, state: ParkedPrefix | None) -> None:
-        sequence = len(self._slots)
-        if state is None:
-            assert not slot.held, "a parked prefix was dropped while it was being seated"
-            self._context.clear(sequence)
-        else:
-            self._context.restore(sequence, state.state)
-        self._slots.append(slot)
-
     def _grow_seated(self) -> dict[int, Growth]:
         """Sample for branches with kept logits, and evaluate the missing end of each leader's prefix."""
         grown: dict[int, Growth] = {}
-        for sequence, slot in enumerate(self._slots):
+        for sequence, slot in enumerate(self._seats.slots):
             if slot.parked is not None and slot.parked.logits is not None:
                 logits, hidden, slot.parked = slot.parked.logits, slot.parked.hidden, None
                 token = self._samplers[slot.job.mode].sample_from(slot.job.stream, logits)
@@ -210,11 +152,11 @@ class LlamaPolicy:
     def _grow_all(self) -> dict[int, Growth]:
         """Evaluate one token of each branch, in the cheapest partition, and sample from each row."""
         grown: dict[int, Growth] = {}
-        at = 0
+        at, slots = 0, self._seats.slots
         # Padding may use only sequences that no branch holds, and they begin behind the last slot.
-        for chunk in self._batching.partition(len(self._slots), self.slots):
+        for chunk in self._batching.partition(len(slots), self.slots):
             part = range(at, at + chunk.size)
-            runs = [Run(s, len(self._slots[s].held), self._slots[s].pending) for s in part]
+            runs = [Run(s, len(slots[s].held), slots[s].pending) for s in part]
             padding = range(at + chunk.size, at + chunk.rows)
             for sequence in padding:
                 self._context.clear(sequence)  # an interrupt or an abort may have left something there
@@ -227,12 +169,11 @@ class LlamaPolicy:
         return grown
 
     def _grow_from_row(self, sequence: int, row: int) -> Growth:
-        slot = self._slots[sequence]
+        slot = self._seats.slots[sequence]
         slot.hold()
         logits = self._context.logits(row)
         if len(slot.held) == len(slot.job.prefix):
-            self._cache.put(slot.job.prefix, ParkedPrefix.with_logits(self._context, sequence, row))
-            self._cache.drop_step(slot.job.prefix[:-1])
+            self._seats.park_prefix(sequence, row)
         token = self._samplers[slot.job.mode].sample(slot.job.stream, self._context, row)
         return self._grow(slot, token, logits, self._context.state(row))
 
@@ -274,43 +215,11 @@ class LlamaPolicy:
             step = slot.take_step("step", part)
         return Growth(slot.job.branch, sampled + len(lead), "", step, slot.take_prefix_cost())
 
-    def _end_step(self, sequence: int, step: Step) -> None:
-        """Park a finished step that may be continued, and free the sequence of a branch that ended."""
-        slot = self._slots[sequence]
-        if step.finish == "step":
-            if slot.job.until == "answer":
-                return
-            if self._park_steps:
-                self._park(sequence, tuple(slot.held))
-        self._free(sequence)
-
     def _evaluate_lead(self, sequence: int) -> None:
         """Evaluate the tokens appended behind a thought except the last one, as after any other step."""
-        slot = self._slots[sequence]
+        slot = self._seats.slots[sequence]
         *lead, last = slot.pending
         if lead:
             evaluate_tokens(self._context, sequence, len(slot.held), lead)
             slot.held += lead
             slot.pending = [last]
-
-    def _park_before_last(self, sequence: int) -> None:
-        slot = self._slots[sequence]
-        before = slot.length() - slot.last_step_tokens
-        # The last token of a prefix is never in its snapshot: a branch evaluates it in its first batch.
-        if before > len(slot.job.prefix) and self._context.shorten(sequence, before - 1):
-            self._park(sequence, tuple(slot.held[: before - 1]))
-
-    def _park(self, sequence: int, held: Tokens) -> None:
-        """Park a sequence without logits, unless its tokens are parked: a step of one token adds none."""
-        if self._cache.get(held) is None:
-            self._cache.put(held, ParkedPrefix(self._context.snapshot(sequence), None))
-
-    def _free(self, sequence: int) -> None:
-        """End a slot; the last slot moves into its sequence, so that sequence ids have no gaps."""
-        self._slots[sequence].job.stream.close()
-        last = len(self._slots) - 1
-        if sequence != last:
-            self._context.restore(sequence, self._context.snapshot(last))
-            self._slots[sequence] = self._slots[last]
-        self._slots.pop()
-        self._context.clear(last)

@@ -233,10 +233,10 @@ def test_a_chat_leaves_only_its_prompt_and_that_unpinned(make: Make, chain_gguf:
     policy, _ = make(chain_gguf)
     search(policy, "vote", [Problem("a", "How far?", kind="text")], samples=1)
     head = policy._chats["prose"].head
-    assert set(policy._cache._pinned) <= {head}
-    assert len(policy._cache._recent) == 1
+    assert set(policy._prompts._cache._pinned) <= {head}
+    assert len(policy._prompts._cache._recent) == 1
     search(policy, "vote", [PROBLEM], samples=1)
-    assert len(policy._cache._recent) == 1
+    assert len(policy._prompts._cache._recent) == 1
 
 
 def test_control_tokens_in_a_question_are_text(make: Make, chain_gguf: Path) -> None:
@@ -334,9 +334,9 @@ def test_a_chat_that_is_asked_again_is_pinned_while_it_is_open(make: Make, chain
     tokens = policy._chats["prose"].chat_prompt("How far?")
     for _ in range(2):
         policy.open(chat)
-        assert tokens in policy._cache._pinned
+        assert tokens in policy._prompts._cache._pinned
         policy.close_problem(chat)
-        assert tokens not in policy._cache._pinned
+        assert tokens not in policy._prompts._cache._pinned
 
 
 def test_a_branch_that_has_ended_cannot_be_cancelled(make: Make, chain_gguf: Path) -> None:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import architectures
-import numpy as np
 import pytest
 import tiny
 from event_logs import logs_of, ticking
@@ -30,7 +29,7 @@ from adascale.models.llama.chat import ChatFormat
 from adascale.models.llama.native import AbortFlag
 from adascale.models.llama.policy import LlamaPolicy
 from adascale.models.llama.prefixes import PrefixCache, evaluate_tokens
-from adascale.models.llama.runtime import LlamaContext, LlamaModel, Run
+from adascale.models.llama.runtime import LlamaContext, LlamaModel
 from adascale.models.llama.sampling import Stream, Surprise
 from adascale.models.llama.stepcost import EvenWidth, StepCosts
 from adascale.models.llama.thinking import (
@@ -296,27 +295,6 @@ def test_at_an_even_width_the_thoughts_of_neighbours_change_nothing(make: Make, 
 def drawn(tree: Tree) -> list[tuple[tuple[int, ...], float]]:
     """Tokens and log-probability of each step; nodes are numbered as they finish."""
     return sorted((node.step.token_ids, node.step.logprob) for node in tree if node.step)
-
-
-@pytest.mark.slow
-def test_what_is_written_behind_a_thought_has_read_all_of_it(make: Make, tmp_path: Path) -> None:
-    """States equal those of the same tokens one by one, so nothing was tokenized or placed anew."""
-    thinker = make(path=random_thinker(tmp_path), think=100, states=True)
-    tree = replay(thinker.search(Vote(3)))
-    end = ends(tree)[0]
-    tokens = list(thinker.chat.prompt(PROBLEM.question))
-    fresh = make(path=random_thinker(tmp_path), think=100, states=True).context
-    last = np.zeros(0, np.float32)
-    for step in tree.steps(end):
-        tokens += step.token_ids
-    for at, token in enumerate(tokens[:-1]):
-        fresh.decode([Run(0, at, [token])])
-        state = fresh.state(0)
-        assert state is not None
-        last = state.copy()
-    found = tree.steps(end)[-1].reading
-    assert found is not None
-    assert np.allclose(found.last, last, rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("chain", [tiny.THINKER_FOR_EVER, LAZY])
