@@ -110,7 +110,7 @@ NEIGHBOURS = [
 ]
 
 
-@pytest.mark.parametrize("samples", [2, 4])
+@pytest.mark.parametrize("samples", [2, pytest.param(4, marks=pytest.mark.slow)])
 def test_at_an_even_width_neighbours_change_not_a_bit(machine: Machine, samples: int) -> None:
     strategy = PrefixRollouts(samples, 2)
     [alone] = machine.search([PROBLEM], strategy, slots=8, even=True).values()
