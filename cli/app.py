@@ -1,4 +1,4 @@
-"""The ``adascale`` command: the table of commands, and what happens to an error."""
+"""The ``adascale`` command: the table of commands, and the handling of errors."""
 
 from __future__ import annotations
 
@@ -51,23 +51,23 @@ _TABLE = {
     ),
     "config": (
         "config.app",
-        "Defaults of your own: flag > environment > config file > default.",
+        "Set defaults in a file; flags and environment variables override them.",
     ),
     "doctor": ("doctor.doctor", "Check this machine, and say how to mend what is wrong."),
 }
-"""Where each command is, and the line that it has in the list of all: a list that imports none of them."""
+"""Command: its module and function, and its help line, so that ``--help`` imports no command."""
 
 
 _OFF = {"", "0", "false", "f", "no", "n", "off"}
-"""Values of a variable with which Typer takes its flag as not given."""
+"""Values of an environment variable that leave its flag off."""
 
 
 _STAND_INS = {name: TyperCommand(name, help=line) for name, (_, line) in _TABLE.items()}
-"""What the help page and the completion of a shell show in the commands' place."""
+"""Placeholders of the commands, for the help page and for shell completion."""
 
 
 class _Commands(UserDict[str, "Command"]):
-    """Commands by name, each imported when it is wanted: a command should not wait for the others."""
+    """Commands by name; each is imported when it is run, so that no command waits for the others."""
 
     def __getitem__(self, name: str) -> Command:
         if self.data[name] is _STAND_INS[name]:
@@ -99,7 +99,7 @@ class _Root(TyperGroup):
         return _STAND_INS.get(cmd_name)
 
     def resolve_command(self, ctx: Context, args: list[str]) -> tuple[str | None, Command | None, list[str]]:
-        """The command itself: the one that was typed, and no other is imported."""
+        """The command that was typed; no other one is imported."""
         name, found, rest = super().resolve_command(ctx, args)
         return name, found and COMMANDS[str(name)], rest
 

@@ -14,7 +14,7 @@ from adascale.engine.types import Problem
 from ..exit_codes import INTERRUPTED, NO_ANSWER
 from ..options.flags import CHOOSES_SEARCH
 from ..options.flatten import typed_flags, with_options
-from ..options.groups import AskOptions
+from ..options.groups import AskOptions, session_for
 from ..searching.one import question_text, search_one
 from ..searching.server import search_on_server
 from ..terminal.console import say, write_json, write_payload
@@ -69,9 +69,8 @@ def _search_here(problem: Problem, options: AskOptions) -> tuple[Record, float]:
             return settings.for_chat()
         return settings.in_mode(search.mode, worker.open_models.modes)
 
-    return search_one(
-        problem, strategy, options.session, options.view, settle, prints_reply=options.prints_reply
-    )
+    session = session_for(search.preset, options.session)
+    return search_one(problem, strategy, session, options.view, settle, prints_reply=options.prints_reply)
 
 
 def _finish(record: Record, load_seconds: float, options: AskOptions) -> None:

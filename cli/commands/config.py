@@ -1,4 +1,4 @@
-"""``adascale config``: defaults of your own, and where each value comes from."""
+"""``adascale config``: the user's defaults, and the origin of each value."""
 
 from __future__ import annotations
 
@@ -26,13 +26,14 @@ from ..terminal.console import say, write_json, write_payload
 from ..terminal.text import columns
 
 app = typer.Typer(
-    help="Defaults of your own: flag > environment > config file > default.", no_args_is_help=True
+    help="Set defaults in a file; flags and environment variables override them.",
+    no_args_is_help=True,
 )
 
 SCHEMA = "adascale.config/1"
 
 _API_KEY = "api-key"
-"""The setting that nobody else is to read."""
+"""Setting that must stay secret."""
 
 
 @app.command("path")
@@ -46,7 +47,7 @@ def path_() -> None:
 
 @app.command()
 def show(json_output: JsonOption = False) -> None:
-    """Print every setting, its value, and where that comes from.
+    """Print every setting with its value and the origin of the value.
 
     adascale config show
     """
@@ -66,9 +67,11 @@ def set_(
     context: typer.Context,
     key: Annotated[
         str,
-        typer.Argument(help="An option without its dashes, such as generator.", autocompletion=complete_key),
+        typer.Argument(
+            help="Name of an option without its dashes, such as generator.", autocompletion=complete_key
+        ),
     ],
-    value: Annotated[str, typer.Argument(help="As it would be typed behind the option.")],
+    value: Annotated[str, typer.Argument(help="Value, written as for the option.")],
 ) -> None:
     """Keep a value in the config file.
 
@@ -81,25 +84,11 @@ def set_(
         say(f"adascale: {name} is set and comes before the file")
 
 
-@app.command()
-def unset(
-    key: Annotated[str, typer.Argument(help="The setting to drop.", autocompletion=complete_key)],
-) -> None:
-    """Drop a value from the config file.
-
-    adascale config unset effort
-    """
-    if key not in read_config(config_path()):
-        _option_of(key)
-        return
-    _change(key, None)
-
-
 def _option_of(key: str) -> TyperOption:
-    """The option that a key of the file stands for.
+    """The option that a key of the file sets.
 
     Raises:
-        UsageError: there is none.
+        UsageError: no option has this name.
     """
     known = settings()
     if key not in known:
@@ -108,7 +97,7 @@ def _option_of(key: str) -> TyperOption:
 
 
 def _parse_value(context: typer.Context, option: TyperOption, key: str, text: str) -> Value:
-    """A value of TOML, checked by the option that it is for.
+    """A value for the TOML file, checked by its option.
 
     Raises:
         UsageError: the option does not take it.
@@ -126,7 +115,7 @@ def _parse_value(context: typer.Context, option: TyperOption, key: str, text: st
 
 
 def _environment(option: TyperOption) -> str | None:
-    """Name of the environment variable that sets the option now; None where none does."""
+    """Name of the environment variable that sets the option now; None if there is none."""
     names = [option.envvar] if isinstance(option.envvar, str) else list(option.envvar or ())
     return next((name for name in names if os.environ.get(name)), None)
 
@@ -148,16 +137,16 @@ def _setting_row(key: str, option: TyperOption, config: dict[str, Value], path: 
 
 
 def _value_text(value: Value | None) -> str:
-    """A value as TOML and the options write it."""
+    """A value as it is written in TOML and on the command line."""
     if value is None:
         return "-"
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _change(key: str, value: Value | None) -> None:
-    """Set or (with None) drop a value of the file, in one rename; its comments and order stay.
+def _change(key: str, value: Value) -> None:
+    """Set a value of the file, in one rename; its comments and order stay.
 
-    A file with an API key is its owner's alone to read.
+    A file with an API key can be read by its owner only.
 
     Raises:
         UsageError: the file is broken or cannot be written.
@@ -167,9 +156,6 @@ def _change(key: str, value: Value | None) -> None:
     path = config_path()
     read_config(path)  # a broken file is not overwritten
     document = tomlkit.parse(path.read_text(encoding="utf-8")) if path.exists() else tomlkit.document()
-    if value is None:
-        document.remove(key)
-    else:
-        document[key] = value
+    document[key] = value
     mode = 0o600 if _API_KEY in document else None
     write_file(path, tomlkit.dumps(document).encode(), "ADASCALE_CONFIG names another file", mode)

@@ -16,7 +16,7 @@ from adascale.models.question_sets import choose_questions, only_kind, read_know
 
 from ..exit_codes import INTERRUPTED
 from ..options.flatten import with_options
-from ..options.groups import EvalOptions
+from ..options.groups import EvalOptions, session_for
 from ..report.frontier_plot import frontier
 from ..report.plots import check_plot
 from ..searching.models import open_session
@@ -54,7 +54,7 @@ def eval_(
     problems = choose_questions(read_known(data), options.questions, options.seed)
     kind = only_kind(problems)
     contestants = for_kind(named, kind)
-    with open_session(options.session, options.terminal) as session:
+    with open_session(session_for(options.preset, options.session), options.terminal) as session:
         conditions = session.conditions(kind)
         if options.terminal.quiet < 2:
             for notice in warnings_of(conditions, contestants):

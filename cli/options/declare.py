@@ -1,4 +1,4 @@
-"""How flags and arguments are declared, those that several commands share, and values that have a unit."""
+"""Declares flags and arguments, defines those that several commands share, and parses values with units."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from . import completion
 SERVER, MODELS, SEARCH, FILTERS = "Server", "Models", "Search", "Filters"
 MACHINE, OUTPUT = "Machine", "Output"
 PANELS = (None, SERVER, MODELS, SEARCH, FILTERS, MACHINE, OUTPUT)
-"""Panels of a help page, in this order; what has none stands above them."""
+"""Panels of a help page in their order; flags without a panel stand above them."""
 
 
 def flag(panel: str | None, names: str, help_text: str, **more: Any) -> OptionInfo:
     """One flag.
 
     Args:
-        panel: Where the help page shows it.
-        names: Its names with spaces between, the long one first.
-        help_text: One line.
-        more: As ``typer.Option`` has it.
+        panel: Panel of the help page; None for the top of the page.
+        names: Names of the flag, separated by spaces, the long one first.
+        help_text: Help of the flag.
+        more: Arguments of ``typer.Option``.
     """
     option = typer.Option(..., *names.split(), help=help_text, rich_help_panel=panel, **more)
     assert isinstance(option, OptionInfo)
@@ -34,7 +34,7 @@ def flag(panel: str | None, names: str, help_text: str, **more: Any) -> OptionIn
 
 
 def setting_flag(panel: str, names: str, help_text: str, **more: Any) -> OptionInfo:
-    """A flag that has an environment variable too, and may stand in the config file."""
+    """A flag that can also be set by an environment variable and in the config file."""
     option = flag(panel, names, help_text, **more)
     option.envvar = env(key_of(option).replace("-", "_").upper())
     return option
@@ -51,9 +51,9 @@ def key_of(option: OptionInfo) -> str:
     return option.param_decls[0].partition("/")[0].lstrip("-")
 
 
-OFFLINE = setting_flag(MACHINE, "--offline", "Never touch the network.")
+OFFLINE = setting_flag(MACHINE, "--offline", "Do not use the network.")
 OfflineOption = Annotated[bool, OFFLINE]
-YES = setting_flag(MACHINE, "--yes -y", "Download without asking.")
+YES = setting_flag(MACHINE, "--yes -y", "Download models without asking.")
 YesOption = Annotated[bool, YES]
 JSON = flag(OUTPUT, "--json", "Print one JSON object.")
 JsonOption = Annotated[bool, JSON]
@@ -65,7 +65,7 @@ TraceArgument = Annotated[
     str | None,
     typer.Argument(
         metavar="[TRACE]",
-        help="A file written by --trace, or a kept run (adascale runs list); the last one unless given.",
+        help="File written by --trace, or a run that adascale runs list shows. The default is the last run.",
         show_default=False,
         autocompletion=completion.traces,
     ),
@@ -74,7 +74,7 @@ RunArgument = Annotated[
     str | None,
     typer.Argument(
         metavar="[RUN]",
-        help="Its name or how that begins; the last one unless given.",
+        help="Name of a run, or its beginning. The default is the last run.",
         autocompletion=completion.runs,
     ),
 ]
@@ -95,7 +95,7 @@ def parse_count(option: str, text: object) -> int:
 
 
 def _count(text: str) -> int:
-    """The integer; 0 where the text is none."""
+    """The integer; 0 if the text is not a number."""
     match = _COUNT.fullmatch(text.strip())
     return int(float(match[1]) * {"": 1, "k": 1_000, "m": 1_000_000}[match[2].lower()]) if match else 0
 
@@ -108,7 +108,7 @@ def parse_duration(option: str, text: object) -> float:
 
 
 def parse_moment(option: str, text: object) -> float:
-    """``90s``, ``5m`` or plain seconds as seconds from 0."""
+    """``90s``, ``5m`` or plain seconds as seconds; 0 is allowed."""
     match = _DURATION.fullmatch(str(text).strip())
     if match is None:
         raise UsageError(
@@ -118,7 +118,7 @@ def parse_moment(option: str, text: object) -> float:
 
 
 def parse_think(text: object) -> int | None:
-    """``off`` as 0, ``on`` as ``THINK_TOKENS``, ``auto`` as None, else the number of tokens."""
+    """``off`` as 0, ``on`` as ``THINK_TOKENS``, ``auto`` as None, or a number of tokens."""
     text = str(text).strip()
     if text in (words := {"off": 0, "0": 0, "on": THINK_TOKENS, "auto": None}):
         return words[text]
@@ -130,7 +130,7 @@ def parse_think(text: object) -> int | None:
 
 
 def parse_gpu_layers(text: object) -> int | None:
-    """``auto`` as None, ``all`` as -1, else the number."""
+    """``auto`` as None, ``all`` as -1, or a number."""
     text = str(text)
     if text in ("auto", "all"):
         return None if text == "auto" else -1

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-import typer
 from typer.models import OptionInfo
 
 from adascale.engine.strategies import EFFORTS, PAPER_TEMPERATURE, Preset, StrategyOverrides
@@ -57,71 +56,85 @@ from .groups import (
 
 
 def _of_efforts(name: str, kind: KindName = "value") -> str:
-    """What the help says of a default that the effort sets."""
+    """The default of a number that the effort sets, for the help."""
     values = (f"{getattr(preset, name):g}" for preset in EFFORTS[kind].values())
-    return "from effort: " + ", ".join(value.removeprefix("0") or "0" for value in values)
+    return "by effort: " + ", ".join(value.removeprefix("0") or "0" for value in values)
 
 
 def _as_fitted(usual: str) -> str:
-    return f"as the calibration was fitted, else {usual}"
-
-
-def _paper(context: typer.Context, asked: bool) -> bool:
-    """The paper samples at a temperature of its own, unless another one is given."""
-    if asked:
-        context.default_map = {**(context.default_map or {}), "temperature": PAPER_TEMPERATURE}
-    return asked
+    """The default of a sampling parameter, for the help."""
+    return f"{usual}, or that of the calibration"
 
 
 _EFFORT = setting_flag(
-    SEARCH, "--effort -e", "How sure to get before stopping, and how much to draw at most."
+    SEARCH, "--effort -e", "How sure to be before stopping, and how many solutions to generate at most."
 )
 _QUESTIONS = flag(
-    SEARCH, "--questions -n", "Number of questions, spread evenly over all files.", min=1, show_default="all"
+    SEARCH,
+    "--questions -n",
+    "Number of questions to take, spread evenly over all files.",
+    min=1,
+    show_default="all",
 )
 _SHOW_TREE = setting_flag(OUTPUT, "--show-tree/--no-show-tree -T", "Show the search tree on stderr.")
-_PROGRESS = setting_flag(OUTPUT, "--progress", "What stderr shows; json is the event stream.")
+_PROGRESS = setting_flag(
+    OUTPUT, "--progress", "Progress display on stderr; json prints the stream of events."
+)
 
-_TRACES = flag(OUTPUT, "--traces", "Keep each search's event log, by its id.", metavar="DIR")
-_PARALLEL = setting_flag(SERVER, "--parallel", "Questions that are searched at once.", min=1, max=256)
+_TRACES = flag(
+    OUTPUT,
+    "--traces",
+    "Folder to write the event log of each search to, named by the question's id.",
+    metavar="DIR",
+)
+_PARALLEL = setting_flag(
+    SERVER, "--parallel", "Number of questions to search at the same time.", min=1, max=256
+)
 _LARGEST = (1 << 63) - 1
-"""What files may hold: a trace with a larger seed could not be read again."""
+"""Largest integer that a trace can hold."""
 _SEED = setting_flag(
-    SEARCH, "--seed", "Seed of every draw; random unless given, and shown by -v.", min=0, max=_LARGEST
+    SEARCH,
+    "--seed",
+    "Seed of all sampling; a random one is chosen by default, and -v shows it.",
+    min=0,
+    max=_LARGEST,
 )
 _UNSANDBOXED = flag(
-    MACHINE, "--unsandboxed", "Run programs that need CPython where no sandbox holds them, with limits alone."
+    MACHINE,
+    "--unsandboxed",
+    "Run programs that need CPython without a sandbox, with limits of time and memory only.",
 )
 
 _SESSION: Mapping[str, OptionInfo | None] = {
     "generator": setting_flag(
         MODELS,
         "--generator -g",
-        "Model that writes solutions: a name of models list (ollama:NAME and the like too), a GGUF path or "
-        "hf:user/repo:quant.",
+        "Model that writes the solutions: a name that adascale models list shows (also ollama:NAME), the "
+        "path of a GGUF file, or hf:user/repo:quant.",
         autocompletion=completion.models,
     ),
     "prm": setting_flag(
         MODELS,
         "--prm",
-        "Judge of steps: 'probe' reads the generator's own states, 'self' asks it, a name or path "
-        "(FORMAT=PATH if its names do not tell) is a PRM, 'none' judges nothing.",
+        "Model that judges steps: probe reads the generator's hidden states, self asks the generator, none "
+        "judges nothing. A name or a path is a process reward model; write FORMAT=PATH if its format is not "
+        "recognised.",
         autocompletion=completion.judges,
     ),
     "calibration": setting_flag(
         MODELS,
         "--calibration",
-        "What turns judgements into probabilities; auto takes the one fitted on these very models, else the "
-        "portable one.",
+        "Calibration that turns scores into probabilities. auto uses the one that was fitted on exactly "
+        "these models, or else the portable one.",
         autocompletion=completion.calibrations,
         metavar="auto|none|FILE",
     ),
-    "system": flag(SEARCH, "--system -s", "System prompt instead of the built-in one."),
+    "system": flag(SEARCH, "--system -s", "System prompt to use instead of the built-in one."),
     "think": setting_flag(
         SEARCH,
         "--think",
-        f"Let a model think before each answer: on for {THINK_TOKENS} tokens, then its thought is closed and "
-        "the answer asked for; auto leaves it to the model.",
+        f"Let the model think before each solution, for this many tokens at most; on is {THINK_TOKENS}. auto "
+        "lets the model decide whether to think.",
         metavar="off|on|auto|TOKENS",
         parser=parse_think,
         show_default="off",
@@ -129,23 +142,24 @@ _SESSION: Mapping[str, OptionInfo | None] = {
     "ctx_size": setting_flag(
         MACHINE,
         "--ctx-size -c",
-        "Context window of one solution: the question, at most --think, and at most --max-tokens.",
+        "Tokens of context for one solution: question, thinking (--think) and solution (--max-tokens) "
+        "together.",
         min=512,
-        show_default="2048 and --think",
+        show_default="2048 plus --think",
     ),
     "threads": setting_flag(
-        MACHINE, "--threads -t", "CPU threads.", min=1, max=512, show_default="physical cores"
+        MACHINE, "--threads -t", "Number of CPU threads.", min=1, max=512, show_default="physical cores"
     ),
     "gpu_layers": setting_flag(
         MACHINE,
         "--gpu-layers -ngl",
-        "Layers on the GPU.",
+        "Number of layers to load onto the GPU.",
         metavar="auto|all|N",
         parser=parse_gpu_layers,
         show_default="auto",
     ),
     "offline": OFFLINE,
-    "force": flag(MACHINE, "--force", "Load models even if memory looks too small."),
+    "force": flag(MACHINE, "--force", "Load the models even if there seems to be too little memory."),
 }
 
 FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
@@ -154,7 +168,7 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
         "temperature": flag(
             SEARCH,
             "--temperature --temp",
-            "Sampling temperature: a higher one draws more varied solutions.",
+            "Sampling temperature; higher values give more varied solutions.",
             min=0.01,
             max=5.0,
             show_default=_as_fitted("0.8"),
@@ -162,7 +176,7 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
         "top_p": flag(
             SEARCH,
             "--top-p",
-            "Share of probability sampled from.",
+            "Sample from the likeliest tokens that have this probability together.",
             min=0.01,
             max=1.0,
             show_default=_as_fitted("0.95"),
@@ -170,7 +184,7 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
         "min_p": flag(
             SEARCH,
             "--min-p",
-            "Drop candidates less likely than this share of the likeliest one; 0 is off.",
+            "Drop tokens that are less likely than this share of the likeliest one; 0 drops none.",
             min=0.0,
             max=0.99,
             show_default=_as_fitted("0"),
@@ -178,29 +192,30 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
         "max_tokens": flag(
             SEARCH,
             "--max-tokens",
-            "Tokens of one solution; one that is cut there has no answer.",
+            "Maximum number of tokens of one solution; a solution that is cut there has no answer.",
             min=1,
             show_default=_as_fitted("768"),
         ),
     },
     SearchOptions: {
-        "strategy": setting_flag(SEARCH, "--strategy", "How to search."),
+        "strategy": setting_flag(SEARCH, "--strategy", "Search strategy."),
         "mode": setting_flag(
             SEARCH,
             "--mode",
-            "Reason in prose, or write Python programs that run in a sandbox. auto: adaptive chooses for "
-            "each solution, where the model's own calibration knows programs; else prose.",
+            "Reason in prose, or write Python programs that run in a sandbox. With auto, adaptive chooses "
+            "for each solution if the calibration of the model covers programs; otherwise it is prose.",
         ),
         "adapt": flag(
             SEARCH,
             "--adapt",
-            "Let the paper's rule set a number: n (samples of vote and best-of-n), k (prefixes of a beam), m "
-            "(children of a prefix), km (both).",
+            "Let a rule of the paper choose a number: n (solutions of vote and best-of-n), k (prefixes of a "
+            "beam), m (continuations of a prefix), or km (both).",
         ),
         "min_confidence": setting_flag(
             SEARCH,
             "--min-confidence",
-            "Below it an answer is not taken for known: status low_confidence, and ask exits with 3.",
+            "Minimum probability; a less likely answer gets status low_confidence, and ask exits with code "
+            "3.",
             min=0.0,
             max=1.0,
         ),
@@ -210,14 +225,16 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
         "max_tokens": setting_flag(
             SEARCH,
             "--budget -b",
-            "Token limit of each question (8k is 8000); the first solution may exceed it.",
+            "Maximum number of generated tokens of a question (8k is 8000). The first solution is finished "
+            "even if it exceeds the limit.",
             metavar="TOKENS",
             parser=partial(parse_count, "--budget"),
         ),
         "max_seconds": setting_flag(
             SEARCH,
             "--time-limit",
-            "Time limit of each question (90s, 5m), without loading; the first solution may exceed it.",
+            "Time limit of a question (90s, 5m), not counting the time to load the models. The first "
+            "solution is finished even if it exceeds the limit.",
             metavar="TIME",
             parser=partial(parse_duration, "--time-limit"),
         ),
@@ -227,28 +244,34 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
         "paper": flag(
             SEARCH,
             "--paper",
-            "The paper's numbers: 64 samples, 8 prefixes of 8 children pruned every 5 steps, T .7.",
-            callback=_paper,
-            is_eager=True,
+            "Use the numbers of the paper: 64 solutions, beams of 8 prefixes with 8 continuations each, "
+            f"pruned every 5 steps, temperature {PAPER_TEMPERATURE:g}.",
         ),
     },
     StrategyOverrides: {
         "samples": flag(
             SEARCH,
             "--samples",
-            "Solutions of vote and best-of-n, at most as many of adaptive.",
+            "Number of solutions (vote, best-of-n); maximum number for adaptive.",
             min=1,
             max=1024,
             show_default=_of_efforts("samples"),
         ),
-        "width": flag(SEARCH, "--beam-width", "Prefixes that a beam keeps.", min=1, max=64, show_default="4"),
+        "width": flag(
+            SEARCH, "--beam-width", "Number of prefixes that a beam keeps.", min=1, max=64, show_default="4"
+        ),
         "branching": flag(
-            SEARCH, "--branching", "Children of each kept prefix.", min=1, max=64, show_default="4"
+            SEARCH,
+            "--branching",
+            "Number of continuations of each kept prefix.",
+            min=1,
+            max=64,
+            show_default="4",
         ),
         "stop_at": flag(
             SEARCH,
             "--stop-at",
-            "Probability of the answer at which adaptive stops.",
+            "adaptive stops when its answer has this probability.",
             min=0.0,
             max=1.0,
             show_default=_of_efforts("stop_at"),
@@ -256,7 +279,7 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
         "min_gain": flag(
             SEARCH,
             "--min-gain",
-            "adaptive also stops where a further solution adds less than this to that probability.",
+            "adaptive also stops when another solution would raise that probability by less than this.",
             min=-1.0,
             max=1.0,
             show_default=_of_efforts("min_gain"),
@@ -264,45 +287,63 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
         "confidence": flag(
             SEARCH,
             "--confidence",
-            "Target of the paper's rules (--adapt, +n, +k, +m): probability that at least one solution is "
-            "right.",
+            "Target of the paper's rules (--adapt): the probability that at least one solution is correct.",
             min=0.01,
             max=0.9999,
             show_default="0.99",
         ),
     },
     TerminalOptions: {
-        "color": setting_flag(OUTPUT, "--color", "Colour on stderr; NO_COLOR is honoured."),
-        "quiet": flag(OUTPUT, "--quiet -q", "No progress; -qq no warnings.", count=True, show_default=False),
-        "verbose": flag(
-            OUTPUT, "--verbose -v", "Say what is used; -vv llama.cpp's log.", count=True, show_default=False
+        "color": setting_flag(
+            OUTPUT, "--color", "Colours on stderr. auto uses them on a terminal unless NO_COLOR is set."
         ),
-        "debug": setting_flag(OUTPUT, "--debug", "Show tracebacks of errors."),
+        "quiet": flag(
+            OUTPUT,
+            "--quiet -q",
+            "Show no progress; -qq shows no warnings either.",
+            count=True,
+            show_default=False,
+        ),
+        "verbose": flag(
+            OUTPUT,
+            "--verbose -v",
+            "Show which files and seed are used; -vv also shows the log of llama.cpp.",
+            count=True,
+            show_default=False,
+        ),
+        "debug": setting_flag(OUTPUT, "--debug", "Show the traceback of an error."),
         "yes": YES,
     },
     ViewOptions: {
         "show_tree": _SHOW_TREE,
-        "trace": flag(OUTPUT, "--trace", "Write the event log; adascale replay shows it.", metavar="FILE"),
+        "trace": flag(
+            OUTPUT,
+            "--trace",
+            "Write the event log to a file, which adascale replay can show again.",
+            metavar="FILE",
+        ),
         "save": setting_flag(
-            OUTPUT, "--save/--no-save", "Keep the search, unless --trace does; adascale runs lists them."
+            OUTPUT,
+            "--save/--no-save",
+            "Keep the search in the history that adascale runs lists; --trace keeps it in its file instead.",
         ),
         "progress": _PROGRESS,
     },
     AskOptions: {
-        "extract": flag(OUTPUT, "--extract -x", "Print the final answer only."),
+        "extract": flag(OUTPUT, "--extract -x", "Print only the final answer."),
         "json_output": JSON,
     },
     ServerChoice: {
         "url": setting_flag(
             SERVER,
             "--server",
-            "Ask a running adascale serve, and no model of this machine.",
+            "Ask a running adascale serve at this address instead of loading a model.",
             metavar="URL",
         ),
         "api_key": setting_flag(
             SERVER,
             "--api-key",
-            "API key of the server; other users see a command line, so prefer the variable.",
+            "API key of the server. Other users can see a command line, so prefer the environment variable.",
         ),
     },
     CodeSearchOptions: {
@@ -310,7 +351,7 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
         "samples": flag(
             SEARCH,
             "--samples",
-            "Programs at most.",
+            "Maximum number of programs.",
             min=1,
             max=1024,
             show_default=_of_efforts("samples", "code"),
@@ -321,12 +362,14 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
         "test": flag(
             None,
             "--test",
-            "Python that fails where the program is wrong; may be given several times.",
+            "Python code that fails if the program is wrong. Can be given several times.",
             metavar="ASSERT",
             show_default=False,
         ),
-        "tests": flag(None, "--tests", "A file of asserts or of test functions as pytest has them."),
-        "output": flag(None, "--output -o", "Where the program goes, else to stdout.", metavar="FILE"),
+        "tests": flag(None, "--tests", "File of asserts, or of test functions as for pytest."),
+        "output": flag(
+            None, "--output -o", "File to write the program to instead of stdout.", metavar="FILE"
+        ),
         "overwrite": OVERWRITE,
         "json_output": JSON,
         "session.prm": None,
@@ -335,42 +378,56 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
         "session.unsandboxed": _UNSANDBOXED,
     },
     BatchOptions: {
-        "output": flag(None, "--output -o", "Where the JSON Lines go.", metavar="FILE|-"),
-        "form": flag(OUTPUT, "--format", "How the questions are written; auto goes by the file."),
-        "question_field": flag(OUTPUT, "--field", "The field that holds the question.", metavar="NAME"),
+        "output": flag(None, "--output -o", "File to write the records to, as JSON Lines.", metavar="FILE|-"),
+        "form": flag(
+            OUTPUT, "--format", "Format of the questions. auto goes by the name of the file, or by each line."
+        ),
+        "question_field": flag(OUTPUT, "--field", "Field that holds the question.", metavar="NAME"),
         "show_tree": _SHOW_TREE,
         "traces": _TRACES,
-        "limit": flag(SEARCH, "--limit", "Read only the first so many questions.", min=1, max=_LARGEST),
-        "only_failed": flag(
-            SEARCH, "--only-failed", "Ask again what failed in an earlier run, and nothing else."
+        "limit": flag(SEARCH, "--limit", "Read only this many questions.", min=1, max=_LARGEST),
+        "only_failed": flag(SEARCH, "--only-failed", "Ask only the questions that failed in an earlier run."),
+        "overwrite": flag(
+            OUTPUT, "--overwrite", "Start again with an empty output instead of continuing it."
         ),
-        "overwrite": flag(OUTPUT, "--overwrite", "Begin anew instead of going on with the output."),
-        "fail_on_error": flag(OUTPUT, "--fail-on-error", "End at the first question or line that fails."),
-        "ray": flag(MACHINE, "--ray", "Ask on all nodes of a Ray cluster.", metavar="ADDRESS|auto"),
+        "fail_on_error": flag(OUTPUT, "--fail-on-error", "Stop at the first question or line that fails."),
+        "ray": flag(
+            MACHINE, "--ray", "Run on all nodes of the Ray cluster at this address.", metavar="ADDRESS|auto"
+        ),
         "session.unsandboxed": _UNSANDBOXED,
-        "dry_run": flag(OUTPUT, "--dry-run", "Read everything, load nothing, say what would be done."),
+        "dry_run": flag(
+            OUTPUT, "--dry-run", "Read the questions and say what a run would do, without loading a model."
+        ),
         "progress": _PROGRESS,
     },
     ServeOptions: {
-        "host": setting_flag(SERVER, "--host", "Address to listen on; all but loopback need an API key."),
-        "port": setting_flag(SERVER, "--port -p", "Port to listen on; 0 takes a free one.", min=0, max=65535),
+        "host": setting_flag(
+            SERVER, "--host", "Address to listen on. Addresses other than loopback need an API key."
+        ),
+        "port": setting_flag(
+            SERVER, "--port -p", "Port to listen on; 0 chooses a free one.", min=0, max=65535
+        ),
         "api_key": setting_flag(
             SERVER,
             "--api-key",
-            "API key that clients have to send; other users see a command line, so prefer --api-key-file or "
-            "the variable.",
+            "API key that clients have to send. Other users can see a command line, so prefer "
+            "--api-key-file or the environment variable.",
         ),
-        "api_key_file": flag(SERVER, "--api-key-file", "Read the API key from a file.", metavar="FILE"),
+        "api_key_file": flag(SERVER, "--api-key-file", "File that holds the API key.", metavar="FILE"),
         "cors_origin": flag(
             SERVER,
             "--cors-origin",
-            "Pages whose scripts may ask; may be given several times.",
+            "Origin of a web page whose scripts may send requests. Can be given several times.",
             metavar="ORIGIN",
             show_default=False,
         ),
         "parallel": _PARALLEL,
         "max_queue": setting_flag(
-            SERVER, "--max-queue", "Questions that wait; more are refused.", min=0, max=10_000
+            SERVER,
+            "--max-queue",
+            "Maximum number of waiting questions; further ones are refused.",
+            min=0,
+            max=10_000,
         ),
         "effort": _EFFORT,
         "strict": setting_flag(
@@ -382,65 +439,78 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
         "traces": _TRACES,
     },
     McpOptions: {
-        "print_config": flag(None, "--print-config", "Print what to paste into an agent's settings."),
+        "print_config": flag(
+            None, "--print-config", "Print the configuration to paste into the settings of an agent."
+        ),
         "parallel": _PARALLEL,
     },
     EvalOptions: {
         "strategies": flag(
             SEARCH,
             "--strategies",
-            "What takes part: :N fixes the samples, @low an effort, +n +k +m +km are the paper's rules, "
-            "/prose /program /both the mode.",
+            "Strategies to compare. :N sets the number of solutions, @EFFORT an effort, +n, +k, +m or +km a "
+            "rule of the paper, and /prose, /program or /both the mode.",
             metavar="NAME[:N][@EFFORT][+RULE][/MODE],...",
         ),
         "questions": _QUESTIONS,
         "repeats": flag(
             SEARCH,
             "--repeats",
-            "How often each strategy runs, each time with other random numbers.",
+            "Number of runs of each strategy, each with other random numbers.",
             min=1,
             max=1000,
         ),
         "seed": flag(
-            SEARCH, "--seed", "Seed of the choice of questions and of every draw.", min=0, max=_LARGEST
+            SEARCH, "--seed", "Seed of the choice of questions and of all sampling.", min=0, max=_LARGEST
         ),
         "session.unsandboxed": _UNSANDBOXED,
-        "plot": flag(OUTPUT, "--plot", "Draw accuracy against tokens.", metavar="FILE.png|svg"),
-        "csv_output": flag(OUTPUT, "--csv", "Print CSV, one row a strategy."),
+        "plot": flag(
+            OUTPUT, "--plot", "Picture of accuracy against tokens to write.", metavar="FILE.png|svg"
+        ),
+        "csv_output": flag(OUTPUT, "--csv", "Print CSV with a row for each strategy."),
         "json_output": JSON,
     },
     CalibrationOptions: {
         "data": flag(
             SEARCH,
             "--data -d",
-            "JSON Lines with question and answer; may be given several times.",
+            "JSON Lines with question and answer. Can be given several times.",
             metavar="FILE",
             show_default=False,
         ),
         "questions": _QUESTIONS,
-        "samples": flag(SEARCH, "--samples -k", "Solutions of each question in prose.", min=1, max=64),
+        "samples": flag(
+            SEARCH, "--samples -k", "Number of solutions in prose for each question.", min=1, max=64
+        ),
         "programs": flag(
             SEARCH,
             "--programs",
-            "Solutions of each question that are programs; all of a code task.",
+            "Number of programs for each question or code task.",
             min=0,
             max=64,
         ),
         "rollouts": flag(
-            SEARCH, "--rollouts -r", "More solutions from one prefix of each question.", min=0, max=64
+            SEARCH,
+            "--rollouts -r",
+            "Number of further solutions from one prefix of each question.",
+            min=0,
+            max=64,
         ),
         "seed": flag(
-            SEARCH, "--seed", "Seed of the choice of questions and of every draw.", min=0, max=_LARGEST
+            SEARCH, "--seed", "Seed of the choice of questions and of all sampling.", min=0, max=_LARGEST
         ),
-        "plot": flag(OUTPUT, "--plot", "Draw the reliability diagram.", metavar="FILE.png|svg"),
+        "plot": flag(
+            OUTPUT, "--plot", "Picture of the reliability diagram to write.", metavar="FILE.png|svg"
+        ),
         "json_output": JSON,
     },
     FitOptions: {
-        "quick": flag(SEARCH, "--quick", f"Fit on {QUICK} questions only, unless --questions is given."),
+        "quick": flag(SEARCH, "--quick", f"Fit on {QUICK} questions, unless --questions is given."),
         "unlabelled": flag(
             SEARCH,
             "--unlabelled",
-            "Questions without answers, one a line or JSON Lines: what solutions agree on stands for them.",
+            "Questions without answers, one a line or JSON Lines. The fit uses how well their solutions "
+            "agree.",
             metavar="FILE",
             show_default=False,
         ),
@@ -451,7 +521,8 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
         "run.data": flag(
             SEARCH,
             "--data -d",
-            "JSON Lines with question and answer; may be given several times. Without it, 300 of our own.",
+            "JSON Lines with question and answer. Can be given several times; the default is the 300 "
+            "bundled questions.",
             metavar="FILE",
             show_default=False,
         ),
@@ -461,7 +532,7 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
         "run.session.calibration": flag(
             SEARCH,
             "--calibration",
-            "What to check; none measures the raw scores alone.",
+            "Calibration to check; none measures the raw scores.",
             metavar="auto|none|FILE",
         )
     },

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from adascale.engine.calibration import Method
 from adascale.engine.errors import UsageError
 from adascale.engine.strategies import (
+    PAPER_TEMPERATURE,
     STRATEGIES,
     Adapt,
     Effort,
@@ -59,9 +60,16 @@ class TerminalOptions:
     yes: bool = False
 
 
+def session_for(preset: Preset, session: SessionOptions) -> SessionOptions:
+    """The session, at the sampling temperature of the paper if --paper is given without a temperature."""
+    if not preset.paper or session.sampling.temperature is not None:
+        return session
+    return replace(session, sampling=replace(session.sampling, temperature=PAPER_TEMPERATURE))
+
+
 @dataclass(frozen=True, slots=True)
 class SearchOptions:
-    """How one question is searched, and from which probability its answer is taken for known."""
+    """How a question is searched, and the probability that its answer needs to count as known."""
 
     strategy: StrategyName = "adaptive"
     mode: ModeChoice = "auto"

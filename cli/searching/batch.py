@@ -24,7 +24,7 @@ from adascale.models.questions import BadLine, read_problems
 from ..disk.files import check_apart
 from ..disk.results import Results, run_conditions
 from ..disk.trace_folder import TraceFolder
-from ..options.groups import BatchOptions
+from ..options.groups import BatchOptions, session_for
 from ..render.batch import BatchView
 from ..report.answer import FIELDS, answer_record, error_record, run_fields
 from ..report.batch_counts import BatchCounts
@@ -124,7 +124,8 @@ class BatchRun:
 
     def _open_models(self, status: Callable[[str], None]) -> AbstractContextManager[Worker | Cluster]:
         """The models in a process of their own, or on every node of a Ray cluster."""
-        session, terminal = self.options.session, self.options.terminal
+        session = session_for(self.options.search.preset, self.options.session)
+        terminal = self.options.terminal
         if self.options.ray is None:
             return open_worker(session, terminal, status)
         return open_cluster(session, terminal, self.options.ray, status)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from ..errors import UsageError
+from ..errors import UsageError, setting
 from ..strategies import InstanceAdaptive, Passing, Preset, Strategy, effort_named
 from ..strategies.choice import effort_numbers
 from ..types import KindName, Mode
@@ -54,7 +54,7 @@ def for_kind(contestants: Sequence[Contestant], kind: KindName) -> list[Contesta
     if any(isinstance(each.strategy, Passing) for each in contestants):
         raise UsageError(
             "passing searches for programs that pass tests, and these are questions",
-            hint="--strategies adaptive",
+            hint=setting("strategies", "adaptive"),
         )
     return list(contestants)
 

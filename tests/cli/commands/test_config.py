@@ -97,9 +97,8 @@ def test_comments_and_order_stay(config: Path) -> None:
     config.write_text("# mine\nthreads = 1 # one\neffort = 'low'\n", encoding="utf-8")
 
     run("config", "set", "threads", "2")
-    run("config", "unset", "effort")
 
-    assert config.read_text(encoding="utf-8") == "# mine\nthreads = 2 # one\n"
+    assert config.read_text(encoding="utf-8") == "# mine\nthreads = 2 # one\neffort = 'low'\n"
     assert [path.name for path in config.parent.iterdir()] == ["config.toml"]
 
 
@@ -128,12 +127,6 @@ def test_a_near_name_is_suggested() -> None:
         run("config", "set", "genrator", "x")
 
     assert caught.value.hint == "did you mean generator?"
-
-
-def test_unset_of_what_is_not_set_is_no_error() -> None:
-    run("config", "unset", "effort")
-    with pytest.raises(UsageError, match="no setting"):
-        run("config", "unset", "efort")
 
 
 def test_a_link_stays_a_link_and_what_it_leads_to_is_changed(config: Path, tmp_path: Path) -> None:

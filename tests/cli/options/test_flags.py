@@ -24,6 +24,7 @@ from adascale.cli.options.groups import (
     DoctorOptions,
     EvalOptions,
     FitOptions,
+    session_for,
 )
 from adascale.engine.errors import UsageError
 from adascale.engine.strategies import Adaptive, ProseAndProgram
@@ -121,8 +122,14 @@ def test_a_mode_is_typed_or_stands_in_the_environment(
 
 @pytest.mark.parametrize("command", [AskOptions, EvalOptions])
 def test_the_paper_samples_at_its_own_temperature_unless_another_is_given(command: type[Any]) -> None:
-    assert parsed(command, "--paper").session.sampling.temperature == 0.7
-    assert parsed(command, "--temperature", "1", "--paper").session.sampling.temperature == 1.0
+    def temperature(*args: str) -> float | None:
+        options = parsed(command, *args)
+        preset = options.preset if command is EvalOptions else options.search.preset
+        return session_for(preset, options.session).sampling.temperature
+
+    assert temperature("--paper") == 0.7
+    assert temperature("--temperature", "1", "--paper") == 1.0
+    assert temperature() is None
 
 
 def test_what_a_command_always_does_is_no_flag() -> None:
