@@ -42,8 +42,8 @@ _TABLE = {
     "calibrate": ("calibrate.app", "Fit and check what turns a model's scores into probabilities."),
     "models": ("models.app", "List, fetch and remove models."),
     "replay": ("replay.replay", "Show a recorded search again, and print its answer."),
-    "tree": ("tree.tree", "Export a recorded search as a page, a picture, a graph or a table."),
-    "export": ("export.export", "Write what searches know as training data."),
+    "tree": ("tree.tree", "Write a recorded search as a page, a picture, JSON or text."),
+    "export": ("export.export", "Write searches as training data."),
     "runs": (
         "runs.app",
         "What was asked before: ask and code keep their searches, the newest 100 of them or 100 MB; "
