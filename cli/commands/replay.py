@@ -37,7 +37,7 @@ from ..terminal.theme import STYLES, glyphs_for
 SCHEMA = "adascale.replay/1"
 
 _LONGEST_PAUSE_S = 3600.0
-"""Between two events, whatever a trace says."""
+"""Maximum pause between two events of a trace."""
 
 _UNFINISHED = Notice("unfinished-trace", "the trace ends before its search did, so it has no result")
 
@@ -100,7 +100,7 @@ def replay(
 
 
 def play(events: list[Event], renderer: Renderer, kind: RendererKind, speed: float) -> None:
-    """Give the events to a renderer, to a live view at ``speed`` times the recorded pace."""
+    """Give the events to a renderer; a live view gets them at ``speed`` times the recorded pace."""
     started = time.monotonic()
     for event in events:
         if kind == "live":
@@ -109,10 +109,10 @@ def play(events: list[Event], renderer: Renderer, kind: RendererKind, speed: flo
 
 
 def walk(events: list[Event]) -> None:
-    """Draw what each step, score, cut and answer changes, and go on when a key is pressed.
+    """Draw each step, score, cut and answer, and go on when a key is pressed.
 
     Raises:
-        UsageError: nobody is there to press one.
+        UsageError: There is no terminal to press one on.
     """
     if not (sys.stdin.isatty() and may_animate()):
         raise UsageError("--step needs a terminal", hint="--at 12.5s draws one moment anywhere")
@@ -130,7 +130,7 @@ def walk(events: list[Event]) -> None:
 
 
 def stops(events: Sequence[Event]) -> set[int]:
-    """Numbers of the events to stop at; what ended before is judged again with an answer, and seen there."""
+    """Numbers of the events to stop at; later scores of an ended trajectory are seen with an answer."""
     ended = {event.node: event.seq for event in events if isinstance(event, AnswerFound)}
 
     def is_revision(event: Event) -> bool:
@@ -151,7 +151,7 @@ def draw(state: ViewState, below: str = "") -> None:
 
 
 def replay_record(record: Record) -> dict[str, Any]:
-    """What ``--json`` prints (``adascale.replay/1``); answer and stop reason are None without a result."""
+    """The object of ``--json`` (``adascale.replay/1``); answer and stop reason are None without a result."""
     result = record.result
     return {
         "schema": SCHEMA,

@@ -1,4 +1,4 @@
-"""``adascale runs``: what was asked before."""
+"""``adascale runs``: searches that were kept."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from ..terminal.theme import UNICODE, glyphs_for
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="What was asked before: ask and code keep their searches, "
+    help="Kept searches: ask and code keep theirs, "
     f"the newest {MAX_RUNS} of them or {MAX_BYTES // 1_000_000} MB; --no-save keeps nothing.\n\n"
     "adascale replay and adascale tree take the last run, or one by (the beginning of) its name.",
 )
 
 _QUESTION_CELLS = 48
 _OTHER_CELLS = 58
-"""Of the other columns, and the blanks between them."""
+"""Width of the other columns and of the blanks between them."""
 
 
 @app.command("list")
@@ -65,7 +65,7 @@ def show(run: RunArgument = None) -> None:
 
 @app.command()
 def path(run: RunArgument = None) -> None:
-    """Print where a run's trace is; without a run, and none kept, the folder.
+    """Print the path of a run's trace, or of the folder if nothing is kept.
 
     grep answer_found "$(adascale runs path)"
     """
@@ -76,7 +76,7 @@ def path(run: RunArgument = None) -> None:
 def rm(
     runs: Annotated[
         list[str] | None,
-        typer.Argument(metavar="RUN...", help="What to delete.", autocompletion=completion.runs),
+        typer.Argument(metavar="RUN...", help="Runs to delete.", autocompletion=completion.runs),
     ] = None,
     all_: Annotated[bool, typer.Option("--all", help="Every run.")] = False,
 ) -> None:
@@ -90,21 +90,21 @@ def rm(
     doomed = sorted(inside) if all_ else [trace_path(name) for name in runs or []]
     for found in doomed:
         if found not in inside:
-            raise UsageError(f"{found} is no kept run", hint="files of your own are yours to delete")
+            raise UsageError(f"{found} is not a kept run", hint="files of your own are yours to delete")
     for found in doomed:
         found.unlink(missing_ok=True)
     say(f"removed {len(doomed)}")
 
 
 def _question_cells() -> int:
-    """Room for a question: what a terminal leaves, so that no line is broken."""
+    """Room for a question, so that no line is wider than the terminal."""
     if not sys.stdout.isatty():
         return _QUESTION_CELLS
     return max(12, shutil.get_terminal_size().columns - _OTHER_CELLS)
 
 
 def _runs_table(facts: list[dict[str, Any]]) -> str:
-    """A line for each run, with its answer as a person reads it."""
+    """A line for each run, with its answer in readable form."""
     room = _question_cells()
     rows = [("RUN", "TOKENS", "ANSWER", "QUESTION")]
     for fact in facts:
@@ -122,7 +122,7 @@ def _runs_table(facts: list[dict[str, Any]]) -> str:
 
 
 def _ending(fact: Mapping[str, Any]) -> str:
-    """The answer of a run as a person reads it, or why it has none."""
+    """The readable answer of a run, or the reason why it has none."""
     if fact["error"] is not None:
         return "(failed)"
     if fact["stop_reason"] is None:

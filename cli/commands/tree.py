@@ -80,7 +80,7 @@ def _format_by_name(output: Path | None) -> TreeFormat:
         return "txt"
     if output.suffix.lower() not in _SUFFIXES:
         raise UsageError(
-            f'the name of {output} does not say which format; "{output.suffix}" is none',
+            f'the name of {output} does not say which format; "{output.suffix}" is not one of them',
             hint=f"--format {'|'.join(get_args(TreeFormat))}",
         )
     return _SUFFIXES[output.suffix.lower()]

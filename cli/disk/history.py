@@ -17,18 +17,18 @@ from adascale.models.storage import state_folder
 from .trace import TraceWriter, event_of
 
 MAX_RUNS = 100
-"""Runs in the history."""
+"""Maximum number of runs in the history."""
 
 MAX_BYTES = 100_000_000
-"""Size of all runs together."""
+"""Maximum size of all runs together."""
 
 SCHEMA = "adascale.run/1"
-"""Of the record of a run."""
+"""Schema of the record of a run."""
 
 _SUFFIX = ".jsonl"
 
 _TAIL = 1 << 18
-"""Bytes at the end of a trace that are read; a last event beyond it has answers of many thousand paths."""
+"""Bytes that are read at the end of a trace; a longer last event has answers of many thousand solutions."""
 
 
 def runs_dir() -> Path:
@@ -49,7 +49,7 @@ def run_name(path: Path) -> str:
 
 @contextlib.contextmanager
 def open_run() -> Iterator[TraceWriter | None]:
-    """A writer for a new run, or None where it cannot be written; at the end the oldest runs are deleted."""
+    """Yield a writer for a new run, or None if it cannot be kept; then delete the oldest runs."""
     with contextlib.ExitStack() as stack:
         writer = None
         with contextlib.suppress(OSError, AdascaleError):
@@ -79,7 +79,7 @@ def trace_path(name: str | None) -> Path:
             one may be under way.
 
     Raises:
-        TraceError: there is no such run, or several names begin like this.
+        TraceError: There is no such run, or several names begin like this.
     """
     runs = past_runs()
     if name is None:
@@ -122,14 +122,14 @@ def run_record(path: Path) -> dict[str, Any]:
 
 
 def _answer(first: SearchStarted | None, result: SearchResult | None) -> str | None:
-    """The answer; of a code task, whose program is not in the last event, how many tests it passes."""
+    """The answer; for a code task, whose program is not in the last event, the tests that it passes."""
     if result is None or result.answer is None or first is None or first.problem.kind != "code":
         return result.answer if result else None
     return f"passes {result.answer} tests" if result.answer[0].isdecimal() else result.answer
 
 
 def _first_and_last(path: Path) -> tuple[SearchStarted | None, SearchFinished | SearchFailed | None]:
-    """The first and the last event of a trace; None for one that is not there, or torn."""
+    """The first and the last event of a trace; None if one is missing or torn."""
     with path.open("rb") as file:
         first = file.readline()
         file.seek(max(0, path.stat().st_size - _TAIL))

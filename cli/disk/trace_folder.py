@@ -25,16 +25,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TraceFolder:
-    """Writes traces into one folder, but over nothing that is no trace."""
+    """Writes traces into one folder, and replaces only traces."""
 
     path: Path
 
     @classmethod
     def create(cls, path: Path) -> Self:
-        """The folder, created where it is missing.
+        """The folder, created if it is missing.
 
         Raises:
-            UsageError: it cannot be.
+            UsageError: It cannot be created.
         """
         try:
             path.mkdir(parents=True, exist_ok=True)
@@ -57,7 +57,9 @@ class TraceFolder:
         """Write a log; what cannot be written is a warning, and the searches go on."""
         path = self.path / f"{_file_name(id_)}.jsonl"
         if path.exists() and not has_mark(path, TRACE_MARK):
-            show_warning(Notice("not-a-trace", f"{path} is no trace and stays as it is; {id_} has none"))
+            show_warning(
+                Notice("not-a-trace", f"{path} is not a trace and stays as it is; no trace of {id_} is kept")
+            )
             return
         try:
             with TraceWriter(path) as writer:
@@ -69,7 +71,7 @@ class TraceFolder:
 
 @dataclass(frozen=True, slots=True)
 class TracedWorker:
-    """A worker whose searches leave traces."""
+    """A worker whose searches leave traces; everything else is the worker's."""
 
     worker: Worker
     traces: TraceFolder
@@ -94,6 +96,6 @@ class TracedWorker:
 
 
 def _file_name(id_: str) -> str:
-    """The id itself where every file system takes it, else its harmless characters and a hash."""
+    """The id if every file system takes it, or its harmless characters and a hash."""
     safe = re.sub(r"[^A-Za-z0-9_-]", "_", id_)[:80]
     return safe if safe == id_ else f"{safe}-{id_digest(id_):016x}"

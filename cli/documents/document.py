@@ -34,13 +34,13 @@ class Document:
 
     @classmethod
     def of(cls, events: Sequence[Event]) -> Document:
-        """From the events of a trace that was checked (``read_trace``)."""
+        """A document of the events of a trace (``read_trace``)."""
         proposed_at = {event.node: event.t for event in events if isinstance(event, StepProposed)}
         return cls(ViewState.of(events), proposed_at)
 
     @property
     def question(self) -> str:
-        """What was asked."""
+        """The question."""
         return self.view.started.problem.question
 
     @property
@@ -50,11 +50,11 @@ class Document:
 
     @property
     def why(self) -> str:
-        """What ended the search."""
+        """Reason for the end of the search."""
         return one_line(why(self.view), UNICODE)
 
     def facts(self) -> list[tuple[str, str]]:
-        """Name and value of what the search ran with; what is not known is left out."""
+        """Names and values of the settings of the search; unknown ones are left out."""
         generator = self.view.started.models.generator
         budget = self.view.started.budget
         limits = [f"{budget.max_tokens:,} tokens"] if budget.max_tokens is not None else []
@@ -72,7 +72,7 @@ class Document:
 
 
 def brief_text(row: Row) -> str:
-    """What a row shows, in one line of any length."""
+    """The contents of a row in one line of any length."""
     if row.thought:
         return thought_line(row)
     return one_line(plain(row.text) if row.program is None else row.program.single_line, UNICODE)

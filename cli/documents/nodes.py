@@ -75,7 +75,7 @@ def _node(row: Row, document: Document) -> dict[str, Any]:
 
 
 def _mode(row: Row, node: Node | None, writing: Mode) -> Mode | None:
-    """How a node reasons, or a running branch, whose programs are of the mode ``writing``; else None."""
+    """Mode of a node, or of a running branch, whose programs have the mode ``writing``; None for the root."""
     if node is None:
         return "prose" if row.program is None else writing
     return None if node.step is None else node.mode

@@ -30,7 +30,7 @@ _MARK_NAMES: dict[Mark, str] = {
 }
 
 _ENDS = 5
-"""Different ends that a closed fold names."""
+"""Maximum number of answers that a closed fold names."""
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 """Whatever stands in the page, a browser loads nothing and runs nothing for it."""
@@ -43,7 +43,7 @@ summary { cursor: pointer; padding: .2rem .3rem; overflow-wrap: anywhere; }
 summary:hover { background: var(--box); }
 @media (max-width: 40rem) { ol ol { margin-left: 0; padding-left: .3rem; } }
 """
-"""The style of folds; of all else it is that of the server's page."""
+"""Style of folds; everything else has that of the server's page."""
 
 
 def to_html(document: Document) -> str:
@@ -122,7 +122,7 @@ class _Tree:
         return self._running.get(self._rows[node].label, [])
 
     def _branches(self, node: NodeId, children: tuple[NodeId, ...] | list[NodeId]) -> Iterator[NodeId | str]:
-        """What follows a fork, in order: tags, and nodes that open a list of their own."""
+        """Yield tags, and the nodes below a fork, which open a list of their own."""
         running = self._running_below(node)
         if not children and not running:
             return
@@ -156,7 +156,7 @@ class _Tree:
         )
 
     def _summary(self, child: NodeId) -> str:
-        """What is in a fold: how it begins, and where it leads."""
+        """Summary of a fold: its first step, its answers and size."""
         row, below = self._rows[child], list(self._subtree(child))
         mark = UNICODE.marks["best" if row.best else row.mark or "expanded"]
         text = cut(brief_text(row), LABEL, UNICODE)
@@ -200,7 +200,7 @@ def _faint(text: str) -> str:
 
 
 def _estimate(estimate: Estimate | None) -> str:
-    """The number in words, and a bar beside it; colour only where it is a probability."""
+    """A bar and the number in words; coloured if it is a probability."""
     if estimate is None:
         return ""
     value = estimate.median

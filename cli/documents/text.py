@@ -18,7 +18,7 @@ _FONT = "ui-monospace, Menlo, Consolas, 'DejaVu Sans Mono', monospace"
 
 
 def to_text(document: Document, glyphs: Glyphs = UNICODE) -> str:
-    """What ``--show-tree`` prints at 100 columns, without colour, and with nothing folded."""
+    """The tree of ``--show-tree`` at 100 columns, without colour and folds."""
     view = document.view
     lines = [line.plain.rstrip() for line in final_frame(view, TEXT_WIDTH, glyphs, whole=True)]
     facts = ", ".join(f"{name} {value}" for name, value in document.facts())

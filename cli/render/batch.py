@@ -1,4 +1,4 @@
-"""How a batch goes: lines, or one bar over the searches in flight."""
+"""Progress of a batch: lines, or one bar over the searches in flight."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LEAST_DONE = 3
 
 
 class BatchView(Protocol):
-    """Shows how a batch goes."""
+    """Shows the progress of a batch."""
 
     @property
     def status(self) -> Callable[[str], None]:
@@ -38,7 +38,7 @@ class BatchView(Protocol):
 
 
 class PlainBatch:
-    """A line every ten seconds; nothing where it is quiet."""
+    """Prints a line every ten seconds, or nothing if it is quiet."""
 
     def __init__(self, counts: BatchCounts, quiet: bool) -> None:
         self._counts = counts
@@ -52,7 +52,7 @@ class PlainBatch:
             say(f"adascale: {clean(text)}")
 
     def on(self, problem: str, event: Event) -> None:
-        """Write the counts where a question has ended and a line is due."""
+        """Print the counts if a question has ended and a line is due."""
         if self._quiet or not isinstance(event, SearchFinished | SearchFailed):
             return
         now = time.monotonic()
@@ -65,9 +65,9 @@ class LiveBatch:
 
     Args:
         display: Shows it from the first event on.
-        counts: What has become of the questions so far.
-        total: Questions that there will be; None where nobody knows.
-        show_tree: Whether to draw a tree.
+        counts: Counts of the questions so far.
+        total: Number of questions; None if it is unknown.
+        show_tree: Draw the tree of the oldest search.
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class LiveBatch:
         return lines
 
     def _facts(self, seconds: float) -> list[str]:
-        """Questions, failures, share right, tokens, speed, and the time left once enough are done."""
+        """Questions, failures, correct answers, tokens, speed, and the time left once enough are done."""
         counts = self._counts
         done, there = counts.done + counts.failed, counts.settled
         facts = [f"{there:,} of {self._total:,}" if self._total else f"{there:,} done"]
@@ -148,14 +148,14 @@ class LiveBatch:
 def open_batch_view(
     counts: BatchCounts, total: int | None, *, live: bool, show_tree: bool = False, quiet: bool = False
 ) -> Iterator[BatchView]:
-    """A view of that kind; at the end of the context the terminal is free.
+    """Yield a view; at the end of the context the terminal is free.
 
     Args:
-        counts: What has become of the questions so far.
-        total: Questions that there will be; None where nobody knows.
-        live: Whether the cursor may move.
-        show_tree: Draw the tree of a search where the view is live.
-        quiet: Plain lines are left out.
+        counts: Counts of the questions so far.
+        total: Number of questions; None if it is unknown.
+        live: The cursor may move.
+        show_tree: Draw the tree of a search, if the view is live.
+        quiet: Print no plain lines.
     """
     if not live:
         yield PlainBatch(counts, quiet)

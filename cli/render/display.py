@@ -22,11 +22,11 @@ FRAMES_PER_SECOND = 4
 
 
 class Picture(Protocol):
-    """What a display shows."""
+    """A picture that a display redraws."""
 
     @property
     def stays(self) -> bool:
-        """Whether the last frame stays on the screen when the display ends."""
+        """The last frame stays on the screen when the display ends."""
 
     def draw(self, width: int, height: int, tick: int) -> Text:
         """The present frame, number ``tick``, for a terminal of that size; called from Rich's thread."""

@@ -52,12 +52,12 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What the lines of one drawing share.
+    """Settings that all lines of one drawing share.
 
     Attributes:
         width: Cells of a line.
         glyphs: The character set.
-        calibrated: Whether estimates are probabilities.
+        calibrated: Estimates are probabilities.
         tick: Number of the frame in a live view, for the running mark.
     """
 
@@ -71,9 +71,9 @@ def draw_rows(rows: Sequence[Row], frame: Frame, spare: int | None = None) -> li
     """The head of the columns and the lines of each row, none wider than the frame.
 
     Args:
-        rows: Each takes one line, and one that holds a program more where they are spare.
-        frame: What all lines share.
-        spare: Lines of programs below those of the rows; None for all that they have.
+        rows: Rows of a tree; each takes one line, and a program more if there are spare ones.
+        frame: Settings of all lines.
+        spare: Further lines for programs; None for as many as they have.
     """
     columns = _columns(rows, frame)
     left = max(0, frame.width - sum(_GAP + column.width for column in columns))
@@ -151,10 +151,10 @@ def _row_lines(row: Row, width: int, step: int, frame: Frame, height: int | None
     """Guides, mark, label and text in exactly ``width`` cells, then the other lines of a program.
 
     Args:
-        row: What is drawn.
+        row: Row to draw.
         width: Cells.
         step: Cells of a guide.
-        frame: What all lines share.
+        frame: Settings of all lines.
         height: Lines that a program may have; None for all.
     """
     guides, passing = _guides(row, step, width // 2, frame.glyphs)
@@ -236,7 +236,8 @@ def program_heights(rows: Sequence[Row], spare: int | None) -> dict[int, int | N
 
     Args:
         rows: Rows of a tree.
-        spare: Lines beside one a row, which go to the best program, then to the newest; None for no limit.
+        spare: Lines left when each row has one; the best program gets them first, then the newest. None is no
+            limit.
     """
     programs = [(at, row.program, row.best) for at, row in enumerate(rows) if row.program is not None]
     if spare is None:

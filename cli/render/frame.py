@@ -127,7 +127,7 @@ def tree_line(state: ViewState, frame: Frame) -> Text:
 
 
 def best_line(state: ViewState, frame: Frame) -> Text:
-    """The best answer, how sure it is, and what else was answered."""
+    """The best answer, its probability, and the other answers."""
     if state.answer is None:
         return _fact_line("best", ["no answer yet"], frame)
     facts = [answer_text(state, frame.glyphs), *support(state), *_rivals(state, frame.glyphs)]
@@ -137,7 +137,7 @@ def best_line(state: ViewState, frame: Frame) -> Text:
 
 
 def stop_line(state: ViewState, frame: Frame) -> Text:
-    """What will end the search, beside where it is."""
+    """The stop rule, and how far the search is from it."""
     standing, most = state.tree.standing, state.samples
     done = standing.finished if standing is not None else len(state.candidates)
     drawn = f"{done} of {plural(most, 'solution')}" if most else "where every prefix has ended"

@@ -21,7 +21,7 @@ from .summary import summary, why
 
 
 class LiveRenderer:
-    """Shows on a live display what the events so far add up to.
+    """Shows a search on a live display.
 
     ``on`` only queues its event, so that the search never waits for a drawing.
     """
@@ -50,7 +50,7 @@ class LiveRenderer:
 
     @property
     def record(self) -> Record | None:
-        """What the events so far add up to."""
+        """The search, from the events so far."""
         return self._search.state
 
 
@@ -70,7 +70,7 @@ class _SearchPicture:
 
     @property
     def state(self) -> ViewState | None:
-        """What all queued events add up to."""
+        """The search, from all queued events."""
         with self._lock:
             while self._queue:
                 self._state = ViewState.after(self._state, self._queue.popleft())

@@ -48,14 +48,14 @@ class FinalRenderer:
 
     @property
     def record(self) -> Record | None:
-        """What the events so far add up to."""
+        """The search, from the events so far."""
         return self._state
 
     def status(self, text: str) -> None:
-        """Nothing is said."""
+        """Print nothing."""
 
     def _progress(self, state: ViewState, event: Event) -> None:
-        """What a subclass says while the search runs."""
+        """Progress of a running search; a subclass prints it."""
 
 
 class PlainRenderer(FinalRenderer):
@@ -72,7 +72,7 @@ class PlainRenderer(FinalRenderer):
             self._say(one_line(text, self._glyphs))
 
     def _progress(self, state: ViewState, event: Event) -> None:
-        """A line where the best answer has changed, ten seconds have passed, or the search ends."""
+        """Print a line if the best answer has changed, ten seconds have passed, or the search ends."""
         if isinstance(event, SearchStarted):
             self._cadence, self._said_answer = Cadence(state.t), None
         elif isinstance(event, SearchFinished):
@@ -104,6 +104,6 @@ def plain_height(state: ViewState) -> int:
 
 
 def plain_width() -> int:
-    """``COLUMNS`` where it is a usable width, else 100."""
+    """``COLUMNS`` if it is a usable width, or 100."""
     columns = os.environ.get("COLUMNS", "")
     return int(columns) if columns.isdecimal() and int(columns) >= _NARROWEST else _TREE_WIDTH

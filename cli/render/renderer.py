@@ -1,4 +1,4 @@
-"""What every renderer is, and which one a run gets."""
+"""The renderer of a search: its protocol, and the choice of one for a run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from adascale.engine.search.record import Record
 
 ProgressChoice = Literal["auto", "live", "plain", "json", "none"]
-"""What ``--progress`` accepts."""
+"""Values of ``--progress``."""
 
 RendererKind = Literal["live", "plain", "json", "none"]
 
@@ -21,13 +21,13 @@ class Renderer(Protocol):
 
     @property
     def record(self) -> Record | None:
-        """What the events of the search so far add up to; None before it has begun."""
+        """The search, from the events so far; None before it has begun."""
 
     @property
     def status(self) -> Callable[[str], None]:
-        """Says what happens outside of a search, such as loading a model.
+        """Shows what happens outside a search, such as the loading of a model.
 
-        With an empty text nothing is shown any more, and the terminal is free for something else.
+        An empty text ends that, and the terminal is free for something else.
         """
 
     def on(self, event: Event) -> None:
@@ -38,9 +38,9 @@ def choose_progress(choice: ProgressChoice, quiet: int, animate: bool) -> Render
     """The renderer for a run.
 
     Args:
-        choice: What the user asked for.
+        choice: Choice of the user.
         quiet: Number of ``-q``; one silences progress, but not JSON, which was asked for by name.
-        animate: Whether stderr is a terminal on which the cursor may move.
+        animate: Stderr is a terminal on which the cursor may move.
     """
     if choice == "json":
         return "json"
@@ -52,12 +52,12 @@ def choose_progress(choice: ProgressChoice, quiet: int, animate: bool) -> Render
 
 @contextmanager
 def open_renderer(kind: RendererKind, *, show_tree: bool = False, quiet: int = 0) -> Iterator[Renderer]:
-    """A renderer; at the end of the context stdout may be written to.
+    """Yield a renderer; at the end of the context stdout may be written to.
 
     Args:
         kind: From ``choose_progress``.
-        show_tree: Draw the tree: live where the view is live, else once at the end.
-        quiet: From 1 on no summary, from 2 on no warnings.
+        show_tree: Draw the tree: while it grows if the view is live, or once at the end.
+        quiet: 1 leaves out the summary, 2 also warnings.
     """
     if kind == "json":
         from .jsonl import JsonRenderer

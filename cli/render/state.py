@@ -1,4 +1,4 @@
-"""What a view knows: the record of a search, and what is being written on the screen."""
+"""State of a view: the record of a search, and the branches that are being written."""
 
 from __future__ import annotations
 
@@ -21,7 +21,15 @@ from adascale.engine.types import BranchId, Mode, NodeId
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A branch that is being written: where it hangs, its unfinished step, how it reasons, if it thinks."""
+    """A branch that is being written.
+
+    Attributes:
+        parent: Node that it continues.
+        text: Its unfinished step.
+        tokens: Length of that step.
+        mode: How it reasons.
+        thinks: The step is a part of a thought.
+    """
 
     parent: NodeId
     text: str = ""
@@ -114,11 +122,11 @@ class ViewState(Record):
         return self.tokens / seconds if seconds > 0 else 0.0
 
     def drawn_from(self, node: Node) -> int:
-        """Children that were drawn from ``node`` so far; the next step of its own branch is none."""
+        """Number of children drawn from ``node`` so far; the next step of its own branch does not count."""
         drawn = [self.tree[child].branch for child in self.tree.children(node.id)]
         drawn += [id_ for id_, branch in self.running.items() if branch.parent == node.id]
         return sum(branch != node.branch for branch in drawn)
 
     def writing(self) -> dict[NodeId, int]:
-        """How many branches are being written below each node that has any."""
+        """Number of branches that are being written below each node."""
         return Counter(branch.parent for branch in self.running.values())

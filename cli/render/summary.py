@@ -1,4 +1,4 @@
-"""A search in words: its answer, how likely that is, what decided it, and what it cost."""
+"""A search in words: its answer and probability, the reason for its end, its cost."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def summary(state: ViewState, glyphs: Glyphs) -> Text:
 
 
 def _cut_short(state: ViewState) -> str:
-    """What kept a search from its own end: the budget, the user, an error; empty where nothing did."""
+    """Reason why a search did not come to its own end: budget, user, error; empty if it did."""
     if isinstance(state.end, SearchFailed):
         return f"failed: {as_typed(state.end.notice.message)}"
     if state.result is None:
@@ -65,7 +65,7 @@ def _cut_short(state: ViewState) -> str:
 
 
 def _code_summary(state: ViewState, glyphs: Glyphs) -> Text:
-    """``passes 3 of 3 tests  after 2 of 8 programs, 204 tokens, 4 s``, or what the first missed test says."""
+    """``passes 3 of 3 tests  after 2 of 8 programs, 204 tokens, 4 s``, or the first test that it fails."""
     best, problem = state.best, state.tree.problem
     tests = kind_of(problem).tests(problem)
     execution = None if best is None else state.tree[best].execution
@@ -89,7 +89,7 @@ def _code_summary(state: ViewState, glyphs: Glyphs) -> Text:
 
 
 def why(state: ViewState) -> str:
-    """What ended a search, its question's estimate, the price of a fixed width; empty before the end.
+    """Reason for the end of a search, estimate of its question, price of all solutions; empty before the end.
 
     ``p .93 reached .90 after 3 of 16 solutions; question .54; all 16: about 2,900 tokens; greedy agrees``
     """
@@ -105,7 +105,7 @@ def why(state: ViewState) -> str:
 
 
 def _decision(state: ViewState, reason: str) -> str:
-    """What ended the search, from its stop reason."""
+    """The reason for the end of the search, from its stop reason."""
     estimate, standing = state.confidence, state.tree.standing
     done = standing.finished if standing else 0
     most = state.samples
@@ -140,7 +140,7 @@ def _question_estimate(state: ViewState) -> list[str]:
 
 
 def _baselines(state: ViewState) -> list[str]:
-    """Whether greedy and the plain vote agree, as far as the search has drawn them."""
+    """Agreement of greedy and the plain vote, as far as the search has drawn them."""
     greedy, vote = greedy_answer(state), plain_vote(state)
     said = {"greedy": (greedy.node, greedy.answer)} if greedy else {}
     said |= {"the plain vote": (vote.nodes[0], vote.answer)} if vote else {}
@@ -151,7 +151,7 @@ def _baselines(state: ViewState) -> list[str]:
 
 
 def tokens_text(state: ViewState) -> str:
-    """``204 tokens``, or ``204 of 2,048 tokens`` where there is a cap."""
+    """``204 tokens``, or ``204 of 2,048 tokens`` if there is a limit."""
     if state.started.budget.max_tokens is None:
         return plural(state.tokens, "token")
     return f"{state.tokens:,} of {state.started.budget.max_tokens:,} tokens"
@@ -178,7 +178,7 @@ def interval_text(estimate: Estimate | None, level: str = "") -> str:
 
     Args:
         estimate: Estimate to be shown.
-        level: Level of the calibration, where that is to be said.
+        level: Level of the calibration, to be shown too.
     """
     text = _estimate_text(estimate)
     if estimate is None or not estimate.calibrated:
@@ -188,7 +188,7 @@ def interval_text(estimate: Estimate | None, level: str = "") -> str:
 
 
 def _level(state: ViewState) -> str:
-    """``portable`` or ``unlabelled``: what the estimates come from, unless it is the usual."""
+    """``portable`` or ``unlabelled``: level of the calibration, empty for a fitted one."""
     level = state.started.models.level
     return level if level in ("portable", "unlabelled") else ""
 

@@ -43,7 +43,7 @@ def solution_text(record: Record) -> str:
 
 
 def _thought(record: Record) -> dict[str, Any] | None:
-    """What the model thought before the solution that is shown; None where it did not think."""
+    """The thought before the solution that is shown; None without one."""
     best = _best(record)
     steps = () if best is None else record.tree.thoughts(best.id)
     if not steps:
@@ -86,7 +86,7 @@ def answer_of(record: Record) -> str | None:
 def answer_payload(record: Record, extract: bool) -> str:
     """The solution as a person reads it and ``Answer: 18``; with ``extract`` the answer alone.
 
-    Empty when there is none. A code task is answered with its program alone.
+    Empty without an answer. A code task is answered with its program alone.
     """
     answer = answer_of(record) or ""
     if extract or record.started.problem.kind == "code":
@@ -170,7 +170,7 @@ def _without_tests(execution: Execution) -> dict[str, Any]:
 
 
 def run_fields(settings: Settings, version: str, min_confidence: float = 0.0) -> dict[str, Any]:
-    """The part of a record that its run decides, before anything is asked."""
+    """Fields of a record that are known before anything is asked."""
     return {
         "budget": {
             "tokens": {"limit": settings.budget.max_tokens},
@@ -197,7 +197,7 @@ def _search_fields(
 
 
 def _brief_calibration(described: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """What was measured of it in a few figures: a record is there for every question."""
+    """The calibration with few of its figures: there is a record for every question."""
     if described is None:
         return None
     held_out = {
@@ -223,7 +223,7 @@ def error_record(problem: Problem, error: AdascaleError, version: str) -> dict[s
 def status_of(result: SearchResult, min_confidence: float = 0.0) -> str:
     """``answered``, ``low_confidence``, ``no_answer`` or ``interrupted``.
 
-    A solution without a checkable answer is answered, unless a confidence is asked for, which it has not.
+    A solution without a checkable answer counts as answered, unless a minimum confidence is asked for.
     """
     if result.stop_reason == "interrupted":
         return "interrupted"
@@ -233,7 +233,7 @@ def status_of(result: SearchResult, min_confidence: float = 0.0) -> str:
 
 
 def is_sure(result: SearchResult, min_confidence: float) -> bool:
-    """Whether the answer has at least this calibrated probability; a score that is none never has.
+    """The answer has at least this calibrated probability; an uncalibrated score never has.
 
     A guess is not sure, whatever is asked for.
     """

@@ -1,4 +1,4 @@
-"""What has become of the questions of a batch, in numbers and in words."""
+"""Counts of the questions of a batch, in numbers and in words."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ class BatchCounts:
     Attributes:
         read: Lines that were read.
         skipped: Lines that had a record already.
-        left_out: Lines that --only-failed leaves out: they have no record, not even of a failure.
-        kept: Failed records of earlier runs that stay after a whole one: they are of other questions.
+        left_out: Lines that --only-failed leaves out, as they have no record, not even of a failure.
+        kept: Failed records of other questions, from earlier runs, which stay.
         done: Questions that were searched to an end.
         abstained: Questions that were done without an answer that is sure enough.
-        graded: Questions that were done and whose right answer is known.
-        right: Graded questions that were answered right.
+        graded: Questions that were done and whose answer is known.
+        right: Graded questions with a correct answer.
         tokens: Generated for all that are done.
-        fixed_tokens: What a fixed width would have generated for them.
+        fixed_tokens: Tokens that a fixed number of solutions would have cost.
         failures: Questions and lines that failed, by the slug of their error.
         failure_names: The first few ids or line numbers, by slug.
-        interrupted: Whether the run was stopped.
+        interrupted: The run was stopped.
     """
 
     read: int = 0
@@ -52,12 +52,12 @@ class BatchCounts:
 
     @property
     def failed(self) -> int:
-        """Questions and lines that failed, whatever the reason."""
+        """Number of questions and lines that failed."""
         return self.failures.total()
 
     @property
     def settled(self) -> int:
-        """Questions and lines that need nothing more in this run."""
+        """Number of questions and lines that need nothing more in this run."""
         return self.done + self.failed + self.skipped + self.left_out
 
     def add_record(self, record: Mapping[str, Any]) -> None:
@@ -92,7 +92,7 @@ class BatchCounts:
         return facts
 
     def not_asked(self) -> str:
-        """``3 there already``, and what --only-failed leaves out."""
+        """``3 there already``, and the number that --only-failed leaves out."""
         left_out = f", {self.left_out:,} left out by --only-failed" if self.left_out else ""
         return f"{self.skipped:,} there already{left_out}"
 
@@ -102,12 +102,12 @@ class BatchCounts:
         if self.abstained:
             yield f"{self.abstained:,} of them without an answer that is sure enough"
         if self.fixed_tokens > self.tokens:
-            yield f"{self.tokens:,} tokens; a fixed width would have cost about {self.fixed_tokens:,}"
+            yield f"{self.tokens:,} tokens; all solutions would have cost about {self.fixed_tokens:,}"
         if self.kept:
             yield f"failed records of questions that are not among these, which stay: {self.kept:,}"
 
     def error(self, hint: str) -> PartialError | None:
-        """What failed, with a ``hint`` how to go on; None where nothing did."""
+        """The error of a run with failures, with a ``hint`` how to go on; None without failures."""
         if not self.failures:
             return None
         facts = []

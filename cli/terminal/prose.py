@@ -1,6 +1,6 @@
 """A model's text as a person reads it: its LaTeX in plain characters, its Markdown without marks.
 
-Only what is shown goes through here. JSON, traces and the extracted answer have the source.
+JSON, traces and the extracted answer have the source instead.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _RULE = re.compile(r"(?m)^[ ]{0,3}(?:-{3,}|\*{3,}|_{3,})[ ]*$")
 _HEADING = re.compile(r"(?m)^[ ]{0,3}#{1,6}[ ]+([^\n]+)$")
 _ITALIC = re.compile(r"(?<![\w*])\*([A-Za-z][A-Za-z ,.'-]+)\*(?![\w*])")
 _BOLD = re.compile(r"(?m)(?<![\w*])\*\*(?=[^\s*])(.+?)(?:(?<=\S)\*\*|$)")
-"""What a step that is still being written has opened is bold to the end of its line; ``2**3`` is a power."""
+"""Bold text that is still open, in an unfinished step, goes to the end of its line; ``2**3`` is a power."""
 
 _BLANK_LINES = re.compile(r"\n(?:[^\S\n]*\n){2,}")
 
@@ -35,7 +35,7 @@ def plain(text: str) -> str:
 
 
 def html(text: str) -> str:
-    """The same for a page: escaped, and bold where it was marked."""
+    """The same for a page: escaped, with marked parts bold."""
     return _BOLD.sub(r"<strong>\1</strong>", escape(clean(_marked(text))))
 
 
@@ -45,13 +45,13 @@ def without_fences(text: str) -> str:
 
 
 def styled_line(text: str, width: int, glyphs: Glyphs, *, end: bool = False) -> Text:
-    """``text`` in one line of at most ``width`` cells, bold where it was marked.
+    """``text`` in one line of at most ``width`` cells, with marked parts bold.
 
     Args:
         text: Text that a model has written.
-        width: Cells; what is longer is cut off behind, or before with ``end``.
-        glyphs: Glyphs that the terminal has.
-        end: Whether its end matters, as that of a text that is being written.
+        width: Maximum width in cells.
+        glyphs: Glyphs of the terminal.
+        end: Keep the end of a longer text, not its beginning.
     """
     from rich.text import Text
 
@@ -67,7 +67,7 @@ def styled_line(text: str, width: int, glyphs: Glyphs, *, end: bool = False) -> 
 
 
 def _marked(text: str) -> str:
-    """Readable, with no other marks than asterisks around what is bold."""
+    """Readable text with no marks but asterisks around bold parts."""
     text = without_fences(readable(text))
     text = _ITALIC.sub(r"\1", _CODE.sub(r"\2", _RULE.sub("", text)))
     text = _HEADING.sub(lambda heading: f"**{heading[1].replace('**', '').strip()}**", text)

@@ -43,7 +43,7 @@ def harmless(line: str, glyphs: Glyphs) -> str:
 
 
 def without_bidi_controls(text: str) -> str:
-    """Text without marks that turn its reading direction, which can make it read as something else."""
+    """Text without marks that turn its reading direction: turned text can read as another."""
     return _BIDI_CONTROLS.sub("", text)
 
 
@@ -59,7 +59,7 @@ def cells(text: str) -> int:
 
 
 def cut(text: str, width: int, glyphs: Glyphs) -> str:
-    """``text`` in at most ``width`` cells, with an ellipsis where something was cut off."""
+    """``text`` in at most ``width`` cells, with an ellipsis if something was cut off."""
     head = text[: width * _CHARACTERS_PER_CELL]
     if len(head) == len(text) and cells(text) <= width:
         return text
@@ -73,7 +73,7 @@ def cut(text: str, width: int, glyphs: Glyphs) -> str:
 
 
 def cut_front(text: str, width: int, glyphs: Glyphs) -> str:
-    """The end of ``text`` in at most ``width`` cells, behind an ellipsis where something was cut off."""
+    """The end of ``text`` in at most ``width`` cells, behind an ellipsis if something was cut off."""
     tail = text[max(0, len(text) - width * _CHARACTERS_PER_CELL) :]
     if len(tail) == len(text) and cells(text) <= width:
         return text
@@ -96,7 +96,7 @@ def columns(rows: Sequence[Sequence[str]], align: str) -> str:
 
     Args:
         rows: Rows of equal length, the header (if any) among them; wide characters take two cells.
-        align: For each column ``<`` where its cells begin, or ``>`` where they end, in line.
+        align: For each column ``<`` to align left, ``>`` to align right.
     """
     widths = [max(map(cells, column)) for column in zip(*rows, strict=True)]
     lines = []
@@ -137,7 +137,7 @@ def duration(seconds: float) -> str:
 
 
 def rough_duration(seconds: float) -> str:
-    """Seconds as a forecast, to the second below 90 s, else to the minute: ``12 min``, ``2 h 5 min``."""
+    """Seconds as a forecast, to the second below 90 s and to the minute above: ``12 min``, ``2 h 5 min``."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

@@ -11,7 +11,7 @@ from typing import Final, Literal, TextIO
 from adascale.engine.types import Estimate
 
 Mark = Literal["expanded", "running", "waiting", "finished", "failed", "best", "pruned"]
-"""What a row of the tree stands for; every mark has a glyph and a style."""
+"""Kind of a row of the tree; every mark has a glyph and a style."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +29,9 @@ class Glyphs:
         left: The rest of the bar.
         point, range: An estimate on a scale from 0 to 1, and its interval.
         dot: Separator between facts.
-        arrow: Before what a program printed.
-        ellipsis: Where text was cut.
-        ascii: Whether model text must be reduced to ASCII as well.
+        arrow: Glyph before the output of a program.
+        ellipsis: Mark of cut text.
+        ascii: Model text must be reduced to ASCII too.
     """
 
     marks: dict[Mark, str]
@@ -136,14 +136,14 @@ Level = Literal["high", "middle", "low"]
 
 
 def level(estimate: Estimate | None) -> Level | None:
-    """How good it is; None for a score: colours would claim what only a probability can."""
+    """Level of a probability, for its colour; None for a score, which must not look like one."""
     if estimate is None or not estimate.calibrated:
         return None
     return "high" if estimate.median >= 0.8 else "middle" if estimate.median >= 0.5 else "low"
 
 
 def glyphs_for(stream: TextIO) -> Glyphs:
-    """UNICODE where both the stream and the locale speak UTF-8, else ASCII.
+    """UNICODE if both the stream and the locale speak UTF-8, or ASCII.
 
     A console of Windows is UTF-8 to Python whatever its code page, which is that of files and pipes.
     """

@@ -160,7 +160,7 @@ def test_runs_are_deleted_by_name_or_all(tmp_path: Path) -> None:
     for said, wrong in (
         ("say which runs", ["rm"]),
         ("say which runs", ["rm", "--all", "20260101"]),
-        ("mine.jsonl is no kept run", ["rm", "20260101", str(mine)]),
+        ("mine.jsonl is not a kept run", ["rm", "20260101", str(mine)]),
     ):
         with pytest.raises(UsageError, match=said):
             run("runs", *wrong)
