@@ -99,10 +99,8 @@ class ViewState(Record):
     @property
     def agreement(self) -> tuple[int, int]:
         """Number of trajectories that agree on ``answer``, and of all that have an answer."""
-        if self.groups:
-            return len(self.groups[0].nodes), sum(len(group.nodes) for group in self.groups)
-        standing = self.tree.standing
-        return (standing.votes, standing.answered) if standing is not None else (0, 0)
+        counts = [len(group.nodes) for group in self.groups]
+        return (counts[0], sum(counts)) if counts else (0, 0)
 
     @property
     def agreeing_programs(self) -> int:
