@@ -77,7 +77,7 @@ class Filters:
         if self.calibrated and not node.calibrated:
             return "steps without a calibrated estimate"
         if self.min_count and (node.outcome is None or node.outcome.total < self.min_count):
-            return f"steps with fewer than {self.min_count} draws"
+            return f"steps in fewer than {self.min_count} solutions"
         if self.max_tokens is not None and tokens > self.max_tokens:
             return f"steps beyond {self.max_tokens} tokens"
         if self.ran and node.mode != "prose" and not node.ran:

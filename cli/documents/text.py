@@ -6,8 +6,7 @@ import io
 import re
 
 from ..render.frame import final_frame
-from ..render.summary import summary, why
-from ..terminal.text import one_line
+from ..render.summary import closing_lines
 from ..terminal.theme import UNICODE, Glyphs
 from .document import Document
 
@@ -22,8 +21,7 @@ def to_text(document: Document, glyphs: Glyphs = UNICODE) -> str:
     view = document.view
     lines = [line.plain.rstrip() for line in final_frame(view, TEXT_WIDTH, glyphs, whole=True)]
     facts = ", ".join(f"{name} {value}" for name, value in document.facts())
-    reason = one_line(why(view), glyphs)
-    return "\n".join([*lines, summary(view, glyphs).plain, *([reason] if reason else []), facts])
+    return "\n".join([*lines, *(line.plain for line in closing_lines(view, glyphs)), facts])
 
 
 def to_svg(document: Document) -> str:

@@ -96,7 +96,7 @@ DATASET_FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
         ),
         "known_answers": flag(FILTERS, "--known-answers", "Only questions with a known answer."),
         "ran": flag(FILTERS, "--ran", "Only programs that ran to their end."),
-        "min_count": flag(FILTERS, "--min-count", "Minimum number of draws through a step.", min=0),
+        "min_count": flag(FILTERS, "--min-count", "Minimum number of solutions through a step.", min=0),
         "max_tokens": flag(FILTERS, "--max-tokens", "Maximum length of a solution, in tokens.", min=1),
         "mode": flag(FILTERS, "--mode", "Only solutions of this way of reasoning."),
     },

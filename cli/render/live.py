@@ -12,12 +12,11 @@ from adascale.engine.search.record import Record
 from adascale.engine.types import Notice
 
 from ..terminal.console import show_warning, stderr_console
-from ..terminal.text import one_line
-from ..terminal.theme import STYLES, Glyphs
+from ..terminal.theme import Glyphs
 from .display import LiveDisplay
 from .frame import final_frame, live_frame, status_line
 from .state import ViewState
-from .summary import summary, why
+from .summary import closing_lines
 
 
 class LiveRenderer:
@@ -91,10 +90,7 @@ class _SearchPicture:
         with self._lock:
             state = self.state
             assert state is not None, "only a search that has ended has a summary"
-            lines = [summary(state, self._glyphs)]
-            if line := why(state):
-                lines.append(Text(one_line(line, self._glyphs), STYLES["faint"]))
-        return Text("\n").join(lines)
+            return Text("\n").join(closing_lines(state, self._glyphs))
 
     def draw(self, width: int, height: int, tick: int) -> Text:
         """The tree, or without one a line."""

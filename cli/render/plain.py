@@ -14,7 +14,7 @@ from ..terminal.text import chance, duration, one_line, plural
 from ..terminal.theme import glyphs_for
 from .frame import FOLDED_ROWS, FRAME_LINES, FULL_TREE, final_frame
 from .state import ViewState
-from .summary import answer_text, summary, why
+from .summary import answer_text, closing_lines
 
 _TREE_WIDTH = 100
 _NARROWEST = 20
@@ -42,9 +42,8 @@ class FinalRenderer:
                 for line in final_frame(self._state, plain_width(), self._glyphs):
                     say(line.plain.rstrip())
             if not self._quiet:
-                say(summary(self._state, self._glyphs).plain)
-                if reason := why(self._state):
-                    say(one_line(reason, self._glyphs))
+                for line in closing_lines(self._state, self._glyphs):
+                    say(line.plain)
 
     @property
     def record(self) -> Record | None:

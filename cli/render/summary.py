@@ -48,6 +48,12 @@ def summary(state: ViewState, glyphs: Glyphs) -> Text:
     return Text().append(answer, STYLES["low" if unknown else "answer"]).append(f"  {text}")
 
 
+def closing_lines(state: ViewState, glyphs: Glyphs) -> list[Text]:
+    """The summary, and the reason for the end if there is one to tell."""
+    reason = Text(one_line(why(state), glyphs), STYLES["faint"])
+    return [summary(state, glyphs), *([reason] if reason else [])]
+
+
 def _cut_short(state: ViewState) -> str:
     """Reason why a search did not come to its own end: budget, user, error; empty if it did."""
     if isinstance(state.end, SearchFailed):
