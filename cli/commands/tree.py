@@ -1,4 +1,4 @@
-"""``adascale tree``: a recorded search as a page, a picture, JSON or text."""
+"""``adascale tree``: a recorded search in the terminal, or as a page, a picture or JSON."""
 
 from __future__ import annotations
 
@@ -17,67 +17,56 @@ from ..disk.trace import read_trace
 from ..options.declare import OverwriteOption, TraceArgument
 from ..terminal.console import say, write_payload
 from ..terminal.text import without_bidi_controls
-from ..terminal.theme import UNICODE, Glyphs, glyphs_for
+from ..terminal.theme import glyphs_for
 
-TreeFormat = Literal["html", "svg", "json", "txt"]
+TreeFormat = Literal["html", "svg", "json"]
 
-_SUFFIXES: dict[str, TreeFormat] = {
-    ".html": "html",
-    ".htm": "html",
-    ".svg": "svg",
-    ".json": "json",
-    ".txt": "txt",
-}
+_SUFFIXES: dict[str, TreeFormat] = {".html": "html", ".htm": "html", ".svg": "svg", ".json": "json"}
 
 _MARKS: dict[TreeFormat, bytes] = {
     "html": b" - adascale</title>",
     "svg": b".adascale-matrix",
     "json": b'"adascale.tree/',
 }
-"""Bytes by which files of this command are recognised; a text has none."""
+"""Bytes by which files of this command are recognised."""
 
 
 def tree(
     trace: TraceArgument = None,
     format_: Annotated[
         TreeFormat | None,
-        typer.Option("--format", "-f", help="By default the ending of the output's name, or txt on stdout."),
+        typer.Option("--format", "-f", help="Format of the output; by default the ending of its name."),
     ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="A file, or - for stdout.", show_default="-")
     ] = None,
     overwrite: OverwriteOption = False,
 ) -> None:
-    """Write a recorded search as a page, a picture, JSON or text.
+    """Print the tree of a recorded search, or write it as a page, a picture or JSON.
 
+    adascale tree
     adascale tree -o search.html
     adascale tree trace.jsonl -o search.svg
 
-    html is one page that folds and can be searched; svg and txt show what the terminal shows; json has every
-    node.
+    html is one page that folds and can be searched; svg is the picture of the terminal; json has every node.
     """
-    if str(output) == "-":
-        output = None
-    form, source = format_ or _format_by_name(output), trace_path(trace)
-    if output is not None:
-        other = f"-o {shlex.quote(f'{source.stem}-tree{output.suffix}')}"
-        check_output(output, other, mark=_MARKS.get(form), reads=[source], overwrite=overwrite)
-    text = without_bidi_controls(_render(form, source, UNICODE if output else glyphs_for(sys.stdout)))
-    if output is None:
-        write_payload(text, None if form == "txt" else "utf-8")
+    source = trace_path(trace)
+    if output is None or str(output) == "-":
+        write_payload(_render(format_, source), None if format_ is None else "utf-8")
         return
-    write_file(output, text.rstrip("\n").encode() + b"\n")
+    form = format_ or _format_by_name(output)
+    other = f"-o {shlex.quote(f'{source.stem}-tree{output.suffix}')}"
+    check_output(output, other, mark=_MARKS[form], reads=[source], overwrite=overwrite)
+    write_file(output, _render(form, source).rstrip("\n").encode() + b"\n")
     say(f"adascale: wrote {output}")
 
 
-def _format_by_name(output: Path | None) -> TreeFormat:
-    """The format that the name of the output ends in; txt for stdout.
+def _format_by_name(output: Path) -> TreeFormat:
+    """The format that the name of the output ends in.
 
     Raises:
-        UsageError: it ends in no format.
+        UsageError: It ends in no format.
     """
-    if output is None:
-        return "txt"
     if output.suffix.lower() not in _SUFFIXES:
         raise UsageError(
             f'the name of {output} does not say which format; "{output.suffix}" is not one of them',
@@ -86,18 +75,19 @@ def _format_by_name(output: Path | None) -> TreeFormat:
     return _SUFFIXES[output.suffix.lower()]
 
 
-def _render(format_: TreeFormat, source: Path, glyphs: Glyphs) -> str:
-    """A recorded search in one format."""
+def _render(format_: TreeFormat | None, source: Path) -> str:
+    """A recorded search in one format; None is that of the terminal."""
     from ..documents import nodes, page, text
     from ..documents.document import Document
 
     document = Document.of(read_trace(source))
     match format_:
         case "html":
-            return page.to_html(document)
+            found = page.to_html(document)
         case "svg":
-            return text.to_svg(document)
+            found = text.to_svg(document)
         case "json":
-            return nodes.to_json(document)
-        case "txt":
-            return text.to_text(document, glyphs)
+            found = nodes.to_json(document)
+        case None:
+            found = text.to_text(document, glyphs_for(sys.stdout))
+    return without_bidi_controls(found)
