@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from adascale.models.worker.client import Worker
 
 _MAX_QUEUE = 64
-"""Calls that wait at most; an agent makes few at the same time."""
+"""Largest number of waiting calls; an agent makes few at the same time."""
 
 
 @with_options(McpOptions)
@@ -35,8 +35,8 @@ def mcp(*, context: typer.Context, options: McpOptions) -> None:
     adascale mcp --print-config
     adascale mcp -g qwen2.5-coder-0.5b
 
-    An agent starts it and speaks JSON-RPC with it; stdout has nothing else. A running adascale serve offers
-    the same tools at /mcp.
+    An agent starts it and exchanges JSON-RPC with it; stdout has nothing else. A running adascale serve
+    offers the same tools at /mcp.
     """
     if options.print_config:
         words = typed_words(context, {"print_config": False, **_files(options.session)})
@@ -64,7 +64,7 @@ def mcp(*, context: typer.Context, options: McpOptions) -> None:
             yield worker
 
     def tell_error() -> None:
-        if isinstance(hub.error, AdascaleError):  # each call gets it too, so the agent can say what is wrong
+        if isinstance(hub.error, AdascaleError):  # each call gets it too, for the agent
             show_error(hub.error)
 
     hub = Hub(open_models, options.parallel, _MAX_QUEUE, options.budget, tell_error)
@@ -73,7 +73,7 @@ def mcp(*, context: typer.Context, options: McpOptions) -> None:
 
 
 def _client_config(args: Sequence[str]) -> dict[str, Any]:
-    """What clients have in their settings under ``mcpServers``, to start the program that runs."""
+    """The entry ``mcpServers`` of a client's settings, which starts the running program."""
     program = Path(sys.argv[0])
     is_script = program.name == "adascale" and program.is_file()
     start = [str(program.absolute())] if is_script else [sys.executable, "-m", "adascale"]
@@ -82,7 +82,7 @@ def _client_config(args: Sequence[str]) -> dict[str, Any]:
 
 
 def _files(options: SessionOptions) -> dict[str, str]:
-    """The options that may name files, with absolute paths: clients start a server in any folder."""
+    """The options that may name files, with absolute paths: clients start the tools in any folder."""
     from adascale.models.prm.formats import split_reference
 
     form, prm = split_reference(options.prm)
@@ -94,5 +94,5 @@ def _files(options: SessionOptions) -> dict[str, str]:
 
 
 def _absolute(reference: str) -> str:
-    """The absolute path of a file; any other reference as it is."""
+    """The absolute path of a file; another reference unchanged."""
     return str(Path(reference).absolute()) if os.path.isfile(reference) else reference

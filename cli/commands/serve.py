@@ -12,7 +12,7 @@ from adascale.engine.errors import UsageError
 
 from ..disk.files import read_text
 from ..disk.trace_folder import TracedWorker, TraceFolder
-from ..options.api_key import read_api_key
+from ..options.declare import read_api_key
 from ..options.flatten import with_options
 from ..options.groups import ServeOptions
 from ..searching.models import open_worker, say_status
@@ -28,7 +28,7 @@ _USUAL_PORTS = {"http": ":80", "https": ":443"}
 
 @with_options(ServeOptions)
 def serve(*, options: ServeOptions) -> None:
-    """Answer over HTTP as OpenAI's and Anthropic's servers do; one model, loaded once, for all clients.
+    """Answer over HTTP by the protocols of OpenAI and Anthropic: one model, loaded once, for all clients.
 
     adascale serve
     adascale serve -g qwen2.5-coder-0.5b --effort high --port 9000
@@ -37,7 +37,7 @@ def serve(*, options: ServeOptions) -> None:
     key = _key(options)
     if key is None and not _is_loopback(options.host):
         raise UsageError(
-            f"whoever reaches {options.host} could ask: another address than loopback needs an API key",
+            f"an API key is needed to listen on {options.host}: only loopback is private",
             hint="--api-key-file FILE, or ADASCALE_API_KEY",
             slug="no-api-key",
         )
@@ -76,20 +76,20 @@ def serve(*, options: ServeOptions) -> None:
 
 
 def _key(options: ServeOptions) -> str | None:
-    """The API key, of its file where there is one.
+    """The API key of the file or of the option; None for none.
 
     Raises:
-        UsageError: the file cannot be read, or its key is none.
+        UsageError: the file cannot be read, or the key cannot be used.
     """
     key = options.api_key if options.api_key_file is None else read_text(options.api_key_file)
     return None if key is None else read_api_key(key, "--api-key-file FILE")
 
 
 def _origin(text: str) -> str:
-    """An origin as browsers send it: in lower case, without a path, and without the usual port.
+    """An origin as browsers send it: in lower case, without a path and the default port.
 
     Raises:
-        UsageError: it is none.
+        UsageError: the text is no origin.
     """
     if text in ("*", "null", "file://"):
         return text

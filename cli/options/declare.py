@@ -139,3 +139,23 @@ def parse_gpu_layers(text: object) -> int | None:
             f'--gpu-layers "{excerpt(text, 40)}" is not auto, all or a number', hint="--gpu-layers auto"
         )
     return int(text)
+
+
+def read_api_key(text: str, source: str) -> str:
+    """An API key without the white space around it.
+
+    Args:
+        text: The key, perhaps the content of a file.
+        source: The option or variable that sets it, as a user types it.
+
+    Raises:
+        UsageError: it is empty, or no HTTP header can carry it.
+    """
+    key = text.strip()
+    if not key:
+        raise UsageError("the API key is empty", hint=f"{source} with a key in it")
+    if not (key.isascii() and key.isprintable()):
+        raise UsageError(
+            "the API key has characters that no HTTP header carries", hint="a key of ASCII letters and digits"
+        )
+    return key

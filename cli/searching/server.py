@@ -1,4 +1,4 @@
-"""A question to a running server in the place of models of this machine."""
+"""A question to a running server, without models of this machine."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from adascale.engine.errors import UsageError
 from adascale.engine.strategies import StrategyOverrides
 from adascale.models.options import SamplingOverrides, SessionOptions
 
-from ..options.api_key import read_api_key
-from ..options.declare import key_of
+from ..options.declare import key_of, read_api_key
 from ..options.flags import CHOOSES_SEARCH, FLAGS
 from ..options.flatten import flag_sources, typed_flags
 from ..options.groups import AskOptions
@@ -39,17 +38,17 @@ _OF_THE_SERVER = {
         if flag is not None
     ),
 } - {_MODEL}
-"""Flags of models and strategies, which a server has opened for all that ask it."""
+"""Flags of models and strategies, which are the same for all clients of a server."""
 
 
 def search_on_server(question: str, options: AskOptions, context: typer.Context) -> tuple[Record, float]:
     """Search on the server of ``options``; returns as ``show_search``.
 
-    What the environment and the config file say of models is for searches on this machine.
+    Models in the environment and in the config file are for searches on this machine.
 
     Raises:
-        UsageError: a flag was typed that a server does not take.
-        AdascaleError: the server is away, refuses, is of another version, or breaks off.
+        UsageError: a typed flag has no meaning for a server.
+        AdascaleError: the server is away, refuses, has another version, or breaks off.
     """
     sources = flag_sources(context)
     typed = typed_flags(context)

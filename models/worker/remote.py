@@ -41,7 +41,7 @@ _TIMEOUT = httpx2.Timeout(60.0, connect=10.0)
 """Seconds to connect, and for each piece of the stream: a silent search has a comment every two seconds."""
 
 _LOADING_SECONDS = 1.0
-"""Time between two requests to a server that is loading its models."""
+"""Seconds between two requests to a server that is loading its models."""
 
 _DATA = "data: "
 
@@ -51,12 +51,13 @@ class RemoteQuestion:
     """The body of ``POST /v1/searches``; None leaves a field to the server.
 
     Attributes:
-        question: In plain text.
+        question: Plain text.
         effort: How hard to try.
         mode: How to reason.
-        max_tokens, max_seconds: Limits; those of the server hold too.
-        seed: Of all draws.
-        model: Which the server has to have.
+        max_tokens: Limit of generated tokens; the server has one of its own.
+        max_seconds: Limit of seconds; the server has one of its own.
+        seed: Seed of the draws.
+        model: Name of the model that the server has to have.
     """
 
     question: str
@@ -72,13 +73,13 @@ class RemoteSearch:
     """One search on a server.
 
     Args:
-        url: Of the server, with or without ``/v1`` behind it.
-        key: API key; None where the server needs none.
-        version: Of this program.
+        url: URL of the server, with or without ``/v1`` at its end.
+        key: API key; None for none.
+        version: Version of this program.
         status: Gets a line while the server loads its models.
 
     Raises:
-        UsageError: ``url`` is none.
+        UsageError: ``url`` is no URL.
     """
 
     def __init__(self, url: str, key: str | None, version: str, status: Callable[[str], None]) -> None:
@@ -92,7 +93,7 @@ class RemoteSearch:
         """The events of the search; waits for the first one while the server loads its models.
 
         Raises:
-            AdascaleError: the server is away, refuses, is of another version, or breaks off.
+            AdascaleError: the server is away, refuses, has another version, or breaks off.
         """
         body = json.dumps(asdict(question))  # in ASCII: a question may hold half of a surrogate pair
         with httpx2.Client(base_url=self._url, headers=self._headers, timeout=_TIMEOUT) as client:
@@ -112,7 +113,7 @@ class RemoteSearch:
                 time.sleep(_LOADING_SECONDS)
 
     def interrupt(self) -> None:
-        """Let the server end a search that has begun with what it has found; safe from any thread."""
+        """End a search that has begun, with its result so far; safe from any thread."""
         # From a signal handler: nothing may be waited for here.
         threading.Thread(target=self._end_search, daemon=True).start()
 
@@ -150,7 +151,7 @@ class RemoteSearch:
 
     @contextmanager
     def _network_errors(self) -> Iterator[None]:
-        """Give errors of the network a fix."""
+        """Turn errors of the network into ours, with a hint."""
         try:
             yield
         except httpx2.ConnectError as exc:
@@ -163,7 +164,7 @@ class RemoteSearch:
             ) from exc
 
     def _refusal(self, response: httpx2.Response) -> AdascaleError:
-        """What a status other than 200 means."""
+        """The error for a response with another status than 200."""
         response.read()
         try:
             error: dict[str, Any] = response.json()["error"]
@@ -190,7 +191,7 @@ class RemoteSearch:
 
     def _stranger(self, response: httpx2.Response) -> UsageError:
         return UsageError(
-            f"what answers at {self._url} is no server of adascale {self._version} or newer",
+            f"{self._url} is no server of adascale {self._version} or newer",
             f"POST /v1/searches gives status {response.status_code}",
             hint=_start_again(),
             slug="no-server",

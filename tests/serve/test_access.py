@@ -186,6 +186,7 @@ def test_a_head_that_does_not_come_ends_the_connection(
     assert raw(server, head) == b""
 
 
+@pytest.mark.slow
 def test_half_a_second_head_on_a_kept_connection_ends_it_too(
     server: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:

