@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Collection, Iterator, Sequence
 from itertools import pairwise
 
 from adascale.engine.answers.program import names, parse, requires_arguments
 from adascale.engine.errors import UsageError, setting
 
-from .own_imports import without_own_imports
-from .pytest_forms import imports_pytest, parametrized_calls, without_pytest
-from .syntax import below_future, bound_names, is_main_guard, outside_names, unparse
+from .syntax import below_future, is_main_guard, outside_names, unparse
 from .task import CodeTest
 
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
 _CLASS_SETUPS = ("setUpClass", "setup_class")
+_PYTEST = frozenset({"approx", "mark", "param", "raises"})
+"""What tests may need of pytest: the harness has a stand-in for these (``harness``)."""
+_LIBRARIES = frozenset({"hypothesis", "numpy", "pandas", "requests", "scipy", "sklearn", "sympy", "torch"})
+"""Any other module that is not in the standard library is the program under test."""
 _SHOWN = 200
 """Characters of a source that an error shows."""
 
@@ -33,7 +36,8 @@ def read_tests(source: str, where: str = "the test", setup: str = "") -> tuple[C
         setup: Imports that it needs besides its own.
 
     Raises:
-        UsageError: it is no Python, holds no test, or one that needs more of pytest than is known here.
+        UsageError: it is no Python, holds no test, or one that needs a library, or more of pytest than is
+            known here.
     """
     body = _statements(source, where)
     functions = [node for node in body if isinstance(node, ast.FunctionDef) and node.name.startswith("test")]
@@ -69,10 +73,79 @@ def _statements(source: str, where: str) -> list[ast.stmt]:
             slug="bad-test",
         ) from error
     stated = tree.body[1:] if ast.get_docstring(tree, clean=False) is not None else tree.body
-    body = [node for node in stated if not is_main_guard(node) and not _starts_tests(node)]
-    imported = bound_names([node for node in body if imports_pytest(node)])
-    plain = [without_pytest(_as_assert(node), imported, where) for node in body if not imports_pytest(node)]
-    return without_own_imports(plain, where)
+    kept = [_as_assert(node) for node in stated if not is_main_guard(node) and not _starts_tests(node)]
+    rewritten = _Imports(where).visit(ast.Module(kept, []))
+    return [node for node in rewritten.body if not isinstance(node, ast.Pass)]
+
+
+class _Imports(ast.NodeTransformer):
+    """Rewrites imports of what is not there where programs run: the program under test, and pytest.
+
+    The import goes, and names of the program are asked for bare: ``solution.f`` becomes ``f``. Of pytest the
+    name is left, for which the harness has a stand-in.
+    """
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+        self._own = set[str]()
+        self._aliases: dict[str, str] = {}
+
+    def visit_Import(self, node: ast.Import) -> list[ast.stmt]:
+        kept = [alias for alias in node.names if self._is_kept(alias.name)]
+        for alias in node.names:
+            if alias not in kept and alias.name != "pytest":
+                self._own.add(alias.asname or alias.name)
+        renamed = [alias for alias in node.names if alias.name == "pytest" and alias.asname]
+        found = [_assign(str(alias.asname), "pytest") for alias in renamed]
+        return [*([ast.Import(kept)] if kept else []), *found] or [ast.Pass()]
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.stmt | list[ast.stmt]:
+        if node.module == "pytest" and not node.level:
+            for alias in node.names:
+                self._check(alias.name, _PYTEST, node)
+            return [_assign(alias.asname or alias.name, f"pytest.{alias.name}") for alias in node.names]
+        if node.module and not node.level and self._is_kept(node.module):
+            return node
+        self._aliases |= {alias.asname: alias.name for alias in node.names if alias.asname}
+        return ast.Pass()
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
+        match ast.unparse(node.value):
+            case "pytest":
+                self._check(node.attr, _PYTEST, node)
+            case "pytest.mark" | "mark":
+                self._check(node.attr, {"parametrize"}, node)
+            case module if module in self._own:
+                return ast.copy_location(ast.Name(node.attr, node.ctx), node)
+        self.generic_visit(node)
+        return node
+
+    def visit_Name(self, node: ast.Name) -> ast.Name:
+        node.id = self._aliases.get(node.id, node.id)
+        return node
+
+    def _is_kept(self, module: str) -> bool:
+        top = module.split(".")[0]
+        if top in _LIBRARIES:
+            raise UsageError(
+                f"{self._where} imports {module}, and programs run with the standard library alone",
+                hint="write what it is needed for in plain Python",
+                slug="bad-test",
+            )
+        return top in sys.stdlib_module_names
+
+    def _check(self, name: str, known: Collection[str], node: ast.AST) -> None:
+        if name not in known:
+            raise UsageError(
+                f"{self._where} needs more of pytest than is known here",
+                ast.unparse(node),
+                hint="known are pytest.raises, pytest.approx, pytest.param and pytest.mark.parametrize",
+                slug="bad-test",
+            )
+
+
+def _assign(name: str, value: str) -> ast.stmt:
+    return ast.parse(f"{name} = {value}").body[0]
 
 
 def _as_assert(node: ast.stmt) -> ast.stmt:
@@ -120,6 +193,8 @@ def _checks(body: Sequence[ast.stmt], asked: set[str]) -> list[ast.stmt]:
         match part:
             case ast.Assert():
                 return True
+            case ast.Call(function) if ast.unparse(function) in ("pytest.raises", "raises"):
+                return True
             case ast.Expr(ast.Call(ast.Name(helper)) as call) if helper in helpers:
                 return bool(helpers[helper] or asked.intersection(names(call)))
         return False
@@ -151,13 +226,25 @@ def _module_tests(
 
 
 def _function_tests(node: ast.FunctionDef, where: str) -> Iterator[str]:
-    """A test function and its call, once for each set of its parameters."""
-    calls, decorators = parametrized_calls(node, where)
-    if not calls and requires_arguments(node):
-        raise _needs_fixture(node.name, where)
-    bare = ast.FunctionDef(node.name, node.args, node.body, decorators, node.returns)
-    for call in calls or [f"{node.name}()"]:
-        yield f"{unparse([bare])}\n{call}"
+    """A test function and its call, once for each row of a ``parametrize`` with a list of them."""
+    calls = [f"{node.name}()"]
+    match node.decorator_list:
+        case [ast.Call(ast.Attribute(attr="parametrize"), [names, ast.List(rows) | ast.Tuple(rows)])]:
+            node.decorator_list = []
+            calls = [f"{node.name}({_values(row, names)})" for row in rows]
+        case [] if requires_arguments(node):
+            raise _needs_fixture(node.name, where)
+    for call in calls:
+        yield f"{unparse([node])}\n{call}"
+
+
+def _values(row: ast.expr, names: ast.expr) -> str:
+    """A row of a ``parametrize`` as arguments."""
+    text = ast.unparse(row)
+    if isinstance(row, ast.Call) and ast.unparse(row.func).endswith("param"):
+        return f"*{text}.values"
+    is_single = isinstance(names, ast.Constant) and "," not in str(names.value)
+    return text if is_single else f"*{text}"
 
 
 def _method_tests(node: ast.ClassDef, where: str) -> Iterator[str]:

@@ -73,6 +73,91 @@ def run_{n}(number, test):
         missed_{n}.append(number)
     print_{n}("\\n{n}", number, verdict, repr_{n}(detail))
 """
+_PYTEST = """\
+abs_{n}, all_{n}, dict_{n}, len_{n}, max_{n}, zip_{n} = abs, all, dict, len, max, zip
+
+
+class Raises_{n}:
+    def __init__(self, expected, match):
+        self.expected, self.match, self.value = expected, match, None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        if error is None:
+            fail_{n}(getattr(self.expected, "__name__", "an expected error") + " was not raised")
+        self.value = error
+        if not isinstance_{n}(error, self.expected):
+            return False
+        if self.match is not None:
+            import re
+            if not re.search(self.match, str_{n}(error)):
+                fail_{n}(str_{n}(error))
+        return True
+
+
+class Approx_{n}:
+    def __init__(self, expected, rel, least):
+        self.expected, self.rel, self.least = expected, rel, least
+
+    def __eq__(self, other):
+        if isinstance_{n}(self.expected, dict):
+            if self.expected.keys() != other.keys():
+                return False
+            return all_{n}([self.of(value) == other[key] for key, value in self.expected.items()])
+        if isinstance_{n}(self.expected, (list, tuple)):
+            near = [self.of(value) == found for value, found in zip_{n}(self.expected, other)]
+            return len_{n}(self.expected) == len_{n}(other) and all_{n}(near)
+        near = max_{n}(self.rel * abs_{n}(self.expected), self.least)
+        return self.expected == other or abs_{n}(self.expected - other) <= near
+
+    def of(self, expected):
+        return Approx_{n}(expected, self.rel, self.least)
+
+
+class Param_{n}:
+    def __init__(self, values):
+        self.values = values
+
+
+class Mark_{n}:
+    def parametrize(self, names, rows, ids=None):
+        names = names.replace(",", " ").split() if isinstance_{n}(names, str) else names
+
+        def decorate(test):
+            def run(**given):
+                for row in rows:
+                    if isinstance_{n}(row, Param_{n}):
+                        row = row.values
+                    elif len_{n}(names) == 1:
+                        row = [row]
+                    test(**given, **dict_{n}(zip_{n}(names, row)))
+            return run
+        return decorate
+
+
+class Pytest_{n}:
+    def __init__(self):
+        self.mark = Mark_{n}()
+
+    def raises(self, expected, *call, match=None):
+        raising = Raises_{n}(expected, match)
+        if not call:
+            return raising
+        with raising:
+            call[0](*call[1:])
+
+    def approx(self, expected, rel=1e-6, abs=1e-12):
+        return Approx_{n}(expected, rel, abs)
+
+    def param(self, *values, id=None):
+        return Param_{n}(values)
+
+
+pytest = Pytest_{n}()
+"""
+"""The stand-in for pytest, which is not installed where programs run."""
 _END = 'missed_{n} and fail_{n}("not every test passed")'
 """So a source runs to its end where its program passes every test, and nowhere else."""
 
@@ -106,6 +191,8 @@ class Harness:
         stars = [node for node in shared if not is_from_future(node)]
         rest = [node for node in program if not is_from_future(node)]
         harness = _HARNESS.format(n=nonce, shown=_SHOWN)
+        if any("pytest" in test.text for test in self.suite.tests):
+            harness += _PYTEST.replace("{n}", nonce)
         return "\n".join(
             [unparse(future), harness, unparse(stars), unparse(rest), *runs, _END.format(n=nonce)]
         )

@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from adascale.engine.answers.program import names, parse, try_parse
 
 _DEFINITIONS = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
-_BUILTINS = frozenset(dir(builtins)) | {"__file__"}
+_BUILTINS = frozenset(dir(builtins)) | {"__file__", "pytest"}
 
 
 def is_literal(text: str) -> bool:

@@ -14,6 +14,7 @@ from adascale.codetasks.asserts import read_tests
 from adascale.codetasks.harness import Harness
 from adascale.codetasks.task import suite_of
 from adascale.engine.types import Execution, Verdict
+from adascale.models.programs.monty import MontyRunner
 
 TESTS = ["assert f(2) == 4", "assert f(3) == 9", "assert not f(0)"]
 SQUARE = "def f(n):\n    return n * n"
@@ -236,3 +237,40 @@ def test_what_pytest_passes_passes_and_a_wrong_program_fails(source: str) -> Non
     assert "passed" not in {
         verdict.outcome for verdict in in_cpython("def f(x):\n    return 3 * x", [source])
     }
+
+
+PYTEST = """\
+import pytest
+from pytest import approx as near, raises
+
+@pytest.mark.parametrize("n, m", [(2, 4), pytest.param(3, 9)])
+def test_square(n, m):
+    assert f(n) == pytest.approx(m)
+
+@pytest.mark.parametrize("n", range(1, 3))
+@pytest.mark.parametrize("m", [1])
+def test_rows(n, m):
+    assert f(n) >= m
+
+def test_collections():
+    assert [f(1), f(.1)] == near([1, .01])
+    assert {"a": f(2)} == near({"a": 4.1}, abs=.2)
+    assert near(4) == f(2)
+
+def test_raises():
+    with raises(TypeError, match="multiply"):
+        f("a")
+    raises(TypeError, f, "a")
+"""
+
+
+def test_a_stand_in_for_pytest_runs_in_both_interpreters() -> None:
+    with MontyRunner() as monty:
+        for run in (cpython.run, monty.run):
+            judged = harness(SQUARE, [PYTEST])
+            assert judged.verdicts(run(judged.source)) == (Verdict("passed"),) * 5
+            wrong = harness("def f(n):\n    return 4 if n == 2 else 'b'", [PYTEST])
+            outcomes = [verdict.outcome for verdict in wrong.verdicts(run(wrong.source))]
+            assert outcomes[0] == "passed"
+            assert "passed" not in outcomes[1:]
+            assert wrong.verdicts(run(wrong.source))[4] == Verdict("failed", "'b'")
