@@ -191,7 +191,36 @@ def test_a_core_command_imports_no_satellite(name: str) -> None:
         "    for module in pkgutil.iter_modules(package.__path__, f'{package.__name__}.'):\n"
         "        if module.name != 'adascale.cli.disk.sources' and 'plot' not in module.name:\n"
         "            importlib.import_module(module.name)\n"
-        "found = [name for name in sys.modules if name.startswith(('adascale.export', 'adascale.serve'))]\n"
+        "rooms = ('adascale.codetasks', 'adascale.export', 'adascale.serve')\n"
+        "found = [name for name in sys.modules if name.startswith(rooms)]\n"
         "assert not found, found\n"
     )
+    printed(code)
+
+
+def test_a_question_and_a_replay_need_no_satellite() -> None:
+    code = f"""
+import random, sys
+from adascale.cli.app import main
+from adascale.engine.ports import Prefix, SequenceLogprob
+from adascale.engine.scripted import ScriptedPolicy, scripted_step
+from adascale.engine.search.driver import Driver
+from adascale.engine.search.settings import Settings
+from adascale.engine.strategies import Vote
+from adascale.engine.types import Problem
+import adascale.models.session, adascale.models.questions
+
+policy = ScriptedPolicy(lambda prefix, rng: scripted_step("It is 4.", "stop"))
+driver = Driver(policy, SequenceLogprob(), (), lambda: 0.0)
+problems = [Problem("1", "2 + 2?", "4"), Problem("2", "hi", kind="text")]
+assert list(driver.run(problems, Settings(Vote(2))))
+sys.argv = ["adascale", "replay", {str(ROOT / "tests" / "golden" / "adaptive.jsonl")!r}, "-q"]
+try:
+    main()
+except SystemExit:
+    pass
+rooms = ("codetasks", "export", "serve")
+found = [name for name in sys.modules if name.startswith(tuple(f"adascale.{{room}}" for room in rooms))]
+assert not found, found
+"""
     printed(code)
