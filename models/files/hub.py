@@ -147,49 +147,43 @@ def read(remote: RemoteFile) -> bytes:
         ModelNotFoundError, ModelUnavailableError: As ``download``.
         ModelCorruptError: It is not the file that was published.
     """
-    data = read_unverified(remote.repo, remote.file, remote.hub_revision, limit_bytes=remote.size_bytes)
+    data = read_unverified(remote.repo, remote.file, remote.hub_revision, remote.size_bytes)
     if hashlib.sha256(data).hexdigest() != remote.sha256:
         raise ModelCorruptError(f"{remote.file} of {remote.repo} is not the file that was published")
     return data
 
 
-def read_unverified(
-    repo: str,
-    file: str,
-    revision: str | None,
-    part: tuple[int, int] | None = None,
-    limit_bytes: int = 10_000_000,
-) -> bytes:
-    """Read a file of a repository into memory, or a part of it.
-
-    Args:
-        repo: ``owner/name``.
-        file: Path inside the repository.
-        revision: Commit, branch or tag; None for ``main``.
-        part: First byte, and the byte behind the last one; None for the whole file.
-        limit_bytes: Size of the biggest file that is taken whole.
+def read_unverified(repo: str, file: str, revision: str | None, limit_bytes: int) -> bytes:
+    """Read a file without a known digest into memory; ``revision`` None is ``main``.
 
     Raises:
-        ModelNotFoundError, ModelUnavailableError: As ``download``, or it does not serve parts of files.
+        ModelNotFoundError, ModelUnavailableError: As ``download``.
         ModelCorruptError: It is bigger than the limit.
     """
     from . import http
 
-    if part is None:
-        with _translate_errors(repo, f"{repo}/{file}"):
-            return http.read(_request(_file_url(repo, file, revision)), limit_bytes).content
-    first, last = part
-    headers = {"Range": f"bytes={first}-{last - 1}"}
+    with _translate_errors(repo, f"{repo}/{file}"):
+        return http.read(_request(_file_url(repo, file, revision)), limit_bytes).content
+
+
+def read_part(repo: str, file: str, revision: str | None, start: int, stop: int) -> bytes:
+    """Read a part of a file into memory, from byte ``start`` up to but not including ``stop``.
+
+    Raises:
+        ModelNotFoundError, ModelUnavailableError: As ``download``, or the Hub does not serve this part.
+    """
+    from . import http
+
+    request = _request(_file_url(repo, file, revision), {"Range": f"bytes={start}-{stop - 1}"})
     with _translate_errors(repo, f"{repo}/{file}"):
         try:
-            answer = http.read(_request(_file_url(repo, file, revision), headers), last - first)
-            is_part = answer.status_code == 206 and len(answer.content) == last - first
-        except ModelCorruptError:  # the whole file, which was hung up on
-            is_part = False
-    if not is_part:
-        what = f"{file}, bytes {first:,} to {last:,}"
-        raise ModelUnavailableError(f"{host()} does not serve parts of files", what)
-    return answer.content
+            answer = http.read(request, stop - start)
+            if answer.status_code == 206 and len(answer.content) == stop - start:
+                return answer.content
+        except ModelCorruptError:
+            pass  # it began to send the whole file
+    what = f"{file}, bytes {start:,} to {stop:,}"
+    raise ModelUnavailableError(f"{host()} does not serve parts of files", what)
 
 
 def _file_url(repo: str, file: str, revision: str | None) -> str:
@@ -198,14 +192,14 @@ def _file_url(repo: str, file: str, revision: str | None) -> str:
     return hf_hub_url(repo, file, revision=revision, endpoint=endpoint())
 
 
-def _request(url: str, part: Mapping[str, str] | None = None) -> Request:
+def _request(url: str, more: Mapping[str, str] | None = None) -> Request:
     """A request to the Hub with the user's token, which a redirect to another host does not get."""
     from huggingface_hub import get_session
     from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]  # public, not listed
 
     from .http import TIMEOUT
 
-    own = build_hf_headers(library_name="adascale") | dict(part or {})
+    own = build_hf_headers(library_name="adascale") | dict(more or {})
 
     def send(headers: dict[str, str]) -> AbstractContextManager[httpx2.Response]:
         client = get_session()

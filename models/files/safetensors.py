@@ -26,6 +26,7 @@ Tensors = dict[str, NDArray[np.float32]]
 Read = Callable[[int, int], bytes]
 """Reads the bytes from a first one, counted from 0, up to but not including a last one."""
 
+_LONGEST_INDEX = 10_000_000
 _LONGEST_HEADER = 100_000_000
 _LARGEST_TENSOR = 1 << 30
 _WIDTHS = {"F32": 4, "F16": 2, "BF16": 2}
@@ -58,7 +59,7 @@ def read_remote(ref: HubRef, names: Sequence[str]) -> Tensors:
     for file, wanted in _files_of(ref, names).items():
 
         def read(start: int, stop: int, file: str = file) -> bytes:
-            return hub.read_unverified(ref.repo, file, ref.revision, (start, stop))
+            return hub.read_part(ref.repo, file, ref.revision, start, stop)
 
         found |= _tensors(read, wanted, f"{ref.repo}/{file}")
     return found
@@ -132,7 +133,7 @@ def _as_float32(data: bytes, dtype: str) -> NDArray[np.float32]:
 def _files_of(ref: HubRef, names: Sequence[str]) -> dict[str, list[str]]:
     """Find the files of a repository that hold the tensors: file name to names of tensors."""
     try:
-        page = hub.read_unverified(ref.repo, "model.safetensors.index.json", ref.revision)
+        page = hub.read_unverified(ref.repo, "model.safetensors.index.json", ref.revision, _LONGEST_INDEX)
     except ModelNotFoundError:
         return {"model.safetensors": list(names)}
     try:

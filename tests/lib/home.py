@@ -56,7 +56,7 @@ class Home:
     def sealed(self) -> dict[str, str]:
         """The same, with a Hub and a package index that do not answer."""
         kept = {k: v for k, v in self.env.items() if not k.startswith(("PIP_", "UV_"))}
-        return {**kept, "HF_ENDPOINT": CLOSED, "PIP_INDEX_URL": CLOSED, "PIP_CONFIG_FILE": os.devnull}
+        return {**kept, "HF_ENDPOINT": CLOSED, "PIP_INDEX_URL": CLOSED}
 
     @contextmanager
     def piping(self, *command: str) -> Iterator[subprocess.Popen[str]]:

@@ -35,14 +35,14 @@ def test_the_head_of_qwens_prm_is_fetched_alone_and_kept(
     publish(QWEN_PRM, shards("BF16"))
     options = SessionOptions(generator=str(chain_gguf), prm=str(gguf), branches=2)
     with Session(options) as session:
-        described = session.conditions("question").models.prm
+        described = session.conditions("value").models.prm
         assert described is not None
         assert (described.format, described.file) == ("qwen-math-prm", "backbone.gguf")
         assert all(0 < reward < 1 for reward in rewards(session))
     sent = server.sent.total()
     assert sent < 20_000
     with Session(replace(options, offline=True)) as session:
-        assert session.conditions("question").models.prm == described
+        assert session.conditions("value").models.prm == described
     assert server.sent.total() == sent
 
 
@@ -73,7 +73,7 @@ def test_a_prm_of_the_catalogue_is_downloaded_and_searched_with(
     with Session(options) as session:
         assert session.files.prm is not None
         assert (session.files.prm.source, session.files.prm.path.name) == ("hub", spec.file)
-        described = session.conditions("question").models.prm
+        described = session.conditions("value").models.prm
         assert described is not None
         assert (described.name, described.format) == (name, spec.format)
         assert all(0 < reward < 1 for reward in rewards(session))
