@@ -325,7 +325,7 @@ def offline_error(name: str) -> ModelUnavailableError:
 def _unreachable_error(reason: str) -> ModelUnavailableError:
     return ModelUnavailableError(
         f"cannot reach {host()} ({reason})",
-        hint="check the connection or proxy; behind a mirror set HF_ENDPOINT; then run the command again",
+        hint="check the connection, the proxy, HF_ENDPOINT and PIP_INDEX_URL; then run the command again",
     )
 
 

@@ -69,7 +69,7 @@ def test_2_no_network(said_apart: Ask, how: str) -> None:
     first, hint = (
         (
             "error[no-network]: cannot reach 127.0.0.1 (Connection refused)",
-            "check the connection or proxy; behind a mirror set HF_ENDPOINT; then run the command again",
+            "check the connection, the proxy, HF_ENDPOINT and PIP_INDEX_URL; then run the command again",
         )
         if how == "network"
         else (
