@@ -90,7 +90,7 @@ async def follow(
         if event is not None:
             record = Record.after(record, event)
             prompt.add(event)
-            part = _reasoning_line(record, event) if request.is_searched else _answer_text(text, event)
+            part = _told(record, event) if request.is_searched else _added(text, event)
             if text.stopped_at is not None and not is_cut:
                 is_cut = True
                 end_search()
@@ -110,14 +110,14 @@ async def follow(
     yield outcome
 
 
-def _answer_text(text: GrowingReply, event: Event) -> AnswerText | None:
-    added = text.take(event)
-    return AnswerText(added) if added else None
-
-
-def _reasoning_line(record: Record, event: Event) -> ReasoningLine | None:
+def _told(record: Record, event: Event) -> ReasoningLine | None:
     line = progress_line(record, event)
     return ReasoningLine(line) if line else None
+
+
+def _added(reply: GrowingReply, event: Event) -> AnswerText | None:
+    text = reply.take(event)
+    return AnswerText(text) if text else None
 
 
 class _PromptMeter:

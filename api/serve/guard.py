@@ -62,7 +62,7 @@ class Access:
             raise Refusal(401, "the API key is missing or wrong", "invalid-api-key", headers=wanted)
 
     def _is_known(self, origin: str, host: str) -> bool:
-        """Whether an Origin is this server's own, or is let in."""
+        """True for the Origin of this server, and for one that is let in."""
         return "*" in self.origins or origin in self.origins or _netloc(origin) == host
 
 

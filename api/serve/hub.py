@@ -73,7 +73,7 @@ class SearchWorker(Protocol):
 
     @property
     def is_open(self) -> bool:
-        """Whether it can search now; false while it starts again after a death."""
+        """True if it can search now; False while it starts again after a death."""
 
     def serve(self, requests: Iterable[Request]) -> Iterator[tuple[Problem, Event]]:
         """Events of all requests; reads ``requests`` in a thread of its own."""

@@ -103,8 +103,8 @@ class Block:
 
     Attributes:
         at: Index in the answer.
-        kind: What it holds.
-        text: So far.
+        kind: Reasoning, or the text of the answer.
+        text: Text so far.
     """
 
     at: int
@@ -164,7 +164,7 @@ def whole_blocks(outcome: SearchOutcome, reasoning: str) -> list[Block]:
 
 
 def is_cut(outcome: SearchOutcome) -> bool:
-    """Whether a limit of tokens cut the first answer."""
+    """True if a limit of tokens cut the first answer."""
     return outcome.choices[0].finish == "length"
 
 

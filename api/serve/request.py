@@ -95,7 +95,7 @@ class AnswerRequest:
 
     @property
     def is_searched(self) -> bool:
-        """Whether more than one solution may be drawn, so that nothing is certain before the end."""
+        """True if several solutions may be drawn, so that no text is certain before the end."""
         return self.effort not in ("none", "chat")
 
     def ask(self, id_: str, client: str) -> Ask:

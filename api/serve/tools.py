@@ -175,7 +175,7 @@ class TestedProgram(Result):
     program: str | None
     """Python source; null if the model wrote none."""
     passes: bool
-    """Whether it was tested and passes every test."""
+    """True if it was tested and passes every test."""
     tests: list[TestVerdict]
     probability: float | None
     """Probability that it passes other tests like these; null if no calibration fits the model."""

@@ -433,8 +433,7 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
         "strict": setting_flag(
             SERVER,
             "--strict",
-            "Refuse requests with fields that have no effect, such as another temperature; else they are "
-            "ignored, and named in the answer.",
+            "Refuse request fields without effect, such as another temperature, instead of ignoring them.",
         ),
         "traces": _TRACES,
     },

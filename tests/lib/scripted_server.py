@@ -1,4 +1,4 @@
-"""A whole server on loopback over a scripted generator in the place of a worker process."""
+"""A whole server on loopback over a scripted generator instead of a worker process."""
 
 from __future__ import annotations
 

@@ -130,9 +130,7 @@ def printed(*options: str) -> list[str]:
     [
         (["-gmodel.gguf"], "--generator", "{}/model.gguf"),
         (["--generator=qwen2.5-coder-0.5b"], "--generator", "qwen2.5-coder-0.5b"),
-        (["--prm", "model.gguf"], "--prm", "{}/model.gguf"),
         (["--prm", "judge=model.gguf"], "--prm", "judge={}/model.gguf"),
-        (["--prm", "judge=self"], "--prm", "judge=self"),
         (["--calibration=mine.safetensors"], "--calibration", "{}/mine.safetensors"),
     ],
 )
