@@ -37,6 +37,18 @@ _LEAVES = frozenset({str, int, float, bool, type(None)})
 _INT_END = 1 << 63
 
 
+def encodable(value: Any) -> Any:
+    """JSON with a question mark for each half of a surrogate pair, which JSON can say and no encoding has."""
+    match value:
+        case str():
+            return value if value.isascii() else value.encode("utf-8", "replace").decode()
+        case Mapping():
+            return {encodable(key): encodable(item) for key, item in value.items()}
+        case list() | tuple():
+            return type(value)(map(encodable, value))
+    return value
+
+
 def nesting(value: Any) -> int:
     """Levels of objects and lists in JSON, counted level by level: a recursion might be too deep itself."""
     depth, level = 0, [value]

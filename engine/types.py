@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NewType, Self, get_args
 
-from .codec import OMIT_DEFAULT, UNRECORDED
+from .codec import OMIT_DEFAULT, UNRECORDED, encodable
 
 if TYPE_CHECKING:
     # A trace is replayed without numpy, which takes longer to import than all the rest.
@@ -64,6 +64,10 @@ class Turn:
     role: Role
     content: str
 
+    def __post_init__(self) -> None:
+        """Settle halves of surrogate pairs, as ``Problem`` does."""
+        object.__setattr__(self, "content", encodable(self.content))
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -78,7 +82,7 @@ class Problem:
         kind: What is asked; it decides how the question is answered (``kinds``).
         details: What the kind needs besides the question, as JSON has it: the tests of a code task.
 
-    No text of a problem holds half of a surrogate pair, which no encoding has.
+    Nothing in a problem holds half of a surrogate pair (``encodable``), so no reader of one has to care.
     """
 
     id: str
@@ -88,6 +92,11 @@ class Problem:
     history: tuple[Turn, ...] = field(default=(), metadata=OMIT_DEFAULT)
     kind: KindName = field(default="value", metadata=OMIT_DEFAULT)
     details: Mapping[str, object] = field(default_factory=dict, metadata=OMIT_DEFAULT)
+
+    def __post_init__(self) -> None:
+        """Settle halves of surrogate pairs in what comes from outside."""
+        for name in ("id", "question", "answer", "meta", "details"):
+            object.__setattr__(self, name, encodable(getattr(self, name)))
 
     @property
     def is_chat(self) -> bool:

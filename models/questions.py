@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
-from adascale.engine.codec import nesting
+from adascale.engine.codec import encodable, nesting
 from adascale.engine.errors import UsageError, reason_of, setting
 from adascale.engine.kinds import KINDS, recognise
 from adascale.engine.types import Problem
@@ -267,7 +267,7 @@ def _make_problems(rows: Iterable[_Row], field: str | None) -> Iterator[Problem 
 def _make_problem(
     number: int, data: Mapping[str, Any], field: str | None, seen: dict[int, int]
 ) -> Problem | UsageError:
-    question_field = field or _FIELD
+    question_field, data = field or _FIELD, encodable(data)
     question = data.get(question_field)
     if not isinstance(question, str) or not question.strip():
         others = [name for name, value in data.items() if isinstance(value, str) and name not in _OWN]

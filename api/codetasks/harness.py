@@ -220,7 +220,7 @@ class Harness:
     def nonce(self) -> str:
         """What marks a verdict: 16 hexadecimal digits that nobody knows before the program is written."""
         texts = [self.program, self.suite.entry_point, *(test.text for test in self.suite.tests)]
-        return hashlib.sha256("\0".join(texts).encode("utf-8", "replace")).hexdigest()[:16]
+        return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
 
 
 _OUTCOMES: dict[str, TestOutcome] = {"passed": "passed", "failed": "failed", "error": "error"}

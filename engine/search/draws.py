@@ -94,5 +94,5 @@ def branch_seed(seed: int, problem_id: str, key: Sequence[int], mode: Mode = "pr
     text = f"{seed}\x00{problem_id}\x00{','.join(map(str, key))}"
     if mode != "prose":
         text += f"\x00{mode}"
-    digest = hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=4).digest()
+    digest = hashlib.blake2b(text.encode(), digest_size=4).digest()
     return int.from_bytes(digest, "little")

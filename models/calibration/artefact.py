@@ -97,7 +97,7 @@ class Fingerprint:
 def question_key(question: str) -> str:
     """The name of a question in a card: 12 hex digits of the sha256 of its words."""
     words = " ".join(question.split())
-    return hashlib.sha256(words.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    return hashlib.sha256(words.encode()).hexdigest()[:12]
 
 
 def _finished_stage(fingerprint: Fingerprint) -> Stage:

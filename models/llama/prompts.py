@@ -92,7 +92,7 @@ class Prompts:
     def _check_length(self, problem: Problem) -> None:
         """Refuse texts that cannot fit before they are tokenized: 100 MB would take 6 GB of memory."""
         texts = (kind_of(problem).statement(problem), *(turn.content for turn in problem.history))
-        size = sum(len(text.encode("utf-8", "replace")) for text in texts)
+        size = sum(len(text.encode()) for text in texts)
         if size > MAX_TOKEN_BYTES * self._context.window:
             raise ContextOverflowError(
                 f"the question has {human_bytes(size)}, more than any {self._context.window:,} tokens",

@@ -70,7 +70,7 @@ class CPythonRunner:
 
     def _start(self, program: str, folder: str) -> subprocess.Popen[bytes]:
         with TemporaryFile() as source:  # it has no name, so nothing of it is left whenever this process ends
-            source.write(program.encode("utf-8", "surrogatepass"))
+            source.write(program.encode())
             source.seek(0)
             return subprocess.Popen(
                 self._command,

@@ -184,7 +184,7 @@ def require_built_in(request: Request) -> None:
 def encode(message: Message) -> bytes:
     """One line."""
     line = json.dumps([type(message).__name__, *to_row(message)], ensure_ascii=False, separators=(",", ":"))
-    # A question may hold half of a surrogate pair, as JSON can say it.
+    # A path may hold bytes that are not UTF-8, which Python reads as halves of surrogate pairs.
     return line.encode("utf-8", "surrogatepass") + b"\n"
 
 

@@ -95,7 +95,7 @@ class RemoteSearch:
         Raises:
             AdascaleError: the server is away, refuses, has another version, or breaks off.
         """
-        body = json.dumps(asdict(question))  # in ASCII: a question may hold half of a surrogate pair
+        body = json.dumps(asdict(question))
         with httpx2.Client(base_url=self._url, headers=self._headers, timeout=_TIMEOUT) as client:
             is_told = False
             while True:

@@ -118,7 +118,7 @@ def test_a_kept_search_replays_with_its_verdicts(code, env: dict[str, str], tmp_
     tree = json.loads(run(env, "tree", str(trace), "--format", "json").stdout)
     best = next(node for node in tree["nodes"] if node["state"] == "finished" and node["best"])
     assert (best["mode"], best["answer"]) == ("code", "2/2")
-    assert best["trial"]["program"]["source"] == SQUARE.strip()
+    assert best["execution"]["program"] == SQUARE.strip()
 
 
 BAD = [

@@ -105,10 +105,6 @@ def test_a_loaded_calibration_says_the_same(tmp_path: Path, method: str) -> None
             assert theirs.median == pytest.approx(ours.median, abs=1e-6)
 
 
-def test_a_question_with_half_of_a_surrogate_pair_has_a_key() -> None:
-    assert question_key("1 + \ud800") != question_key("1 + ?")
-
-
 def test_programs_are_kept_with_their_domain_and_profile(tmp_path: Path) -> None:
     path, before = tmp_path / f"x{SUFFIX}", fitted(programs=3).calibration
     save_artefact(Artefact(before, replace(CARD, programs=3)), path)
