@@ -64,7 +64,7 @@ def _calibrations() -> dict[str, list[str]]:
     for path in sorted(shipped_folder().glob("*.safetensors")):
         fingerprint = load_artefact(path).card.fingerprint
         found.setdefault(fingerprint.generator, []).append(
-            "questions" if fingerprint.kind == "question" else "code"
+            "questions" if fingerprint.kind == "value" else "code"
         )
     return {digest: sorted(kinds, reverse=True) for digest, kinds in found.items()}
 
