@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from adascale.engine.answers.votes import right_candidates
+from adascale.engine.search.outcomes import right_nodes
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import Vote
@@ -75,9 +75,7 @@ class Thinking:
         """Of the searches of all questions."""
         right, voted, answered, cut, thought, tokens = 0.0, 0, 0, 0, 0, 0
         for record in records:
-            gold = record.started.problem.answer
-            assert gold is not None, "questions of fits have answers"
-            correct = right_candidates(record.candidates, gold)
+            correct = right_nodes(record, record.started.problem)
             right += len(correct) / len(record.candidates)
             voted += bool(record.groups) and record.groups[0].nodes[0] in correct
             for candidate in record.candidates:

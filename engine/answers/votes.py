@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from statistics import fmean
 
@@ -17,7 +17,7 @@ from ..types import (
     SelectRule,
     Standing,
 )
-from .equality import is_right, same_answer
+from .equality import same_answer
 from .lookahead import ModeState, Support, log_odds, look_ahead
 
 _PEER_SLOPE = 0.7
@@ -65,11 +65,6 @@ def _group(members: Sequence[Candidate], total: int) -> AnswerGroup:
         share=len(members) / total,
         weight=sum(c.estimate.median for c in members),
     )
-
-
-def right_candidates(candidates: Iterable[Candidate], gold: str) -> frozenset[NodeId]:
-    """Ends of those whose answer is the known one."""
-    return frozenset(each.node for each in candidates if is_right(each.answer, gold=gold))
 
 
 def choose(candidates: Sequence[Candidate], rule: SelectRule, same: Same = same_answer) -> SearchResult:

@@ -11,11 +11,11 @@ from ..kinds import kind_of
 from ..kinds.base import Run
 from ..search.driver import Driver
 from ..search.events import SearchFailed, SearchFinished
+from ..search.outcomes import right_nodes
 from ..search.record import Record
 from ..search.settings import Settings
 from ..strategies import Strategy
 from ..types import Estimate, NodeId, Problem, StopReason, Usage
-from .judging import right_nodes
 
 SURE = 0.8
 """Probability at which an answer counts as given, for the accuracy of the answered share."""

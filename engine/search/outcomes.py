@@ -1,13 +1,30 @@
-"""Outcomes of the prefixes of a search: calibrations and PRMs are fitted on them."""
+"""Correct trajectories of a search, and outcomes of its prefixes: calibrations are fitted on them."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from ..answers.votes import right_candidates
-from ..types import Mode, NodeId
+from ..kinds import kind_of
+from ..kinds.base import Run
+from ..types import Mode, NodeId, Problem
 from .record import Record
+
+
+def right_nodes(record: Record, problem: Problem, run: Run | None = None) -> frozenset[NodeId]:
+    """Last nodes of the correct trajectories.
+
+    Args:
+        record: Record of a search of the problem.
+        problem: The problem with what only an evaluation may see.
+        run: Runs programs with hidden tests; None if there is no code task.
+    """
+    kind = kind_of(problem)
+    return frozenset(
+        each.node
+        for each in record.candidates
+        if kind.is_right(problem, each.answer, record.tree[each.node].execution, run)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +53,7 @@ def prefix_outcomes(
         right: Ends of the correct trajectories; None compares them with the problem's known answer.
     """
     if right is None:
-        gold = record.started.problem.answer
-        assert gold is not None, "outcomes need the right answer"
-        right = right_candidates(record.candidates, gold)
+        right = right_nodes(record, record.started.problem)
     outcomes = {node.id: PrefixOutcome() for node in record.tree}
     for candidate in record.candidates:
         if candidate.mode != mode:

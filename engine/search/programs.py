@@ -45,7 +45,7 @@ class Programs:
 
     @property
     def pending(self) -> bool:
-        """Whether a program waits or runs."""
+        """True while a program waits or runs."""
         return bool(self._written or self._running)
 
     def add(self, node: NodeId, text: str, mode: Mode) -> None:

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from adascale.engine.errors import ContextOverflowError
-from adascale.engine.evaluation.judging import right_nodes
 from adascale.engine.kinds import kind_of
 from adascale.engine.kinds.base import Run
 from adascale.engine.ports import Prefix, RewardModel
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import SearchFailed, SearchFinished, StepProposed
+from adascale.engine.search.outcomes import right_nodes
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import Strategy

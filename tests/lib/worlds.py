@@ -22,10 +22,10 @@ from adascale.engine.calibration.head_fit import HeadConfig, StageData
 from adascale.engine.calibration.metrics import Array, Predictions
 from adascale.engine.calibration.portable import PortableCalibration, fit_portable, join, without_states
 from adascale.engine.calibration.report import StageReport, report
-from adascale.engine.evaluation.judging import right_nodes
 from adascale.engine.ports import Calibrator, Prefix, PrefixWork, SequenceLogprob
 from adascale.engine.scripted import ScriptedExecutor, ScriptedPolicy, scripted_step
 from adascale.engine.search.driver import Driver
+from adascale.engine.search.outcomes import right_nodes
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies.rollouts import PrefixRollouts, ProgramRollouts

@@ -127,7 +127,7 @@ def test_cut_off_and_unanswered_runs_are_failures(id_: str, text: str, right: bo
 
 
 def test_an_answer_is_needed() -> None:
-    with pytest.raises(AssertionError, match="right answer"):
+    with pytest.raises(AssertionError, match="answer of the question is not known"):
         prefix_outcomes(Record.of(log_of([Problem("p", "?")], PrefixRollouts(1, 0))))
 
 
