@@ -242,7 +242,9 @@ class HeadModel:
         weights, constants = (arrays[name].astype(np.float64) for name in ("weights", "constants"))
         if not len(weights):
             raise ValueError("weights have no member")
-        moments = (arrays[f"numbers.{name}"].astype(np.float64) for name in _MOMENTS)
+        moments = [arrays[f"numbers.{name}"].astype(np.float64) for name in _MOMENTS]
+        if any(moment.shape != (len(numbers),) for moment in moments):
+            raise ValueError(f"moments of {len(numbers)} numbers")
         inputs = Inputs(tuple(numbers), projections, *moments)
         return cls(inputs, tuple(zip(weights, constants, strict=True)), method)
 

@@ -45,7 +45,7 @@ from adascale.models.llama.prefixes import PrefixCache, read_prompt
 from adascale.models.llama.runtime import LlamaContext, LlamaModel
 from adascale.models.options import SYSTEM_PROMPT, SamplingParams
 
-QUESTIONS = 48
+QUESTIONS = 24
 ROWS = 2
 """Of each question in the store: prose, and programs."""
 
@@ -98,6 +98,7 @@ def test_its_rollouts_are_training_data(home: Home, artefact: Path) -> None:
     assert card["generators"][0]["sha256"] == load_artefact(artefact).card.fingerprint.generator
 
 
+@pytest.mark.slow
 def test_a_fit_needs_no_answers(chain_gguf: Path, tmp_path: Path) -> None:
     home = Home(tmp_path, chain_gguf, tmp_path / "questions.txt")
     home.data.write_text("".join(f"What is {at} * 2?\n" for at in range(24)))
@@ -138,6 +139,7 @@ def test_what_no_fit_can_learn_from_is_said_before_a_model_is_loaded(
     assert "questions have answers or they have none" in both.stderr
 
 
+@pytest.mark.slow
 def test_a_second_fit_draws_nothing_and_writes_the_same(
     home: Home, first: subprocess.CompletedProcess[str], artefact: Path, tmp_path: Path
 ) -> None:
@@ -151,7 +153,7 @@ def test_a_second_fit_draws_nothing_and_writes_the_same(
 
 
 def test_check_without_a_calibration_measures_raw_scores(home: Home, artefact: Path) -> None:
-    args = ["-g", str(home.model), "-c", "512", "-d", str(home.data), "-n", "24", "--json"]
+    args = ["-g", str(home.model), "-c", "512", "-d", str(home.data), "--json"]
     done = home.run("calibrate", "check", "--calibration", "none", *args)
     assert done.returncode == 0, done.stderr
     record = json.loads(done.stdout)
@@ -188,6 +190,7 @@ def test_check_measures_on_other_questions(home: Home, artefact: Path, tmp_path:
     assert artefact.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_check_draws_no_programs_for_a_calibration_of_prose_alone(
     home: Home, artefact: Path, tmp_path: Path
 ) -> None:
@@ -208,6 +211,7 @@ def test_check_draws_no_programs_for_a_calibration_of_prose_alone(
     assert set(json.loads(done.stdout)["stages"]) == {"question", "step", "finished", "answer"}
 
 
+@pytest.mark.slow
 def test_another_method_is_fitted_on_the_same_rollouts(home: Home, artefact: Path, tmp_path: Path) -> None:
     path = tmp_path / f"quantile{SUFFIX}"
     done = home.run(*home.fit_args("--method", "quantile", "-o", str(path)))
@@ -217,6 +221,7 @@ def test_another_method_is_fitted_on_the_same_rollouts(home: Home, artefact: Pat
     assert path.read_bytes() != artefact.read_bytes()
 
 
+@pytest.mark.slow
 def test_a_judge_scores_the_same_rollouts_once(home: Home, artefact: Path, tmp_path: Path) -> None:
     path = tmp_path / f"judge{SUFFIX}"
     done = home.run(*home.fit_args("--prm", "self", "-o", str(path)))
@@ -261,6 +266,7 @@ def test_questions_that_do_not_fit_are_counted_before_anything_is_fitted(home: H
     assert "0 questions are too few to fit anything" in done.stderr
 
 
+@pytest.mark.slow
 def test_code_tasks_have_a_calibration_of_their_own(tmp_path: Path) -> None:
     model = tiny.write_chain(tmp_path / "coder.gguf", tiny.CODER)
     home = Home(tmp_path, model, tmp_path / "tasks.jsonl")
@@ -532,6 +538,7 @@ def resumed(home: Home, tmp_path_factory: pytest.TempPathFactory) -> Resumed:
     return Resumed(again, (once, twice), again.run(*again.fit_args()))
 
 
+@pytest.mark.slow
 def test_a_fit_that_was_killed_twice_goes_on_where_it_was(resumed: Resumed) -> None:
     once, twice = resumed.kept
     assert 5 <= once < once + 5 <= twice < QUESTIONS
@@ -540,6 +547,7 @@ def test_a_fit_that_was_killed_twice_goes_on_where_it_was(resumed: Resumed) -> N
     assert resumed.home.kept() == ROWS * QUESTIONS
 
 
+@pytest.mark.slow
 def test_a_fit_that_was_killed_twice_ends_with_the_same_bytes(
     resumed: Resumed, first: subprocess.CompletedProcess[str], artefact: Path
 ) -> None:
