@@ -28,7 +28,7 @@ _FIXES = {
     "rollouts": "adascale calibrate fit -d questions.jsonl",
     "draws": "adascale eval questions.jsonl",
 }
-"""What this machine keeps by itself, and the commands that make it."""
+"""Sources that this machine keeps by itself, and a command that makes each."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ _ENDS = 5
 """Maximum number of answers that a closed fold names."""
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
-"""Whatever stands in the page, a browser loads nothing and runs nothing for it."""
+"""A browser loads nothing and runs nothing for the page, whatever a model wrote into it."""
 
 _FOLDS = """
 ol { list-style: none; margin: 0; padding: 0; }

@@ -232,7 +232,7 @@ def _shorten_label(label: str, glyphs: Glyphs) -> str:
 
 
 def program_heights(rows: Sequence[Row], spare: int | None) -> dict[int, int | None]:
-    """How many lines each program among the rows may have, by the number of its row; None for all.
+    """Maximum number of lines of each program, by the number of its row; None for all of its lines.
 
     Args:
         rows: Rows of a tree.

@@ -112,7 +112,7 @@ def budget_line(state: ViewState, frame: Frame) -> Text:
 
 
 def tree_line(state: ViewState, frame: Frame) -> Text:
-    """How many nodes there are, and what they do."""
+    """Counts of the nodes, by state."""
     nodes = state.tree.nodes
     pruned = sum(node.status == "pruned" for node in nodes)
     writing = state.writing()
@@ -140,7 +140,7 @@ def stop_line(state: ViewState, frame: Frame) -> Text:
     """The stop rule, and how far the search is from it."""
     standing, most = state.tree.standing, state.samples
     done = standing.finished if standing is not None else len(state.candidates)
-    drawn = f"{done} of {plural(most, 'solution')}" if most else "where every prefix has ended"
+    drawn = f"{done} of {plural(most, 'solution')}" if most else "when every solution has ended"
     limits = state.started.limits
     if limits.stop_at is None:
         return _fact_line("stops", [drawn], frame)

@@ -44,7 +44,7 @@ def test_80_columns() -> None:
         budget ━━──────────────  281 of 2,048 tokens · 32 tok/s · at most 0:55 left
         tree   8 nodes · depth 3 · 1 pruned · 1 running · 1 waiting
         best   27 · p .93 (.86-.97) · 2 of 2 solutions agree
-        stops  at .95 · where every prefix has ended
+        stops  at .95 · when every solution has ended
         Ctrl-C: stop now and print the best answer.
     """)
 
@@ -66,7 +66,7 @@ def test_50_columns_drop_n_and_whole_facts() -> None:
         budget ━───────  281 of 2,048 tokens · 32 tok/s
         tree   8 nodes · depth 3 · 1 pruned · 1 running
         best   27 · p .93 (.86-.97)
-        stops  at .95 · where every prefix has ended
+        stops  at .95 · when every solution has ended
         Ctrl-C: stop now and print the best answer.
     """)
 
@@ -88,7 +88,7 @@ def test_uncalibrated_scores_in_ascii_at_80_columns() -> None:
         budget ==--------------  281 of 2,048 tokens | 32 tok/s | at most 0:55 left
         tree   8 nodes | depth 3 | 1 pruned | 1 running | 1 waiting
         best   27 | score .93 | 2 of 2 solutions agree
-        stops  at .95 | where every prefix has ended
+        stops  at .95 | when every solution has ended
         Ctrl-C: stop now and print the best answer.
     """)
 
