@@ -50,13 +50,12 @@ def run_name(path: Path) -> str:
 @contextlib.contextmanager
 def open_run() -> Iterator[TraceWriter | None]:
     """Yield a writer for a new run, or None if it cannot be kept; then delete the oldest runs."""
-    with contextlib.ExitStack() as stack:
-        writer = None
-        with contextlib.suppress(OSError, AdascaleError):
-            runs_dir().mkdir(parents=True, exist_ok=True)
-            runs_dir().chmod(0o700)  # what somebody asked is nobody else's to read
-            name = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}{_SUFFIX}"
-            writer = stack.enter_context(TraceWriter(runs_dir() / name))
+    writer = None
+    with contextlib.suppress(OSError, AdascaleError):
+        runs_dir().mkdir(parents=True, exist_ok=True)
+        runs_dir().chmod(0o700)  # what somebody asked is nobody else's to read
+        writer = TraceWriter(runs_dir() / f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}{_SUFFIX}")
+    with writer or contextlib.nullcontext():
         yield writer
     with contextlib.suppress(OSError):
         drop_old(MAX_RUNS, MAX_BYTES)
