@@ -41,8 +41,8 @@ _SAID: Mapping[str, str] = {
     "less_than_equal": "has to be at most {le:,}",
     "literal_error": "has to be {expected}",
     "list_type": "has to be a list",
-    "too_short": "has to have at least {min_length:,} items",
-    "too_long": "has more than {max_length:,} items",
+    "too_short": "needs at least {min_length:,}",
+    "too_long": "takes at most {max_length:,}",
     "model_type": "has to be an object",
     "none_required": "is not supported",
 }
@@ -95,7 +95,7 @@ def _refusal(error: ValidationError) -> Refusal:
         kind = "none_required"
     if kind not in _SAID:
         return Refusal.of_field(name, "cannot be read")
-    facts = {**facts, "expected": facts.get("expected", "").replace("'", "")}
+    facts = {**facts, "expected": facts.get("expected", "").replace("'", "").replace("False", "false")}
     code = "unsupported-parameter" if kind == "none_required" else "invalid-value"
     return Refusal.of_field(name, _SAID[kind].format(**facts), code)
 

@@ -169,10 +169,9 @@ class ServedModel:
                 and the server is strict.
         """
         history, question = conversation
-        wanted = self.effort_for(question, body.model, effort, effort_field)
-        is_asked = self.effort_of(body.model, effort, effort_field) is not None
-        if body.temperature == 0 and wanted != "chat" and not is_asked:
-            wanted = "none"
+        asked = self.effort_of(body.model, effort, effort_field)
+        usual = "none" if body.temperature == 0 else self.effort
+        wanted = asked or (usual if asks_for_answer(question) else "chat")
         is_greedy = body.temperature == 0 and wanted in ("none", "chat")
         return AnswerRequest(
             model=body.model or self.name,
@@ -188,11 +187,10 @@ class ServedModel:
             ignored=(*self.unknown(body), *self._other_sampler(body, is_greedy)),
         )
 
-    def effort_for(self, message: str, model: str | None, asked: str | None, field: str) -> ServedEffort:
-        """The effort that the model's name or a field gives; without either it depends on the message.
+    def effort_of(self, model: str | None, asked: str | None, field: str) -> ServedEffort | None:
+        """The effort that the model's name or a field gives; None if neither does.
 
         Args:
-            message: The last one of a conversation.
             model: Name that the client used; None for the only one.
             asked: One of ``EFFORTS``.
             field: The field that has ``asked``.
@@ -200,10 +198,6 @@ class ServedModel:
         Raises:
             Refusal: the model is not served here, or the two differ.
         """
-        return self.effort_of(model, asked, field) or (self.effort if asks_for_answer(message) else "chat")
-
-    def effort_of(self, model: str | None, asked: str | None, field: str) -> ServedEffort | None:
-        """The effort that the model's name or a field gives; arguments and errors of ``effort_for``."""
         base, _, suffix = (model or self.name).rpartition(":")
         if model not in (None, self.name) and not (base == self.name and suffix in EFFORTS):
             asked_for = (model or "")[:_MAX_NAME]

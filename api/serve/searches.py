@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from adascale.engine.answers.checkable import asks_for_answer
 from adascale.engine.answers.latex import readable
 from adascale.engine.search.events import (
     BranchGrew,
@@ -73,8 +74,7 @@ def read_ask(body: SearchBody, served: ServedModel, id_: str, client: str) -> As
     served.unknown(body)
     effort = served.effort_of(body.model, body.effort, "effort")
     if effort is None:
-        is_reply = body.mode == "auto" and served.effort_for(question, None, None, "") == "chat"
-        effort = "chat" if is_reply else served.effort
+        effort = served.effort if body.mode != "auto" or asks_for_answer(question) else "chat"
     if effort == "chat" and body.mode == "program":
         raise Refusal.of_field("mode", "a chat is written in prose", "unsupported-value")
     return Ask(

@@ -37,8 +37,8 @@ def summary(server: Served, **body: Any) -> dict[str, Any]:
     [
         (CHAT, {"model": "scriptid"}, "model", "there is scripted"),
         (CHAT, {"messages": None}, "messages", "has to be given"),
-        (CHAT, {"messages": []}, "messages", "has to have at least 1 items"),
-        (CHAT, {"messages": say("Hi") * 513}, "messages", "has more than 512 items"),
+        (CHAT, {"messages": []}, "messages", "needs at least 1"),
+        (CHAT, {"messages": say("Hi") * 513}, "messages", "takes at most 512"),
         (CHAT, {"messages": ["Hi"]}, "messages[0]", "has to be an object"),
         (CHAT, {"messages": say("x", "assistant")}, "messages", "the user's"),
         (
@@ -59,7 +59,7 @@ def summary(server: Served, **body: Any) -> dict[str, Any]:
         (CHAT, {"model": "scripted:low", "reasoning_effort": "high"}, "reasoning_effort", "name says low"),
         (CHAT, {"max_completion_tokens": -1}, "max_completion_tokens", "has to be at least 1"),
         (CHAT, {"n": 99}, "n", "has to be at most 16"),
-        (CHAT, {"stop": ["a"] * 5}, "stop", "more than 4"),
+        (CHAT, {"stop": ["a"] * 5}, "stop", "takes at most 4"),
         (CHAT, {"stop": [""]}, "stop[0]", "is empty"),
         (CHAT, {"seed": 1.5}, "seed", "has to be a whole number"),
         (CHAT, {"seed": 1 << 70}, "seed", "has to be at most 9,223"),
@@ -70,7 +70,7 @@ def summary(server: Served, **body: Any) -> dict[str, Any]:
         (RESPONSES, {"input": [{"type": "function_call_output"}]}, "input[0].type", "message or reasoning"),
         (RESPONSES, {"previous_response_id": "resp_1"}, "previous_response_id", "is not supported"),
         (RESPONSES, {"conversation": "conv_1"}, "conversation", "is not supported"),
-        (RESPONSES, {"background": True}, "background", "has to be False"),
+        (RESPONSES, {"background": True}, "background", "has to be false"),
         (RESPONSES, {"text": {"format": {"type": "json_object"}}}, "text.format.type", "has to be text"),
         (RESPONSES, {"reasoning": {"effort": "huge"}}, "reasoning.effort", "has to be none"),
         (MESSAGES, {"tools": [{"name": "f"}]}, "tools", "is not supported"),
