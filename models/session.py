@@ -36,8 +36,8 @@ from .plan import MemoryPlan, Savings, SessionLoad, Window, choose_window, make_
 from .prm.formats import FORMATS
 from .prm.incremental import StepPRM
 from .programs.chain import ChainExecutor
-from .programs.detection import find_sandbox
-from .programs.sandboxes import UNSANDBOXED
+from .programs.cpython import find_sandbox
+from .programs.sandbox import UNSANDBOXED
 from .prompt_plan import PromptPlan, plan_prompts
 from .session_files import SessionFiles, fetch_files
 

@@ -21,8 +21,7 @@ from adascale.codetasks.harness import Harness
 from adascale.codetasks.records import read_task
 from adascale.codetasks.task import Suite, suite_of
 from adascale.engine.types import Verdict
-from adascale.models.programs.cpython import CPythonRunner
-from adascale.models.programs.detection import find_sandbox
+from adascale.models.programs.cpython import CPythonRunner, find_sandbox
 from adascale.models.programs.monty import MontyRunner
 
 from ..common import close, table

@@ -110,7 +110,7 @@ def _finish(record: Record, load_seconds: float, options: CodeOptions) -> None:
 
 def _warn_of_no_sandbox(execution: Execution, options: CodeOptions) -> None:
     """Say so where an error may be that of monty alone, since no sandbox of this machine holds CPython."""
-    from adascale.models.programs.detection import find_sandbox
+    from adascale.models.programs.cpython import find_sandbox
 
     has_errors = any(verdict.outcome == "error" for verdict in execution.verdicts)
     if not has_errors or options.session.unsandboxed or options.view.terminal.quiet > 1:

@@ -218,7 +218,7 @@ def _calibration(name: str) -> Finding:
 
 def _programs() -> Finding:
     """Name the sandbox of code tasks; programs of a question need none, as they run in monty."""
-    from adascale.models.programs.detection import find_sandbox
+    from adascale.models.programs.cpython import find_sandbox
 
     try:
         return Finding("ok", f"ask runs them in monty, code tasks in CPython within {find_sandbox().name}")

@@ -16,11 +16,9 @@ from typing import Self
 from adascale.engine.errors import AdascaleError
 from adascale.engine.types import Execution, Mode
 
-from .cpython import CPythonRunner
-from .detection import find_sandbox
-from .limits import ProgramLimits
+from .cpython import CPythonRunner, find_sandbox
 from .monty import MontyRunner
-from .sandboxes import Sandbox
+from .sandbox import ProgramLimits, Sandbox
 
 _WAIT_SECONDS = 0.25
 """Longest wait for a program, which may take seconds: its search may be cancelled meanwhile."""

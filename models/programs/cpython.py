@@ -11,17 +11,18 @@ import os
 import platform
 import selectors
 import signal
+import socket
 import subprocess
 import sys
 import time
-from contextlib import suppress
-from tempfile import TemporaryDirectory, TemporaryFile
+from contextlib import closing, suppress
+from functools import cache
+from tempfile import NamedTemporaryFile, TemporaryDirectory, TemporaryFile
 
-from adascale.engine.errors import AdascaleError
+from adascale.engine.errors import AdascaleError, setting
 from adascale.engine.types import Execution
 
-from .limits import KILLED, ProgramLimits
-from .sandboxes import Sandbox
+from .sandbox import KILLED, ProgramLimits, Sandbox, bubblewrap_programs, candidates
 
 _CHUNK_BYTES = 64 << 10
 _ERROR_BYTES = 8 << 10
@@ -32,12 +33,31 @@ _ENVIRONMENT = {"PYTHONHASHSEED": "0"}
 
 _TRACEBACK = "Traceback (most recent call last):\n"
 
+_TRIAL_LIMITS = ProgramLimits(seconds=10.0)
+"""Far more than the 30 ms that it takes, for machines that are busy."""
+
+_ATTEMPTS = """
+import os, socket
+
+def attempt(name, escape):
+    try:
+        escape()
+    except OSError:
+        return
+    print(name)
+
+attempt("reads files", lambda: open({file!r}).read())
+attempt("opens connections", lambda: socket.create_connection(("127.0.0.1", {port}), 1))
+attempt("signals processes", lambda: os.kill({process}, 0))
+print("ended")
+"""
+
 
 class CPythonRunner:
     """Runs programs in a sandbox; any number of threads may share it.
 
     Args:
-        sandbox: Where programs run; ``detection.find_sandbox()`` has this machine's.
+        sandbox: Where programs run; ``find_sandbox()`` gives this machine's.
         limits: Of each.
 
     Raises:
@@ -70,7 +90,7 @@ class CPythonRunner:
 
     def _start(self, program: str, folder: str) -> subprocess.Popen[bytes]:
         with TemporaryFile() as source:  # it has no name, so nothing of it is left whenever this process ends
-            source.write(program.encode())
+            source.write(program.encode("utf-8", "surrogatepass"))  # Python itself refuses a half of a pair
             source.seek(0)
             return subprocess.Popen(
                 self._command,
@@ -145,3 +165,40 @@ def _last_error(text: str) -> str:
     _, traceback, end = text.rpartition(_TRACEBACK)
     lines = [line for line in end.splitlines() if line.strip() and not line[0].isspace()]
     return lines[0 if traceback else -1] if lines else ""
+
+
+@cache
+def find_sandbox() -> Sandbox:
+    """The strongest sandbox that holds on this machine; an AdascaleError with the reasons where none does."""
+    reasons = []
+    for sandbox in candidates():
+        reason = why_not(sandbox)
+        if not reason:
+            return sandbox
+        reasons.append(f"{sandbox.name}: {reason}")
+    raise AdascaleError(
+        "no sandbox of this machine holds programs", *reasons, hint=_remedy(), slug="no-sandbox"
+    )
+
+
+def why_not(sandbox: Sandbox) -> str:
+    """Why a sandbox does not start or does not hold; empty where it does both."""
+    try:
+        with NamedTemporaryFile() as file, closing(socket.create_server(("127.0.0.1", 0))) as server:
+            program = _ATTEMPTS.format(file=file.name, port=server.getsockname()[1], process=os.getpid())
+            execution = CPythonRunner(sandbox, _TRIAL_LIMITS).run(program)
+    except OSError as error:
+        return f"it cannot be tried: {error}"
+    *escapes, end = execution.output.split("\n")[:-1] or [""]
+    if execution.error or end != "ended":
+        return execution.error or "it does not start"
+    return f"a program in it {', '.join(escapes)}" if escapes else ""
+
+
+def _remedy() -> str:
+    """What to install, where that can help; else how to do without."""
+    if sys.platform == "win32":
+        return "on Windows programs run in monty alone"
+    if sys.platform == "linux" and not any(bubblewrap_programs()):
+        return "pip install 'adascale[sandbox]'"
+    return f"{setting('unsandboxed', True)} runs programs with limits alone"

@@ -15,7 +15,7 @@ import pydantic_monty as monty
 
 from adascale.engine.types import Execution
 
-from .limits import KILLED, ProgramLimits
+from .sandbox import KILLED, ProgramLimits
 
 _GRACE = 1.0
 """Seconds that the pool waits behind a limit of time before it kills the worker."""

@@ -16,8 +16,8 @@ from adascale.cli.options.groups import CodeOptions
 from adascale.engine.errors import AdascaleError
 from adascale.engine.types import Execution, TestOutcome, Verdict
 from adascale.models.options import SessionOptions
-from adascale.models.programs import detection
-from adascale.models.programs.sandboxes import Sandbox
+from adascale.models.programs import cpython
+from adascale.models.programs.sandbox import Sandbox
 
 SQUARE = "def f(n):\n    return n * n\n"
 DOUBLE = "def f(n):\n    return n + n\n"
@@ -159,7 +159,7 @@ def test_an_error_may_be_that_of_monty_alone_where_no_sandbox_holds(
     def nowhere() -> Sandbox:
         raise AdascaleError("no sandbox of this machine holds programs", slug="no-sandbox")
 
-    monkeypatch.setattr(detection, "find_sandbox", nowhere)
+    monkeypatch.setattr(cpython, "find_sandbox", nowhere)
     options = CodeOptions(session=SessionOptions(unsandboxed=unsandboxed))
     command._warn_of_no_sandbox(Execution("", "", 0.0, "f = 3", verdicts=(Verdict(outcome),)), options)
     assert ("no sandbox" in capsys.readouterr().err) == warned

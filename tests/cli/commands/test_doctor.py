@@ -19,8 +19,8 @@ from adascale.engine.errors import AdascaleError
 from adascale.models import machine
 from adascale.models.calibration import installed
 from adascale.models.files.catalog import DEFAULT_GENERATOR, catalog
-from adascale.models.programs import detection
-from adascale.models.programs.sandboxes import Sandbox
+from adascale.models.programs import cpython
+from adascale.models.programs.sandbox import Sandbox
 
 Checked = Callable[..., tuple[dict[str, Any], int]]
 
@@ -33,7 +33,7 @@ def checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chain_gguf: Path) -
         monkeypatch.delenv(name)
     for name, value in (env | {"ADASCALE_CONFIG": str(tmp_path / "config.toml")}).items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(detection, "find_sandbox", lambda: Sandbox("landlock"))
+    monkeypatch.setattr(cpython, "find_sandbox", lambda: Sandbox("landlock"))
     app = typer.Typer()
     app.command()(doctor)
 
@@ -70,7 +70,7 @@ def test_a_missing_sandbox_is_named_with_its_remedy(
     def refuse() -> Sandbox:
         raise AdascaleError("no sandbox holds", "bubblewrap: no namespaces", hint="`unsandboxed=True` helps")
 
-    monkeypatch.setattr(detection, "find_sandbox", refuse)
+    monkeypatch.setattr(cpython, "find_sandbox", refuse)
     found, code = checked("--offline")
     assert (found["programs"]["result"], found["programs"]["fix"], code) == ("warn", "--unsandboxed helps", 0)
     assert "no sandbox holds; bubblewrap: no namespaces" in found["programs"]["detail"]

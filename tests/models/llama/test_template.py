@@ -12,8 +12,8 @@ import pytest
 from adascale.engine.errors import AdascaleError, ModelCorruptError, TemplateRaisedError
 from adascale.models.llama import template as module
 from adascale.models.llama.template import render_template
-from adascale.models.programs.detection import why_not
-from adascale.models.programs.sandboxes import landlock
+from adascale.models.programs.cpython import why_not
+from adascale.models.programs.sandbox import landlock
 
 ASKED = "{{ messages[-1].content }}"
 MESSAGES = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "2 + 2?"}]

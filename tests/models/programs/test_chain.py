@@ -13,8 +13,7 @@ from adascale.codetasks.task import suite_of
 from adascale.engine.errors import AdascaleError
 from adascale.engine.types import Execution, Mode
 from adascale.models.programs.chain import ChainExecutor
-from adascale.models.programs.limits import ProgramLimits
-from adascale.models.programs.sandboxes import UNSANDBOXED, Sandbox
+from adascale.models.programs.sandbox import UNSANDBOXED, ProgramLimits, Sandbox
 
 SUITE = suite_of(read_tests("assert f(2) == 4"))
 INHERITING = "class A:\n    pass\nclass B(A):\n    pass\ndef f(n):\n    return n * n if B() else 0"

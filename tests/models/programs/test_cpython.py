@@ -20,10 +20,8 @@ import psutil
 import pytest
 
 from adascale.engine.types import Execution
-from adascale.models.programs.cpython import CPythonRunner
-from adascale.models.programs.detection import why_not
-from adascale.models.programs.limits import ProgramLimits
-from adascale.models.programs.sandboxes import UNSANDBOXED, Sandbox, candidates
+from adascale.models.programs.cpython import CPythonRunner, why_not
+from adascale.models.programs.sandbox import UNSANDBOXED, ProgramLimits, Sandbox, candidates
 
 LEVELS = ("bubblewrap", "landlock") if sys.platform == "linux" else ("sandbox-exec",)
 LIMITS = ProgramLimits(seconds=2.0, memory_bytes=(32 << 20) + os.getpid(), output_bytes=4 << 10)
@@ -360,8 +358,8 @@ def test_what_cannot_be_started_is_a_failed_execution() -> None:
 
 SLEEPING = """
 from adascale.models.programs.cpython import CPythonRunner
-from adascale.models.programs.limits import ProgramLimits
-from adascale.models.programs.sandboxes import UNSANDBOXED
+from adascale.models.programs.sandbox import ProgramLimits
+from adascale.models.programs.sandbox import UNSANDBOXED
 CPythonRunner(UNSANDBOXED, ProgramLimits(seconds=1.0)).run("import time; time.sleep(60)")
 """
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from adascale.models.programs.limits import ProgramLimits
 from adascale.models.programs.monty import MontyRunner
+from adascale.models.programs.sandbox import ProgramLimits
 
 LIMITS = ProgramLimits(seconds=0.5, memory_bytes=32 << 20, output_bytes=4 << 10)
 

@@ -1,6 +1,7 @@
-"""Sandboxes of the operating system: what stands around an interpreter, and what it gives up itself.
+"""Limits of a program, and the sandboxes of the operating system that hold it, strongest first.
 
-Strongest first. ``detection`` tries them; ``confine`` is the part that runs inside of the interpreter.
+A sandbox is words in front of an interpreter, and rights that the interpreter gives up itself: ``confine``
+runs inside it. ``cpython.find_sandbox`` tries them.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from functools import cache
 from pathlib import Path
 
 from . import seccomp
-from .limits import ProgramLimits
+
+KILLED = "TimeoutError: killed"
+"""The error of a program that did not end in time."""
 
 _INTERPRETER_BYTES = 64 << 20
 """Address space of CPython and its libraries before the program begins; 14 MB were measured on x86_64."""
@@ -27,6 +30,23 @@ _FILE_BYTES = 16 << 20
 """Of all files that a program writes in bubblewrap, of each elsewhere."""
 _PYTHON_FLAGS = ("-P", "-s", "-S", "-B", "-X", "utf8")
 """As ``-I -S``, which nothing of the user reaches, but for ``PYTHONHASHSEED``."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramLimits:
+    """Limits of one program, whichever interpreter runs it.
+
+    Attributes:
+        seconds: Wall time.
+        memory_bytes: Size of its heap.
+        output_bytes: Size of its output.
+        depth: Calls inside of calls.
+    """
+
+    seconds: float = 2.0
+    memory_bytes: int = 128 << 20
+    output_bytes: int = 64 << 10
+    depth: int = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +104,7 @@ def bubblewrap(program: str) -> Sandbox:
     """Namespaces of its own: no network, no other process, no file but the system's, 16 MB to write to.
 
     Args:
-        program: Path of ``bwrap``; one without ``--size`` does not start, as ``detection`` then says.
+        program: Path of ``bwrap``; one without ``--size`` does not start, as ``why_not`` then says.
     """
     system = [word for path in _system_paths() for word in ("--ro-bind", path, path)]
     words = [
@@ -107,7 +127,7 @@ def landlock() -> Sandbox:
 
 
 def seatbelt() -> Sandbox:
-    """``sandbox-exec`` of macOS. Written from its documentation and never run: ``detection`` decides."""
+    """``sandbox-exec`` of macOS. Written from its documentation and never run: ``why_not`` decides."""
     paths = " ".join(f"(subpath {json.dumps(path)})" for path in (*_system_paths(), "/System", "/Library"))
     profile = (
         '(version 1)(deny default)(import "system.sb")(allow file-read-metadata)'
