@@ -110,12 +110,18 @@ class SessionLoad:
         window: Tokens of one trajectory.
         branches: Branches that are in the generator's KV cache at once.
         prm: Header of the PRM; the generator's own if it judges itself, so that its weights count once.
+        thought: How many tokens of the window were added for thinking.
+        smallest: Tokens of the smallest window for a short question, the same thought and an answer.
+        samples_set_branches: Whether fewer samples mean fewer branches, as they do for a single question.
     """
 
     generator: GGUFInfo
     window: int
     branches: int
     prm: GGUFInfo | None = None
+    thought: int = 0
+    smallest: int = _WITHOUT_THOUGHT
+    samples_set_branches: bool = False
 
     def models(self) -> list[ModelLoad]:
         """Each model with its context."""
@@ -151,21 +157,6 @@ class ModelLoad:
     def context_size(self) -> str:
         """Window and sequences as messages show them: "2,048 x 8"."""
         return f"{self.window:,} x {self.sequences}" if self.sequences > 1 else f"{self.window:,}"
-
-
-@dataclass(frozen=True, slots=True)
-class Savings:
-    """Reductions that the advice may name where a session does not fit.
-
-    Attributes:
-        thought: Tokens of the window that were added for thinking.
-        window: Tokens of the smallest window for a question, its thought and its answer.
-        samples: Whether fewer samples mean fewer branches, as they do for a single question.
-    """
-
-    thought: int = 0
-    window: int = _WITHOUT_THOUGHT
-    samples: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,16 +208,13 @@ def usual_bytes(size_bytes: int | None, kv_bytes_per_token: int | None, state_by
     return size_bytes + context + _buffer_bytes(size_bytes)
 
 
-def plan_memory(
-    load: SessionLoad, *, available: int | None = None, force: bool = False, savings: Savings = Savings()
-) -> MemoryPlan:
+def plan_memory(load: SessionLoad, *, available: int | None = None, force: bool = False) -> MemoryPlan:
     """Add up what a session needs.
 
     Args:
         load: The models that will be in memory at the same time.
         available: Bytes that may be used; the machine is asked when None.
         force: Return the plan even if it does not fit.
-        savings: Reductions that the advice may name.
 
     Raises:
         MemoryOverflowError: It does not fit; the hint names a setting that does, if there is one.
@@ -234,7 +222,7 @@ def plan_memory(
     free = machine.free_memory_bytes() if available is None else available
     plan = _add_up(load, free)
     if plan.verdict == "too-big" and not force:
-        raise _overflow_error(plan, load, savings)
+        raise _overflow_error(plan, load)
     return plan
 
 
@@ -258,7 +246,7 @@ def _buffer_bytes(size_bytes: int) -> int:
     return max(_BUFFER_MIN, int(size_bytes * _BUFFER_SHARE))
 
 
-def _overflow_error(plan: MemoryPlan, load: SessionLoad, savings: Savings) -> MemoryOverflowError:
+def _overflow_error(plan: MemoryPlan, load: SessionLoad) -> MemoryOverflowError:
     generator, *prm = load.models()
     who = "the two models need" if prm else "the model needs"
     limit = machine.memory_limit_bytes()
@@ -272,27 +260,27 @@ def _overflow_error(plan: MemoryPlan, load: SessionLoad, savings: Savings) -> Me
     return MemoryOverflowError(
         f"{who} {gigabytes(plan.total_bytes)} GB, {gigabytes(plan.available_bytes)} GB are free{inside}",
         " + ".join(parts),
-        hint=_advice(plan, load, savings),
+        hint=_advice(plan, load),
     )
 
 
-def _advice(plan: MemoryPlan, load: SessionLoad, savings: Savings) -> str:
+def _advice(plan: MemoryPlan, load: SessionLoad) -> str:
     """The first reduction that makes it fit; a smaller model if none does."""
     anyway = f"{setting('force', True)} tries anyway"
-    for change, changed in _smaller(load, savings):
+    for change, changed in _smaller(load):
         smaller = _add_up(changed, plan.available_bytes)
         if smaller.verdict != "too-big":
             return f"{change} needs {gigabytes(smaller.total_bytes)} GB; {anyway}"
     return f"a smaller model: {command('models', 'list')}; {anyway}"
 
 
-def _smaller(load: SessionLoad, savings: Savings) -> Iterator[tuple[str, SessionLoad]]:
+def _smaller(load: SessionLoad) -> Iterator[tuple[str, SessionLoad]]:
     """Settings that take less memory: no thoughts, half the context again and again, then the branches."""
-    if savings.thought:
-        yield setting("think", 0), replace(load, window=load.window - savings.thought)
-    for window in _halvings(load.window, savings.window, WINDOW_UNIT):
+    if load.thought:
+        yield setting("think", 0), replace(load, window=load.window - load.thought)
+    for window in _halvings(load.window, load.smallest, WINDOW_UNIT):
         yield setting("ctx_size", window), replace(load, window=window)
-    for branches in _halvings(load.branches, 1) if savings.samples else ():
+    for branches in _halvings(load.branches, 1) if load.samples_set_branches else ():
         yield setting("samples", branches), replace(load, branches=branches)
 
 

@@ -32,7 +32,7 @@ from .llama.policy import LlamaPolicy
 from .llama.prefixes import PrefixCache
 from .llama.runtime import LlamaContext, LlamaModel
 from .options import PURPOSES, Reporting, SessionOptions, prm_window
-from .plan import MemoryPlan, Savings, SessionLoad, Window, choose_window, make_roomy, plan_memory
+from .plan import MemoryPlan, SessionLoad, Window, choose_window, make_roomy, plan_memory
 from .prm.formats import FORMATS
 from .prm.incremental import StepPRM
 from .programs.chain import ChainExecutor
@@ -263,9 +263,16 @@ class Session:
         return self._options.threads or machine.physical_cores()
 
     def _plan_memory(self, files: SessionFiles, window: Window) -> MemoryPlan:
-        load = SessionLoad(files.generator.info, window.tokens, self._options.branches, _judge(files))
-        savings = Savings(window.thought, window.smallest, self._options.samples_set_branches)
-        return plan_memory(load, force=self._options.force, savings=savings)
+        load = SessionLoad(
+            files.generator.info,
+            window.tokens,
+            self._options.branches,
+            _judge(files),
+            window.thought,
+            window.smallest,
+            self._options.samples_set_branches,
+        )
+        return plan_memory(load, force=self._options.force)
 
     def _load_model(self, file: ModelFile) -> LlamaModel:
         device = "GPU" if self._gpu_layers else "CPU"

@@ -18,12 +18,6 @@ from adascale.engine.errors import WorkerAbortedError, WorkerDiedError, setting
 from ..limited_child import NEW_GROUP
 from .messages import FromParent, FromWorker, decode, encode
 
-ENVIRONMENT = {
-    # An abort is told in one line, not by a debugger.
-    "GGML_NO_BACKTRACE": "1",
-}
-"""Variables that libraries read when they are loaded; the user's own values win."""
-
 _COMMAND = "from adascale.models.worker.server import main; main()"
 
 _LESS_MEMORY = f"if memory ran out: a smaller {setting('ctx_size')}"
@@ -135,7 +129,8 @@ def _start_process() -> tuple[subprocess.Popen[bytes], _Stderr]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env={**ENVIRONMENT, **os.environ},
+        # An abort is told in one line, not by a debugger, unless the user says otherwise.
+        env={"GGML_NO_BACKTRACE": "1", **os.environ},
         # Ctrl-C is for the parent, which passes it on as a message.
         start_new_session=True,
         creationflags=NEW_GROUP,

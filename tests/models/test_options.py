@@ -1,4 +1,4 @@
-"""The sampler: its usual numbers, those of a calibration, and what a user asks for beside."""
+"""The sampler: its usual numbers, those of a calibration, and the user's own."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def test_the_record_of_a_sampler_makes_it_again() -> None:
 
 
 def test_min_p_is_part_of_what_a_calibration_is_fitted_for_where_it_is_on() -> None:
-    assert "min_p" not in SamplingParams().record()  # nor in what was kept before there was one
+    assert "min_p" not in SamplingParams().record()
     fitted = SamplingParams.from_record(SamplingParams(min_p=0.1).record())
     assert fitted.min_p == 0.1
     assert SamplingOverrides(min_p=0.0).over(fitted, 0).min_p == 0.0

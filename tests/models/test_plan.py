@@ -16,7 +16,6 @@ from adascale.models.files.gguf_info import GGUFInfo
 from adascale.models.files.library import ModelFile, resolve
 from adascale.models.options import THINK_TOKENS, WINDOW, SessionOptions, round_window_up
 from adascale.models.plan import (
-    Savings,
     SessionLoad,
     Window,
     choose_window,
@@ -135,7 +134,7 @@ def test_the_window_that_is_advised_fits(window: int, branches: int, share: floa
 
 def test_fewer_samples_are_advised_when_the_context_is_already_small() -> None:
     with pytest.raises(MemoryOverflowError) as raised:
-        plan_memory(SessionLoad(SMALL, 600, 64), available=2 * GB, savings=Savings(samples=True))
+        plan_memory(SessionLoad(SMALL, 600, 64, samples_set_branches=True), available=2 * GB)
     assert "context 600 x 64: 1.1 GB" in raised.value.facts[0]
     assert raised.value.message.startswith("the model needs 2.4 GB")
     assert raised.value.hint.startswith("`samples=32` needs 1.9 GB")
@@ -221,10 +220,10 @@ def test_a_window_larger_than_the_model_was_trained_for_is_refused(tmp_path: Pat
 def test_memory_that_thoughts_alone_do_not_fit_in_is_had_without_them(tmp_path: Path) -> None:
     info = model(tmp_path).info
     without, thought = 2048, 1 << 20
-    load = SessionLoad(info, without + thought, 8)
+    load = SessionLoad(info, without + thought, 8, thought=thought)
     room = plan_memory(SessionLoad(info, without, 8), available=1 << 40).total_bytes
     with pytest.raises(MemoryOverflowError) as caught:
-        plan_memory(load, available=room, savings=Savings(thought))
+        plan_memory(load, available=room)
     assert caught.value.hint.startswith("`think=0` needs")
 
 
@@ -232,15 +231,12 @@ def test_a_window_that_is_advised_has_room_for_the_thought(tmp_path: Path) -> No
     file = model(tmp_path, 1 << 15)
     window = choose_window(SessionOptions(think=1024, ctx_size=4096), file)
     room = plan_memory(SessionLoad(file.info, 2048, 8), available=1 << 40).total_bytes
+    load = SessionLoad(file.info, window.tokens, 8, smallest=window.smallest)
     with pytest.raises(MemoryOverflowError) as caught:
-        plan_memory(
-            SessionLoad(file.info, window.tokens, 8), available=room, savings=Savings(window=window.smallest)
-        )
+        plan_memory(load, available=room)
     assert caught.value.hint.startswith("`ctx_size=2048` needs")
     with pytest.raises(MemoryOverflowError) as caught:
-        plan_memory(
-            SessionLoad(file.info, 2048, 8), available=room - 1, savings=Savings(window=window.smallest)
-        )
+        plan_memory(replace(load, window=2048), available=room - 1)
     assert caught.value.hint.startswith("a smaller model")
 
 

@@ -27,7 +27,7 @@ from adascale.models.files.library import ModelFile
 from adascale.models.llama.prefixes import PrefixCache
 from adascale.models.llama.runtime import LlamaModel
 from adascale.models.options import THINK_TOKENS, Reporting, SessionOptions
-from adascale.models.plan import MemoryPlan, Savings, SessionLoad, plan_memory
+from adascale.models.plan import MemoryPlan, SessionLoad, plan_memory
 from adascale.models.session import OpenSession, Session
 from adascale.models.worker.messages import ModelsOpened
 
@@ -175,8 +175,8 @@ def test_caches_of_prefixes_fit_beside_what_the_plan_counts(
     capacities: list[int] = []
     totals: list[int] = []
 
-    def plan(load: SessionLoad, *, force: bool, savings: Savings) -> MemoryPlan:
-        found = plan_memory(load, force=force, savings=savings)
+    def plan(load: SessionLoad, *, force: bool) -> MemoryPlan:
+        found = plan_memory(load, force=force)
         totals.append(found.total_bytes)
         return found
 
