@@ -103,7 +103,7 @@ class Engine:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Seat:
+class _Member:
     """An engine in the cluster.
 
     Attributes:
@@ -163,17 +163,17 @@ class Cluster:
         self._address = address
         self._options = options
         self._status = status
-        self._seats: list[_Seat] = []
+        self._members: list[_Member] = []
         self.open_models: ModelsOpened
         self.interrupted = False
 
     def __enter__(self) -> Self:
         _connect(self._address)
         try:
-            self._seats = _start_engines(self._options)
-            self._status(f"Opening {len(self._seats)} engines on the cluster...")
-            opening = [(seat, seat.engine.open_models.remote()) for seat in self._seats]
-            opened = [seat.result(reference) for seat, reference in opening]
+            self._members = _start_engines(self._options)
+            self._status(f"Opening {len(self._members)} engines on the cluster...")
+            opening = [(member, member.engine.open_models.remote()) for member in self._members]
+            opened = [member.result(reference) for member, reference in opening]
             _check_alike(opened)
             self.open_models = opened[0]
         except BaseException:
@@ -184,8 +184,8 @@ class Cluster:
     def __exit__(self, *exc: object) -> None:
         import ray
 
-        for seat in self._seats:
-            seat.kill()
+        for member in self._members:
+            member.kill()
         ray.shutdown()
 
     def interrupt(self) -> None:
@@ -195,8 +195,8 @@ class Cluster:
         threading.Thread(target=self._send_interrupts, daemon=True).start()
 
     def _send_interrupts(self) -> None:
-        for seat in list(self._seats):
-            seat.engine.interrupt.remote()
+        for member in list(self._members):
+            member.engine.interrupt.remote()
 
     def serve(self, requests: Iterable[Request], *, retry: bool = False) -> Iterator[tuple[Problem, Event]]:
         """As ``Worker.serve``, all engines at once; the events of a question come when its search has ended.
@@ -206,7 +206,7 @@ class Cluster:
         """
         import ray
 
-        calls: dict[Any, tuple[_Seat, Request]] = {}
+        calls: dict[Any, tuple[_Member, Request]] = {}
         with QuestionSource(requests, wake=lambda: None) as source:
             while True:
                 is_waiting = self._hand_out(source, calls)
@@ -217,24 +217,24 @@ class Cluster:
                     time.sleep(pause)
                     continue
                 for reference in ray.wait(list(calls), timeout=pause)[0]:
-                    seat, request = calls.pop(reference)
+                    member, request = calls.pop(reference)
                     try:
-                        log: list[SearchEvent] = seat.result(reference)
+                        log: list[SearchEvent] = member.result(reference)
                     except AdascaleError as error:
-                        self._remove(seat, error)
+                        self._remove(member, error)
                         if not self.interrupted and not (retry and source.give_back(request)):
                             failure = SearchFailed.of(error)
                             yield from ((request.problem, event) for event in failed_log(request, failure))
                     else:
                         yield from ((request.problem, happened.event()) for happened in log)
 
-    def _hand_out(self, source: QuestionSource, calls: dict[Any, tuple[_Seat, Request]]) -> bool:
+    def _hand_out(self, source: QuestionSource, calls: dict[Any, tuple[_Member, Request]]) -> bool:
         """Give each question to the engine with the fewest; returns whether more could be given."""
         while not self.interrupted:
-            held = {seat: 0 for seat in self._seats}
-            for seat, _ in calls.values():
-                held[seat] = held.get(seat, 0) + 1
-            freest = min(self._seats, key=held.__getitem__)
+            held = {member: 0 for member in self._members}
+            for member, _ in calls.values():
+                held[member] = held.get(member, 0) + 1
+            freest = min(self._members, key=held.__getitem__)
             if held[freest] >= _AT_ONCE or source.exhausted:
                 return False
             if (request := source.take()) is None:
@@ -242,17 +242,17 @@ class Cluster:
             calls[freest.engine.search.remote(request)] = freest, request
         return False
 
-    def _remove(self, seat: _Seat, error: AdascaleError) -> None:
+    def _remove(self, member: _Member, error: AdascaleError) -> None:
         """Go on without an engine.
 
         Raises:
             WorkerDiedError: there is no other.
         """
-        if seat not in self._seats:  # the loss of another of its questions has told
+        if member not in self._members:  # the loss of another of its questions has told
             return
-        self._seats.remove(seat)
-        seat.kill()
-        if not self._seats:
+        self._members.remove(member)
+        member.kill()
+        if not self._members:
             raise error
         self._status(f"{error.message}; going on without it")
 
@@ -286,12 +286,12 @@ def _check_answers(address: str) -> None:
         socket.create_connection((host, int(port)), timeout=_CONNECT_SECONDS).close()
 
 
-def _start_engines(options: SessionOptions) -> list[_Seat]:
+def _start_engines(options: SessionOptions) -> list[_Member]:
     """Start an engine for each GPU of a node, or for a node without one; a cluster must be joined."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    seats = []
+    members = []
     for node in ray.nodes():
         if not node["Alive"]:
             continue
@@ -302,8 +302,8 @@ def _start_engines(options: SessionOptions) -> list[_Seat]:
             num_gpus=min(1, gpus),
             max_concurrency=_AT_ONCE + 1,  # it can be interrupted while it searches
         )
-        seats += [_Seat(node["NodeManagerHostname"], engine.remote(options)) for _ in range(max(1, gpus))]
-    return seats
+        members += [_Member(node["NodeManagerHostname"], engine.remote(options)) for _ in range(max(1, gpus))]
+    return members
 
 
 def _check_alike(opened: list[ModelsOpened]) -> None:

@@ -12,6 +12,8 @@ from bench.runtime.kills import Batch, batch_command, kill_again_and_again
 QUESTIONS = 40
 KILLS = 30
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def home(chain_gguf: Path, tmp_path_factory: pytest.TempPathFactory) -> Home:

@@ -117,7 +117,7 @@ def test_auto_may_draw_what_the_calibration_knows_and_a_prompt_of_ones_own_is_fo
 ) -> None:
     parts: dict[str, Any] = dict.fromkeys(field.name for field in fields(OpenSession))
     fitted = SimpleNamespace(calibration=SimpleNamespace(modes=knows), card=SimpleNamespace(level="fitted"))
-    calibrations = {"question": fitted} if knows else {}
+    calibrations = {"value": fitted} if knows else {}
     prompts = SimpleNamespace(calibrations=calibrations)
     parts |= {"options": SessionOptions(system=system), "prompts": prompts}
     assert OpenSession(**parts).modes == modes
@@ -127,7 +127,7 @@ def test_auto_stays_in_prose_where_the_calibration_is_of_other_models() -> None:
     parts: dict[str, Any] = dict.fromkeys(field.name for field in fields(OpenSession))
     calibration = SimpleNamespace(modes=("prose", "program"))
     portable = SimpleNamespace(calibration=calibration, card=SimpleNamespace(level="portable"))
-    prompts = SimpleNamespace(calibrations={"question": portable})
+    prompts = SimpleNamespace(calibrations={"value": portable})
     parts |= {"options": SessionOptions(), "prompts": prompts}
     assert OpenSession(**parts).modes == ("prose",)
 

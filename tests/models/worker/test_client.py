@@ -64,7 +64,7 @@ def worker(chain_gguf: Path, said: list[str]) -> Worker:
     return Worker(SessionOptions(str(chain_gguf), branches=4, threads=1), Reporting(said.append))
 
 
-@pytest.mark.parametrize("command", [DEADLY_TO_READ, DEADLY_TO_RECEIVE])
+@pytest.mark.parametrize("command", [DEADLY_TO_READ, pytest.param(DEADLY_TO_RECEIVE, marks=pytest.mark.slow)])
 def test_a_deadly_question_fails_alone_and_the_rest_goes_on(
     monkeypatch: pytest.MonkeyPatch, worker: Worker, said: list[str], command: str
 ) -> None:
@@ -99,6 +99,7 @@ def test_an_error_that_nobody_has_foreseen_ends_the_worker_and_not_the_run(
         assert isinstance(last, SearchFinished)
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_for_no_known_reason_is_given_up(
     monkeypatch: pytest.MonkeyPatch, worker: Worker, said: list[str]
 ) -> None:

@@ -107,8 +107,8 @@ class FakeEngine:
 
 
 def cluster(monkeypatch: pytest.MonkeyPatch, said: list[str], *engines: FakeEngine) -> Cluster:
-    seats = [rays._Seat(f"n{number}", engine) for number, engine in enumerate(engines)]
-    monkeypatch.setattr(rays, "_start_engines", lambda options: seats)
+    members = [rays._Member(f"n{number}", engine) for number, engine in enumerate(engines)]
+    monkeypatch.setattr(rays, "_start_engines", lambda options: members)
     return Cluster("auto", SessionOptions(), said.append)
 
 
@@ -138,7 +138,7 @@ def test_whatever_ends_an_engine_but_its_models_is_a_death(
     raised: Exception, kind: type[AdascaleError], told: str
 ) -> None:
     with pytest.raises(kind) as caught:
-        rays._Seat("a", None).result(Call(raised))
+        rays._Member("a", None).result(Call(raised))
     assert caught.value.message == told
 
 
