@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from adascale.engine.kinds import kind_of
 from adascale.engine.search.events import NOT_NEEDED
@@ -72,20 +72,30 @@ def all_rows(state: ViewState) -> list[Row]:
 def _elide(rows: list[Row], room: int) -> list[Row]:
     """Rows of a tree that folding does not bring down to ``room``, with a gap in place of the others.
 
-    The best path is kept before running branches, and these before the rest. Both ends are kept of a best
-    path that is too long by itself.
+    The best path is kept before running branches, these before steps, and steps before folds. Both ends are
+    kept of a best path that is too long by itself.
     """
     over = len(rows) - room + 1
-    running = [at for at, row in enumerate(rows) if not row.best and row.mark == "running"]
-    others = [at for at, row in enumerate(rows) if not row.best and row.mark != "running"]
-    if len(running) + len(others) >= over:
-        left_out = set([*running, *others][-over:])
+    others = [at for at, row in enumerate(rows) if not row.best]
+    if len(others) >= over:
+        others.sort(key=lambda at: (rows[at].branches == 0, rows[at].node is None))
+        left_out = set(others[-over:])
         shown = [row for at, row in enumerate(rows) if at not in left_out]
-        return [*shown, _gap([rows[at] for at in left_out], (True,))]
+        return _with_guides([*shown, _gap([rows[at] for at in left_out], (True,))])
     head = max(0, room - 1) // 2
     tail = max(0, room - 1 - head)
     gap = _gap(rows[head : len(rows) - tail], ())
     return [*rows[:head], gap, *rows[len(rows) - tail :]][: max(0, room)]
+
+
+def _with_guides(rows: list[Row]) -> list[Row]:
+    """The rows with ``lasts`` as they are when no other row is there."""
+    below, guided = set[int](), list[Row]()
+    for row in reversed(rows):
+        depth = len(row.lasts)
+        guided.append(replace(row, lasts=tuple(level not in below for level in range(1, depth + 1))))
+        below = {level for level in below if level < depth} | {depth}
+    return guided[::-1]
 
 
 def _gap(left_out: Sequence[Row], lasts: tuple[bool, ...]) -> Row:
