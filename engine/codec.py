@@ -32,7 +32,7 @@ def one_of(variants: Mapping[str, type[Any]]) -> Mapping[str, Any]:
 
 
 _LEAVES = frozenset({str, int, float, bool, type(None)})
-"""What most values are, and what JSON has as it is."""
+"""Types of most values; JSON has them as they are."""
 
 _INT_END = 1 << 63
 
@@ -146,7 +146,7 @@ def _from_tagged(variants: Mapping[str, type[Any]], tagged: Any) -> Any:
 
 @functools.cache
 def _reader(hint: Any, make: Maker) -> Reader:
-    """What reads a value of this type; made once, since a trace has a hundred thousand of them."""
+    """Function that reads a value of this type; made once, since a trace has a hundred thousand values."""
     if isinstance(hint, typing.NewType):
         return _reader(hint.__supertype__, make)
     origin, args = typing.get_origin(hint), typing.get_args(hint)
@@ -203,7 +203,7 @@ def _read_float(value: Any) -> float:
 
 def _read_int(value: Any) -> int:
     if not isinstance(value, int) or not -_INT_END <= value < _INT_END:
-        raise ValueError("a whole number is none, or has more than 64 bits")
+        raise ValueError("expected a whole number of at most 64 bits")
     return value
 
 

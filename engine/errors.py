@@ -62,7 +62,7 @@ class AdascaleError(Exception):
 
     @property
     def message(self) -> str:
-        """What happened."""
+        """What happened, in one line."""
         return self.notice.message
 
     @property
@@ -72,7 +72,7 @@ class AdascaleError(Exception):
 
     @property
     def hint(self) -> str:
-        """What mends it; empty when nothing is known to."""
+        """Advice that mends it; empty without any."""
         return self.notice.hint
 
 
@@ -205,7 +205,7 @@ def restored_error(name: str, notice: Notice) -> AdascaleError:
     """The error of the class of that name; an ``AdascaleError`` for a name that this version does not know.
 
     Args:
-        name: Of a class in this module.
+        name: Name of a class in this module.
         notice: As the error had it.
     """
     found = globals().get(name)
@@ -219,7 +219,7 @@ def reason_of(error: OSError) -> str:
 
 
 def is_disk_full(error: OSError) -> bool:
-    """Whether the disk, or the user's share of it, has no room."""
+    """True if the disk, or the user's share of it, has no room."""
     return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -257,7 +257,7 @@ def setting(name: str, value: bool | float | str | None = None) -> str:
     """A setting, and the value that it has or should have.
 
     Args:
-        name: Of a field of ``SessionOptions`` or of a strategy.
+        name: Name of a field of ``SessionOptions`` or of a strategy.
         value: None leaves it open.
     """
     if value is None:
@@ -274,8 +274,8 @@ def respell(text: str, spell: Callable[[str, str | None], str]) -> str:
     """The text with each setting as ``spell(name, value)`` has it, and with commands bare.
 
     Args:
-        text: Of an error or a warning.
-        spell: Gets the value as text, without quotes; None where the text has none.
+        text: Text of an error or a warning.
+        spell: Gets the value as text, without quotes; None if the text has no value.
     """
 
     def replacement(match: re.Match[str]) -> str:

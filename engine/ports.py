@@ -36,7 +36,7 @@ class Prefix:
     Attributes:
         prompt: Reading of the question in this mode's prompt, or None.
         mode: How it reasons.
-        execution: What running it gave, if it is a whole program.
+        execution: Result of running it, if it is a whole program.
     """
 
     problem: Problem
@@ -57,7 +57,7 @@ class PrefixWork:
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """What one decode batch did to one running branch.
+    """Effect of one decode batch on one running branch.
 
     Attributes:
         branch: The branch.
@@ -67,7 +67,7 @@ class Growth:
             runs until its answer goes on by itself; every other step ends the branch.
         prefix: Prefix work that this batch did for the branch.
         seconds: The branch's share of the batch's time where it is known without a clock.
-        thinks: Whether the text of the unfinished step is of a thought, or may still become its opening tag;
+        thinks: True if the text of the unfinished step is of a thought, or may still become its opening tag;
             the first blanks of an answer may.
     """
 
@@ -187,7 +187,7 @@ class Calibrator(Protocol):
 
 
 class Executor(Protocol):
-    """Runs programs beside the decoding of further ones."""
+    """Runs programs while the generator goes on."""
 
     def submit(self, ticket: int, program: str, mode: Mode = "program") -> None:
         """Run a program of a trajectory in this mode as soon as there is room; never waits."""

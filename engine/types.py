@@ -26,8 +26,8 @@ Finish = Literal["step", "stop", "length"]
 FINISHES: tuple[Finish, ...] = get_args(Finish)
 
 Thought = Literal["part", "whole", "cut"]
-"""What a step is of a thought, which a model writes before its solution: a part behind which it goes on,
-or its end, closed by the model (``whole``) or at its budget (``cut``)."""
+"""Role of a thinking step, which a model writes before its solution: ``part`` (more follows), ``whole`` (the
+model ended the thought) or ``cut`` (it ended at its budget)."""
 
 THOUGHTS: tuple[Thought, ...] = get_args(Thought)
 
@@ -38,7 +38,7 @@ trajectory of a code task is a program too, but there the program is the answer,
 MODES: tuple[Mode, ...] = get_args(Mode)
 
 KindName = Literal["value", "text", "code"]
-"""What is asked (``kinds.KINDS``): a question whose answer has a value, a message of a conversation whose
+"""Kind of question (``kinds.KINDS``): a question whose answer has a value, a message of a conversation whose
 reply nobody can check, or a code task, which a program answers."""
 
 Until = Literal["step", "answer"]
@@ -79,8 +79,8 @@ class Problem:
         answer: The known right answer, for evaluation only; no strategy sees it.
         meta: Fields that are carried through to the output.
         history: The conversation before the question, which the generator reads and a PRM does not.
-        kind: What is asked; it decides how the question is answered (``kinds``).
-        details: What the kind needs besides the question, as JSON has it: the tests of a code task.
+        kind: Kind of question, which decides how it is answered (``kinds``).
+        details: JSON that the kind needs besides the question, such as the tests of a code task.
 
     Nothing in a problem holds half of a surrogate pair (``encodable``), so no reader of one has to care.
     """
@@ -100,7 +100,7 @@ class Problem:
 
     @property
     def is_chat(self) -> bool:
-        """Whether it is a message of a conversation: read below no built-in prompt, and replied to once."""
+        """True if it is a message of a conversation: read below no built-in prompt, and replied to once."""
         return self.kind == "text"
 
 
@@ -119,7 +119,7 @@ class Budget:
     max_seconds: float | None = None
 
     def spent(self, generated_tokens: int, seconds: float) -> bool:
-        """Whether a limit is reached."""
+        """True if a limit is reached."""
         return (self.max_tokens is not None and generated_tokens >= self.max_tokens) or (
             self.max_seconds is not None and seconds >= self.max_seconds
         )
@@ -190,7 +190,7 @@ class Step:
         reading: The states it was written from, where a calibration wants them; no part of the record.
         wrong_sums: Equations between numbers in ``text`` that do not hold, as ``7 * 8 = 54``. The search sets
             them when the step is complete, unless the generator knew them (a record without texts).
-        thought: What it is of a thought; None where it is part of the solution.
+        thought: Its role in a thought; None for a step of the solution.
     """
 
     text: str
@@ -203,12 +203,12 @@ class Step:
 
     @property
     def is_thought(self) -> bool:
-        """Whether it is of a thought, not of the solution."""
+        """True if it is of a thought, not of the solution."""
         return self.thought is not None
 
 
 TestOutcome = Literal["passed", "failed", "error", "time-limit", "not-run"]
-"""Of one test; ``not-run``: the run ended at an earlier one, or in the program itself."""
+"""Outcome of one test; ``not-run``: the run ended at an earlier test, or in the program itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +216,7 @@ class Verdict:
     """The verdict of one test on a program.
 
     Attributes:
-        outcome: Whether it passed, or how it did not.
+        outcome: ``passed``, or the way in which it failed.
         detail: For a failed test the ``repr`` of what the entry point gave last; where it was not called, of
             what was compared, or the message of the assert. For an error the last line of its traceback. At
             most 200 characters.
@@ -241,11 +241,11 @@ class Repair:
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """What running a program gave.
+    """Result of running a program.
 
     Attributes:
-        output: What it printed, up to where it failed.
-        error: Why it failed, as the last line of a traceback; empty where it ran to its end.
+        output: Text that it printed, up to the point where it failed.
+        error: Last line of the traceback; empty if it ran to its end.
         seconds: Wall time.
         program: Source of the program where tests judge it, as it was cut out of the text and repaired; empty
             where the text holds none.
@@ -262,17 +262,17 @@ class Execution:
 
     @property
     def passed(self) -> int:
-        """How many tests the program passes."""
+        """Number of tests that the program passes."""
         return sum(verdict.outcome == "passed" for verdict in self.verdicts)
 
     @property
     def passes(self) -> bool:
-        """Whether the program was tested and passes every test."""
+        """True if the program was tested and passes every test."""
         return bool(self.verdicts) and self.passed == len(self.verdicts)
 
     @property
     def fails(self) -> bool:
-        """Whether there is no program that tests could judge, or one that does not pass all of them."""
+        """True if there is no program that tests could judge, or one that does not pass all of them."""
         return not self.program or self.passed < len(self.verdicts)
 
 
@@ -353,7 +353,7 @@ class Standing:
     """Which answer leads while a search runs.
 
     Attributes:
-        answer: What would be answered now; None while no finished trajectory has an answer.
+        answer: Answer that leads now; None while no finished trajectory has one.
         confidence: Estimate for it; calibrated where the calibrator has one for answers.
         votes: Finished trajectories with this answer.
         second: Those with the most frequent other answer.
@@ -380,12 +380,12 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class ModeProfile:
-    """What a calibration knows of the trajectories of one mode beside their estimates.
+    """Statistics of the trajectories of one mode, which a calibration knows besides their estimates.
 
     Attributes:
         spread: Concentration of their wrong answers, as a Chinese restaurant process: the larger, the more
             rarely two agree.
-        tokens: Of one, in the mean.
+        tokens: Mean number of tokens of one.
     """
 
     spread: float
@@ -416,7 +416,7 @@ UNLIKELY = 0.2
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """What a finished search found.
+    """Result of a finished search.
 
     Attributes:
         answer: The chosen answer; None when no trajectory reached one.
@@ -434,6 +434,6 @@ class SearchResult:
 
     @property
     def is_guess(self) -> bool:
-        """Whether the answer is not known: the search gave up, or its probability is below ``UNLIKELY``."""
+        """True if the answer is not known: the search gave up, or its probability is below ``UNLIKELY``."""
         p = self.confidence if self.answer is not None else None
         return self.stop_reason == "hopeless" or (p is not None and p.calibrated and p.median < UNLIKELY)

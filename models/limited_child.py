@@ -46,7 +46,7 @@ class ChildEndedError(Exception):
 
     @property
     def out_of_time(self) -> bool:
-        """Whether the limit of processor time ended it."""
+        """True if the limit of processor time ended it."""
         if sys.platform == "win32":
             return self.exit_code == 1
         return self.exit_code == -signal.SIGPROF

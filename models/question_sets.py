@@ -21,7 +21,7 @@ def read_known(sources: Sequence[Path]) -> list[list[Problem]]:
     copies could land on both sides of a split.
 
     Raises:
-        UsageError: a file cannot be read, holds no question, or a line of it is none with an answer.
+        UsageError: a file cannot be read, holds no question, or has a line without a question and its answer.
     """
     files: list[list[Problem]] = []
     taken, asked = set[str](), set[str]()
@@ -69,7 +69,7 @@ def read_unlabelled(sources: Sequence[Path]) -> list[list[Problem]]:
     """Questions of each file without their answers, where they have any; each question once.
 
     Raises:
-        UsageError: a file cannot be read, holds no question, or a line of it is none, or a code task.
+        UsageError: a file cannot be read, holds no question, or has a line without one, or a code task.
     """
     asked: dict[str, Problem] = {}
     files: list[list[Problem]] = []

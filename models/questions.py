@@ -21,7 +21,7 @@ from adascale.engine.kinds import KINDS, recognise
 from adascale.engine.types import Problem
 
 QuestionFormat = Literal["auto", "jsonl", "csv", "text"]
-"""How questions are written; ``auto`` goes by the file's name, then line by line."""
+"""Form of a file of questions; ``auto`` goes by the file's name, then line by line."""
 
 _FIELD = "question"
 _OWN = ("id", "answer")
@@ -56,7 +56,7 @@ class BadLine:
 def read_problems(
     source: Path | BinaryIO, form: QuestionFormat = "auto", field: str | None = None
 ) -> Iterator[Problem | BadLine]:
-    """Questions of a file or an open stream; a line that is none becomes a ``BadLine`` and ends nothing.
+    """Questions of a file or an open stream; a line without one becomes a ``BadLine``, and ends nothing.
 
     JSON Lines, CSV with a header, or one question a line. ``id`` and ``answer`` are what they say, a record
     with tests is a code task (``engine.kinds.recognise``), and every other field and the line number go into
@@ -253,7 +253,7 @@ def _csv_rows(lines: Iterable[_Line], field: str | None) -> Iterator[_Row]:
 
 
 def _field_advice(field: str | None, name: str) -> str:
-    """Where the question is, if that can be said."""
+    """Advice which field has the question, if one can be named."""
     return setting("field", name) if field is not None else f'name the field with the question "{_FIELD}"'
 
 
@@ -307,7 +307,7 @@ def _text_id(question: str) -> str:
 
 
 def is_text_id(id_: str, question: str) -> bool:
-    """Whether an id was made from the text of its question, which has none of its own."""
+    """True if an id was made from the text of its question, which had no id."""
     return id_.partition("-")[0] == _text_id(question)
 
 

@@ -18,7 +18,7 @@ _CHILD = "from adascale.models.verifier import serve_verdicts; serve_verdicts()"
 
 
 def ask_math_verify(gold: str, answer: str) -> bool | None:
-    """Whether ``answer`` is right where ``gold`` is; None without a verdict in time.
+    """True if ``answer`` is correct given ``gold``; None without a verdict in time.
 
     Most comparisons take some hundredths of a second; the first one also starts the child process (.7 s: it
     imports sympy). Safe from any thread; questions of several threads wait for each other.

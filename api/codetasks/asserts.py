@@ -16,7 +16,7 @@ from .task import CodeTest
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
 _CLASS_SETUPS = ("setUpClass", "setup_class")
 _PYTEST = frozenset({"approx", "mark", "param", "raises"})
-"""What tests may need of pytest: the harness has a stand-in for these (``harness``)."""
+"""Parts of pytest that tests may use: the harness has a stand-in for them (``harness``)."""
 _LIBRARIES = frozenset({"hypothesis", "numpy", "pandas", "requests", "scipy", "sklearn", "sympy", "torch"})
 """Any other module that is not in the standard library is the program under test."""
 _SHOWN = 200
@@ -31,8 +31,8 @@ def read_tests(source: str, where: str = "the test", setup: str = "") -> tuple[C
     are ``test_...`` functions, too, and such methods of ``Test...`` classes and of unittest's.
 
     Args:
-        source: Of ``--test`` or of a file.
-        where: What an error calls it.
+        source: Text of ``--test`` or of a file.
+        where: Name of the source in an error.
         setup: Imports that it needs besides its own.
 
     Raises:
@@ -156,7 +156,7 @@ def _as_assert(node: ast.stmt) -> ast.stmt:
 
 
 def _starts_tests(node: ast.stmt) -> bool:
-    """Whether a statement calls a test function or a runner, or only prints."""
+    """True if a statement calls a test function or a runner, or only prints."""
     match node:
         case ast.Expr(ast.Call(function)):
             called = ast.unparse(function)
@@ -180,7 +180,7 @@ def _checks(body: Sequence[ast.stmt], asked: set[str]) -> list[ast.stmt]:
     """Statements of a module that are asserts, hold one, or have a helper assert something of the program.
 
     Args:
-        body: Of a test file.
+        body: Statements of a test file.
         asked: Names that it needs of the program.
     """
     helpers = {

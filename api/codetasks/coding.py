@@ -21,10 +21,10 @@ from .task import CodeTest
 
 @dataclass(frozen=True, slots=True)
 class CodeResult:
-    """What a code task is answered with.
+    """Answer to a code task.
 
     Attributes:
-        execution: The program that passes most tests, its repairs, and its verdicts; None where the search
+        execution: The program that passes most tests, its repairs, and its verdicts; None if the search
             drew none.
         tests: Tests that were given or stand in the question, in the order of the verdicts.
         confidence: Estimate for the program; a score, and no probability, while it is not calibrated.
@@ -38,12 +38,12 @@ class CodeResult:
 
     @property
     def program(self) -> str | None:
-        """Its source; None where no text held a program."""
+        """Source of the program; None if no text held one."""
         return None if self.execution is None else self.execution.program or None
 
     @property
     def passes(self) -> bool:
-        """Whether it was tested and passes every test."""
+        """True if it was tested and passes every test."""
         return self.execution is not None and self.execution.passes
 
 

@@ -23,7 +23,7 @@ _CALL = re.compile(r"[A-Za-z_]\w*\(.*\)$")
 _LONGEST_LINE = 1_000
 """Characters of the longest line that is searched for ``f(2) -> 4``, which takes the square of its length."""
 _MARKUP = "`* \t"
-"""What may stand around an example of one line: code marks, emphasis. A bullet may stand before it."""
+"""Characters around an example of one line: code marks, emphasis. A bullet may stand before it."""
 _LONGEST = 40
 """Lines of the longest assert that is looked for."""
 _TRACEBACK = "Traceback (most recent call last):"
@@ -84,7 +84,7 @@ def _typed(lines: Sequence[str], at: int) -> tuple[str, int]:
 
 
 def _shown(lines: Sequence[str], at: int) -> tuple[str, int]:
-    """What a session shows below a statement, up to an empty line, a prompt or the end of its block."""
+    """Output of a statement in a session, up to an empty line, a prompt or the end of its block."""
     shown: list[str] = []
     while at < len(lines):
         line = lines[at].strip()
@@ -96,7 +96,7 @@ def _shown(lines: Sequence[str], at: int) -> tuple[str, int]:
 
 
 def _expectation(statement: str, shown: str) -> str | None:
-    """An assert that a typed expression shows this; None where what was typed is no expression."""
+    """An assert that a typed expression shows this; None if the input is not an expression."""
     if shown.startswith(_TRACEBACK):
         error = shown.rsplit("\n", 1)[-1].split(":")[0].strip()
         return _raising(statement, error) if error.isidentifier() else None

@@ -171,7 +171,7 @@ class Harness:
 
     @property
     def source(self) -> str:
-        """What an executor runs.
+        """Source that an executor runs.
 
         Raises:
             SyntaxError: the program does not parse.
@@ -213,12 +213,12 @@ class Harness:
         return tuple((found | ending).get(number, Verdict("not-run")) for number in numbers)
 
     def without_verdicts(self, output: str) -> str:
-        """What the program itself printed."""
+        """Output of the program itself."""
         return re.sub(rf"\n{self.nonce} [^\n]*(?:\n|$)", "", output)
 
     @property
     def nonce(self) -> str:
-        """What marks a verdict: 16 hexadecimal digits that nobody knows before the program is written."""
+        """Mark of a verdict: 16 hexadecimal digits that nobody knows before the program is written."""
         texts = [self.program, self.suite.entry_point, *(test.text for test in self.suite.tests)]
         return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
 
@@ -288,5 +288,5 @@ def _as_function(name: str, body: Sequence[ast.stmt]) -> str:
 
 
 def _is_for_modules(node: ast.stmt) -> bool:
-    """Whether a statement is one that no function may hold."""
+    """True if a statement is one that no function may hold."""
     return isinstance(node, ast.ImportFrom) and (node.names[0].name == "*" or is_from_future(node))

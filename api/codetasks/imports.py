@@ -39,7 +39,7 @@ _NAMES: Mapping[str, str] = {
 }
 
 _DATETIME_CLASSES = {"date", "datetime", "time", "timedelta", "timezone"}
-"""What is asked of the module ``datetime``, and not of its class of the same name."""
+"""Attributes of the module ``datetime``, not of its class of the same name."""
 
 
 def mend_imports(source: str) -> tuple[str, Sequence[Repair]]:
@@ -93,7 +93,7 @@ def _missing_lines(outside: Sequence[str], asked: Mapping[str, set[str]]) -> lis
 
 
 def _attributes(tree: ast.AST) -> dict[str, set[str]]:
-    """What is asked of each name by a dot."""
+    """Attributes that are read of each name."""
     found: dict[str, set[str]] = {}
     for node in ast.walk(tree):
         match node:

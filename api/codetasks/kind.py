@@ -30,7 +30,7 @@ class _Tested(Runnable):
     harness: Harness = field(kw_only=True)
 
     def ran(self, execution: Execution) -> Execution:
-        """What the program itself printed, and the verdicts of its tests."""
+        """Output of the program itself, and the verdicts of its tests."""
         return Execution(
             self.harness.without_verdicts(execution.output),
             execution.error,
@@ -83,7 +83,7 @@ class Code(Kind):
         return f"{execution.passed}/{len(execution.verdicts)}" if execution.verdicts else UNTESTED
 
     def same(self, a: str, b: str) -> bool:
-        """Whether both pass as many tests."""
+        """True if both pass as many tests."""
         return a == b
 
     def shown(self, answer: str | None, execution: Execution | None) -> str | None:
@@ -91,13 +91,13 @@ class Code(Kind):
         return None if execution is None else execution.program or None
 
     def is_judged(self, problem: Problem) -> bool:
-        """Whether there are hidden tests."""
+        """True if there are hidden tests."""
         return bool(CodeTask.of(problem).hidden.tests)
 
     def is_right(
         self, problem: Problem, answer: str | None, execution: Execution | None, run: Run | None
     ) -> bool:
-        """Whether the program passes every hidden test."""
+        """True if the program passes every hidden test."""
         assert run is not None, "hidden tests need something that runs them"
         if execution is None or not execution.program:
             return False

@@ -30,7 +30,7 @@ _DEFINES = re.compile(r"\s*(?:(?:async\s+)?def\s|class\s|@)")
 _FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef
 _CODE = _FUNCTIONS | ast.ClassDef
 _BINDINGS = ast.Import | ast.ImportFrom | ast.Assign
-"""What tells code from a word of prose that happens to be an expression."""
+"""Statements that tell code from a word of prose that happens to be an expression."""
 _DEFINITIONS = _CODE | ast.Import | ast.ImportFrom
 _ENDINGS = frozenset({"sys.exit", "unittest.main", "doctest.testmod", "os._exit"})
 
@@ -45,7 +45,7 @@ class Program:
 
     Attributes:
         source: Python that compiles.
-        repairs: What was changed in it, in this order.
+        repairs: Changes to it, in this order.
     """
 
     source: str
@@ -53,11 +53,11 @@ class Program:
 
 
 def extract_program(text: str, entry_point: str) -> Program | None:
-    """The program in a model's text; None where no part of it is Python.
+    """The program in a model's text; None if no part of it is Python.
 
     Args:
         text: Prose, and code with or without fences.
-        entry_point: What tests call; empty where there is none.
+        entry_point: Name that tests call; empty without one.
     """
     plain = text.replace("\r\n", "\n").replace("\r", "\n")
     found = [block for part in _FENCE.split(plain) if (block := _block(part))]
@@ -76,7 +76,7 @@ def extract_program(text: str, entry_point: str) -> Program | None:
 
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """Python in a part of a text, and the first line of that part that is none."""
+    """Python in a part of a text, and the first line of that part that is not Python."""
 
     source: str
     left_out: str
@@ -135,7 +135,7 @@ def _defined_names(source: str) -> set[str]:
 
 
 def _is_stub(node: ast.stmt) -> bool:
-    """Whether a definition has no more than a docstring, ``pass`` or ``...``."""
+    """True if a definition has no more than a docstring, ``pass`` or ``...``."""
     body: list[ast.stmt] = getattr(node, "body", [])
     return all(
         isinstance(line, ast.Pass) or (isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant))
@@ -264,7 +264,7 @@ def _example(node: ast.stmt, kind: RepairKind) -> Repair:
 
 
 def _serves(node: ast.Assign, tree: ast.Module, dropped: Collection[ast.stmt], entry_point: str) -> bool:
-    """Whether an assignment serves nothing but examples."""
+    """True if an assignment serves nothing but examples."""
     bound = bound_names([node]) - {entry_point}
     kept = [other for other in tree.body if other not in dropped and other is not node]
     shown = set(outside_names(unparse(list(dropped))))
@@ -289,7 +289,7 @@ def _calls(node: ast.AST) -> set[str]:
 
 
 def _example_kind(node: ast.stmt, running: Collection[str], missing: Collection[str]) -> RepairKind | None:
-    """Why a statement of a module is no part of the program; None where it is."""
+    """Reason why a statement of a module is no part of the program; None if it is one."""
     match node:
         case ast.Expr(ast.Name()):
             return "prose"

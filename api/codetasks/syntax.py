@@ -15,7 +15,7 @@ _BUILTINS = frozenset(dir(builtins)) | {"__file__", "pytest"}
 
 
 def is_literal(text: str) -> bool:
-    """Whether a text is a number, a string, a constant, or a collection of such."""
+    """True if a text is a number, a string, a constant, or a collection of such."""
     tree = try_parse(text)
     try:
         match tree and tree.body:
@@ -58,7 +58,7 @@ def unparse(body: Sequence[ast.stmt]) -> str:
 
 
 def is_main_guard(node: ast.stmt) -> bool:
-    """Whether a statement is ``if __name__ == "__main__":``."""
+    """True if a statement is ``if __name__ == "__main__":``."""
     match node:
         case ast.If(ast.Compare(left, [ast.Eq()], [right])):
             sides = {ast.unparse(left), ast.unparse(right)}
@@ -125,7 +125,7 @@ def below_future(lines: str, source: str) -> str:
 
 
 def is_from_future(node: ast.stmt) -> bool:
-    """Whether a statement has to stand on top of a source."""
+    """True if a statement has to stand on top of a source."""
     return isinstance(node, ast.ImportFrom) and node.module == "__future__"
 
 

@@ -60,7 +60,7 @@ class CodeTask:
     """The tests of a task.
 
     Attributes:
-        given: Those that a search may run; none leaves a program untested.
+        given: Tests that a search may run; without any a program stays untested.
         hidden: Those that judge a program afterwards; no search may see them.
     """
 
@@ -134,7 +134,7 @@ def _with_modules(test: CodeTest) -> CodeTest:
 
 
 def _program_names(test: CodeTest, entry_point: str | None) -> tuple[str, ...]:
-    """What a test needs of the program: first what it calls, as arguments may be constants of the program.
+    """Names that a test needs of the program, called ones first: arguments may be constants of the program.
 
     A task may ask for a function that is named as a builtin; then its entry point says so.
     """

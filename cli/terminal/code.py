@@ -30,8 +30,8 @@ class Program:
     """A program that a model wrote.
 
     Attributes:
-        code: What ran; all that was written, without fences, where nothing has run or there is no program.
-        execution: What running it gave; None where it has not run.
+        code: Source that ran; the whole text without fences if nothing has run or there is no program.
+        execution: Result of running it; None if it has not run.
     """
 
     code: str
@@ -53,13 +53,13 @@ class Program:
 
     @property
     def failed(self) -> bool:
-        """Whether it has run and printed no result."""
+        """True if it has run and printed no result."""
         execution = self.execution
         return execution is not None and (bool(execution.error) or not execution.output.strip())
 
     @property
     def output(self) -> str:
-        """What it printed, or the last line of its error; empty where it has not run."""
+        """Its output, or the last line of its error; empty if it has not run."""
         if self.execution is None:
             return ""
         if self.execution.error:
@@ -104,7 +104,7 @@ def verdict_text(execution: Execution, tests: Sequence[str]) -> str:
     """``passes 1 of 2 tests: assert f(3) == 9 gave 6``; the first test that was not passed stands for all.
 
     Args:
-        execution: Of a program of a code task.
+        execution: Result of a program of a code task.
         tests: Sources of its tests, in the order of the verdicts.
     """
     if not execution.program:

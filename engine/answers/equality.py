@@ -1,4 +1,4 @@
-r"""Whether two answers mean the same.
+r"""Equality of answers.
 
 A cheap exact path comes first: texts without their white space and LaTeX spacing, numbers as fractions (with
 a unit, mixed, or the only one in a sentence of plain words), option letters. math-verify decides the rest
@@ -68,7 +68,7 @@ _endless: set[str] = set()
 
 
 def is_right(answer: str | None, *, gold: str) -> bool:
-    """Whether a model's answer is the known right one; no answer never is.
+    """True if a model's answer is the known right one; no answer never is.
 
     White space, units, thousands separators, currency signs and LaTeX spacing do not matter; 1/2, 0.5 and a
     LaTeX fraction are the same, and a sentence with one number in it is that number where the known answer is
@@ -82,7 +82,7 @@ def is_right(answer: str | None, *, gold: str) -> bool:
 
 
 def same_answer(a: str, b: str) -> bool:
-    """Whether two answers of a model mean the same: either would be right if the other were gold."""
+    """True if two answers of a model mean the same: either would be right if the other were gold."""
     left, right = _normal(a), _normal(b)
     verdict = _cheap_verdict(left, right, number(left), number(right))
     if verdict is None and (verdict := _verify(a, b)) is False:
@@ -91,7 +91,7 @@ def same_answer(a: str, b: str) -> bool:
 
 
 def _cheap_verdict(left: str, right: str, x: Fraction | None, y: Fraction | None) -> bool | None:
-    """The verdict on two normal forms and their numbers; None where it takes computer algebra."""
+    """The verdict on two normal forms and their numbers; None if it takes computer algebra."""
     if left == right or _compact(left) == _compact(right):
         return True
     if x is not None and y is not None:
@@ -102,7 +102,7 @@ def _cheap_verdict(left: str, right: str, x: Fraction | None, y: Fraction | None
 
 
 def number(answer: str) -> Fraction | None:
-    """The exact number that an answer is, or that a sentence gives as the only one; None where there is none.
+    """The exact number that an answer is, or that a sentence gives as the only one; None without one.
 
     Args:
         answer: In normal form: lower case, no LaTeX but fractions, single spaces.
@@ -150,7 +150,7 @@ def _is_mathematics(normal: str) -> bool:
 
 
 def _same_option(left: str, right: str) -> bool:
-    """Whether both name the same option letter: "(b)" and "b) 12 apples"."""
+    """True if both name the same option letter: "(b)" and "b) 12 apples"."""
     a, b = _OPTION.fullmatch(left), _OPTION.fullmatch(right)
     return bool(a and b and a[1] == b[1] and (len(left) <= 3 or len(right) <= 3))
 

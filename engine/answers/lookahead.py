@@ -1,4 +1,4 @@
-"""What more search is worth: a posterior over the answer groups, and how the votes may still turn.
+"""Value of more search: a posterior over the answer groups, and how the votes may still turn.
 
 Each answer that was found may be the right one, or none of them. Where one is, a trajectory gives it with a
 rate of its mode, drawn from a distribution around the question's own calibrated estimate in that mode. Wrong
@@ -29,7 +29,7 @@ _SAME_MISTAKE = 0.13
 
 _EPS = 0.01
 _STRENGTH = 3.0
-"""Of the prior, in trajectories: what the question's estimate is worth (docs/LOG.md, 2026-11-26)."""
+"""Weight of the question's estimate in the prior, in trajectories (docs/LOG.md, 2026-11-26)."""
 
 _MISS = 3.0
 """Wrong trajectories that one without an answer counts as: where runs do not end, others are wrong."""
@@ -40,7 +40,7 @@ _TERMS = AHEAD[-1] + 1
 
 @dataclass(frozen=True, slots=True)
 class ModeState:
-    """What is known of one question in one mode.
+    """Knowledge of one question in one mode.
 
     Attributes:
         question: Calibrated estimate that one trajectory is right.
@@ -55,7 +55,7 @@ class ModeState:
 
 @dataclass(frozen=True, slots=True)
 class Support:
-    """What an answer has behind it.
+    """Support of an answer: its votes and their log-odds.
 
     Attributes:
         votes: Its trajectories, by mode.
@@ -73,7 +73,7 @@ class Support:
 
 @dataclass(frozen=True, slots=True)
 class Lookahead:
-    """What more trajectories of one mode would do to P(the leading answer is right).
+    """Effect of more trajectories of one mode on P(the leading answer is right).
 
     Attributes:
         gain: Most that it rises by for each trajectory, in [-1, 1]; below 0 where more would rather do harm.
@@ -161,8 +161,8 @@ class _Ahead:
     """More trajectories of one mode, whatever is right.
 
     Attributes:
-        mode: Of them.
-        spread: Of its wrong answers.
+        mode: Mode of the further trajectories.
+        spread: Concentration of its wrong answers.
         rate: ``alpha, beta`` of P(a trajectory is right), before any vote.
         answers: Found so far.
         chances: ``posterior``.
@@ -249,7 +249,7 @@ def _new_tables(most: int, spread: float) -> tuple[float, ...]:
 
 
 def _product(a: Sequence[float], b: Sequence[float]) -> tuple[float, ...]:
-    """Of two power series, ``_TERMS`` coefficients of each."""
+    """Product of two power series, ``_TERMS`` coefficients of each."""
     return tuple(sum(map(mul, a[: n + 1], b[n::-1])) for n in range(_TERMS))
 
 

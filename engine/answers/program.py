@@ -28,7 +28,7 @@ _DEEPEST = 200
 
 
 def read_program(text: str) -> str | None:
-    """The program in a model's text, made to print its result; None where there is none.
+    """The program in a model's text, made to print its result; None without one.
 
     Without a fence the whole text counts if it parses; several blocks are joined if that parses, else
     the last one that parses counts. Where nothing is printed, the last statement is: the value of an
@@ -58,12 +58,12 @@ def printed_answer(output: str) -> str | None:
 
 
 def executed_answer(execution: Execution) -> str | None:
-    """The answer of a program that has run; None where it failed, whatever it had printed before."""
+    """The answer of a program that has run; None if it failed, whatever it had printed before."""
     return None if execution.error else printed_answer(execution.output)
 
 
 def _prints(tree: ast.Module) -> bool:
-    """Whether a statement outside of functions prints, or calls a function that does."""
+    """True if a statement outside of functions prints, or calls a function that does."""
     printing = {"print"} | {
         node.name for node in tree.body if isinstance(node, ast.FunctionDef) and "print" in called_names(node)
     }
@@ -118,8 +118,8 @@ def parse(source: str, *, compiled: bool = True) -> ast.Module:
     """The tree of a source that compiles.
 
     Args:
-        source: Of a module.
-        compiled: Whether it has to compile, too: a `return` at module level parses, but does not.
+        source: Source of a module.
+        compiled: Require that it compiles, too: a `return` at module level parses, but does not compile.
 
     Raises:
         SyntaxError: the source does not compile, or is nested too deeply or too large for this interpreter.
@@ -149,7 +149,7 @@ def _check_depth(tree: ast.Module) -> None:
 
 
 def try_parse(source: str, *, compiled: bool = True) -> ast.Module | None:
-    """The tree of a source; None where ``parse`` raises."""
+    """The tree of a source; None if ``parse`` raises."""
     try:
         return parse(source, compiled=compiled)
     except SyntaxError:
@@ -157,7 +157,7 @@ def try_parse(source: str, *, compiled: bool = True) -> ast.Module | None:
 
 
 def requires_arguments(function: ast.FunctionDef, given: int = 0) -> bool:
-    """Whether a function needs more arguments than the first ``given``: a method is given its object."""
+    """True if a function needs more arguments than the first ``given``: a method is given its object."""
     parameters = function.args
     by_place = len(parameters.posonlyargs) + len(parameters.args) - len(parameters.defaults)
     return by_place > given or any(default is None for default in parameters.kw_defaults)

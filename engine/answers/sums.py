@@ -32,7 +32,7 @@ _BEFORE = re.compile(
     rf"(?:^|[\n=;,.\[\"]|(?<!\d):|:(?=\s)|(?<![\w^{{\\]){_NO_PART}[A-Za-z]{{2,}})\s*$",
     re.IGNORECASE,
 )
-"""What may stand in front of a sum that is whole: not a variable, an operator, or "half of"."""
+"""Text that may stand in front of a whole sum: not a variable, an operator, or "half of"."""
 
 _OPERATORS: Mapping[type, Callable[[Fraction, Fraction], Fraction]] = {
     ast.Add: operator.add,
@@ -103,7 +103,7 @@ def wrong_sums(text: str, question: str = "") -> tuple[str, ...]:
     """Equations between numbers in a text that do not hold: ``39 + 10 = 59``.
 
     Args:
-        text: What a model wrote, usually one step.
+        text: Text of a model, usually one step.
         question: Its wrong sums are asked about ("Is 7 * 8 = 54?"): repeating one is no mistake.
     """
     wrong = (f"{found.left} = {found.right}" for found in equations(text) if not found.holds)
@@ -114,7 +114,7 @@ def wrong_sums(text: str, question: str = "") -> tuple[str, ...]:
 
 
 def _equal(exact: Fraction, stated: Fraction, text: str) -> bool:
-    """Whether ``stated`` is ``exact``, or rounds it to the decimals that ``text`` has."""
+    """True if ``stated`` is ``exact``, or rounds it to the decimals that ``text`` has."""
     number = _NUMBER.fullmatch(text)
     if exact == stated or number is None:
         return exact == stated

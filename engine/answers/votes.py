@@ -21,12 +21,12 @@ from .equality import same_answer
 from .lookahead import ModeState, Support, log_odds, look_ahead
 
 _PEER_SLOPE = 0.7
-"""What a difference between the log-odds of two solutions of a question is worth by heads of other models; by
-those that were fitted on the model itself it is worth 1 (``bench.evidence.within_question``)."""
+"""Slope of the log-odds of a solution on differences within its question, for heads of other models; it is 1
+for heads that were fitted on the model itself (``bench.evidence.within_question``)."""
 
 
 Same = Callable[[str, str], bool]
-"""Whether two answers are equal (``Kind.same``)."""
+"""True for two equal answers (``Kind.same``)."""
 
 
 def group_answers(candidates: Sequence[Candidate], same: Same = same_answer) -> list[AnswerGroup]:
@@ -34,7 +34,7 @@ def group_answers(candidates: Sequence[Candidate], same: Same = same_answer) -> 
 
     Args:
         candidates: In the order in which they were drawn, which decides between equals.
-        same: Whether two answers are equal.
+        same: Equality of two answers.
     """
     answers = [candidate.answer for candidate in candidates]
     groups = [[candidates[at] for at in places] for places in equal_answers(answers, same)]
@@ -91,10 +91,10 @@ def choose(candidates: Sequence[Candidate], rule: SelectRule, same: Same = same_
 
 
 def standing(result: SearchResult, shown: Sequence[Candidate], finished: int) -> Standing:
-    """Where a running search stands, from the answers of its finished trajectories.
+    """Standing of a running search, from the answers of its finished trajectories.
 
     Args:
-        result: Of ``choose``, with the probability of its answer.
+        result: Result of ``choose``, with the probability of its answer.
         shown: Finished trajectories that could be shown.
         finished: How many have ended, those that were cut too.
     """
@@ -133,7 +133,7 @@ def odds_over_peers(finished: FinishedSearch) -> dict[NodeId, float]:
 
 
 def supports(finished: FinishedSearch, odds: Mapping[NodeId, float]) -> list[Support]:
-    """What each answer has behind it, for a lookahead.
+    """Support of each answer, for a lookahead.
 
     Args:
         finished: The answers and their trajectories.
@@ -156,10 +156,10 @@ def with_lookahead(
     """The standing with what more trajectories of each mode are worth.
 
     Args:
-        standing: Of the same search.
-        answers: What each has behind it, the leading one first.
-        states: What is known of each mode.
-        tokens: Of a trajectory of each mode: gains are compared for as many tokens.
+        standing: Standing of the same search.
+        answers: Support of each answer, the leading one first.
+        states: Knowledge of each mode.
+        tokens: Tokens of a trajectory of each mode: gains are compared for equal numbers of tokens.
         left: How many may still be drawn.
     """
     ahead = look_ahead(states, answers, left)

@@ -25,11 +25,11 @@ class Runnable:
     key: str = ""
 
     def ran(self, execution: Execution) -> Execution:
-        """What running ``source`` says of the program."""
+        """Result of the program, given that of ``source``."""
         return execution
 
     def like(self, other: Execution) -> Execution:
-        """What running a program with the same key, ``other``, says of this one."""
+        """Result of the program, given that of one with the same key."""
         return replace(other, seconds=0.0)
 
 
@@ -74,35 +74,35 @@ class Kind(ABC):
             mode: How it reasons.
             text: All of it but its thoughts.
             finish: Why its last step ended.
-            execution: What its program gave; None for prose.
+            execution: Result of its program; None for prose.
         """
 
     @abstractmethod
     def same(self, a: str, b: str) -> bool:
-        """Whether two answers of one problem are equal, so that they share their votes."""
+        """True if two answers of one problem are equal, so that they share their votes."""
 
     def shown(self, answer: str | None, execution: Execution | None) -> str | None:
-        """What a user gets for an answer: itself.
+        """The answer as a user gets it: itself.
 
         Args:
             answer: The chosen one.
-            execution: What the program of the trajectory that is shown gave; None for prose.
+            execution: Result of the program of the trajectory that is shown; None for prose.
         """
         return answer
 
     def is_judged(self, problem: Problem) -> bool:
-        """Whether it is known what is right."""
+        """True if the correct answer is known."""
         return problem.answer is not None
 
     @abstractmethod
     def is_right(
         self, problem: Problem, answer: str | None, execution: Execution | None, run: Run | None
     ) -> bool:
-        """Whether a trajectory of a problem that is judged is right; without an answer it is not.
+        """True if a trajectory of a judged problem is correct; without an answer it is not.
 
         Args:
             problem: With what only an evaluation may see.
             answer: Of the trajectory.
-            execution: What its program gave; None for prose.
+            execution: Result of its program; None for prose.
             run: Runs programs; needed by kinds whose answers are judged by tests.
         """

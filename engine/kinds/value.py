@@ -21,17 +21,17 @@ class Value(Kind):
         return NO_PROGRAM if source is None else Runnable(source)
 
     def answer(self, mode: Mode, text: str, finish: Finish, execution: Execution | None) -> str | None:
-        """What the program printed, or the answer that the prose ends with."""
+        """The output of the program, or the answer at the end of the prose."""
         return solution_answer(text, finish) if execution is None else executed_answer(execution)
 
     def same(self, a: str, b: str) -> bool:
-        """Whether both have the same value."""
+        """True if both have the same value."""
         return same_answer(a, b)
 
     def is_right(
         self, problem: Problem, answer: str | None, execution: Execution | None, run: Run | None
     ) -> bool:
-        """Whether it has the value of the known answer."""
+        """True if it has the value of the known answer."""
         assert problem.answer is not None, "the answer of the question is not known"
         return is_right(answer, gold=problem.answer)
 

@@ -30,7 +30,7 @@ class ChainExecutor:
     Args:
         find: Gives the sandbox of CPython, or raises an AdascaleError where none holds. Called when the first
             program needs it, as trying sandboxes takes a while.
-        limits: Of each program.
+        limits: Limits of each program.
     """
 
     def __init__(

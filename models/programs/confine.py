@@ -45,8 +45,8 @@ def main(
     """Read the program, give up what the settings say, and run it.
 
     Args:
-        seconds: Of CPU time; of wall time too, for a program that outlives the process that watches it.
-        memory_bytes: Of address space, the interpreter's own included.
+        seconds: CPU time; wall time too, for a program that outlives the process that watches it.
+        memory_bytes: Address space, the interpreter's own included.
         file_bytes: Size of any file that it writes.
         depth: Python calls inside of calls.
         readable: Files and folders that Landlock lets it read; None leaves files to what is around.

@@ -58,7 +58,7 @@ class CPythonRunner:
 
     Args:
         sandbox: Where programs run; ``find_sandbox()`` gives this machine's.
-        limits: Of each.
+        limits: Limits of each program.
 
     Raises:
         AdascaleError: On Windows, whose pipes cannot be waited for together, and which has no such limits.
@@ -148,7 +148,7 @@ def _failure(code: int, errors: bytes | bytearray) -> str:
     """Why a process ended as it did; empty where it ran to its end.
 
     Args:
-        code: Of its exit; bubblewrap adds 128 to a signal that ended the program, ``subprocess`` negates it.
+        code: Exit code; bubblewrap adds 128 to a signal that ended the program, ``subprocess`` negates it.
         errors: End of its stderr.
     """
     number = -code if code < 0 else code - 128
@@ -196,7 +196,7 @@ def why_not(sandbox: Sandbox) -> str:
 
 
 def _remedy() -> str:
-    """What to install, where that can help; else how to do without."""
+    """Advice: a package to install if that can help, otherwise the way to do without."""
     if sys.platform == "win32":
         return "on Windows programs run in monty alone"
     if sys.platform == "linux" and not any(bubblewrap_programs()):

@@ -30,7 +30,7 @@ class MontyRunner:
     """Runs one program at a time; use as a context manager. Its process starts with the first program.
 
     Args:
-        limits: Of each.
+        limits: Limits of each program.
     """
 
     def __init__(self, limits: ProgramLimits = ProgramLimits()) -> None:

@@ -27,7 +27,7 @@ KILLED = "TimeoutError: killed"
 _INTERPRETER_BYTES = 64 << 20
 """Address space of CPython and its libraries before the program begins; 14 MB were measured on x86_64."""
 _FILE_BYTES = 16 << 20
-"""Of all files that a program writes in bubblewrap, of each elsewhere."""
+"""Size of all files that a program writes in bubblewrap, of each file elsewhere."""
 _PYTHON_FLAGS = ("-P", "-s", "-S", "-B", "-X", "utf8")
 """As ``-I -S``, which nothing of the user reaches, but for ``PYTHONHASHSEED``."""
 
