@@ -141,10 +141,17 @@ class TextFormat(Fields):
 
 
 class Part(Fields):
-    """A part of a message."""
+    """A part of a message; besides the text it may have fields of an earlier answer, without effect."""
 
     type: str
     text: str = ""
+    annotations: Any = None
+    cache_control: Any = None
+    citations: Any = None
+    data: Any = None
+    logprobs: Any = None
+    signature: Any = None
+    thinking: Any = None
 
 
 def _as_list(value: Any) -> Any:

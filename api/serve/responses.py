@@ -33,12 +33,16 @@ class Reasoning(Fields):
 
     effort: Effort | None = None
     """How hard to try; without it the last message decides."""
+    summary: Any = None
+    """Without effect."""
 
 
 class TextOptions(Fields):
     """Options of the text."""
 
     format: TextFormat | None = None
+    verbosity: Any = None
+    """Without effect."""
 
 
 def _as_items(value: Any) -> Any:

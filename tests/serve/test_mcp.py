@@ -85,16 +85,12 @@ def test_a_question_without_a_checkable_answer_gets_one_plain_reply() -> None:
         with_client(server, "auto", talk)
 
 
-@pytest.mark.parametrize(
-    ("tool", "more"),
-    [("solve", {}), ("check", {"answer": "18"}), ("code", {"tests": ["assert f(2) == 4"]})],
-)
-def test_a_budget_limits_the_tokens_of_a_call(tool: str, more: dict[str, Any]) -> None:
+def test_a_budget_limits_the_tokens_of_a_call() -> None:
     async def talk(client: Client) -> None:
-        arguments = {"question": "Echo 18.", "effort": "max", **more}
+        arguments = {"question": "Echo 18.", "effort": "max", "answer": "18"}
         tokens = []
         for budget in ({"budget": 1}, {}):
-            found = await client.call_tool(tool, {**arguments, **budget})
+            found = await client.call_tool("check", {**arguments, **budget})
             assert found.structured_content is not None, found.content
             tokens.append(found.structured_content["cost"]["tokens"])
         limited, free = tokens

@@ -24,7 +24,6 @@ axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-c
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 
 DEMO = Path(__file__).parents[2] / "docs" / "demo.jsonl"
-WIDTHS = (1280, 400)
 
 
 def needs_chromium(test: Any) -> Any:
@@ -95,9 +94,8 @@ def test_any_browser_may_have_the_files_but_no_stranger_and_nothing_else() -> No
 
 
 @needs_chromium
-@pytest.mark.parametrize("width", WIDTHS)
-def test_a_tree_grows_and_the_answer_says_how_sure_it_is(browser: Any, width: int) -> None:
-    with served(policy=EchoPolicy(steady, pause=0.05)) as server, opened(browser, server, width) as page:
+def test_a_tree_grows_and_the_answer_says_how_sure_it_is(browser: Any) -> None:
+    with served(policy=EchoPolicy(steady, pause=0.05)) as server, opened(browser, server) as page:
         playwright.expect(page.locator("#model")).to_have_text("scripted")
         ask(page)
         page.wait_for_selector('[role="treeitem"]')
@@ -122,8 +120,7 @@ def test_small_talk_gets_a_plain_reply_without_a_probability(browser: Any) -> No
 
 
 @needs_chromium
-@pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (400, "dark")])
 def test_a_calibrated_search_shows_a_probability(browser: Any, width: int, scheme: str) -> None:
     with served(policy=EchoPolicy(steady)) as server, opened(browser, server, width, scheme) as page:
         play_recorded(page)

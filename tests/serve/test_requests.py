@@ -127,6 +127,10 @@ def test_a_strict_server_refuses_fields_without_effect(path: str, body: dict[str
         refused = post(server, path, **body)
         assert (refused.status_code, text in refused.json()["error"]["message"]) == (400, True)
         assert post(server, CHAT, temperature=0.5, logit_bias={}).status_code == 200
+        thought = {"type": "thinking", "thinking": "so", "signature": "s"}
+        asked = {"type": "text", "text": "Say 42", "cache_control": {"type": "ephemeral"}}
+        said = [*say("Hi"), *say([thought, {"type": "text", "text": "41"}], "assistant"), *say([asked])]
+        assert post(server, MESSAGES, messages=said).status_code == 200
 
 
 @pytest.mark.parametrize(
