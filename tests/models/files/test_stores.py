@@ -112,6 +112,17 @@ def test_a_model_that_ollama_does_not_have(store: Path) -> None:
         assert raised.value.facts == (f"looked in {store}",)
 
 
+def test_a_name_does_not_lead_out_of_a_store(store: Path, tmp_path: Path, gguf: bytes) -> None:
+    put(store, "registry.ollama.ai/library/m/latest", gguf)
+    inside = store / "manifests/registry.ollama.ai/library/m/latest"
+    outside = tmp_path / "x" / "latest"
+    outside.parent.mkdir()
+    outside.write_bytes(inside.read_bytes())
+    assert inside.parents[3].joinpath("registry.ollama.ai/../../../x/latest").is_file()
+    with pytest.raises(ModelNotFoundError):
+        resolve("ollama:../../../x")
+
+
 def test_a_blob_that_is_gone(store: Path, gguf: bytes) -> None:
     blob = put(store, "registry.ollama.ai/library/m/latest", gguf)
     blob.unlink()
