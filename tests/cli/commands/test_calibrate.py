@@ -422,6 +422,7 @@ def in_prose(domain: Domain) -> Calibration:
     return Calibration(stages, fitted().calibration.answer, {"prose": domain}, {"prose": PROFILES["prose"]})
 
 
+@pytest.mark.slow
 def test_a_question_far_from_the_fitted_ones_is_told(home: Home, random_gguf: Path, tmp_path: Path) -> None:
     """The random model's states follow the question."""
     domain, prompt = domain_of(random_gguf, [f"What is {i} * 2?" for i in range(10, 90)])

@@ -128,6 +128,7 @@ def test_markdown_and_csv(home: Home, report: subprocess.CompletedProcess[str]) 
     assert [float(row["accuracy"]) for row in rows] == [s["accuracy"] for s in expected]
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_it_reports_the_same(
     report: subprocess.CompletedProcess[str], tmp_path: Path, chain_gguf: Path
 ) -> None:
@@ -147,6 +148,7 @@ def test_killed_and_resumed_it_reports_the_same(
     assert without_seconds(resumed.stdout) == without_seconds(report.stdout)
 
 
+@pytest.mark.slow
 def test_an_interrupted_evaluation_reports_nothing_and_keeps_its_draws(
     tmp_path: Path, chain_gguf: Path
 ) -> None:
