@@ -60,7 +60,7 @@ _NAMES = {
     "adascale.models.options": "SamplingOverrides SessionOptions",
     "adascale.models.session": "OpenSession Session",
 }
-"""What each module gives to the package."""
+"""Public names of the package, by module."""
 
 _HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
 

@@ -29,7 +29,7 @@ from adascale.models.session import OpenSession, Session
 
 @dataclass(frozen=True, slots=True)
 class Answer(SearchResult):
-    """What a question was answered with.
+    """The result of a question, with its solution.
 
     Attributes:
         solution: The solution that is shown, as the model wrote it, or the reply to a message without a

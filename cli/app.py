@@ -32,7 +32,7 @@ _TABLE = {
     "batch": ("batch.batch", "Answer many questions; writes one JSON object a line as each is done."),
     "serve": (
         "serve.serve",
-        "Answer over HTTP as OpenAI's and Anthropic's servers do; one model, loaded once, for all clients.",
+        "Answer over HTTP by the protocols of OpenAI and Anthropic: one model, loaded once, for all clients.",
     ),
     "mcp": ("mcp.mcp", "Offer solve, code and check to an agent, by the Model Context Protocol on stdio."),
     "eval": (
@@ -42,12 +42,11 @@ _TABLE = {
     "calibrate": ("calibrate.app", "Fit and check what turns a model's scores into probabilities."),
     "models": ("models.app", "List, fetch and remove models."),
     "replay": ("replay.replay", "Show a recorded search again, and print its answer."),
-    "tree": ("tree.tree", "Write a recorded search as a page, a picture, JSON or text."),
+    "tree": ("tree.tree", "Print the tree of a recorded search, or write it as a page, a picture or JSON."),
     "export": ("export.export", "Write searches as training data."),
     "runs": (
         "runs.app",
-        "What was asked before: ask and code keep their searches, the newest 100 of them or 100 MB; "
-        "--no-save keeps nothing.",
+        "Kept searches: ask and code keep theirs, the newest 100 of them or 100 MB; --no-save keeps nothing.",
     ),
     "config": (
         "config.app",

@@ -1,20 +1,20 @@
-"""What the process leaves with: every exit code, and which error ends with which."""
+"""Exit codes of the process, and the code of each error."""
 
 from __future__ import annotations
 
 from adascale.engine.errors import DoesNotFitError, ModelError, PartialError, TraceError, UsageError
 
 FAILED = 1
-"""Something broke, or doctor found something to mend."""
+"""An unexpected failure, or doctor found a problem."""
 USAGE = 2
 NO_ANSWER = 3
-"""None was found, it is less likely than was asked for, or the program fails a test."""
+"""No answer was found, it is less likely than required, or the program fails a test."""
 NO_MODEL = 4
 DOES_NOT_FIT = 5
 PARTIAL = 6
 """Some lines of a batch failed."""
 INTERRUPTED = 130
-"""By Ctrl-C; other signals leave with 128 and their number (``terminal.signals``)."""
+"""Ctrl-C; other signals give 128 plus their number (``terminal.signals``)."""
 
 EPILOG = (
     "Exit codes: 0 answered, 1 something broke, 2 wrong usage, 3 no answer, an unlikely one, or a program "
@@ -32,5 +32,5 @@ _BY_ERROR: dict[type[Exception], int] = {
 
 
 def exit_code(error: Exception) -> int:
-    """That of the error's class or of its nearest ancestor that has one; ``FAILED`` for all others."""
+    """Exit code of the error's class or its nearest ancestor in the table; ``FAILED`` if there is none."""
     return next((_BY_ERROR[cls] for cls in type(error).__mro__ if cls in _BY_ERROR), FAILED)

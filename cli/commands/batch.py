@@ -125,7 +125,7 @@ def _finish(counts: BatchCounts, source: str, options: BatchOptions) -> None:
 
 
 def _how_to_continue(counts: BatchCounts, source: str, options: BatchOptions) -> str:
-    """Where an interrupted run stopped, and the command that continues it."""
+    """How far an interrupted run got, and the command that continues it."""
     total = _total(source, options)
     at = f"stopped at {counts.done + counts.skipped:,}" + (f" of {total:,}" if total is not None else "")
     if options.output == "-":

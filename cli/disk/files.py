@@ -1,4 +1,4 @@
-"""Files that a user names: checked before the work where possible, and refused in one way."""
+"""Checks, reads and writes files that a user names; what cannot be used is an error with a hint."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from adascale.models.storage import atomic_write
 
 
 def unwritable(path: Path, error: OSError, hint: str = "") -> UsageError | DiskFullError:
-    """The error for a file that could not be written; without a ``hint`` it names the usual fix."""
+    """The error for a file that could not be written; without a ``hint`` it has the usual one."""
     message = f"cannot write {path}: {reason_of(error)}"
     if is_disk_full(error):
         return DiskFullError(message, hint="free some space, and run the same command again")
@@ -44,13 +44,13 @@ def read_text(path: Path) -> str:
 
 
 def write_file(path: Path, data: bytes, hint: str = "", mode: int | None = None) -> None:
-    """Write a file whole: after an error the old one is there.
+    """Write a file atomically: after an error the old file is unchanged.
 
     Args:
-        path: File to make or to replace.
-        data: Its contents.
-        hint: A fix to paste where it cannot be written.
-        mode: As of ``atomic_write``.
+        path: File to create or replace.
+        data: New contents.
+        hint: Hint of the error if it cannot be written.
+        mode: Permissions, as for ``atomic_write``.
 
     Raises:
         DiskFullError: there is no room for it.
@@ -64,10 +64,10 @@ def write_file(path: Path, data: bytes, hint: str = "", mode: int | None = None)
 
 
 def check_writable(path: Path) -> None:
-    """Refuse early what could not be written after hours of work.
+    """Refuse an output that could not be written, before hours of work.
 
     Raises:
-        UsageError: it is a folder, or cannot be written, or its own folder is missing or not writable.
+        UsageError: it is a folder, it cannot be written, or its folder is missing or not writable.
     """
     if path.is_dir():
         raise UsageError(
@@ -120,7 +120,7 @@ def check_output(
 
     Args:
         path: File to write.
-        hint: A fix to paste.
+        hint: Hint of the error.
         mark: Bytes near the beginning of every file of this kind that adascale writes; None if no file of
             this kind can be recognised.
         reads: Inputs and models of this run; ``-`` is stdin.
@@ -139,12 +139,12 @@ def check_output(
 
 
 def check_apart(output: str | Path, sources: Iterable[str | Path], hint: str) -> None:
-    """Refuse an output that is one of the inputs, whatever their names; a link counts as what it leads to.
+    """Refuse an output that is one of the inputs, even under another name or through a link.
 
     Args:
-        output: What will be written; ``-`` is stdout.
-        sources: What is read; ``-`` is stdin, and only regular files count.
-        hint: A fix to paste.
+        output: File to write; ``-`` is stdout.
+        sources: Files that are read, of which only regular ones count; ``-`` is stdin.
+        hint: Hint of the error.
 
     Raises:
         UsageError: the output is one of the sources.
@@ -166,7 +166,7 @@ def check_apart(output: str | Path, sources: Iterable[str | Path], hint: str) ->
 
 
 def _status(name: str | Path, standard: int) -> os.stat_result | None:
-    """Status of a regular file; None for all else: a terminal or /dev/null may be input and output both."""
+    """Status of a regular file; None for other files, which may be input and output at once."""
     try:
         found = os.fstat(standard) if str(name) == "-" else os.stat(name)
     except (OSError, ValueError):

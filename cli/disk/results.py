@@ -29,24 +29,24 @@ UNFINISHED = ("error", "interrupted")
 """Statuses of questions that are asked again."""
 
 _BEGIN = b'{"line": '
-"""How every record of a batch begins: tells a torn first one from a file of something else."""
+"""Beginning of every record of a batch, which tells a torn first record from another kind of file."""
 
 LineState = Literal["done", "failed", "new"]
-"""What an output has of a line: its record, the record of a failure, or none."""
+"""A line of the input has a record (``done``), a record of a failure, or none (``new``)."""
 
 _Writer = Callable[[Mapping[str, Any]], None]
 
 
 class Results:
-    """Records of earlier runs, and a place for more.
+    """The records of earlier runs, to which new ones are added.
 
     The output is not touched before ``begin``; records that are written earlier wait until then.
 
     Attributes:
-        done: Digests of the ids of questions that have their record.
-        failed: Digests of the ids of failed or interrupted records that no other record has replaced.
-        replaced: Digests of the ids of those that one has.
-        conditions: ``run_conditions`` of the earlier records, by what they answer.
+        done: Digests of the ids of questions with a record.
+        failed: Digests of the ids of failed or interrupted records that have not been replaced.
+        replaced: Digests of the ids of failed records that another record has replaced.
+        conditions: ``run_conditions`` of the earlier records, by kind.
     """
 
     def __init__(self, start: Callable[[Results], _Writer]) -> None:
@@ -63,11 +63,11 @@ class Results:
 
     @property
     def seed(self) -> int | None:
-        """Of the earlier records; None where nothing was searched for them."""
+        """Seed of the earlier records; None if there are none."""
         return next((each["seed"] for each in self.conditions.values()), None)
 
     def add_earlier(self, record: Mapping[str, Any]) -> None:
-        """Take the next record of an earlier run in."""
+        """Add the next record of an earlier run."""
         id_ = str(record["id"])
         key, place = id_digest(id_), id_digest(line_id(record.get("line")))
         if record["status"] not in UNFINISHED:
@@ -83,10 +83,10 @@ class Results:
             self.conditions.setdefault(_kind_of(record), conditions)
 
     def look_up(self, line: Problem | BadLine) -> LineState:
-        """What there is of a line.
+        """Look up the record of a line.
 
-        A question is known by its id. It may be the mended form of one that has failed: of the line of its
-        number, which was no question, or which had no id either and another text.
+        A question is identified by its id. It may also be the corrected form of a failed one: of the line
+        with its number, if that was not a question, or if neither has an id and the text differs.
         """
         key = id_digest(line.id)
         if key in self.done:
@@ -101,11 +101,11 @@ class Results:
         """Make the output ready and write the records that wait; a second call does nothing.
 
         Args:
-            now: ``run_conditions`` of the new records; empty where nothing is searched.
+            now: ``run_conditions`` of the new records by kind; empty if nothing is searched.
 
         Raises:
-            UsageError: earlier records of a kind were made under other conditions; the facts name each
-                difference.
+            UsageError: earlier records of a kind were made under other conditions; the facts list the
+                differences.
             DiskFullError: the output could not be repaired.
         """
         for kind, before in self.conditions.items():
@@ -121,7 +121,7 @@ class Results:
         """Add a record; after ``begin`` it is on disk when this returns. Safe from any thread.
 
         Raises:
-            DiskFullError, UsageError: it could not be written; nothing of it is left behind.
+            DiskFullError, UsageError: it could not be written; no part of it stays in the file.
         """
         with self._lock:
             if self._writer is None:
@@ -134,9 +134,9 @@ class Results:
         self._replace(record)
 
     def _replace(self, record: Mapping[str, Any]) -> None:
-        """A record replaces the failed ones of its question, and of its line where that was no question.
+        """Mark the failed records that this one replaces: of its question, or of its line if that was none.
 
-        Not that of another text on its line: it may be of another file.
+        The record of another text on the same line stays, because it may come from another file.
         """
         of_line = self._failed_lines & {id_digest(line_id(record.get("line")))}
         replaced = self.failed & {id_digest(str(record["id"])), *of_line}
@@ -149,10 +149,10 @@ def open_results(output: str, *, overwrite: bool = False) -> Iterator[Results]:
     """The records of a file, locked against other runs, or stdout for ``-``.
 
     When writing begins, a record that a crash has torn is cut off. A failed record stays until its question
-    has a new one, and goes when the output is closed: a run that stops early forgets no question.
+    has a new one and the output is closed, so a run that stops early forgets no question.
 
     Raises:
-        UsageError: the file cannot be written, is no output of a batch, or another run writes it.
+        UsageError: the file cannot be written, is not the output of a batch, or is written by another run.
     """
     if output == "-":
         yield Results(lambda results: _print_line)
@@ -179,7 +179,7 @@ def open_results(output: str, *, overwrite: bool = False) -> Iterator[Results]:
 
 
 def _target(path: Path) -> Path:
-    """What a link leads to: two names of one file share a lock, and the link survives a replaced file."""
+    """The target of a link, so that two names of a file share a lock and the link is kept."""
     # A folder that is a link needs nothing: the lock lies in the same folder by either name.
     return Path(os.path.realpath(path)) if path.is_symlink() else path
 
@@ -190,16 +190,16 @@ def _kind_of(record: Mapping[str, Any]) -> str:
 
 
 def run_conditions(record: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What decides a record beside its question, and is the same in a whole run.
+    """The conditions of a record that are the same for all records of a run.
 
     Args:
-        record: Record of an answered question, or the part of one that its run decides.
+        record: Record of an answered question, or the fields of one that the run decides.
 
     Returns:
         Version, models by sha256, sampler, search and limits by name; None for a record without a search.
 
     Raises:
-        LookupError, TypeError, ValueError, AttributeError, OverflowError: the record is not one of ours.
+        LookupError, TypeError, ValueError, AttributeError, OverflowError: it is not a record of a batch.
     """
     if "search" not in record:
         return None
@@ -221,19 +221,19 @@ def run_conditions(record: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _calibration_key(calibration: Mapping[str, Any]) -> str | None:
-    """Name of a calibration and a hash of its description, wherever its file lies; None without one."""
+    """Name of a calibration and a hash of its description, without the path; None without a calibration."""
     described = {name: value for name, value in calibration.items() if name != "file"}
     digest = hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
     return f"{described.get('name')} {digest[:12]}" if described else None
 
 
 def _different_run(before: Mapping[str, Any], now: Mapping[str, Any]) -> UsageError:
-    """The error for an output of a run under other conditions, with each difference."""
+    """The error for an output that was made under other conditions, with the differences."""
     names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
     return UsageError(
         "the output was made by another run",
         *(f"{name}: {_shorten(before.get(name))} there, {_shorten(now.get(name))} now" for name in names),
-        hint="another --output, or --overwrite to begin anew",
+        hint="another --output, or --overwrite to start again",
         slug="other-run",
     )
 
@@ -321,7 +321,7 @@ def _repair(path: Path, whole: int) -> None:
 
 
 def _record(line: bytes) -> dict[str, Any] | None:
-    """The record of a line; None where the line is none of ours."""
+    """The record of a line; None if the line is not a record of a batch."""
     try:
         record = json.loads(line)
         is_ours = record["schema"] == SCHEMA and {"id", "status"} <= record.keys()
@@ -363,7 +363,7 @@ def _print_line(record: Mapping[str, Any]) -> None:
 
 
 def _append_line(out: FileIO, path: Path, record: Mapping[str, Any]) -> None:
-    """Write a record and its newline to the disk; a part that a full disk took is cut off again.
+    """Write a record and its newline to the disk; a partly written record is cut off again.
 
     Raises:
         DiskFullError, UsageError: it could not be written.
@@ -376,13 +376,13 @@ def _append_line(out: FileIO, path: Path, record: Mapping[str, Any]) -> None:
             data = data[out.write(data) :]
         os.fsync(out.fileno())
     except OSError as exc:
-        with suppress(OSError):  # else the next run cuts it off
+        with suppress(OSError):  # if it stays, the next run cuts it off
             out.truncate(before)
         raise _write_error(path, exc) from exc
 
 
 def _write_error(path: Path, exc: OSError) -> DiskFullError | UsageError:
-    """The error for a failed write: a full disk has its own."""
+    """The error for a failed write."""
     if is_disk_full(exc):
         return DiskFullError(
             f"{path} cannot grow: {exc.strerror}",

@@ -1,7 +1,7 @@
-"""Words with colons for bash, which splits words at them (``COMP_WORDBREAKS``) before it asks.
+"""Completes words with colons in bash, which splits them at colons (``COMP_WORDBREAKS``).
 
-``ollama:qw`` comes as the three words ``ollama``, ``:`` and ``qw``, and a completion takes the place of the
-last one alone. Typer would complete ``qw``, as if it were a question.
+bash passes ``ollama:qw`` as the three words ``ollama``, ``:`` and ``qw``, and replaces only the last one by a
+completion. Typer, and click below it, would complete ``qw`` as a question.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from itertools import pairwise
 
 @contextmanager
 def whole_words() -> Iterator[None]:
-    """Where bash asks, let Typer complete whole words, and print of each completion what bash has to add."""
+    """In bash, complete words with colons as a whole and print only the missing part."""
     if os.environ.get("_ADASCALE_COMPLETE") != "complete_bash":
         yield
         return
@@ -36,7 +36,7 @@ def whole_words() -> Iterator[None]:
 
 
 def _split(line: str) -> list[str]:
-    """The words of a line, whose last quote may be open."""
+    """The words of a line; its last quote may still be open."""
     lexer = shlex.shlex(line, posix=True)
     lexer.whitespace_split, lexer.commenters = True, ""
     words: list[str] = []
@@ -48,7 +48,7 @@ def _split(line: str) -> list[str]:
 
 
 def _join_at_colons(words: Sequence[str]) -> list[str]:
-    """Words with those joined that bash has split; a new word, which is empty, stays one."""
+    """The words, joined where bash has split them at colons; an empty new word stays a word."""
     joined = [words[0]]
     for before, word in pairwise(words):
         if word and (_is_break(word) or _is_break(before)):

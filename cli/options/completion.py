@@ -1,4 +1,4 @@
-"""What the shell completes: by lists and directory listings; a key press opens no model file."""
+"""Shell completion from lists and directory listings; no model file is opened."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def models(incomplete: str) -> list[str]:
 
 
 def judges(incomplete: str) -> list[str]:
-    """What ``--prm`` takes."""
+    """Values of ``--prm``."""
     return [*beginning(_JUDGES, incomplete), *models(incomplete)]
 
 
 def calibrations(incomplete: str) -> list[str]:
-    """What ``--calibration`` takes."""
+    """Values of ``--calibration``."""
     return [*beginning(("auto", "none"), incomplete), *_files(incomplete, ".safetensors")]
 
 
@@ -42,12 +42,12 @@ def runs(incomplete: str) -> list[str]:
 
 
 def beginning(names: Iterable[str], incomplete: str) -> list[str]:
-    """The names that begin with what is typed so far."""
+    """The names that begin with ``incomplete``."""
     return [name for name in names if name.startswith(incomplete)]
 
 
 def _files(incomplete: str, suffix: str) -> list[str]:
-    """Files with a suffix, and folders that may hold some, below what is typed so far."""
+    """Files with a suffix, and folders, whose path begins with ``incomplete``."""
     found = sorted(glob.glob(glob.escape(incomplete) + "*"))
     folders = [name + os.sep for name in found if os.path.isdir(name)]
     return [*(name for name in found if name.endswith(suffix) and os.path.isfile(name)), *folders]

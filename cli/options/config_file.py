@@ -1,7 +1,7 @@
-"""The config file: one TOML table whose keys are the options that also have an environment variable.
+"""The config file: a TOML table whose keys are the options that also have an environment variable.
 
-A flag comes before the environment, the environment before the file, the file before the default. The file is
-read into Typer's own defaults, so a value is checked by the option it stands for.
+A flag overrides the environment, the environment overrides the file, the file overrides the default. The file
+becomes Typer's ``default_map``, so each value is checked by its option.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ Value = str | int | float | bool
 
 
 def config_path() -> Path:
-    """Where the file is, whether it exists or not."""
+    """Path of the config file, which may not exist."""
     if chosen := os.environ.get("ADASCALE_CONFIG"):
         return Path(chosen)
     return config_folder() / "config.toml"
 
 
 def read_config(path: Path) -> dict[str, Value]:
-    """Its settings, by option name without dashes; empty where there is no file.
+    """The settings of a file, by option name without dashes; empty if there is no file.
 
     Raises:
-        UsageError: it cannot be read, or is no table of single values.
+        UsageError: the file cannot be read, or is not a table of single values.
     """
     try:
         text = path.read_bytes().decode("utf-8")
@@ -66,11 +66,11 @@ def _unreadable(path: Path, reason: str) -> UsageError:
 
 
 def defaults_of(command: Command, config: Mapping[str, Value]) -> dict[str, Any]:
-    """The file as Typer's ``default_map`` of a command: its own defaults, and those of each below it.
+    """The file as Typer's ``default_map`` of a command and of its subcommands.
 
     Args:
-        command: A command of Typer; no other is looked at, since that would import it.
-        config: The file, by key.
+        command: A command of Typer; other commands are not imported.
+        config: Settings by key.
     """
     below = command.commands if isinstance(command, TyperGroup) else {}
     defaults: dict[str, Any] = {name: defaults_of(each, config) for name, each in below.items()}
@@ -82,7 +82,7 @@ def defaults_of(command: Command, config: Mapping[str, Value]) -> dict[str, Any]
 
 
 def warn_unknown(config: Mapping[str, Value], path: Path) -> None:
-    """Warn of keys that are no settings."""
+    """Warn of keys that are not settings."""
     from .flags import SETTINGS
 
     for key in config:
@@ -92,7 +92,7 @@ def warn_unknown(config: Mapping[str, Value], path: Path) -> None:
 
 
 def suggestion(key: str) -> str:
-    """The hint for a key that is no setting: the nearest one that is."""
+    """The hint for an unknown key: the most similar setting."""
     from .flags import SETTINGS
 
     near = difflib.get_close_matches(key, sorted(SETTINGS), 1)

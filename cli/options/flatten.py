@@ -93,9 +93,9 @@ def with_options(
 
 
 def settings() -> dict[str, TyperOption]:
-    """Every flag that may stand in the config file as an option of Typer, by key, in alphabetical order.
+    """The flags that the config file may set, as options of Typer by key, in alphabetical order.
 
-    The option knows its default and its variable, and checks values; no command is imported for it.
+    An option has its default and environment variable, and checks values. No command is imported.
     """
     leaves = [leaf for command in reversed(list(OPTION_TYPES)) for leaf in _leaves(command(), command, FLAGS)]
     by_key = {key_of(leaf.flag): leaf for leaf in leaves if leaf.flag.envvar}
@@ -112,7 +112,7 @@ def settings() -> dict[str, TyperOption]:
 
 
 def command_with(key: str) -> str:
-    """The first command that has a setting, as it is typed."""
+    """Name of the first command that has a setting."""
     return next(
         name
         for command, name in OPTION_TYPES.items()
@@ -121,7 +121,7 @@ def command_with(key: str) -> str:
 
 
 def _leaves(options: Any, command: type[Any], flags: Flags, path: FieldPath = ()) -> Iterator[_Leaf]:
-    """Fields of ``options`` that are flags; one that the command declares itself comes first."""
+    """Fields of ``options`` that are flags; a declaration of the command itself takes precedence."""
     hints, own = get_type_hints(type(options)), flags.get(type(options), {})
     for field in fields(options):
         value, here = getattr(options, field.name), (*path, field.name)
@@ -132,7 +132,7 @@ def _leaves(options: Any, command: type[Any], flags: Flags, path: FieldPath = ()
 
 
 def _fill(options: Any, typed: Mapping[FieldPath, Any], path: FieldPath = ()) -> Any:
-    """The options with what was typed in place of the defaults."""
+    """The options, with the typed values instead of the defaults."""
     changes = {}
     for field in fields(options):
         value, here = getattr(options, field.name), (*path, field.name)
@@ -144,7 +144,7 @@ def _fill(options: Any, typed: Mapping[FieldPath, Any], path: FieldPath = ()) ->
 
 
 def _prepare(options: Any) -> None:
-    """Set colour and tracebacks, which hold for errors and warnings too."""
+    """Set colour and tracebacks for the whole process, errors and warnings included."""
     for value in (getattr(options, field.name) for field in fields(options)):
         if isinstance(value, TerminalOptions):
             use_color(value.color)
@@ -164,11 +164,12 @@ def _panel(parameter: inspect.Parameter) -> int:
 
 
 def typed_words(context: typer.Context, values: Mapping[str, Any]) -> Iterator[str]:
-    """The options that were typed, as words that mean the same.
+    """Words of a command line with the same options.
 
     Args:
-        context: Of the command; each of its options is one value, a count, or a flag without a counterpart.
-        values: What the options have in the words, by parameter; the others have what was typed.
+        context: Context of the command; each of its options has one value, is a count, or is a flag without a
+            negative form.
+        values: Values of some parameters; the others have those that were typed.
     """
     typed = typed_flags(context)
     for option in context.command.params:
@@ -187,7 +188,7 @@ def typed_flags(context: typer.Context) -> set[str]:
 
 
 def flag_sources(context: typer.Context) -> dict[str, str]:
-    """Where the value of each flag comes from, by its long name.
+    """The source of each flag's value, by its long name.
 
     Returns:
         ``COMMANDLINE``, ``ENVIRONMENT``, ``DEFAULT_MAP`` (the config file) or ``DEFAULT``.

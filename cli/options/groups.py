@@ -1,6 +1,6 @@
-"""What each command takes: one frozen dataclass a command, made of objects that are handed on as they are.
+"""The options of each command: one frozen dataclass a command, made of objects that are passed on unchanged.
 
-A field without a flag (``flags.FLAGS``) is not the user's to set: it says what the command always does.
+A field without a flag (``flags.FLAGS``) is fixed for its command.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from adascale.engine.strategies import (
     ModeChoice,
     Preset,
     Strategy,
+    StrategyOverrides,
     passing,
     with_mode,
 )
@@ -43,12 +44,12 @@ QUICK = 60
 
 @dataclass(frozen=True, slots=True)
 class TerminalOptions:
-    """How a command talks with the person who typed it.
+    """Messages, colours and questions on the terminal.
 
     Attributes:
         color: Colour on stderr.
-        quiet: 0, 1 for no progress, 2 for no warnings either.
-        verbose: 0, 1 to say what is used, 2 for llama.cpp's log.
+        quiet: 1 hides progress, 2 hides warnings too.
+        verbose: 1 shows the files and the seed, 2 also the log of llama.cpp.
         debug: Show tracebacks.
         yes: Download without asking.
     """
@@ -80,13 +81,13 @@ class SearchOptions:
     preset: Preset = Preset()
 
     def make_strategy(self, *, beside_tasks: bool = False) -> Strategy:
-        """The strategy with its parameters; a mode that is ``auto`` is settled where models are open.
+        """The strategy with its parameters; the mode ``auto`` is decided when the models are open.
 
         Args:
-            beside_tasks: Whether there may be code tasks too, whose programs ``--samples`` counts.
+            beside_tasks: Accept ``--samples`` for code tasks among the questions.
 
         Raises:
-            UsageError: a rule, a mode or a number that the strategy does not have.
+            UsageError: the strategy does not have this rule, mode or number.
         """
         kind = STRATEGIES[self.strategy]
         if kind is passing.Passing:
@@ -107,17 +108,12 @@ class SearchOptions:
 
     def make_code_strategy(self) -> Strategy:
         """The strategy for code tasks among the questions."""
-        return _passing(self.preset.effort, self.preset.overrides.samples)
-
-
-def _passing(effort: Effort, samples: int | None) -> Strategy:
-    strategy = passing.EFFORTS[effort]
-    return strategy if samples is None else replace(strategy, samples=samples)
+        return self.preset.strategy(passing.Passing.name)
 
 
 @dataclass(frozen=True, slots=True)
 class CodeSearchOptions:
-    """How the program of one task is searched."""
+    """How a program for a task is searched."""
 
     effort: Effort = "medium"
     samples: int | None = None
@@ -126,12 +122,12 @@ class CodeSearchOptions:
 
     def make_strategy(self) -> Strategy:
         """``passing`` with its parameters."""
-        return _passing(self.effort, self.samples)
+        return Preset(self.effort, StrategyOverrides(samples=self.samples)).strategy(passing.Passing.name)
 
 
 @dataclass(frozen=True, slots=True)
 class ViewOptions:
-    """How one search is shown while it runs, and kept."""
+    """How a search is shown while it runs, and where it is kept."""
 
     show_tree: bool = False
     trace: Path | None = None
@@ -142,7 +138,7 @@ class ViewOptions:
 
 @dataclass(frozen=True, slots=True)
 class ServerChoice:
-    """The server that a question goes to; without a URL the models of this machine answer."""
+    """The server that a question is sent to; without a URL models are opened here."""
 
     url: str | None = None
     api_key: str | None = field(default=None, repr=False)
@@ -150,7 +146,7 @@ class ServerChoice:
 
 @dataclass(frozen=True, slots=True)
 class AskOptions:
-    """What ``ask`` takes beside the question."""
+    """Options of ``ask``."""
 
     extract: bool = False
     json_output: bool = False
@@ -167,7 +163,7 @@ class AskOptions:
 
 @dataclass(frozen=True, slots=True)
 class CodeOptions:
-    """What ``code`` takes beside the task."""
+    """Options of ``code``."""
 
     test: list[str] = field(default_factory=list)
     tests: Path | None = None
@@ -181,7 +177,7 @@ class CodeOptions:
 
 @dataclass(frozen=True, slots=True)
 class BatchOptions:
-    """What ``batch`` takes beside the questions."""
+    """Options of ``batch``."""
 
     output: str = "-"
     form: QuestionFormat = "auto"
@@ -202,7 +198,7 @@ class BatchOptions:
 
 @dataclass(frozen=True, slots=True)
 class ServeOptions:
-    """What ``serve`` takes.
+    """Options of ``serve``.
 
     Attributes:
         host: Address to listen on.
@@ -234,7 +230,7 @@ class ServeOptions:
 
 @dataclass(frozen=True, slots=True)
 class McpOptions:
-    """What ``mcp`` takes; ``parallel`` and ``budget`` as of ``serve``."""
+    """Options of ``mcp``; ``parallel`` and ``budget`` mean the same as for ``serve``."""
 
     print_config: bool = False
     parallel: int = 8
@@ -245,7 +241,7 @@ class McpOptions:
 
 @dataclass(frozen=True, slots=True)
 class EvalOptions:
-    """What ``eval`` takes beside the questions."""
+    """Options of ``eval``."""
 
     strategies: str = "greedy,vote:4,vote:16,adaptive"
     questions: int | None = None
@@ -261,7 +257,7 @@ class EvalOptions:
 
 @dataclass(frozen=True, slots=True)
 class CalibrationOptions:
-    """What ``calibrate fit`` and ``calibrate check`` share: questions, draws, models, and what is shown."""
+    """Options that ``calibrate fit`` and ``calibrate check`` share."""
 
     data: list[Path] = field(default_factory=list)
     questions: int | None = None
@@ -277,14 +273,14 @@ class CalibrationOptions:
 
 @dataclass(frozen=True, slots=True)
 class FitOptions:
-    """What ``calibrate fit`` takes.
+    """Options of ``calibrate fit``.
 
     Attributes:
-        method: How a stage is fitted.
-        quick: Few questions, where no number is given.
-        unlabelled: Files of questions whose answers nobody knows.
-        output: File to write; None where ``ask`` finds it.
-        run: Questions, draws and models.
+        method: Loss of the fit.
+        quick: Fit on few questions unless their number is given.
+        unlabelled: Files of questions without answers.
+        output: File to write; None for the folder in which ``ask`` looks.
+        run: Questions, samples and models.
     """
 
     method: Method = "beta"
@@ -296,21 +292,21 @@ class FitOptions:
     )
 
     def sized(self) -> Self:
-        """The same, on few questions where it is to be quick and no number is given."""
+        """These options with the number of questions; a quick fit takes few."""
         questions = self.run.questions or (QUICK if self.quick else None)
         return replace(self, run=replace(self.run, questions=questions))
 
 
 @dataclass(frozen=True, slots=True)
 class CheckOptions:
-    """What ``calibrate check`` takes."""
+    """Options of ``calibrate check``."""
 
     run: CalibrationOptions = CalibrationOptions()
 
 
 @dataclass(frozen=True, slots=True)
 class DoctorOptions:
-    """What ``doctor`` takes."""
+    """Options of ``doctor``."""
 
     generator: str = DEFAULT_GENERATOR
     offline: bool = False
@@ -328,4 +324,4 @@ OPTION_TYPES: Mapping[type[Any], str] = {
     CheckOptions: "calibrate check",
     DoctorOptions: "doctor",
 }
-"""The command of each dataclass; where two have the same setting, the first one's default is shown."""
+"""Name of each dataclass's command. ``config show`` shows the default of the first command with a setting."""

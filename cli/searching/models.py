@@ -1,4 +1,4 @@
-"""The composition root: options to an open session, with its progress on stderr."""
+"""Opens the models that a command's options name, with progress on stderr."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def say_status(terminal: TerminalOptions) -> Callable[[str], None]:
-    """Writes each status that is not empty as a line on stderr, unless that is to be quiet."""
+    """A function that writes each status as a line on stderr, unless -q was given."""
 
     def say_line(text: str) -> None:
         if text and not terminal.quiet:
@@ -90,7 +90,7 @@ def open_session(options: SessionOptions, terminal: TerminalOptions) -> Iterator
 
 
 def set_offline(offline: bool) -> None:
-    """Keep huggingface_hub off the network, where that is asked for; before it is imported."""
+    """Keep huggingface_hub off the network if ``offline``; call it before the import."""
     if offline:
         os.environ["HF_HUB_OFFLINE"] = "1"  # huggingface_hub reads it once, when it is imported
 
@@ -101,7 +101,7 @@ def _reporting(
     transfers: TransferView,
     free: Callable[[], None] = lambda: None,
 ) -> Reporting:
-    """``free`` frees the terminal for a question or for the bars of a download."""
+    """Callbacks of a session; ``free`` frees the terminal for a question or for the bars of a download."""
 
     def consent(plan: DownloadPlan) -> bool:
         free()
@@ -131,12 +131,13 @@ def settings_for(
     terminal: TerminalOptions,
     worker: Worker | Cluster,
 ) -> Settings:
-    """What the driver needs to know of a run; a seed is drawn if none was given.
+    """The settings of a run; a random seed is chosen if none is given.
 
     Args:
-        strategy: Made of ``search`` before the models were opened, so that a mistake in it costs no download.
-        search: Its budget and seed.
-        terminal: Whether the seed is said.
+        strategy: Strategy made from ``search`` before the models were opened, so that an error in it costs no
+            download.
+        search: Budget and seed.
+        terminal: With -v the seed is shown.
         worker: The open models.
     """
     seed = secrets.randbits(31) if search.seed is None else search.seed
@@ -147,7 +148,7 @@ def settings_for(
 
 @contextmanager
 def stoppable(session: OpenSession, driver: Driver) -> Iterator[Driver]:
-    """The driver, which the first Ctrl-C stops in the middle of a batch."""
+    """The driver; the first Ctrl-C stops it in the middle of a decode batch."""
 
     def stop() -> None:
         driver.interrupt()

@@ -1,4 +1,4 @@
-"""What ``ask`` and ``code`` share: one search with its models, its view on stderr and its trace."""
+"""One search for ``ask`` or ``code``: opens its models, shows it on stderr and writes its trace."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ def question_text(argument: str | None, example: str) -> str:
 
     Args:
         argument: As it was typed; ``-`` stands for stdin.
-        example: A command that would have worked, for an error.
+        example: A command that works, for the hint of an error.
 
     Raises:
-        UsageError: it is empty, or there is nobody to read it from.
+        UsageError: the question is empty, or stdin is a terminal.
     """
     if argument is None and sys.stdin.isatty():
         raise UsageError("no question given", hint=example)
@@ -59,8 +59,8 @@ class EventSource:
     """A search that begins when its events are read.
 
     Attributes:
-        events: The log, as it is written.
-        interrupt: Lets the search end with what it has found; called from any thread.
+        events: Events of the search.
+        interrupt: Ends the search with its best answer so far; safe from any thread.
     """
 
     events: Iterator[Event]
@@ -68,7 +68,7 @@ class EventSource:
 
 
 OpenSource = Callable[[Callable[[str], None]], AbstractContextManager[EventSource]]
-"""Opens what searches; gets what shows a line meanwhile."""
+"""Opens a search; its argument shows a status line meanwhile."""
 
 
 def search_one(
@@ -151,7 +151,7 @@ class _PrintedReply:
     """Prints the reply to a chat message while it is generated; other searches print nothing here.
 
     Args:
-        status: Of the renderer; an empty text frees the terminal.
+        status: Status function of the renderer; an empty text frees the terminal.
     """
 
     def __init__(self, status: Callable[[str], None]) -> None:

@@ -1,7 +1,7 @@
-"""The standard streams: a question comes from stdin, the payload goes to stdout, all else to stderr.
+"""The standard streams: stdin has the question, stdout gets the payload, stderr everything else.
 
-Rich never touches stdout: it would wrap at 80 columns in a pipe. Model, file and GGUF text is
-passed through ``clean`` before it reaches a terminal, since Rich lets escape bytes through.
+Rich does not write to stdout, because it would wrap lines at 80 columns in a pipe. Text of models and files
+passes through ``clean`` before it reaches a terminal, because Rich does not remove escape bytes.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def stderr_console() -> Console:
 
 
 def may_animate() -> bool:
-    """Whether cursor movement on stderr is welcome; FORCE_COLOR changes nothing."""
+    """True if the cursor may be moved on stderr; FORCE_COLOR has no effect."""
     env = os.environ
     usual = "windows" if sys.platform == "win32" else ""  # whose consoles set no TERM
     return (
@@ -87,10 +87,10 @@ def stdin_stream(example: str) -> BinaryIO:
     """Stdin, to be read line by line.
 
     Args:
-        example: A command that would have worked, for an error.
+        example: A command that works, for the hint of an error.
 
     Raises:
-        UsageError: It is a terminal.
+        UsageError: stdin is a terminal.
     """
     if sys.stdin.isatty():
         raise UsageError("no file given and nothing is piped in", hint=example)
@@ -120,7 +120,7 @@ _PATIENCE_S = 3.0
 
 
 def read_piped() -> str:
-    """Text that is piped in beside a question; empty for a terminal and for a pipe in which nothing comes.
+    """Text that is piped in with a question; empty for a terminal and for a pipe that stays silent.
 
     Raises:
         UsageError: it is not UTF-8.
@@ -134,7 +134,7 @@ def read_piped() -> str:
 
 
 def _has_input() -> bool:
-    """False for a pipe or socket that had neither a byte nor an end for some seconds."""
+    """False for a pipe or socket that stays open and silent for ``_PATIENCE_S``."""
     try:
         number = sys.stdin.fileno()
     except OSError:  # a stand-in for stdin, which does not wait
@@ -149,12 +149,12 @@ def write_payload(text: str, encoding: str | None = None) -> None:
     """Write the answer or JSON to stdout, with exactly one newline at its end.
 
     Args:
-        text: What is written; control characters are dropped.
-        encoding: Of a text that names it itself, as a page does; None for the one of stdout.
+        text: Text to write; control characters are removed.
+        encoding: Encoding that the text itself declares, as a web page does; None for that of stdout.
 
     Raises:
         DiskFullError, UsageError: it cannot be written.
-        SystemExit: nobody reads it any more, as behind ``| head -1``.
+        SystemExit: the reader has gone, as after ``| head -1``.
     """
     data = clean(text).rstrip("\n") + "\n"
     if encoding is None:
@@ -179,7 +179,7 @@ JSON_ESCAPES = {code: f"\\u{code:04x}" for code in _UNSAFE}
 
 
 def json_line(data: Mapping[str, Any]) -> str:
-    """One line of pure ASCII without its newline: safe for any encoding, terminal and line splitter.
+    """One line of ASCII without its newline: safe for any encoding, terminal and line splitter.
 
     Raises:
         ValueError: a number is NaN or infinite, which JSON does not have.
@@ -188,7 +188,7 @@ def json_line(data: Mapping[str, Any]) -> str:
 
 
 def json_text(data: Mapping[str, Any], indent: int | None = None) -> str:
-    """JSON for stdout: other scripts as they are in UTF-8, escaped for a code page, which may lack them.
+    """JSON for stdout; non-ASCII characters are escaped unless stdout is UTF-8.
 
     Raises:
         ValueError: a number is NaN or infinite, which JSON does not have.
@@ -204,7 +204,7 @@ def write_json(data: Mapping[str, Any]) -> None:
 
 
 def write_json_lines(records: Iterable[Mapping[str, Any]]) -> None:
-    """Write one object a line to stdout; nothing where there is none."""
+    """Write one object a line to stdout."""
     if lines := "\n".join(map(json_text, records)):
         write_payload(lines)
 
@@ -236,12 +236,12 @@ def as_typed(text: str) -> str:
 
 
 def show_warning(notice: Notice) -> None:
-    """Write a warning that states its consequence."""
+    """Write a warning."""
     _write_labelled("warning", STYLES["warning"], notice.code, notice.message, notice.facts, notice.hint)
 
 
 def show_error(error: AdascaleError) -> None:
-    """Write what happened, the facts and a fix, the most important line last."""
+    """Write an error: its message, the facts and a hint."""
     _write_labelled("error", STYLES["failure"], error.slug, error.message, error.facts, error.hint)
 
 

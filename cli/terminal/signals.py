@@ -1,4 +1,4 @@
-"""Signals as exits: the first Ctrl-C asks, the second one insists; SIGTERM and a hangup unwind."""
+"""Signals: the first Ctrl-C stops the work, the second one the program; SIGTERM and SIGHUP unwind it."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ def unwinding() -> Iterator[None]:
 
 @contextmanager
 def leaving() -> Iterator[None]:
-    """Signals end the process at once with 128 + their number, whatever its threads wait for.
+    """Signals end the process at once with 128 + their number, even if threads are waiting.
 
-    For where nothing is to be saved, and a thread cannot be woken, as one that reads stdin.
+    For commands with nothing to save and a thread that cannot be woken, such as one that reads stdin.
     """
 
     def leave(number: int, frame: FrameType | None) -> None:
@@ -93,13 +93,13 @@ def graceful(on_first: Callable[[], None], ends: Sequence[signal.Signals] = _END
 
 
 def _exit_for(number: int) -> BaseException:
-    """The exception that ends the program: KeyboardInterrupt for SIGINT, else SystemExit(128 + number)."""
+    """The exception that ends the program: KeyboardInterrupt for SIGINT, or SystemExit(128 + number)."""
     return KeyboardInterrupt() if number == signal.SIGINT else SystemExit(128 + number)
 
 
 @contextmanager
 def _watch(numbers: Sequence[signal.Signals], on_signal: Callable[[], None]) -> Iterator[None]:
-    """Call ``on_signal`` from a thread as soon as a signal arrives, whatever the main thread does."""
+    """Call ``on_signal`` from a thread as soon as a signal arrives, even if the main thread is busy in C."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,4 +1,4 @@
-"""The standard streams where they are not as usual: closed, full, or read by nobody."""
+"""Handles standard streams that are closed, full, or without a reader."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ _NO_READER = 128 + 13
 
 
 def open_missing() -> None:
-    """Open the streams that the caller has closed: stdin is empty, stdout refuses, stderr goes nowhere.
+    """Open the streams that the caller has closed: stdin is empty, stdout fails, stderr is discarded.
 
-    Left closed, their numbers would go to the next files that are opened, and what is printed into those.
+    Otherwise the next files that are opened would get their numbers, and printed text would go into them.
     """
     for number, mode in ((0, os.O_RDONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
         try:
             os.fstat(number)
         except OSError:
             os.set_inheritable(os.open(os.devnull, mode), True)  # it takes the lowest free number
-    # None where Python found them closed, whatever typeshed says.
+    # Python sets a closed stream to None, which typeshed does not know.
     sys.stdin = sys.stdin or _open_standard(0, "r")
     sys.stdout = sys.stdout or _open_standard(1, "w")
     sys.stderr = sys.stderr or _open_standard(2, "w")
@@ -38,7 +38,7 @@ def _open_standard(number: int, mode: str) -> TextIO:
 
 
 class _LossyStream(io.TextIOWrapper):
-    """A stream that loses what cannot be written, from the first failure on."""
+    """A stream that discards everything after its first failed write."""
 
     def write(self, text: str, /) -> int:
         try:
@@ -55,9 +55,9 @@ class _LossyStream(io.TextIOWrapper):
 
 
 def lose_unwritable_stderr() -> None:
-    """Let no write to stderr fail: a status line that nobody can read must not end a run.
+    """Ignore failed writes to stderr, so that a lost status line does not end a run.
 
-    A stream that a caller has put in the place of Python's own stays.
+    A stream that replaces Python's own is left alone.
     """
     own = sys.__stderr__
     if own is not None and sys.stderr is own:
@@ -70,8 +70,8 @@ def writing_stdout() -> Iterator[None]:
     """Around writes to stdout.
 
     Raises:
-        DiskFullError, UsageError: it cannot be written to.
-        SystemExit: nobody reads it any more.
+        DiskFullError, UsageError: stdout cannot be written.
+        SystemExit: the reader has gone.
     """
     try:
         yield
@@ -85,7 +85,7 @@ def writing_stdout() -> Iterator[None]:
 
 
 def flush_or_abandon() -> None:
-    """Write what stdout still holds; what cannot be written must not fail once more at the exit."""
+    """Flush stdout; if that fails, discard the rest, so that it does not fail again at the exit."""
     try:
         sys.stdout.flush()
     except OSError:
@@ -93,7 +93,7 @@ def flush_or_abandon() -> None:
 
 
 def _abandon(stream: TextIO) -> None:
-    """Lead what is still to be written nowhere."""
+    """Discard everything that is written from now on."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream.fileno())
     os.close(nowhere)

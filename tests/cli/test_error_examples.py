@@ -264,7 +264,7 @@ def test_7_a_bad_line(said: Ask, home: Home, chain_gguf: Path) -> None:
     assert (text, code) == (
         "error[other-run]: the output was made by another run\n"
         "  samples: 16 there, 3 now\n"
-        "hint: another --output, or --overwrite to begin anew",
+        "hint: another --output, or --overwrite to start again",
         2,
     )
 

@@ -531,7 +531,12 @@ def test_code_tasks_and_questions_go_on_where_they_were_cut_off(batch: Any, tmp_
 
 def test_odd_ids_and_deep_records_stop_no_batch(batch: Any) -> None:
     deep = f'{{"question": "1 + 2?", "x": {"[" * 300}{"]" * 300}}}'
-    done = batch(f'{{"id": "\\ud800", "question": "1 + \\udfff2?"}}\n{deep}\nWhat is 1 + 2?\n', name="in.txt")
+    done = batch(
+        f'{{"id": "\\ud800", "question": "1 + \\udfff2?"}}\n{deep}\nWhat is 1 + 2?\n',
+        "--seed",
+        "1",
+        name="in.txt",
+    )
     assert done.returncode == 6, done.stderr
     assert [record["status"] for record in sorted(done.records, key=lambda record: record["line"])] == [
         "answered",
