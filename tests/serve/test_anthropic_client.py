@@ -1,4 +1,4 @@
-"""The official client of Anthropic against the server: sync, async, streaming."""
+"""The official client of Anthropic against the server, whole and streamed."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""The official client of OpenAI against the server: sync, async, streaming."""
+"""The official client of OpenAI against the server: chat completions, whole and streamed."""
 
 from __future__ import annotations
 
-import asyncio
 import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -186,21 +185,6 @@ def test_many_clients_get_each_their_own_answer(server: Served, client: openai.O
     assert [int(found.adascale["answer"]) // 10 for found in answers] == list(range(48))  # type: ignore[attr-defined]
     server.wait_until_idle()
     assert sorted(server.policy.closed) == sorted(problem.id for problem in server.policy.opened)
-
-
-def test_the_async_client_streams_too(server: Served) -> None:
-    async def collect(n: int) -> str:
-        async with openai.AsyncOpenAI(base_url=f"{server.url}/v1", api_key="none") as client:
-            chunks = await client.chat.completions.create(
-                model=MODEL, messages=[{"role": "user", "content": f"Say {10 * n}"}], stream=True, seed=n
-            )
-            return "".join([chunk.choices[0].delta.content or "" async for chunk in chunks])
-
-    async def all_of_them() -> list[str]:
-        return await asyncio.gather(*map(collect, range(8)))
-
-    found = asyncio.run(all_of_them())
-    assert [int(text.rpartition(": ")[2]) // 10 for text in found] == list(range(8))
 
 
 def test_while_the_models_are_loaded_requests_get_503() -> None:

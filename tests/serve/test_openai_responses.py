@@ -1,4 +1,4 @@
-"""The official client of OpenAI asks for responses: sync, async, streaming."""
+"""The official client of OpenAI asks for responses, whole and streamed."""
 
 from __future__ import annotations
 
