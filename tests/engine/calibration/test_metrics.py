@@ -9,12 +9,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
 from sklearn.metrics import brier_score_loss, roc_auc_score
 from worlds import scored
 
 from adascale.engine.calibration.metrics import (
-    LEVELS,
     METRICS,
     Array,
     Predictions,
@@ -170,7 +168,7 @@ def test_skill_of_the_base_rate_is_zero_and_of_the_truth_one(data: Predictions) 
     assert skill(single) == (1 if len(set(single.right)) > 1 else 0)
 
 
-@pytest.mark.parametrize("rows", range(1, 13))
+@pytest.mark.parametrize("rows", [1, 3, 12])
 def test_skill_is_not_defined_where_all_outcomes_are_the_same_and_stays_zero(rows: int) -> None:
     p, question = np.linspace(0.1, 0.9, rows), np.arange(rows) // 3
     for right in (np.ones(rows), np.zeros(rows)):
@@ -197,17 +195,6 @@ def test_coverage_of_right_intervals_is_eighty_percent(total: int) -> None:
     right = rng.binomial(total, logistic(knots, rng)).astype(float)
     data = scored(knots[:, 1], right, np.full(n, total), lower=knots[:, 0], upper=knots[:, 2])
     assert coverage(data) == pytest.approx(0.8, abs=0.02)
-
-
-@pytest.mark.parametrize(("alpha", "beta"), [(2.0, 2.0), (6.0, 2.0), (1.0, 4.0)])
-@pytest.mark.parametrize("total", [2, 8])
-def test_coverage_of_beta_distributed_probabilities(alpha: float, beta: float, total: int) -> None:
-    rng = np.random.default_rng(5)
-    n = 3000
-    lower, median, upper = (np.full(n, stats.beta.ppf(level, alpha, beta)) for level in LEVELS)
-    right = rng.binomial(total, rng.beta(alpha, beta, n)).astype(float)
-    found = coverage(scored(median, right, np.full(n, total), lower=lower, upper=upper))
-    assert found == pytest.approx(0.8, abs=0.02)
 
 
 def test_intervals_that_are_too_narrow_cover_little_and_too_wide_ones_much() -> None:
@@ -258,28 +245,11 @@ def test_outcomes_are_counted_where_a_prefix_has_several() -> None:
     # Where none has, by question; a question with one outcome tells nothing.
     pooled = count_groups(question, np.ones(5))
     assert (pooled.rows.tolist(), pooled.index.tolist()) == ([0, 1, 2, 3], [0, 0, 1, 1])
+    few = np.where(np.arange(60) == 7, 2.0, 1.0)  # one redrawn step does not speak for all
+    assert len(count_groups(np.repeat(np.arange(20), 3), few).rows) == 60
     # Outcomes that depend on others are no company.
     alone = count_groups(question, np.ones(5), np.array([True, False, True, True, True]))
     assert (alone.rows.tolist(), alone.question.tolist()) == ([2, 3], [7])
-
-
-def test_one_redrawn_step_does_not_speak_for_all() -> None:
-    question = np.repeat(np.arange(20), 3)
-    total = np.ones(60)
-    total[7] = 2.0
-    assert len(count_groups(question, total).rows) == 60
-
-
-def test_what_is_counted_of_a_question_has_its_whole_weight() -> None:
-    # A question of two steps is covered, one of twenty is not: one prefix of each is counted.
-    question = np.array([0] * 2 + [1] * 20)
-    total = np.where(np.isin(np.arange(22), [0, 2]), 4.0, 1.0)
-    right = np.where(np.arange(22) == 2, 4.0, 0.0)
-    p = np.where(question == 0, 0.5, 1e-6)
-    data = scored(p, np.where(np.arange(22) == 0, 2.0, right), total, question, p * 0.5, p * 1.5)
-    assert coverage(data) == pytest.approx(0.5, abs=0.15)
-    more = scored(p[:2], data.right[:2], total[:2], question[:2], p[:2] * 0.5, p[:2] * 1.5)
-    assert coverage(data) == pytest.approx(coverage(more) / 2)
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
@@ -334,12 +304,6 @@ def test_the_bootstrap_of_what_is_not_defined_is_not_defined() -> None:
     assert math.isnan(high)
     low, high = bootstrap(scored(np.array([0.2, 0.8]), np.array([0.0, 1.0])), auc, rounds=50)
     assert (low, high) == (1, 1)  # rounds that drew one question twice have no AUC and do not count
-
-
-def test_the_bootstrap_is_the_same_every_time() -> None:
-    data = brier_world(50, np.random.default_rng(8))
-    assert bootstrap(data, skill, rounds=30) == bootstrap(data, skill, rounds=30)
-    assert bootstrap(data, skill, rounds=30) != bootstrap(data, skill, rounds=30, seed=1)
 
 
 def test_auc_within_compares_solutions_of_one_question_alone() -> None:
