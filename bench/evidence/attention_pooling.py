@@ -244,7 +244,7 @@ def main() -> None:
         for name, (given, heads) in variants.items():
             scored = cross_validated(given, heads)
             figures[f"{stage}: {name}"] = {m: round(METRICS[m](scored), 4) for m in ("skill", "auc", "ece")}
-            low, high = bootstrap(scored, METRICS["auc"])
+            [(low, high)] = bootstrap(scored, METRICS["auc"])
             cells = [f"{METRICS[m](scored):.3f}" for m in ("skill", "auc", "ece")]
             printed.append([stage, name, str(len(rows)), *cells, f"{low:.3f} {high:.3f}"])
     table(["stage", "pooling", "n", "skill", "AUC", "ECE", "AUC 95 %"], printed)

@@ -159,7 +159,7 @@ def main() -> None:
             p = np.array(values)[chosen]
             right = 1.0 - np.array(wrong, float)[chosen]
             data = Predictions(np.array(question)[chosen], np.column_stack([p, p, p]), right, np.ones(len(p)))
-            low, high = bootstrap(data, auc)
+            [(low, high)] = bootstrap(data, auc)
             figures.setdefault(name, {})[part] = [round(auc(data), 4), round(low, 4), round(high, 4)]
             printed.append([name, part, str(len(p)), f"{auc(data):.3f}", f"{low:.3f} {high:.3f}"])
     table(["score", "over", "n", "AUC", "95 %"], printed)

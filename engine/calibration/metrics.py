@@ -299,18 +299,25 @@ METRICS: dict[str, Metric] = {
 }
 
 
-def bootstrap(data: Predictions, metric: Metric, rounds: int = 400, seed: int = 0) -> tuple[float, float]:
-    """95 % interval of a metric over questions drawn with replacement."""
+def bootstrap(
+    data: Predictions, *metrics: Metric, rounds: int = 400, seed: int = 0
+) -> list[tuple[float, float]]:
+    """95 % interval of each metric over questions drawn with replacement; all see the same questions."""
     rng = np.random.default_rng(seed)
     names, index = np.unique(data.question, return_inverse=True)
     weights = data.weights()
-    values = []
-    for _ in range(rounds):
+    values = np.empty((rounds, len(metrics)))
+    for row in values:
         times = np.bincount(rng.integers(len(names), size=len(names)), minlength=len(names))[index]
         rows = np.flatnonzero(times)
         drawn = replace(data.take(rows, weights * times), drawn_from=len(names))
-        values.append(metric(drawn))
-    low, high = np.nanpercentile(values, (2.5, 97.5)) if not np.all(np.isnan(values)) else (np.nan, np.nan)
+        row[:] = [metric(drawn) for metric in metrics]
+    return [_interval(own) for own in values.T]
+
+
+def _interval(values: Array) -> tuple[float, float]:
+    known = values[~np.isnan(values)]
+    low, high = np.percentile(known, (2.5, 97.5)) if len(known) else (np.nan, np.nan)
     return float(low), float(high)
 
 

@@ -137,7 +137,7 @@ def raw_predictions(data: StageData) -> Predictions:
 
 
 def _stage(data: Predictions, rounds: int) -> StageReport:
-    low_high = {name: bootstrap(data, METRICS[name], rounds) for name in _WITH_INTERVAL}
+    intervals = bootstrap(data, *(METRICS[name] for name in _WITH_INTERVAL), rounds=rounds)
     return StageReport(
         n=len(data.right),
         questions=len(np.unique(data.question)),
@@ -150,7 +150,10 @@ def _stage(data: Predictions, rounds: int) -> StageReport:
         coverage=_four_digits(coverage(data)),
         width=_four_digits(width(data)),
         ece_floor=_four_digits(ece_floor(data)),
-        intervals={name: (_four_digits(low), _four_digits(high)) for name, (low, high) in low_high.items()},
+        intervals={
+            name: (_four_digits(low), _four_digits(high))
+            for name, (low, high) in zip(_WITH_INTERVAL, intervals, strict=True)
+        },
         reliability=_bins(data),
     )
 
