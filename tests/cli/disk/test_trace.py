@@ -99,7 +99,7 @@ def changed(trace: Path, line: int, **fields: object) -> Path:
         (3, {"seq": 3}, "line 3: event 2 is missing, 3 follows"),
         (3, {"kind": ["x" * 1000]}, "line 3: unknown event kind ['xxx"),
         (3, {"reward": 10**400}, "line 3: event 'step_scored' is malformed: a number is not finite"),
-        (3, {"node": 1 << 70}, "line 3: event 'step_scored' is malformed: a whole number"),
+        (3, {"node": 1 << 70}, "line 3: event 'step_scored' is malformed: expected a whole number"),
         (1, {"params": [1]}, "line 1: event 'search_started' is malformed"),
         (1, {"params": {"samples": "text"}}, "line 1: event 'search_started' is malformed"),
         (1, {"params": {"samples": 1e308}}, "line 1: event 'search_started' is malformed"),
