@@ -21,14 +21,6 @@ class Job:
     mode: Mode
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
-    """A node's program, and what running it said."""
-
-    node: NodeId
-    execution: Execution
-
-
 class Programs:
     """The programs of one search.
 
@@ -52,24 +44,26 @@ class Programs:
         """Take the text of a complete trajectory."""
         self._written.append((node, text, mode))
 
-    def take(self) -> list[Job | Run]:
-        """A job for each program that was added and has to run, a run for each whose fate is known."""
-        written, self._written = self._written, []
-        return [self._prepare(node, text, mode) for node, text, mode in written]
+    def take(self) -> tuple[list[Job], dict[NodeId, Execution]]:
+        """Jobs of the programs that were added and have to run, and the results of those that need not."""
+        jobs: list[Job] = []
+        results: dict[NodeId, Execution] = {}
+        for node, text, mode in self._written:
+            program = self._kind.program(self._problem, mode, text)
+            if isinstance(program, Execution):
+                results[node] = program
+            elif known := self._known.get(program.key):
+                results[node] = program.like(known)
+            else:
+                self._running[node] = program
+                jobs.append(Job(node, program.source, mode))
+        self._written = []
+        return jobs, results
 
-    def _prepare(self, node: NodeId, text: str, mode: Mode) -> Job | Run:
-        program = self._kind.program(self._problem, mode, text)
-        if isinstance(program, Execution):
-            return Run(node, program)
-        if known := self._known.get(program.key):
-            return Run(node, program.like(known))
-        self._running[node] = program
-        return Job(node, program.source, mode)
-
-    def end(self, node: NodeId, execution: Execution) -> Run:
-        """The run of a job that has ended."""
+    def end(self, node: NodeId, execution: Execution) -> Execution:
+        """The result of a job that has run."""
         program = self._running.pop(node)
         found = program.ran(execution)
         if program.key:
             self._known[program.key] = found
-        return Run(node, found)
+        return found

@@ -42,7 +42,7 @@ from .events import (
     Warned,
 )
 from .leaderboard import Leaderboard
-from .programs import Job, Programs, Run
+from .programs import Job, Programs
 from .record import EventLog
 from .settings import Settings
 from .turns import Turns
@@ -59,13 +59,11 @@ _THOUGHT_CUT = Notice(
     hint=f"a larger {setting('think')} lets it go on",
 )
 
-
 _UNREAD = Notice(
     "prm-window",
     "a solution was too long for the PRM, which gives it 0",
     hint=f"a smaller {setting('max_tokens')}, or a PRM with a longer window",
 )
-
 
 Phase = Literal["searching", "finishing", "over"]
 """``searching``: the plan decides. ``finishing``: the budget is spent without an answer, and one trajectory
@@ -168,8 +166,8 @@ class Search:
         if growth.step is None or node is None:
             return False
         ended = growth.branch not in self._branches.running
-        if growth.step.thought == "cut" and _THOUGHT_CUT not in self._record.notices:
-            self._emit(Warned(notice=_THOUGHT_CUT))
+        if growth.step.thought == "cut":
+            self._warn_once(_THOUGHT_CUT)
         mode = self._tree[node].mode
         if mode == "prose":
             self._unscored.append(node)
@@ -192,22 +190,18 @@ class Search:
 
     def take_programs(self) -> list[Job]:
         """Programs for an executor; one whose result is known without it can be scored at once."""
-        jobs: list[Job] = []
-        for each in self._programs.take():
-            match each:
-                case Job():
-                    jobs.append(each)
-                case Run():
-                    self._record_run(each)
+        jobs, results = self._programs.take()
+        for node, execution in results.items():
+            self._record_result(node, execution)
         return jobs
 
     def record_execution(self, node: NodeId, execution: Execution) -> None:
         """A program has run: its node can be scored."""
-        self._record_run(self._programs.end(node, execution))
+        self._record_result(node, self._programs.end(node, execution))
 
-    def _record_run(self, run: Run) -> None:
-        self._emit(ProgramRan(node=run.node, execution=run.execution))
-        self._unscored.append(run.node)
+    def _record_result(self, node: NodeId, execution: Execution) -> None:
+        self._emit(ProgramRan(node=node, execution=execution))
+        self._unscored.append(node)
 
     # Scoring and judging
 
@@ -222,8 +216,11 @@ class Search:
 
     def warn_unread(self) -> None:
         """Warn, once, that the reward model could not read a solution to its end."""
-        if all(notice.code != _UNREAD.code for notice in self._record.notices):
-            self._emit(Warned(notice=_UNREAD))
+        self._warn_once(_UNREAD)
+
+    def _warn_once(self, notice: Notice) -> None:
+        if notice not in self._record.notices:
+            self._emit(Warned(notice=notice))
 
     def record_scores(self, scores: Sequence[Score], usages: Sequence[Usage]) -> None:
         """Record the rewards of ``unscored``, in that order, and the cost of each."""
@@ -262,7 +259,8 @@ class Search:
     def decide(self) -> None:
         """Resume the plan if something is new to it, or let the search end once its budget is spent."""
         if self._phase == "finishing":
-            self._end_finishing()
+            if self._has_answer() or self._is_idle:
+                self.close("budget")
         elif not self._is_spent():
             if self._fresh:
                 self._emit(BudgetSpent(usage=self._record.usage))
@@ -388,11 +386,6 @@ class Search:
             self._draws.queue(Expand(best, 1, "answer", mode=mode))
         for id_ in [id_ for id_ in self._branches.running if id_ != furthest]:
             self._drop(id_, "budget")
-
-    def _end_finishing(self) -> None:
-        """End once the last trajectory has ended, with an answer or not."""
-        if self._has_answer() or self._is_idle:
-            self.close("budget")
 
     def close(self, reason: StopReason) -> None:
         """End the search before its plan does, with its best answer."""

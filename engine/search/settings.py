@@ -59,22 +59,16 @@ class Settings:
         A calibration that does not know all of them is not used, which is a warning.
         """
         chosen = replace(self, strategy=with_mode(self.strategy, mode, among))
-        known = chosen.with_known_modes()
-        if known == chosen or "program" not in chosen.strategy.modes:
-            return known
-        return replace(known, warnings=(*self.warnings, _NO_PROGRAMS))
+        modes, card = chosen.strategy.modes, self.models.calibration
+        if card is None or set(modes) <= set(card.get("modes", ("prose",))):
+            return chosen
+        warnings = (*self.warnings, _NO_PROGRAMS) if "program" in modes else self.warnings
+        return replace(chosen, models=replace(self.models, calibration=None), warnings=warnings)
 
     def for_chat(self) -> Settings:
         """For a message whose reply nobody can check: one reply, which no calibration judges."""
         models = replace(self.models, calibration=None)
         return replace(self, strategy=Vote(samples=1), models=models, warnings=())
-
-    def with_known_modes(self) -> Settings:
-        """The settings without a calibration that does not know all modes of the strategy."""
-        card = self.models.calibration
-        if card is None or set(self.strategy.modes) <= set(card.get("modes", ("prose",))):
-            return self
-        return replace(self, models=replace(self.models, calibration=None))
 
     def first_event(self, problem: Problem) -> SearchStarted:
         """The beginning of every search with these settings."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import ClassVar, Literal, get_args
 
 from ..search.tree import Tree
@@ -81,15 +82,13 @@ class Adaptive(Sequential):
     def _trajectories(self, tree: Tree) -> list[Expand]:
         """All trajectories that may be needed, with the number that the paper's rule would have asked for."""
         expands = whole_trajectories(self.samples, self.modes, sure=min(self.least, self.samples))
-        return [self._with_requirement(tree, expand) for expand in expands]
-
-    @staticmethod
-    def _with_requirement(tree: Tree, expand: Expand) -> Expand:
-        estimate = tree.questions.get(expand.mode)
-        if estimate is None:
-            return expand
-        required = required_samples(estimate.lower, CONFIDENCE)
-        return replace(expand, lower=estimate.lower, required=required)
+        lowers = {mode: estimate.lower for mode, estimate in tree.questions.items()}
+        return [
+            replace(each, lower=lower, required=required_samples(lower, CONFIDENCE))
+            if (lower := lowers.get(each.mode)) is not None
+            else each
+            for each in expands
+        ]
 
     def _verdict(self, standing: Standing | None) -> StopReason | None:
         """The stop reason by calibrated numbers, or by votes without any; None to go on."""
@@ -130,16 +129,12 @@ def redraw_at(tree: Tree, node: NodeId, redraws: int) -> tuple[NodeId, str] | No
     The first step of a trajectory is never drawn again, nor are more than ``redraws`` steps of one.
     """
     step, parent = tree[node].step, tree[node].parent
-    if step is None or parent is None or parent == ROOT or tree[node].status != "open":
+    if step is None or parent is None or parent == ROOT or tree[node].status != "open" or not step.wrong_sums:
         return None
-    wrong = step.wrong_sums
-    return (parent, wrong[0]) if wrong and _redraws_before(tree, node) < redraws else None
-
-
-def _redraws_before(tree: Tree, node: NodeId) -> int:
-    """Number of redrawn steps on the way to ``node``: a redraw is a later sibling."""
-    below = [(n.id, n.parent) for n in tree.path(node) if n.parent is not None and n.parent != ROOT]
-    return sum(tree.children(parent).index(child) for child, parent in below)
+    path = tree.path(node)
+    # A redraw is a later sibling.
+    redrawn = sum(tree.children(above.id).index(below.id) for above, below in pairwise(path))
+    return (parent, step.wrong_sums[0]) if redrawn < redraws else None
 
 
 Effort = Literal["low", "medium", "high", "max"]

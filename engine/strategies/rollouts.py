@@ -28,9 +28,8 @@ def draw_with_redraws(
     scored = yield tuple(commands)
     while scored:
         nodes += scored
-        wrong_steps = [
-            redraw_at(tree, node, redraws) for node in scored if _adaptive_reaches(tree, node, redraws)
-        ]
+        reached = [node for node in scored if goes_on(tree, tree[node].parent or ROOT, redraws)]
+        wrong_steps = [redraw_at(tree, node, redraws) for node in reached]
         scored = yield [Expand(wrong[0], 1, until="answer") for wrong in wrong_steps if wrong is not None]
     return sorted(nodes, key=tree.draw_order)
 
@@ -38,11 +37,6 @@ def draw_with_redraws(
 def goes_on(tree: Tree, node: NodeId, redraws: int) -> bool:
     """True if ``adaptive`` would go on from a node: no step on the way to it is drawn again."""
     return all(redraw_at(tree, on_the_way.id, redraws) is None for on_the_way in tree.path(node))
-
-
-def _adaptive_reaches(tree: Tree, node: NodeId, redraws: int) -> bool:
-    parent = tree[node].parent
-    return parent is None or goes_on(tree, parent, redraws)
 
 
 @dataclass(frozen=True, slots=True)

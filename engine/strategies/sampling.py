@@ -8,15 +8,7 @@ from typing import ClassVar
 from ..search.tree import Tree
 from ..types import ROOT, SelectRule
 from .allocation import required_samples
-from .base import (
-    Adapt,
-    Expand,
-    InstanceAdaptive,
-    Plan,
-    Strategy,
-    gather,
-    whole_trajectories,
-)
+from .base import Adapt, InstanceAdaptive, Plan, Strategy, gather, whole_trajectories
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +48,14 @@ class _IndependentSamples(InstanceAdaptive):
 
     def plan(self, tree: Tree) -> Plan:
         """Draw them all at once and wait for them."""
-        yield from gather(tree, self._allocation(tree))
-        return None
-
-    def _allocation(self, tree: Tree) -> list[Expand]:
+        commands = whole_trajectories(self.samples, self.modes)
         estimate = tree[ROOT].estimate
-        if self.adapt == "none" or estimate is None:
-            return whole_trajectories(self.samples, self.modes)
-        required = required_samples(estimate.lower, self.confidence)
-        granted = whole_trajectories(min(required, self.samples), self.modes)
-        return [replace(expand, lower=estimate.lower, required=required) for expand in granted]
+        if self.adapt == "n" and estimate is not None:
+            required = required_samples(estimate.lower, self.confidence)
+            granted = whole_trajectories(min(required, self.samples), self.modes)
+            commands = [replace(each, lower=estimate.lower, required=required) for each in granted]
+        yield from gather(tree, commands)
+        return None
 
 
 @dataclass(frozen=True, slots=True)

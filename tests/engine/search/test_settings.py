@@ -35,8 +35,5 @@ def test_without_a_calibration_nobody_is_warned() -> None:
 
 
 def test_a_code_task_is_searched_without_a_calibration_that_does_not_know_it() -> None:
-    settings = Settings(Passing(), models=BOTH)
-    known = settings.with_known_modes()
-    assert (known.strategy, known.models.calibration, known.warnings) == (Passing(), None, ())
-    assert settings.in_mode("auto", ("prose", "program")) == known
-    assert Settings(Vote(2), models=BOTH).with_known_modes().models == BOTH
+    chosen = Settings(Passing(), models=BOTH).in_mode("auto", ("prose", "program"))
+    assert (chosen.strategy, chosen.models.calibration, chosen.warnings) == (Passing(), None, ())
