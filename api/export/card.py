@@ -1,4 +1,4 @@
-"""The card of a dataset: where its rows come from, and what a reader has to know before training on them."""
+"""Origins of a dataset, for its card: a reader has to know them before training on its rows."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from adascale.engine.codec import to_plain
 from adascale.engine.errors import UsageError, setting
 from adascale.engine.search.events import GeneratorDescription, ModelDescription
 
-from .dataset import Recipe, Tally
 from .sampled import Omission, SampledQuestion
 
 SCHEMA = "adascale.dataset/1"
@@ -74,26 +72,6 @@ class Origins:
                 {key: card[key] for key in _FIGURES if key in card} for card in self._calibrations.values()
             ],
         }
-
-
-def describe_recipe(recipe: Recipe) -> dict[str, Any]:
-    """Labelling, filters and split as JSON."""
-    return {
-        "labelling": to_plain(recipe.labelling),
-        "filters": to_plain(recipe.filters),
-        "train_share": recipe.train_share,
-        "seed": recipe.seed,
-    }
-
-
-def describe_tally(tally: Tally) -> dict[str, Any]:
-    """Counts as JSON; the commonest reason for leaving something out comes first."""
-    return {
-        "questions": tally.questions,
-        "nodes": tally.nodes,
-        "rows": dict(tally.rows),
-        "left_out": dict(tally.omissions.most_common()),
-    }
 
 
 def _several_generators(generators: Iterable[GeneratorDescription | None]) -> UsageError:

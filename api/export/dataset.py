@@ -12,11 +12,11 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, BinaryIO, Literal, get_args, get_origin, get_type_hints, is_typeddict
 
-from adascale.engine.errors import UsageError, setting
+from adascale.engine.errors import UsageError
 from adascale.models.storage import atomic_write
 
 from .filters import Filters
-from .formats import Format, Labelling, Row, Split, WriteRequest
+from .formats import Format, Labelling, Row, Split, WriteRequest, out_of_range
 from .sampled import Omission, SampledQuestion, question_number
 
 _ROW_GROUP = 1000
@@ -48,10 +48,7 @@ class Recipe:
             UsageError: It is outside its range.
         """
         if not 0 < self.train_share <= 1:
-            raise UsageError(
-                f"{setting('split', self.train_share)} is out of range: the share is above 0 and at most 1",
-                hint=setting("split", 0.9),
-            )
+            raise out_of_range("split", self.train_share, "above 0 and at most 1", 0.9)
 
     def split_of(self, question: str) -> Split:
         """Side of the split that a question is on, in every export with this seed."""

@@ -147,9 +147,9 @@ class Labelling:
             UsageError: A number is outside its range.
         """
         if not 0 <= self.threshold <= 1:
-            raise _out_of_range("threshold", self.threshold, "a probability, from 0 to 1", 0.5)
+            raise out_of_range("threshold", self.threshold, "a probability, from 0 to 1", 0.5)
         if not 0 < self.min_gap <= 1:
-            raise _out_of_range("min_gap", self.min_gap, "above 0 and at most 1", 0.3)
+            raise out_of_range("min_gap", self.min_gap, "above 0 and at most 1", 0.3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,7 +337,7 @@ def _assistant_turn(text: str) -> list[Message]:
 
 
 def _comparable(question: SampledQuestion, rows: Sequence[int]) -> Iterable[list[int]]:
-    """The rows by mode, and by whether the solution ends there."""
+    """The rows by mode; those that end the solution are apart."""
     groups: dict[tuple[Mode, bool], list[int]] = {}
     for row in rows:
         node = question.nodes[row]
@@ -360,5 +360,6 @@ def _pairs(request: WriteRequest, rows: list[int]) -> Iterator[tuple[_Rated, _Ra
             yield better, worse
 
 
-def _out_of_range(name: str, value: float, allowed: str, usual: float) -> UsageError:
+def out_of_range(name: str, value: float, allowed: str, usual: float) -> UsageError:
+    """The error for a setting that is not ``allowed``; its hint is a ``usual`` value."""
     return UsageError(f"{setting(name, value)} is out of range: it is {allowed}", hint=setting(name, usual))

@@ -5,15 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
 
 from adascale import __version__
+from adascale.engine.codec import to_plain
 from adascale.engine.errors import UsageError
 from adascale.engine.types import Problem
-from adascale.export.card import SCHEMA, Origins, describe_recipe, describe_tally
+from adascale.export.card import SCHEMA, Origins
 from adascale.export.dataset import Recipe, Tally, check_parquet, open_dataset, rows_of
 from adascale.export.formats import FORMATS, FormatName, Row, Split
 
@@ -50,7 +51,8 @@ def export(
     files = _plan_files(to, options.output)
     for file in files.values():
         check_apart(file, dataset.inputs, f"-o {file.stem}-{to}{file.suffix}")
-    _check_free(files.values(), options.output.overwrite)
+        for path in (file, _card_path(file)):
+            check_output(path, "--overwrite, or another name", overwrite=options.output.overwrite)
     _write(dataset, files, options.output.licence)
 
 
@@ -87,8 +89,14 @@ class _Dataset:
             "format": self._to,
             "sources": dict(Counter(source.kind for source in self._sources)),
             **self._origins.describe(licences),
-            **describe_recipe(self.recipe),
-            **describe_tally(self.tally),
+            "labelling": to_plain(self.recipe.labelling),
+            "filters": to_plain(self.recipe.filters),
+            "train_share": self.recipe.train_share,
+            "seed": self.recipe.seed,
+            "questions": self.tally.questions,
+            "nodes": self.tally.nodes,
+            "rows": dict(self.tally.rows),
+            "left_out": dict(self.tally.omissions.most_common()),
         }
 
 
@@ -130,17 +138,6 @@ def _plan_files(to: FormatName, options: OutputOptions) -> Mapping[Split, Path]:
     return {name: path.with_stem(f"{path.stem}-{name}") for name in ("train", "test")}
 
 
-def _check_free(files: Collection[Path], overwrite: bool) -> None:
-    """Refuse what cannot be written, before anything is read.
-
-    Raises:
-        UsageError: A folder is missing, or a file is there already.
-    """
-    for file in files:
-        for path in (file, _card_path(file)):
-            check_output(path, "--overwrite, or another name", overwrite=overwrite)
-
-
 def _write(dataset: _Dataset, files: Mapping[Split, Path], licence: str | None) -> None:
     """Write all files, then their cards; after an error while rows are written none of them is there.
 
@@ -156,7 +153,12 @@ def _write(dataset: _Dataset, files: Mapping[Split, Path], licence: str | None) 
             for split, row in dataset.rows():
                 append[split](row)
             if not tally.rows:
-                raise _nothing_left(tally)
+                raise UsageError(
+                    f"nothing is left to write of {tally.questions:,} questions",
+                    *(f"{count:,} {reason}" for reason, count in tally.omissions.most_common()),
+                    hint="leave filters out, or choose another source with --from",
+                    slug="empty-dataset",
+                )
     except OSError as error:
         raise unwritable(files["train"], error) from error
     for split, path in files.items():
@@ -169,13 +171,3 @@ def _write(dataset: _Dataset, files: Mapping[Split, Path], licence: str | None) 
 
 def _card_path(path: Path) -> Path:
     return path.with_name(f"{path.name}.card.json")
-
-
-def _nothing_left(tally: Tally) -> UsageError:
-    reasons = [f"{count:,} {reason}" for reason, count in tally.omissions.most_common()]
-    return UsageError(
-        f"nothing is left to write of {tally.questions:,} questions",
-        *reasons,
-        hint="leave filters out, or choose another source with --from",
-        slug="empty-dataset",
-    )

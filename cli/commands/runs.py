@@ -96,16 +96,10 @@ def rm(
     say(f"removed {len(doomed)}")
 
 
-def _question_cells() -> int:
-    """Room for a question, so that no line is wider than the terminal."""
-    if not sys.stdout.isatty():
-        return _QUESTION_CELLS
-    return max(12, shutil.get_terminal_size().columns - _OTHER_CELLS)
-
-
 def _runs_table(facts: list[dict[str, Any]]) -> str:
-    """A line for each run, with its answer in readable form."""
-    room = _question_cells()
+    """A line for each run, none wider than the terminal."""
+    is_terminal = sys.stdout.isatty()
+    room = max(12, shutil.get_terminal_size().columns - _OTHER_CELLS) if is_terminal else _QUESTION_CELLS
     rows = [("RUN", "TOKENS", "ANSWER", "QUESTION")]
     for fact in facts:
         p = f" p {chance(fact['p'])}" if fact["p"] is not None else ""

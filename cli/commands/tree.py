@@ -54,25 +54,16 @@ def tree(
     if output is None or str(output) == "-":
         write_payload(_render(format_, source), None if format_ is None else "utf-8")
         return
-    form = format_ or _format_by_name(output)
-    other = f"-o {shlex.quote(f'{source.stem}-tree{output.suffix}')}"
-    check_output(output, other, mark=_MARKS[form], reads=[source], overwrite=overwrite)
-    write_file(output, _render(form, source).rstrip("\n").encode() + b"\n")
-    say(f"adascale: wrote {output}")
-
-
-def _format_by_name(output: Path) -> TreeFormat:
-    """The format that the name of the output ends in.
-
-    Raises:
-        UsageError: It ends in no format.
-    """
-    if output.suffix.lower() not in _SUFFIXES:
+    form = format_ or _SUFFIXES.get(output.suffix.lower())
+    if form is None:
         raise UsageError(
             f'the name of {output} does not say which format; "{output.suffix}" is not one of them',
             hint=f"--format {'|'.join(get_args(TreeFormat))}",
         )
-    return _SUFFIXES[output.suffix.lower()]
+    other = f"-o {shlex.quote(f'{source.stem}-tree{output.suffix}')}"
+    check_output(output, other, mark=_MARKS[form], reads=[source], overwrite=overwrite)
+    write_file(output, _render(form, source).rstrip("\n").encode() + b"\n")
+    say(f"adascale: wrote {output}")
 
 
 def _render(format_: TreeFormat | None, source: Path) -> str:

@@ -112,22 +112,17 @@ def _kept_sources(name: str) -> list[Source]:
 
 
 def _sources_at(path: Path) -> list[Source]:
-    if path.is_dir():
-        found = [Source("trace", each) for each in sorted(path.glob("*.jsonl"))]
-        if not found:
-            raise UsageError(
-                f"the folder {path} holds no trace", hint="adascale batch --traces", slug="no-source"
-            )
+    if path.is_file():
+        with path.open("rb") as file:
+            is_store = file.read(6) == b"SQLite"
+        return [Source(_kind_of_store(path) if is_store else "trace", path)]
+    if found := [Source("trace", each) for each in sorted(path.glob("*.jsonl"))]:
         return found
-    if not path.is_file():
-        raise UsageError(
-            f"there is no source {path}",
-            hint=f"--from {'|'.join(_FIXES)}, a trace, a folder of traces, or a store",
-            slug="no-source",
-        )
-    with path.open("rb") as file:
-        is_store = file.read(6) == b"SQLite"
-    return [Source(_kind_of_store(path), path)] if is_store else [Source("trace", path)]
+    raise UsageError(
+        f"{path} holds no searches" if path.is_dir() else f"there is no source {path}",
+        hint=f"--from {'|'.join(_FIXES)}, a trace, a folder of traces, or a store",
+        slug="no-source",
+    )
 
 
 def _kind_of_store(path: Path) -> SourceKind:

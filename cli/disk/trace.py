@@ -6,7 +6,6 @@ import contextlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from adascale.engine.errors import TraceError, reason_of
@@ -41,12 +40,7 @@ class TraceWriter:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close the file."""
         with contextlib.suppress(OSError):
             self._file.close()
@@ -97,25 +91,17 @@ def _parse_events(path: Path) -> list[Event]:
     except OSError as exc:
         raise TraceError(f"cannot read the trace {path}: {reason_of(exc)}") from exc
     *lines, rest = data.split(b"\n")
-    events = [_parse_event(path, at, line) for at, line in enumerate(lines, 1)]
-    if rest:
-        # Only a line without its newline can be torn; the same text in the middle is an error.
+    events: list[Event] = []
+    for at, line in enumerate([*lines, rest] if rest else lines, 1):
         try:
-            events.append(_parse_event(path, len(lines) + 1, rest))
-        except TraceError:
-            if not events:
-                raise
-            line = len(lines) + 1
-            text = f"{path} line {line} is not complete and was left out; the run was killed there"
+            events.append(from_json(_parse_object(line)))
+        except _LINE_ERRORS as exc:
+            # Only a line without its newline can be torn; the same text in the middle is an error.
+            if at <= len(lines) or not events:
+                raise _line_error(path, at, exc) from exc
+            text = f"{path} line {at} is not complete and was left out; the run was killed there"
             show_warning(Notice("torn-trace", text))
     return events
-
-
-def _parse_event(path: Path, line: int, data: bytes) -> Event:
-    try:
-        return from_json(_parse_object(data))
-    except _LINE_ERRORS as exc:
-        raise _line_error(path, line, exc) from exc
 
 
 def _parse_object(data: bytes) -> dict[str, Any]:
@@ -129,14 +115,8 @@ def _parse_object(data: bytes) -> dict[str, Any]:
 
 def _line_error(path: Path, line: int, error: Exception) -> TraceError:
     """The error of a line, with its number."""
-    where = f"{path} line {line}"
-    match error:
-        case TraceError():
-            return TraceError(f"{where}: {error.message}")
-        case UnicodeDecodeError():
-            return TraceError(f"{where}: not UTF-8 text")
-        case _:
-            return TraceError(f"{where}: not valid JSON: {error}")
+    reason = error.message if isinstance(error, TraceError) else f"not valid JSON: {error}"
+    return TraceError(f"{path} line {line}: {reason}")
 
 
 _LINE_ERRORS = (TraceError, ValueError, RecursionError)
@@ -155,8 +135,8 @@ def _fold(path: Path, events: Sequence[Event]) -> Record:
     """The record of a log: one search, numbered without gaps, without a node that no event has made."""
     record: Record | None = None
     for at, event in enumerate(events):
-        _check_place(path, at, event)
         try:
+            _check_place(at, event)
             record = Record.after(record, event)
         except TraceError as exc:
             raise _line_error(path, at + 1, exc) from exc
@@ -165,12 +145,11 @@ def _fold(path: Path, events: Sequence[Event]) -> Record:
     return record
 
 
-def _check_place(path: Path, at: int, event: Event) -> None:
+def _check_place(at: int, event: Event) -> None:
     """Refuse an event that cannot be number ``at`` of a trace."""
-    where = f"{path} line {at + 1}"
     if isinstance(event, SearchStarted) != (at == 0):
-        raise TraceError(f"{where}: a trace is one search, which begins in its first line")
+        raise TraceError("a trace is one search, which begins in its first line")
     if isinstance(event, SearchStarted) and event.schema != SCHEMA:
-        raise TraceError(f"{where}: the trace is {event.schema!r}, this version reads {SCHEMA!r}")
+        raise TraceError(f"the trace is {event.schema!r}, this version reads {SCHEMA!r}")
     if event.seq != at:
-        raise TraceError(f"{where}: event {at} is missing, {event.seq} follows")
+        raise TraceError(f"event {at} is missing, {event.seq} follows")

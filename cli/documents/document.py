@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 from adascale import __version__
 from adascale.engine.search.events import Event, StepProposed
 from adascale.engine.types import NodeId
 
-from ..render.rows import Row, thought_line
 from ..render.state import ViewState
 from ..render.summary import summary, why
-from ..terminal.prose import plain
 from ..terminal.text import one_line
 from ..terminal.theme import UNICODE
-
-LABEL = 60
-"""Characters of a step in formats that show it in a box."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +29,7 @@ class Document:
     proposed_at: Mapping[NodeId, float]
 
     @classmethod
-    def of(cls, events: Sequence[Event]) -> Document:
+    def of(cls, events: Sequence[Event]) -> Self:
         """A document of the events of a trace (``read_trace``)."""
         proposed_at = {event.node: event.t for event in events if isinstance(event, StepProposed)}
         return cls(ViewState.of(events), proposed_at)
@@ -69,10 +65,3 @@ class Document:
             ("adascale", __version__),
         ]
         return [(name, one_line(value, UNICODE)) for name, value in found if value]
-
-
-def brief_text(row: Row) -> str:
-    """The contents of a row in one line of any length."""
-    if row.thought:
-        return thought_line(row)
-    return one_line(plain(row.text) if row.program is None else row.program.single_line, UNICODE)

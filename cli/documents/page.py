@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator
 from html import escape
 from importlib.resources import files
 
 from adascale.engine.answers.latex import readable
-from adascale.engine.search.tree import Node
 from adascale.engine.types import ROOT, Estimate, NodeId
 
-from ..render.rows import Row, all_rows, thought_line
+from ..render.rows import Row, all_rows, subtree_nodes, thought_line
 from ..render.summary import backing, interval_text
 from ..terminal.console import clean
-from ..terminal.prose import html
-from ..terminal.text import cut, plural
+from ..terminal.prose import html, plain
+from ..terminal.text import cut, one_line, plural
 from ..terminal.theme import UNICODE, Mark, level
-from .document import LABEL, Document, brief_text
+from .document import Document
 
 _MARK_NAMES: dict[Mark, str] = {
     "expanded": "goes on",
@@ -28,6 +26,9 @@ _MARK_NAMES: dict[Mark, str] = {
     "best": "chosen",
     "pruned": "cut",
 }
+
+_LABEL = 60
+"""Characters of a step or question in one line."""
 
 _ENDS = 5
 """Maximum number of answers that a closed fold names."""
@@ -49,13 +50,14 @@ summary:hover { background: var(--box); }
 def to_html(document: Document) -> str:
     """The page. Steps that follow one another stand in one list; each fork opens a list of branches."""
     view = document.view
+    style = files("adascale.serve.page").joinpath("tree.css").read_text(encoding="utf-8") + _FOLDS
     parts = [
         "<!doctype html>",
         '<html lang="en"><head><meta charset="utf-8">',
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<title>{_as_html(document.question[:LABEL])} - adascale</title>",
-        f"<style>{_style()}</style></head><body><main>",
+        f"<title>{_as_html(document.question[:_LABEL])} - adascale</title>",
+        f"<style>{style}</style></head><body><main>",
         f"<h1>{_as_html(document.question)}</h1>",
         f'<p class="answer"><strong>{_as_html(document.outcome)}</strong></p>',
         *([f"<p>{_as_html(document.why)}</p>"] if document.why else []),
@@ -69,11 +71,6 @@ def to_html(document: Document) -> str:
         "</main></body></html>",
     ]
     return "\n".join(parts)
-
-
-@functools.cache
-def _style() -> str:
-    return files("adascale.serve.page").joinpath("tree.css").read_text(encoding="utf-8") + _FOLDS
 
 
 def _answers(document: Document) -> Iterator[str]:
@@ -128,7 +125,7 @@ class _Tree:
             return
         yield "<li><ol>"
         for child in children:
-            yield "<li>" + f"<details{' open' if self._rows[child].best else ''}>"
+            yield f"<li><details{' open' if self._rows[child].best else ''}>"
             yield f"<summary>{self._summary(child)}</summary><ol>"
             yield child
             yield "</ol></details></li>"
@@ -141,9 +138,7 @@ class _Tree:
         words = "the question" if node == ROOT else _MARK_NAMES[row.mark] if row.mark else ""
         if reason := self._document.view.reasons.get(node):
             words = f"{row.count}: {reason}"
-        classes = " ".join(
-            ["step", *(["best"] if row.best else []), *(["pruned"] if row.mark == "pruned" else [])]
-        )
+        classes = "step" + (" best" if row.best else "") + (" pruned" if row.mark == "pruned" else "")
         proposed_at = self._document.proposed_at.get(node)
         facts = [words, *(["program"] if row.program else [])]
         facts += [plural(row.tokens, "token")] if row.tokens else []
@@ -157,21 +152,16 @@ class _Tree:
 
     def _summary(self, child: NodeId) -> str:
         """Summary of a fold: its first step, its answers and size."""
-        row, below = self._rows[child], list(self._subtree(child))
+        row, below = self._rows[child], subtree_nodes(self._tree, [child])
         mark = UNICODE.marks["best" if row.best else row.mark or "expanded"]
-        text = cut(brief_text(row), LABEL, UNICODE)
+        text = thought_line(row) if row.thought else plain(row.text)
+        if row.program is not None:
+            text = row.program.single_line
+        text = cut(one_line(text, UNICODE), _LABEL, UNICODE)
         ends = {self._rows[node.id].count for node in below if node.status == "terminal"}
         leads = [end for end in sorted(ends) if end][:_ENDS]
         facts = [*leads, *(["cut"] if row.mark == "pruned" else []), plural(len(below), "node")]
         return f"{mark} {_number(row)}{_estimate(row.estimate)} {_as_html(text)} {_faint(', '.join(facts))}"
-
-    def _subtree(self, root: NodeId) -> Iterator[Node]:
-        """A node and all its descendants."""
-        stack = [root]
-        while stack:
-            node = stack.pop()
-            yield self._tree[node]
-            stack += self._tree.children(node)
 
 
 def _running(row: Row) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from types import TracebackType
 from typing import Protocol, Self
 
 from rich.live import Live
@@ -51,12 +50,7 @@ class LiveDisplay:
         self.status("Loading...")
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Leave the last picture, and show the cursor again."""
         self.stop()
 

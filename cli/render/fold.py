@@ -64,15 +64,19 @@ class _Folder:
         self._tree = state.tree
         self._writing = state.writing()
         self.folds = Folds(skipped=inner_thoughts(state.tree, self._writing))
-        self._best_path = {ROOT, *(node.id for node in state.best_path)}
+        self._best_path = state.best_path
         ways = (node.id for parent in self._writing for node in state.tree.path(parent))
         self._kept = {*self._best_path, *ways}
         self._rows: list[int] = []
 
     @cached_property
     def _best(self) -> list[float]:
-        """``best_below``, computed late: most trees fit without it."""
-        return best_below(self._tree)
+        """Highest median estimate in each subtree, by node id; 0 if nothing is scored; few trees need it."""
+        best = [node.estimate.median if node.estimate else 0.0 for node in self._tree]
+        for node in reversed(self._tree.nodes):
+            if node.parent is not None:
+                best[node.parent] = max(best[node.parent], best[node.id])
+        return best
 
     def count_rows(self) -> int:
         """Rows of the whole tree under the present folds; keeps those of every subtree."""
@@ -214,12 +218,3 @@ def subtree_endings(state: ViewState) -> list[Ending | None]:
         if node.parent is not None:
             below[node.parent].add(endings[node.id])
     return endings
-
-
-def best_below(tree: Tree) -> list[float]:
-    """The highest median estimate in the subtree of every node, by node id; 0 if nothing is scored."""
-    best = [node.estimate.median if node.estimate else 0.0 for node in tree]
-    for node in reversed(tree.nodes):
-        if node.parent is not None:
-            best[node.parent] = max(best[node.parent], best[node.id])
-    return best

@@ -22,7 +22,7 @@ class Row:
     """One line of the tree.
 
     Attributes:
-        lasts: For each level from the top down to the row itself, whether that is the last child; empty for
+        lasts: For each level from the top down to the row itself, True if that is the last child; empty for
             the root.
         mark: Kind of the row, which decides its glyph and style; None for a gap.
         label: Child numbers from the root, such as ``1.3.2``; empty for the root and for folds.
@@ -108,7 +108,7 @@ def _gap(left_out: Sequence[Row], lasts: tuple[bool, ...]) -> Row:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Guides and label of a row, before it is known what the row shows."""
+    """Guides and label of a row."""
 
     lasts: tuple[bool, ...]
     label: str
@@ -125,7 +125,7 @@ class _Walk:
         self._state = state
         self._tree = state.tree
         self._folds = folds
-        self._best = {ROOT, *(node.id for node in state.best_path)}
+        self._best = state.best_path
         self._answers = {c.node: c.answer for c in state.candidates}
         self._tests = kind_of(state.tree.problem).tests(state.tree.problem)
         self._running: dict[NodeId, list[Running]] = {}
@@ -178,18 +178,19 @@ class _Walk:
     def _node_row(self, node: Node, place: _Place) -> Row:
         closed = node.id in self._folds.closed
         text = node.step.text if node.step else "question"
+        reason = self._state.reasons.get(node.id, "")
         return Row(
             place.lasts,
             self._mark(node),
             place.label,
-            f"... {self._extent(_subtree_nodes(self._tree, [node.id]))}" if closed else text,
+            f"... {self._extent(subtree_nodes(self._tree, [node.id]))}" if closed else text,
             None if closed or node.is_thought else self._program(node, text),
             folded=closed or node.step is None,
             estimate=node.estimate,
             count=self._count(node),
             tokens=self._tokens(node),
             thought=node.is_thought and not closed,
-            why=self._cut_reason(node),
+            why="" if reason == NOT_NEEDED else reason,
             best=node.id in self._best,
             node=node.id,
         )
@@ -221,10 +222,6 @@ class _Walk:
             return "failed" if failed or fails else "finished"
         return "expanded" if self._tree.children(node.id) or node.id in self._running else "waiting"
 
-    def _cut_reason(self, node: Node) -> str:
-        reason = self._state.reasons.get(node.id, "")
-        return "" if reason == NOT_NEEDED else reason
-
     def _count(self, node: Node) -> str:
         """See ``Row.count``."""
         if node.status == "pruned":
@@ -238,7 +235,7 @@ class _Walk:
 
     def _group_row(self, group: Group, place: _Place) -> Row:
         """The row of a fold: what its subtrees have in common, or how large they are."""
-        below = _subtree_nodes(self._tree, group)
+        below = subtree_nodes(self._tree, group)
         leaves = [node for node in below if not self._tree.children(node.id)]
         mark: Mark = "expanded"
         if all(self._tree[node].status == "pruned" for node in group):
@@ -279,7 +276,7 @@ def _running_row(branch: Running, place: _Place) -> Row:
     return Row(place.lasts, "running", place.label, branch.text, program, tokens=branch.tokens, branches=1)
 
 
-def _subtree_nodes(tree: Tree, roots: Iterable[NodeId]) -> list[Node]:
+def subtree_nodes(tree: Tree, roots: Iterable[NodeId]) -> list[Node]:
     """The roots and all their descendants."""
     found = [tree[root] for root in roots]
     for node in found:

@@ -16,7 +16,7 @@ from adascale.engine.search.events import (
 )
 from adascale.engine.search.record import Record
 from adascale.engine.search.tree import Node
-from adascale.engine.types import BranchId, Mode, NodeId
+from adascale.engine.types import ROOT, BranchId, Mode, NodeId
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class ViewState(Record):
                 self.generating_since = self.generating_since or event.t
                 self._run(event.branch, event.parent)
             case BranchGrew():
-                self._run(event.branch, event.parent, event)
+                self._run(event.branch, event.parent, event.text, event.tokens, event.thinks)
             case StepProposed(ended=True):
                 self.running.pop(event.branch, None)
             case StepProposed():
@@ -70,13 +70,12 @@ class ViewState(Record):
             case _:
                 pass
 
-    def _run(self, branch: BranchId, parent: NodeId, grew: BranchGrew | None = None) -> None:
+    def _run(
+        self, branch: BranchId, parent: NodeId, text: str = "", tokens: int = 0, thinks: bool = False
+    ) -> None:
         started = self.branches.get(branch)
         mode: Mode = "prose" if started is None else started.mode
-        if grew is None:
-            self.running[branch] = Running(parent, mode=mode)
-        else:
-            self.running[branch] = Running(parent, grew.text, grew.tokens, mode, grew.thinks)
+        self.running[branch] = Running(parent, text, tokens, mode, thinks)
 
     def _stop_below(self, cut: set[NodeId]) -> None:
         """Forget branches below cut nodes: one that has no token yet ends without an event of its own."""
@@ -92,21 +91,15 @@ class ViewState(Record):
         return self.groups[0].nodes[0] if self.groups else None
 
     @property
-    def best_path(self) -> list[Node]:
-        """Nodes of the trajectory that would be shown now, from its first step on."""
-        return [] if self.best is None else self.tree.path(self.best)
+    def best_path(self) -> set[NodeId]:
+        """The question and the nodes of the trajectory that would be shown now."""
+        return {ROOT} if self.best is None else {ROOT, *(node.id for node in self.tree.path(self.best))}
 
     @property
     def agreement(self) -> tuple[int, int]:
         """Number of trajectories that agree on ``answer``, and of all that have an answer."""
         counts = [len(group.nodes) for group in self.groups]
         return (counts[0], sum(counts)) if counts else (0, 0)
-
-    @property
-    def agreeing_programs(self) -> int:
-        """Number of programs among the trajectories that agree on ``answer``."""
-        agreeing = self.groups[0].nodes if self.groups else ()
-        return sum(self.tree[node].mode == "program" for node in agreeing)
 
     @property
     def tokens(self) -> int:

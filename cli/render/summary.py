@@ -20,7 +20,6 @@ from .state import ViewState
 
 _ANSWER_CELLS = 40
 
-
 _AS_MODE: Mapping[Mode, str] = {"prose": "in prose", "program": "as a program", "code": "as a program"}
 
 _CUT_SHORT = {"budget": "the budget is spent", "interrupted": "stopped by you"}
@@ -193,12 +192,6 @@ def interval_text(estimate: Estimate | None, level: str = "") -> str:
     return f"{text} ({', '.join(filter(None, [interval, level]))})"
 
 
-def _level(state: ViewState) -> str:
-    """``portable`` or ``unlabelled``: level of the calibration, empty for a fitted one."""
-    level = state.started.models.level
-    return level if level in ("portable", "unlabelled") else ""
-
-
 def backing(state: ViewState, group: AnswerGroup) -> str:
     """``p .31``: the estimate of the best solution with an answer."""
     return _estimate_text(state.tree[group.nodes[0]].estimate)
@@ -206,18 +199,17 @@ def backing(state: ViewState, group: AnswerGroup) -> str:
 
 def support(state: ViewState) -> list[str]:
     """``p .8 (.5-.96, portable)`` and ``3 of 4 solutions agree, 2 of them programs``, for example."""
-    facts = [interval_text(state.confidence, _level(state))] if state.confidence is not None else []
+    level = state.started.models.level  # the usual one, fitted, is not named
+    named = level if level in ("portable", "unlabelled") else ""
+    facts = [interval_text(state.confidence, named)] if state.confidence is not None else []
     agree, solutions = state.agreement
-    programs = state.agreeing_programs
+    agreeing = state.groups[0].nodes if state.groups else ()
+    programs = sum(state.tree[node].mode == "program" for node in agreeing)
     if solutions <= 1:
         return [*facts, "1 program" if programs else "1 solution"]
-    return [*facts, f"{agree} of {solutions} solutions agree{_programs_among(programs, agree)}"]
-
-
-def _programs_among(programs: int, solutions: int) -> str:
-    """``, 2 of them programs``: how the solutions with an answer reason, unless all do in prose."""
-    if programs == solutions:
-        return ", all programs" if solutions > 1 else ", a program"
-    if programs == 0:
-        return ""
-    return f", {programs} of them programs" if programs > 1 else ", 1 of them a program"
+    among = ""
+    if programs == agree:
+        among = ", all programs" if agree > 1 else ", a program"
+    elif programs:
+        among = f", {programs} of them programs" if programs > 1 else ", 1 of them a program"
+    return [*facts, f"{agree} of {solutions} solutions agree{among}"]

@@ -155,18 +155,13 @@ def _test_fields(record: Record) -> dict[str, Any]:
     return {
         **({"status": passing} if is_whole and found.program else {}),
         "answer": found.program or None,
-        "execution": None if execution is None else _without_tests(execution),
+        # Its source, repairs and verdicts have fields of their own.
+        "execution": execution and to_plain(replace(execution, program="", repairs=(), verdicts=())),
         "repairs": to_plain(found.repairs),
         "tests": [{"test": test, **to_plain(verdict)} for test, verdict in judged],
         "passed": found.passed,
         "untested": not tests,
     }
-
-
-def _without_tests(execution: Execution) -> dict[str, Any]:
-    """What the program itself gave; its source, repairs and verdicts have fields of their own."""
-    found: dict[str, Any] = to_plain(replace(execution, program="", repairs=(), verdicts=()))
-    return found
 
 
 def run_fields(settings: Settings, version: str, min_confidence: float = 0.0) -> dict[str, Any]:

@@ -1,6 +1,6 @@
-"""A program as a person reads it: its code, highlighted, and what running it gave.
+"""A program as a person reads it: its code, highlighted, and its output.
 
-Only what is shown goes through here. JSON and traces have the model's text.
+Only the screen goes through here. JSON and traces have the model's text.
 """
 
 from __future__ import annotations

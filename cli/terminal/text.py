@@ -74,16 +74,7 @@ def cut(text: str, width: int, glyphs: Glyphs) -> str:
 
 def cut_front(text: str, width: int, glyphs: Glyphs) -> str:
     """The end of ``text`` in at most ``width`` cells, behind an ellipsis if something was cut off."""
-    tail = text[max(0, len(text) - width * _CHARACTERS_PER_CELL) :]
-    if len(tail) == len(text) and cells(text) <= width:
-        return text
-    room = width - len(glyphs.ellipsis)
-    if room < 0:
-        return glyphs.ellipsis[: max(0, width)]
-    start, used = len(tail), 0
-    while start and (used := used + cells(tail[start - 1])) <= room:
-        start -= 1
-    return glyphs.ellipsis + tail[start:].lstrip()
+    return cut(text[::-1], width, glyphs)[::-1]  # an ellipsis reads the same from both ends
 
 
 def pad(text: str, width: int) -> str:

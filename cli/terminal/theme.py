@@ -1,4 +1,4 @@
-"""Glyphs and semantic style names: the only file that says what anything looks like in a terminal."""
+"""Glyphs and semantic style names: the only file with the looks of anything in a terminal."""
 
 from __future__ import annotations
 

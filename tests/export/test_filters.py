@@ -8,7 +8,7 @@ from adascale.engine.errors import UsageError
 from adascale.engine.search.events import GeneratorDescription, ModelDescription
 from adascale.engine.search.outcomes import PrefixOutcome
 from adascale.engine.types import Estimate, Execution, Problem
-from adascale.export.card import Origins, describe_tally
+from adascale.export.card import Origins
 from adascale.export.dataset import Recipe, Tally, rows_of
 from adascale.export.filters import Filters
 from adascale.export.formats import FORMATS
@@ -113,11 +113,6 @@ def test_a_card_tells_licence_sampler_and_calibration() -> None:
     told = origins.describe({generator.sha256: "Apache-2.0"})
     assert told["generators"][0]["licence"] == "Apache-2.0"
     assert told["calibrations"][0]["held_out"]["answer"]["ece"] == 0.025
-
-
-def test_counts_are_told_by_how_much_is_left_out() -> None:
-    tally = Tally(omissions=Counter({"few": 1, "many": 5}))
-    assert list(describe_tally(tally)["left_out"]) == ["many", "few"]
 
 
 def test_a_recorded_domain_is_known() -> None:

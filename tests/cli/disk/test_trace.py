@@ -149,7 +149,7 @@ def test_an_answer_without_a_trajectory_is_named_with_its_line(trace: Path, node
     [
         (b"", "is empty"),
         (b'{"kind": "search', "line 1: not valid JSON"),
-        (b"\xff\xfe\n", "line 1: not UTF-8 text"),
+        (b"\xff\xfe\n", "line 1: not valid JSON"),
         (b"[1]\n", "line 1: not a JSON object"),
         (b"\n", "line 1: not valid JSON"),
         (b'{"kind": NaN}\n', "line 1: not valid JSON: NaN is no JSON number"),
