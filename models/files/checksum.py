@@ -44,11 +44,11 @@ def file_sha256(path: Path, label: str, report: Report | None = None) -> str:
 
 
 def check_sha256(path: Path, expected: str, name: str, report: Report | None = None) -> str:
-    """Compare the digest of a file with the one that was published.
+    """Compute the digest of a file, and compare it with the one that was published.
 
     Args:
         path: The file; links are followed.
-        expected: Published digest, 64 lowercase hex digits.
+        expected: Published digest, 64 lowercase hex digits; empty if it is unknown.
         name: Reference to the model, for the message and the command that fetches it again.
         report: Called with the progress while the file is read.
 
@@ -59,7 +59,7 @@ def check_sha256(path: Path, expected: str, name: str, report: Report | None = N
         ModelCorruptError: The digests differ.
     """
     digest = file_sha256(path, name, report)
-    if digest != expected:
+    if expected and digest != expected:
         raise ModelCorruptError(
             f"{name} is not the file that was published",
             f"sha256 expected {expected}",

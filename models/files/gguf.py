@@ -244,9 +244,14 @@ class GGUFHeader:
 
     def _field(self) -> None:
         key, kind = self._string(), int(self._scalar("I"))
-        if kind != _ARRAY:
-            self.values[key] = self._value(kind)
+        if kind == _STRING:
+            self.values[key] = self._string()
             return
+        if kind in _SCALARS:
+            self.values[key] = self._scalar(_SCALARS[kind])
+            return
+        if kind != _ARRAY:
+            raise self._damage(f"its header has a value of unknown type {kind}")
         kind, length = int(self._scalar("I")), int(self._scalar("Q"))
         self.lengths[key] = length
         if kind == _STRING:
@@ -257,13 +262,6 @@ class GGUFHeader:
             self.values[key] = [float(self._scalar(_SCALARS[kind])) for _ in range(length)]
         else:
             self._at += length * struct.calcsize(f"<{_SCALARS[kind]}")
-
-    def _value(self, kind: int) -> str | float:
-        if kind == _STRING:
-            return self._string()
-        if kind not in _SCALARS:
-            raise self._damage(f"its header has a value of unknown type {kind}")
-        return self._scalar(_SCALARS[kind])
 
     def _tensor(self) -> tuple[int, str]:
         """Read an entry of the table; returns the end of its data, from the first tensor on, and its name."""

@@ -68,13 +68,25 @@ def check_reachable() -> None:
     Raises:
         ModelUnavailableError: None came; the message says why.
     """
-    outcome = ["no answer in 3 s"]
+    import httpx2
+
+    reason = "no answer in 3 s"
+
+    def probe() -> None:
+        nonlocal reason
+        try:
+            status = httpx2.head(endpoint(), timeout=_ANSWER_WITHIN_S).status_code
+        except Exception as error:  # proxies that cannot be used raise nearly anything
+            reason = _reason(error)
+        else:
+            reason = f"it answers {status}" if status >= 500 else ""
+
     # A thread, because a name look-up that hangs cannot be interrupted; it dies with the process.
-    thread = threading.Thread(target=_probe, args=(outcome,), daemon=True)
+    thread = threading.Thread(target=probe, daemon=True)
     thread.start()
     thread.join(_ANSWER_WITHIN_S)
-    if outcome[0]:
-        raise _unreachable_error(outcome[0])
+    if reason:
+        raise _unreachable_error(reason)
 
 
 def exact_file(reference: ModelReference) -> RemoteFile:
@@ -299,17 +311,6 @@ def _refusal_error(response: httpx2.Response, repo: str, name: str) -> ModelErro
     if code in ("RevisionNotFound", "EntryNotFound"):
         return ModelNotFoundError(f"{repo} has no such file or revision", name)
     return _unreachable_error(f"it answers {status}")
-
-
-def _probe(outcome: list[str]) -> None:
-    import httpx2
-
-    try:
-        status = httpx2.head(endpoint(), timeout=_ANSWER_WITHIN_S).status_code
-    except Exception as error:  # proxies that cannot be used raise nearly anything
-        outcome[0] = _reason(error)
-    else:
-        outcome[0] = f"it answers {status}" if status >= 500 else ""
 
 
 def offline_error(name: str) -> ModelUnavailableError:

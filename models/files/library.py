@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -29,7 +29,7 @@ from adascale.engine.errors import (
 
 from . import cache, download, hub, stores
 from .catalog import ModelSpec, catalog
-from .checksum import check_sha256, file_sha256
+from .checksum import check_sha256
 from .gguf import existing_parts, parts_of
 from .gguf_info import GGUFInfo, read_info
 from .progress import Confirm, Report, Source, Transfer
@@ -210,8 +210,7 @@ def _verify(file: LocalFile, remedy: str, report: Report) -> ModelFile:
     """Read the header, then compare the digest with the published one, if that is known."""
     try:
         info = read_info(file.path)
-        parts = parts_of(file.path)
-        digest = _digest(file, report) if len(parts) == 1 else _joint_digest(parts, report)
+        digest = _digest(file, report)
     except ModelCorruptError as error:
         own = file.source != "cache" and error.slug == "bad-checksum"
         hint = remedy if own else error.hint or remedy
@@ -222,24 +221,14 @@ def _verify(file: LocalFile, remedy: str, report: Report) -> ModelFile:
 
 
 def _digest(file: LocalFile, report: Report) -> str:
+    """Check the digest of the file, or of each of several parts; returns it, or the digest of theirs."""
+    parts = parts_of(file.path)
+    if len(parts) > 1:
+        digests = [check_sha256(part, cache.claimed_sha256(part), part.name, report) for part in parts]
+        return hashlib.sha256(" ".join(digests).encode()).hexdigest()
     # A cache without links claims no digest; then only the catalogue may know what was published.
-    expected = file.sha256 or (file.spec and file.spec.sha256)
-    if expected:
-        return check_sha256(file.path, expected, file.name, report)
-    return file_sha256(file.path, file.path.name if file.source == "path" else file.name, report)
-
-
-def _joint_digest(parts: Sequence[Path], report: Report) -> str:
-    """Digest of the parts' digests; each part in the cache must have the digest of its blob's name."""
-    digests = []
-    for part in parts:
-        claimed = cache.claimed_sha256(part)
-        digests.append(
-            check_sha256(part, claimed, part.name, report)
-            if claimed
-            else file_sha256(part, part.name, report)
-        )
-    return hashlib.sha256(" ".join(digests).encode()).hexdigest()
+    expected = file.sha256 or (file.spec and file.spec.sha256) or ""
+    return check_sha256(file.path, expected, file.path.name if file.source == "path" else file.name, report)
 
 
 def _cached_models() -> Iterator[LocalFile]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 
@@ -88,33 +87,25 @@ def _tensors(read: Read, names: Sequence[str], source: str) -> Tensors:
         stored = _stored_tensor(header[name])
         if stored is None:
             raise _broken_error(source, name, f"its place is {quote(header[name])}")
-        data = read(8 + length + stored.start, 8 + length + stored.stop)
-        if len(data) != stored.stop - stored.start:
-            raise _broken_error(
-                source, name, f"{len(data):,} of {stored.stop - stored.start:,} bytes are here"
-            )
-        found[name] = _as_float32(data, stored.dtype).reshape(stored.shape)
+        dtype, shape, start, stop = stored
+        data = read(8 + length + start, 8 + length + stop)
+        if len(data) != stop - start:
+            raise _broken_error(source, name, f"{len(data):,} of {stop - start:,} bytes are here")
+        found[name] = _as_float32(data, dtype).reshape(shape)
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class _StoredTensor:
-    """A tensor in a file; its bytes are counted from the end of the header, at most a gigabyte."""
+def _stored_tensor(entry: object) -> tuple[str, list[int], int, int] | None:
+    """Read an entry of a header: type, shape, and place of the bytes behind the header.
 
-    dtype: str
-    shape: tuple[int, ...]
-    start: int
-    stop: int
-
-
-def _stored_tensor(entry: object) -> _StoredTensor | None:
-    """Read an entry of a header; None if it describes no possible tensor."""
+    None if it describes no possible tensor, or one of more than a gigabyte.
+    """
     match entry:
         case {"dtype": str(dtype), "shape": [*shape], "data_offsets": [int(start), int(stop)]}:
             counts = [count for count in shape if isinstance(count, int) and count > 0]
             size = prod(counts) * _WIDTHS.get(dtype, 0)
             is_sound = len(counts) == len(shape) and size == stop - start and 0 < size <= _LARGEST_TENSOR
-            return _StoredTensor(dtype, tuple(counts), start, stop) if is_sound and start >= 0 else None
+            return (dtype, counts, start, stop) if is_sound and start >= 0 else None
         case _:
             return None
 

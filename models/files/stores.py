@@ -12,8 +12,7 @@ Layout: https://github.com/ollama/ollama/blob/main/server/internal/manifest/mani
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from adascale.engine.errors import (
@@ -36,26 +35,13 @@ _SERVICE_ROOT = Path("/usr/share/ollama/.ollama/models")
 """Store of the service that Ollama's installer for Linux sets up."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Keeper:
-    """A program that keeps models.
-
-    Attributes:
-        names: Lists the names of all its models, as a reference writes them.
-        locate: Gives the file of a name, and the digest that the store claims, empty without one.
-    """
-
-    names: Callable[[], Iterator[str]]
-    locate: Callable[[str], tuple[Path, str]]
-
-
 def listing() -> tuple[list[StoreReference], list[ModelError]]:
     """List the models of all stores, and an error for each store that cannot be read."""
     found: list[StoreReference] = []
     errors: list[ModelError] = []
-    for store, keeper in _KEEPERS.items():
+    for store, (names, _) in _KEEPERS.items():
         try:
-            found += [StoreReference(store, name) for name in keeper.names()]
+            found += [StoreReference(store, name) for name in names()]
         except (OSError, RuntimeError) as error:  # RuntimeError: pathlib's name for a loop of links
             errors.append(ModelUnavailableError(f"the models of {store} cannot be read", str(error)))
     return found, errors
@@ -68,7 +54,8 @@ def locate(reference: StoreReference) -> tuple[Path, str]:
         ModelNotFoundError: The store does not have it.
         ModelCorruptError: The store is damaged.
     """
-    return _KEEPERS[reference.store].locate(reference.name)
+    _, find = _KEEPERS[reference.store]
+    return find(reference.name)
 
 
 def _ollama_roots() -> list[Path]:
@@ -104,14 +91,14 @@ def _locate_in_ollama(name: str) -> tuple[Path, str]:
 
 
 def _ollama_blob(root: Path, manifest: Path, name: str) -> tuple[Path, str]:
-    damage = ModelCorruptError(
-        f"Ollama's manifest of {name} is damaged", str(manifest), hint=f"ollama pull {name}"
-    )
+    def damage(fact: str) -> ModelCorruptError:
+        return ModelCorruptError(f"Ollama's copy of {name} is damaged", fact, hint=f"ollama pull {name}")
+
     try:
         content = read_json(manifest)
         layers = [(str(layer["mediaType"]), str(layer["digest"])) for layer in content["layers"]]
     except (LookupError, TypeError) as error:
-        raise damage from error
+        raise damage(f"cannot read {manifest}") from error
     digests = [digest.removeprefix("sha256:") for kind, digest in layers if kind == _MODEL_LAYER]
     if not digests:
         raise ModelCorruptError(
@@ -120,12 +107,10 @@ def _ollama_blob(root: Path, manifest: Path, name: str) -> tuple[Path, str]:
             hint="a model of Ollama's cloud or one that is not GGUF cannot be opened here: take another",
         )
     if len(digests) != 1 or not is_sha256(digests[0]):
-        raise damage
+        raise damage(f"cannot read {manifest}")
     blob = root / "blobs" / f"sha256-{digests[0]}"
     if not os.path.isfile(blob):
-        raise ModelCorruptError(
-            f"the file of Ollama's model {name} is gone", f"there is no {blob}", hint=f"ollama pull {name}"
-        )
+        raise damage(f"there is no {blob}")
     return blob, digests[0]
 
 
@@ -192,8 +177,9 @@ def _absence_error(keeper: str, name: str, folders: list[Path]) -> ModelNotFound
     )
 
 
-_KEEPERS: Mapping[Store, _Keeper] = {
-    "ollama": _Keeper(_ollama_names, _locate_in_ollama),
-    "lmstudio": _Keeper(_lmstudio_names, _locate_in_lmstudio),
-    "llama.cpp": _Keeper(_llama_cpp_names, _locate_in_llama_cpp),
+_KEEPERS: dict[Store, tuple[Callable[[], Iterator[str]], Callable[[str], tuple[Path, str]]]] = {
+    "ollama": (_ollama_names, _locate_in_ollama),
+    "lmstudio": (_lmstudio_names, _locate_in_lmstudio),
+    "llama.cpp": (_llama_cpp_names, _locate_in_llama_cpp),
 }
+"""For each program: lists the names of its models; gives the file of a name, and the claimed digest."""

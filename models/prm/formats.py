@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import partial
 
 from adascale.engine.errors import UsageError, setting
 
@@ -14,7 +15,7 @@ from ..files.library import ModelFile
 from ..llama.runtime import LlamaModel
 from .head import fetch_head, qwen_math_prm, skywork_prm
 from .incremental import Adapter
-from .token import chat_judge, math_shepherd, rlhflow_deepseek, rlhflow_mistral
+from .token import chat_judge, math_shepherd, rlhflow
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +34,8 @@ class PRMFormat:
 FORMATS: dict[str, PRMFormat] = {
     "judge": PRMFormat(chat_judge),
     "math-shepherd": PRMFormat(math_shepherd, r"math-shepherd.*prm"),
-    "rlhflow-deepseek": PRMFormat(rlhflow_deepseek, r"prm-deepseek-data"),
-    "rlhflow-mistral": PRMFormat(rlhflow_mistral, r"prm-mistral-data"),
+    "rlhflow-deepseek": PRMFormat(partial(rlhflow, writer="deepseek"), r"prm-deepseek-data"),
+    "rlhflow-mistral": PRMFormat(partial(rlhflow, writer="mistral"), r"prm-mistral-data"),
     "qwen-math-prm": PRMFormat(qwen_math_prm, r"qwen2\.5-math-(\d+b-)?prm"),
     "skywork-prm": PRMFormat(skywork_prm, r"skywork-o1-open-prm"),
 }

@@ -29,7 +29,7 @@ class Readout(Protocol):
 
     @property
     def states(self) -> bool:
-        """Whether it reads hidden states, which the context must keep."""
+        """True if it reads hidden states, which the context must keep."""
 
     def read(self, context: LlamaContext, row: int) -> float:
         """P(good), in [0, 1]."""

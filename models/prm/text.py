@@ -59,6 +59,11 @@ class Script:
         return tuple(tokens), tuple(ends)
 
 
+def as_it_is(index: int, text: str) -> str:
+    """A step as the generator wrote it."""
+    return text
+
+
 def with_number(index: int, text: str) -> str:
     """A step in the form of Math-Shepherd's data: one line, ``Step 1: ...``, instead of its own number."""
     number = _STEP_NUMBER.match(text)
@@ -66,33 +71,24 @@ def with_number(index: int, text: str) -> str:
     return f"Step {index + 1}: {' '.join(words)}"
 
 
-@dataclass(frozen=True, slots=True)
-class TemplateCuts:
-    """The pieces of a model's chat template around questions and steps.
-
-    Attributes:
-        head: Text before the question.
-        middle: Text between the question and the first step.
-        tail: Text behind the first step, up to the assistant's answer.
-        before: Text before a later step, beginning with the assistant's answer to the one before.
-        behind: Text behind a later step, up to the assistant's answer.
-    """
-
-    head: str
-    middle: str
-    tail: str
-    before: str
-    behind: str
-
-
-def cut_turns(model: LlamaModel, opening: Sequence[Message], answer: str, name: str) -> TemplateCuts:
-    """Cut the template around ``opening``, which holds ``QUESTION`` and ``FIRST``, and one turn more.
+def turns_script(
+    model: LlamaModel,
+    name: str,
+    opening: Sequence[Message],
+    answer: str,
+    spell: Callable[[int, str], str] = as_it_is,
+    *,
+    is_joined: bool = False,
+) -> Script:
+    """Cut a chat template into a script with a turn of the user for each step.
 
     Args:
         model: Has the template.
-        opening: Messages up to the first step.
-        answer: The assistant's answer to every step before.
         name: Name of the format, for the error.
+        opening: Messages up to the first step; they hold ``QUESTION`` and ``FIRST``.
+        answer: The assistant's answer to every step before.
+        spell: Writes a step, given its place (from 0) and its text.
+        is_joined: The text between the question and the first step is tokenized with that step.
 
     Raises:
         UsageError: the template does not keep earlier turns as they were, so steps cannot be appended.
@@ -105,7 +101,17 @@ def cut_turns(model: LlamaModel, opening: Sequence[Message], answer: str, name: 
     head, _, rest = first.partition(QUESTION)
     middle, _, tail = rest.partition(FIRST)
     before, _, behind = later[len(first) :].partition(LATER)
-    return TemplateCuts(head, middle, tail, before, behind)
+
+    def question(text: str) -> list[Piece]:
+        return [Piece(text)] if is_joined else [Piece(text), Piece(middle, control=True)]
+
+    def step(index: int, text: str) -> list[Piece]:
+        text = spell(index, text)
+        if index == 0:
+            return [Piece(middle + text if is_joined else text), Piece(tail, control=True)]
+        return [Piece(before, control=True), Piece(text), Piece(behind, control=True)]
+
+    return Script((Piece(head, control=True),), question, step)
 
 
 def single_token(model: LlamaModel, piece: Piece, name: str, *, follows: bool = False) -> int:
@@ -115,7 +121,7 @@ def single_token(model: LlamaModel, piece: Piece, name: str, *, follows: bool = 
         model: Has the vocabulary.
         piece: The text.
         name: Name of the format, for the error.
-        follows: Whether it stands behind other text.
+        follows: True if it stands behind other text.
 
     Raises:
         UsageError: there is no such token.

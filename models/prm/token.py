@@ -11,15 +11,15 @@ always saying yes; so the text grows behind the prefix and scoring stays increme
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from ..llama.runtime import LlamaContext, LlamaModel
 from ..llama.template import Message, shows_system
 from .incremental import Adapter, sigmoid
-from .text import FIRST, QUESTION, Piece, Script, cut_turns, not_a_prm, single_token, with_number
+from .text import FIRST, QUESTION, Piece, Script, as_it_is, not_a_prm, single_token, turns_script, with_number
 
 # A PRM was trained to write one of its two answers here and nothing else; other models hardly ever do.
 _LEAST_SHARE = 0.1
@@ -78,37 +78,21 @@ def math_shepherd(model: LlamaModel) -> Adapter:
     return Adapter(name, script, _answers(model, Piece(" +"), Piece(" -"), name))
 
 
-def rlhflow_deepseek(model: LlamaModel) -> Adapter:
-    """RLHFlow's format with steps as Deepseek writes them, between blank lines."""
-    return _rlhflow(model, "rlhflow-deepseek", lambda index, text: text)
-
-
-def rlhflow_mistral(model: LlamaModel) -> Adapter:
-    """RLHFlow's format with steps as Mistral was tuned to write them, ``Step 1: ...``."""
-    return _rlhflow(model, "rlhflow-mistral", with_number)
-
-
-def _rlhflow(model: LlamaModel, name: str, spell: Callable[[int, str], str]) -> Adapter:
+def rlhflow(model: LlamaModel, writer: Literal["deepseek", "mistral"]) -> Adapter:
     """A user turn per step, the first behind the question and a space; the assistant said ``+`` to each.
 
-    Read where the assistant's next answer is predicted.
+    Read where the assistant's next answer is predicted. Mistral was tuned to write steps as ``Step 1: ...``.
 
     Raises:
         UsageError: the template rewrites earlier turns, or the vocabulary lacks ``+`` or ``-``.
     """
+    name = f"rlhflow-{writer}"
     if not model.info.chat_template:
         raise not_a_prm(model, name, "it has no chat template")
     opening: list[Message] = [{"role": "user", "content": f"{QUESTION} {FIRST}"}]
-    turns = cut_turns(model, opening, "+", name)
-
-    def step(index: int, text: str) -> list[Piece]:
-        text = spell(index, text)
-        if index == 0:
-            # The space belongs to the first word, as in the authors' own tokens.
-            return [Piece(turns.middle + text), Piece(turns.tail, control=True)]
-        return [Piece(turns.before, control=True), Piece(text), Piece(turns.behind, control=True)]
-
-    script = Script((Piece(turns.head, control=True),), lambda text: [Piece(text)], step)
+    spell = with_number if writer == "mistral" else as_it_is
+    # The space belongs to the first word, as in the authors' own tokens.
+    script = turns_script(model, name, opening, "+", spell, is_joined=True)
     return Adapter(name, script, _answers(model, Piece("+"), Piece("-"), name))
 
 
@@ -125,21 +109,11 @@ def chat_judge(model: LlamaModel) -> Adapter:
     if not shows_system(model, _JUDGE_PROMPT):
         system, user = (message["content"] for message in opening)
         opening = [{"role": "user", "content": f"{system}\n\n{user}"}]
-    turns = cut_turns(model, opening, _JUDGE_GOOD, "judge")
+    script = turns_script(model, "judge", opening, _JUDGE_GOOD)
     answers = (_JUDGE_GOOD, _JUDGE_BAD)
     good, bad = (model.tokenize(word, special=False, follows=True)[0] for word in answers)
     if good == bad:
         raise not_a_prm(model, "judge", f"{_JUDGE_GOOD} and {_JUDGE_BAD} begin with the same token")
-
-    def question(text: str) -> list[Piece]:
-        return [Piece(text), Piece(turns.middle, control=True)]
-
-    def step(index: int, text: str) -> list[Piece]:
-        if index == 0:
-            return [Piece(text), Piece(turns.tail, control=True)]
-        return [Piece(turns.before, control=True), Piece(text), Piece(turns.behind, control=True)]
-
-    script = Script((Piece(turns.head, control=True),), question, step)
     return Adapter("judge", script, TokenPair(good, bad))
 
 

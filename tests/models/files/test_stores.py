@@ -126,7 +126,7 @@ def test_a_name_does_not_lead_out_of_a_store(store: Path, tmp_path: Path, gguf: 
 def test_a_blob_that_is_gone(store: Path, gguf: bytes) -> None:
     blob = put(store, "registry.ollama.ai/library/m/latest", gguf)
     blob.unlink()
-    with pytest.raises(ModelCorruptError, match="the file of Ollama's model m is gone") as raised:
+    with pytest.raises(ModelCorruptError, match="Ollama's copy of m is damaged") as raised:
         resolve("ollama:m")
     assert (raised.value.facts, raised.value.hint) == ((f"there is no {blob}",), "ollama pull m")
 
@@ -154,7 +154,7 @@ def test_a_manifest_without_a_model_layer(store: Path, gguf: bytes) -> None:
 def test_a_damaged_manifest_is_refused(store: Path, gguf: bytes, text: str) -> None:
     put(store, "registry.ollama.ai/library/m/latest", gguf)
     (store / "manifests/registry.ollama.ai/library/m/latest").write_text(text.replace("MODEL", MODEL))
-    with pytest.raises(ModelCorruptError, match="manifest of m is damaged"):
+    with pytest.raises(ModelCorruptError, match="Ollama's copy of m is damaged"):
         resolve("ollama:m")
 
 
@@ -163,7 +163,7 @@ def test_a_broken_model_does_not_hide_the_others(store: Path, gguf: bytes) -> No
     put(store, "registry.ollama.ai/library/lost/latest", gguf + b"?").unlink()
     found = installed_models()
     assert [file.name for file in found.files] == ["ollama:good:latest"]
-    assert [error.message for error in found.errors] == ["the file of Ollama's model lost:latest is gone"]
+    assert [error.message for error in found.errors] == ["Ollama's copy of lost:latest is damaged"]
 
 
 def test_lm_studio_has_folders_of_publishers(tmp_path: Path, gguf: bytes) -> None:
