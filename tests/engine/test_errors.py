@@ -24,7 +24,7 @@ def test_an_edge_spells_what_is_marked_and_nothing_else() -> None:
     text = f"a smaller {setting('ctx_size')}, or {setting('prm', 'none')}: `x + 1`, prm=none"
     assert respell(text, field) == "a smaller <ctx_size: None>, or <prm: none>: `x + 1`, prm=none"
     assert respell(f"see {command('models', 'list')}; more", field) == "see adascale models list; more"
-    assert command("models", "pull", "x", force=True) == "`adascale models pull x --force`"
+    assert command("models", "pull", "x", "--force") == "`adascale models pull x --force`"
 
 
 @pytest.mark.parametrize(
