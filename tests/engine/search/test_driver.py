@@ -9,14 +9,25 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import pytest
-from event_logs import logs_of, ticking
+from event_logs import ended, logs_of, ticking
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from searches import sized
 
 from adascale.engine.answers.program import executed_answer
 from adascale.engine.errors import ContextOverflowError, DecodeAbortedError
-from adascale.engine.ports import Growth, Prefix, PrefixWork, Score, Uncalibrated
+from adascale.engine.ports import (
+    Calibrator,
+    Clock,
+    Executor,
+    Growth,
+    Policy,
+    Prefix,
+    PrefixWork,
+    RewardModel,
+    Score,
+    Uncalibrated,
+)
 from adascale.engine.scripted import ScriptedExecutor, ScriptedPolicy, ScriptedPRM, scripted_step
 from adascale.engine.search.branches import GREW_EVERY
 from adascale.engine.search.driver import Driver
@@ -93,6 +104,25 @@ def execute(program: str) -> Execution:
     return Execution(f"{printed[1]}\n", "", 0.0) if printed else Execution("", "ZeroDivisionError", 0.0)
 
 
+def driver_of(
+    policy: Policy | None = None,
+    prm: RewardModel | None = None,
+    calibrators: Sequence[Calibrator] = (),
+    *,
+    clock: Clock | None = None,
+    costs: Sequence[float] = (),
+    executor: Executor | None = None,
+) -> Driver:
+    """A driver of scripted models, four at once."""
+    policy, prm = policy or ScriptedPolicy(script, 4), prm or ScriptedPRM(reward)
+    return Driver(policy, prm, calibrators, clock or ticking(), costs, executor or ScriptedExecutor(execute))
+
+
+def search(driver: Driver, settings: Settings) -> list[Event]:
+    """The log of the first question."""
+    return [event for _, event in driver.run(QUESTIONS[:1], settings)]
+
+
 def run(
     strategy: str,
     problems: Sequence[Problem] = QUESTIONS[:1],
@@ -110,14 +140,7 @@ def run(
         params = {**params, "modes": ("program",)}
     if strategy in ("beam", "dvts", "cpff"):
         params = {name: value for name, value in params.items() if name != "modes"}
-    driver = Driver(
-        policy or ScriptedPolicy(script, slots),
-        ScriptedPRM(reward),
-        (),
-        ticking(),
-        costs,
-        ScriptedExecutor(execute),
-    )
+    driver = driver_of(policy or ScriptedPolicy(script, slots), costs=costs)
     return logs_of(driver.run(problems, Settings(sized(strategy, **params), budget, seed)))
 
 
@@ -180,9 +203,7 @@ def test_the_log_is_the_tree_and_the_costs_add_up(
     assert set(logs) == {problem.id for problem in QUESTIONS}
     for log in logs.values():
         assert [event.seq for event in log] == list(range(len(log)))
-        last = log[-1]
-        assert isinstance(last, SearchFinished)
-        tree = replay(log)
+        last, tree = ended(log), replay(log)
         assert close(last.usage, tree.usage())
         assert [from_json(to_json(event)) for event in log] == log
         candidates = {e.node for e in log if isinstance(e, AnswerFound)}
@@ -201,24 +222,20 @@ def test_a_budget_is_overshot_by_at_most_one_batch_once_there_is_an_answer(
     if limit is None:
         return
     log = run(strategy, slots=slots, seed=seed, budget=Budget(limit), params=params)["q0"]
-    last = log[-1]
-    assert isinstance(last, SearchFinished)
-    tree = replay(log)
-    ended = [node for node in tree if node.status == "terminal" and node.step and node.step.finish == "stop"]
+    last, tree = ended(log), replay(log)
+    whole = [node for node in tree if node.status == "terminal" and node.step and node.step.finish == "stop"]
     assert last.usage.generated_tokens < limit + slots + LONGEST
     # More than a batch above the limit is only ever spent to finish the one solution that is shown, which a
     # program without an answer is not.
-    shown = [node for node in ended if node.execution is None or executed_answer(node.execution) is not None]
+    shown = [node for node in whole if node.execution is None or executed_answer(node.execution) is not None]
     assert last.usage.generated_tokens < limit + slots or len(shown) <= 1
     if last.result.best is None:
         # Neither a program that failed nor prose that was cut off can be shown.
-        assert all(node.mode == "program" for node in ended)
+        assert all(node.mode == "program" for node in whole)
         cut_off = [node for node in tree if node.step is not None and node.step.finish == "length"]
-        assert ended or any(node.status == "terminal" for node in cut_off)
+        assert whole or any(node.status == "terminal" for node in cut_off)
     if last.result.stop_reason == "exhausted":
-        free = run(strategy, slots=slots, seed=seed, params=params)["q0"][-1]
-        assert isinstance(free, SearchFinished)
-        assert free.result == last.result
+        assert ended(run(strategy, slots=slots, seed=seed, params=params)["q0"]).result == last.result
 
 
 @pytest.mark.parametrize("strategy", sorted(STRATEGIES))
@@ -249,9 +266,7 @@ def test_slots_are_kept_full_across_problems() -> None:
 
 def test_seconds_stop_a_search_and_what_was_sampled_is_kept() -> None:
     log = run("vote", budget=Budget(max_seconds=20.0))["q0"]
-    last = log[-1]
-    assert isinstance(last, SearchFinished)
-    assert last.result.stop_reason == "budget"
+    assert ended(log).result.stop_reason == "budget"
     pruned = [node for node in replay(log) if node.status == "pruned"]
     assert pruned
     assert all(node.step and node.step.finish == "length" for node in pruned)
@@ -259,7 +274,7 @@ def test_seconds_stop_a_search_and_what_was_sampled_is_kept() -> None:
 
 
 def test_an_interrupt_ends_every_search_with_its_best_answer() -> None:
-    driver = Driver(ScriptedPolicy(script, 12), ScriptedPRM(reward), (), ticking())
+    driver = driver_of(ScriptedPolicy(script, 12))
     started: list[str] = []
     results: dict[str, SearchResult] = {}
     for problem, event in driver.run(QUESTIONS, Settings(Vote(samples=5))):
@@ -282,9 +297,7 @@ def test_an_aborted_decode_is_an_interrupt() -> None:
                 raise DecodeAbortedError("stopped")
             return super().advance()
 
-    last = run("vote", policy=Aborting(script, 4))["q0"][-1]
-    assert isinstance(last, SearchFinished)
-    assert last.result.stop_reason == "interrupted"
+    assert ended(run("vote", policy=Aborting(script, 4))["q0"]).result.stop_reason == "interrupted"
 
 
 def test_a_problem_that_cannot_be_opened_fails_alone() -> None:
@@ -299,7 +312,7 @@ def test_a_problem_that_cannot_be_opened_fails_alone() -> None:
     assert isinstance(failed, SearchFailed)
     assert failed.notice == Notice("context-overflow", "too long", ("a fact",), "shorter")
     assert type(failed.error()) is ContextOverflowError
-    assert all(isinstance(logs[id_][-1], SearchFinished) for id_ in ("q0", "q2", "q3"))
+    assert all(ended(logs[id_]) for id_ in ("q0", "q2", "q3"))
 
 
 def test_a_problem_that_the_reward_model_cannot_read_fails_alone() -> None:
@@ -309,10 +322,9 @@ def test_a_problem_that_the_reward_model_cannot_read_fails_alone() -> None:
                 raise ContextOverflowError("the PRM's window is too small")
             return super().score(prefixes)
 
-    driver = Driver(ScriptedPolicy(script, 6), Short(reward), (), lambda: 0.0)
-    logs = logs_of(driver.run(QUESTIONS, Settings(Vote(samples=5))))
+    logs = logs_of(driver_of(prm=Short(reward)).run(QUESTIONS, Settings(Vote(samples=5))))
     assert isinstance(logs["q1"][-1], SearchFailed)
-    assert all(isinstance(logs[id_][-1], SearchFinished) for id_ in ("q0", "q2", "q3"))
+    assert all(ended(logs[id_]) for id_ in ("q0", "q2", "q3"))
 
 
 def test_a_solution_that_the_reward_model_cannot_read_is_worth_nothing_and_said_once() -> None:
@@ -322,10 +334,8 @@ def test_a_solution_that_the_reward_model_cannot_read_is_worth_nothing_and_said_
                 raise ContextOverflowError("the PRM's window is too small")
             return ScriptedPRM.score(self, prefixes)
 
-    driver = Driver(ScriptedPolicy(script, 4), Short(lambda prefix: 0.5), (), ticking())
-    log = [event for _, event in driver.run(QUESTIONS[:1], Settings(Vote(4)))]
-    assert isinstance(log[-1], SearchFinished)
-    assert log[-1].result.answer is not None
+    log = search(driver_of(prm=Short(lambda prefix: 0.5)), Settings(Vote(4)))
+    assert ended(log).result.answer is not None
     tree = replay(log)
     assert {(node.depth > 1, node.reward) for node in tree if node.depth} == {(False, 0.5), (True, 0.0)}
     assert [event.notice.code for event in log if isinstance(event, Warned)] == ["prm-window"]
@@ -342,9 +352,7 @@ def test_the_prompt_costs_the_root_and_a_step_its_node() -> None:
 
 
 def test_a_cut_stops_the_branches_that_run_below_it() -> None:
-    settings = Settings(Cutting(), seed=2)
-    driver = Driver(ScriptedPolicy(script, 4), ScriptedPRM(reward), (), ticking())
-    log = [event for _, event in driver.run(QUESTIONS[:1], settings)]
+    log = search(driver_of(), Settings(Cutting(), seed=2))
     tree = replay(log)
     reasons = {node: event.reason for event in log if isinstance(event, NodesPruned) for node in event.nodes}
     cut = next(node for node, reason in reasons.items() if reason == "no good")
@@ -352,16 +360,13 @@ def test_a_cut_stops_the_branches_that_run_below_it() -> None:
     assert below
     assert all(reasons.get(node.id) == "cut" for node in below)
     assert len(reasons) == 1 + len(below)
-    assert isinstance(log[-1], SearchFinished)
-    assert close(log[-1].usage, tree.usage())
+    assert close(ended(log).usage, tree.usage())
     assert sum(isinstance(event, AnswerFound) for event in log) == 2
 
 
 def outcome(log: Sequence[Event]) -> list[Any]:
     """What a search found, but for the numbers of its nodes, which tell when each was complete."""
-    last, tree = log[-1], replay(log)
-    assert isinstance(last, SearchFinished)
-    result = last.result
+    tree, result = replay(log), ended(log).result
     best = None if result.best is None else tree.text(result.best)
     groups = [(group.answer, len(group.nodes), group.share, group.weight) for group in result.groups]
     return [result.answer, result.confidence, result.stop_reason, groups, best]
@@ -403,10 +408,7 @@ class Waiting(Strategy):
 
 
 def test_a_plan_that_waits_for_nothing_has_ended() -> None:
-    driver = Driver(ScriptedPolicy(script, 2), ScriptedPRM(reward), (), lambda: 0.0)
-    *_, (_, last) = driver.run(QUESTIONS[:1], Settings(Waiting()))
-    assert isinstance(last, SearchFinished)
-    assert last.result.stop_reason == "exhausted"
+    assert ended(search(driver_of(), Settings(Waiting()))).result.stop_reason == "exhausted"
 
 
 def test_a_plan_that_judged_in_order_may_go_on_from_a_prefix() -> None:
@@ -416,54 +418,34 @@ def test_a_plan_that_judged_in_order_may_go_on_from_a_prefix() -> None:
         ),
         4,
     )
-    driver = Driver(two_steps, ScriptedPRM(reward), (), lambda: 0.0)
-    log = [event for _, event in driver.run(QUESTIONS[:1], Settings(Again()))]
-
-    assert isinstance(log[-1], SearchFinished)
+    log = search(driver_of(two_steps), Settings(Again()))
+    assert ended(log)
     assert sum(isinstance(event, AnswerFound) for event in log) == 4
 
 
 @pytest.mark.parametrize("strategy", ["greedy", "vote"])
 def test_a_budget_that_is_just_enough_is_not_what_ended_the_search(strategy: str) -> None:
-    [free] = run(strategy).values()
-    assert isinstance(free[-1], SearchFinished)
-    tokens = free[-1].usage.generated_tokens
-
-    [tight] = run(strategy, budget=Budget(tokens)).values()
-    assert isinstance(tight[-1], SearchFinished)
-    assert tight[-1].result == free[-1].result
-
-    [short] = run(strategy, budget=Budget(tokens - 1)).values()
-    assert isinstance(short[-1], SearchFinished)
-    assert short[-1].result.stop_reason == "budget"
+    free = ended(run(strategy)["q0"])
+    tokens = free.usage.generated_tokens
+    assert ended(run(strategy, budget=Budget(tokens))["q0"]).result == free.result
+    assert ended(run(strategy, budget=Budget(tokens - 1))["q0"]).result.stop_reason == "budget"
 
 
-def wrong_sums_of(step: Step, question: str = "?") -> tuple[tuple[str, ...], dict[str, Any]]:
-    """Those of the step in the log of a search that writes it, and the step as a trace has it."""
+@pytest.mark.parametrize(
+    ("step", "question", "wrong"),
+    [
+        (scripted_step("So 39 + 10 = 59.", "stop"), "?", ("39 + 10 = 59",)),
+        (scripted_step("So 39 + 10 = 49.", "stop"), "?", ()),
+        (scripted_step("No, 7 * 8 = 54 is false.", "stop"), "Is 7 * 8 = 54?", ()),
+        (replace(scripted_step("18", "stop"), wrong_sums=("1 + 1 = 3",)), "?", ("1 + 1 = 3",)),
+    ],
+)
+def test_a_step_says_which_of_its_sums_are_wrong(step: Step, question: str, wrong: tuple[str, ...]) -> None:
     policy = ScriptedPolicy(lambda prefix, rng: step)
     log = run("greedy", [Problem("q", question)], policy=policy)["q"]
     [proposed] = [event for event in log if isinstance(event, StepProposed)]
-    trace = to_json(proposed)
-    assert from_json(trace) == proposed
-    return proposed.step.wrong_sums, trace["step"]
-
-
-def test_a_step_says_which_of_its_sums_are_wrong() -> None:
-    wrong, trace = wrong_sums_of(scripted_step("So 39 + 10 = 59.", "stop"))
-    assert wrong == ("39 + 10 = 59",)
-    assert trace["wrong_sums"] == ["39 + 10 = 59"]
-    right, trace = wrong_sums_of(scripted_step("So 39 + 10 = 49.", "stop"))
-    assert right == ()
-    assert "wrong_sums" not in trace  # as in traces from before the field
-
-
-def test_a_wrong_sum_of_the_question_is_not_held_against_a_step() -> None:
-    assert wrong_sums_of(scripted_step("No, 7 * 8 = 54 is false.", "stop"), "Is 7 * 8 = 54?")[0] == ()
-
-
-def test_wrong_sums_that_the_generator_knows_are_kept() -> None:
-    known = replace(scripted_step("18", "stop"), wrong_sums=("1 + 1 = 3",))
-    assert wrong_sums_of(known)[0] == ("1 + 1 = 3",)
+    assert proposed.step.wrong_sums == wrong
+    assert from_json(to_json(proposed)) == proposed
 
 
 class Noting(ScriptedPolicy):
@@ -485,7 +467,7 @@ class Noting(ScriptedPolicy):
 @pytest.mark.parametrize("after", [SearchStarted, BranchGrew, SearchFinished])
 def test_a_run_that_is_closed_early_closes_its_problems(after: type[Event]) -> None:
     policy = Noting()
-    driver = Driver(policy, ScriptedPRM(reward), (), lambda: 0.0)
+    driver = driver_of(policy)
     happening = driver.run(QUESTIONS[:1], Settings(Vote(samples=5)))
     assert isinstance(happening, Generator)
     next(event for _, event in happening if isinstance(event, after))
@@ -495,21 +477,19 @@ def test_a_run_that_is_closed_early_closes_its_problems(after: type[Event]) -> N
 
 
 def test_each_request_is_searched_in_its_own_way() -> None:
-    driver = Driver(ScriptedPolicy(script, 4), ScriptedPRM(reward), (), lambda: 0.0)
     wanted = [Settings(Vote(samples=5)), Settings(strategy_named("greedy"), seed=7)]
-    logs = logs_of(driver.serve(map(Request, QUESTIONS, wanted)))
+    logs = logs_of(driver_of().serve(map(Request, QUESTIONS, wanted)))
     assert len(logs) == 2
     for log, one in zip(logs.values(), wanted, strict=True):
         assert isinstance(log[0], SearchStarted)
         assert (log[0].strategy, log[0].seed) == (one.strategy.name, one.seed)
-        assert isinstance(log[-1], SearchFinished)
+        assert ended(log)
 
 
 def test_one_question_under_two_ids_has_the_same_draws_where_their_seed_has_one_name() -> None:
     def steps(id_: str, name: str | None) -> list[str]:
-        driver = Driver(ScriptedPolicy(script, 4), ScriptedPRM(reward), (), lambda: 0.0)
         asked = [Problem(id_, "What is 9 * 2?")]
-        log = driver.run(asked, Settings(Vote(samples=5), seed=3, seeded_as=name))
+        log = driver_of().run(asked, Settings(Vote(samples=5), seed=3, seeded_as=name))
         return [event.step.text for _, event in log if isinstance(event, StepProposed)]
 
     assert steps("a", "1") == steps("b", "1") == steps("1", None)
@@ -519,7 +499,7 @@ def test_one_question_under_two_ids_has_the_same_draws_where_their_seed_has_one_
 @pytest.mark.parametrize("at", range(0, 60, 3))
 def test_a_cancelled_search_ends_with_its_branches_and_the_others_go_on(at: int) -> None:
     policy = Noting()
-    driver = Driver(policy, ScriptedPRM(reward), (), lambda: 0.0)
+    driver = driver_of(policy)
     logs: dict[str, list[Event]] = {}
     for n, (problem, event) in enumerate(driver.run(QUESTIONS[:3], Settings(Vote(samples=5)))):
         logs.setdefault(problem.id, []).append(event)
@@ -528,35 +508,28 @@ def test_a_cancelled_search_ends_with_its_branches_and_the_others_go_on(at: int)
             cancelled, batches = problem.id, policy.batches
         if n >= at and isinstance(event, SearchFinished) and problem.id == cancelled:
             assert policy.batches <= batches + 1
-    ends = {id_: log[-1] for id_, log in logs.items()}
-    for id_, end in ends.items():
-        assert isinstance(end, SearchFinished)
-        assert end.result.stop_reason == ("interrupted" if id_ == cancelled else "exhausted")
+    for id_, log in logs.items():
+        assert ended(log).result.stop_reason == ("interrupted" if id_ == cancelled else "exhausted")
     assert sorted(policy.closed) == ["q0", "q1", "q2"]
     assert not policy._running
 
 
 def test_cancelling_what_is_not_searched_changes_nothing() -> None:
-    driver = Driver(ScriptedPolicy(script, 4), ScriptedPRM(reward), (), lambda: 0.0)
-    driver.cancel("q0")
-    *_, (_, last) = driver.run(QUESTIONS[1:2], Settings(Vote(samples=5)))
-    assert isinstance(last, SearchFinished)
-    assert last.result.stop_reason == "exhausted"
+    driver = driver_of()
+    driver.cancel("q1")
+    assert ended(search(driver, Settings(Vote(samples=5)))).result.stop_reason == "exhausted"
 
 
 def test_a_search_is_seen_to_begin_before_its_prompt_is_read() -> None:
     policy = Noting()
-    driver = Driver(policy, ScriptedPRM(reward), (), lambda: 0.0)
-    _, first = next(iter(driver.run(QUESTIONS[:1], Settings(Vote(samples=5)))))
+    _, first = next(iter(driver_of(policy).run(QUESTIONS[:1], Settings(Vote(samples=5)))))
     assert isinstance(first, SearchStarted)
     assert policy.opened == []
 
 
 def test_an_event_is_stamped_by_the_log_and_its_notice_lies_flat_in_a_trace() -> None:
     notice = Notice("slow", "this takes long", ("a fact",), "be patient")
-    driver = Driver(ScriptedPolicy(script), ScriptedPRM(reward), (), lambda: 0.0)
-    settings = Settings(Vote(samples=1), warnings=(notice,))
-    log = [event for _, event in driver.run(QUESTIONS[:1], settings)]
+    log = search(driver_of(clock=lambda: 0.0), Settings(Vote(samples=1), warnings=(notice,)))
     assert isinstance(log[1], Warned)
     assert log[1].notice == notice
     assert to_json(log[1]) == {
@@ -587,10 +560,7 @@ class ProseAlone(Uncalibrated):
 def test_a_calibration_that_knows_no_programs_is_not_asked_about_them(
     modes: tuple[Mode, ...], calibrated: bool
 ) -> None:
-    policy = ScriptedPolicy(script, 4)
-    executor = ScriptedExecutor(execute)
-    driver = Driver(policy, ScriptedPRM(reward), [ProseAlone()], ticking(), executor=executor)
-    log = [event for _, event in driver.run(QUESTIONS[:1], Settings(Vote(4, modes=modes)))]
+    log = search(driver_of(calibrators=[ProseAlone()]), Settings(Vote(4, modes=modes)))
     estimates = [event.estimate for event in log if isinstance(event, StepScored)]
     assert estimates
     assert {estimate.calibrated for estimate in estimates} == {calibrated}
@@ -598,19 +568,15 @@ def test_a_calibration_that_knows_no_programs_is_not_asked_about_them(
 
 @pytest.mark.parametrize("kind", ["value", "text"])
 def test_no_calibration_judges_a_text(kind: KindName) -> None:
-    driver = Driver(ScriptedPolicy(script, 4), ScriptedPRM(reward), [ProseAlone()], lambda: 0.0)
-    problem = replace(QUESTIONS[0], kind=kind)
-    log = [event for _, event in driver.run([problem], Settings(Vote(samples=1)))]
-    [answer] = [
-        event.estimate.calibrated for event in log if isinstance(event, StepScored) and event.node == 1
-    ]
-    assert answer == (kind == "value")
+    asked = [replace(QUESTIONS[0], kind=kind)]
+    log = [event for _, event in driver_of(calibrators=[ProseAlone()]).run(asked, Settings(Vote(samples=1)))]
+    estimates = [event.estimate for event in log if isinstance(event, StepScored)]
+    assert {estimate.calibrated for estimate in estimates} == {kind == "value"}
 
 
 def test_a_text_is_reported_token_by_token() -> None:
     def tokens_of_events(kind: KindName) -> list[int]:
-        driver = Driver(ScriptedPolicy(script, 4), ScriptedPRM(reward), (), lambda: 0.0)
-        log = driver.run([replace(QUESTIONS[0], kind=kind)], Settings(Vote(samples=1)))
+        log = driver_of().run([replace(QUESTIONS[0], kind=kind)], Settings(Vote(samples=1)))
         return [event.tokens for _, event in log if isinstance(event, BranchGrew)]
 
     assert tokens_of_events("value")[0] == GREW_EVERY
@@ -619,18 +585,13 @@ def test_a_text_is_reported_token_by_token() -> None:
 
 def test_programs_of_a_search_that_was_left_are_not_those_of_the_next_driver() -> None:
     settings = Settings(Vote(samples=5, modes=("program",)))
-
-    def driver(executor: ScriptedExecutor) -> Driver:
-        policy = ScriptedPolicy(script, 4)
-        return Driver(policy, ScriptedPRM(reward), (), ticking(), executor=executor)
-
     shared = ScriptedExecutor(execute)
-    left = driver(shared).run(QUESTIONS[:1], settings)
+    left = driver_of(executor=shared).run(QUESTIONS[:1], settings)
     assert isinstance(left, Generator)
     next(event for _, event in left if isinstance(event, StepProposed))  # its program has begun
     left.close()
-    after = logs_of(driver(shared).run(QUESTIONS[1:2], settings))
-    assert after == logs_of(driver(ScriptedExecutor(execute)).run(QUESTIONS[1:2], settings))
+    after = logs_of(driver_of(executor=shared).run(QUESTIONS[1:2], settings))
+    assert after == logs_of(driver_of().run(QUESTIONS[1:2], settings))
 
 
 class HangingExecutor:
@@ -676,15 +637,8 @@ def test_a_program_that_still_runs_does_not_let_a_search_outgrow_its_budget(mode
         )
 
     slots, limit, longest = 9, 260, 60 * len("so\n\n") + len("Answer: 18.")
-    driver = Driver(
-        ScriptedPolicy(step, slots),
-        ScriptedPRM(reward),
-        (),
-        ticking(),
-        executor=SlowExecutor(execute),
-    )
-    *_, (_, last) = driver.run(QUESTIONS[:1], Settings(Vote(samples=16, modes=modes), Budget(limit)))
-    assert isinstance(last, SearchFinished)
+    driver = driver_of(ScriptedPolicy(step, slots), executor=SlowExecutor(execute))
+    last = ended(search(driver, Settings(Vote(samples=16, modes=modes), Budget(limit))))
     assert last.result.stop_reason == "budget"
     assert last.usage.generated_tokens <= limit + slots + longest
 
@@ -692,9 +646,8 @@ def test_a_program_that_still_runs_does_not_let_a_search_outgrow_its_budget(mode
 def test_a_search_that_waits_for_its_programs_can_be_cancelled_with_them() -> None:
     executor = HangingExecutor(lambda: driver.cancel("q0"))
     policy = ScriptedPolicy(lambda prefix, rng: scripted_step("```python\nprint(18)\n```", "stop"), 4)
-    driver = Driver(policy, ScriptedPRM(reward), (), ticking(), executor=executor)
-    *_, (_, last) = driver.run(QUESTIONS[:1], Settings(Vote(samples=3, modes=("program",))))
-    assert isinstance(last, SearchFinished)
+    driver = driver_of(policy, executor=executor)
+    last = ended(search(driver, Settings(Vote(samples=3, modes=("program",)))))
     assert last.result.stop_reason == "interrupted"
     assert executor.cancelled == executor.submitted == [0, 1, 2]
 
@@ -714,10 +667,7 @@ def test_a_program_that_never_ends_does_not_hold_an_answer_beyond_the_time() -> 
             return ended
 
     policy = ScriptedPolicy(lambda prefix, rng: scripted_step("```python\nprint(18)\n```", "stop"), 4)
-    executor = Hanging(wait)
-    driver = Driver(policy, ScriptedPRM(reward), (), lambda: now[0], executor=executor)
-    limited = Settings(Vote(samples=3, modes=("program",)), Budget(max_seconds=1.0))
-    *_, (_, last) = driver.run(QUESTIONS[:1], limited)
-    assert isinstance(last, SearchFinished)
+    driver = driver_of(policy, clock=lambda: now[0], executor=Hanging(wait))
+    last = ended(search(driver, Settings(Vote(samples=3, modes=("program",)), Budget(max_seconds=1.0))))
     assert (last.result.answer, last.result.stop_reason) == ("18", "budget")
     assert now[0] <= 1.5

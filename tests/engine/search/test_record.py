@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from event_logs import ended
 from sample_log import Log
 from searches import searched
 
@@ -14,7 +15,6 @@ from adascale.engine.search.events import (
     BranchStarted,
     NodesPruned,
     PromptRead,
-    SearchFinished,
     StepProposed,
     StepScored,
 )
@@ -26,8 +26,7 @@ from adascale.engine.types import ROOT, Estimate, Usage
 @pytest.mark.parametrize("strategy", sorted(STRATEGIES))
 def test_a_record_has_all_that_its_log_says(strategy: str) -> None:
     log = searched(strategy, 3, None)
-    record, last = Record.of(log), log[-1]
-    assert isinstance(last, SearchFinished)
+    record, last = Record.of(log), ended(log)
     assert [node.step for node in record.tree][1:] == [e.step for e in log if isinstance(e, StepProposed)]
     scored = {e.node: (e.reward, e.estimate) for e in log if isinstance(e, StepScored)}
     assert scored

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import pytest
+from event_logs import ended
 from searches import sized
 
 from adascale.codetasks.records import read_task
@@ -18,7 +19,6 @@ from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import (
     BranchGrew,
     Event,
-    SearchFinished,
     StepProposed,
     Warned,
     from_json,
@@ -27,15 +27,7 @@ from adascale.engine.search.events import (
 from adascale.engine.search.record import replay
 from adascale.engine.search.settings import Settings
 from adascale.engine.search.tree import Tree
-from adascale.engine.strategies import (
-    STRATEGIES,
-    Adaptive,
-    Expand,
-    Passing,
-    Plan,
-    Strategy,
-    Vote,
-)
+from adascale.engine.strategies import STRATEGIES, Adaptive, Expand, Passing, Plan, Strategy, Vote
 from adascale.engine.types import ROOT, Execution, Mode, Problem, Step, Thought
 
 PROBLEM = Problem("p", "What is 7 * 8?")
@@ -64,10 +56,15 @@ def script(end: Thought) -> ScriptedPolicy:
     return ScriptedPolicy(draw)
 
 
-def search(strategy: Strategy, end: Thought = "whole", problem: Problem = PROBLEM) -> list[Event]:
+def search(
+    strategy: Strategy,
+    end: Thought = "whole",
+    problem: Problem = PROBLEM,
+    policy: ScriptedPolicy | None = None,
+) -> list[Event]:
     ran: list[str] = []
     executor = ScriptedExecutor(lambda program: ran.append(program) or Execution("56", "", 0.0))
-    driver = Driver(script(end), SequenceLogprob(), (), lambda: 0.0, executor=executor)
+    driver = Driver(policy or script(end), SequenceLogprob(), (), lambda: 0.0, executor=executor)
     events = [event for _, event in driver.run([problem], Settings(strategy))]
     assert all("print(56)" in program for program in ran)
     return events
@@ -77,8 +74,7 @@ def search(strategy: Strategy, end: Thought = "whole", problem: Problem = PROBLE
 def test_every_strategy_comes_to_its_end_with_thoughts(strategy: str) -> None:
     plan = sized(strategy, samples=4, width=2, branching=2)
     log = search(plan, problem=SQUARE if plan.kind == "code" else PROBLEM)
-    tree, last = replay(log), log[-1]
-    assert isinstance(last, SearchFinished)
+    tree, last = replay(log), ended(log)
     assert (last.result.answer == "56") == (plan.kind == "value")
     assert tree.usage() == last.usage
     assert all(node.step is None or node.status != "open" or tree.children(node.id) for node in tree)
@@ -109,24 +105,18 @@ def test_a_thought_that_is_a_step_of_its_own_is_no_program() -> None:
 
 @pytest.mark.parametrize("modes", [("prose",), ("program",), ("prose", "program")])
 def test_the_answer_is_read_behind_the_thought(modes: Sequence[Mode]) -> None:
-    *_, last = search(Vote(2, modes=tuple(modes)))
-    assert isinstance(last, SearchFinished)
-    assert last.result.answer == "56"
-    assert [len(group.nodes) for group in last.result.groups] == [2]
+    result = ended(search(Vote(2, modes=tuple(modes)))).result
+    assert result.answer == "56"
+    assert [len(group.nodes) for group in result.groups] == [2]
 
 
 def test_the_solution_is_what_stands_behind_its_thoughts() -> None:
     log = search(Vote(1))
-    tree, last = replay(log), log[-1]
-    assert isinstance(last, SearchFinished)
-    assert last.result.best is not None
-    assert tree.text(last.result.best) == "7 * 8 is \\boxed{56}."
-    assert "".join(step.text for step in tree.thoughts(last.result.best)).startswith("<think>")
+    tree, best = replay(log), ended(log).result.best
+    assert best is not None
+    assert tree.text(best) == "7 * 8 is \\boxed{56}."
+    assert "".join(step.text for step in tree.thoughts(best)).startswith("<think>")
     assert tree.text(ROOT) == ""
-
-
-def test_a_wrong_sum_in_a_thought_is_none_of_the_solution() -> None:
-    tree = replay(search(Vote(1)))
     assert all(not node.step.wrong_sums for node in tree if node.step)
 
 
@@ -148,12 +138,9 @@ def test_a_thought_that_never_ends_is_a_program_that_failed(strategy: Strategy) 
         return replace(scripted_step("<think>\n```python\nprint(54)\n```\n", "length"), thought="part")
 
     problem = SQUARE if strategy.kind == "code" else PROBLEM
-    executor = ScriptedExecutor(lambda program: Execution("54", "", 0.0))
-    driver = Driver(ScriptedPolicy(draw), SequenceLogprob(), (), lambda: 0.0, executor=executor)
-    log = [event for _, event in driver.run([problem], Settings(strategy))]
-    last, programs = log[-1], [node for node in replay(log) if node.mode != "prose" and node.step]
-    assert isinstance(last, SearchFinished)
-    assert last.result.answer == ("56" if "prose" in strategy.modes else None)
+    log = search(strategy, problem=problem, policy=ScriptedPolicy(draw))
+    programs = [node for node in replay(log) if node.mode != "prose" and node.step]
+    assert ended(log).result.answer == ("56" if "prose" in strategy.modes else None)
     assert programs
     assert all(node.execution and node.execution.error == NO_PROGRAM.error for node in programs)
 

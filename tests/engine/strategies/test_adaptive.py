@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 from believing import Steadfast, around
+from event_logs import ended, logs_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adascale.engine.ports import AnswerEstimates, Prefix, QuestionEstimate
+from adascale.engine.ports import AnswerEstimates, Prefix, QuestionEstimate, Uncalibrated
 from adascale.engine.scripted import ScriptedPolicy, ScriptedPRM, scripted_step
 from adascale.engine.search.draws import Draw
 from adascale.engine.search.driver import Driver
@@ -21,7 +22,6 @@ from adascale.engine.search.events import (
     BranchStarted,
     Event,
     NodesPruned,
-    SearchFinished,
 )
 from adascale.engine.search.record import replay
 from adascale.engine.search.settings import Settings
@@ -36,14 +36,7 @@ from adascale.engine.strategies import (
     Vote,
     strategy_named,
 )
-from adascale.engine.types import (
-    ROOT,
-    Estimate,
-    FinishedSearch,
-    Problem,
-    Standing,
-    Step,
-)
+from adascale.engine.types import ROOT, Estimate, FinishedSearch, Problem, Standing, Step
 
 PROBLEM = Problem("p", "?", "18")
 LINEAR = tuple(float(n) for n in range(1, 10))
@@ -91,16 +84,12 @@ def search(
     reward: Callable[[Prefix], float] = lambda prefix: 0.5,
     calibrators: Any = None,
     costs: Sequence[float] = (),
+    script: Callable[[Prefix, random.Random], Step] | None = None,
+    slots: int = 8,
 ) -> list[Event]:
-    policy, prm = ScriptedPolicy(world(right)), ScriptedPRM(reward)
+    policy, prm = ScriptedPolicy(script or world(right), slots), ScriptedPRM(reward)
     driver = Driver(policy, prm, calibrators or [Believing(question)], lambda: 0.0, costs)
     return [event for _, event in driver.run([PROBLEM], Settings(strategy, seed=seed))]
-
-
-def end(log: list[Event]) -> SearchFinished:
-    last = log[-1]
-    assert isinstance(last, SearchFinished)
-    return last
 
 
 def drawn(log: list[Event]) -> int:
@@ -112,10 +101,10 @@ def drawn(log: list[Event]) -> int:
 def test_an_easy_question_gets_little_and_a_hopeless_one_is_given_up(seed: int) -> None:
     easy = search(1.0, 0.9, seed=seed)
     hopeless = search(0.0, 0.02, seed=seed, reward=lambda prefix: 0.02)
-    assert end(easy).result.stop_reason == "confident"
-    assert end(easy).result.answer == "18"
+    assert ended(easy).result.stop_reason == "confident"
+    assert ended(easy).result.answer == "18"
     assert drawn(easy) <= 3
-    assert end(hopeless).result.stop_reason == "hopeless"
+    assert ended(hopeless).result.stop_reason == "hopeless"
     assert drawn(hopeless) <= ADAPTIVE.least + 2
 
 
@@ -134,7 +123,7 @@ def test_a_hard_question_gets_more_than_both() -> None:
 def test_never_more_than_the_samples(seed: int, samples: int) -> None:
     log = search(0.3, 0.5, seed=seed, strategy=Adaptive(samples=samples, **EVERYTHING))
     assert drawn(log) == samples
-    assert end(log).result.stop_reason == "exhausted"
+    assert ended(log).result.stop_reason == "exhausted"
 
 
 def test_the_look_ahead_ends_where_the_samples_do() -> None:
@@ -158,12 +147,10 @@ def test_a_misjudging_prm_does_not_overrule_those_that_agree() -> None:
         return 0.4 if "18" in prefix.steps[-1].text else 0.9
 
     strategy = Adaptive(samples=16, **EVERYTHING)
-    votes = [end(search(0.6, 0.5, seed=s, strategy=strategy, reward=misled)).result.answer for s in range(20)]
-    assert votes.count("18") == 20
-    best = [
-        end(search(0.6, 0.5, seed=s, strategy=BestOfN(16), reward=misled)).result.answer for s in range(20)
-    ]
-    assert best.count("18") == 0
+    for seed in range(20):
+        votes = search(0.6, 0.5, seed=seed, strategy=strategy, reward=misled)
+        best = search(0.6, 0.5, seed=seed, strategy=BestOfN(16), reward=misled)
+        assert ended(votes).result.answer == "18" != ended(best).result.answer
 
 
 def test_two_equal_votes_are_decided_by_their_estimates() -> None:
@@ -172,7 +159,7 @@ def test_two_equal_votes_are_decided_by_their_estimates() -> None:
 
     strategy = Adaptive(samples=2, **EVERYTHING)
     logs = [search(0.5, 0.5, seed=seed, strategy=strategy, reward=judged) for seed in range(40)]
-    split = [end(log).result for log in logs if len(end(log).result.groups) == 2]
+    split = [ended(log).result for log in logs if len(ended(log).result.groups) == 2]
     with_right = [r for r in split if any(group.answer == "18" for group in r.groups)]
     assert with_right
     assert all(result.answer == "18" for result in with_right)
@@ -186,7 +173,7 @@ def test_a_trajectory_that_cannot_succeed_is_cut_and_replaced() -> None:
     log = search(1.0, 0.9, strategy=strategy, reward=lost)
     cut = [event for event in log if isinstance(event, NodesPruned) and "below 0.2" in event.reason]
     assert sum(len(event.nodes) for event in cut) == 6
-    assert end(log).result.best is None
+    assert ended(log).result.best is None
     assert all(node.status != "terminal" for node in replay(log))
 
 
@@ -195,7 +182,7 @@ def test_where_every_trajectory_is_cut_the_question_is_given_up() -> None:
         return 0.001 if len(prefix.steps) == 1 else 0.5
 
     log = search(1.0, 0.01, strategy=Adaptive(samples=64), reward=lost)
-    assert end(log).result.stop_reason == "hopeless"
+    assert ended(log).result.stop_reason == "hopeless"
     judged = [event.standing for event in log if isinstance(event, AnswersJudged)]
     assert [standing.finished for standing in judged] == list(range(1, drawn(log) + 1))
     assert 2 <= drawn(log) < 32
@@ -212,25 +199,19 @@ def test_every_allocation_says_what_it_was_decided_by() -> None:
     assert (first.lower, first.required, first.granted, first.sure) == (0.5, 7, 16, 2)
 
 
-def test_votes_alone_stop_at_a_posterior_of_95_percent() -> None:
-    log = search(1.0, 0.0, strategy=AdaptiveConsistency(samples=40))
-    assert end(log).result.stop_reason == "confident"
+@pytest.mark.parametrize("strategy", [AdaptiveConsistency(samples=40), Adaptive(samples=40)])
+def test_votes_alone_stop_at_a_posterior_of_95_percent(strategy: Strategy) -> None:
+    log = search(1.0, 0.0, calibrators=[Uncalibrated()], strategy=strategy)
+    assert ended(log).result.stop_reason == "confident"
     assert drawn(log) == 4  # Beta(5, 1) above one half: 31/32; three votes give 15/16
-
-
-def test_without_a_calibration_votes_decide() -> None:
-    from adascale.engine.ports import Uncalibrated
-
-    log = search(1.0, 0.0, calibrators=[Uncalibrated()], strategy=Adaptive(samples=40))
-    assert drawn(log) == 4
-    assert not end(log).result.confidence.calibrated  # type: ignore[union-attr]
+    assert not ended(log).result.confidence.calibrated  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("strategy", ["adaptive", "adaptive-consistency", "vote", "beam"])
 def test_what_was_judged_last_is_what_is_answered(strategy: str) -> None:
     log = search(0.5, 0.5, strategy=strategy_named(strategy))
     judged = [event.standing for event in log if isinstance(event, AnswersJudged)]
-    result = end(log).result
+    result = ended(log).result
     assert (judged[-1].answer, judged[-1].confidence) == (result.answer, result.confidence)
     assert judged[-1].votes == len(result.groups[0].nodes)
     assert [standing.finished for standing in judged] == list(range(1, len(judged) + 1))
@@ -241,10 +222,9 @@ def test_a_question_without_a_checkable_answer_is_not_hopeless() -> None:
     def essay(prefix: Prefix, rng: random.Random) -> Step:
         return scripted_step(rng.choice(["Light scatters.", "Blue light bends."]), "stop")
 
-    driver = Driver(ScriptedPolicy(essay), ScriptedPRM(lambda prefix: 0.01), [Believing(0.01)], lambda: 0.0)
-    log = [event for _, event in driver.run([PROBLEM], Settings(ADAPTIVE))]
-    assert end(log).result.stop_reason == "exhausted"
-    assert end(log).result.best is not None
+    log = search(0.0, 0.01, reward=lambda prefix: 0.01, script=essay)
+    assert ended(log).result.stop_reason == "exhausted"
+    assert ended(log).result.best is not None
     assert drawn(log) == ADAPTIVE.least
 
 
@@ -270,15 +250,14 @@ def test_what_runs_ahead_changes_the_cost_and_not_the_answer(seed: int, right: f
         driver = Driver(
             ScriptedPolicy(script, slots), ScriptedPRM(judged), [Believing(0.4)], lambda: 0.0, costs
         )
-        found: dict[str, Any] = {}
-        for problem, event in driver.run(asked, Settings(ADAPTIVE, seed=seed)):
-            if isinstance(event, AnswersJudged):
-                found.setdefault(problem.id, []).append(event.standing)
-            elif isinstance(event, SearchFinished):
-                result = event.result
-                groups = [(group.answer, len(group.nodes), group.weight) for group in result.groups]
-                found[problem.id] += [result.answer, result.confidence, result.stop_reason, groups]
-        return found
+        logs = logs_of(driver.run(asked, Settings(ADAPTIVE, seed=seed)))
+        return {id_: found_in(log) for id_, log in logs.items()}
+
+    def found_in(log: list[Event]) -> list[Any]:
+        result = ended(log).result
+        groups = [(group.answer, len(group.nodes), group.weight) for group in result.groups]
+        standings = [event.standing for event in log if isinstance(event, AnswersJudged)]
+        return [*standings, result.answer, result.confidence, result.stop_reason, groups]
 
     asked = [Problem(f"p{i}", "?") for i in range(4)]
     alone = {problem.id: outcomes((), 1, [problem])[problem.id] for problem in asked}
@@ -326,10 +305,9 @@ def slipping(at_all: float) -> Callable[[Prefix, random.Random], Step]:
 @settings(max_examples=15, deadline=None)
 def test_a_step_that_slips_is_drawn_again_and_it_goes_on(seed: int, slots: int, free: bool) -> None:
     def searched(at_all: float, redraws: int) -> list[Event]:
-        policy, prm = ScriptedPolicy(slipping(at_all), slots), ScriptedPRM(lambda prefix: 0.4)
-        driver = Driver(policy, prm, [Believing(0.4)], lambda: 0.0, FREE if free else ())
         strategy = Adaptive(samples=6, redraws=redraws, **EVERYTHING)
-        return [e for _, e in driver.run([PROBLEM], Settings(strategy, seed=seed))]
+        costs, script = FREE if free else (), slipping(at_all)
+        return search(0.4, 0.4, seed=seed, strategy=strategy, costs=costs, script=script, slots=slots)
 
     for at_all, redraws in ((0.6, 50), (0.6, 0), (1.0, 2)):
         log = searched(at_all, redraws)
@@ -338,7 +316,7 @@ def test_a_step_that_slips_is_drawn_again_and_it_goes_on(seed: int, slots: int, 
         assert {event.reason for event in cut} <= {"9 + 9 = 17 is wrong"}
         standing = [event.standing for event in log if isinstance(event, AnswersJudged)][-1]
         assert (standing.finished, standing.shown) == (6, 6)  # each of them ends once, whatever was cut
-        answers = {group.answer: len(group.nodes) for group in end(log).result.groups}
+        answers = {group.answer: len(group.nodes) for group in ended(log).result.groups}
         assert sum(answers.values()) == 6
         if redraws == 50:
             assert answers == {"18": 6}
@@ -355,22 +333,20 @@ def test_two_steps_of_a_trajectory_are_drawn_again_wherever_they_stand() -> None
             return scripted_step("Answer: 18.", "stop")
         return scripted_step("9 + 9 = 17\n\n" if prefix.steps else "Two.\n\n")
 
-    driver = Driver(ScriptedPolicy(script), ScriptedPRM(lambda prefix: 0.4), [Believing(0.4)], lambda: 0.0)
     strategy = Adaptive(samples=3, **EVERYTHING)
-    log = [event for _, event in driver.run([PROBLEM], Settings(strategy))]
+    log = search(0.4, 0.4, strategy=strategy, script=script)
     cut = [event for event in log if isinstance(event, NodesPruned) and "wrong" in event.reason]
     assert len(cut) == 3 * strategy.redraws
-    assert [len(group.nodes) for group in end(log).result.groups] == [3]
+    assert [len(group.nodes) for group in ended(log).result.groups] == [3]
 
 
 def test_a_slip_in_the_first_step_is_left_to_the_votes() -> None:
     def script(prefix: Prefix, rng: random.Random) -> Step:
         return scripted_step("Answer: 18.", "stop") if prefix.steps else scripted_step("9 + 9 = 17\n\n")
 
-    driver = Driver(ScriptedPolicy(script), ScriptedPRM(lambda prefix: 0.4), [Believing(0.4)], lambda: 0.0)
-    log = [event for _, event in driver.run([PROBLEM], Settings(ADAPTIVE))]
+    log = search(0.4, 0.4, script=script)
     assert not any(isinstance(event, NodesPruned) for event in log)
-    assert end(log).result.answer == "18"
+    assert ended(log).result.answer == "18"
 
 
 @pytest.mark.parametrize(("strategy", "looked"), [(Adaptive(4), True), (Vote(4), False), (Beam(2, 2), False)])

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from believing import Steadfast, around
-from event_logs import logs_of
+from event_logs import ended, logs_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,22 +19,13 @@ from adascale.engine.ports import AnswerEstimates, Prefix, QuestionEstimate
 from adascale.engine.scripted import ScriptedExecutor, ScriptedPolicy, ScriptedPRM, scripted_step
 from adascale.engine.search.draws import Draws
 from adascale.engine.search.driver import Driver
-from adascale.engine.search.events import AnswerFound, AnswersJudged, Event, SearchFinished
+from adascale.engine.search.events import AnswerFound, AnswersJudged, Event
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
 from adascale.engine.search.tree import Tree
 from adascale.engine.search.turns import Turns
 from adascale.engine.strategies import Adaptive, Cut, EarlyStopping, Expand, ProseAndProgram, Strategy
-from adascale.engine.types import (
-    ROOT,
-    Estimate,
-    Execution,
-    FinishedSearch,
-    Mode,
-    Problem,
-    Standing,
-    Step,
-)
+from adascale.engine.types import ROOT, Estimate, Execution, FinishedSearch, Mode, Problem, Standing, Step
 
 PROBLEM = Problem("p", "?", "18")
 BOTH = Adaptive(samples=12, modes=("prose", "program"))
@@ -86,11 +77,12 @@ def search(
     slots: int = 8,
     costs: Sequence[float] = (),
     asked: Sequence[Problem] = (PROBLEM,),
+    calibrator: Believing | None = None,
 ) -> dict[str, list[Event]]:
     driver = Driver(
         ScriptedPolicy(world(rates), slots),
         ScriptedPRM(lambda prefix: 0.5),
-        [Believing(believed or rates)],
+        [calibrator or Believing(believed or rates)],
         lambda: 0.0,
         costs,
         ScriptedExecutor(execute),
@@ -145,8 +137,7 @@ def test_no_more_are_judged_than_the_samples_of_both_together() -> None:
     everything = replace(BOTH, samples=5, stop_at=2.0, min_gain=-1e9, hopeless=0.0)
     log = search({"prose": 0.3, "program": 0.3}, strategy=everything)["p"]
     assert len(judged(log)) == 5
-    assert isinstance(log[-1], SearchFinished)
-    assert log[-1].result.stop_reason == "exhausted"
+    assert ended(log).result.stop_reason == "exhausted"
 
 
 @pytest.mark.parametrize("mode", ["prose", "program"])
@@ -187,17 +178,16 @@ def test_cpff_ends_where_its_two_greedy_ones_agree_and_draws_no_more_than_its_sa
         ProseAndProgram(1)
 
 
-def test_esc_ends_after_a_window_of_equal_answers() -> None:
-    def ended(right: float) -> tuple[int, str]:
-        log = search({"prose": right, "program": 0.0}, strategy=EarlyStopping(8, window=3))["p"]
-        assert isinstance(log[-1], SearchFinished)
-        return len(judged(log)), log[-1].result.stop_reason
-
-    assert ended(1.0) == (3, "confident")
-    assert ended(0.0) == (8, "exhausted")
-    log = search({"prose": 1.0, "program": 0.0}, strategy=EarlyStopping(3, window=3))["p"]
-    assert isinstance(log[-1], SearchFinished)
-    assert log[-1].result.stop_reason == "confident", "the last window counts as any other"
+@pytest.mark.parametrize(
+    ("right", "samples", "judged_", "reason"),
+    [(1.0, 8, 3, "confident"), (0.0, 8, 8, "exhausted"), (1.0, 3, 3, "confident")],
+)
+def test_esc_ends_after_a_window_of_equal_answers(
+    right: float, samples: int, judged_: int, reason: str
+) -> None:
+    """The last window counts as any other."""
+    log = search({"prose": right, "program": 0.0}, strategy=EarlyStopping(samples, window=3))["p"]
+    assert (len(judged(log)), ended(log).result.stop_reason) == (judged_, reason)
 
 
 def test_an_answer_is_judged_beside_the_programs_that_failed() -> None:
@@ -211,14 +201,7 @@ def test_an_answer_is_judged_beside_the_programs_that_failed() -> None:
 
     rates: Rates = {"prose": 0.5, "program": 0.5}
     for seed in range(5):
-        driver = Driver(
-            ScriptedPolicy(world(rates), 8),
-            ScriptedPRM(lambda prefix: 0.5),
-            [Listening(rates)],
-            lambda: 0.0,
-            executor=ScriptedExecutor(execute),
-        )
-        list(driver.run([PROBLEM], Settings(BOTH, seed=seed)))
+        search(rates, seed=seed, calibrator=Listening(rates))
     assert any(c.mode == "program" and c.answer is None for each in seen for c in each.candidates)
     assert all(set(each.questions) == {c.mode for c in each.candidates} for each in seen)
 

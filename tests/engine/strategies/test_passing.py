@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import cpython
 import pytest
-from event_logs import ticking
+from event_logs import ended, ticking
 
 from adascale.codetasks.records import read_task
 from adascale.codetasks.task import CodeTask
@@ -16,7 +16,7 @@ from adascale.engine.errors import UsageError
 from adascale.engine.ports import Prefix, QuestionEstimate, SequenceLogprob, Uncalibrated
 from adascale.engine.scripted import ScriptedExecutor, ScriptedPolicy, scripted_step
 from adascale.engine.search.driver import Driver
-from adascale.engine.search.events import BranchStarted, Event, SearchFinished, to_json
+from adascale.engine.search.events import BranchStarted, Event, to_json
 from adascale.engine.search.record import Record, replay
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import Passing, Strategy, Vote
@@ -70,11 +70,6 @@ class _Estimating(Uncalibrated):
 
 def outcomes(log: Sequence[Event]) -> list[str | None]:
     return [candidate.answer for candidate in Record.of(log).candidates]
-
-
-def ended(log: Sequence[Event]) -> SearchFinished:
-    assert isinstance(log[-1], SearchFinished)
-    return log[-1]
 
 
 def test_the_first_program_that_passes_ends_the_search() -> None:
