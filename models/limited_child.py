@@ -59,12 +59,14 @@ class LimitedChild:
 
     Args:
         code: Python that calls ``serve``.
-        start_error: Makes the error of a child that does not start.
+        work: Work of the child, for the error of one that does not start: "compares answers".
+        package: Package that the child needs.
     """
 
-    def __init__(self, code: str, start_error: Callable[[], AdascaleError]) -> None:
+    def __init__(self, code: str, work: str, package: str) -> None:
         self._code = code
-        self._start_error = start_error
+        self._work = work
+        self._package = package
         self._process: subprocess.Popen[bytes] | None = None
         self._ready = False
         self._lock = threading.Lock()
@@ -98,7 +100,7 @@ class LimitedChild:
         return json.loads(line)
 
     def stop(self) -> None:
-        """End the child, where one runs."""
+        """End the child if one runs."""
         with self._lock:
             self._stop()
 
@@ -120,7 +122,11 @@ class LimitedChild:
         assert process.stdout is not None
         self._ready = self._ready or process.stdout.readline() == _READY
         if not self._ready:
-            raise self._start_error()
+            raise AdascaleError(
+                f"the process that {self._work} does not start",
+                f"it is {sys.executable} with {self._package}",
+                hint=f"pip install --force-reinstall {self._package}",
+            )
 
     def _stop(self) -> None:
         atexit.unregister(self._stop)
@@ -136,7 +142,7 @@ class LimitedChild:
 
 
 def _exchange(process: subprocess.Popen[bytes], line: bytes) -> bytes:
-    """The reply to a line; empty where the child ended instead."""
+    """The reply to a line; empty if the child ended instead."""
     assert process.stdin is not None
     assert process.stdout is not None
     with _ended_after(CPU_SECONDS, process), suppress(BrokenPipeError):

@@ -28,42 +28,21 @@ class PurposeRules:
     Attributes:
         is_repeatable: Batches have one width and contexts keep hidden states, whichever calibration is used,
             so that a trajectory does not depend on what else is in the batch.
-        parks_steps: Keep evaluated prefixes for the steps that may continue them.
-        scores_steps: The PRM and the calibration judge steps as they are drawn.
-        waits_for_programs: Stop decoding until a program has run, so that results come in the same order in
-            every run.
-        measures_step_cost: Time decode steps, to schedule speculative draws and to report seconds.
+        judges_steps: The PRM and the calibration judge steps as they are drawn, and decode steps are timed to
+            schedule speculative draws and to report seconds.
+        is_played_back: Decoding waits until a program has run, so that results come in the same order in
+            every run, and no prefix is kept for a step that may continue it.
     """
 
     is_repeatable: bool
-    parks_steps: bool
-    scores_steps: bool
-    waits_for_programs: bool
-    measures_step_cost: bool
+    judges_steps: bool
+    is_played_back: bool
 
 
 PURPOSES: Mapping[Purpose, PurposeRules] = {
-    "search": PurposeRules(
-        is_repeatable=False,
-        parks_steps=True,
-        scores_steps=True,
-        waits_for_programs=False,
-        measures_step_cost=True,
-    ),
-    "rollouts": PurposeRules(
-        is_repeatable=True,
-        parks_steps=True,
-        scores_steps=False,
-        waits_for_programs=False,
-        measures_step_cost=False,
-    ),
-    "replay": PurposeRules(
-        is_repeatable=True,
-        parks_steps=False,
-        scores_steps=True,
-        waits_for_programs=True,
-        measures_step_cost=True,
-    ),
+    "search": PurposeRules(is_repeatable=False, judges_steps=True, is_played_back=False),
+    "rollouts": PurposeRules(is_repeatable=True, judges_steps=False, is_played_back=False),
+    "replay": PurposeRules(is_repeatable=True, judges_steps=True, is_played_back=True),
 }
 
 WINDOW = 2048
@@ -187,7 +166,7 @@ class SessionOptions:
         is_roomy: Without ``ctx_size``, take up to ``ROOMY_WINDOW`` tokens and fewer branches, as far as half
             of the free memory allows: for conversations.
         branches: Branches that run at once, 1 to 64.
-        samples_set_branches: Whether fewer samples mean fewer branches, which is advised if memory is short.
+        samples_set_branches: Fewer samples mean fewer branches, which is advised if memory is short.
         purpose: Use of the session (``PURPOSES``).
         unsandboxed: Run programs of code tasks that monty cannot run in a bare CPython, with limits alone.
     """

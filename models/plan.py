@@ -1,7 +1,7 @@
 """The size of a session, planned before anything is loaded: the window of a trajectory, and the memory.
 
 The window holds the question, the answer, and a thought between them. The memory is that of weights, contexts
-and compute buffers, against what is free; where it does not fit, the error names a setting that does.
+and compute buffers, against what is free; if it does not fit, the error names a setting that does.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ class SessionLoad:
         prm: Header of the PRM; the generator's own if it judges itself, so that its weights count once.
         thought: How many tokens of the window were added for thinking.
         smallest: Tokens of the smallest window for a short question, the same thought and an answer.
-        samples_set_branches: Whether fewer samples mean fewer branches, as they do for a single question.
+        samples_set_branches: Fewer samples mean fewer branches, as they do for a single question.
     """
 
     generator: GGUFInfo
@@ -213,11 +213,11 @@ def plan_memory(load: SessionLoad, *, available: int | None = None, force: bool 
 
     Args:
         load: The models that will be in memory at the same time.
-        available: Bytes that may be used; the machine is asked when None.
+        available: Bytes that may be used; None asks the machine.
         force: Return the plan even if it does not fit.
 
     Raises:
-        MemoryOverflowError: It does not fit; the hint names a setting that does, if there is one.
+        MemoryOverflowError: it does not fit; the hint names a setting that does, if there is one.
     """
     free = machine.free_memory_bytes() if available is None else available
     plan = _add_up(load, free)

@@ -42,7 +42,7 @@ class PromptPlan:
 
     @property
     def reads_states(self) -> bool:
-        """True where a calibration reads the generator's hidden states, as all but portable ones do."""
+        """True if a calibration reads the generator's hidden states, as all but portable ones do."""
         return any(each.card.level != "portable" for each in self.calibrations.values())
 
 

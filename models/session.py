@@ -32,7 +32,7 @@ from .llama.policy import LlamaPolicy
 from .llama.prefixes import PrefixCache
 from .llama.runtime import LlamaContext, LlamaModel
 from .options import PURPOSES, Reporting, SessionOptions, prm_window
-from .plan import MemoryPlan, SessionLoad, Window, choose_window, make_roomy, plan_memory
+from .plan import SessionLoad, Window, choose_window, make_roomy, plan_memory
 from .prm.formats import FORMATS
 from .prm.incremental import StepPRM
 from .programs.chain import ChainExecutor
@@ -106,10 +106,10 @@ class OpenSession:
         costs = () if policy else self.step_costs.relative(self.policy.slots)
         policy = policy or self.policy
         rules = PURPOSES[self.options.purpose]
-        if not rules.scores_steps:  # a PRM reads rollouts afterwards, once
+        if not rules.judges_steps:  # a PRM reads rollouts afterwards, once
             return Driver(policy, SequenceLogprob(), (), clock, executor=self.executor)
         fitted = [artefact.calibration for artefact in self.prompts.calibrations.values()]
-        executor = WaitingExecutor(self.executor) if rules.waits_for_programs else self.executor
+        executor = WaitingExecutor(self.executor) if rules.is_played_back else self.executor
         return Driver(policy, self.reward_model, fitted, clock, costs, executor)
 
     def replay_policy(self, store: DrawStore) -> ReplayingPolicy:
@@ -226,7 +226,7 @@ class Session:
             options = self._options = make_roomy(options, files.generator.info, _judge(files))
         chosen = choose_window(options, files.generator)
         window = chosen.tokens
-        cache_bytes = _cache_bytes(self._plan_memory(files, chosen))
+        cache_bytes = _cache_bytes(options, files, chosen)
         model = self._load_model(files.generator)
         prompts = plan_prompts(options, files, model, window)
         if growth := chosen.describe_growth(model.info.kv_bytes_per_token, options.branches):
@@ -235,7 +235,7 @@ class Session:
         states = prompts.reads_states or rules.is_repeatable
         context = self._make_context(model, window, options.branches, states=states)
         step_costs = stepcost.StepCosts({})
-        if rules.measures_step_cost:
+        if rules.judges_steps:
             step_costs = self._load_step_costs(files.generator, context)
         policy = LlamaPolicy(
             context,
@@ -243,7 +243,7 @@ class Session:
             prompts.sampling,
             PrefixCache(cache_bytes),
             stepcost.EvenWidth() if rules.is_repeatable else step_costs,
-            park_steps=rules.parks_steps,
+            park_steps=not rules.is_played_back,
         )
         self._stack.callback(policy.close)
         return OpenSession(
@@ -258,22 +258,6 @@ class Session:
             executor=self._stack.enter_context(_make_executor(options)),
         )
 
-    @property
-    def _threads(self) -> int:
-        return self._options.threads or machine.physical_cores()
-
-    def _plan_memory(self, files: SessionFiles, window: Window) -> MemoryPlan:
-        load = SessionLoad(
-            files.generator.info,
-            window.tokens,
-            self._options.branches,
-            _judge(files),
-            window.thought,
-            window.smallest,
-            self._options.samples_set_branches,
-        )
-        return plan_memory(load, force=self._options.force)
-
     def _load_model(self, file: ModelFile) -> LlamaModel:
         device = "GPU" if self._gpu_layers else "CPU"
         self._reporting.status(f"Loading {file.name} ({human_bytes(file.size_bytes)}, {device})...")
@@ -283,7 +267,8 @@ class Session:
         return model
 
     def _make_context(self, model: LlamaModel, window: int, sequences: int, *, states: bool) -> LlamaContext:
-        context = LlamaContext(model, window, sequences, self._threads, self.abort, states=states)
+        threads = self._options.threads or machine.physical_cores()
+        context = LlamaContext(model, window, sequences, threads, self.abort, states=states)
         self._stack.callback(context.close)
         return context
 
@@ -323,7 +308,21 @@ def _judge(files: SessionFiles) -> GGUFInfo | None:
     return generator.info if prm.path == generator.path else prm.info
 
 
-def _cache_bytes(memory: MemoryPlan) -> int:
-    """Capacity of the cache of prefixes of each of the two models."""
+def _cache_bytes(options: SessionOptions, files: SessionFiles, window: Window) -> int:
+    """Capacity of the cache of prefixes of each of the two models.
+
+    Raises:
+        MemoryOverflowError: the models do not fit into memory.
+    """
+    load = SessionLoad(
+        files.generator.info,
+        window.tokens,
+        options.branches,
+        _judge(files),
+        window.thought,
+        window.smallest,
+        options.samples_set_branches,
+    )
+    memory = plan_memory(load, force=options.force)
     least = _CACHE_LEAST * memory.available_bytes
     return min(_CACHE_MAX, int(max(_CACHE_SHARE * memory.spare_bytes, least)))

@@ -66,7 +66,12 @@ def fetch_files(options: SessionOptions, reporting: Reporting) -> SessionFiles:
         CalibrationError, UsageError: the named calibration cannot be used; nothing was downloaded.
         UsageError: the file is no PRM of the named format.
     """
-    calibration = _named_calibration(options)
+    calibration = None
+    if options.calibration not in ("auto", "none"):
+        if options.prm == "none":
+            text = f"{setting('prm', 'none')} leaves nothing to calibrate with {options.calibration}"
+            raise UsageError(text, hint=setting("prm", "probe"))
+        calibration = load_artefact(Path(options.calibration))
 
     def model(ref: str) -> ModelFile:
         return resolve(
@@ -80,18 +85,3 @@ def fetch_files(options: SessionOptions, reporting: Reporting) -> SessionFiles:
     prm = generator if ref == "self" else model(ref)
     form = settle_format(prm, wanted, reporting.status, offline=options.offline)
     return SessionFiles(generator, prm, form, calibration)
-
-
-def _named_calibration(options: SessionOptions) -> Artefact | None:
-    """The calibration whose file the options name; None if they name no file.
-
-    Raises:
-        UsageError: there is no PRM whose scores it could read.
-        CalibrationError: it cannot be read.
-    """
-    if options.calibration in ("auto", "none"):
-        return None
-    if options.prm == "none":
-        text = f"{setting('prm', 'none')} leaves nothing to calibrate with {options.calibration}"
-        raise UsageError(text, hint=setting("prm", "probe"))
-    return load_artefact(Path(options.calibration))

@@ -6,11 +6,7 @@ https://github.com/huggingface/Math-Verify
 from __future__ import annotations
 
 import logging
-import sys
-from collections.abc import Callable
 from typing import Any
-
-from adascale.engine.errors import AdascaleError
 
 from .limited_child import ChildEndedError, LimitedChild, serve
 
@@ -32,25 +28,11 @@ def ask_math_verify(gold: str, answer: str) -> bool | None:
         return None
 
 
-def _start_error() -> AdascaleError:
-    return AdascaleError(
-        "the process that compares answers does not start",
-        f"it is {sys.executable} with math-verify",
-        hint="pip install --force-reinstall math-verify",
-    )
-
-
-_child = LimitedChild(_CHILD, _start_error)
+_child = LimitedChild(_CHILD, "compares answers", "math-verify")
 
 
 def serve_verdicts() -> None:
     """Run as the child: answer every ``[gold, answer]`` with a verdict until stdin ends."""
-    verdict = _math_verify()
-    verdict("1/2", "0.5")
-    serve(lambda pair: verdict(*pair))
-
-
-def _math_verify() -> Callable[[str, str], bool]:
     from math_verify import parse, verify
 
     logging.getLogger("math_verify").setLevel(logging.CRITICAL)
@@ -65,4 +47,5 @@ def _math_verify() -> Callable[[str, str], bool]:
         except Exception:  # sympy raises nearly anything on odd input; odd input is not the same answer
             return False
 
-    return verdict
+    verdict("1/2", "0.5")  # what it imports is not charged to a request
+    serve(lambda pair: verdict(*pair))

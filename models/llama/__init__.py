@@ -19,7 +19,7 @@ def limit_spinning(environment: MutableMapping[str, str]) -> None:
     """Let the threads of llama.cpp sleep soon while they wait, unless the environment says how they wait.
 
     They meet at a barrier hundreds of times in every decode step. GNU's OpenMP lets the early ones spin for
-    300,000 turns, which is milliseconds, before they sleep; where another process wants the cores, they take
+    300,000 turns, which is milliseconds, before they sleep; if another process wants the cores, they take
     the core that the thread they wait for needs. After 10,000 turns few have to be woken on an idle machine.
     A step of 8 branches of the 0.5B on two cores (bench/runtime/busy.py, 2026-11-27, medians of five rounds):
     idle 118 ms by default and 120 with 10,000 turns; with a second process of two threads 748 and 426, with

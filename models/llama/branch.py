@@ -31,7 +31,7 @@ class Job:
         boundaries: Lengths of the prefix at which a shorter one may be parked.
         prompt_tokens: Length of the prompt.
         stream: Random numbers of the branch.
-        until: Whether the branch ends with its step or with its answer.
+        until: End of the branch: its step, or its answer.
         mode: Prose, or one program.
         opening: Text put into the model's mouth at the beginning of a solution; empty behind its first step.
         thought: Position in its thought; None if the model knows no thoughts.
@@ -113,7 +113,7 @@ class Slot:
 
     @property
     def is_inside_thought(self) -> bool:
-        """Whether a thought is being written, as far as its text shows."""
+        """True while a thought is being written, as far as its text shows."""
         return self.job.thought is not None and self.job.thought.phase == "inside"
 
     @property
@@ -123,7 +123,7 @@ class Slot:
 
     @property
     def may_think(self) -> bool:
-        """Whether the text belongs to a thought, or is so short that it may still become its opening tag."""
+        """True if the text belongs to a thought, or is so short that it may still become its opening tag."""
         return self.job.thought is not None and self.job.thought.phase != "behind"
 
     def hold(self) -> None:
@@ -157,7 +157,7 @@ class Slot:
         self.text += text
 
     def at_delimiter(self, last_piece: bytes) -> bool:
-        """Whether the last token completed a step of prose or of a thought that has any text in it."""
+        """True if the last token completed a step of prose or of a thought that has any text in it."""
         if self.job.mode != "prose" and not self.is_inside_thought:
             return False
         tail = self.text[-(len(last_piece) + len(DELIMITER) - 1) :]
@@ -172,7 +172,7 @@ class Slot:
         return thought.part(self.text, last_piece, len(self.tokens), at_delimiter=delimited)
 
     def closes_program(self, last_piece: bytes) -> bool:
-        """Whether the last token completed the fence behind a program; the first fence opens it."""
+        """True if the last token completed the fence behind a program; the first fence opens it."""
         if self.job.mode == "prose" or b"`" not in last_piece:
             return False
         return self.text.count(_FENCE) >= 2

@@ -40,7 +40,7 @@ class ChatFormat:
         head: Tokens before the question, shared by all questions.
         tail: Tokens behind it, up to the open assistant turn and the thought or the opening in it.
         thoughts: How thoughts begin and end; None if the model knows none.
-        adds_thought: Whether the prompt opens or closes a thought in the template's place.
+        adds_thought: The prompt opens or closes a thought in the template's place.
     """
 
     def __init__(

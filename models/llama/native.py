@@ -98,7 +98,8 @@ class AbortFlag:
     def __init__(self) -> None:
         self._bytes = ctypes.create_string_buffer(2)
         self.data = ctypes.cast(self._bytes, ctypes.c_void_p)
-        strlen = ctypes.cast(_libc().strlen, ctypes.c_void_p).value
+        libc = ctypes.CDLL("msvcrt" if sys.platform == "win32" else None)
+        strlen = ctypes.cast(libc.strlen, ctypes.c_void_p).value
         self.callback = C.ggml_abort_callback(strlen or 0)
 
     def set(self) -> None:
@@ -111,10 +112,6 @@ class AbortFlag:
 
     def __bool__(self) -> bool:
         return self._bytes[0] != b"\x00"
-
-
-def _libc() -> ctypes.CDLL:
-    return ctypes.CDLL("msvcrt" if sys.platform == "win32" else None)
 
 
 def explain_load_failure(file: str) -> ModelError | MemoryOverflowError:

@@ -72,7 +72,7 @@ class LlamaPolicy:
 
     @property
     def is_busy(self) -> bool:
-        """Whether a problem is open."""
+        """True while a problem is open."""
         return len(self._prompts) > 0
 
     def close_problem(self, problem: Problem) -> None:
@@ -200,7 +200,7 @@ class LlamaPolicy:
         return "step" if not slot.is_inside_thought and slot.at_delimiter(piece) else None
 
     def _is_spent(self, slot: Slot, more: int = 0) -> bool:
-        """Whether a branch has no room left for a solution behind ``more`` tokens."""
+        """True if a branch has no room left for a solution behind ``more`` tokens."""
         max_tokens = self._sampling[slot.job.mode].max_tokens
         return slot.solution_tokens() >= max_tokens or slot.length() + more >= self._context.window
 

@@ -101,27 +101,19 @@ class Prompts:
             )
 
     def _check_fit(self, prompt_tokens: int, mode: Mode) -> None:
-        thought, window = self._thought_reserve(mode), self._context.window
+        thoughts, budget = self._chats[mode].thoughts, self._sampling[mode].think_tokens
+        thought = budget + len(thoughts.cut) if thoughts is not None and budget else 0
+        window, allowed = self._context.window, self._info.context_length
         needed = prompt_tokens + thought + ANSWER_RESERVE
         if needed <= window:
             return
+        hint = f"a shorter question, or another model: this one was trained for {allowed:,} tokens"
+        if (larger := round_window_up(needed)) <= allowed:
+            more = human_bytes((larger - window) * self._context.sequences * self._info.kv_bytes_per_token)
+            hint = f"{setting('ctx_size', larger)} (the model allows {allowed:,}; about {more} more memory)"
         before = f"{thought:,} for the thought and " if thought else ""
         raise ContextOverflowError(
             f"the question has {prompt_tokens:,} tokens, the model's window is {window:,}",
             f"nothing was cut off; at least {before}{ANSWER_RESERVE} tokens must stay free for the answer",
-            hint=self._window_advice(round_window_up(needed)),
+            hint=hint,
         )
-
-    def _thought_reserve(self, mode: Mode) -> int:
-        """Most tokens of a thought, with those that close it."""
-        thoughts, budget = self._chats[mode].thoughts, self._sampling[mode].think_tokens
-        return budget + len(thoughts.cut) if thoughts is not None and budget else 0
-
-    def _window_advice(self, window: int) -> str:
-        """The setting for a window of this many tokens, and its memory."""
-        allowed = self._info.context_length
-        if window > allowed:
-            return f"a shorter question, or another model: this one was trained for {allowed:,} tokens"
-        more = (window - self._context.window) * self._context.sequences * self._info.kv_bytes_per_token
-        larger = setting("ctx_size", window)
-        return f"{larger} (the model allows {allowed:,}; about {human_bytes(more)} more memory)"

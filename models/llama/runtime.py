@@ -158,7 +158,7 @@ class LlamaModel:
             self._pieces[token] = self.piece(token) or self.token_text(token).encode()
 
     def is_end(self, token: int) -> bool:
-        """Whether the token ends a turn."""
+        """True if the token ends a turn."""
         return bool(C.llama_vocab_is_eog(self.vocab, token))
 
 
@@ -308,7 +308,7 @@ class LlamaContext:
         self.evaluated_tokens = 0
         if not has_logits:
             raise ModelError(
-                f"llama.cpp gives no hidden states beside the logits of {name}: "
+                f"llama.cpp gives no hidden states with the logits of {name}: "
                 f'its architecture is "{architecture}"',
                 "a calibration and a PRM with a head read them while the model writes",
                 hint=f"without a calibration it can be asked: {setting('calibration', 'none')}",
@@ -381,7 +381,7 @@ class LlamaContext:
 
 
 def _has_flash_attention(model: LlamaModel, window: int) -> bool:
-    """Flash attention, except where the CPU's costs more than it saves: with small heads.
+    """True except with small heads on the CPU, for which flash attention costs more than it saves.
 
     Flash attention walks over every cell of every head one by one. A step with it and without
     (bench/runtime/attention.py, two cores): heads of 64 (0.5B) 430 and 308 ms, heads of 128 (1.5B) 475 and

@@ -159,7 +159,7 @@ def load(path: Path, sequences: int) -> StepCosts | None:
 
 
 def _is_disturbed(curve: Mapping[int, float]) -> bool:
-    """Whether other work disturbed the measurement of a curve: many branches cost far less than few."""
+    """True if other work disturbed the measurement of a curve: many branches cost far less than few."""
     falling = sorted(curve, reverse=True)
     cheapest = accumulate((curve[size] for size in falling), min)
     return any(curve[size] > _WORST_STAIR * cost for size, cost in zip(falling, cheapest, strict=True))

@@ -18,7 +18,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from adascale.engine.errors import (
-    AdascaleError,
     ModelCorruptError,
     TemplateRaisedError,
     command,
@@ -40,7 +39,7 @@ _PLAIN = "{% for m in messages %}{{ m.content }}\n\n{% endfor %}"
 """Template of a model without one: a paragraph for each message."""
 
 _MEMORY_BYTES = 256 << 20
-"""Address space of the child, where 27 MB are the interpreter with Jinja; on Linux alone."""
+"""Address space of the child, on Linux alone; 27 MB of it are the interpreter with Jinja."""
 
 _OUTPUT_CHARACTERS = 1_000_000
 """A conversation is rendered with placeholders for its texts, so it is short."""
@@ -65,56 +64,40 @@ def prepare() -> None:
 
 
 def render(model: LlamaModel, messages: Sequence[Message], *, open_assistant: bool, **variables: bool) -> str:
-    """Render messages with the template of a model's file.
+    """Render messages with the template of a model's file, in an environment as transformers has it.
 
     Args:
         model: Has the template.
-        messages: The conversation.
-        open_assistant: Whether the assistant's turn begins at the end.
+        messages: The conversation, with ``role`` and ``content``.
+        open_assistant: True to open the assistant's turn at the end.
         variables: Further variables of the template, such as its switch for thinking.
-
-    Raises:
-        TemplateRaisedError, ModelCorruptError: as ``render_template``.
-    """
-    return render_template(
-        model.info.chat_template or _PLAIN,
-        model.name,
-        messages,
-        add_generation_prompt=open_assistant,
-        **model.special_texts,
-        **variables,
-    )
-
-
-def shows_system(model: LlamaModel, system: str) -> bool:
-    """Whether the template has a place for a system prompt; some refuse the role, some leave it out."""
-    messages = [{"role": "system", "content": system}, {"role": "user", "content": "?"}]
-    try:
-        return system.strip() in render(model, messages, open_assistant=True)
-    except TemplateRaisedError:
-        return False
-
-
-def render_template(source: str, file: str, messages: Sequence[Message], **variables: bool | str) -> str:
-    """The text that a template makes of messages, in an environment as transformers has it.
-
-    Args:
-        source: Text of the template.
-        file: Name of the file that holds it, for errors.
-        messages: With ``role`` and ``content``.
-        variables: ``add_generation_prompt``, ``bos_token`` and ``eos_token``.
 
     Raises:
         TemplateRaisedError: the template raised an error.
         ModelCorruptError: it passed a limit, or crashed the interpreter (``bad-template``).
     """
+    given = {
+        "messages": list(messages),
+        "add_generation_prompt": open_assistant,
+        **model.special_texts,
+        **variables,
+    }
     try:
-        text, raised = _child.ask([source, {"messages": list(messages), **variables}])
+        text, raised = _child.ask([model.info.chat_template or _PLAIN, given])
     except ChildEndedError as ended:
-        raise _end_error(file, ended) from ended
+        raise _end_error(model.name, ended) from ended
     if raised is not None:
-        raise TemplateRaisedError(f"the chat template of {file} cannot be rendered: {excerpt(raised)}")
+        raise TemplateRaisedError(f"the chat template of {model.name} cannot be rendered: {excerpt(raised)}")
     return str(text)
+
+
+def shows_system(model: LlamaModel, system: str) -> bool:
+    """True if the template has a place for a system prompt; some refuse the role, some leave it out."""
+    messages = [{"role": "system", "content": system}, {"role": "user", "content": "?"}]
+    try:
+        return system.strip() in render(model, messages, open_assistant=True)
+    except TemplateRaisedError:
+        return False
 
 
 def _end_error(file: str, ended: ChildEndedError) -> ModelCorruptError:
@@ -128,34 +111,21 @@ def _end_error(file: str, ended: ChildEndedError) -> ModelCorruptError:
     )
 
 
-def _start_error() -> AdascaleError:
-    return AdascaleError(
-        "the process that renders chat templates does not start",
-        f"it is {sys.executable} with jinja2",
-        hint="pip install --force-reinstall jinja2",
-    )
-
-
-_child = LimitedChild(_CHILD, _start_error)
+_child = LimitedChild(_CHILD, "renders chat templates", "jinja2")
 
 
 def serve_templates() -> None:
     """The child's life: ``[text, null]`` or ``[null, what it raised]`` for a template and its variables."""
     _reply(["{% for m in messages %}{{ m.content }}{% endfor %}", {"messages": []}])
-    _limit_memory()
+    if sys.platform != "win32":
+        import resource
+
+        from ..programs import confine
+
+        confine.lower_limit(resource.RLIMIT_AS, _MEMORY_BYTES)
+        confine.lower_limit(resource.RLIMIT_CORE, 0)
     give_up_rights()
     serve(_reply)
-
-
-def _limit_memory() -> None:
-    if sys.platform == "win32":
-        return
-    import resource
-
-    from ..programs import confine
-
-    confine.lower_limit(resource.RLIMIT_AS, _MEMORY_BYTES)
-    confine.lower_limit(resource.RLIMIT_CORE, 0)
 
 
 def give_up_rights() -> None:

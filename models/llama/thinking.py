@@ -1,8 +1,8 @@
 """Models that think before they answer: how a prompt asks for a thought, and what ends one.
 
-A thought stands between two tags before the answer. Most chat templates have a switch for it; where one has
+A thought stands between two tags before the answer. Most chat templates have a switch for it; if one has
 no switch, or a switch without effect, the prompt opens the thought itself, or ends behind an empty one
-("NoThinking", arXiv 2504.09858). At its budget, or where the model ends its turn in the middle, a thought is
+("NoThinking", arXiv 2504.09858). At its budget, or if the model ends its turn in the middle, a thought is
 closed with tokens that are appended as they are ("budget forcing", arXiv 2501.19393): nothing is tokenized
 again, and the answer is written behind it.
 """
@@ -88,7 +88,7 @@ class Thinking:
     Attributes:
         tags: Tags around a thought.
         switch: The template's switch; None if it has none that changes anything, or none is to be used.
-        thinks: Whether to think; None leaves it to the template and the model.
+        thinks: True to think, False not to; None leaves it to the template and the model.
         budget: Tokens of the thoughts of one trajectory; at 0 each is closed as soon as it is opened.
     """
 
@@ -136,7 +136,7 @@ class Thinking:
         )
 
     def _is_open(self, text: str) -> bool:
-        """Whether a prompt ends inside a thought."""
+        """True if a prompt ends inside a thought."""
         return text.rfind(self.tags.opening) > text.rfind(self.tags.closing)
 
 
@@ -149,11 +149,11 @@ def plan_thinking(model: LlamaModel, think: int | None) -> Thinking | None:
 
     Raises:
         UsageError: thoughts are asked for, and neither the template nor the vocabulary knows any.
-        ModelCorruptError: as ``render_template``.
+        ModelCorruptError: as ``render``.
     """
     tags = _tags_named_in(model.info.chat_template)
     if tags is None and think is not None:
-        # The vocabulary of a model that thinks has a token for it, even where a template was stripped.
+        # The vocabulary of a model that thinks has a token for it, even if a template was stripped.
         tags = next((each for each in TAGS if len(model.tokenize(each.closing, special=True)) == 1), None)
     if tags is None:
         if think:
@@ -197,7 +197,7 @@ def _tags_named_in(template: str) -> Tags | None:
 
 
 def _has_effect(model: LlamaModel, switch: Switch) -> bool:
-    """Whether the prompt differs between on and off, apart from the words that say so."""
+    """True if the prompt differs between on and off, apart from the words that say so."""
     if switch.marker not in model.info.chat_template:
         return False
     on, off = (_sample_prompt(model, switch, thinks=thinks) for thinks in (True, False))
@@ -221,7 +221,7 @@ class ThoughtFormat:
 
     Attributes:
         opening, closing: The tags, as UTF-8.
-        is_open: Whether the prompt ends inside a thought.
+        is_open: The prompt ends inside a thought.
         cut: Tokens that close a thought at its budget, and lead to the answer.
         cut_text: Their text, up to where the answer begins.
         lead: Tokens that lead to the answer behind a thought that the model has closed.
@@ -286,7 +286,7 @@ class ThoughtProgress:
             text: Text of the step.
             last_piece: Bytes of its last token.
             tokens: Number of its tokens.
-            at_delimiter: Whether a blank line ends it.
+            at_delimiter: A blank line ends it.
         """
         if self.form.closing in text[-(len(last_piece) + len(self.form.closing) - 1) :]:
             return "whole"

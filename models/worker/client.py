@@ -8,19 +8,14 @@ from collections.abc import Iterable, Iterator
 from queue import SimpleQueue
 from typing import Self
 
-from adascale.engine.errors import (
-    ModelCorruptError,
-    WorkerAbortedError,
-    WorkerDiedError,
-    command,
-)
+from adascale.engine.errors import ModelCorruptError, WorkerAbortedError, WorkerDiedError, command
 from adascale.engine.search.events import Event
 from adascale.engine.search.settings import Request, Settings
 from adascale.engine.types import Problem
 
 from ..files.progress import DownloadPlan, Transfer
 from ..options import Reporting, SessionOptions
-from .dispatch import Flight, QuestionSource
+from .dispatch import RESTARTS, Flight, QuestionSource
 from .messages import (
     Cancel,
     Consent,
@@ -51,8 +46,8 @@ class Worker:
 
     Attributes:
         open_models: The models, warnings and files of the session.
-        interrupted: Whether it was told to stop.
-        is_open: Whether the models are open; they are not while a worker that has died is started again.
+        interrupted: It was told to stop.
+        is_open: The models are open; they are not while a worker that has died is started again.
 
     Raises:
         ModelError, DoesNotFitError, UsageError: on entry; a model that llama.cpp aborts on while it opens it
@@ -129,7 +124,7 @@ class Worker:
                     yield from flight.lose(error, source, retry=retry)
                     if self.interrupted:
                         return
-                    if not flight.may_restart:
+                    if flight.deaths > RESTARTS:
                         raise
                     self._reporting.status(f"{error.message}; starting it again")
                 except BaseException:  # nobody reads what the worker still sends

@@ -51,7 +51,7 @@ class QuestionSource:
 
     @property
     def exhausted(self) -> bool:
-        """Whether there are no more questions."""
+        """True if there are no more questions."""
         return self._ended and not self._returned
 
     def take(self) -> Request | None:
@@ -106,18 +106,10 @@ class Flight:
         self.deaths = 0
         self._questions: dict[str, tuple[Request, Event | None]] = {}
 
-    def __len__(self) -> int:
-        return len(self._questions)
-
     @property
     def all_begun(self) -> bool:
-        """Whether the engine has begun every question that it has, and is ready for one more."""
+        """True if the engine has begun every question that it has, and is ready for one more."""
         return all(last is not None for _, last in self._questions.values())
-
-    @property
-    def may_restart(self) -> bool:
-        """Whether an engine that has died is worth starting again."""
-        return self.deaths <= RESTARTS
 
     def add(self, request: Request) -> None:
         """The engine gets a question."""

@@ -57,7 +57,7 @@ class Pipes:
 
     @property
     def running(self) -> bool:
-        """Whether a worker was started and not stopped; it may have died since."""
+        """True if a worker was started and not stopped; it may have died since."""
         return self._process is not None
 
     def start(self) -> None:

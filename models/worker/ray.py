@@ -152,7 +152,7 @@ class Cluster:
 
     Attributes:
         open_models: The models, warnings and files of the sessions, the same everywhere.
-        interrupted: Whether it was told to stop.
+        interrupted: It was told to stop.
 
     Raises:
         UsageError: Ray is not installed or the cluster cannot be reached.

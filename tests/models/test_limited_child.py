@@ -30,13 +30,9 @@ serve(reply)
 """
 
 
-def start_error() -> AdascaleError:
-    return AdascaleError("it does not start")
-
-
 @pytest.fixture(scope="module")
 def child() -> Iterator[LimitedChild]:
-    found = LimitedChild(CODE, start_error)
+    found = LimitedChild(CODE, "tests", "pytest")
     yield found
     found.stop()
 
@@ -86,14 +82,15 @@ def test_an_interrupt_leaves_no_reply_for_the_next_request(
 
 
 def test_a_child_that_does_not_start_is_an_error() -> None:
-    with pytest.raises(AdascaleError, match="it does not start"):
-        LimitedChild("import no_such_module", start_error).ask("first")
+    with pytest.raises(AdascaleError, match="the process that tests does not start") as caught:
+        LimitedChild("import no_such_module", "tests", "pytest").ask("first")
+    assert caught.value.hint == "pip install --force-reinstall pytest"
 
 
 PARENT = """
 import sys
 from adascale.models.limited_child import LimitedChild
-LimitedChild(sys.argv[1], AssertionError).ask(sys.argv[2])
+LimitedChild(sys.argv[1], "tests", "pytest").ask(sys.argv[2])
 """
 
 
@@ -103,6 +100,7 @@ def assert_ended(children: list[psutil.Process], within: float) -> None:
     assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("request_", ["hang", "sleep"])
 def test_a_child_ends_soon_after_its_parent_was_killed(request_: str) -> None:
     code = CODE.replace("return [request", "import time; time.sleep(1); return [request")

@@ -139,7 +139,9 @@ def thinker(tmp_path: Path, template: str) -> str:
 THINKS = f"{tiny.CHATML}<think>\n{{# </think> #}}"
 
 
-@pytest.mark.parametrize(("think", "tokens"), [(0, 0), (64, 64), (None, THINK_TOKENS)])
+@pytest.mark.parametrize(
+    ("think", "tokens"), [(0, 0), (64, 64), pytest.param(None, THINK_TOKENS, marks=pytest.mark.slow)]
+)
 def test_a_session_thinks_as_it_is_told(tmp_path: Path, think: int | None, tokens: int) -> None:
     said: list[str] = []
     options = SessionOptions(thinker(tmp_path, THINKS), branches=2, think=think, calibration="none")

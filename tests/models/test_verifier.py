@@ -8,7 +8,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from adascale.engine.errors import AdascaleError
 from adascale.models import verifier
 from adascale.models.limited_child import CPU_SECONDS, LimitedChild
 from adascale.models.verifier import ask_math_verify
@@ -17,7 +16,7 @@ from adascale.models.verifier import ask_math_verify
 @pytest.fixture(scope="module", autouse=True)
 def child() -> Iterator[LimitedChild]:
     """A child of these tests alone: other tests' comparisons take processor time as well."""
-    child = LimitedChild(verifier._CHILD, verifier._start_error)
+    child = LimitedChild(verifier._CHILD, "compares answers", "math-verify")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(verifier, "_child", child)
         yield child
@@ -30,7 +29,7 @@ def test_a_verdict_depends_on_which_answer_is_gold() -> None:
     assert ask_math_verify(r"\frac{1}{", "}{") is False
 
 
-@pytest.mark.parametrize("hostile", ["10^{10^{10}}", "(x+1)^{5000}"])
+@pytest.mark.parametrize("hostile", ["10^{10^{10}}", pytest.param("(x+1)^{5000}", marks=pytest.mark.slow)])
 def test_a_hostile_answer_ends_in_any_thread_and_takes_no_one_with_it(
     hostile: str,
 ) -> None:
@@ -56,10 +55,3 @@ def test_threads_share_a_child() -> None:
     for thread in threads:
         thread.join(60)
     assert found == [True] * 20
-
-
-def test_a_child_that_does_not_start_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    broken = LimitedChild("import no_such_module", verifier._start_error)
-    monkeypatch.setattr(verifier, "_child", broken)
-    with pytest.raises(AdascaleError, match="does not start"):
-        ask_math_verify("1", "2")

