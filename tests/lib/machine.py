@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
@@ -18,13 +18,13 @@ from adascale.engine.search.record import replay
 from adascale.engine.search.settings import Settings
 from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import Strategy
-from adascale.engine.types import NodeId, Problem, Step
+from adascale.engine.types import Mode, NodeId, Problem, Step
 from adascale.models.llama.chat import ChatFormat
 from adascale.models.llama.native import AbortFlag
 from adascale.models.llama.policy import LlamaPolicy
 from adascale.models.llama.prefixes import PrefixCache
 from adascale.models.llama.runtime import FloatArray, LlamaContext, LlamaModel, Run
-from adascale.models.llama.stepcost import EvenWidth, StepCosts
+from adascale.models.llama.stepcost import Batching, EvenWidth, StepCosts
 from adascale.models.options import SamplingParams
 
 SYSTEM = "Be brief."
@@ -37,10 +37,36 @@ class Machine:
     model: LlamaModel
     stack: ExitStack
 
-    def context(self, slots: int = 1, *, states: bool = True) -> LlamaContext:
-        context = LlamaContext(self.model, 512, slots, 2, AbortFlag(), states=states)
+    def context(self, slots: int = 1, *, window: int = 512, states: bool = True) -> LlamaContext:
+        context = LlamaContext(self.model, window, slots, 2, AbortFlag(), states=states)
         self.stack.callback(context.close)
         return context
+
+    def policy(
+        self,
+        slots: int = 4,
+        *,
+        window: int = 512,
+        states: bool = False,
+        chats: Mapping[Mode, ChatFormat] | None = None,
+        sampling: SamplingParams | None = None,
+        cache: PrefixCache | None = None,
+        batching: Batching | None = None,
+        park_steps: bool = True,
+    ) -> tuple[LlamaPolicy, LlamaContext]:
+        """A policy and its context."""
+        context = self.context(slots, window=window, states=states)
+        chats = chats or {"prose": ChatFormat(self.model, SYSTEM)}
+        policy = LlamaPolicy(
+            context,
+            chats,
+            dict.fromkeys(chats, sampling or SamplingParams(max_tokens=64)),
+            cache or PrefixCache(1 << 28),
+            batching or StepCosts({}),
+            park_steps,
+        )
+        self.stack.callback(policy.close)
+        return policy, context
 
     def search(
         self,
@@ -53,14 +79,13 @@ class Machine:
         cache_bytes: int = 1 << 28,
     ) -> dict[str, list[Event]]:
         """Logs by problem."""
-        policy = LlamaPolicy(
-            self.context(slots, states=states),
-            {"prose": ChatFormat(self.model, SYSTEM)},
-            {"prose": SamplingParams(max_tokens=48)},
-            PrefixCache(cache_bytes),
-            EvenWidth() if even else StepCosts({}),
+        policy, _ = self.policy(
+            slots,
+            states=states,
+            sampling=SamplingParams(max_tokens=48),
+            cache=PrefixCache(cache_bytes),
+            batching=EvenWidth() if even else StepCosts({}),
         )
-        self.stack.callback(policy.close)
         driver = Driver(policy, SequenceLogprob(), (), ticking())
         return logs_of(driver.run(problems, Settings(strategy, seed=7)))
 

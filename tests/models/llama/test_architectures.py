@@ -18,11 +18,8 @@ from adascale.engine.strategies import Beam
 from adascale.engine.strategies.rollouts import PrefixRollouts
 from adascale.engine.types import BranchId, Problem, Step
 from adascale.models.files.gguf_info import read_info
-from adascale.models.llama.chat import ChatFormat
-from adascale.models.llama.policy import LlamaPolicy
-from adascale.models.llama.prefixes import PrefixCache, evaluate_tokens
+from adascale.models.llama.prefixes import evaluate_tokens
 from adascale.models.llama.runtime import LlamaContext, Run
-from adascale.models.llama.stepcost import StepCosts
 from adascale.models.options import SamplingParams
 
 PROBLEM = Problem("p", "What is 9 * 2?")
@@ -137,15 +134,7 @@ class Branches:
     """A policy over one context, and what a branch of it has drawn."""
 
     def __init__(self, machine: Machine, seed: int) -> None:
-        self.context = machine.context(2, states=False)
-        self.policy = LlamaPolicy(
-            self.context,
-            {"prose": ChatFormat(machine.model, "Be brief.")},
-            {"prose": SamplingParams(max_tokens=200)},
-            PrefixCache(1 << 28),
-            StepCosts({}),
-        )
-        machine.stack.callback(self.policy.close)
+        self.policy, self.context = machine.policy(2, sampling=SamplingParams(max_tokens=200))
         self.policy.open(PROBLEM)
         self.seed = seed
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 import tiny
 from event_logs import logs_of, ticking
+from machine import opened
 
 from adascale.engine.errors import ContextOverflowError
 from adascale.engine.ports import Prefix, SequenceLogprob
@@ -20,10 +22,9 @@ from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import strategy_named
 from adascale.engine.types import BranchId, Problem, Step, Turn
 from adascale.models.llama.chat import ChatFormat
-from adascale.models.llama.native import AbortFlag
 from adascale.models.llama.policy import LlamaPolicy
 from adascale.models.llama.prefixes import PrefixCache
-from adascale.models.llama.runtime import LlamaContext, LlamaModel, Run
+from adascale.models.llama.runtime import LlamaContext, Run
 from adascale.models.llama.stepcost import StepCosts
 from adascale.models.options import SamplingParams
 
@@ -34,35 +35,8 @@ Make = Callable[..., tuple[LlamaPolicy, LlamaContext]]
 @pytest.fixture
 def make() -> Iterator[Make]:
     """Open a policy over a file; everything is closed afterwards."""
-    opened: list[tuple[LlamaPolicy, LlamaContext, LlamaModel]] = []
-
-    def build(
-        path: Path,
-        slots: int = 4,
-        window: int = 512,
-        max_tokens: int = 64,
-        cache_bytes: int = 1 << 28,
-        costs: StepCosts | None = None,
-        park_steps: bool = True,
-    ) -> tuple[LlamaPolicy, LlamaContext]:
-        model = LlamaModel(path)
-        context = LlamaContext(model, window, slots, 2, AbortFlag())
-        policy = LlamaPolicy(
-            context,
-            {"prose": ChatFormat(model, "Be brief.")},
-            {"prose": SamplingParams(max_tokens=max_tokens)},
-            PrefixCache(cache_bytes),
-            costs or StepCosts({}),
-            park_steps=park_steps,
-        )
-        opened.append((policy, context, model))
-        return policy, context
-
-    yield build
-    for policy, context, model in opened:
-        policy.close()
-        context.close()
-        model.close()
+    with ExitStack() as stack:
+        yield lambda path, *args, **options: stack.enter_context(opened(path)).policy(*args, **options)
 
 
 def search(
@@ -98,43 +72,12 @@ def test_every_unique_token_of_the_tree_is_evaluated_once(
     assert tree.usage().generated_tokens == tree_tokens(tree)
 
 
-def test_the_system_prompt_is_shared_by_all_questions(make: Make, random_gguf: Path) -> None:
-    policy, _ = make(random_gguf)
-    first, second = Problem("a", "One?"), Problem("b", "Two?")
-    cold, warm = policy.open(first), policy.open(second)
-    assert cold.reused_tokens == 0
-    assert warm.reused_tokens > 20
-    assert warm.evaluated_tokens < cold.evaluated_tokens
-
-
-def test_a_dropped_prefix_gives_the_same_continuation(make: Make, random_gguf: Path) -> None:
-    policy, context = make(random_gguf, cache_bytes=0)
-    log = search(policy, "beam", [PROBLEM], width=2, branching=2)["p"]
-    texts = [replay(log).text(node.id) for node in replay(log)]
-    kept, kept_context = make(random_gguf)
-    expected = replay(search(kept, "beam", [PROBLEM], width=2, branching=2)["p"])
-    assert texts == [expected.text(node.id) for node in expected]
-    assert context.evaluated_tokens > kept_context.evaluated_tokens
-
-
-@pytest.mark.slow
-def test_neighbours_do_not_change_what_a_problem_draws(make: Make, random_gguf: Path) -> None:
-    problems = [Problem(str(i), f"What is {i} + {i}?") for i in range(4)]
-    together, _ = make(random_gguf, slots=8)
-    logs = search(together, "vote", problems, samples=2)
-    for problem in problems:
-        alone, _ = make(random_gguf, slots=8)
-        expected = replay(search(alone, "vote", [problem], samples=2)[problem.id])
-        found = replay(logs[problem.id])
-        assert sorted(found.text(n.id) for n in found) == sorted(expected.text(n.id) for n in expected)
-
-
 @pytest.mark.slow
 def test_padded_and_split_batches_change_nothing(make: Make, random_gguf: Path) -> None:
     plain, _ = make(random_gguf, slots=6)
     expected = replay(search(plain, "vote", [PROBLEM], samples=5)["p"])
     curve = {1: 1.0, 2: 1.1, 3: 9.0, 4: 1.2, 5: 20.0, 6: 30.0}
-    odd, _ = make(random_gguf, slots=6, costs=StepCosts(curve))
+    odd, _ = make(random_gguf, slots=6, batching=StepCosts(curve))
     found = replay(search(odd, "vote", [PROBLEM], samples=5)["p"])
     assert [found.text(n.id) for n in found] == [expected.text(n.id) for n in expected]
 
@@ -142,7 +85,7 @@ def test_padded_and_split_batches_change_nothing(make: Make, random_gguf: Path) 
 def test_what_an_interrupt_leaves_behind_a_padded_batch_harms_no_other_search(
     make: Make, random_gguf: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    policy, context = make(random_gguf, costs=StepCosts({1: 1.0, 2: 2.0, 3: 5.0, 4: 2.5}))
+    policy, context = make(random_gguf, batching=StepCosts({1: 1.0, 2: 2.0, 3: 5.0, 4: 2.5}))
     decode = context.decode
 
     def interrupted_behind_padding(runs: Sequence[Run]) -> None:
@@ -160,7 +103,7 @@ def test_what_an_interrupt_leaves_behind_a_padded_batch_harms_no_other_search(
 @pytest.mark.slow
 def test_a_full_window_ends_branches_with_length(make: Make, tmp_path: Path) -> None:
     endless = tiny.write_chain(tmp_path / "endless.gguf", {"\n": {tiny.ADD: 1.0}, tiny.ADD: {tiny.ADD: 1.0}})
-    policy, context = make(endless, window=512, max_tokens=10_000)
+    policy, context = make(endless, sampling=SamplingParams(max_tokens=10_000))
     log = search(policy, "vote", [Problem("p", "x" * 200)], samples=2)["p"]
     tree = replay(log)
     ends = [node for node in tree if node.status == "terminal"]
@@ -198,7 +141,7 @@ def test_a_question_with_a_conversation_shares_what_it_can_with_others(make: Mak
     policy, _ = make(chain_gguf)
     first = policy.open(Problem("a", "And back?", history=(Turn("user", "How far?"), Turn("assistant", "7"))))
     assert first.reused_tokens == 0
-    assert policy.open(Problem("b", "How far?")).reused_tokens == len(policy._chats["prose"].head)
+    assert policy.open(Problem("b", "How far?")).reused_tokens > 20  # the system prompt
     asked_in_its_own_way = Problem("c", "How far?", history=(Turn("system", "Use metres."),))
     assert policy.open(asked_in_its_own_way).reused_tokens == 0
     policy.close_problem(asked_in_its_own_way)
@@ -227,33 +170,6 @@ def test_what_is_drawn_does_not_depend_on_an_earlier_turn(make: Make, random_ggu
         return [node.step.token_ids for node in replay(logs[-1]["b"]) if node.step is not None]
 
     assert drawn(first, second) == drawn(second)
-
-
-def test_a_chat_leaves_only_its_prompt_and_that_unpinned(make: Make, chain_gguf: Path) -> None:
-    policy, _ = make(chain_gguf)
-    search(policy, "vote", [Problem("a", "How far?", kind="text")], samples=1)
-    head = policy._chats["prose"].head
-    assert set(policy._prompts._cache._pinned) <= {head}
-    assert len(policy._prompts._cache._recent) == 1
-    search(policy, "vote", [PROBLEM], samples=1)
-    assert len(policy._prompts._cache._recent) == 1
-
-
-def test_control_tokens_in_a_question_are_text(make: Make, chain_gguf: Path) -> None:
-    policy, _ = make(chain_gguf)
-    chat, question = policy._chats["prose"], "Say <|im_end|> twice"
-    harmless = policy.open(Problem("a", question))
-    assert harmless.evaluated_tokens == len(chat.head) + len(question) + len(chat.tail)
-
-
-def test_the_chain_answers(make: Make, chain_gguf: Path) -> None:
-    policy, _ = make(chain_gguf)
-    log = search(policy, "vote", [PROBLEM], samples=16)["p"]
-    last = log[-1]
-    assert isinstance(last, SearchFinished)
-    assert last.result.answer == "18"
-    tree = replay(log)
-    assert tree.text(last.result.best or tree.nodes[0].id).endswith(tiny.RIGHT)
 
 
 def test_cancel_returns_the_unfinished_step(make: Make, chain_gguf: Path) -> None:
@@ -328,21 +244,19 @@ def test_a_step_that_is_drawn_again_leaves_its_prompt_parked(make: Make, chain_g
     assert context.evaluated_tokens == prompt + 2
 
 
-def test_a_chat_that_is_asked_again_is_pinned_while_it_is_open(make: Make, chain_gguf: Path) -> None:
-    policy, _ = make(chain_gguf, cache_bytes=0)
-    chat = Problem("a", "How far?", kind="text")
-    tokens = policy._chats["prose"].chat_prompt("How far?")
-    for _ in range(2):
-        policy.open(chat)
-        assert tokens in policy._prompts._cache._pinned
-        policy.close_problem(chat)
-        assert tokens not in policy._prompts._cache._pinned
-
-
-def test_a_branch_that_has_ended_cannot_be_cancelled(make: Make, chain_gguf: Path) -> None:
-    policy, _ = make(chain_gguf)
-    with pytest.raises(AssertionError, match="branch 3 has ended or was never started"):
-        policy.cancel(BranchId(3))
+def test_a_full_cache_drops_the_prompt_of_a_chat_unless_it_is_open(make: Make, chain_gguf: Path) -> None:
+    policy, _ = make(chain_gguf, cache=PrefixCache(0))
+    chat, other = (Problem(name, f"How far is {name}?", kind="text") for name in "ab")
+    first = policy.open(chat)
+    policy.close_problem(chat)
+    again = policy.open(chat)
+    assert (again.evaluated_tokens, again.reused_tokens) == (0, first.evaluated_tokens)
+    policy.open(other)
+    same = policy.open(chat)
+    assert (same.evaluated_tokens, same.reused_tokens) == (0, first.evaluated_tokens)
+    policy.close_problem(chat)
+    policy.close_problem(other)
+    assert policy.open(chat).evaluated_tokens > 0
 
 
 def test_continuing_below_given_steps_reads_their_tokens_not_their_text(make: Make, chain_gguf: Path) -> None:

@@ -19,11 +19,9 @@ from adascale.engine.errors import (
     NoKVSlotError,
 )
 from adascale.models.files.gguf_info import read_info
-from adascale.models.llama import native
 from adascale.models.llama.native import AbortFlag, decode_error
 from adascale.models.llama.prefixes import ParkedPrefix, PrefixCache, evaluate_tokens
 from adascale.models.llama.runtime import LlamaContext, LlamaModel, Run
-from adascale.models.llama.sampling import SurpriseMeter
 
 PROMPT = [10, 20, 30, 40, 50, 60, 70]
 CLOSE = {"atol": 2e-4, "rtol": 1e-4}
@@ -138,14 +136,6 @@ def test_the_abort_flag_stops_a_decode_from_another_thread(model: LlamaModel) ->
     context.close()
 
 
-def test_log_probability_is_the_full_softmax(model: LlamaModel) -> None:
-    logits = np.linspace(-3, 4, model.vocab_size, dtype=np.float32)
-    expected = logits.astype(np.float64) - np.log(np.exp(logits.astype(np.float64)).sum())
-    found = SurpriseMeter(model.vocab_size)(logits, 17)
-    assert found.logprob == pytest.approx(expected[17], abs=1e-5)
-    assert found.entropy == pytest.approx(-(np.exp(expected) * expected).sum(), abs=1e-5)
-
-
 def test_text_is_never_taken_for_control_tokens(model: LlamaModel) -> None:
     as_text = model.tokenize("<|im_end|>", special=False)
     assert len(as_text) == 10
@@ -208,13 +198,3 @@ def test_an_entry_that_is_put_again_counts_once() -> None:
     for _ in range(5):
         cache.put((2,), parked())
     assert cache.get((1,)) is not None
-
-
-def test_a_listener_hears_the_log_only_inside_its_context(random_gguf: Path) -> None:
-    heard: list[str] = []
-    with native.log_to(heard.append):
-        LlamaModel(random_gguf).close()
-    assert heard
-    heard.clear()
-    LlamaModel(random_gguf).close()
-    assert not heard

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,10 +26,9 @@ from adascale.engine.types import BranchId, Execution, Mode, NodeId, Problem, St
 from adascale.models.llama import policy as policies
 from adascale.models.llama.branch import Job, Slot
 from adascale.models.llama.chat import ChatFormat
-from adascale.models.llama.native import AbortFlag
 from adascale.models.llama.policy import LlamaPolicy
-from adascale.models.llama.prefixes import PrefixCache, evaluate_tokens
-from adascale.models.llama.runtime import LlamaContext, LlamaModel
+from adascale.models.llama.prefixes import evaluate_tokens
+from adascale.models.llama.runtime import LlamaContext
 from adascale.models.llama.sampling import Stream, Surprise
 from adascale.models.llama.stepcost import EvenWidth, StepCosts
 from adascale.models.llama.thinking import (
@@ -89,16 +88,13 @@ def make(tmp_path: Path) -> Iterator[Make]:
             thinking: Thinking | None = None,
             path: Path | None = None,
             window: int = 1024,
-            max_tokens: int = 64,
             states: bool = False,
             even: bool = False,
         ) -> Thinker:
             template = TEMPLATES.get(template, template)
             path = path or tiny.write_chain(tmp_path / "thinker.gguf", chain, template=template)
-            model = stack.enter_context(closing(LlamaModel(path)))
-            context = stack.enter_context(
-                closing(LlamaContext(model, window, 4, 2, AbortFlag(), states=states))
-            )
+            machine = stack.enter_context(opened(path))
+            model = machine.model
             thinking = thinking or plan_thinking(model, think)
             assert thinking is not None
             if think is None:
@@ -107,15 +103,13 @@ def make(tmp_path: Path) -> Iterator[Make]:
                 "prose": ChatFormat(model, "Be brief.", thinking=thinking),
                 "program": ChatFormat(model, "Code.", "```python\n", thinking),
             }
-            sampling = SamplingParams(max_tokens=max_tokens, think_tokens=thinking.budget)
-            policy = LlamaPolicy(
-                context,
-                chats,
-                dict.fromkeys(chats, sampling),
-                PrefixCache(1 << 28),
-                EvenWidth() if even else StepCosts({}),
+            policy, context = machine.policy(
+                window=window,
+                states=states,
+                chats=chats,
+                sampling=SamplingParams(max_tokens=64, think_tokens=thinking.budget),
+                batching=EvenWidth() if even else StepCosts({}),
             )
-            stack.callback(policy.close)
             return Thinker(policy, context, chats["prose"])
 
         yield build
@@ -230,20 +224,15 @@ def test_a_program_follows_the_thought(
         assert tree.text(end) == f"```python\n{program}"
 
 
-@pytest.mark.parametrize("strategy", [Vote(4), Beam(2, 2), Greedy()])
-def test_every_token_of_a_tree_with_thoughts_is_evaluated_once(
-    make: Make, tmp_path: Path, strategy: Strategy
-) -> None:
+def test_every_token_of_a_tree_with_thoughts_is_evaluated_once(make: Make, tmp_path: Path) -> None:
     thinker = make(path=random_thinker(tmp_path), think=100)
-    tree = replay(thinker.search(strategy))
+    tree = replay(thinker.search(Beam(2, 2)))
     steps = [node.step for node in tree if node.step]
     assert any(step.thought == "cut" for step in steps)
     written = sum(len(step.token_ids) for step in steps)
     unread = sum(1 for node in tree if node.step and not tree.children(node.id))
     parents = [tuple(tokens_of(tree.steps(node.id))) for node in tree if node.step and tree.children(node.id)]
-    shared = len(parents) - len(
-        set(parents)
-    )  # children of equal siblings begin behind one and the same token
+    shared = len(parents) - len(set(parents))  # children of equal siblings begin behind the same token
     assert thinker.context.evaluated_tokens == tree.usage().prompt_tokens + written - unread - shared
     assert tree.usage().generated_tokens == written
 
