@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -27,7 +26,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from adascale import __version__
-from adascale.engine.search.events import ModelDescription, SearchFinished
+from adascale.engine.search.events import SearchFinished
 
 from . import endpoint, searches
 from .chat import CHAT
@@ -48,7 +47,7 @@ from .http import (
 from .hub import Ask, Hub
 from .messages import MESSAGES
 from .page.files import page_routes
-from .protocol import Protocol, Stamp, collect, stream
+from .protocol import Protocol, collect, stream
 from .request import AnswerRequest, ServedEffort, ServedModel
 from .responses import RESPONSES
 
@@ -203,9 +202,8 @@ class _Server:
     async def search(self, request: HttpRequest) -> Response:
         """The event log of a search, as server-sent events."""
         body = searches.SearchBody.read(read_object(await read_body(request)))
-        id_ = f"search-{secrets.token_hex(12)}"
-        ask = searches.read_ask(body, self._served(), id_, client_address(request))
-        events = self._log(ask, is_readable=body.readable)
+        ask = searches.read_ask(body, self._served())
+        events = self._log(ask, client_address(request), is_readable=body.readable)
         response = EventStream(await while_connected(request.receive, anext(events)), events)
         response.headers["X-Adascale-Version"] = __version__
         return response
@@ -216,8 +214,8 @@ class _Server:
             raise Refusal(404, f'no search "{id_}" is running', "no-such-search")
         return Response(status_code=204)
 
-    async def _log(self, ask: Ask, *, is_readable: bool) -> AsyncGenerator[bytes, None]:
-        with self._hub.ask(ask) as events:
+    async def _log(self, ask: Ask, client: str, *, is_readable: bool) -> AsyncGenerator[bytes, None]:
+        with self._hub.ask(ask, client) as events:
             async for line in searches.write_log(events, is_readable=is_readable):
                 yield line
 
@@ -226,9 +224,9 @@ class _Server:
 
         async def answer(request: HttpRequest) -> Response:
             body = protocol.body.read(read_object(await read_body(request)))
-            asked, stamp = protocol.read(body, self._served()), self._stamp()
-            writer = protocol.writer(body, asked, stamp)
-            progress = self._search(asked, stamp.token, client_address(request))
+            asked = protocol.read(body, self._served())
+            writer = protocol.writer(body, asked)
+            progress = self._search(asked, client_address(request))
             if asked.stream:
                 events = stream(progress, writer)
                 return EventStream(await while_connected(request.receive, anext(events)), events)
@@ -237,10 +235,10 @@ class _Server:
         answer.__doc__ = f"{protocol.summary}."
         return answer
 
-    async def _search(self, asked: AnswerRequest, id_: str, client: str) -> AsyncGenerator[Progress, None]:
+    async def _search(self, asked: AnswerRequest, client: str) -> AsyncGenerator[Progress, None]:
         """The progress of a search, which ends when nobody reads it any more."""
-        with self._hub.ask(asked.ask(id_, client)) as events:
-            async for part in follow(events, asked, lambda: self._hub.cancel(id_)):
+        with self._hub.ask(asked.ask, client) as events:
+            async for part in follow(events, asked, lambda: self._hub.cancel(asked.ask.problem.id)):
                 yield part
 
     def _served(self) -> ServedModel:
@@ -250,19 +248,11 @@ class _Server:
             Refusal: it is not open.
         """
         self._hub.check_open()
-        return ServedModel.of(self._models, self._settings.effort, self._settings.is_strict)
-
-    @property
-    def _models(self) -> ModelDescription:
-        return self._hub.worker.open_models.conditions["value"].models
+        models = self._hub.worker.open_models.conditions["value"].models
+        return ServedModel.of(models, self._settings.effort, self._settings.is_strict)
 
     def _model(self, name: str) -> JsonObject:
         return {"id": name, "object": "model", "created": self._started, "owned_by": "adascale"}
-
-    def _stamp(self) -> Stamp:
-        generator = self._models.generator
-        assert generator is not None, "ServedModel.of has checked it"
-        return Stamp(secrets.token_hex(12), int(time.time()), f"fp_{generator.sha256[:12]}")
 
 
 async def _refuse(request: HttpRequest, error: Exception) -> Response:

@@ -147,11 +147,11 @@ class ChatWriter(Writer[ChatBody]):
 
     def _object(self, kind: str, choices: Sequence[JsonObject]) -> JsonObject:
         return {
-            "id": f"chatcmpl-{self.stamp.token}",
+            "id": f"chatcmpl-{self.token}",
             "object": kind,
-            "created": self.stamp.created,
+            "created": self.created,
             "model": self.request.model,
-            "system_fingerprint": self.stamp.fingerprint,
+            "system_fingerprint": self.request.fingerprint,
             "choices": choices,
         }
 

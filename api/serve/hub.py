@@ -18,11 +18,11 @@ from dataclasses import dataclass, field, replace
 from queue import SimpleQueue
 from typing import Literal, Protocol
 
-from adascale.engine.errors import AdascaleError, UsageError, WorkerDiedError
+from adascale.engine.errors import AdascaleError, WorkerDiedError
 from adascale.engine.search.events import Event, SearchFailed, SearchFinished, SearchStarted
 from adascale.engine.search.settings import Request, Settings
 from adascale.engine.strategies import ModeChoice, Strategy
-from adascale.engine.types import Budget, Notice, Problem
+from adascale.engine.types import Budget, Problem
 from adascale.models.worker.dispatch import failed_log
 from adascale.models.worker.messages import ModelsOpened
 
@@ -50,18 +50,16 @@ class Ask:
     Attributes:
         problem: The question; its id is unique.
         strategy: How to search.
-        mode: How to reason; ``auto`` depends on the strategy and the open models.
         limits: The client's own limits; they can only lower the server's.
         seed: None for a random one.
-        client: Address, by which waiting searches take turns.
+        mode: How to reason; ``auto`` depends on the strategy and the open models.
     """
 
     problem: Problem
     strategy: Strategy
-    mode: ModeChoice = "auto"
     limits: Budget = Budget()
     seed: int | None = None
-    client: str = ""
+    mode: ModeChoice = "auto"
 
 
 class SearchWorker(Protocol):
@@ -221,48 +219,35 @@ class Hub:
         usual = self._usual_seconds or max(0.0, self._loop.time() - oldest)
         return max(1, math.ceil(usual * (1 + len(self._waiting)) / self._parallel))
 
-    def ask(self, asked: Ask) -> AbstractContextManager[AsyncIterator[Event | None]]:
-        """Search while the block lasts; results and errors of ``search``.
-
-        Raises:
-            Refusal: the strategy cannot reason in this mode.
-        """
-        self.check_open()
-        opened = self.worker.open_models
-        conditions = opened.conditions[asked.problem.kind]
-        settings = Settings(
-            asked.strategy,
-            lower(self._limits, asked.limits),
-            secrets.randbits(31) if asked.seed is None else asked.seed,
-            seeded_as=_AS_ASK,
-        ).under(replace(conditions, warnings=_public(conditions.warnings)))
-        try:
-            settings = settings.in_mode(asked.mode, opened.modes)
-        except UsageError as error:
-            raise Refusal.of(error) from error
-        return self.search(Request(asked.problem, settings), asked.client, PATIENCE)
-
     @contextmanager
-    def search(self, request: Request, client: str, quiet: float) -> Iterator[AsyncIterator[Event | None]]:
+    def ask(self, asked: Ask, client: str = "") -> Iterator[AsyncIterator[Event | None]]:
         """Search while the block lasts; gives the events, the last of which is the end.
 
         Args:
-            request: Its problem's id is unique.
+            asked: The question.
             client: Address; of several that wait, the client with the fewest running searches is next.
-            quiet: Seconds without an event after which there is a None instead of one.
 
         Raises:
             Refusal: that of ``check_open``; 429 if too many wait.
         """
         self.check_open()
         self._check_queue()
-        flight = _Flight(request, client)
+        flight = _Flight(Request(asked.problem, self._settings(asked)), client)
         self._waiting.append(flight)
         self._start_waiting()
         try:
-            yield _events(flight, quiet)
+            yield _events(flight)
         finally:
             self._abandon(flight)
+
+    def _settings(self, asked: Ask) -> Settings:
+        opened = self.worker.open_models
+        conditions = opened.conditions[asked.problem.kind]
+        # Files of this machine are not for clients.
+        warnings = tuple(each for each in conditions.warnings if each.code != "calibration-unreadable")
+        seed = secrets.randbits(31) if asked.seed is None else asked.seed
+        settings = Settings(asked.strategy, lower(self._limits, asked.limits), seed, seeded_as=_AS_ASK)
+        return settings.under(replace(conditions, warnings=warnings)).in_mode(asked.mode, opened.modes)
 
     def _start_waiting(self) -> None:
         while self._waiting and len(self._running) < self._parallel:
@@ -361,11 +346,11 @@ class Hub:
                 yield request
 
 
-async def _events(flight: _Flight, quiet: float) -> AsyncIterator[Event | None]:
-    """Events until the search has ended; None after ``quiet`` seconds without one."""
+async def _events(flight: _Flight) -> AsyncIterator[Event | None]:
+    """Events until the search has ended; None after each ``PATIENCE`` without one."""
     while True:
         try:
-            async with asyncio.timeout(quiet):
+            async with asyncio.timeout(PATIENCE):
                 event = await flight.events.get()
         except TimeoutError:
             yield None
@@ -380,8 +365,3 @@ def lower(a: Budget, b: Budget) -> Budget:
     tokens = [limit for limit in (a.max_tokens, b.max_tokens) if limit is not None]
     seconds = [limit for limit in (a.max_seconds, b.max_seconds) if limit is not None]
     return Budget(min(tokens, default=None), min(seconds, default=None))
-
-
-def _public(warnings: Iterable[Notice]) -> tuple[Notice, ...]:
-    """Warnings for clients: those of files of this machine are not."""
-    return tuple(warning for warning in warnings if warning.code != "calibration-unreadable")

@@ -6,7 +6,6 @@ import inspect
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import Any
 
 from mcp.server.context import ServerRequestContext
@@ -106,11 +105,10 @@ async def _search(hub: Hub, ask: Ask, context: Context) -> Record:
     """
     await hub.wait_until_open()
     request = context.request  # None over stdio
-    if request is not None:
-        ask = replace(ask, client=client_address(request))
+    client = "" if request is None else client_address(request)
     record: Record | None = None
     lines = 0
-    with hub.ask(ask) as events:
+    with hub.ask(ask, client) as events:
         async for event in events:
             if request is not None and await request.is_disconnected():
                 raise Refusal(400, "the client has gone", "client-gone")

@@ -132,7 +132,7 @@ class MessageWriter(BlockWriter[MessageBody]):
 
     def _message(self, blocks: Sequence[JsonObject], usage: JsonObject) -> JsonObject:
         return {
-            "id": f"msg_{self.stamp.token}",
+            "id": f"msg_{self.token}",
             "type": "message",
             "role": "assistant",
             "model": self.request.model,

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
@@ -18,21 +19,6 @@ from .outcome import SearchOutcome
 from .request import AnswerRequest, ServedModel
 
 B = TypeVar("B", bound=Body)
-
-
-@dataclass(frozen=True, slots=True)
-class Stamp:
-    """Identity of an answer.
-
-    Attributes:
-        token: Random part of all its ids.
-        created: Unix time.
-        fingerprint: Digest of the model.
-    """
-
-    token: str
-    created: int
-    fingerprint: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +37,7 @@ class Protocol(Generic[B]):
     summary: str
     body: type[B]
     read: Callable[[B, ServedModel], AnswerRequest]
-    writer: Callable[[B, AnswerRequest, Stamp], Writer[B]]
+    writer: Callable[[B, AnswerRequest], Writer[B]]
 
 
 class Writer(ABC, Generic[B]):
@@ -60,13 +46,17 @@ class Writer(ABC, Generic[B]):
     Args:
         body: Body of the request.
         request: The question.
-        stamp: Identity of the answer.
+
+    Attributes:
+        token: Part of all ids of the answer.
+        created: Unix time in seconds.
     """
 
-    def __init__(self, body: B, request: AnswerRequest, stamp: Stamp) -> None:
+    def __init__(self, body: B, request: AnswerRequest) -> None:
         self.body = body
         self.request = request
-        self.stamp = stamp
+        self.token = request.ask.problem.id
+        self.created = int(time.time())
 
     @abstractmethod
     def whole(self, outcome: SearchOutcome, reasoning: str) -> JsonObject:
@@ -115,8 +105,8 @@ class Block:
 class BlockWriter(Writer[B]):
     """A writer of a protocol whose answer is a list of blocks, of which the last one is open."""
 
-    def __init__(self, body: B, request: AnswerRequest, stamp: Stamp) -> None:
-        super().__init__(body, request, stamp)
+    def __init__(self, body: B, request: AnswerRequest) -> None:
+        super().__init__(body, request)
         self.blocks: list[Block] = []
 
     @abstractmethod

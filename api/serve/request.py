@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any, Literal, Self, get_args
 from adascale.engine.answers.checkable import asks_for_answer
 from adascale.engine.search.events import GeneratorDescription, ModelDescription, PRMDescription
 from adascale.engine.strategies import EFFORTS as STRATEGIES
-from adascale.engine.strategies import Greedy, Strategy, Vote
+from adascale.engine.strategies import Greedy, ModeChoice, Strategy, Vote
 from adascale.engine.strategies.adaptive import Effort
 from adascale.engine.types import Budget, KindName, Problem, Role, Turn
 
@@ -45,11 +46,30 @@ _MAX_NAME = 200
 """Characters of an unknown model's name that are repeated and compared."""
 
 
-def strategy_of(effort: ServedEffort, *, is_greedy: bool = False) -> Strategy:
-    """The strategy of an effort."""
+def new_ask(
+    question: str,
+    effort: ServedEffort,
+    limits: Budget,
+    seed: int | None,
+    mode: ModeChoice = "auto",
+    *,
+    history: tuple[Turn, ...] = (),
+    is_greedy: bool = False,
+) -> Ask:
+    """The search of a question, under a new id; ``is_greedy`` takes the likeliest tokens, once."""
+    strategy: Strategy
     if is_greedy or effort == "none":
-        return Greedy()
-    return Vote(samples=1) if effort == "chat" else STRATEGIES["value"][effort]
+        strategy = Greedy()
+    else:
+        strategy = Vote(samples=1) if effort == "chat" else STRATEGIES["value"][effort]
+    kind: KindName = "text" if effort == "chat" else "value"
+    return Ask(
+        Problem(secrets.token_hex(12), question.strip(), history=history, kind=kind),
+        strategy,
+        limits,
+        seed,
+        mode,
+    )
 
 
 def public_name(model: GeneratorDescription | PRMDescription) -> str:
@@ -68,26 +88,18 @@ class AnswerRequest:
     """A question and its options.
 
     Attributes:
+        ask: The search.
         model: Name that the client used.
-        question: The last message, a user's.
-        history: The messages before it.
-        effort: How hard to try.
-        max_tokens: Limit of generated tokens of the whole search; None for the server's.
-        seed: None leaves it to the server.
-        is_greedy: The one reply takes the likeliest tokens.
+        fingerprint: Digest of the model's file.
         answers: Largest number of distinct answers to return.
         stop: Texts before which an answer is cut.
         stream: Answer in parts, during the search.
         ignored: Fields of the body that have no effect.
     """
 
+    ask: Ask
     model: str
-    question: str
-    history: tuple[Turn, ...]
-    effort: ServedEffort
-    max_tokens: int | None = None
-    seed: int | None = None
-    is_greedy: bool = False
+    fingerprint: str = ""
     answers: int = 1
     stop: tuple[str, ...] = ()
     stream: bool = False
@@ -96,24 +108,7 @@ class AnswerRequest:
     @property
     def is_searched(self) -> bool:
         """True if several solutions may be drawn, so that no text is certain before the end."""
-        return self.effort not in ("none", "chat")
-
-    def ask(self, id_: str, client: str) -> Ask:
-        """The search of this question.
-
-        Args:
-            id_: Unique id of the problem.
-            client: Address.
-        """
-        kind: KindName = "text" if self.effort == "chat" else "value"
-        return Ask(
-            Problem(id_, self.question.strip(), history=self.history, kind=kind),
-            strategy_of(self.effort, is_greedy=self.is_greedy),
-            "auto" if self.is_searched else "prose",
-            Budget(self.max_tokens),
-            self.seed,
-            client,
-        )
+        return not (self.ask.problem.is_chat or isinstance(self.ask.strategy, Greedy))
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,12 +117,14 @@ class ServedModel:
 
     Attributes:
         name: Name for clients.
+        fingerprint: Digest of its file.
         sampling: Temperature and the other numbers of its sampler, the same for all requests.
         effort: Effort of a checkable question that names none.
         is_strict: Refuse fields without effect instead of ignoring them.
     """
 
     name: str
+    fingerprint: str
     sampling: Mapping[str, Any]
     effort: ServedEffort
     is_strict: bool = False
@@ -135,8 +132,10 @@ class ServedModel:
     @classmethod
     def of(cls, models: ModelDescription, effort: ServedEffort, is_strict: bool = False) -> Self:
         """The model of an open session."""
-        assert models.generator is not None, "only a log of scripted models has no generator"
-        return cls(public_name(models.generator), models.sampling or {}, effort, is_strict)
+        generator = models.generator
+        assert generator is not None, "only a log of scripted models has no generator"
+        sampling = models.sampling or {}
+        return cls(public_name(generator), f"fp_{generator.sha256[:12]}", sampling, effort, is_strict)
 
     def names(self) -> list[str]:
         """Every name that a request may give: alone, and with an effort."""
@@ -156,11 +155,11 @@ class ServedModel:
         """The request of a body, of which a protocol has read its own fields.
 
         Args:
-            body: Of the request.
-            conversation: As ``read_conversation`` gives it.
-            effort: The client's name of it.
-            effort_field: The field that has it.
-            max_tokens: Limit of generated tokens.
+            body: Fields of all protocols.
+            conversation: History and question, as ``read_conversation`` gives them.
+            effort: The client's name of an effort.
+            effort_field: Name of its field.
+            max_tokens: Limit of generated tokens of the whole search.
             answers: Largest number of answers.
             stop: Texts before which an answer is cut.
 
@@ -173,14 +172,11 @@ class ServedModel:
         usual = "none" if body.temperature == 0 else self.effort
         wanted = asked or (usual if asks_for_answer(question) else "chat")
         is_greedy = body.temperature == 0 and wanted in ("none", "chat")
+        limits = Budget(max_tokens)
         return AnswerRequest(
-            model=body.model or self.name,
-            question=question,
-            history=history,
-            effort=wanted,
-            max_tokens=max_tokens,
-            seed=body.seed,
-            is_greedy=is_greedy,
+            new_ask(question, wanted, limits, body.seed, history=history, is_greedy=is_greedy),
+            body.model or self.name,
+            self.fingerprint,
             answers=answers,
             stop=tuple(stop),
             stream=body.stream,

@@ -11,7 +11,7 @@ from .fields import MAX_MESSAGES, Effort, Fields, OpenAIBody, Parts, TextFormat,
 from .follow import Beginning
 from .http import JsonObject, Refusal, event
 from .outcome import SearchOutcome, TokenCount
-from .protocol import Block, BlockWriter, Protocol, Stamp, is_cut, whole_blocks
+from .protocol import Block, BlockWriter, Protocol, is_cut, whole_blocks
 from .request import AnswerRequest, ServedModel, public_sampling, read_conversation
 
 
@@ -100,8 +100,8 @@ _EVENTS = {"reasoning": "reasoning_text", "answer": "output_text"}
 class ResponseWriter(BlockWriter[ResponseBody]):
     """Writes a response, or its events; each block is an item of the output."""
 
-    def __init__(self, body: ResponseBody, request: AnswerRequest, stamp: Stamp) -> None:
-        super().__init__(body, request, stamp)
+    def __init__(self, body: ResponseBody, request: AnswerRequest) -> None:
+        super().__init__(body, request)
         self._sequence = 0
 
     def whole(self, outcome: SearchOutcome, reasoning: str) -> JsonObject:
@@ -154,7 +154,7 @@ class ResponseWriter(BlockWriter[ResponseBody]):
         return event({"type": name, "sequence_number": self._sequence - 1, **fields}, name)
 
     def _id(self, block: Block) -> str:
-        return f"{'rs' if block.kind == 'reasoning' else 'msg'}_{self.stamp.token}"
+        return f"{'rs' if block.kind == 'reasoning' else 'msg'}_{self.token}"
 
     def _item(self, block: Block, status: str) -> JsonObject:
         is_reasoning = block.kind == "reasoning"
@@ -180,9 +180,9 @@ class ResponseWriter(BlockWriter[ResponseBody]):
         """A response; it repeats what was asked."""
         body = self.body
         return {
-            "id": f"resp_{self.stamp.token}",
+            "id": f"resp_{self.token}",
             "object": "response",
-            "created_at": self.stamp.created,
+            "created_at": self.created,
             "model": self.request.model,
             "status": status,
             "error": None,

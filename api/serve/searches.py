@@ -25,13 +25,13 @@ from adascale.engine.search.events import (
     to_json,
 )
 from adascale.engine.strategies import ModeChoice
-from adascale.engine.types import BranchId, Budget, Problem
+from adascale.engine.types import BranchId, Budget
 
 from .fields import Effort, Fields, Seed, Tokens
 from .http import COMMENT, Refusal, for_clients
 from .http import event as write
 from .hub import Ask
-from .request import ServedModel, public_name, strategy_of
+from .request import ServedModel, new_ask, public_name
 
 PATH = "/v1/searches"
 
@@ -56,20 +56,14 @@ class SearchBody(Fields):
     """Plain characters instead of LaTeX in prose."""
 
 
-def read_ask(body: SearchBody, served: ServedModel, id_: str, client: str) -> Ask:
+def read_ask(body: SearchBody, served: ServedModel) -> Ask:
     """The search of a body.
-
-    Args:
-        body: Of the request.
-        served: The model of this server.
-        id_: Unique id of the problem.
-        client: Address.
 
     Raises:
         Refusal: the question is empty, another model is asked for, or its name says another effort.
     """
-    question = body.question.strip()
-    if not question:
+    question = body.question
+    if not question.strip():
         raise Refusal.of_field("question", "is empty", "empty-question")
     served.unknown(body)
     effort = served.effort_of(body.model, body.effort, "effort")
@@ -77,14 +71,7 @@ def read_ask(body: SearchBody, served: ServedModel, id_: str, client: str) -> As
         effort = served.effort if body.mode != "auto" or asks_for_answer(question) else "chat"
     if effort == "chat" and body.mode == "program":
         raise Refusal.of_field("mode", "a chat is written in prose", "unsupported-value")
-    return Ask(
-        Problem(id_, question, kind="text" if effort == "chat" else "value"),
-        strategy_of(effort),
-        "prose" if effort == "chat" else body.mode,
-        Budget(body.max_tokens, body.max_seconds),
-        body.seed,
-        client,
-    )
+    return new_ask(question, effort, Budget(body.max_tokens, body.max_seconds), body.seed, body.mode)
 
 
 async def write_log(events: AsyncIterator[Event | None], *, is_readable: bool) -> AsyncIterator[bytes]:

@@ -7,9 +7,8 @@ their descriptions in its schemas.
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -28,7 +27,6 @@ from adascale.engine.types import (
     AnswerGroup,
     Budget,
     Execution,
-    KindName,
     Problem,
     SearchResult,
     StopReason,
@@ -39,7 +37,7 @@ from .fields import MAX_SEED, Fields
 from .http import for_clients
 from .hub import Ask
 from .outcome import interval_of, probability_of
-from .request import strategy_of
+from .request import ServedEffort, new_ask
 
 MAX_TEST_TEXT = 64 << 10
 """Characters of the tests of a call, each with its setup: half a second of reading, and less per program."""
@@ -59,15 +57,21 @@ class Arguments(Fields):
 
     model_config = ConfigDict(extra="ignore")
 
+    question: str
     budget: Annotated[int, Field(ge=1)] | None = None
     """Limit of generated tokens."""
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] | None = None
     """Makes the call repeatable; the result has it."""
 
-    def ask(self, problem: Problem, effort: Effort) -> Ask:
-        """The search of a call."""
-        strategy = EFFORTS[problem.kind][effort]
-        return Ask(problem, strategy, limits=Budget(self.budget), seed=self.seed)
+    def ask(self, effort: ServedEffort) -> Ask:
+        """The search of the question.
+
+        Raises:
+            UsageError: the question is empty.
+        """
+        if not self.question.strip():
+            raise UsageError("the question is empty", slug="empty-question")
+        return new_ask(self.question, effort, Budget(self.budget), self.seed)
 
 
 class Cost(Result):
@@ -127,12 +131,8 @@ class Solution(Result):
 
 async def solve(arguments: SolveArguments, search: Search) -> Solution:
     """Answer a question."""
-    if arguments.effort is None and not asks_for_answer(arguments.question):
-        problem = _problem(arguments.question, "text")
-        ask = Ask(problem, strategy_of("chat"), "prose", Budget(arguments.budget), arguments.seed)
-    else:
-        ask = arguments.ask(_problem(arguments.question), arguments.effort or "medium")
-    record = await search(ask)
+    usual: ServedEffort = "medium" if asks_for_answer(arguments.question) else "chat"
+    record = await search(arguments.ask(arguments.effort or usual))
     result = _result(record)
     return Solution(
         answer=result.answer,
@@ -187,9 +187,10 @@ class TestedProgram(Result):
 
 async def code(arguments: CodeArguments, search: Search) -> TestedProgram:
     """Write a program."""
+    ask = arguments.ask(arguments.effort)
     # In a thread: reading many tests takes a second, in which the others' searches go on.
-    problem = await asyncio.to_thread(_code_problem, arguments.question, arguments.tests)
-    record = await search(arguments.ask(problem, arguments.effort))
+    problem = await asyncio.to_thread(_code_problem, ask.problem, arguments.tests)
+    record = await search(replace(ask, problem=problem, strategy=EFFORTS[problem.kind][arguments.effort]))
     result = _result(record)
     found = None if result.best is None else record.tree[result.best].execution
     execution = found or Execution("", "", 0.0)
@@ -272,7 +273,7 @@ async def check(arguments: CheckArguments, search: Search) -> Check:
     answer = arguments.answer
     if not answer.strip():
         raise UsageError("the answer is empty")
-    record = await search(arguments.ask(_problem(arguments.question), arguments.effort))
+    record = await search(arguments.ask(arguments.effort))
     # Computer algebra may take seconds, in which the others' searches go on.
     same = [each for each in record.groups if await asyncio.to_thread(same_answer, answer, each.answer)]
     return Check.of(record, same)
@@ -305,29 +306,16 @@ def _result(record: Record) -> SearchResult:
     return record.result
 
 
-def _problem(question: str, kind: KindName = "value") -> Problem:
-    """The problem of a call.
+def _code_problem(asked: Problem, sources: Sequence[str]) -> Problem:
+    """The question as a code task; without tests its examples are the tests.
 
     Raises:
-        UsageError: the question is empty.
+        UsageError: a test cannot be used, or all together are longer than ``MAX_TEST_TEXT``.
     """
-    if not question.strip():
-        raise UsageError("the question is empty", slug="empty-question")
-    return Problem(f"mcp-{secrets.token_hex(12)}", question.strip(), kind=kind)
-
-
-def _code_problem(question: str, sources: Sequence[str]) -> Problem:
-    """The code task of a call; without tests the examples in the question are the tests.
-
-    Raises:
-        UsageError: the question is empty, a test cannot be used, or all together are longer than
-            ``MAX_TEST_TEXT``.
-    """
-    asked = _problem(question)
-    _check_length(sources or [question])
-    tests = [test for source in sources for test in read_tests(source)] or read_examples(question)
+    _check_length(sources or [asked.question])
+    tests = [test for source in sources for test in read_tests(source)] or read_examples(asked.question)
     _check_length([test.text for test in tests])
-    return task_of(question, tests).problem(asked.id, asked.question)
+    return task_of(asked.question, tests).problem(asked.id, asked.question)
 
 
 def _check_length(texts: Sequence[str]) -> None:

@@ -11,13 +11,15 @@ from sample_log import Log, wide
 
 from adascale.engine.search.events import BranchGrew, Event, PromptRead
 from adascale.engine.search.record import Record
-from adascale.engine.types import ROOT, Usage
+from adascale.engine.types import ROOT, Budget, Usage
 from adascale.serve import follow
 from adascale.serve.follow import AnswerText, Beginning, Progress, ReasoningLine, Silence
 from adascale.serve.outcome import SearchOutcome
-from adascale.serve.request import AnswerRequest
+from adascale.serve.request import AnswerRequest, new_ask
 
-REQUEST = AnswerRequest("scripted", "What?", (), "medium")
+LIMITS = Budget()
+REQUEST = AnswerRequest(new_ask("What?", "medium", LIMITS, None), "scripted")
+REPLY = replace(REQUEST, ask=new_ask("What?", "none", LIMITS, None))
 
 
 @pytest.fixture
@@ -76,7 +78,7 @@ def test_a_thought_is_reasoning_and_no_part_of_the_answer_that_is_streamed() -> 
     log.finish_path(thought, "It is 6.", 0.5, "6", branch=branch, tokens=5)
     log.end()
 
-    parts = progress(log.events, replace(REQUEST, effort="none"))
+    parts = progress(log.events, REPLY)
     assert "".join(part.text for part in parts if isinstance(part, AnswerText)) == "It is 6."
     assert isinstance(parts[-1], SearchOutcome)
     assert parts[-1].tokens.generated - parts[-1].tokens.reasoning == 5
@@ -90,7 +92,7 @@ def test_nothing_of_a_stop_text_at_the_beginning_is_streamed() -> None:
     log.finish_path(ROOT, "Answer: 4", 0.5, "4", branch=branch, tokens=5)
     log.end()
 
-    parts = progress(log.events, replace(REQUEST, effort="none", stop=("Answer",)))
+    parts = progress(log.events, replace(REPLY, stop=("Answer",)))
 
     assert not any(isinstance(part, AnswerText) for part in parts)
 

@@ -12,14 +12,14 @@ import pytest
 from adascale.engine.errors import ModelCorruptError
 from adascale.engine.search.events import Event, SearchFailed, SearchFinished, SearchStarted
 from adascale.engine.search.record import Record
-from adascale.engine.search.settings import Request, Settings
+from adascale.engine.search.settings import Request
 from adascale.engine.strategies import Greedy
 from adascale.engine.types import Budget, Problem, SearchResult, Usage
+from adascale.serve import hub as hub_module
 from adascale.serve.http import Refusal
 from adascale.serve.hub import Ask, Hub, lower
 from bench.inline import OPENED
 
-SETTINGS = Settings(Greedy())
 END = SearchFinished(result=SearchResult("18", None, (), None), usage=Usage())
 
 
@@ -62,7 +62,7 @@ async def opened(worker: Stepped, parallel: int = 1, max_queue: int = 9, limits:
 
 async def log_of(hub: Hub, name: str, client: str = "a") -> list[Event]:
     """All events of a search."""
-    with hub.search(Request(Problem(name, "?"), SETTINGS), client, quiet=0.01) as events:
+    with hub.ask(Ask(Problem(name, "?"), Greedy()), client) as events:
         return [event async for event in events if event is not None]
 
 
@@ -170,12 +170,14 @@ def test_a_full_queue_says_when_to_come_again_by_the_time_that_searches_take() -
     assert asyncio.run(ask()) == ["3", "2"]
 
 
-def test_a_silent_search_says_so() -> None:
+def test_a_silent_search_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub_module, "PATIENCE", 0.02)
+
     async def ask() -> list[type[Event] | None]:
         worker = Stepped()
         hub = await opened(worker)
         seen: list[type[Event] | None] = []
-        with hub.search(Request(Problem("a", "?"), SETTINGS), "a", quiet=0.02) as events:
+        with hub.ask(Ask(Problem("a", "?"), Greedy())) as events:
             async for event in events:
                 seen.append(None if event is None else type(event))
                 if event is None and len(seen) == 2:
