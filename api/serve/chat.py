@@ -11,6 +11,7 @@ from .fields import (
     MAX_MESSAGES,
     Effort,
     Fields,
+    Ignored,
     Nothing,
     OpenAIBody,
     Parts,
@@ -33,11 +34,11 @@ class Message(Fields):
 
     role: Literal["user", "assistant", "system", "developer"]
     content: Parts = []
-    name: Any = None
-    reasoning_content: Any = None
-    reasoning: Any = None
-    annotations: Any = None
-    refusal: Any = None
+    name: Ignored = None
+    reasoning_content: Ignored = None
+    reasoning: Ignored = None
+    annotations: Ignored = None
+    refusal: Ignored = None
     tool_calls: Nothing = []
 
 
@@ -53,11 +54,8 @@ class ChatBody(OpenAIBody):
 
     messages: Annotated[list[Message], Field(min_length=1, max_length=MAX_MESSAGES)]
     reasoning_effort: Effort | None = None
-    """How hard to try; without it the last message decides."""
     max_completion_tokens: Tokens | None = None
-    """Limit of generated tokens of the whole search."""
     max_tokens: Tokens | None = None
-    """The same."""
     n: Annotated[int, Field(ge=1, le=MAX_ANSWERS)] = 1
     """Largest number of distinct answers, likeliest first."""
     stop: Annotated[Texts, Field(max_length=4)] = []

@@ -22,9 +22,15 @@ MAX_SEED = (1 << 63) - 1
 MAX_MESSAGES = 512
 """Messages of a conversation, and parts of a message."""
 
-Effort = Literal["none", "minimal", "low", "medium", "high", "max", "xhigh", "chat"]
+Effort = Annotated[
+    Literal["none", "minimal", "low", "medium", "high", "max", "xhigh", "chat"],
+    Field(description="How hard to try; without it the last message decides."),
+]
 Seed = Annotated[int, Field(ge=-MAX_SEED, le=MAX_SEED)]
-Tokens = Annotated[int, Field(ge=1, le=1 << 24)]
+Tokens = Annotated[int, Field(ge=1, le=1 << 24, description="Limit of generated tokens of the whole search.")]
+
+Ignored = Annotated[Any, Field(description="Without effect.")]
+"""The value of a field that clients send, and that changes nothing even on a strict server."""
 
 Nothing = Annotated[list[Any], Field(max_length=0)]
 """An empty list: what it could hold is not done here."""
@@ -57,11 +63,9 @@ class Fields(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _drop_null(cls, value: Any) -> Any:
-        return (
-            {key: item for key, item in value.items() if item is not None}
-            if isinstance(value, dict)
-            else value
-        )
+        if not isinstance(value, dict):
+            return value
+        return {key: item for key, item in value.items() if item is not None}
 
     @classmethod
     def read(cls, value: Any) -> Self:
@@ -113,8 +117,7 @@ class Body(Fields):
     """Without effect: the server's holds."""
     stream: bool = False
     """Answer in server-sent events."""
-    metadata: Any = None
-    """Without effect."""
+    metadata: Ignored = None
 
 
 class OpenAIBody(Body):
@@ -122,16 +125,11 @@ class OpenAIBody(Body):
 
     tools: Nothing = []
     tool_choice: Literal["auto", "none"] | None = None
-    parallel_tool_calls: Any = None
-    """Without effect."""
-    service_tier: Any = None
-    """Without effect."""
-    user: Any = None
-    """Without effect."""
-    safety_identifier: Any = None
-    """Without effect."""
-    prompt_cache_key: Any = None
-    """Without effect."""
+    parallel_tool_calls: Ignored = None
+    service_tier: Ignored = None
+    user: Ignored = None
+    safety_identifier: Ignored = None
+    prompt_cache_key: Ignored = None
 
 
 class TextFormat(Fields):
@@ -145,13 +143,13 @@ class Part(Fields):
 
     type: str
     text: str = ""
-    annotations: Any = None
-    cache_control: Any = None
-    citations: Any = None
-    data: Any = None
-    logprobs: Any = None
-    signature: Any = None
-    thinking: Any = None
+    annotations: Ignored = None
+    cache_control: Ignored = None
+    citations: Ignored = None
+    data: Ignored = None
+    logprobs: Ignored = None
+    signature: Ignored = None
+    thinking: Ignored = None
 
 
 def _as_list(value: Any) -> Any:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from adascale.engine.answers.latex import readable
 from adascale.engine.search.events import (
     AnswersJudged,
-    BranchStarted,
     Event,
     PromptRead,
     SearchFailed,
@@ -20,7 +19,7 @@ from adascale.engine.search.events import (
 from adascale.engine.search.record import Record
 from adascale.engine.search.reply import GrowingReply
 from adascale.engine.search.tree import Node
-from adascale.engine.types import Estimate, Usage
+from adascale.engine.types import Estimate, Standing, Usage
 
 from .http import Refusal
 from .outcome import Choice, SearchOutcome
@@ -81,7 +80,7 @@ async def follow(
         Refusal: the search failed; before Beginning if it failed early.
     """
     record: Record | None = None
-    prompt, text, begun, spoke = _PromptMeter(), GrowingReply(request.stop), False, time.monotonic()
+    prompt, text, begun, spoke = Usage(), GrowingReply(request.stop), False, time.monotonic()
     is_cut = False
     async for event in events:
         part: Progress | None = None
@@ -89,14 +88,18 @@ async def follow(
             raise Refusal.of(event.error())
         if event is not None:
             record = Record.after(record, event)
-            prompt.add(event)
-            part = _told(record, event) if request.is_searched else _added(text, event)
+            if isinstance(event, PromptRead) and not record.branches:  # what is read later is no prompt
+                prompt += event.usage
+            if request.is_searched:
+                part = ReasoningLine(line) if (line := progress_line(record, event)) else None
+            else:
+                part = AnswerText(added) if (added := text.take(event)) else None
             if text.stopped_at is not None and not is_cut:
                 is_cut = True
                 end_search()
         if not begun and not isinstance(event, SearchStarted | Warned):
             begun, spoke = True, time.monotonic()
-            yield Beginning(prompt.usage)
+            yield Beginning(prompt)
         if part is None and time.monotonic() - spoke >= SILENT_SECONDS:
             part = Silence()
         if part is not None:
@@ -104,38 +107,10 @@ async def follow(
             yield part
     assert record is not None, "the last event ends a search"
     cut = Choice(text.sent, "stop", text.stopped_at) if is_cut else None
-    outcome = SearchOutcome(request, record, prompt.usage, cut)
+    outcome = SearchOutcome(request, record, prompt, cut)
     if rest := outcome.choices[0].content[len(text.sent) :]:
         yield AnswerText(rest)
     yield outcome
-
-
-def _told(record: Record, event: Event) -> ReasoningLine | None:
-    line = progress_line(record, event)
-    return ReasoningLine(line) if line else None
-
-
-def _added(reply: GrowingReply, event: Event) -> AnswerText | None:
-    text = reply.take(event)
-    return AnswerText(text) if text else None
-
-
-class _PromptMeter:
-    """Counts the tokens of a question's prompts; tokens that are read after the first draw are no prompt.
-
-    Attributes:
-        usage: Usage of all prompts so far.
-    """
-
-    def __init__(self) -> None:
-        self.usage = Usage()
-        self._drawing = False
-
-    def add(self, event: Event) -> None:
-        """Take the next event of the search."""
-        if isinstance(event, PromptRead) and not self._drawing:
-            self.usage = self.usage + event.usage
-        self._drawing = self._drawing or isinstance(event, BranchStarted)
 
 
 def progress_line(record: Record, event: Event) -> str:
@@ -148,11 +123,11 @@ def progress_line(record: Record, event: Event) -> str:
         case StepScored() if all(candidate.node != event.node for candidate in record.candidates):
             node = record.tree[event.node]
             return f"{record.tree.label(node.id)} {_said(node)} [{_estimate(event.estimate)}]\n"
-        case AnswersJudged() if event.standing.answer is not None and event.standing.confidence is not None:
-            standing = event.standing
+        case AnswersJudged(
+            standing=Standing(answer=str() as answer, confidence=Estimate() as sure) as standing
+        ):
             votes = f"{standing.votes} of {standing.finished}"
-            leads = f"= {readable(standing.answer or '')}: {votes}"
-            return f"{leads} [{_estimate(event.standing.confidence)}]\n"
+            return f"= {readable(answer)}: {votes} [{_estimate(sure)}]\n"
         case _:
             return ""
 

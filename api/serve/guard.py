@@ -5,7 +5,6 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -42,43 +41,25 @@ class Access:
         Raises:
             Refusal: 401 without the key, 403 for another Host or Origin.
         """
-        if self.key is not None and path not in _OPEN:
-            self._check_key(self.key, headers)
-        host = _host_name(headers.get("host", ""))
-        if self.key is None and host not in _LOOPBACK | {self.host}:
-            raise Refusal(403, f'the Host "{host}" is not this server', "host-not-allowed")
+        if self.key is not None and path not in _OPEN and not _has_key(headers, self.key):
+            wanted = {"WWW-Authenticate": "Bearer"}
+            raise Refusal(401, "the API key is missing or wrong", "invalid-api-key", headers=wanted)
+        host = headers.get("host", "")
+        name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+        if self.key is None and name.lower() not in _LOOPBACK | {self.host}:
+            raise Refusal(403, f'the Host "{name}" is not this server', "host-not-allowed")
+        known = {*self.origins, f"http://{host}", f"https://{host}"}
         origin = headers.get("origin")
-        if origin is not None and not self._is_known(origin, headers.get("host", "")):
+        if origin is not None and origin not in known and "*" not in known:
             text = f'scripts of "{origin}" may not ask, unless the server is started with this CORS origin'
             raise Refusal(403, text, "origin-not-allowed")
 
-    @staticmethod
-    def _check_key(key: str, headers: Mapping[str, str]) -> None:
-        scheme, _, bearer = headers.get("authorization", "").partition(" ")
-        given = bearer if scheme.lower() == "bearer" else headers.get("x-api-key", "")
-        # In constant time, so that the time tells nothing about how much of it was right.
-        if not hmac.compare_digest(given.strip().encode("utf-8", "replace"), key.encode()):
-            wanted = {"WWW-Authenticate": "Bearer"}
-            raise Refusal(401, "the API key is missing or wrong", "invalid-api-key", headers=wanted)
 
-    def _is_known(self, origin: str, host: str) -> bool:
-        """True for the Origin of this server, and for one that is let in."""
-        return "*" in self.origins or origin in self.origins or _netloc(origin) == host
-
-
-def _netloc(url: str) -> str | None:
-    """Host and port of a URL; None if it is none."""
-    try:
-        return urlsplit(url).netloc or None
-    except ValueError:
-        return None
-
-
-def _host_name(host: str) -> str:
-    """The name of a Host header, without its port."""
-    if host.startswith("["):
-        return host[1:].partition("]")[0].lower()
-    return host.partition(":")[0].lower()
+def _has_key(headers: Mapping[str, str], key: str) -> bool:
+    scheme, _, bearer = headers.get("authorization", "").partition(" ")
+    given = bearer if scheme.lower() == "bearer" else headers.get("x-api-key", "")
+    # In constant time, so that the time tells nothing about how much of it was right.
+    return hmac.compare_digest(given.strip().encode("utf-8", "replace"), key.encode())
 
 
 def _check_head(scope: Scope) -> None:

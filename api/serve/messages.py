@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from .fields import MAX_MESSAGES, Body, Effort, Fields, Nothing, Parts, Texts, Tokens, text_of
+from .fields import MAX_MESSAGES, Body, Effort, Fields, Ignored, Nothing, Parts, Texts, Tokens, text_of
 from .follow import Beginning
 from .http import JsonObject, Refusal, event
 from .outcome import Choice, SearchOutcome, TokenCount
@@ -27,7 +27,6 @@ class Thinking(Fields):
 
     type: Literal["enabled", "adaptive", "disabled"]
     budget_tokens: Tokens | None = None
-    """Limit of generated tokens of the whole search."""
     display: Literal["summarized"] = "summarized"
 
 
@@ -35,7 +34,6 @@ class OutputFormat(Fields):
     """Options of the output."""
 
     effort: Effort | None = None
-    """How hard to try; without it the last message decides."""
     format: None = None
 
 
@@ -51,7 +49,6 @@ class MessageBody(Body):
     messages: Annotated[list[Message], Field(min_length=1, max_length=MAX_MESSAGES)]
     system: Parts = []
     max_tokens: Tokens | None = None
-    """Limit of generated tokens of the whole search."""
     thinking: Thinking | None = None
     output_config: OutputFormat | None = None
     stop_sequences: Annotated[Texts, Field(max_length=16)] = []
@@ -59,12 +56,9 @@ class MessageBody(Body):
     tools: Nothing = []
     tool_choice: ToolChoice | None = None
     container: None = None
-    service_tier: Any = None
-    """Without effect."""
-    speed: Any = None
-    """Without effect."""
-    cache_control: Any = None
-    """Without effect."""
+    service_tier: Ignored = None
+    speed: Ignored = None
+    cache_control: Ignored = None
 
 
 _THOUGHTS = ("thinking", "redacted_thinking")

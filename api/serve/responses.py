@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from .fields import MAX_MESSAGES, Effort, Fields, OpenAIBody, Parts, TextFormat, Tokens, text_of
+from .fields import MAX_MESSAGES, Effort, Fields, Ignored, OpenAIBody, Parts, TextFormat, Tokens, text_of
 from .follow import Beginning
 from .http import JsonObject, Refusal, event
 from .outcome import SearchOutcome, TokenCount
@@ -21,28 +21,25 @@ class Item(Fields):
     type: Literal["message", "reasoning"] = "message"
     role: Literal["user", "assistant", "system", "developer"] | None = None
     content: Parts = []
-    id: Any = None
-    status: Any = None
-    phase: Any = None
-    summary: Any = None
-    encrypted_content: Any = None
+    id: Ignored = None
+    status: Ignored = None
+    phase: Ignored = None
+    summary: Ignored = None
+    encrypted_content: Ignored = None
 
 
 class Reasoning(Fields):
     """Options of the reasoning."""
 
     effort: Effort | None = None
-    """How hard to try; without it the last message decides."""
-    summary: Any = None
-    """Without effect."""
+    summary: Ignored = None
 
 
 class TextOptions(Fields):
     """Options of the text."""
 
     format: TextFormat | None = None
-    verbosity: Any = None
-    """Without effect."""
+    verbosity: Ignored = None
 
 
 def _as_items(value: Any) -> Any:
@@ -61,17 +58,13 @@ class ResponseBody(OpenAIBody):
     instructions: str = ""
     reasoning: Reasoning | None = None
     max_output_tokens: Tokens | None = None
-    """Limit of generated tokens of the whole search."""
     text: TextOptions | None = None
     previous_response_id: None = None
     conversation: None = None
     background: Literal[False] = False
-    include: Any = None
-    """Without effect."""
-    truncation: Any = None
-    """Without effect."""
-    stream_options: Any = None
-    """Without effect."""
+    include: Ignored = None
+    truncation: Ignored = None
+    stream_options: Ignored = None
 
 
 def _read(body: ResponseBody, served: ServedModel) -> AnswerRequest:

@@ -62,22 +62,22 @@ def search_on_server(question: str, options: AskOptions, context: typer.Context)
 
     @contextmanager
     def open_source(status: Callable[[str], None]) -> Iterator[EventSource]:
-        from adascale.models.worker.remote import RemoteQuestion, RemoteSearch
+        from adascale.models.worker.remote import RemoteSearch
 
         search, server = options.search, options.server
         assert server.url is not None, "asked where a server was chosen"
         key = None if server.api_key is None else read_api_key(server.api_key, "ADASCALE_API_KEY")
         remote = RemoteSearch(server.url, key, __version__, status)
-        asked = RemoteQuestion(
-            question,
-            search.preset.effort if is_chosen or is_preset else None,
-            search.mode,
-            search.budget.max_tokens,
-            search.budget.max_seconds,
-            search.seed,
-            options.session.generator if _MODEL in typed else None,
-        )
-        events = remote.run(asked)
+        body = {
+            "question": question,
+            "effort": search.preset.effort if is_chosen or is_preset else None,
+            "mode": search.mode,
+            "max_tokens": search.budget.max_tokens,
+            "max_seconds": search.budget.max_seconds,
+            "seed": search.seed,
+            "model": options.session.generator if _MODEL in typed else None,
+        }
+        events = remote.run(body)
         first = next(events)  # a server that refuses leaves no trace
         yield EventSource(chain([first], events), remote.interrupt)
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -34,8 +33,6 @@ from adascale.engine.search.events import (
     SearchStarted,
     from_json,
 )
-from adascale.engine.strategies import ModeChoice
-from adascale.engine.strategies.adaptive import Effort
 
 _TIMEOUT = httpx2.Timeout(60.0, connect=10.0)
 """Seconds to connect, and for each piece of the stream: a silent search has a comment every two seconds."""
@@ -45,28 +42,15 @@ _LOADING_SECONDS = 1.0
 
 _DATA = "data: "
 
-
-@dataclass(frozen=True, slots=True)
-class RemoteQuestion:
-    """The body of ``POST /v1/searches``; None leaves a field to the server.
-
-    Attributes:
-        question: Plain text.
-        effort: How hard to try.
-        mode: How to reason.
-        max_tokens: Limit of generated tokens; the server has one of its own.
-        max_seconds: Limit of seconds; the server has one of its own.
-        seed: Seed of the draws.
-        model: Name of the model that the server has to have.
-    """
-
-    question: str
-    effort: Effort | None = None
-    mode: ModeChoice = "auto"
-    max_tokens: int | None = None
-    max_seconds: float | None = None
-    seed: int | None = None
-    model: str | None = None
+_ERRORS: Mapping[int, type[AdascaleError]] = {
+    400: UsageError,
+    401: UsageError,
+    403: UsageError,
+    404: ModelNotFoundError,
+    413: UsageError,
+    503: ModelUnavailableError,
+}
+"""Errors by the status of a refusal."""
 
 
 class RemoteSearch:
@@ -89,17 +73,19 @@ class RemoteSearch:
         self._status = status
         self._id = ""
 
-    def run(self, question: RemoteQuestion) -> Iterator[Event]:
+    def run(self, body: dict[str, Any]) -> Iterator[Event]:
         """The events of the search; waits for the first one while the server loads its models.
+
+        Args:
+            body: Fields of ``POST /v1/searches``; None leaves one to the server.
 
         Raises:
             AdascaleError: the server is away, refuses, has another version, or breaks off.
         """
-        body = json.dumps(asdict(question))
         with httpx2.Client(base_url=self._url, headers=self._headers, timeout=_TIMEOUT) as client:
             is_told = False
             while True:
-                request = client.stream("POST", "/v1/searches", content=body)
+                request = client.stream("POST", "/v1/searches", json=body)
                 with self._network_errors(), request as response:
                     if response.status_code == 200:
                         yield from self._follow(response)
@@ -114,12 +100,13 @@ class RemoteSearch:
 
     def interrupt(self) -> None:
         """End a search that has begun, with its result so far; safe from any thread."""
-        # From a signal handler: nothing may be waited for here.
-        threading.Thread(target=self._end_search, daemon=True).start()
 
-    def _end_search(self) -> None:
-        with suppress(httpx2.HTTPError):  # its stream tells of the trouble
-            httpx2.delete(f"{self._url}/v1/searches/{self._id}", headers=self._headers, timeout=_TIMEOUT)
+        def end_search() -> None:
+            with suppress(httpx2.HTTPError):  # its stream tells of the trouble
+                httpx2.delete(f"{self._url}/v1/searches/{self._id}", headers=self._headers, timeout=_TIMEOUT)
+
+        # From a signal handler: nothing may be waited for here.
+        threading.Thread(target=end_search, daemon=True).start()
 
     def _follow(self, response: httpx2.Response) -> Iterator[Event]:
         for line in response.iter_lines():
@@ -166,36 +153,26 @@ class RemoteSearch:
     def _refusal(self, response: httpx2.Response) -> AdascaleError:
         """The error for a response with another status than 200."""
         response.read()
+        status = response.status_code
         try:
             error: dict[str, Any] = response.json()["error"]
             message, code = str(error["message"]), str(error["code"])
         except (ValueError, LookupError, TypeError):
-            return self._stranger(response)
-        match response.status_code, code:
-            case 404, "model-not-found":
-                hint = f"leave out {setting('generator')} to ask the model that is there"
-                return ModelNotFoundError(message, hint=hint)
-            case 404 | 405, _:
-                return self._stranger(response)
-            case 401, _:
-                return UsageError(message, hint="ADASCALE_API_KEY=KEY, as the server has it", slug=code)
-            case 429, _:
-                seconds = response.headers.get("Retry-After", "a few")
-                return AdascaleError(message, hint=f"ask again in {seconds} seconds", slug=code)
-            case 503, _:
-                return ModelUnavailableError(message, hint=_start_again(), slug=code)
-            case 400 | 403 | 413, _:
-                return UsageError(message, slug=code)
-            case _:
-                return AdascaleError(message, slug=code)
-
-    def _stranger(self, response: httpx2.Response) -> UsageError:
-        return UsageError(
-            f"{self._url} is no server of adascale {self._version} or newer",
-            f"POST /v1/searches gives status {response.status_code}",
-            hint=_start_again(),
-            slug="no-server",
-        )
+            message, code = "", ""
+        if not code or (status in (404, 405) and code != "model-not-found"):
+            return UsageError(
+                f"{self._url} is no server of adascale {self._version} or newer",
+                f"POST /v1/searches gives status {status}",
+                hint=_start_again(),
+                slug="no-server",
+            )
+        hints = {
+            401: "ADASCALE_API_KEY=KEY, as the server has it",
+            404: f"leave out {setting('generator')} to ask the model that is there",
+            429: f"ask again in {response.headers.get('Retry-After', 'a few')} seconds",
+            503: _start_again(),
+        }
+        return _ERRORS.get(status, AdascaleError)(message, hint=hints.get(status, ""), slug=code)
 
 
 def _base_url(url: str) -> str:
