@@ -1,6 +1,6 @@
 """A calibration: one model per stage, one for answers, and the domain that they were fitted on.
 
-The domain of each mode tells whether a question is like those that were fitted, by the generator's state
+The domain of each mode tells how far a question is from those that were fitted, by the generator's state
 behind its prompt; outside of it intervals grow with the distance.
 """
 

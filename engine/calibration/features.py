@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -159,13 +159,6 @@ class Evidence:
         """
         place = {name: at for at, name in enumerate(self.names)}
         return self.numbers[:, [place[name] for name in names]]
-
-    def take(self, rows: NDArray[np.bool_]) -> Evidence:
-        """These rows."""
-        states = {name: block[rows] for name, block in self.states.items()}
-        return replace(
-            self, numbers=self.numbers[rows], states=states, offset=self.offset[rows], most=self.most[rows]
-        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

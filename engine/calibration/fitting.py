@@ -147,7 +147,8 @@ def mode_profile(questions: Sequence[QuestionSamples], mode: Mode) -> ModeProfil
     """
     samples = [[s for s in each.samples if s.mode == mode] for each in questions]
     tokens = [sample.tokens for own in samples for sample in own]
-    tables = [_wrong_groups(own) for own in samples]
+    wrong = [[sample.answer for sample in own if sample.right < 0.5] for own in samples]
+    tables = [[len(places) for places in equal_answers(answers)] for answers in wrong]
     usual = PROFILES[mode].spread
     mean = float(np.mean(tokens)) if tokens else PROFILES[mode].tokens
     likelihoods = [
@@ -156,11 +157,6 @@ def mode_profile(questions: Sequence[QuestionSamples], mode: Mode) -> ModeProfil
         for spread in _SPREADS
     ]
     return ModeProfile(float(_SPREADS[int(np.argmax(likelihoods))]), mean)
-
-
-def _wrong_groups(samples: Sequence[Sample]) -> list[int]:
-    """Sizes of the groups of equal wrong answers of one question."""
-    return [len(places) for places in equal_answers([s.answer for s in samples if s.right < 0.5])]
 
 
 def answer_examples(

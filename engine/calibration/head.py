@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from . import Method
 from .features import Array, Evidence, logit, sigmoid
 from .metrics import LEVELS
-from .projection import Inputs, Projection
+from .projection import Arrays, Inputs, Projection
 
 PRIOR_KAPPA = 8.0
 """Concentration that a head starts from, and stays at where counts say nothing (arXiv 2605.15529)."""
@@ -25,8 +25,6 @@ PRIOR_KAPPA = 8.0
 _SPAN = 4.0
 _GRID = np.linspace(-12.0, 12.0, 769)
 _BLOCK = 1024
-
-Arrays = Mapping[str, NDArray[np.floating[Any]]]
 
 Params = tuple[Array, Array]
 """Weights ``[features, outputs]`` and constants ``[outputs]``."""
@@ -84,8 +82,13 @@ class BetaLoss:
         return loss, np.column_stack([d_mean * mean * (1 - mean), d_log_kappa])
 
     def quantiles(self, out: Array) -> Array:
-        """``[n, 3]`` lower, median and upper."""
-        return mean_and_bounds(*self._read(out))
+        """``[n, 3]`` lower, mean and upper.
+
+        The mean stands in for the median, as it is what outcomes are compared with; no bound lies across it.
+        """
+        mean, kappa = self._read(out)
+        lower, _, upper = beta_quantiles(mean * kappa, (1 - mean) * kappa).T
+        return np.column_stack([np.minimum(lower, mean), mean, np.maximum(upper, mean)])
 
     @staticmethod
     def _read(out: Array) -> tuple[Array, Array]:
@@ -113,33 +116,14 @@ class PinballLoss:
         median, low, high = parts[:, 0], parts[:, 1], parts[:, 2]
         d_median = d[:, 1] + d[:, 0] * low + d[:, 2] * (1 - high)
         gradient = np.column_stack([d_median, d[:, 0] * median, d[:, 2] * (1 - median)]) * slopes
-        return pinball_losses(quantiles, rate), gradient
+        miss = rate[:, None] - quantiles
+        return np.maximum((levels - 1) * miss, levels * miss).mean(axis=1), gradient
 
     def quantiles(self, out: Array) -> Array:
         """``[n, 3]`` lower, median and upper."""
         parts = sigmoid(out)
         median = parts[:, 0]
         return np.column_stack([median * parts[:, 1], median, median + (1 - median) * parts[:, 2]])
-
-
-def pinball_losses(quantiles: Array, rate: Array) -> Array:
-    """``[n]`` mean pinball losses of ``[n, 3]`` quantiles against ``[n]`` observed rates."""
-    levels, miss = np.array(LEVELS), rate[:, None] - quantiles
-    losses: Array = np.maximum((levels - 1) * miss, levels * miss).mean(axis=1)
-    return losses
-
-
-def mean_and_bounds(mean: Array, kappa: Array) -> Array:
-    """``[n, 3]`` lower quantile, mean and upper quantile of Beta distributions.
-
-    The mean stands in for the median, as it is what outcomes are compared with; no bound lies across it.
-
-    Args:
-        mean: ``[n]`` in (0, 1).
-        kappa: ``[n]`` or ``[1]`` concentrations.
-    """
-    lower, _, upper = beta_quantiles(mean * kappa, (1 - mean) * kappa).T
-    return np.column_stack([np.minimum(lower, mean), mean, np.maximum(upper, mean)])
 
 
 def beta_quantiles(alpha: Array, beta: Array) -> NDArray[np.float64]:
@@ -211,11 +195,10 @@ class HeadModel:
     def arrays(self) -> Arrays:
         """All its parameters by name, for an artefact; ``inputs`` has the names of what it reads."""
         weights, constants = (np.stack(part) for part in zip(*self.ensemble, strict=True))
-        found = {"weights": weights, "constants": constants}
+        found: dict[str, NDArray[np.floating[Any]]] = {"weights": weights, "constants": constants}
         found |= {f"numbers.{name}": getattr(self.inputs, name) for name in _MOMENTS}
         for name, projection in self.inputs.projections.items():
-            parts = ("matrix", "bias", "size")
-            found |= {f"states.{name}.{part}": getattr(projection, part) for part in parts}
+            found |= projection.arrays(f"states.{name}")
         return found
 
     @classmethod
@@ -231,14 +214,7 @@ class HeadModel:
         Raises:
             LookupError, ValueError: they are not those of a model.
         """
-        projections = {
-            name: Projection(
-                arrays[f"states.{name}.matrix"].astype(np.float32),
-                arrays[f"states.{name}.bias"].astype(np.float64),
-                arrays[f"states.{name}.size"].astype(np.float64),
-            )
-            for name in states
-        }
+        projections = {name: Projection.of(arrays, f"states.{name}") for name in states}
         weights, constants = (arrays[name].astype(np.float64) for name in ("weights", "constants"))
         if not len(weights):
             raise ValueError("weights have no member")

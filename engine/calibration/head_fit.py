@@ -75,17 +75,6 @@ class StageData:
             np.array([each.independent for each in examples], bool),
         )
 
-    def take(self, rows: NDArray[np.bool_]) -> StageData:
-        """These rows."""
-        return StageData(
-            self.evidence.take(rows),
-            self.question[rows],
-            self.right[rows],
-            self.total[rows],
-            self.independent[rows],
-            None if self.drawn_by is None else self.drawn_by[rows],
-        )
-
     def weight(self) -> Array:
         """``[n]``, summing to one for every question; at even odds where ``drawn_by`` is known.
 
@@ -223,7 +212,10 @@ def fit(rows: Rows, loss: Loss, config: HeadConfig) -> Params:
     moments = [(np.zeros_like(param), np.zeros_like(param)) for param in params]
     for step in range(1, config.steps + 1):
         rate = _RATE * 0.5 * (1 + np.cos(np.pi * step / config.steps))
-        gradients = _gradients(params, rows, loss)
+        out = forward(params, rows.x)
+        out[:, 0] += rows.offset
+        slope = loss(out, rows.right, rows.total)[1] * rows.weight[:, None]
+        gradients = rows.x.T @ slope, slope.sum(axis=0)
         for param, gradient, decay, (first, second) in zip(params, gradients, decays, moments, strict=True):
             gradient = gradient + decay * param
             first[:] = 0.9 * first + 0.1 * gradient
@@ -233,14 +225,6 @@ def fit(rows: Rows, loss: Loss, config: HeadConfig) -> Params:
         rising = weights[: config.rising, 0]
         np.maximum(rising, 0.0, out=rising)
     return params
-
-
-def _gradients(params: Params, rows: Rows, loss: Loss) -> Params:
-    out = forward(params, rows.x)
-    out[:, 0] += rows.offset
-    _, slope = loss(out, rows.right, rows.total)
-    slope = slope * rows.weight[:, None]
-    return rows.x.T @ slope, slope.sum(axis=0)
 
 
 def _log_width(out: Array, rows: Rows, most: float) -> float:

@@ -155,27 +155,17 @@ def coverage(data: Predictions) -> float:
     side of the median, and the count's place in the distribution that follows is spread evenly over the step
     it makes (randomised PIT: Czado, Gneiting and Held, Biometrics 2009). nan where nothing can be counted.
     """
-    data = count_together(data)
-    if not len(data.right):
+    groups = count_groups(data.question, data.total, data.independent)
+    if not len(groups.rows):
         return float("nan")
-    low, high = _pit(data)
+    quantiles = np.column_stack([groups.mean(q) for q in data.quantiles.T])
+    low, high = _pit(quantiles, groups.sums(data.right), groups.sums(data.total))
     inside = np.minimum(high, 0.9) - np.maximum(low, 0.1)
     # An outcome that was next to impossible has no width of its own, only a place.
     place = (low >= 0.1) & (low <= 0.9)
     share = np.where(high > low, np.clip(inside, 0, None) / np.maximum(high - low, 1e-12), place)
-    return float(data.weights() @ share)
-
-
-def count_together(data: Predictions) -> Predictions:
-    """Estimates and outcomes of groups, which can tell how wide an interval should be (``count_groups``).
-
-    The groups of a question share its weight evenly.
-    """
-    groups = count_groups(data.question, data.total, data.independent)
-    shares = groups.weights(data.weights())
-    right, total = groups.sums(data.right), groups.sums(data.total)
-    quantiles = np.column_stack([groups.mean(q) for q in data.quantiles.T])
-    return Predictions(groups.question, quantiles, right, total, shares)
+    weights = groups.weights(data.weights())
+    return float(weights / weights.sum() @ share)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -233,23 +223,23 @@ def count_groups(
     return CountGroups(rows, index, names, question)
 
 
-def _pit(data: Predictions) -> tuple[Array, Array]:
+def _pit(quantiles: Array, right: Array, total: Array) -> tuple[Array, Array]:
     """``[n]`` twice: probability of fewer correct outcomes than seen, and of no more than seen.
 
     Between two counts, where outcomes are probable and not known, both are interpolated.
     """
-    lower, median, upper = (logit(q)[:, None] for q in data.quantiles.T)
+    lower, median, upper = (logit(q)[:, None] for q in quantiles.T)
     levels = logit(_GRID)
     p = sigmoid(median + levels * np.where(levels < 0, median - lower, upper - median) / _TAIL)
     low, high = np.zeros(len(p)), np.zeros(len(p))
     choose = np.ones(len(p))
-    for k in range(int(data.total.max()) + 1):
-        left = data.total - k
+    for k in range(int(total.max()) + 1):
+        left = total - k
         mass = np.where(
             left >= 0, choose * np.mean(p**k * (1 - p) ** np.maximum(left, 0)[:, None], axis=1), 0
         )
-        low += mass * np.clip(data.right - k, 0.0, 1.0)
-        high += mass * np.clip(data.right - k + 1, 0.0, 1.0)
+        low += mass * np.clip(right - k, 0.0, 1.0)
+        high += mass * np.clip(right - k + 1, 0.0, 1.0)
         choose = choose * np.maximum(left, 0) / (k + 1)
     return low, np.minimum(high, 1.0)
 
@@ -277,7 +267,7 @@ def auc(data: Predictions) -> float:
 def auc_within(data: Predictions) -> float:
     """Mean over questions of the AUC among their own prefixes; nan where no question has both outcomes.
 
-    It says whether solutions of one question are told apart, which is what a search has to choose among.
+    A search chooses among the solutions of one question: this measures how well they are told apart.
     """
     rows = (np.flatnonzero(data.question == question) for question in np.unique(data.question))
     weights = np.ones(len(data.right))
@@ -312,13 +302,9 @@ def bootstrap(
         rows = np.flatnonzero(times)
         drawn = replace(data.take(rows, weights * times), drawn_from=len(names))
         row[:] = [metric(drawn) for metric in metrics]
-    return [_interval(own) for own in values.T]
-
-
-def _interval(values: Array) -> tuple[float, float]:
-    known = values[~np.isnan(values)]
-    low, high = np.percentile(known, (2.5, 97.5)) if len(known) else (np.nan, np.nan)
-    return float(low), float(high)
+    known = [own[~np.isnan(own)] for own in values.T]
+    ends = [np.percentile(own, (2.5, 97.5)) if len(own) else (np.nan, np.nan) for own in known]
+    return [(float(low), float(high)) for low, high in ends]
 
 
 def wilson(share: float, count: float, z: float) -> tuple[float, float]:

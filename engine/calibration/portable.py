@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ..answers.lookahead import log_odds
 from ..answers.votes import group_answers, odds_over_peers
 from ..ports import AnswerEstimates, Prefix
-from ..types import Estimate, FinishedSearch, Mode, NodeId
+from ..types import Estimate, FinishedSearch, NodeId
 from .calibration import Calibration, widen
 from .features import (
     FINISHED,
@@ -53,7 +53,7 @@ TEXT_FEATURES = ("english", "number", "plain")
 """Numbers by which a question is known, each in [0, 1]: the share of common English words over ``_ENOUGH``, 1
 where it has a number, the share of words in ASCII.
 
-Its length is none of them: a short question is as good as a long one.
+Its length is left out: a short question is as good as a long one.
 """
 
 _WORD = re.compile(r"[^\W\d_]+|\d[\d.,]*")
@@ -295,15 +295,11 @@ def join(trainings: Sequence[Training]) -> Training:
     samples: list[QuestionSamples] = []
     rows = dict.fromkeys(trainings[0].modes, 0)
     for training, start in zip(trainings, first, strict=True):
-        samples += [_moved(each, int(start), rows) for each in training.samples]
+        for each in training.samples:
+            moved = tuple(replace(sample, row=sample.row + rows[sample.mode]) for sample in each.samples)
+            samples.append(QuestionSamples(each.question + int(start), moved))
         rows = {mode: before + len(training.stages[FINISHED[mode]].right) for mode, before in rows.items()}
     return Training(stages, samples)
-
-
-def _moved(question: QuestionSamples, first: int, rows: Mapping[Mode, int]) -> QuestionSamples:
-    """Samples behind those of other models: so many questions, and rows of each mode."""
-    samples = (replace(sample, row=sample.row + rows[sample.mode]) for sample in question.samples)
-    return QuestionSamples(question.question + first, tuple(samples))
 
 
 def _join_stage(parts: Sequence[StageData], first: NDArray[np.int64]) -> StageData:
@@ -352,7 +348,7 @@ def fit_portable(training: Training, seed: int) -> CalibrationFit[PortableCalibr
 def agreement_examples(
     training: Training, estimates: Mapping[str, Predictions], seed: int, prior: float = UNKNOWN
 ) -> Iterator[Example]:
-    """Solutions among 1, 2, ... others of their question, and whether they are correct.
+    """Solutions among 1, 2, ... others of their question, with their outcomes.
 
     Each has one more number, ``others``: how many there are.
 

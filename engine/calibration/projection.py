@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .features import Array, Evidence, States
+
+Arrays = Mapping[str, NDArray[np.floating[Any]]]
 
 _MIN_VARIANCE = 1e-8
 _CLIP = 4.0
@@ -53,6 +57,20 @@ class Projection:
         matrix = np.where(values > _MIN_VARIANCE, vectors / np.sqrt(values), 0.0)
         matrix = matrix.astype(np.float16).astype(np.float32)
         return cls(matrix, -(mean @ matrix), (values / values[0]) ** tempering)
+
+    @classmethod
+    def of(cls, arrays: Arrays, name: str) -> Projection:
+        """The inverse of ``arrays``.
+
+        Raises:
+            KeyError: one of its arrays is missing.
+        """
+        matrix, bias, size = (arrays[f"{name}.{part}"] for part in ("matrix", "bias", "size"))
+        return cls(matrix.astype(np.float32), bias.astype(np.float64), size.astype(np.float64))
+
+    def arrays(self, name: str) -> Arrays:
+        """Its arrays for an artefact, each with this name in front of its own."""
+        return {f"{name}.matrix": self.matrix, f"{name}.bias": self.bias, f"{name}.size": self.size}
 
     def __call__(self, states: States) -> Array:
         """``[n, components]``."""

@@ -189,10 +189,12 @@ def save_artefact(artefact: Artefact, path: Path) -> None:
     from safetensors.numpy import save as serialise
 
     tensors = _to_tensors(artefact.calibration)
+    models = {name: model.inputs for name, model in _models(artefact.calibration).items()}
+    inputs = {name: {"numbers": each.names, "states": [*each.projections]} for name, each in models.items()}
     metadata = {
         "schema": SCHEMA,
         "card": json.dumps(to_plain(artefact.card), sort_keys=True),
-        "inputs": json.dumps(_input_names(artefact.calibration), sort_keys=True),
+        "inputs": json.dumps(inputs, sort_keys=True),
     }
     metadata["sha256"] = _digest(tensors, metadata)
     with atomic_write(path) as file:
@@ -302,31 +304,19 @@ def _models(calibration: Calibration) -> dict[str, HeadModel]:
     return models
 
 
-def _input_names(calibration: Calibration) -> dict[str, InputNames]:
-    """Names of the numbers and states that each model reads, in their order."""
-    inputs = {name: model.inputs for name, model in _models(calibration).items()}
-    return {
-        name: {"numbers": list(each.names), "states": list(each.projections)} for name, each in inputs.items()
-    }
-
-
 def _to_tensors(calibration: Calibration) -> Tensors:
     """All arrays, named by stage."""
     found: Tensors = {}
     for stage, model in _models(calibration).items():
-        for name, array in model.arrays().items():
-            # Matrices were rounded to half precision when they were fitted, so nothing is lost here.
-            kind = np.float16 if name.endswith(".matrix") else np.float32
-            found[f"{stage}.{name}"] = np.ascontiguousarray(array, kind)
+        found |= {f"{stage}.{part}": array for part, array in model.arrays().items()}
     for mode, domain in calibration.domains.items():
-        name = _DOMAINS[mode]
-        found[f"{name}.matrix"] = np.ascontiguousarray(domain.projection.matrix, np.float16)
-        found[f"{name}.bias"] = domain.projection.bias.astype(np.float32)
-        found[f"{name}.size"] = domain.projection.size.astype(np.float32)
-        found[f"{name}.threshold"] = domain.threshold.astype(np.float32)
-        profile = calibration.profiles[mode]
-        found[f"{name}.profile"] = np.array([profile.spread, profile.tokens], np.float32)
-    return found
+        name, profile = _DOMAINS[mode], calibration.profiles[mode]
+        found |= domain.projection.arrays(name)
+        found[f"{name}.threshold"] = domain.threshold
+        found[f"{name}.profile"] = np.array([profile.spread, profile.tokens])
+    # Matrices were rounded to half precision when they were fitted, so nothing is lost here.
+    kinds = {name: np.float16 if name.endswith(".matrix") else np.float32 for name in found}
+    return {name: np.ascontiguousarray(array, kinds[name]) for name, array in found.items()}
 
 
 def _from_tensors(tensors: Tensors, inputs: Mapping[str, InputNames], card: Card) -> Calibration:
@@ -341,21 +331,16 @@ def _from_tensors(tensors: Tensors, inputs: Mapping[str, InputNames], card: Card
     stages: dict[Stage, HeadModel] = {
         stage: model(stage, card.method) for mode in modes for stage in STAGES_OF[mode]
     }
-    domains = {mode: _domain(tensors, _DOMAINS[mode]) for mode in modes}
+    domains = {
+        mode: Domain(Projection.of(tensors, name), tensors[f"{name}.threshold"].astype(np.float64))
+        for mode, name in _DOMAINS.items()
+        if mode in modes
+    }
     profiles = {mode: ModeProfile(*map(float, tensors[f"{_DOMAINS[mode]}.profile"])) for mode in modes}
     answer = model(_ANSWER, "beta")
     if card.level == "portable":
         return PortableCalibration(stages, answer, domains, profiles, model(_AGREEMENT, "beta"))
     return Calibration(stages, answer, domains, profiles)
-
-
-def _domain(tensors: Tensors, name: str) -> Domain:
-    projection = Projection(
-        tensors[f"{name}.matrix"].astype(np.float32),
-        tensors[f"{name}.bias"].astype(np.float64),
-        tensors[f"{name}.size"].astype(np.float64),
-    )
-    return Domain(projection, tensors[f"{name}.threshold"].astype(np.float64))
 
 
 @np.errstate(divide="raise", invalid="raise", over="raise")

@@ -96,9 +96,6 @@ def test_evidence_is_read_by_name() -> None:
     )
     names = ("reward", "tokens")
     assert evidence.columns(names).tolist() == [[each.numbers[n] for n in names] for each in observations]
-    assert (
-        evidence.take(np.array([False, True])).columns(names).tolist() == evidence.columns(names)[1:].tolist()
-    )
     with pytest.raises(KeyError, match="heat"):
         evidence.columns(("heat",))
     assert len(Evidence.stack([], inputs.numbers, inputs.states)) == 0

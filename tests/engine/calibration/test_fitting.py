@@ -13,6 +13,7 @@ from worlds import code_rollouts, drawn, fitted, fitted_code, problems, searched
 from adascale.engine.answers.lookahead import ModeState, Support, log_odds, posterior
 from adascale.engine.answers.votes import group_answers
 from adascale.engine.calibration.features import ANSWER_FEATURES, answer_observation
+from adascale.engine.calibration.features import STAGES as STAGE_INPUTS
 from adascale.engine.calibration.fitting import (
     QuestionSamples,
     Sample,
@@ -225,7 +226,7 @@ def test_searches_of_every_size_are_played_back() -> None:
 
 def test_solutions_without_unfinished_prefixes_can_be_measured() -> None:
     whole = training_set(drawn(problems(30, 2000)))
-    none = whole.stages["step"].take(np.zeros(len(whole.stages["step"].right), bool))
+    none = StageData.stack([], STAGE_INPUTS["step"].numbers, STAGE_INPUTS["step"].states)
     found = measure(fitted().calibration, replace(whole, stages={**whole.stages, "step": none}), 0)
     assert len(found["step"].right) == 0
     assert set(report(found, rounds=5)) == STAGES - {"step"}

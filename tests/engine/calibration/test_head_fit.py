@@ -14,7 +14,7 @@ from worlds import beta_world, by_reward, stage_data
 from adascale.engine.calibration import Method
 from adascale.engine.calibration.features import logit, sigmoid
 from adascale.engine.calibration.head import BetaLoss, HeadModel, forward
-from adascale.engine.calibration.head_fit import HeadConfig, Rows, fit, fit_stage, folds_of
+from adascale.engine.calibration.head_fit import HeadConfig, Rows, StageData, fit, fit_stage, folds_of
 from adascale.engine.calibration.metrics import coverage, skill
 
 QUICK = HeadConfig(steps=60, folds=3)
@@ -134,11 +134,11 @@ def test_outcomes_that_are_all_the_same_can_be_fitted(method: Method, share: flo
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_stage_of_one_question_says_the_base_rate(method: Method) -> None:
-    data, _ = beta_world(20)
-    for rows in (data.question == 3, data.question < 0):
-        model, held_out = fit_stage(data.take(rows), method, QUICK, 0, base_rate=0.3)
-        found = model.quantiles(data.evidence)
-        assert held_out.shape == (rows.sum(), 3)
+    evidence = beta_world(20)[0].evidence
+    for data in (beta_world(1)[0], StageData.stack([], evidence.names)):
+        model, held_out = fit_stage(data, method, QUICK, 0, base_rate=0.3)
+        found = model.quantiles(evidence)
+        assert held_out.shape == (len(data.right), 3)
         assert found[:, 1] == pytest.approx(0.3)
         assert np.all(found[:, 2] - found[:, 0] > 0.5)
 
@@ -165,7 +165,7 @@ def test_several_models_are_held_out_one_after_the_other_and_weigh_alike() -> No
     right = [(weight * rate)[drawn_by == model].sum() for model in range(3)]
     assert np.allclose(whole, np.mean(whole), rtol=0.15)
     assert all(0.35 < r / w < 0.65 for r, w in zip(right, whole, strict=True))
-    alone = data.take(drawn_by == 1)  # a stage that only one of them has: by questions
+    alone = replace(data, drawn_by=np.ones_like(drawn_by))  # a stage that only one of them has: by questions
     assert len(np.unique(alone.folds(5, 0))) == 5
 
 

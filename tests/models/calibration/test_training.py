@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from worlds import WIDTH, drawn, fitted_portable, problems, searched
 
-from adascale.engine.calibration.features import sigmoid
+from adascale.engine.calibration.features import STAGES, sigmoid
 from adascale.engine.calibration.fitting import fit_calibration
-from adascale.engine.calibration.head_fit import HeadConfig
+from adascale.engine.calibration.head_fit import HeadConfig, StageData
 from adascale.engine.calibration.metrics import skill
 from adascale.engine.calibration.report import report
 from adascale.models.calibration.rollouts import Rollouts
@@ -57,7 +57,7 @@ def test_rewards_of_a_prm_take_the_place_of_the_likelihood() -> None:
 
 def test_a_model_that_answers_in_one_step_can_be_fitted() -> None:
     whole = training_set(drawn(problems(30)))
-    none = whole.stages["step"].take(np.zeros(len(whole.stages["step"].right), bool))
+    none = StageData.stack([], STAGES["step"].numbers, STAGES["step"].states)
     training = replace(whole, stages={**whole.stages, "step": none})
     result = fit_calibration(training, "beta", HeadConfig(steps=20, folds=2), seed=0)
     found = report(result.held_out, training, rounds=5)
