@@ -9,20 +9,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import gguf
 import numpy as np
 import tiny
 from numpy.typing import NDArray
 
 Shapes = dict[str, tuple[int, ...]]
-Field = int | float | list[int] | list[bool]
 
 WIDTH, HEADS, KV_HEADS, HEAD, HIDDEN, CONTEXT = 64, 4, 2, 16, 96, 512
 _QUERIES, _KEYS = HEADS * HEAD, KV_HEADS * HEAD
 
 # State-space layers: inner width, state, heads, groups, kernel of the convolution.
 _INNER, _STATE, _RANK, _GROUPS, _KERNEL = 128, 16, 8, 2, 4
-_SSM: Mapping[str, Field] = {
+_SSM: Mapping[str, tiny.Field] = {
     "ssm.conv_kernel": _KERNEL,
     "ssm.inner_size": _INNER,
     "ssm.state_size": _STATE,
@@ -170,13 +168,13 @@ def _mamba2_alone(_layer: int) -> Shapes:
 
 @dataclass(frozen=True)
 class Architecture:
-    """What a model of an architecture consists of.
+    """The parts of a model of an architecture.
 
     Attributes:
-        name: As llama.cpp has it.
+        name: Name that llama.cpp has for it.
         layer: Shapes of one layer's tensors by its number, without its first norm.
-        layers: How many.
-        fields: Metadata beside that of all transformers.
+        layers: Number of layers.
+        fields: Metadata in addition to that of all transformers.
         kind: ``attention``, ``sliding`` window, ``hybrid`` or ``recurrent``.
         final_norm: Name of the last norm.
         embedding: Loudness of the embeddings.
@@ -186,7 +184,7 @@ class Architecture:
     name: str
     layer: Callable[[int], Shapes]
     layers: int = 2
-    fields: Mapping[str, Field] = field(default_factory=dict)
+    fields: Mapping[str, tiny.Field] = field(default_factory=dict)
     kind: str = "attention"
     final_norm: str = "output_norm.weight"
     embedding: float = 8.0
@@ -278,16 +276,6 @@ def write(path: Path, architecture: Architecture, seed: int = 0) -> Path:
     """A model of an architecture with random float32 weights and the vocabulary of ``tiny``."""
     rng = np.random.default_rng(seed)
     tokens = tiny.vocabulary()
-    writer = gguf.GGUFWriter(path, architecture.name)
-    for key, value in _fields(architecture, len(tokens)).items():
-        match value:
-            case list():
-                writer.add_array(key, value)
-            case float():
-                writer.add_float32(key, value)
-            case _:
-                writer.add_uint32(key, value)
-    tiny.add_vocabulary(writer, tokens, tiny.CHATML)
     shapes: Shapes = {"token_embd.weight": (len(tokens), WIDTH), "output.weight": (len(tokens), WIDTH)}
     shapes[architecture.final_norm] = (WIDTH,)
     shapes |= {
@@ -297,27 +285,13 @@ def write(path: Path, architecture: Architecture, seed: int = 0) -> Path:
     for layer in range(architecture.layers):
         own = {"attn_norm.weight": (WIDTH,)} | architecture.layer(layer)
         shapes |= {f"blk.{layer}.{name}": shape for name, shape in own.items()}
-    for name, shape in shapes.items():
-        tensor = _random(rng, name, shape, architecture.embedding)
-        writer.add_tensor(name, tiny.louder(tensor, tokens) if name == "output.weight" else tensor)
-    return tiny.finish(writer, path)
-
-
-def _fields(architecture: Architecture, words: int) -> dict[str, Field]:
-    common: dict[str, Field] = {
-        "context_length": CONTEXT,
-        "embedding_length": WIDTH,
-        "block_count": architecture.layers,
-        "feed_forward_length": HIDDEN,
-        "attention.head_count": HEADS,
-        "attention.head_count_kv": KV_HEADS,
-        "attention.key_length": HEAD,
-        "attention.value_length": HEAD,
-        "attention.layer_norm_rms_epsilon": 1e-6,
-        "rope.dimension_count": HEAD,
-        "vocab_size": words,
-    }
-    return {f"{architecture.name}.{key}": value for key, value in {**common, **architecture.fields}.items()}
+    tensors = {name: _random(rng, name, shape, architecture.embedding) for name, shape in shapes.items()}
+    tiny.louder(tensors["output.weight"], tokens)
+    fields = tiny.decoder(CONTEXT, WIDTH, HEADS, KV_HEADS, architecture.layers, HIDDEN, len(tokens))
+    fields |= {"attention.key_length": HEAD, "attention.value_length": HEAD, **architecture.fields}
+    writer = tiny.begin(path, architecture.name, fields)
+    tiny.add_vocabulary(writer, tokens, tiny.CHATML)
+    return tiny.finish(writer, tensors, path)
 
 
 def _random(

@@ -13,6 +13,9 @@ from pathlib import Path
 
 import gguf
 import numpy as np
+from numpy.typing import NDArray
+
+Field = int | float | list[int] | list[bool]
 
 CHATML = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
@@ -85,30 +88,33 @@ def write_random(path: Path, seed: int = 0, context: int = 512, template: str = 
     rng = np.random.default_rng(seed)
     width, heads, kv_heads, layers, hidden = 64, 4, 2, 2, 96
     tokens = vocabulary()
-    writer = _writer(path, tokens, context, width, heads, kv_heads, layers, hidden, template)
 
-    def weight(rows: int, columns: int, scale: float = 1.0) -> np.ndarray:
+    def weight(rows: int, columns: int, scale: float = 1.0) -> NDArray[np.float32]:
         return (rng.standard_normal((rows, columns)) * scale / math.sqrt(columns)).astype(np.float32)
 
+    ones = np.ones(width, np.float32)
     kv_width = width // heads * kv_heads
-    writer.add_tensor("token_embd.weight", weight(len(tokens), width, 8.0))
+    tensors = {"token_embd.weight": weight(len(tokens), width, 8.0), "output_norm.weight": ones}
     for layer in range(layers):
-        block = f"blk.{layer}."
-        writer.add_tensor(block + "attn_norm.weight", np.ones(width, np.float32))
-        writer.add_tensor(block + "attn_q.weight", weight(width, width, 2.0))
-        writer.add_tensor(block + "attn_k.weight", weight(kv_width, width, 2.0))
-        writer.add_tensor(block + "attn_v.weight", weight(kv_width, width))
-        writer.add_tensor(block + "attn_output.weight", weight(width, width))
-        writer.add_tensor(block + "ffn_norm.weight", np.ones(width, np.float32))
-        writer.add_tensor(block + "ffn_gate.weight", weight(hidden, width))
-        writer.add_tensor(block + "ffn_up.weight", weight(hidden, width))
-        writer.add_tensor(block + "ffn_down.weight", weight(width, hidden))
-    writer.add_tensor("output_norm.weight", np.ones(width, np.float32))
-    writer.add_tensor("output.weight", louder(weight(len(tokens), width, 3.0), tokens))
-    return finish(writer, path)
+        own = {
+            "attn_norm": ones,
+            "attn_q": weight(width, width, 2.0),
+            "attn_k": weight(kv_width, width, 2.0),
+            "attn_v": weight(kv_width, width),
+            "attn_output": weight(width, width),
+            "ffn_norm": ones,
+            "ffn_gate": weight(hidden, width),
+            "ffn_up": weight(hidden, width),
+            "ffn_down": weight(width, hidden),
+        }
+        tensors |= {f"blk.{layer}.{name}.weight": tensor for name, tensor in own.items()}
+    tensors["output.weight"] = louder(weight(len(tokens), width, 3.0), tokens)
+    writer = begin(path, "llama", decoder(context, width, heads, kv_heads, layers, hidden, len(tokens)))
+    add_vocabulary(writer, tokens, template)
+    return finish(writer, tensors, path)
 
 
-def louder(output: np.ndarray, tokens: Sequence[str]) -> np.ndarray:
+def louder(output: NDArray[np.float32], tokens: Sequence[str]) -> NDArray[np.float32]:
     """An output matrix that draws ends of steps and answers more often: trees then have steps and ends."""
     for word, loudness in {"\n\n": 2.5, ADD: 2.5, MULTIPLY: 2.5, END: 1.6}.items():
         output[tokens.index(word if word == END else spelled(word))] *= loudness
@@ -125,10 +131,10 @@ def write_chain(
     """A one-layer llama whose attention and feed-forward are zero: a Markov chain over its vocabulary.
 
     Args:
-        path: Of the file.
+        path: The file.
         chain: Logits of the next token after a token.
         context: Tokens that it was trained for, as it claims.
-        template: Of chats.
+        template: Chat template.
         control: Words of the chain that are control tokens.
     """
     known = vocabulary()
@@ -136,7 +142,6 @@ def write_chain(
     tokens = vocabulary([*_WORDS, *own])
     ids = {token: id_ for id_, token in enumerate(tokens)}
     width = 288  # one-hot embeddings, rounded up to a multiple of the 32 that flash attention likes
-    writer = _writer(path, tokens, context, width, 9, 9, 1, 32, template, control)
     embedding = np.zeros((len(tokens), width), np.float32)
     embedding[np.arange(len(tokens)), np.arange(len(tokens))] = 1.0
     # RMS norm makes a one-hot row sqrt(width) long; dividing by it turns logits into the chain's own numbers.
@@ -146,68 +151,87 @@ def write_chain(
             output[
                 ids.get(word, ids.get(spelled(word), -1)), ids.get(current, ids.get(spelled(current), -1))
             ] = logit / np.sqrt(width)
-    writer.add_tensor("token_embd.weight", embedding)
-    zeros = np.zeros((width, width), np.float32)
-    for name in ("attn_q", "attn_k", "attn_v", "attn_output"):
-        writer.add_tensor(f"blk.0.{name}.weight", zeros)
-    writer.add_tensor("blk.0.attn_norm.weight", np.ones(width, np.float32))
-    writer.add_tensor("blk.0.ffn_norm.weight", np.ones(width, np.float32))
-    for name, shape in (("ffn_gate", (32, width)), ("ffn_up", (32, width)), ("ffn_down", (width, 32))):
-        writer.add_tensor(f"blk.0.{name}.weight", np.zeros(shape, np.float32))
-    writer.add_tensor("output_norm.weight", np.ones(width, np.float32))
-    writer.add_tensor("output.weight", output)
-    return finish(writer, path)
-
-
-def _writer(
-    path: Path,
-    tokens: list[str],
-    context: int,
-    width: int,
-    heads: int,
-    kv_heads: int,
-    layers: int,
-    hidden: int,
-    template: str | None,
-    control: Collection[str] = (),
-) -> gguf.GGUFWriter:
-    writer = gguf.GGUFWriter(path, "llama")
-    writer.add_name("tiny")
-    writer.add_context_length(context)
-    writer.add_embedding_length(width)
-    writer.add_block_count(layers)
-    writer.add_feed_forward_length(hidden)
-    writer.add_head_count(heads)
-    writer.add_head_count_kv(kv_heads)
-    writer.add_rope_dimension_count(width // heads)
-    writer.add_layer_norm_rms_eps(1e-6)
-    writer.add_file_type(gguf.LlamaFileType.ALL_F32)
-    writer.add_vocab_size(len(tokens))
+    ones, zeros = np.ones(width, np.float32), np.zeros((width, width), np.float32)
+    block = dict.fromkeys(("attn_q", "attn_k", "attn_v", "attn_output"), zeros)
+    block |= {"attn_norm": ones, "ffn_norm": ones, "ffn_down": np.zeros((width, 32), np.float32)}
+    block |= dict.fromkeys(("ffn_gate", "ffn_up"), np.zeros((32, width), np.float32))
+    tensors = {f"blk.0.{name}.weight": tensor for name, tensor in block.items()}
+    tensors |= {"token_embd.weight": embedding, "output_norm.weight": ones, "output.weight": output}
+    writer = begin(path, "llama", decoder(context, width, 9, 9, 1, 32, len(tokens)))
     add_vocabulary(writer, tokens, template, control)
+    return finish(writer, tensors, path)
+
+
+def decoder(
+    context: int, width: int, heads: int, kv_heads: int, layers: int, hidden: int, words: int
+) -> dict[str, Field]:
+    """Metadata of a transformer by its sizes."""
+    return {
+        "context_length": context,
+        "embedding_length": width,
+        "block_count": layers,
+        "feed_forward_length": hidden,
+        "attention.head_count": heads,
+        "attention.head_count_kv": kv_heads,
+        "attention.layer_norm_rms_epsilon": 1e-6,
+        "rope.dimension_count": width // heads,
+        "vocab_size": words,
+    }
+
+
+def begin(path: Path, architecture: str, fields: Mapping[str, Field], name: str = "tiny") -> gguf.GGUFWriter:
+    """A file with the metadata of a model of 32-bit floats, and no tokenizer and tensors yet."""
+    writer = gguf.GGUFWriter(path, architecture)
+    writer.add_name(name)
+    writer.add_file_type(gguf.LlamaFileType.ALL_F32)
+    for key, value in fields.items():
+        if isinstance(value, list):
+            writer.add_array(f"{architecture}.{key}", value)
+        elif isinstance(value, float):
+            writer.add_float32(f"{architecture}.{key}", value)
+        else:
+            writer.add_uint32(f"{architecture}.{key}", value)
     return writer
 
 
 def add_vocabulary(
     writer: gguf.GGUFWriter, tokens: Sequence[str], template: str | None, control: Collection[str] = ()
 ) -> None:
-    """The tokenizer of ``vocabulary``, where some more words may be control tokens, and a chat template."""
+    """Add the tokenizer of ``vocabulary``, in which ``control`` are control tokens too, and a template."""
+    add_bpe(writer, tokens, {START, END, *control}, [("\n", "\n")], START, END, template=template)
+
+
+def add_bpe(
+    writer: gguf.GGUFWriter,
+    tokens: Sequence[str],
+    controls: Collection[str],
+    merges: Sequence[tuple[str, str]],
+    bos: str,
+    eos: str,
+    *,
+    kind: str = "default",
+    adds_bos: bool = False,
+    template: str | None = None,
+) -> None:
+    """Add a tokenizer of byte-level BPE, and a chat template."""
     writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre("default")
+    writer.add_tokenizer_pre(kind)
     writer.add_token_list(tokens)
-    controls = {START, END, *control}
-    kinds = [gguf.TokenType.CONTROL if t in controls else gguf.TokenType.NORMAL for t in tokens]
-    writer.add_token_types(kinds)
-    newline = spelled("\n")
-    writer.add_token_merges([f"{newline} {newline}"])
-    writer.add_eos_token_id(tokens.index(END))
-    writer.add_bos_token_id(tokens.index(START))
-    writer.add_add_bos_token(False)
+    writer.add_token_types(
+        [gguf.TokenType.CONTROL if token in controls else gguf.TokenType.NORMAL for token in tokens]
+    )
+    writer.add_token_merges([f"{spelled(left)} {spelled(right)}" for left, right in merges])
+    writer.add_bos_token_id(tokens.index(bos))
+    writer.add_eos_token_id(tokens.index(eos))
+    writer.add_add_bos_token(adds_bos)
     if template is not None:
         writer.add_chat_template(template)
 
 
-def finish(writer: gguf.GGUFWriter, path: Path) -> Path:
-    """Write everything out and close the file."""
+def finish(writer: gguf.GGUFWriter, tensors: Mapping[str, NDArray[np.float32]], path: Path) -> Path:
+    """Add the tensors, write everything and close the file."""
+    for name, tensor in tensors.items():
+        writer.add_tensor(name, tensor)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

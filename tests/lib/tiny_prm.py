@@ -6,7 +6,6 @@ was read last, which is what its training did.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import gguf
@@ -47,7 +46,7 @@ def write_mistral(path: Path, *, name: str = "tiny", answers: float = 6.0, leave
     weights = qwen2.random_weights(LLAMA, len(tokens))
     if not leave_out:
         _answer(weights, tokens.index("▁ки"), [tokens.index("▁+"), tokens.index("▁-")], answers)
-    writer = _writer(path, "llama", name, LLAMA, tokens)
+    writer = _begin(path, "llama", name, LLAMA, len(tokens))
     writer.add_tokenizer_model("llama")
     writer.add_token_list(tokens)
     writer.add_token_scores([0.0] * 259 + [-float(len(words) - rank) for rank in range(len(words))])
@@ -57,7 +56,7 @@ def write_mistral(path: Path, *, name: str = "tiny", answers: float = 6.0, leave
     writer.add_eos_token_id(2)
     writer.add_unk_token_id(0)
     writer.add_add_bos_token(True)
-    return _finish(writer, weights, path)
+    return tiny.finish(writer, weights, path)
 
 
 def write_llama3(
@@ -67,14 +66,19 @@ def write_llama3(
     tokens = [*tiny.byte_tokens(), tiny.spelled("\n\n"), tiny.spelled(" S"), *LLAMA3_CONTROLS]
     weights = qwen2.random_weights(LLAMA, len(tokens))
     _answer(weights, tokens.index(tiny.spelled("\n\n")), [tokens.index("+"), tokens.index("-")], answers)
-    writer = _writer(path, "llama", name, LLAMA, tokens)
-    _bpe(writer, tokens, "llama-bpe", LLAMA3_CONTROLS, merges=[("\n", "\n"), (" ", "S")])
-    writer.add_bos_token_id(tokens.index("<|begin_of_text|>"))
-    writer.add_eos_token_id(tokens.index("<|eot_id|>"))
-    writer.add_add_bos_token(True)
-    if template is not None:
-        writer.add_chat_template(template)
-    return _finish(writer, weights, path)
+    writer = _begin(path, "llama", name, LLAMA, len(tokens))
+    tiny.add_bpe(
+        writer,
+        tokens,
+        LLAMA3_CONTROLS,
+        [("\n", "\n"), (" ", "S")],
+        "<|begin_of_text|>",
+        "<|eot_id|>",
+        kind="llama-bpe",
+        adds_bos=True,
+        template=template,
+    )
+    return tiny.finish(writer, weights, path)
 
 
 def write_qwen2(path: Path, *, name: str = "tiny", extra: bool = True) -> dict[str, NDArray[np.float32]]:
@@ -82,13 +86,12 @@ def write_qwen2(path: Path, *, name: str = "tiny", extra: bool = True) -> dict[s
     controls = ["<|endoftext|>", tiny.START, tiny.END, *([EXTRA] if extra else [])]
     tokens = [*tiny.byte_tokens(), tiny.spelled("?\n"), *controls]
     weights = qwen2.random_weights(QWEN, len(tokens), seed=3)
-    writer = _writer(path, "qwen2", name, QWEN, tokens)
-    _bpe(writer, tokens, "qwen2", controls, merges=[("?", "\n")])
-    writer.add_bos_token_id(tokens.index("<|endoftext|>"))
-    writer.add_eos_token_id(tokens.index(tiny.END))
-    writer.add_add_bos_token(False)
-    writer.add_chat_template(tiny.CHATML)
-    _finish(writer, weights, path)
+    writer = _begin(path, "qwen2", name, QWEN, len(tokens))
+    merges = [("?", "\n")]
+    tiny.add_bpe(
+        writer, tokens, controls, merges, "<|endoftext|>", tiny.END, kind="qwen2", template=tiny.CHATML
+    )
+    tiny.finish(writer, weights, path)
     return weights
 
 
@@ -101,47 +104,9 @@ def _answer(weights: dict[str, NDArray[np.float32]], behind: int, answers: list[
     weights["output.weight"][answers] = rows
 
 
-def _writer(
-    path: Path, architecture: str, name: str, shape: qwen2.Shape, tokens: Sequence[str]
-) -> gguf.GGUFWriter:
-    writer = gguf.GGUFWriter(path, architecture)
-    writer.add_name(name)
-    writer.add_context_length(shape.context)
-    writer.add_embedding_length(shape.width)
-    writer.add_block_count(shape.layers)
-    writer.add_feed_forward_length(shape.hidden)
-    writer.add_head_count(shape.heads)
-    writer.add_head_count_kv(shape.kv_heads)
-    writer.add_rope_dimension_count(shape.width // shape.heads)
-    writer.add_rope_freq_base(shape.rope_base)
-    writer.add_layer_norm_rms_eps(shape.epsilon)
-    writer.add_file_type(gguf.LlamaFileType.ALL_F32)
-    writer.add_vocab_size(len(tokens))
-    return writer
-
-
-def _bpe(
-    writer: gguf.GGUFWriter,
-    tokens: Sequence[str],
-    kind: str,
-    controls: Sequence[str],
-    merges: Sequence[tuple[str, str]],
-) -> None:
-    writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre(kind)
-    writer.add_token_list(tokens)
-    special = set(controls)
-    writer.add_token_types(
-        [gguf.TokenType.CONTROL if token in special else gguf.TokenType.NORMAL for token in tokens]
+def _begin(path: Path, architecture: str, name: str, shape: qwen2.Shape, words: int) -> gguf.GGUFWriter:
+    fields = tiny.decoder(
+        shape.context, shape.width, shape.heads, shape.kv_heads, shape.layers, shape.hidden, words
     )
-    writer.add_token_merges([f"{tiny.spelled(left)} {tiny.spelled(right)}" for left, right in merges])
-
-
-def _finish(writer: gguf.GGUFWriter, weights: dict[str, NDArray[np.float32]], path: Path) -> Path:
-    for name, tensor in weights.items():
-        writer.add_tensor(name, tensor)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-    return path
+    own = {"rope.freq_base": shape.rope_base, "attention.layer_norm_rms_epsilon": shape.epsilon}
+    return tiny.begin(path, architecture, fields | own, name)
