@@ -152,8 +152,9 @@ def write_chain(
                 ids.get(word, ids.get(spelled(word), -1)), ids.get(current, ids.get(spelled(current), -1))
             ] = logit / np.sqrt(width)
     ones, zeros = np.ones(width, np.float32), np.zeros((width, width), np.float32)
-    block = dict.fromkeys(("attn_q", "attn_k", "attn_v", "attn_output"), zeros)
-    block |= {"attn_norm": ones, "ffn_norm": ones, "ffn_down": np.zeros((width, 32), np.float32)}
+    block: dict[str, NDArray[np.float32]] = {"attn_norm": ones, "ffn_norm": ones}
+    block |= dict.fromkeys(("attn_q", "attn_k", "attn_v", "attn_output"), zeros)
+    block["ffn_down"] = np.zeros((width, 32), np.float32)
     block |= dict.fromkeys(("ffn_gate", "ffn_up"), np.zeros((32, width), np.float32))
     tensors = {f"blk.0.{name}.weight": tensor for name, tensor in block.items()}
     tensors |= {"token_embd.weight": embedding, "output_norm.weight": ones, "output.weight": output}
