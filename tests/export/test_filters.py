@@ -86,12 +86,6 @@ def test_a_question_is_known_by_its_words() -> None:
     assert 0 <= question_number("What?") < 2**63
 
 
-@pytest.mark.parametrize("share", [0.0, -1.0, 1.1])
-def test_a_split_has_a_range(share: float) -> None:
-    with pytest.raises(UsageError, match="out of range"):
-        Recipe(FORMATS["sft"], train_share=share)
-
-
 def by(name: str) -> SampledQuestion:
     return SampledQuestion(Problem("q", "q"), (node(-1, ""),), ModelDescription(GeneratorDescription(name)))
 
@@ -113,11 +107,6 @@ def test_a_card_tells_licence_sampler_and_calibration() -> None:
     told = origins.describe({generator.sha256: "Apache-2.0"})
     assert told["generators"][0]["licence"] == "Apache-2.0"
     assert told["calibrations"][0]["held_out"]["answer"]["ece"] == 0.025
-
-
-def test_a_recorded_domain_is_known() -> None:
-    assert sampled.prose_search().in_domain is True
-    assert sampled.world()[0].in_domain is None
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,6 @@ import pytest
 import sampled
 from sampled import node, question
 
-from adascale.engine.errors import UsageError
 from adascale.export.dataset import Recipe, Tally, rows_of
 from adascale.export.formats import FORMATS, FormatName, Labelling
 from adascale.export.sampled import SampledNode, SampledQuestion
@@ -157,9 +156,3 @@ def test_a_path_ends_before_its_first_unknown_step() -> None:
     [row], tally = rows("trl-prm", tree)
     assert row["completions"] == ["a"]
     assert tally.omissions == {"steps or solutions without a probability": 1}
-
-
-@pytest.mark.parametrize("wrong", [{"threshold": 1.5}, {"threshold": -0.1}, {"min_gap": 0}, {"min_gap": 2}])
-def test_labelling_has_ranges(wrong: dict[str, float]) -> None:
-    with pytest.raises(UsageError, match="out of range"):
-        Labelling(**wrong)  # type: ignore[arg-type]

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections import Counter
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +15,6 @@ from adascale.engine.ports import Prefix, SequenceLogprob
 from adascale.engine.scripted import ScriptedExecutor, scripted_step
 from adascale.engine.search.draws import branch_seed
 from adascale.engine.search.driver import Driver
-from adascale.export.filters import Filters
 from adascale.export.sampled import SampledQuestion
 from adascale.export.sources import NOT_DRAWN, read_draws, read_rollouts
 from adascale.models.calibration.rollouts import Rollouts, RolloutStore
@@ -47,17 +45,6 @@ def test_rollouts_come_back_as_their_search_had_them(tmp_path: Path) -> None:
         kept = paths(prose) | paths(programs)
         assert {path for path in kept if path[1]} == {path for path in paths(live) if path[1]}
         assert prose.problem == live.problem
-
-
-def test_rollouts_of_a_mode_are_one_question_of_that_mode(tmp_path: Path) -> None:
-    [record] = worlds.searched(worlds.problems(1), programs=2).values()
-    with closing(RolloutStore(tmp_path / "x.sqlite")) as store:
-        for mode in ("prose", "program"):
-            store.put(Rollouts.of(record, mode))
-    found = list(read_rollouts(tmp_path / "x.sqlite"))
-    for mode in ("prose", "program"):
-        kept = [each for q in found if (each := Filters(mode=mode).select(q, Counter())) is not None]
-        assert [{node.mode for node in each.nodes} for each in kept] == [{mode}]
 
 
 def test_rollouts_of_a_code_task_have_the_tests_that_its_prompt_had(tmp_path: Path) -> None:

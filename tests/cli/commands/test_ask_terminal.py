@@ -21,17 +21,8 @@ def env(tmp_path: Path) -> dict[str, str]:
 
 
 def ask(chain_gguf: Path, *options: str) -> list[str]:
-    return [
-        "-m",
-        "adascale",
-        "ask",
-        "-g",
-        str(chain_gguf),
-        "--seed",
-        "1",
-        "What is [/] 9 * 2?\x1b[2J",
-        *options,
-    ]
+    words = ["-m", "adascale", "ask", "-g", str(chain_gguf), "--seed", "1"]
+    return [*words, "What is [/] 9 * 2?\x1b[2J", *options]
 
 
 def test_the_tree_grows_on_the_terminal_and_the_answer_goes_down_the_pipe(

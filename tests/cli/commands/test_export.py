@@ -16,12 +16,10 @@ import sampled
 import typer
 import worlds
 from commands import invoked
-from sample_log import Log
-from traces import written
 
 from adascale.cli.commands.export import export
 from adascale.cli.disk.history import runs_dir
-from adascale.engine.errors import AdascaleError, TraceError, UsageError
+from adascale.engine.errors import AdascaleError, UsageError
 from adascale.models.calibration.rollouts import Rollouts, RolloutStore
 from adascale.models.draws.store import DrawStore
 from adascale.models.storage import data_folder
@@ -119,16 +117,6 @@ def test_the_same_command_writes_the_same_bytes() -> None:
         assert Path(f"a-{split}.jsonl").read_bytes() == Path(f"b-{split}.jsonl").read_bytes()
 
 
-def test_parquet_is_written_for_verl() -> None:
-    from pyarrow import parquet
-
-    keep_rollouts()
-    invoked(app, "--to", "verl", "--from", "rollouts", "-o", "x.parquet")
-    table = parquet.read_table("x.parquet")
-    assert table.num_rows == 30
-    assert table.column("reward_model")[0].as_py() == {"style": "rule", "ground_truth": "18"}
-
-
 def test_a_dry_run_writes_nothing_and_says_everything() -> None:
     out, _ = invoked(
         app, "--to", "trl-prm", "--from", str(sampled.PROSE_SEARCH), "--max-tokens", "100", "--dry-run"
@@ -173,8 +161,11 @@ def test_nothing_kept(name: str) -> None:
         (("--to", "sft", "--from", ".", "-o", "x.jsonl"), "no-source"),
         (("--to", "grpo", *SEARCH, "-o", "x.jsonl"), "empty-dataset"),
         (("--to", "sft", *SEARCH, "-o", "x.jsonl", "--threshold", "1.2"), "usage"),
+        (("--to", "sft", *SEARCH, "-o", "x.jsonl", "--threshold", "-.1"), "usage"),
         (("--to", "sft", *SEARCH, "-o", "x.jsonl", "--min-gap", "0"), "usage"),
+        (("--to", "sft", *SEARCH, "-o", "x.jsonl", "--min-gap", "1.1"), "usage"),
         (("--to", "sft", *SEARCH, "-o", "x.jsonl", "--split", "0"), "usage"),
+        (("--to", "sft", *SEARCH, "-o", "x.jsonl", "--split", "1.1"), "usage"),
     ],
 )
 def test_what_cannot_be_exported_is_refused(args: tuple[str, ...], slug: str) -> None:
@@ -206,20 +197,13 @@ def test_an_output_that_is_read_is_refused() -> None:
 
 
 def test_several_generators_are_mixed_only_on_purpose() -> None:
-    path = keep_rollouts()
+    path = keep_rollouts().rename("run#1?%41.sqlite")  # a name may have any character
     args = ("--to", "sft", *SEARCH, "--from", str(path), "-o", "x.jsonl")
     error = refused(*args)
     assert error.slug == "mixed-generators"
     assert error.facts == ("qwen2.5-coder-1.5b", "tiny")
     invoked(app, *args, "--mixed")
     assert len(card("x.jsonl")["generators"]) == 2
-
-
-def test_the_path_of_a_store_may_have_any_character() -> None:
-    store = Path("run#1?%41.sqlite")
-    shutil.copy(keep_rollouts(), store)
-    invoked(app, "--to", "sft", "--from", str(store), "-o", "x.jsonl")
-    assert card("x.jsonl")["sources"] == {"rollouts": 1}
 
 
 def test_a_store_that_is_torn_is_refused() -> None:
@@ -244,42 +228,3 @@ def test_parquet_without_pyarrow_says_what_to_install(monkeypatch: pytest.Monkey
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     error = refused("--to", "verl", *SEARCH, "-o", "x.parquet")
     assert "pip install 'adascale[export]'" in error.hint
-
-
-def trace(path: Path, calibrated: bool = True) -> Path:
-    log = Log(calibrated=calibrated)
-    node = log.step(0, "first\n\n", 0.7)  # type: ignore[arg-type]
-    log.finish_path(node, "The answer is 6.", 0.9, "6")
-    log.end()
-    return written(path, log.events)
-
-
-def test_raw_scores_are_no_probabilities() -> None:
-    error = refused(
-        "--to", "trl-prm", "--from", str(trace(Path("t.jsonl"), calibrated=False)), "-o", "x.jsonl"
-    )
-    assert error.facts == ("1 steps or solutions without a probability",)
-
-
-def test_a_trace_of_another_version_is_refused_with_its_line() -> None:
-    path = trace(Path("t.jsonl"))
-    path.write_text(path.read_text().replace("adascale.trace/1", "adascale.trace/9"))
-    error = refused("--to", "trl-prm", "--from", "t.jsonl", "-o", "x.jsonl")
-    assert isinstance(error, TraceError)
-    assert "t.jsonl line 1: the trace is 'adascale.trace/9'" in error.message
-
-
-def test_a_torn_last_line_is_left_out_with_a_warning() -> None:
-    path = trace(Path("t.jsonl"))
-    path.write_bytes(path.read_bytes()[:-10])
-    _, said = invoked(app, "--to", "trl-prm", "--from", "t.jsonl", "-o", "x.jsonl")
-    assert "torn-trace" in said
-    assert len(rows("x.jsonl")) == 1
-
-
-def test_a_torn_line_in_the_middle_is_an_error() -> None:
-    path = trace(Path("t.jsonl"))
-    lines = path.read_text().splitlines(keepends=True)
-    lines[2] = lines[2][: len(lines[2]) // 2] + "\n"
-    path.write_text("".join(lines))
-    assert "line 3" in refused("--to", "trl-prm", "--from", "t.jsonl", "-o", "x.jsonl").message

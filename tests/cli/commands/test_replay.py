@@ -1,6 +1,4 @@
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,8 +12,7 @@ from adascale.cli.disk.trace import read_trace
 from adascale.cli.documents.document import Document
 from adascale.cli.documents.nodes import to_json
 from adascale.cli.documents.text import to_text
-from adascale.cli.report.answer import answer_payload, solution_text
-from adascale.engine.errors import AdascaleError, TraceError, UsageError
+from adascale.engine.errors import AdascaleError, UsageError
 from adascale.engine.search.events import Event, SearchFailed, StepScored
 from adascale.engine.types import ROOT, Estimate, Notice, Usage
 
@@ -34,13 +31,7 @@ def test_the_answer_is_printed_as_ask_prints_it(trace: str) -> None:
 
     assert stdout.splitlines()[-2:] == ["= 27. So you can buy 27 pens.", "Answer: 27"]
     assert "1.1.1 = 27. So you can buy 27 pens." in stderr
-
-
-def test_without_the_tree(trace: str) -> None:
-    _, stderr = run(trace, "--no-show-tree")
-
-    assert "1.1.1" not in stderr
-    assert "2 of 2 solutions agree" in stderr
+    assert "1.1.1" not in run(trace, "--no-show-tree")[1]
 
 
 def test_json(trace: str) -> None:
@@ -118,19 +109,16 @@ def test_one_moment(tmp_path: Path) -> None:
     assert "waiting" in stderr
 
     assert "= 27. So you can buy" in run(trace, "--at", "60s")[1]
-    with pytest.raises(UsageError, match="is not a time"):
-        run(trace, "--at", "soon")
+    assert "1 If 3 pens cost $2" not in run(trace, "--at", "0s")[1]
+    for wrong in ("soon", "-1s"):
+        with pytest.raises(UsageError, match="is not a time"):
+            run(trace, "--at", wrong)
 
 
 def test_step_needs_somebody_to_press_a_key(trace: str) -> None:
     with pytest.raises(UsageError, match="needs a terminal") as caught:
         run(trace, "--step")
     assert "--at" in caught.value.hint
-
-
-def test_a_bad_trace_is_an_error() -> None:
-    with pytest.raises(TraceError, match="neither a file nor a kept run"):
-        run("/nonexistent.jsonl")
 
 
 class Recorder:
@@ -180,46 +168,6 @@ def test_no_pause_is_longer_than_a_clock_can_tell(monkeypatch: pytest.MonkeyPatc
     log.read_prompt()
     play(log.events, Recorder([0.0]), "live", 1e-5)  # type: ignore[arg-type]
     assert max(slept) == 3600.0
-
-
-def test_the_payload_is_the_solution_and_the_answer() -> None:
-    log = Log()
-    log.finish_path(log.step(ROOT, "  First.\n", 0.5), "So 8.\n\n", 0.5, "8")
-    log.end()
-    state = log.state()
-    assert state.result is not None
-
-    assert solution_text(state) == "First.\nSo 8."
-    assert answer_payload(state, extract=False) == "First.\nSo 8.\nAnswer: 8"
-    assert answer_payload(state, extract=True) == "8"
-
-
-def test_the_payload_without_an_answer() -> None:
-    log = Log()
-    log.step(ROOT, "hm\n", 0.5)
-    log.end()
-    state = log.state()
-    assert state.result is not None
-
-    assert answer_payload(state, extract=False) == ""
-    assert answer_payload(state, extract=True) == ""
-
-
-def test_replay_is_cheap_to_import() -> None:
-    code = (
-        "import sys, adascale.cli.commands.replay\n"
-        "print([m for m in ('rich.live', 'numpy', 'llama_cpp', 'huggingface_hub') if m in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-
-    assert done.stdout == "[]\n"
-
-
-def test_the_beginning_is_a_moment_too(tmp_path: Path) -> None:
-    trace = str(written(tmp_path / "t.jsonl", pens(pace=0.3).events))
-    assert "1 If 3 pens cost $2" not in run(trace, "--at", "0s")[1]
-    with pytest.raises(UsageError, match="is not a time"):
-        run(trace, "--at", "-1s")
 
 
 @pytest.mark.parametrize("moment", [("--at", "1s"), ("--step",)])

@@ -1,4 +1,3 @@
-import errno
 import json
 import re
 import xml.etree.ElementTree as ElementTree
@@ -20,7 +19,7 @@ from adascale.cli.documents.document import Document
 from adascale.cli.documents.nodes import to_json
 from adascale.cli.documents.page import to_html
 from adascale.cli.documents.text import to_svg, to_text
-from adascale.engine.errors import DiskFullError, UsageError
+from adascale.engine.errors import UsageError
 from adascale.engine.search.events import GeneratorDescription, ModelDescription, NodesPruned, SearchStarted
 from adascale.engine.strategies import STRATEGIES
 from adascale.engine.types import ROOT
@@ -234,11 +233,6 @@ def test_a_thought_is_folded_in_every_format() -> None:
     assert [node.get("thought") for node in nodes] == [None, "part", "whole", None]
 
 
-def test_the_modes_of_a_search_are_among_its_facts() -> None:
-    assert ("modes", "prose, program") in document(Log(params={"modes": ["prose", "program"]})).facts()
-    assert "modes" not in dict(document(pens()).facts())
-
-
 app = typer.Typer()
 app.command()(tree)
 
@@ -265,22 +259,11 @@ def test_the_name_of_the_output_decides(trace: str, tmp_path: Path, name: str, b
     assert name in stderr
 
 
-def test_without_an_output_text_goes_to_stdout(trace: str) -> None:
-    assert run(trace)[0].startswith("Q  3 pens")
-    assert run(trace, "-o", "-", "--format", "svg")[0].startswith("<svg")
-
-
 def test_a_name_that_says_nothing(trace: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="which format") as caught:
         run(trace, "-o", str(tmp_path / "t.png"))
 
     assert "--format html|svg" in caught.value.hint
-
-
-def test_a_folder_that_is_not_there(trace: str, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"cannot write .*: there is no folder .*none"):
-        run(trace, "-o", str(tmp_path / "none" / "t.html"))
-    assert not (tmp_path / "none").exists()
 
 
 @pytest.mark.parametrize("form", [None, "html", "svg"])
@@ -300,21 +283,6 @@ def test_a_browser_runs_and_loads_nothing_for_a_page() -> None:
     head, _, _ = to_html(hostile()).partition("<title>")
     policy = "default-src 'none'; style-src 'unsafe-inline'"
     assert f'<meta http-equiv="Content-Security-Policy" content="{policy}">' in head
-
-
-def test_a_full_disk_leaves_the_picture_that_was_there(
-    trace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(descriptor: int) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    output = tmp_path / "t.html"
-    output.write_text("old")
-    monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(DiskFullError, match=r"cannot write .*: no space left on device"):
-        run(trace, "-o", str(output), "--overwrite")
-    assert output.read_text() == "old"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["t.html", "t.jsonl"]
 
 
 def test_a_trace_is_not_replaced_by_its_picture(trace: str) -> None:

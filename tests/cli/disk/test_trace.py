@@ -10,9 +10,7 @@ from traces import written
 
 from adascale.cli.disk.trace import TraceWriter, read_record, read_trace
 from adascale.engine.errors import TraceError, UsageError
-from adascale.engine.search.record import replay
-
-GOLDEN = Path(__file__).parents[2] / "golden"
+from adascale.engine.search.record import Record
 
 
 @pytest.fixture
@@ -22,17 +20,10 @@ def trace(tmp_path: Path) -> Path:
     return written(tmp_path / "trace.jsonl", log.events)
 
 
-def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
-    log = pens()
-    log.end()
-
-    assert read_trace(written(tmp_path / "t.jsonl", log.events)) == log.events
-
-
-def test_odd_text_survives(tmp_path: Path) -> None:
-    events = Log("三 \x1b[2J \u2028 \udcff\r\n \U0001f58a").events
-
-    assert read_trace(written(tmp_path / "t.jsonl", events)) == events
+def test_what_is_written_is_what_is_read(trace: Path) -> None:
+    for events in (Log("三 \x1b[2J \u2028 \udcff\r\n \U0001f58a").events, pens().events):
+        assert read_trace(written(trace, events)) == events
+        assert read_record(trace) == Record.of(events)
 
 
 def test_each_event_is_on_disk_as_soon_as_it_happened(tmp_path: Path) -> None:
@@ -42,12 +33,6 @@ def test_each_event_is_on_disk_as_soon_as_it_happened(tmp_path: Path) -> None:
         for count, event in enumerate(events, 1):
             writer.write(event)
             assert read_trace(path) == events[:count]
-
-
-def test_a_trace_is_written_anew(trace: Path) -> None:
-    events = Log("another").events
-
-    assert read_trace(written(trace, events)) == events
 
 
 def test_a_torn_last_line_is_left_out_with_a_warning(trace: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -70,15 +55,6 @@ def test_a_last_line_that_lacks_only_its_newline_is_whole(
     assert capsys.readouterr().err == ""
 
 
-def test_a_broken_line_in_the_middle_is_an_error(trace: Path) -> None:
-    lines = trace.read_bytes().splitlines(keepends=True)
-    lines[4] = lines[4][:-20] + b"\n"
-    trace.write_bytes(b"".join(lines))
-
-    with pytest.raises(TraceError, match="line 5: not valid JSON"):
-        read_trace(trace)
-
-
 def changed(trace: Path, line: int, **fields: object) -> Path:
     """The trace with other values in one line; None takes the field out."""
     lines = trace.read_text().splitlines()
@@ -97,16 +73,10 @@ def changed(trace: Path, line: int, **fields: object) -> Path:
         (3, {"reward": None}, "line 3: event 'step_scored' is malformed"),
         (3, {"node": 77}, "line 3: event 2 names node 77"),
         (3, {"seq": 3}, "line 3: event 2 is missing, 3 follows"),
-        (3, {"kind": ["x" * 1000]}, "line 3: unknown event kind ['xxx"),
         (3, {"reward": 10**400}, "line 3: event 'step_scored' is malformed: a number is not finite"),
-        (3, {"node": 1 << 70}, "line 3: event 'step_scored' is malformed: expected a whole number"),
-        (1, {"params": [1]}, "line 1: event 'search_started' is malformed"),
-        (1, {"params": {"samples": "text"}}, "line 1: event 'search_started' is malformed"),
-        (1, {"params": {"samples": 1e308}}, "line 1: event 'search_started' is malformed"),
         (1, {"params": {"stop_at": "high", "min_gain": 0.0}}, "line 1: event 'search_started' is malformed"),
-        (1, {"params": {"modes": 5}}, "line 1: event 'search_started' is malformed"),
-        (1, {"seed": 10**400}, "line 1: event 'search_started' is malformed"),
         (1, {"problem": "text"}, "line 1: event 'search_started' is malformed: expected an object"),
+        (2, {"kind": "search_started"}, "line 2: event 'search_started' is malformed"),
     ],
 )
 def test_what_does_not_fit_is_named_with_its_line(
@@ -120,9 +90,12 @@ def test_what_does_not_fit_is_named_with_its_line(
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"stop_reason": {"a": 1}}, "is malformed"),
         ({"stop_reason": "for fun"}, "expected one of"),
         ({"confidence": {"lower": "nan", "median": 0.5, "upper": 1.0, "calibrated": True}}, "a number"),
+        (
+            {"groups": [{"answer": "1", "nodes": [0], "weight": 1.0, "share": 1.0}]},
+            "an answer that no trajectory ends in",
+        ),
     ],
 )
 def test_a_result_that_cannot_be_is_named_with_its_line(
@@ -135,23 +108,14 @@ def test_a_result_that_cannot_be_is_named_with_its_line(
     assert f"line {len(lines)}: " in caught.value.message
 
 
-@pytest.mark.parametrize("nodes", [[], [0]])
-def test_an_answer_without_a_trajectory_is_named_with_its_line(trace: Path, nodes: list[int]) -> None:
-    lines = trace.read_text().splitlines()
-    result = json.loads(lines[-1])["result"]
-    result["groups"][0]["nodes"] = nodes
-    with pytest.raises(TraceError, match=f"line {len(lines)}: .* has an answer that no trajectory ends in"):
-        read_trace(changed(trace, len(lines), result=result))
-
-
 @pytest.mark.parametrize(
     ("data", "message"),
     [
         (b"", "is empty"),
         (b'{"kind": "search', "line 1: not valid JSON"),
+        (b'{"schema": "adascale.answer/1", "id": "1"}\n', "line 1: an answer, and no event of a search"),
         (b"\xff\xfe\n", "line 1: not valid JSON"),
         (b"[1]\n", "line 1: not a JSON object"),
-        (b"\n", "line 1: not valid JSON"),
         (b'{"kind": NaN}\n', "line 1: not valid JSON: NaN is no JSON number"),
         (b"[" * 100_000 + b"\n", "line 1: not valid JSON"),
         (b'{"kind": 9' + b"9" * 5000 + b"}\n", "line 1: not valid JSON"),
@@ -164,13 +128,6 @@ def test_what_is_no_trace_is_an_error(tmp_path: Path, data: bytes, message: str)
     with pytest.raises(TraceError) as caught:
         read_trace(path)
     assert message in caught.value.message
-
-
-def test_two_searches_are_no_trace(tmp_path: Path) -> None:
-    path = written(tmp_path / "t.jsonl", [*Log("one").events, *Log("two").events])
-
-    with pytest.raises(TraceError, match="line 2: a trace is one search"):
-        read_trace(path)
 
 
 def test_a_missing_file_and_a_folder_are_errors(tmp_path: Path) -> None:
@@ -218,15 +175,3 @@ def test_damage_is_never_more_than_a_trace_error(trace: Path, data: st.DataObjec
         return
     assert [event.seq for event in events] == list(range(len(events)))
     assert len(events) <= before
-
-
-@pytest.mark.parametrize("trace", sorted(GOLDEN.glob("*.jsonl")), ids=lambda path: path.stem)
-def test_a_record_is_the_fold_of_its_events(trace: Path) -> None:
-    assert read_record(trace).tree == replay(read_trace(trace))
-
-
-def test_an_answer_is_no_trace(tmp_path: Path) -> None:
-    answers = tmp_path / "answers.jsonl"
-    answers.write_text('{"schema": "adascale.answer/1", "id": "1", "answer": "18"}\n')
-    with pytest.raises(TraceError, match=r"line 1: an answer, and no event of a search: batch --traces DIR"):
-        read_trace(answers)

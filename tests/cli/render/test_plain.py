@@ -51,13 +51,6 @@ def test_a_long_search_says_something_every_ten_seconds(capsys: pytest.CaptureFi
     ]
 
 
-def test_an_uncalibrated_best_is_a_score(capsys: pytest.CaptureFixture[str]) -> None:
-    log = Log(calibrated=False)
-    log.finish_path(ROOT, "so 8", 0.83, "8")
-
-    assert lines(log, PlainRenderer(), capsys) == ["adascale: 0.0 s  20 tokens  2 nodes  best 8 score=.83"]
-
-
 def test_a_status_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     PlainRenderer().status("Loading tiny (0.1 GB, CPU)...")
 
@@ -96,12 +89,6 @@ def test_none_shows_the_summary_unless_quiet(capsys: pytest.CaptureFixture[str])
         WHY,
     ]
     assert lines(finished(), FinalRenderer(quiet=1), capsys) == []
-
-
-def test_a_tree_that_was_asked_for_is_shown_even_quietly(capsys: pytest.CaptureFixture[str]) -> None:
-    assert any(
-        "question" in line for line in lines(finished(), FinalRenderer(show_tree=True, quiet=1), capsys)
-    )
 
 
 @pytest.mark.parametrize(

@@ -27,28 +27,6 @@ def picture(text: str) -> str:
     return dedent(text).strip("\n")
 
 
-def test_80_columns() -> None:
-    assert shown(live_frame(pens(pace=0.3).state(), 80, 24, UNICODE)) == picture("""
-        Q  3 pens cost $2. How many pens can you buy for $18?
-                                                                                  p    n
-        ● question                                                              .46  3/8
-        ├── ● 1 If 3 pens cost $2, one pen costs 2/3 of a dollar, so we divide  .71  2/4
-        │   ├── ● 1.1 18 / (2/3) = 18 * 3/2                                     .88  2/3
-        │   │   ├── ★ 1.1.1 = 27. So you can buy 27 pens.                       .93  =27
-        │   │   └── ✓ 1.1.2 = 54/2 = 27 pens in total                           .90  =27
-        │   └── ◐ 1.2 We can buy 18/2 = 9 groups of 3 pens each, which
-        ├── ● 2 18 dollars divided by 2 dollars per pack gives 9 packs          .66  1/5
-        │   └── ○ 2.1 9 packs * 3 pens = 27 pens                                .84  0/3
-        └── ✗ 3 Each pen costs $3, so 18 / 3 = 6 pens                           .07  cut
-
-        budget ━━──────────────  281 of 2,048 tokens · 32 tok/s · at most 0:55 left
-        tree   8 nodes · depth 3 · 1 pruned · 1 running · 1 waiting
-        best   27 · p .93 (.86-.97) · 2 of 2 solutions agree
-        stops  at .95 · when every solution has ended
-        Ctrl-C: stop now and print the best answer.
-    """)
-
-
 def test_50_columns_drop_n_and_whole_facts() -> None:
     assert shown(live_frame(pens(pace=0.3).state(), 50, 24, UNICODE)) == picture("""
         Q  3 pens cost $2. How many pens can you buy for…
@@ -91,32 +69,6 @@ def test_uncalibrated_scores_in_ascii_at_80_columns() -> None:
         stops  at .95 | when every solution has ended
         Ctrl-C: stop now and print the best answer.
     """)
-
-
-def test_an_uncalibrated_number_has_no_interval_and_is_no_p() -> None:
-    text = shown(live_frame(pens(calibrated=False).state(), 120, 24, UNICODE))
-
-    assert "score" in text
-    assert "10-90%" not in text
-    assert " p " not in text
-
-
-def test_a_finished_tree_ends_with_what_it_cost() -> None:
-    log = pens(running=False, pace=0.3)
-    log.end()
-
-    assert shown(final_frame(log.state(), 80, UNICODE)).splitlines()[-3:] == [
-        "",
-        "budget ━───────────────  237 of 2,048 tokens · 28 tok/s · 9.6 s",
-        "tree   8 nodes · depth 3 · 1 pruned · 1 left open",
-    ]
-
-
-def test_without_a_limit_the_budget_is_what_was_used() -> None:
-    log = Log(budget=Budget(), pace=1.0)
-    log.step(ROOT, "text\n", 0.5, tokens=44)
-
-    assert "budget 44 tokens · 22 tok/s" in shown(live_frame(log.state(), 80, 24, UNICODE)).splitlines()
 
 
 def test_a_time_limit_bounds_the_time_left() -> None:

@@ -22,7 +22,6 @@ from adascale.engine.search.events import (
     SearchFinished,
     StepScored,
 )
-from adascale.engine.search.record import replay
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import STRATEGIES, Vote
 from adascale.engine.types import (
@@ -52,13 +51,6 @@ def test_a_running_search_is_seen_as_far_as_it_goes() -> None:
     assert (state.answer, state.best, state.agreement) == ("27", NodeId(6), (2, 2))
     assert state.confidence == Estimate(0.86, 0.93, 0.97, calibrated=True)
     assert state.t == pens(pace=1.0).events[-1].t
-
-
-def test_the_tree_is_the_one_that_the_engine_replays() -> None:
-    log = pens()
-    log.end()
-
-    assert log.state().tree == replay(log.events)
 
 
 def test_the_end_brings_the_searchs_own_verdict() -> None:
@@ -111,15 +103,6 @@ def test_usage_between_steps_replaces_the_sum() -> None:
     assert log.state().tokens == 31
 
 
-def test_each_warning_is_kept_once() -> None:
-    log = Log()
-    log.warn("slow", "this takes long")
-    log.warn("slow", "this takes long")
-    log.warn("slow", "and longer")
-
-    assert log.state().notices == [Notice("slow", "this takes long"), Notice("slow", "and longer")]
-
-
 def test_a_failed_search_has_ended_without_a_result() -> None:
     log = Log()
     log.start(ROOT)
@@ -129,14 +112,6 @@ def test_a_failed_search_has_ended_without_a_result() -> None:
     assert state.end is not None
     assert state.result is None
     assert state.running == {}
-
-
-def test_another_search_starts_afresh() -> None:
-    state = pens().state()
-    state = ViewState.after(state, Log("another question").events[0])
-
-    assert state.tree.problem.question == "another question"
-    assert (len(state.tree), state.answer, state.tokens) == (1, None, 0)
 
 
 NOWHERE = NodeId(9)

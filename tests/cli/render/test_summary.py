@@ -201,7 +201,7 @@ def code_states(asked: list[Problem]) -> list[ViewState]:
 
 
 def test_a_program_is_given_a_probability_where_no_test_speaks_against_it() -> None:
-    states = code_states(tasks(30, 2000))
+    states = code_states(tasks(16, 2000))
     told = {True: 0, False: 0}
     for state in states:
         line, result = summary(state, UNICODE).plain, state.result

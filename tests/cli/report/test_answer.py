@@ -23,6 +23,15 @@ def answered_by(log: Log, node: int) -> Record:
     return Record.of([*log.events[:-1], shown])
 
 
+def test_prose_is_shown_with_its_answer() -> None:
+    log = Log()
+    end = log.finish_path(log.step(ROOT, "  First.\n", 0.5), "So 8.\n\n", 0.5, "8")
+    record = answered_by(log, end)
+
+    assert answer_payload(record, extract=False) == "First.\nSo 8.\nAnswer: 8"
+    assert answer_payload(record, extract=True) == "8"
+
+
 def test_a_program_is_shown_with_what_it_printed() -> None:
     record = answered_by(programs(running=False), node=5)
 
@@ -65,6 +74,7 @@ def test_without_a_solution_there_is_no_mode() -> None:
 
     found = answer_record(record, 0.0, "1")
 
+    assert (answer_payload(record, extract=False), answer_payload(record, extract=True)) == ("", "")
     assert (found["status"], found["mode"], found["execution"]) == ("no_answer", None, None)
     assert (found["agreement"]["solutions"], found["agreement"]["programs"]) == (1, 1)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.text import Text
@@ -77,6 +77,7 @@ def test_code_is_coloured_and_an_error_is_red() -> None:
     assert "red" in str(outcome.style)
 
 
+@settings(max_examples=30, deadline=None)
 @given(
     st.text(max_size=80),
     st.none() | st.builds(Execution, st.text(max_size=20), st.text(max_size=20), st.just(0.1)),
