@@ -15,8 +15,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from adascale.engine.errors import AdascaleError
@@ -145,25 +145,17 @@ def _exchange(process: subprocess.Popen[bytes], line: bytes) -> bytes:
     """The reply to a line; empty if the child ended instead."""
     assert process.stdin is not None
     assert process.stdout is not None
-    with _ended_after(CPU_SECONDS, process), suppress(BrokenPipeError):
+    limit = threading.Timer(CPU_SECONDS, process.kill)
+    if sys.platform == "win32":  # a process has no timer of its processor time there
+        limit.start()
+    try:
         process.stdin.write(line)
         process.stdin.flush()
         return process.stdout.readline()
-    return b""
-
-
-@contextmanager
-def _ended_after(seconds: float, process: subprocess.Popen[bytes]) -> Iterator[None]:
-    """A limit of wall time for Windows, where a process has no timer of its processor time."""
-    if sys.platform != "win32":
-        yield
-        return
-    timer = threading.Timer(seconds, process.kill)
-    timer.start()
-    try:
-        yield
+    except BrokenPipeError:
+        return b""
     finally:
-        timer.cancel()
+        limit.cancel()
 
 
 def serve(reply: Callable[[Any], Any]) -> None:

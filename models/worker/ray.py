@@ -1,7 +1,7 @@
 """Workers on the nodes of a Ray cluster, as if they were one: one for each GPU, or for the node.
 
 An engine is an actor around a ``Worker`` of its node, which starts the model's process again when it dies.
-An engine that is lost itself, as with its node, is done without: its questions go to the others, once.
+If an engine itself is lost, as with its node, its questions go to the others, once.
 
 Ray has no login and executes what any of its nodes sends, so the network of a cluster has to be trusted.
 """
@@ -267,8 +267,10 @@ def _connect(address: str) -> None:
         import ray
     except ImportError:
         raise UsageError("Ray is not installed", hint="pip install 'adascale[ray]'", slug="no-ray") from None
+    host, colon, port = address.rpartition(":")
     try:
-        _check_answers(address)
+        if colon and port.isdecimal() and "/" not in host:  # Ray tries for minutes, this tells at once
+            socket.create_connection((host, int(port)), timeout=_CONNECT_SECONDS).close()
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (OSError, ValueError, RuntimeError) as exc:
         raise UsageError(
@@ -277,13 +279,6 @@ def _connect(address: str) -> None:
             hint="ray start --head on one machine, ray start --address HOST:6379 on the others",
             slug="no-cluster",
         ) from exc
-
-
-def _check_answers(address: str) -> None:
-    """Ray tries an address for minutes; whether anybody listens there is known at once."""
-    host, colon, port = address.rpartition(":")
-    if colon and port.isdecimal() and "/" not in host:
-        socket.create_connection((host, int(port)), timeout=_CONNECT_SECONDS).close()
 
 
 def _start_engines(options: SessionOptions) -> list[_Member]:

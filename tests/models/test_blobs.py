@@ -78,12 +78,6 @@ def test_arrays_come_back_with_their_types_and_take_less_room() -> None:
         assert np.array_equal(found[name], array)
 
 
-def test_a_blob_that_was_not_compressed_is_read() -> None:
-    buffer = io.BytesIO()
-    np.savez(buffer, ids=np.arange(5))
-    assert np.array_equal(unpack(buffer.getvalue())["ids"], np.arange(5))
-
-
 def test_a_blob_of_python_objects_is_refused() -> None:
     buffer = io.BytesIO()
     np.savez(buffer, bad=np.array([{"a": 1}], object))

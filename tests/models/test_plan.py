@@ -54,7 +54,8 @@ def test_the_sum() -> None:
     assert plan.context_bytes == 28_672 * 4096 * 8
     assert plan.buffer_bytes == 200 * 10**6
     assert plan.total_bytes == 1_117_320_768 + plan.context_bytes + plan.buffer_bytes
-    assert plan.verdict == "fits"
+    assert (plan.verdict, plan.spare_bytes) == ("fits", 8 * GB - plan.total_bytes)
+    assert plan_memory(SessionLoad(LARGE, 512, 1), available=8 * GB).buffer_bytes == 470_000_000
 
 
 def test_a_model_that_judges_itself_is_counted_once() -> None:
@@ -63,16 +64,6 @@ def test_a_model_that_judges_itself_is_counted_once() -> None:
     )
     other = replace(SMALL)
     assert len(plan_memory(SessionLoad(SMALL, 4096, 8, other), available=8 * GB).weights) == 2
-
-
-def test_what_a_plan_leaves_is_spare() -> None:
-    plan = plan_memory(SessionLoad(SMALL, 4096, 8), available=8 * GB)
-    assert plan.spare_bytes == 8 * GB - plan.total_bytes
-    assert plan_memory(SessionLoad(SMALL, 4096, 8), available=GB, force=True).spare_bytes == 0
-
-
-def test_big_models_get_bigger_buffers() -> None:
-    assert plan_memory(SessionLoad(LARGE, 512, 1), available=8 * GB).buffer_bytes == 470_000_000
 
 
 @pytest.mark.parametrize(
@@ -132,33 +123,24 @@ def test_the_window_that_is_advised_fits(window: int, branches: int, share: floa
     assert plan_memory(replace(load, window=round_window_up(size)), available=room).verdict != "too-big"
 
 
-def test_fewer_samples_are_advised_when_the_context_is_already_small() -> None:
+@pytest.mark.parametrize(
+    ("load", "available", "hint"),
+    [
+        (SessionLoad(SMALL, 600, 64, samples_set_branches=True), 2 * GB, "`samples=32` needs 1.9 GB"),
+        (SessionLoad(SMALL, 600, 64), 2 * GB, "a smaller model"),
+        (SessionLoad(LARGE, 4096, 1), GB, "a smaller model"),
+    ],
+)
+def test_what_is_advised_if_no_smaller_window_helps(load: SessionLoad, available: int, hint: str) -> None:
     with pytest.raises(MemoryOverflowError) as raised:
-        plan_memory(SessionLoad(SMALL, 600, 64, samples_set_branches=True), available=2 * GB)
-    assert "context 600 x 64: 1.1 GB" in raised.value.facts[0]
-    assert raised.value.message.startswith("the model needs 2.4 GB")
-    assert raised.value.hint.startswith("`samples=32` needs 1.9 GB")
+        plan_memory(load, available=available)
+    assert raised.value.hint.startswith(hint)
 
 
-def test_samples_are_not_advised_where_they_do_not_set_the_branches() -> None:
-    with pytest.raises(MemoryOverflowError) as raised:
-        plan_memory(SessionLoad(SMALL, 600, 64), available=2 * GB)
-    assert raised.value.hint.startswith("a smaller model")
-
-
-def test_only_a_smaller_model_helps_when_the_weights_do_not_fit() -> None:
-    with pytest.raises(MemoryOverflowError) as raised:
-        plan_memory(SessionLoad(LARGE, 4096, 1), available=GB)
-    assert raised.value.hint.startswith("a smaller model")
-
-
-def test_force_returns_the_plan_that_does_not_fit() -> None:
-    assert plan_memory(SessionLoad(LARGE, 4096, 1), available=GB, force=True).verdict == "too-big"
-
-
-def test_the_machine_is_asked_when_nothing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_force_returns_the_plan_that_does_not_fit_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "free_memory_bytes", lambda: 123)
-    assert plan_memory(SessionLoad(SMALL, 512, 1), force=True).available_bytes == 123
+    plan = plan_memory(SessionLoad(LARGE, 4096, 1), force=True)
+    assert (plan.verdict, plan.available_bytes, plan.spare_bytes) == ("too-big", 123, 0)
 
 
 THINKS = f"{tiny.CHATML}{{# </think> #}}"

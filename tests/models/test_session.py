@@ -104,32 +104,23 @@ def test_a_worker_reads_each_calibration_once_for_all_kinds_of_problem(
 
 
 @pytest.mark.parametrize(
-    ("knows", "system", "modes"),
+    ("knows", "level", "system", "modes"),
     [
-        (("prose", "program"), None, ("prose", "program")),
-        (("prose", "program"), "Think aloud.", ("prose",)),
-        (("prose",), None, ("prose",)),
-        (None, None, ("prose",)),
+        (("prose", "program"), "fitted", None, ("prose", "program")),
+        (("prose", "program"), "fitted", "Think aloud.", ("prose",)),
+        (("prose", "program"), "portable", None, ("prose",)),
+        (("prose",), "fitted", None, ("prose",)),
+        (None, "", None, ("prose",)),
     ],
 )
-def test_auto_may_draw_what_the_calibration_knows_and_a_prompt_of_ones_own_is_for_prose(
-    knows: tuple[Mode, ...] | None, system: str | None, modes: tuple[Mode, ...]
+def test_auto_may_draw_what_a_calibration_of_this_model_knows_and_an_own_prompt_is_for_prose(
+    knows: tuple[Mode, ...] | None, level: str, system: str | None, modes: tuple[Mode, ...]
 ) -> None:
     parts: dict[str, Any] = dict.fromkeys(field.name for field in fields(OpenSession))
-    fitted = SimpleNamespace(calibration=SimpleNamespace(modes=knows), card=SimpleNamespace(level="fitted"))
-    calibrations = {"value": fitted} if knows else {}
-    prompts = SimpleNamespace(calibrations=calibrations)
+    artefact = SimpleNamespace(calibration=SimpleNamespace(modes=knows), card=SimpleNamespace(level=level))
+    prompts = SimpleNamespace(calibrations={"value": artefact} if knows else {})
     parts |= {"options": SessionOptions(system=system), "prompts": prompts}
     assert OpenSession(**parts).modes == modes
-
-
-def test_auto_stays_in_prose_where_the_calibration_is_of_other_models() -> None:
-    parts: dict[str, Any] = dict.fromkeys(field.name for field in fields(OpenSession))
-    calibration = SimpleNamespace(modes=("prose", "program"))
-    portable = SimpleNamespace(calibration=calibration, card=SimpleNamespace(level="portable"))
-    prompts = SimpleNamespace(calibrations={"value": portable})
-    parts |= {"options": SessionOptions(), "prompts": prompts}
-    assert OpenSession(**parts).modes == ("prose",)
 
 
 def thinker(tmp_path: Path, template: str) -> str:

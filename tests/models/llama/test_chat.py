@@ -16,24 +16,21 @@ from adascale.models.llama.runtime import LlamaModel
 LOOP = (
     "{% for m in messages %}{{ m.content }}{% if loop.last %}{% break %}{% endif %}{% continue %}{% endfor %}"
 )
+MARKED = "{% for m in messages %}{% generation %}[{{ m.content }}]{% endgeneration %}{% endfor %}"
 
 
 def opened(tmp_path: Path, template: str) -> LlamaModel:
     return LlamaModel(tiny.write_chain(tmp_path / "chain.gguf", template=template))
 
 
-def test_a_template_may_leave_a_loop_as_in_transformers(tmp_path: Path) -> None:
-    model = opened(tmp_path, LOOP)
+@pytest.mark.parametrize(
+    ("template", "text"),
+    [(LOOP, b"Be brief.What is 2 + 2?"), (MARKED, b"[Be brief.][What is 2 + 2?]")],
+)
+def test_a_template_has_the_extensions_of_transformers(tmp_path: Path, template: str, text: bytes) -> None:
+    model = opened(tmp_path, template)
     prompt = ChatFormat(model, "Be brief.").prompt("What is 2 + 2?")
-    assert b"".join(map(model.piece, prompt)) == b"Be brief.What is 2 + 2?"
-    model.close()
-
-
-def test_a_template_may_mark_what_the_assistant_says_as_in_transformers(tmp_path: Path) -> None:
-    marked = "{% for m in messages %}{% generation %}[{{ m.content }}]{% endgeneration %}{% endfor %}"
-    model = opened(tmp_path, marked)
-    prompt = ChatFormat(model, "Be brief.").prompt("What is 2 + 2?")
-    assert b"".join(map(model.piece, prompt)) == b"[Be brief.][What is 2 + 2?]"
+    assert b"".join(map(model.piece, prompt)) == text
     model.close()
 
 

@@ -17,23 +17,19 @@ from adascale.models.llama.stepcost import Chunk, StepCosts
 STAIRS = {1: 34.0, 4: 98.0, 8: 237.0, 15: 334.0, 16: 256.0, 32: 403.0}
 
 
-def test_fifteen_branches_are_padded_to_sixteen() -> None:
-    assert StepCosts(STAIRS).partition(15, 32) == (Chunk(15, 16),)
-
-
-def test_padding_needs_free_rows() -> None:
-    costs = StepCosts(STAIRS)
-    assert costs.partition(15, 15) != (Chunk(15, 16),)
-    assert all(chunk.size == chunk.rows for chunk in costs.partition(15, 15))
-
-
-def test_eight_are_cheaper_as_two_fours() -> None:
-    assert StepCosts(STAIRS).partition(8, 8) == (Chunk(4, 4), Chunk(4, 4))
-
-
-def test_without_a_curve_nothing_is_split() -> None:
-    assert StepCosts({}).partition(13, 32) == (Chunk(13, 13),)
-    assert StepCosts({}).partition(0, 32) == ()
+@pytest.mark.parametrize(
+    ("curve", "branches", "rows", "chunks"),
+    [
+        (STAIRS, 15, 32, [(15, 16)]),  # padded
+        (STAIRS, 8, 8, [(4, 4), (4, 4)]),  # split
+        ({}, 13, 32, [(13, 13)]),
+        ({}, 0, 32, []),
+    ],
+)
+def test_a_batch_is_split_and_padded_by_its_curve(
+    curve: dict[int, float], branches: int, rows: int, chunks: list[tuple[int, int]]
+) -> None:
+    assert StepCosts(curve).partition(branches, rows) == tuple(Chunk(*each) for each in chunks)
 
 
 curves = st.dictionaries(st.integers(1, 24), st.floats(0.5, 50), min_size=1).map(lambda c: {1: 1.0, **c})
