@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pytest
 from commands import clean_env
-from forks import Exit, Forks
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from adascale.engine.errors import AdascaleError
 from adascale.models.calibration import artefact
+
+from .forks import Exit, Forks
 
 CORPUS = Path(__file__).with_name("corpus")
 GOLDEN = Path(__file__).parents[1] / "golden"

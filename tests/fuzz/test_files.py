@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from forks import Exit, Forks
-from mutations import encode_json, mutated_bytes, mutated_json, mutated_lines
 from safetensors.numpy import save
 
 from adascale.cli.disk.results import SCHEMA
 from adascale.models.calibration import artefact
 
 from .conftest import GOLDEN, SHIPPED, Fuzz, is_orderly
+from .forks import Exit, Forks
+from .mutations import encode_json, mutated_bytes, mutated_json, mutated_lines
 
 pytestmark = pytest.mark.slow
 

@@ -6,12 +6,12 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from mutations import mutated_bytes
 
 from adascale.engine.types import Problem, Step
 from adascale.models.draws.store import DrawStore, Prompt
 
 from .conftest import Fuzz, refused
+from .mutations import mutated_bytes
 
 pytestmark = pytest.mark.slow
 

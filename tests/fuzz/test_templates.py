@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 from hypothesis import strategies as st
-from mutations import mutated_bytes
 
 from adascale.models.llama.template import render
 
 from .conftest import Fuzz, refused
+from .mutations import mutated_bytes
 
 pytestmark = pytest.mark.slow
 

@@ -10,7 +10,6 @@ from typing import Any
 import httpx2
 import jsonschema
 import pytest
-from from_schema import JSON, from_schema
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scripted_server import LOCAL, EchoPolicy, Served, served
@@ -19,6 +18,8 @@ from adascale.serve.app import BODIES, ServerSettings, make_app
 from adascale.serve.fields import openapi
 from adascale.serve.hub import Hub
 from bench.inline import InlineWorker, echo
+
+from .from_schema import JSON, from_schema
 
 AT_ONCE = 8
 """Requests that an example sends at the same time."""

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from faults import Fault, answer, broken, closed, endless
 from hub import COMMIT
 from loopback import Server
 
@@ -25,6 +24,8 @@ from adascale.models.files import http
 from adascale.models.files.catalog import ModelSpec
 from adascale.models.files.library import locate, resolve
 from adascale.models.files.progress import DownloadPlan, Transfer
+
+from .faults import Fault, answer, broken, closed, endless
 
 Publish = Callable[..., None]
 Clean = Callable[[], bool]

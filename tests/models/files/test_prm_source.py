@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import tiny_prm
-from heads import shards
 
 from adascale.engine.errors import ModelUnavailableError, UsageError
 from adascale.engine.search.record import replay
@@ -20,6 +19,8 @@ from adascale.models.files.catalog import HubRef, ModelSpec, catalog
 from adascale.models.files.library import resolve
 from adascale.models.options import SessionOptions
 from adascale.models.session import OpenSession, Session
+
+from .heads import shards
 
 Use = Callable[[ModelSpec], ModelSpec]
 Fake = Callable[..., None]

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from faults import broken
 from hub import COMMIT
 from loopback import Server
 
@@ -25,6 +24,8 @@ from adascale.models.files.cache import HUB_PART, WHEEL_RECORD
 from adascale.models.files.catalog import ModelSpec
 from adascale.models.files.library import ModelFile, locate, remove, resolve
 from adascale.models.files.progress import Transfer
+
+from .faults import broken
 
 New = Callable[..., ModelSpec]
 Use = Callable[[ModelSpec], ModelSpec]

@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from heads import head, safetensors, shards
 
 from adascale.engine.errors import ModelCorruptError, ModelNotFoundError, ModelUnavailableError
 from adascale.models.files.catalog import HubRef
 from adascale.models.files.safetensors import read_local, read_remote, save_tensors
+
+from .heads import head, safetensors, shards
 
 REPO = HubRef("some/backbone", "c" * 40)
 

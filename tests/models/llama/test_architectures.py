@@ -6,10 +6,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-import architectures
 import numpy as np
 import pytest
-from architectures import ARCHITECTURES, Architecture
 from machine import Machine, opened
 
 from adascale.engine.errors import ModelError
@@ -21,6 +19,9 @@ from adascale.models.files.gguf_info import read_info
 from adascale.models.llama.prefixes import evaluate_tokens
 from adascale.models.llama.runtime import LlamaContext, Run
 from adascale.models.options import SamplingParams
+
+from . import architectures
+from .architectures import ARCHITECTURES, Architecture
 
 PROBLEM = Problem("p", "What is 9 * 2?")
 PROMPT = list(range(10, 40))

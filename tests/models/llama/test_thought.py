@@ -7,7 +7,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import architectures
 import pytest
 import tiny
 from event_logs import logs_of, ticking
@@ -41,6 +40,8 @@ from adascale.models.llama.thinking import (
     plan_thinking,
 )
 from adascale.models.options import SamplingParams
+
+from . import architectures
 
 TEMPLATES = {path.stem: path.read_text() for path in Path(__file__).parent.glob("templates/*.jinja")}
 PROBLEM = Problem("p", "What is 9 * 2?")

@@ -8,11 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import qwen2
-import scoring
 import tiny
 import tiny_prm
 from numpy.typing import NDArray
-from scoring import Opened, step
 
 from adascale.engine.errors import AdascaleError, ModelCorruptError, UsageError
 from adascale.engine.ports import Prefix
@@ -21,6 +19,9 @@ from adascale.models.files.gguf_info import read_info
 from adascale.models.files.library import ModelFile
 from adascale.models.files.safetensors import save_tensors
 from adascale.models.prm.formats import settle_format
+
+from . import scoring
+from .scoring import Opened, step
 
 Tensors = Mapping[str, NDArray[np.float32]]
 WIDTH = tiny_prm.QWEN.width

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import scoring
 import tiny
 import tiny_prm
 
@@ -20,6 +19,8 @@ from adascale.models.llama.runtime import LlamaContext, LlamaModel
 from adascale.models.prm.formats import FORMATS
 from adascale.models.prm.incremental import StepPRM
 from adascale.models.prm.token import TokenPair
+
+from . import scoring
 
 PROBLEM = Problem("p", "What is 9 * 2?")
 

@@ -7,14 +7,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import scoring
 import tiny_prm
-from scoring import Opened, read_in_one_batch, step
 
 from adascale.engine.errors import ContextOverflowError, UsageError
 from adascale.engine.ports import Prefix
 from adascale.engine.types import Problem
 from adascale.models.llama.runtime import LlamaModel
+
+from . import scoring
+from .scoring import Opened, read_in_one_batch, step
 
 DUCKS = Problem("p", "Janet's ducks lay 16 eggs per day. How much does she make?")
 STEPS = (

@@ -15,13 +15,14 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
-import hostile
 import psutil
 import pytest
 
 from adascale.engine.types import Execution
 from adascale.models.programs.cpython import CPythonRunner, why_not
 from adascale.models.programs.sandbox import UNSANDBOXED, ProgramLimits, Sandbox, candidates
+
+from . import hostile
 
 LEVELS = ("bubblewrap", "landlock") if sys.platform == "linux" else ("sandbox-exec",)
 LIMITS = ProgramLimits(seconds=2.0, memory_bytes=(32 << 20) + os.getpid(), output_bytes=4 << 10)
