@@ -5,7 +5,9 @@
     result = adascale.ask("What is 17 * 23?")
     print(result.answer, result.confidence)
 
-Names are imported when they are first used, so that ``import adascale`` costs nothing.
+Names are imported when they are first used, so that ``import adascale`` costs nothing. ``asking`` answers in
+this process; ``codetasks``, ``export`` and ``serve`` are satellites, which a search of a question never
+loads.
 """
 
 from __future__ import annotations

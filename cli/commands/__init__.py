@@ -1,1 +1,4 @@
-"""The commands, one file each; ``evaluate`` is ``eval``, and ``calibrations`` a part of ``calibrate``."""
+"""The commands, one file of the same name each.
+
+``evaluate`` is ``eval``. ``calibrate`` fits and checks; ``calibrations`` lists, shows, pulls and exports.
+"""

@@ -1,1 +1,6 @@
-"""What the commands print when they are done: answers and figures as JSON, tables and pictures."""
+"""What the commands print when they are done.
+
+``answer`` is one question as text and JSON, ``batch_counts`` the counts of many. ``calibrate_report`` and
+``models_report`` are tables; ``frontier_plot`` and ``reliability_plot`` are pictures in the style of
+``plots``.
+"""

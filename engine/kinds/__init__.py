@@ -1,8 +1,8 @@
 """Kinds of question: what is asked decides how it is answered. This is the table of them.
 
 ``base`` is the protocol that every kind implements (decision 0027). Each kind is one file, imported with its
-first problem: a kind of a satellite is entered by the name of its module, and no search of another kind needs
-that.
+first problem: ``value`` (an answer that can be compared), ``text`` (a plain reply), and code tasks, a
+satellite, which the table knows by the name of its module.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Strategies: each is a frozen dataclass of its parameters, with a plan that decides what to draw next.
+"""Strategies: each is a frozen dataclass of its parameters, with a plan that decides what to sample next.
 
 ``base`` says what a strategy is and what its plan may ask for; ``sampling`` draws whole trajectories at once,
-``beam`` grows trees step by step, ``rollouts`` draws what a calibration is fitted on. The stop
-rules: ``adaptive`` (the default, with its presets of effort) stops by calibrated estimates and redraws steps
-with a wrong sum, ``vote_stopping`` by votes alone, ``passing`` by the tests of a code task. ``allocation``
-has the paper's formulas. ``choice`` makes a strategy of its name and a preset; a new strategy is a dataclass
-in one of these files and a line in its table.
+``beam`` grows trees step by step, ``rollouts`` draws what a calibration is fitted on. The stop rules:
+``adaptive`` (the default, with its presets of effort) stops by calibrated estimates and redraws steps with a
+wrong sum, ``vote_stopping`` by votes alone, ``passing`` by the tests of a code task. ``allocation`` has the
+paper's formulas. ``choice`` makes a strategy of its name and a preset; a new strategy is a dataclass in one
+of these files and a line in its table.
 """
 
 from __future__ import annotations

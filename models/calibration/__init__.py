@@ -4,5 +4,5 @@
 ``training`` makes them the training data of a fit, with labels from agreement where nobody knows the answers;
 ``session_rollouts`` does all of that for the models of an open session, and fits. ``artefact`` is the file of
 a calibration with its card; ``installed`` finds the one that belongs to a pair of models and names what does
-not match; ``shared`` fetches those of others.
+not match; ``shared`` fetches those of others, and the folder ``shipped`` has those that come with adascale.
 """
