@@ -39,7 +39,7 @@ def export(
     adascale export --from draws -d test.jsonl --to trl-preference --dry-run
 
     Steps get their success probabilities, siblings become pairs, verified solutions conversations. A card
-    beside each file says where it comes from and what was left out.
+    for each file says where it comes from and what was left out.
     """
     dataset = _Dataset(to, options)
     if options.output.dry_run:

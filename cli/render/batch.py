@@ -19,7 +19,8 @@ from ..terminal.progress import Cadence
 from ..terminal.text import clock, duration
 from ..terminal.theme import STYLES
 from .display import LiveDisplay
-from .frame import BATCH_HINT, bar_of_facts, live_frame, search_line
+from .draw import Frame
+from .frame import BATCH_HINT, fact_line, live_frame, search_line
 from .state import ViewState
 
 _LEAST_DONE = 3
@@ -103,7 +104,7 @@ class LiveBatch:
             self._fold_queue()
             seconds = time.monotonic() - self._begun
             share = self._counts.settled / self._total if self._total else None
-            head = bar_of_facts(share, self._facts(seconds), width, self._glyphs)
+            head = fact_line("", self._facts(seconds), Frame(width, self._glyphs, calibrated=False), share)
             lines = [head, *self._below(width, max(0, height - 2), tick)]
         return Text("\n", no_wrap=True).join(lines)
 

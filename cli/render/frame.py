@@ -40,8 +40,8 @@ def live_frame(
     room = max(1, height - FRAME_LINES)
     rows = tree_rows(state, room)
     lines = [_question_line(state, frame), *draw_rows(rows, frame, room - len(rows)), Text()]
-    lines += [budget_line(state, frame), tree_line(state, frame)]
-    lines += [best_line(state, frame), stop_line(state, frame)]
+    lines += [_budget_line(state, frame), _tree_line(state, frame)]
+    lines += [_best_line(state, frame), _stop_line(state, frame)]
     lines.append(Text(cut(hint, width, glyphs), STYLES["faint"]))
     # Where even the frame does not fit, the newest facts are at its end.
     return lines[max(0, len(lines) - height) :]
@@ -53,7 +53,7 @@ def final_frame(state: ViewState, width: int, glyphs: Glyphs, *, whole: bool = F
     large = len(state.tree) > FULL_TREE and not whole
     rows = tree_rows(state, FOLDED_ROWS if large else None)
     lines = [_question_line(state, frame), *draw_rows(rows, frame), Text()]
-    lines += [budget_line(state, frame), tree_line(state, frame)]
+    lines += [_budget_line(state, frame), _tree_line(state, frame)]
     if large:
         nodes = plural(len(state.tree), "node")
         note = f"Folded: {len(rows)} rows for {nodes}; adascale tree -o t.html has all."
@@ -67,7 +67,7 @@ def status_line(state: ViewState, width: int, glyphs: Glyphs, tick: int = 0) -> 
     if state.answer is not None:
         facts.append(f"best {answer_text(state, glyphs)} {score_text(state)}")
     line = Text().append(glyphs.spin[tick % len(glyphs.spin)] + " ", MARK_STYLES["running"])
-    line.append(cut(glyphs.dot.join([*facts, *rate_text(state)]), max(0, width - 2), glyphs))
+    line.append(cut(glyphs.dot.join([*facts, *_rate_text(state)]), max(0, width - 2), glyphs))
     line.truncate(width)
     return line
 
@@ -81,7 +81,7 @@ def search_line(id_: str, state: ViewState, width: int, glyphs: Glyphs, tick: in
     facts.append(plural(state.tokens, "token"))
     line = Text().append(glyphs.spin[tick % len(glyphs.spin)] + " ", MARK_STYLES["running"])
     line.append(pad(cut(one_line(id_, glyphs), _ID_CELLS, glyphs), _ID_CELLS) + "  ", STYLES["question"])
-    line.append(glyphs.dot.join(fit_facts(facts, width - _ID_CELLS - 4, glyphs)), STYLES["faint"])
+    line.append(glyphs.dot.join(_fit_facts(facts, width - _ID_CELLS - 4, glyphs)), STYLES["faint"])
     line.truncate(width)
     return line
 
@@ -94,9 +94,9 @@ def _question_line(state: ViewState, frame: Frame) -> Text:
     return text
 
 
-def budget_line(state: ViewState, frame: Frame) -> Text:
+def _budget_line(state: ViewState, frame: Frame) -> Text:
     """A bar and the time that is left at most: an adaptive search usually stops earlier."""
-    facts = [tokens_text(state), *rate_text(state)]
+    facts = [tokens_text(state), *_rate_text(state)]
     share, left = _nearest_limit(state)
     if (fixed := fixed_tokens(state)) and fixed > state.tokens:
         facts.insert(1, f"all {state.samples}: about {fixed:,}")
@@ -106,12 +106,10 @@ def budget_line(state: ViewState, frame: Frame) -> Text:
     elif left is not None:
         gone = f"{clock(state.t)} gone, " if frame.width >= 100 else ""
         facts.append(f"{gone}at most {clock(left)} left")
-    if share is None:
-        return _fact_line("budget", facts, frame)
-    return _fact_line("budget", facts, frame, _bar(share, frame.width, frame.glyphs))
+    return fact_line("budget", facts, frame, share)
 
 
-def tree_line(state: ViewState, frame: Frame) -> Text:
+def _tree_line(state: ViewState, frame: Frame) -> Text:
     """Counts of the nodes, by state."""
     nodes = state.tree.nodes
     pruned = sum(node.status == "pruned" for node in nodes)
@@ -123,32 +121,32 @@ def tree_line(state: ViewState, frame: Frame) -> Text:
     unused = "left open" if state.end else "waiting"
     counts = ((pruned, "pruned"), (len(state.running), "running"), (idle, unused))
     facts = [plural(len(nodes), "node"), f"depth {max(node.depth for node in nodes)}"]
-    return _fact_line("tree", [*facts, *(f"{n:,} {word}" for n, word in counts if n)], frame)
+    return fact_line("tree", [*facts, *(f"{n:,} {word}" for n, word in counts if n)], frame)
 
 
-def best_line(state: ViewState, frame: Frame) -> Text:
+def _best_line(state: ViewState, frame: Frame) -> Text:
     """The best answer, its probability, and the other answers."""
     if state.answer is None:
-        return _fact_line("best", ["no answer yet"], frame)
+        return fact_line("best", ["no answer yet"], frame)
     facts = [answer_text(state, frame.glyphs), *support(state), *_rivals(state, frame.glyphs)]
-    line = _fact_line("best", facts, frame)
+    line = fact_line("best", facts, frame)
     line.stylize(STYLES["answer"], 7, 7 + len(facts[0]))
     return line
 
 
-def stop_line(state: ViewState, frame: Frame) -> Text:
+def _stop_line(state: ViewState, frame: Frame) -> Text:
     """The stop rule, and how far the search is from it."""
     standing, most = state.tree.standing, state.samples
     done = standing.finished if standing is not None else len(state.candidates)
     drawn = f"{done} of {plural(most, 'solution')}" if most else "when every solution has ended"
     limits = state.started.limits
     if limits.stop_at is None:
-        return _fact_line("stops", [drawn], frame)
+        return fact_line("stops", [drawn], frame)
     facts = [f"at {chance(limits.stop_at)}", drawn]
     if standing is not None and standing.gain is not None and limits.min_gain is not None:
         gain, least = (decimal(value, "+.2g") for value in (standing.gain, limits.min_gain))
         facts.append(f"next adds {gain}, ends below {least}")
-    return _fact_line("stops", facts, frame)
+    return fact_line("stops", facts, frame)
 
 
 def _rivals(state: ViewState, glyphs: Glyphs) -> list[str]:
@@ -164,17 +162,7 @@ def _rivals(state: ViewState, glyphs: Glyphs) -> list[str]:
     return ["then " + ", ".join([*named, *more])]
 
 
-def bar_of_facts(share: float | None, facts: Sequence[str], width: int, glyphs: Glyphs) -> Text:
-    """As many facts as fit, behind a bar where the share in [0, 1] that is done is known."""
-    line = Text()
-    if share is not None:
-        line.append_text(_bar(share, width, glyphs)).append("  ")
-    line.append(glyphs.dot.join(fit_facts(facts, width - line.cell_len, glyphs)))
-    line.truncate(width)
-    return line
-
-
-def rate_text(state: ViewState) -> list[str]:
+def _rate_text(state: ViewState) -> list[str]:
     """``31 tok/s``; nothing where it is not known."""
     rate = state.rate
     return [f"{rate:.0f} tok/s" if rate >= 9.5 else f"{rate:.1f} tok/s"] if rate > 0 else []
@@ -193,27 +181,28 @@ def _nearest_limit(state: ViewState) -> tuple[float | None, float | None]:
     return (max(shares) if shares else None, min(left) if left else None)
 
 
-def _bar(share: float, width: int, glyphs: Glyphs) -> Text:
-    """A bar of 8, 16 or 30 cells by the width, filled by ``share`` in [0, 1]."""
-    size = 30 if width >= 100 else 16 if width >= 60 else 8
-    spent = min(size, int(share * size))
-    bar = Text().append(glyphs.spent * spent, STYLES["spent"])
-    return bar.append(glyphs.left * (size - spent), STYLES["left"])
+def fact_line(name: str, facts: Sequence[str], frame: Frame, share: float | None = None) -> Text:
+    """A name and its facts; those that do not fit are left out whole, from the end.
 
-
-def _fact_line(name: str, facts: Sequence[str], frame: Frame, bar: Text | None = None) -> Text:
-    """A line of the footer; facts that do not fit are left out whole, from the end."""
-    line = Text().append(f"{name:<7}", STYLES["faint"])
-    if bar is not None:
-        line.append_text(bar).append("  ")
+    Args:
+        name: Name of the line; an empty one takes no room.
+        facts: Facts in the order of their worth.
+        frame: Settings of the drawing.
+        share: Share in [0, 1] that is done, for a bar before the facts; None draws no bar.
+    """
+    line = Text().append(f"{name:<7}" if name else "", STYLES["faint"])
+    if share is not None:
+        size = 30 if frame.width >= 100 else 16 if frame.width >= 60 else 8
+        spent = min(size, int(share * size))
+        line.append(frame.glyphs.spent * spent, STYLES["spent"])
+        line.append(frame.glyphs.left * (size - spent), STYLES["left"]).append("  ")
     room = max(0, frame.width - line.cell_len)
-    kept = fit_facts(facts, room, frame.glyphs)
-    line.append(cut(frame.glyphs.dot.join(kept), room, frame.glyphs))
+    line.append(cut(frame.glyphs.dot.join(_fit_facts(facts, room, frame.glyphs)), room, frame.glyphs))
     line.truncate(frame.width)
     return line
 
 
-def fit_facts(facts: Sequence[str], room: int, glyphs: Glyphs) -> Sequence[str]:
+def _fit_facts(facts: Sequence[str], room: int, glyphs: Glyphs) -> Sequence[str]:
     """The first facts that fit side by side; one stays whatever its length."""
     while len(facts) > 1 and cells(glyphs.dot.join(facts)) > room:
         facts = facts[:-1]

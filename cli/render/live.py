@@ -8,11 +8,9 @@ from collections import deque
 from rich.text import Text
 
 from adascale.engine.search.events import Event, SearchFailed, SearchFinished, SearchStarted, Warned
-from adascale.engine.search.record import Record
 from adascale.engine.types import Notice
 
 from ..terminal.console import show_warning, stderr_console
-from ..terminal.theme import Glyphs
 from .display import LiveDisplay
 from .frame import final_frame, live_frame, status_line
 from .state import ViewState
@@ -20,23 +18,26 @@ from .summary import closing_lines
 
 
 class LiveRenderer:
-    """Shows a search on a live display.
+    """Shows a search on a live display: as one line, or as its growing tree.
 
-    ``on`` only queues its event, so that the search never waits for a drawing.
+    ``on`` only queues its event, so that the search never waits for a drawing; a frame folds the queue.
     """
 
     def __init__(self, display: LiveDisplay, *, show_tree: bool = False, quiet: int = 0) -> None:
         self._display = display
+        self._show_tree = show_tree
         self._quiet = quiet
         self._warned: set[Notice] = set()
-        self._search = _SearchPicture(show_tree, display.glyphs)
+        self._queue: deque[Event] = deque()
+        self._lock = threading.RLock()  # a frame is drawn under it: folding changes the state in place
+        self._state: ViewState | None = None
         self.status = display.status
 
     def on(self, event: Event) -> None:
         """Queue the event; the end of the search ends the display."""
-        self._search.queue(event)
+        self._queue.append(event)
         if isinstance(event, SearchStarted):
-            self._display.show(self._search)
+            self._display.show(self)
         if isinstance(event, Warned) and event.notice not in self._warned:
             self._warned.add(event.notice)
             if self._quiet < 2:
@@ -44,32 +45,13 @@ class LiveRenderer:
         if isinstance(event, SearchFinished | SearchFailed):
             self._display.stop()
         if isinstance(event, SearchFinished) and not self._quiet:
+            lines = closing_lines(self._folded(), self._display.glyphs)
             # The blank line keeps it apart from the answer, which stdout usually puts on the same screen.
-            stderr_console().print(self._search.summary(), Text(), sep="\n")
+            stderr_console().print(Text("\n").join(lines), Text(), sep="\n")
 
     @property
-    def record(self) -> Record | None:
+    def record(self) -> ViewState | None:
         """The search, from the events so far."""
-        return self._search.state
-
-
-class _SearchPicture:
-    """A search as a picture: its events are queued, and folded when a frame is drawn."""
-
-    def __init__(self, show_tree: bool, glyphs: Glyphs) -> None:
-        self._show_tree = show_tree
-        self._glyphs = glyphs
-        self._queue: deque[Event] = deque()
-        self._lock = threading.RLock()  # a frame is drawn under it: folding changes the state in place
-        self._state: ViewState | None = None
-
-    def queue(self, event: Event) -> None:
-        """Keep an event for the next frame."""
-        self._queue.append(event)
-
-    @property
-    def state(self) -> ViewState | None:
-        """The search, from all queued events."""
         with self._lock:
             while self._queue:
                 self._state = ViewState.after(self._state, self._queue.popleft())
@@ -78,29 +60,27 @@ class _SearchPicture:
     @property
     def stays(self) -> bool:
         """A tree that was asked for stays, unless its search could not run."""
-        state = self.state
+        state = self.record
         return state is not None and self._is_tree(state) and not isinstance(state.end, SearchFailed)
+
+    def draw(self, width: int, height: int, tick: int) -> Text:
+        """The tree, or without one a line."""
+        glyphs = self._display.glyphs
+        with self._lock:
+            state = self._folded()
+            if not self._is_tree(state):
+                return status_line(state, width, glyphs, tick)
+            if state.result is not None:
+                lines = final_frame(state, width, glyphs)
+            else:
+                lines = live_frame(state, width, height, glyphs, tick)
+        return Text("\n", no_wrap=True).join(lines)
+
+    def _folded(self) -> ViewState:
+        state = self.record
+        assert state is not None, "a search is shown from its first event on"
+        return state
 
     def _is_tree(self, state: ViewState) -> bool:
         """True unless a line is drawn; a chat has no tree to see, and stdout shows its reply."""
         return self._show_tree and not state.tree.problem.is_chat
-
-    def summary(self) -> Text:
-        """The lines for the end of the search."""
-        with self._lock:
-            state = self.state
-            assert state is not None, "only a search that has ended has a summary"
-            return Text("\n").join(closing_lines(state, self._glyphs))
-
-    def draw(self, width: int, height: int, tick: int) -> Text:
-        """The tree, or without one a line."""
-        with self._lock:
-            state = self.state
-            assert state is not None, "a search is shown from its first event on"
-            if not self._is_tree(state):
-                return status_line(state, width, self._glyphs, tick)
-            if state.result is not None:
-                lines = final_frame(state, width, self._glyphs)
-            else:
-                lines = live_frame(state, width, height, self._glyphs, tick)
-        return Text("\n", no_wrap=True).join(lines)
