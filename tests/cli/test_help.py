@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import typer.main
-from terminal import environment, piped
+from inprocess import run_here
+from terminal import environment
 
 from adascale.cli.app import app
 
@@ -63,7 +63,7 @@ def paragraph(text: str) -> str:
 
 @pytest.mark.parametrize("words", [[], ["ask", "-h"], ["calibrate", "fit", "--help"]])
 def test_help_is_plain_in_a_pipe(words: list[str]) -> None:
-    done = piped(["-m", "adascale", *words], environment(COLUMNS="80"))
+    done = run_here(environment(COLUMNS="80"), *words)
     assert "\x1b" not in done.stdout + done.stderr
     text = done.stdout + done.stderr
     assert text.index("adascale ") < text.index("─ Options")
@@ -71,8 +71,7 @@ def test_help_is_plain_in_a_pipe(words: list[str]) -> None:
 
 
 def test_a_question_that_begins_with_a_dash() -> None:
-    refused = piped(["-m", "adascale", "ask", "-5 + 3?"], environment())
-    assert refused.code == 2
-    asked = piped(["-m", "adascale", "ask", "-g", "no.gguf", "--", "-5 + 3?"], environment())
-    assert asked.code == 4
-    assert re.search(r"there is no file \S*no\.gguf", asked.stderr)
+    assert run_here(environment(), "ask", "-5 + 3?").returncode == 2
+    asked = run_here(environment(), "ask", "-g", "no.gguf", "--", "-5 + 3?")
+    assert asked.returncode == 4
+    assert "error[model-not-found]" in asked.stderr

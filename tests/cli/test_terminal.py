@@ -187,6 +187,7 @@ def test_the_first_interrupt_asks_and_the_second_one_insists(trace: str) -> None
     assert outcome.stderr.rfind(SHOW) > outcome.stderr.rfind(HIDE) >= 0
 
 
+@pytest.mark.slow
 def test_the_live_view_never_grows_taller_than_the_terminal(tmp_path: Path) -> None:
     log = Log(pace=0.002)
     for n in range(40):
@@ -200,6 +201,7 @@ def test_the_live_view_never_grows_taller_than_the_terminal(tmp_path: Path) -> N
     assert max(run.count("\x1b[1A") for run in outcome.stderr.split("\n")) <= 11
 
 
+@pytest.mark.slow
 def test_a_window_that_is_made_smaller_is_filled_anew(tmp_path: Path) -> None:
     log = Log("How many? " * 30, pace=0.01)
     for n in range(30):

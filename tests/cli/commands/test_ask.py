@@ -1,4 +1,4 @@
-"""The commands as a user runs them, in a process of their own, on a tiny model."""
+"""``ask`` as a user types it, on a tiny model."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import tiny
-from commands import clean_env, interrupted_at_answer, run
+from commands import clean_env, run
 
 CLI = [sys.executable, "-m", "adascale"]
 ESC = "\x1b"
@@ -166,29 +166,6 @@ def test_the_questions_control_tokens_and_markup_are_text(ask) -> None:  # type:
     assert (done.stdout, done.returncode) == ("18\n", 0), done.stderr
 
 
-def test_the_first_ctrl_c_prints_the_best_answer_so_far(env: dict[str, str], chain_gguf: Path) -> None:
-    command = [
-        *CLI,
-        "ask",
-        "-g",
-        str(chain_gguf),
-        "Hm?",
-        "--strategy",
-        "vote",
-        "--samples",
-        "1024",
-        "--seed",
-        "1",
-        "--progress",
-        "json",
-    ]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env, text=True)
-    out, err = interrupted_at_answer(process, seconds=5)
-    assert process.returncode == 130, err
-    assert "Answer: " in out
-    assert "Ctrl-C again" in err
-
-
 def test_a_question_without_a_checkable_answer_gets_a_text_and_no_answer_line(
     env: dict[str, str], tmp_path: Path
 ) -> None:
@@ -221,6 +198,7 @@ def test_what_is_piped_in_stands_below_the_question(ask, env: dict[str, str]) ->
     assert question() == "Sum these:"
 
 
+@pytest.mark.slow
 def test_a_pipe_that_nobody_writes_to_holds_no_question_up(env: dict[str, str], chain_gguf: Path) -> None:
     command = [*CLI, "ask", "-g", str(chain_gguf), "What is 9 * 2?", "-x", "--seed", "1"]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}

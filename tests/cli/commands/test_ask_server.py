@@ -119,6 +119,7 @@ def test_an_interrupt_ends_the_search_of_the_server_and_shows_what_it_found(env:
         server.wait_until_idle()
 
 
+@pytest.mark.slow
 def test_a_question_waits_while_the_server_loads_its_models(env: dict[str, str]) -> None:
     opening = threading.Event()
     with served(opening=opening) as server, asking(env, server.url, "-x") as process:

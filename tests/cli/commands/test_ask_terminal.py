@@ -47,6 +47,7 @@ def interrupted(env: dict[str, str], chain_gguf: Path, number: signal.Signals) -
     return on_terminal(ask(chain_gguf, "-T", "--strategy", "vote", "--samples", "1024"), env, act=send)
 
 
+@pytest.mark.slow
 def test_sigterm_restores_the_cursor(env: dict[str, str], chain_gguf: Path) -> None:
     outcome = interrupted(env, chain_gguf, signal.SIGTERM)
     assert outcome.code == 143, outcome.stderr
@@ -62,6 +63,7 @@ def test_ctrl_c_prints_the_best_answer_so_far(env: dict[str, str], chain_gguf: P
     assert outcome.stderr.rindex(SHOW) > outcome.stderr.rindex(HIDE)
 
 
+@pytest.mark.slow
 def test_the_question_before_a_download_has_the_terminal_to_itself(env: dict[str, str], hub: Server) -> None:
     publish(hub, "acme/Tiny-GGUF", {"tiny-Q4_K_M.gguf": 98_000_000})
     drawn: list[str] = []

@@ -164,6 +164,7 @@ def test_check_without_a_calibration_measures_raw_scores(home: Home, artefact: P
     assert 0 < finished["brier"] < 1
 
 
+@pytest.mark.slow
 def test_check_measures_on_other_questions(home: Home, artefact: Path, tmp_path: Path) -> None:
     before = artefact.read_bytes()
     fresh = write_questions(tmp_path / "fresh.jsonl", range(1000, 1040))
@@ -453,6 +454,7 @@ def test_a_question_far_from_the_fitted_ones_is_told(home: Home, random_gguf: Pa
     assert far[1] > near[1]
 
 
+@pytest.mark.slow
 def test_the_sampler_is_that_of_the_calibration_unless_told(
     home: Home, random_gguf: Path, tmp_path: Path
 ) -> None:
@@ -498,6 +500,7 @@ def end_inside(home: Home, at_least: int, number: signal.Signals) -> tuple[int, 
     return process.returncode, out, err
 
 
+@pytest.mark.slow
 def test_an_interrupted_fit_writes_nothing_and_says_how_to_go_on(home: Home, tmp_path: Path) -> None:
     again = replace(home, folder=tmp_path)
     code, out, err = end_inside(again, 5, signal.SIGINT)

@@ -84,6 +84,7 @@ def test_a_dash_is_stdout(code) -> None:  # type: ignore[no-untyped-def]
     assert not Path("-").exists()
 
 
+@pytest.mark.slow
 def test_the_first_ctrl_c_prints_the_best_program_so_far(env: dict[str, str], coder: Path) -> None:
     command = [sys.executable, "-m", "adascale", "code", "-g", str(coder), "Square n.", *NEVER]
     command += ["--samples", "1024", "--effort", "max", "--progress", "json"]

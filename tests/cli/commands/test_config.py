@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 from commands import clean_env, invoked
-from commands import run as run_process
-from terminal import environment, piped
+from inprocess import run_here
+from terminal import environment
 from typer.testing import CliRunner
 
 from adascale.cli.app import app
@@ -202,8 +202,8 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_there_is_help_while_the_file_is_broken(config: Path) -> None:
     config.parent.mkdir()
     config.write_text("effort = = 3")
-    done = piped(["-m", "adascale", "ask", "-h"], environment(ADASCALE_CONFIG=str(config)))
-    assert (done.code, "Answer one question" in done.stdout) == (0, True), done.stderr
+    done = run_here(environment(ADASCALE_CONFIG=str(config)), "ask", "-h")
+    assert (done.returncode, "Answer one question" in done.stdout) == (0, True), done.stderr
 
 
 @pytest.mark.parametrize(
@@ -214,8 +214,8 @@ def test_a_setting_that_forbids_the_network_holds_for_every_command(
 ) -> None:
     env = clean_env(tmp_path) | {"HF_ENDPOINT": "http://127.0.0.1:9"}
     for done in (
-        run_process(env | {"ADASCALE_OFFLINE": "1"}, *command),
-        run_process(env, *command, "--offline"),
+        run_here(env | {"ADASCALE_OFFLINE": "1"}, *command),
+        run_here(env, *command, "--offline"),
     ):
         assert done.returncode == 4, done.stderr
         assert "offline mode is on" in done.stderr
@@ -225,5 +225,5 @@ def test_a_setting_of_colour_holds_for_commands_without_the_flag(tmp_path: Path,
     config.parent.mkdir()
     config.write_text('color = "always"\n')
     env = clean_env(tmp_path) | {"ADASCALE_CONFIG": str(config)}
-    assert "\x1b[" in run_process(env, "replay", "nofile").stderr
-    assert "\x1b[" not in run_process(env | {"ADASCALE_COLOR": "never"}, "replay", "nofile").stderr
+    assert "\x1b[" in run_here(env, "replay", "nofile").stderr
+    assert "\x1b[" not in run_here(env | {"ADASCALE_COLOR": "never"}, "replay", "nofile").stderr

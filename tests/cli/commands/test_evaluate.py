@@ -104,6 +104,7 @@ def test_its_draws_are_training_data(home: Home, report: subprocess.CompletedPro
     assert json.loads(other.stdout)["rows"] == {}
 
 
+@pytest.mark.slow
 def test_repeats_are_the_runs_of_the_seeds_that_follow(home: Home) -> None:
     def figures(*more: str) -> dict[str, float]:
         asked = ["eval", str(home.data), "-g", str(home.model), "-c", "512", "--strategies", "vote:2"]
@@ -116,6 +117,7 @@ def test_repeats_are_the_runs_of_the_seeds_that_follow(home: Home) -> None:
     assert figures("--seed", "3", "--repeats", "2") == {"repeats": 2, "questions": 12, **both}
 
 
+@pytest.mark.slow
 def test_markdown_and_csv(home: Home, report: subprocess.CompletedProcess[str]) -> None:
     text = home.run(*args(home)).stdout
     assert text.startswith("adaptive answers ")
@@ -211,6 +213,7 @@ def test_a_calibration_that_knows_no_programs_is_told_once(strategies: str, warn
     assert found == ["other", *["uncalibrated-programs"] * warned]
 
 
+@pytest.mark.slow
 def test_code_tasks_are_judged_by_hidden_tests(home: Home, tmp_path: Path) -> None:
     coder = tiny.write_chain(tmp_path / "coder.gguf", tiny.CODER)
     tasks = [

@@ -55,6 +55,7 @@ def solve(process: subprocess.Popen[str]) -> dict[str, Any]:
     return ask(process, "tools/call", {"name": "solve", "arguments": {"question": "2 + 2"}})
 
 
+@pytest.mark.slow
 def test_a_client_session_gets_a_program_that_passes_its_tests(home: Home) -> None:
     options = ["-m", "adascale", "mcp", "-t", "1", "-g", str(home.model)]
     server = StdioServerParameters(command=sys.executable, args=options, env=home.env)

@@ -115,6 +115,7 @@ def test_a_server_answers_survives_its_workers_death_and_ends_when_told(home: Ho
     assert "Traceback" not in said
 
 
+@pytest.mark.slow
 def test_options_hold_for_all_requests(home: Home, tmp_path: Path) -> None:
     (tmp_path / "key.txt").write_text("sesame\n")
     options = (
@@ -155,6 +156,7 @@ def test_options_hold_for_all_requests(home: Home, tmp_path: Path) -> None:
     assert "sesame" not in "".join(server.said)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_what_ask_gives_and_its_trace_can_be_replayed(home: Home, tmp_path: Path) -> None:
     asked = home.run("ask", "-g", str(home.model), "-t", "1", "--seed", "5", "--json", "What is 9 * 2?")
     answers = json.loads(asked.stdout)["agreement"]["answers"]

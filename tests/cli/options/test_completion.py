@@ -1,15 +1,18 @@
-"""What a shell is offered, asked for as bash asks."""
+"""Completions of a shell, asked for as bash asks."""
 
+import io
 import os
-import subprocess
-import sys
+from contextlib import redirect_stdout, suppress
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from sample_log import pens
 from traces import written
 
+from adascale.cli.app import app
 from adascale.cli.options import completion
+from adascale.cli.options.bash_words import whole_words
 
 
 @pytest.fixture
@@ -30,17 +33,15 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def offered(*words: str) -> list[str]:
     """What bash gets for ``adascale WORDS``, as it splits them, with the cursor behind the last one."""
-    line = "\n".join(["adascale", *words])
     env = {
-        **os.environ,
         "_ADASCALE_COMPLETE": "complete_bash",
-        "COMP_WORDS": line,
+        "COMP_WORDS": "\n".join(["adascale", *words]),
         "COMP_CWORD": str(len(words)),
     }
-    code = "import sys; sys.argv = ['adascale']; from adascale.cli.app import main; main()"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env, check=False)
-    assert done.stderr == ""
-    return done.stdout.split()
+    out = io.StringIO()
+    with mock.patch.dict(os.environ, env), redirect_stdout(out), suppress(SystemExit), whole_words():
+        app([], prog_name="adascale")
+    return out.getvalue().split()
 
 
 def test_models_are_completed_by_name_and_by_file(home: Path) -> None:
