@@ -1,4 +1,4 @@
-"""What the benches share: opening models, lists of questions, a long prompt, tables, the last line."""
+"""Shared by the benches: opening models, lists of questions, a long prompt, tables, the last line."""
 
 from __future__ import annotations
 

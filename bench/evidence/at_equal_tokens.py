@@ -1,4 +1,4 @@
-"""All cells together: ``adaptive`` beside fixed votes and votes-only stopping rules at the same tokens.
+"""All cells together: ``adaptive`` against fixed votes and votes-only stopping rules at the same tokens.
 
 Usage: ``python -m bench.evidence.at_equal_tokens FILE.jsonl.gz ... [--orders 8] [--hot FILE.jsonl.gz]``
 
@@ -38,7 +38,7 @@ COLUMNS = 4
 ADAPTIVE = "adaptive"
 
 READ_ESTIMATES = ("adaptive@low", "best-of-n:16+n")
-"""Rules that read estimates, beside ``adaptive`` as it is; higher efforts draw more than is recorded."""
+"""Rules that read estimates, besides ``adaptive`` as it is; higher efforts draw more than is recorded."""
 
 READ_BOTH = ("adaptive/prose", "adaptive/program")
 """Those that read estimates where there are programs."""
@@ -69,14 +69,14 @@ FAMILIES_OF_BOTH: Mapping[str, Sequence[Strategy]] = {
 
 @dataclass(frozen=True, slots=True)
 class RuleComparison:
-    """One rule beside ``adaptive``.
+    """One rule against ``adaptive``.
 
     Attributes:
         rule: Its name.
         accuracy: Mean over all questions, in [0, 1].
         tokens: Generated tokens a question.
-        seconds: Of one question alone, by the recorded cost of decode steps.
-        flops: Of a question, prompts included.
+        seconds: Seconds of one question alone, by the recorded cost of decode steps.
+        flops: FLOPs of a question, prompts included.
         gain: Accuracy of ``adaptive`` minus that of the rule.
         gain_ci: Its 95 % interval.
         tokens_share: Tokens of ``adaptive`` over those of the rule.
@@ -115,10 +115,10 @@ class RuleComparison:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What every rule did on one file.
+    """Figures of every rule on one file.
 
     Attributes:
-        name: Of the file.
+        name: Name of the file.
         results: By rule, ``[questions, COLUMNS]``: share right, tokens, seconds and FLOPs, means over orders.
         families: By family, ``[numbers, questions, COLUMNS]``, ascending.
     """

@@ -71,11 +71,11 @@ def read_stages(
 
 
 def check(records: Sequence[Mapping[str, Any]], calibration: Calibration) -> dict[str, Predictions]:
-    """Estimates of each stage beside their outcomes.
+    """Estimates of each stage with their outcomes.
 
     Args:
-        records: Of questions with known answers.
-        calibration: That their estimates were made with.
+        records: Records of questions with known answers.
+        calibration: The one that their estimates were made with.
     """
     rows, samples = read_stages(records)
     stages: dict[str, Predictions] = {

@@ -80,7 +80,7 @@ def numbers(estimate: Estimate | None) -> list[float]:
 
 
 def solution(tree: Tree, node: NodeId, answers: Mapping[NodeId, str | None]) -> dict[str, Any]:
-    """What one branch wrote from ``node`` on, with what was drawn again beside it."""
+    """The solution that one branch wrote from ``node`` on, with the redraws of its steps."""
     chain = [tree[node]]
     while own := [c for c in tree.children(chain[-1].id) if tree[c].branch == chain[0].branch]:
         chain.append(tree[own[0]])
@@ -128,7 +128,7 @@ def record(problem: Problem, log: list[Event], artefact: Artefact) -> dict[str, 
 
 
 def fitted_on(problem: Problem) -> bool:
-    """Whether any calibration on this machine was fitted on the question."""
+    """True if any calibration on this machine was fitted on the question."""
     return question_key(problem.question) in _fitted()
 
 

@@ -1,4 +1,4 @@
-"""What both interpreters say of reference solutions of code tasks, and of references with one slip in them.
+"""Runs reference solutions of code tasks, as they are and with one slip, in both interpreters.
 
 Usage: ``python -m bench.evidence.executors TASKS.jsonl [--slips 2]``
 
@@ -30,7 +30,7 @@ OTHER: dict[type[ast.AST], type[ast.AST]] = {
     ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Add, ast.FloorDiv: ast.Mod, ast.Mod: ast.FloorDiv,
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
 }  # fmt: skip
-"""What an operator is replaced by."""
+"""The operator that replaces each operator."""
 
 
 class Slip(ast.NodeTransformer):
@@ -50,7 +50,7 @@ class Slip(ast.NodeTransformer):
 
 
 def replacement(node: ast.AST) -> ast.AST | None:
-    """What a slip makes of an operator or an integer; None where it is neither."""
+    """The operator or integer that a slip puts in its place; None for any other node."""
     if isinstance(node, ast.Constant) and type(node.value) is int:
         return ast.Constant(node.value + 1)
     other = OTHER.get(type(node))

@@ -4,7 +4,7 @@ Usage: ``python -m bench.evidence.from_rollouts STORE.sqlite DATA.jsonl ... --mo
 
 What strategies would have done on the fitting questions (``frontier``), before anything is drawn for an
 evaluation: estimates of questions, steps and solutions are cross-validated; the answer's own probability is
-of a small fit on all of them, written beside the draws as ``FILE.calibration.safetensors``. There is no
+of a small fit on all of them, written next to the draws as ``FILE.calibration.safetensors``. There is no
 greedy solution: the first sample stands for it.
 """
 
@@ -44,7 +44,7 @@ class Estimates:
 
 
 def estimates_of(rollouts: Rollouts, estimates: Estimates) -> dict[int, list[float]]:
-    """Of each node that has any."""
+    """Estimates of each node that has any."""
     found = {}
     if rollouts.mode == "program":
         return {node: estimates.next("program") for node in rollouts.samples()}

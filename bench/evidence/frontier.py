@@ -1,4 +1,4 @@
-"""What ``adascale eval`` reports, from recorded solutions: in seconds, without a model.
+"""Makes the report of ``adascale eval`` from recorded solutions: in seconds, without a model.
 
 Usage: ``python -m bench.evidence.frontier FILE.jsonl.gz [--strategies vote:16,adaptive] [--set KEY=N] ...``
 
@@ -33,7 +33,7 @@ DEFAULT = "greedy,vote:1,vote:4,vote:8,vote:16,best-of-n:16,best-of-n:16+n,adapt
 
 
 NEARLY_SURE = 0.9
-"""Of answers that are said to be right with this probability at least, as many should be right."""
+"""Probability of an answer; of the answers at or above it at least this share should be right."""
 
 
 def nearly_sure(outcomes: Sequence[Outcome]) -> dict[str, list[str]]:

@@ -84,7 +84,7 @@ class Task:
 
     @property
     def is_hopeless(self) -> bool:
-        """Whether none of the programs is right."""
+        """True if none of the programs is right."""
         return not any(program.right for program in (self.greedy, *self.others))
 
 

@@ -1,10 +1,10 @@
-"""How long a person waits for an answer to an easy question: ``adaptive`` beside one greedy solution.
+"""How long a person waits for an answer to an easy question: ``adaptive`` against one greedy solution.
 
 Usage: ``python -m bench.evidence.latency MODEL DATA.jsonl [--questions 50] [--seed 1]``
 
 Easy are the questions whose greedy solution in prose is right; they are asked one after another, each alone,
-until there are so many. The prompt is read anew each time, and the model stays loaded. Programs run beside
-the model: what they took, of all seconds of the searches, is at most what executing costs.
+until there are so many. The prompt is read anew each time, and the model stays loaded. Programs run while
+the model decodes: their share of all seconds of the searches bounds the cost of executing them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the size of a model says of how often it is right: a line through published scores.
+"""Accuracy of a model by its size: a line through published scores.
 
 Usage: ``python -m bench.evidence.model_sizes [--without Qwen]``
 

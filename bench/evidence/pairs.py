@@ -1,4 +1,4 @@
-"""Whether the preferred one of two sibling steps is really right more often: fresh rollouts of both.
+"""Checks by fresh rollouts that the preferred one of two sibling steps is right more often.
 
 Usage: ``python -m bench.evidence.pairs MODEL SOURCE ... --temperature .8 -o FILE.jsonl [--pairs 40]``
 
@@ -72,7 +72,7 @@ class Outcomes:
     Attributes:
         probability: P(right) as the source has it.
         right: How many of them are right.
-        answers: Of each, None without one.
+        answers: The answer of each; None without one.
     """
 
     probability: float
@@ -81,13 +81,13 @@ class Outcomes:
 
     @property
     def share(self) -> float:
-        """Of right ones."""
+        """Share of right ones."""
         return self.right / len(self.answers)
 
 
 @dataclass(frozen=True, slots=True)
 class JudgedPair:
-    """What became of a pair; ``problem`` is the id of its question."""
+    """The outcomes of a pair; ``problem`` is the id of its question."""
 
     problem: str
     chosen: Outcomes
@@ -185,7 +185,7 @@ def _outcomes(problem: Problem, side: Side, solutions: Sequence[Sequence[Step]])
 
 
 def report(judged: Sequence[JudgedPair]) -> dict[str, Any]:
-    """How often the chosen side is right more often, and by how much, beside what the source says."""
+    """How often the chosen side is right more often, and by how much, and the gap in the source."""
     margins = [pair.chosen.right - pair.rejected.right for pair in judged]
     better, worse = sum(margin > 0 for margin in margins), sum(margin < 0 for margin in margins)
     decided = better + worse

@@ -6,7 +6,7 @@ A store is what ``adascale calibrate fit`` keeps of a generator of the catalogue
 its size. Questions that were not drawn in both modes are left out, and so are models with fewer than 20 of
 them. The tables have the estimates of each model's prefixes by a calibration of the other models: what a
 model can expect of which nothing is known but its size. The tables of a single model are by heads that were
-fitted on its other questions, without its size. ECE stands beside what noise alone would make it.
+fitted on its other questions, without its size. Next to ECE stands the ECE that noise alone would give.
 """
 
 from __future__ import annotations
@@ -61,18 +61,18 @@ HEADER = ["n", "rate", "skill", "AUC", "ECE", "noise", "coverage", "width"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ModelRollouts:
-    """What one of several models drew.
+    """Rollouts of one of several models.
 
     Attributes:
         prose: Rollouts of each question.
-        programs: Of the same questions.
+        programs: Rollouts of the same questions as programs.
     """
 
     prose: Sequence[Rollouts]
     programs: Sequence[Rollouts]
 
     def training(self) -> Training:
-        """What a portable fit learns from them."""
+        """Their data for a portable fit."""
         return portable_training_set(self.prose, self.programs)
 
 
@@ -101,7 +101,7 @@ def main() -> None:
 
 
 def read_models(stores: Sequence[Path]) -> dict[str, ModelRollouts]:
-    """What each model drew of the questions that it drew in both modes, by name; says what is left out."""
+    """Rollouts by model, of the questions that it drew in both modes; prints what is left out."""
     drawn: dict[str, dict[Mode, dict[str, Rollouts]]] = {}
     for path in stores:
         with closing(RolloutStore(path)) as store:
@@ -144,7 +144,7 @@ def judge(
         sizes: Parameters of each (``GGUFInfo.effective_parameters``).
         fit: On all of them. Of a single model its estimates are by heads of its other questions, without its
             size.
-        seed: Of the fits.
+        seed: Seed of the fits.
     """
     if len(trainings) == 1:
         return dict.fromkeys(trainings, fit.held_out)
@@ -180,11 +180,11 @@ def _print_model(name: str, training: Training, held_out: HeldOut, seed: int) ->
     figures = report(held_out)
     table([name, *HEADER], [[stage, *cells_of(found)] for stage, found in figures.items()])
     solutions = agreement_examples(training, held_out, seed)
-    beside = np.array([each.observation.numbers["others"] for each in solutions])
+    others = np.array([each.observation.numbers["others"] for each in solutions])
     answers = answer_examples(training, held_out, vote_observation, seed)
     sizes = np.rint(np.exp([each.observation.numbers["samples"] for each in answers]))
     for title, stage, counts in (
-        ("finished, among others", "agreement", beside),
+        ("finished, among others", "agreement", others),
         ("answer, of solutions", "answer", sizes),
     ):
         data, rows = held_out[stage], []

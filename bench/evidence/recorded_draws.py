@@ -139,7 +139,7 @@ def _steps(solution: Mapping[str, Any]) -> tuple[Step, ...]:
 
 
 def by_mode(record: Mapping[str, Any]) -> Mapping[Mode, Mapping[str, Any]]:
-    """What a question's record holds of each mode: prompt, estimate, greedy and sampled solutions."""
+    """Prompt, estimate, greedy and sampled solutions of a question in each mode."""
     modes: dict[Mode, Mapping[str, Any]] = {"prose": record}
     return modes | {"program": record["program"]} if "program" in record else modes
 
@@ -227,7 +227,7 @@ class RecordStore:
     """Implements ``models.draws.store.KeptDraws``; what it has not is an error, since nothing can draw it.
 
     Args:
-        header, records: Of ``load``.
+        header, records: As ``load`` returns them.
         orders: Seeds that have samples: the first gives them as they were drawn, each other one in a random
             order of its own.
     """
@@ -249,7 +249,7 @@ class RecordStore:
                     random.Random(f"{record['id']} {order}").shuffle(samples)
 
     def _keep(self, start: Prefix, seed: int, key: tuple[int, ...], solution: Mapping[str, Any]) -> None:
-        """A solution, by the key of its draw, and those that were drawn again beside its steps."""
+        """A solution, by the key of its draw, and the redraws of its steps."""
         steps = _steps(solution)
         branch = branch_seed(seed, start.problem.id, key, start.mode)
         self._draws[draw_key(start, branch, False)] = steps
@@ -355,7 +355,7 @@ class NoGenerator:
 
 
 def description(header: Mapping[str, Any]) -> dict[str, Any]:
-    """What a report says of the draws that it is made from."""
+    """Fields by which a report names the draws that it is made from."""
     known = ("model", "generator", "calibration", "calibration_sha256", "seed")
     return {name: header[name] for name in known}
 

@@ -33,7 +33,7 @@ BARE = re.compile(r"=(?![^<\n]{0,3}<<)")
 FREE = re.compile(r"(?<![\d.,/:])\d+(?:,\d{3})*(?!,\d|\.\d|[\d/:%]| ?percent|st\b|nd\b|rd\b|th\b)")
 
 KNOWN = frozenset({12, 24, 30, 31, 52, 60, 100, 144, 180, 360, 365, 1000})
-"""What people put in without being told: hours, days, dozens, cents."""
+"""Numbers that people put in without being told: hours, days, dozens, cents."""
 
 SMALLEST = 11
 """Smaller ones are also written as words, and stand for halves and doubles in solutions."""

@@ -1,4 +1,4 @@
-"""Rollouts of a calibration without their hidden states, small enough to stand beside the code, and back.
+"""Rollouts of a calibration without their hidden states, small enough for the repository, and back.
 
 Usage: ``python -m bench.evidence.rollout_texts STORE.sqlite DATA.jsonl ... -o FILE.jsonl.gz [--seed 1]``, and
 ``python -m bench.evidence.rollout_texts FILE.jsonl.gz DATA.jsonl ... -o STORE.sqlite --like CALIBRATION``

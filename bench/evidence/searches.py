@@ -1,4 +1,4 @@
-"""How good a calibration is in use: searches of questions with known answers, beside votes on recorded draws.
+"""Quality of a calibration in use: searches of questions with known answers, against votes on recorded draws.
 
 Usage: ``python -m bench.evidence.searches MODEL DATA.jsonl --calibration FILE [--beside DRAWS.jsonl.gz]``
 
@@ -82,7 +82,7 @@ def judged(records: Sequence[Record]) -> dict[str, Predictions]:
 
 
 def beside_votes(records: Mapping[str, Record], draws: Path) -> Cell:
-    """The searches as ``adaptive`` of a cell, beside votes on draws of the same questions.
+    """The searches as ``adaptive`` of a cell, with votes on draws of the same questions.
 
     Votes are played once, on the samples in the order in which they were drawn.
     """

@@ -1,4 +1,4 @@
-"""What thinking is worth to a model that was not made for it: without a thought, and with several budgets.
+"""Measures the worth of thinking to a model that was not made for it: without a thought, and by budget.
 
 Usage: ``python -m bench.evidence.thinking qwen2.5-coder-1.5b -o thinker.gguf [--budgets 0,256,1024]``
 
@@ -46,7 +46,7 @@ TEMPLATE = """\
 
 @dataclass(frozen=True, slots=True)
 class Thinking:
-    """What trajectories with one budget came to.
+    """Figures of trajectories with one budget.
 
     Attributes:
         budget: Tokens of a thought, 0 for none.
@@ -56,7 +56,7 @@ class Thinking:
         answered: Share of the trajectories with an answer.
         cut: Share of them whose thought was closed at the budget.
         thought: Tokens of a thought, in the mean.
-        tokens: Of a trajectory, in the mean.
+        tokens: Tokens of a trajectory, in the mean.
         seconds: Wall time of all.
     """
 
@@ -72,7 +72,7 @@ class Thinking:
 
     @classmethod
     def of(cls, budget: int, records: Sequence[Record], seconds: float) -> Thinking:
-        """Of the searches of all questions."""
+        """Figures of the searches of all questions."""
         right, voted, answered, cut, thought, tokens = 0.0, 0, 0, 0, 0, 0
         for record in records:
             correct = right_nodes(record, record.started.problem)

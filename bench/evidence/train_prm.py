@@ -1,4 +1,4 @@
-"""Whether trainers take every format: 20 steps of TRL's own trainers and collators on a tiny random model.
+"""Checks that trainers take every format: 20 steps of TRL's own trainers on a tiny random model.
 
 Usage: ``python -m bench.evidence.train_prm SOURCE [--only FORMAT ...] [--keep FOLDER]``,
 after ``pip install 'adascale[train]'``
@@ -42,7 +42,7 @@ _ROWS = 4
 """Rows that are trained on, all in every step, so that the losses of two steps compare."""
 
 _TOKENS = 512
-"""Of a row that are read; the tiny tokenizer makes one of every byte."""
+"""Tokens of a row that are read; the tiny tokenizer makes one of every byte."""
 
 _SETTINGS: Mapping[str, Any] = {
     "max_steps": 20,
@@ -76,7 +76,7 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What was watched over the steps of a trial: ``first`` and ``last`` are means of five."""
+    """The watched figure over the steps of a trial: ``first`` and ``last`` are means of five."""
 
     format: FormatName
     trainer: str

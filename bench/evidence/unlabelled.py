@@ -1,4 +1,4 @@
-"""A fit without answers beside one with them: the same rollouts, folds and heads, judged by right answers.
+"""A fit without answers against one with them: the same rollouts, folds and heads, judged by right answers.
 
 Usage: ``python -m bench.evidence.unlabelled STORE.sqlite OTHER.sqlite ...``
 
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def _judged(held_out: Mapping[str, Predictions], known: Training) -> dict[str, Predictions]:
-    """Estimates beside the outcomes of the known answers."""
+    """Estimates with the outcomes of the known answers."""
     return {stage: replace(held_out[stage], right=data.right) for stage, data in known.stages.items()}
 
 

@@ -45,7 +45,7 @@ def parts(solution: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def verdicts(path: Path) -> Iterator[Verdict]:
-    """Of all answers in a file of draws."""
+    """Verdicts on all answers in a file of draws."""
     for record in recorded_draws.load(path)[1]:
         modes = recorded_draws.by_mode(record).values()
         solutions = [solution for own in modes for solution in (*own["samples"], own["greedy"])]

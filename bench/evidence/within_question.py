@@ -1,4 +1,4 @@
-"""What a difference between the estimates of two solutions of a question is worth.
+"""Measures how much a difference between the estimates of two solutions of one question is worth.
 
 Usage: ``python -m bench.evidence.within_question STORE.sqlite ...``
 

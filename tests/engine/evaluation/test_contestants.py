@@ -28,7 +28,7 @@ def test_contestants_say_what_they_fix() -> None:
     preset = Preset(overrides=StrategyOverrides(samples=9, width=3, branching=5, min_gain=0.5))
     text = (
         "vote:4, vote,beam:16+km,beam,best-of-n:8+n,adaptive,adaptive@low,adaptive:4@high,vote@low,margin:3,"
-        "first-to:4,esc:5,cpff,vote:8/program,adaptive/both"
+        "first-to:4,esc:5,cpff,vote:8/program,adaptive/both,passing,passing:3,passing@low"
     )
     found = {each.name: each.strategy for each in parse_contestants(text, preset)}
     assert found == {
@@ -47,6 +47,9 @@ def test_contestants_say_what_they_fix() -> None:
         "cpff": ProseAndProgram(9),
         "vote:8/program": Vote(8, modes=("program",)),
         "adaptive/both": Adaptive(9, min_gain=0.5, modes=("prose", "program")),
+        "passing": Passing(9, hopeless=0.15),
+        "passing:3": Passing(3, hopeless=0.15),
+        "passing@low": Passing(4, hopeless=0.3),
     }
 
 
@@ -70,13 +73,3 @@ def test_a_contestant_that_is_none_is_explained(text: str, said: str) -> None:
     with pytest.raises(UsageError) as caught:
         parse_contestants(text)
     assert said in caught.value.message
-
-
-def test_a_strategy_of_code_tasks_has_the_numbers_of_code_tasks() -> None:
-    found = parse_contestants("passing,passing:3,vote,passing@low")
-    assert [each.strategy for each in found] == [
-        Passing(8, hopeless=0.15),
-        Passing(3, hopeless=0.15),
-        Vote(16),
-        Passing(4, hopeless=0.3),
-    ]

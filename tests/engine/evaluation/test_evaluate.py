@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -15,7 +15,7 @@ from adascale.engine.errors import ContextOverflowError
 from adascale.engine.evaluation.compare import Comparison, SureReport, interval
 from adascale.engine.evaluation.evaluate import Contestant, Outcome, evaluate
 from adascale.engine.evaluation.tables import summary
-from adascale.engine.ports import Prefix, Score, SequenceLogprob
+from adascale.engine.ports import Prefix, RewardModel, Score, SequenceLogprob
 from adascale.engine.scripted import ScriptedPolicy, scripted_step
 from adascale.engine.search.driver import Driver
 from adascale.engine.strategies import Adaptive, Greedy, Vote
@@ -110,6 +110,17 @@ def script(prefix: Prefix, rng: random.Random) -> Step:
     return scripted_step(rng.choice(["Answer: 18.", "Answer: 20.", "hm"]), "stop", -rng.random())
 
 
+def outcome_of(
+    script: Callable[[Prefix, random.Random], Step],
+    problem: Problem | None = None,
+    prm: RewardModel | None = None,
+) -> Outcome:
+    """The outcome of a search by ``WIDE``."""
+    driver = Driver(ScriptedPolicy(script), prm or SequenceLogprob(), (), lambda: 0.0)
+    [found] = evaluate(driver, [WIDE], [problem or Problem("q", "?", "18")], 1, seed=3)
+    return found
+
+
 def test_every_search_becomes_one_outcome_that_adds_up() -> None:
     problems = [Problem(f"q{i}", "?" * (i + 1), "18") for i in range(6)]
     driver = Driver(ScriptedPolicy(script), SequenceLogprob(), (), ticking())
@@ -136,25 +147,18 @@ def test_an_outcome_keeps_its_solutions_and_a_comparison_does_not() -> None:
     def two_steps(prefix: Prefix, rng: random.Random) -> Step:
         return scripted_step("Add.\n\n", "step") if not prefix.steps else scripted_step("Answer: 18.", "stop")
 
-    driver = Driver(ScriptedPolicy(two_steps), SequenceLogprob(), (), lambda: 0.0)
-    [found] = evaluate(driver, [WIDE], [Problem("q", "?", "18")], 1, seed=3)
+    found = outcome_of(two_steps)
     assert found.solutions == ("Add.\n\nAnswer: 18.",) * 4
     assert build(Outcome, to_plain(found)) == found
-    old = {name: value for name, value in to_plain(found).items() if name != "solutions"}
-    assert build(Outcome, old) == replace(found, solutions=())
     comparison = Comparison([WIDE], ["q"])
     comparison.add(found)
     assert comparison.outcomes["vote:4", "q"] == [replace(found, solutions=())]
 
 
 def test_the_known_answer_is_gold() -> None:
-    driver = Driver(
-        ScriptedPolicy(lambda prefix, rng: scripted_step(r"So \boxed{(1,2)}.", "stop")),
-        SequenceLogprob(),
-        (),
-        lambda: 0.0,
+    found = outcome_of(
+        lambda prefix, rng: scripted_step(r"So \boxed{(1,2)}.", "stop"), Problem("q", "Where?", "1 < x < 2")
     )
-    [found] = evaluate(driver, [WIDE], [Problem("q", "Where?", "1 < x < 2")], 1, seed=3)
     assert (found.right, found.found) == (True, 4)  # math-verify says no with the two exchanged
 
 
@@ -175,8 +179,6 @@ def test_a_question_that_failed_has_cost_what_was_drawn() -> None:
         def score(self, prefixes: Sequence[Prefix]) -> list[Score]:
             raise ContextOverflowError("the PRM's window is too small")
 
-    policy = ScriptedPolicy(lambda prefix, rng: scripted_step("add\n\n", "step"), 4)
-    driver = Driver(policy, Unreadable(), (), lambda: 0.0)
-    [found] = evaluate(driver, [WIDE], [Problem("a", "?", "18")], 1, seed=0)
+    found = outcome_of(lambda prefix, rng: scripted_step("add\n\n", "step"), prm=Unreadable())
     assert (found.right, found.stop_reason) == (False, None)
     assert found.usage.generated_tokens > 0
