@@ -67,16 +67,13 @@ def physical_cores() -> int:
 
     bounds = [psutil.cpu_count(logical=False) or os.cpu_count() or 1]
     if hasattr(os, "sched_getaffinity"):
-        bounds.append(len({_siblings(cpu) for cpu in os.sched_getaffinity(0)}))
+        # Hyper-threads of one core have the same list of siblings.
+        lists = {cpu: _CPUS / f"cpu{cpu}/topology/thread_siblings_list" for cpu in os.sched_getaffinity(0)}
+        bounds.append(len({"".join(_read_lines(path)) or str(cpu) for cpu, path in lists.items()}))
     quota = _cpu_quota()
     if quota is not None:
         bounds.append(ceil(quota))
     return max(1, min(bounds))
-
-
-def _siblings(cpu: int) -> str:
-    """The hyper-threads of a CPU's core as a list, or the CPU itself if that is unknown."""
-    return "".join(_read_lines(_CPUS / f"cpu{cpu}/topology/thread_siblings_list")) or str(cpu)
 
 
 def cpu_name() -> str:
@@ -99,7 +96,8 @@ def _memory_groups() -> Iterator[tuple[int, int]]:
         limit = _read_number(group / layout.limit)
         if limit is None or limit >= _UNLIMITED:
             continue
-        cache = sum(_read_statistics(group / "memory.stat").get(key, 0) for key in layout.reclaimable)
+        statistics = dict(line.split() for line in _read_lines(group / "memory.stat"))
+        cache = sum(int(statistics.get(key, 0)) for key in layout.reclaimable)
         yield limit, max(0, (_read_number(group / layout.usage) or 0) - cache)
 
 
@@ -128,11 +126,6 @@ def _cpu_quota() -> float | None:
         if len(words) == 2 and words[0].isdigit():  # without a quota it is "max" or -1
             quotas.append(int(words[0]) / int(words[1]))
     return min(quotas, default=None)
-
-
-def _read_statistics(path: Path) -> dict[str, int]:
-    pairs = (line.split() for line in _read_lines(path))
-    return {key: int(value) for key, value in pairs}
 
 
 def _read_number(path: Path) -> int | None:

@@ -94,9 +94,8 @@ def catalog() -> Mapping[str, ModelSpec]:
 
 
 def _spec(name: str, hub: dict[str, str], wheel: dict[str, Any] | None = None, **facts: Any) -> ModelSpec:
-    return ModelSpec(name=name, hub=HubRef(**hub), wheel=_wheel_ref(**wheel) if wheel else None, **facts)
-
-
-def _wheel_ref(package: str, parts: int, version: str, member: str) -> WheelRef:
-    names = (package.format(part=part) for part in range(1, parts + 1))
-    return WheelRef(tuple((name, version) for name in names), member)
+    ref = None
+    if wheel is not None:
+        names = (wheel["package"].format(part=part) for part in range(1, wheel["parts"] + 1))
+        ref = WheelRef(tuple((each, wheel["version"]) for each in names), wheel["member"])
+    return ModelSpec(name=name, hub=HubRef(**hub), wheel=ref, **facts)

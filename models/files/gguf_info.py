@@ -100,11 +100,8 @@ def read_info(path: Path) -> GGUFInfo:
 
 def names_of(name: str, gguf: Path) -> tuple[str, str]:
     """Normalise ``general.name`` and the file's name of a GGUF: lower case, hyphens between the words."""
-    return _hyphenated(name), _hyphenated(gguf.stem)
-
-
-def _hyphenated(name: str) -> str:
-    return re.sub(r"[\s_]+", "-", name.strip().lower())
+    own, stem = (re.sub(r"[\s_]+", "-", each.strip().lower()) for each in (name, gguf.stem))
+    return own, stem
 
 
 def _active_parameters(header: GGUFHeader, arch: str) -> int:

@@ -30,6 +30,7 @@ from ..storage import cache_folder
 from .incremental import Adapter, sigmoid
 from .text import QUESTION, Piece, Script, not_a_prm, single_token
 
+_SUFFIX = ".head.safetensors"
 _SYSTEM = "Please reason step by step, and put your final answer within \\boxed{}."
 
 LAYERS = {"qwen-math-prm": ("score.0", "score.2"), "skywork-prm": ("v_head.summary",)}
@@ -176,13 +177,8 @@ def head_file(file: ModelFile, name: str) -> Path | None:
 def _find_head(gguf: Path, own_name: str) -> Path | None:
     """The head's file: the user's own in the folder of the GGUF, or the one that was fetched."""
     source = _published_head(gguf, own_name)
-    places = [head_path(gguf), *([_fetched_path(source)] if source else [])]
+    places = [gguf.with_suffix(_SUFFIX), *([_fetched_path(source)] if source else [])]
     return next((place for place in places if place.is_file()), None)
-
-
-def head_path(gguf: Path) -> Path:
-    """The user's own head file of a GGUF: ``NAME.head.safetensors`` in its folder."""
-    return gguf.with_suffix(".head.safetensors")
 
 
 def _published_head(gguf: Path, own_name: str) -> HubRef | None:
@@ -198,7 +194,7 @@ def _fetched_path(source: HubRef) -> Path:
 def _missing_head_error(gguf: Path, name: str) -> UsageError:
     return UsageError(
         f"{gguf.name} has no head, which a {name} PRM needs",
-        f"looked for {head_path(gguf)}",
+        f"looked for {gguf.with_suffix(_SUFFIX)}",
         hint=f"put its tensors ({', '.join(_tensors_of(name))}) there, in safetensors",
         slug="no-head",
     )

@@ -100,17 +100,6 @@ def test_scores_are_those_of_an_independent_forward_pass(
     assert max(rewards) - min(rewards) > 0.01
 
 
-def test_only_new_tokens_are_evaluated(prm: Opened) -> None:
-    lengths = [len(prm.tokens(QUESTION, *STEPS[:count])) for count in range(4)]
-    assert prm.cost(QUESTION, STEPS[0]) == lengths[1]
-    assert [prm.cost(QUESTION, *STEPS[:2]), prm.cost(QUESTION, *STEPS)] == [
-        lengths[2] - lengths[1],
-        lengths[3] - lengths[2],
-    ]
-    assert prm.cost(QUESTION, *STEPS) == 0
-    assert prm.context.evaluated_tokens == lengths[3]
-
-
 @pytest.mark.parametrize("name", ["qwen-math-prm"])
 def test_qwens_text_is_the_model_cards(prm: Opened) -> None:
     assert prm.tokens(QUESTION, *STEPS) == tuple(prm.model.tokenize(QWEN, special=True))
