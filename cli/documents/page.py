@@ -129,7 +129,8 @@ class _Tree:
             yield f"<summary>{self._summary(child)}</summary><ol>"
             yield child
             yield "</ol></details></li>"
-        yield from (_running(row) for row in running)
+        for row in running:
+            yield f'<li class="step">{_number(row)} {_faint("being written")}{_text(row)}</li>'
         yield "</ol></li>"
 
     def _step(self, node: NodeId) -> str:
@@ -162,10 +163,6 @@ class _Tree:
         leads = [end for end in sorted(ends) if end][:_ENDS]
         facts = [*leads, *(["cut"] if row.mark == "pruned" else []), plural(len(below), "node")]
         return f"{mark} {_number(row)}{_estimate(row.estimate)} {_as_html(text)} {_faint(', '.join(facts))}"
-
-
-def _running(row: Row) -> str:
-    return f'<li class="step">{_number(row)} {_faint("being written")}{_text(row)}</li>'
 
 
 def _text(row: Row, question: str = "") -> str:

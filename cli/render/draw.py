@@ -101,12 +101,14 @@ def _columns(rows: Sequence[Row], frame: Frame) -> list[Column]:
     """The columns for this width: estimates always; counts, intervals and tokens where there is room."""
     shown = [("p" if frame.calibrated else "score", [_score(row, frame) for row in rows])]
     if frame.width >= WIDE and frame.calibrated:
-        shown.append(("10-90%", [(_interval(row), STYLES["faint"]) for row in rows]))
+        ranges = (f"{chance(p.lower)}-{chance(p.upper)}" if (p := row.estimate) else "" for row in rows)
+        shown.append(("10-90%", [(text, STYLES["faint"]) for text in ranges]))
         shown.append((_SCALE, [(_spread(row.estimate, frame.glyphs), STYLES["spent"]) for row in rows]))
     if frame.width >= NARROW:
         shown.append(("n", [_count(row, frame) for row in rows]))
     if frame.width >= WIDE:
-        shown.append(("tok", [(_tokens(row), STYLES["faint"]) for row in rows]))
+        lengths = ("" if row.tokens is None else str(row.tokens) for row in rows)
+        shown.append(("tok", [(text, STYLES["faint"]) for text in lengths]))
     return [Column(head, tuple(v for v, _ in cell), tuple(s for _, s in cell)) for head, cell in shown]
 
 
@@ -118,10 +120,6 @@ def _score(row: Row, frame: Frame) -> tuple[str, str]:
     if found := level(row.estimate):
         style += " " + STYLES[found]
     return chance(row.estimate.median), style
-
-
-def _interval(row: Row) -> str:
-    return f"{chance(row.estimate.lower)}-{chance(row.estimate.upper)}" if row.estimate else ""
 
 
 def _spread(estimate: Estimate | None, glyphs: Glyphs) -> str:
@@ -141,10 +139,6 @@ def _count(row: Row, frame: Frame) -> tuple[str, str]:
     if row.mark == "best":
         return text, STYLES["answer"]
     return text, STYLES["low"] if row.mark in ("pruned", "failed") else STYLES["faint"]
-
-
-def _tokens(row: Row) -> str:
-    return "" if row.tokens is None else str(row.tokens)
 
 
 def _row_lines(row: Row, width: int, step: int, frame: Frame, height: int | None) -> list[Text]:
