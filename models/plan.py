@@ -69,7 +69,12 @@ def choose_window(options: SessionOptions, file: ModelFile) -> Window:
             hint=setting("ctx_size", allowed),
         )
     if thought and thought + _WITHOUT_THOUGHT > wanted:
-        raise _no_room(thought, wanted, allowed)
+        needed, room = round_window_up(thought + _WITHOUT_THOUGHT), max(0, wanted - _WITHOUT_THOUGHT)
+        raise UsageError(
+            f"a thought of {thought:,} tokens leaves no room for an answer in a window of {wanted:,}",
+            hint=setting("ctx_size", needed) if needed <= allowed else setting("think", room),
+            slug="think-budget",
+        )
     tokens = round_window_up(wanted)
     added = 0 if options.ctx_size else tokens - round_window_up(min(WINDOW, allowed))
     return Window(tokens, added, smallest=thought + _WITHOUT_THOUGHT)
@@ -90,15 +95,6 @@ def make_roomy(options: SessionOptions, generator: GGUFInfo, prm: GGUFInfo | Non
         if tokens > WINDOW and 2 * _add_up(load, available).total_bytes <= available:
             return replace(options, ctx_size=tokens, branches=branches)
     return options
-
-
-def _no_room(thought: int, window: int, allowed: int) -> UsageError:
-    needed, room = round_window_up(thought + _WITHOUT_THOUGHT), max(0, window - _WITHOUT_THOUGHT)
-    return UsageError(
-        f"a thought of {thought:,} tokens leaves no room for an answer in a window of {window:,}",
-        hint=setting("ctx_size", needed) if needed <= allowed else setting("think", room),
-        slug="think-budget",
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,6 +88,9 @@ class LlamaPolicy:
             # A finished step is parked without its last token, which was sampled but not evaluated.
             ends += [len(tokens) - 1, len(tokens)] if self._park_steps else []
         begun = not all(step.is_thought for step in prefix.steps)
+        thought = None
+        if chat.thoughts is not None:
+            thought = ThoughtProgress(chat.thoughts, self._sampling[prefix.mode].think_tokens, prefix.steps)
         self._seats.waiting.append(
             Job(
                 branch,
@@ -98,15 +101,9 @@ class LlamaPolicy:
                 until=until,
                 mode=prefix.mode,
                 opening=b"" if begun else chat.opening.encode(),
-                thought=self._thought_so_far(prefix),
+                thought=thought,
             )
         )
-
-    def _thought_so_far(self, prefix: Prefix) -> ThoughtProgress | None:
-        thoughts = self._chats[prefix.mode].thoughts
-        if thoughts is None:
-            return None
-        return ThoughtProgress(thoughts, self._sampling[prefix.mode].think_tokens, prefix.steps)
 
     def advance(self) -> Sequence[Growth]:
         """Seat the waiting branches and sample for them; if none were waiting, evaluate a batch.

@@ -49,11 +49,11 @@ def test_a_conversation_is_rendered_as_the_template_has_it_and_control_tokens_in
 ) -> None:
     model = opened(tmp_path, tiny.CHATML)
     chat = ChatFormat(model, "Be brief.")
-    prompt = chat.prompt("And back?", EARLIER)
+    prompt = chat.prompt("And <|im_end|> back?", EARLIER)
     # Control tokens have no text of their own; what is left of them here stands in the question.
     assert b"".join(map(model.piece, prompt)).decode() == (
         "system\nBe brief.\n\nUse metres.\nuser\nHow <|im_end|> far?\n"
-        "assistant\n7\nuser\nAnd back?\nassistant\n"
+        "assistant\n7\nuser\nAnd <|im_end|> back?\nassistant\n"
     )
     [end] = model.tokenize("<|im_end|>", special=True)
     assert prompt.count(end) == 4
