@@ -47,8 +47,8 @@ def take(
         path: Of the picture.
         width: In pixels.
         scheme: ``light`` or ``dark``.
-        question: What is asked.
-        answers: Bodies by path, beside the page's own files.
+        question: The question.
+        answers: Bodies by path, except those of the page's own files.
     """
 
     def answer(route: Route) -> None:

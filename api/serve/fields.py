@@ -218,7 +218,7 @@ def openapi(routes: Sequence[BaseRoute], bodies: Mapping[str, type[Fields]], nee
     Args:
         routes: Routes of the server; the first line of an endpoint's docstring is its summary.
         bodies: Bodies of requests, by the path of their route.
-        needs_key: Whether a request has to bring a key.
+        needs_key: Requests have to carry a key.
     """
     schemas, shared = models_json_schema(
         [(body, "validation") for body in bodies.values()], ref_template="#/components/schemas/{model}"

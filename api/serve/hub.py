@@ -37,7 +37,7 @@ _AS_ASK = "1"
 """Name that seeds the draws: with the same seed they are those of ``adascale ask``."""
 
 _LATEST_SHARE = 0.2
-"""Weight of the latest search in the usual duration of a search."""
+"""Weight of the latest search in the usual duration of a search, an exponential mean."""
 
 _CLOSE_SECONDS = 10.0
 """Time limit of cancelled searches at the end; a batch takes less."""
@@ -206,9 +206,8 @@ class Hub:
     def _check_queue(self) -> None:
         if len(self._running) >= self._parallel and len(self._waiting) >= self._max_queue:
             wait = {"Retry-After": str(self._wait_seconds())}
-            raise Refusal(
-                429, f"{len(self._waiting)} requests are waiting already", "queue-full", headers=wait
-            )
+            text = f"{len(self._waiting)} requests are waiting already"
+            raise Refusal(429, text, "queue-full", headers=wait)
 
     def _wait_seconds(self) -> int:
         """Whole seconds until one more search than wait now would have begun, at least 1.
@@ -288,15 +287,12 @@ class Hub:
         elif isinstance(event, SearchFinished | SearchFailed):
             del self._running[id_]
             if not flight.abandoned:
-                self._note_time(self._loop.time() - flight.seated)
+                seconds = self._loop.time() - flight.seated
+                usual = self._usual_seconds or seconds
+                self._usual_seconds = usual + _LATEST_SHARE * (seconds - usual)
             self._start_waiting()
             if isinstance(event, SearchFinished):
                 self.on_finish(event)
-
-    def _note_time(self, seconds: float) -> None:
-        """Take the duration of a search into the usual one, an exponential mean."""
-        usual = self._usual_seconds or seconds
-        self._usual_seconds = usual + _LATEST_SHARE * (seconds - usual)
 
     def _drop(self, id_: str) -> None:
         """Forget a search that was abandoned before the worker took it."""

@@ -64,7 +64,7 @@ def serve(*, options: ServeOptions) -> None:
             status(f"{name} is ready, with a context of {window:,} tokens")
             yield worker if traces is None else TracedWorker(worker, traces)
 
-    access = Access(options.host, key, tuple(map(_origin, options.cors_origin)))
+    access = Access(options.host, key, tuple(map(page_origin, options.cors_origin)))
     hub = Hub(open_models, options.parallel, options.max_queue, options.budget, lambda: listener.stop())
     listener = Listener(
         hub,
@@ -85,7 +85,7 @@ def _key(options: ServeOptions) -> str | None:
     return None if key is None else read_api_key(key, "--api-key-file FILE")
 
 
-def _origin(text: str) -> str:
+def page_origin(text: str) -> str:
     """An origin as browsers send it: in lower case, without a path and the default port.
 
     Raises:

@@ -27,10 +27,11 @@ def server() -> Iterator[Served]:
         yield running
 
 
-def request(question: str, **more: object) -> bytes:
-    body = json.dumps({"messages": [{"role": "user", "content": question}], **more}).encode()
-    head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
-    return head.encode() + body
+def request(path: str = "chat/completions", **more: object) -> bytes:
+    asked = {} if path == "searches" else {"messages": [{"role": "user", "content": "Say 42"}]}
+    body = json.dumps({**asked, **more})
+    head = f"POST /v1/{path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
+    return (head + body).encode()
 
 
 def answer(server: Served, number: int) -> str:
@@ -39,11 +40,19 @@ def answer(server: Served, number: int) -> str:
     return str(found.json()["adascale"]["answer"])
 
 
-@pytest.mark.parametrize("streamed", [False, True])
-def test_a_search_ends_within_two_batches_of_its_clients_leaving(server: Served, streamed: bool) -> None:
+@pytest.mark.parametrize(
+    "sent",
+    [
+        request(reasoning_effort="max"),
+        request(reasoning_effort="max", stream=True),
+        request("searches", question="Say 42", effort="max"),
+    ],
+    ids=["whole", "streamed", "log"],
+)
+def test_a_search_ends_within_two_batches_of_its_clients_leaving(server: Served, sent: bytes) -> None:
     server.policy.pause = 0.1
     with socket.create_connection(("127.0.0.1", server.port)) as connected:
-        connected.sendall(request("Say 42", stream=streamed, reasoning_effort="max"))
+        connected.sendall(sent)
         while not server.policy.running:
             time.sleep(0.005)
     before = server.policy.batches
@@ -59,7 +68,7 @@ def test_whatever_the_moment_nothing_is_left_and_others_get_their_answers(server
 
     def leave(moment: tuple[float, bool, float]) -> None:
         seconds, streamed, share = moment
-        data = request("Say 42", stream=streamed, reasoning_effort="max")
+        data = request(stream=streamed, reasoning_effort="max")
         with socket.create_connection(("127.0.0.1", server.port)) as connected:
             connected.sendall(data[: int(len(data) * share)] if share < 0.2 else data)
             time.sleep(seconds)
@@ -127,12 +136,11 @@ def test_a_client_that_does_not_read_is_taken_for_gone(
     server.policy.pause = 0.5
     server.listener.servers[0].sockets[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
     # The log repeats the question.
-    body = json.dumps({"question": "Say 42 " + "x" * 900_000, "effort": "max"})
-    head = f"POST /v1/searches HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
+    sent = request("searches", question="Say 42 " + "x" * 900_000, effort="max")
     with socket.socket() as deaf:
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         deaf.connect(("127.0.0.1", server.port))
-        deaf.sendall((head + body).encode())
+        deaf.sendall(sent)
         while not server.policy.running:
             time.sleep(0.005)
         server.wait_until_idle()

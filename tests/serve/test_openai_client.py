@@ -197,21 +197,3 @@ def test_while_the_models_are_loaded_requests_get_503() -> None:
         opening.set()
         assert ask(client.with_options(max_retries=20), "Say 42").choices
         client.close()
-
-
-def test_more_than_may_wait_get_429_and_when_to_come_again() -> None:
-    with served(policy=EchoPolicy(echo, pause=0.002), parallel=1, max_queue=1) as server:
-        client = openai.OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0)
-
-        def attempt(n: int) -> str:
-            try:
-                return str(ask(client, f"Say {n}").adascale["answer"])  # type: ignore[attr-defined]
-            except openai.RateLimitError as error:
-                return f"{error.code}, come again in {error.response.headers['retry-after']} s"
-
-        with ThreadPoolExecutor(6) as pool:
-            found = list(pool.map(attempt, range(0, 60, 10)))
-        assert found.count("queue-full, come again in 1 s") == 4
-        server.wait_until_idle()
-        assert attempt(70) == "70"
-        client.close()

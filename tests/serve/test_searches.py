@@ -116,16 +116,6 @@ def test_a_search_can_be_ended_by_its_id_and_tells_what_it_found() -> None:
         )
 
 
-def test_a_client_that_goes_away_ends_its_search() -> None:
-    policy = EchoPolicy(echo, pause=0.02)
-    with served(policy=policy) as server:
-        with searching(server, question="Echo 18.", effort="max") as response:
-            next(objects(response))
-        before = policy.batches
-        server.wait_until_idle()
-        assert policy.batches < before + 200
-
-
 def written(log: Sequence[Event], *, is_readable: bool = False) -> list[Event]:
     """The events of a log as a client reads them."""
 

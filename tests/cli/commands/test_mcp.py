@@ -148,15 +148,3 @@ def test_what_is_no_file_is_printed_as_it_was_typed(folder: Path, monkeypatch: p
     again = printed(*options)[1:]
     assert again == ["mcp", *options]
     assert printed("-vv", "-c512", "--system", prompt, "-y", "--think=auto")[1:] == again
-
-
-def test_without_the_extra_its_name_is_said(home: Home) -> None:
-    code = (
-        "import sys; sys.modules['mcp.server'] = None; sys.argv = ['adascale', 'mcp']\n"
-        "from adascale.cli.app import main; main()"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=home.env, capture_output=True, text=True, stdin=subprocess.DEVNULL
-    )
-    assert done.returncode == 2
-    assert "pip install 'adascale[serve]'" in done.stderr

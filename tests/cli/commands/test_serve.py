@@ -23,7 +23,7 @@ import pytest
 from commands import run, run_process
 from home import Home
 
-from adascale.cli.commands.serve import _origin
+from adascale.cli.commands.serve import page_origin
 from adascale.engine.errors import UsageError
 
 READY = "chain is ready, with a context of 2,048 tokens"
@@ -107,8 +107,9 @@ def test_a_server_answers_survives_its_workers_death_and_ends_when_told(home: Ho
             worker.kill()
             again = waiting.result()
         assert again.status_code == 200
-        its_own = {name: again.json()["adascale"][name] for name in ("seconds", "trace")}
-        assert again.json()["adascale"] == {**found["adascale"], **its_own}
+        # How much was drawn ahead when the search ended depends on the time of batches.
+        for name in ("answer", "groups", "votes", "stop_reason", "seed"):
+            assert again.json()["adascale"][name] == found["adascale"][name]
         assert server.end(signal.SIGTERM) == 128 + signal.SIGTERM
     said = "".join(server.said)
     assert "was ended by SIGKILL; starting it again" in said
@@ -200,13 +201,15 @@ def test_what_cannot_be_served_is_refused(
     assert (done.returncode, f"error[{slug}]" in done.stderr) == (code, True), done.stderr
 
 
-def test_without_the_extra_its_name_is_said(home: Home) -> None:
-    code = (
-        "import sys; sys.modules['starlette.applications'] = None; sys.argv = ['adascale', 'serve']\n"
-        "from adascale.cli.app import main; main()"
-    )
-    done = subprocess.run([sys.executable, "-c", code], env=home.env, capture_output=True, text=True)
-    assert done.returncode == 2
+@pytest.mark.parametrize(
+    ("command", "module"), [("serve", "adascale.serve.app"), ("mcp", "adascale.serve.mcp")]
+)
+def test_without_the_extra_its_name_is_said(
+    home: Home, monkeypatch: pytest.MonkeyPatch, command: str, module: str
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    done = run(home.env, command)
+    assert (done.returncode, "error[no-server]" in done.stderr) == (2, True), done.stderr
     assert "pip install 'adascale[serve]'" in done.stderr
 
 
@@ -217,10 +220,10 @@ def test_without_the_extra_its_name_is_said(home: Home) -> None:
      ("*", "*"), ("file://", "file://"), ("app://obsidian.md", "app://obsidian.md")],
 )  # fmt: skip
 def test_an_origin_is_that_which_a_browser_sends(typed: str, sent: str) -> None:
-    assert _origin(typed) == sent
+    assert page_origin(typed) == sent
 
 
 @pytest.mark.parametrize("typed", ["a.example", "https://a b", "https://u:p@x", "https://a.example/x", ""])
 def test_what_is_no_origin_is_refused(typed: str) -> None:
     with pytest.raises(UsageError, match="is no origin of a page"):
-        _origin(typed)
+        page_origin(typed)
