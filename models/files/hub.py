@@ -1,8 +1,8 @@
-"""The Hugging Face Hub: whether it answers, which exact file is meant, and the bytes of that file.
+"""The Hugging Face Hub: its sign of life, the exact file that a reference means, and the bytes of that file.
 
 huggingface_hub has the addresses, the user's token, the client and the form of a page. Its own transfer
 deletes what a broken connection has brought and bounds no answer, so the bytes come through ``http``.
-Whether there is a network at all is asked first, within three seconds.
+A sign of life is asked for first, within three seconds.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What differences between solutions are worth, where that is known."""
+"""Values of differences between solutions, where they are known."""
 
 from __future__ import annotations
 

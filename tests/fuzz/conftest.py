@@ -1,4 +1,4 @@
-"""What all fuzzers share: how long they run, what they try first, and where a failure is kept.
+"""Common settings of all fuzzers: how long they run, what they try first, where a failure is kept.
 
 ``make check`` runs each a little, always with the same examples. ``make fuzz`` takes ten minutes of two cores
 and another seed each time. What fails is written into ``corpus/TARGET``; it is tried first from then on.
@@ -96,7 +96,7 @@ def refused(action: Callable[[], object]) -> AdascaleError | None:
 
 
 def is_orderly(ended: Exit) -> bool:
-    """Whether a command ended as promised: an exit code of the list, one clear error, within the limits."""
+    """True if a command ended as promised: an exit code of the list, one clear error, within the limits."""
     errors = ended.stderr.count("error[") + ended.stderr.count("─ Error ─")  # that of the option parser
     return (
         ended.code in (0, 2, 3, 4, 5, 6)

@@ -25,8 +25,8 @@ def mutated_bytes(draw: st.DrawFn, samples: Sequence[bytes], first: int | None =
     """A sample with one to four changes.
 
     Args:
-        samples: Of which one is taken.
-        first: How many of its first bytes may be changed; None for all.
+        samples: Whole files; one is taken.
+        first: Number of its first bytes that may be changed; None for all.
     """
     data = bytearray(draw(st.sampled_from(samples)))
     for _ in range(draw(st.integers(1, 4))):

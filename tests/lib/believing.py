@@ -1,4 +1,4 @@
-"""What calibrators of worlds with a known truth have in common."""
+"""Common parts of calibrators of worlds with a known truth."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from adascale.engine.types import Execution
 
 
 def run(program: str) -> Execution:
-    """What a program gives in a process of its own, without site-packages."""
+    """Run a program in a process of its own, without site-packages."""
     command = [sys.executable, "-I", "-S", "-c", program]
     done = subprocess.run(command, capture_output=True, text=True, timeout=20, stdin=subprocess.DEVNULL)
     return Execution(done.stdout, done.stderr.strip().split("\n")[-1], 0.0)

@@ -1,4 +1,4 @@
-"""What a driver yields, sorted by problem, and a clock for it."""
+"""Events of a driver, sorted by problem, and a clock for it."""
 
 from __future__ import annotations
 

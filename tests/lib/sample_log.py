@@ -177,7 +177,7 @@ class Log:
         return self.finish_path(ROOT, text, score, answer, mode="program", execution=execution, **kwargs)
 
     def chosen(self) -> SearchResult:
-        """What would be answered now."""
+        """The result if the search ended now."""
         return choose(sorted(self._candidates, key=lambda c: (self._branch_of[c.node], c.node)), self._select)
 
     def prune(self, *nodes: NodeId) -> None:
@@ -249,7 +249,7 @@ def wide(samples: int = 30, steps: int = 3) -> Log:
 
 
 def programs(*, pace: float = 0.0, running: bool = True) -> Log:
-    """Programs beside prose: two that print 27, one that fails, one path in prose, and one being written."""
+    """Programs and prose: two that print 27, one that fails, one path in prose, and one being written."""
     log = Log(budget=Budget(max_tokens=2048), params={"stop_at": 0.95, "samples": 8}, pace=pace)
     log.read_prompt()
     log.grant(ROOT, 8)

@@ -70,7 +70,7 @@ def write_dataset(path: Path, name: FormatName, questions: Sequence[SampledQuest
 
 
 def fits(value: Any, hint: Any) -> bool:
-    """Whether a value is what a type says: ``TypedDict``, list, union, literal or a plain type."""
+    """True if a value has a type: ``TypedDict``, list, union, literal or a plain type."""
     if is_typeddict(hint):
         hints = get_type_hints(hint)
         return list(value) == list(hints) and all(fits(value[key], hints[key]) for key in hints)

@@ -20,7 +20,7 @@ LIMIT_SECONDS = 15.0
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a command wrote, and how it ended."""
+    """Output and exit code of a command."""
 
     stdout: str
     stderr: str
@@ -66,7 +66,7 @@ class Screen:
         os.write(self._master, text.encode())
 
     def resize(self, rows: int, columns: int) -> None:
-        """What a person does with the window's corner; the program is sent SIGWINCH."""
+        """Resize the window; the program is sent SIGWINCH."""
         fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
     def close(self) -> str:

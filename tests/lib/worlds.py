@@ -124,7 +124,7 @@ def program(prefix: Prefix, rng: random.Random) -> Step:
 
 
 def execute(source: str) -> Execution:
-    """What those programs print."""
+    """Execute one of those programs."""
     return Execution("", "ZeroDivisionError", 0.0) if "/" in source else Execution(source[6:8], "", 0.0)
 
 
@@ -135,7 +135,7 @@ def squaring(prefix: Prefix, rng: random.Random) -> Step:
 
 
 def _program_step(prefix: Prefix, rng: random.Random, right: str, wrong: Sequence[str]) -> Step:
-    """The right program as often as the question is easy, else one of the wrong ones."""
+    """The right program as often as the question is easy, or one of the wrong ones."""
     level = 0.8 * ease(prefix.problem) + 0.5
     text = right if rng.random() < 1 / (1 + math.exp(-level)) else rng.choice(wrong)
     step = scripted_step(f"```python\n{text}\n```", "stop", -rng.random())

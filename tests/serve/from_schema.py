@@ -14,14 +14,14 @@ JSON = st.recursive(
 )
 
 _MOST_ITEMS = 3
-"""Items of a list, and fields of an object beside the required ones."""
+"""Items of a list, and optional fields of an object."""
 
 
 def from_schema(schema: dict[str, Any], defined: Mapping[str, dict[str, Any]]) -> st.SearchStrategy[Any]:
     """Draws values.
 
     Args:
-        schema: Of a value.
+        schema: JSON schema of a value.
         defined: Schemas by name, for references.
     """
     match schema:
