@@ -6,7 +6,9 @@ import os
 import sys
 import traceback
 from collections import UserDict
+from collections.abc import Iterator
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
 
 import typer
@@ -27,61 +29,61 @@ if TYPE_CHECKING:
     from typer._click import Command, Context  # Typer has a copy of click, whose types it gives no other name
 
 _TABLE = {
-    "ask": ("ask.ask", "Answer one question by searching over reasoning steps."),
-    "code": ("code.code", "Write a program that passes your tests: stdout has the program alone."),
-    "batch": ("batch.batch", "Answer many questions; writes one JSON object a line as each is done."),
-    "serve": (
-        "serve.serve",
-        "Answer over HTTP by the protocols of OpenAI and Anthropic: one model, loaded once, for all clients.",
-    ),
-    "mcp": ("mcp.mcp", "Offer solve, code and check to an agent, by the Model Context Protocol on stdio."),
-    "eval": (
-        "evaluate.eval_",
-        "Compare strategies: accuracy, tokens, FLOPs and time on the same questions and random numbers.",
-    ),
-    "calibrate": ("calibrate.app", "Fit and check what turns a model's scores into probabilities."),
-    "models": ("models.app", "List, fetch and remove models."),
-    "replay": ("replay.replay", "Show a recorded search again, and print its answer."),
-    "tree": ("tree.tree", "Print the tree of a recorded search, or write it as a page, a picture or JSON."),
-    "export": ("export.export", "Write searches as training data."),
-    "runs": (
-        "runs.app",
-        "Kept searches: ask and code keep theirs, the newest 100 of them or 100 MB; --no-save keeps nothing.",
-    ),
-    "config": (
-        "config.app",
-        "Set defaults in a file; flags and environment variables override them.",
-    ),
-    "doctor": ("doctor.doctor", "Check this machine, and say how to mend what is wrong."),
+    "ask": "ask.ask",
+    "code": "code.code",
+    "batch": "batch.batch",
+    "serve": "serve.serve",
+    "mcp": "mcp.mcp",
+    "eval": "evaluate.eval_",
+    "calibrate": "calibrate.app",
+    "models": "models.app",
+    "replay": "replay.replay",
+    "tree": "tree.tree",
+    "export": "export.export",
+    "runs": "runs.app",
+    "config": "config.app",
+    "doctor": "doctor.doctor",
 }
-"""Command: its module and function, and its help line, so that ``--help`` imports no command."""
-
+"""Module and function of each command, in the order of the help page; ``app`` is a group of commands."""
 
 _OFF = {"", "0", "false", "f", "no", "n", "off"}
 """Values of an environment variable that leave its flag off."""
 
 
-_STAND_INS = {name: TyperCommand(name, help=line) for name, (_, line) in _TABLE.items()}
-"""Placeholders of the commands, for the help page and for shell completion."""
-
-
 class _Commands(UserDict[str, "Command"]):
     """Commands by name; each is imported when it is run, so that no command waits for the others."""
 
-    def __getitem__(self, name: str) -> Command:
-        if self.data[name] is _STAND_INS[name]:
-            module, _, attribute = _TABLE[name][0].partition(".")
-            found = getattr(import_module(f".commands.{module}", __package__), attribute)
-            table = typer.Typer()
-            if isinstance(found, typer.Typer):
-                table.add_typer(found, name=name)
-            else:
-                table.command(name)(found)
-            self.data[name] = typer.main.get_group(table).commands[name]
+    def __missing__(self, name: str) -> Command:
+        module, _, function = _TABLE[name].partition(".")
+        found = getattr(import_module(f".commands.{module}", __package__), function)
+        table = typer.Typer()
+        if isinstance(found, typer.Typer):
+            table.add_typer(found, name=name)
+        else:
+            table.command(name)(found)
+        self.data[name] = typer.main.get_group(table).commands[name]
         return self.data[name]
 
+    def __contains__(self, name: object) -> bool:
+        return name in _TABLE
 
-COMMANDS = _Commands(_STAND_INS)
+    def __iter__(self) -> Iterator[str]:
+        return iter(_TABLE)
+
+    def __len__(self) -> int:
+        return len(_TABLE)
+
+
+COMMANDS = _Commands()
+
+
+def _first_paragraph(name: str) -> str:
+    """The first paragraph of a command's docstring, read from the source: an import would take longer."""
+    module, _, function = _TABLE[name].partition(".")
+    source = (Path(__file__).parent / "commands" / f"{module}.py").read_text(encoding="utf-8")
+    start = 0 if function == "app" else source.index(f"\ndef {function}(")
+    docstring = source[start:].split('"""')[1]
+    return " ".join(docstring.split("\n\n")[0].split())
 
 
 class _Root(TyperGroup):
@@ -94,8 +96,8 @@ class _Root(TyperGroup):
         return list(_TABLE)
 
     def get_command(self, ctx: object, cmd_name: str) -> Command | None:
-        """The stand-in of a command."""
-        return _STAND_INS.get(cmd_name)
+        """A placeholder with the help line of a command, for the help page and for shell completion."""
+        return TyperCommand(cmd_name, help=_first_paragraph(cmd_name)) if cmd_name in _TABLE else None
 
     def resolve_command(self, ctx: Context, args: list[str]) -> tuple[str | None, Command | None, list[str]]:
         """The command that was typed; no other one is imported."""

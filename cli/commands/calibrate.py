@@ -1,4 +1,4 @@
-"""``adascale calibrate``: fits and checks calibrations."""
+"""Fit and check what turns a model's scores into probabilities."""
 
 from __future__ import annotations
 
@@ -40,11 +40,7 @@ _NO_SKILL = Notice(
     hint="fit on more questions, or on some that the model answers more often",
 )
 
-app = typer.Typer(
-    name="calibrate",
-    no_args_is_help=True,
-    help="Fit and check what turns a model's scores into probabilities.",
-)
+app = typer.Typer(name="calibrate", no_args_is_help=True, help=__doc__)
 
 
 @app.command()

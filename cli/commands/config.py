@@ -1,4 +1,4 @@
-"""``adascale config``: the user's defaults, and the origin of each value."""
+"""Set defaults in a file; flags and environment variables override them."""
 
 from __future__ import annotations
 
@@ -25,10 +25,7 @@ from ..options.flatten import command_with, settings
 from ..terminal.console import say, write_json, write_payload
 from ..terminal.text import columns
 
-app = typer.Typer(
-    help="Set defaults in a file; flags and environment variables override them.",
-    no_args_is_help=True,
-)
+app = typer.Typer(help=__doc__, no_args_is_help=True)
 
 SCHEMA = "adascale.config/1"
 

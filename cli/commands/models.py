@@ -1,4 +1,4 @@
-"""``adascale models``: list models, show one, fetch it, print its path, delete it."""
+"""List, fetch and remove models."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SCHEMA = "adascale.model/1"
 app = typer.Typer(
     name="models",
     no_args_is_help=True,
-    help="List, fetch and remove models.\n\n"
+    help=f"{__doc__}\n\n"
     "Models lie in the Hugging Face cache, which llama.cpp and transformers share. A model is given as a "
     "name of the list, a file (./model.gguf), a repository (hf:user/repo:Q4_K_M), or with the name that "
     "Ollama, LM Studio or llama.cpp has for it (ollama:qwen3:1.7b).",

@@ -1,4 +1,4 @@
-"""``adascale runs``: searches that were kept."""
+"""Kept searches: ask and code keep the newest of theirs; --no-save keeps nothing."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from ..terminal.theme import UNICODE, glyphs_for
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Kept searches: ask and code keep theirs, "
-    f"the newest {MAX_RUNS} of them or {MAX_BYTES // 1_000_000} MB; --no-save keeps nothing.\n\n"
-    "adascale replay and adascale tree take the last run, or one by (the beginning of) its name.",
+    help=f"{__doc__}\n\n"
+    f"The newest {MAX_RUNS} are kept, or {MAX_BYTES // 1_000_000} MB of them. adascale replay and adascale "
+    "tree take the last run, or one by (the beginning of) its name.",
 )
 
 _QUESTION_CELLS = 48
