@@ -16,7 +16,7 @@ from adascale.models.plan import usual_bytes
 
 PAGE = Path(__file__).parent / "models.md"
 BEGIN, END = "<!-- begin of the table -->\n", "<!-- end of the table -->"
-LIB = PAGE.parent.parent / "tests" / "lib"
+TESTS = PAGE.parent.parent / "tests"
 
 COLUMNS = (
     *("model", "licence", "size", "memory", "architecture"),
@@ -71,7 +71,7 @@ def _calibrations() -> dict[str, list[str]]:
 
 def _architectures() -> set[str]:
     """Names of the architectures whose forks are tested."""
-    sys.path.insert(0, str(LIB))
+    sys.path[:0] = [str(TESTS / "lib"), str(TESTS / "models" / "llama")]
     from architectures import ARCHITECTURES
 
     return {each.name for each in ARCHITECTURES}
