@@ -61,10 +61,9 @@ def make_mcp(hub: Hub) -> Server[Any]:
             if (tool := TOOLS.get(params.name)) is None:
                 raise UsageError(f'there is no tool "{params.name}", only {", ".join(TOOLS)}')
             result = await tool.run(tool.arguments.read(params.arguments or {}), search)
-        except UsageError as error:
-            return _failed(Refusal.of(error))
-        except Refusal as refusal:
-            return _failed(refusal)
+        except (Refusal, UsageError) as error:  # the agent reads it
+            refusal = error if isinstance(error, Refusal) else Refusal.of(error)
+            return CallToolResult(content=[TextContent(type="text", text=refusal.message)], is_error=True)
         text = TextContent(type="text", text=result.model_dump_json(indent=2))
         return CallToolResult(content=[text], structured_content=result.model_dump(mode="json"))
 
@@ -89,11 +88,6 @@ def _listed() -> list[Tool]:
         )
         for name, tool in TOOLS.items()
     ]
-
-
-def _failed(refusal: Refusal) -> CallToolResult:
-    """An error that the agent reads."""
-    return CallToolResult(content=[TextContent(type="text", text=refusal.message)], is_error=True)
 
 
 async def _search(hub: Hub, ask: Ask, context: Context) -> Record:

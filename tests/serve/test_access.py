@@ -33,7 +33,7 @@ def post(server: Served, body: object = QUESTION, **headers: str) -> httpx2.Resp
 
 
 def raw(server: Served, data: bytes, seconds: float = 20.0) -> bytes:
-    """What the server sends back until it closes the connection."""
+    """The bytes that the server sends before it closes the connection."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=seconds) as connected:
         connected.sendall(data)
         received = b""

@@ -15,7 +15,7 @@ from bench.inline import MODEL
 
 
 def llm(server: Served, folder: Path, protocol: str, *args: str) -> str:
-    """What it prints, with an entry of its configuration as the docs show it."""
+    """The output of llm, with an entry of its configuration as the docs show it."""
     entry = {"model_id": "local", "model_name": MODEL, "api_base": f"{server.url}/v1", "reasoning": True}
     config = json.dumps([{**entry, "responses": protocol == "responses"}])  # JSON is YAML too
     (folder / "extra-openai-models.yaml").write_text(config)
