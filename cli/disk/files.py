@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shlex
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from adascale.engine.errors import DiskFullError, UsageError, is_disk_full, reason_of
@@ -19,6 +20,20 @@ def unwritable(path: Path, error: OSError, hint: str = "") -> UsageError | DiskF
         return DiskFullError(message, hint="free some space, and run the same command again")
     usual = "name a file in a folder that exists" if isinstance(error, FileNotFoundError) else ""
     return UsageError(message, hint=hint or usual, slug="unwritable")
+
+
+@contextmanager
+def writing(path: Path, hint: str = "") -> Iterator[None]:
+    """Turn an ``OSError`` into the error for a file that could not be written.
+
+    Raises:
+        DiskFullError: there is no room for it.
+        UsageError: it cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise unwritable(path, error, hint) from error
 
 
 def read_text(path: Path) -> str:
@@ -56,11 +71,8 @@ def write_file(path: Path, data: bytes, hint: str = "", mode: int | None = None)
         DiskFullError: there is no room for it.
         UsageError: it cannot be written.
     """
-    try:
-        with atomic_write(path, mode) as file:
-            file.write(data)
-    except OSError as error:
-        raise unwritable(path, error, hint) from error
+    with writing(path, hint), atomic_write(path, mode) as file:
+        file.write(data)
 
 
 def check_writable(path: Path) -> None:

@@ -8,19 +8,19 @@ import os
 import shlex
 import shutil
 import threading
-from collections.abc import Callable, Iterator, Mapping, Set
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
 from typing import Any, Literal
 
-from adascale.engine.errors import DiskFullError, UsageError, is_disk_full
+from adascale.engine.errors import UsageError
 from adascale.engine.types import Problem
 from adascale.models.questions import BadLine, id_digest, is_text_id, line_id
 from adascale.models.storage import atomic_write
 
 from ..terminal.console import JSON_ESCAPES, json_text, write_payload
-from .files import check_writable, unwritable
+from .files import check_writable, unwritable, writing
 
 SCHEMA = "adascale.answer/1"
 """Schema of the records, which ``report.answer`` makes of searches."""
@@ -34,8 +34,6 @@ _BEGIN = b'{"line": '
 LineState = Literal["done", "failed", "new"]
 """A line of the input has a record (``done``), a record of a failure, or none (``new``)."""
 
-_Writer = Callable[[Mapping[str, Any]], None]
-
 
 class Results:
     """The records of earlier runs, to which new ones are added.
@@ -45,19 +43,20 @@ class Results:
     Attributes:
         done: Digests of the ids of questions with a record.
         failed: Digests of the ids of failed or interrupted records that have not been replaced.
-        replaced: Digests of the ids of failed records that another record has replaced.
         conditions: ``run_conditions`` of the earlier records, by kind.
     """
 
-    def __init__(self, start: Callable[[Results], _Writer]) -> None:
-        self._start = start
-        self._writer: _Writer | None = None
+    def __init__(self, path: Path | None) -> None:
+        self._path = path  # None for stdout
+        self._whole = 0  # bytes of the earlier records in the file
+        self._has_begun = False
+        self._file: FileIO | None = None
         self._held: list[Mapping[str, Any]] = []
         self._lock = threading.Lock()
         self.done: set[int] = set()
         self.failed: set[int] = set()
-        self.replaced: set[int] = set()
         self.conditions: dict[str, dict[str, Any]] = {}
+        self._replaced: set[int] = set()  # digests of ids of failed records that have a successor
         self._failed_lines: set[int] = set()  # digests of ids of lines that were no question
         self._failed_texts: dict[int, int] = {}  # by the digest of ``line_id``
 
@@ -66,8 +65,27 @@ class Results:
         """Seed of the earlier records; None if there are none."""
         return next((each["seed"] for each in self.conditions.values()), None)
 
-    def add_earlier(self, record: Mapping[str, Any]) -> None:
-        """Add the next record of an earlier run."""
+    def read(self, path: Path) -> None:
+        """Add the records of earlier runs.
+
+        Raises:
+            UsageError: the file cannot be read, or is not the output of a batch.
+        """
+        with writing(path), path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                record = _record(line)
+                if record is None:
+                    if not line.endswith(b"\n") and (number > 1 or line.startswith(_BEGIN)):
+                        return  # torn by a crash
+                    raise UsageError(
+                        f"{path} is no output of adascale batch (line {number})",
+                        hint="another --output, or --overwrite to replace it",
+                        slug="not-results",
+                    )
+                self._add_earlier(record)
+                self._whole += len(line)
+
+    def _add_earlier(self, record: Mapping[str, Any]) -> None:
         id_ = str(record["id"])
         key, place = id_digest(id_), id_digest(line_id(record.get("line")))
         if record["status"] not in UNFINISHED:
@@ -112,10 +130,12 @@ class Results:
             if (conditions := now.get(kind)) is not None and conditions != before:
                 raise _different_run(before, conditions)
         with self._lock:
-            if self._writer is None:
-                self._writer = self._start(self)
+            if not self._has_begun:
+                if self._path is not None:
+                    self._file = _open_to_append(self._path, self._whole)
+                self._has_begun = True
                 for record in self._held:
-                    self._write(self._writer, record)
+                    self._append(record)
 
     def write(self, record: Mapping[str, Any]) -> None:
         """Add a record; after ``begin`` it is on disk when this returns. Safe from any thread.
@@ -124,13 +144,17 @@ class Results:
             DiskFullError, UsageError: it could not be written; no part of it stays in the file.
         """
         with self._lock:
-            if self._writer is None:
-                self._held.append(record)
+            if self._has_begun:
+                self._append(record)
             else:
-                self._write(self._writer, record)
+                self._held.append(record)
 
-    def _write(self, writer: _Writer, record: Mapping[str, Any]) -> None:
-        writer(record)
+    def _append(self, record: Mapping[str, Any]) -> None:
+        if self._path is None or self._file is None:
+            write_payload(json_text(record))
+        else:
+            with writing(self._path):
+                _append_line(self._file, record)
         self._replace(record)
 
     def _replace(self, record: Mapping[str, Any]) -> None:
@@ -141,7 +165,27 @@ class Results:
         of_line = self._failed_lines & {id_digest(line_id(record.get("line")))}
         replaced = self.failed & {id_digest(str(record["id"])), *of_line}
         self.failed -= replaced
-        self.replaced |= replaced
+        self._replaced |= replaced
+
+    def close(self) -> None:
+        """Close the file, and drop the failed records of earlier runs that have a successor.
+
+        Raises:
+            DiskFullError, UsageError: it could not be written; the file is as it was.
+        """
+        if self._path is None or self._file is None:
+            return
+        self._file.close()
+        if not self._replaced:
+            return
+        # The old file is closed before the rename: Windows replaces none that is open.
+        with writing(self._path), atomic_write(self._path) as new, self._path.open("rb") as old:
+            while old.tell() < self._whole:
+                line = old.readline()
+                record = json.loads(line)
+                if record["status"] not in UNFINISHED or id_digest(str(record["id"])) not in self._replaced:
+                    new.write(line)
+            shutil.copyfileobj(old, new)
 
 
 @contextmanager
@@ -155,33 +199,25 @@ def open_results(output: str, *, overwrite: bool = False) -> Iterator[Results]:
         UsageError: the file cannot be written, is not the output of a batch, or is written by another run.
     """
     if output == "-":
-        yield Results(lambda results: _print_line)
+        yield Results(None)
         return
-    path = _target(Path(output))
+    path = Path(output)
     if path.exists() and not path.is_file() and not path.is_dir():
         raise UsageError(
             f"cannot write {path}: it is no file, and records are read before they are written",
             hint=f"leave out --output: adascale batch ... > {shlex.quote(output)}",
             slug="unwritable",
         )
-    with ExitStack() as stack:
-        stack.enter_context(_lock(path))
-
-        def start(results: Results) -> _Writer:
-            _repair(path, whole)
-            stack.callback(_drop_replaced, path, whole, results.replaced)
-            out = stack.enter_context(_open_to_append(path))
-            return lambda record: _append_line(out, path, record)
-
-        results = Results(start)
-        whole = 0 if overwrite or not path.exists() else _read_records(path, results)
-        yield results
-
-
-def _target(path: Path) -> Path:
-    """The target of a link, so that two names of a file share a lock and the link is kept."""
-    # A folder that is a link needs nothing: the lock lies in the same folder by either name.
-    return Path(os.path.realpath(path)) if path.is_symlink() else path
+    if path.is_symlink():  # two names of a file share a lock, and the link is kept
+        path = Path(os.path.realpath(path))
+    with _lock(path):
+        results = Results(path)
+        if path.exists() and not overwrite:
+            results.read(path)
+        try:
+            yield results
+        finally:
+            results.close()
 
 
 def _kind_of(record: Mapping[str, Any]) -> str:
@@ -262,8 +298,8 @@ def _lock(path: Path) -> Iterator[None]:
             hint="wait until it has ended, or name another --output",
             slug="locked",
         ) from None
-    except OSError as exc:
-        raise unwritable(path, exc) from exc
+    except OSError as error:
+        raise unwritable(path, error) from error
     try:
         yield
     finally:
@@ -272,52 +308,17 @@ def _lock(path: Path) -> Iterator[None]:
         lock.release()
 
 
-def _open_to_append(path: Path) -> FileIO:
-    """Open an output to append to it.
-
-    Raises:
-        UsageError: it cannot be written.
-    """
-    try:
-        # Unbuffered: what a full disk did not take must not come back when the file is closed.
-        return path.open("ab", buffering=0)
-    except OSError as exc:
-        raise unwritable(path, exc) from exc
-
-
-def _read_records(path: Path, results: Results) -> int:
-    """Fill ``results`` from the file; returns how many bytes its whole records take."""
-    whole = 0
-    try:
-        with path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                record = _record(line)
-                if record is None:
-                    if not line.endswith(b"\n") and (number > 1 or line.startswith(_BEGIN)):
-                        return whole
-                    raise UsageError(
-                        f"{path} is no output of adascale batch (line {number})",
-                        hint="another --output, or --overwrite to replace it",
-                        slug="not-results",
-                    )
-                results.add_earlier(record)
-                whole += len(line)
-    except OSError as exc:
-        raise unwritable(path, exc) from exc
-    return whole
-
-
-def _repair(path: Path, whole: int) -> None:
-    """Truncate the file to its whole records, and end the last one with a newline."""
-    try:
+def _open_to_append(path: Path, whole: int) -> FileIO:
+    """Open an output that is truncated to its whole records, the last of which ends with a newline."""
+    with writing(path):
         with path.open("a+b") as file:
             file.truncate(whole)
             if whole:
                 file.seek(whole - 1)
                 if file.read(1) != b"\n":
                     file.write(b"\n")
-    except OSError as exc:
-        raise _write_error(path, exc) from exc
+        # Unbuffered: what a full disk did not take must not come back when the file is closed.
+        return path.open("ab", buffering=0)
 
 
 def _record(line: bytes) -> dict[str, Any] | None:
@@ -331,43 +332,8 @@ def _record(line: bytes) -> dict[str, Any] | None:
     return record if is_ours else None
 
 
-def _drop_replaced(path: Path, earlier: int, replaced: Set[int]) -> None:
-    """Drop the failed records that have been replaced from the first bytes of a file, in one rename.
-
-    Args:
-        path: The file.
-        earlier: Bytes of the records of earlier runs.
-        replaced: Digests of their ids.
-
-    Raises:
-        DiskFullError, UsageError: it could not be written; the file is as it was.
-    """
-    if not replaced:
-        return
-    try:
-        # The old file is closed before the rename: Windows replaces none that is open.
-        with atomic_write(path) as new, path.open("rb") as old:
-            while old.tell() < earlier:
-                line = old.readline()
-                record = json.loads(line)
-                if record["status"] not in UNFINISHED or id_digest(str(record["id"])) not in replaced:
-                    new.write(line)
-            shutil.copyfileobj(old, new)
-    except OSError as exc:
-        raise _write_error(path, exc) from exc
-
-
-def _print_line(record: Mapping[str, Any]) -> None:
-    """Write a record to stdout, in characters that its encoding has."""
-    write_payload(json_text(record))
-
-
-def _append_line(out: FileIO, path: Path, record: Mapping[str, Any]) -> None:
-    """Write a record and its newline to the disk; a partly written record is cut off again.
-
-    Raises:
-        DiskFullError, UsageError: it could not be written.
-    """
+def _append_line(out: FileIO, record: Mapping[str, Any]) -> None:
+    """Write a record and its newline to the disk; a partly written record is cut off again."""
     text = json.dumps(record, ensure_ascii=False, allow_nan=False).translate(JSON_ESCAPES)
     data = text.encode("utf-8", "replace") + b"\n"
     before = os.fstat(out.fileno()).st_size
@@ -375,18 +341,7 @@ def _append_line(out: FileIO, path: Path, record: Mapping[str, Any]) -> None:
         while data:
             data = data[out.write(data) :]
         os.fsync(out.fileno())
-    except OSError as exc:
+    except OSError:
         with suppress(OSError):  # if it stays, the next run cuts it off
             out.truncate(before)
-        raise _write_error(path, exc) from exc
-
-
-def _write_error(path: Path, exc: OSError) -> DiskFullError | UsageError:
-    """The error for a failed write."""
-    if is_disk_full(exc):
-        return DiskFullError(
-            f"{path} cannot grow: {exc.strerror}",
-            "every record in it is whole",
-            hint="free some space, and run the same command again: it goes on",
-        )
-    return unwritable(path, exc)
+        raise

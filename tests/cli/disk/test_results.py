@@ -309,7 +309,7 @@ def test_a_full_disk_leaves_whole_records(path: Path, monkeypatch: pytest.Monkey
     with open_results(str(path)) as results:
         results.begin()
         monkeypatch.setattr(os, "fsync", full)
-        with pytest.raises(DiskFullError, match="No space left") as error:
+        with pytest.raises(DiskFullError, match="no space left") as error:
             results.write(record("b"))
         monkeypatch.undo()
     assert "run the same command again" in error.value.hint
