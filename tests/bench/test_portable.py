@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from worlds import problems, training
 
 from adascale.engine.calibration.portable import fit_portable, join, without_states
 from adascale.engine.calibration.report import measure
 from bench.evidence.portable import judge, pooled
+
+pytestmark = pytest.mark.slow
 
 ASKED = {"small": problems(30), "large": problems(25, 1000)}
 DRAWN = {

@@ -2,9 +2,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from adascale.models.options import SessionOptions
 from adascale.models.session import Session
 from bench.runtime.soak import soak
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_short_soak_leaves_no_slot_prefix_file_or_thread(chain_gguf: Path) -> None:

@@ -8,6 +8,8 @@ import tiny
 from adascale.engine.types import Problem
 from bench.evidence.thinking import measure, with_template
 
+pytestmark = pytest.mark.slow
+
 PROBLEMS = [Problem(str(n), f"What is 9 * 2, the {n}th time?", "18") for n in range(2)]
 
 
@@ -21,13 +23,8 @@ def thinker(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_budget_is_measured_by_what_it_costs_and_by_what_comes_of_it(thinker: Path) -> None:
     found = measure(thinker, 40, PROBLEMS, samples=2, seed=1)
-    assert (found.trajectories, found.right, found.voted, found.answered, found.cut) == (
-        4,
-        1.0,
-        1.0,
-        1.0,
-        1.0,
-    )
+    assert found.trajectories == 4
+    assert {found.right, found.voted, found.answered, found.cut} == {1.0}
     assert found.thought > 40
     assert found.tokens == found.thought + 2
 
