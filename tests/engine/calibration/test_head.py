@@ -6,7 +6,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import assume, example, given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
@@ -41,7 +41,7 @@ def gradient(loss: Loss, out: Array, right: int, total: int) -> Array:
 
 
 @given(arrays(float, 2, elements=st.floats(-3.9, 3.9)), counts)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_the_gradient_of_the_beta_loss(out: Array, seen: tuple[int, int]) -> None:
     assert gradient(BetaLoss(), out, *seen) == pytest.approx(
         slope(BetaLoss(), out, *seen), rel=1e-4, abs=1e-5
@@ -55,7 +55,7 @@ def test_the_gradient_of_the_beta_loss_beyond_the_clip_of_its_concentration(log_
 
 
 @given(arrays(float, 3, elements=st.floats(-8, 8)), counts)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_the_gradient_of_the_pinball_loss(out: Array, seen: tuple[int, int]) -> None:
     right, total = seen
     assume(np.abs(right / total - PinballLoss().quantiles(out[None])).min() > 1e-4)  # kinks have none
@@ -65,7 +65,7 @@ def test_the_gradient_of_the_pinball_loss(out: Array, seen: tuple[int, int]) -> 
 
 
 @given(arrays(float, 2, elements=st.floats(-3.9, 3.9)), counts)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_the_beta_loss_is_the_beta_binomial_likelihood(out: Array, seen: tuple[int, int]) -> None:
     right, total = seen
     loss = float(BetaLoss()(out[None], np.array([float(right)]), np.array([float(total)]))[0][0])
@@ -99,20 +99,6 @@ def test_rows_do_not_meddle_with_each_other() -> None:
             assert slopes[i] == pytest.approx(own[0])
 
 
-shapes = st.floats(np.log(0.5), np.log(200)).map(np.exp)
-
-
-@given(shapes, shapes)
-@example(0.5, 0.5)
-@example(0.5, 200.0)
-@example(200.0, 0.5)
-@example(200.0, 200.0)
-@settings(max_examples=200, deadline=None)
-def test_beta_quantiles_are_scipys(alpha: float, beta: float) -> None:
-    found = beta_quantiles(np.array([alpha]), np.array([beta]))[0]
-    assert found == pytest.approx(stats.beta.ppf(LEVELS, alpha, beta), abs=1e-3)
-
-
 def test_beta_quantiles_of_many_rows_take_little_memory() -> None:
     alpha = np.linspace(0.5, 9.0, 5000)
     tracemalloc.start()
@@ -125,18 +111,20 @@ def test_beta_quantiles_of_many_rows_take_little_memory() -> None:
     assert beta_quantiles(np.empty(0), np.empty(0)).shape == (0, 3)
 
 
-def test_beta_quantiles_are_scipys_where_all_the_mass_is_at_the_ends() -> None:
+def test_beta_quantiles_are_scipys() -> None:
     side = np.geomspace(0.05, 200, 40)
     alpha, beta = (axis.ravel() for axis in np.meshgrid(side, side))
     expected = np.column_stack([stats.beta.ppf(level, alpha, beta) for level in LEVELS])
-    assert np.abs(beta_quantiles(alpha, beta) - expected).max() < 2.5e-3
+    miss = np.abs(beta_quantiles(alpha, beta) - expected)
+    assert miss.max() < 2.5e-3  # where all the mass is at the ends
+    assert miss[(alpha >= 0.5) & (beta >= 0.5)].max() < 1e-3
 
 
 anything = st.floats(-1e6, 1e6) | st.floats(allow_nan=False, allow_infinity=False)
 
 
 @given(arrays(float, (4, 3), elements=anything))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_quantiles_are_in_order_whatever_the_outputs(out: Array) -> None:
     for found in (BetaLoss().quantiles(out[:, :2]), PinballLoss().quantiles(out)):
         assert np.all(found >= 0)

@@ -25,6 +25,7 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, str(tmp_path))
 
 
+@pytest.mark.slow
 def test_a_calibration_is_fitted_kept_and_used(chain_gguf: Path, tmp_path: Path) -> None:
     [problems] = read_known([write_questions(tmp_path / "train.jsonl", range(FEWEST))])
     models = {"generator": str(chain_gguf), "ctx_size": 512}

@@ -13,7 +13,7 @@ from adascale.engine.calibration.features import STAGES, sigmoid
 from adascale.engine.calibration.fitting import fit_calibration
 from adascale.engine.calibration.head_fit import HeadConfig, StageData
 from adascale.engine.calibration.metrics import skill
-from adascale.engine.calibration.report import report
+from adascale.engine.calibration.report import measure, report
 from adascale.models.calibration.rollouts import Rollouts
 from adascale.models.calibration.training import agrees, label_by_agreement, training_set
 
@@ -55,14 +55,15 @@ def test_rewards_of_a_prm_take_the_place_of_the_likelihood() -> None:
     assert sigmoid(evidence.columns(["reward"])[:, 0]) == pytest.approx(expected, rel=1e-5)
 
 
-def test_a_model_that_answers_in_one_step_can_be_fitted() -> None:
+def test_a_model_that_answers_in_one_step_can_be_fitted_and_measured() -> None:
     whole = training_set(drawn(problems(30)))
     none = StageData.stack([], STAGES["step"].numbers, STAGES["step"].states)
     training = replace(whole, stages={**whole.stages, "step": none})
     result = fit_calibration(training, "beta", HeadConfig(steps=20, folds=2), seed=0)
-    found = report(result.held_out, training, rounds=5)
-    assert set(found) >= {"question", "finished"}
-    assert "step" not in found
+    new = measure(result.calibration, training, 0)
+    assert len(new["step"].right) == 0
+    for found in (result.held_out, new):
+        assert set(report(found, rounds=5)) == {"question", "finished", "answer"}
 
 
 def questions(count: int, start: int) -> list[tuple[Rollouts, Rollouts]]:
