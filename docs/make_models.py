@@ -12,7 +12,7 @@ from adascale.engine.decimals import human_bytes
 from adascale.models.calibration.artefact import load_artefact
 from adascale.models.calibration.installed import shipped_folder
 from adascale.models.files.catalog import ModelSpec, catalog
-from adascale.models.plan import usual_bytes
+from adascale.models.sizing import usual_bytes
 
 PAGE = Path(__file__).parent / "models.md"
 BEGIN, END = "<!-- begin of the table -->\n", "<!-- end of the table -->"

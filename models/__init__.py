@@ -1,19 +1,19 @@
 """The outside: GGUF files, llama.cpp, process reward models, model sources.
 
-``session`` opens ``session_files`` as ``options`` say, asked as ``prompt_plan`` has it; ``worker`` does so
-in a process of its own. ``files`` finds and verifies model files, ``llama`` runs a generator, ``prm`` scores
-steps, ``calibration`` keeps what turns scores into probabilities, ``draws`` keeps draws for evaluations,
-``programs`` runs programs in a sandbox. ``machine`` measures what is free, ``plan`` says how long a
-trajectory may get and whether models fit. ``questions`` reads question files, ``question_sets`` chooses what
-a fit or an evaluation asks. ``storage`` and ``blobs`` keep files between runs.
-``verifier`` compares answers by computer algebra in a ``limited_child``.
+``session`` opens models: ``session_files`` finds them, ``options`` says how, ``prompt_plan`` has the prompt,
+sampler and calibration of each mode; ``worker`` does so in a process of its own. ``files`` finds and verifies
+model files, ``llama`` runs a generator, ``prm`` scores steps, ``calibration`` keeps what turns scores into
+probabilities, ``draws`` keeps draws for evaluations, ``programs`` runs programs in a sandbox. ``machine``
+measures what is free, ``sizing`` says how long a trajectory may get and whether models fit. ``questions``
+reads question files, ``question_sets`` chooses what a fit or an evaluation asks. ``storage`` and ``blobs``
+keep files between runs. ``algebra_process`` compares answers by computer algebra in a ``limited_child``.
 """
 
-from adascale.engine.answers.verification import use_verifier
+from adascale.engine.answers.algebra import use_verifier
 
 
 def _ask_math_verify(gold: str, answer: str) -> bool | None:
-    from .verifier import ask_math_verify
+    from .algebra_process import ask_math_verify
 
     return ask_math_verify(gold, answer)
 

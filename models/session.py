@@ -32,7 +32,6 @@ from .llama.policy import LlamaPolicy
 from .llama.prefixes import PrefixCache
 from .llama.runtime import LlamaContext, LlamaModel
 from .options import PURPOSES, Reporting, SessionOptions, prm_window
-from .plan import SessionLoad, Window, choose_window, make_roomy, plan_memory
 from .prm.formats import FORMATS
 from .prm.incremental import StepPRM
 from .programs.chain import ChainExecutor
@@ -40,6 +39,7 @@ from .programs.cpython import find_sandbox
 from .programs.sandbox import UNSANDBOXED
 from .prompt_plan import PromptPlan, plan_prompts
 from .session_files import SessionFiles, fetch_files
+from .sizing import SessionLoad, Window, choose_window, make_roomy, plan_memory
 
 _CACHE_SHARE = 1 / 4
 """Share of the memory left by the plan that the cache of prefixes of each of the two models may take."""

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass, field, replace
 
 from adascale.engine.search.events import OUTSIDE, ModelDescription
-from adascale.engine.search.outcomes import PrefixOutcome, prefix_outcomes
+from adascale.engine.search.prefix_outcomes import PrefixOutcome, prefix_outcomes
 from adascale.engine.search.record import Record
 from adascale.engine.search.tree import Node
 from adascale.engine.strategies.allocation import success_beta

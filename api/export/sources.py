@@ -11,8 +11,8 @@ from pathlib import Path
 from adascale.engine.answers.equality import is_right
 from adascale.engine.answers.extract import solution_answer
 from adascale.engine.ports import Prefix
-from adascale.engine.search.draws import Key, branch_seed
-from adascale.engine.search.outcomes import PrefixOutcome
+from adascale.engine.search.prefix_outcomes import PrefixOutcome
+from adascale.engine.search.waiting import Key, branch_seed
 from adascale.engine.types import MODES, Mode, Problem, Step
 from adascale.models.calibration.rollouts import RolloutStore
 from adascale.models.draws.store import DrawStore, draw_key

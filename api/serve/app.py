@@ -28,7 +28,7 @@ from starlette.routing import Route
 from adascale import __version__
 from adascale.engine.search.events import SearchFinished
 
-from . import endpoint, searches
+from . import endpoint, event_stream
 from .chat import CHAT
 from .endpoint import McpEndpoint
 from .fields import Fields, openapi
@@ -56,7 +56,7 @@ PROTOCOLS: tuple[Protocol[Any], ...] = (CHAT, RESPONSES, MESSAGES)
 
 BODIES: Mapping[str, type[Fields]] = {
     **{protocol.path: protocol.body for protocol in PROTOCOLS},
-    searches.PATH: searches.SearchBody,
+    event_stream.PATH: event_stream.SearchBody,
 }
 """Bodies of requests, by the path of their route."""
 
@@ -134,8 +134,8 @@ def make_app(hub: Hub, settings: ServerSettings) -> Starlette:
         Route("/openapi.json", server.describe),
         Route("/v1/models", server.list_models),
         Route("/v1/models/{name:path}", server.show_model),
-        Route(searches.PATH, server.search, methods=["POST"]),
-        Route(f"{searches.PATH}/{{id}}", server.end_search, methods=["DELETE"]),
+        Route(event_stream.PATH, server.search, methods=["POST"]),
+        Route(f"{event_stream.PATH}/{{id}}", server.end_search, methods=["DELETE"]),
         *(Route(protocol.path, server.answer_in(protocol), methods=["POST"]) for protocol in PROTOCOLS),
         Route(endpoint.PATH, mcp, methods=endpoint.METHODS, include_in_schema=False),
         *page_routes(),
@@ -201,8 +201,8 @@ class _Server:
 
     async def search(self, request: HttpRequest) -> Response:
         """The event log of a search, as server-sent events."""
-        body = searches.SearchBody.read(read_object(await read_body(request)))
-        ask = searches.read_ask(body, self._served())
+        body = event_stream.SearchBody.read(read_object(await read_body(request)))
+        ask = event_stream.read_ask(body, self._served())
         events = self._log(ask, client_address(request), is_readable=body.readable)
         response = EventStream(await while_connected(request.receive, anext(events)), events)
         response.headers["X-Adascale-Version"] = __version__
@@ -216,7 +216,7 @@ class _Server:
 
     async def _log(self, ask: Ask, client: str, *, is_readable: bool) -> AsyncGenerator[bytes, None]:
         with self._hub.ask(ask, client) as events:
-            async for line in searches.write_log(events, is_readable=is_readable):
+            async for line in event_stream.write_log(events, is_readable=is_readable):
                 yield line
 
     def answer_in(self, protocol: Protocol[Any]) -> Callable[[HttpRequest], Awaitable[Response]]:

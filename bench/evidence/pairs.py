@@ -28,7 +28,7 @@ from adascale.engine.answers.extract import solution_answer
 from adascale.engine.calibration.metrics import wilson
 from adascale.engine.codec import build, to_plain
 from adascale.engine.ports import Policy, Prefix
-from adascale.engine.search.draws import branch_seed
+from adascale.engine.search.waiting import branch_seed
 from adascale.engine.types import BranchId, Problem, Step
 from adascale.export.filters import Filters
 from adascale.export.formats import Labelling, WriteRequest, write_preferences

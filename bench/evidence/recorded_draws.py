@@ -22,8 +22,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, NoReturn
 
+from adascale.engine.answers.choosing import odds_over_question
 from adascale.engine.answers.program import read_program
-from adascale.engine.answers.votes import odds_over_question
 from adascale.engine.calibration.calibration import Calibration, widen
 from adascale.engine.calibration.features import Evidence
 from adascale.engine.ports import (
@@ -35,9 +35,9 @@ from adascale.engine.ports import (
     SequenceLogprob,
     Uncalibrated,
 )
-from adascale.engine.search.draws import branch_seed
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.tree import Tree
+from adascale.engine.search.waiting import branch_seed
 from adascale.engine.strategies import Adaptive, Expand, Plan, Strategy
 from adascale.engine.strategies.vote_stopping import all_drawn
 from adascale.engine.types import (

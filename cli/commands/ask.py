@@ -12,11 +12,11 @@ from adascale.engine.strategies import Vote
 from adascale.engine.types import Problem
 
 from ..exit_codes import INTERRUPTED, NO_ANSWER
+from ..options.by_command import AskOptions, session_for
 from ..options.flags import CHOOSES_SEARCH
 from ..options.flatten import typed_flags, with_options
-from ..options.groups import AskOptions, session_for
+from ..searching.ask_server import search_on_server
 from ..searching.one import question_text, search_one
-from ..searching.server import search_on_server
 from ..terminal.console import say, write_json, write_payload
 
 if TYPE_CHECKING:

@@ -21,9 +21,9 @@ from adascale.models.questions import BadLine, count_lines
 from ..disk.files import check_apart
 from ..disk.results import open_results
 from ..exit_codes import INTERRUPTED, PARTIAL
+from ..options.by_command import BatchOptions
 from ..options.flags import CHOOSES_SEARCH
 from ..options.flatten import typed_flags, with_options
-from ..options.groups import BatchOptions
 from ..render.batch import BatchView, open_batch_view
 from ..render.jsonl import JsonBatch
 from ..render.renderer import choose_progress

@@ -18,8 +18,8 @@ from adascale.models.options import SessionOptions
 from adascale.models.question_sets import only_kind
 
 from ..disk.files import CALIBRATION_MARK, check_output, unwritable
+from ..options.by_command import CalibrationOptions, CheckOptions, FitOptions
 from ..options.flatten import with_options
-from ..options.groups import CalibrationOptions, CheckOptions, FitOptions
 from ..report.calibrate_report import report_text
 from ..report.reliability_plot import reliability_diagram
 from ..searching.models import open_session

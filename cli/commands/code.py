@@ -15,8 +15,8 @@ from adascale.engine.types import Execution
 
 from ..disk.files import check_output, read_text, write_file
 from ..exit_codes import INTERRUPTED, NO_ANSWER
+from ..options.by_command import CodeOptions
 from ..options.flatten import with_options
-from ..options.groups import CodeOptions
 from ..searching.one import question_text, search_one
 from ..terminal.console import show_warning, write_json, write_payload
 

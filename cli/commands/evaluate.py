@@ -15,8 +15,8 @@ from adascale.engine.evaluation.contestants import for_kind, parse_contestants
 from adascale.models.question_sets import choose_questions, only_kind, read_known
 
 from ..exit_codes import INTERRUPTED
+from ..options.by_command import EvalOptions, session_for
 from ..options.flatten import with_options
-from ..options.groups import EvalOptions, session_for
 from ..report.frontier_plot import frontier
 from ..report.plots import check_plot
 from ..searching.models import open_session

@@ -15,8 +15,8 @@ import typer
 from adascale.engine.errors import AdascaleError, UsageError
 from adascale.models.options import SessionOptions
 
+from ..options.by_command import McpOptions
 from ..options.flatten import typed_words, with_options
-from ..options.groups import McpOptions
 from ..searching.models import open_worker, say_status
 from ..terminal.console import show_error, write_json
 from ..terminal.signals import leaving

@@ -12,9 +12,9 @@ from adascale.engine.errors import UsageError
 
 from ..disk.files import read_text
 from ..disk.trace_folder import TracedWorker, TraceFolder
+from ..options.by_command import ServeOptions
 from ..options.declare import read_api_key
 from ..options.flatten import with_options
-from ..options.groups import ServeOptions
 from ..searching.models import open_worker, say_status
 
 if TYPE_CHECKING:

@@ -17,6 +17,24 @@ from adascale.engine.types import Budget, KindName
 from adascale.models.options import THINK_TOKENS, SamplingOverrides, SessionOptions
 
 from . import completion
+from .by_command import (
+    QUICK,
+    AskOptions,
+    BatchOptions,
+    CalibrationOptions,
+    CheckOptions,
+    CodeOptions,
+    CodeSearchOptions,
+    DoctorOptions,
+    EvalOptions,
+    FitOptions,
+    McpOptions,
+    SearchOptions,
+    ServeOptions,
+    ServerChoice,
+    TerminalOptions,
+    ViewOptions,
+)
 from .declare import (
     JSON,
     MACHINE,
@@ -34,24 +52,6 @@ from .declare import (
     parse_gpu_layers,
     parse_think,
     setting_flag,
-)
-from .groups import (
-    QUICK,
-    AskOptions,
-    BatchOptions,
-    CalibrationOptions,
-    CheckOptions,
-    CodeOptions,
-    CodeSearchOptions,
-    DoctorOptions,
-    EvalOptions,
-    FitOptions,
-    McpOptions,
-    SearchOptions,
-    ServeOptions,
-    ServerChoice,
-    TerminalOptions,
-    ViewOptions,
 )
 
 

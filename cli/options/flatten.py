@@ -20,9 +20,9 @@ from typer.core import TyperOption
 from typer.models import OptionInfo
 
 from ..terminal.console import use_color
+from .by_command import OPTION_TYPES, TerminalOptions
 from .declare import PANELS, env, key_of
 from .flags import FLAGS
-from .groups import OPTION_TYPES, TerminalOptions
 
 Flags = Mapping[type[Any], Mapping[str, OptionInfo | None]]
 """The flags of fields, by dataclass; None for a field that has none there."""

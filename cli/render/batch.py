@@ -19,8 +19,8 @@ from ..terminal.progress import Cadence
 from ..terminal.text import clock, duration
 from ..terminal.theme import STYLES
 from .display import LiveDisplay
-from .draw import Frame
 from .frame import BATCH_HINT, fact_line, live_frame, search_line
+from .lines import Frame
 from .state import ViewState
 
 _LEAST_DONE = 3

@@ -12,7 +12,7 @@ from adascale.engine.search.account import fixed_tokens
 
 from ..terminal.text import cells, chance, clock, cut, duration, one_line, pad, plural
 from ..terminal.theme import MARK_STYLES, STYLES, Glyphs
-from .draw import Frame, draw_rows
+from .lines import Frame, draw_rows
 from .rows import tree_rows
 from .state import ViewState
 from .summary import answer_text, backing, score_text, support, tokens_text

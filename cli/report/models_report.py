@@ -49,7 +49,7 @@ class Entry:
 
 def entry_of_catalogue(spec: ModelSpec, file: LocalFile | None) -> Entry:
     """Describe a model of the catalogue, and its file if it is on this machine."""
-    from adascale.models.plan import usual_bytes
+    from adascale.models.sizing import usual_bytes
 
     entry = Entry(
         name=spec.name,
@@ -73,7 +73,7 @@ def entry_of_catalogue(spec: ModelSpec, file: LocalFile | None) -> Entry:
 def entry_of_file(file: LocalFile) -> Entry:
     """Describe a file by its header, or by the catalogue if that knows its bytes under another name."""
     from adascale.models.files.gguf_info import read_info
-    from adascale.models.plan import usual_bytes
+    from adascale.models.sizing import usual_bytes
 
     if file.spec is not None:
         return replace(entry_of_catalogue(file.spec, file), name=file.name)

@@ -1,7 +1,7 @@
 """How a command runs a search.
 
 ``models`` opens the models that the options name and completes the search's settings; ``one`` searches a
-single problem, shows it on stderr and keeps its trace; ``batch`` searches many; ``server`` asks a running
-server instead of models here; ``evaluation`` runs the searches of ``eval``. ``calibration``
-chooses the questions of ``calibrate`` and samples their solutions.
+single problem, shows it on stderr and keeps its trace; ``batch`` searches many; ``ask_server`` asks a running
+server instead of models here; ``evaluation`` runs the searches of ``eval``. ``calibration`` chooses the
+questions of ``calibrate`` and samples their solutions.
 """

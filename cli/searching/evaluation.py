@@ -13,7 +13,7 @@ from adascale.engine.evaluation.evaluate import Contestant, Outcome, evaluate
 from adascale.engine.search.settings import Conditions, Settings
 from adascale.engine.types import KindName, Notice, Problem
 
-from ..options.groups import EvalOptions
+from ..options.by_command import EvalOptions
 from ..terminal.console import say
 from ..terminal.progress import Progress
 from ..terminal.text import rough_duration

@@ -19,7 +19,7 @@ from adascale.models.options import SessionOptions
 
 from ..disk.files import TRACE_MARK, check_output
 from ..exit_codes import INTERRUPTED
-from ..options.groups import ViewOptions
+from ..options.by_command import ViewOptions
 from ..render.renderer import choose_progress, open_renderer
 from ..terminal.console import may_animate, read_piped, read_stdin, write_piece
 from ..terminal.signals import graceful

@@ -15,8 +15,8 @@ import re
 from collections import Counter
 from fractions import Fraction
 
+from .algebra import verify
 from .latex import normal_latex
-from .verification import verify
 
 _OPTION = re.compile(r"\(?([A-Ha-h])(?:\)?[.:]?|\)?[.):]\s.*)", re.DOTALL)
 _SETS_APART = re.compile(r"(?<=[(\[{|=<>+/^;-]) | (?=\\?[)\]},;|=<>+/^-])|(?<=,) (?!\d{3}(?!\d))")

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..answers.choosing import odds_over_question
 from ..answers.program import executed_answer
-from ..answers.votes import odds_over_question
 from ..ports import AnswerEstimates, Prefix, QuestionEstimate
 from ..types import Estimate, FinishedSearch, Mode, ModeProfile, NodeId
 from .features import (

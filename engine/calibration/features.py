@@ -14,8 +14,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ..answers.choosing import odds_over_question, supports
 from ..answers.lookahead import ModeState, Support, posterior
-from ..answers.votes import odds_over_question, supports
 from ..ports import Prefix
 from ..types import MODES, FinishedSearch, Mode, ModeProfile
 

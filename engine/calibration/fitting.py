@@ -11,8 +11,8 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
+from ..answers.choosing import choose, equal_answers
 from ..answers.lookahead import seating
-from ..answers.votes import choose, equal_answers
 from ..types import (
     PROFILES,
     AnswerGroup,

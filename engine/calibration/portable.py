@@ -16,8 +16,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ..answers.choosing import group_answers, odds_over_peers
 from ..answers.lookahead import log_odds
-from ..answers.votes import group_answers, odds_over_peers
 from ..ports import AnswerEstimates, Prefix
 from ..types import Estimate, FinishedSearch, NodeId
 from .calibration import Calibration, widen

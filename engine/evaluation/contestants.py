@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from ..errors import UsageError, setting
 from ..strategies import InstanceAdaptive, Passing, Preset, Strategy, effort_named
-from ..strategies.choice import effort_numbers
+from ..strategies.presets import effort_numbers
 from ..types import KindName, Mode
 from .evaluate import Contestant
 

@@ -11,7 +11,7 @@ from ..kinds import kind_of
 from ..kinds.base import Run
 from ..search.driver import Driver
 from ..search.events import SearchFailed, SearchFinished
-from ..search.outcomes import right_nodes
+from ..search.prefix_outcomes import right_nodes
 from ..search.record import Record
 from ..search.settings import Settings
 from ..strategies import Strategy

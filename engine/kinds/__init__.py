@@ -2,7 +2,8 @@
 
 ``base`` is the protocol that every kind implements (decision 0027). Each kind is one file, imported with its
 first problem: ``value`` (an answer that can be compared), ``text`` (a plain reply), and code tasks, a
-satellite, which the table knows by the name of its module.
+satellite, which the table knows by the name of its module. A new kind is a name in ``types.KindName``, a file
+here, and a line in the table.
 """
 
 from __future__ import annotations

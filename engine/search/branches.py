@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from ..answers.sums import wrong_sums
 from ..ports import Growth
 from ..types import BranchId, NodeId, Problem, Step, Usage
-from .draws import Draw, Draws, Key
 from .events import BranchGrew, BranchStarted, NodesPruned, PromptRead, StepProposed
 from .record import EventLog
+from .waiting import Draw, Draws, Key
 
 GREW_EVERY = 8
 """Tokens between two BranchGrew events of a branch: enough for a view, little for a trace."""

@@ -27,11 +27,11 @@ from ..ports import (
     Uncalibrated,
 )
 from ..types import BranchId, NodeId, Problem, Step, Usage
-from .draws import Draw
 from .events import Event
+from .judging_order import run_ahead
 from .search import Search
 from .settings import Request, Settings
-from .turns import run_ahead
+from .waiting import Draw
 
 
 class Driver:

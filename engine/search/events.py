@@ -335,7 +335,7 @@ Event = (
     | SearchFailed
 )
 
-KINDS: Mapping[str, type[Any]] = {cls.kind: cls for cls in typing.get_args(Event)}
+EVENT_TYPES: Mapping[str, type[Any]] = {cls.kind: cls for cls in typing.get_args(Event)}
 """The class of each kind of event."""
 
 
@@ -353,11 +353,11 @@ def from_json(data: Mapping[str, Any]) -> Event:
         TraceError: unknown kind, a missing field or a value of the wrong shape.
     """
     kind = data.get("kind")
-    if not isinstance(kind, str) or kind not in KINDS:
+    if not isinstance(kind, str) or kind not in EVENT_TYPES:
         raise TraceError(f"unknown event kind {excerpt(repr(kind), 40)}")
     try:
         stamp = {"seq": data["seq"], "t": data["t"]}
-        event: Event = build(KINDS[kind], {**data, **stamp, "notice": data})
+        event: Event = build(EVENT_TYPES[kind], {**data, **stamp, "notice": data})
         if isinstance(event, SearchStarted):
             _ = event.limits  # views read them
     except (KeyError, TypeError, ValueError, AttributeError) as exc:

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from ..answers.choosing import choose, standing, supports, with_lookahead
 from ..answers.lookahead import ModeState
-from ..answers.votes import choose, standing, supports, with_lookahead
 from ..kinds import kind_of
 from ..ports import Calibrator
 from ..strategies import Strategy

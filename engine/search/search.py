@@ -24,7 +24,6 @@ from ..types import (
     Usage,
 )
 from .branches import Branches, Cancel
-from .draws import Draw, Draws, branch_seed
 from .events import (
     NOT_NEEDED,
     OUTSIDE,
@@ -41,11 +40,12 @@ from .events import (
     StepScored,
     Warned,
 )
+from .judging_order import Turns
 from .leaderboard import Leaderboard
-from .programs import Job, Programs
+from .pending_programs import Job, Programs
 from .record import EventLog
 from .settings import Settings
-from .turns import Turns
+from .waiting import Draw, Draws, branch_seed
 
 _OUTSIDE = Notice(
     OUTSIDE,

@@ -1,10 +1,10 @@
 """Strategies: each is a frozen dataclass of its parameters, with a plan that decides what to sample next.
 
-``base`` says what a strategy is and what its plan may ask for; ``sampling`` draws whole trajectories at once,
-``beam`` grows trees step by step, ``rollouts`` draws what a calibration is fitted on. The stop rules:
+``base`` says what a strategy is and what its plan may ask for; ``independent`` draws whole trajectories at
+once, ``beam`` grows trees step by step, ``rollouts`` draws what a calibration is fitted on. The stop rules:
 ``adaptive`` (the default, with its presets of effort) stops by calibrated estimates and redraws steps with a
 wrong sum, ``vote_stopping`` by votes alone, ``passing`` by the tests of a code task. ``allocation`` has the
-paper's formulas. ``choice`` makes a strategy of its name and a preset; a new strategy is a dataclass in one
+paper's formulas. ``presets`` makes a strategy of its name and an effort; a new strategy is a dataclass in one
 of these files and a line in its table.
 """
 
@@ -13,7 +13,9 @@ from __future__ import annotations
 from .adaptive import Adaptive, Effort
 from .base import Adapt, Command, Cut, Expand, InstanceAdaptive, Plan, Strategy, gather
 from .beam import DVTS, Beam
-from .choice import (
+from .independent import BestOfN, Greedy, Vote
+from .passing import Passing
+from .presets import (
     EFFORTS,
     PAPER,
     PAPER_TEMPERATURE,
@@ -25,8 +27,6 @@ from .choice import (
     strategy_named,
     with_mode,
 )
-from .passing import Passing
-from .sampling import BestOfN, Greedy, Vote
 from .vote_stopping import AdaptiveConsistency, EarlyStopping, FirstTo, Margin, ProseAndProgram
 
 __all__ = [

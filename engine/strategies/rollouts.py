@@ -6,8 +6,8 @@ from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from ..search.draws import branch_seed
 from ..search.tree import Tree
+from ..search.waiting import branch_seed
 from ..types import ROOT, Mode, NodeId
 from .adaptive import redraw_at
 from .base import Command, Expand, Plan, Strategy, gather, whole_trajectories

@@ -14,7 +14,7 @@ from adascale.engine.kinds.base import Run
 from adascale.engine.ports import Prefix, RewardModel
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import SearchFailed, SearchFinished, StepProposed
-from adascale.engine.search.outcomes import right_nodes
+from adascale.engine.search.prefix_outcomes import right_nodes
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import Strategy

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from adascale.engine.codec import build, to_plain
 from adascale.engine.kinds import kind_of
-from adascale.engine.search.outcomes import prefix_outcomes
+from adascale.engine.search.prefix_outcomes import prefix_outcomes
 from adascale.engine.search.record import Record
 from adascale.engine.search.tree import Node, Tree
 from adascale.engine.types import ROOT, BranchId, Finish, Mode, NodeId, Problem

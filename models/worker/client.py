@@ -31,7 +31,7 @@ from .messages import (
     WorkerFailed,
     require_built_in,
 )
-from .pipes import Pipes
+from .process import WorkerProcess
 
 _MACHINE_FAULT = re.compile(r"bad_alloc|\b(CUDA|ROCm|MUSA) error")
 """Last words of a worker that ran out of memory or lost its GPU: no model file is to blame."""
@@ -59,7 +59,7 @@ class Worker:
         self._open = OpenModels(options, reporting.confirm is not None, reporting.log is not None)
         self._reporting = reporting
         self._inbox: SimpleQueue[FromWorker | WorkerDiedError | None] = SimpleQueue()
-        self._pipes = Pipes(lambda message: self._inbox.put(message))
+        self._process = WorkerProcess(lambda message: self._inbox.put(message))
         self._loading = ""
         self.interrupted = False
         self.is_open = False
@@ -69,7 +69,7 @@ class Worker:
         try:
             self._start()
         except BaseException as error:
-            self._pipes.stop()
+            self._process.stop()
             if (
                 isinstance(error, WorkerAbortedError)
                 and self._loading
@@ -80,20 +80,20 @@ class Worker:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._pipes.stop()
+        self._process.stop()
 
     def interrupt(self) -> None:
         """Stop all searches in the middle of their batch; safe from any thread."""
         self.interrupted = True
         # From a signal handler: the thread that it has stopped may hold the lock of the pipe.
-        threading.Thread(target=self._pipes.send, args=(Interrupt(),), daemon=True).start()
+        threading.Thread(target=self._process.send, args=(Interrupt(),), daemon=True).start()
 
     def cancel(self, problem_id: str) -> None:
         """End the search of a question between two batches, as ``interrupted``; safe from any thread.
 
         Its SearchStarted must have been seen; nothing happens if it has ended.
         """
-        self._pipes.send(Cancel(problem_id))
+        self._process.send(Cancel(problem_id))
 
     def run(self, problems: Iterable[Problem], settings: Settings) -> Iterator[tuple[Problem, Event]]:
         """Search every question in the same way; as ``serve``."""
@@ -114,13 +114,13 @@ class Worker:
         with QuestionSource(requests, wake=lambda: self._inbox.put(None)) as source:
             while True:
                 try:
-                    if not self._pipes.running:
+                    if not self._process.running:
                         self._start()
-                    self._pipes.send(StartRun())
+                    self._process.send(StartRun())
                     yield from self._follow(flight, source)
                     return
                 except WorkerDiedError as error:
-                    self._pipes.stop()
+                    self._process.stop()
                     yield from flight.lose(error, source, retry=retry)
                     if self.interrupted:
                         return
@@ -128,7 +128,7 @@ class Worker:
                         raise
                     self._reporting.status(f"{error.message}; starting it again")
                 except BaseException:  # nobody reads what the worker still sends
-                    self._pipes.stop()
+                    self._process.stop()
                     raise
 
     def _follow(self, flight: Flight, source: QuestionSource) -> Iterator[tuple[Problem, Event]]:
@@ -154,17 +154,17 @@ class Worker:
         if request is not None:
             require_built_in(request)
             flight.add(request)
-            self._pipes.send(request)
+            self._process.send(request)
         elif self.interrupted or source.exhausted:
-            self._pipes.send(EndOfQuestions())
+            self._process.send(EndOfQuestions())
             return False
         return True
 
     def _start(self) -> None:
         self.is_open = False
         self._inbox = SimpleQueue()  # the end of a process that failed may be in the old one
-        self._pipes.start()
-        self._pipes.send(self._open)
+        self._process.start()
+        self._process.send(self._open)
         while not isinstance(message := self._receive(), ModelsOpened):
             match message:
                 case Told("status", text):
@@ -175,7 +175,7 @@ class Worker:
                     self._reporting.on_progress(message)
                 case DownloadPlan():
                     assert self._reporting.confirm is not None
-                    self._pipes.send(Consent(self._reporting.confirm(message)))
+                    self._process.send(Consent(self._reporting.confirm(message)))
                 case WorkerFailed():
                     raise message.error()
         self.open_models = message

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from adascale.engine.codec import from_row, to_row
 from adascale.engine.errors import AdascaleError, UsageError, restored_error
-from adascale.engine.kinds import KINDS as QUESTION_KINDS
-from adascale.engine.search.events import KINDS, Event
+from adascale.engine.kinds import KINDS
+from adascale.engine.search.events import EVENT_TYPES, Event
 from adascale.engine.search.settings import Conditions, Request
 from adascale.engine.strategies import STRATEGIES
 from adascale.engine.types import KindName, Mode, Notice, Problem
@@ -103,7 +103,7 @@ class ModelsOpened:
     def of(cls, session: OpenSession) -> Self:
         """The message for an open session."""
         files = tuple(session.files.listing())
-        return cls({kind: session.conditions(kind) for kind in QUESTION_KINDS}, session.modes, files)
+        return cls({kind: session.conditions(kind) for kind in KINDS}, session.modes, files)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ class SearchEvent:
 
     def event(self) -> Event:
         """The inverse of ``of``."""
-        event: Event = from_row(KINDS[self.kind], self.row)
+        event: Event = from_row(EVENT_TYPES[self.kind], self.row)
         return event
 
 

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 import pytest
 
-from adascale.cli.options.groups import ViewOptions
+from adascale.cli.options.by_command import ViewOptions
 from adascale.cli.searching.one import EventSource, show_search
 from adascale.engine.ports import SequenceLogprob
 from adascale.engine.scripted import ScriptedPolicy, scripted_step

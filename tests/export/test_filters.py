@@ -6,7 +6,7 @@ from sampled import node, question
 
 from adascale.engine.errors import UsageError
 from adascale.engine.search.events import GeneratorDescription, ModelDescription
-from adascale.engine.search.outcomes import PrefixOutcome
+from adascale.engine.search.prefix_outcomes import PrefixOutcome
 from adascale.engine.types import Estimate, Execution, Problem
 from adascale.export.card import Origins
 from adascale.export.dataset import Recipe, Tally, rows_of

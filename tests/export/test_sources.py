@@ -13,8 +13,8 @@ from adascale.engine.evaluation.contestants import parse_contestants
 from adascale.engine.evaluation.evaluate import evaluate
 from adascale.engine.ports import Prefix, SequenceLogprob
 from adascale.engine.scripted import ScriptedExecutor, scripted_step
-from adascale.engine.search.draws import branch_seed
 from adascale.engine.search.driver import Driver
+from adascale.engine.search.waiting import branch_seed
 from adascale.export.sampled import SampledQuestion
 from adascale.export.sources import NOT_DRAWN, read_draws, read_rollouts
 from adascale.models.calibration.rollouts import Rollouts, RolloutStore

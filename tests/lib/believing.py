@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from adascale.engine.answers.votes import odds_over_question
+from adascale.engine.answers.choosing import odds_over_question
 from adascale.engine.types import PROFILES, Estimate, FinishedSearch, NodeId
 
 

@@ -35,8 +35,8 @@ class _Inbox(SimpleQueue[FromParent | None]):
         return message
 
 
-class ThreadPipes:
-    """A worker in a thread of this process, in the place of ``pipes.Pipes``."""
+class WorkerThread:
+    """A worker in a thread of this process, in the place of ``process.WorkerProcess``."""
 
     def __init__(self, deliver: Callable[[FromWorker | WorkerDiedError], None]) -> None:
         self._deliver = deliver
@@ -71,7 +71,7 @@ class ThreadPipes:
 @contextmanager
 def worker_in_a_thread() -> Iterator[None]:
     """Workers are threads while the block runs."""
-    with mock.patch.object(client, "Pipes", ThreadPipes):
+    with mock.patch.object(client, "WorkerProcess", WorkerThread):
         yield
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from adascale.cli.render.state import ViewState
-from adascale.engine.answers.votes import choose, standing
+from adascale.engine.answers.choosing import choose, standing
 from adascale.engine.search.events import (
     AllocationDecided,
     AnswerFound,

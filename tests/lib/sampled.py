@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints, is_typedd
 import worlds
 
 from adascale.engine.search.events import GeneratorDescription, ModelDescription, from_json
-from adascale.engine.search.outcomes import PrefixOutcome
+from adascale.engine.search.prefix_outcomes import PrefixOutcome
 from adascale.engine.search.record import Record
 from adascale.engine.types import Estimate, Problem
 from adascale.export.dataset import Recipe, Tally, open_dataset, rows_of

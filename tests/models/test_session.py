@@ -27,8 +27,8 @@ from adascale.models.files.library import ModelFile
 from adascale.models.llama.prefixes import PrefixCache
 from adascale.models.llama.runtime import LlamaModel
 from adascale.models.options import THINK_TOKENS, Reporting, SessionOptions
-from adascale.models.plan import MemoryPlan, SessionLoad, plan_memory
 from adascale.models.session import OpenSession, Session
+from adascale.models.sizing import MemoryPlan, SessionLoad, plan_memory
 from adascale.models.worker.messages import ModelsOpened
 
 

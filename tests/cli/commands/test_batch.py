@@ -23,7 +23,7 @@ from inprocess import run_here
 
 from adascale.cli.app import app
 from adascale.cli.commands import batch as command
-from adascale.cli.options.groups import BatchOptions
+from adascale.cli.options.by_command import BatchOptions
 from adascale.cli.report.answer import FIELDS
 from adascale.cli.report.batch_counts import BatchCounts
 from adascale.engine.errors import UsageError

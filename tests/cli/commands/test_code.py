@@ -12,7 +12,7 @@ import tiny
 from commands import clean_env, interrupted_at_answer, run
 
 from adascale.cli.commands import code as command
-from adascale.cli.options.groups import CodeOptions
+from adascale.cli.options.by_command import CodeOptions
 from adascale.engine.errors import AdascaleError
 from adascale.engine.types import Execution, TestOutcome, Verdict
 from adascale.models.options import SessionOptions

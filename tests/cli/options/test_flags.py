@@ -14,9 +14,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from adascale.cli.options.flags import FLAGS, SETTINGS
-from adascale.cli.options.flatten import settings, with_options
-from adascale.cli.options.groups import (
+from adascale.cli.options.by_command import (
     OPTION_TYPES,
     AskOptions,
     BatchOptions,
@@ -26,6 +24,8 @@ from adascale.cli.options.groups import (
     FitOptions,
     session_for,
 )
+from adascale.cli.options.flags import FLAGS, SETTINGS
+from adascale.cli.options.flatten import settings, with_options
 from adascale.engine.errors import UsageError
 from adascale.engine.strategies import Adaptive, ProseAndProgram
 from adascale.engine.types import Budget

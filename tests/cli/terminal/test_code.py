@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.text import Text
 
-from adascale.cli.render.draw import program_lines
+from adascale.cli.render.lines import program_lines
 from adascale.cli.terminal.code import Program, verdict_text, wrap_line
 from adascale.cli.terminal.theme import ASCII, UNICODE
 from adascale.engine.types import Execution, Verdict

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from worlds import code_rollouts, drawn, fitted, fitted_code, problems, searched, tasks, training
 
+from adascale.engine.answers.choosing import group_answers
 from adascale.engine.answers.lookahead import ModeState, Support, log_odds, posterior
-from adascale.engine.answers.votes import group_answers
 from adascale.engine.calibration.features import ANSWER_FEATURES, answer_observation
 from adascale.engine.calibration.fitting import (
     QuestionSamples,

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from worlds import fitted, fitted_portable, problems, searched, training
 
+from adascale.engine.answers.choosing import group_answers
 from adascale.engine.answers.lookahead import log_odds
-from adascale.engine.answers.votes import group_answers
 from adascale.engine.calibration.features import FINISHED, STAGES_OF, logit, sigmoid
 from adascale.engine.calibration.fitting import fit_stages
 from adascale.engine.calibration.head_fit import HeadConfig

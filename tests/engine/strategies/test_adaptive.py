@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from adascale.engine.ports import AnswerEstimates, Prefix, QuestionEstimate, Uncalibrated
 from adascale.engine.scripted import ScriptedPolicy, ScriptedPRM, scripted_step
-from adascale.engine.search.draws import Draw
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import (
     AllocationDecided,
@@ -23,10 +22,11 @@ from adascale.engine.search.events import (
     Event,
     NodesPruned,
 )
+from adascale.engine.search.judging_order import Turns, chance_needed
 from adascale.engine.search.record import replay
 from adascale.engine.search.settings import Settings
 from adascale.engine.search.tree import Tree
-from adascale.engine.search.turns import Turns, chance_needed
+from adascale.engine.search.waiting import Draw
 from adascale.engine.strategies import (
     Adaptive,
     AdaptiveConsistency,

@@ -17,13 +17,13 @@ from hypothesis import strategies as st
 from adascale.engine.errors import UsageError
 from adascale.engine.ports import AnswerEstimates, Prefix, QuestionEstimate
 from adascale.engine.scripted import ScriptedExecutor, ScriptedPolicy, ScriptedPRM, scripted_step
-from adascale.engine.search.draws import Draws
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import AnswerFound, AnswersJudged, Event
+from adascale.engine.search.judging_order import Turns
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
 from adascale.engine.search.tree import Tree
-from adascale.engine.search.turns import Turns
+from adascale.engine.search.waiting import Draws
 from adascale.engine.strategies import Adaptive, Cut, EarlyStopping, Expand, ProseAndProgram, Strategy
 from adascale.engine.types import ROOT, Estimate, Execution, FinishedSearch, Mode, Problem, Standing, Step
 

@@ -18,7 +18,7 @@ from adascale.engine.ports import Prefix, SequenceLogprob
 from adascale.engine.scripted import ScriptedPolicy, scripted_step
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import AnswerFound, BranchStarted, Event, StepProposed
-from adascale.engine.search.outcomes import PrefixOutcome, prefix_outcomes
+from adascale.engine.search.prefix_outcomes import PrefixOutcome, prefix_outcomes
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies.rollouts import PrefixRollouts

@@ -15,7 +15,7 @@ from adascale.engine.search.settings import Request, Settings
 from adascale.engine.strategies import strategy_named
 from adascale.engine.types import Problem
 from adascale.models.options import Reporting, SessionOptions
-from adascale.models.worker import pipes
+from adascale.models.worker import process
 from adascale.models.worker.client import Worker
 from adascale.models.worker.dispatch import RESTARTS
 
@@ -68,7 +68,7 @@ def worker(chain_gguf: Path, said: list[str]) -> Worker:
 def test_a_deadly_question_fails_alone_and_the_rest_goes_on(
     monkeypatch: pytest.MonkeyPatch, worker: Worker, said: list[str], command: str
 ) -> None:
-    monkeypatch.setattr(pipes, "_COMMAND", command)
+    monkeypatch.setattr(process, "_COMMAND", command)
     with worker:
         logs = logs_of(worker.run(questions(*["deadly"] * (RESTARTS + 1), "1 + 1?"), SETTINGS))
     *failed, answered = logs.values()
@@ -84,11 +84,11 @@ def test_a_deadly_question_fails_alone_and_the_rest_goes_on(
 def test_an_error_that_nobody_has_foreseen_ends_the_worker_and_not_the_run(
     monkeypatch: pytest.MonkeyPatch, worker: Worker, said: list[str]
 ) -> None:
-    monkeypatch.setattr(pipes, "_COMMAND", FAULTY_TO_SEARCH)
+    monkeypatch.setattr(process, "_COMMAND", FAULTY_TO_SEARCH)
     with worker:
         for _, event in worker.run(questions("a faulty one"), SETTINGS):
             if isinstance(event, SearchStarted):
-                worker._pipes._reader.join(timeout=30)  # the worker has told its error, and has ended
+                worker._process._reader.join(timeout=30)  # the worker has told its error, and has ended
         assert isinstance(event, SearchFailed)
         assert (event.notice.code, "KeyError: 'a mistake of ours'" in event.notice.message) == (
             "worker-died",
@@ -103,7 +103,7 @@ def test_an_error_that_nobody_has_foreseen_ends_the_worker_and_not_the_run(
 def test_a_worker_that_dies_for_no_known_reason_is_given_up(
     monkeypatch: pytest.MonkeyPatch, worker: Worker, said: list[str]
 ) -> None:
-    monkeypatch.setattr(pipes, "_COMMAND", DEADLY_TO_SEARCH)
+    monkeypatch.setattr(process, "_COMMAND", DEADLY_TO_SEARCH)
     assert not worker.is_open
     with worker:
         assert worker.is_open

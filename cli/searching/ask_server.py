@@ -15,10 +15,10 @@ from adascale.engine.errors import UsageError
 from adascale.engine.strategies import StrategyOverrides
 from adascale.models.options import SamplingOverrides, SessionOptions
 
+from ..options.by_command import AskOptions
 from ..options.declare import key_of, read_api_key
 from ..options.flags import CHOOSES_SEARCH, FLAGS
 from ..options.flatten import flag_sources, typed_flags
-from ..options.groups import AskOptions
 from .one import EventSource, show_search
 
 if TYPE_CHECKING:

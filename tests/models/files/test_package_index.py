@@ -12,8 +12,8 @@ from loopback import Server
 
 from adascale.engine.errors import ModelCorruptError, ModelError, ModelUnavailableError
 from adascale.models.files.catalog import ModelSpec
-from adascale.models.files.index import index_urls
 from adascale.models.files.library import resolve
+from adascale.models.files.package_index import index_urls
 
 New = Callable[..., ModelSpec]
 Use = Callable[[ModelSpec], ModelSpec]

@@ -16,8 +16,8 @@ from collections.abc import Iterable, Sequence
 
 from ..strategies import Strategy
 from ..types import Candidate, Mode
-from .draws import Draw, Trajectory
 from .tree import Tree
+from .waiting import Draw, Trajectory
 
 _TOKENS = 0.25
 """Weight of a token relative to time, in units of the time of a token of one branch alone."""

@@ -40,7 +40,7 @@ _PATIENCE = 1.0
 """Seconds to wait for the end of a dead worker's stderr, which a child of its own may still hold."""
 
 
-class Pipes:
+class WorkerProcess:
     """A worker in a process of its own, spoken to through its stdin and stdout.
 
     Args:

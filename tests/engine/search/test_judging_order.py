@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adascale.engine.search.turns import chance_needed, run_ahead
+from adascale.engine.search.judging_order import chance_needed, run_ahead
 
 LINEAR = tuple(float(n) for n in range(1, 17))
 FLAT = tuple(1.0 + 0.02 * n for n in range(16))

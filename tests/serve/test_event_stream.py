@@ -30,8 +30,8 @@ from adascale.engine.search.record import Record
 from adascale.engine.types import ROOT
 from adascale.models.calibration.artefact import SUFFIX, describe, load_artefact
 from adascale.models.calibration.installed import shipped_folder
+from adascale.serve.event_stream import write_log
 from adascale.serve.request import public_name
-from adascale.serve.searches import write_log
 from bench.inline import echo
 
 

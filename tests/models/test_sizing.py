@@ -15,7 +15,7 @@ from adascale.models import machine
 from adascale.models.files.gguf_info import GGUFInfo
 from adascale.models.files.library import ModelFile, resolve
 from adascale.models.options import THINK_TOKENS, WINDOW, SessionOptions, round_window_up
-from adascale.models.plan import (
+from adascale.models.sizing import (
     SessionLoad,
     Window,
     choose_window,

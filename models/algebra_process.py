@@ -10,7 +10,7 @@ from typing import Any
 
 from .limited_child import ChildEndedError, LimitedChild, serve
 
-_CHILD = "from adascale.models.verifier import serve_verdicts; serve_verdicts()"
+_CHILD = "from adascale.models.algebra_process import serve_verdicts; serve_verdicts()"
 
 
 def ask_math_verify(gold: str, answer: str) -> bool | None:

@@ -13,8 +13,8 @@ from .adaptive import Adaptive, Effort
 from .allocation import CONFIDENCE
 from .base import Strategy
 from .beam import DVTS, Beam
+from .independent import BestOfN, Greedy, Vote
 from .passing import Passing
-from .sampling import BestOfN, Greedy, Vote
 from .vote_stopping import AdaptiveConsistency, EarlyStopping, FirstTo, Margin, ProseAndProgram
 
 ModeChoice = Literal["auto", "prose", "program"]

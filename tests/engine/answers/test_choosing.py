@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from adascale.engine.answers.lookahead import log_odds
-from adascale.engine.answers.votes import (
+from adascale.engine.answers.choosing import (
     choose,
     equal_answers,
     group_answers,
@@ -13,6 +12,7 @@ from adascale.engine.answers.votes import (
     odds_over_question,
     supports,
 )
+from adascale.engine.answers.lookahead import log_odds
 from adascale.engine.types import Candidate, Estimate, FinishedSearch, NodeId
 
 

@@ -11,10 +11,10 @@ import pytest
 
 from adascale.engine.errors import AdascaleError, ModelCorruptError, WorkerAbortedError, WorkerDiedError
 from adascale.models.options import SessionOptions
-from adascale.models.worker import pipes as link
+from adascale.models.worker import process as link
 from adascale.models.worker.client import Worker
 from adascale.models.worker.messages import Interrupt
-from adascale.models.worker.pipes import Pipes
+from adascale.models.worker.process import WorkerProcess
 
 ASSERTION = "/home/me/some where/ggml.c:7: GGML_ASSERT(a / b > 0.c) failed"
 LOADING = """
@@ -33,10 +33,10 @@ def ending(monkeypatch: pytest.MonkeyPatch, command: str) -> WorkerDiedError:
     """What is delivered at last."""
     monkeypatch.setattr(link, "_COMMAND", command)
     delivered: SimpleQueue[object] = SimpleQueue()
-    pipes = Pipes(delivered.put)
-    pipes.start()
+    process = WorkerProcess(delivered.put)
+    process.start()
     error = delivered.get(timeout=30)
-    pipes.stop()
+    process.stop()
     assert isinstance(error, WorkerDiedError)
     return error
 
@@ -129,23 +129,23 @@ def test_a_worker_whose_stderr_cannot_be_read_is_not_left_behind(monkeypatch: py
 
     monkeypatch.setattr(link, "_COMMAND", "import time; time.sleep(60)")
     monkeypatch.setattr(link, "_Stderr", fail)
-    pipes = Pipes(lambda message: None)
+    process = WorkerProcess(lambda message: None)
     before = psutil.Process().children()
     with pytest.raises(RuntimeError, match="new thread"):
-        pipes.start()
+        process.start()
     assert psutil.Process().children() == before
 
 
 def test_a_worker_ends_when_it_is_sent_what_it_cannot_read(capfd: pytest.CaptureFixture[str]) -> None:
     delivered: SimpleQueue[object] = SimpleQueue()
-    pipes = Pipes(delivered.put)
-    pipes.start()
-    assert pipes._process is not None
-    assert pipes._process.stdin is not None
-    pipes._process.stdin.write(b'["Question", 1]\n')
-    pipes._process.stdin.flush()
+    process = WorkerProcess(delivered.put)
+    process.start()
+    assert process._process is not None
+    assert process._process.stdin is not None
+    process._process.stdin.write(b'["Question", 1]\n')
+    process._process.stdin.flush()
     error = delivered.get(timeout=30)
-    pipes.stop()
+    process.stop()
     assert isinstance(error, WorkerDiedError)
     assert error.message.endswith("exit code 1")
     said = capfd.readouterr().err
@@ -157,11 +157,11 @@ def test_a_worker_ends_when_it_is_sent_what_it_cannot_read(capfd: pytest.Capture
 def test_what_is_sent_to_nobody_is_lost_without_an_error(monkeypatch: pytest.MonkeyPatch, ended: str) -> None:
     monkeypatch.setattr(link, "_COMMAND", "")
     delivered: SimpleQueue[object] = SimpleQueue()
-    pipes = Pipes(delivered.put)
+    process = WorkerProcess(delivered.put)
     if ended != "never started":
-        pipes.start()
+        process.start()
         delivered.get(timeout=30)
     if ended == "stopped":
-        pipes.stop()
-    pipes.send(Interrupt())
-    pipes.stop()
+        process.stop()
+    process.send(Interrupt())
+    process.stop()
