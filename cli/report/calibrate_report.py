@@ -37,18 +37,13 @@ _BAR = 30
 
 def report_text(stages: Mapping[str, StageReport]) -> str:
     """Metrics of all stages, then one reliability table per stage."""
-    ordered = _ordered(stages)
+    ordered = [(shown, stages[name]) for name, shown in STAGE_NAMES.items() if name in stages]
     rows = [_HEADER, *(_stage_row(name, stage) for name, stage in ordered)]
     for name, stage in ordered:
         baselines = (("length alone", stage.surface), ("raw score", stage.raw))
         rows += [_baseline_row(f"{name}, {what}", found) for what, found in baselines if found is not None]
     tables = [f"{name}: estimated, observed\n{_reliability(stage.reliability)}" for name, stage in ordered]
     return "\n\n".join([columns(rows, "<" + ">" * (len(_HEADER) - 1)), *tables])
-
-
-def _ordered(stages: Mapping[str, StageReport]) -> list[tuple[str, StageReport]]:
-    """Stages with their names on the screen, in the order of a search."""
-    return [(shown, stages[name]) for name, shown in STAGE_NAMES.items() if name in stages]
 
 
 def card_text(artefact: Artefact) -> str:

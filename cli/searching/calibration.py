@@ -33,7 +33,8 @@ def choose_problems(options: CalibrationOptions, fewest: int, built_in: bool = F
         built_in: Take those that come with the package if no file is named.
 
     Raises:
-        UsageError: no data, fewer than ``fewest`` questions, no scores, or a plot that could not be drawn.
+        UsageError: no data, fewer than ``fewest`` questions, no scores, a plot that could not be drawn, or
+            code tasks with a PRM or without programs.
     """
     if not options.data and not built_in:
         raise UsageError("no questions given", hint="--data questions.jsonl")
@@ -47,7 +48,10 @@ def choose_problems(options: CalibrationOptions, fewest: int, built_in: bool = F
         problems = built_in_questions()[: options.questions]
     check_enough(len(problems), fewest)
     if only_kind(problems) == "code":
-        _check_code_options(options)
+        if options.session.prm != "probe":
+            raise UsageError("a PRM reads steps of prose, and these are code tasks", hint="--prm probe")
+        if options.programs < 1:
+            raise UsageError("code tasks are calibrated on programs", hint="--programs 4")
     return problems
 
 
@@ -71,18 +75,6 @@ def choose_unlabelled(options: FitOptions) -> list[Problem]:
     return problems
 
 
-def _check_code_options(options: CalibrationOptions) -> None:
-    """Refuse options that code tasks are not calibrated with.
-
-    Raises:
-        UsageError: a PRM, which reads steps of prose, or no program at all.
-    """
-    if options.session.prm != "probe":
-        raise UsageError("a PRM reads steps of prose, and these are code tasks", hint="--prm probe")
-    if options.programs < 1:
-        raise UsageError("code tasks are calibrated on programs", hint="--programs 4")
-
-
 def draw_missing(rollouts: SessionRollouts, terminal: TerminalOptions) -> None:
     """Draw rollouts of the questions that have none yet.
 
@@ -93,7 +85,13 @@ def draw_missing(rollouts: SessionRollouts, terminal: TerminalOptions) -> None:
     if not todo:
         return
     if not terminal.quiet:
-        say(_announcement(total, todo, rollouts.tokens_to_draw(), session.decode_rate()))
+        here = f" ({total - todo} are here already)" if todo < total else ""
+        tokens, rate = rollouts.tokens_to_draw(), session.decode_rate()
+        say(
+            f"adascale: drawing on {total} questions{here}: about {tokens:,} tokens, "
+            f"{rough_duration(tokens / rate)} at the {rate:.0f} tokens/s that this machine decodes. "
+            "Stop at any time; the same command goes on."
+        )
     progress = Progress("questions", quiet=bool(terminal.quiet))
     with stoppable(session, session.driver(time.monotonic)) as driver:
         failed = _follow("drawing", rollouts.draw(driver), todo, total, progress)
@@ -125,16 +123,6 @@ def score_missing(rollouts: SessionRollouts, terminal: TerminalOptions) -> None:
             scored = todo - len(rollouts.unscored())
             say(f"adascale: {scored} of {todo} questions are scored; the same command goes on")
             raise typer.Exit(INTERRUPTED) from error
-
-
-def _announcement(total: int, todo: int, tokens: int, rate: float) -> str:
-    """The cost of drawing, at ``rate`` tokens per second as just measured."""
-    here = f" ({total - todo} are here already)" if todo < total else ""
-    return (
-        f"adascale: drawing on {total} questions{here}: about {tokens:,} tokens, "
-        f"{rough_duration(tokens / rate)} at the {rate:.0f} tokens/s that this machine decodes. "
-        "Stop at any time; the same command goes on."
-    )
 
 
 def _follow(

@@ -94,13 +94,15 @@ class StageData:
     def folds(self, count: int, seed: int) -> NDArray[np.int64]:
         """``[n]`` fold of each row: its model if several drew them, otherwise one of ``count`` at random.
 
+        All rows of a question share one.
         A model that answers in one step has no unfinished prefixes: a stage may be of fewer models.
         """
         if self.drawn_by is not None:
             models, own = np.unique(self.drawn_by, return_inverse=True)
             if len(models) > 1:
                 return own
-        return folds_of(self.question, count, seed)
+        names, index = np.unique(self.question, return_inverse=True)
+        return (np.random.default_rng(seed).permutation(len(names)) % count)[index]
 
     def predictions(self, quantiles: Array) -> Predictions:
         """``[n, 3]`` estimates with the outcomes."""
@@ -242,10 +244,3 @@ def _log_width(out: Array, rows: Rows, most: float) -> float:
     grid = np.linspace(-4, 4, 81)
     losses = [float(w @ loss(np.column_stack([means, logs + add]), right, total)[0]) for add in grid]
     return min(float(grid[int(np.argmin(losses))]), limit)
-
-
-def folds_of(question: NDArray[np.int64], folds: int, seed: int) -> NDArray[np.int64]:
-    """``[n]`` fold of each row; all rows of a question share one."""
-    names, index = np.unique(question, return_inverse=True)
-    order = np.random.default_rng(seed).permutation(len(names))
-    return (order % folds)[index]

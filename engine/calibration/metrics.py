@@ -278,16 +278,6 @@ def auc_within(data: Predictions) -> float:
 
 Metric = Callable[[Predictions], float]
 
-METRICS: dict[str, Metric] = {
-    "base_rate": base_rate,
-    "brier": brier,
-    "skill": skill,
-    "ece": ece,
-    "auc": auc,
-    "coverage": coverage,
-    "width": width,
-}
-
 
 def bootstrap(
     data: Predictions, *metrics: Metric, rounds: int = 400, seed: int = 0

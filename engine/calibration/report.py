@@ -14,8 +14,8 @@ from .features import QUESTION, STAGES, Stage, sigmoid
 from .fitting import Training, answer_examples
 from .head_fit import HeadConfig, StageData, fit_stage
 from .metrics import (
-    METRICS,
     Bin,
+    Metric,
     Predictions,
     auc,
     auc_within,
@@ -31,7 +31,9 @@ from .metrics import (
 )
 from .portable import AGREEMENT_FEATURES, PortableCalibration, agreement_examples
 
-_WITH_INTERVAL = ("brier", "skill", "ece", "auc", "coverage")
+_WITH_INTERVAL: Mapping[str, Metric] = {
+    metric.__name__: metric for metric in (brier, skill, ece, auc, coverage)
+}
 _SURFACE = ("steps", "tokens", "step_tokens", "cut_off")
 
 Number = float | None
@@ -137,7 +139,7 @@ def raw_predictions(data: StageData) -> Predictions:
 
 
 def _stage(data: Predictions, rounds: int) -> StageReport:
-    intervals = bootstrap(data, *(METRICS[name] for name in _WITH_INTERVAL), rounds=rounds)
+    intervals = bootstrap(data, *_WITH_INTERVAL.values(), rounds=rounds)
     return StageReport(
         n=len(data.right),
         questions=len(np.unique(data.question)),

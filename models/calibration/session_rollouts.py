@@ -46,16 +46,12 @@ def check_enough(count: int, fewest: int) -> None:
     Raises:
         UsageError: there are fewer than ``fewest``.
     """
-    if count >= fewest:
-        return
-    what = "question is" if count == 1 else "questions are"
-    is_fit = fewest > 1
-    files = f"{setting('data')} or {setting('unlabelled')}" if is_fit else setting("data")
-    raise UsageError(
-        f"{count} {what} too few" + (" to fit anything" if is_fit else ""),
-        f"at least {fewest} {'are' if is_fit else 'is'} needed; one worth having takes hundreds",
-        hint=f"another file in addition ({files}), or a larger {setting('questions')}",
-    )
+    if count < fewest:
+        raise UsageError(
+            f"{count} {'question is' if count == 1 else 'questions are'} too few",
+            f"{fewest} or more are needed; a good calibration takes hundreds",
+            hint=f"another file in addition, or a larger {setting('questions')}",
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ from adascale.engine.calibration.features import STAGES_OF
 from adascale.engine.calibration.head import HeadModel
 from adascale.engine.calibration.head_fit import HeadConfig
 from adascale.engine.calibration.metrics import bootstrap
-from adascale.engine.errors import DecodeAbortedError, UsageError
+from adascale.engine.errors import DecodeAbortedError
 from adascale.engine.types import PROFILES, Problem
 from adascale.models.calibration import session_rollouts
 from adascale.models.calibration.artefact import (
@@ -42,7 +42,7 @@ from adascale.models.calibration.artefact import (
     save_artefact,
 )
 from adascale.models.calibration.installed import shipped_folder
-from adascale.models.calibration.session_rollouts import FEWEST, SessionRollouts, check_enough
+from adascale.models.calibration.session_rollouts import FEWEST, SessionRollouts
 from adascale.models.llama.chat import ChatFormat
 from adascale.models.llama.native import AbortFlag
 from adascale.models.llama.prefixes import PrefixCache, read_prompt
@@ -133,7 +133,7 @@ def test_a_fit_needs_no_answers(chain_gguf: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("lines", "args", "said"),
     [
-        ("What is 1 * 2?\n" * 30, [], "1 question is too few to fit anything"),
+        ("What is 1 * 2?\n" * 30, [], "1 question is too few"),
         ('{"question": "Square n.", "tests": ["assert f(2) == 4"]}\n', [], "is a code task"),
         ("What?\n", ["--samples", "1", "--programs", "0"], "one solution agrees with no other"),
         ("What?\n", ["--prm", "self"], "reads the model's own states"),
@@ -274,7 +274,7 @@ def test_questions_that_do_not_fit_are_counted_before_anything_is_fitted(home: H
     done = home.run(*args)
     assert (done.returncode, done.stdout) == (2, "")
     assert "1 is left out" in done.stderr
-    assert "0 questions are too few to fit anything" in done.stderr
+    assert "0 questions are too few" in done.stderr
 
 
 @pytest.mark.slow
@@ -540,7 +540,7 @@ WRONG = [
     (["fit", "-d", "BAD"], 2, "line 1: not valid JSON", "mend or remove the line"),
     (["fit", "-d", "EMPTY"], 2, "holds no question", ""),
     (["fit", "-d", "GOOD", "--prm", "none"], 2, "nothing to calibrate", "--prm probe"),
-    (["fit", "-d", "FEW", "-d", "FEW"], 2, "5 questions are too few", "at least 20 are needed"),
+    (["fit", "-d", "FEW", "-d", "FEW"], 2, "5 questions are too few", "20 or more are needed"),
     (["fit", "-d", "GOOD", "-o", "GOOD"], 2, "error[output-is-input]", "-o mine.calibration.safetensors"),
     (["fit", "-d", "GOOD", "--plot", "x.pdf"], 2, "neither .png nor .svg", "--plot x.svg"),
     (["fit", "-d", "GOOD", "--method", "platt"], 2, "--method", "quantile"),
@@ -579,13 +579,6 @@ def test_wrong_usage_is_told_with_what_to_do(
     told = " ".join(done.stderr.split())
     assert words in told
     assert hint in told
-
-
-def test_a_check_of_too_few_questions_names_only_flags_that_it_has() -> None:
-    with pytest.raises(UsageError, match="0 questions are too few") as error:
-        check_enough(0, 1)
-    assert "data" in error.value.hint
-    assert "unlabelled" not in error.value.hint
 
 
 def test_no_calibration_is_told_before_anything_is_drawn(home: Home, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from worlds import beta_world, by_reward, stage_data
 from adascale.engine.calibration import Method
 from adascale.engine.calibration.features import logit, sigmoid
 from adascale.engine.calibration.head import BetaLoss, HeadModel, forward
-from adascale.engine.calibration.head_fit import HeadConfig, Rows, StageData, fit, fit_stage, folds_of
+from adascale.engine.calibration.head_fit import HeadConfig, Rows, StageData, fit, fit_stage
 from adascale.engine.calibration.metrics import coverage, skill
 
 QUICK = HeadConfig(steps=60, folds=3)
@@ -147,7 +147,7 @@ def test_a_stage_of_one_question_says_the_base_rate(method: Method) -> None:
 @settings(max_examples=25, deadline=None)
 def test_folds_keep_questions_whole_and_are_of_one_size(questions: int, folds: int, seed: int) -> None:
     question = np.random.default_rng(seed).permutation(np.repeat(np.arange(questions), 3))
-    found = folds_of(question, folds, seed)
+    found = by_reward(question, question, question=question).folds(folds, seed)
     of = {int(q): {int(f) for f in found[question == q]} for q in range(questions)}
     assert all(len(f) == 1 for f in of.values())
     sizes = np.bincount([next(iter(f)) for f in of.values()], minlength=folds)
