@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+# Before numpy is imported: tests run side by side, and threads of small matrices would wait for one another.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import adascale.models  # noqa: F401 - it compares answers by computer algebra
 
