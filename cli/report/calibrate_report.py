@@ -56,10 +56,8 @@ def card_text(artefact: Artefact) -> str:
         ("method", card.method),
         ("data", ", ".join(card.data)),
         ("questions", f"{len(card.questions):,}"),
-        (
-            "draws",
-            f"{card.samples} samples, {card.rollouts} rollouts, {card.programs} programs, seed {card.seed}",
-        ),
+        ("solutions", f"{card.samples} in prose, {card.rollouts} continued, {card.programs} programs"),
+        ("seed", str(card.seed)),
         ("generator", fingerprint.generator),
         ("prm", fingerprint.prm or fingerprint.prm_format),
         ("sampler", ", ".join(f"{k} {v}" for k, v in fingerprint.sampling.items())),

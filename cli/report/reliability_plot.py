@@ -51,7 +51,7 @@ def reliability_diagram(stages: Mapping[str, StageReport], path: Path, label: st
         )
     axes[0].set_ylabel("observed")
     axes[0].legend(*_legend(axes), fontsize=7, loc="upper left")
-    save_figure(figure, path, "How likely it was said to be, and how often it was right")
+    save_figure(figure, path, "Estimated and observed shares of correct answers")
 
 
 def _draw_bins(axis: Any, stage: StageReport, label: str) -> None:

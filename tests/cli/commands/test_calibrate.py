@@ -322,7 +322,7 @@ def test_list_and_show(home: Home, artefact: Path) -> None:
     text = run("show", str(artefact))
     assert card["fingerprint"]["generator"] in text
     assert "Held out by question" in text
-    assert "3 samples, 0 rollouts, 3 programs, seed 0" in text
+    assert "3 in prose, 0 continued, 3 programs" in text
 
 
 def test_a_torn_file_on_the_shelf_is_told_and_hides_no_other(

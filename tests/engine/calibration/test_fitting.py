@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from worlds import code_rollouts, drawn, fitted, fitted_code, problems, searched, tasks, training
+from worlds import code_rollouts, fitted, fitted_code, problems, searched, tasks, training
 
 from adascale.engine.answers.choosing import group_answers
 from adascale.engine.answers.lookahead import ModeState, Support, log_odds, posterior
@@ -28,7 +28,7 @@ from adascale.engine.calibration.report import StageReport, measure, report
 from adascale.engine.codec import build, to_plain
 from adascale.engine.ports import Prefix
 from adascale.engine.types import PROFILES, Candidate, Estimate, FinishedSearch, Mode, NodeId
-from adascale.models.calibration.training import code_training_set, training_set
+from adascale.models.calibration.training import code_training_set
 
 STAGES = {"question", "step", "finished", "answer"}
 MIDDLE = Estimate(0.3, 0.5, 0.7, calibrated=True)
@@ -103,7 +103,7 @@ def test_an_answer_that_both_modes_give_says_so() -> None:
 
 def test_every_stage_has_skill_held_out_and_on_new_questions() -> None:
     assert set(fitted().held_out) == STAGES
-    new = measure(fitted().calibration, training_set(drawn(problems(60, 1000))), seed=0)
+    new = measure(fitted().calibration, training(problems(60, 1000)), seed=0)
     assert set(new) == STAGES
     for stage in STAGES:
         assert skill(fitted().held_out[stage]) > 0.05, stage
@@ -183,24 +183,24 @@ def test_the_default_profile_holds_where_no_two_mistakes_were_seen() -> None:
 
 
 def test_a_fit_is_the_same_every_time_and_follows_its_seed() -> None:
-    training = training_set(drawn(problems(12)))
-    one, two, other = (fit_calibration(training, "beta", QUICK, seed) for seed in (0, 0, 1))
+    data = training(problems(12))
+    one, two, other = (fit_calibration(data, "beta", QUICK, seed) for seed in (0, 0, 1))
     for stage in STAGES:
         assert np.array_equal(one.held_out[stage].quantiles, two.held_out[stage].quantiles)
         assert not np.array_equal(one.held_out[stage].quantiles, other.held_out[stage].quantiles)
 
 
 def test_searches_of_every_size_are_played_back() -> None:
-    training = training_set(drawn(problems(10)))
+    known = training(problems(10))
     halves = {
-        stage: data.predictions(np.full((len(data.right), 3), 0.5)) for stage, data in training.stages.items()
+        stage: data.predictions(np.full((len(data.right), 3), 0.5)) for stage, data in known.stages.items()
     }
-    searches = played(training, halves)
+    searches = played(known, halves)
     sizes = [round(np.exp(each.observation.numbers["samples"])) for each in searches]
     assert set(sizes) == {1, 2, 3, 4}
     assert {each.right for each in searches} == {0, 1}
     assert [each.independent for each in searches] == [size == 1 for size in sizes]
-    for sampled in training.samples:
+    for sampled in known.samples:
         candidates = [Candidate(NodeId(i), s.answer, MIDDLE) for i, s in enumerate(sampled.samples)]
         vote = group_answers(candidates)
         if vote and len(candidates) == 4:
@@ -216,12 +216,12 @@ def test_searches_of_every_size_are_played_back() -> None:
 
 
 def test_a_model_that_never_answers_can_be_fitted() -> None:
-    training = training_set(drawn(problems(25)))
+    data = training(problems(25))
     silent = [
         replace(each, samples=tuple(replace(sample, answer=None) for sample in each.samples))
-        for each in training.samples
+        for each in data.samples
     ]
-    fit_calibration(replace(training, samples=silent), "beta", QUICK, 0)
+    fit_calibration(replace(data, samples=silent), "beta", QUICK, 0)
 
 
 def test_the_report_is_json_with_all_that_is_promised() -> None:
@@ -248,8 +248,7 @@ def test_the_report_is_json_with_all_that_is_promised() -> None:
 @pytest.mark.slow
 def test_the_states_say_more_than_length_alone() -> None:
     """A guess costs success, and its state tells it; how long a solution is tells nothing here."""
-    training = training_set(drawn(problems(80)))
-    found = report(fit_calibration(training, "beta", HeadConfig(steps=120, folds=3), 0).held_out, training, 5)
+    found = report(fitted().held_out, training(problems(60)), rounds=5)
     finished = found["finished"]
     assert finished.surface is not None
     assert finished.surface.auc is not None

@@ -215,6 +215,10 @@ def test_what_was_next_to_impossible_is_not_covered() -> None:
     assert coverage(scored(low, four, four)) == 0
     assert coverage(scored(high, np.zeros(3), four)) == 0
     assert coverage(scored(low, np.zeros(3), four)) == pytest.approx(0.8, abs=1e-4)
+    # A question counts once, however many prefixes it has.
+    right, question = np.array([4.0, 4.0, 4.0, 0.0]), np.array([0, 0, 0, 1])
+    crowded = scored(np.full(4, 1e-6), right, np.full(4, 4.0), question)
+    assert coverage(crowded) == pytest.approx(0.4, abs=1e-4)
 
 
 def test_a_count_of_probable_outcomes_lies_between_its_neighbours() -> None:
