@@ -13,8 +13,7 @@ from adascale.engine.types import Problem
 
 from ..exit_codes import INTERRUPTED, NO_ANSWER
 from ..options.by_command import AskOptions, session_for
-from ..options.flags import CHOOSES_SEARCH
-from ..options.flatten import typed_flags, with_options
+from ..options.flatten import chooses_search, with_options
 from ..searching.ask_server import search_on_server
 from ..searching.one import question_text, search_one
 from ..terminal.console import say, write_json, write_payload
@@ -51,7 +50,7 @@ def ask(
     if options.server.url is not None:
         record, loaded = search_on_server(text, options, context)
     else:
-        is_searched = asks_for_answer(text) or not CHOOSES_SEARCH.isdisjoint(typed_flags(context))
+        is_searched = asks_for_answer(text) or chooses_search(context)
         record, loaded = _search_here(Problem("1", text, kind="value" if is_searched else "text"), options)
     _finish(record, loaded, options)
 

@@ -22,8 +22,7 @@ from ..disk.files import check_apart
 from ..disk.results import open_results
 from ..exit_codes import INTERRUPTED, PARTIAL
 from ..options.by_command import BatchOptions
-from ..options.flags import CHOOSES_SEARCH
-from ..options.flatten import typed_flags, with_options
+from ..options.flatten import chooses_search, with_options
 from ..render.batch import BatchView, open_batch_view
 from ..render.jsonl import JsonBatch
 from ..render.renderer import choose_progress
@@ -60,8 +59,7 @@ def batch(
         "code": options.search.make_code_strategy(),
     }
     stream = stdin_stream("adascale batch questions.txt") if source == "-" else path
-    is_chosen = not CHOOSES_SEARCH.isdisjoint(typed_flags(context))
-    lines = read_lines(stream, options, search_all=is_chosen)
+    lines = read_lines(stream, options, search_all=chooses_search(context))
     if options.dry_run:
         _say_plan(lines, strategies, options)
         return

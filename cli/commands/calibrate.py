@@ -18,7 +18,7 @@ from adascale.models.options import SessionOptions
 from adascale.models.question_sets import only_kind
 
 from ..disk.files import CALIBRATION_MARK, check_output, unwritable
-from ..options.by_command import CalibrationOptions, CheckOptions, FitOptions
+from ..options.by_command import CalibrationOptions, FitOptions
 from ..options.flatten import with_options
 from ..report.calibrate_report import report_text
 from ..report.reliability_plot import reliability_diagram
@@ -95,8 +95,8 @@ def fit(*, options: FitOptions) -> None:
 
 
 @app.command()
-@with_options(CheckOptions)
-def check(*, options: CheckOptions) -> None:
+@with_options(CalibrationOptions)
+def check(*, options: CalibrationOptions) -> None:
     """Measure a calibration on questions that it was not fitted on.
 
     adascale calibrate check -d test.jsonl
@@ -109,32 +109,33 @@ def check(*, options: CheckOptions) -> None:
 
     from ..searching.calibration import choose_problems, draw_missing, score_missing
 
-    run = options.run
-    problems = choose_problems(run, 1)
+    problems = choose_problems(options, 1)
     kind = only_kind(problems)
-    with open_session(run.session, run.terminal) as session:
+    with open_session(options.session, options.terminal) as session:
         artefact = session.prompts.calibrations.get(kind)
-        if artefact is None and run.session.calibration != "none":
+        if artefact is None and options.session.calibration != "none":
             raise _no_calibration(session, kind)
         warnings = list(session.conditions(kind).warnings)
         if artefact is not None:
             warnings += overlap(artefact.card, problems)
-        for notice in warnings if run.terminal.quiet < 2 else ():
+        for notice in warnings if options.terminal.quiet < 2 else ():
             show_warning(notice)
         if artefact is not None and artefact.calibration.modes == ("prose",):
-            run = replace(run, programs=0)  # it says nothing of programs
-        with SessionRollouts.open(session, problems, _plan(run, kind)) as rollouts:
-            draw_missing(rollouts, run.terminal)
-            score_missing(rollouts, run.terminal)
+            options = replace(options, programs=0)  # it says nothing of programs
+        with SessionRollouts.open(session, problems, _plan(options, kind)) as rollouts:
+            draw_missing(rollouts, options.terminal)
+            score_missing(rollouts, options.terminal)
             training = rollouts.training(fewest=1).training
     fitted = None if artefact is None else artefact.calibration
     # Raw scores alone are not compared with themselves.
     compared = None if artefact is None else training
-    stages = report(measure(fitted, training, run.seed), compared)
+    stages = report(measure(fitted, training, options.seed), compared)
     described = None if artefact is None else describe(artefact)
     texts = [as_typed(notice.message) for notice in warnings]
     label = "raw score" if artefact is None else "calibrated"
-    _write_report(stages, run, {"calibration": described, "data": _names(run.data), "warnings": texts}, label)
+    _write_report(
+        stages, options, {"calibration": described, "data": _names(options.data), "warnings": texts}, label
+    )
 
 
 app.command("list")(list_)

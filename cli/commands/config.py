@@ -112,9 +112,9 @@ def _parse_value(context: typer.Context, option: TyperOption, key: str, text: st
 
 
 def _environment(option: TyperOption) -> str | None:
-    """Name of the environment variable that sets the option now; None if there is none."""
-    names = [option.envvar] if isinstance(option.envvar, str) else list(option.envvar or ())
-    return next((name for name in names if os.environ.get(name)), None)
+    """Name of the environment variable that sets the option now; None if it is not set."""
+    name = option.envvar
+    return name if isinstance(name, str) and os.environ.get(name) else None
 
 
 def _setting_row(key: str, option: TyperOption, config: dict[str, Value], path: Path) -> dict[str, Any]:

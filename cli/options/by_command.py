@@ -257,7 +257,7 @@ class EvalOptions:
 
 @dataclass(frozen=True, slots=True)
 class CalibrationOptions:
-    """Options that ``calibrate fit`` and ``calibrate check`` share."""
+    """Options of ``calibrate check``, which are also some of ``calibrate fit``."""
 
     data: list[Path] = field(default_factory=list)
     questions: int | None = None
@@ -298,13 +298,6 @@ class FitOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class CheckOptions:
-    """Options of ``calibrate check``."""
-
-    run: CalibrationOptions = CalibrationOptions()
-
-
-@dataclass(frozen=True, slots=True)
 class DoctorOptions:
     """Options of ``doctor``."""
 
@@ -321,7 +314,7 @@ OPTION_TYPES: Mapping[type[Any], str] = {
     McpOptions: "mcp",
     EvalOptions: "eval",
     FitOptions: "calibrate fit",
-    CheckOptions: "calibrate check",
+    CalibrationOptions: "calibrate check",
     DoctorOptions: "doctor",
 }
 """Name of each dataclass's command. ``config show`` shows the default of the first command with a setting."""

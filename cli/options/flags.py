@@ -22,7 +22,6 @@ from .by_command import (
     AskOptions,
     BatchOptions,
     CalibrationOptions,
-    CheckOptions,
     CodeOptions,
     CodeSearchOptions,
     DoctorOptions,
@@ -98,6 +97,9 @@ _SEED = setting_flag(
     "Seed of all sampling; a random one is chosen by default, and -v shows it.",
     min=0,
     max=_LARGEST,
+)
+_SEED_OF_CHOICE = flag(
+    SEARCH, "--seed", "Seed of the choice of questions and of all sampling.", min=0, max=_LARGEST
 )
 _UNSANDBOXED = flag(
     MACHINE,
@@ -459,9 +461,7 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
             min=1,
             max=1000,
         ),
-        "seed": flag(
-            SEARCH, "--seed", "Seed of the choice of questions and of all sampling.", min=0, max=_LARGEST
-        ),
+        "seed": _SEED_OF_CHOICE,
         "session.unsandboxed": _UNSANDBOXED,
         "plot": flag(
             OUTPUT, "--plot", "Picture of accuracy against tokens to write.", metavar="FILE.png|svg"
@@ -495,13 +495,17 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
             min=0,
             max=64,
         ),
-        "seed": flag(
-            SEARCH, "--seed", "Seed of the choice of questions and of all sampling.", min=0, max=_LARGEST
-        ),
+        "seed": _SEED_OF_CHOICE,
         "plot": flag(
             OUTPUT, "--plot", "Picture of the reliability diagram to write.", metavar="FILE.png|svg"
         ),
         "json_output": JSON,
+        "session.calibration": flag(
+            SEARCH,
+            "--calibration",
+            "Calibration to check; none measures the raw scores.",
+            metavar="auto|none|FILE",
+        ),
     },
     FitOptions: {
         "quick": flag(SEARCH, "--quick", f"Fit on {QUICK} questions, unless --questions is given."),
@@ -526,14 +530,6 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
             show_default=False,
         ),
         "run.session.calibration": None,
-    },
-    CheckOptions: {
-        "run.session.calibration": flag(
-            SEARCH,
-            "--calibration",
-            "Calibration to check; none measures the raw scores.",
-            metavar="auto|none|FILE",
-        )
     },
     DoctorOptions: {"generator": _SESSION["generator"], "offline": _SESSION["offline"], "json_output": JSON},
 }

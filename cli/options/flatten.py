@@ -22,7 +22,7 @@ from typer.models import OptionInfo
 from ..terminal.console import use_color
 from .by_command import OPTION_TYPES, TerminalOptions
 from .declare import PANELS, env, key_of
-from .flags import FLAGS
+from .flags import CHOOSES_SEARCH, FLAGS
 
 Flags = Mapping[type[Any], Mapping[str, OptionInfo | None]]
 """The flags of fields, by dataclass; None for a field that has none there."""
@@ -185,6 +185,11 @@ def typed_words(context: typer.Context, values: Mapping[str, Any]) -> Iterator[s
 def typed_flags(context: typer.Context) -> set[str]:
     """Long names of the flags that stand on the command line."""
     return {flag for flag, source in flag_sources(context).items() if source == "COMMANDLINE"}
+
+
+def chooses_search(context: typer.Context) -> bool:
+    """True if a typed flag asks for a search; then no message gets a plain reply."""
+    return not CHOOSES_SEARCH.isdisjoint(typed_flags(context))
 
 
 def flag_sources(context: typer.Context) -> dict[str, str]:

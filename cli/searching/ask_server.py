@@ -17,8 +17,8 @@ from adascale.models.options import SamplingOverrides, SessionOptions
 
 from ..options.by_command import AskOptions
 from ..options.declare import key_of, read_api_key
-from ..options.flags import CHOOSES_SEARCH, FLAGS
-from ..options.flatten import flag_sources, typed_flags
+from ..options.flags import FLAGS
+from ..options.flatten import chooses_search, flag_sources, typed_flags
 from .one import EventSource, show_search
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def search_on_server(question: str, options: AskOptions, context: typer.Context)
     """
     sources = flag_sources(context)
     typed = typed_flags(context)
-    is_chosen = not CHOOSES_SEARCH.isdisjoint(typed)
+    is_chosen = chooses_search(context)
     is_preset = sources[_EFFORT] != "DEFAULT" and asks_for_answer(question)
     if others := sorted(typed & _OF_THE_SERVER):
         raise UsageError(

@@ -18,7 +18,7 @@ from adascale.cli.options.by_command import (
     OPTION_TYPES,
     AskOptions,
     BatchOptions,
-    CheckOptions,
+    CalibrationOptions,
     DoctorOptions,
     EvalOptions,
     FitOptions,
@@ -136,7 +136,7 @@ def test_what_a_command_always_does_is_no_flag() -> None:
     assert parsed(FitOptions).run.session.calibration == "none"
     with pytest.raises(AssertionError, match="No such option"):
         parsed(FitOptions, "--calibration", "auto")
-    assert parsed(CheckOptions, "--calibration", "none").run.session.calibration == "none"
+    assert parsed(CalibrationOptions, "--calibration", "none").session.calibration == "none"
 
 
 def test_the_keys_of_the_config_file_are_those_of_the_commands() -> None:
