@@ -8,6 +8,7 @@ import runpy
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from scripted_server import Served, served
@@ -56,7 +57,10 @@ def test_a_snippet_runs(
     code = code.replace("http://127.0.0.1:8321", server.url).replace("smollm2-135m", MODEL)
     assert catalog.DEFAULT_GENERATOR not in code
 
-    exec(compile(code, place, "exec", dont_inherit=True), {"__name__": "snippet"})
+    names: dict[str, Any] = {"__name__": "snippet"}
+    exec(compile(code, place, "exec", dont_inherit=True), names)
+    if "client" in names:
+        names["client"].close()  # a snippet leaves its connection open
 
     assert capfd.readouterr().out.strip()
 

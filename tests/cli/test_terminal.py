@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from inprocess import run_here
 from sample_log import Log, pens
 from terminal import Screen, environment, on_terminal, piped
 
@@ -80,7 +81,7 @@ def test_without_the_tree_only_the_summary_stays(trace: str) -> None:
 
 @pytest.mark.parametrize("extra", [{}, {"FORCE_COLOR": "1"}, {"FORCE_COLOR": "1", "TTY_COMPATIBLE": "1"}])
 def test_no_escape_byte_in_pipes(trace: str, extra: dict[str, str]) -> None:
-    outcome = piped(replay(trace), environment(**extra))
+    outcome = run_here(environment(**extra), "replay", trace)
 
     assert outcome.stdout == ANSWER
     assert ESC not in outcome.stderr
@@ -101,7 +102,7 @@ def test_a_long_answer_is_not_wrapped_in_a_pipe(tmp_path: Path) -> None:
     log = Log(pace=0.001)
     log.finish_path(0, f"so {'long ' * 60}", 0.5, "1 " * 60)  # type: ignore[arg-type]
     log.end()
-    outcome = piped(replay(saved(log, tmp_path)), environment(COLUMNS="40"))
+    outcome = run_here(environment(COLUMNS="40"), "replay", saved(log, tmp_path))
 
     assert [len(line) > 100 for line in outcome.stdout.splitlines() if line] == [True, True]
 
