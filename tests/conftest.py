@@ -33,7 +33,7 @@ def chain_gguf(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def signals() -> None:
-    """What runs in the background of a script is born deaf to some, and so are the processes of the tests."""
+    """Undo ignored signals: a background job of a script inherits them, and so would the tests' processes."""
     for number, handler in (
         (signal.SIGINT, signal.default_int_handler),
         (signal.SIGHUP, signal.SIG_DFL),
@@ -45,7 +45,7 @@ def signals() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def no_config(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """What the person who runs the tests has set for herself changes none of them."""
+    """Tests run without the config file of the person who starts them."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ADASCALE_CONFIG", str(tmp_path_factory.mktemp("config") / "config.toml"))
         yield

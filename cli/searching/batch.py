@@ -107,7 +107,9 @@ class BatchRun:
             settings = self._settings(worker)
             for notice in settings["value"].warnings:
                 self._warn(notice)
-            self.results.begin({kind: self._conditions(each) for kind, each in settings.items()})
+            least = self.options.search.min_confidence
+            fields = {kind: run_fields(each, __version__, least) for kind, each in settings.items()}
+            self.results.begin({kind: run_conditions(each) for kind, each in fields.items()})
             self._load_seconds = time.monotonic() - self._started
             stack.enter_context(graceful(worker.interrupt))
             events = worker.serve((Request(each, settings[each.kind]) for each in todo), retry=True)
@@ -141,9 +143,6 @@ class BatchRun:
             "text": base.for_chat(),
             "code": replace(base, strategy=self.strategies["code"]).under(opened.conditions["code"]),
         }
-
-    def _conditions(self, settings: Settings) -> dict[str, Any] | None:
-        return run_conditions(run_fields(settings, __version__, self.options.search.min_confidence))
 
     def _write_record(self, problem: Problem, search: Record) -> None:
         """Write the record of a search that has ended; an interrupted one is asked again and gets none."""

@@ -34,7 +34,7 @@ def home(tmp_path_factory: pytest.TempPathFactory, chain_gguf: Path) -> Home:
 
 @pytest.fixture
 def said(home: Home, monkeypatch: pytest.MonkeyPatch) -> Ask:
-    """What a command writes to stderr except for its progress, and its exit code."""
+    """Stderr of a command without its progress, and its exit code."""
     monkeypatch.chdir(home.folder)
     return lambda *args, more={}: _told(run_here({**home.sealed, **more}, *args))
 

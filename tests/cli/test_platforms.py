@@ -1,4 +1,4 @@
-"""What differs between machines and can be tried on any: code pages of consoles, and odd or long paths."""
+"""Differences between machines that any machine can test: code pages of consoles, odd and long paths."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The output of a batch: what is there is kept, what is torn is mended, what is not ours is left alone."""
+"""The output of a batch: records are kept, a torn one is cut off, other files are left alone."""
 
 from __future__ import annotations
 

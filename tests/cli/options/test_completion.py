@@ -32,7 +32,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def offered(*words: str) -> list[str]:
-    """What bash gets for ``adascale WORDS``, as it splits them, with the cursor behind the last one."""
+    """Completions for ``adascale WORDS``, split as bash splits them, with the cursor behind the last one."""
     env = {
         "_ADASCALE_COMPLETE": "complete_bash",
         "COMP_WORDS": "\n".join(["adascale", *words]),

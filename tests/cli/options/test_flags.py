@@ -33,7 +33,7 @@ from adascale.models.options import THINK_TOKENS, SamplingOverrides, SessionOpti
 
 
 def parsed(group: type[Any], *args: str) -> Any:
-    """What a command gets that takes ``group``."""
+    """The options that a command with ``group`` gets."""
     taken: list[Any] = []
     app = typer.Typer()
 
