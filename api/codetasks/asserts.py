@@ -89,6 +89,7 @@ class _Imports(ast.NodeTransformer):
         self._where = where
         self._own = set[str]()
         self._aliases: dict[str, str] = {}
+        self._marks = {"pytest.mark"}
 
     def visit_Import(self, node: ast.Import) -> list[ast.stmt]:
         kept = [alias for alias in node.names if self._is_kept(alias.name)]
@@ -103,6 +104,8 @@ class _Imports(ast.NodeTransformer):
         if node.module == "pytest" and not node.level:
             for alias in node.names:
                 self._check(alias.name, _PYTEST, node)
+                if alias.name == "mark":
+                    self._marks.add(alias.asname or alias.name)
             return [_assign(alias.asname or alias.name, f"pytest.{alias.name}") for alias in node.names]
         if node.module and not node.level and self._is_kept(node.module):
             return node
@@ -113,7 +116,7 @@ class _Imports(ast.NodeTransformer):
         match ast.unparse(node.value):
             case "pytest":
                 self._check(node.attr, _PYTEST, node)
-            case "pytest.mark" | "mark":
+            case name if name in self._marks:
                 self._check(node.attr, {"parametrize"}, node)
             case module if module in self._own:
                 return ast.copy_location(ast.Name(node.attr, node.ctx), node)

@@ -75,11 +75,12 @@ def run_{n}(number, test):
 """
 _PYTEST = """\
 abs_{n}, all_{n}, dict_{n}, len_{n}, max_{n}, zip_{n} = abs, all, dict, len, max, zip
+infinity_{n} = float("inf")
 
 
 class Raises_{n}:
     def __init__(self, expected, match):
-        self.expected, self.match, self.value = expected, match, None
+        self.expected, self.pattern, self.type, self.value = expected, match, None, None
 
     def __enter__(self):
         return self
@@ -87,13 +88,15 @@ class Raises_{n}:
     def __exit__(self, kind, error, trace):
         if error is None:
             fail_{n}(getattr(self.expected, "__name__", "an expected error") + " was not raised")
-        self.value = error
+        self.type, self.value = kind, error
         if not isinstance_{n}(error, self.expected):
             return False
-        if self.match is not None:
-            import re
-            if not re.search(self.match, str_{n}(error)):
-                fail_{n}(str_{n}(error))
+        return self.pattern is None or self.match(self.pattern)
+
+    def match(self, pattern):
+        import re
+        if not re.search(pattern, str_{n}(self.value)):
+            fail_{n}(str_{n}(self.value))
         return True
 
 
@@ -109,8 +112,13 @@ class Approx_{n}:
         if isinstance_{n}(self.expected, (list, tuple)):
             near = [self.of(value) == found for value, found in zip_{n}(self.expected, other)]
             return len_{n}(self.expected) == len_{n}(other) and all_{n}(near)
-        near = max_{n}(self.rel * abs_{n}(self.expected), self.least)
-        return self.expected == other or abs_{n}(self.expected - other) <= near
+        if self.expected == other:
+            return True
+        try:
+            near = max_{n}(self.rel * abs_{n}(self.expected), self.least)
+            return abs_{n}(self.expected - other) <= near < infinity_{n}
+        except TypeError:  # no numbers
+            return False
 
     def of(self, expected):
         return Approx_{n}(expected, self.rel, self.least)
@@ -123,14 +131,15 @@ class Param_{n}:
 
 class Mark_{n}:
     def parametrize(self, names, rows, ids=None):
-        names = names.replace(",", " ").split() if isinstance_{n}(names, str) else names
+        is_text = isinstance_{n}(names, str_{n})
+        names = names.replace(",", " ").split() if is_text else names
 
         def decorate(test):
             def run(**given):
                 for row in rows:
                     if isinstance_{n}(row, Param_{n}):
                         row = row.values
-                    elif len_{n}(names) == 1:
+                    elif is_text and len_{n}(names) == 1:
                         row = [row]
                     test(**given, **dict_{n}(zip_{n}(names, row)))
             return run
@@ -147,9 +156,12 @@ class Pytest_{n}:
             return raising
         with raising:
             call[0](*call[1:])
+        return raising
 
-    def approx(self, expected, rel=1e-6, abs=1e-12):
-        return Approx_{n}(expected, rel, abs)
+    def approx(self, expected, rel=None, abs=None):
+        if rel is None:
+            rel = 1e-6 if abs is None else 0
+        return Approx_{n}(expected, rel, 1e-12 if abs is None else abs)
 
     def param(self, *values, id=None):
         return Param_{n}(values)

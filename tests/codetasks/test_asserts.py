@@ -102,6 +102,11 @@ def test_a_row_may_be_a_pytest_param() -> None:
     ]  # fmt: skip
 
 
+def test_a_variable_may_be_named_mark() -> None:
+    [test] = read_tests("def test_f():\n    for mark in f():\n        assert mark.value == 2")
+    assert "mark.value == 2" in test.source
+
+
 @pytest.mark.parametrize(
     ("source", "message", "fact"),
     [
@@ -116,6 +121,7 @@ def test_a_row_may_be_a_pytest_param() -> None:
         ("import pytest\n@pytest.mark.parametrize('m', [pytest.param(2, marks=pytest.mark.skip)])\n"
          "def test_f(m):\n    assert f(1) == m", "more of pytest", "pytest"),
         ("import pytest\n@pytest.mark.skip\ndef test_f():\n    assert f(1)", "more of pytest", "mark.skip"),
+        ("from pytest import mark as m\n@m.skip\ndef test_f():\n    assert f(1)", "more of pytest", "m.skip"),
         ("import pytest\n@pytest.fixture\ndef g():\n    return 1", "more of pytest",
          "pytest.fixture"),
         ("from pytest import fixture\nassert f(2)", "more of pytest", "fixture"),

@@ -243,6 +243,8 @@ PYTEST = """\
 import pytest
 from pytest import approx as near, raises
 
+ROWS = [(3,), pytest.param(-3)]
+
 @pytest.mark.parametrize("n, m", [(2, 4), pytest.param(3, 9)])
 def test_square(n, m):
     assert f(n) == pytest.approx(m)
@@ -261,14 +263,41 @@ def test_raises():
     with raises(TypeError, match="multiply"):
         f("a")
     raises(TypeError, f, "a")
+    with raises(Exception) as caught:
+        f("a")
+    assert caught.type is TypeError and caught.match("multiply")
+    with raises(AssertionError):
+        caught.match("add")
+
+@pytest.mark.parametrize(["n"], ROWS)
+def test_one_name(n):
+    assert f(n) == 9
 """
+
+
+@pytest.mark.parametrize(
+    ("asserted", "passing", "failing"),
+    [
+        ("f() == approx(1000, abs=1e-9)", ["1000", "1000.0"], ["1000.0001", "None"]),
+        ("f() == approx(1000, rel=.1)", ["1099"], ["1101"]),
+        ("f() == approx(1000, rel=.1, abs=200)", ["1199"], ["1201"]),
+        ("f() == approx(['a', None, 1.0])", ["['a', None, 1]"], ["['b', None, 1]", "['a', 0, 1]"]),
+        ("f() == approx(float('inf'))", ["float('inf')"], ["1.0", "float('-inf')"]),
+        ("f() != approx(1)", ["2"], ["1"]),
+    ],
+)  # fmt: skip
+def test_what_is_near(asserted: str, passing: list[str], failing: list[str]) -> None:
+    test = f"from pytest import approx\nassert {asserted}"
+    for values, outcomes in ((passing, {"passed"}), (failing, {"failed"})):
+        programs = [f"def f():\n    return {value}" for value in values]
+        assert {in_cpython(program, [test])[0].outcome for program in programs} == outcomes
 
 
 def test_a_stand_in_for_pytest_runs_in_both_interpreters() -> None:
     with MontyRunner() as monty:
         for run in (cpython.run, monty.run):
             judged = harness(SQUARE, [PYTEST])
-            assert judged.verdicts(run(judged.source)) == (Verdict("passed"),) * 5
+            assert judged.verdicts(run(judged.source)) == (Verdict("passed"),) * 6
             wrong = harness("def f(n):\n    return 4 if n == 2 else 'b'", [PYTEST])
             outcomes = [verdict.outcome for verdict in wrong.verdicts(run(wrong.source))]
             assert outcomes[0] == "passed"
