@@ -2,7 +2,7 @@ r"""Equality of answers.
 
 A cheap exact path comes first: texts without their white space and LaTeX spacing, numbers as fractions (with
 a unit, mixed, or the only one in a sentence of plain words), option letters. math-verify decides the rest
-(``verification``). It is not symmetric: an interval answers for a gold inequality, and an inequality not for
+(``algebra``). It is not symmetric: an interval answers for a gold inequality, and an inequality not for
 a gold interval. So there are two questions here: ``is_right`` knows which answer is gold, ``same_answer``
 compares two answers of a model.
 """

@@ -6,9 +6,10 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from ..errors import UsageError, setting
-from ..strategies import InstanceAdaptive, Passing, Preset, Strategy, effort_named
+from ..strategies import InstanceAdaptive, Passing, Preset, Strategy, effort_named, strategy_named
 from ..strategies.presets import effort_numbers
 from ..types import KindName, Mode
 from .evaluate import Contestant
@@ -64,22 +65,21 @@ def _contestant(name: str, preset: Preset) -> Contestant:
     if match is None:
         raise UsageError(f'"{name}" is not a strategy', hint="for example vote:16, beam or best-of-n:16+n")
     kind, size, effort, rule, modes = match.groups()
-    strategy = preset.strategy(kind)
-    if effort:
-        strategy = strategy.changed(**effort_numbers(strategy, effort_named(effort)))
+    strategy = strategy_named(kind)
+    own: dict[str, Any] = effort_numbers(strategy, effort_named(effort)) if effort else {}
     if size:
-        strategy = strategy.changed(**_sized(name, strategy, int(size)))
+        own |= _sized(name, strategy, int(size))
     if rule:
         rules = strategy.rules if isinstance(strategy, InstanceAdaptive) else ()
         if rule not in rules:
             allowed = ", ".join(f"+{each}" for each in rules)
             raise UsageError(f'"{name}": no such rule', hint=f"{kind} has {allowed or 'none'}")
-        strategy = strategy.changed(adapt=rule)
+        own["adapt"] = rule
     if modes:
         if modes not in MODES_BY_NAME:
             raise UsageError(f'"{name}": no such mode', hint=f"use one of /{', /'.join(MODES_BY_NAME)}")
-        strategy = strategy.changed(modes=MODES_BY_NAME[modes])
-    return Contestant(name, strategy)
+        own["modes"] = MODES_BY_NAME[modes]
+    return Contestant(name, preset.strategy(kind, **own))
 
 
 def _sized(name: str, strategy: Strategy, n: int) -> dict[str, int]:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from ..codec import OMIT_DEFAULT, UNRECORDED, build, to_plain
 from ..errors import AdascaleError, TraceError, excerpt, restored_error
+from ..kinds import kind_of
 from ..types import (
     AnswerGroup,
     BranchId,
@@ -360,6 +361,7 @@ def from_json(data: Mapping[str, Any]) -> Event:
         event: Event = build(EVENT_TYPES[kind], {**data, **stamp, "notice": data})
         if isinstance(event, SearchStarted):
             _ = event.limits  # views read them
+            kind_of(event.problem).tests(event.problem)  # and the problem's details
     except (KeyError, TypeError, ValueError, AttributeError) as exc:
         raise TraceError(f"event {kind!r} is malformed: {excerpt(str(exc))}") from exc
     return event

@@ -77,7 +77,7 @@ class Turns:
 
     @property
     def is_ordered(self) -> bool:
-        """True if trajectories were ever awaited in order."""
+        """True if trajectories are judged in the order of their turns."""
         return self._sure > 0
 
     def place(self, draw: Draw) -> int:
@@ -130,6 +130,7 @@ class Turns:
 
     def stop_waiting(self) -> None:
         """Await no further trajectory: each counts as soon as it ends."""
+        self._sure = 0
         self._places = {awaited: at for awaited, at in self._places.items() if awaited in self._ended}
 
 

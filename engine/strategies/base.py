@@ -33,8 +33,8 @@ class Expand:
         required: Number that this rule asked for before it was clipped to ``n``.
         sure: Trajectories that will be judged in any case; set by a strategy that may stop before it has seen
             all ``n``. They are then judged one after another in the order of their numbers, however long each
-            takes, and those beyond the next one run ahead only if it pays (``turns.run_ahead``). So the
-            answer depends neither on the machine nor on other questions, unless a budget ends the search.
+            takes, and those beyond the next one run ahead only if it pays (``judging_order.run_ahead``). So
+            the answer depends neither on the machine nor on other questions, unless a budget ends the search.
         mode: Mode of reasoning. Trajectories that are judged in order are numbered in each mode, and
             ``Strategy.next_mode`` tells whose turn it is.
     """
@@ -130,7 +130,7 @@ class Strategy(ABC):
     def surplus(self, standing: Standing) -> float | None:
         """Gain of a further trajectory over the gain that it needs for the search to go on.
 
-        By it branches run ahead of their turn (``turns.chance_needed``); None if unknown.
+        By it branches run ahead of their turn (``judging_order.chance_needed``); None if unknown.
         """
         return None
 

@@ -140,16 +140,20 @@ class Preset:
     overrides: StrategyOverrides = StrategyOverrides()
     paper: bool = False
 
-    def strategy(self, name: str) -> Strategy:
+    def strategy(self, name: str, **own: Any) -> Strategy:
         """The strategy of a name with these numbers.
 
+        Args:
+            name: Name of the strategy.
+            own: Parameters that take the place of the preset's.
+
         Raises:
-            UsageError: no strategy has this name, or it could not run with these numbers.
+            UsageError: no strategy has this name, it lacks a parameter, or could not run with these numbers.
         """
         strategy = strategy_named(name)
         is_paper = self.paper and strategy.kind == "value"
         numbers = PAPER if is_paper else effort_numbers(strategy, self.effort)
-        return strategy.changed(**_known(strategy, {**numbers, **self.overrides.given}))
+        return strategy.changed(**{**_known(strategy, {**numbers, **self.overrides.given}), **own})
 
     def check_overrides(self, names: Iterable[str]) -> None:
         """Refuse overrides that no strategy of these names has a parameter for.

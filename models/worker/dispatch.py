@@ -40,7 +40,7 @@ class QuestionSource:
         self._reading = False
         self._ended = False
         self._returned: deque[Request] = deque()
-        self._returned_ids: set[str] = set()
+        self._given_back: set[tuple[str, bool]] = set()
         threading.Thread(target=self._read, args=(iter(requests),), daemon=True).start()
 
     def __enter__(self) -> Self:
@@ -77,11 +77,17 @@ class QuestionSource:
         self._ended = drawn is None
         return drawn
 
-    def give_back(self, request: Request) -> bool:
-        """Return a lost question, to be taken again; False the second time."""
-        if request.problem.id in self._returned_ids:
+    def give_back(self, request: Request, *, begun: bool) -> bool:
+        """Return a lost question, to be taken again; False the second time.
+
+        Args:
+            request: The question.
+            begun: Its search had begun; a loss before that does not count.
+        """
+        lost = request.problem.id, begun
+        if lost in self._given_back:
             return False
-        self._returned_ids.add(request.problem.id)
+        self._given_back.add(lost)
         self._returned.append(request)
         return True
 
@@ -128,7 +134,9 @@ class Flight:
     def lose(
         self, error: WorkerDiedError, source: QuestionSource, *, retry: bool
     ) -> Iterator[tuple[Problem, Event]]:
-        """The engine has died: its questions go back to ``source`` once, the others end with SearchFailed.
+        """The engine has died: its questions go back to ``source``, or end with SearchFailed.
+
+        One goes back once before its search has begun, and once after.
 
         A question whose prompt was being read is to blame, and so is one that was lost twice before it began:
         its error has the slug ``deadly-question``.
@@ -143,7 +151,7 @@ class Flight:
         self.deaths += 1
         for request, last in questions:
             was_read = last is not None and not isinstance(last, SearchStarted | Warned)
-            if (retry if was_read else last is None) and source.give_back(request):
+            if (retry if was_read else last is None) and source.give_back(request, begun=was_read):
                 continue
             if not was_read:
                 self.deaths = 0

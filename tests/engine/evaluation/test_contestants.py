@@ -53,6 +53,12 @@ def test_contestants_say_what_they_fix() -> None:
     }
 
 
+def test_numbers_are_checked_together() -> None:
+    preset = Preset(overrides=StrategyOverrides(samples=1))
+    [contestant] = parse_contestants("cpff:4", preset)
+    assert contestant.strategy == ProseAndProgram(4)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

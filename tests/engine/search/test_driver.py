@@ -48,7 +48,17 @@ from adascale.engine.search.events import (
 from adascale.engine.search.record import replay
 from adascale.engine.search.settings import Request, Settings
 from adascale.engine.search.tree import Tree
-from adascale.engine.strategies import STRATEGIES, Cut, Expand, Plan, Strategy, Vote, gather, strategy_named
+from adascale.engine.strategies import (
+    STRATEGIES,
+    Cut,
+    Expand,
+    FirstTo,
+    Plan,
+    Strategy,
+    Vote,
+    gather,
+    strategy_named,
+)
 from adascale.engine.types import (
     PROFILES,
     ROOT,
@@ -641,6 +651,21 @@ def test_a_program_that_still_runs_does_not_let_a_search_outgrow_its_budget(mode
     last = ended(search(driver, Settings(Vote(samples=16, modes=modes), Budget(limit))))
     assert last.result.stop_reason == "budget"
     assert last.usage.generated_tokens <= limit + slots + longest
+
+
+def test_the_first_drawn_of_equal_answers_leads_when_the_budget_ends_the_order_of_turns() -> None:
+    lengths = iter([30, 0, 60])  # the second program is written first
+
+    def step(prefix: Prefix, rng: random.Random) -> Step:
+        length = next(lengths)
+        return scripted_step(f"{'.' * length}\n```python\nprint({10 + length})\n```", "stop")
+
+    prm = ScriptedPRM(lambda prefix: 0.5)
+    driver = driver_of(ScriptedPolicy(step, 3), prm, executor=SlowExecutor(execute))
+    strategy = FirstTo(samples=3, votes=3, modes=("program",))
+    last = ended(search(driver, Settings(strategy, Budget(150))))
+    assert (last.result.answer, last.result.stop_reason) == ("40", "budget")
+    assert len(last.result.groups) == 3
 
 
 def test_a_search_that_waits_for_its_programs_can_be_cancelled_with_them() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 import pytest
 
@@ -19,6 +20,19 @@ from adascale.engine.search.events import (
 from adascale.engine.types import Budget, Problem
 
 GENERATOR = GeneratorDescription("small", "small.gguf", "ab" * 32, 2048, "cpu")
+
+
+def started(params: Mapping[str, object] = {}) -> SearchStarted:
+    return SearchStarted(
+        problem=Problem("1", "What is 6 * 7?"),
+        strategy="adaptive",
+        params=params,
+        models=ModelDescription(),
+        select="weighted",
+        budget=Budget(),
+        seed=0,
+        calibrated=True,
+    )
 
 
 @pytest.mark.parametrize(
@@ -46,18 +60,16 @@ def test_it_says_what_estimates_are_worth(calibration: dict[str, str] | None, le
 @pytest.mark.parametrize("value", ["0.002", True])
 @pytest.mark.parametrize("name", ["min_gain", "stop_at"])
 def test_a_parameter_that_views_read_is_a_number(name: str, value: object) -> None:
-    started = SearchStarted(
-        problem=Problem("1", "What is 6 * 7?"),
-        strategy="adaptive",
-        params={name: value},
-        models=ModelDescription(),
-        select="weighted",
-        budget=Budget(),
-        seed=0,
-        calibrated=True,
-    )
     with pytest.raises(TraceError, match="is malformed: expected a number"):
-        from_json(to_json(started))
+        from_json(to_json(started({name: value})))
+
+
+@pytest.mark.parametrize("details", [{"given": 5}, {"given": {"tests": [{"source": 5}]}}, {"hidden": []}])
+def test_the_details_of_a_code_task_are_its_tests(details: object) -> None:
+    plain = to_json(started())
+    plain["problem"] |= {"kind": "code", "details": details}
+    with pytest.raises(TraceError, match="is malformed"):
+        from_json(plain)
 
 
 def test_the_time_of_an_event_is_a_number() -> None:

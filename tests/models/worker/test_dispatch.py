@@ -98,13 +98,13 @@ def test_a_question_that_was_given_back_comes_first_and_only_once() -> None:
     questions = Drawn(iter([question("a"), question("b")]))
     first = questions.next()
     assert first is not None
-    assert questions.source.give_back(first)
+    assert questions.source.give_back(first, begun=False)
     assert questions.next() == first
-    assert not questions.source.give_back(first)
+    assert not questions.source.give_back(first, begun=False)
     assert questions.next() == question("b")
     questions.next()
     assert questions.source.exhausted
-    assert questions.source.give_back(question("b"))
+    assert questions.source.give_back(question("b"), begun=False)
     assert not questions.source.exhausted
 
 
@@ -141,6 +141,17 @@ def test_what_had_begun_is_asked_once_more_where_that_is_wanted() -> None:
     [(_, event)] = flight.lose(DIED, source, retry=True)
     assert isinstance(event, SearchFailed)
     assert event.notice == DIED.notice
+
+
+def test_a_question_that_was_lost_before_it_began_is_still_asked_once_more_after() -> None:
+    flight, source = Flight(), QuestionSource([], lambda: None)
+    flight.add(question("a"))
+    assert list(flight.lose(DIED, source, retry=True)) == []
+    begun(flight, question("a"), PromptRead)
+    assert list(flight.lose(DIED, source, retry=True)) == []
+    begun(flight, question("a"), PromptRead)
+    [(_, event)] = flight.lose(DIED, source, retry=True)
+    assert isinstance(event, SearchFailed)
 
 
 def test_a_question_whose_prompt_is_deadly_is_to_blame() -> None:
