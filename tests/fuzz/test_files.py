@@ -84,10 +84,9 @@ def test_calibrations(fuzz: Fuzz, forks: Forks, tmp_path: Path) -> None:
     tensors, metadata = artefact._read_file(path)
 
     def signed(card: Any) -> bytes:
-        text = encode_json(card).decode()
-        digest = artefact._digest(tensors, text)
+        changed = {**metadata, "card": encode_json(card).decode()}
         arrays = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
-        return save(arrays, {"schema": artefact.SCHEMA, "card": text, "sha256": digest})
+        return save(arrays, {**changed, "sha256": artefact._digest(tensors, changed)})
 
     def check(data: bytes) -> None:
         path.write_bytes(data)
