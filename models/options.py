@@ -49,7 +49,7 @@ WINDOW = 2048
 """Tokens of one trajectory, prompt included, unless ``ctx_size`` says otherwise; a thought adds to them."""
 
 ROOMY_WINDOW = 8192
-"""Tokens of one trajectory of a server, if the model and the memory allow it."""
+"""Tokens of one trajectory of a server, if the model and the memory allow it; a thought adds to them."""
 
 WINDOW_UNIT = 256
 """Every window is a multiple of this many tokens, as llama.cpp's caches are."""
@@ -163,8 +163,8 @@ class SessionOptions:
         gpu_layers: Layers to offload, -1 for all; None for all if this build can.
         offline: Never touch the network.
         force: Load even if memory looks too small.
-        is_roomy: Without ``ctx_size``, take up to ``ROOMY_WINDOW`` tokens and fewer branches, as far as half
-            of the free memory allows: for conversations.
+        is_roomy: Without ``ctx_size``, take up to ``ROOMY_WINDOW`` tokens, those of a thought and fewer
+            branches, as far as half of the free memory allows: for conversations.
         branches: Branches that run at once, 1 to 64.
         samples_set_branches: Fewer samples mean fewer branches, which is advised if memory is short.
         purpose: Use of the session (``PURPOSES``).

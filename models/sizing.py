@@ -83,16 +83,19 @@ def choose_window(options: SessionOptions, file: ModelFile) -> Window:
 def make_roomy(options: SessionOptions, generator: GGUFInfo, prm: GGUFInfo | None) -> SessionOptions:
     """Options with the largest window that leaves half of the memory, and a quarter of the branches or more.
 
+    A thought comes on top of ``ROOMY_WINDOW``, as it does of the usual one.
+
     They stay as they are if they name a window, or if no larger window than the usual one fits.
     """
     if options.ctx_size:
         return options
-    allowed = generator.context_length or ROOMY_WINDOW
+    thought = room_for_thoughts(options.think, generator.chat_template)
+    allowed = generator.context_length or ROOMY_WINDOW + thought
     available = machine.free_memory_bytes()
     for wanted, share in product((ROOMY_WINDOW, ROOMY_WINDOW // 2), (1, 2, 4)):
-        tokens, branches = min(wanted, allowed), max(1, options.branches // share)
+        tokens, branches = min(wanted + thought, allowed), max(1, options.branches // share)
         load = SessionLoad(generator, round_window_up(tokens), branches, prm)
-        if tokens > WINDOW and 2 * _add_up(load, available).total_bytes <= available:
+        if tokens > WINDOW + thought and 2 * _add_up(load, available).total_bytes <= available:
             return replace(options, ctx_size=tokens, branches=branches)
     return options
 

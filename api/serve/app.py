@@ -24,6 +24,7 @@ from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from adascale import __version__
 from adascale.engine.search.events import SearchFinished
@@ -116,6 +117,31 @@ class Metrics:
         self._seconds.observe(end.t)
 
 
+class _Counted:
+    """ASGI middleware that counts all responses; an unexpected error becomes Starlette's, with status 500."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_answered = False
+
+        async def count(message: Message) -> None:
+            nonlocal is_answered
+            if message["type"] == "http.response.start":
+                is_answered = True
+                self._metrics.respond(message["status"])
+            await send(message)
+
+        try:
+            await self._app(scope, receive, count)
+        except Exception:
+            if scope["type"] == "http" and not is_answered:
+                self._metrics.respond(500)
+            raise
+
+
 def make_app(hub: Hub, settings: ServerSettings) -> Starlette:
     """The server as an ASGI application; its lifespan starts and closes the hub."""
 
@@ -151,8 +177,9 @@ def make_app(hub: Hub, settings: ServerSettings) -> Starlette:
     return Starlette(
         routes=routes,
         middleware=[
+            Middleware(_Counted, metrics=metrics),
             *([cors] if access.origins else []),
-            Middleware(Guard, access=access, count=metrics.respond),
+            Middleware(Guard, access=access),
         ],
         exception_handlers={
             Refusal: _refuse,

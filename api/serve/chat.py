@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import FailFast, Field
 
 from .fields import (
     MAX_MESSAGES,
@@ -52,7 +52,7 @@ class StreamOptions(Fields):
 class ChatBody(OpenAIBody):
     """Body of a chat completion."""
 
-    messages: Annotated[list[Message], Field(min_length=1, max_length=MAX_MESSAGES)]
+    messages: Annotated[list[Message], Field(min_length=1, max_length=MAX_MESSAGES), FailFast()]
     reasoning_effort: Effort | None = None
     max_completion_tokens: Tokens | None = None
     max_tokens: Tokens | None = None
@@ -61,7 +61,7 @@ class ChatBody(OpenAIBody):
     stop: Annotated[Texts, Field(max_length=4)] = []
     """Texts before which an answer is cut."""
     stream_options: StreamOptions | None = None
-    modalities: list[Literal["text"]] = ["text"]
+    modalities: Annotated[list[Literal["text"]], FailFast()] = ["text"]
     response_format: TextFormat | None = None
 
 
@@ -73,7 +73,7 @@ def _read(body: ChatBody, served: ServedModel) -> AnswerRequest:
     ]
     return served.read(
         body,
-        read_conversation(said, "", "messages"),
+        read_conversation(said, "", "messages", len(said) - 1),
         body.reasoning_effort,
         "reasoning_effort",
         max_tokens=body.max_completion_tokens or body.max_tokens,

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field, ValidationError, model_validator
 from pydantic.json_schema import models_json_schema
 from starlette.routing import BaseRoute, Route
 
@@ -125,7 +125,8 @@ class OpenAIBody(Body):
 
     tools: Nothing = []
     tool_choice: Literal["auto", "none"] | None = None
-    parallel_tool_calls: Ignored = None
+    parallel_tool_calls: bool = True
+    """Without effect."""
     service_tier: Ignored = None
     user: Ignored = None
     safety_identifier: Ignored = None
@@ -142,7 +143,7 @@ class Part(Fields):
     """A part of a message; besides the text it may have fields of an earlier answer, without effect."""
 
     type: str
-    text: str = ""
+    text: str | None = None
     annotations: Ignored = None
     cache_control: Ignored = None
     citations: Ignored = None
@@ -163,12 +164,13 @@ def _as_parts(value: Any) -> Any:
 Parts = Annotated[
     list[Part],
     Field(max_length=MAX_MESSAGES),
+    FailFast(),
     BeforeValidator(_as_parts, json_schema_input_type=str | list[Part]),
 ]
 """A text, or a list of parts."""
 
 Text = Annotated[str, Field(min_length=1)]
-Texts = Annotated[list[Text], BeforeValidator(_as_list, json_schema_input_type=Text | list[Text])]
+Texts = Annotated[list[Text], FailFast(), BeforeValidator(_as_list, json_schema_input_type=Text | list[Text])]
 """A text, or a list of texts."""
 
 
@@ -181,12 +183,18 @@ def text_of(parts: Sequence[Part], place: str, *without_effect: str) -> str:
         without_effect: Types of parts that are passed over: the reasoning of an earlier answer.
 
     Raises:
-        Refusal: a part holds something else, as an image.
+        Refusal: a part holds something else, as an image, or no text.
     """
+    texts = []
     for at, part in enumerate(parts):
-        if part.type not in ("text", "input_text", "output_text", *without_effect):
+        if part.type in without_effect:
+            continue
+        if part.type not in ("text", "input_text", "output_text"):
             raise Refusal.of_field(f"{place}[{at}].type", "only text can be read", "unsupported-content")
-    return "\n".join(part.text for part in parts if part.type not in without_effect)
+        if part.text is None:
+            raise Refusal.of_field(f"{place}[{at}].text", _SAID["missing"])
+        texts.append(part.text)
+    return "\n".join(texts)
 
 
 _ERROR: JsonObject = {

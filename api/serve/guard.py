@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .http import MAX_HEAD, Refusal
 from .page import files as page_files
@@ -75,18 +75,16 @@ def _check_head(scope: Scope) -> None:
 
 
 class Guard:
-    """ASGI middleware that refuses requests, and counts all responses.
+    """ASGI middleware that refuses requests.
 
     Args:
         app: The guarded application.
         access: Who may ask.
-        count: Called with the status of each response.
     """
 
-    def __init__(self, app: ASGIApp, access: Access, count: Callable[[int], None]) -> None:
+    def __init__(self, app: ASGIApp, access: Access) -> None:
         self._app = app
         self._access = access
-        self._count = count
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
@@ -99,10 +97,4 @@ class Guard:
             self._access.check(scope["path"], Headers(scope=scope))
         except Refusal as refusal:
             app = refusal.response(scope["path"])
-
-        async def count(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                self._count(message["status"])
-            await send(message)
-
-        await app(scope, receive, count)
+        await app(scope, receive, send)

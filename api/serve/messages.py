@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import FailFast, Field
 
 from .fields import MAX_MESSAGES, Body, Effort, Fields, Ignored, Nothing, Parts, Texts, Tokens, text_of
 from .follow import Beginning
@@ -46,7 +46,7 @@ class ToolChoice(Fields):
 class MessageBody(Body):
     """Body of a message."""
 
-    messages: Annotated[list[Message], Field(min_length=1, max_length=MAX_MESSAGES)]
+    messages: Annotated[list[Message], Field(min_length=1, max_length=MAX_MESSAGES), FailFast()]
     system: Parts = []
     max_tokens: Tokens | None = None
     thinking: Thinking | None = None
@@ -74,7 +74,7 @@ def _read(body: MessageBody, served: ServedModel) -> AnswerRequest:
     limits = (body.max_tokens, thinking.budget_tokens if thinking is not None else None)
     return served.read(
         body,
-        read_conversation(said, text_of(body.system, "system"), "messages"),
+        read_conversation(said, text_of(body.system, "system"), "messages", len(said) - 1),
         "none" if is_plain else effort,
         "thinking" if is_plain else "output_config.effort",
         max_tokens=min((each for each in limits if each is not None), default=None),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
@@ -91,6 +91,7 @@ class AnswerRequest:
         ask: The search.
         model: Name that the client used.
         fingerprint: Digest of the model's file.
+        sampling: Temperature and top_p of its solutions.
         answers: Largest number of distinct answers to return.
         stop: Texts before which an answer is cut.
         stream: Answer in parts, during the search.
@@ -100,6 +101,7 @@ class AnswerRequest:
     ask: Ask
     model: str
     fingerprint: str = ""
+    sampling: Mapping[str, Any] = field(default_factory=dict)
     answers: int = 1
     stop: tuple[str, ...] = ()
     stream: bool = False
@@ -173,10 +175,13 @@ class ServedModel:
         wanted = asked or (usual if asks_for_answer(question) else "chat")
         is_greedy = body.temperature == 0 and wanted in ("none", "chat")
         limits = Budget(max_tokens)
+        ask = new_ask(question, wanted, limits, body.seed, history=history, is_greedy=is_greedy)
+        coldest = {"temperature": 0.0} if isinstance(ask.strategy, Greedy) else {}
         return AnswerRequest(
-            new_ask(question, wanted, limits, body.seed, history=history, is_greedy=is_greedy),
+            ask,
             body.model or self.name,
             self.fingerprint,
+            {**public_sampling(self.sampling), **coldest},
             answers=answers,
             stop=tuple(stop),
             stream=body.stream,
@@ -230,22 +235,23 @@ class ServedModel:
 
 
 def read_conversation(
-    said: Sequence[tuple[str, str]], system: str, field: str
+    said: Sequence[tuple[str, str]], system: str, messages: str, last: int
 ) -> tuple[tuple[Turn, ...], str]:
     """The turns before the question, and the question.
 
     Args:
         said: Role, one of ``ROLES``, and text of each message.
         system: Text of a system message before them; empty for none.
-        field: The field that holds the messages.
+        messages: The field that holds them.
+        last: Place of the last message in this field.
 
     Raises:
         Refusal: the last message is not the user's, or is empty.
     """
     if not said or said[-1][0] != "user":
-        raise Refusal.of_field(field, "the last one has to be the user's: it is the question")
+        raise Refusal.of_field(messages, "the last one has to be the user's: it is the question")
     *earlier, (_, question) = said
     if not question.strip():
-        raise Refusal.of_field(f"{field}[{len(earlier)}].content", "is empty", "empty-question")
+        raise Refusal.of_field(f"{messages}[{last}].content", "is empty", "empty-question")
     first = (Turn("system", system),) if system else ()
     return (*first, *(Turn(ROLES[role], text) for role, text in earlier)), question

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, FailFast, Field
 
 from .fields import MAX_MESSAGES, Effort, Fields, Ignored, OpenAIBody, Parts, TextFormat, Tokens, text_of
 from .follow import Beginning
@@ -43,7 +43,11 @@ class TextOptions(Fields):
 
 
 def _as_items(value: Any) -> Any:
-    return [{"role": "user", "content": value}] if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    if not value.strip():
+        raise Refusal.of_field("input", "is empty", "empty-question")
+    return [{"role": "user", "content": value}]
 
 
 class ResponseBody(OpenAIBody):
@@ -52,6 +56,7 @@ class ResponseBody(OpenAIBody):
     input: Annotated[
         list[Item],
         Field(min_length=1, max_length=MAX_MESSAGES),
+        FailFast(),
         BeforeValidator(_as_items, json_schema_input_type=str | list[Item]),
     ]
     """The question as a text, or a conversation."""
@@ -79,7 +84,7 @@ def _read(body: ResponseBody, served: ServedModel) -> AnswerRequest:
         said = []
     return served.read(
         body,
-        read_conversation(said, body.instructions, "input"),
+        read_conversation(said, body.instructions, "input", len(body.input) - 1),
         body.reasoning.effort if body.reasoning is not None else None,
         "reasoning.effort",
         max_tokens=body.max_output_tokens,
@@ -186,17 +191,16 @@ class ResponseWriter(BlockWriter[ResponseBody]):
             "instructions": body.instructions or None,
             "max_output_tokens": body.max_output_tokens,
             "metadata": body.metadata or {},
-            "parallel_tool_calls": True,
+            "parallel_tool_calls": body.parallel_tool_calls,
             "previous_response_id": None,
             "reasoning": {"effort": body.reasoning.effort if body.reasoning else None, "summary": None},
             "service_tier": "default",
             "store": False,
-            "temperature": None,
             "text": {"format": {"type": "text"}},
             "tool_choice": body.tool_choice or "auto",
             "tools": [],
-            "top_p": None,
             "truncation": "disabled",
+            **self.request.sampling,
         }
 
 

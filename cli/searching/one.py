@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from adascale.engine.codec import encodable
 from adascale.engine.errors import UsageError
 from adascale.engine.strategies import Strategy
 from adascale.engine.types import Problem
@@ -48,10 +49,8 @@ def question_text(argument: str | None, example: str) -> str:
     text = read_stdin().strip() if argument is None or argument == "-" else argument.strip()
     if not text:
         raise UsageError("the question is empty", hint=example, slug="empty-question")
-    if argument in (None, "-"):
-        return text
-    piped = read_piped()
-    return f"{text}\n\n{piped}" if piped else text
+    piped = "" if argument in (None, "-") else read_piped()
+    return encodable(f"{text}\n\n{piped}" if piped else text)  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from contextlib import AbstractContextManager, nullcontext
 import pytest
 
 from adascale.cli.options.by_command import ViewOptions
-from adascale.cli.searching.one import EventSource, show_search
+from adascale.cli.searching import one
+from adascale.cli.searching.one import EventSource, question_text, show_search
 from adascale.engine.ports import SequenceLogprob
 from adascale.engine.scripted import ScriptedPolicy, scripted_step
 from adascale.engine.search.driver import Driver
@@ -18,6 +19,15 @@ from adascale.engine.strategies import Vote
 from adascale.engine.types import Problem
 
 REPLY = "Hello, how can I help you?"
+
+
+@pytest.mark.parametrize(("argument", "piped"), [("1 \udcff 2?", ""), ("-", "1 \ud800 2?")])
+def test_half_of_a_surrogate_pair_is_a_question_mark_from_the_door_on(
+    monkeypatch: pytest.MonkeyPatch, argument: str, piped: str
+) -> None:
+    monkeypatch.setattr(one, "read_stdin", lambda: piped)
+    monkeypatch.setattr(one, "read_piped", lambda: piped)
+    assert question_text(argument, "") == "1 ? 2?"
 
 
 @pytest.mark.parametrize("is_chat", [True, False])

@@ -223,20 +223,31 @@ def test_a_window_that_is_advised_has_room_for_the_thought(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("context", "free_gb", "expected"),
+    ("context", "free_gb", "think", "expected"),
     [
-        (1 << 15, 64, (8192, 64)),
-        (1 << 15, 6, (8192, 16)),
-        (5000, 64, (5000, 64)),
-        (2048, 64, (None, 64)),
-        (1 << 15, 1, (None, 64)),
+        (1 << 15, 64, 0, (8192, 64)),
+        (1 << 15, 6, 0, (8192, 16)),
+        (5000, 64, 0, (5000, 64)),
+        (2048, 64, 0, (None, 64)),
+        (1 << 15, 1, 0, (None, 64)),
+        (1 << 15, 64, None, (8192 + THINK_TOKENS, 64)),
+        (1 << 15, 64, 8192, (16384, 64)),
+        (12000, 64, 8192, (12000, 64)),
+        (10000, 64, 8192, (None, 64)),
     ],
 )
 def test_a_server_opens_a_larger_window_where_half_of_the_memory_has_room_for_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, context: int, free_gb: int, expected: tuple[int, int]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    context: int,
+    free_gb: int,
+    think: int | None,
+    expected: tuple[int, int],
 ) -> None:
     monkeypatch.setattr(machine, "free_memory_bytes", lambda: free_gb << 30)
-    info = replace(model(tmp_path, context).info, kv_values=1 << 13)
-    opened = make_roomy(SessionOptions(branches=64), info, None)
+    file = model(tmp_path, context)
+    info = replace(file.info, kv_values=1 << 13)
+    opened = make_roomy(SessionOptions(branches=64, think=think), info, None)
     assert (opened.ctx_size, opened.branches) == expected
+    choose_window(opened, file)
     assert make_roomy(SessionOptions(ctx_size=512), info, None).ctx_size == 512

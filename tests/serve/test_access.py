@@ -225,16 +225,18 @@ def test_metrics_count_responses_and_searches(server: Served) -> None:
     assert "adascale_searches_running 0.0" in text
 
 
-def test_metrics_count_what_the_guard_refuses(locked: Served) -> None:
+def test_metrics_count_what_the_guard_and_cors_answer(locked: Served) -> None:
     key = {"Authorization": f"Bearer {KEY}"}
     post(locked)
     post(locked, Origin="https://evil.example", **key)
+    preflight = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
+    httpx2.options(f"{locked.url}/v1/chat/completions", headers=preflight)
     text = httpx2.get(f"{locked.url}/metrics", headers=key).text
-    for status in (401, 403):
+    for status in (400, 401, 403):
         assert f'adascale_requests_total{{status="{status}"}}' in text
 
 
-def test_an_unexpected_error_is_a_500_that_says_no_more(
+def test_an_unexpected_error_is_a_500_that_says_no_more_and_is_counted(
     server: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(body: bytes) -> None:
@@ -244,3 +246,4 @@ def test_an_unexpected_error_is_a_500_that_says_no_more(
     failed = post(server)
     assert (failed.status_code, code(failed)) == (500, "unexpected")
     assert "secret" not in failed.text
+    assert 'adascale_requests_total{status="500"} 1.0' in httpx2.get(f"{server.url}/metrics").text

@@ -65,8 +65,10 @@ def test_a_stream_builds_the_same_response_as_its_last_event_has(client: openai.
         "output_text.done",
         "completed",
     ]
-    last = events[-1]
+    first, last = events[0], events[-1]
+    assert first.type == "response.created"
     assert last.type == "response.completed"
+    assert (first.response.temperature, first.response.top_p) == (0.5, 0.95)
     deltas = [event.delta for event in events if event.type == "response.output_text.delta"]
     assert "".join(deltas) == last.response.output_text
     thoughts = [event.delta for event in events if event.type == "response.reasoning_text.delta"]
@@ -98,7 +100,9 @@ def test_a_response_goes_back_with_the_next_question(server: Served, client: ope
     first = ask(client, "Say 41")
     said = [{"role": "user", "content": "Say 41"}, *(item.model_dump() for item in first.output)]
     parts = [{"type": "input_text", "text": "And"}, {"type": "input_text", "text": "42?"}]
-    ask(client, [*said, {"role": "user", "content": parts}], instructions="Be brief.")
+    question = [*said, {"role": "user", "content": parts}]
+    second = ask(client, question, instructions="Be brief.", parallel_tool_calls=False)
+    assert (first.parallel_tool_calls, second.parallel_tool_calls) == (True, False)
     problem = server.policy.opened[-1]
     assert problem.question == "And\n42?"
     assert problem.history == (

@@ -6,7 +6,10 @@ from typing import Any
 
 import httpx2
 import pytest
+from pydantic import ValidationError
 from scripted_server import Served, served
+
+from adascale.serve.app import BODIES
 
 CHAT, RESPONSES, MESSAGES, SEARCHES = "/v1/chat/completions", "/v1/responses", "/v1/messages", "/v1/searches"
 USUAL = {
@@ -65,7 +68,9 @@ def summary(server: Served, **body: Any) -> dict[str, Any]:
         (CHAT, {"seed": 1 << 70}, "seed", "has to be at most 9,223"),
         (CHAT, {"stream": "yes"}, "stream", "has to be true or false"),
         (CHAT, {"stream_options": {"include_usage": True}}, "stream_options", "stream: true"),
-        (RESPONSES, {"input": " "}, "input[0].content", "is empty"),
+        (CHAT, {"messages": say([{"type": "text"}])}, "messages[0].content[0].text", "has to be given"),
+        (RESPONSES, {"input": " "}, "input", "is empty"),
+        (RESPONSES, {"input": [{"type": "reasoning"}, *say(" ")]}, "input[1].content", "is empty"),
         (RESPONSES, {"input": [{"content": "x"}]}, "input[0].role", "has to be given"),
         (RESPONSES, {"input": [{"type": "function_call_output"}]}, "input[0].type", "message or reasoning"),
         (RESPONSES, {"previous_response_id": "resp_1"}, "previous_response_id", "is not supported"),
@@ -99,6 +104,24 @@ def test_what_cannot_be_done_is_refused_by_its_name_in_our_words(
     error = refused.json()["error"]
     assert (error["param"], text in error["message"]) == (param, True), error
     assert not any(word in refused.text.lower() for word in ("pydantic", "input should"))
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        *[(path, {"messages": say([7] * 9) * 9}) for path in (CHAT, MESSAGES)],
+        *[(path, {"messages": [7] * 9}) for path in (CHAT, MESSAGES)],
+        (CHAT, {"messages": say("x"), "stop": [""] * 9}),
+        (CHAT, {"messages": say("x"), "modalities": [7] * 9}),
+        (MESSAGES, {"messages": say("x"), "system": [7] * 9}),
+        (MESSAGES, {"messages": say("x"), "stop_sequences": [""] * 9}),
+        (RESPONSES, {"input": say([7] * 9) * 9}),
+    ],
+)
+def test_reading_a_body_stops_at_the_first_fault_of_a_list(path: str, body: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError) as raised:
+        BODIES[path].model_validate(body)
+    assert raised.value.error_count() == 1
 
 
 def test_fields_without_effect_are_ignored_and_named(server: Served) -> None:
