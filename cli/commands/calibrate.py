@@ -17,7 +17,7 @@ from adascale.engine.types import KindName, Notice, Problem
 from adascale.models.options import SessionOptions
 from adascale.models.question_sets import only_kind
 
-from ..disk.files import CALIBRATION_MARK, check_output, unwritable
+from ..disk.files import check_output, is_calibration, unwritable
 from ..options.by_command import CalibrationOptions, FitOptions
 from ..options.flatten import with_options
 from ..report.calibrate_report import report_text
@@ -71,7 +71,7 @@ def fit(*, options: FitOptions) -> None:
     problems = choose_unlabelled(options) if unlabelled else choose_problems(run, FEWEST, built_in=True)
     if output is not None:
         read: list[str | Path] = [*run.data, *unlabelled, *run.session.references()]
-        check_output(output, "-o mine.calibration.safetensors", mark=CALIBRATION_MARK, reads=read)
+        check_output(output, "-o mine.calibration.safetensors", is_ours=is_calibration, reads=read)
     with open_session(run.session, run.terminal) as session:
         artefact = _fit(session, problems, options)
     path = output or own_path(artefact.card)
@@ -191,7 +191,7 @@ def _agreement_notice(options: SessionOptions) -> Notice:
     check = _with_models("check", options)
     return Notice(
         "unlabelled",
-        "these figures are against what solutions agree on, not against right answers",
+        "these figures are against what solutions agree on, not against correct answers",
         hint=f"{check} --data questions.jsonl, where some answers are known",
     )
 

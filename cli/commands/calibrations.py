@@ -11,7 +11,7 @@ import typer
 
 from adascale.engine.errors import CalibrationError, UsageError
 
-from ..disk.files import CALIBRATION_MARK, check_output, read_text, unwritable, write_file
+from ..disk.files import check_output, is_calibration, read_text, unwritable, write_file
 from ..options.declare import JsonLinesOption, JsonOption, OfflineOption
 from ..report.calibrate_report import NEW_PAGE, card_text, fill, has_place, list_text
 from ..terminal.console import as_typed, say, short_path, write_json, write_json_lines, write_payload
@@ -113,7 +113,7 @@ def export(
     page = fill(page, sorted([*found, *_others(output, files)], key=lambda each: (each.path or output).name))
     for name in files:
         if (output / name).exists():
-            check_output(output / name, "move it away, or -o another folder", mark=CALIBRATION_MARK)
+            check_output(output / name, "move it away, or -o another folder", is_ours=is_calibration)
     for name, data in files.items():
         write_file(output / name, data)
     write_file(page_path, page.encode())

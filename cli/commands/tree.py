@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
@@ -11,7 +12,7 @@ import typer
 
 from adascale.engine.errors import UsageError
 
-from ..disk.files import check_output, write_file
+from ..disk.files import check_output, has_mark, write_file
 from ..disk.history import trace_path
 from ..disk.trace import read_trace
 from ..options.declare import OverwriteOption, TraceArgument
@@ -56,12 +57,17 @@ def tree(
         return
     form = format_ or _SUFFIXES.get(output.suffix.lower())
     if form is None:
+        text = (
+            f"adascale tree {'' if trace is None else shlex.quote(trace) + ' '}> {shlex.quote(str(output))}"
+        )
         raise UsageError(
             f'the name of {output} does not say which format; "{output.suffix}" is not one of them',
-            hint=f"--format {'|'.join(get_args(TreeFormat))}",
+            hint=text if output.suffix == ".txt" else f"--format {'|'.join(get_args(TreeFormat))}",
         )
     other = f"-o {shlex.quote(f'{source.stem}-tree{output.suffix}')}"
-    check_output(output, other, mark=_MARKS[form], reads=[source], overwrite=overwrite)
+    check_output(
+        output, other, is_ours=partial(has_mark, mark=_MARKS[form]), reads=[source], overwrite=overwrite
+    )
     write_file(output, _render(form, source).rstrip("\n").encode() + b"\n")
     say(f"adascale: wrote {output}")
 

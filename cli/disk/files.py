@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -99,30 +99,49 @@ def check_writable(path: Path) -> None:
         )
 
 
-TRACE_MARK = b'{"kind":"search_started"'
-"""The beginning of every trace."""
+_TRACE_BEGIN = b'{"kind":"search_started"'
 
-CALIBRATION_MARK = b"adascale.calibration/"
+_CALIBRATION_MARK = b'"adascale.calibration/'
 """Part of the header of every calibration."""
 
 _HEAD = 1 << 16
-"""Bytes at the beginning of a file in which its mark stands."""
+"""Bytes at the beginning of a document or picture in which its mark stands."""
+
+_LARGEST_HEADER = 100_000_000
+"""Bytes of a header that safetensors reads."""
+
+
+def is_trace(path: Path) -> bool:
+    """True for a file that can be read and begins as every trace does."""
+    return _read(path, 0, len(_TRACE_BEGIN)) == _TRACE_BEGIN
+
+
+def is_calibration(path: Path) -> bool:
+    """True for a safetensors file that can be read and whose header, however long, is a calibration's."""
+    size = int.from_bytes(_read(path, 0, 8), "little")
+    return size <= _LARGEST_HEADER and _CALIBRATION_MARK in _read(path, 8, size)
 
 
 def has_mark(path: Path, mark: bytes) -> bool:
     """True for a file that can be read and has ``mark`` near its beginning."""
+    return mark in _read(path, 0, _HEAD)
+
+
+def _read(path: Path, start: int, size: int) -> bytes:
+    """Some bytes of a file; fewer at its end, none if it cannot be read."""
     try:
         with path.open("rb") as file:
-            return mark in file.read(_HEAD)
+            file.seek(start)
+            return file.read(size)
     except OSError:
-        return False
+        return b""
 
 
 def check_output(
     path: Path,
     hint: str,
     *,
-    mark: bytes | None = None,
+    is_ours: Callable[[Path], bool] | None = None,
     reads: Iterable[str | Path] = (),
     overwrite: bool = False,
 ) -> None:
@@ -133,8 +152,7 @@ def check_output(
     Args:
         path: File to write.
         hint: Hint of the error.
-        mark: Bytes near the beginning of every file of this kind that adascale writes; None if no file of
-            this kind can be recognised.
+        is_ours: Recognises files of this kind that adascale writes; None if they cannot be recognised.
         reads: Inputs and models of this run; ``-`` is stdin.
         overwrite: Replace any file that is no input.
 
@@ -145,8 +163,8 @@ def check_output(
     check_apart(path, reads, hint)
     if overwrite or not path.is_file() or path.stat().st_size == 0:
         return
-    if mark is None or not has_mark(path, mark):
-        other = "" if mark is None else " and was not written by this command"
+    if is_ours is None or not is_ours(path):
+        other = "" if is_ours is None else " and was not written by this command"
         raise UsageError(f"{path} is there already{other}", hint=hint, slug="output-exists")
 
 

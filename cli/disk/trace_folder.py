@@ -14,7 +14,7 @@ from adascale.engine.types import Notice, Problem
 from adascale.models.questions import id_digest
 
 from ..terminal.console import show_warning
-from .files import TRACE_MARK, has_mark, unwritable
+from .files import is_trace, unwritable
 from .trace import TraceWriter
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class TraceFolder:
     def _write(self, id_: str, log: Sequence[Event]) -> None:
         """Write a log; what cannot be written is a warning, and the searches go on."""
         path = self.path / f"{_file_name(id_)}.jsonl"
-        if path.exists() and not has_mark(path, TRACE_MARK):
+        if path.exists() and not is_trace(path):
             show_warning(
                 Notice("not-a-trace", f"{path} is not a trace and stays as it is; no trace of {id_} is kept")
             )

@@ -9,13 +9,14 @@ import importlib.util
 import os
 import shlex
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from adascale.engine.errors import UsageError
 from adascale.models.storage import cache_folder
 
-from ..disk.files import check_output, check_writable, unwritable
+from ..disk.files import check_output, check_writable, has_mark, unwritable
 
 _STYLE = {
     "axes.spines.right": False,
@@ -46,14 +47,14 @@ def check_plot(path: Path, sources: Iterable[str | Path] = ()) -> None:
         sources: Files that are read, which no picture may replace.
 
     Raises:
-        UsageError: matplotlib is not installed, or the file is neither PNG nor SVG, cannot be written, or is
-            one of the sources.
+        UsageError: matplotlib is not installed, or the file is neither PNG nor SVG, cannot be written, is
+            one of the sources, or is there already and no picture of adascale.
     """
     check_writable(path)
     if path.suffix.lower() not in (".png", ".svg"):
         name = shlex.quote(str(path.with_suffix(".svg")))
         raise UsageError(f"--plot {path} is neither .png nor .svg", hint=f"--plot {name}")
-    check_output(path, f"--plot plot{path.suffix}", mark=_MARK, reads=sources)
+    check_output(path, f"--plot plot{path.suffix}", is_ours=partial(has_mark, mark=_MARK), reads=sources)
     if importlib.util.find_spec("matplotlib") is None:
         raise UsageError(
             "pictures need matplotlib", slug="no-matplotlib", hint='pip install "adascale[plots]"'

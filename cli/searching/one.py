@@ -18,7 +18,7 @@ from adascale.engine.strategies import Strategy
 from adascale.engine.types import Problem
 from adascale.models.options import SessionOptions
 
-from ..disk.files import TRACE_MARK, check_output
+from ..disk.files import check_output, is_trace
 from ..exit_codes import INTERRUPTED
 from ..options.by_command import ViewOptions
 from ..render.renderer import choose_progress, open_renderer
@@ -121,7 +121,7 @@ def show_search(
         AdascaleError: it could not run.
     """
     if view.trace is not None:
-        check_output(view.trace, "--trace another-name.jsonl", mark=TRACE_MARK)
+        check_output(view.trace, "--trace another-name.jsonl", is_ours=is_trace)
     quiet = view.terminal.quiet
     kind = choose_progress(view.progress, quiet, may_animate())
     started = time.monotonic()

@@ -264,6 +264,9 @@ def test_a_name_that_says_nothing(trace: str, tmp_path: Path) -> None:
         run(trace, "-o", str(tmp_path / "t.png"))
 
     assert "--format html|svg" in caught.value.hint
+    with pytest.raises(UsageError, match="which format") as caught:
+        run(trace, "-o", "t.txt")
+    assert caught.value.hint == f"adascale tree {trace} > t.txt"
 
 
 @pytest.mark.parametrize("form", [None, "html", "svg"])

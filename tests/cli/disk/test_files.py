@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from adascale.cli.disk.files import check_output, check_writable, read_text
+from adascale.cli.disk.files import check_output, check_writable, is_calibration, is_trace, read_text
 from adascale.engine.errors import UsageError
 
 
@@ -57,16 +57,25 @@ def test_a_file_needs_a_folder_that_takes_files_and_a_pipe_needs_itself(
     assert error.value.hint
 
 
-MARK = b'{"kind":"search_started"'
+TRACE = b'{"kind":"search_started"'
+CALIBRATION = b'{"__metadata__":{"card":"%s","schema":"adascale.calibration/1"}}' % (b" " * 100_000)
+
+
+def safetensors(header: bytes) -> bytes:
+    return len(header).to_bytes(8, "little") + header
 
 
 @pytest.mark.parametrize(
     ("old", "options", "refused"),
     [
-        (MARK, {"mark": MARK}, ""),
-        (MARK + b"}", {"mark": MARK}, ""),
-        (b"GGUF", {"mark": MARK}, "was not written by this command"),
-        (b"GGUF", {"mark": MARK, "overwrite": True}, ""),
+        (TRACE, {"is_ours": is_trace}, ""),
+        (TRACE + b"}", {"is_ours": is_trace}, ""),
+        (b"A trace begins with " + TRACE, {"is_ours": is_trace}, "was not written by this command"),
+        (b"GGUF", {"is_ours": is_trace}, "was not written by this command"),
+        (b"GGUF", {"is_ours": is_trace, "overwrite": True}, ""),
+        (safetensors(CALIBRATION), {"is_ours": is_calibration}, ""),
+        (safetensors(b"{}") + CALIBRATION, {"is_ours": is_calibration}, "was not written by this command"),
+        (CALIBRATION, {"is_ours": is_calibration}, "was not written by this command"),
         (b"precious", {}, "is there already"),
         (b"precious", {"overwrite": True}, ""),
     ],
