@@ -46,7 +46,7 @@ def ask(
     echo "What is 17 * 23?" | adascale ask -x
     adascale ask -T -g qwen2.5-coder-0.5b --effort high '3 pens cost $2. How many for $18?'
     """
-    text = question_text(question, _EXAMPLE)
+    text = question_text(question, _EXAMPLE, quiet=options.view.terminal.quiet > 0)
     if options.server.url is not None:
         record, loaded = search_on_server(text, options, context)
     else:

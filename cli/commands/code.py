@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from adascale import __version__
-from adascale.engine.errors import AdascaleError
+from adascale.engine.errors import AdascaleError, UsageError
 from adascale.engine.kinds import kind_of
 from adascale.engine.types import Execution
 
@@ -62,9 +62,16 @@ def code(
 
     if str(options.output) == "-":
         options = replace(options, output=None)
-    question = question_text(task, _EXAMPLE)
+    question = question_text(task, _EXAMPLE, quiet=options.view.terminal.quiet > 0)
     problem = task_of(question, list(_given_tests(options))).problem("1", question)
     if options.output is not None:
+        trace = options.view.trace
+        if trace is not None and trace.resolve() == options.output.resolve():
+            raise UsageError(
+                "--trace and --output name the same file",
+                hint="--trace another-name.jsonl",
+                slug="output-exists",
+            )
         read = [*options.session.references(), str(options.tests or "")]
         check_output(options.output, "--overwrite, or another name", reads=read, overwrite=options.overwrite)
     record, loaded = search_one(problem, strategy, options.session, options.view, settle)

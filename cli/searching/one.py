@@ -34,12 +34,13 @@ if TYPE_CHECKING:
     from ..disk.trace import TraceWriter
 
 
-def question_text(argument: str | None, example: str) -> str:
+def question_text(argument: str | None, example: str, *, quiet: bool = False) -> str:
     """The question: the argument, and below it what is piped in; without an argument, stdin alone.
 
     Args:
         argument: As it was typed; ``-`` stands for stdin.
         example: A command that works, for the hint of an error.
+        quiet: Do not say that a silent pipe is waited for.
 
     Raises:
         UsageError: the question is empty, or stdin is a terminal.
@@ -49,7 +50,7 @@ def question_text(argument: str | None, example: str) -> str:
     text = read_stdin().strip() if argument is None or argument == "-" else argument.strip()
     if not text:
         raise UsageError("the question is empty", hint=example, slug="empty-question")
-    piped = "" if argument in (None, "-") else read_piped()
+    piped = "" if argument in (None, "-") else read_piped(quiet=quiet)
     return encodable(f"{text}\n\n{piped}" if piped else text)  # type: ignore[no-any-return]
 
 

@@ -115,34 +115,32 @@ def read_stdin() -> str:
         ) from exc
 
 
-_PATIENCE_S = 3.0
-"""Time for the first byte of a pipe, which may be open though nobody writes to it."""
+def read_piped(*, quiet: bool = False) -> str:
+    """Text that is piped in with a question, read to its end; empty for a terminal.
 
-
-def read_piped() -> str:
-    """Text that is piped in with a question; empty for a terminal and for a pipe that stays silent.
+    Args:
+        quiet: Do not say that a silent pipe is waited for.
 
     Raises:
         UsageError: it is not UTF-8.
     """
     if sys.stdin.isatty():
         return ""
-    if not _has_input():
-        say(f"adascale: nothing came from stdin for {_PATIENCE_S:g} s; the question is asked without it")
-        return ""
+    if not quiet and _is_silent():
+        say("adascale: reading stdin ... (< /dev/null if nothing comes)")
     return read_stdin().strip()
 
 
-def _has_input() -> bool:
-    """False for a pipe or socket that stays open and silent for ``_PATIENCE_S``."""
+def _is_silent() -> bool:
+    """True for a pipe or socket that is open, and from which nothing has come."""
     try:
         number = sys.stdin.fileno()
     except OSError:  # a stand-in for stdin, which does not wait
-        return True
+        return False
     mode = os.fstat(number).st_mode
     if sys.platform == "win32" or not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)):
-        return True
-    return bool(select.select([number], [], [], _PATIENCE_S)[0])
+        return False
+    return not select.select([number], [], [], 0)[0]
 
 
 def write_payload(text: str, encoding: str | None = None) -> None:

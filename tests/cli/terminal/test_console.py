@@ -1,0 +1,68 @@
+"""Text that is piped in with a question is waited for, however late it comes."""
+
+from __future__ import annotations
+
+import io
+import os
+import select
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from adascale.cli.terminal import console
+
+WAITS = "adascale: reading stdin ... (< /dev/null if nothing comes)"
+
+
+@pytest.fixture
+def pipe(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.FileIO]:
+    """The other end of stdin."""
+    reader, writer = os.pipe()
+    with open(reader, encoding="utf-8") as stdin, open(writer, "wb", buffering=0) as other:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        yield other
+
+
+def test_a_silent_pipe_is_named_and_its_late_text_is_read(
+    pipe: io.FileIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+
+    def write_late(text: str) -> None:
+        said.append(text)
+        pipe.write(b"late\n")
+        pipe.close()
+
+    monkeypatch.setattr(console, "say", write_late)
+    assert console.read_piped() == "late"
+    assert said == [WAITS]
+
+
+def test_under_quiet_a_silent_pipe_is_waited_for_without_a_word(
+    pipe: io.FileIO, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pipe.write(b"late\n")
+    pipe.close()
+    monkeypatch.setattr(select, "select", lambda *args: ([], [], []))  # as if nothing had come yet
+    assert console.read_piped(quiet=True) == "late"
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("text", ["", "here"])
+def test_of_a_pipe_that_has_ended_or_has_text_nothing_is_said(
+    pipe: io.FileIO, capsys: pytest.CaptureFixture[str], text: str
+) -> None:
+    pipe.write(text.encode())
+    pipe.close()
+    assert console.read_piped() == text
+    assert capsys.readouterr().err == ""
+
+
+def test_the_empty_device_is_no_pipe(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with open(os.devnull) as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        assert console.read_piped() == ""
+    assert capsys.readouterr().err == ""
