@@ -102,7 +102,7 @@ def search(
         strategy = Preset(effort_named(effort or "medium")).strategy(strategy or "adaptive")
     if "code" in strategy.modes:
         raise UsageError(
-            f"{strategy.name} draws programs that pass tests", hint="adascale.code(question, tests=[...])"
+            f"{strategy.name} writes programs that pass tests", hint="adascale.code(question, tests=[...])"
         )
     if not isinstance(budget, Budget):
         raise UsageError("that is no Budget", repr(budget), hint="budget=adascale.Budget(max_tokens=600)")

@@ -168,5 +168,5 @@ def _say_plan(
 def _limit_text(strategy: Strategy, drawn: str) -> str:
     """A strategy and its limit, such as ``vote, at most 16 solutions each``."""
     most = strategy.at_most
-    limit = "until every prefix has ended" if most is None else f"at most {plural(most, drawn)} each"
+    limit = "until every solution has ended" if most is None else f"at most {plural(most, drawn)} each"
     return f"{strategy.name}, {limit}"

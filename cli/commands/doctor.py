@@ -1,4 +1,4 @@
-"""``adascale doctor``: check this machine, and say how to mend every problem found."""
+"""``adascale doctor``: check this machine, and say how to fix every problem found."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Finding:
 
 @with_options(DoctorOptions)
 def doctor(*, options: DoctorOptions) -> None:
-    """Check this machine, and say how to mend what is wrong.
+    """Check this machine, and say how to fix what is wrong.
 
     adascale doctor
     adascale doctor -g my-model.gguf --offline --json

@@ -41,7 +41,7 @@ def eval_(
     adascale eval test.jsonl --questions 50
     adascale eval test.jsonl --strategies greedy,vote:16,adaptive,adaptive@low --plot frontier.svg
 
-    Every draw is kept and used by all strategies. It can be stopped at any time: the same command goes on.
+    All strategies use the same generated text, which is kept. Stop at any time: the same command goes on.
     """
     from ..searching.evaluation import search_all, warnings_of
 

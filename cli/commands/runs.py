@@ -1,4 +1,4 @@
-"""Kept searches: ask and code keep the newest of theirs; --no-save keeps nothing."""
+"""List, show and remove kept searches; ask and code keep the newest of theirs."""
 
 from __future__ import annotations
 

@@ -132,7 +132,9 @@ def _kind_of_store(path: Path) -> SourceKind:
         return "rollouts"
     if "draws" in tables:
         return "draws"
-    raise UsageError(f"{path} holds neither rollouts nor draws", hint="--from rollouts", slug="no-source")
+    raise UsageError(
+        f"{path} has nothing that calibrate or eval keeps", hint="--from rollouts", slug="no-source"
+    )
 
 
 @contextmanager

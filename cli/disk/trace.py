@@ -115,7 +115,13 @@ def _parse_object(data: bytes) -> dict[str, Any]:
 
 def _line_error(path: Path, line: int, error: Exception) -> TraceError:
     """The error of a line, with its number."""
-    reason = error.message if isinstance(error, TraceError) else f"not valid JSON: {error}"
+    match error:
+        case TraceError():
+            reason = error.message
+        case UnicodeDecodeError():
+            reason = "not UTF-8 text"
+        case _:
+            reason = f"not valid JSON: {error}"
     return TraceError(f"{path} line {line}: {reason}")
 
 

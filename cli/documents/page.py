@@ -10,7 +10,7 @@ from adascale.engine.answers.latex import readable
 from adascale.engine.types import ROOT, Estimate, NodeId
 
 from ..render.rows import Row, all_rows, subtree_nodes, thought_line
-from ..render.summary import backing, interval_text
+from ..render.summary import backing, interval_text, steps_text
 from ..terminal.console import clean
 from ..terminal.prose import html, plain
 from ..terminal.text import cut, one_line, plural
@@ -65,7 +65,7 @@ def to_html(document: Document) -> str:
         *(f"<dt>{_as_html(name)}</dt><dd>{_as_html(value)}</dd>" for name, value in document.facts()),
         "</dl>",
         *_answers(document),
-        f"<h2>{plural(len(view.tree), 'node')}</h2>",
+        f"<h2>{steps_text(view)}</h2>",
         "<p>A bar is the estimate that a solution with this step is correct.</p>",
         *_Tree(document).lines(),
         "</main></body></html>",
@@ -161,7 +161,7 @@ class _Tree:
         text = cut(one_line(text, UNICODE), _LABEL, UNICODE)
         ends = {self._rows[node.id].count for node in below if node.status == "terminal"}
         leads = [end for end in sorted(ends) if end][:_ENDS]
-        facts = [*leads, *(["cut"] if row.mark == "pruned" else []), plural(len(below), "node")]
+        facts = [*leads, *(["cut"] if row.mark == "pruned" else []), plural(len(below), "step")]
         return f"{mark} {_number(row)}{_estimate(row.estimate)} {_as_html(text)} {_faint(', '.join(facts))}"
 
 

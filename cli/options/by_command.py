@@ -92,7 +92,7 @@ class SearchOptions:
         kind = STRATEGIES[self.strategy]
         if kind is passing.Passing:
             raise UsageError(
-                "passing draws programs until one passes its tests, and a question has none",
+                "passing writes programs until one passes its tests, and a question has none",
                 hint='adascale code "Square n." --test "assert f(2) == 4"',
             )
         if self.adapt != "none" and not (issubclass(kind, InstanceAdaptive) and self.adapt in kind.rules):

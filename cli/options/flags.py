@@ -1,7 +1,7 @@
 """Every flag of the commands that open models, declared once: ``FLAGS[dataclass][field]``.
 
-The type and the default stand where the field stands (``groups``, ``models.options``, the strategies). A name
-with dots is a field inside one command's dataclass that has a flag of its own there, or none.
+The type and the default stand where the field stands (``by_command``, ``models.options``, the strategies). A
+name with dots is a field inside one command's dataclass that has a flag of its own there, or none.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from ..terminal.theme import MARK_STYLES, STYLES, Glyphs
 from .lines import Frame, draw_rows
 from .rows import tree_rows
 from .state import ViewState
-from .summary import answer_text, backing, score_text, support, tokens_text
+from .summary import answer_text, backing, score_text, steps_text, support, tokens_text
 
 FULL_TREE = 60
 """Nodes of the largest tree that is left on the screen as a whole."""
@@ -55,15 +55,14 @@ def final_frame(state: ViewState, width: int, glyphs: Glyphs, *, whole: bool = F
     lines = [_question_line(state, frame), *draw_rows(rows, frame), Text()]
     lines += [_budget_line(state, frame), _tree_line(state, frame)]
     if large:
-        nodes = plural(len(state.tree), "node")
-        note = f"Folded: {len(rows)} rows for {nodes}; adascale tree -o t.html has all."
+        note = f"Folded: {len(rows)} rows for {steps_text(state)}; adascale tree -o t.html has all."
         lines.append(Text(cut(note, width, glyphs), STYLES["faint"]))
     return lines
 
 
 def status_line(state: ViewState, width: int, glyphs: Glyphs, tick: int = 0) -> Text:
-    """``◐ 281 of 2,048 tokens · 8 nodes · best 27 p .93 · 31 tok/s``."""
-    facts = [tokens_text(state), plural(len(state.tree), "node")]
+    """``◐ 281 of 2,048 tokens · 7 steps · best 27 p .93 · 31 tok/s``."""
+    facts = [tokens_text(state), steps_text(state)]
     if state.answer is not None:
         facts.append(f"best {answer_text(state, glyphs)} {score_text(state)}")
     line = Text().append(glyphs.spin[tick % len(glyphs.spin)] + " ", MARK_STYLES["running"])
@@ -120,7 +119,7 @@ def _tree_line(state: ViewState, frame: Frame) -> Text:
     )
     unused = "left open" if state.end else "waiting"
     counts = ((pruned, "pruned"), (len(state.running), "running"), (idle, unused))
-    facts = [plural(len(nodes), "node"), f"depth {max(node.depth for node in nodes)}"]
+    facts = [steps_text(state), f"depth {max(node.depth for node in nodes)}"]
     return fact_line("tree", [*facts, *(f"{n:,} {word}" for n, word in counts if n)], frame)
 
 

@@ -14,7 +14,7 @@ from ..terminal.text import chance, duration, one_line, plural
 from ..terminal.theme import glyphs_for
 from .frame import FOLDED_ROWS, FRAME_LINES, FULL_TREE, final_frame
 from .state import ViewState
-from .summary import answer_text, closing_lines
+from .summary import answer_text, closing_lines, steps_text
 
 _TREE_WIDTH = 100
 _NARROWEST = 20
@@ -38,7 +38,7 @@ class FinalRenderer:
         if not self._state.tree.problem.is_chat:  # stdout shows its reply
             self._progress(self._state, event)
         if isinstance(event, SearchFinished):
-            if self._show_tree:
+            if self._show_tree and not self._state.tree.problem.is_chat:
                 for line in final_frame(self._state, plain_width(), self._glyphs):
                     say(line.plain.rstrip())
             if not self._quiet:
@@ -81,10 +81,10 @@ class PlainRenderer(FinalRenderer):
             self._say(self._line(state))
 
     def _line(self, state: ViewState) -> str:
-        """``10 s  281/2048 tokens  8 nodes  best 27 p=.93``."""
+        """``10 s  281/2048 tokens  7 steps  best 27 p=.93``."""
         limit = state.started.budget.max_tokens
         tokens = plural(state.tokens, "token") if limit is None else f"{state.tokens}/{limit} tokens"
-        parts = [duration(state.t), tokens, plural(len(state.tree), "node")]
+        parts = [duration(state.t), tokens, steps_text(state)]
         if state.answer is not None:
             parts.append(f"best {answer_text(state, self._glyphs)}")
             if (estimate := state.confidence) is not None:

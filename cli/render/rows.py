@@ -250,10 +250,10 @@ class _Walk:
 
     @staticmethod
     def _extent(nodes: Sequence[Node]) -> str:
-        """``14 nodes, best .66``."""
+        """``14 steps, best .66``."""
         scores = [node.estimate.median for node in nodes if node.estimate]
         best = f", best {chance(max(scores))}" if scores else ""
-        return f"{plural(len(nodes), 'node')}{best}"
+        return f"{plural(len(nodes), 'step')}{best}"
 
     def _solutions(self, ends: Sequence[Node]) -> str:
         """``4 more solutions with 27``, ``2 solutions with 13``, ``9 solutions with 7 other answers``."""

@@ -25,13 +25,14 @@ from ..terminal.prose import plain
 from ..terminal.theme import glyphs_for
 
 FIELDS = frozenset({
-    "schema", "id", "question", "kind", "status", "answer", "solution", "thought", "mode", "execution",
+    "schema", "id", "question", "status", "answer", "solution", "thought", "mode", "execution",
     "confidence", "agreement", "stop_reason", "why", "budget", "tree", "usage", "timing", "model", "prm",
     "calibration", "sampling", "search",
     "min_confidence", "warnings", "version",
     "error", "repairs", "tests", "passed", "untested", "expected", "correct", "line",
 })  # fmt: skip
-"""Every field that a record of a batch may have; no field of a question takes its name."""
+"""Every field that a record of a batch may have, but for the ``kind`` of a chat; no field of a question takes
+its name."""
 
 _MEASURES = ("brier", "skill", "ece", "auc", "coverage")
 

@@ -52,8 +52,10 @@ def search_on_server(question: str, options: AskOptions, context: typer.Context)
     """
     sources = flag_sources(context)
     typed = typed_flags(context)
-    is_chosen = chooses_search(context)
-    is_preset = sources[_EFFORT] != "DEFAULT" and asks_for_answer(question)
+    is_set = sources[_EFFORT] != "DEFAULT"
+    # Without a mode, only an effort makes the server search for what has no checkable answer.
+    is_needed = chooses_search(context) and (is_set or options.search.mode == "auto")
+    sends_effort = is_set if asks_for_answer(question) else is_needed
     if others := sorted(typed & _OF_THE_SERVER):
         raise UsageError(
             f"{' and '.join(others)} cannot be asked of a server, which searches for all in the same way",
@@ -70,7 +72,7 @@ def search_on_server(question: str, options: AskOptions, context: typer.Context)
         remote = RemoteSearch(server.url, key, __version__, status)
         body = {
             "question": question,
-            "effort": search.preset.effort if is_chosen or is_preset else None,
+            "effort": search.preset.effort if sends_effort else None,
             "mode": search.mode,
             "max_tokens": search.budget.max_tokens,
             "max_seconds": search.budget.max_seconds,

@@ -212,7 +212,10 @@ def wanted(
 
 def _carried_fields(problem: Problem) -> dict[str, Any]:
     """Fields of a question that its record repeats: the number of its line, and the user's own."""
-    return {name: value for name, value in problem.meta.items() if name == "line" or name not in FIELDS}
+    fields = {name: value for name, value in problem.meta.items() if name == "line" or name not in FIELDS}
+    if fields.get("kind") == "text":  # only the record of a chat says this
+        del fields["kind"]
+    return fields
 
 
 def _grade(problem: Problem, answer: str | None) -> dict[str, Any]:

@@ -88,13 +88,13 @@ def draw_missing(rollouts: SessionRollouts, terminal: TerminalOptions) -> None:
         here = f" ({total - todo} are here already)" if todo < total else ""
         tokens, rate = rollouts.tokens_to_draw(), session.decode_rate()
         say(
-            f"adascale: drawing on {total} questions{here}: about {tokens:,} tokens, "
+            f"adascale: generating solutions of {total} questions{here}: about {tokens:,} tokens, "
             f"{rough_duration(tokens / rate)} at the {rate:.0f} tokens/s that this machine decodes. "
             "Stop at any time; the same command goes on."
         )
     progress = Progress("questions", quiet=bool(terminal.quiet))
     with stoppable(session, session.driver(time.monotonic)) as driver:
-        failed = _follow("drawing", rollouts.draw(driver), todo, total, progress)
+        failed = _follow("generating", rollouts.draw(driver), todo, total, progress)
     left = len(rollouts.undrawn())
     if left > failed:
         say(f"adascale: {total - left} of {total} questions are kept; the same command goes on")

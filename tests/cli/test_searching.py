@@ -47,8 +47,10 @@ def test_a_reply_is_printed_while_it_is_generated(capsys: pytest.CaptureFixture[
     def opened(status: Callable[[str], None]) -> AbstractContextManager[EventSource]:
         return nullcontext(EventSource(events(), lambda: None))
 
-    show_search(opened, ViewOptions(save=False), prints_reply=True)
+    show_search(opened, ViewOptions(save=False, show_tree=True, progress="plain"), prints_reply=True)
 
-    whole = "".join(printed) + capsys.readouterr().out
+    rest = capsys.readouterr()
+    whole = "".join(printed) + rest.out
     assert whole == (f"{REPLY}\n" if is_chat else "")
+    assert ("depth" in rest.err) is not is_chat, "a reply has no tree"
     assert not is_chat or len([piece for piece in printed if piece]) > 2

@@ -214,7 +214,7 @@ def test_a_window_that_is_made_smaller_is_filled_anew(tmp_path: Path) -> None:
         screen.resize(20, 50)
         screen.wait_for("idea 8")  # frames drawn for the old width have gone by
         told.append(len(screen.text))
-        screen.wait_for("12 nodes")
+        screen.wait_for("11 steps")
         process.kill()
 
     script = SLOW.replace("0.002", "0.05")
@@ -223,7 +223,7 @@ def test_a_window_that_is_made_smaller_is_filled_anew(tmp_path: Path) -> None:
 
     assert any(len(line) > 100 for line in plain_lines(outcome.stderr[: told[0]]))
     after = plain_lines(outcome.stderr[told[0] :])[1:]  # the first one may be the rest of a wide one
-    assert "12 nodes" in "".join(after)
+    assert "11 steps" in "".join(after)
     assert [line for line in after if len(line) > 50] == []
 
 

@@ -21,7 +21,9 @@ from commands import clean_env, interrupted_at_answer, run
 from sample_log import Log
 from scripted_server import EchoPolicy, Served, served, steady
 
-from adascale.engine.search.events import to_json
+from adascale.engine.errors import UsageError
+from adascale.engine.search.events import Event, to_json
+from adascale.models.worker.remote import RemoteSearch
 from adascale.serve.guard import Access
 from bench.inline import echo
 
@@ -108,6 +110,38 @@ def test_the_effort_is_the_servers_unless_one_is_set(env: dict[str, str]) -> Non
             for given in (env, {**env, "ADASCALE_EFFORT": "low"})
         ]
     assert samples == [32, 8]
+
+
+@pytest.mark.parametrize(
+    ("question", "options", "effort"),
+    [
+        ("Echo 18.", (), None),
+        ("Echo 18.", ("-x",), None),
+        ("Echo 18.", ("--min-confidence", "0.1", "--mode", "prose"), None),
+        ("Echo 18.", ("--effort", "low"), "low"),
+        ("Say hello.", (), None),
+        ("Say hello.", ("-x",), "medium"),
+        ("Say hello.", ("--mode", "prose"), None),
+        ("Say hello.", ("--mode", "prose", "--effort", "low"), "low"),
+    ],
+)
+def test_an_effort_is_sent_where_it_was_chosen_or_makes_a_search(
+    env: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    question: str,
+    options: tuple[str, ...],
+    effort: str | None,
+) -> None:
+    bodies: list[dict[str, Any]] = []
+
+    def refuse(self: RemoteSearch, body: dict[str, Any]) -> Iterator[Event]:
+        bodies.append(body)
+        raise UsageError("no")
+        yield
+
+    monkeypatch.setattr(RemoteSearch, "run", refuse)
+    assert ask(env, "http://127.0.0.1:1", *options, question=question).returncode == 2
+    assert [body["effort"] for body in bodies] == [effort]
 
 
 def test_an_interrupt_ends_the_search_of_the_server_and_shows_what_it_found(env: dict[str, str]) -> None:

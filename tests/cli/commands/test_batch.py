@@ -93,6 +93,19 @@ def test_no_field_of_a_question_takes_the_name_of_one_of_ours(batch: Any) -> Non
     assert record.keys() - {"topic"} <= FIELDS
 
 
+def test_a_kind_of_ones_own_is_carried_unless_it_would_name_a_chat(batch: Any) -> None:
+    mine = [
+        {"id": "1", "question": "1 + 2?", "kind": "sums"},
+        {"id": "2", "question": "1 + 3?", "kind": "text"},
+    ]
+    lines = "".join(f"{json.dumps(line)}\n" for line in mine)
+    done = batch(lines, "--seed", "1")
+    kinds = {record["id"]: record.get("kind") for record in done.records}
+    assert kinds == {"1": "sums", "2": None}
+    more = json.dumps({"id": "3", "question": "1 + 4?", "kind": "sums"})
+    assert "was made by another run" in batch(lines + more, "--seed", "2").stderr
+
+
 def test_numbers_that_json_does_not_have_are_carried_as_null(batch: Any) -> None:
     lines = '{"id": "a", "question": "1 + 2?", "w": NaN, "x": [-Infinity, 1e999, 1.5]}\n{"question": NaN}\n'
     done = batch(lines, "--seed", "1")
@@ -192,7 +205,7 @@ def test_what_no_strategy_can_be_is_refused_before_models_are_opened(
     (tmp_path / "tasks.jsonl").write_text(
         json.dumps({"question": "Square n.", "tests": ["assert f(2) == 4"]})
     )
-    with pytest.raises(UsageError, match=r"passing draws programs|is no rule of"):
+    with pytest.raises(UsageError, match=r"passing writes programs|is no rule of"):
         invoked(app, "batch", str(tmp_path / "tasks.jsonl"), "-g", "no/such.gguf", *options)
 
 
@@ -287,7 +300,7 @@ def test_a_dry_run_loads_and_writes_nothing(batch: Any, tmp_path: Path) -> None:
     [
         (("--strategy", "greedy"), "greedy, at most 1 solution each"),
         (("--strategy", "beam", "--beam-width", "8", "--branching", "8"), "beam, at most 64 solutions each"),
-        (("--strategy", "dvts"), "dvts, until every prefix has ended"),
+        (("--strategy", "dvts"), "dvts, until every solution has ended"),
     ],
 )
 def test_a_dry_run_says_what_the_strategy_draws_at_most(batch: Any, options: Any, said: str) -> None:

@@ -97,7 +97,7 @@ def test_fit_writes_an_artefact_and_prints_a_report(
     for stage in ("question", "unfinished", "finished", "answer"):
         assert f"\n{stage}" in first.stdout
         assert f"{stage}: estimated, observed" in first.stdout
-    assert f"drawing on {QUESTIONS} questions: about" in first.stderr
+    assert f"generating solutions of {QUESTIONS} questions: about" in first.stderr
     assert "tokens/s that this machine decodes" in first.stderr
     assert f"wrote ~/{artefact.relative_to(home.folder)}" in first.stderr
     assert str(home.folder) not in artefact.read_bytes().decode("latin-1")
@@ -118,7 +118,7 @@ def test_a_fit_needs_no_answers(chain_gguf: Path, tmp_path: Path) -> None:
     home.data.write_text("".join(f"What is {at} * 2?\n" for at in range(24)))
     done = home.run("calibrate", "fit", "-g", str(home.model), "-c", "512", "--unlabelled", str(home.data))
     assert done.returncode == 0, done.stderr
-    assert "against what solutions agree on, not against right answers" in done.stderr
+    assert "against what solutions agree on, not against correct answers" in done.stderr
     [path] = home.shelf.iterdir()
     card = load_artefact(path).card
     assert (card.level, card.data, len(card.questions)) == ("unlabelled", ("questions.txt",), 24)
@@ -160,7 +160,7 @@ def test_a_second_fit_draws_nothing_and_writes_the_same(
     other = tmp_path / "other.safetensors"
     done = home.run(*home.fit_args("-o", str(other), "--plot", str(tmp_path / "second.svg")))
     assert done.returncode == 0, done.stderr
-    assert "drawing" not in done.stderr
+    assert "generating" not in done.stderr
     assert done.stdout == first.stdout
     assert other.read_bytes() == artefact.read_bytes()
     assert (tmp_path / "second.svg").read_bytes() == (home.folder / "first.svg").read_bytes()
@@ -227,7 +227,7 @@ def test_another_method_is_fitted_on_the_same_rollouts(home: Home, artefact: Pat
     path = tmp_path / f"quantile{SUFFIX}"
     done = home.run(*home.fit_args("--method", "quantile", "-o", str(path)))
     assert done.returncode == 0, done.stderr
-    assert "drawing" not in done.stderr
+    assert "generating" not in done.stderr
     assert load_artefact(path).card.method == "quantile"
     assert path.read_bytes() != artefact.read_bytes()
 
@@ -237,7 +237,7 @@ def test_a_judge_scores_the_same_rollouts_once(home: Home, artefact: Path, tmp_p
     path = tmp_path / f"judge{SUFFIX}"
     done = home.run(*home.fit_args("--prm", "self", "-o", str(path)))
     assert done.returncode == 0, done.stderr
-    assert "drawing" not in done.stderr
+    assert "generating" not in done.stderr
     assert f"scoring the solutions of {QUESTIONS} questions with chain+chain" in done.stderr
     fingerprint = load_artefact(path).card.fingerprint
     assert (fingerprint.prm, fingerprint.prm_format) == (fingerprint.generator, "judge")
@@ -510,7 +510,7 @@ def test_a_fit_that_was_killed_twice_goes_on_where_it_was_and_ends_with_the_same
     assert not again.shelf.exists()
     last = again.run(*again.fit_args())
     assert last.returncode == 0, last.stderr
-    assert f"drawing on {QUESTIONS} questions ({before} are here already)" in last.stderr
+    assert f"generating solutions of {QUESTIONS} questions ({before} are here already)" in last.stderr
     assert again.kept() == ROWS * QUESTIONS
     assert last.stdout == first.stdout
     assert (again.shelf / artefact.name).read_bytes() == artefact.read_bytes()

@@ -114,7 +114,7 @@ def test_a_result_that_cannot_be_is_named_with_its_line(
         (b"", "is empty"),
         (b'{"kind": "search', "line 1: not valid JSON"),
         (b'{"schema": "adascale.answer/1", "id": "1"}\n', "line 1: an answer, and no event of a search"),
-        (b"\xff\xfe\n", "line 1: not valid JSON"),
+        (b"GGUF\xff\xfe\n", "line 1: not UTF-8 text"),
         (b"[1]\n", "line 1: not a JSON object"),
         (b'{"kind": NaN}\n', "line 1: not valid JSON: NaN is no JSON number"),
         (b"[" * 100_000 + b"\n", "line 1: not valid JSON"),

@@ -85,14 +85,14 @@ def branches(count: int) -> Log:
 def test_subtrees_off_the_best_path_close_the_least_promising_first() -> None:
     rows = tree_rows(branches(3).state(), 10)
 
-    assert [row.text.strip() for row in rows][3:5] == ["... 3 nodes, best .20", "idea 1"]
+    assert [row.text.strip() for row in rows][3:5] == ["... 3 steps, best .20", "idea 1"]
     assert rows[3].label == "2"
 
 
 def test_where_that_is_too_much_one_row_stands_for_all_of_them() -> None:
     rows = tree_rows(branches(3).state(), 4)
 
-    assert [row.text.strip() for row in rows] == ["question", "good", "it is 3", "3 more, 9 nodes, best .40"]
+    assert [row.text.strip() for row in rows] == ["question", "good", "it is 3", "3 more, 9 steps, best .40"]
 
 
 def test_running_branches_take_the_place_of_the_steps_before_them() -> None:

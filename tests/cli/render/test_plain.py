@@ -31,7 +31,7 @@ WHY = "p .93 reached .95 after 2 solutions; question .46; the plain vote agrees"
 
 def test_a_short_search_says_its_answer_and_its_end(capsys: pytest.CaptureFixture[str]) -> None:
     assert lines(finished(pace=0.3), PlainRenderer(), capsys) == [
-        "adascale: 8.1 s  213/2048 tokens  7 nodes  best 27 p=.93",
+        "adascale: 8.1 s  213/2048 tokens  6 steps  best 27 p=.93",
         "adascale: done in 9.6 s, stop: confident",
         "27  p .93 (.86-.97), 2 of 2 solutions agree, 237 of 2,048 tokens, 9.6 s",
         WHY,
@@ -45,9 +45,9 @@ def test_a_long_search_says_something_every_ten_seconds(capsys: pytest.CaptureFi
     said = lines(log, PlainRenderer(), capsys)
 
     assert said == [
-        "adascale: 10 s  40 tokens  3 nodes",
-        "adascale: 20 s  60 tokens  4 nodes",
-        "adascale: 30 s  100 tokens  6 nodes",
+        "adascale: 10 s  40 tokens  2 steps",
+        "adascale: 20 s  60 tokens  3 steps",
+        "adascale: 30 s  100 tokens  5 steps",
     ]
 
 

@@ -42,7 +42,7 @@ def test_50_columns_drop_n_and_whole_facts() -> None:
         └── ✗ 3 Each pen costs $3, so 18 / 3 = 6 pens  .07
 
         budget ━───────  281 of 2,048 tokens · 32 tok/s
-        tree   8 nodes · depth 3 · 1 pruned · 1 running
+        tree   7 steps · depth 3 · 1 pruned · 1 running
         best   27 · p .93 (.86-.97)
         stops  at .95 · when every solution has ended
         Ctrl-C: stop now and print the best answer.
@@ -64,7 +64,7 @@ def test_uncalibrated_scores_in_ascii_at_80_columns() -> None:
         `-- x 3 Each pen costs $3, so 18 / 3 = 6 pens                           .07  cut
 
         budget ==--------------  281 of 2,048 tokens | 32 tok/s | at most 0:55 left
-        tree   8 nodes | depth 3 | 1 pruned | 1 running | 1 waiting
+        tree   7 steps | depth 3 | 1 pruned | 1 running | 1 waiting
         best   27 | score .93 | 2 of 2 solutions agree
         stops  at .95 | when every solution has ended
         Ctrl-C: stop now and print the best answer.
@@ -87,7 +87,7 @@ def test_a_large_tree_is_left_behind_folded_around_its_best_path() -> None:
     assert lines.count("\n") < FOLDED_ROWS + 7
     assert "★ 30.1.1 so 27" in lines
     assert "Folded: " in lines
-    assert "rows for 91 nodes; adascale tree -o t.html has all." in lines
+    assert "rows for 90 steps; adascale tree -o t.html has all." in lines
     assert len(final_frame(log.state(), 80, UNICODE, whole=True)) > 91
 
 

@@ -61,9 +61,9 @@ def test_the_status_line() -> None:
     state = pens(pace=0.3).state()
 
     assert (
-        status_line(state, 80, UNICODE).plain == "◐ 281 of 2,048 tokens · 8 nodes · best 27 p .93 · 32 tok/s"
+        status_line(state, 80, UNICODE).plain == "◐ 281 of 2,048 tokens · 7 steps · best 27 p .93 · 32 tok/s"
     )
-    assert status_line(state, 30, UNICODE).plain == "◐ 281 of 2,048 tokens · 8 nod…"
+    assert status_line(state, 30, UNICODE).plain == "◐ 281 of 2,048 tokens · 7 ste…"
 
 
 def voted(answers: str, *, calibrated: bool) -> Log:
