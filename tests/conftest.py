@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -56,3 +57,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="accept the traces as they are now")
     parser.addoption("--cuts", type=int, default=6, help="how often a download is cut, for each source")
     parser.addoption("--fuzz", action="store_true", help="let each fuzzer of tests/fuzz run long")
+
+
+def pytest_unconfigure() -> None:
+    """Close the two files that llama_cpp leaves open: each would be a warning when the tests end."""
+    if (utils := sys.modules.get("llama_cpp._utils")) is not None:
+        utils.outnull_file.close()
+        utils.errnull_file.close()

@@ -1,4 +1,4 @@
-"""List, show and remove kept searches; ask and code keep the newest of theirs."""
+"""List, show and delete kept searches; --no-save of ask and code keeps none."""
 
 from __future__ import annotations
 
