@@ -26,7 +26,7 @@ def test_half_of_a_surrogate_pair_is_a_question_mark_from_the_door_on(
     monkeypatch: pytest.MonkeyPatch, argument: str, piped: str
 ) -> None:
     monkeypatch.setattr(one, "read_stdin", lambda: piped)
-    monkeypatch.setattr(one, "read_piped", lambda: piped)
+    monkeypatch.setattr(one, "read_piped", lambda **_: piped)
     assert question_text(argument, "") == "1 ? 2?"
 
 
