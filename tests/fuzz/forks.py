@@ -73,10 +73,12 @@ class Forks:
 
 def main() -> None:
     """Run the commands of the first line here, which imports all that they need; then fork for every line."""
-    for args in json.loads(sys.stdin.buffer.readline()):
+    lines = os.fdopen(os.dup(0), "rb")
+    sys.stdin = open(os.devnull)  # noqa: SIM115 - a command would wait for the end of a pipe
+    for args in json.loads(lines.readline()):
         with open(os.devnull, "w") as null, redirect_stdout(null), redirect_stderr(null):
             _run(args)
-    for line in sys.stdin.buffer:
+    for line in lines:
         with TemporaryFile() as stderr:
             pid = os.fork()
             if pid == 0:
