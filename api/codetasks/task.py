@@ -61,7 +61,7 @@ class CodeTask:
 
     Attributes:
         given: Tests that a search may run; without any a program stays untested.
-        hidden: Those that judge a program afterwards; no search may see them.
+        hidden: Tests that judge a program after the search, which never sees them.
     """
 
     given: Suite = _NO_TESTS

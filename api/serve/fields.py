@@ -178,7 +178,7 @@ def text_of(parts: Sequence[Part], place: str, *without_effect: str) -> str:
     """The text of a message's parts, a line each.
 
     Args:
-        parts: Of the message.
+        parts: Parts of the message, in order.
         place: The field that holds them.
         without_effect: Types of parts that are passed over: the reasoning of an earlier answer.
 

@@ -1,4 +1,4 @@
-"""What the commands print when they are done.
+"""Reports that commands print at their end.
 
 ``answer`` is one question as text and JSON, ``batch_counts`` the counts of many. ``calibrate_report`` and
 ``models_report`` are tables; ``frontier_plot`` and ``reliability_plot`` are pictures in the style of

@@ -17,7 +17,7 @@ class Runnable:
     """A program in a trajectory's text, made ready to run.
 
     Attributes:
-        source: What an executor runs.
+        source: Python source that an executor runs.
         key: Equal for programs that do the same, of which one is run; empty where every program is run.
     """
 
@@ -102,7 +102,7 @@ class Kind(ABC):
 
         Args:
             problem: With what only an evaluation may see.
-            answer: Of the trajectory.
+            answer: The answer of the trajectory.
             execution: Result of its program; None for prose.
             run: Runs programs; needed by kinds whose answers are judged by tests.
         """
