@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from adascale.engine.answers.checkable import asks_for_answer
 from adascale.engine.errors import UsageError
@@ -75,7 +75,8 @@ def ask(
     result = record.result
     assert result is not None, "a search that fails raises its error"
     solution = "" if result.best is None else record.tree.text(result.best).strip()
-    return Answer(result.answer, result.confidence, result.groups, result.best, result.stop_reason, solution)
+    found = {field.name: getattr(result, field.name) for field in fields(result)}
+    return Answer(**found, solution=solution)
 
 
 def search(

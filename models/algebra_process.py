@@ -1,4 +1,4 @@
-"""math-verify in a child process, so that every comparison of two answers ends (``ports.Verifier``).
+"""math-verify in a child process, so that every comparison ends (``answers.algebra.Verifier``).
 
 https://github.com/huggingface/Math-Verify
 """

@@ -160,7 +160,7 @@ def test_help_imports_neither_llama_cpp_nor_huggingface_hub() -> None:
     assert "ask" in printed(code)
 
 
-def test_the_server_imports_mcp_with_the_first_request_for_it() -> None:
+def test_the_server_starts_without_mcp() -> None:
     code = (
         "import sys\n"
         "import adascale.serve.listener\n"

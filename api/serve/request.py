@@ -11,7 +11,7 @@ from typing import Any, Literal, Self, get_args
 
 from adascale.engine.answers.checkable import asks_for_answer
 from adascale.engine.search.events import GeneratorDescription, ModelDescription, PRMDescription
-from adascale.engine.strategies import EFFORTS as STRATEGIES
+from adascale.engine.strategies import EFFORTS as PRESETS
 from adascale.engine.strategies import Greedy, ModeChoice, Strategy, Vote
 from adascale.engine.strategies.adaptive import Effort
 from adascale.engine.types import Budget, KindName, Problem, Role, Turn
@@ -23,7 +23,7 @@ from .hub import Ask
 
 ServedEffort = Effort | Literal["none", "chat"]
 """How hard to try. ``none`` writes one solution, token by token, and searches nothing; ``chat`` writes one
-reply to a message that nobody can check, below no built-in prompt."""
+reply that nobody can check, without a built-in prompt."""
 
 EFFORTS: Mapping[str, ServedEffort] = {
     "none": "none",
@@ -61,7 +61,7 @@ def new_ask(
     if is_greedy or effort == "none":
         strategy = Greedy()
     else:
-        strategy = Vote(samples=1) if effort == "chat" else STRATEGIES["value"][effort]
+        strategy = Vote(samples=1) if effort == "chat" else PRESETS["value"][effort]
     kind: KindName = "text" if effort == "chat" else "value"
     return Ask(
         Problem(secrets.token_hex(12), question.strip(), history=history, kind=kind),

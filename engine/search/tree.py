@@ -23,7 +23,7 @@ from ..types import (
 )
 
 
-@dataclass(slots=True, eq=True)
+@dataclass(slots=True)
 class Node:
     """One prefix: the question and all steps on the way from the root.
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from adascale.engine.decimals import human_bytes
 from adascale.engine.errors import ContextOverflowError, setting
 from adascale.engine.kinds import kind_of
 from adascale.engine.ports import PrefixWork
-from adascale.engine.types import Mode, Problem
+from adascale.engine.types import Mode, Problem, Turn
 
 from ..options import SamplingParams, round_window_up
 from .chat import ChatFormat
@@ -66,9 +66,10 @@ class Prompts:
             UsageError: the model's chat template has no place for the turns before the question.
         """
         chat = self._chats[mode]
-        self._check_length(problem)
+        statement = kind_of(problem).statement(problem)
+        self._check_length(statement, problem.history)
         write = chat.chat_prompt if problem.is_chat else chat.prompt
-        tokens = write(kind_of(problem).statement(problem), problem.history)
+        tokens = write(statement, problem.history)
         self._check_fit(len(tokens), mode)
         self._tokens[problem.id, mode] = tokens
         parked = self._cache.get(tokens)
@@ -89,9 +90,9 @@ class Prompts:
             if tokens is not None and tokens not in self._tokens.values():
                 forget(tokens)
 
-    def _check_length(self, problem: Problem) -> None:
+    def _check_length(self, statement: str, history: Sequence[Turn]) -> None:
         """Refuse texts that cannot fit before they are tokenized: 100 MB would take 6 GB of memory."""
-        texts = (kind_of(problem).statement(problem), *(turn.content for turn in problem.history))
+        texts = (statement, *(turn.content for turn in history))
         size = sum(len(text.encode()) for text in texts)
         if size > MAX_TOKEN_BYTES * self._context.window:
             raise ContextOverflowError(

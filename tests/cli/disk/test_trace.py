@@ -55,6 +55,22 @@ def test_a_last_line_that_lacks_only_its_newline_is_whole(
     assert capsys.readouterr().err == ""
 
 
+def test_a_broken_line_in_the_middle_is_an_error(trace: Path) -> None:
+    lines = trace.read_bytes().splitlines(keepends=True)
+    lines[4] = lines[4][:-20] + b"\n"
+    trace.write_bytes(b"".join(lines))
+
+    with pytest.raises(TraceError, match="line 5: not valid JSON"):
+        read_trace(trace)
+
+
+def test_two_searches_are_no_trace(tmp_path: Path) -> None:
+    path = written(tmp_path / "t.jsonl", [*Log("one").events, *Log("two").events])
+
+    with pytest.raises(TraceError, match="line 2: a trace is one search"):
+        read_trace(path)
+
+
 def changed(trace: Path, line: int, **fields: object) -> Path:
     """The trace with other values in one line; None takes the field out."""
     lines = trace.read_text().splitlines()
