@@ -491,7 +491,7 @@ def test_what_an_interrupted_run_has_not_asked_again_has_still_failed(home: Home
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=30) == 130
     left = [json.loads(line) for line in out.read_text().splitlines()]
-    assert [(record["id"], record["status"]) for record in left] == [("b", "error"), ("a", "answered")]
+    assert [(record["id"], record["status"] == "error") for record in left] == [("b", True), ("a", False)]
 
 
 def test_lines_and_json_may_stand_side_by_side(batch: Any) -> None:
