@@ -37,9 +37,9 @@ trajectory of a code task is a program too, but there the program is the answer,
 
 MODES: tuple[Mode, ...] = get_args(Mode)
 
-KindName = Literal["value", "text", "code"]
-"""Kind of question (``kinds.KINDS``): a question whose answer has a value, a message of a conversation whose
-reply nobody can check, or a code task, which a program answers."""
+KindName = Literal["value", "choice", "yes-no", "fact", "text", "code"]
+"""Kind of question (``kinds.KINDS``): its answer has a value, is one of some options, is yes or no, or is a
+name, a date or a place; nobody can check its reply; or a program answers it."""
 
 Until = Literal["step", "answer"]
 """How far one child runs: to the next step delimiter, or to the end of its answer."""
@@ -80,6 +80,7 @@ class Problem:
         meta: Fields that are carried through to the output.
         history: The conversation before the question, which the generator reads and a PRM does not.
         kind: Kind of question, which decides how it is answered (``kinds``).
+        why: Reason why it was taken for that kind, for people; empty for the default.
         details: JSON that the kind needs besides the question, such as the tests of a code task.
 
     Nothing in a problem holds half of a surrogate pair (``encodable``), so no reader of one has to care.
@@ -91,11 +92,12 @@ class Problem:
     meta: Mapping[str, object] = field(default_factory=dict)
     history: tuple[Turn, ...] = field(default=(), metadata=OMIT_DEFAULT)
     kind: KindName = field(default="value", metadata=OMIT_DEFAULT)
+    why: str = field(default="", metadata=OMIT_DEFAULT)
     details: Mapping[str, object] = field(default_factory=dict, metadata=OMIT_DEFAULT)
 
     def __post_init__(self) -> None:
         """Settle halves of surrogate pairs in what comes from outside."""
-        for name in ("id", "question", "answer", "meta", "details"):
+        for name in ("id", "question", "answer", "meta", "why", "details"):
             object.__setattr__(self, name, encodable(getattr(self, name)))
 
     @property
