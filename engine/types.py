@@ -399,7 +399,7 @@ PROFILES: Mapping[Mode, ModeProfile] = {
     "program": ModeProfile(2.5, 130.0),
     "code": ModeProfile(2.5, 80.0),
 }
-"""Where a calibration was fitted before they were measured (docs/LOG.md says why these)."""
+"""Where a calibration was fitted before they were measured (docs/research/LOG.md says why these)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,7 +72,7 @@ SYSTEM_PROMPT = (
     "Solve the problem in short numbered steps of plain text, with a blank line between steps. "
     "Do not write code. End with the final answer in \\boxed{}."
 )
-"""System prompt for prose, compared on fitting questions, docs/LOG.md has the figures."""
+"""System prompt for prose, compared on fitting questions, docs/research/LOG.md has the figures."""
 
 
 PROGRAM_PROMPT = (
@@ -88,7 +88,7 @@ CODE_PROMPT = (
 """System prompt for code tasks, whose answer is the program itself."""
 
 PROGRAM_OPENING = "```python\n"
-"""Beginning of every program: without it the 0.5B answers in prose every second time (docs/LOG.md)."""
+"""Beginning of every program: without it the 0.5B writes prose every second time (docs/research/LOG.md)."""
 
 
 THINK_TOKENS = 1024

@@ -77,8 +77,8 @@ class SampledNode:
     def probability(self) -> float | None:
         """P(correct), in [0, 1]: known for an ended trajectory, or the posterior of estimate and outcome.
 
-        The estimate is the prior, as a Beta distribution: alone it hardly tells siblings apart (docs/LOG.md).
-        Without a calibrated estimate it is the share of correct draws.
+        The estimate is the prior, as a Beta distribution: alone it hardly tells siblings apart
+        (docs/research/LOG.md). Without a calibrated estimate it is the share of correct draws.
         """
         if self.right is not None:
             return float(self.right)

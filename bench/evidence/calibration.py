@@ -1,6 +1,6 @@
 """Calibrations side by side, as a Markdown table, from what ``adascale calibrate check --json`` wrote.
 
-Usage: ``python -m bench.evidence.calibration NAME=CHECK.json ...``; commands: docs/calibration-methods.md.
+Usage: ``python -m bench.evidence.calibration NAME=CHECK.json ...`` (docs/research/calibration-methods.md).
 
 Brier, skill and ECE of a raw score read it as if it were a probability; where there is no calibration at all
 the base rate of the same outcomes is the row to beat, and its skill is 0.

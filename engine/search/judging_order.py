@@ -24,7 +24,7 @@ _TOKENS = 0.25
 
 _ODDS = 0.6
 _POWER = 0.7
-"""Fit of the odds that a search goes on after one more trajectory (docs/LOG.md, 2026-11-26)."""
+"""Fit of the odds that a search goes on after one more trajectory (docs/research/LOG.md, 2026-11-26)."""
 
 
 class Turns:
@@ -138,7 +138,7 @@ def chance_needed(ahead: int, undecided: int, surplus: float | None = None) -> f
     """P(a trajectory will be judged) that is ``ahead`` places behind the last one that is sure to be.
 
     Model: after k inconclusive trajectories the next is inconclusive with odds (k + 1):1, capped at
-    ``0.6 * surplus ** 0.7`` (docs/LOG.md).
+    ``0.6 * surplus ** 0.7`` (docs/research/LOG.md).
 
     Args:
         ahead: Its distance from the last one that is sure to be judged; below 0 counts as 0.

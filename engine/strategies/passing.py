@@ -89,7 +89,7 @@ EFFORTS: Mapping[Effort, Passing] = {
     "high": Passing(samples=16, hopeless=0.05),
     "max": Passing(samples=32, hopeless=0.0),
 }
-"""The limit of ``medium`` is measured on fitting tasks (``bench.evidence.giving_up``, docs/LOG.md).
+"""The limit of ``medium`` is measured on fitting tasks (``bench.evidence.giving_up``, docs/research/LOG.md).
 
 The others follow it: the fewer programs are left, the sooner a task is given up.
 """

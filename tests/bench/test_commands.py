@@ -42,7 +42,7 @@ def test_a_bench_answers_help(
 
 
 def test_the_documentation_names_commands_that_exist() -> None:
-    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
     named = {name for page in pages for name in COMMAND.findall(page.read_text(encoding="utf-8"))}
 
     assert named
