@@ -102,7 +102,7 @@ class SearchOutcome:
     def summary(self) -> dict[str, Any]:
         """The ``adascale`` object: result and cost of the search; an unknown value is None."""
         record, result = self.record, self.result
-        leading = result.groups[0].nodes if result.groups else ()
+        agree, finished = record.agreement
         score = confidence(result)["score"]
         return {
             "answer": result.answer,
@@ -110,7 +110,7 @@ class SearchOutcome:
             "interval": interval_of(result.confidence),
             "score": None if score is None else round(score, 4),
             "calibration": record.started.models.level,
-            "votes": {"agree": len(leading), "finished": len(record.candidates)},
+            "votes": {"agree": agree, "finished": finished},
             "stop_reason": result.stop_reason,
             "groups": [
                 {"answer": group.answer, "votes": len(group.nodes), "weight": round(group.weight, 4)}

@@ -134,13 +134,14 @@ async def solve(arguments: SolveArguments, search: Search) -> Solution:
     usual: ServedEffort = "medium" if asks_for_answer(arguments.question) else "chat"
     record = await search(arguments.ask(arguments.effort or usual))
     result = _result(record)
+    agree, finished = record.agreement
     return Solution(
         answer=result.answer,
         solution="" if result.best is None else record.tree.text(result.best).strip(),
         probability=probability_of(result.confidence),
         interval=interval_of(result.confidence),
-        agree=len(result.groups[0].nodes) if result.groups else 0,
-        finished=len(record.candidates),
+        agree=agree,
+        finished=finished,
         stop_reason=result.stop_reason,
         cost=Cost.of(record),
     )

@@ -96,12 +96,6 @@ class ViewState(Record):
         return {ROOT} if self.best is None else {ROOT, *(node.id for node in self.tree.path(self.best))}
 
     @property
-    def agreement(self) -> tuple[int, int]:
-        """Number of trajectories that agree on ``answer``, and of all that have an answer."""
-        counts = [len(group.nodes) for group in self.groups]
-        return (counts[0], sum(counts)) if counts else (0, 0)
-
-    @property
     def tokens(self) -> int:
         """Generated tokens, those of unfinished steps included."""
         return self.usage.generated_tokens + sum(branch.tokens for branch in self.running.values())

@@ -242,10 +242,11 @@ def is_sure(result: SearchResult, min_confidence: float) -> bool:
 
 
 def _agreement(record: Record, result: SearchResult) -> dict[str, Any]:
+    agree, finished = record.agreement
     return {
-        "solutions": len(record.candidates),
+        "solutions": finished,
         "programs": _count_programs(record.tree, [candidate.node for candidate in record.candidates]),
-        "agree": len(result.groups[0].nodes) if result.groups else 0,
+        "agree": agree,
         "answers": [
             {
                 "answer": group.answer,

@@ -109,6 +109,11 @@ class Record:
         return self.tree.groups
 
     @property
+    def agreement(self) -> tuple[int, int]:
+        """Number of trajectories with the leading answer, and of all that count, those without one too."""
+        return (len(self.groups[0].nodes) if self.groups else 0, len(self.candidates))
+
+    @property
     def result(self) -> SearchResult | None:
         """The result; None while the search runs, and if it failed."""
         return self.end.result if isinstance(self.end, SearchFinished) else None
