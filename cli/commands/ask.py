@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from adascale import __version__
-from adascale.engine.answers.checkable import asks_for_answer
-from adascale.engine.strategies import Vote
 from adascale.engine.types import Problem
 
 from ..exit_codes import INTERRUPTED, NO_ANSWER
 from ..options.by_command import AskOptions, session_for
 from ..options.flatten import chooses_search, with_options
 from ..searching.ask_server import search_on_server
+from ..searching.asking import last_conversation, problem_of, settings_of, strategy_of
 from ..searching.one import question_text, search_one
 from ..terminal.console import say, write_json, write_payload
 
@@ -44,29 +43,26 @@ def ask(
 
     adascale ask "What is 17 * 23?"
     echo "What is 17 * 23?" | adascale ask -x
+    adascale ask -c "and times two?"
     adascale ask -T -g qwen2.5-coder-0.5b --effort high '3 pens cost $2. How many for $18?'
     """
     text = question_text(question, _EXAMPLE, quiet=options.view.terminal.quiet > 0)
     if options.server.url is not None:
         record, loaded = search_on_server(text, options, context)
     else:
-        is_searched = asks_for_answer(text) or chooses_search(context)
-        record, loaded = _search_here(Problem("1", text, kind="value" if is_searched else "text"), options)
+        history = last_conversation(options.view.terminal) if options.goes_on else ()
+        problem = problem_of(text, is_searched=chooses_search(context), history=history)
+        record, loaded = _search_here(problem, options)
     _finish(record, loaded, options)
 
 
 def _search_here(problem: Problem, options: AskOptions) -> tuple[Record, float]:
     """Search with models of this machine; as ``search_one``."""
-    from ..searching.models import settings_for
-
     search = options.search
-    strategy = Vote(samples=1) if problem.is_chat else search.make_strategy()
+    strategy = strategy_of(problem, search)
 
     def settle(worker: Worker) -> Settings:
-        settings = settings_for(strategy, search, options.view.terminal, worker)
-        if problem.is_chat:
-            return settings.for_chat()
-        return settings.in_mode(search.mode, worker.open_models.modes)
+        return settings_of(problem, search, options.view.terminal, worker)
 
     session = session_for(search.preset, options.session)
     return search_one(problem, strategy, session, options.view, settle, prints_reply=options.prints_reply)

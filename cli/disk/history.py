@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import secrets
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,11 +53,17 @@ def open_run() -> Iterator[TraceWriter | None]:
     with contextlib.suppress(OSError, AdascaleError):
         runs_dir().mkdir(parents=True, exist_ok=True)
         runs_dir().chmod(0o700)  # what somebody asked is nobody else's to read
-        writer = TraceWriter(runs_dir() / f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}{_SUFFIX}")
+        writer = TraceWriter(runs_dir() / f"{_name_of_now()}{_SUFFIX}")
     with writer or contextlib.nullcontext():
         yield writer
     with contextlib.suppress(OSError):
         drop_old(MAX_RUNS, MAX_BYTES)
+
+
+def _name_of_now() -> str:
+    """The second, and the 65,536th part of it in hexadecimal: names sort as runs were begun."""
+    now = time.time()
+    return f"{time.strftime('%Y%m%d-%H%M%S', time.localtime(now))}-{int(now % 1 * 0x10000):04x}"
 
 
 def drop_old(max_runs: int, max_bytes: int) -> None:
@@ -83,7 +88,7 @@ def trace_path(name: str | None) -> Path:
     runs = past_runs()
     if name is None:
         if not runs:
-            raise TraceError("no run is kept yet", hint='adascale ask "What is 17 * 23?" makes one')
+            raise _no_run()
         return next((path for path in runs if _first_and_last(path)[1] is not None), runs[0])
     with contextlib.suppress(OSError):  # a name can be too long for a file
         if Path(name).exists():
@@ -98,6 +103,22 @@ def trace_path(name: str | None) -> Path:
         names = " ".join(map(run_name, found[:5]))
         raise TraceError(f"{len(found)} runs begin with {name}", hint=f"one of {names}")
     return found[0]
+
+
+def last_finished() -> Path:
+    """The newest run that has a result.
+
+    Raises:
+        TraceError: there is none.
+    """
+    for path in past_runs():
+        if isinstance(_first_and_last(path)[1], SearchFinished):
+            return path
+    raise _no_run()
+
+
+def _no_run() -> TraceError:
+    return TraceError("no run is kept yet", hint='adascale ask "What is 17 * 23?" makes one')
 
 
 def run_record(path: Path) -> dict[str, Any]:

@@ -146,8 +146,9 @@ class ServerChoice:
 
 @dataclass(frozen=True, slots=True)
 class AskOptions:
-    """Options of ``ask``."""
+    """Options of ``ask``; ``goes_on`` continues the conversation of the last run."""
 
+    goes_on: bool = False
     extract: bool = False
     json_output: bool = False
     server: ServerChoice = ServerChoice()

@@ -65,6 +65,17 @@ def _as_fitted(usual: str) -> str:
     return f"{usual}, or that of the calibration"
 
 
+def _ctx_size(names: str) -> OptionInfo:
+    return setting_flag(
+        MACHINE,
+        names,
+        "Tokens of context for one solution: question, thinking (--think) and solution (--max-tokens) "
+        "together.",
+        min=512,
+        show_default="2048 plus --think",
+    )
+
+
 _EFFORT = setting_flag(
     SEARCH, "--effort -e", "How sure to be before stopping, and how many solutions to generate at most."
 )
@@ -141,14 +152,7 @@ _SESSION: Mapping[str, OptionInfo | None] = {
         parser=parse_think,
         show_default="off",
     ),
-    "ctx_size": setting_flag(
-        MACHINE,
-        "--ctx-size -c",
-        "Tokens of context for one solution: question, thinking (--think) and solution (--max-tokens) "
-        "together.",
-        min=512,
-        show_default="2048 plus --think",
-    ),
+    "ctx_size": _ctx_size("--ctx-size -c"),
     "threads": setting_flag(
         MACHINE, "--threads -t", "Number of CPU threads.", min=1, max=512, show_default="physical cores"
     ),
@@ -332,6 +336,13 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
         "progress": _PROGRESS,
     },
     AskOptions: {
+        "goes_on": flag(
+            None,
+            "--continue -c",
+            "Go on from the last question and answer, of ask or of chat.",
+            show_default=False,
+        ),
+        "session.ctx_size": _ctx_size("--ctx-size"),  # -c continues, as it does in llm
         "extract": flag(OUTPUT, "--extract -x", "Print only the final answer."),
         "json_output": JSON,
     },

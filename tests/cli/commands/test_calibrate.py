@@ -116,7 +116,9 @@ def test_its_rollouts_are_training_data(home: Home, artefact: Path) -> None:
 def test_a_fit_needs_no_answers(chain_gguf: Path, tmp_path: Path) -> None:
     home = Home(tmp_path, chain_gguf, tmp_path / "questions.txt")
     home.data.write_text("".join(f"What is {at} * 2?\n" for at in range(24)))
-    done = home.run("calibrate", "fit", "-g", str(home.model), "-c", "512", "--unlabelled", str(home.data))
+    done = home.run(
+        "calibrate", "fit", "-g", str(home.model), "--ctx-size", "512", "--unlabelled", str(home.data)
+    )
     assert done.returncode == 0, done.stderr
     assert "against what solutions agree on, not against correct answers" in done.stderr
     [path] = home.shelf.iterdir()
@@ -124,7 +126,7 @@ def test_a_fit_needs_no_answers(chain_gguf: Path, tmp_path: Path) -> None:
     assert (card.level, card.data, len(card.questions)) == ("unlabelled", ("questions.txt",), 24)
     assert 0 < (card.finished.base_rate or 0) < 1
     assert "unlabelled" in home.run("calibrate", "list").stdout
-    asked = home.run("ask", "-g", str(home.model), "-c", "512", "--json", "What is 9 * 2?")
+    asked = home.run("ask", "-g", str(home.model), "--ctx-size", "512", "--json", "What is 9 * 2?")
     assert json.loads(asked.stdout)["calibration"]["level"] == "unlabelled"
     counted = home.run("export", "--from", "rollouts", "--to", "trl-prm", "--dry-run")
     assert json.loads(counted.stdout)["rows"] == {}  # nobody knows which of them are right
@@ -167,7 +169,7 @@ def test_a_second_fit_draws_nothing_and_writes_the_same(
 
 
 def test_check_without_a_calibration_measures_raw_scores(home: Home, artefact: Path) -> None:
-    args = ["-g", str(home.model), "-c", "512", "-d", str(home.data), "--json"]
+    args = ["-g", str(home.model), "--ctx-size", "512", "-d", str(home.data), "--json"]
     done = home.run("calibrate", "check", "--calibration", "none", *args)
     assert done.returncode == 0, done.stderr
     record = json.loads(done.stdout)
@@ -182,7 +184,7 @@ def test_check_without_a_calibration_measures_raw_scores(home: Home, artefact: P
 def test_check_measures_on_other_questions(home: Home, artefact: Path, tmp_path: Path) -> None:
     before = artefact.read_bytes()
     fresh = write_questions(tmp_path / "fresh.jsonl", range(1000, 1020))
-    args = ["-g", str(home.model), "-c", "512", "-n", "12", "--seed", "3", "--json"]
+    args = ["-g", str(home.model), "--ctx-size", "512", "-n", "12", "--seed", "3", "--json"]
     done = home.run("calibrate", "check", "-d", str(fresh), *args)
     assert done.returncode == 0, done.stderr
     record = json.loads(done.stdout)
@@ -216,7 +218,7 @@ def test_check_draws_no_programs_for_a_calibration_of_prose_alone(
     path = tmp_path / f"prose{SUFFIX}"
     save_artefact(Artefact(prose, replace(whole.card, programs=0)), path)
     fresh = write_questions(tmp_path / "fresh.jsonl", range(2000, 2012))
-    args = ["-g", str(home.model), "-c", "512", "--calibration", str(path), "--json"]
+    args = ["-g", str(home.model), "--ctx-size", "512", "--calibration", str(path), "--json"]
     done = home.run("calibrate", "check", "-d", str(fresh), *args)
     assert done.returncode == 0, done.stderr
     assert set(json.loads(done.stdout)["stages"]) == {"question", "step", "finished", "answer"}
@@ -241,7 +243,7 @@ def test_a_judge_scores_the_same_rollouts_once(home: Home, artefact: Path, tmp_p
     assert f"scoring the solutions of {QUESTIONS} questions with chain+chain" in done.stderr
     fingerprint = load_artefact(path).card.fingerprint
     assert (fingerprint.prm, fingerprint.prm_format) == (fingerprint.generator, "judge")
-    args = ["-g", str(home.model), "-c", "512", "-d", str(home.data), "--prm", "self", "--json"]
+    args = ["-g", str(home.model), "--ctx-size", "512", "-d", str(home.data), "--prm", "self", "--json"]
     check = home.run("calibrate", "check", "--calibration", str(path), *args)
     assert check.returncode == 0, check.stderr
     assert "scoring" not in check.stderr
@@ -257,7 +259,7 @@ def test_a_judge_scores_the_same_rollouts_once(home: Home, artefact: Path, tmp_p
 def test_a_calibration_of_another_width_or_without_a_prm_is_refused(
     home: Home, artefact: Path, random_gguf: Path
 ) -> None:
-    ask = ["ask", "What is 7 * 2?", "-c", "512", "--calibration", str(artefact), "-g"]
+    ask = ["ask", "What is 7 * 2?", "--ctx-size", "512", "--calibration", str(artefact), "-g"]
     wide = home.run(*ask, str(random_gguf))
     assert (wide.returncode, wide.stdout) == (4, "")
     assert "this generator's have 64" in wide.stderr
@@ -270,7 +272,7 @@ def test_questions_that_do_not_fit_are_counted_before_anything_is_fitted(home: H
     rows = [{"question": f"{i} word" * 400, "answer": "1"} for i in range(24)]
     path = tmp_path / "long.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    args = ["calibrate", "fit", "-g", str(home.model), "-d", str(path), "-c", "512"]
+    args = ["calibrate", "fit", "-g", str(home.model), "-d", str(path), "--ctx-size", "512"]
     done = home.run(*args)
     assert (done.returncode, done.stdout) == (2, "")
     assert "1 is left out" in done.stderr
@@ -293,7 +295,7 @@ def test_code_tasks_have_a_calibration_of_their_own(tmp_path: Path) -> None:
     assert card.fingerprint.kind == "code"
     assert "coder+probe+code" in home.run("calibrate", "list").stdout
 
-    args = ["-g", str(model), "-c", "512", "--seed", "1", "--json", "-q"]
+    args = ["-g", str(model), "--ctx-size", "512", "--seed", "1", "--json", "-q"]
     found = json.loads(home.run("code", "Square n.", "--test", "assert f(2) == 4", *args).stdout)
     assert found["confidence"]["calibrated"] is True
     assert found["calibration"]["name"] == "coder+probe+code"
@@ -332,7 +334,9 @@ def test_a_torn_file_on_the_shelf_is_told_and_hides_no_other(
     moved.shelf.mkdir(parents=True)
     (moved.shelf / artefact.name).write_bytes(artefact.read_bytes())
     (moved.shelf / f"a{SUFFIX}").write_bytes(artefact.read_bytes()[:1000])
-    done = moved.run("ask", "-g", str(home.model), "What is 7 * 2?", "--samples", "1", "-c", "512", "--json")
+    done = moved.run(
+        "ask", "-g", str(home.model), "What is 7 * 2?", "--samples", "1", "--ctx-size", "512", "--json"
+    )
     assert "warning[calibration-unreadable]" in done.stderr
     assert json.loads(done.stdout)["calibration"]["name"] == "chain+probe"
     told = moved.run("doctor", "--offline", "-g", str(home.model))
@@ -347,7 +351,7 @@ def test_ask_gives_a_probability_and_says_where_it_is_from(
 ) -> None:
     trace = tmp_path / "t.jsonl"
     ask = ["ask", "-g", str(home.model), "What is 7 * 2?", "--samples", "4", "--seed", "1", "--json"]
-    record = json.loads(home.run(*ask, "-c", "512", "--trace", str(trace)).stdout)
+    record = json.loads(home.run(*ask, "--ctx-size", "512", "--trace", str(trace)).stdout)
     confidence = record["confidence"]
     assert confidence["calibrated"]
     assert 0 < confidence["lo"] < confidence["p"] < confidence["hi"] < 1
@@ -380,7 +384,7 @@ def test_another_generators_calibration_is_never_applied_unasked(
     chain = {**tiny.CHAIN, tiny.MULTIPLY: {tiny.RIGHT: 3.0, tiny.WRONG: 1.0}}
     other = tiny.write_chain(tmp_path / "chain.gguf", chain)  # the same name is not the same model
     ask = ["ask", "-g", str(other), "What is 7 * 2?", "--samples", "2", "--seed", "1", "--json"]
-    ask += ["-c", "512"]
+    ask += ["--ctx-size", "512"]
     auto = json.loads(home.run(*ask).stdout)
     assert (auto["calibration"]["level"], auto["confidence"]["calibrated"], auto["warnings"]) == (
         "portable",
@@ -427,7 +431,18 @@ def test_a_question_far_from_the_fitted_ones_is_told(home: Home, random_gguf: Pa
     found = {}
     for question in ("What is 42 * 2?", "Wie geht es dir heute, mein Freund?"):
         trace = tmp_path / "t.jsonl"
-        args = ["--samples", "1", "--seed", "1", "-c", "512", "--budget", "40", "--calibration", str(path)]
+        args = [
+            "--samples",
+            "1",
+            "--seed",
+            "1",
+            "--ctx-size",
+            "512",
+            "--budget",
+            "40",
+            "--calibration",
+            str(path),
+        ]
         done = home.run("ask", "-g", str(random_gguf), question, *args, "--trace", str(trace))
         events = [json.loads(line) for line in trace.read_text().splitlines()]
         codes = [event["code"] for event in events if event["kind"] == "warned"]
@@ -447,7 +462,17 @@ def test_the_sampler_is_that_of_the_calibration_unless_told(
     save_for(random_gguf, path, {"temperature": 0.9, "top_k": 40, "top_p": 0.8, "max_tokens": 768})
 
     def asked(*args: str) -> tuple[dict[str, float], list[str]]:
-        usual = ["--samples", "1", "-c", "512", "--budget", "20", "--calibration", str(path), "--json"]
+        usual = [
+            "--samples",
+            "1",
+            "--ctx-size",
+            "512",
+            "--budget",
+            "20",
+            "--calibration",
+            str(path),
+            "--json",
+        ]
         done = home.run("ask", "-g", str(random_gguf), "What is 42 * 2?", *usual, *args)
         record = json.loads(done.stdout)
         return record["sampling"], [text for text in record["warnings"] if "sampler" in text]
@@ -586,12 +611,12 @@ def test_no_calibration_is_told_before_anything_is_drawn(home: Home, tmp_path: P
     tasks = tmp_path / "tasks.jsonl"
     tests = {"tests": "assert f(2) == 4", "hidden": ["assert f(3) == 9"]}
     tasks.write_text(json.dumps({"question": "Square n.", **tests}) + "\n")
-    done = bare.run("calibrate", "check", "-g", str(home.model), "-d", str(tasks), "-c", "512")
+    done = bare.run("calibrate", "check", "-g", str(home.model), "-d", str(tasks), "--ctx-size", "512")
     assert (done.returncode, done.stdout, bare.kept()) == (4, "", 0)
     assert "error[no-calibration]" in done.stderr
     assert f"hint: adascale calibrate fit -g {home.model} --data tasks.jsonl" in done.stderr
     [portable] = shipped_folder().glob("portable*")
-    check = ["calibrate", "check", "-g", str(home.model), "-d", str(tasks), "-c", "512"]
+    check = ["calibrate", "check", "-g", str(home.model), "-d", str(tasks), "--ctx-size", "512"]
     other = bare.run(*check, "--calibration", str(portable))
     assert (other.returncode, other.stdout, bare.kept()) == (4, "", 0)
     assert "is for questions, and this is a code task\nhint: --calibration auto" in other.stderr

@@ -1,0 +1,74 @@
+"""A message of a user as a problem, and how it is searched: ``ask`` and ``chat`` take the same way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from adascale.engine.answers.checkable import asks_for_answer
+from adascale.engine.errors import excerpt
+from adascale.engine.strategies import Strategy, Vote
+from adascale.engine.types import Problem, Turn
+
+from ..terminal.console import say
+from ..terminal.text import plural
+
+if TYPE_CHECKING:
+    from adascale.engine.search.settings import Settings
+    from adascale.models.worker.client import Worker
+
+    from ..options.by_command import SearchOptions, TerminalOptions
+
+
+def problem_of(
+    text: str, id_: str = "1", *, is_searched: bool = False, history: tuple[Turn, ...] = ()
+) -> Problem:
+    """The problem of a message: of the kind that it asks for.
+
+    Args:
+        text: The message.
+        id_: Id of the problem.
+        is_searched: The user has asked for a search, whatever the message is.
+        history: The conversation before it.
+    """
+    kind_is_value = is_searched or asks_for_answer(text)
+    return Problem(id_, text, history=history, kind="value" if kind_is_value else "text")
+
+
+def strategy_of(problem: Problem, search: SearchOptions) -> Strategy:
+    """The strategy of a problem: a text has a single reply.
+
+    Raises:
+        UsageError: as ``SearchOptions.make_strategy``.
+    """
+    return Vote(samples=1) if problem.is_chat else search.make_strategy()
+
+
+def settings_of(
+    problem: Problem, search: SearchOptions, terminal: TerminalOptions, worker: Worker
+) -> Settings:
+    """The settings of a problem's search by open models."""
+    from .models import settings_for
+
+    settings = settings_for(strategy_of(problem, search), search, terminal, worker)
+    if problem.is_chat:
+        return settings.for_chat()
+    return settings.in_mode(search.mode, worker.open_models.modes)
+
+
+def last_conversation(terminal: TerminalOptions) -> tuple[Turn, ...]:
+    """The conversation of the last run that has a result, its question and reply included.
+
+    Raises:
+        TraceError: no run is kept.
+    """
+    from adascale.engine.search.conversation import turns_after
+
+    from ..disk.history import last_finished, run_name
+    from ..disk.trace import read_record
+
+    path = last_finished()
+    turns = turns_after(read_record(path))
+    if terminal.verbose:
+        said = excerpt(turns[-2].content, 60) if turns else "nothing"
+        say(f"adascale: continues {run_name(path)}, {plural(len(turns) // 2, 'question')}: {said}")
+    return turns

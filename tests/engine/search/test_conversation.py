@@ -1,0 +1,70 @@
+"""A finished search leaves its question and its reply to the next one."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from adascale.engine.ports import Prefix, SequenceLogprob
+from adascale.engine.scripted import ScriptedExecutor, ScriptedPolicy, scripted_step
+from adascale.engine.search.conversation import turns_after
+from adascale.engine.search.driver import Driver
+from adascale.engine.search.events import BranchGrew, SearchStarted
+from adascale.engine.search.record import Record
+from adascale.engine.search.settings import Settings
+from adascale.engine.strategies import Vote
+from adascale.engine.types import Execution, Problem, Step, Turn
+
+EARLIER = (Turn("system", "Be brief."), Turn("user", "hi"), Turn("assistant", "Hello."))
+STEPS = {"text": "Good.\n\nAnd you?", "value": "17 * 23 is\n\n\\boxed{391}."}
+
+
+def reply(prefix: Prefix, rng: random.Random) -> Step:
+    if prefix.mode == "program":
+        return scripted_step("```python\nprint(17 * 23)\n```", "stop")
+    first, second = STEPS[prefix.problem.kind].split("\n\n")
+    return scripted_step(second, "stop") if prefix.steps else scripted_step(f"{first}\n\n", "step")
+
+
+def driver() -> Driver:
+    executor = ScriptedExecutor(lambda source: Execution("391\n", "", 0.0))
+    return Driver(ScriptedPolicy(reply, 1), SequenceLogprob(), (), lambda: 0.0, executor=executor)
+
+
+@pytest.mark.parametrize("kind", ["text", "value"])
+def test_the_reply_is_what_the_model_wrote(kind: str) -> None:
+    problem = Problem("1", "How are you?", history=EARLIER, kind=kind)  # type: ignore[arg-type]
+    record = Record.of(event for _, event in driver().run([problem], Settings(Vote(1))))
+    said = (Turn("user", "How are you?"), Turn("assistant", STEPS[kind]))
+    assert turns_after(record) == (*EARLIER, *said)
+
+
+def test_of_a_program_it_is_also_what_it_printed() -> None:
+    settings = Settings(Vote(1, modes=("program",)))
+    record = Record.of(event for _, event in driver().run([Problem("1", "17 * 23?")], settings))
+    [_, said] = turns_after(record)
+    assert "print(17 * 23)" in said.content
+    assert said.content.endswith("391.")
+
+
+def test_a_reply_that_was_stopped_is_what_there_is_of_it() -> None:
+    running = driver()
+    events = []
+    for _, event in running.run([Problem("1", "hi", kind="text")], Settings(Vote(1))):
+        events.append(event)
+        if isinstance(event, BranchGrew) and "And" in event.text:
+            running.interrupt()
+    [_, said] = turns_after(Record.of(events))
+    assert STEPS["text"].startswith(said.content)
+    assert said.content.startswith("Good.")
+
+
+def test_without_a_reply_the_conversation_stays_as_it_was() -> None:
+    running = driver()
+    events = []
+    for _, event in running.run([Problem("1", "hi", history=EARLIER, kind="text")], Settings(Vote(1))):
+        events.append(event)
+        if isinstance(event, SearchStarted):
+            running.interrupt()
+    assert turns_after(Record.of(events)) == EARLIER
