@@ -83,7 +83,7 @@ def normal_latex(answer: str) -> str:
 
 @functools.lru_cache(maxsize=4096)
 def readable(text: str) -> str:
-    r"""``text`` as a person reads it: ``\frac{3}{4}`` as ``3/4``, ``\boxed{27}`` as ``[27]``."""
+    r"""``text`` as a person reads it: ``\frac{3}{4}`` as ``3/4``, ``\boxed{27}`` as Markdown's ``**27**``."""
     if "\\" not in text:
         return text
     text = _SIZED.sub("", _ENVIRONMENT.sub("", text)).replace("{,}", ",")
@@ -94,13 +94,19 @@ def readable(text: str) -> str:
         text = _FRACTION.sub(_fraction, text)
         text = _ROOT.sub(lambda part: f"√{_factor(part[1])}", text)
         text = _SCRIPT.sub(lambda part: part[1] + _factor(part[2]), text)
-        text = _BOXED.sub(r"[\1]", text)
+        text = _BOXED.sub(_bold, text)
         if text == before:
             break
     text = _CUT_OFF.sub(r"\1", _SHORT_FRACTION.sub(_fraction, text))
     text = _SYMBOL.sub(lambda part: _SYMBOLS[part[1]], text).replace("^°", "°")
     # LaTeX sets the spaces of math itself; what it left behind in the middle of a line is one.
     return _GAP.sub(" ", _ESCAPED.sub(r"\1", _SPACE.sub(" ", text)))
+
+
+def _bold(part: re.Match[str]) -> str:
+    """In bold, unless the line is bold there already."""
+    line = part.string[: part.start()].rpartition("\n")[2]
+    return part[1] if line.count("**") % 2 else f"**{part[1]}**"
 
 
 def _fraction(part: re.Match[str]) -> str:

@@ -95,5 +95,5 @@ def test_a_thought_stands_beside_its_solution_and_is_no_part_of_it() -> None:
         "tokens": 29,
         "cut": True,
     }
-    assert answer_payload(record, extract=False) == "It is [27].\nAnswer: 27"
+    assert answer_payload(record, extract=False) == "It is 27.\nAnswer: 27"
     assert answer_record(answered_by(programs(running=False), 3), 0.0, "1")["thought"] is None

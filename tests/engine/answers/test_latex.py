@@ -9,8 +9,9 @@ from adascale.engine.answers.latex import normal_latex, readable
     ("latex", "plain"),
     [
         (r"3. Subtract: \( \frac{3}{4} \times 8 = 6 \)", "3. Subtract: 3/4 × 8 = 6 "),
-        (r"\boxed{24}", "[24]"),
-        (r"\boxed{\frac{1}{2}}", "[1/2]"),
+        (r"\boxed{24}", "**24**"),
+        (r"**So \boxed{24}**", "**So 24**"),
+        (r"\boxed{\frac{1}{2}}", "**1/2**"),
         (r"\[ \left( \dfrac{a+b}{c} \right)^{2} \]", " ( (a+b)/c )^2 "),
         (r"x^{n+1} \leq \sqrt{2} \cdot \sqrt{a + b}", "x^(n+1) ≤ √2 · √(a + b)"),
         (r"\frac{\frac{1}{2}}{3}", "(1/2)/3"),
@@ -24,7 +25,7 @@ from adascale.engine.answers.latex import normal_latex, readable
         (r"C:\new\table", r"C:\new\table"),
         (r"2\frac{1}{2}, 5\frac{3}{4}\text{ cups}", "2 1/2, 5 3/4 cups"),
         (r"\frac{1}{2}\frac{3}{4} \frac{2x}{3}y x\frac12 \frac12^2", "(1/2)(3/4) (2x/3)y x(1/2) (1/2)^2"),
-        (r"\boxed{\{1, 2\}}, \boxed{5{,}000}", "[{1, 2}], [5,000]"),
+        (r"\boxed{\{1, 2\}}, \boxed{5{,}000}", "**{1, 2}**, **5,000**"),
         (r"\displaystyle\frac{1}{2}\left(x + 1\right)", "(1/2)(x + 1)"),
         (r"16 \text{ eggs/d", "16 eggs/d"),  # still being written
     ],
