@@ -7,6 +7,7 @@ import sys
 import traceback
 from collections import UserDict
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
@@ -14,14 +15,16 @@ from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
 import typer
 import typer.main
 from typer.core import TyperCommand, TyperGroup
+from typer.exceptions import TyperException
 
 from adascale import __version__
-from adascale.engine.errors import UsageError, explained
+from adascale.engine.errors import AdascaleError, UsageError, explained
 
-from .exit_codes import EPILOG, exit_code
+from .command_line import unknown_command, usage_error, with_ask
+from .exit_codes import EPILOG, FAILED, USAGE, exit_code
 from .options.bash_words import whole_words
 from .options.config_file import config_path, defaults_of, read_config, warn_unknown
-from .terminal.console import ColorChoice, show_error, use_color, write_payload
+from .terminal.console import ColorChoice, say, show_error, use_color, write_error, write_payload
 from .terminal.signals import unwinding
 from .terminal.streams import flush_or_abandon, lose_unwritable_stderr, open_missing
 
@@ -34,17 +37,34 @@ _TABLE = {
     "batch": "batch.batch",
     "serve": "serve.serve",
     "mcp": "mcp.mcp",
-    "eval": "evaluate.eval_",
-    "calibrate": "calibrate.app",
+    "pull": "models.pull",
+    "list": "models.list_models",
+    "show": "models.show",
+    "rm": "models.rm",
     "models": "models.app",
+    "runs": "runs.app",
     "replay": "replay.replay",
     "tree": "tree.tree",
+    "eval": "evaluate.eval_",
+    "calibrate": "calibrate.app",
     "export": "export.export",
-    "runs": "runs.app",
     "config": "config.app",
     "doctor": "doctor.doctor",
 }
 """Module and function of each command, in the order of the help page; ``app`` is a group of commands."""
+
+_PANELS = {
+    "ask": "Ask",
+    "serve": "Serve",
+    "pull": "Models",
+    "runs": "History",
+    "eval": "Measure",
+    "config": "Set up",
+}
+"""Panels of the help page, by the first command of each."""
+
+SHORT_NAMES = ("pull", "list", "show", "rm")
+"""Commands of ``models`` that have a short name."""
 
 _OFF = {"", "0", "false", "f", "no", "n", "off"}
 """Values of an environment variable that leave its flag off."""
@@ -86,6 +106,11 @@ def _first_paragraph(name: str) -> str:
     return " ".join(docstring.split("\n\n")[0].split())
 
 
+def _panel_of(name: str) -> str:
+    names = list(_TABLE)
+    return [panel for first, panel in _PANELS.items() if names.index(first) <= names.index(name)][-1]
+
+
 class _Root(TyperGroup):
     def __init__(self, **attrs: Any) -> None:
         super().__init__(**attrs)
@@ -97,10 +122,22 @@ class _Root(TyperGroup):
 
     def get_command(self, ctx: object, cmd_name: str) -> Command | None:
         """A placeholder with the help line of a command, for the help page and for shell completion."""
-        return TyperCommand(cmd_name, help=_first_paragraph(cmd_name)) if cmd_name in _TABLE else None
+        if cmd_name not in _TABLE:
+            return None
+        return TyperCommand(cmd_name, help=_first_paragraph(cmd_name), rich_help_panel=_panel_of(cmd_name))
+
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+        """The words behind ``adascale``, a question without a command among them."""
+        return super().parse_args(ctx, with_ask(args, _TABLE))
 
     def resolve_command(self, ctx: Context, args: list[str]) -> tuple[str | None, Command | None, list[str]]:
-        """The command that was typed; no other one is imported."""
+        """The command that was typed; no other one is imported.
+
+        Raises:
+            UsageError: there is no such command.
+        """
+        if not (args[0] in _TABLE or args[0].startswith("-") or ctx.resilient_parsing):
+            raise unknown_command(args[0], _TABLE)
         name, found, rest = super().resolve_command(ctx, args)
         return name, found and COMMANDS[str(name)], rest
 
@@ -157,12 +194,26 @@ def main() -> None:
     lose_unwritable_stderr()
     try:
         with unwinding(), whole_words():
-            app(standalone_mode=True)
+            code = app(standalone_mode=False)
+        sys.exit(code)
+    except typer.Abort:  # Ctrl-D where a key was waited for
+        say("adascale: stopped")
+        sys.exit(FAILED)
     except Exception as error:
+        if type(error).__name__ == "NoArgsIsHelpError":  # its help has been printed
+            sys.exit(USAGE)
         if os.environ.get("ADASCALE_DEBUG", "").lower() not in _OFF:
             traceback.print_exc()
-        explanation = explained(error, "ADASCALE_DEBUG=1 shows where; please report it")
-        show_error(explanation)
-        sys.exit(exit_code(explanation))
+        _fail(usage_error(error) if isinstance(error, TyperException) else error)
     finally:
         flush_or_abandon()
+
+
+def _fail(error: Exception) -> None:
+    """Show an error, on stdout too if JSON was asked for, and leave with its exit code."""
+    explanation = explained(error, "ADASCALE_DEBUG=1 shows where; please report it")
+    show_error(explanation)
+    if "--json" in sys.argv:
+        with suppress(AdascaleError, SystemExit):  # stdout may be what failed
+            write_error(explanation)
+    sys.exit(exit_code(explanation))

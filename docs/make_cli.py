@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import typer.main
 
-from adascale.cli.app import app
+from adascale.cli.app import SHORT_NAMES, app
 
 PAGE = Path(__file__).parent / "cli.md"
 
@@ -21,6 +21,9 @@ HEAD = """# Commands and options
 Written by `python docs/make_cli.py` from the commands themselves. An option with an environment variable
 can also stand in the config file (`adascale config set`), by its name without dashes. A flag comes before
 the environment, that before the file, that before the default. `ADASCALE_CONFIG` names another file.
+
+`adascale "a question"` is `adascale ask "a question"`, and `pull`, `list`, `show` and `rm` are short names of
+the commands of `models`. With `--json` an error is an object on stdout too (`adascale.error/1`).
 
 `adascale --install-completion` sets up the shell, `--version` tells the version. Models lie in the Hugging
 Face cache, which `HF_HOME` moves; kept runs in the user's state folder; calibrations and draws in the data
@@ -43,6 +46,8 @@ def _command(command: Any, name: str) -> Iterator[str]:
         yield from _table([p for p in command.params if not _is_option(p)], "argument")
         yield from _table([p for p in command.params if _is_option(p)], "option")
     for key, sub in below.items():
+        if name == "adascale" and key in SHORT_NAMES:
+            continue
         yield from _command(sub, f"{name} {key}")
 
 

@@ -53,12 +53,12 @@ def list_models(
 ) -> None:
     """List the models known by name, and the others on this machine.
 
-    adascale models list
+    adascale list
     adascale models list --fits
 
     The first one is the default. "here" means that nothing has to be downloaded. MEMORY is the memory of a
     question with the default context and number of solutions. Models of Ollama, LM Studio and llama.cpp are
-    listed with a name that opens them where they lie: -g ollama:qwen3:1.7b.
+    listed with a name that opens them where they lie: -m ollama:qwen3:1.7b.
     """
     from adascale.models.files.catalog import catalog
     from adascale.models.files.library import installed_models
@@ -80,7 +80,8 @@ def list_models(
 def show(name: Name, as_json: JsonOption = False) -> None:
     """Show the facts about a model; if it is on this machine, also those in its file.
 
-    adascale models show qwen2.5-coder-1.5b
+    adascale show qwen2.5-coder-1.5b
+    adascale models show hf:Qwen/Qwen2.5-1.5B-Instruct-GGUF:Q4_K_M --json
     """
     from adascale.models.files.gguf_info import read_info
     from adascale.models.files.library import locate
@@ -115,7 +116,7 @@ def pull(
 ) -> None:
     """Fetch models beforehand.
 
-    adascale models pull qwen2.5-coder-0.5b --yes
+    adascale pull qwen2.5-coder-0.5b --yes
     adascale models pull hf:Qwen/Qwen2.5-1.5B-Instruct-GGUF:Q4_K_M
 
     A download goes on where a broken one stopped, and no file is used before its sha256 was checked. With
@@ -167,7 +168,8 @@ def path(
 def rm(name: Name, yes: Yes = False) -> None:
     """Delete a model from the cache. Files elsewhere are never touched.
 
-    adascale models rm qwen2.5-coder-0.5b
+    adascale rm qwen2.5-coder-0.5b
+    adascale models rm qwen2.5-coder-0.5b --yes
     """
     from adascale.models.files.library import locate, remove
 
@@ -176,7 +178,7 @@ def rm(name: Name, yes: Yes = False) -> None:
     file = locate(name)
     if file is not None and file.source == "cache" and not yes:
         if not is_interactive():
-            raise UsageError("nobody is there to confirm", hint=f"adascale models rm {name} --yes")
+            raise UsageError("nobody is there to confirm", hint=f"adascale rm {name} --yes")
         if not confirm(f"delete {file.path} ({human_bytes(file.size_bytes)})?", default=False):
             say("nothing was deleted")
             raise typer.Exit(FAILED)
@@ -194,4 +196,4 @@ def _that_fit(entries: Sequence[Entry]) -> list[Entry]:
 
 
 def _not_here(name: str) -> ModelNotFoundError:
-    return ModelNotFoundError(f"{name} is not on this machine", hint=f"adascale models pull {name}")
+    return ModelNotFoundError(f"{name} is not on this machine", hint=f"adascale pull {name}")

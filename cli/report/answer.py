@@ -20,7 +20,7 @@ from adascale.engine.types import Execution, NodeId, Problem, SearchResult
 
 from ..disk.results import SCHEMA
 from ..terminal.code import Program
-from ..terminal.console import as_typed
+from ..terminal.console import as_typed, error_fields
 from ..terminal.prose import plain
 from ..terminal.theme import glyphs_for
 
@@ -211,7 +211,7 @@ def error_record(problem: Problem, error: AdascaleError, version: str) -> dict[s
         "question": problem.question,
         "status": "interrupted" if error.slug == WorkerDiedError.default_slug else "error",
         "answer": None,
-        "error": {"code": error.slug, "message": as_typed(error.message), "hint": as_typed(error.hint)},
+        "error": error_fields(error),
         "version": version,
     }
 

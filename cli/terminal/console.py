@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 ColorChoice = Literal["auto", "always", "never"]
 
+ERROR_SCHEMA = "adascale.error/1"
+
 # C0 without tab and newline, DEL, and C1: what a terminal could take for a command.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 # Halves of surrogate pairs, which no encoding has, and U+FFFE and U+FFFF, which XML does not allow.
@@ -205,6 +207,17 @@ def write_json_lines(records: Iterable[Mapping[str, Any]]) -> None:
     """Write one object a line to stdout."""
     if lines := "\n".join(map(json_text, records)):
         write_payload(lines)
+
+
+def error_fields(error: AdascaleError) -> dict[str, Any]:
+    """The fields ``code``, ``message`` and ``hint`` of an error in JSON."""
+    return {"code": error.slug, "message": as_typed(error.message), "hint": as_typed(error.hint)}
+
+
+def write_error(error: AdascaleError) -> None:
+    """Write an error to stdout as the object of ``--json``, with its facts."""
+    facts = [as_typed(fact) for fact in error.facts]
+    write_json({"schema": ERROR_SCHEMA, "status": "error", "error": {**error_fields(error), "facts": facts}})
 
 
 def say(text: str) -> None:

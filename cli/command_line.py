@@ -1,0 +1,165 @@
+"""What was typed: a question without a command, words of other tools, and Typer's errors in our own form."""
+
+from __future__ import annotations
+
+import difflib
+import shlex
+from collections.abc import Container, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from typer.exceptions import TyperException
+
+from adascale.engine.errors import UsageError, excerpt
+
+if TYPE_CHECKING:
+    from typer._click import Context
+
+_ROOT_OPTIONS = {"-h", "--help", "-V", "--version", "--install-completion", "--show-completion"}
+
+_ASK = 'adascale "your question"'
+_KEEP = "nothing stays loaded between commands; adascale serve keeps a model loaded, and Ctrl-C stops it"
+_ELSEWHERE = {
+    "run": f"adascale chat -m MODEL, or {_ASK} -m MODEL",
+    "start": "adascale serve",
+    "ps": _KEEP,
+    "stop": _KEEP,
+    "cp": "a GGUF file needs no import: -m ./model.gguf",
+    "create": "a GGUF file needs no import: -m ./model.gguf",
+    "ls": "adascale list",
+    "get": "adascale pull NAME",
+    "download": "adascale pull NAME",
+    "install": "adascale pull NAME",
+    "delete": "adascale rm NAME",
+    "remove": "adascale rm NAME",
+    "uninstall": "adascale rm NAME",
+    "info": "adascale show NAME",
+    "prompt": _ASK,
+    "generate": _ASK,
+    "solve": _ASK,
+    "logs": "adascale runs list",
+    "history": "adascale runs list",
+    "keys": "no key is needed: models run on this machine",
+    "web": "adascale serve, which has a page for a browser",
+    "ui": "adascale serve, which has a page for a browser",
+    "bench": "adascale eval FILE",
+    "benchmark": "adascale eval FILE",
+    "settings": "adascale config show",
+    "set": "adascale config set KEY VALUE",
+    "help": "adascale -h",
+    "version": "adascale --version",
+}
+"""Commands of ollama, llm and other tools, and what does the same here."""
+
+
+def with_ask(args: Sequence[str], commands: Container[str]) -> list[str]:
+    """The words behind ``adascale``; a question without a command gets ``ask``.
+
+    Args:
+        args: The words, perhaps with options of ``ask`` before the question, one of which holds a space.
+        commands: Names of the commands.
+    """
+    if not args or args[0] in commands:
+        return list(args)
+    is_option = args[0].startswith("-")
+    if is_option and (args[0] in _ROOT_OPTIONS or any(word in commands for word in args)):
+        return list(args)
+    words = args if is_option else args[:1]
+    return ["ask", *args] if any(len(word.split()) > 1 for word in words) else list(args)
+
+
+def unknown_command(word: str, commands: Iterable[str]) -> UsageError:
+    """The error for a word that is no command: what does the same here, or how to ask it."""
+    near = difflib.get_close_matches(word, list(commands), 1)
+    if word in _ELSEWHERE:
+        hint = _ELSEWHERE[word]
+    elif near:
+        hint = f"did you mean adascale {near[0]}?"
+    else:
+        hint = f"adascale ask {shlex.quote(word)} asks it; adascale -h lists the commands"
+    return UsageError(f"{excerpt(word, 80)} is no command", hint=hint)
+
+
+def usage_error(error: TyperException) -> UsageError:
+    """An error of Typer's as one of ours: what is wrong with which option, and a fix."""
+    context: Context | None = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else ""
+    listing = f"{path} -h shows what there is".lstrip()
+    parameter = getattr(error, "param", None)
+    name = getattr(error, "option_name", None) or _name(parameter)
+    text = error.format_message()
+    match type(error).__name__:
+        case "NoSuchOption" if " " not in path and not _possible(error):
+            hint = f'options stand behind the command: adascale ask "your question" {name}'
+            return UsageError(f"{path} has no option {name}", hint=hint)
+        case "NoSuchOption":
+            return UsageError(f"{path} has no option {name}", hint=_did_you_mean(_possible(error)) or listing)
+        case "MissingParameter":
+            return UsageError(f"{name} is missing", hint=_example(context) or listing)
+        case "BadOptionUsage":
+            return UsageError(f"{name} needs a value", hint=listing)
+        case "BadParameter":
+            choices = [str(choice) for choice in _choices(parameter)]
+            near = difflib.get_close_matches(str(_fault(error).get("input", "")), choices, 1)
+            return UsageError(f"{name} {reason(error)}", hint=_did_you_mean(near) or listing)
+    if text.startswith("Got unexpected extra argument"):
+        words = text.partition(" (")[2].removesuffix(")")
+        return UsageError(
+            f"{path} takes no more words, and got: {words}", hint='quotes keep words together: "..."'
+        )
+    if text.startswith("No such command"):
+        _, word, suggested = text.split("'", 2)
+        near = suggested.split("'")[1:2]
+        return UsageError(f"{path} has no command {word}", hint=_did_you_mean(near) or listing)
+    return UsageError(text[:1].lower() + text[1:].rstrip("."), hint=listing)
+
+
+def reason(error: TyperException) -> str:
+    """The reason why a value is refused, behind the name of its option: ``hihg is not one of low, high``."""
+    fault = _fault(error)
+    value = excerpt(str(fault.get("input", "")), 40) or '""'
+    limits = fault.get("ctx", {})
+    match fault.get("type"):
+        case "int_parsing" | "int_from_float" | "int_type":
+            return f"{value} is not a whole number"
+        case "float_parsing" | "float_type":
+            return f"{value} is not a number"
+        case "bool_parsing" | "bool_type":
+            return f"{value} is neither true nor false"
+        case "greater_than_equal":
+            return f"{value} is less than {limits['ge']}"
+        case "less_than_equal":
+            return f"{value} is more than {limits['le']}"
+    return error.message.removeprefix("Value error, ").rstrip(".").replace("'", "")
+
+
+def _fault(error: TyperException) -> dict[str, Any]:
+    """The first fault that pydantic, which Typer reads values with, has found; empty for another error."""
+    found = getattr(error.__cause__, "errors", None)
+    return found()[0] if found is not None else {}
+
+
+def _choices(parameter: Any) -> Sequence[Any]:
+    return getattr(getattr(parameter, "type_descriptor", None), "choices", None) or ()
+
+
+def _name(parameter: Any) -> str:
+    """A parameter as it is typed: the long name of an option, or an argument as the usage line has it."""
+    if parameter is None:
+        return ""
+    is_option = parameter.opts[0].startswith("-")
+    return str(parameter.opts[0] if is_option else parameter.metavar or parameter.name.upper())
+
+
+def _possible(error: TyperException) -> Sequence[str]:
+    return getattr(error, "possibilities", None) or ()
+
+
+def _did_you_mean(near: Sequence[str]) -> str:
+    return f"did you mean {near[0]}?" if near else ""
+
+
+def _example(context: Context | None) -> str:
+    """The first example in a command's help; empty if it has none."""
+    help_text = context.command.help if context is not None else None
+    lines = (line.strip() for line in (help_text or "").splitlines())
+    return next((line for line in lines if line.startswith("adascale ")), "")

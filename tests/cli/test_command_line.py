@@ -1,0 +1,98 @@
+"""What is typed: questions without a command, short names, words of other tools, and errors in one form."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from inprocess import run_here
+from terminal import environment
+
+from adascale.cli.app import COMMANDS
+from adascale.cli.command_line import unknown_command, with_ask
+
+NO_MODEL = 4
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["What is 2+2?", "-g", "no.gguf"],
+        ["-g", "no.gguf", "What is 2+2?"],
+        ["What is 2+2?", "-x", "-g", "no.gguf"],
+        ["two\nlines", "-g", "no.gguf"],
+    ],
+)
+def test_words_with_a_space_are_asked_without_a_command(words: list[str]) -> None:
+    done = run_here(environment(), *words)
+    assert (done.returncode, done.stdout) == (NO_MODEL, "")
+    assert "error[model-not-found]" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words", [["ask", "a question"], ["hi"], ["-h"], ["--version", "a b"], ["-m", "X", "ask", "a b"], []]
+)
+def test_other_words_stay_as_they_are(words: list[str]) -> None:
+    assert with_ask(words, COMMANDS) == words
+
+
+def test_a_mistyped_command_is_no_question() -> None:
+    done = run_here(environment(), "modls", "list")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert "error[usage]" in done.stderr
+    assert "adascale models" in done.stderr
+
+
+@pytest.mark.parametrize(("word", "instead"), [("ls", "adascale list"), ("logs", "adascale runs")])
+def test_a_word_of_another_tool_has_its_counterpart(word: str, instead: str) -> None:
+    assert instead in unknown_command(word, COMMANDS).hint
+
+
+def test_a_short_name_is_the_command_of_models(tmp_path: Path) -> None:
+    env = environment(HF_HOME=str(tmp_path))
+    long, short = (run_here(env, *words, "show", "smollm2-135m", "--json") for words in (["models"], []))
+    assert (long.returncode, long.stderr) == (0, "")
+    assert short.stdout == long.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "tells"),
+    [
+        (["ask", "--efort", "low", "hi"], "did you mean --effort?"),
+        (["ask", "-e", "hihg", "hi"], "did you mean high?"),
+        (["ask", "--samples", "0", "hi"], "--samples 0 is less than 1"),
+        (["ask", "--samples", "many", "hi"], "--samples many is not a whole number"),
+        (["ask", "-e"], "-e needs a value"),
+        (["ask", "What", "is", "it"], "is it"),
+        (["models", "pul"], "did you mean pull?"),
+        (["eval"], "hint: adascale eval "),
+        (["--josn"], "--josn"),
+    ],
+)
+def test_every_usage_error_has_the_form_of_the_others(words: list[str], tells: str) -> None:
+    done = run_here(environment(), *words)
+    assert (done.returncode, done.stdout) == (2, "")
+    first, *_, last = done.stderr.splitlines()
+    assert first.startswith("error[usage]: ")
+    assert last.startswith("hint: ")
+    assert tells in done.stderr
+    assert "Value error" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["ask", "-g", "no.gguf", "What is 2+2?", "--json"], "model-not-found"),
+        (["--json", "-g", "no.gguf", "What is 2+2?"], "model-not-found"),
+        (["ask", "--json", "-e", "hihg", "hi"], "usage"),
+        (["models", "show", "no.gguf", "--json"], "model-not-found"),
+    ],
+)
+def test_with_json_an_error_is_an_object_on_stdout_too(words: list[str], code: str) -> None:
+    done = run_here(environment(), *words)
+    found = json.loads(done.stdout)
+    assert (found["schema"], found["status"], found["error"]["code"]) == ("adascale.error/1", "error", code)
+    assert found["error"]["message"] in done.stderr
+    assert found["error"]["hint"] in done.stderr
