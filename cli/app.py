@@ -20,9 +20,9 @@ from typer.exceptions import TyperException
 from adascale import __version__
 from adascale.engine.errors import AdascaleError, UsageError, explained
 
-from .command_line import unknown_command, usage_error, with_ask
 from .exit_codes import EPILOG, FAILED, USAGE, exit_code
 from .options.bash_words import whole_words
+from .options.command_line import unknown_command, usage_error, with_ask
 from .options.config_file import config_path, defaults_of, read_config, warn_unknown
 from .terminal.console import ColorChoice, say, show_error, use_color, write_error, write_payload
 from .terminal.signals import unwinding

@@ -44,7 +44,7 @@ def ask(
     adascale ask "What is 17 * 23?"
     echo "What is 17 * 23?" | adascale ask -x
     adascale ask -c "and times two?"
-    adascale ask -T -g qwen2.5-coder-0.5b --effort high '3 pens cost $2. How many for $18?'
+    adascale ask -T -m qwen2.5-coder-0.5b --effort high '3 pens cost $2. How many for $18?'
     """
     text = question_text(question, _EXAMPLE, quiet=options.view.terminal.quiet > 0)
     if options.server.url is not None:

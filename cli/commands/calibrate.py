@@ -48,11 +48,11 @@ app = typer.Typer(name="calibrate", no_args_is_help=True, help=__doc__)
 def fit(*, options: FitOptions) -> None:
     """Fit a calibration for your own model on questions with known answers.
 
-    adascale calibrate fit -g my-model.gguf
-    adascale calibrate fit -g my-model.gguf --quick
-    adascale calibrate fit -g my-model.gguf -d gsm8k.jsonl -d math.jsonl --questions 600 --plot fit.svg
-    adascale calibrate fit -g my-model.gguf -d code-tasks.jsonl --programs 8
-    adascale calibrate fit -g my-model.gguf --unlabelled my-questions.txt
+    adascale calibrate fit -m my-model.gguf
+    adascale calibrate fit -m my-model.gguf --quick
+    adascale calibrate fit -m my-model.gguf -d gsm8k.jsonl -d math.jsonl --questions 600 --plot fit.svg
+    adascale calibrate fit -m my-model.gguf -d code-tasks.jsonl --programs 8
+    adascale calibrate fit -m my-model.gguf --unlabelled my-questions.txt
 
     Without --data it takes the 300 questions that come with adascale, with --quick 60 of them. Records with
     tests, and hidden tests that judge, make it a calibration for code. --unlabelled needs no answers: what
@@ -199,7 +199,7 @@ def _agreement_notice(options: SessionOptions) -> Notice:
 def _with_models(command: str, options: SessionOptions) -> str:
     """A command of ``calibrate`` for the same models, as a user types it."""
     usual = SessionOptions()
-    generator = ["-g", options.generator] if options.generator != usual.generator else []
+    generator = ["-m", options.generator] if options.generator != usual.generator else []
     prm = ["--prm", options.prm] if options.prm != usual.prm else []
     return shlex.join(["adascale", "calibrate", command, *generator, *prm])
 

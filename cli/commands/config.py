@@ -12,10 +12,12 @@ from typer.core import TyperOption
 from adascale.engine.errors import UsageError
 
 from ..disk.files import write_file
+from ..options.command_line import reason
 from ..options.config_file import (
     Value,
     complete_key,
     config_path,
+    first_name,
     read_config,
     suggestion,
     warn_unknown,
@@ -65,16 +67,17 @@ def set_(
     key: Annotated[
         str,
         typer.Argument(
-            help="Name of an option without its dashes, such as generator.", autocompletion=complete_key
+            help="Name of an option without its dashes, such as model.", autocompletion=complete_key
         ),
     ],
     value: Annotated[str, typer.Argument(help="Value, written as for the option.")],
 ) -> None:
     """Keep a value in the config file.
 
-    adascale config set generator qwen2.5-coder-0.5b
+    adascale config set model qwen2.5-coder-0.5b
     adascale config set effort high
     """
+    key = first_name(key)
     option = _option_of(key)
     _change(key, _parse_value(context, option, key, value))
     if name := _environment(option):
@@ -102,9 +105,8 @@ def _parse_value(context: typer.Context, option: TyperOption, key: str, text: st
     try:
         value = option.process_value(context, text)
     except typer.BadParameter as error:
-        reason = error.message.removeprefix("Value error, ").rstrip(".")
         raise UsageError(
-            f"{key} = {text}: {reason}", hint=f"adascale {command_with(key)} --help says what it takes"
+            f"{key} {reason(error)}", hint=f"adascale {command_with(key)} --help says what it takes"
         ) from error
     if option.type_descriptor.parameter_info.parser is not None:
         return text  # such as 8k
@@ -153,6 +155,8 @@ def _change(key: str, value: Value) -> None:
     path = config_path()
     read_config(path)  # a broken file is not overwritten
     document = tomlkit.parse(path.read_text(encoding="utf-8")) if path.exists() else tomlkit.document()
+    for other in [name for name in document if name != key and first_name(name) == key]:
+        del document[other]
     document[key] = value
     mode = 0o600 if _API_KEY in document else None
     write_file(path, tomlkit.dumps(document).encode(), "ADASCALE_CONFIG names another file", mode)

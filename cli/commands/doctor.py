@@ -54,7 +54,7 @@ def doctor(*, options: DoctorOptions) -> None:
     """Check this machine, and say how to fix what is wrong.
 
     adascale doctor
-    adascale doctor -g my-model.gguf --offline --json
+    adascale doctor -m my-model.gguf --offline --json
     """
     generator = options.generator
     checks: dict[str, Callable[[], Finding]] = {
@@ -156,7 +156,7 @@ def _memory(name: str) -> Finding:
     plan = plan_memory(SessionLoad(info, window, Adaptive().branches, samples_set_branches=True))
     said += f"; {name} needs {human_bytes(plan.total_bytes)}"
     if plan.verdict == "tight":
-        return Finding("warn", f"{said}: the system may swap", f"adascale ask -g {name} --samples 8 ...")
+        return Finding("warn", f"{said}: the system may swap", f"adascale ask -m {name} --samples 8 ...")
     return Finding("ok", said)
 
 
@@ -194,7 +194,7 @@ def _calibration(name: str) -> Finding:
         return Finding("skip", f"{name} is not on this machine")
     calibrations = installed.read_installed()
     broken = "".join(f"; {error.message}" for error in calibrations.errors)
-    fit = f"adascale calibrate fit -g {name}"
+    fit = f"adascale calibrate fit -m {name}"
     found = calibrations.find(Fingerprint(file.sha256, "", "probe", "", SamplingParams().record(), WINDOW))
     if found is None:
         return Finding("warn", f"none for {name}: scores are shown as scores{broken}", fit)

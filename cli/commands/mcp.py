@@ -33,7 +33,7 @@ def mcp(*, context: typer.Context, options: McpOptions) -> None:
     """Offer solve, code and check to an agent, by the Model Context Protocol on stdio.
 
     adascale mcp --print-config
-    adascale mcp -g qwen2.5-coder-0.5b
+    adascale mcp -m qwen2.5-coder-0.5b
 
     An agent starts it and exchanges JSON-RPC with it; stdout has nothing else. A running adascale serve
     offers the same tools at /mcp.

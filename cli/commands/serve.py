@@ -31,7 +31,7 @@ def serve(*, options: ServeOptions) -> None:
     """Answer over HTTP by the protocols of OpenAI and Anthropic: one model, loaded once, for all clients.
 
     adascale serve
-    adascale serve -g qwen2.5-coder-0.5b --effort high --port 9000
+    adascale serve -m qwen2.5-coder-0.5b --effort high --port 9000
     adascale serve --host 0.0.0.0 --api-key-file key.txt
     """
     key = _key(options)

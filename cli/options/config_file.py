@@ -36,7 +36,7 @@ def config_path() -> Path:
 
 
 def read_config(path: Path) -> dict[str, Value]:
-    """The settings of a file, by option name without dashes; empty if there is no file.
+    """The settings of a file, by the first name of the option without dashes; empty if there is no file.
 
     Raises:
         UsageError: the file cannot be read, or is not a table of single values.
@@ -54,7 +54,14 @@ def read_config(path: Path) -> dict[str, Value]:
     for key, value in table.items():
         if not isinstance(value, str | int | float | bool):
             raise _unreadable(path, f"{key} is no single value")
-    return table
+    return {first_name(key): value for key, value in table.items()}
+
+
+def first_name(key: str) -> str:
+    """The name under which a setting is kept: ``generator`` for ``model``; an unknown key is unchanged."""
+    from .flags import ALIASES
+
+    return ALIASES.get(key, key)
 
 
 def _unreadable(path: Path, reason: str) -> UsageError:
@@ -93,14 +100,14 @@ def warn_unknown(config: Mapping[str, Value], path: Path) -> None:
 
 def suggestion(key: str) -> str:
     """The hint for an unknown key: the most similar setting."""
-    from .flags import SETTINGS
+    from .flags import ALIASES, SETTINGS
 
-    near = difflib.get_close_matches(key, sorted(SETTINGS), 1)
+    near = difflib.get_close_matches(key, sorted({*SETTINGS, *ALIASES}), 1)
     return f"did you mean {near[0]}?" if near else "adascale config show lists them"
 
 
 def complete_key(incomplete: str) -> list[str]:
     """Keys of the config file, for the shell."""
-    from .flags import SETTINGS
+    from .flags import ALIASES, SETTINGS
 
-    return beginning(sorted(SETTINGS), incomplete)
+    return beginning(sorted({*SETTINGS, *ALIASES}), incomplete)

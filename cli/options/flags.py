@@ -121,7 +121,7 @@ _UNSANDBOXED = flag(
 _SESSION: Mapping[str, OptionInfo | None] = {
     "generator": setting_flag(
         MODELS,
-        "--generator -g",
+        "--generator --model -g -m",
         "Model that writes the solutions: a name that adascale models list shows (also ollama:NAME), the "
         "path of a GGUF file, or hf:user/repo:quant.",
         autocompletion=completion.models,
@@ -550,6 +550,16 @@ SETTINGS = frozenset(
     key_of(flag) for flags in FLAGS.values() for flag in flags.values() if flag is not None and flag.envvar
 )
 """Keys that the config file may have."""
+
+ALIASES = {
+    other.lstrip("-"): key_of(flag)
+    for flags in FLAGS.values()
+    for flag in flags.values()
+    if flag is not None and flag.envvar
+    for other in (flag.param_decls or ())[1:]
+    if other.startswith("--")
+}
+"""Other names of settings, such as model for generator."""
 
 CHOOSES_SEARCH = frozenset(
     f"--{key_of(flag)}"

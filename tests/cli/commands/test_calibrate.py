@@ -614,7 +614,7 @@ def test_no_calibration_is_told_before_anything_is_drawn(home: Home, tmp_path: P
     done = bare.run("calibrate", "check", "-g", str(home.model), "-d", str(tasks), "--ctx-size", "512")
     assert (done.returncode, done.stdout, bare.kept()) == (4, "", 0)
     assert "error[no-calibration]" in done.stderr
-    assert f"hint: adascale calibrate fit -g {home.model} --data tasks.jsonl" in done.stderr
+    assert f"hint: adascale calibrate fit -m {home.model} --data tasks.jsonl" in done.stderr
     [portable] = shipped_folder().glob("portable*")
     check = ["calibrate", "check", "-g", str(home.model), "-d", str(tasks), "--ctx-size", "512"]
     other = bare.run(*check, "--calibration", str(portable))

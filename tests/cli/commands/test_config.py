@@ -106,9 +106,9 @@ def test_comments_and_order_stay(config: Path) -> None:
     ("key", "value", "message", "hint"),
     [
         ("effort", "hgh", "not one of", "adascale ask --help"),
-        ("threads", "two", "valid integer", "adascale ask --help"),
-        ("threads", "0", "threads = 0", "adascale ask --help"),
-        ("port", "http", "valid integer", "adascale serve --help"),
+        ("threads", "two", "whole number", "adascale ask --help"),
+        ("threads", "0", "threads 0 is less", "adascale ask --help"),
+        ("port", "http", "whole number", "adascale serve --help"),
         ("genrator", "x", "genrator is no setting", "did you mean generator?"),
     ],
 )
@@ -227,3 +227,14 @@ def test_a_setting_of_colour_holds_for_commands_without_the_flag(tmp_path: Path,
     env = clean_env(tmp_path) | {"ADASCALE_CONFIG": str(config)}
     assert "\x1b[" in run_here(env, "replay", "nofile").stderr
     assert "\x1b[" not in run_here(env | {"ADASCALE_COLOR": "never"}, "replay", "nofile").stderr
+
+
+def test_the_model_is_set_by_either_name(config: Path) -> None:
+    run("config", "set", "model", "first.gguf")
+    assert row("generator") == ("first.gguf", f"file ({config})")
+
+    config.write_text('model = "second.gguf"\n', encoding="utf-8")
+    assert row("generator")[0] == "second.gguf"
+
+    run("config", "set", "generator", "third.gguf")
+    assert tomllib.loads(config.read_text(encoding="utf-8")) == {"generator": "third.gguf"}

@@ -81,7 +81,7 @@ def test_an_unfitted_model_has_the_portable_calibration_or_none(
 ) -> None:
     found, _ = checked("--offline", "-g", str(chain_gguf))
     calibration = found["calibration"]
-    assert (calibration["result"], calibration["fix"]) == ("warn", f"adascale calibrate fit -g {chain_gguf}")
+    assert (calibration["result"], calibration["fix"]) == ("warn", f"adascale calibrate fit -m {chain_gguf}")
     assert calibration["detail"].startswith("the portable one, of ")
     assert "from 0.10 for its size" in calibration["detail"]
     monkeypatch.setattr(installed, "read_installed", installed.InstalledCalibrations)

@@ -67,6 +67,12 @@ def test_every_flag_has_its_field() -> None:
     assert {(owner, name) for owner, flags in FLAGS.items() for name in flags} <= found
 
 
+@pytest.mark.parametrize("name", ["-m", "--model", "-g", "--generator"])
+@pytest.mark.parametrize("command", OPTION_TYPES)
+def test_every_command_takes_the_model_by_each_of_its_names(command: type[Any], name: str) -> None:
+    assert parsed(command, name, "a.gguf") == parsed(command, "--generator", "a.gguf") != command()
+
+
 def test_a_flag_arrives_where_its_field_is() -> None:
     ask = parsed(
         AskOptions,

@@ -10,7 +10,7 @@ from inprocess import run_here
 from terminal import environment
 
 from adascale.cli.app import COMMANDS
-from adascale.cli.command_line import unknown_command, with_ask
+from adascale.cli.options.command_line import unknown_command, with_ask
 
 NO_MODEL = 4
 
