@@ -35,6 +35,7 @@ class Job:
         mode: Prose, or one program.
         opening: Text put into the model's mouth at the beginning of a solution; empty behind its first step.
         thought: Position in its thought; None if the model knows no thoughts.
+        is_reply: It is the reply to a chat, whose next turn goes on from its end.
     """
 
     branch: BranchId
@@ -46,6 +47,7 @@ class Job:
     mode: Mode = "prose"
     opening: bytes = b""
     thought: ThoughtProgress | None = None
+    is_reply: bool = False
 
 
 class Pool:

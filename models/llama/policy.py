@@ -102,6 +102,7 @@ class LlamaPolicy:
                 mode=prefix.mode,
                 opening=b"" if begun else chat.opening.encode(),
                 thought=thought,
+                is_reply=prefix.problem.is_chat,
             )
         )
 

@@ -106,17 +106,23 @@ class PrefixCache:
             self._bytes -= _size(tokens, old)
 
     def drop_below(self, tokens: Tokens) -> None:
-        """Forget every entry that begins with these tokens."""
-        below = [key for key in (*self._pinned, *self._recent) if key[: len(tokens)] == tokens]
-        for key in below:
-            self.drop(key)
+        """Forget every entry that goes on from these tokens."""
+        longer = [key for key in (*self._pinned, *self._recent) if len(key) > len(tokens)]
+        for key in longer:
+            if key[: len(tokens)] == tokens:
+                self.drop(key)
 
     def unpin(self, tokens: Tokens) -> None:
-        """Drop everything that begins with these tokens; keep the entry itself as an unpinned one."""
+        """Let an entry be dropped when others need its room."""
         parked = self.get(tokens)
-        self.drop_below(tokens)
         if parked is not None:
             self.put(tokens, parked)
+
+    def most_shared(self, tokens: Tokens) -> tuple[Tokens, int]:
+        """The entry that has most tokens in common with ``tokens``, and their number, below that of all."""
+        shared = {key: _common_length(key, tokens) for key in (*self._pinned, *self._recent)}
+        longest = max(shared, key=lambda key: (shared[key], -len(key)), default=())
+        return longest, min(shared.get(longest, 0), len(tokens) - 1)
 
     def longest_beginning(self, tokens: Tokens) -> Tokens:
         """The longest parked prefix that is shorter than ``tokens``, wherever it ends; empty for none."""
@@ -129,6 +135,12 @@ class PrefixCache:
             if 0 < length < len(tokens) and self.get(tokens[:length]) is not None:
                 return tokens[:length]
         return ()
+
+
+def _common_length(a: Tokens, b: Tokens) -> int:
+    """Number of tokens that both begin with."""
+    differ = (at for at, (one, other) in enumerate(zip(a, b, strict=False)) if one != other)
+    return next(differ, min(len(a), len(b)))
 
 
 def _size(tokens: Tokens, parked: ParkedPrefix) -> int:
@@ -175,3 +187,40 @@ def read_prompt(
     context.clear(sequence)
     reused = len(head) if shared is not None else 0
     return PrefixWork(len(prompt) - reused, reused, parked.reading)
+
+
+def read_on(context: LlamaContext, cache: PrefixCache, sequence: int, prompt: Tokens) -> PrefixWork:
+    """Evaluate what a prompt adds to the parked prefix that has most in common with it, and park it pinned.
+
+    A reply that was sampled in other tokens than those its text has is read again from there on; all of it
+    if the model's memory cannot be cut.
+
+    Args:
+        context: Has ``sequence`` free; it is empty afterwards.
+        cache: Parked prefixes of the context.
+        sequence: Sequence that evaluates the prompt.
+        prompt: The whole prompt.
+    """
+    reused = _restore_shared(context, cache, sequence, prompt)
+    row = evaluate_tokens(context, sequence, reused, prompt[reused:])
+    parked = ParkedPrefix.with_logits(context, sequence, row)
+    cache.put(prompt, parked, pin=True)
+    context.clear(sequence)
+    return PrefixWork(len(prompt) - reused, reused, parked.reading)
+
+
+def _restore_shared(context: LlamaContext, cache: PrefixCache, sequence: int, prompt: Tokens) -> int:
+    """Restore the longest beginning of a prompt that can be; returns its number of tokens."""
+    key, shared = cache.most_shared(prompt)
+    parked = cache.get(key)
+    if parked is not None and shared:
+        context.restore(sequence, parked.state)
+        if shared == len(key) or context.shorten(sequence, shared):
+            return shared
+    key = cache.longest_beginning(prompt)
+    parked = cache.get(key)
+    if parked is None:
+        context.clear(sequence)
+        return 0
+    context.restore(sequence, parked.state)
+    return len(key)

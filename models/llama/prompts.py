@@ -12,7 +12,7 @@ from adascale.engine.types import Mode, Problem, Turn
 
 from ..options import SamplingParams, round_window_up
 from .chat import ChatFormat
-from .prefixes import PrefixCache, Tokens, read_prompt
+from .prefixes import PrefixCache, Tokens, read_on, read_prompt
 from .runtime import MAX_TOKEN_BYTES, LlamaContext
 
 ANSWER_RESERVE = 256
@@ -53,8 +53,8 @@ class Prompts:
     def open(self, problem: Problem, mode: Mode, sequence: int) -> PrefixWork:
         """Evaluate a prompt, unless it is parked, and pin it.
 
-        That of a chat goes on from its last turn, if this is still parked. A question is always read alike,
-        since what is drawn for a seed must not depend on what was asked before.
+        A conversation goes on from its last turn, if this is still parked. A question alone is always read
+        alike, since what is drawn for a seed must not depend on what was asked before.
 
         Args:
             problem: Has the question, and the conversation before it.
@@ -77,18 +77,26 @@ class Prompts:
             self._cache.pin(tokens)
             return PrefixWork(0, len(tokens), parked.reading)
         assert sequence < self._context.sequences, "a problem was opened while every sequence was busy"
+        if _is_conversation(problem):
+            return read_on(self._context, self._cache, sequence, tokens)
         head = chat.head if tokens[: len(chat.head)] == chat.head else ()
-        if problem.is_chat:
-            head = self._cache.longest_beginning(tokens)
         return read_prompt(self._context, self._cache, sequence, head, tokens)
 
     def close(self, problem: Problem) -> None:
-        """Forget a problem's prefixes; the prompt of a chat stays for its next turn while there is room."""
-        forget = self._cache.unpin if problem.is_chat else self._cache.drop_below
+        """Forget a problem's prefixes; those of a conversation stay for its next turn while there is room.
+
+        They are its prompts, and of a plain reply also its end.
+        """
         for mode in self._chats:
             tokens = self._tokens.pop((problem.id, mode), None)
-            if tokens is not None and tokens not in self._tokens.values():
-                forget(tokens)
+            if tokens is None or tokens in self._tokens.values():
+                continue
+            if not problem.is_chat:
+                self._cache.drop_below(tokens)
+            if _is_conversation(problem):
+                self._cache.unpin(tokens)
+            else:
+                self._cache.drop(tokens)
 
     def _check_length(self, statement: str, history: Sequence[Turn]) -> None:
         """Refuse texts that cannot fit before they are tokenized: 100 MB would take 6 GB of memory."""
@@ -118,3 +126,8 @@ class Prompts:
             f"nothing was cut off; at least {before}{ANSWER_RESERVE} tokens must stay free for the answer",
             hint=hint,
         )
+
+
+def _is_conversation(problem: Problem) -> bool:
+    """True for a chat, and for a question that has replies before it."""
+    return problem.is_chat or any(turn.role == "assistant" for turn in problem.history)

@@ -64,6 +64,8 @@ class Seats:
                 return
             if self._park_steps:
                 self._park(sequence, tuple(slot.held))
+        elif slot.job.is_reply:
+            self._park(sequence, tuple(slot.held))
         self._free(sequence)
 
     def cancel(self, branch: BranchId) -> Step | None:
@@ -82,7 +84,10 @@ class Seats:
         [sequence] = sequences
         slot = self.slots[sequence]
         partial = slot.take_step("length", slot.open_part) if slot.tokens else None
-        if partial is None and self._park_steps:
+        if slot.job.is_reply:  # an aborted batch may have left more than is held
+            if self._context.shorten(sequence, len(slot.held)):
+                self._park(sequence, tuple(slot.held))
+        elif partial is None and self._park_steps:
             self._park_before_last(sequence)
         self._free(sequence)
         return partial

@@ -93,6 +93,7 @@ class StepPRM:
         if (question := self._questions.pop(problem.id, None)) is None:
             return
         self._cache.drop_below(question)
+        self._cache.drop(question)
         for known in [tokens for tokens in self._rewards if tokens[: len(question)] == question]:
             del self._rewards[known]
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tiny
 from event_logs import logs_of, ticking
@@ -14,16 +15,17 @@ from machine import opened
 
 from adascale.engine.errors import ContextOverflowError
 from adascale.engine.ports import Prefix, SequenceLogprob
+from adascale.engine.search.conversation import turns_after
 from adascale.engine.search.driver import Driver
-from adascale.engine.search.events import Event, SearchFinished
-from adascale.engine.search.record import replay
+from adascale.engine.search.events import BranchGrew, Event, SearchFinished
+from adascale.engine.search.record import Record, replay
 from adascale.engine.search.settings import Settings
 from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import strategy_named
-from adascale.engine.types import BranchId, Problem, Step, Turn
+from adascale.engine.types import ROOT, BranchId, KindName, Problem, Step, Turn
 from adascale.models.llama.chat import ChatFormat
 from adascale.models.llama.policy import LlamaPolicy
-from adascale.models.llama.prefixes import PrefixCache
+from adascale.models.llama.prefixes import PrefixCache, read_on
 from adascale.models.llama.runtime import LlamaContext, Run
 from adascale.models.llama.stepcost import StepCosts
 from adascale.models.options import SamplingParams
@@ -139,9 +141,9 @@ def test_a_question_longer_than_any_tokens_of_the_window_is_refused_unread(
 
 def test_a_question_with_a_conversation_shares_what_it_can_with_others(make: Make, chain_gguf: Path) -> None:
     policy, _ = make(chain_gguf)
+    assert policy.open(Problem("b", "How far?")).reused_tokens == 0
     first = policy.open(Problem("a", "And back?", history=(Turn("user", "How far?"), Turn("assistant", "7"))))
-    assert first.reused_tokens == 0
-    assert policy.open(Problem("b", "How far?")).reused_tokens > 20  # the system prompt
+    assert first.reused_tokens > 20  # the system prompt, and the question
     asked_in_its_own_way = Problem("c", "How far?", history=(Turn("system", "Use metres."),))
     assert policy.open(asked_in_its_own_way).reused_tokens == 0
     policy.close_problem(asked_in_its_own_way)
@@ -157,7 +159,71 @@ def test_a_chat_goes_on_from_its_last_turn(make: Make, chain_gguf: Path) -> None
     second = policy.open(Problem("b", "And back?", history=said, kind="text"))
     assert (read.reused_tokens, second.reused_tokens) == (0, read.evaluated_tokens)
     other = policy.open(Problem("c", "And back?", history=(Turn("user", "How long?"), said[1]), kind="text"))
-    assert other.reused_tokens == 0
+    assert other.reused_tokens < read.reused_tokens + read.evaluated_tokens - len("far?")
+
+
+def said(policy: LlamaPolicy, conversation: list[Turn], message: str, kind: KindName = "text") -> Record:
+    """Search the next message of a conversation, and add it with its reply."""
+    problem = Problem(str(len(conversation)), message, history=tuple(conversation), kind=kind)
+    record = Record.of(search(policy, "vote", [problem], samples=1)[problem.id])
+    conversation[:] = turns_after(record)
+    return record
+
+
+@pytest.mark.parametrize(
+    ("kinds", "goes_on_from"), [(["text"] * 5, 3), (["text", "value"] * 2 + ["text"], 2), (["value"] * 5, 3)]
+)
+def test_the_fifth_turn_reads_only_what_is_new(
+    make: Make, tmp_path: Path, kinds: list[KindName], goes_on_from: int
+) -> None:
+    reply = {"\n": {"O": 3.0}, "O": {"k": 3.0}, "k": {tiny.END: 3.0}}
+    policy, context = make(tiny.write_chain(tmp_path / "ok.gguf", reply), window=1024)
+    conversation: list[Turn] = []
+    prompts: list[int] = []
+    for turn, kind in enumerate(kinds):
+        before = context.evaluated_tokens
+        record = said(policy, conversation, f"How far is number {turn}?", kind)
+        read = record.tree[ROOT].usage
+        prompts.append(read.prompt_tokens + read.reused_tokens)
+    known = prompts[goes_on_from] + (len("Ok") if kinds[goes_on_from] == "text" else 0)
+    assert read.prompt_tokens == prompts[-1] - known
+    assert context.evaluated_tokens - before == read.prompt_tokens + len("Ok")
+
+
+def test_a_turn_goes_on_from_a_reply_that_was_stopped(make: Make, tmp_path: Path) -> None:
+    endless = {"\n": {"O": 3.0}, "O": {"k": 3.0}, "k": {"O": 3.0}}
+    policy, _ = make(tiny.write_chain(tmp_path / "endless.gguf", endless))
+    driver = Driver(policy, SequenceLogprob(), (), ticking())
+    problem = Problem("a", "How far?", kind="text")
+    events = []
+    for _, event in driver.run([problem], Settings(strategy_named("vote", samples=1), seed=7)):
+        events.append(event)
+        if isinstance(event, BranchGrew) and event.tokens > 5:
+            driver.interrupt()
+    record = Record.of(events)
+    written = tree_tokens(record.tree)
+    assert written > 5
+    second = policy.open(Problem("b", "And?", history=turns_after(record), kind="text"))
+    assert second.reused_tokens == record.usage.prompt_tokens + written - 1  # the last one was not read
+
+
+@pytest.mark.parametrize("sampled", [(1, 2, 9, 9), (1, 2, 3)])
+def test_a_reply_that_is_spelled_otherwise_is_read_again_from_there(
+    random_gguf: Path, sampled: tuple[int, ...]
+) -> None:
+    with opened(random_gguf) as model:
+        context = model.context()
+        fresh, used = PrefixCache(10**9), PrefixCache(10**9)
+        read_on(context, used, 0, sampled)
+        used.unpin(sampled)
+        prompt = (1, 2, 3, 4)
+        work = read_on(context, used, 0, prompt)
+        read_on(context, fresh, 0, prompt)
+        assert work.reused_tokens == len(sampled) - sampled.count(9)
+        ours, theirs = used.get(prompt), fresh.get(prompt)
+        assert ours is not None
+        assert theirs is not None
+        np.testing.assert_allclose(ours.logits, theirs.logits, atol=1e-4)
 
 
 def test_what_is_drawn_does_not_depend_on_an_earlier_turn(make: Make, random_gguf: Path) -> None:
