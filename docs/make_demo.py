@@ -2,110 +2,98 @@
 
 Usage: ``python docs/make_demo.py``
 
-``demo.svg`` moves, and has no script, no font and nothing else to load; ``search.svg`` and ``search.html``
-are what ``adascale tree`` writes. It is ``adascale ask --seed 4 --trace docs/demo.jsonl "A baker ..."``.
+``demo.svg`` moves, and has no script, no font and nothing else to load; a viewer without animation shows its
+last frame. ``search.svg`` and ``search.html`` are what ``adascale tree`` writes. The search is
+``adascale ask --seed 4 --trace docs/demo.jsonl "A baker ..."``.
 """
 
 from __future__ import annotations
 
-import io
+import textwrap
 from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
 
-from rich.cells import cell_len
-from rich.console import Console
-from rich.segment import Segment
-from rich.terminal_theme import DIMMED_MONOKAI
 from rich.text import Text
 
 from adascale.cli.disk.trace import read_trace
 from adascale.cli.documents.document import Document
 from adascale.cli.documents.page import to_html
+from adascale.cli.documents.picture import BAR, CELL, LINE, MARGIN, THEME, drawn, window
 from adascale.cli.documents.text import to_svg
-from adascale.cli.render.frame import final_frame, live_frame
+from adascale.cli.render.frame import live_frame
 from adascale.cli.render.state import ViewState
-from adascale.cli.render.summary import summary, why
+from adascale.cli.render.summary import answer_text, support
+from adascale.cli.report.answer import answer_payload
+from adascale.cli.terminal.text import duration
 from adascale.cli.terminal.theme import UNICODE
 from adascale.engine.search.events import Event
 
 FOLDER = Path(__file__).parent
-WIDTH, HEIGHT = 100, 27
+WIDTH, ROWS = 96, 17
+"""Cells of a line, and maximum number of lines below the command."""
+
 FRAMES = 36
 SECONDS, HOLD = 12.0, 6.0
-CELL, LINE, MARGIN = 8.4, 18, 16
+"""Length of the search, and of its end."""
 
-HEAD = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" role="img">
-<title>{title}</title>
-<style>
-text {{ font: 14px ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", monospace; white-space: pre;
-  fill: {ink}; }}
-.b {{ font-weight: bold; }} .i {{ font-style: italic; }} .d {{ opacity: .6; }}
-g {{ visibility: hidden; animation: show {cycle}s steps(1) infinite; }}
-@keyframes show {{ 0% {{ visibility: visible; }} {on:.3f}% {{ visibility: hidden; }} }}
-@keyframes hold {{ 0% {{ visibility: visible; }} {hold:.3f}% {{ visibility: hidden; }} }}
-g.last {{ animation-name: hold; }}
-@media (prefers-reduced-motion: reduce) {{ g {{ animation: none; }} g.last {{ visibility: visible; }} }}
-</style>
-<rect width="100%" height="100%" rx="8" fill="{paper}"/>"""
+ANSWER = 70
+"""Height of the answer in pixels."""
+
+STYLE = f"""g.shot {{ animation: shot {SECONDS + HOLD}s steps(1) infinite; }}
+@keyframes shot {{ 0% {{ visibility: visible; }} {100 * SECONDS / FRAMES / (SECONDS + HOLD):.3f}% \
+{{ visibility: hidden; }} }}
+g.last {{ animation: last {SECONDS + HOLD}s steps(1) infinite; }}
+@keyframes last {{ 0% {{ visibility: hidden; }} {100 * SECONDS / (SECONDS + HOLD):.3f}% \
+{{ visibility: visible; }} }}
+@media (prefers-reduced-motion: reduce) {{ g.shot, g.last {{ animation: none; }} }}
+"""
 
 
-def frames(events: Sequence[Event]) -> Iterator[list[Text]]:
-    """Moments at equal distances, then the end with what is printed below it."""
-    end = events[-1].t
+def shots(events: Sequence[Event]) -> Iterator[list[Text]]:
+    """What the terminal shows at moments of equal distance, before the end."""
     for at in range(FRAMES):
-        state = ViewState.of([events[0], *(event for event in events[1:] if event.t <= end * at / FRAMES)])
-        yield live_frame(state, WIDTH, HEIGHT, UNICODE, at)
-    state = ViewState.of(events)
-    printed = [summary(state, UNICODE), Text(why(state))]
-    wrapped = [line for text in printed for line in text.wrap(Console(width=WIDTH), WIDTH)]
-    yield [*final_frame(state, WIDTH, UNICODE), Text(), *wrapped]
+        t = events[-1].t * at / FRAMES
+        state = ViewState.of([events[0], *(event for event in events[1:] if event.t <= t)])
+        yield live_frame(state, WIDTH, ROWS, UNICODE, at)
 
 
-def drawn(lines: Sequence[Text]) -> Iterator[str]:
-    """A frame as text elements, one for each run of a style."""
-    console = Console(file=io.StringIO(), width=WIDTH, force_terminal=True, color_system="truecolor")
-    for row, line in enumerate(lines):
-        column = 0
-        for segment in console.render(line):
-            if text := segment.text.rstrip():
-                x, y = MARGIN + CELL * column, MARGIN + LINE * (row + 0.8)
-                width = f'textLength="{CELL * cell_len(text):.1f}"'
-                yield f'<text x="{x:.1f}" y="{y:.1f}" {width}{_look(segment)}>{escape(text)}</text>'
-            column += segment.cell_length
+def solution(state: ViewState) -> list[Text]:
+    """The solution as it is printed at the end."""
+    *lines, _ = answer_payload(state, extract=False).splitlines()
+    return [Text(line) for line in lines if line]
 
 
-def _look(segment: Segment) -> str:
-    style = segment.style
-    if style is None:
-        return ""
-    marks = [("b", style.bold), ("i", style.italic), ("d", style.dim)]
-    names = " ".join(name for name, on in marks if on)
-    colour = style.color.get_truecolor(DIMMED_MONOKAI).hex if style.color else ""
-    return (f' class="{names}"' if names else "") + (f' style="fill:{colour}"' if colour else "")
+def answer(state: ViewState, top: float) -> Iterator[str]:
+    """The answer in large type; beside it how sure it is, as a bar too, and the facts."""
+    found, p = answer_text(state, UNICODE), state.confidence
+    sure, *facts = support(state)
+    green, left = THEME.ansi_colors[2].hex, MARGIN + 27 * len(found) + 26
+    bar = left + 12 * len(sure) + 20
+    yield f'<text x="{MARGIN}" y="{top + 52}" class="b large" style="fill:{green}">{escape(found)}</text>'
+    yield f'<text x="{left}" y="{top + 33}" class="b sure">{escape(sure)}</text>'
+    if p is not None and p.calibrated:
+        for width, colour in ((200, "#3a3d45"), (round(200 * p.median), green)):
+            yield f'<rect x="{bar}" y="{top + 20}" width="{width}" height="12" rx="6" fill="{colour}"/>'
+    below = UNICODE.dot.join([*facts, duration(state.t)])
+    yield f'<text x="{left}" y="{top + 54}" class="d">{escape(below)}</text>'
 
 
 def picture(events: Sequence[Event]) -> str:
     """The whole file."""
-    shown = list(frames(events))
-    cycle = SECONDS + HOLD
-    rows = max(map(len, shown))
-    head = HEAD.format(
-        title=escape(f"adascale searches: {events[0].problem.question}"),  # type: ignore[union-attr]
-        width=2 * MARGIN + CELL * WIDTH,
-        height=2 * MARGIN + LINE * rows,
-        ink=DIMMED_MONOKAI.foreground_color.hex,
-        paper=DIMMED_MONOKAI.background_color.hex,
-        cycle=cycle,
-        on=100 * SECONDS / FRAMES / cycle,
-        hold=100 * HOLD / cycle,
-    )
-    parts = [head]
-    for at, lines in enumerate(shown):
-        last = ' class="last"' if at == FRAMES else ""
-        parts.append(f'<g{last} style="animation-delay:{SECONDS * at / FRAMES:.2f}s">')
-        parts += [*drawn(lines), "</g>"]
-    return "\n".join([*parts, "</svg>", ""])
+    state = ViewState.of(events)
+    command = textwrap.wrap(f'$ adascale "{state.tree.problem.question}"', WIDTH, subsequent_indent="  ")
+    top = BAR + 6 + LINE * (len(command) + 1)
+    moving, printed = list(shots(events)), solution(state)
+    height = top + MARGIN + max(LINE * max(map(len, moving)), LINE * len(printed) + ANSWER)
+    parts = [*drawn([Text(line, "bold") for line in command], BAR + 6)]
+    for at, lines in enumerate(moving):
+        delay = f"{SECONDS * at / FRAMES:.2f}s"
+        parts.append(f'<g class="shot" visibility="hidden" style="animation-delay:{delay}">')
+        parts += [*drawn(lines, top), "</g>"]
+    parts += ['<g class="last">', *drawn(printed, top), *answer(state, top + LINE * len(printed)), "</g>"]
+    sizes = ".large { font-size: 44px; } .sure { font-size: 20px; }\n"
+    return window(Document.of(events).title, parts, 2 * MARGIN + CELL * WIDTH, height, sizes + STYLE)
 
 
 def files() -> dict[str, str]:

@@ -39,9 +39,17 @@ def boxes(picture: ElementTree.Element) -> dict[str, Box]:
     return found
 
 
-@pytest.mark.parametrize("name", ["frontier.svg"])
-def test_no_text_covers_another_or_leaves_the_picture(name: str) -> None:
+def still(name: str) -> ElementTree.Element:
+    """A picture as a viewer shows it that knows neither styles nor animations."""
     picture = ElementTree.parse(DOCS / name).getroot()
+    for hidden in picture.findall(f"{SVG}g[@visibility='hidden']"):
+        picture.remove(hidden)
+    return picture
+
+
+@pytest.mark.parametrize("name", ["demo.svg", "frontier.svg", "search.svg"])
+def test_no_text_covers_another_or_leaves_the_picture(name: str) -> None:
+    picture = still(name)
     _, _, width, height = map(float, picture.attrib["viewBox"].split())
 
     found = boxes(picture)
@@ -52,6 +60,29 @@ def test_no_text_covers_another_or_leaves_the_picture(name: str) -> None:
         assert 0 <= top < bottom <= height, words
     for (one, a), (other, b) in combinations(found.items(), 2):
         assert not (a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]), f"{one} covers {other}"
+
+
+@pytest.mark.parametrize("name", ["demo.svg", "search.svg"])
+def test_no_text_has_spaces_that_a_viewer_may_collapse(name: str) -> None:
+    texts = ["".join(text.itertext()) for text in ElementTree.parse(DOCS / name).iter(f"{SVG}text")]
+    assert all(text == " ".join(text.split()) for text in texts)
+
+
+def test_the_demo_is_low_and_ends_in_its_answer_without_animation() -> None:
+    picture = still("demo.svg")
+
+    [end] = picture.findall(f"{SVG}g")
+
+    assert float(picture.attrib["height"]) <= 420
+    large = max(end.iter(f"{SVG}text"), key=lambda text: "large" in text.get("class", ""))
+    assert large.text == "24"
+
+
+def test_pictures_show_what_the_program_draws() -> None:
+    made = runpy.run_path(str(DOCS / "make_demo.py"))
+
+    for name, text in made["files"]().items():
+        assert (DOCS / name).read_text(encoding="utf-8") == text, "run python docs/make_demo.py"
 
 
 def test_the_chart_shows_the_table() -> None:

@@ -26,7 +26,7 @@ _SUFFIXES: dict[str, TreeFormat] = {".html": "html", ".htm": "html", ".svg": "sv
 
 _MARKS: dict[TreeFormat, bytes] = {
     "html": b" - adascale</title>",
-    "svg": b".adascale-matrix",
+    "svg": b"<title>adascale",
     "json": b'"adascale.tree/',
 }
 """Bytes by which files of this command are recognised."""

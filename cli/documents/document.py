@@ -40,6 +40,12 @@ class Document:
         return self.view.started.problem.question
 
     @property
+    def title(self) -> str:
+        """``adascale · qwen2.5-coder-1.5b``: the program and the model."""
+        generator = self.view.started.models.generator
+        return UNICODE.dot.join(["adascale", *([one_line(generator.name, UNICODE)] if generator else [])])
+
+    @property
     def outcome(self) -> str:
         """The answer with its probability, votes and cost, as below a search in the terminal."""
         return summary(self.view, UNICODE).plain

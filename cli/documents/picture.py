@@ -1,0 +1,85 @@
+"""Lines of a terminal as an SVG picture, which loads nothing and looks alike in every viewer."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from html import escape
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.segment import Segment
+from rich.terminal_theme import TerminalTheme
+from rich.text import Text
+
+CELL, LINE, MARGIN, BAR = 8.4, 17, 16, 34
+"""Width and height of a character, margin, and height of the bar with the title; in pixels."""
+
+_NORMAL, _BRIGHT = (
+    [(each >> 16, each >> 8 & 255, each & 255) for each in colours]
+    for colours in (
+        (0x1B1D22, 0xF17067, 0x6EC97A, 0xE0B345, 0x6B9FFF, 0xC98CFF, 0x5CC8D6, 0xD6D9DE),
+        (0x808691, 0xFF8A82, 0x87DE92, 0xF4CA66, 0x8AB4FF, 0xD9AAFF, 0x80DBE7, 0xFFFFFF),
+    )
+)
+THEME = TerminalTheme(_NORMAL[0], _NORMAL[7], _NORMAL, _BRIGHT)
+"""Colours of the picture: all text is readable on its ground (WCAG, 4.5 to 1)."""
+
+_STYLE = f"""text {{ font: 14px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace;
+  fill: {THEME.foreground_color.hex}; }}
+.b {{ font-weight: bold; }} .i {{ font-style: italic; }} .d {{ fill-opacity: .66; }}"""
+
+_WORDS = re.compile(r"\S+(?: \S+)*")
+"""What stands in one element: viewers differ in how they draw more than one space."""
+
+
+def window(title: str, parts: Iterable[str], width: float, height: float, style: str = "") -> str:
+    """A picture of a terminal's window.
+
+    Args:
+        title: Title of the window.
+        parts: Elements of the picture, in the pixels of the whole window.
+        width: Width of the picture in pixels.
+        height: Its height.
+        style: More rules of style.
+    """
+    dots = zip((20, 40, 60), ("#ff5f57", "#febc2e", "#28c840"), strict=True)
+    return "\n".join([
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
+        f'viewBox="0 0 {width:.0f} {height:.0f}" role="img">',
+        f"<title>{escape(title)}</title>",
+        f"<style>\n{_STYLE}\n{style}</style>",
+        f'<rect width="100%" height="100%" rx="8" fill="{THEME.background_color.hex}"/>',
+        *(f'<circle cx="{x}" cy="18" r="6" fill="{colour}"/>' for x, colour in dots),
+        f'<text x="84" y="23" class="d">{escape(title)}</text>',
+        *parts,
+        "</svg>",
+    ])  # fmt: skip
+
+
+def drawn(lines: Sequence[Text], top: float = BAR + MARGIN) -> Iterator[str]:
+    """Lines as text elements, whose first has its upper edge at ``top``."""
+    console = Console(file=io.StringIO(), width=500, force_terminal=True, color_system="truecolor")
+    for row, line in enumerate(lines):
+        column = 0
+        for segment in console.render(line):
+            for words in _WORDS.finditer(segment.text):
+                x = MARGIN + CELL * (column + cell_len(segment.text[: words.start()]))
+                yield _element(words[0], x, top + LINE * (row + 0.76), segment)
+            column += segment.cell_length
+
+
+def _element(words: str, x: float, y: float, segment: Segment) -> str:
+    length = f'textLength="{CELL * cell_len(words):.1f}"'
+    return f'<text x="{x:.1f}" y="{y:.1f}" {length}{_look(segment)}>{escape(words)}</text>'
+
+
+def _look(segment: Segment) -> str:
+    style = segment.style
+    if style is None:
+        return ""
+    marks = [("b", style.bold), ("i", style.italic), ("d", style.dim)]
+    names = " ".join(name for name, on in marks if on)
+    colour = style.color.get_truecolor(THEME).hex if style.color else ""
+    return (f' class="{names}"' if names else "") + (f' style="fill:{colour}"' if colour else "")
