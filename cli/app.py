@@ -24,6 +24,7 @@ from .exit_codes import EPILOG, FAILED, USAGE, exit_code
 from .options.bash_words import whole_words
 from .options.command_line import unknown_command, usage_error, with_ask
 from .options.config_file import config_path, defaults_of, read_config, warn_unknown
+from .options.help import EVERYDAY, LayeredCommand, reflow
 from .terminal.console import ColorChoice, say, show_error, use_color, write_error, write_payload
 from .terminal.signals import unwinding
 from .terminal.streams import flush_or_abandon, lose_unwritable_stderr, open_missing
@@ -80,8 +81,9 @@ class _Commands(UserDict[str, "Command"]):
         if isinstance(found, typer.Typer):
             table.add_typer(found, name=name)
         else:
-            table.command(name)(found)
+            table.command(name, cls=LayeredCommand if name in EVERYDAY else None)(found)
         self.data[name] = typer.main.get_group(table).commands[name]
+        reflow(self.data[name])
         return self.data[name]
 
     def __contains__(self, name: object) -> bool:
@@ -167,7 +169,7 @@ def root(
 ) -> None:
     """Answer questions with a small local model that searches as much as a question needs.
 
-    adascale ask "What is 17 * 23?"
+    adascale "What is 17 * 23?"
     adascale batch questions.jsonl -o answers.jsonl
     """
     if context.invoked_subcommand == "config":  # which must work when the file is broken

@@ -39,7 +39,7 @@ def ask(
     context: typer.Context,
     options: AskOptions,
 ) -> None:
-    """Answer one question by searching over reasoning steps.
+    """Answer a question, with as much search as it needs, and say how sure the answer is.
 
     adascale ask "What is 17 * 23?"
     echo "What is 17 * 23?" | adascale ask -x

@@ -20,6 +20,7 @@ from adascale.models.question_sets import only_kind
 from ..disk.files import check_output, is_calibration, unwritable
 from ..options.by_command import CalibrationOptions, FitOptions
 from ..options.flatten import with_options
+from ..options.help import LayeredCommand
 from ..report.calibrate_report import report_text
 from ..report.reliability_plot import reliability_diagram
 from ..searching.models import open_session
@@ -43,7 +44,7 @@ _NO_SKILL = Notice(
 app = typer.Typer(name="calibrate", no_args_is_help=True, help=__doc__)
 
 
-@app.command()
+@app.command(cls=LayeredCommand)
 @with_options(FitOptions)
 def fit(*, options: FitOptions) -> None:
     """Fit a calibration for your own model on questions with known answers.
@@ -94,7 +95,7 @@ def fit(*, options: FitOptions) -> None:
     _write_report(artefact.card.held_out, run, {"file": str(path), "calibration": described})
 
 
-@app.command()
+@app.command(cls=LayeredCommand)
 @with_options(CalibrationOptions)
 def check(*, options: CalibrationOptions) -> None:
     """Measure a calibration on questions that it was not fitted on.

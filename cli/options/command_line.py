@@ -11,6 +11,8 @@ from typer.exceptions import TyperException
 
 from adascale.engine.errors import UsageError, excerpt
 
+from .help import LayeredCommand
+
 if TYPE_CHECKING:
     from typer._click import Context
 
@@ -83,7 +85,8 @@ def usage_error(error: TyperException) -> UsageError:
     """An error of Typer's as one of ours: what is wrong with which option, and a fix."""
     context: Context | None = getattr(error, "ctx", None)
     path = context.command_path if context is not None else ""
-    listing = f"{path} -h shows what there is".lstrip()
+    layer = "--help-all" if isinstance(getattr(error, "cmd", None), LayeredCommand) else "-h"
+    listing = f"{path} {layer} shows what there is".lstrip()
     parameter = getattr(error, "param", None)
     name = getattr(error, "option_name", None) or _name(parameter)
     text = error.format_message()

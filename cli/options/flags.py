@@ -72,7 +72,7 @@ def _ctx_size(names: str) -> OptionInfo:
         "Tokens of context for one solution: question, thinking (--think) and solution (--max-tokens) "
         "together.",
         min=512,
-        show_default="2048 plus --think",
+        show_default="2048 plus the tokens of --think",
     )
 
 
@@ -122,8 +122,9 @@ _SESSION: Mapping[str, OptionInfo | None] = {
     "generator": setting_flag(
         MODELS,
         "--generator --model -g -m",
-        "Model that writes the solutions: a name that adascale models list shows (also ollama:NAME), the "
-        "path of a GGUF file, or hf:user/repo:quant.",
+        "Model that writes the solutions: a name that adascale list shows, ollama:NAME, a GGUF file, or "
+        "hf:user/repo:quant.",
+        metavar="MODEL",
         autocompletion=completion.models,
     ),
     "prm": setting_flag(
@@ -142,7 +143,9 @@ _SESSION: Mapping[str, OptionInfo | None] = {
         autocompletion=completion.calibrations,
         metavar="auto|none|FILE",
     ),
-    "system": flag(SEARCH, "--system -s", "System prompt to use instead of the built-in one."),
+    "system": flag(
+        SEARCH, "--system -s", "System prompt to use instead of the built-in one.", metavar="TEXT"
+    ),
     "think": setting_flag(
         SEARCH,
         "--think",

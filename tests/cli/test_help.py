@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator
 from typing import Any
@@ -12,6 +13,7 @@ from inprocess import run_here
 from terminal import environment
 
 from adascale.cli.app import app
+from adascale.cli.options.help import EVERYDAY
 
 Leaf = tuple[str, Any]
 
@@ -64,6 +66,22 @@ def test_help_is_plain_in_a_pipe(words: list[str]) -> None:
     text = done.stdout + done.stderr
     assert text.index("adascale ") < text.index("─ Options")
     assert max(map(len, text.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("path", [path for path, leaf in LEAVES.items() if leaf.name in EVERYDAY])
+def test_short_help_has_the_everyday_options_and_the_other_layer_all(path: str) -> None:
+    _, *words = path.split()
+    options = {name for each in LEAVES[path].params for name in each.opts if name.startswith("--")}
+    everyday = {names.split()[0] for names in EVERYDAY[words[-1]]} | {"--help", "--help-all"}
+
+    def shown(layer: str) -> set[str]:
+        done = run_here(environment(COLUMNS="200"), *words, layer)
+        assert (done.returncode, done.stderr) == (0, "")
+        rows = [line for line in done.stdout.splitlines() if line.startswith("│")]
+        return {name for row in rows for name in re.findall("--[a-z-]+", row[:40])}
+
+    assert shown("-h") == shown("--help") == everyday
+    assert shown("--help-all") >= options
 
 
 def test_a_question_that_begins_with_a_dash() -> None:
