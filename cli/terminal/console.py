@@ -14,6 +14,7 @@ import select
 import shlex
 import stat
 import sys
+import textwrap
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
@@ -262,12 +263,24 @@ def _write_labelled(
     """``error[slug]: message``, a line for each fact, and ``hint: ...``, the fix, at the end."""
     from rich.text import Text
 
-    # The constructor's style would be the base of the whole text; only the label is coloured.
-    body = Text().append(f"{kind}[{slug}]", style=style)
-    body.append(f": {clean(as_typed(message))}")
+    label = f"{kind}[{slug}]"
+    lines = _wrapped(f"{label}: {clean(as_typed(message))}", "")
     for fact in facts:
-        body.append(f"\n  {clean(as_typed(fact))}")
-    if hint:
+        lines += _wrapped(f"  {clean(as_typed(fact))}", "  ")
+    # The constructor's style would be the base of the whole text; only the labels are coloured.
+    body = Text("\n".join(lines))
+    body.stylize(style, 0, len(label))
+    if hint:  # is not wrapped: it is to be pasted
         body.append("\nhint: ", style=STYLES["hint"])
         body.append(clean(as_typed(hint)))
     stderr_console().print(body, soft_wrap=True)
+
+
+def _wrapped(line: str, indent: str) -> list[str]:
+    """A line, broken between words to the width of the terminal; in a pipe it stays whole."""
+    if not sys.stderr.isatty():
+        return [line]
+    width = stderr_console().width
+    return textwrap.wrap(
+        line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )

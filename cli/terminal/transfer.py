@@ -47,16 +47,24 @@ class TransferView:
         self._progress.show(task, transfer.done_bytes, transfer.total_bytes)
 
 
-def ask_consent(plan: DownloadPlan) -> bool:
+def ask_consent(plan: DownloadPlan, *, verbose: bool = False) -> bool:
     """Ask for consent to a download; without a terminal, announce it and go ahead."""
-    announce(plan)
+    announce(plan, verbose=verbose)
     return confirm("download it?", default=True) if is_interactive() else True
 
 
-def announce(plan: DownloadPlan) -> bool:
-    """Announce a download; always True, so that it can stand for a given consent."""
+def announce(plan: DownloadPlan, *, verbose: bool = False) -> bool:
+    """Announce a download; always True, so that it can stand for a given consent.
+
+    Args:
+        plan: The download.
+        verbose: Name the packages that hold it.
+    """
     licence = f", {plan.licence}" if plan.licence else ""
-    say(f"adascale: {plan.name} is not here yet: {human_bytes(plan.size_bytes)}{licence}, from {plan.origin}")
+    size = human_bytes(plan.size_bytes)
+    say(f"adascale: {plan.name} is not here yet: {size}{licence}, from {plan.origin}, sha256 verified")
+    if verbose and plan.packages:
+        say(f"adascale: it lies in {', '.join(plan.packages)}")
     say(f"adascale: it goes to {short_path(plan.folder)}, where {human_bytes(plan.free_bytes)} are free")
     return True
 

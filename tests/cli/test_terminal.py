@@ -128,6 +128,22 @@ def test_colour_that_is_asked_for_comes_before_all_else(more: dict[str, str]) ->
     assert "\x1b[33m" in piped(["-c", code], environment(**more)).stderr
 
 
+def test_a_warning_wraps_at_words_and_its_fix_can_be_pasted() -> None:
+    words, fix = "intervals are widened and say little " * 5, "adascale calibrate fit -m my-model.gguf " * 5
+    code = (
+        "from adascale.cli.terminal.console import *; "
+        f"show_warning(Notice('slow', {words!r}, ({words!r}, '/a/path/{'x' * 60}'), {fix!r}))"
+    )
+    shown = on_terminal(["-c", code], environment(), size=(24, 40)).stderr.replace("\r", "")
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", shown).splitlines()
+    told, hint = lines[:-1], lines[-1]
+
+    assert hint == f"hint: {fix}"
+    assert max(len(line) for line in told if "xxx" not in line) <= 40
+    assert {word for line in told for word in line.split()} >= {"warning[slow]:", f"/a/path/{'x' * 60}"}
+    assert {word for line in told[1:] for word in line.split()} <= {*words.split(), f"/a/path/{'x' * 60}"}
+
+
 @pytest.mark.parametrize("run", [piped, on_terminal])
 def test_the_c_locale_gets_ascii(trace: str, run: object) -> None:
     assert callable(run)

@@ -182,10 +182,10 @@ def put(hub_cache: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def is_clean(hub_cache: Path) -> Callable[[], bool]:
-    """True if nothing but models is left: no staging, and locks that hold no byte."""
+    """True if nothing but models is left: no staging, and no lock."""
 
     def look() -> bool:
         locks = [path for path in (hub_cache / ".locks").rglob("*") if path.is_file()]
-        return not (hub_cache / ".adascale").exists() and all(path.stat().st_size == 0 for path in locks)
+        return not (hub_cache / ".adascale").exists() and not locks
 
     return look

