@@ -59,16 +59,17 @@ def take(
         else:
             route.fulfill(body=answers[asked])
 
-    context = browser.new_context(viewport={"width": width, "height": 800})
+    context = browser.new_context(viewport={"width": width, "height": 600})
     page = context.new_page()
     page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
     page.route("**", answer)
     page.goto(URL)
-    page.fill("#question", question)
+    page.fill('[name="question"]', question)
     page.keyboard.press("Enter")
-    page.wait_for_selector("#answer strong")
-    page.locator("#question").blur()
-    page.screenshot(path=path, full_page=True)
+    page.click(".ended .how > summary")
+    page.locator("summary").first.blur()
+    page.set_viewport_size({"width": width, "height": page.evaluate("document.documentElement.scrollHeight")})
+    page.screenshot(path=path)
     context.close()
 
 

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import FailFast, Field
 
 from adascale.engine.answers.checkable import asks_for_answer
 from adascale.engine.answers.latex import readable
@@ -25,9 +25,9 @@ from adascale.engine.search.events import (
     to_json,
 )
 from adascale.engine.strategies import ModeChoice
-from adascale.engine.types import BranchId, Budget
+from adascale.engine.types import BranchId, Budget, Role, Turn
 
-from .fields import Effort, Fields, Seed, Tokens
+from .fields import MAX_MESSAGES, Effort, Fields, Seed, Tokens
 from .http import COMMENT, Refusal, for_clients
 from .http import event as write
 from .hub import Ask
@@ -39,10 +39,19 @@ _SHOWN = frozenset({"text", "answer"})
 """Fields that hold text of a model."""
 
 
+class Said(Fields):
+    """An earlier message of the conversation."""
+
+    role: Role
+    content: str
+
+
 class SearchBody(Fields):
     """Body of a search: a question, and options of ``adascale ask``."""
 
     question: str
+    history: Annotated[list[Said], Field(max_length=MAX_MESSAGES), FailFast()] = []
+    """The conversation before the question."""
     model: str | None = None
     """Name of the model, alone or with an effort, as ``NAME:high``."""
     effort: Effort | None = None
@@ -71,7 +80,9 @@ def read_ask(body: SearchBody, served: ServedModel) -> Ask:
         effort = served.effort if body.mode != "auto" or asks_for_answer(question) else "chat"
     if effort == "chat" and body.mode == "program":
         raise Refusal.of_field("mode", "a chat is written in prose", "unsupported-value")
-    return new_ask(question, effort, Budget(body.max_tokens, body.max_seconds), body.seed, body.mode)
+    history = tuple(Turn(said.role, said.content) for said in body.history)
+    limits = Budget(body.max_tokens, body.max_seconds)
+    return new_ask(question, effort, limits, body.seed, body.mode, history=history)
 
 
 async def write_log(events: AsyncIterator[Event | None], *, is_readable: bool) -> AsyncIterator[bytes]:

@@ -27,7 +27,7 @@ from adascale.engine.search.events import (
     from_json,
 )
 from adascale.engine.search.record import Record
-from adascale.engine.types import ROOT
+from adascale.engine.types import ROOT, Turn
 from adascale.models.calibration.artefact import SUFFIX, describe, load_artefact
 from adascale.models.calibration.installed import shipped_folder
 from adascale.serve.event_stream import write_log
@@ -86,7 +86,18 @@ def test_texts_are_readable_on_demand() -> None:
         )
     assert "boxed" in raw
     assert "boxed" not in plain
-    assert "[18]" in plain
+    assert "**18**" in plain
+
+
+def test_a_follow_up_is_asked_below_the_conversation() -> None:
+    policy = EchoPolicy(echo)
+    said = [{"role": "user", "content": "Echo 7."}, {"role": "assistant", "content": "7"}]
+    with served(policy=policy) as server:
+        search(server, question="Echo 8.", history=said)
+        with searching(server, question="Echo 8.", history=[{"role": "tool", "content": "7"}]) as refused:
+            assert refused.status_code == 400
+    [asked] = policy.opened
+    assert asked.history == (Turn("user", "Echo 7."), Turn("assistant", "7"))
 
 
 def test_a_search_that_fails_says_so_in_its_last_event() -> None:
@@ -138,7 +149,7 @@ def test_programs_keep_their_backslashes() -> None:
         event.step.text for event in written(log.events, is_readable=True) if isinstance(event, StepProposed)
     ]
     assert "\\\\boxed" in steps[0]
-    assert steps[1] == "[1]"
+    assert steps[1] == "**1**"
 
 
 def test_no_folder_of_this_machine_is_told() -> None:

@@ -39,16 +39,16 @@ export class Exchange {
     const { answer, confidence, solution, ended } = record;
     const sure = confidence?.calibrated && answer !== null ? confidence.median : null;
     const { head, line, meaning, body, answers, foot } = this.#parts;
-    this.element.className = `${record.kind} ${ended ? "ended" : "running"} ${sure === null ? "" : level(sure)}`;
+    this.element.className = `${record.kind} ${ended ? "ended" : "running"} ${sure === null ? "" : `sure-${level(sure)}`}`;
     fill(head, ...(answer === null ? [] : headline(record)));
     fill(line, ...(sure === null ? [] : [bar(sure), element("b", "", `${percent(sure)} sure`)]),
-      ...(answer === null ? [] : [element("span", "words", agreement(record))]));
+      ...(answer === null ? [] : [element("span", "words", `${agreement(record)} · ${time(record)}`)]));
     fill(meaning, ...(ended && answer !== null ? [element("p", "words", whatItMeans(record))] : []));
     fill(body, ...(solution ? shown(record, solution) : []));
     fill(answers, ...(record.groups.length > 1 ? [answerList(record, sure)] : []));
-    const text = answer === null && ended && solution ? [copyButton(solution.text.trim())] : [];
-    fill(foot, ...text, element("p", "words", ended ? cost(record) : progress(record)));
+    fill(foot, ...footer(record));
     this.#how.hidden = record.kind === "text" || record.nodes.length === 1;
+    if (this.#how.hidden) return;
     fill(this.#why, ...why(record).map((each) => element("p", "", each)));
     this.#solutions.draw(record);
   }
@@ -60,7 +60,7 @@ export function messages({ question, record }) {
   const text = solution?.text.trim() ?? "";
   const code = solution && solution.mode !== "prose" ? `\`\`\`python\n${text}\n\`\`\`\n` : text;
   const said = answer === null || text.includes(answer) ? code : `${code}\n\nAnswer: ${answer}`;
-  return [{ role: "user", content: question }, { role: "assistant", content: said.trim() }];
+  return text ? [{ role: "user", content: question }, { role: "assistant", content: said.trim() }] : [];
 }
 
 /** What is told to those who do not see the page. */
@@ -95,6 +95,15 @@ function shown(record, solution) {
   if (solution.thinks) return [element("p", "words", "Thinking…")];
   const parts = record.kind === "text" ? [markdown(solution.text)] : solutionText(solution);
   return record.answer === null && !record.ended && record.kind !== "text" ? [element("div", "draft", ...parts)] : parts;
+}
+
+/** Where there is no answer, what copies the text and what it cost; while it runs, how far it is. */
+function footer(record) {
+  const { answer, solution, ended } = record;
+  if (!ended) return [element("p", "words", progress(record))];
+  if (answer !== null) return [];
+  const said = record.kind === "text" ? cost(record) : `No answer to compare in ${plural(record.finished, "solution")} · ${cost(record)}`;
+  return [...(solution ? [copyButton(solution.text.trim())] : []), element("p", "words", said)];
 }
 
 function agreement({ groups, finished }) {
@@ -133,8 +142,12 @@ function progress(record) {
   return `${done} · ${cost(record)}`;
 }
 
-function cost({ written, seconds }) {
-  return `${plural(written, "token")} · ${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`;
+function cost(record) {
+  return `${plural(record.written, "token")} · ${time(record)}`;
+}
+
+function time({ seconds }) {
+  return `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)}\u00a0s`;
 }
 
 function why(record) {
@@ -142,9 +155,10 @@ function why(record) {
   const said = record.why ? [`Taken for a ${record.kind.replace("-", " or ")} question: ${record.why}.`] : [];
   if (result) said.push(whyItStopped(record));
   if (result && confidence?.calibrated) {
-    said.push(`The number lies between ${percent(confidence.lower)} and ${percent(confidence.upper)}.`);
+    const [from, to] = [confidence.lower, confidence.upper].map((each) => Math.round(100 * each));
+    said.push(`The likely range of its probability is ${from} to ${to}\u00a0%.`);
   }
-  return [...said, ...notices, ...(record.nodes.length > 1 ? ["A bar is the estimate that a solution is correct."] : [])];
+  return [...said, `${plural(record.written, "token")} in all. A bar is the estimate that a solution is correct.`, ...notices];
 }
 
 function whyItStopped({ result, confidence, params, finished }) {

@@ -10,7 +10,18 @@ from starlette.routing import Route
 
 _TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
 
-_NAMES = ("page.css", "tree.css", "page.js", "tree.js", "record.js", "stream.js", "history.js")
+_NAMES = (
+    "page.css",
+    "tree.css",
+    "page.js",
+    "exchange.js",
+    "solutions.js",
+    "markdown.js",
+    "dom.js",
+    "record.js",
+    "stream.js",
+    "history.js",
+)
 
 PATHS = {"/": "index.html", **{f"/page/{name}": name for name in _NAMES}}
 """Names of files by the path of their URL."""

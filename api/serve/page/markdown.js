@@ -59,10 +59,15 @@ function list(lines) {
   if (number > 1) made.start = number;
   const outer = indent(lines[0]);
   const items = [];
+  let inner = outer;
   for (const line of lines) {
     const item = ITEM.exec(line);
-    if (item && indent(line) <= outer) items.push([item[3]]);
-    else items.at(-1).push(line.slice(Math.min(indent(line), outer + 2)));
+    if (item && indent(line) <= outer) {
+      inner = item[0].length - item[3].length;
+      items.push([item[3]]);
+    } else {
+      items.at(-1).push(line.slice(Math.min(indent(line), inner)));
+    }
   }
   made.append(...items.map((inside) => {
     const parts = blocks(inside);

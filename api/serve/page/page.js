@@ -1,19 +1,165 @@
-/** The form, the answer, and what is redrawn when. */
+/** The conversation: what is asked, what comes back, and which chat is shown. */
 
-import { forget, keep, searches } from "./history.js";
-import { chance, estimateText, plural, SearchRecord } from "./record.js";
+import { element } from "./dom.js";
+import { Exchange, messages, spoken } from "./exchange.js";
+import { chats, forget, keep } from "./history.js";
+import { SearchRecord } from "./record.js";
 import { end, modelName, RefusedError, search } from "./stream.js";
-import { element, TreeView } from "./tree.js";
 
 const DRAW_MS = 100;
 const KEY = "adascale.key";
+const EXAMPLES = [
+  ["A sum", "A baker has 3 trays of 12 rolls. She sells 20 and then bakes half as many as she has left. How many rolls does she have now?"],
+  ["A choice", "Where is money kept safe?\n(A) on a bench\n(B) in a bank\n(C) in a river"],
+  ["A text", "Write a haiku about autumn."],
+];
 
 const at = (id) => document.getElementById(id);
 const form = at("form");
-const tree = new TreeView(at("tree"));
+const field = form.elements.question;
 
+/** The chat that is shown: its exchanges that have ended, and their events. */
+let chat;
 /** The search that runs; null between two. */
 let running = null;
+
+async function ask(question) {
+  if (running || !question.trim()) return;
+  const exchange = new Exchange(question.trim());
+  const history = chat.exchanges.flatMap(messages);
+  running = { exchange, breakOff: new AbortController(), timer: null };
+  begin(exchange);
+  const events = [];
+  try {
+    const body = { question: exchange.question, history, effort: form.elements.effort.value || undefined };
+    for await (const event of search(body, key(), running.breakOff.signal, sayLoading)) {
+      events.push(event);
+      take(exchange, event);
+    }
+    if (!exchange.record?.ended) throw new Error("The server broke off; ask again.");
+    if (exchange.record.error) throw new Error(exchange.record.error);
+    remember(key());
+    chat.exchanges.push(exchange);
+    chat.searches.push(events);
+    keep(chat);
+    at("said").textContent = spoken(exchange.record);
+  } catch (error) {
+    giveBack(exchange, error);
+  } finally {
+    clearTimeout(running.timer);
+    running = null;
+    setRunning(false);
+    if (exchange.record) drawAtBottom(exchange);
+  }
+}
+
+function begin(exchange) {
+  at("error").textContent = at("said").textContent = "";
+  field.value = "";
+  resize();
+  show(exchange);
+  setRunning(true);
+  exchange.element.scrollIntoView();
+}
+
+function take(exchange, event) {
+  if (event.kind === "search_started") {
+    exchange.record = new SearchRecord(event);
+    at("model").textContent = event.models.generator?.name ?? "";
+  } else {
+    exchange.record.add(event);
+  }
+  running.timer ??= setTimeout(() => {
+    running.timer = null;
+    drawAtBottom(exchange);
+  }, DRAW_MS);
+}
+
+/** Draw, and go on showing the end to who looks at it. */
+function drawAtBottom(exchange) {
+  const page = document.documentElement;
+  const isAtEnd = page.scrollHeight - page.scrollTop - innerHeight < 40;
+  exchange.draw();
+  if (isAtEnd) page.scrollTop = page.scrollHeight;
+}
+
+/** After an error: the question goes back to the field, unless an answer has begun. */
+function giveBack(exchange, error) {
+  const isKey = error instanceof RefusedError && error.status === 401;
+  const { record } = exchange;
+  if (record?.solution && !record.error) {
+    record.error = error.message;
+  } else {
+    exchange.element.remove();
+    exchange.record = null;
+    field.value = exchange.question;
+    resize();
+    if (!at("chat").children.length) at("welcome").hidden = false;
+  }
+  at("key").hidden = at("key").hidden && !isKey;
+  (isKey ? form.elements.key : field).focus();
+  if (error.name === "AbortError") return;
+  at("error").textContent = error instanceof TypeError ? `The server cannot be reached: ${error.message}` : error.message;
+}
+
+/** End the search with what it has found; one that has not begun is broken off. */
+function stop() {
+  if (running?.exchange.record) end(running.exchange.record.id, key());
+  else running?.breakOff.abort();
+}
+
+function sayLoading() {
+  running.exchange.say("The server loads its model…");
+}
+
+function setRunning(isRunning) {
+  at("ask").hidden = isRunning;
+  at("stop").hidden = !isRunning;
+  at("new").disabled = isRunning;
+  at("chat").setAttribute("aria-busy", isRunning);
+}
+
+// Chats
+
+function show(exchange) {
+  at("welcome").hidden = true;
+  at("new").hidden = false;
+  at("chat").append(exchange.element);
+}
+
+function openChat({ id, searches } = { id: crypto.randomUUID?.() ?? String(Math.random()), searches: [] }) {
+  if (running) return;
+  chat = { id, searches, exchanges: searches.map(replayed) };
+  at("chat").replaceChildren();
+  at("error").textContent = "";
+  at("welcome").hidden = false;
+  at("new").hidden = true;
+  listChats();
+  for (const exchange of chat.exchanges) show(exchange);
+  field.focus();
+}
+
+function replayed([started, ...events]) {
+  const record = new SearchRecord(started);
+  for (const event of events) record.add(event);
+  const exchange = new Exchange(record.question);
+  exchange.record = record;
+  exchange.draw();
+  return exchange;
+}
+
+function listChats() {
+  const all = chats();
+  at("earlier").hidden = all.length === 0;
+  at("chats").replaceChildren(...all.map((kept) => {
+    const button = element("button", "", kept.searches[0][0].problem.question);
+    button.type = "button";
+    button.addEventListener("click", () => openChat(kept));
+    return element("li", "", button);
+  }));
+}
+
+// The key
 
 function key() {
   return form.elements.key.value || stored() || "";
@@ -36,232 +182,36 @@ function remember(value) {
   }
 }
 
-async function ask() {
-  const { question, effort, max_tokens } = form.elements;
-  if (running || !question.value.trim()) return;
-  const body = { question: question.value };
-  if (effort.value) body.effort = effort.value;
-  if (max_tokens.value) body.max_tokens = max_tokens.valueAsNumber;
-  begin(question.value.trim());
-  const events = [];
-  try {
-    for await (const event of search(body, key(), running.breakOff.signal, sayLoading)) {
-      events.push(event);
-      if (event.kind === "search_started") start(event);
-      else running.record.add(event);
-      drawSoon();
-    }
-    if (!running.record?.ended) throw new TypeError("the server broke off");
-    remember(key());
-    if (running.record.result) keep(running.record, events);
-  } catch (error) {
-    showError(error);
-  } finally {
-    finish();
-  }
-}
+// The field
 
-function begin(question) {
-  running = { record: null, timer: null, breakOff: new AbortController() };
-  for (const id of ["error", "answer", "answers"]) at(id).replaceChildren();
-  show(at("asked"), question);
-  tree.clear();
-  at("search").hidden = true;
-  setRunning(true);
-  say("Waiting for a place in the batch...");
-}
-
-function start(event) {
-  running.record = new SearchRecord(event);
-  at("model").textContent = event.models.generator?.name ?? "";
-}
-
-function finish() {
-  clearTimeout(running.timer);
-  const { record } = running;
-  running = null;
-  setRunning(false);
-  if (record) {
-    record.running.clear();
-    draw(record);
-  }
-  say("");
-  listSearches();
-}
-
-function setRunning(isRunning) {
-  at("ask").hidden = isRunning;
-  at("stop").hidden = !isRunning;
-  form.setAttribute("aria-busy", isRunning);
-}
-
-function showError(error) {
-  if (error.name === "AbortError") return;
-  const isKey = error instanceof RefusedError && error.status === 401;
-  at("key").hidden = at("key").hidden && !isKey;
-  if (isKey) form.elements.key.focus();
-  at("error").textContent = error instanceof TypeError ? `The server cannot be reached: ${error.message}` : error.message;
-}
-
-/** Draw what has come, some times a second at most. */
-function drawSoon() {
-  running.timer ??= setTimeout(() => {
-    running.timer = null;
-    draw(running.record);
-  }, DRAW_MS);
-}
-
-function draw(record) {
-  at("search").hidden = record.nodes.length === 1 && record.running.size === 0;
-  tree.draw(record);
-  if (record.ended) showEnd(record);
-  else say(progress(record));
-}
-
-/** `3 of 16 solutions, 1 being written, 804 tokens, 12 s; 24 leads with p .91 (.70-.98)`. */
-function progress(record) {
-  const most = record.params.samples ? ` of ${record.params.samples}` : "";
-  const facts = [
-    `${record.finished}${most} solutions`,
-    `${record.running.size} being written`,
-    cost(record),
-  ];
-  const { answer, confidence } = record;
-  if (record.isChat) return cost(record);
-  if (answer === null) return facts.join(", ");
-  return `${facts.join(", ")}; ${answer} leads${confidence ? ` with ${estimateText(confidence)}` : ""}`;
-}
-
-function showEnd(record) {
-  at("error").textContent = record.error ?? "";
-  if (record.error) return;
-  if (record.isChat) {
-    at("answer").replaceChildren(element("p", "reply", reply(record)), element("p", "words", cost(record)));
-    return;
-  }
-  at("answer").replaceChildren(
-    element("strong", record.answer === null || isGuess(record) ? "low" : "", answerText(record)),
-    element("p", "", certainty(record)),
-    element("p", "words", [why(record), ...record.notices].join(" ")),
-  );
-  const others = record.groups.slice(1);
-  at("answers").hidden = others.length === 0;
-  at("answers").replaceChildren(
-    ...others.flatMap(({ answer, nodes }) => [element("dt", "", answer), element("dd", "", plural(nodes.length, "solution"))]),
-  );
-}
-
-/** The text of the only solution. */
-function reply({ nodes, bestPath }) {
-  return nodes.filter(({ id, isThought }) => bestPath.has(id) && !isThought).map(({ text }) => text).join("").trim();
-}
-
-function cost({ tokens, seconds }) {
-  return `${plural(tokens, "token")}, ${Math.round(seconds)} s`;
-}
-
-/** A probability below which an answer is called a guess, as on the terminal. */
-const UNLIKELY = 0.2;
-
-function isGuess({ result, confidence }) {
-  return result.stop_reason === "hopeless" || Boolean(confidence?.calibrated && confidence.median < UNLIKELY);
-}
-
-function answerText(record) {
-  if (record.answer === null) return "No checkable answer";
-  return isGuess(record) ? `I don't know; best guess ${record.answer}` : record.answer;
-}
-
-/** How likely the answer is, and who agrees; a score is never called a probability. */
-function certainty(record) {
-  const { confidence, groups, finished } = record;
-  if (!groups.length) return `${plural(finished, "solution")}, none with an answer to compare; ${cost(record)}`;
-  const votes = `${groups[0].nodes.length} of ${plural(finished, "solution")} agree`;
-  if (!confidence) return `${votes}; ${cost(record)}`;
-  const { calibrated, lower, median, upper } = confidence;
-  if (!calibrated) return `Score ${chance(median)}, not a probability; ${votes}; ${cost(record)}`;
-  return `Correct with probability ${chance(median)} (${chance(lower)} to ${chance(upper)}); ${votes}; ${cost(record)}`;
-}
-
-function why({ result, confidence, params, finished }) {
-  switch (result.stop_reason) {
-    case "confident":
-      return confidence?.calibrated && params.stop_at
-        ? `Stopped: the probability reached ${chance(params.stop_at)}.`
-        : "Stopped: the votes decided.";
-    case "settled":
-      return "Stopped: more solutions would hardly change it.";
-    case "hopeless":
-      return "Given up: more solutions would hardly help. Take the answer for a guess.";
-    case "budget":
-      return "Stopped: the budget is spent.";
-    case "interrupted":
-      return "Stopped by you.";
-    default:
-      return `Stopped: all ${plural(finished, "solution")} are drawn.`;
-  }
-}
-
-function listSearches() {
-  const all = searches();
-  at("history").hidden = all.length === 0;
-  at("searches").replaceChildren(
-    ...all.map((kept) => {
-      const button = element("button");
-      button.type = "button";
-      const isChat = kept.events[0].problem.kind === "text";
-      button.append(element("strong", "", kept.answer ?? (isChat ? "" : "no answer")), ` ${kept.question}`);
-      button.addEventListener("click", () => showAgain(kept));
-      const item = element("li");
-      item.append(button);
-      return item;
-    }),
-  );
-}
-
-function showAgain({ question, events }) {
-  if (running) return;
-  begin(question);
-  const [started, ...others] = events;
-  running.record = new SearchRecord(started);
-  for (const event of others) running.record.add(event);
-  finish();
-  at("asked").scrollIntoView();
-}
-
-/** End the search with what it has found; one that has not begun is broken off. */
-function stop() {
-  if (running?.record) end(running.record.id, key());
-  else running?.breakOff.abort();
-}
-
-function sayLoading() {
-  say("The server loads its models...");
-}
-
-function say(text) {
-  at("progress").textContent = text;
-}
-
-function show(target, text) {
-  target.textContent = text;
-  target.hidden = false;
+/** As high as its text, where the browser cannot do it by itself. */
+function resize() {
+  field.style.height = "auto";
+  field.style.height = `${field.scrollHeight}px`;
 }
 
 form.addEventListener("submit", (event) => {
   event.preventDefault();
-  ask();
+  ask(field.value);
 });
-form.elements.question.addEventListener("keydown", (event) => {
+field.addEventListener("input", resize);
+field.addEventListener("keydown", (event) => {
   if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
   event.preventDefault();
-  form.requestSubmit();
+  if (!running) form.requestSubmit();
 });
 at("stop").addEventListener("click", stop);
+at("new").addEventListener("click", () => openChat());
 at("clear").addEventListener("click", () => {
   forget();
-  listSearches();
-  form.elements.question.focus();
+  listChats();
+  field.focus();
 });
-listSearches();
+at("examples").append(...EXAMPLES.map(([name, question]) => {
+  const button = element("button", "", element("b", "", name), question);
+  button.type = "button";
+  button.addEventListener("click", () => ask(question));
+  return element("li", "", button);
+}));
+openChat();
 modelName(key()).then((name) => (at("model").textContent = name));

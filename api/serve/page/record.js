@@ -11,9 +11,13 @@ export class SearchRecord {
   constructor(started) {
     this.id = started.problem.id;
     this.question = started.problem.question;
-    /** One reply that nobody can check is written, and nothing is searched. */
-    this.isChat = started.problem.kind === "text";
+    /** What is asked, which decides how it is answered; a text gets one reply, and nothing is searched. */
+    this.kind = started.problem.kind ?? "value";
+    /** Why it was taken for that kind; empty if there is nothing to tell. */
+    this.why = started.problem.why ?? "";
     this.params = started.params;
+    /** Level of the calibration, as `ModelDescription.level` has it. */
+    this.level = started.models.calibration ? started.models.calibration.level ?? "fitted" : "none";
     this.seconds = 0;
     this.tokens = 0;
     /** Nodes by id, each with the ids of its children; the root is the question. */
@@ -44,12 +48,41 @@ export class SearchRecord {
     return (this.result ?? this.standing)?.confidence ?? null;
   }
 
-  /** Ids of the nodes on the path that would be shown now, without the root. */
+  /** Ids of the nodes on the path that would be chosen now, without the root. */
   get bestPath() {
-    const path = new Set();
-    let id = this.result ? this.result.best : this.groups[0]?.nodes[0] ?? null;
-    for (; id !== null && id !== ROOT; id = this.nodes[id].parent) path.add(id);
+    const best = this.result ? this.result.best : this.groups[0]?.nodes[0] ?? null;
+    return new Set(this.#path(best));
+  }
+
+  /** Generated tokens, those of unfinished steps included. */
+  get written() {
+    return [...this.running.values()].reduce((sum, { tokens }) => sum + tokens, this.tokens);
+  }
+
+  /**
+   * The solution to read now: of those with the leading answer one in prose, else the one that is written first.
+   *
+   * @returns {{text: string, mode: string, execution?: object, thinks: boolean} | null}
+   */
+  get solution() {
+    const leading = this.groups[0]?.nodes.find((id) => this.nodes[id].mode === "prose");
+    const end = leading ?? this.groups[0]?.nodes[0] ?? this.result?.best ?? null;
+    if (end !== null) return { ...this.nodes[end], text: this.#text(end), thinks: false };
+    const first = [...this.running.values()].sort((a, b) => a.branch - b.branch)[0];
+    return first ? { ...first, text: this.#text(first.parent) + (first.thinks ? "" : first.text) } : null;
+  }
+
+  /** Ids from a node up to the question, without it. */
+  #path(id) {
+    const path = [];
+    for (; id !== null && id !== ROOT; id = this.nodes[id].parent) path.push(id);
     return path;
+  }
+
+  /** All that is written up to a node, without thoughts. */
+  #text(id) {
+    const nodes = this.#path(id).reverse().map((each) => this.nodes[each]);
+    return nodes.filter(({ isThought }) => !isThought).map(({ text }) => text).join("");
   }
 
   /** Take the next event; kinds that change nothing on the page are passed over. */
@@ -58,10 +91,10 @@ export class SearchRecord {
     switch (event.kind) {
       case "branch_started":
         this.modes.set(event.branch, event.mode ?? "prose");
-        this.#run(event.branch, event.parent, "");
+        this.#run(event.branch, event.parent);
         break;
       case "branch_grew":
-        this.#run(event.branch, event.parent, event.text);
+        this.#run(event.branch, event.parent, event);
         break;
       case "step_proposed":
         this.#addStep(event);
@@ -102,11 +135,12 @@ export class SearchRecord {
     }
   }
 
-  #run(branch, parent, text) {
-    this.running.set(branch, { branch, parent, text, mode: this.modes.get(branch) ?? "prose" });
+  #run(branch, parent, { text = "", tokens = 0, thinks = false } = {}) {
+    this.running.set(branch, { branch, parent, text, tokens, thinks, mode: this.modes.get(branch) ?? "prose" });
   }
 
-  #addStep({ node, parent, branch, step, ended }) {
+  #addStep({ node, parent, branch, step, usage, ended }) {
+    this.tokens += usage.generated_tokens;
     this.nodes[node] = {
       id: node,
       parent,
@@ -119,7 +153,7 @@ export class SearchRecord {
     };
     this.nodes[parent].children.push(node);
     if (ended) this.running.delete(branch);
-    else this.#run(branch, node, "");
+    else this.#run(branch, node);
   }
 
   #prune({ nodes, reason }) {
@@ -133,14 +167,15 @@ export class SearchRecord {
   }
 }
 
-/** `.93`: a number in [0, 1] with two digits. */
-export function chance(value) {
-  return value.toFixed(2).replace(/^0/, "");
+/** `96 %`; nothing is shown as certain, nor as impossible. */
+export function percent(probability) {
+  const whole = Math.round(100 * probability);
+  return whole <= 0 ? "<1\u00a0%" : whole >= 100 ? ">99\u00a0%" : `${whole}\u00a0%`;
 }
 
-/** `p .81 (.66-.91)` with the 10 and 90 % quantiles; an uncalibrated number is a score, and no probability. */
-export function estimateText({ calibrated, lower, median, upper }) {
-  return calibrated ? `p ${chance(median)} (${chance(lower)}-${chance(upper)})` : `score ${chance(median)}`;
+/** Class of a probability: by it things have their colour. */
+export function level(probability) {
+  return probability >= 0.8 ? "high" : probability >= 0.5 ? "middle" : "low";
 }
 
 /** `1 step`, `2 steps`. */

@@ -32,7 +32,7 @@ def ask(env: dict[str, str], chain_gguf: Path):  # type: ignore[no-untyped-def]
 def test_the_answer_and_only_the_answer_is_on_stdout(ask) -> None:  # type: ignore[no-untyped-def]
     done = ask("What is 9 * 2?")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.endswith("3. The answer is [18].\nAnswer: 18\n")
+    assert done.stdout.endswith("3. The answer is 18.\nAnswer: 18\n")
     assert ask("What is 9 * 2?", "-x").stdout == "18\n"
 
 
