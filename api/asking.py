@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, fields
 
-from adascale.engine.answers.checkable import asks_for_answer
 from adascale.engine.errors import UsageError
+from adascale.engine.kinds.recognising import recognise_message
 from adascale.engine.search.events import Event, SearchFailed
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
@@ -97,7 +97,7 @@ def search(
     if not question.strip():
         raise UsageError("the question is empty", slug="empty-question")
     is_chosen = strategy is not None or effort is not None or mode != "auto"
-    is_searched = is_chosen or asks_for_answer(question)
+    is_searched = is_chosen or recognise_message(question).kind != "text"
     problem = Problem("1", question.strip(), kind="value" if is_searched else "text")
     if not isinstance(strategy, Strategy):
         strategy = Preset(effort_named(effort or "medium")).strategy(strategy or "adaptive")

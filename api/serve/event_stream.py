@@ -12,8 +12,8 @@ from typing import Annotated, Any
 
 from pydantic import FailFast, Field
 
-from adascale.engine.answers.checkable import asks_for_answer
 from adascale.engine.answers.latex import readable
+from adascale.engine.kinds.recognising import recognise_message
 from adascale.engine.search.events import (
     BranchGrew,
     BranchStarted,
@@ -77,7 +77,8 @@ def read_ask(body: SearchBody, served: ServedModel) -> Ask:
     served.unknown(body)
     effort = served.effort_of(body.model, body.effort, "effort")
     if effort is None:
-        effort = served.effort if body.mode != "auto" or asks_for_answer(question) else "chat"
+        is_searched = body.mode != "auto" or recognise_message(question).kind != "text"
+        effort = served.effort if is_searched else "chat"
     if effort == "chat" and body.mode == "program":
         raise Refusal.of_field("mode", "a chat is written in prose", "unsupported-value")
     history = tuple(Turn(said.role, said.content) for said in body.history)

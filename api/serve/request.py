@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
-from adascale.engine.answers.checkable import asks_for_answer
+from adascale.engine.kinds.recognising import recognise_message
 from adascale.engine.search.events import GeneratorDescription, ModelDescription, PRMDescription
 from adascale.engine.strategies import EFFORTS as PRESETS
 from adascale.engine.strategies import Greedy, ModeChoice, Strategy, Vote
@@ -172,7 +172,7 @@ class ServedModel:
         history, question = conversation
         asked = self.effort_of(body.model, effort, effort_field)
         usual = "none" if body.temperature == 0 else self.effort
-        wanted = asked or (usual if asks_for_answer(question) else "chat")
+        wanted = asked or (usual if recognise_message(question).kind != "text" else "chat")
         is_greedy = body.temperature == 0 and wanted in ("none", "chat")
         limits = Budget(max_tokens)
         ask = new_ask(question, wanted, limits, body.seed, history=history, is_greedy=is_greedy)

@@ -16,10 +16,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from adascale.codetasks.asserts import read_tests
 from adascale.codetasks.examples import read_examples
 from adascale.codetasks.records import task_of
-from adascale.engine.answers.checkable import asks_for_answer
 from adascale.engine.answers.equality import same_answer
 from adascale.engine.errors import UsageError
 from adascale.engine.kinds import kind_of
+from adascale.engine.kinds.recognising import recognise_message
 from adascale.engine.search.record import Record
 from adascale.engine.strategies import EFFORTS
 from adascale.engine.strategies.adaptive import Effort
@@ -131,7 +131,7 @@ class Solution(Result):
 
 async def solve(arguments: SolveArguments, search: Search) -> Solution:
     """Answer a question."""
-    usual: ServedEffort = "medium" if asks_for_answer(arguments.question) else "chat"
+    usual: ServedEffort = "medium" if recognise_message(arguments.question).kind != "text" else "chat"
     record = await search(arguments.ask(arguments.effort or usual))
     result = _result(record)
     agree, finished = record.agreement

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from adascale import __version__
-from adascale.engine.answers.checkable import asks_for_answer
 from adascale.engine.errors import UsageError
+from adascale.engine.kinds.recognising import recognise_message
 from adascale.engine.strategies import StrategyOverrides
 from adascale.models.options import SamplingOverrides, SessionOptions
 
@@ -55,7 +55,7 @@ def search_on_server(question: str, options: AskOptions, context: typer.Context)
     is_set = sources[_EFFORT] != "DEFAULT"
     # Without a mode, only an effort makes the server search for what has no checkable answer.
     is_needed = chooses_search(context) and (is_set or options.search.mode == "auto")
-    sends_effort = is_set if asks_for_answer(question) else is_needed
+    sends_effort = is_set if recognise_message(question).kind != "text" else is_needed
     if others := sorted(typed & _OF_THE_SERVER):
         raise UsageError(
             f"{' and '.join(others)} cannot be asked of a server, which searches for all in the same way",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from adascale.engine.answers.checkable import asks_for_answer
 from adascale.engine.errors import excerpt
+from adascale.engine.kinds.recognising import recognise_message
 from adascale.engine.strategies import Strategy, Vote
 from adascale.engine.types import Problem, Turn
 
@@ -30,7 +30,7 @@ def problem_of(
         is_searched: The user has asked for a search, whatever the message is.
         history: The conversation before it.
     """
-    kind_is_value = is_searched or asks_for_answer(text)
+    kind_is_value = is_searched or recognise_message(text).kind != "text"
     return Problem(id_, text, history=history, kind="value" if kind_is_value else "text")
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from adascale import __version__
-from adascale.engine.answers.checkable import asks_for_answer
 from adascale.engine.answers.equality import is_right
 from adascale.engine.errors import AdascaleError, UsageError
+from adascale.engine.kinds.recognising import recognise_message
 from adascale.engine.search.events import SearchFailed, SearchFinished
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Request, Settings
@@ -192,7 +192,7 @@ def read_lines(
         if search_all or isinstance(line, BadLine) or line.kind != "value" or line.answer is not None:
             yield line
         else:
-            yield line if asks_for_answer(line.question) else replace(line, kind="text")
+            yield line if recognise_message(line.question).kind != "text" else replace(line, kind="text")
 
 
 def wanted(

@@ -3,6 +3,5 @@
 ``extract`` finds the answer in a text, ``program`` a program and the answer in what it printed; ``equality``
 compares two: ``latex`` brings both to a normal form, ``algebra`` is the port of computer algebra, which
 compares them where texts and numbers do not decide. ``choosing`` chooses among trajectories, ``lookahead``
-says what more of them would be worth, and ``sums`` computes the equations of a step again. ``checkable``
-guesses whether a message has an answer at all.
+says what more of them would be worth, and ``sums`` computes the equations of a step again.
 """

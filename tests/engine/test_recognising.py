@@ -1,0 +1,153 @@
+"""The kind of a message, and the options of a choice."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adascale.engine.kinds.alternatives import find_alternatives
+from adascale.engine.kinds.options import find_options
+from adascale.engine.kinds.recognising import recognise_message
+from adascale.engine.types import KindName
+from adascale.models.calibration.installed import built_in_questions
+
+MESSAGES = Path(__file__).parents[1] / "data" / "messages-dev.jsonl"
+
+
+def test_the_kind_of_most_messages_is_right_and_no_value_or_choice_is_a_text() -> None:
+    rows = [json.loads(line) for line in MESSAGES.read_text(encoding="utf-8").splitlines()]
+    found = Counter((row["kind"], recognise_message(row["message"]).kind) for row in rows)
+    right = sum(n for (kind, guessed), n in found.items() if kind == guessed)
+    assert right / len(rows) >= 0.95
+    assert not found["value", "text"] + found["choice", "text"]
+
+
+def test_all_questions_that_calibrations_are_fitted_with_are_values() -> None:
+    questions = built_in_questions()
+    assert len(questions) == 300
+    assert all(recognise_message(problem.question).kind == "value" for problem in questions)
+
+
+@pytest.mark.parametrize(
+    ("message", "kind"),
+    [
+        ("What is the sum of the first ten primes?", "value"),
+        ("Please tell me how far a train goes in three hours at 80 km/h.", "value"),
+        ("How many people live in Paris?", "fact"),
+        ("Can you tell me what 12 squared is?", "value"),
+        ("Can you tell me the capital of Norway?", "fact"),
+        ("Can you explain recursion?", "text"),
+        ("Can dogs eat grapes?", "yes-no"),
+        ("Are you there?", "text"),
+        ("What is recursion?", "text"),
+        ("Write a function that adds two numbers.\nassert f(1, 2) == 3", "text"),
+        ("It rained.\n\nDid it rain", "yes-no"),
+        ("", "text"),
+    ],
+)
+def test_the_form_of_the_question_decides(message: str, kind: KindName) -> None:
+    assert recognise_message(message).kind == kind
+
+
+@pytest.mark.parametrize("form", ["({})", "{})", "{}.", "{}:", "[{}]", "**{}.**", "**({})**"])
+@pytest.mark.parametrize("between", ["\n", "\n\n", "  ", " "])
+def test_options_are_read_in_any_notation(form: str, between: str) -> None:
+    texts = ("river bank", "a", "bank of 3 %")
+    options = between.join(f"{form.format(letter)} {text}" for letter, text in zip("ABC", texts, strict=True))
+    found = recognise_message(f"Where does one keep money?\n{options}\nAnswer:")
+    assert (found.kind, found.letters) == ("choice", ("A", "B", "C"))
+    assert found.options == texts
+    assert found.stem == "Where does one keep money?"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        r"How many? $\textbf{(A) } 477 \qquad \textbf{(B) } 482$",
+        r"How many? $\mathrm{(A) \ 477 } \qquad \mathrm{(B) \ 482 }$",
+    ],
+)
+def test_the_latex_between_options_is_left_out(message: str) -> None:
+    assert recognise_message(message).options == ("477", "482")
+
+
+@pytest.mark.parametrize("marks", ["abc", "123"])
+def test_small_letters_and_numbers_mark_options_below_a_question(marks: str) -> None:
+    lines = "\n".join(f"{mark}) {text}" for mark, text in zip(marks, ("Mars", "Venus", "Earth"), strict=True))
+    found = recognise_message(f"Which planet do people live on?\n{lines}")
+    assert (found.kind, found.letters) == ("choice", tuple(marks))
+    assert recognise_message(f"My notes of today.\n{lines}").kind == "text"
+
+
+@pytest.mark.parametrize(
+    ("message", "options"),
+    [
+        ("Is a tomato a fruit or a vegetable?", ("a fruit", "a vegetable")),
+        ("tea or coffee?", ("tea", "coffee")),
+        ("Which is heavier, a ton of lead or a ton of wool?", ("a ton of lead", "a ton of wool")),
+        ("Are cats or dogs smarter?", ("cats", "dogs")),
+        ("Choose one: red, green, blue", ("red", "green", "blue")),
+        ("Is Pluto a planet, a dwarf planet or a moon?", ("a planet", "a dwarf planet", "a moon")),
+        ("Is this mail spam or not spam?\n\nYou have won!", ("spam", "not spam")),
+        ("Which of these is a metal?\n- iron\n- wood", ("iron", "wood")),
+        ("Which of these is a metal?\niron\nwood", ("iron", "wood")),
+        ("Classify the review as good, bad or neutral: It broke.", ("good", "bad", "neutral")),
+    ],
+)
+def test_options_without_letters_are_read(message: str, options: tuple[str, ...]) -> None:
+    found = recognise_message(message)
+    assert (found.kind, found.options, found.letters) == ("choice", options, ())
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "A: hi, how are you?\nB: fine, and you?\nA: fine\nB: good",
+        "Answer these questions.\na) What is an atom?\nb) How big is it?",
+        "The form $(x-a)(x-b)$, where $a$ and $b$ are integers. What is $a$?",
+        "1. Buy milk.\n2. Call mum.\nThat is my list.",
+        "Is it safe to eat raw eggs or not?",
+        "",
+    ],
+)
+def test_what_is_no_list_of_options_is_left_alone(message: str) -> None:
+    assert find_options(message) is None
+    assert find_alternatives(message) == ()
+
+
+PIECES = st.sampled_from(
+    [
+        "A. ", "(B) ", "b) ", "1. ", "- ", "or ", "which ", "is ", "? ", "\n", "\n\n", "choose: ",
+        ", ", "$", "*", "\\qquad ", "x", "one of ", "options: ", "classify it as ",
+    ]
+)  # fmt: skip
+
+
+@given(st.text() | st.lists(PIECES | st.text(max_size=5), max_size=30).map("".join))
+def test_options_are_pieces_of_any_message(message: str) -> None:
+    found = recognise_message(message)
+    assert bool(found.options) == (found.kind == "choice")
+    assert len(found.letters) in (0, len(found.options))
+    assert all(option and option in message for option in found.options)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    "part",
+    [
+        "write a ", "hi, ", "can you ", "please ", "# ", "\\", "a", "A) ", "A. x B. ", "1. x\n2. y\n",
+        "- a\n", "a or ", "a, b or c, ", "$", "$a ", " ", "\n", "which ", "is it ", "you are a ",
+        "options: ", "1 ", "1, ", "\\qquad ", "what is the ", "Mr. ", "(",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("end", ["", "\nWhich one is it?\nA. a\nB. b"])
+def test_a_megabyte_is_read_in_a_second(part: str, end: str) -> None:
+    start = time.process_time()
+    recognise_message(part * (1_000_000 // len(part)) + end)
+    assert time.process_time() - start < 1
