@@ -66,7 +66,9 @@ def _draw_costs(axis: Any, strategies: Sequence[StrategyReport]) -> None:
     axis.margins(x=0.12)
     axis.xaxis.set_major_formatter(lambda tokens, _: f"{tokens:,.0f}")
     judged = any(s.prm_tokens for s in strategies)
-    axis.set(xlabel=f"tokens a question{', those a PRM reads too' if judged else ''}", ylabel="accuracy")
+    axis.yaxis.set_major_formatter(lambda share, _: f"{100 * share:.0f} %")
+    tokens = "tokens for each question, read by a PRM too" if judged else "tokens written for each question"
+    axis.set(title="Questions answered correctly", xlabel=tokens)
 
 
 def _families(strategies: Sequence[StrategyReport]) -> list[list[StrategyReport]]:
@@ -90,7 +92,8 @@ def _draw_differences(axis: Any, pairs: Sequence[PairReport]) -> None:
     axis.axvline(0, color="0.7")
     axis.errorbar(points, rows, xerr=error_bars(points, ends), fmt="o", color=DARK, elinewidth=0.8, capsize=2)
     axis.set_yticks(rows, [_against(pair) for pair in pairs])
-    axis.set(xlabel=f"points of accuracy that {pairs[0].a} is ahead", ylim=(0.5, len(pairs) + 0.5))
+    axis.set(title=f"{pairs[0].a} is ahead of", xlabel="percentage points, on the same questions")
+    axis.set_ylim(0.5, len(pairs) + 0.5)
 
 
 def _against(pair: PairReport) -> str:

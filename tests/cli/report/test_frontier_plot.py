@@ -43,7 +43,7 @@ def test_the_last_strategy_stands_against_each_other_one(tmp_path: Path) -> None
     path = tmp_path / "x.svg"
     frontier_plot.frontier(report(["vote:4", "vote:16", "adaptive"]), {"seed": 3}, path)
     text = path.read_text()
-    assert "points of accuracy that adaptive is ahead" in text
+    assert "adaptive is ahead of" in text
     assert text.count("of its tokens") == 2
     assert '"seed": 3' in text.replace("&quot;", '"')
 
