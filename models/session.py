@@ -290,10 +290,13 @@ class Session:
         path = stepcost.curve_path(file.sha256, context, self._gpu_layers)
         known = stepcost.load(path, context.sequences)
         if known is None:
-            self._reporting.status("Measuring this machine (once for a model and its settings)...")
-            known = stepcost.measure(context)
+            known = stepcost.measure(context, on_forecast=self._say_measuring)
             stepcost.save(path, known)
         return known
+
+    def _say_measuring(self, seconds: float) -> None:
+        usual = f"about {max(1, round(seconds))} s"
+        self._reporting.status(f"Measuring this machine, once per model, {usual}...")
 
 
 def _make_executor(options: SessionOptions) -> ChainExecutor:

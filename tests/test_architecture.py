@@ -30,7 +30,8 @@ MAY_IMPORT = {
     "cli": {
         "adascale", "adascale.codetasks", "adascale.engine", "adascale.export", "adascale.models",
         "adascale.serve",
-        "filelock", "llama_cpp", "matplotlib", "numpy", "platformdirs", "rich", "tomlkit", "typer",
+        "filelock", "llama_cpp", "markdown_it", "matplotlib", "numpy", "platformdirs", "rich", "tomlkit",
+        "typer",
     },
     "api": {
         "adascale.engine", "adascale.models",

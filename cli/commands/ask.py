@@ -15,12 +15,13 @@ from ..options.flatten import chooses_search, with_options
 from ..searching.ask_server import search_on_server
 from ..searching.asking import last_conversation, problem_of, settings_of, strategy_of
 from ..searching.one import question_text, search_one
-from ..terminal.console import say, write_json, write_payload
+from ..terminal.console import say, write_json
 
 if TYPE_CHECKING:
-    from adascale.engine.search.record import Record
     from adascale.engine.search.settings import Settings
     from adascale.models.worker.client import Worker
+
+    from ..render.state import ViewState
 
 _EXAMPLE = 'adascale ask "What is 17 * 23?"   or   echo "What is 17 * 23?" | adascale ask'
 
@@ -56,7 +57,7 @@ def ask(
     _finish(record, loaded, options)
 
 
-def _search_here(problem: Problem, options: AskOptions) -> tuple[Record, float]:
+def _search_here(problem: Problem, options: AskOptions) -> tuple[ViewState, float]:
     """Search with models of this machine; as ``search_one``."""
     search = options.search
     strategy = strategy_of(problem, search)
@@ -68,22 +69,25 @@ def _search_here(problem: Problem, options: AskOptions) -> tuple[Record, float]:
     return search_one(problem, strategy, session, options.view, settle, prints_reply=options.prints_reply)
 
 
-def _finish(record: Record, load_seconds: float, options: AskOptions) -> None:
-    """Write the payload and leave with the exit code of the outcome."""
-    from ..report.answer import answer_payload, answer_record, is_sure
+def _finish(record: ViewState, load_seconds: float, options: AskOptions) -> None:
+    """Write the payload, how sure it is, and leave with the exit code of the outcome."""
+    from ..render.ending import say_end, write_answer
+    from ..report.answer import answer_record, is_sure
 
-    result = record.result
+    result, terminal = record.result, options.view.terminal
     assert result is not None, "a search that was run to its end has a result"
     is_chat = record.started.problem.is_chat
     min_confidence = 0.0 if is_chat else options.search.min_confidence
     if options.json_output:
         write_json(answer_record(record, load_seconds, __version__, options.search.min_confidence))
-    elif not (is_chat and options.prints_reply) and (payload := answer_payload(record, options.extract)):
-        write_payload(payload)
+    elif not (is_chat and options.prints_reply):
+        write_answer(record, extract=options.extract, quiet=terminal.quiet, verbose=terminal.verbose)
+    if options.view.says_end:
+        say_end(record, terminal.verbose)
     if result.stop_reason == "interrupted":
         raise typer.Exit(INTERRUPTED)
     unsure = not is_sure(result, min_confidence)
-    if unsure and not result.is_guess and not options.view.terminal.quiet:
+    if unsure and not result.is_guess and not terminal.quiet:
         say(f"adascale: less sure than --min-confidence {min_confidence:g}")
     if unsure or result.best is None or (options.extract and result.answer is None):
         raise typer.Exit(NO_ANSWER)

@@ -22,9 +22,10 @@ from ..terminal.console import show_warning, write_json, write_payload
 
 if TYPE_CHECKING:
     from adascale.codetasks.task import CodeTest
-    from adascale.engine.search.record import Record
     from adascale.engine.search.settings import Settings
     from adascale.models.worker.client import Worker
+
+    from ..render.state import ViewState
 
 _EXAMPLE = 'adascale code "Write is_prime(n)." --test "assert is_prime(7)" --test "assert not is_prime(1)"'
 
@@ -92,8 +93,9 @@ def _given_tests(options: CodeOptions) -> Iterator[CodeTest]:
         yield from read_tests(read_text(options.tests), options.tests.name)
 
 
-def _finish(record: Record, load_seconds: float, options: CodeOptions) -> None:
-    """Write the program and leave with the exit code of its tests."""
+def _finish(record: ViewState, load_seconds: float, options: CodeOptions) -> None:
+    """Write the program, what its tests say, and leave with the exit code of that."""
+    from ..render.ending import say_end
     from ..report.answer import answer_of, answer_record
 
     result, problem = record.result, record.started.problem
@@ -106,6 +108,8 @@ def _finish(record: Record, load_seconds: float, options: CodeOptions) -> None:
         write_json(answer_record(record, load_seconds, __version__))
     elif options.output is None and program:
         write_payload(program)
+    if options.view.says_end:
+        say_end(record, options.view.terminal.verbose)
     if execution is not None:
         _warn_of_no_sandbox(execution, options)
     if result.stop_reason == "interrupted":

@@ -26,12 +26,13 @@ from adascale.engine.types import Notice
 from ..disk.history import trace_path
 from ..disk.trace import read_trace
 from ..options.declare import TraceArgument, parse_moment
+from ..render.ending import say_end, write_answer
 from ..render.frame import live_frame
 from ..render.plain import plain_height, plain_width
 from ..render.renderer import Renderer, RendererKind, choose_progress, open_renderer
 from ..render.state import ViewState
-from ..report.answer import answer_of, answer_payload
-from ..terminal.console import may_animate, show_warning, stderr_console, write_json, write_payload
+from ..report.answer import answer_of
+from ..terminal.console import may_animate, show_warning, stderr_console, write_json
 from ..terminal.theme import STYLES, glyphs_for
 
 SCHEMA = "adascale.replay/1"
@@ -95,8 +96,9 @@ def replay(
         show_warning(_UNFINISHED)
     if json_output:
         write_json(replay_record(record))
-    elif payload := answer_payload(record, extract=False):
-        write_payload(payload)
+    else:
+        write_answer(record)
+    say_end(record)
 
 
 def play(events: list[Event], renderer: Renderer, kind: RendererKind, speed: float) -> None:

@@ -16,7 +16,7 @@ from ..disk.history import MAX_BYTES, MAX_RUNS, past_runs, run_record, runs_dir,
 from ..options import completion
 from ..options.declare import JsonLinesOption, RunArgument
 from ..terminal.console import say, write_json_lines, write_payload
-from ..terminal.text import chance, columns, cut, one_line, without_bidi_controls
+from ..terminal.text import columns, cut, one_line, percent, rounded, without_bidi_controls
 from ..terminal.theme import UNICODE, glyphs_for
 
 app = typer.Typer(
@@ -102,7 +102,7 @@ def _runs_table(facts: list[dict[str, Any]]) -> str:
     room = max(12, shutil.get_terminal_size().columns - _OTHER_CELLS) if is_terminal else _QUESTION_CELLS
     rows = [("RUN", "TOKENS", "ANSWER", "QUESTION")]
     for fact in facts:
-        p = f" p {chance(fact['p'])}" if fact["p"] is not None else ""
+        p = f"  {percent(fact['p'])}" if fact["p"] is not None else ""
         tokens = fact["generated_tokens"]
         rows.append(
             (
@@ -121,4 +121,4 @@ def _ending(fact: Mapping[str, Any]) -> str:
         return "(failed)"
     if fact["stop_reason"] is None:
         return "(unfinished)"
-    return readable(fact["answer"] or "(none)")
+    return rounded(readable(fact["answer"] or "(none)"))

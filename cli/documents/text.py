@@ -19,7 +19,7 @@ def to_text(document: Document, glyphs: Glyphs = UNICODE) -> str:
     view = document.view
     lines = [line.plain.rstrip() for line in final_frame(view, TEXT_WIDTH, glyphs, whole=True)]
     facts = ", ".join(f"{name} {value}" for name, value in document.facts())
-    return "\n".join([*lines, *(line.plain for line in closing_lines(view, glyphs)), facts])
+    return "\n".join([*lines, *(line.plain for line in closing_lines(view, glyphs, verbose=1)), facts])
 
 
 def to_svg(document: Document) -> str:

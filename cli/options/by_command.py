@@ -135,6 +135,11 @@ class ViewOptions:
     progress: ProgressChoice = "auto"
     terminal: TerminalOptions = TerminalOptions()
 
+    @property
+    def says_end(self) -> bool:
+        """True if a line about the answer goes to stderr."""
+        return not self.terminal.quiet and self.progress != "json"
+
 
 @dataclass(frozen=True, slots=True)
 class ServerChoice:

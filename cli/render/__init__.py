@@ -3,5 +3,6 @@
 ``renderer`` opens a view: ``live`` (on a ``display`` that is redrawn four times a second), ``plain`` (lines),
 ``jsonl`` (events), or for many searches those of ``batch``. ``state`` has what a view knows. A tree is drawn
 in three steps: ``fold`` decides which nodes share a row, ``rows`` has the contents of each row, ``lines``
-cuts rows to the width. ``frame`` puts whole pictures together, ``summary`` has a search in words.
+cuts rows to the width. ``frame`` puts whole pictures of it together, ``solution`` shows the leading solution
+alone, ``summary`` has a search in words, ``ending`` writes both when it has ended.
 """

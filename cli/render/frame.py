@@ -7,15 +7,22 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from adascale.engine.answers.latex import readable
-from adascale.engine.decimals import decimal
 from adascale.engine.search.account import fixed_tokens
 
-from ..terminal.text import cells, chance, clock, cut, duration, one_line, pad, plural
+from ..terminal.text import cells, clock, cut, duration, one_line, pad, percent, plural
 from ..terminal.theme import MARK_STYLES, STYLES, Glyphs
 from .lines import Frame, draw_rows
 from .rows import tree_rows
 from .state import ViewState
-from .summary import answer_text, backing, score_text, steps_text, support, tokens_text
+from .summary import (
+    answer_text,
+    progress_facts,
+    rate_text,
+    short_answer,
+    steps_text,
+    support,
+    tokens_text,
+)
 
 FULL_TREE = 60
 """Nodes of the largest tree that is left on the screen as a whole."""
@@ -30,6 +37,7 @@ FRAME_LINES = 8
 """Lines of a live frame that are not rows of the tree."""
 
 _ID_CELLS = 16
+_TOKEN_CELLS = 13
 
 
 def live_frame(
@@ -60,27 +68,13 @@ def final_frame(state: ViewState, width: int, glyphs: Glyphs, *, whole: bool = F
     return lines
 
 
-def status_line(state: ViewState, width: int, glyphs: Glyphs, tick: int = 0) -> Text:
-    """``◐ 281 of 2,048 tokens · 7 steps · best 27 p .93 · 31 tok/s``."""
-    facts = [tokens_text(state), steps_text(state)]
-    if state.answer is not None:
-        facts.append(f"best {answer_text(state, glyphs)} {score_text(state)}")
-    line = Text().append(glyphs.spin[tick % len(glyphs.spin)] + " ", MARK_STYLES["running"])
-    line.append(cut(glyphs.dot.join([*facts, *_rate_text(state)]), max(0, width - 2), glyphs))
-    line.truncate(width)
-    return line
-
-
 def search_line(id_: str, state: ViewState, width: int, glyphs: Glyphs, tick: int) -> Text:
-    """A search among others: ``◐ gsm8k-0001      3 of 16 solutions · 18 p .73 · 412 tokens``."""
-    done, most = len(state.candidates), state.samples
-    facts = [f"{done} of {plural(most, 'solution')}" if most else plural(done, "solution")]
-    if state.answer is not None:
-        facts.append(f"{answer_text(state, glyphs)} {score_text(state)}")
-    facts.append(plural(state.tokens, "token"))
+    """A search among others, in columns: ``◐ gsm8k-0001    412 tokens  3 of up to 16 solutions``."""
     line = Text().append(glyphs.spin[tick % len(glyphs.spin)] + " ", MARK_STYLES["running"])
     line.append(pad(cut(one_line(id_, glyphs), _ID_CELLS, glyphs), _ID_CELLS) + "  ", STYLES["question"])
-    line.append(glyphs.dot.join(_fit_facts(facts, width - _ID_CELLS - 4, glyphs)), STYLES["faint"])
+    tokens = plural(state.tokens, "token").rjust(_TOKEN_CELLS) + "  "
+    facts = _fit_facts(progress_facts(state, glyphs), width - _ID_CELLS - 4 - len(tokens), glyphs)
+    line.append(tokens + glyphs.dot.join(facts), STYLES["faint"])
     line.truncate(width)
     return line
 
@@ -95,10 +89,10 @@ def _question_line(state: ViewState, frame: Frame) -> Text:
 
 def _budget_line(state: ViewState, frame: Frame) -> Text:
     """A bar and the time that is left at most: an adaptive search usually stops earlier."""
-    facts = [tokens_text(state), *_rate_text(state)]
+    facts = [tokens_text(state), *rate_text(state)]
     share, left = _nearest_limit(state)
     if (fixed := fixed_tokens(state)) and fixed > state.tokens:
-        facts.insert(1, f"all {state.samples}: about {fixed:,}")
+        facts.insert(1, f"about {fixed:,} for all {state.samples}")
         share = state.tokens / fixed if share is None else share
     if state.end:
         facts.append(duration(state.t))
@@ -118,13 +112,13 @@ def _tree_line(state: ViewState, frame: Frame) -> Text:
         for node in nodes
     )
     unused = "left open" if state.end else "waiting"
-    counts = ((pruned, "pruned"), (len(state.running), "running"), (idle, unused))
+    counts = ((pruned, "cut"), (len(state.running), "being written"), (idle, unused))
     facts = [steps_text(state), f"depth {max(node.depth for node in nodes)}"]
     return fact_line("tree", [*facts, *(f"{n:,} {word}" for n, word in counts if n)], frame)
 
 
 def _best_line(state: ViewState, frame: Frame) -> Text:
-    """The best answer, its probability, and the other answers."""
+    """The leading answer, its probability, and the other answers."""
     if state.answer is None:
         return fact_line("best", ["no answer yet"], frame)
     facts = [answer_text(state, frame.glyphs), *support(state), *_rivals(state, frame.glyphs)]
@@ -134,37 +128,25 @@ def _best_line(state: ViewState, frame: Frame) -> Text:
 
 
 def _stop_line(state: ViewState, frame: Frame) -> Text:
-    """The stop rule, and how far the search is from it."""
+    """How many solutions there are, and what is enough."""
     standing, most = state.tree.standing, state.samples
     done = standing.finished if standing is not None else len(state.candidates)
-    drawn = f"{done} of {plural(most, 'solution')}" if most else "when every solution has ended"
-    limits = state.started.limits
-    if limits.stop_at is None:
-        return fact_line("stops", [drawn], frame)
-    facts = [f"at {chance(limits.stop_at)}", drawn]
-    if standing is not None and standing.gain is not None and limits.min_gain is not None:
-        gain, least = (decimal(value, "+.2g") for value in (standing.gain, limits.min_gain))
-        facts.append(f"next adds {gain}, ends below {least}")
-    return fact_line("stops", facts, frame)
+    facts = [f"{done} of {plural(most, 'solution')}" if most else plural(done, "solution")]
+    if (at := state.started.limits.stop_at) is not None:
+        facts.append(
+            f"stops when {percent(at)} sure" if state.started.calibrated else "stops when they agree"
+        )
+    return fact_line("done", facts, frame)
 
 
 def _rivals(state: ViewState, glyphs: Glyphs) -> list[str]:
-    """``then 26 (2, p .31), 13 (1, p .12), 3 more``: how many solutions have each, and the best one's p."""
+    """``then 26 (2), 13 (1), 3 more``: other answers, and how many solutions have each."""
     groups = state.groups[1:]
     if not groups:
         return []
-    named = []
-    for group in groups[:2]:
-        answer = cut(one_line(readable(group.answer), glyphs), 12, glyphs)
-        named.append(f"{answer} ({len(group.nodes)}, {backing(state, group)})")
+    named = [f"{short_answer(group.answer, 12, glyphs)} ({len(group.nodes)})" for group in groups[:2]]
     more = [f"{len(groups) - 2} more"] if len(groups) > 2 else []
     return ["then " + ", ".join([*named, *more])]
-
-
-def _rate_text(state: ViewState) -> list[str]:
-    """``31 tok/s``; nothing where it is not known."""
-    rate = state.rate
-    return [f"{rate:.0f} tok/s" if rate >= 9.5 else f"{rate:.1f} tok/s"] if rate > 0 else []
 
 
 def _nearest_limit(state: ViewState) -> tuple[float | None, float | None]:

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from adascale.engine.search.events import Event, to_json
-from adascale.engine.search.record import Record
 
 from ..terminal.console import json_line
+from .state import ViewState
 
 
 class _JsonLines:
@@ -30,11 +30,11 @@ class JsonRenderer(_JsonLines):
     """Writes every event of a search."""
 
     def __init__(self) -> None:
-        self.record: Record | None = None
+        self.record: ViewState | None = None
 
     def on(self, event: Event) -> None:
         """Write one event."""
-        self.record = Record.after(self.record, event)
+        self.record = ViewState.after(self.record, event)
         self._write(to_json(event))
 
 

@@ -12,21 +12,25 @@ from adascale.engine.types import Estimate
 
 from ..terminal.code import Program, cut_line, highlighted, wrap_line
 from ..terminal.prose import styled_line
-from ..terminal.text import cells, chance, cut, cut_front, one_line, pad
+from ..terminal.text import cells, chance, cut, cut_front, one_line, pad, percent, rounded
 from ..terminal.theme import MARK_STYLES, STYLES, Glyphs, level
 from .rows import Row, thought_line
+from .summary import range_text
 
 NARROW = 60
-"""Below this width the ``n`` column is dropped."""
+"""Below this width the column of answers is dropped."""
 
 WIDE = 100
 """From this width on intervals are shown, in numbers and drawn, the tokens of a step, and why one was cut."""
 
-_SCALE = "0   .5    1"
+_SCALE = "0   50  100"
 
 _GAP = 2
-_LEAST_TEXT = 16
+_LEAST_TEXT = 8
+_CORRECT_CELLS = 7
+_RANGE_CELLS = 8
 _COUNT_CELLS = 8
+_TOKENS_CELLS = 6
 _LABEL_CHARACTERS = 15
 
 _FOLDED_PROGRAM = 5
@@ -38,16 +42,11 @@ _LEAST_WRAPPED = 16
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A right-aligned column: its head, one value and one style per row."""
+    """A right-aligned column: its head, its cells, which stay while a tree grows, and what each row has."""
 
     head: str
-    values: tuple[str, ...]
-    styles: tuple[str, ...]
-
-    @property
-    def width(self) -> int:
-        """Cells of the widest entry."""
-        return max(cells(self.head), *(cells(value) for value in self.values), 3)
+    width: int
+    values: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +81,14 @@ def draw_rows(rows: Sequence[Row], frame: Frame, spare: int | None = None) -> li
         head.append(" " * _GAP + column.head.rjust(column.width), STYLES["header"])
     lines = [head]
     deepest = max((len(row.lasts) for row in rows), default=0)
-    step = 4 if deepest * 4 <= left // 2 else 2
+    step = 4 if deepest * 4 <= left // 3 else 2
     heights = program_heights(rows, spare)
     for at, row in enumerate(rows):
         line, *below = _row_lines(row, left, step, frame, heights.get(at))
         for column in columns:
-            value = column.values[at]
+            value, style = column.values[at]
             line.append(" " * (_GAP + column.width - cells(value)))
-            line.append(value, column.styles[at])
+            line.append(value, style)
         lines += [line, *below]
     for line in lines:
         line.rstrip()
@@ -99,17 +98,19 @@ def draw_rows(rows: Sequence[Row], frame: Frame, spare: int | None = None) -> li
 
 def _columns(rows: Sequence[Row], frame: Frame) -> list[Column]:
     """The columns for this width: estimates always; counts, intervals and tokens where there is room."""
-    shown = [("p" if frame.calibrated else "score", [_score(row, frame) for row in rows])]
+    head = "correct" if frame.calibrated else "score"
+    columns = [Column(head, _CORRECT_CELLS, tuple(_score(row, frame) for row in rows))]
     if frame.width >= WIDE and frame.calibrated:
-        ranges = (f"{chance(p.lower)}-{chance(p.upper)}" if (p := row.estimate) else "" for row in rows)
-        shown.append(("10-90%", [(text, STYLES["faint"]) for text in ranges]))
-        shown.append((_SCALE, [(_spread(row.estimate, frame.glyphs), STYLES["spent"]) for row in rows]))
+        ranges = (range_text(p) if (p := row.estimate) else "" for row in rows)
+        columns.append(Column("10-90 %", _RANGE_CELLS, tuple((text, STYLES["faint"]) for text in ranges)))
+        spreads = (_spread(row.estimate, frame.glyphs) for row in rows)
+        columns.append(Column(_SCALE, len(_SCALE), tuple((text, STYLES["spent"]) for text in spreads)))
     if frame.width >= NARROW:
-        shown.append(("n", [_count(row, frame) for row in rows]))
+        columns.append(Column("answer", _COUNT_CELLS, tuple(_count(row, frame) for row in rows)))
     if frame.width >= WIDE:
         lengths = ("" if row.tokens is None else str(row.tokens) for row in rows)
-        shown.append(("tok", [(text, STYLES["faint"]) for text in lengths]))
-    return [Column(head, tuple(v for v, _ in cell), tuple(s for _, s in cell)) for head, cell in shown]
+        columns.append(Column("tokens", _TOKENS_CELLS, tuple((text, STYLES["faint"]) for text in lengths)))
+    return columns
 
 
 def _score(row: Row, frame: Frame) -> tuple[str, str]:
@@ -119,7 +120,8 @@ def _score(row: Row, frame: Frame) -> tuple[str, str]:
     style = STYLES["best_path"] if row.best else ""
     if found := level(row.estimate):
         style += " " + STYLES[found]
-    return chance(row.estimate.median), style
+    estimate = row.estimate
+    return percent(estimate.median) if estimate.calibrated else chance(estimate.median), style
 
 
 def _spread(estimate: Estimate | None, glyphs: Glyphs) -> str:
@@ -135,7 +137,7 @@ def _spread(estimate: Estimate | None, glyphs: Glyphs) -> str:
 
 def _count(row: Row, frame: Frame) -> tuple[str, str]:
     """The count of a row, in at most ``_COUNT_CELLS`` cells."""
-    text = cut(one_line(readable(row.count), frame.glyphs), _COUNT_CELLS, frame.glyphs)
+    text = cut(one_line(rounded(readable(row.count)), frame.glyphs), _COUNT_CELLS, frame.glyphs)
     if row.mark == "best":
         return text, STYLES["answer"]
     return text, STYLES["low"] if row.mark in ("pruned", "failed") else STYLES["faint"]
@@ -151,7 +153,7 @@ def _row_lines(row: Row, width: int, step: int, frame: Frame, height: int | None
         frame: Settings of all lines.
         height: Lines that a program may have; None for all.
     """
-    guides, passing = _guides(row, step, width // 2, frame.glyphs)
+    guides, passing = _guides(row, step, width // 3, frame.glyphs)
     line = Text().append(guides, STYLES["guide"]).append_text(_row_start(row, frame))
     indent = Text().append(pad(passing, line.cell_len), STYLES["guide"])
     room = width - line.cell_len

@@ -1,4 +1,4 @@
-"""The live view of one search: one status line, or the growing tree."""
+"""The live view of one search: the leading solution as it is written, or the growing tree."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from rich.text import Text
 from adascale.engine.search.events import Event, SearchFailed, SearchFinished, SearchStarted, Warned
 from adascale.engine.types import Notice
 
-from ..terminal.console import show_warning, stderr_console
+from ..terminal.console import show_warning
 from .display import LiveDisplay
-from .frame import final_frame, live_frame, status_line
+from .frame import final_frame, live_frame
+from .solution import writing_frame
 from .state import ViewState
-from .summary import closing_lines
 
 
 class LiveRenderer:
-    """Shows a search on a live display: as one line, or as its growing tree.
+    """Shows a search on a live display: its leading solution above one line, or its growing tree.
 
     ``on`` only queues its event, so that the search never waits for a drawing; a frame folds the queue.
     """
@@ -44,10 +44,6 @@ class LiveRenderer:
                 show_warning(event.notice)
         if isinstance(event, SearchFinished | SearchFailed):
             self._display.stop()
-        if isinstance(event, SearchFinished) and not self._quiet:
-            lines = closing_lines(self._folded(), self._display.glyphs)
-            # The blank line keeps it apart from the answer, which stdout usually puts on the same screen.
-            stderr_console().print(Text("\n").join(lines), Text(), sep="\n")
 
     @property
     def record(self) -> ViewState | None:
@@ -64,13 +60,13 @@ class LiveRenderer:
         return state is not None and self._is_tree(state) and not isinstance(state.end, SearchFailed)
 
     def draw(self, width: int, height: int, tick: int) -> Text:
-        """The tree, or without one a line."""
+        """The tree, or without one the leading solution."""
         glyphs = self._display.glyphs
         with self._lock:
             state = self._folded()
             if not self._is_tree(state):
-                return status_line(state, width, glyphs, tick)
-            if state.result is not None:
+                lines = writing_frame(state, width, height, glyphs, tick)
+            elif state.result is not None:
                 lines = final_frame(state, width, glyphs)
             else:
                 lines = live_frame(state, width, height, glyphs, tick)
@@ -82,5 +78,5 @@ class LiveRenderer:
         return state
 
     def _is_tree(self, state: ViewState) -> bool:
-        """True unless a line is drawn; a chat has no tree to see, and stdout shows its reply."""
+        """True if the tree is drawn; a message has none to see, and stdout shows its reply."""
         return self._show_tree and not state.tree.problem.is_chat

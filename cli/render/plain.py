@@ -6,22 +6,21 @@ import os
 import sys
 
 from adascale.engine.search.events import Event, SearchFinished, SearchStarted, Warned
-from adascale.engine.search.record import Record
 
 from ..terminal.console import say, show_warning
 from ..terminal.progress import Cadence
-from ..terminal.text import chance, duration, one_line, plural
+from ..terminal.text import duration, one_line, plural
 from ..terminal.theme import glyphs_for
 from .frame import FOLDED_ROWS, FRAME_LINES, FULL_TREE, final_frame
 from .state import ViewState
-from .summary import answer_text, closing_lines, steps_text
+from .summary import progress_facts
 
 _TREE_WIDTH = 100
 _NARROWEST = 20
 
 
 class FinalRenderer:
-    """Shows no progress; at the end the tree, if asked for, and the summary."""
+    """Shows no progress; at the end the tree, if asked for."""
 
     def __init__(self, *, show_tree: bool = False, quiet: int = 0) -> None:
         self._show_tree = show_tree
@@ -37,16 +36,12 @@ class FinalRenderer:
         self._state = ViewState.after(self._state, event)
         if not self._state.tree.problem.is_chat:  # stdout shows its reply
             self._progress(self._state, event)
-        if isinstance(event, SearchFinished):
-            if self._show_tree and not self._state.tree.problem.is_chat:
-                for line in final_frame(self._state, plain_width(), self._glyphs):
-                    say(line.plain.rstrip())
-            if not self._quiet:
-                for line in closing_lines(self._state, self._glyphs):
-                    say(line.plain)
+        if isinstance(event, SearchFinished) and self._show_tree and not self._state.tree.problem.is_chat:
+            for line in final_frame(self._state, plain_width(), self._glyphs):
+                say(line.plain.rstrip())
 
     @property
-    def record(self) -> Record | None:
+    def record(self) -> ViewState | None:
         """The search, from the events so far."""
         return self._state
 
@@ -58,7 +53,7 @@ class FinalRenderer:
 
 
 class PlainRenderer(FinalRenderer):
-    """One line at most every ten seconds, when the best answer changes, and at the end."""
+    """One line at most every ten seconds, and when another answer leads."""
 
     def __init__(self, *, show_tree: bool = False, quiet: int = 0) -> None:
         super().__init__(show_tree=show_tree, quiet=quiet)
@@ -71,25 +66,15 @@ class PlainRenderer(FinalRenderer):
             self._say(one_line(text, self._glyphs))
 
     def _progress(self, state: ViewState, event: Event) -> None:
-        """Print a line if the best answer has changed, ten seconds have passed, or the search ends."""
+        """Print a line if another answer leads, or ten seconds have passed."""
         if isinstance(event, SearchStarted):
             self._cadence, self._said_answer = Cadence(state.t), None
         elif isinstance(event, SearchFinished):
-            self._say(f"done in {duration(state.t)}, stop: {event.result.stop_reason}")
+            return
         elif state.answer != self._said_answer or self._cadence.is_due(state.t):
             self._cadence, self._said_answer = Cadence(state.t), state.answer
-            self._say(self._line(state))
-
-    def _line(self, state: ViewState) -> str:
-        """``10 s  281/2048 tokens  7 steps  best 27 p=.93``."""
-        limit = state.started.budget.max_tokens
-        tokens = plural(state.tokens, "token") if limit is None else f"{state.tokens}/{limit} tokens"
-        parts = [duration(state.t), tokens, steps_text(state)]
-        if state.answer is not None:
-            parts.append(f"best {answer_text(state, self._glyphs)}")
-            if (estimate := state.confidence) is not None:
-                parts[-1] += f" {'p' if estimate.calibrated else 'score'}={chance(estimate.median)}"
-        return "  ".join(parts)
+            facts = [*progress_facts(state, self._glyphs), plural(state.tokens, "token"), duration(state.t)]
+            self._say(self._glyphs.dot.join(facts))
 
     @staticmethod
     def _say(text: str) -> None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
     from adascale.engine.search.events import Event
-    from adascale.engine.search.record import Record
+
+    from .state import ViewState
 
 ProgressChoice = Literal["auto", "live", "plain", "json", "none"]
 """Values of ``--progress``."""
@@ -20,7 +21,7 @@ class Renderer(Protocol):
     """Shows one search after another on stderr; it can neither slow nor change a search."""
 
     @property
-    def record(self) -> Record | None:
+    def record(self) -> ViewState | None:
         """The search, from the events so far; None before it has begun."""
 
     @property
@@ -57,7 +58,7 @@ def open_renderer(kind: RendererKind, *, show_tree: bool = False, quiet: int = 0
     Args:
         kind: From ``choose_progress``.
         show_tree: Draw the tree: while it grows if the view is live, or once at the end.
-        quiet: 1 leaves out the summary, 2 also warnings.
+        quiet: 2 leaves out warnings.
     """
     if kind == "json":
         from .jsonl import JsonRenderer

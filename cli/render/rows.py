@@ -11,10 +11,11 @@ from adascale.engine.search.tree import Node, Tree
 from adascale.engine.types import ROOT, Estimate, NodeId
 
 from ..terminal.code import Program
-from ..terminal.text import chance, plural
+from ..terminal.text import plural
 from ..terminal.theme import Mark
 from .fold import Folds, Group, fold
 from .state import Running, ViewState
+from .summary import estimate_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +102,8 @@ def _with_guides(rows: list[Row]) -> list[Row]:
 def _gap(left_out: Sequence[Row], lasts: tuple[bool, ...]) -> Row:
     """One row in place of those left out: how many they are, and how many branches run among them."""
     running = sum(row.branches for row in left_out)
-    text = f"{running} more running" if running == len(left_out) else plural(len(left_out), "more row")
-    note = f", {running} running" if 0 < running < len(left_out) else ""
+    text = f"{running} more being written" if running == len(left_out) else plural(len(left_out), "more row")
+    note = f", {running} being written" if 0 < running < len(left_out) else ""
     return Row(lasts, None, text=text + note, folded=True, branches=running)
 
 
@@ -239,7 +240,7 @@ class _Walk:
         leaves = [node for node in below if not self._tree.children(node.id)]
         mark: Mark = "expanded"
         if all(self._tree[node].status == "pruned" for node in group):
-            mark, text = "pruned", f"{len(group)} pruned"
+            mark, text = "pruned", f"{len(group)} cut"
         elif all(node.status == "terminal" for node in leaves):
             mark, text = "finished", self._solutions(leaves)
         elif len(leaves) == len(group) and all(node.status == "open" for node in leaves):
@@ -250,10 +251,10 @@ class _Walk:
 
     @staticmethod
     def _extent(nodes: Sequence[Node]) -> str:
-        """``14 steps, best .66``."""
-        scores = [node.estimate.median for node in nodes if node.estimate]
-        best = f", best {chance(max(scores))}" if scores else ""
-        return f"{plural(len(nodes), 'step')}{best}"
+        """``14 steps, best 66 %``."""
+        estimates = [node.estimate for node in nodes if node.estimate]
+        best = max(estimates, key=lambda estimate: estimate.median, default=None)
+        return plural(len(nodes), "step") + (f", best {estimate_text(best)}" if best else "")
 
     def _solutions(self, ends: Sequence[Node]) -> str:
         """``4 more solutions with 27``, ``2 solutions with 13``, ``9 solutions with 7 other answers``."""

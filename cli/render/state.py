@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+from adascale.engine.answers.choosing import first_to_show
 from adascale.engine.search.events import (
     BranchGrew,
     BranchStarted,
@@ -88,7 +89,9 @@ class ViewState(Record):
         """The terminal node that would be shown now."""
         if self.result is not None:
             return self.result.best
-        return self.groups[0].nodes[0] if self.groups else None
+        if not self.groups:
+            return None
+        return first_to_show(self.groups[0].nodes, lambda node: self.tree[node].mode)
 
     @property
     def best_path(self) -> set[NodeId]:

@@ -1,20 +1,20 @@
-"""A search in words: its answer and probability, the reason for its end, its cost."""
+"""A search in words: the one line below it, the reason for its end, and with -v its statistics."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from rich.text import Text
 
 from adascale.engine.answers.latex import readable
-from adascale.engine.kinds import kind_of
+from adascale.engine.kinds import KINDS, kind_of
 from adascale.engine.search.account import fixed_tokens, greedy_answer, leads, plain_vote
 from adascale.engine.search.events import SearchFailed
 from adascale.engine.types import ROOT, AnswerGroup, Estimate, Mode
 
 from ..terminal.code import verdict_text
 from ..terminal.console import as_typed
-from ..terminal.text import chance, cut, duration, one_line, plural
+from ..terminal.text import chance, cut, duration, one_line, percent, plural, rounded
 from ..terminal.theme import STYLES, Glyphs
 from .state import ViewState
 
@@ -24,33 +24,104 @@ _AS_MODE: Mapping[Mode, str] = {"prose": "in prose", "program": "as a program", 
 
 _CUT_SHORT = {"budget": "the budget is spent", "interrupted": "stopped by you"}
 
+_ROUGH = ("portable", "unlabelled")
+"""Levels of calibrations whose numbers are rough."""
+
 
 def summary(state: ViewState, glyphs: Glyphs) -> Text:
-    """One line for the end of a search: ``18  score .83, 4 of 5 solutions agree, 352 tokens, 11 s``."""
+    """One line for the end of a search: ``391 · 96 % sure · 2 of 2 solutions agree · 7 s``."""
+    end = [one_line(text, glyphs)] if (text := _cut_short(state)) else []
+    tail = [*end, duration(state.t)]
     if state.tree.problem.kind == "code":
-        return _code_summary(state, glyphs)
+        head, *facts = _code_facts(state, glyphs)
+        is_good = _passes(state)
+    elif state.tree.problem.is_chat:
+        head, facts, is_good = tokens_text(state), [], False
+    else:
+        head, *facts = _answer_facts(state, glyphs)
+        is_good = state.answer is not None and not _is_guess(state)
+    style = STYLES["answer"] if is_good else "" if state.tree.problem.is_chat else STYLES["low"]
+    line = Text().append(head, style)
+    return line.append(glyphs.dot.join(["", *facts, *tail]))
+
+
+def closing_lines(state: ViewState, glyphs: Glyphs, verbose: int = 0) -> list[Text]:
+    """What stands below a search: its summary, and with ``verbose`` all the rest.
+
+    A message of a conversation has nothing below its reply, unless that was cut short.
+    """
+    if state.tree.problem.is_chat and not verbose and not _cut_short(state):
+        return []
+    faint = [Text(one_line(text, glyphs), STYLES["faint"]) for text in details(state)] if verbose else []
+    return [summary(state, glyphs), *faint]
+
+
+def details(state: ViewState) -> Iterator[str]:
+    """Statistics of a search that has ended, a line each."""
+    if reason := why(state):
+        yield reason
     if state.tree.problem.is_chat:
-        end = f" ({one_line(_cut_short(state), glyphs)})" if _cut_short(state) else ""
-        return Text(f"{tokens_text(state)}, {duration(state.t)}{end}")
-    facts = [tokens_text(state), duration(state.t)]
-    if state.answer is not None:
-        facts = [*support(state), *facts]
-    text = ", ".join(facts)
-    reason = state.result.stop_reason if state.result else ""
-    if end := _cut_short(state) or (reason if state.answer is None else ""):
-        text += f" ({one_line(end, glyphs)})"
-    is_guess = state.answer is not None and state.result is not None and state.result.is_guess
-    unknown = state.answer is None or is_guess
+        yield "; ".join(rate_text(state))
+        return
+    facts = [tokens_text(state), *rate_text(state), *_interval_facts(state), *_program_facts(state)]
+    yield "; ".join(facts)
+
+
+def _answer_facts(state: ViewState, glyphs: Glyphs) -> list[str]:
+    """``391``, ``96 % sure``, ``2 of 2 solutions agree``; one fact alone where the answer is not known."""
+    if state.answer is None:
+        return [f"no answer {_after(state)}"]
     answer = answer_text(state, glyphs)
-    if is_guess:
-        answer = f"I don't know; best guess {answer}"
-    return Text().append(answer, STYLES["low" if unknown else "answer"]).append(f"  {text}")
+    if _is_guess(state):
+        p = state.confidence
+        likely = f" is {percent(p.median)} likely" if p is not None and p.calibrated else ", a guess,"
+        return [f"not sure: {answer}{likely} {_after(state)}"]
+    return [answer, *support(state)]
 
 
-def closing_lines(state: ViewState, glyphs: Glyphs) -> list[Text]:
-    """The summary, and the reason for the end if there is one to tell."""
-    reason = Text(one_line(why(state), glyphs), STYLES["faint"])
-    return [summary(state, glyphs), *([reason] if reason else [])]
+def _is_guess(state: ViewState) -> bool:
+    return state.result is not None and state.result.is_guess
+
+
+def support(state: ViewState) -> list[str]:
+    """``96 % sure`` and ``3 of 4 solutions agree``, for example; what is not known is left out."""
+    facts = [f"{sure} sure"] if (sure := sure_text(state)) else []
+    agree, solutions = state.agreement
+    if solutions > 1:
+        facts.append(f"{agree} of {solutions} solutions agree")
+    elif solutions:
+        facts.append("1 solution")
+    return facts
+
+
+def sure_text(state: ViewState) -> str:
+    """``96 %``, or ``about 80 %`` by a rough calibration; empty where the number is no probability."""
+    estimate = state.confidence
+    if estimate is None or not estimate.calibrated:
+        return ""
+    return f"about {percent(estimate.median)}" if _is_rough(state) else percent(estimate.median)
+
+
+def _is_rough(state: ViewState) -> bool:
+    return state.started.models.level in _ROUGH
+
+
+def progress_facts(state: ViewState, glyphs: Glyphs) -> list[str]:
+    """``2 of up to 16 solutions`` and ``391 leads, 84 %``, while the search runs."""
+    problem, most, done = state.tree.problem, state.samples or 1, len(state.candidates)
+    noun = KINDS[problem.kind].noun
+    if not state.branches:
+        return ["reading the question"]
+    if not done:
+        return [f"writing the first of up to {most} {noun}s" if most > 1 else f"writing a {noun}"]
+    facts = [f"{done} of up to {most} {noun}s" if most > 1 else plural(done, noun)]
+    if problem.kind == "code":
+        is_tested = bool(kind_of(problem).tests(problem))
+        return [*facts, f"the best {_code_words(state, glyphs)}"] if is_tested else facts
+    if state.answer is not None:
+        agree, answered = state.agreement
+        facts.append(f"{answer_text(state, glyphs)} leads, {sure_text(state) or f'{agree} of {answered}'}")
+    return facts
 
 
 def _cut_short(state: ViewState) -> str:
@@ -69,90 +140,101 @@ def _cut_short(state: ViewState) -> str:
     return _CUT_SHORT.get(state.result.stop_reason, "")
 
 
-def _code_summary(state: ViewState, glyphs: Glyphs) -> Text:
-    """``passes 3 of 3 tests  after 2 of 8 programs, 204 tokens, 4 s``, or the first test that it fails."""
+def _code_facts(state: ViewState, glyphs: Glyphs) -> list[str]:
+    """``passes 3 of 3 tests``, or the first test that it fails, and ``after 2 of 8 programs``."""
     best, problem = state.best, state.tree.problem
     tests = kind_of(problem).tests(problem)
     execution = None if best is None else state.tree[best].execution
-    words = "no program" if execution is None else one_line(verdict_text(execution, tests), glyphs)
     done = plural(len(state.candidates), "program")
     most = f" of {state.samples}" if tests and state.samples else ""
     facts = [f"after {len(state.candidates)}{most} programs" if most else f"after {done}"]
-    is_calibrated = state.confidence is not None and state.confidence.calibrated
-    if execution is not None and not execution.fails and is_calibrated:
-        beyond = "it also passes others like them" if execution.verdicts else "it is correct"
-        facts.append(f"{score_text(state)} that {beyond}")
-    is_hopeless = state.result is not None and state.result.stop_reason == "hopeless"
-    end = (
-        "given up: another program is unlikely to pass"
-        if is_hopeless
-        else one_line(_cut_short(state), glyphs)
-    )
-    cost = [tokens_text(state), duration(state.t), *filter(None, [end])]
-    style = STYLES["answer" if execution is not None and execution.passes else "low"]
-    return Text().append(words, style).append(f"  {', '.join([*facts, *cost])}")
+    if execution is not None and not execution.fails and (sure := sure_text(state)):
+        beyond = "that it passes others like them" if execution.verdicts else "that it is correct"
+        facts.append(f"{sure} sure {beyond}")
+    if state.result is not None and state.result.stop_reason == "hopeless":
+        facts.append("given up: another program is unlikely to pass")
+    return [_code_words(state, glyphs), *facts]
+
+
+def _code_words(state: ViewState, glyphs: Glyphs) -> str:
+    """``passes 1 of 2 tests: assert f(3) == 9 gave 6``: the verdict on the best program."""
+    best, problem = state.best, state.tree.problem
+    execution = None if best is None else state.tree[best].execution
+    if execution is None:
+        return "no program"
+    return one_line(verdict_text(execution, kind_of(problem).tests(problem)), glyphs)
+
+
+def _passes(state: ViewState) -> bool:
+    execution = None if state.best is None else state.tree[state.best].execution
+    return execution is not None and execution.passes
 
 
 def why(state: ViewState) -> str:
-    """Reason for the end of a search, estimate of its question, price of all solutions; empty before the end.
+    """Reason for the end of a search, with what it saved and what was known before; empty before the end.
 
-    ``p .93 reached .90 after 3 of 16 solutions; question .54; all 16: about 2,900 tokens; greedy agrees``
+    ``stopped after 3 of 16 solutions: another would hardly change the answer (saved about 1,850 tokens)``
     """
     result = state.result
-    problem = state.tree.problem
-    if result is None or state.started.strategy == "greedy" or problem.kind != "value":
+    if result is None or state.started.strategy == "greedy" or state.tree.problem.kind in ("code", "text"):
         return ""
-    parts = [_decision(state, result.stop_reason), *_question_estimate(state)]
-    fixed = fixed_tokens(state)
+    fixed, saved = fixed_tokens(state), ""
     if fixed is not None and fixed > state.tokens and len(state.branches) < (state.samples or 0):
-        parts.append(f"all {state.samples}: about {fixed:,} tokens")
-    return "; ".join([*parts, *_baselines(state)])
+        saved = f" (saved about {fixed - state.tokens:,} tokens)"
+    parts = [_decision(state, result.stop_reason) + saved, *_question_estimate(state), *_dissent(state)]
+    return "; ".join(parts)
 
 
 def _decision(state: ViewState, reason: str) -> str:
     """The reason for the end of the search, from its stop reason."""
-    estimate, standing = state.confidence, state.tree.standing
-    done = standing.finished if standing else 0
-    most = state.samples
-    after = f"after {done} of {plural(most, 'solution')}" if most else f"after {plural(done, 'solution')}"
+    estimate, after, at = state.confidence, _after(state), state.started.limits.stop_at
     if state.answer is None and reason == "exhausted":
         return f"no checkable answer {after}"
-    at = state.started.limits.stop_at
     if at is None:
         return f"stopped {after}" if reason in _CUT_SHORT else f"ended {after}"
     if estimate is None or not estimate.calibrated:
         return f"the votes decided {after}" if reason == "confident" else f"stopped {after}"
     match reason:
         case "confident":
-            return f"p {chance(estimate.median)} reached {chance(at)} {after}"
+            return f"stopped {after}: {percent(estimate.median)} sure, and {percent(at)} is enough"
         case "settled":
-            return f"{after} more would hardly change it: p {chance(estimate.median)}"
+            return f"stopped {after}: another would hardly change the answer"
         case "hopeless":
-            return f"given up {after}: p {chance(estimate.median)}, and more would hardly raise it"
+            return f"given up {after}: more would hardly help"
         case "exhausted":
-            return f"p did not reach {chance(at)} {after}"
+            return f"not {percent(at)} sure {after}"
         case _:
             return f"stopped {after}"
 
 
+def _after(state: ViewState) -> str:
+    """``after 3 of 16 solutions``, ``after all 16 solutions``, ``after 3 solutions``."""
+    standing, most = state.tree.standing, state.samples
+    done = standing.finished if standing else 0
+    if not most:
+        return f"after {plural(done, 'solution')}"
+    if done >= most > 1:
+        return f"after all {plural(most, 'solution')}"
+    return f"after {done} of {plural(most, 'solution')}"
+
+
 def _question_estimate(state: ViewState) -> list[str]:
-    """``question .54``, ``question .54 in prose, .61 as a program``: calibrated, before any draw."""
+    """``before any solution 54 % in prose, 61 % as a program``, if it is a probability."""
     known = {mode: found for mode, found in state.tree.questions.items() if found.calibrated}
     if len(known) > 1:
-        return ["question " + ", ".join(f"{chance(p.median)} {_AS_MODE[mode]}" for mode, p in known.items())]
+        chances = ", ".join(f"{percent(p.median)} {_AS_MODE[mode]}" for mode, p in known.items())
+        return [f"before any solution {chances}"]
     question = state.tree[ROOT].estimate
-    return [f"question {chance(question.median)}"] if question and question.calibrated else []
+    return [f"before any solution {percent(question.median)}"] if question and question.calibrated else []
 
 
-def _baselines(state: ViewState) -> list[str]:
-    """Agreement of greedy and the plain vote, as far as the search has drawn them."""
+def _dissent(state: ViewState) -> Iterator[str]:
+    """Other answers of the greedy solution and of most solutions, as far as the search has them."""
     greedy, vote = greedy_answer(state), plain_vote(state)
-    said = {"greedy": (greedy.node, greedy.answer)} if greedy else {}
-    said |= {"the plain vote": (vote.nodes[0], vote.answer)} if vote else {}
-    agree = [name for name, (node, _) in said.items() if leads(state, node)]
-    differ = [f"{name} says {readable(said[name][1] or '')}" for name in said if name not in agree]
-    both = [f"{' and '.join(agree)} {'agree' if len(agree) > 1 else 'agrees'}"] if agree else []
-    return [*differ, *both]
+    if greedy and not leads(state, greedy.node):
+        yield f"the greedy solution says {rounded(readable(greedy.answer or ''))}"
+    if vote and not leads(state, vote.nodes[0]):
+        yield f"most solutions say {rounded(readable(vote.answer))}"
 
 
 def steps_text(state: ViewState) -> str:
@@ -167,54 +249,66 @@ def tokens_text(state: ViewState) -> str:
     return f"{state.tokens:,} of {state.started.budget.max_tokens:,} tokens"
 
 
+def rate_text(state: ViewState) -> list[str]:
+    """``31 tokens/s``; nothing where it is not known."""
+    rate = state.rate
+    return [f"{rate:.0f} tokens/s" if rate >= 9.5 else f"{rate:.1f} tokens/s"] if rate > 0 else []
+
+
+def _interval_facts(state: ViewState) -> list[str]:
+    """``between 81 % and 99 %, rough (portable)``, or ``score .83``."""
+    estimate = state.confidence
+    if estimate is None or state.answer is None:
+        return []
+    if not estimate.calibrated:
+        return [estimate_text(estimate)]
+    level = f", rough ({state.started.models.level} calibration)" if _is_rough(state) else ""
+    return [f"between {percent(estimate.lower)} and {percent(estimate.upper)}{level}"]
+
+
+def _program_facts(state: ViewState) -> list[str]:
+    """``2 of those that agree are programs``."""
+    agreeing = state.groups[0].nodes if state.groups else ()
+    programs = sum(state.tree[node].mode == "program" for node in agreeing)
+    if not programs:
+        return []
+    if programs == len(agreeing):
+        return ["by programs alone"]
+    return [f"{programs} of those that agree {'is a program' if programs == 1 else 'are programs'}"]
+
+
 def answer_text(state: ViewState, glyphs: Glyphs) -> str:
-    """The best answer, short and readable."""
+    """The leading answer, short and readable, its long decimals rounded."""
     if state.answer is None:
         return "no answer"
-    return cut(one_line(readable(state.answer), glyphs), _ANSWER_CELLS, glyphs)
+    return short_answer(state.answer, _ANSWER_CELLS, glyphs)
 
 
-def score_text(state: ViewState) -> str:
-    """``p .96`` or ``score .83``: an uncalibrated number is never called a probability."""
-    return _estimate_text(state.confidence)
+def short_answer(answer: str, width: int, glyphs: Glyphs) -> str:
+    """An answer as a person reads it, in at most ``width`` cells."""
+    return cut(one_line(rounded(readable(answer)), glyphs), width, glyphs)
 
 
-def _estimate_text(estimate: Estimate | None) -> str:
-    return "" if estimate is None else f"{'p' if estimate.calibrated else 'score'} {chance(estimate.median)}"
+def estimate_text(estimate: Estimate | None) -> str:
+    """``96 %`` or ``score .83``: an uncalibrated number is never called a probability."""
+    if estimate is None:
+        return ""
+    return percent(estimate.median) if estimate.calibrated else f"score {chance(estimate.median)}"
 
 
-def interval_text(estimate: Estimate | None, level: str = "") -> str:
-    """``p .81 (.66-.91)`` with the 10 and 90 % quantiles; ``score .83``; nothing without an estimate.
-
-    Args:
-        estimate: Estimate to be shown.
-        level: Level of the calibration, to be shown too.
-    """
-    text = _estimate_text(estimate)
+def interval_text(estimate: Estimate | None) -> str:
+    """``81 % (66-91 %)`` with the 10 and 90 % quantiles; ``score .83``; nothing without an estimate."""
+    text = estimate_text(estimate)
     if estimate is None or not estimate.calibrated:
         return text
-    interval = f"{chance(estimate.lower)}-{chance(estimate.upper)}"
-    return f"{text} ({', '.join(filter(None, [interval, level]))})"
+    return f"{text} ({range_text(estimate)})"
+
+
+def range_text(estimate: Estimate) -> str:
+    """``66-91 %``: the 10 and 90 % quantiles."""
+    return f"{100 * estimate.lower:.0f}-{100 * estimate.upper:.0f} %"
 
 
 def backing(state: ViewState, group: AnswerGroup) -> str:
-    """``p .31``: the estimate of the best solution with an answer."""
-    return _estimate_text(state.tree[group.nodes[0]].estimate)
-
-
-def support(state: ViewState) -> list[str]:
-    """``p .8 (.5-.96, portable)`` and ``3 of 4 solutions agree, 2 of them programs``, for example."""
-    level = state.started.models.level  # the usual one, fitted, is not named
-    named = level if level in ("portable", "unlabelled") else ""
-    facts = [interval_text(state.confidence, named)] if state.confidence is not None else []
-    agree, solutions = state.agreement
-    agreeing = state.groups[0].nodes if state.groups else ()
-    programs = sum(state.tree[node].mode == "program" for node in agreeing)
-    if solutions <= 1:
-        return [*facts, "1 program" if programs else "1 solution"]
-    among = ""
-    if programs == agree:
-        among = ", all programs" if agree > 1 else ", a program"
-    elif programs:
-        among = f", {programs} of them programs" if programs > 1 else ", 1 of them a program"
-    return [*facts, f"{agree} of {solutions} solutions agree{among}"]
+    """``31 %``: the estimate of the best solution with an answer."""
+    return estimate_text(state.tree[group.nodes[0]].estimate)

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from adascale.engine.decimals import decimal
 from adascale.engine.errors import PartialError
 
 _MOST_NAMES = 5
@@ -79,14 +78,14 @@ class BatchCounts:
                 names.append(name)
 
     def headline(self) -> str:
-        """``12 done, 1 failed, .750 correct, 980 tokens a question``."""
+        """``12 done, 1 failed, 75 % correct, 980 tokens a question``."""
         return ", ".join([f"{self.done:,} done", *self.facts()])
 
     def facts(self) -> list[str]:
         """Failures, share of right answers and tokens a question, where there are any."""
         facts = [f"{self.failed:,} failed"] if self.failures else []
         if self.graded:
-            facts.append(f"{decimal(self.right / self.graded)} correct")
+            facts.append(f"{100 * self.right / self.graded:.0f} % correct")
         if self.done:
             facts.append(f"{self.tokens / self.done:,.0f} tokens a question")
         return facts
@@ -100,9 +99,10 @@ class BatchCounts:
         """Up to four lines for the end of the run."""
         yield self.headline() + (f", {self.not_asked()}" if self.skipped or self.left_out else "")
         if self.abstained:
-            yield f"{self.abstained:,} of them without an answer that is sure enough"
+            yield f"{self.abstained:,} of them not sure enough"
         if self.fixed_tokens > self.tokens:
-            yield f"{self.tokens:,} tokens; all solutions would have cost about {self.fixed_tokens:,}"
+            saved = self.fixed_tokens - self.tokens
+            yield f"{self.tokens:,} tokens, about {saved:,} fewer than all solutions"
         if self.kept:
             yield f"failed records of questions that are not among these, which stay: {self.kept:,}"
 

@@ -22,7 +22,7 @@ from ..options.flatten import chooses_search, flag_sources, typed_flags
 from .one import EventSource, show_search
 
 if TYPE_CHECKING:
-    from adascale.engine.search.record import Record
+    from ..render.state import ViewState
 
 _MODEL = "--generator"
 _EFFORT = "--effort"
@@ -41,7 +41,7 @@ _OF_THE_SERVER = {
 """Flags of models and strategies, which are the same for all clients of a server."""
 
 
-def search_on_server(question: str, options: AskOptions, context: typer.Context) -> tuple[Record, float]:
+def search_on_server(question: str, options: AskOptions, context: typer.Context) -> tuple[ViewState, float]:
     """Search on the server of ``options``; returns as ``show_search``.
 
     Models in the environment and in the config file are for searches on this machine.

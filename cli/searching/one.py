@@ -27,11 +27,11 @@ from ..terminal.signals import graceful
 
 if TYPE_CHECKING:
     from adascale.engine.search.events import Event
-    from adascale.engine.search.record import Record
     from adascale.engine.search.settings import Settings
     from adascale.models.worker.client import Worker
 
     from ..disk.trace import TraceWriter
+    from ..render.state import ViewState
 
 
 def question_text(argument: str | None, example: str, *, quiet: bool = False) -> str:
@@ -79,7 +79,7 @@ def search_one(
     settle: Callable[[Worker], Settings],
     *,
     prints_reply: bool = False,
-) -> tuple[Record, float]:
+) -> tuple[ViewState, float]:
     """Search one problem with models of this machine; returns and raises as ``show_search``.
 
     Args:
@@ -106,7 +106,7 @@ def search_one(
 
 def show_search(
     open_source: OpenSource, view: ViewOptions, *, prints_reply: bool = False
-) -> tuple[Record, float]:
+) -> tuple[ViewState, float]:
     """Show a search on stderr, and keep it.
 
     Args:
@@ -186,7 +186,7 @@ def _writer(trace: Path | None, save: bool) -> AbstractContextManager[TraceWrite
     return open_run() if save else nullcontext()
 
 
-def _ended(record: Record | None) -> Record:
+def _ended(record: ViewState | None) -> ViewState:
     from adascale.engine.search.events import SearchFailed
 
     if record is None:  # interrupted before the search has begun

@@ -27,6 +27,7 @@ from .theme import STYLES
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
 ColorChoice = Literal["auto", "always", "never"]
 
@@ -72,6 +73,22 @@ def stderr_console() -> Console:
         force_terminal=color == "always" or may_animate(),
         color_system=None if color == "never" else "auto" if may_animate() or color == "auto" else "standard",
     )
+
+
+def is_one_screen() -> bool:
+    """True if stdout and stderr are terminals, so that what stands on one need not stand on the other."""
+    return sys.stdout.isatty() and sys.stderr.isatty()
+
+
+def write_lines(lines: Iterable[Text]) -> None:
+    """Write styled lines to stdout, a terminal; errors as ``write_payload``."""
+    from rich.console import Console
+
+    console = Console(markup=False, emoji=False, highlight=False, no_color=stderr_console().no_color)
+    with writing_stdout():
+        for line in lines:
+            console.print(line, no_wrap=True, overflow="ignore", crop=False)
+        sys.stdout.flush()
 
 
 def may_animate() -> bool:

@@ -26,6 +26,10 @@ _ITALIC = re.compile(r"(?<![\w*])\*([A-Za-z][A-Za-z ,.'-]+)\*(?![\w*])")
 _BOLD = re.compile(r"(?m)(?<![\w*])\*\*(?=[^\s*])(.+?)(?:(?<=\S)\*\*|$)")
 """Bold text that is still open, in an unfinished step, goes to the end of its line; ``2**3`` is a power."""
 
+_FORMULA = re.compile(r"(\$\$?)(?=[^\s$])([^$\n]{1,200})(?<=\S)\1(?![\w$])")
+_WORD = re.compile(r"(?<![\\{A-Za-z])[A-Za-z]{3,}")
+"""A word outside of LaTeX's commands: text between two prices, not a formula."""
+
 _BLANK_LINES = re.compile(r"\n(?:[^\S\n]*\n){2,}")
 
 
@@ -37,6 +41,15 @@ def plain(text: str) -> str:
 def html(text: str) -> str:
     """The same for a page: escaped, with marked parts bold."""
     return _BOLD.sub(r"<strong>\1</strong>", escape(clean(_marked(text))))
+
+
+def without_latex(text: str) -> str:
+    """Readable text, without the dollar signs around formulas; what was in a box is bold."""
+
+    def bare(formula: re.Match[str]) -> str:
+        return formula[0] if _WORD.search(formula[2]) else formula[2]
+
+    return readable(_FORMULA.sub(bare, text))
 
 
 def without_fences(text: str) -> str:
@@ -68,7 +81,7 @@ def styled_line(text: str, width: int, glyphs: Glyphs, *, end: bool = False) -> 
 
 def _marked(text: str) -> str:
     """Readable text with no marks but asterisks around bold parts."""
-    text = without_fences(readable(text))
+    text = without_fences(without_latex(text))
     text = _ITALIC.sub(r"\1", _CODE.sub(r"\2", _RULE.sub("", text)))
     text = _HEADING.sub(lambda heading: f"**{heading[1].replace('**', '').strip()}**", text)
     return _BLANK_LINES.sub("\n\n", _BOLD.sub(r"**\1**", text))

@@ -106,6 +106,26 @@ def chance(value: float) -> str:
     return "1.0" if text == "1.00" else text
 
 
+def percent(value: float) -> str:
+    """A probability for people: ``96 %``; ``>99 %`` and ``<1 %`` at the ends, as nothing here is certain."""
+    whole = round(100 * value)
+    return ">99 %" if whole >= 100 else "<1 %" if whole <= 0 else f"{whole} %"
+
+
+_LONG_DECIMAL = re.compile(r"(?<![\w.])\d+\.\d{5,}(?![\w.])")
+
+
+def rounded(text: str) -> str:
+    """``text`` with its long decimals to four digits, two of them behind the point at least: ``78.54``."""
+
+    def short(number: re.Match[str]) -> str:
+        value = float(number[0])
+        digits = max(2, 4 - len(f"{value:.0f}")) if value >= 1 else 4
+        return f"{value:.{digits}f}" if value >= 1 else f"{value:.{digits}g}"
+
+    return _LONG_DECIMAL.sub(short, text)
+
+
 def plural(number: int, noun: str) -> str:
     """A count with its noun: ``1 node``, ``2,048 nodes``."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
@@ -119,8 +139,8 @@ def clock(seconds: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as a measurement: ``6.2 s``, ``11 s``, ``3:05 min``, ``1:02:03 h``."""
-    if seconds < 9.95:
+    """Seconds as a measurement: ``0.4 s``, ``6 s``, ``3:05 min``, ``1:02:03 h``."""
+    if seconds < 0.95:
         return f"{seconds:.1f} s"
     if seconds < 119.5:
         return f"{seconds:.0f} s"

@@ -87,7 +87,19 @@ def choose(candidates: Sequence[Candidate], rule: SelectRule, same: Same = same_
         groups.sort(key=lambda g: -passed[g.nodes[0]])
     winner = groups[0]
     best = next(c for c in by_estimate if c.node == winner.nodes[0])
-    return SearchResult(winner.answer, best.estimate, tuple(groups), best.node)
+    modes = {c.node: c.mode for c in candidates}
+    shown = first_to_show(winner.nodes, modes.__getitem__)
+    return SearchResult(winner.answer, best.estimate, tuple(groups), shown)
+
+
+def first_to_show(nodes: Sequence[NodeId], mode_of: Callable[[NodeId], Mode]) -> NodeId:
+    """The best trajectory in prose, which people read, of some with one answer; without any the best.
+
+    Args:
+        nodes: Their last nodes, best estimate first.
+        mode_of: Mode of a node.
+    """
+    return min(nodes, key=lambda node: mode_of(node) != "prose")
 
 
 def standing(result: SearchResult, shown: Sequence[Candidate], finished: int) -> Standing:

@@ -32,7 +32,7 @@ _FRACTION = re.compile(rf"\\[dt]?frac\s*{_INNER}\s*{_INNER}")
 _SHORT_FRACTION = re.compile(r"\\[dt]?frac\s*(\d)\s*(\d)")
 
 _NAME = re.compile(rf"(?:{_WORDS}|\\operatorname|\\overline)\s*{_INNER}")
-_CUT_OFF = re.compile(rf"{_WORDS}\s*\{{([^{{}}\\]*)$")
+_CUT_OFF = re.compile(rf"(?:{_WORDS}|\\f?boxed)\s*\{{([^{{}}\\]*)$")
 _ROOT = re.compile(rf"\\sqrt\s*{_INNER}")
 _BOXED = re.compile(rf"\\f?boxed\s*{_INNER}")
 _SCRIPT = re.compile(rf"([\^_]){_INNER}")
@@ -106,7 +106,8 @@ def readable(text: str) -> str:
 def _bold(part: re.Match[str]) -> str:
     """In bold, unless the line is bold there already."""
     line = part.string[: part.start()].rpartition("\n")[2]
-    return part[1] if line.count("**") % 2 else f"**{part[1]}**"
+    inner = part[1].strip()
+    return inner if line.count("**") % 2 or not inner else f"**{inner}**"
 
 
 def _fraction(part: re.Match[str]) -> str:

@@ -12,7 +12,7 @@ import functools
 import json
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -32,6 +32,8 @@ _WORTH = 0.95
 
 _DEPTH = 64
 _REPEATS = 3
+_ROUNDS_IN_PREFIXES = 5
+"""About so many prefixes of that depth take as long as all rounds of a context with 16 branches."""
 _WORST_STAIR = 1.6
 """Largest cost of a step relative to one of more branches: 15 cost 1.3 of 16; above, the machine was busy."""
 
@@ -115,14 +117,28 @@ class StepCosts:
         return best
 
 
-def measure(context: LlamaContext, sizes: Sequence[int] = SIZES) -> StepCosts:
-    """Time decode steps on an empty context; leaves it empty. All sizes take a few seconds on a laptop."""
+def measure(
+    context: LlamaContext,
+    sizes: Sequence[int] = SIZES,
+    *,
+    on_forecast: Callable[[float], None] = lambda seconds: None,
+) -> StepCosts:
+    """Time decode steps on an empty context; leaves it empty.
+
+    Args:
+        context: The context.
+        sizes: Numbers of branches.
+        on_forecast: Gets the seconds that it will take, as soon as they can be guessed.
+    """
     sizes = [size for size in sizes if size <= context.sequences]
     held = min(_DEPTH, context.window // 2)
     lengths = [held] * sizes[-1]
+    began = time.perf_counter()
     for sequence in range(sizes[-1]):
         context.clear(sequence)
         context.decode([Run(sequence, 0, [0] * held)])
+        if sequence == 0:
+            on_forecast((time.perf_counter() - began) * (sizes[-1] + _ROUNDS_IN_PREFIXES))
     curve: dict[int, float] = {}
     for _ in range(_REPEATS):  # in rounds: what else the machine does for a second meets each size but once
         for size in sizes:

@@ -278,14 +278,13 @@ def test_8_ctrl_c(home: Home) -> None:
         text=True,
     ) as process:
         assert process.stderr is not None
-        next(line for line in process.stderr if " best " in line)
+        next(line for line in process.stderr if " leads" in line)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     told = [line for line in err.splitlines() if not line.startswith("adascale: ")]
     assert told[0] == "Stopping... (Ctrl-C again to quit now)"
     assert re.fullmatch(
-        r"(18|20)  score \.\d\d, (1 solution|.* solutions? agree), [\d,]+ of 50,000 tokens, [\d.]+ s "
-        r"\(stopped by you\)",
+        r"(18|20) · (1 solution|.* solutions? agree) · stopped by you · [\d.]+ s",
         told[1],
     ), told
     assert out.endswith(("Answer: 18\n", "Answer: 20\n"))

@@ -47,16 +47,16 @@ def test_stdout_has_the_program_that_passes_and_nothing_else(code) -> None:  # t
     done = code("Square n.", *FIVE)
     assert (done.stdout, done.returncode) == (SQUARE, 0), done.stderr
     last = done.stderr.splitlines()[-1]
-    assert "passes 2 of 2 tests  after " in last
+    assert "passes 2 of 2 tests · after " in last
     assert " of 8 programs" in last
-    assert "p ." not in last
+    assert "sure" not in last
 
 
 def test_where_none_passes_the_line_says_what_fails(code) -> None:  # type: ignore[no-untyped-def]
     done = code("Square n.", *NEVER, "--samples", "3", "-T")
     assert done.returncode == 3, done.stderr
     assert done.stdout in (SQUARE, DOUBLE)
-    assert "passes 1 of 2 tests: assert f(2) == 5 gave 4  after 3 of 3 programs" in done.stderr
+    assert "passes 1 of 2 tests: assert f(2) == 5 gave 4 · after 3 of 3 programs" in done.stderr
     assert "→ passes 1 of 2 tests: assert f(2) == 5 gave 4" in done.stderr
 
 
@@ -68,7 +68,7 @@ def test_examples_in_the_task_are_tests(code) -> None:  # type: ignore[no-untype
 def test_without_a_test_one_program_is_drawn(code) -> None:  # type: ignore[no-untyped-def]
     done = code("Write f.")
     assert (done.stdout, done.returncode) == (DOUBLE, 0), done.stderr
-    assert "nothing was tested  after 1 program" in done.stderr
+    assert "nothing was tested · after 1 program" in done.stderr
 
 
 def test_tests_come_from_a_file_and_the_program_goes_to_one(code, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

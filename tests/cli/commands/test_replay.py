@@ -67,7 +67,7 @@ def test_a_search_that_failed_ends_as_it_did_when_it_was_asked(
     assert "failed: the question is too long" in shown
     assert "stopped by you" not in shown
     unfinished = written(tmp_path / "u.jsonl", pens().events)
-    assert "(unfinished)" in to_text(Document.of(read_trace(unfinished)))
+    assert " · unfinished · " in to_text(Document.of(read_trace(unfinished)))
 
 
 def test_the_answer_of_a_code_task_is_its_program() -> None:

@@ -51,7 +51,7 @@ def test_runs_are_listed_newest_first() -> None:
 
     assert [line.split()[0] for line in lines] == ["RUN", "20260102-120000-bbbb", "20260101-120000-aaaa"]
     assert "(unfinished)" in lines[1]
-    assert "27 p .93" in lines[2]
+    assert "27  93 %" in lines[2]
     assert "3 pens cost $2." in lines[2]
     _, found = map(json.loads, run("runs", "list", "--json")[0].splitlines())
     assert (found["run"], found["answer"], found["p"]) == ("20260101-120000-aaaa", "27", 0.93)

@@ -42,11 +42,11 @@ def test_a_bar_tells_the_whole_and_a_line_each_search(view: LiveBatch) -> None:
     flying(view, "first", "second")
     head, one, two = view.draw(100, 24, 0).plain.split("\n")
     assert "4 of 12" in head
-    assert ".667 correct" in head
+    assert "67 % correct" in head
     assert "100 tokens a question" in head
     assert one[2:].startswith("first ")
     assert two[2:].startswith("second ")
-    assert "6 of 6 solutions" in one
+    assert "6 of up to 6 solutions" in one
 
 
 def test_a_search_that_has_ended_leaves_the_picture(view: LiveBatch) -> None:

@@ -20,8 +20,8 @@ def test_pruned_subtrees_fold_first() -> None:
     log.step(ROOT, "alive\n", 0.9)
     log.prune(*dead)
 
-    assert [row.text.strip() for row in tree_rows(log.state(), 3)] == ["question", "alive", "3 pruned"]
-    assert [row.text.strip() for row in tree_rows(log.state(), 4)][-1] == "2 pruned"
+    assert [row.text.strip() for row in tree_rows(log.state(), 3)] == ["question", "alive", "3 cut"]
+    assert [row.text.strip() for row in tree_rows(log.state(), 4)][-1] == "2 cut"
     assert len(tree_rows(log.state(), 6)) == 6
 
 
@@ -85,14 +85,14 @@ def branches(count: int) -> Log:
 def test_subtrees_off_the_best_path_close_the_least_promising_first() -> None:
     rows = tree_rows(branches(3).state(), 10)
 
-    assert [row.text.strip() for row in rows][3:5] == ["... 3 steps, best .20", "idea 1"]
+    assert [row.text.strip() for row in rows][3:5] == ["... 3 steps, best 20 %", "idea 1"]
     assert rows[3].label == "2"
 
 
 def test_where_that_is_too_much_one_row_stands_for_all_of_them() -> None:
     rows = tree_rows(branches(3).state(), 4)
 
-    assert [row.text.strip() for row in rows] == ["question", "good", "it is 3", "3 more, 9 steps, best .40"]
+    assert [row.text.strip() for row in rows] == ["question", "good", "it is 3", "3 more, 9 steps, best 40 %"]
 
 
 def test_running_branches_take_the_place_of_the_steps_before_them() -> None:
@@ -112,7 +112,7 @@ def test_running_branches_that_do_not_fit_are_counted() -> None:
         log.start(ROOT, "writing", 3)
 
     rows = [row.text for row in tree_rows(log.state(), 8)]
-    assert rows == ["question", *["writing"] * 6, "10 more running"]
+    assert rows == ["question", *["writing"] * 6, "10 more being written"]
 
 
 def test_a_path_that_no_fold_shortens_loses_its_middle() -> None:
@@ -141,7 +141,7 @@ def test_of_too_many_running_rows_the_best_path_stays() -> None:
         "writing 0",
         "writing 1",
         "it is 3",
-        "7 more running",
+        "7 more being written",
     ]
 
 

@@ -26,16 +26,9 @@ def finished(**kwargs: float) -> Log:
     return log
 
 
-WHY = "p .93 reached .95 after 2 solutions; question .46; the plain vote agrees"
-
-
-def test_a_short_search_says_its_answer_and_its_end(capsys: pytest.CaptureFixture[str]) -> None:
-    assert lines(finished(pace=0.3), PlainRenderer(), capsys) == [
-        "adascale: 8.1 s  213/2048 tokens  6 steps  best 27 p=.93",
-        "adascale: done in 9.6 s, stop: confident",
-        "27  p .93 (.86-.97), 2 of 2 solutions agree, 237 of 2,048 tokens, 9.6 s",
-        WHY,
-    ]
+def test_a_short_search_says_which_answer_leads(capsys: pytest.CaptureFixture[str]) -> None:
+    said = lines(finished(pace=0.3), PlainRenderer(), capsys)
+    assert said == ["adascale: 1 solution · 27 leads, 93 % · 213 tokens · 8 s"]
 
 
 def test_a_long_search_says_something_every_ten_seconds(capsys: pytest.CaptureFixture[str]) -> None:
@@ -45,9 +38,8 @@ def test_a_long_search_says_something_every_ten_seconds(capsys: pytest.CaptureFi
     said = lines(log, PlainRenderer(), capsys)
 
     assert said == [
-        "adascale: 10 s  40 tokens  2 steps",
-        "adascale: 20 s  60 tokens  3 steps",
-        "adascale: 30 s  100 tokens  5 steps",
+        f"adascale: writing a solution · {tokens} tokens · {seconds} s"
+        for tokens, seconds in ((40, 10), (60, 20), (100, 30))
     ]
 
 
@@ -63,7 +55,7 @@ def test_the_tree_follows_once_at_columns_or_100(
 ) -> None:
     monkeypatch.setenv("COLUMNS", columns)
     said = lines(finished(), PlainRenderer(show_tree=True), capsys)
-    tree = said[said.index("adascale: done in 0.0 s, stop: confident") + 1 : -2]
+    tree = said[1:]
 
     assert tree[0] == "Q  3 pens cost $2. How many pens can you buy for $18?"
     assert max(map(len, tree)) == width
@@ -80,15 +72,10 @@ def test_warnings_come_once_and_not_with_qq(capsys: pytest.CaptureFixture[str]) 
     assert lines(log, FinalRenderer(quiet=2), capsys) == []
 
 
-def test_none_shows_the_summary_unless_quiet(capsys: pytest.CaptureFixture[str]) -> None:
+def test_none_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     renderer = FinalRenderer()
     renderer.status("Loading tiny...")
-
-    assert lines(finished(), renderer, capsys) == [
-        "27  p .93 (.86-.97), 2 of 2 solutions agree, 237 of 2,048 tokens, 0.0 s",
-        WHY,
-    ]
-    assert lines(finished(), FinalRenderer(quiet=1), capsys) == []
+    assert lines(finished(), renderer, capsys) == []
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,10 @@ import pytest
 from rich.cells import cell_len
 from sample_log import Log, pens, programs, wide
 
-from adascale.cli.render.frame import final_frame, live_frame, status_line
+from adascale.cli.render.frame import final_frame, live_frame
 from adascale.cli.render.rows import tree_rows
-from adascale.cli.render.summary import summary, why
+from adascale.cli.render.solution import solution_lines, writing_frame
+from adascale.cli.render.summary import closing_lines
 from adascale.cli.terminal.theme import ASCII, UNICODE
 from adascale.engine.search.events import AnswersJudged
 from adascale.engine.types import ROOT, Budget, Estimate, Standing
@@ -91,6 +92,23 @@ def large() -> Log:
     return log
 
 
+def prose() -> Log:
+    log = Log("What is 17 * 23, step by step?", params=ADAPTIVE, pace=0.4)
+    log.read_prompt()
+    log.grant(ROOT, 16)
+    first = log.step(ROOT, "### Split the second factor\n\nTo find $17 \\times 23$, we use:\n\n", 0.7)
+    second = log.step(
+        first,
+        "1. **Tens**: \\( 17 \\cdot 20 = 340 \\), since 17*2*10 is 34 tens, which is the larger part of it\n"
+        "2. **Ones**: \\( 17 \\cdot 3 = 51 \\)\n\n",
+        0.8,
+    )
+    log.finish_path(second, "\\[ 340 + 51 = \\boxed{391} \\]", (0.8, 0.96, 0.99), "391")
+    log.program("a = 17\nb = 23\nprint(a * b)", (0.8, 0.97, 0.99), output="391\n", answer="391")
+    log.start(ROOT, "Seventeen times", 3)
+    return log
+
+
 SEARCHES: dict[str, Callable[[], Log]] = {
     "deep": deep,
     "wide": lambda: wide(24, 2),
@@ -101,20 +119,23 @@ SEARCHES: dict[str, Callable[[], Log]] = {
     "hostile": hostile,
     "large": large,
     "programs": lambda: programs(pace=0.3),
+    "prose": prose,
 }
-ENDS = {"hopeless": "hopeless", "interrupted": "interrupted"}
+ENDS = {"prose": "confident", "hopeless": "hopeless", "interrupted": "interrupted"}
 
 
 def snapshot(name: str, width: int) -> str:
-    """The live view, the status line, the end of it, and what is printed below."""
+    """The live tree and what it leaves; the solution as it is written; the screen at the end, with -v."""
     log = SEARCHES[name]()
     state = log.state()
-    parts = ["live", *shown(live_frame(state, width, HEIGHT, UNICODE)).splitlines(), "", "status"]
-    parts += [status_line(state, width, UNICODE).plain, "", "end"]
+    parts = ["live tree", *shown(live_frame(state, width, HEIGHT, UNICODE)).splitlines(), "", "live"]
+    parts += [*shown(writing_frame(state, width, HEIGHT, UNICODE)).splitlines(), "", "tree at the end"]
     log.end(ENDS.get(name, "exhausted"))  # type: ignore[arg-type]
     state = log.state()
-    parts += [*shown(final_frame(state, width, UNICODE)).splitlines(), "", "below"]
-    parts += [summary(state, UNICODE).plain, why(state)]
+    parts += [*shown(final_frame(state, width, UNICODE)).splitlines(), "", "end"]
+    if state.best is not None:
+        parts += [*shown(solution_lines(state, state.best, width, UNICODE, whole=False)).splitlines(), ""]
+    parts += [line.plain for line in closing_lines(state, UNICODE, verbose=1)]
     return "\n".join(line.rstrip() for line in parts).rstrip() + "\n"
 
 
@@ -122,7 +143,8 @@ def snapshot(name: str, width: int) -> str:
     ("name", "width"),
     [
         *(("cjk", 60), ("hopeless", 120), ("interrupted", 80)),
-        *(("large", 120), ("programs", 60), ("programs", 120)),
+        *(("large", 120), ("programs", 60), ("programs", 80), ("programs", 120)),
+        *(("prose", 60), ("prose", 80), ("prose", 120)),
     ],
 )
 def test_it_looks_as_before(name: str, width: int, request: pytest.FixtureRequest) -> None:
@@ -137,10 +159,11 @@ def test_it_looks_as_before(name: str, width: int, request: pytest.FixtureReques
 def test_no_line_is_wider_or_more_than_there_is_room(name: str) -> None:
     state = SEARCHES[name]().state()
     for width, glyphs in ((20, UNICODE), (59, ASCII), (80, ASCII), (120, UNICODE), (240, UNICODE)):
-        lines = live_frame(state, width, 24, glyphs)
-        assert len(lines) <= 24
-        assert max(cell_len(line.plain) for line in lines) <= width
-        assert not any(character < " " for line in lines for character in line.plain)
+        for draw in (live_frame, writing_frame):
+            lines = draw(state, width, 24, glyphs)
+            assert len(lines) <= 24
+            assert max(cell_len(line.plain) for line in lines) <= width
+            assert not any(character < " " for line in lines for character in line.plain)
 
 
 @pytest.mark.parametrize("name", sorted(SEARCHES))

@@ -1,5 +1,6 @@
 """Model text and one-line summaries: harmless, and of a known width."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -7,12 +8,13 @@ from rich.cells import cell_len
 from sample_log import Log, pens
 from worlds import code_driver, fitted_code, tasks
 
-from adascale.cli.render.frame import final_frame, live_frame, status_line
+from adascale.cli.render.frame import final_frame, live_frame
+from adascale.cli.render.solution import status_line
 from adascale.cli.render.state import ViewState
-from adascale.cli.render.summary import summary, support, why
+from adascale.cli.render.summary import closing_lines, details, summary, support, why
 from adascale.cli.report.answer import status_of
 from adascale.cli.terminal.theme import ASCII, UNICODE
-from adascale.engine.search.events import Event, ModelDescription, PromptRead
+from adascale.engine.search.events import Event, ModelDescription, PromptRead, SearchStarted
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import Passing
 from adascale.engine.types import ROOT, Budget, Estimate, Problem, StopReason, Usage
@@ -35,7 +37,7 @@ def test_model_text_is_only_text(text: str, drawn: str) -> None:
     question, _, _, step, *_ = live_frame(log.state(), 80, 24, UNICODE)
 
     assert question.plain == f"Q  {drawn}"
-    assert step.plain.split(" 1 ")[1].removesuffix(".50").rstrip() == drawn
+    assert step.plain.split(" 1 ")[1].removesuffix("50 %").rstrip() == drawn
 
 
 def test_ascii_has_no_other_character() -> None:
@@ -53,20 +55,29 @@ def test_wide_characters_are_cut_by_cells() -> None:
     log.step(ROOT, "三" * 60, 0.5)
     line = live_frame(log.state(), 80, 24, UNICODE)[3]
 
-    assert line.plain == f"└── ○ 1 {'三' * 30}…   .50"
-    assert cell_len(line.plain) == 75
+    assert line.plain == f"└── ○ 1 {'三' * 26}…     50 %"
+    assert cell_len(line.plain) == 70
 
 
 def test_the_status_line() -> None:
     state = pens(pace=0.3).state()
+    assert status_line(state, 80, UNICODE).plain == "◐ 2 solutions · 27 leads, 93 %"
+    assert status_line(state, 20, UNICODE).plain == "◐ 2 solutions · 27…"
+    state = voted("8", calibrated=True).state()
+    state.started = replace(state.started, params={"samples": 16})
+    assert status_line(state, 80, UNICODE).plain == "◐ 1 of up to 16 solutions · 8 leads, 96 %"
+    state = voted("88818", calibrated=False).state()
+    assert status_line(state, 80, UNICODE).plain == "◐ 5 solutions · 8 leads, 4 of 5"
 
-    assert (
-        status_line(state, 80, UNICODE).plain == "◐ 281 of 2,048 tokens · 7 steps · best 27 p .93 · 32 tok/s"
-    )
-    assert status_line(state, 30, UNICODE).plain == "◐ 281 of 2,048 tokens · 7 ste…"
+
+def test_before_a_solution_it_says_what_happens() -> None:
+    log = Log(params={"samples": 16})
+    assert status_line(log.state(), 80, UNICODE).plain == "◐ reading the question"
+    log.start(ROOT, "First")
+    assert status_line(log.state(), 80, UNICODE).plain == "◐ writing the first of up to 16 solutions"
 
 
-def voted(answers: str, *, calibrated: bool) -> Log:
+def voted(answers: Sequence[str], *, calibrated: bool) -> Log:
     log = Log(calibrated=calibrated, pace=1.0)
     for answer in answers:
         log.finish_path(
@@ -75,29 +86,67 @@ def voted(answers: str, *, calibrated: bool) -> Log:
     return log
 
 
-def test_the_summary_says_what_was_found_and_what_it_cost() -> None:
+def test_the_summary_is_a_line_for_people() -> None:
+    log = voted("222", calibrated=True)
+    log.end("confident")
+    assert summary(log.state(), UNICODE).plain == "2 · 96 % sure · 3 of 3 solutions agree · 13 s"
     log = voted("88818", calibrated=False)
     log.end()
-    assert summary(log.state(), UNICODE).plain == "8  score .83, 4 of 5 solutions agree, 350 tokens, 21 s"
-
+    assert summary(log.state(), UNICODE).plain == "8 · 4 of 5 solutions agree · 21 s"
     log = voted("222", calibrated=True)
     log.end("budget")
     line = summary(log.state(), UNICODE).plain
-    assert line == "2  p .96 (.91-.98), 3 of 3 solutions agree, 210 tokens, 13 s (the budget is spent)"
+    assert line == "2 · 96 % sure · 3 of 3 solutions agree · the budget is spent · 13 s"
+
+
+def test_long_decimals_are_rounded() -> None:
+    log = voted(["78.5398163397"], calibrated=True)
+    log.end()
+    assert summary(log.state(), UNICODE).plain == "78.54 · 96 % sure · 1 solution · 5 s"
+
+
+def test_the_statistics_are_for_those_who_ask() -> None:
+    log = voted("222", calibrated=True)
+    log.end("confident")
+    state = log.state()
+    assert len(closing_lines(state, UNICODE)) == 1
+    line, *more = [line.plain for line in closing_lines(state, UNICODE, verbose=1)]
+    assert line == summary(state, UNICODE).plain
+    assert any("210 tokens" in each and "between 91 % and 98 %" in each for each in more)
+
+
+def test_a_reply_has_nothing_below_it_but_why_it_was_cut() -> None:
+    log = chat()
+    log.end()
+    assert closing_lines(log.state(), UNICODE) == []
+    assert closing_lines(log.state(), UNICODE, verbose=1)[0].plain == "20 tokens · 0.0 s"
+    log = chat()
+    log.end("interrupted")
+    assert "stopped by you" in closing_lines(log.state(), UNICODE)[0].plain
+
+
+def chat() -> Log:
+    log = Log("hi")
+    started = log.events[0]
+    assert isinstance(started, SearchStarted)
+    log.events[0] = replace(started, problem=replace(started.problem, kind="text"))
+    log.finish_path(ROOT, "Hello!", 0.5, None)
+    return log
 
 
 @pytest.mark.parametrize("reason", ["budget", "exhausted", "hopeless"])
 def test_an_unlikely_answer_is_a_guess_however_the_search_ended(reason: StopReason) -> None:
-    log = Log(calibrated=True, pace=1.0)
+    log = Log(calibrated=True, pace=1.0, params={"samples": 16})
     log.finish_path(ROOT, "so", (0.01, 0.19, 0.4), "5050", tokens=70)
     log.end(reason)
-    assert summary(log.state(), UNICODE).plain.startswith("I don't know; best guess 5050  p .19 ")
+    said = "not sure: 5050 is 19 % likely after 1 of 16 solutions"
+    assert summary(log.state(), UNICODE).plain.startswith(said)
     result = log.state().result
     assert result is not None
     assert status_of(result) == "low_confidence"
     likely = voted("22", calibrated=True)
     likely.end("budget")
-    assert summary(likely.state(), UNICODE).plain.startswith("2  p .96")
+    assert summary(likely.state(), UNICODE).plain.startswith("2 · 96 %")
 
 
 @pytest.mark.parametrize(
@@ -113,23 +162,17 @@ def test_a_time_that_is_up_is_no_budget_of_tokens(budget: Budget, said: str) -> 
     log.end("budget")
     state = log.state()
     state.started = replace(state.started, budget=budget)
-    assert summary(state, UNICODE).plain.endswith(f"({said})")
+    assert f" · {said} · " in summary(state, UNICODE).plain
 
 
-@pytest.mark.parametrize(
-    ("described", "interval"),
-    [
-        ({"level": "portable"}, "(.91-.98, portable)"),
-        ({"level": "unlabelled"}, "(.91-.98, unlabelled)"),
-        ({"level": "fitted"}, "(.91-.98)"),
-    ],
-)
-def test_the_summary_says_what_its_probability_comes_from(described: dict[str, str], interval: str) -> None:
+@pytest.mark.parametrize(("level", "is_rough"), [("portable", True), ("unlabelled", True), ("fitted", False)])
+def test_a_probability_of_a_rough_calibration_is_an_about(level: str, is_rough: bool) -> None:
     log = voted("222", calibrated=True)
     log.end()
     state = log.state()
-    state.started = replace(state.started, models=ModelDescription(calibration=described))
-    assert summary(state, UNICODE).plain.startswith(f"2  p .96 {interval}, 3 of 3 solutions agree")
+    state.started = replace(state.started, models=ModelDescription(calibration={"level": level}))
+    assert summary(state, UNICODE).plain.startswith("2 · about 96 % sure" if is_rough else "2 · 96 % sure")
+    assert (f"{level} calibration" in " ".join(details(state))) == is_rough
 
 
 def test_the_summary_without_an_answer_says_why() -> None:
@@ -137,7 +180,7 @@ def test_the_summary_without_an_answer_says_why() -> None:
     log.step(ROOT, "hm\n", 0.5, tokens=352)
     log.end("budget")
 
-    assert summary(log.state(), UNICODE).plain == "no answer  352 tokens, 4.0 s (the budget is spent)"
+    assert summary(log.state(), UNICODE).plain == "no answer after 0 solutions · the budget is spent · 4 s"
 
 
 def test_every_search_says_why_it_stopped_and_answers_are_readable() -> None:
@@ -148,8 +191,8 @@ def test_every_search_says_why_it_stopped_and_answers_are_readable() -> None:
     assert why(log.state()) == ""
     log.end()
 
-    assert why(log.state()) == "ended after 3 of 3 solutions; the plain vote agrees"
-    assert summary(log.state(), UNICODE).plain.startswith("3/4  ")
+    assert why(log.state()) == "ended after all 3 solutions"
+    assert summary(log.state(), UNICODE).plain.startswith("3/4 · ")
     assert " =3/4" in "".join(line.plain for line in final_frame(log.state(), 80, UNICODE))
 
 
@@ -157,18 +200,18 @@ def test_one_path_has_nobody_to_agree_with() -> None:
     log = voted("8", calibrated=False)
     log.end()
 
-    assert summary(log.state(), UNICODE).plain == "8  score .83, 1 solution, 70 tokens, 5.0 s"
+    assert summary(log.state(), UNICODE).plain == "8 · 1 solution · 5 s"
 
 
 @pytest.mark.parametrize(
     ("prose", "programs", "said"),
     [
-        (1, 0, "1 solution"),
-        (0, 1, "1 program"),
-        (3, 0, "3 of 4 solutions agree"),
-        (1, 2, "3 of 4 solutions agree, 2 of them programs"),
-        (2, 1, "3 of 4 solutions agree, 1 of them a program"),
-        (0, 3, "3 of 4 solutions agree, all programs"),
+        (1, 0, ""),
+        (0, 1, "by programs alone"),
+        (3, 0, ""),
+        (1, 2, "2 of those that agree are programs"),
+        (2, 1, "1 of those that agree is a program"),
+        (0, 3, "by programs alone"),
     ],
 )
 def test_how_many_of_those_that_agree_are_programs(prose: int, programs: int, said: str) -> None:
@@ -177,9 +220,20 @@ def test_how_many_of_those_that_agree_are_programs(prose: int, programs: int, sa
         log.finish_path(ROOT, "so 8", 0.9, "8")
     for _ in range(programs):
         log.program("print(8)", 0.9, output="8\n", answer="8")
-    if prose + programs > 1:
-        log.finish_path(ROOT, "so 7", 0.1, "7")
-    assert support(log.state())[1:] == [said]
+    log.finish_path(ROOT, "so 7", 0.1, "7")
+    log.end()
+    agree = prose + programs
+    assert support(log.state())[1:] == [f"{agree} of {agree + 1} solutions agree"]
+    assert ("program" in " ".join(details(log.state()))) == bool(said)
+    assert said in " ".join(details(log.state()))
+
+
+def test_other_answers_than_the_leading_one_are_named() -> None:
+    log = Log(select="best")
+    for answer, p in (("7", 0.5), ("7", 0.5), ("8", 0.9)):
+        log.finish_path(ROOT, f"so {answer}", p, answer)
+    log.end()
+    assert why(log.state()) == "ended after 3 solutions; most solutions say 7"
 
 
 def test_each_mode_has_its_estimate_of_the_question() -> None:
@@ -188,7 +242,7 @@ def test_each_mode_has_its_estimate_of_the_question() -> None:
         log.add(PromptRead, usage=Usage(), estimate=Estimate(p, p, p, True), mode=mode)
     log.program("print(8)", 0.9, output="8\n", answer="8")
     log.end()
-    assert "question .54 in prose, .61 as a program" in why(log.state())
+    assert "before any solution 54 % in prose, 61 % as a program" in why(log.state())
 
 
 def code_states(asked: list[Problem]) -> list[ViewState]:
@@ -207,8 +261,8 @@ def test_a_program_is_given_a_probability_where_no_test_speaks_against_it() -> N
         line, result = summary(state, UNICODE).plain, state.result
         passes = line.startswith("passes 1 of 1")
         told[passes] += 1
-        assert ("that it also passes others like them" in line) == passes
-        assert ("p ." in line) == passes
+        assert ("sure that it passes others like them" in line) == passes
+        assert (" % sure" in line) == passes
         assert result is not None
         assert ("another program is unlikely to pass" in line) == (result.stop_reason == "hopeless")
     assert min(told.values()) > 2

@@ -28,6 +28,7 @@ from adascale.engine.answers.latex import normal_latex, readable
         (r"\boxed{\{1, 2\}}, \boxed{5{,}000}", "**{1, 2}**, **5,000**"),
         (r"\displaystyle\frac{1}{2}\left(x + 1\right)", "(1/2)(x + 1)"),
         (r"16 \text{ eggs/d", "16 eggs/d"),  # still being written
+        (r"It is \boxed{39", "It is 39"),
     ],
 )
 def test_what_is_understood_is_plain(latex: str, plain: str) -> None:

@@ -1,0 +1,43 @@
+"""The end of a search on the streams: its solution on stdout, and below it how sure the answer is."""
+
+from __future__ import annotations
+
+import sys
+
+from rich.text import Text
+
+from ..report.answer import answer_payload
+from ..terminal.console import is_one_screen, stderr_console, write_lines, write_payload
+from ..terminal.theme import glyphs_for
+from .solution import solution_lines
+from .state import ViewState
+from .summary import closing_lines
+
+
+def write_answer(state: ViewState, *, extract: bool = False, quiet: int = 0, verbose: int = 0) -> None:
+    """Write the solution and its answer to stdout, or the answer alone.
+
+    On a terminal a person reads the solution; the answer stands in the line that ``say_end`` writes.
+
+    Args:
+        state: A search.
+        extract: Write the answer alone.
+        quiet: With 1 that line is not written.
+        verbose: With 1 a long program is shown whole.
+    """
+    best = state.result.best if state.result is not None else None
+    is_read = is_one_screen() and not extract and not quiet and state.tree.problem.kind != "code"
+    if not is_read:
+        if payload := answer_payload(state, extract):
+            write_payload(payload)
+    elif best is not None:
+        width, glyphs = stderr_console().width, glyphs_for(sys.stdout)
+        lines = solution_lines(state, best, width, glyphs, whole=verbose > 0)
+        write_lines([*lines, *([] if state.tree.problem.is_chat else [Text()])])
+
+
+def say_end(state: ViewState, verbose: int = 0) -> None:
+    """Write the line about the answer of a search that has ended to stderr, with ``verbose`` more of them."""
+    if state.result is not None:
+        for line in closing_lines(state, glyphs_for(sys.stderr), verbose):
+            stderr_console().print(line, soft_wrap=True)

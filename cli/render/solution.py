@@ -1,0 +1,86 @@
+"""The solution that leads, as a person reads it: prose with its Markdown rendered, a long program folded."""
+
+from __future__ import annotations
+
+from rich.text import Text
+
+from adascale.engine.types import NodeId
+
+from ..terminal.code import Program, cut_line
+from ..terminal.markdown import rendered
+from ..terminal.text import plural
+from ..terminal.theme import MARK_STYLES, STYLES, Glyphs
+from .state import Running, ViewState
+from .summary import progress_facts
+
+_WHOLE_PROGRAM = 4
+"""Lines of code of the longest program that is not folded."""
+
+
+def solution_lines(state: ViewState, node: NodeId, width: int, glyphs: Glyphs, *, whole: bool) -> list[Text]:
+    """A finished solution in lines of at most ``width`` cells.
+
+    Args:
+        state: The search.
+        node: Last node of the solution.
+        width: Cells of a line.
+        glyphs: Glyphs of the terminal.
+        whole: Show all of a program, which else is folded: what it printed is the answer.
+    """
+    end, text = state.tree[node], state.tree.text(node).strip()
+    if end.mode == "prose":
+        return list(rendered(text, width, glyphs))
+    program = Program.of(text, end.execution)
+    return _program_lines(program, width, glyphs, whole=whole)
+
+
+def _program_lines(program: Program, width: int, glyphs: Glyphs, *, whole: bool) -> list[Text]:
+    code = [line for line in program.lines(glyphs) if whole or _says_something(line.plain)]
+    if not whole and len(code) > _WHOLE_PROGRAM:
+        hidden = len(code) - (_WHOLE_PROGRAM - 1)
+        note = Text(f"{glyphs.ellipsis} {plural(hidden, 'more line')} of the program", STYLES["faint"])
+        code = [*code[: _WHOLE_PROGRAM - 1], note]
+    outcome = program.outcome_line(glyphs) if whole or program.failed else []
+    return [cut_line(line, width, glyphs) for line in (*code, *outcome)]
+
+
+def _says_something(line: str) -> bool:
+    return bool(line.strip()) and not line.lstrip().startswith("#")
+
+
+def writing_frame(state: ViewState, width: int, height: int, glyphs: Glyphs, tick: int = 0) -> list[Text]:
+    """The solution that leads, as far as it is written, and below it one line of status.
+
+    Before one has finished, the oldest that is being written is shown. Of a long text the end is.
+    """
+    lines = _leading_lines(state, width, glyphs)[-max(0, height - 3) :] if height > 3 else []
+    return [*lines, *([Text()] if lines else []), status_line(state, width, glyphs, tick)]
+
+
+def _leading_lines(state: ViewState, width: int, glyphs: Glyphs) -> list[Text]:
+    if state.tree.problem.is_chat:  # stdout shows the reply
+        return []
+    if state.best is not None:
+        return solution_lines(state, state.best, width, glyphs, whole=False)
+    writing = [state.running[branch] for branch in sorted(state.running)]
+    return _running_lines(state, writing[0], width, glyphs) if writing else []
+
+
+def _running_lines(state: ViewState, branch: Running, width: int, glyphs: Glyphs) -> list[Text]:
+    """What one branch has written so far; of a program the last lines."""
+    if branch.thinks:
+        return [Text(f"thinking, {plural(branch.tokens, 'token')}", STYLES["faint"])]
+    text = state.tree.text(branch.parent) + branch.text
+    if branch.mode == "prose":
+        return list(rendered(text, width, glyphs))
+    code = [line for line in Program.of(text, None).lines(glyphs) if line.plain.strip()]
+    return [cut_line(line, width, glyphs) for line in code[-_WHOLE_PROGRAM:]]
+
+
+def status_line(state: ViewState, width: int, glyphs: Glyphs, tick: int = 0) -> Text:
+    """``◐ 2 of up to 16 solutions · 391 leads, 84 %``."""
+    line = Text().append(glyphs.spin[tick % len(glyphs.spin)] + " ", MARK_STYLES["running"])
+    facts = Text(glyphs.dot.join(progress_facts(state, glyphs)), STYLES["faint"])
+    line = line.append_text(cut_line(facts, max(0, width - 2), glyphs))
+    line.truncate(width)
+    return line
