@@ -105,7 +105,7 @@ class Prompts:
         if size > MAX_TOKEN_BYTES * self._context.window:
             raise ContextOverflowError(
                 f"the question has {human_bytes(size)}, more than any {self._context.window:,} tokens",
-                "that is the model's window; nothing was cut off",
+                "the context has room for these; nothing was cut off",
                 hint="a shorter question",
             )
 
@@ -116,14 +116,15 @@ class Prompts:
         needed = prompt_tokens + thought + ANSWER_RESERVE
         if needed <= window:
             return
-        hint = f"a shorter question, or another model: this one was trained for {allowed:,} tokens"
+        before = f"{thought:,} for the thought and " if thought else ""
+        limit, hint = f"the model allows {allowed:,} tokens", "a shorter question, or another model"
         if (larger := round_window_up(needed)) <= allowed:
             more = human_bytes((larger - window) * self._context.sequences * self._info.kv_bytes_per_token)
-            hint = f"{setting('ctx_size', larger)} (the model allows {allowed:,}; about {more} more memory)"
-        before = f"{thought:,} for the thought and " if thought else ""
+            limit, hint = f"{limit}; {larger:,} take about {more} more memory", setting("ctx_size", larger)
         raise ContextOverflowError(
-            f"the question has {prompt_tokens:,} tokens, the model's window is {window:,}",
+            f"the question has {prompt_tokens:,} tokens, the context has room for {window:,}",
             f"nothing was cut off; at least {before}{ANSWER_RESERVE} tokens must stay free for the answer",
+            limit,
             hint=hint,
         )
 
