@@ -118,10 +118,11 @@ def progress_facts(state: ViewState, glyphs: Glyphs) -> list[str]:
     if problem.kind == "code":
         is_tested = bool(kind_of(problem).tests(problem))
         return [*facts, f"the best {_code_words(state, glyphs)}"] if is_tested else facts
-    if state.answer is not None:
-        agree, answered = state.agreement
-        facts.append(f"{answer_text(state, glyphs)} leads, {sure_text(state) or f'{agree} of {answered}'}")
-    return facts
+    if state.answer is None:
+        return [*facts, "no answer yet"]
+    agree, answered = state.agreement
+    sure = sure_text(state) or f"{agree} of {answered}"
+    return [*facts, f"{answer_text(state, glyphs)} leads, {sure}"]
 
 
 def _cut_short(state: ViewState) -> str:
