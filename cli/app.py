@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 _TABLE = {
     "ask": "ask.ask",
+    "chat": "chat.chat",
     "code": "code.code",
     "batch": "batch.batch",
     "serve": "serve.serve",

@@ -30,8 +30,8 @@ MAY_IMPORT = {
     "cli": {
         "adascale", "adascale.codetasks", "adascale.engine", "adascale.export", "adascale.models",
         "adascale.serve",
-        "filelock", "llama_cpp", "markdown_it", "matplotlib", "numpy", "platformdirs", "rich", "tomlkit",
-        "typer",
+        "filelock", "llama_cpp", "markdown_it", "matplotlib", "numpy", "platformdirs", "prompt_toolkit",
+        "rich", "tomlkit", "typer",
     },
     "api": {
         "adascale.engine", "adascale.models",
@@ -91,6 +91,15 @@ def test_dependencies_point_inward(folder: str) -> None:
             top = ".".join(name.split(".")[:2]) if name.startswith("adascale.") else name.split(".")[0]
             allowed = MAY_IMPORT[folder] | STARTS.get(path.relative_to(ROOT).as_posix(), set())
             assert top in sys.stdlib_module_names or top in allowed, f"{path} imports {name}"
+
+
+def test_only_a_conversation_in_a_terminal_imports_prompt_toolkit() -> None:
+    files = {path.relative_to(ROOT).as_posix(): imports(path) for path in (ROOT / "cli").rglob("*.py")}
+    own, module = "cli/terminal/messages.py", "adascale.cli.terminal.messages"
+    assert [
+        name for name, found in files.items() if any(is_inside(each, "prompt_toolkit") for each in found)
+    ] == [own]
+    assert [name for name, found in files.items() if module in found] == ["cli/commands/chat.py"]
 
 
 ROOMS = {

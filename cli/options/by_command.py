@@ -168,6 +168,16 @@ class AskOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class ChatOptions:
+    """Options of ``chat``; ``goes_on`` continues the conversation of the last run."""
+
+    goes_on: bool = False
+    search: SearchOptions = SearchOptions()
+    session: SessionOptions = SessionOptions(is_roomy=True)
+    view: ViewOptions = ViewOptions()
+
+
+@dataclass(frozen=True, slots=True)
 class CodeOptions:
     """Options of ``code``."""
 
@@ -314,6 +324,7 @@ class DoctorOptions:
 
 OPTION_TYPES: Mapping[type[Any], str] = {
     AskOptions: "ask",
+    ChatOptions: "chat",
     CodeOptions: "code",
     BatchOptions: "batch",
     ServeOptions: "serve",

@@ -22,6 +22,7 @@ from .by_command import (
     AskOptions,
     BatchOptions,
     CalibrationOptions,
+    ChatOptions,
     CodeOptions,
     CodeSearchOptions,
     DoctorOptions,
@@ -170,6 +171,12 @@ _SESSION: Mapping[str, OptionInfo | None] = {
     "offline": OFFLINE,
     "force": flag(MACHINE, "--force", "Load the models even if there seems to be too little memory."),
 }
+
+_CONTINUE = flag(
+    None, "--continue -c", "Go on from the last question and answer, of ask or of chat.", show_default=False
+)
+_CTX_SIZE_BESIDE_CONTINUE = _ctx_size("--ctx-size")
+"""Without ``-c``, which continues, as it does in llm."""
 
 FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
     SessionOptions: _SESSION,
@@ -339,15 +346,15 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
         "progress": _PROGRESS,
     },
     AskOptions: {
-        "goes_on": flag(
-            None,
-            "--continue -c",
-            "Go on from the last question and answer, of ask or of chat.",
-            show_default=False,
-        ),
-        "session.ctx_size": _ctx_size("--ctx-size"),  # -c continues, as it does in llm
+        "goes_on": _CONTINUE,
+        "session.ctx_size": _CTX_SIZE_BESIDE_CONTINUE,
         "extract": flag(OUTPUT, "--extract -x", "Print only the final answer."),
         "json_output": JSON,
+    },
+    ChatOptions: {
+        "goes_on": _CONTINUE,
+        "session.ctx_size": _CTX_SIZE_BESIDE_CONTINUE,
+        "view.trace": None,
     },
     ServerChoice: {
         "url": setting_flag(

@@ -21,9 +21,9 @@ from adascale.models.options import SessionOptions
 from ..disk.files import check_output, is_trace
 from ..exit_codes import INTERRUPTED
 from ..options.by_command import ViewOptions
-from ..render.renderer import choose_progress, open_renderer
+from ..render.renderer import Renderer, choose_progress, open_renderer
 from ..terminal.console import may_animate, read_piped, read_stdin, write_piece
-from ..terminal.signals import graceful
+from ..terminal.signals import STOPPING, graceful
 
 if TYPE_CHECKING:
     from adascale.engine.search.events import Event
@@ -126,25 +126,45 @@ def show_search(
     quiet = view.terminal.quiet
     kind = choose_progress(view.progress, quiet, may_animate())
     started = time.monotonic()
-    from adascale.engine.search.events import SearchFailed
-
     with ExitStack() as stack:
         renderer = stack.enter_context(open_renderer(kind, show_tree=view.show_tree, quiet=quiet))
         source = stack.enter_context(open_source(renderer.status))
-        reply = _PrintedReply(renderer.status) if prints_reply else None
         loaded = time.monotonic() - started
-        # Opened late: where there is no search there is no trace.
-        writer = stack.enter_context(_writer(view.trace, view.save))
-        with graceful(source.interrupt):
-            for event in source.events:
-                if writer is not None:
-                    writer.write(event)
-                if reply is not None:
-                    reply.on(event)
-                renderer.on(event)
-                if isinstance(event, SearchFailed):
-                    break  # read on, a worker that has died would open its models again for nothing
-    return _ended(renderer.record), loaded
+        record = follow_search(source, renderer, view, prints_reply=prints_reply)
+    return ended(record), loaded
+
+
+def follow_search(
+    source: EventSource,
+    renderer: Renderer,
+    view: ViewOptions,
+    *,
+    prints_reply: bool = False,
+    stopping: str = STOPPING,
+) -> ViewState | None:
+    """Show a search whose models are open, and keep it; returns what the renderer has of it.
+
+    Args:
+        source: The search.
+        renderer: Shows it.
+        view: How it is kept.
+        prints_reply: As of ``show_search``.
+        stopping: Said at the first Ctrl-C; empty for nothing.
+    """
+    from adascale.engine.search.events import SearchFailed
+
+    reply = _PrintedReply(renderer.status) if prints_reply else None
+    # Opened late: where there is no search there is no trace.
+    with _writer(view.trace, view.save) as writer, graceful(source.interrupt, stopping=stopping):
+        for event in source.events:
+            if writer is not None:
+                writer.write(event)
+            if reply is not None:
+                reply.on(event)
+            renderer.on(event)
+            if isinstance(event, SearchFailed):
+                break  # read on, a worker that has died would open its models again for nothing
+    return renderer.record
 
 
 class _PrintedReply:
@@ -186,7 +206,8 @@ def _writer(trace: Path | None, save: bool) -> AbstractContextManager[TraceWrite
     return open_run() if save else nullcontext()
 
 
-def _ended(record: ViewState | None) -> ViewState:
+def ended(record: ViewState | None) -> ViewState:
+    """The record of a search that has a result; raises as ``show_search``."""
     from adascale.engine.search.events import SearchFailed
 
     if record is None:  # interrupted before the search has begun

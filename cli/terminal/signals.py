@@ -55,13 +55,15 @@ def leaving() -> Iterator[None]:
 
 
 @contextmanager
-def graceful(on_first: Callable[[], None], ends: Sequence[signal.Signals] = _ENDS) -> Iterator[None]:
+def graceful(
+    on_first: Callable[[], None], ends: Sequence[signal.Signals] = _ENDS, *, stopping: str = STOPPING
+) -> Iterator[None]:
     """Let work stop by itself: the first signal calls ``on_first``, a second one insists.
 
-    A first SIGINT says so on stderr. Nothing is raised into the block before the second signal, since it may
-    be between two calls into llama.cpp that belong together; when the block is done, a signal of ``ends``
-    ends the program. ``on_first`` must only set flags: it is called at once from a thread, because the main
-    thread runs signal handlers only when its call into llama.cpp returns.
+    A first SIGINT says ``stopping`` on stderr, if that is not empty. Nothing is raised into the block before
+    the second signal, since it may be between two calls into llama.cpp that belong together; when the block
+    is done, a signal of ``ends`` ends the program. ``on_first`` must only set flags: it is called at once
+    from a thread, because the main thread runs signal handlers only when its call into llama.cpp returns.
     """
     received: list[int] = []
     messages: list[threading.Thread] = []
@@ -76,9 +78,9 @@ def graceful(on_first: Callable[[], None], ends: Sequence[signal.Signals] = _END
             raise _exit_for(number)
         received.append(number)
         ask()
-        if number == signal.SIGINT:
+        if number == signal.SIGINT and stopping:
             # From a thread: this one may be in the middle of a write to stderr, or hold a live view's lock.
-            messages.append(threading.Thread(target=say, args=(STOPPING,), daemon=True))
+            messages.append(threading.Thread(target=say, args=(stopping,), daemon=True))
             messages[-1].start()
 
     try:

@@ -70,7 +70,7 @@ class Prompts:
         self._check_length(statement, problem.history)
         write = chat.chat_prompt if problem.is_chat else chat.prompt
         tokens = write(statement, problem.history)
-        self._check_fit(len(tokens), mode)
+        self._check_fit(len(tokens), mode, problem.history)
         self._tokens[problem.id, mode] = tokens
         parked = self._cache.get(tokens)
         if parked is not None:
@@ -109,7 +109,7 @@ class Prompts:
                 hint="a shorter question",
             )
 
-    def _check_fit(self, prompt_tokens: int, mode: Mode) -> None:
+    def _check_fit(self, prompt_tokens: int, mode: Mode, history: Sequence[Turn]) -> None:
         thoughts, budget = self._chats[mode].thoughts, self._sampling[mode].think_tokens
         thought = budget + len(thoughts.cut) if thoughts is not None and budget else 0
         window, allowed = self._context.window, self._info.context_length
@@ -121,8 +121,9 @@ class Prompts:
         if (larger := round_window_up(needed)) <= allowed:
             more = human_bytes((larger - window) * self._context.sequences * self._info.kv_bytes_per_token)
             limit, hint = f"{limit}; {larger:,} take about {more} more memory", setting("ctx_size", larger)
+        asked = "the conversation with this question" if history else "the question"
         raise ContextOverflowError(
-            f"the question has {prompt_tokens:,} tokens, the context has room for {window:,}",
+            f"{asked} has {prompt_tokens:,} tokens, the context has room for {window:,}",
             f"nothing was cut off; at least {before}{ANSWER_RESERVE} tokens must stay free for the answer",
             limit,
             hint=hint,

@@ -96,7 +96,8 @@ class Worker:
         self._process.send(Cancel(problem_id))
 
     def run(self, problems: Iterable[Problem], settings: Settings) -> Iterator[tuple[Problem, Event]]:
-        """Search every question in the same way; as ``serve``."""
+        """Search every question in the same way; as ``serve``. What interrupted an earlier run is over."""
+        self.interrupted = False
         return self.serve(Request(problem, settings) for problem in problems)
 
     def serve(self, requests: Iterable[Request], *, retry: bool = False) -> Iterator[tuple[Problem, Event]]:

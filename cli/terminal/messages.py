@@ -1,0 +1,136 @@
+"""The messages that a user types into a conversation, with prompt_toolkit; from a pipe each line is one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from prompt_toolkit import PromptSession
+from prompt_toolkit.application import get_app
+from prompt_toolkit.completion import CompleteEvent, Completer, Completion
+from prompt_toolkit.document import Document
+from prompt_toolkit.formatted_text import FormattedText
+from prompt_toolkit.history import FileHistory, History, InMemoryHistory
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.output import create_output
+from prompt_toolkit.shortcuts import CompleteStyle
+
+QUOTES = '"""'
+"""Stands before and behind a message of several lines."""
+
+_PROMPT, _CONTINUATION = ">>> ", "... "
+
+Complete = Callable[[str], Iterable[str]]
+"""All lines that begin as the given one does, and can be completed to."""
+
+
+def typed_messages(complete: Complete, history: Path | None, hint: str) -> Iterator[str]:
+    """Messages as they are typed, until Ctrl-D; the prompt is written to stderr.
+
+    Enter sends a message. Alt-Enter, a pasted line end, and Enter behind an opening ``QUOTES`` begin another
+    line. Ctrl-C clears what was typed.
+
+    Args:
+        complete: Completes a line at the Tab key.
+        history: File of earlier messages; None keeps none.
+        hint: Shown while nothing is typed.
+    """
+    session: PromptSession[str] = PromptSession(
+        _PROMPT,
+        multiline=True,
+        prompt_continuation=lambda width, _, wraps: " " * width if wraps else _CONTINUATION,
+        key_bindings=_key_bindings(),
+        completer=_LineCompleter(complete),
+        complete_while_typing=False,
+        complete_style=CompleteStyle.READLINE_LIKE,
+        history=_history(history),
+        placeholder=lambda: FormattedText([] if get_app().is_done else [("ansibrightblack", hint)]),
+        output=create_output(sys.stderr),
+    )
+    while True:
+        try:
+            text = session.prompt()
+        except EOFError:
+            return
+        if message := unquoted(text).strip():
+            yield message
+
+
+@contextlib.contextmanager
+def unechoed() -> Iterator[None]:
+    """Keys that are pressed meanwhile do not show in the midst of a reply: they wait for the next prompt."""
+    try:
+        import termios
+    except ImportError:  # Windows
+        yield
+        return
+    number = sys.stdin.fileno()
+    before = termios.tcgetattr(number)
+    # Not line by line either: the terminal would take Ctrl-D for itself.
+    silent = [*before[:3], before[3] & ~(termios.ECHO | termios.ICANON), *before[4:]]
+    try:
+        termios.tcsetattr(number, termios.TCSADRAIN, silent)
+        yield
+    finally:
+        termios.tcsetattr(number, termios.TCSADRAIN, before)
+
+
+def unquoted(text: str) -> str:
+    """The text between its ``QUOTES``; text that does not begin with them as it is."""
+    text = text.strip()
+    return text.removeprefix(QUOTES).removesuffix(QUOTES) if text.startswith(QUOTES) else text
+
+
+def is_open(text: str) -> bool:
+    """True if a message begins with ``QUOTES`` and does not end with others."""
+    text = text.strip()
+    return text.startswith(QUOTES) and (len(text) < 2 * len(QUOTES) or not text.endswith(QUOTES))
+
+
+def _key_bindings() -> KeyBindings:
+    keys = KeyBindings()
+
+    @keys.add("enter")
+    def send(event: KeyPressEvent) -> None:
+        buffer = event.current_buffer
+        if is_open(buffer.text):
+            buffer.insert_text("\n")
+        else:
+            buffer.validate_and_handle()
+
+    @keys.add("escape", "enter")
+    def begin_line(event: KeyPressEvent) -> None:
+        event.current_buffer.insert_text("\n")
+
+    @keys.add("c-c")
+    def clear(event: KeyPressEvent) -> None:
+        event.current_buffer.reset()
+
+    return keys
+
+
+class _LineCompleter(Completer):
+    """Completes the whole line."""
+
+    def __init__(self, complete: Complete) -> None:
+        self._complete = complete
+
+    def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterator[Completion]:
+        """Lines that begin as it does."""
+        line = document.text_before_cursor
+        for found in self._complete(line):
+            yield Completion(found, start_position=-len(line), display=found.rpartition(" ")[2])
+
+
+def _history(path: Path | None) -> History:
+    """The messages of a file that nobody else may read; kept in memory if it cannot be written."""
+    with contextlib.suppress(OSError):
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))
+            path.chmod(0o600)
+            return FileHistory(path)
+    return InMemoryHistory()

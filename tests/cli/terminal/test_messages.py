@@ -1,0 +1,80 @@
+"""Messages as they are typed: keys go in, messages come out."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from prompt_toolkit.application import create_app_session
+from prompt_toolkit.history import FileHistory
+from prompt_toolkit.input import PipeInput, create_pipe_input
+from prompt_toolkit.output import DummyOutput
+
+from adascale.cli.terminal import messages
+from adascale.cli.terminal.messages import is_open, typed_messages, unquoted
+
+ENTER, ALT_ENTER, CTRL_C, CTRL_D, TAB = "\r", "\x1b\r", "\x03", "\x04", "\t"
+
+
+def pasted(text: str) -> str:
+    return f"\x1b[200~{text}\x1b[201~"
+
+
+@pytest.fixture
+def keyboard(monkeypatch: pytest.MonkeyPatch) -> Iterator[PipeInput]:
+    monkeypatch.setattr(messages, "create_output", lambda _: DummyOutput())
+    with create_pipe_input() as keys, create_app_session(input=keys, output=DummyOutput()):
+        yield keys
+
+
+def typed(keyboard: PipeInput, keys: str, history: Path | None = None) -> list[str]:
+    """All messages of these keys, and Ctrl-D."""
+    keyboard.send_text(keys + CTRL_D)
+    commands = ["/model ", "/tree"]
+    return list(
+        typed_messages(lambda line: [each for each in commands if each.startswith(line)], history, "")
+    )
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        (f"hi{ENTER}  {ENTER}how are you?{ENTER}", ["hi", "how are you?"]),
+        (f"a{ALT_ENTER}b{ENTER}", ["a\nb"]),
+        (f'"""a{ENTER}{ENTER}b"""{ENTER}c{ENTER}', ["a\n\nb", "c"]),
+        (f'"""{ENTER}a{ENTER}"""{ENTER}', ["a"]),
+        (f'"""{ENTER}""" """a"""{ENTER}', ['""" """a']),
+        (f"sum:{pasted('1' + ENTER + '2')}{ENTER}", ["sum:1\n2"]),
+        (f"never mind{CTRL_C}hi{ENTER}", ["hi"]),
+        (f"{CTRL_C}{CTRL_C}hi{ENTER}", ["hi"]),
+        (f"/mo{TAB}smollm{ENTER}", ["/model smollm"]),
+        (f"no\t{ENTER}", ["no"]),
+    ],
+)
+def test_what_keys_send(keyboard: PipeInput, keys: str, expected: list[str]) -> None:
+    assert typed(keyboard, keys) == expected
+
+
+def test_messages_are_kept_and_nobody_else_can_read_them(keyboard: PipeInput, tmp_path: Path) -> None:
+    history = tmp_path / "new" / "history"
+    assert typed(keyboard, f"first{ENTER}a{ALT_ENTER}b{ENTER}", history) == ["first", "a\nb"]
+    assert list(FileHistory(history).load_history_strings()) == ["a\nb", "first"]
+    assert stat.S_IMODE(history.stat().st_mode) == 0o600
+    history.chmod(0o644)
+    typed(keyboard, "", history)
+    assert stat.S_IMODE(history.stat().st_mode) == 0o600
+
+
+def test_a_history_that_cannot_be_written_harms_nothing(keyboard: PipeInput, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert typed(keyboard, f"hi{ENTER}", tmp_path / "file" / "history") == ["hi"]
+
+
+@pytest.mark.parametrize(
+    ("text", "opens"), [('"""', True), ('"""a', True), ('"""a"""', False), ("a", False), ('""""', True)]
+)
+def test_quotes_stay_open_until_others_close_them(text: str, opens: bool) -> None:
+    assert is_open(text) is opens
+    assert opens or '"""' not in unquoted(text)
