@@ -26,7 +26,7 @@ _POLAR = phrases(
     r"(is|are|was|were|am|do|does|did|should|would|ist|sind|war)(?! (there|you|any|it \w+ to|either))"
 )
 _TWO_SUBJECTS = re.compile(
-    rf"(?P<first>\S.{{0,40}}?)\s+or\s+(?P<second>\S.{{0,40}}?)(?:\s.{{0,60}})?\s{_COMPARISON}(?:\s|$)",
+    rf"(?P<first>\S.{{0,40}}?)\s+or\s+(?P<second>\S.{{0,40}}?)(?:\s.{{0,60}})?\s{_COMPARISON}(?:\s(?:in|at|on|than|to|for|by)\s|$)",
     re.IGNORECASE,
 )
 """Rest of "Are cats or dogs smarter" after its verb."""
@@ -45,19 +45,20 @@ _SENTENCE = phrases(
     """
 )
 _CLAUSE = phrases("is|are|not|i|you|me|my")
+_AFTER_ALTERNATIVES = re.compile(r":\s|\swho\s")
+"""What follows the alternatives of "Is this active or passive: ..."."""
 _FOR_WHAT = re.compile(r"\s(?:for|to)\s.*$", re.IGNORECASE)
 
 
 def find_alternatives(question: str) -> tuple[str, ...]:
     """Alternatives of a sentence, as they stand in it; empty if it names none."""
     question = question.strip().rstrip("?!. ")
-    if len(question) > _LONGEST_QUESTION or not _OR.search(question):
+    if len(question) > _LONGEST_QUESTION:
         return ()
-    polar = _POLAR.match(question)
-    if polar:
-        rest = question[polar.end() :].strip()
-        return _two_subjects(rest) or _last_phrases(rest)
-    return _after_which(question) or _fragment(question)
+    if polar := _POLAR.match(question):
+        rest = _AFTER_ALTERNATIVES.split(question[polar.end() :].strip(), maxsplit=1)[0]
+        return (_two_subjects(rest) or _last_phrases(rest)) if _OR.search(rest) else ()
+    return _after_which(question) or (_fragment(question) if _OR.search(question) else ())
 
 
 def _after_which(question: str) -> tuple[str, ...]:
@@ -65,7 +66,10 @@ def _after_which(question: str) -> tuple[str, ...]:
     match = _WHICH.match(question)
     if match is None or len(match["asked"].split()) > 14 or _EITHER.search(question):
         return ()
-    is_choice = match["mark"].startswith(":") or match["word"].lower() not in ("what", "where", "when")
+    is_choice = match["word"].lower() not in ("what", "where", "when")
+    if not _OR.search(question[match.end() :]):
+        return split_items(question[match.end() :]) if is_choice and match["mark"].startswith(":") else ()
+    is_choice = is_choice or match["mark"].startswith(":")
     return (
         split_items(question[match.end() :]) if is_choice or _COMPARES.match(match["asked"].strip()) else ()
     )
@@ -111,4 +115,4 @@ def _fragment(question: str) -> tuple[str, ...]:
     """Of "tea or coffee", which is no sentence."""
     if len(question.split()) > 9 or _SENTENCE.match(question) or _CLAUSE.search(question):
         return ()
-    return split_items(_FOR_WHAT.sub("", question))
+    return split_items(_FOR_WHAT.sub("", question.rsplit(": ", 1)[-1]))

@@ -199,9 +199,11 @@ _LIST_CUE = re.compile(
     r"|\b(?:choose|pick|select)\s+(?:one\s+)?(?:from|of|between|among)\s+([^\n:?.]+)",
     re.IGNORECASE,
 )
+_PARENTHESIS = re.compile(r"\(([^()]*(?:/|,|\sor\s)[^()]*)\)")
 _BETWEEN_ITEMS = re.compile(
-    r"\s*[,;|/]\s*(?:or\s|and\s|oder\s|ou\s|o\s)?\s*|\s+(?:or|oder|ou)\s+", re.IGNORECASE
+    r"\s*[,;|]\s+(?:or\s|and\s|oder\s|ou\s|o\s)?\s*|\s+(?:or|oder|ou)\s+", re.IGNORECASE
 )
+_BETWEEN_BARE_ITEMS = re.compile(r"\s*[/,;|]\s*")
 
 
 def _listed(message: str) -> Options | None:
@@ -233,13 +235,16 @@ def _listed(message: str) -> Options | None:
 def _enumerated(message: str) -> Options | None:
     """Items after a colon that announces options, or after "classify ... as"."""
     match = _LIST_CUE.search(message)
-    items = split_items(match[match.lastindex or 0]) if match else ()
-    return Options(_trimmed(message[: match.start(match.lastindex or 0)]), items) if match and items else None
+    given = next(filter(None, match.groups())) if match else ""
+    inside = _PARENTHESIS.search(given)
+    items = split_items(inside[1] if inside else given)
+    return Options(message.strip(), items) if items else None
 
 
 def split_items(text: str) -> tuple[str, ...]:
     """Items of a list on one line; empty unless there are two to ten, of six words at most."""
-    items = tuple(item for piece in _BETWEEN_ITEMS.split(text) if (item := piece.strip(" \t.?!*_\"'")))
+    between = _BETWEEN_ITEMS if _BETWEEN_ITEMS.search(text) else _BETWEEN_BARE_ITEMS
+    items = tuple(item for piece in between.split(text) if (item := piece.strip(" \t.?!*_\"'")))
     if 2 <= len(items) <= MOST_OPTIONS and all(len(item.split()) <= 6 for item in items):
         return items
     return ()

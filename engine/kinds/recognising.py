@@ -65,6 +65,8 @@ class _Parts:
         closing: Its last paragraph, without courtesies.
         question: The sentence that asks, without courtesies: the last with a question mark, else the last.
         is_single: It has one sentence.
+        has_formula: It has LaTeX.
+        has_code: It has lines of a program; pictures of mathematics are none.
     """
 
     message: str
@@ -73,6 +75,8 @@ class _Parts:
     closing: str
     question: str
     is_single: bool
+    has_formula: bool
+    has_code: bool
 
     @classmethod
     def of(cls, message: str) -> _Parts:
@@ -89,6 +93,8 @@ class _Parts:
             closing=_without_courtesy(_PARAGRAPH_END.split(near)[-1]),
             question=_without_courtesy((asking or sentences or [""])[-1]),
             is_single=len(sentences) < 2,
+            has_formula=wording.FORMULA.search(near) is not None,
+            has_code=wording.CODE.search(near) is not None and "[asy]" not in near,
         )
 
 
@@ -127,7 +133,7 @@ def _text(parts: _Parts) -> str | None:
     """A request for a text, or a chat client's own task."""
     if not re.search(r"[^\W_]", parts.message):
         return None if wording.OPERATION.search(parts.near) else "it has no words"
-    if wording.FORMULA.search(parts.near) and not wording.CODE.search(parts.near):
+    if parts.has_formula and not parts.has_code:
         return None
     is_fragment = parts.is_single and wording.TEXT_FRAGMENT.match(parts.opening)
     if wording.TEXT_OPENING.match(parts.opening) or is_fragment:
@@ -137,6 +143,12 @@ def _text(parts: _Parts) -> str | None:
     if not parts.is_single and wording.TEXT_CLOSING.match(parts.closing):
         return "it ends by asking for a text"
     return None
+
+
+def _ends_in_request(parts: _Parts) -> str | None:
+    """A request for a text in the sentence that asks, after a passage or data."""
+    is_request = wording.TEXT_OPENING.match(parts.question) and not parts.has_formula
+    return "it ends by asking for a text" if is_request else None
 
 
 def _options(parts: _Parts) -> Options | None:
@@ -157,7 +169,7 @@ def _why(choice: Options) -> str:
 
 def _yes_no(parts: _Parts) -> str | None:
     """A question that says so, or that begins as one for yes or no and is no request and no talk."""
-    if wording.YES_OR_NO.search(parts.near):
+    if wording.YES_OR_NO.search(parts.near) and not wording.HOW_MUCH.match(parts.question):
         return "it asks for yes or no"
     if _begins_polar(parts.question):
         return "it begins as a question for yes or no"
@@ -180,19 +192,18 @@ def _begins_polar(sentence: str) -> bool:
 
 def _talk(parts: _Parts) -> str | None:
     """A question whose answer is an explanation or an opinion, or that is about the assistant; code."""
-    has_code = wording.CODE.search(parts.near)
     has_number = wording.NUMBER.search(parts.near)
-    is_computed = wording.FORMULA.search(parts.near) or (
+    is_computed = parts.has_formula or (
         has_number and wording.MATHS_VERB.search(parts.question) and not _REASON.match(parts.question)
     )
-    if is_computed and not has_code:
+    if is_computed and not parts.has_code:
         return None
     if wording.TO_ASSISTANT.match(parts.question) or wording.TO_ASSISTANT.match(parts.opening):
         return "it asks something of the assistant"
     is_described = wording.DESCRIPTION.match(parts.question) and (parts.is_single or not has_number)
     if wording.EXPLANATION.match(parts.question) or wording.EXPLANATION.match(parts.opening) or is_described:
         return "it asks for an explanation"
-    if has_code and not wording.CODE_RESULT.search(parts.question):
+    if parts.has_code and not wording.CODE_RESULT.search(parts.question):
         return "it has code and no tests"
     if wording.ABOUT_US.match(parts.question) and not has_number:
         return "it speaks of you or of the assistant"
@@ -205,7 +216,7 @@ _REASON = re.compile(r"why|wieso|warum|weshalb|pourquoi|what\b", re.IGNORECASE)
 def _value(parts: _Parts) -> str | None:
     """Quantities to compute with, or mathematics."""
     text, question = parts.near, parts.question
-    if wording.FORMULA.search(text):
+    if parts.has_formula:
         return "it has a formula"
     if wording.OPERATION.search(text) and (_asks(question) or len(text) < 200):
         return "it has a sum"
@@ -217,15 +228,19 @@ def _value(parts: _Parts) -> str | None:
     is_looked_up = wording.FOR_PERSON_PLACE_TIME.match(question) and not wording.MEASURE.search(question)
     if (wording.MATHS_WORD.search(question) and not is_looked_up) or wording.HOW_MANY_WAYS.search(question):
         return "it speaks of mathematics"
-    if wording.MATHS_VERB.match(parts.opening) or wording.CONVERSION.fullmatch(parts.opening):
+    is_measured = wording.NUMBER.search(text) or wording.MEASURED.search(question)
+    if wording.MATHS_VERB.match(parts.opening) and is_measured:
         return "it asks to compute"
+    if wording.CONVERSION.fullmatch(parts.opening):
+        return "it converts a quantity"
     if has_number and _asks(question) and not is_looked_up:
         return "it gives numbers and asks"
     return None
 
 
 def _asks(sentence: str) -> bool:
-    return sentence.endswith(("?", "？")) or wording.QUESTION_WORD.search(sentence) is not None
+    clauses = (sentence, sentence.rsplit(", ", 1)[-1])
+    return sentence.endswith(("?", "？")) or any(map(wording.QUESTION_WORD.match, clauses))
 
 
 def _fact(parts: _Parts) -> str | None:
@@ -238,6 +253,7 @@ def _fact(parts: _Parts) -> str | None:
 
 _REASONS: tuple[tuple[KindName, Callable[[_Parts], str | None]], ...] = (
     ("text", _text),
+    ("text", _ends_in_request),
     ("yes-no", _yes_no),
     ("text", _talk),
     ("value", _value),

@@ -13,7 +13,7 @@ def phrases(text: str) -> re.Pattern[str]:
     """Pattern of phrases that are written one a line, or between bars; letters of both cases are equal."""
     lines = "|".join(line.strip() for line in text.strip().splitlines())
     grouped = re.sub(r"(?<!\\)\((?!\?)", "(?:", lines)
-    spaced = re.sub(r" +", r"\\s+", grouped).replace("'", "['’]?")
+    spaced = grouped.replace(" ?", r"\s*").replace(" ", r"\s+").replace("'", "['’]?")
     return re.compile(rf"(?<!\w)(?:{spaced})(?!\w)", re.IGNORECASE)
 
 
@@ -50,9 +50,13 @@ _TEXTS = words(
     " speech(?:es)? functions? programs? scripts? class(?:es)? regex code query queries tables? lists?"
     " plans? summary examples? tweets? messages? dialogue reviews? report docs? docstrings? tests? advice"
     " overview introduction bio caption one-?liners? template component app website page api endpoint"
-    " dockerfile config explanation description itinerary workout password quiz quotes? tags?"
+    " dockerfile config explanation description itinerary workout password quiz quotes? tags? comments?"
+    " types? reply"
 )
-_MAKE = words("write give make create tell build code show need want get plan design add list turn")
+_MAKE = words(
+    "write provide propose prepare draft produce give make create tell build code show need want plan"
+    " design add list turn"
+)
 _SHORT_TEXTS = words(
     "poem haiku limerick joke story song essay recipe script ideas? tips? names? reasons? ways"
 )
@@ -65,7 +69,7 @@ TEXT_OPENING = phrases(
     polish
     refactor|debug|implement|optimi[sz]e|review|fix|recommend|suggest|compare|comment on|role-?play|act as
     pretend
-    (i )?{_MAKE}( [\w'+#.,-]+){{0,5}}? {_TEXTS}(?! of (two|three|\d))
+    (i )?{_MAKE}( [\w\x27’+#.,-]+){{0,5}}? {_TEXTS}(?! of (two|three|\d))
     write (me )?(an?|some|about)(?! (equation|expression|fraction|number|inequality))
     plan an?|imagine you|let's(?! (say|assume|define|call))
     tell (me|us) (about|an?|something|more|why|everything)
@@ -93,7 +97,7 @@ TEXT_CLOSING = phrases(
     summari[sz]e|translate|rewrite|rephrase|paraphrase|proofread|tl;?dr|refactor|improve|fix|résume\w*|fasse?
     resume
     turn (this|these|the)|make (this|it)|add (an? )?(docstring|tests?|comments?|type)
-    (write|draft|give|create) (me )?an? (\w+ ){0,3}?(summary|e-?mail|reply|title|tweet|message|essay|review)
+    (write|draft|give|create) (me )?an? ([\w-]+ ){0,3}?(summary|e-?mail|reply|title|tweet|message|review)
     """
 )
 CODE_WANTED = phrases(r"write an? (\w+ ){0,2}?(function|program|script|method|class|query)")
@@ -112,16 +116,18 @@ POLAR = phrases(
     isn't|aren't|wasn't|weren't|don't|doesn't|didn't|hasn't|haven't|can't|couldn't|won't|wouldn't|shouldn't
     """
 )
-POLAR_ABROAD = phrases(r"ist|sind|hat|haben|gibt es|können|war|est-ce|est-il|es|está|hay|son|è|sono")
+POLAR_ABROAD = phrases(r"ist|sind|hat|haben|gibt es|können|war|y a-t-il|est-ce|est-il|es|está|hay|son|è|sono")
 """Verbs that begin such a question elsewhere, if it has a question mark."""
 NOT_POLAR = phrases(
     r"""
-    (do|have|may|might|must|will|can) (my|it|this|that|your|the|an?|not|some|fun|do|\d+)
+    (do|have) (my|it|this|that|your|the|an?|not|some|fun|\d+)|(may|might|must|will|can) (do|not|be)
     don't
     """
 )
 """Beginnings of orders, in sentences without a question mark."""
-GERMAN_WAS = phrases(r"was (ist|sind|bedeutet|macht|war|kostet|hat|kann|heißt|passiert\w*|soll)")
+GERMAN_WAS = phrases(
+    "was (ist|sind|bedeutet|macht|war|kostet|hat|kann|heißt|passiert|soll|ergibt|wird|wiegt|gibt|du|ich|man)"
+)
 NAMED_WILL = re.compile(
     r"(?:Will|May|Mark|Bill|Art)\s+(?:was|can|has|had|is|will|makes?|wants?|earned|bought)\b"
 )
@@ -136,14 +142,15 @@ TO_ASSISTANT = phrases(
     do you(?! (have to|need|get|use|pay|call))|(should|may|shall) (i|we)|am i|do i look
     (can|could) (i|we) (ask|have|talk)
     is (it|this|that|everything|anyone)( (ok|okay|you|good|there|correct|right|clear|possible))?\?*$
+    können sie|kannst du|könntest du|peux-tu|pouvez-vous|puedes|puede usted|puoi
     is there (anything|anyone|something|someone) (you|i)|have (fun|you)|(will|can) do
     (do|does) (it|that|this) (work|help|make sense)\W*$
     """
 )
 _DESCRIBED = words(
     "differences? benefits advantages disadvantages reasons? purpose meaning point way ways practices?"
-    " wrong going happening up new pros causes? implications? consequences plot history books movies films"
-    " your my"
+    " wrong going happening up new pros causes? implications? consequences plot history weather news books"
+    " movies films your my"
 )
 EXPLANATION = phrases(
     r"""
@@ -188,8 +195,10 @@ MATHS_WORD = phrases(
 """Says by itself that something is to be computed."""
 MEASURED = phrases(
     r"""
-    product|ratio|average|mean|percent|percentage|radius|circumference|area|volume|degrees?|angle|slope|factors?
-    decimal|fraction|binary|interest|speed|difference|total|price|cost|age
+    product|ratio|average|mean|percent|percentage|radius|circumference|area|volume|degrees?|angle|slope
+    factors?
+    decimal|fraction|binary|interest|speed|difference|total|price|cost|age|letters|length|width|height
+    distance
     """
 )
 """Says so beside numbers."""
@@ -210,7 +219,10 @@ HOW_MUCH = phrases(
     """
 )
 HOW_MANY_WAYS = phrases(
-    r"how many( \w+){0,3} (ways|orders|arrangements|subsets|legs|wheels|handshakes)|number of ways"
+    r"""
+    how many( \w+){0,3} (ways|orders|arrangements|subsets|legs|wheels|handshakes)|number of ways
+    how many (letters|vowels|consonants|syllables|characters|words|\w's) (are|do|does|in)
+    """
 )
 NUMBER = re.compile(rf"\d|\b{_NUMBER_WORDS}\b", re.IGNORECASE)
 NUMBER_IN_NAME = phrases(
@@ -226,6 +238,7 @@ MEASURE = phrases(
 OPERATION = re.compile(
     r"\d\s*(?:[+*/^×÷·=√]|%\s|(?:times|plus|minus|mal|por|fois|x)\s)"
     r"|\d\s*-\s*\d+\s*(?:$|[=?+*/-])|(?<!\d{4})(?<=\d)!(?=[\s+*/=?]|$)"
+    r"|\b(?:log\d*|ln|exp|sqrt|sin|cos|tan|abs|gcd|lcm|mod|max|min)\s?\(|\w\^\w"
     r"|[√∫∑π∞≤≥]|\b[a-z]\s*[=^]\s*-?\d|\d[a-z]\s*[-+=]|\d(?:[,;\s]+\d+){3}",
     re.IGNORECASE,
 )
@@ -254,7 +267,7 @@ FACT = phrases(
     (what|whats|wats|wat)('s| is| was| are| were)? (the|\w+[\x27’]s|\w+s[\x27’]|\w+est|most)
     what {_SORTS}|what does \S+ stand for|what do (you|we) call
     how (many|much|tall|far|long|old|deep|high|big|large|heavy|fast|hot|cold|do (you|i|we) (say|spell|call))
-    (the )?(\w+ )?{_KNOWN}( \w+)? (of|for|in)
+    (the )?\w{{3,}}est( \w+){{1,3}} (in|of|on)|(the )?(\w+ )?{_KNOWN}( \w+)? (of|for|in)
     (the )?(default port|chemical symbol|population)( \w+)?
     name (the|an?)
     wer|wann|wo|welche[rsnm]?|was ist d(ie|er|as)|wie (hoch|heißt|alt|groß|lang|weit)
@@ -274,7 +287,7 @@ FOR_PERSON_PLACE_TIME = phrases(
 CODE = re.compile(
     r"^\s*(?:```|def \w+\(|import [\w.]+$|from \w+ import|class \w+[:(]|\#include|function \w+\(|const \w+ ="
     r"|let \w+ =|diff --git|@@ |Traceback|SELECT |<\?php|<html|<!DOCTYPE|package \w+|assert |print\("
-    r"|(?:for|while|if|elif|with) [^\n]{1,80}:$)",
+    r"|(?:for|while|if|elif|with) [^\n]{1,80}:$|\w+ \w+\([^)\n]{0,80}\) ?\{)",
     re.MULTILINE,
 )
 CODE_RESULT = phrases(r"outputs?|prints?|printed|returns?|returned|evaluates? to|value of")
