@@ -21,10 +21,9 @@ from adascale.cli.documents.document import Document
 from adascale.cli.documents.page import to_html
 from adascale.cli.documents.picture import BAR, CELL, LINE, MARGIN, THEME, drawn, window
 from adascale.cli.documents.text import to_svg
-from adascale.cli.render.frame import live_frame
+from adascale.cli.render.solution import solution_lines, writing_frame
 from adascale.cli.render.state import ViewState
 from adascale.cli.render.summary import answer_text, support
-from adascale.cli.report.answer import answer_payload
 from adascale.cli.terminal.text import duration
 from adascale.cli.terminal.theme import UNICODE
 from adascale.engine.search.events import Event
@@ -55,13 +54,7 @@ def shots(events: Sequence[Event]) -> Iterator[list[Text]]:
     for at in range(FRAMES):
         t = events[-1].t * at / FRAMES
         state = ViewState.of([events[0], *(event for event in events[1:] if event.t <= t)])
-        yield live_frame(state, WIDTH, ROWS, UNICODE, at)
-
-
-def solution(state: ViewState) -> list[Text]:
-    """The solution as it is printed at the end."""
-    *lines, _ = answer_payload(state, extract=False).splitlines()
-    return [Text(line) for line in lines if line]
+        yield writing_frame(state, WIDTH, ROWS, UNICODE, at)
 
 
 def answer(state: ViewState, top: float) -> Iterator[str]:
@@ -84,7 +77,7 @@ def picture(events: Sequence[Event]) -> str:
     state = ViewState.of(events)
     command = textwrap.wrap(f'$ adascale "{state.tree.problem.question}"', WIDTH, subsequent_indent="  ")
     top = BAR + 6 + LINE * (len(command) + 1)
-    moving, printed = list(shots(events)), solution(state)
+    moving, printed = list(shots(events)), solution_lines(state, state.best, WIDTH, UNICODE, whole=False)
     height = top + MARGIN + max(LINE * max(map(len, moving)), LINE * len(printed) + ANSWER)
     parts = [*drawn([Text(line, "bold") for line in command], BAR + 6)]
     for at, lines in enumerate(moving):

@@ -40,10 +40,15 @@ class Document:
         return self.view.started.problem.question
 
     @property
+    def model(self) -> str:
+        """Name of the model; empty if it is not known."""
+        generator = self.view.started.models.generator
+        return one_line(generator.name, UNICODE) if generator else ""
+
+    @property
     def title(self) -> str:
         """``adascale · qwen2.5-coder-1.5b``: the program and the model."""
-        generator = self.view.started.models.generator
-        return UNICODE.dot.join(["adascale", *([one_line(generator.name, UNICODE)] if generator else [])])
+        return UNICODE.dot.join(filter(None, ["adascale", self.model]))
 
     @property
     def outcome(self) -> str:
@@ -57,12 +62,13 @@ class Document:
 
     def facts(self) -> list[tuple[str, str]]:
         """Names and values of the settings of the search; unknown ones are left out."""
-        generator = self.view.started.models.generator
+        generator, problem = self.view.started.models.generator, self.view.started.problem
         budget = self.view.started.budget
         limits = [f"{budget.max_tokens:,} tokens"] if budget.max_tokens is not None else []
         limits += [f"{budget.max_seconds:g} s"] if budget.max_seconds is not None else []
         found = [
-            ("model", generator.name if generator else ""),
+            ("model", self.model),
+            ("kind", f"{problem.kind} ({problem.why})" if problem.why else ""),
             ("sha256", generator.sha256 if generator else ""),
             ("strategy", self.view.started.strategy),
             ("modes", ", ".join(self.view.started.limits.modes)),

@@ -1,8 +1,8 @@
-"""A tree as one web page: it folds, it can be searched, and it loads nothing and runs nothing."""
+"""A recorded search as a web page in the style of the server's, which loads nothing and runs nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from html import escape
 from importlib.resources import files
 
@@ -10,87 +10,135 @@ from adascale.engine.answers.latex import readable
 from adascale.engine.types import ROOT, Estimate, NodeId
 
 from ..render.rows import Row, all_rows, subtree_nodes, thought_line
-from ..render.summary import backing, interval_text, steps_text
+from ..render.summary import support, tokens_text
 from ..terminal.console import clean
-from ..terminal.prose import html, plain
-from ..terminal.text import cut, one_line, plural
-from ..terminal.theme import UNICODE, Mark, level
+from ..terminal.markdown import as_html
+from ..terminal.text import duration, percent, plural, rounded
+from ..terminal.theme import UNICODE, level
 from .document import Document
 
-_MARK_NAMES: dict[Mark, str] = {
-    "expanded": "goes on",
-    "running": "being written",
-    "waiting": "left open",
-    "finished": "finished",
-    "failed": "failed",
-    "best": "chosen",
-    "pruned": "cut",
-}
+_TITLE = 60
+"""Characters of the question in the title of the page."""
 
-_LABEL = 60
-"""Characters of a step or question in one line."""
-
-_ENDS = 5
+_NAMED = 5
 """Maximum number of answers that a closed fold names."""
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 """A browser loads nothing and runs nothing for the page, whatever a model wrote into it."""
 
-_FOLDS = """
-ol { list-style: none; margin: 0; padding: 0; }
-ol ol { margin-left: .4rem; padding-left: .7rem; border-left: 2px solid var(--line); }
-details > ol { margin: 0; padding: 0; border: 0; }
-summary { cursor: pointer; padding: .2rem .3rem; overflow-wrap: anywhere; }
-summary:hover { background: var(--box); }
-@media (max-width: 40rem) { ol ol { margin-left: 0; padding-left: .3rem; } }
-"""
-"""Style of folds; everything else has that of the server's page."""
-
 
 def to_html(document: Document) -> str:
-    """The page. Steps that follow one another stand in one list; each fork opens a list of branches."""
-    view = document.view
-    style = files("adascale.serve.page").joinpath("tree.css").read_text(encoding="utf-8") + _FOLDS
+    """The page: the answer first, then its solution, all answers, and folded how the search got there."""
     parts = [
         "<!doctype html>",
         '<html lang="en"><head><meta charset="utf-8">',
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<title>{_as_html(document.question[:_LABEL])} - adascale</title>",
-        f"<style>{style}</style></head><body><main>",
-        f"<h1>{_as_html(document.question)}</h1>",
-        f'<p class="answer"><strong>{_as_html(document.outcome)}</strong></p>',
-        *([f"<p>{_as_html(document.why)}</p>"] if document.why else []),
-        "<dl>",
-        *(f"<dt>{_as_html(name)}</dt><dd>{_as_html(value)}</dd>" for name, value in document.facts()),
-        "</dl>",
+        f"<title>{_as_html(document.question[:_TITLE])} - adascale</title>",
+        f"<style>{_style()}</style></head><body>",
+        f'<header><h1>adascale</h1><p id="model" class="words">{_as_html(document.model)}</p></header>',
+        f'<main><article class="ended sure-{level(document.view.confidence) or ""}">',
+        f'<h2 class="question">{_as_html(document.question)}</h2><div class="answer">',
+        *_answer(document),
+        *_shown(document),
         *_answers(document),
-        f"<h2>{steps_text(view)}</h2>",
-        "<p>A bar is the estimate that a solution with this step is correct.</p>",
-        *_Tree(document).lines(),
-        "</main></body></html>",
+        *_how(document),
+        '<details class="how"><summary>Settings</summary><dl class="words">',
+        *(f"<dt>{_as_html(name)}</dt><dd>{_as_html(value)}</dd>" for name, value in document.facts()),
+        "</dl></details>",
+        "</div></article></main></body></html>",
     ]
     return "\n".join(parts)
 
 
-def _answers(document: Document) -> Iterator[str]:
-    """The answers, the leading one first, with the solutions that have each."""
-    groups = document.view.groups
-    if not groups:
+def _style() -> str:
+    """The style of the server's page; a part of the package, which needs nothing of the server."""
+    folder = files("adascale").joinpath("serve", "page")
+    return "".join(folder.joinpath(name).read_text(encoding="utf-8") for name in ("tree.css", "page.css"))
+
+
+def _answer(document: Document) -> Iterator[str]:
+    """The answer in large type, how sure it is, and what that means; of a reply or a program one line."""
+    view, p = document.view, document.view.confidence
+    if view.answer is None or view.tree.problem.kind in ("text", "code"):
+        yield f'<div class="head"><p>{_as_html(document.outcome)}</p></div>'
         return
-    yield "<h2>Answers</h2><ol>"
-    for group in groups:
-        facts = f"{plural(len(group.nodes), 'solution')}, best {backing(document.view, group)}"
-        yield f'<li class="step"><strong>{_as_html(group.answer)}</strong> <span>{facts}</span></li>'
-    yield "</ol>"
+    answer = f"<strong>{_as_html(rounded(view.answer))}</strong>"
+    if view.result is not None and view.result.is_guess:
+        yield f'<div class="head"><p class="large">I don\'t know</p><p>My best guess is {answer}</p></div>'
+    else:
+        yield f'<div class="head"><p class="large">{answer}</p></div>'
+    facts = [*support(view), duration(view.t)]
+    sure = f"{_bar(p.median)}<b>{_as_html(facts.pop(0))}</b>" if p is not None and p.calibrated else ""
+    yield f'<div class="line">{sure}{_span(facts)}</div>'
+    yield f'<div class="meaning">{_words(_meaning(document))}</div>'
 
 
-class _Tree:
-    """Nested lists, made with a stack: a chain may be longer than Python or a browser nests."""
+def _meaning(document: Document) -> str:
+    p = document.view.confidence
+    if p is None or not p.calibrated:
+        return "No probability: this model has no calibration, so only agreement counts."
+    if document.view.started.models.level != "fitted":
+        return "A rough estimate: how often this model is right was never measured."
+    return f"Of 100 answers shown with this number, about {round(100 * p.median)} are correct."
+
+
+def _shown(document: Document) -> Iterator[str]:
+    """The solution that is shown, without its thoughts."""
+    view = document.view
+    if view.best is None:
+        return
+    rows = [row for row in all_rows(view) if row.node in view.best_path - {ROOT} and not row.thought]
+    if rows[-1].program is None:
+        text = "".join(row.text for row in rows)
+        yield f'<div class="body"><div class="prose">{as_html(text)}</div></div>'
+    else:
+        yield f'<div class="body">{_text(rows[-1])}</div>'
+
+
+def _answers(document: Document) -> Iterator[str]:
+    """All answers, the leading one first, with their solutions; nothing where there is only one."""
+    view, p = document.view, document.view.confidence
+    if len(view.groups) < 2 or view.tree.problem.kind == "code":
+        return
+    counts = {group.answer: len(group.nodes) for group in view.groups}
+    rows = [(rounded(answer), count, "") for answer, count in counts.items()]
+    if none := view.agreement[1] - sum(counts.values()):
+        rows.append(("no answer", none, "none"))
+    sure = f"<b>{_as_html(percent(p.median))}</b>" if p is not None and p.calibrated else ""
+    yield '<div class="answers"><ol>'
+    for at, (answer, count, look) in enumerate(rows):
+        yield (
+            f'<li class="{look if at else "winner"}"><strong>{_as_html(answer)}</strong>'
+            f'<span class="votes" aria-hidden="true">{UNICODE.point * min(count, 20)}</span>'
+            f'<span class="words">{plural(count, "solution")}</span>{"" if at else sure}</li>'
+        )
+    yield "</ol></div>"
+
+
+def _how(document: Document) -> Iterator[str]:
+    """Why it stopped, and all solutions."""
+    if len(document.view.tree) == 1:
+        return
+    yield '<details class="how" open><summary>How it got there</summary>'
+    if document.why:
+        yield _words(f"{document.why[0].upper()}{document.why[1:]}.")
+    yield _words(f"{tokens_text(document.view)} in all. A bar is the estimate that a solution is correct.")
+    yield from _Solutions(document).lines()
+    yield "</details>"
+
+
+class _Solutions:
+    """A fold for each solution, in it its steps, and a fold for each continuation of a fork.
+
+    Made with a stack: a chain may be longer than Python or a browser nests.
+    """
 
     def __init__(self, document: Document) -> None:
         self._document = document
         self._tree = document.view.tree
+        self._answers = {each.node: each.answer for each in document.view.candidates}
+        self._leading = {node for group in document.view.groups[:1] for node in group.nodes}
         rows = all_rows(document.view)
         self._rows: dict[NodeId, Row] = {row.node: row for row in rows if row.node is not None}
         self._running: dict[str, list[Row]] = {}
@@ -99,100 +147,101 @@ class _Tree:
                 self._running.setdefault(row.label.rpartition(".")[0], []).append(row)
 
     def lines(self) -> Iterator[str]:
-        """The whole tree, question first."""
-        stack: list[NodeId | str] = [ROOT]
-        yield "<ol>"
+        """All solutions."""
+        yield '<ol class="solutions">'
+        stack = [*reversed(self._folds(ROOT, 1))]
         while stack:
             item = stack.pop()
             if isinstance(item, str):
                 yield item
                 continue
-            end = item
-            yield self._step(end)
-            while len(below := self._tree.children(end)) == 1 and not self._running_below(end):
-                [end] = below
-                yield self._step(end)
-            stack += reversed(list(self._branches(end, below)))
+            steps, number = item
+            for node in steps:
+                row = self._rows[node]
+                yield self._step(row, number)
+                number += not row.thought
+            stack += reversed(self._folds(steps[-1], number))
         yield "</ol>"
 
-    def _running_below(self, node: NodeId) -> list[Row]:
-        return self._running.get(self._rows[node].label, [])
+    def _folds(self, parent: NodeId, number: int) -> list[str | tuple[list[NodeId], int]]:
+        """Tags, and between them the steps of each fold below a node, with the number of the first."""
+        name = "Solution" if parent == ROOT else "Continuation"
+        parts: list[str | tuple[list[NodeId], int]] = []
+        for at, child in enumerate(self._tree.children(parent), 1):
+            steps = self._chain(child)
+            is_open = " open" if self._rows[child].best and parent != ROOT else ""
+            parts.append(f"<li><details{is_open}><summary>{self._summary(steps, f'{name} {at}')}</summary>")
+            parts += ['<ol class="steps">', (steps, number), "</ol></details></li>"]
+        return parts + [self._step(row, number) for row in self._running.get(self._rows[parent].label, [])]
 
-    def _branches(self, node: NodeId, children: tuple[NodeId, ...] | list[NodeId]) -> Iterator[NodeId | str]:
-        """Yield tags, and the nodes below a fork, which open a list of their own."""
-        running = self._running_below(node)
-        if not children and not running:
-            return
-        yield "<li><ol>"
-        for child in children:
-            yield f"<li><details{' open' if self._rows[child].best else ''}>"
-            yield f"<summary>{self._summary(child)}</summary><ol>"
-            yield child
-            yield "</ol></details></li>"
-        for row in running:
-            yield f'<li class="step">{_number(row)} {_faint("being written")}{_text(row)}</li>'
-        yield "</ol></li>"
+    def _chain(self, node: NodeId) -> list[NodeId]:
+        """A node and those that follow it, up to the next fork."""
+        steps = [node]
+        while len(below := self._tree.children(node)) == 1 and self._rows[node].label not in self._running:
+            [node] = below
+            steps.append(node)
+        return steps
 
-    def _step(self, node: NodeId) -> str:
-        """One step: its label, estimate, answer, facts and whole text."""
-        row = self._rows[node]
-        words = "the question" if node == ROOT else _MARK_NAMES[row.mark] if row.mark else ""
-        if reason := self._document.view.reasons.get(node):
-            words = f"{row.count}: {reason}"
-        classes = "step" + (" best" if row.best else "") + (" pruned" if row.mark == "pruned" else "")
-        proposed_at = self._document.proposed_at.get(node)
-        facts = [words, *(["program"] if row.program else [])]
-        facts += [plural(row.tokens, "token")] if row.tokens else []
-        facts += [f"{proposed_at:.1f} s"] if proposed_at is not None else []
-        answer = f" <strong>{_as_html(row.count)}</strong>" if row.count.startswith("=") else ""
+    def _summary(self, steps: Sequence[NodeId], name: str) -> str:
+        """Summary of a fold: its answers, size and estimate."""
+        rows = [self._rows[node] for node in steps]
+        below = subtree_nodes(self._tree, steps[:1])
+        answers = dict.fromkeys(filter(None, (self._answers.get(node.id) for node in below)))
+        facts = [
+            *(["shown"] if rows[-1].best else []),
+            *(["program"] if rows[-1].program else []),
+            plural(sum(self._rows[node.id].tokens or 0 for node in below), "token"),
+            *([self._document.view.reasons.get(steps[-1], "")] if rows[-1].mark == "pruned" else []),
+            *(["failed"] if rows[-1].mark == "failed" else []),
+        ]
+        found = ", ".join([*answers][:_NAMED])
+        leads = any(node.id in self._leading for node in below)
+        look = level(self._document.view.confidence) if leads else None
         return (
-            f'<li class="{classes}">{_number(row)}{_estimate(row.estimate)}{answer}'
-            f' <span class="words">{_as_html(", ".join(facts))}</span>'
-            f"{_text(row, self._document.question)}</li>"
+            f'<span class="name">{name}</span><strong class="{look or ""}">{_as_html(found)}</strong>'
+            f"{_span(facts)}{_estimate(rows[-1].estimate)}"
         )
 
-    def _summary(self, child: NodeId) -> str:
-        """Summary of a fold: its first step, its answers and size."""
-        row, below = self._rows[child], subtree_nodes(self._tree, [child])
-        mark = UNICODE.marks["best" if row.best else row.mark or "expanded"]
-        text = thought_line(row) if row.thought else plain(row.text)
-        if row.program is not None:
-            text = row.program.single_line
-        text = cut(one_line(text, UNICODE), _LABEL, UNICODE)
-        ends = {self._rows[node.id].count for node in below if node.status == "terminal"}
-        leads = [end for end in sorted(ends) if end][:_ENDS]
-        facts = [*leads, *(["cut"] if row.mark == "pruned" else []), plural(len(below), "step")]
-        return f"{mark} {_number(row)}{_estimate(row.estimate)} {_as_html(text)} {_faint(', '.join(facts))}"
+    def _step(self, row: Row, number: int) -> str:
+        """One step: its name, estimate and whole text."""
+        name = "" if row.thought else "Program" if row.program else f"Step {number}"
+        facts = [name, *([row.why] if row.why else []), *(["being written"] if row.mark == "running" else [])]
+        at = self._document.proposed_at.get(row.node) if row.node is not None else None
+        facts += [] if at is None else [duration(at)]
+        look = "step pruned" if row.mark == "pruned" else "step"
+        label = f'<p class="label">{_as_html(" · ".join(facts))}{_estimate(row.estimate)}</p>'
+        return f'<li class="{look}">{label}{_text(row)}</li>'
 
 
-def _text(row: Row, question: str = "") -> str:
-    """The whole text of a step, the question at the root, or the code of a program and what it printed."""
-    if row.thought:
-        return f"<details><summary>{thought_line(row)}</summary><pre>{html(row.text.strip())}</pre></details>"
+def _text(row: Row) -> str:
+    """The whole text of a step, of a thought folded, or the code of a program and what it printed."""
     if row.program is None:
-        return f"<pre>{html((question if row.node == ROOT else row.text).strip())}</pre>"
+        text = f'<div class="prose">{as_html(row.text)}</div>'
+        return f"<details><summary>{thought_line(row)}</summary>{text}</details>" if row.thought else text
     program = row.program
+    code = f'<div class="code"><pre><code>{escape(clean(program.code))}</code></pre></div>'
     ran = f"{UNICODE.arrow} {program.output}" if program.output else ""
     style = "ran failed" if program.failed else "ran"
-    output = f'<pre class="{style}">{escape(clean(ran))}</pre>' if ran else ""
-    return f'<pre class="code">{escape(clean(program.code))}</pre>{output}'
-
-
-def _number(row: Row) -> str:
-    return f'<span class="label">{row.label}</span> ' if row.label else ""
-
-
-def _faint(text: str) -> str:
-    return f'<span class="words">{_as_html(text)}</span>'
+    return code + (f'<pre class="{style}">{escape(clean(ran))}</pre>' if ran else "")
 
 
 def _estimate(estimate: Estimate | None) -> str:
-    """A bar and the number in words; coloured if it is a probability."""
-    if estimate is None:
+    """A bar and its number; a score is no probability, and is not shown."""
+    if estimate is None or not estimate.calibrated:
         return ""
-    value = estimate.median
-    bar = f'<span class="bar" aria-hidden="true"><i style="width:{round(100 * value)}%"></i></span>'
-    return f'<span class="p {level(estimate) or ""}">{bar} {_as_html(interval_text(estimate))}</span>'
+    return f'<span class="p">{_bar(estimate.median)} {_as_html(percent(estimate.median))}</span>'
+
+
+def _bar(value: float) -> str:
+    return f'<span class="bar" aria-hidden="true"><i style="width:{round(100 * value)}%"></i></span>'
+
+
+def _words(text: str) -> str:
+    return f'<p class="words">{_as_html(text)}</p>'
+
+
+def _span(facts: Sequence[str]) -> str:
+    return f'<span class="words">{_as_html(" · ".join(facts))}</span>'
 
 
 def _as_html(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Prose of a model as lines of a terminal: its Markdown rendered, its LaTeX in plain characters."""
+"""Prose of a model for a terminal or a page: its Markdown rendered, its LaTeX in plain characters."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rich.theme import Theme
 
 from .prose import without_latex
 from .text import harmless
-from .theme import Glyphs
+from .theme import UNICODE, Glyphs
 
 _FENCED = re.compile(r"(?ms)^[ ]{0,3}```.*?(?:^[ ]{0,3}```[ ]*$|\Z)")
 _PRODUCT = re.compile(r"(?<=[\w)\]])\*(?=[\w(\[\\])")
@@ -109,8 +109,18 @@ def rendered(text: str, width: int, glyphs: Glyphs) -> list[Text]:
         width: Cells of a line.
         glyphs: Glyphs of the terminal.
     """
+    return list(_lines(_source(text, glyphs), width))
+
+
+def as_html(text: str) -> str:
+    """``text`` as HTML: the tags are those of its Markdown, all else is escaped."""
+    return str(_PARSER.render(_source(text, UNICODE)))
+
+
+def _source(text: str, glyphs: Glyphs) -> str:
+    """The Markdown in ``text`` without anything that a terminal or a browser takes for more than text."""
     lines = _readable(text).splitlines()
-    return list(_lines("\n".join(harmless(line.expandtabs(4), glyphs).rstrip() for line in lines), width))
+    return "\n".join(harmless(line.expandtabs(4), glyphs).rstrip() for line in lines)
 
 
 @functools.lru_cache(maxsize=64)

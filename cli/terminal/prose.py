@@ -6,12 +6,10 @@ JSON, traces and the extracted answer have the source instead.
 from __future__ import annotations
 
 import re
-from html import escape
 from typing import TYPE_CHECKING
 
 from adascale.engine.answers.latex import readable
 
-from .console import clean
 from .text import cut, cut_front, one_line
 from .theme import STYLES, Glyphs
 
@@ -36,11 +34,6 @@ _BLANK_LINES = re.compile(r"\n(?:[^\S\n]*\n){2,}")
 def plain(text: str) -> str:
     """``text`` without marks, at most one blank line in a row."""
     return _BOLD.sub(r"\1", _marked(text))
-
-
-def html(text: str) -> str:
-    """The same for a page: escaped, with marked parts bold."""
-    return _BOLD.sub(r"<strong>\1</strong>", escape(clean(_marked(text))))
 
 
 def without_latex(text: str) -> str:

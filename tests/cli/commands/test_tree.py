@@ -40,44 +40,55 @@ def hostile() -> Document:
     log.read_prompt()
     log.grant(ROOT, 1)
     node = log.step(ROOT, HOSTILE, 0.5)
-    log.finish_path(node, HOSTILE, 0.5, "<b>\x1b[2J\ufffe", tokens=3)
+    log.finish_path(node, HOSTILE, 0.5, "<u>\x1b[2J\ufffe", tokens=3)
     log.add(NodesPruned, nodes=(log.step(node, "cut", 0.1),), reason=HOSTILE)
     log.end()
     return document(log)
 
 
 class Page(HTMLParser):
-    """Tags as they nest; an element that is closed out of order is an error."""
+    """Tags as they nest; an element that is closed out of order is an error.
+
+    Attributes:
+        steps: Texts and programs in the folds of solutions.
+        shown: Those of the solution that is shown.
+        opened: Number of open folds.
+    """
 
     def __init__(self, text: str) -> None:
         super().__init__()
-        self.open: list[str] = []
+        self.open: list[tuple[str, str]] = []
         self.deepest = 0
         self.tags: list[str] = []
-        self.opened: list[str] = []
-        self.pre: list[str] = []
+        self.opened = 0
+        self.steps: list[str] = []
+        self.shown: list[str] = []
         self.feed(text)
         self.close()
         assert not self.open
+        self.steps, self.shown = ([text.strip() for text in place] for place in (self.steps, self.shown))
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         assert not {"src", "href", "onclick"} & dict(attrs).keys()
         self.tags.append(tag)
         if tag == "meta":
             return
-        self.open.append(tag)
+        self.open.append((tag, dict(attrs).get("class") or ""))
         self.deepest = max(self.deepest, len(self.open))
-        if tag == "pre":
-            self.pre.append("")
-        if tag == "details" and "open" in dict(attrs):
-            self.opened.append(tag)
+        if self.open[-1] in (("div", "prose"), ("div", "code")) or tag == "pre":
+            self._place.append("")
+        self.opened += tag == "details" and "open" in dict(attrs)
+
+    @property
+    def _place(self) -> list[str]:
+        return self.steps if ("ol", "solutions") in self.open else self.shown
 
     def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
+        assert self.open.pop()[0] == tag
 
     def handle_data(self, data: str) -> None:
-        if self.open and self.open[-1] == "pre":
-            self.pre[-1] += data
+        if ("div", "prose") in self.open or "pre" in dict(self.open):
+            self._place[-1] += data
 
 
 def test_the_page_has_every_step_once_and_opens_the_best_path() -> None:
@@ -88,15 +99,27 @@ def test_the_page_has_every_step_once_and_opens_the_best_path() -> None:
     page = Page(to_html(found))
 
     steps = [node.step.text.strip() for node in found.view.tree if node.step]
-    assert sorted(page.pre) == sorted([found.question, *steps])
-    assert len(page.opened) == 2  # the fork at the question, and the one below 1.1
+    assert sorted(page.steps) == sorted(steps)
+    assert page.shown == ["\n".join(steps[at - 1] for at in sorted(found.view.best_path - {ROOT}))]
+    assert page.opened == 2  # how it got there, and the fork below 1.1
     assert {"html", "main", "h1", "title"} <= set(page.tags)
+
+
+def test_the_page_says_the_answer_before_anything_else() -> None:
+    log = pens()
+    log.end()
+    page = to_html(document(log))
+
+    body = page[page.index("</header>") :]
+    places = [body.index(part) for part in ("3 pens cost", ">27</strong>", "93 % sure", "Solution 1", "seed")]
+
+    assert places == sorted(places)
 
 
 def test_a_branch_that_is_being_written_is_on_the_page() -> None:
     page = Page(to_html(document(pens(running=True))))
 
-    assert "We can buy 18/2 = 9 groups of 3 pens each, which" in page.pre
+    assert "We can buy 18/2 = 9 groups of 3 pens each, which" in page.steps
 
 
 def test_a_chain_does_not_nest() -> None:
@@ -108,17 +131,16 @@ def test_a_chain_does_not_nest() -> None:
 
     page = Page(to_html(document(log)))
 
-    assert len(page.pre) == 2001
+    assert len(page.steps) == 2000
     assert page.deepest < 20
 
 
 def test_model_text_stays_text_on_the_page() -> None:
     page = Page(to_html(hostile()))
 
-    assert "script" not in page.tags
-    assert "b" not in page.tags
+    assert not {"script", "u"} & set(page.tags)
     shown = HOSTILE.replace("\x1b", "").replace("\\frac{1}{2}", "1/2").replace("`x`", "x").replace("$y$", "y")
-    assert page.pre[1] == shown.strip()
+    assert page.steps[0].split() == shown.split()
 
 
 def test_the_picture_is_well_formed_and_loads_nothing() -> None:
@@ -197,9 +219,9 @@ def test_a_program_is_in_every_format_with_what_it_printed() -> None:
     nodes = json.loads(to_json(found))["nodes"]
 
     code = ["price = 0\nprint(18 / price)", "→ ZeroDivisionError: division by zero"]
-    assert set(code) <= set(Page(page).pre)
+    assert set(code) <= set(Page(page).steps)
     assert 'class="ran failed"' in page
-    assert "program, 14 tokens" in page
+    assert "program · 14 tokens · failed" in page
     assert [line.strip("│ ") for line in text.splitlines()].count("pens += 3") == 1
     assert [node["mode"] for node in nodes] == [None, *["program", "prose", "prose"], *["program"] * 3]
     assert [node["execution"] and node["execution"]["output"] for node in nodes[1:]] == [
@@ -224,7 +246,8 @@ def test_a_thought_is_folded_in_every_format() -> None:
     text, page = to_text(shown), to_html(shown)
     assert text.count("thought, 75 tokens") == 1
     assert "Hmm" not in text
-    assert "<details><summary>thought, 70 tokens</summary><pre>&lt;think&gt;Hmm.</pre></details>" in page
+    assert "<summary>thought, 70 tokens</summary>" in page
+    assert Page(page).shown == ["It is 27."]
     nodes = json.loads(to_json(shown))["nodes"]
     assert [node.get("thought") for node in nodes] == [None, "part", "whole", None]
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adascale.cli.terminal.prose import html, plain, styled_line
+from adascale.cli.terminal.markdown import as_html
+from adascale.cli.terminal.prose import plain, styled_line
 from adascale.cli.terminal.theme import ASCII, STYLES, UNICODE
 
 
@@ -33,7 +34,8 @@ def test_marks_are_not_shown(markdown: str, shown: str) -> None:
 
 
 def test_a_page_has_it_bold_and_escaped() -> None:
-    assert html("**a < b** & c") == "<strong>a &lt; b</strong> &amp; c"
+    assert as_html("**a < b** & c") == "<p><strong>a &lt; b</strong> &amp; c</p>\n"
+    assert as_html("<b>x [y](z) ![y](z) <z:a>") == "<p>&lt;b&gt;x [y](z) ![y](z) &lt;z:a&gt;</p>\n"
 
 
 def bold(text: str, width: int = 60, *, end: bool = False) -> tuple[str, list[str]]:
@@ -57,7 +59,7 @@ def test_a_line_fits_whatever_is_written(text: str, width: int, end: bool) -> No
         line = styled_line(text, width, glyphs, end=end)
         assert line.cell_len <= max(width, len(glyphs.ellipsis))
         assert "\n" not in line.plain
-    html(text)
+    as_html(text)
 
 
 @pytest.mark.parametrize("piece", ["**a ", "** ", "*a ", "`a", "\n \n", "# ", " ", "#", "**", "\n", "```\n"])
