@@ -10,15 +10,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from adascale.engine.errors import CalibrationError, UsageError
+from adascale.models.files.catalog import DEFAULT_GENERATOR
+from adascale.models.options import SessionOptions
 
 from ..disk.files import check_output, is_calibration, read_text, unwritable, write_file
 from ..options.declare import JsonLinesOption, JsonOption, OfflineOption
+from ..options.flags import FLAGS
 from ..report.calibrate_report import NEW_PAGE, card_text, fill, has_place, list_text
 from ..terminal.console import as_typed, say, short_path, write_json, write_json_lines, write_payload
 
 if TYPE_CHECKING:
     from adascale.models.calibration.artefact import Artefact
 
+ModelOption = Annotated[str, FLAGS[SessionOptions]["generator"]]
 FilesOption = Annotated[bool, typer.Option("--verbose", "-v", help="Show the files too.")]
 
 
@@ -26,6 +30,9 @@ def list_(as_json: JsonLinesOption = False, verbose: FilesOption = False) -> Non
     """List the calibrations on this machine; -v shows their files.
 
     adascale calibrate list
+
+    SKILL is the share of the base rate's error that the estimates take away: 1 is perfect, 0 no better. ECE
+    is how far a probability is off on average.
     """
     from adascale.models.calibration.installed import read_installed
 
@@ -33,19 +40,31 @@ def list_(as_json: JsonLinesOption = False, verbose: FilesOption = False) -> Non
     for error in found.errors:
         say(f"adascale: {as_typed(error.message)}")
     _write_list(found.artefacts, as_json, files=verbose)
+    if not as_json:
+        say(
+            "adascale: SKILL 1 is perfect, 0 as good as the base rate; ECE is the mean error of a probability"
+        )
 
 
 def show(
-    name: Annotated[str, typer.Argument(help="Name from the list, or a file.")],
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            help="Name from the list, or a file. The default is that of the model, for questions."
+        ),
+    ] = None,
+    generator: ModelOption = DEFAULT_GENERATOR,
     as_json: JsonOption = False,
 ) -> None:
     """Show what a calibration was fitted on and how good it is.
 
-    adascale calibrate show qwen2.5-coder-1.5b+probe
+    adascale calibrate show
+    adascale calibrate show -m qwen2.5-coder-0.5b
+    adascale calibrate show qwen2.5-coder-1.5b+probe+code
     """
     from adascale.models.calibration.artefact import describe
 
-    artefact = _named(name)
+    artefact = _named(name or f"{generator}+probe")
     if as_json:
         write_json(describe(artefact))
     else:

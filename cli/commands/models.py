@@ -17,6 +17,7 @@ from ..options import completion
 from ..options.declare import JsonLinesOption, JsonOption, OfflineOption, YesOption
 from ..report.models_report import (
     Entry,
+    disk_text,
     entry_of_catalogue,
     entry_of_file,
     facts_text,
@@ -57,9 +58,9 @@ def list_models(
     adascale list
     adascale models list --fits
 
-    The first one is the default. "here" means that nothing has to be downloaded. MEMORY is the memory of a
-    question with the default context and number of solutions. Models of Ollama, LM Studio and llama.cpp are
-    listed with a name that opens them where they lie: -m ollama:qwen3:1.7b.
+    Models on this machine come first. MEMORY is the memory of a question with the default context and number
+    of solutions. Models of Ollama, LM Studio and llama.cpp are listed with a name that opens them where they
+    lie: -m ollama:qwen3:1.7b.
     """
     from adascale.models.files.catalog import catalog
     from adascale.models.files.library import installed_models
@@ -68,6 +69,7 @@ def list_models(
     here = {file.name: file for file in installed.files}
     entries = [entry_of_catalogue(spec, here.pop(name, None)) for name, spec in catalog().items()]
     entries += map(entry_of_file, here.values())
+    entries.sort(key=lambda entry: not entry.here)
     for error in installed.errors:
         say(f"adascale: {as_typed(error.message)}")
     shown = _that_fit(entries) if fits else entries
@@ -75,6 +77,7 @@ def list_models(
         write_json_lines({"schema": SCHEMA, **asdict(entry)} for entry in shown)
     else:
         write_payload(models_table(shown))
+        say(f"adascale: {disk_text(entries)}; adascale pull NAME fetches another, -m NAME uses it")
 
 
 @app.command()

@@ -50,7 +50,7 @@ class EchoPolicy(ScriptedPolicy):
             slug = DEADLY_QUESTION if "deadly" in problem.question else ""
             raise WorkerDiedError("the process that runs the models was ended by SIGKILL", slug=slug)
         if "long" in problem.question:
-            raise ContextOverflowError("the question has 9,999 tokens, the model's window is 2,048")
+            raise ContextOverflowError("the question has 9,999 tokens, the context has room for 2,048")
         return PrefixWork(len(problem.question), 0)
 
     def advance(self) -> list[Growth]:

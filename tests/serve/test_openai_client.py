@@ -153,7 +153,9 @@ def test_the_models_are_listed_with_their_efforts(client: openai.OpenAI) -> None
 def test_a_question_that_does_not_fit_is_refused_with_both_numbers(
     client: openai.OpenAI, streamed: bool
 ) -> None:
-    with pytest.raises(openai.BadRequestError, match="9,999 tokens, the model's window is 2,048") as caught:
+    with pytest.raises(
+        openai.BadRequestError, match="9,999 tokens, the context has room for 2,048"
+    ) as caught:
         ask(client, "a long one", stream=streamed)
     assert caught.value.code == "context-overflow"
 

@@ -96,7 +96,7 @@ def test_a_server_answers_survives_its_workers_death_and_ends_when_told(home: Ho
         too_long = server.post("word " * 2000)
         assert too_long.status_code == 400
         assert re.search(
-            r"has [\d,]+ tokens, the model's window is 2,048", too_long.json()["error"]["message"]
+            r"has [\d,]+ tokens, the context has room for 2,048", too_long.json()["error"]["message"]
         )
 
         [worker] = psutil.Process(server.process.pid).children()

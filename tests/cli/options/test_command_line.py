@@ -96,3 +96,12 @@ def test_with_json_an_error_is_an_object_on_stdout_too(words: list[str], code: s
     assert (found["schema"], found["status"], found["error"]["code"]) == ("adascale.error/1", "error", code)
     assert found["error"]["message"] in done.stderr
     assert found["error"]["hint"] in done.stderr
+
+
+def test_a_calibration_is_shown_by_the_model_that_it_is_for() -> None:
+    named, found, usual = (
+        run_here(environment(), "calibrate", "show", *words)
+        for words in (["qwen2.5-coder-0.5b+probe"], ["-m", "qwen2.5-coder-0.5b"], [])
+    )
+    assert named.returncode == found.returncode == usual.returncode == 0
+    assert found.stdout == named.stdout != usual.stdout

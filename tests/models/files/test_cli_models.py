@@ -80,9 +80,10 @@ def test_list_shows_what_other_programs_keep(tiny: ModelSpec, tmp_path: Path, gg
     (folder / "m-Q4_0.gguf").write_bytes(gguf)
     (folder / "big-Q8_0-00001-of-00002.gguf").write_bytes(gguf)
     result = run("list")
-    row = result.stdout.splitlines()[2]
+    row = result.stdout.splitlines()[1]
     assert row.split() == ["lmstudio:someone/m-GGUF:Q4_0", "18", "kB", "?", "here", "?"]
-    assert result.stderr == "adascale: big-Q8_0-00001-of-00002.gguf is incomplete\n"
+    assert result.stderr.startswith("adascale: big-Q8_0-00001-of-00002.gguf is incomplete\n")
+    assert "1 model here, 18 kB" in result.stderr
     facts = json.loads(run("show", "lmstudio:someone/m-GGUF:Q4_0", "--json").stdout)
     assert (facts["path"], facts["architecture"]) == (str(folder / "m-Q4_0.gguf"), "llama")
 
@@ -98,7 +99,7 @@ def test_what_may_not_be_read_is_listed_without_what_it_says(
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr("adascale.models.files.gguf_info.read_info", refuse)
-    assert run("list").stdout.splitlines()[2].startswith("lmstudio:someone/m-GGUF:Q4_0")
+    assert run("list").stdout.splitlines()[1].startswith("lmstudio:someone/m-GGUF:Q4_0")
 
 
 def test_two_files_of_one_quant_are_listed_by_names_that_open_them(
@@ -110,7 +111,7 @@ def test_two_files_of_one_quant_are_listed_by_names_that_open_them(
     for name in files:
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_bytes(gguf + name.encode())
-    names = [line.split()[0] for line in run("list").stdout.splitlines()[2:]]
+    names = [line.split()[0] for line in run("list").stdout.splitlines()[1:-1]]
     assert sorted(names) == [
         "someone/models:Q4_0", "someone/models:UD/m-q4_0.gguf", "someone/models:small-q4_0.gguf"
     ]  # fmt: skip
