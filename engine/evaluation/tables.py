@@ -137,5 +137,14 @@ def _table(figures: Figures, strategies: Sequence[StrategyReport]) -> str:
 
 
 def _markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    """A table whose columns stand below each other as text too: the first one left, numbers right."""
+    widths = [max(3, *map(len, column)) for column in zip(head, *rows, strict=True)]
+    rule = ["-" * widths[0], *(f"{'-' * (width - 1)}:" for width in widths[1:])]
+    padded = [
+        [
+            line[0].ljust(widths[0]),
+            *(text.rjust(width) for text, width in zip(line[1:], widths[1:], strict=True)),
+        ]
+        for line in (head, rule, *rows)
+    ]
+    return "\n".join(f"| {' | '.join(line)} |" for line in padded)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import random
+import re
 from dataclasses import replace
 
 import cpython
@@ -85,7 +86,10 @@ def test_the_report_has_columns_of_code_tasks() -> None:
     report = comparison.report()
     assert [each.accuracy for each in report.strategies] == [0.0, 1.0]
     assert report.strategies[1].code == CodeReport(passes=1.0, oracle=1.0, executions=2.0)
-    assert "| passing:3 | 1.000 | 1.000 | 2.0 |" in markdown(report)
+    text = markdown(report)
+    assert "| passing:3 | 1.000 | 1.000 | 2.0 |" in " ".join(text.split())
+    for table in (part.splitlines() for part in text.split("\n\n") if part.startswith("|")):
+        assert len({re.sub("[^|]", " ", row) for row in table}) == 1, "columns stand below each other"
     assert "code_executions" in csv_text(report).splitlines()[0]
     failed = replace(report.strategies[0], code=None)
     assert "code_executions" in csv_text(replace(report, strategies=(failed, report.strategies[1])))
