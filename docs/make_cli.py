@@ -81,8 +81,8 @@ def _is_option(parameter: Any) -> bool:
 
 
 def _argument(parameter: Any) -> str:
-    name = parameter.metavar or parameter.name.upper()
-    return name if name.startswith("[") or parameter.required else f"[{name}]"
+    name = (parameter.metavar or parameter.name.upper()) + ("..." if parameter.nargs == -1 else "")
+    return name if parameter.required else f"[{name}]"
 
 
 def _values(parameter: Any) -> str:

@@ -31,7 +31,7 @@ def ask(
     question: Annotated[
         str | None,
         typer.Argument(
-            metavar="[QUESTION|-]",
+            metavar="QUESTION|-",
             show_default=False,
             help="The question; - or nothing reads it from stdin. Put -- before one that begins with a dash.",
         ),

@@ -36,7 +36,7 @@ from ..terminal.text import plural
 def batch(
     source: Annotated[
         str,
-        typer.Argument(metavar="[FILE|-]", help="JSON Lines, CSV with a header, or one question a line."),
+        typer.Argument(metavar="FILE|-", help="JSON Lines, CSV with a header, or one question a line."),
     ] = "-",
     *,
     context: typer.Context,

@@ -101,7 +101,7 @@ def pull(
 
 
 def export(
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Names from the list, or files.")],
+    names: Annotated[list[str], typer.Argument(metavar="NAME", help="Names from the list, or files.")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="Folder to write.")],
 ) -> None:
     """Write calibrations and their card to a folder for the Hugging Face Hub.

@@ -35,7 +35,7 @@ def code(
     task: Annotated[
         str | None,
         typer.Argument(
-            metavar="[TASK|-]",
+            metavar="TASK|-",
             show_default=False,
             help="What the program should do; - or nothing reads it from stdin. Examples in it are tests, "
             "unless others are given.",

@@ -30,9 +30,7 @@ SCHEMA = "adascale.eval/1"
 
 @with_options(EvalOptions)
 def eval_(
-    data: Annotated[
-        list[Path], typer.Argument(metavar="FILE...", help="JSON Lines with question and answer.")
-    ],
+    data: Annotated[list[Path], typer.Argument(metavar="FILE", help="JSON Lines with question and answer.")],
     *,
     options: EvalOptions,
 ) -> None:

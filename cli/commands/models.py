@@ -112,7 +112,7 @@ def show(name: Name, as_json: JsonOption = False) -> None:
 def pull(
     names: Annotated[
         list[str],
-        typer.Argument(metavar="NAME...", help="Models to fetch.", autocompletion=completion.models),
+        typer.Argument(metavar="NAME", help="Models to fetch.", autocompletion=completion.models),
     ],
     force: Annotated[bool, typer.Option("--force", help="Fetch models that are here already.")] = False,
     yes: YesOption = False,

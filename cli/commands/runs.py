@@ -76,7 +76,7 @@ def path(run: RunArgument = None) -> None:
 def rm(
     runs: Annotated[
         list[str] | None,
-        typer.Argument(metavar="RUN...", help="Runs to delete.", autocompletion=completion.runs),
+        typer.Argument(metavar="RUN", help="Runs to delete.", autocompletion=completion.runs),
     ] = None,
     all_: Annotated[bool, typer.Option("--all", help="Every run.")] = False,
 ) -> None:

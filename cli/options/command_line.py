@@ -91,7 +91,7 @@ def usage_error(error: TyperException) -> UsageError:
     name = getattr(error, "option_name", None) or _name(parameter)
     text = error.format_message()
     match type(error).__name__:
-        case "NoSuchOption" if " " not in path and not _possible(error):
+        case "NoSuchOption" if " " not in path and not difflib.get_close_matches(name, _ROOT_OPTIONS, 1, 0.8):
             hint = f'options stand behind the command: adascale ask "your question" {name}'
             return UsageError(f"{path} has no option {name}", hint=hint)
         case "NoSuchOption":

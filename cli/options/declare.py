@@ -64,7 +64,7 @@ JsonLinesOption = Annotated[bool, flag(None, "--json", "Print JSON, one object a
 TraceArgument = Annotated[
     str | None,
     typer.Argument(
-        metavar="[TRACE]",
+        metavar="TRACE",
         help="File written by --trace, or a run that adascale runs list shows. The default is the last run.",
         show_default=False,
         autocompletion=completion.traces,
@@ -73,7 +73,7 @@ TraceArgument = Annotated[
 RunArgument = Annotated[
     str | None,
     typer.Argument(
-        metavar="[RUN]",
+        metavar="RUN",
         help="Name of a run, or its beginning. The default is the last run.",
         autocompletion=completion.runs,
     ),
