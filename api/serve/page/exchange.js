@@ -41,13 +41,13 @@ export class Exchange {
     const { head, line, meaning, body, answers, foot } = this.#parts;
     this.element.className = `${record.kind} ${ended ? "ended" : "running"} ${sure === null ? "" : `sure-${level(sure)}`}`;
     fill(head, ...(answer === null ? [] : headline(record)));
-    fill(line, ...(sure === null ? [] : [bar(sure), element("b", "", `${percent(sure)} sure`)]),
+    fill(line, ...(sure === null ? [] : [bar(sure), element("b", "", sureText(record))]),
       ...(answer === null ? [] : [element("span", "words", `${agreement(record)} · ${time(record)}`)]));
     fill(meaning, ...(ended && answer !== null ? [element("p", "words", whatItMeans(record))] : []));
     fill(body, ...(solution ? shown(record, solution) : []));
-    fill(answers, ...(record.groups.length > 1 ? [answerList(record, sure)] : []));
+    fill(answers, ...rivals(record, sure));
     fill(foot, ...footer(record));
-    this.#how.hidden = record.kind === "text" || record.nodes.length === 1;
+    this.#how.hidden = record.kind === "text" || (record.nodes.length === 1 && !ended);
     if (this.#how.hidden) return;
     fill(this.#why, ...why(record).map((each) => element("p", "", each)));
     this.#solutions.draw(record);
@@ -56,20 +56,23 @@ export class Exchange {
 
 /** The messages of an exchange, as the history of the next one has them. */
 export function messages({ question, record }) {
-  const { solution, answer } = record;
+  const { solution } = record;
   const text = solution?.text.trim() ?? "";
-  const code = solution && solution.mode !== "prose" ? `\`\`\`python\n${text}\n\`\`\`\n` : text;
-  const said = answer === null || text.includes(answer) ? code : `${code}\n\nAnswer: ${answer}`;
-  return text ? [{ role: "user", content: question }, { role: "assistant", content: said.trim() }] : [];
+  const code = solution && solution.mode !== "prose" ? `\`\`\`python\n${text}\n\`\`\`` : text;
+  const answer = record.answer === null || text.includes(record.answer) ? "" : `Answer: ${shownAnswer(record)}`;
+  const content = [code, answer].filter(Boolean).join("\n\n");
+  return content ? [{ role: "user", content: question }, { role: "assistant", content }] : [];
 }
 
 /** What is told to those who do not see the page. */
 export function spoken(record) {
   if (record.answer === null) return record.solution?.text.trim() ?? "No answer";
-  const { confidence } = record;
-  const sure = confidence?.calibrated ? `, ${percent(confidence.median)} sure` : "";
-  return `${isGuess(record) ? "I don't know. Best guess: " : "Answer: "}${record.answer}${sure}`;
+  const sure = record.confidence?.calibrated ? `, ${sureText(record)}` : "";
+  return `${isGuess(record) ? "I don't know. Best guess: " : "Answer: "}${shownAnswer(record)}${sure}`;
 }
+
+/** Characters of an answer that is shown as large as a number. */
+const SHORT = 30;
 
 /** A probability below which an answer is called a guess, as on the terminal. */
 const UNLIKELY = 0.2;
@@ -79,22 +82,83 @@ function isGuess({ result, confidence }) {
 }
 
 function headline(record) {
-  const answer = element("strong", "", rounded(record.answer));
-  if (!record.ended) return [element("p", "large", answer)];
-  const copy = copyButton(record.answer);
-  if (!isGuess(record)) return [element("p", "large", answer), copy];
+  const text = rounded(shownAnswer(record));
+  const answer = element("strong", "", text);
+  const large = element("p", text.length > SHORT ? "large long" : "large", answer);
+  if (!record.ended) return [large];
+  const copy = copyButton(shownAnswer(record));
+  if (!isGuess(record)) return [large, copy];
   return [element("p", "large", "I don't know"), element("p", "", "My best guess is ", answer), copy];
 }
 
-/** A number of many digits with six of them; what is copied has all. */
+/** The answer as a reader wants it: of an option its text, too. */
+function shownAnswer(record) {
+  return optionText(record, record.answer);
+}
+
+/** `B. in a bank`; other answers as they are. */
+function optionText({ details }, name) {
+  const at = details.letters?.indexOf(name) ?? -1;
+  return at < 0 ? name : `${name}. ${details.texts[at]}`;
+}
+
+/** A number of many digits with four of them, two behind the point at least; what is copied has all. */
 function rounded(answer) {
-  return /^-?\d+\.\d{5,}$/.test(answer) ? `≈ ${Number(Number(answer).toPrecision(6))}` : answer;
+  return answer.replace(/(?<![\w.])\d+\.\d{5,}(?![\w.])/g, (digits) => {
+    const value = Number(digits);
+    return value < 1 ? String(Number(value.toPrecision(4))) : value.toFixed(Math.max(2, 4 - digits.indexOf(".")));
+  });
+}
+
+/** `96 % sure`, or `about 80 % sure` where the number is a rough one. */
+function sureText({ confidence, level }) {
+  const about = level === "portable" || level === "unlabelled" ? "about " : "";
+  return `${about}${percent(confidence.median)} sure`;
 }
 
 function shown(record, solution) {
   if (solution.thinks) return [element("p", "words", "Thinking…")];
-  const parts = record.kind === "text" ? [markdown(solution.text)] : solutionText(solution);
-  return record.answer === null && !record.ended && record.kind !== "text" ? [element("div", "draft", ...parts)] : parts;
+  if (!solution.text.trim()) return [];
+  if (record.kind === "text") return [markdown(solution.text)];
+  const parts = solutionText(solution);
+  return record.answer === null && !record.ended ? [element("div", "draft", ...parts)] : parts;
+}
+
+function agreement({ groups, finished }) {
+  if (finished === 0) return "no solution needed";
+  if (finished === 1) return "1 solution";
+  return `${groups[0]?.nodes.length ?? 0} of ${plural(finished, "solution")} agree`;
+}
+
+function whatItMeans({ confidence, level }) {
+  if (!confidence?.calibrated) return "No probability: this model has no calibration, so only agreement counts.";
+  if (level !== "fitted") return "A rough estimate: how often this model is right was never measured.";
+  const right = Math.round(100 * confidence.median);
+  return `Of 100 answers shown with this number, about ${right} are correct.`;
+}
+
+/** What else could be the answer: the options with their bars, or all answers with their votes. */
+function rivals(record, sure) {
+  const { options, groups, finished, answer } = record;
+  const votes = (name) => groups.find((group) => group.answer === name)?.nodes.length ?? 0;
+  const names = Object.keys(options);
+  if (names.length) {
+    return [element("ol", "options", ...names.map((name) =>
+      row(name === answer, optionText(record, name), votes(name), bar(options[name]), percent(options[name]))))];
+  }
+  if (groups.length < 2) return [];
+  const rows = groups.map((group, at) =>
+    row(at === 0, rounded(group.answer), group.nodes.length, "", at === 0 && sure !== null ? percent(sure) : ""));
+  const without = finished - groups.reduce((sum, { nodes }) => sum + nodes.length, 0);
+  if (without > 0) rows.push(row(false, element("span", "words", "no answer"), without, "", ""));
+  return [element("ol", "", ...rows)];
+}
+
+function row(isWinner, answer, votes, middle, sure) {
+  const dots = element("span", "votes", "●".repeat(Math.min(votes, 10)));
+  dots.setAttribute("aria-hidden", "true");
+  return element("li", isWinner ? "winner" : "", element("strong", "", answer), dots,
+    element("span", "words", votes ? plural(votes, "solution") : ""), middle, element("b", "", sure));
 }
 
 /** Where there is no answer, what copies the text and what it cost; while it runs, how far it is. */
@@ -102,44 +166,24 @@ function footer(record) {
   const { answer, solution, ended } = record;
   if (!ended) return [element("p", "words", progress(record))];
   if (answer !== null) return [];
-  const said = record.kind === "text" ? cost(record) : `No answer to compare in ${plural(record.finished, "solution")} · ${cost(record)}`;
-  return [...(solution ? [copyButton(solution.text.trim())] : []), element("p", "words", said)];
+  const why = record.kind === "text" ? [] : [noAnswer(record)];
+  const copy = solution?.text.trim() ? [copyButton(solution.text.trim())] : [];
+  return [...copy, element("p", "words", [...why, cost(record)].join(" · "))];
 }
 
-function agreement({ groups, finished }) {
-  if (finished === 1) return "1 solution";
-  return `${groups[0]?.nodes.length ?? 0} of ${plural(finished, "solution")} agree`;
-}
-
-function whatItMeans({ confidence, level, finished }) {
-  if (!confidence?.calibrated) return "No probability: this model has no calibration, so only agreement counts.";
-  if (level !== "fitted") return "A rough estimate: how often this model is right was never measured.";
-  const right = Math.round(100 * confidence.median);
-  return `Of 100 answers shown with this number, about ${right} are correct.`;
-}
-
-/** All answers, the leading one first, each with its votes. */
-function answerList({ groups, finished }, sure) {
-  const rows = groups.map(({ answer, nodes }, at) =>
-    row(rounded(answer), nodes.length, at === 0 && sure !== null ? percent(sure) : "", at === 0 ? "winner" : ""));
-  const without = finished - groups.reduce((sum, { nodes }) => sum + nodes.length, 0);
-  if (without > 0) rows.push(row("no answer", without, "", "none"));
-  return element("ol", "", ...rows);
-}
-
-function row(answer, votes, sure, className) {
-  const dots = element("span", "votes", "●".repeat(Math.min(votes, 20)));
-  dots.setAttribute("aria-hidden", "true");
-  const words = element("span", "words", plural(votes, "solution"));
-  return element("li", className, element("strong", "", answer), dots, words, element("b", "", sure));
+function noAnswer({ finished }) {
+  return finished ? `No answer that can be compared in ${plural(finished, "solution")}` : "Stopped before a solution was finished";
 }
 
 /** `2 of up to 16 solutions · 804 tokens · 12 s`. */
 function progress(record) {
+  const { finished, params, written, answer } = record;
+  if (!record.modes.size) return "Reading the question…";
   if (record.kind === "text") return cost(record);
-  const most = record.params.samples ? ` of up to ${record.params.samples}` : "";
-  const done = most ? `${record.finished}${most} solutions` : plural(record.finished, "solution");
-  return `${done} · ${cost(record)}`;
+  const most = params.samples > 1 ? ` of up to ${plural(params.samples, "solution")}` : "";
+  if (!finished) return `Writing the first${most || " solution"} · ${cost(record)}`;
+  const done = most ? `${finished}${most}` : plural(finished, "solution");
+  return `${done} · ${answer === null ? cost(record) : plural(written, "token")}`;
 }
 
 function cost(record) {
@@ -147,7 +191,9 @@ function cost(record) {
 }
 
 function time({ seconds }) {
-  return `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)}\u00a0s`;
+  if (seconds < 119.5) return `${seconds < 0.95 ? seconds.toFixed(1) : Math.round(seconds)}\u00a0s`;
+  const whole = Math.round(seconds);
+  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}\u00a0min`;
 }
 
 function why(record) {
@@ -158,10 +204,12 @@ function why(record) {
     const [from, to] = [confidence.lower, confidence.upper].map((each) => Math.round(100 * each));
     said.push(`The likely range of its probability is ${from} to ${to}\u00a0%.`);
   }
+  if (record.nodes.length === 1) return [...said, ...notices];
   return [...said, `${plural(record.written, "token")} in all. A bar is the estimate that a solution is correct.`, ...notices];
 }
 
 function whyItStopped({ result, confidence, params, finished }) {
+  if (finished === 0 && result.answer !== null) return "It read the options; no solution was worth writing.";
   switch (result.stop_reason) {
     case "confident":
       return confidence?.calibrated && params.stop_at

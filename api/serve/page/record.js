@@ -15,6 +15,8 @@ export class SearchRecord {
     this.kind = started.problem.kind ?? "value";
     /** Why it was taken for that kind; empty if there is nothing to tell. */
     this.why = started.problem.why ?? "";
+    /** What its kind needs besides the question, such as the texts of options. */
+    this.details = started.problem.details ?? {};
     this.params = started.params;
     /** Level of the calibration, as `ModelDescription.level` has it. */
     this.level = started.models.calibration ? started.models.calibration.level ?? "fitted" : "none";
@@ -48,6 +50,11 @@ export class SearchRecord {
     return (this.result ?? this.standing)?.confidence ?? null;
   }
 
+  /** Probability of each option of a question whose options were read, by name; empty for others. */
+  get options() {
+    return (this.result ?? this.standing)?.options ?? {};
+  }
+
   /** Ids of the nodes on the path that would be chosen now, without the root. */
   get bestPath() {
     const best = this.result ? this.result.best : this.groups[0]?.nodes[0] ?? null;
@@ -66,10 +73,17 @@ export class SearchRecord {
    */
   get solution() {
     const leading = this.groups[0]?.nodes.find((id) => this.nodes[id].mode === "prose");
-    const end = leading ?? this.groups[0]?.nodes[0] ?? this.result?.best ?? null;
+    const end = leading ?? this.groups[0]?.nodes[0] ?? this.result?.best ?? (this.ended ? this.#firstEnd() : null);
     if (end !== null) return { ...this.nodes[end], text: this.#text(end), thinks: false };
     const first = [...this.running.values()].sort((a, b) => a.branch - b.branch)[0];
     return first ? { ...first, text: this.#text(first.parent) + (first.thinks ? "" : first.text) } : null;
+  }
+
+  /** Where the first solution has come to, finished or not; null where none has a step. */
+  #firstEnd() {
+    let end = null;
+    for (let id = ROOT; id !== undefined; [id] = this.nodes[id].children) end = id;
+    return end === ROOT ? null : end;
   }
 
   /** Ids from a node up to the question, without it. */
