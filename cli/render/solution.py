@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.text import Text
 
 from adascale.engine.types import NodeId
 
 from ..terminal.code import Program, cut_line
 from ..terminal.markdown import rendered
-from ..terminal.text import plural
+from ..terminal.text import cells, cut, one_line, pad, percent, plural
 from ..terminal.theme import MARK_STYLES, STYLES, Glyphs
 from .state import Running, ViewState
 from .summary import progress_facts
+
+_BAR_CELLS = 30
+_PERCENT_CELLS = 5
+_GAP = 2
 
 _WHOLE_PROGRAM = 4
 """Lines of code of the longest program that is not folded."""
@@ -46,6 +52,30 @@ def _program_lines(program: Program, width: int, glyphs: Glyphs, *, whole: bool)
 
 def _says_something(line: str) -> bool:
     return bool(line.strip()) and not line.lstrip().startswith("#")
+
+
+def bar_lines(chances: Sequence[tuple[str, float]], width: int, glyphs: Glyphs) -> list[Text]:
+    """A bar for each option: ``B. bank  ━━━━━━━━──  88 %``, the most likely one in colour.
+
+    Args:
+        chances: Text of each option, as the user has them, and its probability.
+        width: Cells of a line.
+        glyphs: Glyphs of the terminal.
+    """
+    labels = [cut(one_line(text, glyphs), max(1, width // 2), glyphs) for text, _ in chances]
+    label_cells = max(map(cells, labels), default=0)
+    size = max(0, min(_BAR_CELLS, width - label_cells - 2 * _GAP - _PERCENT_CELLS))
+    most = max((chance for _, chance in chances), default=0.0)
+    lines = []
+    for label, (_, chance) in zip(labels, chances, strict=True):
+        style, filled = STYLES["answer"] if chance == most else "", round(chance * size)
+        line = Text(no_wrap=True).append(pad(label, label_cells + _GAP), style)
+        line.append(glyphs.spent * filled, STYLES["spent"]).append(
+            glyphs.left * (size - filled), STYLES["left"]
+        )
+        lines.append(line.append(percent(chance).rjust(_GAP + _PERCENT_CELLS), style))
+        lines[-1].truncate(width)
+    return lines
 
 
 def writing_frame(state: ViewState, width: int, height: int, glyphs: Glyphs, tick: int = 0) -> list[Text]:

@@ -91,6 +91,8 @@ def support(state: ViewState) -> list[str]:
         facts.append(f"{agree} of {solutions} solutions agree")
     elif solutions:
         facts.append("1 solution")
+    elif state.answer is not None:
+        facts.append("read from the options")
     return facts
 
 
@@ -112,16 +114,17 @@ def progress_facts(state: ViewState, glyphs: Glyphs) -> list[str]:
     noun = KINDS[problem.kind].noun
     if not state.branches:
         return ["reading the question"]
-    if not done:
-        return [f"writing the first of up to {most} {noun}s" if most > 1 else f"writing a {noun}"]
-    facts = [f"{done} of up to {most} {noun}s" if most > 1 else plural(done, noun)]
-    if problem.kind == "code":
+    if done:
+        facts = [f"{done} of up to {most} {noun}s" if most > 1 else plural(done, noun)]
+    else:
+        facts = [f"writing the first of up to {most} {noun}s" if most > 1 else f"writing a {noun}"]
+    if problem.kind == "code" and done:
         is_tested = bool(kind_of(problem).tests(problem))
         return [*facts, f"the best {_code_words(state, glyphs)}"] if is_tested else facts
     if state.answer is None:
-        return [*facts, "no answer yet"]
+        return [*facts, "no answer yet"] if done else facts
     agree, answered = state.agreement
-    sure = sure_text(state) or f"{agree} of {answered}"
+    sure = sure_text(state) or (f"{agree} of {answered}" if answered else "read from the options")
     return [*facts, f"{answer_text(state, glyphs)} leads, {sure}"]
 
 
@@ -212,6 +215,8 @@ def _after(state: ViewState) -> str:
     """``after 3 of 16 solutions``, ``after all 16 solutions``, ``after 3 solutions``."""
     standing, most = state.tree.standing, state.samples
     done = standing.finished if standing else 0
+    if not done and state.answer is not None:
+        return "before any solution"
     if not most:
         return f"after {plural(done, 'solution')}"
     if done >= most > 1:
