@@ -127,7 +127,7 @@ class LiveBatch:
         facts += counts.facts()
         tokens = counts.tokens + sum(state.tokens for state in self._flying.values())
         if seconds > 1.0:
-            facts.append(f"{tokens / seconds:.0f} tok/s")
+            facts.append(f"{tokens / seconds:.0f} tokens/s")
         if self._total and done >= _LEAST_DONE:
             # Easy questions end first: those in flight count as half done, or the time would look too short.
             half = len(self._flying) / 2

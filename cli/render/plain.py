@@ -73,7 +73,8 @@ class PlainRenderer(FinalRenderer):
             return
         elif state.answer != self._said_answer or self._cadence.is_due(state.t):
             self._cadence, self._said_answer = Cadence(state.t), state.answer
-            facts = [*progress_facts(state, self._glyphs), plural(state.tokens, "token"), duration(state.t)]
+            tokens = [plural(state.tokens, "token")] if state.tokens else []
+            facts = [*progress_facts(state, self._glyphs), *tokens, duration(state.t)]
             self._say(self._glyphs.dot.join(facts))
 
     @staticmethod

@@ -49,6 +49,16 @@ def test_a_bar_tells_the_whole_and_a_line_each_search(view: LiveBatch) -> None:
     assert "6 of up to 6 solutions" in one
 
 
+def test_the_columns_of_searches_stand_still(view: LiveBatch) -> None:
+    log = searched("vote", 1, None)
+    places = set[int]()
+    for event in log[:-1]:
+        view.on("first", event)
+        [_, line] = view.draw(100, 24, 0).plain.split("\n")
+        places.add(line.index(" token"))
+    assert len(places) == 1
+
+
 def test_a_search_that_has_ended_leaves_the_picture(view: LiveBatch) -> None:
     flying(view, "first", "second")
     view.on("first", searched("vote", 0, None)[-1])
