@@ -41,12 +41,13 @@ _PREPOSITION = phrases("in|on|at|by|before|after|to|with|from|under|over")
 _SENTENCE = phrases(
     r"""
     is|are|was|were|do|does|did|can|could|will|would|should|has|have|may|how|why|if|i|we|you|give|tell|write|make
-    more|now|then|one|two|three|what|yes|true|no|either|whether|let|use|go|please|\d+
+    more|now|then|one|two|three|what|yes|true|no|either|whether|let|use|go|please
     """
 )
 _CLAUSE = phrases("is|are|not|i|you|me|my")
 _AFTER_ALTERNATIVES = re.compile(r":\s|\swho\s")
 """What follows the alternatives of "Is this active or passive: ..."."""
+_FOLLOWS = re.compile(r"(?<=\w)\s(?:in|for|on|at|with|when|if|of|to|during)\s", re.IGNORECASE)
 _FOR_WHAT = re.compile(r"\s(?:for|to)\s.*$", re.IGNORECASE)
 
 
@@ -86,13 +87,20 @@ def _two_subjects(rest: str) -> tuple[str, ...]:
 def _last_phrases(rest: str) -> tuple[str, ...]:
     """Of "(Is) a tomato a fruit or a vegetable" and "(Is) Pluto a planet, a dwarf planet or a moon"."""
     *_, joint = _OR.finditer(rest)
-    last = rest[joint.end() :].strip()
+    last = _shortened(rest[joint.end() :].strip())
     first, *between = [piece.strip() for piece in rest[: joint.start()].split(",") if piece.strip()] or [""]
     first = _parallel(first, between[0] if between else last)
     items = (first, *between, last)
     if not first or any(len(item.split()) > _LONGEST_ALTERNATIVE for item in items):
         return ()
     return () if _NO_ALTERNATIVE.match(last) and first not in last else items
+
+
+def _shortened(text: str) -> str:
+    """A last alternative without what follows it: "effect" of "effect in this sentence"."""
+    if len(text.split()) <= 3 or not (end := _FOLLOWS.search(text)):
+        return text
+    return text[: end.start()]
 
 
 def _parallel(text: str, other: str) -> str:

@@ -44,7 +44,7 @@ def find_options(message: str) -> Options | None:
 
 _LABEL = "[A-Ja-j1-9]"
 _FORMS = (
-    rf"\((?P<round>{_LABEL})\)|\[(?P<square>[A-Ja-j])\]|(?P<half>{_LABEL})\)"
+    rf"\((?P<round>{_LABEL})\)|\[(?P<square>{_LABEL})\]|(?P<half>{_LABEL})\)"
     rf"|(?P<dot>{_LABEL})\.(?=[\s*_])|(?P<colon>[A-Ja-j]):(?!//)"
 )
 _MARK = re.compile(rf"(?:^|(?<=[\s*{{>|;,]))(?:{_FORMS})|^[ \t]*(?P<bare>[A-J])(?=[ \t]+\w)", re.MULTILINE)
@@ -69,7 +69,7 @@ _FOLLOWED_BY_QUESTION = re.compile(
 )
 _SUBQUESTION = re.compile(
     r"(?:what|why|how|who|when|where|explain|describe|discuss|find|calculate|compute|determine|show|prove"
-    r"|write|list|give|state|draw|name|sketch|solve|define)\b|[^?]{0,300}\?\s*$",
+    r"|write|list|give|state|draw|name|sketch|solve|define)\s+\w|[^?]{0,300}\?\s*$",
     re.IGNORECASE,
 )
 
@@ -158,10 +158,12 @@ def _are_options(found: Options, stem: str, tail: str, run: list[re.Match[str]])
     if 2 * subquestions > len(found.texts):
         return False
     asks = _ASKS.search(stem[-_LONGEST_OPTION:]) or _CHOOSES.search(tail[:_LONGEST_OPTION])
+    # An option may end the sentence that the stem begins.
+    is_begun = len(stem.split()) > 3 and stem.rstrip()[-1:] not in (".", "!", ";", "$")
     if letter.islower():
-        # A sentence that ends is no stem, one that an option ends is.
-        return bool(asks) or stem.rstrip()[-1:] not in (".", "!", ";", "$", "")
-    return bool(asks) and longest <= _SHORT_OPTION and len(tail) <= _SHORT_OPTION
+        return bool(asks) or is_begun
+    is_begun = is_begun and form == "round" and not stem.rstrip().endswith(":")
+    return (bool(asks) or is_begun) and longest <= _SHORT_OPTION and len(tail) <= _SHORT_OPTION
 
 
 def _trimmed(text: str) -> str:
@@ -195,6 +197,7 @@ _ONE_OF_THESE = re.compile(
 )
 _LIST_CUE = re.compile(
     r"\b(?:options?|choices?|(?:choose|pick|select)\s[^.:?!\n]{0,60})\s*:\s*([^\n:?]+)"
+    r"|\bone\s+of\s*(?:these\s*|the\s+following\s*)?:\s*([^\n:?.]+)"
     r"|\b(?:classify|categori[sz]e|label)\b[^\n]{0,80}?\sas\s(?:either\s+)?([^\n:?]+)"
     r"|\b(?:choose|pick|select)\s+(?:one\s+)?(?:from|of|between|among)\s+([^\n:?.]+)",
     re.IGNORECASE,

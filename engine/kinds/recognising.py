@@ -22,6 +22,8 @@ from .options import Options, find_options
 
 _WINDOW = 4000
 """Characters at either end of a message in which a question or a request is looked for."""
+_SHORT = 600
+"""Characters of a message whose question may use a word of mathematics from before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +67,8 @@ class _Parts:
         closing: Its last paragraph, without courtesies.
         question: The sentence that asks, without courtesies: the last with a question mark, else the last.
         is_single: It has one sentence.
-        has_formula: It has LaTeX.
-        has_code: It has lines of a program; pictures of mathematics are none.
+        has_formula: It has LaTeX or a drawing.
+        has_code: It has lines of a program.
     """
 
     message: str
@@ -82,6 +84,7 @@ class _Parts:
     def of(cls, message: str) -> _Parts:
         text = message.strip()
         near = text if len(text) <= 2 * _WINDOW else f"{text[:_WINDOW]}\n{text[-_WINDOW:]}"
+        near, pictures = _PICTURE.subn(" ", near)
         sentences = [piece for piece in _SENTENCE_END.split(near) if piece.strip()]
         while len(sentences) > 1 and wording.AFTER_QUESTION.fullmatch(sentences[-1].strip(" \t*_#")):
             sentences.pop()
@@ -93,14 +96,16 @@ class _Parts:
             closing=_without_courtesy(_PARAGRAPH_END.split(near)[-1]),
             question=_without_courtesy((asking or sentences or [""])[-1]),
             is_single=len(sentences) < 2,
-            has_formula=wording.FORMULA.search(near) is not None,
-            has_code=wording.CODE.search(near) is not None and "[asy]" not in near,
+            has_formula=pictures > 0 or wording.FORMULA.search(near) is not None,
+            has_code=wording.CODE.search(near) is not None,
         )
 
 
 _SENTENCE_END = re.compile(
     r"(?<=[.!?])(?<!\b[a-z]\.)(?<!\bMr\.)(?<!\bMrs\.)(?<!\bDr\.)(?<!\bSt\.)[\"')\]*_]*\s+|(?<=[。？！])|\n+"
 )
+_PICTURE = re.compile(r"\[asy\].*?\[/asy\]", re.DOTALL)
+"""A drawing in a problem of mathematics, which is a program of its own."""
 _PARAGRAPH_END = re.compile(r"\n[ \t]*\n")
 _BEFORE_SENTENCE = " \t\n\"'“”«¿¡*_>#(-,:"
 
@@ -135,7 +140,8 @@ def _text(parts: _Parts) -> str | None:
         return None if wording.OPERATION.search(parts.near) else "it has no words"
     if parts.has_formula and not parts.has_code:
         return None
-    is_fragment = parts.is_single and wording.TEXT_FRAGMENT.match(parts.opening)
+    is_fragment = parts.is_single and not wording.HOW_MUCH.search(parts.question)
+    is_fragment = is_fragment and wording.TEXT_FRAGMENT.match(parts.opening) is not None
     if wording.TEXT_OPENING.match(parts.opening) or is_fragment:
         return "it asks for a text"
     if wording.CODE_WANTED.search(parts.near):
@@ -225,8 +231,10 @@ def _value(parts: _Parts) -> str | None:
     quantity = (wording.HOW_MUCH, wording.MEASURED, wording.MATHS_WORD, wording.MATHS_VERB)
     if has_number and any(pattern.search(question) for pattern in quantity):
         return "it gives numbers and asks for a quantity"
+    is_asked = _asks(question) or wording.MATHS_VERB.search(question) is not None
     is_looked_up = wording.FOR_PERSON_PLACE_TIME.match(question) and not wording.MEASURE.search(question)
-    if (wording.MATHS_WORD.search(question) and not is_looked_up) or wording.HOW_MANY_WAYS.search(question):
+    near = text if is_asked and len(text) < _SHORT else question
+    if (wording.MATHS_WORD.search(near) and not is_looked_up) or wording.COUNTED.search(question):
         return "it speaks of mathematics"
     is_measured = wording.NUMBER.search(text) or wording.MEASURED.search(question)
     if wording.MATHS_VERB.match(parts.opening) and is_measured:

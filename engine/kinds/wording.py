@@ -48,7 +48,7 @@ _TEXTS = words(
     "poems? haikus? limericks? stor(?:y|ies) songs? jokes? riddles? essays? letter e-?mails? paragraphs?"
     " articles? blogs? posts? tips? ideas? titles? headers? headlines? phrase reasons? names? recipes?"
     " speech(?:es)? functions? programs? scripts? class(?:es)? regex code query queries tables? lists?"
-    " plans? summary examples? tweets? messages? dialogue reviews? report docs? docstrings? tests? advice"
+    " plans? summary examples? tweets? messages? dialogue reviews? report docs? docstrings? tests advice"
     " overview introduction bio caption one-?liners? template component app website page api endpoint"
     " dockerfile config explanation description itinerary workout password quiz quotes? tags? comments?"
     " types? reply"
@@ -116,7 +116,12 @@ POLAR = phrases(
     isn't|aren't|wasn't|weren't|don't|doesn't|didn't|hasn't|haven't|can't|couldn't|won't|wouldn't|shouldn't
     """
 )
-POLAR_ABROAD = phrases(r"ist|sind|hat|haben|gibt es|können|war|y a-t-il|est-ce|est-il|es|está|hay|son|è|sono")
+POLAR_ABROAD = phrases(
+    r"""
+    ist|sind|hat|haben|gibt es|können|war|est-ce|est-il|es|está|hay|son|è|sono|y a-t-il
+    (?!combien|quand|où|qu)([\w\x27’]+ ){1,4}\w+-t-(il|elle|on|ils|elles)
+    """
+)
 """Verbs that begin such a question elsewhere, if it has a question mark."""
 NOT_POLAR = phrases(
     r"""
@@ -137,10 +142,12 @@ NAMED_WILL = re.compile(
 
 TO_ASSISTANT = phrases(
     r"""
-    (can|could) (you|u) (please|just|also|help|tell|repeat|be more|speak|see|hear|understand|clarify|talk)
-    (could|will|would|won't|are|were|have|did|should) (you|u)(?! (expect|allowed|able))
+    (can|could) (you|u) (please|just|also|help|tell|repeat|be more|speak|clarify|talk)
+    (can|could) (you|u) (see|hear|understand|read|do|get)( (me|this|that|it))?\W*$
+    (will|would|won't|are|were|have|did|should) (you|u)(?! (expect|allowed|able))
     do you(?! (have to|need|get|use|pay|call))|(should|may|shall) (i|we)|am i|do i look
     (can|could) (i|we) (ask|have|talk)
+    is it worth|is there (any|an?) (way|chance)
     is (it|this|that|everything|anyone)( (ok|okay|you|good|there|correct|right|clear|possible))?\?*$
     können sie|kannst du|könntest du|peux-tu|pouvez-vous|puedes|puede usted|puoi
     is there (anything|anyone|something|someone) (you|i)|have (fun|you)|(will|can) do
@@ -150,21 +157,25 @@ TO_ASSISTANT = phrases(
 _DESCRIBED = words(
     "differences? benefits advantages disadvantages reasons? purpose meaning point way ways practices?"
     " wrong going happening up new pros causes? implications? consequences plot history weather news books"
-    " movies films your my"
+    " movies films theory moral themes? concept idea story significance importance role function symptoms"
+    " effects? impact structure process relationship philosophy definition gist lesson outlook future your"
+    " my"
 )
 EXPLANATION = phrases(
     r"""
     why|wieso|warum|weshalb|pourquoi|por qué|perché|почему
     how (do|does|did|can|could|should|would|to|is|are|was|were|about|come)(?! (you|i|we) (say|spell|call))
     wie (installiere|mache?|funktioniert|kann|geht|benutze)|comment( \w+)?|cómo|come (si|posso|faccio)
-    how's|what does (this|that)|what (about|if (i|we)|happen\w*|makes?|causes?|should (i|we|you))
+    how's|what does (this|that)|what does .{1,60} (do|mean)\W*$
+    (what|which|where|when)( \w+){0,3} should (i|we)|what (can|could|would) (i|we|you)
+    what (about|if (i|we)|happen\w*|makes?|causes?)
     what('s| is) (wrong|going|happening|up|new)
     was ist (der unterschied|los)|quelle est la différence|cuál es la diferencia
     """
 )
 DESCRIPTION = phrases(
     rf"""
-    what (do|did|can|could|would) (you|i|we)(?! (call|get))|what does it
+    what (do|did) (you|i|we)(?! (call|get))|what does it
     what('s| is| are| was| were)( the| some| an?)?( main| key| real| whole| good| best)? {_DESCRIBED}
     """
 )
@@ -186,7 +197,7 @@ MATHS_WORD = phrases(
     r"""
     sum|quotient|remainder|median|probability|factorial|next number|standard deviation|variance|roman numerals
     perimeter|hypotenuse|vertex|triangles?|rectangles?|hexagons?|pentagons?|polygons?|diagonals?
-    (square|cube) root|integers?|digits?|equations?|polynomials?|primes?|divisors?
+    (square|cube) root|perfect (square|cube)s?|integers?|digits?|equations?|polynomials?|primes?|divisors?
     derivative|integral|determinant|logarithm
     fibonacci|gcd|lcm|sqrt|hex|matrix|permutations?|combinations?|exponent|cosine
     (smallest|largest|greatest|least|positive|whole|natural|real|rational|even|odd)( \w+)? numbers?
@@ -218,10 +229,16 @@ HOW_MUCH = phrases(
     \w*(多少|几|いくつ)\w*
     """
 )
-HOW_MANY_WAYS = phrases(
-    r"""
-    how many( \w+){0,3} (ways|orders|arrangements|subsets|legs|wheels|handshakes)|number of ways
+_UNITS = words(
+    "seconds minutes hours days weeks inches feet yards ounces cups grams kilograms milliliters"
+    " centimeters meters sekunden minuten stunden tage heures minutes segundos minutos horas días"
+)
+COUNTED = phrases(
+    rf"""
+    how many( \w+){{0,3}} (ways|orders|arrangements|subsets|handshakes)|number of ways
     how many (letters|vowels|consonants|syllables|characters|words|\w's) (are|do|does|in)
+    how many {_UNITS} (are )?(there )?in|wie viele {_UNITS}
+    combien .{{0,12}}de {_UNITS}|cu[áa]nt[oa]s {_UNITS}
     """
 )
 NUMBER = re.compile(rf"\d|\b{_NUMBER_WORDS}\b", re.IGNORECASE)
@@ -237,7 +254,8 @@ MEASURE = phrases(
 )
 OPERATION = re.compile(
     r"\d\s*(?:[+*/^×÷·=√]|%\s|(?:times|plus|minus|mal|por|fois|x)\s)"
-    r"|\d\s*-\s*\d+\s*(?:$|[=?+*/-])|(?<!\d{4})(?<=\d)!(?=[\s+*/=?]|$)"
+    r"|\d\s+-\s+\d|\d-\d+\s*(?:$|[=?+*/])|\d\s(?:squared|cubed)|\b(?:half|double|twice)\s(?:of\s)?\d"
+    r"|(?<!\d{4})(?<=\d)!(?=[\s+*/=?]|$)"
     r"|\b(?:log\d*|ln|exp|sqrt|sin|cos|tan|abs|gcd|lcm|mod|max|min)\s?\(|\w\^\w"
     r"|[√∫∑π∞≤≥]|\b[a-z]\s*[=^]\s*-?\d|\d[a-z]\s*[-+=]|\d(?:[,;\s]+\d+){3}",
     re.IGNORECASE,
@@ -254,8 +272,9 @@ QUESTION_WORD = phrases(
 )
 _KNOWN = words(
     "capital name currency population author symbol president inventor height birthday birthplace ceo"
-    " founder king queen opposite plural synonym"
+    " founder king queen opposite plural synonym formula"
 )
+_MEASURES = "(atomic number|(boiling|melting|freezing) point)"
 _SORTS = words(
     "year country city colou?rs? language day month time element animal planet name date currency kind"
     " type state continent river company team band book movie film song word sport number port command gas"
@@ -264,13 +283,16 @@ _SORTS = words(
 FACT = phrases(
     rf"""
     who|whom|whose|where|when|which|(in|on|at|for|to|from|by) (what|which|whom)
-    (what|whats|wats|wat)('s| is| was| are| were)? (the|\w+[\x27’]s|\w+s[\x27’]|\w+est|most)
+    (what|whats) (are|were) (the )?(\d|two|three|four|five|seven|names?|colou?rs|official|primary|\w+est)
+    (what|whats|wats|wat)('s| is| was)? (the|\w+[\x27’]s|\w+s[\x27’]|\w+est|most)
     what {_SORTS}|what does \S+ stand for|what do (you|we) call
     how (many|much|tall|far|long|old|deep|high|big|large|heavy|fast|hot|cold|do (you|i|we) (say|spell|call))
-    (the )?\w{{3,}}est( \w+){{1,3}} (in|of|on)|(the )?(\w+ )?{_KNOWN}( \w+)? (of|for|in)
+    (the )?\w{{3,}}est( \w+){{1,3}} (in|of|on)|(the )?\w{{3,}}est( \w+){{1,2}}\W*$
+    (the )?(\w+ )?({_KNOWN}|{_MEASURES})( \w+)? (of|for|in)
     (the )?(default port|chemical symbol|population)( \w+)?
     name (the|an?)
-    wer|wann|wo|welche[rsnm]?|was ist d(ie|er|as)|wie (hoch|heißt|alt|groß|lang|weit)
+    wer|wann|wo|welche[rsnm]?|was ist d(ie|er|as)|wie ?(viele?|hoch|heißt|alt|groß|lang|weit)
+    (in|aus|an) welche\w+|en qu[ée]l?(le)? \w+|à quelle|combien|cu[áa]nt[oa]s?|quant[oiae]
     qui|quand|où|quel(le)?s?|qui[ée]n|cu[áa]ndo|d[óo]nde|cu[áa]l|chi|quando|dove|qual|кто|когда|где
     """
 )
@@ -290,4 +312,6 @@ CODE = re.compile(
     r"|(?:for|while|if|elif|with) [^\n]{1,80}:$|\w+ \w+\([^)\n]{0,80}\) ?\{)",
     re.MULTILINE,
 )
-CODE_RESULT = phrases(r"outputs?|prints?|printed|returns?|returned|evaluates? to|value of")
+CODE_RESULT = phrases(
+    r"(what|which|predict|give) .{0,60}(outputs?|prints?|printed|returns?|returned|evaluates? to|value of)"
+)
