@@ -77,6 +77,11 @@ class LiveDisplay:
         with contextlib.suppress(OSError):
             self._live.stop()
 
+    def end(self) -> None:
+        """Leave the last picture, and forget it: the next ``status`` stands alone."""
+        self.stop()
+        self._picture = None
+
     def _start(self) -> None:
         if not self._live.is_started:
             self._live = self._new_live()

@@ -43,7 +43,7 @@ class LiveRenderer:
             if self._quiet < 2:
                 show_warning(event.notice)
         if isinstance(event, SearchFinished | SearchFailed):
-            self._display.stop()
+            self._display.end()
 
     @property
     def record(self) -> ViewState | None:

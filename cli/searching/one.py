@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +25,7 @@ from ..options.by_command import ViewOptions
 from ..render.renderer import Renderer, choose_progress, open_renderer
 from ..terminal.console import may_animate, read_piped, read_stdin, write_piece
 from ..terminal.signals import STOPPING, graceful
+from ..terminal.wrapping import Wrapping
 
 if TYPE_CHECKING:
     from adascale.engine.search.events import Event
@@ -179,6 +181,7 @@ class _PrintedReply:
 
         self._status = status
         self._reply = GrowingReply()
+        self._wrapping = Wrapping(shutil.get_terminal_size().columns) if sys.stdout.isatty() else None
         self._is_chat = False
 
     def on(self, event: Event) -> None:
@@ -191,10 +194,10 @@ class _PrintedReply:
             return
         elif isinstance(event, SearchFinished | SearchFailed):
             if self._reply.sent:
-                write_piece("\n")
+                write_piece(f"{self._wrapping.end()}\n" if self._wrapping else "\n")
         elif piece := self._reply.take(event):
             self._status("")
-            write_piece(piece)
+            write_piece(self._wrapping.take(piece) if self._wrapping else piece)
 
 
 def _writer(trace: Path | None, save: bool) -> AbstractContextManager[TraceWriter | None]:
