@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Sequence
-from html import escape
 from pathlib import Path
 
 from rich.text import Text
@@ -19,12 +18,10 @@ from rich.text import Text
 from adascale.cli.disk.trace import read_trace
 from adascale.cli.documents.document import Document
 from adascale.cli.documents.page import to_html
-from adascale.cli.documents.picture import BAR, CELL, LINE, MARGIN, THEME, drawn, window
+from adascale.cli.documents.picture import ANSWER, BAR, CELL, LINE, MARGIN, drawn, large_answer, window
 from adascale.cli.documents.text import to_svg
 from adascale.cli.render.solution import solution_lines, writing_frame
 from adascale.cli.render.state import ViewState
-from adascale.cli.render.summary import answer_text, support
-from adascale.cli.terminal.text import duration
 from adascale.cli.terminal.theme import UNICODE
 from adascale.engine.search.events import Event
 
@@ -35,9 +32,6 @@ WIDTH, ROWS = 96, 17
 FRAMES = 36
 SECONDS, HOLD = 12.0, 6.0
 """Length of the search, and of its end."""
-
-ANSWER = 70
-"""Height of the answer in pixels."""
 
 STYLE = f"""g.shot {{ animation: shot {SECONDS + HOLD}s steps(1) infinite; }}
 @keyframes shot {{ 0% {{ visibility: visible; }} {100 * SECONDS / FRAMES / (SECONDS + HOLD):.3f}% \
@@ -57,21 +51,6 @@ def shots(events: Sequence[Event]) -> Iterator[list[Text]]:
         yield writing_frame(state, WIDTH, ROWS, UNICODE, at)
 
 
-def answer(state: ViewState, top: float) -> Iterator[str]:
-    """The answer in large type; beside it how sure it is, as a bar too, and the facts."""
-    found, p = answer_text(state, UNICODE), state.confidence
-    sure, *facts = support(state)
-    green, left = THEME.ansi_colors[2].hex, MARGIN + 27 * len(found) + 26
-    bar = left + 12 * len(sure) + 20
-    yield f'<text x="{MARGIN}" y="{top + 52}" class="b large" style="fill:{green}">{escape(found)}</text>'
-    yield f'<text x="{left}" y="{top + 33}" class="b sure">{escape(sure)}</text>'
-    if p is not None and p.calibrated:
-        for width, colour in ((200, "#3a3d45"), (round(200 * p.median), green)):
-            yield f'<rect x="{bar}" y="{top + 20}" width="{width}" height="12" rx="6" fill="{colour}"/>'
-    below = UNICODE.dot.join([*facts, duration(state.t)])
-    yield f'<text x="{left}" y="{top + 54}" class="d">{escape(below)}</text>'
-
-
 def picture(events: Sequence[Event]) -> str:
     """The whole file."""
     state = ViewState.of(events)
@@ -84,9 +63,9 @@ def picture(events: Sequence[Event]) -> str:
         delay = f"{SECONDS * at / FRAMES:.2f}s"
         parts.append(f'<g class="shot" visibility="hidden" style="animation-delay:{delay}">')
         parts += [*drawn(lines, top), "</g>"]
-    parts += ['<g class="last">', *drawn(printed, top), *answer(state, top + LINE * len(printed)), "</g>"]
-    sizes = ".large { font-size: 44px; } .sure { font-size: 20px; }\n"
-    return window(Document.of(events).title, parts, 2 * MARGIN + CELL * WIDTH, height, sizes + STYLE)
+    end = top + LINE * len(printed)
+    parts += ['<g class="last">', *drawn(printed, top), *large_answer(state, end), "</g>"]
+    return window(Document.of(events).title, parts, 2 * MARGIN + CELL * WIDTH, height, STYLE)
 
 
 def files() -> dict[str, str]:

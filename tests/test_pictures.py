@@ -25,7 +25,8 @@ def boxes(picture: ElementTree.Element) -> dict[str, Box]:
     found = {}
     for text in picture.iter(f"{SVG}text"):
         looks = text.get("class", "").split()
-        size = next((sizes[look] for look in looks if look in sizes), 14.0)
+        [size] = re.findall(r"font-size:(\d+)px", text.get("style", "")) or [14]
+        size = float(next((sizes[look] for look in looks if look in sizes), size))
         words = "".join(text.itertext())
         width = float(text.get("textLength", WIDEST * size * len(words)))
         left, line = float(text.attrib["x"]), float(text.attrib["y"])

@@ -60,6 +60,16 @@ class Document:
         """Reason for the end of the search."""
         return one_line(why(self.view), UNICODE)
 
+    @property
+    def has_answer(self) -> bool:
+        """True if there is an answer that can be compared; of a reply, and of a program, there is none."""
+        return self.view.answer is not None and self.view.tree.problem.kind not in ("text", "code")
+
+    @property
+    def is_guess(self) -> bool:
+        """True if the search says that it does not know the answer."""
+        return self.view.result is not None and self.view.result.is_guess
+
     def facts(self) -> list[tuple[str, str]]:
         """Names and values of the settings of the search; unknown ones are left out."""
         generator, problem = self.view.started.models.generator, self.view.started.problem

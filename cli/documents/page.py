@@ -60,11 +60,11 @@ def _style() -> str:
 def _answer(document: Document) -> Iterator[str]:
     """The answer in large type, how sure it is, and what that means; of a reply or a program one line."""
     view, p = document.view, document.view.confidence
-    if view.answer is None or view.tree.problem.kind in ("text", "code"):
+    if view.answer is None or not document.has_answer:
         yield f'<div class="head"><p>{_as_html(document.outcome)}</p></div>'
         return
     answer = f"<strong>{_as_html(rounded(view.answer))}</strong>"
-    if view.result is not None and view.result.is_guess:
+    if document.is_guess:
         yield f'<div class="head"><p class="large">I don\'t know</p><p>My best guess is {answer}</p></div>'
     else:
         yield f'<div class="head"><p class="large">{answer}</p></div>'

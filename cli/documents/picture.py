@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 
 from rich.cells import cell_len
@@ -12,6 +12,11 @@ from rich.console import Console
 from rich.segment import Segment
 from rich.terminal_theme import TerminalTheme
 from rich.text import Text
+
+from ..render.state import ViewState
+from ..render.summary import answer_text, support
+from ..terminal.text import duration
+from ..terminal.theme import UNICODE, Level, level
 
 CELL, LINE, MARGIN, BAR = 8.4, 17, 16, 34
 """Width and height of a character, margin, and height of the bar with the title; in pixels."""
@@ -26,9 +31,20 @@ _NORMAL, _BRIGHT = (
 THEME = TerminalTheme(_NORMAL[0], _NORMAL[7], _NORMAL, _BRIGHT)
 """Colours of the picture: all text is readable on its ground (WCAG, 4.5 to 1)."""
 
+_LEVELS: Mapping[Level | None, str] = {
+    "high": THEME.ansi_colors[2].hex,
+    "middle": THEME.ansi_colors[3].hex,
+    "low": THEME.ansi_colors[1].hex,
+    None: THEME.foreground_color.hex,
+}
+
+ANSWER = 70
+"""Height of an answer in large type, in pixels."""
+
 _STYLE = f"""text {{ font: 14px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace;
   fill: {THEME.foreground_color.hex}; }}
-.b {{ font-weight: bold; }} .i {{ font-style: italic; }} .d {{ fill-opacity: .66; }}"""
+.b {{ font-weight: bold; }} .i {{ font-style: italic; }} .d {{ fill-opacity: .66; }}
+.sure {{ font-size: 20px; }}"""
 
 _WORDS = re.compile(r"\S+(?: \S+)*")
 """What stands in one element: viewers differ in how they draw more than one space."""
@@ -68,6 +84,28 @@ def drawn(lines: Sequence[Text], top: float = BAR + MARGIN) -> Iterator[str]:
                 x = MARGIN + CELL * (column + cell_len(segment.text[: words.start()]))
                 yield _element(words[0], x, top + LINE * (row + 0.76), segment)
             column += segment.cell_length
+
+
+def large_answer(view: ViewState, top: float) -> Iterator[str]:
+    """The answer in large type, ``ANSWER`` pixels high; beside it how sure it is, with a bar, and the facts.
+
+    Args:
+        view: A search that has an answer.
+        top: Upper edge.
+    """
+    found, p = answer_text(view, UNICODE), view.confidence
+    facts = [*support(view), duration(view.t)]
+    size, colour = min(44, 930 // cell_len(found)), _LEVELS[level(p)]
+    left = round(MARGIN + 0.61 * size * cell_len(found) + 26)
+    look = f'class="b large" style="fill:{colour};font-size:{size}px"'
+    yield f'<text x="{MARGIN}" y="{top + 52:.1f}" {look}>{escape(found)}</text>'
+    if p is not None and p.calibrated:
+        sure = facts.pop(0)
+        bar = left + 12.1 * len(sure) + 20
+        yield f'<text x="{left}" y="{top + 33:.1f}" class="b sure">{sure}</text>'
+        for width, fill in ((200, "#3a3d45"), (round(200 * p.median), colour)):
+            yield f'<rect x="{bar:.1f}" y="{top + 20:.1f}" width="{width}" height="12" rx="6" fill="{fill}"/>'
+    yield f'<text x="{left}" y="{top + 54:.1f}" class="d">{UNICODE.dot.join(facts)}</text>'
 
 
 def _element(words: str, x: float, y: float, segment: Segment) -> str:

@@ -6,12 +6,13 @@ from rich.console import Console
 from rich.text import Text
 
 from ..render.frame import final_frame
-from ..render.summary import closing_lines
-from ..terminal.theme import UNICODE, Glyphs
+from ..render.summary import closing_lines, summary
+from ..terminal.theme import STYLES, UNICODE, Glyphs
 from .document import Document
-from .picture import BAR, CELL, LINE, MARGIN, drawn, window
+from .picture import ANSWER, BAR, CELL, LINE, MARGIN, drawn, large_answer, window
 
 TEXT_WIDTH = 100
+PICTURE_WIDTH = 110
 
 
 def to_text(document: Document, glyphs: Glyphs = UNICODE) -> str:
@@ -23,10 +24,15 @@ def to_text(document: Document, glyphs: Glyphs = UNICODE) -> str:
 
 
 def to_svg(document: Document) -> str:
-    """The same as a picture, of a large tree folded; the same trace gives the same bytes."""
-    view = document.view
-    console = Console(width=TEXT_WIDTH)
-    below = [line for text in closing_lines(view, UNICODE) for line in text.wrap(console, TEXT_WIDTH)]
-    lines = [*final_frame(view, TEXT_WIDTH, UNICODE), Text(), *below]
-    height = BAR + 2 * MARGIN + LINE * len(lines)
-    return window(document.title, drawn(lines), 2 * MARGIN + CELL * TEXT_WIDTH, height)
+    """The tree as a picture, a large one folded, and its answer; the same trace gives the same bytes."""
+    view, console = document.view, Console(width=PICTURE_WIDTH)
+    tree, reason = final_frame(view, PICTURE_WIDTH, UNICODE), Text(document.why, STYLES["faint"])
+    parts, y = [*drawn(tree)], BAR + MARGIN + LINE * len(tree)
+    below: list[Text] = [*reason.wrap(console, PICTURE_WIDTH)] if reason else []
+    if document.has_answer and not document.is_guess:
+        parts += large_answer(view, y)
+        y += ANSWER
+    else:
+        below = [Text(), *summary(view, UNICODE).wrap(console, PICTURE_WIDTH), *below]
+    parts += drawn(below, y)
+    return window(document.title, parts, 2 * MARGIN + CELL * PICTURE_WIDTH, y + LINE * len(below) + MARGIN)
