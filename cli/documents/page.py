@@ -29,6 +29,7 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 def to_html(document: Document) -> str:
     """The page: the answer first, then its solution, all answers, and folded how the search got there."""
+    is_reply = document.view.tree.problem.kind == "text"
     parts = [
         "<!doctype html>",
         '<html lang="en"><head><meta charset="utf-8">',
@@ -39,8 +40,9 @@ def to_html(document: Document) -> str:
         f'<header><h1>adascale</h1><p id="model" class="words">{_as_html(document.model)}</p></header>',
         f'<main><article class="ended sure-{level(document.view.confidence) or ""}">',
         f'<h2 class="question">{_as_html(document.question)}</h2><div class="answer">',
-        *_answer(document),
+        *([] if is_reply else _answer(document)),
         *_shown(document),
+        *([f'<div class="foot">{_words(document.outcome)}</div>'] if is_reply else []),
         *_answers(document),
         *_how(document),
         '<details class="how"><summary>Settings</summary><dl class="words">',
@@ -58,7 +60,7 @@ def _style() -> str:
 
 
 def _answer(document: Document) -> Iterator[str]:
-    """The answer in large type, how sure it is, and what that means; of a reply or a program one line."""
+    """The answer in large type, how sure it is, and what that means; of a program one line."""
     view, p = document.view, document.view.confidence
     if view.answer is None or not document.has_answer:
         yield f'<div class="head"><p>{_as_html(document.outcome)}</p></div>'
@@ -118,7 +120,7 @@ def _answers(document: Document) -> Iterator[str]:
 
 def _how(document: Document) -> Iterator[str]:
     """Why it stopped, and all solutions."""
-    if len(document.view.tree) == 1:
+    if len(document.view.tree) == 1 or document.view.tree.problem.kind == "text":
         return
     yield '<details class="how" open><summary>How it got there</summary>'
     if document.why:

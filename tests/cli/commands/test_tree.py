@@ -116,6 +116,22 @@ def test_the_page_says_the_answer_before_anything_else() -> None:
     assert places == sorted(places)
 
 
+def test_a_reply_stands_alone_on_its_page() -> None:
+    log = Log("Write a haiku.")
+    started = log.events[0]
+    assert isinstance(started, SearchStarted)
+    log.events[0] = replace(started, problem=replace(started.problem, kind="text"))
+    log.read_prompt()
+    log.grant(ROOT, 1)
+    log.finish_path(ROOT, "Leaves fall *softly*.", 0.9, None)
+    log.end()
+
+    page = to_html(document(log))
+
+    assert "<em>softly</em>" in page
+    assert not re.search(r"\d %|Solution 1|How it got there", page.partition("</header>")[2])
+
+
 def test_a_branch_that_is_being_written_is_on_the_page() -> None:
     page = Page(to_html(document(pens(running=True))))
 
