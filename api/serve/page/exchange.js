@@ -13,6 +13,7 @@ export class Exchange {
   #how = element("details", "how", element("summary", "", "How it got there"));
   #why = element("div", "words");
   #solutions;
+  #begun = performance.now();
 
   /** @param {string} question */
   constructor(question) {
@@ -36,6 +37,8 @@ export class Exchange {
   /** Draw the record as it is. */
   draw() {
     const { record } = this;
+    // Between two events time goes on.
+    if (!record.ended) record.seconds = Math.max(record.seconds, (performance.now() - this.#begun) / 1000);
     const { answer, confidence, solution, ended } = record;
     const sure = confidence?.calibrated && answer !== null ? confidence.median : null;
     const { head, line, meaning, body, answers, foot } = this.#parts;
@@ -49,7 +52,7 @@ export class Exchange {
     fill(foot, ...footer(record));
     this.#how.hidden = record.kind === "text" || (record.nodes.length === 1 && !ended);
     if (this.#how.hidden) return;
-    fill(this.#why, ...why(record).map((each) => element("p", "", each)));
+    fill(this.#why, why(record).join(" "));
     this.#solutions.draw(record);
   }
 }
@@ -125,7 +128,7 @@ function shown(record, solution) {
 }
 
 function agreement({ groups, finished }) {
-  if (finished === 0) return "no solution needed";
+  if (finished === 0) return "read from the options";
   if (finished === 1) return "1 solution";
   return `${groups[0]?.nodes.length ?? 0} of ${plural(finished, "solution")} agree`;
 }
@@ -204,8 +207,9 @@ function why(record) {
     const [from, to] = [confidence.lower, confidence.upper].map((each) => Math.round(100 * each));
     said.push(`The likely range of its probability is ${from} to ${to}\u00a0%.`);
   }
-  if (record.nodes.length === 1) return [...said, ...notices];
-  return [...said, `${plural(record.written, "token")} in all. A bar is the estimate that a solution is correct.`, ...notices];
+  if (record.nodes.length > 1) said.push(`${plural(record.written, "token")} in all.`);
+  if (record.nodes.length > 1 && confidence?.calibrated) said.push("A bar is the estimate that a solution is correct.");
+  return [...said, ...notices];
 }
 
 function whyItStopped({ result, confidence, params, finished }) {

@@ -27,7 +27,7 @@ async function ask(question) {
   if (running || !question.trim()) return;
   const exchange = new Exchange(question.trim());
   const history = chat.exchanges.flatMap(messages);
-  running = { exchange, breakOff: new AbortController(), timer: null };
+  running = { exchange, breakOff: new AbortController(), timer: setInterval(drawAtEnd, DRAW_MS, exchange) };
   begin(exchange);
   const events = [];
   try {
@@ -46,10 +46,10 @@ async function ask(question) {
   } catch (error) {
     giveBack(exchange, error);
   } finally {
-    clearTimeout(running.timer);
+    clearInterval(running.timer);
     running = null;
     setRunning(false);
-    if (exchange.record) drawAtBottom(exchange);
+    drawAtEnd(exchange);
   }
 }
 
@@ -69,14 +69,11 @@ function take(exchange, event) {
   } else {
     exchange.record.add(event);
   }
-  running.timer ??= setTimeout(() => {
-    running.timer = null;
-    drawAtBottom(exchange);
-  }, DRAW_MS);
 }
 
-/** Draw, and go on showing the end to who looks at it. */
-function drawAtBottom(exchange) {
+/** Draw what has come, and go on showing the end to who looks at it. */
+function drawAtEnd(exchange) {
+  if (!exchange.record) return;
   const page = document.documentElement;
   const isAtEnd = page.scrollHeight - page.scrollTop - innerHeight < 40;
   exchange.draw();
@@ -201,6 +198,7 @@ field.addEventListener("keydown", (event) => {
   if (!running) form.requestSubmit();
 });
 at("stop").addEventListener("click", stop);
+document.addEventListener("keydown", (event) => event.key === "Escape" && stop());
 at("new").addEventListener("click", () => openChat());
 at("clear").addEventListener("click", () => {
   forget();
