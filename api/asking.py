@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, fields
 
 from adascale.engine.errors import UsageError
-from adascale.engine.kinds.recognising import recognise_message
+from adascale.engine.kinds.messages import problem_of
 from adascale.engine.search.events import Event, SearchFailed
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
@@ -17,11 +17,9 @@ from adascale.engine.strategies import (
     ModeChoice,
     Preset,
     Strategy,
-    Vote,
     effort_named,
-    with_mode,
 )
-from adascale.engine.types import Budget, Problem, SearchResult
+from adascale.engine.types import Budget, KindName, Problem, SearchResult
 from adascale.models.files.catalog import DEFAULT_GENERATOR
 from adascale.models.options import SessionOptions
 from adascale.models.session import OpenSession, Session
@@ -43,6 +41,8 @@ def ask(
     question: str,
     model: str | OpenSession = DEFAULT_GENERATOR,
     *,
+    kind: KindName | None = None,
+    choices: Sequence[str] = (),
     strategy: str | Strategy | None = None,
     effort: Effort | None = None,
     mode: ModeChoice = "auto",
@@ -58,6 +58,8 @@ def ask(
         question: The question.
         model: Catalogue name, path or ``hf:user/repo[:quant]``, which is downloaded if it is missing, opened
             and closed again; or an ``OpenSession``, which stays open: the way to ask several questions.
+        kind: Kind to take the question for, such as ``value`` or ``text``; None to recognise it.
+        choices: Options to choose from, such as ``["red", "green"]``.
         strategy: A strategy with its parameters, such as ``Vote(samples=8)`` or one of your own; or a name.
             None is ``adaptive``.
         effort: How hard a strategy tries that is given by its name: ``low``, ``medium``, ``high``, ``max``.
@@ -70,7 +72,17 @@ def ask(
     Raises:
         AdascaleError: The model cannot be had or loaded, or the question does not fit.
     """
-    events = search(question, model, strategy=strategy, effort=effort, mode=mode, budget=budget, seed=seed)
+    events = search(
+        question,
+        model,
+        kind=kind,
+        choices=choices,
+        strategy=strategy,
+        effort=effort,
+        mode=mode,
+        budget=budget,
+        seed=seed,
+    )
     record = Record.of(events)
     result = record.result
     assert result is not None, "a search that fails raises its error"
@@ -83,6 +95,8 @@ def search(
     question: str,
     model: str | OpenSession = DEFAULT_GENERATOR,
     *,
+    kind: KindName | None = None,
+    choices: Sequence[str] = (),
     strategy: str | Strategy | None = None,
     effort: Effort | None = None,
     mode: ModeChoice = "auto",
@@ -97,17 +111,15 @@ def search(
     if not question.strip():
         raise UsageError("the question is empty", slug="empty-question")
     is_chosen = strategy is not None or effort is not None or mode != "auto"
-    is_searched = is_chosen or recognise_message(question).kind != "text"
-    problem = Problem("1", question.strip(), kind="value" if is_searched else "text")
+    problem = problem_of("1", question.strip(), kind=kind, choices=choices, is_searched=is_chosen)
     if not isinstance(strategy, Strategy):
-        strategy = Preset(effort_named(effort or "medium")).strategy(strategy or "adaptive")
+        strategy = Preset(effort_named(effort or "medium")).strategy(strategy or "adaptive", problem.kind)
     if "code" in strategy.modes:
         raise UsageError(
             f"{strategy.name} writes programs that pass tests", hint="adascale.code(question, tests=[...])"
         )
     if not isinstance(budget, Budget):
         raise UsageError("that is no Budget", repr(budget), hint="budget=adascale.Budget(max_tokens=600)")
-    strategy = Vote(samples=1) if problem.is_chat else with_mode(strategy, mode)
     return search_problem(problem, model, Settings(strategy, budget, seed), mode)
 
 
@@ -120,7 +132,7 @@ def search_problem(
             options = SessionOptions(model).for_one(settings.strategy)
             model = opened.enter_context(Session(options))
         settings = settings.under(model.conditions(problem.kind))
-        settings = settings.for_chat() if problem.is_chat else settings.in_mode(mode, model.modes)
+        settings = settings.for_problem(problem, mode, model.modes)
         for _, event in model.driver(time.monotonic).run([problem], settings):
             if isinstance(event, SearchFailed):
                 raise event.error()

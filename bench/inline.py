@@ -51,7 +51,7 @@ class InlineWorker:
 
     def __init__(self, policy: Policy, prm: RewardModel | None = None) -> None:
         self.open_models = OPENED
-        self._driver = Driver(policy, prm or SequenceLogprob(), (), time.monotonic)
+        self._driver = Driver(policy, prm or SequenceLogprob(), {}, time.monotonic)
         self.cancel = self._driver.cancel
 
     def serve(self, requests: Iterable[Request]) -> Iterator[tuple[Problem, Event]]:

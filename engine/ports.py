@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from .answers.weighing import OptionWeights
+from .kinds.base import Look
 from .types import (
     PROFILES,
     BranchId,
@@ -22,6 +24,7 @@ from .types import (
     Problem,
     Reading,
     Step,
+    Turn,
     Until,
 )
 
@@ -53,6 +56,19 @@ class PrefixWork:
     evaluated_tokens: int = 0
     reused_tokens: int = 0
     reading: Reading | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a look at options showed.
+
+    Attributes:
+        log_probs: Log-probability of each option among them, in nats, by its place.
+        evaluated_tokens: Tokens of the prompt that had to be evaluated.
+    """
+
+    log_probs: tuple[float, ...]
+    evaluated_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +109,17 @@ class Policy(Protocol):
 
     def open(self, problem: Problem, mode: Mode) -> PrefixWork:
         """Evaluate the prompt of a mode, once; a ContextOverflowError if it does not fit."""
+
+    def look(self, look: Look, history: Sequence[Turn] = ()) -> Seen:
+        """Evaluate a prompt and read the options from the logits of the reply's first token.
+
+        Args:
+            look: The prompt, and the words that stand for the options.
+            history: The conversation before the question.
+
+        Raises:
+            ContextOverflowError: it does not fit.
+        """
 
     def start(self, branch: BranchId, prefix: Prefix, seed: int, until: Until, greedy: bool) -> None:
         """Begin a branch below ``prefix``, in its mode; the caller keeps at most ``slots`` running."""
@@ -163,6 +190,10 @@ class Calibrator(Protocol):
     def profiles(self) -> Mapping[Mode, ModeProfile]:
         """Profile of each mode that it knows."""
 
+    @property
+    def weights(self) -> OptionWeights | None:
+        """Weights of looks and votes, for kinds of questions with options; None for others."""
+
     def question(self, prefix: Prefix) -> QuestionEstimate:
         """Estimate for a question of which nothing is written yet."""
 
@@ -221,6 +252,7 @@ class Uncalibrated:
     """Passes the raw reward on, marked as a score that is no probability."""
 
     profiles = PROFILES
+    weights: OptionWeights | None = None
 
     def question(self, prefix: Prefix) -> QuestionEstimate:
         """Nothing is known before anything is written."""

@@ -6,8 +6,9 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from .ports import Growth, Prefix, PrefixWork, Score
-from .types import BranchId, Execution, Finish, Mode, Problem, Step, Until
+from .kinds.base import Look
+from .ports import Growth, Prefix, PrefixWork, Score, Seen
+from .types import BranchId, Execution, Finish, Mode, Problem, Step, Turn, Until
 
 Script = Callable[[Prefix, random.Random], Step]
 """Draws the next whole step of a prefix; the random generator is seeded by the branch."""
@@ -41,17 +42,24 @@ class ScriptedPolicy:
         slots: Branches that run at the same time.
         flops_per_token: As a real policy reports it.
         batches: Decode batches so far.
+        looks: Log-probabilities that a look at options shows; without it all are equal.
     """
 
     script: Script
     slots: int = 8
     flops_per_token: float = 2.0
     batches: int = 0
+    looks: Callable[[Look], Sequence[float]] | None = None
     _running: dict[BranchId, _ScriptedBranch] = field(default_factory=dict)
 
     def open(self, problem: Problem, mode: Mode = "prose") -> PrefixWork:
         """The prompt has one token per character of the question."""
         return PrefixWork(len(problem.question), 0)
+
+    def look(self, look: Look, history: Sequence[Turn] = ()) -> Seen:
+        """What ``looks`` says; the prompt has one token per character."""
+        seen = [0.0] * len(look.words) if self.looks is None else self.looks(look)
+        return Seen(tuple(seen), len(look.text))
 
     def start(self, branch: BranchId, prefix: Prefix, seed: int, until: Until, greedy: bool) -> None:
         """Begin a branch; the script sees the same random numbers for the same seed."""

@@ -41,6 +41,9 @@ KindName = Literal["value", "choice", "yes-no", "fact", "text", "code"]
 """Kind of question (``kinds.KINDS``): its answer has a value, is one of some options, is yes or no, or is a
 name, a date or a place; nobody can check its reply; or a program answers it."""
 
+PromptName = Literal["prose", "program", "code", "choice", "yes-no", "fact", "look-choice", "look-yes-no"]
+"""Prompt of a trajectory, by its kind and its mode (``kinds.prompt_of``), or of a look at options."""
+
 Until = Literal["step", "answer"]
 """How far one child runs: to the next step delimiter, or to the end of its answer."""
 
@@ -366,6 +369,7 @@ class Standing:
         reach: the most that it rises to (``look_ahead``); None without a calibration. Of several modes the
             gain is the largest.
         gains: That of each mode, for as many tokens as a trajectory in prose has; None for a single one.
+        options: Probability of each option of a question whose options were read; empty for others.
     """
 
     answer: str | None
@@ -378,6 +382,7 @@ class Standing:
     gain: float | None = None
     reach: float | None = None
     gains: Mapping[Mode, float] | None = field(default=None, metadata=OMIT_DEFAULT)
+    options: Mapping[str, float] = field(default_factory=dict, metadata=OMIT_DEFAULT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -424,8 +429,11 @@ class SearchResult:
         answer: The chosen answer; None when no trajectory reached one.
         confidence: Estimate for the answer; uncalibrated until a calibration exists.
         groups: Answer groups, the chosen one first.
-        best: Terminal node of the trajectory that is shown; None when nothing finished.
+        best: Terminal node of the trajectory that is shown; None when nothing finished, and for an option
+            that no trajectory has chosen.
         stop_reason: Why the search ended; its default stands until the search knows.
+        options: Probability of each option of a question whose options were read; empty for others. The
+            likeliest is the answer, whether a trajectory has chosen it or not.
     """
 
     answer: str | None
@@ -433,6 +441,12 @@ class SearchResult:
     groups: tuple[AnswerGroup, ...]
     best: NodeId | None
     stop_reason: StopReason = "exhausted"
+    options: Mapping[str, float] = field(default_factory=dict, metadata=OMIT_DEFAULT)
+
+    @property
+    def has_reply(self) -> bool:
+        """True if there is something to show: a trajectory, or an option that was read."""
+        return self.best is not None or bool(self.options)
 
     @property
     def is_guess(self) -> bool:

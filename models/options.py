@@ -87,6 +87,27 @@ CODE_PROMPT = (
 )
 """System prompt for code tasks, whose answer is the program itself."""
 
+CHOICE_PROMPT = (
+    "Answer the question. First think step by step, briefly and in plain text. Then end with a line "
+    '"Answer: X", where X is the letter of the right option.'
+)
+"""System prompt for questions with options."""
+
+YES_NO_PROMPT = (
+    "Answer the question. First think step by step, briefly and in plain text. Then end with a line "
+    '"Answer: yes" or "Answer: no".'
+)
+"""System prompt for yes-no questions."""
+
+FACT_PROMPT = "Answer the question with the name, date, place or number that it asks for, and nothing else."
+"""System prompt for facts."""
+
+LOOK_CHOICE_PROMPT = "Answer the question with the letter of the right option only."
+"""System prompt of a look at options."""
+
+LOOK_YES_NO_PROMPT = "Answer the question with Yes or No only."
+"""System prompt of a look at yes and no."""
+
 PROGRAM_OPENING = "```python\n"
 """Beginning of every program: without it the 0.5B writes prose every second time (docs/research/LOG.md)."""
 

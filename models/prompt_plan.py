@@ -1,4 +1,4 @@
-"""Prompt and sampler of each mode, and the calibrations that were fitted with both."""
+"""PromptName and sampler of each mode, and the calibrations that were fitted with both."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from adascale.engine.errors import CalibrationError
-from adascale.engine.kinds import KINDS
-from adascale.engine.types import MODES, KindName, Mode
+from adascale.engine.kinds import KINDS, prompt_of
+from adascale.engine.types import MODES, KindName, Mode, PromptName
 
 from .calibration import installed
 from .calibration.artefact import Artefact, Fingerprint, ProgramFingerprint, check_width
@@ -17,7 +17,7 @@ from .llama.runtime import LlamaModel
 from .options import SamplingParams, SessionOptions
 from .session_files import SessionFiles
 
-Chats = Mapping[Mode, ChatFormat]
+Chats = Mapping[PromptName, ChatFormat]
 Sampling = Mapping[Mode, SamplingParams]
 
 
@@ -26,7 +26,7 @@ class PromptPlan:
     """How a generator is asked, and the calibrations that belong to that.
 
     Attributes:
-        chats: Prompt format of each mode.
+        chats: Format of each prompt.
         sampling: Sampler of each mode.
         fingerprints: Everything that success probabilities depend on, by kind of problem; calibrations and
             kept draws are found by it.
@@ -89,6 +89,8 @@ def _fingerprints(
 
     def of(kind: KindName, program: ProgramFingerprint | None = None) -> Fingerprint:
         mode = KINDS[kind].modes[0]
-        return Fingerprint(*models, chats[mode].sha256(), sampling[mode].record(), window, program, kind)
+        prompt = chats[prompt_of(kind, mode)].sha256()
+        return Fingerprint(*models, prompt, sampling[mode].record(), window, program, kind)
 
-    return {"value": of("value", program), "code": of("code")}
+    found = {kind: of(kind) for kind, entry in KINDS.items() if entry.is_calibrated}
+    return found | {"value": of("value", program)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -109,13 +110,13 @@ def only_kind(problems: Sequence[Problem]) -> KindName:
     """The one kind of all problems, of which there is at least one.
 
     Raises:
-        UsageError: they are of two kinds.
+        UsageError: they are of several kinds.
     """
-    tasks = sum(problem.kind == "code" for problem in problems)
-    if 0 < tasks < len(problems):
+    kinds = Counter(problem.kind for problem in problems)
+    if len(kinds) > 1:
         raise UsageError(
-            "these are code tasks and questions, which no figure can sum up",
-            f"{tasks:,} code tasks among {len(problems):,} records",
+            "the records are of several kinds, which no figure can sum up",
+            ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common()),
             hint="keep them in files of their own, and run the command once for each kind",
         )
     return problems[0].kind

@@ -107,8 +107,8 @@ class OpenSession:
         policy = policy or self.policy
         rules = PURPOSES[self.options.purpose]
         if not rules.judges_steps:  # a PRM reads rollouts afterwards, once
-            return Driver(policy, SequenceLogprob(), (), clock, executor=self.executor)
-        fitted = [artefact.calibration for artefact in self.prompts.calibrations.values()]
+            return Driver(policy, SequenceLogprob(), {}, clock, executor=self.executor)
+        fitted = {kind: artefact.calibration for kind, artefact in self.prompts.calibrations.items()}
         executor = WaitingExecutor(self.executor) if rules.is_played_back else self.executor
         return Driver(policy, self.reward_model, fitted, clock, costs, executor)
 
@@ -151,7 +151,7 @@ class OpenSession:
             why = "this llama.cpp was built without GPU support; running on CPU"
             hint = f"{command('doctor')} shows how to install a GPU build"
             found.append(Notice("no-gpu-build", f"{text}: {why}", hint=hint))
-        found += self.prompts.chats[KINDS[kind].modes[0]].notices()
+        found += self.prompts.chats[KINDS[kind].prompt].notices()
         prompts, named = self.prompts, self.files.calibration
         found += [Notice("calibration-unreadable", error.message) for error in prompts.calibration_errors]
         if kind in prompts.calibrations:

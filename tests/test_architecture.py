@@ -221,7 +221,7 @@ from adascale.engine.types import Problem
 import adascale.models.session, adascale.models.questions
 
 policy = ScriptedPolicy(lambda prefix, rng: scripted_step("It is 4.", "stop"))
-driver = Driver(policy, SequenceLogprob(), (), lambda: 0.0)
+driver = Driver(policy, SequenceLogprob(), {{}}, lambda: 0.0)
 problems = [Problem("1", "2 + 2?", "4"), Problem("2", "hi", kind="text")]
 assert list(driver.run(problems, Settings(Vote(2))))
 sys.argv = ["adascale", "replay", {str(ROOT / "tests" / "golden" / "adaptive.jsonl")!r}, "-q"]

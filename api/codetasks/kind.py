@@ -76,7 +76,13 @@ class Code(Kind):
         harness = Harness(program.source, suite)
         return _Tested(harness.source, normal_form(program.source), program=program, harness=harness)
 
-    def answer(self, mode: Mode, text: str, finish: Finish, execution: Execution | None) -> str | None:
+    def modes(self, problem: Problem) -> tuple[Mode, ...]:
+        """Code alone."""
+        return ("code",)
+
+    def answer(
+        self, problem: Problem, mode: Mode, text: str, finish: Finish, execution: Execution | None
+    ) -> str | None:
         """``2/3`` for a program that passes two of three tests; None without a program."""
         if execution is None or not execution.program:
             return None
@@ -86,7 +92,7 @@ class Code(Kind):
         """True if both pass as many tests."""
         return a == b
 
-    def shown(self, answer: str | None, execution: Execution | None) -> str | None:
+    def shown(self, problem: Problem, answer: str | None, execution: Execution | None) -> str | None:
         """The program, as it was repaired."""
         return None if execution is None else execution.program or None
 

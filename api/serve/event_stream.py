@@ -13,7 +13,6 @@ from typing import Annotated, Any
 from pydantic import FailFast, Field
 
 from adascale.engine.answers.latex import readable
-from adascale.engine.kinds.recognising import recognise_message
 from adascale.engine.search.events import (
     BranchGrew,
     BranchStarted,
@@ -76,14 +75,19 @@ def read_ask(body: SearchBody, served: ServedModel) -> Ask:
         raise Refusal.of_field("question", "is empty", "empty-question")
     served.unknown(body)
     effort = served.effort_of(body.model, body.effort, "effort")
-    if effort is None:
-        is_searched = body.mode != "auto" or recognise_message(question).kind != "text"
-        effort = served.effort if is_searched else "chat"
     if effort == "chat" and body.mode == "program":
         raise Refusal.of_field("mode", "a chat is written in prose", "unsupported-value")
     history = tuple(Turn(said.role, said.content) for said in body.history)
     limits = Budget(body.max_tokens, body.max_seconds)
-    return new_ask(question, effort, limits, body.seed, body.mode, history=history)
+    return new_ask(
+        question,
+        effort or served.effort,
+        limits,
+        body.seed,
+        body.mode,
+        history=history,
+        is_searched=effort is not None or body.mode != "auto",
+    )
 
 
 async def write_log(events: AsyncIterator[Event | None], *, is_readable: bool) -> AsyncIterator[bytes]:

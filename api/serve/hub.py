@@ -246,7 +246,8 @@ class Hub:
         warnings = tuple(each for each in conditions.warnings if each.code != "calibration-unreadable")
         seed = secrets.randbits(31) if asked.seed is None else asked.seed
         settings = Settings(asked.strategy, lower(self._limits, asked.limits), seed, seeded_as=_AS_ASK)
-        return settings.under(replace(conditions, warnings=warnings)).in_mode(asked.mode, opened.modes)
+        settings = settings.under(replace(conditions, warnings=warnings))
+        return settings.for_problem(asked.problem, asked.mode, opened.modes)
 
     def _start_waiting(self) -> None:
         while self._waiting and len(self._running) < self._parallel:

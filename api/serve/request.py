@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
-from adascale.engine.kinds.recognising import recognise_message
+from adascale.engine.kinds.messages import problem_of
 from adascale.engine.search.events import GeneratorDescription, ModelDescription, PRMDescription
 from adascale.engine.strategies import EFFORTS as PRESETS
 from adascale.engine.strategies import Greedy, ModeChoice, Strategy, Vote
 from adascale.engine.strategies.adaptive import Effort
-from adascale.engine.types import Budget, KindName, Problem, Role, Turn
+from adascale.engine.types import Budget, Role, Turn
 
 from . import fields
 from .fields import Body, Fields
@@ -55,21 +55,33 @@ def new_ask(
     *,
     history: tuple[Turn, ...] = (),
     is_greedy: bool = False,
+    is_searched: bool = True,
 ) -> Ask:
-    """The search of a question, under a new id; ``is_greedy`` takes the likeliest tokens, once."""
+    """The search of a question, under a new id.
+
+    Args:
+        question: The question.
+        effort: How hard to try.
+        limits: Limits of the search.
+        seed: Seed; None for any.
+        mode: How to reason.
+        history: The conversation before the question.
+        is_greedy: Take the likeliest tokens, once.
+        is_searched: The client asks for a search, whatever the question is.
+    """
+    problem = problem_of(
+        secrets.token_hex(12),
+        question.strip(),
+        kind="text" if effort == "chat" else None,
+        is_searched=is_searched,
+        history=history,
+    )
     strategy: Strategy
     if is_greedy or effort == "none":
         strategy = Greedy()
     else:
-        strategy = Vote(samples=1) if effort == "chat" else PRESETS["value"][effort]
-    kind: KindName = "text" if effort == "chat" else "value"
-    return Ask(
-        Problem(secrets.token_hex(12), question.strip(), history=history, kind=kind),
-        strategy,
-        limits,
-        seed,
-        mode,
-    )
+        strategy = Vote(samples=1) if effort == "chat" else PRESETS[problem.kind][effort]
+    return Ask(problem, strategy, limits, seed, mode)
 
 
 def public_name(model: GeneratorDescription | PRMDescription) -> str:
@@ -171,11 +183,16 @@ class ServedModel:
         """
         history, question = conversation
         asked = self.effort_of(body.model, effort, effort_field)
-        usual = "none" if body.temperature == 0 else self.effort
-        wanted = asked or (usual if recognise_message(question).kind != "text" else "chat")
-        is_greedy = body.temperature == 0 and wanted in ("none", "chat")
-        limits = Budget(max_tokens)
-        ask = new_ask(question, wanted, limits, body.seed, history=history, is_greedy=is_greedy)
+        wanted = asked or ("none" if body.temperature == 0 else self.effort)
+        ask = new_ask(
+            question,
+            wanted,
+            Budget(max_tokens),
+            body.seed,
+            history=history,
+            is_greedy=body.temperature == 0 and asked in (None, "none", "chat"),
+            is_searched=asked is not None,
+        )
         coldest = {"temperature": 0.0} if isinstance(ask.strategy, Greedy) else {}
         return AnswerRequest(
             ask,
@@ -185,7 +202,7 @@ class ServedModel:
             answers=answers,
             stop=tuple(stop),
             stream=body.stream,
-            ignored=(*self.unknown(body), *self._other_sampler(body, is_greedy)),
+            ignored=(*self.unknown(body), *self._other_sampler(body, isinstance(ask.strategy, Greedy))),
         )
 
     def effort_of(self, model: str | None, asked: str | None, field: str) -> ServedEffort | None:

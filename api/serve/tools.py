@@ -19,7 +19,6 @@ from adascale.codetasks.records import task_of
 from adascale.engine.answers.equality import same_answer
 from adascale.engine.errors import UsageError
 from adascale.engine.kinds import kind_of
-from adascale.engine.kinds.recognising import recognise_message
 from adascale.engine.search.record import Record
 from adascale.engine.strategies import EFFORTS
 from adascale.engine.strategies.adaptive import Effort
@@ -63,15 +62,15 @@ class Arguments(Fields):
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] | None = None
     """Makes the call repeatable; the result has it."""
 
-    def ask(self, effort: ServedEffort) -> Ask:
-        """The search of the question.
+    def ask(self, effort: ServedEffort, *, is_searched: bool = True) -> Ask:
+        """The search of the question, whatever it is if ``is_searched``.
 
         Raises:
             UsageError: the question is empty.
         """
         if not self.question.strip():
             raise UsageError("the question is empty", slug="empty-question")
-        return new_ask(self.question, effort, Budget(self.budget), self.seed)
+        return new_ask(self.question, effort, Budget(self.budget), self.seed, is_searched=is_searched)
 
 
 class Cost(Result):
@@ -131,8 +130,8 @@ class Solution(Result):
 
 async def solve(arguments: SolveArguments, search: Search) -> Solution:
     """Answer a question."""
-    usual: ServedEffort = "medium" if recognise_message(arguments.question).kind != "text" else "chat"
-    record = await search(arguments.ask(arguments.effort or usual))
+    effort, is_searched = arguments.effort or "medium", arguments.effort is not None
+    record = await search(arguments.ask(effort, is_searched=is_searched))
     result = _result(record)
     agree, finished = record.agreement
     return Solution(

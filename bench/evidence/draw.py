@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from adascale.engine.calibration.calibration import Calibration
 from adascale.engine.evaluation.evaluate import AT_ONCE
 from adascale.engine.ports import Prefix
 from adascale.engine.search.events import AnswerFound, Event, PromptRead, SearchFinished
@@ -122,6 +123,7 @@ def record(problem: Problem, log: list[Event], artefact: Artefact) -> dict[str, 
             "samples": samples,
         }
     question = Prefix(problem, (), prompts["prose"].reading)
+    assert isinstance(artefact.calibration, Calibration), "the questions are values"
     distance = round(artefact.calibration.distance(question), 4)
     programs = {"program": own["program"]} if "program" in own else {}
     return {"id": problem.id, "gold": problem.answer, "distance": distance, **own["prose"], **programs}

@@ -59,7 +59,7 @@ def measure(
     policy = LlamaPolicy(
         session.context, {"program": chat}, {"program": sampling}, PrefixCache(1 << 28), session.step_costs
     )
-    driver = Driver(policy, SequenceLogprob(), (), time.monotonic, executor=session.executor)
+    driver = Driver(policy, SequenceLogprob(), {}, time.monotonic, executor=session.executor)
     strategy = Vote(args.samples, modes=("program",))
     gold = {problem.id: problem.answer or "" for problem in problems}
     found: Counter[str] = Counter()

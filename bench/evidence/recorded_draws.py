@@ -26,12 +26,14 @@ from adascale.engine.answers.choosing import odds_over_question
 from adascale.engine.answers.program import read_program
 from adascale.engine.calibration.calibration import Calibration, widen
 from adascale.engine.calibration.features import Evidence
+from adascale.engine.kinds.base import Look
 from adascale.engine.ports import (
     AnswerEstimates,
     Calibrator,
     Growth,
     Prefix,
     QuestionEstimate,
+    Seen,
     SequenceLogprob,
     Uncalibrated,
 )
@@ -53,6 +55,7 @@ from adascale.engine.types import (
     Problem,
     Standing,
     Step,
+    Turn,
     Until,
 )
 from adascale.models.calibration import artefact as calibrations
@@ -268,6 +271,12 @@ class RecordStore:
         assert until == "answer", "records hold whole solutions: no strategy that goes step by step"
         return self._draws[key]
 
+    def look(self, look: Look) -> None:
+        return None
+
+    def put_look(self, look: Look, seen: Seen) -> NoReturn:
+        raise AssertionError("records have no options")
+
     def put(self, key: str, steps: tuple[Step, ...]) -> NoReturn:
         raise AssertionError("records hold all that can be drawn")
 
@@ -286,6 +295,10 @@ class RecordedCalibrator:
     @property
     def profiles(self) -> Mapping[Mode, ModeProfile]:
         return self.calibration.profiles
+
+    @property
+    def weights(self) -> None:
+        return None
 
     def question(self, prefix: Prefix) -> QuestionEstimate:
         estimate = self.questions[prefix.problem.id, prefix.mode]
@@ -315,6 +328,7 @@ class RawCalibrator:
 
     greedy: Mapping[str, tuple[Step, ...]]
     profiles: Mapping[Mode, ModeProfile] = field(default_factory=lambda: PROFILES)
+    weights: None = None
 
     def question(self, prefix: Prefix) -> QuestionEstimate:
         written = replace(prefix, steps=self.greedy[prefix.problem.id])
@@ -340,6 +354,9 @@ class NoGenerator:
 
     def open(self, problem: Problem, mode: Mode) -> NoReturn:
         raise AssertionError("records hold every prompt")
+
+    def look(self, look: Look, history: Sequence[Turn] = ()) -> NoReturn:
+        raise AssertionError("records have no options")
 
     def start(self, branch: BranchId, prefix: Prefix, seed: int, until: Until, greedy: bool) -> NoReturn:
         raise AssertionError("records hold all that can be drawn")
@@ -371,7 +388,7 @@ def calibration_of(header: Mapping[str, Any], given: Path | None) -> Calibration
     kept = (calibrations.load_artefact(path) for path in sorted(KEPT.glob("*.safetensors")))
     known = chain(installed.read_installed().artefacts, kept)
     for artefact in known if given is None else [calibrations.load_artefact(given)]:
-        if digest(artefact) == header["calibration_sha256"]:
+        if digest(artefact) == header["calibration_sha256"] and isinstance(artefact.calibration, Calibration):
             return artefact.calibration
     raise SystemExit(
         f"the draws were made with another {header['calibration']} "
@@ -419,5 +436,5 @@ def replay_driver(
         )
     problems = [Problem(record["id"], record["id"], record["gold"]) for record in records]
     executor = RecordedExecutor(records)
-    driver = Driver(policy, SequenceLogprob(), [calibrator], lambda: 0.0, executor=executor)
+    driver = Driver(policy, SequenceLogprob(), {"value": calibrator}, lambda: 0.0, executor=executor)
     return header, driver, problems

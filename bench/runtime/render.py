@@ -46,7 +46,7 @@ def invented(nodes: int) -> Iterator[Event]:
         return scripted_step(f"Step {at}: \\( \\frac{{{at}}}{{7}} \\) and some words of a step\n")
 
     policy = ScriptedPolicy(script, slots=8)
-    driver = Driver(policy, ScriptedPRM(lambda prefix: 0.5), (), time.monotonic)
+    driver = Driver(policy, ScriptedPRM(lambda prefix: 0.5), {}, time.monotonic)
     settings = Settings(Vote(samples=nodes // STEPS))
     return (event for _, event in driver.run([Problem("1", "What is it?")], settings))
 

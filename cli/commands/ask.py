@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from adascale import __version__
+from adascale.engine.kinds.messages import problem_of
 from adascale.engine.types import Problem
 
 from ..exit_codes import INTERRUPTED, NO_ANSWER
 from ..options.by_command import AskOptions, session_for
 from ..options.flatten import chooses_search, with_options
 from ..searching.ask_server import search_on_server
-from ..searching.asking import last_conversation, problem_of, settings_of, strategy_of
+from ..searching.asking import last_conversation, settings_of, strategy_of
 from ..searching.one import question_text, search_one
 from ..terminal.console import say, write_json
 
@@ -52,7 +53,14 @@ def ask(
         record, loaded = search_on_server(text, options, context)
     else:
         history = last_conversation(options.view.terminal) if options.goes_on else ()
-        problem = problem_of(text, is_searched=chooses_search(context), history=history)
+        problem = problem_of(
+            "1",
+            text,
+            kind=options.search.kind,
+            choices=options.search.options,
+            is_searched=chooses_search(context),
+            history=history,
+        )
         record, loaded = _search_here(problem, options)
     _finish(record, loaded, options)
 
@@ -89,5 +97,5 @@ def _finish(record: ViewState, load_seconds: float, options: AskOptions) -> None
     unsure = not is_sure(result, min_confidence)
     if unsure and not result.is_guess and not terminal.quiet:
         say(f"adascale: less sure than --min-confidence {min_confidence:g}")
-    if unsure or result.best is None or (options.extract and result.answer is None):
+    if unsure or not result.has_reply or (options.extract and result.answer is None):
         raise typer.Exit(NO_ANSWER)

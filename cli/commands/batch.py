@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from adascale.engine.errors import UsageError
+from adascale.engine.kinds import KINDS
 from adascale.engine.strategies import Strategy
 from adascale.engine.types import KindName, Problem
 from adascale.models.questions import BadLine, count_lines
@@ -55,8 +56,10 @@ def batch(
     answers = "answers.jsonl" if source == "-" else str(path.with_name(f"{path.stem}.answers.jsonl"))
     check_apart(options.output, [source, *options.session.references()], f"-o {shlex.quote(answers)}")
     strategies: dict[KindName, Strategy] = {
-        "value": options.search.make_strategy(beside_tasks=True),
-        "code": options.search.make_code_strategy(),
+        kind: options.search.make_code_strategy()
+        if kind == "code"
+        else options.search.make_strategy(kind, beside_tasks=True)
+        for kind in KINDS
     }
     stream = stdin_stream("adascale batch questions.txt") if source == "-" else path
     lines = read_lines(stream, options, search_all=chooses_search(context))
@@ -155,12 +158,9 @@ def _say_plan(
     say(f"adascale: {asked.total():,} to ask, {counts.not_asked()}, {bad.total():,} bad lines")
     for message in list(bad)[:10]:
         say(f"adascale: {message}")
-    if asked["value"]:
-        say(f"adascale: {_limit_text(strategies['value'], 'solution')}")
-    if asked["code"]:
-        say(f"adascale: {_limit_text(strategies['code'], 'program')}")
-    if asked["text"]:
-        say(f"adascale: {plural(asked['text'], 'message')} without a checkable answer: one reply each")
+    for kind, number in asked.items():
+        limit = "one reply each" if kind == "text" else _limit_text(strategies[kind], KINDS[kind].noun)
+        say(f"adascale: {number:,} {kind}: {limit}")
     if bad:
         raise typer.Exit(PARTIAL)
 

@@ -13,6 +13,7 @@ import typer
 
 from adascale.engine.codec import to_plain
 from adascale.engine.errors import CalibrationError
+from adascale.engine.kinds import KINDS
 from adascale.engine.types import KindName, Notice, Problem
 from adascale.models.options import SessionOptions
 from adascale.models.question_sets import only_kind
@@ -28,6 +29,8 @@ from ..terminal.console import as_typed, say, short_path, show_warning, write_js
 from .calibrations import export, list_, pull, show
 
 if TYPE_CHECKING:
+    from adascale.engine.answers.weighing import OptionWeights
+    from adascale.engine.calibration.metrics import Predictions
     from adascale.engine.calibration.report import StageReport
     from adascale.models.calibration.artefact import Artefact
     from adascale.models.calibration.collect import CodePlan, DrawPlan
@@ -103,6 +106,7 @@ def check(*, options: CalibrationOptions) -> None:
     adascale calibrate check -d test.jsonl
     adascale calibrate check -d test.jsonl --calibration mine.calibration.safetensors
     """
+    from adascale.engine.calibration.options import OptionsCalibration
     from adascale.engine.calibration.report import measure, report
     from adascale.models.calibration.artefact import describe
     from adascale.models.calibration.installed import overlap
@@ -121,16 +125,19 @@ def check(*, options: CalibrationOptions) -> None:
             warnings += overlap(artefact.card, problems)
         for notice in warnings if options.terminal.quiet < 2 else ():
             show_warning(notice)
-        if artefact is not None and artefact.calibration.modes == ("prose",):
-            options = replace(options, programs=0)  # it says nothing of programs
-        with SessionRollouts.open(session, problems, _plan(options, kind)) as rollouts:
-            draw_missing(rollouts, options.terminal)
-            score_missing(rollouts, options.terminal)
-            training = rollouts.training(fewest=1).training
-    fitted = None if artefact is None else artefact.calibration
-    # Raw scores alone are not compared with themselves.
-    compared = None if artefact is None else training
-    stages = report(measure(fitted, training, options.seed), compared)
+        fitted = None if artefact is None else artefact.calibration
+        if isinstance(fitted, OptionsCalibration):
+            stages = report(_measure_options(session, problems, fitted.weights, options))
+        else:
+            if fitted is not None and fitted.modes == ("prose",):
+                options = replace(options, programs=0)  # it says nothing of programs
+            with SessionRollouts.open(session, problems, _plan(options, kind)) as rollouts:
+                draw_missing(rollouts, options.terminal)
+                score_missing(rollouts, options.terminal)
+                training = rollouts.training(fewest=1).training
+            # Raw scores alone are not compared with themselves.
+            compared = None if fitted is None else training
+            stages = report(measure(fitted, training, options.seed), compared)
     described = None if artefact is None else describe(artefact)
     texts = [as_typed(notice.message) for notice in warnings]
     label = "raw score" if artefact is None else "calibrated"
@@ -152,9 +159,11 @@ def _fit(session: OpenSession, problems: list[Problem], options: FitOptions) -> 
 
     from ..searching.calibration import draw_missing, score_missing
 
-    run = options.run
+    run, kind = options.run, only_kind(problems)
+    if KINDS[kind].has_options:
+        return _fit_options(session, problems, run)
     portable = read_installed().portable() if options.unlabelled else None
-    with SessionRollouts.open(session, problems, _plan(run, only_kind(problems))) as rollouts:
+    with SessionRollouts.open(session, problems, _plan(run, kind)) as rollouts:
         draw_missing(rollouts, run.terminal)
         if portable is None:
             score_missing(rollouts, run.terminal)
@@ -162,6 +171,34 @@ def _fit(session: OpenSession, problems: list[Problem], options: FitOptions) -> 
         else:
             draws = rollouts.training_by_agreement(portable)
         return rollouts.fit(draws, options.method, _names(options.unlabelled or run.data))
+
+
+def _fit_options(session: OpenSession, problems: list[Problem], run: CalibrationOptions) -> Artefact:
+    """Draw what is missing of questions with options, and fit on it."""
+    from adascale.models.calibration.option_draws import OptionDraws, fit_options
+
+    from ..searching.calibration import draw_options
+
+    with OptionDraws.open(session, problems, run.samples, run.seed) as draws:
+        return fit_options(draws, draw_options(draws, run.terminal), _names(run.data))
+
+
+def _measure_options(
+    session: OpenSession, problems: list[Problem], weights: OptionWeights, run: CalibrationOptions
+) -> dict[str, Predictions]:
+    """Estimates for questions with options: of the look alone, and with all solutions."""
+    from adascale.engine.calibration.options import predictions
+    from adascale.models.calibration.option_draws import OptionDraws
+
+    from ..searching.calibration import draw_options
+
+    with OptionDraws.open(session, problems, run.samples, run.seed) as draws:
+        drawn = draw_options(draws, run.terminal)
+    examples = [each.example for each in drawn if each.example is not None]
+    return {
+        "look": predictions(weights, examples, votes=False),
+        "answer": predictions(weights, examples, votes=True),
+    }
 
 
 def _plan(run: CalibrationOptions, kind: KindName) -> DrawPlan | CodePlan:

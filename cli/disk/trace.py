@@ -108,7 +108,7 @@ def _parse_object(data: bytes) -> dict[str, Any]:
     record = _DECODER.decode(data.decode("utf-8"))
     if not isinstance(record, dict):
         raise TraceError("not a JSON object")
-    if "kind" not in record and str(record.get("schema")).startswith("adascale.answer/"):
+    if "seq" not in record and str(record.get("schema")).startswith("adascale.answer/"):
         raise TraceError("an answer, and no event of a search: batch --traces DIR keeps traces")
     return record
 

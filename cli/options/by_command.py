@@ -25,7 +25,7 @@ from adascale.engine.strategies import (
     passing,
     with_mode,
 )
-from adascale.engine.types import Budget
+from adascale.engine.types import Budget, KindName
 from adascale.models.files.catalog import DEFAULT_GENERATOR
 from adascale.models.options import MAX_BRANCHES, SessionOptions
 from adascale.models.questions import QuestionFormat
@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     StrategyName = str
 else:
     StrategyName = Literal[tuple(STRATEGIES)]  # a type checker wants them spelled; Typer reads them here
+
+MessageKind = Literal["value", "choice", "yes-no", "fact", "text"]
+"""Kinds that a message can be taken for; code has tests and a command of its own."""
 
 QUICK = 60
 """Questions of a quick fit."""
@@ -70,8 +73,15 @@ def session_for(preset: Preset, session: SessionOptions) -> SessionOptions:
 
 @dataclass(frozen=True, slots=True)
 class SearchOptions:
-    """How a question is searched, and the probability that its answer needs to count as known."""
+    """How a question is searched, and the probability that its answer needs to count as known.
 
+    Attributes:
+        kind: Kind to take every question for; None to recognise it.
+        choices: Options of the questions, with commas between them.
+    """
+
+    kind: MessageKind | None = None
+    choices: str = ""
     strategy: StrategyName = "adaptive"
     mode: ModeChoice = "auto"
     adapt: Adapt = "none"
@@ -80,10 +90,16 @@ class SearchOptions:
     seed: int | None = None
     preset: Preset = Preset()
 
-    def make_strategy(self, *, beside_tasks: bool = False) -> Strategy:
+    @property
+    def options(self) -> tuple[str, ...]:
+        """The options of a choice that are given beside the question."""
+        return tuple(filter(None, (option.strip() for option in self.choices.split(","))))
+
+    def make_strategy(self, of_kind: KindName = "value", *, beside_tasks: bool = False) -> Strategy:
         """The strategy with its parameters; the mode ``auto`` is decided when the models are open.
 
         Args:
+            of_kind: Kind of the questions.
             beside_tasks: Accept ``--samples`` for code tasks among the questions.
 
         Raises:
@@ -101,7 +117,7 @@ class SearchOptions:
                 hint="--strategy best-of-n --adapt n, or --strategy beam --adapt km",
             )
         self.preset.check_overrides([self.strategy, *([passing.Passing.name] if beside_tasks else [])])
-        strategy = self.preset.strategy(self.strategy)
+        strategy = self.preset.strategy(self.strategy, of_kind)
         if self.adapt != "none":
             strategy = strategy.changed(adapt=self.adapt)
         return with_mode(strategy, self.mode)

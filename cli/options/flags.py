@@ -214,6 +214,20 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
         ),
     },
     SearchOptions: {
+        "kind": flag(
+            SEARCH,
+            "--as",
+            "Take the question for this kind instead of recognising it: a value is computed, a choice has "
+            "options, a fact is a name, a date or a place, and a text gets one reply without a search.",
+            metavar="KIND",
+        ),
+        "choices": flag(
+            SEARCH,
+            "--choices",
+            "Options to choose from, with commas between them: red,green,blue.",
+            metavar="OPTIONS",
+            show_default=False,
+        ),
         "strategy": setting_flag(SEARCH, "--strategy", "Search strategy."),
         "mode": setting_flag(
             SEARCH,
@@ -354,6 +368,8 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
     ChatOptions: {
         "goes_on": _CONTINUE,
         "session.ctx_size": _CTX_SIZE_BESIDE_CONTINUE,
+        "search.kind": None,
+        "search.choices": None,
         "view.trace": None,
     },
     ServerChoice: {

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 EVERYDAY: Mapping[str, tuple[str, ...]] = {
     "ask": (
-        "--model -m", "--effort -e", "--continue -c", "--think", "--system -s", "--time-limit",
-        "--min-confidence", "--extract -x", "--json", "--show-tree -T", "--quiet -q", "--verbose -v",
-        "--yes -y",
+        "--model -m", "--effort -e", "--continue -c", "--as", "--choices", "--think", "--system -s",
+        "--time-limit", "--min-confidence", "--extract -x", "--json", "--show-tree -T", "--quiet -q",
+        "--verbose -v", "--yes -y",
     ),
     "code": (
         "--test", "--tests", "--output -o", "--overwrite", "--model -m", "--effort -e", "--time-limit",

@@ -25,14 +25,14 @@ from ..terminal.prose import plain
 from ..terminal.theme import glyphs_for
 
 FIELDS = frozenset({
-    "schema", "id", "question", "status", "answer", "solution", "thought", "mode", "execution",
+    "schema", "id", "question", "kind", "kind_why", "options",
+    "status", "answer", "solution", "thought", "mode", "execution",
     "confidence", "agreement", "stop_reason", "why", "budget", "tree", "usage", "timing", "model", "prm",
     "calibration", "sampling", "search",
     "min_confidence", "warnings", "version",
     "error", "repairs", "tests", "passed", "untested", "expected", "correct", "line",
 })  # fmt: skip
-"""Every field that a record of a batch may have, but for the ``kind`` of a chat; no field of a question takes
-its name."""
+"""Every field that a record of a batch may have; no field of a question takes its name."""
 
 _MEASURES = ("brier", "skill", "ece", "auc", "coverage")
 
@@ -78,10 +78,11 @@ def _readable_solution(record: Record) -> str:
 
 def answer_of(record: Record) -> str | None:
     """The answer that a user gets, of a code task its program; None without one."""
-    best = _best(record)
-    if record.result is None or best is None:
+    best, problem = _best(record), record.started.problem
+    if record.result is None or (best is None and not record.options):
         return None
-    return kind_of(record.started.problem).shown(record.result.answer, best.execution)
+    execution = None if best is None else best.execution
+    return kind_of(problem).shown(problem, record.result.answer, execution)
 
 
 def answer_payload(record: Record, extract: bool) -> str:
@@ -111,7 +112,8 @@ def answer_record(
         "schema": SCHEMA,
         "id": first.problem.id,
         "question": first.problem.question,
-        **({"kind": "text"} if is_chat else {}),
+        "kind": first.problem.kind,
+        "kind_why": first.problem.why or None,
         "status": status_of(result, 0.0 if is_chat else min_confidence),
         "answer": result.answer,
         "solution": solution_text(record),
@@ -120,6 +122,7 @@ def answer_record(
         "execution": to_plain(best.execution) if best is not None else None,
         **_test_fields(record),
         "confidence": confidence(result),
+        "options": dict(result.options) or None,
         "agreement": _agreement(record, result),
         "stop_reason": result.stop_reason,
         "why": account(record),
@@ -223,7 +226,7 @@ def status_of(result: SearchResult, min_confidence: float = 0.0) -> str:
     """
     if result.stop_reason == "interrupted":
         return "interrupted"
-    if result.best is None:
+    if not result.has_reply:
         return "no_answer"
     return "answered" if is_sure(result, min_confidence) else "low_confidence"
 

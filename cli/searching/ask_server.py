@@ -53,9 +53,9 @@ def search_on_server(question: str, options: AskOptions, context: typer.Context)
     sources = flag_sources(context)
     typed = typed_flags(context)
     is_set = sources[_EFFORT] != "DEFAULT"
-    # Without a mode, only an effort makes the server search for what has no checkable answer.
+    # Without a mode, only an effort makes the server search for what nobody can check.
     is_needed = chooses_search(context) and (is_set or options.search.mode == "auto")
-    sends_effort = is_set if recognise_message(question).kind != "text" else is_needed
+    sends_effort = is_needed if recognise_message(question).kind == "text" else is_set
     if others := sorted(typed & _OF_THE_SERVER):
         raise UsageError(
             f"{' and '.join(others)} cannot be asked of a server, which searches for all in the same way",

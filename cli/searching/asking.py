@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from adascale.engine.errors import excerpt
-from adascale.engine.kinds.recognising import recognise_message
 from adascale.engine.strategies import Strategy, Vote
 from adascale.engine.types import Problem, Turn
 
@@ -19,28 +18,13 @@ if TYPE_CHECKING:
     from ..options.by_command import SearchOptions, TerminalOptions
 
 
-def problem_of(
-    text: str, id_: str = "1", *, is_searched: bool = False, history: tuple[Turn, ...] = ()
-) -> Problem:
-    """The problem of a message: of the kind that it asks for.
-
-    Args:
-        text: The message.
-        id_: Id of the problem.
-        is_searched: The user has asked for a search, whatever the message is.
-        history: The conversation before it.
-    """
-    kind_is_value = is_searched or recognise_message(text).kind != "text"
-    return Problem(id_, text, history=history, kind="value" if kind_is_value else "text")
-
-
 def strategy_of(problem: Problem, search: SearchOptions) -> Strategy:
     """The strategy of a problem: a text has a single reply.
 
     Raises:
         UsageError: as ``SearchOptions.make_strategy``.
     """
-    return Vote(samples=1) if problem.is_chat else search.make_strategy()
+    return Vote(samples=1) if problem.is_chat else search.make_strategy(problem.kind)
 
 
 def settings_of(
@@ -49,10 +33,10 @@ def settings_of(
     """The settings of a problem's search by open models."""
     from .models import settings_for
 
+    opened = worker.open_models
     settings = settings_for(strategy_of(problem, search), search, terminal, worker)
-    if problem.is_chat:
-        return settings.for_chat()
-    return settings.in_mode(search.mode, worker.open_models.modes)
+    settings = settings.under(opened.conditions[problem.kind])
+    return settings.for_problem(problem, search.mode, opened.modes)
 
 
 def last_conversation(terminal: TerminalOptions) -> tuple[Turn, ...]:

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from adascale import __version__
-from adascale.engine.answers.equality import is_right
 from adascale.engine.errors import AdascaleError, UsageError
-from adascale.engine.kinds.recognising import recognise_message
+from adascale.engine.kinds import KINDS, kind_of
+from adascale.engine.kinds.messages import problem_of
 from adascale.engine.search.events import SearchFailed, SearchFinished
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Request, Settings
@@ -105,6 +105,7 @@ class BatchRun:
                 "-o another-name.jsonl",
             )
             settings = self._settings(worker)
+            mode, modes = self.options.search.mode, worker.open_models.modes
             for notice in settings["value"].warnings:
                 self._warn(notice)
             least = self.options.search.min_confidence
@@ -112,7 +113,8 @@ class BatchRun:
             self.results.begin({kind: run_conditions(each) for kind, each in fields.items()})
             self._load_seconds = time.monotonic() - self._started
             stack.enter_context(graceful(worker.interrupt))
-            events = worker.serve((Request(each, settings[each.kind]) for each in todo), retry=True)
+            asked = (Request(each, settings[each.kind].for_problem(each, mode, modes)) for each in todo)
+            events = worker.serve(asked, retry=True)
             if traces is not None:
                 events = traces.keep(events)
             records: dict[str, Record] = {}
@@ -139,9 +141,10 @@ class BatchRun:
             search = replace(search, seed=self.results.seed)
         base = settings_for(self.strategies["value"], search, self.options.terminal, worker)
         return {
-            "value": base.in_mode(search.mode, opened.modes),
-            "text": base.for_chat(),
-            "code": replace(base, strategy=self.strategies["code"]).under(opened.conditions["code"]),
+            kind: replace(base, strategy=strategy)
+            .under(opened.conditions[kind])
+            .for_problem(Problem("", "", kind=kind), search.mode, opened.modes)
+            for kind, strategy in self.strategies.items()
         }
 
     def _write_record(self, problem: Problem, search: Record) -> None:
@@ -180,19 +183,24 @@ class BatchRun:
 def read_lines(
     source: Path | BinaryIO, options: BatchOptions, *, search_all: bool
 ) -> Iterator[Problem | BadLine]:
-    """The questions of a file or stream, up to --limit.
+    """The questions of a file or stream, up to --limit, each of its kind.
 
     Args:
         source: File or stream.
         options: Say how questions are written.
         search_all: Search messages without a checkable answer too, which get a plain reply otherwise.
     """
+    search = options.search
     lines = islice(read_problems(source, options.form, options.question_field), options.limit)
     for line in lines:
-        if search_all or isinstance(line, BadLine) or line.kind != "value" or line.answer is not None:
+        if isinstance(line, BadLine) or line.kind != "value" or "kind" in line.meta:
             yield line
-        else:
-            yield line if recognise_message(line.question).kind != "text" else replace(line, kind="text")
+            continue
+        known = search_all or line.answer is not None
+        stated = problem_of(
+            line.id, line.question, kind=search.kind, choices=search.options, is_searched=known
+        )
+        yield replace(line, kind=stated.kind, why=stated.why, details=stated.details)
 
 
 def wanted(
@@ -212,14 +220,12 @@ def wanted(
 
 def _carried_fields(problem: Problem) -> dict[str, Any]:
     """Fields of a question that its record repeats: the number of its line, and the user's own."""
-    fields = {name: value for name, value in problem.meta.items() if name == "line" or name not in FIELDS}
-    if fields.get("kind") == "text":  # only the record of a chat says this
-        del fields["kind"]
-    return fields
+    return {name: value for name, value in problem.meta.items() if name == "line" or name not in FIELDS}
 
 
 def _grade(problem: Problem, answer: str | None) -> dict[str, Any]:
     """Fields that say whether the answer is correct; empty if the correct answer is not known."""
-    if problem.answer is None or problem.kind == "code":
+    if problem.answer is None or KINDS[problem.kind].judged_by != "answer":
         return {}
-    return {"expected": problem.answer, "correct": is_right(answer, gold=problem.answer)}
+    is_right = kind_of(problem).is_right(problem, answer, None, None)
+    return {"expected": problem.answer, "correct": is_right}

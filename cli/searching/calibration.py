@@ -11,6 +11,7 @@ from adascale.engine.errors import DecodeAbortedError, UsageError
 from adascale.engine.types import Problem
 from adascale.models.calibration.collect import FinishedQuestion
 from adascale.models.calibration.installed import built_in_questions
+from adascale.models.calibration.option_draws import DrawnOptions, OptionDraws
 from adascale.models.calibration.session_rollouts import FEWEST, SessionRollouts, check_enough
 from adascale.models.question_sets import choose_questions, only_kind, read_known, read_unlabelled
 
@@ -73,6 +74,30 @@ def choose_unlabelled(options: FitOptions) -> list[Problem]:
     problems = choose_questions(read_unlabelled(options.unlabelled), run.questions, run.seed)
     check_enough(len(problems), FEWEST)
     return problems
+
+
+def draw_options(draws: OptionDraws, terminal: TerminalOptions) -> list[DrawnOptions]:
+    """Look at questions with options and draw their solutions; what was drawn before is played back.
+
+    Raises:
+        Exit: with 130, after an interrupt.
+    """
+    total = len(draws.problems)
+    drawn: list[DrawnOptions] = []
+    with (
+        stoppable(draws.session, draws.driver),
+        Progress("questions", quiet=bool(terminal.quiet)) as progress,
+    ):
+        progress.show("generating", 0, total)
+        for each in draws.draw():
+            drawn.append(each)
+            progress.show("generating", len(drawn), total)
+            if each.error:
+                say(f"adascale: {clean(each.problem.id)} is left out: {clean(each.error)}")
+    if len(drawn) < total:
+        say(f"adascale: {len(drawn)} of {total} questions are kept; the same command goes on")
+        raise typer.Exit(INTERRUPTED)
+    return [each for each in drawn if each.example is not None]
 
 
 def draw_missing(rollouts: SessionRollouts, terminal: TerminalOptions) -> None:

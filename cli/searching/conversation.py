@@ -7,13 +7,14 @@ from contextlib import ExitStack, closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
+from adascale.engine.kinds.messages import problem_of
 from adascale.engine.search.conversation import turns_after
 from adascale.engine.strategies import effort_named
 from adascale.engine.types import Turn
 
 from ..options.by_command import ChatOptions, session_for
 from ..terminal.signals import STOPPING
-from .asking import problem_of, settings_of
+from .asking import settings_of
 from .models import open_worker
 from .one import EventSource, ended, follow_search
 
@@ -97,7 +98,7 @@ class Conversation:
             AdascaleError: it cannot be answered; the conversation is as it was.
         """
         self._asked += 1
-        problem = problem_of(message, str(self._asked), history=self.turns)
+        problem = problem_of(str(self._asked), message, history=self.turns)
         settings = settings_of(problem, self._search, self._view.terminal, self._worker)
         with closing(self._events(problem, settings)) as events:
             record = follow_search(

@@ -80,6 +80,11 @@ class Calibration:
     domains: Mapping[Mode, Domain]
     profiles: Mapping[Mode, ModeProfile]
 
+    @property
+    def weights(self) -> None:
+        """None: questions without options have nothing to weigh."""
+        return None
+
     def of_size(self, parameters: float) -> Calibration:
         """The calibration as a generator of so many parameters uses it: a fitted one knows its own."""
         return self

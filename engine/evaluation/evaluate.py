@@ -119,11 +119,14 @@ def _outcome(entry: str, repeat: int, problem: Problem, record: Record, run: Run
     if result is None:
         return Outcome(entry, repeat, problem.id, False, 0, 0, None, None, record.usage)
     right = right_nodes(record, problem, run)
+    is_right = result.best in right
+    if result.best is None and result.answer is not None:  # an option that was read and not reasoned out
+        is_right = kind_of(problem).is_right(problem, result.answer, None, run)
     return Outcome(
         entry,
         repeat,
         problem.id,
-        right=result.best in right,
+        right=is_right,
         found=len(right),
         finished=len(record.candidates),
         confidence=result.confidence if result.answer is not None else None,

@@ -1,9 +1,9 @@
 """Kinds of question: what is asked decides how it is answered. This is the table of them.
 
 ``base`` is the protocol that every kind implements (decision 0027). Each kind is one file, imported with its
-first problem: ``value`` (an answer that can be compared), ``text`` (a plain reply), and code tasks, a
-satellite, which the table knows by the name of its module. A new kind is a name in ``types.KindName``, a file
-here, and a line in the table.
+first problem; code tasks are a satellite, which the table knows by the name of its module. ``recognising``
+tells the kind of a message (decision 0029). A new kind is a name in ``types.KindName``, a file here, and a
+line in the table.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ..types import KindName, Mode, Problem
+from ..types import KindName, Mode, Problem, PromptName
 from .base import Kind
 
 
@@ -23,34 +23,52 @@ class Entry:
 
     Attributes:
         home: Module whose ``KIND`` implements it.
-        modes: Ways of reasoning, the one that every model knows first.
+        modes: Ways of reasoning, the one that every model knows first; ``Kind.modes`` says which make sense
+            for a problem.
+        prompt: Prompt of the first of them; other ways have their own, of the same name.
         noun: A trajectory, as a user reads it.
         fields: Fields of a record in a file of questions that make it one of this kind.
         judged_by: Field of a record that says what is right; empty where nothing can.
+        has_options: All its answers are known before a solution, and can be read.
         is_calibrated: Calibrations are fitted for it.
     """
 
     home: str
     modes: tuple[Mode, ...]
+    prompt: PromptName = "prose"
     noun: str = "solution"
     fields: Sequence[str] = ()
     judged_by: str = "answer"
+    has_options: bool = False
     is_calibrated: bool = True
 
 
 KINDS: Mapping[KindName, Entry] = {
     "value": Entry("adascale.engine.kinds.value", ("prose", "program")),
-    "text": Entry("adascale.engine.kinds.text", ("prose",), "reply", judged_by="", is_calibrated=False),
+    "choice": Entry(
+        "adascale.engine.kinds.choice", ("prose",), "choice", fields=("options",), has_options=True
+    ),
+    "yes-no": Entry("adascale.engine.kinds.yes_no", ("prose", "program"), "yes-no", has_options=True),
+    "fact": Entry("adascale.engine.kinds.fact", ("prose",), "fact"),
+    "text": Entry("adascale.engine.kinds.text", ("prose",), noun="reply", judged_by="", is_calibrated=False),
     "code": Entry(
         "adascale.codetasks.kind",
         ("code",),
-        "program",
+        "code",
+        noun="program",
         fields=("tests", "hidden", "entry_point", "imports"),
         judged_by="hidden",
     ),
 }
-"""Every kind by name: value (17 * 23; solve x² = 9), text (a message whose reply nobody can check) and code
-(a program that passes tests)."""
+"""Every kind by name, with an example:
+
+value: 17 * 23; solve x² = 9
+choice: Which planet is the largest? A. Mars B. Jupiter
+yes-no: Is 91 prime?
+fact: What is the capital of Australia?
+text: hi; write a haiku; explain recursion: nobody can check the reply
+code: a task with tests that a program has to pass
+"""
 
 
 @functools.cache
@@ -65,8 +83,15 @@ def kind_of(problem: Problem) -> Kind:
     return kind_named(problem.kind)
 
 
+def prompt_of(kind: KindName, mode: Mode) -> PromptName:
+    """Prompt of the trajectories of a kind that reason in a mode."""
+    return KINDS[kind].prompt if mode == KINDS[kind].modes[0] else mode
+
+
 def recognise(question: str, record: Mapping[str, object]) -> tuple[KindName, Mapping[str, object]]:
     """Kind of a record in a file of questions, and what the kind needs besides the question.
+
+    Its field ``kind`` says which, or a field that only records of one kind have; others are values.
 
     Args:
         question: Text of the question.
@@ -75,7 +100,7 @@ def recognise(question: str, record: Mapping[str, object]) -> tuple[KindName, Ma
     Raises:
         UsageError: a field of the kind cannot be read.
     """
-    for name, entry in KINDS.items():
-        if any(record.get(field) for field in entry.fields):
-            return name, kind_named(name).read_details(question, record)
-    return "value", {}
+    declared = [name for name in KINDS if name == record.get("kind")]
+    by_fields = [name for name, each in KINDS.items() if any(record.get(field) for field in each.fields)]
+    name: KindName = next(iter([*declared, *by_fields]), "value")
+    return name, kind_named(name).read_details(question, record)

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from ..types import Execution, Finish, Mode, Problem
+from ..types import Execution, Finish, Mode, Problem, PromptName
 
 Run = Callable[[str], Execution]
 """Runs a source to its end; never raises."""
@@ -33,6 +33,21 @@ class Runnable:
         return replace(other, seconds=0.0)
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A prompt whose reply is not written: the logits of its first token tell what the model favours.
+
+    Attributes:
+        prompt: PromptName that the text is read in.
+        text: The question with its options.
+        words: Beginning of the reply that stands for each option, by the place of the option.
+    """
+
+    prompt: PromptName
+    text: str
+    words: tuple[str, ...]
+
+
 NO_PROGRAM = Execution("", "there is no program in the text", 0.0)
 
 
@@ -54,6 +69,18 @@ class Kind(ABC):
         """The question as the generator reads it, in the prompt of any mode."""
         return problem.question
 
+    def modes(self, problem: Problem) -> tuple[Mode, ...]:
+        """Ways of reasoning that make sense for a problem, the first of them without a calibration."""
+        return ("prose",)
+
+    def options(self, problem: Problem) -> tuple[str, ...]:
+        """All answers that there can be, if they are known; empty if not."""
+        return ()
+
+    def looks(self, problem: Problem) -> tuple[Look, ...]:
+        """Looks at the options before any solution; empty for kinds without options."""
+        return ()
+
     def tests(self, problem: Problem) -> tuple[str, ...]:
         """Sources of the tests that a search runs; ``Execution.verdicts`` has one verdict for each."""
         return ()
@@ -67,10 +94,13 @@ class Kind(ABC):
         """The program in a trajectory's text; an execution where its fate is known without running it."""
 
     @abstractmethod
-    def answer(self, mode: Mode, text: str, finish: Finish, execution: Execution | None) -> str | None:
+    def answer(
+        self, problem: Problem, mode: Mode, text: str, finish: Finish, execution: Execution | None
+    ) -> str | None:
         """The answer of a trajectory that has ended, as answers are compared and listed; None without one.
 
         Args:
+            problem: The problem.
             mode: How it reasons.
             text: All of it but its thoughts.
             finish: Why its last step ended.
@@ -81,10 +111,11 @@ class Kind(ABC):
     def same(self, a: str, b: str) -> bool:
         """True if two answers of one problem are equal, so that they share their votes."""
 
-    def shown(self, answer: str | None, execution: Execution | None) -> str | None:
+    def shown(self, problem: Problem, answer: str | None, execution: Execution | None) -> str | None:
         """The answer as a user gets it: itself.
 
         Args:
+            problem: The problem.
             answer: The chosen one.
             execution: Result of the program of the trajectory that is shown; None for prose.
         """

@@ -56,6 +56,12 @@ def recognise_message(message: str) -> Recognised:
     return Recognised("text", "it asks for no short answer", parts.message)
 
 
+def speaks_of_quantities(message: str) -> bool:
+    """True if it has a number, a formula, or a word of mathematics."""
+    signs = wording.NUMBER, wording.FORMULA, wording.OPERATION, wording.MATHS_WORD
+    return any(sign.search(message) for sign in signs)
+
+
 @dataclass(frozen=True, slots=True)
 class _Parts:
     """A message in parts.

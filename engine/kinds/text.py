@@ -6,14 +6,20 @@ by token as it is written.
 
 from __future__ import annotations
 
-from ..types import Execution, Finish, Mode
+from ..types import Execution, Finish, Mode, Problem
 from .value import Value
 
 
 class Text(Value):
     """A reply is shown as it is, and has no answer."""
 
-    def answer(self, mode: Mode, text: str, finish: Finish, execution: Execution | None) -> None:
+    def modes(self, problem: Problem) -> tuple[Mode, ...]:
+        """Prose alone."""
+        return ("prose",)
+
+    def answer(
+        self, problem: Problem, mode: Mode, text: str, finish: Finish, execution: Execution | None
+    ) -> None:
         """None: two replies cannot be compared."""
         return None
 

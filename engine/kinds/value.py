@@ -15,12 +15,18 @@ from .base import NO_PROGRAM, Kind, Run, Runnable
 class Value(Kind):
     """See the module."""
 
+    def modes(self, problem: Problem) -> tuple[Mode, ...]:
+        """Prose and programs."""
+        return ("prose", "program")
+
     def program(self, problem: Problem, mode: Mode, text: str) -> Runnable | Execution:
         """The program, made to print its result; it is run as it is."""
         source = read_program(text)
         return NO_PROGRAM if source is None else Runnable(source)
 
-    def answer(self, mode: Mode, text: str, finish: Finish, execution: Execution | None) -> str | None:
+    def answer(
+        self, problem: Problem, mode: Mode, text: str, finish: Finish, execution: Execution | None
+    ) -> str | None:
         """The output of the program, or the answer at the end of the prose."""
         return solution_answer(text, finish) if execution is None else executed_answer(execution)
 

@@ -9,11 +9,11 @@ once.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count
 
 from ..errors import AdascaleError, ContextOverflowError, DecodeAbortedError
-from ..kinds import KINDS, kind_of
+from ..kinds import kind_of
 from ..ports import (
     Calibrator,
     Clock,
@@ -26,7 +26,7 @@ from ..ports import (
     Score,
     Uncalibrated,
 )
-from ..types import BranchId, NodeId, Problem, Step, Usage
+from ..types import BranchId, KindName, NodeId, Problem, Step, Usage
 from .events import Event
 from .judging_order import run_ahead
 from .search import Search
@@ -40,8 +40,8 @@ class Driver:
     Args:
         policy: The generator.
         reward_model: Scores what it writes.
-        calibrators: Make estimates of the scores, each of other modes: a search takes the first that knows
-            all of its own.
+        calibrators: Make estimates of the scores, by the kind of question; one that does not know all modes
+            of a search is not used for it.
         clock: Time.
         costs: Relative cost of a decode step with 1, 2, ... branches, the first of them 1: by it draws that
             may not be needed run ahead. Empty for never.
@@ -52,7 +52,7 @@ class Driver:
         self,
         policy: Policy,
         reward_model: RewardModel,
-        calibrators: Sequence[Calibrator],
+        calibrators: Mapping[KindName, Calibrator],
         clock: Clock,
         costs: Sequence[float] = (),
         executor: Executor | None = None,
@@ -149,24 +149,35 @@ class Driver:
         # Before its prompt is read: reading it may be the end of the process.
         yield from self._deliver(search)
         try:
-            for mode in search.modes:
+            self._look(search)
+            for mode in search.modes if not search.over else ():
                 started = self._clock()
                 work = self._policy.open(problem, mode)
                 search.read_prompt(mode, self._prompt_usage(work, self._clock() - started), work.reading)
+            if not search.is_begun:
+                search.open()
         except DecodeAbortedError:
             self._interrupted = True
         except AdascaleError as error:
             search.fail(error)
-        else:
-            search.open()
         yield from self._deliver(search)
 
+    def _look(self, search: Search) -> None:
+        """Read the options; where they say enough, no prompt of a solution has to be read."""
+        looks = search.looks
+        for look in looks:
+            started = self._clock()
+            seen = self._policy.look(look, search.problem.history)
+            work = PrefixWork(seen.evaluated_tokens)
+            search.read_options(seen, self._prompt_usage(work, self._clock() - started))
+        if looks:
+            search.open()
+
     def _calibrator_of(self, request: Request) -> Calibrator:
-        """The calibrator that knows every mode of the strategy, for a kind that has calibrations."""
-        modes = set(request.settings.strategy.modes)
-        known = [each for each in self._calibrators if each.profiles.keys() >= modes]
-        is_calibrated = KINDS[request.problem.kind].is_calibrated
-        return known[0] if known and is_calibrated else Uncalibrated()
+        """The calibrator of the problem's kind, if it knows every mode of the strategy."""
+        found = self._calibrators.get(request.problem.kind)
+        is_known = found is not None and found.profiles.keys() >= set(request.settings.strategy.modes)
+        return found if found is not None and is_known else Uncalibrated()
 
     def _prompt_usage(self, work: PrefixWork, seconds: float) -> Usage:
         flops = work.evaluated_tokens * self._policy.flops_per_token

@@ -151,6 +151,19 @@ class PromptRead(_Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OptionsRead(_Event):
+    """The options were read before any solution, in one order.
+
+    ``log_probs`` are their log-probabilities in nats, by the place of the option in ``options``.
+    """
+
+    kind: ClassVar[str] = "options_read"
+    options: tuple[str, ...]
+    log_probs: tuple[float, ...]
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AllocationDecided(_Event):
     """A strategy asked for ``granted`` children of ``node``, or for at most as many if it may stop earlier.
 
@@ -321,6 +334,7 @@ class SearchFailed(_Event):
 Event = (
     SearchStarted
     | PromptRead
+    | OptionsRead
     | AllocationDecided
     | BranchStarted
     | BranchGrew

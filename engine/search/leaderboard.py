@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from ..answers.choosing import choose, standing, supports, with_lookahead
 from ..answers.lookahead import ModeState
+from ..answers.weighing import Vote
 from ..kinds import kind_of
 from ..ports import Calibrator
 from ..strategies import Strategy
@@ -47,7 +48,8 @@ class Leaderboard:
         end = self._tree[node]
         if end.step is None or end.estimate is None or end.status != "terminal":
             return None
-        answer = self._kind.answer(end.mode, self._tree.text(node), end.step.finish, end.execution)
+        text, finish = self._tree.text(node), end.step.finish
+        answer = self._kind.answer(self._tree.problem, end.mode, text, finish, end.execution)
         passed = 0 if end.execution is None else end.execution.passed
         return Candidate(node, answer, end.estimate, end.mode, passed)
 
@@ -81,10 +83,41 @@ class Leaderboard:
             self._latest = replace(chosen, confidence=judged.confidence or chosen.confidence)
             self._revised = judged.revised
         ended = len(candidates) + sum(cut.values())
+        if look := self._tree.look:
+            return self._weigh(look, shown, ended), self._latest
         now = standing(self._latest, shown, ended)
         if not self._strategy.looks_ahead or self._strategy.at_most is None or not self._is_calibrated():
             return now, self._latest
         return self._look_ahead(now, shown, candidates, cut, self._strategy.at_most - ended), self._latest
+
+    def _weigh(self, look: Mapping[str, float], shown: Sequence[Candidate], ended: int) -> Standing:
+        """The likeliest option leads, by what the look showed and what solutions have chosen."""
+        weights, options = self._calibrator.weights, tuple(look)
+        assert weights is not None, "options are read only where they can be weighed"
+        seen = tuple(look.values())
+        votes = [Vote(options.index(c.answer), c.mode) for c in shown if c.answer is not None]
+        p = dict(zip(options, weights.posterior(seen, votes), strict=True))
+        groups = tuple(sorted(self._latest.groups, key=lambda group: -p[group.answer]))
+        answer = max(p, key=lambda option: p[option])
+        chosen = [group for group in groups if group.answer == answer]
+        best = chosen[0].nodes[0] if chosen else None
+        self._latest = SearchResult(answer, _known(p[answer]), groups, best, options=p)
+        self._revised = {c.node: _known(p[c.answer]) for c in shown if c.answer is not None}
+        left = (self._strategy.at_most or 0) - ended
+        profiles, prose = self._calibrator.profiles, self._calibrator.profiles["prose"].tokens
+        gains = {
+            mode: weights.gain(seen, votes, mode, left) * prose / profiles[mode].tokens
+            for mode in self._strategy.modes
+        }
+        return replace(
+            standing(self._latest, shown, ended),
+            votes=len(chosen[0].nodes) if chosen else 0,
+            second=max((len(group.nodes) for group in groups if group.answer != answer), default=0),
+            gain=max(gains.values()),
+            reach=1.0,
+            gains=gains if len(gains) > 1 else None,
+            options=p,
+        )
 
     def revisions(self) -> dict[NodeId, Estimate]:
         """Estimates of trajectories that the latest update has changed."""
@@ -119,3 +152,8 @@ class Leaderboard:
     def result(self, reason: StopReason) -> SearchResult:
         """The latest result, with the stop reason."""
         return replace(self._latest, stop_reason=reason)
+
+
+def _known(p: float) -> Estimate:
+    """The probability of an option: no interval is known around it."""
+    return Estimate(p, p, p, calibrated=True)

@@ -6,7 +6,7 @@ changes it through ``EventLog`` alone. Views add only what is on the screen.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self
 
@@ -22,6 +22,7 @@ from .events import (
     BudgetSpent,
     Event,
     NodesPruned,
+    OptionsRead,
     ProgramRan,
     PromptRead,
     SearchFailed,
@@ -132,6 +133,13 @@ class Record:
             return self.result.confidence
         return self.tree.standing.confidence if self.tree.standing is not None else None
 
+    @property
+    def options(self) -> Mapping[str, float]:
+        """Probability of each option of a question whose options were read; empty for others."""
+        if self.result is not None:
+            return self.result.options
+        return self.tree.standing.options if self.tree.standing is not None else {}
+
     def add(self, event: Event) -> None:
         """Take the next event.
 
@@ -141,7 +149,7 @@ class Record:
         self._check(event)
         self.t = event.t
         match event:
-            case PromptRead() | StepProposed() | ProgramRan() | StepScored() | NodesPruned():
+            case PromptRead() | OptionsRead() | StepProposed() | ProgramRan() | StepScored() | NodesPruned():
                 self._change_tree(event)
             case AllocationDecided():
                 granted = self.granted.get(event.node, 0)
@@ -171,7 +179,9 @@ class Record:
             case SearchStarted() | BranchGrew():
                 pass
 
-    def _change_tree(self, event: PromptRead | StepProposed | ProgramRan | StepScored | NodesPruned) -> None:
+    def _change_tree(
+        self, event: PromptRead | OptionsRead | StepProposed | ProgramRan | StepScored | NodesPruned
+    ) -> None:
         match event:
             case PromptRead():
                 root = self.tree[ROOT]
@@ -181,6 +191,10 @@ class Record:
                 if event.estimate is not None:
                     self.tree.questions[event.mode] = event.estimate
                     root.estimate = root.estimate or event.estimate
+            case OptionsRead():
+                root = self.tree[ROOT]
+                root.usage = root.usage + event.usage
+                self.tree.looks.append(dict(zip(event.options, event.log_probs, strict=True)))
             case StepProposed():
                 started = self.branches.get(event.branch)
                 mode = "prose" if started is None else started.mode

@@ -7,7 +7,9 @@ from itertools import takewhile
 from typing import Literal
 
 from ..errors import AdascaleError, setting
-from ..ports import Calibrator, Clock, Growth, Prefix, Score
+from ..kinds import kind_of
+from ..kinds.base import Look
+from ..ports import Calibrator, Clock, Growth, Prefix, Score, Seen
 from ..strategies import Command, Cut, Expand
 from ..strategies.base import top_k
 from ..types import (
@@ -33,6 +35,7 @@ from .events import (
     BudgetSpent,
     Event,
     NodesPruned,
+    OptionsRead,
     ProgramRan,
     PromptRead,
     SearchFailed,
@@ -79,6 +82,9 @@ class Search:
         calibrator: Maps rewards to estimates.
         clock: Seconds.
         cancel: Ends an unwanted branch.
+
+    Attributes:
+        is_begun: True once the plan has been started.
     """
 
     def __init__(
@@ -102,6 +108,7 @@ class Search:
         self._unscored: list[NodeId] = []
         self._fresh: list[NodeId] = []  # scored or dropped since the plan was resumed
         self._cut: list[NodeId] = []  # branches below them still run
+        self.is_begun = False
         for notice in settings.warnings:
             self._emit(Warned(notice=notice))
 
@@ -127,10 +134,22 @@ class Search:
         if found.is_outside:
             self._emit(Warned(notice=_OUTSIDE))
 
+    @property
+    def looks(self) -> tuple[Look, ...]:
+        """Looks at the options that are worth their prompt: none where nobody can weigh what they show."""
+        is_weighed = self._settings.strategy.looks_ahead and self._calibrator.weights is not None
+        return kind_of(self.problem).looks(self.problem) if is_weighed else ()
+
+    def read_options(self, seen: Seen, usage: Usage) -> None:
+        """The options were read in one order."""
+        options = kind_of(self.problem).options(self.problem)
+        self._emit(OptionsRead(options=options, log_probs=seen.log_probs, usage=usage))
+
     def open(self) -> None:
-        """All prompts were read: take the plan's first commands."""
-        if len(self.modes) > 1 and self._settings.strategy.looks_ahead:
-            self._judge_answers()  # none yet, but which mode is worth more
+        """All was read that is known before a draw: take the plan's first commands."""
+        self.is_begun = True
+        if self._tree.looks or (len(self.modes) > 1 and self._settings.strategy.looks_ahead):
+            self._judge_answers()  # what the options say, or which mode is worth more
         self._conclude(self._step_plan(None))
 
     # Drawing

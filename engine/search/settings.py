@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from ..codec import one_of
-from ..strategies import STRATEGIES, ModeChoice, Strategy, Vote, with_mode
+from ..kinds import kind_of
+from ..strategies import STRATEGIES, Greedy, ModeChoice, Strategy, Vote, with_mode
 from ..types import Budget, Mode, Notice, Problem
 from .events import ModelDescription, SearchStarted
 
@@ -53,6 +54,25 @@ class Settings:
         """The settings with the models and warnings of an open session."""
         return replace(self, models=conditions.models, warnings=conditions.warnings)
 
+    def for_problem(self, problem: Problem, mode: ModeChoice, among: Sequence[Mode]) -> Settings:
+        """The settings as they suit a problem: a text gets one reply, and modes are those of its kind.
+
+        Args:
+            problem: The problem.
+            mode: The user's choice of a mode.
+            among: Modes that open models leave to ``auto`` for a value.
+
+        Raises:
+            UsageError: as ``with_mode``.
+        """
+        if problem.is_chat:
+            return self.for_chat()
+        if problem.kind == "value":
+            return self.in_mode(mode, among)
+        modes = kind_of(problem).modes(problem)
+        chosen = mode if mode in modes else "auto"
+        return self.in_mode(chosen, modes if self.strategy.looks_ahead else ())
+
     def in_mode(self, mode: ModeChoice, among: Sequence[Mode]) -> Settings:
         """The settings with the chosen modes of the strategy; arguments and errors of ``with_mode``.
 
@@ -68,7 +88,8 @@ class Settings:
     def for_chat(self) -> Settings:
         """For a message whose reply nobody can check: one reply, which no calibration judges."""
         models = replace(self.models, calibration=None)
-        return replace(self, strategy=Vote(samples=1), models=models, warnings=())
+        strategy = self.strategy if isinstance(self.strategy, Greedy) else Vote(samples=1)
+        return replace(self, strategy=strategy, models=models, warnings=())
 
     def first_event(self, problem: Problem) -> SearchStarted:
         """The beginning of every search with these settings."""

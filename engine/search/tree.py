@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ..ports import Prefix
@@ -67,6 +67,7 @@ class Tree:
         problem: The question.
         readings: States of the generator after each mode's prompt, if a calibration wants them.
         questions: Estimate of the question in each mode, if known: P(a trajectory is correct).
+        looks: Log-probability of each option, by its name, of each look at them.
         standing: The leading answer and its votes; None until a trajectory has finished.
         groups: The answers so far, the leading one first.
         nodes: All nodes by id.
@@ -76,6 +77,7 @@ class Tree:
         self.problem = problem
         self.readings: dict[Mode, Reading] = {}
         self.questions: dict[Mode, Estimate] = {}
+        self.looks: list[Mapping[str, float]] = []
         self.standing: Standing | None = None
         self.groups: tuple[AnswerGroup, ...] = ()
         self.nodes: list[Node] = [Node(ROOT, None, 0, None)]
@@ -99,7 +101,16 @@ class Tree:
     __hash__ = None  # type: ignore[assignment]
 
     def _logged(self) -> tuple[object, ...]:
-        return self.problem, self.nodes, self.questions, self.standing, self.groups
+        return self.problem, self.nodes, self.questions, self.looks, self.standing, self.groups
+
+    @property
+    def look(self) -> dict[str, float]:
+        """Mean log-probability of each option, by its name, over all looks; empty without a look."""
+        if not self.looks:
+            return {}
+        return {
+            option: sum(each[option] for each in self.looks) / len(self.looks) for option in self.looks[0]
+        }
 
     def add(self, parent: NodeId, step: Step, branch: BranchId | None = None, mode: Mode = "prose") -> Node:
         """Append a child of ``parent``; a step that ended by itself makes it terminal."""

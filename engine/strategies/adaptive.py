@@ -71,7 +71,12 @@ class Adaptive(Sequential):
         return standing.gain / self.min_gain
 
     def plan(self, tree: Tree) -> Plan:
-        """Judge one trajectory after the other; cut and correct those that run."""
+        """Judge one trajectory after the other; cut and correct those that run.
+
+        None is drawn where a look at the options says enough.
+        """
+        if tree.looks and (verdict := self._verdict(tree.standing)) is not None:
+            return verdict
         scored = yield self._trajectories(tree)
         while (verdict := self._verdict(tree.standing)) is None:
             if all_drawn(tree, self.samples):
@@ -92,7 +97,7 @@ class Adaptive(Sequential):
 
     def _verdict(self, standing: Standing | None) -> StopReason | None:
         """The stop reason by calibrated numbers, or by votes without any; None to go on."""
-        if standing is None or standing.finished < self.least:
+        if standing is None or (standing.finished < self.least and not standing.options):
             return None
         if standing.answer is None and standing.shown:
             return "exhausted"  # a question without a checkable answer: more solutions would not agree either
@@ -145,4 +150,21 @@ EFFORTS: Mapping[Effort, Adaptive] = {
     "high": Adaptive(samples=32, stop_at=0.98, min_gain=0.0003, hopeless=0.05),
     "max": Adaptive(samples=64, stop_at=1.0, min_gain=0.0001, hopeless=0.03),
 }
-assert set(EFFORTS) == set(get_args(Effort))
+
+OF_OPTIONS: Mapping[Effort, Adaptive] = {
+    "low": Adaptive(samples=4, least=1, min_gain=0.02),
+    "medium": Adaptive(samples=8, least=1, min_gain=0.01),
+    "high": Adaptive(samples=16, least=1, stop_at=0.98, min_gain=0.003),
+    "max": Adaptive(samples=32, least=1, stop_at=1.0, min_gain=0.001),
+}
+"""Efforts of questions with options, which begin with what a look says."""
+
+OF_FACTS: Mapping[Effort, Adaptive] = {
+    "low": Adaptive(samples=4, least=4),
+    "medium": Adaptive(samples=8, least=4),
+    "high": Adaptive(samples=16, least=6),
+    "max": Adaptive(samples=32, least=8),
+}
+"""Efforts of facts, whose solutions are a few words long, so that some are drawn at once."""
+
+assert all(set(each) == set(get_args(Effort)) for each in (EFFORTS, OF_OPTIONS, OF_FACTS))

@@ -81,7 +81,8 @@ class Strategy(ABC):
     Attributes:
         name: Its name for users and in records.
         select: Rule that chooses the answer among finished trajectories.
-        looks_ahead: The plan reads ``Standing.gain`` and ``reach``, which are computed only then.
+        looks_ahead: The plan reads ``Standing.gain`` and ``reach``, which are computed only then; options
+            are read before any solution.
         size: The parameter that an evaluation's ``NAME:N`` sets.
         modes: Modes of reasoning; of equals the first one is drawn first.
     """

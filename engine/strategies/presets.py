@@ -39,8 +39,15 @@ STRATEGIES: Mapping[str, type[Strategy]] = {
 }
 """The built-in strategies by name."""
 
-EFFORTS: Mapping[KindName, Mapping[Effort, Strategy]] = {"value": adaptive.EFFORTS, "code": passing.EFFORTS}
-"""The strategy of each effort, by the kind of problem."""
+EFFORTS: Mapping[KindName, Mapping[Effort, Strategy]] = {
+    "value": adaptive.EFFORTS,
+    "choice": adaptive.OF_OPTIONS,
+    "yes-no": adaptive.OF_OPTIONS,
+    "fact": adaptive.OF_FACTS,
+    "text": adaptive.EFFORTS,
+    "code": passing.EFFORTS,
+}
+"""The strategy of each effort, by the kind of problem; a text gets one reply whatever it says."""
 
 PAPER: Mapping[str, float] = {
     "samples": 64,
@@ -78,12 +85,12 @@ def effort_named(name: str) -> Effort:
     raise UsageError(f'no effort called "{name}"', hint=f"use one of {', '.join(adaptive.EFFORTS)}")
 
 
-def effort_numbers(strategy: Strategy, effort: Effort) -> dict[str, Any]:
-    """Parameters that an effort sets in a strategy.
+def effort_numbers(strategy: Strategy, effort: Effort, kind: KindName = "value") -> dict[str, Any]:
+    """Parameters that an effort sets in a strategy for a kind of problem.
 
     It sets all of ``adaptive`` and of ``passing``, and the number of samples of any other strategy.
     """
-    preset = EFFORTS[strategy.kind][effort]
+    preset = EFFORTS["code" if strategy.kind == "code" else kind][effort]
     numbers = {each.name: getattr(preset, each.name) for each in fields(preset) if each.name != "modes"}
     return numbers if type(preset) is type(strategy) else _known(strategy, {"samples": numbers["samples"]})
 
@@ -140,11 +147,12 @@ class Preset:
     overrides: StrategyOverrides = StrategyOverrides()
     paper: bool = False
 
-    def strategy(self, name: str, **own: Any) -> Strategy:
+    def strategy(self, name: str, kind: KindName = "value", **own: Any) -> Strategy:
         """The strategy of a name with these numbers.
 
         Args:
             name: Name of the strategy.
+            kind: Kind of the problems that it will search.
             own: Parameters that take the place of the preset's.
 
         Raises:
@@ -152,7 +160,7 @@ class Preset:
         """
         strategy = strategy_named(name)
         is_paper = self.paper and strategy.kind == "value"
-        numbers = PAPER if is_paper else effort_numbers(strategy, self.effort)
+        numbers = PAPER if is_paper else effort_numbers(strategy, self.effort, kind)
         return strategy.changed(**{**_known(strategy, {**numbers, **self.overrides.given}), **own})
 
     def check_overrides(self, names: Iterable[str]) -> None:

@@ -12,6 +12,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from adascale.engine.answers.weighing import OptionWeights
+from adascale.engine.answers.weighing import Vote as OptionVote
 from adascale.engine.calibration import Method
 from adascale.engine.calibration.calibration import Calibration, Domain
 from adascale.engine.calibration.features import (
@@ -24,6 +26,7 @@ from adascale.engine.calibration.features import (
     Stage,
 )
 from adascale.engine.calibration.head import HeadModel
+from adascale.engine.calibration.options import OptionsCalibration
 from adascale.engine.calibration.portable import (
     AGREEMENT_FEATURES,
     TEXT_FEATURES,
@@ -36,7 +39,7 @@ from adascale.engine.calibration.report import StageReport
 from adascale.engine.codec import OMIT_DEFAULT, build, to_plain
 from adascale.engine.errors import CalibrationError, command, excerpt
 from adascale.engine.kinds import KINDS
-from adascale.engine.types import KindName, Mode, ModeProfile
+from adascale.engine.types import MODES, KindName, Mode, ModeProfile
 
 from ..storage import atomic_write
 
@@ -100,8 +103,9 @@ def question_key(question: str) -> str:
     return hashlib.sha256(words.encode()).hexdigest()[:12]
 
 
-def _finished_stage(fingerprint: Fingerprint) -> Stage:
-    return FINISHED[KINDS[fingerprint.kind].modes[0]]
+def _finished_stage(fingerprint: Fingerprint) -> str:
+    entry = KINDS[fingerprint.kind]
+    return _ANSWER if entry.has_options else FINISHED[entry.modes[0]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +175,7 @@ class Card:
 class Artefact:
     """A calibration, its card, and the file it was read from (None for one that was just fitted)."""
 
-    calibration: Calibration
+    calibration: Calibration | OptionsCalibration
     card: Card
     path: Path | None = None
 
@@ -207,9 +211,12 @@ def check_width(artefact: Artefact, width: int) -> None:
     Raises:
         CalibrationError: it reads states of another width.
     """
-    if artefact.card.level != "portable" and artefact.calibration.width != width:
+    fitted = artefact.calibration
+    if isinstance(fitted, OptionsCalibration):
+        return
+    if artefact.card.level != "portable" and fitted.width != width:
         raise CalibrationError(
-            f"{artefact.path} reads hidden states of {artefact.calibration.width:,} numbers, "
+            f"{artefact.path} reads hidden states of {fitted.width:,} numbers, "
             f"this generator's have {width:,}",
             f"it was fitted for {artefact.card.name}",
             hint=command("calibrate", "list"),
@@ -296,17 +303,25 @@ def _digest(tensors: Tensors, metadata: Mapping[str, str]) -> str:
     return digest.hexdigest()
 
 
-def _models(calibration: Calibration) -> dict[str, HeadModel]:
+def _models(calibration: Calibration | OptionsCalibration) -> dict[str, HeadModel]:
     """All its models by name."""
+    if isinstance(calibration, OptionsCalibration):
+        return {}
     models: dict[str, HeadModel] = {**dict(calibration.stages.items()), _ANSWER: calibration.answer}
     if isinstance(calibration, PortableCalibration):
         models[_AGREEMENT] = calibration.agreement
     return models
 
 
-def _to_tensors(calibration: Calibration) -> Tensors:
+def _to_tensors(calibration: Calibration | OptionsCalibration) -> Tensors:
     """All arrays, named by stage."""
     found: Tensors = {}
+    if isinstance(calibration, OptionsCalibration):
+        weights = calibration.weights
+        found["weights"] = np.array([weights.trust, weights.lean, weights.habit, weights.overlap])
+        for mode, profile in calibration.profiles.items():
+            found[mode] = np.array([weights.merit[mode], profile.spread, profile.tokens])
+        return found
     for stage, model in _models(calibration).items():
         found |= {f"{stage}.{part}": array for part, array in model.arrays().items()}
     for mode, domain in calibration.domains.items():
@@ -319,7 +334,11 @@ def _to_tensors(calibration: Calibration) -> Tensors:
     return {name: np.ascontiguousarray(array, kinds[name]) for name, array in found.items()}
 
 
-def _from_tensors(tensors: Tensors, inputs: Mapping[str, InputNames], card: Card) -> Calibration:
+def _from_tensors(
+    tensors: Tensors, inputs: Mapping[str, InputNames], card: Card
+) -> Calibration | OptionsCalibration:
+    if KINDS[card.fingerprint.kind].has_options:
+        return _options_from(tensors)
     modes = [mode for mode, name in _DOMAINS.items() if f"{name}.matrix" in tensors]
     if not modes:
         raise ValueError("a domain")
@@ -343,14 +362,26 @@ def _from_tensors(tensors: Tensors, inputs: Mapping[str, InputNames], card: Card
     return Calibration(stages, answer, domains, profiles)
 
 
+def _options_from(tensors: Tensors) -> OptionsCalibration:
+    trust, lean, habit, overlap = map(float, tensors["weights"])
+    known = {mode: tuple(map(float, tensors[mode])) for mode in MODES if mode in tensors}
+    merit = {mode: merit for mode, (merit, _, _) in known.items()}
+    profiles = {mode: ModeProfile(spread, tokens) for mode, (_, spread, tokens) in known.items()}
+    return OptionsCalibration(OptionWeights(trust, lean, merit, habit, overlap), profiles)
+
+
 @np.errstate(divide="raise", invalid="raise", over="raise")
-def _check_parts_fit(calibration: Calibration) -> None:
+def _check_parts_fit(calibration: Calibration | OptionsCalibration) -> None:
     """Make one estimate of each kind from zeros.
 
     Raises:
         ArithmeticError, LookupError, ValueError: shapes do not fit each other, a name is unknown, or numbers
             cannot be computed with.
     """
+    if isinstance(calibration, OptionsCalibration):
+        votes = [OptionVote(1, mode) for mode in calibration.profiles]
+        calibration.weights.posterior((-1.0, -2.0), votes)
+        return
     width, is_portable = calibration.width, isinstance(calibration, PortableCalibration)
     if is_portable and width != len(TEXT_FEATURES):
         raise ValueError("a domain of question texts")

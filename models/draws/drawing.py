@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import count
 
-from adascale.engine.ports import Policy, Prefix, PrefixWork
+from adascale.engine.kinds.base import Look
+from adascale.engine.ports import Policy, Prefix, PrefixWork, Seen
 from adascale.engine.types import BranchId, Mode, Problem, Step, Until
 
 from .store import KeptDraws, draw_key
@@ -57,10 +58,19 @@ class DrawWriter:
 
     def read(self, problem: Problem, mode: Mode) -> PrefixWork:
         """Read a prompt."""
-        while not self._make_room():
-            self._decode()  # a prompt is read in a row that no branch holds
+        self._free_row()
         self._read.add((problem.id, mode))
         return self._live.open(problem, mode)
+
+    def look(self, look: Look) -> Seen:
+        """Read options."""
+        self._free_row()
+        return self._live.look(look)
+
+    def _free_row(self) -> None:
+        """Make room for a prompt, which is read in a row that no branch holds."""
+        while not self._make_room():
+            self._decode()
 
     def write(self, wanted: Iterable[DrawRequest], likely: Callable[[], Iterable[DrawRequest]]) -> None:
         """Decode one batch of wanted draws, the first ones first; those that it completes are kept.

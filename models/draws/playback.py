@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from adascale.engine.ports import Executor, Growth, Policy, Prefix, PrefixWork
-from adascale.engine.types import BranchId, Execution, Mode, Problem, Step, Until
+from adascale.engine.kinds.base import Look
+from adascale.engine.ports import Executor, Growth, Policy, Prefix, PrefixWork, Seen
+from adascale.engine.types import BranchId, Execution, Mode, Problem, Step, Turn, Until
 
 from .drawing import DrawRequest, DrawWriter
 from .store import KeptDraws, Prompt
@@ -131,6 +132,15 @@ class ReplayingPolicy:
             kept = self._store.prompt(problem, mode)
             assert kept is not None
         return PrefixWork(kept.tokens, 0, kept.reading)
+
+    def look(self, look: Look, history: Sequence[Turn] = ()) -> Seen:
+        """Read options, or what is kept of such a look; the whole prompt counts as evaluated."""
+        assert not history, "questions of an evaluation stand alone"
+        seen = self._store.look(look)
+        if seen is None:
+            seen = self._writer.look(look)
+            self._store.put_look(look, seen)
+        return seen
 
     def start(self, branch: BranchId, prefix: Prefix, seed: int, until: Until, greedy: bool) -> None:
         """Begin a branch; it waits until its steps are known."""

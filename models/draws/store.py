@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
@@ -12,21 +12,29 @@ from typing import Protocol
 import numpy as np
 
 from adascale.engine.kinds import kind_of
-from adascale.engine.ports import Prefix
-from adascale.engine.types import FINISHES, THOUGHTS, Mode, Problem, Reading, Step, Thought, Until
+from adascale.engine.kinds.base import Look
+from adascale.engine.ports import Prefix, Seen
+from adascale.engine.types import FINISHES, THOUGHTS, Mode, Problem, PromptName, Reading, Step, Thought, Until
 
 from ..blobs import DrawnStore, Table, pack, pack_texts, unpack, unpack_texts
 from ..calibration.artefact import Fingerprint
-from ..options import CODE_PROMPT
+from ..options import CODE_PROMPT, LOOK_CHOICE_PROMPT, LOOK_YES_NO_PROMPT
 from ..storage import data_folder, keyed_path
 
 _CONTENTS = 1
 """Raised when what is kept of a draw, or how it is drawn, changes."""
 
+_LOOK_PROMPTS: Mapping[PromptName, str] = {
+    "look-choice": LOOK_CHOICE_PROMPT,
+    "look-yes-no": LOOK_YES_NO_PROMPT,
+}
+"""System prompts that a store's name does not cover."""
+
 _THOUGHTS: tuple[Thought | None, ...] = (None, *THOUGHTS)
 
 _PROMPTS = Table("prompts", ("problem",), {"tokens": "INTEGER", "reading": "BLOB"})
 _DRAWS = Table("draws", ("key",), {"steps": "BLOB"})
+_LOOKS = Table("looks", ("key",), {"tokens": "INTEGER", "log_probs": "BLOB"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +62,12 @@ class KeptDraws(Protocol):
     def put_prompt(self, problem: Problem, mode: Mode, prompt: Prompt) -> None:
         """Keep the reading of a question."""
 
+    def look(self, look: Look) -> Seen | None:
+        """What a look at options showed."""
+
+    def put_look(self, look: Look, seen: Seen) -> None:
+        """Keep what a look at options showed."""
+
     def get(self, key: str, until: Until) -> tuple[Step, ...] | None:
         """The steps of a draw that came at least that far."""
 
@@ -66,7 +80,7 @@ class KeptDraws(Protocol):
 class DrawStore(DrawnStore):
     """Implements ``KeptDraws``: each draw is kept the moment it ends (``draws_path``)."""
 
-    tables = _PROMPTS, _DRAWS
+    tables = _PROMPTS, _DRAWS, _LOOKS
 
     def put_prompt(self, problem: Problem, mode: Mode, prompt: Prompt) -> None:
         """Keep the reading of a question."""
@@ -81,6 +95,19 @@ class DrawStore(DrawnStore):
         with self._blobs.decoding():
             [reading] = _unpack_readings(row[1])
             return Prompt(int(row[0]), reading)
+
+    def look(self, look: Look) -> Seen | None:
+        """What a look at options showed."""
+        row = self._blobs.get(_LOOKS, _look_key(look))
+        if row is None:
+            return None
+        with self._blobs.decoding():
+            return Seen(tuple(map(float, unpack(row[1])["log_probs"])), int(row[0]))
+
+    def put_look(self, look: Look, seen: Seen) -> None:
+        """Keep what a look at options showed."""
+        packed = pack({"log_probs": np.array(seen.log_probs)})
+        self._blobs.put(_LOOKS, [_look_key(look)], seen.evaluated_tokens, packed)
 
     def put(self, key: str, steps: tuple[Step, ...]) -> None:
         """Keep a draw; a longer one replaces a shorter one."""
@@ -102,6 +129,11 @@ class DrawStore(DrawnStore):
 
     def __len__(self) -> int:
         return self._blobs.count(_DRAWS)
+
+
+def _look_key(look: Look) -> str:
+    text = json.dumps([_LOOK_PROMPTS[look.prompt], look.text, look.words])
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def _prompt_key(problem: Problem, mode: Mode) -> str:

@@ -14,9 +14,19 @@ import re
 from collections.abc import Sequence
 
 from adascale.engine.errors import ModelCorruptError, TemplateRaisedError, UsageError
-from adascale.engine.types import Mode, Notice, Turn
+from adascale.engine.types import Notice, PromptName, Turn
 
-from ..options import CODE_PROMPT, PROGRAM_OPENING, PROGRAM_PROMPT, SYSTEM_PROMPT
+from ..options import (
+    CHOICE_PROMPT,
+    CODE_PROMPT,
+    FACT_PROMPT,
+    LOOK_CHOICE_PROMPT,
+    LOOK_YES_NO_PROMPT,
+    PROGRAM_OPENING,
+    PROGRAM_PROMPT,
+    SYSTEM_PROMPT,
+    YES_NO_PROMPT,
+)
 from .runtime import LlamaModel
 from .template import Message, render, shows_system
 from .thinking import Thinking, plan_thinking, thinking_notices
@@ -27,7 +37,7 @@ _ANY_PLACEHOLDER = re.compile(_TURN.format(r"(\d+)") + "|" + _PLACEHOLDER)
 
 
 class ChatFormat:
-    """Prompt tokens of one system prompt: a constant head, the question, a constant tail.
+    """PromptName tokens of one system prompt: a constant head, the question, a constant tail.
 
     Args:
         model: Has the template.
@@ -167,23 +177,29 @@ class ChatFormat:
         return before, behind
 
 
-def chat_formats(model: LlamaModel, system: str | None, think: int | None) -> dict[Mode, ChatFormat]:
-    """The prompt format of each mode.
+def chat_formats(model: LlamaModel, system: str | None, think: int | None) -> dict[PromptName, ChatFormat]:
+    """The format of each prompt.
 
     Args:
         model: Has the template.
-        system: The user's own system prompt, for prose and chats; None for the built-in one.
+        system: The user's own system prompt, for all prose and chats; None for the built-in ones. Looks at
+            options have none but their own.
         think: As ``SessionOptions.think``.
 
     Raises:
         UsageError: the model cannot be asked to think.
         ModelCorruptError: the template cannot be rendered, or does not show the question.
     """
-    thinking = plan_thinking(model, think)
+    thinking, silent = plan_thinking(model, think), plan_thinking(model, 0)
     return {
         "prose": ChatFormat(model, system or SYSTEM_PROMPT, thinking=thinking, chat_system=system or ""),
         "program": ChatFormat(model, PROGRAM_PROMPT, PROGRAM_OPENING, thinking),
         "code": ChatFormat(model, CODE_PROMPT, PROGRAM_OPENING, thinking),
+        "choice": ChatFormat(model, system or CHOICE_PROMPT, thinking=thinking),
+        "yes-no": ChatFormat(model, system or YES_NO_PROMPT, thinking=thinking),
+        "fact": ChatFormat(model, system or FACT_PROMPT, thinking=thinking),
+        "look-choice": ChatFormat(model, LOOK_CHOICE_PROMPT, thinking=silent),
+        "look-yes-no": ChatFormat(model, LOOK_YES_NO_PROMPT, thinking=silent),
     }
 
 

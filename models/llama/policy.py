@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from adascale.engine.ports import Growth, Prefix, PrefixWork
-from adascale.engine.types import BranchId, Finish, Mode, Problem, Step, Thought, Until
+from adascale.engine.kinds import prompt_of
+from adascale.engine.kinds.base import Look
+from adascale.engine.ports import Growth, Prefix, PrefixWork, Seen
+from adascale.engine.types import BranchId, Finish, Mode, Problem, PromptName, Step, Thought, Turn, Until
 
 from ..options import SamplingParams
 from .branch import Job, Slot
@@ -26,7 +28,7 @@ class LlamaPolicy:
 
     Args:
         context: Has one sequence per slot.
-        chats: Prompt format of each mode.
+        chats: Format of each prompt.
         sampling: Sampler of each mode.
         cache: Parked prefixes of this context.
         batching: Decides how a batch is split.
@@ -37,7 +39,7 @@ class LlamaPolicy:
     def __init__(
         self,
         context: LlamaContext,
-        chats: Mapping[Mode, ChatFormat],
+        chats: Mapping[PromptName, ChatFormat],
         sampling: Mapping[Mode, SamplingParams],
         cache: PrefixCache,
         batching: Batching,
@@ -70,6 +72,10 @@ class LlamaPolicy:
         """Evaluate the prompt once and keep it until ``close_problem``; raises as ``Prompts.open``."""
         return self._prompts.open(problem, mode, len(self._seats.slots))
 
+    def look(self, look: Look, history: Sequence[Turn] = ()) -> Seen:
+        """Read options from the logits behind a prompt; raises as ``Prompts.look``."""
+        return self._prompts.look(look, history, len(self._seats.slots))
+
     @property
     def is_busy(self) -> bool:
         """True while a problem is open."""
@@ -81,7 +87,8 @@ class LlamaPolicy:
 
     def start(self, branch: BranchId, prefix: Prefix, seed: int, until: Until, greedy: bool) -> None:
         """Queue a branch; the next ``advance`` gives it a sequence."""
-        chat, prompt = self._chats[prefix.mode], self._prompts.tokens(prefix.problem, prefix.mode)
+        chat = self._chats[prompt_of(prefix.problem.kind, prefix.mode)]
+        prompt = self._prompts.tokens(prefix.problem, prefix.mode)
         tokens, ends = list(prompt), [len(chat.head), len(prompt)]
         for step in prefix.steps:
             tokens += step.token_ids

@@ -161,17 +161,20 @@ def evaluate_tokens(context: LlamaContext, sequence: int, start: int, tokens: Se
     return row
 
 
-def read_prompt(
+def evaluate_below(
     context: LlamaContext, cache: PrefixCache, sequence: int, head: Tokens, prompt: Tokens
-) -> PrefixWork:
-    """Evaluate a prompt and park it; it and its head, which prompts share, are pinned.
+) -> tuple[int, int]:
+    """Evaluate a prompt in a sequence, and park and pin its head, which prompts share.
 
     Args:
-        context: Has ``sequence`` free; it is empty afterwards.
+        context: Has ``sequence`` free.
         cache: Parked prefixes of the context.
-        sequence: Sequence that evaluates the prompt.
+        sequence: Sequence that evaluates the prompt, and holds it afterwards.
         head: Tokens that it begins with, as other prompts do; may be empty.
         prompt: The whole prompt.
+
+    Returns:
+        The row of its logits, and the tokens that had been evaluated before.
     """
     shared = cache.get(head)
     if shared is None:
@@ -182,10 +185,17 @@ def read_prompt(
     else:
         context.restore(sequence, shared.state)
     row = evaluate_tokens(context, sequence, len(head), prompt[len(head) :])
+    return row, len(head) if shared is not None else 0
+
+
+def read_prompt(
+    context: LlamaContext, cache: PrefixCache, sequence: int, head: Tokens, prompt: Tokens
+) -> PrefixWork:
+    """Evaluate a prompt, and park and pin it; as ``evaluate_below``, but the sequence is empty afterwards."""
+    row, reused = evaluate_below(context, cache, sequence, head, prompt)
     parked = ParkedPrefix.with_logits(context, sequence, row)
     cache.put(prompt, parked, pin=True)
     context.clear(sequence)
-    reused = len(head) if shared is not None else 0
     return PrefixWork(len(prompt) - reused, reused, parked.reading)
 
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from adascale.engine.decimals import human_bytes
 from adascale.engine.errors import ContextOverflowError, setting
-from adascale.engine.kinds import kind_of
-from adascale.engine.ports import PrefixWork
-from adascale.engine.types import Mode, Problem, Turn
+from adascale.engine.kinds import kind_of, prompt_of
+from adascale.engine.kinds.base import Look
+from adascale.engine.ports import PrefixWork, Seen
+from adascale.engine.types import MODES, Mode, Problem, PromptName, Turn
 
 from ..options import SamplingParams, round_window_up
 from .chat import ChatFormat
-from .prefixes import PrefixCache, Tokens, read_on, read_prompt
-from .runtime import MAX_TOKEN_BYTES, LlamaContext
+from .prefixes import PrefixCache, Tokens, evaluate_below, read_on, read_prompt
+from .runtime import MAX_TOKEN_BYTES, LlamaContext, LlamaModel
 
 ANSWER_RESERVE = 256
 """Tokens that must stay free behind a prompt."""
@@ -24,7 +27,7 @@ class Prompts:
 
     Args:
         context: Evaluates them.
-        chats: Prompt format of each mode.
+        chats: Format of each prompt.
         sampling: Sampler of each mode, with the budget of its thoughts.
         cache: Parked prefixes of the context.
     """
@@ -32,7 +35,7 @@ class Prompts:
     def __init__(
         self,
         context: LlamaContext,
-        chats: Mapping[Mode, ChatFormat],
+        chats: Mapping[PromptName, ChatFormat],
         sampling: Mapping[Mode, SamplingParams],
         cache: PrefixCache,
     ) -> None:
@@ -65,12 +68,11 @@ class Prompts:
             ContextOverflowError: fewer than ``ANSWER_RESERVE`` tokens would stay free.
             UsageError: the model's chat template has no place for the turns before the question.
         """
-        chat = self._chats[mode]
-        statement = kind_of(problem).statement(problem)
+        chat, statement = self._chats[prompt_of(problem.kind, mode)], kind_of(problem).statement(problem)
         self._check_length(statement, problem.history)
         write = chat.chat_prompt if problem.is_chat else chat.prompt
         tokens = write(statement, problem.history)
-        self._check_fit(len(tokens), mode, problem.history)
+        self._check_fit(len(tokens), chat, self._sampling[mode].think_tokens, problem.history)
         self._tokens[problem.id, mode] = tokens
         parked = self._cache.get(tokens)
         if parked is not None:
@@ -82,12 +84,38 @@ class Prompts:
         head = chat.head if tokens[: len(chat.head)] == chat.head else ()
         return read_prompt(self._context, self._cache, sequence, head, tokens)
 
+    def look(self, look: Look, history: Sequence[Turn], sequence: int) -> Seen:
+        """Read options from the logits behind a prompt, which is not kept.
+
+        Args:
+            look: The prompt, and the words that stand for the options.
+            history: The conversation before the question.
+            sequence: A free sequence of the context; it is empty afterwards.
+
+        Raises:
+            ContextOverflowError: as ``open``.
+        """
+        chat, model = self._chats[look.prompt], self._context.model
+        self._check_length(look.text, history)
+        tokens = chat.prompt(look.text, history)
+        self._check_fit(len(tokens), chat, 0, history)
+        head = chat.head if tokens[: len(chat.head)] == chat.head else ()
+        row, reused = evaluate_below(self._context, self._cache, sequence, head, tokens)
+        logits = self._context.logits(row)
+        scores = [
+            np.logaddexp.reduce([logits[token] for token in _first_tokens(model, word)])
+            for word in look.words
+        ]
+        total = np.logaddexp.reduce(scores)
+        self._context.clear(sequence)
+        return Seen(tuple(float(score - total) for score in scores), len(tokens) - reused)
+
     def close(self, problem: Problem) -> None:
         """Forget a problem's prefixes; those of a conversation stay for its next turn while there is room.
 
         They are its prompts, and of a plain reply also its end.
         """
-        for mode in self._chats:
+        for mode in MODES:
             tokens = self._tokens.pop((problem.id, mode), None)
             if tokens is None or tokens in self._tokens.values():
                 continue
@@ -109,9 +137,8 @@ class Prompts:
                 hint="a shorter question",
             )
 
-    def _check_fit(self, prompt_tokens: int, mode: Mode, history: Sequence[Turn]) -> None:
-        thoughts, budget = self._chats[mode].thoughts, self._sampling[mode].think_tokens
-        thought = budget + len(thoughts.cut) if thoughts is not None and budget else 0
+    def _check_fit(self, prompt_tokens: int, chat: ChatFormat, budget: int, history: Sequence[Turn]) -> None:
+        thought = budget + len(chat.thoughts.cut) if chat.thoughts is not None and budget else 0
         window, allowed = self._context.window, self._info.context_length
         needed = prompt_tokens + thought + ANSWER_RESERVE
         if needed <= window:
@@ -133,3 +160,9 @@ class Prompts:
 def _is_conversation(problem: Problem) -> bool:
     """True for a chat, and for a question that has replies before it."""
     return problem.is_chat or any(turn.role == "assistant" for turn in problem.history)
+
+
+def _first_tokens(model: LlamaModel, word: str) -> set[int]:
+    """Tokens that a reply that begins with a word may begin with."""
+    spellings = (word, word.lower(), f" {word}") if len(word) > 1 else (word, f" {word}")
+    return {model.tokenize(spelling, special=False)[0] for spelling in spellings}

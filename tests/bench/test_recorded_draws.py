@@ -43,7 +43,7 @@ def logs(artefact: Artefact) -> dict[str, tuple[Problem, list[Event]]]:
     driver = Driver(
         ReadingPolicy(solve, 8),
         SequenceLogprob(),
-        [artefact.calibration],
+        {"value": artefact.calibration},
         lambda: 0.0,
         executor=ScriptedExecutor(execute),
     )

@@ -33,7 +33,7 @@ def test_half_of_a_surrogate_pair_is_a_question_mark_from_the_door_on(
 @pytest.mark.parametrize("is_chat", [True, False])
 def test_a_reply_is_printed_while_it_is_generated(capsys: pytest.CaptureFixture[str], is_chat: bool) -> None:
     policy = ScriptedPolicy(lambda prefix, rng: scripted_step(REPLY, "stop"), 1)
-    driver = Driver(policy, SequenceLogprob(), (), lambda: 0.0)
+    driver = Driver(policy, SequenceLogprob(), {}, lambda: 0.0)
     printed: list[str] = []
 
     def events() -> Iterator[Event]:

@@ -6,8 +6,10 @@ from typing import get_args
 
 import pytest
 
+from adascale.engine.errors import UsageError
 from adascale.engine.kinds import KINDS, kind_named, kind_of, recognise
 from adascale.engine.kinds.base import Kind
+from adascale.engine.kinds.messages import problem_of
 from adascale.engine.types import Execution, KindName, Problem, Turn, Verdict
 
 RAN = Execution("391\n", "", 0.1)
@@ -28,12 +30,23 @@ def test_each_name_has_a_line_in_the_table_and_a_kind() -> None:
         ({"tests": [], "hidden": ""}, "value"),
         ({"tests": "assert f(2) == 4"}, "code"),
         ({"entry_point": "f"}, "code"),
+        ({"options": ["4", "9"]}, "choice"),
+        ({"kind": "fact"}, "fact"),
+        ({"kind": "of my own"}, "value"),
     ],
 )
 def test_fields_of_a_record_say_its_kind(record: dict[str, object], kind: KindName) -> None:
     name, details = recognise("Square n.", record)
     assert name == kind
-    assert bool(details) == (kind == "code")
+    assert bool(details) == (kind in ("code", "choice"))
+
+
+PLANETS = problem_of("1", "Which planet is the largest?\n(A) Mars\n(B) Jupiter\n(C) Venus")
+DRINKS = problem_of("1", "Which drink?", choices=["tea", "green tea", "coffee"])
+
+
+def asked(kind: KindName) -> Problem:
+    return {"choice": PLANETS}.get(kind) or Problem("1", "What is 17 * 23?", kind=kind)
 
 
 @pytest.mark.parametrize(
@@ -41,6 +54,18 @@ def test_fields_of_a_record_say_its_kind(record: dict[str, object], kind: KindNa
     [
         ("value", "It is \\boxed{391}.", None, "391", "391"),
         ("value", "print(17 * 23)", RAN, "391", "391"),
+        ("choice", "It has the most mass.\nAnswer: B", None, "B", "B. Jupiter"),
+        ("choice", "The answer is (b) Jupiter.", None, "B", "B. Jupiter"),
+        ("choice", "So the correct option is C because it is.", None, "C", "C. Venus"),
+        ("choice", "Answer: jupiter", None, "B", "B. Jupiter"),
+        ("choice", "Answer: Saturn", None, None, None),
+        ("yes-no", "91 = 7 * 13.\nAnswer: no", None, "no", "No"),
+        ("yes-no", "Answer: False.", None, "no", "No"),
+        ("yes-no", "It is a prime, so yes", None, "yes", "Yes"),
+        ("yes-no", "print(n == 91)", Execution("True\n", "", 0.1), "yes", "Yes"),
+        ("yes-no", "I do not know.", None, None, None),
+        ("fact", "Canberra.\nIt is in the south.", None, "Canberra", "Canberra"),
+        ("fact", "The answer is: **Canberra**.", None, "Canberra", "Canberra"),
         ("text", "It is \\boxed{391}.", None, None, None),
         ("code", "def f(n): ...", TESTED, "1/2", "def f(n): ..."),
         ("code", "I cannot.", Execution("", "none", 0.0), None, None),
@@ -50,9 +75,50 @@ def test_a_kind_reads_and_shows_an_answer(
     kind: KindName, text: str, execution: Execution | None, answer: str | None, shown: str | None
 ) -> None:
     mode = "prose" if execution is None else "program"
-    found = kind_named(kind).answer(mode, text, "stop", execution)
+    found = kind_named(kind).answer(asked(kind), mode, text, "stop", execution)
     assert found == answer
-    assert kind_named(kind).shown(found, execution) == shown
+    assert kind_named(kind).shown(asked(kind), found, execution) == shown
+
+
+@pytest.mark.parametrize(
+    ("kind", "a", "b", "is_same"),
+    [
+        ("fact", "the Eiffel Tower", "Eiffel tower", True),
+        ("fact", "Gustave Eiffel", "Eiffel", True),
+        ("fact", "São Paulo", "sao paulo.", True),
+        ("fact", "1945", "1939", False),
+        ("fact", "8 May 1945", "1945", False),
+        ("fact", "Sydney", "Canberra", False),
+        ("value", "1/2", "0.5", True),
+        ("yes-no", "yes", "no", False),
+    ],
+)
+def test_answers_are_equal_as_their_kind_has_it(kind: KindName, a: str, b: str, is_same: bool) -> None:
+    assert kind_named(kind).same(a, b) is kind_named(kind).same(b, a) is is_same
+
+
+def test_a_choice_is_looked_at_in_two_orders() -> None:
+    first, second = kind_named("choice").looks(PLANETS)
+    assert first.text.splitlines()[1:] == ["A. Mars", "B. Jupiter", "C. Venus"]
+    assert second.text.splitlines()[1:] == ["A. Venus", "B. Jupiter", "C. Mars"]
+    assert (first.words, second.words) == (("A", "B", "C"), ("C", "B", "A"))
+
+
+def test_options_that_are_given_are_answered_by_their_text() -> None:
+    kind = kind_of(DRINKS)
+    assert kind.options(DRINKS) == ("tea", "green tea", "coffee")
+    assert kind.answer(DRINKS, "prose", "Answer: B", "stop", None) == "green tea"
+    assert kind.shown(DRINKS, "green tea", None) == "green tea"
+    with pytest.raises(UsageError):
+        problem_of("1", "Which?", choices=["one"])
+
+
+def test_a_search_that_was_asked_for_takes_no_message_for_a_text() -> None:
+    assert problem_of("1", "Write a haiku").kind == "text"
+    assert problem_of("1", "Write a haiku", is_searched=True).kind == "value"
+    assert problem_of("1", "What is 17 * 23?", kind="text").kind == "text"
+    with pytest.raises(UsageError):
+        problem_of("1", "Square n.", kind="code")
 
 
 def test_a_problem_holds_no_half_of_a_surrogate_pair() -> None:

@@ -66,7 +66,7 @@ def evaluated(path: Path, strategies: str, repeats: int = 1) -> list[SampledQues
         driver = Driver(
             policy,
             SequenceLogprob(),
-            (),
+            {},
             ticking(),
             executor=WaitingExecutor(ScriptedExecutor(worlds.execute)),
         )

@@ -10,6 +10,7 @@ class Steadfast:
     """Base of a calibrator that revises no estimate and finds no question out of distribution."""
 
     profiles = PROFILES
+    weights = None
 
     def odds(self, finished: FinishedSearch) -> dict[NodeId, float]:
         return odds_over_question(finished)

@@ -86,7 +86,7 @@ class Machine:
             cache=PrefixCache(cache_bytes),
             batching=EvenWidth() if even else StepCosts({}),
         )
-        driver = Driver(policy, SequenceLogprob(), (), ticking())
+        driver = Driver(policy, SequenceLogprob(), {}, ticking())
         return logs_of(driver.run(problems, Settings(strategy, seed=7)))
 
     def prompt(self, problem: Problem) -> list[int]:

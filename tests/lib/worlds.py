@@ -191,7 +191,7 @@ def searched(
     driver = Driver(
         ReadingPolicy(solve, slots),
         SequenceLogprob(),
-        (),
+        {},
         ticking(),
         executor=ScriptedExecutor(execute),
     )
@@ -223,7 +223,7 @@ def code_driver(calibrator: Calibrator | None = None) -> Driver:
     return Driver(
         ReadingPolicy(squaring, 8),
         SequenceLogprob(),
-        () if calibrator is None else [calibrator],
+        {} if calibrator is None else {"value": calibrator},
         ticking(),
         executor=ScriptedExecutor(run_here),
     )

@@ -93,7 +93,7 @@ def test_no_field_of_a_question_takes_the_name_of_one_of_ours(batch: Any) -> Non
     assert record.keys() - {"topic"} <= FIELDS
 
 
-def test_a_kind_of_ones_own_is_carried_unless_it_would_name_a_chat(batch: Any) -> None:
+def test_a_field_kind_forces_ours_and_no_other(batch: Any) -> None:
     mine = [
         {"id": "1", "question": "1 + 2?", "kind": "sums"},
         {"id": "2", "question": "1 + 3?", "kind": "text"},
@@ -101,7 +101,7 @@ def test_a_kind_of_ones_own_is_carried_unless_it_would_name_a_chat(batch: Any) -
     lines = "".join(f"{json.dumps(line)}\n" for line in mine)
     done = batch(lines, "--seed", "1")
     kinds = {record["id"]: record.get("kind") for record in done.records}
-    assert kinds == {"1": "sums", "2": None}
+    assert kinds == {"1": "value", "2": "text"}
     more = json.dumps({"id": "3", "question": "1 + 4?", "kind": "sums"})
     assert "was made by another run" in batch(lines + more, "--seed", "2").stderr
 
@@ -288,8 +288,8 @@ def test_a_dry_run_loads_and_writes_nothing(batch: Any, tmp_path: Path) -> None:
     done = batch(f"{LINES}\n{task}\nnonsense\n", "--dry-run", "--traces", str(tmp_path / "traces"))
     assert done.returncode == 6
     assert "7 to ask, 0 there already, 1 bad lines" in done.stderr
-    assert "adascale: adaptive, at most " in done.stderr
-    assert "adascale: passing, at most 2 programs each" in done.stderr
+    assert "adascale: 6 value: adaptive, at most " in done.stderr
+    assert "adascale: 1 code: passing, at most 2 programs each" in done.stderr
     assert "Loading" not in done.stderr
     assert not (tmp_path / "out.jsonl").exists()
     assert not (tmp_path / "traces").exists()

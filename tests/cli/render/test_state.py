@@ -191,7 +191,7 @@ def test_an_answer_is_never_shown_with_the_probability_of_another() -> None:
     answers = iter(["0.5", "1/2", "3"])
     policy = ScriptedPolicy(lambda prefix, rng: scripted_step(f"\\boxed{{{next(answers)}}}", "stop"), slots=1)
     prm = ScriptedPRM(lambda prefix: 0.6 if "3" in prefix.steps[-1].text else 0.4)
-    driver = Driver(policy, prm, [HalvesAreRight()], lambda: 0.0)
+    driver = Driver(policy, prm, {"value": HalvesAreRight()}, lambda: 0.0)
     state: ViewState | None = None
     shown = []
     for _, event in driver.run([Problem("q", "?")], Settings(Vote(3))):

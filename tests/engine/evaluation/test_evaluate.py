@@ -116,14 +116,14 @@ def outcome_of(
     prm: RewardModel | None = None,
 ) -> Outcome:
     """The outcome of a search by ``WIDE``."""
-    driver = Driver(ScriptedPolicy(script), prm or SequenceLogprob(), (), lambda: 0.0)
+    driver = Driver(ScriptedPolicy(script), prm or SequenceLogprob(), {}, lambda: 0.0)
     [found] = evaluate(driver, [WIDE], [problem or Problem("q", "?", "18")], 1, seed=3)
     return found
 
 
 def test_every_search_becomes_one_outcome_that_adds_up() -> None:
     problems = [Problem(f"q{i}", "?" * (i + 1), "18") for i in range(6)]
-    driver = Driver(ScriptedPolicy(script), SequenceLogprob(), (), ticking())
+    driver = Driver(ScriptedPolicy(script), SequenceLogprob(), {}, ticking())
     entries = [WIDE, LEAN, Contestant("greedy", Greedy())]
     found = Comparison(entries, [problem.id for problem in problems])
     outcomes = list(evaluate(driver, entries, problems, 2, seed=3))
@@ -164,7 +164,7 @@ def test_the_known_answer_is_gold() -> None:
 
 def test_an_interrupted_evaluation_ends() -> None:
     problems = [Problem(f"q{i}", "?", "18") for i in range(40)]
-    driver = Driver(ScriptedPolicy(script), SequenceLogprob(), (), lambda: 0.0)
+    driver = Driver(ScriptedPolicy(script), SequenceLogprob(), {}, lambda: 0.0)
     outcomes = evaluate(driver, [WIDE, LEAN], problems, 1, seed=3)
     first = next(outcomes)
     assert first.entry == "vote:4"

@@ -50,7 +50,7 @@ def outcomes(names: str, bodies: list[str], judge: Runner) -> list[Outcome]:
     driver = Driver(
         ScriptedPolicy(script, 1),
         SequenceLogprob(),
-        (),
+        {},
         ticking(),
         executor=ScriptedExecutor(shown),
     )

@@ -29,7 +29,7 @@ def reply(prefix: Prefix, rng: random.Random) -> Step:
 
 def driver() -> Driver:
     executor = ScriptedExecutor(lambda source: Execution("391\n", "", 0.0))
-    return Driver(ScriptedPolicy(reply, 1), SequenceLogprob(), (), lambda: 0.0, executor=executor)
+    return Driver(ScriptedPolicy(reply, 1), SequenceLogprob(), {}, lambda: 0.0, executor=executor)
 
 
 @pytest.mark.parametrize("kind", ["text", "value"])

@@ -117,7 +117,7 @@ def execute(program: str) -> Execution:
 def driver_of(
     policy: Policy | None = None,
     prm: RewardModel | None = None,
-    calibrators: Sequence[Calibrator] = (),
+    calibrator: Calibrator | None = None,
     *,
     clock: Clock | None = None,
     costs: Sequence[float] = (),
@@ -125,6 +125,7 @@ def driver_of(
 ) -> Driver:
     """A driver of scripted models, four at once."""
     policy, prm = policy or ScriptedPolicy(script, 4), prm or ScriptedPRM(reward)
+    calibrators: dict[KindName, Calibrator] = {} if calibrator is None else {"value": calibrator}
     return Driver(policy, prm, calibrators, clock or ticking(), costs, executor or ScriptedExecutor(execute))
 
 
@@ -570,7 +571,7 @@ class ProseAlone(Uncalibrated):
 def test_a_calibration_that_knows_no_programs_is_not_asked_about_them(
     modes: tuple[Mode, ...], calibrated: bool
 ) -> None:
-    log = search(driver_of(calibrators=[ProseAlone()]), Settings(Vote(4, modes=modes)))
+    log = search(driver_of(calibrator=ProseAlone()), Settings(Vote(4, modes=modes)))
     estimates = [event.estimate for event in log if isinstance(event, StepScored)]
     assert estimates
     assert {estimate.calibrated for estimate in estimates} == {calibrated}
@@ -579,7 +580,7 @@ def test_a_calibration_that_knows_no_programs_is_not_asked_about_them(
 @pytest.mark.parametrize("kind", ["value", "text"])
 def test_no_calibration_judges_a_text(kind: KindName) -> None:
     asked = [replace(QUESTIONS[0], kind=kind)]
-    log = [event for _, event in driver_of(calibrators=[ProseAlone()]).run(asked, Settings(Vote(samples=1)))]
+    log = [event for _, event in driver_of(calibrator=ProseAlone()).run(asked, Settings(Vote(samples=1)))]
     estimates = [event.estimate for event in log if isinstance(event, StepScored)]
     assert {estimate.calibrated for estimate in estimates} == {kind == "value"}
 

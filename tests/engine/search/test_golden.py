@@ -52,7 +52,7 @@ def lines(strategy: str) -> list[str]:
     executor = ScriptedExecutor(execute)
     policy = ScriptedPolicy(script, 4)
     clock = lambda: next(ticks) / 64  # noqa: E731
-    driver = Driver(policy, SequenceLogprob(), (), clock, executor=executor)
+    driver = Driver(policy, SequenceLogprob(), {}, clock, executor=executor)
     small = sized(strategy, samples=3, width=2, branching=2)
     settings = Settings(small, Budget(400), seed=11)
     problem = SQUARE if strategy == "passing" else PROBLEM

@@ -29,7 +29,7 @@ def logs(
     driver = Driver(
         ReadingPolicy(solve, slots),
         SequenceLogprob(),
-        [calibration],
+        {"value": calibration},
         ticking(),
         executor=ScriptedExecutor(execute),
     )

@@ -64,7 +64,7 @@ def search(
 ) -> list[Event]:
     ran: list[str] = []
     executor = ScriptedExecutor(lambda program: ran.append(program) or Execution("56", "", 0.0))
-    driver = Driver(policy or script(end), SequenceLogprob(), (), lambda: 0.0, executor=executor)
+    driver = Driver(policy or script(end), SequenceLogprob(), {}, lambda: 0.0, executor=executor)
     events = [event for _, event in driver.run([problem], Settings(strategy))]
     assert all("print(56)" in program for program in ran)
     return events

@@ -88,7 +88,7 @@ def search(
     slots: int = 8,
 ) -> list[Event]:
     policy, prm = ScriptedPolicy(script or world(right), slots), ScriptedPRM(reward)
-    driver = Driver(policy, prm, calibrators or [Believing(question)], lambda: 0.0, costs)
+    driver = Driver(policy, prm, calibrators or {"value": Believing(question)}, lambda: 0.0, costs)
     return [event for _, event in driver.run([PROBLEM], Settings(strategy, seed=seed))]
 
 
@@ -201,7 +201,7 @@ def test_every_allocation_says_what_it_was_decided_by() -> None:
 
 @pytest.mark.parametrize("strategy", [AdaptiveConsistency(samples=40), Adaptive(samples=40)])
 def test_votes_alone_stop_at_a_posterior_of_95_percent(strategy: Strategy) -> None:
-    log = search(1.0, 0.0, calibrators=[Uncalibrated()], strategy=strategy)
+    log = search(1.0, 0.0, calibrators={"value": Uncalibrated()}, strategy=strategy)
     assert ended(log).result.stop_reason == "confident"
     assert drawn(log) == 4  # Beta(5, 1) above one half: 31/32; three votes give 15/16
     assert not ended(log).result.confidence.calibrated  # type: ignore[union-attr]
@@ -248,7 +248,7 @@ def test_what_runs_ahead_changes_the_cost_and_not_the_answer(seed: int, right: f
 
     def outcomes(costs: Sequence[float], slots: int, asked: Sequence[Problem]) -> dict[str, Any]:
         driver = Driver(
-            ScriptedPolicy(script, slots), ScriptedPRM(judged), [Believing(0.4)], lambda: 0.0, costs
+            ScriptedPolicy(script, slots), ScriptedPRM(judged), {"value": Believing(0.4)}, lambda: 0.0, costs
         )
         logs = logs_of(driver.run(asked, Settings(ADAPTIVE, seed=seed)))
         return {id_: found_in(log) for id_, log in logs.items()}

@@ -82,7 +82,7 @@ def search(
     driver = Driver(
         ScriptedPolicy(world(rates), slots),
         ScriptedPRM(lambda prefix: 0.5),
-        [calibrator or Believing(believed or rates)],
+        {"value": calibrator or Believing(believed or rates)},
         lambda: 0.0,
         costs,
         ScriptedExecutor(execute),

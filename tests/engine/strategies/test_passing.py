@@ -46,7 +46,7 @@ class Bench:
         return replace(cpython.run(source), seconds=0.0)
 
     def search(self, problem: Problem, strategy: Strategy) -> list[Event]:
-        calibrators = [] if self._estimate is None else [_Estimating(self._estimate)]
+        calibrators = {} if self._estimate is None else {"code": _Estimating(self._estimate)}
         driver = Driver(
             ScriptedPolicy(self.script, 1),
             SequenceLogprob(),

@@ -34,7 +34,7 @@ def log_of(
     script: Callable[[Prefix, random.Random], Step] = solve,
 ) -> list[Event]:
     """All events of the last problem."""
-    driver = Driver(ReadingPolicy(script, slots), SequenceLogprob(), (), ticking())
+    driver = Driver(ReadingPolicy(script, slots), SequenceLogprob(), {}, ticking())
     return [e for p, e in driver.run(asked, Settings(strategy, seed=seed)) if p == asked[-1]]
 
 
@@ -117,7 +117,7 @@ def fixed(prefix: Prefix, rng: random.Random) -> Step:
 )
 def test_cut_off_and_unanswered_runs_are_failures(id_: str, text: str, right: bool) -> None:
     problem = Problem(id_, text, "18")
-    driver = Driver(ScriptedPolicy(fixed), SequenceLogprob(), (), ticking())
+    driver = Driver(ScriptedPolicy(fixed), SequenceLogprob(), {}, ticking())
     strategy = PrefixRollouts(samples=3, rollouts=2)
     record = Record.of([e for _, e in driver.run([problem], Settings(strategy))])
     [prefix] = [node for node, found in prefix_outcomes(record).items() if found.total == 3 and node != ROOT]

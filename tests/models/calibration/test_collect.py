@@ -51,7 +51,7 @@ def store(tmp_path: Path) -> Iterator[RolloutStore]:
 
 
 def driver_of(policy: ReadingPolicy) -> Driver:
-    return Driver(policy, SequenceLogprob(), (), ticking())
+    return Driver(policy, SequenceLogprob(), {}, ticking())
 
 
 def test_code_tasks_are_kept_with_what_the_hidden_tests_said(store: RolloutStore) -> None:

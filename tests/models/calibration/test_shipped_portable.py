@@ -79,7 +79,7 @@ def searched(
         for n, name in enumerate(rates)
     ]
     policy, calibration = BlindPolicy(solve(rates, alone=alone), 8), calibration or portable()
-    driver = Driver(policy, SequenceLogprob(), [calibration], lambda: 0.0)
+    driver = Driver(policy, SequenceLogprob(), {"value": calibration}, lambda: 0.0)
     records = records_of(driver.run(asked, Settings(strategy)))
     return list(records.values())
 

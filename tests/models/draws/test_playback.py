@@ -52,7 +52,7 @@ def run(
 ) -> tuple[dict[str, list[Event]], ReplayingPolicy]:
     policy = ReplayingPolicy(ScriptedPolicy(script, slots), store, lambda branches: 1.0 + branches)
     executor = WaitingExecutor(ScriptedExecutor(lambda program: Execution("18", "", 0.0)))
-    driver = Driver(policy, SequenceLogprob(), (), lambda: 0.0, executor=executor)
+    driver = Driver(policy, SequenceLogprob(), {}, lambda: 0.0, executor=executor)
     logs = logs_of(driver.run(problems, Settings(sized(strategy, **SMALL), seed=5), at_once))
     return logs, policy
 
@@ -94,7 +94,7 @@ def test_strategies_share_their_draws(store: DrawStore) -> None:
 
 def test_a_replay_draws_what_the_generator_itself_draws(store: DrawStore) -> None:
     logs, _ = run("vote", store)
-    driver = Driver(ScriptedPolicy(script, 8), SequenceLogprob(), (), ticking())
+    driver = Driver(ScriptedPolicy(script, 8), SequenceLogprob(), {}, ticking())
     live = logs_of(driver.run(PROBLEMS, Settings(Vote(6), seed=5)))
     for id_, log in logs.items():
         a, b = (sorted(tree.text(node.id) for node in tree) for tree in (replay(log), replay(live[id_])))
@@ -107,7 +107,7 @@ def test_time_is_that_of_a_question_alone_in_its_batches(store: DrawStore) -> No
         return scripted_step("18", "stop") if rng.random() < 0.5 else scripted_step("18 or so", "stop")
 
     policy = ReplayingPolicy(ScriptedPolicy(one_step, 2), store, lambda branches: float(10 * branches))
-    driver = Driver(policy, SequenceLogprob(), (), lambda: 0.0)
+    driver = Driver(policy, SequenceLogprob(), {}, lambda: 0.0)
     last = ended([event for _, event in driver.run(PROBLEMS[:1], Settings(Vote(4), seed=5))])
     assert last.usage.seconds == pytest.approx(10.0 * last.usage.generated_tokens)
 
@@ -162,7 +162,7 @@ class Windowed(ScriptedPolicy):
 @pytest.mark.parametrize("place", [0, 2, 4])
 def test_a_question_that_does_not_fit_fails_alone(store: DrawStore, place: int) -> None:
     policy = ReplayingPolicy(Windowed(script, 2), store, lambda branches: 1.0)
-    driver = Driver(policy, SequenceLogprob(), (), lambda: 0.0)
+    driver = Driver(policy, SequenceLogprob(), {}, lambda: 0.0)
     asked = [*PROBLEMS[:place], Problem("long", "x" * 50), *PROBLEMS[place:]]
     logs = logs_of(driver.run(asked, Settings(Vote(4)), 3))
     assert [id_ for id_, log in logs.items() if isinstance(log[-1], SearchFailed)] == ["long"]
@@ -183,7 +183,7 @@ def test_idle_rows_write_what_may_be_asked_for_later_and_change_nothing(tmp_path
         live = ScriptedPolicy(solution, 16)
         with closing(DrawStore(tmp_path / name)) as opened:
             policy = ReplayingPolicy(live, opened, lambda branches: 1.0)
-            driver = Driver(policy, SequenceLogprob(), (), lambda: 0.0)
+            driver = Driver(policy, SequenceLogprob(), {}, lambda: 0.0)
             if ahead:
                 policy.look_ahead(driver)
             return plain(logs_of(driver.run(problems, Settings(Margin()), 32))), live.batches

@@ -44,7 +44,7 @@ def make() -> Iterator[Make]:
 def search(
     policy: LlamaPolicy, strategy: str, problems: list[Problem], **params: int
 ) -> dict[str, list[Event]]:
-    driver = Driver(policy, SequenceLogprob(), (), ticking())
+    driver = Driver(policy, SequenceLogprob(), {}, ticking())
     settings = Settings(strategy_named(strategy, **params), seed=7)
     return logs_of(driver.run(problems, settings))
 
@@ -194,7 +194,7 @@ def test_the_fifth_turn_reads_only_what_is_new(
 def test_a_turn_goes_on_from_a_reply_that_was_stopped(make: Make, tmp_path: Path) -> None:
     endless = {"\n": {"O": 3.0}, "O": {"k": 3.0}, "k": {"O": 3.0}}
     policy, _ = make(tiny.write_chain(tmp_path / "endless.gguf", endless))
-    driver = Driver(policy, SequenceLogprob(), (), ticking())
+    driver = Driver(policy, SequenceLogprob(), {}, ticking())
     problem = Problem("a", "How far?", kind="text")
     events = []
     for _, event in driver.run([problem], Settings(strategy_named("vote", samples=1), seed=7)):

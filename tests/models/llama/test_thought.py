@@ -71,7 +71,7 @@ class Thinker:
     def search_all(self, strategy: Strategy, problems: list[Problem]) -> dict[str, list[Event]]:
         """Logs by problem."""
         ran = ScriptedExecutor(lambda program: Execution("18", "", 0.0))
-        driver = Driver(self.policy, SequenceLogprob(), (), ticking(), executor=ran)
+        driver = Driver(self.policy, SequenceLogprob(), {}, ticking(), executor=ran)
         return logs_of(driver.run(problems, Settings(strategy, seed=7)))
 
 

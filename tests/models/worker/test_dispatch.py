@@ -30,7 +30,7 @@ def question(name: str) -> Request:
 def log_of(request: Request) -> list[Event]:
     """A whole search."""
     policy = ScriptedPolicy(lambda prefix, rng: scripted_step("\\boxed{7}", "stop"))
-    driver = Driver(policy, SequenceLogprob(), (), lambda: 0.0)
+    driver = Driver(policy, SequenceLogprob(), {}, lambda: 0.0)
     return [event for _, event in driver.serve([request])]
 
 

@@ -1,0 +1,79 @@
+"""Yes-no: a question that yes or no answers, such as "Is 91 prime?".
+
+Yes and no are read before any solution. Solutions are prose, and programs where the question speaks of
+quantities. Yes, true and correct are one answer; no, false and incorrect the other.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from ..answers.extract import solution_answer
+from ..answers.program import executed_answer, read_program
+from ..types import Execution, Finish, Mode, Problem
+from .base import NO_PROGRAM, Kind, Look, Run, Runnable
+from .recognising import speaks_of_quantities
+
+_FAMILIES: Mapping[str, str] = {
+    **dict.fromkeys(("yes", "true", "correct", "right", "yep", "yeah"), "yes"),
+    **dict.fromkeys(("no", "false", "incorrect", "wrong", "nope"), "no"),
+}
+_WORD = re.compile(rf"\b(?:{'|'.join(_FAMILIES)})\b", re.IGNORECASE)
+
+
+def yes_or_no(text: str) -> str | None:
+    """``yes`` or ``no``, by the first word of either family in a text; None without one."""
+    found = _WORD.search(text)
+    return None if found is None else _FAMILIES[found[0].lower()]
+
+
+class YesNo(Kind):
+    """See the module."""
+
+    def modes(self, problem: Problem) -> tuple[Mode, ...]:
+        """Prose, and programs where something may be computed."""
+        return ("prose", "program") if speaks_of_quantities(problem.question) else ("prose",)
+
+    def options(self, problem: Problem) -> tuple[str, ...]:
+        """Yes and no."""
+        return ("yes", "no")
+
+    def looks(self, problem: Problem) -> tuple[Look, ...]:
+        """The question itself."""
+        return (Look("look-yes-no", problem.question, ("Yes", "No")),)
+
+    def program(self, problem: Problem, mode: Mode, text: str) -> Runnable | Execution:
+        """The program, made to print its result."""
+        source = read_program(text)
+        return NO_PROGRAM if source is None else Runnable(source)
+
+    def answer(
+        self, problem: Problem, mode: Mode, text: str, finish: Finish, execution: Execution | None
+    ) -> str | None:
+        """Yes or no, as the prose ends or the program printed."""
+        found = solution_answer(text, finish) if execution is None else executed_answer(execution)
+        if found is not None and (said := yes_or_no(found)) is not None:
+            return said
+        if execution is not None or finish != "stop":
+            return None
+        words = _WORD.findall(text)
+        return _FAMILIES[words[-1].lower()] if words else None
+
+    def same(self, a: str, b: str) -> bool:
+        """True for the same of the two."""
+        return a == b
+
+    def shown(self, problem: Problem, answer: str | None, execution: Execution | None) -> str | None:
+        """``Yes`` or ``No``."""
+        return None if answer is None else answer.capitalize()
+
+    def is_right(
+        self, problem: Problem, answer: str | None, execution: Execution | None, run: Run | None
+    ) -> bool:
+        """True if the known answer is of the same family."""
+        assert problem.answer is not None, "the answer of the question is not known"
+        return answer is not None and answer == yes_or_no(problem.answer)
+
+
+KIND = YesNo()

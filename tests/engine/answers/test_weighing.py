@@ -1,0 +1,76 @@
+"""The posterior of options by a look and by votes."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adascale.engine.answers.weighing import OptionWeights, Vote
+from adascale.engine.calibration.options import OptionExample, fit_weights
+
+WEIGHTS = OptionWeights(1.0, 0.0, {"prose": 0.4, "program": 0.8}, 1.0, 0.2)
+LOOK = (math.log(0.6), math.log(0.3), math.log(0.1))
+
+looks = st.lists(st.floats(-30, 0), min_size=2, max_size=6)
+
+
+def votes(*options: int) -> list[Vote]:
+    return [Vote(option, "prose") for option in options]
+
+
+@given(looks, st.lists(st.integers(0, 1), max_size=5))
+def test_a_posterior_is_a_distribution(look: list[float], chosen: list[int]) -> None:
+    p = WEIGHTS.posterior(look, votes(*chosen))
+    assert sum(p) == pytest.approx(1.0)
+    assert min(p) > 0.0
+
+
+def test_without_votes_the_look_decides() -> None:
+    assert WEIGHTS.posterior(LOOK, []) == pytest.approx([0.6, 0.3, 0.1], abs=1e-4)
+
+
+def test_a_vote_against_what_the_look_favours_says_more_than_one_for_it() -> None:
+    before = WEIGHTS.posterior(LOOK, [])
+    odds = [WEIGHTS.posterior(LOOK, votes(at))[at] / before[at] for at in range(3)]
+    assert 1.0 < odds[0] < odds[1] < odds[2]
+
+
+def test_a_program_says_more_than_prose() -> None:
+    by_prose = WEIGHTS.posterior(LOOK, votes(2))
+    by_program = WEIGHTS.posterior(LOOK, [Vote(2, "program")])
+    assert by_program[2] > by_prose[2]
+
+
+def test_votes_that_repeat_each_other_count_less() -> None:
+    apart = OptionWeights(1.0, 0.0, WEIGHTS.merit, 1.0, 0.0)
+    assert WEIGHTS.posterior(LOOK, votes(1, 1, 1))[1] < apart.posterior(LOOK, votes(1, 1, 1))[1]
+
+
+def test_a_sure_look_leaves_nothing_to_gain_and_an_open_one_does() -> None:
+    sure, unsure = (math.log(0.999), math.log(0.001)), (math.log(0.5), math.log(0.5))
+    assert WEIGHTS.gain(sure, [], "prose", 8) < 0.001
+    assert WEIGHTS.gain(unsure, [], "prose", 8) > 0.1
+    assert WEIGHTS.gain(unsure, [], "prose", 0) == 0.0
+
+
+def test_a_lean_moves_the_first_option() -> None:
+    leaning = OptionWeights(1.0, -2.0, WEIGHTS.merit, 1.0, 0.2)
+    assert leaning.prior((math.log(0.7), math.log(0.3)))[0] < 0.5
+
+
+def test_a_fit_finds_how_far_a_look_is_to_be_trusted() -> None:
+    """A look that is right in two of three of its questions, and says it is almost sure."""
+    sure = (math.log(0.99), math.log(0.01))
+    examples = [OptionExample(sure, (), int(at % 3 == 0)) for at in range(60)]
+    assert max(fit_weights(examples, leans=False).prior(sure)) == pytest.approx(2 / 3, abs=0.02)
+
+
+def test_a_fit_trusts_solutions_that_are_right() -> None:
+    even = (math.log(0.5), math.log(0.5))
+    right = [OptionExample(even, tuple(votes(at % 2)), at % 2) for at in range(40)]
+    wrong = [OptionExample(even, tuple(votes(at // 2 % 2)), at % 2) for at in range(40)]
+    assert fit_weights(right, leans=False).merit["prose"] > 0.9
+    assert fit_weights(wrong, leans=False).merit["prose"] < 0.05

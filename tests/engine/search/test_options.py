@@ -1,0 +1,106 @@
+"""Searches of questions with options: a look first, solutions only if they pay."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Sequence
+
+import pytest
+
+from adascale.engine.answers.weighing import OptionWeights
+from adascale.engine.calibration.options import OptionsCalibration
+from adascale.engine.kinds.base import Look
+from adascale.engine.kinds.messages import problem_of
+from adascale.engine.ports import Prefix, SequenceLogprob
+from adascale.engine.scripted import ScriptedPolicy, scripted_step
+from adascale.engine.search.driver import Driver
+from adascale.engine.search.events import Event, OptionsRead, SearchFinished, from_json, to_json
+from adascale.engine.search.record import Record
+from adascale.engine.search.settings import Settings
+from adascale.engine.strategies import EFFORTS, Strategy, Vote
+from adascale.engine.types import PROFILES, Mode, Problem, Step
+
+PLANETS = problem_of("1", "Which planet is the largest?\nA. Mars\nB. Jupiter")
+PRIME = problem_of("1", "Is 91 prime?")
+WEIGHTS = OptionWeights(1.0, 0.0, {"prose": 0.6, "program": 0.9}, 1.0, 0.2)
+CALIBRATION = OptionsCalibration(WEIGHTS, {mode: PROFILES[mode] for mode in ("prose", "program")})
+
+
+def search(
+    problem: Problem, p: float, says: str = "Answer: B", strategy: Strategy | None = None
+) -> tuple[Record, list[Event]]:
+    """A search in which a look favours Jupiter, or no, with this probability."""
+
+    def see(look: Look) -> Sequence[float]:
+        favoured = 1 if look.prompt == "look-yes-no" else int("Jupiter" in look.text.splitlines()[-1])
+        if look.prompt == "look-choice" and look.words[0] == "B":
+            favoured = 1 - favoured
+        return [math.log(p if at == favoured else 1 - p) for at in range(2)]
+
+    def script(prefix: Prefix, rng: random.Random) -> Step:
+        text = f"```python\nprint({says[8:]!r})\n```" if prefix.mode == "program" else says
+        return scripted_step(text, "stop")
+
+    policy = ScriptedPolicy(script)
+    policy.looks = see
+    calibrators = {"choice": CALIBRATION, "yes-no": CALIBRATION}
+    driver = Driver(policy, SequenceLogprob(), calibrators, lambda: 0.0)  # type: ignore[arg-type]
+    settings = Settings(strategy or EFFORTS[problem.kind]["medium"]).for_problem(problem, "prose", ())
+    log = [event for _, event in driver.run([problem], settings)]
+    return Record.of(log), log
+
+
+@pytest.mark.parametrize("problem", [PLANETS, PRIME])
+def test_a_sure_look_is_the_answer_and_nothing_is_written(problem: Problem) -> None:
+    record, log = search(problem, 0.99)
+    assert record.result is not None
+    assert record.result.answer == ("B" if problem is PLANETS else "no")
+    assert record.result.confidence is not None
+    assert record.result.confidence.median == pytest.approx(0.99, abs=0.01)
+    assert (record.usage.generated_tokens, record.result.stop_reason) == (0, "confident")
+    assert record.usage.prompt_tokens > 0
+    assert sum(record.options.values()) == pytest.approx(1.0)
+    assert sum(isinstance(event, OptionsRead) for event in log) == (2 if problem is PLANETS else 1)
+
+
+def test_an_unsure_look_is_followed_by_solutions() -> None:
+    record, _ = search(PLANETS, 0.5)
+    assert record.result is not None
+    assert record.result.answer == "B"
+    assert record.usage.generated_tokens > 0
+    assert record.result.best is not None
+    assert record.result.groups[0].answer == "B"
+
+
+def test_solutions_can_turn_what_a_look_favoured() -> None:
+    record, _ = search(PLANETS, 0.6, "Answer: A")
+    assert record.result is not None
+    assert record.result.answer == "A"
+    solution = record.tree[record.result.best or 0]
+    assert solution.estimate is not None
+    assert solution.estimate.median == pytest.approx(record.options["A"])
+
+
+def test_a_log_with_a_look_is_read_back_as_it_was_written() -> None:
+    record, log = search(PLANETS, 0.6)
+    again = Record.of(from_json(to_json(event)) for event in log)
+    assert again.tree == record.tree
+    assert again.options == record.options
+
+
+@pytest.mark.parametrize("strategy", [Vote(samples=2)])
+def test_a_strategy_that_only_counts_votes_looks_at_nothing(strategy: Strategy) -> None:
+    record, log = search(PLANETS, 0.99, strategy=strategy)
+    assert not any(isinstance(event, OptionsRead) for event in log)
+    assert isinstance(log[-1], SearchFinished)
+    assert record.options == {}
+
+
+def test_programs_are_for_yes_no_questions_that_speak_of_quantities() -> None:
+    usual = Settings(EFFORTS["yes-no"]["medium"])
+    modes: dict[str, tuple[Mode, ...]] = {
+        question: usual.for_problem(problem_of("1", question), "auto", ()).strategy.modes
+        for question in ("Is 91 prime?", "Is Canberra the capital of Australia?")
+    }
+    assert [*modes.values()] == [("prose", "program"), ("prose",)]
