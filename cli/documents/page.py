@@ -221,7 +221,7 @@ def _text(row: Row) -> str:
         text = f'<div class="prose">{as_html(row.text)}</div>'
         return f"<details><summary>{thought_line(row)}</summary>{text}</details>" if row.thought else text
     program = row.program
-    code = f'<div class="code"><pre><code>{escape(clean(program.code))}</code></pre></div>'
+    code = f'<div class="code"><pre tabindex="0"><code>{escape(clean(program.code))}</code></pre></div>'
     ran = f"{UNICODE.arrow} {program.output}" if program.output else ""
     style = "ran failed" if program.failed else "ran"
     return code + (f'<pre class="{style}">{escape(clean(ran))}</pre>' if ran else "")

@@ -19,6 +19,7 @@ from adascale.cli.documents.document import Document
 from adascale.cli.documents.nodes import to_json
 from adascale.cli.documents.page import to_html
 from adascale.cli.documents.text import to_svg, to_text
+from adascale.cli.report.answer import answer_record
 from adascale.engine.errors import UsageError
 from adascale.engine.search.events import GeneratorDescription, ModelDescription, NodesPruned, SearchStarted
 from adascale.engine.strategies import STRATEGIES
@@ -249,6 +250,17 @@ def test_a_program_is_in_every_format_with_what_it_printed() -> None:
         None,
     ]
     assert nodes[4]["execution"]["error"].endswith("division by zero")
+
+
+def test_every_format_counts_the_same_solutions() -> None:
+    log = programs()
+    log.end()
+    found = document(log)
+
+    for write in (to_html, to_svg, to_text):
+        assert "3 of 4 solutions agree" in write(found)
+    told = answer_record(found.view, 0.0, "")["agreement"]
+    assert (told["agree"], told["solutions"]) == found.view.agreement == (3, 4)
 
 
 def test_a_thought_is_folded_in_every_format() -> None:
