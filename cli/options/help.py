@@ -19,6 +19,10 @@ EVERYDAY: Mapping[str, tuple[str, ...]] = {
         "--time-limit", "--min-confidence", "--extract -x", "--json", "--show-tree -T", "--quiet -q",
         "--verbose -v", "--yes -y",
     ),
+    "chat": (
+        "--model -m", "--effort -e", "--continue -c", "--think", "--system -s", "--time-limit",
+        "--show-tree -T", "--quiet -q", "--verbose -v", "--yes -y",
+    ),
     "code": (
         "--test", "--tests", "--output -o", "--overwrite", "--model -m", "--effort -e", "--time-limit",
         "--json", "--show-tree -T", "--quiet -q", "--verbose -v", "--yes -y",
