@@ -13,6 +13,7 @@ from types import NoneType, UnionType
 from typing import Any, BinaryIO, Literal, get_args, get_origin, get_type_hints, is_typeddict
 
 from adascale.engine.errors import UsageError
+from adascale.models.extras import install_command
 from adascale.models.storage import atomic_write
 
 from .filters import Filters
@@ -137,7 +138,7 @@ def check_parquet() -> None:
     if importlib.util.find_spec("pyarrow") is None:
         raise UsageError(
             "parquet is written by pyarrow, which is not installed",
-            hint="pip install 'adascale[export]', or an output that ends in .jsonl",
+            hint=f"{install_command('export')}, or an output that ends in .jsonl",
             slug="no-pyarrow",
         )
 

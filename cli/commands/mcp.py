@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from adascale.engine.errors import AdascaleError, UsageError
+from adascale.models.extras import install_command
 from adascale.models.options import SessionOptions
 
 from ..options.by_command import McpOptions
@@ -52,7 +53,7 @@ def mcp(*, context: typer.Context, options: McpOptions) -> None:
         from adascale.serve.mcp import serve_stdio
     except ImportError as exc:
         raise UsageError(
-            f"the tools need {exc.name}", hint="pip install 'adascale[serve]'", slug="no-server"
+            f"the tools need {exc.name}", hint=install_command("serve"), slug="no-server"
         ) from None
 
     status = say_status(options.terminal)

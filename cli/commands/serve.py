@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from adascale.engine.errors import UsageError
+from adascale.models.extras import install_command
 
 from ..disk.files import read_text
 from ..disk.trace_folder import TracedWorker, TraceFolder
@@ -49,7 +50,7 @@ def serve(*, options: ServeOptions) -> None:
         from adascale.serve.request import ServedModel
     except ImportError as exc:
         raise UsageError(
-            f"the server needs {exc.name}", hint="pip install 'adascale[serve]'", slug="no-server"
+            f"the server needs {exc.name}", hint=install_command("serve"), slug="no-server"
         ) from None
 
     traces = None if options.traces is None else TraceFolder.create(options.traces)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from adascale.engine.errors import UsageError
+from adascale.models.extras import install_command
 from adascale.models.storage import cache_folder
 
 from ..disk.files import check_output, check_writable, has_mark, unwritable
@@ -56,9 +57,7 @@ def check_plot(path: Path, sources: Iterable[str | Path] = ()) -> None:
         raise UsageError(f"--plot {path} is neither .png nor .svg", hint=f"--plot {name}")
     check_output(path, f"--plot plot{path.suffix}", is_ours=partial(has_mark, mark=_MARK), reads=sources)
     if importlib.util.find_spec("matplotlib") is None:
-        raise UsageError(
-            "pictures need matplotlib", slug="no-matplotlib", hint='pip install "adascale[plots]"'
-        )
+        raise UsageError("pictures need matplotlib", slug="no-matplotlib", hint=install_command("plots"))
 
 
 def load_pyplot() -> Any:

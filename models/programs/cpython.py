@@ -22,6 +22,7 @@ from tempfile import NamedTemporaryFile, TemporaryDirectory, TemporaryFile
 from adascale.engine.errors import AdascaleError, setting
 from adascale.engine.types import Execution
 
+from ..extras import install_command
 from .sandbox import KILLED, ProgramLimits, Sandbox, bubblewrap_programs, candidates
 
 _CHUNK_BYTES = 64 << 10
@@ -200,5 +201,5 @@ def _remedy() -> str:
     if sys.platform == "win32":
         return "on Windows programs run in monty alone"
     if sys.platform == "linux" and not any(bubblewrap_programs()):
-        return "pip install 'adascale[sandbox]'"
+        return install_command("sandbox")
     return f"{setting('unsandboxed', True)} runs programs with limits alone"

@@ -32,6 +32,7 @@ from adascale.engine.search.events import Event, SearchFailed, SearchFinished
 from adascale.engine.search.settings import Request
 from adascale.engine.types import Problem
 
+from ..extras import install_command
 from ..options import SessionOptions
 from .client import Worker
 from .dispatch import QuestionSource, failed_log
@@ -266,7 +267,7 @@ def _connect(address: str) -> None:
     try:
         import ray
     except ImportError:
-        raise UsageError("Ray is not installed", hint="pip install 'adascale[ray]'", slug="no-ray") from None
+        raise UsageError("Ray is not installed", hint=install_command("ray"), slug="no-ray") from None
     host, colon, port = address.rpartition(":")
     try:
         if colon and port.isdecimal() and "/" not in host:  # Ray tries for minutes, this tells at once

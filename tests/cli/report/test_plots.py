@@ -15,7 +15,8 @@ def test_without_matplotlib_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UsageError, match="matplotlib") as caught:
         plots.check_plot(tmp_path / "x.svg")
-    assert "adascale[plots]" in caught.value.hint
+    assert "-m pip install" in caught.value.hint
+    assert "matplotlib" in caught.value.hint
 
 
 @pytest.mark.parametrize("folder", ["", ".", "/"])

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from adascale.engine.errors import AdascaleError
+from adascale.models.extras import install_command
 from adascale.models.programs import cpython
 from adascale.models.programs.sandbox import UNSANDBOXED, Sandbox
 
@@ -50,7 +51,7 @@ def test_the_first_that_holds_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("platform", "programs", "hint"),
     [
-        ("linux", [], "pip install 'adascale[sandbox]'"),
+        ("linux", [], install_command("sandbox")),
         ("linux", ["/usr/bin/bwrap"], "`unsandboxed=True` runs programs with limits alone"),
         ("darwin", [], "`unsandboxed=True` runs programs with limits alone"),
     ],
