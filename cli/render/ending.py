@@ -9,7 +9,7 @@ from rich.text import Text
 from ..report.answer import answer_payload
 from ..terminal.console import is_one_screen, stderr_console, write_lines, write_payload
 from ..terminal.theme import glyphs_for
-from .solution import solution_lines
+from .solution import option_lines, solution_lines
 from .state import ViewState
 from .summary import closing_lines
 
@@ -25,15 +25,16 @@ def write_answer(state: ViewState, *, extract: bool = False, quiet: int = 0, ver
         quiet: With 1 that line is not written.
         verbose: With 1 a long program is shown whole.
     """
-    best = state.result.best if state.result is not None else None
     is_read = is_one_screen() and not extract and not quiet and state.tree.problem.kind != "code"
     if not is_read:
         if payload := answer_payload(state, extract):
             write_payload(payload)
-    elif best is not None:
+    elif state.result is not None:
         width, glyphs = stderr_console().width, glyphs_for(sys.stdout)
-        lines = solution_lines(state, best, width, glyphs, whole=verbose > 0)
-        write_lines([*lines, *([] if state.tree.problem.is_chat else [Text()])])
+        best, bars = state.result.best, option_lines(state, width, glyphs)
+        text = [] if best is None else solution_lines(state, best, width, glyphs, whole=verbose > 0)
+        lines = [line for block in (text, bars) if block for line in (*block, Text())]
+        write_lines(lines[:-1] if state.tree.problem.is_chat else lines)
 
 
 def say_end(state: ViewState, verbose: int = 0) -> None:

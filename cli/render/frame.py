@@ -16,9 +16,9 @@ from .rows import tree_rows
 from .state import ViewState
 from .summary import (
     answer_text,
+    answer_words,
     progress_facts,
     rate_text,
-    short_answer,
     steps_text,
     support,
     tokens_text,
@@ -144,7 +144,7 @@ def _rivals(state: ViewState, glyphs: Glyphs) -> list[str]:
     groups = state.groups[1:]
     if not groups:
         return []
-    named = [f"{short_answer(group.answer, 12, glyphs)} ({len(group.nodes)})" for group in groups[:2]]
+    named = [f"{answer_words(state, group.answer, 12, glyphs)} ({len(group.nodes)})" for group in groups[:2]]
     more = [f"{len(groups) - 2} more"] if len(groups) > 2 else []
     return ["then " + ", ".join([*named, *more])]
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from rich.text import Text
 
 from adascale.engine.types import NodeId
 
 from ..terminal.code import Program, cut_line
 from ..terminal.markdown import rendered
-from ..terminal.text import cells, cut, one_line, pad, percent, plural
+from ..terminal.text import cells, pad, percent, plural
 from ..terminal.theme import MARK_STYLES, STYLES, Glyphs
 from .state import Running, ViewState
-from .summary import progress_facts
+from .summary import answer_words, progress_facts
 
 _BAR_CELLS = 30
 _PERCENT_CELLS = 5
@@ -54,15 +52,10 @@ def _says_something(line: str) -> bool:
     return bool(line.strip()) and not line.lstrip().startswith("#")
 
 
-def bar_lines(chances: Sequence[tuple[str, float]], width: int, glyphs: Glyphs) -> list[Text]:
-    """A bar for each option: ``B. bank  ━━━━━━━━──  88 %``, the most likely one in colour.
-
-    Args:
-        chances: Text of each option, as the user has them, and its probability.
-        width: Cells of a line.
-        glyphs: Glyphs of the terminal.
-    """
-    labels = [cut(one_line(text, glyphs), max(1, width // 2), glyphs) for text, _ in chances]
+def option_lines(state: ViewState, width: int, glyphs: Glyphs) -> list[Text]:
+    """A bar for each option that was read: ``B. bank  ━━━━━━━━──  88 %``, the most likely one in colour."""
+    chances = list(state.options.items())
+    labels = [answer_words(state, name, max(1, width // 2), glyphs) for name, _ in chances]
     label_cells = max(map(cells, labels), default=0)
     size = max(0, min(_BAR_CELLS, width - label_cells - 2 * _GAP - _PERCENT_CELLS))
     most = max((chance for _, chance in chances), default=0.0)
@@ -83,8 +76,12 @@ def writing_frame(state: ViewState, width: int, height: int, glyphs: Glyphs, tic
 
     Before one has finished, the oldest that is being written is shown. Of a long text the end is.
     """
-    lines = _leading_lines(state, width, glyphs)[-max(0, height - 3) :] if height > 3 else []
-    return [*lines, *([Text()] if lines else []), status_line(state, width, glyphs, tick)]
+    bars, room = option_lines(state, width, glyphs), height - 2
+    blocks = [bars] if bars and len(bars) < room else []
+    room -= len(bars) + 1 if blocks else 0
+    if room > 0 and (lines := _leading_lines(state, width, glyphs)[-room:]):
+        blocks.insert(0, lines)
+    return [*(line for block in blocks for line in (*block, Text())), status_line(state, width, glyphs, tick)]
 
 
 def _leading_lines(state: ViewState, width: int, glyphs: Glyphs) -> list[Text]:

@@ -15,7 +15,7 @@ from adascale.engine.types import ROOT, AnswerGroup, Estimate, Mode
 from ..terminal.code import verdict_text
 from ..terminal.console import as_typed
 from ..terminal.text import chance, cut, duration, one_line, percent, plural, rounded
-from ..terminal.theme import STYLES, Glyphs
+from ..terminal.theme import STYLES, UNICODE, Glyphs
 from .state import ViewState
 
 _ANSWER_CELLS = 40
@@ -23,6 +23,9 @@ _ANSWER_CELLS = 40
 _AS_MODE: Mapping[Mode, str] = {"prose": "in prose", "program": "as a program", "code": "as a program"}
 
 _CUT_SHORT = {"budget": "the budget is spent", "interrupted": "stopped by you"}
+
+_SURE = 0.5
+"""Probability from which on the line begins with the answer."""
 
 _ROUGH = ("portable", "unlabelled")
 """Levels of calibrations whose numbers are rough."""
@@ -39,7 +42,7 @@ def summary(state: ViewState, glyphs: Glyphs) -> Text:
         head, facts, is_good = tokens_text(state), [], False
     else:
         head, *facts = _answer_facts(state, glyphs)
-        is_good = state.answer is not None and not _is_guess(state)
+        is_good = state.answer is not None and not _is_unsure(state)
     style = STYLES["answer"] if is_good else "" if state.tree.problem.is_chat else STYLES["low"]
     line = Text().append(head, style)
     return line.append(glyphs.dot.join(["", *facts, *tail]))
@@ -72,15 +75,18 @@ def _answer_facts(state: ViewState, glyphs: Glyphs) -> list[str]:
     if state.answer is None:
         return [f"no answer {_after(state)}"]
     answer = answer_text(state, glyphs)
-    if _is_guess(state):
+    if _is_unsure(state):
         p = state.confidence
         likely = f" is {percent(p.median)} likely" if p is not None and p.calibrated else ", a guess,"
         return [f"not sure: {answer}{likely} {_after(state)}"]
     return [answer, *support(state)]
 
 
-def _is_guess(state: ViewState) -> bool:
-    return state.result is not None and state.result.is_guess
+def _is_unsure(state: ViewState) -> bool:
+    """True if another answer is as likely, or the search gave up; the exit code has a lower limit."""
+    p = state.confidence
+    is_guess = state.result is not None and state.result.is_guess
+    return is_guess or (p is not None and p.calibrated and p.median < _SURE)
 
 
 def support(state: ViewState) -> list[str]:
@@ -113,7 +119,7 @@ def progress_facts(state: ViewState, glyphs: Glyphs) -> list[str]:
     problem, most, done = state.tree.problem, state.samples or 1, len(state.candidates)
     noun = KINDS[problem.kind].noun
     if not state.branches:
-        return ["reading the question"]
+        return [f"reading the {'options' if KINDS[problem.kind].has_options else 'question'}"]
     if done:
         facts = [f"{done} of up to {most} {noun}s" if most > 1 else plural(done, noun)]
     else:
@@ -238,9 +244,9 @@ def _dissent(state: ViewState) -> Iterator[str]:
     """Other answers of the greedy solution and of most solutions, as far as the search has them."""
     greedy, vote = greedy_answer(state), plain_vote(state)
     if greedy and not leads(state, greedy.node):
-        yield f"the greedy solution says {rounded(readable(greedy.answer or ''))}"
+        yield f"the greedy solution says {answer_words(state, greedy.answer or '', _ANSWER_CELLS, UNICODE)}"
     if vote and not leads(state, vote.nodes[0]):
-        yield f"most solutions say {rounded(readable(vote.answer))}"
+        yield f"most solutions say {answer_words(state, vote.answer, _ANSWER_CELLS, UNICODE)}"
 
 
 def steps_text(state: ViewState) -> str:
@@ -287,12 +293,14 @@ def answer_text(state: ViewState, glyphs: Glyphs) -> str:
     """The leading answer, short and readable, its long decimals rounded."""
     if state.answer is None:
         return "no answer"
-    return short_answer(state.answer, _ANSWER_CELLS, glyphs)
+    return answer_words(state, state.answer, _ANSWER_CELLS, glyphs)
 
 
-def short_answer(answer: str, width: int, glyphs: Glyphs) -> str:
-    """An answer as a person reads it, in at most ``width`` cells."""
-    return cut(one_line(rounded(readable(answer)), glyphs), width, glyphs)
+def answer_words(state: ViewState, answer: str, width: int, glyphs: Glyphs) -> str:
+    """An answer of a search as a person reads it, in at most ``width`` cells: ``B. bank``, ``78.54``."""
+    problem = state.tree.problem
+    shown = None if problem.kind == "code" else kind_of(problem).shown(problem, answer, None)
+    return cut(one_line(rounded(readable(shown or answer)), glyphs), width, glyphs)
 
 
 def estimate_text(estimate: Estimate | None) -> str:

@@ -223,7 +223,7 @@ def code_driver(calibrator: Calibrator | None = None) -> Driver:
     return Driver(
         ReadingPolicy(squaring, 8),
         SequenceLogprob(),
-        {} if calibrator is None else {"value": calibrator},
+        {} if calibrator is None else {"code": calibrator},
         ticking(),
         executor=ScriptedExecutor(run_here),
     )

@@ -5,7 +5,18 @@ from sample_log import Log, programs
 
 from adascale.cli.render import ending
 from adascale.cli.render.ending import say_end, write_answer
-from adascale.engine.types import ROOT
+from adascale.cli.render.state import ViewState
+from adascale.engine.kinds.messages import problem_of
+from adascale.engine.search.events import AnswersJudged, ModelDescription, SearchFinished, SearchStarted
+from adascale.engine.types import (
+    ROOT,
+    Budget,
+    Estimate,
+    Problem,
+    SearchResult,
+    Standing,
+    Usage,
+)
 
 LONG = "a = 17\nb = 23\n# the product\nc = a * b\nd = c + 0\ne = d - 0\nprint(e)"
 
@@ -80,3 +91,63 @@ def test_a_pipe_gets_the_solution_and_the_answer(capsys: pytest.CaptureFixture[s
     said = capsys.readouterr()
     assert said.out == "print(17 * 23)\n→ 391\nAnswer: 391\n"
     assert said.err == "391 · 90 % sure · 1 solution · 0.0 s\n"
+
+
+def look(problem: Problem, p: float) -> ViewState:
+    """A search that has read its options, and stopped there."""
+    started = SearchStarted(
+        problem=problem,
+        strategy="adaptive",
+        params={"samples": 16, "stop_at": 0.95},
+        models=ModelDescription(),
+        select="vote",
+        budget=Budget(),
+        seed=1,
+        calibrated=True,
+    )
+    first, second = ("A", "B") if problem.kind == "choice" else ("yes", "no")
+    options, sure = {first: 1 - p, second: p}, Estimate(p, p, p, calibrated=True)
+    result = SearchResult(second, sure, (), None, stop_reason="confident", options=options)
+    standing = Standing(second, sure, 0, 0, 0, 0, 0, options=options)
+    judged = AnswersJudged(seq=1, t=1.0, standing=standing, groups=())
+    return ViewState.of([started, judged, SearchFinished(seq=2, t=2.0, result=result, usage=Usage())])
+
+
+CHOICE = problem_of("1", "Where do fish live?\nA. in a tree\nB. in the sea")
+PRIME = problem_of("1", "Is 91 prime?")
+
+
+@pytest.mark.usefixtures("on_screen")
+@pytest.mark.parametrize(
+    ("problem", "bars", "line"),
+    [
+        (
+            CHOICE,
+            ["A. in a tree", "B. in the sea"],
+            "B. in the sea · 88 % sure · read from the options · 2 s\n",
+        ),
+        (PRIME, ["Yes", "No"], "No · 88 % sure · read from the options · 2 s\n"),
+    ],
+)
+def test_options_that_were_read_have_a_bar_each(
+    problem: Problem, bars: list[str], line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = look(problem, 0.88)
+    write_answer(state)
+    say_end(state)
+    said = capsys.readouterr()
+    drawn = said.out.splitlines()[:2]
+    assert [text[: len(bar)] for text, bar in zip(drawn, bars, strict=True)] == bars
+    assert [text.rpartition("  ")[2].strip() for text in drawn] == ["12 %", "88 %"]
+    assert drawn[0].count("━") < drawn[1].count("━")
+    assert said.err == line
+
+
+def test_an_option_that_was_read_goes_down_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
+    write_answer(look(CHOICE, 0.88))
+    assert capsys.readouterr().out == "Answer: B. in the sea\n"
+
+
+def test_an_unlikely_option_is_no_answer(capsys: pytest.CaptureFixture[str]) -> None:
+    say_end(look(CHOICE, 0.3))
+    assert capsys.readouterr().err == "not sure: B. in the sea is 30 % likely before any solution · 2 s\n"
