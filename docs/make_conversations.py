@@ -1,9 +1,9 @@
-"""Runs the clients in ``docs/serve.md`` against a server, and writes what they print below them.
+"""Runs the clients in pages of the server, and writes what they print below them.
 
 Usage: ``python docs/make_conversations.py``
 
 A block of Python or shell behind ``<!-- recorded -->`` is run as it stands, and the block of text behind it
-is replaced. The server is ``adascale serve -g smollm2-135m``, on port 8321.
+is replaced. The server is ``adascale serve -m qwen2.5-coder-0.5b``, on port 8321.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-PAGE = Path(__file__).parent / "serve.md"
-SERVE = [sys.executable, "-m", "adascale", "serve", "-g", "smollm2-135m"]
+PAGES = [Path(__file__).parent / name for name in ("serve.md", "recipes/llm.md")]
+SERVE = [sys.executable, "-m", "adascale", "serve", "-m", "qwen2.5-coder-0.5b"]
 READY = "http://127.0.0.1:8321/health"
 BLOCK = re.compile(r"(<!-- recorded -->\n+```(python|sh)\n(.*?)```\n+```text\n)(.*?)```", re.DOTALL)
 
@@ -53,10 +53,12 @@ def printed(language: str, source: str) -> str:
 
 
 def main() -> None:
-    """Write the page again."""
+    """Write the pages again."""
     with serving():
-        page = BLOCK.sub(lambda found: f"{found[1]}{printed(found[2], found[3])}```", PAGE.read_text())
-    PAGE.write_text(page)
+        for page in PAGES:
+            text = page.read_text(encoding="utf-8")
+            told = BLOCK.sub(lambda found: f"{found[1]}{printed(found[2], found[3])}```", text)
+            page.write_text(told, encoding="utf-8")
 
 
 if __name__ == "__main__":

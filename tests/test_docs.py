@@ -50,11 +50,11 @@ def test_a_snippet_runs(
 ) -> None:
     for name in ("XDG_CACHE_HOME", "XDG_DATA_HOME"):
         monkeypatch.setenv(name, str(tmp_path))
+    code = code.replace("http://127.0.0.1:8321", server.url)
+    code = re.sub(r'model="qwen2\.5-coder-[\d.]+b', f'model="{MODEL}', code)
     code = re.sub(r'"qwen2\.5-coder-[\d.]+b"', repr(str(chain_gguf)), code)
     code = re.sub(r"(adascale\.(?:ask|search)\(\"[^\"]*\")\)", rf"\1, {str(chain_gguf)!r})", code)
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    code = code.replace('"-g", "smollm2-135m"', f'"-g", {str(chain_gguf)!r}')
-    code = code.replace("http://127.0.0.1:8321", server.url).replace("smollm2-135m", MODEL)
     assert catalog.DEFAULT_GENERATOR not in code
 
     names: dict[str, Any] = {"__name__": "snippet"}
