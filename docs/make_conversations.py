@@ -3,7 +3,8 @@
 Usage: ``python docs/make_conversations.py``
 
 A block of Python or shell behind ``<!-- recorded -->`` is run as it stands, and the block of text behind it
-is replaced. The server is ``adascale serve -m qwen2.5-coder-0.5b``, on port 8321.
+is replaced; its fence has four marks, since a solution may hold one of three. The server is
+``adascale serve -m qwen2.5-coder-0.5b``, on port 8321.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from pathlib import Path
 PAGES = [Path(__file__).parent / name for name in ("serve.md", "recipes/llm.md")]
 SERVE = [sys.executable, "-m", "adascale", "serve", "-m", "qwen2.5-coder-0.5b"]
 READY = "http://127.0.0.1:8321/health"
-BLOCK = re.compile(r"(<!-- recorded -->\n+```(python|sh)\n(.*?)```\n+```text\n)(.*?)```", re.DOTALL)
+BLOCK = re.compile(r"(<!-- recorded -->\n+```(python|sh)\n(.*?)```\n+````text\n)(.*?)````", re.DOTALL)
 
 
 @contextmanager
@@ -57,7 +58,7 @@ def main() -> None:
     with serving():
         for page in PAGES:
             text = page.read_text(encoding="utf-8")
-            told = BLOCK.sub(lambda found: f"{found[1]}{printed(found[2], found[3])}```", text)
+            told = BLOCK.sub(lambda found: f"{found[1]}{printed(found[2], found[3])}````", text)
             page.write_text(told, encoding="utf-8")
 
 
