@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from adascale.engine.kinds import kind_of
 from adascale.engine.search.events import NOT_NEEDED
 from adascale.engine.search.tree import Node, Tree
-from adascale.engine.types import ROOT, Estimate, NodeId
+from adascale.engine.types import ROOT, Estimate, NodeId, Problem
 
 from ..terminal.code import Program
 from ..terminal.text import plural
@@ -128,7 +128,6 @@ class _Walk:
         self._folds = folds
         self._best = state.best_path
         self._answers = {c.node: c.answer for c in state.candidates}
-        self._tests = kind_of(state.tree.problem).tests(state.tree.problem)
         self._running: dict[NodeId, list[Running]] = {}
         for branch in state.running.values():
             self._running.setdefault(branch.parent, []).append(branch)
@@ -185,7 +184,7 @@ class _Walk:
             self._mark(node),
             place.label,
             f"... {self._extent(subtree_nodes(self._tree, [node.id]))}" if closed else text,
-            None if closed or node.is_thought else self._program(node, text),
+            None if closed or node.is_thought else program_of(node, text, self._tree.problem),
             folded=closed or node.step is None,
             estimate=node.estimate,
             count=self._count(node),
@@ -205,12 +204,6 @@ class _Walk:
             tokens += len(step.token_ids)
             above = self._tree[above].parent
         return tokens
-
-    def _program(self, node: Node, text: str) -> Program | None:
-        """The program that a node wrote, if it did."""
-        if node.mode == "code":
-            return Program.of_task(text, node.execution, self._tests)
-        return Program.of(text, node.execution) if node.mode == "program" else None
 
     def _mark(self, node: Node) -> Mark:
         if node.id == self._state.best:
@@ -265,6 +258,13 @@ class _Walk:
         if len(answers) > 1:
             return f"{count} with {plural(len(answers), 'answer' if leads else 'other answer')}"
         return f"{count} with {answers[0]}" if answers else f"{count} without an answer"
+
+
+def program_of(node: Node, text: str, problem: Problem) -> Program | None:
+    """The program in a text that ends at a node; None for prose."""
+    if node.mode == "code":
+        return Program.of_task(text, node.execution, kind_of(problem).tests(problem))
+    return Program.of(text, node.execution) if node.mode == "program" else None
 
 
 def thought_line(row: Row) -> str:

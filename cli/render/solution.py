@@ -10,6 +10,7 @@ from ..terminal.code import Program, cut_line
 from ..terminal.markdown import rendered
 from ..terminal.text import cells, pad, percent, plural
 from ..terminal.theme import MARK_STYLES, STYLES, Glyphs
+from .rows import program_of
 from .state import Running, ViewState
 from .summary import answer_words, progress_facts
 
@@ -32,9 +33,9 @@ def solution_lines(state: ViewState, node: NodeId, width: int, glyphs: Glyphs, *
         whole: Show all of a program, which else is folded: what it printed is the answer.
     """
     end, text = state.tree[node], state.tree.text(node).strip()
-    if end.mode == "prose":
-        return list(rendered(text, width, glyphs))
-    program = Program.of(text, end.execution)
+    program = program_of(end, text, state.tree.problem)
+    if program is None:
+        return rendered(text, width, glyphs)
     return _program_lines(program, width, glyphs, whole=whole)
 
 
@@ -99,7 +100,7 @@ def _running_lines(state: ViewState, branch: Running, width: int, glyphs: Glyphs
         return [Text(f"thinking, {plural(branch.tokens, 'token')}", STYLES["faint"])]
     text = state.tree.text(branch.parent) + branch.text
     if branch.mode == "prose":
-        return list(rendered(text, width, glyphs))
+        return rendered(text, width, glyphs)
     code = [line for line in Program.of(text, None).lines(glyphs) if line.plain.strip()]
     return [cut_line(line, width, glyphs) for line in code[-_WHOLE_PROGRAM:]]
 

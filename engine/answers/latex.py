@@ -39,6 +39,8 @@ _SCRIPT = re.compile(rf"([\^_]){_INNER}")
 _MODULO = re.compile(rf"\\pmod\s*{_INNER}")
 _SYMBOL = re.compile(rf"\\({'|'.join(sorted(_SYMBOLS, key=len, reverse=True))})(?![A-Za-z])")
 _ENVIRONMENT = re.compile(rf"{_DELIMITER}|\\(?:begin|end)\{{[a-z*]+\}}")
+_CLOSING = re.compile(r" ?\\[)\]](?=[,.;:?!)])")
+"""The end of a formula before a mark, which no space belongs to."""
 _GAP = re.compile(r"(?<=\S) {2,}(?=\S)")
 _ESCAPED = re.compile(r"\\([%$#&_{}])")
 _SPACE = re.compile(rf" ?{_SPACING} ?|\\\\(?=\s|$)")
@@ -86,7 +88,7 @@ def readable(text: str) -> str:
     r"""``text`` as a person reads it: ``\frac{3}{4}`` as ``3/4``, ``\boxed{27}`` as Markdown's ``**27**``."""
     if "\\" not in text:
         return text
-    text = _SIZED.sub("", _ENVIRONMENT.sub("", text)).replace("{,}", ",")
+    text = _SIZED.sub("", _ENVIRONMENT.sub("", _CLOSING.sub("", text))).replace("{,}", ",")
     for _ in range(_DEEPEST):
         before = text
         text = _NAME.sub(r"\1", text)

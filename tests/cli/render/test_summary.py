@@ -9,7 +9,7 @@ from sample_log import Log, pens
 from worlds import code_driver, fitted_code, tasks
 
 from adascale.cli.render.frame import final_frame, live_frame
-from adascale.cli.render.solution import status_line
+from adascale.cli.render.solution import status_line, writing_frame
 from adascale.cli.render.state import ViewState
 from adascale.cli.render.summary import closing_lines, details, summary, support, why
 from adascale.cli.report.answer import status_of
@@ -266,6 +266,11 @@ def test_a_program_is_given_a_probability_where_no_test_speaks_against_it() -> N
         assert result is not None
         assert ("another program is unlikely to pass" in line) == (result.stop_reason == "hopeless")
     assert min(told.values()) > 2
+    shown = ["\n".join(map(str, writing_frame(state, 80, 24, UNICODE))) for state in states]
+    assert all(
+        ("→ passes 0 of 1 test" in text) != summary(state, UNICODE).plain.startswith("passes 1")
+        for state, text in zip(states, shown, strict=True)
+    )
     untested = [replace(task, details={}) for task in tasks(3, 2000)]
     for state in code_states(untested):
         assert "that it is correct" in summary(state, UNICODE).plain

@@ -9,6 +9,7 @@ from adascale.engine.answers.latex import normal_latex, readable
     ("latex", "plain"),
     [
         (r"3. Subtract: \( \frac{3}{4} \times 8 = 6 \)", "3. Subtract: 3/4 × 8 = 6 "),
+        (r"Tens: \( 17 \cdot 20 = 340 \), then", "Tens: 17 · 20 = 340, then"),
         (r"\boxed{24}", "**24**"),
         (r"**So \boxed{24}**", "**So 24**"),
         (r"\boxed{\frac{1}{2}}", "**1/2**"),
