@@ -48,9 +48,7 @@ _FORMS = (
     rf"|(?P<dot>{_LABEL})\.(?=[\s*_])|(?P<colon>[A-Ja-j]):(?!//)"
 )
 _MARK = re.compile(rf"(?:^|(?<=[\s*{{>|;,]))(?:{_FORMS})|^[ \t]*(?P<bare>[A-J])(?=[ \t]+\w)", re.MULTILINE)
-_ANSWER_CUE = re.compile(
-    r"\s*\W*(?:(?:the|your|correct|right|final)\s+)*answers?\W*\s*(?:is\W*)?", re.IGNORECASE
-)
+_ANSWER_CUE = re.compile(r"\W*(?:(?:the|your|correct|right|final)\s+)*answers?\W*(?:is\W*)?", re.IGNORECASE)
 _FRONT = re.compile(r"(?:[\s*_}]|\\[ \\])+")
 _BACK = re.compile(
     r"(?:\\q?quad|\\(?:textbf|mathbf|mathrm|text|rm)\s?\{|(?<=\s)\}|\*\*|__|[\s,;|$([{]|\\[ \\])+$"
@@ -61,8 +59,7 @@ _ASKS = re.compile(
 _CHOOSES = re.compile(r"\b(?:which\s+(?:of|one|is|statement|option)|choose|select|pick)\b", re.IGNORECASE)
 _NO_OPTION = re.compile(r"[);,&^]|--")
 """Beginnings of what stands between labels in formulas."""
-_WORD_ENDS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
-_LINE_FRONT = " \t*_>#$-\\{}abcdefghijklmnopqrstuvwxyz"
+_LINE_FRONT = re.compile(r"[\s*_>#$-]*(?:\\\w+\s?\{)*")
 """What may stand before a label at the beginning of a line, such as ``$\\textbf{``."""
 _FOLLOWED_BY_QUESTION = re.compile(
     r"(?<=[.;])\s+(?=(?:which|what|who|choose|select|pick|answer)\b)", re.IGNORECASE
@@ -77,12 +74,7 @@ _SUBQUESTION = re.compile(
 def _labelled(message: str) -> Options | None:
     """Options of the last list with labels in sequence; capital letters before small ones before numbers."""
     marks = list(_MARK.finditer(message))
-    at_lines = [
-        mark
-        for mark in marks
-        if not message[message.rfind("\n", 0, mark.start()) + 1 : mark.start()].strip(_LINE_FRONT)
-    ]
-    for candidates in (at_lines, marks):
+    for candidates in ([mark for mark in marks if _begins_line(message, mark)], marks):
         runs = [run for run in _runs(candidates) if len(run) > 1]
         for is_kind in (str.isupper, str.islower, str.isdigit):
             of_kind = [run for run in runs if is_kind(_label(run[0]))]
@@ -90,6 +82,11 @@ def _labelled(message: str) -> Options | None:
             if alike and (found := _read_run(message, alike)):
                 return found
     return None
+
+
+def _begins_line(message: str, mark: re.Match[str]) -> bool:
+    line = message.rfind("\n", 0, mark.start()) + 1
+    return _LINE_FRONT.fullmatch(message, line, mark.start()) is not None
 
 
 def _runs(marks: Sequence[re.Match[str]]) -> list[list[re.Match[str]]]:
@@ -142,39 +139,35 @@ def _end_of_last(message: str, run: list[re.Match[str]]) -> int:
 
 def _are_options(found: Options, stem: str, tail: str, run: list[re.Match[str]]) -> bool:
     """True unless the list is one of subquestions, points or notes, or part of a formula or of prose."""
-    letter, form = found.letters[0], run[0].lastgroup
-    longest = max(map(len, found.texts))
-    if not all(found.texts) or longest > _LONGEST_OPTION or any(map(_NO_OPTION.match, found.texts)):
+    form, texts, longest = run[0].lastgroup, found.texts, max(map(len, found.texts))
+    if not all(texts) or longest > _LONGEST_OPTION or not re.search(r"\w", found.stem):
         return False
-    if not re.search(r"\w", found.stem) or any(text.count("(") > text.count(")") for text in found.texts):
+    if any(_NO_OPTION.match(text) or text.count("(") > text.count(")") for text in texts):
         return False
-    if form == "bare" and (len(run) < 3 or longest > _SHORT_OPTION):
-        return False
-    if letter.isupper():  # "jar A. Then jar B." is prose
-        return len(run) > 2 or form in ("round", "square") or stem.rstrip(" \t*")[-1:] not in _WORD_ENDS
-    if letter.isdigit() and any(re.match(_FORMS, text) for text in found.texts):  # a list of two levels
-        return False
-    subquestions = sum(_SUBQUESTION.match(text) is not None for text in found.texts)
-    if 2 * subquestions > len(found.texts):
-        return False
+    if form == "bare":
+        return len(run) > 2 and longest <= _SHORT_OPTION
+    if found.letters[0].isupper():  # "jar A. Then jar B." is prose
+        return len(run) > 2 or form in ("round", "square") or not stem.rstrip(" \t*")[-1:].isalnum()
+    subquestions = sum(_SUBQUESTION.match(text) is not None for text in texts)
+    return 2 * subquestions <= len(texts) and _asks_for_one(found, stem, tail, form == "round")
+
+
+def _asks_for_one(found: Options, stem: str, tail: str, is_round: bool) -> bool:
+    """True if the words around a list with small letters or numbers ask for one of its items."""
     asks = _ASKS.search(stem[-_LONGEST_OPTION:]) or _CHOOSES.search(tail[:_LONGEST_OPTION])
     # An option may end the sentence that the stem begins.
     is_begun = len(stem.split()) > 3 and stem.rstrip()[-1:] not in (".", "!", ";", "$")
-    if letter.islower():
+    if found.letters[0].islower():
         return bool(asks) or is_begun
-    is_begun = is_begun and form == "round" and not stem.rstrip().endswith(":")
-    return (bool(asks) or is_begun) and longest <= _SHORT_OPTION and len(tail) <= _SHORT_OPTION
+    if any(len(text) > _SHORT_OPTION or re.match(_FORMS, text) for text in (*found.texts, tail)):
+        return False
+    return bool(asks) or (is_begun and is_round and not stem.rstrip().endswith(":"))
 
 
 def _trimmed(text: str) -> str:
     """An option without white space, emphasis and the LaTeX that lays it out."""
-    text = text[match.end() :] if (match := _FRONT.match(text)) else text
-    kept = text.rstrip()
-    for _ in range(8):
-        shorter = _BACK.sub("", kept[-40:])
-        if len(shorter) == len(kept[-40:]):
-            break
-        kept = kept[:-40] + shorter
+    text = (text[match.end() :] if (match := _FRONT.match(text)) else text).rstrip()
+    kept = text[:-_SHORT_OPTION] + _BACK.sub("", text[-_SHORT_OPTION:])
     # A closing mark of mathematics belongs to the option that opened it.
     return text[: len(kept) + 1] if kept.count("$") % 2 and text[len(kept) :][:1] == "$" else kept
 
@@ -187,7 +180,8 @@ def _joined(stem: str, tail: str) -> str:
 
 # Options on lines of their own, with a bullet or without a mark, and lists after "options:"
 
-_BULLET = re.compile(r"[ \t]*[-*•–·]\s+")
+_BULLET = re.compile(r"[ \t]*[-*•–·][ \t]+")
+_BULLETS = re.compile(r"(?:^[ \t]*[-*•–·][ \t]+(?=\S)[^\n]*(?:\n|\Z)){2,}", re.MULTILINE)
 _ONE_OF_LINES = re.compile(
     r"\bwhich\b|\b(?:choose|select|pick)\b|\bone\s+of\s+(?:these|the\s+following)\b|_{2,}", re.IGNORECASE
 )
@@ -210,29 +204,26 @@ _BETWEEN_BARE_ITEMS = re.compile(r"\s*[/,;|]\s*")
 
 
 def _listed(message: str) -> Options | None:
-    """Short lines below a question that asks for one of them."""
-    lines = message.rstrip()[-20 * _SHORT_OPTION :].splitlines()
-    while lines and _ANSWER_CUE.fullmatch(lines[-1]):
-        lines.pop()
-    taken = 0
-    while taken < len(lines) and 0 < len(lines[-1 - taken].strip()) <= _SHORT_OPTION:
-        if not _BULLET.match(lines[-1 - taken]):
-            break
-        taken += 1
-    cue = _ONE_OF_LINES
-    if taken == 0:  # without marks only below "which of these"
-        while taken < len(lines) and 0 < len(lines[-1 - taken].strip()) <= _SHORT_OPTION // 2:
-            if _ONE_OF_THESE.search(lines[-1 - taken]):
-                break
-            taken += 1
-        cue = _ONE_OF_THESE
-    options = [_BULLET.sub("", line, count=1).strip(" \t*_,;") for line in lines[len(lines) - taken :]]
-    above = next((line for line in reversed(lines[: len(lines) - taken]) if line.strip()), "")
-    if not 2 <= taken <= MOST_OPTIONS or not all(options) or not cue.search(above):
+    """Short lines that a question asks for one of, with bullets, or without below "which of these"."""
+    text = message.rstrip()
+    if blocks := list(_BULLETS.finditer(text)):
+        start, end = blocks[-1].span()
+        above = text[:start].rstrip().rpartition("\n")[2]
+        is_asked = _ONE_OF_LINES.search(above) or _CHOOSES.search(text[end:])
+        longest = _SHORT_OPTION
+    elif cues := list(_ONE_OF_THESE.finditer(text)):
+        start, end = text.find("\n", cues[-1].end()), len(text)
+        is_asked, longest = cues[-1] if start > 0 else None, _SHORT_OPTION // 2
+    else:
         return None
-    if any(_SUBQUESTION.match(option) for option in options):
+    lines = [line for line in text[start:end].splitlines() if not _ANSWER_CUE.fullmatch(line)]
+    options = tuple(_BULLET.sub("", line, count=1).strip(" \t*_,;") for line in lines if line.strip())
+    tail = text[end:].strip()
+    is_short = all(0 < len(option) <= longest for option in options) and len(tail) <= _SHORT_OPTION
+    if not is_asked or not is_short or not 2 <= len(options) <= MOST_OPTIONS:
         return None
-    return Options(message[: message.rfind(above) + len(above)].strip(), tuple(options))
+    has_subquestions = any(map(_SUBQUESTION.match, options))
+    return None if has_subquestions else Options(_joined(text[:start], tail), options)
 
 
 def _enumerated(message: str) -> Options | None:

@@ -144,7 +144,7 @@ TO_ASSISTANT = phrases(
     r"""
     (can|could) (you|u) (please|just|also|help|tell|repeat|be more|speak|clarify|talk)
     (can|could) (you|u) (see|hear|understand|read|do|get)( (me|this|that|it))?\W*$
-    (will|would|won't|are|were|have|did|should) (you|u)(?! (expect|allowed|able))
+    (will|would|won't|are|were|have|did) (you|u)(?! (expect|allowed|able))
     do you(?! (have to|need|get|use|pay|call))|(should|may|shall) (i|we)|am i|do i look
     (can|could) (i|we) (ask|have|talk)
     is it worth|is there (any|an?) (way|chance)
