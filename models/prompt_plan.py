@@ -73,7 +73,7 @@ def plan_prompts(options: SessionOptions, files: SessionFiles, model: LlamaModel
     calibrations = {kind: artefact.of_size(size) for kind, artefact in calibrations.items()}
     fitted = {
         mode: options.sampling.over(SamplingParams.from_record(known), think_tokens)
-        for artefact in calibrations.values()
+        for artefact in reversed([*calibrations.values()])  # that of values comes first, and decides
         for mode, known in artefact.card.samplers().items()
     }
     sampling = usual | fitted

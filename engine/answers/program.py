@@ -21,6 +21,7 @@ _LABELLED = re.compile(
 """``The result of 17 * 23 is: 391`` and its kin: words, and behind them a number and nothing else."""
 _DIGITS = 12
 """Significant digits of a printed float that are believed: 41.000000000000036 is 41."""
+_COMPUTING = ast.BinOp | ast.BoolOp | ast.Compare | ast.AugAssign | ast.comprehension | ast.For | ast.While
 _LONGEST = 1000
 """Characters of a number that is converted: Python refuses more than 4,300 digits."""
 _DEEPEST = 200
@@ -42,6 +43,18 @@ def read_program(text: str) -> str | None:
         if tree is not None and tree.body:
             return ast.unparse(_printing(tree)) if not _prints(tree) else source
     return None
+
+
+def computes(source: str | None) -> bool:
+    """True if a program does more than print what stands in it: it calculates, compares, loops or calls."""
+    tree = None if source is None else try_parse(source, compiled=False)
+    if tree is None:
+        return False
+    called = {*called_names(tree)} - {"print", "str"}
+    methods = any(
+        isinstance(node, ast.Call) and not isinstance(node.func, ast.Name) for node in ast.walk(tree)
+    )
+    return bool(called) or methods or any(isinstance(node, _COMPUTING) for node in ast.walk(tree))
 
 
 def printed_answer(output: str) -> str | None:

@@ -56,7 +56,7 @@ def prefix_outcomes(
         right = right_nodes(record, record.started.problem)
     outcomes = {node.id: PrefixOutcome() for node in record.tree}
     for candidate in record.candidates:
-        if candidate.mode != mode:
+        if record.tree[candidate.node].mode != mode:
             continue
         one = PrefixOutcome(int(candidate.node in right), 1)
         branch = record.tree[candidate.node].branch

@@ -164,7 +164,8 @@ class Record:
             case AnswerFound():
                 end = self.tree[event.node]
                 passed = end.execution.passed if end.execution else 0
-                found = Candidate(event.node, event.answer, event.estimate, end.mode, passed)
+                mode = self.tree.mode_as_evidence(event.node)
+                found = Candidate(event.node, event.answer, event.estimate, mode, passed)
                 self.candidates.append(found)
             case AnswersJudged():
                 self.tree.standing, self.tree.groups = event.standing, event.groups

@@ -131,7 +131,7 @@ class Search:
         question = Prefix(self.problem, (), reading, mode)
         found = self._calibrator.question(question)
         self._emit(PromptRead(usage=usage, estimate=found.estimate, reading=reading, mode=mode))
-        if found.is_outside:
+        if found.is_outside and self.problem.kind != "fact":  # of which nothing was fitted
             self._emit(Warned(notice=_OUTSIDE))
 
     @property
@@ -249,7 +249,7 @@ class Search:
             self._emit(StepScored(node=node, reward=score.reward, estimate=estimate, usage=usage))
             candidate = self._leaderboard.candidate(node)
             if candidate is not None:
-                trajectory = candidate.mode, self._draws.number(node)
+                trajectory = self._tree[node].mode, self._draws.number(node)
                 if self._turns.hold_until_turn(trajectory, candidate):
                     continue
             self._fresh.append(node)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from ..answers.program import computes, read_program
 from ..ports import Prefix
 from ..types import (
     ROOT,
@@ -121,6 +122,15 @@ class Tree:
         self._children.append([])
         self._children[parent].append(node.id)
         return node
+
+    def mode_as_evidence(self, node: NodeId) -> Mode:
+        """Mode that a trajectory's answer counts in: a program that only prints what stands in it is prose.
+
+        It says what the model would have said without it, so its agreement with prose is no second opinion.
+        """
+        mode = self[node].mode
+        is_asked_in_both = mode == "program" and "prose" in self.questions
+        return "prose" if is_asked_in_both and not computes(read_program(self.text(node))) else mode
 
     def children(self, node: NodeId) -> tuple[NodeId, ...]:
         """Children in the order in which they were added."""

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from adascale.engine.calibration.portable import PortableCalibration
 from adascale.engine.errors import CalibrationError, command, setting
+from adascale.engine.kinds import KINDS
 from adascale.engine.types import KindName, Notice, Problem
 
 from ..question_sets import read_known
@@ -76,10 +77,12 @@ class InstalledCalibrations:
         """The calibration of exactly these models and this kind of problem, or the portable one of this kind.
 
         Nothing is ever applied to another file than it was fitted on, however much alike their names are; a
-        portable calibration reads nothing that belongs to one. Among several, prompt and sampler differ least
+        portable calibration reads nothing that belongs to one. Facts have that of values, which goes by
+        agreement. Among several, prompt and sampler differ least
         from those ``used``; among equal ones, the first in the list is taken.
         """
-        for scope in (used.scope(), replace(used, generator="").scope()):
+        anyones = replace(used, generator="", kind="value" if used.kind == "fact" else used.kind)
+        for scope in (used.scope(), anyones.scope()):
             found = [each for each in self.artefacts if each.card.fingerprint.scope() == scope]
             if found:
                 return min(found, key=lambda each: len(mismatches(each.card, used)))
@@ -121,9 +124,12 @@ def read_installed() -> InstalledCalibrations:
 def mismatches(card: Card, fingerprint: Fingerprint) -> list[Notice]:
     """A notice for each difference from the conditions of a calibration's fit, with its consequence.
 
-    For a portable one only the sampler counts: it was fitted with other models and prompts.
+    For a portable one only the sampler counts: it was fitted with other models and prompts. A look at options
+    does not sample.
     """
     found = [] if card.level == "portable" else _other_conditions(card, fingerprint)
+    if KINDS[card.fingerprint.kind].has_options:
+        return found
     fitted, used = card.fingerprint, fingerprint
     changed = _changed_numbers(fitted.sampling, used.sampling)
     if changed:
@@ -181,11 +187,10 @@ def overlap(card: Card, problems: Sequence[Problem]) -> list[Notice]:
 
 
 def wrong_kind(card: Card, kind: KindName) -> Notice:
-    """The notice of a named calibration that is for the other kind of problem."""
-    fitted, asked = ("code tasks", "a question") if kind == "value" else ("questions", "a code task")
+    """The notice of a named calibration that is for another kind of problem."""
     return Notice(
         "calibration-mismatch",
-        f'the calibration "{card.name}" is for {fitted}, and this is {asked}',
+        f'the calibration "{card.name}" is for the kind {card.fingerprint.kind}, this is a {kind}',
         ("scores are shown as scores",),
         hint=f"{setting('calibration', 'auto')} takes the one for this kind of problem, where there is one",
     )

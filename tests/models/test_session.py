@@ -237,7 +237,5 @@ def test_a_named_calibration_of_the_other_kind_of_problem_is_told(tmp_path: Path
     with Session(SessionOptions(str(chain_gguf), branches=2, calibration=str(named))) as session:
         [notice] = session.conditions("code").warnings
         assert notice.code == "calibration-mismatch"
-        assert notice.message.startswith(
-            'the calibration "portable" is for questions, and this is a code task'
-        )
+        assert notice.message.startswith('the calibration "portable" is for the kind value, this is a code')
         assert "is for" not in "".join(each.message for each in session.conditions("value").warnings)

@@ -619,7 +619,7 @@ def test_no_calibration_is_told_before_anything_is_drawn(home: Home, tmp_path: P
     check = ["calibrate", "check", "-g", str(home.model), "-d", str(tasks), "--ctx-size", "512"]
     other = bare.run(*check, "--calibration", str(portable))
     assert (other.returncode, other.stdout, bare.kept()) == (4, "", 0)
-    assert "is for questions, and this is a code task\nhint: --calibration auto" in other.stderr
+    assert "is for the kind value, this is a code\nhint: --calibration auto" in other.stderr
     missing = bare.run("ask", "Hm?", "-g", str(home.model), "--calibration", "nowhere.safetensors")
     assert missing.returncode == 4
     assert "there is no calibration at nowhere.safetensors" in missing.stderr

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from adascale.engine.answers.equality import same_answer
 from adascale.engine.answers.extract import extract_answer
-from adascale.engine.answers.program import printed_answer, read_program
+from adascale.engine.answers.program import computes, printed_answer, read_program
 
 
 @pytest.mark.parametrize(
@@ -163,3 +163,20 @@ def test_a_label_is_no_part_of_a_number(output: str, answer: str) -> None:
 )  # fmt: skip
 def test_what_is_more_than_a_label_and_a_number_stays(output: str) -> None:
     assert printed_answer(output) == output
+
+
+@pytest.mark.parametrize(
+    ("source", "is_computed"),
+    [
+        ('print("Canberra")', False),
+        ("answer = 'Sydney'  # the largest city\nprint(answer)", False),
+        ('print(f"It is {18}")', False),
+        ("print(17 * 23)", True),
+        ("print(sum(range(4)))", True),
+        ("n = 91\nprint(all(n % k for k in range(2, n)))", True),
+        ("total = 0\nfor n in (1, 2): total += n\nprint(total)", True),
+        ("import math\nprint(math.sqrt(2))", True),
+    ],
+)
+def test_a_program_that_prints_what_stands_in_it_computes_nothing(source: str, is_computed: bool) -> None:
+    assert computes(source) is is_computed
