@@ -7,6 +7,7 @@ from contextlib import ExitStack, closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
+from adascale.engine.errors import AdascaleError
 from adascale.engine.kinds.messages import problem_of
 from adascale.engine.search.conversation import turns_after
 from adascale.engine.strategies import effort_named
@@ -15,7 +16,7 @@ from adascale.engine.types import Turn
 from ..options.by_command import ChatOptions, session_for
 from ..terminal.signals import STOPPING
 from .asking import settings_of
-from .models import open_worker
+from .models import fetch_model, open_worker
 from .one import EventSource, ended, follow_search
 
 if TYPE_CHECKING:
@@ -67,14 +68,15 @@ class Conversation:
         """Go on with another model; after an error with the one before.
 
         Raises:
-            AdascaleError: it cannot be opened.
+            AdascaleError: it is not available, or cannot be opened.
         """
         before = self._session
+        fetch_model(reference, self._view.terminal, offline=before.offline)
         self._session = replace(before, generator=reference)
         self._stack.close()
         try:
             self._open()
-        except BaseException:
+        except AdascaleError:
             self._session = before
             self._open()
             raise
