@@ -368,7 +368,6 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
     ChatOptions: {
         "goes_on": _CONTINUE,
         "session.ctx_size": _CTX_SIZE_BESIDE_CONTINUE,
-        "search.kind": None,
         "search.choices": None,
         "view.trace": None,
     },

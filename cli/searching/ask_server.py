@@ -19,6 +19,7 @@ from ..options.by_command import AskOptions
 from ..options.declare import key_of, read_api_key
 from ..options.flags import FLAGS
 from ..options.flatten import chooses_search, flag_sources, typed_flags
+from .asking import last_conversation
 from .one import EventSource, show_search
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ def search_on_server(question: str, options: AskOptions, context: typer.Context)
             hint=f"leave out {others[0]}, or --server",
         )
 
+    history = last_conversation(options.view.terminal) if options.goes_on else ()
+
     @contextmanager
     def open_source(status: Callable[[str], None]) -> Iterator[EventSource]:
         from adascale.models.worker.remote import RemoteSearch
@@ -72,6 +75,7 @@ def search_on_server(question: str, options: AskOptions, context: typer.Context)
         remote = RemoteSearch(server.url, key, __version__, status)
         body = {
             "question": question,
+            "history": [{"role": turn.role, "content": turn.content} for turn in history],
             "effort": search.preset.effort if sends_effort else None,
             "mode": search.mode,
             "max_tokens": search.budget.max_tokens,

@@ -100,7 +100,7 @@ class Conversation:
             AdascaleError: it cannot be answered; the conversation is as it was.
         """
         self._asked += 1
-        problem = problem_of(str(self._asked), message, history=self.turns)
+        problem = problem_of(str(self._asked), message, kind=self._search.kind, history=self.turns)
         settings = settings_of(problem, self._search, self._view.terminal, self._worker)
         with closing(self._events(problem, settings)) as events:
             record = follow_search(

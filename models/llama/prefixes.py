@@ -200,23 +200,31 @@ def read_prompt(
 
 
 def read_on(context: LlamaContext, cache: PrefixCache, sequence: int, prompt: Tokens) -> PrefixWork:
-    """Evaluate what a prompt adds to the parked prefix that has most in common with it, and park it pinned.
+    """Evaluate a prompt as ``evaluate_on``, park and pin it; the sequence is empty afterwards."""
+    row, reused = evaluate_on(context, cache, sequence, prompt)
+    parked = ParkedPrefix.with_logits(context, sequence, row)
+    cache.put(prompt, parked, pin=True)
+    context.clear(sequence)
+    return PrefixWork(len(prompt) - reused, reused, parked.reading)
+
+
+def evaluate_on(context: LlamaContext, cache: PrefixCache, sequence: int, prompt: Tokens) -> tuple[int, int]:
+    """Evaluate what a prompt adds to the parked prefix that has most in common with it.
 
     A reply that was sampled in other tokens than those its text has is read again from there on; all of it
     if the model's memory cannot be cut.
 
     Args:
-        context: Has ``sequence`` free; it is empty afterwards.
+        context: Has ``sequence`` free.
         cache: Parked prefixes of the context.
-        sequence: Sequence that evaluates the prompt.
+        sequence: Sequence that evaluates the prompt, and holds it afterwards.
         prompt: The whole prompt.
+
+    Returns:
+        The row of its logits, and the tokens that had been evaluated before.
     """
     reused = _restore_shared(context, cache, sequence, prompt)
-    row = evaluate_tokens(context, sequence, reused, prompt[reused:])
-    parked = ParkedPrefix.with_logits(context, sequence, row)
-    cache.put(prompt, parked, pin=True)
-    context.clear(sequence)
-    return PrefixWork(len(prompt) - reused, reused, parked.reading)
+    return evaluate_tokens(context, sequence, reused, prompt[reused:]), reused
 
 
 def _restore_shared(context: LlamaContext, cache: PrefixCache, sequence: int, prompt: Tokens) -> int:

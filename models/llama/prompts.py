@@ -15,7 +15,7 @@ from adascale.engine.types import MODES, Mode, Problem, PromptName, Turn
 
 from ..options import SamplingParams, round_window_up
 from .chat import ChatFormat
-from .prefixes import PrefixCache, Tokens, evaluate_below, read_on, read_prompt
+from .prefixes import ParkedPrefix, PrefixCache, Tokens, evaluate_below, evaluate_on, read_on, read_prompt
 from .runtime import MAX_TOKEN_BYTES, LlamaContext, LlamaModel
 
 ANSWER_RESERVE = 256
@@ -85,7 +85,7 @@ class Prompts:
         return read_prompt(self._context, self._cache, sequence, head, tokens)
 
     def look(self, look: Look, history: Sequence[Turn], sequence: int) -> Seen:
-        """Read options from the logits behind a prompt, which is not kept.
+        """Read options from the logits behind a prompt; that of a conversation stays while there is room.
 
         Args:
             look: The prompt, and the words that stand for the options.
@@ -99,8 +99,12 @@ class Prompts:
         self._check_length(look.text, history)
         tokens = chat.prompt(look.text, history)
         self._check_fit(len(tokens), chat, 0, history)
-        head = chat.head if tokens[: len(chat.head)] == chat.head else ()
-        row, reused = evaluate_below(self._context, self._cache, sequence, head, tokens)
+        if _has_reply(history):
+            row, reused = evaluate_on(self._context, self._cache, sequence, tokens)
+            self._cache.put(tokens, ParkedPrefix(self._context.snapshot(sequence), None))
+        else:
+            head = chat.head if tokens[: len(chat.head)] == chat.head else ()
+            row, reused = evaluate_below(self._context, self._cache, sequence, head, tokens)
         logits = self._context.logits(row)
         scores = [
             np.logaddexp.reduce([logits[token] for token in _first_tokens(model, word)])
@@ -159,7 +163,11 @@ class Prompts:
 
 def _is_conversation(problem: Problem) -> bool:
     """True for a chat, and for a question that has replies before it."""
-    return problem.is_chat or any(turn.role == "assistant" for turn in problem.history)
+    return problem.is_chat or _has_reply(problem.history)
+
+
+def _has_reply(history: Sequence[Turn]) -> bool:
+    return any(turn.role == "assistant" for turn in history)
 
 
 def _first_tokens(model: LlamaModel, word: str) -> set[int]:

@@ -280,3 +280,12 @@ def test_a_server_that_is_away_and_a_text_that_is_no_url(env: dict[str, str]) ->
     for text in ("localhost:8321", "http://", "http://[", "http://h:99999", *nameless):
         done = ask(env, text)
         assert (done.returncode, "is no URL of a server" in done.stderr) == (2, True)
+
+
+def test_continue_sends_the_last_conversation(env: dict[str, str]) -> None:
+    with served(policy=EchoPolicy(echo)) as server:
+        ask(env, server.url, question="Echo 18.")
+        ask(env, server.url, "-c", question="Echo 20.")
+        said = server.policy.opened[-1].history
+    assert [turn.role for turn in said] == ["user", "assistant"]
+    assert said[0].content == "Echo 18."

@@ -14,6 +14,7 @@ from event_logs import logs_of, ticking
 from machine import opened
 
 from adascale.engine.errors import ContextOverflowError
+from adascale.engine.kinds.base import Look
 from adascale.engine.ports import Prefix, SequenceLogprob
 from adascale.engine.search.conversation import turns_after
 from adascale.engine.search.driver import Driver
@@ -206,6 +207,16 @@ def test_a_turn_goes_on_from_a_reply_that_was_stopped(make: Make, tmp_path: Path
     assert written > 5
     second = policy.open(Problem("b", "And?", history=turns_after(record), kind="text"))
     assert second.reused_tokens == record.usage.prompt_tokens + written - 1  # the last one was not read
+
+
+def test_looks_in_a_conversation_share_it_and_see_what_others_see(make: Make, random_gguf: Path) -> None:
+    said = (Turn("user", "How far is it?"), Turn("assistant", "Very far."))
+    looks = [Look("prose", text, ("Yes", "No")) for text in ("Is it far?", "Is it near?")]
+    policy, _ = make(random_gguf)
+    first, second = (policy.look(look, said) for look in looks)
+    assert second.evaluated_tokens < len("near?") + 60 < first.evaluated_tokens
+    fresh, _ = make(random_gguf)
+    assert fresh.look(looks[1], said).log_probs == pytest.approx(second.log_probs, abs=1e-4)
 
 
 @pytest.mark.parametrize("sampled", [(1, 2, 9, 9), (1, 2, 3)])
