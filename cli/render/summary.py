@@ -73,7 +73,7 @@ def details(state: ViewState) -> Iterator[str]:
 def _answer_facts(state: ViewState, glyphs: Glyphs) -> list[str]:
     """``391``, ``96 % sure``, ``2 of 2 solutions agree``; one fact alone where the answer is not known."""
     if state.answer is None:
-        return [f"no answer {_after(state)}"]
+        return [f"no answer {_after(state)}" if state.candidates else "no answer"]
     answer = answer_text(state, glyphs)
     if _is_unsure(state):
         p = state.confidence

@@ -21,8 +21,8 @@ from .text import harmless
 from .theme import UNICODE, Glyphs
 
 _FENCED = re.compile(r"(?ms)^[ ]{0,3}```.*?(?:^[ ]{0,3}```[ ]*$|\Z)")
-_PRODUCT = re.compile(r"(?<=[\w)\]])\*(?=[\w(\[\\])")
-"""An asterisk between factors, which would open emphasis."""
+_PRODUCT = re.compile(r"(?<=\w)\*\*(?=\d)|(?<=[\w)\]])\*(?=[\w(\[\\])")
+"""A power or a product, whose asterisks would open emphasis."""
 
 _PARSER = (
     MarkdownIt("commonmark", {"html": False})
@@ -151,6 +151,18 @@ def _readable(text: str) -> str:
     """Text without LaTeX outside of its code, where only Markdown itself makes emphasis."""
     parts, end = [], 0
     for block in _FENCED.finditer(text):
-        parts += [_PRODUCT.sub(r"\\*", without_latex(text[end : block.start()])), block[0]]
+        parts += [_unmarked(text[end : block.start()]), block[0]]
         end = block.end()
-    return "".join([*parts, _PRODUCT.sub(r"\\*", without_latex(text[end:]))])
+    return "".join([*parts, _closed(_unmarked(text[end:]))])
+
+
+def _unmarked(text: str) -> str:
+    return _PRODUCT.sub(lambda found: found[0].replace("*", "\\*"), without_latex(text))
+
+
+def _closed(text: str) -> str:
+    """``text`` with bold closed that is open at its end, where more is to be written."""
+    line = text.rpartition("\n")[2]
+    if line.count("**") % 2 == 0:
+        return text
+    return text.removesuffix("**") if line.endswith("**") else f"{text.rstrip()}**"

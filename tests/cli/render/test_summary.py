@@ -180,7 +180,7 @@ def test_the_summary_without_an_answer_says_why() -> None:
     log.step(ROOT, "hm\n", 0.5, tokens=352)
     log.end("budget")
 
-    assert summary(log.state(), UNICODE).plain == "no answer after 0 solutions · the budget is spent · 4 s"
+    assert summary(log.state(), UNICODE).plain == "no answer · the budget is spent · 4 s"
 
 
 def test_every_search_says_why_it_stopped_and_answers_are_readable() -> None:
