@@ -307,9 +307,9 @@ FOR_PERSON_PLACE_TIME = phrases(
 # Code
 
 CODE = re.compile(
-    r"^\s*(?:```|def \w+\(|import [\w.]+$|from \w+ import|class \w+[:(]|\#include|function \w+\(|const \w+ ="
-    r"|let \w+ =|diff --git|@@ |Traceback|SELECT |<\?php|<html|<!DOCTYPE|package \w+|assert |print\("
-    r"|(?:for|while|if|elif|with) [^\n]{1,80}:$|\w+ \w+\([^)\n]{0,80}\) ?\{)",
+    r"^[ \t]*(?:```|def \w+\(|import [\w.]+$|from \w+ import|class \w+[:(]|\#include|function \w+\("
+    r"|const \w+ =|let \w+ =|diff --git|@@ |Traceback|SELECT |<\?php|<html|<!DOCTYPE|package \w+|assert "
+    r"|print\(|(?:for|while|if|elif|with) [^\n]{1,80}:$|\w+ \w+\([^)\n]{0,80}\) ?\{)",
     re.MULTILINE,
 )
 CODE_RESULT = phrases(

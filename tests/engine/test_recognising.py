@@ -149,5 +149,5 @@ def test_options_are_pieces_of_any_message(message: str) -> None:
 @pytest.mark.parametrize("end", ["", "\nWhich one is it?\nA. a\nB. b"])
 def test_a_megabyte_is_read_in_a_second(part: str, end: str) -> None:
     start = time.process_time()
-    recognise_message(part * (1_000_000 // len(part)) + end)
+    recognise_message("A. " + part * (1_000_000 // len(part)) + end)
     assert time.process_time() - start < 1
