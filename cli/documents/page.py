@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from importlib.resources import files
 
@@ -10,10 +10,10 @@ from adascale.engine.answers.latex import readable
 from adascale.engine.types import ROOT, Estimate, NodeId
 
 from ..render.rows import Row, all_rows, subtree_nodes, thought_line
-from ..render.summary import support, tokens_text
+from ..render.summary import answer_words, support, tokens_text
 from ..terminal.console import clean
 from ..terminal.markdown import as_html
-from ..terminal.text import duration, percent, plural, rounded
+from ..terminal.text import duration, percent, plural
 from ..terminal.theme import UNICODE, level
 from .document import Document
 
@@ -22,6 +22,9 @@ _TITLE = 60
 
 _NAMED = 5
 """Maximum number of answers that a closed fold names."""
+
+_ANSWER = 400
+"""Maximum number of characters of an answer."""
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 """A browser loads nothing and runs nothing for the page, whatever a model wrote into it."""
@@ -65,7 +68,7 @@ def _answer(document: Document) -> Iterator[str]:
     if view.answer is None or not document.has_answer:
         yield f'<div class="head"><p>{_as_html(document.outcome)}</p></div>'
         return
-    answer = f"<strong>{_as_html(rounded(view.answer))}</strong>"
+    answer = f"<strong>{_as_html(_said(document, view.answer))}</strong>"
     if document.is_guess:
         yield f'<div class="head"><p class="large">I don\'t know</p><p>My best guess is {answer}</p></div>'
     else:
@@ -99,34 +102,47 @@ def _shown(document: Document) -> Iterator[str]:
 
 
 def _answers(document: Document) -> Iterator[str]:
-    """All answers, the leading one first, with their solutions; nothing where there is only one."""
+    """The options that were read, each with its bar, or all answers, the leading one first."""
     view, p = document.view, document.view.confidence
-    if len(view.groups) < 2 or view.tree.problem.kind == "code":
+    if view.tree.problem.kind == "code" or (len(view.groups) < 2 and not view.options):
         return
-    counts = {group.answer: len(group.nodes) for group in view.groups}
-    rows = [(rounded(answer), count, "") for answer, count in counts.items()]
-    if none := view.agreement[1] - sum(counts.values()):
-        rows.append(("no answer", none, "none"))
-    sure = f"<b>{_as_html(percent(p.median))}</b>" if p is not None and p.calibrated else ""
-    yield '<div class="answers"><ol>'
-    for at, (answer, count, look) in enumerate(rows):
+    votes = {group.answer: len(group.nodes) for group in view.groups}
+    sure = percent(p.median) if p is not None and p.calibrated else ""
+    chances: Mapping[str, float | None] = view.options or dict.fromkeys(votes)
+    rows = [(_said(document, answer), votes.get(answer, 0), chance) for answer, chance in chances.items()]
+    if none := view.agreement[1] - sum(votes.values()):
+        rows.append(("no answer", none, None))
+    yield f'<div class="answers"><ol class="{"options" if view.options else ""}">'
+    leader = None if view.answer is None else _said(document, view.answer)
+    for words, count, chance in rows:
+        bar = "" if chance is None else _bar(chance)
+        number = percent(chance) if chance is not None else sure if words == leader else ""
         yield (
-            f'<li class="{look if at else "winner"}"><strong>{_as_html(answer)}</strong>'
-            f'<span class="votes" aria-hidden="true">{UNICODE.point * min(count, 20)}</span>'
-            f'<span class="words">{plural(count, "solution")}</span>{"" if at else sure}</li>'
+            f'<li class="{"winner" if words == leader else ""}"><strong>{_as_html(words)}</strong>'
+            f'<span class="votes" aria-hidden="true">{UNICODE.point * min(count, 10)}</span>'
+            f'<span class="words">{plural(count, "solution") if count else ""}</span>{bar}'
+            f"<b>{_as_html(number)}</b></li>"
         )
     yield "</ol></div>"
 
 
+def _said(document: Document, answer: str) -> str:
+    """An answer as a person reads it: of an option its text too."""
+    return answer_words(document.view, answer, _ANSWER, UNICODE)
+
+
 def _how(document: Document) -> Iterator[str]:
     """Why it stopped, and all solutions."""
-    if len(document.view.tree) == 1 or document.view.tree.problem.kind == "text":
+    if document.view.tree.problem.kind == "text":
         return
     yield '<details class="how" open><summary>How it got there</summary>'
     if document.why:
         yield _words(f"{document.why[0].upper()}{document.why[1:]}.")
-    yield _words(f"{tokens_text(document.view)} in all. A bar is the estimate that a solution is correct.")
-    yield from _Solutions(document).lines()
+    if len(document.view.tree) > 1:
+        yield _words(
+            f"{tokens_text(document.view)} in all. A bar is the estimate that a solution is correct."
+        )
+        yield from _Solutions(document).lines()
     yield "</details>"
 
 

@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ..render.frame import final_frame
+from ..render.solution import option_lines
 from ..render.summary import closing_lines, summary
 from ..terminal.theme import STYLES, UNICODE, Glyphs
 from .document import Document
@@ -27,6 +28,8 @@ def to_svg(document: Document) -> str:
     """The tree as a picture, a large one folded, and its answer; the same trace gives the same bytes."""
     view, console = document.view, Console(width=PICTURE_WIDTH)
     tree, reason = final_frame(view, PICTURE_WIDTH, UNICODE), Text(document.why, STYLES["faint"])
+    bars = option_lines(view, PICTURE_WIDTH, UNICODE)
+    tree += [Text(), *bars] if bars else []
     parts, y = [*drawn(tree)], BAR + MARGIN + LINE * len(tree)
     below: list[Text] = [*reason.wrap(console, PICTURE_WIDTH)] if reason else []
     if document.has_answer and not document.is_guess:

@@ -21,9 +21,15 @@ from adascale.cli.documents.page import to_html
 from adascale.cli.documents.text import to_svg, to_text
 from adascale.cli.report.answer import answer_record
 from adascale.engine.errors import UsageError
-from adascale.engine.search.events import GeneratorDescription, ModelDescription, NodesPruned, SearchStarted
+from adascale.engine.search.events import (
+    GeneratorDescription,
+    ModelDescription,
+    NodesPruned,
+    SearchFinished,
+    SearchStarted,
+)
 from adascale.engine.strategies import STRATEGIES
-from adascale.engine.types import ROOT
+from adascale.engine.types import ROOT, Estimate, SearchResult, Usage
 
 HOSTILE = 'a "quoted" \\frac{1}{2} <script>alert(1)</script> & `x` #5; $y$ \x1b[2J [b]\n'
 
@@ -261,6 +267,20 @@ def test_every_format_counts_the_same_solutions() -> None:
         assert "3 of 4 solutions agree" in write(found)
     told = answer_record(found.view, 0.0, "")["agreement"]
     assert (told["agree"], told["solutions"]) == found.view.agreement == (3, 4)
+
+
+def test_options_that_were_read_have_a_bar_each() -> None:
+    log = Log("Is 91 prime?")
+    started, sure = log.events[0], Estimate(0.7, 0.81, 0.9, True)
+    assert isinstance(started, SearchStarted)
+    log.events[0] = replace(started, problem=replace(started.problem, kind="yes-no"))
+    result = SearchResult("no", sure, (), None, "confident", options={"yes": 0.19, "no": 0.81})
+    log.add(SearchFinished, result=result, usage=Usage())
+
+    for write in (to_html, to_svg):
+        told = re.sub(r"<[^>]*>", " ", write(document(log)))
+        assert re.search(r"Yes\W+19 %\W+No\W+81 %", told), write
+        assert "81 % sure" in told
 
 
 def test_a_thought_is_folded_in_every_format() -> None:
