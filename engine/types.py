@@ -41,6 +41,9 @@ KindName = Literal["value", "choice", "yes-no", "fact", "text", "code"]
 """Kind of question (``kinds.KINDS``): its answer has a value, is one of some options, is yes or no, or is a
 name, a date or a place; nobody can check its reply; or a program answers it."""
 
+MessageKind = Literal["value", "choice", "yes-no", "fact", "text"]
+"""Kinds that a message can be taken for; code has tests and a command of its own."""
+
 PromptName = Literal["prose", "program", "code", "choice", "yes-no", "fact", "look-choice", "look-yes-no"]
 """Prompt of a trajectory, by its kind and its mode (``kinds.prompt_of``), or of a look at options."""
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import FailFast, Field
 
 from adascale.engine.answers.latex import readable
+from adascale.engine.errors import UsageError
 from adascale.engine.search.events import (
     BranchGrew,
     BranchStarted,
@@ -24,7 +25,7 @@ from adascale.engine.search.events import (
     to_json,
 )
 from adascale.engine.strategies import ModeChoice
-from adascale.engine.types import BranchId, Budget, Role, Turn
+from adascale.engine.types import BranchId, Budget, MessageKind, Role, Turn
 
 from .fields import MAX_MESSAGES, Effort, Fields, Seed, Tokens
 from .http import COMMENT, Refusal, for_clients
@@ -53,6 +54,10 @@ class SearchBody(Fields):
     """The conversation before the question."""
     model: str | None = None
     """Name of the model, alone or with an effort, as ``NAME:high``."""
+    kind: MessageKind | Literal["auto"] | None = None
+    """Kind to take the question for; ``auto`` recognises it, even beside an effort or a mode."""
+    choices: Annotated[list[str], Field(max_length=26), FailFast()] = []
+    """Options to choose from, which make it a choice."""
     effort: Effort | None = None
     """How hard to try; without it and without a mode the question decides."""
     mode: ModeChoice = "auto"
@@ -68,7 +73,8 @@ def read_ask(body: SearchBody, served: ServedModel) -> Ask:
     """The search of a body.
 
     Raises:
-        Refusal: the question is empty, another model is asked for, or its name says another effort.
+        Refusal: the question is empty or cannot be of the kind, another model is asked for, or its name says
+            another effort.
     """
     question = body.question
     if not question.strip():
@@ -79,15 +85,21 @@ def read_ask(body: SearchBody, served: ServedModel) -> Ask:
         raise Refusal.of_field("mode", "a chat is written in prose", "unsupported-value")
     history = tuple(Turn(said.role, said.content) for said in body.history)
     limits = Budget(body.max_tokens, body.max_seconds)
-    return new_ask(
-        question,
-        effort or served.effort,
-        limits,
-        body.seed,
-        body.mode,
-        history=history,
-        is_searched=effort is not None or body.mode != "auto",
-    )
+    is_chosen = effort is not None or body.mode != "auto"
+    try:
+        return new_ask(
+            question,
+            effort or served.effort,
+            limits,
+            body.seed,
+            body.mode,
+            kind=None if body.kind == "auto" else body.kind,
+            choices=body.choices,
+            history=history,
+            is_searched=is_chosen and body.kind is None,
+        )
+    except UsageError as error:
+        raise Refusal.of(error) from error
 
 
 async def write_log(events: AsyncIterator[Event | None], *, is_readable: bool) -> AsyncIterator[bytes]:

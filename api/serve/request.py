@@ -14,7 +14,7 @@ from adascale.engine.search.events import GeneratorDescription, ModelDescription
 from adascale.engine.strategies import EFFORTS as PRESETS
 from adascale.engine.strategies import Greedy, ModeChoice, Strategy, Vote
 from adascale.engine.strategies.adaptive import Effort
-from adascale.engine.types import Budget, Role, Turn
+from adascale.engine.types import Budget, MessageKind, Role, Turn
 
 from . import fields
 from .fields import Body, Fields
@@ -53,6 +53,8 @@ def new_ask(
     seed: int | None,
     mode: ModeChoice = "auto",
     *,
+    kind: MessageKind | None = None,
+    choices: Sequence[str] = (),
     history: tuple[Turn, ...] = (),
     is_greedy: bool = False,
     is_searched: bool = True,
@@ -65,14 +67,20 @@ def new_ask(
         limits: Limits of the search.
         seed: Seed; None for any.
         mode: How to reason.
+        kind: Kind to take it for; None to recognise it.
+        choices: Options that are given beside it.
         history: The conversation before the question.
         is_greedy: Take the likeliest tokens, once.
         is_searched: The client asks for a search, whatever the question is.
+
+    Raises:
+        UsageError: it cannot be of that kind.
     """
     problem = problem_of(
         secrets.token_hex(12),
         question.strip(),
-        kind="text" if effort == "chat" else None,
+        kind="text" if effort == "chat" else kind,
+        choices=choices,
         is_searched=is_searched,
         history=history,
     )

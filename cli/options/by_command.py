@@ -25,7 +25,7 @@ from adascale.engine.strategies import (
     passing,
     with_mode,
 )
-from adascale.engine.types import Budget, KindName
+from adascale.engine.types import Budget, KindName, MessageKind
 from adascale.models.files.catalog import DEFAULT_GENERATOR
 from adascale.models.options import MAX_BRANCHES, SessionOptions
 from adascale.models.questions import QuestionFormat
@@ -37,9 +37,6 @@ if TYPE_CHECKING:
     StrategyName = str
 else:
     StrategyName = Literal[tuple(STRATEGIES)]  # a type checker wants them spelled; Typer reads them here
-
-MessageKind = Literal["value", "choice", "yes-no", "fact", "text"]
-"""Kinds that a message can be taken for; code has tests and a command of its own."""
 
 QUICK = 60
 """Questions of a quick fit."""

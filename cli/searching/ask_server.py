@@ -76,6 +76,8 @@ def search_on_server(question: str, options: AskOptions, context: typer.Context)
         body = {
             "question": question,
             "history": [{"role": turn.role, "content": turn.content} for turn in history],
+            "kind": search.kind,
+            "choices": list(search.options),
             "effort": search.preset.effort if sends_effort else None,
             "mode": search.mode,
             "max_tokens": search.budget.max_tokens,

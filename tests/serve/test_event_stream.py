@@ -78,6 +78,31 @@ def test_a_message_without_a_checkable_answer_gets_one_plain_reply(
     assert (len(record.candidates) == 1) is replies
 
 
+@pytest.mark.parametrize(
+    ("question", "more", "kind"),
+    [
+        ("hi", {"kind": "auto", "effort": "low"}, "text"),
+        ("Echo 18.", {"kind": "auto", "mode": "prose"}, "value"),
+        ("Echo 18.", {"kind": "text"}, "text"),
+        ("hi", {"kind": "fact"}, "fact"),
+        ("hi", {"choices": ["yes", "maybe"]}, "choice"),
+    ],
+)
+def test_a_message_is_taken_for_the_kind_that_is_asked_for(
+    question: str, more: dict[str, Any], kind: str
+) -> None:
+    with served() as server:
+        record = Record.of(search(server, question=question, seed=1, **more))
+    assert record.started.problem.kind == kind
+
+
+def test_a_kind_that_cannot_be_is_refused() -> None:
+    with served() as server, searching(server, question="hi", kind="choice") as refused:
+        refused.read()
+        assert refused.status_code == 400
+        assert "different options" in refused.json()["error"]["message"]
+
+
 def test_texts_are_readable_on_demand() -> None:
     with served() as server:
         raw, plain = (

@@ -25,9 +25,10 @@ function play(text) {
   const [started, ...events] = text.trim().split("\\n").map((line) => JSON.parse(line));
   const record = new SearchRecord(started);
   for (const event of events) record.add(event);
-  const { nodes, groups, standing, finished, tokens, answer, confidence, bestPath } = record;
+  const { nodes, groups, standing, finished, tokens, answer, confidence, options } = record;
   const running = [...record.running.values()].map((branch) => branch.parent);
-  return { nodes, groups, standing, finished, tokens, answer, confidence, running, bestPath: [...bestPath] };
+  const bestPath = [...record.bestPath];
+  return { nodes, groups, standing, finished, tokens, answer, confidence, options, running, bestPath };
 }
 """
 TRACES = [*sorted((TESTS / "golden").glob("*.jsonl")), PROSE_SEARCH]
@@ -81,6 +82,7 @@ def folded(record: Record) -> dict[str, Any]:
         "tokens": record.usage.generated_tokens,
         "answer": record.answer,
         "confidence": to_plain(record.confidence),
+        "options": dict(record.options),
         "bestPath": [] if best is None else [node.id for node in reversed(tree.path(best))],
     }
 
@@ -104,3 +106,17 @@ def test_they_say_the_same_of_an_unfinished_search(tmp_path: Path) -> None:
     found, record = played(trace), read_record(trace)
     assert found.pop("running") == [below]
     assert found == folded(record)
+
+
+def test_they_say_the_same_of_options(tmp_path: Path) -> None:
+    lines = PROSE_SEARCH.read_text().splitlines()
+    [started, *others] = [json.loads(line) for line in lines]
+    read = {"options": ["yes", "no"], "log_probs": [-0.1, -2.4], "usage": others[-1]["usage"]}
+    others[-1]["result"]["options"] = {"yes": 0.91, "no": 0.09}
+    events = [started, {"kind": "options_read", "t": 0.1, **read}, *others]
+    trace = tmp_path / "t.jsonl"
+    trace.write_text("".join(json.dumps(event | {"seq": seq}) + "\n" for seq, event in enumerate(events)))
+    found = played(trace)
+    assert found.pop("running") == []
+    assert found["options"] == {"yes": 0.91, "no": 0.09}
+    assert found == folded(read_record(trace))

@@ -59,11 +59,10 @@ export class Exchange {
 
 /** The messages of an exchange, as the history of the next one has them. */
 export function messages({ question, record }) {
-  const { solution } = record;
+  const { solution, answer } = record;
   const text = solution?.text.trim() ?? "";
-  const code = solution && solution.mode !== "prose" ? `\`\`\`python\n${text}\n\`\`\`` : text;
-  const answer = record.answer === null || text.includes(record.answer) ? "" : `Answer: ${shownAnswer(record)}`;
-  const content = [code, answer].filter(Boolean).join("\n\n");
+  const printed = solution?.execution?.output.trim();
+  const content = printed ? `${text}\n\nIt prints ${printed}.` : text || (answer && shownAnswer(record));
   return content ? [{ role: "user", content: question }, { role: "assistant", content }] : [];
 }
 
@@ -73,6 +72,13 @@ export function spoken(record) {
   const sure = record.confidence?.calibrated ? `, ${sureText(record)}` : "";
   return `${isGuess(record) ? "I don't know. Best guess: " : "Answer: "}${shownAnswer(record)}${sure}`;
 }
+
+const KINDS = {
+  value: "a question for a value",
+  choice: "a choice",
+  "yes-no": "a question for yes or no",
+  fact: "a question for a fact",
+};
 
 /** Characters of an answer that is shown as large as a number. */
 const SHORT = 30;
@@ -99,8 +105,9 @@ function shownAnswer(record) {
   return optionText(record, record.answer);
 }
 
-/** `B. in a bank`; other answers as they are. */
-function optionText({ details }, name) {
+/** `B. in a bank`, `Yes`; other answers as they are. */
+function optionText({ kind, details }, name) {
+  if (kind === "yes-no") return name[0].toUpperCase() + name.slice(1);
   const at = details.letters?.indexOf(name) ?? -1;
   return at < 0 ? name : `${name}. ${details.texts[at]}`;
 }
@@ -201,7 +208,7 @@ function time({ seconds }) {
 
 function why(record) {
   const { result, confidence, notices } = record;
-  const said = record.why ? [`Taken for a ${record.kind.replace("-", " or ")} question: ${record.why}.`] : [];
+  const said = record.why ? [`It was taken for ${KINDS[record.kind]}, as ${record.why}.`] : [];
   if (result) said.push(whyItStopped(record));
   if (result && confidence?.calibrated) {
     const [from, to] = [confidence.lower, confidence.upper].map((each) => Math.round(100 * each));

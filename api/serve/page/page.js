@@ -31,7 +31,8 @@ async function ask(question) {
   begin(exchange);
   const events = [];
   try {
-    const body = { question: exchange.question, history, effort: form.elements.effort.value || undefined };
+    const effort = form.elements.effort.value || undefined;
+    const body = { question: exchange.question, history, kind: "auto", effort };
     for await (const event of search(body, key(), running.breakOff.signal, sayLoading)) {
       events.push(event);
       take(exchange, event);

@@ -144,6 +144,19 @@ def test_an_effort_is_sent_where_it_was_chosen_or_makes_a_search(
     assert [body["effort"] for body in bodies] == [effort]
 
 
+def test_a_follow_up_its_kind_and_its_options_are_the_servers_to_know(env: dict[str, str]) -> None:
+    policy = EchoPolicy(steady)
+    with served(policy=policy) as server:
+        assert ask(env, server.url).returncode == 0
+        assert ask(env, server.url, "-c", "--as", "text", question="Echo 7.").returncode == 0
+        ask(env, server.url, "--choices", "red,green", question="Which colour?")
+    _, follow_up, choice = policy.opened
+    assert [turn.role for turn in follow_up.history] == ["user", "assistant"]
+    assert follow_up.history[0].content == "Echo 18."
+    assert follow_up.kind == "text"
+    assert choice.details["texts"] == ["red", "green"]
+
+
 def test_an_interrupt_ends_the_search_of_the_server_and_shows_what_it_found(env: dict[str, str]) -> None:
     slow, options = EchoPolicy(echo, pause=0.05), ["--effort", "max", "--progress", "json"]
     with served(policy=slow) as server, asking(env, server.url, *options) as process:
