@@ -80,29 +80,35 @@ def writing_frame(state: ViewState, width: int, height: int, glyphs: Glyphs, tic
     bars, room = option_lines(state, width, glyphs), height - 2
     blocks = [bars] if bars and len(bars) < room else []
     room -= len(bars) + 1 if blocks else 0
-    if room > 0 and (lines := _leading_lines(state, width, glyphs)[-room:]):
+    if room > 0 and (lines := _leading_lines(state, width, room, glyphs)[-room:]):
         blocks.insert(0, lines)
     return [*(line for block in blocks for line in (*block, Text())), status_line(state, width, glyphs, tick)]
 
 
-def _leading_lines(state: ViewState, width: int, glyphs: Glyphs) -> list[Text]:
+def _leading_lines(state: ViewState, width: int, room: int, glyphs: Glyphs) -> list[Text]:
     if state.tree.problem.is_chat:  # stdout shows the reply
         return []
     if state.best is not None:
         return solution_lines(state, state.best, width, glyphs, whole=False)
     writing = [state.running[branch] for branch in sorted(state.running)]
-    return _running_lines(state, writing[0], width, glyphs) if writing else []
+    return _running_lines(state, writing[0], width, room, glyphs) if writing else []
 
 
-def _running_lines(state: ViewState, branch: Running, width: int, glyphs: Glyphs) -> list[Text]:
+def _running_lines(state: ViewState, branch: Running, width: int, room: int, glyphs: Glyphs) -> list[Text]:
     """What one branch has written so far; of a program the last lines."""
     if branch.thinks:
         return [Text(f"thinking, {plural(branch.tokens, 'token')}", STYLES["faint"])]
     text = state.tree.text(branch.parent) + branch.text
     if branch.mode == "prose":
-        return rendered(text, width, glyphs)
+        return rendered(_end_of(text, width * room), width, glyphs)
     code = [line for line in Program.of(text, None).lines(glyphs) if line.plain.strip()]
     return [cut_line(line, width, glyphs) for line in code[-_WHOLE_PROGRAM:]]
+
+
+def _end_of(text: str, characters: int) -> str:
+    """About so many last characters, from the beginning of a paragraph on: what is above is not rendered."""
+    start = text.find("\n\n", max(0, len(text) - characters))
+    return text if len(text) <= characters or start < 0 else text[start:]
 
 
 def status_line(state: ViewState, width: int, glyphs: Glyphs, tick: int = 0) -> Text:

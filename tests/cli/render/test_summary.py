@@ -70,6 +70,14 @@ def test_the_status_line() -> None:
     assert status_line(state, 80, UNICODE).plain == "◐ 5 solutions · 8 leads, 4 of 5"
 
 
+def test_the_end_is_shown_of_a_long_solution_that_is_being_written() -> None:
+    log = Log()
+    log.start(ROOT, "\n\n".join(f"Part {n}." for n in range(2000)), 9)
+    *lines, blank, _ = writing_frame(log.state(), 80, 24, UNICODE)
+    assert [line.plain for line in lines[-3:]] == ["Part 1998.", "", "Part 1999."]
+    assert (len(lines), blank.plain) == (22, "")
+
+
 def test_before_a_solution_it_says_what_happens() -> None:
     log = Log(params={"samples": 16})
     assert status_line(log.state(), 80, UNICODE).plain == "◐ reading the question"
