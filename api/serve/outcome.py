@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from adascale.engine.answers.latex import readable
 from adascale.engine.answers.program import read_program
+from adascale.engine.kinds import kind_of
 from adascale.engine.search.account import confidence, fixed_tokens
 from adascale.engine.search.record import Record
 from adascale.engine.search.reply import cut_at_stop
@@ -86,7 +87,9 @@ class SearchOutcome:
         """The distinct answers, likeliest first: at least one, at most as many as were asked for."""
         if self.cut is not None:
             return [self.cut]
-        return [self._choice(node) for node in self._nodes] or [Choice("", "length")]
+        read = self._read_option
+        found = [*([Choice(read, "stop")] if read else []), *(self._choice(node) for node in self._nodes)]
+        return found[: self.request.answers] or [Choice("", "length")]
 
     @property
     def tokens(self) -> TokenCount:
@@ -106,6 +109,9 @@ class SearchOutcome:
         score = confidence(result)["score"]
         return {
             "answer": result.answer,
+            "kind": record.started.problem.kind,
+            "why": record.started.problem.why or None,
+            "options": dict(result.options) or None,
             "probability": probability_of(result.confidence),
             "interval": interval_of(result.confidence),
             "score": None if score is None else round(score, 4),
@@ -126,6 +132,14 @@ class SearchOutcome:
             "trace": record.started.problem.id,
             "warnings": [for_clients(notice.message) for notice in record.notices],
         }
+
+    @property
+    def _read_option(self) -> str | None:
+        """The answer, if it is an option that was read and that no solution has chosen."""
+        if self.result.best is not None or not self.result.options:
+            return None
+        problem = self.record.started.problem
+        return kind_of(problem).shown(problem, self.result.answer, None)
 
     @property
     def _sampling(self) -> dict[str, Any]:
@@ -166,11 +180,14 @@ def interval_of(estimate: Estimate | None) -> tuple[float, float] | None:
 
 def _with_answer(record: Record, node: NodeId, text: str) -> str:
     """A solution with its answer below it; a program in a fence, with its output."""
-    execution = record.tree[node].execution
+    problem, execution = record.started.problem, record.tree[node].execution
     if execution is not None:
         code = read_program(text) or text
         text = f"```python\n{code.strip()}\n```\n\n{(execution.error or execution.output).strip()}"
     answer = next((each.answer for each in record.candidates if each.node == node), None)
+    shown = kind_of(problem).shown(problem, answer, execution)
+    if shown == text:  # a fact has no other words
+        return text
     is_guess = record.result is not None and record.result.is_guess
     guess = "I don't know; this is the best guess.\n\n" if is_guess else ""
-    return f"{text}\n\n{guess}Answer: {readable(answer)}" if answer else text
+    return f"{text}\n\n{guess}Answer: {readable(shown)}" if shown else text

@@ -26,6 +26,7 @@ from adascale.engine.types import (
     AnswerGroup,
     Budget,
     Execution,
+    KindName,
     Problem,
     SearchResult,
     StopReason,
@@ -62,15 +63,17 @@ class Arguments(Fields):
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] | None = None
     """Makes the call repeatable; the result has it."""
 
-    def ask(self, effort: ServedEffort, *, is_searched: bool = True) -> Ask:
-        """The search of the question, whatever it is if ``is_searched``.
+    def ask(self, effort: ServedEffort, *, is_searched: bool = True, choices: Sequence[str] = ()) -> Ask:
+        """The search of the question, whatever it is if ``is_searched``, among choices if there are some.
 
         Raises:
             UsageError: the question is empty.
         """
         if not self.question.strip():
             raise UsageError("the question is empty", slug="empty-question")
-        return new_ask(self.question, effort, Budget(self.budget), self.seed, is_searched=is_searched)
+        return new_ask(
+            self.question, effort, Budget(self.budget), self.seed, is_searched=is_searched, choices=choices
+        )
 
 
 class Cost(Result):
@@ -95,15 +98,17 @@ class Cost(Result):
 
 
 class SolveArguments(Arguments):
-    """Answer a question that has a checkable answer, such as a maths problem, by searching over solutions.
+    """Answer a question that has a checkable answer: a maths problem, a choice, yes or no, a fact.
 
-    Gives the answer, the probability that it is correct, and the number of solutions that agree on it.
-    Do not use it for greetings, texts, translations or programs: it gives them one plain reply, without a
-    probability. Use the tool code for programs.
+    Searches over solutions as far as they pay, and gives the answer, the probability that it is correct, and
+    the number of solutions that agree on it. Do not use it for greetings, texts, translations or programs: it
+    gives them one plain reply, without a probability. Use the tool code for programs.
     """
 
     question: str
     """The question in plain text, with all that is needed to answer it."""
+    choices: list[str] = []
+    """Options to choose from, if they do not stand in the question."""
     effort: Effort | None = None
     """How sure to get before stopping: medium unless given. A question without a checkable answer is searched
     only if an effort is given."""
@@ -114,6 +119,10 @@ class Solution(Result):
 
     answer: str | None
     """Null if no solution has an answer."""
+    kind: KindName
+    """Kind of the question, which decides how it is answered."""
+    options: dict[str, float] | None
+    """Probability of each option, if the question has some and they were read; null if not."""
     solution: str
     """The text that leads to the answer."""
     probability: float | None
@@ -131,11 +140,13 @@ class Solution(Result):
 async def solve(arguments: SolveArguments, search: Search) -> Solution:
     """Answer a question."""
     effort, is_searched = arguments.effort or "medium", arguments.effort is not None
-    record = await search(arguments.ask(effort, is_searched=is_searched))
+    record = await search(arguments.ask(effort, is_searched=is_searched, choices=arguments.choices))
     result = _result(record)
     agree, finished = record.agreement
     return Solution(
         answer=result.answer,
+        kind=record.started.problem.kind,
+        options=dict(result.options) or None,
         solution="" if result.best is None else record.tree.text(result.best).strip(),
         probability=probability_of(result.confidence),
         interval=interval_of(result.confidence),

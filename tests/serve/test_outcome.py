@@ -1,0 +1,29 @@
+"""What a client gets of a search of a question with options."""
+
+from __future__ import annotations
+
+import pytest
+from looks import PLANETS, PRIME, search
+
+from adascale.engine.types import Budget, Problem, Usage
+from adascale.serve.outcome import SearchOutcome
+from adascale.serve.request import AnswerRequest, new_ask
+
+REQUEST = AnswerRequest(new_ask("Is it?", "medium", Budget(), None), "scripted")
+
+
+@pytest.mark.parametrize(("problem", "content"), [(PLANETS, "B. Jupiter"), (PRIME, "No")])
+def test_an_option_that_was_only_read_is_the_whole_reply(problem: Problem, content: str) -> None:
+    record, _ = search(problem, 0.99)
+    outcome = SearchOutcome(REQUEST, record, Usage())
+    assert [(choice.content, choice.finish) for choice in outcome.choices] == [(content, "stop")]
+    assert outcome.tokens.generated == 0
+    assert outcome.summary["kind"] == problem.kind
+    assert outcome.summary["probability"] == pytest.approx(0.99, abs=0.01)
+    assert sum(outcome.summary["options"].values()) == pytest.approx(1.0)
+
+
+def test_a_solution_is_shown_with_the_option_that_it_chose() -> None:
+    record, _ = search(PLANETS, 0.5, "It is heavier.\nAnswer: B")
+    [choice] = SearchOutcome(REQUEST, record, Usage()).choices
+    assert choice.content == "It is heavier.\nAnswer: B\n\nAnswer: B. Jupiter"
