@@ -25,6 +25,7 @@ def record(id_: str, status: str = "answered", **more: Any) -> dict[str, Any]:
 def made(seed: int) -> dict[str, Any]:
     return {
         "version": "1",
+        "kind": "value",
         "model": {"sha256": "abc", "n_ctx": 512},
         "prm": None,
         "calibration": None,
@@ -290,8 +291,8 @@ def test_another_least_confidence_is_another_run_since_statuses_depend_on_it(pat
 
 
 def test_questions_and_code_tasks_have_conditions_of_their_own(path: Path) -> None:
-    of_tasks = made(1) | {"search": {"strategy": "passing", "samples": 9, "seed": 1}}
-    other = made(1) | {"search": {"strategy": "passing", "samples": 8, "seed": 1}}
+    of_tasks = made(1) | {"kind": "code", "search": {"strategy": "passing", "samples": 9, "seed": 1}}
+    other = made(1) | {"kind": "code", "search": {"strategy": "passing", "samples": 8, "seed": 1}}
     write(path, record("task", untested=False, **of_tasks), record("question", **made(1)))
     with open_results(str(path)) as results:
         assert results.seed == 1
