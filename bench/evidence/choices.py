@@ -1,13 +1,12 @@
 """Questions with options: what a look at them is worth, what solutions add, and what ships.
 
 Usage:
-``python -m bench.evidence.choices draw MODEL DATA.jsonl OUT.jsonl --questions N --samples 8``
-``python -m bench.evidence.choices fit FIT.jsonl ...``
-``python -m bench.evidence.choices table --fit FIT.jsonl ... --of EVAL.jsonl ...``
+``python -m bench.evidence.choices draw MODEL DATA.jsonl OUT.jsonl --questions 150 --samples 8``
+``python -m bench.evidence.choices table MODEL DRAWN.jsonl ...``
 
-``draw`` looks at each question in two orders and writes a greedy solution and ``--samples`` others; the same
-command goes on where it was stopped. ``fit`` prints the weights of each kind and how they do on questions
-held out. ``table`` plays rules on recorded draws, with weights that were fitted on other questions.
+``draw`` looks at each question in two orders, and writes a greedy solution and ``--samples`` others; the same
+command goes on where it was stopped. ``table`` plays rules on what was drawn, with the calibrations of this
+machine, which were fitted on other questions; a file without solutions has the rows of looks alone.
 """
 
 from __future__ import annotations
@@ -15,21 +14,35 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
+import math
 import time
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
+import numpy as np
+
+from adascale.engine.answers.weighing import OptionWeights
+from adascale.engine.answers.weighing import Vote as OptionVote
+from adascale.engine.calibration import metrics
+from adascale.engine.calibration.options import OptionsCalibration
+from adascale.engine.evaluation.evaluate import SURE
 from adascale.engine.kinds import kind_of
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
-from adascale.engine.strategies import Greedy, Strategy, Vote
+from adascale.engine.strategies import EFFORTS, Adaptive, Greedy, Strategy, Vote
 from adascale.engine.types import Problem
+from adascale.models.calibration import installed
 from adascale.models.draws.store import DrawStore
 from adascale.models.options import SessionOptions
 from adascale.models.question_sets import read_known
 from adascale.models.session import OpenSession, Session
+
+from ..common import close, table
 
 AT_ONCE = 32
 
@@ -105,6 +118,106 @@ def load(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
+@dataclass(frozen=True, slots=True)
+class Played:
+    """A rule on one question: whether it is right, its probability (None without one) and its tokens."""
+
+    right: bool
+    p: float | None
+    tokens: int
+
+
+def play(record: Mapping[str, Any], weights: OptionWeights, effort: Adaptive) -> dict[str, Played]:
+    """Every rule on a question."""
+    right, looks = record["right"], record["looks"]
+    mean = [fmean(column) for column in zip(*looks, strict=True)]
+
+    def leading(p: Sequence[float], tokens: int) -> Played:
+        return Played(p.index(max(p)) == right, max(p), tokens)
+
+    found = {
+        "first order read": leading(weights.prior(looks[0]), 0),
+        "both orders read": leading(weights.prior(mean), 0),
+    }
+    if "greedy" not in record:
+        return found
+    greedy, solutions = record["greedy"], record["solutions"]
+    found["greedy prose"] = Played(greedy["option"] == right, None, greedy["tokens"])
+    counts = Counter(each["option"] for each in solutions if each["option"] is not None)
+    [(voted, votes)] = counts.most_common(1) or [(None, 0)]
+    tokens = sum(each["tokens"] for each in solutions)
+    found[f"vote:{len(solutions)}"] = Played(voted == right, votes / len(solutions), tokens)
+    found["adaptive"] = _adaptive(mean, solutions, right, weights, effort)
+    return found
+
+
+def _adaptive(
+    look: Sequence[float],
+    solutions: Sequence[Mapping[str, Any]],
+    right: int,
+    weights: OptionWeights,
+    effort: Adaptive,
+) -> Played:
+    """The stopping rule of ``Adaptive`` on solutions in drawing order, none of which runs ahead."""
+    votes: list[OptionVote] = []
+    tokens, most = 0, min(effort.samples, len(solutions))
+    for drawn in range(most + 1):
+        p = weights.posterior(look, votes)
+        gain = weights.gain(look, votes, "prose", most - drawn)
+        if max(p) >= effort.stop_at or gain < effort.min_gain or drawn == most:
+            break
+        tokens += solutions[drawn]["tokens"]
+        if solutions[drawn]["option"] is not None:
+            votes.append(OptionVote(solutions[drawn]["option"], "prose"))
+    return Played(p.index(max(p)) == right, max(p), tokens)
+
+
+def show(args: argparse.Namespace) -> None:
+    """Print a table for each file."""
+    known = {
+        each.card.fingerprint.kind: each
+        for each in installed.read_installed().artefacts
+        if each.card.name.startswith(args.model)
+    }
+    figures = {}
+    for path in args.drawn:
+        records = load(path)
+        artefact = known[records[0]["kind"]]
+        assert isinstance(artefact.calibration, OptionsCalibration)
+        effort = EFFORTS[records[0]["kind"]][args.effort]
+        assert isinstance(effort, Adaptive)
+        played = [play(record, artefact.calibration.weights, effort) for record in records]
+        rows = {
+            name: _row([each[name] for each in played if name in each]) for name in played[0] | played[-1]
+        }
+        table(
+            [path.stem, "n", "right", "tokens", "ECE", "p >= .8", "of them right"],
+            [[n, *r] for n, r in rows.items()],
+        )
+        figures[path.stem] = rows
+    close(figures)
+
+
+def _row(found: Sequence[Played]) -> list[str]:
+    p = np.array([each.p if each.p is not None else math.nan for each in found])
+    right = np.array([float(each.right) for each in found])
+    rows = np.arange(len(found), dtype=np.int64)
+    level = "-"
+    if not np.isnan(p).any():
+        found_p = metrics.Predictions(rows, np.column_stack([p, p, p]), right, np.ones_like(right))
+        level = f"{metrics.ece(found_p):.3f}"
+    sure = p >= SURE
+    error = 1.96 * float(np.sqrt(right.mean() * (1 - right.mean()) / len(right)))
+    return [
+        str(len(found)),
+        f"{right.mean():.3f} +- {error:.3f}",
+        f"{fmean(each.tokens for each in found):.0f}",
+        level,
+        f"{sure.mean():.2f}",
+        f"{right[sure].mean():.2f}" if sure.any() else "-",
+    ]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     commands = parser.add_subparsers(required=True)
@@ -115,6 +228,11 @@ def main() -> None:
     drawing.add_argument("--questions", type=int, default=150)
     drawing.add_argument("--samples", type=int, default=8)
     drawing.set_defaults(run=draw)
+    showing = commands.add_parser("table")
+    showing.add_argument("model")
+    showing.add_argument("drawn", type=Path, nargs="+")
+    showing.add_argument("--effort", default="medium")
+    showing.set_defaults(run=show)
     args = parser.parse_args()
     args.run(args)
 
