@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -33,6 +34,8 @@ FIELDS = frozenset({
     "error", "repairs", "tests", "passed", "untested", "expected", "correct", "line",
 })  # fmt: skip
 """Every field that a record of a batch may have; no field of a question takes its name."""
+
+_ENDS_IN_ANSWER = re.compile(r"\s*^\W*(?:final )?answer\W[^\n]*\s*\Z", re.IGNORECASE | re.MULTILINE)
 
 _MEASURES = ("brier", "skill", "ece", "auc", "coverage")
 
@@ -93,8 +96,13 @@ def answer_payload(record: Record, extract: bool) -> str:
     answer = answer_of(record) or ""
     if extract or record.started.problem.kind == "code":
         return answer
-    parts = [_readable_solution(record), f"Answer: {readable(answer)}" if answer else ""]
-    return "\n".join(part for part in parts if part)
+    solution = _readable_solution(record)
+    if not answer:
+        return solution
+    reasons = _ENDS_IN_ANSWER.sub("", solution)  # the line below says it
+    if reasons.strip(" .*") == answer:
+        reasons = ""
+    return "\n".join(part for part in (reasons, f"Answer: {readable(answer)}") if part)
 
 
 def answer_record(

@@ -19,6 +19,11 @@ _ARTICLES = frozenset(("a", "an", "the"))
 _MARKS = re.compile(r"[^\w\s]")
 _LEAD = re.compile(r"\W*(?:the\s+)?(?:final\s+)?answer\s*(?:is\b|:)[:\s]*", re.IGNORECASE)
 
+_SENTENCE = re.compile(
+    r"(?:the|it|this)\b[^.]{0,100}?\b(?:is|was|are|were)\s+(?:in\s+|on\s+)?", re.IGNORECASE
+)
+"""A whole sentence around a fact: "The capital of Australia is Canberra"."""
+
 
 def words_of(text: str) -> tuple[str, ...]:
     """Words of an answer without case, accents, articles and marks."""
@@ -46,7 +51,7 @@ class Fact(Value):
         boxed = last_boxed(text)
         lines = [line for line in text.splitlines() if re.search(r"\w", line)]
         found = boxed if boxed is not None else lines[0] if lines else ""
-        lead = _LEAD.match(found)
+        lead = _LEAD.match(found) or _SENTENCE.match(found)
         return found[lead.end() if lead else 0 :].strip("*`$. \t") or None
 
     def same(self, a: str, b: str) -> bool:

@@ -66,6 +66,7 @@ def asked(kind: KindName) -> Problem:
         ("yes-no", "I do not know.", None, None, None),
         ("fact", "Canberra.\nIt is in the south.", None, "Canberra", "Canberra"),
         ("fact", "The answer is: **Canberra**.", None, "Canberra", "Canberra"),
+        ("fact", "The capital of Australia is Canberra.", None, "Canberra", "Canberra"),
         ("text", "It is \\boxed{391}.", None, None, None),
         ("code", "def f(n): ...", TESTED, "1/2", "def f(n): ..."),
         ("code", "I cannot.", Execution("", "none", 0.0), None, None),
