@@ -110,7 +110,7 @@ def _answers(document: Document) -> Iterator[str]:
     sure = percent(p.median) if p is not None and p.calibrated else ""
     chances: Mapping[str, float | None] = view.options or dict.fromkeys(votes)
     rows = [(_said(document, answer), votes.get(answer, 0), chance) for answer, chance in chances.items()]
-    if none := view.agreement[1] - sum(votes.values()):
+    if not view.options and (none := view.agreement[1] - sum(votes.values())):
         rows.append(("no answer", none, None))
     yield f'<div class="answers"><ol class="{"options" if view.options else ""}">'
     leader = None if view.answer is None else _said(document, view.answer)
