@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from adascale.engine.ports import Prefix, SequenceLogprob
 from adascale.engine.scripted import ScriptedExecutor, ScriptedPolicy, scripted_step
@@ -68,3 +70,22 @@ def test_without_a_reply_the_conversation_stays_as_it_was() -> None:
         if isinstance(event, SearchStarted):
             running.interrupt()
     assert turns_after(Record.of(events)) == EARLIER
+
+
+@given(st.lists(st.tuples(st.sampled_from(["text", "value"]), st.integers(1, 20)), max_size=6))
+def test_turns_of_user_and_assistant_alternate_wherever_a_reply_is_stopped(
+    messages: list[tuple[str, int]],
+) -> None:
+    turns: tuple[Turn, ...] = ()
+    for number, (kind, stopped_at) in enumerate(messages):
+        problem = Problem(str(number), f"message {number}", history=turns, kind=kind)  # type: ignore[arg-type]
+        running, events = driver(), []
+        for _, event in running.run([problem], Settings(Vote(2))):
+            events.append(event)
+            if len(events) == stopped_at:
+                running.interrupt()
+        before, turns = turns, turns_after(Record.of(events))
+        assert turns[: len(before)] == before
+        assert turns == before or turns[-2] == Turn("user", problem.question)
+    assert [turn.role for turn in turns] == ["user", "assistant"] * (len(turns) // 2)
+    assert all(turn.content for turn in turns)
