@@ -82,15 +82,15 @@ def _finish(record: ViewState, load_seconds: float, options: AskOptions) -> None
     from ..render.ending import say_end, write_answer
     from ..report.answer import answer_record, is_sure
 
-    result, terminal = record.result, options.view.terminal
+    result, terminal, says_end = record.result, options.view.terminal, options.view.says_end
     assert result is not None, "a search that was run to its end has a result"
     is_chat = record.started.problem.is_chat
     min_confidence = 0.0 if is_chat else options.search.min_confidence
     if options.json_output:
         write_json(answer_record(record, load_seconds, __version__, options.search.min_confidence))
     elif not (is_chat and options.prints_reply):
-        write_answer(record, extract=options.extract, quiet=terminal.quiet, verbose=terminal.verbose)
-    if options.view.says_end:
+        write_answer(record, extract=options.extract, says_end=says_end, verbose=terminal.verbose)
+    if says_end:
         say_end(record, terminal.verbose)
     if result.stop_reason == "interrupted":
         raise typer.Exit(INTERRUPTED)

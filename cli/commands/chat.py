@@ -77,7 +77,7 @@ def _answer(conversation: Conversation, message: str, view: ViewOptions) -> bool
         say("stopped")
         return False
     if not record.started.problem.is_chat:
-        write_answer(record, quiet=terminal.quiet, verbose=terminal.verbose)
+        write_answer(record, says_end=view.says_end, verbose=terminal.verbose)
     if view.says_end:
         say_end(record, terminal.verbose)
     return record.result is not None and record.result.stop_reason != "interrupted"

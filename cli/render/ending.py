@@ -14,7 +14,7 @@ from .state import ViewState
 from .summary import closing_lines
 
 
-def write_answer(state: ViewState, *, extract: bool = False, quiet: int = 0, verbose: int = 0) -> None:
+def write_answer(state: ViewState, *, extract: bool = False, says_end: bool = True, verbose: int = 0) -> None:
     """Write the solution and its answer to stdout, or the answer alone.
 
     On a terminal a person reads the solution; the answer stands in the line that ``say_end`` writes.
@@ -22,10 +22,10 @@ def write_answer(state: ViewState, *, extract: bool = False, quiet: int = 0, ver
     Args:
         state: A search.
         extract: Write the answer alone.
-        quiet: With 1 that line is not written.
+        says_end: That line follows.
         verbose: With 1 a long program is shown whole.
     """
-    is_read = is_one_screen() and not extract and not quiet and state.tree.problem.kind != "code"
+    is_read = is_one_screen() and not extract and says_end and state.tree.problem.kind != "code"
     if not is_read:
         if payload := answer_payload(state, extract):
             write_payload(payload)

@@ -76,9 +76,9 @@ def test_markdown_and_latex_are_rendered_on_a_screen(capsys: pytest.CaptureFixtu
 
 
 @pytest.mark.usefixtures("on_screen")
-@pytest.mark.parametrize(("more", "out"), [({"extract": True}, "391\n"), ({"quiet": 1}, None)])
+@pytest.mark.parametrize(("more", "out"), [({"extract": True}, "391\n"), ({"says_end": False}, None)])
 def test_the_answer_alone_and_without_a_line_below_it(
-    more: dict[str, int], out: str | None, capsys: pytest.CaptureFixture[str]
+    more: dict[str, bool], out: str | None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_answer(program("print(17 * 23)").state(), **more)  # type: ignore[arg-type]
     assert capsys.readouterr().out == (out or "print(17 * 23)\n→ 391\nAnswer: 391\n")
