@@ -5,9 +5,17 @@ from sample_log import Log, programs
 
 from adascale.cli.render import ending
 from adascale.cli.render.ending import say_end, write_answer
+from adascale.cli.render.solution import writing_frame
 from adascale.cli.render.state import ViewState
+from adascale.cli.terminal.theme import UNICODE
 from adascale.engine.kinds.messages import problem_of
-from adascale.engine.search.events import AnswersJudged, ModelDescription, SearchFinished, SearchStarted
+from adascale.engine.search.events import (
+    AnswersJudged,
+    Event,
+    ModelDescription,
+    SearchFinished,
+    SearchStarted,
+)
 from adascale.engine.types import (
     ROOT,
     Budget,
@@ -93,7 +101,7 @@ def test_a_pipe_gets_the_solution_and_the_answer(capsys: pytest.CaptureFixture[s
     assert said.err == "391 · 90 % sure · 1 solution · 0.0 s\n"
 
 
-def look(problem: Problem, p: float) -> ViewState:
+def looked(problem: Problem, p: float) -> list[Event]:
     """A search that has read its options, and stopped there."""
     started = SearchStarted(
         problem=problem,
@@ -110,7 +118,11 @@ def look(problem: Problem, p: float) -> ViewState:
     result = SearchResult(second, sure, (), None, stop_reason="confident", options=options)
     standing = Standing(second, sure, 0, 0, 0, 0, 0, options=options)
     judged = AnswersJudged(seq=1, t=1.0, standing=standing, groups=())
-    return ViewState.of([started, judged, SearchFinished(seq=2, t=2.0, result=result, usage=Usage())])
+    return [started, judged, SearchFinished(seq=2, t=2.0, result=result, usage=Usage())]
+
+
+def look(problem: Problem, p: float) -> ViewState:
+    return ViewState.of(looked(problem, p))
 
 
 CHOICE = problem_of("1", "Where do fish live?\nA. in a tree\nB. in the sea")
@@ -141,6 +153,14 @@ def test_options_that_were_read_have_a_bar_each(
     assert [text.rpartition("  ")[2].strip() for text in drawn] == ["12 %", "88 %"]
     assert drawn[0].count("━") < drawn[1].count("━")
     assert said.err == line
+
+
+@pytest.mark.parametrize(("height", "bars"), [(24, 2), (5, 2), (4, 0), (1, 0)])
+def test_the_bars_stand_above_the_line_while_it_searches_if_there_is_room(height: int, bars: int) -> None:
+    state = ViewState.of(looked(CHOICE, 0.88)[:2])
+    *above, _ = [line.plain for line in writing_frame(state, 80, height, UNICODE)]
+    assert sum("━" in line for line in above) == bars
+    assert len(above) < height
 
 
 def test_an_option_that_was_read_goes_down_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
