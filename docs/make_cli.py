@@ -23,7 +23,8 @@ can also stand in the config file (`adascale config set`), by its name without d
 the environment, that before the file, that before the default. `ADASCALE_CONFIG` names another file.
 
 `adascale "a question"` is `adascale ask "a question"`, and `pull`, `list`, `show` and `rm` are short names of
-the commands of `models`. With `--json` an error is an object on stdout too (`adascale.error/1`).
+the commands of `models`. `-h` shows the options that people use, `--help-all` all that are listed here.
+With `--json` an error is an object on stdout too (`adascale.error/1`).
 
 `adascale --install-completion` sets up the shell, `--version` tells the version. Models lie in the Hugging
 Face cache, which `HF_HOME` moves; kept runs in the user's state folder; calibrations and draws in the data
