@@ -3,7 +3,7 @@
 Usage: ``python docs/make_demo.py``
 
 ``demo.svg`` moves, and has no script, no font and nothing else to load; a viewer without animation shows its
-last frame. ``search.svg`` and ``search.html`` are what ``adascale tree`` writes. The search is
+last frame. ``search.svg`` is what ``adascale tree`` writes. The search is
 ``adascale ask --seed 4 --trace docs/demo.jsonl "A baker ..."``.
 """
 
@@ -17,7 +17,6 @@ from rich.text import Text
 
 from adascale.cli.disk.trace import read_trace
 from adascale.cli.documents.document import Document
-from adascale.cli.documents.page import to_html
 from adascale.cli.documents.picture import ANSWER, BAR, CELL, LINE, MARGIN, drawn, large_answer, window
 from adascale.cli.documents.text import to_svg
 from adascale.cli.render.solution import solution_lines, writing_frame
@@ -71,9 +70,7 @@ def picture(events: Sequence[Event]) -> str:
 def files() -> dict[str, str]:
     """What stands beside this file, by name."""
     events = read_trace(FOLDER / "demo.jsonl")
-    document = Document.of(events)
-    made = {"demo.svg": picture(events), "search.svg": to_svg(document), "search.html": to_html(document)}
-    return {name: text if text.endswith("\n") else text + "\n" for name, text in made.items()}
+    return {"demo.svg": picture(events) + "\n", "search.svg": to_svg(Document.of(events)) + "\n"}
 
 
 if __name__ == "__main__":
