@@ -18,17 +18,19 @@ PAGE = Path(__file__).parent / "cli.md"
 
 HEAD = """# Commands and options
 
-Written by `python docs/make_cli.py` from the commands themselves. An option with an environment variable
-can also stand in the config file (`adascale config set`), by its name without dashes. A flag comes before
-the environment, that before the file, that before the default. `ADASCALE_CONFIG` names another file.
+`adascale COMMAND -h` shows the common options, `--help-all` shows all. This page has all of them
+(`python docs/make_cli.py` writes it from the commands).
 
 `adascale "a question"` is `adascale ask "a question"`, and `pull`, `list`, `show` and `rm` are short names of
 the commands of `models`. `-h` shows the options that people use, `--help-all` all that are listed here.
 With `--json` an error is an object on stdout too (`adascale.error/1`).
 
-`adascale --install-completion` sets up the shell, `--version` tells the version. Models lie in the Hugging
-Face cache, which `HF_HOME` moves; kept runs in the user's state folder; calibrations and draws in the data
-folder.
+**Settings.** An option with an environment variable can also stand in that variable or in the config file
+(`adascale config set NAME VALUE`, with the option's name without dashes). The command line wins over the
+environment, and the environment over the file. `ADASCALE_CONFIG` names another file.
+
+`adascale --install-completion` sets up completion in your shell; `--version` prints the version.
+[Where files are stored](install.md#where-files-are-stored).
 """
 
 
