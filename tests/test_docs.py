@@ -103,6 +103,15 @@ def test_links_lead_somewhere() -> None:
             assert not anchor or anchor in slugs(place), f"{page} links to {target}"
 
 
+def test_user_pages_have_no_laboratory_notes() -> None:
+    """Dates and digests of measurements stand in docs/research."""
+    docs = ROOT / "docs"
+    pages = [ROOT / "README.md", *docs.glob("*.md"), *(docs / "recipes").glob("*.md")]
+    notes = re.compile(r"\b20\d\d-\d\d-\d\d\b|\b[0-9a-f]{7,64}…|\bcommit [0-9a-f]{7}")
+    for page in pages:
+        assert not (found := notes.search(page.read_text(encoding="utf-8"))), f"{page}: {found}"
+
+
 def test_examples_of_training_data_are_of_the_golden_files() -> None:
     page = (ROOT / "docs" / "export.md").read_text(encoding="utf-8")
     golden = ROOT / "tests" / "golden" / "datasets"
