@@ -10,7 +10,7 @@ from adascale.engine.answers.latex import readable
 from adascale.engine.kinds import KINDS, kind_of
 from adascale.engine.search.account import fixed_tokens, greedy_answer, leads, plain_vote
 from adascale.engine.search.events import SearchFailed
-from adascale.engine.types import ROOT, AnswerGroup, Estimate, Mode
+from adascale.engine.types import ROOT, Estimate, Mode
 
 from ..terminal.code import verdict_text
 from ..terminal.console import as_typed
@@ -310,19 +310,6 @@ def estimate_text(estimate: Estimate | None) -> str:
     return percent(estimate.median) if estimate.calibrated else f"score {chance(estimate.median)}"
 
 
-def interval_text(estimate: Estimate | None) -> str:
-    """``81 % (66-91 %)`` with the 10 and 90 % quantiles; ``score .83``; nothing without an estimate."""
-    text = estimate_text(estimate)
-    if estimate is None or not estimate.calibrated:
-        return text
-    return f"{text} ({range_text(estimate)})"
-
-
 def range_text(estimate: Estimate) -> str:
     """``66-91 %``: the 10 and 90 % quantiles."""
     return f"{100 * estimate.lower:.0f}-{100 * estimate.upper:.0f} %"
-
-
-def backing(state: ViewState, group: AnswerGroup) -> str:
-    """``31 %``: the estimate of the best solution with an answer."""
-    return estimate_text(state.tree[group.nodes[0]].estimate)
