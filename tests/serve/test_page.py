@@ -252,6 +252,7 @@ def test_options_have_a_bar_each_though_no_solution_was_written(browser: Any) ->
 def test_a_program_keeps_its_lines_and_prose_goes_before_it(browser: Any) -> None:
     with served() as server, opened(browser, server) as page:
         exchange = play_recorded(page, DEMO)
+        assert "Final answer" not in exchange.locator(".body").inner_text(), "it stands above"
         assert "She sells 20 rolls" in exchange.locator(".body").inner_text(), (
             "prose, though a program was chosen"
         )

@@ -128,10 +128,17 @@ function sureText({ confidence, level }) {
 
 function shown(record, solution) {
   if (solution.thinks) return [element("p", "words", "Thinking…")];
-  if (!solution.text.trim()) return [];
   if (record.kind === "text") return [markdown(solution.text)];
-  const parts = solutionText(solution);
+  const text = record.answer === null ? solution.text.trim() : reasons(solution.text, record);
+  if (!text) return [];
+  const parts = solutionText({ ...solution, text });
   return record.answer === null && !record.ended ? [element("div", "draft", ...parts)] : parts;
+}
+
+/** A solution without the line that repeats the answer, which stands above it; empty if that was all. */
+function reasons(text, record) {
+  const rest = text.replace(/(?:^|\n)\W*(?:final )?answer\W[^\n]*\s*$/i, "").trim();
+  return rest.replace(/^[\s*]+|[\s.*]+$/g, "") === shownAnswer(record) ? "" : rest;
 }
 
 function agreement({ groups, finished }) {
