@@ -12,6 +12,7 @@ from .files.catalog import DEFAULT_GENERATOR
 
 if TYPE_CHECKING:
     from adascale.engine.strategies import Strategy
+    from adascale.engine.types import PromptName
 
     from .files.gguf_info import GGUFInfo
     from .files.progress import Confirm, Report
@@ -101,6 +102,9 @@ YES_NO_PROMPT = (
 
 FACT_PROMPT = "Answer the question with the name, date, place or number that it asks for, and nothing else."
 """System prompt for facts."""
+
+SHORT: Mapping[PromptName, int] = {"choice": 320, "yes-no": 320, "fact": 64}
+"""Tokens of a solution below prompts that ask for short ones; a small model may repeat itself without end."""
 
 LOOK_CHOICE_PROMPT = "Answer the question with the letter of the right option only."
 """System prompt of a look at options."""

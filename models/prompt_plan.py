@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from adascale.engine.errors import CalibrationError
 from adascale.engine.kinds import KINDS, prompt_of
@@ -14,11 +14,11 @@ from .calibration.artefact import Artefact, Fingerprint, ProgramFingerprint, che
 from .calibration.installed import InstalledCalibrations
 from .llama.chat import ChatFormat, chat_formats
 from .llama.runtime import LlamaModel
-from .options import SamplingParams, SessionOptions
+from .options import SHORT, SamplingParams, SessionOptions
 from .session_files import SessionFiles
 
 Chats = Mapping[PromptName, ChatFormat]
-Sampling = Mapping[Mode, SamplingParams]
+Sampling = Mapping[PromptName, SamplingParams]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,7 +27,7 @@ class PromptPlan:
 
     Attributes:
         chats: Format of each prompt.
-        sampling: Sampler of each mode.
+        sampling: Sampler of each prompt.
         fingerprints: Everything that success probabilities depend on, by kind of problem; calibrations and
             kept draws are found by it.
         calibrations: Calibrations, by kind of problem.
@@ -61,7 +61,8 @@ def plan_prompts(options: SessionOptions, files: SessionFiles, model: LlamaModel
     """
     chats = chat_formats(model, options.system, options.think)
     think_tokens = chats["prose"].think_tokens
-    usual = {mode: options.sampling.over(SamplingParams(), think_tokens) for mode in MODES}
+    by_mode = {mode: options.sampling.over(SamplingParams(), think_tokens) for mode in MODES}
+    usual = _by_prompt(by_mode, options)
     is_searched = options.calibration == "auto" and options.prm != "none"
     available = installed.read_installed() if is_searched else InstalledCalibrations()
     if files.calibration is not None:
@@ -76,9 +77,18 @@ def plan_prompts(options: SessionOptions, files: SessionFiles, model: LlamaModel
         for artefact in reversed([*calibrations.values()])  # that of values comes first, and decides
         for mode, known in artefact.card.samplers().items()
     }
-    sampling = usual | fitted
+    sampling = _by_prompt(by_mode | fitted, options)
     fingerprints = _fingerprints(files, chats, sampling, window)
     return PromptPlan(chats, sampling, fingerprints, calibrations, available.errors)
+
+
+def _by_prompt(by_mode: Mapping[Mode, SamplingParams], options: SessionOptions) -> Sampling:
+    """Samplers by prompt: that of the prompt's mode, with fewer tokens where solutions are short."""
+    found: dict[PromptName, SamplingParams] = {mode: by_mode[mode] for mode in MODES}
+    for name, most in SHORT.items():
+        is_asked = options.sampling.max_tokens is not None
+        found[name] = by_mode["prose"] if is_asked else replace(by_mode["prose"], max_tokens=most)
+    return found
 
 
 def _fingerprints(
@@ -89,8 +99,8 @@ def _fingerprints(
 
     def of(kind: KindName, program: ProgramFingerprint | None = None) -> Fingerprint:
         mode = KINDS[kind].modes[0]
-        prompt = chats[prompt_of(kind, mode)].sha256()
-        return Fingerprint(*models, prompt, sampling[mode].record(), window, program, kind)
+        name = prompt_of(kind, mode)
+        return Fingerprint(*models, chats[name].sha256(), sampling[name].record(), window, program, kind)
 
     found = {kind: of(kind) for kind, entry in KINDS.items() if entry.is_calibrated}
     return found | {"value": of("value", program)}

@@ -175,7 +175,7 @@ class OpenSession:
             ),
             PRMDescription(prm.name, prm.path.name, prm.sha256, self.files.prm_format) if prm else None,
             describe(calibration) if calibration else None,
-            {**prompts.sampling[KINDS[kind].modes[0]].record(), "prompt": prompts.fingerprints[kind].prompt},
+            {**prompts.sampling[KINDS[kind].prompt].record(), "prompt": prompts.fingerprints[kind].prompt},
         )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from adascale.engine.ports import PrefixWork
-from adascale.engine.types import BranchId, Finish, Mode, Reading, Step, Thought, Until
+from adascale.engine.types import BranchId, Finish, Mode, PromptName, Reading, Step, Thought, Until
 
 from .prefixes import NO_STATE, ParkedPrefix, Tokens
 from .runtime import FloatArray
@@ -33,6 +33,7 @@ class Job:
         stream: Random numbers of the branch.
         until: End of the branch: its step, or its answer.
         mode: Prose, or one program.
+        name: Name of its prompt, which has a sampler.
         opening: Text put into the model's mouth at the beginning of a solution; empty behind its first step.
         thought: Position in its thought; None if the model knows no thoughts.
         is_reply: It is the reply to a chat, whose next turn goes on from its end.
@@ -45,6 +46,7 @@ class Job:
     stream: Stream
     until: Until
     mode: Mode = "prose"
+    name: PromptName = "prose"
     opening: bytes = b""
     thought: ThoughtProgress | None = None
     is_reply: bool = False

@@ -29,7 +29,7 @@ class LlamaPolicy:
     Args:
         context: Has one sequence per slot.
         chats: Format of each prompt.
-        sampling: Sampler of each mode.
+        sampling: Sampler of each prompt.
         cache: Parked prefixes of this context.
         batching: Decides how a batch is split.
         park_steps: Park the prefix behind each finished step for its children. Without it every child
@@ -40,7 +40,7 @@ class LlamaPolicy:
         self,
         context: LlamaContext,
         chats: Mapping[PromptName, ChatFormat],
-        sampling: Mapping[Mode, SamplingParams],
+        sampling: Mapping[PromptName, SamplingParams],
         cache: PrefixCache,
         batching: Batching,
         park_steps: bool = True,
@@ -52,7 +52,7 @@ class LlamaPolicy:
         self._batching = batching
         self._park_steps = park_steps
         self._chains = {each: Sampler(each, self._model.vocab_size) for each in sampling.values()}
-        self._samplers = {mode: self._chains[each] for mode, each in sampling.items()}
+        self._samplers = {name: self._chains[each] for name, each in sampling.items()}
         self._surprise = SurpriseMeter(self._model.vocab_size)
         self._prompts = Prompts(context, chats, sampling, cache)
         self._seats = Seats(context, cache, park_steps)
@@ -87,7 +87,8 @@ class LlamaPolicy:
 
     def start(self, branch: BranchId, prefix: Prefix, seed: int, until: Until, greedy: bool) -> None:
         """Queue a branch; the next ``advance`` gives it a sequence."""
-        chat = self._chats[prompt_of(prefix.problem.kind, prefix.mode)]
+        name = prompt_of(prefix.problem.kind, prefix.mode)
+        chat, sampling = self._chats[name], self._sampling[name]
         prompt = self._prompts.tokens(prefix.problem, prefix.mode)
         tokens, ends = list(prompt), [len(chat.head), len(prompt)]
         for step in prefix.steps:
@@ -97,7 +98,7 @@ class LlamaPolicy:
         begun = not all(step.is_thought for step in prefix.steps)
         thought = None
         if chat.thoughts is not None:
-            thought = ThoughtProgress(chat.thoughts, self._sampling[prefix.mode].think_tokens, prefix.steps)
+            thought = ThoughtProgress(chat.thoughts, sampling.think_tokens, prefix.steps)
         self._seats.waiting.append(
             Job(
                 branch,
@@ -107,6 +108,7 @@ class LlamaPolicy:
                 stream=Stream(None if greedy else seed),
                 until=until,
                 mode=prefix.mode,
+                name=name,
                 opening=b"" if begun else chat.opening.encode(),
                 thought=thought,
                 is_reply=prefix.problem.is_chat,
@@ -147,7 +149,7 @@ class LlamaPolicy:
         for sequence, slot in enumerate(self._seats.slots):
             if slot.parked is not None and slot.parked.logits is not None:
                 logits, hidden, slot.parked = slot.parked.logits, slot.parked.hidden, None
-                token = self._samplers[slot.job.mode].sample_from(slot.job.stream, logits)
+                token = self._samplers[slot.job.name].sample_from(slot.job.stream, logits)
                 grown[sequence] = self._grow(slot, token, logits, hidden)
             elif len(slot.pending) > 1:
                 row = evaluate_tokens(self._context, sequence, len(slot.held), slot.pending)
@@ -179,7 +181,7 @@ class LlamaPolicy:
         logits = self._context.logits(row)
         if len(slot.held) == len(slot.job.prefix):
             self._seats.park_prefix(sequence, row)
-        token = self._samplers[slot.job.mode].sample(slot.job.stream, self._context, row)
+        token = self._samplers[slot.job.name].sample(slot.job.stream, self._context, row)
         return self._grow(slot, token, logits, self._context.state(row))
 
     def _grow(self, slot: Slot, token: int, logits: FloatArray, state: FloatArray | None) -> Growth:
@@ -206,7 +208,7 @@ class LlamaPolicy:
 
     def _is_spent(self, slot: Slot, more: int = 0) -> bool:
         """True if a branch has no room left for a solution behind ``more`` tokens."""
-        max_tokens = self._sampling[slot.job.mode].max_tokens
+        max_tokens = self._sampling[slot.job.name].max_tokens
         return slot.solution_tokens() >= max_tokens or slot.length() + more >= self._context.window
 
     def _grow_thought(self, slot: Slot, part: Thought, *, sampled: int) -> Growth:

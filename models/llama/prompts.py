@@ -28,7 +28,7 @@ class Prompts:
     Args:
         context: Evaluates them.
         chats: Format of each prompt.
-        sampling: Sampler of each mode, with the budget of its thoughts.
+        sampling: Sampler of each prompt, with the budget of its thoughts.
         cache: Parked prefixes of the context.
     """
 
@@ -36,7 +36,7 @@ class Prompts:
         self,
         context: LlamaContext,
         chats: Mapping[PromptName, ChatFormat],
-        sampling: Mapping[Mode, SamplingParams],
+        sampling: Mapping[PromptName, SamplingParams],
         cache: PrefixCache,
     ) -> None:
         self._context = context
@@ -68,11 +68,12 @@ class Prompts:
             ContextOverflowError: fewer than ``ANSWER_RESERVE`` tokens would stay free.
             UsageError: the model's chat template has no place for the turns before the question.
         """
-        chat, statement = self._chats[prompt_of(problem.kind, mode)], kind_of(problem).statement(problem)
+        name = prompt_of(problem.kind, mode)
+        chat, statement = self._chats[name], kind_of(problem).statement(problem)
         self._check_length(statement, problem.history)
         write = chat.chat_prompt if problem.is_chat else chat.prompt
         tokens = write(statement, problem.history)
-        self._check_fit(len(tokens), chat, self._sampling[mode].think_tokens, problem.history)
+        self._check_fit(len(tokens), chat, self._sampling[name].think_tokens, problem.history)
         self._tokens[problem.id, mode] = tokens
         parked = self._cache.get(tokens)
         if parked is not None:
