@@ -110,6 +110,7 @@ class Conversation:
                 prints_reply=True,
                 stopping="" if problem.is_chat else STOPPING,
             )
+        self._renderer.status("")  # a worker that has died was started again
         if record is None or record.started.problem.id != problem.id:
             return None
         record = ended(record)

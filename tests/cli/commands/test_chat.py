@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import tiny
 from commands import clean_env, run
@@ -204,6 +205,27 @@ def test_ctrl_c_stops_a_reply_and_the_conversation_goes_on(env: dict[str, str], 
     assert [turn["role"] for turn in second] == ["user", "assistant"]
     assert set(second[1]["content"]) == {"O", "k"}
     assert done.stdout.splitlines()[0].startswith(second[1]["content"][:-1])
+
+
+@pytest.mark.slow
+def test_models_that_die_cost_a_reply_and_not_the_conversation(env: dict[str, str], endless: Path) -> None:
+    def act(process: subprocess.Popen[bytes], screen: Screen) -> None:
+        screen.wait_for(">>> ")
+        screen.type("hi\r")
+        wait_until(lambda: unread(process) >= 3)
+        [models] = psutil.Process(process.pid).children()
+        models.kill()
+        screen.wait_for("error[worker-died]")
+        before = unread(process)
+        screen.type("hi\r")
+        wait_until(lambda: unread(process) >= before + 3)
+        process.send_signal(signal.SIGINT)
+        screen.wait_for("stopped by you")
+        screen.type("\x04")
+
+    done = on_screen(env, endless, act, "--max-tokens", "15000", "--ctx-size", "16384")
+    assert done.code == 0, done.stderr
+    assert "history" not in asked(env)[1], "a reply that was lost is not gone on from"
 
 
 def test_ctrl_d_ends_and_what_was_typed_is_kept_for_the_user_alone(
