@@ -236,7 +236,9 @@ def test_options_have_a_bar_each_though_no_solution_was_written(browser: Any) ->
     details = {"stem": "Where?", "texts": ["a bench", "a bank"], "letters": ["A", "B"]}
     started["problem"] |= {"question": "Where? (A) a bench (B) a bank", "kind": "choice", "details": details}
     sure = end["result"]["confidence"] | {"median": 0.88}
-    read = {"answer": "B", "confidence": sure, "groups": [], "best": None, "options": {"A": 0.12, "B": 0.88}}
+    other = {"answer": "A", "nodes": [1], "share": 1.0, "weight": 0.3}
+    read = {"answer": "B", "confidence": sure, "groups": [other], "best": None}
+    read["options"] = {"A": 0.12, "B": 0.88}
     with served() as server, opened(browser, server) as page:
         exchange = play(page, [started, end | {"result": end["result"] | read}])
         assert exchange.locator(".large").inner_text() == "B. a bank"
@@ -245,6 +247,7 @@ def test_options_have_a_bar_each_though_no_solution_was_written(browser: Any) ->
         numbers = exchange.locator(".options b").all_inner_texts()
         assert list(zip(names, numbers, strict=True)) == [("A. a bench", "12\xa0%"), ("B. a bank", "88\xa0%")]
         assert exchange.locator(".options .winner strong").inner_text() == "B. a bank"
+        assert exchange.locator(".body").inner_text() == "", "no solution has chosen it"
         assert violations(page) == []
 
 

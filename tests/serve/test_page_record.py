@@ -27,8 +27,8 @@ function play(text) {
   for (const event of events) record.add(event);
   const { nodes, groups, standing, finished, tokens, answer, confidence, options } = record;
   const running = [...record.running.values()].map((branch) => branch.parent);
-  const bestPath = [...record.bestPath];
-  return { nodes, groups, standing, finished, tokens, answer, confidence, options, running, bestPath };
+  const shown = record.solution?.text ?? "";
+  return { nodes, groups, standing, finished, tokens, answer, confidence, options, running, shown };
 }
 """
 TRACES = [*sorted((TESTS / "golden").glob("*.jsonl")), PROSE_SEARCH]
@@ -74,6 +74,9 @@ def folded(record: Record) -> dict[str, Any]:
         if node.step is not None
     ]
     best = record.result.best if record.result else record.groups[0].nodes[0] if record.groups else None
+    agreeing = [best, *(record.groups[0].nodes if record.groups else ())]
+    prose = [node for node in agreeing if node is not None and tree[node].mode == "prose"]
+    shown = prose[0] if prose else best
     return {
         "nodes": [root, *nodes],
         "groups": to_plain(record.groups),
@@ -83,7 +86,7 @@ def folded(record: Record) -> dict[str, Any]:
         "answer": record.answer,
         "confidence": to_plain(record.confidence),
         "options": dict(record.options),
-        "bestPath": [] if best is None else [node.id for node in reversed(tree.path(best))],
+        "shown": "" if shown is None else tree.text(shown),
     }
 
 

@@ -141,10 +141,10 @@ function reasons(text, record) {
   return rest.replace(/^[\s*]+|[\s.*]+$/g, "") === shownAnswer(record) ? "" : rest;
 }
 
-function agreement({ groups, finished }) {
+function agreement({ leading, finished }) {
   if (finished === 0) return "read from the options";
-  if (finished === 1) return "1 solution";
-  return `${groups[0]?.nodes.length ?? 0} of ${plural(finished, "solution")} agree`;
+  if (finished === 1 && leading.length === 1) return "1 solution";
+  return `${leading.length} of ${plural(finished, "solution")} agree`;
 }
 
 function whatItMeans({ confidence, level }) {

@@ -55,10 +55,11 @@ export class SearchRecord {
     return (this.result ?? this.standing)?.options ?? {};
   }
 
-  /** Ids of the nodes on the path that would be chosen now, without the root. */
-  get bestPath() {
-    const best = this.result ? this.result.best : this.groups[0]?.nodes[0] ?? null;
-    return new Set(this.#path(best));
+  /** Last nodes of the solutions with the leading answer; none for an option that was only read. */
+  get leading() {
+    const isRead = Object.keys(this.options).length > 0;
+    const group = isRead ? this.groups.find(({ answer }) => answer === this.answer) : this.groups[0];
+    return group?.nodes ?? [];
   }
 
   /** Generated tokens, those of unfinished steps included. */
@@ -72,8 +73,8 @@ export class SearchRecord {
    * @returns {{text: string, mode: string, execution?: object, thinks: boolean} | null}
    */
   get solution() {
-    const leading = this.groups[0]?.nodes.find((id) => this.nodes[id].mode === "prose");
-    const end = leading ?? this.groups[0]?.nodes[0] ?? this.result?.best ?? (this.ended ? this.#firstEnd() : null);
+    const ends = [this.result?.best ?? this.leading[0], ...this.leading].filter((id) => id !== undefined);
+    const end = ends.find((id) => this.nodes[id].mode === "prose") ?? ends[0] ?? (this.ended ? this.#firstEnd() : null);
     if (end !== null) return { ...this.nodes[end], text: this.#text(end), thinks: false };
     const first = [...this.running.values()].sort((a, b) => a.branch - b.branch)[0];
     return first ? { ...first, text: this.#text(first.parent) + (first.thinks ? "" : first.text) } : null;
@@ -86,17 +87,11 @@ export class SearchRecord {
     return end === ROOT ? null : end;
   }
 
-  /** Ids from a node up to the question, without it. */
-  #path(id) {
-    const path = [];
-    for (; id !== null && id !== ROOT; id = this.nodes[id].parent) path.push(id);
-    return path;
-  }
-
   /** All that is written up to a node, without thoughts. */
   #text(id) {
-    const nodes = this.#path(id).reverse().map((each) => this.nodes[each]);
-    return nodes.filter(({ isThought }) => !isThought).map(({ text }) => text).join("");
+    let text = "";
+    for (; id !== ROOT; id = this.nodes[id].parent) if (!this.nodes[id].isThought) text = this.nodes[id].text + text;
+    return text;
   }
 
   /** Take the next event; kinds that change nothing on the page are passed over. */

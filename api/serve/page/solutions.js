@@ -37,8 +37,8 @@ export class Solutions {
 
   #summary({ steps, answers }, name) {
     const { node, running } = steps.at(-1);
-    const { confidence, groups, solution, ended } = this.#record;
-    const leads = confidence?.calibrated && groups[0]?.nodes.includes(node?.id);
+    const { confidence, leading, solution, ended } = this.#record;
+    const leads = confidence?.calibrated && leading.includes(node?.id);
     const facts = [
       ...(node && node.id === solution?.id ? ["shown"] : []),
       ...((node ?? running).mode === "prose" ? [] : ["program"]),
