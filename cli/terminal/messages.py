@@ -15,7 +15,8 @@ from prompt_toolkit.document import Document
 from prompt_toolkit.formatted_text import FormattedText
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
-from prompt_toolkit.output import create_output
+from prompt_toolkit.output import Output, create_output
+from prompt_toolkit.output.vt100 import Vt100_Output
 from prompt_toolkit.shortcuts import CompleteStyle
 
 QUOTES = '"""'
@@ -48,7 +49,7 @@ def typed_messages(complete: Complete, history: Path | None, hint: str) -> Itera
         complete_style=CompleteStyle.READLINE_LIKE,
         history=_history(history),
         placeholder=lambda: FormattedText([] if get_app().is_done else [("ansibrightblack", hint)]),
-        output=create_output(sys.stderr),
+        output=_output(),
     )
     while True:
         try:
@@ -122,7 +123,15 @@ class _LineCompleter(Completer):
         """Lines that begin as it does."""
         line = document.text_before_cursor
         for found in self._complete(line):
-            yield Completion(found, start_position=-len(line), display=found.rpartition(" ")[2])
+            yield Completion(found, start_position=-len(line), display=found.strip().rpartition(" ")[2])
+
+
+def _output() -> Output:
+    """Stderr; the terminal is not asked where its cursor is, which only a menu would need to know."""
+    output = create_output(sys.stderr)
+    if isinstance(output, Vt100_Output):
+        output.enable_cpr = False
+    return output
 
 
 def _history(path: Path | None) -> History:
