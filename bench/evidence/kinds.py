@@ -35,7 +35,7 @@ def main() -> None:
     args = parser.parse_args()
     rows, figures = [], {}
     for name, _, kind_of_all in (each.partition("=") for each in args.files):
-        lines = Path(name).read_text(encoding="utf-8").splitlines()[: args.n]
+        lines = Path(name).read_text(encoding="utf-8").rstrip("\n").split("\n")[: args.n]
         found: Counter[str] = Counter()
         right = 0
         for record in map(json.loads, lines):

@@ -11,23 +11,26 @@ _LONGEST_QUESTION = 600
 _LONGEST_ALTERNATIVE = 5
 """In words."""
 
-_OR = re.compile(r"\s(?:or|oder)\s", re.IGNORECASE)
+_OR = r"\s(?:[oO][rR]|oder|ou|или|o(?=\s(?:un|una|el|la|il|lo)\s))\s"
 _COMPARISON = r"(?:\w+er|\w+est|first|last|more|most|less|better|best|worse)"
 
-_WHICH = re.compile(
-    r"(?:[^,.:?]{0,60},\s)?(?P<word>which|who|whose|what|where|when|in\s+which|welche[rs]?|wer)\b(?P<asked>[^:]*?)"
-    r"(?P<mark>[:,]\s|\s[-–—]\s|(?=\s\S+\s+(?:or|oder)\s+\S+$))",
-    re.IGNORECASE,
+_WHICH = (
+    r"(?i)(?:[^,.:?]{0,60},\s)?(?P<word>wh?ich|who|whose|what|where|when|in\s+which|welche[rs]?|wer|qu[ae]le?|quelle"
+    r"|lequel|laquelle|qui[eé]n|qui|qué|chi|cu[aá]l(?:es)?|какая|какой|кто|что)\b(?P<asked>[^:]*?)"
+    r"(?P<mark>\s?[:,]\s|\s[-–—]\s|(?=\s\S+\s+(?:or|oder|ou|o|или)\s+\S+$))"
 )
 """A question up to its alternatives, which a mark sets apart, or which are a word each."""
 _COMPARES = phrases(rf"('s|is|was|are|were|came|comes|has|weighs)?( the)? ?{_COMPARISON}")
+_AMONG = r"(?i)(?:of|between|among|out\s+of)\s(?P<items>[^?:.]+?),\s+(?:which|who|what|where)\b"
+_CHINESE = "([^\\s，。,]{1,30})还是([^\\s，。？,]{1,30})"
 
 _POLAR = phrases(
-    r"(is|are|was|were|am|do|does|did|should|would|ist|sind|war)(?! (there|you|any|it \w+ to|either))"
+    r"(is|are|was|were|am|do|does|did|should|will|would|ist|sind|war|est-ce( que|\W)|es|è)"
+    r"(?! (there|you|any|it \w+ to|either))"
 )
-_TWO_SUBJECTS = re.compile(
-    rf"(?P<first>\S.{{0,40}}?)\s+or\s+(?P<second>\S.{{0,40}}?)(?:\s.{{0,60}})?\s{_COMPARISON}(?:\s(?:in|at|on|than|to|for|by)\s|$)",
-    re.IGNORECASE,
+_TWO_SUBJECTS = (
+    r"(?i)(?P<first>\S.{0,40}?)\s+or\s+(?P<second>\S.{0,40}?)(?:\s.{0,60})?"
+    rf"(?<!\sin)(?<!\sof)(?<!\son)(?<!\sa)(?<!\sthe)\s{_COMPARISON}(?:\s(?:in|at|on|than|to|for|by|after)\s|$)"
 )
 """Rest of "Are cats or dogs smarter" after its verb."""
 _NO_ALTERNATIVE = phrases(
@@ -45,40 +48,57 @@ _SENTENCE = phrases(
     """
 )
 _CLAUSE = phrases("is|are|not|i|you|me|my")
-_AFTER_ALTERNATIVES = re.compile(r":\s|\swho\s")
+_AFTER_ALTERNATIVES = r":\s|\swho\s"
 """What follows the alternatives of "Is this active or passive: ..."."""
-_FOLLOWS = re.compile(r"(?<=\w)\s(?:in|for|on|at|with|when|if|of|to|during)\s", re.IGNORECASE)
-_FOR_WHAT = re.compile(r"\s(?:for|to)\s.*$", re.IGNORECASE)
+_TWO_COMPARISONS = (
+    r"(?i)\b(?P<first>(?:more|less|\w+er)(?:\sthan)?)\sor\s"
+    r"(?P<second>(?:(?:more|less)(?:\s(?!than)\w+)?|equal|the\ssame|(?!other)\w+er)(?:\sthan)?)(?=\s|$)"
+)
+"""Of "Is 3/4 more or less than 5/7"."""
+_FOLLOWS = r"(?i)(?<=[\w\"'”’])\s(?:in|for|on|at|with|when|if|of|to|during)\s"
+_AFTER_FRAGMENT = (
+    r"(?i)\s(?:for|to|in|on|at|when|if)\s.*$|,\s(?:which|who|what|where|i|we|she|he|it|they)\b.*$"
+)
+"""What follows the alternatives of "tea or coffee for breakfast"."""
 
 
 def find_alternatives(question: str) -> tuple[str, ...]:
     """Alternatives of a sentence, as they stand in it; empty if it names none."""
-    question = question.strip().rstrip("?!. ")
+    question = question.strip().rstrip("?!.？ ")
     if len(question) > _LONGEST_QUESTION:
         return ()
-    if polar := _POLAR.match(question):
-        rest = _AFTER_ALTERNATIVES.split(question[polar.end() :].strip(), maxsplit=1)[0]
-        return (_two_subjects(rest) or _last_phrases(rest)) if _OR.search(rest) else ()
-    return _after_which(question) or (_fragment(question) if _OR.search(question) else ())
+    if chinese := re.search(_CHINESE, question):
+        first, second = chinese.groups()
+        return first[max(first.rfind(second[0]), 0) :], second  # the subject of both stands before the first
+    if polar := re.match(_POLAR, question):
+        rest = re.split(_AFTER_ALTERNATIVES, question[polar.end() :].strip(), maxsplit=1)[0]
+        if not re.search(_OR, rest):
+            return ()
+        if match := re.search(_TWO_COMPARISONS, rest):
+            return match["first"], match["second"]
+        return _two_subjects(rest) or _last_phrases(rest)
+    if match := re.match(_AMONG, question):
+        return split_items(re.sub(r"\sand\s", ", ", match["items"]))
+    return _after_which(question) or (_fragment(question) if re.search(_OR, question) else ())
 
 
 def _after_which(question: str) -> tuple[str, ...]:
     """Of "Which is heavier, a or b" and "What is the past tense of go: goed or went"."""
-    match = _WHICH.match(question)
-    if match is None or len(match["asked"].split()) > 14 or _EITHER.search(question):
+    match = re.match(_WHICH, question)
+    if match is None or len(match["asked"].split()) > 14 or re.search(_EITHER, question):
         return ()
+    rest, has_colon = question[match.end() :], match["mark"].strip() not in ("", ",")
     is_choice = match["word"].lower() not in ("what", "where", "when")
-    if not _OR.search(question[match.end() :]):
-        return split_items(question[match.end() :]) if is_choice and match["mark"].startswith(":") else ()
-    is_choice = is_choice or match["mark"].startswith(":")
-    return (
-        split_items(question[match.end() :]) if is_choice or _COMPARES.match(match["asked"].strip()) else ()
-    )
+    if re.search(_OR, rest) or " o " in rest:
+        is_choice = is_choice or has_colon or re.match(_COMPARES, match["asked"].strip()) is not None
+    else:
+        is_choice = is_choice and has_colon
+    return split_items(rest) if is_choice else ()
 
 
 def _two_subjects(rest: str) -> tuple[str, ...]:
     """Of "(Are) cats or dogs smarter"."""
-    match = _TWO_SUBJECTS.match(rest)
+    match = re.match(_TWO_SUBJECTS, rest)
     if match is None or "," in match["first"] or len(match["first"].split()) > 3:
         return ()
     return match["first"], match["second"]
@@ -86,19 +106,19 @@ def _two_subjects(rest: str) -> tuple[str, ...]:
 
 def _last_phrases(rest: str) -> tuple[str, ...]:
     """Of "(Is) a tomato a fruit or a vegetable" and "(Is) Pluto a planet, a dwarf planet or a moon"."""
-    *_, joint = _OR.finditer(rest)
+    *_, joint = re.finditer(_OR, rest)
     last = _shortened(rest[joint.end() :].strip())
     first, *between = [piece.strip() for piece in rest[: joint.start()].split(",") if piece.strip()] or [""]
     first = _parallel(first, between[0] if between else last)
     items = (first, *between, last)
     if not first or any(len(item.split()) > _LONGEST_ALTERNATIVE for item in items):
         return ()
-    return () if _NO_ALTERNATIVE.match(last) and first not in last else items
+    return () if re.match(_NO_ALTERNATIVE, last) and first not in last else items
 
 
 def _shortened(text: str) -> str:
     """A last alternative without what follows it: "effect" of "effect in this sentence"."""
-    if len(text.split()) <= 3 or not (end := _FOLLOWS.search(text)):
+    if len(text.split()) <= 3 or not (end := re.search(_FOLLOWS, text)):
         return text
     return text[: end.start()]
 
@@ -111,8 +131,8 @@ def _parallel(text: str, other: str) -> str:
     words = re.findall(r"\S+", text)
     size = 1 if other.lower().startswith("not ") else len(other.split())
     for form in (_DETERMINER, _PREPOSITION):
-        if form.match(other):
-            size = next((n for n in range(1, len(words)) if form.fullmatch(words[-n])), 1)
+        if re.match(form, other):
+            size = next((n for n in range(1, len(words)) if re.fullmatch(form, words[-n])), 1)
             break
     size = min(size, len(words) - 1)
     ends = [match.start() for match in re.finditer(r"\S+", text)]
@@ -120,7 +140,8 @@ def _parallel(text: str, other: str) -> str:
 
 
 def _fragment(question: str) -> tuple[str, ...]:
-    """Of "tea or coffee", which is no sentence."""
-    if len(question.split()) > 9 or _SENTENCE.match(question) or _CLAUSE.search(question):
-        return ()
-    return split_items(_FOR_WHAT.sub("", question.rsplit(": ", 1)[-1]))
+    """Of "tea or coffee" and "colour of the sun: yellow, white, or orange", which are no sentences."""
+    named = next((piece for piece in question.split(": ") if re.search(_OR, piece)), "")
+    items = () if re.match(_SENTENCE, named) else split_items(re.sub(_AFTER_FRAGMENT, "", named))
+    is_clause = any(len(item.split()) > 4 or re.search(_CLAUSE, item) for item in items)
+    return () if is_clause else items

@@ -36,49 +36,60 @@ class Options:
 def find_options(message: str) -> Options | None:
     """Options that the message gives to choose from, near its end; None if it gives none."""
     before, near = message[:-_WINDOW], message[-_WINDOW:]
-    found = _labelled(near) or _listed(near) or _enumerated(near)
+    found = _labelled(near) or _in_a_row(near) or _listed(near) or _enumerated(near)
     return replace(found, stem=before + found.stem) if found else None
 
 
 # Options with labels: (A), [A], A), A., A:
 
-_LABEL = "[A-Ja-j1-9]"
+_SEQUENCES = tuple(
+    tuple(labels.split())
+    for labels in (
+        "A B C D E F G H I J",
+        "a b c d e f g h i j",
+        "1 2 3 4 5 6 7 8 9",
+        "① ② ③ ④ ⑤ ⑥ ⑦ ⑧ ⑨ ⑩",
+        "I II III IV V VI VII VIII IX X",
+        "i ii iii iv v vi vii viii ix x",
+    )
+)
+"""Labels of options, the likeliest first."""
+_LABEL = "[A-Ja-j1-9]|[IVX]{1,4}|[ivx]{1,4}"
 _FORMS = (
-    rf"\((?P<round>{_LABEL})\)|\[(?P<square>{_LABEL})\]|(?P<half>{_LABEL})\)"
-    rf"|(?P<dot>{_LABEL})\.(?=[\s*_])|(?P<colon>[A-Ja-j]):(?!//)"
+    rf"\((?P<round>{_LABEL})\)|\[(?P<square>{_LABEL})\]|(?P<half>{_LABEL})\)|(?P<dot>{_LABEL})\.(?=[\s*_])"
+    r"|(?P<colon>[A-Ja-j]):(?!//)|(?P<angle>[A-Ja-j1-9])>|(?P<circle>[①-⑩])"
+    r"|(?i:option|choice|response|answer) (?P<word>[A-J1-9])[:.)]"
 )
-_MARK = re.compile(rf"(?:^|(?<=[\s*{{>|;,]))(?:{_FORMS})|^[ \t]*(?P<bare>[A-J])(?=[ \t]+\w)", re.MULTILINE)
-_ANSWER_CUE = re.compile(r"\W*(?:(?:the|your|correct|right|final)\s+)*answers?\W*(?:is\W*)?", re.IGNORECASE)
-_FRONT = re.compile(r"(?:[\s*_}]|\\[ \\])+")
-_BACK = re.compile(
-    r"(?:\\q?quad|\\(?:textbf|mathbf|mathrm|text|rm)\s?\{|(?<=\s)\}|\*\*|__|[\s,;|$([{]|\\[ \\])+$"
+_MARK = (
+    rf"(?m)(?:^|(?<=[\s*{{>|;,]))(?:{_FORMS})"
+    r"|^[ \t]*(?:(?P<bare>[A-J])(?=[ \t]+\w)|(?P<dash>[A-Ja-j1-9])[ \t]?[-–—](?=[ \t]))"
 )
-_ASKS = re.compile(
-    r"\?|_{2,}|\.{3}|…|\b(?:which|choose|select|pick|choices?|options?|quiz|fill\s+in)\b", re.IGNORECASE
-)
-_CHOOSES = re.compile(r"\b(?:which\s+(?:of|one|is|statement|option)|choose|select|pick)\b", re.IGNORECASE)
-_NO_OPTION = re.compile(r"[);,&^]|--")
+_ROW = r"(?i)\sa\s+(\S.{0,40}?)\s+b\s+(\S.{0,40}?)\s+c\s+(\S.{0,40}?)(?:\s+d\s+(\S.{0,40}?))?[.?]?\s*$"
+"""Options with bare letters at the end of the message: "a 1917 b 1918 c 1919"."""
+_NO_ROW = r"(?i)(?:is|are|was|has|have|and|to)\b|[^\w\s]"
+_ANSWER_CUE = r"(?i)\W*(?:(?:the|your|correct|right|final)\s+)*answers?\W*(?:is\W*)?"
+_FRONT = r"(?:[\s*_}]|\\[ \\])+"
+_BACK = r"(?:\\q?quad|\\(?:textbf|mathbf|mathrm|text|rm)\s?\{|(?<=\s)\}|\*\*|__|[\s,;|$([{]|\\[ \\])+$"
+_ASKS = r"(?i)\?|_{2,}|\.{3}|…|\b(?:which|choose|select|pick|choices?|options?|quiz|fill\s+in)\b"
+_CHOOSES = r"(?i)\b(?:which\s+(?:of|one|is|statement|option)|choose|select|pick)\b"
+_NO_OPTION = r"[);,^]|\s*(?:--|&)"
 """Beginnings of what stands between labels in formulas."""
-_LINE_FRONT = re.compile(r"[\s*_>#$-]*(?:\\\w+\s?\{)*")
+_LINE_FRONT = r"[\s*_>#$-]*(?:\\\w+\s?\{)*"
 """What may stand before a label at the beginning of a line, such as ``$\\textbf{``."""
-_FOLLOWED_BY_QUESTION = re.compile(
-    r"(?<=[.;])\s+(?=(?:which|what|who|choose|select|pick|answer)\b)", re.IGNORECASE
-)
-_SUBQUESTION = re.compile(
-    r"(?:what|why|how|who|when|where|explain|describe|discuss|find|calculate|compute|determine|show|prove"
-    r"|write|list|give|state|draw|name|sketch|solve|define)\s+\w|[^?]{0,300}\?\s*$",
-    re.IGNORECASE,
+_FOLLOWED_BY_QUESTION = r"(?i)(?:(?<=[.;])|\s[-–—])\s+(?=(?:which|what|who|choose|select|pick|answer)\b)"
+_SUBQUESTION = (
+    r"(?i)(?:what|why|how|who|when|where|explain|describe|discuss|find|calculate|compute|determine|show|prove"
+    r"|write|list|give|state|draw|name|sketch|solve|define)\s+\w|[^?]{0,300}\?\s*$"
 )
 
 
 def _labelled(message: str) -> Options | None:
-    """Options of the last list with labels in sequence; capital letters before small ones before numbers."""
-    marks = list(_MARK.finditer(message))
+    """Options of the last list with labels of the first sequence that gives any."""
+    marks = list(re.finditer(_MARK, message))
     for candidates in ([mark for mark in marks if _begins_line(message, mark)], marks):
-        runs = [run for run in _runs(candidates) if len(run) > 1]
-        for is_kind in (str.isupper, str.islower, str.isdigit):
-            of_kind = [run for run in runs if is_kind(_label(run[0]))]
-            alike = [run for run in of_kind if run[0].lastgroup == of_kind[-1][0].lastgroup]
+        for sequence in _SEQUENCES:
+            runs = [run for run in _runs(candidates, sequence) if len(run) > 1]
+            alike = [run for run in runs if run[0].lastgroup == runs[-1][0].lastgroup]
             if alike and (found := _read_run(message, alike)):
                 return found
     return None
@@ -86,21 +97,20 @@ def _labelled(message: str) -> Options | None:
 
 def _begins_line(message: str, mark: re.Match[str]) -> bool:
     line = message.rfind("\n", 0, mark.start()) + 1
-    return _LINE_FRONT.fullmatch(message, line, mark.start()) is not None
+    return re.fullmatch(_LINE_FRONT, message[line : mark.start()]) is not None
 
 
-def _runs(marks: Sequence[re.Match[str]]) -> list[list[re.Match[str]]]:
-    """Marks of one form with labels in sequence from A, a or 1."""
+def _runs(marks: Sequence[re.Match[str]], sequence: Sequence[str]) -> list[list[re.Match[str]]]:
+    """Marks of one form with labels in sequence from its first."""
     runs: list[list[re.Match[str]]] = []
-    running: dict[tuple[str | None, bool, bool], list[re.Match[str]]] = {}
+    running: dict[str | None, list[re.Match[str]]] = {}
     for mark in marks:
-        label = _label(mark)
-        key = mark.lastgroup, label.isupper(), label.isdigit()
-        if label in "Aa1":
-            running[key] = [mark]
-            runs.append(running[key])
-        elif key in running and ord(label) == ord(_label(running[key][-1])) + 1:
-            running[key].append(mark)
+        form, label = mark.lastgroup, _label(mark)
+        if label == sequence[0]:
+            running[form] = [mark]
+            runs.append(running[form])
+        elif form in running and [label] == [*sequence[len(running[form]) :][:1]]:
+            running[form].append(mark)
     return runs
 
 
@@ -119,6 +129,8 @@ def _read_run(message: str, runs: list[list[re.Match[str]]]) -> Options | None:
     stem = message[: run[0].start()]
     ends = [mark.start() for mark in run[1:]] + [_end_of_last(message, run)]
     pieces = [message[mark.end() : end] for mark, end in zip(run, ends, strict=True)]
+    if any(re.match(_NO_OPTION, piece) for piece in pieces):
+        return None
     texts = tuple(_trimmed(piece) for piece in pieces)
     tail = message[ends[-1] :].strip()
     found = Options(_joined(stem, tail), texts, tuple(_label(mark) for mark in run))
@@ -132,9 +144,8 @@ def _end_of_last(message: str, run: list[re.Match[str]]) -> int:
     end = message.find("\n", start)
     end = len(message) if end < 0 else end
     is_inline = "\n" not in message[run[0].start() : start].strip()
-    if is_inline and (question := _FOLLOWED_BY_QUESTION.search(message, start, end)):
-        return question.start()
-    return end
+    question = re.search(_FOLLOWED_BY_QUESTION, message[start:end]) if is_inline else None
+    return start + question.start() if question else end
 
 
 def _are_options(found: Options, stem: str, tail: str, run: list[re.Match[str]]) -> bool:
@@ -142,19 +153,19 @@ def _are_options(found: Options, stem: str, tail: str, run: list[re.Match[str]])
     form, texts, longest = run[0].lastgroup, found.texts, max(map(len, found.texts))
     if not all(texts) or longest > _LONGEST_OPTION or not re.search(r"\w", found.stem):
         return False
-    if any(_NO_OPTION.match(text) or text.count("(") > text.count(")") for text in texts):
+    if any(text.count("(") > text.count(")") for text in texts):
         return False
     if form == "bare":
         return len(run) > 2 and longest <= _SHORT_OPTION
     if found.letters[0].isupper():  # "jar A. Then jar B." is prose
-        return len(run) > 2 or form in ("round", "square") or not stem.rstrip(" \t*")[-1:].isalnum()
-    subquestions = sum(_SUBQUESTION.match(text) is not None for text in texts)
+        return len(run) > 2 or form in ("round", "square", "word") or not stem.rstrip(" \t*")[-1:].isalnum()
+    subquestions = sum(re.match(_SUBQUESTION, text) is not None for text in texts)
     return 2 * subquestions <= len(texts) and _asks_for_one(found, stem, tail, form == "round")
 
 
 def _asks_for_one(found: Options, stem: str, tail: str, is_round: bool) -> bool:
     """True if the words around a list with small letters or numbers ask for one of its items."""
-    asks = _ASKS.search(stem[-_LONGEST_OPTION:]) or _CHOOSES.search(tail[:_LONGEST_OPTION])
+    asks = re.search(_ASKS, stem[-_LONGEST_OPTION:]) or re.search(_CHOOSES, tail[:_LONGEST_OPTION])
     # An option may end the sentence that the stem begins.
     is_begun = len(stem.split()) > 3 and stem.rstrip()[-1:] not in (".", "!", ";", "$")
     if found.letters[0].islower():
@@ -164,81 +175,104 @@ def _asks_for_one(found: Options, stem: str, tail: str, is_round: bool) -> bool:
     return bool(asks) or (is_begun and is_round and not stem.rstrip().endswith(":"))
 
 
+def _in_a_row(message: str) -> Options | None:
+    """Options with bare letters at the end of the message."""
+    match = re.search(_ROW, message[-_SHORT_OPTION * 2 :])
+    texts = tuple(filter(None, match.groups())) if match else ()
+    if match is None or any(re.match(_NO_ROW, text) for text in texts):
+        return None
+    stem = message[: len(message) - len(match[0])]
+    return Options(_trimmed(stem), texts, _SEQUENCES[1][: len(texts)])
+
+
 def _trimmed(text: str) -> str:
     """An option without white space, emphasis and the LaTeX that lays it out."""
-    text = (text[match.end() :] if (match := _FRONT.match(text)) else text).rstrip()
-    kept = text[:-_SHORT_OPTION] + _BACK.sub("", text[-_SHORT_OPTION:])
+    text = (text[match.end() :] if (match := re.match(_FRONT, text)) else text).rstrip()
+    kept = text[:-_SHORT_OPTION] + re.sub(_BACK, "", text[-_SHORT_OPTION:])
     # A closing mark of mathematics belongs to the option that opened it.
     return text[: len(kept) + 1] if kept.count("$") % 2 and text[len(kept) :][:1] == "$" else kept
 
 
 def _joined(stem: str, tail: str) -> str:
     """What stands before and after the options, without a cue such as "Answer:"."""
-    rest = "" if _ANSWER_CUE.fullmatch(tail) else tail
+    rest = "" if re.fullmatch(_ANSWER_CUE, tail) else tail
     return "\n".join(filter(None, [_trimmed(stem), rest]))
 
 
-# Options on lines of their own, with a bullet or without a mark, and lists after "options:"
+# Options on lines of their own, with a bullet or without a mark, and lists on one line
 
-_BULLET = re.compile(r"[ \t]*[-*•–·][ \t]+")
-_BULLETS = re.compile(r"(?:^[ \t]*[-*•–·][ \t]+(?=\S)[^\n]*(?:\n|\Z)){2,}", re.MULTILINE)
-_ONE_OF_LINES = re.compile(
-    r"\bwhich\b|\b(?:choose|select|pick)\b|\bone\s+of\s+(?:these|the\s+following)\b|_{2,}", re.IGNORECASE
+_BULLET = r"[ \t]*(?:[-*–·][ \t]+|(?:[•○◦●▪□☐‣]|\[ ?\]|\( ?\))[ \t]*)"
+_BULLETS = rf"(?m)(?:^{_BULLET}(?=\S)[^\n]*(?:\n|\Z)){{2,}}"
+_ASKS_FOR_ONE = (
+    r"(?i)\bwhich\b|\b(?:choose|select|pick)\b|\bone\s+of\s+(?:these|the\s+following)\b|_{2,}"
+    r"|\b(?:who|whose|whom|when|where|what\s+(?:is|was)\s+the\s+(?:capital|name|first|\w+est))\b[^.?!\n]*\?\s*$"
 )
-_ONE_OF_THESE = re.compile(
-    r"\bwhich\s+(?:one\s+)?of\s+(?:these|the\s+following)\b|\b(?:choose|select|pick)\b[^.?!\n]*[:?]\s*$",
-    re.IGNORECASE,
+_ONE_OF_THESE = (
+    r"(?im)\bwhich\s+(?:one\s+)?of\s+(?:these|the\s+following)\b"
+    r"|\b(?:choose|select|pick)\b[^.?!\n]*[:?]\s*$|^[ \t]*which\b[^.?!\n]*\?[ \t]*$"
 )
-_LIST_CUE = re.compile(
-    r"\b(?:options?|choices?|(?:choose|pick|select)\s[^.:?!\n]{0,60})\s*:\s*([^\n:?]+)"
-    r"|\bone\s+of\s*(?:these\s*|the\s+following\s*)?:\s*([^\n:?.]+)"
+_LIST_CUE = (
+    r"(?i)\b(?:options?|choices?|(?:choose|pick|select)\s[^.:?!\n]{0,60})\s*:\s*([^\n:?[]+)"
+    r"|\bone\s+of\s*(?:these\s*|the\s+following\s*)?:\s*([^\n:?.[]+)"
     r"|\b(?:classify|categori[sz]e|label)\b[^\n]{0,80}?\sas\s(?:either\s+)?([^\n:?]+)"
-    r"|\b(?:choose|pick|select)\s+(?:one\s+)?(?:from|of|between|among)\s+([^\n:?.]+)",
-    re.IGNORECASE,
+    r"|\b(?:(?:choose|pick|select)\s+(?:one\s+)?(?:from|of|between|among)|fill\s[^\n:.]{0,40}with)\s+([^\n:?.[]+)"
+    r"|\b(?:options?|choices|one\s+of|categor(?:y|ies)|labels?|from)(?:\W{0,3}\[|\s\()([^][()]{0,300}[a-z]{2})\W?[])]"
+    r"|\b(?:would\s+you\s+say|(?:decide|determine|judge|tell|say|predict)\s(?:me\s)?(?:if|whether))"
+    r"\s[^\n.?:]{1,60}\s(?:is|are|was)\s(?:about\s)?([^\n.?:]{3,120})"
+    r"|\b(?:answer|reply|respond)\s+(?:only\s+)?(?:with\s+)?(?:either\s+)?(\S+\s+or\s+[^\s.]+)\s*[.:\n]"
 )
-_PARENTHESIS = re.compile(r"\(([^()]*(?:/|,|\sor\s)[^()]*)\)")
-_BETWEEN_ITEMS = re.compile(
-    r"\s*[,;|]\s+(?:or\s|and\s|oder\s|ou\s|o\s)?\s*|\s+(?:or|oder|ou)\s+", re.IGNORECASE
-)
-_BETWEEN_BARE_ITEMS = re.compile(r"\s*[/,;|]\s*")
+_PARENTHESIS = r"\(([^()]{1,100})\)"
+_BETWEEN_ITEMS = r"(?i)\s*[,;|]\s+(?:or\s|and\s|oder\s|ou\s|o\s)?\s*|\s+(?:or|oder|ou|или|o)\s+"
+_BETWEEN_BARE_ITEMS = r"\s*[/,;|]\s*"
 
 
 def _listed(message: str) -> Options | None:
     """Short lines that a question asks for one of, with bullets, or without below "which of these"."""
     text = message.rstrip()
-    if blocks := list(_BULLETS.finditer(text)):
+    if blocks := list(re.finditer(_BULLETS, text)):
         start, end = blocks[-1].span()
         above = text[:start].rstrip().rpartition("\n")[2]
-        is_asked = _ONE_OF_LINES.search(above) or _CHOOSES.search(text[end:])
+        is_asked = re.search(_ASKS_FOR_ONE, above[-_LONGEST_OPTION:]) or re.search(_CHOOSES, text[end:])
         longest = _SHORT_OPTION
-    elif cues := list(_ONE_OF_THESE.finditer(text)):
+    elif cues := list(re.finditer(_ONE_OF_THESE, text)):
         start, end = text.find("\n", cues[-1].end()), len(text)
         is_asked, longest = cues[-1] if start > 0 else None, _SHORT_OPTION // 2
     else:
         return None
-    lines = [line for line in text[start:end].splitlines() if not _ANSWER_CUE.fullmatch(line)]
-    options = tuple(_BULLET.sub("", line, count=1).strip(" \t*_,;") for line in lines if line.strip())
+    lines = [line for line in text[start:end].splitlines() if not re.fullmatch(_ANSWER_CUE, line)]
+    options = tuple(re.sub(_BULLET, "", line, count=1).strip(" \t*_,;") for line in lines if line.strip())
     tail = text[end:].strip()
     is_short = all(0 < len(option) <= longest for option in options) and len(tail) <= _SHORT_OPTION
     if not is_asked or not is_short or not 2 <= len(options) <= MOST_OPTIONS:
         return None
-    has_subquestions = any(map(_SUBQUESTION.match, options))
+    has_subquestions = any(re.match(_SUBQUESTION, option) for option in options)
     return None if has_subquestions else Options(_joined(text[:start], tail), options)
 
 
 def _enumerated(message: str) -> Options | None:
-    """Items after a colon that announces options, or after "classify ... as"."""
-    match = _LIST_CUE.search(message)
+    """Items on one line, after words that announce options or beside a question."""
+    match = re.search(_LIST_CUE, message)
     given = next(filter(None, match.groups())) if match else ""
-    inside = _PARENTHESIS.search(given)
-    items = split_items(inside[1] if inside else given)
+    inside = re.search(_PARENTHESIS, given)
+    items = split_items(inside[1] if inside else given) or _separated(message)
     return Options(message.strip(), items) if items else None
+
+
+def _separated(message: str) -> tuple[str, ...]:
+    """Of "She is married ___ a doctor. (to, with, by)" and "Which is a metal? iron | wood | glass"."""
+    if "__" in message and (inside := re.search(_PARENTHESIS, message)):
+        return split_items(inside[1])
+    rows = [line for line in message.splitlines() if re.search(r"^[^|]+\s[/|]\s", line)]
+    if len(rows) != 1 or not re.search(_ASKS, message):
+        return ()
+    items = split_items(re.split(r"[?:(]\s*", rows[0].strip(" \t)."))[-1])
+    return items if len(items) > 2 and not all(item.isdigit() for item in items) else ()
 
 
 def split_items(text: str) -> tuple[str, ...]:
     """Items of a list on one line; empty unless there are two to ten, of six words at most."""
-    between = _BETWEEN_ITEMS if _BETWEEN_ITEMS.search(text) else _BETWEEN_BARE_ITEMS
-    items = tuple(item for piece in between.split(text) if (item := piece.strip(" \t.?!*_\"'")))
+    between = _BETWEEN_ITEMS if re.search(_BETWEEN_ITEMS, text) else _BETWEEN_BARE_ITEMS
+    items = tuple(item for piece in re.split(between, text) if (item := piece.strip(" \t\n.?!*_\"'")))
     if 2 <= len(items) <= MOST_OPTIONS and all(len(item.split()) <= 6 for item in items):
         return items
     return ()

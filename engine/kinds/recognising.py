@@ -12,7 +12,7 @@ message gives numbers or speaks of mathematics. Code is never guessed: tests mak
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ..types import KindName
@@ -48,7 +48,8 @@ class Recognised:
 def recognise_message(message: str) -> Recognised:
     """Kind of a message, with its options if it is a choice; never raises, in time linear in its length."""
     parts = _Parts.of(message)
-    if choice := None if _text(parts) else _options(parts):
+    choice = _options(parts)
+    if choice and (not _text(parts) or re.match(r"(?i)which\b.*\?", parts.question)):
         return Recognised("choice", _why(choice), choice.stem, choice.texts, choice.letters)
     for kind, reason in _REASONS:
         if why := reason(parts):
@@ -59,7 +60,7 @@ def recognise_message(message: str) -> Recognised:
 def speaks_of_quantities(message: str) -> bool:
     """True if it has a number, a formula, or a word of mathematics."""
     signs = wording.NUMBER, wording.FORMULA, wording.OPERATION, wording.MATHS_WORD
-    return any(sign.search(message) for sign in signs)
+    return _has(message, *signs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ class _Parts:
         near: The message, or its two ends if it is long.
         opening: Its beginning, without courtesies.
         closing: Its last paragraph, without courtesies.
-        question: The sentence that asks, without courtesies: the last with a question mark, else the last.
+        question: The sentence that asks, without courtesies.
         is_single: It has one sentence.
         has_formula: It has LaTeX or a drawing.
         has_code: It has lines of a program.
@@ -90,51 +91,74 @@ class _Parts:
     def of(cls, message: str) -> _Parts:
         text = message.strip()
         near = text if len(text) <= 2 * _WINDOW else f"{text[:_WINDOW]}\n{text[-_WINDOW:]}"
-        near, pictures = _PICTURE.subn(" ", near)
-        sentences = [piece for piece in _SENTENCE_END.split(near) if piece.strip()]
-        while len(sentences) > 1 and wording.AFTER_QUESTION.fullmatch(sentences[-1].strip(" \t*_#")):
-            sentences.pop()
-        asking = [piece for piece in sentences if piece.rstrip(" \"')*_”»").endswith(("?", "？"))]
+        near, pictures = re.subn(_PICTURE, " ", near)
+        head, *below = re.split(_PARAGRAPH_END, near, maxsplit=1)
+        sentences = _sentences(near)
         return cls(
             text,
             near,
             opening=_without_courtesy(text[:_WINDOW]),
-            closing=_without_courtesy(_PARAGRAPH_END.split(near)[-1]),
-            question=_without_courtesy((asking or sentences or [""])[-1]),
+            closing=_without_courtesy(re.split(_PARAGRAPH_END, near)[-1]),
+            question=_question(sentences, head if below else ""),
             is_single=len(sentences) < 2,
-            has_formula=pictures > 0 or wording.FORMULA.search(near) is not None,
-            has_code=wording.CODE.search(near) is not None,
+            has_formula=pictures > 0 or re.search(wording.FORMULA, near) is not None,
+            has_code=re.search(wording.CODE, near) is not None,
         )
 
 
-_SENTENCE_END = re.compile(
+def _sentences(text: str) -> list[str]:
+    """Sentences and lines of a text, without a last one such as "Answer:"."""
+    pieces = [piece for piece in re.split(_SENTENCE_END, text) if piece.strip()]
+    while len(pieces) > 1 and re.fullmatch(wording.AFTER_QUESTION, pieces[-1].strip(" \t*_#")):
+        pieces.pop()
+    return pieces
+
+
+def _question(sentences: Sequence[str], head: str) -> str:
+    """The sentence that asks: the last with a question mark, that of the first paragraph, or the last."""
+    last = sentences[-1] if sentences else ""
+    if head and len(head) < _SHORT and not _is_marked(last):
+        first = _question(_sentences(head), "")
+        if _is_marked(first) or _begins(first, wording.TEXT_OPENING):
+            return first
+    marked = [sentence for sentence in sentences if _is_marked(sentence)]
+    return _without_courtesy(marked[-1] if marked else last)
+
+
+def _is_marked(sentence: str) -> bool:
+    return sentence.rstrip(" \"')*_”»").endswith(("?", "？", "か"))
+
+
+def _begins(text: str, *patterns: str) -> bool:
+    return any(re.match(pattern, text) for pattern in patterns)
+
+
+def _has(text: str, *patterns: str) -> bool:
+    return any(re.search(pattern, text) for pattern in patterns)
+
+
+_SENTENCE_END = (
     r"(?<=[.!?])(?<!\b[a-z]\.)(?<!\bMr\.)(?<!\bMrs\.)(?<!\bDr\.)(?<!\bSt\.)[\"')\]*_]*\s+|(?<=[。？！])|\n+"
 )
-_PICTURE = re.compile(r"\[asy\].*?\[/asy\]", re.DOTALL)
+_PICTURE = r"(?s)\[asy\].*?\[/asy\]"
 """A drawing in a problem of mathematics, which is a program of its own."""
-_PARAGRAPH_END = re.compile(r"\n[ \t]*\n")
-_BEFORE_SENTENCE = " \t\n\"'“”«¿¡*_>#(-,:"
+_PARAGRAPH_END = r"\n[ \t]*\n"
+_BEFORE_SENTENCE = " \t\n\"'“”«¿¡*_>#(-,:「『《"
 
 
 def _without_courtesy(text: str) -> str:
     """A sentence from where it asks: "what is 2 + 2" of "hi, can you please tell me what is 2 + 2"."""
     text = text.lstrip(_BEFORE_SENTENCE)
     for _ in range(6):
-        match = wording.COURTESY.match(text)
-        if match is None:
-            request = wording.ASKS_YOU.match(text)
-            rest = text[request.end() :].lstrip() if request else ""
-            match = request if _begins_request(rest) else None
+        match = re.match(wording.COURTESY, text)
+        if match is None and (request := re.match(wording.ASKS_YOU, text)):
+            # Not of "can you swim": what follows asks for an answer or a text.
+            asks = (wording.COURTESY, wording.MATHS_VERB, wording.TEXT_OPENING, wording.NAME_OR_SAY)
+            match = request if _begins(text[request.end() :].lstrip(), *asks) else None
         if match is None:
             break
         text = text[match.end() :].lstrip(_BEFORE_SENTENCE)
     return text.strip()
-
-
-def _begins_request(text: str) -> bool:
-    """True if what follows "can you" asks for an answer or a text, and does not ask whether somebody can."""
-    asks = (wording.COURTESY, wording.MATHS_VERB, wording.TEXT_OPENING, wording.NAME_OR_SAY)
-    return any(pattern.match(text) for pattern in asks)
 
 
 # Each of the following gives the reason why a message is of a kind, for people; None if it is not.
@@ -143,32 +167,38 @@ def _begins_request(text: str) -> bool:
 def _text(parts: _Parts) -> str | None:
     """A request for a text, or a chat client's own task."""
     if not re.search(r"[^\W_]", parts.message):
-        return None if wording.OPERATION.search(parts.near) else "it has no words"
+        return None if _has(parts.near, wording.OPERATION) else "it has no words"
     if parts.has_formula and not parts.has_code:
         return None
-    is_fragment = parts.is_single and not wording.HOW_MUCH.search(parts.question)
-    is_fragment = is_fragment and wording.TEXT_FRAGMENT.match(parts.opening) is not None
-    if wording.TEXT_OPENING.match(parts.opening) or is_fragment:
+    is_fragment = parts.is_single and _begins(parts.opening, wording.TEXT_FRAGMENT)
+    if _begins(parts.opening, wording.TEXT_OPENING) or (
+        is_fragment and not _has(parts.question, wording.HOW_MUCH)
+    ):
         return "it asks for a text"
-    if wording.CODE_WANTED.search(parts.near):
+    if _has(parts.near, wording.CODE_WANTED):
         return "it asks for code and gives no tests"
-    if not parts.is_single and wording.TEXT_CLOSING.match(parts.closing):
-        return "it ends by asking for a text"
     return None
 
 
 def _ends_in_request(parts: _Parts) -> str | None:
-    """A request for a text in the sentence that asks, after a passage or data."""
-    is_request = wording.TEXT_OPENING.match(parts.question) and not parts.has_formula
-    return "it ends by asking for a text" if is_request else None
+    """A request for a text in the sentence that asks or the last paragraph, after a passage or data."""
+    is_request = any(_begins(text, wording.TEXT_OPENING) for text in (parts.question, parts.closing))
+    return "it ends by asking for a text" if is_request and not parts.has_formula else None
 
 
 def _options(parts: _Parts) -> Options | None:
     """Options of a choice, or alternatives that its question names."""
-    if found := find_options(parts.message):
-        return found
-    texts = find_alternatives(parts.question)
-    return Options(parts.message, texts) if texts else None
+    found = find_options(parts.message)
+    if found is None and (texts := find_alternatives(parts.question)):
+        found = Options(parts.message, texts)
+    if found is None or (not found.letters and {text.lower() for text in found.texts} <= _YES_NO):
+        return None
+    # Numbers below "Do these sentences mean the same?" mark no options.
+    is_polar = _is_marked(parts.question) and _begins_polar(parts.question)
+    return None if is_polar and found.letters[:1] == ("1",) else found
+
+
+_YES_NO = frozenset({"yes", "no", "true", "false"})
 
 
 def _why(choice: Options) -> str:
@@ -181,48 +211,51 @@ def _why(choice: Options) -> str:
 
 def _yes_no(parts: _Parts) -> str | None:
     """A question that says so, or that begins as one for yes or no and is no request and no talk."""
-    if wording.YES_OR_NO.search(parts.near) and not wording.HOW_MUCH.match(parts.question):
+    question = parts.question
+    if _has(parts.near, wording.YES_OR_NO) and not _begins(question, wording.HOW_MUCH):
         return "it asks for yes or no"
-    if _begins_polar(parts.question):
+    if _begins_polar(question):
         return "it begins as a question for yes or no"
-    clause = parts.question.rsplit(", ", 1)[-1]
-    if clause.endswith("?") and _begins_polar(clause) and not wording.QUESTION_WORD.search(parts.question):
-        return "it ends in a question for yes or no"
-    return None
+    clause = question.rsplit(", ", 1)[-1]
+    is_last = _is_marked(clause) and _begins_polar(clause) and not _has(question, wording.QUESTION_WORD)
+    return "it ends in a question for yes or no" if is_last or _has(question, wording.TAG) else None
 
 
 def _begins_polar(sentence: str) -> bool:
     """True if a sentence begins as a question for yes or no that is not meant for the assistant."""
-    if len(sentence) > 600 or len(sentence.split()) < 3 or wording.TO_ASSISTANT.match(sentence):
+    is_short = len(sentence.split()) < 3 and max(sentence, default="") < _FIRST_WITHOUT_SPACES
+    if len(sentence) > 600 or is_short:
         return False
-    if wording.GERMAN_WAS.match(sentence) or wording.NAMED_WILL.match(sentence):
+    if _begins(sentence, wording.TO_ASSISTANT, wording.GERMAN_WAS, wording.NAMED_WILL):
         return False
-    if sentence.endswith("?"):
-        return bool(wording.POLAR.match(sentence) or wording.POLAR_ABROAD.match(sentence))
-    return bool(wording.POLAR.match(sentence)) and not wording.NOT_POLAR.match(sentence)
+    if _is_marked(sentence):
+        return _begins(sentence, wording.POLAR, wording.POLAR_ABROAD)
+    return _begins(sentence, wording.POLAR) and not _begins(sentence, wording.NOT_POLAR)
+
+
+_FIRST_WITHOUT_SPACES = "\u2e80"
+"""From here on, characters are of scripts without spaces between words, such as Chinese."""
 
 
 def _talk(parts: _Parts) -> str | None:
     """A question whose answer is an explanation or an opinion, or that is about the assistant; code."""
-    has_number = wording.NUMBER.search(parts.near)
-    is_computed = parts.has_formula or (
-        has_number and wording.MATHS_VERB.search(parts.question) and not _REASON.match(parts.question)
-    )
-    if is_computed and not parts.has_code:
+    opening, question, has_number = parts.opening, parts.question, _has(parts.near, wording.NUMBER)
+    if parts.has_code and any(_begins(text, wording.CODE_RESULT) for text in (question, opening)):
         return None
-    if wording.TO_ASSISTANT.match(parts.question) or wording.TO_ASSISTANT.match(parts.opening):
+    is_computed = has_number and _has(question, wording.MATHS_VERB) and not _begins(question, _REASON)
+    if (parts.has_formula or is_computed) and not parts.has_code:
+        return None
+    if any(_begins(text, wording.TO_ASSISTANT) for text in (question, opening)):
         return "it asks something of the assistant"
-    is_described = wording.DESCRIPTION.match(parts.question) and (parts.is_single or not has_number)
-    if wording.EXPLANATION.match(parts.question) or wording.EXPLANATION.match(parts.opening) or is_described:
+    is_described = _begins(question, wording.DESCRIPTION) and (parts.is_single or not has_number)
+    if is_described or any(_begins(text, wording.EXPLANATION) for text in (question, opening)):
         return "it asks for an explanation"
-    if parts.has_code and not wording.CODE_RESULT.search(parts.question):
+    if parts.has_code:
         return "it has code and no tests"
-    if wording.ABOUT_US.match(parts.question) and not has_number:
-        return "it speaks of you or of the assistant"
-    return None
+    return "it speaks of you" if _begins(question, wording.ABOUT_US) and not has_number else None
 
 
-_REASON = re.compile(r"why|wieso|warum|weshalb|pourquoi|what\b", re.IGNORECASE)
+_REASON = r"(?i)why|wieso|warum|weshalb|pourquoi|what\b|.*\bhow (?:do|can|should) i\b"
 
 
 def _value(parts: _Parts) -> str | None:
@@ -230,22 +263,24 @@ def _value(parts: _Parts) -> str | None:
     text, question = parts.near, parts.question
     if parts.has_formula:
         return "it has a formula"
-    if wording.OPERATION.search(text) and (_asks(question) or len(text) < 200):
+    if parts.has_code:
+        return "it asks what code gives"
+    if _has(text, wording.OPERATION) and (_asks(question) or len(text) < 200):
         return "it has a sum"
-    counted = wording.NUMBER_IN_NAME.sub(" ", text, count=1) if parts.is_single else text
-    has_number = wording.NUMBER.search(counted) is not None
+    counted = re.sub(wording.NUMBER_IN_NAME, " ", text, count=1) if parts.is_single else text
+    has_number = _has(counted, wording.NUMBER)
     quantity = (wording.HOW_MUCH, wording.MEASURED, wording.MATHS_WORD, wording.MATHS_VERB)
-    if has_number and any(pattern.search(question) for pattern in quantity):
+    if has_number and _has(question, *quantity):
         return "it gives numbers and asks for a quantity"
-    is_asked = _asks(question) or wording.MATHS_VERB.search(question) is not None
-    is_looked_up = wording.FOR_PERSON_PLACE_TIME.match(question) and not wording.MEASURE.search(question)
+    is_looked_up = _begins(question, wording.FOR_PERSON_PLACE_TIME) and not _has(question, wording.MEASURE)
+    is_asked = _asks(question) or _has(question, wording.MATHS_VERB)
     near = text if is_asked and len(text) < _SHORT else question
-    if (wording.MATHS_WORD.search(near) and not is_looked_up) or wording.COUNTED.search(question):
+    if (_has(near, wording.MATHS_WORD) and not is_looked_up) or _has(question, wording.COUNTED):
         return "it speaks of mathematics"
-    is_measured = wording.NUMBER.search(text) or wording.MEASURED.search(question)
-    if wording.MATHS_VERB.match(parts.opening) and is_measured:
+    is_measured = _has(text, wording.NUMBER) or _has(question, wording.MEASURED)
+    if _begins(parts.opening, wording.MATHS_VERB) and is_measured:
         return "it asks to compute"
-    if wording.CONVERSION.fullmatch(parts.opening):
+    if re.fullmatch(wording.CONVERSION, parts.opening):
         return "it converts a quantity"
     if has_number and _asks(question) and not is_looked_up:
         return "it gives numbers and asks"
@@ -253,13 +288,15 @@ def _value(parts: _Parts) -> str | None:
 
 
 def _asks(sentence: str) -> bool:
+    """True if a sentence has a question mark or its main clause begins with a question word."""
     clauses = (sentence, sentence.rsplit(", ", 1)[-1])
-    return sentence.endswith(("?", "？")) or any(map(wording.QUESTION_WORD.match, clauses))
+    is_conditional = _begins(sentence, "(?i)if |when |given ") and _has(sentence[5:], wording.QUESTION_WORD)
+    return is_conditional or _is_marked(sentence) or any(_begins(c, wording.QUESTION_WORD) for c in clauses)
 
 
 def _fact(parts: _Parts) -> str | None:
     """A short question for a name, a date, a place or a word."""
-    match = wording.FACT.match(parts.question)
+    match = re.match(wording.FACT, parts.question)
     if match is None or len(parts.question.split()) > 30:
         return None
     return f'it is a short question that begins with "{" ".join(match[0].lower().split())}"'

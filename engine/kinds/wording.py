@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 
 
-def phrases(text: str) -> re.Pattern[str]:
+def phrases(text: str) -> str:
     """Pattern of phrases that are written one a line, or between bars; letters of both cases are equal."""
     lines = "|".join(line.strip() for line in text.strip().splitlines())
     grouped = re.sub(r"(?<!\\)\((?!\?)", "(?:", lines)
     spaced = grouped.replace(" ?", r"\s*").replace(" ", r"\s+").replace("'", "['’]?")
-    return re.compile(rf"(?<!\w)(?:{spaced})(?!\w)", re.IGNORECASE)
+    return rf"(?i)(?<!\w)(?:{spaced})(?!\w)"
 
 
 def words(text: str) -> str:
@@ -31,11 +31,13 @@ COURTESY = phrases(
     ((quick|simple|trivia|next|one more) )?(question|frage|q|problem|exercise|task|quiz)( ?\d{1,3})?[:.)]
     i (want|need) (you to|to know)|i wonder|do you (happen to )?know|any idea|help me( to)?
     (tell|remind) me(?= (who|what|when|where|which|how|if|whether|the))
-    (what|who|where|when|which) do you think(?= (is|was|are))
+    (give me|i need)(?= the (exact |full )?(name|title|date|year|number|capital|answer|result|value)s?)
+    (based on|according to|from|given|in) (the|this) (context|text|passage|article|document)[^,?\n]{0,30},
+    read (this|the)( following)? \w+ and|(what|who|where|when|which) do you think(?= (is|was|are))
     you are (an?|the|my|now) [^.\n]{1,200}[.\n]
     """
 )
-ASKS_YOU = phrases("(can|could|would|will) (you|u)|(kannst|könntest) du( mir)?")
+ASKS_YOU = phrases("(can|could|would|will) (you|u)|(kannst|könntest) du( mir)?|peux-tu|puedes|puoi|você pode")
 """Stands before a request, which is recognised by what follows."""
 NAME_OR_SAY = phrases("answer|name|say|check|give me the|tell me")
 AFTER_QUESTION = phrases(
@@ -49,9 +51,9 @@ _TEXTS = words(
     " articles? blogs? posts? tips? ideas? titles? headers? headlines? phrase reasons? names? recipes?"
     " speech(?:es)? functions? programs? scripts? class(?:es)? regex code query queries tables? lists?"
     " plans? summary examples? tweets? messages? dialogue reviews? report docs? docstrings? tests advice"
-    " overview introduction bio caption one-?liners? template component app website page api endpoint"
-    " dockerfile config explanation description itinerary workout password quiz quotes? tags? comments?"
-    " types? reply"
+    " points bullets questions overview introduction bio caption one-?liners? template component app website"
+    " page api endpoint dockerfile config explanation description itinerary workout password quiz quotes?"
+    " tags? comments? types? reply"
 )
 _MAKE = words(
     "write provide propose prepare draft produce give make create tell build code show need want plan"
@@ -62,13 +64,11 @@ _SHORT_TEXTS = words(
 )
 TEXT_OPENING = phrases(
     rf"""
-    \#* ?task:?
     explain|describe|summari[sz]e|translate|paraphrase|rewrite|rephrase|reword|proofread|draft|compose|tl;?dr
-    eli5
     brainstorm|outline|discuss|elaborate|condense|shorten|critique|continue|teach|analy[sz]e|generate|improve
-    polish
     refactor|debug|implement|optimi[sz]e|review|fix|recommend|suggest|compare|comment on|role-?play|act as
-    pretend
+    pretend|polish|eli5|prove|show that|make (this|it)|turn (this|these|the|my)|\#* ?task:?
+    add (an? )?(docstring|tests?|comments?|type)
     (i )?{_MAKE}( [\w\x27’+#.,-]+){{0,5}}? {_TEXTS}(?! of (two|three|\d))
     write (me )?(an?|some|about)(?! (equation|expression|fraction|number|inequality))
     plan an?|imagine you|let's(?! (say|assume|define|call))
@@ -81,7 +81,8 @@ TEXT_OPENING = phrases(
     erkläre?|übersetze?|schreibe?|formuliere?|fass?se?|beschreibe?|verfasse?
     expliqu\w+|traduis\w*|écri[st]\w*|résum\w+|rédige\w*|décri[st]\w*
     explica\w*|traduce\w*|escrib\w+|resum\w+|haz|redacta\w*|spiega\w*|traduci\w*|scrivi\w*|riassum\w*
-    напиши|объясни|переведи|翻译\w*|解释\w*|写\w*
+    escreva|traduza|напиши|объясни|переведи|сделай
+    (请|帮我)*(翻译|解释|写|介绍|总结|概括)\w*|\w*(教えて|書いて|翻訳して|説明して)\w*
     """
 )
 TEXT_FRAGMENT = phrases(
@@ -92,14 +93,6 @@ TEXT_FRAGMENT = phrases(
     """
 )
 """A text that is named without a verb; a recipe for eight may begin a sum too."""
-TEXT_CLOSING = phrases(
-    r"""
-    summari[sz]e|translate|rewrite|rephrase|paraphrase|proofread|tl;?dr|refactor|improve|fix|résume\w*|fasse?
-    resume
-    turn (this|these|the)|make (this|it)|add (an? )?(docstring|tests?|comments?|type)
-    (write|draft|give|create) (me )?an? ([\w-]+ ){0,3}?(summary|e-?mail|reply|title|tweet|message|review)
-    """
-)
 CODE_WANTED = phrases(r"write an? (\w+ ){0,2}?(function|program|script|method|class|query)")
 
 # Questions for yes or no
@@ -116,13 +109,23 @@ POLAR = phrases(
     isn't|aren't|wasn't|weren't|don't|doesn't|didn't|hasn't|haven't|can't|couldn't|won't|wouldn't|shouldn't
     """
 )
+_ASKED = words(
+    "wer was wann wo wie welche[rs]? qui quand où quel(?:le)?s? comment combien pourquoi quién qué cuándo"
+    " dónde cu[áa]l(?:es)? cómo cuánt[oa]s? chi cosa quando dove quale? quant[oiae] come quem onde que"
+    " кто что где когда как(?:ой|ая|ие|ое)? почему зачем сколько чей куда"
+)
 POLAR_ABROAD = phrases(
-    r"""
-    ist|sind|hat|haben|gibt es|können|war|est-ce|est-il|es|está|hay|son|è|sono|y a-t-il
-    (?!combien|quand|où|qu)([\w\x27’]+ ){1,4}\w+-t-(il|elle|on|ils|elles)
+    rf"""
+    ist|sind|hat|haben|gibt es|können|kann|wird|darf|muss|gilt|waren?|wurden?|liegt|gehört|stimmt|lebt
+    est-ce|est-il|y a-t-il|peut-on|es|está|hay|son|puede|è|sono|ha|hanno|c'è|ci sono|é|são|tem|existe\w*|pode
+    (?!combien|quand|où|qu)([\w\x27’]+ ){{1,4}}\w+-(t-)?(il|elle|on|ils|elles)
+    (?!.*(\b{_ASKED}|\d)\b)(el|la|los|las|il|lo|gli|le|les|der|die|das|une?|una|eine?|os?|uma?|[а-яё]+) .*
+    a( \w+){{1,4}} (é|são|tem|foi)|\w+ ли
+    (?!.*[何谁哪誰どいつ几])\w+(吗|ですか|ますか)|\w*(是不是|有没有|能不能|可不可以)\w*
     """
 )
-"""Verbs that begin such a question elsewhere, if it has a question mark."""
+"""Verbs that begin such a question elsewhere, or a sentence without a question word but with its mark."""
+TAG = r"(?i), (?:right|correct|\w+n['’]t (?:it|they|he|she)|n'est-ce pas|verdad|vero) ?\?$"
 NOT_POLAR = phrases(
     r"""
     (do|have) (my|it|this|that|your|the|an?|not|some|fun|\d+)|(may|might|must|will|can) (do|not|be)
@@ -133,9 +136,7 @@ NOT_POLAR = phrases(
 GERMAN_WAS = phrases(
     "was (ist|sind|bedeutet|macht|war|kostet|hat|kann|heißt|passiert|soll|ergibt|wird|wiegt|gibt|du|ich|man)"
 )
-NAMED_WILL = re.compile(
-    r"(?:Will|May|Mark|Bill|Art)\s+(?:was|can|has|had|is|will|makes?|wants?|earned|bought)\b"
-)
+NAMED_WILL = r"(?:Will|May|Mark|Bill|Art)\s+(?:was|can|has|had|is|will|makes?|wants?|earned|bought)\b"
 """A person whose name is a verb elsewhere."""
 
 # Talk
@@ -145,6 +146,7 @@ TO_ASSISTANT = phrases(
     (can|could) (you|u) (please|just|also|help|tell|repeat|be more|speak|clarify|talk)
     (can|could) (you|u) (see|hear|understand|read|do|get)( (me|this|that|it))?\W*$
     (will|would|won't|are|were|have|did) (you|u)(?! (expect|allowed|able))
+    is it possible( for you)? to (get|give|have|make)|你(能|会|可以|好|是|叫)\w*|あなた\w*|こんにちは\w*
     do you(?! (have to|need|get|use|pay|call))|(should|may|shall) (i|we)|am i|do i look
     (can|could) (i|we) (ask|have|talk)
     is it worth|is there (any|an?) (way|chance)
@@ -163,11 +165,13 @@ _DESCRIBED = words(
 )
 EXPLANATION = phrases(
     r"""
-    why|wieso|warum|weshalb|pourquoi|por qué|perché|почему
+    why|wieso|warum|weshalb|pourquoi|por qu[eé]|perché|почему|(为什么|怎么|如何|なぜ|どうやって)\w*
     how (do|does|did|can|could|should|would|to|is|are|was|were|about|come)(?! (you|i|we) (say|spell|call))
-    wie (installiere|mache?|funktioniert|kann|geht|benutze)|comment( \w+)?|cómo|come (si|posso|faccio)
+    .{0,200}, how (do|can|should) i|.{0,60}what do (you|u) (think|suggest|recommend)
+    wie (installiere|mache?|funktioniert|kann|geht|benutze)|comment( \w+)?|cómo
+    com[eo] (si|posso|faccio|faço|funziona|funciona)
     how's|what does (this|that)|what does .{1,60} (do|mean)\W*$
-    (what|which|where|when)( \w+){0,3} should (i|we)|what (can|could|would) (i|we|you)
+    (what|which|where|when)( \w+){0,3} (should|can|could|would) (i|we|you)(?! (get|have|need|expect|pay|add))
     what (about|if (i|we)|happen\w*|makes?|causes?)
     what('s| is) (wrong|going|happening|up|new)
     was ist (der unterschied|los)|quelle est la différence|cuál es la diferencia
@@ -198,7 +202,7 @@ MATHS_WORD = phrases(
     sum|quotient|remainder|median|probability|factorial|next number|standard deviation|variance|roman numerals
     perimeter|hypotenuse|vertex|triangles?|rectangles?|hexagons?|pentagons?|polygons?|diagonals?
     (square|cube) root|perfect (square|cube)s?|integers?|digits?|equations?|polynomials?|primes?|divisors?
-    derivative|integral|determinant|logarithm
+    derivative|integral|determinant|logarithm|log base|in (decimal|binary|octal|hexadecimal)
     fibonacci|gcd|lcm|sqrt|hex|matrix|permutations?|combinations?|exponent|cosine
     (smallest|largest|greatest|least|positive|whole|natural|real|rational|even|odd)( \w+)? numbers?
     """
@@ -226,7 +230,7 @@ HOW_MUCH = phrases(
     r"""
     how (many|much|long|far|fast|old|tall|often|heavy|big|large|high|deep)|number of
     wie ?viele?|wie (schnell|lange|weit|alt|hoch)|combien|cu[áa]nt[oa]s?|quant[oiae]s?|сколько|hoeveel|ile
-    \w*(多少|几|いくつ)\w*
+    \w*(多少|几|いくつ|いくら|何[人個年円歳日])\w*
     """
 )
 _UNITS = words(
@@ -237,11 +241,12 @@ COUNTED = phrases(
     rf"""
     how many( \w+){{0,3}} (ways|orders|arrangements|subsets|handshakes)|number of ways
     how many (letters|vowels|consonants|syllables|characters|words|\w's) (are|do|does|in)
+    how (many times|often) (do|does) .{{1,40}}(appear|occur)
     how many {_UNITS} (are )?(there )?in|wie viele {_UNITS}
     combien .{{0,12}}de {_UNITS}|cu[áa]nt[oa]s {_UNITS}
     """
 )
-NUMBER = re.compile(rf"\d|\b{_NUMBER_WORDS}\b", re.IGNORECASE)
+NUMBER = rf"(?i)\d|\b{_NUMBER_WORDS}\b"
 NUMBER_IN_NAME = phrases(
     r"""
     (1[0-9]|20)\d\ds?
@@ -252,40 +257,37 @@ NUMBER_IN_NAME = phrases(
 MEASURE = phrases(
     r"\d+(\.\d+)? ?(am|pm|mph|km/?h|km|m|miles?|hours?|minutes?|seconds?|days?|weeks?|%|percent|dollars?)"
 )
-OPERATION = re.compile(
-    r"\d\s*(?:[+*/^×÷·=√]|%\s|(?:times|plus|minus|mal|por|fois|x)\s)"
+OPERATION = (
+    rf"(?i)(?:\d|\b{_NUMBER_WORDS})\s*(?:[+*/^×÷·=√]|%\s|(?:times|plus|minus|divided\s+by|mal|por|fois|x)\s)"
     r"|\d\s+-\s+\d|\d-\d+\s*(?:$|[=?+*/])|\d\s(?:squared|cubed)|\b(?:half|double|twice)\s(?:of\s)?\d"
     r"|(?<!\d{4})(?<=\d)!(?=[\s+*/=?]|$)"
     r"|\b(?:log\d*|ln|exp|sqrt|sin|cos|tan|abs|gcd|lcm|mod|max|min)\s?\(|\w\^\w"
-    r"|[√∫∑π∞≤≥]|\b[a-z]\s*[=^]\s*-?\d|\d[a-z]\s*[-+=]|\d(?:[,;\s]+\d+){3}",
-    re.IGNORECASE,
+    r"|[√∫∑π∞≤≥]|\b[a-z]\s*[=^]\s*-?\d|\d[a-z]\s*[-+=]|\d(?:[,;\s]+\d+){3}"
 )
 """An operator between numbers, an equation, or a sequence."""
-FORMULA = re.compile(r"\$(?=\S)[^$\n]{0,200}[^\s$]\$(?!\d)|\\(?:frac|sqrt|begin|left|cdot|int|sum|\[|\()")
+FORMULA = r"\$(?=\S)[^$\n]{0,200}[^\s$]\$(?!\d)|\\(?:frac|sqrt|begin|left|cdot|int|sum|\[|\()"
 """LaTeX; two prices are none."""
 CONVERSION = phrases(r"[\w.]*\d\S*( \w+){1,3} (in|to|into|as)( \w+){1,2}\W*")
 
 # Facts
 
 QUESTION_WORD = phrases(
-    r"who|whom|whose|what|whats|wats|when|where|which|how|why|(in|on|at|by|for) (what|which|how)"
+    r"who|whom|whose|wh?ats?|waht|wh?en|where|wh?ich|how|why|(in|on|at|by|for) (what|which|how)"
 )
 _KNOWN = words(
     "capital name currency population author symbol president inventor height birthday birthplace ceo"
-    " founder king queen opposite plural synonym formula"
+    " founder king queen opposite plural synonym formula speed title date year winner owner"
 )
 _MEASURES = "(atomic number|(boiling|melting|freezing) point)"
-_SORTS = words(
-    "year country city colou?rs? language day month time element animal planet name date currency kind"
-    " type state continent river company team band book movie film song word sport number port command gas"
-    " metal organ fruit"
-)
+_NO_NOUN = "(is|are|was|were|if|about|else|now|do|does|did|can|could|would|will|should|has|have)"
 FACT = phrases(
     rf"""
-    who|whom|whose|where|when|which|(in|on|at|for|to|from|by) (what|which|whom)
-    (what|whats) (are|were) (the )?(\d|two|three|four|five|seven|names?|colou?rs|official|primary|\w+est)
-    (what|whats|wats|wat)('s| is| was)? (the|\w+[\x27’]s|\w+s[\x27’]|\w+est|most)
-    what {_SORTS}|what does \S+ stand for|what do (you|we) call
+    who|whom|whose|where|wh?en|wh?ich|(in|on|at|for|to|from|by) (what|which|whom)
+    what(s| are| were) (the )?(\d|two|three|four|five|seven|names?|colou?rs|official|primary|\w+est)
+    (wh?ats?|waht)('s| is| was)? (the|\w+[\x27’]s|\w+s[\x27’]|\w+est|most)
+    (wh?at|waht) (?!{_NO_NOUN}|{_DESCRIBED})\w+
+    what does \S+ stand for|what do (you|we) call
+    (the )?\w+( \w+)? of [^?.!,]{{1,50}}\?
     how (many|much|tall|far|long|old|deep|high|big|large|heavy|fast|hot|cold|do (you|i|we) (say|spell|call))
     (the )?\w{{3,}}est( \w+){{1,3}} (in|of|on)|(the )?\w{{3,}}est( \w+){{1,2}}\W*$
     (the )?(\w+ )?({_KNOWN}|{_MEASURES})( \w+)? (of|for|in)
@@ -294,11 +296,14 @@ FACT = phrases(
     wer|wann|wo|welche[rsnm]?|was ist d(ie|er|as)|wie ?(viele?|hoch|heißt|alt|groß|lang|weit)
     (in|aus|an) welche\w+|en qu[ée]l?(le)? \w+|à quelle|combien|cu[áa]nt[oa]s?|quant[oiae]
     qui|quand|où|quel(le)?s?|qui[ée]n|cu[áa]ndo|d[óo]nde|cu[áa]l|chi|quando|dove|qual|кто|когда|где
+    quem|onde|quale|que [a-zç]+|come si chiama|wessen|кака?[яй]\w*|какой|сколько|назови
+    [^。？]*(谁|誰|什么|哪|何|どこ|いつ|どの|どれ)\w*|\w+は|столица
     """
 )
 FOR_PERSON_PLACE_TIME = phrases(
     r"""
-    who|whom|whose|where|when (did|was|were)|which|(in|on|at|from|by) (what(?! (day|month))|which|whom)
+    who|whom|whose|where|when (did|was|were)|wh?ich
+    (in|on|at|from|by) (what|which|whom)(?! (day|month|time|hour))
     what (year|country|city|language|name|continent|river|company|team|band|book|movie|film|song)
     wer|wann|wo|welche[rsnm]?|qui|quand|où|qui[ée]n|cu[áa]ndo|d[óo]nde|chi|quando|dove
     """
@@ -306,12 +311,11 @@ FOR_PERSON_PLACE_TIME = phrases(
 
 # Code
 
-CODE = re.compile(
-    r"^[ \t]*(?:```|def \w+\(|import [\w.]+$|from \w+ import|class \w+[:(]|\#include|function \w+\("
+CODE = (
+    r"(?m)^[ \t]*(?:```|def \w+\(|import [\w.]+$|from \w+ import|class \w+[:(]|\#include|function \w+\("
     r"|const \w+ =|let \w+ =|diff --git|@@ |Traceback|SELECT |<\?php|<html|<!DOCTYPE|package \w+|assert "
-    r"|print\(|(?:for|while|if|elif|with) [^\n]{1,80}:$|\w+ \w+\([^)\n]{0,80}\) ?\{)",
-    re.MULTILINE,
+    r"|(?:for|while|if|elif|with) [^\n]{1,80}:$|\w+ \w+\([^)\n]{0,80}\) ?\{)|\b(?:print|console\.log)\("
 )
 CODE_RESULT = phrases(
-    r"(what|which|predict|give) .{0,60}(outputs?|prints?|printed|returns?|returned|evaluates? to|value of)"
+    r"(what|which|predict|give)(?!( is|'s) wrong) .{0,60}(outputs?|prints?|printed|returns?|evaluates?|value)"
 )

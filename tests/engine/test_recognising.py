@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adascale.engine.kinds.alternatives import find_alternatives
@@ -24,7 +24,7 @@ def test_the_kind_of_most_messages_is_right_and_no_value_or_choice_is_a_text() -
     rows = [json.loads(line) for line in MESSAGES.read_text(encoding="utf-8").splitlines()]
     found = Counter((row["kind"], recognise_message(row["message"]).kind) for row in rows)
     right = sum(n for (kind, guessed), n in found.items() if kind == guessed)
-    assert right / len(rows) >= 0.95
+    assert right / len(rows) >= 0.98
     assert not found["value", "text"] + found["choice", "text"]
 
 
@@ -48,6 +48,19 @@ def test_all_questions_that_calibrations_are_fitted_with_are_values() -> None:
         ("What is recursion?", "text"),
         ("Write a function that adds two numbers.\nassert f(1, 2) == 3", "text"),
         ("It rained.\n\nDid it rain", "yes-no"),
+        ("Did it rain?\n\nAda: How was Rome?\nBob: Wet, all 3 days.", "yes-no"),
+        ("Give me the key points.\n\nIt rained for 3 days. Was it cold? It was.", "text"),
+        ("wich bird lays the largest egg", "fact"),
+        ("What does this print?\n\nx = 2\nprint(x * x)", "value"),
+        ("What does this code do?\n\nx = 2\nprint(x * x)", "text"),
+        ("how do i merge 2 lists", "text"),
+        ("It is 9:15 now. At what time will it be 40 minutes later?", "value"),
+        ("太阳是恒星吗?", "yes-no"),
+        ("東京は日本の首都ですか", "yes-no"),
+        ("谁写了《红楼梦》?", "fact"),
+        ("Москва находится в России?", "yes-no"),
+        ("A Lua é um planeta?", "yes-no"),
+        ("Do these mean the same?\n1. He left.\n2. He went.", "yes-no"),
         ("", "text"),
     ],
 )
@@ -55,7 +68,7 @@ def test_the_form_of_the_question_decides(message: str, kind: KindName) -> None:
     assert recognise_message(message).kind == kind
 
 
-@pytest.mark.parametrize("form", ["({})", "{})", "{}.", "{}:", "[{}]", "**{}.**", "**({})**"])
+@pytest.mark.parametrize("form", ["({})", "{})", "{}.", "{}:", "{}>", "[{}]", "**{}.**", "Option {}:"])
 @pytest.mark.parametrize("between", ["\n", "\n\n", "  ", " "])
 def test_options_are_read_in_any_notation(form: str, between: str) -> None:
     texts = ("river bank", "a", "bank of 3 %")
@@ -77,11 +90,13 @@ def test_the_latex_between_options_is_left_out(message: str) -> None:
     assert recognise_message(message).options == ("477", "482")
 
 
-@pytest.mark.parametrize("marks", ["abc", "123"])
+@pytest.mark.parametrize("marks", ["a b c", "1 2 3", "i ii iii"])
 def test_small_letters_and_numbers_mark_options_below_a_question(marks: str) -> None:
-    lines = "\n".join(f"{mark}) {text}" for mark, text in zip(marks, ("Mars", "Venus", "Earth"), strict=True))
+    lines = "\n".join(
+        f"{mark}) {text}" for mark, text in zip(marks.split(), ("Mars", "Venus", "Earth"), strict=True)
+    )
     found = recognise_message(f"Which planet do people live on?\n{lines}")
-    assert (found.kind, found.letters) == ("choice", tuple(marks))
+    assert (found.kind, found.letters) == ("choice", tuple(marks.split()))
     assert recognise_message(f"My notes of today.\n{lines}").kind == "text"
 
 
@@ -97,6 +112,16 @@ def test_small_letters_and_numbers_mark_options_below_a_question(marks: str) -> 
         ("Is this mail spam or not spam?\n\nYou have won!", ("spam", "not spam")),
         ("Which of these is a metal?\n- iron\n- wood", ("iron", "wood")),
         ("Which of these is a metal?\niron\nwood", ("iron", "wood")),
+        ("Which of these is a metal?\n○ iron\n○ wood", ("iron", "wood")),
+        ("Which is a metal? iron | wood | glass", ("iron", "wood", "glass")),
+        ("He is married ___ a doctor. (to / with / by)", ("to", "with", "by")),
+        ('{"question": "a metal", "choices": ["iron", "wood"]}', ("iron", "wood")),
+        ("Of iron, wood and glass, which is a metal?", ("iron", "wood", "glass")),
+        ("colour of the sun: white, red or blue?", ("white", "red", "blue")),
+        ("iphone or android for my grandma, she only calls", ("iphone", "android")),
+        ("Is 3/4 greater than or less than 5/7?", ("greater than", "less than")),
+        ("Lequel est le plus grand : la Loire ou la Seine ?", ("la Loire", "la Seine")),
+        ("早上应该先刷牙还是先吃早饭?", ("先刷牙", "先吃早饭")),
         ("Classify the review as good, bad or neutral: It broke.", ("good", "bad", "neutral")),
     ],
 )
@@ -124,11 +149,13 @@ def test_what_is_no_list_of_options_is_left_alone(message: str) -> None:
 PIECES = st.sampled_from(
     [
         "A. ", "(B) ", "b) ", "1. ", "- ", "or ", "which ", "is ", "? ", "\n", "\n\n", "choose: ",
-        ", ", "$", "*", "\\qquad ", "x", "one of ", "options: ", "classify it as ",
+        ", ", " / ", "① ", "ii. ", "还是", "$", "*", "\\qquad ", "x", "one of ", "options: ",
+        "classify it as ",
     ]
 )  # fmt: skip
 
 
+@settings(deadline=None)  # patterns are compiled at their first use
 @given(st.text() | st.lists(PIECES | st.text(max_size=5), max_size=30).map("".join))
 def test_options_are_pieces_of_any_message(message: str) -> None:
     found = recognise_message(message)
@@ -143,6 +170,7 @@ def test_options_are_pieces_of_any_message(message: str) -> None:
     [
         "write a ", "hi, ", "can you ", "please ", "# ", "\\", "a", "A) ", "A. x B. ", "1. x\n2. y\n",
         "- a\n", "a or ", "a, b or c, ", "$", "$a ", " ", "\n", "which ", "is it ", "you are a ",
+        "a b c d ", "a / b ", "tell if x is ", "i. ii. ", "from [a, ", "who ",
         "options: ", "1 ", "1, ", "\\qquad ", "what is the ", "Mr. ", "(",
     ],
 )  # fmt: skip
