@@ -303,6 +303,31 @@ def test_code_tasks_have_a_calibration_of_their_own(tmp_path: Path) -> None:
     assert asked["calibration"]["level"] == "portable"
 
 
+@pytest.mark.slow
+def test_questions_with_options_have_a_calibration_that_reads_them(tmp_path: Path, chain_gguf: Path) -> None:
+    """The chain's letters know nothing, which the weights say; asked again, an option is read before all else."""
+    tasks = [
+        {"id": f"{n}", "question": f"Pick {n}.", "options": ["red", "green"], "answer": "red"}
+        for n in range(FEWEST)
+    ]
+    data = tmp_path / "options.jsonl"
+    data.write_text("".join(json.dumps(task) + "\n" for task in tasks))
+    home = Home(tmp_path / "home", chain_gguf, data)
+    done = home.run(*home.fit_args("--json"))
+    assert done.returncode == 0, done.stderr
+    made = json.loads(done.stdout)
+    assert made["calibration"]["fingerprint"]["kind"] == "choice"
+    assert made["stages"].keys() == {"look", "answer"}
+    checked = home.run("calibrate", "check", "-g", str(home.model), "-d", str(data), "--json", "-q")
+    assert checked.returncode == 0, checked.stderr
+    assert json.loads(checked.stdout)["stages"].keys() == {"look", "answer"}
+    asked = home.run("ask", "-g", str(home.model), "--choices", "red,green", "--json", "Pick one.")
+    answer = json.loads(asked.stdout)
+    assert (answer["kind"], answer["options"].keys()) == ("choice", {"red", "green"})
+    assert answer["confidence"]["calibrated"]
+    assert answer["answer"] == max(answer["options"], key=answer["options"].get)
+
+
 def test_list_and_show(home: Home, artefact: Path) -> None:
     def run(*args: str) -> str:
         done = home.run("calibrate", *args)
