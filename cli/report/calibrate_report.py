@@ -27,6 +27,7 @@ STAGE_NAMES: Mapping[str, str] = {
     "task": "code task",
     "code": "code",
     "agreement": "finished, among others",
+    "look": "options read",
     "answer": "answer",
 }
 """Names of the stages on the screen, in the order of a search."""
