@@ -305,7 +305,7 @@ def test_code_tasks_have_a_calibration_of_their_own(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_questions_with_options_have_a_calibration_that_reads_them(tmp_path: Path, chain_gguf: Path) -> None:
-    """The chain's letters know nothing, which the weights say; asked again, an option is read before all else."""
+    """The letters of a random model know nothing, which the weights say."""
     tasks = [
         {"id": f"{n}", "question": f"Pick {n}.", "options": ["red", "green"], "answer": "red"}
         for n in range(FEWEST)
