@@ -89,9 +89,9 @@ class ViewState(Record):
         """The terminal node that would be shown now."""
         if self.result is not None:
             return self.result.best
-        if not self.groups:
+        if not self.leading:
             return None
-        return first_to_show(self.groups[0].nodes, lambda node: self.tree[node].mode)
+        return first_to_show(self.leading, lambda node: self.tree[node].mode)
 
     @property
     def best_path(self) -> set[NodeId]:

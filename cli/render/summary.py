@@ -280,7 +280,7 @@ def _interval_facts(state: ViewState) -> list[str]:
 
 def _program_facts(state: ViewState) -> list[str]:
     """``2 of those that agree are programs``."""
-    agreeing = state.groups[0].nodes if state.groups else ()
+    agreeing = state.leading
     programs = sum(state.tree[node].mode == "program" for node in agreeing)
     if not programs:
         return []

@@ -63,7 +63,7 @@ def greedy_answer(record: Record) -> Candidate | None:
 
 def leads(record: Record, node: NodeId) -> bool:
     """True if a finished trajectory has the leading answer."""
-    return bool(record.groups) and node in record.groups[0].nodes
+    return node in record.leading
 
 
 def account(record: Record) -> dict[str, Any]:
@@ -97,5 +97,5 @@ def confidence(result: SearchResult) -> dict[str, Any]:
         "level": 0.8,
         "calibrated": calibrated,
         "score": estimate.median if estimate is not None and not calibrated else None,
-        "vote_share": result.groups[0].share if result.groups else None,
+        "vote_share": next((each.share for each in result.groups if each.answer == result.answer), None),
     }

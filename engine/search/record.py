@@ -112,7 +112,12 @@ class Record:
     @property
     def agreement(self) -> tuple[int, int]:
         """Number of trajectories with the leading answer, and of all that count, those without one too."""
-        return (len(self.groups[0].nodes) if self.groups else 0, len(self.candidates))
+        return (len(self.leading), len(self.candidates))
+
+    @property
+    def leading(self) -> tuple[NodeId, ...]:
+        """Ends of trajectories with the leading answer, the best first; none for an option only read."""
+        return next((group.nodes for group in self.groups if group.answer == self.answer), ())
 
     @property
     def result(self) -> SearchResult | None:

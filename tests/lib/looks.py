@@ -26,7 +26,11 @@ CALIBRATION = OptionsCalibration(WEIGHTS, {mode: PROFILES[mode] for mode in ("pr
 
 
 def search(
-    problem: Problem, p: float, says: str = "Answer: B", strategy: Strategy | None = None
+    problem: Problem,
+    p: float,
+    says: str = "Answer: B",
+    strategy: Strategy | None = None,
+    calibration: OptionsCalibration = CALIBRATION,
 ) -> tuple[Record, list[Event]]:
     """A search in which a look favours Jupiter, or no, with this probability."""
 
@@ -42,7 +46,7 @@ def search(
 
     policy = ScriptedPolicy(script)
     policy.looks = see
-    calibrators = {"choice": CALIBRATION, "yes-no": CALIBRATION}
+    calibrators = {"choice": calibration, "yes-no": calibration}
     driver = Driver(policy, SequenceLogprob(), calibrators, lambda: 0.0)  # type: ignore[arg-type]
     settings = Settings(strategy or EFFORTS[problem.kind]["medium"]).for_problem(problem, "prose", ())
     log = [event for _, event in driver.run([problem], settings)]
