@@ -156,7 +156,7 @@ class _Solutions:
         self._document = document
         self._tree = document.view.tree
         self._answers = {each.node: each.answer for each in document.view.candidates}
-        self._leading = {node for group in document.view.groups[:1] for node in group.nodes}
+        self._leading = set(document.view.leading)
         rows = all_rows(document.view)
         self._rows: dict[NodeId, Row] = {row.node: row for row in rows if row.node is not None}
         self._running: dict[str, list[Row]] = {}

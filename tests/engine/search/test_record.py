@@ -15,12 +15,13 @@ from adascale.engine.search.events import (
     BranchStarted,
     NodesPruned,
     PromptRead,
+    SearchFinished,
     StepProposed,
     StepScored,
 )
 from adascale.engine.search.record import Record, replay
 from adascale.engine.strategies import STRATEGIES
-from adascale.engine.types import ROOT, Estimate, Usage
+from adascale.engine.types import ROOT, Estimate, SearchResult, Usage
 
 
 @pytest.mark.parametrize("strategy", sorted(STRATEGIES))
@@ -47,6 +48,19 @@ def test_the_groups_of_every_judgement_are_those_that_lead(strategy: str) -> Non
         assert event.standing.answer == (event.groups[0].answer if event.groups else None)
         assert event.standing.answered == sum(len(group.nodes) for group in event.groups)
     assert judged[-1].groups == Record.of(log).groups
+
+
+def test_no_solution_agrees_with_an_option_that_none_has_chosen() -> None:
+    log = Log("Is 91 prime?")
+    log.read_prompt()
+    log.grant(ROOT, 1)
+    log.finish_path(ROOT, "Yes.", 0.6, "yes")
+    result = SearchResult("no", None, log.state().groups, None, options={"yes": 0.4, "no": 0.6})
+    log.add(SearchFinished, result=result, usage=Usage())
+
+    record = Record.of(log.events)
+
+    assert (record.leading, record.agreement) == ((), (0, 1))
 
 
 def test_what_the_rule_requires_is_of_the_mode_of_the_roots_estimate() -> None:
