@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-LIMIT_SECONDS = 15.0
+LIMIT_SECONDS = 40.0
 
 
 @dataclass(frozen=True)

@@ -199,7 +199,7 @@ def test_ctrl_c_stops_a_reply_and_the_conversation_goes_on(env: dict[str, str], 
         stop_a_reply(2)
         screen.type("\x04")
 
-    done = on_screen(env, endless, act, "--max-tokens", "15000", "--ctx-size", "16384")
+    done = on_screen(env, endless, act, "--max-tokens", "3500", "--ctx-size", "4096")
     assert done.code == 0, done.stderr
     second = asked(env)[1]["history"]
     assert [turn["role"] for turn in second] == ["user", "assistant"]
@@ -223,7 +223,7 @@ def test_models_that_die_cost_a_reply_and_not_the_conversation(env: dict[str, st
         screen.wait_for("stopped by you")
         screen.type("\x04")
 
-    done = on_screen(env, endless, act, "--max-tokens", "15000", "--ctx-size", "16384")
+    done = on_screen(env, endless, act, "--max-tokens", "3500", "--ctx-size", "4096")
     assert done.code == 0, done.stderr
     assert "history" not in asked(env)[1], "a reply that was lost is not gone on from"
 
