@@ -15,7 +15,7 @@ _OR = r"\s(?:[oO][rR]|oder|ou|или|o(?=\s(?:un|una|el|la|il|lo)\s))\s"
 _COMPARISON = r"(?:\w+er|\w+est|first|last|more|most|less|better|best|worse)"
 
 _WHICH = (
-    r"(?i)(?:[^,.:?]{0,60},\s)?(?P<word>wh?ich|who|whose|what|where|when|in\s+which|welche[rs]?|wer|qu[ae]le?|quelle"
+    r"(?i)(?:[^,.:?]{0,60},\s)?(?P<word>wh?ich|who|whose|what|where|when|in\s+which|welche[rs]?|wer|was|qu[ae]le?|quelle"
     r"|lequel|laquelle|qui[eé]n|qui|qué|chi|cu[aá]l(?:es)?|какая|какой|кто|что)\b(?P<asked>[^:]*?)"
     r"(?P<mark>\s?[:,]\s|\s[-–—]\s|(?=\s\S+\s+(?:or|oder|ou|o|или)\s+\S+$))"
 )
@@ -26,7 +26,7 @@ _CHINESE = "([^\\s，。,]{1,30})还是([^\\s，。？,]{1,30})"
 
 _POLAR = phrases(
     r"(is|are|was|were|am|do|does|did|should|will|would|ist|sind|war|est-ce( que|\W)|es|è)"
-    r"(?! (there|you|any|it \w+ to|either))"
+    r"(?! (there|you|any|ist|sind|it \w+ to|either))"
 )
 _TWO_SUBJECTS = (
     r"(?i)(?P<first>\S.{0,40}?)\s+or\s+(?P<second>\S.{0,40}?)(?:\s.{0,60})?"
@@ -88,7 +88,7 @@ def _after_which(question: str) -> tuple[str, ...]:
     if match is None or len(match["asked"].split()) > 14 or re.search(_EITHER, question):
         return ()
     rest, has_colon = question[match.end() :], match["mark"].strip() not in ("", ",")
-    is_choice = match["word"].lower() not in ("what", "where", "when")
+    is_choice = match["word"].lower() not in ("what", "was", "where", "when")
     if re.search(_OR, rest) or " o " in rest:
         is_choice = is_choice or has_colon or re.match(_COMPARES, match["asked"].strip()) is not None
     else:

@@ -71,7 +71,7 @@ _ANSWER_CUE = r"(?i)\W*(?:(?:the|your|correct|right|final)\s+)*answers?\W*(?:is\
 _FRONT = r"(?:[\s*_}]|\\[ \\])+"
 _BACK = r"(?:\\q?quad|\\(?:textbf|mathbf|mathrm|text|rm)\s?\{|(?<=\s)\}|\*\*|__|[\s,;|$([{]|\\[ \\])+$"
 _ASKS = r"(?i)\?|_{2,}|\.{3}|…|\b(?:which|choose|select|pick|choices?|options?|quiz|fill\s+in)\b"
-_CHOOSES = r"(?i)\b(?:which\s+(?:of|one|is|statement|option)|choose|select|pick)\b"
+_CHOOSES = r"(?i)^which\b|\b(?:which\s+(?:of|one|is|statement|option)|choose|select|pick)\b"
 _NO_OPTION = r"[);,^]|\s*(?:--|&)"
 """Beginnings of what stands between labels in formulas."""
 _LINE_FRONT = r"[\s*_>#$-]*(?:\\\w+\s?\{)*"

@@ -189,15 +189,20 @@ def _ends_in_request(parts: _Parts) -> str | None:
 def _options(parts: _Parts) -> Options | None:
     """Options of a choice, or alternatives that its question names."""
     found = find_options(parts.message)
-    if found is None and (texts := find_alternatives(parts.question)):
-        found = Options(parts.message, texts)
-    if found is None or (not found.letters and {text.lower() for text in found.texts} <= _YES_NO):
+    _, mark, last = parts.message.rpartition("?")  # "What is the past tense of swim? swam or swum"
+    texts = () if found else find_alternatives(parts.question)
+    if not found and not texts and mark and len(last) < _LONGEST_LAST:
+        texts = find_alternatives(last)
+    found = Options(parts.message, texts) if texts else found
+    if found is None or (not found.letters and {text.lower().split()[-1] for text in found.texts} <= _YES_NO):
         return None
     # Numbers below "Do these sentences mean the same?" mark no options.
     is_polar = _is_marked(parts.question) and _begins_polar(parts.question)
     return None if is_polar and found.letters[:1] == ("1",) else found
 
 
+_LONGEST_LAST = 80
+"""Characters of alternatives that follow a question."""
 _YES_NO = frozenset({"yes", "no", "true", "false"})
 
 

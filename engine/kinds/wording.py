@@ -33,7 +33,8 @@ COURTESY = phrases(
     (tell|remind) me(?= (who|what|when|where|which|how|if|whether|the))
     (give me|i need)(?= the (exact |full )?(name|title|date|year|number|capital|answer|result|value)s?)
     (based on|according to|from|given|in) (the|this) (context|text|passage|article|document)[^,?\n]{0,30},
-    read (this|the)( following)? \w+ and|(what|who|where|when|which) do you think(?= (is|was|are))
+    read (this|the)( following)? \w+ and|(find|extract|identify)(?= the (name|title|date|author) )
+    (what|who|where|when|which) do you think(?= (is|was|are))
     you are (an?|the|my|now) [^.\n]{1,200}[.\n]
     """
 )
@@ -105,14 +106,14 @@ YES_OR_NO = phrases(
 )
 POLAR = phrases(
     r"""
-    is|are|was|were|do|does|did|has|have|had|can|could|will|would|should|may|must|might
+    is|are|am|was|were|do|does|did|has|have|had|can|could|will|would|should|may|must|might
     isn't|aren't|wasn't|weren't|don't|doesn't|didn't|hasn't|haven't|can't|couldn't|won't|wouldn't|shouldn't
     """
 )
 _ASKED = words(
     "wer was wann wo wie welche[rs]? qui quand où quel(?:le)?s? comment combien pourquoi quién qué cuándo"
     " dónde cu[áa]l(?:es)? cómo cuánt[oa]s? chi cosa quando dove quale? quant[oiae] come quem onde que"
-    " кто что где когда как(?:ой|ая|ие|ое)? почему зачем сколько чей куда"
+    " кто что где когда как[а-я]* почему зачем сколько чей куда"
 )
 POLAR_ABROAD = phrases(
     rf"""
@@ -147,7 +148,7 @@ TO_ASSISTANT = phrases(
     (can|could) (you|u) (see|hear|understand|read|do|get)( (me|this|that|it))?\W*$
     (will|would|won't|are|were|have|did) (you|u)(?! (expect|allowed|able))
     is it possible( for you)? to (get|give|have|make)|你(能|会|可以|好|是|叫)\w*|あなた\w*|こんにちは\w*
-    do you(?! (have to|need|get|use|pay|call))|(should|may|shall) (i|we)|am i|do i look
+    do you(?! (have to|need|get|use|pay|call))|(should|may|shall) (i|we)|am i(?! (allowed|entitled))|do i look
     (can|could) (i|we) (ask|have|talk)
     is it worth|is there (any|an?) (way|chance)
     is (it|this|that|everything|anyone)( (ok|okay|you|good|there|correct|right|clear|possible))?\?*$
@@ -167,7 +168,8 @@ EXPLANATION = phrases(
     r"""
     why|wieso|warum|weshalb|pourquoi|por qu[eé]|perché|почему|(为什么|怎么|如何|なぜ|どうやって)\w*
     how (do|does|did|can|could|should|would|to|is|are|was|were|about|come)(?! (you|i|we) (say|spell|call))
-    .{0,200}, how (do|can|should) i|.{0,60}what do (you|u) (think|suggest|recommend)
+    .{0,200}, (how (do|can|should)|what should) i
+    what are (the|some) \w+ (i|we)|.{0,60}what do (you|u) (think|suggest|recommend)
     wie (installiere|mache?|funktioniert|kann|geht|benutze)|comment( \w+)?|cómo
     com[eo] (si|posso|faccio|faço|funziona|funciona)
     how's|what does (this|that)|what does .{1,60} (do|mean)\W*$
@@ -259,7 +261,8 @@ MEASURE = phrases(
 )
 OPERATION = (
     rf"(?i)(?:\d|\b{_NUMBER_WORDS})\s*(?:[+*/^×÷·=√]|%\s|(?:times|plus|minus|divided\s+by|mal|por|fois|x)\s)"
-    r"|\d\s+-\s+\d|\d-\d+\s*(?:$|[=?+*/])|\d\s(?:squared|cubed)|\b(?:half|double|twice)\s(?:of\s)?\d"
+    r"|\d\s+-\s+\d|\d-\d+\s*(?:$|[=?+*/])|\d\s(?:squared|cubed)"
+    rf"|\b(?:half|double|twice)\s(?:of\s)?(?:\d|{_NUMBER_WORDS}\b)"
     r"|(?<!\d{4})(?<=\d)!(?=[\s+*/=?]|$)"
     r"|\b(?:log\d*|ln|exp|sqrt|sin|cos|tan|abs|gcd|lcm|mod|max|min)\s?\(|\w\^\w"
     r"|[√∫∑π∞≤≥]|\b[a-z]\s*[=^]\s*-?\d|\d[a-z]\s*[-+=]|\d(?:[,;\s]+\d+){3}"
@@ -294,7 +297,8 @@ FACT = phrases(
     (the )?(default port|chemical symbol|population)( \w+)?
     name (the|an?)
     wer|wann|wo|welche[rsnm]?|was ist d(ie|er|as)|wie ?(viele?|hoch|heißt|alt|groß|lang|weit)
-    (in|aus|an) welche\w+|en qu[ée]l?(le)? \w+|à quelle|combien|cu[áa]nt[oa]s?|quant[oiae]
+    (in|aus|an) welche\w+|en qu[ée]l?(le)? \w+|in (che|quale)|em que|[вн]а? как\w+
+    à quelle|combien|cu[áa]nt[oa]s?|quant[oiae]
     qui|quand|où|quel(le)?s?|qui[ée]n|cu[áa]ndo|d[óo]nde|cu[áa]l|chi|quando|dove|qual|кто|когда|где
     quem|onde|quale|que [a-zç]+|come si chiama|wessen|кака?[яй]\w*|какой|сколько|назови
     [^。？]*(谁|誰|什么|哪|何|どこ|いつ|どの|どれ)\w*|\w+は|столица
@@ -303,8 +307,8 @@ FACT = phrases(
 FOR_PERSON_PLACE_TIME = phrases(
     r"""
     who|whom|whose|where|when (did|was|were)|wh?ich
-    (in|on|at|from|by) (what|which|whom)(?! (day|month|time|hour))
-    what (year|country|city|language|name|continent|river|company|team|band|book|movie|film|song)
+    (in|on|at|from|by) (what|which|whom)(?! (day|date|month|time|hour))
+    what (year|country|city|language|name|continent|river|company|team|band|book|movie|song|element)
     wer|wann|wo|welche[rsnm]?|qui|quand|où|qui[ée]n|cu[áa]ndo|d[óo]nde|chi|quando|dove
     """
 )
