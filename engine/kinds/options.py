@@ -42,16 +42,10 @@ def find_options(message: str) -> Options | None:
 
 # Options with labels: (A), [A], A), A., A:
 
-_SEQUENCES = tuple(
-    tuple(labels.split())
-    for labels in (
-        "A B C D E F G H I J",
-        "a b c d e f g h i j",
-        "1 2 3 4 5 6 7 8 9",
-        "① ② ③ ④ ⑤ ⑥ ⑦ ⑧ ⑨ ⑩",
-        "I II III IV V VI VII VIII IX X",
-        "i ii iii iv v vi vii viii ix x",
-    )
+_ROMAN = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X")
+_SEQUENCES: tuple[tuple[str, ...], ...] = (
+    *map(tuple, ("ABCDEFGHIJ", "abcdefghij", "123456789", "①②③④⑤⑥⑦⑧⑨⑩")),
+    *(_ROMAN, tuple(label.lower() for label in _ROMAN)),
 )
 """Labels of options, the likeliest first."""
 _LABEL = "[A-Ja-j1-9]|[IVX]{1,4}|[ivx]{1,4}"

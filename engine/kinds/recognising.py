@@ -170,10 +170,9 @@ def _text(parts: _Parts) -> str | None:
         return None if _has(parts.near, wording.OPERATION) else "it has no words"
     if parts.has_formula and not parts.has_code:
         return None
-    is_fragment = parts.is_single and _begins(parts.opening, wording.TEXT_FRAGMENT)
-    if _begins(parts.opening, wording.TEXT_OPENING) or (
-        is_fragment and not _has(parts.question, wording.HOW_MUCH)
-    ):
+    is_named = parts.is_single and not _has(parts.question, wording.HOW_MUCH)
+    is_fragment = is_named and _begins(parts.opening, wording.TEXT_FRAGMENT)
+    if is_fragment or _begins(parts.opening, wording.TEXT_OPENING):
         return "it asks for a text"
     if _has(parts.near, wording.CODE_WANTED):
         return "it asks for code and gives no tests"

@@ -60,9 +60,7 @@ _MAKE = words(
     "write provide propose prepare draft produce give make create tell build code show need want plan"
     " design add list turn"
 )
-_SHORT_TEXTS = words(
-    "poem haiku limerick joke story song essay recipe script ideas? tips? names? reasons? ways"
-)
+_SHORT_TEXTS = words("poem haiku limerick joke story song essay recipe script ideas? tips? names? reasons?")
 TEXT_OPENING = phrases(
     rf"""
     explain|describe|summari[sz]e|translate|paraphrase|rewrite|rephrase|reword|proofread|draft|compose|tl;?dr
@@ -87,11 +85,7 @@ TEXT_OPENING = phrases(
     """
 )
 TEXT_FRAGMENT = phrases(
-    rf"""
-    (an? )?(\w+ )?{_SHORT_TEXTS} (about|for|on|to|that)
-    \d+ (\w+ )?{_SHORT_TEXTS} (about|for|on|to|of)
-    pros and cons
-    """
+    rf"(an? |\d+ )?(\w+ )?{_SHORT_TEXTS} (about|for|on|to|that)|\d+ (\w+ )?{_SHORT_TEXTS} of|pros and cons"
 )
 """A text that is named without a verb; a recipe for eight may begin a sum too."""
 CODE_WANTED = phrases(r"write an? (\w+ ){0,2}?(function|program|script|method|class|query)")
@@ -106,8 +100,8 @@ YES_OR_NO = phrases(
 )
 POLAR = phrases(
     r"""
-    is|are|am|was|were|do|does|did|has|have|had|can|could|will|would|should|may|must|might
-    isn't|aren't|wasn't|weren't|don't|doesn't|didn't|hasn't|haven't|can't|couldn't|won't|wouldn't|shouldn't
+    is|are|am|was|were|do|does|did|has|have|had|can|could|will|would|should|may|must|might|(can|won)'t
+    (is|are|was|were|do|does|did|has|have|could|would|should)n't
     """
 )
 _ASKED = words(
@@ -128,10 +122,7 @@ POLAR_ABROAD = phrases(
 """Verbs that begin such a question elsewhere, or a sentence without a question word but with its mark."""
 TAG = r"(?i), (?:right|correct|\w+n['’]t (?:it|they|he|she)|n'est-ce pas|verdad|vero) ?\?$"
 NOT_POLAR = phrases(
-    r"""
-    (do|have) (my|it|this|that|your|the|an?|not|some|fun|\d+)|(may|might|must|will|can) (do|not|be)
-    don't
-    """
+    r"(do|have) (my|it|this|that|your|the|an?|not|some|fun|\d+)|(may|might|must|will|can) (do|not|be)|don't"
 )
 """Beginnings of orders, in sentences without a question mark."""
 GERMAN_WAS = phrases(
@@ -149,8 +140,7 @@ TO_ASSISTANT = phrases(
     (will|would|won't|are|were|have|did) (you|u)(?! (expect|allowed|able))
     is it possible( for you)? to (get|give|have|make)|你(能|会|可以|好|是|叫)\w*|あなた\w*|こんにちは\w*
     do you(?! (have to|need|get|use|pay|call))|(should|may|shall) (i|we)|am i(?! (allowed|entitled))|do i look
-    (can|could) (i|we) (ask|have|talk)
-    is it worth|is there (any|an?) (way|chance)
+    (can|could) (i|we) (ask|have|talk)|is it worth|is there (any|an?) (way|chance)
     is (it|this|that|everything|anyone)( (ok|okay|you|good|there|correct|right|clear|possible))?\?*$
     können sie|kannst du|könntest du|peux-tu|pouvez-vous|puedes|puede usted|puoi
     is there (anything|anyone|something|someone) (you|i)|have (fun|you)|(will|can) do
