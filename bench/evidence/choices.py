@@ -3,13 +3,12 @@
 Usage:
 ``python -m bench.evidence.choices draw MODEL DATA.jsonl OUT.jsonl --questions 150 --samples 8``
 ``python -m bench.evidence.choices table MODEL DRAWN.jsonl ...``
-``python -m bench.evidence.choices portable OUT MODEL:QUESTIONS:SAMPLES ... --data FIT.jsonl ...``
+``python -m bench.evidence.choices portable FITTED OUT``
 
 ``draw`` looks at each question in two orders, and writes a greedy solution and ``--samples`` others; the same
 command goes on where it was stopped. ``table`` plays rules on what was drawn, with the calibrations of this
 machine, which were fitted on other questions; a file without solutions has the rows of looks alone.
-``portable`` fits one calibration for all models on what ``calibrate fit`` has drawn of several; its figures
-are of each model by the others alone.
+``portable`` makes the calibration of one model that of all others.
 """
 
 from __future__ import annotations
@@ -23,7 +22,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -34,20 +32,18 @@ from adascale.engine.answers.weighing import OptionWeights
 from adascale.engine.answers.weighing import Vote as OptionVote
 from adascale.engine.calibration import metrics
 from adascale.engine.calibration.metrics import Predictions
-from adascale.engine.calibration.options import OptionExample, OptionsCalibration, fit_weights, predictions
-from adascale.engine.calibration.report import report
+from adascale.engine.calibration.options import OptionsCalibration
 from adascale.engine.evaluation.evaluate import SURE
 from adascale.engine.kinds import kind_of
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import EFFORTS, Adaptive, Greedy, Strategy, Vote
-from adascale.engine.types import PROFILES, Mode, ModeProfile, Problem
+from adascale.engine.types import Problem
 from adascale.models.calibration import installed
-from adascale.models.calibration.artefact import Artefact, Card, question_key, save_artefact
-from adascale.models.calibration.option_draws import OptionDraws
+from adascale.models.calibration.artefact import load_artefact, save_artefact
 from adascale.models.draws.store import DrawStore
-from adascale.models.options import MAX_BRANCHES, SessionOptions
-from adascale.models.question_sets import choose_questions, read_known
+from adascale.models.options import SessionOptions
+from adascale.models.question_sets import read_known
 from adascale.models.session import OpenSession, Session
 
 from ..common import close, table
@@ -60,7 +56,9 @@ def draw(args: argparse.Namespace) -> None:
     [problems] = read_known([args.data])
     done = {record["id"] for record in load(args.out)} if args.out.exists() else set()
     todo = [problem for problem in problems[: args.questions] if problem.id not in done]
-    options = SessionOptions(args.model, calibration="none", branches=AT_ONCE, purpose="replay")
+    options = SessionOptions(
+        args.model, calibration="none", branches=AT_ONCE, threads=args.threads, purpose="replay"
+    )
     with Session(options) as session, closing(DrawStore(session.draws_path(problems[0].kind))) as store:
         for at in range(0, len(todo), AT_ONCE):
             chunk = todo[at : at + AT_ONCE]
@@ -227,59 +225,12 @@ def _row(found: Sequence[Played]) -> list[str]:
 
 
 def portable(args: argparse.Namespace) -> None:
-    """Fit a calibration on several models together, and save it."""
-    examples: dict[str, list[OptionExample]] = {}
-    asked: list[Problem] = []
-    for name in args.models:
-        model, questions, samples = name.split(":")
-        problems = choose_questions(read_known(args.data), int(questions), 0)
-        options = SessionOptions(
-            model, calibration="none", branches=MAX_BRANCHES, threads=args.threads, purpose="rollouts"
-        )
-        with Session(options) as session, OptionDraws.open(session, problems, int(samples), 0) as draws:
-            examples[model] = [each.example for each in draws.draw() if each.example is not None]
-            asked = max(asked, problems, key=len)
-            used = session.prompts.fingerprints[problems[0].kind]
-    leans = problems[0].kind == "yes-no"
-    weights = fit_weights([each for own in examples.values() for each in own], leans=leans)
-    rows: dict[str, list[Predictions]] = {"look": [], "answer": []}
-    for model, own in examples.items():
-        others = [each for name, some in examples.items() if name != model for each in some]
-        alone = fit_weights(others, leans=leans)
-        for stage, found in rows.items():
-            found.append(predictions(alone, own, votes=stage == "answer"))
-    card = Card(
-        name=f"portable+{problems[0].kind}",
-        fingerprint=replace(used, generator=""),
-        method="beta",
-        data=tuple(path.name for path in args.data),
-        questions=tuple(question_key(problem.question) for problem in asked),
-        samples=max(int(name.split(":")[2]) for name in args.models),
-        rollouts=0,
-        seed=0,
-        versions={"adascale": version("adascale"), "numpy": np.__version__},
-        held_out=report({stage: _joined(found) for stage, found in rows.items()}),
-    )
-    profiles: dict[Mode, ModeProfile] = {"prose": PROFILES["prose"], "program": PROFILES["program"]}
-    save_artefact(Artefact(OptionsCalibration(weights, profiles), card), args.out)
-    print(weights)
-    table(
-        ["stage", "n", "right", "skill", "ECE", "AUC"],
-        [
-            [name, str(each.n), str(each.base_rate), str(each.skill), str(each.ece), str(each.auc)]
-            for name, each in card.held_out.items()
-        ],
-    )
-
-
-def _joined(parts: Sequence[Predictions]) -> Predictions:
-    starts = np.cumsum([0, *(len(each.right) for each in parts[:-1])])
-    return Predictions(
-        np.concatenate([each.question + start for each, start in zip(parts, starts, strict=True)]),
-        np.concatenate([each.quantiles for each in parts]),
-        np.concatenate([each.right for each in parts]),
-        np.concatenate([each.total for each in parts]),
-    )
+    """Write a calibration of one model as the one for all others."""
+    fitted = load_artefact(args.fitted)
+    card = fitted.card
+    name = f"portable+{card.fingerprint.kind}"
+    anyones = replace(card, name=name, fingerprint=replace(card.fingerprint, generator=""))
+    save_artefact(replace(fitted, card=anyones), args.out)
 
 
 def main() -> None:
@@ -291,18 +242,17 @@ def main() -> None:
     drawing.add_argument("out", type=Path)
     drawing.add_argument("--questions", type=int, default=150)
     drawing.add_argument("--samples", type=int, default=8)
+    drawing.add_argument("--threads", type=int)
     drawing.set_defaults(run=draw)
     showing = commands.add_parser("table")
     showing.add_argument("model")
     showing.add_argument("drawn", type=Path, nargs="+")
     showing.add_argument("--effort", default="medium")
     showing.set_defaults(run=show)
-    pooling = commands.add_parser("portable")
-    pooling.add_argument("out", type=Path)
-    pooling.add_argument("models", nargs="+")
-    pooling.add_argument("--data", type=Path, nargs="+", required=True)
-    pooling.add_argument("--threads", type=int)
-    pooling.set_defaults(run=portable)
+    making = commands.add_parser("portable")
+    making.add_argument("fitted", type=Path)
+    making.add_argument("out", type=Path)
+    making.set_defaults(run=portable)
     args = parser.parse_args()
     args.run(args)
 

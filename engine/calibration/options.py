@@ -21,6 +21,11 @@ from .metrics import Predictions
 PROGRAM_MERIT = 0.6
 """``merit`` of programs, which none of the fitting questions draws: about what they are right on GSM8K."""
 
+_AT_CHANCE = 0.5e9
+"""Parameters of a coder that chooses letters at chance (90 fitting questions, docs/research/LOG.md)."""
+_FITTED_AT = 1.5e9
+"""Parameters of the coder that the portable calibrations were fitted on."""
+
 _GRID = 24
 _ROUNDS = 4
 _FOLDS = 5
@@ -48,10 +53,12 @@ class OptionsCalibration:
     Attributes:
         weights: Weights of looks and votes.
         profiles: Statistics of the solutions of each mode.
+        is_portable: It was fitted on another model (``of_size``).
     """
 
     weights: OptionWeights
     profiles: Mapping[Mode, ModeProfile]
+    is_portable: bool = False
 
     @property
     def modes(self) -> tuple[Mode, ...]:
@@ -59,8 +66,15 @@ class OptionsCalibration:
         return tuple(self.profiles)
 
     def of_size(self, parameters: float) -> OptionsCalibration:
-        """The calibration as a generator of so many parameters uses it: itself."""
-        return self
+        """The calibration as a generator of so many parameters uses it; one of its own knows its size.
+
+        Letters of small models say nothing: the portable trust falls to 0 with the logarithm of the size.
+        """
+        if not self.is_portable or parameters <= 0:
+            return self
+        share = math.log(parameters / _AT_CHANCE) / math.log(_FITTED_AT / _AT_CHANCE)
+        trust = self.weights.trust * min(max(share, 0.0), 1.0)
+        return replace(self, weights=replace(self.weights, trust=trust))
 
     def question(self, prefix: Prefix) -> QuestionEstimate:
         """Nothing is known of the question but what a look shows."""

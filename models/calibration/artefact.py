@@ -338,7 +338,7 @@ def _from_tensors(
     tensors: Tensors, inputs: Mapping[str, InputNames], card: Card
 ) -> Calibration | OptionsCalibration:
     if KINDS[card.fingerprint.kind].has_options:
-        return _options_from(tensors)
+        return replace(_options_from(tensors), is_portable=card.level == "portable")
     modes = [mode for mode, name in _DOMAINS.items() if f"{name}.matrix" in tensors]
     if not modes:
         raise ValueError("a domain")

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adascale.engine.answers.weighing import OptionWeights, Vote
-from adascale.engine.calibration.options import OptionExample, fit_weights
+from adascale.engine.calibration.options import OptionExample, OptionsCalibration, fit_weights
+from adascale.engine.types import PROFILES
 
 WEIGHTS = OptionWeights(1.0, 0.0, {"prose": 0.4, "program": 0.8}, 1.0, 0.2)
 LOOK = (math.log(0.6), math.log(0.3), math.log(0.1))
@@ -74,3 +75,12 @@ def test_a_fit_trusts_solutions_that_are_right() -> None:
     wrong = [OptionExample(even, tuple(votes(at // 2 % 2)), at % 2) for at in range(40)]
     assert fit_weights(right, leans=False).merit["prose"] > 0.9
     assert fit_weights(wrong, leans=False).merit["prose"] < 0.05
+
+
+def test_letters_of_small_models_are_trusted_less_by_a_portable_calibration() -> None:
+    own = OptionsCalibration(WEIGHTS, PROFILES)
+    anyones = OptionsCalibration(WEIGHTS, PROFILES, is_portable=True)
+    trusts = [anyones.of_size(size).weights.trust for size in (0.2e9, 0.8e9, 1.5e9, 7e9)]
+    assert trusts == sorted(trusts)
+    assert (trusts[0], trusts[-1]) == (0.0, WEIGHTS.trust)
+    assert own.of_size(0.2e9).weights == WEIGHTS
