@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from adascale.engine.decimals import human_bytes
+from adascale.engine.kinds import KINDS
 from adascale.models.calibration.artefact import load_artefact
 from adascale.models.calibration.installed import shipped_folder
 from adascale.models.files.catalog import ModelSpec, catalog
@@ -63,10 +64,8 @@ def _calibrations() -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for path in sorted(shipped_folder().glob("*.safetensors")):
         fingerprint = load_artefact(path).card.fingerprint
-        found.setdefault(fingerprint.generator, []).append(
-            "questions" if fingerprint.kind == "value" else "code"
-        )
-    return {digest: sorted(kinds, reverse=True) for digest, kinds in found.items()}
+        found.setdefault(fingerprint.generator, []).append(fingerprint.kind)
+    return {digest: sorted(kinds, key=[*KINDS].index) for digest, kinds in found.items()}
 
 
 def _architectures() -> set[str]:

@@ -331,7 +331,7 @@ def test_questions_with_options_have_a_calibration_that_reads_them(tmp_path: Pat
 def test_list_and_show(home: Home, artefact: Path) -> None:
     def run(*args: str) -> str:
         done = home.run("calibrate", *args)
-        assert (done.returncode, done.stderr) == (0, "")
+        assert done.returncode == 0, done.stderr
         return done.stdout
 
     listed = run("list").splitlines()
@@ -597,7 +597,7 @@ WRONG = [
     (["fit", "-d", "GOOD", "--samples", "0"], 2, "--samples", ""),
     (["fit", "-d", "GOOD", "--rollouts", "-1"], 2, "--rollouts", ""),
     (["fit", "-d", "GOOD", "-g", "no/such.gguf"], 4, "error[model-not-found]", ""),
-    (["fit", "-d", "GOOD", "-d", "TASKS"], 2, "these are code tasks and questions", "once for each kind"),
+    (["fit", "-d", "GOOD", "-d", "TASKS"], 2, "the records are of several kinds", "once for each kind"),
     (["fit", "-d", "TASKS", "--prm", "judge=self"], 2, "a PRM reads steps of prose", "--prm probe"),
     (["fit", "-d", "TASKS", "--programs", "0"], 2, "code tasks are calibrated on programs", "--programs 4"),
     (["show", "nosuch"], 4, "error[no-calibration]", "adascale calibrate list"),
@@ -640,7 +640,7 @@ def test_no_calibration_is_told_before_anything_is_drawn(home: Home, tmp_path: P
     assert (done.returncode, done.stdout, bare.kept()) == (4, "", 0)
     assert "error[no-calibration]" in done.stderr
     assert f"hint: adascale calibrate fit -m {home.model} --data tasks.jsonl" in done.stderr
-    [portable] = shipped_folder().glob("portable*")
+    portable = shipped_folder() / f"portable{SUFFIX}"
     check = ["calibrate", "check", "-g", str(home.model), "-d", str(tasks), "--ctx-size", "512"]
     other = bare.run(*check, "--calibration", str(portable))
     assert (other.returncode, other.stdout, bare.kept()) == (4, "", 0)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from adascale.engine.kinds import KINDS
 from adascale.models.calibration.artefact import SUFFIX, load_artefact
 from adascale.models.calibration.installed import shipped_folder
 from adascale.models.files.catalog import DEFAULT_GENERATOR, catalog
@@ -21,6 +22,10 @@ FITTING = {
     "singleop.jsonl",
     "addsub.jsonl",
     "mbpp-fit-mixed.jsonl",  # bench/evidence/given_tests.py
+    "mmlu-fit.jsonl",
+    "commonsenseqa-fit.jsonl",
+    "openbookqa-fit.jsonl",
+    "boolq-fit.jsonl",
 }
 SHIPPED = sorted(shipped_folder().glob(f"*{SUFFIX}"))
 FITTED = [path for path in SHIPPED if load_artefact(path).card.level == "fitted"]
@@ -28,11 +33,9 @@ FITTED = [path for path in SHIPPED if load_artefact(path).card.level == "fitted"
 
 def test_the_default_model_and_the_small_ones_have_one() -> None:
     coders = (DEFAULT_GENERATOR, "qwen2.5-coder-0.5b")
-    wanted = {f"{name}+probe" for name in (*coders, "smollm2-135m")} | {
-        f"{name}+probe+code" for name in coders
-    }
-    assert {load_artefact(path).card.name for path in FITTED} == wanted
-    assert len(FITTED) + 1 == len(SHIPPED)
+    of_values = {f"{name}+probe" for name in (*coders, "smollm2-135m")}
+    of_kinds = {f"{name}+probe+{kind}" for name in coders for kind in ("choice", "yes-no", "code")}
+    assert {load_artefact(path).card.name for path in FITTED} == of_values | of_kinds
 
 
 @pytest.mark.parametrize("path", FITTED, ids=lambda path: path.name.removesuffix(SUFFIX))
@@ -40,18 +43,26 @@ def test_it_is_of_a_built_in_model_and_was_fitted_on_fitting_questions(path: Pat
     card = load_artefact(path).card
     name, prm, *kind = card.name.split("+")
     assert (card.fingerprint.generator, prm) == (catalog()[name].sha256, "probe")
-    assert card.fingerprint.kind == ("code" if kind == ["code"] else "value")
+    assert [card.fingerprint.kind] == (kind or ["value"])
     assert path.stat().st_size <= 4_000_000
     assert set(card.data) <= FITTING
+    assert card.fingerprint.window == WINDOW
+    if KINDS[card.fingerprint.kind].has_options:  # a few numbers, and no sampler that matters
+        assert len(card.questions) >= 30
+        return
     usual = SamplingParams().record()
     assert card.fingerprint.sampling == usual | {"temperature": card.fingerprint.sampling["temperature"]}
     assert len(card.questions) >= 100
-    assert card.fingerprint.window == WINDOW
 
 
-def test_one_more_is_portable_and_says_which_models_it_was_fitted_on() -> None:
-    [artefact] = [load_artefact(path) for path in SHIPPED if path not in FITTED]
-    card = artefact.card
+def test_others_are_portable_for_values_and_options() -> None:
+    cards = [load_artefact(path).card for path in SHIPPED if path not in FITTED]
+    assert {each.name for each in cards} == {"portable", "portable+choice", "portable+yes-no"}
+    assert {each.fingerprint.generator for each in cards} == {""}
+
+
+def test_the_portable_one_of_values_says_which_models_it_was_fitted_on() -> None:
+    card = load_artefact(shipped_folder() / f"portable{SUFFIX}").card
     assert (card.name, card.level, card.fingerprint.generator) == ("portable", "portable", "")
     assert 2 <= len(card.data) <= len(catalog())
     assert set(card.data) <= set(catalog())
