@@ -20,7 +20,8 @@ _MARKS = re.compile(r"[^\w\s]")
 _LEAD = re.compile(r"\W*(?:the\s+)?(?:final\s+)?answer\s*(?:is\b|:)[:\s]*", re.IGNORECASE)
 
 _SENTENCE = re.compile(
-    r"(?:the|it|this)\b[^.]{0,100}?\b(?:is|was|are|were)\s+(?:in\s+|on\s+)?", re.IGNORECASE
+    r"[^.]{1,100}?\b(?:is|was|are|were)\s+(?:\w+(?:ed|en)\s+by\s+|in\s+|on\s+)?(?=\S+(?:\s+\S+){0,5}$)",
+    re.IGNORECASE,
 )
 """A whole sentence around a fact: "The capital of Australia is Canberra"."""
 

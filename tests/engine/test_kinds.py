@@ -67,6 +67,8 @@ def asked(kind: KindName) -> Problem:
         ("fact", "Canberra.\nIt is in the south.", None, "Canberra", "Canberra"),
         ("fact", "The answer is: **Canberra**.", None, "Canberra", "Canberra"),
         ("fact", "The capital of Australia is Canberra.", None, "Canberra", "Canberra"),
+        ("fact", "Moby-Dick was written by Herman Melville.", None, "Herman Melville", "Herman Melville"),
+        ("fact", "It was in 1945.", None, "1945", "1945"),
         ("text", "It is \\boxed{391}.", None, None, None),
         ("code", "def f(n): ...", TESTED, "1/2", "def f(n): ..."),
         ("code", "I cannot.", Execution("", "none", 0.0), None, None),
