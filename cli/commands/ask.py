@@ -97,5 +97,5 @@ def _finish(record: ViewState, load_seconds: float, options: AskOptions) -> None
     unsure = not is_sure(result, min_confidence)
     if unsure and not result.is_guess and not terminal.quiet:
         say(f"adascale: less sure than --min-confidence {min_confidence:g}")
-    if unsure or not result.has_reply or (options.extract and result.answer is None):
+    if unsure or not result.has_reply or (options.extract and result.answer is None and not is_chat):
         raise typer.Exit(NO_ANSWER)

@@ -177,7 +177,7 @@ class AskOptions:
     @property
     def prints_reply(self) -> bool:
         """True if a reply without an answer goes to stdout while it is generated."""
-        return not (self.extract or self.json_output)
+        return not self.json_output
 
 
 @dataclass(frozen=True, slots=True)

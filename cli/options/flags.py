@@ -362,7 +362,7 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
     AskOptions: {
         "goes_on": _CONTINUE,
         "session.ctx_size": _CTX_SIZE_BESIDE_CONTINUE,
-        "extract": flag(OUTPUT, "--extract -x", "Print only the final answer."),
+        "extract": flag(OUTPUT, "--extract -x", "Print only the final answer, or the reply to a text."),
         "json_output": JSON,
     },
     ChatOptions: {
@@ -590,6 +590,6 @@ CHOOSES_SEARCH = frozenset(
     f"--{key_of(flag)}"
     for part in (SearchOptions, Preset, StrategyOverrides)
     for name, flag in FLAGS[part].items()
-    if flag is not None and name != "seed"
-) | {"--extract"}
-"""Flags that ask for a search: with one of them on the command line no message gets a plain reply."""
+    if flag is not None and name not in ("seed", "preset", "effort", "min_confidence")
+)
+"""Flags that say how to search: with one of them on the command line no message gets a plain reply."""

@@ -188,7 +188,7 @@ def typed_flags(context: typer.Context) -> set[str]:
 
 
 def chooses_search(context: typer.Context) -> bool:
-    """True if a typed flag asks for a search; then no message gets a plain reply."""
+    """True if a typed flag says how to search; then no message gets a plain reply."""
     return not CHOOSES_SEARCH.isdisjoint(typed_flags(context))
 
 

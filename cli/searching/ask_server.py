@@ -53,10 +53,10 @@ def search_on_server(question: str, options: AskOptions, context: typer.Context)
     """
     sources = flag_sources(context)
     typed = typed_flags(context)
-    is_set = sources[_EFFORT] != "DEFAULT"
-    # Without a mode, only an effort makes the server search for what nobody can check.
-    is_needed = chooses_search(context) and (is_set or options.search.mode == "auto")
-    sends_effort = is_needed if recognise_message(question).kind == "text" else is_set
+    # An effort makes the server search for a text too.
+    sends_effort = sources[_EFFORT] != "DEFAULT" and (
+        chooses_search(context) or recognise_message(question).kind != "text"
+    )
     if others := sorted(typed & _OF_THE_SERVER):
         raise UsageError(
             f"{' and '.join(others)} cannot be asked of a server, which searches for all in the same way",

@@ -171,7 +171,7 @@ def test_a_question_without_a_checkable_answer_gets_a_text_and_no_answer_line(
 ) -> None:
     chain = {"\n": {tiny.YES: 3.0}, tiny.YES: {tiny.END: 3.0}}
     model = str(tiny.write_chain(tmp_path / "yes.gguf", chain))
-    plain, bare = (run(env, "ask", "-g", model, "Is it?", "-q", *more) for more in ([], ["-x"]))
+    plain, bare = (run(env, "ask", "-g", model, "Is it?", "-q", "--as", "value", *more) for more in ([], ["-x"]))
     assert (plain.stdout, plain.returncode) == ("Yes\n", 0)
     assert (bare.stdout, bare.returncode) == ("", 3)
 
@@ -188,7 +188,13 @@ def test_a_message_without_an_answer_gets_one_reply_and_no_probability(ask) -> N
     assert record["solution"] == done.stdout.strip()
     assert {record["confidence"][name] for name in ("p", "score", "vote_share")} == {None}
     assert record["calibration"] is None
-    assert ask("hi", "-x").stdout in ("18\n", "20\n")  # who wants an answer gets a search
+
+
+@pytest.mark.parametrize("flags", [["-x"], ["--effort", "low"], ["--min-confidence", ".8"]])
+def test_a_flag_that_does_not_say_how_to_search_leaves_a_text_its_reply(ask, flags: list[str]) -> None:  # type: ignore[no-untyped-def]
+    done = ask("hi", *flags)
+    assert (done.returncode, done.stdout) == (0, ask("hi").stdout)
+    assert json.loads(ask("hi", "--json", *flags).stdout)["kind"] == "text"
 
 
 def test_what_is_piped_in_stands_below_the_question(ask, env: dict[str, str]) -> None:  # type: ignore[no-untyped-def]

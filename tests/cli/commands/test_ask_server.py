@@ -120,7 +120,7 @@ def test_the_effort_is_the_servers_unless_one_is_set(env: dict[str, str]) -> Non
         ("Echo 18.", ("--min-confidence", "0.1", "--mode", "prose"), None),
         ("Echo 18.", ("--effort", "low"), "low"),
         ("Say hello.", (), None),
-        ("Say hello.", ("-x",), "medium"),
+        ("Say hello.", ("-x", "--effort", "low"), None),
         ("Say hello.", ("--mode", "prose"), None),
         ("Say hello.", ("--mode", "prose", "--effort", "low"), "low"),
     ],
