@@ -171,7 +171,9 @@ def test_a_question_without_a_checkable_answer_gets_a_text_and_no_answer_line(
 ) -> None:
     chain = {"\n": {tiny.YES: 3.0}, tiny.YES: {tiny.END: 3.0}}
     model = str(tiny.write_chain(tmp_path / "yes.gguf", chain))
-    plain, bare = (run(env, "ask", "-g", model, "Is it?", "-q", "--as", "value", *more) for more in ([], ["-x"]))
+    plain, bare = (
+        run(env, "ask", "-g", model, "Is it?", "-q", "--as", "value", *more) for more in ([], ["-x"])
+    )
     assert (plain.stdout, plain.returncode) == ("Yes\n", 0)
     assert (bare.stdout, bare.returncode) == ("", 3)
 
