@@ -140,7 +140,7 @@ class _Root(TyperGroup):
             UsageError: there is no such command.
         """
         if not (args[0] in _TABLE or args[0].startswith("-") or ctx.resilient_parsing):
-            raise unknown_command(args[0], _TABLE)
+            raise unknown_command(args, _TABLE)
         name, found, rest = super().resolve_command(ctx, args)
         return name, found and COMMANDS[str(name)], rest
 
@@ -171,7 +171,7 @@ def root(
     """Answer questions with a small local model that searches as much as a question needs.
 
     adascale "What is 17 * 23?"
-    adascale batch questions.jsonl -o answers.jsonl
+    adascale chat
     """
     if context.invoked_subcommand == "config":  # which must work when the file is broken
         return

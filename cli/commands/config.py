@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperOption
 
 from adascale.engine.errors import UsageError
+from adascale.models.files.reference import parse
 
 from ..disk.files import write_file
 from ..options.command_line import reason
@@ -101,6 +102,7 @@ def _parse_value(context: typer.Context, option: TyperOption, key: str, text: st
 
     Raises:
         UsageError: the option does not take it.
+        ModelNotFoundError: no model has this name.
     """
     try:
         value = option.process_value(context, text)
@@ -108,6 +110,8 @@ def _parse_value(context: typer.Context, option: TyperOption, key: str, text: st
         raise UsageError(
             f"{key} {reason(error)}", hint=f"adascale {command_with(key)} --help says what it takes"
         ) from error
+    if key == "generator":
+        parse(text)
     if option.type_descriptor.parameter_info.parser is not None:
         return text  # such as 8k
     return value if isinstance(value, bool | int | float) else text

@@ -21,7 +21,7 @@ _ROOT_OPTIONS = {"-h", "--help", "-V", "--version", "--install-completion", "--s
 _ASK = 'adascale "your question"'
 _KEEP = "nothing stays loaded between commands; adascale serve keeps a model loaded, and Ctrl-C stops it"
 _ELSEWHERE = {
-    "run": f"adascale chat -m MODEL, or {_ASK} -m MODEL",
+    "run": f"adascale chat -m NAME, or {_ASK} -m NAME; ollama:NAME is a model of Ollama",
     "start": "adascale serve",
     "ps": _KEEP,
     "stop": _KEEP,
@@ -47,14 +47,16 @@ _ELSEWHERE = {
     "benchmark": "adascale eval FILE",
     "settings": "adascale config show",
     "set": "adascale config set KEY VALUE",
-    "help": "adascale -h",
     "version": "adascale --version",
 }
 """Commands of ollama, llm and other tools, and what does the same here."""
 
+_SIGNS = frozenset("?!*+=")
+"""Signs that no command has: with one of them a single word is a question."""
+
 
 def with_ask(args: Sequence[str], commands: Container[str]) -> list[str]:
-    """The words behind ``adascale``; a question without a command gets ``ask``.
+    """The words behind ``adascale``; a question gets ``ask``, and ``help ask`` is ``ask -h``.
 
     Args:
         args: The words, perhaps with options of ``ask`` before the question, one of which holds a space.
@@ -62,22 +64,28 @@ def with_ask(args: Sequence[str], commands: Container[str]) -> list[str]:
     """
     if not args or args[0] in commands:
         return list(args)
+    if args[0] == "help":
+        return [*(word for word in args[1:2] if word in commands), "-h"]
     is_option = args[0].startswith("-")
     if is_option and (args[0] in _ROOT_OPTIONS or any(word in commands for word in args)):
         return list(args)
     words = args if is_option else args[:1]
-    return ["ask", *args] if any(len(word.split()) > 1 for word in words) else list(args)
+    if any(len(word.split()) > 1 for word in words) or (not is_option and _SIGNS & set(args[0])):
+        return ["ask", *args]
+    return list(args)
 
 
-def unknown_command(word: str, commands: Iterable[str]) -> UsageError:
-    """The error for a word that is no command: what does the same here, or how to ask it."""
+def unknown_command(words: Sequence[str], commands: Iterable[str]) -> UsageError:
+    """The error for words that begin with no command: what does the same here, or how to ask them."""
+    word = words[0]
     near = difflib.get_close_matches(word, list(commands), 1)
+    is_sentence = len(words) > 2 and not any(each.startswith("-") for each in words)
     if word in _ELSEWHERE:
         hint = _ELSEWHERE[word]
-    elif near:
+    elif near and not is_sentence:
         hint = f"did you mean adascale {near[0]}?"
     else:
-        hint = f"adascale ask {shlex.quote(word)} asks it; adascale -h lists the commands"
+        hint = f"adascale ask {shlex.quote(' '.join(words))} asks it; adascale -h lists the commands"
     return UsageError(f"{excerpt(word, 80)} is no command", hint=hint)
 
 
@@ -106,12 +114,15 @@ def usage_error(error: TyperException) -> UsageError:
             return UsageError(f"{name} {reason(error)}", hint=_did_you_mean(near) or listing)
     if text.startswith("Got unexpected extra argument"):
         words = text.partition(" (")[2].removesuffix(")")
-        return UsageError(
-            f"{path} takes no more words, and got: {words}", hint='quotes keep words together: "..."'
-        )
+        hint = 'quotes keep words together: "..."'
+        if context is not None and _takes_only_a_model(context):
+            hint = f"{path} -m {words}"
+        return UsageError(f"{path} takes no more words, and got: {words}", hint=hint)
     if text.startswith("No such command"):
         _, word, suggested = text.split("'", 2)
         near = suggested.split("'")[1:2]
+        if path.endswith(" config") and word in ("get", "list", "ls"):
+            near = ["adascale config show"]
         return UsageError(f"{path} has no command {word}", hint=_did_you_mean(near) or listing)
     return UsageError(text[:1].lower() + text[1:].rstrip("."), hint=listing)
 
@@ -155,6 +166,12 @@ def _name(parameter: Any) -> str:
 
 def _possible(error: TyperException) -> Sequence[str]:
     return getattr(error, "possibilities", None) or ()
+
+
+def _takes_only_a_model(context: Context) -> bool:
+    """True for a command that has an option for a model and no argument, such as ``chat``."""
+    names = [name for parameter in context.command.params for name in parameter.opts]
+    return "--model" in names and all(name.startswith("-") for name in names)
 
 
 def _did_you_mean(near: Sequence[str]) -> str:

@@ -102,7 +102,7 @@ def suggestion(key: str) -> str:
     """The hint for an unknown key: the most similar setting."""
     from .flags import ALIASES, SETTINGS
 
-    near = difflib.get_close_matches(key, sorted({*SETTINGS, *ALIASES}), 1)
+    near = difflib.get_close_matches(key, sorted({*SETTINGS, *ALIASES}), 1, 0.7)
     return f"did you mean {near[0]}?" if near else "adascale config show lists them"
 
 

@@ -242,5 +242,5 @@ def _unknown_model_error(ref: str) -> ModelNotFoundError:
     return ModelNotFoundError(
         f'no model called "{excerpt(ref, 80)}" on this machine or in the catalogue',
         "looked in: Hugging Face cache, catalogue",
-        hint=f"{question}{command('models', 'list')} shows what is here",
+        hint=f"{question}{command('list')} shows what is here",
     )

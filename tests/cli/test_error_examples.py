@@ -55,7 +55,7 @@ def test_1_a_missing_model(said: Ask) -> None:
     assert said("ask", "hi", "-g", "qwen2.5-codr-1.5b") == (
         'error[model-not-found]: no model called "qwen2.5-codr-1.5b" on this machine or in the catalogue\n'
         "  looked in: Hugging Face cache, catalogue\n"
-        "hint: did you mean qwen2.5-coder-1.5b?  adascale models list shows what is here",
+        "hint: did you mean qwen2.5-coder-1.5b?  adascale list shows what is here",
         4,
     )
 

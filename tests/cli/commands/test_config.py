@@ -32,13 +32,19 @@ def questions(tmp_path: Path) -> str:
 def strategy(questions: str, *args: str) -> str:
     """Which strategy a run would use."""
     planned = run("batch", questions, "--dry-run", *args)[1].splitlines()[-1]
-    return planned.removeprefix("adascale: ").split(",")[0]
+    return planned.split(",")[0].split(": ")[-1]
 
 
 def row(key: str) -> tuple[object, str]:
     shown = json.loads(run("config", "show", "--json")[0])
     [found] = [row for row in shown["settings"] if row["key"] == key]
     return found["value"], found["origin"]
+
+
+def test_a_model_without_a_known_name_is_not_kept(config: Path) -> None:
+    done = run_here(environment(ADASCALE_CONFIG=str(config)), "config", "set", "model", "llama3")
+    assert (done.returncode, config.exists()) == (4, False)
+    assert "did you mean llama-3.2-3b?" in done.stderr
 
 
 def test_flag_then_environment_then_file_then_default(
@@ -59,12 +65,12 @@ def test_flag_then_environment_then_file_then_default(
 
 
 def test_a_file_serves_every_command_that_has_the_option(config: Path) -> None:
-    run("config", "set", "generator", "no-such-model")
+    run("config", "set", "generator", "no-such-model.gguf")
 
     for command in (["ask", "what?", "--offline"], ["doctor", "--offline"]):
         result = CliRunner().invoke(app, command)
         assert result.exit_code != 0
-        assert "no-such-model" in result.output + str(result.exception)
+        assert "no-such-model.gguf" in result.output + str(result.exception)
 
 
 def test_values_are_kept_as_what_they_are(config: Path) -> None:

@@ -22,6 +22,7 @@ NO_MODEL = 4
         ["-g", "no.gguf", "What is 2+2?"],
         ["What is 2+2?", "-x", "-g", "no.gguf"],
         ["two\nlines", "-g", "no.gguf"],
+        ["17*23", "-g", "no.gguf"],
     ],
 )
 def test_words_with_a_space_are_asked_without_a_command(words: list[str]) -> None:
@@ -47,7 +48,16 @@ def test_a_mistyped_command_is_no_question() -> None:
 
 @pytest.mark.parametrize(("word", "instead"), [("ls", "adascale list"), ("logs", "adascale runs")])
 def test_a_word_of_another_tool_has_its_counterpart(word: str, instead: str) -> None:
-    assert instead in unknown_command(word, COMMANDS).hint
+    assert instead in unknown_command([word], COMMANDS).hint
+
+
+def test_words_without_quotes_are_all_in_the_command_that_asks_them() -> None:
+    assert "adascale ask 'what is love' asks it" in unknown_command(["what", "is", "love"], COMMANDS).hint
+
+
+@pytest.mark.parametrize(("words", "same"), [(["help"], ["-h"]), (["help", "ask"], ["ask", "-h"])])
+def test_help_is_a_word_for_the_option(words: list[str], same: list[str]) -> None:
+    assert with_ask(words, COMMANDS) == same
 
 
 def test_a_short_name_is_the_command_of_models(tmp_path: Path) -> None:
@@ -67,6 +77,8 @@ def test_a_short_name_is_the_command_of_models(tmp_path: Path) -> None:
         (["ask", "-e"], "-e needs a value"),
         (["ask", "What", "is", "it"], "is it"),
         (["models", "pul"], "did you mean pull?"),
+        (["chat", "llama3"], "chat -m llama3"),
+        (["config", "get", "model"], "did you mean adascale config show?"),
         (["eval"], "hint: adascale eval "),
         (["--josn"], "--josn"),
     ],
