@@ -45,9 +45,9 @@ def read_program(text: str) -> str | None:
     return None
 
 
-def computes(source: str | None) -> bool:
+def computes(source: str) -> bool:
     """True if a program does more than print what stands in it: it calculates, compares, loops or calls."""
-    tree = None if source is None else try_parse(source, compiled=False)
+    tree = try_parse(source, compiled=False)
     if tree is None:
         return False
     called = {*called_names(tree)} - {"print", "str"}

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 
 from ..answers.extract import solution_answer
 from ..codec import build
-from ..errors import UsageError
+from ..errors import UsageError, setting
 from ..types import Execution, Finish, Mode, Problem
 from .base import NO_PROGRAM, Kind, Look, Run, Runnable
 from .options import Options
@@ -68,7 +68,7 @@ def with_options(question: str, options: Sequence[str]) -> Mapping[str, object]:
         raise UsageError(
             "a choice needs two different options at least",
             f"given: {', '.join(texts) or 'none'}",
-            hint="--choices red,green,blue",
+            hint=setting("choices", "red,green,blue"),
         )
     if len(texts) > len(string.ascii_uppercase):
         raise UsageError(f"{len(texts)} options are too many", "26 can be told apart by their letters")

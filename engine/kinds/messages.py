@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ..errors import UsageError
+from ..errors import UsageError, command
 from ..types import KindName, Problem, Turn
 from . import kind_named
 from .recognising import recognise_message
@@ -49,7 +49,7 @@ def problem_of(
     if kind == "code":
         raise UsageError(
             "code is judged by tests, and a message has none",
-            hint='adascale code "Square n." --test "assert f(2) == 4"',
+            hint=command("code"),
         )
     details = details or kind_named(kind).read_details(message, {})
     return Problem(id_, message, history=history, kind=kind, why=why, details=details)

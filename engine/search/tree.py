@@ -129,8 +129,10 @@ class Tree:
         It says what the model would have said without it, so its agreement with prose is no second opinion.
         """
         mode = self[node].mode
-        is_asked_in_both = mode == "program" and "prose" in self.questions
-        return "prose" if is_asked_in_both and not computes(read_program(self.text(node))) else mode
+        if mode != "program" or "prose" not in self.questions:
+            return mode
+        source = read_program(self.text(node))
+        return "prose" if source is not None and not computes(source) else mode
 
     def children(self, node: NodeId) -> tuple[NodeId, ...]:
         """Children in the order in which they were added."""

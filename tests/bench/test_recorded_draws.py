@@ -85,7 +85,9 @@ def test_a_search_draws_no_more_programs_than_are_recorded(
     records: dict[str, Record] = {}
     for problem, event in driver.run(known, Settings(strategy, seed=SEED)):
         records[problem.id] = Record.after(records.get(problem.id), event)
-    drawn = [Counter(each.mode for each in record.candidates) for record in records.values()]
+    drawn = [
+        Counter(record.tree[each.node].mode for each in record.candidates) for record in records.values()
+    ]
     assert max(found["program"] for found in drawn) == PROGRAMS
     if "prose" in modes:
         assert max(found.total() for found in drawn if found["program"] == PROGRAMS) == SAMPLES
