@@ -194,6 +194,10 @@ class Calibrator(Protocol):
     def weights(self) -> OptionWeights | None:
         """Weights of looks and votes, for kinds of questions with options; None for others."""
 
+    @property
+    def is_rough(self) -> bool:
+        """True if it knows votes and the size of the model alone."""
+
     def question(self, prefix: Prefix) -> QuestionEstimate:
         """Estimate for a question of which nothing is written yet."""
 
@@ -253,6 +257,7 @@ class Uncalibrated:
 
     profiles = PROFILES
     weights: OptionWeights | None = None
+    is_rough = False
 
     def question(self, prefix: Prefix) -> QuestionEstimate:
         """Nothing is known before anything is written."""

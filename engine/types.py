@@ -373,6 +373,7 @@ class Standing:
             gain is the largest.
         gains: That of each mode, for as many tokens as a trajectory in prose has; None for a single one.
         options: Probability of each option of a question whose options were read; empty for others.
+        is_rough: The numbers know votes and the size of the model alone.
     """
 
     answer: str | None
@@ -386,6 +387,7 @@ class Standing:
     reach: float | None = None
     gains: Mapping[Mode, float] | None = field(default=None, metadata=OMIT_DEFAULT)
     options: Mapping[str, float] = field(default_factory=dict, metadata=OMIT_DEFAULT)
+    is_rough: bool = field(default=False, metadata=OMIT_DEFAULT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from adascale.engine.calibration.votes import VotePosterior, rate_of_size
 from adascale.engine.errors import CalibrationError
 from adascale.engine.kinds import KINDS, prompt_of
+from adascale.engine.ports import Calibrator
 from adascale.engine.types import MODES, KindName, Mode, PromptName
 
 from .calibration import installed
@@ -16,6 +18,9 @@ from .llama.chat import ChatFormat, chat_formats
 from .llama.runtime import LlamaModel
 from .options import SHORT, SamplingParams, SessionOptions
 from .session_files import SessionFiles
+
+BY_VOTES: tuple[KindName, ...] = ("value", "fact")
+"""Kinds that votes can judge without a calibration."""
 
 Chats = Mapping[PromptName, ChatFormat]
 Sampling = Mapping[PromptName, SamplingParams]
@@ -31,6 +36,7 @@ class PromptPlan:
         fingerprints: Everything that success probabilities depend on, by kind of problem; calibrations and
             kept draws are found by it.
         calibrations: Calibrations, by kind of problem.
+        votes: What values and facts without a calibration go by; None where scores are to be shown as scores.
         calibration_errors: Errors of installed calibrations that cannot be read, if one was looked for.
     """
 
@@ -38,12 +44,19 @@ class PromptPlan:
     sampling: Sampling
     fingerprints: Mapping[KindName, Fingerprint]
     calibrations: Mapping[KindName, Artefact]
+    votes: VotePosterior | None
     calibration_errors: Sequence[CalibrationError]
 
     @property
     def reads_states(self) -> bool:
         """True if a calibration reads the generator's hidden states, as all but portable ones do."""
         return any(each.card.level != "portable" for each in self.calibrations.values())
+
+    def calibrator(self, kind: KindName) -> Calibrator | None:
+        """Judge of the searches of a kind of problem; None where nothing fits the models."""
+        if (own := self.calibrations.get(kind)) is not None:
+            return own.calibration
+        return self.votes if kind in BY_VOTES else None
 
 
 def plan_prompts(options: SessionOptions, files: SessionFiles, model: LlamaModel, window: int) -> PromptPlan:
@@ -72,14 +85,16 @@ def plan_prompts(options: SessionOptions, files: SessionFiles, model: LlamaModel
         calibrations = available.find_all(_fingerprints(files, chats, usual, window))
     size = model.info.effective_parameters
     calibrations = {kind: artefact.of_size(size) for kind, artefact in calibrations.items()}
+    votes = VotePosterior(rate_of_size(size)) if is_searched and files.prm is None else None
     fitted = {
         mode: options.sampling.over(SamplingParams.from_record(known), think_tokens)
-        for artefact in reversed([*calibrations.values()])  # that of values comes first, and decides
+        for kind, artefact in calibrations.items()
+        if not KINDS[kind].has_options  # those have short solutions, and prompts of their own
         for mode, known in artefact.card.samplers().items()
     }
     sampling = _by_prompt(by_mode | fitted, options)
     fingerprints = _fingerprints(files, chats, sampling, window)
-    return PromptPlan(chats, sampling, fingerprints, calibrations, available.errors)
+    return PromptPlan(chats, sampling, fingerprints, calibrations, votes, available.errors)
 
 
 def _by_prompt(by_mode: Mapping[Mode, SamplingParams], options: SessionOptions) -> Sampling:

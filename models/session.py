@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from adascale.engine.decimals import human_bytes
 from adascale.engine.errors import UsageError, command, setting
@@ -21,7 +23,7 @@ from adascale.engine.types import KindName, Mode, Notice
 
 from . import machine
 from .calibration import installed
-from .calibration.artefact import describe
+from .calibration.artefact import describe, describe_votes
 from .draws.playback import ReplayingPolicy, WaitingExecutor
 from .draws.store import DrawStore, draws_path
 from .files.gguf_info import GGUFInfo
@@ -37,7 +39,7 @@ from .prm.incremental import StepPRM
 from .programs.chain import ChainExecutor
 from .programs.cpython import find_sandbox
 from .programs.sandbox import UNSANDBOXED
-from .prompt_plan import PromptPlan, plan_prompts
+from .prompt_plan import BY_VOTES, PromptPlan, plan_prompts
 from .session_files import SessionFiles, fetch_files
 from .sizing import SessionLoad, Window, choose_window, make_roomy, plan_memory
 
@@ -108,9 +110,9 @@ class OpenSession:
         rules = PURPOSES[self.options.purpose]
         if not rules.judges_steps:  # a PRM reads rollouts afterwards, once
             return Driver(policy, SequenceLogprob(), {}, clock, executor=self.executor)
-        fitted = {kind: artefact.calibration for kind, artefact in self.prompts.calibrations.items()}
+        known = {kind: found for kind in KINDS if (found := self.prompts.calibrator(kind)) is not None}
         executor = WaitingExecutor(self.executor) if rules.is_played_back else self.executor
-        return Driver(policy, self.reward_model, fitted, clock, costs, executor)
+        return Driver(policy, self.reward_model, known, clock, costs, executor)
 
     def replay_policy(self, store: DrawStore) -> ReplayingPolicy:
         """The generator, which draws only what a store does not hold."""
@@ -124,15 +126,15 @@ class OpenSession:
 
     @property
     def modes(self) -> tuple[Mode, ...]:
-        """Modes that ``auto`` may use: those that a calibration of these very models knows.
+        """Modes that ``auto`` may use for a value, the one that is drawn first in front.
 
-        A system prompt of the user's own is for prose alone. How often programs of another model repeat each
-        other's mistakes is not known.
+        Those that a calibration of these very models knows; programs and prose where votes are all that is
+        known (decision 0030). A system prompt of the user's own is for prose alone.
         """
         artefact = self.prompts.calibrations.get("value")
-        if artefact is None or artefact.card.level == "portable" or self.options.system is not None:
+        if self.options.system is not None or (artefact is None and self.prompts.votes is None):
             return ("prose",)
-        return artefact.calibration.modes
+        return ("program", "prose") if artefact is None else artefact.calibration.modes
 
     def conditions(self, kind: KindName) -> Conditions:
         """Models and warnings of the searches of one kind of problem.
@@ -167,16 +169,23 @@ class OpenSession:
 
     def _describe(self, kind: KindName) -> ModelDescription:
         generator, prm, prompts = self.files.generator, self.files.prm, self.prompts
-        calibration = prompts.calibrations.get(kind)
         device = "gpu" if self.model.gpu_layers else "cpu"
         return ModelDescription(
             GeneratorDescription(
                 generator.name, generator.path.name, generator.sha256, self.context.window, device
             ),
             PRMDescription(prm.name, prm.path.name, prm.sha256, self.files.prm_format) if prm else None,
-            describe(calibration) if calibration else None,
+            self._describe_calibration(kind),
             {**prompts.sampling[KINDS[kind].prompt].record(), "prompt": prompts.fingerprints[kind].prompt},
         )
+
+    def _describe_calibration(self, kind: KindName) -> Mapping[str, Any] | None:
+        prompts = self.prompts
+        if kind in prompts.calibrations:
+            return describe(prompts.calibrations[kind])
+        if prompts.votes is None or kind not in BY_VOTES:
+            return None
+        return describe_votes(prompts.votes, KINDS[kind].modes)
 
 
 class Session:

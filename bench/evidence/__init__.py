@@ -9,8 +9,8 @@ checks and ``accuracy`` the output of ``adascale batch``; ``processbench`` reads
 both interpreters, ``thinking`` measures the worth of a thought before the answer, and ``latency`` the time
 that an easy question takes.
 
-Studies behind decisions: of the portable calibration ``portable``, ``unlabelled``, ``searches``,
-``model_sizes``, ``within_question`` and ``from_rollouts`` (on ``rollout_texts``); of code tasks
+Studies behind decisions: of models that nobody fitted ``by_votes``, ``model_sizes`` and ``searches``; of fits
+without answers ``unlabelled``; of rollouts ``from_rollouts`` (on ``rollout_texts``); of code tasks
 ``given_tests``, ``giving_up`` and ``program_prompts``; of training data ``pairs`` and ``train_prm`` (on a
 ``tiny_model``).
 """

@@ -16,7 +16,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from adascale.engine.calibration.calibration import Calibration
 from adascale.engine.calibration.features import QUESTION, Stage
 from adascale.engine.calibration.fitting import CalibrationFit, fit_calibration
 from adascale.engine.calibration.head_fit import HeadConfig
@@ -36,7 +35,7 @@ _BOTH: tuple[Mode, ...] = ("prose", "program")
 class Estimates:
     """Held-out estimates in the order of ``training_set``'s rows."""
 
-    def __init__(self, fit: CalibrationFit[Calibration]) -> None:
+    def __init__(self, fit: CalibrationFit) -> None:
         self._rows = {name: iter(data.quantiles) for name, data in fit.held_out.items()}
 
     def next(self, stage: Stage) -> list[float]:

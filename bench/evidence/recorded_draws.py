@@ -300,6 +300,10 @@ class RecordedCalibrator:
     def weights(self) -> None:
         return None
 
+    @property
+    def is_rough(self) -> bool:
+        return False
+
     def question(self, prefix: Prefix) -> QuestionEstimate:
         estimate = self.questions[prefix.problem.id, prefix.mode]
         return QuestionEstimate(estimate, self.distances[prefix.problem.id] > 1.0)
@@ -329,6 +333,7 @@ class RawCalibrator:
     greedy: Mapping[str, tuple[Step, ...]]
     profiles: Mapping[Mode, ModeProfile] = field(default_factory=lambda: PROFILES)
     weights: None = None
+    is_rough: bool = False
 
     def question(self, prefix: Prefix) -> QuestionEstimate:
         written = replace(prefix, steps=self.greedy[prefix.problem.id])
@@ -404,6 +409,7 @@ def replay_driver(
     *,
     calibration: Path | None = None,
     calibrated: bool = True,
+    calibrator: Calibrator | None = None,
     join: int = 0,
 ) -> tuple[dict[str, Any], Driver, list[Problem]]:
     """Header, a driver that plays the records, and their questions (each asks its own id).
@@ -411,7 +417,8 @@ def replay_driver(
     With ``like`` only questions that this other file has too. ``calibration`` is a file; by default the one
     with the header's sha256 is looked for. Not ``calibrated``, a step's score is the geometric mean of its
     path's token probabilities, as with ``--calibration none``, and a question's that of its greedy solution,
-    for the paper's rule. With ``join`` steps are joined until each has so many tokens (``join_steps``).
+    for the paper's rule. ``calibrator`` takes the place of both. With ``join`` steps are joined
+    until each has so many tokens (``join_steps``).
     """
     header, records = load(path)
     if join:
@@ -427,7 +434,8 @@ def replay_driver(
         RecordStore(header, records, orders),
         lambda branches: curve.step_seconds(branches, max(curve.curve, default=1)),
     )
-    calibrator: Calibrator = RawCalibrator({record["id"]: _steps(record["greedy"]) for record in records})
+    if calibrator is None:
+        calibrator = RawCalibrator({record["id"]: _steps(record["greedy"]) for record in records})
     if calibrated:
         calibrator = RecordedCalibrator(
             calibration_of(header, calibration),

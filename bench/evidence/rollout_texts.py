@@ -8,8 +8,8 @@ how its step ended, token ids, text, log-probabilities and entropy, the outcomes
 its answer. A state is what the generator has after reading these tokens, so it can be computed again for a
 third of the price of drawing them.
 
-The store that comes back has states of width 0: what reads none, such as the portable fit, can be fitted on
-it. ``--like`` names the calibration whose rollouts they are: its sampler is theirs.
+The store that comes back has states of width 0, for what reads none. ``--like`` names the calibration whose
+rollouts they are: its sampler is theirs.
 """
 
 from __future__ import annotations

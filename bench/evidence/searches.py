@@ -23,7 +23,7 @@ import numpy as np
 
 from adascale.engine.answers.equality import is_right
 from adascale.engine.calibration.metrics import Predictions
-from adascale.engine.calibration.report import report
+from adascale.engine.calibration.report import StageReport, report
 from adascale.engine.codec import to_plain
 from adascale.engine.evaluation.contestants import parse_contestants
 from adascale.engine.evaluation.evaluate import AT_ONCE
@@ -39,7 +39,8 @@ from ..common import close, listed, table
 from . import recorded_draws
 from .at_equal_tokens import ADAPTIVE, FAMILIES, READ_VOTES, Cell, compare, means, named, play, rules_of, show
 from .calibration_check import Rows, predictions
-from .portable import HEADER, cells_of
+
+HEADER = ["n", "rate", "skill", "AUC", "ECE", "noise", "coverage", "width"]
 
 
 def search(options: SessionOptions, name: str, problems: Sequence[Problem], seed: int) -> dict[str, Record]:
@@ -103,6 +104,22 @@ def _columns(record: Record) -> tuple[float, float, float, float]:
     usage = record.usage
     right = is_right(record.answer, gold=_gold(record))
     return (right, usage.generated_tokens, usage.seconds, usage.flops)
+
+
+def cells_of(found: StageReport) -> list[str]:
+    """A row of a table below ``HEADER``."""
+    numbers = [
+        found.base_rate,
+        found.skill,
+        found.auc,
+        found.ece,
+        found.ece_floor,
+        found.coverage,
+        found.width,
+    ]
+    low, high = found.intervals["skill"]
+    rate, skill, *others = ["-" if x is None else f"{x:.2f}" for x in numbers]
+    return [str(found.n), rate, f"{skill} ({low or 0:.2f} to {high or 0:.2f})", *others]
 
 
 def _gold(record: Record) -> str:

@@ -1,28 +1,29 @@
 """A fit without answers against one with them: the same rollouts, folds and heads, judged by right answers.
 
-Usage: ``python -m bench.evidence.unlabelled STORE.sqlite OTHER.sqlite ...``
+Usage: ``python -m bench.evidence.unlabelled STORE.sqlite [--rate .31]``
 
-What agreement means is fitted on the other stores, whose answers are known; the first store's solutions then
-label each other. Both rows of a stage are estimates by heads that never saw the question.
+Solutions of the store that ``adascale calibrate fit`` keeps label each other, by the posterior of their votes
+(``engine.calibration.votes``). Both rows of a stage are estimates by heads that never saw the question.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 from adascale.engine.calibration.fitting import Training, fit_calibration
 from adascale.engine.calibration.head_fit import HeadConfig
 from adascale.engine.calibration.metrics import Predictions
-from adascale.engine.calibration.portable import fit_portable, join
 from adascale.engine.calibration.report import StageReport, report
+from adascale.engine.calibration.votes import VotePosterior
 from adascale.engine.codec import to_plain
+from adascale.models.calibration.rollouts import Rollouts, RolloutStore
 from adascale.models.calibration.training import label_by_agreement, training_set
 
 from ..common import close, table
-from .portable import read_models
 
 _SHOWN = ("question", "step", "finished", "program question", "program")
 
@@ -30,24 +31,28 @@ _SHOWN = ("question", "step", "finished", "program question", "program")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("store", type=Path)
-    parser.add_argument("others", type=Path, nargs="+")
+    parser.add_argument("--rate", type=float, default=0.5, help="prior accuracy of the model")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    [(name, model)] = read_models([args.store]).items()
-    others = [model.training() for model in read_models(args.others).values()]
-    portable = fit_portable(join(others), args.seed).calibration
-    labelled = [
-        label_by_agreement(question, portable) for question in zip(model.prose, model.programs, strict=True)
-    ]
-    known = training_set(model.prose, None, model.programs)
-    pseudo = training_set([prose for prose, _ in labelled], None, [programs for _, programs in labelled])
+    drawn = questions_of(args.store)
+    prose, programs = zip(*drawn, strict=True)
+    labelled = [label_by_agreement(question, VotePosterior(args.rate)) for question in drawn]
+    known = training_set(prose, None, programs)
+    pseudo = training_set([own for own, _ in labelled], None, [own for _, own in labelled])
     fits = {"known": fit_calibration(known, "beta", HeadConfig(), args.seed)}
     fits["agreement"] = fit_calibration(pseudo, "beta", HeadConfig(), args.seed)
     stages = {label: report(_judged(fit.held_out, known)) for label, fit in fits.items()}
-    print(f"{name}, {len(model.prose)} questions")
+    print(f"{args.store.stem}, {len(drawn)} questions")
     rows = [_row(stage, label, stages[label][stage]) for stage in _SHOWN for label in fits]
     table(["stage", "labels", "n", "rate", "skill", "AUC", "ECE", "noise"], rows)
     close(to_plain(stages))
+
+
+def questions_of(path: Path) -> list[tuple[Rollouts, Rollouts]]:
+    """Prose and programs of each question of a store that has both."""
+    with closing(RolloutStore(path)) as store:
+        every = [(each, store.get(each.problem, "program")) for each in store.every() if each.mode == "prose"]
+    return [(prose, programs) for prose, programs in every if programs is not None]
 
 
 def _judged(held_out: Mapping[str, Predictions], known: Training) -> dict[str, Predictions]:

@@ -154,7 +154,6 @@ app.command()(export)
 
 def _fit(session: OpenSession, problems: list[Problem], options: FitOptions) -> Artefact:
     """Draw what is missing, and fit on it."""
-    from adascale.models.calibration.installed import read_installed
     from adascale.models.calibration.session_rollouts import SessionRollouts
 
     from ..searching.calibration import draw_missing, score_missing
@@ -162,14 +161,13 @@ def _fit(session: OpenSession, problems: list[Problem], options: FitOptions) -> 
     run, kind = options.run, only_kind(problems)
     if KINDS[kind].has_options:
         return _fit_options(session, problems, run)
-    portable = read_installed().portable() if options.unlabelled else None
     with SessionRollouts.open(session, problems, _plan(run, kind)) as rollouts:
         draw_missing(rollouts, run.terminal)
-        if portable is None:
+        if options.unlabelled:
+            draws = rollouts.training_by_agreement()
+        else:
             score_missing(rollouts, run.terminal)
             draws = rollouts.training()
-        else:
-            draws = rollouts.training_by_agreement(portable)
         return rollouts.fit(draws, options.method, _names(options.unlabelled or run.data))
 
 

@@ -182,7 +182,7 @@ def _generator(name: str) -> Finding:
 
 def _calibration(name: str) -> Finding:
     """Describe the calibration for the default sampler: its data, and its figures on held-out questions."""
-    from adascale.engine.calibration.portable import rate_of_size
+    from adascale.engine.calibration.votes import rate_of_size
     from adascale.models.calibration import installed
     from adascale.models.calibration.artefact import Fingerprint
     from adascale.models.files.library import resolve
@@ -197,12 +197,10 @@ def _calibration(name: str) -> Finding:
     fit = f"adascale calibrate fit -m {name}"
     found = calibrations.find(Fingerprint(file.sha256, "", "probe", "", SamplingParams().record(), WINDOW))
     if found is None:
-        return Finding("warn", f"none for {name}: scores are shown as scores{broken}", fit)
-    card, finished = found.card, found.card.finished
-    if card.level == "portable":
         prior = rate_of_size(file.info.effective_parameters)
-        said = f"the portable one, of {', '.join(card.data)}: wide, from {prior:.2f} for its size"
-        return Finding("warn", f"{said}; none was fitted for {name}{broken}", fit)
+        said = f"none was fitted for {name}: rough, by votes, from {prior:.2f} for its size"
+        return Finding("warn", f"{said}{broken}", fit)
+    card, finished = found.card, found.card.finished
     metrics = {"skill": finished.skill, "ece": finished.ece, "auc": finished.auc}
     good = ", ".join(f"{metric} {value:.2f}" for metric, value in metrics.items() if value is not None)
     said = f"{card.name}, {card.level}, {card.method}, on {len(card.questions)} questions of "

@@ -26,7 +26,6 @@ STAGE_NAMES: Mapping[str, str] = {
     "program": "program",
     "task": "code task",
     "code": "code",
-    "agreement": "finished, among others",
     "look": "options read",
     "answer": "answer",
 }

@@ -20,11 +20,6 @@ from ..types import (
 from .equality import same_answer
 from .lookahead import ModeState, Support, log_odds, look_ahead
 
-_PEER_SLOPE = 0.7
-"""Slope of the log-odds of a solution on differences within its question, for heads of other models; it is 1
-for heads that were fitted on the model itself (``bench.evidence.within_question``)."""
-
-
 Same = Callable[[str, str], bool]
 """True for two equal answers (``Kind.same``)."""
 
@@ -126,22 +121,6 @@ def odds_over_question(finished: FinishedSearch) -> dict[NodeId, float]:
     """Log-odds of each trajectory over those of its question: what lies above speaks for its answer."""
     asked = {mode: log_odds(estimate.median) for mode, estimate in finished.questions.items()}
     return {c.node: log_odds(c.estimate.median) - asked[c.mode] for c in finished.candidates}
-
-
-def odds_over_peers(finished: FinishedSearch) -> dict[NodeId, float]:
-    """Log-odds of each trajectory's own estimate over the mean of its question's trajectories in its mode.
-
-    A calibration of other models may find all solutions of a model too good or too bad: then only what lies
-    between solutions of one question says which of them is right.
-    """
-    own: dict[Mode, dict[NodeId, float]] = {}
-    for candidate in finished.candidates:
-        own.setdefault(candidate.mode, {})[candidate.node] = log_odds(candidate.estimate.median)
-    return {
-        node: _PEER_SLOPE * (odds - fmean(of_mode.values()))
-        for of_mode in own.values()
-        for node, odds in of_mode.items()
-    }
 
 
 def supports(finished: FinishedSearch, odds: Mapping[NodeId, float]) -> list[Support]:

@@ -28,7 +28,7 @@ _SAME_MISTAKE = 0.13
 """P(a wrong answer of one mode is one of the other's), of 40 fitting questions (docs/research/LOG.md)."""
 
 _EPS = 0.01
-_STRENGTH = 3.0
+STRENGTH = 3.0
 """Weight of the question's estimate in the prior, in trajectories (docs/research/LOG.md, 2026-11-26)."""
 
 _MISS = 3.0
@@ -118,7 +118,7 @@ def _beta(state: ModeState, answers: Sequence[Support], mode: Mode) -> tuple[flo
     """``alpha, beta`` of P(a trajectory is right), after those without an answer."""
     mean = min(max(state.question.median, _EPS), 1.0 - _EPS)
     misses = state.finished - sum(answer.votes.get(mode, 0) for answer in answers)
-    return mean * _STRENGTH, (1.0 - mean) * _STRENGTH + _MISS * misses
+    return mean * STRENGTH, (1.0 - mean) * STRENGTH + _MISS * misses
 
 
 def posterior(modes: Mapping[Mode, ModeState], answers: Sequence[Support]) -> list[float]:

@@ -3,7 +3,7 @@
 ``features`` turns prefixes and finished searches into evidence by name; ``projection`` reduces hidden states
 to a few standardised inputs; ``head`` maps inputs to quantiles, and ``head_fit`` fits it on one stage.
 ``calibration`` holds a model of each stage and is the ``Calibrator`` of a search; ``fitting`` fits one on the
-model itself; ``portable`` is the one for models that nobody fitted. ``metrics`` and ``report`` measure them.
+model itself; ``votes`` is the one for models that nobody fitted. ``metrics`` and ``report`` measure them.
 """
 
 from typing import Literal

@@ -85,9 +85,10 @@ class Calibration:
         """None: questions without options have nothing to weigh."""
         return None
 
-    def of_size(self, parameters: float) -> Calibration:
-        """The calibration as a generator of so many parameters uses it: a fitted one knows its own."""
-        return self
+    @property
+    def is_rough(self) -> bool:
+        """False: it reads the generator's states."""
+        return False
 
     @property
     def width(self) -> int:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..answers.choosing import odds_over_question, supports
-from ..answers.lookahead import ModeState, Support, posterior
+from ..answers.lookahead import ModeState, posterior
 from ..ports import Prefix
 from ..types import MODES, FinishedSearch, Mode, ModeProfile
 
@@ -108,13 +108,11 @@ class Observation:
         numbers: Scalars by name.
         states: ``[width]`` hidden states by name.
         offset: Logits that need no fitting: they are added to a model's own.
-        most: Logits that its estimate does not exceed.
     """
 
     numbers: Mapping[str, float]
     states: Mapping[str, States] = field(default_factory=dict)
     offset: float = 0.0
-    most: float = np.inf
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -125,14 +123,13 @@ class Evidence:
         names: Names of the columns of ``numbers``.
         numbers: ``[n, len(names)]``.
         states: ``[n, width]`` by name.
-        offset, most: ``[n]``, as ``Observation`` has them.
+        offset: ``[n]``, as ``Observation`` has it.
     """
 
     names: tuple[str, ...]
     numbers: Array
     states: Mapping[str, States]
     offset: Array
-    most: Array
 
     @classmethod
     def stack(
@@ -145,7 +142,6 @@ class Evidence:
             np.array(rows, float).reshape(len(rows), len(names)),
             {name: np.array([each.states[name] for each in observations], np.float32) for name in states},
             np.array([each.offset for each in observations], float),
-            np.array([each.most for each in observations], float),
         )
 
     def __len__(self) -> int:
@@ -256,8 +252,23 @@ class StepArrays:
         }
 
 
-def vote_numbers(finished: FinishedSearch) -> dict[str, float]:
-    """Numbers of a finished search's votes: they say nothing of how often its model is right.
+def answer_observation(finished: FinishedSearch, profiles: Mapping[Mode, ModeProfile]) -> Observation:
+    """``ANSWER_FEATURES`` of a finished search's chosen answer; probabilities are logits.
+
+    Args:
+        finished: It has an answer.
+        profiles: Profiles of its modes.
+    """
+    medians = {c.node: c.estimate.median for c in finished.candidates}
+    members = np.array([medians[node] for node in finished.groups[0].nodes])
+    priors = [estimate.median for estimate in finished.questions.values()] or [0.5]
+    chances = np.array([priors[0], members.mean(), members.max(), _posterior(finished, profiles)])
+    names = ("question", "mean", "best", "posterior")
+    return Observation({**_vote_numbers(finished), **dict(zip(names, logit(chances), strict=True))})
+
+
+def _vote_numbers(finished: FinishedSearch) -> dict[str, float]:
+    """Numbers of a finished search's votes.
 
     The share is smoothed by half a vote and is a logit, counts are logarithms, the lead is over the most
     frequent other answer.
@@ -276,21 +287,6 @@ def vote_numbers(finished: FinishedSearch) -> dict[str, float]:
     }
 
 
-def answer_observation(finished: FinishedSearch, profiles: Mapping[Mode, ModeProfile]) -> Observation:
-    """``ANSWER_FEATURES`` of a finished search's chosen answer; probabilities are logits.
-
-    Args:
-        finished: It has an answer.
-        profiles: Profiles of its modes.
-    """
-    medians = {c.node: c.estimate.median for c in finished.candidates}
-    members = np.array([medians[node] for node in finished.groups[0].nodes])
-    priors = [estimate.median for estimate in finished.questions.values()] or [0.5]
-    chances = np.array([priors[0], members.mean(), members.max(), _posterior(finished, profiles)])
-    names = ("question", "mean", "best", "posterior")
-    return Observation({**vote_numbers(finished), **dict(zip(names, logit(chances), strict=True))})
-
-
 def _posterior(finished: FinishedSearch, profiles: Mapping[Mode, ModeProfile]) -> float:
     """P(the chosen answer is correct) by the votes of each mode, as the lookahead computes it."""
     if not finished.questions:
@@ -300,12 +296,7 @@ def _posterior(finished: FinishedSearch, profiles: Mapping[Mode, ModeProfile]) -
         mode: ModeState(estimate, counts[mode], profiles[mode].spread)
         for mode, estimate in finished.questions.items()
     }
-    return posterior(states, supports_over_question(finished))[0]
-
-
-def supports_over_question(finished: FinishedSearch) -> list[Support]:
-    """Support of each answer, with its solutions' estimates compared with those of the question."""
-    return supports(finished, odds_over_question(finished))
+    return posterior(states, supports(finished, odds_over_question(finished)))[0]
 
 
 def sigmoid(x: Array) -> Array:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import combinations
 from math import comb
-from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -29,8 +28,6 @@ from .features import ANSWER_FEATURES, FINISHED, QUESTION, STAGES_OF, Observatio
 from .head import HeadModel
 from .head_fit import Example, HeadConfig, StageData, fit_stage
 from .metrics import Predictions
-
-C = TypeVar("C", bound=Calibration)
 
 _SUBSETS = 4
 """Searches of each size that are played back from the samples of one question."""
@@ -89,19 +86,17 @@ class Training:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class CalibrationFit(Generic[C]):
+class CalibrationFit:
     """A calibration, and estimates of its own training data by heads that never saw their outcomes.
 
     The principal components of the states are fitted on all questions, without labels.
     """
 
-    calibration: C
+    calibration: Calibration
     held_out: Mapping[str, Predictions]
 
 
-def fit_calibration(
-    training: Training, method: Method, config: HeadConfig, seed: int
-) -> CalibrationFit[Calibration]:
+def fit_calibration(training: Training, method: Method, config: HeadConfig, seed: int) -> CalibrationFit:
     """Fit all stages, the domains, and the answer on the stages' estimates of held-out questions."""
     stages, held_out = fit_stages(training, method, config, seed)
     profiles = mode_profiles(training)

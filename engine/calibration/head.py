@@ -189,7 +189,7 @@ class HeadModel:
             return np.empty((0, 3))
         x = self.inputs(evidence)
         out: Array = np.mean([forward(params, x) for params in self.ensemble], axis=0)
-        out[:, 0] = np.minimum(out[:, 0] + evidence.offset, evidence.most)
+        out[:, 0] += evidence.offset
         return LOSSES[self.method].quantiles(out)
 
     def arrays(self) -> Arrays:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
@@ -17,9 +16,6 @@ from .projection import Inputs
 
 _RATE = 0.02
 """Largest step length of Adam; it falls to zero along a half cosine."""
-
-_FEW = 2.0
-"""Questions that are added to both outcomes of a model, so that no single solution weighs more than a few."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,9 +46,6 @@ class StageData:
         question: ``[n]`` index of each one's question.
         right, total: ``[n]`` outcomes.
         independent: ``[n]``, as ``Example`` has it.
-        drawn_by: ``[n]`` index of the model that drew each, where no base rate may count: correct outcomes of
-            each model weigh as much as wrong ones, and several models are held out one after the other. None
-            where the base rate of a single model counts.
     """
 
     evidence: Evidence
@@ -60,7 +53,6 @@ class StageData:
     right: Array
     total: Array
     independent: NDArray[np.bool_]
-    drawn_by: NDArray[np.int64] | None = None
 
     @classmethod
     def stack(
@@ -76,31 +68,13 @@ class StageData:
         )
 
     def weight(self) -> Array:
-        """``[n]``, summing to one for every question; at even odds where ``drawn_by`` is known.
-
-        A head that is fitted at even odds learns what the evidence says, and not how often its models were
-        right.
-        """
+        """``[n]``, summing to one for every question."""
         _, index, counts = np.unique(self.question, return_inverse=True, return_counts=True)
         weight: Array = 1.0 / counts[index]
-        if self.drawn_by is None:
-            return weight
-        model, rate = self.drawn_by, self.right / self.total
-        right, wrong = (np.bincount(model, weight * share) + _FEW for share in (rate, 1 - rate))
-        each = weight.sum() / len(np.unique(model)) / 2
-        even: Array = weight * ((rate / right[model] + (1 - rate) / wrong[model]) * each)
-        return even
+        return weight
 
     def folds(self, count: int, seed: int) -> NDArray[np.int64]:
-        """``[n]`` fold of each row: its model if several drew them, otherwise one of ``count`` at random.
-
-        All rows of a question share one.
-        A model that answers in one step has no unfinished prefixes: a stage may be of fewer models.
-        """
-        if self.drawn_by is not None:
-            models, own = np.unique(self.drawn_by, return_inverse=True)
-            if len(models) > 1:
-                return own
+        """``[n]`` fold of each row, one of ``count`` at random; all rows of a question share one."""
         names, index = np.unique(self.question, return_inverse=True)
         return (np.random.default_rng(seed).permutation(len(names)) % count)[index]
 
@@ -117,8 +91,6 @@ class HeadConfig:
         components: Principal components of each block of states; 0 reads none.
         decay: Prior precision of a weight, in questions: it fades as there are more of them.
         anchor: Prior precision of the constant, about even odds, in questions.
-        rising: Number of inputs, from the first on, whose weights may not lower the estimate.
-        sureness: Largest log of the mean concentration over ``PRIOR_KAPPA``: intervals are no narrower.
         folds: Heads of the ensemble, each fitted without one fold of the questions.
         steps: Steps of Adam, on all rows at once.
     """
@@ -126,8 +98,6 @@ class HeadConfig:
     components: int = 64
     decay: float = 10.0
     anchor: float = 0.0
-    rising: int = 0
-    sureness: float = math.inf
     folds: int = 5
     steps: int = 400
 
@@ -163,10 +133,10 @@ def fit_stage(
     out[:, 0] += rows.offset
     if method == "beta":
         # A head is too sure of questions that it was fitted on: held-out questions set the width.
-        shift = np.array([0.0, _log_width(out, rows, config.sureness)])
+        shift = np.array([0.0, _log_width(out, rows)])
         ensemble = [(weights, constants + shift) for weights, constants in ensemble]
         # The width of a fold's own estimates must not know its counts either.
-        widths = [_log_width(out[seen], rows.take(seen), config.sureness) for seen in without]
+        widths = [_log_width(out[seen], rows.take(seen)) for seen in without]
         out[:, 1] += np.array(widths)[folds]
     return HeadModel(inputs, tuple(ensemble), method), loss.quantiles(out)
 
@@ -204,7 +174,8 @@ class Rows:
 
 def fit(rows: Rows, loss: Loss, config: HeadConfig) -> Params:
     """Minimise the weighted loss plus decay by Adam (Kingma and Ba, arXiv 1412.6980)."""
-    params = weights, constants = np.zeros((rows.x.shape[1], loss.outputs)), np.zeros(loss.outputs)
+    constants = np.zeros(loss.outputs)
+    params = np.zeros((rows.x.shape[1], loss.outputs)), constants
     questions = rows.weight.sum()
     # The constant starts at the base rate: steps are short, and it may lie far out.
     constants[0] = logit((rows.weight @ (rows.right / rows.total) + 0.5) / (questions + 1))
@@ -224,23 +195,17 @@ def fit(rows: Rows, loss: Loss, config: HeadConfig) -> Params:
             second[:] = 0.99 * second + 0.01 * gradient**2
             scale = np.sqrt(second / (1 - 0.99**step)) + 1e-8
             param -= rate * first / (1 - 0.9**step) / scale
-        rising = weights[: config.rising, 0]
-        np.maximum(rising, 0.0, out=rising)
     return params
 
 
-def _log_width(out: Array, rows: Rows, most: float) -> float:
-    """Shift of the log concentrations that makes the grouped counts most likely, given the means.
-
-    The mean log concentration is shifted to ``most`` at most.
-    """
+def _log_width(out: Array, rows: Rows) -> float:
+    """Shift of the log concentrations that makes the grouped counts most likely, given the means."""
     groups = count_groups(rows.question, rows.total, rows.independent)
     if not len(groups.rows):
         return 0.0
-    limit = most - float(rows.weight @ out[:, 1] / rows.weight.sum())
     loss, w = BetaLoss(), groups.weights(rows.weight)
     right, total = groups.sums(rows.right), groups.sums(rows.total)
     means, logs = logit(groups.mean(sigmoid(out[:, 0]))), groups.mean(out[:, 1])
     grid = np.linspace(-4, 4, 81)
     losses = [float(w @ loss(np.column_stack([means, logs + add]), right, total)[0]) for add in grid]
-    return min(float(grid[int(np.argmin(losses))]), limit)
+    return float(grid[int(np.argmin(losses))])

@@ -29,7 +29,6 @@ from .metrics import (
     skill,
     width,
 )
-from .portable import AGREEMENT_FEATURES, PortableCalibration, agreement_examples
 
 _WITH_INTERVAL: Mapping[str, Metric] = {
     metric.__name__: metric for metric in (brier, skill, ece, auc, coverage)
@@ -125,10 +124,6 @@ def measure(calibration: Calibration | None, training: Training, seed: int) -> d
     searches = [*answer_examples(training, found, calibration.answer_observation, seed)]
     answers = StageData.stack(searches, calibration.answer.inputs.names)
     found["answer"] = answers.predictions(calibration.answer.quantiles(answers.evidence))
-    if isinstance(calibration, PortableCalibration):
-        examples = [*agreement_examples(training, found, seed, calibration.prior)]
-        solutions = StageData.stack(examples, AGREEMENT_FEATURES)
-        found["agreement"] = solutions.predictions(calibration.agreement.quantiles(solutions.evidence))
     return found
 
 
@@ -182,7 +177,7 @@ def _surface_predictions(data: StageData, stage: Stage) -> Predictions:
     # A program that failed is known to be wrong without any fit; a wrong sum is no matter of format.
     offset = np.zeros(len(seen)) if STAGES[stage].mode == "prose" else seen.offset
     surface = replace(seen, names=_SURFACE, numbers=seen.columns(_SURFACE), states={}, offset=offset)
-    surface_data = replace(data, evidence=surface, drawn_by=None)
+    surface_data = replace(data, evidence=surface)
     return data.predictions(fit_stage(surface_data, "beta", HeadConfig(components=0), seed=0)[1])
 
 

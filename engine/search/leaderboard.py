@@ -88,7 +88,9 @@ class Leaderboard:
         now = standing(self._latest, shown, ended)
         if not self._strategy.looks_ahead or self._strategy.at_most is None or not self._is_calibrated():
             return now, self._latest
-        return self._look_ahead(now, shown, candidates, cut, self._strategy.at_most - ended), self._latest
+        # Rough numbers are one posterior: the lookahead begins from what the answer was judged by.
+        read = counted if self._calibrator.is_rough else candidates
+        return self._look_ahead(now, shown, read, cut, self._strategy.at_most - ended), self._latest
 
     def _weigh(self, look: Mapping[str, float], shown: Sequence[Candidate], ended: int) -> Standing:
         """The likeliest option leads, by what the look showed and what solutions have chosen."""
@@ -147,7 +149,10 @@ class Leaderboard:
         tokens = {mode: profiles[mode].tokens for mode in states}
         found = FinishedSearch(self._tree.questions, tuple(shown), self._latest.groups)
         answers = supports(found, self._calibrator.odds(found))
-        return with_lookahead(now, answers, states, tokens, left)
+        ahead = with_lookahead(now, answers, states, tokens, left)
+        if self._calibrator.is_rough:  # too rough to choose a mode by
+            return replace(ahead, gains=None, is_rough=True)
+        return ahead
 
     def result(self, reason: StopReason) -> SearchResult:
         """The latest result, with the stop reason."""

@@ -20,11 +20,22 @@ _LEAST_SHARE = 0.05
 """Least share of the best mode's turns that a mode is expected to get, even without a gain."""
 
 
+_LEAD = 2
+"""Votes by which an answer leads before rough numbers end the search with it (decision 0030)."""
+
+_PATIENCE = 0.75
+"""Share of the solutions after which a search by rough numbers gives up without such a lead."""
+
+_ROUGH_GAIN = 2.0
+"""Factor of the gain that rough numbers need for more search."""
+
+
 @dataclass(frozen=True, slots=True)
 class Adaptive(Sequential):
     """Draw trajectories until the answer's own probability decides, or all are drawn.
 
-    Without a calibration the votes decide, as in ``AdaptiveConsistency``.
+    Without a calibration the votes decide, as in ``AdaptiveConsistency``. By rough numbers
+    (``Standing.is_rough``) the modes take turns, and no answer is enough that leads by less than two votes.
 
     Attributes:
         least: Finished trajectories before it may stop early.
@@ -104,11 +115,15 @@ class Adaptive(Sequential):
         if standing.gain is None or standing.reach is None:
             return "confident" if is_clear(standing) else None
         p = standing.confidence.median if standing.answer is not None and standing.confidence else 0.0
+        if standing.is_rough and standing.votes - standing.second < _LEAD:
+            if standing.finished < _PATIENCE * self.samples:
+                return None
+            return "hopeless" if p < UNLIKELY else "settled"
         if p >= self.stop_at:
             return "confident"
         if standing.reach < self.hopeless:
             return "hopeless"
-        if standing.gain >= self.min_gain:
+        if standing.gain >= self.min_gain * (_ROUGH_GAIN if standing.is_rough else 1.0):
             return None
         return "hopeless" if p < UNLIKELY else "settled"
 
@@ -123,7 +138,7 @@ class Adaptive(Sequential):
 
     def _is_doomed(self, tree: Tree, node: NodeId) -> bool:
         question, estimate = tree.questions.get(tree[node].mode), tree[node].estimate
-        if question is None or not question.calibrated or estimate is None:
+        if question is None or estimate is None or not (question.calibrated and estimate.calibrated):
             return False
         return estimate.median < self.cut * question.median
 

@@ -27,15 +27,9 @@ from adascale.engine.calibration.features import (
 )
 from adascale.engine.calibration.head import HeadModel
 from adascale.engine.calibration.options import OptionsCalibration
-from adascale.engine.calibration.portable import (
-    AGREEMENT_FEATURES,
-    TEXT_FEATURES,
-    UNKNOWN,
-    VOTE_FEATURES,
-    PortableCalibration,
-)
 from adascale.engine.calibration.projection import Projection
 from adascale.engine.calibration.report import StageReport
+from adascale.engine.calibration.votes import VotePosterior
 from adascale.engine.codec import OMIT_DEFAULT, build, to_plain
 from adascale.engine.errors import CalibrationError, command, excerpt
 from adascale.engine.kinds import KINDS
@@ -47,13 +41,16 @@ SCHEMA = "adascale.calibration/1"
 SUFFIX = ".calibration.safetensors"
 
 Level = Literal["fitted", "unlabelled", "portable"]
-"""Data of a calibration: its own model with known answers, or without them, or other models."""
+"""Data of a calibration: its own model with known answers, or without them, or other models.
+
+A search without any of its own has the last one too (``describe_votes``).
+"""
 
 _DOMAINS: Mapping[Mode, str] = {"prose": "domain", "program": "program domain", "code": "code domain"}
 """Names of the modes' domains in a file."""
 
-_ANSWER, _AGREEMENT = "answer", "agreement"
-"""Names of the models of answers, and of solutions among others, in a file."""
+_ANSWER = "answer"
+"""Name of the model of answers in a file."""
 
 Tensors = dict[str, NDArray[np.floating[Any]]]
 
@@ -180,8 +177,10 @@ class Artefact:
     path: Path | None = None
 
     def of_size(self, parameters: float) -> Artefact:
-        """The artefact as a generator of so many parameters uses it."""
-        return replace(self, calibration=self.calibration.of_size(parameters))
+        """The artefact as a generator of so many parameters uses it (``OptionsCalibration.of_size``)."""
+        if isinstance(self.calibration, OptionsCalibration):
+            return replace(self, calibration=self.calibration.of_size(parameters))
+        return self
 
 
 def save_artefact(artefact: Artefact, path: Path) -> None:
@@ -214,7 +213,7 @@ def check_width(artefact: Artefact, width: int) -> None:
     fitted = artefact.calibration
     if isinstance(fitted, OptionsCalibration):
         return
-    if artefact.card.level != "portable" and fitted.width != width:
+    if fitted.width != width:
         raise CalibrationError(
             f"{artefact.path} reads hidden states of {fitted.width:,} numbers, "
             f"this generator's have {width:,}",
@@ -254,10 +253,8 @@ def load_artefact(path: Path) -> Artefact:
 
 
 def describe(artefact: Artefact) -> dict[str, Any]:
-    """The public view of an artefact as JSON: its card, number of questions, file, modes, level and prior."""
-    card, calibration = artefact.card, artefact.calibration
-    modes = calibration.modes
-    prior = calibration.prior if isinstance(calibration, PortableCalibration) else UNKNOWN
+    """The public view of an artefact as JSON: its card, number of questions, file, modes and level."""
+    card, modes = artefact.card, artefact.calibration.modes
     described = to_plain(card)
     described.pop("is_labelled", None)  # ``level`` says it
     programs = described.pop("programs", 0)
@@ -268,8 +265,12 @@ def describe(artefact: Artefact) -> dict[str, Any]:
         **({"programs": programs} if programs else {}),
         **({"modes": list(modes)} if modes != ("prose",) else {}),
         "level": card.level,
-        **({"prior": round(prior, 3)} if prior != UNKNOWN else {}),
     }
+
+
+def describe_votes(votes: VotePosterior, modes: Sequence[Mode]) -> dict[str, Any]:
+    """The public view of what a search without a calibration of its own goes by."""
+    return {"name": "votes", "level": "portable", "modes": list(modes), "prior": round(votes.prior, 3)}
 
 
 def _read_file(path: Path) -> tuple[Tensors, dict[str, str]]:
@@ -307,10 +308,7 @@ def _models(calibration: Calibration | OptionsCalibration) -> dict[str, HeadMode
     """All its models by name."""
     if isinstance(calibration, OptionsCalibration):
         return {}
-    models: dict[str, HeadModel] = {**dict(calibration.stages.items()), _ANSWER: calibration.answer}
-    if isinstance(calibration, PortableCalibration):
-        models[_AGREEMENT] = calibration.agreement
-    return models
+    return {**dict(calibration.stages.items()), _ANSWER: calibration.answer}
 
 
 def _to_tensors(calibration: Calibration | OptionsCalibration) -> Tensors:
@@ -356,10 +354,7 @@ def _from_tensors(
         if mode in modes
     }
     profiles = {mode: ModeProfile(*map(float, tensors[f"{_DOMAINS[mode]}.profile"])) for mode in modes}
-    answer = model(_ANSWER, "beta")
-    if card.level == "portable":
-        return PortableCalibration(stages, answer, domains, profiles, model(_AGREEMENT, "beta"))
-    return Calibration(stages, answer, domains, profiles)
+    return Calibration(stages, model(_ANSWER, "beta"), domains, profiles)
 
 
 def _options_from(tensors: Tensors) -> OptionsCalibration:
@@ -382,13 +377,10 @@ def _check_parts_fit(calibration: Calibration | OptionsCalibration) -> None:
         votes = [OptionVote(1, mode) for mode in calibration.profiles]
         calibration.weights.posterior((-1.0, -2.0), votes)
         return
-    width, is_portable = calibration.width, isinstance(calibration, PortableCalibration)
-    if is_portable and width != len(TEXT_FEATURES):
-        raise ValueError("a domain of question texts")
+    width = calibration.width
     known: dict[str, tuple[Sequence[str], Sequence[str]]] = {
         **{stage: (inputs.numbers, inputs.states) for stage, inputs in STAGES.items()},
-        _ANSWER: (VOTE_FEATURES if is_portable else ANSWER_FEATURES, ()),
-        _AGREEMENT: (AGREEMENT_FEATURES, ()),
+        _ANSWER: (ANSWER_FEATURES, ()),
     }
     for name, model in _models(calibration).items():
         numbers, states = known[name]

@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass, replace
 from importlib import resources
 from pathlib import Path
 
-from adascale.engine.calibration.portable import PortableCalibration
 from adascale.engine.errors import CalibrationError, command, setting
 from adascale.engine.kinds import KINDS
 from adascale.engine.types import KindName, Notice, Problem
@@ -77,12 +76,13 @@ class InstalledCalibrations:
         """The calibration of exactly these models and this kind of problem, or the portable one of this kind.
 
         Nothing is ever applied to another file than it was fitted on, however much alike their names are; a
-        portable calibration reads nothing that belongs to one. Facts have that of values, which goes by
-        agreement. Among several, prompt and sampler differ least
-        from those ``used``; among equal ones, the first in the list is taken.
+        portable calibration, of questions with options, reads nothing that belongs to one. Among several,
+        prompt and sampler differ least from those ``used``; among equal ones, the first in the list is taken.
         """
-        anyones = replace(used, generator="", kind="value" if used.kind == "fact" else used.kind)
-        for scope in (used.scope(), anyones.scope()):
+        scopes = [used.scope()]
+        if KINDS[used.kind].has_options:
+            scopes.append(replace(used, generator="").scope())
+        for scope in scopes:
             found = [each for each in self.artefacts if each.card.fingerprint.scope() == scope]
             if found:
                 return min(found, key=lambda each: len(mismatches(each.card, used)))
@@ -92,20 +92,6 @@ class InstalledCalibrations:
         """The calibration of each kind of problem that has one."""
         found = {kind: self.find(each) for kind, each in used.items()}
         return {kind: artefact for kind, artefact in found.items() if artefact is not None}
-
-    def portable(self) -> PortableCalibration:
-        """The portable calibration, which judges solutions by their agreement.
-
-        Raises:
-            CalibrationError: none is installed.
-        """
-        for each in self.artefacts:
-            if isinstance(each.calibration, PortableCalibration):
-                return each.calibration
-        raise CalibrationError(
-            "no portable calibration is installed, which judges solutions by their agreement",
-            hint="pip install --force-reinstall --no-deps adascale",
-        )
 
 
 def read_installed() -> InstalledCalibrations:

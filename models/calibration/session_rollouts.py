@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Self
 from adascale.engine.calibration import Method
 from adascale.engine.calibration.fitting import Training, fit_calibration
 from adascale.engine.calibration.head_fit import HeadConfig
-from adascale.engine.calibration.portable import PortableCalibration
 from adascale.engine.calibration.report import report
+from adascale.engine.calibration.votes import VotePosterior, rate_of_size
 from adascale.engine.errors import UsageError, setting
 from adascale.engine.search.driver import Driver
 from adascale.engine.types import KindName, Problem
@@ -174,11 +174,8 @@ class SessionRollouts:
             training = training_set(prose, rewards or None, programs[0] if programs else ())
         return TrainingDraws(training, _keys(prose))
 
-    def training_by_agreement(self, portable: PortableCalibration) -> TrainingDraws:
+    def training_by_agreement(self) -> TrainingDraws:
         """Training data with soft labels from what the solutions of each question agree on.
-
-        Args:
-            portable: Judges solutions by their agreement (``InstalledCalibrations.portable``).
 
         Raises:
             UsageError: too few questions could be searched, or no two solutions of any agree.
@@ -192,7 +189,8 @@ class SessionRollouts:
                 f"or {setting('data')} with known answers",
                 slug="no-agreement",
             )
-        prose, *programs = zip(*(label_by_agreement(each, portable) for each in drawn), strict=True)
+        votes = VotePosterior(rate_of_size(self.session.model.info.effective_parameters))
+        prose, *programs = zip(*(label_by_agreement(each, votes) for each in drawn), strict=True)
         training = training_set(prose, None, programs[0] if programs else ())
         return TrainingDraws(training, _keys(prose), is_labelled=False)
 

@@ -1,8 +1,8 @@
 """Fetches calibrations of others from a repository of the Hub.
 
 A calibration holds numbers and no code. It is applied where the generator has exactly the sha256 on its card
-and nowhere else, like any other (``InstalledCalibrations.find``). A portable one would be applied everywhere
-instead of the one that ships, and is refused.
+and nowhere else, like any other (``InstalledCalibrations.find``). A portable one would be applied everywhere,
+and is refused.
 """
 
 from __future__ import annotations
@@ -86,7 +86,6 @@ def _read(remote: RemoteFile) -> bytes:
     if artefact.card.level == "portable":
         raise CalibrationError(
             f"{name} is portable: it would be used for every model that has none of its own",
-            "adascale comes with a portable one",
             hint=f"download it, and {setting('calibration', f'./{Path(remote.file).name}')}",
         )
     return data

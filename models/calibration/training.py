@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from adascale.engine.answers.choosing import equal_answers, group_answers
-from adascale.engine.calibration.features import FINISHED, QUESTION, STAGES, Observation, Stage, StepArrays
+from adascale.engine.calibration.features import STAGES, Observation, Stage, StepArrays
 from adascale.engine.calibration.fitting import QuestionSamples, Sample, Training
 from adascale.engine.calibration.head_fit import Example, StageData
-from adascale.engine.calibration.portable import PortableCalibration, without_states
+from adascale.engine.calibration.votes import VotePosterior
 from adascale.engine.kinds import kind_of
-from adascale.engine.types import Candidate, Estimate, FinishedSearch, Mode, NodeId
+from adascale.engine.types import Candidate, Estimate, FinishedSearch, NodeId
 
 from .rollouts import FloatArray, Rollouts
 
@@ -39,12 +39,6 @@ def training_set(
             for both, own in zip(samples, own_samples, strict=True)
         ]
     return Training(stages, samples)
-
-
-def portable_training_set(questions: Sequence[Rollouts], programs: Sequence[Rollouts] = ()) -> Training:
-    """As ``training_set`` without a PRM, and without the model's states."""
-    texts = [rollouts.problem.question for rollouts in questions]
-    return without_states(training_set(questions, None, programs), texts)
 
 
 def code_training_set(tasks: Sequence[Rollouts]) -> Training:
@@ -176,40 +170,33 @@ def agrees(question: Sequence[Rollouts]) -> bool:
     return any(len(places) > 1 for places in equal_answers(answers))
 
 
-def label_by_agreement(question: Sequence[Rollouts], portable: PortableCalibration) -> list[Rollouts]:
-    """The rollouts of a question with soft labels from agreement; 0 without an answer.
+def label_by_agreement(question: Sequence[Rollouts], votes: VotePosterior) -> list[Rollouts]:
+    """The rollouts of a question with soft labels: each end has the posterior of its answer.
 
-    Trajectories from the question itself vote; those that were drawn again from a prefix of one do not.
+    Trajectories from the question itself vote; one that was drawn again from a prefix of one has a vote on
+    itself alone. An end without an answer has 0.
 
     Args:
         question: Its prose, then its programs if there are any; two solutions at least.
-        portable: Judges solutions by their agreement.
+        votes: Judges answers by their votes.
     """
     ends = [(place, end) for place, rollouts in enumerate(question) for end in rollouts.ends()]
     kept = [set(_kept_samples(rollouts)) for rollouts in question]
-    voters = [at for at, (place, end) in enumerate(ends) if end in kept[place]]
-    chances = portable.labels(_judged_alone(question, portable), voters)
+    solutions = [
+        Candidate(NodeId(at), question[place].nodes[end].answer, _UNREAD, question[place].mode)
+        for at, (place, end) in enumerate(ends)
+    ]
+    voters = [solutions[at] for at, (place, end) in enumerate(ends) if end in kept[place]]
+    of_voters = _chances(votes, voters)
     labels: list[dict[int, float]] = [{} for _ in question]
-    for (place, end), chance in zip(ends, chances, strict=True):
-        labels[place][end] = float(chance)
+    for own, (place, end) in zip(solutions, ends, strict=True):
+        chances = of_voters if own in voters else _chances(votes, [*voters, own])
+        labels[place][end] = chances.get(own.node, 0.0)
     return [rollouts.label(own) for rollouts, own in zip(question, labels, strict=True)]
 
 
-def _judged_alone(question: Sequence[Rollouts], portable: PortableCalibration) -> FinishedSearch:
-    """All ends with the estimates that each has alone, and the estimates of the question."""
-    prose, *programs = question
-    stages = portable_training_set([prose], programs).stages
+_UNREAD = Estimate(0.0, 0.0, 0.0, calibrated=False)
 
-    def estimates(stage: Stage) -> Iterator[Estimate]:
-        return map(Estimate.of_quantiles, portable.stages[stage].quantiles(stages[stage].evidence))
 
-    candidates: list[Candidate] = []
-    for rollouts in question:
-        # The finished trajectories of a stage are the ends of its rollouts, in this order.
-        for end, estimate in zip(rollouts.ends(), estimates(FINISHED[rollouts.mode]), strict=True):
-            node = NodeId(len(candidates))
-            candidates.append(Candidate(node, rollouts.nodes[end].answer, estimate, rollouts.mode))
-    asked: Mapping[Mode, Estimate] = {
-        rollouts.mode: next(estimates(QUESTION[rollouts.mode])) for rollouts in question
-    }
-    return FinishedSearch(asked, tuple(candidates), tuple(group_answers(candidates)))
+def _chances(votes: VotePosterior, ended: Sequence[Candidate]) -> Mapping[NodeId, float]:
+    return votes.chances(FinishedSearch({}, tuple(ended), tuple(group_answers(ended))))

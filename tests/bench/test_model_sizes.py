@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from adascale.engine.calibration import portable
+from adascale.engine.calibration import votes
 from bench.evidence.model_sizes import line_of, read_scores
 
 
 def test_the_package_has_the_line_of_the_table() -> None:
     found = line_of(read_scores())
-    assert round(found.at_one_billion, 2) == portable.AT_ONE_BILLION
-    assert round(found.rise, 2) == portable.RISE
-    assert round(found.end, 1) * 1e9 == portable.UNTIL
+    assert round(found.at_one_billion, 2) == votes.AT_ONE_BILLION
+    assert round(found.rise, 2) == votes.RISE
+    assert round(found.end, 1) * 1e9 == votes.UNTIL
 
 
 def test_every_score_is_a_share_and_has_its_source() -> None:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 from worlds import drawn, problems
 
-from adascale.models.calibration.training import portable_training_set
+from adascale.models.calibration.training import training_set
 from bench.evidence.rollout_texts import line, rollouts_of
 
 
-def test_a_portable_fit_reads_the_same_in_lines() -> None:
+def test_a_fit_reads_the_same_numbers_in_lines() -> None:
     rollouts = drawn(problems(6))
 
     back = [rollouts_of(line(each), each.problem) for each in rollouts]
 
-    ours, theirs = portable_training_set(rollouts), portable_training_set(back)
+    ours, theirs = training_set(rollouts), training_set(back)
     assert theirs.samples == ours.samples
     assert theirs.stages.keys() == ours.stages.keys()
     for stage, data in ours.stages.items():

@@ -11,6 +11,7 @@ class Steadfast:
 
     profiles = PROFILES
     weights = None
+    is_rough = False
 
     def odds(self, finished: FinishedSearch) -> dict[NodeId, float]:
         return odds_over_question(finished)

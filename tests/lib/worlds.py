@@ -15,12 +15,10 @@ from event_logs import records_of, ticking
 from numpy.typing import NDArray
 
 from adascale.codetasks.records import read_task
-from adascale.engine.calibration.calibration import Calibration
 from adascale.engine.calibration.features import Evidence, States
 from adascale.engine.calibration.fitting import CalibrationFit, Training, fit_calibration
 from adascale.engine.calibration.head_fit import HeadConfig, StageData
 from adascale.engine.calibration.metrics import Array, Predictions
-from adascale.engine.calibration.portable import PortableCalibration, fit_portable, join, without_states
 from adascale.engine.calibration.report import StageReport, report
 from adascale.engine.ports import Calibrator, Prefix, PrefixWork, SequenceLogprob
 from adascale.engine.scripted import ScriptedExecutor, ScriptedPolicy, scripted_step
@@ -72,7 +70,7 @@ def stage_data(
     n, columns = numbers.shape
     names = names or tuple(f"x{i}" for i in range(columns))
     return StageData(
-        Evidence(tuple(names), numbers, states or {}, np.zeros(n), np.full(n, np.inf)),
+        Evidence(tuple(names), numbers, states or {}, np.zeros(n)),
         np.arange(n) if question is None else np.asarray(question),
         np.asarray(right, float),
         np.ones(n) if total is None else np.asarray(total, float),
@@ -240,25 +238,17 @@ def code_rollouts(asked: Sequence[Problem], programs: int = 4) -> list[Rollouts]
 
 
 @functools.cache
-def fitted_code() -> CalibrationFit[Calibration]:
+def fitted_code() -> CalibrationFit:
     """A quick fit on the first code tasks."""
     config = HeadConfig(steps=120, folds=3)
     return fit_calibration(code_training_set(code_rollouts(tasks(60))), "beta", config, seed=0)
 
 
 @functools.cache
-def fitted(method: str = "beta", questions: int = 60, programs: int = 0) -> CalibrationFit[Calibration]:
+def fitted(method: str = "beta", questions: int = 60, programs: int = 0) -> CalibrationFit:
     """A quick fit on the first questions; the same one for every test that asks."""
     config = HeadConfig(steps=120, folds=3)
     return fit_calibration(training(problems(questions), programs), method, config, seed=0)
-
-
-@functools.cache
-def fitted_portable() -> CalibrationFit[PortableCalibration]:
-    """A portable fit on two sets of questions, as if two models had drawn them."""
-    asked = problems(40), problems(40, 1000)
-    parts = [without_states(training(each, programs=3), [p.question for p in each]) for each in asked]
-    return fit_portable(join(parts), 0)
 
 
 @functools.cache

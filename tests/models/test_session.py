@@ -5,28 +5,35 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Generator
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import tiny
+from looks import CALIBRATION
 
 import adascale
-from adascale.engine.calibration.portable import rate_of_size
+from adascale.engine.calibration.votes import VotePosterior, rate_of_size
 from adascale.engine.errors import CalibrationError, UsageError
 from adascale.engine.search.events import BranchStarted
 from adascale.engine.types import Mode
 from adascale.models import machine, session_files
 from adascale.models import session as models_session
 from adascale.models.calibration import installed
-from adascale.models.calibration.artefact import SUFFIX, Artefact, load_artefact, save_artefact
+from adascale.models.calibration.artefact import (
+    SUFFIX,
+    Artefact,
+    Fingerprint,
+    load_artefact,
+    save_artefact,
+)
 from adascale.models.files.gguf import GGUFHeader
 from adascale.models.files.library import ModelFile
 from adascale.models.llama.prefixes import PrefixCache
 from adascale.models.llama.runtime import LlamaModel
-from adascale.models.options import THINK_TOKENS, Reporting, SessionOptions
+from adascale.models.options import THINK_TOKENS, Reporting, SamplingParams, SessionOptions
 from adascale.models.session import OpenSession, Session
 from adascale.models.sizing import MemoryPlan, SessionLoad, plan_memory
 from adascale.models.worker.messages import ModelsOpened
@@ -104,21 +111,22 @@ def test_a_worker_reads_each_calibration_once_for_all_kinds_of_problem(
 
 
 @pytest.mark.parametrize(
-    ("knows", "level", "system", "modes"),
+    ("knows", "votes", "system", "modes"),
     [
-        (("prose", "program"), "fitted", None, ("prose", "program")),
-        (("prose", "program"), "fitted", "Think aloud.", ("prose",)),
-        (("prose", "program"), "portable", None, ("prose",)),
-        (("prose",), "fitted", None, ("prose",)),
-        (None, "", None, ("prose",)),
+        (("prose", "program"), None, None, ("prose", "program")),
+        (("prose", "program"), None, "Think aloud.", ("prose",)),
+        (("prose",), None, None, ("prose",)),
+        (None, VotePosterior(0.5), None, ("program", "prose")),
+        (None, VotePosterior(0.5), "Think aloud.", ("prose",)),
+        (None, None, None, ("prose",)),
     ],
 )
-def test_auto_may_draw_what_a_calibration_of_this_model_knows_and_an_own_prompt_is_for_prose(
-    knows: tuple[Mode, ...] | None, level: str, system: str | None, modes: tuple[Mode, ...]
+def test_auto_may_draw_what_a_calibration_knows_or_votes_judge_and_an_own_prompt_is_for_prose(
+    knows: tuple[Mode, ...] | None, votes: VotePosterior | None, system: str | None, modes: tuple[Mode, ...]
 ) -> None:
     parts: dict[str, Any] = dict.fromkeys(field.name for field in fields(OpenSession))
-    artefact = SimpleNamespace(calibration=SimpleNamespace(modes=knows), card=SimpleNamespace(level=level))
-    prompts = SimpleNamespace(calibrations={"value": artefact} if knows else {})
+    artefact = SimpleNamespace(calibration=SimpleNamespace(modes=knows))
+    prompts = SimpleNamespace(calibrations={"value": artefact} if knows else {}, votes=votes)
     parts |= {"options": SessionOptions(system=system), "prompts": prompts}
     assert OpenSession(**parts).modes == modes
 
@@ -216,26 +224,34 @@ def test_a_calibration_that_cannot_be_used_is_told_before_a_model_is_looked_for(
         Session(SessionOptions(calibration=str(torn), prm="none")).fetch()
 
 
-def test_a_portable_calibration_begins_from_the_size_of_the_generator(
-    tmp_path: Path, chain_gguf: Path
-) -> None:
-    own = tmp_path / f"own{SUFFIX}"
-    save_artefact(load_artefact(installed.shipped_folder() / f"portable{SUFFIX}"), own)
-    for calibration in ("auto", str(own)):
-        with Session(SessionOptions(str(chain_gguf), branches=2, calibration=calibration)) as session:
-            expected = rate_of_size(session.model.info.effective_parameters)
-            assert session.prompts.calibrations["value"].calibration.prior == expected
-            described = session.conditions("value").models.calibration
+def test_a_model_that_nobody_fitted_goes_by_votes_from_its_size(chain_gguf: Path) -> None:
+    with Session(SessionOptions(str(chain_gguf), branches=2)) as session:
+        expected = rate_of_size(session.model.info.effective_parameters)
+        assert expected < 0.3  # a tiny model
+        for kind in ("value", "fact"):
+            described = session.conditions(kind).models.calibration
             assert described is not None
-            assert described["prior"] == round(expected, 3) < 0.2  # a tiny model
+            assert (described["level"], described["prior"]) == ("portable", round(expected, 3))
+        assert session.conditions("code").models.calibration is None
+        assert session.prompts.sampling["prose"] == SamplingParams(), "not the short one of options"
+        asked = adascale.ask("What is 9 * 2?", session)
+        assert session.modes == ("program", "prose")
+        assert asked.confidence is not None
+    for scores in ({"calibration": "none"}, {"prm": "none"}):
+        with Session(SessionOptions(str(chain_gguf), branches=2, **scores)) as session:
+            assert session.conditions("value").models.calibration is None
+            assert session.modes == ("prose",)
 
 
 def test_a_named_calibration_of_the_other_kind_of_problem_is_told(tmp_path: Path, chain_gguf: Path) -> None:
-    portable = load_artefact(installed.shipped_folder() / f"portable{SUFFIX}")
+    of_choices = Fingerprint("0" * 64, "", "probe", "1" * 64, {}, 2048, kind="choice")
+    [shipped] = installed.shipped_folder().glob(f"smollm2-135m+probe{SUFFIX}")
+    known = load_artefact(shipped).card
+    card = replace(known, fingerprint=of_choices, held_out={"answer": known.held_out["answer"]})
     named = tmp_path / f"named{SUFFIX}"
-    save_artefact(portable, named)
+    save_artefact(Artefact(CALIBRATION, card), named)
     with Session(SessionOptions(str(chain_gguf), branches=2, calibration=str(named))) as session:
         [notice] = session.conditions("code").warnings
         assert notice.code == "calibration-mismatch"
-        assert notice.message.startswith('the calibration "portable" is for the kind value, this is a code')
-        assert "is for" not in "".join(each.message for each in session.conditions("value").warnings)
+        assert notice.message.endswith("is for the kind choice, this is a code")
+        assert "is for" not in "".join(each.message for each in session.conditions("choice").warnings)

@@ -295,7 +295,7 @@ def test_a_mode_comes_from_the_environment_too_and_beams_refuse_programs(ask) ->
 
 def test_a_budget_that_is_spent_at_once_still_finishes_an_answer(ask) -> None:  # type: ignore[no-untyped-def]
     for strategy in ("beam", "vote", "adaptive"):
-        done = ask("What is 9 * 2?", "--strategy", strategy, "--budget", "1", "--json")
+        done = ask("What is 9 * 2?", "--strategy", strategy, "--budget", "1", "--mode", "prose", "--json")
         record = json.loads(done.stdout)
         assert (record["answer"] in ("18", "20"), record["stop_reason"]) == (True, "budget")
         assert record["agreement"]["solutions"] == 1

@@ -41,7 +41,6 @@ from adascale.models.calibration.artefact import (
     load_artefact,
     save_artefact,
 )
-from adascale.models.calibration.installed import shipped_folder
 from adascale.models.calibration.session_rollouts import FEWEST, SessionRollouts
 from adascale.models.llama.chat import ChatFormat
 from adascale.models.llama.native import AbortFlag
@@ -631,7 +630,7 @@ def test_wrong_usage_is_told_with_what_to_do(
     assert hint in told
 
 
-def test_no_calibration_is_told_before_anything_is_drawn(home: Home, tmp_path: Path) -> None:
+def test_no_calibration_is_told_before_anything_is_drawn(home: Home, artefact: Path, tmp_path: Path) -> None:
     bare = replace(home, folder=tmp_path)
     tasks = tmp_path / "tasks.jsonl"
     tests = {"tests": "assert f(2) == 4", "hidden": ["assert f(3) == 9"]}
@@ -640,9 +639,8 @@ def test_no_calibration_is_told_before_anything_is_drawn(home: Home, tmp_path: P
     assert (done.returncode, done.stdout, bare.kept()) == (4, "", 0)
     assert "error[no-calibration]" in done.stderr
     assert f"hint: adascale calibrate fit -m {home.model} --data tasks.jsonl" in done.stderr
-    portable = shipped_folder() / f"portable{SUFFIX}"
     check = ["calibrate", "check", "-g", str(home.model), "-d", str(tasks), "--ctx-size", "512"]
-    other = bare.run(*check, "--calibration", str(portable))
+    other = bare.run(*check, "--calibration", str(artefact))
     assert (other.returncode, other.stdout, bare.kept()) == (4, "", 0)
     assert "is for the kind value, this is a code\nhint: --calibration auto" in other.stderr
     missing = bare.run("ask", "Hm?", "-g", str(home.model), "--calibration", "nowhere.safetensors")

@@ -17,7 +17,6 @@ from typer.testing import CliRunner
 from adascale.cli.commands.doctor import doctor
 from adascale.engine.errors import AdascaleError
 from adascale.models import machine
-from adascale.models.calibration import installed
 from adascale.models.files.catalog import DEFAULT_GENERATOR, catalog
 from adascale.models.programs import cpython
 from adascale.models.programs.sandbox import Sandbox
@@ -76,17 +75,12 @@ def test_a_missing_sandbox_is_named_with_its_remedy(
     assert "no sandbox holds; bubblewrap: no namespaces" in found["programs"]["detail"]
 
 
-def test_an_unfitted_model_has_the_portable_calibration_or_none(
-    checked: Checked, chain_gguf: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unfitted_model_goes_by_votes_and_its_size(checked: Checked, chain_gguf: Path) -> None:
     found, _ = checked("--offline", "-g", str(chain_gguf))
     calibration = found["calibration"]
     assert (calibration["result"], calibration["fix"]) == ("warn", f"adascale calibrate fit -m {chain_gguf}")
-    assert calibration["detail"].startswith("the portable one, of ")
-    assert "from 0.10 for its size" in calibration["detail"]
-    monkeypatch.setattr(installed, "read_installed", installed.InstalledCalibrations)
-    found, _ = checked("--offline", "-g", str(chain_gguf))
-    assert found["calibration"]["detail"].startswith(f"none for {chain_gguf}: ")
+    assert calibration["detail"].startswith(f"none was fitted for {chain_gguf}: ")
+    assert calibration["detail"].endswith("from 0.25 for its size")
 
 
 def test_a_broken_model_and_a_broken_config_fail_alone(

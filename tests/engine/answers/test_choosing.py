@@ -8,7 +8,6 @@ from adascale.engine.answers.choosing import (
     choose,
     equal_answers,
     group_answers,
-    odds_over_peers,
     odds_over_question,
     supports,
 )
@@ -74,16 +73,3 @@ def test_beside_its_question_a_likely_solution_speaks_for_its_answer() -> None:
     found = finished([candidate(1, "18", 0.8), candidate(2, "18", 0.8)])
     [only] = supports(found, odds_over_question(found))
     assert only.odds == pytest.approx(log_odds(0.8))
-
-
-def test_beside_each_other_solutions_that_are_all_likely_say_nothing() -> None:
-    found = finished([candidate(1, "18", 0.8), candidate(2, "18", 0.8)])
-    [only] = supports(found, odds_over_peers(found))
-    assert only.odds == pytest.approx(0.0)
-
-
-def test_beside_each_other_the_likelier_solution_speaks_for_its_answer() -> None:
-    found = finished([candidate(1, "18", 0.9), candidate(2, "20", 0.6)])
-    first, second = supports(found, odds_over_peers(found))
-    apart = log_odds(0.9) - log_odds(0.6)
-    assert 0 < first.odds == -second.odds < apart / 2, "estimates of another model's heads are worth less"

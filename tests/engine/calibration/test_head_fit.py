@@ -48,14 +48,6 @@ def test_known_logits_are_added_and_not_learned_again(method: Method) -> None:
     assert logit(model.quantiles(data.evidence)[:, 1]) == pytest.approx(sound + offset, abs=0.01)
 
 
-def test_no_estimate_exceeds_its_bound() -> None:
-    data, _ = beta_world(20)
-    model, _ = fit_stage(data, "beta", QUICK, seed=0)
-    bounded = replace(data.evidence, most=np.full(len(data.right), -1.0))
-    assert model.quantiles(data.evidence)[:, 1].max() > 0.5
-    assert model.quantiles(bounded)[:, 1].max() == pytest.approx(sigmoid(np.array(-1.0)))
-
-
 @pytest.mark.parametrize("method", METHODS)
 def test_a_feature_that_names_the_question_is_worth_nothing_held_out(method: Method) -> None:
     rng = np.random.default_rng(3)
@@ -152,21 +144,6 @@ def test_folds_keep_questions_whole_and_are_of_one_size(questions: int, folds: i
     assert all(len(f) == 1 for f in of.values())
     sizes = np.bincount([next(iter(f)) for f in of.values()], minlength=folds)
     assert sizes.max() - sizes.min() <= 1
-
-
-def test_several_models_are_held_out_one_after_the_other_and_weigh_alike() -> None:
-    data, _ = beta_world(200)
-    drawn_by = (data.question >= 100).astype(int) + (data.question >= 150)
-    seldom = np.where(drawn_by == 0, data.right * (data.question % 4 == 0), data.right)
-    data = replace(data, drawn_by=drawn_by, right=seldom)
-    assert np.array_equal(data.folds(5, 0), drawn_by)
-    weight, rate = data.weight(), data.right / data.total
-    whole = [weight[drawn_by == model].sum() for model in range(3)]
-    right = [(weight * rate)[drawn_by == model].sum() for model in range(3)]
-    assert np.allclose(whole, np.mean(whole), rtol=0.15)
-    assert all(0.35 < r / w < 0.65 for r, w in zip(right, whole, strict=True))
-    alone = replace(data, drawn_by=np.ones_like(drawn_by))  # a stage that only one of them has: by questions
-    assert len(np.unique(alone.folds(5, 0))) == 5
 
 
 def test_decay_fades_as_there_are_more_questions() -> None:

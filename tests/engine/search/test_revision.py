@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 from event_logs import ended, logs_of, ticking
-from worlds import ReadingPolicy, execute, fitted, fitted_portable, problems, solve
+from worlds import ReadingPolicy, execute, fitted, problems, solve
 
-from adascale.engine.calibration.calibration import Calibration
-from adascale.engine.ports import SequenceLogprob
+from adascale.engine.calibration.votes import VotePosterior
+from adascale.engine.ports import Calibrator, SequenceLogprob
 from adascale.engine.scripted import ScriptedExecutor
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import AnswerFound, Event, StepScored
@@ -19,12 +19,13 @@ from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import Adaptive, Strategy, Vote
 from adascale.engine.types import ROOT, Candidate, Estimate, FinishedSearch, NodeId, Problem, Step, Usage
 
+VOTES = VotePosterior(0.5)
 [ASKED] = problems(1, 500)
 NEIGHBOURS = problems(3, 600)
 
 
 def logs(
-    asked: Sequence[Problem], strategy: Strategy, calibration: Calibration, slots: int = 8
+    asked: Sequence[Problem], strategy: Strategy, calibration: Calibrator, slots: int = 8
 ) -> dict[str, list[Event]]:
     driver = Driver(
         ReadingPolicy(solve, slots),
@@ -37,7 +38,7 @@ def logs(
 
 
 def log(strategy: Strategy, slots: int = 8) -> list[Event]:
-    return logs([ASKED], strategy, fitted_portable().calibration, slots)[ASKED.id]
+    return logs([ASKED], strategy, VOTES, slots)[ASKED.id]
 
 
 def revision(record: Record) -> Mapping[NodeId, Estimate]:
@@ -45,7 +46,7 @@ def revision(record: Record) -> Mapping[NodeId, Estimate]:
     tree = record.tree
     ended = [c for c in record.candidates if c.answer is not None or step_of(record, c).finish == "stop"]
     finished = FinishedSearch(tree.questions, tuple(ended), tree.groups)
-    return fitted_portable().calibration.judge(tree.prefix(ROOT), finished).revised if finished.groups else {}
+    return VOTES.judge(tree.prefix(ROOT), finished).revised if finished.groups else {}
 
 
 def step_of(record: Record, candidate: Candidate) -> Step:
@@ -106,7 +107,7 @@ def test_the_log_tells_every_revision(strategy: Strategy) -> None:
 
 
 def test_neither_neighbours_nor_slots_change_an_estimate() -> None:
-    strategy, calibration = STRATEGIES[1], fitted_portable().calibration
+    strategy, calibration = STRATEGIES[1], VOTES
     alone = Record.of(logs([ASKED], strategy, calibration)[ASKED.id])
     beside = Record.of(logs([NEIGHBOURS[0], ASKED, *NEIGHBOURS[1:]], strategy, calibration, 3)[ASKED.id])
 

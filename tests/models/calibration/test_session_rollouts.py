@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from home import write_questions
-from worlds import fitted_portable
 
 from adascale.engine.errors import UsageError
 from adascale.models.calibration.artefact import save_artefact
@@ -54,5 +53,5 @@ def test_solutions_of_which_no_two_agree_label_nothing(chain_gguf: Path, tmp_pat
     with Session(options) as session, SessionRollouts.open(session, problems, plan) as rollouts:
         assert len(list(rollouts.draw(session.driver(time.monotonic)))) == FEWEST
         with pytest.raises(UsageError, match="no two solutions of any question agree") as raised:
-            rollouts.training_by_agreement(fitted_portable().calibration)
+            rollouts.training_by_agreement()
     assert raised.value.slug == "no-agreement"

@@ -55,23 +55,10 @@ def test_it_is_of_a_built_in_model_and_was_fitted_on_fitting_questions(path: Pat
     assert len(card.questions) >= 100
 
 
-def test_others_are_portable_for_values_and_options() -> None:
+def test_others_are_portable_for_options() -> None:
     cards = [load_artefact(path).card for path in SHIPPED if path not in FITTED]
-    assert {each.name for each in cards} == {"portable", "portable+choice", "portable+yes-no"}
+    assert {each.name for each in cards} == {"portable+choice", "portable+yes-no"}
     assert {each.fingerprint.generator for each in cards} == {""}
-
-
-def test_the_portable_one_of_values_says_which_models_it_was_fitted_on() -> None:
-    card = load_artefact(shipped_folder() / f"portable{SUFFIX}").card
-    assert (card.name, card.level, card.fingerprint.generator) == ("portable", "portable", "")
-    assert 2 <= len(card.data) <= len(catalog())
-    assert set(card.data) <= set(catalog())
-    assert len(card.questions) >= 100
-    assert (card.fingerprint.window, card.fingerprint.kind) == (WINDOW, "value")
-    usual = SamplingParams().record()
-    for sampling in card.samplers().values():
-        assert sampling == usual | {"temperature": sampling["temperature"]}
-    assert {"finished", "program", "answer", "agreement"} <= card.held_out.keys()
 
 
 def test_the_prompts_are_those_that_they_were_fitted_with() -> None:

@@ -7,13 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from worlds import WIDTH, drawn, fitted_portable, problems, searched
+from worlds import WIDTH, drawn, problems, searched
 
 from adascale.engine.calibration.features import STAGES, sigmoid
 from adascale.engine.calibration.fitting import fit_calibration
 from adascale.engine.calibration.head_fit import HeadConfig, StageData
 from adascale.engine.calibration.metrics import skill
 from adascale.engine.calibration.report import measure, report
+from adascale.engine.calibration.votes import VotePosterior
 from adascale.models.calibration.rollouts import Rollouts
 from adascale.models.calibration.training import agrees, label_by_agreement, training_set
 
@@ -74,7 +75,7 @@ def questions(count: int, start: int) -> list[tuple[Rollouts, Rollouts]]:
 
 def test_labels_are_probabilities_that_add_up_along_the_way() -> None:
     for question in questions(5, 60):
-        labels = label_by_agreement(question, fitted_portable().calibration)
+        labels = label_by_agreement(question, VotePosterior(0.5))
         for rollouts, labelled in zip(question, labels, strict=True):
             nodes = labelled.nodes
             assert all(0 <= nodes[end].right < 1 for end in rollouts.ends())
@@ -86,7 +87,7 @@ def test_labels_are_probabilities_that_add_up_along_the_way() -> None:
 @pytest.mark.slow
 def test_a_fit_without_answers_has_skill_against_the_right_ones() -> None:
     own = questions(60, 2000)
-    labelled = [label_by_agreement(question, fitted_portable().calibration) for question in own]
+    labelled = [label_by_agreement(question, VotePosterior(0.5)) for question in own]
     pseudo = training_set([prose for prose, _ in labelled], None, [programs for _, programs in labelled])
     known = training_set([prose for prose, _ in own]).stages["finished"]
     held_out = fit_calibration(pseudo, "beta", HeadConfig(), 0).held_out["finished"]
@@ -116,15 +117,16 @@ def test_a_solution_that_was_cut_off_is_no_voice_against_the_others() -> None:
 
     def chance(cut_off: Sequence[int]) -> float:
         asked = changed(prose, {one: "18", two: "18"}, cut_off)
-        [labelled] = label_by_agreement([asked], fitted_portable().calibration)
+        [labelled] = label_by_agreement([asked], VotePosterior(0.5))
         return labelled.nodes[one].right
 
     assert chance(others) > chance([])
 
 
-def test_where_nothing_counts_as_a_voice_no_label_is_a_number_of_nothing() -> None:
+def test_a_solution_that_was_drawn_again_speaks_for_itself_alone() -> None:
     [(prose, _)] = questions(1, 60)
     redrawn = next(end for end in prose.ends() if end not in prose.samples())
     asked = changed(prose, {redrawn: "18"}, prose.ends())
-    [labelled] = label_by_agreement([asked], fitted_portable().calibration)
-    assert not any(node.right for node in labelled.nodes)
+    [labelled] = label_by_agreement([asked], VotePosterior(0.5))
+    assert labelled.nodes[redrawn].right == pytest.approx(0.5), "the prior"
+    assert not any(node.right for node in labelled.nodes if node.is_end and node.answer is None)

@@ -1,0 +1,140 @@
+"""The rule of models that nobody fitted, on recorded draws: by turns, and by the posterior of votes.
+
+Usage: ``python -m bench.evidence.by_votes FILE.jsonl.gz ... [--orders 24]``
+
+Each file is a cell of draws in both modes (``recorded_draws``). The rule is ``adaptive`` as it is without a
+calibration of the model (``engine.calibration.votes``): nothing but the size of the model is known. Beside it
+stands a lead of two votes in prose at the same tokens, cell by cell (``at_equal_tokens``). ECE and AUC are of
+the probability of the answer at which the search ended.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from adascale.engine.calibration.metrics import auc, ece
+from adascale.engine.calibration.votes import VotePosterior, rate_of_size
+from adascale.engine.evaluation.evaluate import Contestant, evaluate
+from adascale.engine.strategies import Adaptive
+
+from ..common import close, table
+from . import recorded_draws
+from .at_equal_tokens import (
+    ADAPTIVE,
+    COLUMNS,
+    FAMILIES,
+    FAMILIES_OF_BOTH,
+    RIGHT,
+    Array,
+    Cell,
+    compare,
+    play,
+)
+from .calibration_check import Rows, predictions
+
+RULE = Adaptive(modes=("program", "prose"))
+BESIDE = {
+    "a lead of two": FAMILIES["a lead of two"],
+    "a lead of two in both modes": FAMILIES_OF_BOTH["a lead of two in both modes"],
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """The rule on one file.
+
+    Attributes:
+        prior: Prior accuracy by the size of the model.
+        results: ``[questions, COLUMNS]``, means over orders (``at_equal_tokens.Cell``).
+        answers: Probability of each answer, with its outcome.
+        solutions: Mean number of solutions.
+    """
+
+    prior: float
+    results: Array
+    answers: Rows
+    solutions: float
+
+
+def play_rule(path: Path, orders: int) -> Played:
+    """Play the rule on every question of a file, in as many orders."""
+    prior = rate_of_size(_parameters(recorded_draws.load(path)[0]))
+    header, driver, problems = recorded_draws.replay_driver(
+        path, orders, calibrated=False, calibrator=VotePosterior(prior)
+    )
+    at = {problem.id: index for index, problem in enumerate(problems)}
+    results, solutions = np.zeros((len(problems), COLUMNS)), 0
+    answers: Rows = []
+    entry = Contestant(ADAPTIVE, recorded_draws.within(RULE, header))
+    for outcome in evaluate(driver, [entry], problems, orders, header["seed"]):
+        usage, p = outcome.usage, outcome.confidence
+        found = (outcome.right, usage.generated_tokens, usage.seconds, usage.flops)
+        results[at[outcome.problem]] += found
+        solutions += outcome.finished
+        if p is not None and p.calibrated:
+            answers.append((at[outcome.problem], (p.lower, p.median, p.upper), outcome.right, 1))
+    return Played(prior, results / orders, answers, solutions / orders / len(problems))
+
+
+def _parameters(header: Mapping[str, Any]) -> float:
+    """Parameters that a token is multiplied by."""
+    flops: float = header["flops_per_token"]
+    return flops / 2
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("files", type=Path, nargs="+")
+    parser.add_argument("--orders", type=int, default=24)
+    args = parser.parse_args()
+    members = {f"{family} {at}": s for family, line in BESIDE.items() for at, s in enumerate(line)}
+    cells, rows = [], []
+    for path in args.files:
+        ours, theirs = play_rule(path, args.orders), play(path, members, args.orders, calibrated=False)
+        families = {
+            family: np.stack([theirs[f"{family} {at}"] for at in range(len(line))])
+            for family, line in BESIDE.items()
+        }
+        cells.append(Cell(path.name.removesuffix(".jsonl.gz"), {ADAPTIVE: ours.results}, families))
+        data = predictions(ours.answers)
+        right, tokens, *_ = ours.results.mean(axis=0)
+        rows.append(
+            [
+                cells[-1].name,
+                f"{ours.prior:.2f}",
+                f"{right:.3f}",
+                f"{tokens:,.0f}",
+                f"{ours.solutions:.1f}",
+                f"{ece(data):.2f}",
+                f"{auc(data):.2f}",
+            ]
+        )
+    table(["cell", "prior", "accuracy", "tokens", "solutions", "ECE", "AUC"], rows)
+    found = {name: compare(group, [f"{f}=" for f in BESIDE]) for name, group in _groups(cells).items()}
+    lines = [
+        [
+            name,
+            row.rule,
+            f"{row.accuracy:.3f}",
+            f"{row.gain:+.3f} ({row.gain_ci[0]:+.3f} to {row.gain_ci[1]:+.3f})",
+        ]
+        for name, each in found.items()
+        for row in each
+    ]
+    table(["cells", "beside", "accuracy", "the rule is better by"], lines)
+    pooled = np.concatenate([cell.results[ADAPTIVE] for cell in cells]).mean(axis=0)
+    close({"accuracy": float(pooled[RIGHT]), "cells": rows, "beside": lines})
+
+
+def _groups(cells: list[Cell]) -> dict[str, list[Cell]]:
+    return {"pooled": cells, **{cell.name: [cell] for cell in cells}}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,143 @@
+"""``adaptive`` for a model that nobody fitted, in worlds where programs help, crash, or repeat a mistake."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import pytest
+from event_logs import records_of
+
+from adascale.engine.calibration.votes import VotePosterior, rate_of_size
+from adascale.engine.ports import Prefix, SequenceLogprob
+from adascale.engine.scripted import ScriptedExecutor, ScriptedPolicy, scripted_step
+from adascale.engine.search.driver import Driver
+from adascale.engine.search.record import Record
+from adascale.engine.search.settings import Settings
+from adascale.engine.strategies import Adaptive
+from adascale.engine.types import Execution, Mode, Problem, Step
+
+Draw = Callable[[random.Random], str | None]
+"""Answer of one solution; None for a program that crashes."""
+
+BY_TURNS = Adaptive(modes=("program", "prose"))
+
+
+def at(rate: float, wrong: str | None = None) -> Draw:
+    """Right as often; else one mistake, or a mistake of its own."""
+    return lambda rng: "18" if rng.random() < rate else (wrong or str(rng.randint(100, 10**6)))
+
+
+def crashes(rng: random.Random) -> None:
+    return None
+
+
+def run(source: str) -> Execution:
+    if "/" in source:
+        return Execution("", "ZeroDivisionError", 0.0)
+    first, _, second = source.removeprefix("print(").removesuffix(")").partition(" + ")
+    return Execution(str(int(first) + int(second)), "", 0.0)
+
+
+def searched(
+    draw: Mapping[Mode, Draw], strategy: Adaptive = BY_TURNS, prior: float = 0.55, count: int = 1
+) -> list[Record]:
+    def script(prefix: Prefix, rng: random.Random) -> Step:
+        answer = draw[prefix.mode](rng)
+        if prefix.mode == "prose":
+            return scripted_step(f"Answer: {answer}.", "stop", -rng.random())
+        source = "print(1 / 0)" if answer is None else f"print({int(answer) - 1} + 1)"
+        return scripted_step(f"```python\n{source}\n```", "stop", -rng.random())
+
+    driver = Driver(
+        ScriptedPolicy(script, 4),
+        SequenceLogprob(),
+        {"value": VotePosterior(prior)},
+        lambda: 0.0,
+        executor=ScriptedExecutor(run),
+    )
+    asked = [Problem(f"q{n}", f"What is 9 * 2, in way {n}?", "18") for n in range(count)]
+    return list(records_of(driver.run(asked, Settings(strategy))).values())
+
+
+def modes(record: Record) -> list[Mode]:
+    return [candidate.mode for candidate in record.candidates]
+
+
+def lead(record: Record) -> int:
+    standing = record.tree.standing
+    assert standing is not None
+    return standing.votes - standing.second
+
+
+def test_a_program_and_a_prose_solution_that_agree_are_enough() -> None:
+    [record] = searched({"prose": at(1), "program": at(1)})
+    assert modes(record) == ["program", "prose"]
+    assert record.answer == "18"
+    assert record.confidence is not None
+    assert record.confidence.calibrated
+    assert record.confidence.median > 0.6
+
+
+def test_programs_that_crash_cost_turns_and_no_answer() -> None:
+    [record] = searched({"prose": at(1), "program": crashes})
+    assert modes(record) == ["program", "prose", "program", "prose"]
+    assert record.answer == "18"
+
+
+def test_programs_that_repeat_a_mistake_do_not_win_against_prose_that_is_right() -> None:
+    [record] = searched({"prose": at(1), "program": at(0, wrong="36")})
+    assert set(modes(record)) == {"program", "prose"}
+    assert lead(record) < 2
+    assert record.confidence is not None
+    assert record.confidence.median < 0.6, "two answers with as many votes"
+    weak = searched({"prose": at(0.6), "program": at(0.1, wrong="36")}, count=30)
+    believed = [r for r in weak if r.answer == "36" and r.confidence and r.confidence.median > 0.9]
+    assert len(believed) <= 3
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
+def test_no_search_ends_with_less_than_a_lead_of_two_before_three_quarters_are_drawn(rate: float) -> None:
+    for record in searched({"prose": at(rate, "9"), "program": at(rate, "36")}, count=20):
+        assert lead(record) >= 2 or len(record.candidates) == 12
+        assert abs(modes(record).count("program") - modes(record).count("prose")) <= 1
+
+
+@pytest.mark.parametrize("prior", [0.13, 0.3, 0.6])
+def test_where_nothing_agrees_it_gives_up_and_says_so_however_large_the_model(prior: float) -> None:
+    [record] = searched({"prose": at(0), "program": at(0)}, prior=prior)
+    assert record.result is not None
+    assert record.result.stop_reason == "hopeless"
+    assert len(record.candidates) == 12
+    assert record.confidence is not None
+    assert record.confidence.median < 0.3
+
+
+def test_a_small_model_that_is_always_right_is_not_given_up() -> None:
+    [record] = searched({"prose": at(1), "program": crashes}, prior=rate_of_size(1e6))
+    assert record.result is not None
+    assert record.result.stop_reason in ("confident", "settled")
+    assert record.confidence is not None
+    assert record.confidence.median > 0.5
+
+
+def test_more_effort_wants_more_agreement() -> None:
+    easy: Mapping[Mode, Draw] = {"prose": at(1), "program": at(1)}
+    usual, more = (
+        len(searched(easy, replace(BY_TURNS, min_gain=gain, stop_at=stop))[0].candidates)
+        for gain, stop in ((0.002, 0.95), (0.0001, 1.0))
+    )
+    assert usual < more
+
+
+def test_a_score_cuts_no_solution() -> None:
+    def script(prefix: Prefix, rng: random.Random) -> Step:
+        if len(prefix.steps) == 2:
+            return scripted_step("Answer: 18.", "stop")
+        return scripted_step("add\n\n", logprob=-30.0)  # a score near 0, far below the question's prior
+
+    driver = Driver(ScriptedPolicy(script, 4), SequenceLogprob(), {"value": VotePosterior(0.6)}, lambda: 0.0)
+    [record] = records_of(driver.run([Problem("q", "What is 9 * 2?")], Settings(Adaptive()))).values()
+    assert record.answer == "18"
+    assert all(node.status != "pruned" for node in record.tree)
