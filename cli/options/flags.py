@@ -140,7 +140,7 @@ _SESSION: Mapping[str, OptionInfo | None] = {
         MODELS,
         "--calibration",
         "Calibration that turns scores into probabilities. auto uses the one that was fitted on exactly "
-        "these models, or else the portable one.",
+        "these models; without one, agreement and the size of the model decide.",
         autocompletion=completion.calibrations,
         metavar="auto|none|FILE",
     ),
@@ -233,7 +233,7 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
             SEARCH,
             "--mode",
             "Reason in prose, or write Python programs that run in a sandbox. With auto, adaptive chooses "
-            "for each solution if the calibration of the model covers programs; otherwise it is prose.",
+            "for each solution, and takes turns for a model without a calibration.",
         ),
         "adapt": flag(
             SEARCH,

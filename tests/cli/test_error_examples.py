@@ -225,7 +225,8 @@ def test_5_two_models_that_are_too_much_together(said: Ask, tmp_path: Path, chai
 
 def test_6_a_question_longer_than_the_window(said: Ask, chain_gguf: Path) -> None:
     # The chain reads letter by letter.
-    text, code = said("ask", "1" * 300, "--as", "value", "-g", str(chain_gguf), "--ctx-size", "512")
+    prose = ["--as", "value", "--mode", "prose"]
+    text, code = said("ask", "1" * 300, *prose, "-g", str(chain_gguf), "--ctx-size", "512")
     tokens = re.search(r"has (\d+) tokens", text)
     assert tokens is not None
     assert (text, code) == (
