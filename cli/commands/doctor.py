@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
+from pathlib import Path
 from typing import Literal
 
 import typer
@@ -165,11 +166,14 @@ def _generator(name: str) -> Finding:
     from adascale.models.files.cache import cache_dir
     from adascale.models.files.gguf_info import read_info
     from adascale.models.files.library import locate
+    from adascale.models.files.reference import parse
 
     file = locate(name)
     if file is not None:
         read_info(file.path)
         return Finding("ok", f"{name} ({human_bytes(file.size_bytes)}) at {short_path(file.path)}")
+    if isinstance(parse(name), Path):
+        return Finding("FAIL", f"there is no file {name}", "adascale list shows the models on this machine")
     spec, free = catalog().get(name), machine.free_disk_bytes(cache_dir())
     place = f"{human_bytes(free)} free in {short_path(cache_dir())}"
     size = spec.size_bytes if spec is not None else None

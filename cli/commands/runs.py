@@ -117,8 +117,9 @@ def _runs_table(facts: list[dict[str, Any]]) -> str:
 
 def _ending(fact: Mapping[str, Any]) -> str:
     """The readable answer of a run, or the reason why it has none."""
+    none = "(a reply)" if fact["kind"] == "text" else "(none)"
     if fact["error"] is not None:
         return "(failed)"
     if fact["stop_reason"] is None:
         return "(unfinished)"
-    return rounded(readable(fact["answer"] or "(none)"))
+    return rounded(readable(fact["answer"] or none))

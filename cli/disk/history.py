@@ -130,6 +130,7 @@ def run_record(path: Path) -> dict[str, Any]:
         "schema": SCHEMA,
         "run": run_name(path),
         "question": first.problem.question if first else None,
+        "kind": first.problem.kind if first else None,
         "strategy": first.strategy if first else None,
         "answer": _answer(first, result),
         "p": p.median if p and p.calibrated else None,

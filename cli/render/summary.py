@@ -91,7 +91,8 @@ def _is_unsure(state: ViewState) -> bool:
 
 def support(state: ViewState) -> list[str]:
     """``96 % sure`` and ``3 of 4 solutions agree``, for example; what is not known is left out."""
-    facts = [f"{sure} sure"] if (sure := sure_text(state)) else []
+    source = " by agreement alone" if state.tree.problem.kind == "fact" else ""
+    facts = [f"{sure} sure{source}"] if (sure := sure_text(state)) else []
     agree, solutions = state.agreement
     if solutions > 1:
         facts.append(f"{agree} of {solutions} solutions agree")

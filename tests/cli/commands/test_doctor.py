@@ -96,6 +96,12 @@ def test_a_broken_model_and_a_broken_config_fail_alone(
     assert (found["config"]["result"], found["llama.cpp"]["result"], code) == ("FAIL", "ok", 1)
 
 
+def test_a_missing_file_is_nothing_to_download(checked: Checked, tmp_path: Path) -> None:
+    found, code = checked("--offline", "-g", str(tmp_path / "missing.gguf"))
+    assert (found["generator"]["result"], code) == ("FAIL", 1)
+    assert "pull" not in found["generator"]["fix"]
+
+
 def test_the_network_is_the_hub_or_the_package_index(checked: Checked) -> None:
     wheel = catalog()[DEFAULT_GENERATOR].wheel
     assert wheel is not None

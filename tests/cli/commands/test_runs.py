@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,8 +21,8 @@ from adascale.cli.disk.history import (
     trace_path,
 )
 from adascale.engine.errors import DiskFullError, TraceError, UsageError
-from adascale.engine.search.events import SearchFailed
-from adascale.engine.types import Notice
+from adascale.engine.search.events import SearchFailed, SearchStarted
+from adascale.engine.types import ROOT, Notice
 
 
 @pytest.fixture(autouse=True)
@@ -68,6 +69,20 @@ def test_a_run_that_failed_is_listed_as_such() -> None:
     assert "(failed)" in run("runs", "list")[0]
     [found] = map(json.loads, run("runs", "list", "--json")[0].splitlines())
     assert (found["error"], found["stop_reason"]) == ("worker-died", None)
+
+
+def test_a_reply_to_a_text_is_listed_as_such() -> None:
+    log = Log("hi")
+    log.finish_path(ROOT, "Hello!", 0.9, None)
+    log.end()
+    first = log.events[0]
+    assert isinstance(first, SearchStarted)
+    log.events[0] = replace(first, problem=replace(first.problem, kind="text"))
+    runs_dir().mkdir(parents=True)
+    written(runs_dir() / "20260101-120000-aaaa.jsonl", log.events)
+
+    assert "(a reply)" in run("runs", "list")[0]
+    assert json.loads(run("runs", "list", "--json")[0])["kind"] == "text"
 
 
 def test_what_is_no_trace_is_listed_as_such() -> None:

@@ -94,6 +94,14 @@ def voted(answers: Sequence[str], *, calibrated: bool) -> Log:
     return log
 
 
+def test_a_fact_says_that_only_agreement_makes_it_sure() -> None:
+    log = voted("88", calibrated=True)
+    first = log.events[0]
+    assert isinstance(first, SearchStarted)
+    log.events[0] = replace(first, problem=replace(first.problem, kind="fact"))
+    assert support(log.state())[0] == "96 % sure by agreement alone"
+
+
 def test_the_summary_is_a_line_for_people() -> None:
     log = voted("222", calibrated=True)
     log.end("confident")
