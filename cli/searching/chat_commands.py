@@ -93,8 +93,11 @@ COMMANDS: Mapping[str, Command] = {
     "bye": Command(_end, "End; so does Ctrl-D."),
 }
 
-_ALSO: Mapping[str, str] = {"?": "help", "exit": "bye", "quit": "bye"}
+_ALSO: Mapping[str, str] = {"?": "help", "exit": "bye", "quit": "bye", "load": "model"}
 """Other names, which tools of this kind have."""
+
+_BARE = ("exit", "quit", "help")
+"""Messages that are commands without a slash too, as in other tools."""
 
 _KEYS: Mapping[str, str] = {
     "Alt-Enter": 'Begin another line; so does Enter behind an opening """, up to the closing one.',
@@ -110,7 +113,7 @@ def run_command(conversation: Conversation, message: str) -> bool:
         AdascaleError: there is no such command, or it failed.
         EOFError: the conversation is to end.
     """
-    match = _COMMAND.fullmatch(message)
+    match = _COMMAND.fullmatch(f"/{message}" if message in _BARE else message)
     if match is None:
         return False
     name = _ALSO.get(match[1], match[1])

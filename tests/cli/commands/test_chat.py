@@ -84,6 +84,12 @@ def test_ask_goes_on_from_the_last_message(talk: Talk, env: dict[str, str], chai
     assert len(asked(env)[-1]["history"]) == 6
 
 
+@pytest.mark.parametrize("end", ["exit", "quit", "/quit"])
+def test_other_tools_words_end_a_conversation(talk: Talk, env: dict[str, str], end: str) -> None:
+    done = talk("hi", end, "hm")
+    assert (done.returncode, len(asked(env))) == (0, 1)
+
+
 def test_commands_change_what_comes_next(talk: Talk, env: dict[str, str], tmp_path: Path) -> None:
     other = tiny.write_chain(tmp_path / "other.gguf", {"\n": {tiny.YES: 3.0}, tiny.YES: {tiny.END: 3.0}})
     done = talk(
