@@ -37,6 +37,10 @@ UNTIL = 2.7e9
 SPREAD = 0.49
 """Logits that models lie off the line (standard deviation)."""
 
+FACT_SPREAD = 2.0
+"""Spread of wrong answers to a question for a fact: below that of programs, since many solutions make one
+mistake (Sydney, for the capital of Australia). It is not fitted on anything."""
+
 _Z90 = 1.2816
 """90 % quantile of a standard normal."""
 
@@ -86,7 +90,8 @@ class VotePosterior:
         Lower and upper are those of models of this size that are right less and more often than 80 % of them.
         """
         below, above = (_shifted(self.prior, logits) for logits in (-_Z90 * SPREAD, _Z90 * SPREAD))
-        found = [VotePosterior(prior).chances(finished) for prior in (below, self.prior, above)]
+        spread = FACT_SPREAD if prefix.problem.kind == "fact" else None
+        found = [VotePosterior(prior).chances(finished, spread) for prior in (below, self.prior, above)]
         revised = {}
         for node, p in found[1].items():
             lower, _, upper = sorted(chances[node] for chances in found)
@@ -97,11 +102,16 @@ class VotePosterior:
         """Even odds for all: votes alone speak for an answer."""
         return dict.fromkeys((candidate.node for candidate in finished.candidates), 0.0)
 
-    def chances(self, finished: FinishedSearch) -> dict[NodeId, float]:
-        """P(its answer is correct) of each solution that has one."""
+    def chances(self, finished: FinishedSearch, spread: float | None = None) -> dict[NodeId, float]:
+        """P(its answer is correct) of each solution that has one.
+
+        Args:
+            finished: The solutions.
+            spread: Spread of their wrong answers; None for that of each mode.
+        """
         ended = Counter(candidate.mode for candidate in finished.candidates)
         asked = Estimate(self.prior, self.prior, self.prior, calibrated=True)
-        states = {mode: ModeState(asked, n, PROFILES[mode].spread) for mode, n in ended.items()}
+        states = {mode: ModeState(asked, n, spread or PROFILES[mode].spread) for mode, n in ended.items()}
         of_answers = posterior(states, supports(finished, self.odds(finished)))
         return {
             node: p for group, p in zip(finished.groups, of_answers, strict=False) for node in group.nodes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -84,6 +85,15 @@ def test_programs_that_agree_with_each_other_say_least() -> None:
     prose, program = [("18", "prose")] * 2, [("18", "program")] * 2
     across: Found = [("18", "program"), ("18", "prose")]
     assert min(leader(across), leader(prose)) > leader(program) > 0.4
+
+
+def test_agreement_says_less_about_a_fact() -> None:
+    found = search([("Sydney", "prose")] * 4)
+    fact = replace(PREFIX, problem=replace(PREFIX.problem, kind="fact"))
+    of_value, of_fact = (VotePosterior(0.4).judge(prefix, found).confidence for prefix in (PREFIX, fact))
+    assert of_value is not None
+    assert of_fact is not None
+    assert 0.4 < of_fact.median < of_value.median
 
 
 def test_solutions_without_an_answer_and_other_answers_speak_against_it() -> None:
