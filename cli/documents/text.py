@@ -8,6 +8,8 @@ from rich.text import Text
 from ..render.frame import final_frame
 from ..render.solution import option_lines
 from ..render.summary import closing_lines, summary
+from ..report.answer import solution_text
+from ..terminal.text import harmless, one_line
 from ..terminal.theme import STYLES, UNICODE, Glyphs
 from .document import Document
 from .picture import ANSWER, BAR, CELL, LINE, MARGIN, drawn, large_answer, window
@@ -17,9 +19,13 @@ PICTURE_WIDTH = 110
 
 
 def to_text(document: Document, glyphs: Glyphs = UNICODE) -> str:
-    """The tree of ``--show-tree`` at 100 columns, without colour and folds."""
+    """The tree of ``--show-tree`` at 100 columns, without colour and folds; of a text its single reply."""
     view = document.view
-    lines = [line.plain.rstrip() for line in final_frame(view, TEXT_WIDTH, glyphs, whole=True)]
+    if view.tree.problem.is_chat:
+        question = f"Q  {one_line(view.tree.problem.question, glyphs)}"
+        lines = [question, "", *(harmless(line, glyphs) for line in solution_text(view).split("\n")), ""]
+    else:
+        lines = [line.plain.rstrip() for line in final_frame(view, TEXT_WIDTH, glyphs, whole=True)]
     facts = ", ".join(f"{name} {value}" for name, value in document.facts())
     return "\n".join([*lines, *(line.plain for line in closing_lines(view, glyphs, verbose=1)), facts])
 

@@ -189,6 +189,20 @@ def test_plain_text_is_what_the_terminal_shows() -> None:
     assert lines[-1].startswith("strategy beam, budget 2,048 tokens, seed 7, adascale ")
 
 
+def test_a_plain_reply_is_shown_without_a_score() -> None:
+    log = Log("hi")
+    started = log.events[0]
+    assert isinstance(started, SearchStarted)
+    log.events[0] = replace(started, problem=replace(started.problem, kind="text"))
+    log.finish_path(ROOT, "Hello!\nHow are you?", 0.78, None)
+    log.end()
+
+    lines = to_text(document(log)).splitlines()
+
+    assert lines[:4] == ["Q  hi", "", "Hello!", "How are you?"]
+    assert not any("78" in line or "=?" in line for line in lines)
+
+
 def test_nothing_is_folded_in_a_text_and_what_was_cut_says_why() -> None:
     log = wide(samples=30, steps=3)
     first, *_ = log.state().tree.children(ROOT)
