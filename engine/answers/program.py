@@ -21,6 +21,8 @@ _LABELLED = re.compile(
 """``The result of 17 * 23 is: 391`` and its kin: words, and behind them a number and nothing else."""
 _DIGITS = 12
 """Significant digits of a printed float that are believed: 41.000000000000036 is 41."""
+_OBJECT = re.compile(r"<\w[^<>]*(?:<[^<>]*>)?[^<>]* at 0x[0-9a-f]+>|<(?:function|class|module|built-in)\b.*>")
+"""What printing a function or another object shows: it is no value."""
 _COMPUTING = ast.BinOp | ast.BoolOp | ast.Compare | ast.AugAssign | ast.comprehension | ast.For | ast.While
 _LONGEST = 1000
 """Characters of a number that is converted: Python refuses more than 4,300 digits."""
@@ -63,7 +65,8 @@ def printed_answer(output: str) -> str | None:
     A label before a number is left out. ``None`` is none: it is what printing the call of a function without
     ``return`` shows.
     """
-    lines = [text for line in output.splitlines() if (text := line.strip()) not in ("", "None")]
+    shown = (line.strip() for line in output.splitlines())
+    lines = [text for text in shown if text not in ("", "None") and not _OBJECT.fullmatch(text)]
     if not lines:
         return None
     labelled = _LABELLED.fullmatch(lines[-1]) if len(lines[-1]) <= _LONGEST else None

@@ -180,3 +180,11 @@ def test_what_is_more_than_a_label_and_a_number_stays(output: str) -> None:
 )
 def test_a_program_that_prints_what_stands_in_it_computes_nothing(source: str, is_computed: bool) -> None:
     assert computes(source) is is_computed
+
+
+@pytest.mark.parametrize(
+    "printed", ["<function <lambda> at 0x7f00>", "<function '<lambda>' …>", "<__main__.A object at 0x1f>"]
+)
+def test_an_object_that_was_printed_is_no_answer(printed: str) -> None:
+    assert printed_answer(printed) is None
+    assert printed_answer(f"18\n{printed}") == "18"
