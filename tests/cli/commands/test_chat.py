@@ -124,7 +124,7 @@ def test_a_model_that_cannot_be_opened_leaves_the_one_before(env: dict[str, str]
         screen.wait_for("error[model-not-found]")
         screen.type("hi\r")
         wait_until(lambda: unread(process) > 3)
-        screen.type("\x04")
+        screen.press("\x04", until=lambda: process.poll() is not None)
 
     done = on_screen(env, chain_gguf, act)
     assert (done.code, "The answer is" in done.stdout) == (0, True), done.stderr
@@ -153,7 +153,7 @@ def test_a_message_that_is_too_long_leaves_the_conversation_as_it_was(
         ):
             screen.type(f"{message}\r")
             screen.wait_for(until)
-        screen.type("\x04")
+        screen.press("\x04", until=lambda: process.poll() is not None)
 
     done = on_screen(env, chain_gguf, act, "--ctx-size", "512")
     assert (done.code, "adascale chat -c --ctx-size 768" in done.stderr) == (0, True), done.stderr
@@ -203,7 +203,7 @@ def test_ctrl_c_stops_a_reply_and_the_conversation_goes_on(env: dict[str, str], 
 
         stop_a_reply(1)
         stop_a_reply(2)
-        screen.type("\x04")
+        screen.press("\x04", until=lambda: process.poll() is not None)
 
     done = on_screen(env, endless, act, "--max-tokens", "3500", "--ctx-size", "4096")
     assert done.code == 0, done.stderr
@@ -227,7 +227,7 @@ def test_models_that_die_cost_a_reply_and_not_the_conversation(env: dict[str, st
         wait_until(lambda: unread(process) >= before + 3)
         process.send_signal(signal.SIGINT)
         screen.wait_for("stopped by you")
-        screen.type("\x04")
+        screen.press("\x04", until=lambda: process.poll() is not None)
 
     done = on_screen(env, endless, act, "--max-tokens", "3500", "--ctx-size", "4096")
     assert done.code == 0, done.stderr
@@ -241,7 +241,7 @@ def test_ctrl_d_ends_and_what_was_typed_is_kept_for_the_user_alone(
         screen.wait_for(">>> ")
         screen.type("What is 9 * 2?\r")
         screen.wait_for("solutions agree")
-        screen.type("\x04")
+        screen.press("\x04", until=lambda: process.poll() is not None)
 
     done = on_screen(env, chain_gguf, act)
     assert (done.code, "Answer: 18" in done.stdout) == (0, True), done.stderr
