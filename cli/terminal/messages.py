@@ -63,11 +63,11 @@ def typed_messages(complete: Complete, history: Path | None, hint: str) -> Itera
 @contextlib.contextmanager
 def unechoed() -> Iterator[None]:
     """Keys that are pressed meanwhile do not show in the midst of a reply: they wait for the next prompt."""
-    try:
-        import termios
-    except ImportError:  # Windows
+    if sys.platform == "win32":
         yield
         return
+    import termios
+
     number = sys.stdin.fileno()
     before = termios.tcgetattr(number)
     # Not line by line either: the terminal would take Ctrl-D for itself.
