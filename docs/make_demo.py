@@ -44,7 +44,7 @@ g.last {{ animation: last {SECONDS + HOLD}s steps(1) infinite; }}
 
 
 def shots(events: Sequence[Event]) -> Iterator[list[Text]]:
-    """What the terminal shows at moments of equal distance, before the end."""
+    """Frames of the terminal at moments of equal distance, before the end."""
     for at in range(FRAMES):
         t = events[-1].t * at / FRAMES
         state = ViewState.of([events[0], *(event for event in events[1:] if event.t <= t)])

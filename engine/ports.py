@@ -60,7 +60,7 @@ class PrefixWork:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a look at options showed.
+    """The result of a look at options.
 
     Attributes:
         log_probs: Log-probability of each option among them, in nats, by its place.

@@ -57,7 +57,7 @@ class ScriptedPolicy:
         return PrefixWork(len(problem.question), 0)
 
     def look(self, look: Look, history: Sequence[Turn] = ()) -> Seen:
-        """What ``looks`` says; the prompt has one token per character."""
+        """The log-probabilities of ``looks``; the prompt has one token per character."""
         seen = [0.0] * len(look.words) if self.looks is None else self.looks(look)
         return Seen(tuple(seen), len(look.text))
 

@@ -36,7 +36,7 @@ class PromptPlan:
         fingerprints: Everything that success probabilities depend on, by kind of problem; calibrations and
             kept draws are found by it.
         calibrations: Calibrations, by kind of problem.
-        votes: What values and facts without a calibration go by; None where scores are to be shown as scores.
+        votes: Judge of values and facts without a calibration; None where scores are to be shown as scores.
         calibration_errors: Errors of installed calibrations that cannot be read, if one was looked for.
     """
 

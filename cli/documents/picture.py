@@ -47,7 +47,7 @@ _STYLE = f"""text {{ font: 14px ui-monospace, SFMono-Regular, Menlo, Consolas, "
 .sure {{ font-size: 20px; }}"""
 
 _WORDS = re.compile(r"\S+(?: \S+)*")
-"""What stands in one element: viewers differ in how they draw more than one space."""
+"""One element holds a run of text without doubled spaces: viewers draw those differently."""
 
 
 def window(title: str, parts: Iterable[str], width: float, height: float, style: str = "") -> str:

@@ -1,4 +1,4 @@
-"""What was typed: a question without a command, words of other tools, and Typer's errors in our own form."""
+"""Tests of typed lines: questions without a command, words of other tools, errors in our own form."""
 
 from __future__ import annotations
 

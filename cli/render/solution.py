@@ -95,7 +95,7 @@ def _leading_lines(state: ViewState, width: int, room: int, glyphs: Glyphs) -> l
 
 
 def _running_lines(state: ViewState, branch: Running, width: int, room: int, glyphs: Glyphs) -> list[Text]:
-    """What one branch has written so far; of a program the last lines."""
+    """The text that one branch has written so far; a program has its last lines."""
     if branch.thinks:
         return [Text(f"thinking, {plural(branch.tokens, 'token')}", STYLES["faint"])]
     text = state.tree.text(branch.parent) + branch.text

@@ -49,7 +49,7 @@ def summary(state: ViewState, glyphs: Glyphs) -> Text:
 
 
 def closing_lines(state: ViewState, glyphs: Glyphs, verbose: int = 0) -> list[Text]:
-    """What stands below a search: its summary, and with ``verbose`` all the rest.
+    """The lines below a search: its summary, and with ``verbose`` all the rest.
 
     A message of a conversation has nothing below its reply, unless that was cut short.
     """

@@ -29,7 +29,7 @@ class Command:
 
     Attributes:
         run: Gets the conversation and the argument, which may be empty.
-        help: What it does.
+        help: Sentence for ``/help``.
         argument: Name of its argument, for the help; empty if it takes none.
         complete: Arguments that begin like an incomplete one.
     """

@@ -22,7 +22,7 @@ _LABELLED = re.compile(
 _DIGITS = 12
 """Significant digits of a printed float that are believed: 41.000000000000036 is 41."""
 _OBJECT = re.compile(r"<\w[^<>]*(?:<[^<>]*>)?[^<>]* at 0x[0-9a-f]+>|<(?:function|class|module|built-in)\b.*>")
-"""What printing a function or another object shows: it is no value."""
+"""The printed form of a function or another object, which is no value."""
 _COMPUTING = ast.BinOp | ast.BoolOp | ast.Compare | ast.AugAssign | ast.comprehension | ast.For | ast.While
 _LONGEST = 1000
 """Characters of a number that is converted: Python refuses more than 4,300 digits."""

@@ -71,7 +71,7 @@ class OptionWeights:
         )
 
     def gain(self, look: Sequence[float], votes: Sequence[Vote], mode: Mode, left: int) -> float:
-        """What each further solution adds at most to P(the leading option is correct).
+        """The most that each further solution adds to P(the leading option is correct).
 
         The mean of one, two or three further solutions, whichever gains most for each of them: one vote alone
         seldom changes what leads.

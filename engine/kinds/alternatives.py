@@ -49,17 +49,17 @@ _SENTENCE = phrases(
 )
 _CLAUSE = phrases("is|are|not|i|you|me|my")
 _AFTER_ALTERNATIVES = r":\s|\swho\s"
-"""What follows the alternatives of "Is this active or passive: ..."."""
+"""Text behind the alternatives of "Is this active or passive: ..."."""
 _TWO_COMPARISONS = (
     r"(?i)\b(?P<first>(?:more|less|\w+er)(?:\sthan)?)\sor\s"
     r"(?P<second>(?:(?:more|less)(?:\s(?!than)\w+)?|equal|the\ssame|(?!other)\w+er)(?:\sthan)?)(?=\s|$)"
 )
-"""Of "Is 3/4 more or less than 5/7"."""
+"""Matches the alternatives of "Is 3/4 more or less than 5/7"."""
 _FOLLOWS = r"(?i)(?<=[\w\"'”’])\s(?:in|for|on|at|with|when|if|of|to|during)\s"
 _AFTER_FRAGMENT = (
     r"(?i)\s(?:for|to|in|on|at|when|if)\s.*$|,\s(?:which|who|what|where|i|we|she|he|it|they)\b.*$"
 )
-"""What follows the alternatives of "tea or coffee for breakfast"."""
+"""Text behind the alternatives of "tea or coffee for breakfast"."""
 
 
 def find_alternatives(question: str) -> tuple[str, ...]:
@@ -83,7 +83,7 @@ def find_alternatives(question: str) -> tuple[str, ...]:
 
 
 def _after_which(question: str) -> tuple[str, ...]:
-    """Of "Which is heavier, a or b" and "What is the past tense of go: goed or went"."""
+    """The alternatives of "Which is heavier, a or b" and "What is the past tense of go: goed or went"."""
     match = re.match(_WHICH, question)
     if match is None or len(match["asked"].split()) > 14 or re.search(_EITHER, question):
         return ()
@@ -97,7 +97,7 @@ def _after_which(question: str) -> tuple[str, ...]:
 
 
 def _two_subjects(rest: str) -> tuple[str, ...]:
-    """Of "(Are) cats or dogs smarter"."""
+    """The alternatives of "(Are) cats or dogs smarter"."""
     match = re.match(_TWO_SUBJECTS, rest)
     if match is None or "," in match["first"] or len(match["first"].split()) > 3:
         return ()
@@ -105,7 +105,7 @@ def _two_subjects(rest: str) -> tuple[str, ...]:
 
 
 def _last_phrases(rest: str) -> tuple[str, ...]:
-    """Of "(Is) a tomato a fruit or a vegetable" and "(Is) Pluto a planet, a dwarf planet or a moon"."""
+    """The alternatives of "(Is) Pluto a planet, a dwarf planet or a moon"."""
     *_, joint = re.finditer(_OR, rest)
     last = _shortened(rest[joint.end() :].strip())
     first, *between = [piece.strip() for piece in rest[: joint.start()].split(",") if piece.strip()] or [""]
@@ -140,7 +140,7 @@ def _parallel(text: str, other: str) -> str:
 
 
 def _fragment(question: str) -> tuple[str, ...]:
-    """Of "tea or coffee" and "colour of the sun: yellow, white, or orange", which are no sentences."""
+    """The alternatives of what is no sentence, as "colour of the sun: yellow, white, or orange"."""
     named = next((piece for piece in question.split(": ") if re.search(_OR, piece)), "")
     items = () if re.match(_SENTENCE, named) else split_items(re.sub(_AFTER_FRAGMENT, "", named))
     is_clause = any(len(item.split()) > 4 or re.search(_CLAUSE, item) for item in items)

@@ -69,7 +69,7 @@ _CHOOSES = r"(?i)^which\b|\b(?:which\s+(?:of|one|is|statement|option)|choose|sel
 _NO_OPTION = r"[);,^]|\s*(?:--|&)"
 """Beginnings of what stands between labels in formulas."""
 _LINE_FRONT = r"[\s*_>#$-]*(?:\\\w+\s?\{)*"
-"""What may stand before a label at the beginning of a line, such as ``$\\textbf{``."""
+"""Characters that may stand before a label at the beginning of a line, such as ``$\\textbf{``."""
 _FOLLOWED_BY_QUESTION = r"(?i)(?:(?<=[.;])|\s[-–—])\s+(?=(?:which|what|who|choose|select|pick|answer)\b)"
 _SUBQUESTION = (
     r"(?i)(?:what|why|how|who|when|where|explain|describe|discuss|find|calculate|compute|determine|show|prove"
@@ -188,7 +188,7 @@ def _trimmed(text: str) -> str:
 
 
 def _joined(stem: str, tail: str) -> str:
-    """What stands before and after the options, without a cue such as "Answer:"."""
+    """The text before and after the options, without a cue such as "Answer:"."""
     rest = "" if re.fullmatch(_ANSWER_CUE, tail) else tail
     return "\n".join(filter(None, [_trimmed(stem), rest]))
 
@@ -253,7 +253,7 @@ def _enumerated(message: str) -> Options | None:
 
 
 def _separated(message: str) -> tuple[str, ...]:
-    """Of "She is married ___ a doctor. (to, with, by)" and "Which is a metal? iron | wood | glass"."""
+    """Options of "She is married ___ a doctor. (to, with, by)" and "Which is a metal? iron | wood"."""
     if "__" in message and (inside := re.search(_PARENTHESIS, message)):
         return split_items(inside[1])
     rows = [line for line in message.splitlines() if re.search(r"^[^|]+\s[/|]\s", line)]

@@ -33,7 +33,7 @@ _AT_ONCE = 32
 
 @dataclass(frozen=True, slots=True)
 class DrawnOptions:
-    """What was drawn of a question.
+    """The draws of a question.
 
     Attributes:
         problem: The question.
@@ -111,7 +111,7 @@ def fit_options(draws: OptionDraws, drawn: Sequence[DrawnOptions], data: Sequenc
     """Fit a calibration; the figures on its card are of questions held out.
 
     Args:
-        draws: What drew them.
+        draws: The session and the questions that they belong to.
         drawn: Questions that could be searched.
         data: Names of the question files, for the card.
     """

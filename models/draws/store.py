@@ -63,7 +63,7 @@ class KeptDraws(Protocol):
         """Keep the reading of a question."""
 
     def look(self, look: Look) -> Seen | None:
-        """What a look at options showed."""
+        """The kept result of a look at options; None if there is none."""
 
     def put_look(self, look: Look, seen: Seen) -> None:
         """Keep what a look at options showed."""
@@ -97,7 +97,7 @@ class DrawStore(DrawnStore):
             return Prompt(int(row[0]), reading)
 
     def look(self, look: Look) -> Seen | None:
-        """What a look at options showed."""
+        """The kept result of a look at options; None if there is none."""
         row = self._blobs.get(_LOOKS, _look_key(look))
         if row is None:
             return None

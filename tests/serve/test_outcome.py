@@ -1,4 +1,4 @@
-"""What a client gets of a search of a question with options."""
+"""Replies to clients for questions with options."""
 
 from __future__ import annotations
 

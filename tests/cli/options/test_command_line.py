@@ -1,4 +1,4 @@
-"""What is typed: questions without a command, short names, words of other tools, and errors in one form."""
+"""Typed lines: questions without a command, short names, words of other tools, errors in one form."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands on a screen, and what goes down a pipe, when a search has ended."""
+"""The end of a search on a screen, and in a pipe."""
 
 import pytest
 from sample_log import Log, programs
