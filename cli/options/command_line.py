@@ -59,7 +59,7 @@ def with_ask(args: Sequence[str], commands: Container[str]) -> list[str]:
     """The words behind ``adascale``; a question gets ``ask``, and ``help ask`` is ``ask -h``.
 
     Args:
-        args: The words, perhaps with options of ``ask`` before the question, one of which holds a space.
+        args: The words, perhaps with options of ``ask`` before the question, which holds a space or a sign.
         commands: Names of the commands.
     """
     if not args or args[0] in commands:
@@ -69,8 +69,8 @@ def with_ask(args: Sequence[str], commands: Container[str]) -> list[str]:
     is_option = args[0].startswith("-")
     if is_option and (args[0] in _ROOT_OPTIONS or any(word in commands for word in args)):
         return list(args)
-    words = args if is_option else args[:1]
-    if any(len(word.split()) > 1 for word in words) or (not is_option and _SIGNS & set(args[0])):
+    words = [word for word in args if not word.startswith("-")] if is_option else args[:1]
+    if any(len(word.split()) > 1 or _SIGNS & set(word) for word in words):
         return ["ask", *args]
     return list(args)
 

@@ -23,6 +23,7 @@ NO_MODEL = 4
         ["What is 2+2?", "-x", "-g", "no.gguf"],
         ["two\nlines", "-g", "no.gguf"],
         ["17*23", "-g", "no.gguf"],
+        ["-g", "no.gguf", "17*23"],
     ],
 )
 def test_words_with_a_space_are_asked_without_a_command(words: list[str]) -> None:
