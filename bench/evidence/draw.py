@@ -47,7 +47,7 @@ class Everything(Strategy):
 
     samples: int = 16
     programs: int = 8
-    redraws: int = 2
+    slips: int = 2
 
     def __post_init__(self) -> None:
         if self.programs:
@@ -71,7 +71,7 @@ class Everything(Strategy):
             for mode in self.modes
             for n, greedy in ((counts[mode], False), (1, True))
         ]
-        yield from draw_with_redraws(tree, whole, self.redraws)
+        yield from draw_with_redraws(tree, whole, self.slips)
         return None
 
 

@@ -172,7 +172,7 @@ class AdaptiveWithin(Adaptive):
         while (verdict := self._verdict(self._left(tree))) is None:
             if all_drawn(tree, self.samples):
                 return None
-            scored = yield [command for node in scored for command in self._corrections(tree, node)]
+            scored = yield self._cuts(tree, scored)
         return verdict
 
     def _trajectories(self, tree: Tree) -> list[Expand]:

@@ -486,8 +486,9 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
             SEARCH,
             "--strategies",
             "Strategies to compare. :N sets the number of solutions, @EFFORT an effort, +n, +k, +m or +km a "
-            "rule of the paper, and /prose, /program or /both the mode.",
-            metavar="NAME[:N][@EFFORT][+RULE][/MODE],...",
+            "rule of the paper, /prose, /program or /both the mode, and +redraw at the end draws steps with "
+            "a wrong sum again.",
+            metavar="NAME[:N][@EFFORT][+RULE][/MODE][+redraw],...",
         ),
         "questions": _QUESTIONS,
         "repeats": flag(

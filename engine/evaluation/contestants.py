@@ -11,6 +11,7 @@ from typing import Any
 from ..errors import UsageError, setting
 from ..strategies import InstanceAdaptive, Passing, Preset, Strategy, effort_named, strategy_named
 from ..strategies.presets import effort_numbers
+from ..strategies.redraws import REDRAWS
 from ..types import KindName, Mode
 from .evaluate import Contestant
 
@@ -20,7 +21,9 @@ MODES_BY_NAME: Mapping[str, tuple[Mode, ...]] = {
     "both": ("prose", "program"),
 }
 
-_CONTESTANT = re.compile(r"([a-z-]+?)(?::(\d+))?(?:@([a-z]+))?(?:\+([a-z]+))?(?:/([a-z]+))?")
+_CONTESTANT = re.compile(
+    r"([a-z-]+?)(?::(\d+))?(?:@([a-z]+))?(?:\+(?!redraw$)([a-z]+))?(?:/([a-z]+))?(\+redraw)?"
+)
 
 
 def parse_contestants(text: str, preset: Preset = Preset()) -> list[Contestant]:
@@ -29,7 +32,7 @@ def parse_contestants(text: str, preset: Preset = Preset()) -> list[Contestant]:
     ``NAME:N`` fixes the samples, or what else a strategy counts (``Strategy.size``); of a beam, N is width
     times branching, both the same. ``NAME@low`` has the numbers of an effort. ``+n``, ``+k``, ``+m`` and
     ``+km`` are the paper's rules (``InstanceAdaptive``). ``NAME/prose``, ``/program`` and ``/both`` say how
-    trajectories reason.
+    trajectories reason; ``+redraw`` at the end draws steps with a wrong sum again, as ``adaptive`` does.
 
     Raises:
         UsageError: one of them is not a strategy, or takes part twice.
@@ -64,7 +67,7 @@ def _contestant(name: str, preset: Preset) -> Contestant:
     match = _CONTESTANT.fullmatch(name)
     if match is None:
         raise UsageError(f'"{name}" is not a strategy', hint="for example vote:16, beam or best-of-n:16+n")
-    kind, size, effort, rule, modes = match.groups()
+    kind, size, effort, rule, modes, redraw = match.groups()
     strategy = strategy_named(kind)
     own: dict[str, Any] = effort_numbers(strategy, effort_named(effort)) if effort else {}
     if size:
@@ -79,6 +82,8 @@ def _contestant(name: str, preset: Preset) -> Contestant:
         if modes not in MODES_BY_NAME:
             raise UsageError(f'"{name}": no such mode', hint=f"use one of /{', /'.join(MODES_BY_NAME)}")
         own["modes"] = MODES_BY_NAME[modes]
+    if redraw:
+        own["redraws"] = REDRAWS
     return Contestant(name, preset.strategy(kind, **own))
 
 

@@ -12,6 +12,7 @@ from ..kinds.base import Look
 from ..ports import Calibrator, Clock, Growth, Prefix, Score, Seen
 from ..strategies import Command, Cut, Expand
 from ..strategies.base import top_k
+from ..strategies.redraws import redrawing
 from ..types import (
     ROOT,
     BranchId,
@@ -102,7 +103,7 @@ class Search:
         self._branches = Branches(problem, self._log, self._draws, cancel)
         self._turns = Turns(self._tree, strategy)
         self._leaderboard = Leaderboard(self._tree, strategy, calibrator)
-        self._plan = strategy.plan(self._tree)
+        self._plan = redrawing(self._tree, strategy.plan(self._tree), strategy.redraws)
         self._phase: Phase = "searching"
         self._programs = Programs(problem)
         self._unscored: list[NodeId] = []

@@ -1,19 +1,16 @@
-"""Draw until the answer is known well enough, or not worth more: adaptive best-of-n, and its efforts.
-
-A step with a wrong sum is drawn again, from the prefix before it (decision 0013).
-"""
+"""Draw until the answer is known well enough, or not worth more: adaptive best-of-n, and its efforts."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal, get_args
 
 from ..search.tree import Tree
-from ..types import ROOT, UNLIKELY, Mode, NodeId, SelectRule, Standing, StopReason
+from ..types import UNLIKELY, Mode, NodeId, SelectRule, Standing, StopReason
 from .allocation import CONFIDENCE, required_samples
-from .base import Command, Cut, Expand, Plan, whole_trajectories
+from .base import Cut, Expand, Plan, whole_trajectories
+from .redraws import REDRAWS
 from .vote_stopping import Sequential, all_drawn, is_clear
 
 _LEAST_SHARE = 0.05
@@ -43,7 +40,6 @@ class Adaptive(Sequential):
         min_gain: It stops when each further trajectory adds less than this to that probability.
         hopeless: It gives up when no number of trajectories would raise that probability to this.
         cut: A running trajectory is cut below this share of the question's estimate; 0 for never.
-        redraws: Most steps of one trajectory that are drawn again for a wrong sum.
     """
 
     name: ClassVar[str] = "adaptive"
@@ -55,7 +51,7 @@ class Adaptive(Sequential):
     min_gain: float = 0.002
     hopeless: float = 0.1
     cut: float = 0.25
-    redraws: int = 2
+    redraws: int = field(default=REDRAWS, kw_only=True)
 
     def next_mode(self, tree: Tree, counts: Mapping[Mode, int]) -> Mode:
         """The mode that gains most for its tokens; by turns while the gains are unknown."""
@@ -82,7 +78,7 @@ class Adaptive(Sequential):
         return standing.gain / self.min_gain
 
     def plan(self, tree: Tree) -> Plan:
-        """Judge one trajectory after the other; cut and correct those that run.
+        """Judge one trajectory after the other; cut those that run and are worth less than a fresh one.
 
         None is drawn where a look at the options says enough.
         """
@@ -92,7 +88,7 @@ class Adaptive(Sequential):
         while (verdict := self._verdict(tree.standing)) is None:
             if all_drawn(tree, self.samples):
                 return None
-            scored = yield [command for node in scored for command in self._corrections(tree, node)]
+            scored = yield self._cuts(tree, scored)
         return verdict
 
     def _trajectories(self, tree: Tree) -> list[Expand]:
@@ -127,34 +123,19 @@ class Adaptive(Sequential):
             return None
         return "hopeless" if p < UNLIKELY else "settled"
 
-    def _corrections(self, tree: Tree, node: NodeId) -> Sequence[Command]:
-        """Cut a running trajectory after a wrong sum, or if it is worth less than a fresh one."""
-        if (wrong := redraw_at(tree, node, self.redraws)) is not None:
-            parent, equation = wrong
-            return Cut((node,), f"{equation} is wrong"), Expand(parent, 1, until="answer")
-        if tree[node].status == "open" and self._is_doomed(tree, node):
-            return (Cut((node,), f"p below {self.cut:g} of the question's"),)
-        return ()
+    def _cuts(self, tree: Tree, nodes: Sequence[NodeId]) -> list[Cut]:
+        reason = f"p below {self.cut:g} of the question's"
+        return [
+            Cut((node,), reason)
+            for node in nodes
+            if tree[node].status == "open" and self._is_doomed(tree, node)
+        ]
 
     def _is_doomed(self, tree: Tree, node: NodeId) -> bool:
         question, estimate = tree.questions.get(tree[node].mode), tree[node].estimate
         if question is None or estimate is None or not (question.calibrated and estimate.calibrated):
             return False
         return estimate.median < self.cut * question.median
-
-
-def redraw_at(tree: Tree, node: NodeId, redraws: int) -> tuple[NodeId, str] | None:
-    """Node from which to draw a step with a wrong sum again, and the sum; None if the trajectory goes on.
-
-    The first step of a trajectory is never drawn again, nor are more than ``redraws`` steps of one.
-    """
-    step, parent = tree[node].step, tree[node].parent
-    if step is None or parent is None or parent == ROOT or tree[node].status != "open" or not step.wrong_sums:
-        return None
-    path = tree.path(node)
-    # A redraw is a later sibling.
-    redrawn = sum(tree.children(above.id).index(below.id) for above, below in pairwise(path))
-    return (parent, step.wrong_sums[0]) if redrawn < redraws else None
 
 
 Effort = Literal["low", "medium", "high", "max"]

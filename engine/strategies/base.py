@@ -85,6 +85,7 @@ class Strategy(ABC):
             are read before any solution.
         size: The parameter that an evaluation's ``NAME:N`` sets.
         modes: Modes of reasoning; of equals the first one is drawn first.
+        redraws: Most steps of one trajectory that are drawn again for a wrong sum (``redraws.redrawing``).
     """
 
     name: ClassVar[str]
@@ -93,6 +94,7 @@ class Strategy(ABC):
     size: ClassVar[str] = "samples"
 
     modes: tuple[Mode, ...] = field(default=("prose",), kw_only=True)
+    redraws: int = field(default=0, kw_only=True)
 
     def __post_init__(self) -> None:
         """Refuse numbers that no plan could end with.
@@ -168,9 +170,11 @@ class Strategy(ABC):
         return replace(self, **parameters)
 
     def parameters(self) -> dict[str, Any]:
-        """The parameters as JSON has them, for the log; ``modes`` unless it is prose alone."""
+        """The parameters as JSON has them, for the log; ``redraws`` if any, ``modes`` unless prose alone."""
         parameters = {field.name: getattr(self, field.name) for field in fields(self)}
-        modes = list(parameters.pop("modes"))
+        modes, redraws = list(parameters.pop("modes")), parameters.pop("redraws")
+        if redraws:
+            parameters["redraws"] = redraws
         return parameters if modes == ["prose"] else {**parameters, "modes": modes}
 
 
@@ -209,12 +213,17 @@ class InstanceAdaptive(Strategy):
         return parameters if self.adapt == "none" else {**parameters, **rule}
 
 
-def require_prose(strategy: Strategy) -> None:
-    """Refuse programs for a strategy that grows trees of steps: a program is one step.
+def require_steps(strategy: Strategy) -> None:
+    """Refuse programs and redraws for a strategy that grows trees of steps, and chooses among them itself.
 
     Raises:
-        UsageError: it has another mode than prose.
+        UsageError: it has another mode than prose, or redraws.
     """
+    if strategy.redraws:
+        raise UsageError(
+            f"{strategy.name} chooses among steps, and none of them is drawn again",
+            hint="redraws are for strategies of whole solutions, such as vote",
+        )
     if strategy.modes != ("prose",):
         raise UsageError(
             f"{strategy.name} grows trees of steps, and a program is a single one",

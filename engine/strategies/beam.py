@@ -20,7 +20,7 @@ from .base import (
     gather,
     lowers,
     open_nodes,
-    require_prose,
+    require_steps,
     top_k,
 )
 
@@ -50,7 +50,7 @@ class Beam(InstanceAdaptive):
     def __post_init__(self) -> None:
         """Check the parameters."""
         InstanceAdaptive.__post_init__(self)
-        require_prose(self)
+        require_steps(self)
 
     @property
     def at_most(self) -> int:
@@ -124,7 +124,7 @@ class DVTS(Strategy):
     def __post_init__(self) -> None:
         """Check the parameters."""
         Strategy.__post_init__(self)
-        require_prose(self)
+        require_steps(self)
 
     @property
     def at_most(self) -> None:

@@ -9,8 +9,8 @@ from typing import ClassVar
 from ..search.tree import Tree
 from ..search.waiting import branch_seed
 from ..types import ROOT, Mode, NodeId
-from .adaptive import redraw_at
 from .base import Command, Expand, Plan, Strategy, gather, whole_trajectories
+from .redraws import REDRAWS, redraw_at
 
 
 def draw_with_redraws(
@@ -49,7 +49,7 @@ class PrefixRollouts(Strategy):
     Attributes:
         samples: Whole trajectories.
         rollouts: Trajectories from that prefix; 0 for none.
-        redraws: ``Adaptive.redraws``.
+        slips: Most steps of one trajectory whose wrong sum brings another draw in their place.
         programs: Whole trajectories that are programs.
     """
 
@@ -57,7 +57,7 @@ class PrefixRollouts(Strategy):
 
     samples: int = 4
     rollouts: int = 2
-    redraws: int = 2
+    slips: int = REDRAWS
     programs: int = 0
 
     def __post_init__(self) -> None:
@@ -80,8 +80,8 @@ class PrefixRollouts(Strategy):
         whole = [Expand(ROOT, self.samples, until="answer")]
         if self.programs:
             whole.append(Expand(ROOT, self.programs, until="answer", mode="program"))
-        nodes = yield from draw_with_redraws(tree, whole, self.redraws)
-        went_on = [n for n in nodes if goes_on(tree, n, self.redraws)]
+        nodes = yield from draw_with_redraws(tree, whole, self.slips)
+        went_on = [n for n in nodes if goes_on(tree, n, self.slips)]
         prefix = _one_prefix(tree, went_on) if self.rollouts else None
         if prefix is not None:
             yield from gather(tree, [Expand(prefix, self.rollouts, until="answer")])

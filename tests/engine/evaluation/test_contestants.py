@@ -28,7 +28,8 @@ def test_contestants_say_what_they_fix() -> None:
     preset = Preset(overrides=StrategyOverrides(samples=9, width=3, branching=5, min_gain=0.5))
     text = (
         "vote:4, vote,beam:16+km,beam,best-of-n:8+n,adaptive,adaptive@low,adaptive:4@high,vote@low,margin:3,"
-        "first-to:4,esc:5,cpff,vote:8/program,adaptive/both,passing,passing:3,passing@low"
+        "first-to:4,esc:5,cpff,vote:8/program,adaptive/both,passing,passing:3,passing@low,"
+        "vote:4+redraw,best-of-n:8+n+redraw,margin:2/both+redraw"
     )
     found = {each.name: each.strategy for each in parse_contestants(text, preset)}
     assert found == {
@@ -50,6 +51,9 @@ def test_contestants_say_what_they_fix() -> None:
         "passing": Passing(9, hopeless=0.15),
         "passing:3": Passing(3, hopeless=0.15),
         "passing@low": Passing(4, hopeless=0.3),
+        "vote:4+redraw": Vote(4, redraws=2),
+        "best-of-n:8+n+redraw": BestOfN(8, adapt="n", redraws=2),
+        "margin:2/both+redraw": Margin(9, lead=2, modes=("prose", "program"), redraws=2),
     }
 
 
@@ -73,6 +77,7 @@ def test_numbers_are_checked_together() -> None:
         ("vote+k", "no such rule"),
         ("greedy+n", "no such rule"),
         ("beam+none", "no such rule"),
+        ("beam+redraw", "chooses among steps"),
     ],
 )
 def test_a_contestant_that_is_none_is_explained(text: str, said: str) -> None:

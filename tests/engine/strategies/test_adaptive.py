@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -32,6 +33,7 @@ from adascale.engine.strategies import (
     AdaptiveConsistency,
     Beam,
     BestOfN,
+    Margin,
     Strategy,
     Vote,
     strategy_named,
@@ -325,6 +327,22 @@ def test_a_step_that_slips_is_drawn_again_and_it_goes_on(seed: int, slots: int, 
             assert len(cut) == 12
         else:
             assert not cut
+
+
+@pytest.mark.parametrize("strategy", [Vote(6), Margin(6, lead=6)])
+@pytest.mark.parametrize("slots", [1, 4])
+def test_any_strategy_of_whole_trajectories_may_draw_slips_again(strategy: Strategy, slots: int) -> None:
+    def cuts(redraws: int) -> tuple[int, dict[str, int]]:
+        log = search(0.4, 0.4, strategy=replace(strategy, redraws=redraws), script=slipping(0.6), slots=slots)
+        standing = [event.standing for event in log if isinstance(event, AnswersJudged)][-1]
+        assert standing.finished == 6
+        answers = {group.answer: len(group.nodes) for group in ended(log).result.groups}
+        return sum(isinstance(event, NodesPruned) for event in log), answers
+
+    assert "17" in cuts(0)[1]
+    again, answers = cuts(50)
+    assert again
+    assert answers == {"18": 6}
 
 
 def test_two_steps_of_a_trajectory_are_drawn_again_wherever_they_stand() -> None:

@@ -203,7 +203,7 @@ def sloppy(prefix: Prefix, rng: random.Random) -> Step:
 
 @pytest.mark.parametrize("slots", [1, 3, 32])
 def test_a_step_with_a_wrong_sum_is_drawn_again_and_the_first_goes_on(slots: int) -> None:
-    strategy = PrefixRollouts(samples=4, rollouts=0, redraws=50)
+    strategy = PrefixRollouts(samples=4, rollouts=0, slips=50)
     again = 0
     for problem in problems(10):
         log = log_of([problem], strategy, slots, script=sloppy)

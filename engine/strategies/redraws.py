@@ -1,0 +1,58 @@
+"""A step with a wrong sum is drawn again, from the prefix before it (decision 0013).
+
+Any strategy of whole trajectories may have it (``Strategy.redraws``): it needs no calibration, and is worth
+two points to votes in prose, one beside programs (docs/research/LOG.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from ..search.tree import Tree
+from ..types import ROOT, NodeId
+from .base import Command, Cut, Expand, Plan
+
+REDRAWS = 2
+"""Most steps of one trajectory that are drawn again, where any are."""
+
+
+def redrawing(tree: Tree, plan: Plan, redraws: int) -> Plan:
+    """A plan, of whose trajectories each step with a wrong sum is cut and drawn again.
+
+    The plan goes on as if it had got the later draw at once: it receives no node below the cut.
+    """
+    cut: set[NodeId] = set()
+    try:
+        commands = next(plan)
+        while True:
+            scored = yield commands
+            wrong = {node: found for node in scored if (found := redraw_at(tree, node, redraws))}
+            cut |= wrong.keys()
+            commands = plan.send([node for node in scored if cut.isdisjoint(n.id for n in tree.path(node))])
+            commands = [*_corrections(wrong), *commands]
+    except StopIteration as ended:
+        return ended.value  # type: ignore[no-any-return]
+    finally:
+        plan.close()
+
+
+def _corrections(wrong: dict[NodeId, tuple[NodeId, str]]) -> Sequence[Command]:
+    found: list[Command] = []
+    for node, (parent, equation) in wrong.items():
+        found += Cut((node,), f"{equation} is wrong"), Expand(parent, 1, until="answer")
+    return found
+
+
+def redraw_at(tree: Tree, node: NodeId, redraws: int) -> tuple[NodeId, str] | None:
+    """Node from which to draw a step with a wrong sum again, and the sum; None if the trajectory goes on.
+
+    The first step of a trajectory is never drawn again, nor are more than ``redraws`` steps of one.
+    """
+    step, parent = tree[node].step, tree[node].parent
+    if step is None or parent is None or parent == ROOT or tree[node].status != "open" or not step.wrong_sums:
+        return None
+    path = tree.path(node)
+    # A redraw is a later sibling.
+    redrawn = sum(tree.children(above.id).index(below.id) for above, below in pairwise(path))
+    return (parent, step.wrong_sums[0]) if redrawn < redraws else None
