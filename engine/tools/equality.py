@@ -1,0 +1,54 @@
+"""Equality of calls: two are the same if a tool could not tell them apart, and a person would not.
+
+The order of keys, 1 and 1.0, a default and its absence, null and absence, and case, blanks and marks of a
+text make no difference, and nor does an argument that its schema marks with ``"x-not-compared": true``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+from .schema import Schema, unions_of
+from .tool import Call, Tools
+
+NOT_COMPARED = "x-not-compared"
+
+_MARKS = re.compile(r"[\s,./\-_*^'\"]+")
+
+
+def plain(text: str) -> str:
+    """A text without case, blanks and the marks that BFCL passes over; one of marks alone stays as it is."""
+    return _MARKS.sub("", text).casefold() or text
+
+
+def key_of(value: Any, schema: Schema) -> Hashable:
+    """Equal for values that are the same."""
+    if unions := unions_of(schema):
+        schema = next((each for each in unions if "properties" in each), schema)
+    match value:
+        case bool() | None:
+            return str(value), None
+        case int() | float():
+            return "number", value
+        case str():
+            return "text", plain(value)
+        case list():
+            items = schema.get("items")
+            return "list", tuple(key_of(item, items if isinstance(items, Mapping) else {}) for item in value)
+        case _:
+            properties = schema.get("properties", {})
+            defaults = {name: each["default"] for name, each in properties.items() if "default" in each}
+            known = {**defaults, **{name: item for name, item in value.items() if item is not None}}
+            return "object", frozenset(
+                (name, key_of(item, properties.get(name, {})))
+                for name, item in known.items()
+                if item is not None and not properties.get(name, {}).get(NOT_COMPARED)
+            )
+
+
+def key_of_calls(calls: Sequence[Call], tools: Tools) -> Hashable:
+    """Equal for calls of one turn that are the same, in any order."""
+    keys = [(call.name, key_of(call.arguments, tools[call.name].parameters)) for call in calls]
+    return frozenset((key, keys.count(key)) for key in keys)

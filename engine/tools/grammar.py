@@ -1,0 +1,150 @@
+"""The GBNF grammar of a call: what llama.cpp lets a model write once a call has begun.
+
+A call is JSON in one form, ``{"name": "NAME", "arguments": {...}}``, whatever the model's template asks for.
+Arguments come in the order of the schema, required and optional ones alike.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from .schema import Schema, types_of, unions_of
+from .tool import Tools
+
+OPENING = '{"name": "'
+"""Beginning of a call, behind which its grammar holds."""
+
+_LONGEST_RUN = 256
+"""Bounds of lengths above it are left to the check of the finished call: a grammar repeats its rules."""
+
+_SHARED = r"""
+ws ::= " "?
+char ::= [^"\\\x00-\x1F\x7F] | "\\" (["\\/bfnrt] | "u" hex hex hex hex)
+hex ::= [0-9a-fA-F]
+digits ::= [0-9]{1,15}
+whole ::= "0" | [1-9] [0-9]{0,14}
+string ::= "\"" char* "\""
+integer ::= "-"? whole
+number ::= "-"? whole ("." digits)? ([eE] [-+]? [0-9]{1,3})?
+boolean ::= "true" | "false"
+null ::= "null"
+pair ::= string ":" ws value
+object ::= "{" ws (pair ("," ws pair)*)? "}"
+array ::= "[" ws (value ("," ws value)*)? "]"
+value ::= string | number | boolean | null | object | array
+"""
+"""Rules of any JSON, without line breaks: a small model would write blanks for ever."""
+
+_PLAIN = ("string", "integer", "number", "boolean", "null", "object", "array")
+
+
+def grammar_of_value(schema: Schema) -> str:
+    """The grammar of a JSON value that matches a schema."""
+    rules = _Rules()
+    return rules.text(f"root ::= {rules.value(schema)}")
+
+
+def grammar_of_call(tools: Tools) -> str:
+    """The grammar of one call of a tool, from behind ``OPENING`` to its closing brace."""
+    rules = _Rules()
+    calls = []
+    for name, tool in tools.items():
+        lead = _literal(f'{json.dumps(name)[1:]}, "arguments": ')
+        calls.append(f"{lead} {rules.value(tool.parameters)}")
+    return rules.text(f'root ::= ({" | ".join(calls)}) "}}"')
+
+
+class _Rules:
+    """Rules that are named as they are needed."""
+
+    def __init__(self) -> None:
+        self._rules: list[str] = []
+
+    def text(self, root: str) -> str:
+        """The grammar of a root."""
+        return "\n".join([root, *self._rules, _SHARED.strip(), ""])
+
+    def _name(self, body: str) -> str:
+        name = f"r{len(self._rules)}"
+        self._rules.append(f"{name} ::= {body}")
+        return name
+
+    def value(self, schema: Schema) -> str:
+        """Name or body of the rule of a value."""
+        if "const" in schema:
+            return _literal(json.dumps(schema["const"], ensure_ascii=False))
+        if schema.get("enum"):
+            return self._any_of(_literal(json.dumps(each, ensure_ascii=False)) for each in schema["enum"])
+        if unions := unions_of(schema):
+            return self._any_of(self.value(each) for each in unions)
+        types = types_of(schema) or (("object",) if "properties" in schema else ())
+        return self._any_of(self._of_type(each, schema) for each in types) if types else "value"
+
+    def _any_of(self, bodies: Iterable[str]) -> str:
+        one, *others = dict.fromkeys(bodies)
+        return self._name(" | ".join((one, *others))) if others else one
+
+    def _of_type(self, name: str, schema: Schema) -> str:
+        if name == "object" and ("properties" in schema or schema.get("additionalProperties") is False):
+            return self._object(schema)
+        if name == "object" and isinstance(others := schema.get("additionalProperties"), Mapping):
+            pair = self._name(f'string ":" ws {self.value(others)}')
+            return self._name(f'"{{" ws ({pair} ("," ws {pair})*)? "}}"')
+        if name == "array":
+            return self._array(schema)
+        if name == "string" and (run := _run(schema, "minLength", "maxLength")):
+            return self._name(f'"\\"" char{run} "\\""')
+        return name if name in _PLAIN else "value"
+
+    def _array(self, schema: Schema) -> str:
+        items = schema.get("items")
+        item = self.value(items) if isinstance(items, Mapping) else "value"
+        least, most = schema.get("minItems", 0), schema.get("maxItems")
+        if most == 0:
+            return '"[" ws "]"'
+        run = _run(
+            {"least": max(least - 1, 0), **({} if most is None else {"most": most - 1})}, "least", "most"
+        )
+        more = f'{item} ("," ws {item}){run or "*"}'
+        return self._name(f'"[" ws {more if least else f"({more})?"} "]"')
+
+    def _object(self, schema: Schema) -> str:
+        """Properties in their order; each rule is the rest of the object behind a property."""
+        required = schema.get("required", ())
+        properties: Mapping[str, Any] = {**schema.get("properties", {}), **_unnamed(schema)}
+        pairs = [
+            (self._name(f"{_literal(json.dumps(name) + ':')} ws {self.value(each)}"), name in required)
+            for name, each in properties.items()
+        ]
+        return self._name(f'"{{" ws {self._pairs(pairs)} "}}"')
+
+    def _pairs(self, pairs: Sequence[tuple[str, bool]]) -> str:
+        """Pairs of which the optional ones may be left out, with commas between those that are there."""
+        behind, first = '""', '""'
+        for pair, is_required in reversed(pairs):
+            here = f"{pair} {behind}"
+            first = here if is_required else self._name(f"{here} | {first}")
+            rest = f'"," ws {pair} {behind}'
+            behind = self._name(rest if is_required else f"{rest} | {behind}")
+        return first
+
+
+def _unnamed(schema: Schema) -> Mapping[str, Any]:
+    """Required properties that the schema does not describe."""
+    return {name: {} for name in schema.get("required", ()) if name not in schema.get("properties", {})}
+
+
+def _run(schema: Mapping[str, Any], least: str, most: str) -> str:
+    """A repetition between two bounds of a schema, where a grammar can hold them; empty if not."""
+    low, high = schema.get(least, 0), schema.get(most)
+    if low > _LONGEST_RUN or not (low or high is not None):
+        return ""
+    return f"{{{low},}}" if high is None or high > _LONGEST_RUN else f"{{{low},{max(low, high)}}}"
+
+
+def _literal(text: str) -> str:
+    """A text as a literal of GBNF."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\r", "\\r")
+    return f'"{escaped}"'

@@ -1,0 +1,59 @@
+"""Are calls right: the rule of the Berkeley Function Calling Leaderboard (``ast_checker`` of 2026.3.23).
+
+Every call has to be accepted by another entry: the same tool, every argument known and with one of its
+accepted values, and every argument that is left out optional (``""`` is among its values).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .equality import plain
+from .tool import Call
+
+Accepted = Sequence[Mapping[str, Mapping[str, Sequence[Any]]]]
+"""A list of ``{name: {argument: [accepted values]}}``; empty if no call is right."""
+
+
+def is_accepted(calls: Sequence[Call], accepted: Any) -> bool:
+    """True if the calls are those that are accepted, in any order."""
+    left = [*accepted]
+    for call in calls:
+        entry = next((each for each in left if _fits(call, each)), None)
+        if entry is None:
+            return False
+        left.remove(entry)
+    return not left
+
+
+def _fits(call: Call, entry: Mapping[str, Mapping[str, Sequence[Any]]]) -> bool:
+    values = entry.get(call.name)
+    return values is not None and _fits_object(call.arguments, values)
+
+
+def _fits_object(given: Mapping[str, Any], accepted: Mapping[str, Sequence[Any]]) -> bool:
+    is_known = all(name in accepted and _is_among(each, accepted[name]) for name, each in given.items())
+    return is_known and all(name in given or "" in values for name, values in accepted.items())
+
+
+def _is_among(value: Any, accepted: Sequence[Any]) -> bool:
+    return any(_is_one(value, each) for each in accepted)
+
+
+def _is_one(value: Any, accepted: Any) -> bool:
+    """Texts are compared without case, blanks and marks; an accepted object has lists of values."""
+    match value, accepted:
+        case str(), str():
+            return plain(value) == plain(accepted)
+        case list(), list():
+            pairs = zip(value, accepted, strict=False)
+            return len(value) == len(accepted) and all(_is_one(one, other) for one, other in pairs)
+        case dict(), dict():
+            if all(isinstance(each, list) for each in accepted.values()):
+                return _fits_object(value, accepted)
+            return value.keys() == accepted.keys() and all(
+                _is_one(value[key], accepted[key]) for key in value
+            )
+        case _:
+            return isinstance(value, bool) == isinstance(accepted, bool) and bool(value == accepted)

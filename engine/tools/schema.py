@@ -1,0 +1,238 @@
+"""JSON schemas of arguments: references put in place, values checked, and their types mended.
+
+The keywords are those that tools use: types, enums, objects, lists, unions and bounds. Others, such as
+``pattern`` and ``format``, are read by the model alone.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ..errors import UsageError
+
+Schema = Mapping[str, Any]
+
+MAX_NODES = 4000
+"""Schemas within the schema of one tool, references put in place."""
+
+_DEEPEST = 12
+"""Levels of schemas; below them, as in a schema that contains itself, any value will do."""
+
+_UNIONS = ("anyOf", "oneOf")
+_DEFS = ("$defs", "definitions")
+
+
+def inlined(schema: Any) -> Schema:
+    """A schema with its references put in place, and single parts of ``allOf`` merged into it.
+
+    Raises:
+        UsageError: it is no schema, or larger than ``MAX_NODES``.
+    """
+    return _Inliner(schema if isinstance(schema, Mapping) else {}).visit(schema, 0)
+
+
+class _Inliner:
+    """Puts the references into a schema in place."""
+
+    def __init__(self, root: Schema) -> None:
+        self._root = root
+        self._nodes = 0
+
+    def visit(self, part: Any, depth: int) -> Schema:
+        """A schema within the root, so many levels deep."""
+        self._nodes += 1
+        if self._nodes > MAX_NODES:
+            raise UsageError(f"the schema of a tool has more than {MAX_NODES:,} parts")
+        if part is True or depth > _DEEPEST:
+            return {}
+        if not isinstance(part, Mapping):
+            raise UsageError(f"a schema of a tool has to be an object, not {json.dumps(part)[:40]}")
+        merged = dict(part)
+        while isinstance(reference := merged.pop("$ref", None), str):
+            merged = {**_found(self._root, reference), **merged}
+            depth += 1
+            if depth > _DEEPEST:
+                return {}
+        for piece in merged.pop("allOf", ()):
+            merged = _merged(merged, self.visit(piece, depth + 1))
+        _check_shape(merged)
+        return {
+            name: self._inside(name, value, depth + 1) for name, value in merged.items() if name not in _DEFS
+        }
+
+    def _inside(self, name: str, value: Any, depth: int) -> Any:
+        """The value of a keyword, with the schemas in it."""
+        if name == "properties":
+            return {key: self.visit(each, depth) for key, each in value.items()}
+        if name in _UNIONS:
+            return [self.visit(each, depth) for each in value]
+        is_schema = name in ("items", "additionalProperties") and isinstance(value, Mapping)
+        return self.visit(value, depth) if is_schema else value
+
+
+def _found(root: Schema, reference: str) -> Schema:
+    at: Any = root
+    for part in reference.removeprefix("#").strip("/").split("/") if reference != "#" else ():
+        part = part.replace("~1", "/").replace("~0", "~")
+        at = at.get(part) if isinstance(at, Mapping) else None
+    if not isinstance(at, Mapping):
+        raise UsageError(f"the schema of a tool refers to {reference[:60]}, which is not in it")
+    return at
+
+
+def _merged(one: Schema, other: Schema) -> dict[str, Any]:
+    """Both schemas at once; of a keyword in both, properties and required names are joined."""
+    both = {**other, **one}
+    if "properties" in one and "properties" in other:
+        both["properties"] = {**other["properties"], **one["properties"]}
+    if "required" in one and "required" in other:
+        both["required"] = [*dict.fromkeys((*one["required"], *other["required"]))]
+    return both
+
+
+_SHAPES: Mapping[str, type | tuple[type, ...]] = {
+    "type": (str, list),
+    "enum": list,
+    "properties": Mapping,
+    "required": list,
+    "anyOf": list,
+    "oneOf": list,
+    **dict.fromkeys(("minItems", "maxItems", "minLength", "maxLength"), int),
+    **dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"), (int, float)),
+}
+
+
+def _check_shape(schema: Schema) -> None:
+    """Refuse a keyword whose value is of another form than it has to be."""
+    for name, form in _SHAPES.items():
+        if name in schema and not isinstance(schema[name], form):
+            raise UsageError(f"{name} in the schema of a tool cannot be {json.dumps(schema[name])[:40]}")
+
+
+def types_of(schema: Schema) -> tuple[str, ...]:
+    """The types that a schema names; empty for any."""
+    named = schema.get("type", ())
+    return (named,) if isinstance(named, str) else tuple(each for each in named if isinstance(each, str))
+
+
+def unions_of(schema: Schema) -> Sequence[Schema]:
+    """The schemas of which a value has to match one; empty for none."""
+    return next((schema[name] for name in _UNIONS if schema.get(name)), ())
+
+
+def fault(value: Any, schema: Schema, place: str = "arguments") -> str:
+    """The first fault of a value, as a sentence; empty if it matches the schema."""
+    return next(_faults(value, schema, place), "")
+
+
+def _faults(value: Any, schema: Schema, place: str) -> Iterator[str]:
+    if (types := types_of(schema)) and not any(_is_of(value, each) for each in types):
+        yield f"{place} has to be of the type {' or '.join(types)}"
+        return
+    if "enum" in schema and not any(_same(value, each) for each in schema["enum"]):
+        yield f"{place} has to be one of {json.dumps(schema['enum'])[:200]}"
+    if "const" in schema and not _same(value, schema["const"]):
+        yield f"{place} has to be {json.dumps(schema['const'])[:200]}"
+    if (unions := unions_of(schema)) and all(fault(value, each) for each in unions):
+        yield f"{place} matches none of the schemas that it may have"
+    match value:
+        case dict():
+            yield from _object_faults(value, schema, place)
+        case list():
+            yield from _bounds(len(value), schema, "minItems", "maxItems", f"the length of {place}")
+            if isinstance(items := schema.get("items"), Mapping):
+                for at, item in enumerate(value):
+                    yield from _faults(item, items, f"{place}[{at}]")
+        case str():
+            yield from _bounds(len(value), schema, "minLength", "maxLength", f"the length of {place}")
+        case int() | float() if not isinstance(value, bool):
+            yield from _number_faults(value, schema, place)
+
+
+def _object_faults(value: Mapping[str, Any], schema: Schema, place: str) -> Iterator[str]:
+    properties, others = schema.get("properties", {}), schema.get("additionalProperties", True)
+    yield from (f"{place} needs {name}" for name in schema.get("required", ()) if name not in value)
+    for name, item in value.items():
+        if name in properties:
+            yield from _faults(item, properties[name], f"{place}.{name}")
+        elif others is False:
+            yield f"{place} has no {name}"
+        elif isinstance(others, Mapping):
+            yield from _faults(item, others, f"{place}.{name}")
+
+
+def _number_faults(value: float, schema: Schema, place: str) -> Iterator[str]:
+    yield from _bounds(value, schema, "minimum", "maximum", place)
+    if value <= schema.get("exclusiveMinimum", -math.inf):
+        yield f"{place} has to be above {schema['exclusiveMinimum']}"
+    if value >= schema.get("exclusiveMaximum", math.inf):
+        yield f"{place} has to be below {schema['exclusiveMaximum']}"
+
+
+def _bounds(size: float, schema: Schema, least: str, most: str, place: str) -> Iterator[str]:
+    if size < schema.get(least, -math.inf):
+        yield f"{place} has to be at least {schema[least]}"
+    if size > schema.get(most, math.inf):
+        yield f"{place} has to be at most {schema[most]}"
+
+
+def _is_of(value: Any, name: str) -> bool:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    match name:
+        case "string":
+            return isinstance(value, str)
+        case "integer":
+            return is_number and float(value).is_integer()
+        case "number":
+            return is_number
+        case "boolean":
+            return isinstance(value, bool)
+        case "array":
+            return isinstance(value, list)
+        case "object":
+            return isinstance(value, dict)
+        case "null":
+            return value is None
+        case _:  # "any", "float" and others that are no types of JSON schema
+            return True
+
+
+def _same(one: Any, other: Any) -> bool:
+    return one == other and isinstance(one, bool) == isinstance(other, bool)
+
+
+def mended(value: Any, schema: Schema) -> Any:
+    """A value in the type that the schema wants, where its meaning is plain: 1 for ``"1"``, ``"1"`` for 1."""
+    if unions := unions_of(schema):
+        tried = (value, *(mended(value, each) for each in unions))
+        return next((each for each in tried if not fault(each, schema)), value)
+    types = types_of(schema)
+    if types and not any(_is_of(value, each) for each in types):
+        value = next((found for each in types if (found := _turned(value, each)) is not None), value)
+    if "enum" in schema and isinstance(value, str) and value not in schema["enum"]:
+        spelled = (each for each in schema["enum"] if isinstance(each, str))
+        value = next((each for each in spelled if each.casefold() == value.strip().casefold()), value)
+    if isinstance(value, dict) and "properties" in schema:
+        known = schema["properties"]
+        return {name: mended(item, known.get(name, {})) for name, item in value.items()}
+    if isinstance(value, list) and isinstance(items := schema.get("items"), Mapping):
+        return [mended(item, items) for item in value]
+    if "integer" in types and "number" not in types and isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
+
+
+def _turned(value: Any, name: str) -> Any:
+    """A value turned into a type; None if it has no plain meaning there."""
+    if name == "string":
+        return json.dumps(value) if _is_of(value, "number") else None
+    if not isinstance(value, str):
+        return None
+    try:
+        read = json.loads(value.strip().lower() if name == "boolean" else value)
+    except (ValueError, RecursionError):
+        return None
+    return read if read is not None and _is_of(read, name) else None

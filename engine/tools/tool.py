@@ -1,0 +1,137 @@
+"""A tool, a call of it, and a request: a conversation with tools, as every protocol states it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+from ..errors import UsageError
+from .schema import Schema, inlined
+
+Choice = Literal["auto", "none", "required"]
+"""May the model call: as it thinks fit, not at all, or in any case."""
+
+MAX_TOOLS = 128
+"""Tools of one request."""
+
+_MIN_PROBABILITY = "x-min-probability"
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A function that a model may call.
+
+    Attributes:
+        name: Its name.
+        parameters: JSON schema of its arguments, an object, without references.
+        min_probability: Probability below which it is not called; 0 for always.
+        record: The tool as the client gave it, in OpenAI's shape, for the prompt.
+    """
+
+    name: str
+    parameters: Schema
+    min_probability: float
+    record: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> Self:
+        """The tool of a record in OpenAI's shape.
+
+        Raises:
+            UsageError: its schema is no schema of an object, or too large.
+        """
+        function = record["function"]
+        name, asked = function["name"], function.get("parameters") or {}
+        parameters = inlined(asked)
+        if parameters.get("type", "object") != "object":
+            raise UsageError(f"the parameters of the tool {name} have to be of the type object")
+        least = asked.get(_MIN_PROBABILITY, 0.0)
+        if isinstance(least, bool) or not isinstance(least, int | float) or not 0 <= least <= 1:
+            raise UsageError(f"{_MIN_PROBABILITY} of the tool {name} has to be a number from 0 to 1")
+        return cls(name, {"properties": {}, **parameters, "type": "object"}, float(least), record)
+
+
+Tools = Mapping[str, Tool]
+"""Tools by their names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call of a tool."""
+
+    name: str
+    arguments: Mapping[str, Any]
+
+    def record(self) -> dict[str, Any]:
+        """The call as JSON."""
+        return {"name": self.name, "arguments": dict(self.arguments)}
+
+
+def write_calls(calls: Sequence[Call]) -> str:
+    """Calls as a text, the form of an answer; that of no call is ``[]``."""
+    return json.dumps([call.record() for call in calls], ensure_ascii=False)
+
+
+NO_CALL = write_calls(())
+"""The answer that calls nothing."""
+
+
+def calls_of(answer: str) -> tuple[Call, ...]:
+    """The calls of an answer that ``write_calls`` has written."""
+    return tuple(Call(each["name"], each["arguments"]) for each in json.loads(answer))
+
+
+@dataclass(frozen=True, slots=True)
+class ToolRequest:
+    """A conversation with tools.
+
+    Attributes:
+        messages: Turns in OpenAI's shape, their content a text; the arguments of earlier calls are objects.
+        tools: Tools that may be called.
+        choice: May the model call.
+        is_parallel: Several calls in one turn are allowed.
+    """
+
+    messages: Sequence[Mapping[str, Any]]
+    tools: Tools
+    choice: Choice = "auto"
+    is_parallel: bool = True
+
+    @classmethod
+    def of(cls, details: Mapping[str, Any]) -> Self:
+        """The request in the details of a problem.
+
+        Raises:
+            UsageError: a tool cannot be used, or there are too many, or two of a name.
+        """
+        records = details.get("tools", ())
+        if len(records) > MAX_TOOLS:
+            raise UsageError(f"there are {len(records)} tools; a request may have {MAX_TOOLS}")
+        tools = [Tool.of(record) for record in records]
+        by_name = {tool.name: tool for tool in tools}
+        if len(by_name) < len(tools):
+            raise UsageError("two tools have the same name")
+        return cls(
+            details["messages"], by_name, details.get("choice", "auto"), details.get("is_parallel", True)
+        )
+
+    def details(self) -> dict[str, Any]:
+        """The request as the details of a problem."""
+        return {
+            "messages": list(self.messages),
+            "tools": [dict(tool.record) for tool in self.tools.values()],
+            "choice": self.choice,
+            "is_parallel": self.is_parallel,
+        }
+
+    @property
+    def is_asked(self) -> bool:
+        """True if the user spoke last; False behind the result of a call."""
+        return bool(self.messages) and self.messages[-1]["role"] == "user"
+
+    @property
+    def may_call(self) -> bool:
+        """True if a call is possible at all."""
+        return bool(self.tools) and self.choice != "none"

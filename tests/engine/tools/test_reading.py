@@ -1,0 +1,161 @@
+"""Reading calls: whatever format a model writes, the same calls are found, with the types of their schema."""
+
+from __future__ import annotations
+
+import json
+import string
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adascale.engine.tools.reading import read_reply
+from adascale.engine.tools.tool import Call, Tool, Tools
+
+
+def tool(name: str, required: tuple[str, ...] = (), **properties: Any) -> Tool:
+    parameters = {"type": "object", "properties": properties, "required": list(required)}
+    return Tool.of({"type": "function", "function": {"name": name, "parameters": parameters}})
+
+
+WEATHER = tool(
+    "get_weather",
+    ("city",),
+    city={"type": "string"},
+    days={"type": "integer"},
+    unit={"enum": ["C", "F"]},
+    places={"type": "array", "items": {"type": "string"}},
+    exact={"type": "boolean"},
+)
+TOOLS: Tools = {"get_weather": WEATHER, "get_time": tool("get_time", zone={"type": "string"})}
+
+
+def as_python(call: Call) -> str:
+    return f"{call.name}({', '.join(f'{key}={value!r}' for key, value in call.arguments.items())})"
+
+
+def as_xml(call: Call) -> str:
+    def shown(value: Any) -> str:
+        return value if isinstance(value, str) else json.dumps(value)
+
+    body = "".join(f"<parameter={k}>\n{shown(v)}\n</parameter>\n" for k, v in call.arguments.items())
+    return f"<tool_call>\n<function={call.name}>\n{body}</function>\n</tool_call>"
+
+
+def as_gemma(call: Call) -> str:
+    def shown(value: Any) -> str:
+        return f"<escape>{value}<escape>" if isinstance(value, str) else json.dumps(value)
+
+    body = ",".join(f"{key}:{shown(value)}" for key, value in call.arguments.items())
+    return f"<start_function_call>call:{call.name}{{{body}}}<end_function_call>"
+
+
+def as_json(call: Call, arguments: str = "arguments") -> str:
+    return json.dumps({"name": call.name, arguments: call.arguments})
+
+
+FORMATS: Mapping[str, Callable[[Call], str]] = {
+    "qwen": lambda call: f"<tool_call>\n{as_json(call)}\n</tool_call>",
+    "bare": as_json,
+    "fence": lambda call: f"```json\n{json.dumps(call.record(), indent=2)}\n```",
+    "llama": lambda call: as_json(call, "parameters"),
+    "llama with tag": lambda call: f"<|python_tag|>{as_json(call, 'parameters')}",
+    "llama 3.2": lambda call: f"[{as_python(call)}]",
+    "mistral": lambda call: f"[TOOL_CALLS] [{as_json(call)}]",
+    "mistral 2025": lambda call: f"[TOOL_CALLS]{call.name}[ARGS]{json.dumps(call.arguments)}",
+    "gemma 3": lambda call: f"```tool_code\nprint({as_python(call)})\n```",
+    "functiongemma": as_gemma,
+    "lfm": lambda call: f"<|tool_call_start|>[{as_python(call)}]<|tool_call_end|>",
+    "xml": as_xml,
+    "openai": lambda call: json.dumps(
+        {"type": "function", "function": {"name": call.name, "arguments": json.dumps(call.arguments)}}
+    ),
+    "python literal": lambda call: str(call.record()),
+    "by its name": lambda call: json.dumps({call.name: call.arguments}),
+}
+WORDS = st.text(string.ascii_letters + " é9", min_size=1, max_size=8).map(str.strip).filter(str.isalpha)
+FLAT = st.fixed_dictionaries(
+    {"city": WORDS},
+    optional={
+        "days": st.integers(-99, 99),
+        "unit": st.sampled_from(["C", "F"]),
+        "exact": st.booleans(),
+    },
+).map(lambda arguments: Call("get_weather", arguments))
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@given(call=FLAT)
+def test_a_call_is_read_in_every_format(form: str, call: Call) -> None:
+    reply = read_reply(FORMATS[form](call), TOOLS)
+    assert (reply.calls, reply.text, reply.faults) == ((call,), "", ())
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_words_before_a_call_are_kept(form: str) -> None:
+    call = Call("get_time", {"zone": "CET"})
+    reply = read_reply(f"Let me look.\n{FORMATS[form](call)}", TOOLS)
+    assert (reply.calls, reply.text) == ((call,), "Let me look.")
+
+
+@pytest.mark.parametrize("form", sorted(FORMATS.keys() - {"mistral 2025"}))
+def test_several_calls_of_a_turn_are_read_in_order(form: str) -> None:
+    calls = (Call("get_time", {"zone": "CET"}), Call("get_weather", {"city": "Paris", "days": 2}))
+    assert read_reply("\n".join(map(FORMATS[form], calls)), TOOLS).calls == calls
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ({"city": "Paris", "days": "2"}, {"city": "Paris", "days": 2}),
+        ({"city": "Paris", "days": 2.0}, {"city": "Paris", "days": 2}),
+        ({"city": 75}, {"city": "75"}),
+        ({"city": "Paris", "exact": "True"}, {"city": "Paris", "exact": True}),
+        ({"city": "Paris", "unit": "c"}, {"city": "Paris", "unit": "C"}),
+        ({"city": "Paris", "places": '["a", "b"]'}, {"city": "Paris", "places": ["a", "b"]}),
+    ],
+)
+def test_types_are_mended_where_the_meaning_is_plain(written: dict[str, Any], read: dict[str, Any]) -> None:
+    assert read_reply(as_json(Call("get_weather", written)), TOOLS).calls == (Call("get_weather", read),)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        as_json(Call("get_weather", {})),
+        as_json(Call("get_weather", {"city": "Paris", "unit": "K"})),
+        as_json(Call("get_weather", {"city": ["Paris"]})),
+        "<tool_call>\n" + as_json(Call("get_wether", {"city": "Paris"})) + "\n</tool_call>",
+        '<tool_call>\n{"name": "get_weather", "argum',
+    ],
+)
+def test_a_broken_call_is_no_call_and_says_why(text: str) -> None:
+    reply = read_reply(text, TOOLS)
+    assert not reply.calls
+    assert reply.faults
+
+
+@pytest.mark.parametrize(
+    "text", ["", "Paris is warm.", 'Use {"a": 1} here.', "f(x) = {x}", "get_weather is a function", "[1, 2]"]
+)
+def test_a_text_without_a_call_stays_a_text(text: str) -> None:
+    assert read_reply(text, TOOLS) == read_reply(text, {})
+    assert (read_reply(text, TOOLS).text, read_reply(text, TOOLS).faults) == (text, ())
+
+
+@given(st.text(st.sampled_from("{}[]()<>:,\"'`\\\n agetwhr_=1|/")))
+def test_no_text_breaks_the_reading(text: str) -> None:
+    read_reply(text + "get_weather(" + text, TOOLS)
+
+
+def test_brackets_without_end_are_read_in_time() -> None:
+    for text in (
+        "{" * 20_000,
+        "[" * 20_000,
+        "get_weather(" * 2000,
+        '{"a":' * 4000,
+        "call:get_weather{" * 1000,
+    ):
+        assert not read_reply(text, TOOLS).calls

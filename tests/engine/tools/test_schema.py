@@ -1,0 +1,196 @@
+"""Checking and comparing arguments: as jsonschema checks them, and as a tool could tell them apart."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+import jsonschema
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adascale.engine.errors import UsageError
+from adascale.engine.tools.equality import key_of, key_of_calls
+from adascale.engine.tools.judging import is_accepted
+from adascale.engine.tools.schema import MAX_NODES, fault, inlined, mended
+from adascale.engine.tools.tool import Call, Tool
+
+NAMES = st.sampled_from(["a", "b", "c"])
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-9, 9)
+    | st.sampled_from([0.5, 1.0, -2.5])
+    | st.sampled_from(["", "x", "1"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3),
+    max_leaves=6,
+)
+LEAVES = st.sampled_from(
+    [
+        {},
+        {"type": "string"},
+        {"type": "integer"},
+        {"type": "number", "minimum": 0},
+        {"type": ["boolean", "null"]},
+        {"enum": ["x", 1, None]},
+        {"const": True},
+        {"type": "string", "minLength": 1, "maxLength": 1},
+        {"exclusiveMaximum": 1},
+    ]
+)
+SCHEMAS = st.recursive(
+    LEAVES,
+    lambda inner: (
+        st.fixed_dictionaries({"type": st.just("array"), "items": inner})
+        | st.fixed_dictionaries({"anyOf": st.lists(inner, min_size=1, max_size=2)})
+        | st.fixed_dictionaries(
+            {
+                "type": st.just("object"),
+                "properties": st.dictionaries(NAMES, inner, max_size=3),
+                "required": st.lists(NAMES, unique=True, max_size=2),
+                "additionalProperties": st.booleans(),
+            }
+        )
+    ),
+    max_leaves=5,
+)
+
+
+@given(VALUES, SCHEMAS)
+def test_a_fault_is_found_where_jsonschema_finds_one(value: Any, schema: dict[str, Any]) -> None:
+    assert (fault(value, inlined(schema)) == "") == jsonschema.Draft202012Validator(schema).is_valid(value)
+
+
+@given(VALUES, SCHEMAS)
+def test_mending_never_breaks_what_is_right(value: Any, schema: dict[str, Any]) -> None:
+    before = copy.deepcopy(value)
+    if not fault(value, schema):
+        assert mended(value, schema) == value
+    assert value == before
+
+
+REFERRING = {
+    "type": "object",
+    "properties": {"place": {"$ref": "#/$defs/Place"}, "way": {"allOf": [{"$ref": "#/$defs/Way"}]}},
+    "$defs": {
+        "Place": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+        "Way": {"enum": ["air", "rail"]},
+    },
+}
+TREE = {
+    "type": "object",
+    "properties": {"children": {"type": "array", "items": {"$ref": "#"}}},
+    "additionalProperties": False,
+}
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "is_right"),
+    [
+        (REFERRING, {"place": {"city": "Rome"}, "way": "air"}, True),
+        (REFERRING, {"place": {}}, False),
+        (REFERRING, {"way": "sea"}, False),
+        (TREE, {"children": [{"children": []}]}, True),
+        (TREE, {"children": [{"name": 1}]}, False),
+    ],
+)
+def test_references_are_put_in_place(schema: dict[str, Any], value: Any, is_right: bool) -> None:
+    assert (fault(value, inlined(schema)) == "") == is_right
+
+
+def _wide(width: int, depth: int) -> dict[str, Any]:
+    """A schema that doubles with every level that is put in place."""
+    levels = {
+        f"d{n}": {"anyOf": [{"$ref": f"#/$defs/d{n + 1}"}] * width, "type": "object"} for n in range(depth)
+    }
+    return {"$ref": "#/$defs/d0", "$defs": {**levels, f"d{depth}": {}}}
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        _wide(8, 8),
+        {"$ref": "#/$defs/none"},
+        {"properties": {"a": 3}},
+        {"properties": {"a": {"enum": 3}}},
+        {"anyOf": [{}] * (MAX_NODES + 1)},
+    ],
+)
+def test_a_schema_that_is_none_or_too_large_is_refused(schema: dict[str, Any]) -> None:
+    with pytest.raises(UsageError):
+        inlined(schema)
+
+
+SCHEMA = inlined(
+    {
+        "properties": {
+            "n": {"type": "number"},
+            "unit": {"type": "string", "default": "C"},
+            "note": {"type": "string", "x-not-compared": True},
+        }
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ({"n": 1, "city": "Rome"}, {"city": "Rome", "n": 1.0}, True),
+        ({"n": 1}, {"n": 1, "unit": "C"}, True),
+        ({"n": 1}, {"n": 1, "unit": "F"}, False),
+        ({"city": "New York, NY"}, {"city": "new york ny"}, True),
+        ({"n": None}, {}, True),
+        ({"n": 1}, {"n": True}, False),
+        ({"n": 1}, {"n": "1"}, False),
+        ({"note": "one"}, {"note": "two"}, True),
+        ({"a": [1, 2]}, {"a": [2, 1]}, False),
+        ({"a": "-"}, {"a": "+"}, False),
+    ],
+)
+def test_arguments_are_compared_as_a_tool_reads_them(one: Any, other: Any, same: bool) -> None:
+    assert (key_of(one, SCHEMA) == key_of(other, SCHEMA)) == same
+
+
+@given(st.lists(st.dictionaries(NAMES, VALUES, max_size=2), max_size=3), st.randoms())
+def test_calls_of_a_turn_are_compared_as_a_set(arguments: list[dict[str, Any]], random: Any) -> None:
+    tools = {"t": Tool.of({"function": {"name": "t"}})}
+    calls = [Call("t", each) for each in arguments]
+    shuffled = [Call("t", dict(random.sample(list(c.arguments.items()), len(c.arguments)))) for c in calls]
+    random.shuffle(shuffled)
+    assert key_of_calls(calls, tools) == key_of_calls(json_again(shuffled), tools)
+    assert not calls or key_of_calls(calls, tools) != key_of_calls(calls[1:], tools)
+
+
+def json_again(calls: list[Call]) -> list[Call]:
+    return [Call(call.name, json.loads(json.dumps(call.arguments))) for call in calls]
+
+
+AREA = [
+    {"area": {"base": [6, 10], "height": [6], "unit": ["cm", ""], "tags": [["A b"]], "at": [{"x": [1, 2]}]}}
+]
+GOOD = {"base": 6, "height": 6.0, "tags": ["a-B"], "at": {"x": 2}}
+
+
+@pytest.mark.parametrize(
+    ("calls", "accepted", "is_right"),
+    [
+        ([("area", GOOD)], AREA, True),
+        ([("area", {**GOOD, "unit": "CM"})], AREA, True),
+        ([("area", {**GOOD, "unit": "m"})], AREA, False),
+        ([("area", {**GOOD, "base": 7})], AREA, False),
+        ([("area", {**GOOD, "at": {"x": 3}})], AREA, False),
+        ([("area", {**GOOD, "more": 1})], AREA, False),
+        ([("area", {name: each for name, each in GOOD.items() if name != "height"})], AREA, False),
+        ([("volume", GOOD)], AREA, False),
+        ([("area", GOOD), ("area", GOOD)], AREA, False),
+        ([], AREA, False),
+        ([], [], True),
+        ([("area", GOOD)], [], False),
+        ([("f", {"a": 1}), ("f", {"a": 2})], [{"f": {"a": [2]}}, {"f": {"a": [1]}}], True),
+        ([("f", {"a": 1}), ("f", {"a": 1})], [{"f": {"a": [2]}}, {"f": {"a": [1]}}], False),
+    ],
+)
+def test_the_judge_is_that_of_bfcl(calls: Any, accepted: Any, is_right: bool) -> None:
+    assert is_accepted([Call(*call) for call in calls], accepted) == is_right
