@@ -12,6 +12,7 @@ from typing import Protocol
 
 from .answers.weighing import OptionWeights
 from .kinds.base import Look
+from .sampling import AS_USUAL, SamplingChange
 from .types import (
     PROFILES,
     BranchId,
@@ -121,7 +122,15 @@ class Policy(Protocol):
             ContextOverflowError: it does not fit.
         """
 
-    def start(self, branch: BranchId, prefix: Prefix, seed: int, until: Until, greedy: bool) -> None:
+    def start(
+        self,
+        branch: BranchId,
+        prefix: Prefix,
+        seed: int,
+        until: Until,
+        greedy: bool,
+        sampling: SamplingChange = AS_USUAL,
+    ) -> None:
         """Begin a branch below ``prefix``, in its mode; the caller keeps at most ``slots`` running."""
 
     def advance(self) -> Sequence[Growth]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from .kinds.base import Look
 from .ports import Growth, Prefix, PrefixWork, Score, Seen
+from .sampling import AS_USUAL, SamplingChange
 from .types import BranchId, Execution, Finish, Mode, Problem, Step, Turn, Until
 
 Script = Callable[[Prefix, random.Random], Step]
@@ -61,7 +62,15 @@ class ScriptedPolicy:
         seen = [0.0] * len(look.words) if self.looks is None else self.looks(look)
         return Seen(tuple(seen), len(look.text))
 
-    def start(self, branch: BranchId, prefix: Prefix, seed: int, until: Until, greedy: bool) -> None:
+    def start(
+        self,
+        branch: BranchId,
+        prefix: Prefix,
+        seed: int,
+        until: Until,
+        greedy: bool,
+        sampling: SamplingChange = AS_USUAL,
+    ) -> None:
         """Begin a branch; the script sees the same random numbers for the same seed."""
         assert len(self._running) < self.slots, "more branches than slots"
         rng = random.Random(0 if greedy else seed)

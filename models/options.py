@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from .files.catalog import DEFAULT_GENERATOR
 
 if TYPE_CHECKING:
+    from adascale.engine.sampling import SamplingChange
     from adascale.engine.strategies import Strategy
     from adascale.engine.types import PromptName
 
@@ -131,6 +132,8 @@ class SamplingParams:
         min_p: Candidates less likely than this share of the likeliest one are dropped, in [0, 1); 0 for off.
         max_tokens: Tokens of one trajectory without its thoughts; a longer one ends with finish "length".
         think_tokens: Tokens of its thoughts, which are closed there; 0 without thoughts.
+        repeat_penalty, presence_penalty, frequency_penalty, logit_bias: As ``SamplingChange`` has them; only
+            a question of its own sampler has any.
     """
 
     temperature: float = 0.8
@@ -139,6 +142,10 @@ class SamplingParams:
     min_p: float = 0.0
     max_tokens: int = 768
     think_tokens: int = 0
+    repeat_penalty: float = 1.0
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    logit_bias: tuple[tuple[int, float], ...] = ()
 
     @classmethod
     def from_record(cls, known: Mapping[str, float]) -> Self:
@@ -147,8 +154,24 @@ class SamplingParams:
         return cls(**named)
 
     def record(self) -> dict[str, float]:
-        """Its numbers by name, for logs, calibrations and kept draws; without filters that are off (0)."""
-        return {name: value for name, value in dataclasses.asdict(self).items() if value}
+        """Its numbers by name, for logs, calibrations and kept draws; without filters that are off."""
+        known = dataclasses.asdict(self)
+        return {name: value for name, value in known.items() if value and name != "repeat_penalty"}
+
+    @property
+    def filters(self) -> tuple[float, ...]:
+        """The numbers of llama.cpp's chain of samplers."""
+        return self.top_k, self.top_p, self.min_p, self.temperature
+
+    @property
+    def has_penalties(self) -> bool:
+        """True if logits are changed before the filters."""
+        penalties = self.repeat_penalty - 1.0, self.presence_penalty, self.frequency_penalty
+        return any(penalties) or bool(self.logit_bias)
+
+    def changed(self, change: SamplingChange) -> Self:
+        """The sampler with the numbers that a question asks for."""
+        return dataclasses.replace(self, **change.numbers)
 
 
 @dataclass(frozen=True, slots=True)

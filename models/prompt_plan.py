@@ -37,6 +37,7 @@ class PromptPlan:
             kept draws are found by it.
         calibrations: Calibrations, by kind of problem.
         votes: Judge of values and facts without a calibration; None where scores are to be shown as scores.
+        rough: Judge of questions with a sampler of their own in the place of a fitted calibration.
         calibration_errors: Errors of installed calibrations that cannot be read, if one was looked for.
     """
 
@@ -45,6 +46,7 @@ class PromptPlan:
     fingerprints: Mapping[KindName, Fingerprint]
     calibrations: Mapping[KindName, Artefact]
     votes: VotePosterior | None
+    rough: VotePosterior
     calibration_errors: Sequence[CalibrationError]
 
     @property
@@ -85,7 +87,8 @@ def plan_prompts(options: SessionOptions, files: SessionFiles, model: LlamaModel
         calibrations = available.find_all(_fingerprints(files, chats, usual, window))
     size = model.info.effective_parameters
     calibrations = {kind: artefact.of_size(size) for kind, artefact in calibrations.items()}
-    votes = VotePosterior(rate_of_size(size)) if is_searched and files.prm is None else None
+    rough = VotePosterior(rate_of_size(size))
+    votes = rough if is_searched and files.prm is None else None
     fitted = {
         mode: options.sampling.over(SamplingParams.from_record(known), think_tokens)
         for kind, artefact in calibrations.items()
@@ -94,7 +97,7 @@ def plan_prompts(options: SessionOptions, files: SessionFiles, model: LlamaModel
     }
     sampling = _by_prompt(by_mode | fitted, options)
     fingerprints = _fingerprints(files, chats, sampling, window)
-    return PromptPlan(chats, sampling, fingerprints, calibrations, votes, available.errors)
+    return PromptPlan(chats, sampling, fingerprints, calibrations, votes, rough, available.errors)
 
 
 def _by_prompt(by_mode: Mapping[Mode, SamplingParams], options: SessionOptions) -> Sampling:

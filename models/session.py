@@ -112,7 +112,7 @@ class OpenSession:
             return Driver(policy, SequenceLogprob(), {}, clock, executor=self.executor)
         known = {kind: found for kind in KINDS if (found := self.prompts.calibrator(kind)) is not None}
         executor = WaitingExecutor(self.executor) if rules.is_played_back else self.executor
-        return Driver(policy, self.reward_model, known, clock, costs, executor)
+        return Driver(policy, self.reward_model, known, clock, costs, executor, self.prompts.rough)
 
     def replay_policy(self, store: DrawStore) -> ReplayingPolicy:
         """The generator, which draws only what a store does not hold."""
@@ -144,7 +144,9 @@ class OpenSession:
         """
         if not KINDS[kind].is_calibrated:
             return Conditions(replace(self._describe("value"), calibration=None), ())
-        return Conditions(self._describe(kind), tuple(self._warnings(kind)))
+        is_fitted = kind in self.prompts.calibrations and not KINDS[kind].has_options
+        rough = describe_votes(self.prompts.rough, KINDS[kind].modes) if is_fitted else None
+        return Conditions(self._describe(kind), tuple(self._warnings(kind)), rough)
 
     def _warnings(self, kind: KindName) -> list[Notice]:
         found: list[Notice] = []

@@ -7,13 +7,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import FailFast, Field
 
+from .body import OpenAIBody
 from .fields import (
     MAX_MESSAGES,
     Effort,
     Fields,
     Ignored,
     Nothing,
-    OpenAIBody,
     Parts,
     TextFormat,
     Texts,

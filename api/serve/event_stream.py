@@ -79,7 +79,7 @@ def read_ask(body: SearchBody, served: ServedModel) -> Ask:
     question = body.question
     if not question.strip():
         raise Refusal.of_field("question", "is empty", "empty-question")
-    served.unknown(body)
+    served.ignored(body)
     effort = served.effort_of(body.model, body.effort, "effort")
     if effort == "chat" and body.mode == "program":
         raise Refusal.of_field("mode", "a chat is written in prose", "unsupported-value")

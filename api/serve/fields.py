@@ -104,35 +104,6 @@ def _refusal(error: ValidationError) -> Refusal:
     return Refusal.of_field(name, _SAID[kind].format(**facts), code)
 
 
-class Body(Fields):
-    """Fields that the body of a question has in every protocol."""
-
-    model: str | None = None
-    """Name of the model, alone or with an effort, as ``NAME:high``."""
-    seed: Seed | None = None
-    """Seed of the draws; random unless given."""
-    temperature: Annotated[float, Field(ge=0, le=100)] | None = None
-    """0 asks for one greedy reply; otherwise the server's holds."""
-    top_p: Annotated[float, Field(ge=0, le=1)] | None = None
-    """Without effect: the server's holds."""
-    stream: bool = False
-    """Answer in server-sent events."""
-    metadata: Ignored = None
-
-
-class OpenAIBody(Body):
-    """Fields of both protocols of OpenAI."""
-
-    tools: Nothing = []
-    tool_choice: Literal["auto", "none"] | None = None
-    parallel_tool_calls: bool = True
-    """Without effect."""
-    service_tier: Ignored = None
-    user: Ignored = None
-    safety_identifier: Ignored = None
-    prompt_cache_key: Ignored = None
-
-
 class TextFormat(Fields):
     """Format of an answer: plain text."""
 

@@ -19,6 +19,7 @@ from queue import SimpleQueue
 from typing import Literal, Protocol
 
 from adascale.engine.errors import AdascaleError, WorkerDiedError
+from adascale.engine.sampling import AS_USUAL, SamplingChange
 from adascale.engine.search.events import Event, SearchFailed, SearchFinished, SearchStarted
 from adascale.engine.search.settings import Request, Settings
 from adascale.engine.strategies import ModeChoice, Strategy
@@ -53,6 +54,7 @@ class Ask:
         limits: The client's own limits; they can only lower the server's.
         seed: None for a random one.
         mode: How to reason; ``auto`` depends on the strategy and the open models.
+        sampling: Numbers of the sampler that the client sets.
     """
 
     problem: Problem
@@ -60,6 +62,12 @@ class Ask:
     limits: Budget = Budget()
     seed: int | None = None
     mode: ModeChoice = "auto"
+    sampling: SamplingChange = AS_USUAL
+
+    @property
+    def is_one_reply(self) -> bool:
+        """True if one solution is drawn, whose text is shown as it is written."""
+        return self.problem.is_chat or self.strategy.at_most == 1
 
 
 class SearchWorker(Protocol):
@@ -245,7 +253,8 @@ class Hub:
         # Files of this machine are not for clients.
         warnings = tuple(each for each in conditions.warnings if each.code != "calibration-unreadable")
         seed = secrets.randbits(31) if asked.seed is None else asked.seed
-        settings = Settings(asked.strategy, lower(self._limits, asked.limits), seed, seeded_as=_AS_ASK)
+        limits = lower(self._limits, asked.limits)
+        settings = Settings(asked.strategy, limits, seed, seeded_as=_AS_ASK, sampling=asked.sampling)
         settings = settings.under(replace(conditions, warnings=warnings))
         return settings.for_problem(asked.problem, asked.mode, opened.modes)
 

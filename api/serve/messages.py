@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import FailFast, Field
 
-from .fields import MAX_MESSAGES, Body, Effort, Fields, Ignored, Nothing, Parts, Texts, Tokens, text_of
+from .body import Body
+from .fields import MAX_MESSAGES, Effort, Fields, Ignored, Nothing, Parts, Texts, Tokens, text_of
 from .follow import Beginning
 from .http import JsonObject, Refusal, event
 from .outcome import Choice, SearchOutcome, TokenCount

@@ -12,7 +12,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
-from .fields import Body
+from .body import Body
 from .follow import AnswerText, Beginning, Progress, ReasoningLine, Silence
 from .http import COMMENT, JsonObject, Refusal
 from .outcome import SearchOutcome

@@ -5,11 +5,12 @@ from __future__ import annotations
 import difflib
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
 from adascale.engine.kinds.messages import problem_of
+from adascale.engine.sampling import AS_USUAL, SamplingChange
 from adascale.engine.search.events import GeneratorDescription, ModelDescription, PRMDescription
 from adascale.engine.strategies import EFFORTS as PRESETS
 from adascale.engine.strategies import Greedy, ModeChoice, Strategy, Vote
@@ -17,7 +18,8 @@ from adascale.engine.strategies.adaptive import Effort
 from adascale.engine.types import Budget, MessageKind, Role, Turn
 
 from . import fields
-from .fields import Body, Fields
+from .body import Body
+from .fields import Fields
 from .http import Refusal
 from .hub import Ask
 
@@ -58,13 +60,14 @@ def new_ask(
     history: tuple[Turn, ...] = (),
     is_greedy: bool = False,
     is_searched: bool = True,
+    sampling: SamplingChange = AS_USUAL,
 ) -> Ask:
     """The search of a question, under a new id.
 
     Args:
         question: The question.
         effort: How hard to try.
-        limits: Limits of the search.
+        limits: Limits of the search; a limit of tokens cuts a reply that is not searched for.
         seed: Seed; None for any.
         mode: How to reason.
         kind: Kind to take it for; None to recognise it.
@@ -72,6 +75,7 @@ def new_ask(
         history: The conversation before the question.
         is_greedy: Take the likeliest tokens, once.
         is_searched: The client asks for a search, whatever the question is.
+        sampling: Numbers of the sampler that the client sets; with a temperature one solution is sampled.
 
     Raises:
         UsageError: it cannot be of that kind.
@@ -85,11 +89,18 @@ def new_ask(
         history=history,
     )
     strategy: Strategy
-    if is_greedy or effort == "none":
+    if is_greedy or (effort == "none" and sampling.temperature is None):
         strategy = Greedy()
+    elif effort == "none" or effort == "chat":
+        strategy = Vote(samples=1)
     else:
-        strategy = Vote(samples=1) if effort == "chat" else PRESETS[problem.kind][effort]
-    return Ask(problem, strategy, limits, seed, mode)
+        strategy = PRESETS[problem.kind][effort]
+    ask = Ask(problem, strategy, limits, seed, mode, sampling)
+    if not ask.is_one_reply:
+        return ask
+    return replace(
+        ask, limits=replace(limits, max_tokens=None), sampling=replace(sampling, max_tokens=limits.max_tokens)
+    )
 
 
 def public_name(model: GeneratorDescription | PRMDescription) -> str:
@@ -130,7 +141,7 @@ class AnswerRequest:
     @property
     def is_searched(self) -> bool:
         """True if several solutions may be drawn, so that no text is certain before the end."""
-        return not (self.ask.problem.is_chat or isinstance(self.ask.strategy, Greedy))
+        return not self.ask.is_one_reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,26 +202,30 @@ class ServedModel:
         """
         history, question = conversation
         asked = self.effort_of(body.model, effort, effort_field)
-        wanted = asked or ("none" if body.temperature == 0 else self.effort)
+        wanted = asked or ("none" if body.is_coldest else self.effort)
+        is_greedy = body.is_coldest and asked in (None, "none", "chat")
+        sampling = body.sampling(is_greedy=is_greedy)
         ask = new_ask(
             question,
             wanted,
             Budget(max_tokens),
             body.seed,
             history=history,
-            is_greedy=body.temperature == 0 and asked in (None, "none", "chat"),
+            is_greedy=is_greedy,
             is_searched=asked is not None,
+            sampling=sampling,
         )
         coldest = {"temperature": 0.0} if isinstance(ask.strategy, Greedy) else {}
+        ignored = self.ignored(body, "temperature" if body.is_coldest and not coldest else "")
         return AnswerRequest(
             ask,
             body.model or self.name,
             self.fingerprint,
-            {**public_sampling(self.sampling), **coldest},
+            public_sampling({**self.sampling, **sampling.numbers, **coldest}),
             answers=answers,
             stop=tuple(stop),
             stream=body.stream,
-            ignored=(*self.unknown(body), *self._other_sampler(body, isinstance(ask.strategy, Greedy))),
+            ignored=ignored,
         )
 
     def effort_of(self, model: str | None, asked: str | None, field: str) -> ServedEffort | None:
@@ -236,27 +251,20 @@ class ServedModel:
             raise Refusal.of_field(field, f"is {asked}, and the model's name says {of_name}")
         return of_field or of_name
 
-    def unknown(self, body: Fields) -> tuple[str, ...]:
-        """Unknown fields of a body that ask for something.
+    def ignored(self, body: Fields, *without_effect: str) -> tuple[str, ...]:
+        """Fields of a body that ask for something and have no effect.
+
+        Args:
+            body: The body, whose unknown fields are among them.
+            without_effect: Known ones, or empty texts.
 
         Raises:
             Refusal: there is one, and the server is strict.
         """
-        names = tuple(body.unknown())
+        names = (*body.unknown(), *filter(None, without_effect))
         if self.is_strict and names:
             raise Refusal.of_field(names[0], "is not supported", "unsupported-parameter")
         return names
-
-    def _other_sampler(self, body: Body, is_greedy: bool) -> list[str]:
-        """Fields that ask for another sampler than the server's, which all requests share in one batch."""
-        asked = {"temperature": None if is_greedy else body.temperature, "top_p": body.top_p}
-        others = [name for name, value in asked.items() if value not in (None, self.sampling.get(name))]
-        if self.is_strict and others:
-            name = others[0]
-            text = f"is {self.sampling.get(name)} for all requests, since all are drawn in one batch"
-            fix = f"leave it out, or start the server with {asked[name]:g}, or without strict"
-            raise Refusal.of_field(name, f"{text}: {fix}", "unsupported-value")
-        return others
 
 
 def read_conversation(

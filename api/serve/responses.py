@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, FailFast, Field
 
-from .fields import MAX_MESSAGES, Effort, Fields, Ignored, OpenAIBody, Parts, TextFormat, Tokens, text_of
+from .body import OpenAIBody
+from .fields import MAX_MESSAGES, Effort, Fields, Ignored, Parts, TextFormat, Tokens, text_of
 from .follow import Beginning
 from .http import JsonObject, Refusal, event
 from .outcome import SearchOutcome, TokenCount

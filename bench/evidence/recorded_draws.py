@@ -37,6 +37,7 @@ from adascale.engine.ports import (
     SequenceLogprob,
     Uncalibrated,
 )
+from adascale.engine.sampling import AS_USUAL, SamplingChange
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.tree import Tree
 from adascale.engine.search.waiting import branch_seed
@@ -363,7 +364,15 @@ class NoGenerator:
     def look(self, look: Look, history: Sequence[Turn] = ()) -> NoReturn:
         raise AssertionError("records have no options")
 
-    def start(self, branch: BranchId, prefix: Prefix, seed: int, until: Until, greedy: bool) -> NoReturn:
+    def start(
+        self,
+        branch: BranchId,
+        prefix: Prefix,
+        seed: int,
+        until: Until,
+        greedy: bool,
+        sampling: SamplingChange = AS_USUAL,
+    ) -> NoReturn:
         raise AssertionError("records hold all that can be drawn")
 
     def advance(self) -> Sequence[Growth]:

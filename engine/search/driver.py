@@ -46,6 +46,7 @@ class Driver:
         costs: Relative cost of a decode step with 1, 2, ... branches, the first of them 1: by it draws that
             may not be needed run ahead. Empty for never.
         executor: Runs programs; None if no strategy draws any.
+        rough: Takes the place of a fitted calibrator in a search with a sampler of its own.
     """
 
     def __init__(
@@ -56,10 +57,12 @@ class Driver:
         clock: Clock,
         costs: Sequence[float] = (),
         executor: Executor | None = None,
+        rough: Calibrator | None = None,
     ) -> None:
         self._policy = policy
         self._reward_model = reward_model
         self._calibrators = calibrators
+        self._rough = rough
         self._clock = clock
         self._costs = costs[: policy.slots]
         self._executor = executor
@@ -176,6 +179,8 @@ class Driver:
     def _calibrator_of(self, request: Request) -> Calibrator:
         """The calibrator of the problem's kind, if it knows every mode of the strategy."""
         found = self._calibrators.get(request.problem.kind)
+        if request.settings.sampling.odds and self._rough and found is not None and found.weights is None:
+            found = self._rough
         is_known = found is not None and found.profiles.keys() >= set(request.settings.strategy.modes)
         return found if found is not None and is_known else Uncalibrated()
 
@@ -231,7 +236,7 @@ class Driver:
             id_ = BranchId(next(self._branch_ids))
             prefix, seed, draw = search.start(id_)
             self._owner[id_] = search
-            self._policy.start(id_, prefix, seed, draw.until, draw.greedy)
+            self._policy.start(id_, prefix, seed, draw.until, draw.greedy, search.sampling)
 
     def _waiting(self) -> list[tuple[float, Search, Draw]]:
         """Waiting draws of all searches, the likeliest to be needed first."""

@@ -10,6 +10,7 @@ from ..errors import AdascaleError, setting
 from ..kinds import kind_of
 from ..kinds.base import Look
 from ..ports import Calibrator, Clock, Growth, Prefix, Score, Seen
+from ..sampling import SamplingChange
 from ..strategies import Command, Cut, Expand
 from ..strategies.base import top_k
 from ..strategies.redraws import redrawing
@@ -126,6 +127,11 @@ class Search:
     def modes(self) -> tuple[Mode, ...]:
         """Modes of its trajectories; each has its own prompt."""
         return self._settings.strategy.modes
+
+    @property
+    def sampling(self) -> SamplingChange:
+        """Numbers of the sampler that it has of its own."""
+        return self._settings.sampling
 
     def read_prompt(self, mode: Mode, usage: Usage, reading: Reading | None) -> None:
         """The prompt of a mode was read: estimate the question."""

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from ..codec import one_of
 from ..kinds import kind_of
+from ..sampling import AS_USUAL, SamplingChange
 from ..strategies import STRATEGIES, Greedy, ModeChoice, Strategy, Vote, with_mode
 from ..types import Budget, Mode, Notice, Problem
 from .events import ModelDescription, SearchStarted
 
 _NO_PROGRAMS = Notice(
     "uncalibrated-programs", "the calibration knows no programs: votes decide, and no number is a probability"
+)
+
+_ANOTHER_SAMPLER = Notice(
+    "another-sampler",
+    "the calibration was fitted with another sampler: the probability is rough, by the votes alone",
 )
 
 
@@ -23,10 +30,13 @@ class Conditions:
     Attributes:
         models: Generator, PRM, calibration and sampler, for the log.
         warnings: Notices for the user before each search.
+        rough: Calibration, for the log, of a search with a sampler of its own; None where the usual one holds
+            for any sampler.
     """
 
     models: ModelDescription
     warnings: tuple[Notice, ...]
+    rough: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +51,7 @@ class Settings:
         warnings: Notices for the user before each search.
         seeded_as: Name that seeds the draws instead of the problem's id, so that one question that is asked
             twice under two ids has the same draws.
+        sampling: Numbers of the sampler that this search has of its own.
     """
 
     strategy: Strategy = field(metadata=one_of(STRATEGIES))
@@ -49,10 +60,22 @@ class Settings:
     models: ModelDescription = ModelDescription()
     warnings: tuple[Notice, ...] = ()
     seeded_as: str | None = None
+    sampling: SamplingChange = AS_USUAL
 
     def under(self, conditions: Conditions) -> Settings:
-        """The settings with the models and warnings of an open session."""
-        return replace(self, models=conditions.models, warnings=conditions.warnings)
+        """The settings with the models and warnings of an open session.
+
+        With another sampler than that of the session a fitted calibration does not hold: votes judge.
+        """
+        models, warnings = conditions.models, conditions.warnings
+        usual = models.sampling or {}
+        change = self.sampling.beyond(usual)
+        if change.odds:
+            models = replace(models, sampling={**usual, **change.odds})
+            if conditions.rough is not None:
+                models = replace(models, calibration=conditions.rough)
+                warnings = (*warnings, _ANOTHER_SAMPLER)
+        return replace(self, models=models, warnings=warnings, sampling=change)
 
     def for_problem(self, problem: Problem, mode: ModeChoice, among: Sequence[Mode]) -> Settings:
         """The settings as they suit a problem: a text gets one reply, and modes are those of its kind.

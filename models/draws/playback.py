@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from adascale.engine.kinds.base import Look
 from adascale.engine.ports import Executor, Growth, Policy, Prefix, PrefixWork, Seen
+from adascale.engine.sampling import AS_USUAL, SamplingChange
 from adascale.engine.types import BranchId, Execution, Mode, Problem, Step, Turn, Until
 
 from .drawing import DrawRequest, DrawWriter
@@ -142,8 +143,17 @@ class ReplayingPolicy:
             self._store.put_look(look, seen)
         return seen
 
-    def start(self, branch: BranchId, prefix: Prefix, seed: int, until: Until, greedy: bool) -> None:
+    def start(
+        self,
+        branch: BranchId,
+        prefix: Prefix,
+        seed: int,
+        until: Until,
+        greedy: bool,
+        sampling: SamplingChange = AS_USUAL,
+    ) -> None:
         """Begin a branch; it waits until its steps are known."""
+        assert sampling == AS_USUAL, "questions of an evaluation have the sampler of the session"
         request = DrawRequest(prefix, seed, until, greedy)
         self._branches[prefix.problem.id][branch] = _PlayedBranch(
             request, self._store.get(request.key, until)

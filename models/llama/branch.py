@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from adascale.engine.ports import PrefixWork
-from adascale.engine.types import BranchId, Finish, Mode, PromptName, Reading, Step, Thought, Until
+from adascale.engine.types import BranchId, Finish, Mode, Reading, Step, Thought, Until
 
+from ..options import SamplingParams
 from .prefixes import NO_STATE, ParkedPrefix, Tokens
 from .runtime import FloatArray
 from .sampling import Stream, Surprise
@@ -31,9 +32,9 @@ class Job:
         boundaries: Lengths of the prefix at which a shorter one may be parked.
         prompt_tokens: Length of the prompt.
         stream: Random numbers of the branch.
+        sampling: Its sampler.
         until: End of the branch: its step, or its answer.
         mode: Prose, or one program.
-        name: Name of its prompt, which has a sampler.
         opening: Text put into the model's mouth at the beginning of a solution; empty behind its first step.
         thought: Position in its thought; None if the model knows no thoughts.
         is_reply: It is the reply to a chat, whose next turn goes on from its end.
@@ -44,9 +45,9 @@ class Job:
     boundaries: tuple[int, ...]
     prompt_tokens: int
     stream: Stream
+    sampling: SamplingParams
     until: Until
     mode: Mode = "prose"
-    name: PromptName = "prose"
     opening: bytes = b""
     thought: ThoughtProgress | None = None
     is_reply: bool = False

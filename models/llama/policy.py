@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from adascale.engine.kinds import prompt_of
 from adascale.engine.kinds.base import Look
 from adascale.engine.ports import Growth, Prefix, PrefixWork, Seen
+from adascale.engine.sampling import AS_USUAL, SamplingChange
 from adascale.engine.types import BranchId, Finish, Mode, Problem, PromptName, Step, Thought, Turn, Until
 
 from ..options import SamplingParams
@@ -15,7 +16,7 @@ from .chat import ChatFormat
 from .prefixes import PrefixCache, evaluate_tokens
 from .prompts import Prompts
 from .runtime import FloatArray, LlamaContext, Run
-from .sampling import Sampler, Stream, SurpriseMeter
+from .sampling import Samplers, Stream, SurpriseMeter, penalised
 from .seats import Seats
 from .stepcost import Batching
 from .thinking import ThoughtProgress
@@ -51,8 +52,7 @@ class LlamaPolicy:
         self._sampling = sampling
         self._batching = batching
         self._park_steps = park_steps
-        self._chains = {each: Sampler(each, self._model.vocab_size) for each in sampling.values()}
-        self._samplers = {name: self._chains[each] for name, each in sampling.items()}
+        self._samplers = Samplers(self._model.vocab_size, most=self.slots + len(sampling))
         self._surprise = SurpriseMeter(self._model.vocab_size)
         self._prompts = Prompts(context, chats, sampling, cache)
         self._seats = Seats(context, cache, park_steps)
@@ -85,10 +85,18 @@ class LlamaPolicy:
         """Forget the problem's prefixes."""
         self._prompts.close(problem)
 
-    def start(self, branch: BranchId, prefix: Prefix, seed: int, until: Until, greedy: bool) -> None:
+    def start(
+        self,
+        branch: BranchId,
+        prefix: Prefix,
+        seed: int,
+        until: Until,
+        greedy: bool,
+        sampling: SamplingChange = AS_USUAL,
+    ) -> None:
         """Queue a branch; the next ``advance`` gives it a sequence."""
         name = prompt_of(prefix.problem.kind, prefix.mode)
-        chat, sampling = self._chats[name], self._sampling[name]
+        chat, params = self._chats[name], self._sampling[name].changed(sampling)
         prompt = self._prompts.tokens(prefix.problem, prefix.mode)
         tokens, ends = list(prompt), [len(chat.head), len(prompt)]
         for step in prefix.steps:
@@ -98,7 +106,7 @@ class LlamaPolicy:
         begun = not all(step.is_thought for step in prefix.steps)
         thought = None
         if chat.thoughts is not None:
-            thought = ThoughtProgress(chat.thoughts, sampling.think_tokens, prefix.steps)
+            thought = ThoughtProgress(chat.thoughts, params.think_tokens, prefix.steps)
         self._seats.waiting.append(
             Job(
                 branch,
@@ -106,9 +114,9 @@ class LlamaPolicy:
                 tuple(ends),
                 prompt_tokens=len(prompt),
                 stream=Stream(None if greedy else seed),
+                sampling=params,
                 until=until,
                 mode=prefix.mode,
-                name=name,
                 opening=b"" if begun else chat.opening.encode(),
                 thought=thought,
                 is_reply=prefix.problem.is_chat,
@@ -140,8 +148,7 @@ class LlamaPolicy:
         """Free samplers; the context is closed by its owner."""
         self._seats.close()
         self._is_closed = True
-        for sampler in self._chains.values():
-            sampler.close()
+        self._samplers.close()
 
     def _grow_seated(self) -> dict[int, Growth]:
         """Sample for branches with kept logits, and evaluate the missing end of each leader's prefix."""
@@ -149,7 +156,7 @@ class LlamaPolicy:
         for sequence, slot in enumerate(self._seats.slots):
             if slot.parked is not None and slot.parked.logits is not None:
                 logits, hidden, slot.parked = slot.parked.logits, slot.parked.hidden, None
-                token = self._samplers[slot.job.name].sample_from(slot.job.stream, logits)
+                token = self._sample_from(slot, logits)
                 grown[sequence] = self._grow(slot, token, logits, hidden)
             elif len(slot.pending) > 1:
                 row = evaluate_tokens(self._context, sequence, len(slot.held), slot.pending)
@@ -181,8 +188,18 @@ class LlamaPolicy:
         logits = self._context.logits(row)
         if len(slot.held) == len(slot.job.prefix):
             self._seats.park_prefix(sequence, row)
-        token = self._samplers[slot.job.name].sample(slot.job.stream, self._context, row)
+        if slot.job.sampling.has_penalties:
+            token = self._sample_from(slot, logits)
+        else:
+            token = self._samplers.of(slot.job.sampling).sample(slot.job.stream, self._context, row)
         return self._grow(slot, token, logits, self._context.state(row))
+
+    def _sample_from(self, slot: Slot, logits: FloatArray) -> int:
+        """Draw from logits, ``[vocab_size]``, that the last batch may not have."""
+        sampling = slot.job.sampling
+        if sampling.has_penalties:
+            logits = penalised(logits, sampling, slot.held, slot.held[slot.job.prompt_tokens :])
+        return self._samplers.of(sampling).sample_from(slot.job.stream, logits)
 
     def _grow(self, slot: Slot, token: int, logits: FloatArray, state: FloatArray | None) -> Growth:
         """Append a sampled token, and end the step if the token completes it."""
@@ -208,8 +225,10 @@ class LlamaPolicy:
 
     def _is_spent(self, slot: Slot, more: int = 0) -> bool:
         """True if a branch has no room left for a solution behind ``more`` tokens."""
-        max_tokens = self._sampling[slot.job.name].max_tokens
-        return slot.solution_tokens() >= max_tokens or slot.length() + more >= self._context.window
+        return (
+            slot.solution_tokens() >= slot.job.sampling.max_tokens
+            or slot.length() + more >= self._context.window
+        )
 
     def _grow_thought(self, slot: Slot, part: Thought, *, sampled: int) -> Growth:
         """End a step of a thought; at the end of the thought append the tokens that lead to the answer."""

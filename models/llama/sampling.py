@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -67,6 +68,61 @@ class Sampler:
             yield
         finally:
             C.llama_sampler_chain_remove(self._chain, self._last)
+
+
+class Samplers:
+    """Samplers by their filters; those that were used last are kept, since a chain is dear to begin with.
+
+    Args:
+        vocab_size: Entries of the vocabulary.
+        most: Number of chains at most.
+    """
+
+    def __init__(self, vocab_size: int, most: int) -> None:
+        self._vocab_size = vocab_size
+        self._most = most
+        self._kept: OrderedDict[tuple[float, ...], Sampler] = OrderedDict()
+
+    def of(self, params: SamplingParams) -> Sampler:
+        """The sampler with these filters, until the next call."""
+        found = self._kept.pop(params.filters, None) or Sampler(params, self._vocab_size)
+        self._kept[params.filters] = found
+        if len(self._kept) > self._most:
+            self._kept.popitem(last=False)[1].close()
+        return found
+
+    def close(self) -> None:
+        """Free all chains."""
+        for sampler in self._kept.values():
+            sampler.close()
+
+
+_RECENT = 64
+"""Tokens to which the repeat penalty applies, the prompt's included, as in llama.cpp and Ollama."""
+
+
+def penalised(
+    logits: FloatArray, params: SamplingParams, tokens: Sequence[int], solution: Sequence[int]
+) -> FloatArray:
+    """A copy of logits, ``[vocab_size]``, with the penalties and the bias of a sampler.
+
+    Args:
+        logits: Of the next token.
+        params: The sampler.
+        tokens: All tokens before it.
+        solution: Those of them that were written, to which presence and frequency penalties apply
+            (https://platform.openai.com/docs/api-reference/chat: both are taken from the logits).
+    """
+    found = logits.copy()
+    recent = np.unique(np.asarray(tokens[-_RECENT:], np.int64))
+    near = found[recent]
+    found[recent] = np.where(near > 0, near / params.repeat_penalty, near * params.repeat_penalty)
+    written, times = np.unique(np.asarray(solution, np.int64), return_counts=True)
+    found[written] -= (params.presence_penalty + params.frequency_penalty * times).astype(np.float32)
+    for token, bias in params.logit_bias:
+        if token < len(found):  # ids of another vocabulary mean nothing
+            found[token] += bias
+    return found
 
 
 class Stream:

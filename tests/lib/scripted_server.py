@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 
 from adascale.engine.errors import DEADLY_QUESTION, ContextOverflowError, WorkerDiedError
 from adascale.engine.ports import Growth, Prefix, PrefixWork, Score, SequenceLogprob
+from adascale.engine.sampling import AS_USUAL, SamplingChange
 from adascale.engine.scripted import ScriptedPolicy
-from adascale.engine.types import Mode, Problem, Step
+from adascale.engine.types import BranchId, Mode, Problem, Step, Until
 from adascale.serve.app import ServerSettings
 from adascale.serve.guard import Access
 from adascale.serve.hub import Hub
@@ -37,11 +38,13 @@ class EchoPolicy(ScriptedPolicy):
         pause: Seconds of a batch.
         opened: Questions, as they were read.
         closed: Ids of those that are closed.
+        samplers: Samplers of the branches, as they began.
     """
 
     pause: float = 0.0
     opened: list[Problem] = field(default_factory=list)
     closed: list[str] = field(default_factory=list)
+    samplers: list[SamplingChange] = field(default_factory=list)
 
     def open(self, problem: Problem, mode: Mode = "prose") -> PrefixWork:
         """Read a prompt."""
@@ -52,6 +55,19 @@ class EchoPolicy(ScriptedPolicy):
         if "long" in problem.question:
             raise ContextOverflowError("the question has 9,999 tokens, the context has room for 2,048")
         return PrefixWork(len(problem.question), 0)
+
+    def start(
+        self,
+        branch: BranchId,
+        prefix: Prefix,
+        seed: int,
+        until: Until,
+        greedy: bool,
+        sampling: SamplingChange = AS_USUAL,
+    ) -> None:
+        """Begin a branch."""
+        self.samplers.append(sampling)
+        ScriptedPolicy.start(self, branch, prefix, seed, until, greedy)
 
     def advance(self) -> list[Growth]:
         """One batch."""

@@ -9,6 +9,7 @@ import pytest
 from pydantic import ValidationError
 from scripted_server import Served, served
 
+from adascale.engine.sampling import AS_USUAL, SamplingChange
 from adascale.serve.app import BODIES
 
 CHAT, RESPONSES, MESSAGES, SEARCHES = "/v1/chat/completions", "/v1/responses", "/v1/messages", "/v1/searches"
@@ -56,6 +57,8 @@ def summary(server: Served, **body: Any) -> dict[str, Any]:
         (CHAT, {"temperature": "hot"}, "temperature", "has to be a number"),
         (CHAT, {"temperature": True}, "temperature", "has to be a number"),
         (CHAT, {"top_p": 1.5}, "top_p", "has to be at most 1"),
+        (CHAT, {"logit_bias": {"yes": 5}}, "logit_bias", "ids of tokens"),
+        (CHAT, {"logit_bias": {"5": 101}}, "logit_bias[5]", "has to be at most 100"),
         (CHAT, {"tools": [{"type": "function"}]}, "tools", "is not supported"),
         (CHAT, {"response_format": {"type": "json_object"}}, "response_format.type", "has to be text"),
         (CHAT, {"reasoning_effort": "huge"}, "reasoning_effort", "has to be none, minimal, low"),
@@ -125,13 +128,12 @@ def test_reading_a_body_stops_at_the_first_fault_of_a_list(path: str, body: dict
 
 
 def test_fields_without_effect_are_ignored_and_named(server: Served) -> None:
-    more = {"top_k": 20, "presence_penalty": 0.5, "options": {"num_ctx": 4096}, "keep_alive": "5m"}
+    more = {"options": {"num_ctx": 4096}, "keep_alive": "5m"}
     nothing = {"frequency_penalty": 0, "logit_bias": {}, "logprobs": False, "beam_width": None, "user": "me"}
-    sampler = {"temperature": 0.1, "top_p": 0.95}
+    sampler = {"temperature": 0.5, "top_p": 0.95, "min_p": 0}
     message = [{"role": "user", "content": "Say 42", "mood": "good"}]
     found = summary(server, seed=1, messages=message, **sampler, **more, **nothing)
-    assert sorted(found["ignored"]) == ["keep_alive", "messages[0].mood", "options", "presence_penalty",
-                                        "temperature", "top_k"]  # fmt: skip
+    assert sorted(found["ignored"]) == ["keep_alive", "messages[0].mood", "options"]
     assert found["sampling"] == {"temperature": 0.5, "top_p": 0.95}
     assert found["groups"] == summary(server, seed=1)["groups"]
 
@@ -139,8 +141,7 @@ def test_fields_without_effect_are_ignored_and_named(server: Served) -> None:
 @pytest.mark.parametrize(
     ("path", "body", "text"),
     [
-        (CHAT, {"temperature": 1.0}, "temperature: is 0.5 for all requests"),
-        (CHAT, {"top_p": 0.5}, "top_p: is 0.95 for all requests"),
+        (CHAT, {"temperature": 0, "reasoning_effort": "low"}, "temperature: is not supported"),
         (CHAT, {"beam_width": 3}, "beam_width: is not supported"),
         (SEARCHES, {"strategy": "vote"}, "strategy: is not supported"),
     ],
@@ -180,6 +181,29 @@ def test_model_effort_temperature_and_message_decide_whether_to_search(
     if "temperature" in body:
         assert found["sampling"]["temperature"] == (0.5 if is_searched else 0)
         assert found["ignored"] == (["temperature"] if is_searched else [])
+
+
+@pytest.mark.parametrize(
+    ("body", "asked"),
+    [
+        ({}, AS_USUAL),
+        ({"temperature": 0.5, "top_p": 0.95, "presence_penalty": 0, "logit_bias": {}}, AS_USUAL),
+        ({"temperature": 1.2, "top_k": -1}, SamplingChange(temperature=1.2)),
+        ({"temperature": 0, "top_p": 0.5, "max_tokens": 9}, SamplingChange(max_tokens=9)),
+        ({"messages": say("hi"), "max_tokens": 9}, SamplingChange(max_tokens=9)),
+        ({"repetition_penalty": 1.1}, SamplingChange(repeat_penalty=1.1)),
+        (
+            {"reasoning_effort": "none", "temperature": 0.7, "logit_bias": {"5": -2}},
+            SamplingChange(temperature=0.7, logit_bias=((5, -2.0),)),
+        ),
+    ],
+)
+def test_the_sampler_of_a_request_is_the_one_that_draws(
+    server: Served, body: dict[str, Any], asked: SamplingChange
+) -> None:
+    found = summary(server, seed=1, **body)
+    assert server.policy.samplers[-1] == asked
+    assert found["ignored"] == []
 
 
 def test_the_same_seed_gives_the_same_draws(server: Served) -> None:

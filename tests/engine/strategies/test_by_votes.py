@@ -7,16 +7,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import pytest
+from believing import Steadfast, around
 from event_logs import records_of
 
 from adascale.engine.calibration.votes import VotePosterior, rate_of_size
-from adascale.engine.ports import Prefix, SequenceLogprob
+from adascale.engine.ports import AnswerEstimates, Prefix, QuestionEstimate, SequenceLogprob
+from adascale.engine.sampling import SamplingChange
 from adascale.engine.scripted import ScriptedExecutor, ScriptedPolicy, scripted_step
 from adascale.engine.search.driver import Driver
+from adascale.engine.search.events import ModelDescription
 from adascale.engine.search.record import Record
-from adascale.engine.search.settings import Settings
-from adascale.engine.strategies import Adaptive
-from adascale.engine.types import Execution, Mode, Problem, Step
+from adascale.engine.search.settings import Conditions, Settings
+from adascale.engine.strategies import Adaptive, Vote
+from adascale.engine.types import Estimate, Execution, FinishedSearch, Mode, Problem, Step
 
 Draw = Callable[[random.Random], str | None]
 """Answer of one solution; None for a program that crashes."""
@@ -141,3 +144,43 @@ def test_a_score_cuts_no_solution() -> None:
     [record] = records_of(driver.run([Problem("q", "What is 9 * 2?")], Settings(Adaptive()))).values()
     assert record.answer == "18"
     assert all(node.status != "pruned" for node in record.tree)
+
+
+class Sure(Steadfast):
+    """A fitted calibrator that takes every answer for correct."""
+
+    def question(self, prefix: Prefix) -> QuestionEstimate:
+        return QuestionEstimate(around(0.99))
+
+    def estimate(self, prefix: Prefix, reward: float) -> Estimate:
+        return around(0.99)
+
+    def judge(self, prefix: Prefix, finished: FinishedSearch) -> AnswerEstimates:
+        return AnswerEstimates(around(0.99))
+
+
+def test_a_sampler_of_ones_own_makes_a_fitted_number_one_of_votes() -> None:
+    driver = Driver(
+        ScriptedPolicy(lambda prefix, rng: scripted_step("Answer: 18.", "stop"), 4),
+        SequenceLogprob(),
+        {"value": Sure()},
+        lambda: 0.0,
+        rough=VotePosterior(0.5),
+    )
+    described = ModelDescription(
+        calibration={"level": "fitted"}, sampling={"temperature": 0.8, "top_p": 0.95}
+    )
+    conditions = Conditions(described, (), rough={"level": "portable", "modes": ["prose"]})
+    usual, hotter = SamplingChange(temperature=0.8, max_tokens=9), SamplingChange(temperature=1.2)
+    found = []
+    for change in (usual, hotter):
+        settings = Settings(Vote(samples=2), sampling=change).under(conditions)
+        [record] = records_of(driver.run([Problem("q", "What is 9 * 2?")], settings)).values()
+        assert record.result is not None
+        assert record.result.confidence is not None
+        found.append(record)
+        level = record.started.models.level, [notice.code for notice in record.notices]
+        assert level == (("portable", ["another-sampler"]) if change is hotter else ("fitted", []))
+    fitted, rough = (record.result.confidence.median for record in found)
+    assert fitted == 0.99
+    assert rough < 0.95

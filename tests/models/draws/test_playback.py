@@ -154,7 +154,9 @@ class Windowed(ScriptedPolicy):
         self.read.add(problem.id)
         return ScriptedPolicy.open(self, problem, mode)
 
-    def start(self, branch: BranchId, prefix: Prefix, seed: int, until: Until, greedy: bool) -> None:
+    def start(
+        self, branch: BranchId, prefix: Prefix, seed: int, until: Until, greedy: bool, *_: object
+    ) -> None:
         assert prefix.problem.id in self.read, "its prompt was not read"
         ScriptedPolicy.start(self, branch, prefix, seed, until, greedy)
 

@@ -16,6 +16,7 @@ from machine import opened
 from adascale.engine.errors import ContextOverflowError
 from adascale.engine.kinds.base import Look
 from adascale.engine.ports import Prefix, SequenceLogprob
+from adascale.engine.sampling import SamplingChange
 from adascale.engine.search.conversation import turns_after
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import BranchGrew, Event, SearchFinished
@@ -248,6 +249,21 @@ def test_what_is_drawn_does_not_depend_on_an_earlier_turn(make: Make, random_ggu
         return [node.step.token_ids for node in replay(logs[-1]["b"]) if node.step is not None]
 
     assert drawn(first, second) == drawn(second)
+
+
+def test_branches_of_one_batch_have_samplers_of_their_own(make: Make, random_gguf: Path) -> None:
+    policy, context = make(random_gguf)
+    policy.open(PROBLEM)
+    tokens = [context.model.tokenize(word, special=False)[0] for word in "ab"]
+    for branch, token in enumerate(tokens):
+        change = SamplingChange(logit_bias=((token, 100.0),), max_tokens=3 + branch)
+        policy.start(BranchId(branch), Prefix(PROBLEM), 1, "answer", False, change)
+    ended = {}
+    while len(ended) < 2:
+        ended |= {grown.branch: grown.step for grown in policy.advance() if grown.step is not None}
+    for branch, token in enumerate(tokens):
+        step = ended[BranchId(branch)]
+        assert (step.token_ids, step.finish) == ((token,) * (3 + branch), "length")
 
 
 def test_cancel_returns_the_unfinished_step(make: Make, chain_gguf: Path) -> None:

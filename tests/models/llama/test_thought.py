@@ -315,7 +315,16 @@ def test_text_may_be_of_a_thought_while_it_may_become_the_tag(
     pieces: tuple[str, ...], expected: list[bool]
 ) -> None:
     form = ThoughtFormat(b"<think>", b"</think>", is_open=False, cut=(), cut_text=b"")
-    job = Job(BranchId(0), (1,), (1,), 1, Stream(0), "answer", thought=ThoughtProgress(form, 40, ()))
+    job = Job(
+        BranchId(0),
+        (1,),
+        (1,),
+        1,
+        Stream(0),
+        SamplingParams(),
+        "answer",
+        thought=ThoughtProgress(form, 40, ()),
+    )
     slot = Slot(job, [1], [], PrefixWork())
     found = []
     for piece in pieces:
