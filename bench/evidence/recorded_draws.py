@@ -180,15 +180,19 @@ class AdaptiveWithin(Adaptive):
         most = {"prose": self.samples, "program": min(self.programs, self.samples)}
         return [replace(each, n=most[each.mode]) for each in Adaptive._trajectories(self, tree)]
 
+    def shares(self, tree: Tree) -> Mapping[Mode, float]:
+        """Prose alone, once the programs are spent."""
+        return {"prose": 1.0, "program": 1e-9} if self._is_spent(tree) else Adaptive.shares(self, tree)
+
     def _left(self, tree: Tree) -> Standing | None:
-        gains = self._gains(tree)
+        gains = dict(self._gains(tree))
+        if self._is_spent(tree):
+            gains.pop("program", None)
         return replace(tree.standing, gain=max(gains.values())) if tree.standing and gains else tree.standing
 
-    def _gains(self, tree: Tree) -> Mapping[Mode, float]:  # type: ignore[override]
-        gains = Adaptive._gains(tree)
+    def _is_spent(self, tree: Tree) -> bool:
         ended = [node for node in map(tree.__getitem__, tree.children(ROOT)) if node.status != "open"]
-        is_spent = sum(node.mode == "program" for node in ended) >= self.programs
-        return {**gains, "program": -1.0} if gains and is_spent else gains
+        return sum(node.mode == "program" for node in ended) >= self.programs
 
 
 def within(strategy: Strategy, header: Mapping[str, Any]) -> Strategy:

@@ -62,18 +62,16 @@ class Turns:
     def pass_on(self) -> None:
         """Settle whose turn is next, and in which order the other awaited trajectories are expected.
 
-        The modes take turns evenly: turn ``k`` of a mode with share ``s`` comes at time ``(k + 1/2) / s``.
+        Number ``k`` of a mode with share ``s`` has its turn at ``(k + 1/2) / s``: the method of Sainte-Laguë.
         """
-        self._turn = self._strategy.next_mode(self._tree, self._judged)
-        shares = self._strategy.expected_turns(self._tree)
+        shares = self._strategy.shares(self._tree)
 
-        def time(trajectory: Trajectory) -> tuple[float, bool, int]:
+        def turn(trajectory: Trajectory) -> tuple[float, int]:
             mode, number = trajectory
-            turns_before = number - self._judged[mode]
-            at = self._strategy.modes.index(mode)
-            return (turns_before + 0.5) / shares[mode], mode != self._turn, at
+            return (number + 0.5) / shares[mode], self._strategy.modes.index(mode)
 
-        self._places = {trajectory: at for at, trajectory in enumerate(sorted(self._places, key=time))}
+        self._turn, _ = min(((mode, self._judged[mode]) for mode in self._strategy.modes), key=turn)
+        self._places = {trajectory: at for at, trajectory in enumerate(sorted(self._places, key=turn))}
 
     @property
     def is_ordered(self) -> bool:

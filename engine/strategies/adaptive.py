@@ -13,9 +13,8 @@ from .base import Cut, Expand, Plan, whole_trajectories
 from .redraws import REDRAWS
 from .vote_stopping import Sequential, all_drawn, is_clear
 
-_LEAST_SHARE = 0.05
-"""Least share of the best mode's turns that a mode is expected to get, even without a gain."""
-
+_LEAST_SHARE = 1 / 3
+"""Least share of the turns of a question that each of two modes gets, whatever its gain (decision 0031)."""
 
 _LEAD = 2
 """Votes by which an answer leads before rough numbers end the search with it (decision 0030)."""
@@ -53,18 +52,15 @@ class Adaptive(Sequential):
     cut: float = 0.25
     redraws: int = field(default=REDRAWS, kw_only=True)
 
-    def next_mode(self, tree: Tree, counts: Mapping[Mode, int]) -> Mode:
-        """The mode that gains most for its tokens; by turns while the gains are unknown."""
-        gains = self._gains(tree)
-        return max(gains, key=lambda mode: gains[mode]) if gains else Sequential.next_mode(self, tree, counts)
-
-    def expected_turns(self, tree: Tree) -> Mapping[Mode, float]:
-        """By the gains of now: a mode that gains four times as much is expected four times as often."""
-        gains = self._gains(tree)
-        most = max(gains.values(), default=0.0)
-        if most <= 0.0:
-            return Sequential.expected_turns(self, tree)
-        return {mode: max(gain / most, _LEAST_SHARE) for mode, gain in gains.items()}
+    def shares(self, tree: Tree) -> Mapping[Mode, float]:
+        """By the gains of now, each at least a third: a fitted gain moves the turns, and owns none."""
+        gains = {mode: max(gain, 0.0) for mode, gain in self._gains(tree).items()}
+        if not any(gains.values()):
+            return Sequential.shares(self, tree)
+        total = sum(gains.values())
+        return {
+            mode: min(max(gain / total, _LEAST_SHARE), 1.0 - _LEAST_SHARE) for mode, gain in gains.items()
+        }
 
     @staticmethod
     def _gains(tree: Tree) -> Mapping[Mode, float]:

@@ -36,7 +36,7 @@ class Expand:
             takes, and those beyond the next one run ahead only if it pays (``judging_order.run_ahead``). So
             the answer depends neither on the machine nor on other questions, unless a budget ends the search.
         mode: Mode of reasoning. Trajectories that are judged in order are numbered in each mode, and
-            ``Strategy.next_mode`` tells whose turn it is.
+            ``Strategy.shares`` tells whose turn it is.
     """
 
     node: NodeId
@@ -137,19 +137,13 @@ class Strategy(ABC):
         """
         return None
 
-    def next_mode(self, tree: Tree, counts: Mapping[Mode, int]) -> Mode:
-        """The mode whose next trajectory is judged next: by turns, unless a strategy knows better.
+    def shares(self, tree: Tree) -> Mapping[Mode, float]:
+        """Share of a question's trajectories that each mode gets, up to a factor; each is above 0.
+
+        They decide whose turn it is (``judging_order.Turns``). All alike, unless a strategy knows better.
 
         Args:
             tree: Its standing counts the trajectories judged so far.
-            counts: Trajectories that have been judged, by mode.
-        """
-        return min(self.modes, key=lambda mode: counts.get(mode, 0))
-
-    def expected_turns(self, tree: Tree) -> Mapping[Mode, float]:
-        """Expected shares of the modes in the next turns, up to a factor; each is above 0.
-
-        By it trajectories run ahead of their turn; ``next_mode`` alone says whose turn it is.
         """
         return dict.fromkeys(self.modes, 1.0)
 

@@ -222,17 +222,19 @@ def queue_of(gains: Mapping[Mode, float], samples: int = 12) -> list[Mode]:
 @pytest.mark.parametrize(
     ("gains", "expected"),
     [
-        ({"prose": 0.1, "program": 0.4}, "program program prose program program program"),
+        ({"prose": 0.1, "program": 0.4}, "program prose program program prose program"),
         ({"prose": 0.4, "program": 0.4}, "prose program prose program prose program"),
-        ({"prose": 0.3, "program": -0.1}, "prose prose prose prose prose prose"),
-        ({"prose": -0.2, "program": -0.1}, "program prose program prose program prose"),
+        ({"prose": 0.3, "program": -0.1}, "prose program prose prose program prose"),
+        ({"prose": -0.2, "program": -0.1}, "prose program prose program prose program"),
     ],
 )
-def test_the_mode_that_gains_more_runs_ahead_more_often(gains: Mapping[Mode, float], expected: str) -> None:
+def test_the_mode_that_gains_more_has_more_turns_and_the_other_a_third(
+    gains: Mapping[Mode, float], expected: str
+) -> None:
     assert queue_of(gains)[:6] == expected.split()
 
 
-@given(st.floats(-1.0, 3.0), st.floats(-1.0, 3.0))
+@given(st.floats(0.0, 3.0), st.floats(0.0, 3.0))
 def test_the_waiting_are_in_the_order_of_their_distances(prose: float, program: float) -> None:
     modes = queue_of({"prose": prose, "program": program})
     assert modes[0] == ("program" if program > prose else "prose")
