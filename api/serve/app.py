@@ -215,9 +215,8 @@ class _Server:
         return json_response(openapi(request.app.routes, BODIES, self._settings.access.key is not None))
 
     async def list_models(self, request: HttpRequest) -> Response:
-        """The model under each of its names."""
-        data = [self._model(name) for name in self._served().names()]
-        return json_response({"object": "list", "data": data})
+        """The model; its names with efforts are known, but would be a model each in a client's menu."""
+        return json_response({"object": "list", "data": [self._model(self._served().name)]})
 
     async def show_model(self, request: HttpRequest) -> Response:
         """The model under one of its names."""

@@ -35,6 +35,9 @@ Ignored = Annotated[Any, Field(description="Without effect.")]
 Nothing = Annotated[list[Any], Field(max_length=0)]
 """An empty list: what it could hold is not done here."""
 
+_MAX_TYPE = 40
+"""Characters of the type of a part that are repeated."""
+
 _SAID: Mapping[str, str] = {
     "missing": "has to be given",
     "string_type": "has to be a text",
@@ -161,7 +164,8 @@ def text_of(parts: Sequence[Part], place: str, *without_effect: str) -> str:
         if part.type in without_effect:
             continue
         if part.type not in ("text", "input_text", "output_text"):
-            raise Refusal.of_field(f"{place}[{at}].type", "only text can be read", "unsupported-content")
+            text = f"{part.type[:_MAX_TYPE]} cannot be read, only text"
+            raise Refusal.of_field(f"{place}[{at}].type", text, "unsupported-content")
         if part.text is None:
             raise Refusal.of_field(f"{place}[{at}].text", _SAID["missing"])
         texts.append(part.text)

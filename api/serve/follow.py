@@ -90,9 +90,9 @@ async def follow(
             record = Record.after(record, event)
             if isinstance(event, PromptRead) and not record.branches:  # what is read later is no prompt
                 prompt += event.usage
-            if request.is_searched:
+            if request.ask.is_searched:
                 part = ReasoningLine(line) if (line := progress_line(record, event)) else None
-            else:
+            elif request.ask.is_streamed:
                 part = AnswerText(added) if (added := text.take(event)) else None
             if text.stopped_at is not None and not is_cut:
                 is_cut = True

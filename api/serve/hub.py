@@ -22,7 +22,7 @@ from adascale.engine.errors import AdascaleError, WorkerDiedError
 from adascale.engine.sampling import AS_USUAL, SamplingChange
 from adascale.engine.search.events import Event, SearchFailed, SearchFinished, SearchStarted
 from adascale.engine.search.settings import Request, Settings
-from adascale.engine.strategies import ModeChoice, Strategy
+from adascale.engine.strategies import Greedy, ModeChoice, Strategy, Vote
 from adascale.engine.types import Budget, Problem
 from adascale.models.worker.dispatch import failed_log
 from adascale.models.worker.messages import ModelsOpened
@@ -65,9 +65,14 @@ class Ask:
     sampling: SamplingChange = AS_USUAL
 
     @property
-    def is_one_reply(self) -> bool:
-        """True if one solution is drawn, whose text is shown as it is written."""
-        return self.problem.is_chat or self.strategy.at_most == 1
+    def is_searched(self) -> bool:
+        """True if several solutions are drawn and compared; otherwise as many replies as were asked for."""
+        return not (self.problem.is_chat or isinstance(self.strategy, Greedy | Vote))
+
+    @property
+    def is_streamed(self) -> bool:
+        """True if one solution is drawn, whose text is certain as it is written."""
+        return not self.is_searched and self.strategy.at_most == 1
 
 
 class SearchWorker(Protocol):
@@ -256,7 +261,9 @@ class Hub:
         limits = lower(self._limits, asked.limits)
         settings = Settings(asked.strategy, limits, seed, seeded_as=_AS_ASK, sampling=asked.sampling)
         settings = settings.under(replace(conditions, warnings=warnings))
-        return settings.for_problem(asked.problem, asked.mode, opened.modes)
+        settings = settings.for_problem(asked.problem, asked.mode, opened.modes)
+        # A chat may have several replies here.
+        return replace(settings, strategy=asked.strategy) if asked.problem.is_chat else settings
 
     def _start_waiting(self) -> None:
         while self._waiting and len(self._running) < self._parallel:

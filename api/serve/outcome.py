@@ -150,7 +150,9 @@ class SearchOutcome:
 
     @property
     def _nodes(self) -> list[NodeId]:
-        """The last node of each answer."""
+        """The last node of each answer; replies that are not compared stand in the order of their draws."""
+        if not self.request.ask.is_searched and not self.request.ask.is_streamed:
+            return [candidate.node for candidate in self.record.candidates]
         nodes = [group.nodes[0] for group in self.result.groups[: self.request.answers]]
         if self.result.best is not None:
             nodes[:1] = [self.result.best]
@@ -158,7 +160,7 @@ class SearchOutcome:
 
     def _choice(self, node: NodeId) -> Choice:
         step, text = self.record.tree[node].step, self.record.tree.text(node).strip()
-        if self.request.is_searched:
+        if self.request.ask.is_searched:
             text = _with_answer(self.record, node, text)
         kept, stopped_at = cut_at_stop(text, self.request.stop)
         if stopped_at is None and step is not None and step.finish == "length":

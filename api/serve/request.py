@@ -61,6 +61,7 @@ def new_ask(
     is_greedy: bool = False,
     is_searched: bool = True,
     sampling: SamplingChange = AS_USUAL,
+    replies: int = 1,
 ) -> Ask:
     """The search of a question, under a new id.
 
@@ -76,6 +77,7 @@ def new_ask(
         is_greedy: Take the likeliest tokens, once.
         is_searched: The client asks for a search, whatever the question is.
         sampling: Numbers of the sampler that the client sets; with a temperature one solution is sampled.
+        replies: Number of replies that are drawn where nothing is searched.
 
     Raises:
         UsageError: it cannot be of that kind.
@@ -89,14 +91,14 @@ def new_ask(
         history=history,
     )
     strategy: Strategy
-    if is_greedy or (effort == "none" and sampling.temperature is None):
+    if is_greedy or (effort == "none" and replies == 1 and sampling.temperature is None):
         strategy = Greedy()
-    elif effort == "none" or effort == "chat":
-        strategy = Vote(samples=1)
+    elif problem.is_chat or effort == "none" or effort == "chat":
+        strategy = Vote(samples=replies)
     else:
         strategy = PRESETS[problem.kind][effort]
     ask = Ask(problem, strategy, limits, seed, mode, sampling)
-    if not ask.is_one_reply:
+    if ask.is_searched:
         return ask
     return replace(
         ask, limits=replace(limits, max_tokens=None), sampling=replace(sampling, max_tokens=limits.max_tokens)
@@ -137,11 +139,6 @@ class AnswerRequest:
     stop: tuple[str, ...] = ()
     stream: bool = False
     ignored: tuple[str, ...] = ()
-
-    @property
-    def is_searched(self) -> bool:
-        """True if several solutions may be drawn, so that no text is certain before the end."""
-        return not self.ask.is_one_reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +211,7 @@ class ServedModel:
             is_greedy=is_greedy,
             is_searched=asked is not None,
             sampling=sampling,
+            replies=answers,
         )
         coldest = {"temperature": 0.0} if isinstance(ask.strategy, Greedy) else {}
         ignored = self.ignored(body, "temperature" if body.is_coldest and not coldest else "")

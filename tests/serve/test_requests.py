@@ -53,7 +53,12 @@ def summary(server: Served, **body: Any) -> dict[str, Any]:
         ),
         (CHAT, {"messages": say(" ")}, "messages[0].content", "is empty"),
         (CHAT, {"messages": say(7)}, "messages[0].content", "has to be a list"),
-        (CHAT, {"messages": say(IMAGE)}, "messages[0].content[0].type", "only text can be read"),
+        (
+            CHAT,
+            {"messages": say(IMAGE)},
+            "messages[0].content[0].type",
+            "image_url cannot be read, only text",
+        ),
         (CHAT, {"temperature": "hot"}, "temperature", "has to be a number"),
         (CHAT, {"temperature": True}, "temperature", "has to be a number"),
         (CHAT, {"top_p": 1.5}, "top_p", "has to be at most 1"),
