@@ -19,6 +19,7 @@ _MAX_BIASES = 1024
 _MAX_TOKEN = 1 << 24
 
 Penalty = Annotated[float, Field(ge=-100, le=100)]
+Bias = Annotated[float, Field(ge=-100, le=100)]
 
 
 def _biases(value: Any) -> Any:
@@ -32,9 +33,9 @@ def _biases(value: Any) -> Any:
 
 
 Biases = Annotated[
-    dict[Annotated[int, Field(ge=0, le=_MAX_TOKEN)], Annotated[float, Field(ge=-100, le=100)]],
+    dict[Annotated[int, Field(ge=0, le=_MAX_TOKEN)], Bias],
     Field(max_length=_MAX_BIASES),
-    BeforeValidator(_biases, json_schema_input_type=dict[str, float]),
+    BeforeValidator(_biases, json_schema_input_type=dict[str, Bias]),
 ]
 
 

@@ -46,14 +46,22 @@ def from_schema(schema: dict[str, Any], defined: Mapping[str, dict[str, Any]]) -
         case {"type": "array", "items": items}:
             most = min(schema.get("maxItems", _MOST_ITEMS), _MOST_ITEMS)
             return st.lists(from_schema(items, defined), min_size=schema.get("minItems", 0), max_size=most)
-        case {"type": "object", "properties": properties}:
-            required = schema.get("required", [])
-            fields = {name: from_schema(value, defined) for name, value in properties.items()}
-            few = st.lists(st.sampled_from(sorted(fields)), max_size=_MOST_ITEMS)
-            return few.flatmap(
-                lambda names: st.fixed_dictionaries(
-                    {name: fields[name] for name in dict.fromkeys([*required, *names])}
-                )
-            )
+        case {"type": "object"}:
+            return _objects(schema, defined)
     assert not schema.keys() - {"description", "title", "default"}, f"unknown schema: {schema}"
     return JSON
+
+
+def _objects(schema: dict[str, Any], defined: Mapping[str, dict[str, Any]]) -> st.SearchStrategy[Any]:
+    """Draws objects; names of any number of fields are ids of tokens."""
+    if "properties" not in schema:
+        names = st.from_regex(r"[0-9]{1,6}", fullmatch=True)
+        return st.dictionaries(names, from_schema(schema["additionalProperties"], defined))
+    required = schema.get("required", [])
+    fields = {name: from_schema(value, defined) for name, value in schema["properties"].items()}
+    few = st.lists(st.sampled_from(sorted(fields)), max_size=_MOST_ITEMS)
+    return few.flatmap(
+        lambda names: st.fixed_dictionaries(
+            {name: fields[name] for name in dict.fromkeys([*required, *names])}
+        )
+    )
