@@ -25,6 +25,7 @@ from .types import (
     Problem,
     Reading,
     Step,
+    Trial,
     Turn,
     Until,
 )
@@ -233,8 +234,8 @@ class Calibrator(Protocol):
 class Executor(Protocol):
     """Runs programs while the generator goes on."""
 
-    def submit(self, ticket: int, program: str, mode: Mode = "program") -> None:
-        """Run a program of a trajectory in this mode as soon as there is room; never waits."""
+    def submit(self, ticket: int, program: str | Trial) -> None:
+        """Run a program, or have tests judge it, as soon as there is room; never waits."""
 
     def cancel(self, ticket: int) -> None:
         """Forget a program that was not collected; it is not begun any more."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from .kinds.base import Look
 from .ports import Growth, Prefix, PrefixWork, Score, Seen
 from .sampling import AS_USUAL, SamplingChange
-from .types import BranchId, Execution, Finish, Mode, Problem, Step, Turn, Until
+from .types import BranchId, Execution, Finish, Mode, Problem, Step, Trial, Turn, Until
 
 Script = Callable[[Prefix, random.Random], Step]
 """Draws the next whole step of a prefix; the random generator is seeded by the branch."""
@@ -128,11 +129,11 @@ class ScriptedPRM:
 class ScriptedExecutor:
     """Runs programs by a function; an execution arrives one ``collect`` late, unless it is waited for."""
 
-    run: Callable[[str], Execution]
-    _submitted: list[tuple[int, str]] = field(default_factory=list)
+    run: Callable[[Any], Execution]
+    _submitted: list[tuple[int, str | Trial]] = field(default_factory=list)
     _ended: list[tuple[int, Execution]] = field(default_factory=list)
 
-    def submit(self, ticket: int, program: str, mode: Mode = "program") -> None:
+    def submit(self, ticket: int, program: str | Trial) -> None:
         """Run a program."""
         self._submitted.append((ticket, program))
 

@@ -235,6 +235,22 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class Trial:
+    """A program and the tests that judge it, which never share a process.
+
+    Attributes:
+        program: Python source of the program.
+        tests: Python source that gets names of the program from ``program_adascale(name)``, and calls
+            ``report_adascale(outcome, detail)`` at the end of each test.
+        count: Number of tests.
+    """
+
+    program: str
+    tests: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class Repair:
     """One change to a program that a model wrote, without which it could not run or be tested.
 

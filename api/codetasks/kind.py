@@ -32,7 +32,7 @@ class _Tested(Runnable):
     def ran(self, execution: Execution) -> Execution:
         """Output of the program itself, and the verdicts of its tests."""
         return Execution(
-            self.harness.without_verdicts(execution.output),
+            execution.output,
             execution.error,
             execution.seconds,
             self.program.source,
@@ -74,7 +74,7 @@ class Code(Kind):
         if not suite.tests:
             return Execution("", "", 0.0, program.source, program.repairs)
         harness = Harness(program.source, suite)
-        return _Tested(harness.source, normal_form(program.source), program=program, harness=harness)
+        return _Tested(harness.trial, normal_form(program.source), program=program, harness=harness)
 
     def modes(self, problem: Problem) -> tuple[Mode, ...]:
         """Code alone."""
@@ -108,7 +108,7 @@ class Code(Kind):
         if execution is None or not execution.program:
             return False
         harness = Harness(normal_form(execution.program), CodeTask.of(problem).hidden)
-        return all(verdict.outcome == "passed" for verdict in harness.verdicts(run(harness.source)))
+        return all(verdict.outcome == "passed" for verdict in harness.verdicts(run(harness.trial)))
 
 
 KIND = Code()

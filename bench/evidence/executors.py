@@ -97,7 +97,7 @@ def main() -> None:
     with MontyRunner() as monty:
 
         def judge(harness: Harness) -> tuple[Sequence[Verdict], Sequence[Verdict]]:
-            first, second = (harness.verdicts(runner.run(harness.source)) for runner in (monty, cpython))
+            first, second = (harness.verdicts(runner.judge(harness.trial)) for runner in (monty, cpython))
             return first, second
 
         for record in records:

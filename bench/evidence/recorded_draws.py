@@ -56,6 +56,7 @@ from adascale.engine.types import (
     Problem,
     Standing,
     Step,
+    Trial,
     Turn,
     Until,
 )
@@ -220,8 +221,8 @@ class RecordedExecutor:
                     output, error = solution["execution"]
                     self._known[program] = Execution(output, error, 0.0)
 
-    def submit(self, ticket: int, program: str, mode: Mode = "program") -> None:
-        self._ended.append((ticket, self._known[program]))
+    def submit(self, ticket: int, program: str | Trial) -> None:
+        self._ended.append((ticket, self._known[str(program)]))
 
     def cancel(self, ticket: int) -> None:
         self._ended = [each for each in self._ended if each[0] != ticket]

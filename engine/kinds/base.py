@@ -6,10 +6,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from ..types import Execution, Finish, Mode, Problem, PromptName
+from ..types import Execution, Finish, Mode, Problem, PromptName, Trial
 
-Run = Callable[[str], Execution]
-"""Runs a source to its end; never raises."""
+Run = Callable[[str | Trial], Execution]
+"""Runs a program to its end, or has tests judge it; never raises."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,11 +17,11 @@ class Runnable:
     """A program in a trajectory's text, made ready to run.
 
     Attributes:
-        source: Python source that an executor runs.
+        source: What an executor runs: Python source, or a program with its tests.
         key: Equal for programs that do the same, of which one is run; empty where every program is run.
     """
 
-    source: str
+    source: str | Trial
     key: str = ""
 
     def ran(self, execution: Execution) -> Execution:

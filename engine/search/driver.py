@@ -267,7 +267,7 @@ class Driver:
                 assert self._executor is not None, "a strategy draws programs, and nothing runs them"
                 ticket = next(self._tickets)
                 self._executing[ticket] = search, job.node
-                self._executor.submit(ticket, job.source, job.mode)
+                self._executor.submit(ticket, job.source)
         if self._executor is None or not self._executing:
             return
         for ticket, execution in self._executor.collect(block=not self._owner):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ..kinds import kind_of
 from ..kinds.base import Runnable
-from ..types import Execution, Mode, NodeId, Problem
+from ..types import Execution, Mode, NodeId, Problem, Trial
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +17,7 @@ class Job:
     """A source that an executor is to run for a node."""
 
     node: NodeId
-    source: str
-    mode: Mode
+    source: str | Trial
 
 
 class Programs:
@@ -56,7 +55,7 @@ class Programs:
                 results[node] = program.like(known)
             else:
                 self._running[node] = program
-                jobs.append(Job(node, program.source, mode))
+                jobs.append(Job(node, program.source))
         self._written = []
         return jobs, results
 

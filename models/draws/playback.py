@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from adascale.engine.kinds.base import Look
 from adascale.engine.ports import Executor, Growth, Policy, Prefix, PrefixWork, Seen
 from adascale.engine.sampling import AS_USUAL, SamplingChange
-from adascale.engine.types import BranchId, Execution, Mode, Problem, Step, Turn, Until
+from adascale.engine.types import BranchId, Execution, Mode, Problem, Step, Trial, Turn, Until
 
 from .drawing import DrawRequest, DrawWriter
 from .store import KeptDraws, Prompt
@@ -62,9 +62,9 @@ class WaitingExecutor:
         self._executor = executor
         self._running = 0
 
-    def submit(self, ticket: int, program: str, mode: Mode = "program") -> None:
+    def submit(self, ticket: int, program: str | Trial) -> None:
         """Run a program."""
-        self._executor.submit(ticket, program, mode)
+        self._executor.submit(ticket, program)
         self._running += 1
 
     def cancel(self, ticket: int) -> None:

@@ -1,8 +1,7 @@
 """Two interpreters as one executor: what monty cannot run is asked of CPython, where a sandbox holds it.
 
-The source of a code task runs to its end where every test passes, and nowhere else. So a pass in monty is
-final, and whatever else it says is asked of CPython (decision 0017). Programs that compute an answer stay in
-monty: calibrations have seen what fails there.
+A program that passes every test in monty passes; whatever else monty says of it is asked of CPython (decision
+0017). Programs that compute an answer stay in monty: calibrations have seen what fails there.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from functools import cached_property
 from typing import Self
 
 from adascale.engine.errors import AdascaleError
-from adascale.engine.types import Execution, Mode
+from adascale.engine.types import Execution, Trial
 
 from .cpython import CPythonRunner, find_sandbox
 from .monty import MontyRunner
@@ -50,10 +49,9 @@ class ChainExecutor:
     def __exit__(self, *exc: object) -> None:
         self._opened.close()
 
-    def submit(self, ticket: int, program: str, mode: Mode = "program") -> None:
-        """Run a program when those before it have ended; one that computes an answer in monty alone."""
-        run = self.run if mode == "code" else self._monty.run
-        self._running[ticket] = self._thread.submit(run, program)
+    def submit(self, ticket: int, program: str | Trial) -> None:
+        """Run a program when those before it have ended."""
+        self._running[ticket] = self._thread.submit(self.run, program)
 
     def cancel(self, ticket: int) -> None:
         """Forget a program, and do not begin it; one that runs goes on to its end or limit."""
@@ -66,12 +64,14 @@ class ChainExecutor:
         ended = sorted(ticket for ticket, future in self._running.items() if future.done())
         return [(ticket, self._running.pop(ticket).result()) for ticket in ended]
 
-    def run(self, program: str) -> Execution:
-        """Run one program to its end, in monty, and in CPython where it failed there; never raises."""
-        execution = self._monty.run(program)
-        if not execution.error or self._cpython is None:
+    def run(self, program: str | Trial) -> Execution:
+        """Run one program to its end in monty, and judge one that failed there in CPython; never raises."""
+        if isinstance(program, str):
+            return self._monty.run(program)
+        execution = self._monty.judge(program)
+        if execution.passed == program.count or self._cpython is None:
             return execution
-        return self._cpython.run(program)
+        return self._cpython.judge(program)
 
     @cached_property
     def _cpython(self) -> CPythonRunner | None:

@@ -7,6 +7,7 @@ thread that reads what it prints bounds wall time and output, and kills its grou
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import selectors
@@ -15,14 +16,18 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import closing, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import cache
+from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryDirectory, TemporaryFile
+from typing import IO, Any
 
 from adascale.engine.errors import AdascaleError, setting
-from adascale.engine.types import Execution
+from adascale.engine.types import Execution, Trial, Verdict
 
 from ..extras import install_command
+from . import peer
 from .sandbox import KILLED, ProgramLimits, Sandbox, bubblewrap_programs, candidates
 
 _CHUNK_BYTES = 64 << 10
@@ -77,65 +82,127 @@ class CPythonRunner:
         Its failure is in the execution, never raised.
         """
         started = time.monotonic()
-        output = bytearray()
+        output, errors = bytearray(), bytearray()
         try:
-            with (
-                TemporaryDirectory(prefix="adascale-", ignore_cleanup_errors=True) as folder,
-                self._start(program, folder) as process,
-            ):
-                error = self._watch(process, output, started + self._limits.seconds)
+            with self._process(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+                streams = {_open(process.stdout): output, _open(process.stderr): errors}
+                error = self._read(streams, output, started) or self._ended(process, started, errors)
         except OSError as failure:
             error = f"{type(failure).__name__}: {failure}"
-        text = output[: self._limits.output_bytes].decode("utf-8", "ignore")
-        return Execution(text, error, time.monotonic() - started)
+        return Execution(self._text(output), error, time.monotonic() - started)
 
-    def _start(self, program: str, folder: str) -> subprocess.Popen[bytes]:
-        with TemporaryFile() as source:  # it has no name, so nothing of it is left whenever this process ends
-            source.write(program.encode("utf-8", "surrogatepass"))  # Python itself refuses a half of a pair
-            source.seek(0)
-            return subprocess.Popen(
-                self._command,
-                stdin=source,
+    def judge(self, trial: Trial) -> Execution:
+        """Run a program and its tests in a process each, which talk through pipes (``peer``).
+
+        Verdicts come from the process of the tests through a pipe that the program's process does not have.
+        """
+        started = time.monotonic()
+        output, reports = bytearray(), bytearray()
+        try:
+            error = self._judge(trial, output, reports, started)
+        except OSError as failure:
+            error = f"{type(failure).__name__}: {failure}"
+        verdicts = tuple(
+            Verdict(outcome, detail) for outcome, detail in map(json.loads, reports.splitlines())
+        )
+        return Execution(self._text(output), error, time.monotonic() - started, verdicts=verdicts)
+
+    def _judge(self, trial: Trial, output: bytearray, reports: bytearray, started: float) -> str:
+        errors = bytearray()
+        with ExitStack() as opened:
+            (asked, ask), (answered, answer), (reported, report) = (_pipe(opened) for _ in range(3))
+            programs_errors = opened.enter_context(TemporaryFile())
+            serve = f"serve({trial.program!r}, {asked.fileno()}, {answer.fileno()})"
+            judge = f"judge({trial.tests!r}, {answered.fileno()}, {ask.fileno()}, {report.fileno()})"
+            program = self._process(
+                f"{_peer_source()}\n{serve}",
+                stdout=subprocess.DEVNULL,
+                stderr=programs_errors,
+                pass_fds=(asked.fileno(), answer.fileno()),
+            )
+            tests = self._process(
+                f"{_peer_source()}\n{judge}",
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                cwd=folder,
-                env=_ENVIRONMENT,
-                start_new_session=True,
+                pass_fds=(answered.fileno(), ask.fileno(), report.fileno()),
             )
-
-    def _watch(self, process: subprocess.Popen[bytes], output: bytearray, deadline: float) -> str:
-        """Fill ``output`` until the process ends or passes a limit; returns the error, empty without one."""
-        errors = bytearray()
-        try:
-            if limit := self._read(process, output, errors, deadline):
+            serving, judging = opened.enter_context(program), opened.enter_context(tests)
+            for end in (asked, ask, answered, answer, report):  # or none of the processes would see the end
+                end.close()
+            streams = {_open(judging.stdout): output, _open(judging.stderr): errors, reported: reports}
+            if limit := self._read(streams, output, started):
                 return limit
-            return _failure(process.wait(max(0.0, deadline - time.monotonic())), errors)
-        except subprocess.TimeoutExpired:
-            return KILLED
-        finally:
-            _kill_group(process)
+            error = self._ended(judging, started, errors)
+            if judging.returncode != peer.GONE:
+                return error
+            error = self._ended(serving, started, b"")
+            programs_errors.seek(max(0, programs_errors.seek(0, os.SEEK_END) - _ERROR_BYTES))
+            return _failure(serving.returncode, programs_errors.read()) if serving.returncode else error
 
-    def _read(
-        self, process: subprocess.Popen[bytes], output: bytearray, errors: bytearray, deadline: float
-    ) -> str:
-        """Read both streams until they are closed; returns the limit that was passed before, if any."""
-        with selectors.DefaultSelector() as streams:
-            for stream, buffer in ((process.stdout, output), (process.stderr, errors)):
-                assert stream is not None
-                streams.register(stream, selectors.EVENT_READ, buffer)
-            while streams.get_map():
-                ready = streams.select(max(0.0, deadline - time.monotonic()))
-                if time.monotonic() >= deadline:
+    @contextmanager
+    def _process(self, source: str, **streams: Any) -> Iterator[subprocess.Popen[bytes]]:
+        """A process that runs a source, in a folder of its own; in the end its group is killed."""
+        with (
+            TemporaryDirectory(prefix="adascale-", ignore_cleanup_errors=True) as folder,
+            TemporaryFile() as file,  # it has no name, so nothing of it is left whenever this process ends
+        ):
+            file.write(source.encode("utf-8", "surrogatepass"))  # Python itself refuses a half of a pair
+            file.seek(0)
+            with subprocess.Popen(
+                self._command, stdin=file, cwd=folder, env=_ENVIRONMENT, start_new_session=True, **streams
+            ) as process:
+                try:
+                    yield process
+                finally:
+                    _kill_group(process)
+
+    def _read(self, streams: Mapping[IO[bytes], bytearray], output: bytearray, started: float) -> str:
+        """Read streams until they are closed; returns the limit that was passed before, if any."""
+        with selectors.DefaultSelector() as selector:
+            for stream, buffer in streams.items():
+                selector.register(stream, selectors.EVENT_READ, buffer)
+            while selector.get_map():
+                ready = selector.select(self._left(started))
+                if not self._left(started):
                     return KILLED
                 for key, _ in ready:
                     chunk = os.read(key.fd, _CHUNK_BYTES)
                     key.data.extend(chunk)
                     if not chunk:
-                        streams.unregister(key.fileobj)
-                del errors[:-_ERROR_BYTES]
+                        selector.unregister(key.fileobj)
                 if len(output) > self._limits.output_bytes:
                     return f"MemoryError: more than {self._limits.output_bytes} bytes of output"
         return ""
+
+    def _ended(self, process: subprocess.Popen[bytes], started: float, errors: bytes | bytearray) -> str:
+        """Wait for the end of a process; returns its failure, if any."""
+        try:
+            return _failure(process.wait(self._left(started)), errors[-_ERROR_BYTES:])
+        except subprocess.TimeoutExpired:
+            return KILLED
+
+    def _left(self, started: float) -> float:
+        """Seconds until the limit."""
+        return max(0.0, started + self._limits.seconds - time.monotonic())
+
+    def _text(self, output: bytearray) -> str:
+        return output[: self._limits.output_bytes].decode("utf-8", "ignore")
+
+
+def _pipe(opened: ExitStack) -> tuple[IO[bytes], IO[bytes]]:
+    """The two ends of a pipe: what is read from, and what is written to."""
+    reading, writing = os.pipe()
+    return opened.enter_context(open(reading, "rb", 0)), opened.enter_context(open(writing, "wb", 0))
+
+
+def _open(stream: IO[bytes] | None) -> IO[bytes]:
+    assert stream is not None
+    return stream
+
+
+@cache
+def _peer_source() -> str:
+    return Path(peer.__file__).read_text(encoding="utf-8")
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:

@@ -3,17 +3,23 @@
 A program sees no file, no network, no environment and no clock. What it may use is bounded twice: by the
 interpreter, which raises inside of the program, and by the pool, which kills a worker that does not answer. A
 session serves one program and is thrown away.
+
+The tests of a program have a session of their own, which asks for a call of the program by name. Only data of
+exact types crosses; where anything else would, the trial ends, and CPython has the word.
 """
 
 from __future__ import annotations
 
 import datetime
+import decimal
 import time
-from typing import Self
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, Self
 
 import pydantic_monty as monty
 
-from adascale.engine.types import Execution
+from adascale.engine.types import Execution, Trial, Verdict
 
 from .sandbox import KILLED, ProgramLimits
 
@@ -24,6 +30,64 @@ _POLICY = monty.OSPolicy(
     datetime=datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC), sleep="zero", random_start={"seed": 0}
 )
 """The same program prints the same, whenever it runs."""
+
+_SINGLE = (bool, int, float, str, bytes, complex, decimal.Decimal, datetime.date, datetime.datetime)
+_COLLECTIONS = (list, tuple, set, frozenset)
+_ONLY_DATA = """\
+from collections import Counter as counter_adascale, defaultdict as defaultdict_adascale
+from datetime import date as date_adascale, datetime as datetime_adascale
+from decimal import Decimal as decimal_adascale
+single_adascale = (bool, int, float, str, bytes, complex, decimal_adascale, date_adascale, datetime_adascale)
+mappings_adascale = (dict, counter_adascale, defaultdict_adascale)
+type_adascale, collections_adascale = type, (list, tuple, set, frozenset)
+
+
+def is_data_adascale(value):
+    kind = type_adascale(value)
+    if value is None or kind in single_adascale:
+        return True
+    if kind in mappings_adascale:
+        for key in value:
+            if not is_data_adascale(key) or not is_data_adascale(value[key]):
+                return False
+        return True
+    if kind in collections_adascale:
+        for each in value:
+            if not is_data_adascale(each):
+                return False
+        return True
+    return False
+"""
+"""On both sides, as a value of another type leaves monty as its text or as a list."""
+_PROGRAM = """\
+def call_adascale(function, args, kwargs):
+    value = function(*args, **kwargs)
+    return is_data_adascale(value), value, args, kwargs
+"""
+_TESTS = """\
+def program_adascale(name):
+    is_data, value = look_adascale(name)
+    if is_data:
+        return value
+
+    def stand_in(*args, **kwargs):
+        if not is_data_adascale(args) or not is_data_adascale(kwargs):
+            only_data_adascale()
+        value, new, named = ask_adascale(name, args, kwargs)
+        for old, new in [*zip(args, new), *zip(kwargs.values(), named.values())]:
+            if type_adascale(old) is list:
+                old[:] = new
+            elif type_adascale(old) in (set, *mappings_adascale):
+                old.clear()
+                old.update(new)
+        return value
+
+    return stand_in
+"""
+
+
+class _NotHere(Exception):
+    """What a test and its program exchange is more than data."""
 
 
 class MontyRunner:
@@ -37,7 +101,7 @@ class MontyRunner:
         self._limits = limits
         self._pool = monty.Monty(
             min_processes=0,
-            max_processes=1,
+            max_processes=2,
             request_timeout=limits.seconds + 2 * _GRACE,
             max_checkouts_per_worker=1000,
             feed_duration_limit_grace=_GRACE,
@@ -52,25 +116,101 @@ class MontyRunner:
 
     def run(self, program: str) -> Execution:
         """Run one program in a session of its own; its failure is in the execution, never raised."""
+
+        def feed(printed: monty.CollectString) -> None:
+            with self._session() as session:
+                session.feed_run(program, print_callback=printed)
+
+        return self._execution(feed)
+
+    def judge(self, trial: Trial) -> Execution:
+        """Run a program and its tests in a session each; never raises.
+
+        There are fewer verdicts than tests where the trial ended before all were run.
+        """
+        verdicts: list[Verdict] = []
+        execution = self._execution(lambda printed: self._judge(trial, printed, verdicts))
+        return replace(execution, verdicts=tuple(verdicts))
+
+    def _execution(self, feed: Callable[[monty.CollectString], None]) -> Execution:
         started = time.monotonic()
         printed = monty.CollectString(max_bytes=self._limits.output_bytes)
         error = ""
         try:
-            self._feed(program, printed)
+            feed(printed)
         except (monty.MontySyntaxError, monty.MontyRuntimeError) as failure:
             error = failure.display("type-msg")
         except monty.MontyCrashedError as failure:
             error = KILLED if failure.timed_out else "the interpreter crashed"
-        except (monty.MontyError, ValueError, TypeError, OSError, UnicodeError) as failure:
+        except TimeoutError:
+            error = KILLED
+        except _NotHere as failure:
+            error = str(failure)
+        except (monty.MontyError, ValueError, TypeError, OSError, RecursionError) as failure:
             error = f"{type(failure).__name__}: {failure}"
         return Execution(printed.output, error, time.monotonic() - started)
 
-    def _feed(self, program: str, printed: monty.CollectString) -> None:
+    def _judge(self, trial: Trial, printed: monty.CollectString, verdicts: list[Verdict]) -> None:
+        deadline = time.monotonic() + self._limits.seconds
+        with self._session() as program, self._session() as tests:
+            program.feed_run(f"{_ONLY_DATA}{_PROGRAM}")
+            tests.feed_run(f"{_ONLY_DATA}{_TESTS}")
+            program.feed_run(trial.program, print_callback=printed)
+            at = tests.feed_start(trial.tests, print_callback=printed)
+            while not isinstance(at, monty.MontyComplete):
+                if time.monotonic() > deadline:
+                    raise TimeoutError
+                if not isinstance(at, monty.FunctionSnapshot) or at.is_os_function:
+                    at = at.resume_auto()
+                elif at.function_name == "report_adascale":
+                    verdicts.append(Verdict(*at.args))
+                    at = at.resume({"return_value": None})
+                else:
+                    at = at.resume(_answer(program, str(at.function_name), at.args, printed, deadline))
+
+    def _session(self) -> monty.MontySession:
         limits = monty.ResourceLimits(
             max_feed_duration_secs=self._limits.seconds,
             max_memory=self._limits.memory_bytes,
             max_recursion_depth=self._limits.depth,
             max_suspensions=1000,
         )
-        with self._pool.checkout(limits=limits, os_policy=_POLICY) as session:
-            session.feed_run(program, print_callback=printed)
+        return self._pool.checkout(limits=limits, os_policy=_POLICY)
+
+
+def _answer(
+    program: monty.MontySession,
+    asked: str,
+    given: Sequence[Any],
+    printed: monty.CollectString,
+    deadline: float,
+) -> monty.ExternalResult:
+    """What the program's session says to its tests."""
+    try:
+        match asked, given:
+            case "look_adascale", (str(name),):
+                is_data, value = program.feed_run(f"is_data_adascale({name}), {name}")
+                return {"return_value": (is_data, value) if is_data and _is_data(value) else (False, None)}
+            case "ask_adascale", (str(name), args, kwargs):
+                inputs = {"args_adascale": args, "kwargs_adascale": kwargs}
+                call = f"call_adascale({name}, args_adascale, kwargs_adascale)"
+                is_data, *result = program.feed_run(call, inputs=inputs, print_callback=printed)
+                if not is_data or not _is_data(result):
+                    raise _NotHere("the program gives an object")
+                return {"return_value": tuple(result)}
+            case "only_data_adascale", _:
+                raise _NotHere("a test gives an object")
+    except monty.MontyRuntimeError as failure:
+        if time.monotonic() > deadline:
+            raise TimeoutError from None
+        return {"exception": failure.exception()}
+    return {"exception": NameError(f"name {asked!r} is not defined")}
+
+
+def _is_data(value: Any) -> bool:
+    kind = type(value)
+    if kind is dict:
+        return all(_is_data(each) for pair in value.items() for each in pair)
+    if kind in _COLLECTIONS:
+        return all(map(_is_data, value))
+    return value is None or kind in _SINGLE

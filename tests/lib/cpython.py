@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+from adascale.engine.types import Execution, Trial
+from adascale.models.programs.cpython import CPythonRunner
+from adascale.models.programs.sandbox import UNSANDBOXED, ProgramLimits
 
-from adascale.engine.types import Execution
+_RUNNER = CPythonRunner(UNSANDBOXED, ProgramLimits(seconds=20))
 
 
-def run(program: str) -> Execution:
-    """Run a program in a process of its own, without site-packages."""
-    command = [sys.executable, "-I", "-S", "-c", program]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=20, stdin=subprocess.DEVNULL)
-    return Execution(done.stdout, done.stderr.strip().split("\n")[-1], 0.0)
+def run(program: str | Trial) -> Execution:
+    """Run a program in a process of its own, or have tests judge it."""
+    return _RUNNER.run(program) if isinstance(program, str) else _RUNNER.judge(program)

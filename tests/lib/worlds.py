@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import io
 import math
 import random
 from collections.abc import Mapping, Sequence
@@ -27,7 +25,7 @@ from adascale.engine.search.prefix_outcomes import right_nodes
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies.rollouts import PrefixRollouts, ProgramRollouts
-from adascale.engine.types import Execution, Mode, Problem, Reading, Step
+from adascale.engine.types import Execution, Mode, Problem, Reading, Step, Trial, Verdict
 from adascale.models.calibration.rollouts import Rollouts
 from adascale.models.calibration.training import code_training_set, training_set
 
@@ -140,15 +138,17 @@ def _program_step(prefix: Prefix, rng: random.Random, right: str, wrong: Sequenc
     return replace(step, reading=reading(level, rng))
 
 
-def run_here(source: str) -> Execution:
-    """Run a harness in this process: it holds nothing but the programs above."""
-    printed, error = io.StringIO(), ""
-    with contextlib.redirect_stdout(printed):
-        try:
-            exec(source, {"__name__": "__main__"})
-        except AssertionError as failed:
-            error = f"AssertionError: {failed}"
-    return Execution(printed.getvalue(), error, 0.0)
+def run_here(trial: Trial) -> Execution:
+    """Have tests judge a program in this process: it is one of those above."""
+    names: dict[str, object] = {}
+    verdicts: list[Verdict] = []
+    exec(trial.program, names)
+    tests = {
+        "program_adascale": names.__getitem__,
+        "report_adascale": lambda outcome, detail: verdicts.append(Verdict(outcome, detail)),
+    }
+    exec(trial.tests, tests)
+    return Execution("", "", 0.0, verdicts=tuple(verdicts))
 
 
 def solve(prefix: Prefix, rng: random.Random) -> Step:

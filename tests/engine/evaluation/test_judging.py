@@ -22,7 +22,7 @@ from adascale.engine.ports import Prefix, SequenceLogprob
 from adascale.engine.scripted import ScriptedExecutor, ScriptedPolicy, scripted_step
 from adascale.engine.search.driver import Driver
 from adascale.engine.strategies import Passing
-from adascale.engine.types import Execution, Problem, Step
+from adascale.engine.types import Execution, Problem, Step, Trial
 
 TASK = read_task("", {"tests": "assert f(2) == 4", "hidden": ["assert f(3) == 9", "assert f(0) == 0"]})
 SQUARE = TASK.problem("square", "Square n.")
@@ -33,9 +33,9 @@ class Runner:
     """Runs programs, and counts them."""
 
     def __init__(self) -> None:
-        self.ran: list[str] = []
+        self.ran: list[Trial] = []
 
-    def __call__(self, source: str) -> Execution:
+    def __call__(self, source: Trial) -> Execution:
         self.ran.append(source)
         return replace(cpython.run(source), seconds=0.1)
 
@@ -56,7 +56,7 @@ def outcomes(names: str, bodies: list[str], judge: Runner) -> list[Outcome]:
     )
     contestants = for_kind(parse_contestants(names), "code")
     result = list(evaluate(driver, contestants, [SQUARE], 1, 0, functools.cache(judge)))
-    assert not any("f(3)" in source for source in shown.ran)
+    assert not any("f(3)" in source.tests for source in shown.ran)
     return result
 
 

@@ -72,6 +72,7 @@ from adascale.engine.types import (
     Problem,
     SearchResult,
     Step,
+    Trial,
     Usage,
 )
 
@@ -613,7 +614,7 @@ class HangingExecutor:
         self.cancelled: list[int] = []
         self._on_wait = on_wait
 
-    def submit(self, ticket: int, program: str, mode: Mode = "program") -> None:
+    def submit(self, ticket: int, program: str | Trial) -> None:
         """Begin."""
         self.submitted.append(ticket)
 

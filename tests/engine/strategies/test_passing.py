@@ -21,7 +21,7 @@ from adascale.engine.search.record import Record, replay
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import Passing, Strategy, Vote
 from adascale.engine.strategies.allocation import chance_of_success
-from adascale.engine.types import Estimate, Execution, Mode, Problem, Step
+from adascale.engine.types import Estimate, Execution, Mode, Problem, Step, Trial
 
 WRONG, HALF, RIGHT = "return n + 7", "return n + n", "return n * n"
 TASK = read_task("", {"tests": ["assert f(2) == 4", "assert f(3) == 9"], "hidden": "assert f(-5) == 25"})
@@ -32,7 +32,7 @@ class Bench:
     """Searches with programs that are written in a given order, and counts what is run."""
 
     def __init__(self, bodies: Sequence[str], estimate: float | None = None) -> None:
-        self.ran: list[str] = []
+        self.ran: list[Trial] = []
         self._bodies = iter(bodies)
         self._estimate = estimate
 
@@ -41,7 +41,7 @@ class Bench:
         text = f"```python\ndef f(n):\n    {body}\n```" if body else "I cannot."
         return scripted_step(text, "stop")
 
-    def execute(self, source: str) -> Execution:
+    def execute(self, source: Trial) -> Execution:
         self.ran.append(source)
         return replace(cpython.run(source), seconds=0.0)
 
@@ -128,7 +128,7 @@ def test_hidden_tests_reach_neither_the_search_nor_its_log() -> None:
     bench = Watching([HALF, RIGHT])
     log = bench.search(SQUARE, Passing())
     assert "-5" not in str([to_json(event) for event in log])
-    assert not any("-5" in source for source in bench.ran)
+    assert not any("-5" in source.tests for source in bench.ran)
     assert all(CodeTask.of(problem) == CodeTask(TASK.given) for problem in seen)
 
 

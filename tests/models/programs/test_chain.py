@@ -11,7 +11,7 @@ from adascale.codetasks.asserts import read_tests
 from adascale.codetasks.harness import Harness
 from adascale.codetasks.task import suite_of
 from adascale.engine.errors import AdascaleError
-from adascale.engine.types import Execution, Mode
+from adascale.engine.types import Execution, Trial
 from adascale.models.programs.chain import ChainExecutor
 from adascale.models.programs.sandbox import UNSANDBOXED, ProgramLimits, Sandbox
 
@@ -45,8 +45,8 @@ def chain(found: Finder) -> Iterator[ChainExecutor]:
         yield executor
 
 
-def ran(executor: ChainExecutor, source: str, mode: Mode = "code") -> Execution:
-    executor.submit(3, source, mode)
+def ran(executor: ChainExecutor, program: str | Trial) -> Execution:
+    executor.submit(3, program)
     while not (ended := executor.collect(block=True)):
         pass
     [(ticket, execution)] = ended
@@ -56,7 +56,7 @@ def ran(executor: ChainExecutor, source: str, mode: Mode = "code") -> Execution:
 
 def outcome(executor: ChainExecutor, program: str) -> str:
     harness = Harness(program, SUITE)
-    [verdict] = harness.verdicts(ran(executor, harness.source))
+    [verdict] = harness.verdicts(ran(executor, harness.trial))
     return verdict.outcome
 
 
@@ -81,14 +81,14 @@ def test_without_a_sandbox_the_word_of_monty_stands() -> None:
 
 
 def test_a_program_that_computes_an_answer_stays_in_monty(chain: ChainExecutor, found: Finder) -> None:
-    assert ran(chain, f"{INHERITING}\nprint(f(2))", "program").error
+    assert ran(chain, f"{INHERITING}\nprint(f(2))").error
     assert found.calls == 0
 
 
 def test_many_programs_come_back_by_their_tickets_once_each(chain: ChainExecutor) -> None:
     assert chain.collect(block=True) == []
     for ticket in range(20):
-        chain.submit(ticket, f"print({ticket})", "code" if ticket % 2 else "program")
+        chain.submit(ticket, f"print({ticket})")
     found: dict[int, Execution] = {}
     while len(found) < 20:
         executions = dict(chain.collect(block=True))
@@ -102,7 +102,7 @@ def test_a_program_that_is_cancelled_before_it_began_never_runs(tmp_path: Path) 
     leaves_a_file = f"open({str(tmp_path / 'file')!r}, 'w').write('x')"
     with ChainExecutor(Finder(there=True), limits=ProgramLimits(seconds=0.5)) as executor:
         for ticket, source in enumerate(["while True: pass", leaves_a_file, leaves_a_file]):
-            executor.submit(ticket, source, "code")
+            executor.submit(ticket, source)
         assert executor.collect(block=True) == []  # the first one takes longer than that
         executor.cancel(1)
         executor.cancel(2)
@@ -114,6 +114,6 @@ def test_a_program_that_is_cancelled_before_it_began_never_runs(tmp_path: Path) 
 
 
 def test_the_end_of_a_program_that_was_cancelled_is_nobodys(chain: ChainExecutor) -> None:
-    chain.submit(1, "while True: pass", "program")
+    chain.submit(1, "while True: pass")
     chain.cancel(1)
     assert ran(chain, "print(2)").output == "2\n"
