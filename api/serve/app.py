@@ -47,12 +47,14 @@ from .http import (
 )
 from .hub import Ask, Hub
 from .messages import MESSAGES
+from .ollama import OLLAMA_CHAT, OLLAMA_GENERATE
+from .ollama_models import OllamaModels
 from .page.files import page_routes
 from .protocol import Protocol, collect, stream
 from .request import AnswerRequest, ServedEffort, ServedModel
 from .responses import RESPONSES
 
-PROTOCOLS: tuple[Protocol[Any], ...] = (CHAT, RESPONSES, MESSAGES)
+PROTOCOLS: tuple[Protocol[Any], ...] = (CHAT, RESPONSES, MESSAGES, OLLAMA_CHAT, OLLAMA_GENERATE)
 """The protocols in which a question can be asked."""
 
 BODIES: Mapping[str, type[Fields]] = {
@@ -163,6 +165,7 @@ def make_app(hub: Hub, settings: ServerSettings) -> Starlette:
         Route(event_stream.PATH, server.search, methods=["POST"]),
         Route(f"{event_stream.PATH}/{{id}}", server.end_search, methods=["DELETE"]),
         *(Route(protocol.path, server.answer_in(protocol), methods=["POST"]) for protocol in PROTOCOLS),
+        *OllamaModels(hub, time.time()).routes(),
         Route(endpoint.PATH, mcp, methods=endpoint.METHODS, include_in_schema=False),
         *page_routes(),
     ]
@@ -250,12 +253,16 @@ class _Server:
 
         async def answer(request: HttpRequest) -> Response:
             body = protocol.body.read(read_object(await read_body(request)))
-            asked = protocol.read(body, self._served())
+            served = self._served()
+            if (response := protocol.at_once(body, served)) is not None:
+                return json_response(response)
+            asked = protocol.read(body, served)
             writer = protocol.writer(body, asked)
             progress = self._search(asked, client_address(request))
             if asked.stream:
                 events = stream(progress, writer)
-                return EventStream(await while_connected(request.receive, anext(events)), events)
+                first = await while_connected(request.receive, anext(events))
+                return EventStream(first, events, protocol.media_type)
             return json_response(await while_connected(request.receive, collect(progress, writer)))
 
         answer.__doc__ = f"{protocol.summary}."

@@ -100,10 +100,17 @@ class Refusal(Exception):
         error = {**self.body()["error"], "type": _ANTHROPIC_TYPES.get(self.status, usual)}
         return {"type": "error", "error": error}
 
+    def ollama_body(self) -> JsonObject:
+        """The error object of Ollama's interface."""
+        return {"error": self.message}
+
     def response(self, path: str) -> Response:
         """The response, in the shape that clients of this path expect."""
-        is_anthropic = path.startswith("/v1/messages")
-        response = json_response(self.anthropic_body() if is_anthropic else self.body(), self.status)
+        if path.startswith("/api/"):
+            body = self.ollama_body()
+        else:
+            body = self.anthropic_body() if path.startswith("/v1/messages") else self.body()
+        response = json_response(body, self.status)
         response.headers.update(self.headers)
         return response
 
@@ -235,18 +242,20 @@ async def _until_gone(receive: Receive) -> None:
 
 
 class EventStream(Response):
-    """A response of server-sent events.
+    """A response that grows: server-sent events, or lines of JSON.
 
     Args:
         first: The first ones.
         events: The others; closed when the client has gone.
+        media_type: Type of the whole.
     """
 
-    media_type = "text/event-stream"
-
-    def __init__(self, first: bytes, events: AsyncGenerator[bytes, None]) -> None:
+    def __init__(
+        self, first: bytes, events: AsyncGenerator[bytes, None], media_type: str = "text/event-stream"
+    ) -> None:
         # nginx would keep events back until its buffer is full.
-        super().__init__(headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"})
+        headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+        super().__init__(headers=headers, media_type=media_type)
         del self.headers["content-length"]
         self._first = first
         self._events = events

@@ -1,6 +1,6 @@
 """A protocol in which questions are asked: how a body becomes a request, and a search an answer.
 
-``chat``, ``responses`` and ``messages`` are the three protocols.
+``chat``, ``responses``, ``messages`` and ``ollama`` have the protocols.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ class Protocol(Generic[B]):
         body: Fields of a request.
         read: The request of a body.
         writer: Writes the answer.
+        media_type: Type of a stream.
+        at_once: The response to a body that asks for no search; None for others.
     """
 
     path: str
@@ -38,6 +40,8 @@ class Protocol(Generic[B]):
     body: type[B]
     read: Callable[[B, ServedModel], AnswerRequest]
     writer: Callable[[B, AnswerRequest], Writer[B]]
+    media_type: str = "text/event-stream"
+    at_once: Callable[[B, ServedModel], JsonObject | None] = lambda body, served: None
 
 
 class Writer(ABC, Generic[B]):

@@ -147,14 +147,16 @@ class ServedModel:
 
     Attributes:
         name: Name for clients.
-        fingerprint: Digest of its file.
+        sha256: Digest of its file.
+        window: Tokens of a conversation.
         sampling: Temperature and the other numbers of its sampler, the same for all requests.
         effort: Effort of a checkable question that names none.
         is_strict: Refuse fields without effect instead of ignoring them.
     """
 
     name: str
-    fingerprint: str
+    sha256: str
+    window: int
     sampling: Mapping[str, Any]
     effort: ServedEffort
     is_strict: bool = False
@@ -165,7 +167,8 @@ class ServedModel:
         generator = models.generator
         assert generator is not None, "only a log of scripted models has no generator"
         sampling = models.sampling or {}
-        return cls(public_name(generator), f"fp_{generator.sha256[:12]}", sampling, effort, is_strict)
+        name = public_name(generator)
+        return cls(name, generator.sha256, generator.n_ctx, sampling, effort, is_strict)
 
     def names(self) -> list[str]:
         """Every name that a request may give: alone, and with an effort."""
@@ -218,7 +221,7 @@ class ServedModel:
         return AnswerRequest(
             ask,
             body.model or self.name,
-            self.fingerprint,
+            f"fp_{self.sha256[:12]}",
             public_sampling({**self.sampling, **sampling.numbers, **coldest}),
             answers=answers,
             stop=tuple(stop),
@@ -237,6 +240,7 @@ class ServedModel:
         Raises:
             Refusal: the model is not served here, or the two differ.
         """
+        model = self.name if model == f"{self.name}:latest" else model  # as Ollama's clients call it
         base, _, suffix = (model or self.name).rpartition(":")
         if model not in (None, self.name) and not (base == self.name and suffix in EFFORTS):
             asked_for = (model or "")[:_MAX_NAME]

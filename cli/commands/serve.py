@@ -29,7 +29,7 @@ _USUAL_PORTS = {"http": ":80", "https": ":443"}
 
 @with_options(ServeOptions)
 def serve(*, options: ServeOptions) -> None:
-    """Answer over HTTP by the protocols of OpenAI and Anthropic: one model, loaded once, for all clients.
+    """Answer over HTTP as OpenAI, Anthropic and Ollama do: one model, loaded once, for all clients.
 
     adascale serve
     adascale serve -m qwen2.5-coder-0.5b --effort high --port 9000

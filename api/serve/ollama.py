@@ -1,0 +1,220 @@
+"""Ollama's chat and generate: ``POST /api/chat`` and ``POST /api/generate``, streamed as lines of JSON."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import FailFast, Field, model_validator
+
+from .body import Body
+from .fields import MAX_MESSAGES, Fields, Ignored, Nothing, Texts
+from .follow import Beginning
+from .http import JsonObject, Refusal, to_bytes
+from .outcome import SearchOutcome
+from .protocol import Protocol, Writer
+from .request import AnswerRequest, ServedModel, read_conversation
+
+_LINES = "application/x-ndjson"
+
+
+class OllamaBody(Body):
+    """Fields of chat and generate; those of ``options`` may stand there, or beside it."""
+
+    stream: bool = True
+    """Answer in lines of JSON."""
+    stop: Annotated[Texts, Field(max_length=16)] = []
+    """Texts before which an answer is cut."""
+    num_predict: Annotated[int, Field(ge=-2, le=1 << 24)] | None = None
+    """Limit of generated tokens; none below 1."""
+    think: bool | Literal["low", "medium", "high"] | None = None
+    """Effort of the search; false leaves out its reasoning."""
+    keep_alive: Ignored = None
+    format: None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lift_options(cls, value: Any) -> Any:
+        """The body with the fields of its ``options``, and without an empty format."""
+        if not isinstance(value, dict):
+            return value
+        options = value.get("options") or {}
+        if not isinstance(options, dict):
+            raise Refusal.of_field("options", "has to be an object")
+        asked = {**options, **value}
+        return {
+            name: item for name, item in asked.items() if name != "options" and (name, item) != ("format", "")
+        }
+
+    @property
+    def max_tokens(self) -> int | None:
+        """The limit of generated tokens."""
+        return self.num_predict if self.num_predict is not None and self.num_predict > 0 else None
+
+    @property
+    def effort(self) -> Literal["low", "medium", "high"] | None:
+        """The effort that ``think`` asks for."""
+        return None if isinstance(self.think, bool) else self.think
+
+
+B = TypeVar("B", bound=OllamaBody)
+
+
+class Message(Fields):
+    """A message; the thinking of an earlier answer may come back, and models do not read it."""
+
+    role: Literal["user", "assistant", "system"]
+    content: str = ""
+    images: Nothing = []
+    tool_calls: Nothing = []
+    thinking: Ignored = None
+
+
+class ChatBody(OllamaBody):
+    """Body of a chat; without a message it asks for the model to be loaded."""
+
+    messages: Annotated[list[Message], Field(max_length=MAX_MESSAGES), FailFast()] = []
+    tools: Nothing = []
+
+
+class GenerateBody(OllamaBody):
+    """Body of a completion; without a prompt it asks for the model to be loaded."""
+
+    prompt: str = ""
+    system: str = ""
+    images: Nothing = []
+
+
+class OllamaWriter(Writer[B]):
+    """Writes an answer, or its lines."""
+
+    @abstractmethod
+    def said(self, content: str, thinking: str) -> JsonObject:
+        """The fields that hold a piece of text."""
+
+    def whole(self, outcome: SearchOutcome, reasoning: str) -> JsonObject:
+        """The answer."""
+        thinking = "" if self.body.think is False else reasoning
+        return self._finished(outcome, outcome.choices[0].content, thinking)
+
+    def begin(self, beginning: Beginning) -> Iterator[bytes]:
+        """Nothing: the first line has text."""
+        return iter(())
+
+    def reason(self, line: str) -> Iterator[bytes]:
+        """A piece of thinking, unless it is not wanted."""
+        yield self._line("", "" if self.body.think is False else line)
+
+    def write(self, text: str) -> Iterator[bytes]:
+        """A piece of text."""
+        yield self._line(text)
+
+    def stay(self) -> Iterator[bytes]:
+        """A line without text."""
+        yield self._line("")
+
+    def end(self, outcome: SearchOutcome) -> Iterator[bytes]:
+        """The last line, with the counts."""
+        yield _json_line(self._finished(outcome, "", ""))
+
+    def fail(self, refusal: Refusal) -> Iterator[bytes]:
+        """The error object."""
+        yield _json_line(refusal.ollama_body())
+
+    def _line(self, content: str, thinking: str = "") -> bytes:
+        return _json_line({**_head(self.request.model), **self.said(content, thinking), "done": False})
+
+    def _finished(self, outcome: SearchOutcome, content: str, thinking: str) -> JsonObject:
+        total, prompt = outcome.record.t, outcome.prompt.seconds
+        return {
+            **_head(self.request.model),
+            **self.said(content, thinking),
+            "done": True,
+            "done_reason": outcome.choices[0].finish,
+            "total_duration": _nanoseconds(total),
+            "load_duration": 0,
+            "prompt_eval_count": outcome.tokens.prompt,
+            "prompt_eval_duration": _nanoseconds(prompt),
+            "eval_count": outcome.tokens.generated,
+            "eval_duration": _nanoseconds(total - prompt),
+            "adascale": outcome.summary,
+        }
+
+
+class ChatWriter(OllamaWriter[ChatBody]):
+    """Writes the answer of a chat."""
+
+    def said(self, content: str, thinking: str) -> JsonObject:
+        """A message."""
+        return {"message": {"role": "assistant", "content": content, **_thinking(thinking)}}
+
+
+class GenerateWriter(OllamaWriter[GenerateBody]):
+    """Writes a completion."""
+
+    def said(self, content: str, thinking: str) -> JsonObject:
+        """A response."""
+        return {"response": content, **_thinking(thinking)}
+
+
+def _read_chat(body: ChatBody, served: ServedModel) -> AnswerRequest:
+    said = [(each.role, each.content) for each in body.messages]
+    return _read(body, served, read_conversation(said, "", "messages", len(said) - 1))
+
+
+def _read_generate(body: GenerateBody, served: ServedModel) -> AnswerRequest:
+    return _read(body, served, read_conversation([("user", body.prompt)], body.system, "prompt", 0))
+
+
+def _read(body: OllamaBody, served: ServedModel, conversation: Any) -> AnswerRequest:
+    limit = body.max_tokens
+    return served.read(body, conversation, body.effort, "think", max_tokens=limit, stop=body.stop)
+
+
+def _load_for_chat(body: ChatBody, served: ServedModel) -> JsonObject | None:
+    return None if body.messages else _loaded(body, served, {"message": {"role": "assistant", "content": ""}})
+
+
+def _load_for_generate(body: GenerateBody, served: ServedModel) -> JsonObject | None:
+    return None if body.prompt else _loaded(body, served, {"response": ""})
+
+
+def _loaded(body: OllamaBody, served: ServedModel, said: JsonObject) -> JsonObject:
+    """The reply to a request without a question: the model is loaded."""
+    served.effort_of(body.model, body.effort, "think")
+    return {**_head(body.model or served.name), **said, "done": True, "done_reason": "load"}
+
+
+def _head(model: str) -> JsonObject:
+    return {"model": model, "created_at": timestamp(datetime.now(UTC))}
+
+
+def timestamp(moment: datetime) -> str:
+    """A time as Ollama writes it."""
+    return moment.isoformat().replace("+00:00", "Z")
+
+
+def _thinking(text: str) -> dict[str, str]:
+    return {"thinking": text} if text else {}
+
+
+def _nanoseconds(seconds: float) -> int:
+    return round(max(0.0, seconds) * 1e9)
+
+
+def _json_line(value: JsonObject) -> bytes:
+    return to_bytes(value) + b"\n"
+
+
+OLLAMA_CHAT = Protocol("/api/chat", "Ollama's chat", ChatBody, _read_chat, ChatWriter, _LINES, _load_for_chat)
+OLLAMA_GENERATE = Protocol(
+    "/api/generate",
+    "Ollama's completion",
+    GenerateBody,
+    _read_generate,
+    GenerateWriter,
+    _LINES,
+    _load_for_generate,
+)

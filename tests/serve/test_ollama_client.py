@@ -1,0 +1,46 @@
+"""The official client of Ollama against the server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from scripted_server import Served
+
+from bench.inline import MODEL
+
+ollama = pytest.importorskip("ollama", reason="pip install -e '.[dev]'")
+
+QUESTION = [{"role": "user", "content": "Say 42"}]
+
+
+@pytest.fixture(scope="module")
+def local(server: Served) -> Iterator[Any]:
+    client = ollama.Client(server.url)
+    yield client
+    client._client.close()
+
+
+def test_it_lists_shows_asks_and_follows(local: Any) -> None:
+    [entry] = local.list().models
+    assert local.show(entry.model).capabilities == ["completion"]
+    assert local.ps().models[0].model == entry.model
+    options = {"seed": 1, "temperature": 0.5, "num_ctx": 4096}
+    whole = local.chat(entry.model, QUESTION, options=options, keep_alive="5m")
+    assert whole.message.content.endswith("Answer: 42")
+    assert whole.message.thinking
+    assert whole.prompt_eval_count == len("Say 42")
+    parts = list(local.chat(entry.model, QUESTION, options=options, stream=True))
+    assert "".join(part.message.content for part in parts) == whole.message.content
+    assert parts[-1].done_reason == "stop"
+    written = local.generate(MODEL, "Say 42", options={"temperature": 0})
+    assert written.response == "We look at 42.\n\nIt is \\boxed{42}."
+
+
+def test_it_reads_our_refusals(local: Any) -> None:
+    with pytest.raises(ollama.ResponseError, match="there is scripted") as caught:
+        local.chat("llama3", QUESTION)
+    assert caught.value.status_code == 404
+    with pytest.raises(ollama.ResponseError, match="has room for 2,048"):
+        list(local.generate(MODEL, "a long one", stream=True))
