@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from adascale.engine.calibration.votes import VotePosterior, rate_of_size
+from adascale.engine.calibration.votes import VotePosterior, rate_of_size, shifted
 from adascale.engine.errors import CalibrationError
 from adascale.engine.kinds import KINDS, prompt_of
 from adascale.engine.ports import Calibrator
@@ -16,6 +16,7 @@ from .calibration.artefact import Artefact, Fingerprint, ProgramFingerprint, che
 from .calibration.installed import InstalledCalibrations
 from .llama.chat import ChatFormat, chat_formats
 from .llama.runtime import LlamaModel
+from .model_use import ModelUse, read_use
 from .options import SHORT, SamplingParams, SessionOptions
 from .session_files import SessionFiles
 
@@ -38,6 +39,7 @@ class PromptPlan:
         calibrations: Calibrations, by kind of problem.
         votes: Judge of values and facts without a calibration; None where scores are to be shown as scores.
         rough: Judge of questions with a sampler of their own in the place of a fitted calibration.
+        use: Experience with the generator on this machine.
         calibration_errors: Errors of installed calibrations that cannot be read, if one was looked for.
     """
 
@@ -47,6 +49,7 @@ class PromptPlan:
     calibrations: Mapping[KindName, Artefact]
     votes: VotePosterior | None
     rough: VotePosterior
+    use: ModelUse
     calibration_errors: Sequence[CalibrationError]
 
     @property
@@ -87,7 +90,8 @@ def plan_prompts(options: SessionOptions, files: SessionFiles, model: LlamaModel
         calibrations = available.find_all(_fingerprints(files, chats, usual, window))
     size = model.info.effective_parameters
     calibrations = {kind: artefact.of_size(size) for kind, artefact in calibrations.items()}
-    rough = VotePosterior(rate_of_size(size))
+    use = read_use(files.generator.sha256)
+    rough = VotePosterior(shifted(rate_of_size(size), use.shift))
     votes = rough if is_searched and files.prm is None else None
     fitted = {
         mode: options.sampling.over(SamplingParams.from_record(known), think_tokens)
@@ -97,7 +101,7 @@ def plan_prompts(options: SessionOptions, files: SessionFiles, model: LlamaModel
     }
     sampling = _by_prompt(by_mode | fitted, options)
     fingerprints = _fingerprints(files, chats, sampling, window)
-    return PromptPlan(chats, sampling, fingerprints, calibrations, votes, rough, available.errors)
+    return PromptPlan(chats, sampling, fingerprints, calibrations, votes, rough, use, available.errors)
 
 
 def _by_prompt(by_mode: Mapping[Mode, SamplingParams], options: SessionOptions) -> Sampling:

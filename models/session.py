@@ -129,10 +129,12 @@ class OpenSession:
         """Modes that ``auto`` may use for a value, the one that is drawn first in front.
 
         Those that a calibration of these very models knows; programs and prose where votes are all that is
-        known (decision 0030). A system prompt of the user's own is for prose alone.
+        known (decision 0030). Programs of a model that cannot write them are left out (decision 0032), and a
+        system prompt of the user's own is for prose alone.
         """
         artefact = self.prompts.calibrations.get("value")
-        if self.options.system is not None or (artefact is None and self.prompts.votes is None):
+        is_judged = artefact is not None or self.prompts.votes is not None
+        if self.options.system is not None or self.prompts.use.programs.fault or not is_judged:
             return ("prose",)
         return ("program", "prose") if artefact is None else artefact.calibration.modes
 

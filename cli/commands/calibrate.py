@@ -27,6 +27,7 @@ from ..report.reliability_plot import reliability_diagram
 from ..searching.models import open_session
 from ..terminal.console import as_typed, say, short_path, show_warning, write_json, write_payload
 from .calibrations import export, list_, pull, show
+from .level import level
 
 if TYPE_CHECKING:
     from adascale.engine.answers.weighing import OptionWeights
@@ -150,6 +151,7 @@ app.command("list")(list_)
 app.command()(show)
 app.command()(pull)
 app.command()(export)
+app.command()(level)
 
 
 def _fit(session: OpenSession, problems: list[Problem], options: FitOptions) -> Artefact:

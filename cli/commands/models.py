@@ -23,6 +23,7 @@ from ..report.models_report import (
     facts_text,
     header_facts,
     models_table,
+    programs_text,
 )
 from ..terminal.console import as_typed, say, write_json, write_json_lines, write_payload
 
@@ -88,8 +89,9 @@ def show(name: Name, as_json: JsonOption = False) -> None:
     adascale models show hf:Qwen/Qwen2.5-1.5B-Instruct-GGUF:Q4_K_M --json
     """
     from adascale.models.files.gguf_info import read_info
-    from adascale.models.files.library import locate
+    from adascale.models.files.library import locate, resolve
     from adascale.models.files.reference import ModelReference, parse
+    from adascale.models.model_use import read_use
 
     file, reference = locate(name), parse(name)
     spec = reference.spec if isinstance(reference, ModelReference) else None
@@ -102,6 +104,8 @@ def show(name: Name, as_json: JsonOption = False) -> None:
     facts = asdict(entry)
     if file is not None:
         facts |= header_facts(read_info(file.path))
+        use = read_use(resolve(name, offline=True).sha256).programs
+        facts["use"] = programs_text(use) if use.questions else None
     if as_json:
         write_json({"schema": SCHEMA, **facts})
     else:

@@ -30,7 +30,7 @@ from ..report.answer import FIELDS, answer_record, error_record, run_fields
 from ..report.batch_counts import BatchCounts
 from ..terminal.console import show_warning
 from ..terminal.signals import graceful
-from .models import open_cluster, open_worker, settings_for
+from .models import count_search, open_cluster, open_worker, settings_for
 
 if TYPE_CHECKING:
     from adascale.models.worker.client import Worker
@@ -105,7 +105,7 @@ class BatchRun:
                 "-o another-name.jsonl",
             )
             settings = self._settings(worker)
-            mode, modes = self.options.search.mode, worker.open_models.modes
+            mode = self.options.search.mode
             for notice in settings["value"].warnings:
                 self._warn(notice)
             least = self.options.search.min_confidence
@@ -113,7 +113,10 @@ class BatchRun:
             self.results.begin({kind: run_conditions(each) for kind, each in fields.items()})
             self._load_seconds = time.monotonic() - self._started
             stack.enter_context(graceful(worker.interrupt))
-            asked = (Request(each, settings[each.kind].for_problem(each, mode, modes)) for each in todo)
+            asked = (
+                Request(each, settings[each.kind].for_problem(each, mode, worker.open_models.modes))
+                for each in todo
+            )
             events = worker.serve(asked, retry=True)
             if traces is not None:
                 events = traces.keep(events)
@@ -122,6 +125,7 @@ class BatchRun:
                 record = records[problem.id] = Record.after(records.get(problem.id), event)
                 if isinstance(event, SearchFinished | SearchFailed):
                     self._write_record(problem, record)
+                    count_search(record, self.options.session, self.options.terminal, worker)
                     del records[problem.id]
                 view.on(problem.id, event)
             self.counts.interrupted = worker.interrupted

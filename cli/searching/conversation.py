@@ -16,7 +16,7 @@ from adascale.engine.types import Turn
 from ..options.by_command import ChatOptions, session_for
 from ..terminal.signals import STOPPING
 from .asking import settings_of
-from .models import fetch_model, open_worker
+from .models import count_search, fetch_model, open_worker
 from .one import EventSource, ended, follow_search
 
 if TYPE_CHECKING:
@@ -114,6 +114,8 @@ class Conversation:
         if record is None or record.started.problem.id != problem.id:
             return None
         record = ended(record)
+        if self._view.save:
+            count_search(record, self._session, self._view.terminal, self._worker)
         self.turns = turns_after(record)
         if not problem.is_chat:
             self.searched = record

@@ -7,6 +7,7 @@ import secrets
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,12 +16,13 @@ from adascale.engine.strategies import Strategy
 from adascale.models.options import Reporting, SessionOptions
 
 from ..options.by_command import CodeSearchOptions, SearchOptions, TerminalOptions
-from ..terminal.console import clean, say
+from ..terminal.console import clean, say, show_warning
 from ..terminal.signals import SIGNALS, graceful
 from ..terminal.transfer import TransferView, announce, ask_consent
 
 if TYPE_CHECKING:
     from adascale.engine.search.driver import Driver
+    from adascale.engine.search.record import Record
     from adascale.models.files.progress import DownloadPlan, Transfer
     from adascale.models.session import OpenSession
     from adascale.models.worker.client import Worker
@@ -157,6 +159,23 @@ def settings_for(
     if terminal.verbose:
         say(f"seed {seed}")
     return Settings(strategy, search.budget, seed).under(worker.open_models.conditions[strategy.kind])
+
+
+def count_search(
+    record: Record,
+    options: SessionOptions,
+    terminal: TerminalOptions,
+    worker: Worker | Cluster | None = None,
+) -> None:
+    """Count a search as experience with its model; where programs fail, prose alone is left from then on."""
+    from adascale.models import model_use
+
+    if (notice := model_use.count_search(record, options.generator)) is None:
+        return
+    if worker is not None:
+        worker.open_models = replace(worker.open_models, modes=("prose",))
+    if terminal.quiet < 2:
+        show_warning(notice)
 
 
 @contextmanager

@@ -103,7 +103,12 @@ def search_one(
             events = worker.run([problem], settle(worker))
             yield EventSource((event for _, event in events), worker.interrupt)
 
-    return show_search(open_source, view, prints_reply=prints_reply)
+    record, loaded = show_search(open_source, view, prints_reply=prints_reply)
+    if view.save:
+        from .models import count_search
+
+        count_search(record, options, view.terminal)
+    return record, loaded
 
 
 def show_search(

@@ -49,10 +49,11 @@ def rate_of_size(parameters: float) -> float:
     """Prior accuracy of a model of so many parameters, .25 to .67; even odds where the count is 0."""
     if parameters <= 0:
         return 0.5
-    return _shifted(0.5, AT_ONE_BILLION + RISE * math.log(min(max(parameters, FROM), UNTIL) / 1e9))
+    return shifted(0.5, AT_ONE_BILLION + RISE * math.log(min(max(parameters, FROM), UNTIL) / 1e9))
 
 
-def _shifted(p: float, logits: float) -> float:
+def shifted(p: float, logits: float) -> float:
+    """A probability, so many logits away."""
     return 1.0 / (1.0 + (1.0 - p) / p * math.exp(-logits))
 
 
@@ -89,7 +90,7 @@ class VotePosterior:
 
         Lower and upper are those of models of this size that are right less and more often than 80 % of them.
         """
-        below, above = (_shifted(self.prior, logits) for logits in (-_Z90 * SPREAD, _Z90 * SPREAD))
+        below, above = (shifted(self.prior, logits) for logits in (-_Z90 * SPREAD, _Z90 * SPREAD))
         spread = FACT_SPREAD if prefix.problem.kind == "fact" else None
         found = [VotePosterior(prior).chances(finished, spread) for prior in (below, self.prior, above)]
         revised = {}

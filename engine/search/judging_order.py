@@ -16,11 +16,15 @@ from collections.abc import Iterable, Sequence
 
 from ..strategies import Strategy
 from ..types import Candidate, Mode
+from .program_guard import FAILURES
 from .tree import Tree
 from .waiting import Draw, Trajectory
 
 _TOKENS = 0.25
 """Weight of a token relative to time, in units of the time of a token of one branch alone."""
+
+_NEVER = 1e-9
+"""Share of the turns of a mode whose turn will not come."""
 
 _ODDS = 0.6
 _POWER = 0.7
@@ -48,6 +52,7 @@ class Turns:
         self._strategy = strategy
         self._sure = 0
         self._judged: Counter[Mode] = Counter()
+        self._failed: Counter[Mode] = Counter()  # of these, without an answer
         self._turn: Mode = strategy.modes[0]
         self._places: dict[Trajectory, int] = {}  # awaited trajectories, in the order that is expected
         self._ended: dict[Trajectory, Candidate] = {}  # awaited, and ended before their turn
@@ -63,8 +68,11 @@ class Turns:
         """Settle whose turn is next, and in which order the other awaited trajectories are expected.
 
         Number ``k`` of a mode with share ``s`` has its turn at ``(k + 1/2) / s``: the method of Sainte-Laguë.
+        Programs have none once three have failed and none has given an answer.
         """
         shares = self._strategy.shares(self._tree)
+        if "prose" in shares and self._judged["program"] == self._failed["program"] >= FAILURES:
+            shares = {**shares, "program": _NEVER}
 
         def turn(trajectory: Trajectory) -> tuple[float, int]:
             mode, number = trajectory
@@ -118,9 +126,11 @@ class Turns:
         """The trajectory whose turn it is, which must be due; None if it was cut."""
         due = self._next
         del self._places[due]
+        ended = self._ended.pop(due, None)
         self._judged[self._turn] += 1
+        self._failed[self._turn] += ended is None or ended.answer is None
         self.cut[self._turn] += due in self._dropped
-        return self._ended.pop(due, None)
+        return ended
 
     def ended_early(self) -> list[Candidate]:
         """Trajectories that have ended before their turn, in the order of their turns."""

@@ -18,6 +18,7 @@ import adascale
 from adascale.engine.calibration.votes import VotePosterior, rate_of_size
 from adascale.engine.errors import CalibrationError, UsageError
 from adascale.engine.search.events import BranchStarted
+from adascale.engine.search.program_guard import ProgramUse
 from adascale.engine.types import Mode
 from adascale.models import machine, session_files
 from adascale.models import session as models_session
@@ -33,6 +34,7 @@ from adascale.models.files.gguf import GGUFHeader
 from adascale.models.files.library import ModelFile
 from adascale.models.llama.prefixes import PrefixCache
 from adascale.models.llama.runtime import LlamaModel
+from adascale.models.model_use import ModelUse
 from adascale.models.options import THINK_TOKENS, Reporting, SamplingParams, SessionOptions
 from adascale.models.session import OpenSession, Session
 from adascale.models.sizing import MemoryPlan, SessionLoad, plan_memory
@@ -126,9 +128,11 @@ def test_auto_may_draw_what_a_calibration_knows_or_votes_judge_and_an_own_prompt
 ) -> None:
     parts: dict[str, Any] = dict.fromkeys(field.name for field in fields(OpenSession))
     artefact = SimpleNamespace(calibration=SimpleNamespace(modes=knows))
-    prompts = SimpleNamespace(calibrations={"value": artefact} if knows else {}, votes=votes)
-    parts |= {"options": SessionOptions(system=system), "prompts": prompts}
-    assert OpenSession(**parts).modes == modes
+    known = {"value": artefact} if knows else {}
+    for use, expected in (ModelUse(), modes), (ModelUse(ProgramUse(20, 60, 60)), ("prose",)):
+        prompts = SimpleNamespace(calibrations=known, votes=votes, use=use)
+        parts |= {"options": SessionOptions(system=system), "prompts": prompts}
+        assert OpenSession(**parts).modes == expected
 
 
 def thinker(tmp_path: Path, template: str) -> str:

@@ -1,0 +1,87 @@
+"""Experience with a model file on this machine, kept by its sha256: no question, answer or solution."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from adascale.engine.codec import build, to_plain
+from adascale.engine.errors import command
+from adascale.engine.search.program_guard import ProgramUse
+from adascale.engine.search.record import Record
+from adascale.engine.types import Notice
+
+from .storage import atomic_write, data_folder, read_json
+
+SCHEMA = "adascale.model-use/1"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelUse:
+    """Experience with one model file.
+
+    Attributes:
+        programs: Its programs; ``auto`` leaves them out where they have a fault.
+        shift: Logits from the level by its size to that by known answers (``engine.calibration.level``).
+        answers: Number of those answers.
+    """
+
+    programs: ProgramUse = field(default_factory=ProgramUse)
+    shift: float = 0.0
+    answers: int = 0
+
+
+def use_path(sha256: str) -> Path:
+    """The file of a model's experience; it may not exist."""
+    return data_folder() / "models" / f"{sha256}.json"
+
+
+def read_use(sha256: str) -> ModelUse:
+    """What is kept of a model; nothing if the file is missing or torn."""
+    kept = read_json(use_path(sha256))
+    if isinstance(kept, dict) and kept.get("schema") == SCHEMA:
+        with contextlib.suppress(AttributeError, LookupError, TypeError, ValueError):
+            found: ModelUse = build(ModelUse, kept)
+            return found
+    return ModelUse()
+
+
+def keep_use(sha256: str, use: ModelUse) -> None:
+    """Keep the experience with a model.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    with atomic_write(use_path(sha256), 0o600) as file:
+        file.write(json.dumps({"schema": SCHEMA, **to_plain(use)}).encode())
+
+
+def forget_use(sha256: str) -> None:
+    """Begin again with a model as if it had never been used."""
+    use_path(sha256).unlink(missing_ok=True)
+
+
+def count_search(record: Record, reference: str) -> Notice | None:
+    """Count a search that has ended; a notice where the model's programs are left out from now on.
+
+    Args:
+        record: The search. Counts that cannot be written are not kept.
+        reference: The model, as the user calls it.
+    """
+    generator = record.started.models.generator
+    if generator is None or record.started.problem.kind != "value":
+        return None
+    before = read_use(generator.sha256)
+    programs = before.programs.after(record)
+    if programs != before.programs:
+        with contextlib.suppress(OSError):
+            keep_use(generator.sha256, replace(before, programs=programs))
+    if before.programs.fault or not programs.fault:
+        return None
+    return Notice(
+        "no-programs",
+        f"programs of {reference} are left out from now on: {programs.fault}",
+        hint=f"{command('calibrate', 'level', '-m', reference, '--forget')} draws them again",
+    )
