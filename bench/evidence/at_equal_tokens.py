@@ -3,7 +3,7 @@
 Usage: ``python -m bench.evidence.at_equal_tokens FILE.jsonl.gz ... [--orders 8] [--hot FILE.jsonl.gz]``
 
 Each file is a cell: one model on one set of questions (``recorded_draws``). A rule of one number (the vote of
-k; a lead of two votes among k at most) is played at every k. "At the same tokens" means mixed: in each cell
+k; a lead of two votes among k at most) is played at several k. "At the same tokens" means mixed: in each cell
 the two k whose tokens lie around those of ``adaptive`` are played in such shares that the tokens are equal.
 Where programs were drawn too, ``adaptive`` chooses between the modes as long as there are programs left, each
 of them alone is a row, and so are the rules that read agreement of both (arXiv 2604.17433). FLOPs count every
@@ -15,16 +15,35 @@ which the vote of 16 is compared on the questions that both have.
 from __future__ import annotations
 
 import argparse
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from adascale.engine.answers.equality import is_right
 from adascale.engine.evaluation.contestants import parse_contestants
-from adascale.engine.evaluation.evaluate import Contestant, evaluate
-from adascale.engine.strategies import Adaptive, Margin, ProseAndProgram, Strategy, Vote
+from adascale.engine.evaluation.evaluate import AT_ONCE, Contestant, evaluate
+from adascale.engine.search.driver import Driver
+from adascale.engine.search.events import AnswersJudged
+from adascale.engine.search.record import Record
+from adascale.engine.search.settings import Settings
+from adascale.engine.strategies import (
+    Adaptive,
+    AdaptiveConsistency,
+    EarlyStopping,
+    FirstTo,
+    Margin,
+    ProseAndProgram,
+    Strategy,
+    Vote,
+)
+from adascale.engine.strategies.redraws import REDRAWS
+from adascale.engine.strategies.vote_stopping import VoteUntil
+from adascale.engine.types import Mode, Problem, Standing
 
 from ..common import close, table
 from . import recorded_draws
@@ -43,27 +62,32 @@ READ_ESTIMATES = ("adaptive@low", "best-of-n:16+n")
 READ_BOTH = ("adaptive/prose", "adaptive/program")
 """Those that read estimates where there are programs."""
 
-READ_VOTES = (
-    "greedy",
-    "adaptive-consistency",
-    "vote:4",
-    "vote:8",
-    "vote:16",
-    "first-to:3",
-    "margin:2",
-    "esc:5",
-)
-"""Rules that read votes alone: they are played without a calibration, in a tenth of the time."""
+READ_VOTES = ("greedy", "vote:4", "vote:8", "vote:16")
+"""Rules that draw all at once: they are played without a calibration, in a tenth of the time."""
 
-FAMILIES: Mapping[str, Sequence[Strategy]] = {
-    "vote": [Vote(k) for k in range(1, 17)],
-    "a lead of two": [Margin(samples=k, lead=2) for k in range(2, 17)],
+READ_VOTES_OF_BOTH = ("vote:16/both", "vote:16/both+redraw", "vote:12/both+redraw")
+"""Those that are played where there are programs."""
+
+SIZES = (1, 2, 3, 4, 5, 6, 8, 10, 12, 14, 16)
+"""Most solutions of the members of a family."""
+
+BOTH: tuple[Mode, ...] = "prose", "program"
+
+VOTES: Sequence[Strategy] = [Vote(k) for k in (1, 2, 4, 6, 8, 12, 16)]
+
+LEAD = Margin(lead=2)
+STOPPING: Mapping[str, VoteUntil] = {
+    "a lead of two": LEAD,
+    "adaptive-consistency": AdaptiveConsistency(),
+    "first-to:3": FirstTo(votes=3),
+    "esc:5": EarlyStopping(window=5),
 }
-FAMILIES_OF_BOTH: Mapping[str, Sequence[Strategy]] = {
-    "cpff": [ProseAndProgram(k) for k in range(2, 17)],
-    "a lead of two in both modes": [
-        Margin(samples=k, lead=2, modes=("prose", "program")) for k in range(2, 17)
-    ],
+"""Rules that judge one solution after another, in prose: each ends earlier or later on the same way."""
+
+STOPPING_OF_BOTH: Mapping[str, VoteUntil] = {
+    "a lead of two in both modes": LEAD.changed(modes=BOTH),
+    "the same with redraws": LEAD.changed(modes=BOTH, redraws=REDRAWS),
+    "cpff": ProseAndProgram(),
 }
 
 
@@ -153,18 +177,100 @@ def play(
     return {name: total / orders for name, total in sums.items()}
 
 
+@dataclass(frozen=True, slots=True)
+class Endless(VoteUntil):
+    """Judges every solution."""
+
+    name: ClassVar[str] = "endless"
+
+    def is_satisfied(self, standing: Standing, answers: Sequence[str | None]) -> bool:
+        """Never."""
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A question after one more solution was judged.
+
+    Attributes:
+        standing: Its votes.
+        answers: Answer of each solution so far.
+        columns: Whether the leading answer is right, and the costs so far.
+    """
+
+    standing: Standing
+    answers: Sequence[str | None]
+    columns: tuple[float, float, float, float]
+
+
+def play_stopping(path: Path, rules: Mapping[str, VoteUntil], orders: int) -> dict[str, Array]:
+    """``[SIZES, questions, COLUMNS]`` of each rule, with so many solutions at most.
+
+    Rules with the same modes and redraws draw the same solutions, so these are judged once for all of them.
+    """
+    header, driver, problems = recorded_draws.replay_driver(path, orders, calibrated=False)
+    found = {name: np.zeros((len(SIZES), len(problems), COLUMNS)) for name in rules}
+    for order in range(orders):
+        ways: dict[Strategy, Mapping[str, Sequence[Judged]]] = {}
+        for name, rule in rules.items():
+            is_plain = not isinstance(rule, ProseAndProgram)
+            way: Strategy = Endless(modes=rule.modes, redraws=rule.redraws) if is_plain else rule
+            if way not in ways:
+                ways[way] = _judged(driver, problems, way, header["seed"] + order)
+            for at, problem in enumerate(problems):
+                found[name][:, at] += _ends(ways[way][problem.id], rule if is_plain else None)
+    return {name: total / orders for name, total in found.items()}
+
+
+def _judged(
+    driver: Driver, problems: Sequence[Problem], strategy: Strategy, seed: int
+) -> Mapping[str, Sequence[Judged]]:
+    records: dict[str, Record] = {}
+    judged: dict[str, list[Judged]] = {problem.id: [] for problem in problems}
+    for problem, event in driver.run(problems, Settings(strategy, seed=seed), AT_ONCE):
+        record = records[problem.id] = Record.after(records.get(problem.id), event)
+        if isinstance(event, AnswersJudged):
+            usage, standing = record.usage, event.standing
+            by_node = {node: group.answer for group in event.groups for node in group.nodes}
+            answers = [by_node.get(candidate.node) for candidate in record.candidates]
+            right = _is_right(standing.answer, problem.answer or "")
+            columns = (right, usage.generated_tokens, usage.seconds, usage.flops)
+            judged[problem.id].append(Judged(standing, answers, columns))
+    return judged
+
+
+def _ends(judged: Sequence[Judged], rule: VoteUntil | None) -> Array:
+    """``[SIZES, COLUMNS]`` where a rule ends; without one where all that was judged does."""
+    ends = np.zeros((len(SIZES), COLUMNS))
+    for each in judged:
+        # A member that may draw no more ends here; one that may goes on, and overwrites it.
+        ends[int(np.searchsorted(SIZES, each.standing.finished)) :] = each.columns
+        if rule is not None and rule.is_satisfied(each.standing, each.answers):
+            break
+    return ends
+
+
+@functools.cache
+def _is_right(answer: str | None, gold: str) -> bool:
+    return is_right(answer, gold=gold)
+
+
 def play_cell(path: Path, orders: int) -> Cell:
     """Play everything on one file."""
     both = bool(recorded_draws.load(path)[0].get("programs"))
-    lines = {**FAMILIES, **(FAMILIES_OF_BOTH if both else {})}
-    members = {f"{family} {at}": s for family, line in lines.items() for at, s in enumerate(line)}
-    votes, readers = named(READ_VOTES), named((*READ_ESTIMATES, *(READ_BOTH if both else ())))
-    readers[ADAPTIVE] = Adaptive(modes=("prose", "program") if both else ("prose",))
-    found = play(path, {**votes, **members}, orders, calibrated=False)
-    single = {**play(path, readers, orders), **{name: found[name] for name in votes}}
-    families = {
-        family: np.stack([found[f"{family} {at}"] for at in range(len(line))])
-        for family, line in lines.items()
+    votes = named((*READ_VOTES, *(READ_VOTES_OF_BOTH if both else ())))
+    readers = named((*READ_ESTIMATES, *(READ_BOTH if both else ())))
+    readers[ADAPTIVE] = Adaptive(modes=BOTH if both else ("prose",))
+    line = {f"vote {at}": strategy for at, strategy in enumerate(VOTES)}
+    found = play(path, {**votes, **line}, orders, calibrated=False)
+    stopping = play_stopping(path, {**STOPPING, **(STOPPING_OF_BOTH if both else {})}, orders)
+    single = {
+        **play(path, readers, orders),
+        **{name: found[name] for name in votes},
+        **{f"{name}, 16 at most": ends[-1] for name, ends in stopping.items()},
+    }
+    families = {"vote": np.stack([found[name] for name in line])} | {
+        name: ends for name, ends in stopping.items() if name in (*STOPPING_OF_BOTH, "a lead of two")
     }
     return Cell(path.name.removesuffix(".jsonl.gz"), single, families)
 

@@ -28,21 +28,18 @@ from . import recorded_draws
 from .at_equal_tokens import (
     ADAPTIVE,
     COLUMNS,
-    FAMILIES,
-    FAMILIES_OF_BOTH,
+    LEAD,
     RIGHT,
+    STOPPING_OF_BOTH,
     Array,
     Cell,
     compare,
-    play,
+    play_stopping,
 )
 from .calibration_check import Rows, predictions
 
 RULE = Adaptive(modes=("program", "prose"))
-BESIDE = {
-    "a lead of two": FAMILIES["a lead of two"],
-    "a lead of two in both modes": FAMILIES_OF_BOTH["a lead of two in both modes"],
-}
+BESIDE = {"a lead of two": LEAD, **STOPPING_OF_BOTH}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +90,10 @@ def main() -> None:
     parser.add_argument("files", type=Path, nargs="+")
     parser.add_argument("--orders", type=int, default=24)
     args = parser.parse_args()
-    members = {f"{family} {at}": s for family, line in BESIDE.items() for at, s in enumerate(line)}
     cells, rows = [], []
     for path in args.files:
-        ours, theirs = play_rule(path, args.orders), play(path, members, args.orders, calibrated=False)
-        families = {
-            family: np.stack([theirs[f"{family} {at}"] for at in range(len(line))])
-            for family, line in BESIDE.items()
-        }
+        ours = play_rule(path, args.orders)
+        families = play_stopping(path, BESIDE, args.orders)
         cells.append(Cell(path.name.removesuffix(".jsonl.gz"), {ADAPTIVE: ours.results}, families))
         data = predictions(ours.answers)
         right, tokens, *_ = ours.results.mean(axis=0)

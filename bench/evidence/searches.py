@@ -37,7 +37,19 @@ from adascale.models.session import Session
 
 from ..common import close, listed, table
 from . import recorded_draws
-from .at_equal_tokens import ADAPTIVE, FAMILIES, READ_VOTES, Cell, compare, means, named, play, rules_of, show
+from .at_equal_tokens import (
+    ADAPTIVE,
+    READ_VOTES,
+    STOPPING,
+    Cell,
+    compare,
+    means,
+    named,
+    play,
+    play_stopping,
+    rules_of,
+    show,
+)
 from .calibration_check import Rows, predictions
 
 HEADER = ["n", "rate", "skill", "AUC", "ECE", "noise", "coverage", "width"]
@@ -87,15 +99,11 @@ def beside_votes(records: Mapping[str, Record], draws: Path) -> Cell:
 
     Votes are played once, on the samples in the order in which they were drawn.
     """
-    members = {f"{family} {at}": s for family, line in FAMILIES.items() for at, s in enumerate(line)}
-    found = play(draws, {**named(READ_VOTES), **members}, 1, calibrated=False)
+    found = play(draws, named(READ_VOTES), 1, calibrated=False)
     drawn = [record["id"] for record in recorded_draws.load(draws)[1]]
     both = [at for at, id_ in enumerate(drawn) if id_ in records]
     votes = {name: found[name][both] for name in READ_VOTES}
-    families = {
-        family: np.stack([found[f"{family} {at}"][both] for at in range(len(line))])
-        for family, line in FAMILIES.items()
-    }
+    families = {name: ends[:, both] for name, ends in play_stopping(draws, STOPPING, 1).items()}
     ours = np.array([_columns(records[drawn[at]]) for at in both])
     return Cell(draws.name.removesuffix(".jsonl.gz"), {ADAPTIVE: ours, **votes}, families)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import math
 import re
 import textwrap
@@ -47,6 +48,7 @@ def read_program(text: str) -> str | None:
     return None
 
 
+@functools.lru_cache(maxsize=1024)
 def computes(source: str) -> bool:
     """True if a program does more than print what stands in it: it calculates, compares, loops or calls."""
     tree = try_parse(source, compiled=False)
