@@ -8,7 +8,7 @@ from adascale.engine.errors import UsageError
 
 from .asserts import read_tests
 from .examples import read_examples
-from .task import CodeTask, CodeTest, suite_of
+from .task import CodeTask, CodeTest, names_program, suite_of
 
 
 def read_task(question: str, record: Mapping[str, object]) -> CodeTask:
@@ -26,8 +26,17 @@ def read_task(question: str, record: Mapping[str, object]) -> CodeTask:
     entry_point = record.get("entry_point") or None
     if not isinstance(entry_point, str | None):
         raise UsageError('the field "entry_point" is no text', repr(entry_point), slug="bad-test")
-    given = _tests(record, "tests", setup) or read_examples(question)
-    return CodeTask(suite_of(given, entry_point), suite_of(_tests(record, "hidden", setup), entry_point))
+    given = _tests(record, "tests", setup)
+    left_out: list[CodeTest] = []
+    if not given:  # nobody has said that an example of the text is a test
+        examples = read_examples(question)
+        left_out = [test for test in examples if entry_point and not names_program(test, entry_point)]
+        given = tuple(test for test in examples if test not in left_out)
+    return CodeTask(
+        suite_of(given, entry_point),
+        suite_of(_tests(record, "hidden", setup), entry_point),
+        tuple(test.source for test in left_out),
+    )
 
 
 def task_of(question: str, tests: Sequence[CodeTest]) -> CodeTask:

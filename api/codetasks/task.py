@@ -62,10 +62,12 @@ class CodeTask:
     Attributes:
         given: Tests that a search may run; without any a program stays untested.
         hidden: Tests that judge a program after the search, which never sees them.
+        left_out: Examples of the question that do not call the entry point, and so are no tests.
     """
 
     given: Suite = _NO_TESTS
     hidden: Suite = field(default=_NO_TESTS, metadata=OMIT_DEFAULT)
+    left_out: tuple[str, ...] = field(default=(), metadata=OMIT_DEFAULT)
 
     @classmethod
     def of(cls, problem: Problem) -> Self:
@@ -125,6 +127,11 @@ def suite_of(tests: Sequence[CodeTest], entry_point: str | None = None) -> Suite
             slug="bad-test",
         )
     return Suite(tuple(unique.values()), entry_point or (shared or needs[0])[0])
+
+
+def names_program(test: CodeTest, name: str) -> bool:
+    """True if a test asks a program for this name."""
+    return name in outside_names(test.text, (name,))
 
 
 def _with_modules(test: CodeTest) -> CodeTest:

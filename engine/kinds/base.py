@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from ..types import Execution, Finish, Mode, Problem, PromptName, Trial
+from ..types import Execution, Finish, Mode, Notice, Problem, PromptName, Trial
 
 Run = Callable[[str | Trial], Execution]
 """Runs a program to its end, or has tests judge it; never raises."""
@@ -88,6 +88,10 @@ class Kind(ABC):
     def for_search(self, problem: Problem) -> Problem:
         """The problem without what only an evaluation may see."""
         return problem
+
+    def notices(self, problem: Problem) -> tuple[Notice, ...]:
+        """Things in the problem that a user should know before it is searched."""
+        return ()
 
     @abstractmethod
     def program(self, problem: Problem, mode: Mode, text: str) -> Runnable | Execution:

@@ -140,6 +140,8 @@ class Search:
         self._emit(PromptRead(usage=usage, estimate=found.estimate, reading=reading, mode=mode))
         if found.is_outside and self.problem.kind != "fact":  # of which nothing was fitted
             self._emit(Warned(notice=_OUTSIDE))
+        for notice in kind_of(self.problem).notices(self.problem):
+            self._warn_once(notice)
 
     @property
     def looks(self) -> tuple[Look, ...]:
