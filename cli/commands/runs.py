@@ -16,7 +16,7 @@ from ..disk.history import MAX_BYTES, MAX_RUNS, past_runs, run_record, runs_dir,
 from ..options import completion
 from ..options.declare import JsonLinesOption, RunArgument
 from ..terminal.console import say, write_json_lines, write_payload
-from ..terminal.text import columns, cut, one_line, percent, rounded, without_bidi_controls
+from ..terminal.text import columns, cut, one_line, percent, rounded
 from ..terminal.theme import UNICODE, glyphs_for
 
 app = typer.Typer(
@@ -60,7 +60,7 @@ def show(run: RunArgument = None) -> None:
     from ..documents.text import to_text
 
     document = Document.of(read_trace(trace_path(run)))
-    write_payload(without_bidi_controls(to_text(document, glyphs_for(sys.stdout))))
+    write_payload(to_text(document, glyphs_for(sys.stdout)))
 
 
 @app.command()

@@ -16,8 +16,7 @@ from ..disk.files import check_output, has_mark, write_file
 from ..disk.history import trace_path
 from ..disk.trace import read_trace
 from ..options.declare import OverwriteOption, TraceArgument
-from ..terminal.console import say, write_payload
-from ..terminal.text import without_bidi_controls
+from ..terminal.console import clean, say, write_payload
 from ..terminal.theme import glyphs_for
 
 TreeFormat = Literal["html", "svg", "json"]
@@ -87,4 +86,4 @@ def _render(format_: TreeFormat | None, source: Path) -> str:
             found = nodes.to_json(document)
         case None:
             found = text.to_text(document, glyphs_for(sys.stdout))
-    return without_bidi_controls(found)
+    return clean(found)

@@ -31,16 +31,21 @@ if TYPE_CHECKING:
 
 ColorChoice = Literal["auto", "always", "never"]
 
+_LONGEST_LINE = 1000
+"""Characters of a line of an error."""
+
 ERROR_SCHEMA = "adascale.error/1"
 
-# C0 without tab and newline, DEL, and C1: what a terminal could take for a command.
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+# C0 without tab and newline, DEL, and C1: what a terminal could take for a command. Behind them the marks
+# that turn the reading direction: turned text can read as another.
+_BIDI = (*range(0x202A, 0x202F), *range(0x2066, 0x206A))
+_CONTROL = re.compile(rf"[\x00-\x08\x0b-\x1f\x7f-\x9f{''.join(map(chr, _BIDI))}]")
 # Halves of surrogate pairs, which no encoding has, and U+FFFE and U+FFFF, which XML does not allow.
 _NO_CHARACTER = re.compile("[\ud800-\udfff\ufffe\uffff]")
 
 
 def clean(text: str) -> str:
-    """Model text without control characters, but for newline and tab; half surrogates become U+FFFD."""
+    """Model text without control characters and turned directions; half surrogates become U+FFFD."""
     return _NO_CHARACTER.sub("\ufffd", _CONTROL.sub("", text))
 
 
@@ -191,7 +196,7 @@ def write_piece(text: str) -> None:
         sys.stdout.flush()
 
 
-_UNSAFE = (*range(0x7F, 0xA0), 0x2028, 0x2029, 0xFFFE, 0xFFFF)
+_UNSAFE = (*range(0x7F, 0xA0), 0x2028, 0x2029, *_BIDI, 0xFFFE, 0xFFFF)
 JSON_ESCAPES = {code: f"\\u{code:04x}" for code in _UNSAFE}
 """Characters that JSON allows in a string, but a terminal takes for a command or a reader for a line end."""
 
@@ -281,16 +286,22 @@ def _write_labelled(
     from rich.text import Text
 
     label = f"{kind}[{slug}]"
-    lines = _wrapped(f"{label}: {clean(as_typed(message))}", "")
+    lines = _wrapped(f"{label}: {_shown(message)}", "")
     for fact in facts:
-        lines += _wrapped(f"  {clean(as_typed(fact))}", "  ")
+        lines += _wrapped(f"  {_shown(fact)}", "  ")
     # The constructor's style would be the base of the whole text; only the labels are coloured.
     body = Text("\n".join(lines))
     body.stylize(style, 0, len(label))
     if hint:  # is not wrapped: it is to be pasted
         body.append("\nhint: ", style=STYLES["hint"])
-        body.append(clean(as_typed(hint)))
+        body.append(_shown(hint))
     stderr_console().print(body, soft_wrap=True)
+
+
+def _shown(text: str) -> str:
+    """A part of a message; what it names may be of any length, and is cut."""
+    shown = clean(as_typed(text))
+    return shown if len(shown) <= _LONGEST_LINE else f"{shown[:_LONGEST_LINE]}..."
 
 
 def _wrapped(line: str, indent: str) -> list[str]:

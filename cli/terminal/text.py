@@ -14,7 +14,6 @@ from .theme import Glyphs
 _CHARACTERS_PER_CELL = 4
 """Characters that are looked at for each cell: bounds the work on stacked combining marks."""
 
-_BIDI_CONTROLS = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _IN_ASCII = str.maketrans(
     dict(zip("×·÷−–—‘’“”", "**/---''\"\"", strict=True))  # noqa: RUF001
     | {"±": "+-", "≤": "<=", "≥": ">=", "≠": "!=", "≈": "~", "≡": "==", "→": "->", "⇒": "=>", "…": "..."}
@@ -40,11 +39,6 @@ def harmless(line: str, glyphs: Glyphs) -> str:
         spelled = line.translate(_IN_ASCII)
         return "".join(c if c.isascii() else "?" for c in spelled if not unicodedata.combining(c))
     return "".join(filter(_visible, line))
-
-
-def without_bidi_controls(text: str) -> str:
-    """Text without marks that turn its reading direction: turned text can read as another."""
-    return _BIDI_CONTROLS.sub("", text)
 
 
 def _visible(character: str) -> bool:

@@ -49,6 +49,7 @@ A search without any of its own has the last one too (``describe_votes``).
 _DOMAINS: Mapping[Mode, str] = {"prose": "domain", "program": "program domain", "code": "code domain"}
 """Names of the modes' domains in a file."""
 
+_LONGEST_NAME = 200
 _ANSWER = "answer"
 """Name of the model of answers in a file."""
 
@@ -139,10 +140,13 @@ class Card:
         """Refuse a card without usable metrics.
 
         Raises:
-            ValueError: metrics of finished solutions are missing, or a share is outside [0, 1].
+            ValueError: metrics of finished solutions are missing, a share is outside [0, 1], or the name is
+                too long to be shown.
         """
         if _finished_stage(self.fingerprint) not in self.held_out:
             raise ValueError("metrics of finished solutions")
+        if len(self.name) > _LONGEST_NAME:
+            raise ValueError(f"a name of {len(self.name):,} characters")
         for name, stage in self.held_out.items():
             shares = [share for each in stage.reliability for share in (each.estimate, each.observed)]
             if "skill" not in stage.intervals or not all(0 <= share <= 1 for share in shares):

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from adascale.engine.errors import CalibrationError, ModelNotFoundError, UsageError, setting
+from adascale.engine.errors import CalibrationError, ModelNotFoundError, UsageError, excerpt, setting
 
 from ..files import hub
 from ..files.reference import REPOSITORY, RemoteFile
@@ -23,7 +23,9 @@ from .installed import pulled_folder
 _REFERENCE = re.compile(rf"hf:(?P<repo>{REPOSITORY})(?:@(?P<revision>[\w.-]+))?(?:/(?P<file>.+))?")
 
 _LARGEST_BYTES = 64_000_000
-"""The largest one that ships has 2.7 MB."""
+"""Of all that are fetched at once; the largest one that ships has 2.7 MB."""
+_MOST = 50
+"""Calibrations that are fetched at once."""
 
 
 def pull(ref: str) -> list[Artefact]:
@@ -36,7 +38,7 @@ def pull(ref: str) -> list[Artefact]:
         The calibrations as they are kept now.
 
     Raises:
-        UsageError: the text is no such reference.
+        UsageError: the text is no such reference, or the repository has more than can be fetched at once.
         ModelNotFoundError: there is no such repository or file, or it has no calibration.
         ModelUnavailableError: the Hub cannot be reached, or offline mode is on.
         CalibrationError: a file is no calibration, or a portable one.
@@ -61,6 +63,13 @@ def _choose(files: Sequence[RemoteFile], repo: str, file: str | None) -> Sequenc
         has = ", ".join(remote.file for remote in files) or f"no file that ends with {SUFFIX}"
         raise ModelNotFoundError(
             f"{repo} has no calibration{f' {file}' if file else ''}", f"it has {has}", slug="no-calibration"
+        )
+    together = sum(remote.size_bytes for remote in chosen)
+    if len(chosen) > _MOST or (len(chosen) > 1 and together > _LARGEST_BYTES):
+        raise UsageError(
+            f"{repo} has {len(chosen):,} calibrations, more than are fetched at once",
+            f"at most {_MOST}, and {_LARGEST_BYTES:,} bytes together",
+            hint=f"name the one for your model: hf:{repo}/{excerpt(chosen[0].file)}",
         )
     return chosen
 

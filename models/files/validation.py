@@ -11,6 +11,8 @@ import sys
 from typing import TypeGuard
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_LONGEST_NAME = 255
+"""Bytes that file systems take."""
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -36,7 +38,9 @@ def is_file_name(value: object) -> TypeGuard[str]:
         return False
     if sys.platform == "win32" and ":" in value:  # another drive, or another stream of the file
         return False
-    return all(part not in ("", ".", "..") for part in value.split("/"))
+    parts = value.split("/")
+    longest = max(len(part.encode()) for part in parts)
+    return longest <= _LONGEST_NAME and all(part not in ("", ".", "..") for part in parts)
 
 
 def is_one_name(value: object) -> TypeGuard[str]:

@@ -27,7 +27,7 @@ KILLED = "TimeoutError: killed"
 _INTERPRETER_BYTES = 64 << 20
 """Address space of CPython and its libraries before the program begins; 14 MB were measured on x86_64."""
 _FILE_BYTES = 16 << 20
-"""Size of all files that a program writes in bubblewrap, of each file elsewhere."""
+"""Size of each file that a program writes where no sandbox forbids it."""
 _PYTHON_FLAGS = ("-P", "-s", "-S", "-B", "-X", "utf8")
 """As ``-I -S``, which nothing of the user reaches, but for ``PYTHONHASHSEED``."""
 
@@ -101,10 +101,13 @@ def bubblewrap_programs() -> Iterator[str]:
 
 
 def bubblewrap(program: str) -> Sandbox:
-    """Namespaces of its own: no network, no other process, no file but the system's, 16 MB to write to.
+    """Namespaces of its own: no network, no other process, no file but the system's, nothing to write to.
+
+    A folder to write to would need a bound of inodes, which ``bwrap`` cannot set: empty folders fill the
+    kernel's memory.
 
     Args:
-        program: Path of ``bwrap``; one without ``--size`` does not start, as ``why_not`` then says.
+        program: Path of ``bwrap``.
     """
     system = [word for path in _system_paths() for word in ("--ro-bind", path, path)]
     words = [
@@ -112,7 +115,7 @@ def bubblewrap(program: str) -> Sandbox:
         *("--die-with-parent", "--new-session"),
         *system,
         *("--dev-bind", os.devnull, os.devnull),
-        *("--size", str(_FILE_BYTES), "--tmpfs", "/tmp", "--chdir", "/tmp", "--remount-ro", "/"),
+        *("--dir", "/tmp", "--chdir", "/tmp", "--remount-ro", "/"),
         "--",
     ]
     return Sandbox("bubblewrap", (program, *words), calls=seccomp.call_filter(platform.machine()))

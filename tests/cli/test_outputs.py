@@ -49,3 +49,19 @@ def test_a_file_of_something_else_stays(tmp_path: Path, command: list[str], name
     assert caught.value.slug in ("output-exists", "not-results")
     assert caught.value.hint
     assert precious.read_bytes() == b"GGUF precious"
+
+
+@pytest.mark.parametrize("name", ["x" * 300, f"link{'/x' * 2_000}"])
+def test_a_name_that_no_file_system_takes_is_told(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match="cannot write") as caught:
+        invoked(app, "ask", "1 + 1?", "--trace", str(tmp_path / name))
+    assert caught.value.slug == "unwritable"
+    assert caught.value.hint
+
+
+def test_a_link_to_something_else_is_not_followed(tmp_path: Path) -> None:
+    (precious := tmp_path / "model.gguf").write_bytes(b"GGUF precious")
+    (tmp_path / "trace.jsonl").symlink_to(precious)
+    with pytest.raises(UsageError, match="is there already"):
+        invoked(app, "ask", "1 + 1?", "--trace", str(tmp_path / "trace.jsonl"))
+    assert precious.read_bytes() == b"GGUF precious"

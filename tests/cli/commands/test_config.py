@@ -1,4 +1,5 @@
 import json
+import os
 import tomllib
 from pathlib import Path
 
@@ -105,6 +106,28 @@ def test_comments_and_order_stay(config: Path) -> None:
 
     assert config.read_text(encoding="utf-8") == "# mine\nthreads = 2 # one\neffort = 'low'\n"
     assert [path.name for path in config.parent.iterdir()] == ["config.toml"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+@pytest.mark.parametrize("what", ["a pipe or a device", "a folder", "more than"])
+def test_a_file_that_is_none_or_huge_is_refused_at_once(config: Path, what: str) -> None:
+    config.parent.mkdir()
+    if what == "a folder":
+        config.mkdir()
+    elif what == "more than":
+        config.write_text("# " + "x" * 1_000_000)
+    else:
+        os.mkfifo(config)
+    with pytest.raises(UsageError, match=what):
+        run("config", "show")
+
+
+def test_of_many_unknown_keys_ten_are_named(config: Path) -> None:
+    config.parent.mkdir()
+    config.write_text("\n".join(f"unknown-{n} = 1" for n in range(1010)))
+    warnings = run("config", "show")[1]
+    assert warnings.count("is no setting") == 10
+    assert "1,000 more" in warnings
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import select
 import sys
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from adascale.cli.terminal import console
+from adascale.engine.errors import UsageError
 
 WAITS = "adascale: reading stdin ... (< /dev/null if nothing comes)"
 
@@ -22,6 +24,25 @@ def pipe(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.FileIO]:
     with open(reader, encoding="utf-8") as stdin, open(writer, "wb", buffering=0) as other:
         monkeypatch.setattr(sys, "stdin", stdin)
         yield other
+
+
+def test_a_mark_that_turns_the_reading_direction_reaches_no_stream(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    turned = "\u202eno\u2066\u2069"
+    console.write_payload(turned)
+    console.write_piece(f"{turned}\n")
+    console.say(turned)
+    console.show_error(UsageError(turned, turned, hint=turned))
+    console.write_json({"text": turned})
+    out, err = capsys.readouterr()
+    assert not set(turned) - set("no") & set(out + err)
+    assert json.loads(out.splitlines()[-1]) == {"text": turned}
+
+
+def test_an_error_with_a_long_name_is_short(capsys: pytest.CaptureFixture[str]) -> None:
+    console.show_error(UsageError("x" * 100_000, "y" * 100_000, hint="z" * 100_000))
+    assert len(capsys.readouterr().err) < 4_000
 
 
 def test_a_silent_pipe_is_named_and_its_late_text_is_read(

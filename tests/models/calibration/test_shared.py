@@ -151,6 +151,15 @@ def test_an_absurd_size_is_not_fetched(server: Server) -> None:
         shared.pull("hf:a/b")
 
 
+def test_a_repository_of_thousands_is_not_fetched(server: Server, data: bytes) -> None:
+    hub.publish(server, "a/b", {f"m{n}{SUFFIX}": data for n in range(51)})
+    with pytest.raises(UsageError, match="51 calibrations") as caught:
+        shared.pull("hf:a/b")
+    assert not any("/resolve/" in path for path in server.asked)
+    assert f"hf:a/b/m0{SUFFIX}" in caught.value.hint
+    assert len(shared.pull(f"hf:a/b/m7{SUFFIX}")) == 1
+
+
 def test_offline_is_offline(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(ModelUnavailableError, match="offline mode is on"):

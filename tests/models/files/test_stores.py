@@ -209,6 +209,12 @@ def test_llama_cpp_keeps_files_flat(tmp_path: Path, gguf: bytes, monkeypatch: py
             resolve(f"llama.cpp:{wrong}")
 
 
+@pytest.mark.parametrize("keeper", ["ollama", "lmstudio", "llama.cpp"])
+def test_a_name_that_is_too_long_is_not_found(store: Path, keeper: str) -> None:
+    with pytest.raises(ModelNotFoundError):
+        resolve(f"{keeper}:{'x' * 300}")
+
+
 def test_nothing_of_another_program_is_fetched_or_deleted(store: Path, gguf: bytes) -> None:
     blob = put(store, "registry.ollama.ai/library/m/latest", gguf)
     for command in (lambda ref: resolve(ref, again=True), remove):
