@@ -19,7 +19,7 @@ import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -214,12 +214,21 @@ def play_stopping(path: Path, rules: Mapping[str, VoteUntil], orders: int) -> di
         ways: dict[Strategy, Mapping[str, Sequence[Judged]]] = {}
         for name, rule in rules.items():
             is_plain = not isinstance(rule, ProseAndProgram)
-            way: Strategy = Endless(modes=rule.modes, redraws=rule.redraws) if is_plain else rule
+            samples = min(rule.samples, _recorded(header, rule.modes))
+            way: Strategy = Endless(samples, modes=rule.modes, redraws=rule.redraws)
+            if not is_plain:
+                way = rule.changed(samples=samples)
             if way not in ways:
                 ways[way] = _judged(driver, problems, way, header["seed"] + order)
             for at, problem in enumerate(problems):
                 found[name][:, at] += _ends(ways[way][problem.id], rule if is_plain else None)
     return {name: total / orders for name, total in found.items()}
+
+
+def _recorded(header: Mapping[str, Any], modes: Sequence[Mode]) -> int:
+    """Most solutions by turns that a file has."""
+    by_mode: dict[Mode, int] = {"prose": header["samples"], "program": header.get("programs", 0)}
+    return len(modes) * min(by_mode[mode] for mode in modes)
 
 
 def _judged(

@@ -163,6 +163,9 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=16)
     parser.add_argument("--programs", type=int, default=8)
     parser.add_argument("--questions", type=int)
+    parser.add_argument(
+        "--after", type=int, default=0, help="leave out so many, from the beginning of --only"
+    )
     parser.add_argument("--only", type=Path, help="file with the ids of the questions, one a line")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--temperature", type=float, help="by default that of the calibration")
@@ -174,7 +177,7 @@ def main() -> None:
     if args.unfitted:
         files = [[problem for problem in file if not fitted_on(problem)] for file in files]
     if args.only is not None:
-        problems = listed(files, args.only)[: args.questions]
+        problems = listed(files, args.only)[args.after :][: args.questions]
     else:
         problems = choose_questions(files, args.questions, args.seed)
     done = {r["id"] for r in recorded_draws.load(args.output)[1]} if args.output.exists() else set()
