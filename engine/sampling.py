@@ -21,6 +21,8 @@ class SamplingChange:
         frequency_penalty: Taken from it once more for each time that the token stands there.
         logit_bias: Tokens, each with what is added to its logit.
         max_tokens: Tokens of one solution without its thoughts, at least 1.
+        logprobs: Number of likeliest tokens that are recorded with each token and its log-probability; None
+            to record none.
     """
 
     temperature: float | None = None
@@ -32,11 +34,13 @@ class SamplingChange:
     frequency_penalty: float | None = None
     logit_bias: tuple[tuple[int, float], ...] | None = None
     max_tokens: int | None = None
+    logprobs: int | None = None
 
     @property
     def numbers(self) -> dict[str, Any]:
-        """The numbers that are given, by name."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
+        """The numbers of the sampler that are given, by name."""
+        given = asdict(self)
+        return {name: value for name, value in given.items() if value is not None and name != "logprobs"}
 
     @property
     def odds(self) -> dict[str, Any]:

@@ -111,6 +111,11 @@ class Problem:
         """True if it is a message of a conversation: read below no built-in prompt, and replied to once."""
         return self.kind == "text"
 
+    @property
+    def is_raw(self) -> bool:
+        """True if its question is no message but a text, which is continued without a chat template."""
+        return self.kind == "text" and "suffix" in self.details
+
 
 @dataclass(frozen=True, slots=True)
 class Budget:
@@ -186,6 +191,21 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenOdds:
+    """How likely a token was under the full softmax at temperature 1.
+
+    Attributes:
+        piece: Its bytes; a character may span several tokens.
+        logprob: Natural logarithm of its probability.
+        likeliest: The likeliest tokens in its place, as many as were asked for.
+    """
+
+    piece: tuple[int, ...]
+    logprob: float
+    likeliest: tuple[TokenOdds, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """Text up to and including a step delimiter, with the tokens that were sampled for it.
 
@@ -199,6 +219,7 @@ class Step:
         wrong_sums: Equations between numbers in ``text`` that do not hold, as ``7 * 8 = 54``. The search sets
             them when the step is complete, unless the generator knew them (a record without texts).
         thought: Its role in a thought; None for a step of the solution.
+        odds: Of each sampled token that has text, where a client asked for them.
     """
 
     text: str
@@ -208,6 +229,7 @@ class Step:
     reading: Reading | None = field(default=None, compare=False, repr=False, metadata=UNRECORDED)
     wrong_sums: tuple[str, ...] = field(default=(), metadata=OMIT_DEFAULT)
     thought: Thought | None = field(default=None, metadata=OMIT_DEFAULT)
+    odds: tuple[TokenOdds, ...] = field(default=(), metadata=OMIT_DEFAULT)
 
     @property
     def is_thought(self) -> bool:

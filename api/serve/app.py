@@ -31,6 +31,7 @@ from adascale.engine.search.events import SearchFinished
 
 from . import endpoint, event_stream
 from .chat import CHAT
+from .completions import COMPLETIONS
 from .endpoint import McpEndpoint
 from .fields import Fields, openapi
 from .follow import Progress, follow
@@ -54,7 +55,7 @@ from .protocol import Protocol, collect, stream
 from .request import AnswerRequest, ServedEffort, ServedModel
 from .responses import RESPONSES
 
-PROTOCOLS: tuple[Protocol[Any], ...] = (CHAT, RESPONSES, MESSAGES, OLLAMA_CHAT, OLLAMA_GENERATE)
+PROTOCOLS: tuple[Protocol[Any], ...] = (CHAT, COMPLETIONS, RESPONSES, MESSAGES, OLLAMA_CHAT, OLLAMA_GENERATE)
 """The protocols in which a question can be asked."""
 
 BODIES: Mapping[str, type[Fields]] = {

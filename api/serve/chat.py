@@ -25,6 +25,7 @@ from .http import JsonObject, Refusal, event
 from .outcome import SearchOutcome, TokenCount
 from .protocol import Protocol, Writer
 from .request import AnswerRequest, ServedModel, read_conversation
+from .token_odds import MAX_LIKELIEST, of_chat
 
 MAX_ANSWERS = 16
 
@@ -61,6 +62,10 @@ class ChatBody(OpenAIBody):
     stop: Annotated[Texts, Field(max_length=4)] = []
     """Texts before which an answer is cut."""
     stream_options: StreamOptions | None = None
+    logprobs: bool = False
+    """Give the log-probability of each token of the answer; in a stream with its end."""
+    top_logprobs: Annotated[int, Field(ge=0, le=MAX_LIKELIEST)] = 0
+    """Number of likeliest tokens to name in the place of each."""
     modalities: Annotated[list[Literal["text"]], FailFast()] = ["text"]
     response_format: TextFormat | None = None
 
@@ -68,6 +73,8 @@ class ChatBody(OpenAIBody):
 def _read(body: ChatBody, served: ServedModel) -> AnswerRequest:
     if body.stream_options is not None and not body.stream:
         raise Refusal.of_field("stream_options", "is for requests with stream: true")
+    if body.top_logprobs and not body.logprobs:
+        raise Refusal.of_field("top_logprobs", "is for requests with logprobs: true")
     said = [
         (each.role, text_of(each.content, f"messages[{n}].content")) for n, each in enumerate(body.messages)
     ]
@@ -79,6 +86,7 @@ def _read(body: ChatBody, served: ServedModel) -> AnswerRequest:
         max_tokens=body.max_completion_tokens or body.max_tokens,
         answers=body.n,
         stop=body.stop,
+        logprobs=body.top_logprobs if body.logprobs else None,
     )
 
 
@@ -96,13 +104,13 @@ class ChatWriter(Writer[ChatBody]):
                     "refusal": None,
                     **(_reasoning(reasoning) if n == 0 and reasoning else {}),
                 },
-                "logprobs": None,
+                "logprobs": of_chat(choice.odds),
                 "finish_reason": choice.finish,
             }
             for n, choice in enumerate(outcome.choices)
         ]
         body = self._object("chat.completion", choices)
-        return {**body, "usage": _usage(outcome.tokens), "adascale": outcome.summary}
+        return {**body, "usage": usage_of(outcome.tokens), "adascale": outcome.summary}
 
     def begin(self, beginning: Beginning) -> Iterator[bytes]:
         """The role."""
@@ -122,10 +130,10 @@ class ChatWriter(Writer[ChatBody]):
         for n, choice in enumerate(choices[1:], 1):
             yield event(self._chunk({"role": "assistant", "content": choice.content}, n))
         for n, choice in enumerate(choices):
-            chunk = self._chunk({}, n, choice.finish)
+            chunk = self._chunk({}, n, choice.finish, of_chat(choice.odds))
             yield event({**chunk, "adascale": outcome.summary} if n == 0 else chunk)
         if self._includes_usage:
-            yield event({**self._object("chat.completion.chunk", []), "usage": _usage(outcome.tokens)})
+            yield event({**self._object("chat.completion.chunk", []), "usage": usage_of(outcome.tokens)})
         yield b"data: [DONE]\n\n"
 
     def fail(self, refusal: Refusal) -> Iterator[bytes]:
@@ -137,9 +145,13 @@ class ChatWriter(Writer[ChatBody]):
         return self.body.stream_options is not None and self.body.stream_options.include_usage
 
     def _chunk(
-        self, delta: Mapping[str, Any], index: int = 0, finish_reason: str | None = None
+        self,
+        delta: Mapping[str, Any],
+        index: int = 0,
+        finish_reason: str | None = None,
+        logprobs: JsonObject | None = None,
     ) -> JsonObject:
-        choice = {"index": index, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+        choice = {"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": finish_reason}
         chunk = self._object("chat.completion.chunk", [choice])
         return {**chunk, "usage": None} if self._includes_usage else chunk
 
@@ -162,7 +174,7 @@ def _reasoning(text: str) -> dict[str, str]:
     return {"reasoning_content": text, "reasoning": text}
 
 
-def _usage(tokens: TokenCount) -> JsonObject:
+def usage_of(tokens: TokenCount) -> JsonObject:
     """Tokens in OpenAI's terms: generated ones that are in no shown answer are reasoning."""
     return {
         "prompt_tokens": tokens.prompt,

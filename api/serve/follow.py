@@ -22,7 +22,7 @@ from adascale.engine.search.tree import Node
 from adascale.engine.types import Estimate, Standing, Usage
 
 from .http import Refusal
-from .outcome import Choice, SearchOutcome
+from .outcome import SearchOutcome
 from .request import AnswerRequest
 
 SILENT_SECONDS = 10.0
@@ -80,8 +80,8 @@ async def follow(
         Refusal: the search failed; before Beginning if it failed early.
     """
     record: Record | None = None
-    prompt, text, begun, spoke = Usage(), GrowingReply(request.stop), False, time.monotonic()
-    is_cut = False
+    text = GrowingReply(request.stop, keeps_blanks=request.ask.problem.is_raw)
+    prompt, begun, is_cut, spoke = Usage(), False, False, time.monotonic()
     async for event in events:
         part: Progress | None = None
         if isinstance(event, SearchFailed):
@@ -106,8 +106,7 @@ async def follow(
             spoke = time.monotonic()
             yield part
     assert record is not None, "the last event ends a search"
-    cut = Choice(text.sent, "stop", text.stopped_at) if is_cut else None
-    outcome = SearchOutcome(request, record, prompt, cut)
+    outcome = SearchOutcome(request, record, prompt, (text.sent, text.stopped_at) if is_cut else None)
     if rest := outcome.choices[0].content[len(text.sent) :]:
         yield AnswerText(rest)
     yield outcome

@@ -15,7 +15,7 @@ from .follow import Beginning
 from .http import JsonObject, Refusal, to_bytes
 from .outcome import SearchOutcome
 from .protocol import Protocol, Writer
-from .request import AnswerRequest, ServedModel, read_conversation
+from .request import AnswerRequest, Conversation, ServedModel, read_conversation
 
 _LINES = "application/x-ndjson"
 
@@ -84,6 +84,10 @@ class GenerateBody(OllamaBody):
 
     prompt: str = ""
     system: str = ""
+    raw: bool = False
+    """Go on with the prompt as it stands, without a chat template."""
+    suffix: str = ""
+    """Text behind the completion, for models that were trained to fill gaps; the prompt is raw then."""
     images: Nothing = []
 
 
@@ -165,12 +169,23 @@ def _read_chat(body: ChatBody, served: ServedModel) -> AnswerRequest:
 
 
 def _read_generate(body: GenerateBody, served: ServedModel) -> AnswerRequest:
+    if body.raw or body.suffix:
+        return _read(body, served, ((), body.prompt), body.suffix)
     return _read(body, served, read_conversation([("user", body.prompt)], body.system, "prompt", 0))
 
 
-def _read(body: OllamaBody, served: ServedModel, conversation: Any) -> AnswerRequest:
-    limit = body.max_tokens
-    return served.read(body, conversation, body.effort, "think", max_tokens=limit, stop=body.stop)
+def _read(
+    body: OllamaBody, served: ServedModel, conversation: Conversation, suffix: str | None = None
+) -> AnswerRequest:
+    return served.read(
+        body,
+        conversation,
+        body.effort,
+        "think",
+        max_tokens=body.max_tokens,
+        stop=body.stop,
+        suffix=suffix,
+    )
 
 
 def _load_for_chat(body: ChatBody, served: ServedModel) -> JsonObject | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -11,11 +12,13 @@ from adascale.engine.kinds import kind_of
 from adascale.engine.search.account import confidence, fixed_tokens
 from adascale.engine.search.record import Record
 from adascale.engine.search.reply import cut_at_stop
+from adascale.engine.search.tree import Node
 from adascale.engine.strategies import Greedy
-from adascale.engine.types import Estimate, NodeId, SearchResult, Usage
+from adascale.engine.types import Estimate, NodeId, SearchResult, TokenOdds, Usage
 
 from .http import for_clients
 from .request import AnswerRequest, public_sampling
+from .token_odds import up_to
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +29,13 @@ class Choice:
         content: The solution, up to where it was cut.
         finish: ``stop`` if it ended by itself or at a stop text, ``length`` if a limit of tokens cut it.
         stopped_at: The stop text before which it was cut; None for none.
+        odds: Of the tokens of the solution; None if they were not asked for.
     """
 
     content: str
     finish: Literal["stop", "length"]
     stopped_at: str | None = None
+    odds: Sequence[TokenOdds] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +73,13 @@ class SearchOutcome:
         request: The question.
         record: The search.
         prompt: Tokens of its prompts.
-        cut: The reply, if a stop text ended it and the search.
+        cut: The reply and the stop text, if that ended the search.
     """
 
     request: AnswerRequest
     record: Record
     prompt: Usage
-    cut: Choice | None = None
+    cut: tuple[str, str | None] | None = None
 
     @property
     def result(self) -> SearchResult:
@@ -86,7 +91,8 @@ class SearchOutcome:
     def choices(self) -> list[Choice]:
         """The distinct answers, likeliest first: at least one, at most as many as were asked for."""
         if self.cut is not None:
-            return [self.cut]
+            content, stopped_at = self.cut
+            return [Choice(content, "stop", stopped_at, self._odds(self.record.tree, content, stopped_at))]
         read = self._read_option
         found = [*([Choice(read, "stop")] if read else []), *(self._choice(node) for node in self._nodes)]
         return found[: self.request.answers] or [Choice("", "length")]
@@ -159,13 +165,25 @@ class SearchOutcome:
         return nodes
 
     def _choice(self, node: NodeId) -> Choice:
-        step, text = self.record.tree[node].step, self.record.tree.text(node).strip()
+        tree = self.record.tree
+        step, text = tree[node].step, tree.text(node)
+        text = text if self.request.ask.problem.is_raw else text.strip()
         if self.request.ask.is_searched:
             text = _with_answer(self.record, node, text)
         kept, stopped_at = cut_at_stop(text, self.request.stop)
-        if stopped_at is None and step is not None and step.finish == "length":
-            return Choice(kept, "length")
-        return Choice(kept, "stop", stopped_at)
+        is_long = stopped_at is None and step is not None and step.finish == "length"
+        odds = self._odds(tree.path(node), kept, stopped_at)
+        return Choice(kept, "length" if is_long else "stop", stopped_at, odds)
+
+    def _odds(
+        self, nodes: Iterable[Node], content: str, stopped_at: str | None
+    ) -> Sequence[TokenOdds] | None:
+        """Odds of the tokens of an answer, without those of thoughts; None if they were not asked for."""
+        if self.request.ask.sampling.logprobs is None:
+            return None
+        steps = [node.step for node in nodes if node.step is not None and not node.step.is_thought]
+        odds = [each for step in steps for each in step.odds]
+        return up_to(odds, content, is_cut=stopped_at is not None)
 
 
 def probability_of(estimate: Estimate | None) -> float | None:

@@ -15,7 +15,7 @@ from adascale.engine.search.events import GeneratorDescription, ModelDescription
 from adascale.engine.strategies import EFFORTS as PRESETS
 from adascale.engine.strategies import Greedy, ModeChoice, Strategy, Vote
 from adascale.engine.strategies.adaptive import Effort
-from adascale.engine.types import Budget, MessageKind, Role, Turn
+from adascale.engine.types import Budget, MessageKind, Problem, Role, Turn
 
 from . import fields
 from .body import Body
@@ -44,6 +44,9 @@ ROLES: Mapping[str, Role] = {
 }
 """Role in a chat template for each role that clients use."""
 
+Conversation = tuple[tuple[Turn, ...], str]
+"""History and question."""
+
 _MAX_NAME = 200
 """Characters of an unknown model's name that are repeated and compared."""
 
@@ -62,6 +65,7 @@ def new_ask(
     is_searched: bool = True,
     sampling: SamplingChange = AS_USUAL,
     replies: int = 1,
+    suffix: str | None = None,
 ) -> Ask:
     """The search of a question, under a new id.
 
@@ -78,18 +82,23 @@ def new_ask(
         is_searched: The client asks for a search, whatever the question is.
         sampling: Numbers of the sampler that the client sets; with a temperature one solution is sampled.
         replies: Number of replies that are drawn where nothing is searched.
+        suffix: The question is no message but a text, to be continued up to this one.
 
     Raises:
         UsageError: it cannot be of that kind.
     """
-    problem = problem_of(
-        secrets.token_hex(12),
-        question.strip(),
-        kind="text" if effort == "chat" else kind,
-        choices=choices,
-        is_searched=is_searched,
-        history=history,
-    )
+    id_ = secrets.token_hex(12)
+    if suffix is not None:
+        problem = Problem(id_, question, kind="text", details={"suffix": suffix})
+    else:
+        problem = problem_of(
+            id_,
+            question.strip(),
+            kind="text" if effort == "chat" else kind,
+            choices=choices,
+            is_searched=is_searched,
+            history=history,
+        )
     strategy: Strategy
     if is_greedy or (effort == "none" and replies == 1 and sampling.temperature is None):
         strategy = Greedy()
@@ -177,13 +186,15 @@ class ServedModel:
     def read(
         self,
         body: Body,
-        conversation: tuple[tuple[Turn, ...], str],
+        conversation: Conversation,
         effort: fields.Effort | None,
         effort_field: str,
         *,
         max_tokens: int | None,
         answers: int = 1,
         stop: Sequence[str] = (),
+        logprobs: int | None = None,
+        suffix: str | None = None,
     ) -> AnswerRequest:
         """The request of a body, of which a protocol has read its own fields.
 
@@ -195,6 +206,8 @@ class ServedModel:
             max_tokens: Limit of generated tokens of the whole search.
             answers: Largest number of answers.
             stop: Texts before which an answer is cut.
+            logprobs: As ``SamplingChange.logprobs``.
+            suffix: As ``new_ask`` has it.
 
         Raises:
             Refusal: another model is asked for, or its name and ``effort`` differ, or a field has no effect
@@ -204,7 +217,7 @@ class ServedModel:
         asked = self.effort_of(body.model, effort, effort_field)
         wanted = asked or ("none" if body.is_coldest else self.effort)
         is_greedy = body.is_coldest and asked in (None, "none", "chat")
-        sampling = body.sampling(is_greedy=is_greedy)
+        sampling = replace(body.sampling(is_greedy=is_greedy), logprobs=logprobs)
         ask = new_ask(
             question,
             wanted,
@@ -215,6 +228,7 @@ class ServedModel:
             is_searched=asked is not None,
             sampling=sampling,
             replies=answers,
+            suffix=suffix,
         )
         coldest = {"temperature": 0.0} if isinstance(ask.strategy, Greedy) else {}
         ignored = self.ignored(body, "temperature" if body.is_coldest and not coldest else "")
@@ -269,9 +283,7 @@ class ServedModel:
         return names
 
 
-def read_conversation(
-    said: Sequence[tuple[str, str]], system: str, messages: str, last: int
-) -> tuple[tuple[Turn, ...], str]:
+def read_conversation(said: Sequence[tuple[str, str]], system: str, messages: str, last: int) -> Conversation:
     """The turns before the question, and the question.
 
     Args:

@@ -1,7 +1,8 @@
 """Text: a message of a conversation, whose reply nobody can check.
 
 It is asked below no built-in prompt, one reply is drawn, no calibration judges it, and it is reported token
-by token as it is written.
+by token as it is written. With a ``suffix`` among its details, perhaps an empty one, it is a text
+that is continued as it stands, up to the suffix, and no message.
 """
 
 from __future__ import annotations

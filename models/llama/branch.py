@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from adascale.engine.ports import PrefixWork
-from adascale.engine.types import BranchId, Finish, Mode, Reading, Step, Thought, Until
+from adascale.engine.types import BranchId, Finish, Mode, Reading, Step, Thought, TokenOdds, Until
 
 from ..options import SamplingParams
 from .prefixes import NO_STATE, ParkedPrefix, Tokens
@@ -38,6 +38,7 @@ class Job:
         opening: Text put into the model's mouth at the beginning of a solution; empty behind its first step.
         thought: Position in its thought; None if the model knows no thoughts.
         is_reply: It is the reply to a chat, whose next turn goes on from its end.
+        logprobs: As ``SamplingChange.logprobs``.
     """
 
     branch: BranchId
@@ -51,6 +52,7 @@ class Job:
     opening: bytes = b""
     thought: ThoughtProgress | None = None
     is_reply: bool = False
+    logprobs: int | None = None
 
 
 class Pool:
@@ -97,7 +99,7 @@ class Slot:
         pending: Tokens that the next batch evaluates.
         prefix_cost: Evaluated and reused tokens of the prefix, until a growth reports them.
         parked: Prefix with the logits of the first token, until that token is sampled.
-        tokens, text, logprob, pool: The unfinished step.
+        tokens, text, logprob, pool, odds: The unfinished step.
         last_step_tokens: Number of tokens of the last finished step.
     """
 
@@ -110,6 +112,7 @@ class Slot:
     text: bytearray = field(default_factory=bytearray)
     logprob: float = 0.0
     pool: Pool = field(default_factory=Pool)
+    odds: list[TokenOdds] = field(default_factory=list)
     last_step_tokens: int = 0
 
     def __post_init__(self) -> None:
@@ -205,9 +208,10 @@ class Slot:
             part: Role of the step in a thought.
         """
         text = self.text.decode("utf-8", "replace")
-        step = Step(text, tuple(self.tokens), self.logprob, finish, self.pool.take(), thought=part)
+        reading, odds = self.pool.take(), tuple(self.odds)
+        step = Step(text, tuple(self.tokens), self.logprob, finish, reading, thought=part, odds=odds)
         self.last_step_tokens = len(self.tokens)
-        self.tokens, self.text, self.logprob, self.pool = [], bytearray(), 0.0, Pool()
+        self.tokens, self.text, self.logprob, self.pool, self.odds = [], bytearray(), 0.0, Pool(), []
         if part is not None and self.job.thought is not None:
             self.job.thought.end_step(step)
             self.text += b"" if self.is_inside_thought else self.job.opening

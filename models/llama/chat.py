@@ -94,6 +94,21 @@ class ChatFormat:
         """
         return self._ask(self._conversation(self._chat_system, history), message)
 
+    def raw_prompt(self, text: str, suffix: str) -> tuple[int, ...]:
+        """All prompt tokens of a text that is continued up to a suffix, control tokens in both taken as such.
+
+        Raises:
+            UsageError: there is a suffix, and the model was not trained to fill gaps.
+        """
+        model = self._model
+        tokens = model.tokenize(text, special=True)
+        if suffix:
+            if (gap := model.gap_tokens) is None:
+                raise UsageError(f"{model.name} was not trained to write what stands before a suffix")
+            before, behind, middle = gap
+            tokens = [before, *tokens, behind, *model.tokenize(suffix, special=True, follows=True), middle]
+        return _with_bos(model, tokens)
+
     @property
     def think_tokens(self) -> int:
         """Tokens that the thoughts of one trajectory may have; 0 if the model knows none."""

@@ -8,7 +8,18 @@ from adascale.engine.kinds import prompt_of
 from adascale.engine.kinds.base import Look
 from adascale.engine.ports import Growth, Prefix, PrefixWork, Seen
 from adascale.engine.sampling import AS_USUAL, SamplingChange
-from adascale.engine.types import BranchId, Finish, Mode, Problem, PromptName, Step, Thought, Turn, Until
+from adascale.engine.types import (
+    BranchId,
+    Finish,
+    Mode,
+    Problem,
+    PromptName,
+    Step,
+    Thought,
+    TokenOdds,
+    Turn,
+    Until,
+)
 
 from ..options import SamplingParams
 from .branch import Job, Slot
@@ -16,7 +27,7 @@ from .chat import ChatFormat
 from .prefixes import PrefixCache, evaluate_tokens
 from .prompts import Prompts
 from .runtime import FloatArray, LlamaContext, Run
-from .sampling import Samplers, Stream, SurpriseMeter, penalised
+from .sampling import Samplers, Stream, SurpriseMeter, largest, penalised
 from .seats import Seats
 from .stepcost import Batching
 from .thinking import ThoughtProgress
@@ -105,7 +116,7 @@ class LlamaPolicy:
             ends += [len(tokens) - 1, len(tokens)] if self._park_steps else []
         begun = not all(step.is_thought for step in prefix.steps)
         thought = None
-        if chat.thoughts is not None:
+        if chat.thoughts is not None and not prefix.problem.is_raw:
             thought = ThoughtProgress(chat.thoughts, params.think_tokens, prefix.steps)
         self._seats.waiting.append(
             Job(
@@ -120,6 +131,7 @@ class LlamaPolicy:
                 opening=b"" if begun else chat.opening.encode(),
                 thought=thought,
                 is_reply=prefix.problem.is_chat,
+                logprobs=sampling.logprobs,
             )
         )
 
@@ -208,12 +220,22 @@ class LlamaPolicy:
             slot.observe(surprise, state)  # what closes the thought takes the place of the end of the turn
             return self._grow_thought(slot, "cut", sampled=0)
         slot.push(token, piece, surprise, state)
+        if slot.job.logprobs is not None and piece:
+            slot.odds.append(self._odds(logits, token, surprise.logprob, slot.job.logprobs))
         if (part := slot.thought_part(piece)) is not None:
             return self._grow_thought(slot, part, sampled=1)
         finish = self._finish(slot, token, piece)
         text = "" if finish else slot.text.decode("utf-8", "replace")
         step = slot.take_step(finish, slot.open_part) if finish else None
         return Growth(slot.job.branch, 1, text, step, slot.take_prefix_cost(), thinks=slot.may_think)
+
+    def _odds(self, logits: FloatArray, token: int, logprob: float, most: int) -> TokenOdds:
+        """Odds of a token that was drawn from ``logits``, ``[vocab_size]``, and of the likeliest ones."""
+        normaliser, piece = float(logits[token]) - logprob, self._model.piece
+        likeliest = [
+            TokenOdds(tuple(piece(each)), float(logits[each]) - normaliser) for each in largest(logits, most)
+        ]
+        return TokenOdds(tuple(piece(token)), logprob, tuple(likeliest))
 
     def _finish(self, slot: Slot, token: int, piece: bytes) -> Finish | None:
         """The reason for which the last token ends the step; None if the step goes on."""

@@ -71,8 +71,11 @@ class Prompts:
         name = prompt_of(problem.kind, mode)
         chat, statement = self._chats[name], kind_of(problem).statement(problem)
         self._check_length(statement, problem.history)
-        write = chat.chat_prompt if problem.is_chat else chat.prompt
-        tokens = write(statement, problem.history)
+        if problem.is_raw:
+            tokens = chat.raw_prompt(statement, str(problem.details["suffix"]))
+        else:
+            write = chat.chat_prompt if problem.is_chat else chat.prompt
+            tokens = write(statement, problem.history)
         self._check_fit(len(tokens), chat, self._sampling[name].think_tokens, problem.history)
         self._tokens[problem.id, mode] = tokens
         parked = self._cache.get(tokens)

@@ -113,6 +113,16 @@ class LlamaModel:
         """Token that must begin every sequence, or None when the vocabulary wants none."""
         return C.llama_vocab_bos(self.vocab) if C.llama_vocab_get_add_bos(self.vocab) else None
 
+    @property
+    def gap_tokens(self) -> tuple[int, int, int] | None:
+        """Tokens before the text in front of a gap, before that behind it, and before what fills it.
+
+        None where the vocabulary lacks them.
+        """
+        found = C.llama_vocab_fim_pre, C.llama_vocab_fim_suf, C.llama_vocab_fim_mid
+        before, behind, middle = (int(each(self.vocab)) for each in found)
+        return (before, behind, middle) if min(before, behind, middle) >= 0 else None
+
     def token_text(self, token: int) -> str:
         """The vocabulary's own spelling, for example of a special token; empty for none (-1)."""
         return C.llama_vocab_get_text(self.vocab, token).decode("utf-8", "replace") if token >= 0 else ""

@@ -13,7 +13,9 @@ from adascale.engine.sampling import AS_USUAL, SamplingChange
 from adascale.serve.app import BODIES
 
 CHAT, RESPONSES, MESSAGES, SEARCHES = "/v1/chat/completions", "/v1/responses", "/v1/messages", "/v1/searches"
+COMPLETIONS = "/v1/completions"
 USUAL = {
+    COMPLETIONS: {"prompt": "Say 42"},
     CHAT: {"messages": [{"role": "user", "content": "Say 42"}]},
     MESSAGES: {"messages": [{"role": "user", "content": "Say 42"}]},
     RESPONSES: {"input": "Say 42"},
@@ -69,6 +71,11 @@ def summary(server: Served, **body: Any) -> dict[str, Any]:
         (CHAT, {"reasoning_effort": "huge"}, "reasoning_effort", "has to be none, minimal, low"),
         (CHAT, {"model": "scripted:low", "reasoning_effort": "high"}, "reasoning_effort", "name says low"),
         (CHAT, {"max_completion_tokens": -1}, "max_completion_tokens", "has to be at least 1"),
+        (CHAT, {"top_logprobs": 2}, "top_logprobs", "logprobs: true"),
+        (CHAT, {"logprobs": True, "top_logprobs": 21}, "top_logprobs", "has to be at most 20"),
+        (COMPLETIONS, {"prompt": ""}, "prompt", "is empty"),
+        (COMPLETIONS, {"prompt": ["a", "b"]}, "prompt", "has to be a text"),
+        (COMPLETIONS, {"echo": True, "logprobs": 1}, "logprobs", "not for an echo"),
         (CHAT, {"n": 99}, "n", "has to be at most 16"),
         (CHAT, {"stop": ["a"] * 5}, "stop", "takes at most 4"),
         (CHAT, {"stop": [""]}, "stop[0]", "is empty"),

@@ -13,7 +13,7 @@ import tiny
 from event_logs import logs_of, ticking
 from machine import opened
 
-from adascale.engine.errors import ContextOverflowError
+from adascale.engine.errors import ContextOverflowError, UsageError
 from adascale.engine.kinds.base import Look
 from adascale.engine.ports import Prefix, SequenceLogprob
 from adascale.engine.sampling import SamplingChange
@@ -264,6 +264,36 @@ def test_branches_of_one_batch_have_samplers_of_their_own(make: Make, random_ggu
     for branch, token in enumerate(tokens):
         step = ended[BranchId(branch)]
         assert (step.token_ids, step.finish) == ((token,) * (3 + branch), "length")
+
+
+def test_tokens_have_their_odds_where_they_are_asked_for(make: Make, random_gguf: Path) -> None:
+    policy, _ = make(random_gguf)
+    policy.open(PROBLEM)
+    for branch, asked in enumerate((SamplingChange(logprobs=2, max_tokens=9), SamplingChange(max_tokens=9))):
+        policy.start(BranchId(branch), Prefix(PROBLEM), 1, "answer", True, asked)
+    steps: dict[BranchId, list[Step]] = {BranchId(0): [], BranchId(1): []}
+    while not all(found and found[-1].finish != "step" for found in steps.values()):
+        for grown in policy.advance():
+            steps[grown.branch] += [grown.step] if grown.step is not None else []
+    for step in steps[BranchId(0)]:
+        assert abs(step.logprob - sum(each.logprob for each in step.odds)) < 1e-3
+        assert b"".join(bytes(each.piece) for each in step.odds).decode("utf-8", "replace") == step.text
+        for each in step.odds:  # a greedy token is the likeliest one
+            assert each.likeliest[0].logprob == pytest.approx(each.logprob, abs=1e-4)
+            assert each.likeliest[0].logprob >= each.likeliest[1].logprob
+    assert not any(step.odds for step in steps[BranchId(1)])
+
+
+def test_a_raw_text_is_read_without_a_template(make: Make, random_gguf: Path) -> None:
+    policy, context = make(random_gguf)
+    raw = Problem("r", " a\n", kind="text", details={"suffix": ""})
+    work = policy.open(raw)
+    assert work.evaluated_tokens == len(context.model.tokenize(" a\n", special=True)) + (
+        context.model.bos is not None
+    )
+    gap = Problem("g", "a", kind="text", details={"suffix": "b"})
+    with pytest.raises(UsageError, match="not trained to write what stands before a suffix"):
+        policy.open(gap)
 
 
 def test_cancel_returns_the_unfinished_step(make: Make, chain_gguf: Path) -> None:
