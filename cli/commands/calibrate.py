@@ -45,6 +45,12 @@ _NO_SKILL = Notice(
     hint="fit on more questions, or on some that the model answers more often",
 )
 
+_BRINGS = (
+    "adascale: a fit brings probabilities of unfinished solutions, and 2 to 5 more correct answers of 100 "
+    "for the same tokens, on questions like those of the fit (measured with two models)"
+)
+"""Both coders on the frozen questions, each with its fit beside the rules that need none."""
+
 app = typer.Typer(name="calibrate", no_args_is_help=True, help=__doc__)
 
 
@@ -164,6 +170,8 @@ def _fit(session: OpenSession, problems: list[Problem], options: FitOptions) -> 
     if KINDS[kind].has_options:
         return _fit_options(session, problems, run)
     with SessionRollouts.open(session, problems, _plan(run, kind)) as rollouts:
+        if kind == "value" and rollouts.undrawn() and not run.terminal.quiet:
+            say(_BRINGS)
         draw_missing(rollouts, run.terminal)
         if options.unlabelled:
             draws = rollouts.training_by_agreement()

@@ -24,6 +24,9 @@ from ..terminal.signals import graceful
 from ..terminal.text import rough_duration
 from .models import stoppable
 
+_MEASURED = 6
+"""Questions after which the time left is said once more, by what they took."""
+
 
 def choose_problems(options: CalibrationOptions, fewest: int, built_in: bool = False) -> list[Problem]:
     """The questions of ``--data``; refuses what cannot work before anything is loaded.
@@ -111,15 +114,17 @@ def draw_missing(rollouts: SessionRollouts, terminal: TerminalOptions) -> None:
         return
     if not terminal.quiet:
         here = f" ({total - todo} are here already)" if todo < total else ""
-        tokens, rate = rollouts.tokens_to_draw(), session.decode_rate()
+        tokens, longest, rate = rollouts.tokens_to_draw(), rollouts.longest_draw(), session.decode_rate()
         say(
-            f"adascale: generating solutions of {total} questions{here}: about {tokens:,} tokens, "
-            f"{rough_duration(tokens / rate)} at the {rate:.0f} tokens/s that this machine decodes. "
+            f"adascale: generating solutions of {total} questions{here}, {rollouts.solutions} each: "
+            f"about {tokens:,} tokens, {rough_duration(tokens / rate)} at the {rate:.0f} tokens/s that "
+            f"this machine decodes, {rough_duration(longest / rate)} if each is as long as it may be. "
             "Stop at any time; the same command goes on."
         )
     progress = Progress("questions", quiet=bool(terminal.quiet))
     with stoppable(session, session.driver(time.monotonic)) as driver:
-        failed = _follow("generating", rollouts.draw(driver), todo, total, progress)
+        says_left = 0 if terminal.quiet else _MEASURED
+        failed = _follow("generating", rollouts.draw(driver), todo, total, progress, says_left)
     left = len(rollouts.undrawn())
     if left > failed:
         say(f"adascale: {total - left} of {total} questions are kept; the same command goes on")
@@ -151,9 +156,17 @@ def score_missing(rollouts: SessionRollouts, terminal: TerminalOptions) -> None:
 
 
 def _follow(
-    task: str, finished: Iterable[FinishedQuestion], todo: int, total: int, progress: Progress
+    task: str,
+    finished: Iterable[FinishedQuestion],
+    todo: int,
+    total: int,
+    progress: Progress,
+    says_left: int = 0,
 ) -> int:
-    """Go through ``todo`` of ``total`` questions and show speed and time left; returns how many failed."""
+    """Go through ``todo`` of ``total`` questions and show speed and time left; returns how many failed.
+
+    After ``says_left`` questions the time left is said in a line that stays.
+    """
     failed = tokens = 0
     started, here = time.monotonic(), total - todo
     with progress:
@@ -168,4 +181,6 @@ def _follow(
             ahead = max(0.0, tokens / count * todo - done.spent)
             left = rough_duration(ahead / max(speed, 1e-9))
             progress.show(task, here + count, total, f"{speed:.0f} tokens/s, about {left} left")
+            if count == says_left < todo:
+                say(f"adascale: by the first {count} questions, {left} more")
     return failed

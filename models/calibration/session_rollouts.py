@@ -129,6 +129,17 @@ class SessionRollouts:
         """About how many tokens drawing what is missing takes."""
         return expected_tokens(self.store, self.problems, len(self.undrawn()), self.plan)
 
+    @property
+    def solutions(self) -> int:
+        """Solutions of each question."""
+        return round(sum(self.plan.trajectories.values()))
+
+    def longest_draw(self) -> int:
+        """Tokens of what is missing if every solution reaches its limit."""
+        sampling = self.session.prompts.sampling
+        each = sum(n * sampling[mode].max_tokens for mode, n in self.plan.trajectories.items())
+        return round(each * len(self.undrawn()))
+
     def tokens_to_score(self) -> int:
         """About how many tokens the PRM still has to read."""
         todo = self.unscored()

@@ -96,7 +96,9 @@ def test_fit_writes_an_artefact_and_prints_a_report(
     for stage in ("question", "unfinished", "finished", "answer"):
         assert f"\n{stage}" in first.stdout
         assert f"{stage}: estimated, observed" in first.stdout
-    assert f"generating solutions of {QUESTIONS} questions: about" in first.stderr
+    assert f"generating solutions of {QUESTIONS} questions, 6 each: about" in first.stderr
+    assert "a fit brings" in first.stderr
+    assert re.search(r"by the first 6 questions, .+ more", first.stderr)
     assert "tokens/s that this machine decodes" in first.stderr
     assert f"wrote ~/{artefact.relative_to(home.folder)}" in first.stderr
     assert str(home.folder) not in artefact.read_bytes().decode("latin-1")
