@@ -26,7 +26,6 @@ from .types import (
     Reading,
     Step,
     Trial,
-    Turn,
     Until,
 )
 
@@ -112,12 +111,12 @@ class Policy(Protocol):
     def open(self, problem: Problem, mode: Mode) -> PrefixWork:
         """Evaluate the prompt of a mode, once; a ContextOverflowError if it does not fit."""
 
-    def look(self, look: Look, history: Sequence[Turn] = ()) -> Seen:
+    def look(self, look: Look, problem: Problem) -> Seen:
         """Evaluate a prompt and read the options from the logits of the reply's first token.
 
         Args:
             look: The prompt, and the words that stand for the options.
-            history: The conversation before the question.
+            problem: The question, with the conversation before it.
 
         Raises:
             ContextOverflowError: it does not fit.
@@ -187,10 +186,12 @@ class AnswerEstimates:
         confidence: Estimate for the chosen answer; None leaves that of its best trajectory.
         revised: New estimates of finished trajectories, in the light of the others of their question; those
             left out keep the one that they had alone.
+        options: Probability of each option of a look, by the look and what trajectories did.
     """
 
     confidence: Estimate | None
     revised: Mapping[NodeId, Estimate] = field(default_factory=dict)
+    options: Mapping[str, float] = field(default_factory=dict)
 
 
 class Calibrator(Protocol):

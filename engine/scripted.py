@@ -10,7 +10,7 @@ from typing import Any
 from .kinds.base import Look
 from .ports import Growth, Prefix, PrefixWork, Score, Seen
 from .sampling import AS_USUAL, SamplingChange
-from .types import BranchId, Execution, Finish, Mode, Problem, Step, Trial, Turn, Until
+from .types import BranchId, Execution, Finish, Mode, Problem, Step, Trial, Until
 
 Script = Callable[[Prefix, random.Random], Step]
 """Draws the next whole step of a prefix; the random generator is seeded by the branch."""
@@ -58,7 +58,7 @@ class ScriptedPolicy:
         """The prompt has one token per character of the question."""
         return PrefixWork(len(problem.question), 0)
 
-    def look(self, look: Look, history: Sequence[Turn] = ()) -> Seen:
+    def look(self, look: Look, problem: Problem) -> Seen:
         """The log-probabilities of ``looks``; the prompt has one token per character."""
         seen = [0.0] * len(look.words) if self.looks is None else self.looks(look)
         return Seen(tuple(seen), len(look.text))

@@ -31,28 +31,35 @@ model ended the thought) or ``cut`` (it ended at its budget)."""
 
 THOUGHTS: tuple[Thought, ...] = get_args(Thought)
 
-Mode = Literal["prose", "program", "code"]
+Mode = Literal["prose", "program", "code", "call"]
 """How a trajectory reasons: in steps of text with its answer in a box, or as a program that prints it. The
-trajectory of a code task is a program too, but there the program is the answer, and tests run it."""
+trajectory of a code task is a program too, but there the program is the answer, and tests run it. One in the
+mode ``call`` may call tools."""
+
+PROGRAMS: tuple[Mode, ...] = ("program", "code")
+"""Modes whose trajectories are programs."""
 
 MODES: tuple[Mode, ...] = get_args(Mode)
 
-KindName = Literal["value", "choice", "yes-no", "fact", "text", "code"]
+KindName = Literal["value", "choice", "yes-no", "fact", "text", "code", "call"]
 """Kind of question (``kinds.KINDS``): its answer has a value, is one of some options, is yes or no, or is a
-name, a date or a place; nobody can check its reply; or a program answers it."""
+name, a date or a place; nobody can check its reply; a program answers it; or a call of a tool."""
 
 MessageKind = Literal["value", "choice", "yes-no", "fact", "text"]
 """Kinds that a message can be taken for; code has tests and a command of its own."""
 
-PromptName = Literal["prose", "program", "code", "choice", "yes-no", "fact", "look-choice", "look-yes-no"]
+PromptName = Literal[
+    "prose", "program", "code", "choice", "yes-no", "fact", "call", "look-choice", "look-yes-no"
+]
 """Prompt of a trajectory, by its kind and its mode (``kinds.prompt_of``), or of a look at options."""
 
 Until = Literal["step", "answer"]
 """How far one child runs: to the next step delimiter, or to the end of its answer."""
 
-SelectRule = Literal["vote", "best", "weighted", "passing"]
+SelectRule = Literal["vote", "best", "weighted", "passing", "likeliest"]
 """How the answer is chosen: the largest group of equal answers, the highest median estimate, the group with
-the largest sum of medians, or of programs the group that passes most tests."""
+the largest sum of medians, of programs the group that passes most tests, or the group with the highest
+probability where a calibration knows those of answers."""
 
 NodeStatus = Literal["open", "pruned", "terminal"]
 
@@ -387,11 +394,13 @@ class FinishedSearch:
         questions: Estimate for the question itself, in each mode that has one.
         candidates: All finished trajectories, those without an answer too.
         groups: Answer groups, the chosen one first.
+        look: Log-probability of each option of a look, by its name; empty without a look.
     """
 
     questions: Mapping[Mode, Estimate]
     candidates: tuple[Candidate, ...]
     groups: tuple[AnswerGroup, ...]
+    look: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -446,6 +455,7 @@ PROFILES: Mapping[Mode, ModeProfile] = {
     "prose": ModeProfile(6.0, 300.0),
     "program": ModeProfile(2.5, 130.0),
     "code": ModeProfile(2.5, 80.0),
+    "call": ModeProfile(2.5, 50.0),
 }
 """Where a calibration was fitted before they were measured (docs/research/LOG.md says why these)."""
 

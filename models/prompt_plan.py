@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from adascale.engine.calibration.calls import CallPosterior
 from adascale.engine.calibration.votes import VotePosterior, rate_of_size, shifted
 from adascale.engine.errors import CalibrationError
 from adascale.engine.kinds import KINDS, prompt_of
@@ -14,13 +15,14 @@ from adascale.engine.types import MODES, KindName, Mode, PromptName
 from .calibration import installed
 from .calibration.artefact import Artefact, Fingerprint, ProgramFingerprint, check_width
 from .calibration.installed import InstalledCalibrations
-from .llama.chat import ChatFormat, chat_formats
+from .llama.chat import ChatFormat
+from .llama.formats import chat_formats
 from .llama.runtime import LlamaModel
 from .model_use import ModelUse, read_use
 from .options import SHORT, SamplingParams, SessionOptions
 from .session_files import SessionFiles
 
-BY_VOTES: tuple[KindName, ...] = ("value", "fact")
+BY_VOTES: tuple[KindName, ...] = ("value", "fact", "call")
 """Kinds that votes can judge without a calibration."""
 
 Chats = Mapping[PromptName, ChatFormat]
@@ -61,6 +63,8 @@ class PromptPlan:
         """Judge of the searches of a kind of problem; None where nothing fits the models."""
         if (own := self.calibrations.get(kind)) is not None:
             return own.calibration
+        if kind == "call" and self.votes is not None:
+            return CallPosterior(self.votes.prior)
         return self.votes if kind in BY_VOTES else None
 
 

@@ -73,7 +73,7 @@ def _records(
     session: OpenSession, store: DrawStore, problems: Sequence[Problem], samples: int
 ) -> Iterator[dict[str, Any]]:
     policy = session.replay_policy(store)
-    looks = {each.id: [policy.look(look) for look in kind_of(each).looks(each)] for each in problems}
+    looks = {each.id: [policy.look(look, each) for look in kind_of(each).looks(each)] for each in problems}
     drawn = _solutions(session, store, problems, Vote(samples=samples)) if samples else {}
     greedy = _solutions(session, store, problems, Greedy()) if samples else {}
     for each in problems:

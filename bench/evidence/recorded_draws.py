@@ -57,7 +57,6 @@ from adascale.engine.types import (
     Standing,
     Step,
     Trial,
-    Turn,
     Until,
 )
 from adascale.models.calibration import artefact as calibrations
@@ -277,10 +276,10 @@ class RecordStore:
         assert until == "answer", "records hold whole solutions: no strategy that goes step by step"
         return self._draws[key]
 
-    def look(self, look: Look) -> None:
+    def look(self, look: Look, problem: Problem) -> None:
         return None
 
-    def put_look(self, look: Look, seen: Seen) -> NoReturn:
+    def put_look(self, look: Look, problem: Problem, seen: Seen) -> NoReturn:
         raise AssertionError("records have no options")
 
     def put(self, key: str, steps: tuple[Step, ...]) -> NoReturn:
@@ -366,7 +365,7 @@ class NoGenerator:
     def open(self, problem: Problem, mode: Mode) -> NoReturn:
         raise AssertionError("records hold every prompt")
 
-    def look(self, look: Look, history: Sequence[Turn] = ()) -> NoReturn:
+    def look(self, look: Look, problem: Problem) -> NoReturn:
         raise AssertionError("records have no options")
 
     def start(

@@ -10,6 +10,7 @@ from statistics import fmean
 from ..types import (
     AnswerGroup,
     Candidate,
+    Estimate,
     FinishedSearch,
     Mode,
     NodeId,
@@ -85,6 +86,20 @@ def choose(candidates: Sequence[Candidate], rule: SelectRule, same: Same = same_
     modes = {c.node: c.mode for c in candidates}
     shown = first_to_show(winner.nodes, modes.__getitem__)
     return SearchResult(winner.answer, best.estimate, tuple(groups), shown)
+
+
+def likeliest(result: SearchResult, known: Mapping[NodeId, Estimate]) -> SearchResult:
+    """The result with its answers by their probability, of equals that with more votes first.
+
+    Args:
+        result: Result of ``choose``.
+        known: Probability of the answer of each trajectory; without any, the order of the votes stands.
+    """
+    if not known:
+        return result
+    groups = sorted(result.groups, key=lambda group: -known[group.nodes[0]].median)
+    first = groups[0].nodes[0]
+    return replace(result, answer=groups[0].answer, confidence=known[first], groups=tuple(groups), best=first)
 
 
 def first_to_show(nodes: Sequence[NodeId], mode_of: Callable[[NodeId], Mode]) -> NodeId:

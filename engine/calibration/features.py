@@ -70,7 +70,9 @@ program passes a test.
 """
 
 STAGES_OF: Mapping[Mode, tuple[Stage, ...]] = {
-    mode: tuple(stage for stage, inputs in STAGES.items() if inputs.mode == mode) for mode in MODES
+    mode: tuple(stage for stage, inputs in STAGES.items() if inputs.mode == mode)
+    for mode in MODES
+    if any(inputs.mode == mode for inputs in STAGES.values())
 }
 """Stages of each mode, the question first and the finished solution last."""
 

@@ -41,7 +41,7 @@ FACT_SPREAD = 2.0
 """Spread of wrong answers to a question for a fact: below that of programs, since many solutions make one
 mistake (Sydney, for the capital of Australia). It is not fitted on anything."""
 
-_Z90 = 1.2816
+Z90 = 1.2816
 """90 % quantile of a standard normal."""
 
 
@@ -90,7 +90,7 @@ class VotePosterior:
 
         Lower and upper are those of models of this size that are right less and more often than 80 % of them.
         """
-        below, above = (shifted(self.prior, logits) for logits in (-_Z90 * SPREAD, _Z90 * SPREAD))
+        below, above = (shifted(self.prior, logits) for logits in (-Z90 * SPREAD, Z90 * SPREAD))
         spread = FACT_SPREAD if prefix.problem.kind == "fact" else None
         found = [VotePosterior(prior).chances(finished, spread) for prior in (below, self.prior, above)]
         revised = {}

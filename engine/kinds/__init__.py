@@ -59,6 +59,14 @@ KINDS: Mapping[KindName, Entry] = {
         fields=("tests", "hidden", "entry_point", "imports"),
         judged_by="hidden",
     ),
+    "call": Entry(
+        "adascale.engine.tools.kind",
+        ("call", "prose"),
+        "call",
+        noun="reply",
+        fields=("tools",),
+        judged_by="accepted",
+    ),
 }
 """Every kind by name, with an example:
 
@@ -68,6 +76,7 @@ yes-no: Is 91 prime?
 fact: What is the capital of Australia?
 text: hi; write a haiku; explain recursion: nobody can check the reply
 code: a task with tests that a program has to pass
+call: What is the weather in Paris? beside tools that may be called
 """
 
 
@@ -85,7 +94,7 @@ def kind_of(problem: Problem) -> Kind:
 
 def prompt_of(kind: KindName, mode: Mode) -> PromptName:
     """Prompt of the trajectories of a kind that reason in a mode."""
-    return KINDS[kind].prompt if mode == KINDS[kind].modes[0] else mode
+    return KINDS[kind].prompt if mode == KINDS[kind].modes[0] or kind == "call" else mode
 
 
 def recognise(question: str, record: Mapping[str, object]) -> tuple[KindName, Mapping[str, object]]:

@@ -41,11 +41,13 @@ class Look:
         prompt: PromptName that the text is read in.
         text: The question with its options.
         words: Beginning of the reply that stands for each option, by the place of the option.
+        options: The options, where they are not those of the problem.
     """
 
     prompt: PromptName
     text: str
     words: tuple[str, ...]
+    options: tuple[str, ...] = ()
 
 
 NO_PROGRAM = Execution("", "there is no program in the text", 0.0)
@@ -114,6 +116,10 @@ class Kind(ABC):
     @abstractmethod
     def same(self, a: str, b: str) -> bool:
         """True if two answers of one problem are equal, so that they share their votes."""
+
+    def equality(self, problem: Problem) -> Callable[[str, str], bool]:
+        """Equality of two answers of a problem: ``same``."""
+        return self.same
 
     def shown(self, problem: Problem, answer: str | None, execution: Execution | None) -> str | None:
         """The answer as a user gets it: itself.

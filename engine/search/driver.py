@@ -170,9 +170,9 @@ class Driver:
         looks = search.looks
         for look in looks:
             started = self._clock()
-            seen = self._policy.look(look, search.problem.history)
+            seen = self._policy.look(look, search.problem)
             work = PrefixWork(seen.evaluated_tokens)
-            search.read_options(seen, self._prompt_usage(work, self._clock() - started))
+            search.read_options(look, seen, self._prompt_usage(work, self._clock() - started))
         if looks:
             search.open()
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from ..answers.choosing import choose, standing, supports, with_lookahead
+from ..answers.choosing import choose, likeliest, standing, supports, with_lookahead
 from ..answers.lookahead import ModeState
 from ..answers.weighing import Vote
 from ..kinds import kind_of
@@ -72,18 +72,22 @@ class Leaderboard:
         shown = [candidate for candidate in candidates if self.can_be_shown(candidate)]
         questions = self._tree.questions
         prefix = self._tree.prefix(ROOT, self._strategy.modes[0])
-        chosen = choose(shown, self._strategy.rule, self._kind.same)
+        chosen = choose(shown, self._strategy.rule, self._kind.equality(self._tree.problem))
         # A failed program cannot be shown, and speaks against the answer all the same.
         counted = [c for c in candidates if c.mode != "prose" or self.can_be_shown(c)]
         known = {mode: each for mode, each in questions.items() if any(c.mode == mode for c in counted)}
         self._latest, self._revised = chosen, {}
+        look, options = self._tree.look, self._prior()
         if chosen.groups:
-            finished = FinishedSearch(known, tuple(counted), chosen.groups)
+            finished = FinishedSearch(known, tuple(counted), chosen.groups, look)
             judged = self._calibrator.judge(prefix, finished)
             self._latest = replace(chosen, confidence=judged.confidence or chosen.confidence)
-            self._revised = judged.revised
+            self._revised, options = judged.revised, judged.options
         ended = len(candidates) + sum(cut.values())
-        if look := self._tree.look:
+        if self._strategy.rule == "likeliest":
+            self._latest = likeliest(self._latest, self._revised)
+            return replace(standing(self._latest, shown, ended), options=options), self._latest
+        if look and self._kind.options(self._tree.problem):
             return self._weigh(look, shown, ended), self._latest
         now = standing(self._latest, shown, ended)
         if not self._strategy.looks_ahead or self._strategy.at_most is None or not self._is_calibrated():
@@ -91,6 +95,13 @@ class Leaderboard:
         # Rough numbers are one posterior: the lookahead begins from what the answer was judged by.
         read = counted if self._calibrator.is_rough else candidates
         return self._look_ahead(now, shown, read, cut, self._strategy.at_most - ended), self._latest
+
+    def _prior(self) -> Mapping[str, float]:
+        """Probability of each option by a look alone; empty where nothing was read."""
+        look, weights = self._tree.look, self._calibrator.weights
+        if not look or weights is None:
+            return {}
+        return dict(zip(look, weights.prior(tuple(look.values())), strict=True))
 
     def _weigh(self, look: Mapping[str, float], shown: Sequence[Candidate], ended: int) -> Standing:
         """The likeliest option leads, by what the look showed and what solutions have chosen."""

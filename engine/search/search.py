@@ -15,6 +15,7 @@ from ..strategies import Command, Cut, Expand
 from ..strategies.base import top_k
 from ..strategies.redraws import redrawing
 from ..types import (
+    PROGRAMS,
     ROOT,
     BranchId,
     Candidate,
@@ -149,9 +150,9 @@ class Search:
         is_weighed = self._settings.strategy.looks_ahead and self._calibrator.weights is not None
         return kind_of(self.problem).looks(self.problem) if is_weighed else ()
 
-    def read_options(self, seen: Seen, usage: Usage) -> None:
+    def read_options(self, look: Look, seen: Seen, usage: Usage) -> None:
         """The options were read in one order."""
-        options = kind_of(self.problem).options(self.problem)
+        options = look.options or kind_of(self.problem).options(self.problem)
         self._emit(OptionsRead(options=options, log_probs=seen.log_probs, usage=usage))
 
     def open(self) -> None:
@@ -197,7 +198,7 @@ class Search:
         if growth.step.thought == "cut":
             self._warn_once(_THOUGHT_CUT)
         mode = self._tree[node].mode
-        if mode == "prose":
+        if mode not in PROGRAMS:
             self._unscored.append(node)
         elif growth.step.finish != "step" or not growth.step.is_thought:
             text = "" if growth.step.is_thought else growth.step.text  # one that never closes has no program

@@ -93,6 +93,9 @@ class Settings:
         if problem.kind == "value":
             return self.in_mode(mode, among)
         modes = kind_of(problem).modes(problem)
+        if problem.kind == "call":
+            chosen_modes = modes if self.strategy.looks_ahead else modes[:1]
+            return replace(self, strategy=replace(self.strategy, modes=chosen_modes))
         chosen = mode if mode in modes else "auto"
         return self.in_mode(chosen, modes if self.strategy.looks_ahead else ())
 

@@ -8,8 +8,9 @@ from typing import Any, Literal
 
 from ..errors import UsageError, setting
 from ..types import KindName, Mode
-from . import adaptive, passing
+from . import adaptive, agreement, passing
 from .adaptive import Adaptive, Effort
+from .agreement import Agreement
 from .allocation import CONFIDENCE
 from .base import Strategy
 from .beam import DVTS, Beam
@@ -35,6 +36,7 @@ STRATEGIES: Mapping[str, type[Strategy]] = {
         EarlyStopping,
         ProseAndProgram,
         Passing,
+        Agreement,
     )
 }
 """The built-in strategies by name."""
@@ -46,6 +48,7 @@ EFFORTS: Mapping[KindName, Mapping[Effort, Strategy]] = {
     "fact": adaptive.OF_FACTS,
     "text": adaptive.EFFORTS,
     "code": passing.EFFORTS,
+    "call": agreement.EFFORTS,
 }
 """The strategy of each effort, by the kind of problem; a text gets one reply whatever it says."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self
@@ -16,6 +17,7 @@ Choice = Literal["auto", "none", "required"]
 MAX_TOOLS = 128
 """Tools of one request."""
 
+_NAME = re.compile(r"[\w.:/-]{1,128}")
 _MIN_PROBABILITY = "x-min-probability"
 
 
@@ -40,10 +42,14 @@ class Tool:
         """The tool of a record in OpenAI's shape.
 
         Raises:
-            UsageError: its schema is no schema of an object, or too large.
+            UsageError: its name is none, or its schema is no schema of an object, or too large.
         """
         function = record["function"]
         name, asked = function["name"], function.get("parameters") or {}
+        if not _NAME.fullmatch(name):
+            raise UsageError(
+                f"the name of a tool has letters, digits and any of _-.:/ in it, not {name[:40]!r}"
+            )
         parameters = inlined(asked)
         if parameters.get("type", "object") != "object":
             raise UsageError(f"the parameters of the tool {name} have to be of the type object")

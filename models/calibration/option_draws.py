@@ -95,7 +95,7 @@ class OptionDraws:
     def look(self, problem: Problem) -> tuple[float, ...]:
         """Mean log-probability of each option of a question over all looks."""
         names = kind_of(problem).options(problem)
-        looks = [self.policy.look(look).log_probs for look in kind_of(problem).looks(problem)]
+        looks = [self.policy.look(look, problem).log_probs for look in kind_of(problem).looks(problem)]
         return tuple(fmean(seen[at] for seen in looks) for at in range(len(names)))
 
     def _example(self, problem: Problem, record: Record) -> OptionExample:

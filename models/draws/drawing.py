@@ -62,10 +62,10 @@ class DrawWriter:
         self._read.add((problem.id, mode))
         return self._live.open(problem, mode)
 
-    def look(self, look: Look) -> Seen:
+    def look(self, look: Look, problem: Problem) -> Seen:
         """Read options."""
         self._free_row()
-        return self._live.look(look)
+        return self._live.look(look, problem)
 
     def _free_row(self) -> None:
         """Make room for a prompt, which is read in a row that no branch holds."""

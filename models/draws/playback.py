@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from adascale.engine.kinds.base import Look
 from adascale.engine.ports import Executor, Growth, Policy, Prefix, PrefixWork, Seen
 from adascale.engine.sampling import AS_USUAL, SamplingChange
-from adascale.engine.types import BranchId, Execution, Mode, Problem, Step, Trial, Turn, Until
+from adascale.engine.types import BranchId, Execution, Mode, Problem, Step, Trial, Until
 
 from .drawing import DrawRequest, DrawWriter
 from .store import KeptDraws, Prompt
@@ -134,13 +134,13 @@ class ReplayingPolicy:
             assert kept is not None
         return PrefixWork(kept.tokens, 0, kept.reading)
 
-    def look(self, look: Look, history: Sequence[Turn] = ()) -> Seen:
+    def look(self, look: Look, problem: Problem) -> Seen:
         """Read options, or what is kept of such a look; the whole prompt counts as evaluated."""
-        assert not history, "questions of an evaluation stand alone"
-        seen = self._store.look(look)
+        assert not problem.history, "questions of an evaluation stand alone"
+        seen = self._store.look(look, problem)
         if seen is None:
-            seen = self._writer.look(look)
-            self._store.put_look(look, seen)
+            seen = self._writer.look(look, problem)
+            self._store.put_look(look, problem, seen)
         return seen
 
     def start(

@@ -62,10 +62,10 @@ class KeptDraws(Protocol):
     def put_prompt(self, problem: Problem, mode: Mode, prompt: Prompt) -> None:
         """Keep the reading of a question."""
 
-    def look(self, look: Look) -> Seen | None:
+    def look(self, look: Look, problem: Problem) -> Seen | None:
         """The kept result of a look at options; None if there is none."""
 
-    def put_look(self, look: Look, seen: Seen) -> None:
+    def put_look(self, look: Look, problem: Problem, seen: Seen) -> None:
         """Keep what a look at options showed."""
 
     def get(self, key: str, until: Until) -> tuple[Step, ...] | None:
@@ -96,18 +96,18 @@ class DrawStore(DrawnStore):
             [reading] = _unpack_readings(row[1])
             return Prompt(int(row[0]), reading)
 
-    def look(self, look: Look) -> Seen | None:
+    def look(self, look: Look, problem: Problem) -> Seen | None:
         """The kept result of a look at options; None if there is none."""
-        row = self._blobs.get(_LOOKS, _look_key(look))
+        row = self._blobs.get(_LOOKS, _look_key(look, problem))
         if row is None:
             return None
         with self._blobs.decoding():
             return Seen(tuple(map(float, unpack(row[1])["log_probs"])), int(row[0]))
 
-    def put_look(self, look: Look, seen: Seen) -> None:
+    def put_look(self, look: Look, problem: Problem, seen: Seen) -> None:
         """Keep what a look at options showed."""
         packed = pack({"log_probs": np.array(seen.log_probs)})
-        self._blobs.put(_LOOKS, [_look_key(look)], seen.evaluated_tokens, packed)
+        self._blobs.put(_LOOKS, [_look_key(look, problem)], seen.evaluated_tokens, packed)
 
     def put(self, key: str, steps: tuple[Step, ...]) -> None:
         """Keep a draw; a longer one replaces a shorter one."""
@@ -131,17 +131,20 @@ class DrawStore(DrawnStore):
         return self._blobs.count(_DRAWS)
 
 
-def _look_key(look: Look) -> str:
-    text = json.dumps([_LOOK_PROMPTS[look.prompt], look.text, look.words])
+def _look_key(look: Look, problem: Problem) -> str:
+    below = kind_of(problem).statement(problem) if look.options else _LOOK_PROMPTS[look.prompt]
+    text = json.dumps([below, look.text, look.words])
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def _prompt_key(problem: Problem, mode: Mode) -> str:
-    return problem.question if mode == "prose" else f"{mode}\x00{_read_text(problem, mode)}"
+    return _read_text(problem, mode) if mode == "prose" else f"{mode}\x00{_read_text(problem, mode)}"
 
 
 def _read_text(problem: Problem, mode: Mode) -> str:
     """The text that the generator reads; a store's name does not cover the prompt of code tasks."""
+    if problem.kind == "call":
+        return kind_of(problem).statement(problem)
     return f"{CODE_PROMPT}\n\n{kind_of(problem).statement(problem)}" if mode == "code" else problem.question
 
 

@@ -8,9 +8,20 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from adascale.engine.ports import PrefixWork
-from adascale.engine.types import BranchId, Finish, Mode, Reading, Step, Thought, TokenOdds, Until
+from adascale.engine.types import (
+    PROGRAMS,
+    BranchId,
+    Finish,
+    Mode,
+    Reading,
+    Step,
+    Thought,
+    TokenOdds,
+    Until,
+)
 
 from ..options import SamplingParams
+from .calls import CallWriter
 from .prefixes import NO_STATE, ParkedPrefix, Tokens
 from .runtime import FloatArray
 from .sampling import Stream, Surprise
@@ -39,6 +50,7 @@ class Job:
         thought: Position in its thought; None if the model knows no thoughts.
         is_reply: It is the reply to a chat, whose next turn goes on from its end.
         logprobs: As ``SamplingChange.logprobs``.
+        calls: Writes its calls of tools; None if it knows no tools.
     """
 
     branch: BranchId
@@ -53,6 +65,13 @@ class Job:
     thought: ThoughtProgress | None = None
     is_reply: bool = False
     logprobs: int | None = None
+    calls: CallWriter | None = None
+
+    def close(self) -> None:
+        """Free its random numbers and its grammar."""
+        self.stream.close()
+        if self.calls is not None:
+            self.calls.close()
 
 
 class Pool:
@@ -164,6 +183,14 @@ class Slot:
         self.tokens += tokens
         self.text += text
 
+    def take_back(self, piece: bytes) -> None:
+        """Take back the last token, which was sampled and is not evaluated."""
+        self.pending.pop()
+        self.tokens.pop()
+        if self.job.logprobs is not None and piece:
+            self.odds.pop()
+        del self.text[len(self.text) - len(piece) :]
+
     def at_delimiter(self, last_piece: bytes) -> bool:
         """True if the last token completed a step of prose or of a thought that has any text in it."""
         if self.job.mode != "prose" and not self.is_inside_thought:
@@ -181,7 +208,7 @@ class Slot:
 
     def closes_program(self, last_piece: bytes) -> bool:
         """True if the last token completed the fence behind a program; the first fence opens it."""
-        if self.job.mode == "prose" or b"`" not in last_piece:
+        if self.job.mode not in PROGRAMS or b"`" not in last_piece:
             return False
         return self.text.count(_FENCE) >= 2
 

@@ -12,24 +12,14 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from adascale.engine.errors import ModelCorruptError, TemplateRaisedError, UsageError
-from adascale.engine.types import Notice, PromptName, Turn
+from adascale.engine.types import Notice, Turn
 
-from ..options import (
-    CHOICE_PROMPT,
-    CODE_PROMPT,
-    FACT_PROMPT,
-    LOOK_CHOICE_PROMPT,
-    LOOK_YES_NO_PROMPT,
-    PROGRAM_OPENING,
-    PROGRAM_PROMPT,
-    SYSTEM_PROMPT,
-    YES_NO_PROMPT,
-)
 from .runtime import LlamaModel
 from .template import Message, render, shows_system
-from .thinking import Thinking, plan_thinking, thinking_notices
+from .thinking import Thinking, thinking_notices
 
 _PLACEHOLDER = "ADASCALE-QUESTION-7c1f"
 _TURN = "ADASCALE-TURN-{}-7c1f"
@@ -73,7 +63,7 @@ class ChatFormat:
         if self.thoughts is None or not self.thoughts.is_open:
             behind += opening
         self.opening = opening
-        self.head = _with_bos(model, model.tokenize(before, special=True))
+        self.head = with_bos(model, model.tokenize(before, special=True))
         self.tail = tuple(model.tokenize(behind, special=True, follows=True))
 
     def prompt(self, question: str, history: Sequence[Turn] = ()) -> tuple[int, ...]:
@@ -107,7 +97,7 @@ class ChatFormat:
                 raise UsageError(f"{model.name} was not trained to write what stands before a suffix")
             before, behind, middle = gap
             tokens = [before, *tokens, behind, *model.tokenize(suffix, special=True, follows=True), middle]
-        return _with_bos(model, tokens)
+        return with_bos(model, tokens)
 
     @property
     def think_tokens(self) -> int:
@@ -151,7 +141,7 @@ class ChatFormat:
         shown = [int(match[1]) for match in found if match[1]]
         if sorted(shown) != list(range(len(history))) or found[-1][0] != _PLACEHOLDER:
             raise self._no_place()
-        tokens = list(_with_bos(self._model, self._model.tokenize(literals[0], special=True)))
+        tokens = list(with_bos(self._model, self._model.tokenize(literals[0], special=True)))
         for n, literal in zip(shown, literals[1:], strict=False):
             tokens += self._model.tokenize(history[n].content.strip(), special=False, follows=bool(tokens))
             tokens += self._model.tokenize(literal, special=True, follows=True)
@@ -176,9 +166,9 @@ class ChatFormat:
         first, *others = messages
         return [{**first, "content": f"{system}\n\n{first['content']}"}, *others]
 
-    def _render(self, messages: Sequence[Message]) -> str:
+    def _render(self, messages: Sequence[Message], **more: Any) -> str:
         variables = {} if self._thinking is None else self._thinking.variables()
-        return render(self._model, messages, open_assistant=True, **variables)
+        return render(self._model, messages, open_assistant=True, **variables, **more)
 
     def _split_template(self) -> tuple[str, str]:
         messages = self._with_system(self._system, [{"role": "user", "content": _PLACEHOLDER}])
@@ -192,33 +182,8 @@ class ChatFormat:
         return before, behind
 
 
-def chat_formats(model: LlamaModel, system: str | None, think: int | None) -> dict[PromptName, ChatFormat]:
-    """The format of each prompt.
-
-    Args:
-        model: Has the template.
-        system: The user's own system prompt, for all prose and chats; None for the built-in ones. Looks at
-            options have none but their own.
-        think: As ``SessionOptions.think``.
-
-    Raises:
-        UsageError: the model cannot be asked to think.
-        ModelCorruptError: the template cannot be rendered, or does not show the question.
-    """
-    thinking, silent = plan_thinking(model, think), plan_thinking(model, 0)
-    return {
-        "prose": ChatFormat(model, system or SYSTEM_PROMPT, thinking=thinking, chat_system=system or ""),
-        "program": ChatFormat(model, PROGRAM_PROMPT, PROGRAM_OPENING, thinking),
-        "code": ChatFormat(model, CODE_PROMPT, PROGRAM_OPENING, thinking),
-        "choice": ChatFormat(model, system or CHOICE_PROMPT, thinking=thinking),
-        "yes-no": ChatFormat(model, system or YES_NO_PROMPT, thinking=thinking),
-        "fact": ChatFormat(model, system or FACT_PROMPT, thinking=thinking),
-        "look-choice": ChatFormat(model, LOOK_CHOICE_PROMPT, thinking=silent),
-        "look-yes-no": ChatFormat(model, LOOK_YES_NO_PROMPT, thinking=silent),
-    }
-
-
-def _with_bos(model: LlamaModel, tokens: Sequence[int]) -> tuple[int, ...]:
+def with_bos(model: LlamaModel, tokens: Sequence[int]) -> tuple[int, ...]:
+    """The tokens of a prompt, with the BOS that every sequence of the model begins with."""
     if model.bos is not None and (not tokens or tokens[0] != model.bos):
         return (model.bos, *tokens)
     return tuple(tokens)

@@ -8,6 +8,7 @@ from adascale.engine.kinds import prompt_of
 from adascale.engine.kinds.base import Look
 from adascale.engine.ports import Growth, Prefix, PrefixWork, Seen
 from adascale.engine.sampling import AS_USUAL, SamplingChange
+from adascale.engine.tools.tool import ToolRequest
 from adascale.engine.types import (
     BranchId,
     Finish,
@@ -17,12 +18,12 @@ from adascale.engine.types import (
     Step,
     Thought,
     TokenOdds,
-    Turn,
     Until,
 )
 
 from ..options import SamplingParams
 from .branch import Job, Slot
+from .calls import CallRules
 from .chat import ChatFormat
 from .prefixes import PrefixCache, evaluate_tokens
 from .prompts import Prompts
@@ -67,6 +68,7 @@ class LlamaPolicy:
         self._surprise = SurpriseMeter(self._model.vocab_size)
         self._prompts = Prompts(context, chats, sampling, cache)
         self._seats = Seats(context, cache, park_steps)
+        self._calls: dict[str, CallRules] = {}
         self._is_closed = False
 
     @property
@@ -80,12 +82,19 @@ class LlamaPolicy:
         return self._context.sequences
 
     def open(self, problem: Problem, mode: Mode = "prose") -> PrefixWork:
-        """Evaluate the prompt once and keep it until ``close_problem``; raises as ``Prompts.open``."""
+        """Evaluate the prompt once and keep it until ``close_problem``.
+
+        Raises:
+            ContextOverflowError: as ``Prompts.open``.
+            UsageError: so too, or the schema of a tool cannot be made a grammar.
+        """
+        if mode == "call":
+            self._calls[problem.id] = CallRules(self._model, ToolRequest.of(problem.details))
         return self._prompts.open(problem, mode, len(self._seats.slots))
 
-    def look(self, look: Look, history: Sequence[Turn] = ()) -> Seen:
+    def look(self, look: Look, problem: Problem) -> Seen:
         """Read options from the logits behind a prompt; raises as ``Prompts.look``."""
-        return self._prompts.look(look, history, len(self._seats.slots))
+        return self._prompts.look(look, problem, len(self._seats.slots))
 
     @property
     def is_busy(self) -> bool:
@@ -95,6 +104,7 @@ class LlamaPolicy:
     def close_problem(self, problem: Problem) -> None:
         """Forget the problem's prefixes."""
         self._prompts.close(problem)
+        self._calls.pop(problem.id, None)
 
     def start(
         self,
@@ -132,6 +142,7 @@ class LlamaPolicy:
                 thought=thought,
                 is_reply=prefix.problem.is_chat,
                 logprobs=sampling.logprobs,
+                calls=self._calls[prefix.problem.id].writer() if prefix.mode == "call" else None,
             )
         )
 
@@ -200,18 +211,21 @@ class LlamaPolicy:
         logits = self._context.logits(row)
         if len(slot.held) == len(slot.job.prefix):
             self._seats.park_prefix(sequence, row)
-        if slot.job.sampling.has_penalties:
+        if slot.job.sampling.has_penalties or slot.job.calls is not None:
             token = self._sample_from(slot, logits)
         else:
             token = self._samplers.of(slot.job.sampling).sample(slot.job.stream, self._context, row)
         return self._grow(slot, token, logits, self._context.state(row))
 
     def _sample_from(self, slot: Slot, logits: FloatArray) -> int:
-        """Draw from logits, ``[vocab_size]``, that the last batch may not have."""
-        sampling = slot.job.sampling
+        """Draw from logits, ``[vocab_size]``, that the last batch may not have, as a grammar allows."""
+        sampling, calls = slot.job.sampling, slot.job.calls
         if sampling.has_penalties:
             logits = penalised(logits, sampling, slot.held, slot.held[slot.job.prompt_tokens :])
-        return self._samplers.of(sampling).sample_from(slot.job.stream, logits)
+        sampler = self._samplers.of(sampling)
+        if calls is not None and calls.grammar is not None:
+            return sampler.sample_under(calls.grammar, slot.job.stream, logits)
+        return sampler.sample_from(slot.job.stream, logits)
 
     def _grow(self, slot: Slot, token: int, logits: FloatArray, state: FloatArray | None) -> Growth:
         """Append a sampled token, and end the step if the token completes it."""
@@ -224,10 +238,27 @@ class LlamaPolicy:
             slot.odds.append(self._odds(logits, token, surprise.logprob, slot.job.logprobs))
         if (part := slot.thought_part(piece)) is not None:
             return self._grow_thought(slot, part, sampled=1)
-        finish = self._finish(slot, token, piece)
+        forced, is_over = self._write_calls(slot, token, piece)
+        finish = "stop" if is_over else self._finish(slot, token, piece)
         text = "" if finish else slot.text.decode("utf-8", "replace")
         step = slot.take_step(finish, slot.open_part) if finish else None
-        return Growth(slot.job.branch, 1, text, step, slot.take_prefix_cost(), thinks=slot.may_think)
+        cost = slot.take_prefix_cost()
+        return Growth(slot.job.branch, 1 + forced, text, step, cost, thinks=slot.may_think)
+
+    def _write_calls(self, slot: Slot, token: int, piece: bytes) -> tuple[int, bool]:
+        """Begin a call where the last token does; returns the tokens appended for it, and if all is over."""
+        calls = slot.job.calls
+        if calls is None or slot.may_think or (self._model.is_end(token) and not calls.rules.is_required):
+            return 0, False
+        verdict = calls.read(bytes(slot.text))
+        if verdict in ("on", "over"):
+            return 0, verdict == "over"
+        if verdict == "replaced":
+            slot.take_back(piece)
+        lead, text = calls.rules.lead(verdict)
+        slot.append(lead, text)
+        calls.begin(bytes(slot.text))
+        return len(lead) - (verdict == "replaced"), False
 
     def _odds(self, logits: FloatArray, token: int, logprob: float, most: int) -> TokenOdds:
         """Odds of a token that was drawn from ``logits``, ``[vocab_size]``, and of the likeliest ones."""

@@ -11,12 +11,14 @@ from adascale.engine.errors import ContextOverflowError, setting
 from adascale.engine.kinds import kind_of, prompt_of
 from adascale.engine.kinds.base import Look
 from adascale.engine.ports import PrefixWork, Seen
+from adascale.engine.tools.tool import ToolRequest
 from adascale.engine.types import MODES, Mode, Problem, PromptName, Turn
 
 from ..options import SamplingParams, round_window_up
 from .chat import ChatFormat
 from .prefixes import ParkedPrefix, PrefixCache, Tokens, evaluate_below, evaluate_on, read_on, read_prompt
 from .runtime import MAX_TOKEN_BYTES, LlamaContext, LlamaModel
+from .tool_prompt import ToolFormat
 
 ANSWER_RESERVE = 256
 """Tokens that must stay free behind a prompt."""
@@ -71,11 +73,7 @@ class Prompts:
         name = prompt_of(problem.kind, mode)
         chat, statement = self._chats[name], kind_of(problem).statement(problem)
         self._check_length(statement, problem.history)
-        if problem.is_raw:
-            tokens = chat.raw_prompt(statement, str(problem.details["suffix"]))
-        else:
-            write = chat.chat_prompt if problem.is_chat else chat.prompt
-            tokens = write(statement, problem.history)
+        tokens = self._write(chat, problem, statement, with_tools=mode == "call")
         self._check_fit(len(tokens), chat, self._sampling[name].think_tokens, problem.history)
         self._tokens[problem.id, mode] = tokens
         parked = self._cache.get(tokens)
@@ -88,22 +86,32 @@ class Prompts:
         head = chat.head if tokens[: len(chat.head)] == chat.head else ()
         return read_prompt(self._context, self._cache, sequence, head, tokens)
 
-    def look(self, look: Look, history: Sequence[Turn], sequence: int) -> Seen:
+    def _write(
+        self, chat: ChatFormat, problem: Problem, statement: str, *, with_tools: bool, behind: str = ""
+    ) -> Tokens:
+        if isinstance(chat, ToolFormat):
+            request = ToolRequest.of(problem.details)
+            return chat.request_prompt(request, with_tools=with_tools, behind=behind)
+        if problem.is_raw and not behind:
+            return chat.raw_prompt(statement, str(problem.details["suffix"]))
+        return (chat.chat_prompt if problem.is_chat else chat.prompt)(statement, problem.history)
+
+    def look(self, look: Look, problem: Problem, sequence: int) -> Seen:
         """Read options from the logits behind a prompt; that of a conversation stays while there is room.
 
         Args:
             look: The prompt, and the words that stand for the options.
-            history: The conversation before the question.
+            problem: The question, with the conversation before it.
             sequence: A free sequence of the context; it is empty afterwards.
 
         Raises:
             ContextOverflowError: as ``open``.
         """
-        chat, model = self._chats[look.prompt], self._context.model
+        chat, model, history = self._chats[look.prompt], self._context.model, problem.history
         self._check_length(look.text, history)
-        tokens = chat.prompt(look.text, history)
+        tokens = self._write(chat, problem, look.text, with_tools=True, behind=look.text)
         self._check_fit(len(tokens), chat, 0, history)
-        if _has_reply(history):
+        if problem.kind == "call" or _has_reply(history):
             row, reused = evaluate_on(self._context, self._cache, sequence, tokens)
             self._cache.put(tokens, ParkedPrefix(self._context.snapshot(sequence), None))
         else:
@@ -166,8 +174,8 @@ class Prompts:
 
 
 def _is_conversation(problem: Problem) -> bool:
-    """True for a chat, and for a question that has replies before it."""
-    return problem.is_chat or _has_reply(problem.history)
+    """True for a chat, a request with tools, and a question that has replies before it."""
+    return problem.is_chat or problem.kind == "call" or _has_reply(problem.history)
 
 
 def _has_reply(history: Sequence[Turn]) -> bool:

@@ -6,7 +6,7 @@ import ctypes
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import llama_cpp.llama_cpp as C
 import numpy as np
@@ -14,7 +14,10 @@ import numpy as np
 from ..options import SamplingParams
 from .runtime import FloatArray, LlamaContext
 
-_TOKEN_DATA = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
+if TYPE_CHECKING:
+    from .grammar import Grammar
+
+TOKEN_DATA = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
 
 
 class Sampler:
@@ -33,7 +36,7 @@ class Sampler:
         C.llama_sampler_chain_add(self._chain, C.llama_sampler_init_temp(params.temperature))
         self._last = C.llama_sampler_chain_n(self._chain)
         self._ids = np.arange(vocab_size, dtype=np.int32)
-        self._data = np.empty(vocab_size, _TOKEN_DATA)
+        self._data = np.empty(vocab_size, TOKEN_DATA)
 
     def close(self) -> None:
         """Free the chain; streams are freed by their owners."""
@@ -58,6 +61,17 @@ class Sampler:
             C.llama_sampler_apply(self._chain, ctypes.byref(array))
             token = int(array.data[array.selected].id)
             C.llama_sampler_accept(self._chain, token)
+        return token
+
+    def sample_under(self, grammar: Grammar, stream: Stream, logits: FloatArray) -> int:
+        """Draw a token that a grammar allows, from logits, ``[vocab_size]``.
+
+        Most tokens are allowed anyway, and looking through the whole vocabulary takes long.
+        """
+        token = self.sample_from(stream, logits)
+        if not grammar.allows(token):
+            token = self.sample_from(stream, grammar.masked(logits))
+        grammar.accept(token)
         return token
 
     @contextmanager

@@ -77,7 +77,7 @@ class Seats:
         for job in self.waiting:
             if job.branch == branch:
                 self.waiting.remove(job)
-                job.stream.close()
+                job.close()
                 return None
         sequences = [i for i, slot in enumerate(self.slots) if slot.job.branch == branch]
         assert sequences, f"branch {branch} has ended or was never started"
@@ -95,7 +95,7 @@ class Seats:
     def close(self) -> None:
         """Forget all branches."""
         for job in [*self.waiting, *(slot.job for slot in self.slots)]:
-            job.stream.close()
+            job.close()
         self.waiting, self.slots = [], []
 
     def _leader(self, job: Job) -> Slot:
@@ -128,7 +128,7 @@ class Seats:
 
     def _free(self, sequence: int) -> None:
         """End a slot; the last slot moves into its sequence, so that sequence ids have no gaps."""
-        self.slots[sequence].job.stream.close()
+        self.slots[sequence].job.close()
         last = len(self.slots) - 1
         if sequence != last:
             self._context.restore(sequence, self._context.snapshot(last))

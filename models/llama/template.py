@@ -9,6 +9,7 @@ process that, on Linux, may open no connection, start no program and read Python
 from __future__ import annotations
 
 import functools
+import json
 import os
 import platform
 import sys
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
     from .runtime import LlamaModel
 
-Message = dict[str, str]
+Message = dict[str, Any]
 
 _PLAIN = "{% for m in messages %}{{ m.content }}\n\n{% endfor %}"
 """Template of a model without one: a paragraph for each message."""
@@ -63,14 +64,14 @@ def prepare() -> None:
     _child.prepare()
 
 
-def render(model: LlamaModel, messages: Sequence[Message], *, open_assistant: bool, **variables: bool) -> str:
+def render(model: LlamaModel, messages: Sequence[Message], *, open_assistant: bool, **variables: Any) -> str:
     """Render messages with the template of a model's file, in an environment as transformers has it.
 
     Args:
         model: Has the template.
         messages: The conversation, with ``role`` and ``content``.
         open_assistant: True to open the assistant's turn at the end.
-        variables: Further variables of the template, such as its switch for thinking.
+        variables: Further variables of the template, such as its tools and its switch for thinking.
 
     Raises:
         TemplateRaisedError: the template raised an error.
@@ -164,6 +165,11 @@ def _render(source: str, variables: dict[str, Any]) -> str:
     return "".join(pieces)
 
 
+def _to_json(value: Any, ensure_ascii: bool = False, indent: int | None = None, **more: Any) -> str:
+    """The filter as transformers has it: that of Jinja sorts keys, and spells ``<`` and quotes for HTML."""
+    return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, **more)
+
+
 @functools.lru_cache(maxsize=2)
 def _compiled(source: str) -> Template:
     """The template, compiled once for all conversations; a session has a generator's and a PRM's."""
@@ -186,5 +192,6 @@ def _compiled(source: str) -> Template:
     env = ImmutableSandboxedEnvironment(
         trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols", Generation]
     )
+    env.filters["tojson"] = _to_json
     env.globals.update(raise_exception=refuse, strftime_now=lambda _format: "")
     return env.from_string(source)

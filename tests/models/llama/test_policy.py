@@ -214,10 +214,11 @@ def test_looks_in_a_conversation_share_it_and_see_what_others_see(make: Make, ra
     said = (Turn("user", "How far is it?"), Turn("assistant", "Very far."))
     looks = [Look("prose", text, ("Yes", "No")) for text in ("Is it far?", "Is it near?")]
     policy, _ = make(random_gguf)
-    first, second = (policy.look(look, said) for look in looks)
+    asked = Problem("a", "?", history=said)
+    first, second = (policy.look(look, asked) for look in looks)
     assert second.evaluated_tokens < len("near?") + 60 < first.evaluated_tokens
     fresh, _ = make(random_gguf)
-    assert fresh.look(looks[1], said).log_probs == pytest.approx(second.log_probs, abs=1e-4)
+    assert fresh.look(looks[1], asked).log_probs == pytest.approx(second.log_probs, abs=1e-4)
 
 
 @pytest.mark.parametrize("sampled", [(1, 2, 9, 9), (1, 2, 3)])

@@ -1,0 +1,111 @@
+"""Call: a request with tools, such as "What is the weather in Paris?" beside ``get_weather``.
+
+The answer is a set of calls, or none. One look, with nothing generated, says whether to call at all. A
+trajectory in the mode ``call`` reads the tools, and calls one of them or says something; one in prose does
+not know them, and replies.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+
+from ..errors import UsageError
+from ..kinds.base import NO_PROGRAM, Kind, Look, Run, Runnable
+from ..types import Execution, Finish, Mode, Problem
+from .equality import key_of_calls
+from .judging import is_accepted
+from .reading import read_reply
+from .tool import NO_CALL, ToolRequest, calls_of, write_calls
+
+QUESTION = (
+    "Is one of these functions made for exactly this request, and does the request give what it needs? "
+    "Answer yes or no."
+)
+"""P(yes) tells requests that a call is right for from others by an AUC of .91 (docs/research/LOG.md)."""
+
+CALL, NO = "call", "no call"
+"""The options of a look."""
+
+
+class ToolCall(Kind):
+    """See the module."""
+
+    def read_details(self, question: str, record: Mapping[str, object]) -> Mapping[str, object]:
+        """The conversation, the tools, and for an evaluation the accepted calls.
+
+        Raises:
+            UsageError: the record lacks a conversation or its tools cannot be read.
+        """
+        messages = record.get("messages")
+        if not isinstance(messages, list) or not all(isinstance(each, dict) for each in messages):
+            raise UsageError("messages has to be a list of objects, each with a role and its content")
+        details = {"messages": messages, "tools": record.get("tools", [])}
+        try:
+            request = ToolRequest.of(details)
+        except (KeyError, TypeError, AttributeError):
+            raise UsageError("tools has to be a list of functions, as OpenAI's interface has it") from None
+        return {**request.details(), "accepted": record.get("accepted")}
+
+    def for_search(self, problem: Problem) -> Problem:
+        """The problem without the accepted calls."""
+        kept = {name: each for name, each in problem.details.items() if name != "accepted"}
+        return Problem(
+            problem.id, problem.question, meta=problem.meta, kind="call", why=problem.why, details=kept
+        )
+
+    def statement(self, problem: Problem) -> str:
+        """All that a model reads, by which kept draws are found."""
+        return json.dumps(problem.details, sort_keys=True)
+
+    def modes(self, problem: Problem) -> tuple[Mode, ...]:
+        """Calls where one is possible, and a plain reply where it is not wanted in any case."""
+        request = ToolRequest.of(problem.details)
+        if not request.may_call:
+            return ("prose",)
+        return ("call",) if request.choice == "required" or not request.is_asked else ("call", "prose")
+
+    def looks(self, problem: Problem) -> tuple[Look, ...]:
+        """Is a function made for the request: asked of what a user says, and not of what a tool returned."""
+        if len(self.modes(problem)) < 2:
+            return ()
+        return (Look("call", QUESTION, ("Yes", "No"), (CALL, NO)),)
+
+    def program(self, problem: Problem, mode: Mode, text: str) -> Runnable | Execution:
+        """None: nothing is run."""
+        return NO_PROGRAM
+
+    def answer(
+        self, problem: Problem, mode: Mode, text: str, finish: Finish, execution: Execution | None
+    ) -> str | None:
+        """The calls in the text, ``[]`` for a reply without any; None if one is broken."""
+        if mode != "call":
+            return NO_CALL
+        request = ToolRequest.of(problem.details)
+        reply = read_reply(text, request.tools)
+        calls = reply.calls if request.is_parallel else reply.calls[:1]
+        is_cut = finish != "stop" and not calls
+        is_missing = request.choice == "required" and not calls
+        return None if reply.faults or is_cut or is_missing else write_calls(calls)
+
+    def same(self, a: str, b: str) -> bool:
+        """True if both are spelled alike; ``equality`` knows the tools."""
+        return a == b
+
+    def equality(self, problem: Problem) -> Callable[[str, str], bool]:
+        """True for calls that no tool could tell apart."""
+        tools = ToolRequest.of(problem.details).tools
+        return lambda a, b: a == b or key_of_calls(calls_of(a), tools) == key_of_calls(calls_of(b), tools)
+
+    def is_judged(self, problem: Problem) -> bool:
+        """True if the accepted calls are known."""
+        return problem.details.get("accepted") is not None
+
+    def is_right(
+        self, problem: Problem, answer: str | None, execution: Execution | None, run: Run | None
+    ) -> bool:
+        """True if the calls are accepted, by the rule of BFCL."""
+        return answer is not None and is_accepted(calls_of(answer), problem.details["accepted"])
+
+
+KIND = ToolCall()

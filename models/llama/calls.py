@@ -1,0 +1,136 @@
+"""Calls of tools while they are written: free text until one begins, then its grammar.
+
+A model begins a call in the format that it knows. Whatever that is, the token that begins it gives way to
+``{"name": "``, and from there on the grammar of the tools decides what may follow: so a call is always one
+form of JSON, of a known tool, with arguments of the right types.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from adascale.engine.tools.grammar import OPENING, grammar_of_call
+from adascale.engine.tools.reading import MARKERS
+from adascale.engine.tools.tool import ToolRequest
+
+from .grammar import Grammar
+from .runtime import LlamaModel
+
+MOST_CALLS = 16
+"""Calls of one reply; a small model may repeat itself without end."""
+
+_MARKER = re.compile(rf"(?:{'|'.join(map(re.escape, MARKERS))})\s*$")
+_LEAD = r"\s*(?:```\w*\s*)?\[?\s*"
+_BETWEEN = re.compile(r"(?:[\s,;\]]|</?\w*>?|\[?/?[A-Z_]*\]|<\|?/?\w*\|?>?|`+\w*)*")
+"""Text between two calls, or the beginning of it."""
+
+Verdict = Literal["on", "begun", "replaced", "over"]
+"""Meaning of a new token: the text goes on; a call begins behind it, or in its place; the reply is over."""
+
+
+class CallRules:
+    """The calls that a request allows.
+
+    Args:
+        model: Writes them.
+        request: Has the tools.
+
+    Attributes:
+        lead, next_lead: Tokens that begin a call in the place of one that did, and behind a marker.
+
+    Raises:
+        UsageError: a schema cannot be made a grammar.
+    """
+
+    def __init__(self, model: LlamaModel, request: ToolRequest) -> None:
+        self._model = model
+        self._request = request
+        self._gbnf = grammar_of_call(request.tools)
+        Grammar(model, self._gbnf).close()
+        names = "|".join(re.escape(name) for name in request.tools)
+        self._opening = re.compile(rf"{_LEAD}(?:\{{|(?:{names})\s*\()")
+        for marker in MARKERS:
+            if len(tokens := model.tokenize(marker, special=True)) == 1:
+                model.spell_out(tokens)
+
+    def writer(self) -> CallWriter:
+        """A writer for one branch."""
+        return CallWriter(self)
+
+    def grammar(self) -> Grammar:
+        """The grammar behind ``OPENING``."""
+        return Grammar(self._model, self._gbnf)
+
+    def lead(self, verdict: Verdict) -> tuple[list[int], bytes]:
+        """Tokens that begin a call, and their text."""
+        text = f"\n{OPENING}" if verdict == "begun" else OPENING
+        return self._model.tokenize(text, special=False, follows=True), text.encode()
+
+    @property
+    def is_required(self) -> bool:
+        """True if the reply has to be a call."""
+        return self._request.choice == "required"
+
+    @property
+    def most(self) -> int:
+        """Calls of one reply."""
+        return MOST_CALLS if self._request.is_parallel else 1
+
+    def begins(self, text: str) -> Verdict:
+        """Does a call begin with the last token of a text without one: behind a marker, or with a bracket."""
+        if _MARKER.search(text):
+            return "begun"
+        return "replaced" if self._opening.search(text) and self._opening.match(text) else "on"
+
+    def continues(self, text: str) -> Verdict:
+        """Does another call begin with the last token of a text behind a call."""
+        if _MARKER.search(text):
+            return "begun"
+        between = _BETWEEN.match(text)
+        rest = text[between.end() :] if between else text
+        if not rest:
+            return "on"
+        return "replaced" if self._opening.match(rest) else "over"
+
+
+class CallWriter:
+    """The calls of one branch.
+
+    Attributes:
+        grammar: The grammar of the call that is being written; None between calls.
+    """
+
+    def __init__(self, rules: CallRules) -> None:
+        self.rules = rules
+        self.grammar: Grammar | None = None
+        self._written: list[bytes] = []
+        self._at = 0
+
+    def close(self) -> None:
+        """Free the grammar."""
+        if self.grammar is not None:
+            self.grammar.close()
+            self.grammar = None
+
+    def begin(self, text: bytes) -> None:
+        """A call has begun at the end of a text."""
+        self.grammar, self._at = self.rules.grammar(), len(text)
+
+    def read(self, text: bytes) -> Verdict:
+        """The meaning of the last token of the text of a reply."""
+        if self.grammar is not None:
+            return self._read_call(text) if self.grammar.is_complete else "on"
+        since = text[self._at :].decode("utf-8", "ignore")
+        if self._written:
+            return self.rules.continues(since)
+        return "replaced" if self.rules.is_required else self.rules.begins(since)
+
+    def _read_call(self, text: bytes) -> Verdict:
+        """A call is complete: the reply is over if no other may follow, or if it repeats itself."""
+        call = text[self._at :]
+        is_repeated = call in self._written
+        self._written.append(call)
+        self.close()
+        self._at = len(text)
+        return "over" if is_repeated or len(self._written) >= self.rules.most else "on"

@@ -1,0 +1,165 @@
+"""Prompts of requests with tools: the model's own template renders them where it can.
+
+A template that knows no tools, or loses a message, gets a generic prompt: the tools in the system prompt,
+calls and their results as texts of assistant and user.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from adascale.engine.errors import TemplateRaisedError
+from adascale.engine.tools.tool import ToolRequest
+
+from .chat import ChatFormat, with_bos
+from .runtime import LlamaModel
+from .template import shows_system
+from .thinking import Thinking
+
+_SLOT = "ADASCALE-TEXT-{}-7c1f"
+_ANY_SLOT = re.compile(_SLOT.format(r"(\d+)"))
+
+GENERIC_PROMPT = (
+    "You may call one or more of these functions to help with the user's request:\n\n{tools}\n\n"
+    'To call one, reply with JSON only: {{"name": "NAME", "arguments": {{...}}}}. '
+    "Reply in words where no function is made for the request, or where it lacks what the function needs."
+)
+"""System prompt for templates without tools."""
+
+Message = Mapping[str, Any]
+
+
+class ToolFormat(ChatFormat):
+    """Prompts of conversations with tools, below the user's own system prompt if there is one.
+
+    Args:
+        model: Has the template.
+        system: The system prompt; empty for none.
+        thinking: How to ask for thoughts; None if the model knows none.
+    """
+
+    def __init__(self, model: LlamaModel, system: str, thinking: Thinking | None) -> None:
+        super().__init__(model, system, thinking=thinking)
+        self._shows_system = shows_system(model, "Be brief.")
+
+    def request_prompt(self, request: ToolRequest, *, with_tools: bool, behind: str = "") -> tuple[int, ...]:
+        """All prompt tokens of a request.
+
+        Args:
+            request: The conversation and its tools.
+            with_tools: Show the tools.
+            behind: Text to add to the last message.
+
+        Raises:
+            UsageError: the template has no place for these messages.
+        """
+        tools = [tool.record for tool in request.tools.values()] if with_tools else []
+        spoken = [dict(each) for each in request.messages if each["role"] != "system"]
+        systems = [each["content"] for each in request.messages if each["role"] == "system"]
+        system = "\n\n".join(filter(None, [self._system, *systems]))
+        if behind:
+            spoken[-1]["content"] = f"{spoken[-1]['content']}\n\n{behind}"
+        native = self._native(system, spoken, tools)
+        return native if native is not None else self._generic(system, spoken, tools)
+
+    def _native(
+        self, system: str, spoken: Sequence[Message], tools: Sequence[Message]
+    ) -> tuple[int, ...] | None:
+        """The prompt as the template renders tools; None if it does not show all of it."""
+        texts = _Texts(self._model)
+        messages = [{"role": "system", "content": system}, *spoken] if system else spoken
+        shown = [_with_slots(each, texts) for each in messages]
+        needed = len(texts.texts)
+        named = [tool["function"]["name"] for tool in tools]
+        named += [call["function"]["name"] for each in spoken for call in each.get("tool_calls", ())]
+        given = {"tools": [texts.safe(tool) for tool in tools]} if tools else {}
+        try:
+            rendered = self._render(shown, **given)
+        except TemplateRaisedError:
+            return None
+        is_complete = texts.are_in(rendered, needed)
+        is_complete = is_complete and all(rendered.count(name) >= named.count(name) for name in named)
+        return self._tokens(rendered, texts) if is_complete else None
+
+    def _generic(self, system: str, spoken: Sequence[Message], tools: Sequence[Message]) -> tuple[int, ...]:
+        """The prompt for a template without tools."""
+        texts = _Texts(self._model)
+        listed = GENERIC_PROMPT.format(tools="\n".join(map(json.dumps, tools))) if tools else ""
+        system = "\n\n".join(filter(None, [system, listed]))
+        messages = self._with_system(system, _plain_turns(spoken))
+        try:
+            rendered = self._render([{**each, "content": texts.slot(each["content"])} for each in messages])
+        except TemplateRaisedError as exc:
+            raise self._no_place() from exc
+        if not texts.are_in(rendered, len(texts.texts)):
+            raise self._no_place()
+        return self._tokens(rendered, texts)
+
+    def _tokens(self, rendered: str, texts: _Texts) -> tuple[int, ...]:
+        """Tokens of a rendered conversation, and of its texts in their slots."""
+        finished = rendered if self._thinking is None else self._thinking.finish_prompt(rendered)
+        tokens: list[int] = []
+        for n, part in enumerate(_ANY_SLOT.split(finished)):
+            text = texts.texts[int(part)] if n % 2 else part
+            tokens += self._model.tokenize(text, special=not n % 2, follows=bool(tokens))
+        return with_bos(self._model, tokens)
+
+
+class _Texts:
+    """Texts of a conversation, which are rendered as slots and tokenized without control tokens."""
+
+    def __init__(self, model: LlamaModel) -> None:
+        self._model = model
+        self.texts: list[str] = []
+
+    def slot(self, text: str) -> str:
+        """The slot of a text."""
+        self.texts.append(text)
+        return _SLOT.format(len(self.texts) - 1)
+
+    def safe(self, value: Any) -> Any:
+        """A JSON value in which texts that spell control tokens are slots."""
+        match value:
+            case str():
+                plain, read = (self._model.tokenize(value, special=special) for special in (False, True))
+                return value if plain == read else self.slot(json.dumps(value, ensure_ascii=False)[1:-1])
+            case dict():
+                return {key: self.safe(each) for key, each in value.items()}
+            case list():
+                return [self.safe(each) for each in value]
+            case _:
+                return value
+
+    def are_in(self, rendered: str, first: int) -> bool:
+        """True if each of the first texts is shown."""
+        return all(_SLOT.format(n) in rendered for n in range(first))
+
+
+def _with_slots(message: Message, texts: _Texts) -> dict[str, Any]:
+    """A message for a template: its content is a slot, its calls are objects."""
+    shown = {**message, "content": texts.slot(message["content"].strip()) if message["content"] else ""}
+    if "tool_calls" in message:
+        shown["tool_calls"] = texts.safe(message["tool_calls"])
+    return shown
+
+
+def _plain_turns(spoken: Sequence[Message]) -> list[dict[str, str]]:
+    """Turns of user and assistant that say the same; two of one role that follow are one."""
+    turns: list[dict[str, str]] = []
+    for message in spoken:
+        role, content = message["role"], message["content"]
+        calls = [
+            json.dumps({"name": call["function"]["name"], "arguments": call["function"]["arguments"]})
+            for call in message.get("tool_calls", ())
+        ]
+        if role == "tool":
+            role, content = "user", f"<tool_response>\n{content}\n</tool_response>"
+        text = "\n".join(filter(None, [content, *calls]))
+        if turns and turns[-1]["role"] == role:
+            turns[-1]["content"] += f"\n\n{text}"
+        else:
+            turns.append({"role": role, "content": text})
+    return turns

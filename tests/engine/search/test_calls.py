@@ -1,0 +1,149 @@
+"""Searches of requests with tools: a look first, then calls until they agree, or a plain reply."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from adascale.engine.calibration.calls import CALL_WEIGHTS, CallPosterior
+from adascale.engine.ports import Prefix, SequenceLogprob
+from adascale.engine.scripted import ScriptedPolicy, scripted_step
+from adascale.engine.search.driver import Driver
+from adascale.engine.search.record import Record
+from adascale.engine.search.settings import Settings
+from adascale.engine.strategies import EFFORTS, Greedy, Strategy
+from adascale.engine.tools.kind import KIND
+from adascale.engine.tools.tool import NO_CALL, calls_of
+from adascale.engine.types import PROFILES, Problem, SearchResult, Step
+
+TOOL = {
+    "type": "function",
+    "function": {
+        "name": "get_weather",
+        "parameters": {
+            "type": "object",
+            "properties": {"city": {"type": "string"}, "days": {"type": "integer", "default": 1}},
+            "required": ["city"],
+        },
+    },
+}
+ASKED = {"role": "user", "content": "What is the weather in Paris?"}
+RETURNED = {"role": "tool", "content": "15 degrees", "tool_call_id": "1"}
+
+
+def problem(messages: Sequence[dict[str, Any]] = (ASKED,), **more: Any) -> Problem:
+    details = KIND.read_details("", {"messages": list(messages), "tools": [TOOL]})
+    return Problem("1", str(messages[-1]["content"]), kind="call", details={**details, **more})
+
+
+def weather(city: str, **more: Any) -> str:
+    return json.dumps({"name": "get_weather", "arguments": {"city": city, **more}})
+
+
+def search(
+    asked: Problem, p: float, *texts: str, strategy: Strategy = EFFORTS["call"]["medium"]
+) -> tuple[SearchResult, Record]:
+    """A search whose look favours a call with this probability, and whose replies are these texts in turn."""
+    written = iter(texts)
+
+    def script(prefix: Prefix, rng: random.Random) -> Step:
+        return scripted_step(next(written, texts[-1]) if prefix.mode == "call" else "Hello.", "stop")
+
+    policy = ScriptedPolicy(script, slots=1, looks=lambda look: [math.log(p), math.log(1 - p)])
+    driver = Driver(policy, SequenceLogprob(), {"call": CallPosterior(0.5)}, lambda: 0.0)
+    settings = Settings(strategy).for_problem(asked, "auto", ())
+    record = Record.of(event for _, event in driver.run([asked], settings))
+    assert record.result is not None
+    return record.result, record
+
+
+def test_two_calls_that_no_tool_could_tell_apart_end_the_search() -> None:
+    found, record = search(problem(), 0.9, weather("Paris"), weather("paris", days=1), weather("Rome"))
+    [call] = calls_of(found.answer or "")
+    assert call.name == "get_weather"
+    assert (found.stop_reason, len(record.candidates), len(found.groups)) == ("confident", 2, 1)
+
+
+def test_calls_that_differ_are_drawn_until_two_agree_and_agreement_is_worth_more() -> None:
+    agreed, _ = search(problem(), 0.9, weather("Paris"), weather("Paris"))
+    found, record = search(
+        problem(), 0.9, weather("Rome"), weather("Paris"), weather("Oslo"), weather("Paris")
+    )
+    assert calls_of(found.answer or "")[0].arguments == {"city": "Paris"}
+    assert len(record.candidates) == 4
+    assert found.confidence is not None
+    assert agreed.confidence is not None
+    assert agreed.confidence.calibrated
+    assert found.confidence.median < agreed.confidence.median
+    chances = [record.tree[group.nodes[0]].estimate for group in found.groups]
+    assert sum(each.median for each in chances if each is not None) < 1
+
+
+def test_a_look_that_sees_no_fitting_tool_gets_a_plain_reply_without_a_call_being_drawn() -> None:
+    found, record = search(problem(), 0.02, weather("Paris"))
+    assert found.answer == NO_CALL
+    assert record.tree.text(found.best or 0) == "Hello."
+    assert {node.mode for node in record.tree if node.step} == {"prose"}
+
+
+def test_a_doubtful_look_lets_the_calls_be_drawn_and_may_still_reply() -> None:
+    found, record = search(problem(), 0.35, weather("Paris"), weather("Rome"), weather("Oslo"))
+    assert found.answer == NO_CALL
+    assert {node.mode for node in record.tree if node.step} == {"call", "prose"}
+    assert found.confidence is not None
+    assert 0.5 < found.confidence.median < 1
+
+
+@pytest.mark.parametrize("asked", [problem(choice="required"), problem([ASKED, RETURNED])])
+def test_nothing_is_read_where_a_call_is_required_or_a_tool_has_just_answered(asked: Problem) -> None:
+    found, record = search(asked, 0.02, weather("Paris"))
+    assert calls_of(found.answer or "")
+    assert not record.tree.look
+
+
+def test_a_reply_behind_a_result_is_no_call() -> None:
+    found, _ = search(problem([ASKED, RETURNED]), 0.9, "It has 15 degrees.")
+    assert found.answer == NO_CALL
+
+
+@pytest.mark.parametrize("text", ['{"name": "get_weather", "arguments": {}}', "I would rather not."])
+def test_what_breaks_its_schema_or_a_required_call_is_no_answer(text: str) -> None:
+    found, _ = search(problem(choice="required"), 0.9, text)
+    assert found.answer is None
+
+
+def test_without_parallel_calls_the_first_one_counts() -> None:
+    both = f"{weather('Paris')}\n{weather('Rome')}"
+    assert len(calls_of(search(problem(), 0.9, both)[0].answer or "")) == 2
+    assert len(calls_of(search(problem(is_parallel=False), 0.9, both)[0].answer or "")) == 1
+
+
+def test_greedy_draws_one_call() -> None:
+    found, record = search(problem(), 0.9, weather("Paris"), strategy=Greedy())
+    assert calls_of(found.answer or "")
+    assert len(record.candidates) == 1
+
+
+def test_accepted_calls_are_hidden_from_a_search() -> None:
+    record = {"messages": [ASKED], "tools": [TOOL], "accepted": [{"get_weather": {"city": ["Paris"]}}]}
+    judged = Problem("1", "?", kind="call", details=KIND.read_details("?", record))
+    assert KIND.is_judged(judged)
+    assert "accepted" not in KIND.for_search(judged).details
+    assert KIND.is_right(judged, f"[{weather('Paris')}]", None, None)
+    assert not KIND.is_right(judged, NO_CALL, None, None)
+
+
+def test_a_surer_look_and_more_votes_make_a_call_likelier() -> None:
+    def chance(p: float, *texts: str) -> float:
+        found, _ = search(problem(), p, *texts)
+        assert found.confidence is not None
+        return found.confidence.median
+
+    assert chance(0.99, weather("Paris")) > chance(0.7, weather("Paris"))
+    assert CALL_WEIGHTS.prior([0.0, -3.0])[0] > 0.9
+    assert "call" in PROFILES
