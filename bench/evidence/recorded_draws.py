@@ -42,10 +42,9 @@ from adascale.engine.search.driver import Driver
 from adascale.engine.search.tree import Tree
 from adascale.engine.search.waiting import branch_seed
 from adascale.engine.strategies import Adaptive, Expand, Plan, Strategy
-from adascale.engine.strategies.vote_stopping import all_drawn
+from adascale.engine.strategies.vote_stopping import MAX_CONCURRENT, all_drawn
 from adascale.engine.types import (
     PROFILES,
-    ROOT,
     BranchId,
     Estimate,
     Execution,
@@ -170,29 +169,28 @@ class AdaptiveWithin(Adaptive):
     def plan(self, tree: Tree) -> Plan:
         """As ``adaptive`` has it, by what is left to be gained."""
         scored = yield self._trajectories(tree)
-        while (verdict := self._verdict(self._left(tree))) is None:
+        judged = self._programs_of(tree, scored)
+        while (verdict := self._verdict(self._left(tree, judged))) is None:
             if all_drawn(tree, self.samples):
                 return None
             scored = yield self._cuts(tree, scored)
+            judged += self._programs_of(tree, scored)
         return verdict
 
     def _trajectories(self, tree: Tree) -> list[Expand]:
         most = {"prose": self.samples, "program": min(self.programs, self.samples)}
         return [replace(each, n=most[each.mode]) for each in Adaptive._trajectories(self, tree)]
 
-    def shares(self, tree: Tree) -> Mapping[Mode, float]:
-        """Prose alone, once the programs are spent."""
-        return {"prose": 1.0, "program": 1e-9} if self._is_spent(tree) else Adaptive.shares(self, tree)
+    @staticmethod
+    def _programs_of(tree: Tree, nodes: Sequence[NodeId]) -> int:
+        return sum(tree[node].mode == "program" for node in nodes)
 
-    def _left(self, tree: Tree) -> Standing | None:
+    def _left(self, tree: Tree, judged: int) -> Standing | None:
+        """The standing, without the gain of programs once all of them were judged."""
         gains = dict(self._gains(tree))
-        if self._is_spent(tree):
+        if judged >= self.programs:
             gains.pop("program", None)
         return replace(tree.standing, gain=max(gains.values())) if tree.standing and gains else tree.standing
-
-    def _is_spent(self, tree: Tree) -> bool:
-        ended = [node for node in map(tree.__getitem__, tree.children(ROOT)) if node.status != "open"]
-        return sum(node.mode == "program" for node in ended) >= self.programs
 
 
 def within(strategy: Strategy, header: Mapping[str, Any]) -> Strategy:
@@ -424,6 +422,7 @@ def replay_driver(
     calibrated: bool = True,
     calibrator: Calibrator | None = None,
     join: int = 0,
+    runs_ahead: bool = False,
 ) -> tuple[dict[str, Any], Driver, list[Problem]]:
     """Header, a driver that plays the records, and their questions (each asks its own id).
 
@@ -431,7 +430,8 @@ def replay_driver(
     with the header's sha256 is looked for. Not ``calibrated``, a step's score is the geometric mean of its
     path's token probabilities, as with ``--calibration none``, and a question's that of its greedy solution,
     for the paper's rule. ``calibrator`` takes the place of both. With ``join`` steps are joined
-    until each has so many tokens (``join_steps``).
+    until each has so many tokens (``join_steps``). With ``runs_ahead`` solutions run ahead of their turn,
+    by the recorded cost of decode steps.
     """
     header, records = load(path)
     if join:
@@ -457,5 +457,6 @@ def replay_driver(
         )
     problems = [Problem(record["id"], record["id"], record["gold"]) for record in records]
     executor = RecordedExecutor(records)
-    driver = Driver(policy, SequenceLogprob(), {"value": calibrator}, lambda: 0.0, executor=executor)
+    costs = curve.relative(MAX_CONCURRENT) if runs_ahead else ()
+    driver = Driver(policy, SequenceLogprob(), {"value": calibrator}, lambda: 0.0, costs, executor)
     return header, driver, problems

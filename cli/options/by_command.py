@@ -75,6 +75,7 @@ class SearchOptions:
     Attributes:
         kind: Kind to take every question for; None to recognise it.
         choices: Options of the questions, with commas between them.
+        hurry: As ``engine.search.settings.Settings`` has it.
     """
 
     kind: MessageKind | None = None
@@ -85,6 +86,7 @@ class SearchOptions:
     min_confidence: float = 0.0
     budget: Budget = Budget()
     seed: int | None = None
+    hurry: bool | None = None
     preset: Preset = Preset()
 
     @property
@@ -132,6 +134,7 @@ class CodeSearchOptions:
     samples: int | None = None
     budget: Budget = Budget()
     seed: int | None = None
+    hurry: bool | None = None
 
     def make_strategy(self) -> Strategy:
         """``passing`` with its parameters."""

@@ -110,6 +110,13 @@ _SEED = setting_flag(
     min=0,
     max=_LARGEST,
 )
+_HURRY = setting_flag(
+    SEARCH,
+    "--hurry/--thrift",
+    "Save time, by running several solutions of a question at once where this machine gains by it, or save "
+    "tokens. Apart from rounding neither changes the answer.",
+    show_default="--hurry while one question is searched, --thrift for several",
+)
 _SEED_OF_CHOICE = flag(
     SEARCH, "--seed", "Seed of the choice of questions and of all sampling.", min=0, max=_LARGEST
 )
@@ -250,6 +257,7 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
             max=1.0,
         ),
         "seed": _SEED,
+        "hurry": _HURRY,
     },
     Budget: {
         "max_tokens": setting_flag(
@@ -395,6 +403,7 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
             show_default=_of_efforts("samples", "code"),
         ),
         "seed": _SEED,
+        "hurry": _HURRY,
     },
     CodeOptions: {
         "test": flag(
@@ -591,6 +600,6 @@ CHOOSES_SEARCH = frozenset(
     f"--{key_of(flag)}"
     for part in (SearchOptions, Preset, StrategyOverrides)
     for name, flag in FLAGS[part].items()
-    if flag is not None and name not in ("seed", "preset", "effort", "min_confidence")
+    if flag is not None and name not in ("seed", "hurry", "preset", "effort", "min_confidence")
 )
 """Flags that say how to search: with one of them on the command line no message gets a plain reply."""

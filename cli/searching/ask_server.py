@@ -32,6 +32,7 @@ _OF_THE_SERVER = {
     "--strategy",
     "--adapt",
     "--paper",
+    "--hurry",
     *(
         f"--{key_of(flag)}"
         for part in (SessionOptions, SamplingOverrides, StrategyOverrides)

@@ -151,14 +151,15 @@ def settings_for(
     Args:
         strategy: Strategy made from ``search`` before the models were opened, so that an error in it costs no
             download.
-        search: Budget and seed.
+        search: Budget, seed, and what is saved.
         terminal: With -v the seed is shown.
         worker: The open models.
     """
     seed = secrets.randbits(31) if search.seed is None else search.seed
     if terminal.verbose:
         say(f"seed {seed}")
-    return Settings(strategy, search.budget, seed).under(worker.open_models.conditions[strategy.kind])
+    settings = Settings(strategy, search.budget, seed, hurry=search.hurry)
+    return settings.under(worker.open_models.conditions[strategy.kind])
 
 
 def count_search(

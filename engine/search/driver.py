@@ -28,7 +28,7 @@ from ..ports import (
 )
 from ..types import BranchId, KindName, NodeId, Problem, Step, Usage
 from .events import Event
-from .judging_order import run_ahead
+from .judging_order import HURRY, THRIFT, run_ahead
 from .search import Search
 from .settings import Request, Settings
 from .waiting import Draw
@@ -231,12 +231,18 @@ class Driver:
         if not waiting:
             return
         running = [chance for search in self._active for chance in search.running()]
-        wanted = run_ahead(running, [chance for chance, *_ in waiting], self._costs)
+        chances = [chance for chance, *_ in waiting]
+        wanted = run_ahead(running, chances, self._costs, HURRY if self._in_hurry() else THRIFT)
         for _, search, _ in waiting[: min(wanted, free)]:
             id_ = BranchId(next(self._branch_ids))
             prefix, seed, draw = search.start(id_)
             self._owner[id_] = search
             self._policy.start(id_, prefix, seed, draw.until, draw.greedy, search.sampling)
+
+    def _in_hurry(self) -> bool:
+        """True if all that is searched is to be answered soon: by choice, or one question that is alone."""
+        is_alone = len(self._active) == 1
+        return all(is_alone if search.hurry is None else search.hurry for search in self._active)
 
     def _waiting(self) -> list[tuple[float, Search, Draw]]:
         """Waiting draws of all searches, the likeliest to be needed first."""

@@ -5,7 +5,8 @@ that may stop early (``Expand.sure``) judges them one after another all the same
 were drawn: short ones are not to count first (decision 0011). The others count as soon as they have ended.
 
 While one trajectory is awaited, later ones may run: in a fuller batch each takes less time, and those that
-turn out not to be needed are waste. ``run_ahead`` weighs both, by the chance that each will be judged.
+turn out not to be needed are waste. ``run_ahead`` takes the least time for a needed one within a limit of
+waste, by the chance that each will be judged (decision 0033).
 """
 
 from __future__ import annotations
@@ -20,8 +21,11 @@ from .program_guard import FAILURES
 from .tree import Tree
 from .waiting import Draw, Trajectory
 
-_TOKENS = 0.25
-"""Weight of a token relative to time, in units of the time of a token of one branch alone."""
+HURRY = 1.5
+"""Most branches that run for each that is expected to be needed, where seconds count: one question alone."""
+
+THRIFT = 1.1
+"""The same where tokens count: questions that share a batch."""
 
 _NEVER = 1e-9
 """Share of the turns of a mode whose turn will not come."""
@@ -53,7 +57,6 @@ class Turns:
         self._sure = 0
         self._judged: Counter[Mode] = Counter()
         self._failed: Counter[Mode] = Counter()  # of these, without an answer
-        self._turn: Mode = strategy.modes[0]
         self._places: dict[Trajectory, int] = {}  # awaited trajectories, in the order that is expected
         self._ended: dict[Trajectory, Candidate] = {}  # awaited, and ended before their turn
         self._dropped: set[Trajectory] = set()  # awaited, and cut
@@ -78,7 +81,6 @@ class Turns:
             mode, number = trajectory
             return (number + 0.5) / shares[mode], self._strategy.modes.index(mode)
 
-        self._turn, _ = min(((mode, self._judged[mode]) for mode in self._strategy.modes), key=turn)
         self._places = {trajectory: at for at, trajectory in enumerate(sorted(self._places, key=turn))}
 
     @property
@@ -91,10 +93,13 @@ class Turns:
         return self._places.get(draw.trajectory, -1)
 
     def chance(self, draw: Draw) -> float:
-        """P(a draw will count), in [0, 1]."""
+        """P(a draw will count), in [0, 1]; 0 for one behind the last that the strategy may judge."""
         standing, judged = self._tree.standing, self._judged.total()
+        place, at_most = self.place(draw), self._strategy.at_most
+        ahead = place - max(0, self._sure - 1 - judged)
+        if ahead > 0 and at_most is not None and place >= at_most - judged:
+            return 0.0
         surplus = None if standing is None else self._strategy.surplus(standing)
-        ahead = self.place(draw) - max(0, self._sure - 1 - judged)
         return chance_needed(ahead, judged, surplus)
 
     def hold_until_turn(self, trajectory: Trajectory, candidate: Candidate) -> bool:
@@ -114,22 +119,19 @@ class Turns:
         return trajectory in self._places and not is_over
 
     @property
-    def _next(self) -> Trajectory:
-        return self._turn, self._judged[self._turn]
-
-    @property
     def is_due(self) -> bool:
         """True if the trajectory whose turn it is has ended or was cut."""
-        return self._next in self._ended or self._next in self._dropped
+        due = next(iter(self._places), None)
+        return due in self._ended or due in self._dropped
 
     def take_due(self) -> Candidate | None:
         """The trajectory whose turn it is, which must be due; None if it was cut."""
-        due = self._next
+        due = next(iter(self._places))
         del self._places[due]
-        ended = self._ended.pop(due, None)
-        self._judged[self._turn] += 1
-        self._failed[self._turn] += ended is None or ended.answer is None
-        self.cut[self._turn] += due in self._dropped
+        ended, (mode, _) = self._ended.pop(due, None), due
+        self._judged[mode] += 1
+        self._failed[mode] += ended is None or ended.answer is None
+        self.cut[mode] += due in self._dropped
         return ended
 
     def ended_early(self) -> list[Candidate]:
@@ -145,8 +147,9 @@ class Turns:
 def chance_needed(ahead: int, undecided: int, surplus: float | None = None) -> float:
     """P(a trajectory will be judged) that is ``ahead`` places behind the last one that is sure to be.
 
-    Model: after k inconclusive trajectories the next is inconclusive with odds (k + 1):1, capped at
-    ``0.6 * surplus ** 0.7`` (docs/research/LOG.md).
+    Model: after k inconclusive trajectories the next is inconclusive with odds o = k + 1, capped at
+    ``0.6 * surplus ** 0.7``, and by Laplace's rule of succession all of the next m are with o / (o + m)
+    (docs/research/LOG.md).
 
     Args:
         ahead: Its distance from the last one that is sure to be judged; below 0 counts as 0.
@@ -156,26 +159,30 @@ def chance_needed(ahead: int, undecided: int, surplus: float | None = None) -> f
     odds = undecided + 1.0
     if surplus is not None:
         odds = min(odds, _ODDS * max(surplus, 0.0) ** _POWER)
-    return (odds / (odds + 1.0)) ** max(ahead, 0)
+    return odds / (odds + ahead) if ahead > 0 else 1.0
 
 
-def run_ahead(running: Sequence[float], waiting: Sequence[float], costs: Sequence[float]) -> int:
-    """Number of waiting draws to start at once, so that a needed trajectory costs least.
-
-    A trajectory that turns out not to be needed is waste; in a fuller batch each takes less time, as a
-    decode step costs little more. Time counts in full, tokens a quarter, both relative to one branch alone.
+def run_ahead(
+    running: Sequence[float], waiting: Sequence[float], costs: Sequence[float], waste: float
+) -> int:
+    """Number of waiting draws to start at once, so that a needed trajectory takes the least time.
 
     Args:
         running: Chances that each running branch is needed, in [0, 1].
         waiting: Chances of those that wait, best first; those that are sure to be needed are always started.
         costs: Relative cost of a decode step with 1, 2, ... branches, the first of them 1; never more
             branches than that. If empty (unknown costs) only sure draws start.
+        waste: Most branches for each that is expected to be needed, 1 or more; with 1 only sure draws start.
     """
     sure = sum(chance >= 1.0 for chance in waiting)
     room = len(costs) - len(running)
 
-    def cost(n: int) -> float:
-        branches, useful = len(running) + n, sum(running) + sum(waiting[:n])
-        return (costs[branches - 1] + _TOKENS * branches) / useful if useful else math.inf
+    def needed(n: int) -> float:
+        return sum(running) + sum(waiting[:n])
 
-    return min(range(sure, min(len(waiting), room) + 1), key=cost, default=sure)
+    def seconds(n: int) -> float:
+        return costs[len(running) + n - 1] / needed(n) if needed(n) else math.inf
+
+    counts = range(sure, min(len(waiting), room) + 1)
+    allowed = [n for n in counts if n == sure or len(running) + n <= waste * needed(n)]
+    return min(allowed, key=seconds, default=sure)

@@ -130,6 +130,11 @@ class Search:
         return self._settings.strategy.modes
 
     @property
+    def hurry(self) -> bool | None:
+        """As ``Settings`` has it."""
+        return self._settings.hurry
+
+    @property
     def sampling(self) -> SamplingChange:
         """Numbers of the sampler that it has of its own."""
         return self._settings.sampling

@@ -52,6 +52,8 @@ class Settings:
         seeded_as: Name that seeds the draws instead of the problem's id, so that one question that is asked
             twice under two ids has the same draws.
         sampling: Numbers of the sampler that this search has of its own.
+        hurry: Save seconds (True) or tokens (False); None for seconds while no other question is searched.
+            The answer is the same.
     """
 
     strategy: Strategy = field(metadata=one_of(STRATEGIES))
@@ -61,6 +63,7 @@ class Settings:
     warnings: tuple[Notice, ...] = ()
     seeded_as: str | None = None
     sampling: SamplingChange = AS_USUAL
+    hurry: bool | None = None
 
     def under(self, conditions: Conditions) -> Settings:
         """The settings with the models and warnings of an open session.

@@ -145,6 +145,7 @@ def run(
     params: Mapping[str, Any] = SMALL,
     policy: Any = None,
     costs: Sequence[float] = (),
+    hurry: bool | None = None,
 ) -> dict[str, list[Event]]:
     if strategy == "cpff":  # one of each mode at least
         params = {**params, "samples": max(2, params["samples"])}
@@ -153,7 +154,7 @@ def run(
     if strategy in ("beam", "dvts", "cpff"):
         params = {name: value for name, value in params.items() if name != "modes"}
     driver = driver_of(policy or ScriptedPolicy(script, slots), costs=costs)
-    return logs_of(driver.run(problems, Settings(sized(strategy, **params), budget, seed)))
+    return logs_of(driver.run(problems, Settings(sized(strategy, **params), budget, seed, hurry=hurry)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -390,10 +391,11 @@ def outcome(log: Sequence[Event]) -> list[Any]:
     slots=st.integers(2, 9),
     costs=st.lists(st.floats(1.0, 4.0), max_size=9).map(sorted),
     params=PARAMETERS,
+    hurry=st.sampled_from([True, False, None]),
 )
 @settings(max_examples=25, deadline=None)
-def test_what_is_found_depends_neither_on_neighbours_nor_on_the_batch(
-    strategy: str, seed: int, slots: int, costs: list[float], params: Mapping[str, Any]
+def test_what_is_found_depends_neither_on_neighbours_nor_on_the_batch_nor_on_hurry(
+    strategy: str, seed: int, slots: int, costs: list[float], params: Mapping[str, Any], hurry: bool | None
 ) -> None:
     """Equal texts have equal rewards here, so that equals have to be told apart too."""
     alone = {
@@ -401,7 +403,7 @@ def test_what_is_found_depends_neither_on_neighbours_nor_on_the_batch(
         for problem in QUESTIONS
     }
     for asked in (QUESTIONS, QUESTIONS[::-1]):
-        logs = run(strategy, asked, slots=slots, seed=seed, params=params, costs=costs)
+        logs = run(strategy, asked, slots=slots, seed=seed, params=params, costs=costs, hurry=hurry)
         assert {id_: outcome(log) for id_, log in logs.items()} == alone
 
 

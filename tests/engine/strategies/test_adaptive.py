@@ -268,14 +268,31 @@ def test_what_runs_ahead_changes_the_cost_and_not_the_answer(seed: int, right: f
     assert outcomes(LINEAR, slots, asked[::-1]) == alone
 
 
-def test_a_question_alone_lets_one_more_run_ahead_where_that_is_free() -> None:
-    def before_the_first_is_judged(costs: Sequence[float]) -> int:
-        log = search(0.3, 0.5, strategy=Adaptive(samples=8, **EVERYTHING), costs=costs)
-        kinds = [type(event) for event in log if isinstance(event, BranchStarted | AnswersJudged)]
-        return kinds.index(AnswersJudged)
-
-    assert before_the_first_is_judged(()) == 2
-    assert before_the_first_is_judged(FREE) == 3  # (1 + .75) / 2.5 = .7, two (1 + .5) / 2, four 2 / 2.75
+@pytest.mark.parametrize(
+    ("hurry", "costs", "questions", "started"),
+    [
+        (None, (), 1, 2),  # what a width costs is unknown
+        (None, FREE, 1, 4),  # 4 for 2.83 that are needed
+        (False, FREE, 1, 2),
+        (None, FREE, 2, 4),  # those that are sure, of both
+        (True, FREE, 2, 8),  # 8 for 5.67
+    ],
+)
+def test_others_run_ahead_of_a_question_that_is_alone_or_in_a_hurry(
+    hurry: bool | None, costs: Sequence[float], questions: int, started: int
+) -> None:
+    asked = [Problem(f"p{i}", "?") for i in range(questions)]
+    strategy = Adaptive(samples=8, **EVERYTHING)
+    driver = Driver(
+        ScriptedPolicy(world(0.3), 8),
+        ScriptedPRM(lambda prefix: 0.5),
+        {"value": Believing(0.5)},
+        lambda: 0.0,
+        costs,
+    )
+    log = [event for _, event in driver.run(asked, Settings(strategy, hurry=hurry))]
+    kinds = [type(event) for event in log if isinstance(event, BranchStarted | AnswersJudged)]
+    assert kinds.index(AnswersJudged) == started
 
 
 def test_less_runs_ahead_where_the_standing_promises_little() -> None:

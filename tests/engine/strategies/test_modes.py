@@ -18,13 +18,13 @@ from adascale.engine.errors import UsageError
 from adascale.engine.ports import AnswerEstimates, Prefix, QuestionEstimate
 from adascale.engine.scripted import ScriptedExecutor, ScriptedPolicy, ScriptedPRM, scripted_step
 from adascale.engine.search.driver import Driver
-from adascale.engine.search.events import AnswerFound, AnswersJudged, Event
+from adascale.engine.search.events import AnswerFound, AnswersJudged, BranchStarted, Event
 from adascale.engine.search.judging_order import Turns
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
 from adascale.engine.search.tree import Tree
 from adascale.engine.search.waiting import Draws
-from adascale.engine.strategies import Adaptive, Cut, EarlyStopping, Expand, ProseAndProgram, Strategy
+from adascale.engine.strategies import Adaptive, Cut, EarlyStopping, Expand, Margin, ProseAndProgram, Strategy
 from adascale.engine.types import ROOT, Estimate, Execution, FinishedSearch, Mode, Problem, Standing, Step
 
 PROBLEM = Problem("p", "?", "18")
@@ -77,6 +77,7 @@ def search(
     slots: int = 8,
     costs: Sequence[float] = (),
     asked: Sequence[Problem] = (PROBLEM,),
+    hurry: bool | None = None,
     calibrator: Believing | None = None,
 ) -> dict[str, list[Event]]:
     driver = Driver(
@@ -87,7 +88,7 @@ def search(
         costs,
         ScriptedExecutor(execute),
     )
-    return logs_of(driver.run(asked, Settings(strategy, seed=seed)))
+    return logs_of(driver.run(asked, Settings(strategy, seed=seed, hurry=hurry)))
 
 
 def test_a_step_is_compared_with_the_question_in_its_own_mode() -> None:
@@ -152,8 +153,10 @@ def test_neither_neighbours_nor_the_batch_decide(seed: int, prose: float, progra
     """Programs are shorter and their executions arrive late: all are judged in their order all the same."""
     rates: Rates = {"prose": prose, "program": program}
 
-    def outcomes(asked: Sequence[Problem], slots: int, costs: Sequence[float]) -> dict[str, Any]:
-        logs = search(rates, seed=seed, slots=slots, costs=costs, asked=asked)
+    def outcomes(
+        asked: Sequence[Problem], slots: int, costs: Sequence[float], hurry: bool | None = None
+    ) -> dict[str, Any]:
+        logs = search(rates, seed=seed, slots=slots, costs=costs, asked=asked, hurry=hurry)
         return {
             id_: [event.standing for event in log if isinstance(event, AnswersJudged)] + judged(log)
             for id_, log in logs.items()
@@ -162,7 +165,24 @@ def test_neither_neighbours_nor_the_batch_decide(seed: int, prose: float, progra
     asked = [Problem(f"p{i}", "?") for i in range(3)]
     alone = {problem.id: outcomes([problem], 1, ())[problem.id] for problem in asked}
     assert outcomes(asked, slots, ()) == alone
-    assert outcomes(asked[::-1], slots, (1.0,) * 9) == alone
+    for hurry in (True, False):
+        assert outcomes(asked[::-1], slots, (1.0,) * 9, hurry) == alone
+
+
+@given(st.integers(0, 10_000), st.floats(0.05, 0.95), st.floats(0.05, 0.95))
+@settings(max_examples=25, deadline=None)
+def test_a_first_solution_of_each_mode_run_side_by_side(seed: int, prose: float, program: float) -> None:
+    log = search({"prose": prose, "program": program}, seed=seed)["p"]
+    kinds = [event for event in log if isinstance(event, BranchStarted | AnswersJudged)]
+    # What was known before anything was drawn is judged first.
+    assert [type(event) for event in kinds[:3]] == [AnswersJudged, BranchStarted, BranchStarted]
+    assert set(judged(log)[:2]) == {"prose", "program"}
+
+
+def test_no_more_run_ahead_than_may_be_judged() -> None:
+    strategy = Margin(samples=4, lead=4, modes=("prose", "program"))
+    log = search({"prose": 0.0, "program": 0.0}, strategy=strategy, costs=(1.0,) * 8, hurry=True)["p"]
+    assert len(judged(log)) == sum(isinstance(event, BranchStarted) for event in log) == 4
 
 
 def test_cpff_ends_where_its_two_greedy_ones_agree_and_draws_no_more_than_its_samples() -> None:
