@@ -114,7 +114,7 @@ def _facts_text(prior: float, agreement: float | None, questions: int, use: Mode
         (decimal(shifted(prior, use.shift), ".2f"), by_answers),
     ]
     if use.programs.questions:
-        rows.append(("", programs_text(use.programs)))
+        rows.append(("", f"programs are {programs_text(use.programs)}"))
     return columns(rows, "<<")
 
 

@@ -105,7 +105,7 @@ def show(name: Name, as_json: JsonOption = False) -> None:
     if file is not None:
         facts |= header_facts(read_info(file.path))
         use = read_use(resolve(name, offline=True).sha256).programs
-        facts["use"] = programs_text(use) if use.questions else None
+        facts["programs"] = programs_text(use) if use.questions else None
     if as_json:
         write_json({"schema": SCHEMA, **facts})
     else:

@@ -142,10 +142,10 @@ def facts_text(facts: Mapping[str, object]) -> str:
 
 
 def programs_text(use: ProgramUse) -> str:
-    """Programs of a model on this machine."""
+    """What became of a model's programs on this machine."""
     if use.fault:
-        return f"programs are left out: {use.fault}"
-    return f"programs are drawn: {use.programs - use.failed} of {use.programs} gave an answer"
+        return f"left out: {use.fault}"
+    return f"drawn: {use.programs - use.failed} of {use.programs} gave an answer"
 
 
 def _words(value: object) -> str:
