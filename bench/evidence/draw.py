@@ -168,6 +168,7 @@ def main() -> None:
     )
     parser.add_argument("--only", type=Path, help="file with the ids of the questions, one a line")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--threads", type=int, help="by default the physical cores")
     parser.add_argument("--temperature", type=float, help="by default that of the calibration")
     parser.add_argument("--calibration", default="auto", help="that the estimates are made with")
     parser.add_argument("--unfitted", action="store_true", help="leave out what a calibration was fitted on")
@@ -187,6 +188,7 @@ def main() -> None:
         calibration=args.calibration,
         sampling=SamplingOverrides(temperature=args.temperature),
         branches=32,
+        threads=args.threads,
         purpose="replay",
     )
     logs: dict[str, list[Event]] = {}
