@@ -7,7 +7,8 @@ Usage:
 
 ``draw`` looks at each question in two orders, and writes a greedy solution and ``--samples`` others; the same
 command goes on where it was stopped. ``table`` plays rules on what was drawn, with the calibrations of this
-machine, which were fitted on other questions; a file without solutions has the rows of looks alone.
+machine, which were fitted on other questions; a file without solutions has the rows of looks alone. Noise is
+the ECE that true probabilities would have on as many questions.
 ``portable`` makes the calibration of one model that of all others.
 """
 
@@ -185,22 +186,24 @@ def show(args: argparse.Namespace) -> None:
         for each in installed.read_installed().artefacts
         if each.card.name.startswith(args.model)
     }
-    figures = {}
+    played: dict[str, list[Mapping[str, Played]]] = {}
     for path in args.drawn:
         records = load(path)
         artefact = known[records[0]["kind"]]
         assert isinstance(artefact.calibration, OptionsCalibration)
         effort = EFFORTS[records[0]["kind"]][args.effort]
         assert isinstance(effort, Adaptive)
-        played = [play(record, artefact.calibration.weights, effort) for record in records]
-        rows = {
-            name: _row([each[name] for each in played if name in each]) for name in played[0] | played[-1]
-        }
+        played[path.stem] = [play(record, artefact.calibration.weights, effort) for record in records]
+    played["all of them"] = [each for questions in played.values() for each in questions]
+    figures = {}
+    for title, questions in played.items():
+        rules = {rule: None for each in questions for rule in each}
+        rows = {rule: _row([each[rule] for each in questions if rule in each]) for rule in rules}
         table(
-            [path.stem, "n", "right", "tokens", "ECE", "p >= .8", "of them right"],
-            [[n, *r] for n, r in rows.items()],
+            [title, "n", "right", "tokens", "ECE (noise)", "p >= .8", "of them right"],
+            [[rule, *row] for rule, row in rows.items()],
         )
-        figures[path.stem] = rows
+        figures[title] = rows
     close(figures)
 
 
@@ -211,7 +214,7 @@ def _row(found: Sequence[Played]) -> list[str]:
     level = "-"
     if not np.isnan(p).any():
         found_p = Predictions(rows, np.column_stack([p, p, p]), right, np.ones_like(right))
-        level = f"{metrics.ece(found_p):.3f}"
+        level = f"{metrics.ece(found_p):.2f} ({metrics.ece_floor(found_p):.2f})"
     sure = p >= SURE
     error = 1.96 * float(np.sqrt(right.mean() * (1 - right.mean()) / len(right)))
     return [
