@@ -258,6 +258,10 @@ def command(*words: str) -> str:
     return f"`{' '.join(['adascale', *words])}`"
 
 
+FETCH_AGAIN = f"fetch the file again, or take a known model: {command('models', 'list')}"
+"""Hint of a model file that is damaged, or that llama.cpp does not load."""
+
+
 def respell(text: str, spell: Callable[[str, str | None], str]) -> str:
     """The text with each setting as ``spell(name, value)`` has it, and with commands bare.
 

@@ -35,7 +35,8 @@ MAY_IMPORT = {
     },
     "api": {
         "adascale.engine", "adascale.models",
-        "h11", "mcp", "mcp_types", "prometheus_client", "pyarrow", "pydantic", "starlette", "uvicorn",
+        "anyio", "h11", "httpx2", "mcp", "mcp_types", "prometheus_client", "pyarrow", "pydantic", "starlette",
+        "uvicorn",
     },
 }  # fmt: skip
 

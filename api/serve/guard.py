@@ -6,6 +6,7 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import httpx2
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -15,7 +16,10 @@ from .page import files as page_files
 _OPEN = frozenset({"/health", *page_files.PATHS})
 """Paths without a key: for programs that run a server, and for a browser before its user has typed one."""
 
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_SHOWN = 100
+"""Characters of a Host that a refusal shows."""
+
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +49,22 @@ class Access:
             wanted = {"WWW-Authenticate": "Bearer"}
             raise Refusal(401, "the API key is missing or wrong", "invalid-api-key", headers=wanted)
         host = headers.get("host", "")
-        name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
-        if self.key is None and name.lower() not in _LOOPBACK | {self.host}:
-            raise Refusal(403, f'the Host "{name}" is not this server', "host-not-allowed")
+        if self.key is None and _host_name(host) not in LOOPBACK | {self.host}:
+            raise Refusal(403, f'the Host "{host[:_SHOWN]}" is not this server', "host-not-allowed")
         known = {*self.origins, f"http://{host}", f"https://{host}"}
         origin = headers.get("origin")
         if origin is not None and origin not in known and "*" not in known:
             text = f'scripts of "{origin}" may not ask, unless the server is started with this CORS origin'
             raise Refusal(403, text, "origin-not-allowed")
+
+
+def _host_name(host: str) -> str:
+    """The name in a Host, in lower case; empty where it is none."""
+    try:
+        url = httpx2.URL(f"http://{host}")
+    except httpx2.InvalidURL:
+        return ""
+    return url.host if url.raw_path == b"/" and not url.userinfo else ""
 
 
 def _has_key(headers: Mapping[str, str], key: str) -> bool:

@@ -16,6 +16,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from adascale.engine.errors import UsageError, setting
 
 from .app import ServerSettings, make_app
+from .guard import LOOPBACK as _LOOPBACK
 from .http import MAX_HEAD
 from .hub import Hub
 
@@ -26,6 +27,12 @@ WRITE_SECONDS = 60.0
 """Time limit for a client to read what is buffered for it."""
 
 MAX_CONNECTIONS = 1024
+MAX_OF_A_CLIENT = 128
+"""Connections of one address of another machine."""
+
+PROBE_SECONDS = 0.02
+"""Time until a client that sends no more is asked again whether it still reads; it doubles each time."""
+_PROBE = b"HTTP/1.1 102 Processing\r\n\r\n"
 
 _FILES = 4 * MAX_CONNECTIONS
 """Limit of open files to ask for: many systems allow 1,024, and connections come in bursts."""
@@ -42,13 +49,28 @@ class _PatientProtocol(H11Protocol):
 
     _head: asyncio.TimerHandle | None = None
     _write: asyncio.TimerHandle | None = None
+    _probe: asyncio.TimerHandle | None = None
+    _is_half_closed = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to wait for the first head; a connection above the limit is closed: each is an open file."""
+        """Begin to wait for the first head; above the limits a connection is closed: each is an open file.
+
+        The one that has waited longest makes room, so that idle connections shut nobody out.
+        """
         super().connection_made(transport)
-        if len(self.connections) > MAX_CONNECTIONS:
+        self._since = self.loop.time()
+        hosts = [each.client[0] for each in self._others if each.client]
+        host = self.client[0] if self.client else ""
+        if host not in _LOOPBACK and hosts.count(host) >= MAX_OF_A_CLIENT:
             self.transport.abort()
+        elif len(self.connections) > MAX_CONNECTIONS:
+            waiting = [each for each in self._others if each._awaits_head]
+            min(waiting, key=lambda each: each._since, default=self).transport.abort()
         self._head = self.loop.call_later(HEAD_SECONDS, self._close_late)
+
+    @property
+    def _others(self) -> list[_PatientProtocol]:
+        return [each for each in self.connections if isinstance(each, _PatientProtocol) and each is not self]
 
     def data_received(self, data: bytes) -> None:
         """Wait for the rest of a head that has begun, and no longer for a whole one."""
@@ -61,9 +83,28 @@ class _PatientProtocol(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no longer."""
-        _cancel(self._head)
-        _cancel(self._write)
+        for timer in (self._head, self._write, self._probe):
+            _cancel(timer)
         super().connection_lost(exc)
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Keep a connection whose client sends no more and may still read its answer (``nc -N``)."""
+        self._is_half_closed = self.cycle is not None and not self.cycle.response_started
+        if self._is_half_closed:
+            self._ask_whether_it_reads(PROBE_SECONDS)
+        return self._is_half_closed
+
+    def on_response_complete(self) -> None:
+        """Close a connection on which no more requests can come."""
+        super().on_response_complete()
+        if self._is_half_closed:
+            self.transport.close()
+
+    def _ask_whether_it_reads(self, seconds: float) -> None:
+        """Send what a client passes over: one that has gone answers with a reset, which ends its search."""
+        if self.cycle is not None and not self.cycle.response_started and not self.transport.is_closing():
+            self.transport.write(_PROBE)
+            self._probe = self.loop.call_later(seconds, self._ask_whether_it_reads, min(2 * seconds, 5.0))
 
     def pause_writing(self) -> None:
         """Begin to wait for a client that does not read; afterwards it counts as gone."""

@@ -8,13 +8,18 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import anyio
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
 from mcp.server.transport_security import TransportSecuritySettings
+from mcp.shared.message import SessionMessage
 from mcp_types import (
+    PARSE_ERROR,
     CallToolRequestParams,
     CallToolResult,
+    ErrorData,
+    JSONRPCError,
     ListToolsResult,
     PaginatedRequestParams,
     TextContent,
@@ -38,6 +43,14 @@ from .tools import TOOLS
 Context = ServerRequestContext[Any, HttpRequest]
 
 _MAX_SESSIONS = 256
+_IDLE_SECONDS = 300.0
+"""A session without a request for so long ends; its client opens another with its next one."""
+
+_NO_MESSAGE = JSONRPCError(
+    jsonrpc="2.0",
+    id=None,
+    error=ErrorData(code=PARSE_ERROR, message="the line is no message of JSON-RPC 2.0"),
+)
 
 _INSTRUCTIONS = (
     "A small local model that searches over many solutions and says how likely its answer is correct. Use "
@@ -48,7 +61,7 @@ _INSTRUCTIONS = (
 
 def make_mcp(hub: Hub) -> Server[Any]:
     """The server of the tools, for either transport; all searches run in ``hub``."""
-    logging.getLogger("mcp").setLevel(logging.ERROR)
+    logging.getLogger("mcp").setLevel(logging.CRITICAL)  # tracebacks of what a client has sent
 
     async def list_tools(context: Context, params: PaginatedRequestParams | None) -> ListToolsResult:
         return ListToolsResult(tools=_listed())
@@ -125,6 +138,7 @@ async def over_http(hub: Hub, path: str) -> AsyncIterator[ASGIApp]:
     app = server.streamable_http_app(
         streamable_http_path=path,
         max_sessions=_MAX_SESSIONS,
+        session_idle_timeout=_IDLE_SECONDS,
         transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
     )
     [route] = app.routes
@@ -139,7 +153,19 @@ async def serve_stdio(hub: Hub) -> None:
     hub.start()
     server = make_mcp(hub)
     try:
-        async with stdio_server() as (read, write):
-            await server.run(read, write, server.create_initialization_options())
+        async with stdio_server() as (read, write), anyio.create_task_group() as group:
+            told, messages = anyio.create_memory_object_stream[SessionMessage | Exception](0)
+
+            async def refuse_what_is_no_message() -> None:
+                async with told:
+                    async for item in read:
+                        if isinstance(item, Exception):  # the SDK would pass it over, and its client wait
+                            await write.send(SessionMessage(_NO_MESSAGE))
+                        else:
+                            await told.send(item)
+
+            group.start_soon(refuse_what_is_no_message)
+            await server.run(messages, write, server.create_initialization_options())
+            group.cancel_scope.cancel()
     finally:
         await hub.close()

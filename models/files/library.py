@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from adascale.engine.errors import (
+    FETCH_AGAIN,
     ModelCorruptError,
     ModelError,
     ModelNotFoundError,
@@ -124,8 +125,7 @@ def resolve(
     report = _monotonic(on_progress)
     reference = _cached_reference(ref, "fetched") if again else parse(ref)
     if not isinstance(reference, ModelReference):
-        remedy = f"fetch the file again, or take a known model: {command('models', 'list')}"
-        return _verify(_own_model(ref, reference), remedy, report)
+        return _verify(_own_model(ref, reference), FETCH_AGAIN, report)
     found = None if again else _find_local(reference)
     if found is not None:
         return _verify(found, command("models", "pull", found.name, "--force"), report)

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 import llama_cpp.llama_cpp as C
 
 from adascale.engine.errors import (
+    FETCH_AGAIN,
     AdascaleError,
     DecodeAbortedError,
     DecodeError,
@@ -123,14 +124,18 @@ def explain_load_failure(file: str) -> ModelError | MemoryOverflowError:
     log = "\n".join(log_lines)
     for pattern, words in _LOAD_FAILURES:
         if found := re.search(pattern, log):
-            return ModelCorruptError(f"{file} {words.format(*map(excerpt, found.groups()))}")
+            return ModelCorruptError(
+                f"{file} {words.format(*map(excerpt, found.groups()))}", hint=FETCH_AGAIN
+            )
     refused = [line.strip() for line in log_lines if _NO_MEMORY.search(line)]
     if refused:
         hint = f"a smaller {setting('ctx_size')}, fewer {setting('samples')} or a smaller model needs less"
         return MemoryOverflowError(f"llama.cpp got no memory for {file}", refused[0], hint=hint)
     lines = [excerpt(line) for line in log_lines if line.strip()]
     causes = [line for line in lines if _CAUSE.search(line)]
-    return ModelError(f"llama.cpp cannot load {file}", *(causes or lines)[-4:], slug="load-failed")
+    return ModelError(
+        f"llama.cpp cannot load {file}", *(causes or lines)[-4:], hint=FETCH_AGAIN, slug="load-failed"
+    )
 
 
 def decode_error(code: int, tokens: int) -> AdascaleError | None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from queue import SimpleQueue
 from typing import Self
 
-from adascale.engine.errors import ModelCorruptError, WorkerAbortedError, WorkerDiedError, command
+from adascale.engine.errors import FETCH_AGAIN, ModelCorruptError, WorkerAbortedError, WorkerDiedError
 from adascale.engine.search.events import Event
 from adascale.engine.search.settings import Request, Settings
 from adascale.engine.types import Problem
@@ -205,5 +205,5 @@ def _load_abort_error(file: str, error: WorkerAbortedError) -> ModelCorruptError
     return ModelCorruptError(
         f"{file} makes llama.cpp abort while it is opened",
         *(error.facts or (error.message,)),
-        hint=f"fetch the file again, or take a known model: {command('models', 'list')}",
+        hint=FETCH_AGAIN,
     )

@@ -70,7 +70,20 @@ def test_the_document_says_which_keys_there_are(server: Served, locked: Served) 
     assert "security" not in httpx2.get(f"{server.url}/openapi.json").json()
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:8321", "127.0.0.1.evil.example", ""])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example",
+        "evil.example:8321",
+        "127.0.0.1.evil.example",
+        "",
+        "[::1].evil.example",
+        "[::1",
+        "localhost:evil",
+        "evil@localhost",
+        "localhost/evil",
+    ],
+)
 def test_another_host_is_refused_against_dns_rebinding(server: Served, host: str) -> None:
     refused = post(server, Host=host)
     assert (refused.status_code, code(refused)) == (403, "host-not-allowed")

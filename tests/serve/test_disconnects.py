@@ -119,8 +119,34 @@ def test_more_connections_than_files_do_not_end_the_server() -> None:
         assert (process.returncode, said) == (0, "")
 
 
-def test_connections_above_the_limit_are_closed(server: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_that_sends_no_more_gets_its_answer(server: Served) -> None:
+    server.policy.pause = 0.1
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connected:
+        connected.sendall(request())
+        connected.shutdown(socket.SHUT_WR)
+        received = b"".join(iter(lambda: connected.recv(1 << 16), b""))
+    interim, _, answer = received.rpartition(b"HTTP/1.1 ")
+    assert answer.startswith(b"200 ")
+    assert set(interim.split(b"\r\n\r\n")) == {b"HTTP/1.1 102 Processing", b""}
+
+
+def test_a_new_connection_takes_the_place_of_the_one_that_has_waited_longest(
+    server: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(listener, "MAX_CONNECTIONS", 2)
+    with ExitStack() as opened:
+        idle = [socket.create_connection(("127.0.0.1", server.port), timeout=10) for _ in range(2)]
+        for each in idle:
+            opened.enter_context(each)
+            time.sleep(0.05)
+        assert int(answer(server, 1000)) // 1000 == 1
+        with suppress(ConnectionResetError):
+            assert idle[0].recv(1) == b""
+
+
+def test_connections_of_another_machine_are_bounded(server: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listener, "MAX_OF_A_CLIENT", 2)
+    monkeypatch.setattr(listener, "_LOOPBACK", frozenset())
     with ExitStack() as opened:
         for _ in range(2):
             opened.enter_context(socket.create_connection(("127.0.0.1", server.port)))

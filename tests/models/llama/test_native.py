@@ -38,6 +38,13 @@ def test_the_abort_flag_reads_the_c_library_of_windows_there(monkeypatch: pytest
 
 
 @pytest.mark.parametrize(
+    "line", ["key not found in model: qwen2.context_length", "gguf_init: failed to read magic"]
+)
+def test_whatever_is_wrong_with_a_file_there_is_a_fix(monkeypatch: pytest.MonkeyPatch, line: str) -> None:
+    assert failure(monkeypatch, f"llama_model_load: error loading model: {line}").hint
+
+
+@pytest.mark.parametrize(
     ("line", "kind", "words"),
     [
         (
