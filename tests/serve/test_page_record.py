@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import random
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -123,3 +126,48 @@ def test_they_say_the_same_of_options(tmp_path: Path) -> None:
     assert found.pop("running") == []
     assert found["options"] == {"yes": 0.91, "no": 0.09}
     assert found == folded(read_record(trace))
+
+
+EVENTS = (TESTS.parent / "api" / "serve" / "page" / "events.js").read_text().replace("export ", "")
+ODD = [None, True, 5, -1, 1e300, "x", [], [None], {}, {"nodes": [9]}]
+TAKE = """
+const traces = JSON.parse(require("fs").readFileSync(0, "utf8"));
+const refused = [];
+for (const trace of traces) {
+  let record = null;
+  try {
+    for (const event of trace.map(checked)) event.kind === "search_started" ? (record = new SearchRecord(event)) : record.add(event);
+    refused.push(false);
+  } catch (error) {
+    if (error.constructor !== Error && record !== null) throw error;
+    refused.push(true);
+  }
+  if (record !== null) [record.solution?.text.trim(), record.leading.length, record.written, record.answer?.trim()];
+}
+console.log(JSON.stringify(refused));
+"""
+
+
+def places(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Every place in a JSON value: its parent, and its key."""
+    for key, each in [*value.items()] if isinstance(value, dict) else [*enumerate(value)]:
+        yield value, key
+        if isinstance(each, dict | list):
+            yield from places(each)
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="Node is not here")
+def test_events_of_odd_types_end_a_search_with_an_error_of_ours() -> None:
+    rng = random.Random(0)
+    whole = [[json.loads(line) for line in trace.read_text().splitlines()] for trace in TRACES]
+    traces = copy.deepcopy(whole)
+    for _ in range(600):
+        trace = copy.deepcopy(rng.choice(whole))
+        parent, key = rng.choice([*places(rng.choice(trace))])
+        parent[key] = rng.choice(ODD)
+        traces.append(trace)
+    done = subprocess.run(["node", "-e", EVENTS + SOURCE + TAKE], input=json.dumps(traces).encode(), capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()
+    refused = json.loads(done.stdout)
+    assert not any(refused[: len(whole)])
+    assert sum(refused) > 100

@@ -18,6 +18,7 @@ _NAMES = (
     "solutions.js",
     "markdown.js",
     "dom.js",
+    "events.js",
     "record.js",
     "stream.js",
     "history.js",

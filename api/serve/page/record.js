@@ -96,6 +96,7 @@ export class SearchRecord {
 
   /** Take the next event; kinds that change nothing on the page are passed over. */
   add(event) {
+    this.#checkNodes(event);
     this.seconds = event.t;
     switch (event.kind) {
       case "branch_started":
@@ -142,6 +143,15 @@ export class SearchRecord {
         this.error = [event.message, ...event.facts].join("\n");
         break;
     }
+  }
+
+  /** An event speaks of nodes that are known, and proposes one that is not. */
+  #checkNodes({ kind, parent, node, nodes = [], groups = [], result }) {
+    const isNew = kind === "step_proposed";
+    const known = [parent, isNew ? undefined : node, ...nodes, result?.best];
+    known.push(...[...groups, ...(result?.groups ?? [])].flatMap((group) => group.nodes));
+    const unknown = known.some((id) => (id ?? null) !== null && !Object.hasOwn(this.nodes, id));
+    if (unknown || (isNew && Object.hasOwn(this.nodes, node))) throw new Error("The server sent events that do not fit.");
   }
 
   #run(branch, parent, { text = "", tokens = 0, thinks = false } = {}) {

@@ -1,5 +1,7 @@
 /** What the page asks of its server. */
 
+import { checked } from "./events.js";
+
 const LOADING_MS = 2000;
 
 /** A request that the server refused. */
@@ -45,7 +47,7 @@ export async function end(id, key) {
 /** The name of the model; empty where the server does not say it yet. */
 export async function modelName(key) {
   const response = await fetch("/v1/models", { headers: authorization(key) });
-  return response.ok ? (await response.json()).data[0].id : "";
+  return response.ok ? String((await response.json()).data?.[0]?.id ?? "") : "";
 }
 
 async function* events(stream) {
@@ -56,13 +58,14 @@ async function* events(stream) {
     if (done) return;
     const lines = (rest + value).split("\n");
     rest = lines.pop();
-    for (const line of lines) if (line.startsWith("data: ")) yield JSON.parse(line.slice(6));
+    for (const line of lines) if (line.startsWith("data: ")) yield checked(JSON.parse(line.slice(6)));
   }
 }
 
 async function refusal(response) {
   try {
-    return new RefusedError(response.status, (await response.json()).error);
+    const { message, code } = (await response.json()).error;
+    return new RefusedError(response.status, { message: String(message), code });
   } catch {
     return new RefusedError(response.status, { message: `the server answers with status ${response.status}` });
   }
