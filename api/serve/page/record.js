@@ -165,7 +165,7 @@ export class SearchRecord {
       parent,
       children: [],
       text: step.text,
-      tokens: step.tokens ?? step.token_ids.length,
+      tokens: step.tokens ?? step.token_ids?.length ?? 0,
       mode: this.modes.get(branch) ?? "prose",
       isThought: step.thought !== undefined,
       status: step.finish === "step" ? "open" : "finished",
