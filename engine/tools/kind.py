@@ -60,6 +60,8 @@ class ToolCall(Kind):
 
     def modes(self, problem: Problem) -> tuple[Mode, ...]:
         """Calls where one is possible, and a plain reply where it is not wanted in any case."""
+        if not problem.details:  # any request: a batch asks for the settings of a kind beforehand
+            return ("call", "prose")
         request = ToolRequest.of(problem.details)
         if not request.may_call:
             return ("prose",)
