@@ -6,16 +6,16 @@ import random
 import re
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from queue import Empty, SimpleQueue
 
 from adascale.engine.kinds import KINDS
-from adascale.engine.ports import Policy, Prefix, RewardModel, SequenceLogprob
+from adascale.engine.ports import Calibrator, Policy, Prefix, RewardModel, SequenceLogprob
 from adascale.engine.scripted import scripted_step
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import Event, GeneratorDescription, ModelDescription
 from adascale.engine.search.settings import Conditions, Request
-from adascale.engine.types import Problem, Step
+from adascale.engine.types import KindName, Problem, Step
 from adascale.models.worker.messages import ModelsOpened
 
 MODEL = "scripted"
@@ -44,14 +44,19 @@ class InlineWorker:
     """Searches as the worker process does, in the thread that reads its events.
 
     Args:
-        policy, prm: What it searches with.
+        policy, prm, calibrators: What it searches with.
     """
 
     is_open = True
 
-    def __init__(self, policy: Policy, prm: RewardModel | None = None) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        prm: RewardModel | None = None,
+        calibrators: Mapping[KindName, Calibrator] | None = None,
+    ) -> None:
         self.open_models = OPENED
-        self._driver = Driver(policy, prm or SequenceLogprob(), {}, time.monotonic)
+        self._driver = Driver(policy, prm or SequenceLogprob(), calibrators or {}, time.monotonic)
         self.cancel = self._driver.cancel
 
     def serve(self, requests: Iterable[Request]) -> Iterator[tuple[Problem, Event]]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
-from .fields import Ignored, Nothing, Seed
+from .fields import Ignored, Seed
 from .sampler import SamplerFields
+from .tool_fields import Probability
 
 
 class Body(SamplerFields):
@@ -17,16 +16,16 @@ class Body(SamplerFields):
     """Seed of the draws; random unless given."""
     stream: bool = False
     """Answer in server-sent events."""
+    min_probability: Probability = 0.0
+    """Probability below which no tool is called; the reply then says what it was unsure of."""
     metadata: Ignored = None
 
 
 class OpenAIBody(Body):
     """Fields of both protocols of OpenAI."""
 
-    tools: Nothing = []
-    tool_choice: Literal["auto", "none"] | None = None
     parallel_tool_calls: bool = True
-    """Without effect."""
+    """Allow several calls in one turn."""
     service_tier: Ignored = None
     user: Ignored = None
     safety_identifier: Ignored = None

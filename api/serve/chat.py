@@ -7,13 +7,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import FailFast, Field
 
+from adascale.engine.tools.tool import ToolRequest
+
 from .body import OpenAIBody
+from .calls import openai_calls
 from .fields import (
     MAX_MESSAGES,
     Effort,
     Fields,
     Ignored,
-    Nothing,
     Parts,
     TextFormat,
     Texts,
@@ -26,6 +28,16 @@ from .outcome import SearchOutcome, TokenCount
 from .protocol import Protocol, Writer
 from .request import AnswerRequest, ServedModel, read_conversation
 from .token_odds import MAX_LIKELIEST, of_chat
+from .tool_fields import (
+    EarlierCall,
+    FunctionChoice,
+    FunctionTools,
+    Word,
+    calling,
+    returned,
+    spoken,
+    tool_request,
+)
 
 MAX_ANSWERS = 16
 
@@ -33,14 +45,15 @@ MAX_ANSWERS = 16
 class Message(Fields):
     """A message; an earlier answer may come back with all its fields."""
 
-    role: Literal["user", "assistant", "system", "developer"]
+    role: Literal["user", "assistant", "system", "developer", "tool"]
     content: Parts = []
-    name: Ignored = None
+    name: str = ""
     reasoning_content: Ignored = None
     reasoning: Ignored = None
     annotations: Ignored = None
     refusal: Ignored = None
-    tool_calls: Nothing = []
+    tool_calls: Annotated[list[EarlierCall], Field(max_length=MAX_MESSAGES), FailFast()] = []
+    tool_call_id: str = ""
 
 
 class StreamOptions(Fields):
@@ -68,6 +81,28 @@ class ChatBody(OpenAIBody):
     """Number of likeliest tokens to name in the place of each."""
     modalities: Annotated[list[Literal["text"]], FailFast()] = ["text"]
     response_format: TextFormat | None = None
+    tools: FunctionTools = []
+    tool_choice: Word | FunctionChoice | None = None
+
+    @property
+    def request(self) -> ToolRequest | None:
+        """The conversation with its tools; None if nothing in it is about tools."""
+        said = [_spoken(each, f"messages[{n}]") for n, each in enumerate(self.messages)]
+        tools = [{"type": "function", "function": each.function.shown()} for each in self.tools]
+        choice, parallel = self.tool_choice, self.parallel_tool_calls
+        if isinstance(choice, FunctionChoice):
+            return tool_request(said, tools, None, "messages", forced=choice.function.name, is_parallel=False)
+        return tool_request(said, tools, choice, "messages", is_parallel=parallel)
+
+
+def _spoken(message: Message, place: str) -> JsonObject:
+    content = text_of(message.content, f"{place}.content")
+    if message.role == "tool":
+        return returned(content, message.tool_call_id, message.name)
+    if message.tool_calls:
+        calls = [(each.id, each.function.name, each.function.arguments) for each in message.tool_calls]
+        return calling(content, calls, f"{place}.tool_calls")
+    return spoken(message.role, content)
 
 
 def _read(body: ChatBody, served: ServedModel) -> AnswerRequest:
@@ -80,7 +115,7 @@ def _read(body: ChatBody, served: ServedModel) -> AnswerRequest:
     ]
     return served.read(
         body,
-        read_conversation(said, "", "messages", len(said) - 1),
+        body.request or read_conversation(said, "", "messages", len(said) - 1),
         body.reasoning_effort,
         "reasoning_effort",
         max_tokens=body.max_completion_tokens or body.max_tokens,
@@ -100,8 +135,9 @@ class ChatWriter(Writer[ChatBody]):
                 "index": n,
                 "message": {
                     "role": "assistant",
-                    "content": choice.content,
+                    "content": None if choice.calls and not choice.content else choice.content,
                     "refusal": None,
+                    **({"tool_calls": openai_calls(choice.calls, self.token)} if choice.calls else {}),
                     **(_reasoning(reasoning) if n == 0 and reasoning else {}),
                 },
                 "logprobs": of_chat(choice.odds),
@@ -129,6 +165,8 @@ class ChatWriter(Writer[ChatBody]):
         choices = outcome.choices
         for n, choice in enumerate(choices[1:], 1):
             yield event(self._chunk({"role": "assistant", "content": choice.content}, n))
+        for at, call in enumerate(openai_calls(choices[0].calls, self.token)):
+            yield event(self._chunk({"tool_calls": [{"index": at, **call}]}))
         for n, choice in enumerate(choices):
             chunk = self._chunk({}, n, choice.finish, of_chat(choice.odds))
             yield event({**chunk, "adascale": outcome.summary} if n == 0 else chunk)

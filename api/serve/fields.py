@@ -131,7 +131,8 @@ def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-def _as_parts(value: Any) -> Any:
+def as_parts(value: Any) -> Any:
+    """A text as the list of its only part."""
     return [{"type": "text", "text": value}] if isinstance(value, str) else value
 
 
@@ -139,7 +140,7 @@ Parts = Annotated[
     list[Part],
     Field(max_length=MAX_MESSAGES),
     FailFast(),
-    BeforeValidator(_as_parts, json_schema_input_type=str | list[Part]),
+    BeforeValidator(as_parts, json_schema_input_type=str | list[Part]),
 ]
 """A text, or a list of parts."""
 

@@ -67,6 +67,8 @@ class Ask:
     @property
     def is_searched(self) -> bool:
         """True if several solutions are drawn and compared; otherwise as many replies as were asked for."""
+        if self.problem.kind == "call":  # its text is certain when it is known whether it calls
+            return True
         return not (self.problem.is_chat or isinstance(self.strategy, Greedy | Vote))
 
     @property

@@ -5,22 +5,41 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import FailFast, Field
+from pydantic import BeforeValidator, FailFast, Field
+
+from adascale.engine.tools.tool import MAX_TOOLS, ToolRequest
 
 from .body import Body
-from .fields import MAX_MESSAGES, Effort, Fields, Ignored, Nothing, Parts, Texts, Tokens, text_of
+from .fields import MAX_MESSAGES, Effort, Fields, Ignored, Part, Parts, Texts, Tokens, as_parts, text_of
 from .follow import Beginning
 from .http import JsonObject, Refusal, event
 from .outcome import Choice, SearchOutcome, TokenCount
 from .protocol import Block, BlockWriter, Protocol, whole_blocks
 from .request import AnswerRequest, ServedModel, read_conversation
+from .tool_fields import Name, calling, returned, spoken, tool_request
+
+
+class MessagePart(Part):
+    """A part of a message: a text, a call of a tool, or its result."""
+
+    id: str = ""
+    name: str = ""
+    input: dict[str, Any] = {}
+    tool_use_id: str = ""
+    content: Parts = []
+    is_error: Ignored = None
 
 
 class Message(Fields):
     """A message; the thinking of an earlier answer may come back, and models do not read it."""
 
     role: Literal["user", "assistant", "system"]
-    content: Parts = []
+    content: Annotated[
+        list[MessagePart],
+        Field(max_length=MAX_MESSAGES),
+        FailFast(),
+        BeforeValidator(as_parts, json_schema_input_type=str | list[MessagePart]),
+    ] = []
 
 
 class Thinking(Fields):
@@ -38,10 +57,29 @@ class OutputFormat(Fields):
     format: None = None
 
 
-class ToolChoice(Fields):
-    """No tool is called."""
+class MessageTool(Fields):
+    """A function that the model may call."""
 
-    type: Literal["auto", "none"]
+    name: Name
+    description: str = ""
+    input_schema: dict[str, Any] = {}
+    """JSON schema of its arguments, an object; with ``x-min-probability`` it is called only if that sure."""
+    type: Literal["custom"] = "custom"
+    strict: Ignored = None
+    cache_control: Ignored = None
+
+    def shown(self) -> JsonObject:
+        """The tool as a template reads it."""
+        function = {"name": self.name, "description": self.description, "parameters": self.input_schema}
+        return {"type": "function", "function": function}
+
+
+class ToolChoice(Fields):
+    """May a tool be called: as the model thinks fit, any of them, a named one, or none."""
+
+    type: Literal["auto", "any", "tool", "none"]
+    name: str | None = None
+    disable_parallel_tool_use: bool = False
 
 
 class MessageBody(Body):
@@ -54,20 +92,50 @@ class MessageBody(Body):
     output_config: OutputFormat | None = None
     stop_sequences: Annotated[Texts, Field(max_length=16)] = []
     """Texts before which an answer is cut."""
-    tools: Nothing = []
+    tools: Annotated[list[MessageTool], Field(max_length=MAX_TOOLS), FailFast()] = []
     tool_choice: ToolChoice | None = None
     container: None = None
     service_tier: Ignored = None
     speed: Ignored = None
     cache_control: Ignored = None
 
+    @property
+    def request(self) -> ToolRequest | None:
+        """The conversation with its tools; None if nothing in it is about tools."""
+        system = text_of(self.system, "system")
+        said = [spoken("system", system)] if system else []
+        for n, message in enumerate(self.messages):
+            said += _spoken(message, f"messages[{n}].content")
+        tools, choice = [each.shown() for each in self.tools], self.tool_choice or ToolChoice(type="auto")
+        if choice.type == "tool" and choice.name is None:
+            raise Refusal.of_field("tool_choice.name", "has to be given")
+        may = "required" if choice.type == "any" else "none" if choice.type == "none" else "auto"
+        named = choice.name if choice.type == "tool" else None
+        parallel = named is None and not choice.disable_parallel_tool_use
+        return tool_request(said, tools, may, "messages", forced=named, is_parallel=parallel)
+
 
 _THOUGHTS = ("thinking", "redacted_thinking")
+_OF_TOOLS = ("tool_use", "tool_result")
+
+
+def _spoken(message: Message, place: str) -> list[JsonObject]:
+    """A message in the shape of chat completions: results of calls first, then words, or words and calls."""
+    calls = [(each.id, each.name, each.input) for each in message.content if each.type == "tool_use"]
+    results = [
+        returned(text_of(each.content, f"{place}[{n}].content"), each.tool_use_id)
+        for n, each in enumerate(message.content)
+        if each.type == "tool_result"
+    ]
+    words = text_of(message.content, place, *_THOUGHTS, *_OF_TOOLS)
+    if calls:
+        return [calling(words, calls, place)]
+    return [*results, *([spoken(message.role, words)] if words or not results else [])]
 
 
 def _read(body: MessageBody, served: ServedModel) -> AnswerRequest:
     said = [
-        (each.role, text_of(each.content, f"messages[{n}].content", *_THOUGHTS))
+        (each.role, text_of(each.content, f"messages[{n}].content", *_THOUGHTS, *_OF_TOOLS))
         for n, each in enumerate(body.messages)
     ]
     thinking, is_plain = body.thinking, body.thinking is not None and body.thinking.type == "disabled"
@@ -75,7 +143,7 @@ def _read(body: MessageBody, served: ServedModel) -> AnswerRequest:
     limits = (body.max_tokens, thinking.budget_tokens if thinking is not None else None)
     return served.read(
         body,
-        read_conversation(said, text_of(body.system, "system"), "messages", len(said) - 1),
+        body.request or read_conversation(said, text_of(body.system, "system"), "messages", len(said) - 1),
         "none" if is_plain else effort,
         "thinking" if is_plain else "output_config.effort",
         max_tokens=min((each for each in limits if each is not None), default=None),
@@ -88,7 +156,7 @@ class MessageWriter(BlockWriter[MessageBody]):
 
     def whole(self, outcome: SearchOutcome, reasoning: str) -> JsonObject:
         """The message."""
-        blocks = [_block(block) for block in whole_blocks(outcome, reasoning)]
+        blocks = [self._block(block) for block in whole_blocks(outcome, reasoning)]
         message = self._message(blocks, _usage(outcome.tokens))
         return {**message, **_end(outcome.choices[0]), "adascale": outcome.summary}
 
@@ -99,10 +167,13 @@ class MessageWriter(BlockWriter[MessageBody]):
 
     def opened(self, block: Block) -> Iterator[bytes]:
         """A new block."""
-        yield _event("content_block_start", index=block.at, content_block=_block(block))
+        yield _event("content_block_start", index=block.at, content_block=self._block(block))
 
     def grown(self, block: Block, text: str) -> bytes:
         """A delta of a block."""
+        if block.call is not None:
+            delta = {"type": "input_json_delta", "partial_json": text}
+            return _event("content_block_delta", index=block.at, delta=delta)
         type_ = _type(block)
         return _event("content_block_delta", index=block.at, delta={"type": f"{type_}_delta", type_: text})
 
@@ -124,6 +195,13 @@ class MessageWriter(BlockWriter[MessageBody]):
     def fail(self, refusal: Refusal) -> Iterator[bytes]:
         """The error object."""
         yield event(refusal.anthropic_body(), "error")
+
+    def _block(self, block: Block) -> JsonObject:
+        if block.call is not None:
+            head = {"type": "tool_use", "id": f"toolu_{self.token}_{block.at}", "name": block.call.name}
+            return {**head, "input": dict(block.call.arguments) if block.text else {}}
+        type_ = _type(block)
+        return {"type": type_, type_: block.text, **({"signature": ""} if type_ == "thinking" else {})}
 
     def _message(self, blocks: Sequence[JsonObject], usage: JsonObject) -> JsonObject:
         return {
@@ -149,13 +227,10 @@ def _type(block: Block) -> str:
     return "thinking" if block.kind == "reasoning" else "text"
 
 
-def _block(block: Block) -> JsonObject:
-    type_ = _type(block)
-    return {"type": type_, type_: block.text, **({"signature": ""} if type_ == "thinking" else {})}
-
-
 def _end(choice: Choice) -> JsonObject:
     """The reason why a message has ended."""
+    if choice.calls:
+        return {"stop_reason": "tool_use", "stop_sequence": None}
     if choice.finish == "length":
         return {"stop_reason": "max_tokens", "stop_sequence": None}
     reason = "end_turn" if choice.stopped_at is None else "stop_sequence"

@@ -14,8 +14,10 @@ from adascale.engine.search.record import Record
 from adascale.engine.search.reply import cut_at_stop
 from adascale.engine.search.tree import Node
 from adascale.engine.strategies import Greedy
+from adascale.engine.tools.tool import Call
 from adascale.engine.types import Estimate, NodeId, SearchResult, TokenOdds, Usage
 
+from .calls import alternatives, shown_calls
 from .http import for_clients
 from .request import AnswerRequest, public_sampling
 from .token_odds import up_to
@@ -30,12 +32,14 @@ class Choice:
         finish: ``stop`` if it ended by itself or at a stop text, ``length`` if a limit of tokens cut it.
         stopped_at: The stop text before which it was cut; None for none.
         odds: Of the tokens of the solution; None if they were not asked for.
+        calls: Calls of tools, beside which the content may be empty.
     """
 
     content: str
-    finish: Literal["stop", "length"]
+    finish: Literal["stop", "length", "tool_calls"]
     stopped_at: str | None = None
     odds: Sequence[TokenOdds] | None = None
+    calls: Sequence[Call] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,8 @@ class SearchOutcome:
         if self.cut is not None:
             content, stopped_at = self.cut
             return [Choice(content, "stop", stopped_at, self._odds(self.record.tree, content, stopped_at))]
+        if self._is_tool_request:
+            return [self._reply]
         read = self._read_option
         found = [*([Choice(read, "stop")] if read else []), *(self._choice(node) for node in self._nodes)]
         return found[: self.request.answers] or [Choice("", "length")]
@@ -128,6 +134,7 @@ class SearchOutcome:
                 {"answer": group.answer, "votes": len(group.nodes), "weight": round(group.weight, 4)}
                 for group in result.groups
             ],
+            **({"alternatives": alternatives(record)} if self._is_tool_request else {}),
             "tokens": record.usage.generated_tokens,
             "tokens_of_fixed_width": fixed_tokens(record),
             "flops": record.usage.flops,
@@ -138,6 +145,21 @@ class SearchOutcome:
             "trace": record.started.problem.id,
             "warnings": [for_clients(notice.message) for notice in record.notices],
         }
+
+    @property
+    def _is_tool_request(self) -> bool:
+        return self.record.started.problem.kind == "call"
+
+    @property
+    def _reply(self) -> Choice:
+        """The calls of a request with tools, or its reply."""
+        words, calls, stopped_at = shown_calls(self.record, self.request)
+        best = self.result.best
+        step = None if best is None else self.record.tree[best].step
+        if calls:
+            return Choice(words, "tool_calls", calls=calls)
+        is_long = stopped_at is None and (step is None or step.finish == "length")
+        return Choice(words, "length" if is_long else "stop", stopped_at)
 
     @property
     def _read_option(self) -> str | None:

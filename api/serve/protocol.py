@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+import json
 import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
+
+from adascale.engine.tools.tool import Call
 
 from .body import Body
 from .follow import AnswerText, Beginning, Progress, ReasoningLine, Silence
@@ -93,17 +96,19 @@ class Writer(ABC, Generic[B]):
 
 @dataclass(slots=True)
 class Block:
-    """A part of an answer: its reasoning, or its text.
+    """A part of an answer: its reasoning, its text, or a call of a tool.
 
     Attributes:
         at: Index in the answer.
-        kind: Reasoning, or the text of the answer.
-        text: Text so far.
+        kind: Reasoning, the text of the answer, or a call.
+        text: Text so far; of a call its arguments as JSON.
+        call: The call, if it is one.
     """
 
     at: int
-    kind: Literal["reasoning", "answer"]
+    kind: Literal["reasoning", "answer", "call"]
     text: str = ""
+    call: Call | None = None
 
 
 class BlockWriter(Writer[B]):
@@ -134,9 +139,18 @@ class BlockWriter(Writer[B]):
         return self._add("answer", text)
 
     def close(self, outcome: SearchOutcome) -> Iterator[bytes]:
-        """The end of the last block, which is the answer, even an empty one."""
-        yield from self._add("answer", "")
-        yield from self.closed(self.blocks[-1], is_cut=is_cut(outcome))
+        """The end of the last block, which is the answer, even an empty one, or a block for each call."""
+        calls = outcome.choices[0].calls
+        if outcome.choices[0].content or not calls:
+            yield from self._add("answer", "")
+            yield from self.closed(self.blocks[-1], is_cut=is_cut(outcome))
+        for call in calls:
+            block = Block(len(self.blocks), "call", call=call)
+            self.blocks.append(block)
+            yield from self.opened(block)
+            block.text = to_json(call)
+            yield self.grown(block, block.text)
+            yield from self.closed(block)
 
     def _add(self, kind: Literal["reasoning", "answer"], text: str) -> Iterator[bytes]:
         if not self.blocks or self.blocks[-1].kind != kind:
@@ -151,10 +165,16 @@ class BlockWriter(Writer[B]):
 
 def whole_blocks(outcome: SearchOutcome, reasoning: str) -> list[Block]:
     """The blocks of an answer that is not streamed."""
-    texts: list[tuple[Literal["reasoning", "answer"], str]] = [("answer", outcome.choices[0].content)]
-    if reasoning:
-        texts.insert(0, ("reasoning", reasoning))
-    return [Block(at, kind, text) for at, (kind, text) in enumerate(texts)]
+    choice = outcome.choices[0]
+    blocks = [Block(0, "reasoning", reasoning)] if reasoning else []
+    if choice.content or not choice.calls:
+        blocks.append(Block(len(blocks), "answer", choice.content))
+    return [*blocks, *(Block(len(blocks) + n, "call", to_json(c), c) for n, c in enumerate(choice.calls))]
+
+
+def to_json(call: Call) -> str:
+    """The arguments of a call as JSON."""
+    return json.dumps(call.arguments, ensure_ascii=False)
 
 
 def is_cut(outcome: SearchOutcome) -> bool:

@@ -15,6 +15,7 @@ from adascale.engine.search.events import GeneratorDescription, ModelDescription
 from adascale.engine.strategies import EFFORTS as PRESETS
 from adascale.engine.strategies import Greedy, ModeChoice, Strategy, Vote
 from adascale.engine.strategies.adaptive import Effort
+from adascale.engine.tools.tool import ToolRequest
 from adascale.engine.types import Budget, MessageKind, Problem, Role, Turn
 
 from . import fields
@@ -44,8 +45,8 @@ ROLES: Mapping[str, Role] = {
 }
 """Role in a chat template for each role that clients use."""
 
-Conversation = tuple[tuple[Turn, ...], str]
-"""History and question."""
+Conversation = tuple[tuple[Turn, ...], str] | ToolRequest
+"""History and question, or a conversation with tools."""
 
 _MAX_NAME = 200
 """Characters of an unknown model's name that are repeated and compared."""
@@ -99,6 +100,39 @@ def new_ask(
             is_searched=is_searched,
             history=history,
         )
+    return _ask_of(
+        problem, effort, limits, seed, mode, is_greedy=is_greedy, sampling=sampling, replies=replies
+    )
+
+
+def tool_ask(
+    request: ToolRequest,
+    effort: ServedEffort,
+    limits: Budget,
+    seed: int | None,
+    *,
+    is_greedy: bool,
+    sampling: SamplingChange,
+) -> Ask:
+    """The search of a request with tools, under a new id; as ``new_ask``."""
+    said = [each["content"] for each in request.messages if each["role"] == "user"]
+    question = said[-1] if said else ""
+    problem = Problem(secrets.token_hex(12), question, kind="call", details=request.details())
+    return _ask_of(problem, effort, limits, seed, "auto", is_greedy=is_greedy, sampling=sampling, replies=1)
+
+
+def _ask_of(
+    problem: Problem,
+    effort: ServedEffort,
+    limits: Budget,
+    seed: int | None,
+    mode: ModeChoice,
+    *,
+    is_greedy: bool,
+    sampling: SamplingChange,
+    replies: int,
+) -> Ask:
+    """The search of a problem; a limit of tokens cuts each reply that is not searched for, and each call."""
     strategy: Strategy
     if is_greedy or (effort == "none" and replies == 1 and sampling.temperature is None):
         strategy = Greedy()
@@ -107,7 +141,7 @@ def new_ask(
     else:
         strategy = PRESETS[problem.kind][effort]
     ask = Ask(problem, strategy, limits, seed, mode, sampling)
-    if ask.is_searched:
+    if ask.is_searched and problem.kind != "call":
         return ask
     return replace(
         ask, limits=replace(limits, max_tokens=None), sampling=replace(sampling, max_tokens=limits.max_tokens)
@@ -138,6 +172,7 @@ class AnswerRequest:
         stop: Texts before which an answer is cut.
         stream: Answer in parts, during the search.
         ignored: Fields of the body that have no effect.
+        min_probability: Probability below which no tool is called.
     """
 
     ask: Ask
@@ -148,6 +183,7 @@ class AnswerRequest:
     stop: tuple[str, ...] = ()
     stream: bool = False
     ignored: tuple[str, ...] = ()
+    min_probability: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +236,7 @@ class ServedModel:
 
         Args:
             body: Fields of all protocols.
-            conversation: History and question, as ``read_conversation`` gives them.
+            conversation: As ``read_conversation`` or ``tool_request`` gives it.
             effort: The client's name of an effort.
             effort_field: Name of its field.
             max_tokens: Limit of generated tokens of the whole search.
@@ -213,23 +249,27 @@ class ServedModel:
             Refusal: another model is asked for, or its name and ``effort`` differ, or a field has no effect
                 and the server is strict.
         """
-        history, question = conversation
         asked = self.effort_of(body.model, effort, effort_field)
         wanted = asked or ("none" if body.is_coldest else self.effort)
         is_greedy = body.is_coldest and asked in (None, "none", "chat")
         sampling = replace(body.sampling(is_greedy=is_greedy), logprobs=logprobs)
-        ask = new_ask(
-            question,
-            wanted,
-            Budget(max_tokens),
-            body.seed,
-            history=history,
-            is_greedy=is_greedy,
-            is_searched=asked is not None,
-            sampling=sampling,
-            replies=answers,
-            suffix=suffix,
-        )
+        if isinstance(conversation, ToolRequest):
+            limits, seed = Budget(max_tokens), body.seed
+            ask = tool_ask(conversation, wanted, limits, seed, is_greedy=is_greedy, sampling=sampling)
+        else:
+            history, question = conversation
+            ask = new_ask(
+                question,
+                wanted,
+                Budget(max_tokens),
+                body.seed,
+                history=history,
+                is_greedy=is_greedy,
+                is_searched=asked is not None,
+                sampling=sampling,
+                replies=answers,
+                suffix=suffix,
+            )
         coldest = {"temperature": 0.0} if isinstance(ask.strategy, Greedy) else {}
         ignored = self.ignored(body, "temperature" if body.is_coldest and not coldest else "")
         return AnswerRequest(
@@ -241,6 +281,7 @@ class ServedModel:
             stop=tuple(stop),
             stream=body.stream,
             ignored=ignored,
+            min_probability=body.min_probability,
         )
 
     def effort_of(self, model: str | None, asked: str | None, field: str) -> ServedEffort | None:

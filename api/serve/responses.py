@@ -7,26 +7,46 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, FailFast, Field
 
+from adascale.engine.tools.tool import MAX_TOOLS, ToolRequest
+
 from .body import OpenAIBody
+from .calls import call_id
 from .fields import MAX_MESSAGES, Effort, Fields, Ignored, Parts, TextFormat, Tokens, text_of
 from .follow import Beginning
 from .http import JsonObject, Refusal, event
 from .outcome import SearchOutcome, TokenCount
 from .protocol import Block, BlockWriter, Protocol, is_cut, whole_blocks
 from .request import AnswerRequest, ServedModel, public_sampling, read_conversation
+from .tool_fields import Function, NamedFunction, Word, calling, returned, spoken, tool_request
 
 
 class Item(Fields):
-    """A message, or the reasoning of an earlier answer, which clients send back; models do not read it."""
+    """A message, a call or its result; or the reasoning of an earlier answer, which models do not read."""
 
-    type: Literal["message", "reasoning"] = "message"
+    type: Literal["message", "reasoning", "function_call", "function_call_output"] = "message"
     role: Literal["user", "assistant", "system", "developer"] | None = None
     content: Parts = []
+    call_id: str = ""
+    name: str = ""
+    arguments: str = "{}"
+    output: Parts = []
     id: Ignored = None
     status: Ignored = None
     phase: Ignored = None
     summary: Ignored = None
     encrypted_content: Ignored = None
+
+
+class ResponseTool(Function):
+    """A function that the model may call."""
+
+    type: Literal["function"]
+
+
+class ResponseChoice(NamedFunction):
+    """One function that has to be called."""
+
+    type: Literal["function"]
 
 
 class Reasoning(Fields):
@@ -68,24 +88,50 @@ class ResponseBody(OpenAIBody):
     previous_response_id: None = None
     conversation: None = None
     background: Literal[False] = False
+    tools: Annotated[list[ResponseTool], Field(max_length=MAX_TOOLS), FailFast()] = []
+    tool_choice: Word | ResponseChoice | None = None
     include: Ignored = None
     truncation: Ignored = None
     stream_options: Ignored = None
+
+    @property
+    def request(self) -> ToolRequest | None:
+        """The conversation with its tools; None if nothing in it is about tools."""
+        said = [spoken("system", self.instructions)] if self.instructions else []
+        for n, item in enumerate(self.input):
+            said += _spoken(item, f"input[{n}]")
+        tools = [{"type": "function", "function": each.shown()} for each in self.tools]
+        choice, parallel = self.tool_choice, self.parallel_tool_calls
+        if isinstance(choice, ResponseChoice):
+            return tool_request(said, tools, None, "input", forced=choice.name, is_parallel=False)
+        return tool_request(said, tools, choice, "input", is_parallel=parallel)
+
+
+def _spoken(item: Item, place: str) -> list[JsonObject]:
+    match item.type:
+        case "message":
+            return [spoken(item.role or "user", text_of(item.content, f"{place}.content"))]
+        case "function_call":
+            return [calling("", [(item.call_id, item.name, item.arguments)], place)]
+        case "function_call_output":
+            return [returned(text_of(item.output, f"{place}.output"), item.call_id)]
+        case _:
+            return []
 
 
 def _read(body: ResponseBody, served: ServedModel) -> AnswerRequest:
     said = []
     for n, item in enumerate(body.input):
-        if item.type == "reasoning":
+        if item.type != "message":
             continue
         if item.role is None:
             raise Refusal.of_field(f"input[{n}].role", "has to be given")
         said.append((item.role, text_of(item.content, f"input[{n}].content")))
-    if body.input[-1].type == "reasoning":
+    if body.input[-1].type != "message":
         said = []
     return served.read(
         body,
-        read_conversation(said, body.instructions, "input", len(body.input) - 1),
+        body.request or read_conversation(said, body.instructions, "input", len(body.input) - 1),
         body.reasoning.effort if body.reasoning is not None else None,
         "reasoning.effort",
         max_tokens=body.max_output_tokens,
@@ -113,21 +159,30 @@ class ResponseWriter(BlockWriter[ResponseBody]):
             yield self._event(name, response=self._response("in_progress", []))
 
     def opened(self, block: Block) -> Iterator[bytes]:
-        """A new item, and its part."""
+        """A new item, and its part; a call has none."""
+        if block.call is not None:
+            item = self._item(block, "in_progress")
+            yield self._event("response.output_item.added", output_index=block.at, item=item)
+            return
         item = {**self._item(block, "in_progress"), "content": []}
         yield self._event("response.output_item.added", output_index=block.at, item=item)
         yield self._part_event(block, "content_part.added", part=_part(block))
 
     def grown(self, block: Block, text: str) -> bytes:
-        """A delta of its part."""
+        """A delta of its part, or of the arguments of a call."""
+        if block.call is not None:
+            return self._call_event(block, "delta", delta=text)
         return self._part_event(block, f"{_EVENTS[block.kind]}.delta", delta=text, **_logprobs(block))
 
     def closed(self, block: Block, *, is_cut: bool = False) -> Iterator[bytes]:
         """The whole text, the whole part and the whole item."""
         item = self._item(block, "incomplete" if is_cut else "completed")
-        done = f"{_EVENTS[block.kind]}.done"
-        yield self._part_event(block, done, text=block.text, **_logprobs(block))
-        yield self._part_event(block, "content_part.done", part=_part(block))
+        if block.call is not None:
+            yield self._call_event(block, "done", name=block.call.name, arguments=block.text)
+        else:
+            done = f"{_EVENTS[block.kind]}.done"
+            yield self._part_event(block, done, text=block.text, **_logprobs(block))
+            yield self._part_event(block, "content_part.done", part=_part(block))
         yield self._event("response.output_item.done", output_index=block.at, item=item)
 
     def end(self, outcome: SearchOutcome) -> Iterator[bytes]:
@@ -148,14 +203,25 @@ class ResponseWriter(BlockWriter[ResponseBody]):
         place = {"item_id": self._id(block), "output_index": block.at, "content_index": 0}
         return self._event(f"response.{name}", **place, **fields)
 
-    def _event(self, name: str, **fields: Any) -> bytes:
+    def _call_event(self, block: Block, ending: str, **fields: Any) -> bytes:
+        """An event of the arguments of a call."""
+        place = {"item_id": self._id(block), "output_index": block.at}
+        return self._event(f"response.function_call_arguments.{ending}", **place, **fields)
+
+    def _event(self, name: str, /, **fields: Any) -> bytes:
         self._sequence += 1
         return event({"type": name, "sequence_number": self._sequence - 1, **fields}, name)
 
     def _id(self, block: Block) -> str:
+        if block.call is not None:
+            return f"fc_{self.token}_{block.at}"
         return f"{'rs' if block.kind == 'reasoning' else 'msg'}_{self.token}"
 
     def _item(self, block: Block, status: str) -> JsonObject:
+        if block.call is not None:
+            named = {"call_id": call_id(self.token, block.at), "name": block.call.name}
+            head = {"id": self._id(block), "type": "function_call", "status": status}
+            return {**head, **named, "arguments": block.text}
         is_reasoning = block.kind == "reasoning"
         item = {"id": self._id(block), "type": "reasoning" if is_reasoning else "message", "status": status}
         return {
@@ -198,14 +264,18 @@ class ResponseWriter(BlockWriter[ResponseBody]):
             "service_tier": "default",
             "store": False,
             "text": {"format": {"type": "text"}},
-            "tool_choice": body.tool_choice or "auto",
-            "tools": [],
+            "tool_choice": "auto" if body.tool_choice is None else _shown_choice(body.tool_choice),
+            "tools": [{"type": "function", **each.shown(), "strict": True} for each in body.tools],
             "truncation": "disabled",
             **self.request.sampling,
         }
 
 
 RESPONSES = Protocol("/v1/responses", "OpenAI's responses", ResponseBody, _read, ResponseWriter)
+
+
+def _shown_choice(choice: str | ResponseChoice) -> str | JsonObject:
+    return choice if isinstance(choice, str) else {"type": "function", "name": choice.name}
 
 
 def _part(block: Block) -> JsonObject:

@@ -56,9 +56,9 @@ class _Inliner:
             depth += 1
             if depth > _DEEPEST:
                 return {}
+        _check_shape(merged)
         for piece in merged.pop("allOf", ()):
             merged = _merged(merged, self.visit(piece, depth + 1))
-        _check_shape(merged)
         return {
             name: self._inside(name, value, depth + 1) for name, value in merged.items() if name not in _DEFS
         }
@@ -98,8 +98,7 @@ _SHAPES: Mapping[str, type | tuple[type, ...]] = {
     "enum": list,
     "properties": Mapping,
     "required": list,
-    "anyOf": list,
-    "oneOf": list,
+    **dict.fromkeys(("allOf", *_UNIONS), list),
     **dict.fromkeys(("minItems", "maxItems", "minLength", "maxLength"), int),
     **dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"), (int, float)),
 }
@@ -108,8 +107,10 @@ _SHAPES: Mapping[str, type | tuple[type, ...]] = {
 def _check_shape(schema: Schema) -> None:
     """Refuse a keyword whose value is of another form than it has to be."""
     for name, form in _SHAPES.items():
-        if name in schema and not isinstance(schema[name], form):
-            raise UsageError(f"{name} in the schema of a tool cannot be {json.dumps(schema[name])[:40]}")
+        value = schema.get(name)
+        is_names = name != "required" or all(isinstance(each, str) for each in value or ())
+        if name in schema and not (isinstance(value, form) and is_names):
+            raise UsageError(f"{name} in the schema of a tool cannot be {json.dumps(value)[:40]}")
 
 
 def types_of(schema: Schema) -> tuple[str, ...]:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from adascale.engine.errors import DEADLY_QUESTION, ContextOverflowError, WorkerDiedError
-from adascale.engine.ports import Growth, Prefix, PrefixWork, Score, SequenceLogprob
+from adascale.engine.ports import Calibrator, Growth, Prefix, PrefixWork, Score, SequenceLogprob
 from adascale.engine.sampling import AS_USUAL, SamplingChange
 from adascale.engine.scripted import ScriptedPolicy
-from adascale.engine.types import BranchId, Mode, Problem, Step, Until
+from adascale.engine.types import BranchId, KindName, Mode, Problem, Step, Until
 from adascale.serve.app import ServerSettings
 from adascale.serve.guard import Access
 from adascale.serve.hub import Hub
@@ -129,6 +129,7 @@ def served(
     effort: ServedEffort = "medium",
     strict: bool = False,
     opening: threading.Event | None = None,
+    calibrators: Mapping[KindName, Calibrator] | None = None,
 ) -> Iterator[Served]:
     """A server on a free port of loopback; its models are open when ``opening`` is set."""
     policy = policy or EchoPolicy(echo)
@@ -137,7 +138,7 @@ def served(
     def open_worker() -> Iterator[InlineWorker]:
         if opening is not None:
             opening.wait(30)
-        yield InlineWorker(policy, Reader())
+        yield InlineWorker(policy, Reader(), calibrators)
 
     started = threading.Event()
     hub = Hub(open_worker, parallel, max_queue)

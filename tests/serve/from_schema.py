@@ -55,6 +55,8 @@ def from_schema(schema: dict[str, Any], defined: Mapping[str, dict[str, Any]]) -
 def _objects(schema: dict[str, Any], defined: Mapping[str, dict[str, Any]]) -> st.SearchStrategy[Any]:
     """Draws objects; names of any number of fields are ids of tokens."""
     if "properties" not in schema:
+        if schema["additionalProperties"] is True:  # a schema, or arguments
+            return st.dictionaries(st.sampled_from(["type", "properties", "required", "items"]), JSON)
         names = st.from_regex(r"[0-9]{1,6}", fullmatch=True)
         return st.dictionaries(names, from_schema(schema["additionalProperties"], defined))
     required = schema.get("required", [])

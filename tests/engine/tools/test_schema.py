@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from adascale.engine.errors import UsageError
 from adascale.engine.tools.equality import key_of, key_of_calls
+from adascale.engine.tools.grammar import grammar_of_call
 from adascale.engine.tools.judging import is_accepted
 from adascale.engine.tools.schema import MAX_NODES, fault, inlined, mended
 from adascale.engine.tools.tool import Call, Tool
@@ -121,6 +122,39 @@ def _wide(width: int, depth: int) -> dict[str, Any]:
 def test_a_schema_that_is_none_or_too_large_is_refused(schema: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
         inlined(schema)
+
+
+KEYWORDS = st.sampled_from(
+    [
+        "type",
+        "enum",
+        "required",
+        "properties",
+        "items",
+        "allOf",
+        "anyOf",
+        "$ref",
+        "maxItems",
+        "minLength",
+        "#",
+    ]
+)
+ANYTHING = st.recursive(
+    VALUES | st.sampled_from(["object", "array", "#", "#/properties"]),
+    lambda inner: st.dictionaries(KEYWORDS, inner, max_size=4) | st.lists(inner, max_size=3),
+    max_leaves=12,
+)
+
+
+@given(ANYTHING, VALUES)
+def test_whatever_a_schema_holds_it_is_refused_or_a_grammar_is_made(schema: Any, value: Any) -> None:
+    try:
+        found = Tool.of({"function": {"name": "t", "parameters": schema}})
+    except UsageError:
+        return
+    grammar_of_call({"t": found})
+    fault(mended(value, found.parameters), found.parameters)
+    key_of(value, found.parameters)
 
 
 SCHEMA = inlined(

@@ -1,0 +1,76 @@
+"""Calls in an answer: those that leave the server, and what is said where none is sure enough."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from adascale.engine.search.record import Record
+from adascale.engine.search.reply import cut_at_stop
+from adascale.engine.tools.reading import read_reply
+from adascale.engine.tools.tool import Call, ToolRequest, calls_of
+from adascale.engine.types import AnswerGroup
+
+from .request import AnswerRequest
+
+
+def shown_calls(record: Record, request: AnswerRequest) -> tuple[str, tuple[Call, ...], str | None]:
+    """The words of an answer, its calls, and the stop text before which the words were cut.
+
+    A broken call is no answer and leaves nothing; calls that are less sure than they have to be are words.
+
+    Args:
+        record: The finished search of a request with tools.
+        request: The question.
+    """
+    result = record.result
+    if result is None or result.best is None or result.answer is None:
+        return "", (), None
+    text, calls = record.tree.text(result.best), calls_of(result.answer)
+    if not calls:
+        kept, stopped_at = cut_at_stop(text.strip(), request.stop)
+        return kept, (), stopped_at
+    tools = ToolRequest.of(record.started.problem.details).tools
+    needed = max(request.min_probability, *(tools[call.name].min_probability for call in calls))
+    sure = result.confidence
+    if needed and sure is not None and sure.calibrated and sure.median < needed:
+        named = " and ".join(dict.fromkeys(call.name for call in calls))
+        doubt = f"it is {sure.median:.0%} likely to be right, and has to be {needed:.0%}"
+        return f"I am not sure enough to call {named}: {doubt}.", (), None
+    return read_reply(text, tools).text, calls, None
+
+
+def alternatives(record: Record) -> list[dict[str, Any]]:
+    """Every answer that was found, the likeliest first: its calls, its probability, its votes."""
+    groups = record.result.groups if record.result is not None else ()
+    return [
+        {
+            "calls": [call.record() for call in calls_of(group.answer)],
+            "probability": _probability(record, group),
+            "votes": len(group.nodes),
+        }
+        for group in groups
+    ]
+
+
+def _probability(record: Record, group: AnswerGroup) -> float | None:
+    estimate = record.tree[group.nodes[0]].estimate
+    return round(estimate.median, 4) if estimate is not None and estimate.calibrated else None
+
+
+def call_id(token: str, place: int) -> str:
+    """Id of a call, by the token of the answer and its place."""
+    return f"call_{token}_{place}"
+
+
+def openai_calls(calls: Sequence[Call], token: str) -> list[dict[str, Any]]:
+    """Calls as chat completions have them."""
+    return [
+        {
+            "id": call_id(token, at),
+            "type": "function",
+            "function": {"name": call.name, "arguments": json.dumps(call.arguments, ensure_ascii=False)},
+        }
+        for at, call in enumerate(calls)
+    ]

@@ -1,0 +1,256 @@
+"""Requests with tools by the official clients, on a scripted generator."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import anthropic
+import openai
+import pytest
+from scripted_server import EchoPolicy, Served, served
+
+from adascale.engine.calibration.calls import CallPosterior
+from adascale.engine.ports import Prefix
+from adascale.engine.scripted import scripted_step
+from adascale.engine.types import Step
+from bench.inline import MODEL
+
+SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+TOOL: Any = {
+    "type": "function",
+    "function": {"name": "get_weather", "description": "The weather of a city.", "parameters": SCHEMA},
+}
+
+
+def script(prefix: Prefix, rng: random.Random) -> Step:
+    """Calls for the cities that are named; without one says hello."""
+    details = prefix.problem.details
+    messages: Any = details.get("messages", [])
+    last = messages[-1] if messages else {"role": "user", "content": prefix.problem.question}
+    if prefix.mode != "call" or last["role"] == "tool":
+        return scripted_step(f"It is {last['content']}.", "stop")
+    cities = [word.strip("?.") for word in last["content"].split() if word[0].isupper()][1:]
+    if "doubtful" in last["content"]:
+        cities = [rng.choice("ABCDEFGHIJ")]
+    calls = [json.dumps({"name": "get_weather", "arguments": {"city": each}}) for each in cities]
+    if "broken" in last["content"]:
+        return scripted_step('<tool_call>{"name": "get_weather", "arguments": {}}', "stop")
+    return scripted_step("\n".join(calls) or "Hello.", "stop")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Served]:
+    policy = EchoPolicy(script, looks=lambda look: [math.log(0.95), math.log(0.05)])
+    with served(policy=policy, calibrators={"call": CallPosterior(0.6)}) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def client(server: Served) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0) as opened:
+        yield opened
+
+
+def ask(client: openai.OpenAI, *messages: Any, **more: Any) -> Any:
+    return client.chat.completions.create(model=MODEL, messages=list(messages), tools=[TOOL], **more)
+
+
+def tool(**function: Any) -> dict[str, Any]:
+    return {"type": "function", "function": {"name": "a", **function}}
+
+
+def user(content: str) -> dict[str, str]:
+    return {"role": "user", "content": content}
+
+
+def arguments(call: Any) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = json.loads(call.function.arguments)
+    return found
+
+
+def test_a_call_has_its_probability_its_votes_and_no_content(client: openai.OpenAI) -> None:
+    found = ask(client, user("What is it like in Paris?"))
+    [choice] = found.choices
+    [call] = choice.message.tool_calls
+    assert (choice.finish_reason, choice.message.content) == ("tool_calls", None)
+    assert (call.function.name, arguments(call)) == ("get_weather", {"city": "Paris"})
+    assert 0.5 < found.adascale["probability"] < 1
+    assert found.adascale["votes"] == {"agree": 2, "finished": 2}
+    assert found.adascale["alternatives"][0]["calls"] == [
+        {"name": "get_weather", "arguments": {"city": "Paris"}}
+    ]
+
+
+def test_a_stream_has_the_call_once_it_is_decided(client: openai.OpenAI) -> None:
+    chunks = list(ask(client, user("What is it like in Paris and Rome?"), stream=True))
+    deltas = [chunk.choices[0].delta for chunk in chunks]
+    calls = [call for delta in deltas for call in delta.tool_calls or []]
+    assert [call.index for call in calls] == [0, 1]
+    assert len({call.id for call in calls}) == 2
+    assert [arguments(call)["city"] for call in calls] == ["Paris", "Rome"]
+    assert not any(delta.content for delta in deltas)
+    assert chunks[-1].choices[0].finish_reason == "tool_calls"
+
+
+def test_without_parallel_calls_there_is_one(client: openai.OpenAI) -> None:
+    found = ask(client, user("What is it like in Paris and Rome?"), parallel_tool_calls=False)
+    assert len(found.choices[0].message.tool_calls) == 1
+
+
+def test_a_whole_turn_of_an_agent_ends_in_words(client: openai.OpenAI) -> None:
+    question = user("What is it like in Paris?")
+    called = ask(client, question).choices[0].message
+    result = {"role": "tool", "tool_call_id": called.tool_calls[0].id, "content": "15 degrees"}
+    found = ask(client, question, called.model_dump(exclude_none=True), result)
+    assert (found.choices[0].finish_reason, found.choices[0].message.content) == ("stop", "It is 15 degrees.")
+    assert not found.choices[0].message.tool_calls
+
+
+def test_words_are_an_answer_too_and_are_streamed(client: openai.OpenAI) -> None:
+    for stream in (False, True):
+        found = ask(client, user("say hello"), stream=stream)
+        if stream:
+            text = "".join(chunk.choices[0].delta.content or "" for chunk in found)
+        else:
+            text = found.choices[0].message.content
+        assert text == "Hello."
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_call_that_breaks_its_schema_never_leaves(client: openai.OpenAI, stream: bool) -> None:
+    found = ask(client, user("broken in Paris"), stream=stream)
+    choices = [chunk.choices[0] for chunk in found] if stream else found.choices
+    assert "get_weather" not in str(choices)
+
+
+def test_below_the_probability_that_is_wanted_the_reply_says_what_it_was_unsure_of(
+    client: openai.OpenAI,
+) -> None:
+    found = ask(client, user("is it doubtful?"), extra_body={"min_probability": 0.99})
+    [choice] = found.choices
+    assert choice.finish_reason == "stop"
+    assert not choice.message.tool_calls
+    assert "get_weather" in choice.message.content
+    assert found.adascale["alternatives"]
+    wary = json.loads(json.dumps(TOOL))
+    wary["function"]["parameters"]["x-min-probability"] = 0.99
+    found = ask(client, user("What is it like in Paris?"), extra_body={"tools": [wary]})
+    assert not found.choices[0].message.tool_calls
+
+
+@pytest.mark.parametrize(
+    ("choice", "is_called"),
+    [
+        ("auto", True),
+        ("none", False),
+        ("required", True),
+        ({"type": "function", "function": {"name": "get_weather"}}, True),
+    ],
+)
+def test_a_choice_is_kept(client: openai.OpenAI, choice: Any, is_called: bool) -> None:
+    found = ask(client, user("What is it like in Paris?"), tool_choice=choice, reasoning_effort="low")
+    assert bool(found.choices[0].message.tool_calls) == is_called
+
+
+@pytest.mark.parametrize(
+    ("more", "param"),
+    [
+        ({"tool_choice": {"type": "function", "function": {"name": "other"}}}, "tool_choice"),
+        ({"tools": [TOOL, TOOL]}, "tools"),
+        ({"tools": [{"type": "function", "function": {"name": "a b"}}]}, "tools"),
+        (
+            {"tools": [{"type": "function", "function": {"name": "a", "parameters": {"type": "string"}}}]},
+            "tools",
+        ),
+        (
+            {"tools": [{"type": "function", "function": {"name": "a", "parameters": {"properties": 3}}}]},
+            "tools",
+        ),
+        ({"tools": [{"type": "function"}]}, "tools[0].function"),
+        ({"min_probability": 2}, "min_probability"),
+    ],
+)
+def test_what_cannot_be_a_tool_is_refused_by_name(
+    client: openai.OpenAI, more: dict[str, Any], param: str
+) -> None:
+    with pytest.raises(openai.BadRequestError) as error:
+        ask(client, user("Hi"), extra_body=more)
+    assert error.value.param == param
+
+
+def test_arguments_of_an_earlier_call_have_to_be_an_object(client: openai.OpenAI) -> None:
+    called = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "[1]"}}
+    messages = [user("Hi"), {"role": "assistant", "tool_calls": [called]}, user("Go on")]
+    with pytest.raises(openai.BadRequestError):
+        ask(client, *messages)
+
+
+def respond(client: openai.OpenAI, asked: Any, **more: Any) -> Any:
+    flat = {"type": "function", "strict": None, **TOOL["function"]}
+    return client.responses.create(model=MODEL, input=asked, tools=[flat], **more)
+
+
+def test_a_response_has_calls_and_takes_their_results(client: openai.OpenAI) -> None:
+    question = {"role": "user", "content": "What is it like in Paris and Rome?"}
+    first = respond(client, [question])
+    calls = [item for item in first.output if item.type == "function_call"]
+    assert [json.loads(call.arguments) for call in calls] == [{"city": "Paris"}, {"city": "Rome"}]
+    results = [
+        {"type": "function_call_output", "call_id": call.call_id, "output": "15 degrees"} for call in calls
+    ]
+    second = respond(client, [question, *(call.model_dump() for call in calls), *results])
+    assert second.output_text == "It is 15 degrees."
+
+
+def test_events_of_a_response_build_its_call(client: openai.OpenAI) -> None:
+    asked = "What is it like in Paris?"
+    with client.responses.stream(
+        model=MODEL, input=asked, tools=[TOOL["function"] | {"type": "function"}]
+    ) as s:
+        kinds = [event.type for event in s]
+        final = s.get_final_response()
+    assert "response.function_call_arguments.done" in kinds
+    [call] = [item for item in final.output if item.type == "function_call"]
+    assert json.loads(call.arguments) == {"city": "Paris"}
+
+
+ANTHROPIC: Any = {"name": "get_weather", "description": "The weather.", "input_schema": SCHEMA}
+
+
+@pytest.fixture(scope="module")
+def messages_client(server: Served) -> Iterator[anthropic.Anthropic]:
+    with anthropic.Anthropic(base_url=server.url, api_key="none", max_retries=0) as opened:
+        yield opened
+
+
+def test_a_message_has_calls_and_takes_their_results(messages_client: anthropic.Anthropic) -> None:
+    question: Any = user("What is it like in Paris?")
+    more: Any = {"model": MODEL, "max_tokens": 200, "tools": [ANTHROPIC]}
+    first = messages_client.messages.create(messages=[question], **more)
+    assert first.stop_reason == "tool_use"
+    [call] = first.content
+    assert (call.type, call.name, call.input) == ("tool_use", "get_weather", {"city": "Paris"})
+    result: Any = {
+        "role": "user",
+        "content": [{"type": "tool_result", "tool_use_id": call.id, "content": "15 degrees"}],
+    }
+    said: Any = {"role": "assistant", "content": first.content}
+    second = messages_client.messages.create(messages=[question, said, result], **more)
+    assert [block.text for block in second.content if block.type == "text"] == ["It is 15 degrees."]
+    assert second.stop_reason == "end_turn"
+
+
+def test_events_of_a_message_build_its_call(messages_client: anthropic.Anthropic) -> None:
+    asked: Any = [user("What is it like in Paris and Rome?")]
+    choice: Any = {"type": "any"}
+    with messages_client.messages.stream(
+        model=MODEL, max_tokens=200, messages=asked, tools=[ANTHROPIC], tool_choice=choice
+    ) as events:
+        message = events.get_final_message()
+    found = [block.input for block in message.content if block.type == "tool_use"]
+    assert found == [{"city": "Paris"}, {"city": "Rome"}]
+    assert message.stop_reason == "tool_use"
