@@ -59,20 +59,18 @@ def with_ask(args: Sequence[str], commands: Container[str]) -> list[str]:
     """The words behind ``adascale``; a question gets ``ask``, and ``help ask`` is ``ask -h``.
 
     Args:
-        args: The words, perhaps with options of ``ask`` before the question, which holds a space or a sign.
+        args: The words: a question that holds a space or a sign, or options of ``ask`` before any question.
         commands: Names of the commands.
     """
     if not args or args[0] in commands:
         return list(args)
     if args[0] == "help":
         return [*(word for word in args[1:2] if word in commands), "-h"]
-    is_option = args[0].startswith("-")
-    if is_option and (args[0] in _ROOT_OPTIONS or any(word in commands for word in args)):
-        return list(args)
-    words = [word for word in args if not word.startswith("-")] if is_option else args[:1]
-    if any(len(word.split()) > 1 or _SIGNS & set(word) for word in words):
-        return ["ask", *args]
-    return list(args)
+    if args[0].startswith("-"):
+        is_question = args[0] not in _ROOT_OPTIONS and not any(word in commands for word in args)
+    else:
+        is_question = len(args[0].split()) > 1 or bool(_SIGNS & set(args[0]))
+    return ["ask", *args] if is_question else list(args)
 
 
 def unknown_command(words: Sequence[str], commands: Iterable[str]) -> UsageError:

@@ -24,6 +24,7 @@ NO_MODEL = 4
         ["two\nlines", "-g", "no.gguf"],
         ["17*23", "-g", "no.gguf"],
         ["-g", "no.gguf", "17*23"],
+        ["-g", "no.gguf", "hi"],
     ],
 )
 def test_words_with_a_space_are_asked_without_a_command(words: list[str]) -> None:
