@@ -120,10 +120,7 @@ class ToolRequest:
         if len(by_name) < len(tools):
             raise UsageError("two tools have the same name")
         return cls(
-            details.get("messages", ()),
-            by_name,
-            details.get("choice", "auto"),
-            details.get("is_parallel", True),
+            details["messages"], by_name, details.get("choice", "auto"), details.get("is_parallel", True)
         )
 
     def details(self) -> dict[str, Any]:
