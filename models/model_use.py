@@ -58,11 +58,6 @@ def keep_use(sha256: str, use: ModelUse) -> None:
         file.write(json.dumps({"schema": SCHEMA, **to_plain(use)}).encode())
 
 
-def forget_use(sha256: str) -> None:
-    """Begin again with a model as if it had never been used."""
-    use_path(sha256).unlink(missing_ok=True)
-
-
 def count_search(record: Record, reference: str) -> Notice | None:
     """Count a search that has ended; a notice where the model's programs are left out from now on.
 

@@ -51,11 +51,11 @@ def level(
     from adascale.engine.calibration.level import APART, FEWEST, level_by_agreement, shift_by_answers
     from adascale.engine.calibration.votes import VotePosterior, rate_of_size, shifted
     from adascale.models.files.library import resolve
-    from adascale.models.model_use import forget_use, keep_use, read_use, use_path
+    from adascale.models.model_use import keep_use, read_use, use_path
 
     file = resolve(generator, offline=True)
     if forget:
-        forget_use(file.sha256)
+        use_path(file.sha256).unlink(missing_ok=True)
         say(f"adascale: forgot the level of {generator} and the failures of its programs")
         return
     use, prior = read_use(file.sha256), rate_of_size(file.info.effective_parameters)

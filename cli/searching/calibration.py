@@ -24,9 +24,6 @@ from ..terminal.signals import graceful
 from ..terminal.text import rough_duration
 from .models import stoppable
 
-_MEASURED = 6
-"""Questions after which the time left is said once more, by what they took."""
-
 
 def choose_problems(options: CalibrationOptions, fewest: int, built_in: bool = False) -> list[Problem]:
     """The questions of ``--data``; refuses what cannot work before anything is loaded.
@@ -123,8 +120,7 @@ def draw_missing(rollouts: SessionRollouts, terminal: TerminalOptions) -> None:
         )
     progress = Progress("questions", quiet=bool(terminal.quiet))
     with stoppable(session, session.driver(time.monotonic)) as driver:
-        says_left = 0 if terminal.quiet else _MEASURED
-        failed = _follow("generating", rollouts.draw(driver), todo, total, progress, says_left)
+        failed = _follow("generating", rollouts.draw(driver), todo, total, progress)
     left = len(rollouts.undrawn())
     if left > failed:
         say(f"adascale: {total - left} of {total} questions are kept; the same command goes on")
@@ -156,17 +152,9 @@ def score_missing(rollouts: SessionRollouts, terminal: TerminalOptions) -> None:
 
 
 def _follow(
-    task: str,
-    finished: Iterable[FinishedQuestion],
-    todo: int,
-    total: int,
-    progress: Progress,
-    says_left: int = 0,
+    task: str, finished: Iterable[FinishedQuestion], todo: int, total: int, progress: Progress
 ) -> int:
-    """Go through ``todo`` of ``total`` questions and show speed and time left; returns how many failed.
-
-    After ``says_left`` questions the time left is said in a line that stays.
-    """
+    """Go through ``todo`` of ``total`` questions and show speed and time left; returns how many failed."""
     failed = tokens = 0
     started, here = time.monotonic(), total - todo
     with progress:
@@ -181,6 +169,4 @@ def _follow(
             ahead = max(0.0, tokens / count * todo - done.spent)
             left = rough_duration(ahead / max(speed, 1e-9))
             progress.show(task, here + count, total, f"{speed:.0f} tokens/s, about {left} left")
-            if count == says_left < todo:
-                say(f"adascale: by the first {count} questions, {left} more")
     return failed

@@ -15,7 +15,7 @@ from statistics import fmean
 
 from ..answers.lookahead import STRENGTH
 from ..search.record import Record
-from ..types import Candidate, FinishedSearch, NodeId
+from ..types import Candidate, FinishedSearch
 from .votes import VotePosterior
 
 APART = 0.1
@@ -50,15 +50,11 @@ def _correct(votes: VotePosterior, record: Record) -> float:
     """Expected share of correct ones among the first solutions."""
     first = first_solutions(record)
     counted = {candidate.node for candidate in first}
-    groups = [replace(group, nodes=_among(group.nodes, counted)) for group in record.groups]
-    groups = [group for group in groups if group.nodes]
+    among = [tuple(node for node in group.nodes if node in counted) for group in record.groups]
+    groups = [replace(group, nodes=nodes) for group, nodes in zip(record.groups, among, strict=True) if nodes]
     if not groups:
         return 0.0
     return sum(votes.chances(FinishedSearch({}, tuple(first), tuple(groups))).values()) / len(first)
-
-
-def _among(nodes: Sequence[NodeId], counted: set[NodeId]) -> tuple[NodeId, ...]:
-    return tuple(node for node in nodes if node in counted)
 
 
 def shift_by_answers(prior: float, shares: Sequence[float]) -> float:

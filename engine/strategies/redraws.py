@@ -6,7 +6,6 @@ two points to votes in prose, one beside programs (docs/research/LOG.md).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import pairwise
 
 from ..search.tree import Tree
@@ -29,19 +28,15 @@ def redrawing(tree: Tree, plan: Plan, redraws: int) -> Plan:
             scored = yield commands
             wrong = {node: found for node in scored if (found := redraw_at(tree, node, redraws))}
             cut |= wrong.keys()
-            commands = plan.send([node for node in scored if cut.isdisjoint(n.id for n in tree.path(node))])
-            commands = [*_corrections(wrong), *commands]
+            again: list[Command] = []
+            for node, (parent, equation) in wrong.items():
+                again += Cut((node,), f"{equation} is wrong"), Expand(parent, 1, until="answer")
+            seen = [node for node in scored if cut.isdisjoint(n.id for n in tree.path(node))]
+            commands = [*again, *plan.send(seen)]
     except StopIteration as ended:
         return ended.value  # type: ignore[no-any-return]
     finally:
         plan.close()
-
-
-def _corrections(wrong: dict[NodeId, tuple[NodeId, str]]) -> Sequence[Command]:
-    found: list[Command] = []
-    for node, (parent, equation) in wrong.items():
-        found += Cut((node,), f"{equation} is wrong"), Expand(parent, 1, until="answer")
-    return found
 
 
 def redraw_at(tree: Tree, node: NodeId, redraws: int) -> tuple[NodeId, str] | None:

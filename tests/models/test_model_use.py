@@ -1,4 +1,4 @@
-"""Experience with a model file: kept by its digest, forgotten, and told once."""
+"""Experience with a model file: kept by its digest, and told once."""
 
 from __future__ import annotations
 
@@ -10,19 +10,16 @@ from sample_log import pens
 from adascale.engine.search.events import GeneratorDescription, ModelDescription
 from adascale.engine.search.program_guard import ProgramUse
 from adascale.engine.search.record import Record
-from adascale.models.model_use import ModelUse, count_search, forget_use, keep_use, read_use, use_path
+from adascale.models.model_use import ModelUse, count_search, keep_use, read_use, use_path
 
 SHA256 = "a" * 64
 
 
-def test_what_is_kept_is_read_until_it_is_forgotten() -> None:
+def test_what_is_kept_is_read() -> None:
     kept = ModelUse(ProgramUse(30, 60, 50), shift=-0.5, answers=10)
     keep_use(SHA256, kept)
     assert read_use(SHA256) == kept
     assert read_use("b" * 64) == ModelUse()
-    forget_use(SHA256)
-    forget_use(SHA256)
-    assert read_use(SHA256) == ModelUse()
 
 
 @pytest.mark.parametrize("torn", [b"", b"[]", b'{"schema": "adascale.model-use/1", "programs": 3}', b"\xff"])
