@@ -268,7 +268,7 @@ def _make_problem(
     number: int, data: Mapping[str, Any], field: str | None, seen: dict[int, int]
 ) -> Problem | UsageError:
     question_field, data = field or _FIELD, encodable(data)
-    question = data.get(question_field)
+    question = data.get(question_field, _last_message(data) if field is None else None)
     if not isinstance(question, str) or not question.strip():
         others = [name for name, value in data.items() if isinstance(value, str) and name not in _OWN]
         return UsageError(
@@ -291,6 +291,14 @@ def _make_problem(
     meta = {"line": number, **{k: v for k, v in data.items() if k not in own}}
     known = answer if answer and answer.strip() else None
     return Problem(id_, question.strip(), known, meta, kind=kind, details=details)
+
+
+def _last_message(data: Mapping[str, Any]) -> str | None:
+    """The text of the user's last message, of a record that has a conversation in place of a question."""
+    messages = data.get("messages")
+    said = [each for each in messages if isinstance(each, dict)] if isinstance(messages, list) else []
+    asked = [each.get("content") for each in said if each.get("role") == "user"]
+    return asked[-1] if asked and isinstance(asked[-1], str) else None
 
 
 def _question_name(question: str, seen: dict[int, int]) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..errors import UsageError, setting
 from ..strategies import InstanceAdaptive, Passing, Preset, Strategy, effort_named, strategy_named
+from ..strategies.agreement import Agreement
 from ..strategies.presets import effort_numbers
 from ..strategies.redraws import REDRAWS
 from ..types import KindName, Mode
@@ -55,6 +56,11 @@ def for_kind(contestants: Sequence[Contestant], kind: KindName) -> list[Contesta
     """
     if kind == "code":
         return [replace(each, strategy=each.strategy.changed(modes=("code",))) for each in contestants]
+    if kind != "call" and any(isinstance(each.strategy, Agreement) for each in contestants):
+        raise UsageError(
+            "agreement searches for calls of tools, and these are questions",
+            hint=setting("strategies", "adaptive"),
+        )
     if any(isinstance(each.strategy, Passing) for each in contestants):
         raise UsageError(
             "passing searches for programs that pass tests, and these are questions",

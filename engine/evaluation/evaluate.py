@@ -13,7 +13,7 @@ from ..search.driver import Driver
 from ..search.events import SearchFailed, SearchFinished
 from ..search.prefix_outcomes import right_nodes
 from ..search.record import Record
-from ..search.settings import Settings
+from ..search.settings import Request, Settings
 from ..strategies import Strategy
 from ..types import Estimate, NodeId, Problem, StopReason, Usage
 
@@ -103,7 +103,10 @@ def evaluate(
     for repeat, contestant in itertools.product(range(repeats), contestants):
         settings = Settings(contestant.strategy, seed=seed + repeat)
         records: dict[str, Record] = {}
-        for problem, event in driver.run(problems, settings, AT_ONCE):
+        requests = (
+            Request(each, settings.for_tools(each) if each.kind == "call" else settings) for each in problems
+        )
+        for problem, event in driver.serve(requests, AT_ONCE):
             records[problem.id] = Record.after(records.get(problem.id), event)
             if isinstance(event, SearchFinished | SearchFailed):
                 asked = known[problem.id]

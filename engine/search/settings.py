@@ -95,12 +95,17 @@ class Settings:
             return self.for_chat()
         if problem.kind == "value":
             return self.in_mode(mode, among)
-        modes = kind_of(problem).modes(problem)
         if problem.kind == "call":
-            chosen_modes = modes if self.strategy.looks_ahead else modes[:1]
-            return replace(self, strategy=replace(self.strategy, modes=chosen_modes))
+            return self.for_tools(problem)
+        modes = kind_of(problem).modes(problem)
         chosen = mode if mode in modes else "auto"
         return self.in_mode(chosen, modes if self.strategy.looks_ahead else ())
+
+    def for_tools(self, problem: Problem) -> Settings:
+        """For a request with tools: calls, and for a strategy that looks ahead also a reply without them."""
+        modes = kind_of(problem).modes(problem)
+        chosen = modes if self.strategy.looks_ahead else modes[:1]
+        return replace(self, strategy=replace(self.strategy, modes=chosen))
 
     def in_mode(self, mode: ModeChoice, among: Sequence[Mode]) -> Settings:
         """The settings with the chosen modes of the strategy; arguments and errors of ``with_mode``.

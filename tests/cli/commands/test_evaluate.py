@@ -243,3 +243,27 @@ def test_code_tasks_are_judged_by_hidden_tests(home: Home, tmp_path: Path) -> No
     said = home.run(*command).stderr
     assert "passing searches for programs" in said
     assert "hint: --strategies adaptive" in said
+
+
+def test_calls_of_tools_are_judged_by_what_is_accepted(home: Home, tmp_path: Path) -> None:
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}}
+    tools = [{"type": "function", "function": {"name": "f", "parameters": schema}}]
+    accepted: list[list[object]] = [[], [{"f": {"n": [1]}}]]
+    lines = [
+        {
+            "id": str(at),
+            "messages": [{"role": "user", "content": f"Is {at} odd?"}],
+            "tools": tools,
+            "accepted": each,
+        }
+        for at, each in enumerate(accepted)
+    ]
+    path = tmp_path / "tools.jsonl"
+    path.write_text("\n".join(map(json.dumps, lines)))
+    command = ["eval", str(path), "-g", str(home.model), "-c", "2048", "--json"]
+    found = home.run(*command, "--strategies", "greedy,vote:2,agreement")
+    assert found.returncode == 0, found.stderr
+    shown = json.loads(found.stdout)
+    assert {each["accuracy"] for each in shown["strategies"]} == {0.5}, shown["strategies"]
+    refused = home.run("eval", str(home.data), "-g", str(home.model), "--strategies", "agreement")
+    assert refused.returncode == 2
