@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import FailFast, Field, model_validator
 
+from adascale.engine.tools.tool import ToolRequest
+
 from .body import Body
 from .fields import MAX_MESSAGES, Fields, Ignored, Nothing, Texts
 from .follow import Beginning
@@ -16,6 +18,7 @@ from .http import JsonObject, Refusal, to_bytes
 from .outcome import SearchOutcome
 from .protocol import Protocol, Writer
 from .request import AnswerRequest, Conversation, ServedModel, read_conversation
+from .tool_fields import EarlierCall, FunctionTools, calling, returned, spoken, tool_request
 
 _LINES = "application/x-ndjson"
 
@@ -65,10 +68,12 @@ B = TypeVar("B", bound=OllamaBody)
 class Message(Fields):
     """A message; the thinking of an earlier answer may come back, and models do not read it."""
 
-    role: Literal["user", "assistant", "system"]
+    role: Literal["user", "assistant", "system", "tool"]
     content: str = ""
     images: Nothing = []
-    tool_calls: Nothing = []
+    tool_calls: Annotated[list[EarlierCall], Field(max_length=MAX_MESSAGES), FailFast()] = []
+    tool_name: str = ""
+    tool_call_id: str = ""
     thinking: Ignored = None
 
 
@@ -76,7 +81,23 @@ class ChatBody(OllamaBody):
     """Body of a chat; without a message it asks for the model to be loaded."""
 
     messages: Annotated[list[Message], Field(max_length=MAX_MESSAGES), FailFast()] = []
-    tools: Nothing = []
+    tools: FunctionTools = []
+
+    @property
+    def request(self) -> ToolRequest | None:
+        """The conversation with its tools; None if nothing in it is about tools."""
+        said = [_spoken(each, f"messages[{n}]") for n, each in enumerate(self.messages)]
+        tools = [{"type": "function", "function": each.function.shown()} for each in self.tools]
+        return tool_request(said, tools, None, "messages")
+
+
+def _spoken(message: Message, place: str) -> JsonObject:
+    if message.role == "tool":
+        return returned(message.content, message.tool_call_id, message.tool_name)
+    if message.tool_calls:
+        calls = [(each.id, each.function.name, each.function.arguments) for each in message.tool_calls]
+        return calling(message.content, calls, f"{place}.tool_calls")
+    return spoken(message.role, message.content)
 
 
 class GenerateBody(OllamaBody):
@@ -136,7 +157,7 @@ class OllamaWriter(Writer[B]):
             **_head(self.request.model),
             **self.said(content, thinking),
             "done": True,
-            "done_reason": outcome.choices[0].finish,
+            "done_reason": "stop" if outcome.choices[0].calls else outcome.choices[0].finish,
             "total_duration": _nanoseconds(total),
             "load_duration": 0,
             "prompt_eval_count": outcome.tokens.prompt,
@@ -154,6 +175,18 @@ class ChatWriter(OllamaWriter[ChatBody]):
         """A message."""
         return {"message": {"role": "assistant", "content": content, **_thinking(thinking)}}
 
+    def whole(self, outcome: SearchOutcome, reasoning: str) -> JsonObject:
+        """The answer, with its calls."""
+        found = super().whole(outcome, reasoning)
+        return {**found, "message": {**found["message"], **_calls(outcome)}}
+
+    def end(self, outcome: SearchOutcome) -> Iterator[bytes]:
+        """A line with the calls, and the last one."""
+        if calls := _calls(outcome):
+            message = {"role": "assistant", "content": "", **calls}
+            yield _json_line({**_head(self.request.model), "message": message, "done": False})
+        yield from super().end(outcome)
+
 
 class GenerateWriter(OllamaWriter[GenerateBody]):
     """Writes a completion."""
@@ -165,7 +198,7 @@ class GenerateWriter(OllamaWriter[GenerateBody]):
 
 def _read_chat(body: ChatBody, served: ServedModel) -> AnswerRequest:
     said = [(each.role, each.content) for each in body.messages]
-    return _read(body, served, read_conversation(said, "", "messages", len(said) - 1))
+    return _read(body, served, body.request or read_conversation(said, "", "messages", len(said) - 1))
 
 
 def _read_generate(body: GenerateBody, served: ServedModel) -> AnswerRequest:
@@ -209,6 +242,11 @@ def _head(model: str) -> JsonObject:
 def timestamp(moment: datetime) -> str:
     """A time as Ollama writes it."""
     return moment.isoformat().replace("+00:00", "Z")
+
+
+def _calls(outcome: SearchOutcome) -> JsonObject:
+    calls = [{"function": call.record()} for call in outcome.choices[0].calls]
+    return {"tool_calls": calls} if calls else {}
 
 
 def _thinking(text: str) -> dict[str, str]:

@@ -6,17 +6,23 @@ import json
 import math
 import random
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import anthropic
+import httpx2
+import jsonschema
 import openai
 import pytest
+from machine import opened
 from scripted_server import EchoPolicy, Served, served
 
 from adascale.engine.calibration.calls import CallPosterior
 from adascale.engine.ports import Prefix
 from adascale.engine.scripted import scripted_step
 from adascale.engine.types import Step
+from adascale.models.llama.tool_prompt import ToolFormat
+from adascale.models.options import SamplingParams
 from bench.inline import MODEL
 
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
@@ -254,3 +260,53 @@ def test_events_of_a_message_build_its_call(messages_client: anthropic.Anthropic
     found = [block.input for block in message.content if block.type == "tool_use"]
     assert found == [{"city": "Paris"}, {"city": "Rome"}]
     assert message.stop_reason == "tool_use"
+
+
+def test_ollama_has_calls_in_a_line_of_their_own_and_takes_their_results(server: Served) -> None:
+    def chat(*messages: Any, stream: bool) -> list[Any]:
+        body = {"model": MODEL, "messages": messages, "tools": [TOOL], "stream": stream}
+        found = httpx2.post(f"{server.url}/api/chat", json=body)
+        assert found.status_code == 200, found.text
+        return [json.loads(line) for line in found.text.splitlines()]
+
+    question = user("What is it like in Paris?")
+    [whole] = chat(question, stream=False)
+    calls = whole["message"]["tool_calls"]
+    assert calls == [{"function": {"name": "get_weather", "arguments": {"city": "Paris"}}}]
+    lines = chat(question, stream=True)
+    assert [line["message"]["tool_calls"] for line in lines if "tool_calls" in line["message"]] == [calls]
+    assert (lines[-1]["done"], lines[-1]["done_reason"]) == (True, "stop")
+    result = {"role": "tool", "tool_name": "get_weather", "content": "15 degrees"}
+    [said] = chat(question, whole["message"], result, stream=False)
+    assert said["message"]["content"] == "It is 15 degrees."
+
+
+def test_even_a_random_model_calls_validly_where_a_call_is_required(random_gguf: Path) -> None:
+    schema: Any = {
+        "type": "object",
+        "properties": {
+            "city": {"type": "string", "maxLength": 5},
+            "days": {"type": "integer"},
+            "unit": {"enum": ["C"]},
+        },
+        "required": ["city", "days", "unit"],
+    }
+    with opened(random_gguf) as machine:
+        formats: Any = {"call": ToolFormat(machine.model, "", None)}
+        policy: Any = machine.policy(chats=formats, window=2048, sampling=SamplingParams(max_tokens=400))[0]
+        with (
+            served(policy=policy) as running,
+            openai.OpenAI(base_url=f"{running.url}/v1", api_key="none", max_retries=0) as client,
+        ):
+            for seed in range(3):
+                found = client.chat.completions.create(
+                    model=MODEL,
+                    messages=[{"role": "user", "content": "Hi"}],
+                    tools=[tool(parameters=schema)],  # type: ignore[list-item]
+                    tool_choice="required",
+                    parallel_tool_calls=False,
+                    reasoning_effort="low",
+                    seed=seed,
+                )
+                [call] = found.choices[0].message.tool_calls or []
+                jsonschema.validate(arguments(call), schema)
