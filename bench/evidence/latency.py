@@ -3,14 +3,16 @@
 Usage: ``python -m bench.evidence.latency MODEL DATA.jsonl [--questions 50] [--seed 1]``
 
 Easy are the questions whose greedy solution in prose is right; they are asked one after another, each alone,
-until there are so many. The prompt is read anew each time, and the model stays loaded. Programs run while
-the model decodes: their share of all seconds of the searches bounds the cost of executing them.
+until there are so many, by ``adaptive`` in a hurry, as ``ask`` has it, and with ``--thrift``. The prompt is
+read anew each time, and the model stays loaded. Programs run while the model decodes: their share of all
+seconds of the searches bounds the cost of executing them.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -37,10 +39,11 @@ class Wait:
     right: bool
 
 
-def ask(session: OpenSession, problem: Problem, strategy: Strategy, seed: int) -> Wait:
+def ask(session: OpenSession, problem: Problem, strategy: Strategy, seed: int, hurry: bool = True) -> Wait:
     """Search one question from its prompt to its answer."""
     started = time.monotonic()
-    log = [event for _, event in session.driver(time.monotonic).run([problem], Settings(strategy, seed=seed))]
+    settings = Settings(strategy, seed=seed, hurry=hurry)
+    log = [event for _, event in session.driver(time.monotonic).run([problem], settings)]
     seconds = time.monotonic() - started
     executing = sum(event.execution.seconds for event in log if isinstance(event, ProgramRan))
     [end] = [event for event in log if isinstance(event, SearchFinished)]
@@ -56,30 +59,37 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     problems = choose_questions(read_known([args.data]), None, args.seed)
-    pairs: list[tuple[Wait, Wait]] = []
+    found: list[tuple[Wait, Wait, Wait]] = []
     with Session(SessionOptions(args.model)) as session:
         adaptive = with_mode(Adaptive(), "auto", session.modes)
         for problem in problems:
             greedy = ask(session, problem, Greedy(), args.seed)
             if greedy.right:
-                pairs.append((greedy, ask(session, problem, adaptive, args.seed)))
-            if len(pairs) == args.questions:
+                fast, lean = (ask(session, problem, adaptive, args.seed, hurry) for hurry in (True, False))
+                found.append((greedy, fast, lean))
+            if len(found) == args.questions:
                 break
+    greedy_waits, fast_waits, lean_waits = ([each[at] for each in found] for at in range(3))
     rows = []
-    for name, waits in zip(("greedy", "adaptive"), zip(*pairs, strict=True), strict=True):
+    for name, waits in (("greedy", greedy_waits), ("adaptive", fast_waits), ("--thrift", lean_waits)):
         seconds, tokens = median(w.seconds for w in waits), median(w.tokens for w in waits)
         rows.append([name, f"{seconds:.1f}", f"{tokens:.0f}", str(sum(w.right for w in waits))])
     table(["", "median seconds", "median tokens", "right"], rows)
-    medians = [median(wait.seconds for wait in waits) for waits in zip(*pairs, strict=True)]
+
+    def ratio(waits: Sequence[Wait]) -> float:
+        return round(median(w.seconds for w in waits) / median(w.seconds for w in greedy_waits), 2)
+
     close(
         {
-            "ratio": round(medians[1] / medians[0], 2),
-            "paired_ratio": round(median(b.seconds / a.seconds for a, b in pairs), 2),
+            "ratio": ratio(fast_waits),
+            "thrift_ratio": ratio(lean_waits),
+            "paired_ratio": round(median(fast.seconds / greedy.seconds for greedy, fast, _ in found), 2),
             "executing_share": round(
-                sum(b.executing for _, b in pairs) / sum(b.seconds for _, b in pairs), 4
+                sum(w.executing for w in fast_waits) / sum(w.seconds for w in fast_waits), 4
             ),
-            "questions": len(pairs),
+            "questions": len(found),
             "modes": list(adaptive.modes),
+            "step_costs": session.step_costs.relative(session.policy.slots),
             "model": args.model,
         }
     )

@@ -21,7 +21,7 @@ from .program_guard import FAILURES
 from .tree import Tree
 from .waiting import Draw, Trajectory
 
-HURRY = 1.5
+HURRY = 1.45
 """Most branches that run for each that is expected to be needed, where seconds count: one question alone."""
 
 THRIFT = 1.1
