@@ -107,6 +107,9 @@ FACT_PROMPT = "Answer the question with the name, date, place or number that it 
 SHORT: Mapping[PromptName, int] = {"choice": 320, "yes-no": 320, "fact": 64}
 """Tokens of a solution below prompts that ask for short ones; a small model may repeat itself without end."""
 
+REPLY_TOKENS = 2048
+"""Tokens of a reply in a conversation, of which no calibration is fitted, unless ``max_tokens`` is given."""
+
 LOOK_CHOICE_PROMPT = "Answer the question with the letter of the right option only."
 """System prompt of a look at options."""
 

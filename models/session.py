@@ -33,7 +33,7 @@ from .llama.native import AbortFlag, layers_to_offload, log_to
 from .llama.policy import LlamaPolicy
 from .llama.prefixes import PrefixCache
 from .llama.runtime import LlamaContext, LlamaModel
-from .options import PURPOSES, Reporting, SessionOptions, prm_window
+from .options import PURPOSES, REPLY_TOKENS, Reporting, SessionOptions, prm_window
 from .prm.formats import FORMATS
 from .prm.incremental import StepPRM
 from .programs.chain import ChainExecutor
@@ -250,6 +250,7 @@ class Session:
         step_costs = stepcost.StepCosts({})
         if rules.judges_steps:
             step_costs = self._load_step_costs(files.generator, context)
+        is_conversation = options.is_roomy and options.sampling.max_tokens is None
         policy = LlamaPolicy(
             context,
             prompts.chats,
@@ -257,6 +258,7 @@ class Session:
             PrefixCache(cache_bytes),
             stepcost.EvenWidth() if rules.is_repeatable else step_costs,
             park_steps=not rules.is_played_back,
+            reply_tokens=REPLY_TOKENS if is_conversation else None,
         )
         self._stack.callback(policy.close)
         return OpenSession(

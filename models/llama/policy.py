@@ -47,6 +47,7 @@ class LlamaPolicy:
         batching: Decides how a batch is split.
         park_steps: Park the prefix behind each finished step for its children. Without it every child
             evaluates its whole prefix again, so that its tokens do not depend on which siblings ran before.
+        reply_tokens: Tokens of a reply to a chat; None for those of any solution.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class LlamaPolicy:
         cache: PrefixCache,
         batching: Batching,
         park_steps: bool = True,
+        reply_tokens: int | None = None,
     ) -> None:
         self._context = context
         self._model = context.model
@@ -64,6 +66,7 @@ class LlamaPolicy:
         self._sampling = sampling
         self._batching = batching
         self._park_steps = park_steps
+        self._for_chat = SamplingChange(max_tokens=reply_tokens)
         self._samplers = Samplers(self._model.vocab_size, most=self.slots + len(sampling))
         self._surprise = SurpriseMeter(self._model.vocab_size)
         self._prompts = Prompts(context, chats, sampling, cache)
@@ -117,7 +120,10 @@ class LlamaPolicy:
     ) -> None:
         """Queue a branch; the next ``advance`` gives it a sequence."""
         name = prompt_of(prefix.problem.kind, prefix.mode)
-        chat, params = self._chats[name], self._sampling[name].changed(sampling)
+        chat, params = self._chats[name], self._sampling[name]
+        if prefix.problem.is_chat:
+            params = params.changed(self._for_chat)
+        params = params.changed(sampling)
         prompt = self._prompts.tokens(prefix.problem, prefix.mode)
         tokens, ends = list(prompt), [len(chat.head), len(prompt)]
         for step in prefix.steps:

@@ -53,6 +53,7 @@ class Machine:
         cache: PrefixCache | None = None,
         batching: Batching | None = None,
         park_steps: bool = True,
+        reply_tokens: int | None = None,
     ) -> tuple[LlamaPolicy, LlamaContext]:
         """A policy and its context."""
         context = self.context(slots, window=window, states=states)
@@ -64,6 +65,7 @@ class Machine:
             cache or PrefixCache(1 << 28),
             batching or StepCosts({}),
             park_steps,
+            reply_tokens,
         )
         self.stack.callback(policy.close)
         return policy, context

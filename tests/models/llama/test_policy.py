@@ -267,6 +267,14 @@ def test_branches_of_one_batch_have_samplers_of_their_own(make: Make, random_ggu
         assert (step.token_ids, step.finish) == ((token,) * (3 + branch), "length")
 
 
+def test_a_reply_to_a_chat_may_be_longer_than_a_solution(make: Make, tmp_path: Path) -> None:
+    endless = tiny.write_chain(tmp_path / "endless.gguf", {"\n": {tiny.ADD: 1.0}, tiny.ADD: {tiny.ADD: 1.0}})
+    policy, _ = make(endless, reply_tokens=20, sampling=SamplingParams(max_tokens=9))
+    for problem, tokens in ((PROBLEM, 9), (Problem("c", "a", kind="text"), 20)):
+        [log] = search(policy, "greedy", [problem]).values()
+        assert tree_tokens(replay(log)) == tokens
+
+
 def test_tokens_have_their_odds_where_they_are_asked_for(make: Make, random_gguf: Path) -> None:
     policy, _ = make(random_gguf)
     policy.open(PROBLEM)
