@@ -88,7 +88,6 @@ def show(name: Name, as_json: JsonOption = False) -> None:
     adascale show qwen2.5-coder-1.5b
     adascale models show hf:Qwen/Qwen2.5-1.5B-Instruct-GGUF:Q4_K_M --json
     """
-    from adascale.models.files.gguf_info import read_info
     from adascale.models.files.library import locate, resolve
     from adascale.models.files.reference import ModelReference, parse
     from adascale.models.model_use import read_use
@@ -103,8 +102,9 @@ def show(name: Name, as_json: JsonOption = False) -> None:
         raise _not_here(name)
     facts = asdict(entry)
     if file is not None:
-        facts |= header_facts(read_info(file.path))
-        use = read_use(resolve(name, offline=True).sha256).programs
+        model = resolve(name, offline=True)
+        facts |= header_facts(model.info)
+        use = read_use(model.sha256).programs
         facts["programs"] = programs_text(use) if use.questions else None
     if as_json:
         write_json({"schema": SCHEMA, **facts})

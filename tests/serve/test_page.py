@@ -236,7 +236,7 @@ def test_options_have_a_bar_each_though_no_solution_was_written(browser: Any) ->
     details = {"stem": "Where?", "texts": ["a bench", "a bank"], "letters": ["A", "B"]}
     started["problem"] |= {"question": "Where? (A) a bench (B) a bank", "kind": "choice", "details": details}
     sure = end["result"]["confidence"] | {"median": 0.88}
-    other = {"answer": "A", "nodes": [1], "share": 1.0, "weight": 0.3}
+    other = {"answer": "A", "nodes": [], "share": 1.0, "weight": 0.3}
     read = {"answer": "B", "confidence": sure, "groups": [other], "best": None}
     read["options"] = {"A": 0.12, "B": 0.88}
     with served() as server, opened(browser, server) as page:
