@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
 from statistics import fmean
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,15 +18,13 @@ from adascale.models.files.catalog import DEFAULT_GENERATOR
 from ..disk.files import unwritable
 from ..disk.history import past_runs
 from ..options.declare import JsonOption
-from ..report.models_report import programs_text
+from ..report.models_report import facts_text, programs_text
 from ..terminal.console import clean, say, write_json, write_payload
-from ..terminal.text import columns, plural
 from ..terminal.transfer import is_interactive
 from .calibrations import ModelOption
 
 if TYPE_CHECKING:
     from adascale.engine.search.record import Record
-    from adascale.models.model_use import ModelUse
 
 SCHEMA = "adascale.level/1"
 
@@ -62,11 +60,19 @@ def level(
     records = list(_searches(file.sha256))
     agreement = level_by_agreement(VotePosterior(prior), records) if len(records) >= FEWEST else None
     used = shifted(prior, use.shift)
+    facts = {
+        "model": generator,
+        "by_size": round(prior, 3),
+        "by_agreement": None if agreement is None else round(agreement, 3),
+        "kept_questions": len(records),
+        "level": round(used, 3),
+        "known_answers": use.answers,
+        "programs": programs_text(use.programs) if use.programs.questions else None,
+    }
     if as_json:
-        levels = {"by_size": prior, "by_agreement": agreement, "level": used, "questions": len(records)}
-        write_json({"schema": SCHEMA, "model": generator, **levels, **asdict(use)})
+        write_json({"schema": SCHEMA, **facts})
         return
-    write_payload(_facts_text(prior, agreement, len(records), use))
+    write_payload(facts_text(facts))
     if agreement is None or abs(agreement - used) <= APART or use.answers:
         return
     say(f"adascale: agreement is more than {decimal(APART, '.1f')} away from the level of {generator}")
@@ -99,23 +105,6 @@ def _searches(sha256: str) -> Iterator[Record]:
             if is_ours and len(record.candidates) > 1 and problem.question not in asked:
                 asked.add(problem.question)
                 yield record
-
-
-def _facts_text(prior: float, agreement: float | None, questions: int, use: ModelUse) -> str:
-    """One fact a line."""
-    from adascale.engine.calibration.votes import shifted
-
-    of_questions = f"of {plural(questions, 'kept question')}"
-    by_agreement = "too few" if agreement is None else decimal(agreement, ".2f")
-    by_answers = f"level moved by {plural(use.answers, 'known answer')}" if use.answers else "level"
-    rows = [
-        (decimal(prior, ".2f"), "of the solutions are correct, by the size of the model"),
-        (by_agreement, f"by agreement {of_questions}"),
-        (decimal(shifted(prior, use.shift), ".2f"), by_answers),
-    ]
-    if use.programs.questions:
-        rows.append(("", f"programs are {programs_text(use.programs)}"))
-    return columns(rows, "<<")
 
 
 def _ask(records: Sequence[Record], wanted: int) -> list[float]:
