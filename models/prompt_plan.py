@@ -40,6 +40,7 @@ class PromptPlan:
             kept draws are found by it.
         calibrations: Calibrations, by kind of problem.
         votes: Judge of values and facts without a calibration; None where scores are to be shown as scores.
+        calls: Judge of requests with tools; None as ``votes``.
         rough: Judge of questions with a sampler of their own in the place of a fitted calibration.
         use: Experience with the generator on this machine.
         calibration_errors: Errors of installed calibrations that cannot be read, if one was looked for.
@@ -50,6 +51,7 @@ class PromptPlan:
     fingerprints: Mapping[KindName, Fingerprint]
     calibrations: Mapping[KindName, Artefact]
     votes: VotePosterior | None
+    calls: CallPosterior | None
     rough: VotePosterior
     use: ModelUse
     calibration_errors: Sequence[CalibrationError]
@@ -63,8 +65,8 @@ class PromptPlan:
         """Judge of the searches of a kind of problem; None where nothing fits the models."""
         if (own := self.calibrations.get(kind)) is not None:
             return own.calibration
-        if kind == "call" and self.votes is not None:
-            return CallPosterior(self.votes.prior)
+        if kind == "call":
+            return self.calls
         return self.votes if kind in BY_VOTES else None
 
 
@@ -97,6 +99,7 @@ def plan_prompts(options: SessionOptions, files: SessionFiles, model: LlamaModel
     use = read_use(files.generator.sha256)
     rough = VotePosterior(shifted(rate_of_size(size), use.shift))
     votes = rough if is_searched and files.prm is None else None
+    calls = None if votes is None else CallPosterior.of_size(rate_of_size(size), size)
     fitted = {
         mode: options.sampling.over(SamplingParams.from_record(known), think_tokens)
         for kind, artefact in calibrations.items()
@@ -105,7 +108,7 @@ def plan_prompts(options: SessionOptions, files: SessionFiles, model: LlamaModel
     }
     sampling = _by_prompt(by_mode | fitted, options)
     fingerprints = _fingerprints(files, chats, sampling, window)
-    return PromptPlan(chats, sampling, fingerprints, calibrations, votes, rough, use, available.errors)
+    return PromptPlan(chats, sampling, fingerprints, calibrations, votes, calls, rough, use, available.errors)
 
 
 def _by_prompt(by_mode: Mapping[Mode, SamplingParams], options: SessionOptions) -> Sampling:

@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
 
 from ..answers.weighing import OptionWeights
 from ..ports import AnswerEstimates, Prefix, QuestionEstimate, Uncalibrated
 from ..tools.tool import NO_CALL
 from ..types import PROFILES, Estimate, FinishedSearch, Mode, ModeProfile, NodeId
+from .options import share_of_trust
 from .votes import SPREAD, Z90, shifted
 
 CALL_WEIGHTS = OptionWeights(trust=1.3, lean=-0.3, merit={}, habit=1.0, overlap=0.5)
 """P(yes) of the look is .83 in the mean where a call is right, and .41 where none is."""
+
+_UNREAD = 0.85
+"""Log-odds of a call where the look says nothing: two of three requests want one."""
 
 _EASIER = 0.55
 """Logits by which a call is easier than a question of mathematics: .68 instead of .55 for the 1.5b."""
@@ -43,6 +47,13 @@ class CallPosterior:
 
     prior: float
     weights: OptionWeights = CALL_WEIGHTS
+
+    @classmethod
+    def of_size(cls, prior: float, parameters: float) -> Self:
+        """The posterior of a model of so many parameters, whose look says the less the smaller it is."""
+        share = share_of_trust(parameters)
+        lean = share * CALL_WEIGHTS.lean + (1.0 - share) * _UNREAD
+        return cls(prior, replace(CALL_WEIGHTS, trust=share * CALL_WEIGHTS.trust, lean=lean))
 
     def question(self, prefix: Prefix) -> QuestionEstimate:
         """Nothing is known but what a look shows."""

@@ -77,8 +77,7 @@ class OptionsCalibration:
         """
         if not self.is_portable or parameters <= 0:
             return self
-        share = math.log(parameters / _AT_CHANCE) / math.log(_FITTED_AT / _AT_CHANCE)
-        trust = self.weights.trust * min(max(share, 0.0), 1.0)
+        trust = self.weights.trust * share_of_trust(parameters)
         return replace(self, weights=replace(self.weights, trust=trust))
 
     def question(self, prefix: Prefix) -> QuestionEstimate:
@@ -98,6 +97,14 @@ class OptionsCalibration:
     def odds(self, finished: FinishedSearch) -> Mapping[NodeId, float]:
         """Options are weighed without them."""
         return {}
+
+
+def share_of_trust(parameters: float) -> float:
+    """Share of the portable trust that the look of a model of so many parameters deserves, in [0, 1]."""
+    if parameters <= 0:
+        return 1.0
+    share = math.log(parameters / _AT_CHANCE) / math.log(_FITTED_AT / _AT_CHANCE)
+    return min(max(share, 0.0), 1.0)
 
 
 def fit_weights(examples: Sequence[OptionExample], *, leans: bool) -> OptionWeights:
