@@ -16,10 +16,10 @@ from .fields import (
     Effort,
     Fields,
     Ignored,
+    OpenTokens,
     Parts,
     TextFormat,
     Texts,
-    Tokens,
     text_of,
 )
 from .follow import Beginning
@@ -68,8 +68,8 @@ class ChatBody(OpenAIBody):
 
     messages: Annotated[list[Message], Field(min_length=1, max_length=MAX_MESSAGES), FailFast()]
     reasoning_effort: Effort | None = None
-    max_completion_tokens: Tokens | None = None
-    max_tokens: Tokens | None = None
+    max_completion_tokens: OpenTokens = None
+    max_tokens: OpenTokens = None
     n: Annotated[int, Field(ge=1, le=MAX_ANSWERS)] = 1
     """Largest number of distinct answers, likeliest first."""
     stop: Annotated[Texts, Field(max_length=4)] = []

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field
 
 from .body import OpenAIBody
 from .chat import MAX_ANSWERS, StreamOptions, usage_of
-from .fields import Ignored, Texts, Tokens
+from .fields import Ignored, OpenTokens, Texts
 from .follow import Beginning
 from .http import JsonObject, Refusal, event
 from .outcome import SearchOutcome
@@ -29,7 +29,7 @@ class CompletionBody(OpenAIBody):
     """The text; it is read without a chat template, and control tokens in it count."""
     suffix: str = ""
     """Text behind the completion, for models that were trained to fill gaps."""
-    max_tokens: Tokens | None = None
+    max_tokens: OpenTokens = None
     n: Annotated[int, Field(ge=1, le=MAX_ANSWERS)] = 1
     stop: Annotated[Texts, Field(max_length=16)] = []
     """Texts before which a completion is cut."""

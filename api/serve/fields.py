@@ -29,6 +29,12 @@ Effort = Annotated[
 Seed = Annotated[int, Field(ge=-MAX_SEED, le=MAX_SEED)]
 Tokens = Annotated[int, Field(ge=1, le=1 << 24, description="Limit of generated tokens of the whole search.")]
 
+OpenTokens = Annotated[
+    Tokens | None,
+    BeforeValidator(lambda value: None if value == -1 else value),
+    Field(description="Limit of generated tokens; -1 for none."),
+]
+
 Ignored = Annotated[Any, Field(description="Without effect.")]
 """The value of a field that clients send, and that changes nothing even on a strict server."""
 

@@ -81,7 +81,7 @@ class OllamaModels:
                     "general.parameter_count": info.parameter_count if info is not None else 0,
                     f"{architecture}.context_length": served.window,
                 },
-                "capabilities": ["completion"],
+                "capabilities": ["completion", "tools"],
                 "modified_at": timestamp(self._started),
             }
         )

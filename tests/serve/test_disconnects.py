@@ -27,10 +27,10 @@ def server() -> Iterator[Served]:
         yield running
 
 
-def request(path: str = "chat/completions", **more: object) -> bytes:
-    asked = {} if path == "searches" else {"messages": [{"role": "user", "content": "Say 42"}]}
+def request(path: str = "/v1/chat/completions", **more: object) -> bytes:
+    asked = {} if path == "/v1/searches" else {"messages": [{"role": "user", "content": "Say 42"}]}
     body = json.dumps({**asked, **more})
-    head = f"POST /v1/{path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
     return (head + body).encode()
 
 
@@ -45,9 +45,10 @@ def answer(server: Served, number: int) -> str:
     [
         request(reasoning_effort="max"),
         request(reasoning_effort="max", stream=True),
-        request("searches", question="Say 42", effort="max"),
+        request("/v1/searches", question="Say 42", effort="max"),
+        request("/api/chat", think="high"),
     ],
-    ids=["whole", "streamed", "log"],
+    ids=["whole", "streamed", "log", "ollama"],
 )
 def test_a_search_ends_within_two_batches_of_its_clients_leaving(server: Served, sent: bytes) -> None:
     server.policy.pause = 0.1
@@ -162,7 +163,7 @@ def test_a_client_that_does_not_read_is_taken_for_gone(
     server.policy.pause = 0.5
     server.listener.servers[0].sockets[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
     # The log repeats the question.
-    sent = request("searches", question="Say 42 " + "x" * 900_000, effort="max")
+    sent = request("/v1/searches", question="Say 42 " + "x" * 900_000, effort="max")
     with socket.socket() as deaf:
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         deaf.connect(("127.0.0.1", server.port))

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from scripted_server import Served
+from scripted_server import EchoPolicy, Served, served
+
+from adascale.engine.scripted import scripted_step
 
 pytestmark = pytest.mark.slow
 
@@ -41,14 +44,15 @@ print(json.dumps(told))
 """
 
 
-@pytest.fixture(scope="module")
-def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Python of an environment with the clients."""
-    folder = tmp_path_factory.mktemp("clients")
+EDIT = "calc.py\n```\ndef add(a, b):\n    return a + b\n```\n"
+"""A reply in aider's format of whole files."""
+
+
+def environment(folder: Path, *wanted: str) -> Path:
+    """Python of a new environment with these clients."""
     uv = [sys.executable, "-m", "uv"]
     subprocess.run([*uv, "venv", "-q", "--python", sys.executable, folder / "venv"], check=True, timeout=60)
     python = folder / "venv" / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
-    wanted = ["litellm", "langchain-openai", "langchain-ollama"]
     done = subprocess.run(
         [*uv, "pip", "install", "-q", "--python", python, *wanted],
         capture_output=True, text=True, timeout=600, check=False,
@@ -56,6 +60,12 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if done.returncode != 0:
         pytest.skip(f"no package index: {done.stderr[-200:]}")
     return python
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Python of an environment with libraries."""
+    return environment(tmp_path_factory.mktemp("clients"), "litellm", "langchain-openai", "langchain-ollama")
 
 
 @pytest.mark.timeout(900)
@@ -67,3 +77,27 @@ def test_it_asks_and_follows_by_both_interfaces(server: Served, python: Path, sc
     told: Any = json.loads(done.stdout.splitlines()[-1])
     assert len(told) == 4
     assert all("boxed{4" in each for each in told), told
+
+
+@pytest.mark.timeout(900)
+def test_aider_edits_a_file(tmp_path: Path) -> None:
+    python = environment(tmp_path, "aider-chat")
+    code = tmp_path / "calc.py"
+    code.write_text("def add(a, b):\n    return a - b\n")
+    options = "--edit-format whole --map-tokens 0 --no-git --yes-always --no-check-update --analytics-disable"
+    quiet = "--no-show-model-warnings --no-show-release-notes --no-detect-urls"
+    with served(policy=EchoPolicy(lambda prefix, rng: scripted_step(EDIT, "stop"))) as server:
+        model = ["--model", "openai/scripted", "--openai-api-base", f"{server.url}/v1"]
+        said = ["--openai-api-key", "none", "--message", "add() must return the sum. Fix it.", "calc.py"]
+        command = [python, "-m", "aider", *options.split(), *quiet.split(), *model, *said]
+        done = subprocess.run(
+            command,
+            cwd=tmp_path,
+            env={**os.environ, "HOME": str(tmp_path)},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+    assert code.read_text() == "def add(a, b):\n    return a + b\n", done.stdout + done.stderr

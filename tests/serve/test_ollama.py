@@ -98,6 +98,6 @@ def test_the_model_is_described(server: Served) -> None:
     assert running["expires_at"] > entry["modified_at"]
     assert tuple(map(int, get("version")["version"].split("."))) > (0, 6, 4)
     shown = post(server, "show", name=entry["name"]).json()
-    assert "completion" in shown["capabilities"]
+    assert shown["capabilities"] == ["completion", "tools"]
     architecture = shown["model_info"]["general.architecture"]
     assert f"{architecture}.context_length" in shown["model_info"]

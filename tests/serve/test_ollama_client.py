@@ -24,7 +24,7 @@ def local(server: Served) -> Iterator[Any]:
 
 def test_it_lists_shows_asks_and_follows(local: Any) -> None:
     [entry] = local.list().models
-    assert local.show(entry.model).capabilities == ["completion"]
+    assert local.show(entry.model).capabilities == ["completion", "tools"]
     assert local.ps().models[0].model == entry.model
     options = {"seed": 1, "temperature": 0.5, "num_ctx": 4096}
     whole = local.chat(entry.model, QUESTION, options=options, keep_alive="5m")

@@ -70,7 +70,7 @@ def summary(server: Served, **body: Any) -> dict[str, Any]:
         (CHAT, {"response_format": {"type": "json_object"}}, "response_format.type", "has to be text"),
         (CHAT, {"reasoning_effort": "huge"}, "reasoning_effort", "has to be none, minimal, low"),
         (CHAT, {"model": "scripted:low", "reasoning_effort": "high"}, "reasoning_effort", "name says low"),
-        (CHAT, {"max_completion_tokens": -1}, "max_completion_tokens", "has to be at least 1"),
+        (CHAT, {"max_completion_tokens": -2}, "max_completion_tokens", "has to be at least 1"),
         (CHAT, {"top_logprobs": 2}, "top_logprobs", "logprobs: true"),
         (CHAT, {"logprobs": True, "top_logprobs": 21}, "top_logprobs", "has to be at most 20"),
         (COMPLETIONS, {"prompt": ""}, "prompt", "is empty"),
@@ -204,6 +204,7 @@ def test_model_effort_temperature_and_message_decide_whether_to_search(
         ({"temperature": 1.2, "top_k": -1}, SamplingChange(temperature=1.2)),
         ({"temperature": 0, "top_p": 0.5, "max_tokens": 9}, SamplingChange(max_tokens=9)),
         ({"messages": say("hi"), "max_tokens": 9}, SamplingChange(max_tokens=9)),
+        ({"messages": say("hi"), "max_tokens": -1}, AS_USUAL),
         ({"repetition_penalty": 1.1}, SamplingChange(repeat_penalty=1.1)),
         (
             {"reasoning_effort": "none", "temperature": 0.7, "logit_bias": {"5": -2}},
