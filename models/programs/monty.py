@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any, Self
 
@@ -144,9 +146,12 @@ class MontyRunner:
             error = KILLED if failure.timed_out else "the interpreter crashed"
         except TimeoutError:
             error = KILLED
+        except RuntimeError as failure:  # of a session whose worker has ended: out of memory, as a rule
+            is_deep = isinstance(failure, RecursionError)
+            error = f"RecursionError: {failure}" if is_deep else "the interpreter crashed"
         except _NotHere as failure:
             error = str(failure)
-        except (monty.MontyError, ValueError, TypeError, OSError, RecursionError) as failure:
+        except (monty.MontyError, ValueError, TypeError, OSError) as failure:
             error = f"{type(failure).__name__}: {failure}"
         return Execution(printed.output, error, time.monotonic() - started)
 
@@ -168,14 +173,31 @@ class MontyRunner:
                 else:
                     at = at.resume(_answer(program, str(at.function_name), at.args, printed, deadline))
 
-    def _session(self) -> monty.MontySession:
+    @contextmanager
+    def _session(self) -> Iterator[monty.MontySession]:
         limits = monty.ResourceLimits(
             max_feed_duration_secs=self._limits.seconds,
             max_memory=self._limits.memory_bytes,
             max_recursion_depth=self._limits.depth,
             max_suspensions=1000,
         )
-        return self._pool.checkout(limits=limits, os_policy=_POLICY)
+        with ExitStack() as opened:
+            with _without_stderr():
+                session = opened.enter_context(self._pool.checkout(limits=limits, os_policy=_POLICY))
+            yield session
+
+
+@contextmanager
+def _without_stderr() -> Iterator[None]:
+    """A worker that starts meanwhile inherits nowhere to write: it would tell a user's screen why it ends."""
+    kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nothing, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(nothing)
+        os.close(kept)
 
 
 def _answer(

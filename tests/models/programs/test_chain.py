@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -69,6 +70,15 @@ def test_what_monty_cannot_run_passes_in_cpython(chain: ChainExecutor, found: Fi
     assert outcome(chain, INHERITING) == "passed"
     assert outcome(chain, "def f(n):\n    return n") == "failed"
     assert found.calls == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="CPython runs no programs there")
+def test_an_interpreter_that_ends_for_lack_of_memory_says_nothing_and_ends_its_trial_alone(
+    chain: ChainExecutor, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert outcome(chain, "def f(n):\n    return 'x' * (120 * 10 ** 6)") != "passed"
+    assert outcome(chain, "def f(n):\n    return n * n") == "passed"
+    assert capfd.readouterr().err == ""
 
 
 def test_without_a_sandbox_the_word_of_monty_stands() -> None:
