@@ -18,11 +18,11 @@ from .fields import (
     Ignored,
     OpenTokens,
     Parts,
-    TextFormat,
     Texts,
     text_of,
 )
 from .follow import Beginning
+from .formats import ChatFormat, schema_of
 from .http import JsonObject, Refusal, event
 from .outcome import SearchOutcome, TokenCount
 from .protocol import Protocol, Writer
@@ -80,7 +80,7 @@ class ChatBody(OpenAIBody):
     top_logprobs: Annotated[int, Field(ge=0, le=MAX_LIKELIEST)] = 0
     """Number of likeliest tokens to name in the place of each."""
     modalities: Annotated[list[Literal["text"]], FailFast()] = ["text"]
-    response_format: TextFormat | None = None
+    response_format: ChatFormat | None = None
     tools: FunctionTools = []
     tool_choice: Word | FunctionChoice | None = None
 
@@ -122,6 +122,7 @@ def _read(body: ChatBody, served: ServedModel) -> AnswerRequest:
         answers=body.n,
         stop=body.stop,
         logprobs=body.top_logprobs if body.logprobs else None,
+        schema=schema_of(body.response_format, "response_format"),
     )
 
 

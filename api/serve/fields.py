@@ -60,6 +60,8 @@ _SAID: Mapping[str, str] = {
     "too_long": "takes at most {max_length:,}",
     "model_type": "has to be an object",
     "none_required": "is not supported",
+    "union_tag_invalid": "has to have a type of {expected_tags}",
+    "union_tag_not_found": "has to have a type",
 }
 """The end of the sentence that refuses a field, by pydantic's type of error."""
 
@@ -111,12 +113,6 @@ def _refusal(error: ValidationError) -> Refusal:
     facts = {**facts, "expected": facts.get("expected", "").replace("'", "").replace("False", "false")}
     code = "unsupported-parameter" if kind == "none_required" else "invalid-value"
     return Refusal.of_field(name, _SAID[kind].format(**facts), code)
-
-
-class TextFormat(Fields):
-    """Format of an answer: plain text."""
-
-    type: Literal["text"] = "text"
 
 
 class Part(Fields):

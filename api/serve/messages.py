@@ -12,6 +12,7 @@ from adascale.engine.tools.tool import MAX_TOOLS, ToolRequest
 from .body import Body
 from .fields import MAX_MESSAGES, Effort, Fields, Ignored, Part, Parts, Texts, Tokens, as_parts, text_of
 from .follow import Beginning
+from .formats import FlatFormat, schema_of
 from .http import JsonObject, Refusal, event
 from .outcome import Choice, SearchOutcome, TokenCount
 from .protocol import Block, BlockWriter, Protocol, whole_blocks
@@ -54,7 +55,7 @@ class OutputFormat(Fields):
     """Options of the output."""
 
     effort: Effort | None = None
-    format: None = None
+    format: FlatFormat | None = None
 
 
 class MessageTool(Fields):
@@ -148,6 +149,7 @@ def _read(body: MessageBody, served: ServedModel) -> AnswerRequest:
         "thinking" if is_plain else "output_config.effort",
         max_tokens=min((each for each in limits if each is not None), default=None),
         stop=body.stop_sequences,
+        schema=schema_of(body.output_config.format if body.output_config else None, "output_config.format"),
     )
 
 

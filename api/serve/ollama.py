@@ -14,6 +14,7 @@ from adascale.engine.tools.tool import ToolRequest
 from .body import Body
 from .fields import MAX_MESSAGES, Fields, Ignored, Nothing, Texts
 from .follow import Beginning
+from .formats import checked
 from .http import JsonObject, Refusal, to_bytes
 from .outcome import SearchOutcome
 from .protocol import Protocol, Writer
@@ -35,7 +36,8 @@ class OllamaBody(Body):
     think: bool | Literal["low", "medium", "high"] | None = None
     """Effort of the search; false leaves out its reasoning."""
     keep_alive: Ignored = None
-    format: None = None
+    format: Literal["json"] | dict[str, Any] | None = None
+    """A JSON object of any form, or of a schema."""
 
     @model_validator(mode="before")
     @classmethod
@@ -218,7 +220,14 @@ def _read(
         max_tokens=body.max_tokens,
         stop=body.stop,
         suffix=suffix,
+        schema=_schema(body.format),
     )
+
+
+def _schema(asked: str | JsonObject | None) -> JsonObject | None:
+    if asked is None or isinstance(asked, str):
+        return None if asked is None else {"type": "object"}
+    return checked(asked, "format")
 
 
 def _load_for_chat(body: ChatBody, served: ServedModel) -> JsonObject | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -48,6 +49,9 @@ ROLES: Mapping[str, Role] = {
 Conversation = tuple[tuple[Turn, ...], str] | ToolRequest
 """History and question, or a conversation with tools."""
 
+JSON_PROMPT = "Reply with a JSON object only. It has this JSON schema: "
+"""System prompt of replies in JSON, before the schema."""
+
 _MAX_NAME = 200
 """Characters of an unknown model's name that are repeated and compared."""
 
@@ -67,6 +71,7 @@ def new_ask(
     sampling: SamplingChange = AS_USUAL,
     replies: int = 1,
     suffix: str | None = None,
+    schema: Mapping[str, Any] | None = None,
 ) -> Ask:
     """The search of a question, under a new id.
 
@@ -84,6 +89,7 @@ def new_ask(
         sampling: Numbers of the sampler that the client sets; with a temperature one solution is sampled.
         replies: Number of replies that are drawn where nothing is searched.
         suffix: The question is no message but a text, to be continued up to this one.
+        schema: The reply is a JSON object of this schema, which nobody can check further.
 
     Raises:
         UsageError: it cannot be of that kind.
@@ -91,6 +97,9 @@ def new_ask(
     id_ = secrets.token_hex(12)
     if suffix is not None:
         problem = Problem(id_, question, kind="text", details={"suffix": suffix})
+    elif schema is not None:
+        asked = (Turn("system", f"{JSON_PROMPT}{json.dumps(schema, ensure_ascii=False)}"), *history)
+        problem = Problem(id_, question.strip(), history=asked, kind="text", details={"schema": dict(schema)})
     else:
         problem = problem_of(
             id_,
@@ -231,6 +240,7 @@ class ServedModel:
         stop: Sequence[str] = (),
         logprobs: int | None = None,
         suffix: str | None = None,
+        schema: Mapping[str, Any] | None = None,
     ) -> AnswerRequest:
         """The request of a body, of which a protocol has read its own fields.
 
@@ -244,6 +254,7 @@ class ServedModel:
             stop: Texts before which an answer is cut.
             logprobs: As ``SamplingChange.logprobs``.
             suffix: As ``new_ask`` has it.
+            schema: As ``new_ask`` has it.
 
         Raises:
             Refusal: another model is asked for, or its name and ``effort`` differ, or a field has no effect
@@ -254,6 +265,8 @@ class ServedModel:
         is_greedy = body.is_coldest and asked in (None, "none", "chat")
         sampling = replace(body.sampling(is_greedy=is_greedy), logprobs=logprobs)
         if isinstance(conversation, ToolRequest):
+            if schema is not None:
+                raise Refusal.of_field("tools", "stand beside a format of the reply, which cannot be both")
             limits, seed = Budget(max_tokens), body.seed
             ask = tool_ask(conversation, wanted, limits, seed, is_greedy=is_greedy, sampling=sampling)
         else:
@@ -269,6 +282,7 @@ class ServedModel:
                 sampling=sampling,
                 replies=answers,
                 suffix=suffix,
+                schema=schema,
             )
         coldest = {"temperature": 0.0} if isinstance(ask.strategy, Greedy) else {}
         ignored = self.ignored(body, "temperature" if body.is_coldest and not coldest else "")

@@ -11,8 +11,9 @@ from adascale.engine.tools.tool import MAX_TOOLS, ToolRequest
 
 from .body import OpenAIBody
 from .calls import call_id
-from .fields import MAX_MESSAGES, Effort, Fields, Ignored, Parts, TextFormat, Tokens, text_of
+from .fields import MAX_MESSAGES, Effort, Fields, Ignored, Parts, Tokens, text_of
 from .follow import Beginning
+from .formats import FlatFormat, schema_of
 from .http import JsonObject, Refusal, event
 from .outcome import SearchOutcome, TokenCount
 from .protocol import Block, BlockWriter, Protocol, is_cut, whole_blocks
@@ -59,7 +60,7 @@ class Reasoning(Fields):
 class TextOptions(Fields):
     """Options of the text."""
 
-    format: TextFormat | None = None
+    format: FlatFormat | None = None
     verbosity: Ignored = None
 
 
@@ -135,6 +136,7 @@ def _read(body: ResponseBody, served: ServedModel) -> AnswerRequest:
         body.reasoning.effort if body.reasoning is not None else None,
         "reasoning.effort",
         max_tokens=body.max_output_tokens,
+        schema=schema_of(None if body.text is None else body.text.format, "text.format"),
     )
 
 
@@ -263,7 +265,7 @@ class ResponseWriter(BlockWriter[ResponseBody]):
             "reasoning": {"effort": body.reasoning.effort if body.reasoning else None, "summary": None},
             "service_tier": "default",
             "store": False,
-            "text": {"format": {"type": "text"}},
+            "text": {"format": _shown_format(body.text)},
             "tool_choice": "auto" if body.tool_choice is None else _shown_choice(body.tool_choice),
             "tools": [{"type": "function", **each.shown(), "strict": True} for each in body.tools],
             "truncation": "disabled",
@@ -272,6 +274,12 @@ class ResponseWriter(BlockWriter[ResponseBody]):
 
 
 RESPONSES = Protocol("/v1/responses", "OpenAI's responses", ResponseBody, _read, ResponseWriter)
+
+
+def _shown_format(text: TextOptions | None) -> JsonObject:
+    if text is None or text.format is None:
+        return {"type": "text"}
+    return text.format.model_dump(by_alias=True, exclude_none=True)
 
 
 def _shown_choice(choice: str | ResponseChoice) -> str | JsonObject:

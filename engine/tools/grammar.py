@@ -40,10 +40,10 @@ value ::= string | number | boolean | null | object | array
 _PLAIN = ("string", "integer", "number", "boolean", "null", "object", "array")
 
 
-def grammar_of_value(schema: Schema) -> str:
-    """The grammar of a JSON value that matches a schema."""
+def grammar_of_object(schema: Schema) -> str:
+    """The grammar of a JSON object that matches a schema, from behind its opening brace."""
     rules = _Rules()
-    return rules.text(f"root ::= {rules.value(schema)}")
+    return rules.text(f"root ::= {rules.behind_brace(schema)}")
 
 
 def grammar_of_call(tools: Tools) -> str:
@@ -82,16 +82,23 @@ class _Rules:
         types = types_of(schema) or (("object",) if "properties" in schema else ())
         return self._any_of(self._of_type(each, schema) for each in types) if types else "value"
 
+    def behind_brace(self, schema: Schema) -> str:
+        """The rest of an object behind its opening brace."""
+        if unions := unions_of(schema):
+            return self._any_of(self.behind_brace(each) for each in unions)
+        if "properties" in schema or schema.get("additionalProperties") is False:
+            return f'ws {self._properties(schema)} "}}"'
+        others = schema.get("additionalProperties")
+        pair = self._name(f'string ":" ws {self.value(others)}') if isinstance(others, Mapping) else "pair"
+        return f'ws ({pair} ("," ws {pair})*)? "}}"'
+
     def _any_of(self, bodies: Iterable[str]) -> str:
         one, *others = dict.fromkeys(bodies)
         return self._name(" | ".join((one, *others))) if others else one
 
     def _of_type(self, name: str, schema: Schema) -> str:
-        if name == "object" and ("properties" in schema or schema.get("additionalProperties") is False):
-            return self._object(schema)
-        if name == "object" and isinstance(others := schema.get("additionalProperties"), Mapping):
-            pair = self._name(f'string ":" ws {self.value(others)}')
-            return self._name(f'"{{" ws ({pair} ("," ws {pair})*)? "}}"')
+        if name == "object":
+            return self._name(f'"{{" {self.behind_brace({**schema, "anyOf": (), "oneOf": ()})}')
         if name == "array":
             return self._array(schema)
         if name == "string" and (run := _run(schema, "minLength", "maxLength")):
@@ -110,7 +117,7 @@ class _Rules:
         more = f'{item} ("," ws {item}){run or "*"}'
         return self._name(f'"[" ws {more if least else f"({more})?"} "]"')
 
-    def _object(self, schema: Schema) -> str:
+    def _properties(self, schema: Schema) -> str:
         """Properties in their order; each rule is the rest of the object behind a property."""
         required = schema.get("required", ())
         properties: Mapping[str, Any] = {**schema.get("properties", {}), **_unnamed(schema)}
@@ -118,7 +125,7 @@ class _Rules:
             (self._name(f"{_literal(json.dumps(name) + ':')} ws {self.value(each)}"), name in required)
             for name, each in properties.items()
         ]
-        return self._name(f'"{{" ws {self._pairs(pairs)} "}}"')
+        return self._pairs(pairs)
 
     def _pairs(self, pairs: Sequence[tuple[str, bool]]) -> str:
         """Pairs of which the optional ones may be left out, with commas between those that are there."""

@@ -8,10 +8,12 @@ form of JSON, of a known tool, with arguments of the right types.
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from typing import Literal
 
-from adascale.engine.tools.grammar import OPENING, grammar_of_call
+from adascale.engine.tools.grammar import OPENING, grammar_of_call, grammar_of_object
 from adascale.engine.tools.reading import MARKERS
+from adascale.engine.tools.schema import Schema
 from adascale.engine.tools.tool import ToolRequest
 
 from .grammar import Grammar
@@ -29,43 +31,92 @@ Verdict = Literal["on", "begun", "replaced", "over"]
 """Meaning of a new token: the text goes on; a call begins behind it, or in its place; the reply is over."""
 
 
-class CallRules:
-    """The calls that a request allows.
+class Rules(ABC):
+    """What a reply may consist of: JSON in one form, and free text around it.
 
     Args:
-        model: Writes them.
-        request: Has the tools.
-
-    Attributes:
-        lead, next_lead: Tokens that begin a call in the place of one that did, and behind a marker.
+        model: Writes it.
+        gbnf: Grammar of the JSON, from behind its beginning.
+        beginning: The beginning.
 
     Raises:
         UsageError: a schema cannot be made a grammar.
     """
 
-    def __init__(self, model: LlamaModel, request: ToolRequest) -> None:
+    def __init__(self, model: LlamaModel, gbnf: str, beginning: str) -> None:
         self._model = model
-        self._request = request
-        self._gbnf = grammar_of_call(request.tools)
-        Grammar(model, self._gbnf).close()
-        names = "|".join(re.escape(name) for name in request.tools)
-        self._opening = re.compile(rf"{_LEAD}(?:\{{|(?:{names})\s*\()")
-        for marker in MARKERS:
-            if len(tokens := model.tokenize(marker, special=True)) == 1:
-                model.spell_out(tokens)
+        self._gbnf = gbnf
+        self._beginning = beginning
+        Grammar(model, gbnf).close()
 
     def writer(self) -> CallWriter:
         """A writer for one branch."""
         return CallWriter(self)
 
     def grammar(self) -> Grammar:
-        """The grammar behind ``OPENING``."""
+        """The grammar behind the beginning."""
         return Grammar(self._model, self._gbnf)
 
     def lead(self, verdict: Verdict) -> tuple[list[int], bytes]:
-        """Tokens that begin a call, and their text."""
-        text = f"\n{OPENING}" if verdict == "begun" else OPENING
+        """Tokens that begin the JSON, and their text."""
+        text = f"\n{self._beginning}" if verdict == "begun" else self._beginning
         return self._model.tokenize(text, special=False, follows=True), text.encode()
+
+    @property
+    @abstractmethod
+    def is_required(self) -> bool:
+        """True if the reply has to begin with it."""
+
+    @property
+    def most(self) -> int:
+        """Number of JSON objects in a reply."""
+        return 1
+
+    def begins(self, text: str) -> Verdict:
+        """The meaning of the last token of a text that had no JSON."""
+        return "on"
+
+    def continues(self, text: str) -> Verdict:
+        """The meaning of the last token of a text behind JSON."""
+        return "over"
+
+
+class ObjectRules(Rules):
+    """A reply that is one JSON object.
+
+    Args:
+        model: Writes it.
+        schema: Schema of the object.
+    """
+
+    def __init__(self, model: LlamaModel, schema: Schema) -> None:
+        super().__init__(model, grammar_of_object(schema), "{")
+
+    @property
+    def is_required(self) -> bool:
+        """True: nothing stands before it but thoughts."""
+        return True
+
+
+class CallRules(Rules):
+    """The calls that a request allows.
+
+    Args:
+        model: Writes them.
+        request: Has the tools.
+
+    Raises:
+        UsageError: a schema cannot be made a grammar.
+    """
+
+    def __init__(self, model: LlamaModel, request: ToolRequest) -> None:
+        super().__init__(model, grammar_of_call(request.tools), OPENING)
+        self._request = request
+        names = "|".join(re.escape(name) for name in request.tools)
+        self._opening = re.compile(rf"{_LEAD}(?:\{{|(?:{names})\s*\()")
+        for marker in MARKERS:
+            if len(tokens := model.tokenize(marker, special=True)) == 1:
+                model.spell_out(tokens)
 
     @property
     def is_required(self) -> bool:
@@ -101,7 +152,7 @@ class CallWriter:
         grammar: The grammar of the call that is being written; None between calls.
     """
 
-    def __init__(self, rules: CallRules) -> None:
+    def __init__(self, rules: Rules) -> None:
         self.rules = rules
         self.grammar: Grammar | None = None
         self._written: list[bytes] = []

@@ -8,8 +8,10 @@ from adascale.engine.kinds import prompt_of
 from adascale.engine.kinds.base import Look
 from adascale.engine.ports import Growth, Prefix, PrefixWork, Seen
 from adascale.engine.sampling import AS_USUAL, SamplingChange
+from adascale.engine.tools.schema import inlined
 from adascale.engine.tools.tool import ToolRequest
 from adascale.engine.types import (
+    MODES,
     BranchId,
     Finish,
     Mode,
@@ -23,7 +25,7 @@ from adascale.engine.types import (
 
 from ..options import SamplingParams
 from .branch import Job, Slot
-from .calls import CallRules
+from .calls import CallRules, ObjectRules, Rules
 from .chat import ChatFormat
 from .prefixes import PrefixCache, evaluate_tokens
 from .prompts import Prompts
@@ -71,7 +73,7 @@ class LlamaPolicy:
         self._surprise = SurpriseMeter(self._model.vocab_size)
         self._prompts = Prompts(context, chats, sampling, cache)
         self._seats = Seats(context, cache, park_steps)
-        self._calls: dict[str, CallRules] = {}
+        self._rules: dict[tuple[str, Mode], Rules] = {}
         self._is_closed = False
 
     @property
@@ -92,7 +94,9 @@ class LlamaPolicy:
             UsageError: so too, or the schema of a tool cannot be made a grammar.
         """
         if mode == "call":
-            self._calls[problem.id] = CallRules(self._model, ToolRequest.of(problem.details))
+            self._rules[problem.id, mode] = CallRules(self._model, ToolRequest.of(problem.details))
+        elif isinstance(schema := problem.details.get("schema"), dict):
+            self._rules[problem.id, mode] = ObjectRules(self._model, inlined(schema))
         return self._prompts.open(problem, mode, len(self._seats.slots))
 
     def look(self, look: Look, problem: Problem) -> Seen:
@@ -107,7 +111,8 @@ class LlamaPolicy:
     def close_problem(self, problem: Problem) -> None:
         """Forget the problem's prefixes."""
         self._prompts.close(problem)
-        self._calls.pop(problem.id, None)
+        for mode in MODES:
+            self._rules.pop((problem.id, mode), None)
 
     def start(
         self,
@@ -134,6 +139,7 @@ class LlamaPolicy:
         thought = None
         if chat.thoughts is not None and not prefix.problem.is_raw:
             thought = ThoughtProgress(chat.thoughts, params.think_tokens, prefix.steps)
+        rules = self._rules.get((prefix.problem.id, prefix.mode))
         self._seats.waiting.append(
             Job(
                 branch,
@@ -148,7 +154,7 @@ class LlamaPolicy:
                 thought=thought,
                 is_reply=prefix.problem.is_chat,
                 logprobs=sampling.logprobs,
-                calls=self._calls[prefix.problem.id].writer() if prefix.mode == "call" else None,
+                calls=None if rules is None else rules.writer(),
             )
         )
 

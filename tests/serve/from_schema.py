@@ -33,7 +33,7 @@ def from_schema(schema: dict[str, Any], defined: Mapping[str, dict[str, Any]]) -
             return st.sampled_from(values)
         case {"const": value}:
             return st.just(value)
-        case {"anyOf": several}:
+        case {"anyOf": several} | {"oneOf": several}:
             return st.one_of(*(from_schema(each, defined) for each in several))
         case {"type": "string"}:
             return st.text(min_size=schema.get("minLength", 0), max_size=20)

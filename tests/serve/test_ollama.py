@@ -76,7 +76,7 @@ def test_a_request_without_a_question_says_that_the_model_is_loaded(
         ("chat", {**ASKED, "model": "llama3"}, 404, "there is scripted"),
         ("show", {"model": "llama3"}, 404, "there is scripted"),
         ("chat", {"messages": [{"role": "user", "content": "x", "images": ["aaaa"]}]}, 400, "images"),
-        ("chat", {**ASKED, "format": "json"}, 400, "format: is not supported"),
+        ("chat", {**ASKED, "format": "xml"}, 400, "format"),
         ("chat", {**ASKED, "options": {"temperature": "hot"}}, 400, "temperature: has to be a number"),
         ("chat", {**ASKED, "options": 7}, 400, "options: has to be an object"),
         ("generate", {"prompt": "a long one"}, 400, "9,999 tokens, the context has room for 2,048"),

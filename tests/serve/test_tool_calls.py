@@ -21,6 +21,7 @@ from adascale.engine.calibration.calls import CallPosterior
 from adascale.engine.ports import Prefix
 from adascale.engine.scripted import scripted_step
 from adascale.engine.types import Step
+from adascale.models.llama.chat import ChatFormat
 from adascale.models.llama.tool_prompt import ToolFormat
 from adascale.models.options import SamplingParams
 from bench.inline import MODEL
@@ -310,3 +311,72 @@ def test_even_a_random_model_calls_validly_where_a_call_is_required(random_gguf:
                 )
                 [call] = found.choices[0].message.tool_calls or []
                 jsonschema.validate(arguments(call), schema)
+
+
+FORM: Any = {
+    "type": "object",
+    "properties": {
+        "name": {"enum": ["Ann", "Bob"]},
+        "age": {"anyOf": [{"type": "integer"}, {"type": "null"}]},
+        "tags": {"type": "array", "items": {"enum": ["a", "b"]}, "maxItems": 2},
+    },
+    "required": ["name", "age", "tags"],
+    "additionalProperties": False,
+}
+
+
+@pytest.fixture(scope="module")
+def random_server(random_gguf: Path) -> Iterator[Served]:
+    """A server on a random model."""
+    with opened(random_gguf) as machine:
+        formats: Any = {"prose": ChatFormat(machine.model, "Be brief.")}
+        policy: Any = machine.policy(chats=formats, window=2048, sampling=SamplingParams(max_tokens=600))[0]
+        with served(policy=policy) as running:
+            yield running
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_even_a_random_model_writes_json_of_a_schema(random_server: Served, seed: int) -> None:
+    named = {"name": "form", "schema": FORM, "strict": True}
+    asked: Any = [{"role": "user", "content": "Who is it?"}]
+    with openai.OpenAI(base_url=f"{random_server.url}/v1", api_key="none", max_retries=0) as client:
+        chat = client.chat.completions.create(
+            model=MODEL,
+            messages=asked,
+            response_format={"type": "json_schema", "json_schema": named},  # type: ignore[arg-type,typeddict-item]
+            seed=seed,
+        )
+        streamed = client.chat.completions.create(
+            model=MODEL,
+            messages=asked,
+            response_format={"type": "json_schema", "json_schema": named},  # type: ignore[arg-type,typeddict-item]
+            seed=seed,
+            stream=True,
+        )
+        pieces = "".join(chunk.choices[0].delta.content or "" for chunk in streamed)
+        response = client.responses.create(
+            model=MODEL,
+            input="Who is it?",
+            text={"format": {"type": "json_schema", **named}},  # type: ignore[typeddict-item,arg-type]
+            temperature=0,
+        )
+    for text in (chat.choices[0].message.content or "", pieces, response.output_text):
+        jsonschema.validate(json.loads(text), FORM)
+    assert pieces == chat.choices[0].message.content
+
+
+def test_ollama_takes_a_schema_as_its_format(random_server: Served) -> None:
+    body = {"model": MODEL, "messages": [user("Who is it?")], "format": FORM, "stream": False}
+    found = httpx2.post(f"{random_server.url}/api/chat", json=body, timeout=60)
+    jsonschema.validate(json.loads(found.json()["message"]["content"]), FORM)
+
+
+@pytest.mark.parametrize("schema", [{"type": "string"}, {"properties": 3}, {"$ref": "#/none"}])
+def test_a_format_that_is_no_object_is_refused(client: openai.OpenAI, schema: Any) -> None:
+    with pytest.raises(openai.BadRequestError) as error:
+        client.chat.completions.create(
+            model=MODEL,
+            messages=[{"role": "user", "content": "Hi"}],
+            response_format={"type": "json_schema", "json_schema": {"name": "x", "schema": schema}},
+        )
+    assert error.value.param == "response_format.json_schema.schema"
