@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from adascale.engine.codec import to_plain
-from adascale.engine.errors import CalibrationError
+from adascale.engine.errors import CalibrationError, UsageError
 from adascale.engine.kinds import KINDS
 from adascale.engine.types import KindName, Notice, Problem
 from adascale.models.options import SessionOptions
@@ -167,6 +167,11 @@ def _fit(session: OpenSession, problems: list[Problem], options: FitOptions) -> 
     from ..searching.calibration import draw_missing, score_missing
 
     run, kind = options.run, only_kind(problems)
+    if kind == "call":
+        raise UsageError(
+            "nothing is fitted for calls of tools yet: their votes and a look judge them",
+            hint="a file of questions with their answers",
+        )
     if KINDS[kind].has_options:
         return _fit_options(session, problems, run)
     with SessionRollouts.open(session, problems, _plan(run, kind)) as rollouts:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from adascale.engine.kinds import kind_of
 from adascale.engine.search.events import NOT_NEEDED
 from adascale.engine.search.tree import Node, Tree
-from adascale.engine.types import ROOT, Estimate, NodeId, Problem
+from adascale.engine.types import PROGRAMS, ROOT, Estimate, NodeId, Problem
 
 from ..terminal.code import Program
 from ..terminal.text import plural
@@ -273,7 +273,8 @@ def thought_line(row: Row) -> str:
 
 
 def _running_row(branch: Running, place: _Place) -> Row:
-    program = None if branch.mode == "prose" or branch.thinks else Program.of(branch.text, None)
+    is_program = branch.mode in PROGRAMS and not branch.thinks
+    program = Program.of(branch.text, None) if is_program else None
     return Row(place.lasts, "running", place.label, branch.text, program, tokens=branch.tokens, branches=1)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.text import Text
 
-from adascale.engine.types import NodeId
+from adascale.engine.types import PROGRAMS, NodeId
 
 from ..terminal.code import Program, cut_line
 from ..terminal.markdown import rendered
@@ -99,7 +99,7 @@ def _running_lines(state: ViewState, branch: Running, width: int, room: int, gly
     if branch.thinks:
         return [Text(f"thinking, {plural(branch.tokens, 'token')}", STYLES["faint"])]
     text = state.tree.text(branch.parent) + branch.text
-    if branch.mode == "prose":
+    if branch.mode not in PROGRAMS:
         return rendered(_end_of(text, width * room), width, glyphs)
     code = [line for line in Program.of(text, None).lines(glyphs) if line.plain.strip()]
     return [cut_line(line, width, glyphs) for line in code[-_WHOLE_PROGRAM:]]

@@ -17,7 +17,7 @@ from adascale.engine.search.events import ModelDescription, SearchFailed
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
 from adascale.engine.search.tree import Node, Tree
-from adascale.engine.types import Execution, NodeId, Problem, SearchResult
+from adascale.engine.types import PROGRAMS, Execution, NodeId, Problem, SearchResult
 
 from ..disk.results import SCHEMA
 from ..terminal.code import Program
@@ -70,7 +70,7 @@ def _readable_solution(record: Record) -> str:
     text, best = solution_text(record), _best(record)
     if record.started.problem.is_chat:  # it was shown as it was generated
         return text
-    if best is None or best.mode == "prose":
+    if best is None or best.mode not in PROGRAMS:
         return plain(text)
     if best.mode == "code":
         return answer_of(record) or ""

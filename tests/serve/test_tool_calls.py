@@ -23,7 +23,8 @@ from adascale.engine.scripted import scripted_step
 from adascale.engine.types import Step
 from adascale.models.llama.chat import ChatFormat
 from adascale.models.llama.tool_prompt import ToolFormat
-from adascale.models.options import SamplingParams
+from adascale.models.options import SamplingParams, SessionOptions
+from adascale.models.session import Session
 from bench.inline import MODEL
 
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
@@ -380,3 +381,19 @@ def test_a_format_that_is_no_object_is_refused(client: openai.OpenAI, schema: An
             response_format={"type": "json_schema", "json_schema": {"name": "x", "schema": schema}},
         )
     assert error.value.param == "response_format.json_schema.schema"
+
+
+@pytest.mark.slow
+def test_a_small_coder_calls_reads_the_result_and_replies() -> None:
+    with (
+        Session(SessionOptions("qwen2.5-coder-0.5b", branches=4)) as session,
+        served(policy=session.policy, calibrators={"call": CallPosterior.of_size(0.3, 0.5e9)}) as running,  # type: ignore[arg-type]
+        openai.OpenAI(base_url=f"{running.url}/v1", api_key="none", max_retries=0, timeout=300) as client,
+    ):
+        question = user("What is the weather in Paris right now?")
+        called = ask(client, question, seed=1).choices[0].message
+        [call] = called.tool_calls
+        assert (call.function.name, arguments(call)) == ("get_weather", {"city": "Paris"})
+        result = {"role": "tool", "tool_call_id": call.id, "content": '{"degrees": 15, "sky": "clear"}'}
+        said = ask(client, question, called.model_dump(exclude_none=True), result, seed=1).choices[0].message
+        assert said.tool_calls or "15" in said.content
