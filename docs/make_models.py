@@ -50,7 +50,7 @@ def _cells(spec: ModelSpec, kinds: dict[str, list[str]], contract: set[str]) -> 
         "tip" if spec.state_bytes else "anywhere",
         THINKING[spec.thinking],
         "fitted: " + ", ".join(kinds[spec.sha256]) if spec.sha256 in kinds else "portable",
-        "of the bytes" if spec.wheel else "as published" if spec.sha256 else "asked of the Hub",
+        "of the bytes" if spec.wheel else "as published",
         "the model itself" if spec.wheel else "a tiny model" if spec.architecture in contract else "no",
     )
 

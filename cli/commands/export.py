@@ -82,7 +82,7 @@ class _Dataset:
         """The card of the rows that went by."""
         from adascale.models.files.catalog import catalog
 
-        licences = {spec.sha256: spec.licence for spec in catalog().values() if spec.sha256}
+        licences = {spec.sha256: spec.licence for spec in catalog().values()}
         return {
             "schema": SCHEMA,
             "adascale": __version__,

@@ -53,8 +53,8 @@ class ModelSpec:
         name: Name that users type.
         role: Writer of solutions (generator) or their judge (prm).
         file: File name in the Hub repository.
+        sha256: Lowercase hex digest, which a file must have before it is used.
         size_bytes: Exact size; None if not confirmed.
-        sha256: Lowercase hex digest; None if not confirmed. A download must have it even if the size is open.
         licence: SPDX identifier or the licence's own short name.
         parameters: Number of weights, rounded unless the file was counted; None if unknown.
         summary: Strengths in one line.
@@ -70,12 +70,12 @@ class ModelSpec:
     name: str
     role: Role
     file: str
+    sha256: str
     licence: str
     summary: str
     hub: HubRef
     wheel: WheelRef | None = None
     size_bytes: int | None = None
-    sha256: str | None = None
     parameters: int | None = None
     format: str | None = None
     architecture: str = ""

@@ -109,7 +109,7 @@ def exact_file(reference: ModelReference) -> RemoteFile:
             slug="several-files",
         )
     remote = _exact(reference, commit, files[file])
-    if reference.spec is not None and reference.spec.sha256 not in (None, remote.sha256):
+    if reference.spec is not None and reference.spec.sha256 != remote.sha256:
         raise ModelCorruptError(f"{reference.name} on {host()} is not the file that was published", file)
     return remote
 

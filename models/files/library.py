@@ -279,7 +279,7 @@ def _find_cached(reference: ModelReference) -> cache.CachedFile | None:
 
 def _spec_of(cached: cache.CachedFile) -> ModelSpec | None:
     for spec in catalog().values():
-        published = spec.sha256 is None or cached.claimed_sha256 in ("", spec.sha256)
+        published = cached.claimed_sha256 in ("", spec.sha256)
         if (spec.hub.repo, spec.file) == (cached.repo, cached.file) and published:
             return spec
     return None

@@ -108,7 +108,7 @@ class ModelReference:
     def exact(self) -> RemoteFile | None:
         """The exact file, if the catalogue knows all of it; a wheel's bytes are known without a commit."""
         spec = self.spec
-        if spec is None or spec.size_bytes is None or spec.sha256 is None:
+        if spec is None or spec.size_bytes is None:
             return None
         revision = spec.hub.revision or (spec.sha256[:40] if spec.wheel else None)
         if revision is None:

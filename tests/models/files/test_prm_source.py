@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -58,7 +59,6 @@ def test_a_head_is_not_fetched_offline(tmp_path: Path, chain_gguf: Path) -> None
 WRITERS: dict[str, Callable[[Path], Path]] = {
     "math-shepherd-7b": tiny_prm.write_mistral,
     "rlhflow-deepseek-8b": tiny_prm.write_llama3,
-    "rlhflow-mistral-8b": tiny_prm.write_llama3,
 }
 
 
@@ -68,7 +68,7 @@ def test_a_prm_of_the_catalogue_is_downloaded_and_searched_with(
 ) -> None:
     """The entry is the shipped one; the file is tiny, with the same architecture and kind of tokenizer."""
     data = WRITERS[name](tmp_path / "tiny.gguf").read_bytes()
-    spec = catalogue(unpinned(catalog()[name]))
+    spec = catalogue(with_bytes(catalog()[name], data))
     fake_hub(spec.hub.repo, {spec.file: data})
     options = SessionOptions(generator=str(chain_gguf), prm=name, branches=2)
     with Session(options) as session:
@@ -83,9 +83,10 @@ def test_a_prm_of_the_catalogue_is_downloaded_and_searched_with(
     assert server.asked.total() == asked
 
 
-def unpinned(spec: ModelSpec) -> ModelSpec:
-    """The entry without what only the published file can meet."""
-    return replace(spec, sha256=None, size_bytes=None, hub=HubRef(spec.hub.repo))
+def with_bytes(spec: ModelSpec, data: bytes) -> ModelSpec:
+    """The entry, as if ``data`` had been published."""
+    digest = hashlib.sha256(data).hexdigest()
+    return replace(spec, sha256=digest, size_bytes=None, hub=HubRef(spec.hub.repo))
 
 
 def rewards(session: OpenSession) -> list[float]:
@@ -104,7 +105,7 @@ def test_a_plain_model_under_a_prms_name_is_refused(
     tmp_path: Path, chain_gguf: Path, catalogue: Use, fake_hub: Fake
 ) -> None:
     data = tiny_prm.write_mistral(tmp_path / "tiny.gguf", answers=0.0).read_bytes()
-    spec = catalogue(unpinned(catalog()["math-shepherd-7b"]))
+    spec = catalogue(with_bytes(catalog()["math-shepherd-7b"], data))
     fake_hub(spec.hub.repo, {spec.file: data})
     session = Session(SessionOptions(generator=str(chain_gguf), prm="math-shepherd-7b", branches=2))
     with pytest.raises(UsageError, match="is no math-shepherd PRM: only"), session:
