@@ -4,17 +4,18 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: check slow setup lint types test types-tree types-platforms test-slow fuzz check-lowest audit sbom clean
+.PHONY: check slow setup lint types test types-tree types-platforms test-slow fuzz check-lowest lock audit sbom dist clean
 
 check: setup lint types test
 
-slow: setup types-platforms test-slow
+slow: setup types-platforms sbom test-slow
 
 setup: $(STAMP)
 
-$(STAMP): pyproject.toml
+$(STAMP): pyproject.toml requirements.lock
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $@
 
@@ -59,18 +60,30 @@ check-lowest: setup
 	$(BIN)/uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct '.[dev]'
 	$(LOWEST)/bin/python -m pytest tests/engine tests/models -n auto --dist worksteal
 
-# What an installation consists of, each with its hashes: audited for known holes, and listed for a release.
-RESOLVED := build/requirements.txt
-$(RESOLVED): pyproject.toml $(STAMP)
-	mkdir -p $(@D)
-	$(BIN)/uv pip compile --quiet --generate-hashes --extra export --extra plots --extra serve $< -o $@
+# The default installation, each package with its version and hashes, for all platforms and Pythons.
+COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes pyproject.toml
+lock: setup
+	$(BIN)/$(COMPILE) --upgrade --custom-compile-command 'make lock' --output-file requirements.lock
 
+# The same with the extras that a release names: audited for known holes, and listed.
+RESOLVED := build/requirements.txt
+$(RESOLVED): $(STAMP)
+	mkdir -p $(@D)
+	$(BIN)/$(COMPILE) --constraint requirements.lock --extra export --extra plots --extra serve --output-file $@
+
+# Asks PyPI's database of vulnerabilities, which mirrors do not have, so `make slow` leaves it out.
 audit: $(RESOLVED)
 	$(BIN)/pip-audit --strict --disable-pip --requirement $<
 
 sbom: $(RESOLVED)
 	mkdir -p dist
 	$(BIN)/cyclonedx-py requirements $< --pyproject pyproject.toml --output-file dist/adascale.cdx.json
+
+# What is uploaded for a release.
+dist: setup
+	rm -rf build/lib dist/*.whl dist/*.tar.gz
+	$(BIN)/python -m build --outdir dist .
+	$(BIN)/twine check --strict dist/*.whl dist/*.tar.gz
 
 clean:
 	rm -rf .venv .types build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

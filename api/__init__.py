@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from .asking import Answer, ask, search
     from .codetasks.coding import CodeResult, code
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _NAMES = {
     "adascale.asking": "Answer ask search",

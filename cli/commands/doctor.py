@@ -14,7 +14,6 @@ from typing import Literal
 
 import typer
 
-from adascale import __version__
 from adascale.engine.decimals import human_bytes
 from adascale.engine.errors import AdascaleError, ModelError
 from adascale.engine.strategies import Adaptive
@@ -28,6 +27,7 @@ from ..options.flags import SETTINGS
 from ..options.flatten import with_options
 from ..terminal.console import as_typed, short_path, write_json, write_payload
 from ..terminal.text import columns
+from ..version import running_version
 
 SCHEMA = "adascale.doctor/1"
 
@@ -103,7 +103,7 @@ def _findings_text(found: dict[str, Finding]) -> str:
 
 
 def _python() -> Finding:
-    return Finding("ok", f"{platform.python_version()}, adascale {__version__}, {sys.platform}")
+    return Finding("ok", f"{platform.python_version()}, adascale {running_version()}, {sys.platform}")
 
 
 def _config() -> Finding:
