@@ -15,8 +15,8 @@ from ..errors import UsageError
 
 Schema = Mapping[str, Any]
 
-MAX_NODES = 4000
-"""Schemas within the schema of one tool, references put in place."""
+MAX_NODES = 1000
+"""Schemas within the schema of one tool, references put in place: its grammar is read in half a second."""
 
 _DEEPEST = 12
 """Levels of schemas; below them, as in a schema that contains itself, any value will do."""
