@@ -28,6 +28,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from adascale import __version__
 from adascale.engine.search.events import SearchFinished
+from adascale.models.fallback import HANDED_ON, Fallback
 
 from . import endpoint, event_stream
 from .chat import CHAT
@@ -78,11 +79,13 @@ class ServerSettings:
         access: Who may ask.
         effort: Effort of a checkable question that names none.
         is_strict: Refuse fields without effect instead of ignoring them.
+        fallback: The server that gets questions whose answer is not sure enough; None for none.
     """
 
     access: Access
     effort: ServedEffort = "medium"
     is_strict: bool = False
+    fallback: Fallback | None = None
 
 
 class Metrics:
@@ -259,7 +262,9 @@ class _Server:
                 return json_response(response)
             asked = protocol.read(body, served)
             writer = protocol.writer(body, asked)
-            progress = self._search(asked, client_address(request))
+            # What another server has handed on is not handed on again.
+            fallback = None if HANDED_ON in request.headers else self._settings.fallback
+            progress = self._search(asked, client_address(request), fallback)
             if asked.stream:
                 events = stream(progress, writer)
                 first = await while_connected(request.receive, anext(events))
@@ -269,10 +274,12 @@ class _Server:
         answer.__doc__ = f"{protocol.summary}."
         return answer
 
-    async def _search(self, asked: AnswerRequest, client: str) -> AsyncGenerator[Progress, None]:
+    async def _search(
+        self, asked: AnswerRequest, client: str, fallback: Fallback | None
+    ) -> AsyncGenerator[Progress, None]:
         """The progress of a search, which ends when nobody reads it any more."""
         with self._hub.ask(asked.ask, client) as events:
-            async for part in follow(events, asked, lambda: self._hub.cancel(asked.ask.problem.id)):
+            async for part in follow(events, asked, lambda: self._hub.cancel(asked.ask.problem.id), fallback):
                 yield part
 
     def _served(self) -> ServedModel:

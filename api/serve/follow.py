@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from adascale.engine.answers.latex import readable
 from adascale.engine.search.events import (
@@ -20,6 +21,7 @@ from adascale.engine.search.record import Record
 from adascale.engine.search.reply import GrowingReply
 from adascale.engine.search.tree import Node
 from adascale.engine.types import Estimate, Standing, Usage
+from adascale.models.fallback import Fallback
 
 from .http import Refusal
 from .outcome import SearchOutcome
@@ -65,6 +67,7 @@ async def follow(
     events: AsyncIterator[Event | None],
     request: AnswerRequest,
     end_search: Callable[[], object] = lambda: None,
+    fallback: Fallback | None = None,
 ) -> AsyncIterator[Progress]:
     """Progress of a search: its Beginning first, its SearchOutcome last.
 
@@ -75,6 +78,7 @@ async def follow(
         events: Events of the search; None after each ``hub.PATIENCE`` without one.
         request: The question.
         end_search: Ends the search with what it has found; its last events come all the same.
+        fallback: Gets a question that was searched for, if its answer is not sure enough.
 
     Raises:
         Refusal: the search failed; before Beginning if it failed early.
@@ -107,7 +111,22 @@ async def follow(
             yield part
     assert record is not None, "the last event ends a search"
     outcome = SearchOutcome(request, record, prompt, (text.sent, text.stopped_at) if is_cut else None)
-    if rest := outcome.choices[0].content[len(text.sent) :]:
+    async for last in _end(outcome, len(text.sent), fallback):
+        yield last
+
+
+async def _end(outcome: SearchOutcome, sent: int, fallback: Fallback | None) -> AsyncIterator[Progress]:
+    """The rest of the text behind ``sent`` characters, and the outcome, by another server if it is unsure."""
+    if fallback is not None and outcome.request.ask.is_searched and fallback.is_for(outcome.record):
+        yield ReasoningLine(f"= handed on to {fallback.server}\n")
+        call = asyncio.ensure_future(fallback.ask(outcome.record.started.problem))
+        try:
+            while not (await asyncio.wait([call], timeout=SILENT_SECONDS))[0]:
+                yield Silence()
+            outcome = replace(outcome, handed_on=call.result())
+        finally:
+            call.cancel()
+    if rest := outcome.choices[0].content[sent:]:
         yield AnswerText(rest)
     yield outcome
 

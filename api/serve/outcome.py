@@ -15,7 +15,8 @@ from adascale.engine.search.reply import cut_at_stop
 from adascale.engine.search.tree import Node
 from adascale.engine.strategies import Greedy
 from adascale.engine.tools.tool import Call
-from adascale.engine.types import Estimate, NodeId, SearchResult, TokenOdds, Usage
+from adascale.engine.types import Estimate, NodeId, Notice, SearchResult, TokenOdds, Usage
+from adascale.models.fallback import HandedOn
 
 from .calls import alternatives, shown_calls
 from .http import for_clients
@@ -78,12 +79,14 @@ class SearchOutcome:
         record: The search.
         prompt: Tokens of its prompts.
         cut: The reply and the stop text, if that ended the search.
+        handed_on: The answer of another server, or why there is none; None if the question stayed here.
     """
 
     request: AnswerRequest
     record: Record
     prompt: Usage
     cut: tuple[str, str | None] | None = None
+    handed_on: HandedOn | Notice | None = None
 
     @property
     def result(self) -> SearchResult:
@@ -97,6 +100,9 @@ class SearchOutcome:
         if self.cut is not None:
             content, stopped_at = self.cut
             return [Choice(content, "stop", stopped_at, self._odds(self.record.tree, content, stopped_at))]
+        if isinstance(self.handed_on, HandedOn):
+            content, stopped_at = cut_at_stop(self.handed_on.text, self.request.stop)
+            return [Choice(content, "stop", stopped_at)]
         if self._is_tool_request:
             return [self._reply]
         read = self._read_option
@@ -143,8 +149,23 @@ class SearchOutcome:
             "sampling": self._sampling,
             "ignored": list(self.request.ignored),
             "trace": record.started.problem.id,
-            "warnings": [for_clients(notice.message) for notice in record.notices],
+            "warnings": [for_clients(notice.message) for notice in self._notices],
+            **self._of_fallback,
         }
+
+    @property
+    def _notices(self) -> list[Notice]:
+        failure = [self.handed_on] if isinstance(self.handed_on, Notice) else []
+        return [*self.record.notices, *failure]
+
+    @property
+    def _of_fallback(self) -> dict[str, Any]:
+        """Fields of an answer of another server: nobody here knows how sure it is."""
+        found = self.handed_on
+        if not isinstance(found, HandedOn):
+            return {}
+        unknown = {"probability": None, "interval": None, "score": None}
+        return {"answer": found.answer, **unknown, "fallback": found.described(self.result)}
 
     @property
     def _is_tool_request(self) -> bool:
@@ -179,6 +200,8 @@ class SearchOutcome:
     @property
     def _nodes(self) -> list[NodeId]:
         """The last node of each answer; replies that are not compared stand in the order of their draws."""
+        if isinstance(self.handed_on, HandedOn):
+            return []
         if not self.request.ask.is_searched and not self.request.ask.is_streamed:
             return [candidate.node for candidate in self.record.candidates]
         nodes = [group.nodes[0] for group in self.result.groups[: self.request.answers]]

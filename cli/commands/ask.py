@@ -8,18 +8,20 @@ import typer
 
 from adascale import __version__
 from adascale.engine.kinds.messages import problem_of
-from adascale.engine.types import Problem
+from adascale.engine.types import Notice, Problem
 
 from ..exit_codes import INTERRUPTED, NO_ANSWER
 from ..options.by_command import AskOptions, session_for
 from ..options.flatten import chooses_search, with_options
 from ..searching.ask_server import search_on_server
 from ..searching.asking import last_conversation, settings_of, strategy_of
+from ..searching.fallback import hand_on, open_fallback
 from ..searching.one import question_text, search_one
-from ..terminal.console import say, write_json
+from ..terminal.console import say, show_warning, write_json, write_payload
 
 if TYPE_CHECKING:
     from adascale.engine.search.settings import Settings
+    from adascale.models.fallback import HandedOn
     from adascale.models.worker.client import Worker
 
     from ..render.state import ViewState
@@ -49,6 +51,7 @@ def ask(
     adascale ask -T -m qwen2.5-coder-0.5b --effort high '3 pens cost $2. How many for $18?'
     """
     text = question_text(question, _EXAMPLE, quiet=options.view.terminal.quiet > 0)
+    fallback = open_fallback(options.fallback)
     if options.server.url is not None:
         record, loaded = search_on_server(text, options, context)
     else:
@@ -62,7 +65,10 @@ def ask(
             history=history,
         )
         record, loaded = _search_here(problem, options)
-    _finish(record, loaded, options)
+    handed_on = hand_on(fallback, record)
+    if isinstance(handed_on, Notice) and options.view.terminal.quiet < 2:
+        show_warning(handed_on)
+    _finish(record, loaded, options, handed_on)
 
 
 def _search_here(problem: Problem, options: AskOptions) -> tuple[ViewState, float]:
@@ -77,21 +83,30 @@ def _search_here(problem: Problem, options: AskOptions) -> tuple[ViewState, floa
     return search_one(problem, strategy, session, options.view, settle, prints_reply=options.prints_reply)
 
 
-def _finish(record: ViewState, load_seconds: float, options: AskOptions) -> None:
+def _finish(
+    record: ViewState, load_seconds: float, options: AskOptions, handed_on: HandedOn | Notice | None
+) -> None:
     """Write the payload, how sure it is, and leave with the exit code of the outcome."""
-    from ..render.ending import say_end, write_answer
-    from ..report.answer import answer_record, is_sure
+    from ..render.ending import say_end, say_handed_on, write_answer
+    from ..report.answer import answer_record, handed_on_payload, is_sure
 
     result, terminal, says_end = record.result, options.view.terminal, options.view.says_end
     assert result is not None, "a search that was run to its end has a result"
     is_chat = record.started.problem.is_chat
     min_confidence = 0.0 if is_chat else options.search.min_confidence
+    other = None if isinstance(handed_on, Notice) else handed_on
     if options.json_output:
-        write_json(answer_record(record, load_seconds, __version__, options.search.min_confidence))
+        write_json(answer_record(record, load_seconds, __version__, options.search.min_confidence, handed_on))
+    elif other is not None:
+        write_payload(handed_on_payload(record, other, options.extract))
     elif not (is_chat and options.prints_reply):
         write_answer(record, extract=options.extract, says_end=says_end, verbose=terminal.verbose)
     if says_end:
+        if other is not None:
+            say_handed_on(record, other)
         say_end(record, terminal.verbose)
+    if other is not None:
+        return
     if result.stop_reason == "interrupted":
         raise typer.Exit(INTERRUPTED)
     unsure = not is_sure(result, min_confidence)

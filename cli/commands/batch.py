@@ -29,6 +29,7 @@ from ..render.jsonl import JsonBatch
 from ..render.renderer import choose_progress
 from ..report.batch_counts import BatchCounts
 from ..searching.batch import BatchRun, read_lines, wanted
+from ..searching.fallback import open_fallback
 from ..terminal.console import may_animate, say, show_error, stdin_stream
 from ..terminal.text import plural
 
@@ -66,11 +67,11 @@ def batch(
     if options.dry_run:
         _say_plan(lines, strategies, options)
         return
-    counts = BatchCounts()
+    counts, fallback = BatchCounts(), open_fallback(options.fallback)
     with open_results(options.output, overwrite=options.overwrite) as results:
         name = "stdin" if source == "-" else path.name
         view = partial(_open_view, counts, source, options)
-        BatchRun(options, name, strategies, results, view, counts).ask_all(lines)
+        BatchRun(options, name, strategies, results, view, counts, fallback).ask_all(lines)
     _finish(counts, source, options)
 
 

@@ -16,6 +16,7 @@ from ..disk.trace_folder import TracedWorker, TraceFolder
 from ..options.by_command import ServeOptions
 from ..options.declare import read_api_key
 from ..options.flatten import with_options
+from ..searching.fallback import open_fallback
 from ..searching.models import open_worker, say_status
 
 if TYPE_CHECKING:
@@ -65,11 +66,12 @@ def serve(*, options: ServeOptions) -> None:
             status(f"{name} is ready, with a context of {window:,} tokens")
             yield worker if traces is None else TracedWorker(worker, traces)
 
+    fallback = open_fallback(options.fallback)
     access = Access(options.host, key, tuple(map(page_origin, options.cors_origin)))
     hub = Hub(open_models, options.parallel, options.max_queue, options.budget, lambda: listener.stop())
     listener = Listener(
         hub,
-        ServerSettings(access, options.effort, options.strict),
+        ServerSettings(access, options.effort, options.strict, fallback),
         bind(options.host, options.port),
         on_start=lambda url: status(f"listening on {url}/v1, and for a browser on {url}/"),
     )

@@ -27,7 +27,7 @@ from adascale.engine.strategies import (
 )
 from adascale.engine.types import Budget, KindName, MessageKind
 from adascale.models.files.catalog import DEFAULT_GENERATOR
-from adascale.models.options import MAX_BRANCHES, SessionOptions
+from adascale.models.options import MAX_BRANCHES, FallbackOptions, SessionOptions
 from adascale.models.questions import QuestionFormat
 
 from ..render.renderer import ProgressChoice
@@ -173,6 +173,7 @@ class AskOptions:
     extract: bool = False
     json_output: bool = False
     server: ServerChoice = ServerChoice()
+    fallback: FallbackOptions = FallbackOptions()
     search: SearchOptions = SearchOptions()
     session: SessionOptions = SessionOptions()
     view: ViewOptions = ViewOptions()
@@ -222,6 +223,7 @@ class BatchOptions:
     fail_on_error: bool = False
     ray: str | None = None
     dry_run: bool = False
+    fallback: FallbackOptions = FallbackOptions()
     search: SearchOptions = SearchOptions()
     session: SessionOptions = SessionOptions(branches=MAX_BRANCHES)
     progress: ProgressChoice = "auto"
@@ -256,6 +258,7 @@ class ServeOptions:
     budget: Budget = Budget()
     strict: bool = False
     traces: Path | None = None
+    fallback: FallbackOptions = FallbackOptions()
     session: SessionOptions = SessionOptions(branches=MAX_BRANCHES, is_roomy=True)
     terminal: TerminalOptions = TerminalOptions()
 

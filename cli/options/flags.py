@@ -14,7 +14,7 @@ from typer.models import OptionInfo
 
 from adascale.engine.strategies import EFFORTS, PAPER_TEMPERATURE, Preset, StrategyOverrides
 from adascale.engine.types import Budget, KindName
-from adascale.models.options import THINK_TOKENS, SamplingOverrides, SessionOptions
+from adascale.models.options import THINK_TOKENS, FallbackOptions, SamplingOverrides, SessionOptions
 
 from . import completion
 from .by_command import (
@@ -390,6 +390,36 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
             SERVER,
             "--api-key",
             "API key of the server. Other users can see a command line, so prefer the environment variable.",
+        ),
+    },
+    FallbackOptions: {
+        "url": flag(
+            SERVER,
+            "--fallback",
+            "Hand questions on to this server of OpenAI's chat completions where the answer is not sure "
+            "enough. The question and the conversation before it are sent there.",
+            metavar="URL",
+        ),
+        "key_file": flag(
+            SERVER,
+            "--fallback-key-file",
+            "File that holds the API key of that server; ADASCALE_FALLBACK_KEY can hold it instead.",
+            metavar="FILE",
+        ),
+        "below": flag(
+            SERVER, "--fallback-below", "Probability below which a question is handed on.", min=0.0, max=1.0
+        ),
+        "model": flag(SERVER, "--fallback-model", "Model of that server.", metavar="NAME"),
+        "calls": flag(
+            SERVER, "--fallback-calls", "Maximum number of calls a day, of all commands together.", min=1
+        ),
+        "seconds": flag(
+            SERVER,
+            "--fallback-time-limit",
+            "Time limit of such a call; then the answer of this machine stays.",
+            metavar="TIME",
+            parser=partial(parse_duration, "--fallback-time-limit"),
+            show_default="60s",
         ),
     },
     CodeSearchOptions: {

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 
 from ..report.answer import answer_payload
 from ..terminal.console import is_one_screen, stderr_console, write_lines, write_payload
-from ..terminal.theme import glyphs_for
+from ..terminal.text import one_line
+from ..terminal.theme import STYLES, glyphs_for
 from .solution import option_lines, solution_lines
 from .state import ViewState
-from .summary import closing_lines
+from .summary import answer_words, closing_lines
+
+if TYPE_CHECKING:
+    from adascale.models.fallback import HandedOn
 
 
 def write_answer(state: ViewState, *, extract: bool = False, says_end: bool = True, verbose: int = 0) -> None:
@@ -35,6 +40,14 @@ def write_answer(state: ViewState, *, extract: bool = False, says_end: bool = Tr
         text = [] if best is None else solution_lines(state, best, width, glyphs, whole=verbose > 0)
         lines = [line for block in (text, bars) if block for line in (*block, Text())]
         write_lines(lines[:-1] if state.tree.problem.is_chat else lines)
+
+
+def say_handed_on(state: ViewState, found: HandedOn) -> None:
+    """Write the line about the answer of another server to stderr; ``say_end`` tells of our own below it."""
+    glyphs = glyphs_for(sys.stderr)
+    source = f"by {found.model or 'the model'} at {found.server}, since our own was not sure enough:"
+    line = Text().append(answer_words(state, found.answer, 40, glyphs), STYLES["answer"])
+    stderr_console().print(line.append(glyphs.dot + one_line(source, glyphs)), soft_wrap=True)
 
 
 def say_end(state: ViewState, verbose: int = 0) -> None:

@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from adascale.engine.answers.latex import readable
 from adascale.engine.codec import to_plain
@@ -17,7 +17,7 @@ from adascale.engine.search.events import ModelDescription, SearchFailed
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
 from adascale.engine.search.tree import Node, Tree
-from adascale.engine.types import PROGRAMS, Execution, NodeId, Problem, SearchResult
+from adascale.engine.types import PROGRAMS, Execution, NodeId, Notice, Problem, SearchResult
 
 from ..disk.results import SCHEMA
 from ..terminal.code import Program
@@ -25,13 +25,16 @@ from ..terminal.console import as_typed, error_fields
 from ..terminal.prose import plain
 from ..terminal.theme import glyphs_for
 
+if TYPE_CHECKING:
+    from adascale.models.fallback import HandedOn
+
 FIELDS = frozenset({
     "schema", "id", "question", "kind", "kind_why", "options",
     "status", "answer", "solution", "thought", "mode", "execution",
     "confidence", "agreement", "stop_reason", "why", "budget", "tree", "usage", "timing", "model", "prm",
     "calibration", "sampling", "search",
     "min_confidence", "warnings", "version",
-    "error", "repairs", "tests", "passed", "untested", "expected", "correct", "line",
+    "error", "repairs", "tests", "passed", "untested", "expected", "correct", "line", "fallback",
 })  # fmt: skip
 """Every field that a record of a batch may have; no field of a question takes its name."""
 
@@ -97,8 +100,21 @@ def answer_payload(record: Record, extract: bool) -> str:
     if extract or record.started.problem.kind == "code":
         return answer
     solution = _readable_solution(record)
-    if not answer:
-        return solution
+    return _with_answer(solution, answer) if answer else solution
+
+
+def handed_on_payload(record: Record, found: HandedOn, extract: bool) -> str:
+    """The answer of another server, as ``answer_payload``."""
+    answer = _shown(record, found)
+    return answer if extract else _with_answer(plain(found.text), answer)
+
+
+def _shown(record: Record, found: HandedOn) -> str:
+    problem = record.started.problem
+    return kind_of(problem).shown(problem, found.answer, None) or found.answer
+
+
+def _with_answer(solution: str, answer: str) -> str:
     reasons = _ENDS_IN_ANSWER.sub("", solution)  # the line below says it
     if reasons.strip(" .*") == answer:
         reasons = ""
@@ -106,9 +122,16 @@ def answer_payload(record: Record, extract: bool) -> str:
 
 
 def answer_record(
-    record: Record, load_seconds: float, version: str, min_confidence: float = 0.0
+    record: Record,
+    load_seconds: float,
+    version: str,
+    min_confidence: float = 0.0,
+    handed_on: HandedOn | Notice | None = None,
 ) -> dict[str, Any]:
-    """The record of a search that has finished or failed; unknown values are None, never missing."""
+    """The record of a search that has finished or failed; unknown values are None, never missing.
+
+    The answer of another server to which the question was handed on takes the place of the search's own.
+    """
     first, result, usage = record.started, record.result, record.usage
     if isinstance(record.end, SearchFailed):
         return error_record(first.problem, record.end.error(), version)
@@ -150,6 +173,27 @@ def answer_record(
         "min_confidence": min_confidence,
         "warnings": [as_typed(notice.message) for notice in record.notices],
         "version": version,
+        **_fallback_fields(record, handed_on),
+    }
+
+
+def _fallback_fields(record: Record, handed_on: HandedOn | Notice | None) -> dict[str, Any]:
+    """Fields of a question that was handed on; nobody here knows how sure the other server is."""
+    if handed_on is None:
+        return {}
+    if isinstance(handed_on, Notice):
+        return {"warnings": [as_typed(notice.message) for notice in (*record.notices, handed_on)]}
+    result = record.result
+    assert result is not None, "a question is handed on behind its search"
+    return {
+        "status": "answered",
+        "answer": handed_on.answer,
+        "solution": handed_on.text,
+        "thought": None,
+        "mode": None,
+        "execution": None,
+        "confidence": confidence(replace(result, confidence=None)),
+        "fallback": handed_on.described(result),
     }
 
 

@@ -30,9 +30,11 @@ from ..report.answer import FIELDS, answer_record, error_record, run_fields
 from ..report.batch_counts import BatchCounts
 from ..terminal.console import show_warning
 from ..terminal.signals import graceful
+from .fallback import hand_on
 from .models import count_search, open_cluster, open_worker, settings_for
 
 if TYPE_CHECKING:
+    from adascale.models.fallback import Fallback
     from adascale.models.worker.client import Worker
     from adascale.models.worker.ray import Cluster
 
@@ -53,6 +55,7 @@ class BatchRun:
         results: Records of earlier runs and of this one.
         open_view: Opens the progress display.
         counts: Outcomes so far.
+        fallback: The server that gets questions whose answer is not sure enough; None for none.
     """
 
     options: BatchOptions
@@ -61,8 +64,10 @@ class BatchRun:
     results: Results
     open_view: OpenView
     counts: BatchCounts
+    fallback: Fallback | None = None
     _started: float = field(default_factory=time.monotonic)
     _load_seconds: float = 0.0
+    _told: set[str] = field(default_factory=set)
 
     def ask_all(self, lines: Iterator[Problem | BadLine]) -> None:
         """Search what has no record yet; models are opened only if there is such a question.
@@ -153,9 +158,12 @@ class BatchRun:
 
     def _write_record(self, problem: Problem, search: Record) -> None:
         """Write the record of a search that has ended; an interrupted one is asked again and gets none."""
-        min_confidence = self.options.search.min_confidence
+        handed_on = hand_on(self.fallback, search)
+        if isinstance(handed_on, Notice) and handed_on.message not in self._told:
+            self._told.add(handed_on.message)
+            self._warn(handed_on)
         record = _carried_fields(problem) | answer_record(
-            search, self._load_seconds, __version__, min_confidence
+            search, self._load_seconds, __version__, self.options.search.min_confidence, handed_on
         )
         if isinstance(search.end, SearchFailed):
             error = search.end.error()

@@ -67,7 +67,7 @@ class RemoteSearch:
     """
 
     def __init__(self, url: str, key: str | None, version: str, status: Callable[[str], None]) -> None:
-        self._url = _base_url(url)
+        self._url = base_url(url)
         self._headers = {} if key is None else {"Authorization": f"Bearer {key}"}
         self._version = version
         self._status = status
@@ -175,8 +175,8 @@ class RemoteSearch:
         return _ERRORS.get(status, AdascaleError)(message, hint=hints.get(status, ""), slug=code)
 
 
-def _base_url(url: str) -> str:
-    """Scheme, host and port.
+def base_url(url: str, name: str = "server") -> str:
+    """Scheme, host and port of a URL that the setting ``name`` has.
 
     Raises:
         UsageError: the text is no URL.
@@ -189,7 +189,7 @@ def _base_url(url: str) -> str:
     except (ValueError, httpx2.InvalidURL):  # a name that cannot be looked up is a UnicodeError
         is_url = False
     if not is_url:
-        raise UsageError(f'"{url}" is no URL of a server', hint=setting("server", "http://127.0.0.1:8321"))
+        raise UsageError(f'"{url}" is no URL of a server', hint=setting(name, "http://127.0.0.1:8321"))
     return base
 
 

@@ -14,6 +14,7 @@ from adascale.engine.ports import Calibrator, Growth, Prefix, PrefixWork, Score,
 from adascale.engine.sampling import AS_USUAL, SamplingChange
 from adascale.engine.scripted import ScriptedPolicy
 from adascale.engine.types import BranchId, KindName, Mode, Problem, Step, Until
+from adascale.models.fallback import Fallback
 from adascale.serve.app import ServerSettings
 from adascale.serve.guard import Access
 from adascale.serve.hub import Hub
@@ -130,6 +131,7 @@ def served(
     strict: bool = False,
     opening: threading.Event | None = None,
     calibrators: Mapping[KindName, Calibrator] | None = None,
+    fallback: Fallback | None = None,
 ) -> Iterator[Served]:
     """A server on a free port of loopback; its models are open when ``opening`` is set."""
     policy = policy or EchoPolicy(echo)
@@ -142,7 +144,7 @@ def served(
 
     started = threading.Event()
     hub = Hub(open_worker, parallel, max_queue)
-    settings = ServerSettings(access, effort, is_strict=strict)
+    settings = ServerSettings(access, effort, is_strict=strict, fallback=fallback)
     listener = Listener(hub, settings, bind("127.0.0.1", 0), lambda url: started.set())
     url = listener.url
     thread = threading.Thread(target=listener.serve_until_stopped, daemon=True)

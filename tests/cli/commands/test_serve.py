@@ -22,6 +22,7 @@ import psutil
 import pytest
 from commands import run, run_process
 from home import Home
+from other_server import KEY, other_server, says
 
 from adascale.cli.commands.serve import page_origin
 from adascale.engine.errors import UsageError
@@ -174,6 +175,24 @@ def test_the_same_seed_gives_what_ask_gives_and_its_trace_can_be_replayed(home: 
         (answer["answer"], answer["solutions"]) for answer in answers
     ]
     assert "has no trace" in "".join(server.said)
+
+
+def test_a_second_server_gets_what_the_first_one_does_not_know_and_does_not_hand_it_on(
+    home: Home, tmp_path: Path
+) -> None:
+    (tmp_path / "key.txt").write_text(KEY)
+    unsure, traces = ("--fallback-below", "1", "--fallback"), tmp_path / "traces"
+    with other_server(says("\\boxed{99}")) as third, serving(home, *unsure, third.url) as second:
+        key = ("--fallback-key-file", str(tmp_path / "key.txt"), "--traces", str(traces))
+        with serving(home, *unsure, second.url, *key) as first:
+            found = first.post("What is 9 * 2?", seed=5).json()
+    shown, said = found["adascale"]["fallback"], "".join(first.said + second.said)
+    assert shown["server"] == second.url.removeprefix("http://")
+    assert shown["model"] == "chain"
+    assert found["choices"][0]["message"]["content"].endswith(f"Answer: {found['adascale']['answer']}")
+    assert third.asked == []
+    [trace] = traces.iterdir()
+    assert KEY not in trace.read_text() + said + json.dumps(found)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,189 @@
+"""Another server, of OpenAI's chat completions, that is asked where a search is not sure of its answer.
+
+It is asked once for a question, and ``HANDED_ON`` keeps a server of ours from handing it on again. Whatever
+goes wrong there is a notice, and the search's own answer stays.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx2
+
+from adascale.engine.codec import encodable
+from adascale.engine.errors import UsageError, setting
+from adascale.engine.kinds import kind_of
+from adascale.engine.search.record import Record
+from adascale.engine.types import KindName, Notice, Problem, SearchResult
+
+from .options import CHOICE_PROMPT, FACT_PROMPT, SYSTEM_PROMPT, YES_NO_PROMPT, FallbackOptions
+from .storage import state_folder
+from .worker.remote import base_url
+
+HANDED_ON = "X-Adascale-Handed-On"
+"""Header of a question that was handed on."""
+
+_PROMPTS: Mapping[KindName, str] = {
+    "value": SYSTEM_PROMPT,
+    "choice": CHOICE_PROMPT,
+    "yes-no": YES_NO_PROMPT,
+    "fact": FACT_PROMPT,
+}
+"""System prompts of the kinds that are handed on: those with an answer to compare."""
+
+_REFUSALS = {401: "refuses the key", 403: "refuses the key", 429: "has too many requests"}
+
+_MAX_BYTES = 1 << 20
+"""Size of a reply; a longer one is none."""
+
+_MAX_FAILURES, _REST_SECONDS = 3, 60.0
+"""Failures in a row after which nothing is asked for a while."""
+
+
+@dataclass(frozen=True, slots=True)
+class HandedOn:
+    """The answer of another server.
+
+    Attributes:
+        server: Its host and port.
+        model: The model, as it calls it; empty if it does not.
+        text: The whole reply.
+        answer: The answer in it, as ``Kind.answer`` reads it.
+    """
+
+    server: str
+    model: str
+    text: str
+    answer: str
+
+    def described(self, own: SearchResult) -> dict[str, Any]:
+        """The ``fallback`` object: who has answered, and what the search itself came to."""
+        p = own.confidence
+        known = round(p.median, 4) if p is not None and p.calibrated else None
+        source = {"server": self.server, "model": self.model or None}
+        return {**source, "own_answer": own.answer, "own_probability": known}
+
+
+class Fallback:
+    """One other server, and the questions that are for it.
+
+    Args:
+        options: The server, which has a URL, and its limits.
+        key: API key; None for none.
+
+    Attributes:
+        server: Host and port.
+
+    Raises:
+        UsageError: the URL is none, or has a password or a query, which would be shown.
+    """
+
+    def __init__(self, options: FallbackOptions, key: str | None) -> None:
+        url = (options.url or "").strip().rstrip("/")
+        if not {"@", "?", "#"}.isdisjoint(url):
+            text = "the URL of a fallback has a password or a query in it"
+            raise UsageError(text, hint=f"{setting('fallback_key_file', 'FILE')}, and the URL without it")
+        base_url(url, "fallback")
+        parts = urlsplit(url)
+        self.server = parts.netloc
+        self._url = f"{url}{'' if parts.path else '/v1'}/chat/completions"
+        self._options = options
+        self._headers = {HANDED_ON: "1"} | ({} if key is None else {"Authorization": f"Bearer {key}"})
+        self._failures, self._rests_until = 0, 0.0
+
+    def is_for(self, record: Record) -> bool:
+        """True if a search has come to its end without an answer, or with one that is not sure enough.
+
+        An uncalibrated score does not say how sure the answer is, which stays then.
+        """
+        result = record.result
+        if result is None or result.stop_reason == "interrupted":
+            return False
+        p = result.confidence
+        is_unsure = p is not None and p.calibrated and p.median < self._options.below
+        return record.started.problem.kind in _PROMPTS and (result.answer is None or is_unsure)
+
+    async def ask(self, problem: Problem) -> HandedOn | Notice:
+        """The answer of the server, or the reason why there is none."""
+        if time.monotonic() < self._rests_until:
+            return self._notice("is left alone for a while after its last failures")
+        if (refusal := self._count_call()) is not None:
+            return refusal
+        found = await self._call(problem)
+        self._failures = 0 if isinstance(found, HandedOn) else self._failures + 1
+        if self._failures >= _MAX_FAILURES:
+            self._rests_until = time.monotonic() + _REST_SECONDS
+        return found
+
+    def _count_call(self) -> Notice | None:
+        """Count a call; the reason why it may not be made, if there is one.
+
+        Each is a byte of the day's file: what is appended has its place, whoever else appends.
+        """
+        most, folder = self._options.calls, state_folder() / "fallback"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with (folder / f"{int(time.time() // 86400)}.calls").open("ab", buffering=0) as file:
+                file.write(b".")
+                made = file.tell()
+        except OSError as exc:
+            return self._notice("is not asked: its calls cannot be counted", str(exc))
+        if made <= most:
+            return None
+        more = setting("fallback_calls", str(2 * most))
+        return self._notice(f"is not asked: the {most:,} calls of today are made", hint=more)
+
+    async def _call(self, problem: Problem) -> HandedOn | Notice:
+        asked = kind_of(problem).statement(problem)
+        turns = [(turn.role, turn.content) for turn in problem.history]
+        said = [("system", _PROMPTS[problem.kind]), *turns, ("user", asked)]
+        body: dict[str, Any] = {"messages": [{"role": role, "content": text} for role, text in said]}
+        if self._options.model is not None:
+            body["model"] = self._options.model
+        data, seconds = b"", self._options.seconds
+        try:
+            async with (
+                asyncio.timeout(seconds),
+                httpx2.AsyncClient(headers=self._headers, timeout=seconds) as client,
+                client.stream("POST", self._url, json=body) as response,
+            ):
+                if response.status_code != 200:
+                    return self._refused(response.status_code)
+                async for piece in response.aiter_bytes():
+                    data += piece
+                    if len(data) > _MAX_BYTES:
+                        return self._notice("writes no chat completion")
+        except (TimeoutError, httpx2.TimeoutException):
+            return self._notice(f"takes longer than {seconds:g} s")
+        except httpx2.HTTPError as exc:
+            return self._notice("cannot be reached", type(exc).__name__)
+        return self._read(problem, data)
+
+    def _refused(self, status: int) -> Notice:
+        """The notice for a status; the text of a refusal may repeat the key, and is not shown."""
+        hint = f"ADASCALE_FALLBACK_KEY=KEY, or {setting('fallback_key_file', 'FILE')}"
+        if status not in (401, 403):
+            hint = setting("fallback_model", "NAME") if self._options.model is None else ""
+        return self._notice(_REFUSALS.get(status, "refuses the question"), f"status {status}", hint=hint)
+
+    def _read(self, problem: Problem, data: bytes) -> HandedOn | Notice:
+        try:
+            reply = json.loads(data)
+            choice, model = reply["choices"][0], reply.get("model")
+            text, is_cut = choice["message"]["content"], choice.get("finish_reason") == "length"
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+            return self._notice("writes no chat completion")
+        text = encodable(text).strip() if isinstance(text, str) else ""
+        answer = kind_of(problem).answer(problem, "prose", text, "length" if is_cut else "stop", None)
+        if answer is None:
+            return self._notice("gives no answer to this question")
+        return HandedOn(self.server, encodable(model[:200]) if isinstance(model, str) else "", text, answer)
+
+    def _notice(self, what: str, *facts: str, hint: str = "") -> Notice:
+        return Notice("no-fallback", f"{self.server} {what}; the answer is our own", facts, hint)

@@ -1,0 +1,103 @@
+"""Another server of OpenAI's chat completions on loopback, which answers well, badly or not at all."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+KEY = "sk-a-secret-key"
+
+Reply = Callable[["Call"], None]
+
+
+class Call(BaseHTTPRequestHandler):
+    """One request, and the ways to answer it."""
+
+    state: Other
+
+    def log_message(self, *_: object) -> None: ...
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.state.asked.append(
+            (self.path, {key.lower(): value for key, value in self.headers.items()}, body)
+        )
+        with suppress(OSError):
+            self.state.reply(self)
+
+    def send(self, status: int, body: bytes, **headers: str) -> None:
+        self.send_response(status)
+        for key, value in headers.items():
+            self.send_header(key, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+@dataclass
+class Other:
+    """The server: its URL, how it replies, and the path, headers and body of all that it was asked."""
+
+    url: str
+    reply: Reply
+    asked: list[tuple[str, dict[str, str], dict[str, Any]]] = field(default_factory=list)
+    stopping: threading.Event = field(default_factory=threading.Event)
+
+
+def says(text: object, **choice: object) -> Reply:
+    """A completion with this text."""
+    choices = [{"message": {"role": "assistant", "content": text}, "finish_reason": "stop", **choice}]
+    body = json.dumps({"object": "chat.completion", "model": "large", "choices": choices}).encode()
+    return lambda call: call.send(200, body)
+
+
+def refuses(status: int, **headers: str) -> Reply:
+    """A refusal whose text repeats the key, as some do."""
+    return lambda call: call.send(status, f"who is {KEY}?".encode(), **headers)
+
+
+def writes(body: bytes) -> Reply:
+    """These bytes with status 200."""
+    return lambda call: call.send(200, body)
+
+
+def is_silent(call: Call) -> None:
+    """No byte until the server stops."""
+    call.state.stopping.wait(20)
+
+
+def drips(call: Call) -> None:
+    """A body that never ends, a byte at a time."""
+    call.send_response(200)
+    call.end_headers()
+    while not call.state.stopping.wait(0.02):
+        call.wfile.write(b" ")
+
+
+def breaks_off(call: Call) -> None:
+    """Half a body."""
+    call.send_response(200)
+    call.send_header("Content-Length", "1000")
+    call.end_headers()
+    call.wfile.write(b'{"choices": [')
+
+
+@contextmanager
+def other_server(reply: Reply) -> Iterator[Other]:
+    """The server, which listens until the block ends."""
+    state = Other("", reply)
+    web = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (Call,), {"state": state}))
+    web.daemon_threads = True
+    thread = threading.Thread(target=web.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    state.url = f"http://127.0.0.1:{web.server_port}"
+    yield state
+    state.stopping.set()
+    web.shutdown()
+    web.server_close()
+    thread.join()

@@ -1,0 +1,122 @@
+"""A server that hands on what it is not sure of."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from other_server import KEY, Call, is_silent, other_server, refuses, says
+from scripted_server import EchoPolicy, Served, served, steady
+
+from adascale.engine.calibration.votes import VotePosterior
+from adascale.models.fallback import HANDED_ON, Fallback
+from adascale.models.options import FallbackOptions
+from adascale.serve import follow
+
+CHAT = "/v1/chat/completions"
+GOOD = says("It is \\boxed{391}.")
+
+
+@pytest.fixture(autouse=True)
+def no_calls_before(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("adascale.models.fallback.state_folder", lambda: tmp_path)
+
+
+@contextmanager
+def handing_on(url: str, seconds: float = 20.0) -> Iterator[Served]:
+    """A server whose answers have a probability of .56."""
+    fallback = Fallback(FallbackOptions(url, seconds=seconds), KEY)
+    calibrators: Any = {"value": VotePosterior(0.25)}
+    with served(policy=EchoPolicy(steady), calibrators=calibrators, fallback=fallback) as running:
+        yield running
+
+
+def post(server: Served, path: str = CHAT, headers: dict[str, str] | None = None, **more: object) -> Any:
+    body = {"messages": [{"role": "user", "content": "Echo 18 + 0?"}], "seed": 1, **more}
+    response = httpx2.post(server.url + path, json=body, headers=headers or {}, timeout=60)
+    assert response.status_code == 200, response.text
+    assert KEY not in response.text
+    return response
+
+
+def test_the_other_answer_is_returned_in_every_protocol_and_says_so() -> None:
+    with other_server(GOOD) as other, handing_on(other.url) as server:
+        chat = post(server).json()
+        message = post(server, "/v1/messages", max_tokens=500).json()
+        ollama = post(server, "/api/chat", model="scripted", stream=False).json()
+        asked = {"input": "Echo 18 + 0?"}
+        response = httpx2.post(f"{server.url}/v1/responses", json=asked, timeout=60).json()
+    assert chat["choices"][0]["message"]["content"] == "It is \\boxed{391}."
+    assert message["content"][-1]["text"] == ollama["message"]["content"] == "It is \\boxed{391}."
+    assert response["output"][-1]["content"][0]["text"] == "It is \\boxed{391}."
+    for found in (chat, message, ollama, response):
+        summary = found["adascale"]
+        assert (summary["answer"], summary["probability"]) == ("391", None)
+        assert (summary["fallback"]["model"], summary["fallback"]["own_answer"]) == ("large", "18")
+
+
+def test_a_stream_shows_signs_of_life_meanwhile_and_the_other_answer_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(follow, "SILENT_SECONDS", 0.1)
+
+    def is_slow(call: Any) -> None:
+        call.state.stopping.wait(0.5)
+        GOOD(call)
+
+    with other_server(is_slow) as other, handing_on(other.url) as server:
+        text = post(server, stream=True).text
+    chunks = [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: {")]
+    assert "".join(each["choices"][0]["delta"].get("content", "") for each in chunks) == "It is \\boxed{391}."
+    reasoning = "".join(each["choices"][0]["delta"].get("reasoning", "") for each in chunks)
+    assert "= handed on to 127.0.0.1" in reasoning
+    assert any(line.startswith(":") for line in text.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("reply", "notice"),
+    [
+        (is_silent, "takes longer"),
+        (refuses(401), "refuses the key"),
+        (refuses(429), "too many requests"),
+        (says("Turtles."), "gives no answer"),
+        (None, "cannot be reached"),
+    ],
+)
+def test_without_another_answer_the_own_one_stays_with_a_warning(reply: Any, notice: str) -> None:
+    with other_server(reply or GOOD) as other:
+        url = other.url if reply else "http://127.0.0.1:9"
+        with handing_on(url, 0.3) as server:
+            found = post(server).json()
+    assert found["choices"][0]["message"]["content"].endswith("Answer: 18")
+    assert (found["adascale"]["answer"], "fallback" in found["adascale"]) == ("18", False)
+    assert notice in found["adascale"]["warnings"][-1]
+
+
+def test_what_was_handed_on_or_is_not_searched_is_not_handed_on() -> None:
+    with other_server(GOOD) as other, handing_on(other.url) as server:
+        again = post(server, headers={HANDED_ON: "1"}).json()
+        post(server, reasoning_effort="none")
+        post(server, messages=[{"role": "user", "content": "Write a poem about rain."}])
+    assert again["adascale"]["answer"] == "18"
+    assert other.asked == []
+
+
+def test_a_client_that_leaves_ends_the_call() -> None:
+    hung_up = threading.Event()
+
+    def waits_for_the_end(call: Call) -> None:
+        if not call.connection.recv(1):
+            hung_up.set()
+
+    body = {"messages": [{"role": "user", "content": "Echo 18 + 0?"}]}
+    with other_server(waits_for_the_end) as other, handing_on(other.url) as server:
+        with pytest.raises(httpx2.ReadTimeout):
+            httpx2.post(server.url + CHAT, json=body, timeout=1.0)
+        assert hung_up.wait(10)
