@@ -154,7 +154,9 @@ def picture() -> str:
     parts = [
         HEAD.format(title=title),
         text(24, 38, title, "title"),
-        text(24, 60, "Two small models (0.5b, 1.5b), 180 maths questions that no calibration has seen", "faint"),
+        text(
+            24, 60, "Two small models (0.5b, 1.5b), 180 maths questions that no calibration has seen", "faint"
+        ),
         *accuracy(found),
         *differences(found),
         text(
