@@ -65,6 +65,8 @@ def ask(
             history=history,
         )
         record, loaded = _search_here(problem, options)
+    if fallback is not None and fallback.is_for(record) and options.view.says_end:
+        say(f"adascale: not sure enough, asking {fallback.server}...")
     handed_on = hand_on(fallback, record)
     if isinstance(handed_on, Notice) and options.view.terminal.quiet < 2:
         show_warning(handed_on)
