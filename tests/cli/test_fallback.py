@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +15,9 @@ from home import CLOSED, Home
 from other_server import KEY, Other, Reply, breaks_off, drips, is_silent, other_server, refuses, says, writes
 from scripted_server import EchoPolicy, served, steady
 
+from adascale.cli.searching.fallback import open_fallback
 from adascale.engine.calibration.votes import VotePosterior
+from adascale.models.options import FallbackOptions
 
 QUESTION = "Echo 18 + 0?"
 WITH_KEY = {"ADASCALE_FALLBACK_KEY": KEY}
@@ -132,6 +135,13 @@ def test_the_key_is_read_from_a_file(home: Home, ask: Ask) -> None:
         ask("--fallback", f"{other.url}/api/v1/", "--fallback-key-file", str(home.folder / "key.txt"))
     [(path, headers, _)] = other.asked
     assert (path, headers["authorization"]) == ("/api/v1/chat/completions", "Bearer from-a-file")
+
+
+def test_the_variable_with_the_key_is_inherited_by_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    for options in (FallbackOptions(), FallbackOptions(CLOSED)):
+        monkeypatch.setenv(*next(iter(WITH_KEY.items())))
+        open_fallback(options)
+        assert KEY not in os.environ.values()
 
 
 @pytest.mark.parametrize(
