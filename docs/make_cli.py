@@ -22,8 +22,7 @@ HEAD = """# Commands and options
 (`python docs/make_cli.py` writes it from the commands).
 
 `adascale "a question"` is `adascale ask "a question"`, and `pull`, `list`, `show` and `rm` are short names of
-the commands of `models`. `-h` shows the options that people use, `--help-all` all that are listed here.
-With `--json` an error is an object on stdout too (`adascale.error/1`).
+the commands of `models`. With `--json` an error is an object on stdout too (`adascale.error/1`).
 
 **Settings.** An option with an environment variable can also stand in that variable or in the config file
 (`adascale config set NAME VALUE`, with the option's name without dashes). The command line wins over the

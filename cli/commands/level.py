@@ -32,19 +32,19 @@ SCHEMA = "adascale.level/1"
 def level(
     generator: ModelOption = DEFAULT_GENERATOR,
     forget: Annotated[
-        bool, typer.Option("--forget", help="Forget the level and the failures of programs.")
+        bool, typer.Option("--forget", help="Undo the adjusted level, and forget the counts of programs.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show how often a model is correct on your questions, and set that level by answers that you know.
+    """Show how often a model is correct on your questions, and adjust its level by answers that you know.
 
     adascale calibrate level -m my-model.gguf
     adascale calibrate level -m my-model.gguf --forget
 
-    Without a calibration of its own, a model has a level by its size, from which its probabilities begin. The
-    first solutions of your kept runs say by their agreement how often it is correct on your questions. Where
-    the two are more than .1 apart you are asked for ten answers, which move the level by one logit at most.
-    Nothing else moves it.
+    For a model without a calibration of its own, adascale assumes that it is correct as often as other models
+    of its size: this is its level. How well the solutions of your kept runs agree tells how often it is
+    correct on your questions. If the two are more than .1 apart, you are asked for ten correct answers, and
+    they move the level, by one logit at most. Nothing else moves it.
     """
     from adascale.engine.calibration.level import APART, FEWEST, level_by_agreement, shift_by_answers
     from adascale.engine.calibration.votes import VotePosterior, rate_of_size, shifted

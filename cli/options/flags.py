@@ -14,7 +14,13 @@ from typer.models import OptionInfo
 
 from adascale.engine.strategies import EFFORTS, PAPER_TEMPERATURE, Preset, StrategyOverrides
 from adascale.engine.types import Budget, KindName
-from adascale.models.options import THINK_TOKENS, FallbackOptions, SamplingOverrides, SessionOptions
+from adascale.models.options import (
+    ROOMY_WINDOW,
+    THINK_TOKENS,
+    FallbackOptions,
+    SamplingOverrides,
+    SessionOptions,
+)
 
 from . import completion
 from .by_command import (
@@ -66,14 +72,14 @@ def _as_fitted(usual: str) -> str:
     return f"{usual}, or that of the calibration"
 
 
-def _ctx_size(names: str) -> OptionInfo:
+def _ctx_size(names: str, usual: str = "2048") -> OptionInfo:
     return setting_flag(
         MACHINE,
         names,
         "Tokens of context for one solution: question, thinking (--think) and solution (--max-tokens) "
         "together.",
         min=512,
-        show_default="2048 plus the tokens of --think",
+        show_default=f"{usual} plus the tokens of --think",
     )
 
 
@@ -113,8 +119,8 @@ _SEED = setting_flag(
 _HURRY = setting_flag(
     SEARCH,
     "--hurry/--thrift",
-    "Save time, by running several solutions of a question at once where this machine gains by it, or save "
-    "tokens. Apart from rounding neither changes the answer.",
+    "--hurry saves time: several solutions of a question run at once if this machine is faster that way. "
+    "--thrift saves tokens. The answer is the same, apart from rounding.",
     show_default="--hurry while one question is searched, --thrift for several",
 )
 _SEED_OF_CHOICE = flag(
@@ -180,10 +186,11 @@ _SESSION: Mapping[str, OptionInfo | None] = {
 }
 
 _CONTINUE = flag(
-    None, "--continue -c", "Go on from the last question and answer, of ask or of chat.", show_default=False
+    None, "--continue -c", "Continue from the last question and answer of ask or chat.", show_default=False
 )
 _CTX_SIZE_BESIDE_CONTINUE = _ctx_size("--ctx-size")
 """Without ``-c``, which continues, as it does in llm."""
+_ROOMY = f"{ROOMY_WINDOW}, or what model and memory allow,"
 
 FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
     SessionOptions: _SESSION,
@@ -224,7 +231,7 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
         "kind": flag(
             SEARCH,
             "--as",
-            "Take the question for this kind instead of recognising it: a value is computed, a choice has "
+            "Treat the question as this kind instead of recognising it: a value is computed, a choice has "
             "options, a fact is a name, a date or a place, and a text gets one reply without a search.",
             metavar="KIND",
         ),
@@ -240,7 +247,7 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
             SEARCH,
             "--mode",
             "Reason in prose, or write Python programs that run in a sandbox. With auto, adaptive chooses "
-            "for each solution, and takes turns for a model without a calibration.",
+            "for each solution; with a model that has no calibration it alternates between the two.",
         ),
         "adapt": flag(
             SEARCH,
@@ -375,7 +382,7 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
     },
     ChatOptions: {
         "goes_on": _CONTINUE,
-        "session.ctx_size": _CTX_SIZE_BESIDE_CONTINUE,
+        "session.ctx_size": _ctx_size("--ctx-size", _ROOMY),
         "search.choices": None,
         "view.trace": None,
     },
@@ -510,8 +517,9 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
         "strict": setting_flag(
             SERVER,
             "--strict",
-            "Refuse request fields without effect, such as another temperature, instead of ignoring them.",
+            "Refuse requests with fields that have no effect, instead of ignoring these fields.",
         ),
+        "session.ctx_size": _ctx_size("--ctx-size -c", _ROOMY),
         "traces": _TRACES,
     },
     McpOptions: {
@@ -525,8 +533,8 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
             SEARCH,
             "--strategies",
             "Strategies to compare. :N sets the number of solutions, @EFFORT an effort, +n, +k, +m or +km a "
-            "rule of the paper, /prose, /program or /both the mode, and +redraw at the end draws steps with "
-            "a wrong sum again.",
+            "rule of the paper, /prose, /program or /both the mode, and +redraw at the end rewrites steps "
+            "with a wrong sum.",
             metavar="NAME[:N][@EFFORT][+RULE][/MODE][+redraw],...",
         ),
         "questions": _QUESTIONS,
