@@ -403,8 +403,8 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
         "url": flag(
             SERVER,
             "--fallback",
-            "Hand questions on to this server of OpenAI's chat completions where the answer is not sure "
-            "enough. The question and the conversation before it are sent there.",
+            "If the answer is not likely enough, send the question, with the conversation before it, to "
+            "this server of OpenAI's chat completions.",
             metavar="URL",
         ),
         "key_file": flag(
@@ -414,16 +414,16 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
             metavar="FILE",
         ),
         "below": flag(
-            SERVER, "--fallback-below", "Probability below which a question is handed on.", min=0.0, max=1.0
+            SERVER, "--fallback-below", "Probability below which a question is sent there.", min=0.0, max=1.0
         ),
         "model": flag(SERVER, "--fallback-model", "Model of that server.", metavar="NAME"),
         "calls": flag(
-            SERVER, "--fallback-calls", "Maximum number of calls a day, of all commands together.", min=1
+            SERVER, "--fallback-calls", "Maximum number of calls per day, of all commands together.", min=1
         ),
         "seconds": flag(
             SERVER,
             "--fallback-time-limit",
-            "Time limit of such a call; then the answer of this machine stays.",
+            "Time limit of such a call; after it the answer of your own model stays.",
             metavar="TIME",
             parser=partial(parse_duration, "--fallback-time-limit"),
             show_default="60s",
