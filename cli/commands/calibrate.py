@@ -46,8 +46,8 @@ _NO_SKILL = Notice(
 )
 
 _BRINGS = (
-    "adascale: a fit brings probabilities of unfinished solutions, and 2 to 5 more correct answers of 100 "
-    "for the same tokens, on questions like those of the fit (measured with two models)"
+    "adascale: a fit adds probabilities of unfinished solutions, and 2 to 5 correct answers per 100 "
+    "questions for the same tokens, on questions like those of the fit (measured with two models)"
 )
 """Both coders on the frozen questions, each with its fit beside the rules that need none."""
 
@@ -68,7 +68,7 @@ def fit(*, options: FitOptions) -> None:
     Without --data it takes the 300 questions that come with adascale, with --quick 60 of them. Records with
     tests, and hidden tests that judge, make it a calibration for code. --unlabelled needs no answers: what
     several solutions agree on stands for them. It can be stopped at any time: finished questions are kept,
-    and the same command goes on.
+    and the same command continues.
     """
     from adascale.models.calibration.artefact import describe, save_artefact
     from adascale.models.calibration.installed import own_path

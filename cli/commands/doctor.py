@@ -98,7 +98,7 @@ def _findings_text(found: dict[str, Finding]) -> str:
         if finding.fix:
             rows.append(("", "", f"fix: {finding.fix}"))
     problems = sum(finding.result in ("warn", "FAIL") for finding in found.values())
-    end = f"{problems} of {len(found)} checks need attention." if problems else "all is well."
+    end = f"{problems} of {len(found)} checks found a problem." if problems else "all is well."
     return f"{columns(rows, '<<<')}\n{end}"
 
 

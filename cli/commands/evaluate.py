@@ -40,7 +40,7 @@ def eval_(
     adascale eval test.jsonl --questions 50
     adascale eval test.jsonl --strategies greedy,vote:16,adaptive,adaptive@low --plot frontier.svg
 
-    All strategies use the same generated text, which is kept. Stop at any time: the same command goes on.
+    All strategies use the same generated text, which is kept. Stop at any time: the same command continues.
     """
     from ..searching.evaluation import search_all, warnings_of
 

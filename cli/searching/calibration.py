@@ -95,7 +95,7 @@ def draw_options(draws: OptionDraws, terminal: TerminalOptions) -> list[DrawnOpt
             if each.error:
                 say(f"adascale: {clean(each.problem.id)} is left out: {clean(each.error)}")
     if len(drawn) < total:
-        say(f"adascale: {len(drawn)} of {total} questions are kept; the same command goes on")
+        say(f"adascale: {len(drawn)} of {total} questions are kept; the same command continues")
         raise typer.Exit(INTERRUPTED)
     return [each for each in drawn if each.example is not None]
 
@@ -115,15 +115,15 @@ def draw_missing(rollouts: SessionRollouts, terminal: TerminalOptions) -> None:
         say(
             f"adascale: generating solutions of {total} questions{here}, {rollouts.solutions} each: "
             f"about {tokens:,} tokens, {rough_duration(tokens / rate)} at the {rate:.0f} tokens/s that "
-            f"this machine decodes, {rough_duration(longest / rate)} if each is as long as it may be. "
-            "Stop at any time; the same command goes on."
+            f"this machine decodes, {rough_duration(longest / rate)} at most. "
+            "Stop at any time; the same command continues."
         )
     progress = Progress("questions", quiet=bool(terminal.quiet))
     with stoppable(session, session.driver(time.monotonic)) as driver:
         failed = _follow("generating", rollouts.draw(driver), todo, total, progress)
     left = len(rollouts.undrawn())
     if left > failed:
-        say(f"adascale: {total - left} of {total} questions are kept; the same command goes on")
+        say(f"adascale: {total - left} of {total} questions are kept; the same command continues")
         raise typer.Exit(INTERRUPTED)
 
 
@@ -139,7 +139,7 @@ def score_missing(rollouts: SessionRollouts, terminal: TerminalOptions) -> None:
     if not terminal.quiet:
         say(
             f"adascale: scoring the solutions of {todo} questions with {session.files.pair_name}: about "
-            f"{rollouts.tokens_to_score():,} tokens. Stop at any time; the same command goes on."
+            f"{rollouts.tokens_to_score():,} tokens. Stop at any time; the same command continues."
         )
     progress = Progress("questions", quiet=bool(terminal.quiet))
     with graceful(session.abort.set):
@@ -147,7 +147,7 @@ def score_missing(rollouts: SessionRollouts, terminal: TerminalOptions) -> None:
             _follow("scoring", rollouts.score(), todo, len(rollouts.problems), progress)
         except DecodeAbortedError as error:
             scored = todo - len(rollouts.unscored())
-            say(f"adascale: {scored} of {todo} questions are scored; the same command goes on")
+            say(f"adascale: {scored} of {todo} questions are scored; the same command continues")
             raise typer.Exit(INTERRUPTED) from error
 
 

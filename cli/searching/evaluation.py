@@ -54,7 +54,7 @@ def search_all(
             for outcome in _show_rounds(outcomes, len(problems), rounds, policy, progress):
                 found.add(outcome)
         if found.searches < rounds * len(problems):
-            say(f"adascale: {len(store):,} continuations are kept; the same command goes on")
+            say(f"adascale: {len(store):,} continuations are kept; the same command continues")
             return None
     return found
 

@@ -33,7 +33,7 @@ class TransferView:
     def __exit__(self, kind: object, *_: object) -> None:
         self._progress.__exit__()
         if kind is KeyboardInterrupt and self._fetched:
-            say("adascale: stopped; the same command goes on where it was")
+            say("adascale: stopped; the same command continues")
         if kind is None:
             for name, size in self._fetched.items():
                 say(f"pulled {name}  {human_bytes(size)} in {clock(self._now() - self._started[name])}")

@@ -97,7 +97,7 @@ def test_fit_writes_an_artefact_and_prints_a_report(
         assert f"\n{stage}" in first.stdout
         assert f"{stage}: estimated, observed" in first.stdout
     assert f"generating solutions of {QUESTIONS} questions, 6 each: about" in first.stderr
-    assert "a fit brings" in first.stderr
+    assert "a fit adds" in first.stderr
     assert "tokens/s that this machine decodes" in first.stderr
     assert f"wrote ~/{artefact.relative_to(home.folder)}" in first.stderr
     assert str(home.folder) not in artefact.read_bytes().decode("latin-1")
@@ -527,7 +527,7 @@ def test_an_interrupted_fit_writes_nothing_and_says_how_to_go_on(home: Home, tmp
     again = replace(home, folder=tmp_path)
     code, out, err = end_inside(again, 5, signal.SIGINT)
     assert (code, out) == (130, "")
-    said = re.search(rf"(\d+) of {QUESTIONS} questions are kept; the same command goes on", err)
+    said = re.search(rf"(\d+) of {QUESTIONS} questions are kept; the same command continues", err)
     assert said is not None, err
     assert 5 <= int(said[1]) < QUESTIONS
     assert not again.shelf.exists()
@@ -543,7 +543,7 @@ def test_an_interrupt_while_solutions_are_scored_says_how_to_go_on(
     with pytest.raises(typer.Exit) as caught:
         score_missing(rollouts, TerminalOptions(quiet=1))
     assert caught.value.exit_code == 130
-    assert "1 of 3 questions are scored; the same command goes on" in capsys.readouterr().err
+    assert "1 of 3 questions are scored; the same command continues" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -166,7 +166,7 @@ def test_an_interrupted_evaluation_reports_nothing_and_keeps_its_draws(
         run.send_signal(signal.SIGINT)
         report, said = run.communicate(timeout=30)
     assert (run.returncode, report) == (130, "")
-    assert f"adascale: {other.kept('draws'):,} continuations are kept; the same command goes on" in said
+    assert f"adascale: {other.kept('draws'):,} continuations are kept; the same command continues" in said
     assert "Traceback" not in said
 
 

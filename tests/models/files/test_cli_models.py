@@ -209,7 +209,7 @@ def test_plain_progress_is_a_line_every_ten_seconds(capsys: pytest.CaptureFixtur
 
 @pytest.mark.parametrize(
     ("error", "end"),
-    [(RuntimeError, ""), (KeyboardInterrupt, "adascale: stopped; the same command goes on where it was\n")],
+    [(RuntimeError, ""), (KeyboardInterrupt, "adascale: stopped; the same command continues\n")],
 )
 def test_a_failed_download_is_not_called_pulled(
     error: type[BaseException], end: str, capsys: pytest.CaptureFixture[str]
