@@ -18,6 +18,7 @@ from .types import (
     BranchId,
     Estimate,
     Execution,
+    FieldEstimate,
     FinishedSearch,
     Mode,
     ModeProfile,
@@ -187,11 +188,13 @@ class AnswerEstimates:
         revised: New estimates of finished trajectories, in the light of the others of their question; those
             left out keep the one that they had alone.
         options: Probability of each option of a look, by the look and what trajectories did.
+        fields: Fields of the answer of each trajectory, where answers are JSON.
     """
 
     confidence: Estimate | None
     revised: Mapping[NodeId, Estimate] = field(default_factory=dict)
     options: Mapping[str, float] = field(default_factory=dict)
+    fields: Mapping[NodeId, Mapping[str, FieldEstimate]] = field(default_factory=dict)
 
 
 class Calibrator(Protocol):

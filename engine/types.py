@@ -41,15 +41,16 @@ PROGRAMS: tuple[Mode, ...] = ("program", "code")
 
 MODES: tuple[Mode, ...] = get_args(Mode)
 
-KindName = Literal["value", "choice", "yes-no", "fact", "text", "code", "call"]
+KindName = Literal["value", "choice", "yes-no", "fact", "text", "code", "call", "json"]
 """Kind of question (``kinds.KINDS``): its answer has a value, is one of some options, is yes or no, or is a
-name, a date or a place; nobody can check its reply; a program answers it; or a call of a tool."""
+name, a date or a place; nobody can check its reply; a program answers it; a call of a tool; or a JSON
+object of a schema."""
 
 MessageKind = Literal["value", "choice", "yes-no", "fact", "text"]
 """Kinds that a message can be taken for; code has tests and a command of its own."""
 
 PromptName = Literal[
-    "prose", "program", "code", "choice", "yes-no", "fact", "call", "look-choice", "look-yes-no"
+    "prose", "program", "code", "choice", "yes-no", "fact", "call", "json", "look-choice", "look-yes-no"
 ]
 """Prompt of a trajectory, by its kind and its mode (``kinds.prompt_of``), or of a look at options."""
 
@@ -470,6 +471,22 @@ class Notice:
     hint: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class FieldEstimate:
+    """How sure a field of an answer in JSON is.
+
+    Attributes:
+        votes: Solutions that have the same.
+        probability: P(it is correct), in [0, 1].
+    """
+
+    votes: int
+    probability: float
+
+
+DOUBTFUL = 0.8
+"""Probability below which a field is marked as doubtful."""
+
 UNLIKELY = 0.2
 """A calibrated probability below which an answer is not called known, however it came about."""
 
@@ -487,6 +504,7 @@ class SearchResult:
         stop_reason: Why the search ended; its default stands until the search knows.
         options: Probability of each option of a question whose options were read; empty for others. The
             likeliest is the answer, whether a trajectory has chosen it or not.
+        fields: Of an answer in JSON each of its fields; empty for others, and without a calibration.
     """
 
     answer: str | None
@@ -495,6 +513,7 @@ class SearchResult:
     best: NodeId | None
     stop_reason: StopReason = "exhausted"
     options: Mapping[str, float] = field(default_factory=dict, metadata=OMIT_DEFAULT)
+    fields: Mapping[str, FieldEstimate] = field(default_factory=dict, metadata=OMIT_DEFAULT)
 
     @property
     def has_reply(self) -> bool:

@@ -104,7 +104,12 @@ YES_NO_PROMPT = (
 FACT_PROMPT = "Answer the question with the name, date, place or number that it asks for, and nothing else."
 """System prompt for facts."""
 
-SHORT: Mapping[PromptName, int] = {"choice": 320, "yes-no": 320, "fact": 64}
+JSON_PROMPT = (
+    "Read the text, and write what it says as a JSON object of the given schema. Reply with the object only."
+)
+"""System prompt of a text whose content is wanted as JSON."""
+
+SHORT: Mapping[PromptName, int] = {"choice": 320, "yes-no": 320, "fact": 64, "json": 1024}
 """Tokens of a solution below prompts that ask for short ones; a small model may repeat itself without end."""
 
 REPLY_TOKENS = 2048

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from adascale.engine.calibration.calls import CallPosterior
+from adascale.engine.calibration.fields import FieldPosterior
 from adascale.engine.calibration.votes import VotePosterior, rate_of_size, shifted
 from adascale.engine.errors import CalibrationError
 from adascale.engine.kinds import KINDS, prompt_of
@@ -22,7 +23,7 @@ from .model_use import ModelUse, read_use
 from .options import SHORT, SamplingParams, SessionOptions
 from .session_files import SessionFiles
 
-BY_VOTES: tuple[KindName, ...] = ("value", "fact", "call")
+BY_VOTES: tuple[KindName, ...] = ("value", "fact", "call", "json")
 """Kinds that votes can judge without a calibration."""
 
 Chats = Mapping[PromptName, ChatFormat]
@@ -67,6 +68,8 @@ class PromptPlan:
             return own.calibration
         if kind == "call":
             return self.calls
+        if kind == "json":
+            return None if self.votes is None else FieldPosterior.of_prior(self.votes.prior)
         return self.votes if kind in BY_VOTES else None
 
 

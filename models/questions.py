@@ -282,15 +282,16 @@ def _make_problem(
     if id_digest(id_) in seen:
         return UsageError(f'line {number} repeats the id "{id_}"', slug="bad-line")
     seen[id_digest(id_)] = 1
-    answer = None if data.get("answer") is None else str(data["answer"])
+    known = data.get("answer")
+    answer = json.dumps(known) if isinstance(known, dict) else None if known is None else str(known)
     try:
         kind, details = recognise(question, data)
     except UsageError as error:
         return UsageError(f"line {number}: {error.message}", *error.facts, hint=error.hint, slug=error.slug)
     own = {*_OWN, "line", question_field, *KINDS[kind].fields}
     meta = {"line": number, **{k: v for k, v in data.items() if k not in own}}
-    known = answer if answer and answer.strip() else None
-    return Problem(id_, question.strip(), known, meta, kind=kind, details=details)
+    answer = answer if answer and answer.strip() else None
+    return Problem(id_, question.strip(), answer, meta, kind=kind, details=details)
 
 
 def _last_message(data: Mapping[str, Any]) -> str | None:

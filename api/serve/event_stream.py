@@ -28,7 +28,7 @@ from adascale.engine.strategies import ModeChoice
 from adascale.engine.types import BranchId, Budget, MessageKind, Role, Turn
 
 from .fields import MAX_MESSAGES, Effort, Fields, Seed, Tokens
-from .http import COMMENT, Refusal, for_clients
+from .http import COMMENT, JsonObject, Refusal, for_clients
 from .http import event as write
 from .hub import Ask
 from .request import ServedModel, new_ask, public_name
@@ -58,6 +58,8 @@ class SearchBody(Fields):
     """Kind to take the question for; ``auto`` recognises it, even beside an effort or a mode."""
     choices: Annotated[list[str], Field(max_length=26), FailFast()] = []
     """Options to choose from, which make it a choice."""
+    schema_: Annotated[JsonObject | None, Field(alias="schema")] = None
+    """JSON schema of an object in which the content of the question is wanted."""
     effort: Effort | None = None
     """How hard to try; without it and without a mode the question decides."""
     mode: ModeChoice = "auto"
@@ -95,6 +97,7 @@ def read_ask(body: SearchBody, served: ServedModel) -> Ask:
             body.mode,
             kind=None if body.kind == "auto" else body.kind,
             choices=body.choices,
+            schema=body.schema_,
             history=history,
             is_searched=is_chosen and body.kind is None,
         )

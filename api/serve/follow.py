@@ -135,9 +135,10 @@ def progress_line(record: Record, event: Event) -> str:
     """The line of reasoning for an event that ``record`` has taken; empty for most events.
 
     A finished step or program has a line, and so has each change of the votes. A solution that is judged
-    again when others end has none, and nor has a request with tools: agents would send the lines back.
+    again when others end has none, and nor has a request with tools or for JSON: agents would send the lines
+    back.
     """
-    if record.started.problem.kind == "call":
+    if record.started.problem.kind in ("call", "json"):
         return ""
     match event:
         case StepScored() if all(candidate.node != event.node for candidate in record.candidates):

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from adascale.engine.answers.latex import readable
 from adascale.engine.answers.program import read_program
+from adascale.engine.codec import to_plain
 from adascale.engine.kinds import kind_of
 from adascale.engine.search.account import confidence, fixed_tokens
 from adascale.engine.search.record import Record
@@ -140,6 +141,7 @@ class SearchOutcome:
                 {"answer": group.answer, "votes": len(group.nodes), "weight": round(group.weight, 4)}
                 for group in result.groups
             ],
+            **({"fields": to_plain(result.fields)} if record.started.problem.kind == "json" else {}),
             **({"alternatives": alternatives(record)} if self._is_tool_request else {}),
             "tokens": record.usage.generated_tokens,
             "tokens_of_fixed_width": fixed_tokens(record),
@@ -251,6 +253,8 @@ def _with_answer(record: Record, node: NodeId, text: str) -> str:
         text = f"```python\n{code.strip()}\n```\n\n{(execution.error or execution.output).strip()}"
     answer = next((each.answer for each in record.candidates if each.node == node), None)
     shown = kind_of(problem).shown(problem, answer, execution)
+    if problem.kind == "json":
+        return shown or ""
     if shown == text:  # a fact has no other words
         return text
     is_guess = record.result is not None and record.result.is_guess

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
+from adascale.engine.kinds.json_object import object_schema
 from adascale.engine.kinds.messages import problem_of
 from adascale.engine.sampling import AS_USUAL, SamplingChange
 from adascale.engine.search.events import GeneratorDescription, ModelDescription, PRMDescription
@@ -89,15 +90,17 @@ def new_ask(
         sampling: Numbers of the sampler that the client sets; with a temperature one solution is sampled.
         replies: Number of replies that are drawn where nothing is searched.
         suffix: The question is no message but a text, to be continued up to this one.
-        schema: The reply is a JSON object of this schema, which nobody can check further.
+        schema: The reply is a JSON object of this schema. It is searched for where it has fields to compare,
+            and otherwise one reply that nobody can check further.
 
     Raises:
         UsageError: it cannot be of that kind.
     """
     id_ = secrets.token_hex(12)
+    is_plain = is_greedy or replies > 1 or effort in ("none", "chat")
     if suffix is not None:
         problem = Problem(id_, question, kind="text", details={"suffix": suffix})
-    elif schema is not None:
+    elif schema is not None and (is_plain or not object_schema(schema).get("properties")):
         asked = (Turn("system", f"{JSON_PROMPT}{json.dumps(schema, ensure_ascii=False)}"), *history)
         problem = Problem(id_, question.strip(), history=asked, kind="text", details={"schema": dict(schema)})
     else:
@@ -108,6 +111,7 @@ def new_ask(
             choices=choices,
             is_searched=is_searched,
             history=history,
+            schema=schema,
         )
     return _ask_of(
         problem, effort, limits, seed, mode, is_greedy=is_greedy, sampling=sampling, replies=replies
@@ -141,7 +145,7 @@ def _ask_of(
     sampling: SamplingChange,
     replies: int,
 ) -> Ask:
-    """The search of a problem; a limit of tokens cuts each reply that is not searched for, and each call."""
+    """The search of a problem; a limit of tokens cuts replies that are not searched for, calls and JSON."""
     strategy: Strategy
     if is_greedy or (effort == "none" and replies == 1 and sampling.temperature is None):
         strategy = Greedy()
@@ -150,7 +154,7 @@ def _ask_of(
     else:
         strategy = PRESETS[problem.kind][effort]
     ask = Ask(problem, strategy, limits, seed, mode, sampling)
-    if ask.is_searched and problem.kind != "call":
+    if ask.is_searched and problem.kind not in ("call", "json"):
         return ask
     return replace(
         ask, limits=replace(limits, max_tokens=None), sampling=replace(sampling, max_tokens=limits.max_tokens)

@@ -14,7 +14,7 @@ from ..exit_codes import INTERRUPTED, NO_ANSWER
 from ..options.by_command import AskOptions, session_for
 from ..options.flatten import chooses_search, with_options
 from ..searching.ask_server import search_on_server
-from ..searching.asking import last_conversation, settings_of, strategy_of
+from ..searching.asking import last_conversation, read_schema, settings_of, strategy_of
 from ..searching.fallback import hand_on, open_fallback
 from ..searching.one import question_text, search_one
 from ..terminal.console import say, show_warning, write_json, write_payload
@@ -48,12 +48,14 @@ def ask(
     adascale ask "What is 17 * 23?"
     echo "What is 17 * 23?" | adascale ask -x
     adascale ask -c "and times two?"
+    cat letter.txt | adascale ask --schema order.json
     adascale ask -T -m qwen2.5-coder-0.5b --effort high '3 pens cost $2. How many for $18?'
     """
+    schema = read_schema(options.schema)
     text = question_text(question, _EXAMPLE, quiet=options.view.terminal.quiet > 0)
     fallback = open_fallback(options.fallback)
     if options.server.url is not None:
-        record, loaded = search_on_server(text, options, context)
+        record, loaded = search_on_server(text, options, context, schema)
     else:
         history = last_conversation(options.view.terminal) if options.goes_on else ()
         problem = problem_of(
@@ -63,6 +65,7 @@ def ask(
             choices=options.search.options,
             is_searched=chooses_search(context),
             history=history,
+            schema=schema,
         )
         record, loaded = _search_here(problem, options)
     if fallback is not None and fallback.is_for(record) and options.view.says_end:

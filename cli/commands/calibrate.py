@@ -167,9 +167,9 @@ def _fit(session: OpenSession, problems: list[Problem], options: FitOptions) -> 
     from ..searching.calibration import draw_missing, score_missing
 
     run, kind = options.run, only_kind(problems)
-    if kind == "call":
+    if kind in ("call", "json"):
         raise UsageError(
-            "nothing is fitted for calls of tools yet: their votes and a look judge them",
+            "nothing is fitted for calls of tools and JSON yet: votes judge them",
             hint="a file of questions with their answers",
         )
     if KINDS[kind].has_options:

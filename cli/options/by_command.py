@@ -170,6 +170,7 @@ class AskOptions:
     """Options of ``ask``; ``goes_on`` continues the conversation of the last run."""
 
     goes_on: bool = False
+    schema: Path | None = None
     extract: bool = False
     json_output: bool = False
     server: ServerChoice = ServerChoice()
@@ -215,6 +216,7 @@ class BatchOptions:
     output: str = "-"
     form: QuestionFormat = "auto"
     question_field: str = "question"
+    schema: Path | None = None
     show_tree: bool = False
     traces: Path | None = None
     limit: int | None = None

@@ -188,6 +188,14 @@ _SESSION: Mapping[str, OptionInfo | None] = {
 _CONTINUE = flag(
     None, "--continue -c", "Continue from the last question and answer of ask or chat.", show_default=False
 )
+_SCHEMA = flag(
+    SEARCH,
+    "--schema",
+    "Write what the text says as a JSON object of the JSON schema in this file, and say of each field how "
+    "likely it is to be correct.",
+    metavar="FILE",
+    show_default=False,
+)
 _CTX_SIZE_BESIDE_CONTINUE = _ctx_size("--ctx-size")
 """Without ``-c``, which continues, as it does in llm."""
 _ROOMY = f"{ROOMY_WINDOW}, or what model and memory allow,"
@@ -376,6 +384,7 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
     },
     AskOptions: {
         "goes_on": _CONTINUE,
+        "schema": _SCHEMA,
         "session.ctx_size": _CTX_SIZE_BESIDE_CONTINUE,
         "extract": flag(OUTPUT, "--extract -x", "Print only the final answer, or the reply to a text."),
         "json_output": JSON,
@@ -466,6 +475,7 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
         "form": flag(
             OUTPUT, "--format", "Format of the questions. auto goes by the name of the file, or by each line."
         ),
+        "schema": _SCHEMA,
         "question_field": flag(OUTPUT, "--field", "Field that holds the question.", metavar="NAME"),
         "show_tree": _SHOW_TREE,
         "traces": _TRACES,

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 EVERYDAY: Mapping[str, tuple[str, ...]] = {
     "ask": (
-        "--model -m", "--effort -e", "--continue -c", "--as", "--choices", "--think", "--system -s",
-        "--time-limit", "--min-confidence", "--extract -x", "--json", "--show-tree -T", "--quiet -q",
-        "--verbose -v", "--yes -y",
+        "--model -m", "--effort -e", "--continue -c", "--as", "--choices", "--schema", "--think",
+        "--system -s", "--time-limit", "--min-confidence", "--extract -x", "--json", "--show-tree -T",
+        "--quiet -q", "--verbose -v", "--yes -y",
     ),
     "chat": (
         "--model -m", "--effort -e", "--continue -c", "--think", "--system -s", "--time-limit",
@@ -28,8 +28,9 @@ EVERYDAY: Mapping[str, tuple[str, ...]] = {
         "--json", "--show-tree -T", "--quiet -q", "--verbose -v", "--yes -y",
     ),
     "batch": (
-        "--output -o", "--model -m", "--effort -e", "--format", "--field", "--limit", "--only-failed",
-        "--overwrite", "--dry-run", "--min-confidence", "--quiet -q", "--verbose -v", "--yes -y",
+        "--output -o", "--model -m", "--effort -e", "--schema", "--format", "--field", "--limit",
+        "--only-failed", "--overwrite", "--dry-run", "--min-confidence", "--quiet -q", "--verbose -v",
+        "--yes -y",
     ),
     "serve": (
         "--model -m", "--effort -e", "--host", "--port -p", "--api-key-file", "--parallel", "--ctx-size -c",

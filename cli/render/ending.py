@@ -11,6 +11,7 @@ from ..report.answer import answer_payload
 from ..terminal.console import is_one_screen, stderr_console, write_lines, write_payload
 from ..terminal.text import one_line
 from ..terminal.theme import STYLES, glyphs_for
+from .json_fields import json_lines
 from .solution import option_lines, solution_lines
 from .state import ViewState
 from .summary import answer_words, closing_lines
@@ -36,6 +37,10 @@ def write_answer(state: ViewState, *, extract: bool = False, says_end: bool = Tr
             write_payload(payload)
     elif state.result is not None:
         width, glyphs = stderr_console().width, glyphs_for(sys.stdout)
+        if state.tree.problem.kind == "json":
+            lines = [] if state.answer is None else json_lines(state.answer, state.result.fields)
+            write_lines([*lines, Text()] if lines else [])
+            return
         best, bars = state.result.best, option_lines(state, width, glyphs)
         text = [] if best is None else solution_lines(state, best, width, glyphs, whole=verbose > 0)
         lines = [line for block in (text, bars) if block for line in (*block, Text())]

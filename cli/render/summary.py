@@ -10,12 +10,13 @@ from adascale.engine.answers.latex import readable
 from adascale.engine.kinds import KINDS, kind_of
 from adascale.engine.search.account import fixed_tokens, greedy_answer, leads, plain_vote
 from adascale.engine.search.events import SearchFailed
-from adascale.engine.types import ROOT, Estimate, Mode
+from adascale.engine.types import ROOT, Estimate, FieldEstimate, Mode
 
 from ..terminal.code import verdict_text
 from ..terminal.console import as_typed
 from ..terminal.text import chance, cut, duration, one_line, percent, plural, rounded
 from ..terminal.theme import STYLES, UNICODE, Glyphs
+from .json_fields import doubts
 from .state import ViewState
 
 _ANSWER_CELLS = 40
@@ -74,12 +75,23 @@ def _answer_facts(state: ViewState, glyphs: Glyphs) -> list[str]:
     """``391``, ``96 % sure``, ``2 of 2 solutions agree``; one fact alone where the answer is not known."""
     if state.answer is None:
         return [f"no answer {_after(state)}" if state.candidates else "no answer"]
+    if state.tree.problem.kind == "json" and state.result is not None and state.result.fields:
+        return [_fields_text(state.result.fields, glyphs), *support(state)]
     answer = answer_text(state, glyphs)
     if _is_unsure(state):
         p = state.confidence
         likely = f" is {percent(p.median)} likely" if p is not None and p.calibrated else ", a guess,"
         return [f"not sure: {answer}{likely} {_after(state)}"]
     return [answer, *support(state)]
+
+
+def _fields_text(fields: Mapping[str, FieldEstimate], glyphs: Glyphs) -> str:
+    """``7 fields``, or ``2 of 7 fields doubtful: city 45 %, date 62 %``."""
+    found = doubts(fields)
+    if not found:
+        return plural(len(fields), "field")
+    words = cut(one_line(", ".join(found), glyphs), 2 * _ANSWER_CELLS, glyphs)
+    return f"{len(found)} of {plural(len(fields), 'field')} doubtful: {words}"
 
 
 def _is_unsure(state: ViewState) -> bool:
@@ -92,6 +104,7 @@ def _is_unsure(state: ViewState) -> bool:
 def support(state: ViewState) -> list[str]:
     """``96 % sure`` and ``3 of 4 solutions agree``, for example; what is not known is left out."""
     source = " by agreement alone" if state.tree.problem.kind == "fact" else ""
+    source = " of each" if state.tree.problem.kind == "json" else source
     facts = [f"{sure} sure{source}"] if (sure := sure_text(state)) else []
     agree, solutions = state.agreement
     if solutions > 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Iterable, Mapping
@@ -21,7 +22,7 @@ from adascale.engine.types import PROGRAMS, Execution, NodeId, Notice, Problem, 
 
 from ..disk.results import SCHEMA
 from ..terminal.code import Program
-from ..terminal.console import as_typed, error_fields
+from ..terminal.console import JSON_ESCAPES, as_typed, error_fields
 from ..terminal.prose import plain
 from ..terminal.theme import glyphs_for
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 FIELDS = frozenset({
     "schema", "id", "question", "kind", "kind_why", "options",
-    "status", "answer", "solution", "thought", "mode", "execution",
+    "status", "answer", "fields", "solution", "thought", "mode", "execution",
     "confidence", "agreement", "stop_reason", "why", "budget", "tree", "usage", "timing", "model", "prm",
     "calibration", "sampling", "search",
     "min_confidence", "warnings", "version",
@@ -94,10 +95,13 @@ def answer_of(record: Record) -> str | None:
 def answer_payload(record: Record, extract: bool) -> str:
     """The solution as a person reads it and ``Answer: 18``; with ``extract`` the answer alone.
 
-    Empty without an answer. A code task is answered with its program alone.
+    Empty without an answer. Programs of code tasks, and JSON, stand alone.
     """
     answer = answer_of(record) or ""
-    if extract or record.started.problem.kind == "code":
+    kind = record.started.problem.kind
+    if kind == "json" and answer and not extract:
+        return json.dumps(json.loads(answer), indent=2, ensure_ascii=False).translate(JSON_ESCAPES)
+    if extract or kind in ("code", "json"):
         return answer
     solution = _readable_solution(record)
     return _with_answer(solution, answer) if answer else solution
@@ -152,6 +156,7 @@ def answer_record(
         "mode": best.mode if best is not None else None,
         "execution": to_plain(best.execution) if best is not None else None,
         **_test_fields(record),
+        **({"fields": to_plain(result.fields)} if first.problem.kind == "json" else {}),
         "confidence": confidence(result),
         "options": dict(result.options) or None,
         "agreement": _agreement(record, result),

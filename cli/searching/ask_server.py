@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -43,7 +43,9 @@ _OF_THE_SERVER = {
 """Flags of models and strategies, which are the same for all clients of a server."""
 
 
-def search_on_server(question: str, options: AskOptions, context: typer.Context) -> tuple[ViewState, float]:
+def search_on_server(
+    question: str, options: AskOptions, context: typer.Context, schema: Mapping[str, Any] | None
+) -> tuple[ViewState, float]:
     """Search on the server of ``options``; returns as ``show_search``.
 
     Models in the environment and in the config file are for searches on this machine.
@@ -79,6 +81,7 @@ def search_on_server(question: str, options: AskOptions, context: typer.Context)
             "history": [{"role": turn.role, "content": turn.content} for turn in history],
             "kind": search.kind,
             "choices": list(search.options),
+            "schema": schema,
             "effort": search.preset.effort if sends_effort else None,
             "mode": search.mode,
             "max_tokens": search.budget.max_tokens,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from adascale.engine.errors import excerpt
+from adascale.engine.errors import UsageError, excerpt
 from adascale.engine.strategies import Strategy, Vote
 from adascale.engine.types import Problem, Turn
 
+from ..disk.files import read_text
 from ..terminal.console import say
 from ..terminal.text import plural
 
@@ -25,6 +28,30 @@ def strategy_of(problem: Problem, search: SearchOptions) -> Strategy:
         UsageError: as ``SearchOptions.make_strategy``.
     """
     return Vote(samples=1) if problem.is_chat else search.make_strategy(problem.kind)
+
+
+def read_schema(path: Path | None) -> dict[str, Any] | None:
+    """The JSON schema of an object in a file; None without a file.
+
+    Raises:
+        UsageError: it cannot be read, or is none.
+    """
+    from adascale.engine.kinds.json_object import object_schema
+
+    if path is None:
+        return None
+    hint = 'for example {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}'
+    try:
+        schema = json.loads(read_text(path))
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{path} is not valid JSON: {error}", hint=hint, slug="bad-schema") from error
+    if not isinstance(schema, dict):
+        raise UsageError(f"{path} is no schema of an object", hint=hint, slug="bad-schema")
+    try:
+        object_schema(schema)
+    except UsageError as error:
+        raise UsageError(f"{path}: {error.message}", hint=hint, slug="bad-schema") from error
+    return schema
 
 
 def settings_of(

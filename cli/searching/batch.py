@@ -30,6 +30,7 @@ from ..report.answer import FIELDS, answer_record, error_record, run_fields
 from ..report.batch_counts import BatchCounts
 from ..terminal.console import show_warning
 from ..terminal.signals import graceful
+from .asking import read_schema
 from .fallback import hand_on
 from .models import count_search, open_cluster, open_worker, settings_for
 
@@ -202,7 +203,7 @@ def read_lines(
         options: Say how questions are written.
         search_all: Search messages without a checkable answer too, which get a plain reply otherwise.
     """
-    search = options.search
+    search, schema = options.search, read_schema(options.schema)
     lines = islice(read_problems(source, options.form, options.question_field), options.limit)
     for line in lines:
         if isinstance(line, BadLine) or line.kind != "value" or "kind" in line.meta:
@@ -210,7 +211,12 @@ def read_lines(
             continue
         known = search_all or line.answer is not None
         stated = problem_of(
-            line.id, line.question, kind=search.kind, choices=search.options, is_searched=known
+            line.id,
+            line.question,
+            kind=search.kind,
+            choices=search.options,
+            is_searched=known,
+            schema=schema,
         )
         yield replace(line, kind=stated.kind, why=stated.why, details=stated.details)
 

@@ -67,6 +67,7 @@ KINDS: Mapping[KindName, Entry] = {
         fields=("tools",),
         judged_by="accepted",
     ),
+    "json": Entry("adascale.engine.kinds.json_object", ("prose",), "json"),
 }
 """Every kind by name, with an example:
 
@@ -77,6 +78,7 @@ fact: What is the capital of Australia?
 text: hi; write a haiku; explain recursion: nobody can check the reply
 code: a task with tests that a program has to pass
 call: What is the weather in Paris? beside tools that may be called
+json: Two pizzas for Ann, please, beside the schema of an order
 """
 
 

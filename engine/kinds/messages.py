@@ -20,6 +20,7 @@ def problem_of(
     choices: Sequence[str] = (),
     is_searched: bool = False,
     history: tuple[Turn, ...] = (),
+    schema: Mapping[str, object] | None = None,
 ) -> Problem:
     """The problem that a message states.
 
@@ -30,12 +31,16 @@ def problem_of(
         choices: Options that are given beside it, which make it a choice.
         is_searched: A search was asked for: a message that nobody can check is taken for a value.
         history: The conversation before it.
+        schema: JSON schema of an object in which its content is wanted.
 
     Raises:
         UsageError: it cannot be of that kind.
     """
     details: Mapping[str, object] = {}
-    if choices:
+    if schema is not None:
+        kind, why = "json", "a schema was given"
+        details = kind_named(kind).read_details(message, {"schema": schema})
+    elif choices:
         from .choice import with_options
 
         kind, why, details = "choice", "its options were given", with_options(message, choices)

@@ -179,7 +179,8 @@ class Driver:
     def _calibrator_of(self, request: Request) -> Calibrator:
         """The calibrator of the problem's kind, if it knows every mode of the strategy."""
         found = self._calibrators.get(request.problem.kind)
-        if request.settings.sampling.odds and self._rough and found is not None and found.weights is None:
+        is_fitted = found is not None and found.weights is None and request.problem.kind != "json"
+        if request.settings.sampling.odds and self._rough and is_fitted:
             found = self._rough
         is_known = found is not None and found.profiles.keys() >= set(request.settings.strategy.modes)
         return found if found is not None and is_known else Uncalibrated()

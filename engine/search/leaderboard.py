@@ -16,6 +16,7 @@ from ..types import (
     ROOT,
     Candidate,
     Estimate,
+    FieldEstimate,
     FinishedSearch,
     Mode,
     NodeId,
@@ -57,7 +58,8 @@ class Leaderboard:
         """True for an answer, for prose that ended by itself without one, and for the reply of a chat."""
         end = self._tree[candidate.node]
         ended_by_itself = end.step is not None and end.step.finish == "stop"
-        is_text = end.mode == "prose" and (ended_by_itself or self._tree.problem.is_chat)
+        is_prose = end.mode == "prose" and self._tree.problem.kind != "json"
+        is_text = is_prose and (ended_by_itself or self._tree.problem.is_chat)
         return candidate.answer is not None or is_text
 
     def update(
@@ -78,14 +80,18 @@ class Leaderboard:
         known = {mode: each for mode, each in questions.items() if any(c.mode == mode for c in counted)}
         self._latest, self._revised = chosen, {}
         look, options = self._tree.look, self._prior()
+        fields: Mapping[NodeId, Mapping[str, FieldEstimate]] = {}
         if chosen.groups:
             finished = FinishedSearch(known, tuple(counted), chosen.groups, look)
             judged = self._calibrator.judge(prefix, finished)
             self._latest = replace(chosen, confidence=judged.confidence or chosen.confidence)
-            self._revised, options = judged.revised, judged.options
+            self._revised, options, fields = judged.revised, judged.options, judged.fields
         ended = len(candidates) + sum(cut.values())
         if self._strategy.rule == "likeliest":
             self._latest = likeliest(self._latest, self._revised)
+        if fields:
+            self._latest = replace(self._latest, fields=fields[self._latest.groups[0].nodes[0]])
+        if self._strategy.rule == "likeliest":
             return replace(standing(self._latest, shown, ended), options=options), self._latest
         if look and self._kind.options(self._tree.problem):
             return self._weigh(look, shown, ended), self._latest

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from ..errors import UsageError, setting
 from ..types import KindName, Mode
-from . import adaptive, agreement, passing
+from . import adaptive, agreement, passing, readings
 from .adaptive import Adaptive, Effort
 from .agreement import Agreement
 from .allocation import CONFIDENCE
@@ -16,6 +16,7 @@ from .base import Strategy
 from .beam import DVTS, Beam
 from .independent import BestOfN, Greedy, Vote
 from .passing import Passing
+from .readings import Readings
 from .vote_stopping import AdaptiveConsistency, EarlyStopping, FirstTo, Margin, ProseAndProgram
 
 ModeChoice = Literal["auto", "prose", "program"]
@@ -37,6 +38,7 @@ STRATEGIES: Mapping[str, type[Strategy]] = {
         ProseAndProgram,
         Passing,
         Agreement,
+        Readings,
     )
 }
 """The built-in strategies by name."""
@@ -49,6 +51,7 @@ EFFORTS: Mapping[KindName, Mapping[Effort, Strategy]] = {
     "text": adaptive.EFFORTS,
     "code": passing.EFFORTS,
     "call": agreement.EFFORTS,
+    "json": readings.EFFORTS,
 }
 """The strategy of each effort, by the kind of problem; a text gets one reply whatever it says."""
 
@@ -161,7 +164,8 @@ class Preset:
         Raises:
             UsageError: no strategy has this name, it lacks a parameter, or could not run with these numbers.
         """
-        strategy = strategy_named(name)
+        is_adaptive_json = kind == "json" and name == Adaptive.name  # what suits JSON has a name of its own
+        strategy = strategy_named(Readings.name if is_adaptive_json else name)
         is_paper = self.paper and strategy.kind == "value"
         numbers = PAPER if is_paper else effort_numbers(strategy, self.effort, kind)
         return strategy.changed(**{**_known(strategy, {**numbers, **self.overrides.given}), **own})

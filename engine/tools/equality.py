@@ -7,7 +7,7 @@ text make no difference, and nor does an argument that its schema marks with ``"
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
 from .schema import Schema, unions_of
@@ -25,8 +25,7 @@ def plain(text: str) -> str:
 
 def key_of(value: Any, schema: Schema) -> Hashable:
     """Equal for values that are the same."""
-    if unions := unions_of(schema):
-        schema = next((each for each in unions if "properties" in each), schema)
+    schema = of_object(schema)
     match value:
         case bool() | None:
             return str(value), None
@@ -38,14 +37,25 @@ def key_of(value: Any, schema: Schema) -> Hashable:
             items = schema.get("items")
             return "list", tuple(key_of(item, items if isinstance(items, Mapping) else {}) for item in value)
         case _:
-            properties = schema.get("properties", {})
-            defaults = {name: each["default"] for name, each in properties.items() if "default" in each}
-            known = {**defaults, **{name: item for name, item in value.items() if item is not None}}
             return "object", frozenset(
-                (name, key_of(item, properties.get(name, {})))
-                for name, item in known.items()
-                if item is not None and not properties.get(name, {}).get(NOT_COMPARED)
+                (name, key_of(item, inner)) for name, item, inner in compared(value, schema)
             )
+
+
+def of_object(schema: Schema) -> Schema:
+    """Of a union the schema of its object, of which there is usually one; any other schema itself."""
+    return next((each for each in unions_of(schema) if "properties" in each), schema)
+
+
+def compared(value: Mapping[str, Any], schema: Schema) -> Iterator[tuple[str, Any, Schema]]:
+    """Name, value and schema of each property of an object that counts, those with their defaults too."""
+    properties = schema.get("properties", {})
+    defaults = {name: each["default"] for name, each in properties.items() if "default" in each}
+    known = {**defaults, **{name: item for name, item in value.items() if item is not None}}
+    for name, item in known.items():
+        inner = properties.get(name, {})
+        if item is not None and not inner.get(NOT_COMPARED):
+            yield name, item, inner
 
 
 def key_of_calls(calls: Sequence[Call], tools: Tools) -> Hashable:

@@ -11,6 +11,9 @@ import re
 from abc import ABC, abstractmethod
 from typing import Literal
 
+import numpy as np
+
+from adascale.engine.tools.fields import reordered
 from adascale.engine.tools.grammar import OPENING, grammar_of_call, grammar_of_object
 from adascale.engine.tools.reading import MARKERS
 from adascale.engine.tools.schema import Schema
@@ -91,6 +94,11 @@ class ObjectRules(Rules):
 
     def __init__(self, model: LlamaModel, schema: Schema) -> None:
         super().__init__(model, grammar_of_object(schema), "{")
+        self._schema = schema
+
+    def reordered(self, seed: int) -> ObjectRules:
+        """The same with the fields in another order, drawn by a seed."""
+        return ObjectRules(self._model, reordered(self._schema, np.random.default_rng(seed)))
 
     @property
     def is_required(self) -> bool:

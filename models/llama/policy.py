@@ -140,6 +140,8 @@ class LlamaPolicy:
         if chat.thoughts is not None and not prefix.problem.is_raw:
             thought = ThoughtProgress(chat.thoughts, params.think_tokens, prefix.steps)
         rules = self._rules.get((prefix.problem.id, prefix.mode))
+        if prefix.problem.kind == "json" and isinstance(rules, ObjectRules) and not greedy:
+            rules = rules.reordered(seed)
         self._seats.waiting.append(
             Job(
                 branch,

@@ -18,6 +18,7 @@ from machine import opened
 from scripted_server import EchoPolicy, Served, served
 
 from adascale.engine.calibration.calls import CallPosterior
+from adascale.engine.calibration.fields import FieldPosterior
 from adascale.engine.ports import Prefix
 from adascale.engine.scripted import scripted_step
 from adascale.engine.types import Step
@@ -330,7 +331,7 @@ FORM: Any = {
 def random_server(random_gguf: Path) -> Iterator[Served]:
     """A server on a random model."""
     with opened(random_gguf) as machine:
-        formats: Any = {"prose": ChatFormat(machine.model, "Be brief.")}
+        formats: Any = {name: ChatFormat(machine.model, "Be brief.") for name in ("prose", "json")}
         policy: Any = machine.policy(chats=formats, window=2048, sampling=SamplingParams(max_tokens=600))[0]
         with served(policy=policy) as running:
             yield running
@@ -364,6 +365,28 @@ def test_even_a_random_model_writes_json_of_a_schema(random_server: Served, seed
     for text in (chat.choices[0].message.content or "", pieces, response.output_text):
         jsonschema.validate(json.loads(text), FORM)
     assert pieces == chat.choices[0].message.content
+
+
+def test_json_is_searched_for_and_has_the_probability_of_each_field(random_gguf: Path) -> None:
+    with opened(random_gguf) as machine:
+        formats: Any = {"json": ChatFormat(machine.model, "Be brief.")}
+        policy: Any = machine.policy(chats=formats, window=2048, sampling=SamplingParams(max_tokens=600))[0]
+        calibrators: Any = {"json": FieldPosterior.of_prior(0.5)}
+        with (
+            served(policy=policy, calibrators=calibrators) as running,
+            openai.OpenAI(base_url=f"{running.url}/v1", api_key="none", max_retries=0) as client,
+        ):
+            found = client.chat.completions.create(
+                model=MODEL,
+                messages=[{"role": "user", "content": "Who is it?"}],
+                response_format={"type": "json_schema", "json_schema": {"name": "form", "schema": FORM}},
+                seed=1,
+            )
+    jsonschema.validate(json.loads(found.choices[0].message.content or ""), FORM)
+    summary: Any = found.model_extra["adascale"]  # type: ignore[index]
+    assert set(summary["fields"]) >= {"name", "tags"}
+    least = min(each["probability"] for each in summary["fields"].values())
+    assert summary["probability"] == pytest.approx(least, abs=1e-4)
 
 
 def test_ollama_takes_a_schema_as_its_format(random_server: Served) -> None:

@@ -1,0 +1,95 @@
+"""JSON: a text whose content is to be written as an object of a schema, such as an order as its items.
+
+Each solution is a reading of the text: the likeliest one has the fields in the order of the schema, and each
+sampled one in an order of its own, since readings that are written alike make the same mistakes. Readings are
+compared field by field (``tools.fields``).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..errors import UsageError
+from ..tools.equality import key_of
+from ..tools.fields import in_order
+from ..tools.schema import Schema, fault, inlined, types_of
+from ..types import Execution, Finish, Mode, Problem
+from .base import NO_PROGRAM, Kind, Run, Runnable
+
+
+def object_schema(schema: Any) -> Schema:
+    """A schema of an object, without references.
+
+    Raises:
+        UsageError: it is none, or too large.
+    """
+    found = inlined(schema)
+    if (types := types_of(found)) and types != ("object",):
+        raise UsageError(f"the schema has to be of the type object, not {' or '.join(types)}")
+    return found
+
+
+def schema_of(problem: Problem) -> Schema:
+    """The schema of a problem, without references."""
+    asked = problem.details["schema"]
+    assert isinstance(asked, dict), "the details of a problem of this kind have a schema"
+    return inlined(asked)
+
+
+class JsonObject(Kind):
+    """See the module."""
+
+    def read_details(self, question: str, record: Mapping[str, object]) -> Mapping[str, object]:
+        """The schema.
+
+        Raises:
+            UsageError: it is none of an object, or too large.
+        """
+        object_schema(record.get("schema"))
+        return {"schema": record["schema"]}
+
+    def statement(self, problem: Problem) -> str:
+        """The schema, and below it the text."""
+        schema = json.dumps(problem.details["schema"], ensure_ascii=False)
+        return f"JSON schema: {schema}\n\n{problem.question}"
+
+    def program(self, problem: Problem, mode: Mode, text: str) -> Runnable | Execution:
+        """None: nothing is run."""
+        return NO_PROGRAM
+
+    def answer(
+        self, problem: Problem, mode: Mode, text: str, finish: Finish, execution: Execution | None
+    ) -> str | None:
+        """The object, its fields in the order of the schema; None if it does not match the schema."""
+        schema = schema_of(problem)
+        try:
+            found = json.loads(text)
+        except (ValueError, RecursionError):
+            return None
+        if not isinstance(found, dict) or fault(found, schema):
+            return None
+        return json.dumps(in_order(found, schema), ensure_ascii=False)
+
+    def same(self, a: str, b: str) -> bool:
+        """True if both are spelled alike; ``equality`` knows the schema."""
+        return a == b
+
+    def equality(self, problem: Problem) -> Callable[[str, str], bool]:
+        """True for objects with the same fields."""
+        schema = schema_of(problem)
+        return lambda a, b: a == b or key_of(json.loads(a), schema) == key_of(json.loads(b), schema)
+
+    def is_right(
+        self, problem: Problem, answer: str | None, execution: Execution | None, run: Run | None
+    ) -> bool:
+        """True if all fields are those of the known answer, which is JSON too."""
+        assert problem.answer is not None, "the answer of the question is not known"
+        try:
+            return answer is not None and self.equality(problem)(answer, problem.answer)
+        except ValueError:
+            return False
+
+
+KIND = JsonObject()

@@ -1,0 +1,78 @@
+"""Fields of a JSON object, and which readings of a text agree on each of them.
+
+A field is a value within objects, named by the way to it, ``address.city``; a list is one field. A reading is
+one object that was written of a text. Fields are equal as arguments of calls are (``equality``).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..types import AnswerGroup, NodeId
+from .equality import compared, key_of, of_object
+from .schema import Schema
+
+if TYPE_CHECKING:
+    import numpy as np  # a replay needs none
+
+FieldVotes = Mapping[str, Sequence[tuple[NodeId, ...]]]
+"""Of each field the readings that agree on it, in groups; a field that a reading lacks has a group, too."""
+
+
+def fields_of(value: Mapping[str, Any], schema: Schema, place: str = "") -> Iterator[tuple[str, Hashable]]:
+    """Name and key of each field of an object; keys are equal where fields are."""
+    for name, item, inner in compared(value, of_object(schema)):
+        if isinstance(item, dict):
+            yield from fields_of(item, inner, f"{place}{name}.")
+        else:
+            yield f"{place}{name}", key_of(item, inner)
+
+
+def votes_by_field(groups: Sequence[AnswerGroup], schema: Schema) -> FieldVotes:
+    """The readings that agree on each field.
+
+    Args:
+        groups: Readings that are the same in all fields; an answer is an object as JSON.
+        schema: Schema of the object, without references.
+    """
+    found = [(group.nodes, dict(fields_of(json.loads(group.answer), schema))) for group in groups]
+    votes: dict[str, list[tuple[NodeId, ...]]] = {}
+    for name in dict.fromkeys(name for _, fields in found for name in fields):
+        agreeing: dict[Hashable, tuple[NodeId, ...]] = {}
+        for nodes, fields in found:
+            key = fields.get(name)
+            agreeing[key] = (*agreeing.get(key, ()), *nodes)
+        votes[name] = list(agreeing.values())
+    return votes
+
+
+def in_order(value: Any, schema: Schema) -> Any:
+    """A value with the properties of its objects in the order of the schema, others behind them."""
+    match value:
+        case dict():
+            properties = of_object(schema).get("properties", {})
+            names = sorted(value, key=lambda name: [*properties, name].index(name))
+            return {name: in_order(value[name], properties.get(name, {})) for name in names}
+        case list() if isinstance(items := schema.get("items"), Mapping):
+            return [in_order(item, items) for item in value]
+        case _:
+            return value
+
+
+def reordered(schema: Schema, rng: np.random.Generator) -> Schema:
+    """The schema with the properties of its objects in another order, where there are several."""
+    changed = dict(schema)
+    if properties := schema.get("properties"):
+        known = list(properties)
+        names = [known[at] for at in rng.permutation(len(known))]
+        if names == known:
+            names.reverse()
+        changed["properties"] = {name: reordered(properties[name], rng) for name in names}
+    if isinstance(items := schema.get("items"), Mapping):
+        changed["items"] = reordered(items, rng)
+    for union in ("anyOf", "oneOf"):
+        if union in schema:
+            changed[union] = [reordered(each, rng) for each in schema[union]]
+    return changed

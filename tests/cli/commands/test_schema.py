@@ -1,0 +1,100 @@
+"""``ask --schema`` and ``batch --schema``: valid JSON on stdout, and a probability of each field."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import tiny
+from home import Home
+from rich.text import Text
+
+from adascale.cli.render.json_fields import doubts, json_lines
+from adascale.engine.types import FieldEstimate
+
+FORM: Any = {
+    "type": "object",
+    "properties": {
+        "name": {"enum": ["Ann", "Bob"]},
+        "pets": {"type": "array", "items": {"enum": ["cat", "dog"]}, "maxItems": 2},
+        "home": {
+            "type": "object",
+            "properties": {"floor": {"enum": [1, 2]}, "owned": {"type": "boolean"}},
+            "required": ["floor", "owned"],
+            "additionalProperties": False,
+        },
+    },
+    "required": ["name", "pets", "home"],
+    "additionalProperties": False,
+}
+FIELDS = {"name", "pets", "home.floor", "home.owned"}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    folder = tmp_path_factory.mktemp("home")
+    model = tiny.write_random(folder / "random.gguf", context=4096)
+    (folder / "form.json").write_text(json.dumps(FORM))
+    return Home(folder, model, folder / "in.txt")
+
+
+def ask(home: Home, *args: str, schema: str = "form.json") -> Any:
+    path = str(home.folder / schema)
+    return home.run("ask", "Ann has a cat.", "--schema", path, "-g", str(home.model), "--seed", "1", *args)
+
+
+def test_stdout_is_json_of_the_schema_whatever_the_model_is(home: Home) -> None:
+    for args in ([], ["-x"], ["--strategy", "vote", "--samples", "2"]):
+        done = ask(home, *args)
+        assert done.returncode in (0, 3), done.stderr  # a guess is an answer that exits with 3
+        jsonschema.validate(json.loads(done.stdout), FORM)
+
+
+def test_a_record_has_the_votes_and_the_probability_of_each_field(home: Home) -> None:
+    record = json.loads(ask(home, "--json").stdout)
+    jsonschema.validate(json.loads(record["answer"]), FORM)
+    assert (record["kind"], set(record["fields"])) == ("json", FIELDS)
+    least = min(each["probability"] for each in record["fields"].values())
+    assert record["confidence"]["p"] == pytest.approx(least, abs=1e-4)
+    assert all(each["votes"] >= 1 for each in record["fields"].values())
+
+
+def test_a_batch_writes_every_line_as_json_and_compares_known_answers(home: Home, tmp_path: Path) -> None:
+    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    known = {"name": "Ann", "pets": ["cat"], "home": {"floor": 3, "owned": True}}
+    source.write_text("\n".join(json.dumps({"question": f"Text {n}", "answer": known}) for n in range(3)))
+    schema = str(home.folder / "form.json")
+    done = home.run("batch", str(source), "-o", str(out), "--schema", schema, "-g", str(home.model))
+    assert done.returncode == 0, done.stderr
+    records = [json.loads(line) for line in out.read_text().splitlines()]
+    assert len(records) == 3
+    for record in records:
+        jsonschema.validate(json.loads(record["answer"]), FORM)
+        assert set(record["fields"]) == FIELDS
+        assert json.loads(record["expected"]) == known
+        assert record["correct"] is False  # no floor 3 in the schema
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"type": "string"}', '{"properties": 3}'])
+def test_what_is_no_schema_of_an_object_is_refused_before_a_model_is_opened(home: Home, text: str) -> None:
+    (home.folder / "bad.json").write_text(text)
+    done = ask(home, schema="bad.json")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "bad.json" in done.stderr
+    assert "Loading" not in done.stderr
+
+
+def test_doubtful_fields_are_marked_and_the_least_likely_is_named_first() -> None:
+    fields = {"a": FieldEstimate(2, 0.95), "b.c": FieldEstimate(1, 0.45), "d": FieldEstimate(1, 0.62)}
+    answer = json.dumps({"a": "x\u009b", "b": {"c": 1, "e": {}}, "d": [1, 2]})
+    lines = json_lines(answer, fields)
+    marked = [line.plain.split('"')[1] for line in lines if line.style]
+    assert marked == ["c", "d"]
+    whole = "".join(line.plain.split("  ? ")[0] for line in lines)
+    assert json.loads(whole) == json.loads(answer)
+    assert "\u009b" not in whole  # a terminal would obey it
+    assert [each.split()[0] for each in doubts(fields)] == ["b.c", "d"]
+    assert isinstance(lines[0], Text)

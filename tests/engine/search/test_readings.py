@@ -1,0 +1,110 @@
+"""Searches for JSON of a schema: readings until they agree on each field, and a probability of each."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import Any
+
+import pytest
+
+from adascale.engine.calibration.fields import FieldPosterior
+from adascale.engine.kinds.json_object import KIND
+from adascale.engine.kinds.messages import problem_of
+from adascale.engine.ports import Prefix, SequenceLogprob
+from adascale.engine.scripted import ScriptedPolicy, scripted_step
+from adascale.engine.search.driver import Driver
+from adascale.engine.search.record import Record
+from adascale.engine.search.settings import Settings
+from adascale.engine.strategies import EFFORTS, Preset, Strategy, Vote
+from adascale.engine.types import DOUBTFUL, Problem, SearchResult, Step
+
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "name": {"type": "string"},
+        "age": {"type": "integer", "minimum": 0},
+        "home": {"type": "object", "properties": {"city": {"type": "string"}}},
+    },
+    "required": ["name", "age"],
+    "additionalProperties": False,
+}
+ASKED = problem_of("1", "Ann is 3 and lives in Ulm.", schema=SCHEMA)
+
+
+def ann(age: int = 3, city: str = "Ulm") -> str:
+    return json.dumps({"home": {"city": city}, "age": age, "name": "Ann"})
+
+
+def search(
+    *texts: str, strategy: Strategy = EFFORTS["json"]["medium"], asked: Problem = ASKED
+) -> tuple[SearchResult, Record]:
+    """A search whose readings are these texts in turn."""
+    written = iter(texts)
+
+    def script(prefix: Prefix, rng: random.Random) -> Step:
+        return scripted_step(next(written, texts[-1]), "stop")
+
+    calibrators = {"json": FieldPosterior.of_prior(0.5)}
+    driver = Driver(ScriptedPolicy(script, slots=1), SequenceLogprob(), calibrators, lambda: 0.0)  # type: ignore[arg-type]
+    record = Record.of(event for _, event in driver.run([asked], Settings(strategy)))
+    assert record.result is not None
+    return record.result, record
+
+
+def test_two_readings_that_agree_end_the_search_and_the_answer_has_the_order_of_the_schema() -> None:
+    found, record = search(ann(), json.dumps({"name": "ann", "age": 3.0, "home": {"city": "ulm"}}))
+    assert (found.stop_reason, len(record.candidates), len(found.groups)) == ("confident", 2, 1)
+    assert list(json.loads(found.answer or "")) == ["name", "age", "home"]
+    assert {name: each.votes for name, each in found.fields.items()} == {"name": 2, "age": 2, "home.city": 2}
+    assert min(each.probability for each in found.fields.values()) > DOUBTFUL
+
+
+def test_a_field_that_differs_is_the_doubtful_one_and_the_least_likely_is_the_number_of_all() -> None:
+    found, _ = search(ann(3), ann(4), strategy=EFFORTS["json"]["low"])
+    assert found.fields["age"].probability < 0.5 < DOUBTFUL < found.fields["name"].probability
+    assert found.confidence is not None
+    assert found.confidence.median == found.fields["age"].probability
+    assert found.confidence.calibrated
+
+
+def test_readings_are_drawn_until_two_agree_on_each_field_of_one() -> None:
+    found, record = search(ann(3, "Rome"), ann(4, "Ulm"), ann(3, "Ulm"), ann(9, "Oslo"))
+    assert json.loads(found.answer or "") == {"name": "Ann", "age": 3, "home": {"city": "Ulm"}}
+    assert len(record.candidates) == 3
+    assert found.stop_reason == "confident"
+
+
+@pytest.mark.parametrize("text", ["Ann", "[1]", ann(-1), '{"name": "Ann"}'])
+def test_what_breaks_the_schema_is_never_shown(text: str) -> None:
+    found, _ = search(text)
+    assert (found.answer, found.best, found.has_reply) == (None, None, False)
+    found, _ = search(text, ann(), ann())
+    assert json.loads(found.answer or "")["name"] == "Ann"
+
+
+def test_a_field_that_one_reading_lacks_is_no_vote_for_it() -> None:
+    found, _ = search('{"name": "Ann", "age": 3}', ann(), strategy=EFFORTS["json"]["low"])
+    assert {name: each.votes for name, each in found.fields.items()} == {"name": 2, "age": 2, "home.city": 1}
+
+
+def test_other_strategies_have_fields_too_and_the_default_is_that_of_json() -> None:
+    found, record = search(ann(3), ann(4), ann(4), strategy=Vote(samples=3))
+    assert len(record.candidates) == 3
+    assert found.fields["age"].votes == 2
+    assert Preset().strategy("adaptive", "json") == EFFORTS["json"]["medium"]
+
+
+def test_an_empty_object_has_the_number_of_the_whole() -> None:
+    asked = problem_of("1", "?", schema={"type": "object", "properties": {"a": {"type": "string"}}})
+    found, _ = search("{}", "{}", asked=asked)
+    assert found.confidence is not None
+    assert found.confidence.median > DOUBTFUL
+
+
+def test_a_known_answer_is_compared_field_by_field() -> None:
+    known = problem_of("1", "?", schema=SCHEMA)
+    known = Problem("1", "?", answer=ann(), kind="json", details=known.details)
+    assert KIND.is_right(known, '{"name": "ANN", "age": 3, "home": {"city": "Ulm"}}', None, None)
+    assert not KIND.is_right(known, ann(4), None, None)
+    assert not KIND.is_right(Problem("1", "?", "Ann", kind="json", details=known.details), ann(), None, None)
