@@ -10,7 +10,7 @@ both interpreters, ``thinking`` measures the worth of a thought before the answe
 that an easy question takes.
 
 Studies behind decisions: of models that nobody fitted ``by_votes``, ``model_sizes`` and ``searches``; of fits
-without answers ``unlabelled``; of rollouts ``from_rollouts`` (on ``rollout_texts``); of code tasks
-``given_tests``, ``giving_up`` and ``program_prompts``; of training data ``pairs`` and ``train_prm`` (on a
-``tiny_model``).
+without answers ``unlabelled``; of rollouts ``from_rollouts`` (on ``rollout_texts``) and ``free_signs`` (on
+``solution_features``); of code tasks ``given_tests``, ``giving_up`` and ``program_prompts``; of training data
+``pairs`` and ``train_prm`` (on a ``tiny_model``).
 """
