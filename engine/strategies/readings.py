@@ -31,7 +31,7 @@ class Readings(Sequential):
     def plan(self, tree: Tree) -> Plan:
         """Judge one reading after the other."""
         greedy = Expand(ROOT, 1, until="answer", greedy=True, mode=self.modes[0])
-        more = whole_trajectories(self.samples - 1, self.modes, sure=1) if self.samples > 1 else []
+        more = whole_trajectories(self.samples - 1, self.modes[:1], sure=1) if self.samples > 1 else []
         yield [greedy, *more]
         while not all_drawn(tree, self.samples):
             if _least_votes(tree) >= self.votes:
