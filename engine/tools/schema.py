@@ -108,8 +108,10 @@ def _check_shape(schema: Schema) -> None:
     """Refuse a keyword whose value is of another form than it has to be."""
     for name, form in _SHAPES.items():
         value = schema.get(name)
-        is_names = name != "required" or all(isinstance(each, str) for each in value or ())
-        if name in schema and not (isinstance(value, form) and is_names):
+        fits = isinstance(value, form) and (
+            name != "required" or all(isinstance(each, str) for each in schema["required"])
+        )
+        if name in schema and not fits:
             raise UsageError(f"{name} in the schema of a tool cannot be {json.dumps(value)[:40]}")
 
 

@@ -70,4 +70,4 @@ def test_the_catalogue_says_it_for_its_prms_and_generators_are_judges(tmp_path: 
         file = ModelFile(spec.name, path, "", spec, "cache", read_info(path))
         assert settle_format(file, None, print, offline=True) == (spec.format or "judge")
     formats = {spec.format for spec in catalog().values() if spec.role == "prm"}
-    assert formats == {"math-shepherd", "rlhflow-deepseek", "rlhflow-mistral"}
+    assert formats == {"math-shepherd", "rlhflow-deepseek"}
