@@ -4,8 +4,8 @@ Usage: ``python docs/make_demo.py``
 
 ``demo.svg`` moves, and has no script, no font and nothing else to load; a viewer without animation shows its
 last frame. ``search.svg`` is what ``adascale tree`` writes. The search is
-``adascale ask --seed 4 --trace docs/demo.jsonl "A baker ..."``, of 2026-11-28; at its end stands the solution
-in prose, which is shown since 2026-11-29 where a program agrees.
+``adascale ask -m qwen2.5-coder-1.5b --seed 1 --trace docs/demo.jsonl "A baker ..."``, with the folder of the
+package taken out of the calibration's path.
 """
 
 from __future__ import annotations
