@@ -44,7 +44,7 @@ class SamplingChange:
 
     @property
     def odds(self) -> dict[str, Any]:
-        """Those of them that change how likely a token is: estimates of another sampler are rough then."""
+        """The given numbers that change how likely a token is: with any, fitted estimates become rough."""
         return {name: value for name, value in self.numbers.items() if name != "max_tokens"}
 
     def beyond(self, usual: Mapping[str, Any]) -> Self:

@@ -227,7 +227,7 @@ class Step:
         wrong_sums: Equations between numbers in ``text`` that do not hold, as ``7 * 8 = 54``. The search sets
             them when the step is complete, unless the generator knew them (a record without texts).
         thought: Its role in a thought; None for a step of the solution.
-        odds: Of each sampled token that has text, where a client asked for them.
+        odds: Log-probabilities of each sampled token that has text, where a client asked for them.
     """
 
     text: str
@@ -504,7 +504,7 @@ class SearchResult:
         stop_reason: Why the search ended; its default stands until the search knows.
         options: Probability of each option of a question whose options were read; empty for others. The
             likeliest is the answer, whether a trajectory has chosen it or not.
-        fields: Of an answer in JSON each of its fields; empty for others, and without a calibration.
+        fields: Fields of an answer in JSON, with their votes; empty for others, and without a calibration.
     """
 
     answer: str | None

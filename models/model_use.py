@@ -39,7 +39,7 @@ def use_path(sha256: str) -> Path:
 
 
 def read_use(sha256: str) -> ModelUse:
-    """What is kept of a model; nothing if the file is missing or torn."""
+    """Read the experience with a model; empty if the file is missing or torn."""
     kept = read_json(use_path(sha256))
     if isinstance(kept, dict) and kept.get("schema") == SCHEMA:
         with contextlib.suppress(AttributeError, LookupError, TypeError, ValueError):

@@ -181,7 +181,7 @@ class Harness:
 
     @property
     def trial(self) -> Trial:
-        """What an executor runs."""
+        """Return the trial that an executor runs."""
         return Trial(self.program, self._tests, len(self.suite.tests))
 
     @property

@@ -65,7 +65,7 @@ class OllamaModels:
         return json_response({"models": [{**self._entry(), "expires_at": expires, "size_vram": 0}]})
 
     async def show(self, request: HttpRequest) -> Response:
-        """What the model is, and how long a conversation may be."""
+        """Describe the model and the longest conversation, in Ollama's words."""
         body = ShowBody.read(read_object(await read_body(request)))
         served, info = self._served(), self._info()
         served.effort_of(body.model or body.name, None, "model")

@@ -33,7 +33,7 @@ class Choice:
         content: The solution, up to where it was cut.
         finish: ``stop`` if it ended by itself or at a stop text, ``length`` if a limit of tokens cut it.
         stopped_at: The stop text before which it was cut; None for none.
-        odds: Of the tokens of the solution; None if they were not asked for.
+        odds: Log-probabilities of the solution's tokens; None if they were not asked for.
         calls: Calls of tools, beside which the content may be empty.
     """
 

@@ -55,7 +55,7 @@ class SamplerFields(Fields):
     presence_penalty: Penalty | None = None
     frequency_penalty: Penalty | None = None
     logit_bias: Biases | None = None
-    """What is added to the logits of tokens, by their ids."""
+    """Read the numbers that are added to the logits of tokens, by their ids."""
 
     @property
     def is_coldest(self) -> bool:

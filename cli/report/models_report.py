@@ -142,7 +142,7 @@ def facts_text(facts: Mapping[str, object]) -> str:
 
 
 def programs_text(use: ProgramUse) -> str:
-    """What became of a model's programs on this machine."""
+    """Describe how a model's programs did on this machine."""
     if use.fault:
         return f"left out: {use.fault}"
     return f"drawn: {use.programs - use.failed} of {use.programs} gave an answer"

@@ -18,7 +18,7 @@ from .options import share_of_trust
 from .votes import SPREAD, Z90, shifted
 
 CALL_WEIGHTS = OptionWeights(trust=2.5, lean=-2.6, merit={}, habit=1.0, overlap=0.5)
-"""Of 22 looks of the 1.5b P(yes) was .69 to .93 where a call is right (13), else .57 to .80 (9)."""
+"""They fit 22 looks of the 1.5b: P(yes) was .69 to .93 where a call is right (13), else .57 to .80 (9)."""
 
 _UNREAD = 0.85
 """Log-odds of a call where the look says nothing: two of three requests want one."""

@@ -17,7 +17,7 @@ class Runnable:
     """A program in a trajectory's text, made ready to run.
 
     Attributes:
-        source: What an executor runs: Python source, or a program with its tests.
+        source: Python source, or a program with its tests, for an executor to run.
         key: Equal for programs that do the same, of which one is run; empty where every program is run.
     """
 

@@ -38,9 +38,9 @@ class ProgramUse:
     """Programs and prose of one model, over questions.
 
     Attributes:
-        questions: Those with a program.
+        questions: Number of questions with a program.
         programs: Programs that have ended.
-        failed: Those that gave no answer.
+        failed: Number of programs that gave no answer.
         prose_questions: Questions with two solutions in prose.
         prose_agreement: Sum over them of the share of pairs that agree.
         both_questions: Questions with prose and a program.

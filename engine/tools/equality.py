@@ -43,7 +43,7 @@ def key_of(value: Any, schema: Schema) -> Hashable:
 
 
 def of_object(schema: Schema) -> Schema:
-    """Of a union the schema of its object, of which there is usually one; any other schema itself."""
+    """The first object schema of a union; any other schema itself."""
     return next((each for each in unions_of(schema) if "properties" in each), schema)
 
 

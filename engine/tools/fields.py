@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np  # a replay needs none
 
 FieldVotes = Mapping[str, Sequence[tuple[NodeId, ...]]]
-"""Of each field the readings that agree on it, in groups; a field that a reading lacks has a group, too."""
+"""Groups of readings that agree, by field; readings without a field form a group of it, too."""
 
 
 def fields_of(value: Mapping[str, Any], schema: Schema, place: str = "") -> Iterator[tuple[str, Hashable]]:

@@ -23,7 +23,7 @@ from .installed import pulled_folder
 _REFERENCE = re.compile(rf"hf:(?P<repo>{REPOSITORY})(?:@(?P<revision>[\w.-]+))?(?:/(?P<file>.+))?")
 
 _LARGEST_BYTES = 64_000_000
-"""Of all that are fetched at once; the largest one that ships has 2.7 MB."""
+"""Most bytes of all files fetched at once; the largest one that ships has 2.7 MB."""
 _MOST = 50
 """Calibrations that are fetched at once."""
 

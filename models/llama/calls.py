@@ -35,7 +35,7 @@ Verdict = Literal["on", "begun", "replaced", "over"]
 
 
 class Rules(ABC):
-    """What a reply may consist of: JSON in one form, and free text around it.
+    """The form of a reply: JSON under a grammar, and free text around it.
 
     Args:
         model: Writes it.

@@ -121,7 +121,7 @@ def penalised(
     """A copy of logits, ``[vocab_size]``, with the penalties and the bias of a sampler.
 
     Args:
-        logits: Of the next token.
+        logits: Logits of the next token, ``[vocabulary]``.
         params: The sampler.
         tokens: All tokens before it.
         solution: Those of them that were written, to which presence and frequency penalties apply

@@ -89,7 +89,7 @@ def program_adascale(name):
 
 
 class _NotHere(Exception):
-    """What a test and its program exchange is more than data."""
+    """A test and its program exchange more than data."""
 
 
 class MontyRunner:
@@ -207,7 +207,7 @@ def _answer(
     printed: monty.CollectString,
     deadline: float,
 ) -> monty.ExternalResult:
-    """What the program's session says to its tests."""
+    """The program's side of the exchange with its tests."""
     try:
         match asked, given:
             case "look_adascale", (str(name),):

@@ -87,7 +87,7 @@ _OPERATIONS: dict[str, Callable[..., Any]] = {
     "__instancecheck__": lambda kind, each: isinstance(each, kind),
     "__subclasscheck__": lambda kind, each: issubclass(each, kind),
 }
-"""What a stand-in forwards, by the method that Python asks for it."""
+"""Operations that a stand-in forwards, by the method that Python calls."""
 _ALWAYS = ("__eq__", "__ne__", "__hash__", "__repr__", "__str__", "__format__", "__copy__", "__deepcopy__")
 
 _VALUES: dict[str, Callable[[Any], list[Any]]] = {
