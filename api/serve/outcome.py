@@ -134,7 +134,7 @@ class SearchOutcome:
             "probability": probability_of(result.confidence),
             "interval": interval_of(result.confidence),
             "score": None if score is None else round(score, 4),
-            "calibration": record.started.models.level,
+            "calibration": record.level,
             "votes": {"agree": agree, "finished": finished},
             "stop_reason": result.stop_reason,
             "groups": [

@@ -83,7 +83,7 @@ def _meaning(document: Document) -> str:
     p = document.view.confidence
     if p is None or not p.calibrated:
         return "No probability: this model has no calibration, so only agreement counts."
-    if document.view.started.models.level != "fitted":
+    if document.view.level != "fitted":
         return "A rough estimate: how often this model is right was never measured."
     return f"Of 100 answers shown with this number, about {round(100 * p.median)} are correct."
 

@@ -125,7 +125,7 @@ def sure_text(state: ViewState) -> str:
 
 
 def _is_rough(state: ViewState) -> bool:
-    return state.started.models.level in _ROUGH
+    return state.level in _ROUGH
 
 
 def progress_facts(state: ViewState, glyphs: Glyphs) -> list[str]:
@@ -288,7 +288,7 @@ def _interval_facts(state: ViewState) -> list[str]:
         return []
     if not estimate.calibrated:
         return [estimate_text(estimate)]
-    level = f", rough ({state.started.models.level} calibration)" if _is_rough(state) else ""
+    level = f", rough ({state.level} calibration)" if _is_rough(state) else ""
     return [f"between {percent(estimate.lower)} and {percent(estimate.upper)}{level}"]
 
 

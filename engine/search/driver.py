@@ -26,7 +26,7 @@ from ..ports import (
     Score,
     Uncalibrated,
 )
-from ..types import BranchId, KindName, NodeId, Problem, Step, Usage
+from ..types import BranchId, KindName, Mode, NodeId, Problem, Reading, Step, Usage
 from .events import Event
 from .judging_order import HURRY, THRIFT, run_ahead
 from .search import Search
@@ -46,7 +46,8 @@ class Driver:
         costs: Relative cost of a decode step with 1, 2, ... branches, the first of them 1: by it draws that
             may not be needed run ahead. Empty for never.
         executor: Runs programs; None if no strategy draws any.
-        rough: Takes the place of a fitted calibrator in a search with a sampler of its own.
+        rough: Takes the place of a fitted calibrator in a search with a sampler of its own, and for a value
+            that is unlike what was fitted.
     """
 
     def __init__(
@@ -147,16 +148,15 @@ class Driver:
 
     def _admit(self, request: Request) -> Iterator[tuple[Problem, Event]]:
         problem, settings = kind_of(request.problem).for_search(request.problem), request.settings
-        search = Search(problem, settings, self._calibrator_of(request), self._clock, self._cancel_branch)
+        calibrator, rough = self._calibrator_of(request), self._rough if problem.kind == "value" else None
+        search = Search(problem, settings, calibrator, self._clock, self._cancel_branch, rough)
         self._active.append(search)
         # Before its prompt is read: reading it may be the end of the process.
         yield from self._deliver(search)
         try:
             self._look(search)
-            for mode in search.modes if not search.over else ():
-                started = self._clock()
-                work = self._policy.open(problem, mode)
-                search.read_prompt(mode, self._prompt_usage(work, self._clock() - started), work.reading)
+            if not search.over:
+                search.read_prompts({mode: self._open(problem, mode) for mode in search.modes})
             if not search.is_begun:
                 search.open()
         except DecodeAbortedError:
@@ -164,6 +164,12 @@ class Driver:
         except AdascaleError as error:
             search.fail(error)
         yield from self._deliver(search)
+
+    def _open(self, problem: Problem, mode: Mode) -> tuple[Usage, Reading | None]:
+        """Read the prompt of a mode."""
+        started = self._clock()
+        work = self._policy.open(problem, mode)
+        return self._prompt_usage(work, self._clock() - started), work.reading
 
     def _look(self, search: Search) -> None:
         """Read the options; where they say enough, no prompt of a solution has to be read."""

@@ -14,6 +14,7 @@ from ..errors import TraceError
 from ..ports import Clock
 from ..types import ROOT, AnswerGroup, BranchId, Candidate, Estimate, NodeId, Notice, SearchResult, Usage
 from .events import (
+    OUTSIDE,
     AllocationDecided,
     AnswerFound,
     AnswersJudged,
@@ -70,6 +71,12 @@ class Record:
         """Begin with the question alone."""
         self.t = self.started.t
         self.tree = Tree(self.started.problem)
+
+    @property
+    def level(self) -> str:
+        """Level of its numbers, as ``ModelDescription`` has it: ``portable`` outside of what was fitted."""
+        is_outside = any(notice.code == OUTSIDE for notice in self.notices)
+        return "portable" if is_outside else self.started.models.level
 
     @classmethod
     def of(cls, events: Iterable[Event]) -> Self:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import takewhile
 from typing import Literal
 
 from ..errors import AdascaleError, setting
 from ..kinds import kind_of
 from ..kinds.base import Look
-from ..ports import Calibrator, Clock, Growth, Prefix, Score, Seen
+from ..ports import Calibrator, Clock, Growth, Prefix, QuestionEstimate, Score, Seen
 from ..sampling import SamplingChange
 from ..strategies import Command, Cut, Expand
 from ..strategies.base import top_k
@@ -54,9 +54,7 @@ from .settings import Settings
 from .waiting import Draw, Draws, branch_seed
 
 _OUTSIDE = Notice(
-    OUTSIDE,
-    "this question is unlike those that the calibration was fitted on: "
-    "its intervals are widened and say little",
+    OUTSIDE, "this question is unlike those that the calibration was fitted on: the probability is rough"
 )
 
 _THOUGHT_CUT = Notice(
@@ -85,18 +83,26 @@ class Search:
         calibrator: Maps rewards to estimates.
         clock: Seconds.
         cancel: Ends an unwanted branch.
+        rough: Takes the place of the calibrator where the question is unlike those that it was fitted on.
 
     Attributes:
         is_begun: True once the plan has been started.
     """
 
     def __init__(
-        self, problem: Problem, settings: Settings, calibrator: Calibrator, clock: Clock, cancel: Cancel
+        self,
+        problem: Problem,
+        settings: Settings,
+        calibrator: Calibrator,
+        clock: Clock,
+        cancel: Cancel,
+        rough: Calibrator | None = None,
     ) -> None:
         strategy = settings.strategy
         self.problem = problem
         self._settings = settings
         self._calibrator = calibrator
+        self._rough = rough
         self._log = EventLog(settings.first_event(problem), clock)
         self._emit = self._log.emit
         self._record = self._log.record
@@ -139,15 +145,28 @@ class Search:
         """Numbers of the sampler that it has of its own."""
         return self._settings.sampling
 
-    def read_prompt(self, mode: Mode, usage: Usage, reading: Reading | None) -> None:
-        """The prompt of a mode was read: estimate the question."""
-        question = Prefix(self.problem, (), reading, mode)
-        found = self._calibrator.question(question)
-        self._emit(PromptRead(usage=usage, estimate=found.estimate, reading=reading, mode=mode))
-        if found.is_outside and self.problem.kind != "fact":  # of which nothing was fitted
-            self._emit(Warned(notice=_OUTSIDE))
-        for notice in kind_of(self.problem).notices(self.problem):
+    def read_prompts(self, read: Mapping[Mode, tuple[Usage, Reading | None]]) -> None:
+        """The prompts of all modes were read: estimate the question in each.
+
+        One that is unlike those that the calibration was fitted on is judged by votes from here on.
+        """
+        found = self._estimate_question(read)
+        is_outside = any(each.is_outside for each in found.values())
+        if is_outside and self._rough is not None:
+            self._calibrator = self._rough
+            self._leaderboard = Leaderboard(self._tree, self._settings.strategy, self._rough)
+            found = self._estimate_question(read)
+        for mode, (usage, reading) in read.items():
+            self._emit(PromptRead(usage=usage, estimate=found[mode].estimate, reading=reading, mode=mode))
+        for notice in ([_OUTSIDE] if is_outside else []) + list(kind_of(self.problem).notices(self.problem)):
             self._warn_once(notice)
+
+    def _estimate_question(
+        self, read: Mapping[Mode, tuple[Usage, Reading | None]]
+    ) -> dict[Mode, QuestionEstimate]:
+        """The question in each mode, before anything is drawn."""
+        ask = self._calibrator.question
+        return {mode: ask(Prefix(self.problem, (), reading, mode)) for mode, (_, reading) in read.items()}
 
     @property
     def looks(self) -> tuple[Look, ...]:

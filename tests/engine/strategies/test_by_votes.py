@@ -184,3 +184,29 @@ def test_a_sampler_of_ones_own_makes_a_fitted_number_one_of_votes() -> None:
     fitted, rough = (record.result.confidence.median for record in found)
     assert fitted == 0.99
     assert rough < 0.95
+
+
+class SureOutside(Sure):
+    """Takes every answer for correct, to a question that is unlike what it was fitted on."""
+
+    def question(self, prefix: Prefix) -> QuestionEstimate:
+        return QuestionEstimate(around(0.99), is_outside=True)
+
+
+def test_votes_judge_a_question_unlike_those_that_were_fitted() -> None:
+    driver = Driver(
+        ScriptedPolicy(lambda prefix, rng: scripted_step("Answer: 18.", "stop"), 4),
+        SequenceLogprob(),
+        {"value": SureOutside()},
+        lambda: 0.0,
+        rough=VotePosterior(0.5),
+    )
+    settings = Settings(Adaptive(), models=ModelDescription(calibration={"level": "fitted"}))
+    [record] = records_of(driver.run([Problem("q", "What is 9 * 2?")], settings)).values()
+    assert [notice.code for notice in record.notices] == ["outside-calibration"]
+    assert record.level == "portable"
+    assert record.tree.standing is not None
+    assert record.tree.standing.is_rough
+    assert record.result is not None
+    assert record.result.confidence is not None
+    assert record.result.confidence.median < 0.95
