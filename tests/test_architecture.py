@@ -174,7 +174,7 @@ def test_help_imports_neither_llama_cpp_nor_huggingface_hub() -> None:
 def test_the_server_starts_without_mcp() -> None:
     code = (
         "import sys\n"
-        "import adascale.serve.listener\n"
+        "import adascale.serve.wire.listener\n"
         "late = {'mcp', 'rich'} & set(sys.modules)\n"
         "assert not late, late\n"
     )

@@ -1,11 +1,9 @@
 """The HTTP server: one worker that searches for all clients, whatever protocol they speak.
 
-A request comes in by ``listener`` and ``guard``, is read by a route of ``app``, with the limits of ``http``
-and the models of ``fields``, and becomes an ``Ask`` (``request``). ``hub`` queues and runs it in the worker
-with those of all clients, ``follow`` tells its progress and ``outcome`` its result. ``chat`` and
-``responses`` (OpenAI) and ``messages`` (Anthropic) share ``protocol``; ``event_stream`` streams the event log
-as it is, for ``ask --server`` and for the ``page``. ``tools`` are for agents, by ``mcp`` over stdio and at
-the ``endpoint`` ``/mcp``.
+A request comes in over the ``wire``, and ``app`` routes it. One of the ``protocols`` reads its body
+(``bodies``) into an ``AnswerRequest`` (``request``). ``hub`` queues its search and runs it in the worker with
+those of all clients; ``follow`` tells its progress and ``outcome`` its result, which the protocol writes.
+``agents`` get tools of their own, browsers the ``page``.
 
 The room depends on the core through searches, records and settings; no other command imports it.
 """

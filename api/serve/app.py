@@ -30,14 +30,23 @@ from adascale import __version__
 from adascale.engine.search.events import SearchFinished
 from adascale.models.fallback import HANDED_ON, Fallback
 
-from . import endpoint, event_stream
-from .chat import CHAT
-from .completions import COMPLETIONS
-from .endpoint import McpEndpoint
-from .fields import Fields, openapi
+from .agents import endpoint
+from .agents.endpoint import McpEndpoint
+from .bodies.fields import Fields, openapi
 from .follow import Progress, follow
-from .guard import Access, Guard
-from .http import (
+from .hub import Ask, Hub
+from .page.files import page_routes
+from .protocols import event_stream
+from .protocols.chat import CHAT
+from .protocols.completions import COMPLETIONS
+from .protocols.messages import MESSAGES
+from .protocols.ollama import OLLAMA_CHAT, OLLAMA_GENERATE
+from .protocols.ollama_models import OllamaModels
+from .protocols.protocol import Protocol, collect, stream
+from .protocols.responses import RESPONSES
+from .request import AnswerRequest, ServedEffort, ServedModel
+from .wire.guard import Access, Guard
+from .wire.http import (
     EventStream,
     JsonObject,
     Refusal,
@@ -47,14 +56,6 @@ from .http import (
     read_object,
     while_connected,
 )
-from .hub import Ask, Hub
-from .messages import MESSAGES
-from .ollama import OLLAMA_CHAT, OLLAMA_GENERATE
-from .ollama_models import OllamaModels
-from .page.files import page_routes
-from .protocol import Protocol, collect, stream
-from .request import AnswerRequest, ServedEffort, ServedModel
-from .responses import RESPONSES
 
 PROTOCOLS: tuple[Protocol[Any], ...] = (CHAT, COMPLETIONS, RESPONSES, MESSAGES, OLLAMA_CHAT, OLLAMA_GENERATE)
 """The protocols in which a question can be asked."""

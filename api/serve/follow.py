@@ -23,9 +23,9 @@ from adascale.engine.search.tree import Node
 from adascale.engine.types import Estimate, Standing, Usage
 from adascale.models.fallback import Fallback
 
-from .http import Refusal
 from .outcome import SearchOutcome
 from .request import AnswerRequest
+from .wire.http import Refusal
 
 SILENT_SECONDS = 10.0
 """Time without a line or text after which there is a sign of life: proxies close silent connections."""

@@ -27,7 +27,7 @@ from adascale.engine.types import Budget, Problem
 from adascale.models.worker.dispatch import failed_log
 from adascale.models.worker.messages import ModelsOpened
 
-from .http import Refusal
+from .wire.http import Refusal
 
 HubState = Literal["loading", "ready", "ended"]
 

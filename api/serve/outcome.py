@@ -20,9 +20,9 @@ from adascale.engine.types import Estimate, NodeId, Notice, SearchResult, TokenO
 from adascale.models.fallback import HandedOn
 
 from .calls import alternatives, shown_calls
-from .http import for_clients
 from .request import AnswerRequest, public_sampling
 from .token_odds import up_to
+from .wire.http import for_clients
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,11 +20,11 @@ from adascale.engine.strategies.adaptive import Effort
 from adascale.engine.tools.tool import ToolRequest
 from adascale.engine.types import Budget, MessageKind, Problem, Role, Turn
 
-from . import fields
-from .body import Body
-from .fields import Fields
-from .http import Refusal
+from .bodies import fields
+from .bodies.body import Body
+from .bodies.fields import Fields
 from .hub import Ask
+from .wire.http import Refusal
 
 ServedEffort = Effort | Literal["none", "chat"]
 """How hard to try. ``none`` writes one solution, token by token, and searches nothing; ``chat`` writes one

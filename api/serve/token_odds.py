@@ -7,7 +7,7 @@ from typing import Any
 
 from adascale.engine.types import TokenOdds
 
-from .http import JsonObject
+from .wire.http import JsonObject
 
 MAX_LIKELIEST = 20
 

@@ -38,10 +38,10 @@ from adascale.engine.types import Problem
 from adascale.models.options import SessionOptions
 from adascale.models.question_sets import choose_questions, read_known
 from adascale.models.worker.client import Worker
-from adascale.serve.app import ServerSettings
-from adascale.serve.guard import Access
+from adascale.serve.app import ServerSettings, make_app
 from adascale.serve.hub import Hub, SearchWorker
-from adascale.serve.listener import Listener, bind
+from adascale.serve.wire.guard import Access
+from adascale.serve.wire.listener import Listener, bind
 
 from ..common import close, table
 from ..inline import InlineWorker, echo
@@ -104,7 +104,7 @@ def serve(open_: OpenWorker, parallel: int, queue: int, ready: Connection) -> No
     """A server on loopback, in its process; tells its port and serves until it is terminated."""
     hub = Hub(open_, parallel, queue)
     bound = bind("127.0.0.1", 0)
-    listener = Listener(hub, ServerSettings(Access("127.0.0.1")), bound, lambda url: None)
+    listener = Listener(make_app(hub, ServerSettings(Access("127.0.0.1"))), bound, lambda url: None)
     ready.send(bound.getsockname()[1])
     listener.serve_until_stopped()
 

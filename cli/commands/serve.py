@@ -44,11 +44,11 @@ def serve(*, options: ServeOptions) -> None:
             slug="no-api-key",
         )
     try:
-        from adascale.serve.app import ServerSettings
-        from adascale.serve.guard import Access
+        from adascale.serve.app import ServerSettings, make_app
         from adascale.serve.hub import Hub
-        from adascale.serve.listener import Listener, bind
         from adascale.serve.request import ServedModel
+        from adascale.serve.wire.guard import Access
+        from adascale.serve.wire.listener import Listener, bind
     except ImportError as exc:
         raise UsageError(
             f"the server needs {exc.name}", hint=install_command("serve"), slug="no-server"
@@ -70,12 +70,13 @@ def serve(*, options: ServeOptions) -> None:
     access = Access(options.host, key, tuple(map(page_origin, options.cors_origin)))
     hub = Hub(open_models, options.parallel, options.max_queue, options.budget, lambda: listener.stop())
     listener = Listener(
-        hub,
-        ServerSettings(access, options.effort, options.strict, fallback),
+        make_app(hub, ServerSettings(access, options.effort, options.strict, fallback)),
         bind(options.host, options.port),
         on_start=lambda url: status(f"listening on {url}/v1, and for a browser on {url}/"),
     )
     listener.serve_until_stopped()
+    if hub.error is not None:
+        raise hub.error
 
 
 def _key(options: ServeOptions) -> str | None:

@@ -1,6 +1,6 @@
 """A search in the worker of a running server, over HTTP.
 
-The other side is ``adascale.serve.event_stream``.
+The other side is ``adascale.serve.protocols.event_stream``.
 """
 
 from __future__ import annotations

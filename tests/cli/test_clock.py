@@ -41,7 +41,8 @@ def test_a_batch_under_a_clock_that_jumps_is_the_same(tmp_path: Path, chain_gguf
 
 
 STAMPS = {
-    "api/serve/app.py", "api/serve/ollama.py", "api/serve/ollama_models.py", "api/serve/protocol.py",
+    "api/serve/app.py", "api/serve/protocols/ollama.py", "api/serve/protocols/ollama_models.py",
+    "api/serve/protocols/protocol.py",
     "cli/disk/history.py", "models/fallback.py",
 }  # fmt: skip
 """Files that say when something was made, and the one that counts calls by the day."""

@@ -15,11 +15,11 @@ from adascale.engine.sampling import AS_USUAL, SamplingChange
 from adascale.engine.scripted import ScriptedPolicy
 from adascale.engine.types import BranchId, KindName, Mode, Problem, Step, Until
 from adascale.models.fallback import Fallback
-from adascale.serve.app import ServerSettings
-from adascale.serve.guard import Access
+from adascale.serve.app import ServerSettings, make_app
 from adascale.serve.hub import Hub
-from adascale.serve.listener import Listener, bind
 from adascale.serve.request import ServedEffort
+from adascale.serve.wire.guard import Access
+from adascale.serve.wire.listener import Listener, bind
 from bench.inline import InlineWorker, echo
 
 LOCAL = Access("127.0.0.1")
@@ -145,7 +145,7 @@ def served(
     started = threading.Event()
     hub = Hub(open_worker, parallel, max_queue)
     settings = ServerSettings(access, effort, is_strict=strict, fallback=fallback)
-    listener = Listener(hub, settings, bind("127.0.0.1", 0), lambda url: started.set())
+    listener = Listener(make_app(hub, settings), bind("127.0.0.1", 0), lambda url: started.set())
     url = listener.url
     thread = threading.Thread(target=listener.serve_until_stopped, daemon=True)
     thread.start()

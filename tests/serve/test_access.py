@@ -14,8 +14,9 @@ from adascale.engine.errors import setting
 from adascale.engine.kinds import KINDS
 from adascale.engine.search.settings import Conditions
 from adascale.engine.types import Notice
-from adascale.serve import app, http, listener
-from adascale.serve.guard import Access
+from adascale.serve import app
+from adascale.serve.wire import http, listener
+from adascale.serve.wire.guard import Access
 
 QUESTION = {"messages": [{"role": "user", "content": "Say 42"}], "reasoning_effort": "none"}
 KEY = "sesame"

@@ -17,7 +17,7 @@ import httpx2
 import pytest
 from scripted_server import EchoPolicy, Served, served
 
-from adascale.serve import listener
+from adascale.serve.wire import listener
 from bench.inline import echo
 
 

@@ -30,7 +30,7 @@ from adascale.engine.search.record import Record
 from adascale.engine.types import ROOT, Turn
 from adascale.models.calibration.artefact import SUFFIX, describe, load_artefact
 from adascale.models.calibration.installed import shipped_folder
-from adascale.serve.event_stream import write_log
+from adascale.serve.protocols.event_stream import write_log
 from adascale.serve.request import public_name
 from bench.inline import echo
 

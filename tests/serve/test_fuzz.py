@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from scripted_server import LOCAL, EchoPolicy, Served, served
 
 from adascale.serve.app import BODIES, ServerSettings, make_app
-from adascale.serve.fields import openapi
+from adascale.serve.bodies.fields import openapi
 from adascale.serve.hub import Hub
 from bench.inline import InlineWorker, echo
 

@@ -20,9 +20,10 @@ from adascale.codetasks.asserts import read_tests
 from adascale.codetasks.task import CodeTest
 from adascale.engine.search.events import SearchFinished
 from adascale.engine.types import ROOT, AnswerGroup, Estimate, SearchResult
-from adascale.serve import http, tools
-from adascale.serve.guard import Access
-from adascale.serve.tools import Check
+from adascale.serve.agents import tools
+from adascale.serve.agents.tools import Check
+from adascale.serve.wire import http
+from adascale.serve.wire.guard import Access
 from bench.inline import echo
 
 MODES = ("legacy", "auto")

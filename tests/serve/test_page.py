@@ -16,8 +16,8 @@ import pytest
 from sampled import PROSE_SEARCH
 from scripted_server import EchoPolicy, Served, served, steady
 
-from adascale.serve.guard import Access
 from adascale.serve.page.files import PATHS
+from adascale.serve.wire.guard import Access
 from bench.inline import echo
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")

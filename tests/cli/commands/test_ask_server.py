@@ -24,7 +24,7 @@ from scripted_server import EchoPolicy, Served, served, steady
 from adascale.engine.errors import UsageError
 from adascale.engine.search.events import Event, to_json
 from adascale.models.worker.remote import RemoteSearch
-from adascale.serve.guard import Access
+from adascale.serve.wire.guard import Access
 from bench.inline import echo
 
 

@@ -11,14 +11,13 @@ from typing import Any
 
 import h11
 import uvicorn
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from adascale.engine.errors import UsageError, setting
 
-from .app import ServerSettings, make_app
 from .guard import LOOPBACK as _LOOPBACK
 from .http import MAX_HEAD
-from .hub import Hub
 
 HEAD_SECONDS = 10.0
 """Time limit for the head of a request to arrive."""
@@ -135,21 +134,18 @@ def _cancel(timer: asyncio.TimerHandle | None) -> None:
 
 
 class Listener(uvicorn.Server):
-    """Serves on one address until it is told to stop, by a signal or by the worker's end.
+    """Serves an application on one address until it is told to stop, by a signal or by ``stop``.
 
     Args:
-        hub: Gets the questions; its ``on_end`` has to be ``stop``.
-        settings: Settings for all requests.
+        app: The application.
         bound: A listening socket.
         on_start: Called with the URL once requests are taken.
     """
 
-    def __init__(
-        self, hub: Hub, settings: ServerSettings, bound: socket.socket, on_start: Callable[[str], None]
-    ) -> None:
+    def __init__(self, app: ASGIApp, bound: socket.socket, on_start: Callable[[str], None]) -> None:
         super().__init__(
             uvicorn.Config(
-                make_app(hub, settings),
+                app,
                 http=_PatientProtocol,
                 ws="none",
                 lifespan="on",
@@ -161,7 +157,6 @@ class Listener(uvicorn.Server):
                 timeout_graceful_shutdown=DRAIN_SECONDS,
             )
         )
-        self._hub = hub
         self._bound = bound
         self._on_start = on_start
 
@@ -172,15 +167,9 @@ class Listener(uvicorn.Server):
         return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
     def serve_until_stopped(self) -> None:
-        """Serve; returns when all running searches have ended.
-
-        Raises:
-            AdascaleError: the worker has ended with it, as when a model cannot be opened.
-        """
+        """Serve; returns when all running searches have ended."""
         _allow_files()
         self.run(sockets=[self._bound])
-        if self._hub.error is not None:
-            raise self._hub.error
 
     def stop(self) -> None:
         """Take no more requests, and end with the running ones."""

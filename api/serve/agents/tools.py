@@ -33,11 +33,11 @@ from adascale.engine.types import (
     TestOutcome,
 )
 
-from .fields import MAX_SEED, Fields
-from .http import for_clients
-from .hub import Ask
-from .outcome import interval_of, probability_of
-from .request import ServedEffort, new_ask
+from ..bodies.fields import MAX_SEED, Fields
+from ..hub import Ask
+from ..outcome import interval_of, probability_of
+from ..request import ServedEffort, new_ask
+from ..wire.http import for_clients
 
 MAX_TEST_TEXT = 64 << 10
 """Characters of the tests of a call, each with its setup: half a second of reading, and less per program."""

@@ -15,11 +15,11 @@ from adascale.engine.errors import AdascaleError
 from adascale.models.files.gguf_info import GGUFInfo, read_info
 from adascale.models.worker.messages import ModelsOpened
 
-from .fields import Fields
-from .http import JsonObject, json_response, read_body, read_object
-from .hub import Hub
+from ..bodies.fields import Fields
+from ..hub import Hub
+from ..request import ServedModel
+from ..wire.http import JsonObject, json_response, read_body, read_object
 from .ollama import timestamp
-from .request import ServedModel
 
 VERSION = "0.12.6"
 """Version of Ollama whose interface this is; clients ask for one that is new enough."""

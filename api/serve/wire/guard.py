@@ -10,8 +10,8 @@ import httpx2
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from ..page import files as page_files
 from .http import MAX_HEAD, Refusal
-from .page import files as page_files
 
 _OPEN = frozenset({"/health", *page_files.PATHS})
 """Paths without a key: for programs that run a server, and for a browser before its user has typed one."""

@@ -15,11 +15,11 @@ from typing import Generic, Literal, TypeVar
 
 from adascale.engine.tools.tool import Call
 
-from .body import Body
-from .follow import AnswerText, Beginning, Progress, ReasoningLine, Silence
-from .http import COMMENT, JsonObject, Refusal
-from .outcome import SearchOutcome
-from .request import AnswerRequest, ServedModel
+from ..bodies.body import Body
+from ..follow import AnswerText, Beginning, Progress, ReasoningLine, Silence
+from ..outcome import SearchOutcome
+from ..request import AnswerRequest, ServedModel
+from ..wire.http import COMMENT, JsonObject, Refusal
 
 B = TypeVar("B", bound=Body)
 

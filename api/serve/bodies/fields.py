@@ -16,7 +16,7 @@ from starlette.routing import BaseRoute, Route
 
 from adascale import __version__
 
-from .http import JsonObject, Refusal
+from ..wire.http import JsonObject, Refusal
 
 MAX_SEED = (1 << 63) - 1
 MAX_MESSAGES = 512

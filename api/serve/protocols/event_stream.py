@@ -27,11 +27,11 @@ from adascale.engine.search.events import (
 from adascale.engine.strategies import ModeChoice
 from adascale.engine.types import BranchId, Budget, MessageKind, Role, Turn
 
-from .fields import MAX_MESSAGES, Effort, Fields, Seed, Tokens
-from .http import COMMENT, JsonObject, Refusal, for_clients
-from .http import event as write
-from .hub import Ask
-from .request import ServedModel, new_ask, public_name
+from ..bodies.fields import MAX_MESSAGES, Effort, Fields, Seed, Tokens
+from ..hub import Ask
+from ..request import ServedModel, new_ask, public_name
+from ..wire.http import COMMENT, JsonObject, Refusal, for_clients
+from ..wire.http import event as write
 
 PATH = "/v1/searches"
 

@@ -9,15 +9,26 @@ from pydantic import BeforeValidator, FailFast, Field
 
 from adascale.engine.tools.tool import MAX_TOOLS, ToolRequest
 
-from .body import Body
-from .fields import MAX_MESSAGES, Effort, Fields, Ignored, Part, Parts, Texts, Tokens, as_parts, text_of
-from .follow import Beginning
-from .formats import FlatFormat, schema_of
-from .http import JsonObject, Refusal, event
-from .outcome import Choice, SearchOutcome, TokenCount
+from ..bodies.body import Body
+from ..bodies.fields import (
+    MAX_MESSAGES,
+    Effort,
+    Fields,
+    Ignored,
+    Part,
+    Parts,
+    Texts,
+    Tokens,
+    as_parts,
+    text_of,
+)
+from ..bodies.formats import FlatFormat, schema_of
+from ..bodies.tool_fields import Name, calling, returned, spoken, tool_request
+from ..follow import Beginning
+from ..outcome import Choice, SearchOutcome, TokenCount
+from ..request import AnswerRequest, ServedModel, read_conversation
+from ..wire.http import JsonObject, Refusal, event
 from .protocol import Block, BlockWriter, Protocol, whole_blocks
-from .request import AnswerRequest, ServedModel, read_conversation
-from .tool_fields import Name, calling, returned, spoken, tool_request
 
 
 class MessagePart(Part):

@@ -9,9 +9,8 @@ from pydantic import FailFast, Field
 
 from adascale.engine.tools.tool import ToolRequest
 
-from .body import OpenAIBody
-from .calls import openai_calls
-from .fields import (
+from ..bodies.body import OpenAIBody
+from ..bodies.fields import (
     MAX_MESSAGES,
     Effort,
     Fields,
@@ -21,14 +20,8 @@ from .fields import (
     Texts,
     text_of,
 )
-from .follow import Beginning
-from .formats import ChatFormat, schema_of
-from .http import JsonObject, Refusal, event
-from .outcome import SearchOutcome, TokenCount
-from .protocol import Protocol, Writer
-from .request import AnswerRequest, ServedModel, read_conversation
-from .token_odds import MAX_LIKELIEST, of_chat
-from .tool_fields import (
+from ..bodies.formats import ChatFormat, schema_of
+from ..bodies.tool_fields import (
     EarlierCall,
     FunctionChoice,
     FunctionTools,
@@ -38,6 +31,13 @@ from .tool_fields import (
     spoken,
     tool_request,
 )
+from ..calls import openai_calls
+from ..follow import Beginning
+from ..outcome import SearchOutcome, TokenCount
+from ..request import AnswerRequest, ServedModel, read_conversation
+from ..token_odds import MAX_LIKELIEST, of_chat
+from ..wire.http import JsonObject, Refusal, event
+from .protocol import Protocol, Writer
 
 MAX_ANSWERS = 16
 

@@ -9,8 +9,8 @@ from pydantic import Field
 from adascale.engine.errors import UsageError
 from adascale.engine.tools.schema import inlined, types_of
 
+from ..wire.http import JsonObject, Refusal
 from .fields import Fields, Ignored
-from .http import JsonObject, Refusal
 
 
 class TextFormat(Fields):

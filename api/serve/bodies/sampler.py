@@ -9,8 +9,8 @@ from pydantic import BeforeValidator, Field
 
 from adascale.engine.sampling import SamplingChange
 
+from ..wire.http import Refusal
 from .fields import Fields
-from .http import Refusal
 
 COLDEST = 0.01
 """A temperature below this takes the likeliest tokens."""

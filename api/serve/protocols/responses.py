@@ -9,16 +9,16 @@ from pydantic import BeforeValidator, FailFast, Field
 
 from adascale.engine.tools.tool import MAX_TOOLS, ToolRequest
 
-from .body import OpenAIBody
-from .calls import call_id
-from .fields import MAX_MESSAGES, Effort, Fields, Ignored, Parts, Tokens, text_of
-from .follow import Beginning
-from .formats import FlatFormat, schema_of
-from .http import JsonObject, Refusal, event
-from .outcome import SearchOutcome, TokenCount
+from ..bodies.body import OpenAIBody
+from ..bodies.fields import MAX_MESSAGES, Effort, Fields, Ignored, Parts, Tokens, text_of
+from ..bodies.formats import FlatFormat, schema_of
+from ..bodies.tool_fields import Function, NamedFunction, Word, calling, returned, spoken, tool_request
+from ..calls import call_id
+from ..follow import Beginning
+from ..outcome import SearchOutcome, TokenCount
+from ..request import AnswerRequest, ServedModel, public_sampling, read_conversation
+from ..wire.http import JsonObject, Refusal, event
 from .protocol import Block, BlockWriter, Protocol, is_cut, whole_blocks
-from .request import AnswerRequest, ServedModel, public_sampling, read_conversation
-from .tool_fields import Function, NamedFunction, Word, calling, returned, spoken, tool_request
 
 
 class Item(Fields):

@@ -7,15 +7,15 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from .body import OpenAIBody
+from ..bodies.body import OpenAIBody
+from ..bodies.fields import Ignored, OpenTokens, Texts
+from ..follow import Beginning
+from ..outcome import SearchOutcome
+from ..request import AnswerRequest, ServedModel
+from ..token_odds import MAX_LIKELIEST, of_completion
+from ..wire.http import JsonObject, Refusal, event
 from .chat import MAX_ANSWERS, StreamOptions, usage_of
-from .fields import Ignored, OpenTokens, Texts
-from .follow import Beginning
-from .http import JsonObject, Refusal, event
-from .outcome import SearchOutcome
 from .protocol import Protocol, Writer
-from .request import AnswerRequest, ServedModel
-from .token_odds import MAX_LIKELIEST, of_completion
 
 
 def _only_text(value: Any) -> Any:

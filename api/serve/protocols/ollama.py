@@ -11,15 +11,15 @@ from pydantic import FailFast, Field, model_validator
 
 from adascale.engine.tools.tool import ToolRequest
 
-from .body import Body
-from .fields import MAX_MESSAGES, Fields, Ignored, Nothing, Texts
-from .follow import Beginning
-from .formats import checked
-from .http import JsonObject, Refusal, to_bytes
-from .outcome import SearchOutcome
+from ..bodies.body import Body
+from ..bodies.fields import MAX_MESSAGES, Fields, Ignored, Nothing, Texts
+from ..bodies.formats import checked
+from ..bodies.tool_fields import EarlierCall, FunctionTools, calling, returned, spoken, tool_request
+from ..follow import Beginning
+from ..outcome import SearchOutcome
+from ..request import AnswerRequest, Conversation, ServedModel, read_conversation
+from ..wire.http import JsonObject, Refusal, to_bytes
 from .protocol import Protocol, Writer
-from .request import AnswerRequest, Conversation, ServedModel, read_conversation
-from .tool_fields import EarlierCall, FunctionTools, calling, returned, spoken, tool_request
 
 _LINES = "application/x-ndjson"
 

@@ -11,8 +11,8 @@ from pydantic import FailFast, Field
 from adascale.engine.errors import UsageError
 from adascale.engine.tools.tool import MAX_TOOLS, Choice, ToolRequest
 
+from ..wire.http import JsonObject, Refusal
 from .fields import Fields, Ignored
-from .http import JsonObject, Refusal
 
 Name = Annotated[str, Field(min_length=1, max_length=128)]
 Probability = Annotated[float, Field(ge=0, le=1)]

@@ -9,8 +9,8 @@ from importlib import import_module
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from .http import read_body
-from .hub import Hub
+from ..hub import Hub
+from ..wire.http import read_body
 
 PATH = "/mcp"
 

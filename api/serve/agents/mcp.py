@@ -35,9 +35,9 @@ from adascale.engine.errors import UsageError
 from adascale.engine.search.events import SearchFailed
 from adascale.engine.search.record import Record
 
-from .follow import progress_line
-from .http import Refusal, client_address
-from .hub import Ask, Hub
+from ..follow import progress_line
+from ..hub import Ask, Hub
+from ..wire.http import Refusal, client_address
 from .tools import TOOLS
 
 Context = ServerRequestContext[Any, HttpRequest]
