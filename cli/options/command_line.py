@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import shlex
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from typer.exceptions import TyperException
@@ -55,11 +55,12 @@ _SIGNS = frozenset("?!*+=")
 """Signs that no command has: with one of them a single word is a question."""
 
 
-def with_ask(args: Sequence[str], commands: Container[str]) -> list[str]:
+def with_ask(args: Sequence[str], commands: Collection[str]) -> list[str]:
     """The words behind ``adascale``; a question gets ``ask``, and ``help ask`` is ``ask -h``.
 
     Args:
-        args: The words: a question that holds a space or a sign, or options of ``ask`` before any question.
+        args: The words. A question is one word that holds a space or a sign, one that stands alone and is no
+            mistyped command, or what stands behind options of ``ask``.
         commands: Names of the commands.
     """
     if not args or args[0] in commands:
@@ -68,15 +69,23 @@ def with_ask(args: Sequence[str], commands: Container[str]) -> list[str]:
         return [*(word for word in args[1:2] if word in commands), "-h"]
     if args[0].startswith("-"):
         is_question = args[0] not in _ROOT_OPTIONS and not any(word in commands for word in args)
+    elif len(args[0].split()) > 1 or _SIGNS & set(args[0]):
+        is_question = True
     else:
-        is_question = len(args[0].split()) > 1 or bool(_SIGNS & set(args[0]))
+        is_alone = not args[1:] or args[1].startswith("-")
+        is_question = is_alone and args[0] not in _ELSEWHERE and not _near(args[0], commands)
     return ["ask", *args] if is_question else list(args)
 
 
-def unknown_command(words: Sequence[str], commands: Iterable[str]) -> UsageError:
+def _near(word: str, commands: Collection[str]) -> Sequence[str]:
+    """The command that a word is nearest to; none for a word as short as ``hi``."""
+    return difflib.get_close_matches(word, commands, 1) if len(word) > 2 else []
+
+
+def unknown_command(words: Sequence[str], commands: Collection[str]) -> UsageError:
     """The error for words that begin with no command: what does the same here, or how to ask them."""
     word = words[0]
-    near = difflib.get_close_matches(word, list(commands), 1)
+    near = _near(word, commands)
     is_sentence = len(words) > 2 and not any(each.startswith("-") for each in words)
     if word in _ELSEWHERE:
         hint = _ELSEWHERE[word]

@@ -142,7 +142,7 @@ BAD = [
     (["batch", "no-such-file"], 2, "cannot read"),
     (["replay", "no-such-file"], 2, "error[bad-trace]"),
     (["models", "show", "nosuch"], 4, "error[model-not-found]"),
-    (["frobnicate"], 2, "frobnicate"),
+    (["frobnicate", "it"], 2, "frobnicate"),
 ]
 
 

@@ -25,27 +25,40 @@ NO_MODEL = 4
         ["17*23", "-g", "no.gguf"],
         ["-g", "no.gguf", "17*23"],
         ["-g", "no.gguf", "hi"],
+        ["hi", "-g", "no.gguf"],
+        ["Photosynthesis", "-g", "no.gguf"],
     ],
 )
-def test_words_with_a_space_are_asked_without_a_command(words: list[str]) -> None:
+def test_a_question_is_asked_without_a_command(words: list[str]) -> None:
     done = run_here(environment(), *words)
     assert (done.returncode, done.stdout) == (NO_MODEL, "")
     assert "error[model-not-found]" in done.stderr
 
 
 @pytest.mark.parametrize(
-    "words", [["ask", "a question"], ["hi"], ["-h"], ["--version", "a b"], ["-m", "X", "ask", "a b"], []]
+    "words",
+    [
+        ["ask", "a question"],
+        ["what", "is", "love"],
+        ["-h"],
+        ["--version", "a b"],
+        ["-m", "X", "ask", "a b"],
+        [],
+    ],
 )
 def test_other_words_stay_as_they_are(words: list[str]) -> None:
     assert with_ask(words, COMMANDS) == words
 
 
-def test_a_mistyped_command_is_no_question() -> None:
-    done = run_here(environment(), "modls", "list")
+@pytest.mark.parametrize(
+    ("words", "meant"), [(["modls", "list"], "models"), (["aks"], "ask"), (["lits", "--fits"], "list")]
+)
+def test_a_mistyped_command_is_no_question(words: list[str], meant: str) -> None:
+    done = run_here(environment(), *words)
     assert done.returncode == 2
     assert done.stdout == ""
     assert "error[usage]" in done.stderr
-    assert "adascale models" in done.stderr
+    assert f"did you mean adascale {meant}?" in done.stderr
 
 
 @pytest.mark.parametrize(("word", "instead"), [("ls", "adascale list"), ("logs", "adascale runs")])
