@@ -52,6 +52,25 @@ class Prefix:
 
 
 @dataclass(frozen=True, slots=True)
+class BranchStart:
+    """A branch that a policy is to run.
+
+    Attributes:
+        prefix: Where it starts, and its mode.
+        seed: 32-bit seed of its random numbers.
+        until: How far it runs.
+        greedy: Take the most likely token instead of sampling.
+        sampling: Numbers of the sampler that its question has of its own.
+    """
+
+    prefix: Prefix
+    seed: int
+    until: Until = "answer"
+    greedy: bool = False
+    sampling: SamplingChange = AS_USUAL
+
+
+@dataclass(frozen=True, slots=True)
 class PrefixWork:
     """Prefix tokens that had to be evaluated, those that were reused, and the reading of a prompt."""
 
@@ -123,21 +142,13 @@ class Policy(Protocol):
             ContextOverflowError: it does not fit.
         """
 
-    def start(
-        self,
-        branch: BranchId,
-        prefix: Prefix,
-        seed: int,
-        until: Until,
-        greedy: bool,
-        sampling: SamplingChange = AS_USUAL,
-    ) -> None:
-        """Begin a branch below ``prefix``, in its mode; the caller keeps at most ``slots`` running."""
+    def start(self, id_: BranchId, branch: BranchStart) -> None:
+        """Begin a branch; the caller keeps at most ``slots`` running."""
 
     def advance(self) -> Sequence[Growth]:
         """Sample one token for branches whose next distribution is known, else evaluate a batch for all."""
 
-    def cancel(self, branch: BranchId) -> Step | None:
+    def cancel(self, id_: BranchId) -> Step | None:
         """End a branch now and return its unfinished step, None if it has no token yet."""
 
     def close_problem(self, problem: Problem) -> None:

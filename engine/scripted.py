@@ -8,8 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .kinds.base import Look
-from .ports import Growth, Prefix, PrefixWork, Score, Seen
-from .sampling import AS_USUAL, SamplingChange
+from .ports import BranchStart, Growth, Prefix, PrefixWork, Score, Seen
 from .types import BranchId, Execution, Finish, Mode, Problem, Step, Trial, Until
 
 Script = Callable[[Prefix, random.Random], Step]
@@ -63,19 +62,12 @@ class ScriptedPolicy:
         seen = [0.0] * len(look.words) if self.looks is None else self.looks(look)
         return Seen(tuple(seen), len(look.text))
 
-    def start(
-        self,
-        branch: BranchId,
-        prefix: Prefix,
-        seed: int,
-        until: Until,
-        greedy: bool,
-        sampling: SamplingChange = AS_USUAL,
-    ) -> None:
+    def start(self, id_: BranchId, branch: BranchStart) -> None:
         """Begin a branch; the script sees the same random numbers for the same seed."""
         assert len(self._running) < self.slots, "more branches than slots"
-        rng = random.Random(0 if greedy else seed)
-        self._running[branch] = _ScriptedBranch(prefix, until, rng, self.script(prefix, rng))
+        rng = random.Random(0 if branch.greedy else branch.seed)
+        step = self.script(branch.prefix, rng)
+        self._running[id_] = _ScriptedBranch(branch.prefix, branch.until, rng, step)
 
     def advance(self) -> list[Growth]:
         """One token for every running branch, in the order in which they were started."""
@@ -98,9 +90,9 @@ class ScriptedPolicy:
             run.step, run.position = self.script(run.prefix, run.rng), 0
         return Growth(branch, 1, done.text, done, prefix)
 
-    def cancel(self, branch: BranchId) -> Step | None:
+    def cancel(self, id_: BranchId) -> Step | None:
         """The unfinished step, cut where it is."""
-        run = self._running.pop(branch)
+        run = self._running.pop(id_)
         if run.position == 0:
             return None
         text, tokens = run.step.text[: run.position], run.step.token_ids[: run.position]

@@ -27,7 +27,7 @@ from adascale.engine.answers.equality import is_right
 from adascale.engine.answers.extract import solution_answer
 from adascale.engine.calibration.metrics import wilson
 from adascale.engine.codec import build, to_plain
-from adascale.engine.ports import Policy, Prefix
+from adascale.engine.ports import BranchStart, Policy, Prefix
 from adascale.engine.search.waiting import branch_seed
 from adascale.engine.types import BranchId, Problem, Step
 from adascale.export.filters import Filters
@@ -140,7 +140,7 @@ def draw_on(policy: Policy, starts: Sequence[tuple[Prefix, int]]) -> list[list[S
     while waiting or running:
         while waiting and running < policy.slots:
             at, (prefix, seed) = waiting.popleft()
-            policy.start(BranchId(at), prefix, seed, "answer", greedy=False)
+            policy.start(BranchId(at), BranchStart(prefix, seed, "answer", greedy=False))
             running += 1
         for growth in policy.advance():
             if growth.step is not None:

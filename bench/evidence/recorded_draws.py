@@ -29,6 +29,7 @@ from adascale.engine.calibration.features import Evidence
 from adascale.engine.kinds.base import Look
 from adascale.engine.ports import (
     AnswerEstimates,
+    BranchStart,
     Calibrator,
     Growth,
     Prefix,
@@ -37,7 +38,6 @@ from adascale.engine.ports import (
     SequenceLogprob,
     Uncalibrated,
 )
-from adascale.engine.sampling import AS_USUAL, SamplingChange
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.tree import Tree
 from adascale.engine.search.waiting import branch_seed
@@ -366,15 +366,7 @@ class NoGenerator:
     def look(self, look: Look, problem: Problem) -> NoReturn:
         raise AssertionError("records have no options")
 
-    def start(
-        self,
-        branch: BranchId,
-        prefix: Prefix,
-        seed: int,
-        until: Until,
-        greedy: bool,
-        sampling: SamplingChange = AS_USUAL,
-    ) -> NoReturn:
+    def start(self, id_: BranchId, branch: BranchStart) -> NoReturn:
         raise AssertionError("records hold all that can be drawn")
 
     def advance(self) -> Sequence[Growth]:

@@ -21,7 +21,7 @@ from typing import Any
 
 import llama_cpp.llama_cpp as C
 
-from adascale.engine.ports import Prefix
+from adascale.engine.ports import BranchStart, Prefix
 from adascale.engine.types import BranchId, Problem
 from adascale.models.llama.chat import ChatFormat
 from adascale.models.llama.native import AbortFlag
@@ -175,7 +175,7 @@ class Adascale:
         ids = [BranchId(self._next + i) for i in range(self.branches)]
         self._next += self.branches
         for id_ in ids:
-            self.policy.start(id_, Prefix(problem), seed=int(id_), until="answer", greedy=False)
+            self.policy.start(id_, BranchStart(Prefix(problem), seed=int(id_), until="answer", greedy=False))
         self.policy.advance()
         self.policy.advance()
         started, decoding = time.perf_counter(), self._clock.seconds

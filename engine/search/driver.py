@@ -15,6 +15,7 @@ from itertools import count
 from ..errors import AdascaleError, ContextOverflowError, DecodeAbortedError
 from ..kinds import kind_of
 from ..ports import (
+    BranchStart,
     Calibrator,
     Clock,
     Executor,
@@ -242,9 +243,8 @@ class Driver:
         wanted = run_ahead(running, chances, self._costs, HURRY if self._in_hurry() else THRIFT)
         for _, search, _ in waiting[: min(wanted, free)]:
             id_ = BranchId(next(self._branch_ids))
-            prefix, seed, draw = search.start(id_)
             self._owner[id_] = search
-            self._policy.start(id_, prefix, seed, draw.until, draw.greedy, search.sampling)
+            self._policy.start(id_, search.start(id_))
 
     def _in_hurry(self) -> bool:
         """True if all that is searched is to be answered soon: by choice, or one question that is alone."""
@@ -256,9 +256,9 @@ class Driver:
         waiting = [(chance, search, draw) for search in self._active for chance, draw in search.waiting()]
         return sorted(waiting, key=lambda each: -each[0])  # stable: the older problem, then its older draw
 
-    def likely(self) -> Iterator[tuple[Prefix, int, Draw]]:
-        """Draws that searches may start later, the likeliest first: each with its prefix and seed."""
-        return (search.placed(draw) for _, search, draw in self._waiting())
+    def likely(self) -> Iterator[BranchStart]:
+        """Branches that searches may start later, the likeliest first."""
+        return (search.branch_of(draw) for _, search, draw in self._waiting())
 
     def _cancel_branch(self, id_: BranchId) -> Step | None:
         del self._owner[id_]

@@ -9,8 +9,7 @@ from typing import Literal
 from ..errors import AdascaleError, setting
 from ..kinds import kind_of
 from ..kinds.base import Look
-from ..ports import Calibrator, Clock, Growth, Prefix, QuestionEstimate, Score, Seen
-from ..sampling import SamplingChange
+from ..ports import BranchStart, Calibrator, Clock, Growth, Prefix, QuestionEstimate, Score, Seen
 from ..strategies import Command, Cut, Expand
 from ..strategies.base import top_k
 from ..strategies.redraws import redrawing
@@ -140,11 +139,6 @@ class Search:
         """As ``Settings`` has it."""
         return self._settings.hurry
 
-    @property
-    def sampling(self) -> SamplingChange:
-        """Numbers of the sampler that it has of its own."""
-        return self._settings.sampling
-
     def read_prompts(self, read: Mapping[Mode, tuple[Usage, Reading | None]]) -> None:
         """The prompts of all modes were read: estimate the question in each.
 
@@ -201,17 +195,17 @@ class Search:
         # Chances fall along the queue: behind the first unsure draw no other is sure.
         return sum(1 for _ in takewhile(lambda draw: self._turns.chance(draw) >= 1.0, self._draws.waiting))
 
-    def start(self, id_: BranchId) -> tuple[Prefix, int, Draw]:
-        """Turn the next waiting draw into a running branch; returns as ``placed``."""
+    def start(self, id_: BranchId) -> BranchStart:
+        """Turn the next waiting draw into a running branch."""
         draw = self._draws.waiting.pop(0)
         self._branches.start(id_, draw)
-        return self.placed(draw)
+        return self.branch_of(draw)
 
-    def placed(self, draw: Draw) -> tuple[Prefix, int, Draw]:
-        """Where a draw starts, its seed, and the draw."""
-        name = self._settings.seeded_as or self.problem.id
+    def branch_of(self, draw: Draw) -> BranchStart:
+        """The branch that writes a draw."""
+        name, prefix = self._settings.seeded_as or self.problem.id, self._tree.prefix(draw.parent, draw.mode)
         seed = branch_seed(self._settings.seed, name, draw.key, draw.mode)
-        return self._tree.prefix(draw.parent, draw.mode), seed, draw
+        return BranchStart(prefix, seed, draw.until, draw.greedy, self._settings.sampling)
 
     def account_growth(self, growth: Growth, usage: Usage) -> bool:
         """Account for one batch of a branch; returns whether the branch has ended."""

@@ -7,33 +7,27 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from adascale.engine.kinds.base import Look
-from adascale.engine.ports import Policy, Prefix, PrefixWork, Seen
-from adascale.engine.types import BranchId, Mode, Problem, Step, Until
+from adascale.engine.ports import BranchStart, Policy, PrefixWork, Seen
+from adascale.engine.types import BranchId, Mode, Problem, Step
 
 from .store import KeptDraws, draw_key
 
 
 @dataclass(frozen=True, slots=True)
 class DrawRequest:
-    """One draw: where it starts, its random numbers, and how far it runs.
+    """The branch that writes a draw, and the key of the draw in the store."""
 
-    Attributes:
-        key: Its key in the store.
-    """
-
-    prefix: Prefix
-    seed: int
-    until: Until
-    greedy: bool
+    branch: BranchStart
     key: str = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "key", draw_key(self.prefix, self.seed, self.greedy))
+        branch = self.branch
+        object.__setattr__(self, "key", draw_key(branch.prefix, branch.seed, branch.greedy))
 
     @property
     def problem(self) -> Problem:
         """Its question."""
-        return self.prefix.problem
+        return self.branch.prefix.problem
 
 
 class DrawWriter:
@@ -82,7 +76,7 @@ class DrawWriter:
         """
         self._wanted = {}
         for request in wanted:
-            if request.key not in self._wanted or request.until == "answer":
+            if request.key not in self._wanted or request.branch.until == "answer":
                 self._wanted[request.key] = request
         if not self._wanted:
             return
@@ -121,11 +115,12 @@ class DrawWriter:
         return self._has_row
 
     def _start(self, request: DrawRequest) -> None:
-        if (request.problem.id, request.prefix.mode) not in self._read:
-            self.read(request.problem, request.prefix.mode)
+        mode = request.branch.prefix.mode
+        if (request.problem.id, mode) not in self._read:
+            self.read(request.problem, mode)
         id_ = BranchId(next(self._ids))
         self._running[id_] = request, []
-        self._live.start(id_, request.prefix, request.seed, request.until, request.greedy)
+        self._live.start(id_, request.branch)
 
     def _decode(self) -> None:
         for growth in self._live.advance():
@@ -134,7 +129,7 @@ class DrawWriter:
                 continue
             request, steps = self._running[growth.branch]
             steps.append(growth.step)
-            if growth.step.finish != "step" or request.until == "step":
+            if growth.step.finish != "step" or request.branch.until == "step":
                 del self._running[growth.branch]
                 self._store.put(request.key, tuple(steps))
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from adascale.engine.kinds.base import Look
-from adascale.engine.ports import Executor, Growth, Policy, Prefix, PrefixWork, Seen
-from adascale.engine.sampling import AS_USUAL, SamplingChange
-from adascale.engine.types import BranchId, Execution, Mode, Problem, Step, Trial, Until
+from adascale.engine.ports import BranchStart, Executor, Growth, Policy, PrefixWork, Seen
+from adascale.engine.sampling import AS_USUAL
+from adascale.engine.types import BranchId, Execution, Mode, Problem, Step, Trial
 
 from .drawing import DrawRequest, DrawWriter
 from .store import KeptDraws, Prompt
@@ -117,9 +117,7 @@ class ReplayingPolicy:
 
     def look_ahead(self, driver: Driver) -> None:
         """Let idle rows write what the searches of a driver may ask for later."""
-        self._likely = lambda: (
-            DrawRequest(prefix, seed, draw.until, draw.greedy) for prefix, seed, draw in driver.likely()
-        )
+        self._likely = lambda: map(DrawRequest, driver.likely())
 
     def open(self, problem: Problem, mode: Mode = "prose") -> PrefixWork:
         """Read a prompt, or what is kept of it; the whole prompt counts as evaluated."""
@@ -143,22 +141,13 @@ class ReplayingPolicy:
             self._store.put_look(look, problem, seen)
         return seen
 
-    def start(
-        self,
-        branch: BranchId,
-        prefix: Prefix,
-        seed: int,
-        until: Until,
-        greedy: bool,
-        sampling: SamplingChange = AS_USUAL,
-    ) -> None:
+    def start(self, id_: BranchId, branch: BranchStart) -> None:
         """Begin a branch; it waits until its steps are known."""
-        assert sampling == AS_USUAL, "questions of an evaluation have the sampler of the session"
-        request = DrawRequest(prefix, seed, until, greedy)
-        self._branches[prefix.problem.id][branch] = _PlayedBranch(
-            request, self._store.get(request.key, until)
-        )
-        self._questions[branch] = prefix.problem.id
+        assert branch.sampling == AS_USUAL, "questions of an evaluation have the sampler of the session"
+        request = DrawRequest(branch)
+        steps = self._store.get(request.key, branch.until)
+        self._branches[request.problem.id][id_] = _PlayedBranch(request, steps)
+        self._questions[id_] = request.problem.id
 
     def advance(self) -> Sequence[Growth]:
         """Draw one batch of what is missing; play every search on whose branches are all known.
@@ -169,7 +158,7 @@ class ReplayingPolicy:
         self._writer.write((branch.request for branch in every if branch.steps is None), self._likely)
         for branch in every:
             if branch.steps is None:
-                branch.steps = self._store.get(branch.request.key, branch.request.until)
+                branch.steps = self._store.get(branch.request.key, branch.request.branch.until)
         grown: list[Growth] = []
         for branches in self._branches.values():
             if branches and all(branch.steps is not None for branch in branches.values()):
@@ -184,7 +173,7 @@ class ReplayingPolicy:
     def _grow(self, id_: BranchId, branch: _PlayedBranch, tokens: int, seconds: float) -> Growth:
         cost = PrefixWork()
         if branch.at == branch.written == 0:
-            reused = sum(len(step.token_ids) for step in branch.request.prefix.steps)
+            reused = sum(len(step.token_ids) for step in branch.request.branch.prefix.steps)
             cost = PrefixWork(0, reused)
         step = branch.step
         branch.written += tokens
@@ -195,9 +184,9 @@ class ReplayingPolicy:
             del self._branches[self._questions.pop(id_)][id_]
         return Growth(id_, tokens, step.text, step, cost, seconds)
 
-    def cancel(self, branch: BranchId) -> Step | None:
+    def cancel(self, id_: BranchId) -> Step | None:
         """End a branch."""
-        ended = self._branches[self._questions.pop(branch)].pop(branch)
+        ended = self._branches[self._questions.pop(id_)].pop(id_)
         if ended.steps is None or ended.written == 0:
             return None
         step = ended.step

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from adascale.engine.kinds import prompt_of
 from adascale.engine.kinds.base import Look
-from adascale.engine.ports import Growth, Prefix, PrefixWork, Seen
-from adascale.engine.sampling import AS_USUAL, SamplingChange
+from adascale.engine.ports import BranchStart, Growth, PrefixWork, Seen
+from adascale.engine.sampling import SamplingChange
 from adascale.engine.tools.schema import inlined
 from adascale.engine.tools.tool import ToolRequest
 from adascale.engine.types import (
@@ -20,7 +20,6 @@ from adascale.engine.types import (
     Step,
     Thought,
     TokenOdds,
-    Until,
 )
 
 from ..options import SamplingParams
@@ -114,22 +113,15 @@ class LlamaPolicy:
         for mode in MODES:
             self._rules.pop((problem.id, mode), None)
 
-    def start(
-        self,
-        branch: BranchId,
-        prefix: Prefix,
-        seed: int,
-        until: Until,
-        greedy: bool,
-        sampling: SamplingChange = AS_USUAL,
-    ) -> None:
+    def start(self, id_: BranchId, branch: BranchStart) -> None:
         """Queue a branch; the next ``advance`` gives it a sequence."""
-        name = prompt_of(prefix.problem.kind, prefix.mode)
+        prefix, problem = branch.prefix, branch.prefix.problem
+        name = prompt_of(problem.kind, prefix.mode)
         chat, params = self._chats[name], self._sampling[name]
-        if prefix.problem.is_chat:
+        if problem.is_chat:
             params = params.changed(self._for_chat)
-        params = params.changed(sampling)
-        prompt = self._prompts.tokens(prefix.problem, prefix.mode)
+        params = params.changed(branch.sampling)
+        prompt = self._prompts.tokens(problem, prefix.mode)
         tokens, ends = list(prompt), [len(chat.head), len(prompt)]
         for step in prefix.steps:
             tokens += step.token_ids
@@ -137,25 +129,25 @@ class LlamaPolicy:
             ends += [len(tokens) - 1, len(tokens)] if self._park_steps else []
         begun = not all(step.is_thought for step in prefix.steps)
         thought = None
-        if chat.thoughts is not None and not prefix.problem.is_raw:
+        if chat.thoughts is not None and not problem.is_raw:
             thought = ThoughtProgress(chat.thoughts, params.think_tokens, prefix.steps)
-        rules = self._rules.get((prefix.problem.id, prefix.mode))
-        if prefix.problem.kind == "json" and isinstance(rules, ObjectRules) and not greedy:
-            rules = rules.reordered(seed)
+        rules = self._rules.get((problem.id, prefix.mode))
+        if problem.kind == "json" and isinstance(rules, ObjectRules) and not branch.greedy:
+            rules = rules.reordered(branch.seed)
         self._seats.waiting.append(
             Job(
-                branch,
+                id_,
                 tuple(tokens),
                 tuple(ends),
                 prompt_tokens=len(prompt),
-                stream=Stream(None if greedy else seed),
+                stream=Stream(None if branch.greedy else branch.seed),
                 sampling=params,
-                until=until,
+                until=branch.until,
                 mode=prefix.mode,
                 opening=b"" if begun else chat.opening.encode(),
                 thought=thought,
-                is_reply=prefix.problem.is_chat,
-                logprobs=sampling.logprobs,
+                is_reply=problem.is_chat,
+                logprobs=branch.sampling.logprobs,
                 calls=None if rules is None else rules.writer(),
             )
         )
@@ -177,9 +169,9 @@ class LlamaPolicy:
             self._seats.end_step(sequence, steps[sequence])
         return list(grown.values())
 
-    def cancel(self, branch: BranchId) -> Step | None:
+    def cancel(self, id_: BranchId) -> Step | None:
         """End a branch as ``Seats.cancel``; a policy that is closed has ended all branches."""
-        return None if self._is_closed else self._seats.cancel(branch)
+        return None if self._is_closed else self._seats.cancel(id_)
 
     def close(self) -> None:
         """Free samplers; the context is closed by its owner."""

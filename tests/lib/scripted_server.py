@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from adascale.engine.errors import DEADLY_QUESTION, ContextOverflowError, WorkerDiedError
-from adascale.engine.ports import Calibrator, Growth, Prefix, PrefixWork, Score, SequenceLogprob
-from adascale.engine.sampling import AS_USUAL, SamplingChange
+from adascale.engine.ports import BranchStart, Calibrator, Growth, Prefix, PrefixWork, Score, SequenceLogprob
+from adascale.engine.sampling import SamplingChange
 from adascale.engine.scripted import ScriptedPolicy
-from adascale.engine.types import BranchId, KindName, Mode, Problem, Step, Until
+from adascale.engine.types import BranchId, KindName, Mode, Problem, Step
 from adascale.models.fallback import Fallback
 from adascale.serve.app import ServerSettings, make_app
 from adascale.serve.hub import Hub
@@ -57,18 +57,10 @@ class EchoPolicy(ScriptedPolicy):
             raise ContextOverflowError("the question has 9,999 tokens, the context has room for 2,048")
         return PrefixWork(len(problem.question), 0)
 
-    def start(
-        self,
-        branch: BranchId,
-        prefix: Prefix,
-        seed: int,
-        until: Until,
-        greedy: bool,
-        sampling: SamplingChange = AS_USUAL,
-    ) -> None:
+    def start(self, id_: BranchId, branch: BranchStart) -> None:
         """Begin a branch."""
-        self.samplers.append(sampling)
-        ScriptedPolicy.start(self, branch, prefix, seed, until, greedy)
+        self.samplers.append(branch.sampling)
+        ScriptedPolicy.start(self, id_, branch)
 
     def advance(self) -> list[Growth]:
         """One batch."""

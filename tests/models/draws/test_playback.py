@@ -17,14 +17,14 @@ from searches import sized
 
 from adascale.codetasks.records import read_task
 from adascale.engine.errors import AdascaleError, ContextOverflowError
-from adascale.engine.ports import Prefix, PrefixWork, SequenceLogprob
+from adascale.engine.ports import BranchStart, Prefix, PrefixWork, SequenceLogprob
 from adascale.engine.scripted import ScriptedExecutor, ScriptedPolicy, scripted_step
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import Event, SearchFailed, to_json
 from adascale.engine.search.record import replay
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import STRATEGIES, Margin, Vote
-from adascale.engine.types import BranchId, Execution, Mode, Problem, Reading, Step, Thought, Until
+from adascale.engine.types import BranchId, Execution, Mode, Problem, Reading, Step, Thought
 from adascale.models.blobs import pack, pack_texts
 from adascale.models.draws.drawing import DrawRequest, DrawWriter
 from adascale.models.draws.playback import ReplayingPolicy, WaitingExecutor
@@ -118,7 +118,7 @@ def test_the_oldest_question_is_drawn_first(store: DrawStore) -> None:
         policy.open(problem)
     asked = [Prefix(PROBLEMS[at]) for at in (2, 1, 0, 1)]
     for id_, prefix in enumerate(asked):
-        policy.start(BranchId(id_), prefix, id_, "answer", False)
+        policy.start(BranchId(id_), BranchStart(prefix, id_, "answer", False))
     order: list[int] = []
     while len(order) < len(asked):
         policy.advance()
@@ -132,7 +132,7 @@ def test_a_draw_that_is_no_longer_wanted_is_stopped_with_its_question(store: Dra
     policy = ReplayingPolicy(live, store, lambda branches: 1.0)
     problem = PROBLEMS[0]
     policy.open(problem)
-    policy.start(BranchId(0), Prefix(problem), 1, "answer", False)
+    policy.start(BranchId(0), BranchStart(Prefix(problem), 1, "answer", False))
     policy.advance()
     assert live._running
     assert policy.cancel(BranchId(0)) is None
@@ -154,11 +154,9 @@ class Windowed(ScriptedPolicy):
         self.read.add(problem.id)
         return ScriptedPolicy.open(self, problem, mode)
 
-    def start(
-        self, branch: BranchId, prefix: Prefix, seed: int, until: Until, greedy: bool, *_: object
-    ) -> None:
-        assert prefix.problem.id in self.read, "its prompt was not read"
-        ScriptedPolicy.start(self, branch, prefix, seed, until, greedy)
+    def start(self, id_: BranchId, branch: BranchStart) -> None:
+        assert branch.prefix.problem.id in self.read, "its prompt was not read"
+        ScriptedPolicy.start(self, id_, branch)
 
 
 @pytest.mark.parametrize("place", [0, 2, 4])
@@ -199,7 +197,7 @@ def test_idle_rows_write_what_may_be_asked_for_later_and_change_nothing(tmp_path
 def test_what_a_search_waits_for_comes_before_what_is_likely(store: DrawStore) -> None:
     live = ScriptedPolicy(script, 2)
     writer = DrawWriter(live, store)
-    first, second, likely = (DrawRequest(Prefix(PROBLEMS[0]), seed, "answer", False) for seed in (1, 2, 3))
+    first, second, likely = (DrawRequest(BranchStart(Prefix(PROBLEMS[0]), seed)) for seed in (1, 2, 3))
     writer.write([], lambda: [likely])
     assert live.batches == 0, "no search waits"
     writer.write([first], lambda: [likely])
@@ -218,7 +216,7 @@ def test_equal_questions_share_a_greedy_draw(store: DrawStore) -> None:
     policy = ReplayingPolicy(live, store, lambda branches: 1.0)
     for id_, problem in enumerate((PROBLEMS[0], replace(PROBLEMS[0], id="again"))):
         policy.open(problem)
-        policy.start(BranchId(id_), Prefix(problem), 0, "answer", True)
+        policy.start(BranchId(id_), BranchStart(Prefix(problem), 0, "answer", True))
     grown = [growth.branch for _ in range(99) for growth in policy.advance() if growth.step is not None]
     assert set(grown) == {0, 1}
     assert len(store) == 1
@@ -235,7 +233,7 @@ def test_a_cut_branch_returns_what_it_had_written(store: DrawStore) -> None:
     problem = PROBLEMS[0]
     policy.open(problem)
     for id_, seed in ((0, 1), (1, 2)):
-        policy.start(BranchId(id_), Prefix(problem), seed, "answer", False)
+        policy.start(BranchId(id_), BranchStart(Prefix(problem), seed, "answer", False))
     grown = []
     while not grown:
         grown = list(policy.advance())

@@ -11,7 +11,7 @@ import pytest
 from machine import Machine, opened
 
 from adascale.engine.errors import ModelError
-from adascale.engine.ports import Growth, Prefix
+from adascale.engine.ports import BranchStart, Growth, Prefix
 from adascale.engine.strategies import Beam
 from adascale.engine.strategies.rollouts import PrefixRollouts
 from adascale.engine.types import BranchId, Problem, Step
@@ -140,7 +140,7 @@ class Branches:
         self.seed = seed
 
     def start(self, branch: int, *steps: Step) -> None:
-        self.policy.start(BranchId(branch), Prefix(PROBLEM, steps), self.seed + branch, "answer", False)
+        self.policy.start(BranchId(branch), BranchStart(Prefix(PROBLEM, steps), self.seed + branch))
 
     def steps(self, count: int) -> list[Step]:
         """The next steps of the only branch, fewer where it ends."""

@@ -15,7 +15,7 @@ from machine import opened
 
 from adascale.engine.errors import ContextOverflowError, UsageError
 from adascale.engine.kinds.base import Look
-from adascale.engine.ports import Prefix, SequenceLogprob
+from adascale.engine.ports import BranchStart, Prefix, SequenceLogprob
 from adascale.engine.sampling import SamplingChange
 from adascale.engine.search.conversation import turns_after
 from adascale.engine.search.driver import Driver
@@ -258,7 +258,7 @@ def test_branches_of_one_batch_have_samplers_of_their_own(make: Make, random_ggu
     tokens = [context.model.tokenize(word, special=False)[0] for word in "ab"]
     for branch, token in enumerate(tokens):
         change = SamplingChange(logit_bias=((token, 100.0),), max_tokens=3 + branch)
-        policy.start(BranchId(branch), Prefix(PROBLEM), 1, "answer", False, change)
+        policy.start(BranchId(branch), BranchStart(Prefix(PROBLEM), 1, "answer", False, change))
     ended = {}
     while len(ended) < 2:
         ended |= {grown.branch: grown.step for grown in policy.advance() if grown.step is not None}
@@ -279,7 +279,7 @@ def test_tokens_have_their_odds_where_they_are_asked_for(make: Make, random_gguf
     policy, _ = make(random_gguf)
     policy.open(PROBLEM)
     for branch, asked in enumerate((SamplingChange(logprobs=2, max_tokens=9), SamplingChange(max_tokens=9))):
-        policy.start(BranchId(branch), Prefix(PROBLEM), 1, "answer", True, asked)
+        policy.start(BranchId(branch), BranchStart(Prefix(PROBLEM), 1, "answer", True, asked))
     steps: dict[BranchId, list[Step]] = {BranchId(0): [], BranchId(1): []}
     while not all(found and found[-1].finish != "step" for found in steps.values()):
         for grown in policy.advance():
@@ -309,14 +309,14 @@ def test_cancel_returns_the_unfinished_step(make: Make, chain_gguf: Path) -> Non
     policy, _ = make(chain_gguf)
     policy.open(PROBLEM)
     branch = BranchId(1)
-    policy.start(branch, Prefix(PROBLEM), 1, "answer", True)
+    policy.start(branch, BranchStart(Prefix(PROBLEM), 1, "answer", True))
     policy.advance()
     policy.advance()
     policy.advance()  # ADD, MULTIPLY, and RIGHT without its end of turn
     partial = policy.cancel(branch)
     assert partial is not None
     assert (partial.text, partial.finish) == (tiny.RIGHT, "length")
-    policy.start(branch, Prefix(PROBLEM), 1, "answer", True)
+    policy.start(branch, BranchStart(Prefix(PROBLEM), 1, "answer", True))
     policy.advance()
     assert policy.cancel(branch) is None  # its only token had completed a step
     assert list(policy.advance()) == []
@@ -326,7 +326,7 @@ def test_what_a_cut_step_was_written_from_is_not_read_again(make: Make, tmp_path
     endless = tiny.write_chain(tmp_path / "endless.gguf", {"\n": {tiny.ADD: 1.0}, tiny.ADD: {tiny.ADD: 1.0}})
     warm, context = make(endless)
     warm.open(PROBLEM)
-    warm.start(BranchId(1), Prefix(PROBLEM), 1, "answer", True)
+    warm.start(BranchId(1), BranchStart(Prefix(PROBLEM), 1, "answer", True))
     drawn = [warm.advance()[0].step for _ in range(9)]
     assert warm.cancel(BranchId(1)) is None
     kept = Prefix(PROBLEM, tuple(step for step in drawn[:8] if step is not None))
@@ -334,7 +334,7 @@ def test_what_a_cut_step_was_written_from_is_not_read_again(make: Make, tmp_path
     cold.open(PROBLEM)
     for policy, used, read in ((warm, context, 1), (cold, cold_context, 8)):
         before = used.evaluated_tokens
-        policy.start(BranchId(2), kept, 2, "answer", True)
+        policy.start(BranchId(2), BranchStart(kept, 2, "answer", True))
         [growth] = policy.advance()
         assert growth.step == drawn[8]
         assert used.evaluated_tokens - before == read
@@ -351,7 +351,7 @@ def test_a_step_of_one_token_leaves_what_it_was_drawn_from_parked(
     numbers = itertools.count(1)
 
     def draw(*steps: Step) -> Step:
-        policy.start(BranchId(next(numbers)), Prefix(PROBLEM, steps), 1, "step", True)
+        policy.start(BranchId(next(numbers)), BranchStart(Prefix(PROBLEM, steps), 1, "step", True))
         [growth] = policy.advance()
         assert growth.step is not None
         assert len(growth.step.token_ids) == 1
@@ -371,7 +371,7 @@ def test_a_step_that_is_drawn_again_leaves_its_prompt_parked(make: Make, chain_g
     policy.open(PROBLEM)
     prompt = context.evaluated_tokens
     for number in (1, 2):
-        policy.start(BranchId(number), Prefix(PROBLEM), 1, "answer", True)
+        policy.start(BranchId(number), BranchStart(Prefix(PROBLEM), 1, "answer", True))
         assert [growth.step for growth in (*policy.advance(), *policy.advance()) if growth.step]
         assert policy.cancel(BranchId(number)) is None
     assert context.evaluated_tokens == prompt + 2
@@ -398,7 +398,7 @@ def test_continuing_below_given_steps_reads_their_tokens_not_their_text(make: Ma
     before = context.evaluated_tokens
     token = tiny.vocabulary().index(tiny.spelled(tiny.MULTIPLY))
     step = Step("any text", (token,), -1.0, "step")
-    policy.start(BranchId(1), Prefix(PROBLEM, (step,)), 1, "step", True)
+    policy.start(BranchId(1), BranchStart(Prefix(PROBLEM, (step,)), 1, "step", True))
     growth = policy.advance()[0]
     assert growth.prefix.evaluated_tokens == 0  # it was counted when it was sampled
     assert context.evaluated_tokens == before + 1

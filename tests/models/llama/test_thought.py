@@ -13,7 +13,7 @@ from event_logs import logs_of, ticking
 from machine import opened, tokens_of
 
 from adascale.engine.errors import ContextOverflowError, DecodeAbortedError
-from adascale.engine.ports import Prefix, PrefixWork, SequenceLogprob
+from adascale.engine.ports import BranchStart, Prefix, PrefixWork, SequenceLogprob
 from adascale.engine.scripted import ScriptedExecutor
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import BranchGrew, Event, SearchFailed, SearchFinished, from_json, to_json
@@ -348,7 +348,7 @@ def test_a_question_that_leaves_no_room_for_the_thought_is_refused(make: Make) -
 def test_a_cancelled_thought_is_a_part_of_one(make: Make) -> None:
     thinker = make(think=300)
     thinker.policy.open(PROBLEM)
-    thinker.policy.start(BranchId(0), Prefix(PROBLEM), 1, "answer", greedy=False)
+    thinker.policy.start(BranchId(0), BranchStart(Prefix(PROBLEM), 1, "answer", greedy=False))
     for _ in range(5):
         thinker.policy.advance()
     partial = thinker.policy.cancel(BranchId(0))
@@ -372,7 +372,7 @@ def test_an_abort_behind_two_thoughts_leaves_both_branches_to_be_cancelled(
     policy.open(PROBLEM)
     untils: Sequence[Until] = ("answer", "step")
     for number, until in enumerate(untils, start=1):
-        policy.start(BranchId(number), Prefix(PROBLEM), 1, until, True)
+        policy.start(BranchId(number), BranchStart(Prefix(PROBLEM), 1, until, True))
     monkeypatch.setattr(policies, "evaluate_tokens", abort_second)
     with pytest.raises(DecodeAbortedError):
         list(iter(policy.advance, []))
