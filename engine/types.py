@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NewType, Self, get_args
 
@@ -61,6 +61,9 @@ SelectRule = Literal["vote", "best", "weighted", "passing", "likeliest"]
 """How the answer is chosen: the largest group of equal answers, the highest median estimate, the group with
 the largest sum of medians, of programs the group that passes most tests, or the group with the highest
 probability where a calibration knows those of answers."""
+
+Same = Callable[[str, str], bool]
+"""True for two equal answers of one question (``Kind.equality``)."""
 
 NodeStatus = Literal["open", "pruned", "terminal"]
 

@@ -98,10 +98,6 @@ class Code(Kind):
             return None
         return f"{execution.passed}/{len(execution.verdicts)}" if execution.verdicts else UNTESTED
 
-    def same(self, a: str, b: str) -> bool:
-        """True if both pass as many tests."""
-        return a == b
-
     def shown(self, problem: Problem, answer: str | None, execution: Execution | None) -> str | None:
         """The program, as it was repaired."""
         return None if execution is None else execution.program or None

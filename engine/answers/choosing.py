@@ -14,15 +14,13 @@ from ..types import (
     FinishedSearch,
     Mode,
     NodeId,
+    Same,
     SearchResult,
     SelectRule,
     Standing,
 )
 from .equality import same_answer
 from .lookahead import ModeState, Support, log_odds, look_ahead
-
-Same = Callable[[str, str], bool]
-"""True for two equal answers (``Kind.same``)."""
 
 
 def group_answers(candidates: Sequence[Candidate], same: Same = same_answer) -> list[AnswerGroup]:

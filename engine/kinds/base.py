@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from ..types import Execution, Finish, Mode, Notice, Problem, PromptName, Trial
+from ..types import Execution, Finish, Mode, Notice, Problem, PromptName, Same, Trial
 
 Run = Callable[[str | Trial], Execution]
 """Runs a program to its end, or has tests judge it; never raises."""
@@ -95,9 +96,9 @@ class Kind(ABC):
         """Things in the problem that a user should know before it is searched."""
         return ()
 
-    @abstractmethod
     def program(self, problem: Problem, mode: Mode, text: str) -> Runnable | Execution:
         """The program in a trajectory's text; an execution where its fate is known without running it."""
+        return NO_PROGRAM
 
     @abstractmethod
     def answer(
@@ -113,13 +114,9 @@ class Kind(ABC):
             execution: Result of its program; None for prose.
         """
 
-    @abstractmethod
-    def same(self, a: str, b: str) -> bool:
-        """True if two answers of one problem are equal, so that they share their votes."""
-
-    def equality(self, problem: Problem) -> Callable[[str, str], bool]:
-        """Equality of two answers of a problem: ``same``."""
-        return self.same
+    def equality(self, problem: Problem) -> Same:
+        """Tells which answers of a problem are equal, so that they share their votes: those spelled alike."""
+        return operator.eq
 
     def shown(self, problem: Problem, answer: str | None, execution: Execution | None) -> str | None:
         """The answer as a user gets it: itself.
@@ -135,11 +132,10 @@ class Kind(ABC):
         """True if the correct answer is known."""
         return problem.answer is not None
 
-    @abstractmethod
     def is_right(
         self, problem: Problem, answer: str | None, execution: Execution | None, run: Run | None
     ) -> bool:
-        """True if a trajectory of a judged problem is correct; without an answer it is not.
+        """True if a trajectory of a judged problem is correct: its answer equals the known one.
 
         Args:
             problem: With what only an evaluation may see.
@@ -147,3 +143,5 @@ class Kind(ABC):
             execution: Result of its program; None for prose.
             run: Runs programs; needed by kinds whose answers are judged by tests.
         """
+        assert problem.answer is not None, "the answer of the question is not known"
+        return answer is not None and self.equality(problem)(answer, problem.answer)

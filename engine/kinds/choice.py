@@ -16,7 +16,7 @@ from ..answers.extract import solution_answer
 from ..codec import build
 from ..errors import UsageError, setting
 from ..types import Execution, Finish, Mode, Problem
-from .base import NO_PROGRAM, Kind, Look, Run, Runnable
+from .base import Kind, Look, Run
 from .options import Options
 from .recognising import recognise_message
 
@@ -109,10 +109,6 @@ class Choice(Kind):
             Look("look-choice", _lettered(stem, texts[::-1]), tuple(letters[::-1])),
         )
 
-    def program(self, problem: Problem, mode: Mode, text: str) -> Runnable | Execution:
-        """None: solutions are prose."""
-        return NO_PROGRAM
-
     def answer(
         self, problem: Problem, mode: Mode, text: str, finish: Finish, execution: Execution | None
     ) -> str | None:
@@ -124,10 +120,6 @@ class Choice(Kind):
         letters = _LAST_LETTER.findall(text) if finish == "stop" else []
         place = _place(letters[-1], len(options.texts)) if letters else None
         return None if place is None else names_of(options)[place]
-
-    def same(self, a: str, b: str) -> bool:
-        """True for the same name."""
-        return a == b
 
     def shown(self, problem: Problem, answer: str | None, execution: Execution | None) -> str | None:
         """``B. Jupiter``; the text alone of an option without a letter."""

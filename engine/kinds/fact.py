@@ -11,9 +11,8 @@ import unicodedata
 
 from ..answers.equality import same_answer
 from ..answers.extract import last_boxed
-from ..types import Execution, Finish, Mode, Problem
-from .base import Run
-from .value import Value
+from ..types import Execution, Finish, Mode, Problem, Same
+from .base import Kind
 
 _ARTICLES = frozenset(("a", "an", "the"))
 _MARKS = re.compile(r"[^\w\s]")
@@ -33,17 +32,22 @@ def words_of(text: str) -> tuple[str, ...]:
     return tuple(word for word in _MARKS.sub(" ", plain).split() if word not in _ARTICLES)
 
 
+def same_name(a: str, b: str) -> bool:
+    """True if they have the same words, one contains the other, or both have the same value."""
+    first, second = sorted((words_of(a), words_of(b)), key=len)
+    if not first:
+        return a == b
+    numbers = [{word for word in words if word[0].isdigit()} for words in (first, second)]
+    return _contains(second, first) if numbers[0] == numbers[1] else same_answer(a, b)
+
+
 def _contains(longer: tuple[str, ...], shorter: tuple[str, ...]) -> bool:
     size = len(shorter)
     return any(longer[at : at + size] == shorter for at in range(len(longer) - size + 1))
 
 
-class Fact(Value):
+class Fact(Kind):
     """See the module."""
-
-    def modes(self, problem: Problem) -> tuple[Mode, ...]:
-        """Prose alone."""
-        return ("prose",)
 
     def answer(
         self, problem: Problem, mode: Mode, text: str, finish: Finish, execution: Execution | None
@@ -55,22 +59,9 @@ class Fact(Value):
         lead = _LEAD.match(found) or _SENTENCE.match(found)
         return found[lead.end() if lead else 0 :].strip("*`$. \t") or None
 
-    def same(self, a: str, b: str) -> bool:
-        """True if they have the same words, one contains the other, or both have the same value."""
-        first, second = sorted((words_of(a), words_of(b)), key=len)
-        if not first:
-            return a == b
-        numbers = [{word for word in words if word[0].isdigit()} for words in (first, second)]
-        if numbers[0] != numbers[1]:
-            return same_answer(a, b)
-        return _contains(second, first)
-
-    def is_right(
-        self, problem: Problem, answer: str | None, execution: Execution | None, run: Run | None
-    ) -> bool:
-        """True if it equals the known answer."""
-        assert problem.answer is not None, "the answer of the question is not known"
-        return answer is not None and self.same(answer, problem.answer)
+    def equality(self, problem: Problem) -> Same:
+        """True for two names of one thing."""
+        return same_name
 
 
 KIND = Fact()

@@ -8,15 +8,15 @@ compared field by field (``tools.fields``).
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ..errors import UsageError
 from ..tools.equality import key_of
 from ..tools.fields import in_order
 from ..tools.schema import Schema, fault, inlined, types_of
-from ..types import Execution, Finish, Mode, Problem
-from .base import NO_PROGRAM, Kind, Run, Runnable
+from ..types import Execution, Finish, Mode, Problem, Same
+from .base import Kind, Run
 
 
 def object_schema(schema: Any) -> Schema:
@@ -55,10 +55,6 @@ class JsonObject(Kind):
         schema = json.dumps(problem.details["schema"], ensure_ascii=False)
         return f"JSON schema: {schema}\n\n{problem.question}"
 
-    def program(self, problem: Problem, mode: Mode, text: str) -> Runnable | Execution:
-        """None: nothing is run."""
-        return NO_PROGRAM
-
     def answer(
         self, problem: Problem, mode: Mode, text: str, finish: Finish, execution: Execution | None
     ) -> str | None:
@@ -72,11 +68,7 @@ class JsonObject(Kind):
             return None
         return json.dumps(in_order(found, schema), ensure_ascii=False)
 
-    def same(self, a: str, b: str) -> bool:
-        """True if both are spelled alike; ``equality`` knows the schema."""
-        return a == b
-
-    def equality(self, problem: Problem) -> Callable[[str, str], bool]:
+    def equality(self, problem: Problem) -> Same:
         """True for objects with the same fields."""
         schema = schema_of(problem)
         return lambda a, b: a == b or key_of(json.loads(a), schema) == key_of(json.loads(b), schema)
@@ -85,9 +77,8 @@ class JsonObject(Kind):
         self, problem: Problem, answer: str | None, execution: Execution | None, run: Run | None
     ) -> bool:
         """True if all fields are those of the known answer, which is JSON too."""
-        assert problem.answer is not None, "the answer of the question is not known"
         try:
-            return answer is not None and self.equality(problem)(answer, problem.answer)
+            return super().is_right(problem, answer, execution, run)
         except ValueError:
             return False
 

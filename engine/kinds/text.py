@@ -8,15 +8,11 @@ that is continued as it stands, up to the suffix, and no message.
 from __future__ import annotations
 
 from ..types import Execution, Finish, Mode, Problem
-from .value import Value
+from .base import Kind
 
 
-class Text(Value):
+class Text(Kind):
     """A reply is shown as it is, and has no answer."""
-
-    def modes(self, problem: Problem) -> tuple[Mode, ...]:
-        """Prose alone."""
-        return ("prose",)
 
     def answer(
         self, problem: Problem, mode: Mode, text: str, finish: Finish, execution: Execution | None

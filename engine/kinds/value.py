@@ -8,7 +8,7 @@ from __future__ import annotations
 from ..answers.equality import is_right, same_answer
 from ..answers.extract import solution_answer
 from ..answers.program import executed_answer, read_program
-from ..types import Execution, Finish, Mode, Problem
+from ..types import Execution, Finish, Mode, Problem, Same
 from .base import NO_PROGRAM, Kind, Run, Runnable
 
 
@@ -30,9 +30,9 @@ class Value(Kind):
         """The output of the program, or the answer at the end of the prose."""
         return solution_answer(text, finish) if execution is None else executed_answer(execution)
 
-    def same(self, a: str, b: str) -> bool:
-        """True if both have the same value."""
-        return same_answer(a, b)
+    def equality(self, problem: Problem) -> Same:
+        """True for two answers with the same value."""
+        return same_answer
 
     def is_right(
         self, problem: Problem, answer: str | None, execution: Execution | None, run: Run | None

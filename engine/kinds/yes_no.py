@@ -60,10 +60,6 @@ class YesNo(Kind):
         words = _WORD.findall(text)
         return _FAMILIES[words[-1].lower()] if words else None
 
-    def same(self, a: str, b: str) -> bool:
-        """True for the same of the two."""
-        return a == b
-
     def shown(self, problem: Problem, answer: str | None, execution: Execution | None) -> str | None:
         """``Yes`` or ``No``."""
         return None if answer is None else answer.capitalize()

@@ -8,11 +8,11 @@ not know them, and replies.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from ..errors import UsageError
-from ..kinds.base import NO_PROGRAM, Kind, Look, Run, Runnable
-from ..types import Execution, Finish, Mode, Problem
+from ..kinds.base import Kind, Look, Run
+from ..types import Execution, Finish, Mode, Problem, Same
 from .equality import key_of_calls
 from .judging import is_accepted
 from .reading import read_reply
@@ -73,10 +73,6 @@ class ToolCall(Kind):
             return ()
         return (Look("call", QUESTION, ("Yes", "No"), (CALL, NO)),)
 
-    def program(self, problem: Problem, mode: Mode, text: str) -> Runnable | Execution:
-        """None: nothing is run."""
-        return NO_PROGRAM
-
     def answer(
         self, problem: Problem, mode: Mode, text: str, finish: Finish, execution: Execution | None
     ) -> str | None:
@@ -90,11 +86,7 @@ class ToolCall(Kind):
         is_missing = request.choice == "required" and not calls
         return None if reply.faults or is_cut or is_missing else write_calls(calls)
 
-    def same(self, a: str, b: str) -> bool:
-        """True if both are spelled alike; ``equality`` knows the tools."""
-        return a == b
-
-    def equality(self, problem: Problem) -> Callable[[str, str], bool]:
+    def equality(self, problem: Problem) -> Same:
         """True for calls that no tool could tell apart."""
         tools = ToolRequest.of(problem.details).tools
         return lambda a, b: a == b or key_of_calls(calls_of(a), tools) == key_of_calls(calls_of(b), tools)

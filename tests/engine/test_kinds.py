@@ -97,7 +97,8 @@ def test_a_kind_reads_and_shows_an_answer(
     ],
 )
 def test_answers_are_equal_as_their_kind_has_it(kind: KindName, a: str, b: str, is_same: bool) -> None:
-    assert kind_named(kind).same(a, b) is kind_named(kind).same(b, a) is is_same
+    same = kind_named(kind).equality(asked(kind))
+    assert same(a, b) is same(b, a) is is_same
 
 
 def test_a_choice_is_looked_at_in_two_orders() -> None:
