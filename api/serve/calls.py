@@ -18,20 +18,22 @@ from .request import AnswerRequest
 def shown_calls(record: Record, request: AnswerRequest) -> tuple[str, tuple[Call, ...], str | None]:
     """The words of an answer, its calls, and the stop text before which the words were cut.
 
-    A broken call is no answer and leaves nothing; calls that are less sure than they have to be are words.
+    A broken call is no answer and leaves nothing. Calls that are less sure than they have to be are words, and
+    so are those whose results are known, which are given instead.
 
     Args:
         record: The finished search of a request with tools.
         request: The question.
     """
     result = record.result
+    asked = ToolRequest.of(record.started.problem.details)
     if result is None or result.best is None or result.answer is None:
-        return "", (), None
+        return _known_results(record, asked), (), None
     text, calls = record.tree.text(result.best), calls_of(result.answer)
     if not calls:
         kept, stopped_at = cut_at_stop(text.strip(), request.stop)
         return kept, (), stopped_at
-    tools = ToolRequest.of(record.started.problem.details).tools
+    tools = asked.tools
     needed = max(request.min_probability, *(tools[call.name].min_probability for call in calls))
     sure = result.confidence
     if needed and sure is not None and sure.calibrated and sure.median < needed:
@@ -39,6 +41,17 @@ def shown_calls(record: Record, request: AnswerRequest) -> tuple[str, tuple[Call
         doubt = f"it is {sure.median:.0%} likely to be right, and has to be {needed:.0%}"
         return f"I am not sure enough to call {named}: {doubt}.", (), None
     return read_reply(text, tools).text, calls, None
+
+
+def _known_results(record: Record, asked: ToolRequest) -> str:
+    """The results of the calls that the first reply makes again; empty if it makes none again."""
+    calls = [
+        call
+        for each in record.candidates[:1]
+        for call in read_reply(record.tree.text(each.node), asked.tools).calls
+    ]
+    known = [(call.name, asked.known_result(call)) for call in calls]
+    return "\n".join(f"The result of {name}: {result}" for name, result in known if result is not None)
 
 
 def alternatives(record: Record) -> list[dict[str, Any]]:

@@ -181,7 +181,7 @@ class SearchOutcome:
         step = None if best is None else self.record.tree[best].step
         if calls:
             return Choice(words, "tool_calls", calls=calls)
-        is_long = stopped_at is None and (step is None or step.finish == "length")
+        is_long = stopped_at is None and (not words if step is None else step.finish == "length")
         return Choice(words, "length" if is_long else "stop", stopped_at)
 
     @property

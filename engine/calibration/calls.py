@@ -12,8 +12,8 @@ from typing import ClassVar, Self
 
 from ..answers.weighing import OptionWeights
 from ..ports import AnswerEstimates, Prefix, QuestionEstimate, Uncalibrated
-from ..tools.tool import NO_CALL
-from ..types import PROFILES, Estimate, FinishedSearch, Mode, ModeProfile, NodeId
+from ..tools.tool import NO_CALL, ToolRequest
+from ..types import PROFILES, Estimate, FinishedSearch, Mode, ModeProfile, NodeId, Problem
 from .options import share_of_trust
 from .votes import SPREAD, Z90, shifted
 
@@ -22,6 +22,10 @@ CALL_WEIGHTS = OptionWeights(trust=2.5, lean=-2.6, merit={}, habit=1.0, overlap=
 
 _UNREAD = 0.85
 """Log-odds of a call where the look says nothing: two of three requests want one."""
+
+_FREE, _FORCED = 0.70, 0.90
+"""P(a call is right) where nothing was read: behind a result, where a reply in words is as likely as it is
+before, and where a call is required or no look was taken."""
 
 _EASIER = 0.55
 """Logits by which a call is easier than a question of mathematics: .68 instead of .55 for the 1.5b."""
@@ -70,7 +74,9 @@ class CallPosterior:
     def judge(self, prefix: Prefix, finished: FinishedSearch) -> AnswerEstimates:
         """The posterior of each answer, with the bounds of models that are worse and better than most."""
         bounds = (-Z90 * SPREAD, 0.0, Z90 * SPREAD)
-        found = [self._chances(finished, shifted(self.prior, _EASIER + logits)) for logits in bounds]
+        p_call = self._call_chance(prefix.problem, finished)
+        merits = (shifted(self.prior, _EASIER + logits) for logits in bounds)
+        found = [self._chances(finished, p_call, merit) for merit in merits]
         revised: dict[NodeId, Estimate] = {}
         for at, group in enumerate(finished.groups):
             lower, _, upper = sorted(chances[at] for chances in found)
@@ -79,8 +85,7 @@ class CallPosterior:
         options = {}
         if finished.look:
             call, none = finished.look
-            p = self._call_chance(finished)
-            options = {call: p, none: 1.0 - p}
+            options = {call: p_call, none: 1.0 - p_call}
         best = max(revised.values(), key=lambda each: each.median)
         return AnswerEstimates(best, revised, options)
 
@@ -89,24 +94,28 @@ class CallPosterior:
         free = {each.node for each in finished.candidates if each.mode == "call"}
         return [sum(node in free for node in group.nodes) for group in finished.groups]
 
-    def _call_chance(self, finished: FinishedSearch) -> float:
+    def _call_chance(self, problem: Problem, finished: FinishedSearch) -> float:
         """P(a call is right)."""
         votes = self._votes(finished)
         none = sum(n for n, group in zip(votes, finished.groups, strict=True) if group.answer == NO_CALL)
         calls = sum(votes) - none
-        prior = self.weights.prior(tuple(finished.look.values()))[0] if finished.look else 0.9
+        if finished.look:
+            prior = self.weights.prior(tuple(finished.look.values()))[0]
+        else:
+            request = ToolRequest.of(problem.details)
+            prior = _FORCED if request.is_asked or request.choice == "required" else _FREE
         right, wrong = _CALLS["right"], _CALLS["wrong"]
         ratio = calls * math.log(right / wrong) + none * math.log((1.0 - right) / (1.0 - wrong))
         repeated = 1.0 + self.weights.overlap * max(0, calls + none - 1)
         return shifted(prior, ratio / repeated)
 
-    def _chances(self, finished: FinishedSearch, merit: float) -> list[float]:
+    def _chances(self, finished: FinishedSearch, p_call: float, merit: float) -> list[float]:
         """P(correct) of each answer.
 
         Given that some call is right, n votes for one speak for it as (merit / (1 - merit)) ** n over none of
         those seen, and a wrong one is repeated with ``_REPEATED``.
         """
-        p_call, votes = self._call_chance(finished), self._votes(finished)
+        votes = self._votes(finished)
         ratios = [
             0.0 if group.answer == NO_CALL or not n else (merit / (1.0 - merit)) ** n / _REPEATED ** (n - 1)
             for n, group in zip(votes, finished.groups, strict=True)

@@ -76,14 +76,20 @@ class ToolCall(Kind):
     def answer(
         self, problem: Problem, mode: Mode, text: str, finish: Finish, execution: Execution | None
     ) -> str | None:
-        """The calls in the text, ``[]`` for a reply without any; None if one is broken."""
+        """The calls in the text, ``[]`` for a reply without any; None if one is broken, or none is new.
+
+        A small model calls the same again and again: a call whose result it has read is left out, unless a
+        call is required.
+        """
         if mode != "call":
             return NO_CALL
         request = ToolRequest.of(problem.details)
         reply = read_reply(text, request.tools)
-        calls = reply.calls if request.is_parallel else reply.calls[:1]
+        is_required = request.choice == "required"
+        new = [each for each in reply.calls if is_required or request.known_result(each) is None]
+        calls = new if request.is_parallel else new[:1]
         is_cut = finish != "stop" and not calls
-        is_missing = request.choice == "required" and not calls
+        is_missing = not calls and (is_required or bool(reply.calls))
         return None if reply.faults or is_cut or is_missing else write_calls(calls)
 
     def equality(self, problem: Problem) -> Same:

@@ -19,6 +19,7 @@ MAX_TOOLS = 128
 
 _NAME = re.compile(r"[\w.:/-]{1,128}")
 _MIN_PROBABILITY = "x-min-probability"
+_REPEATABLE = "x-repeatable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +137,20 @@ class ToolRequest:
     def is_asked(self) -> bool:
         """True if the user spoke last; False behind the result of a call."""
         return bool(self.messages) and self.messages[-1]["role"] == "user"
+
+    def known_result(self, call: Call) -> str | None:
+        """The result that a call with the same arguments had since the user spoke last; None for a new call.
+
+        A tool with ``"x-repeatable": true`` in its schema may give another result the next time.
+        """
+        if self.tools[call.name].parameters.get(_REPEATABLE) is True:
+            return None
+        last = max((at for at, each in enumerate(self.messages) if each["role"] == "user"), default=-1)
+        since = self.messages[last + 1 :]
+        calls = [made["function"] for each in since for made in each.get("tool_calls", ())]
+        results = [each["content"] for each in since if each["role"] == "tool"]
+        made = (Call(each["name"], each["arguments"]) for each in calls)
+        return next((result for each, result in zip(made, results, strict=False) if each == call), None)
 
     @property
     def may_call(self) -> bool:

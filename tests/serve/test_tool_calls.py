@@ -40,6 +40,8 @@ def script(prefix: Prefix, rng: random.Random) -> Step:
     details = prefix.problem.details
     messages: Any = details.get("messages", [])
     last = messages[-1] if messages else {"role": "user", "content": prefix.problem.question}
+    if last["role"] == "tool" and "again" in last["content"]:
+        return scripted_step(json.dumps({"name": "get_weather", "arguments": {"city": "Paris"}}), "stop")
     if prefix.mode != "call" or last["role"] == "tool":
         return scripted_step(f"It is {last['content']}.", "stop")
     cities = [word.strip("?.") for word in last["content"].split() if word[0].isupper()][1:]
@@ -117,6 +119,21 @@ def test_a_whole_turn_of_an_agent_ends_in_words(client: openai.OpenAI) -> None:
     found = ask(client, question, called.model_dump(exclude_none=True), result)
     assert (found.choices[0].finish_reason, found.choices[0].message.content) == ("stop", "It is 15 degrees.")
     assert not found.choices[0].message.tool_calls
+
+
+@pytest.mark.parametrize("more", [{}, {"temperature": 0}, {"stream": True}])
+def test_a_model_that_only_calls_again_is_answered_by_the_result_that_it_has(
+    client: openai.OpenAI, more: dict[str, Any]
+) -> None:
+    question = user("What is it like in Paris?")
+    called = ask(client, question).choices[0].message
+    result = {"role": "tool", "tool_call_id": called.tool_calls[0].id, "content": "ask again later"}
+    found = ask(client, question, called.model_dump(exclude_none=True), result, **more)
+    choices = [chunk.choices[0] for chunk in found] if more.get("stream") else found.choices
+    parts = [choice.delta if more.get("stream") else choice.message for choice in choices]
+    assert "".join(part.content or "" for part in parts) == "The result of get_weather: ask again later"
+    assert not any(part.tool_calls for part in parts)
+    assert choices[-1].finish_reason == "stop"
 
 
 def test_words_are_an_answer_too_and_are_streamed(client: openai.OpenAI) -> None:

@@ -111,6 +111,37 @@ def test_a_reply_behind_a_result_is_no_call() -> None:
     assert found.answer == NO_CALL
 
 
+def called(city: str, result: str) -> list[dict[str, Any]]:
+    """A call and its result, as a conversation has them."""
+    function = {"name": "get_weather", "arguments": {"city": city}}
+    made = {"id": "1", "type": "function", "function": function}
+    return [{"role": "assistant", "content": "", "tool_calls": [made]}, {**RETURNED, "content": result}]
+
+
+def test_a_call_whose_result_is_known_is_no_answer_but_a_new_one_beside_it_is() -> None:
+    asked = problem([ASKED, *called("Paris", "15 degrees")])
+    found, _ = search(asked, 0.9, weather("Paris"), weather("Paris"), "It has 15 degrees.")
+    assert found.answer == NO_CALL
+    found, _ = search(asked, 0.9, f"{weather('Paris')}\n{weather('Rome')}")
+    assert [call.arguments for call in calls_of(found.answer or "")] == [{"city": "Rome"}]
+    assert search(asked, 0.9, weather("Paris"))[0].answer is None
+
+
+def test_a_call_may_be_made_again_for_a_new_message_or_if_its_tool_may_be_repeated() -> None:
+    asked = problem([ASKED, *called("Paris", "15 degrees"), ASKED])
+    assert calls_of(search(asked, 0.9, weather("Paris"))[0].answer or "")
+    schema = {**TOOL["function"]["parameters"], "x-repeatable": True}  # type: ignore[dict-item]
+    dice = {"type": "function", "function": {"name": "get_weather", "parameters": schema}}
+    asked = problem([ASKED, *called("Paris", "15 degrees")], tools=[dice])
+    assert calls_of(search(asked, 0.9, weather("Paris"))[0].answer or "")
+
+
+def test_behind_a_result_one_reply_in_words_outweighs_one_call() -> None:
+    texts = "It has 15 degrees.", weather("Rome"), "It is clear."
+    found, record = search(problem([ASKED, *called("Paris", "15 degrees")]), 0.9, *texts)
+    assert (found.answer, len(record.candidates)) == (NO_CALL, 3)
+
+
 @pytest.mark.parametrize("text", ['{"name": "get_weather", "arguments": {}}', "I would rather not."])
 def test_what_breaks_its_schema_or_a_required_call_is_no_answer(text: str) -> None:
     found, _ = search(problem(choice="required"), 0.9, text)
