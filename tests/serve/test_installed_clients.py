@@ -6,13 +6,16 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from scripted_server import EchoPolicy, Served, served
+from shop import PERSON, QUESTION, WORK, open_shop
 
 from adascale.engine.scripted import scripted_step
+from bench.inline import MODEL
 
 pytestmark = pytest.mark.slow
 
@@ -43,6 +46,8 @@ for model in (
 print(json.dumps(told))
 """
 
+AGENTS = Path(__file__).parent / "clients"
+"""Programs of agents: each asks a server for typed output, and solves a task with two tools."""
 
 EDIT = "calc.py\n```\ndef add(a, b):\n    return a + b\n```\n"
 """A reply in aider's format of whole files."""
@@ -65,7 +70,8 @@ def environment(folder: Path, *wanted: str) -> Path:
 @pytest.fixture(scope="module")
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Python of an environment with libraries."""
-    return environment(tmp_path_factory.mktemp("clients"), "litellm", "langchain-openai", "langchain-ollama")
+    clients = ("litellm", "langchain", "langchain-openai", "langchain-ollama", "openai-agents")
+    return environment(tmp_path_factory.mktemp("clients"), *clients, "pydantic-ai-slim[openai]")
 
 
 @pytest.mark.timeout(900)
@@ -77,6 +83,30 @@ def test_it_asks_and_follows_by_both_interfaces(server: Served, python: Path, sc
     told: Any = json.loads(done.stdout.splitlines()[-1])
     assert len(told) == 4
     assert all("boxed{4" in each for each in told), told
+
+
+@pytest.fixture(scope="module")
+def shop_url() -> Iterator[str]:
+    """A server whose model works in a shop."""
+    with open_shop() as running:
+        yield running.url
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("agent", sorted(AGENTS.glob("*.py")), ids=lambda path: path.stem)
+def test_an_agent_of_two_tools_solves_its_task_and_output_is_typed(
+    shop_url: str, python: Path, agent: Path
+) -> None:
+    command = [python, agent, shop_url, MODEL, QUESTION]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(told) > 1
+    for each in told:
+        assert each["bound"] == "get_price", each
+        assert all(person == PERSON for person in each["people"]), each
+        assert each["called"] == WORK, each
+        assert "21" in each["said"], each
 
 
 @pytest.mark.timeout(900)

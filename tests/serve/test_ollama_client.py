@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 from scripted_server import Served
+from shop import QUESTION, open_shop
 
 from bench.inline import MODEL
 
 ollama = pytest.importorskip("ollama", reason="pip install -e '.[dev]'")
 
-QUESTION = [{"role": "user", "content": "Say 42"}]
+SAY_42 = [{"role": "user", "content": "Say 42"}]
 
 
 @pytest.fixture(scope="module")
@@ -27,11 +28,11 @@ def test_it_lists_shows_asks_and_follows(local: Any) -> None:
     assert local.show(entry.model).capabilities == ["completion", "tools"]
     assert local.ps().models[0].model == entry.model
     options = {"seed": 1, "temperature": 0.5, "num_ctx": 4096}
-    whole = local.chat(entry.model, QUESTION, options=options, keep_alive="5m")
+    whole = local.chat(entry.model, SAY_42, options=options, keep_alive="5m")
     assert whole.message.content.endswith("Answer: 42")
     assert whole.message.thinking
     assert whole.prompt_eval_count == len("Say 42")
-    parts = list(local.chat(entry.model, QUESTION, options=options, stream=True))
+    parts = list(local.chat(entry.model, SAY_42, options=options, stream=True))
     assert "".join(part.message.content for part in parts) == whole.message.content
     assert parts[-1].done_reason == "stop"
     written = local.generate(MODEL, "Say 42", options={"temperature": 0})
@@ -40,7 +41,30 @@ def test_it_lists_shows_asks_and_follows(local: Any) -> None:
 
 def test_it_reads_our_refusals(local: Any) -> None:
     with pytest.raises(ollama.ResponseError, match="there is scripted") as caught:
-        local.chat("llama3", QUESTION)
+        local.chat("llama3", SAY_42)
     assert caught.value.status_code == 404
     with pytest.raises(ollama.ResponseError, match="has room for 2,048"):
         list(local.generate(MODEL, "a long one", stream=True))
+
+
+def test_its_functions_are_called_and_their_results_are_read() -> None:
+    def get_price(item: str) -> float:
+        """The price of one item in euros."""
+        return 3
+
+    def multiply(a: float, b: float) -> float:
+        """Multiply two numbers."""
+        return a * b
+
+    tools = {each.__name__: each for each in (get_price, multiply)}
+    with open_shop() as server:
+        client = ollama.Client(server.url)
+        messages: list[Any] = [{"role": "user", "content": QUESTION}]
+        while calls := (said := client.chat(MODEL, messages, tools=list(tools.values())).message).tool_calls:
+            messages.append(said)
+            for call in calls:
+                result = str(tools[call.function.name](**call.function.arguments))
+                messages.append({"role": "tool", "tool_name": call.function.name, "content": result})
+        client._client.close()
+    assert said.content == "7 apples cost 21 euros."
+    assert len(messages) == 5

@@ -1,0 +1,69 @@
+"""openai-agents: typed output, and an agent of two tools. Prints what it got as JSON."""
+
+import asyncio
+import json
+import sys
+
+from agents import (
+    Agent,
+    OpenAIChatCompletionsModel,
+    OpenAIResponsesModel,
+    Runner,
+    function_tool,
+    set_tracing_disabled,
+)
+from openai import AsyncOpenAI
+from pydantic import BaseModel
+
+url, model, question = sys.argv[1:]
+called: list[list[object]] = []
+set_tracing_disabled(True)
+
+
+class Person(BaseModel):
+    """A person."""
+
+    name: str
+    age: int
+
+
+@function_tool
+def get_price(item: str) -> float:
+    """The price of one item in euros."""
+    called.append(["get_price", item])
+    return 3.0
+
+
+@function_tool
+def multiply(a: float, b: float) -> float:
+    """Multiply two numbers."""
+    called.append(["multiply", a, b])
+    return a * b
+
+
+async def main() -> None:
+    client = AsyncOpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0)
+    for kind in (OpenAIChatCompletionsModel, OpenAIResponsesModel):
+        chat = kind(model, client)
+        reader = Agent("reader", instructions="Who is it?", model=chat, output_type=Person)
+        person = await Runner.run(reader, "Anna is 31 years old.")
+        agent = Agent("shop", instructions="Use the tools.", model=chat, tools=[get_price, multiply])
+        for streamed in (False, True):
+            called.clear()
+            if streamed:
+                found = Runner.run_streamed(agent, question, max_turns=8)
+                async for _ in found.stream_events():
+                    pass
+            else:
+                found = await Runner.run(agent, question, max_turns=8)
+            told = {
+                "client": f"{kind.__name__}{' streamed' if streamed else ''}",
+                "bound": called[0][0],
+                "people": [person.final_output.model_dump()],
+                "called": called,
+                "said": found.final_output,
+            }
+            print(json.dumps(told), flush=True)
+
+
+asyncio.run(main())
