@@ -18,8 +18,8 @@ from .request import AnswerRequest
 def shown_calls(record: Record, request: AnswerRequest) -> tuple[str, tuple[Call, ...], str | None]:
     """The words of an answer, its calls, and the stop text before which the words were cut.
 
-    A broken call is no answer and leaves nothing. Calls that are less sure than they have to be are words, and
-    so are those whose results are known, which are given instead.
+    A broken call is no answer and leaves nothing. Calls that are less sure than they have to be are words,
+    and so are those whose results are known, which are given instead.
 
     Args:
         record: The finished search of a request with tools.
