@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from adascale.engine.calibration.calls import CallPosterior
-from adascale.engine.calibration.fields import FieldPosterior
-from adascale.engine.calibration.votes import VotePosterior, rate_of_size, shifted
+from adascale.engine.calibration.votes import (
+    CallPosterior,
+    FieldPosterior,
+    VotePosterior,
+    rate_of_size,
+    shifted,
+)
 from adascale.engine.errors import CalibrationError
 from adascale.engine.kinds import KINDS, prompt_of
 from adascale.engine.ports import Calibrator

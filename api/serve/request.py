@@ -15,8 +15,7 @@ from adascale.engine.kinds.messages import problem_of
 from adascale.engine.sampling import AS_USUAL, SamplingChange
 from adascale.engine.search.events import GeneratorDescription, ModelDescription, PRMDescription
 from adascale.engine.strategies import EFFORTS as PRESETS
-from adascale.engine.strategies import Greedy, ModeChoice, Strategy, Vote
-from adascale.engine.strategies.adaptive import Effort
+from adascale.engine.strategies import Effort, Greedy, ModeChoice, Strategy, Vote
 from adascale.engine.tools.tool import ToolRequest
 from adascale.engine.types import Budget, MessageKind, Problem, Role, Turn
 

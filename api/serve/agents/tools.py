@@ -20,8 +20,7 @@ from adascale.engine.answers.equality import same_answer
 from adascale.engine.errors import UsageError
 from adascale.engine.kinds import kind_of
 from adascale.engine.search.record import Record
-from adascale.engine.strategies import EFFORTS
-from adascale.engine.strategies.adaptive import Effort
+from adascale.engine.strategies import EFFORTS, Effort
 from adascale.engine.types import (
     AnswerGroup,
     Budget,
