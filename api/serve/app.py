@@ -261,7 +261,7 @@ class _Server:
             served = self._served()
             if (response := protocol.at_once(body, served)) is not None:
                 return json_response(response)
-            asked = protocol.read(body, served)
+            asked = served.request(body, protocol.read(body))
             writer = protocol.writer(body, asked)
             # What another server has handed on is not handed on again.
             fallback = None if HANDED_ON in request.headers else self._settings.fallback

@@ -7,8 +7,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import FailFast, Field
 
-from adascale.engine.tools.tool import ToolRequest
-
 from ..bodies.body import OpenAIBody
 from ..bodies.fields import (
     MAX_MESSAGES,
@@ -26,15 +24,12 @@ from ..bodies.tool_fields import (
     FunctionChoice,
     FunctionTools,
     Word,
-    calling,
-    returned,
-    spoken,
-    tool_request,
 )
 from ..calls import openai_calls
+from ..conversation import ToolUse, calling, conversation_of, returned, spoken
 from ..follow import Beginning
 from ..outcome import SearchOutcome, TokenCount
-from ..request import AnswerRequest, ServedModel, read_conversation
+from ..request import Asked
 from ..token_odds import MAX_LIKELIEST, of_chat
 from ..wire.http import JsonObject, Refusal, event
 from .protocol import Protocol, Writer
@@ -84,15 +79,12 @@ class ChatBody(OpenAIBody):
     tools: FunctionTools = []
     tool_choice: Word | FunctionChoice | None = None
 
-    @property
-    def request(self) -> ToolRequest | None:
-        """The conversation with its tools; None if nothing in it is about tools."""
-        said = [_spoken(each, f"messages[{n}]") for n, each in enumerate(self.messages)]
-        tools = [{"type": "function", "function": each.function.shown()} for each in self.tools]
-        choice, parallel = self.tool_choice, self.parallel_tool_calls
-        if isinstance(choice, FunctionChoice):
-            return tool_request(said, tools, None, "messages", forced=choice.function.name, is_parallel=False)
-        return tool_request(said, tools, choice, "messages", is_parallel=parallel)
+
+def _tool_use(body: ChatBody) -> ToolUse:
+    tools, choice = [each.function.tool() for each in body.tools], body.tool_choice
+    if isinstance(choice, FunctionChoice):
+        return ToolUse(tools, forced=choice.function.name, is_parallel=False)
+    return ToolUse(tools, choice, is_parallel=body.parallel_tool_calls)
 
 
 def _spoken(message: Message, place: str) -> JsonObject:
@@ -100,22 +92,18 @@ def _spoken(message: Message, place: str) -> JsonObject:
     if message.role == "tool":
         return returned(content, message.tool_call_id, message.name)
     if message.tool_calls:
-        calls = [(each.id, each.function.name, each.function.arguments) for each in message.tool_calls]
-        return calling(content, calls, f"{place}.tool_calls")
+        return calling(content, [call.stated for call in message.tool_calls], f"{place}.tool_calls")
     return spoken(message.role, content)
 
 
-def _read(body: ChatBody, served: ServedModel) -> AnswerRequest:
+def _read(body: ChatBody) -> Asked:
     if body.stream_options is not None and not body.stream:
         raise Refusal.of_field("stream_options", "is for requests with stream: true")
     if body.top_logprobs and not body.logprobs:
         raise Refusal.of_field("top_logprobs", "is for requests with logprobs: true")
-    said = [
-        (each.role, text_of(each.content, f"messages[{n}].content")) for n, each in enumerate(body.messages)
-    ]
-    return served.read(
-        body,
-        body.request or read_conversation(said, "", "messages", len(said) - 1),
+    said = [_spoken(each, f"messages[{n}]") for n, each in enumerate(body.messages)]
+    return Asked(
+        conversation_of(said, f"messages[{len(said) - 1}].content", _tool_use(body)),
         body.reasoning_effort,
         "reasoning_effort",
         max_tokens=body.max_completion_tokens or body.max_tokens,

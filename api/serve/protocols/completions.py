@@ -9,9 +9,10 @@ from pydantic import BeforeValidator, Field
 
 from ..bodies.body import OpenAIBody
 from ..bodies.fields import Ignored, OpenTokens, Texts
+from ..conversation import RawText
 from ..follow import Beginning
 from ..outcome import SearchOutcome
-from ..request import AnswerRequest, ServedModel
+from ..request import Asked
 from ..token_odds import MAX_LIKELIEST, of_completion
 from ..wire.http import JsonObject, Refusal, event
 from .chat import MAX_ANSWERS, StreamOptions, usage_of
@@ -41,19 +42,15 @@ class CompletionBody(OpenAIBody):
     best_of: Ignored = None
 
 
-def _read(body: CompletionBody, served: ServedModel) -> AnswerRequest:
+def _read(body: CompletionBody) -> Asked:
     if body.echo and body.logprobs is not None:
         raise Refusal.of_field("logprobs", "is for what is written, not for an echo", "unsupported-value")
-    return served.read(
-        body,
-        ((), body.prompt),
-        None,
-        "model",
+    return Asked(
+        RawText(body.prompt, body.suffix),
         max_tokens=body.max_tokens,
         answers=body.n,
         stop=body.stop,
         logprobs=body.logprobs,
-        suffix=body.suffix,
     )
 
 
