@@ -9,16 +9,15 @@ from pydantic import BeforeValidator, FailFast, Field
 
 from adascale.engine.tools.tool import MAX_TOOLS
 
-from ..bodies.body import OpenAIBody
 from ..bodies.fields import MAX_MESSAGES, Effort, Fields, Ignored, Parts, Tokens, text_of
 from ..bodies.formats import FlatFormat, schema_of
 from ..bodies.tool_fields import Function, NamedFunction, Word
-from ..calls import call_id
 from ..conversation import ToolUse, calling, conversation_of, returned, spoken
 from ..follow import Beginning
 from ..outcome import SearchOutcome, TokenCount
 from ..request import AnswerRequest, Asked, public_sampling
 from ..wire.http import JsonObject, Refusal, event
+from .openai import OpenAIBody, call_id
 from .protocol import Block, BlockWriter, Protocol, is_cut, whole_blocks
 
 
