@@ -11,8 +11,9 @@ from adascale.engine.kinds.messages import problem_of
 from adascale.engine.types import Notice, Problem
 
 from ..exit_codes import INTERRUPTED, NO_ANSWER
-from ..options.by_command import AskOptions, session_for
+from ..options.by_command import AskOptions
 from ..options.flatten import chooses_search, with_options
+from ..options.parts import session_for
 from ..searching.ask_server import search_on_server
 from ..searching.asking import last_conversation, read_schema, settings_of, strategy_of
 from ..searching.fallback import hand_on, open_fallback

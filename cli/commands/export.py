@@ -20,7 +20,7 @@ from adascale.export.formats import FORMATS, FormatName, Row, Split
 
 from ..disk.files import check_apart, check_output, unwritable, write_file
 from ..disk.sources import Source, find_sources, read_sources
-from ..options.declare import flag
+from ..options.declare import TOP
 from ..options.export import DATASET_FLAGS, DatasetOptions, OutputOptions
 from ..options.flatten import with_options
 from ..terminal.console import say, write_json
@@ -28,7 +28,7 @@ from ..terminal.console import say, write_json
 
 @with_options(DatasetOptions, DATASET_FLAGS)
 def export(
-    to: Annotated[FormatName, flag(None, "--to", "Format of the dataset (docs/export.md).")],
+    to: Annotated[FormatName, TOP.flag("--to", "Format of the dataset (docs/export.md).")],
     *,
     options: DatasetOptions,
 ) -> None:

@@ -18,10 +18,10 @@ from adascale.models.files.catalog import DEFAULT_GENERATOR
 from ..disk.files import unwritable
 from ..disk.history import past_runs
 from ..options.declare import JsonOption
+from ..options.flags import ModelOption
 from ..report.models_report import facts_text, programs_text
 from ..terminal.console import clean, say, write_json, write_payload
 from ..terminal.transfer import is_interactive
-from .calibrations import ModelOption
 
 if TYPE_CHECKING:
     from adascale.engine.search.record import Record

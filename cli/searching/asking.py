@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from adascale.engine.search.settings import Settings
     from adascale.models.worker.client import Worker
 
-    from ..options.by_command import SearchOptions, TerminalOptions
+    from ..options.parts import SearchOptions, TerminalOptions
 
 
 def strategy_of(problem: Problem, search: SearchOptions) -> Strategy:

@@ -24,7 +24,8 @@ from adascale.models.questions import BadLine, read_problems
 from ..disk.files import check_apart
 from ..disk.results import Results, run_conditions
 from ..disk.trace_folder import TraceFolder
-from ..options.by_command import BatchOptions, session_for
+from ..options.by_command import BatchOptions
+from ..options.parts import session_for
 from ..render.batch import BatchView
 from ..report.answer import FIELDS, answer_record, error_record, run_fields
 from ..report.batch_counts import BatchCounts

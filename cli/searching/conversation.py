@@ -13,7 +13,8 @@ from adascale.engine.search.conversation import turns_after
 from adascale.engine.strategies import effort_named
 from adascale.engine.types import Turn
 
-from ..options.by_command import ChatOptions, session_for
+from ..options.by_command import ChatOptions
+from ..options.parts import session_for
 from ..terminal.signals import STOPPING
 from .asking import settings_of
 from .models import count_search, fetch_model, open_worker

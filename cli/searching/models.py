@@ -15,7 +15,7 @@ from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import Strategy
 from adascale.models.options import Reporting, SessionOptions
 
-from ..options.by_command import CodeSearchOptions, SearchOptions, TerminalOptions
+from ..options.parts import CodeSearchOptions, SearchOptions, TerminalOptions
 from ..terminal.console import clean, say, show_warning
 from ..terminal.signals import SIGNALS, graceful
 from ..terminal.transfer import TransferView, announce, ask_consent

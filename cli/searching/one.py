@@ -21,7 +21,7 @@ from adascale.models.options import SessionOptions
 
 from ..disk.files import check_output, is_trace
 from ..exit_codes import INTERRUPTED
-from ..options.by_command import ViewOptions
+from ..options.parts import ViewOptions
 from ..render.renderer import Renderer, choose_progress, open_renderer
 from ..terminal.console import may_animate, read_piped, read_stdin, write_piece
 from ..terminal.signals import STOPPING, graceful

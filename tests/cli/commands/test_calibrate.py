@@ -22,7 +22,8 @@ import typer
 from home import Home, write_questions
 from worlds import fitted, fitted_report
 
-from adascale.cli.options.by_command import CalibrationOptions, FitOptions, TerminalOptions
+from adascale.cli.options.by_command import CalibrationOptions, FitOptions
+from adascale.cli.options.parts import TerminalOptions
 from adascale.cli.searching.calibration import choose_problems, score_missing
 from adascale.engine.calibration import report as calibration_report
 from adascale.engine.calibration.calibration import Calibration, Domain
