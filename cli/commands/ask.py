@@ -15,15 +15,13 @@ from ..options.by_command import AskOptions
 from ..options.flatten import chooses_search, with_options
 from ..options.parts import session_for
 from ..searching.ask_server import search_on_server
-from ..searching.asking import last_conversation, read_schema, settings_of, strategy_of
+from ..searching.asking import last_conversation, read_schema, strategy_of
 from ..searching.fallback import hand_on, open_fallback
 from ..searching.one import question_text, search_one
 from ..terminal.console import say, show_warning, write_json, write_payload
 
 if TYPE_CHECKING:
-    from adascale.engine.search.settings import Settings
     from adascale.models.fallback import HandedOn
-    from adascale.models.worker.client import Worker
 
     from ..render.state import ViewState
 
@@ -80,13 +78,8 @@ def ask(
 def _search_here(problem: Problem, options: AskOptions) -> tuple[ViewState, float]:
     """Search with models of this machine; as ``search_one``."""
     search = options.search
-    strategy = strategy_of(problem, search)
-
-    def settle(worker: Worker) -> Settings:
-        return settings_of(problem, search, options.view.terminal, worker)
-
-    session = session_for(search.preset, options.session)
-    return search_one(problem, strategy, session, options.view, settle, prints_reply=options.prints_reply)
+    strategy, session = strategy_of(problem, search), session_for(search.preset, options.session)
+    return search_one(problem, strategy, search, session, options.view, prints_reply=options.prints_reply)
 
 
 def _finish(

@@ -22,8 +22,6 @@ from ..terminal.console import show_warning, write_json, write_payload
 
 if TYPE_CHECKING:
     from adascale.codetasks.task import CodeTest
-    from adascale.engine.search.settings import Settings
-    from adascale.models.worker.client import Worker
 
     from ..render.state import ViewState
 
@@ -54,13 +52,7 @@ def code(
     """
     from adascale.codetasks.records import task_of
 
-    from ..searching.models import settings_for
-
     strategy = options.search.make_strategy()
-
-    def settle(worker: Worker) -> Settings:
-        return settings_for(strategy, options.search, options.view.terminal, worker)
-
     if str(options.output) == "-":
         options = replace(options, output=None)
     question = question_text(task, _EXAMPLE, quiet=options.view.terminal.quiet > 0)
@@ -75,7 +67,7 @@ def code(
             )
         read = [*options.session.references(), str(options.tests or "")]
         check_output(options.output, "--overwrite, or another name", reads=read, overwrite=options.overwrite)
-    record, loaded = search_one(problem, strategy, options.session, options.view, settle)
+    record, loaded = search_one(problem, strategy, options.search, options.session, options.view)
     _finish(record, loaded, options)
 
 

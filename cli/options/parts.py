@@ -238,6 +238,7 @@ class SearchOptions:
 class CodeSearchOptions:
     """How a program for a task is searched."""
 
+    mode: ModeChoice = "auto"
     effort: EffortOption = "medium"
     samples: Annotated[
         int | None,

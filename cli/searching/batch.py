@@ -33,7 +33,7 @@ from ..terminal.console import show_warning
 from ..terminal.signals import graceful
 from .asking import read_schema
 from .fallback import hand_on
-from .models import count_search, open_cluster, open_worker, settings_for
+from .models import choose_seed, count_search, open_cluster, open_worker, settings_for
 
 if TYPE_CHECKING:
     from adascale.models.fallback import Fallback
@@ -147,14 +147,12 @@ class BatchRun:
 
     def _settings(self, worker: Worker | Cluster) -> dict[KindName, Settings]:
         """Settings by kind; the seed is that of the earlier records unless another one is given."""
-        search, opened = self.options.search, worker.open_models
+        search = self.options.search
         if search.seed is None:
             search = replace(search, seed=self.results.seed)
-        base = settings_for(self.strategies["value"], search, self.options.terminal, worker)
+        seed = choose_seed(search, self.options.terminal)
         return {
-            kind: replace(base, strategy=strategy)
-            .under(opened.conditions[kind])
-            .for_problem(Problem("", "", kind=kind), search.mode, opened.modes)
+            kind: settings_for(Problem("", "", kind=kind), strategy, search, seed, worker)
             for kind, strategy in self.strategies.items()
         }
 
