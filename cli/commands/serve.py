@@ -12,7 +12,7 @@ from adascale.engine.errors import UsageError
 from adascale.models.extras import install_command
 
 from ..disk.files import read_text
-from ..disk.trace_folder import TracedWorker, TraceFolder
+from ..disk.trace_folder import TraceFolder
 from ..options.by_command import ServeOptions
 from ..options.declare import read_api_key
 from ..options.flatten import with_options
@@ -64,11 +64,13 @@ def serve(*, options: ServeOptions) -> None:
             name = ServedModel.of(models, options.effort).name
             window = models.generator.n_ctx if models.generator is not None else 0
             status(f"{name} is ready, with a context of {window:,} tokens")
-            yield worker if traces is None else TracedWorker(worker, traces)
+            yield worker
 
     fallback = open_fallback(options.fallback)
     access = Access(options.host, key, tuple(map(page_origin, options.cors_origin)))
     hub = Hub(open_models, options.parallel, options.max_queue, options.budget, lambda: listener.stop())
+    if traces is not None:
+        hub.keep = traces.keep
     listener = Listener(
         make_app(hub, ServerSettings(access, options.effort, options.strict, fallback)),
         bind(options.host, options.port),
