@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from adascale import __version__
 from adascale.engine.kinds.messages import problem_of
 from adascale.engine.types import Notice, Problem
 
@@ -95,7 +94,7 @@ def _finish(
     min_confidence = 0.0 if is_chat else options.search.min_confidence
     other = None if isinstance(handed_on, Notice) else handed_on
     if options.json_output:
-        write_json(answer_record(record, load_seconds, __version__, options.search.min_confidence, handed_on))
+        write_json(answer_record(record, load_seconds, options.search.min_confidence, handed_on))
     elif other is not None:
         write_payload(handed_on_payload(record, other, options.extract))
     elif not (is_chat and options.prints_reply):

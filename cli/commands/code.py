@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from adascale import __version__
 from adascale.engine.errors import AdascaleError, UsageError
 from adascale.engine.kinds import kind_of
 from adascale.engine.types import Execution
@@ -97,7 +96,7 @@ def _finish(record: ViewState, load_seconds: float, options: CodeOptions) -> Non
     if options.output is not None and program:
         write_file(options.output, f"{program}\n".encode())
     if options.json_output:
-        write_json(answer_record(record, load_seconds, __version__))
+        write_json(answer_record(record, load_seconds))
     elif options.output is None and program:
         write_payload(program)
     if options.view.says_end:

@@ -10,7 +10,6 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from adascale import __version__
 from adascale.engine.errors import AdascaleError, UsageError
 from adascale.engine.kinds import KINDS, kind_of
 from adascale.engine.kinds.messages import problem_of
@@ -94,7 +93,7 @@ class BatchRun:
         for line in wanted(lines, self.results, self.counts, only_failed=self.options.only_failed):
             if isinstance(line, BadLine):
                 stub = Problem(line.id, line.text, meta={"line": line.number})
-                record = {**stub.meta, **error_record(stub, line.error, __version__)}
+                record = {**stub.meta, **error_record(stub, line.error)}
                 message = f"{self.source} {line.error.message}"
                 self._write_failure(f"line {line.number}", message, record, line.error)
             else:
@@ -116,7 +115,7 @@ class BatchRun:
             for notice in settings["value"].warnings:
                 self._warn(notice)
             least = self.options.search.min_confidence
-            fields = {kind: run_fields(each, __version__, least) for kind, each in settings.items()}
+            fields = {kind: run_fields(each, least) for kind, each in settings.items()}
             self.results.begin({kind: run_conditions(each) for kind, each in fields.items()})
             self._load_seconds = time.monotonic() - self._started
             stack.enter_context(graceful(worker.interrupt))
@@ -163,7 +162,7 @@ class BatchRun:
             self._told.add(handed_on.message)
             self._warn(handed_on)
         record = _carried_fields(problem) | answer_record(
-            search, self._load_seconds, __version__, self.options.search.min_confidence, handed_on
+            search, self._load_seconds, self.options.search.min_confidence, handed_on
         )
         if isinstance(search.end, SearchFailed):
             error = search.end.error()
