@@ -100,7 +100,7 @@ def make_app(hub: Hub, settings: ServerSettings) -> Starlette:
         Route(event_stream.PATH, server.search, methods=["POST"]),
         Route(f"{event_stream.PATH}/{{id}}", server.end_search, methods=["DELETE"]),
         *(Route(protocol.path, server.answer_in(protocol), methods=["POST"]) for protocol in PROTOCOLS),
-        *OllamaModels(hub, time.time()).routes(),
+        *OllamaModels(hub, server.served, time.time()).routes(),
         Route(endpoint.PATH, mcp, methods=endpoint.METHODS, include_in_schema=False),
         *page_routes(),
     ]
@@ -119,12 +119,7 @@ def make_app(hub: Hub, settings: ServerSettings) -> Starlette:
             *([cors] if access.origins else []),
             Middleware(Guard, access=access),
         ],
-        exception_handlers={
-            Refusal: _refuse,
-            ClientDisconnect: _give_up,
-            HTTPException: _refuse_http,
-            Exception: _refuse_unexpected,
-        },
+        exception_handlers=_HANDLERS,
         lifespan=lifespan,
     )
 
@@ -149,19 +144,19 @@ class _Server:
 
     async def list_models(self, request: HttpRequest) -> Response:
         """The model; its names with efforts are known, but would be a model each in a client's menu."""
-        return json_response({"object": "list", "data": [self._model(self._served().name)]})
+        return json_response({"object": "list", "data": [self._model(self.served().name)]})
 
     async def show_model(self, request: HttpRequest) -> Response:
         """The model under one of its names."""
         name = request.path_params["name"]
-        if name not in self._served().names():
+        if name not in self.served().names():
             raise Refusal(404, f'the model "{name}" is not served here', "model-not-found", "model")
         return json_response(self._model(name))
 
     async def search(self, request: HttpRequest) -> Response:
         """The event log of a search, as server-sent events."""
         body = event_stream.SearchBody.read(read_object(await read_body(request)))
-        ask = event_stream.read_ask(body, self._served())
+        ask = event_stream.read_ask(body, self.served())
         events = self._log(ask, client_address(request), is_readable=body.readable)
         response = EventStream(await while_connected(request.receive, anext(events)), events)
         response.headers["X-Adascale-Version"] = __version__
@@ -183,7 +178,7 @@ class _Server:
 
         async def answer(request: HttpRequest) -> Response:
             body = protocol.body.read(read_object(await read_body(request)))
-            served = self._served()
+            served = self.served()
             if (response := protocol.at_once(body, served)) is not None:
                 return json_response(response)
             asked = served.request(body, protocol.read(body))
@@ -208,7 +203,7 @@ class _Server:
             async for part in follow(events, asked, lambda: self._hub.cancel(asked.ask.problem.id), fallback):
                 yield part
 
-    def _served(self) -> ServedModel:
+    def served(self) -> ServedModel:
         """The model.
 
         Raises:
@@ -242,3 +237,12 @@ async def _refuse_http(request: HttpRequest, error: Exception) -> Response:
 async def _refuse_unexpected(request: HttpRequest, error: Exception) -> Response:
     text = f"something unexpected went wrong: {type(error).__name__}"
     return await _refuse(request, Refusal(500, text, "unexpected"))
+
+
+_HANDLERS: Mapping[Any, Callable[[HttpRequest, Exception], Awaitable[Response]]] = {
+    Refusal: _refuse,
+    ClientDisconnect: _give_up,
+    HTTPException: _refuse_http,
+    Exception: _refuse_unexpected,
+}
+"""The response to each error."""
