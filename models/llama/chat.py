@@ -18,7 +18,7 @@ from adascale.engine.errors import ModelCorruptError, TemplateRaisedError, Usage
 from adascale.engine.types import Notice, Turn
 
 from .runtime import LlamaModel
-from .template import Message, render, shows_system
+from .template import Message, other_model, render, shows_system
 from .thinking import Thinking, thinking_notices
 
 _PLACEHOLDER = "ADASCALE-QUESTION-7c1f"
@@ -177,6 +177,7 @@ class ChatFormat:
         if not found or _PLACEHOLDER in behind:
             raise ModelCorruptError(
                 f"the chat template of {self._model.name} does not show the question exactly once",
+                hint=other_model(),
                 slug="bad-template",
             )
         return before, behind

@@ -88,7 +88,9 @@ def render(model: LlamaModel, messages: Sequence[Message], *, open_assistant: bo
     except ChildEndedError as ended:
         raise _end_error(model.name, ended) from ended
     if raised is not None:
-        raise TemplateRaisedError(f"the chat template of {model.name} cannot be rendered: {excerpt(raised)}")
+        raise TemplateRaisedError(
+            f"the chat template of {model.name} cannot be rendered: {excerpt(raised)}", hint=other_model()
+        )
     return str(text)
 
 
@@ -101,13 +103,18 @@ def shows_system(model: LlamaModel, system: str) -> bool:
         return False
 
 
+def other_model() -> str:
+    """The hint of an error for which only another model helps."""
+    return f"take the model from another repository, or a known one: {command('models', 'list')}"
+
+
 def _end_error(file: str, ended: ChildEndedError) -> ModelCorruptError:
     limit = f"{CPU_SECONDS:g} s of processor time" if ended.out_of_time else _LIMITS.get(ended.exit_code)
     how = f"signal {-ended.exit_code}" if ended.exit_code < 0 else f"exit code {ended.exit_code}"
     return ModelCorruptError(
         f"the chat template of {file} "
         + (f"takes more than {limit}" if limit else f"crashes the process that renders it ({how})"),
-        hint=f"take the model from another repository, or a known one: {command('models', 'list')}",
+        hint=other_model(),
         slug="bad-template",
     )
 

@@ -34,10 +34,15 @@ def test_a_template_has_the_extensions_of_transformers(tmp_path: Path, template:
     model.close()
 
 
-def test_a_template_that_cannot_be_rendered_is_the_files_fault(tmp_path: Path) -> None:
-    model = opened(tmp_path, "{% for m in messages %}")
-    with pytest.raises(ModelCorruptError, match=r"the chat template of chain\.gguf cannot be rendered"):
+@pytest.mark.parametrize(
+    ("template", "fault"),
+    [("{% for m in messages %}", "cannot be rendered"), ("Hello", "does not show the question exactly once")],
+)
+def test_a_template_that_is_of_no_use_is_the_files_fault(tmp_path: Path, template: str, fault: str) -> None:
+    model = opened(tmp_path, template)
+    with pytest.raises(ModelCorruptError, match=rf"the chat template of chain\.gguf {fault}") as refused:
         ChatFormat(model, "Be brief.")
+    assert refused.value.hint
     model.close()
 
 

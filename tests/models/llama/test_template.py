@@ -94,8 +94,9 @@ def test_a_template_keeps_within_its_limits(limit: str, source: str) -> None:
 
 @pytest.mark.parametrize("source", FORBIDDEN, ids=short)
 def test_a_template_has_no_way_out_of_the_sandbox(source: str) -> None:
-    with pytest.raises(TemplateRaisedError):
+    with pytest.raises(TemplateRaisedError) as refused:
         rendered(source + ASKED)
+    assert refused.value.hint
 
 
 @pytest.mark.parametrize("source", BROKEN, ids=short)

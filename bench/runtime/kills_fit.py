@@ -1,0 +1,166 @@
+"""A fit of a calibration that is killed at random moments, again and again, against one left alone.
+
+Usage: ``python -m bench.runtime.kills_fit [--model tiny] [--kills 100] [--questions 40] [--seed 1]``
+
+SIGKILL comes at any moment of the time that the undisturbed fit took; then the same command goes on, until the
+calibration is written, and the next fit begins in an empty folder. ``lost`` counts stored rollouts that a kill
+took away, and calibrations that no later run could write, ``doubled`` rows above those of the undisturbed fit,
+``torn`` damaged stores and calibrations, ``different`` other rollouts or another calibration than the
+undisturbed fit's, ``left`` processes that outlive their parent.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import psutil
+
+from adascale.engine.errors import AdascaleError
+from adascale.models.calibration.artefact import load_artefact
+
+from ..common import close
+from .soak import model_file
+
+Rows = Mapping[tuple[Any, ...], tuple[Any, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """A fit whose files lie in a folder of its own."""
+
+    model: Path
+    data: Path
+    folder: Path
+
+    def start(self) -> subprocess.Popen[bytes]:
+        """Begin it, or go on with it."""
+        words = ["calibrate", "fit", "-g", self.model, "-d", self.data, "-c", "512", "-t", "1", "-qq", "--json"]
+        command = [sys.executable, "-m", "adascale", *map(str, words)]
+        env = {**os.environ, "XDG_DATA_HOME": str(self.folder)}
+        return subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL)
+
+    def rows(self) -> Rows:
+        """Stored rollouts by their key; none before the first.
+
+        Raises:
+            sqlite3.DatabaseError: the store is damaged.
+        """
+        found = sorted((self.folder / "adascale" / "rollouts").glob("*.sqlite"))
+        if not found:
+            return {}
+        with closing(sqlite3.connect(found[0])) as store:
+            if store.execute("PRAGMA integrity_check").fetchall() != [("ok",)]:
+                raise sqlite3.DatabaseError("the check of its integrity fails")
+            tables = [name for (name,) in store.execute("SELECT name FROM sqlite_master WHERE type='table'")]
+            return {
+                (table, *row[:2]): row[2:]
+                for table in tables
+                for row in store.execute(f"SELECT * FROM {table}")
+            }
+
+    def calibrations(self) -> list[bytes]:
+        """Whole calibrations.
+
+        Raises:
+            AdascaleError: one is torn.
+        """
+        paths = sorted((self.folder / "adascale" / "calibrations").glob("*.safetensors"))
+        for path in paths:
+            load_artefact(path)
+        return [path.read_bytes() for path in paths]
+
+    def run_killed(self, kills: int, seconds: float, rng: random.Random) -> Counter[str]:
+        """Run it until the calibration is there, killing it meanwhile so often at most; returns faults."""
+        found: Counter[str] = Counter()
+        code: int | None = None
+        while code != 0:
+            before = self._kept(found)
+            with self.start() as process:
+                end = time.monotonic() + rng.uniform(0, seconds)
+                while process.poll() is None and (found["kills"] == kills or time.monotonic() < end):
+                    time.sleep(0.002)
+                if process.poll() is None:
+                    children = psutil.Process(process.pid).children(recursive=True)
+                    process.kill()
+                    found["kills"] += 1
+                    found["left"] += len(psutil.wait_procs(children, timeout=10)[1])
+                elif process.returncode != 0:
+                    found["lost"] += 1
+                    break
+                code = process.wait()
+            after = self._kept(found)
+            found["lost"] += len(before.keys() - after.keys())
+        return found
+
+    def _kept(self, found: Counter[str]) -> Rows:
+        try:
+            self.calibrations()
+            return self.rows()
+        except (sqlite3.DatabaseError, AdascaleError):
+            found["torn"] += 1
+            return {}
+
+
+def kill_again_and_again(model: Path, data: Path, kills: int, seed: int, folder: Path) -> Counter[str]:
+    """Kill so often, in as many fits as it takes; returns their number, kills and faults."""
+    started = time.monotonic()
+    alone = Fit(model, data, folder / "alone")
+    with alone.start() as process:
+        assert process.wait() == 0
+    seconds, rows, calibrations = time.monotonic() - started, alone.rows(), alone.calibrations()
+    assert rows, "a fit keeps its rollouts"
+    assert calibrations, "a fit writes a calibration"
+    found: Counter[str] = Counter()
+    rng = random.Random(seed)
+    while found["kills"] < kills:
+        fit = Fit(model, data, folder / f"fit{found['fits']}")
+        found += fit.run_killed(kills - found["kills"], seconds, rng)
+        found["fits"] += 1
+        kept = fit.rows()
+        found["doubled"] += len(kept.keys() - rows.keys())
+        found["lost"] += len(rows.keys() - kept.keys())
+        found["different"] += sum(kept.get(key) != value for key, value in rows.items())
+        found["different"] += fit.calibrations() != calibrations
+    return found
+
+
+def write_questions(path: Path, count: int) -> Path:
+    """So many questions with answers, two of three of which the tests' model knows."""
+    rows = [
+        {"id": str(n), "question": f"What is {n} * 2?", "answer": "18" if n % 3 else "20"} for n in range(count)
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", default="tiny")
+    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--questions", type=int, default=40)
+    parser.add_argument("--seed", type=int, default=1)
+    args = parser.parse_args()
+    with TemporaryDirectory() as name, model_file(args.model) as model:
+        data = write_questions(Path(name) / "questions.jsonl", args.questions)
+        found = kill_again_and_again(model, data, args.kills, args.seed, Path(name))
+    faults = {fault: found[fault] for fault in ("lost", "doubled", "torn", "different", "left")}
+    close({"kills": found["kills"], "fits": found["fits"], **faults})
+    assert not any(faults.values()), "a kill has done harm"
+
+
+if __name__ == "__main__":
+    main()
