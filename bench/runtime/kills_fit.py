@@ -2,11 +2,11 @@
 
 Usage: ``python -m bench.runtime.kills_fit [--model tiny] [--kills 100] [--questions 40] [--seed 1]``
 
-SIGKILL comes at any moment of the time that the undisturbed fit took; then the same command goes on, until the
-calibration is written, and the next fit begins in an empty folder. ``lost`` counts stored rollouts that a kill
-took away, and calibrations that no later run could write, ``doubled`` rows above those of the undisturbed fit,
-``torn`` damaged stores and calibrations, ``different`` other rollouts or another calibration than the
-undisturbed fit's, ``left`` processes that outlive their parent.
+SIGKILL comes at any moment of the time that the undisturbed fit took; then the same command goes on, until
+the calibration is written, and the next fit begins in an empty folder. ``lost`` counts stored rollouts that a
+kill took away, and calibrations that no later run could write, ``doubled`` rows above those of the
+undisturbed fit, ``torn`` damaged stores and calibrations, ``different`` other rollouts or another calibration
+than the undisturbed fit's, ``left`` processes that outlive their parent.
 """
 
 from __future__ import annotations
@@ -48,7 +48,20 @@ class Fit:
 
     def start(self) -> subprocess.Popen[bytes]:
         """Begin it, or go on with it."""
-        words = ["calibrate", "fit", "-g", self.model, "-d", self.data, "-c", "512", "-t", "1", "-qq", "--json"]
+        words = [
+            "calibrate",
+            "fit",
+            "-g",
+            self.model,
+            "-d",
+            self.data,
+            "-c",
+            "512",
+            "-t",
+            "1",
+            "-qq",
+            "--json",
+        ]
         command = [sys.executable, "-m", "adascale", *map(str, words)]
         env = {**os.environ, "XDG_DATA_HOME": str(self.folder)}
         return subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL)
@@ -141,7 +154,8 @@ def kill_again_and_again(model: Path, data: Path, kills: int, seed: int, folder:
 def write_questions(path: Path, count: int) -> Path:
     """So many questions with answers, two of three of which the tests' model knows."""
     rows = [
-        {"id": str(n), "question": f"What is {n} * 2?", "answer": "18" if n % 3 else "20"} for n in range(count)
+        {"id": str(n), "question": f"What is {n} * 2?", "answer": "18" if n % 3 else "20"}
+        for n in range(count)
     ]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return path

@@ -196,7 +196,19 @@ def serving(
         options: More of its options.
         env: Its environment; None for ours.
     """
-    command = [sys.executable, "-m", "adascale", "serve", "-g", str(model), "-t", "1", "--port", "0", *options]
+    command = [
+        sys.executable,
+        "-m",
+        "adascale",
+        "serve",
+        "-g",
+        str(model),
+        "-t",
+        "1",
+        "--port",
+        "0",
+        *options,
+    ]
     with said.open("wb") as stderr, subprocess.Popen(command, stderr=stderr, env=env) as process:
         try:
             while not (found := re.search(r"listening on http://\S+:(\d+)/v1", said.read_text())):

@@ -4,9 +4,9 @@ Usage: ``python -m bench.runtime.soak_serve [--model tiny] [--requests 5000] [--
 
 The server is a process with a worker of its own; ``tiny`` is the model of the tests. One after another come
 all kinds of ``serving.KINDS``, sessions of MCP, requests that are refused, and requests whose client leaves
-within .2 s. Resident memory, open files, threads and processes of the server and all below it are read after a
-fifth of the requests, when heaps have their size, and at the end. ``memory_growth`` is a share of what it was;
-``broken`` counts answers that are not whole.
+within .2 s. Resident memory, open files, threads and processes of the server and all below it are read after
+a fifth of the requests, when heaps have their size, and at the end. ``memory_growth`` is a share of what it
+was; ``broken`` counts answers that are not whole.
 """
 
 from __future__ import annotations
