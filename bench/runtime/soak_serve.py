@@ -33,6 +33,9 @@ REFUSALS = (
     Asked("/api/chat", {"messages": [{"role": "user", "content": "1 + 1"}], "format": {"type": 5}}, bool),
     Asked("/v1/messages", {"max_tokens": 9, "messages": [{"role": "user", "content": "a " * 5000}]}, bool),
 )
+QUESTIONS = 20
+"""Different ones: prompts of conversations are kept as long as there is room for them, which is no leak."""
+
 _SETTLE_SECONDS = 3.0
 """Rest before a reading: connections close, and searches of clients that left end."""
 
@@ -62,7 +65,7 @@ class Held:
 def ask(server: Serving, number: int, rng: random.Random) -> str:
     """One request; returns its kind, with "broken " before it if its answer is not whole."""
     kind = rng.choice([*KINDS, LEAVE, REFUSED, AGENT])
-    question = f"What is {number} * 2?"
+    question = f"What is {number % QUESTIONS} * 2?"
     if kind == AGENT:
         return kind if server.use_mcp(question) else f"broken {kind}"
     if kind == REFUSED:

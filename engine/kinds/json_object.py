@@ -14,7 +14,7 @@ from typing import Any
 from ..errors import UsageError
 from ..tools.equality import key_of
 from ..tools.fields import in_order
-from ..tools.schema import Schema, fault, inlined, types_of
+from ..tools.schema import Schema, as_json, fault, inlined, types_of
 from ..types import Execution, Finish, Mode, Problem, Same
 from .base import Kind, Run
 
@@ -61,7 +61,7 @@ class JsonObject(Kind):
         """The object, its fields in the order of the schema; None if it does not match the schema."""
         schema = schema_of(problem)
         try:
-            found = json.loads(text)
+            found = as_json(json.loads(text))
         except (ValueError, RecursionError):
             return None
         if not isinstance(found, dict) or fault(found, schema):

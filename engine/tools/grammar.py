@@ -74,9 +74,9 @@ class _Rules:
     def value(self, schema: Schema) -> str:
         """Name or body of the rule of a value."""
         if "const" in schema:
-            return _literal(json.dumps(schema["const"], ensure_ascii=False))
+            return _literal(_written(schema["const"]))
         if schema.get("enum"):
-            return self._any_of(_literal(json.dumps(each, ensure_ascii=False)) for each in schema["enum"])
+            return self._any_of(_literal(_written(each)) for each in schema["enum"])
         if unions := unions_of(schema):
             return self._any_of(self.value(each) for each in unions)
         types = types_of(schema) or (("object",) if "properties" in schema else ())
@@ -149,6 +149,11 @@ def _run(schema: Mapping[str, Any], least: str, most: str) -> str:
     if low > _LONGEST_RUN or not (low or high is not None):
         return ""
     return f"{{{low},}}" if high is None or high > _LONGEST_RUN else f"{{{low},{max(low, high)}}}"
+
+
+def _written(value: Any) -> str:
+    """JSON as a model writes it; half of a surrogate pair, which is no text, is escaped."""
+    return json.dumps(value, ensure_ascii=False).encode(errors="backslashreplace").decode()
 
 
 def _literal(text: str) -> str:

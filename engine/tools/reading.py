@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .schema import fault, mended
+from ..codec import nesting
+from .schema import MOST_LEVELS, as_json, fault, mended
 from .tool import Call, Tools
 
 MARKERS = (
@@ -79,9 +80,12 @@ def read_reply(text: str, tools: Tools) -> Reply:
     calls: list[Call] = []
     faults: list[str] = []
     for each in found:
-        arguments = each.arguments if each.arguments is not None else {}
         schema = tools[each.name].parameters
-        arguments = mended(arguments, schema)
+        try:
+            arguments = mended(as_json({} if each.arguments is None else each.arguments), schema)
+        except ValueError as error:
+            faults.append(f"{each.name} is no JSON: {error}")
+            continue
         if wrong := fault(arguments, schema, each.name):
             faults.append(wrong)
         elif (call := Call(each.name, arguments)) not in calls:
@@ -108,7 +112,7 @@ def _json_calls(text: str, tools: Tools) -> Iterator[Found]:
     at = missed = 0
     while (found := _BRACKET.search(text, at)) and missed < _MOST:
         value, end = _read_value(text, found.start())
-        calls = [] if value is None else [*_named(value, tools)]
+        calls = [*_named(value, tools)] if nesting(value) <= 2 * MOST_LEVELS else []
         yield from (Found(found.start(), end, name, arguments) for name, arguments in calls)
         at = end if calls else found.end()
         missed += not calls

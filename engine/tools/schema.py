@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ..codec import nesting
 from ..errors import UsageError
 
 Schema = Mapping[str, Any]
@@ -20,6 +21,9 @@ MAX_NODES = 1000
 
 _DEEPEST = 12
 """Levels of schemas; below them, as in a schema that contains itself, any value will do."""
+
+MOST_LEVELS = 32
+"""Levels of a value that is compared with others, which Python does level in level."""
 
 _UNIONS = ("anyOf", "oneOf")
 _DEFS = ("$defs", "definitions")
@@ -188,7 +192,7 @@ def _is_of(value: Any, name: str) -> bool:
         case "string":
             return isinstance(value, str)
         case "integer":
-            return is_number and float(value).is_integer()
+            return is_number and (isinstance(value, int) or value.is_integer())
         case "number":
             return is_number
         case "boolean":
@@ -205,6 +209,21 @@ def _is_of(value: Any, name: str) -> bool:
 
 def _same(one: Any, other: Any) -> bool:
     return one == other and isinstance(one, bool) == isinstance(other, bool)
+
+
+def as_json(value: Any) -> Any:
+    """A value that a model wrote as JSON has it: a list for a tuple, texts as names.
+
+    Raises:
+        ValueError: JSON has none like it, as of a set or NaN, or it has more than ``MOST_LEVELS`` levels.
+    """
+    try:
+        found = json.loads(json.dumps(value, allow_nan=False))
+    except (TypeError, RecursionError) as error:
+        raise ValueError(str(error)) from error
+    if nesting(found) > MOST_LEVELS:
+        raise ValueError(f"more than {MOST_LEVELS} levels")
+    return found
 
 
 def mended(value: Any, schema: Schema) -> Any:

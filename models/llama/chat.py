@@ -112,7 +112,8 @@ class ChatFormat:
     def _ask(self, head: Sequence[int], question: str) -> tuple[int, ...]:
         asked = self._model.tokenize(question.strip(), special=False, follows=bool(head))
         if not asked:
-            raise ModelCorruptError(f"the vocabulary of {self._model.name} cannot spell the question")
+            text = f"the vocabulary of {self._model.name} cannot spell the question"
+            raise ModelCorruptError(text, hint=other_model())
         return (*head, *asked, *self.tail)
 
     def sha256(self) -> str:

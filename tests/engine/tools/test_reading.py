@@ -129,6 +129,10 @@ def test_types_are_mended_where_the_meaning_is_plain(written: dict[str, Any], re
         as_json(Call("get_weather", {"city": ["Paris"]})),
         "<tool_call>\n" + as_json(Call("get_wether", {"city": "Paris"})) + "\n</tool_call>",
         '<tool_call>\n{"name": "get_weather", "argum',
+        "get_weather(city='Paris', other={1, 2})",
+        "get_weather(city='Paris', other=...)",
+        '{"name": "get_weather", "arguments": {"city": "Paris", "other": NaN}}',
+        '{"name": "get_weather", "arguments": {"city": "Paris", "other": ' + "[" * 40 + "]" * 40 + "}}",
     ],
 )
 def test_a_broken_call_is_no_call_and_says_why(text: str) -> None:
