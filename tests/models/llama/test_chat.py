@@ -133,7 +133,9 @@ def test_a_question_that_the_vocabulary_cannot_spell_is_the_files_fault(
     model = opened(tmp_path, tiny.CHATML)
     chat = ChatFormat(model, "Be brief.")
     monkeypatch.setattr(model, "tokenize", lambda text, **_: [])
-    with pytest.raises(ModelCorruptError, match=r"the vocabulary of chain\.gguf cannot spell the question") as refused:
+    with pytest.raises(
+        ModelCorruptError, match=r"the vocabulary of chain\.gguf cannot spell the question"
+    ) as refused:
         chat.prompt("2 + 2?")
     assert refused.value.hint
     model.close()
