@@ -33,6 +33,9 @@ SILENT_SECONDS = 10.0
 _WIDTH = 300
 """Characters of a step in its line."""
 
+_QUIET = ("call", "json")
+"""Kinds without lines of reasoning: agents would send them back."""
+
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
@@ -118,7 +121,8 @@ async def follow(
 async def _end(outcome: SearchOutcome, sent: int, fallback: Fallback | None) -> AsyncIterator[Progress]:
     """The rest of the text behind ``sent`` characters, and the outcome, by another server if it is unsure."""
     if fallback is not None and outcome.request.ask.is_searched and fallback.is_for(outcome.record):
-        yield ReasoningLine(f"= handed on to {fallback.server}\n")
+        is_quiet = outcome.record.started.problem.kind in _QUIET
+        yield Silence() if is_quiet else ReasoningLine(f"= handed on to {fallback.server}\n")
         call = asyncio.ensure_future(fallback.ask(outcome.record.started.problem))
         try:
             while not (await asyncio.wait([call], timeout=SILENT_SECONDS))[0]:
@@ -135,10 +139,9 @@ def progress_line(record: Record, event: Event) -> str:
     """The line of reasoning for an event that ``record`` has taken; empty for most events.
 
     A finished step or program has a line, and so has each change of the votes. A solution that is judged
-    again when others end has none, and nor has a request with tools or for JSON: agents would send the lines
-    back.
+    again when others end has none.
     """
-    if record.started.problem.kind in ("call", "json"):
+    if record.started.problem.kind in _QUIET:
         return ""
     match event:
         case StepScored() if all(candidate.node != event.node for candidate in record.candidates):

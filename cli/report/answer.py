@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from adascale import __version__
 from adascale.engine.answers.latex import readable
 from adascale.engine.codec import to_plain
 from adascale.engine.errors import AdascaleError, WorkerDiedError
@@ -101,7 +100,7 @@ def answer_payload(record: Record, extract: bool) -> str:
     answer = answer_of(record) or ""
     kind = record.started.problem.kind
     if kind == "json" and answer and not extract:
-        return json.dumps(json.loads(answer), indent=2, ensure_ascii=False).translate(JSON_ESCAPES)
+        return _spread(answer)
     if extract or kind in ("code", "json"):
         return answer
     solution = _readable_solution(record)
@@ -110,8 +109,15 @@ def answer_payload(record: Record, extract: bool) -> str:
 
 def handed_on_payload(record: Record, found: HandedOn, extract: bool) -> str:
     """The answer of another server, as ``answer_payload``."""
+    if record.started.problem.kind == "json":
+        return found.answer if extract else _spread(found.answer)
     answer = _shown(record, found)
     return answer if extract else _with_answer(plain(found.text), answer)
+
+
+def _spread(answer: str) -> str:
+    """A JSON object with a line for each field."""
+    return json.dumps(json.loads(answer), indent=2, ensure_ascii=False).translate(JSON_ESCAPES)
 
 
 def _shown(record: Record, found: HandedOn) -> str:
@@ -129,6 +135,7 @@ def _with_answer(solution: str, answer: str) -> str:
 def answer_record(
     record: Record,
     load_seconds: float,
+    version: str,
     min_confidence: float = 0.0,
     handed_on: HandedOn | Notice | None = None,
 ) -> dict[str, Any]:
@@ -138,7 +145,7 @@ def answer_record(
     """
     first, result, usage = record.started, record.result, record.usage
     if isinstance(record.end, SearchFailed):
-        return error_record(first.problem, record.end.error())
+        return error_record(first.problem, record.end.error(), version)
     assert result is not None, "only a search that has ended has a record"
     best, is_chat = _best(record), first.problem.is_chat
     if is_chat:  # nobody can check it
@@ -177,7 +184,7 @@ def answer_record(
         **_search_fields(first.models, first.strategy, first.params, first.seed),
         "min_confidence": min_confidence,
         "warnings": [as_typed(notice.message) for notice in record.notices],
-        "version": __version__,
+        "version": version,
         **_fallback_fields(record, handed_on),
     }
 
@@ -197,6 +204,7 @@ def _fallback_fields(record: Record, handed_on: HandedOn | Notice | None) -> dic
         "thought": None,
         "mode": None,
         "execution": None,
+        **({"fields": {}} if record.started.problem.kind == "json" else {}),
         "confidence": confidence(replace(result, confidence=None)),
         "fallback": handed_on.described(result),
     }
@@ -225,7 +233,7 @@ def _test_fields(record: Record) -> dict[str, Any]:
     }
 
 
-def run_fields(settings: Settings, min_confidence: float) -> dict[str, Any]:
+def run_fields(settings: Settings, version: str, min_confidence: float = 0.0) -> dict[str, Any]:
     """Fields of a record that are known before anything is asked."""
     return {
         "budget": {
@@ -236,7 +244,7 @@ def run_fields(settings: Settings, min_confidence: float) -> dict[str, Any]:
             settings.models, settings.strategy.name, settings.strategy.parameters(), settings.seed
         ),
         "min_confidence": min_confidence,
-        "version": __version__,
+        "version": version,
     }
 
 
@@ -263,7 +271,7 @@ def _brief_calibration(described: Mapping[str, Any] | None) -> dict[str, Any] | 
     return {**described, "held_out": held_out}
 
 
-def error_record(problem: Problem, error: AdascaleError) -> dict[str, Any]:
+def error_record(problem: Problem, error: AdascaleError, version: str) -> dict[str, Any]:
     """A question that could not be searched, or not to its end since the models' process died."""
     return {
         "schema": SCHEMA,
@@ -272,7 +280,7 @@ def error_record(problem: Problem, error: AdascaleError) -> dict[str, Any]:
         "status": "interrupted" if error.slug == WorkerDiedError.default_slug else "error",
         "answer": None,
         "error": error_fields(error),
-        "version": __version__,
+        "version": version,
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,11 @@ import pytest
 from other_server import KEY, Call, is_silent, other_server, refuses, says
 from scripted_server import EchoPolicy, Served, served, steady
 
+from adascale.engine.calibration.fields import FieldPosterior
 from adascale.engine.calibration.votes import VotePosterior
+from adascale.engine.ports import Prefix
+from adascale.engine.scripted import Script, scripted_step
+from adascale.engine.types import Step
 from adascale.models.fallback import HANDED_ON, Fallback
 from adascale.models.options import FallbackOptions
 from adascale.serve import follow
@@ -29,11 +34,11 @@ def no_calls_before(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @contextmanager
-def handing_on(url: str, seconds: float = 20.0) -> Iterator[Served]:
-    """A server whose answers have a probability of .56."""
+def handing_on(url: str, seconds: float = 20.0, script: Script = steady) -> Iterator[Served]:
+    """A server whose answers have a probability of .56, and objects a lower one."""
     fallback = Fallback(FallbackOptions(url, seconds=seconds), KEY)
-    calibrators: Any = {"value": VotePosterior(0.25)}
-    with served(policy=EchoPolicy(steady), calibrators=calibrators, fallback=fallback) as running:
+    calibrators: Any = {"value": VotePosterior(0.25), "json": FieldPosterior.of_prior(0.1)}
+    with served(policy=EchoPolicy(script), calibrators=calibrators, fallback=fallback) as running:
         yield running
 
 
@@ -97,6 +102,49 @@ def test_without_another_answer_the_own_one_stays_with_a_warning(reply: Any, not
     assert found["choices"][0]["message"]["content"].endswith("Answer: 18")
     assert (found["adascale"]["answer"], "fallback" in found["adascale"]) == ("18", False)
     assert notice in found["adascale"]["warnings"][-1]
+
+
+SCHEMA = {
+    "type": "object",
+    "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
+    "required": ["name", "age"],
+}
+FORMAT = {"type": "json_schema", "json_schema": {"name": "person", "schema": SCHEMA}}
+
+
+def guess(prefix: Prefix, rng: random.Random) -> Step:
+    """A person of any age."""
+    return scripted_step(json.dumps({"name": "Ann", "age": rng.randrange(99)}), "stop")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_unsure_object_is_handed_on_with_its_schema(stream: bool) -> None:
+    with (
+        other_server(says('{"age": 31, "name": "Ann"}')) as other,
+        handing_on(other.url, script=guess) as ours,
+    ):
+        found = post(ours, response_format=FORMAT, stream=stream)
+    if stream:
+        chunks = [json.loads(line[6:]) for line in found.text.splitlines() if line.startswith("data: {")]
+        assert not any("reasoning" in each["choices"][0]["delta"] for each in chunks)
+        said = "".join(each["choices"][0]["delta"].get("content", "") for each in chunks)
+        summary = chunks[-1]["adascale"]
+    else:
+        said, summary = found.json()["choices"][0]["message"]["content"], found.json()["adascale"]
+    assert json.loads(said) == {"name": "Ann", "age": 31}
+    assert (summary["probability"], summary["fields"]) == (None, {})
+    assert summary["fallback"]["own_probability"] < 0.8
+    [(_, _, body)] = other.asked
+    assert body["response_format"]["json_schema"]["schema"] == SCHEMA
+
+
+@pytest.mark.parametrize("text", ['{"name": "Ann"}', "Ann is 31.", "[31]"])
+def test_an_object_of_the_other_server_that_breaks_the_schema_is_none(text: str) -> None:
+    with other_server(says(text)) as other, handing_on(other.url, script=guess) as ours:
+        found = post(ours, response_format=FORMAT).json()
+    assert json.loads(found["choices"][0]["message"]["content"])["name"] == "Ann"
+    assert found["adascale"]["fields"]["age"]
+    assert "gives no answer" in found["adascale"]["warnings"][-1]
 
 
 def test_what_was_handed_on_or_is_not_searched_is_not_handed_on() -> None:
