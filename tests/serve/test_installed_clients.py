@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from client_environments import environment
 from scripted_server import EchoPolicy, Served, served
 from shop import PERSON, QUESTION, WORK, open_shop
 
@@ -51,20 +51,6 @@ AGENTS = Path(__file__).parent / "clients"
 
 EDIT = "calc.py\n```\ndef add(a, b):\n    return a + b\n```\n"
 """A reply in aider's format of whole files."""
-
-
-def environment(folder: Path, *wanted: str) -> Path:
-    """Python of a new environment with these clients."""
-    uv = [sys.executable, "-m", "uv"]
-    subprocess.run([*uv, "venv", "-q", "--python", sys.executable, folder / "venv"], check=True, timeout=60)
-    python = folder / "venv" / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
-    done = subprocess.run(
-        [*uv, "pip", "install", "-q", "--python", python, *wanted],
-        capture_output=True, text=True, timeout=600, check=False,
-    )  # fmt: skip
-    if done.returncode != 0:
-        pytest.skip(f"no package index: {done.stderr[-200:]}")
-    return python
 
 
 @pytest.fixture(scope="module")
