@@ -1,14 +1,14 @@
 """JSON schemas of arguments: references put in place, values checked, and their types mended.
 
-The keywords are those that tools use: types, enums, objects, lists, unions and bounds. Others, such as
-``pattern`` and ``format``, are read by the model alone.
+The keywords are those that tools use: types, enums, objects, lists, unions and bounds. Those in
+``UNCHECKED``, such as ``pattern`` and ``format``, are read by the model alone.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..codec import nesting
@@ -18,6 +18,20 @@ Schema = Mapping[str, Any]
 
 MAX_NODES = 1000
 """Schemas within the schema of one tool, references put in place: its grammar is read in half a second."""
+
+BOUNDS = frozenset((
+    "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "uniqueItems",
+    "minProperties", "maxProperties",
+))  # fmt: skip
+"""Keywords that no grammar holds: they are checked when a value is complete."""
+
+UNCHECKED = frozenset((
+    "pattern", "format", "not", "if", "then", "else", "contains", "minContains", "maxContains", "prefixItems",
+    "additionalItems", "patternProperties", "propertyNames", "dependentRequired", "dependentSchemas",
+    "dependencies", "unevaluatedItems", "unevaluatedProperties", "contentEncoding", "contentMediaType",
+    "contentSchema",
+))  # fmt: skip
+"""Keywords that nobody checks here: a pattern of a stranger may take for ever to match."""
 
 _DEEPEST = 12
 """Levels of schemas; below them, as in a schema that contains itself, any value will do."""
@@ -104,7 +118,9 @@ _SHAPES: Mapping[str, type | tuple[type, ...]] = {
     "required": list,
     **dict.fromkeys(("allOf", *_UNIONS), list),
     **dict.fromkeys(("minItems", "maxItems", "minLength", "maxLength"), int),
+    **dict.fromkeys(("minProperties", "maxProperties"), int),
     **dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"), (int, float)),
+    "multipleOf": (int, float),
 }
 
 
@@ -130,6 +146,13 @@ def unions_of(schema: Schema) -> Sequence[Schema]:
     return next((schema[name] for name in _UNIONS if schema.get(name)), ())
 
 
+def keywords(schema: Schema) -> set[str]:
+    """The keywords of a schema without references, and of all schemas in it."""
+    others = [schema.get("items"), schema.get("additionalProperties")]
+    inner = [*schema.get("properties", {}).values(), *unions_of(schema), *others]
+    return set(schema).union(*(keywords(each) for each in inner if isinstance(each, Mapping)))
+
+
 def fault(value: Any, schema: Schema, place: str = "arguments") -> str:
     """The first fault of a value, as a sentence; empty if it matches the schema."""
     return next(_faults(value, schema, place), "")
@@ -150,6 +173,8 @@ def _faults(value: Any, schema: Schema, place: str) -> Iterator[str]:
             yield from _object_faults(value, schema, place)
         case list():
             yield from _bounds(len(value), schema, "minItems", "maxItems", f"the length of {place}")
+            if schema.get("uniqueItems") is True and len(set(map(_key, value))) < len(value):
+                yield f"{place} has an item twice"
             if isinstance(items := schema.get("items"), Mapping):
                 for at, item in enumerate(value):
                     yield from _faults(item, items, f"{place}[{at}]")
@@ -161,6 +186,9 @@ def _faults(value: Any, schema: Schema, place: str) -> Iterator[str]:
 
 def _object_faults(value: Mapping[str, Any], schema: Schema, place: str) -> Iterator[str]:
     properties, others = schema.get("properties", {}), schema.get("additionalProperties", True)
+    yield from _bounds(
+        len(value), schema, "minProperties", "maxProperties", f"the number of fields of {place}"
+    )
     yield from (f"{place} needs {name}" for name in schema.get("required", ()) if name not in value)
     for name, item in value.items():
         if name in properties:
@@ -177,6 +205,30 @@ def _number_faults(value: float, schema: Schema, place: str) -> Iterator[str]:
         yield f"{place} has to be above {schema['exclusiveMinimum']}"
     if value >= schema.get("exclusiveMaximum", math.inf):
         yield f"{place} has to be below {schema['exclusiveMaximum']}"
+    if (step := schema.get("multipleOf")) and not _is_multiple(value, step):
+        yield f"{place} has to be a multiple of {step}"
+
+
+def _is_multiple(value: float, step: float) -> bool:
+    """True if one is a whole number of steps, as far as floats can tell: 19.99 is one of 0.01."""
+    if isinstance(value, int) and isinstance(step, int):
+        return value % step == 0
+    try:
+        steps = value / step
+        return abs(steps - round(steps)) <= 1e-9 * max(1.0, abs(steps))
+    except (OverflowError, ValueError):  # beyond all floats, or no number
+        return False
+
+
+def _key(value: Any) -> Hashable:
+    """Equal for values that JSON schema takes for the same: 1 and 1.0 are, 1 and true are not."""
+    match value:
+        case dict():
+            return frozenset((name, _key(item)) for name, item in value.items())
+        case list():
+            return tuple(map(_key, value))
+        case _:
+            return isinstance(value, bool), value
 
 
 def _bounds(size: float, schema: Schema, least: str, most: str, place: str) -> Iterator[str]:

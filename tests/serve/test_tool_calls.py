@@ -17,7 +17,8 @@ import pytest
 from machine import opened
 from scripted_server import EchoPolicy, Served, served
 
-from adascale.engine.calibration.votes import CallPosterior, FieldPosterior
+from adascale.engine.calibration.calls import CallPosterior
+from adascale.engine.calibration.fields import FieldPosterior
 from adascale.engine.ports import Prefix
 from adascale.engine.scripted import scripted_step
 from adascale.engine.types import Step
@@ -409,6 +410,23 @@ def test_ollama_takes_a_schema_as_its_format(random_server: Served) -> None:
     body = {"model": MODEL, "messages": [user("Who is it?")], "format": FORM, "stream": False}
     found = httpx2.post(f"{random_server.url}/api/chat", json=body, timeout=60)
     jsonschema.validate(json.loads(found.json()["message"]["content"]), FORM)
+
+
+def test_keywords_that_nobody_checks_are_named(client: openai.OpenAI) -> None:
+    code = {"type": "string", "pattern": "^[A-Z]+$"}
+    days = {"type": "array", "items": {"type": "string", "format": "date"}, "uniqueItems": True}
+    schema = {"type": "object", "properties": {"code": code, "pattern": days}}
+
+    def ignored(**more: Any) -> Any:
+        asked: Any = [user("Who is it?")]
+        return client.chat.completions.create(model=MODEL, messages=asked, **more).adascale["ignored"]  # type: ignore[attr-defined]
+
+    named: Any = {"type": "json_schema", "json_schema": {"name": "form", "schema": schema}}
+    assert ignored(response_format=named) == ["schema: format", "schema: pattern"]
+    plain = ignored(response_format=named, temperature=0)
+    assert plain == ["schema: format", "schema: pattern", "schema: uniqueItems"]
+    assert ignored(tools=[tool(parameters=schema)]) == ["tools: format", "tools: pattern"]
+    assert ignored(tools=[TOOL]) == []
 
 
 @pytest.mark.parametrize("schema", [{"type": "string"}, {"properties": 3}, {"$ref": "#/none"}])

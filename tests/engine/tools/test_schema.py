@@ -39,6 +39,10 @@ LEAVES = st.sampled_from(
         {"const": True},
         {"type": "string", "minLength": 1, "maxLength": 1},
         {"exclusiveMaximum": 1},
+        {"multipleOf": 3},
+        {"type": "number", "multipleOf": 0.5},
+        {"type": "array", "uniqueItems": True},
+        {"minProperties": 1, "maxProperties": 2},
     ]
 )
 SCHEMAS = st.recursive(
@@ -99,6 +103,14 @@ TREE = {
 )
 def test_references_are_put_in_place(schema: dict[str, Any], value: Any, is_right: bool) -> None:
     assert (fault(value, inlined(schema)) == "") == is_right
+
+
+@pytest.mark.parametrize(
+    ("value", "step", "is_right"),
+    [(19.99, 0.01, True), (19.995, 0.01, False), (10**400, 0.3, False), (10**400, 10, True), (1.5, 0, True)],
+)
+def test_multiples_are_those_of_people(value: float, step: float, is_right: bool) -> None:
+    assert (fault(value, {"type": "number", "multipleOf": step}) == "") == is_right
 
 
 def _wide(width: int, depth: int) -> dict[str, Any]:
