@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from queue import Empty, SimpleQueue
+from typing import Any
 
 from adascale.engine.kinds import KINDS
 from adascale.engine.ports import Calibrator, Policy, Prefix, RewardModel, SequenceLogprob
@@ -15,6 +17,7 @@ from adascale.engine.scripted import scripted_step
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import Event, GeneratorDescription, ModelDescription
 from adascale.engine.search.settings import Conditions, Request
+from adascale.engine.tools.tool import ToolRequest
 from adascale.engine.types import KindName, Problem, Step
 from adascale.models.worker.messages import ModelsOpened
 
@@ -38,6 +41,28 @@ def echo(prefix: Prefix, rng: random.Random) -> Step:
     if not prefix.steps:
         return scripted_step(f"We look at {number}.\n\n")
     return scripted_step(f"It is \\boxed{{{number + (rng.random() < 0.25)}}}.", "stop")
+
+
+def echo_as_asked(prefix: Prefix, rng: random.Random) -> Step:
+    """As ``echo``, or in one step: a call of the first tool, or an object, whose field ``number`` has it."""
+    problem = prefix.problem
+    if problem.kind not in ("call", "json"):
+        return echo(prefix, rng)
+    found: dict[str, Any] = {"number": int(re.findall(r"\d+", problem.question)[0])}
+    if problem.kind == "call" and prefix.mode == "call":
+        found = {"name": next(iter(ToolRequest.of(problem.details).tools)), "arguments": found}
+    return scripted_step(json.dumps(found), "stop")
+
+
+_NUMBER = {"type": "object", "properties": {"number": {"type": "integer"}}, "required": ["number"]}
+WAYS: Mapping[str, Mapping[str, Any]] = {
+    "value": {},
+    "tools": {"tools": [{"type": "function", "function": {"name": "say", "parameters": _NUMBER}}]},
+    "schema": {
+        "response_format": {"type": "json_schema", "json_schema": {"name": "said", "schema": _NUMBER}}
+    },
+}
+"""Fields of a chat completion by which ``echo_as_asked`` says a number: in words, by a call, as an object."""
 
 
 class InlineWorker:

@@ -6,8 +6,9 @@ Usage: ``python -m bench.runtime.serve [--requests 200] [--clients 32] [--soak 1
 Without a model a scripted policy echoes the number in a question. The server is a process of its own. All
 draw with the same seeds, so that an answer that differs from the batch's was either mixed up or, of a model,
 rounded otherwise. ``throughput`` is the server's tokens a second as a share of the batch's; the first bytes
-are those of questions that are asked one after the other, so that the batch has room; ``cpu_ms`` is the time
-that the server's process computes for a request.
+(median and 95 %, of questions, requests with tools, and for JSON of a schema) are those of requests that are
+sent one after the other, so that the batch has room; ``cpu_ms`` is the time that the server's process
+computes for a request.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from adascale.engine.ports import Growth
 from adascale.engine.scripted import ScriptedPolicy
 from adascale.engine.search.events import SearchFinished
 from adascale.engine.search.settings import Request, Settings
-from adascale.engine.strategies import EFFORTS, Effort
+from adascale.engine.strategies.adaptive import EFFORTS, Effort
 from adascale.engine.types import Problem
 from adascale.models.options import SessionOptions
 from adascale.models.question_sets import choose_questions, read_known
@@ -44,7 +45,7 @@ from adascale.serve.wire.guard import Access
 from adascale.serve.wire.listener import Listener, bind
 
 from ..common import close, table
-from ..inline import InlineWorker, echo
+from ..inline import WAYS, InlineWorker, echo_as_asked
 
 BRANCHES = 32
 ALONE = 10
@@ -68,7 +69,7 @@ def open_worker(model: str | None, pause: float) -> AbstractContextManager[Searc
     """A worker process with this model, or a worker in this process with the scripted policy."""
     if model is not None:
         return Worker(SessionOptions(model, branches=BRANCHES))
-    return nullcontext(InlineWorker(TimedPolicy(echo, slots=BRANCHES, pause=pause)))
+    return nullcontext(InlineWorker(TimedPolicy(echo_as_asked, slots=BRANCHES, pause=pause)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +90,7 @@ def run_batch(open_: OpenWorker, questions: Sequence[str], effort: Effort, seed:
     """All questions in one batch."""
     with open_() as worker:
         opened = worker.open_models
-        settings = Settings(EFFORTS["value"][effort], seed=seed, seeded_as="1").under(
-            opened.conditions["value"]
-        )
+        settings = Settings(EFFORTS[effort], seed=seed, seeded_as="1").under(opened.conditions["value"])
         settings = settings.in_mode("auto", opened.modes)
         problems = [Problem(str(n), question) for n, question in enumerate(questions)]
         started, tokens, answers = time.monotonic(), 0, {}
@@ -120,10 +119,15 @@ class Client:
     effort: Effort
     seed: int
 
-    def ask(self, question: str) -> tuple[dict[str, Any], float]:
-        """The ``adascale`` object of a streamed answer, empty if none came; seconds to its first byte."""
+    def ask(self, question: str, way: str = "value") -> tuple[dict[str, Any], float]:
+        """The ``adascale`` object of a streamed answer, empty if none came; seconds to its first byte.
+
+        Args:
+            question: The question.
+            way: One of ``WAYS``.
+        """
         asked = {"messages": [{"role": "user", "content": question}], "reasoning_effort": self.effort}
-        body = json.dumps({**asked, "seed": self.seed, "stream": True})
+        body = json.dumps({**asked, **WAYS[way], "seed": self.seed, "stream": True})
         connection = HTTPConnection("127.0.0.1", self.port)
         started, found = time.monotonic(), {}
         connection.request("POST", "/v1/chat/completions", body)
@@ -183,7 +187,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--clients", type=int, default=32)
     parser.add_argument("--soak", type=int, default=0, help="requests for the growth of memory")
     parser.add_argument("--pause", type=float, default=0.002, help="seconds of a scripted batch")
-    parser.add_argument("--effort", choices=EFFORTS["value"], default="medium")
+    parser.add_argument("--effort", choices=EFFORTS, default="medium")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     if (args.model is None) != (args.data is None):
@@ -201,7 +205,7 @@ def main() -> None:
         questions = [problem.question for problem in choose_questions(known, args.requests, args.seed)]
     batch = run_batch(open_, questions, args.effort, args.seed)
     with serving(open_, args) as client:
-        first = [client.ask(question)[1] for question in questions[:ALONE]]
+        first = {way: [client.ask(question, way)[1] for question in questions[:ALONE]] for way in WAYS}
         busy = sum(client.process.cpu_times()[:2])
         served = client.ask_all(questions, args.clients)
         busy = sum(client.process.cpu_times()[:2]) - busy
@@ -217,7 +221,10 @@ def main() -> None:
             "throughput": round(served.rate / batch.rate, 3),
             "lost": lost + len(questions) - len(served.answers),
             "same_answers": sum(batch.answers[asked] == answer for asked, answer in served.answers.items()),
-            "first_byte_ms": [round(1000 * q) for q in np.quantile(first, [0.5, 0.95])],
+            "first_byte_ms": {
+                way: [round(1000 * q) for q in np.quantile(seconds, [0.5, 0.95])]
+                for way, seconds in first.items()
+            },
             "cpu_ms": round(1000 * busy / len(questions), 1),
             "memory_growth": growth and round(growth, 4),
             "requests": len(questions),

@@ -9,22 +9,26 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from typing import Any
 
 import httpx2
 import pytest
 from scripted_server import EchoPolicy, Served, served
 
 from adascale.serve.wire import listener
-from bench.inline import echo
+from bench.inline import WAYS, echo_as_asked
 
 
 @pytest.fixture
 def server() -> Iterator[Served]:
-    with served(policy=EchoPolicy(echo, pause=0.002), parallel=3) as running:
+    with served(policy=EchoPolicy(echo_as_asked, pause=0.002), parallel=3) as running:
         yield running
+
+
+TOOLS, SCHEMA = WAYS["tools"], WAYS["schema"]
 
 
 def request(path: str = "/v1/chat/completions", **more: object) -> bytes:
@@ -47,8 +51,10 @@ def answer(server: Served, number: int) -> str:
         request(reasoning_effort="max", stream=True),
         request("/v1/searches", question="Say 42", effort="max"),
         request("/api/chat", think="high"),
+        request(reasoning_effort="max", **TOOLS),
+        request(reasoning_effort="max", stream=True, **SCHEMA),
     ],
-    ids=["whole", "streamed", "log", "ollama"],
+    ids=["whole", "streamed", "log", "ollama", "tools", "schema"],
 )
 def test_a_search_ends_within_two_batches_of_its_clients_leaving(server: Served, sent: bytes) -> None:
     server.policy.pause = 0.1
@@ -59,17 +65,18 @@ def test_a_search_ends_within_two_batches_of_its_clients_leaving(server: Served,
     before = server.policy.batches
     server.wait_until_idle()
     assert server.policy.batches <= before + 2
-    assert [problem.id for problem in server.policy.opened] == server.policy.closed
+    assert {problem.id for problem in server.policy.opened} == set(server.policy.closed)
 
 
 @pytest.mark.slow
 def test_whatever_the_moment_nothing_is_left_and_others_get_their_answers(server: Served) -> None:
     rng = random.Random(0)
-    moments = [(rng.random() * 0.2, rng.random() < 0.5, rng.random()) for _ in range(100)]
+    ways = ({}, TOOLS, SCHEMA)
+    moments = [(rng.random() * 0.2, rng.random() < 0.5, rng.random(), ways[n % 3]) for n in range(100)]
 
-    def leave(moment: tuple[float, bool, float]) -> None:
-        seconds, streamed, share = moment
-        data = request(stream=streamed, reasoning_effort="max")
+    def leave(moment: tuple[float, bool, float, Mapping[str, Any]]) -> None:
+        seconds, streamed, share, way = moment
+        data = request(stream=streamed, reasoning_effort="max", **way)
         with socket.create_connection(("127.0.0.1", server.port)) as connected:
             connected.sendall(data[: int(len(data) * share)] if share < 0.2 else data)
             time.sleep(seconds)
@@ -81,7 +88,7 @@ def test_whatever_the_moment_nothing_is_left_and_others_get_their_answers(server
         list(pool.map(leave, moments))
         assert [int(found.result()) // 1000 for found in answers] == [1, 2, 3, 4]
     server.wait_until_idle()
-    assert sorted(problem.id for problem in server.policy.opened) == sorted(server.policy.closed)
+    assert {problem.id for problem in server.policy.opened} == set(server.policy.closed)
     assert int(answer(server, 5000)) // 1000 == 5
 
 
@@ -176,7 +183,7 @@ def test_a_client_that_does_not_read_is_taken_for_gone(
 
 def test_a_server_that_is_told_to_stop_lets_its_streams_end() -> None:
     body = {"messages": [{"role": "user", "content": "Say 42"}], "stream": True, "reasoning_effort": "high"}
-    with served(policy=EchoPolicy(echo, pause=0.002)) as server:
+    with served(policy=EchoPolicy(echo_as_asked, pause=0.002)) as server:
         url = f"{server.url}/v1/chat/completions"
         with httpx2.stream("POST", url, json=body, timeout=30) as response:
             lines = response.iter_lines()
