@@ -1,4 +1,4 @@
-"""Dataclasses as JSON and back, by their type hints: objects in files, rows between two processes."""
+"""Dataclasses as JSON and back, by their type hints: in files, and between processes."""
 
 from __future__ import annotations
 
@@ -7,14 +7,10 @@ import functools
 import math
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, Union
 
 Reader = Callable[[Any], Any]
-Writer = Callable[[Any], Any]
-
-Maker = Callable[[type[Any], Any], Any]
-"""Makes a dataclass of its JSON: ``build`` of an object, ``from_row`` of a row."""
 
 OMIT_DEFAULT: Mapping[str, bool] = {"omit_default": True}
 """Metadata of a field that the JSON of an object has only where it differs from its default."""
@@ -24,15 +20,9 @@ UNRECORDED: Mapping[str, bool] = {"unrecorded": True}
 
 
 def one_of(variants: Mapping[str, type[Any]]) -> Mapping[str, Any]:
-    """Metadata of a field that holds one of several dataclasses, by the ``name`` of each.
-
-    In a row the name comes first, then the fields.
-    """
+    """Metadata of a field that holds one of several dataclasses; its JSON has the ``name`` of the one."""
     return {"one_of": variants}
 
-
-_LEAVES = frozenset({str, int, float, bool, type(None)})
-"""Types of most values; JSON has them as they are."""
 
 _INT_END = 1 << 63
 
@@ -59,10 +49,10 @@ def nesting(value: Any) -> int:
 
 
 def to_plain(value: Any) -> Any:
-    """A value of dataclasses, tuples and mappings as JSON has it."""
+    """A value of dataclasses, tuples and mappings as JSON has it; a path is its text."""
     if dataclasses.is_dataclass(value):
         return {
-            f.name: to_plain(getattr(value, f.name))
+            f.name: _plain_field(getattr(value, f.name), f)
             for f in dataclasses.fields(value)
             if _is_written(value, f)
         }
@@ -70,7 +60,11 @@ def to_plain(value: Any) -> Any:
         return [to_plain(item) for item in value]
     if isinstance(value, Mapping):
         return {key: to_plain(item) for key, item in value.items()}
-    return value
+    return value.__fspath__() if hasattr(value, "__fspath__") else value
+
+
+def _plain_field(value: Any, field: dataclasses.Field[Any]) -> Any:
+    return {"name": value.name, **to_plain(value)} if "one_of" in field.metadata else to_plain(value)
 
 
 def _is_written(value: Any, field: dataclasses.Field[Any]) -> bool:
@@ -92,96 +86,56 @@ def build(cls: type[Any], data: Mapping[str, Any]) -> Any:
     """
     if not isinstance(data, Mapping):
         raise TypeError(f"expected an object, got {data!r}")
-    return cls(**{name: read(data[name]) for name, read, _ in _fields(cls, build) if name in data})  # type: ignore[arg-type]
-
-
-def to_row(value: Any) -> Any:
-    """As ``to_plain``, but a dataclass is the list of its fields in order, and a path is its text.
-
-    That is two thirds of the bytes; only a program of the same version can read it.
-    """
-    kind = type(value)
-    if kind in _LEAVES:
-        return value
-    if dataclasses.is_dataclass(kind):
-        return [write(getattr(value, name)) for name, _, write in _fields(kind, from_row)]
-    if isinstance(value, tuple | list):
-        return [to_row(item) for item in value]
-    if isinstance(value, Mapping):
-        return {key: to_row(item) for key, item in value.items()}
-    return value.__fspath__() if hasattr(value, "__fspath__") else value
-
-
-def from_row(cls: type[Any], row: Sequence[Any]) -> Any:
-    """A dataclass from what ``to_row`` made of it.
-
-    Raises:
-        TypeError, ValueError: a field is missing, left over or of the wrong shape.
-    """
-    fields = _fields(cls, from_row)  # type: ignore[arg-type]
-    return cls(**{name: read(item) for (name, read, _), item in zip(fields, row, strict=True)})
+    readers = _readers(cls)  # type: ignore[arg-type]  # a class can be hashed
+    return cls(**{name: read(data[name]) for name, read in readers.items() if name in data})
 
 
 @functools.cache
-def _fields(cls: Any, make: Maker) -> tuple[tuple[str, Reader, Writer], ...]:
-    """Name, reader and writer (for rows) of each field that is written."""
+def _readers(cls: type[Any]) -> Mapping[str, Reader]:
+    """The reader of each field that is written."""
     hints = typing.get_type_hints(cls)
     fields = [field for field in dataclasses.fields(cls) if "unrecorded" not in field.metadata]
-    return tuple(
-        (field.name, functools.partial(_from_tagged, variants), _to_tagged)
+    return {
+        field.name: functools.partial(_read_one_of, variants)
         if (variants := field.metadata.get("one_of"))
-        else (field.name, _reader(hints[field.name], make), to_row)
+        else _reader(hints[field.name])
         for field in fields
-    )
+    }
 
 
-def _to_tagged(value: Any) -> Any:
-    return [value.name, *to_row(value)]
-
-
-def _from_tagged(variants: Mapping[str, type[Any]], tagged: Any) -> Any:
-    name, *row = tagged
-    return from_row(variants[name], row)
+def _read_one_of(variants: Mapping[str, type[Any]], data: Any) -> Any:
+    return build(variants[data["name"]], data)
 
 
 @functools.cache
-def _reader(hint: Any, make: Maker) -> Reader:
+def _reader(hint: Any) -> Reader:
     """Function that reads a value of this type; made once, since a trace has a hundred thousand values."""
     if isinstance(hint, typing.NewType):
-        return _reader(hint.__supertype__, make)
+        return _reader(hint.__supertype__)
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin in (Union, types.UnionType):
         if set(args) == {int, float}:
             return _read_number
-        present = _reader(next(a for a in args if a is not type(None)), make)
+        present = _reader(next(a for a in args if a is not type(None)))
         return lambda value: None if value is None else present(value)
     if dataclasses.is_dataclass(hint):
-        return functools.partial(make, typing.cast(type[Any], hint))
+        return functools.partial(build, typing.cast(type[Any], hint))
     if origin is tuple and args[-1] is not ...:
-        each = [_reader(arg, make) for arg in args]
+        each = [_reader(arg) for arg in args]
         return lambda value: tuple(read(item) for read, item in zip(each, value, strict=True))
     if origin is tuple:
-        item = _reader(args[0], make)
+        item = _reader(args[0])
         return lambda value: tuple(map(item, value))
     if origin is Mapping:
-        of_value = _reader(args[1], make)
+        of_value = _reader(args[1])
         return lambda value: {key: of_value(item) for key, item in value.items()}
     if origin is typing.Literal:
         return functools.partial(_check_word, frozenset(args))
-    if hint in _LEAVES:
-        return _leaf_reader(hint, make)
-    if hasattr(hint, "__fspath__"):
-        return typing.cast(Reader, hint)
-    return lambda value: value
-
-
-def _leaf_reader(kind: type[Any], make: Maker) -> Reader:
-    """Reads a value as it is; of a number in a file, which is anybody's, it makes sure."""
-    if kind is float:
-        return _read_float if make is build else float
-    if kind is int and make is build:
-        return _read_int
-    return functools.partial(_check_type, kind)
+    if hint is float or hint is int:
+        return _read_float if hint is float else _read_int
+    if hint in (str, bool):
+        return functools.partial(_check_type, hint)
+    return typing.cast(Reader, hint) if hasattr(hint, "__fspath__") else lambda value: value
 
 
 def _read_number(value: Any) -> int | float:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,32 +17,19 @@ import httpx2
 
 from adascale.engine.codec import encodable
 from adascale.engine.errors import UsageError, setting
-from adascale.engine.kinds import kind_of
+from adascale.engine.kinds import KINDS, kind_of
 from adascale.engine.search.record import Record
 from adascale.engine.types import KindName, Notice, Problem, SearchResult
 
-from .options import (
-    CHOICE_PROMPT,
-    FACT_PROMPT,
-    JSON_PROMPT,
-    SYSTEM_PROMPT,
-    YES_NO_PROMPT,
-    FallbackOptions,
-)
+from .options import PROMPTS, FallbackOptions
 from .storage import state_folder
 from .worker.remote import base_url
 
 HANDED_ON = "X-Adascale-Handed-On"
 """Header of a question that was handed on."""
 
-_PROMPTS: Mapping[KindName, str] = {
-    "value": SYSTEM_PROMPT,
-    "choice": CHOICE_PROMPT,
-    "yes-no": YES_NO_PROMPT,
-    "fact": FACT_PROMPT,
-    "json": JSON_PROMPT,
-}
-"""System prompts of the kinds that are handed on: those with an answer to compare."""
+_KINDS: tuple[KindName, ...] = ("value", "choice", "yes-no", "fact", "json")
+"""Kinds that are handed on: those with an answer to compare."""
 
 _REFUSALS = {401: "refuses the key", 403: "refuses the key", 429: "has too many requests"}
 
@@ -115,7 +101,7 @@ class Fallback:
             return False
         p = result.confidence
         is_unsure = p is not None and p.calibrated and p.median < self._options.below
-        return record.started.problem.kind in _PROMPTS and (result.answer is None or is_unsure)
+        return record.started.problem.kind in _KINDS and (result.answer is None or is_unsure)
 
     async def ask(self, problem: Problem) -> HandedOn | Notice:
         """The answer of the server, or the reason why there is none."""
@@ -150,7 +136,7 @@ class Fallback:
     async def _call(self, problem: Problem) -> HandedOn | Notice:
         asked = kind_of(problem).statement(problem)
         turns = [(turn.role, turn.content) for turn in problem.history]
-        said = [("system", _PROMPTS[problem.kind]), *turns, ("user", asked)]
+        said = [("system", PROMPTS[KINDS[problem.kind].prompt]), *turns, ("user", asked)]
         body: dict[str, Any] = {"messages": [{"role": role, "content": text} for role, text in said]}
         if self._options.model is not None:
             body["model"] = self._options.model

@@ -70,56 +70,44 @@ def prm_window(prm: GGUFInfo, window: int) -> int:
 MAX_BRANCHES = 32
 """Branches that a command or a call from Python runs at once; more samples wait for a free one."""
 
-SYSTEM_PROMPT = (
-    "Solve the problem in short numbered steps of plain text, with a blank line between steps. "
-    "Do not write code. End with the final answer in \\boxed{}."
-)
-"""System prompt for prose, compared on fitting questions, docs/research/LOG.md has the figures."""
-
-
-PROGRAM_PROMPT = (
-    "Solve the problem with a short Python program. Before each line of code write a comment that says what "
-    "it computes and why. Print the final answer only. Use plain Python and the math module only."
-)
-"""System prompt for programs."""
-
-CODE_PROMPT = (
-    "Write Python code that solves the task. Answer with one code block that defines what is asked for, "
-    "without examples, tests or input()."
-)
-"""System prompt for code tasks, whose answer is the program itself."""
-
-CHOICE_PROMPT = (
-    "Answer the question. First think step by step, briefly and in plain text. Then end with a line "
-    '"Answer: X", where X is the letter of the right option.'
-)
-"""System prompt for questions with options."""
-
-YES_NO_PROMPT = (
-    "Answer the question. First think step by step, briefly and in plain text. Then end with a line "
-    '"Answer: yes" or "Answer: no".'
-)
-"""System prompt for yes-no questions."""
-
-FACT_PROMPT = "Answer the question with the name, date, place or number that it asks for, and nothing else."
-"""System prompt for facts."""
-
-JSON_PROMPT = (
-    "Read the text, and write what it says as a JSON object of the given schema. Reply with the object only."
-)
-"""System prompt of a text whose content is wanted as JSON."""
+PROMPTS: Mapping[PromptName, str] = {
+    # Compared on fitting questions; docs/research/LOG.md has the figures.
+    "prose": (
+        "Solve the problem in short numbered steps of plain text, with a blank line between steps. "
+        "Do not write code. End with the final answer in \\boxed{}."
+    ),
+    "program": (
+        "Solve the problem with a short Python program. Before each line of code write a comment that says "
+        "what it computes and why. Print the final answer only. Use plain Python and the math module only."
+    ),
+    "code": (
+        "Write Python code that solves the task. Answer with one code block that defines what is asked for, "
+        "without examples, tests or input()."
+    ),
+    "choice": (
+        "Answer the question. First think step by step, briefly and in plain text. Then end with a line "
+        '"Answer: X", where X is the letter of the right option.'
+    ),
+    "yes-no": (
+        "Answer the question. First think step by step, briefly and in plain text. Then end with a line "
+        '"Answer: yes" or "Answer: no".'
+    ),
+    "fact": "Answer the question with the name, date, place or number that it asks for, and nothing else.",
+    "json": (
+        "Read the text, and write what it says as a JSON object of the given schema. "
+        "Reply with the object only."
+    ),
+    "call": "",
+    "look-choice": "Answer the question with the letter of the right option only.",
+    "look-yes-no": "Answer the question with Yes or No only.",
+}
+"""System prompts; requests with tools have none but their own."""
 
 SHORT: Mapping[PromptName, int] = {"choice": 320, "yes-no": 320, "fact": 64, "json": 1024}
 """Tokens of a solution below prompts that ask for short ones; a small model may repeat itself without end."""
 
 REPLY_TOKENS = 2048
 """Tokens of a reply in a conversation, of which no calibration is fitted, unless ``max_tokens`` is given."""
-
-LOOK_CHOICE_PROMPT = "Answer the question with the letter of the right option only."
-"""System prompt of a look at options."""
-
-LOOK_YES_NO_PROMPT = "Answer the question with Yes or No only."
-"""System prompt of a look at yes and no."""
 
 PROGRAM_OPENING = "```python\n"
 """Beginning of every program: without it the 0.5B writes prose every second time (docs/research/LOG.md)."""

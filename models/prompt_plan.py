@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from adascale.engine.calibration.calls import CallPosterior
-from adascale.engine.calibration.fields import FieldPosterior
-from adascale.engine.calibration.votes import VotePosterior, rate_of_size, shifted
+from adascale.engine.calibration.votes import (
+    CallPosterior,
+    FieldPosterior,
+    VotePosterior,
+    rate_of_size,
+    shifted,
+)
 from adascale.engine.errors import CalibrationError
 from adascale.engine.kinds import KINDS, prompt_of
 from adascale.engine.ports import Calibrator
@@ -17,10 +21,11 @@ from .calibration import installed
 from .calibration.artefact import Artefact, Fingerprint, ProgramFingerprint, check_width
 from .calibration.installed import InstalledCalibrations
 from .llama.chat import ChatFormat
-from .llama.formats import chat_formats
 from .llama.runtime import LlamaModel
+from .llama.thinking import plan_thinking
+from .llama.tool_prompt import ToolFormat
 from .model_use import ModelUse, read_use
-from .options import SHORT, SamplingParams, SessionOptions
+from .options import PROGRAM_OPENING, PROMPTS, SHORT, SamplingParams, SessionOptions
 from .session_files import SessionFiles
 
 BY_VOTES: tuple[KindName, ...] = ("value", "fact", "call", "json")
@@ -112,6 +117,35 @@ def plan_prompts(options: SessionOptions, files: SessionFiles, model: LlamaModel
     sampling = _by_prompt(by_mode | fitted, options)
     fingerprints = _fingerprints(files, chats, sampling, window)
     return PromptPlan(chats, sampling, fingerprints, calibrations, votes, calls, rough, use, available.errors)
+
+
+def chat_formats(model: LlamaModel, system: str | None, think: int | None) -> dict[PromptName, ChatFormat]:
+    """The format of each prompt.
+
+    Args:
+        model: Has the template.
+        system: The user's own system prompt, for all prose and chats; None for the built-in ones. Programs
+            and looks at options have none but their own.
+        think: As ``SessionOptions.think``.
+
+    Raises:
+        UsageError: the model cannot be asked to think.
+        ModelCorruptError: the template cannot be rendered, or does not show the question.
+    """
+    thinking, silent = plan_thinking(model, think), plan_thinking(model, 0)
+    formats: dict[PromptName, ChatFormat] = {}
+    for name, built_in in PROMPTS.items():
+        match name:
+            case "program" | "code":
+                formats[name] = ChatFormat(model, built_in, PROGRAM_OPENING, thinking)
+            case "look-choice" | "look-yes-no":
+                formats[name] = ChatFormat(model, built_in, thinking=silent)
+            case "call":
+                formats[name] = ToolFormat(model, system or built_in, thinking)
+            case _:
+                chat = (system or "") if name == "prose" else ""
+                formats[name] = ChatFormat(model, system or built_in, thinking=thinking, chat_system=chat)
+    return formats
 
 
 def _by_prompt(by_mode: Mapping[Mode, SamplingParams], options: SessionOptions) -> Sampling:

@@ -1,24 +1,32 @@
-"""A dataset: sampled questions through filters, a split by question and a format, into a file."""
+"""A dataset: sampled questions through filters, a split by question and a format, into a file with a card."""
 
 from __future__ import annotations
 
 import importlib.util
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, BinaryIO, Literal, get_args, get_origin, get_type_hints, is_typeddict
 
-from adascale.engine.errors import UsageError
+from adascale import __version__
+from adascale.engine.codec import to_plain
+from adascale.engine.errors import UsageError, setting
+from adascale.engine.search.events import GeneratorDescription
 from adascale.models.extras import install_command
 from adascale.models.storage import atomic_write
 
 from .filters import Filters
-from .formats import Format, Labelling, Row, Split, WriteRequest, out_of_range
+from .formats import FORMATS, FormatName, Labelling, Row, Split, WriteRequest, out_of_range
 from .sampled import Omission, SampledQuestion, question_number
+
+SCHEMA = "adascale.dataset/1"
+
+_FIGURES = ("name", "method", "data", "questions", "held_out", "fingerprint")
+"""Fields of a calibration that a card repeats."""
 
 _ROW_GROUP = 1000
 """Rows of a parquet file that are in memory before they are written."""
@@ -36,7 +44,7 @@ class Recipe:
         seed: Seed of the split.
     """
 
-    format: Format
+    format: FormatName
     labelling: Labelling = Labelling()
     filters: Filters = Filters()
     train_share: float = 1.0
@@ -58,51 +66,119 @@ class Recipe:
 
 
 @dataclass(slots=True)
-class Tally:
-    """Counts of a dataset that is being made.
+class Card:
+    """The card of a dataset: what it is made of, counted and noted while its rows go by.
 
     Attributes:
+        recipe: How its questions become rows.
+        mixed: One dataset may hold solutions of several generators, whose probabilities do not compare.
         questions: Searches or sets of rollouts that were read.
         nodes: Their prefixes.
         rows: Rows by split.
         omissions: Things left out, by reason.
     """
 
+    recipe: Recipe
+    mixed: bool = False
     questions: int = 0
     nodes: int = 0
     rows: Counter[Split] = field(default_factory=Counter)
     omissions: Counter[str] = field(default_factory=Counter)
+    _generators: dict[str, GeneratorDescription | None] = field(default_factory=dict)
+    _calibrations: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    _samplings: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def note(self, question: SampledQuestion) -> None:
+        """Count a question that was read, and note its origin.
+
+        Raises:
+            UsageError: a second generator, and they may not be mixed.
+        """
+        self.questions += 1
+        self.nodes += len(question.nodes)
+        models, generator = question.models, question.models.generator
+        name = "" if generator is None else generator.sha256 or generator.name
+        self._generators.setdefault(name, generator)
+        if len(self._generators) > 1 and not self.mixed:
+            raise _several_generators(self._generators.values())
+        if models.calibration is not None:
+            self._calibrations.setdefault(str(models.calibration.get("fingerprint")), models.calibration)
+        if models.sampling is not None:
+            self._samplings.setdefault(str(sorted(models.sampling.items())), models.sampling)
+
+    def describe(self, licences: Mapping[str, str]) -> dict[str, Any]:
+        """The card as JSON.
+
+        Args:
+            licences: Licences of models, by sha256.
+        """
+        return {
+            "schema": SCHEMA,
+            "adascale": __version__,
+            "format": self.recipe.format,
+            "generators": [
+                {
+                    "name": None if generator is None else generator.name,
+                    "sha256": None if generator is None else generator.sha256,
+                    "licence": None if generator is None else licences.get(generator.sha256),
+                }
+                for generator in self._generators.values()
+            ],
+            "sampling": [dict(sampling) for sampling in self._samplings.values()],
+            "calibrations": [
+                {key: card[key] for key in _FIGURES if key in card} for card in self._calibrations.values()
+            ],
+            "labelling": to_plain(self.recipe.labelling),
+            "filters": to_plain(self.recipe.filters),
+            "train_share": self.recipe.train_share,
+            "seed": self.recipe.seed,
+            "questions": self.questions,
+            "nodes": self.nodes,
+            "rows": dict(self.rows),
+            "left_out": dict(self.omissions.most_common()),
+        }
 
 
-def rows_of(
-    questions: Iterable[SampledQuestion | Omission], recipe: Recipe, tally: Tally
-) -> Iterator[tuple[Split, Row]]:
-    """Yield the rows of all questions with their splits; count what is read, written and left out.
+def _several_generators(generators: Iterable[GeneratorDescription | None]) -> UsageError:
+    names = ["one that its source does not name" if g is None else g.name for g in generators]
+    return UsageError(
+        "the sources come from several generators, whose probabilities do not compare",
+        *names,
+        hint=f"read sources of one generator, or {setting('mixed', True)}",
+        slug="mixed-generators",
+    )
+
+
+def rows_of(questions: Iterable[SampledQuestion | Omission], card: Card) -> Iterator[tuple[Split, Row]]:
+    """Yield the rows of all questions with their splits; the card counts what is read, written and left out.
 
     One question is in memory at a time; of those in formats that write a question once, 8 bytes are kept.
+
+    Raises:
+        UsageError: as ``Card.note``.
     """
+    recipe, form = card.recipe, FORMATS[card.recipe.format]
     written: set[int] = set()
     for question in questions:
         if isinstance(question, Omission):
-            tally.omissions[question.reason] += 1
+            card.omissions[question.reason] += 1
             continue
-        tally.questions += 1
-        tally.nodes += len(question.nodes)
+        card.note(question)
         number = question_number(question.problem.question)
         if number in written:
-            tally.omissions["questions that are written already"] += 1
+            card.omissions["questions that are written already"] += 1
             continue
-        chosen = recipe.filters.select(question.merged(), tally.omissions)
+        chosen = recipe.filters.select(question.merged(), card.omissions)
         if chosen is None:
             continue
         split = recipe.split_of(question.problem.question)
-        for item in recipe.format.write(WriteRequest(chosen, recipe.labelling, split)):
+        for item in form.write(WriteRequest(chosen, recipe.labelling, split)):
             if isinstance(item, Omission):
-                tally.omissions[item.reason] += 1
+                card.omissions[item.reason] += 1
                 continue
-            if recipe.format.once:
+            if form.once:
                 written.add(number)
-            tally.rows[split] += 1
+            card.rows[split] += 1
             yield split, item
 
 

@@ -1,4 +1,4 @@
-"""The routes of the server, and what Prometheus reads of it."""
+"""The routes of the server."""
 
 from __future__ import annotations
 
@@ -8,14 +8,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from prometheus_client import (
-    CONTENT_TYPE_LATEST,
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    generate_latest,
-)
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -24,17 +16,17 @@ from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from adascale import __version__
-from adascale.engine.search.events import SearchFinished
 from adascale.models.fallback import HANDED_ON, Fallback
 
 from .agents import endpoint
 from .agents.endpoint import McpEndpoint
-from .bodies.fields import Fields, openapi
+from .bodies.fields import Fields
 from .follow import Progress, follow
 from .hub import Ask, Hub
+from .metrics import Counted, Metrics
+from .openapi import openapi
 from .page.files import page_routes
 from .protocols import event_stream
 from .protocols.chat import CHAT
@@ -69,8 +61,6 @@ BODIES: Mapping[str, type[Fields]] = {
 _GONE = 499
 """Status, for the metrics alone, of a request whose client has gone (nginx uses it so)."""
 
-_SECONDS = (0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000)
-
 
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
@@ -89,66 +79,6 @@ class ServerSettings:
     fallback: Fallback | None = None
 
 
-class Metrics:
-    """Counters for Prometheus.
-
-    Args:
-        hub: Its searches are counted when they finish.
-    """
-
-    def __init__(self, hub: Hub) -> None:
-        self.registry = CollectorRegistry()
-        self._responses = Counter(
-            "adascale_requests", "Requests by status", ["status"], registry=self.registry
-        )
-        self._searches = Counter(
-            "adascale_searches", "Finished searches", ["stop_reason"], registry=self.registry
-        )
-        self._tokens = Counter("adascale_generated_tokens", "Generated tokens", registry=self.registry)
-        self._seconds = Histogram(
-            "adascale_search_seconds", "Time of a search", buckets=_SECONDS, registry=self.registry
-        )
-        running = Gauge("adascale_searches_running", "Searches in the worker", registry=self.registry)
-        running.set_function(lambda: hub.running)
-        waiting = Gauge("adascale_searches_waiting", "Searches in the queue", registry=self.registry)
-        waiting.set_function(lambda: hub.waiting)
-        hub.on_finish = self._finish
-
-    def respond(self, status: int) -> None:
-        """Count a response."""
-        self._responses.labels(str(status)).inc()
-
-    def _finish(self, end: SearchFinished) -> None:
-        self._tokens.inc(end.usage.generated_tokens)
-        self._searches.labels(end.result.stop_reason).inc()
-        self._seconds.observe(end.t)
-
-
-class _Counted:
-    """ASGI middleware that counts all responses; an unexpected error becomes Starlette's, with status 500."""
-
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        self._app = app
-        self._metrics = metrics
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        is_answered = False
-
-        async def count(message: Message) -> None:
-            nonlocal is_answered
-            if message["type"] == "http.response.start":
-                is_answered = True
-                self._metrics.respond(message["status"])
-            await send(message)
-
-        try:
-            await self._app(scope, receive, count)
-        except Exception:
-            if scope["type"] == "http" and not is_answered:
-                self._metrics.respond(500)
-            raise
-
-
 def make_app(hub: Hub, settings: ServerSettings) -> Starlette:
     """The server as an ASGI application; its lifespan starts and closes the hub."""
 
@@ -160,17 +90,17 @@ def make_app(hub: Hub, settings: ServerSettings) -> Starlette:
         await hub.close()
 
     metrics = Metrics(hub)
-    mcp, server, access = McpEndpoint(hub), _Server(hub, settings, metrics), settings.access
+    mcp, server, access = McpEndpoint(hub), _Server(hub, settings), settings.access
     routes = [
         Route("/health", server.health),
-        Route("/metrics", server.show_metrics),
+        Route("/metrics", metrics.show),
         Route("/openapi.json", server.describe),
         Route("/v1/models", server.list_models),
         Route("/v1/models/{name:path}", server.show_model),
         Route(event_stream.PATH, server.search, methods=["POST"]),
         Route(f"{event_stream.PATH}/{{id}}", server.end_search, methods=["DELETE"]),
         *(Route(protocol.path, server.answer_in(protocol), methods=["POST"]) for protocol in PROTOCOLS),
-        *OllamaModels(hub, time.time()).routes(),
+        *OllamaModels(hub, server.served, time.time()).routes(),
         Route(endpoint.PATH, mcp, methods=endpoint.METHODS, include_in_schema=False),
         *page_routes(),
     ]
@@ -185,16 +115,11 @@ def make_app(hub: Hub, settings: ServerSettings) -> Starlette:
     return Starlette(
         routes=routes,
         middleware=[
-            Middleware(_Counted, metrics=metrics),
+            Middleware(Counted, metrics=metrics),
             *([cors] if access.origins else []),
             Middleware(Guard, access=access),
         ],
-        exception_handlers={
-            Refusal: _refuse,
-            ClientDisconnect: _give_up,
-            HTTPException: _refuse_http,
-            Exception: _refuse_unexpected,
-        },
+        exception_handlers=_HANDLERS,
         lifespan=lifespan,
     )
 
@@ -202,10 +127,9 @@ def make_app(hub: Hub, settings: ServerSettings) -> Starlette:
 class _Server:
     """The routes of one hub."""
 
-    def __init__(self, hub: Hub, settings: ServerSettings, metrics: Metrics) -> None:
+    def __init__(self, hub: Hub, settings: ServerSettings) -> None:
         self._hub = hub
         self._settings = settings
-        self._metrics = metrics
         self._started = int(time.time())
 
     async def health(self, request: HttpRequest) -> Response:
@@ -214,29 +138,25 @@ class _Server:
         ready = health == "ready"
         return json_response({"status": "ok" if ready else health}, 200 if ready else 503)
 
-    async def show_metrics(self, request: HttpRequest) -> Response:
-        """Counters for Prometheus."""
-        return Response(generate_latest(self._metrics.registry), media_type=CONTENT_TYPE_LATEST)
-
     async def describe(self, request: HttpRequest) -> Response:
         """This interface in OpenAPI."""
         return json_response(openapi(request.app.routes, BODIES, self._settings.access.key is not None))
 
     async def list_models(self, request: HttpRequest) -> Response:
         """The model; its names with efforts are known, but would be a model each in a client's menu."""
-        return json_response({"object": "list", "data": [self._model(self._served().name)]})
+        return json_response({"object": "list", "data": [self._model(self.served().name)]})
 
     async def show_model(self, request: HttpRequest) -> Response:
         """The model under one of its names."""
         name = request.path_params["name"]
-        if name not in self._served().names():
+        if name not in self.served().names():
             raise Refusal(404, f'the model "{name}" is not served here', "model-not-found", "model")
         return json_response(self._model(name))
 
     async def search(self, request: HttpRequest) -> Response:
         """The event log of a search, as server-sent events."""
         body = event_stream.SearchBody.read(read_object(await read_body(request)))
-        ask = event_stream.read_ask(body, self._served())
+        ask = event_stream.read_ask(body, self.served())
         events = self._log(ask, client_address(request), is_readable=body.readable)
         response = EventStream(await while_connected(request.receive, anext(events)), events)
         response.headers["X-Adascale-Version"] = __version__
@@ -258,10 +178,10 @@ class _Server:
 
         async def answer(request: HttpRequest) -> Response:
             body = protocol.body.read(read_object(await read_body(request)))
-            served = self._served()
+            served = self.served()
             if (response := protocol.at_once(body, served)) is not None:
                 return json_response(response)
-            asked = protocol.read(body, served)
+            asked = served.request(body, protocol.read(body))
             writer = protocol.writer(body, asked)
             # What another server has handed on is not handed on again.
             fallback = None if HANDED_ON in request.headers else self._settings.fallback
@@ -283,7 +203,7 @@ class _Server:
             async for part in follow(events, asked, lambda: self._hub.cancel(asked.ask.problem.id), fallback):
                 yield part
 
-    def _served(self) -> ServedModel:
+    def served(self) -> ServedModel:
         """The model.
 
         Raises:
@@ -317,3 +237,12 @@ async def _refuse_http(request: HttpRequest, error: Exception) -> Response:
 async def _refuse_unexpected(request: HttpRequest, error: Exception) -> Response:
     text = f"something unexpected went wrong: {type(error).__name__}"
     return await _refuse(request, Refusal(500, text, "unexpected"))
+
+
+_HANDLERS: Mapping[Any, Callable[[HttpRequest, Exception], Awaitable[Response]]] = {
+    Refusal: _refuse,
+    ClientDisconnect: _give_up,
+    HTTPException: _refuse_http,
+    Exception: _refuse_unexpected,
+}
+"""The response to each error."""

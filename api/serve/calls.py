@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from typing import Any
 
 from adascale.engine.search.record import Record
@@ -70,20 +68,3 @@ def alternatives(record: Record) -> list[dict[str, Any]]:
 def _probability(record: Record, group: AnswerGroup) -> float | None:
     estimate = record.tree[group.nodes[0]].estimate
     return round(estimate.median, 4) if estimate is not None and estimate.calibrated else None
-
-
-def call_id(token: str, place: int) -> str:
-    """Id of a call, by the token of the answer and its place."""
-    return f"call_{token}_{place}"
-
-
-def openai_calls(calls: Sequence[Call], token: str) -> list[dict[str, Any]]:
-    """Calls as chat completions have them."""
-    return [
-        {
-            "id": call_id(token, at),
-            "type": "function",
-            "function": {"name": call.name, "arguments": json.dumps(call.arguments, ensure_ascii=False)},
-        }
-        for at, call in enumerate(calls)
-    ]

@@ -21,7 +21,6 @@ from adascale.models.fallback import HandedOn
 
 from .calls import alternatives, shown_calls
 from .request import AnswerRequest, public_sampling
-from .token_odds import up_to
 from .wire.http import for_clients
 
 
@@ -232,7 +231,7 @@ class SearchOutcome:
             return None
         steps = [node.step for node in nodes if node.step is not None and not node.step.is_thought]
         odds = [each for step in steps for each in step.odds]
-        return up_to(odds, content, is_cut=stopped_at is not None)
+        return _up_to(odds, content, is_cut=stopped_at is not None)
 
 
 def probability_of(estimate: Estimate | None) -> float | None:
@@ -245,6 +244,26 @@ def interval_of(estimate: Estimate | None) -> tuple[float, float] | None:
     if estimate is None or not estimate.calibrated:
         return None
     return round(estimate.lower, 4), round(estimate.upper, 4)
+
+
+def _up_to(odds: Iterable[TokenOdds], content: str, *, is_cut: bool) -> list[TokenOdds]:
+    """The tokens of an answer, up to where a stop text cut it; blanks before it are not shown.
+
+    Args:
+        odds: All tokens that were written for it.
+        content: The answer.
+        is_cut: A stop text cut it.
+    """
+    found, text = [], b""
+    for each in odds:
+        piece = bytes(each.piece)
+        if not text and not (piece.strip() or content[:1].isspace()):
+            continue
+        if is_cut and len(text) >= len(content.encode()):
+            break
+        text += piece
+        found.append(each)
+    return found
 
 
 def _with_answer(record: Record, node: NodeId, text: str) -> str:

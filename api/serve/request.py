@@ -15,15 +15,15 @@ from adascale.engine.kinds.messages import problem_of
 from adascale.engine.sampling import AS_USUAL, SamplingChange
 from adascale.engine.search.events import GeneratorDescription, ModelDescription, PRMDescription
 from adascale.engine.strategies import EFFORTS as PRESETS
-from adascale.engine.strategies import Greedy, ModeChoice, Strategy, Vote
-from adascale.engine.strategies.adaptive import Effort
+from adascale.engine.strategies import Effort, Greedy, ModeChoice, Strategy, Vote
 from adascale.engine.tools.schema import BOUNDS, UNCHECKED, inlined, keywords
 from adascale.engine.tools.tool import ToolRequest
-from adascale.engine.types import Budget, MessageKind, Problem, Role, Turn
+from adascale.engine.types import Budget, MessageKind, Problem, Turn
 
 from .bodies import fields
 from .bodies.body import Body
 from .bodies.fields import Fields
+from .conversation import Chat, Conversation, RawText
 from .hub import Ask
 from .wire.http import Refusal
 
@@ -40,17 +40,6 @@ EFFORTS: Mapping[str, ServedEffort] = {
 }
 """Our effort for each name that clients use."""
 
-ROLES: Mapping[str, Role] = {
-    "user": "user",
-    "assistant": "assistant",
-    "system": "system",
-    "developer": "system",
-}
-"""Role in a chat template for each role that clients use."""
-
-Conversation = tuple[tuple[Turn, ...], str] | ToolRequest
-"""History and question, or a conversation with tools."""
-
 JSON_PROMPT = "Reply with a JSON object only. It has this JSON schema: "
 """System prompt of replies in JSON, before the schema."""
 
@@ -58,108 +47,145 @@ _MAX_NAME = 200
 """Characters of an unknown model's name that are repeated and compared."""
 
 
-def new_ask(
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a question is searched.
+
+    Attributes:
+        effort: How hard to try.
+        limits: Limits of the search; that of tokens cuts replies that are not searched for, calls and JSON.
+        seed: Seed; None for any.
+        mode: How to reason.
+        is_greedy: Take the likeliest tokens, once.
+        sampling: Numbers of the sampler that the client sets; with a temperature one solution is sampled.
+        replies: Number of replies that are drawn where nothing is searched.
+    """
+
+    effort: ServedEffort
+    limits: Budget = Budget()
+    seed: int | None = None
+    mode: ModeChoice = "auto"
+    is_greedy: bool = False
+    sampling: SamplingChange = AS_USUAL
+    replies: int = 1
+
+    @property
+    def is_plain(self) -> bool:
+        """True if replies are drawn that nothing compares."""
+        return self.is_greedy or self.replies > 1 or self.effort in ("none", "chat")
+
+    def ask(self, problem: Problem) -> Ask:
+        """The search of a problem."""
+        strategy: Strategy
+        effort, limits = self.effort, self.limits
+        if self.is_greedy or (effort == "none" and self.replies == 1 and self.sampling.temperature is None):
+            strategy = Greedy()
+        elif problem.is_chat or effort == "none" or effort == "chat":
+            strategy = Vote(samples=self.replies)
+        else:
+            strategy = PRESETS[problem.kind][effort]
+        ask = Ask(problem, strategy, limits, self.seed, self.mode, self.sampling)
+        if ask.is_searched and problem.kind not in ("call", "json"):
+            return ask
+        cut = replace(self.sampling, max_tokens=limits.max_tokens)
+        return replace(ask, limits=replace(limits, max_tokens=None), sampling=cut)
+
+
+def problem_for(
     question: str,
-    effort: ServedEffort,
-    limits: Budget,
-    seed: int | None,
-    mode: ModeChoice = "auto",
+    manner: Manner,
     *,
     kind: MessageKind | None = None,
     choices: Sequence[str] = (),
     history: tuple[Turn, ...] = (),
-    is_greedy: bool = False,
     is_searched: bool = True,
-    sampling: SamplingChange = AS_USUAL,
-    replies: int = 1,
-    suffix: str | None = None,
     schema: Mapping[str, Any] | None = None,
-) -> Ask:
-    """The search of a question, under a new id.
+) -> Problem:
+    """A question, under a new id.
 
     Args:
         question: The question.
-        effort: How hard to try.
-        limits: Limits of the search; a limit of tokens cuts a reply that is not searched for.
-        seed: Seed; None for any.
-        mode: How to reason.
+        manner: How it will be searched.
         kind: Kind to take it for; None to recognise it.
         choices: Options that are given beside it.
         history: The conversation before the question.
-        is_greedy: Take the likeliest tokens, once.
         is_searched: The client asks for a search, whatever the question is.
-        sampling: Numbers of the sampler that the client sets; with a temperature one solution is sampled.
-        replies: Number of replies that are drawn where nothing is searched.
-        suffix: The question is no message but a text, to be continued up to this one.
         schema: The reply is a JSON object of this schema. It is searched for where it has fields to compare,
             and otherwise one reply that nobody can check further.
 
     Raises:
         UsageError: it cannot be of that kind.
     """
-    id_ = secrets.token_hex(12)
-    is_plain = is_greedy or replies > 1 or effort in ("none", "chat")
-    if suffix is not None:
-        problem = Problem(id_, question, kind="text", details={"suffix": suffix})
-    elif schema is not None and (is_plain or not object_schema(schema).get("properties")):
+    id_, question = _new_id(), question.strip()
+    if schema is not None and (manner.is_plain or not object_schema(schema).get("properties")):
         asked = (Turn("system", f"{JSON_PROMPT}{json.dumps(schema, ensure_ascii=False)}"), *history)
-        problem = Problem(id_, question.strip(), history=asked, kind="text", details={"schema": dict(schema)})
-    else:
-        problem = problem_of(
-            id_,
-            question.strip(),
-            kind="text" if effort == "chat" else kind,
-            choices=choices,
-            is_searched=is_searched,
-            history=history,
-            schema=schema,
-        )
-    return _ask_of(
-        problem, effort, limits, seed, mode, is_greedy=is_greedy, sampling=sampling, replies=replies
+        return Problem(id_, question, history=asked, kind="text", details={"schema": dict(schema)})
+    return problem_of(
+        id_,
+        question,
+        kind="text" if manner.effort == "chat" else kind,
+        choices=choices,
+        is_searched=is_searched,
+        history=history,
+        schema=schema,
     )
 
 
-def tool_ask(
-    request: ToolRequest,
-    effort: ServedEffort,
-    limits: Budget,
-    seed: int | None,
-    *,
-    is_greedy: bool,
-    sampling: SamplingChange,
-) -> Ask:
-    """The search of a request with tools, under a new id; as ``new_ask``."""
-    said = [each["content"] for each in request.messages if each["role"] == "user"]
-    question = said[-1] if said else ""
-    problem = Problem(secrets.token_hex(12), question, kind="call", details=request.details())
-    return _ask_of(problem, effort, limits, seed, "auto", is_greedy=is_greedy, sampling=sampling, replies=1)
+def _new_id() -> str:
+    return secrets.token_hex(12)
 
 
-def _ask_of(
-    problem: Problem,
-    effort: ServedEffort,
-    limits: Budget,
-    seed: int | None,
-    mode: ModeChoice,
-    *,
-    is_greedy: bool,
-    sampling: SamplingChange,
-    replies: int,
-) -> Ask:
-    """The search of a problem; a limit of tokens cuts replies that are not searched for, calls and JSON."""
-    strategy: Strategy
-    if is_greedy or (effort == "none" and replies == 1 and sampling.temperature is None):
-        strategy = Greedy()
-    elif problem.is_chat or effort == "none" or effort == "chat":
-        strategy = Vote(samples=replies)
-    else:
-        strategy = PRESETS[problem.kind][effort]
-    ask = Ask(problem, strategy, limits, seed, mode, sampling)
-    if ask.is_searched and problem.kind not in ("call", "json"):
-        return ask
-    return replace(
-        ask, limits=replace(limits, max_tokens=None), sampling=replace(sampling, max_tokens=limits.max_tokens)
-    )
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The fields of a body that each protocol has under names of its own.
+
+    Attributes:
+        conversation: What is asked.
+        effort: The client's name of an effort.
+        effort_field: The field that has it.
+        max_tokens: Limit of generated tokens of the whole search.
+        answers: Largest number of answers.
+        stop: Texts before which an answer is cut.
+        logprobs: As ``SamplingChange`` has it.
+        schema: As ``problem_for`` takes it.
+    """
+
+    conversation: Conversation
+    effort: fields.Effort | None = None
+    effort_field: str = "model"
+    max_tokens: int | None = None
+    answers: int = 1
+    stop: Sequence[str] = ()
+    logprobs: int | None = None
+    schema: Mapping[str, Any] | None = None
+
+    def problem(self, manner: Manner, *, is_searched: bool) -> Problem:
+        """What is asked, as ``problem_for`` gives it.
+
+        Raises:
+            Refusal: calls and JSON are asked for at once.
+        """
+        match self.conversation:
+            case RawText(text, suffix):
+                return Problem(_new_id(), text, kind="text", details={"suffix": suffix})
+            case Chat(history, question):
+                return problem_for(
+                    question, manner, history=history, is_searched=is_searched, schema=self.schema
+                )
+        if self.schema is not None:
+            raise Refusal.of_field("tools", "stand beside a format of the reply, which cannot be both")
+        said = [each["content"] for each in self.conversation.messages if each["role"] == "user"]
+        details = self.conversation.details()
+        return Problem(_new_id(), said[-1] if said else "", kind="call", details=details)
+
+    def unchecked(self, problem: Problem) -> Iterator[str]:
+        """Keywords of schemas that an answer may break; a reply that is not searched for may break bounds."""
+        if isinstance(self.conversation, ToolRequest):
+            found = set().union(*(keywords(tool.parameters) for tool in self.conversation.tools.values()))
+            yield from (f"tools: {name}" for name in sorted(found & UNCHECKED))
+        elif self.schema is not None:
+            unchecked = UNCHECKED if problem.kind == "json" else UNCHECKED | BOUNDS
+            yield from (f"schema: {name}" for name in sorted(keywords(inlined(self.schema)) & unchecked))
 
 
 def public_name(model: GeneratorDescription | PRMDescription) -> str:
@@ -233,72 +259,34 @@ class ServedModel:
         """Every name that a request may give: alone, and with an effort."""
         return [self.name, *(f"{self.name}:{effort}" for effort in dict.fromkeys(EFFORTS.values()))]
 
-    def read(
-        self,
-        body: Body,
-        conversation: Conversation,
-        effort: fields.Effort | None,
-        effort_field: str,
-        *,
-        max_tokens: int | None,
-        answers: int = 1,
-        stop: Sequence[str] = (),
-        logprobs: int | None = None,
-        suffix: str | None = None,
-        schema: Mapping[str, Any] | None = None,
-    ) -> AnswerRequest:
-        """The request of a body, of which a protocol has read its own fields.
-
-        Args:
-            body: Fields of all protocols.
-            conversation: As ``read_conversation`` or ``tool_request`` gives it.
-            effort: The client's name of an effort.
-            effort_field: Name of its field.
-            max_tokens: Limit of generated tokens of the whole search.
-            answers: Largest number of answers.
-            stop: Texts before which an answer is cut.
-            logprobs: As ``SamplingChange.logprobs``.
-            suffix: As ``new_ask`` has it.
-            schema: As ``new_ask`` has it.
+    def request(self, body: Body, asked: Asked) -> AnswerRequest:
+        """The request of a body, of which its protocol has read ``asked``.
 
         Raises:
-            Refusal: another model is asked for, or its name and ``effort`` differ, or a field has no effect
+            Refusal: another model is asked for, or its name and the effort differ, or a field has no effect
                 and the server is strict.
         """
-        asked = self.effort_of(body.model, effort, effort_field)
-        wanted = asked or ("none" if body.is_coldest else self.effort)
-        is_greedy = body.is_coldest and asked in (None, "none", "chat")
-        sampling = replace(body.sampling(is_greedy=is_greedy), logprobs=logprobs)
-        if isinstance(conversation, ToolRequest):
-            if schema is not None:
-                raise Refusal.of_field("tools", "stand beside a format of the reply, which cannot be both")
-            limits, seed = Budget(max_tokens), body.seed
-            ask = tool_ask(conversation, wanted, limits, seed, is_greedy=is_greedy, sampling=sampling)
-        else:
-            history, question = conversation
-            ask = new_ask(
-                question,
-                wanted,
-                Budget(max_tokens),
-                body.seed,
-                history=history,
-                is_greedy=is_greedy,
-                is_searched=asked is not None,
-                sampling=sampling,
-                replies=answers,
-                suffix=suffix,
-                schema=schema,
-            )
+        effort = self.effort_of(body.model, asked.effort, asked.effort_field)
+        is_greedy = body.is_coldest and effort in (None, "none", "chat")
+        manner = Manner(
+            effort or ("none" if body.is_coldest else self.effort),
+            Budget(asked.max_tokens),
+            body.seed,
+            is_greedy=is_greedy,
+            sampling=replace(body.sampling(is_greedy=is_greedy), logprobs=asked.logprobs),
+            replies=1 if isinstance(asked.conversation, ToolRequest) else asked.answers,
+        )
+        ask = manner.ask(asked.problem(manner, is_searched=effort is not None))
         coldest = {"temperature": 0.0} if isinstance(ask.strategy, Greedy) else {}
         cold = ["temperature"] if body.is_coldest and not coldest else []
-        ignored = self.ignored(body, *cold, *_unchecked(conversation, schema, ask))
+        ignored = self.ignored(body, *cold, *asked.unchecked(ask.problem))
         return AnswerRequest(
             ask,
             body.model or self.name,
             f"fp_{self.sha256[:12]}",
-            public_sampling({**self.sampling, **sampling.numbers, **coldest}),
-            answers=answers,
-            stop=tuple(stop),
+            public_sampling({**self.sampling, **manner.sampling.numbers, **coldest}),
+            answers=asked.answers,
+            stop=tuple(asked.stop),
             stream=body.stream,
             ignored=ignored,
             min_probability=body.min_probability,
@@ -342,34 +330,3 @@ class ServedModel:
         if self.is_strict and names:
             raise Refusal.of_field(names[0], "is not supported", "unsupported-parameter")
         return names
-
-
-def _unchecked(conversation: Conversation, schema: Mapping[str, Any] | None, ask: Ask) -> Iterator[str]:
-    """Keywords of schemas that an answer may break: a reply that is not searched for may break bounds too."""
-    if isinstance(conversation, ToolRequest):
-        found = set().union(*(keywords(tool.parameters) for tool in conversation.tools.values()))
-        yield from (f"tools: {name}" for name in sorted(found & UNCHECKED))
-    elif schema is not None:
-        unchecked = UNCHECKED if ask.problem.kind == "json" else UNCHECKED | BOUNDS
-        yield from (f"schema: {name}" for name in sorted(keywords(inlined(schema)) & unchecked))
-
-
-def read_conversation(said: Sequence[tuple[str, str]], system: str, messages: str, last: int) -> Conversation:
-    """The turns before the question, and the question.
-
-    Args:
-        said: Role, one of ``ROLES``, and text of each message.
-        system: Text of a system message before them; empty for none.
-        messages: The field that holds them.
-        last: Place of the last message in this field.
-
-    Raises:
-        Refusal: the last message is not the user's, or is empty.
-    """
-    if not said or said[-1][0] != "user":
-        raise Refusal.of_field(messages, "the last one has to be the user's: it is the question")
-    *earlier, (_, question) = said
-    if not question.strip():
-        raise Refusal.of_field(f"{messages}[{last}].content", "is empty", "empty-question")
-    first = (Turn("system", system),) if system else ()
-    return (*first, *(Turn(ROLES[role], text) for role, text in earlier)), question

@@ -40,7 +40,7 @@ def measured(path: Path) -> dict[str, float]:
     sent, send_ms = timed(lambda: [encode(SearchEvent.of(problem, event)) for event in log])
     received, read_ms = timed(lambda: [decode(line).event() for line in sent])
     assert received == log
-    record, record_ms = timed(lambda: answer_record(Record.of(received), 0.0, "0"))
+    record, record_ms = timed(lambda: answer_record(Record.of(received), 0.0))
     return {
         "events": len(log),
         "kb": sum(map(len, sent)) / 1000,

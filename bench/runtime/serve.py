@@ -34,7 +34,7 @@ from adascale.engine.ports import Growth
 from adascale.engine.scripted import ScriptedPolicy
 from adascale.engine.search.events import SearchFinished
 from adascale.engine.search.settings import Request, Settings
-from adascale.engine.strategies.adaptive import EFFORTS, Effort
+from adascale.engine.strategies import EFFORTS, Effort
 from adascale.engine.types import Problem
 from adascale.models.options import SessionOptions
 from adascale.models.question_sets import choose_questions, read_known
@@ -90,7 +90,9 @@ def run_batch(open_: OpenWorker, questions: Sequence[str], effort: Effort, seed:
     """All questions in one batch."""
     with open_() as worker:
         opened = worker.open_models
-        settings = Settings(EFFORTS[effort], seed=seed, seeded_as="1").under(opened.conditions["value"])
+        settings = Settings(EFFORTS["value"][effort], seed=seed, seeded_as="1").under(
+            opened.conditions["value"]
+        )
         settings = settings.in_mode("auto", opened.modes)
         problems = [Problem(str(n), question) for n, question in enumerate(questions)]
         started, tokens, answers = time.monotonic(), 0, {}
@@ -187,7 +189,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--clients", type=int, default=32)
     parser.add_argument("--soak", type=int, default=0, help="requests for the growth of memory")
     parser.add_argument("--pause", type=float, default=0.002, help="seconds of a scripted batch")
-    parser.add_argument("--effort", choices=EFFORTS, default="medium")
+    parser.add_argument("--effort", choices=EFFORTS["value"], default="medium")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     if (args.model is None) != (args.data is None):

@@ -6,23 +6,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from adascale import __version__
 from adascale.engine.kinds.messages import problem_of
 from adascale.engine.types import Notice, Problem
 
 from ..exit_codes import INTERRUPTED, NO_ANSWER
-from ..options.by_command import AskOptions, session_for
+from ..options.by_command import AskOptions
 from ..options.flatten import chooses_search, with_options
+from ..options.parts import session_for
 from ..searching.ask_server import search_on_server
-from ..searching.asking import last_conversation, read_schema, settings_of, strategy_of
+from ..searching.asking import last_conversation, read_schema, strategy_of
 from ..searching.fallback import hand_on, open_fallback
 from ..searching.one import question_text, search_one
 from ..terminal.console import say, show_warning, write_json, write_payload
 
 if TYPE_CHECKING:
-    from adascale.engine.search.settings import Settings
     from adascale.models.fallback import HandedOn
-    from adascale.models.worker.client import Worker
 
     from ..render.state import ViewState
 
@@ -79,13 +77,8 @@ def ask(
 def _search_here(problem: Problem, options: AskOptions) -> tuple[ViewState, float]:
     """Search with models of this machine; as ``search_one``."""
     search = options.search
-    strategy = strategy_of(problem, search)
-
-    def settle(worker: Worker) -> Settings:
-        return settings_of(problem, search, options.view.terminal, worker)
-
-    session = session_for(search.preset, options.session)
-    return search_one(problem, strategy, session, options.view, settle, prints_reply=options.prints_reply)
+    strategy, session = strategy_of(problem, search), session_for(search.preset, options.session)
+    return search_one(problem, strategy, search, session, options.view, prints_reply=options.prints_reply)
 
 
 def _finish(
@@ -101,7 +94,7 @@ def _finish(
     min_confidence = 0.0 if is_chat else options.search.min_confidence
     other = None if isinstance(handed_on, Notice) else handed_on
     if options.json_output:
-        write_json(answer_record(record, load_seconds, __version__, options.search.min_confidence, handed_on))
+        write_json(answer_record(record, load_seconds, options.search.min_confidence, handed_on))
     elif other is not None:
         write_payload(handed_on_payload(record, other, options.extract))
     elif not (is_chat and options.prints_reply):

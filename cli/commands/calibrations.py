@@ -11,18 +11,16 @@ import typer
 
 from adascale.engine.errors import CalibrationError, UsageError
 from adascale.models.files.catalog import DEFAULT_GENERATOR
-from adascale.models.options import SessionOptions
 
 from ..disk.files import check_output, is_calibration, read_text, unwritable, write_file
 from ..options.declare import JsonLinesOption, JsonOption, OfflineOption
-from ..options.flags import FLAGS
+from ..options.flags import ModelOption
 from ..report.calibrate_report import NEW_PAGE, card_text, fill, has_place, list_text
 from ..terminal.console import as_typed, say, short_path, write_json, write_json_lines, write_payload
 
 if TYPE_CHECKING:
     from adascale.models.calibration.artefact import Artefact
 
-ModelOption = Annotated[str, FLAGS[SessionOptions]["generator"]]
 FilesOption = Annotated[bool, typer.Option("--verbose", "-v", help="Show the files too.")]
 
 

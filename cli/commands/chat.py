@@ -10,8 +10,9 @@ import typer
 from adascale.engine.errors import AdascaleError, ContextOverflowError, UsageError
 
 from ..exit_codes import INTERRUPTED
-from ..options.by_command import ChatOptions, ViewOptions
+from ..options.by_command import ChatOptions
 from ..options.flatten import with_options
+from ..options.parts import ViewOptions
 from ..render.renderer import choose_progress, open_renderer
 from ..searching.asking import last_conversation
 from ..searching.chat_commands import complete, run_command

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from adascale import __version__
 from adascale.engine.errors import AdascaleError, UsageError
 from adascale.engine.kinds import kind_of
 from adascale.engine.types import Execution
@@ -22,8 +21,6 @@ from ..terminal.console import show_warning, write_json, write_payload
 
 if TYPE_CHECKING:
     from adascale.codetasks.task import CodeTest
-    from adascale.engine.search.settings import Settings
-    from adascale.models.worker.client import Worker
 
     from ..render.state import ViewState
 
@@ -54,13 +51,7 @@ def code(
     """
     from adascale.codetasks.records import task_of
 
-    from ..searching.models import settings_for
-
     strategy = options.search.make_strategy()
-
-    def settle(worker: Worker) -> Settings:
-        return settings_for(strategy, options.search, options.view.terminal, worker)
-
     if str(options.output) == "-":
         options = replace(options, output=None)
     question = question_text(task, _EXAMPLE, quiet=options.view.terminal.quiet > 0)
@@ -75,7 +66,7 @@ def code(
             )
         read = [*options.session.references(), str(options.tests or "")]
         check_output(options.output, "--overwrite, or another name", reads=read, overwrite=options.overwrite)
-    record, loaded = search_one(problem, strategy, options.session, options.view, settle)
+    record, loaded = search_one(problem, strategy, options.search, options.session, options.view)
     _finish(record, loaded, options)
 
 
@@ -105,7 +96,7 @@ def _finish(record: ViewState, load_seconds: float, options: CodeOptions) -> Non
     if options.output is not None and program:
         write_file(options.output, f"{program}\n".encode())
     if options.json_output:
-        write_json(answer_record(record, load_seconds, __version__))
+        write_json(answer_record(record, load_seconds))
     elif options.output is None and program:
         write_payload(program)
     if options.view.says_end:

@@ -16,8 +16,9 @@ from adascale.engine.kinds import kind_of
 from adascale.models.question_sets import choose_questions, only_kind, read_known
 
 from ..exit_codes import INTERRUPTED
-from ..options.by_command import EvalOptions, session_for
+from ..options.by_command import EvalOptions
 from ..options.flatten import with_options
+from ..options.parts import session_for
 from ..report.frontier_plot import frontier
 from ..report.plots import check_plot
 from ..searching.models import open_session

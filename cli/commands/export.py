@@ -10,17 +10,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
 
-from adascale import __version__
-from adascale.engine.codec import to_plain
 from adascale.engine.errors import UsageError
 from adascale.engine.types import Problem
-from adascale.export.card import SCHEMA, Origins
-from adascale.export.dataset import Recipe, Tally, check_parquet, open_dataset, rows_of
+from adascale.export.dataset import Card, Recipe, check_parquet, open_dataset, rows_of
 from adascale.export.formats import FORMATS, FormatName, Row, Split
 
 from ..disk.files import check_apart, check_output, unwritable, write_file
 from ..disk.sources import Source, find_sources, read_sources
-from ..options.declare import flag
+from ..options.declare import TOP
 from ..options.export import DATASET_FLAGS, DatasetOptions, OutputOptions
 from ..options.flatten import with_options
 from ..terminal.console import say, write_json
@@ -28,7 +25,7 @@ from ..terminal.console import say, write_json
 
 @with_options(DatasetOptions, DATASET_FLAGS)
 def export(
-    to: Annotated[FormatName, flag(None, "--to", "Format of the dataset (docs/export.md).")],
+    to: Annotated[FormatName, TOP.flag("--to", "Format of the dataset (docs/export.md).")],
     *,
     options: DatasetOptions,
 ) -> None:
@@ -41,63 +38,35 @@ def export(
     Steps get their success probabilities, siblings become pairs, verified solutions conversations. A card
     for each file says where it comes from and what was left out.
     """
-    dataset = _Dataset(to, options)
-    if options.output.dry_run:
-        example: Row | None = None
-        for _, row in dataset.rows():
-            example = example or row
-        write_json({**dataset.card(), "example": example})
+    read, output = options.input, options.output
+    sources = find_sources(read.sources or ["runs"])
+    questions = read_sources(sources, _read_problems(sources, read.data), read.draw_seed)
+    card = Card(Recipe(to, options.labelling, options.filters, output.split, output.seed), read.mixed)
+    rows = rows_of(questions, card)
+    if output.dry_run:
+        example = [row for at, (_, row) in enumerate(rows) if at == 0]
+        write_json({**_described(card, sources), "example": example[0] if example else None})
         return
-    files = _plan_files(to, options.output)
+    files = _plan_files(to, output)
     for file in files.values():
-        check_apart(file, dataset.inputs, f"-o {file.stem}-{to}{file.suffix}")
+        check_apart(file, [*(each.path for each in sources), *read.data], f"-o {file.stem}-{to}{file.suffix}")
         for path in (file, _card_path(file)):
-            check_output(path, "--overwrite, or another name", overwrite=options.output.overwrite)
-    _write(dataset, files, options.output.licence)
+            check_output(path, "--overwrite, or another name", overwrite=output.overwrite)
+    _write(rows, card, files)
+    for split, path in files.items():
+        with path.open("rb") as written:
+            own = {"file": path.name, "sha256": hashlib.file_digest(written, "sha256").hexdigest()}
+        told = {**own, "split": split, **_described(card, sources), "questions_licence": output.licence}
+        write_file(_card_path(path), (json.dumps(told, indent=2) + "\n").encode())
+        say(f"adascale: wrote {path}: {card.rows[split]:,} rows; its card is {_card_path(path)}")
 
 
-class _Dataset:
-    """The dataset that a user describes; its counts grow as its rows go by."""
+def _described(card: Card, sources: Sequence[Source]) -> dict[str, Any]:
+    """The card of the rows that went by, with the licences of models and the kinds of sources."""
+    from adascale.models.files.catalog import catalog
 
-    def __init__(self, to: FormatName, options: DatasetOptions) -> None:
-        output, self._read = options.output, options.input
-        self._to = to
-        self.recipe = Recipe(FORMATS[to], options.labelling, options.filters, output.split, output.seed)
-        self._sources = find_sources(self._read.sources or ["runs"])
-        self._problems = _read_problems(self._sources, self._read.data)
-        self._origins = Origins(self._read.mixed)
-        self.tally = Tally()
-
-    @property
-    def inputs(self) -> list[Path]:
-        """Files that are read."""
-        return [*(source.path for source in self._sources), *self._read.data]
-
-    def rows(self) -> Iterator[tuple[Split, Row]]:
-        """Yield all rows, each with its side of the split."""
-        questions = read_sources(self._sources, self._problems, self._read.draw_seed)
-        yield from rows_of(self._origins.follow(questions), self.recipe, self.tally)
-
-    def card(self) -> dict[str, Any]:
-        """The card of the rows that went by."""
-        from adascale.models.files.catalog import catalog
-
-        licences = {spec.sha256: spec.licence for spec in catalog().values()}
-        return {
-            "schema": SCHEMA,
-            "adascale": __version__,
-            "format": self._to,
-            "sources": dict(Counter(source.kind for source in self._sources)),
-            **self._origins.describe(licences),
-            "labelling": to_plain(self.recipe.labelling),
-            "filters": to_plain(self.recipe.filters),
-            "train_share": self.recipe.train_share,
-            "seed": self.recipe.seed,
-            "questions": self.tally.questions,
-            "nodes": self.tally.nodes,
-            "rows": dict(self.tally.rows),
-            "left_out": dict(self.tally.omissions.most_common()),
-        }
+    licences = {spec.sha256: spec.licence for spec in catalog().values()}
+    return {**card.describe(licences), "sources": dict(Counter(source.kind for source in sources))}
 
 
 def _read_problems(sources: Sequence[Source], data: Sequence[Path]) -> list[Problem]:
@@ -138,35 +107,29 @@ def _plan_files(to: FormatName, options: OutputOptions) -> Mapping[Split, Path]:
     return {name: path.with_stem(f"{path.stem}-{name}") for name in ("train", "test")}
 
 
-def _write(dataset: _Dataset, files: Mapping[Split, Path], licence: str | None) -> None:
-    """Write all files, then their cards; after an error while rows are written none of them is there.
+def _write(rows: Iterator[tuple[Split, Row]], card: Card, files: Mapping[Split, Path]) -> None:
+    """Write all files; after an error while rows are written none of them is there.
 
     Raises:
         UsageError: A file cannot be written, or no row is left.
     """
-    tally, row_type = dataset.tally, dataset.recipe.format.row
+    row_type = FORMATS[card.recipe.format].row
     try:
         with ExitStack() as stack:
             append = {
                 split: stack.enter_context(open_dataset(path, row_type)) for split, path in files.items()
             }
-            for split, row in dataset.rows():
+            for split, row in rows:
                 append[split](row)
-            if not tally.rows:
+            if not card.rows:
                 raise UsageError(
-                    f"nothing is left to write of {tally.questions:,} questions",
-                    *(f"{count:,} {reason}" for reason, count in tally.omissions.most_common()),
+                    f"nothing is left to write of {card.questions:,} questions",
+                    *(f"{count:,} {reason}" for reason, count in card.omissions.most_common()),
                     hint="leave filters out, or choose another source with --from",
                     slug="empty-dataset",
                 )
     except OSError as error:
         raise unwritable(files["train"], error) from error
-    for split, path in files.items():
-        with path.open("rb") as file:
-            own = {"file": path.name, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
-        card = {**own, "split": split, **dataset.card(), "questions_licence": licence}
-        write_file(_card_path(path), (json.dumps(card, indent=2) + "\n").encode())
-        say(f"adascale: wrote {path}: {tally.rows[split]:,} rows; its card is {_card_path(path)}")
 
 
 def _card_path(path: Path) -> Path:

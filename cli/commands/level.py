@@ -18,10 +18,10 @@ from adascale.models.files.catalog import DEFAULT_GENERATOR
 from ..disk.files import unwritable
 from ..disk.history import past_runs
 from ..options.declare import JsonOption
+from ..options.flags import ModelOption
 from ..report.models_report import facts_text, programs_text
 from ..terminal.console import clean, say, write_json, write_payload
 from ..terminal.transfer import is_interactive
-from .calibrations import ModelOption
 
 if TYPE_CHECKING:
     from adascale.engine.search.record import Record
@@ -46,10 +46,10 @@ def level(
     correct on your questions. If the two are more than .1 apart, you are asked for ten correct answers, and
     they move the level, by one logit at most. Nothing else moves it.
     """
-    from adascale.engine.calibration.level import APART, FEWEST, level_by_agreement, shift_by_answers
+    from adascale.engine.calibration.level import APART, FEWEST, level_by_agreement
     from adascale.engine.calibration.votes import VotePosterior, rate_of_size, shifted
     from adascale.models.files.library import resolve
-    from adascale.models.model_use import keep_use, read_use, use_path
+    from adascale.models.model_use import read_use, use_path
 
     file = resolve(generator, offline=True)
     if forget:
@@ -78,17 +78,24 @@ def level(
     say(f"adascale: agreement is more than {decimal(APART, '.1f')} away from the level of {generator}")
     if not is_interactive():
         say("adascale: in a terminal, this command asks for ten correct answers to tell which is closer")
-        return
-    if not (shares := _ask(records, FEWEST)):
-        return
-    answered = replace(use, shift=shift_by_answers(prior, shares), answers=len(shares))
+    elif shares := _ask(records, FEWEST):
+        _adjust(file.sha256, prior, shares)
+
+
+def _adjust(sha256: str, prior: float, shares: Sequence[float]) -> None:
+    """Keep the level of a model that follows from the shares of correct solutions."""
+    from adascale.engine.calibration.level import shift_by_answers
+    from adascale.engine.calibration.votes import shifted
+    from adascale.models.model_use import keep_use, read_use, use_path
+
+    use = replace(read_use(sha256), shift=shift_by_answers(prior, shares), answers=len(shares))
     try:
-        keep_use(file.sha256, answered)
+        keep_use(sha256, use)
     except OSError as error:
-        raise unwritable(use_path(file.sha256), error) from error
+        raise unwritable(use_path(sha256), error) from error
     say(
         f"adascale: {decimal(fmean(shares), '.2f')} of the solutions were correct; "
-        f"the level is {decimal(shifted(prior, answered.shift), '.2f')} from now on"
+        f"the level is {decimal(shifted(prior, use.shift), '.2f')} from now on"
     )
 
 

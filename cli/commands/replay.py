@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
 from functools import partial
 from typing import Annotated, Any
 
@@ -12,14 +11,7 @@ import typer
 
 from adascale.engine.codec import to_plain
 from adascale.engine.errors import UsageError
-from adascale.engine.search.events import (
-    AnswerFound,
-    Event,
-    NodesPruned,
-    SearchFailed,
-    SearchFinished,
-    StepScored,
-)
+from adascale.engine.search.events import Event, SearchFailed
 from adascale.engine.search.record import Record
 from adascale.engine.types import Notice
 
@@ -33,7 +25,7 @@ from ..render.renderer import Renderer, RendererKind, choose_progress, open_rend
 from ..render.state import ViewState
 from ..report.answer import answer_of
 from ..terminal.console import may_animate, show_warning, stderr_console, write_json
-from ..terminal.theme import STYLES, glyphs_for
+from ..terminal.theme import glyphs_for
 
 SCHEMA = "adascale.replay/1"
 
@@ -41,9 +33,6 @@ _LONGEST_PAUSE_S = 3600.0
 """Maximum pause between two events of a trace."""
 
 _UNFINISHED = Notice("unfinished-trace", "the trace ends before its search did, so it has no result")
-
-_MOMENTS = (StepScored, NodesPruned, AnswerFound, SearchFinished, SearchFailed)
-"""Events that ``--step`` stops at."""
 
 
 def replay(
@@ -59,7 +48,6 @@ def replay(
             help="Draw the search as it was then, and stop: 12.5s.",
         ),
     ] = None,
-    step: Annotated[bool, typer.Option("--step", help="Wait for a key after each step.")] = False,
     show_tree: Annotated[bool, typer.Option("--show-tree/--no-show-tree", help="Draw the tree.")] = True,
     json_output: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
 ) -> None:
@@ -73,17 +61,11 @@ def replay(
         raise UsageError(
             f"--speed must be greater than 0, not {speed:g}", hint="--speed 4 is four times as fast"
         )
-    if json_output and (at is not None or step):
-        raise UsageError(
-            f"{'--step' if at is None else '--at'} draws the search, and --json prints its result",
-            hint="leave out one of them",
-        )
+    if json_output and at is not None:
+        raise UsageError("--at draws the search, and --json prints its result", hint="leave out one of them")
     events = read_trace(trace_path(trace))
     if at is not None:
         draw(ViewState.of([events[0], *(event for event in events[1:] if event.t <= at)]))
-        return
-    if step:
-        walk(events)
         return
     kind = choose_progress("auto", 0, may_animate())
     with open_renderer(kind, show_tree=show_tree) as renderer:
@@ -110,46 +92,12 @@ def play(events: list[Event], renderer: Renderer, kind: RendererKind, speed: flo
         renderer.on(event)
 
 
-def walk(events: list[Event]) -> None:
-    """Draw each step, score, cut and answer, and go on when a key is pressed.
-
-    Raises:
-        UsageError: There is no terminal to press one on.
-    """
-    if not (sys.stdin.isatty() and may_animate()):
-        raise UsageError("--step needs a terminal", hint="--at 12.5s draws one moment anywhere")
-    state: ViewState | None = None
-    shown, moments = 0, stops(events)
-    for event in events:
-        state = ViewState.after(state, event)
-        if event.seq not in moments:
-            continue
-        shown += 1
-        stderr_console().clear()
-        draw(state, below=f"{shown} of {len(moments)}, {event.t:.1f} s. Any key: go on, q: leave.")
-        if shown < len(moments) and typer.getchar() in ("q", "Q"):
-            return
-
-
-def stops(events: Sequence[Event]) -> set[int]:
-    """Numbers of the events to stop at; later scores of an ended trajectory are seen with an answer."""
-    ended = {event.node: event.seq for event in events if isinstance(event, AnswerFound)}
-
-    def is_revision(event: Event) -> bool:
-        return isinstance(event, StepScored) and event.seq > ended.get(event.node, event.seq)
-
-    return {event.seq for event in events if isinstance(event, _MOMENTS) and not is_revision(event)}
-
-
-def draw(state: ViewState, below: str = "") -> None:
+def draw(state: ViewState) -> None:
     """One moment of a search on stderr, no taller than the terminal; in a pipe a large tree is folded."""
     console = stderr_console()
     width, height = console.size if may_animate() else (plain_width(), plain_height(state))
-    lines = live_frame(state, width, height - (1 if below else 0), glyphs_for(sys.stderr))[:-1]
-    for line in lines:
+    for line in live_frame(state, width, height, glyphs_for(sys.stderr))[:-1]:
         console.print(line, no_wrap=True, overflow="ignore", crop=False)
-    if below:
-        console.print(below, style=STYLES["faint"], no_wrap=True, overflow="ellipsis")
 
 
 def replay_record(record: Record) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""List, show and delete kept searches; --no-save of ask and code keeps none."""
+"""List and delete kept searches; --no-save of ask and code keeps none."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..options import completion
 from ..options.declare import JsonLinesOption, RunArgument
 from ..terminal.console import say, write_json_lines, write_payload
 from ..terminal.text import columns, cut, one_line, percent, rounded
-from ..terminal.theme import UNICODE, glyphs_for
+from ..terminal.theme import UNICODE
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -47,20 +47,6 @@ def list_runs(
         write_payload(_runs_table(facts))
     else:
         say('adascale: no run is kept yet; adascale ask "What is 17 * 23?" makes one')
-
-
-@app.command()
-def show(run: RunArgument = None) -> None:
-    """Print a run's tree and its outcome.
-
-    adascale runs show
-    """
-    from ..disk.trace import read_trace
-    from ..documents.document import Document
-    from ..documents.text import to_text
-
-    document = Document.of(read_trace(trace_path(run)))
-    write_payload(to_text(document, glyphs_for(sys.stdout)))
 
 
 @app.command()

@@ -12,7 +12,7 @@ from adascale.engine.errors import UsageError
 from adascale.models.extras import install_command
 
 from ..disk.files import read_text
-from ..disk.trace_folder import TracedWorker, TraceFolder
+from ..disk.trace_folder import TraceFolder
 from ..options.by_command import ServeOptions
 from ..options.declare import read_api_key
 from ..options.flatten import with_options
@@ -37,12 +37,6 @@ def serve(*, options: ServeOptions) -> None:
     adascale serve --host 0.0.0.0 --api-key-file key.txt
     """
     key = _key(options)
-    if key is None and not _is_loopback(options.host):
-        raise UsageError(
-            f"an API key is needed to listen on {options.host}: only loopback is private",
-            hint="--api-key-file FILE, or ADASCALE_API_KEY",
-            slug="no-api-key",
-        )
     try:
         from adascale.serve.app import ServerSettings, make_app
         from adascale.serve.hub import Hub
@@ -64,11 +58,13 @@ def serve(*, options: ServeOptions) -> None:
             name = ServedModel.of(models, options.effort).name
             window = models.generator.n_ctx if models.generator is not None else 0
             status(f"{name} is ready, with a context of {window:,} tokens")
-            yield worker if traces is None else TracedWorker(worker, traces)
+            yield worker
 
     fallback = open_fallback(options.fallback)
     access = Access(options.host, key, tuple(map(page_origin, options.cors_origin)))
     hub = Hub(open_models, options.parallel, options.max_queue, options.budget, lambda: listener.stop())
+    if traces is not None:
+        hub.keep = traces.keep
     listener = Listener(
         make_app(hub, ServerSettings(access, options.effort, options.strict, fallback)),
         bind(options.host, options.port),
@@ -80,13 +76,21 @@ def serve(*, options: ServeOptions) -> None:
 
 
 def _key(options: ServeOptions) -> str | None:
-    """The API key of the file or of the option; None for none.
+    """The API key of the file or of the option; None for none, on loopback.
 
     Raises:
-        UsageError: the file cannot be read, or the key cannot be used.
+        UsageError: the file cannot be read, or the key cannot be used, or there has to be one.
     """
     key = options.api_key if options.api_key_file is None else read_text(options.api_key_file)
-    return None if key is None else read_api_key(key, "--api-key-file FILE")
+    if key is not None:
+        return read_api_key(key, "--api-key-file FILE")
+    if not _is_loopback(options.host):
+        raise UsageError(
+            f"an API key is needed to listen on {options.host}: only loopback is private",
+            hint="--api-key-file FILE, or ADASCALE_API_KEY",
+            slug="no-api-key",
+        )
+    return None
 
 
 def page_origin(text: str) -> str:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from adascale.engine.errors import AdascaleError
 from adascale.engine.search.events import Event, SearchFailed, SearchFinished, SearchStarted
@@ -16,11 +16,6 @@ from adascale.models.questions import id_digest
 from ..terminal.console import show_warning
 from .files import is_trace, unwritable
 from .trace import TraceWriter
-
-if TYPE_CHECKING:
-    from adascale.engine.search.settings import Request
-    from adascale.models.worker.client import Worker
-    from adascale.models.worker.messages import ModelsOpened
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,32 +62,6 @@ class TraceFolder:
                     writer.write(event)
         except AdascaleError as error:
             show_warning(Notice(error.slug, f"{error.message}; {id_} has no trace", hint=error.hint))
-
-
-@dataclass(frozen=True, slots=True)
-class TracedWorker:
-    """A worker whose searches leave traces; everything else is the worker's."""
-
-    worker: Worker
-    traces: TraceFolder
-
-    @property
-    def open_models(self) -> ModelsOpened:
-        """See ``Worker``."""
-        return self.worker.open_models
-
-    @property
-    def is_open(self) -> bool:
-        """See ``Worker``."""
-        return self.worker.is_open
-
-    def serve(self, requests: Iterable[Request]) -> Iterator[tuple[Problem, Event]]:
-        """See ``Worker``."""
-        return self.traces.keep(self.worker.serve(requests))
-
-    def cancel(self, problem_id: str) -> None:
-        """See ``Worker``."""
-        self.worker.cancel(problem_id)
 
 
 def _file_name(id_: str) -> str:

@@ -1,6 +1,7 @@
 """The options of each command: one frozen dataclass a command, made of objects that are passed on unchanged.
 
-A field without a flag (``flags.FLAGS``) is fixed for its command.
+A flag stands in the type of its field, as Typer has it; the objects of the engine and the models have theirs
+in ``flags.FLAGS``. A field without a flag is fixed for its command.
 """
 
 from __future__ import annotations
@@ -8,171 +9,65 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import Annotated, Any, Self
+
+from typer.models import OptionInfo
 
 from adascale.engine.calibration import Method
-from adascale.engine.errors import UsageError
-from adascale.engine.strategies import (
-    PAPER_TEMPERATURE,
-    STRATEGIES,
-    Adapt,
-    Effort,
-    InstanceAdaptive,
-    ModeChoice,
-    Preset,
-    Strategy,
-    StrategyOverrides,
-    passing,
-    with_mode,
-)
-from adascale.engine.types import Budget, KindName, MessageKind
+from adascale.engine.strategies import Preset
+from adascale.engine.types import Budget
 from adascale.models.files.catalog import DEFAULT_GENERATOR
-from adascale.models.options import MAX_BRANCHES, FallbackOptions, SessionOptions
+from adascale.models.options import MAX_BRANCHES, ROOMY_WINDOW, FallbackOptions, SessionOptions
 from adascale.models.questions import QuestionFormat
 
-from ..render.renderer import ProgressChoice
-from ..terminal.console import ColorChoice
-
-if TYPE_CHECKING:
-    StrategyName = str
-else:
-    StrategyName = Literal[tuple(STRATEGIES)]  # a type checker wants them spelled; Typer reads them here
+from .declare import (
+    MACHINE,
+    OFFLINE,
+    OUTPUT,
+    OVERWRITE,
+    SEARCH,
+    SERVER,
+    TOP,
+    JsonOption,
+)
+from .flags import ModelOption, ctx_size
+from .parts import (
+    CodeSearchOptions,
+    ContinueOption,
+    EffortOption,
+    LimitOption,
+    ParallelOption,
+    ProgressOption,
+    QuestionsOption,
+    SchemaOption,
+    SearchOptions,
+    SeedOfChoiceOption,
+    ServerChoice,
+    ShowTreeOption,
+    TerminalOptions,
+    TracesOption,
+    ViewOptions,
+)
 
 QUICK = 60
 """Questions of a quick fit."""
 
-
-@dataclass(frozen=True, slots=True)
-class TerminalOptions:
-    """Messages, colours and questions on the terminal.
-
-    Attributes:
-        color: Colour on stderr.
-        quiet: 1 hides progress, 2 hides warnings too.
-        verbose: 1 shows the files and the seed, 2 also the log of llama.cpp.
-        debug: Show tracebacks.
-        yes: Download without asking.
-    """
-
-    color: ColorChoice = "auto"
-    quiet: int = 0
-    verbose: int = 0
-    debug: bool = False
-    yes: bool = False
-
-
-def session_for(preset: Preset, session: SessionOptions) -> SessionOptions:
-    """The session, at the sampling temperature of the paper if --paper is given without a temperature."""
-    if not preset.paper or session.sampling.temperature is not None:
-        return session
-    return replace(session, sampling=replace(session.sampling, temperature=PAPER_TEMPERATURE))
-
-
-@dataclass(frozen=True, slots=True)
-class SearchOptions:
-    """How a question is searched, and the probability that its answer needs to count as known.
-
-    Attributes:
-        kind: Kind to take every question for; None to recognise it.
-        choices: Options of the questions, with commas between them.
-        hurry: As ``engine.search.settings.Settings`` has it.
-    """
-
-    kind: MessageKind | None = None
-    choices: str = ""
-    strategy: StrategyName = "adaptive"
-    mode: ModeChoice = "auto"
-    adapt: Adapt = "none"
-    min_confidence: float = 0.0
-    budget: Budget = Budget()
-    seed: int | None = None
-    hurry: bool | None = None
-    preset: Preset = Preset()
-
-    @property
-    def options(self) -> tuple[str, ...]:
-        """The options of a choice that are given beside the question."""
-        return tuple(filter(None, (option.strip() for option in self.choices.split(","))))
-
-    def make_strategy(self, of_kind: KindName = "value", *, beside_tasks: bool = False) -> Strategy:
-        """The strategy with its parameters; the mode ``auto`` is decided when the models are open.
-
-        Args:
-            of_kind: Kind of the questions.
-            beside_tasks: Accept ``--samples`` for code tasks among the questions.
-
-        Raises:
-            UsageError: the strategy does not have this rule, mode or number.
-        """
-        kind = STRATEGIES[self.strategy]
-        if kind is passing.Passing:
-            raise UsageError(
-                "passing writes programs until one passes its tests, and a question has none",
-                hint='adascale code "Square n." --test "assert f(2) == 4"',
-            )
-        if self.adapt != "none" and not (issubclass(kind, InstanceAdaptive) and self.adapt in kind.rules):
-            raise UsageError(
-                f"--adapt {self.adapt} is no rule of {self.strategy}",
-                hint="--strategy best-of-n --adapt n, or --strategy beam --adapt km",
-            )
-        self.preset.check_overrides([self.strategy, *([passing.Passing.name] if beside_tasks else [])])
-        strategy = self.preset.strategy(self.strategy, of_kind)
-        if self.adapt != "none":
-            strategy = strategy.changed(adapt=self.adapt)
-        return with_mode(strategy, self.mode)
-
-    def make_code_strategy(self) -> Strategy:
-        """The strategy for code tasks among the questions."""
-        return self.preset.strategy(passing.Passing.name)
-
-
-@dataclass(frozen=True, slots=True)
-class CodeSearchOptions:
-    """How a program for a task is searched."""
-
-    effort: Effort = "medium"
-    samples: int | None = None
-    budget: Budget = Budget()
-    seed: int | None = None
-    hurry: bool | None = None
-
-    def make_strategy(self) -> Strategy:
-        """``passing`` with its parameters."""
-        return Preset(self.effort, StrategyOverrides(samples=self.samples)).strategy(passing.Passing.name)
-
-
-@dataclass(frozen=True, slots=True)
-class ViewOptions:
-    """How a search is shown while it runs, and where it is kept."""
-
-    show_tree: bool = False
-    trace: Path | None = None
-    save: bool = True
-    progress: ProgressChoice = "auto"
-    terminal: TerminalOptions = TerminalOptions()
-
-    @property
-    def says_end(self) -> bool:
-        """True if a line about the answer goes to stderr."""
-        return not self.terminal.quiet and self.progress != "json"
-
-
-@dataclass(frozen=True, slots=True)
-class ServerChoice:
-    """The server that a question is sent to; without a URL models are opened here."""
-
-    url: str | None = None
-    api_key: str | None = field(default=None, repr=False)
+_ROOMY = f"{ROOMY_WINDOW}, or what model and memory allow,"
+_UNSANDBOXED = MACHINE.flag(
+    "--unsandboxed", "Run programs that need CPython without a sandbox, with limits of time and memory only."
+)
 
 
 @dataclass(frozen=True, slots=True)
 class AskOptions:
     """Options of ``ask``; ``goes_on`` continues the conversation of the last run."""
 
-    goes_on: bool = False
-    schema: Path | None = None
-    extract: bool = False
-    json_output: bool = False
+    goes_on: ContinueOption = False
+    schema: SchemaOption = None
+    extract: Annotated[
+        bool, OUTPUT.flag("--extract -x", "Print only the final answer, or the reply to a text.")
+    ] = False
+    json_output: JsonOption = False
     server: ServerChoice = ServerChoice()
     fallback: FallbackOptions = FallbackOptions()
     search: SearchOptions = SearchOptions()
@@ -189,7 +84,7 @@ class AskOptions:
 class ChatOptions:
     """Options of ``chat``; ``goes_on`` continues the conversation of the last run."""
 
-    goes_on: bool = False
+    goes_on: ContinueOption = False
     search: SearchOptions = SearchOptions()
     session: SessionOptions = SessionOptions(is_roomy=True)
     view: ViewOptions = ViewOptions()
@@ -199,11 +94,24 @@ class ChatOptions:
 class CodeOptions:
     """Options of ``code``."""
 
-    test: list[str] = field(default_factory=list)
-    tests: Path | None = None
-    output: Path | None = None
-    overwrite: bool = False
-    json_output: bool = False
+    test: Annotated[
+        list[str],
+        TOP.flag(
+            "--test",
+            "Python code that fails if the program is wrong. Can be given several times.",
+            metavar="ASSERT",
+            show_default=False,
+        ),
+    ] = field(default_factory=list)
+    tests: Annotated[
+        Path | None, TOP.flag("--tests", "File of asserts, or of test functions as for pytest.")
+    ] = None
+    output: Annotated[
+        Path | None,
+        TOP.flag("--output -o", "File to write the program to instead of stdout.", metavar="FILE"),
+    ] = None
+    overwrite: Annotated[bool, OVERWRITE] = False
+    json_output: JsonOption = False
     search: CodeSearchOptions = CodeSearchOptions()
     session: SessionOptions = SessionOptions()
     view: ViewOptions = ViewOptions()
@@ -213,53 +121,93 @@ class CodeOptions:
 class BatchOptions:
     """Options of ``batch``."""
 
-    output: str = "-"
-    form: QuestionFormat = "auto"
-    question_field: str = "question"
-    schema: Path | None = None
-    show_tree: bool = False
-    traces: Path | None = None
-    limit: int | None = None
-    only_failed: bool = False
-    overwrite: bool = False
-    fail_on_error: bool = False
-    ray: str | None = None
-    dry_run: bool = False
+    output: Annotated[
+        str, TOP.flag("--output -o", "File to write the records to, as JSON Lines.", metavar="FILE|-")
+    ] = "-"
+    form: Annotated[
+        QuestionFormat,
+        OUTPUT.flag(
+            "--format", "Format of the questions. auto goes by the name of the file, or by each line."
+        ),
+    ] = "auto"
+    question_field: Annotated[
+        str, OUTPUT.flag("--field", "Field that holds the question.", metavar="NAME")
+    ] = "question"
+    schema: SchemaOption = None
+    show_tree: ShowTreeOption = False
+    traces: TracesOption = None
+    limit: LimitOption = None
+    only_failed: Annotated[
+        bool, SEARCH.flag("--only-failed", "Ask only the questions that failed in an earlier run.")
+    ] = False
+    overwrite: Annotated[
+        bool, OUTPUT.flag("--overwrite", "Start again with an empty output instead of continuing it.")
+    ] = False
+    fail_on_error: Annotated[
+        bool, OUTPUT.flag("--fail-on-error", "Stop at the first question or line that fails.")
+    ] = False
+    ray: Annotated[
+        str | None,
+        MACHINE.flag("--ray", "Run on all nodes of the Ray cluster at this address.", metavar="ADDRESS|auto"),
+    ] = None
+    dry_run: Annotated[
+        bool,
+        OUTPUT.flag("--dry-run", "Read the questions and say what a run would do, without loading a model."),
+    ] = False
     fallback: FallbackOptions = FallbackOptions()
     search: SearchOptions = SearchOptions()
     session: SessionOptions = SessionOptions(branches=MAX_BRANCHES)
-    progress: ProgressChoice = "auto"
+    progress: ProgressOption = "auto"
     terminal: TerminalOptions = TerminalOptions()
 
 
 @dataclass(frozen=True, slots=True)
 class ServeOptions:
-    """Options of ``serve``.
+    """Options of ``serve``; a request may lower the limit of tokens of ``budget``."""
 
-    Attributes:
-        host: Address to listen on.
-        port: Port to listen on; 0 takes a free one.
-        api_key: Key that clients have to send; ``api_key_file`` holds one instead.
-        cors_origin: Origins of pages whose scripts may ask.
-        parallel: Questions that are searched at once.
-        max_queue: Questions that wait at most.
-        effort: Effort of a request that names none.
-        budget: Limits of each search; a request may lower that of tokens.
-        strict: Refuse requests with fields that have no effect.
-        traces: Folder for the searches' event logs; None keeps none.
-    """
-
-    host: str = "127.0.0.1"
-    port: int = 8321
-    api_key: str | None = field(default=None, repr=False)
-    api_key_file: Path | None = None
-    cors_origin: list[str] = field(default_factory=list)
-    parallel: int = 8
-    max_queue: int = 64
-    effort: Effort = "medium"
+    host: Annotated[
+        str,
+        SERVER.setting("--host", "Address to listen on. Addresses other than loopback need an API key."),
+    ] = "127.0.0.1"
+    port: Annotated[
+        int, SERVER.setting("--port -p", "Port to listen on; 0 chooses a free one.", min=0, max=65535)
+    ] = 8321
+    api_key: Annotated[
+        str | None,
+        SERVER.setting(
+            "--api-key",
+            "API key that clients have to send. Other users can see a command line, so prefer "
+            "--api-key-file or the environment variable.",
+        ),
+    ] = field(default=None, repr=False)
+    api_key_file: Annotated[
+        Path | None, SERVER.flag("--api-key-file", "File that holds the API key.", metavar="FILE")
+    ] = None
+    cors_origin: Annotated[
+        list[str],
+        SERVER.flag(
+            "--cors-origin",
+            "Origin of a web page whose scripts may send requests. Can be given several times.",
+            metavar="ORIGIN",
+            show_default=False,
+        ),
+    ] = field(default_factory=list)
+    parallel: ParallelOption = 8
+    max_queue: Annotated[
+        int,
+        SERVER.setting(
+            "--max-queue", "Maximum number of waiting questions; further ones are refused.", min=0, max=10_000
+        ),
+    ] = 64
+    effort: EffortOption = "medium"
     budget: Budget = Budget()
-    strict: bool = False
-    traces: Path | None = None
+    strict: Annotated[
+        bool,
+        SERVER.setting(
+            "--strict", "Refuse requests with fields that have no effect, instead of ignoring these fields."
+        ),
+    ] = False
+    traces: TracesOption = None
     fallback: FallbackOptions = FallbackOptions()
     session: SessionOptions = SessionOptions(branches=MAX_BRANCHES, is_roomy=True)
     terminal: TerminalOptions = TerminalOptions()
@@ -269,8 +217,10 @@ class ServeOptions:
 class McpOptions:
     """Options of ``mcp``; ``parallel`` and ``budget`` mean the same as for ``serve``."""
 
-    print_config: bool = False
-    parallel: int = 8
+    print_config: Annotated[
+        bool, TOP.flag("--print-config", "Print the configuration to paste into the settings of an agent.")
+    ] = False
+    parallel: ParallelOption = 8
     budget: Budget = Budget()
     session: SessionOptions = SessionOptions(branches=MAX_BRANCHES)
     terminal: TerminalOptions = TerminalOptions()
@@ -280,13 +230,30 @@ class McpOptions:
 class EvalOptions:
     """Options of ``eval``."""
 
-    strategies: str = "greedy,vote:4,vote:16,adaptive"
-    questions: int | None = None
-    repeats: int = 1
-    seed: int = 0
-    plot: Path | None = None
-    csv_output: bool = False
-    json_output: bool = False
+    strategies: Annotated[
+        str,
+        SEARCH.flag(
+            "--strategies",
+            "Strategies to compare. :N sets the number of solutions, @EFFORT an effort, +n, +k, +m or +km a "
+            "rule of the paper, /prose, /program or /both the mode, and +redraw at the end rewrites steps "
+            "with a wrong sum.",
+            metavar="NAME[:N][@EFFORT][+RULE][/MODE][+redraw],...",
+        ),
+    ] = "greedy,vote:4,vote:16,adaptive"
+    questions: QuestionsOption = None
+    repeats: Annotated[
+        int,
+        SEARCH.flag(
+            "--repeats", "Number of runs of each strategy, each with other random numbers.", min=1, max=1000
+        ),
+    ] = 1
+    seed: SeedOfChoiceOption = 0
+    plot: Annotated[
+        Path | None,
+        OUTPUT.flag("--plot", "Picture of accuracy against tokens to write.", metavar="FILE.png|svg"),
+    ] = None
+    csv_output: Annotated[bool, OUTPUT.flag("--csv", "Print CSV with a row for each strategy.")] = False
+    json_output: JsonOption = False
     preset: Preset = Preset()
     session: SessionOptions = SessionOptions(branches=MAX_BRANCHES, purpose="replay")
     terminal: TerminalOptions = TerminalOptions()
@@ -296,34 +263,63 @@ class EvalOptions:
 class CalibrationOptions:
     """Options of ``calibrate check``, which are also some of ``calibrate fit``."""
 
-    data: list[Path] = field(default_factory=list)
-    questions: int | None = None
-    samples: int = 3
-    rollouts: int = 0
-    programs: int = 3
-    seed: int = 0
-    plot: Path | None = None
-    json_output: bool = False
+    data: Annotated[
+        list[Path],
+        SEARCH.flag(
+            "--data -d",
+            "JSON Lines with question and answer. Can be given several times.",
+            metavar="FILE",
+            show_default=False,
+        ),
+    ] = field(default_factory=list)
+    questions: QuestionsOption = None
+    samples: Annotated[
+        int, SEARCH.flag("--samples -k", "Number of solutions in prose for each question.", min=1, max=64)
+    ] = 3
+    rollouts: Annotated[
+        int,
+        SEARCH.flag(
+            "--rollouts -r", "Number of further solutions from one prefix of each question.", min=0, max=64
+        ),
+    ] = 0
+    programs: Annotated[
+        int,
+        SEARCH.flag("--programs", "Number of programs for each question or code task.", min=0, max=64),
+    ] = 3
+    seed: SeedOfChoiceOption = 0
+    plot: Annotated[
+        Path | None,
+        OUTPUT.flag("--plot", "Picture of the reliability diagram to write.", metavar="FILE.png|svg"),
+    ] = None
+    json_output: JsonOption = False
     session: SessionOptions = SessionOptions(branches=MAX_BRANCHES, purpose="rollouts")
     terminal: TerminalOptions = TerminalOptions()
 
 
 @dataclass(frozen=True, slots=True)
 class FitOptions:
-    """Options of ``calibrate fit``.
+    """Options of ``calibrate fit``; ``run`` has the questions, the samples and the models."""
 
-    Attributes:
-        method: Loss of the fit.
-        quick: Fit on few questions unless their number is given.
-        unlabelled: Files of questions without answers.
-        output: File to write; None for the folder in which ``ask`` looks.
-        run: Questions, samples and models.
-    """
-
-    method: Method = "beta"
-    quick: bool = False
-    unlabelled: list[Path] = field(default_factory=list)
-    output: Path | None = None
+    method: Annotated[
+        Method, SEARCH.flag("--method", "Loss: beta (likelihood of counts) or quantile (the paper's).")
+    ] = "beta"
+    quick: Annotated[
+        bool, SEARCH.flag("--quick", f"Fit on {QUICK} questions, unless --questions is given.")
+    ] = False
+    unlabelled: Annotated[
+        list[Path],
+        SEARCH.flag(
+            "--unlabelled",
+            "Questions without answers, one a line or JSON Lines. The fit uses how well their solutions "
+            "agree.",
+            metavar="FILE",
+            show_default=False,
+        ),
+    ] = field(default_factory=list)
+    output: Annotated[
+        Path | None,
+        OUTPUT.flag("--output -o", "File to write.", metavar="FILE", show_default="where ask finds it"),
+    ] = None
     run: CalibrationOptions = CalibrationOptions(
         session=SessionOptions(calibration="none", branches=MAX_BRANCHES, purpose="rollouts")
     )
@@ -338,10 +334,44 @@ class FitOptions:
 class DoctorOptions:
     """Options of ``doctor``."""
 
-    generator: str = DEFAULT_GENERATOR
-    offline: bool = False
-    json_output: bool = False
+    generator: ModelOption = DEFAULT_GENERATOR
+    offline: Annotated[bool, OFFLINE] = False
+    json_output: JsonOption = False
 
+
+OVERRIDES: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
+    AskOptions: {"session.ctx_size": ctx_size("--ctx-size")},
+    ChatOptions: {
+        "session.ctx_size": ctx_size("--ctx-size", _ROOMY),
+        "search.choices": None,
+        "view.trace": None,
+    },
+    CodeOptions: {
+        "session.prm": None,
+        "session.calibration": None,
+        "session.system": None,
+        "session.unsandboxed": _UNSANDBOXED,
+    },
+    BatchOptions: {"session.unsandboxed": _UNSANDBOXED},
+    ServeOptions: {"session.ctx_size": ctx_size("--ctx-size -c", _ROOMY)},
+    EvalOptions: {"session.unsandboxed": _UNSANDBOXED},
+    CalibrationOptions: {
+        "session.calibration": SEARCH.flag(
+            "--calibration", "Calibration to check; none measures the raw scores.", metavar="auto|none|FILE"
+        )
+    },
+    FitOptions: {
+        "run.data": SEARCH.flag(
+            "--data -d",
+            "JSON Lines with question and answer. Can be given several times; the default is the 300 "
+            "bundled questions.",
+            metavar="FILE",
+            show_default=False,
+        ),
+        "run.session.calibration": None,
+    },
+}
+"""Flags of fields inside a command's dataclass that are others there, by dotted path; None for no flag."""
 
 OPTION_TYPES: Mapping[type[Any], str] = {
     AskOptions: "ask",

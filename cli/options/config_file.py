@@ -71,9 +71,9 @@ def read_config(path: Path) -> dict[str, Value]:
 
 def first_name(key: str) -> str:
     """The name under which a setting is kept: ``generator`` for ``model``; an unknown key is unchanged."""
-    from .flags import ALIASES
+    from .flatten import setting_names
 
-    return ALIASES.get(key, key)
+    return setting_names().get(key, key)
 
 
 def _unreadable(path: Path, reason: str) -> UsageError:
@@ -102,9 +102,9 @@ def defaults_of(command: Command, config: Mapping[str, Value]) -> dict[str, Any]
 
 def warn_unknown(config: Mapping[str, Value], path: Path) -> None:
     """Warn of keys that are not settings."""
-    from .flags import SETTINGS
+    from .flatten import setting_names
 
-    unknown = [key for key in config if key not in SETTINGS]
+    unknown = [key for key in config if key not in setting_names()]
     for key in unknown[:_MOST_WARNINGS]:
         text = f"{path}: {excerpt(key)} is no setting, and is ignored"
         show_warning(Notice("unknown-setting", text, hint=suggestion(key)))
@@ -114,14 +114,14 @@ def warn_unknown(config: Mapping[str, Value], path: Path) -> None:
 
 def suggestion(key: str) -> str:
     """The hint for an unknown key: the most similar setting."""
-    from .flags import ALIASES, SETTINGS
+    from .flatten import setting_names
 
-    near = difflib.get_close_matches(key, sorted({*SETTINGS, *ALIASES}), 1, 0.7)
+    near = difflib.get_close_matches(key, sorted(setting_names()), 1, 0.7)
     return f"did you mean {near[0]}?" if near else "adascale config show lists them"
 
 
 def complete_key(incomplete: str) -> list[str]:
     """Keys of the config file, for the shell."""
-    from .flags import ALIASES, SETTINGS
+    from .flatten import setting_names
 
-    return beginning(sorted({*SETTINGS, *ALIASES}), incomplete)
+    return beginning(sorted(setting_names()), incomplete)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
@@ -13,31 +14,36 @@ from adascale.models.options import THINK_TOKENS
 
 from . import completion
 
-SERVER, MODELS, SEARCH, FILTERS = "Server", "Models", "Search", "Filters"
-MACHINE, OUTPUT = "Machine", "Output"
-PANELS = (None, SERVER, MODELS, SEARCH, FILTERS, MACHINE, OUTPUT)
-"""Panels of a help page in their order; flags without a panel stand above them."""
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """A panel of a help page; one without a name stands above the others."""
+
+    name: str | None
+
+    def flag(self, names: str, help_text: str, **more: Any) -> OptionInfo:
+        """One flag.
+
+        Args:
+            names: Names of the flag, separated by spaces, the long one first.
+            help_text: Help of the flag.
+            more: Arguments of ``typer.Option``.
+        """
+        option = typer.Option(..., *names.split(), help=help_text, rich_help_panel=self.name, **more)
+        assert isinstance(option, OptionInfo)
+        return option
+
+    def setting(self, names: str, help_text: str, **more: Any) -> OptionInfo:
+        """A flag that can also be set by an environment variable and in the config file."""
+        option = self.flag(names, help_text, **more)
+        option.envvar = env(key_of(option).replace("-", "_").upper())
+        return option
 
 
-def flag(panel: str | None, names: str, help_text: str, **more: Any) -> OptionInfo:
-    """One flag.
-
-    Args:
-        panel: Panel of the help page; None for the top of the page.
-        names: Names of the flag, separated by spaces, the long one first.
-        help_text: Help of the flag.
-        more: Arguments of ``typer.Option``.
-    """
-    option = typer.Option(..., *names.split(), help=help_text, rich_help_panel=panel, **more)
-    assert isinstance(option, OptionInfo)
-    return option
-
-
-def setting_flag(panel: str, names: str, help_text: str, **more: Any) -> OptionInfo:
-    """A flag that can also be set by an environment variable and in the config file."""
-    option = flag(panel, names, help_text, **more)
-    option.envvar = env(key_of(option).replace("-", "_").upper())
-    return option
+TOP, SERVER, MODELS, SEARCH = Panel(None), Panel("Server"), Panel("Models"), Panel("Search")
+FILTERS, MACHINE, OUTPUT = Panel("Filters"), Panel("Machine"), Panel("Output")
+PANELS = tuple(panel.name for panel in (TOP, SERVER, MODELS, SEARCH, FILTERS, MACHINE, OUTPUT))
+"""Panels of a help page in their order."""
 
 
 def env(name: str) -> str:
@@ -51,15 +57,15 @@ def key_of(option: OptionInfo) -> str:
     return option.param_decls[0].partition("/")[0].lstrip("-")
 
 
-OFFLINE = setting_flag(MACHINE, "--offline", "Do not use the network.")
+OFFLINE = MACHINE.setting("--offline", "Do not use the network.")
 OfflineOption = Annotated[bool, OFFLINE]
-YES = setting_flag(MACHINE, "--yes -y", "Download models without asking.")
+YES = MACHINE.setting("--yes -y", "Download models without asking.")
 YesOption = Annotated[bool, YES]
-JSON = flag(OUTPUT, "--json", "Print one JSON object.")
+JSON = OUTPUT.flag("--json", "Print one JSON object.")
 JsonOption = Annotated[bool, JSON]
-OVERWRITE = flag(OUTPUT, "--overwrite", "Replace a file that is there already.")
-OverwriteOption = Annotated[bool, flag(None, "--overwrite", "Replace a file that is there already.")]
-JsonLinesOption = Annotated[bool, flag(None, "--json", "Print JSON, one object a line.")]
+OVERWRITE = OUTPUT.flag("--overwrite", "Replace a file that is there already.")
+OverwriteOption = Annotated[bool, TOP.flag("--overwrite", "Replace a file that is there already.")]
+JsonLinesOption = Annotated[bool, TOP.flag("--json", "Print JSON, one object a line.")]
 
 TraceArgument = Annotated[
     str | None,

@@ -1,7 +1,7 @@
 """A command's options as one object: its fields become flags, and what was typed becomes its fields again.
 
-Typer reads a function's signature. ``with_options`` writes one parameter into it for each field that
-``flags.FLAGS`` declares, of a command's dataclass and of the dataclasses inside it.
+Typer reads a function's signature. ``with_options`` writes one parameter into it for each field with a flag,
+of a command's dataclass and of the dataclasses inside it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import keyword
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import typer
 import typer.main
@@ -20,12 +20,15 @@ from typer.core import TyperOption
 from typer.models import OptionInfo
 
 from ..terminal.console import use_color
-from .by_command import OPTION_TYPES, TerminalOptions
+from .by_command import OPTION_TYPES, OVERRIDES, AskOptions
 from .declare import PANELS, env, key_of
-from .flags import CHOOSES_SEARCH, FLAGS
+from .flags import FLAGS
+from .parts import TerminalOptions
 
-Flags = Mapping[type[Any], Mapping[str, OptionInfo | None]]
-"""The flags of fields, by dataclass; None for a field that has none there."""
+Flags = Mapping[type[Any], Mapping[str, OptionInfo]]
+"""The flags of fields whose types hold none, by dataclass."""
+
+_HOW_LONG = {"budget", "effort", "hurry", "min_confidence", "seed"}
 
 FieldPath = tuple[str, ...]
 """Names of fields, from a command's dataclass down to a value."""
@@ -97,8 +100,7 @@ def settings() -> dict[str, TyperOption]:
 
     An option has its default and environment variable, and checks values. No command is imported.
     """
-    leaves = [leaf for command in reversed(list(OPTION_TYPES)) for leaf in _leaves(command(), command, FLAGS)]
-    by_key = {key_of(leaf.flag): leaf for leaf in leaves if leaf.flag.envvar}
+    by_key = _setting_leaves()
 
     def command(**values: Any) -> None:
         """Take them all."""
@@ -111,6 +113,24 @@ def settings() -> dict[str, TyperOption]:
     return dict(sorted(zip(by_key, options, strict=True)))
 
 
+@functools.cache
+def _setting_leaves() -> Mapping[str, _Leaf]:
+    """Each flag that the config file may set by its key, as the first command has it."""
+    leaves = [leaf for command in reversed(list(OPTION_TYPES)) for leaf in _leaves(command(), command, FLAGS)]
+    return {key_of(leaf.flag): leaf for leaf in leaves if leaf.flag.envvar}
+
+
+@functools.cache
+def setting_names() -> Mapping[str, str]:
+    """Every name of a setting with its key: ``model`` is another name of ``generator``."""
+    return {
+        name.partition("/")[0].lstrip("-"): key
+        for key, leaf in _setting_leaves().items()
+        for name in leaf.flag.param_decls or ()
+        if name.startswith("--")
+    }
+
+
 def command_with(key: str) -> str:
     """Name of the first command that has a setting."""
     return next(
@@ -121,14 +141,18 @@ def command_with(key: str) -> str:
 
 
 def _leaves(options: Any, command: type[Any], flags: Flags, path: FieldPath = ()) -> Iterator[_Leaf]:
-    """Fields of ``options`` that are flags; a declaration of the command itself takes precedence."""
-    hints, own = get_type_hints(type(options)), flags.get(type(options), {})
+    """Fields of ``options`` that are flags; ``OVERRIDES`` of the command take precedence."""
+    hints, elsewhere = get_type_hints(type(options), include_extras=True), flags.get(type(options), {})
     for field in fields(options):
         value, here = getattr(options, field.name), (*path, field.name)
         if is_dataclass(value):
             yield from _leaves(value, command, flags, here)
-        elif flag := flags.get(command, {}).get(".".join(here), own.get(field.name)):
-            yield _Leaf(here, flag, hints[field.name], value)
+            continue
+        hint, own = hints[field.name], elsewhere.get(field.name)
+        if get_origin(hint) is Annotated:
+            hint, own = get_args(hint)
+        if flag := OVERRIDES.get(command, {}).get(".".join(here), own):
+            yield _Leaf(here, flag, hint, value)
 
 
 def _fill(options: Any, typed: Mapping[FieldPath, Any], path: FieldPath = ()) -> Any:
@@ -189,7 +213,17 @@ def typed_flags(context: typer.Context) -> set[str]:
 
 def chooses_search(context: typer.Context) -> bool:
     """True if a typed flag says how to search; then no message gets a plain reply."""
-    return not CHOOSES_SEARCH.isdisjoint(typed_flags(context))
+    return not _search_flags().isdisjoint(typed_flags(context))
+
+
+@functools.cache
+def _search_flags() -> frozenset[str]:
+    """Flags that say how to search, other than how hard and how long."""
+    return frozenset(
+        f"--{key_of(leaf.flag)}"
+        for leaf in _leaves(AskOptions(), AskOptions, FLAGS)
+        if leaf.path[0] == "search" and not _HOW_LONG.intersection(leaf.path)
+    )
 
 
 def flag_sources(context: typer.Context) -> dict[str, str]:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from adascale import __version__
 from adascale.engine.answers.latex import readable
 from adascale.engine.codec import to_plain
 from adascale.engine.errors import AdascaleError, WorkerDiedError
@@ -135,7 +136,6 @@ def _with_answer(solution: str, answer: str) -> str:
 def answer_record(
     record: Record,
     load_seconds: float,
-    version: str,
     min_confidence: float = 0.0,
     handed_on: HandedOn | Notice | None = None,
 ) -> dict[str, Any]:
@@ -145,7 +145,7 @@ def answer_record(
     """
     first, result, usage = record.started, record.result, record.usage
     if isinstance(record.end, SearchFailed):
-        return error_record(first.problem, record.end.error(), version)
+        return error_record(first.problem, record.end.error())
     assert result is not None, "only a search that has ended has a record"
     best, is_chat = _best(record), first.problem.is_chat
     if is_chat:  # nobody can check it
@@ -184,7 +184,7 @@ def answer_record(
         **_search_fields(first.models, first.strategy, first.params, first.seed),
         "min_confidence": min_confidence,
         "warnings": [as_typed(notice.message) for notice in record.notices],
-        "version": version,
+        "version": __version__,
         **_fallback_fields(record, handed_on),
     }
 
@@ -233,7 +233,7 @@ def _test_fields(record: Record) -> dict[str, Any]:
     }
 
 
-def run_fields(settings: Settings, version: str, min_confidence: float = 0.0) -> dict[str, Any]:
+def run_fields(settings: Settings, min_confidence: float) -> dict[str, Any]:
     """Fields of a record that are known before anything is asked."""
     return {
         "budget": {
@@ -244,7 +244,7 @@ def run_fields(settings: Settings, version: str, min_confidence: float = 0.0) ->
             settings.models, settings.strategy.name, settings.strategy.parameters(), settings.seed
         ),
         "min_confidence": min_confidence,
-        "version": version,
+        "version": __version__,
     }
 
 
@@ -271,7 +271,7 @@ def _brief_calibration(described: Mapping[str, Any] | None) -> dict[str, Any] | 
     return {**described, "held_out": held_out}
 
 
-def error_record(problem: Problem, error: AdascaleError, version: str) -> dict[str, Any]:
+def error_record(problem: Problem, error: AdascaleError) -> dict[str, Any]:
     """A question that could not be searched, or not to its end since the models' process died."""
     return {
         "schema": SCHEMA,
@@ -280,7 +280,7 @@ def error_record(problem: Problem, error: AdascaleError, version: str) -> dict[s
         "status": "interrupted" if error.slug == WorkerDiedError.default_slug else "error",
         "answer": None,
         "error": error_fields(error),
-        "version": version,
+        "version": __version__,
     }
 
 

@@ -15,10 +15,7 @@ from ..terminal.console import say
 from ..terminal.text import plural
 
 if TYPE_CHECKING:
-    from adascale.engine.search.settings import Settings
-    from adascale.models.worker.client import Worker
-
-    from ..options.by_command import SearchOptions, TerminalOptions
+    from ..options.parts import SearchOptions, TerminalOptions
 
 
 def strategy_of(problem: Problem, search: SearchOptions) -> Strategy:
@@ -52,18 +49,6 @@ def read_schema(path: Path | None) -> dict[str, Any] | None:
     except UsageError as error:
         raise UsageError(f"{path}: {error.message}", hint=hint, slug="bad-schema") from error
     return schema
-
-
-def settings_of(
-    problem: Problem, search: SearchOptions, terminal: TerminalOptions, worker: Worker
-) -> Settings:
-    """The settings of a problem's search by open models."""
-    from .models import settings_for
-
-    opened = worker.open_models
-    settings = settings_for(strategy_of(problem, search), search, terminal, worker)
-    settings = settings.under(opened.conditions[problem.kind])
-    return settings.for_problem(problem, search.mode, opened.modes)
 
 
 def last_conversation(terminal: TerminalOptions) -> tuple[Turn, ...]:

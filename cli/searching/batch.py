@@ -10,7 +10,6 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from adascale import __version__
 from adascale.engine.errors import AdascaleError, UsageError
 from adascale.engine.kinds import KINDS, kind_of
 from adascale.engine.kinds.messages import problem_of
@@ -24,7 +23,8 @@ from adascale.models.questions import BadLine, read_problems
 from ..disk.files import check_apart
 from ..disk.results import Results, run_conditions
 from ..disk.trace_folder import TraceFolder
-from ..options.by_command import BatchOptions, session_for
+from ..options.by_command import BatchOptions
+from ..options.parts import session_for
 from ..render.batch import BatchView
 from ..report.answer import FIELDS, answer_record, error_record, run_fields
 from ..report.batch_counts import BatchCounts
@@ -32,7 +32,7 @@ from ..terminal.console import show_warning
 from ..terminal.signals import graceful
 from .asking import read_schema
 from .fallback import hand_on
-from .models import count_search, open_cluster, open_worker, settings_for
+from .models import choose_seed, count_search, open_cluster, open_worker, settings_for
 
 if TYPE_CHECKING:
     from adascale.models.fallback import Fallback
@@ -93,7 +93,7 @@ class BatchRun:
         for line in wanted(lines, self.results, self.counts, only_failed=self.options.only_failed):
             if isinstance(line, BadLine):
                 stub = Problem(line.id, line.text, meta={"line": line.number})
-                record = {**stub.meta, **error_record(stub, line.error, __version__)}
+                record = {**stub.meta, **error_record(stub, line.error)}
                 message = f"{self.source} {line.error.message}"
                 self._write_failure(f"line {line.number}", message, record, line.error)
             else:
@@ -115,7 +115,7 @@ class BatchRun:
             for notice in settings["value"].warnings:
                 self._warn(notice)
             least = self.options.search.min_confidence
-            fields = {kind: run_fields(each, __version__, least) for kind, each in settings.items()}
+            fields = {kind: run_fields(each, least) for kind, each in settings.items()}
             self.results.begin({kind: run_conditions(each) for kind, each in fields.items()})
             self._load_seconds = time.monotonic() - self._started
             stack.enter_context(graceful(worker.interrupt))
@@ -146,14 +146,12 @@ class BatchRun:
 
     def _settings(self, worker: Worker | Cluster) -> dict[KindName, Settings]:
         """Settings by kind; the seed is that of the earlier records unless another one is given."""
-        search, opened = self.options.search, worker.open_models
+        search = self.options.search
         if search.seed is None:
             search = replace(search, seed=self.results.seed)
-        base = settings_for(self.strategies["value"], search, self.options.terminal, worker)
+        seed = choose_seed(search, self.options.terminal)
         return {
-            kind: replace(base, strategy=strategy)
-            .under(opened.conditions[kind])
-            .for_problem(Problem("", "", kind=kind), search.mode, opened.modes)
+            kind: settings_for(Problem("", "", kind=kind), strategy, search, seed, worker)
             for kind, strategy in self.strategies.items()
         }
 
@@ -164,7 +162,7 @@ class BatchRun:
             self._told.add(handed_on.message)
             self._warn(handed_on)
         record = _carried_fields(problem) | answer_record(
-            search, self._load_seconds, __version__, self.options.search.min_confidence, handed_on
+            search, self._load_seconds, self.options.search.min_confidence, handed_on
         )
         if isinstance(search.end, SearchFailed):
             error = search.end.error()

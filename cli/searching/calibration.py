@@ -16,7 +16,8 @@ from adascale.models.calibration.session_rollouts import FEWEST, SessionRollouts
 from adascale.models.question_sets import choose_questions, only_kind, read_known, read_unlabelled
 
 from ..exit_codes import INTERRUPTED
-from ..options.by_command import CalibrationOptions, FitOptions, TerminalOptions
+from ..options.by_command import CalibrationOptions, FitOptions
+from ..options.parts import TerminalOptions
 from ..report.plots import check_plot
 from ..terminal.console import clean, say
 from ..terminal.progress import Progress

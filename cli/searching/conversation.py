@@ -13,10 +13,11 @@ from adascale.engine.search.conversation import turns_after
 from adascale.engine.strategies import effort_named
 from adascale.engine.types import Turn
 
-from ..options.by_command import ChatOptions, session_for
+from ..options.by_command import ChatOptions
+from ..options.parts import session_for
 from ..terminal.signals import STOPPING
-from .asking import settings_of
-from .models import count_search, fetch_model, open_worker
+from .asking import strategy_of
+from .models import choose_seed, count_search, fetch_model, open_worker, settings_for
 from .one import EventSource, ended, follow_search
 
 if TYPE_CHECKING:
@@ -101,7 +102,8 @@ class Conversation:
         """
         self._asked += 1
         problem = problem_of(str(self._asked), message, kind=self._search.kind, history=self.turns)
-        settings = settings_of(problem, self._search, self._view.terminal, self._worker)
+        strategy, seed = strategy_of(problem, self._search), choose_seed(self._search, self._view.terminal)
+        settings = settings_for(problem, strategy, self._search, seed, self._worker)
         with closing(self._events(problem, settings)) as events:
             record = follow_search(
                 EventSource(events, self._worker.interrupt),

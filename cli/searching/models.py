@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import Strategy
+from adascale.engine.types import Problem
 from adascale.models.options import Reporting, SessionOptions
 
-from ..options.by_command import CodeSearchOptions, SearchOptions, TerminalOptions
+from ..options.parts import CodeSearchOptions, SearchOptions, TerminalOptions
 from ..terminal.console import clean, say, show_warning
 from ..terminal.signals import SIGNALS, graceful
 from ..terminal.transfer import TransferView, announce, ask_consent
@@ -140,26 +141,35 @@ def _say_files(terminal: TerminalOptions, files: Sequence[tuple[str, Path, str]]
             say(f"{label} {path} sha256 {sha256[:12]}")
 
 
-def settings_for(
-    strategy: Strategy,
-    search: SearchOptions | CodeSearchOptions,
-    terminal: TerminalOptions,
-    worker: Worker | Cluster,
-) -> Settings:
-    """The settings of a run; a random seed is chosen if none is given.
-
-    Args:
-        strategy: Strategy made from ``search`` before the models were opened, so that an error in it costs no
-            download.
-        search: Budget, seed, and what is saved.
-        terminal: With -v the seed is shown.
-        worker: The open models.
-    """
+def choose_seed(search: SearchOptions | CodeSearchOptions, terminal: TerminalOptions) -> int:
+    """The seed of a run, a random one if none is given; with -v it is shown."""
     seed = secrets.randbits(31) if search.seed is None else search.seed
     if terminal.verbose:
         say(f"seed {seed}")
+    return seed
+
+
+def settings_for(
+    problem: Problem,
+    strategy: Strategy,
+    search: SearchOptions | CodeSearchOptions,
+    seed: int,
+    worker: Worker | Cluster,
+) -> Settings:
+    """The settings of a problem's search by open models.
+
+    Args:
+        problem: The problem.
+        strategy: Strategy made from ``search`` before the models were opened, so that an error in it costs no
+            download.
+        search: Budget, mode, and what is saved.
+        seed: From ``choose_seed``.
+        worker: The open models.
+    """
+    opened = worker.open_models
     settings = Settings(strategy, search.budget, seed, hurry=search.hurry)
-    return settings.under(worker.open_models.conditions[strategy.kind])
+    settings = settings.under(opened.conditions[problem.kind])
+    return settings.for_problem(problem, search.mode, opened.modes)
 
 
 def count_search(

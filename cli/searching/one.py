@@ -21,7 +21,7 @@ from adascale.models.options import SessionOptions
 
 from ..disk.files import check_output, is_trace
 from ..exit_codes import INTERRUPTED
-from ..options.by_command import ViewOptions
+from ..options.parts import CodeSearchOptions, SearchOptions, ViewOptions
 from ..render.renderer import Renderer, choose_progress, open_renderer
 from ..terminal.console import may_animate, read_piped, read_stdin, write_piece
 from ..terminal.signals import STOPPING, graceful
@@ -29,8 +29,6 @@ from ..terminal.wrapping import Wrapping
 
 if TYPE_CHECKING:
     from adascale.engine.search.events import Event
-    from adascale.engine.search.settings import Settings
-    from adascale.models.worker.client import Worker
 
     from ..disk.trace import TraceWriter
     from ..render.state import ViewState
@@ -76,9 +74,9 @@ OpenSource = Callable[[Callable[[str], None]], AbstractContextManager[EventSourc
 def search_one(
     problem: Problem,
     strategy: Strategy,
+    search: SearchOptions | CodeSearchOptions,
     options: SessionOptions,
     view: ViewOptions,
-    settle: Callable[[Worker], Settings],
     *,
     prints_reply: bool = False,
 ) -> tuple[ViewState, float]:
@@ -86,10 +84,10 @@ def search_one(
 
     Args:
         problem: The question or task.
-        strategy: Sets how many branches the models need.
+        strategy: Its strategy, which sets how many branches the models need.
+        search: Budget, mode and seed.
         options: The models and their settings.
         view: How the search is shown and kept.
-        settle: Gives the settings once the models are open.
         prints_reply: As of ``show_search``.
     """
     session = options.for_one(strategy)
@@ -97,10 +95,11 @@ def search_one(
     @contextmanager
     def open_source(status: Callable[[str], None]) -> Iterator[EventSource]:
         # Imported below the first line, as is all that is not needed to draw it.
-        from .models import open_worker
+        from .models import choose_seed, open_worker, settings_for
 
         with open_worker(session, view.terminal, status) as worker:
-            events = worker.run([problem], settle(worker))
+            settings = settings_for(problem, strategy, search, choose_seed(search, view.terminal), worker)
+            events = worker.run([problem], settings)
             yield EventSource((event for _, event in events), worker.interrupt)
 
     record, loaded = show_search(open_source, view, prints_reply=prints_reply)

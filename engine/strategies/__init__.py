@@ -10,7 +10,7 @@ name and an effort; a new strategy is a dataclass in one of these files and a li
 
 from __future__ import annotations
 
-from .adaptive import Adaptive, Effort
+from .adaptive import Adaptive
 from .base import Adapt, Command, Cut, Expand, InstanceAdaptive, Plan, Strategy, gather
 from .beam import DVTS, Beam
 from .independent import BestOfN, Greedy, Vote
@@ -20,6 +20,7 @@ from .presets import (
     PAPER,
     PAPER_TEMPERATURE,
     STRATEGIES,
+    Effort,
     ModeChoice,
     Preset,
     StrategyOverrides,

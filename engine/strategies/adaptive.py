@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, Literal, get_args
+from typing import ClassVar
 
 from ..search.tree import Tree
 from ..types import UNLIKELY, Mode, NodeId, SelectRule, Standing, StopReason
@@ -132,31 +132,3 @@ class Adaptive(Sequential):
         if question is None or estimate is None or not (question.calibrated and estimate.calibrated):
             return False
         return estimate.median < self.cut * question.median
-
-
-Effort = Literal["low", "medium", "high", "max"]
-
-EFFORTS: Mapping[Effort, Adaptive] = {
-    "low": Adaptive(samples=8, min_gain=0.004, hopeless=0.2),
-    "medium": Adaptive(),
-    "high": Adaptive(samples=32, stop_at=0.98, min_gain=0.0003, hopeless=0.05),
-    "max": Adaptive(samples=64, stop_at=1.0, min_gain=0.0001, hopeless=0.03),
-}
-
-OF_OPTIONS: Mapping[Effort, Adaptive] = {
-    "low": Adaptive(samples=4, least=1, min_gain=0.02),
-    "medium": Adaptive(samples=8, least=1, min_gain=0.01),
-    "high": Adaptive(samples=16, least=1, stop_at=0.98, min_gain=0.003),
-    "max": Adaptive(samples=32, least=1, stop_at=1.0, min_gain=0.001),
-}
-"""Efforts of questions with options, which begin with what a look says."""
-
-OF_FACTS: Mapping[Effort, Adaptive] = {
-    "low": Adaptive(samples=4, least=4),
-    "medium": Adaptive(samples=8, least=4),
-    "high": Adaptive(samples=16, least=6),
-    "max": Adaptive(samples=32, least=8),
-}
-"""Efforts of facts, whose solutions are a few words long, so that some are drawn at once."""
-
-assert all(set(each) == set(get_args(Effort)) for each in (EFFORTS, OF_OPTIONS, OF_FACTS))

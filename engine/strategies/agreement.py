@@ -1,7 +1,6 @@
-"""A greedy call beside sampled ones, until some agree: the rule for requests with tools.
+"""A greedy trajectory beside sampled ones, until some agree: the rule for calls of tools and for JSON.
 
-One look, with nothing generated, says whether to call at all. Calls that agree are right four times as often
-as others (docs/research/LOG.md); where they do not, more are drawn.
+Those that agree are right far more often than others (docs/research/LOG.md).
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ from typing import ClassVar
 from ..search.tree import Tree
 from ..tools.tool import NO_CALL
 from ..types import ROOT, Mode, SelectRule
-from .adaptive import Effort
 from .base import Expand, Plan, gather, whole_trajectories
 from .vote_stopping import Sequential, all_drawn
 
@@ -25,20 +23,64 @@ _NOT_WORTH_IT = 0.15
 
 
 @dataclass(frozen=True, slots=True)
-class Agreement(Sequential):
-    """The greedy call beside one sampled; if they differ, more until ``votes`` agree.
+class _UntilAgreed(Sequential):
+    """The greedy trajectory beside one sampled; if they differ, more until ``votes`` agree.
 
     Attributes:
-        samples: Most trajectories in the mode ``call``, the greedy one among them.
+        samples: Most trajectories, the greedy one among them.
         votes: Trajectories that have to agree.
     """
 
-    name: ClassVar[str] = "agreement"
     select: ClassVar[SelectRule] = "likeliest"
-    looks_ahead: ClassVar[bool] = True
 
     samples: int = 6
     votes: int = 2
+
+    def _begin(self) -> list[Expand]:
+        """The greedy trajectory, and all that may be sampled after it."""
+        mode = self.modes[0]
+        greedy = Expand(ROOT, 1, until="answer", greedy=True, mode=mode)
+        return [greedy, *whole_trajectories(self.samples - 1, (mode,), sure=1)]
+
+
+@dataclass(frozen=True, slots=True)
+class Readings(_UntilAgreed):
+    """Readings of a text as JSON, until enough agree on each field of one of them."""
+
+    name: ClassVar[str] = "readings"
+
+    def plan(self, tree: Tree) -> Plan:
+        """Judge one reading after the other."""
+        yield self._begin()
+        while not all_drawn(tree, self.samples):
+            if _least_votes(tree) >= self.votes:
+                return "confident"
+            yield ()
+        return "confident" if _least_votes(tree) >= self.votes else None
+
+
+def _least_votes(tree: Tree) -> int:
+    """Votes for that field of the leading reading that has the fewest; of other answers for the whole."""
+    if not tree.groups:
+        return 0
+    if tree.problem.kind != "json":
+        return len(tree.groups[0].nodes)
+    from ..kinds.json_object import schema_of
+    from ..tools.fields import votes_by_field
+
+    leader = tree.groups[0].nodes[0]
+    votes = votes_by_field(tree.groups, schema_of(tree.problem))
+    sizes = [len(nodes) for agreeing in votes.values() for nodes in agreeing if leader in nodes]
+    return min(sizes, default=len(tree.groups[0].nodes))
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement(_UntilAgreed):
+    """Calls until enough agree, or one reply without any; a look says which to try."""
+
+    name: ClassVar[str] = "agreement"
+    looks_ahead: ClassVar[bool] = True
+
     modes: tuple[Mode, ...] = field(default=("call", "prose"), kw_only=True)
 
     def shares(self, tree: Tree) -> Mapping[Mode, float]:
@@ -48,8 +90,7 @@ class Agreement(Sequential):
     def plan(self, tree: Tree) -> Plan:
         """Draw calls until they agree, and a reply where none is likelier to be right."""
         if "call" in self.modes and _call_chance(tree) >= _NOT_WORTH_IT:
-            greedy = Expand(ROOT, 1, until="answer", greedy=True, mode="call")
-            yield [greedy, *whole_trajectories(self.samples - 1, ("call",), sure=1)]
+            yield self._begin()
             while not (self._is_agreed(tree) or all_drawn(tree, self.samples)):
                 yield ()
         is_called = bool(tree.groups) and _call_chance(tree) >= 0.5
@@ -64,12 +105,8 @@ class Agreement(Sequential):
         return "settled"
 
     def _is_agreed(self, tree: Tree) -> bool:
-        standing = tree.standing
-        return (
-            standing is not None
-            and standing.finished >= 2
-            and standing.votes >= min(self.votes, self.samples)
-        )
+        now = tree.standing
+        return now is not None and now.finished >= 2 and now.votes >= min(self.votes, self.samples)
 
 
 def _call_chance(tree: Tree) -> float:
@@ -80,12 +117,3 @@ def _call_chance(tree: Tree) -> float:
 
 def _has_reply(tree: Tree) -> bool:
     return any(group.answer == NO_CALL for group in tree.groups)
-
-
-EFFORTS: Mapping[Effort, Agreement] = {
-    "low": Agreement(samples=2),
-    "medium": Agreement(),
-    "high": Agreement(samples=9, votes=3),
-    "max": Agreement(samples=16, votes=4),
-}
-"""Calls of each effort: two that agree are enough for ``medium``."""

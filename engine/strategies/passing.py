@@ -6,7 +6,7 @@ remains to be decided is when to give up (decision 0019).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -14,7 +14,6 @@ from ..errors import UsageError, setting
 from ..kinds import kind_of
 from ..search.tree import Tree
 from ..types import ROOT, Mode, NodeId, SelectRule
-from .adaptive import Effort
 from .allocation import chance_of_success
 from .base import Plan, whole_trajectories
 from .vote_stopping import Sequential, all_drawn
@@ -81,15 +80,3 @@ class Passing(Sequential):
 def _any_passes(tree: Tree, nodes: Iterable[NodeId]) -> bool:
     executions = [tree[node].execution for node in nodes]
     return any(execution is not None and execution.passes for execution in executions)
-
-
-EFFORTS: Mapping[Effort, Passing] = {
-    "low": Passing(samples=4, hopeless=0.3),
-    "medium": Passing(),
-    "high": Passing(samples=16, hopeless=0.05),
-    "max": Passing(samples=32, hopeless=0.0),
-}
-"""The limit of ``medium`` is measured on fitting tasks (``bench.evidence.giving_up``, docs/research/LOG.md).
-
-The others follow it: the fewer programs are left, the sooner a task is given up.
-"""

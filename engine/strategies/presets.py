@@ -8,15 +8,13 @@ from typing import Any, Literal
 
 from ..errors import UsageError, setting
 from ..types import KindName, Mode
-from . import adaptive, agreement, passing, readings
-from .adaptive import Adaptive, Effort
-from .agreement import Agreement
+from .adaptive import Adaptive
+from .agreement import Agreement, Readings
 from .allocation import CONFIDENCE
 from .base import Strategy
 from .beam import DVTS, Beam
 from .independent import BestOfN, Greedy, Vote
 from .passing import Passing
-from .readings import Readings
 from .vote_stopping import AdaptiveConsistency, EarlyStopping, FirstTo, Margin, ProseAndProgram
 
 ModeChoice = Literal["auto", "prose", "program"]
@@ -43,15 +41,53 @@ STRATEGIES: Mapping[str, type[Strategy]] = {
 }
 """The built-in strategies by name."""
 
+Effort = Literal["low", "medium", "high", "max"]
+
+_ADAPTIVE: Mapping[Effort, Adaptive] = {
+    "low": Adaptive(samples=8, min_gain=0.004, hopeless=0.2),
+    "medium": Adaptive(),
+    "high": Adaptive(samples=32, stop_at=0.98, min_gain=0.0003, hopeless=0.05),
+    "max": Adaptive(samples=64, stop_at=1.0, min_gain=0.0001, hopeless=0.03),
+}
+
+_OF_OPTIONS: Mapping[Effort, Adaptive] = {
+    "low": Adaptive(samples=4, least=1, min_gain=0.02),
+    "medium": Adaptive(samples=8, least=1, min_gain=0.01),
+    "high": Adaptive(samples=16, least=1, stop_at=0.98, min_gain=0.003),
+    "max": Adaptive(samples=32, least=1, stop_at=1.0, min_gain=0.001),
+}
+"""Questions with options begin with what a look says."""
+
+_AGREEING: Mapping[Effort, tuple[int, int]] = {
+    "low": (2, 2),
+    "medium": (6, 2),
+    "high": (9, 3),
+    "max": (16, 4),
+}
+"""Calls or readings at most, and how many of them have to agree."""
+
 EFFORTS: Mapping[KindName, Mapping[Effort, Strategy]] = {
-    "value": adaptive.EFFORTS,
-    "choice": adaptive.OF_OPTIONS,
-    "yes-no": adaptive.OF_OPTIONS,
-    "fact": adaptive.OF_FACTS,
-    "text": adaptive.EFFORTS,
-    "code": passing.EFFORTS,
-    "call": agreement.EFFORTS,
-    "json": readings.EFFORTS,
+    "value": _ADAPTIVE,
+    "choice": _OF_OPTIONS,
+    "yes-no": _OF_OPTIONS,
+    # A few words long, so that some are drawn at once.
+    "fact": {
+        "low": Adaptive(samples=4, least=4),
+        "medium": Adaptive(samples=8, least=4),
+        "high": Adaptive(samples=16, least=6),
+        "max": Adaptive(samples=32, least=8),
+    },
+    "text": _ADAPTIVE,
+    # The limit of ``medium`` is measured on fitting tasks (``bench.evidence.giving_up``), and the others
+    # follow it: the fewer programs are left, the sooner a task is given up.
+    "code": {
+        "low": Passing(samples=4, hopeless=0.3),
+        "medium": Passing(),
+        "high": Passing(samples=16, hopeless=0.05),
+        "max": Passing(samples=32, hopeless=0.0),
+    },
+    "call": {effort: Agreement(*numbers) for effort, numbers in _AGREEING.items()},
+    "json": {effort: Readings(*numbers) for effort, numbers in _AGREEING.items()},
 }
 """The strategy of each effort, by the kind of problem; a text gets one reply whatever it says."""
 
@@ -85,10 +121,10 @@ def effort_named(name: str) -> Effort:
     Raises:
         UsageError: no effort has this name.
     """
-    for effort in adaptive.EFFORTS:
+    for effort in _ADAPTIVE:
         if effort == name:
             return effort
-    raise UsageError(f'no effort called "{name}"', hint=f"use one of {', '.join(adaptive.EFFORTS)}")
+    raise UsageError(f'no effort called "{name}"', hint=f"use one of {', '.join(_ADAPTIVE)}")
 
 
 def effort_numbers(strategy: Strategy, effort: Effort, kind: KindName = "value") -> dict[str, Any]:

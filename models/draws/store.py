@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
@@ -14,21 +14,15 @@ import numpy as np
 from adascale.engine.kinds import kind_of
 from adascale.engine.kinds.base import Look
 from adascale.engine.ports import Prefix, Seen
-from adascale.engine.types import FINISHES, THOUGHTS, Mode, Problem, PromptName, Reading, Step, Thought, Until
+from adascale.engine.types import FINISHES, THOUGHTS, Mode, Problem, Reading, Step, Thought, Until
 
 from ..blobs import DrawnStore, Table, pack, pack_texts, unpack, unpack_texts
 from ..calibration.artefact import Fingerprint
-from ..options import CODE_PROMPT, LOOK_CHOICE_PROMPT, LOOK_YES_NO_PROMPT
+from ..options import PROMPTS
 from ..storage import data_folder, keyed_path
 
 _CONTENTS = 1
 """Raised when what is kept of a draw, or how it is drawn, changes."""
-
-_LOOK_PROMPTS: Mapping[PromptName, str] = {
-    "look-choice": LOOK_CHOICE_PROMPT,
-    "look-yes-no": LOOK_YES_NO_PROMPT,
-}
-"""System prompts that a store's name does not cover."""
 
 _THOUGHTS: tuple[Thought | None, ...] = (None, *THOUGHTS)
 
@@ -132,7 +126,7 @@ class DrawStore(DrawnStore):
 
 
 def _look_key(look: Look, problem: Problem) -> str:
-    below = kind_of(problem).statement(problem) if look.options else _LOOK_PROMPTS[look.prompt]
+    below = kind_of(problem).statement(problem) if look.options else PROMPTS[look.prompt]
     text = json.dumps([below, look.text, look.words])
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
@@ -145,7 +139,9 @@ def _read_text(problem: Problem, mode: Mode) -> str:
     """The text that the generator reads; a store's name does not cover the prompt of code tasks."""
     if problem.kind == "call":
         return kind_of(problem).statement(problem)
-    return f"{CODE_PROMPT}\n\n{kind_of(problem).statement(problem)}" if mode == "code" else problem.question
+    if mode == "code":
+        return f"{PROMPTS['code']}\n\n{kind_of(problem).statement(problem)}"
+    return problem.question
 
 
 def draws_path(fingerprint: Fingerprint, rows: int, gpu_layers: int = 0) -> Path:

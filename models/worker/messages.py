@@ -1,19 +1,18 @@
 """The messages between a parent and its worker, and the lines of JSON that carry them.
 
-A message is a dataclass whose fields have a JSON form; a line is ``[name, field, ...]``, in the order of the
-fields (``codec.to_row``). Parent and worker are the same installation, so no line names a field twice.
+A message is a dataclass whose fields have a JSON form (``codec``); a line is ``[name, fields]``.
 """
 
 from __future__ import annotations
 
 import json
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from adascale.engine.codec import from_row, to_row
+from adascale.engine.codec import build, to_plain
 from adascale.engine.errors import AdascaleError, UsageError, restored_error
 from adascale.engine.kinds import KINDS
 from adascale.engine.search.events import EVENT_TYPES, Event
@@ -113,21 +112,21 @@ class SearchEvent:
     Attributes:
         problem: Id of the question.
         kind: Kind of the event.
-        row: Fields of the event, without hidden states.
+        fields: The event as JSON, without hidden states.
     """
 
     problem: str
     kind: str
-    row: Sequence[Any]
+    fields: Mapping[str, Any]
 
     @classmethod
     def of(cls, problem: Problem, event: Event) -> Self:
         """The message for an event."""
-        return cls(problem.id, event.kind, to_row(event))
+        return cls(problem.id, event.kind, to_plain(event))
 
     def event(self) -> Event:
         """The inverse of ``of``."""
-        event: Event = from_row(EVENT_TYPES[self.kind], self.row)
+        event: Event = build(EVENT_TYPES[self.kind], self.fields)
         return event
 
 
@@ -183,7 +182,8 @@ def require_built_in(request: Request) -> None:
 
 def encode(message: Message) -> bytes:
     """One line."""
-    line = json.dumps([type(message).__name__, *to_row(message)], ensure_ascii=False, separators=(",", ":"))
+    parts = type(message).__name__, to_plain(message)
+    line = json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
     # A path may hold bytes that are not UTF-8, which Python reads as halves of surrogate pairs.
     return line.encode("utf-8", "surrogatepass") + b"\n"
 
@@ -195,7 +195,7 @@ def decode(line: bytes) -> Any:
         ValueError: the line is no message.
     """
     try:
-        name, *row = json.loads(line)
-        return from_row(_MESSAGES[name], row)
-    except (KeyError, TypeError, ValueError) as exc:
+        name, fields = json.loads(line)
+        return build(_MESSAGES[name], fields)
+    except (AttributeError, KeyError, TypeError, ValueError) as exc:
         raise ValueError(f"no message: {line[:80]!r}") from exc

@@ -7,17 +7,23 @@ import re
 from pathlib import Path
 
 import pytest
+import typer.main
 
 from adascale.cli.app import COMMANDS
-from adascale.cli.options.declare import key_of
-from adascale.cli.options.export import DATASET_FLAGS
-from adascale.cli.options.flags import FLAGS
+from adascale.cli.commands import calibrate
 from adascale.cli.terminal.console import as_typed
 from adascale.engine.errors import command, setting
 
 ROOT = Path(__file__).parents[2]
-EVERY = [*FLAGS.values(), *DATASET_FLAGS.values()]
-KEYS = {key_of(flag) for flags in EVERY for flag in flags.values() if flag is not None}
+COMMANDS_WITH_FLAGS = [COMMANDS[name] for name in ("ask", "code", "batch", "serve", "eval", "export")]
+FITS = typer.main.get_group(calibrate.app).commands.values()
+KEYS = {
+    name.removeprefix("--")
+    for command in (*COMMANDS_WITH_FLAGS, *FITS)
+    for parameter in command.params
+    for name in parameter.opts[:1]
+    if name.startswith("--")
+}
 LEAK = re.compile(rf"(?<![\w-])--(?:{'|'.join(KEYS)})(?![\w-])|\badascale (?:{'|'.join(COMMANDS)})\b")
 """A flag or a command of ours."""
 BELOW = [path for room in ("engine", "models", "api") for path in sorted((ROOT / room).rglob("*.py"))]

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 import pytest
 
-from adascale.cli.options.by_command import ViewOptions
+from adascale.cli.options.parts import ViewOptions
 from adascale.cli.searching import one
 from adascale.cli.searching.one import EventSource, question_text, show_search
 from adascale.engine.ports import SequenceLogprob

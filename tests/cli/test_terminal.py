@@ -245,17 +245,3 @@ def plain_lines(screen: str) -> list[str]:
     return re.split(
         r"[\r\n]+", re.sub(r"\x1b\[[0-9;?]*([a-zA-Z])", lambda m: "" if m[1] == "m" else "\n", screen)
     )
-
-
-def test_step_by_step(trace: str) -> None:
-    def act(process: subprocess.Popen[bytes], screen: Screen) -> None:
-        screen.wait_for("1 of 12")
-        assert "So you can buy 27 pens" not in screen.text
-        screen.press(" ", lambda: "2 of 12" in screen.text)
-        screen.press("q", lambda: process.poll() is not None)
-
-    outcome = on_terminal(replay(trace, "--step"), environment(), act=act, keyboard=True)
-
-    assert (outcome.code, outcome.stdout) == (0, "")
-    assert "12 of 12" not in outcome.stderr
-    assert max(map(len, outcome.stderr.splitlines())) < 200

@@ -8,10 +8,8 @@ from adascale.engine.errors import UsageError
 from adascale.engine.search.events import GeneratorDescription, ModelDescription
 from adascale.engine.search.prefix_outcomes import PrefixOutcome
 from adascale.engine.types import Estimate, Execution, Problem
-from adascale.export.card import Origins
-from adascale.export.dataset import Recipe, Tally, rows_of
+from adascale.export.dataset import Card, Recipe, rows_of
 from adascale.export.filters import Filters
-from adascale.export.formats import FORMATS
 from adascale.export.sampled import SampledNode, SampledQuestion, question_number
 
 TREE = question(
@@ -69,15 +67,15 @@ def test_known_answers_only() -> None:
 
 def test_splits_are_by_question_and_stay() -> None:
     asked = [question(node(0, "a", 0.9), node(0, "b", 0.1), name=str(at)) for at in range(400)]
-    recipe = Recipe(FORMATS["trl-prm"], train_share=0.8)
+    recipe = Recipe("trl-prm", train_share=0.8)
     split_of: dict[str, set[str]] = {}
-    for split, row in rows_of(asked, recipe, Tally()):
+    for split, row in rows_of(asked, Card(recipe)):
         split_of.setdefault(row["prompt"], set()).add(split)  # type: ignore[typeddict-item,arg-type]
     assert all(len(splits) == 1 for splits in split_of.values())
     train = {name for name, splits in split_of.items() if splits == {"train"}}
     assert 0.7 < len(train) / len(asked) < 0.9
     assert {name for name in split_of if recipe.split_of(name) == "train"} == train
-    other = Recipe(FORMATS["trl-prm"], train_share=0.8, seed=1)
+    other = Recipe("trl-prm", train_share=0.8, seed=1)
     assert {name for name in split_of if other.split_of(name) == "train"} != train
 
 
@@ -92,19 +90,19 @@ def by(name: str) -> SampledQuestion:
 
 def test_several_generators_are_refused_unless_mixed() -> None:
     with pytest.raises(UsageError, match="several generators"):
-        list(Origins().follow([by("a"), by("a"), by("b")]))
-    origins = Origins(mixed=True)
-    assert len(list(origins.follow([by("a"), by("b")]))) == 2
-    assert [each["name"] for each in origins.describe({})["generators"]] == ["a", "b"]
+        list(rows_of([by("a"), by("a"), by("b")], Card(Recipe("sft"))))
+    card = Card(Recipe("sft"), mixed=True)
+    list(rows_of([by("a"), by("b")], card))
+    assert [each["name"] for each in card.describe({})["generators"]] == ["a", "b"]
 
 
 def test_a_card_tells_licence_sampler_and_calibration() -> None:
-    origins = Origins()
+    card = Card(Recipe("sft"))
     asked = sampled.prose_search()
-    list(origins.follow([asked]))
+    card.note(asked)
     generator = asked.models.generator
     assert generator is not None
-    told = origins.describe({generator.sha256: "Apache-2.0"})
+    told = card.describe({generator.sha256: "Apache-2.0"})
     assert told["generators"][0]["licence"] == "Apache-2.0"
     assert told["calibrations"][0]["held_out"]["answer"]["ece"] == 0.025
 

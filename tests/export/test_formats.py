@@ -11,7 +11,7 @@ import pytest
 import sampled
 from sampled import node, question
 
-from adascale.export.dataset import Recipe, Tally, rows_of
+from adascale.export.dataset import Card, Recipe, rows_of
 from adascale.export.formats import FORMATS, FormatName, Labelling
 from adascale.export.sampled import SampledNode, SampledQuestion
 
@@ -21,10 +21,9 @@ NAMES: Sequence[FormatName] = get_args(FormatName)
 
 def rows(
     name: FormatName, *questions: SampledQuestion, labelling: Labelling = Labelling()
-) -> tuple[list[Any], Tally]:
-    tally = Tally()
-    recipe = Recipe(FORMATS[name], labelling)
-    return [row for _, row in rows_of(questions, recipe, tally)], tally
+) -> tuple[list[Any], Card]:
+    card = Card(Recipe(name, labelling), mixed=True)
+    return [row for _, row in rows_of(questions, card)], card
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -53,8 +52,8 @@ def test_stepwise_rows_tell_the_tree() -> None:
 
 def test_soft_steps_have_every_prefix_and_its_counts() -> None:
     asked = sampled.world()[0].merged()
-    found, tally = rows("soft-steps", asked)
-    assert len(found) + tally.omissions.total() == len(asked.nodes)
+    found, card = rows("soft-steps", asked)
+    assert len(found) + card.omissions.total() == len(asked.nodes)
     assert found[0]["reasoning_prefix"] == ""
     for row in found:
         assert row["finished"] or row["success_prob"] == row["right"] / row["total"]
@@ -68,14 +67,14 @@ def test_siblings_are_compared_below_their_prefix() -> None:
         node(1, "fair", 0.8),
         node(1, "poor", 0.7),
     )
-    [row], tally = rows("trl-preference", tree)
+    [row], card = rows("trl-preference", tree)
     assert row["prompt"] == [{"role": "user", "content": "What is q?"}], (
         "an assistant's turn ends in a prompt"
     )
     assert row["prefix"] == "a\n\n"
     assert [row[side][0]["content"] for side in ("chosen", "rejected")] == ["a\n\ngood", "a\n\nbad"]
     assert (row["p_chosen"], row["p_rejected"]) == (0.9, 0.2)
-    assert not tally.omissions
+    assert not card.omissions
 
 
 @pytest.mark.parametrize(
@@ -90,10 +89,10 @@ def test_siblings_are_compared_below_their_prefix() -> None:
     ids=["equal", "another mode", "an end", "as likely", "unknown"],
 )
 def test_what_does_not_compare_is_no_pair(other: SampledNode) -> None:
-    found, tally = rows("trl-preference", question(node(0, "a", 0.9), other))
+    found, card = rows("trl-preference", question(node(0, "a", 0.9), other))
     assert not found
     merged = other.text == "a"
-    assert tally.omissions == ({} if merged else {"prefixes whose continuations do not differ enough": 1})
+    assert card.omissions == ({} if merged else {"prefixes whose continuations do not differ enough": 1})
 
 
 def test_equal_continuations_are_one_with_all_outcomes() -> None:
@@ -132,16 +131,16 @@ def test_the_likeliest_right_solution_is_learnt() -> None:
         node(0, "right and likely", 0.6, (1, 1), answer="1"),
         answer="1",
     )
-    [row], tally = rows("sft", tree, tree)
+    [row], card = rows("sft", tree, tree)
     assert row["messages"][-1]["content"] == "right and likely"
     assert row["verified"]
-    assert tally.omissions == {"questions that are written already": 1}
+    assert card.omissions == {"questions that are written already": 1}
 
 
 def test_a_question_without_an_answer_is_no_prompt_to_reward() -> None:
-    found, tally = rows("grpo", sampled.prose_search())
+    found, card = rows("grpo", sampled.prose_search())
     assert not found
-    assert tally.omissions == {"questions without a known answer": 1}
+    assert card.omissions == {"questions without a known answer": 1}
 
 
 @pytest.mark.parametrize(("threshold", "label"), [(0.2, True), (0.4, True), (0.41, False)])
@@ -153,6 +152,6 @@ def test_the_threshold_decides_labels(threshold: float, label: bool) -> None:
 
 def test_a_path_ends_before_its_first_unknown_step() -> None:
     tree = question(node(0, "a\n\n", 0.4), node(1, "b", 0.9, calibrated=False))
-    [row], tally = rows("trl-prm", tree)
+    [row], card = rows("trl-prm", tree)
     assert row["completions"] == ["a"]
-    assert tally.omissions == {"steps or solutions without a probability": 1}
+    assert card.omissions == {"steps or solutions without a probability": 1}

@@ -15,7 +15,7 @@ from adascale.engine.search.events import GeneratorDescription, ModelDescription
 from adascale.engine.search.prefix_outcomes import PrefixOutcome
 from adascale.engine.search.record import Record
 from adascale.engine.types import Estimate, Problem
-from adascale.export.dataset import Recipe, Tally, open_dataset, rows_of
+from adascale.export.dataset import Card, Recipe, open_dataset, rows_of
 from adascale.export.formats import FORMATS, FormatName
 from adascale.export.sampled import SampledNode, SampledQuestion
 
@@ -61,9 +61,9 @@ def question(*nodes: SampledNode, answer: str | None = None, name: str = "q", **
 
 def write_dataset(path: Path, name: FormatName, questions: Sequence[SampledQuestion]) -> list[Any]:
     """Write a dataset; returns its rows."""
-    recipe, rows = Recipe(FORMATS[name]), []
-    with open_dataset(path, recipe.format.row) as append:
-        for _, row in rows_of(questions, recipe, Tally()):
+    rows: list[Any] = []
+    with open_dataset(path, FORMATS[name].row) as append:
+        for _, row in rows_of(questions, Card(Recipe(name), mixed=True)):
             append(row)
             rows.append(row)
     return rows

@@ -11,7 +11,7 @@ from typing import Any
 
 from scripted_server import EchoPolicy, Served, served
 
-from adascale.engine.calibration.calls import CallPosterior
+from adascale.engine.calibration.votes import CallPosterior
 from adascale.engine.ports import Prefix
 from adascale.engine.scripted import scripted_step
 from adascale.engine.types import Step

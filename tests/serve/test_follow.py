@@ -11,15 +11,15 @@ from sample_log import Log, wide
 
 from adascale.engine.search.events import BranchGrew, Event, PromptRead
 from adascale.engine.search.record import Record
-from adascale.engine.types import ROOT, Budget, Usage
+from adascale.engine.types import ROOT, Usage
 from adascale.serve import follow
 from adascale.serve.follow import AnswerText, Beginning, Progress, ReasoningLine, Silence
 from adascale.serve.outcome import SearchOutcome
-from adascale.serve.request import AnswerRequest, new_ask
+from adascale.serve.request import AnswerRequest, Manner, problem_for
 
-LIMITS = Budget()
-REQUEST = AnswerRequest(new_ask("What?", "medium", LIMITS, None), "scripted")
-REPLY = replace(REQUEST, ask=new_ask("What?", "none", LIMITS, None))
+SEARCHED, PLAIN = Manner("medium"), Manner("none")
+REQUEST = AnswerRequest(SEARCHED.ask(problem_for("What?", SEARCHED)), "scripted")
+REPLY = replace(REQUEST, ask=PLAIN.ask(problem_for("What?", PLAIN)))
 
 
 @pytest.fixture

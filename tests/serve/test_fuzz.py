@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from scripted_server import LOCAL, EchoPolicy, Served, served
 
 from adascale.serve.app import BODIES, ServerSettings, make_app
-from adascale.serve.bodies.fields import openapi
 from adascale.serve.hub import Hub
+from adascale.serve.openapi import openapi
 from bench.inline import InlineWorker, echo
 
 from .from_schema import JSON, from_schema

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 from looks import PLANETS, PRIME, search
 
-from adascale.engine.types import Budget, Problem, Usage
+from adascale.engine.types import Problem, Usage
 from adascale.serve.outcome import SearchOutcome
-from adascale.serve.request import AnswerRequest, new_ask
+from adascale.serve.request import AnswerRequest, Manner, problem_for
 
-REQUEST = AnswerRequest(new_ask("Is it?", "medium", Budget(), None), "scripted")
+MANNER = Manner("medium")
+REQUEST = AnswerRequest(MANNER.ask(problem_for("Is it?", MANNER)), "scripted")
 
 
 @pytest.mark.parametrize(("problem", "content"), [(PLANETS, "B. Jupiter"), (PRIME, "No")])

@@ -17,8 +17,7 @@ import pytest
 from machine import opened
 from scripted_server import EchoPolicy, Served, served
 
-from adascale.engine.calibration.calls import CallPosterior
-from adascale.engine.calibration.fields import FieldPosterior
+from adascale.engine.calibration.votes import CallPosterior, FieldPosterior
 from adascale.engine.ports import Prefix
 from adascale.engine.scripted import scripted_step
 from adascale.engine.types import Step

@@ -20,8 +20,7 @@ from adascale.engine.answers.equality import same_answer
 from adascale.engine.errors import UsageError
 from adascale.engine.kinds import kind_of
 from adascale.engine.search.record import Record
-from adascale.engine.strategies import EFFORTS
-from adascale.engine.strategies.adaptive import Effort
+from adascale.engine.strategies import EFFORTS, Effort
 from adascale.engine.types import (
     AnswerGroup,
     Budget,
@@ -36,7 +35,7 @@ from adascale.engine.types import (
 from ..bodies.fields import MAX_SEED, Fields
 from ..hub import Ask
 from ..outcome import interval_of, probability_of
-from ..request import ServedEffort, new_ask
+from ..request import Manner, ServedEffort, problem_for
 from ..wire.http import for_clients
 
 MAX_TEST_TEXT = 64 << 10
@@ -71,9 +70,8 @@ class Arguments(Fields):
         """
         if not self.question.strip():
             raise UsageError("the question is empty", slug="empty-question")
-        return new_ask(
-            self.question, effort, Budget(self.budget), self.seed, is_searched=is_searched, choices=choices
-        )
+        manner = Manner(effort, Budget(self.budget), self.seed)
+        return manner.ask(problem_for(self.question, manner, is_searched=is_searched, choices=choices))
 
 
 class Cost(Result):

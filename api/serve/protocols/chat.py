@@ -7,9 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import FailFast, Field
 
-from adascale.engine.tools.tool import ToolRequest
+from adascale.engine.types import TokenOdds
 
-from ..bodies.body import OpenAIBody
 from ..bodies.fields import (
     MAX_MESSAGES,
     Effort,
@@ -26,20 +25,14 @@ from ..bodies.tool_fields import (
     FunctionChoice,
     FunctionTools,
     Word,
-    calling,
-    returned,
-    spoken,
-    tool_request,
 )
-from ..calls import openai_calls
+from ..conversation import ToolUse, calling, conversation_of, returned, spoken
 from ..follow import Beginning
-from ..outcome import SearchOutcome, TokenCount
-from ..request import AnswerRequest, ServedModel, read_conversation
-from ..token_odds import MAX_LIKELIEST, of_chat
-from ..wire.http import JsonObject, Refusal, event
-from .protocol import Protocol, Writer
-
-MAX_ANSWERS = 16
+from ..outcome import Choice, SearchOutcome
+from ..request import Asked
+from ..wire.http import JsonObject, Refusal
+from .openai import MAX_LIKELIEST, ChoicesBody, ChoicesWriter, call_id, text_of_token
+from .protocol import Protocol, to_json
 
 
 class Message(Fields):
@@ -56,25 +49,14 @@ class Message(Fields):
     tool_call_id: str = ""
 
 
-class StreamOptions(Fields):
-    """Options of a stream."""
-
-    include_usage: bool = False
-    include_obfuscation: bool = False
-
-
-class ChatBody(OpenAIBody):
+class ChatBody(ChoicesBody):
     """Body of a chat completion."""
 
     messages: Annotated[list[Message], Field(min_length=1, max_length=MAX_MESSAGES), FailFast()]
     reasoning_effort: Effort | None = None
     max_completion_tokens: OpenTokens = None
-    max_tokens: OpenTokens = None
-    n: Annotated[int, Field(ge=1, le=MAX_ANSWERS)] = 1
-    """Largest number of distinct answers, likeliest first."""
     stop: Annotated[Texts, Field(max_length=4)] = []
     """Texts before which an answer is cut."""
-    stream_options: StreamOptions | None = None
     logprobs: bool = False
     """Give the log-probability of each token of the answer; in a stream with its end."""
     top_logprobs: Annotated[int, Field(ge=0, le=MAX_LIKELIEST)] = 0
@@ -84,15 +66,12 @@ class ChatBody(OpenAIBody):
     tools: FunctionTools = []
     tool_choice: Word | FunctionChoice | None = None
 
-    @property
-    def request(self) -> ToolRequest | None:
-        """The conversation with its tools; None if nothing in it is about tools."""
-        said = [_spoken(each, f"messages[{n}]") for n, each in enumerate(self.messages)]
-        tools = [{"type": "function", "function": each.function.shown()} for each in self.tools]
-        choice, parallel = self.tool_choice, self.parallel_tool_calls
-        if isinstance(choice, FunctionChoice):
-            return tool_request(said, tools, None, "messages", forced=choice.function.name, is_parallel=False)
-        return tool_request(said, tools, choice, "messages", is_parallel=parallel)
+
+def _tool_use(body: ChatBody) -> ToolUse:
+    tools, choice = [each.function.tool() for each in body.tools], body.tool_choice
+    if isinstance(choice, FunctionChoice):
+        return ToolUse(tools, forced=choice.function.name, is_parallel=False)
+    return ToolUse(tools, choice, is_parallel=body.parallel_tool_calls)
 
 
 def _spoken(message: Message, place: str) -> JsonObject:
@@ -100,22 +79,18 @@ def _spoken(message: Message, place: str) -> JsonObject:
     if message.role == "tool":
         return returned(content, message.tool_call_id, message.name)
     if message.tool_calls:
-        calls = [(each.id, each.function.name, each.function.arguments) for each in message.tool_calls]
-        return calling(content, calls, f"{place}.tool_calls")
+        return calling(content, [call.stated for call in message.tool_calls], f"{place}.tool_calls")
     return spoken(message.role, content)
 
 
-def _read(body: ChatBody, served: ServedModel) -> AnswerRequest:
+def _read(body: ChatBody) -> Asked:
     if body.stream_options is not None and not body.stream:
         raise Refusal.of_field("stream_options", "is for requests with stream: true")
     if body.top_logprobs and not body.logprobs:
         raise Refusal.of_field("top_logprobs", "is for requests with logprobs: true")
-    said = [
-        (each.role, text_of(each.content, f"messages[{n}].content")) for n, each in enumerate(body.messages)
-    ]
-    return served.read(
-        body,
-        body.request or read_conversation(said, "", "messages", len(said) - 1),
+    said = [_spoken(each, f"messages[{n}]") for n, each in enumerate(body.messages)]
+    return Asked(
+        conversation_of(said, f"messages[{len(said) - 1}].content", _tool_use(body)),
         body.reasoning_effort,
         "reasoning_effort",
         max_tokens=body.max_completion_tokens or body.max_tokens,
@@ -126,86 +101,64 @@ def _read(body: ChatBody, served: ServedModel) -> AnswerRequest:
     )
 
 
-class ChatWriter(Writer[ChatBody]):
+class ChatWriter(ChoicesWriter[ChatBody]):
     """Writes a ``chat.completion``, or its chunks."""
 
-    def whole(self, outcome: SearchOutcome, reasoning: str) -> JsonObject:
-        """The completion; its first answer has the reasoning."""
-        choices = [
-            {
-                "index": n,
-                "message": {
-                    "role": "assistant",
-                    "content": None if choice.calls and not choice.content else choice.content,
-                    "refusal": None,
-                    **({"tool_calls": openai_calls(choice.calls, self.token)} if choice.calls else {}),
-                    **(_reasoning(reasoning) if n == 0 and reasoning else {}),
-                },
-                "logprobs": of_chat(choice.odds),
-                "finish_reason": choice.finish,
-            }
-            for n, choice in enumerate(outcome.choices)
-        ]
-        body = self._object("chat.completion", choices)
-        return {**body, "usage": usage_of(outcome.tokens), "adascale": outcome.summary}
+    prefix = "chatcmpl"
+    kinds = ("chat.completion", "chat.completion.chunk")
+
+    def choice(self, at: int, choice: Choice, reasoning: str) -> JsonObject:
+        """A message."""
+        message = {
+            "role": "assistant",
+            "content": None if choice.calls and not choice.content else choice.content,
+            "refusal": None,
+            **({"tool_calls": self._calls(choice)} if choice.calls else {}),
+            **(_reasoning(reasoning) if reasoning else {}),
+        }
+        odds = _logprobs(choice.odds)
+        return {"index": at, "message": message, "logprobs": odds, "finish_reason": choice.finish}
 
     def begin(self, beginning: Beginning) -> Iterator[bytes]:
         """The role."""
-        yield event(self._chunk({"role": "assistant", "content": ""}))
+        yield self.chunk(_delta(0, {"role": "assistant", "content": ""}))
 
     def reason(self, line: str) -> Iterator[bytes]:
         """A chunk with a line of reasoning."""
-        yield event(self._chunk(_reasoning(line)))
+        yield self.chunk(_delta(0, _reasoning(line)))
 
-    def write(self, text: str) -> Iterator[bytes]:
-        """A chunk with content."""
-        yield event(self._chunk({"content": text}))
+    def part(self, at: int, text: str) -> JsonObject:
+        """A delta with content; that of another answer than the first is all of it."""
+        return _delta(at, {"role": "assistant", "content": text} if at else {"content": text})
+
+    def ended(self, at: int, choice: Choice) -> JsonObject:
+        """The reason, and the log-probabilities."""
+        return _delta(at, {}, choice.finish, _logprobs(choice.odds))
 
     def end(self, outcome: SearchOutcome) -> Iterator[bytes]:
-        """The other answers, the reason why each has ended, and the usage."""
-        choices = outcome.choices
-        for n, choice in enumerate(choices[1:], 1):
-            yield event(self._chunk({"role": "assistant", "content": choice.content}, n))
-        for at, call in enumerate(openai_calls(choices[0].calls, self.token)):
-            yield event(self._chunk({"tool_calls": [{"index": at, **call}]}))
-        for n, choice in enumerate(choices):
-            chunk = self._chunk({}, n, choice.finish, of_chat(choice.odds))
-            yield event({**chunk, "adascale": outcome.summary} if n == 0 else chunk)
-        if self._includes_usage:
-            yield event({**self._object("chat.completion.chunk", []), "usage": usage_of(outcome.tokens)})
-        yield b"data: [DONE]\n\n"
+        """The calls, then the end."""
+        for at, call in enumerate(self._calls(outcome.choices[0])):
+            yield self.chunk(_delta(0, {"tool_calls": [{"index": at, **call}]}))
+        yield from super().end(outcome)
 
-    def fail(self, refusal: Refusal) -> Iterator[bytes]:
-        """The error object."""
-        yield event(refusal.body())
-
-    @property
-    def _includes_usage(self) -> bool:
-        return self.body.stream_options is not None and self.body.stream_options.include_usage
-
-    def _chunk(
-        self,
-        delta: Mapping[str, Any],
-        index: int = 0,
-        finish_reason: str | None = None,
-        logprobs: JsonObject | None = None,
-    ) -> JsonObject:
-        choice = {"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": finish_reason}
-        chunk = self._object("chat.completion.chunk", [choice])
-        return {**chunk, "usage": None} if self._includes_usage else chunk
-
-    def _object(self, kind: str, choices: Sequence[JsonObject]) -> JsonObject:
-        return {
-            "id": f"chatcmpl-{self.token}",
-            "object": kind,
-            "created": self.created,
-            "model": self.request.model,
-            "system_fingerprint": self.request.fingerprint,
-            "choices": choices,
-        }
+    def _calls(self, choice: Choice) -> list[JsonObject]:
+        return [
+            {
+                "id": call_id(self.token, at),
+                "type": "function",
+                "function": {"name": call.name, "arguments": to_json(call)},
+            }
+            for at, call in enumerate(choice.calls)
+        ]
 
 
 CHAT = Protocol("/v1/chat/completions", "OpenAI's chat completions", ChatBody, _read, ChatWriter)
+
+
+def _delta(
+    at: int, delta: Mapping[str, Any], finish: str | None = None, logprobs: JsonObject | None = None
+) -> JsonObject:
+    return {"index": at, "delta": delta, "logprobs": logprobs, "finish_reason": finish}
 
 
 def _reasoning(text: str) -> dict[str, str]:
@@ -213,12 +166,13 @@ def _reasoning(text: str) -> dict[str, str]:
     return {"reasoning_content": text, "reasoning": text}
 
 
-def usage_of(tokens: TokenCount) -> JsonObject:
-    """Tokens in OpenAI's terms: generated ones that are in no shown answer are reasoning."""
-    return {
-        "prompt_tokens": tokens.prompt,
-        "completion_tokens": tokens.generated,
-        "total_tokens": tokens.total,
-        "prompt_tokens_details": {"cached_tokens": tokens.cached},
-        "completion_tokens_details": {"reasoning_tokens": tokens.reasoning},
-    }
+def _logprobs(odds: Sequence[TokenOdds] | None) -> JsonObject | None:
+    """Log-probabilities of the tokens of an answer; None if they were not asked for."""
+    if odds is None:
+        return None
+    content = [{**_token(each), "top_logprobs": list(map(_token, each.likeliest))} for each in odds]
+    return {"content": content, "refusal": None}
+
+
+def _token(odds: TokenOdds) -> JsonObject:
+    return {"token": text_of_token(odds), "logprob": odds.logprob, "bytes": list(odds.piece)}

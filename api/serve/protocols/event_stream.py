@@ -29,7 +29,7 @@ from adascale.engine.types import BranchId, Budget, MessageKind, Role, Turn
 
 from ..bodies.fields import MAX_MESSAGES, Effort, Fields, Seed, Tokens
 from ..hub import Ask
-from ..request import ServedModel, new_ask, public_name
+from ..request import Manner, ServedModel, problem_for, public_name
 from ..wire.http import COMMENT, JsonObject, Refusal, for_clients
 from ..wire.http import event as write
 
@@ -88,13 +88,11 @@ def read_ask(body: SearchBody, served: ServedModel) -> Ask:
     history = tuple(Turn(said.role, said.content) for said in body.history)
     limits = Budget(body.max_tokens, body.max_seconds)
     is_chosen = effort is not None or body.mode != "auto"
+    manner = Manner(effort or served.effort, limits, body.seed, body.mode)
     try:
-        return new_ask(
+        problem = problem_for(
             question,
-            effort or served.effort,
-            limits,
-            body.seed,
-            body.mode,
+            manner,
             kind=None if body.kind == "auto" else body.kind,
             choices=body.choices,
             schema=body.schema_,
@@ -103,6 +101,7 @@ def read_ask(body: SearchBody, served: ServedModel) -> Ask:
         )
     except UsageError as error:
         raise Refusal.of(error) from error
+    return manner.ask(problem)
 
 
 async def write_log(events: AsyncIterator[Event | None], *, is_readable: bool) -> AsyncIterator[bytes]:

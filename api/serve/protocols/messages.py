@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, FailFast, Field
 
-from adascale.engine.tools.tool import MAX_TOOLS, ToolRequest
+from adascale.engine.tools.tool import MAX_TOOLS, Choice
 
 from ..bodies.body import Body
 from ..bodies.fields import (
@@ -23,10 +23,12 @@ from ..bodies.fields import (
     text_of,
 )
 from ..bodies.formats import FlatFormat, schema_of
-from ..bodies.tool_fields import Name, calling, returned, spoken, tool_request
+from ..bodies.tool_fields import Name
+from ..conversation import ToolUse, calling, conversation_of, returned, spoken
 from ..follow import Beginning
-from ..outcome import Choice, SearchOutcome, TokenCount
-from ..request import AnswerRequest, ServedModel, read_conversation
+from ..outcome import Choice as Answer
+from ..outcome import SearchOutcome, TokenCount
+from ..request import Asked
 from ..wire.http import JsonObject, Refusal, event
 from .protocol import Block, BlockWriter, Protocol, whole_blocks
 
@@ -80,7 +82,7 @@ class MessageTool(Fields):
     strict: Ignored = None
     cache_control: Ignored = None
 
-    def shown(self) -> JsonObject:
+    def tool(self) -> JsonObject:
         """The tool as a template reads it."""
         function = {"name": self.name, "description": self.description, "parameters": self.input_schema}
         return {"type": "function", "function": function}
@@ -111,24 +113,19 @@ class MessageBody(Body):
     speed: Ignored = None
     cache_control: Ignored = None
 
-    @property
-    def request(self) -> ToolRequest | None:
-        """The conversation with its tools; None if nothing in it is about tools."""
-        system = text_of(self.system, "system")
-        said = [spoken("system", system)] if system else []
-        for n, message in enumerate(self.messages):
-            said += _spoken(message, f"messages[{n}].content")
-        tools, choice = [each.shown() for each in self.tools], self.tool_choice or ToolChoice(type="auto")
-        if choice.type == "tool" and choice.name is None:
-            raise Refusal.of_field("tool_choice.name", "has to be given")
-        may = "required" if choice.type == "any" else "none" if choice.type == "none" else "auto"
-        named = choice.name if choice.type == "tool" else None
-        parallel = named is None and not choice.disable_parallel_tool_use
-        return tool_request(said, tools, may, "messages", forced=named, is_parallel=parallel)
+
+def _tool_use(body: MessageBody) -> ToolUse:
+    tools, choice = [each.tool() for each in body.tools], body.tool_choice or ToolChoice(type="auto")
+    if choice.type == "tool" and choice.name is None:
+        raise Refusal.of_field("tool_choice.name", "has to be given")
+    named = choice.name if choice.type == "tool" else None
+    parallel = named is None and not choice.disable_parallel_tool_use
+    return ToolUse(tools, _CHOICES[choice.type], named, parallel)
 
 
-_THOUGHTS = ("thinking", "redacted_thinking")
-_OF_TOOLS = ("tool_use", "tool_result")
+_CHOICES: Mapping[str, Choice] = {"auto": "auto", "any": "required", "tool": "required", "none": "none"}
+_OTHER_PARTS = ("thinking", "redacted_thinking", "tool_use", "tool_result")
+"""Types of parts that are no words."""
 
 
 def _spoken(message: Message, place: str) -> list[JsonObject]:
@@ -139,23 +136,22 @@ def _spoken(message: Message, place: str) -> list[JsonObject]:
         for n, each in enumerate(message.content)
         if each.type == "tool_result"
     ]
-    words = text_of(message.content, place, *_THOUGHTS, *_OF_TOOLS)
+    words = text_of(message.content, place, *_OTHER_PARTS)
     if calls:
         return [calling(words, calls, place)]
     return [*results, *([spoken(message.role, words)] if words or not results else [])]
 
 
-def _read(body: MessageBody, served: ServedModel) -> AnswerRequest:
-    said = [
-        (each.role, text_of(each.content, f"messages[{n}].content", *_THOUGHTS, *_OF_TOOLS))
-        for n, each in enumerate(body.messages)
-    ]
+def _read(body: MessageBody) -> Asked:
+    system = text_of(body.system, "system")
+    said = [spoken("system", system)] if system else []
+    for n, message in enumerate(body.messages):
+        said += _spoken(message, f"messages[{n}].content")
     thinking, is_plain = body.thinking, body.thinking is not None and body.thinking.type == "disabled"
     effort = body.output_config.effort if body.output_config is not None else None
     limits = (body.max_tokens, thinking.budget_tokens if thinking is not None else None)
-    return served.read(
-        body,
-        body.request or read_conversation(said, text_of(body.system, "system"), "messages", len(said) - 1),
+    return Asked(
+        conversation_of(said, f"messages[{len(body.messages) - 1}].content", _tool_use(body)),
         "none" if is_plain else effort,
         "thinking" if is_plain else "output_config.effort",
         max_tokens=min((each for each in limits if each is not None), default=None),
@@ -240,7 +236,7 @@ def _type(block: Block) -> str:
     return "thinking" if block.kind == "reasoning" else "text"
 
 
-def _end(choice: Choice) -> JsonObject:
+def _end(choice: Answer) -> JsonObject:
     """The reason why a message has ended."""
     if choice.calls:
         return {"stop_reason": "tool_use", "stop_sequence": None}

@@ -9,15 +9,14 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import FailFast, Field, model_validator
 
-from adascale.engine.tools.tool import ToolRequest
-
 from ..bodies.body import Body
 from ..bodies.fields import MAX_MESSAGES, Fields, Ignored, Nothing, Texts
 from ..bodies.formats import checked
-from ..bodies.tool_fields import EarlierCall, FunctionTools, calling, returned, spoken, tool_request
+from ..bodies.tool_fields import EarlierCall, FunctionTools
+from ..conversation import Conversation, RawText, ToolUse, calling, conversation_of, returned, spoken
 from ..follow import Beginning
 from ..outcome import SearchOutcome
-from ..request import AnswerRequest, Conversation, ServedModel, read_conversation
+from ..request import Asked, ServedModel
 from ..wire.http import JsonObject, Refusal, to_bytes
 from .protocol import Protocol, Writer
 
@@ -85,19 +84,12 @@ class ChatBody(OllamaBody):
     messages: Annotated[list[Message], Field(max_length=MAX_MESSAGES), FailFast()] = []
     tools: FunctionTools = []
 
-    @property
-    def request(self) -> ToolRequest | None:
-        """The conversation with its tools; None if nothing in it is about tools."""
-        said = [_spoken(each, f"messages[{n}]") for n, each in enumerate(self.messages)]
-        tools = [{"type": "function", "function": each.function.shown()} for each in self.tools]
-        return tool_request(said, tools, None, "messages")
-
 
 def _spoken(message: Message, place: str) -> JsonObject:
     if message.role == "tool":
         return returned(message.content, message.tool_call_id, message.tool_name)
     if message.tool_calls:
-        calls = [(each.id, each.function.name, each.function.arguments) for each in message.tool_calls]
+        calls = [call.stated for call in message.tool_calls]
         return calling(message.content, calls, f"{place}.tool_calls")
     return spoken(message.role, message.content)
 
@@ -198,29 +190,23 @@ class GenerateWriter(OllamaWriter[GenerateBody]):
         return {"response": content, **_thinking(thinking)}
 
 
-def _read_chat(body: ChatBody, served: ServedModel) -> AnswerRequest:
-    said = [(each.role, each.content) for each in body.messages]
-    return _read(body, served, body.request or read_conversation(said, "", "messages", len(said) - 1))
+def _read_chat(body: ChatBody) -> Asked:
+    said = [_spoken(each, f"messages[{n}]") for n, each in enumerate(body.messages)]
+    use = ToolUse([each.function.tool() for each in body.tools])
+    return _read(body, conversation_of(said, f"messages[{len(said) - 1}].content", use))
 
 
-def _read_generate(body: GenerateBody, served: ServedModel) -> AnswerRequest:
+def _read_generate(body: GenerateBody) -> Asked:
     if body.raw or body.suffix:
-        return _read(body, served, ((), body.prompt), body.suffix)
-    return _read(body, served, read_conversation([("user", body.prompt)], body.system, "prompt", 0))
+        return _read(body, RawText(body.prompt, body.suffix))
+    system = [spoken("system", body.system)] if body.system else []
+    return _read(body, conversation_of([*system, spoken("user", body.prompt)], "prompt"))
 
 
-def _read(
-    body: OllamaBody, served: ServedModel, conversation: Conversation, suffix: str | None = None
-) -> AnswerRequest:
-    return served.read(
-        body,
-        conversation,
-        body.effort,
-        "think",
-        max_tokens=body.max_tokens,
-        stop=body.stop,
-        suffix=suffix,
-        schema=_schema(body.format),
+def _read(body: OllamaBody, conversation: Conversation) -> Asked:
+    schema = _schema(body.format)
+    return Asked(
+        conversation, body.effort, "think", max_tokens=body.max_tokens, stop=body.stop, schema=schema
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,7 +14,6 @@ from starlette.routing import BaseRoute, Route
 from adascale import __version__
 from adascale.engine.errors import AdascaleError
 from adascale.models.files.gguf_info import GGUFInfo, read_info
-from adascale.models.worker.messages import ModelsOpened
 
 from ..bodies.fields import Fields
 from ..hub import Hub
@@ -38,8 +38,9 @@ class ShowBody(Fields):
 class OllamaModels:
     """The routes that describe the model of a hub."""
 
-    def __init__(self, hub: Hub, started: float) -> None:
+    def __init__(self, hub: Hub, served: Callable[[], ServedModel], started: float) -> None:
         self._hub = hub
+        self._served = served
         self._started = datetime.fromtimestamp(started, UTC)
 
     def routes(self) -> list[BaseRoute]:
@@ -98,17 +99,11 @@ class OllamaModels:
             "details": _details(info),
         }
 
-    def _opened(self) -> ModelsOpened:
-        self._hub.check_open()
-        return self._hub.worker.open_models
-
-    def _served(self) -> ServedModel:
-        return ServedModel.of(self._opened().conditions["value"].models, "medium")
-
     def _info(self) -> GGUFInfo | None:
         """The header of the model's file; None where it cannot be read any more."""
-        files = {sha256: path for _, path, sha256 in self._opened().files}
-        path = files.get(self._served().sha256)
+        served = self._served()
+        files = {sha256: path for _, path, sha256 in self._hub.worker.open_models.files}
+        path = files.get(served.sha256)
         return None if path is None else _read(path)
 
 

@@ -18,7 +18,7 @@ from adascale.engine.tools.tool import Call
 from ..bodies.body import Body
 from ..follow import AnswerText, Beginning, Progress, ReasoningLine, Silence
 from ..outcome import SearchOutcome
-from ..request import AnswerRequest, ServedModel
+from ..request import AnswerRequest, Asked, ServedModel
 from ..wire.http import COMMENT, JsonObject, Refusal
 
 B = TypeVar("B", bound=Body)
@@ -32,7 +32,7 @@ class Protocol(Generic[B]):
         path: Path of its route.
         summary: A few words for the list of routes.
         body: Fields of a request.
-        read: The request of a body.
+        read: What a body asks.
         writer: Writes the answer.
         media_type: Type of a stream.
         at_once: The response to a body that asks for no search; None for others.
@@ -41,7 +41,7 @@ class Protocol(Generic[B]):
     path: str
     summary: str
     body: type[B]
-    read: Callable[[B, ServedModel], AnswerRequest]
+    read: Callable[[B], Asked]
     writer: Callable[[B, AnswerRequest], Writer[B]]
     media_type: str = "text/event-stream"
     at_once: Callable[[B, ServedModel], JsonObject | None] = lambda body, served: None

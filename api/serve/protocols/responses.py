@@ -7,17 +7,17 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, FailFast, Field
 
-from adascale.engine.tools.tool import MAX_TOOLS, ToolRequest
+from adascale.engine.tools.tool import MAX_TOOLS
 
-from ..bodies.body import OpenAIBody
 from ..bodies.fields import MAX_MESSAGES, Effort, Fields, Ignored, Parts, Tokens, text_of
 from ..bodies.formats import FlatFormat, schema_of
-from ..bodies.tool_fields import Function, NamedFunction, Word, calling, returned, spoken, tool_request
-from ..calls import call_id
+from ..bodies.tool_fields import Function, NamedFunction, Word
+from ..conversation import ToolUse, calling, conversation_of, returned, spoken
 from ..follow import Beginning
 from ..outcome import SearchOutcome, TokenCount
-from ..request import AnswerRequest, ServedModel, public_sampling, read_conversation
+from ..request import AnswerRequest, Asked, public_sampling
 from ..wire.http import JsonObject, Refusal, event
+from .openai import OpenAIBody, call_id
 from .protocol import Block, BlockWriter, Protocol, is_cut, whole_blocks
 
 
@@ -95,23 +95,20 @@ class ResponseBody(OpenAIBody):
     truncation: Ignored = None
     stream_options: Ignored = None
 
-    @property
-    def request(self) -> ToolRequest | None:
-        """The conversation with its tools; None if nothing in it is about tools."""
-        said = [spoken("system", self.instructions)] if self.instructions else []
-        for n, item in enumerate(self.input):
-            said += _spoken(item, f"input[{n}]")
-        tools = [{"type": "function", "function": each.shown()} for each in self.tools]
-        choice, parallel = self.tool_choice, self.parallel_tool_calls
-        if isinstance(choice, ResponseChoice):
-            return tool_request(said, tools, None, "input", forced=choice.name, is_parallel=False)
-        return tool_request(said, tools, choice, "input", is_parallel=parallel)
+
+def _tool_use(body: ResponseBody) -> ToolUse:
+    tools, choice = [each.tool() for each in body.tools], body.tool_choice
+    if isinstance(choice, ResponseChoice):
+        return ToolUse(tools, forced=choice.name, is_parallel=False)
+    return ToolUse(tools, choice, is_parallel=body.parallel_tool_calls)
 
 
 def _spoken(item: Item, place: str) -> list[JsonObject]:
     match item.type:
         case "message":
-            return [spoken(item.role or "user", text_of(item.content, f"{place}.content"))]
+            if item.role is None:
+                raise Refusal.of_field(f"{place}.role", "has to be given")
+            return [spoken(item.role, text_of(item.content, f"{place}.content"))]
         case "function_call":
             return [calling("", [(item.call_id, item.name, item.arguments)], place)]
         case "function_call_output":
@@ -120,19 +117,12 @@ def _spoken(item: Item, place: str) -> list[JsonObject]:
             return []
 
 
-def _read(body: ResponseBody, served: ServedModel) -> AnswerRequest:
-    said = []
+def _read(body: ResponseBody) -> Asked:
+    said = [spoken("system", body.instructions)] if body.instructions else []
     for n, item in enumerate(body.input):
-        if item.type != "message":
-            continue
-        if item.role is None:
-            raise Refusal.of_field(f"input[{n}].role", "has to be given")
-        said.append((item.role, text_of(item.content, f"input[{n}].content")))
-    if body.input[-1].type != "message":
-        said = []
-    return served.read(
-        body,
-        body.request or read_conversation(said, body.instructions, "input", len(body.input) - 1),
+        said += _spoken(item, f"input[{n}]")
+    return Asked(
+        conversation_of(said, f"input[{len(body.input) - 1}].content", _tool_use(body)),
         body.reasoning.effort if body.reasoning is not None else None,
         "reasoning.effort",
         max_tokens=body.max_output_tokens,

@@ -22,7 +22,8 @@ import typer
 from home import Home, write_questions
 from worlds import fitted, fitted_report
 
-from adascale.cli.options.by_command import CalibrationOptions, FitOptions, TerminalOptions
+from adascale.cli.options.by_command import CalibrationOptions, FitOptions
+from adascale.cli.options.parts import TerminalOptions
 from adascale.cli.searching.calibration import choose_problems, score_missing
 from adascale.engine.calibration import report as calibration_report
 from adascale.engine.calibration.calibration import Calibration, Domain
@@ -46,7 +47,7 @@ from adascale.models.llama.chat import ChatFormat
 from adascale.models.llama.native import AbortFlag
 from adascale.models.llama.prefixes import PrefixCache, read_prompt
 from adascale.models.llama.runtime import LlamaContext, LlamaModel
-from adascale.models.options import SYSTEM_PROMPT, SamplingParams
+from adascale.models.options import PROMPTS, SamplingParams
 
 QUESTIONS = 24
 ROWS = 2
@@ -431,7 +432,7 @@ def save_for(model_path: Path, path: Path, sampling: Mapping[str, int | float]) 
     """Write a calibration for a model, of the domain of 80 questions: even odds, whatever the states are."""
     model = LlamaModel(model_path)
     context = LlamaContext(model, 512, 1, 2, AbortFlag(), states=True)
-    chat, cache = ChatFormat(model, SYSTEM_PROMPT), PrefixCache(1 << 28)
+    chat, cache = ChatFormat(model, PROMPTS["prose"]), PrefixCache(1 << 28)
     asked = [chat.prompt(f"What is {n} * 2?") for n in range(10, 90)]
     try:
         readings = [read_prompt(context, cache, 0, chat.head, prompt).reading for prompt in asked]

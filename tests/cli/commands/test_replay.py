@@ -7,14 +7,14 @@ from commands import invoked
 from sample_log import Log, pens
 from traces import written
 
-from adascale.cli.commands.replay import play, replay, stops
+from adascale.cli.commands.replay import play, replay
 from adascale.cli.disk.trace import read_trace
 from adascale.cli.documents.document import Document
 from adascale.cli.documents.nodes import to_json
 from adascale.cli.documents.text import to_text
 from adascale.engine.errors import AdascaleError, UsageError
-from adascale.engine.search.events import Event, SearchFailed, StepScored
-from adascale.engine.types import ROOT, Estimate, Notice, Usage
+from adascale.engine.search.events import Event, SearchFailed
+from adascale.engine.types import ROOT, Notice
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 
@@ -115,12 +115,6 @@ def test_one_moment(tmp_path: Path) -> None:
             run(trace, "--at", wrong)
 
 
-def test_step_needs_somebody_to_press_a_key(trace: str) -> None:
-    with pytest.raises(UsageError, match="needs a terminal") as caught:
-        run(trace, "--step")
-    assert "--at" in caught.value.hint
-
-
 class Recorder:
     """Remembers when events came."""
 
@@ -130,16 +124,6 @@ class Recorder:
 
     def on(self, event: Event) -> None:
         self.times.append(self.clock[0])
-
-
-def test_step_does_not_stop_at_estimates_that_an_answer_has_changed() -> None:
-    log = Log()
-    before = len(stops(log.events))
-    end = log.finish_path(ROOT, "So 8.", 0.5, "8")
-    scored_and_found = stops(log.events)
-    assert len(scored_and_found) == before + 2
-    log.add(StepScored, node=end, reward=0.5, estimate=Estimate(0.1, 0.2, 0.3, True), usage=Usage())
-    assert stops(log.events) == scored_and_found
 
 
 @pytest.mark.parametrize(
@@ -170,8 +154,7 @@ def test_no_pause_is_longer_than_a_clock_can_tell(monkeypatch: pytest.MonkeyPatc
     assert max(slept) == 3600.0
 
 
-@pytest.mark.parametrize("moment", [("--at", "1s"), ("--step",)])
-def test_a_drawing_is_no_json(trace: str, moment: tuple[str, ...]) -> None:
-    with pytest.raises(UsageError, match=f"{moment[0]} draws the search") as error:
-        run(trace, *moment, "--json")
+def test_a_drawing_is_no_json(trace: str) -> None:
+    with pytest.raises(UsageError, match="--at draws the search") as error:
+        run(trace, "--at", "1s", "--json")
     assert error.value.hint

@@ -279,7 +279,7 @@ def test_every_format_counts_the_same_solutions() -> None:
 
     for write in (to_html, to_svg, to_text):
         assert "3 of 4 solutions agree" in write(found)
-    told = answer_record(found.view, 0.0, "")["agreement"]
+    told = answer_record(found.view, 0.0)["agreement"]
     assert (told["agree"], told["solutions"]) == found.view.agreement == (3, 4)
 
 

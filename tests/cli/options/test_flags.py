@@ -16,20 +16,20 @@ from typer.testing import CliRunner
 
 from adascale.cli.options.by_command import (
     OPTION_TYPES,
+    OVERRIDES,
     AskOptions,
     BatchOptions,
     CalibrationOptions,
-    DoctorOptions,
     EvalOptions,
     FitOptions,
-    session_for,
 )
-from adascale.cli.options.flags import FLAGS, SETTINGS
-from adascale.cli.options.flatten import settings, with_options
+from adascale.cli.options.flags import FLAGS
+from adascale.cli.options.flatten import setting_names, settings, with_options
+from adascale.cli.options.parts import session_for
 from adascale.engine.errors import UsageError
 from adascale.engine.strategies import Adaptive, ProseAndProgram
 from adascale.engine.types import Budget
-from adascale.models.options import THINK_TOKENS, SamplingOverrides, SessionOptions
+from adascale.models.options import THINK_TOKENS, SamplingOverrides
 
 
 def parsed(group: type[Any], *args: str) -> Any:
@@ -63,8 +63,9 @@ def test_nothing_typed_is_the_default(command: type[Any]) -> None:
 
 def test_every_flag_has_its_field() -> None:
     found = {(owner, name) for command in OPTION_TYPES for owner, name, _ in owners(command())}
-    found |= {(command, path) for command in OPTION_TYPES for _, _, path in owners(command())}
+    paths = {(command, path) for command in OPTION_TYPES for _, _, path in owners(command())}
     assert {(owner, name) for owner, flags in FLAGS.items() for name in flags} <= found
+    assert {(command, path) for command, flags in OVERRIDES.items() for path in flags} <= paths
 
 
 @pytest.mark.parametrize("name", ["-m", "--model", "-g", "--generator"])
@@ -104,7 +105,7 @@ def test_thinking_is_a_word_or_a_number(
     assert parsed(AskOptions, "--think", typed).session.think == tokens
     monkeypatch.setenv("ADASCALE_THINK", typed)
     assert parsed(AskOptions).session.think == tokens
-    assert "think" in SETTINGS
+    assert "think" in setting_names()
 
 
 @pytest.mark.parametrize("typed", ["maybe", "-1", "", "1.5.2", "0.1", "0k"])
@@ -121,7 +122,7 @@ def test_a_mode_is_typed_or_stands_in_the_environment(
     assert parsed(command, "--mode", "program").search.make_strategy() == Adaptive(modes=("program",))
     monkeypatch.setenv("ADASCALE_MODE", "program")
     assert parsed(command).search.mode == "program"
-    assert "mode" in SETTINGS
+    assert "mode" in setting_names()
     with pytest.raises(UsageError, match="trees of steps"):
         parsed(command, "--strategy", "beam").search.make_strategy()
 
@@ -146,14 +147,9 @@ def test_what_a_command_always_does_is_no_flag() -> None:
 
 
 def test_the_keys_of_the_config_file_are_those_of_the_commands() -> None:
-    assert settings().keys() == SETTINGS
+    assert settings().keys() == set(setting_names().values())
+    assert setting_names()["model"] == "generator"
     assert settings()["seed"].default is None
-
-
-def test_a_flag_of_two_commands_is_the_same() -> None:
-    for option in ("generator", "offline"):
-        assert FLAGS[DoctorOptions][option] is FLAGS[SessionOptions][option] is not None
-    assert parsed(DoctorOptions, "--offline").offline
 
 
 def test_a_config_file_imports_no_other_command(tmp_path: Path) -> None:

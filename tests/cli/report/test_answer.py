@@ -52,7 +52,7 @@ def test_all_that_it_printed_stands_below_it() -> None:
 
 @pytest.mark.parametrize(("node", "mode"), [(3, "prose"), (5, "program")])
 def test_its_record_says_how_it_reasons_and_how_many_programs_agree(node: int, mode: str) -> None:
-    record = answer_record(answered_by(programs(running=False), node), 0.0, "1")
+    record = answer_record(answered_by(programs(running=False), node), 0.0)
 
     assert (record["mode"], record["solution"].startswith("```python")) == (mode, mode == "program")
     assert record["execution"] == (
@@ -72,7 +72,7 @@ def test_without_a_solution_there_is_no_mode() -> None:
     assert isinstance(last, SearchFinished)
     record = Record.of([*log.events[:-1], replace(last, result=replace(last.result, best=None))])
 
-    found = answer_record(record, 0.0, "1")
+    found = answer_record(record, 0.0)
 
     assert (answer_payload(record, extract=False), answer_payload(record, extract=True)) == ("", "")
     assert (found["status"], found["mode"], found["execution"]) == ("no_answer", None, None)
@@ -88,7 +88,7 @@ def test_a_thought_stands_beside_its_solution_and_is_no_part_of_it() -> None:
     last = log.step(first, "I have to answer.\n</think>\n\n", 0.4, branch=branch, ended=False, thought="cut")
     end = log.finish_path(last, "It is \\boxed{27}.", 0.9, "27", branch=branch)
     record = answered_by(log, end)
-    found = answer_record(record, 0.0, "1")
+    found = answer_record(record, 0.0)
     assert found["solution"] == "It is \\boxed{27}."
     assert found["thought"] == {
         "text": "<think>\nIs it 26?\n\nI have to answer.\n</think>\n\n",
@@ -96,4 +96,4 @@ def test_a_thought_stands_beside_its_solution_and_is_no_part_of_it() -> None:
         "cut": True,
     }
     assert answer_payload(record, extract=False) == "It is 27.\nAnswer: 27"
-    assert answer_record(answered_by(programs(running=False), 3), 0.0, "1")["thought"] is None
+    assert answer_record(answered_by(programs(running=False), 3), 0.0)["thought"] is None

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from adascale.engine.errors import UsageError
 from adascale.engine.evaluation.contestants import parse_contestants
 from adascale.engine.strategies import (
+    EFFORTS,
     Adaptive,
     Beam,
     BestOfN,
@@ -21,7 +20,6 @@ from adascale.engine.strategies import (
     StrategyOverrides,
     Vote,
 )
-from adascale.engine.strategies.adaptive import EFFORTS
 
 
 def test_contestants_say_what_they_fix() -> None:
@@ -39,9 +37,9 @@ def test_contestants_say_what_they_fix() -> None:
         "beam": Beam(3, 5),
         "best-of-n:8+n": BestOfN(8, adapt="n"),
         "adaptive": Adaptive(9, min_gain=0.5),
-        "adaptive@low": EFFORTS["low"],
-        "adaptive:4@high": replace(EFFORTS["high"], samples=4),
-        "vote@low": Vote(EFFORTS["low"].samples),
+        "adaptive@low": EFFORTS["value"]["low"],
+        "adaptive:4@high": EFFORTS["value"]["high"].changed(samples=4),
+        "vote@low": Vote(8),
         "margin:3": Margin(9, lead=3),
         "first-to:4": FirstTo(9, votes=4),
         "esc:5": EarlyStopping(9, window=5),

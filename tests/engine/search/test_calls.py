@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from adascale.engine.calibration.calls import CALL_WEIGHTS, CallPosterior
+from adascale.engine.calibration.votes import CALL_WEIGHTS, CallPosterior
 from adascale.engine.ports import Prefix, SequenceLogprob
 from adascale.engine.scripted import ScriptedPolicy, scripted_step
 from adascale.engine.search.driver import Driver

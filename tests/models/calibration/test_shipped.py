@@ -11,7 +11,7 @@ from adascale.engine.kinds import KINDS
 from adascale.models.calibration.artefact import SUFFIX, load_artefact
 from adascale.models.calibration.installed import shipped_folder
 from adascale.models.files.catalog import DEFAULT_GENERATOR, catalog
-from adascale.models.options import CODE_PROMPT, PROGRAM_PROMPT, SYSTEM_PROMPT, WINDOW, SamplingParams
+from adascale.models.options import PROMPTS, WINDOW, SamplingParams
 
 FITTING = {
     "gsm8k-train.jsonl",
@@ -63,6 +63,6 @@ def test_others_are_portable_for_options() -> None:
 
 def test_the_prompts_are_those_that_they_were_fitted_with() -> None:
     """Another prompt makes every shipped calibration warn: fit them again, then change this."""
-    shipped = (SYSTEM_PROMPT, PROGRAM_PROMPT, CODE_PROMPT)
+    shipped = (PROMPTS["prose"], PROMPTS["program"], PROMPTS["code"])
     prompts = [hashlib.sha256(prompt.encode()).hexdigest()[:12] for prompt in shipped]
     assert prompts == ["8037240ec75c", "495871620638", "2e7d1832540f"]

@@ -1,0 +1,149 @@
+"""A conversation as a client states it, whatever its protocol: messages, and tools that may be called.
+
+A protocol states each message in the shape of chat completions (``spoken``, ``calling``, ``returned``), which
+chat templates read too; ``conversation_of`` says what is asked with them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from adascale.engine.errors import UsageError
+from adascale.engine.tools.tool import Choice, ToolRequest
+from adascale.engine.types import Turn
+
+from .wire.http import JsonObject, Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Chat:
+    """A question, and what was said before it."""
+
+    history: tuple[Turn, ...]
+    question: str
+
+
+@dataclass(frozen=True, slots=True)
+class RawText:
+    """A text that is to be continued as it stands, up to a suffix that may be empty."""
+
+    text: str
+    suffix: str = ""
+
+
+Conversation = Chat | RawText | ToolRequest
+"""What is asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolUse:
+    """The tools of a request.
+
+    Attributes:
+        tools: In the shape of chat completions.
+        choice: May they be called; None is ``auto``.
+        forced: Name of the tool that has to be called; None for any.
+        is_parallel: Several calls in one turn are allowed.
+    """
+
+    tools: Sequence[Mapping[str, Any]] = ()
+    choice: Choice | None = None
+    forced: str | None = None
+    is_parallel: bool = True
+
+
+def spoken(role: str, content: str) -> JsonObject:
+    """A message."""
+    return {"role": "system" if role == "developer" else role, "content": content}
+
+
+def calling(content: str, calls: Sequence[tuple[str, str, Any]], place: str) -> JsonObject:
+    """The message of an assistant that calls.
+
+    Args:
+        content: Its words.
+        calls: Id, name and arguments of each call, these as JSON or an object.
+        place: The field that holds them.
+
+    Raises:
+        Refusal: the arguments are no JSON object.
+    """
+    return {
+        **spoken("assistant", content),
+        "tool_calls": [
+            {"id": id_, "type": "function", "function": {"name": name, "arguments": _object(given, place)}}
+            for id_, name, given in calls
+        ],
+    }
+
+
+def _object(given: Any, place: str) -> JsonObject:
+    try:
+        value = json.loads(given or "{}") if isinstance(given, str) else given
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise Refusal.of_field(place, "has arguments that are no JSON object")
+    return value
+
+
+def returned(content: str, id_: str, name: str = "") -> JsonObject:
+    """The message that has the result of a call."""
+    return {**spoken("tool", content), "tool_call_id": id_, **({"name": name} if name else {})}
+
+
+def conversation_of(
+    messages: Sequence[JsonObject], question_field: str, use: ToolUse = ToolUse()
+) -> Conversation:
+    """What is asked: with tools, or with calls and results among the messages, a ``ToolRequest``.
+
+    Args:
+        messages: All messages, the question or the result of a call last.
+        question_field: The field of the last one's content, such as ``messages[2].content``.
+        use: The tools.
+
+    Raises:
+        Refusal: the last message is empty, or neither the user's nor a tool's; or a tool cannot be used.
+    """
+    place = question_field.partition("[")[0]
+    has_results = any(each["role"] == "tool" or "tool_calls" in each for each in messages)
+    if has_results or (use.tools and use.choice != "none"):
+        return _tool_request(messages, place, use)
+    if not messages or messages[-1]["role"] != "user":
+        raise Refusal.of_field(place, "the last one has to be the user's: it is the question")
+    *earlier, last = messages
+    if not last["content"].strip():
+        raise Refusal.of_field(question_field, "is empty", "empty-question")
+    return Chat(tuple(Turn(each["role"], each["content"]) for each in earlier), last["content"])
+
+
+def _tool_request(messages: Sequence[JsonObject], place: str, use: ToolUse) -> ToolRequest:
+    if not messages or messages[-1]["role"] not in ("user", "tool"):
+        raise Refusal.of_field(place, "the last one has to be the user's, or the result of a call")
+    tools, choice = use.tools, use.choice
+    if use.forced is not None:
+        tools, choice = [tool for tool in tools if tool["function"]["name"] == use.forced], "required"
+    if choice == "required" and not tools:
+        raise Refusal.of_field("tool_choice", "asks for a call, and there is no such tool")
+    details = {
+        "messages": _with_names(messages),
+        "tools": tools,
+        "choice": (choice or "auto") if tools else "none",
+        "is_parallel": use.is_parallel,
+    }
+    try:
+        return ToolRequest.of(details)
+    except UsageError as error:
+        raise Refusal.of_field("tools", error.message) from None
+
+
+def _with_names(messages: Sequence[JsonObject]) -> list[JsonObject]:
+    """Messages whose results have the name of the tool that was called, which some templates want."""
+    names = {call["id"]: call["function"]["name"] for each in messages for call in each.get("tool_calls", ())}
+    return [
+        {**each, "name": names[each["tool_call_id"]]} if each.get("tool_call_id") in names else each
+        for each in messages
+    ]
