@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from adascale.engine.types import Problem, Turn
-from adascale.models.llama.prefixes import ParkedPrefix, PrefixCache, evaluate_on
+from adascale.models.llama.prefixes import ParkedPrefix, PrefixCache, evaluate_prompt
 from adascale.models.options import SessionOptions
 from adascale.models.question_sets import read_known
 from adascale.models.session import OpenSession, Session
@@ -41,14 +41,14 @@ def verdicts(
         {context.model.tokenize(w, special=False)[0] for w in (word, word.lower())} for word in ("Yes", "No")
     )
     asked = chat.prompt(problem.question)
-    evaluate_on(context, cache, 0, asked)
+    evaluate_prompt(context, cache, 0, None, asked)
     cache.put(asked, ParkedPrefix(context.snapshot(0), None))
     behind = len(chat.prompt(ASKED)) - len(chat.head)
     found, states = [], []
     for end in rollouts.samples():
         text = "".join(rollouts.nodes[row].text for row in rollouts.path(end) if row)
         tokens = chat.prompt(ASKED, (Turn("user", problem.question), Turn("assistant", text)))
-        row, _ = evaluate_on(context, cache, 0, tokens)
+        row, _ = evaluate_prompt(context, cache, 0, None, tokens)
         logits = context.logits(row)
         odds = np.logaddexp.reduce(logits[[*yes]]) - np.logaddexp.reduce(logits[[*no]])
         found.append(round(float(odds), 4))

@@ -161,70 +161,52 @@ def evaluate_tokens(context: LlamaContext, sequence: int, start: int, tokens: Se
     return row
 
 
-def evaluate_below(
-    context: LlamaContext, cache: PrefixCache, sequence: int, head: Tokens, prompt: Tokens
-) -> tuple[int, int]:
-    """Evaluate a prompt in a sequence, and park and pin its head, which prompts share.
-
-    Args:
-        context: Has ``sequence`` free.
-        cache: Parked prefixes of the context.
-        sequence: Sequence that evaluates the prompt, and holds it afterwards.
-        head: Tokens that it begins with, as other prompts do; may be empty.
-        prompt: The whole prompt.
-
-    Returns:
-        The row of its logits, and the tokens that had been evaluated before.
-    """
-    shared = cache.get(head)
-    if shared is None:
-        context.clear(sequence)
-        if head:
-            evaluate_tokens(context, sequence, 0, head)
-            cache.put(head, ParkedPrefix(context.snapshot(sequence), None), pin=True)
-    else:
-        context.restore(sequence, shared.state)
-    row = evaluate_tokens(context, sequence, len(head), prompt[len(head) :])
-    return row, len(head) if shared is not None else 0
-
-
 def read_prompt(
-    context: LlamaContext, cache: PrefixCache, sequence: int, head: Tokens, prompt: Tokens
+    context: LlamaContext, cache: PrefixCache, sequence: int, head: Tokens | None, prompt: Tokens
 ) -> PrefixWork:
-    """Evaluate a prompt, and park and pin it; as ``evaluate_below``, but the sequence is empty afterwards."""
-    row, reused = evaluate_below(context, cache, sequence, head, prompt)
+    """Evaluate a prompt as ``evaluate_prompt``, park and pin it; the sequence is empty afterwards."""
+    row, reused = evaluate_prompt(context, cache, sequence, head, prompt)
     parked = ParkedPrefix.with_logits(context, sequence, row)
     cache.put(prompt, parked, pin=True)
     context.clear(sequence)
     return PrefixWork(len(prompt) - reused, reused, parked.reading)
 
 
-def read_on(context: LlamaContext, cache: PrefixCache, sequence: int, prompt: Tokens) -> PrefixWork:
-    """Evaluate a prompt as ``evaluate_on``, park and pin it; the sequence is empty afterwards."""
-    row, reused = evaluate_on(context, cache, sequence, prompt)
-    parked = ParkedPrefix.with_logits(context, sequence, row)
-    cache.put(prompt, parked, pin=True)
-    context.clear(sequence)
-    return PrefixWork(len(prompt) - reused, reused, parked.reading)
-
-
-def evaluate_on(context: LlamaContext, cache: PrefixCache, sequence: int, prompt: Tokens) -> tuple[int, int]:
-    """Evaluate what a prompt adds to the parked prefix that has most in common with it.
-
-    A reply that was sampled in other tokens than those its text has is read again from there on; all of it
-    if the model's memory cannot be cut.
+def evaluate_prompt(
+    context: LlamaContext, cache: PrefixCache, sequence: int, head: Tokens | None, prompt: Tokens
+) -> tuple[int, int]:
+    """Evaluate what a prompt adds to a parked prefix.
 
     Args:
         context: Has ``sequence`` free.
         cache: Parked prefixes of the context.
         sequence: Sequence that evaluates the prompt, and holds it afterwards.
+        head: Tokens that it begins with, as other prompts do, which are parked and pinned; may be empty. None
+            goes on from the prefix that has most in common with the prompt: a reply that was sampled in other
+            tokens than those its text has is read again from there on.
         prompt: The whole prompt.
 
     Returns:
         The row of its logits, and the tokens that had been evaluated before.
     """
-    reused = _restore_shared(context, cache, sequence, prompt)
-    return evaluate_tokens(context, sequence, reused, prompt[reused:]), reused
+    if head is None:
+        held = reused = _restore_shared(context, cache, sequence, prompt)
+    else:
+        held, reused = len(head), _restore_head(context, cache, sequence, head)
+    return evaluate_tokens(context, sequence, held, prompt[held:]), reused
+
+
+def _restore_head(context: LlamaContext, cache: PrefixCache, sequence: int, head: Tokens) -> int:
+    """Restore the head of prompts, or evaluate and park it; returns the tokens that were evaluated before."""
+    shared = cache.get(head)
+    if shared is not None:
+        context.restore(sequence, shared.state)
+        return len(head)
+    context.clear(sequence)
+    if head:
+        evaluate_tokens(context, sequence, 0, head)
+        cache.put(head, ParkedPrefix(context.snapshot(sequence), None), pin=True)
+    return 0
 
 
 def _restore_shared(context: LlamaContext, cache: PrefixCache, sequence: int, prompt: Tokens) -> int:

@@ -16,7 +16,7 @@ from adascale.engine.types import MODES, Mode, Problem, PromptName, Turn
 
 from ..options import SamplingParams, round_window_up
 from .chat import ChatFormat
-from .prefixes import ParkedPrefix, PrefixCache, Tokens, evaluate_below, evaluate_on, read_on, read_prompt
+from .prefixes import ParkedPrefix, PrefixCache, Tokens, evaluate_prompt, read_prompt
 from .runtime import MAX_TOKEN_BYTES, LlamaContext, LlamaModel
 from .tool_prompt import ToolFormat
 
@@ -81,9 +81,7 @@ class Prompts:
             self._cache.pin(tokens)
             return PrefixWork(0, len(tokens), parked.reading)
         assert sequence < self._context.sequences, "a problem was opened while every sequence was busy"
-        if _is_conversation(problem):
-            return read_on(self._context, self._cache, sequence, tokens)
-        head = chat.head if tokens[: len(chat.head)] == chat.head else ()
+        head = _shared_head(problem, chat, tokens)
         return read_prompt(self._context, self._cache, sequence, head, tokens)
 
     def _write(
@@ -111,12 +109,10 @@ class Prompts:
         self._check_length(look.text, history)
         tokens = self._write(chat, problem, look.text, with_tools=True, behind=look.text)
         self._check_fit(len(tokens), chat, 0, history)
-        if problem.kind == "call" or _has_reply(history):
-            row, reused = evaluate_on(self._context, self._cache, sequence, tokens)
+        head = _shared_head(problem, chat, tokens)
+        row, reused = evaluate_prompt(self._context, self._cache, sequence, head, tokens)
+        if head is None:
             self._cache.put(tokens, ParkedPrefix(self._context.snapshot(sequence), None))
-        else:
-            head = chat.head if tokens[: len(chat.head)] == chat.head else ()
-            row, reused = evaluate_below(self._context, self._cache, sequence, head, tokens)
         logits = self._context.logits(row)
         scores = [
             np.logaddexp.reduce([logits[token] for token in _first_tokens(model, word)])
@@ -175,11 +171,15 @@ class Prompts:
 
 def _is_conversation(problem: Problem) -> bool:
     """True for a chat, a request with tools, and a question that has replies before it."""
-    return problem.is_chat or problem.kind == "call" or _has_reply(problem.history)
+    has_reply = any(turn.role == "assistant" for turn in problem.history)
+    return problem.is_chat or problem.kind == "call" or has_reply
 
 
-def _has_reply(history: Sequence[Turn]) -> bool:
-    return any(turn.role == "assistant" for turn in history)
+def _shared_head(problem: Problem, chat: ChatFormat, prompt: Tokens) -> Tokens | None:
+    """Tokens that a prompt has in common with all of its format; None in a conversation, which goes on."""
+    if _is_conversation(problem):
+        return None
+    return chat.head if prompt[: len(chat.head)] == chat.head else ()
 
 
 def _first_tokens(model: LlamaModel, word: str) -> set[int]:

@@ -27,7 +27,7 @@ from adascale.engine.strategies import strategy_named
 from adascale.engine.types import ROOT, BranchId, KindName, Problem, Step, Turn
 from adascale.models.llama.chat import ChatFormat
 from adascale.models.llama.policy import LlamaPolicy
-from adascale.models.llama.prefixes import PrefixCache, read_on
+from adascale.models.llama.prefixes import PrefixCache, read_prompt
 from adascale.models.llama.runtime import LlamaContext, Run
 from adascale.models.llama.stepcost import StepCosts
 from adascale.models.options import SamplingParams
@@ -228,11 +228,11 @@ def test_a_reply_that_is_spelled_otherwise_is_read_again_from_there(
     with opened(random_gguf) as model:
         context = model.context()
         fresh, used = PrefixCache(10**9), PrefixCache(10**9)
-        read_on(context, used, 0, sampled)
+        read_prompt(context, used, 0, None, sampled)
         used.unpin(sampled)
         prompt = (1, 2, 3, 4)
-        work = read_on(context, used, 0, prompt)
-        read_on(context, fresh, 0, prompt)
+        work = read_prompt(context, used, 0, None, prompt)
+        read_prompt(context, fresh, 0, None, prompt)
         assert work.reused_tokens == len(sampled) - sampled.count(9)
         ours, theirs = used.get(prompt), fresh.get(prompt)
         assert ours is not None
