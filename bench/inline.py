@@ -13,13 +13,13 @@ from typing import Any
 
 from adascale.engine.kinds import KINDS
 from adascale.engine.ports import Calibrator, Policy, Prefix, RewardModel, SequenceLogprob
-from adascale.engine.scripted import scripted_step
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import Event, GeneratorDescription, ModelDescription
 from adascale.engine.search.settings import Conditions, Request
 from adascale.engine.tools.tool import ToolRequest
 from adascale.engine.types import KindName, Problem, Step
 from adascale.models.worker.messages import ModelsOpened
+from bench.scripted import scripted_step
 
 MODEL = "scripted"
 

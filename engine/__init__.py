@@ -4,5 +4,5 @@
 each kind of question is answered, ``answers`` reads and compares answers, ``calibration`` turns evidence into
 probabilities, ``evaluation`` compares strategies. ``types`` has the types that they share, ``ports`` what
 they need from a model and a clock, ``errors`` every error and how its text names a setting; ``codec`` is the
-JSON of all of them, ``scripted`` plays a model, ``decimals`` writes numbers.
+JSON of all of them, ``decimals`` writes numbers.
 """

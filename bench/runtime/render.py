@@ -23,12 +23,12 @@ from adascale.cli.render.frame import live_frame
 from adascale.cli.render.state import ViewState
 from adascale.cli.terminal.theme import UNICODE
 from adascale.engine.ports import Prefix
-from adascale.engine.scripted import ScriptedPolicy, ScriptedPRM, scripted_step
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import Event
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import Vote
 from adascale.engine.types import Problem, Step
+from bench.scripted import ScriptedPolicy, ScriptedPRM, scripted_step
 
 from ..common import close
 

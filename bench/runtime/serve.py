@@ -31,7 +31,6 @@ import numpy as np
 import psutil
 
 from adascale.engine.ports import Growth
-from adascale.engine.scripted import ScriptedPolicy
 from adascale.engine.search.events import SearchFinished
 from adascale.engine.search.settings import Request, Settings
 from adascale.engine.strategies import EFFORTS, Effort
@@ -43,6 +42,7 @@ from adascale.serve.app import ServerSettings, make_app
 from adascale.serve.hub import Hub, SearchWorker
 from adascale.serve.wire.guard import Access
 from adascale.serve.wire.listener import Listener, bind
+from bench.scripted import ScriptedPolicy
 
 from ..common import close, table
 from ..inline import WAYS, InlineWorker, echo_as_asked

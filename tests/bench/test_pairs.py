@@ -13,13 +13,13 @@ import pytest
 import sampled
 import worlds
 
-from adascale.engine.scripted import pieces
 from adascale.export.filters import Filters
 from adascale.export.formats import Labelling
 from adascale.export.sampled import SampledQuestion
 from adascale.models.calibration.rollouts import Rollouts, RolloutStore
 from adascale.models.options import SessionOptions
 from bench.evidence import pairs as bench
+from bench.scripted import pieces
 
 PROSE = Filters(known_answers=True, mode="prose")
 

@@ -12,7 +12,6 @@ from worlds import ReadingPolicy, execute, fitted, fitted_report, problems, solv
 from adascale.engine.answers.equality import is_right
 from adascale.engine.calibration.features import FINISHED, QUESTION, STAGES_OF
 from adascale.engine.ports import SequenceLogprob
-from adascale.engine.scripted import ScriptedExecutor
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import Event, StepProposed
 from adascale.engine.search.record import Record
@@ -22,6 +21,7 @@ from adascale.engine.types import Mode, Problem
 from adascale.models.calibration.artefact import Artefact, Card, Fingerprint, save_artefact
 from bench.evidence import calibration_check, draw, recorded_draws, searches, verdicts
 from bench.evidence.recorded_draws import by_mode
+from bench.scripted import ScriptedExecutor
 
 SAMPLES = 5
 PROGRAMS = 3

@@ -11,12 +11,12 @@ from adascale.cli.options.parts import ViewOptions
 from adascale.cli.searching import one
 from adascale.cli.searching.one import EventSource, question_text, show_search
 from adascale.engine.ports import SequenceLogprob
-from adascale.engine.scripted import ScriptedPolicy, scripted_step
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import BranchGrew, Event
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import Vote
 from adascale.engine.types import Problem
+from bench.scripted import ScriptedPolicy, scripted_step
 
 REPLY = "Hello, how can I help you?"
 

@@ -12,7 +12,6 @@ from adascale.codetasks.task import CodeTask
 from adascale.engine.evaluation.contestants import parse_contestants
 from adascale.engine.evaluation.evaluate import evaluate
 from adascale.engine.ports import Prefix, SequenceLogprob
-from adascale.engine.scripted import ScriptedExecutor, scripted_step
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.waiting import branch_seed
 from adascale.export.sampled import SampledQuestion
@@ -20,6 +19,7 @@ from adascale.export.sources import NOT_DRAWN, read_draws, read_rollouts
 from adascale.models.calibration.rollouts import Rollouts, RolloutStore
 from adascale.models.draws.playback import ReplayingPolicy, WaitingExecutor
 from adascale.models.draws.store import DrawStore, draw_key
+from bench.scripted import ScriptedExecutor, scripted_step
 
 
 def paths(question: SampledQuestion) -> set[tuple[object, ...]]:

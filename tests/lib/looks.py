@@ -11,13 +11,13 @@ from adascale.engine.calibration.options import OptionsCalibration
 from adascale.engine.kinds.base import Look
 from adascale.engine.kinds.messages import problem_of
 from adascale.engine.ports import Prefix, SequenceLogprob
-from adascale.engine.scripted import ScriptedPolicy, scripted_step
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import Event
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import EFFORTS, Strategy
 from adascale.engine.types import PROFILES, Problem, Step
+from bench.scripted import ScriptedPolicy, scripted_step
 
 PLANETS = problem_of("1", "Which planet is the largest?\nA. Mars\nB. Jupiter")
 PRIME = problem_of("1", "Is 91 prime?")

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from adascale.engine.errors import DEADLY_QUESTION, ContextOverflowError, WorkerDiedError
 from adascale.engine.ports import BranchStart, Calibrator, Growth, Prefix, PrefixWork, Score, SequenceLogprob
 from adascale.engine.sampling import SamplingChange
-from adascale.engine.scripted import ScriptedPolicy
 from adascale.engine.types import BranchId, KindName, Mode, Problem, Step
 from adascale.models.fallback import Fallback
 from adascale.serve.app import ServerSettings, make_app
@@ -21,6 +20,7 @@ from adascale.serve.request import ServedEffort
 from adascale.serve.wire.guard import Access
 from adascale.serve.wire.listener import Listener, bind
 from bench.inline import InlineWorker, echo
+from bench.scripted import ScriptedPolicy
 
 LOCAL = Access("127.0.0.1")
 

@@ -6,12 +6,12 @@ import random
 from typing import Any
 
 from adascale.engine.ports import Prefix
-from adascale.engine.scripted import ScriptedPolicy, ScriptedPRM, scripted_step
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import Event
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import STRATEGIES, Strategy, strategy_named
 from adascale.engine.types import Budget, Problem, Step
+from bench.scripted import ScriptedPolicy, ScriptedPRM, scripted_step
 
 
 def sized(name: str, **numbers: Any) -> Strategy:

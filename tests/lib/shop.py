@@ -13,8 +13,8 @@ from scripted_server import EchoPolicy, Served, served
 
 from adascale.engine.calibration.votes import CallPosterior
 from adascale.engine.ports import Prefix
-from adascale.engine.scripted import scripted_step
 from adascale.engine.types import Step
+from bench.scripted import scripted_step
 
 QUESTION = "Look up the price of an apple, then multiply it by 7. How much do 7 apples cost?"
 PERSON = {"name": "Anna", "age": 31}

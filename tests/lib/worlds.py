@@ -19,7 +19,6 @@ from adascale.engine.calibration.head_fit import HeadConfig, StageData
 from adascale.engine.calibration.metrics import Array, Predictions
 from adascale.engine.calibration.report import StageReport, report
 from adascale.engine.ports import Calibrator, Prefix, PrefixWork, SequenceLogprob
-from adascale.engine.scripted import ScriptedExecutor, ScriptedPolicy, scripted_step
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.prefix_outcomes import right_nodes
 from adascale.engine.search.record import Record
@@ -28,6 +27,7 @@ from adascale.engine.strategies.rollouts import PrefixRollouts, ProgramRollouts
 from adascale.engine.types import Execution, Mode, Problem, Reading, Step, Trial, Verdict
 from adascale.models.calibration.rollouts import Rollouts
 from adascale.models.calibration.training import code_training_set, training_set
+from bench.scripted import ScriptedExecutor, ScriptedPolicy, scripted_step
 
 WIDTH = 6
 

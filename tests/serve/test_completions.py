@@ -11,9 +11,9 @@ import pytest
 from scripted_server import EchoPolicy, Served, served
 
 from adascale.engine.ports import Prefix
-from adascale.engine.scripted import scripted_step
 from adascale.engine.types import Step, TokenOdds
 from bench.inline import MODEL, echo
+from bench.scripted import scripted_step
 
 
 def spelled(prefix: Prefix, rng: random.Random) -> Step:

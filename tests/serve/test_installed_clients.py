@@ -14,8 +14,8 @@ from client_environments import environment
 from scripted_server import EchoPolicy, Served, served
 from shop import PERSON, QUESTION, WORK, open_shop
 
-from adascale.engine.scripted import scripted_step
 from bench.inline import MODEL
+from bench.scripted import scripted_step
 
 pytestmark = pytest.mark.slow
 

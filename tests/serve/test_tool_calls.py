@@ -19,13 +19,13 @@ from scripted_server import EchoPolicy, Served, served
 
 from adascale.engine.calibration.votes import CallPosterior, FieldPosterior
 from adascale.engine.ports import Prefix
-from adascale.engine.scripted import scripted_step
 from adascale.engine.types import Step
 from adascale.models.llama.chat import ChatFormat
 from adascale.models.llama.tool_prompt import ToolFormat
 from adascale.models.options import SamplingParams, SessionOptions
 from adascale.models.session import Session
 from bench.inline import MODEL
+from bench.scripted import scripted_step
 
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 TOOL: Any = {

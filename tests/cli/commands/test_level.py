@@ -18,7 +18,6 @@ from adascale.cli.commands import level
 from adascale.cli.disk.history import runs_dir
 from adascale.engine.calibration.votes import rate_of_size, shifted
 from adascale.engine.ports import Prefix
-from adascale.engine.scripted import ScriptedPolicy, ScriptedPRM, scripted_step
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import GeneratorDescription, ModelDescription
 from adascale.engine.search.settings import Settings
@@ -26,6 +25,7 @@ from adascale.engine.strategies import Vote
 from adascale.engine.types import Problem, Step
 from adascale.models.files.library import resolve
 from adascale.models.model_use import read_use
+from bench.scripted import ScriptedPolicy, ScriptedPRM, scripted_step
 
 RIGHT = 0.9
 

@@ -10,7 +10,6 @@ from searches import searched
 from adascale.cli.render.state import Running, ViewState
 from adascale.engine.errors import TraceError
 from adascale.engine.ports import AnswerEstimates, Prefix, QuestionEstimate
-from adascale.engine.scripted import ScriptedPolicy, ScriptedPRM, scripted_step
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import (
     AnswerFound,
@@ -35,6 +34,7 @@ from adascale.engine.types import (
     SearchResult,
     Usage,
 )
+from bench.scripted import ScriptedPolicy, ScriptedPRM, scripted_step
 
 
 def test_a_running_search_is_seen_as_far_as_it_goes() -> None:

@@ -12,12 +12,12 @@ from event_logs import records_of
 from adascale.engine.calibration.level import level_by_agreement, shift_by_answers
 from adascale.engine.calibration.votes import VotePosterior, shifted
 from adascale.engine.ports import Prefix
-from adascale.engine.scripted import ScriptedPolicy, ScriptedPRM, scripted_step
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import Margin, Vote
 from adascale.engine.types import Problem, Step
+from bench.scripted import ScriptedPolicy, ScriptedPRM, scripted_step
 
 
 def searches(right: float, strategy: Vote | Margin, questions: int = 200) -> Sequence[Record]:

@@ -16,10 +16,10 @@ from adascale.engine.evaluation.compare import Comparison, SureReport, interval
 from adascale.engine.evaluation.evaluate import Contestant, Outcome, evaluate
 from adascale.engine.evaluation.tables import summary
 from adascale.engine.ports import Prefix, RewardModel, Score, SequenceLogprob
-from adascale.engine.scripted import ScriptedPolicy, scripted_step
 from adascale.engine.search.driver import Driver
 from adascale.engine.strategies import Adaptive, Greedy, Vote
 from adascale.engine.types import Estimate, Problem, Step, Usage
+from bench.scripted import ScriptedPolicy, scripted_step
 
 WIDE = Contestant("vote:4", Vote(4))
 LEAN = Contestant("adaptive", Adaptive(4))

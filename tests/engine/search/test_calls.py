@@ -12,7 +12,6 @@ import pytest
 
 from adascale.engine.calibration.votes import CALL_WEIGHTS, CallPosterior
 from adascale.engine.ports import Prefix, SequenceLogprob
-from adascale.engine.scripted import ScriptedPolicy, scripted_step
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
@@ -20,6 +19,7 @@ from adascale.engine.strategies import EFFORTS, Greedy, Strategy
 from adascale.engine.tools.kind import KIND
 from adascale.engine.tools.tool import NO_CALL, calls_of
 from adascale.engine.types import PROFILES, Problem, SearchResult, Step
+from bench.scripted import ScriptedPolicy, scripted_step
 
 TOOL = {
     "type": "function",

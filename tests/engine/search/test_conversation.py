@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adascale.engine.ports import Prefix, SequenceLogprob
-from adascale.engine.scripted import ScriptedExecutor, ScriptedPolicy, scripted_step
 from adascale.engine.search.conversation import turns_after
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import BranchGrew, SearchStarted
@@ -17,6 +16,7 @@ from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import Vote
 from adascale.engine.types import Execution, Problem, Step, Turn
+from bench.scripted import ScriptedExecutor, ScriptedPolicy, scripted_step
 
 EARLIER = (Turn("system", "Be brief."), Turn("user", "hi"), Turn("assistant", "Hello."))
 STEPS = {"text": "Good.\n\nAnd you?", "value": "17 * 23 is\n\n\\boxed{391}."}

@@ -28,7 +28,6 @@ from adascale.engine.ports import (
     Score,
     Uncalibrated,
 )
-from adascale.engine.scripted import ScriptedExecutor, ScriptedPolicy, ScriptedPRM, scripted_step
 from adascale.engine.search.branches import GREW_EVERY
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import (
@@ -75,6 +74,7 @@ from adascale.engine.types import (
     Trial,
     Usage,
 )
+from bench.scripted import ScriptedExecutor, ScriptedPolicy, ScriptedPRM, scripted_step
 
 QUESTIONS = [Problem(f"q{i}", "?" * (i + 1)) for i in range(4)]
 

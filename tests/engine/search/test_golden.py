@@ -14,12 +14,12 @@ from searches import sized
 
 from adascale.codetasks.records import read_task
 from adascale.engine.ports import Prefix, SequenceLogprob
-from adascale.engine.scripted import ScriptedExecutor, ScriptedPolicy, scripted_step
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import to_json
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import STRATEGIES
 from adascale.engine.types import Budget, Execution, Problem, Step, Trial
+from bench.scripted import ScriptedExecutor, ScriptedPolicy, scripted_step
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 PROBLEM = Problem("janet", "How much does she make?", "18")

@@ -12,12 +12,12 @@ from adascale.engine.calibration.votes import FieldPosterior
 from adascale.engine.kinds.json_object import KIND
 from adascale.engine.kinds.messages import problem_of
 from adascale.engine.ports import Prefix, SequenceLogprob
-from adascale.engine.scripted import ScriptedPolicy, scripted_step
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import EFFORTS, Preset, Strategy, Vote
 from adascale.engine.types import DOUBTFUL, Problem, SearchResult, Step
+from bench.scripted import ScriptedPolicy, scripted_step
 
 SCHEMA: dict[str, Any] = {
     "type": "object",

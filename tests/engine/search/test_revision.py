@@ -11,13 +11,13 @@ from worlds import ReadingPolicy, execute, fitted, problems, solve
 
 from adascale.engine.calibration.votes import VotePosterior
 from adascale.engine.ports import Calibrator, SequenceLogprob
-from adascale.engine.scripted import ScriptedExecutor
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import AnswerFound, Event, StepScored
 from adascale.engine.search.record import Record, replay
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import Adaptive, Strategy, Vote
 from adascale.engine.types import ROOT, Candidate, Estimate, FinishedSearch, NodeId, Problem, Step, Usage
+from bench.scripted import ScriptedExecutor
 
 VOTES = VotePosterior(0.5)
 [ASKED] = problems(1, 500)

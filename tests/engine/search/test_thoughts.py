@@ -14,7 +14,6 @@ from searches import sized
 from adascale.codetasks.records import read_task
 from adascale.engine.kinds.base import NO_PROGRAM
 from adascale.engine.ports import Prefix, SequenceLogprob
-from adascale.engine.scripted import ScriptedExecutor, ScriptedPolicy, scripted_step
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import (
     BranchGrew,
@@ -29,6 +28,7 @@ from adascale.engine.search.settings import Settings
 from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import STRATEGIES, Adaptive, Expand, Passing, Plan, Strategy, Vote
 from adascale.engine.types import ROOT, Execution, Mode, Problem, Step, Thought
+from bench.scripted import ScriptedExecutor, ScriptedPolicy, scripted_step
 
 PROBLEM = Problem("p", "What is 7 * 8?")
 SQUARE = read_task("", {"tests": "assert f(2) == 4"}).problem("square", "Square n.")

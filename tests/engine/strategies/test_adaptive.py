@@ -14,7 +14,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adascale.engine.ports import AnswerEstimates, Prefix, QuestionEstimate, Uncalibrated
-from adascale.engine.scripted import ScriptedPolicy, ScriptedPRM, scripted_step
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import (
     AllocationDecided,
@@ -39,6 +38,7 @@ from adascale.engine.strategies import (
     strategy_named,
 )
 from adascale.engine.types import ROOT, Estimate, FinishedSearch, Problem, Standing, Step
+from bench.scripted import ScriptedPolicy, ScriptedPRM, scripted_step
 
 PROBLEM = Problem("p", "?", "18")
 LINEAR = tuple(float(n) for n in range(1, 10))

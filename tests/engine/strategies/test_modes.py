@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 
 from adascale.engine.errors import UsageError
 from adascale.engine.ports import AnswerEstimates, Prefix, QuestionEstimate
-from adascale.engine.scripted import ScriptedExecutor, ScriptedPolicy, ScriptedPRM, scripted_step
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import AnswerFound, AnswersJudged, BranchStarted, Event
 from adascale.engine.search.judging_order import Turns
@@ -26,6 +25,7 @@ from adascale.engine.search.tree import Tree
 from adascale.engine.search.waiting import Draws
 from adascale.engine.strategies import Adaptive, Cut, EarlyStopping, Expand, Margin, ProseAndProgram, Strategy
 from adascale.engine.types import ROOT, Estimate, Execution, FinishedSearch, Mode, Problem, Standing, Step
+from bench.scripted import ScriptedExecutor, ScriptedPolicy, ScriptedPRM, scripted_step
 
 PROBLEM = Problem("p", "?", "18")
 BOTH = Adaptive(samples=12, modes=("prose", "program"))

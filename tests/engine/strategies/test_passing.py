@@ -14,7 +14,6 @@ from adascale.codetasks.records import read_task
 from adascale.codetasks.task import CodeTask
 from adascale.engine.errors import UsageError
 from adascale.engine.ports import Prefix, QuestionEstimate, SequenceLogprob, Uncalibrated
-from adascale.engine.scripted import ScriptedExecutor, ScriptedPolicy, scripted_step
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import BranchStarted, Event, to_json
 from adascale.engine.search.record import Record, replay
@@ -22,6 +21,7 @@ from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import Passing, Strategy, Vote
 from adascale.engine.strategies.allocation import chance_of_success
 from adascale.engine.types import Estimate, Execution, Mode, Problem, Step, Trial
+from bench.scripted import ScriptedExecutor, ScriptedPolicy, scripted_step
 
 WRONG, HALF, RIGHT = "return n + 7", "return n + n", "return n * n"
 TASK = read_task("", {"tests": ["assert f(2) == 4", "assert f(3) == 9"], "hidden": "assert f(-5) == 25"})

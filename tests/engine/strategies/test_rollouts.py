@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from worlds import ReadingPolicy, drawn, problems, reading, searched, solve
 
 from adascale.engine.ports import Prefix, SequenceLogprob
-from adascale.engine.scripted import ScriptedPolicy, scripted_step
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import AnswerFound, BranchStarted, Event, StepProposed
 from adascale.engine.search.prefix_outcomes import PrefixOutcome, prefix_outcomes
@@ -24,6 +23,7 @@ from adascale.engine.search.settings import Settings
 from adascale.engine.strategies.rollouts import PrefixRollouts
 from adascale.engine.types import ROOT, NodeId, Problem, Step
 from adascale.models.calibration.rollouts import Rollouts
+from bench.scripted import ScriptedPolicy, scripted_step
 
 
 def log_of(

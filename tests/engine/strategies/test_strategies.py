@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import pytest
 
 from adascale.engine.errors import UsageError
-from adascale.engine.scripted import scripted_step
 from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import (
     DVTS,
@@ -33,6 +32,7 @@ from adascale.engine.strategies import (
     with_mode,
 )
 from adascale.engine.types import ROOT, Estimate, Mode, NodeId, Problem, Standing
+from bench.scripted import scripted_step
 
 
 def grow(tree: Tree, parent: NodeId, score: float, finish: str = "step") -> NodeId:

@@ -16,7 +16,6 @@ from worlds import ReadingPolicy, code_driver, problems, run_here, solve, tasks
 from adascale.codetasks.records import read_task
 from adascale.engine.errors import ContextOverflowError
 from adascale.engine.ports import Prefix, PrefixWork, SequenceLogprob
-from adascale.engine.scripted import ScriptedPRM
 from adascale.engine.search.driver import Driver
 from adascale.engine.types import Mode, Problem
 from adascale.models.calibration.collect import (
@@ -28,6 +27,7 @@ from adascale.models.calibration.collect import (
     score_rollouts,
 )
 from adascale.models.calibration.rollouts import RolloutStore
+from bench.scripted import ScriptedPRM
 
 ASKED = problems(12)
 

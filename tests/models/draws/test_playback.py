@@ -18,7 +18,6 @@ from searches import sized
 from adascale.codetasks.records import read_task
 from adascale.engine.errors import AdascaleError, ContextOverflowError
 from adascale.engine.ports import BranchStart, Prefix, PrefixWork, SequenceLogprob
-from adascale.engine.scripted import ScriptedExecutor, ScriptedPolicy, scripted_step
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import Event, SearchFailed, to_json
 from adascale.engine.search.record import replay
@@ -29,6 +28,7 @@ from adascale.models.blobs import pack, pack_texts
 from adascale.models.draws.drawing import DrawRequest, DrawWriter
 from adascale.models.draws.playback import ReplayingPolicy, WaitingExecutor
 from adascale.models.draws.store import DrawStore, Prompt, draw_key
+from bench.scripted import ScriptedExecutor, ScriptedPolicy, scripted_step
 
 PROBLEMS = [Problem(f"q{i}", f"What is {i} * 2?", "18") for i in range(5)]
 SMALL = {"samples": 6, "width": 2, "branching": 2}

@@ -14,7 +14,6 @@ from machine import opened, tokens_of
 
 from adascale.engine.errors import ContextOverflowError, DecodeAbortedError
 from adascale.engine.ports import BranchStart, Prefix, PrefixWork, SequenceLogprob
-from adascale.engine.scripted import ScriptedExecutor
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import BranchGrew, Event, SearchFailed, SearchFinished, from_json, to_json
 from adascale.engine.search.record import replay
@@ -40,6 +39,7 @@ from adascale.models.llama.thinking import (
     plan_thinking,
 )
 from adascale.models.options import SamplingParams
+from bench.scripted import ScriptedExecutor
 
 from . import architectures
 

@@ -11,13 +11,13 @@ import pytest
 
 from adascale.engine.errors import WorkerDiedError
 from adascale.engine.ports import SequenceLogprob
-from adascale.engine.scripted import ScriptedPolicy, scripted_step
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import Event, PromptRead, SearchFailed, SearchStarted
 from adascale.engine.search.settings import Request, Settings
 from adascale.engine.strategies import strategy_named
 from adascale.engine.types import Problem
 from adascale.models.worker.dispatch import Flight, QuestionSource
+from bench.scripted import ScriptedPolicy, scripted_step
 
 SETTINGS = Settings(strategy_named("greedy"))
 DIED = WorkerDiedError("it died", "a fact", hint="a hint")

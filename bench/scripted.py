@@ -1,4 +1,4 @@
-"""A generator, a PRM and an executor that follow a script, for tests and examples without a model."""
+"""A generator, a PRM and an executor that follow a script, for tests and benches without a model."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .kinds.base import Look
-from .ports import BranchStart, Growth, Prefix, PrefixWork, Score, Seen
-from .types import BranchId, Execution, Finish, Mode, Problem, Step, Trial, Until
+from adascale.engine.kinds.base import Look
+from adascale.engine.ports import BranchStart, Growth, Prefix, PrefixWork, Score, Seen
+from adascale.engine.types import BranchId, Execution, Finish, Mode, Problem, Step, Trial, Until
 
 Script = Callable[[Prefix, random.Random], Step]
 """Draws the next whole step of a prefix; the random generator is seeded by the branch."""
