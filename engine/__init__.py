@@ -2,7 +2,7 @@
 
 ``search`` runs one question or many, ``strategies`` decide what to sample and when to stop, ``kinds`` say how
 each kind of question is answered, ``answers`` reads and compares answers, ``calibration`` turns evidence into
-probabilities, ``evaluation`` compares strategies. ``types`` has the types that they share, ``ports`` what
-they need from a model and a clock, ``errors`` every error and how its text names a setting; ``codec`` is the
-JSON of all of them, ``decimals`` writes numbers.
+probabilities, ``fitting`` makes calibrations, ``evaluation`` compares strategies. ``types`` has the types
+that they share, ``ports`` what they need from a model and a clock, ``errors`` every error and how its text
+names a setting; ``codec`` is the JSON of all of them, ``decimals`` writes numbers.
 """

@@ -24,7 +24,7 @@ class ModelUse:
 
     Attributes:
         programs: Its programs; ``auto`` leaves them out where they have a fault.
-        shift: Logits from the level by its size to that by known answers (``engine.calibration.level``).
+        shift: Logits from the level by its size to that by known answers (``engine.fitting.level``).
         answers: Number of those answers.
     """
 

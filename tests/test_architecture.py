@@ -231,7 +231,7 @@ try:
     main()
 except SystemExit:
     pass
-rooms = ("codetasks", "export", "serve")
+rooms = ("codetasks", "export", "serve", "engine.fitting")
 found = [name for name in sys.modules if name.startswith(tuple(f"adascale.{{room}}" for room in rooms))]
 assert not found, found
 """

@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from adascale.engine.calibration.metrics import auc, ece
 from adascale.engine.calibration.votes import VotePosterior, rate_of_size
 from adascale.engine.evaluation.evaluate import Contestant, evaluate
+from adascale.engine.fitting.metrics import auc, ece
 from adascale.engine.strategies import Adaptive
 
 from ..common import close, table

@@ -31,10 +31,10 @@ import numpy as np
 
 from adascale.engine.answers.weighing import OptionWeights
 from adascale.engine.answers.weighing import Vote as OptionVote
-from adascale.engine.calibration import metrics
-from adascale.engine.calibration.metrics import Predictions
 from adascale.engine.calibration.options import OptionsCalibration
 from adascale.engine.evaluation.evaluate import SURE
+from adascale.engine.fitting import metrics
+from adascale.engine.fitting.metrics import Predictions
 from adascale.engine.kinds import kind_of
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from adascale.engine.calibration.features import QUESTION, Stage
-from adascale.engine.calibration.fitting import CalibrationFit, fit_calibration
-from adascale.engine.calibration.head_fit import HeadConfig
-from adascale.engine.calibration.report import report
+from adascale.engine.fitting.calibration import CalibrationFit, fit_calibration
+from adascale.engine.fitting.head import HeadConfig
+from adascale.engine.fitting.report import report
 from adascale.engine.types import Mode
 from adascale.models.calibration.artefact import SUFFIX, Artefact, Card, Fingerprint, save_artefact
 from adascale.models.calibration.rollouts import Rollouts, RolloutStore

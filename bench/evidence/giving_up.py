@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from adascale.engine.calibration.fitting import fit_calibration
-from adascale.engine.calibration.head_fit import HeadConfig
-from adascale.engine.calibration.report import report
+from adascale.engine.fitting.calibration import fit_calibration
+from adascale.engine.fitting.head import HeadConfig
+from adascale.engine.fitting.report import report
 from adascale.engine.kinds import kind_of
 from adascale.engine.strategies.allocation import chance_of_success
 from adascale.engine.types import Estimate

@@ -25,8 +25,8 @@ from typing import Any
 from adascale.cli.disk.sources import find_sources, read_sources
 from adascale.engine.answers.equality import is_right
 from adascale.engine.answers.extract import solution_answer
-from adascale.engine.calibration.metrics import wilson
 from adascale.engine.codec import build, to_plain
+from adascale.engine.fitting.metrics import wilson
 from adascale.engine.ports import BranchStart, Policy, Prefix
 from adascale.engine.search.waiting import branch_seed
 from adascale.engine.types import BranchId, Problem, Step

@@ -19,7 +19,7 @@ from typing import Any
 import llama_cpp.llama_cpp as C
 import numpy as np
 
-from adascale.engine.calibration.metrics import Predictions, auc, bootstrap
+from adascale.engine.fitting.metrics import Predictions, auc, bootstrap
 from adascale.engine.ports import Prefix, SequenceLogprob
 from adascale.engine.types import Finish, Problem, Step
 from adascale.models.calibration import installed

@@ -22,11 +22,12 @@ from typing import Any
 import numpy as np
 
 from adascale.engine.answers.equality import is_right
-from adascale.engine.calibration.metrics import Predictions
-from adascale.engine.calibration.report import StageReport, report
+from adascale.engine.calibration.figures import StageReport
 from adascale.engine.codec import to_plain
 from adascale.engine.evaluation.contestants import parse_contestants
 from adascale.engine.evaluation.evaluate import AT_ONCE
+from adascale.engine.fitting.metrics import Predictions
+from adascale.engine.fitting.report import report
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
 from adascale.engine.types import Candidate, Estimate, Problem

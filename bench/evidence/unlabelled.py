@@ -14,12 +14,13 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-from adascale.engine.calibration.fitting import Training, fit_calibration
-from adascale.engine.calibration.head_fit import HeadConfig
-from adascale.engine.calibration.metrics import Predictions
-from adascale.engine.calibration.report import StageReport, report
+from adascale.engine.calibration.figures import StageReport
 from adascale.engine.calibration.votes import VotePosterior
 from adascale.engine.codec import to_plain
+from adascale.engine.fitting.calibration import Training, fit_calibration
+from adascale.engine.fitting.head import HeadConfig
+from adascale.engine.fitting.metrics import Predictions
+from adascale.engine.fitting.report import report
 from adascale.models.calibration.rollouts import Rollouts, RolloutStore
 from adascale.models.calibration.training import label_by_agreement, training_set
 

@@ -31,8 +31,8 @@ from .level import level
 
 if TYPE_CHECKING:
     from adascale.engine.answers.weighing import OptionWeights
-    from adascale.engine.calibration.metrics import Predictions
-    from adascale.engine.calibration.report import StageReport
+    from adascale.engine.calibration.figures import StageReport
+    from adascale.engine.fitting.metrics import Predictions
     from adascale.models.calibration.artefact import Artefact
     from adascale.models.calibration.collect import CodePlan, DrawPlan
     from adascale.models.session import OpenSession
@@ -114,7 +114,7 @@ def check(*, options: CalibrationOptions) -> None:
     adascale calibrate check -d test.jsonl --calibration mine.calibration.safetensors
     """
     from adascale.engine.calibration.options import OptionsCalibration
-    from adascale.engine.calibration.report import measure, report
+    from adascale.engine.fitting.report import measure, report
     from adascale.models.calibration.artefact import describe
     from adascale.models.calibration.installed import overlap
     from adascale.models.calibration.session_rollouts import SessionRollouts
@@ -200,7 +200,7 @@ def _measure_options(
     session: OpenSession, problems: list[Problem], weights: OptionWeights, run: CalibrationOptions
 ) -> dict[str, Predictions]:
     """Estimates for questions with options: of the look alone, and with all solutions."""
-    from adascale.engine.calibration.options import predictions
+    from adascale.engine.fitting.options import predictions
     from adascale.models.calibration.option_draws import OptionDraws
 
     from ..searching.calibration import draw_options

@@ -46,8 +46,8 @@ def level(
     correct on your questions. If the two are more than .1 apart, you are asked for ten correct answers, and
     they move the level, by one logit at most. Nothing else moves it.
     """
-    from adascale.engine.calibration.level import APART, FEWEST, level_by_agreement
     from adascale.engine.calibration.votes import VotePosterior, rate_of_size, shifted
+    from adascale.engine.fitting.level import APART, FEWEST, level_by_agreement
     from adascale.models.files.library import resolve
     from adascale.models.model_use import read_use, use_path
 
@@ -84,7 +84,7 @@ def level(
 
 def _adjust(sha256: str, prior: float, shares: Sequence[float]) -> None:
     """Keep the level of a model that follows from the shares of correct solutions."""
-    from adascale.engine.calibration.level import shift_by_answers
+    from adascale.engine.fitting.level import shift_by_answers
     from adascale.engine.calibration.votes import shifted
     from adascale.models.model_use import keep_use, read_use, use_path
 
@@ -116,7 +116,7 @@ def _searches(sha256: str) -> Iterator[Record]:
 
 def _ask(records: Sequence[Record], wanted: int) -> list[float]:
     """Ask for correct answers; the share of correct solutions of each question that has got one."""
-    from adascale.engine.calibration.level import first_solutions
+    from adascale.engine.fitting.level import first_solutions
     from adascale.engine.search.prefix_outcomes import right_nodes
 
     say("adascale: type the correct answer of a question, Return to leave it out, or Ctrl-D to stop")

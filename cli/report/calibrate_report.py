@@ -14,8 +14,7 @@ from ..terminal.console import short_path
 from ..terminal.text import columns
 
 if TYPE_CHECKING:
-    from adascale.engine.calibration.metrics import Bin
-    from adascale.engine.calibration.report import BaselineReport, Number, StageReport
+    from adascale.engine.calibration.figures import BaselineReport, Bin, Number, StageReport
     from adascale.models.calibration.artefact import Artefact
 
 STAGE_NAMES: Mapping[str, str] = {

@@ -6,15 +6,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from adascale.engine.calibration.metrics import wilson
+from adascale.engine.fitting.metrics import wilson
 
 from ..terminal.text import chance
 from .calibrate_report import STAGE_NAMES
 from .plots import DARK, error_bars, load_pyplot, save_figure
 
 if TYPE_CHECKING:
-    from adascale.engine.calibration.metrics import Bin
-    from adascale.engine.calibration.report import StageReport
+    from adascale.engine.calibration.figures import Bin, StageReport
 
 _GREY = "0.55"
 _Z = 1.6449

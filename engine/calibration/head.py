@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 
 from . import Method
 from .features import Array, Evidence, logit, sigmoid
-from .metrics import LEVELS
 from .projection import Arrays, Inputs, Projection
+
+LEVELS = (0.1, 0.5, 0.9)
+"""Quantile levels of an estimate: lower, median, upper."""
 
 PRIOR_KAPPA = 8.0
 """Concentration that a head starts from, and stays at where counts say nothing (arXiv 2605.15529)."""

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..calibration.features import Array
-from ..calibration.metrics import Predictions, ece, ece_floor
 from ..codec import OMIT_DEFAULT
+from ..fitting.metrics import Predictions, ece, ece_floor
 from .evaluate import SURE, Contestant, Outcome
 
 ROUNDS = 2000

@@ -25,10 +25,10 @@ from adascale.engine.calibration.features import (
     Observation,
     Stage,
 )
+from adascale.engine.calibration.figures import StageReport
 from adascale.engine.calibration.head import HeadModel
 from adascale.engine.calibration.options import OptionsCalibration
 from adascale.engine.calibration.projection import Projection
-from adascale.engine.calibration.report import StageReport
 from adascale.engine.calibration.votes import VotePosterior
 from adascale.engine.codec import OMIT_DEFAULT, build, to_plain
 from adascale.engine.errors import CalibrationError, command, excerpt

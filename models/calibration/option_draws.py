@@ -10,8 +10,9 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Self
 
 from adascale.engine.answers.weighing import Vote as OptionVote
-from adascale.engine.calibration.options import OptionExample, OptionsCalibration, fit_weights, held_out
-from adascale.engine.calibration.report import report
+from adascale.engine.calibration.options import OptionsCalibration
+from adascale.engine.fitting.options import OptionExample, fit_weights, held_out
+from adascale.engine.fitting.report import report
 from adascale.engine.kinds import kind_of
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import SearchFailed, SearchFinished

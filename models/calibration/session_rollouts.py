@@ -10,11 +10,11 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Self
 
 from adascale.engine.calibration import Method
-from adascale.engine.calibration.fitting import Training, fit_calibration
-from adascale.engine.calibration.head_fit import HeadConfig
-from adascale.engine.calibration.report import report
 from adascale.engine.calibration.votes import VotePosterior, rate_of_size
 from adascale.engine.errors import UsageError, setting
+from adascale.engine.fitting.calibration import Training, fit_calibration
+from adascale.engine.fitting.head import HeadConfig
+from adascale.engine.fitting.report import report
 from adascale.engine.search.driver import Driver
 from adascale.engine.types import KindName, Problem
 

@@ -9,9 +9,9 @@ import numpy as np
 
 from adascale.engine.answers.choosing import equal_answers, group_answers
 from adascale.engine.calibration.features import STAGES, Observation, Stage, StepArrays
-from adascale.engine.calibration.fitting import QuestionSamples, Sample, Training
-from adascale.engine.calibration.head_fit import Example, StageData
 from adascale.engine.calibration.votes import VotePosterior
+from adascale.engine.fitting.calibration import QuestionSamples, Sample, Training
+from adascale.engine.fitting.head import Example, StageData
 from adascale.engine.kinds import kind_of
 from adascale.engine.types import Candidate, Estimate, FinishedSearch, NodeId
 

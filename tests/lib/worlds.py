@@ -13,11 +13,12 @@ from event_logs import records_of, ticking
 from numpy.typing import NDArray
 
 from adascale.codetasks.records import read_task
-from adascale.engine.calibration.features import Evidence, States
-from adascale.engine.calibration.fitting import CalibrationFit, Training, fit_calibration
-from adascale.engine.calibration.head_fit import HeadConfig, StageData
-from adascale.engine.calibration.metrics import Array, Predictions
-from adascale.engine.calibration.report import StageReport, report
+from adascale.engine.calibration.features import Array, Evidence, States
+from adascale.engine.calibration.figures import StageReport
+from adascale.engine.fitting.calibration import CalibrationFit, Training, fit_calibration
+from adascale.engine.fitting.head import HeadConfig, StageData
+from adascale.engine.fitting.metrics import Predictions
+from adascale.engine.fitting.report import report
 from adascale.engine.ports import Calibrator, Prefix, PrefixWork, SequenceLogprob
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.prefix_outcomes import right_nodes

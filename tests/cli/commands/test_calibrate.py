@@ -25,13 +25,13 @@ from worlds import fitted, fitted_report
 from adascale.cli.options.by_command import CalibrationOptions, FitOptions
 from adascale.cli.options.parts import TerminalOptions
 from adascale.cli.searching.calibration import choose_problems, score_missing
-from adascale.engine.calibration import report as calibration_report
 from adascale.engine.calibration.calibration import Calibration, Domain
 from adascale.engine.calibration.features import STAGES_OF
 from adascale.engine.calibration.head import HeadModel
-from adascale.engine.calibration.head_fit import HeadConfig
-from adascale.engine.calibration.metrics import bootstrap
 from adascale.engine.errors import DecodeAbortedError
+from adascale.engine.fitting import report as calibration_report
+from adascale.engine.fitting.head import HeadConfig
+from adascale.engine.fitting.metrics import bootstrap
 from adascale.engine.types import PROFILES, Problem
 from adascale.models.calibration import session_rollouts
 from adascale.models.calibration.artefact import (

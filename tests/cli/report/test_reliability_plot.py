@@ -9,8 +9,7 @@ import pytest
 from worlds import fitted_report
 
 from adascale.cli.report.reliability_plot import reliability_diagram
-from adascale.engine.calibration.metrics import Bin
-from adascale.engine.calibration.report import BaselineReport
+from adascale.engine.calibration.figures import BaselineReport, Bin
 from adascale.engine.errors import UsageError
 
 STAGE = replace(

@@ -13,7 +13,9 @@ from worlds import code_rollouts, fitted, fitted_code, problems, searched, tasks
 from adascale.engine.answers.choosing import group_answers
 from adascale.engine.answers.lookahead import ModeState, Support, log_odds, posterior
 from adascale.engine.calibration.features import ANSWER_FEATURES, answer_observation
-from adascale.engine.calibration.fitting import (
+from adascale.engine.calibration.figures import StageReport
+from adascale.engine.codec import build, to_plain
+from adascale.engine.fitting.calibration import (
     QuestionSamples,
     Sample,
     Training,
@@ -22,10 +24,9 @@ from adascale.engine.calibration.fitting import (
     mode_profile,
     mode_profiles,
 )
-from adascale.engine.calibration.head_fit import Example, HeadConfig, StageData, fit_stage
-from adascale.engine.calibration.metrics import Predictions, skill
-from adascale.engine.calibration.report import StageReport, measure, report
-from adascale.engine.codec import build, to_plain
+from adascale.engine.fitting.head import Example, HeadConfig, StageData, fit_stage
+from adascale.engine.fitting.metrics import Predictions, skill
+from adascale.engine.fitting.report import measure, report
 from adascale.engine.ports import Prefix
 from adascale.engine.types import PROFILES, Candidate, Estimate, FinishedSearch, Mode, NodeId
 from adascale.models.calibration.training import code_training_set

@@ -12,9 +12,8 @@ from hypothesis.extra.numpy import arrays
 from scipy import stats
 from sklearn.metrics import mean_pinball_loss
 
-from adascale.engine.calibration.features import logit, sigmoid
-from adascale.engine.calibration.head import BetaLoss, Loss, PinballLoss, beta_quantiles
-from adascale.engine.calibration.metrics import LEVELS, Array
+from adascale.engine.calibration.features import Array, logit, sigmoid
+from adascale.engine.calibration.head import LEVELS, BetaLoss, Loss, PinballLoss, beta_quantiles
 
 _KAPPA = 8.0
 _H = 1e-5

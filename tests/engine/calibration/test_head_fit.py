@@ -14,8 +14,8 @@ from worlds import beta_world, by_reward, stage_data
 from adascale.engine.calibration import Method
 from adascale.engine.calibration.features import logit, sigmoid
 from adascale.engine.calibration.head import BetaLoss, HeadModel, forward
-from adascale.engine.calibration.head_fit import HeadConfig, Rows, StageData, fit, fit_stage
-from adascale.engine.calibration.metrics import coverage, skill
+from adascale.engine.fitting.head import HeadConfig, Rows, StageData, fit, fit_stage
+from adascale.engine.fitting.metrics import coverage, skill
 
 QUICK = HeadConfig(steps=60, folds=3)
 METHODS = get_args(Method)

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import pytest
 from event_logs import records_of
 
-from adascale.engine.calibration.level import level_by_agreement, shift_by_answers
 from adascale.engine.calibration.votes import VotePosterior, shifted
+from adascale.engine.fitting.level import level_by_agreement, shift_by_answers
 from adascale.engine.ports import Prefix
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.record import Record

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import brier_score_loss, roc_auc_score
 from worlds import scored
 
-from adascale.engine.calibration.metrics import (
-    Array,
+from adascale.engine.calibration.features import Array
+from adascale.engine.fitting.metrics import (
     Predictions,
     auc,
     auc_within,

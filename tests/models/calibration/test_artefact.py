@@ -17,9 +17,9 @@ from worlds import fitted, fitted_report, problems, training
 
 from adascale.engine.calibration import Method
 from adascale.engine.calibration.features import QUESTION
-from adascale.engine.calibration.report import measure
 from adascale.engine.codec import to_plain
 from adascale.engine.errors import CalibrationError
+from adascale.engine.fitting.report import measure
 from adascale.models.calibration import artefact as calibrations
 from adascale.models.calibration import installed
 from adascale.models.calibration.artefact import (

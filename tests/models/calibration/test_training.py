@@ -10,11 +10,11 @@ import pytest
 from worlds import WIDTH, drawn, problems, searched
 
 from adascale.engine.calibration.features import STAGES, sigmoid
-from adascale.engine.calibration.fitting import fit_calibration
-from adascale.engine.calibration.head_fit import HeadConfig, StageData
-from adascale.engine.calibration.metrics import skill
-from adascale.engine.calibration.report import measure, report
 from adascale.engine.calibration.votes import VotePosterior
+from adascale.engine.fitting.calibration import fit_calibration
+from adascale.engine.fitting.head import HeadConfig, StageData
+from adascale.engine.fitting.metrics import skill
+from adascale.engine.fitting.report import measure, report
 from adascale.models.calibration.rollouts import Rollouts
 from adascale.models.calibration.training import agrees, label_by_agreement, training_set
 

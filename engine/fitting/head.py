@@ -8,11 +8,11 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from . import Method
-from .features import Array, Evidence, Observation, logit, sigmoid
-from .head import LOSSES, BetaLoss, HeadModel, Loss, Params, forward
+from ..calibration import Method
+from ..calibration.features import Array, Evidence, Observation, logit, sigmoid
+from ..calibration.head import LOSSES, BetaLoss, HeadModel, Loss, Params, forward
+from ..calibration.projection import Inputs
 from .metrics import Predictions, count_groups
-from .projection import Inputs
 
 _RATE = 0.02
 """Largest step length of Adam; it falls to zero along a half cosine."""

@@ -12,6 +12,18 @@ import numpy as np
 
 from ..answers.choosing import choose, equal_answers
 from ..answers.lookahead import seating
+from ..calibration import Method
+from ..calibration.calibration import Calibration, Domain
+from ..calibration.features import (
+    ANSWER_FEATURES,
+    FINISHED,
+    QUESTION,
+    STAGES_OF,
+    Observation,
+    Stage,
+    answer_observation,
+)
+from ..calibration.head import HeadModel
 from ..types import (
     PROFILES,
     AnswerGroup,
@@ -22,11 +34,7 @@ from ..types import (
     ModeProfile,
     NodeId,
 )
-from . import Method
-from .calibration import Calibration, Domain
-from .features import ANSWER_FEATURES, FINISHED, QUESTION, STAGES_OF, Observation, Stage, answer_observation
-from .head import HeadModel
-from .head_fit import Example, HeadConfig, StageData, fit_stage
+from .head import Example, HeadConfig, StageData, fit_stage
 from .metrics import Predictions
 
 _SUBSETS = 4

@@ -14,10 +14,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from .features import Array, logit, sigmoid
-
-LEVELS = (0.1, 0.5, 0.9)
-"""Quantile levels of an estimate: lower, median, upper."""
+from ..calibration.features import Array, logit, sigmoid
+from ..calibration.figures import Bin
 
 _BINS_MAX = 10
 _QUESTIONS_PER_BIN = 10
@@ -85,15 +83,6 @@ def skill(data: Predictions) -> float:
 def _brier(data: Predictions, p: Array) -> float:
     rate = data.right / data.total
     return float(data.weights() @ (rate * (1 - p) ** 2 + (1 - rate) * p**2))
-
-
-@dataclass(frozen=True, slots=True)
-class Bin:
-    """One bin of a reliability diagram: weight, mean estimate, observed share of correct outcomes."""
-
-    weight: float
-    estimate: float
-    observed: float
 
 
 def reliability(data: Predictions) -> list[Bin]:
