@@ -84,8 +84,8 @@ def level(
 
 def _adjust(sha256: str, prior: float, shares: Sequence[float]) -> None:
     """Keep the level of a model that follows from the shares of correct solutions."""
-    from adascale.engine.fitting.level import shift_by_answers
     from adascale.engine.calibration.votes import shifted
+    from adascale.engine.fitting.level import shift_by_answers
     from adascale.models.model_use import keep_use, read_use, use_path
 
     use = replace(read_use(sha256), shift=shift_by_answers(prior, shares), answers=len(shares))
