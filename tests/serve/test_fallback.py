@@ -15,14 +15,13 @@ import pytest
 from other_server import KEY, Call, is_silent, other_server, refuses, says
 from scripted_server import EchoPolicy, Served, served, steady
 
-from adascale.engine.calibration.fields import FieldPosterior
-from adascale.engine.calibration.votes import VotePosterior
+from adascale.engine.calibration.votes import FieldPosterior, VotePosterior
 from adascale.engine.ports import Prefix
-from adascale.engine.scripted import Script, scripted_step
 from adascale.engine.types import Step
 from adascale.models.fallback import HANDED_ON, Fallback
 from adascale.models.options import FallbackOptions
 from adascale.serve import follow
+from bench.scripted import Script, scripted_step
 
 CHAT = "/v1/chat/completions"
 GOOD = says("It is \\boxed{391}.")

@@ -19,9 +19,9 @@ from client_environments import environment
 from scripted_server import EchoPolicy, Served, served
 
 from adascale.engine.ports import Prefix
-from adascale.engine.scripted import scripted_step
 from adascale.engine.types import Step
 from bench.inline import MODEL
+from bench.scripted import scripted_step
 
 DOCUMENT = "Notes of the meeting.\nThe code word of the project is HERON-42.\n"
 SETTINGS = {
