@@ -100,7 +100,7 @@ def _open_view(counts: BatchCounts, source: str, options: BatchOptions) -> Abstr
         return nullcontext(JsonBatch())
     live = kind == "live" and not (options.output == "-" and sys.stdout.isatty())
     total = _total(source, options) if live else None
-    return open_batch_view(counts, total, live=live, show_tree=options.show_tree, quiet=kind == "none")
+    return open_batch_view(counts, total, live=live, quiet=kind == "none")
 
 
 def _total(source: str, options: BatchOptions) -> int | None:

@@ -43,7 +43,6 @@ from .parts import (
     SearchOptions,
     SeedOfChoiceOption,
     ServerChoice,
-    ShowTreeOption,
     TerminalOptions,
     TracesOption,
     ViewOptions,
@@ -134,7 +133,6 @@ class BatchOptions:
         str, OUTPUT.flag("--field", "Field that holds the question.", metavar="NAME")
     ] = "question"
     schema: SchemaOption = None
-    show_tree: ShowTreeOption = False
     traces: TracesOption = None
     limit: LimitOption = None
     only_failed: Annotated[

@@ -19,7 +19,7 @@ from ..terminal.progress import Cadence
 from ..terminal.text import clock, duration
 from ..terminal.theme import STYLES
 from .display import LiveDisplay
-from .frame import BATCH_HINT, fact_line, live_frame, search_line
+from .frame import fact_line, search_line
 from .lines import Frame
 from .state import ViewState
 
@@ -68,16 +68,12 @@ class LiveBatch:
         display: Shows it from the first event on.
         counts: Counts of the questions so far.
         total: Number of questions; None if it is unknown.
-        show_tree: Draw the tree of the oldest search.
     """
 
-    def __init__(
-        self, display: LiveDisplay, counts: BatchCounts, total: int | None, *, show_tree: bool
-    ) -> None:
+    def __init__(self, display: LiveDisplay, counts: BatchCounts, total: int | None) -> None:
         self._display = display
         self._counts = counts
         self._total = total
-        self._show_tree = show_tree
         self._glyphs = display.glyphs
         self._flying: dict[str, ViewState] = {}
         self._queue: deque[tuple[str, Event]] = deque()
@@ -111,8 +107,6 @@ class LiveBatch:
     def _below(self, width: int, room: int, tick: int) -> list[Text]:
         """The searches in flight, the oldest first."""
         searches = list(self._flying.items())
-        if self._show_tree and searches:
-            return live_frame(searches[0][1], width, room, self._glyphs, tick, BATCH_HINT)
         shown = searches if len(searches) <= room else searches[: max(0, room - 1)]
         lines = [search_line(id_, state, width, self._glyphs, tick) for id_, state in shown]
         if len(shown) < len(searches) and room:
@@ -147,7 +141,7 @@ class LiveBatch:
 
 @contextmanager
 def open_batch_view(
-    counts: BatchCounts, total: int | None, *, live: bool, show_tree: bool = False, quiet: bool = False
+    counts: BatchCounts, total: int | None, *, live: bool, quiet: bool
 ) -> Iterator[BatchView]:
     """Yield a view; at the end of the context the terminal is free.
 
@@ -155,11 +149,10 @@ def open_batch_view(
         counts: Counts of the questions so far.
         total: Number of questions; None if it is unknown.
         live: The cursor may move.
-        show_tree: Draw the tree of a search, if the view is live.
         quiet: Print no plain lines.
     """
     if not live:
         yield PlainBatch(counts, quiet)
         return
     with LiveDisplay() as display:
-        yield LiveBatch(display, counts, total, show_tree=show_tree)
+        yield LiveBatch(display, counts, total)

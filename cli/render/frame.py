@@ -30,8 +30,7 @@ FULL_TREE = 60
 FOLDED_ROWS = 30
 """Rows to which a larger tree is folded."""
 
-HINT = "Ctrl-C: stop now and print the best answer."
-BATCH_HINT = "Ctrl-C: stop now; what is answered is kept."
+_HINT = "Ctrl-C: stop now and print the best answer."
 
 FRAME_LINES = 8
 """Lines of a live frame that are not rows of the tree."""
@@ -40,9 +39,7 @@ _ID_CELLS = 16
 _TOKEN_CELLS = 13
 
 
-def live_frame(
-    state: ViewState, width: int, height: int, glyphs: Glyphs, tick: int = 0, hint: str = HINT
-) -> list[Text]:
+def live_frame(state: ViewState, width: int, height: int, glyphs: Glyphs, tick: int = 0) -> list[Text]:
     """The running search in at most ``height`` lines."""
     frame = Frame(width, glyphs, state.started.calibrated, tick)
     room = max(1, height - FRAME_LINES)
@@ -50,7 +47,7 @@ def live_frame(
     lines = [_question_line(state, frame), *draw_rows(rows, frame, room - len(rows)), Text()]
     lines += [_budget_line(state, frame), _tree_line(state, frame)]
     lines += [_best_line(state, frame), _stop_line(state, frame)]
-    lines.append(Text(cut(hint, width, glyphs), STYLES["faint"]))
+    lines.append(Text(cut(_HINT, width, glyphs), STYLES["faint"]))
     # Where even the frame does not fit, the newest facts are at its end.
     return lines[max(0, len(lines) - height) :]
 

@@ -16,7 +16,6 @@ from terminal import environment, on_terminal
 from adascale.cli.render import batch
 from adascale.cli.render.batch import LiveBatch, PlainBatch
 from adascale.cli.render.display import LiveDisplay
-from adascale.cli.render.frame import BATCH_HINT
 from adascale.cli.report.batch_counts import BatchCounts
 
 SHOW = "\x1b[?25h"
@@ -33,9 +32,7 @@ def flying(view: LiveBatch, *names: str) -> None:
 def view(monkeypatch: pytest.MonkeyPatch) -> LiveBatch:
     """Of twelve questions; nothing is drawn unless it is asked for."""
     monkeypatch.setattr(LiveDisplay, "show", lambda self, picture: None)
-    return LiveBatch(
-        LiveDisplay(), BatchCounts(done=3, skipped=1, graded=3, right=2, tokens=300), 12, show_tree=False
-    )
+    return LiveBatch(LiveDisplay(), BatchCounts(done=3, skipped=1, graded=3, right=2, tokens=300), 12)
 
 
 def test_a_bar_tells_the_whole_and_a_line_each_search(view: LiveBatch) -> None:
@@ -72,18 +69,8 @@ def test_more_searches_than_lines_are_counted(view: LiveBatch) -> None:
     assert lines[-1] == "  and 13 more"
 
 
-def test_the_tree_is_that_of_the_oldest(view: LiveBatch) -> None:
-    view._show_tree = True
-    flying(view, "first", "second")
-    lines = view.draw(80, 20, 0).plain.split("\n")
-    assert lines[1].startswith("Q  what?")
-    assert len(lines) <= 19
-    assert BATCH_HINT in lines
-
-
-@pytest.mark.parametrize(("width", "show_tree"), [(20, False), (80, False), (40, True), (120, True)])
-def test_no_line_is_wider_than_the_terminal(view: LiveBatch, width: int, show_tree: bool) -> None:
-    view._show_tree = show_tree
+@pytest.mark.parametrize("width", [20, 80])
+def test_no_line_is_wider_than_the_terminal(view: LiveBatch, width: int) -> None:
     flying(view, "短い名前の問題" * 4, "[bold]second\x1b[2J")
     lines = view.draw(width, 30, 0).plain.split("\n")
     assert max(map(cell_len, lines)) <= width
@@ -132,7 +119,7 @@ def test_a_batch_on_a_terminal(chain_gguf: Path, tmp_path: Path) -> None:
     source.write_text("\n".join(map(json.dumps, asked)))
     env = environment(HOME=str(tmp_path), HF_HOME=str(tmp_path / "hf"))
     outcome = on_terminal(
-        ["-m", "adascale", "batch", str(source), "-o", str(out), "-g", str(chain_gguf), "--show-tree"], env
+        ["-m", "adascale", "batch", str(source), "-o", str(out), "-g", str(chain_gguf)], env
     )
     assert outcome.code == 0, outcome.stderr
     assert len(out.read_text().splitlines()) == 8
