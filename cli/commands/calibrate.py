@@ -26,7 +26,7 @@ from ..report.calibrate_report import report_text
 from ..report.reliability_plot import reliability_diagram
 from ..searching.models import open_session
 from ..terminal.console import as_typed, say, short_path, show_warning, write_json, write_payload
-from .calibrations import export, list_, pull, show
+from .calibrations import list_, pull, show
 from .level import level
 
 if TYPE_CHECKING:
@@ -156,7 +156,6 @@ def check(*, options: CalibrationOptions) -> None:
 app.command("list")(list_)
 app.command()(show)
 app.command()(pull)
-app.command()(export)
 app.command()(level)
 
 

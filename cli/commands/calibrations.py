@@ -1,22 +1,21 @@
-"""``adascale calibrate`` list, show, pull and export."""
+"""``adascale calibrate`` list, show and pull."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from adascale.engine.errors import CalibrationError, UsageError
+from adascale.engine.errors import CalibrationError
 from adascale.models.files.catalog import DEFAULT_GENERATOR
 
-from ..disk.files import check_output, is_calibration, read_text, unwritable, write_file
+from ..disk.files import unwritable
 from ..options.declare import JsonLinesOption, JsonOption, OfflineOption
 from ..options.flags import ModelOption
-from ..report.calibrate_report import NEW_PAGE, card_text, fill, has_place, list_text
-from ..terminal.console import as_typed, say, short_path, write_json, write_json_lines, write_payload
+from ..report.calibrate_report import card_text, list_text
+from ..terminal.console import as_typed, say, write_json, write_json_lines, write_payload
 
 if TYPE_CHECKING:
     from adascale.models.calibration.artefact import Artefact
@@ -96,56 +95,6 @@ def pull(
     for card in (artefact.card for artefact in found):
         say(f"adascale: {card.name} is for {_generator_of(card.fingerprint.generator, here)}")
     _write_list(found, as_json)
-
-
-def export(
-    names: Annotated[list[str], typer.Argument(metavar="NAME", help="Names from the list, or files.")],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="Folder to write.")],
-) -> None:
-    """Write calibrations and their card to a folder for the Hugging Face Hub.
-
-    adascale calibrate export my-model+probe -o my-calibrations
-    hf upload someone/calibrations my-calibrations
-
-    The folder has the files and a README.md, in which what you write around the calibrations stays. They
-    hold numbers, names of question files and digests of questions; no question, answer or solution.
-    """
-    page_path = output / "README.md"
-    page = read_text(page_path) if page_path.exists() else NEW_PAGE
-    if not has_place(page):
-        raise UsageError(
-            f"{page_path} has no place for calibrations, and would be written over",
-            hint="move it away, or -o another folder",
-            slug="output-exists",
-        )
-    found = [_named(name) for name in dict.fromkeys(names)]
-    files = {
-        artefact.path.name: artefact.path.read_bytes() for artefact in found if artefact.path is not None
-    }
-    if len(files) < len(found):
-        raise UsageError(
-            "two of these calibrations have the same file name, and a folder holds one of them",
-            hint="rename a file, or export them to two folders",
-        )
-    page = fill(page, sorted([*found, *_others(output, files)], key=lambda each: (each.path or output).name))
-    for name in files:
-        if (output / name).exists():
-            check_output(output / name, "move it away, or -o another folder", is_ours=is_calibration)
-    for name, data in files.items():
-        write_file(output / name, data)
-    write_file(page_path, page.encode())
-    say(f"adascale: wrote {len(files)} and a card to {short_path(output)}")
-    say(f"adascale: hf upload USER/REPO {short_path(output)} publishes them")
-
-
-def _others(folder: Path, files: Collection[str]) -> Iterator[Artefact]:
-    """The other calibrations in a folder, as far as they can be read."""
-    from adascale.models.calibration.artefact import SUFFIX, load_artefact
-
-    for path in folder.glob(f"*{SUFFIX}"):
-        if path.name not in files:
-            with suppress(CalibrationError):
-                yield load_artefact(path)
 
 
 def _write_list(artefacts: Sequence[Artefact], as_json: bool, *, files: bool = False) -> None:

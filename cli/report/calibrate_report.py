@@ -1,11 +1,8 @@
-"""Calibrations as text: metrics by stage, reliability tables, cards, and the page of those on the Hub."""
+"""Calibrations as text: metrics by stage, reliability tables, and cards."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adascale.engine.decimals import decimal
@@ -119,54 +116,3 @@ def _reliability(bins: Iterable[Bin]) -> str:
         drawn = bar.ljust(_BAR)
         lines.append(f"  {cell(b.estimate)}  {cell(b.observed)}  {drawn[:at]}|{drawn[at + 1 :]}".rstrip())
     return "\n".join(lines)
-
-
-_BEGIN, _END = "<!-- begin of the calibrations -->\n", "<!-- end of the calibrations -->\n"
-_PLACE = re.compile(f"(?<={_BEGIN}).*?(?={_END})", re.DOTALL)
-
-NEW_PAGE = f"""---
-library_name: adascale
-tags:
-- adascale
-- calibration
----
-
-# Calibrations for adascale
-
-Calibrations turn the scores of a model into success probabilities, for `adascale ask`. Each holds for one
-model file, chat template and sampler: it is used where the generator has exactly the sha256 below.
-
-```sh
-adascale calibrate pull hf:USER/REPO
-```
-
-{_BEGIN}{_END}"""
-"""A page without calibrations yet."""
-
-_PAGE_COLUMNS = ("file", "generator (sha256)", "questions", "data", "skill", "ECE", "AUC")
-
-
-def has_place(page: str) -> bool:
-    """True if a page has the two marks between which ``fill`` writes."""
-    return _PLACE.search(page) is not None
-
-
-def fill(page: str, artefacts: Sequence[Artefact]) -> str:
-    """A page with these calibrations, without the folders of this machine; the text around them stays."""
-    named = [replace(each, path=Path(each.path.name) if each.path else None) for each in artefacts]
-    rows = [_PAGE_COLUMNS, ("---",) * len(_PAGE_COLUMNS), *map(_page_row, named)]
-    table = "".join(f"| {' | '.join(row)} |\n" for row in rows)
-    figures = "Skill, ECE and AUC are of finished answers, on questions that were held out.\n"
-    details = "".join(f"\n## {each.card.name}\n\n```text\n{card_text(each)}\n```\n" for each in named)
-    return _PLACE.sub(lambda _: f"{table}\n{figures}{details}", page, count=1)
-
-
-def _page_row(artefact: Artefact) -> tuple[str, ...]:
-    card, finished = artefact.card, artefact.card.finished
-    return (
-        f"`{artefact.path}`",
-        f"`{card.fingerprint.generator}`",
-        f"{len(card.questions):,}",
-        ", ".join(card.data),
-        *map(cell, (finished.skill, finished.ece, finished.auc)),
-    )

@@ -167,17 +167,8 @@ def test_offline_is_offline(server: Server, monkeypatch: pytest.MonkeyPatch) -> 
     assert not server.asked
 
 
-def test_what_is_exported_can_be_pulled(server: Server, tmp_path: Path, data: bytes) -> None:
-    folder = tmp_path / "out"
-    _, said = invoked(calibrate.app, "export", str(tmp_path / NAME), "-o", str(folder))
-    assert said.splitlines()[-1].startswith("adascale: hf upload USER/REPO")
-    assert sorted(path.name for path in folder.iterdir()) == ["README.md", NAME]
-    assert (folder / NAME).read_bytes() == data
-    page = (folder / "README.md").read_text()
-    assert page.startswith("---\nlibrary_name: adascale\n")
-    assert f"| `{NAME}` | `{'f' * 64}` |" in page
-    assert str(tmp_path) not in page
-    hub.publish(server, "a/b", {path.name: path.read_bytes() for path in folder.iterdir()})
+def test_what_is_pulled_is_told_and_listed(server: Server, data: bytes) -> None:
+    hub.publish(server, "a/b", {NAME: data})
     listed, said = invoked(calibrate.app, "pull", "hf:a/b")
     assert said == (
         f"adascale: m+probe is for a generator (sha256 {'f' * 12}), which is not among the models that are"
@@ -188,40 +179,4 @@ def test_what_is_exported_can_be_pulled(server: Server, tmp_path: Path, data: by
     assert json.loads(told)["fingerprint"]["generator"] == "f" * 64
     assert invoked(calibrate.app, "show", "m+probe", "--json")[0] == told
     with pytest.raises(CalibrationError, match="there is no calibration nothing"):
-        invoked(calibrate.app, "export", "nothing", "-o", str(folder))
-    with pytest.raises(UsageError, match="have the same file name"):
-        invoked(calibrate.app, "export", str(tmp_path / NAME), str(folder / NAME), "-o", str(tmp_path / "b"))
-    assert not (tmp_path / "b").exists()
-
-
-def test_an_export_replaces_its_own_page_and_no_other(tmp_path: Path, data: bytes) -> None:
-    (tmp_path / NAME).write_bytes(data)
-    folder = tmp_path / "project"
-    folder.mkdir()
-    (folder / "README.md").write_text("# Mine\n")
-    twice = ("export", str(tmp_path / NAME), str(tmp_path / NAME), "-o", str(folder))
-    with pytest.raises(UsageError, match="has no place for calibrations") as error:
-        invoked(calibrate.app, *twice)
-    assert error.value.slug == "output-exists"
-    assert [(path.name, path.read_text()) for path in folder.iterdir()] == [("README.md", "# Mine\n")]
-    (folder / "README.md").unlink()
-    invoked(calibrate.app, *twice)
-    page = (folder / "README.md").read_text()
-    assert "hf:USER/REPO" in page
-    mine = page.replace("hf:USER/REPO", "hf:a/b") + "\n## My notes\n"
-    (folder / "README.md").write_text(mine.replace(NAME, "older"))
-    invoked(calibrate.app, *twice)
-    assert (folder / "README.md").read_text() == mine
-    assert (folder / NAME).read_bytes() == data
-
-
-def test_a_page_has_every_calibration_of_its_folder(tmp_path: Path, data: bytes) -> None:
-    (tmp_path / NAME).write_bytes(data)
-    invoked(calibrate.app, "export", str(tmp_path / NAME), "-o", str(tmp_path / "out"))
-    (tmp_path / "out" / f"torn{SUFFIX}").write_bytes(data[:-9])
-    invoked(calibrate.app, "export", str(SOURCE), "-o", str(tmp_path / "out"))
-    page = (tmp_path / "out" / "README.md").read_text()
-    invoked(calibrate.app, "export", str(tmp_path / NAME), "-o", str(tmp_path / "out"))
-    assert (tmp_path / "out" / "README.md").read_text() == page
-    assert f"| `{NAME}` |" in page
-    assert f"| `{SOURCE.name}` |" in page
+        invoked(calibrate.app, "show", "nothing")
