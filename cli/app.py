@@ -20,8 +20,8 @@ from typer.exceptions import TyperException
 from adascale.engine.errors import AdascaleError, UsageError, explained
 
 from .exit_codes import EPILOG, FAILED, USAGE, exit_code
-from .options.bash_words import whole_words
 from .options.command_line import unknown_command, usage_error, with_ask
+from .options.completion import whole_words
 from .options.config_file import config_path, defaults_of, read_config, warn_unknown
 from .options.help import EVERYDAY, LayeredCommand, reflow
 from .terminal.console import ColorChoice, say, show_error, use_color, write_error, write_payload

@@ -18,8 +18,17 @@ from rich.text import Text
 
 from adascale.cli.disk.trace import read_trace
 from adascale.cli.documents.document import Document
-from adascale.cli.documents.picture import ANSWER, BAR, CELL, LINE, MARGIN, drawn, large_answer, window
-from adascale.cli.documents.text import to_svg
+from adascale.cli.documents.picture import (
+    ANSWER,
+    BAR,
+    CELL,
+    LINE,
+    MARGIN,
+    drawn,
+    large_answer,
+    to_svg,
+    window,
+)
 from adascale.cli.render.solution import solution_lines, writing_frame
 from adascale.cli.render.state import ViewState
 from adascale.cli.terminal.theme import UNICODE

@@ -73,7 +73,7 @@ def tree(
 
 def _render(format_: TreeFormat | None, source: Path) -> str:
     """A recorded search in one format; None is that of the terminal."""
-    from ..documents import nodes, page, text
+    from ..documents import nodes, page, picture
     from ..documents.document import Document
 
     document = Document.of(read_trace(source))
@@ -81,9 +81,9 @@ def _render(format_: TreeFormat | None, source: Path) -> str:
         case "html":
             found = page.to_html(document)
         case "svg":
-            found = text.to_svg(document)
+            found = picture.to_svg(document)
         case "json":
             found = nodes.to_json(document)
         case None:
-            found = text.to_text(document, glyphs_for(sys.stdout))
+            found = picture.to_text(document, glyphs_for(sys.stdout))
     return clean(found)

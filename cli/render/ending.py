@@ -11,8 +11,7 @@ from ..report.answer import answer_payload
 from ..terminal.console import is_one_screen, stderr_console, write_lines, write_payload
 from ..terminal.text import one_line
 from ..terminal.theme import STYLES, glyphs_for
-from .json_fields import json_lines
-from .solution import option_lines, solution_lines
+from .solution import json_lines, option_lines, solution_lines
 from .state import ViewState
 from .summary import answer_words, closing_lines
 

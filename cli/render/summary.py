@@ -10,13 +10,12 @@ from adascale.engine.answers.latex import readable
 from adascale.engine.kinds import KINDS, kind_of
 from adascale.engine.search.account import fixed_tokens, greedy_answer, leads, plain_vote
 from adascale.engine.search.events import SearchFailed
-from adascale.engine.types import ROOT, Estimate, FieldEstimate, Mode
+from adascale.engine.types import DOUBTFUL, ROOT, Estimate, FieldEstimate, Mode
 
 from ..terminal.code import verdict_text
 from ..terminal.console import as_typed
 from ..terminal.text import chance, cut, duration, one_line, percent, plural, rounded
 from ..terminal.theme import STYLES, UNICODE, Glyphs
-from .json_fields import doubts
 from .state import ViewState
 
 _ANSWER_CELLS = 40
@@ -92,6 +91,12 @@ def _fields_text(fields: Mapping[str, FieldEstimate], glyphs: Glyphs) -> str:
         return plural(len(fields), "field")
     words = cut(one_line(", ".join(found), glyphs), 2 * _ANSWER_CELLS, glyphs)
     return f"{len(found)} of {plural(len(fields), 'field')} doubtful: {words}"
+
+
+def doubts(fields: Mapping[str, FieldEstimate]) -> list[str]:
+    """``city 45 %``, for example: each doubtful field, the least likely first."""
+    doubtful = [(name, each.probability) for name, each in fields.items() if each.probability < DOUBTFUL]
+    return [f"{name} {percent(p)}".strip() for name, p in sorted(doubtful, key=lambda each: each[1])]
 
 
 def _is_unsure(state: ViewState) -> bool:

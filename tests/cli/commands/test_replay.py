@@ -11,7 +11,7 @@ from adascale.cli.commands.replay import play, replay
 from adascale.cli.disk.trace import read_trace
 from adascale.cli.documents.document import Document
 from adascale.cli.documents.nodes import to_json
-from adascale.cli.documents.text import to_text
+from adascale.cli.documents.picture import to_text
 from adascale.engine.errors import AdascaleError, UsageError
 from adascale.engine.search.events import Event, SearchFailed
 from adascale.engine.types import ROOT, Notice

@@ -12,7 +12,8 @@ import tiny
 from home import Home
 from rich.text import Text
 
-from adascale.cli.render.json_fields import doubts, json_lines
+from adascale.cli.render.solution import json_lines
+from adascale.cli.render.summary import doubts
 from adascale.engine.types import FieldEstimate
 
 FORM: Any = {

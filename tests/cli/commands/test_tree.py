@@ -18,7 +18,7 @@ from adascale.cli.commands.tree import tree
 from adascale.cli.documents.document import Document
 from adascale.cli.documents.nodes import to_json
 from adascale.cli.documents.page import to_html
-from adascale.cli.documents.text import to_svg, to_text
+from adascale.cli.documents.picture import to_svg, to_text
 from adascale.cli.report.answer import answer_record
 from adascale.engine.errors import UsageError
 from adascale.engine.search.events import (

@@ -12,7 +12,7 @@ from traces import written
 
 from adascale.cli.app import app
 from adascale.cli.options import completion
-from adascale.cli.options.bash_words import whole_words
+from adascale.cli.options.completion import whole_words
 
 
 @pytest.fixture
