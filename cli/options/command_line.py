@@ -92,7 +92,7 @@ def unknown_command(words: Sequence[str], commands: Collection[str]) -> UsageErr
     elif near and not is_sentence:
         hint = f"did you mean adascale {near[0]}?"
     else:
-        hint = f"adascale ask {shlex.quote(' '.join(words))} asks it; adascale -h lists the commands"
+        hint = f"adascale {shlex.quote(' '.join(words))} asks it; adascale -h lists the commands"
     return UsageError(f"{excerpt(word, 80)} is no command", hint=hint)
 
 

@@ -67,7 +67,7 @@ def test_a_word_of_another_tool_has_its_counterpart(word: str, instead: str) -> 
 
 
 def test_words_without_quotes_are_all_in_the_command_that_asks_them() -> None:
-    assert "adascale ask 'what is love' asks it" in unknown_command(["what", "is", "love"], COMMANDS).hint
+    assert "adascale 'what is love' asks it" in unknown_command(["what", "is", "love"], COMMANDS).hint
 
 
 @pytest.mark.parametrize(("words", "same"), [(["help"], ["-h"]), (["help", "ask"], ["ask", "-h"])])
