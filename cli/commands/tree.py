@@ -1,4 +1,4 @@
-"""``adascale tree``: a recorded search in the terminal, or as a page, a picture or JSON."""
+"""``adascale tree``: a recorded search in the terminal, or as a page or a picture."""
 
 from __future__ import annotations
 
@@ -19,14 +19,13 @@ from ..options.declare import OverwriteOption, TraceArgument
 from ..terminal.console import clean, say, write_payload
 from ..terminal.theme import glyphs_for
 
-TreeFormat = Literal["html", "svg", "json"]
+TreeFormat = Literal["html", "svg"]
 
-_SUFFIXES: dict[str, TreeFormat] = {".html": "html", ".htm": "html", ".svg": "svg", ".json": "json"}
+_SUFFIXES: dict[str, TreeFormat] = {".html": "html", ".htm": "html", ".svg": "svg"}
 
 _MARKS: dict[TreeFormat, bytes] = {
     "html": b" - adascale</title>",
     "svg": b"<title>adascale",
-    "json": b'"adascale.tree/',
 }
 """Bytes by which files of this command are recognised."""
 
@@ -42,13 +41,14 @@ def tree(
     ] = None,
     overwrite: OverwriteOption = False,
 ) -> None:
-    """Print the tree of a recorded search, or write it as a page, a picture or JSON.
+    """Print the tree of a recorded search, or write it as a page or a picture.
 
     adascale tree
     adascale tree -o search.html
     adascale tree trace.jsonl -o search.svg
 
-    html is one page that folds and can be searched; svg is the picture of the terminal; json has every node.
+    html is one page that folds and can be searched; svg is the picture of the terminal. The trace itself
+    is JSON Lines, with every event: adascale runs path.
     """
     source = trace_path(trace)
     if output is None or str(output) == "-":
@@ -73,7 +73,7 @@ def tree(
 
 def _render(format_: TreeFormat | None, source: Path) -> str:
     """A recorded search in one format; None is that of the terminal."""
-    from ..documents import nodes, page, picture
+    from ..documents import page, picture
     from ..documents.document import Document
 
     document = Document.of(read_trace(source))
@@ -82,8 +82,6 @@ def _render(format_: TreeFormat | None, source: Path) -> str:
             found = page.to_html(document)
         case "svg":
             found = picture.to_svg(document)
-        case "json":
-            found = nodes.to_json(document)
         case None:
             found = picture.to_text(document, glyphs_for(sys.stdout))
     return clean(found)

