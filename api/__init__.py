@@ -16,6 +16,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from adascale.engine.answers.result import SearchResult
     from adascale.engine.errors import AdascaleError
     from adascale.engine.search.driver import Driver
     from adascale.engine.search.events import Event, SearchFinished, SearchStarted
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
         Vote,
         gather,
     )
-    from adascale.engine.types import ROOT, Budget, Estimate, Problem, SearchResult, Step, Usage
+    from adascale.engine.types import ROOT, Budget, Estimate, Problem, Step, Usage
     from adascale.models.options import SamplingOverrides, SessionOptions
     from adascale.models.session import OpenSession, Session
 
@@ -50,6 +51,7 @@ __version__ = "0.2.0"
 _NAMES = {
     "adascale.asking": "Answer ask search",
     "adascale.codetasks.coding": "CodeResult code",
+    "adascale.engine.answers.result": "SearchResult",
     "adascale.engine.errors": "AdascaleError",
     "adascale.engine.search.driver": "Driver",
     "adascale.engine.search.events": "Event SearchFinished SearchStarted",
@@ -58,7 +60,7 @@ _NAMES = {
     "adascale.engine.search.tree": "Tree",
     "adascale.engine.strategies": "DVTS Adaptive AdaptiveConsistency Beam BestOfN Cut Expand "
     "Greedy Margin Passing Plan Strategy Vote gather",
-    "adascale.engine.types": "ROOT Budget Estimate Problem SearchResult Step Usage",
+    "adascale.engine.types": "ROOT Budget Estimate Problem Step Usage",
     "adascale.models.options": "SamplingOverrides SessionOptions",
     "adascale.models.session": "OpenSession Session",
 }

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, fields
 
+from adascale.engine.answers.result import SearchResult
 from adascale.engine.errors import UsageError
 from adascale.engine.kinds.messages import problem_of
 from adascale.engine.search.events import Event, SearchFailed
@@ -19,7 +20,7 @@ from adascale.engine.strategies import (
     Strategy,
     effort_named,
 )
-from adascale.engine.types import Budget, KindName, Problem, SearchResult
+from adascale.engine.types import Budget, KindName, Problem
 from adascale.models.files.catalog import DEFAULT_GENERATOR
 from adascale.models.options import SessionOptions
 from adascale.models.session import OpenSession, Session

@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from adascale.engine.execution import Execution, Trial
 from adascale.engine.kinds.base import Look
 from adascale.engine.ports import BranchStart, Growth, Prefix, PrefixWork, Score, Seen
-from adascale.engine.types import BranchId, Execution, Finish, Mode, Problem, Step, Trial, Until
+from adascale.engine.types import BranchId, Finish, Mode, Problem, Step, Until
 
 Script = Callable[[Prefix, random.Random], Step]
 """Draws the next whole step of a prefix; the random generator is seeded by the branch."""

@@ -10,25 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from .answers.result import PROFILES, FieldEstimate, FinishedSearch, ModeProfile
 from .answers.weighing import OptionWeights
+from .execution import Execution, Trial
 from .kinds.base import Look
 from .sampling import AS_USUAL, SamplingChange
-from .types import (
-    PROFILES,
-    BranchId,
-    Estimate,
-    Execution,
-    FieldEstimate,
-    FinishedSearch,
-    Mode,
-    ModeProfile,
-    NodeId,
-    Problem,
-    Reading,
-    Step,
-    Trial,
-    Until,
-)
+from .types import BranchId, Estimate, Mode, NodeId, Problem, Reading, Step, Until
 
 Clock = Callable[[], float]
 """Seconds on a monotonic clock."""

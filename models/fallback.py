@@ -15,11 +15,12 @@ from urllib.parse import urlsplit
 
 import httpx2
 
+from adascale.engine.answers.result import SearchResult
 from adascale.engine.codec import encodable
 from adascale.engine.errors import UsageError, setting
 from adascale.engine.kinds import KINDS, kind_of
 from adascale.engine.search.record import Record
-from adascale.engine.types import KindName, Notice, Problem, SearchResult
+from adascale.engine.types import KindName, Notice, Problem
 
 from .options import PROMPTS, FallbackOptions
 from .storage import state_folder

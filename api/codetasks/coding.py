@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from adascale.engine.errors import UsageError
+from adascale.engine.execution import Execution
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import EFFORTS, Effort, effort_named
-from adascale.engine.types import Budget, Estimate, Execution, StopReason
+from adascale.engine.types import Budget, Estimate, StopReason
 from adascale.models.files.catalog import DEFAULT_GENERATOR
 from adascale.models.session import OpenSession
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from adascale.engine.answers.program import parse
-from adascale.engine.types import Execution, Trial, Verdict
+from adascale.engine.execution import Execution, Trial, Verdict
 
 from .syntax import is_from_future, outside_names, unparse
 from .task import Suite

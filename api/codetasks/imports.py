@@ -7,7 +7,7 @@ import sys
 from collections.abc import Collection, Mapping, Sequence
 
 from adascale.engine.answers.program import names, parse
-from adascale.engine.types import Repair
+from adascale.engine.execution import Repair
 
 from .syntax import bound_names, outside_names, without
 

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from adascale.engine.codec import to_plain
+from adascale.engine.execution import Execution, Verdict
 from adascale.engine.kinds.base import NO_PROGRAM, Kind, Run, Runnable
-from adascale.engine.types import Execution, Finish, Mode, Notice, Problem, Verdict
+from adascale.engine.types import Finish, Mode, Notice, Problem
 
 from .harness import Harness
 from .program import Program, extract_program

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from adascale.engine.answers.program import names, parse, requires_arguments
-from adascale.engine.types import Repair
+from adascale.engine.execution import Repair
 
 from .imports import mend_imports
 from .syntax import bound_names, is_main_guard, outside_names, unparse, without

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field, replace
 
+from adascale.engine.execution import Execution
 from adascale.engine.search.events import OUTSIDE, ModelDescription
 from adascale.engine.search.prefix_outcomes import PrefixOutcome, prefix_outcomes
 from adascale.engine.search.record import Record
 from adascale.engine.search.tree import Node
 from adascale.engine.strategies.allocation import success_beta
-from adascale.engine.types import ROOT, Estimate, Execution, Mode, NodeId, Problem
+from adascale.engine.types import ROOT, Estimate, Mode, NodeId, Problem
 
 
 @dataclass(frozen=True, slots=True)

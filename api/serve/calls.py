@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from adascale.engine.answers.result import AnswerGroup
 from adascale.engine.search.record import Record
 from adascale.engine.search.reply import cut_at_stop
 from adascale.engine.tools.reading import read_reply
 from adascale.engine.tools.tool import Call, ToolRequest, calls_of
-from adascale.engine.types import AnswerGroup
 
 from .request import AnswerRequest
 

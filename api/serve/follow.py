@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 
 from adascale.engine.answers.latex import readable
+from adascale.engine.answers.result import Standing
 from adascale.engine.search.events import (
     AnswersJudged,
     Event,
@@ -20,7 +21,7 @@ from adascale.engine.search.events import (
 from adascale.engine.search.record import Record
 from adascale.engine.search.reply import GrowingReply
 from adascale.engine.search.tree import Node
-from adascale.engine.types import Estimate, Standing, Usage
+from adascale.engine.types import Estimate, Usage
 from adascale.models.fallback import Fallback
 
 from .outcome import SearchOutcome

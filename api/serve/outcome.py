@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from adascale.engine.answers.latex import readable
 from adascale.engine.answers.program import read_program
+from adascale.engine.answers.result import SearchResult
 from adascale.engine.codec import to_plain
 from adascale.engine.kinds import kind_of
 from adascale.engine.search.account import confidence, fixed_tokens
@@ -16,7 +17,7 @@ from adascale.engine.search.reply import cut_at_stop
 from adascale.engine.search.tree import Node
 from adascale.engine.strategies import Greedy
 from adascale.engine.tools.tool import Call
-from adascale.engine.types import Estimate, NodeId, Notice, SearchResult, TokenOdds, Usage
+from adascale.engine.types import Estimate, NodeId, Notice, TokenOdds, Usage
 from adascale.models.fallback import HandedOn
 
 from .calls import alternatives, shown_calls

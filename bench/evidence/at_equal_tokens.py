@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adascale.engine.answers.equality import is_right
+from adascale.engine.answers.result import Standing
 from adascale.engine.evaluation.contestants import parse_contestants
 from adascale.engine.evaluation.evaluate import AT_ONCE, Contestant, evaluate
 from adascale.engine.search.driver import Driver
@@ -43,7 +44,7 @@ from adascale.engine.strategies import (
 )
 from adascale.engine.strategies.redraws import REDRAWS
 from adascale.engine.strategies.vote_stopping import VoteUntil
-from adascale.engine.types import Mode, Problem, Standing
+from adascale.engine.types import Mode, Problem
 
 from ..common import close, table
 from . import recorded_draws

@@ -20,7 +20,7 @@ from typing import Any
 from adascale.codetasks.harness import Harness
 from adascale.codetasks.records import read_task
 from adascale.codetasks.task import Suite, suite_of
-from adascale.engine.types import Verdict
+from adascale.engine.execution import Verdict
 from adascale.models.programs.cpython import CPythonRunner, find_sandbox
 from adascale.models.programs.monty import MontyRunner
 

@@ -24,8 +24,10 @@ from typing import Any, NoReturn
 
 from adascale.engine.answers.choosing import odds_over_question
 from adascale.engine.answers.program import read_program
+from adascale.engine.answers.result import PROFILES, FinishedSearch, ModeProfile, Standing
 from adascale.engine.calibration.calibration import Calibration, widen
 from adascale.engine.calibration.features import Evidence
+from adascale.engine.execution import Execution, Trial
 from adascale.engine.kinds.base import Look
 from adascale.engine.ports import (
     AnswerEstimates,
@@ -43,21 +45,7 @@ from adascale.engine.search.tree import Tree
 from adascale.engine.search.waiting import branch_seed
 from adascale.engine.strategies import Adaptive, Expand, Plan, Strategy
 from adascale.engine.strategies.vote_stopping import MAX_CONCURRENT, all_drawn
-from adascale.engine.types import (
-    PROFILES,
-    BranchId,
-    Estimate,
-    Execution,
-    FinishedSearch,
-    Mode,
-    ModeProfile,
-    NodeId,
-    Problem,
-    Standing,
-    Step,
-    Trial,
-    Until,
-)
+from adascale.engine.types import BranchId, Estimate, Mode, NodeId, Problem, Step, Until
 from adascale.models.calibration import artefact as calibrations
 from adascale.models.calibration import installed
 from adascale.models.calibration.artefact import Artefact

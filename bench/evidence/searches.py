@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from adascale.engine.answers.equality import is_right
+from adascale.engine.answers.result import Candidate
 from adascale.engine.calibration.figures import StageReport
 from adascale.engine.codec import to_plain
 from adascale.engine.evaluation.contestants import parse_contestants
@@ -30,7 +31,7 @@ from adascale.engine.fitting.metrics import Predictions
 from adascale.engine.fitting.report import report
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
-from adascale.engine.types import Candidate, Estimate, Problem
+from adascale.engine.types import Estimate, Problem
 from adascale.models.draws.store import DrawStore
 from adascale.models.options import SessionOptions
 from adascale.models.question_sets import read_known

@@ -35,8 +35,9 @@ from adascale.engine.answers.equality import is_right
 from adascale.engine.answers.latex import arithmetic
 from adascale.engine.answers.lookahead import ModeState, Support, log_odds, posterior
 from adascale.engine.answers.program import read_program
+from adascale.engine.answers.result import PROFILES
 from adascale.engine.calibration.votes import rate_of_size
-from adascale.engine.types import PROFILES, Estimate, Mode, Problem
+from adascale.engine.types import Estimate, Mode, Problem
 from adascale.models.programs.monty import MontyRunner
 
 from . import recorded_draws

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from adascale.engine.errors import AdascaleError, UsageError
+from adascale.engine.execution import Execution
 from adascale.engine.kinds import kind_of
-from adascale.engine.types import Execution
 
 from ..disk.files import check_output, read_text, write_file
 from ..exit_codes import INTERRUPTED, NO_ANSWER

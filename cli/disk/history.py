@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from adascale.engine.answers.result import SearchResult
 from adascale.engine.errors import AdascaleError, TraceError, excerpt
 from adascale.engine.search.events import SearchFailed, SearchFinished, SearchStarted
-from adascale.engine.types import SearchResult
 from adascale.models.storage import state_folder
 
 from .trace import TraceWriter, event_of

@@ -8,7 +8,8 @@ from typing import Any
 
 from rich.text import Text
 
-from adascale.engine.types import DOUBTFUL, PROGRAMS, FieldEstimate, NodeId
+from adascale.engine.answers.result import DOUBTFUL, FieldEstimate
+from adascale.engine.types import PROGRAMS, NodeId
 
 from ..terminal.code import Program, cut_line
 from ..terminal.console import JSON_ESCAPES

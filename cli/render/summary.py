@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping
 from rich.text import Text
 
 from adascale.engine.answers.latex import readable
+from adascale.engine.answers.result import DOUBTFUL, FieldEstimate
 from adascale.engine.kinds import KINDS, kind_of
 from adascale.engine.search.account import fixed_tokens, greedy_answer, leads, plain_vote
 from adascale.engine.search.events import SearchFailed
-from adascale.engine.types import DOUBTFUL, ROOT, Estimate, FieldEstimate, Mode
+from adascale.engine.types import ROOT, Estimate, Mode
 
 from ..terminal.code import verdict_text
 from ..terminal.console import as_typed

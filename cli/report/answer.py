@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 from adascale import __version__
 from adascale.engine.answers.latex import readable
+from adascale.engine.answers.result import SearchResult
 from adascale.engine.codec import to_plain
 from adascale.engine.errors import AdascaleError, WorkerDiedError
+from adascale.engine.execution import Execution
 from adascale.engine.kinds import kind_of
 from adascale.engine.search.account import account, confidence
 from adascale.engine.search.events import ModelDescription, SearchFailed
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
 from adascale.engine.search.tree import Node, Tree
-from adascale.engine.types import PROGRAMS, Execution, NodeId, Notice, Problem, SearchResult
+from adascale.engine.types import PROGRAMS, NodeId, Notice, Problem
 
 from ..disk.results import SCHEMA
 from ..terminal.code import Program

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from adascale.engine.answers.program import read_program
-from adascale.engine.types import Execution, Verdict
+from adascale.engine.execution import Execution, Verdict
 
 from .prose import without_fences
 from .text import cells, cut, harmless, one_line, plural

@@ -7,20 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from statistics import fmean
 
-from ..types import (
-    AnswerGroup,
-    Candidate,
-    Estimate,
-    FinishedSearch,
-    Mode,
-    NodeId,
-    Same,
-    SearchResult,
-    SelectRule,
-    Standing,
-)
+from ..types import Estimate, Mode, NodeId, Same, SelectRule
 from .equality import same_answer
 from .lookahead import ModeState, Support, log_odds, look_ahead
+from .result import AnswerGroup, Candidate, FinishedSearch, SearchResult, Standing
 
 
 def group_answers(candidates: Sequence[Candidate], same: Same = same_answer) -> list[AnswerGroup]:

@@ -10,7 +10,7 @@ import textwrap
 import warnings
 from collections.abc import Iterable
 
-from ..types import Execution
+from ..execution import Execution
 
 _BLOCK = re.compile(r"```[ \t]*+(?:python3?|py)?[ \t]*+\n(.*?)(?:\n[ \t]*+```|\Z)", re.DOTALL | re.IGNORECASE)
 _NUMBER = re.compile(r"[-+]?(?:(?:\d{1,3}(?:,\d{3})+|\d[\d_]*)(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?")

@@ -13,8 +13,9 @@ import numpy as np
 
 from ..answers.choosing import odds_over_question
 from ..answers.program import executed_answer
+from ..answers.result import FinishedSearch, ModeProfile
 from ..ports import AnswerEstimates, Prefix, QuestionEstimate
-from ..types import Estimate, FinishedSearch, Mode, ModeProfile, NodeId
+from ..types import Estimate, Mode, NodeId
 from .features import (
     QUESTION,
     STAGES,

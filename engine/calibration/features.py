@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from ..answers.choosing import odds_over_question, supports
 from ..answers.lookahead import ModeState, posterior
+from ..answers.result import FinishedSearch, ModeProfile
 from ..ports import Prefix
-from ..types import MODES, FinishedSearch, Mode, ModeProfile
+from ..types import MODES, Mode
 
 Array = NDArray[np.float64]
 States = NDArray[np.float32]

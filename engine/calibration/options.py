@@ -6,10 +6,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from ..answers.result import FinishedSearch, ModeProfile
 from ..answers.weighing import OptionWeights
 from ..kinds import kind_of
 from ..ports import AnswerEstimates, Prefix, QuestionEstimate
-from ..types import Estimate, FinishedSearch, Mode, ModeProfile, NodeId
+from ..types import Estimate, Mode, NodeId
 
 _AT_CHANCE = 0.5e9
 """Parameters of a coder that chooses letters at chance (90 fitting questions, docs/research/LOG.md)."""

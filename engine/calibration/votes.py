@@ -18,12 +18,13 @@ import numpy as np
 
 from ..answers.choosing import supports
 from ..answers.lookahead import STRENGTH, ModeState, posterior
+from ..answers.result import PROFILES, AnswerGroup, FieldEstimate, FinishedSearch
 from ..answers.weighing import OptionWeights
 from ..kinds.json_object import schema_of
 from ..ports import AnswerEstimates, Prefix, QuestionEstimate, Uncalibrated
 from ..tools.fields import votes_by_field
 from ..tools.tool import NO_CALL, ToolRequest
-from ..types import PROFILES, AnswerGroup, Estimate, FieldEstimate, FinishedSearch, NodeId, Problem
+from ..types import Estimate, NodeId, Problem
 from .head import beta_quantiles
 from .options import share_of_trust
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..answers.choosing import choose, equal_answers
 from ..answers.lookahead import seating
+from ..answers.result import PROFILES, AnswerGroup, Candidate, FinishedSearch, ModeProfile
 from ..calibration import Method
 from ..calibration.calibration import Calibration, Domain
 from ..calibration.features import (
@@ -24,16 +25,7 @@ from ..calibration.features import (
     answer_observation,
 )
 from ..calibration.head import HeadModel
-from ..types import (
-    PROFILES,
-    AnswerGroup,
-    Candidate,
-    Estimate,
-    FinishedSearch,
-    Mode,
-    ModeProfile,
-    NodeId,
-)
+from ..types import Estimate, Mode, NodeId
 from .head import Example, HeadConfig, StageData, fit_stage
 from .metrics import Predictions
 

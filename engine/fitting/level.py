@@ -14,9 +14,9 @@ from dataclasses import replace
 from statistics import fmean
 
 from ..answers.lookahead import STRENGTH
+from ..answers.result import Candidate, FinishedSearch
 from ..calibration.votes import VotePosterior
 from ..search.record import Record
-from ..types import Candidate, FinishedSearch
 
 APART = 0.1
 """Difference between agreement and the level in use from which answers are asked for."""

@@ -7,7 +7,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from ..types import Execution, Finish, Mode, Notice, Problem, PromptName, Same, Trial
+from ..execution import Execution, Trial
+from ..types import Finish, Mode, Notice, Problem, PromptName, Same
 
 Run = Callable[[str | Trial], Execution]
 """Runs a program to its end, or has tests judge it; never raises."""

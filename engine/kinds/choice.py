@@ -15,7 +15,8 @@ from collections.abc import Mapping, Sequence
 from ..answers.extract import solution_answer
 from ..codec import build
 from ..errors import UsageError, setting
-from ..types import Execution, Finish, Mode, Problem
+from ..execution import Execution
+from ..types import Finish, Mode, Problem
 from .base import Kind, Look, Run
 from .options import Options
 from .recognising import recognise_message

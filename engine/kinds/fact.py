@@ -11,7 +11,8 @@ import unicodedata
 
 from ..answers.equality import same_answer
 from ..answers.extract import last_boxed
-from ..types import Execution, Finish, Mode, Problem, Same
+from ..execution import Execution
+from ..types import Finish, Mode, Problem, Same
 from .base import Kind
 
 _ARTICLES = frozenset(("a", "an", "the"))

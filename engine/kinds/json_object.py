@@ -12,10 +12,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import UsageError
+from ..execution import Execution
 from ..tools.equality import key_of
 from ..tools.fields import in_order
 from ..tools.schema import Schema, as_json, fault, inlined, types_of
-from ..types import Execution, Finish, Mode, Problem, Same
+from ..types import Finish, Mode, Problem, Same
 from .base import Kind, Run
 
 

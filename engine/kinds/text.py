@@ -7,7 +7,8 @@ that is continued as it stands, up to the suffix, and no message.
 
 from __future__ import annotations
 
-from ..types import Execution, Finish, Mode, Problem
+from ..execution import Execution
+from ..types import Finish, Mode, Problem
 from .base import Kind
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 from ..answers.equality import is_right, same_answer
 from ..answers.extract import solution_answer
 from ..answers.program import executed_answer, read_program
-from ..types import Execution, Finish, Mode, Problem, Same
+from ..execution import Execution
+from ..types import Finish, Mode, Problem, Same
 from .base import NO_PROGRAM, Kind, Run, Runnable
 
 

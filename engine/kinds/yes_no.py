@@ -11,7 +11,8 @@ from collections.abc import Mapping
 
 from ..answers.extract import solution_answer
 from ..answers.program import executed_answer, read_program
-from ..types import Execution, Finish, Mode, Problem
+from ..execution import Execution
+from ..types import Finish, Mode, Problem
 from .base import NO_PROGRAM, Kind, Look, Run, Runnable
 from .recognising import speaks_of_quantities
 

@@ -6,7 +6,8 @@ from itertools import pairwise
 from statistics import fmean
 from typing import Any
 
-from ..types import ROOT, AnswerGroup, Candidate, NodeId, SearchResult
+from ..answers.result import AnswerGroup, Candidate, SearchResult
+from ..types import ROOT, NodeId
 from .record import Record
 from .tree import Tree
 

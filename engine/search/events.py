@@ -7,26 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from ..answers.result import AnswerGroup, SearchResult, Standing
 from ..codec import OMIT_DEFAULT, UNRECORDED, build, to_plain
 from ..errors import AdascaleError, TraceError, excerpt, restored_error
+from ..execution import Execution
 from ..kinds import kind_of
-from ..types import (
-    AnswerGroup,
-    BranchId,
-    Budget,
-    Estimate,
-    Execution,
-    Mode,
-    NodeId,
-    Notice,
-    Problem,
-    Reading,
-    SearchResult,
-    Standing,
-    Step,
-    Until,
-    Usage,
-)
+from ..types import BranchId, Budget, Estimate, Mode, NodeId, Notice, Problem, Reading, Step, Until, Usage
 
 SCHEMA = "adascale.trace/1"
 

@@ -15,8 +15,9 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from ..answers.result import Candidate
 from ..strategies import Strategy
-from ..types import Candidate, Mode
+from ..types import Mode
 from .program_guard import FAILURES
 from .tree import Tree
 from .waiting import Draw, Trajectory

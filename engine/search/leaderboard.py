@@ -8,22 +8,12 @@ from dataclasses import replace
 
 from ..answers.choosing import choose, likeliest, standing, supports, with_lookahead
 from ..answers.lookahead import ModeState
+from ..answers.result import Candidate, FieldEstimate, FinishedSearch, SearchResult, Standing
 from ..answers.weighing import Vote
 from ..kinds import kind_of
 from ..ports import Calibrator
 from ..strategies import Strategy
-from ..types import (
-    ROOT,
-    Candidate,
-    Estimate,
-    FieldEstimate,
-    FinishedSearch,
-    Mode,
-    NodeId,
-    SearchResult,
-    Standing,
-    StopReason,
-)
+from ..types import ROOT, Estimate, Mode, NodeId, StopReason
 from .tree import Tree
 
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..execution import Execution, Trial
 from ..kinds import kind_of
 from ..kinds.base import Runnable
-from ..types import Execution, Mode, NodeId, Problem, Trial
+from ..types import Mode, NodeId, Problem
 
 
 @dataclass(frozen=True, slots=True)

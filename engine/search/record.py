@@ -10,9 +10,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self
 
+from ..answers.result import AnswerGroup, Candidate, SearchResult
 from ..errors import TraceError
 from ..ports import Clock
-from ..types import ROOT, AnswerGroup, BranchId, Candidate, Estimate, NodeId, Notice, SearchResult, Usage
+from ..types import ROOT, BranchId, Estimate, NodeId, Notice, Usage
 from .events import (
     OUTSIDE,
     AllocationDecided,

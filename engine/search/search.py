@@ -6,27 +6,16 @@ from collections.abc import Mapping, Sequence
 from itertools import takewhile
 from typing import Literal
 
+from ..answers.result import Candidate
 from ..errors import AdascaleError, setting
+from ..execution import Execution
 from ..kinds import kind_of
 from ..kinds.base import Look
 from ..ports import BranchStart, Calibrator, Clock, Growth, Prefix, QuestionEstimate, Score, Seen
 from ..strategies import Command, Cut, Expand
 from ..strategies.base import top_k
 from ..strategies.redraws import redrawing
-from ..types import (
-    PROGRAMS,
-    ROOT,
-    BranchId,
-    Candidate,
-    Execution,
-    Mode,
-    NodeId,
-    Notice,
-    Problem,
-    Reading,
-    StopReason,
-    Usage,
-)
+from ..types import PROGRAMS, ROOT, BranchId, Mode, NodeId, Notice, Problem, Reading, StopReason, Usage
 from .branches import Branches, Cancel
 from .events import (
     NOT_NEEDED,

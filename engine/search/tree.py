@@ -6,22 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ..answers.program import computes, read_program
+from ..answers.result import AnswerGroup, Standing
+from ..execution import Execution
 from ..ports import Prefix
-from ..types import (
-    ROOT,
-    AnswerGroup,
-    BranchId,
-    Estimate,
-    Execution,
-    Mode,
-    NodeId,
-    NodeStatus,
-    Problem,
-    Reading,
-    Standing,
-    Step,
-    Usage,
-)
+from ..types import ROOT, BranchId, Estimate, Mode, NodeId, NodeStatus, Problem, Reading, Step, Usage
 
 
 @dataclass(slots=True)

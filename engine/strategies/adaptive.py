@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
+from ..answers.result import UNLIKELY, Standing
 from ..search.tree import Tree
-from ..types import UNLIKELY, Mode, NodeId, SelectRule, Standing, StopReason
+from ..types import Mode, NodeId, SelectRule, StopReason
 from .allocation import CONFIDENCE, required_samples
 from .base import Cut, Expand, Plan, whole_trajectories
 from .redraws import REDRAWS

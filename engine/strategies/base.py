@@ -10,9 +10,10 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar, Literal, Self
 
+from ..answers.result import Standing
 from ..errors import UsageError, setting
 from ..search.tree import Tree
-from ..types import ROOT, KindName, Mode, NodeId, SelectRule, Standing, StopReason, Until
+from ..types import ROOT, KindName, Mode, NodeId, SelectRule, StopReason, Until
 from .allocation import CONFIDENCE
 
 Adapt = Literal["none", "n", "k", "m", "km"]

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from ..answers.result import Standing
 from ..errors import UsageError, setting
 from ..search.tree import Tree
-from ..types import Mode, NodeId, Standing
+from ..types import Mode, NodeId
 from .allocation import majority_confidence
 from .base import Plan, Strategy, gather, whole_trajectories
 

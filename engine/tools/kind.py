@@ -11,8 +11,9 @@ import json
 from collections.abc import Mapping
 
 from ..errors import UsageError
+from ..execution import Execution
 from ..kinds.base import Kind, Look, Run
-from ..types import Execution, Finish, Mode, Problem, Same
+from ..types import Finish, Mode, Problem, Same
 from .equality import key_of_calls
 from .judging import is_accepted
 from .reading import read_reply

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from adascale.engine.answers.result import ModeProfile
 from adascale.engine.answers.weighing import OptionWeights
 from adascale.engine.answers.weighing import Vote as OptionVote
 from adascale.engine.calibration import Method
@@ -33,7 +34,7 @@ from adascale.engine.calibration.votes import VotePosterior
 from adascale.engine.codec import OMIT_DEFAULT, build, to_plain
 from adascale.engine.errors import CalibrationError, command, excerpt
 from adascale.engine.kinds import KINDS
-from adascale.engine.types import MODES, KindName, Mode, ModeProfile
+from adascale.engine.types import MODES, KindName, Mode
 
 from ..storage import atomic_write
 

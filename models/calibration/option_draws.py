@@ -9,6 +9,7 @@ from importlib.metadata import version
 from statistics import fmean
 from typing import TYPE_CHECKING, Self
 
+from adascale.engine.answers.result import PROFILES, ModeProfile
 from adascale.engine.answers.weighing import Vote as OptionVote
 from adascale.engine.calibration.options import OptionsCalibration
 from adascale.engine.fitting.options import OptionExample, fit_weights, held_out
@@ -19,7 +20,7 @@ from adascale.engine.search.events import SearchFailed, SearchFinished
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import Vote
-from adascale.engine.types import PROFILES, ModeProfile, Problem
+from adascale.engine.types import Problem
 
 from ..draws.playback import ReplayingPolicy
 from ..draws.store import DrawStore

@@ -8,12 +8,13 @@ from dataclasses import replace
 import numpy as np
 
 from adascale.engine.answers.choosing import equal_answers, group_answers
+from adascale.engine.answers.result import Candidate, FinishedSearch
 from adascale.engine.calibration.features import STAGES, Observation, Stage, StepArrays
 from adascale.engine.calibration.votes import VotePosterior
 from adascale.engine.fitting.calibration import QuestionSamples, Sample, Training
 from adascale.engine.fitting.head import Example, StageData
 from adascale.engine.kinds import kind_of
-from adascale.engine.types import Candidate, Estimate, FinishedSearch, NodeId
+from adascale.engine.types import Estimate, NodeId
 
 from .rollouts import FloatArray, Rollouts
 

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from adascale.engine.execution import Execution, Trial
 from adascale.engine.kinds.base import Look
 from adascale.engine.ports import BranchStart, Executor, Growth, Policy, PrefixWork, Seen
 from adascale.engine.sampling import AS_USUAL
-from adascale.engine.types import BranchId, Execution, Mode, Problem, Step, Trial
+from adascale.engine.types import BranchId, Mode, Problem, Step
 
 from .drawing import DrawRequest, DrawWriter
 from .store import KeptDraws, Prompt

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Self
 
 from adascale.engine.errors import AdascaleError
-from adascale.engine.types import Execution, Trial
+from adascale.engine.execution import Execution, Trial
 
 from .cpython import CPythonRunner, find_sandbox
 from .monty import MontyRunner

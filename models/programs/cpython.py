@@ -24,7 +24,7 @@ from tempfile import NamedTemporaryFile, TemporaryDirectory, TemporaryFile
 from typing import IO, Any
 
 from adascale.engine.errors import AdascaleError, setting
-from adascale.engine.types import Execution, Trial, Verdict
+from adascale.engine.execution import Execution, Trial, Verdict
 
 from ..extras import install_command
 from . import peer

@@ -21,7 +21,7 @@ from typing import Any, Self
 
 import pydantic_monty as monty
 
-from adascale.engine.types import Execution, Trial, Verdict
+from adascale.engine.execution import Execution, Trial, Verdict
 
 from .sandbox import KILLED, ProgramLimits
 

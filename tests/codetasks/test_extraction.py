@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from adascale.codetasks.program import Program, extract_program
 from adascale.codetasks.syntax import parse
-from adascale.engine.types import Repair
+from adascale.engine.execution import Repair
 
 F = "def f(n):\n    return n * n"
 

@@ -6,7 +6,7 @@ import pytest
 
 from adascale.codetasks.imports import mend_imports
 from adascale.codetasks.program import drop_examples, expose_entry_point
-from adascale.engine.types import Repair
+from adascale.engine.execution import Repair
 
 F = "def f(n):\n    return n"
 

@@ -7,10 +7,11 @@ from typing import get_args
 import pytest
 
 from adascale.engine.errors import UsageError
+from adascale.engine.execution import Execution, Verdict
 from adascale.engine.kinds import KINDS, kind_named, kind_of, recognise
 from adascale.engine.kinds.base import Kind
 from adascale.engine.kinds.messages import problem_of
-from adascale.engine.types import Execution, KindName, Problem, Turn, Verdict
+from adascale.engine.types import KindName, Problem, Turn
 
 RAN = Execution("391\n", "", 0.1)
 TESTED = Execution("", "", 0.1, "def f(n): ...", verdicts=(Verdict("passed"), Verdict("failed", "3")))

@@ -5,9 +5,10 @@ import sampled
 from sampled import node, question
 
 from adascale.engine.errors import UsageError
+from adascale.engine.execution import Execution
 from adascale.engine.search.events import GeneratorDescription, ModelDescription
 from adascale.engine.search.prefix_outcomes import PrefixOutcome
-from adascale.engine.types import Estimate, Execution, Problem
+from adascale.engine.types import Estimate, Problem
 from adascale.export.dataset import Card, Recipe, rows_of
 from adascale.export.filters import Filters
 from adascale.export.sampled import SampledNode, SampledQuestion, question_number

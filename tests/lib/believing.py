@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from adascale.engine.answers.choosing import odds_over_question
-from adascale.engine.types import PROFILES, Estimate, FinishedSearch, NodeId
+from adascale.engine.answers.result import PROFILES, FinishedSearch
+from adascale.engine.types import Estimate, NodeId
 
 
 class Steadfast:

@@ -6,6 +6,7 @@ import math
 import random
 from collections.abc import Sequence
 
+from adascale.engine.answers.result import PROFILES
 from adascale.engine.answers.weighing import OptionWeights
 from adascale.engine.calibration.options import OptionsCalibration
 from adascale.engine.kinds.base import Look
@@ -16,7 +17,7 @@ from adascale.engine.search.events import Event
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import EFFORTS, Strategy
-from adascale.engine.types import PROFILES, Problem, Step
+from adascale.engine.types import Problem, Step
 from bench.scripted import ScriptedPolicy, scripted_step
 
 PLANETS = problem_of("1", "Which planet is the largest?\nA. Mars\nB. Jupiter")

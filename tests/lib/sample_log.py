@@ -8,6 +8,8 @@ from typing import Any
 
 from adascale.cli.render.state import ViewState
 from adascale.engine.answers.choosing import choose, standing
+from adascale.engine.answers.result import Candidate, SearchResult
+from adascale.engine.execution import Execution
 from adascale.engine.search.events import (
     AllocationDecided,
     AnswerFound,
@@ -29,15 +31,12 @@ from adascale.engine.types import (
     ROOT,
     BranchId,
     Budget,
-    Candidate,
     Estimate,
-    Execution,
     Finish,
     Mode,
     NodeId,
     Notice,
     Problem,
-    SearchResult,
     SelectRule,
     Step,
     StopReason,

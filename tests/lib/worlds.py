@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from adascale.codetasks.records import read_task
 from adascale.engine.calibration.features import Array, Evidence, States
 from adascale.engine.calibration.figures import StageReport
+from adascale.engine.execution import Execution, Trial, Verdict
 from adascale.engine.fitting.calibration import CalibrationFit, Training, fit_calibration
 from adascale.engine.fitting.head import HeadConfig, StageData
 from adascale.engine.fitting.metrics import Predictions
@@ -25,7 +26,7 @@ from adascale.engine.search.prefix_outcomes import right_nodes
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies.rollouts import PrefixRollouts, ProgramRollouts
-from adascale.engine.types import Execution, Mode, Problem, Reading, Step, Trial, Verdict
+from adascale.engine.types import Mode, Problem, Reading, Step
 from adascale.models.calibration.rollouts import Rollouts
 from adascale.models.calibration.training import code_training_set, training_set
 from bench.scripted import ScriptedExecutor, ScriptedPolicy, scripted_step

@@ -9,12 +9,13 @@ from queue import SimpleQueue
 
 import pytest
 
+from adascale.engine.answers.result import SearchResult
 from adascale.engine.errors import ModelCorruptError
 from adascale.engine.search.events import Event, SearchFailed, SearchFinished, SearchStarted
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Request
 from adascale.engine.strategies import Greedy
-from adascale.engine.types import Budget, Problem, SearchResult, Usage
+from adascale.engine.types import Budget, Problem, Usage
 from adascale.serve import hub as hub_module
 from adascale.serve.hub import Ask, Hub, lower
 from adascale.serve.wire.http import Refusal

@@ -18,8 +18,9 @@ from scripted_server import EchoPolicy, Served, served, steady
 
 from adascale.codetasks.asserts import read_tests
 from adascale.codetasks.task import CodeTest
+from adascale.engine.answers.result import AnswerGroup, SearchResult
 from adascale.engine.search.events import SearchFinished
-from adascale.engine.types import ROOT, AnswerGroup, Estimate, SearchResult
+from adascale.engine.types import ROOT, Estimate
 from adascale.serve.agents import tools
 from adascale.serve.agents.tools import Check
 from adascale.serve.wire import http

@@ -17,20 +17,13 @@ from adascale.codetasks.asserts import read_tests
 from adascale.codetasks.examples import read_examples
 from adascale.codetasks.records import task_of
 from adascale.engine.answers.equality import same_answer
+from adascale.engine.answers.result import AnswerGroup, SearchResult
 from adascale.engine.errors import UsageError
+from adascale.engine.execution import Execution, TestOutcome
 from adascale.engine.kinds import kind_of
 from adascale.engine.search.record import Record
 from adascale.engine.strategies import EFFORTS, Effort
-from adascale.engine.types import (
-    AnswerGroup,
-    Budget,
-    Execution,
-    KindName,
-    Problem,
-    SearchResult,
-    StopReason,
-    TestOutcome,
-)
+from adascale.engine.types import Budget, KindName, Problem, StopReason
 
 from ..bodies.fields import MAX_SEED, Fields
 from ..hub import Ask

@@ -25,6 +25,7 @@ from worlds import fitted, fitted_report
 from adascale.cli.options.by_command import CalibrationOptions, FitOptions
 from adascale.cli.options.parts import TerminalOptions
 from adascale.cli.searching.calibration import choose_problems, score_missing
+from adascale.engine.answers.result import PROFILES
 from adascale.engine.calibration.calibration import Calibration, Domain
 from adascale.engine.calibration.features import STAGES_OF
 from adascale.engine.calibration.head import HeadModel
@@ -32,7 +33,7 @@ from adascale.engine.errors import DecodeAbortedError
 from adascale.engine.fitting import report as calibration_report
 from adascale.engine.fitting.head import HeadConfig
 from adascale.engine.fitting.metrics import bootstrap
-from adascale.engine.types import PROFILES, Problem
+from adascale.engine.types import Problem
 from adascale.models.calibration import session_rollouts
 from adascale.models.calibration.artefact import (
     SUFFIX,

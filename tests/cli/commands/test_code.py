@@ -14,7 +14,7 @@ from commands import clean_env, interrupted_at_answer, run
 from adascale.cli.commands import code as command
 from adascale.cli.options.by_command import CodeOptions
 from adascale.engine.errors import AdascaleError
-from adascale.engine.types import Execution, TestOutcome, Verdict
+from adascale.engine.execution import Execution, TestOutcome, Verdict
 from adascale.models.options import SessionOptions
 from adascale.models.programs import cpython
 from adascale.models.programs.sandbox import Sandbox

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from adascale.cli.render.solution import json_lines
 from adascale.cli.render.summary import doubts
-from adascale.engine.types import FieldEstimate
+from adascale.engine.answers.result import FieldEstimate
 
 FORM: Any = {
     "type": "object",

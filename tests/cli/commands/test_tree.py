@@ -19,6 +19,7 @@ from adascale.cli.documents.page import to_html
 from adascale.cli.documents.picture import to_svg, to_text
 from adascale.cli.render.rows import all_rows
 from adascale.cli.report.answer import answer_record
+from adascale.engine.answers.result import SearchResult
 from adascale.engine.errors import UsageError
 from adascale.engine.search.events import (
     GeneratorDescription,
@@ -28,7 +29,7 @@ from adascale.engine.search.events import (
     SearchStarted,
 )
 from adascale.engine.strategies import STRATEGIES
-from adascale.engine.types import ROOT, Estimate, SearchResult, Usage
+from adascale.engine.types import ROOT, Estimate, Usage
 
 HOSTILE = 'a "quoted" \\frac{1}{2} <script>alert(1)</script> & `x` #5; $y$ \x1b[2J [b]\n'
 

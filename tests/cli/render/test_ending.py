@@ -8,6 +8,7 @@ from adascale.cli.render.ending import say_end, write_answer
 from adascale.cli.render.solution import writing_frame
 from adascale.cli.render.state import ViewState
 from adascale.cli.terminal.theme import UNICODE
+from adascale.engine.answers.result import SearchResult, Standing
 from adascale.engine.kinds.messages import problem_of
 from adascale.engine.search.events import (
     AnswersJudged,
@@ -16,15 +17,7 @@ from adascale.engine.search.events import (
     SearchFinished,
     SearchStarted,
 )
-from adascale.engine.types import (
-    ROOT,
-    Budget,
-    Estimate,
-    Problem,
-    SearchResult,
-    Standing,
-    Usage,
-)
+from adascale.engine.types import ROOT, Budget, Estimate, Problem, Usage
 
 LONG = "a = 17\nb = 23\n# the product\nc = a * b\nd = c + 0\ne = d - 0\nprint(e)"
 

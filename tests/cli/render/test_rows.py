@@ -15,9 +15,10 @@ from adascale.cli.render.rows import tree_rows
 from adascale.cli.render.solution import writing_frame
 from adascale.cli.render.state import ViewState
 from adascale.cli.terminal.theme import ASCII, UNICODE, Glyphs
+from adascale.engine.answers.result import Standing
 from adascale.engine.search.events import NOT_NEEDED, AnswersJudged, NodesPruned
 from adascale.engine.strategies import STRATEGIES
-from adascale.engine.types import ROOT, Budget, Estimate, Standing
+from adascale.engine.types import ROOT, Budget, Estimate
 
 
 def shown(lines: Sequence[Text]) -> str:

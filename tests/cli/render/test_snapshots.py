@@ -15,8 +15,9 @@ from adascale.cli.render.rows import tree_rows
 from adascale.cli.render.solution import solution_lines, writing_frame
 from adascale.cli.render.summary import closing_lines
 from adascale.cli.terminal.theme import ASCII, UNICODE
+from adascale.engine.answers.result import Standing
 from adascale.engine.search.events import AnswersJudged
-from adascale.engine.types import ROOT, Budget, Estimate, Standing
+from adascale.engine.types import ROOT, Budget, Estimate
 
 from .test_rows import shown
 

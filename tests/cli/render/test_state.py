@@ -8,6 +8,7 @@ from sample_log import Log, pens
 from searches import searched
 
 from adascale.cli.render.state import Running, ViewState
+from adascale.engine.answers.result import FinishedSearch, SearchResult
 from adascale.engine.errors import TraceError
 from adascale.engine.ports import AnswerEstimates, Prefix, QuestionEstimate
 from adascale.engine.search.driver import Driver
@@ -23,17 +24,7 @@ from adascale.engine.search.events import (
 )
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import STRATEGIES, Vote
-from adascale.engine.types import (
-    ROOT,
-    BranchId,
-    Estimate,
-    FinishedSearch,
-    NodeId,
-    Notice,
-    Problem,
-    SearchResult,
-    Usage,
-)
+from adascale.engine.types import ROOT, BranchId, Estimate, NodeId, Notice, Problem, Usage
 from bench.scripted import ScriptedPolicy, ScriptedPRM, scripted_step
 
 

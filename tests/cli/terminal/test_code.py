@@ -11,7 +11,7 @@ from rich.text import Text
 from adascale.cli.render.lines import program_lines
 from adascale.cli.terminal.code import Program, verdict_text, wrap_line
 from adascale.cli.terminal.theme import ASCII, UNICODE
-from adascale.engine.types import Execution, Verdict
+from adascale.engine.execution import Execution, Verdict
 
 LONG = "total = 0\nfor pack in range(9):\n    # three pens a pack\n    total += 3\n\nprint(total)"
 

@@ -12,7 +12,8 @@ from adascale.engine.answers.choosing import (
     supports,
 )
 from adascale.engine.answers.lookahead import log_odds
-from adascale.engine.types import Candidate, Estimate, FinishedSearch, NodeId
+from adascale.engine.answers.result import Candidate, FinishedSearch
+from adascale.engine.types import Estimate, NodeId
 
 
 def candidate(node: int, answer: str | None, score: float) -> Candidate:

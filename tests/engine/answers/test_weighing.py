@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adascale.engine.answers.result import PROFILES
 from adascale.engine.answers.weighing import OptionWeights, Vote
 from adascale.engine.calibration.options import OptionsCalibration
 from adascale.engine.fitting.options import OptionExample, fit_weights
-from adascale.engine.types import PROFILES
 
 WEIGHTS = OptionWeights(1.0, 0.0, {"prose": 0.4, "program": 0.8}, 1.0, 0.2)
 LOOK = (math.log(0.6), math.log(0.3), math.log(0.1))

@@ -12,6 +12,7 @@ from worlds import code_rollouts, fitted, fitted_code, problems, searched, tasks
 
 from adascale.engine.answers.choosing import group_answers
 from adascale.engine.answers.lookahead import ModeState, Support, log_odds, posterior
+from adascale.engine.answers.result import PROFILES, Candidate, FinishedSearch
 from adascale.engine.calibration.features import ANSWER_FEATURES, answer_observation
 from adascale.engine.calibration.figures import StageReport
 from adascale.engine.codec import build, to_plain
@@ -28,7 +29,7 @@ from adascale.engine.fitting.head import Example, HeadConfig, StageData, fit_sta
 from adascale.engine.fitting.metrics import Predictions, skill
 from adascale.engine.fitting.report import measure, report
 from adascale.engine.ports import Prefix
-from adascale.engine.types import PROFILES, Candidate, Estimate, FinishedSearch, Mode, NodeId
+from adascale.engine.types import Estimate, Mode, NodeId
 from adascale.models.calibration.training import code_training_set
 
 STAGES = {"question", "step", "finished", "answer"}

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adascale.engine.answers.choosing import group_answers
+from adascale.engine.answers.result import Candidate, FinishedSearch
 from adascale.engine.calibration.votes import FROM, UNTIL, VotePosterior, rate_of_size
 from adascale.engine.ports import AnswerEstimates, Prefix
-from adascale.engine.types import Candidate, Estimate, FinishedSearch, Mode, NodeId, Problem
+from adascale.engine.types import Estimate, Mode, NodeId, Problem
 
 PREFIX = Prefix(Problem("p", "What is 9 * 2?"))
 Found = Sequence[tuple[str | None, Mode]]

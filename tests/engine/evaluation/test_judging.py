@@ -17,11 +17,12 @@ from adascale.engine.evaluation.compare import CodeReport, Comparison
 from adascale.engine.evaluation.contestants import for_kind, parse_contestants
 from adascale.engine.evaluation.evaluate import CodeOutcome, Outcome, evaluate
 from adascale.engine.evaluation.tables import csv_text, markdown
+from adascale.engine.execution import Execution, Trial
 from adascale.engine.kinds import kind_of
 from adascale.engine.ports import Prefix, SequenceLogprob
 from adascale.engine.search.driver import Driver
 from adascale.engine.strategies import Passing
-from adascale.engine.types import Execution, Problem, Step, Trial
+from adascale.engine.types import Problem, Step
 from bench.scripted import ScriptedExecutor, ScriptedPolicy, scripted_step
 
 TASK = read_task("", {"tests": "assert f(2) == 4", "hidden": ["assert f(3) == 9", "assert f(0) == 0"]})

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from adascale.engine.answers.result import PROFILES, SearchResult
 from adascale.engine.calibration.votes import CALL_WEIGHTS, CallPosterior
 from adascale.engine.ports import Prefix, SequenceLogprob
 from adascale.engine.search.driver import Driver
@@ -18,7 +19,7 @@ from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import EFFORTS, Greedy, Strategy
 from adascale.engine.tools.kind import KIND
 from adascale.engine.tools.tool import NO_CALL, calls_of
-from adascale.engine.types import PROFILES, Problem, SearchResult, Step
+from adascale.engine.types import Problem, Step
 from bench.scripted import ScriptedPolicy, scripted_step
 
 TOOL = {

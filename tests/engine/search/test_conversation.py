@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adascale.engine.execution import Execution
 from adascale.engine.ports import Prefix, SequenceLogprob
 from adascale.engine.search.conversation import turns_after
 from adascale.engine.search.driver import Driver
@@ -15,7 +16,7 @@ from adascale.engine.search.events import BranchGrew, SearchStarted
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import Vote
-from adascale.engine.types import Execution, Problem, Step, Turn
+from adascale.engine.types import Problem, Step, Turn
 from bench.scripted import ScriptedExecutor, ScriptedPolicy, scripted_step
 
 EARLIER = (Turn("system", "Be brief."), Turn("user", "hi"), Turn("assistant", "Hello."))

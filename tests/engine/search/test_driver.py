@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 from searches import sized
 
 from adascale.engine.answers.program import executed_answer
+from adascale.engine.answers.result import PROFILES, ModeProfile, SearchResult
 from adascale.engine.errors import ContextOverflowError, DecodeAbortedError
+from adascale.engine.execution import Execution, Trial
 from adascale.engine.ports import (
     Calibrator,
     Clock,
@@ -58,22 +60,7 @@ from adascale.engine.strategies import (
     gather,
     strategy_named,
 )
-from adascale.engine.types import (
-    PROFILES,
-    ROOT,
-    Budget,
-    Estimate,
-    Execution,
-    KindName,
-    Mode,
-    ModeProfile,
-    Notice,
-    Problem,
-    SearchResult,
-    Step,
-    Trial,
-    Usage,
-)
+from adascale.engine.types import ROOT, Budget, Estimate, KindName, Mode, Notice, Problem, Step, Usage
 from bench.scripted import ScriptedExecutor, ScriptedPolicy, ScriptedPRM, scripted_step
 
 QUESTIONS = [Problem(f"q{i}", "?" * (i + 1)) for i in range(4)]

@@ -8,13 +8,14 @@ from collections.abc import Callable
 import pytest
 from event_logs import records_of
 
+from adascale.engine.execution import Execution
 from adascale.engine.ports import Prefix
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.program_guard import ProgramUse
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import Margin, Strategy, Vote
-from adascale.engine.types import Execution, Mode, Problem, Step
+from adascale.engine.types import Mode, Problem, Step
 from bench.scripted import ScriptedExecutor, ScriptedPolicy, ScriptedPRM, scripted_step
 
 BOTH: tuple[Mode, ...] = ("program", "prose")

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from adascale.engine.answers.result import DOUBTFUL, SearchResult
 from adascale.engine.calibration.votes import FieldPosterior
 from adascale.engine.kinds.json_object import KIND
 from adascale.engine.kinds.messages import problem_of
@@ -16,7 +17,7 @@ from adascale.engine.search.driver import Driver
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import EFFORTS, Preset, Strategy, Vote
-from adascale.engine.types import DOUBTFUL, Problem, SearchResult, Step
+from adascale.engine.types import Problem, Step
 from bench.scripted import ScriptedPolicy, scripted_step
 
 SCHEMA: dict[str, Any] = {

@@ -7,6 +7,7 @@ from event_logs import ended
 from sample_log import Log
 from searches import searched
 
+from adascale.engine.answers.result import SearchResult
 from adascale.engine.errors import TraceError
 from adascale.engine.search.events import (
     AllocationDecided,
@@ -21,7 +22,7 @@ from adascale.engine.search.events import (
 )
 from adascale.engine.search.record import Record, replay
 from adascale.engine.strategies import STRATEGIES
-from adascale.engine.types import ROOT, Estimate, SearchResult, Usage
+from adascale.engine.types import ROOT, Estimate, Usage
 
 
 @pytest.mark.parametrize("strategy", sorted(STRATEGIES))

@@ -9,6 +9,7 @@ import pytest
 from event_logs import ended, logs_of, ticking
 from worlds import ReadingPolicy, execute, fitted, problems, solve
 
+from adascale.engine.answers.result import Candidate, FinishedSearch
 from adascale.engine.calibration.votes import VotePosterior
 from adascale.engine.ports import Calibrator, SequenceLogprob
 from adascale.engine.search.driver import Driver
@@ -16,7 +17,7 @@ from adascale.engine.search.events import AnswerFound, Event, StepScored
 from adascale.engine.search.record import Record, replay
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import Adaptive, Strategy, Vote
-from adascale.engine.types import ROOT, Candidate, Estimate, FinishedSearch, NodeId, Problem, Step, Usage
+from adascale.engine.types import ROOT, Estimate, NodeId, Problem, Step, Usage
 from bench.scripted import ScriptedExecutor
 
 VOTES = VotePosterior(0.5)

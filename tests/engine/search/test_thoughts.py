@@ -12,6 +12,7 @@ from event_logs import ended
 from searches import sized
 
 from adascale.codetasks.records import read_task
+from adascale.engine.execution import Execution
 from adascale.engine.kinds.base import NO_PROGRAM
 from adascale.engine.ports import Prefix, SequenceLogprob
 from adascale.engine.search.driver import Driver
@@ -27,7 +28,7 @@ from adascale.engine.search.record import replay
 from adascale.engine.search.settings import Settings
 from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import STRATEGIES, Adaptive, Expand, Passing, Plan, Strategy, Vote
-from adascale.engine.types import ROOT, Execution, Mode, Problem, Step, Thought
+from adascale.engine.types import ROOT, Mode, Problem, Step, Thought
 from bench.scripted import ScriptedExecutor, ScriptedPolicy, scripted_step
 
 PROBLEM = Problem("p", "What is 7 * 8?")

@@ -13,6 +13,7 @@ from event_logs import ended, logs_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from adascale.engine.answers.result import FinishedSearch, Standing
 from adascale.engine.ports import AnswerEstimates, Prefix, QuestionEstimate, Uncalibrated
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import (
@@ -37,7 +38,7 @@ from adascale.engine.strategies import (
     Vote,
     strategy_named,
 )
-from adascale.engine.types import ROOT, Estimate, FinishedSearch, Problem, Standing, Step
+from adascale.engine.types import ROOT, Estimate, Problem, Step
 from bench.scripted import ScriptedPolicy, ScriptedPRM, scripted_step
 
 PROBLEM = Problem("p", "?", "18")

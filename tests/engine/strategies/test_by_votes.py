@@ -10,7 +10,9 @@ import pytest
 from believing import Steadfast, around
 from event_logs import records_of
 
+from adascale.engine.answers.result import FinishedSearch
 from adascale.engine.calibration.votes import VotePosterior, rate_of_size
+from adascale.engine.execution import Execution
 from adascale.engine.ports import AnswerEstimates, Prefix, QuestionEstimate, SequenceLogprob
 from adascale.engine.sampling import SamplingChange
 from adascale.engine.search.driver import Driver
@@ -18,7 +20,7 @@ from adascale.engine.search.events import ModelDescription
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Conditions, Settings
 from adascale.engine.strategies import Adaptive, Vote
-from adascale.engine.types import Estimate, Execution, FinishedSearch, Mode, Problem, Step
+from adascale.engine.types import Estimate, Mode, Problem, Step
 from bench.scripted import ScriptedExecutor, ScriptedPolicy, scripted_step
 
 Draw = Callable[[random.Random], str | None]

@@ -14,7 +14,9 @@ from event_logs import ended, logs_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from adascale.engine.answers.result import FinishedSearch, Standing
 from adascale.engine.errors import UsageError
+from adascale.engine.execution import Execution
 from adascale.engine.ports import AnswerEstimates, Prefix, QuestionEstimate
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import AnswerFound, AnswersJudged, BranchStarted, Event
@@ -24,7 +26,7 @@ from adascale.engine.search.settings import Settings
 from adascale.engine.search.tree import Tree
 from adascale.engine.search.waiting import Draws
 from adascale.engine.strategies import Adaptive, Cut, EarlyStopping, Expand, Margin, ProseAndProgram, Strategy
-from adascale.engine.types import ROOT, Estimate, Execution, FinishedSearch, Mode, Problem, Standing, Step
+from adascale.engine.types import ROOT, Estimate, Mode, Problem, Step
 from bench.scripted import ScriptedExecutor, ScriptedPolicy, ScriptedPRM, scripted_step
 
 PROBLEM = Problem("p", "?", "18")

@@ -13,6 +13,7 @@ from event_logs import ended, ticking
 from adascale.codetasks.records import read_task
 from adascale.codetasks.task import CodeTask
 from adascale.engine.errors import UsageError
+from adascale.engine.execution import Execution, Trial
 from adascale.engine.ports import Prefix, QuestionEstimate, SequenceLogprob, Uncalibrated
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import BranchStarted, Event, to_json
@@ -20,7 +21,7 @@ from adascale.engine.search.record import Record, replay
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import Passing, Strategy, Vote
 from adascale.engine.strategies.allocation import chance_of_success
-from adascale.engine.types import Estimate, Execution, Mode, Problem, Step, Trial
+from adascale.engine.types import Estimate, Mode, Problem, Step
 from bench.scripted import ScriptedExecutor, ScriptedPolicy, scripted_step
 
 WRONG, HALF, RIGHT = "return n + 7", "return n + n", "return n * n"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from adascale.engine.answers.result import Standing
 from adascale.engine.errors import UsageError
 from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import (
@@ -31,7 +32,7 @@ from adascale.engine.strategies import (
     strategy_named,
     with_mode,
 )
-from adascale.engine.types import ROOT, Estimate, Mode, NodeId, Problem, Standing
+from adascale.engine.types import ROOT, Estimate, Mode, NodeId, Problem
 from bench.scripted import scripted_step
 
 

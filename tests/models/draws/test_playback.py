@@ -17,13 +17,14 @@ from searches import sized
 
 from adascale.codetasks.records import read_task
 from adascale.engine.errors import AdascaleError, ContextOverflowError
+from adascale.engine.execution import Execution
 from adascale.engine.ports import BranchStart, Prefix, PrefixWork, SequenceLogprob
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import Event, SearchFailed, to_json
 from adascale.engine.search.record import replay
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import STRATEGIES, Margin, Vote
-from adascale.engine.types import BranchId, Execution, Mode, Problem, Reading, Step, Thought
+from adascale.engine.types import BranchId, Mode, Problem, Reading, Step, Thought
 from adascale.models.blobs import pack, pack_texts
 from adascale.models.draws.drawing import DrawRequest, DrawWriter
 from adascale.models.draws.playback import ReplayingPolicy, WaitingExecutor

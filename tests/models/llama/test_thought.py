@@ -13,6 +13,7 @@ from event_logs import logs_of, ticking
 from machine import opened, tokens_of
 
 from adascale.engine.errors import ContextOverflowError, DecodeAbortedError
+from adascale.engine.execution import Execution
 from adascale.engine.ports import BranchStart, Prefix, PrefixWork, SequenceLogprob
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import BranchGrew, Event, SearchFailed, SearchFinished, from_json, to_json
@@ -20,7 +21,7 @@ from adascale.engine.search.record import replay
 from adascale.engine.search.settings import Settings
 from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import Beam, Greedy, Strategy, Vote
-from adascale.engine.types import BranchId, Execution, Mode, NodeId, Problem, Step, Until
+from adascale.engine.types import BranchId, Mode, NodeId, Problem, Step, Until
 from adascale.models.llama import policy as policies
 from adascale.models.llama.branch import Job, Slot
 from adascale.models.llama.chat import ChatFormat

@@ -12,7 +12,7 @@ from adascale.codetasks.asserts import read_tests
 from adascale.codetasks.harness import Harness
 from adascale.codetasks.task import suite_of
 from adascale.engine.errors import AdascaleError
-from adascale.engine.types import Execution, Trial
+from adascale.engine.execution import Execution, Trial
 from adascale.models.programs.chain import ChainExecutor
 from adascale.models.programs.sandbox import UNSANDBOXED, ProgramLimits, Sandbox
 

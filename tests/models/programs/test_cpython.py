@@ -18,7 +18,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from adascale.engine.types import Execution
+from adascale.engine.execution import Execution
 from adascale.models.programs.cpython import CPythonRunner, why_not
 from adascale.models.programs.sandbox import UNSANDBOXED, ProgramLimits, Sandbox, candidates
 

@@ -9,7 +9,7 @@ import pytest
 from adascale.codetasks.asserts import read_tests
 from adascale.codetasks.harness import Harness
 from adascale.codetasks.task import suite_of
-from adascale.engine.types import Execution, Trial
+from adascale.engine.execution import Execution, Trial
 from adascale.models.programs.cpython import CPythonRunner, why_not
 from adascale.models.programs.monty import MontyRunner
 from adascale.models.programs.sandbox import candidates

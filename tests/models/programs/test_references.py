@@ -18,7 +18,7 @@ import pytest
 from adascale.codetasks.asserts import read_tests
 from adascale.codetasks.harness import Harness
 from adascale.codetasks.task import suite_of
-from adascale.engine.types import Verdict
+from adascale.engine.execution import Verdict
 from adascale.models.programs.monty import MontyRunner
 
 

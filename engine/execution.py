@@ -1,0 +1,92 @@
+"""Programs that ran: what is executed, what came of it, and the verdicts of tests on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from .codec import OMIT_DEFAULT
+
+TestOutcome = Literal["passed", "failed", "error", "time-limit", "not-run"]
+"""Outcome of one test; ``not-run``: the run ended at an earlier test, or in the program itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The verdict of one test on a program.
+
+    Attributes:
+        outcome: ``passed``, or the way in which it failed.
+        detail: For a failed test the ``repr`` of what the entry point gave last; where it was not called, of
+            what was compared, or the message of the assert. For an error the last line of its traceback. At
+            most 200 characters.
+    """
+
+    outcome: TestOutcome
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A program and the tests that judge it, which never share a process.
+
+    Attributes:
+        program: Python source of the program.
+        tests: Python source that gets names of the program from ``program_adascale(name)``, and calls
+            ``report_adascale(outcome, detail)`` at the end of each test.
+        count: Number of tests.
+    """
+
+    program: str
+    tests: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """One change to a program that a model wrote, without which it could not run or be tested.
+
+    Attributes:
+        kind: Fault that it mends, such as ``main-guard``.
+        detail: The name, line or statement that it concerns.
+    """
+
+    kind: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """Result of running a program.
+
+    Attributes:
+        output: Text that it printed, up to the point where it failed.
+        error: Last line of the traceback; empty if it ran to its end.
+        seconds: Wall time.
+        program: Source of the program where tests judge it, as it was cut out of the text and repaired; empty
+            where the text holds none.
+        repairs: Changes that made that source of the text, in this order.
+        verdicts: One for each test that was given, in their order.
+    """
+
+    output: str
+    error: str
+    seconds: float
+    program: str = field(default="", metadata=OMIT_DEFAULT)
+    repairs: tuple[Repair, ...] = field(default=(), metadata=OMIT_DEFAULT)
+    verdicts: tuple[Verdict, ...] = field(default=(), metadata=OMIT_DEFAULT)
+
+    @property
+    def passed(self) -> int:
+        """Number of tests that the program passes."""
+        return sum(verdict.outcome == "passed" for verdict in self.verdicts)
+
+    @property
+    def passes(self) -> bool:
+        """True if the program was tested and passes every test."""
+        return bool(self.verdicts) and self.passed == len(self.verdicts)
+
+    @property
+    def fails(self) -> bool:
+        """True if there is no program that tests could judge, or one that does not pass all of them."""
+        return not self.program or self.passed < len(self.verdicts)
