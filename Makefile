@@ -46,12 +46,13 @@ test: setup
 test-slow: setup
 	$(BIN)/python -m pytest -n auto --dist worksteal -m '$(SLOW)'
 
-# The fuzzers of tests/fuzz with their long counts (ten minutes on two cores) and a new seed; what fails is kept in
-# tests/fuzz/corpus.
+# The fuzzers of tests/fuzz with their long counts and a new seed (an hour on two cores); what fails is kept in
+# tests/fuzz/corpus. FUZZ=tests/fuzz/test_mcp.py runs one of them.
+FUZZ ?= tests/fuzz
 SEED ?= $(shell date +%s)
 fuzz: setup
 	@echo "seed $(SEED)"
-	$(BIN)/python -m pytest tests/fuzz --fuzz --hypothesis-seed $(SEED) --timeout 0 --durations 0 -n 2
+	$(BIN)/python -m pytest $(FUZZ) --fuzz --hypothesis-seed $(SEED) --timeout 0 --durations 0 -n 2
 
 # The tests that touch dependencies most, with the lowest version of each that pyproject.toml allows.
 LOWEST ?= .venv-lowest

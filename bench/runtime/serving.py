@@ -92,7 +92,7 @@ def _messages(question: str) -> Asked:
 
 def _ollama(question: str) -> Asked:
     body = {"messages": [{"role": "user", "content": question}], "tools": [_TOOL]}
-    return Asked("/api/chat", body, lambda data: bool(json.loads(data.splitlines()[-1])["done"]))
+    return Asked("/api/chat", body, lambda data: b'"done":true' in data.splitlines()[-1])
 
 
 def _search(question: str) -> Asked:

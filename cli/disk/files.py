@@ -82,11 +82,11 @@ def check_writable(path: Path) -> None:
         UsageError: it is a folder, it cannot be written, or its folder is missing or not writable.
     """
     try:
-        path.lstat()
+        path.stat()
     except FileNotFoundError:
         pass
-    except OSError as error:  # a name that is too long, among others
-        raise unwritable(path, error, "a shorter name, in a folder that can be read") from error
+    except OSError as error:  # a name that is too long, or a link to itself, among others
+        raise unwritable(path, error, "another name, not so long, in a folder that can be read") from error
     if path.is_dir():
         raise UsageError(
             f"cannot write {path}: it is a folder",

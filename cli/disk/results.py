@@ -202,6 +202,7 @@ def open_results(output: str, *, overwrite: bool = False) -> Iterator[Results]:
         yield Results(None)
         return
     path = Path(output)
+    check_writable(path)
     if path.exists() and not path.is_file() and not path.is_dir():
         raise UsageError(
             f"cannot write {path}: it is no file, and records are read before they are written",

@@ -19,7 +19,7 @@ from math import ceil, prod
 from pathlib import Path
 
 from adascale.engine.decimals import human_bytes
-from adascale.engine.errors import ModelCorruptError, ModelNotFoundError, excerpt
+from adascale.engine.errors import ModelCorruptError, ModelNotFoundError, command, excerpt
 
 NEWEST_VERSION = 3
 TOO_NEW = f"is GGUF version {{}}; this llama.cpp reads up to {NEWEST_VERSION}"
@@ -138,7 +138,8 @@ def read_header(path: Path) -> GGUFHeader:
 
 def _read_part(path: Path) -> GGUFHeader:
     if not path.exists():
-        raise ModelNotFoundError(f"there is no file {path}", slug="model-not-found")
+        hint = f"{command('models', 'list')} shows what is here"
+        raise ModelNotFoundError(f"there is no file {path}", hint=hint, slug="model-not-found")
     if path.is_dir():
         raise ModelCorruptError(f"{path.name} is a directory, not a model file")
     if path.stat().st_size == 0:

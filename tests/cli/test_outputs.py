@@ -51,10 +51,13 @@ def test_a_file_of_something_else_stays(tmp_path: Path, command: list[str], name
     assert precious.read_bytes() == b"GGUF precious"
 
 
-@pytest.mark.parametrize("name", ["x" * 300, f"link{'/x' * 2_000}"])
-def test_a_name_that_no_file_system_takes_is_told(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("command", [["ask", "1 + 1?", "--trace"], ["batch", "DATA", "-o"]], ids=" ".join)
+@pytest.mark.parametrize("name", ["x" * 300, f"link{'/x' * 2_000}", "loop"])
+def test_a_name_that_no_file_system_takes_is_told(tmp_path: Path, command: list[str], name: str) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    data = str(write_questions(tmp_path / "data.jsonl", range(2)))
     with pytest.raises(UsageError, match="cannot write") as caught:
-        invoked(app, "ask", "1 + 1?", "--trace", str(tmp_path / name))
+        invoked(app, *(data if word == "DATA" else word for word in command), str(tmp_path / name))
     assert caught.value.slug == "unwritable"
     assert caught.value.hint
 

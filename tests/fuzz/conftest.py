@@ -1,14 +1,18 @@
 """Common settings of all fuzzers: how long they run, what they try first, where a failure is kept.
 
-``make check`` runs each a little, always with the same examples. ``make fuzz`` takes ten minutes of two cores
-and another seed each time. What fails is written into ``corpus/TARGET``; it is tried first from then on.
+``make check`` runs those of this process a little, ``make slow`` those that fork, always with the same
+examples. ``make fuzz`` runs them long, 20,000 examples a target of this process, with another seed each time.
+What fails is written into ``corpus/TARGET``; it is tried first from then on.
 """
 
 from __future__ import annotations
 
 import hashlib
+import signal
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from commands import clean_env
@@ -24,6 +28,8 @@ CORPUS = Path(__file__).with_name("corpus")
 GOLDEN = Path(__file__).parents[1] / "golden"
 SHIPPED = min((Path(artefact.__file__).parent / "shipped").glob("*"), key=lambda path: path.stat().st_size)
 MEMORY_BYTES = 512 << 20
+EXAMPLE_SECONDS = 120.0
+"""An example that takes longer hangs; the machine may be busy."""
 
 
 class File(bytes):
@@ -35,6 +41,25 @@ class File(bytes):
 
 Check = Callable[[bytes], None]
 Fuzz = Callable[[str, int, int, st.SearchStrategy[bytes], Check], None]
+
+
+@contextmanager
+def time_limit() -> Iterator[None]:
+    """End what hangs with a TimeoutError, where the system has such a clock."""
+    if not hasattr(signal, "setitimer"):
+        yield
+        return
+
+    def end(*_: object) -> NoReturn:
+        raise TimeoutError(f"an example took more than {EXAMPLE_SECONDS:g} s")
+
+    before = signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, EXAMPLE_SECONDS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 @pytest.fixture
@@ -50,7 +75,8 @@ def fuzz(pytestconfig: pytest.Config) -> Fuzz:
         def example(data: bytes) -> None:
             nonlocal last
             last = data
-            check(data)
+            with time_limit() if is_long else nullcontext():  # else the test itself has one
+                check(data)
 
         bounded = settings(
             max_examples=many if is_long else few,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -125,37 +124,3 @@ def test_outputs_of_a_batch(fuzz: Fuzz, forks: Forks, tmp_path: Path) -> None:
     assert run_on(samples[0]).code == 0, "the question has its answer, so no model is wanted"
     assert run_on(b"").code == 4, "the model is not there"
     fuzz("outputs", 25, 2_000, mutated_lines(samples), check)
-
-
-SETTINGS = {"effort": "high", "threads": 4, "min-confidence": 0.5, "budget": "900", "generator": "none.gguf"}
-CONFIG_COMMANDS = {("config", "show"): 0, ("models", "list"): 0, ("ask", "1 + 1?"): 4}
-"""Commands that read the config file, and their exit codes with ``SETTINGS``, whose model is not there."""
-
-
-def test_config_files(fuzz: Fuzz, forks: Forks) -> None:
-    odd = [
-        b"threads = 4\n[batch]\nparallel = 16\n", b"a = " + b"[" * 2_000, b"a = " + b"9" * 6_000,
-        b'generator = """\n' + b"x" * 9_000 + b'"""\n',
-    ]  # fmt: skip
-    path = Path(forks.env["ADASCALE_CONFIG"])
-
-    def check(data: bytes) -> None:
-        path.write_bytes(data)
-        for command in CONFIG_COMMANDS:
-            ended = forks.run(*command)
-            assert is_orderly(ended), (command, ended)
-
-    path.write_bytes(encode_settings(SETTINGS))
-    for command, code in CONFIG_COMMANDS.items():
-        ended = forks.run(*command)
-        assert ended.code == code, (command, ended)
-    for each in odd:
-        check(each)
-    torn = mutated_bytes([encode_settings(SETTINGS), *odd])
-    files = mutated_json(SETTINGS).map(encode_settings) | torn
-    fuzz("config", 20, 2_000, files, check)
-
-
-def encode_settings(values: Mapping[str, Any]) -> bytes:
-    """A config file; TOML has the strings, numbers and booleans of JSON, and arrays."""
-    return b"".join(b"%s = %s\n" % (key.encode(), encode_json(value)) for key, value in values.items())

@@ -157,7 +157,7 @@ async def serve_stdio(hub: Hub) -> None:
             told, messages = anyio.create_memory_object_stream[SessionMessage | Exception](0)
 
             async def refuse_what_is_no_message() -> None:
-                async with told:
+                async with told, read:
                     async for item in read:
                         if isinstance(item, Exception):  # the SDK would pass it over, and its client wait
                             await write.send(SessionMessage(_NO_MESSAGE))
