@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from adascale.engine.codec import to_plain
-from adascale.engine.errors import UsageError
 from adascale.engine.evaluation.contestants import for_kind, parse_contestants
 from adascale.engine.kinds import kind_of
 from adascale.models.question_sets import choose_questions, only_kind, read_known
@@ -49,8 +48,6 @@ def eval_(
     options.preset.check_overrides(each.strategy.name for each in named)
     if options.plot is not None:
         check_plot(options.plot, [*data, *options.session.references()])
-    if options.csv_output and options.json_output:
-        raise UsageError("--csv and --json are two formats", hint="leave one out")
     problems = choose_questions(read_known(data), options.questions, options.seed)
     kind = only_kind(problems)
     for problem in problems:
@@ -71,13 +68,11 @@ def eval_(
 
 
 def _write_report(report: EvaluationReport, described: Mapping[str, Any], options: EvalOptions) -> None:
-    """Print a report as Markdown, CSV or JSON, and draw it if --plot asks for it."""
-    from adascale.engine.evaluation.tables import csv_text, markdown
+    """Print a report as Markdown or JSON, and draw it if --plot asks for it."""
+    from adascale.engine.evaluation.tables import markdown
 
     if options.json_output:
         write_json({**described, **to_plain(report)})
-    elif options.csv_output:
-        write_payload(csv_text(report))
     else:
         write_payload(markdown(report))
     if options.plot is not None:

@@ -250,7 +250,6 @@ class EvalOptions:
         Path | None,
         OUTPUT.flag("--plot", "Picture of accuracy against tokens to write.", metavar="FILE.png|svg"),
     ] = None
-    csv_output: Annotated[bool, OUTPUT.flag("--csv", "Print CSV with a row for each strategy.")] = False
     json_output: JsonOption = False
     preset: Preset = Preset()
     session: SessionOptions = SessionOptions(branches=MAX_BRANCHES, purpose="replay")

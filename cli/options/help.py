@@ -41,7 +41,7 @@ EVERYDAY: Mapping[str, tuple[str, ...]] = {
         "--yes -y",
     ),
     "eval": (
-        "--strategies", "--model -m", "--questions -n", "--repeats", "--seed", "--plot", "--csv", "--json",
+        "--strategies", "--model -m", "--questions -n", "--repeats", "--seed", "--plot", "--json",
         "--quiet -q", "--verbose -v", "--yes -y",
     ),
     "fit": (

@@ -1,13 +1,9 @@
-"""A comparison as text: Markdown for people, CSV for spreadsheets; JSON is the report itself."""
+"""A comparison as Markdown for people; for programs its JSON is the report itself."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
-from ..codec import to_plain
 from ..decimals import decimal
 from .compare import CodeReport, EvaluationReport, PairReport, StrategyReport
 from .evaluate import SURE
@@ -85,30 +81,6 @@ def summary(report: EvaluationReport) -> str:
         f"{best.generated_tokens:,.0f} tokens each: a difference of {100 * pair.accuracy_diff:+.0f} points "
         f"({low:+.0f} to {high:+.0f}){chance}."
     )
-
-
-def csv_text(report: EvaluationReport) -> str:
-    """One row per strategy; intervals as two columns."""
-    out = io.StringIO()
-    rows = [_csv_row(strategy) for strategy in report.strategies]
-    names = dict.fromkeys(name for row in rows for name in row)
-    writer = csv.DictWriter(out, list(names), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return out.getvalue()
-
-
-def _csv_row(strategy: StrategyReport) -> dict[str, Any]:
-    plain = {k: value for k, value in to_plain(strategy).items() if not isinstance(value, dict | list)}
-    low, high = strategy.accuracy_ci
-    return {
-        **plain,
-        "accuracy_low": low,
-        "accuracy_high": high,
-        "sure_share": strategy.sure.share,
-        "sure_accuracy": strategy.sure.accuracy,
-        **{f"code_{name}": value for name, value in to_plain(strategy.code or {}).items()},
-    }
 
 
 def _pair_row(pair: PairReport) -> list[str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
 import signal
@@ -118,16 +116,12 @@ def test_repeats_are_the_runs_of_the_seeds_that_follow(home: Home) -> None:
 
 
 @pytest.mark.slow
-def test_markdown_and_csv(home: Home, report: subprocess.CompletedProcess[str]) -> None:
+def test_the_report_is_markdown(home: Home) -> None:
     text = " ".join(home.run(*args(home)).stdout.split())
     assert text.startswith("adaptive answers ")
     assert "| vote:6 | " in text
     assert "| adaptive | beam:4+k |" in text
     assert "| greedy | vote:2 |" not in text  # only the last one against the others
-    rows = list(csv.DictReader(io.StringIO(home.run(*args(home, "--csv")).stdout)))
-    expected = json.loads(report.stdout)["strategies"]
-    assert [row["name"] for row in rows] == NAMES.split(",")
-    assert [float(row["accuracy"]) for row in rows] == [s["accuracy"] for s in expected]
 
 
 @pytest.mark.slow
@@ -184,14 +178,6 @@ def test_questions_without_answers_are_refused(home: Home, tmp_path: Path) -> No
     done = home.run("eval", str(tmp_path / "open.jsonl"), "-g", str(home.model))
     assert done.returncode == 2
     assert 'nothing in its field "answer"' in done.stderr
-
-
-def test_one_format_is_printed(home: Home) -> None:
-    done = home.run(*args(home, "--csv", "--json"))
-    assert done.returncode == 2
-    assert json.loads(done.stdout)["error"]["message"] == "--csv and --json are two formats"
-    assert "--csv and --json are two formats" in done.stderr
-    assert "Loading" not in done.stderr
 
 
 def test_a_plot_replaces_no_question(home: Home, tmp_path: Path) -> None:
