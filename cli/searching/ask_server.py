@@ -54,43 +54,45 @@ def search_on_server(
         UsageError: a typed flag has no meaning for a server.
         AdascaleError: the server is away, refuses, has another version, or breaks off.
     """
-    sources = flag_sources(context)
-    typed = typed_flags(context)
-    # An effort makes the server search for a text too.
-    sends_effort = sources[_EFFORT] != "DEFAULT" and (
-        chooses_search(context) or recognise_message(question).kind != "text"
-    )
-    if others := sorted(typed & _OF_THE_SERVER):
+    if others := sorted(typed_flags(context) & _OF_THE_SERVER):
         raise UsageError(
             f"{' and '.join(others)} cannot be asked of a server, which searches for all in the same way",
             hint=f"leave out {others[0]}, or --server",
         )
-
-    history = last_conversation(options.view.terminal) if options.goes_on else ()
+    body = {**_body(question, options, context), "schema": schema}
 
     @contextmanager
     def open_source(status: Callable[[str], None]) -> Iterator[EventSource]:
         from adascale.models.worker.remote import RemoteSearch
 
-        search, server = options.search, options.server
+        server = options.server
         assert server.url is not None, "asked where a server was chosen"
         key = None if server.api_key is None else read_api_key(server.api_key, "ADASCALE_API_KEY")
         remote = RemoteSearch(server.url, key, __version__, status)
-        body = {
-            "question": question,
-            "history": [{"role": turn.role, "content": turn.content} for turn in history],
-            "kind": search.kind,
-            "choices": list(search.options),
-            "schema": schema,
-            "effort": search.preset.effort if sends_effort else None,
-            "mode": search.mode,
-            "max_tokens": search.budget.max_tokens,
-            "max_seconds": search.budget.max_seconds,
-            "seed": search.seed,
-            "model": options.session.generator if _MODEL in typed else None,
-        }
         events = remote.run(body)
         first = next(events)  # a server that refuses leaves no trace
         yield EventSource(chain([first], events), remote.interrupt)
 
     return show_search(open_source, options.view, prints_reply=options.prints_reply)
+
+
+def _body(question: str, options: AskOptions, context: typer.Context) -> dict[str, Any]:
+    """The request for a search; what is None is the server's to decide."""
+    search = options.search
+    history = last_conversation(options.view.terminal) if options.goes_on else ()
+    # An effort makes the server search for a text too.
+    sends_effort = flag_sources(context)[_EFFORT] != "DEFAULT" and (
+        chooses_search(context) or recognise_message(question).kind != "text"
+    )
+    return {
+        "question": question,
+        "history": [{"role": turn.role, "content": turn.content} for turn in history],
+        "kind": search.kind,
+        "choices": list(search.options),
+        "effort": search.preset.effort if sends_effort else None,
+        "mode": search.mode,
+        "max_tokens": search.budget.max_tokens,
+        "max_seconds": search.budget.max_seconds,
+        "seed": search.seed,
+        "model": options.session.generator if _MODEL in typed_flags(context) else None,
+    }
