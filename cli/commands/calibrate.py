@@ -70,8 +70,7 @@ def fit(*, options: FitOptions) -> None:
     several solutions agree on stands for them. It can be stopped at any time: finished questions are kept,
     and the same command continues.
     """
-    from adascale.models.calibration.artefact import describe, save_artefact
-    from adascale.models.calibration.installed import own_path
+    from adascale.models.calibration.artefact import describe
     from adascale.models.calibration.session_rollouts import FEWEST
 
     from ..searching.calibration import choose_problems, choose_unlabelled
@@ -85,6 +84,19 @@ def fit(*, options: FitOptions) -> None:
         check_output(output, "-o mine.calibration.safetensors", is_ours=is_calibration, reads=read)
     with open_session(run.session, run.terminal) as session:
         artefact = _fit(session, problems, options)
+    path = _save(artefact, output, quiet=run.terminal.quiet > 0)
+    if run.terminal.quiet < 2 and unlabelled:
+        show_warning(_agreement_notice(run.session))
+    if run.terminal.quiet < 2 and (artefact.card.finished.skill or 0) <= 0:
+        show_warning(_NO_SKILL)
+    _write_report(artefact.card.held_out, run, {"file": str(path), "calibration": describe(artefact)})
+
+
+def _save(artefact: Artefact, output: Path | None, *, quiet: bool) -> Path:
+    """Write a calibration to a file, or to where ``ask`` finds it; the one before it is kept."""
+    from adascale.models.calibration.artefact import save_artefact
+    from adascale.models.calibration.installed import own_path
+
     path = output or own_path(artefact.card)
     before = path.with_name(f"{path.name}.before") if output is None and path.exists() else None
     try:
@@ -93,16 +105,11 @@ def fit(*, options: FitOptions) -> None:
         save_artefact(artefact, path)
     except OSError as error:
         raise unwritable(path, error) from error
-    if not run.terminal.quiet:
+    if not quiet:
         say(f"adascale: wrote {short_path(path)}")
         if before is not None:
             say(f"adascale: the calibration before it is kept as {short_path(before)}")
-    if run.terminal.quiet < 2 and unlabelled:
-        show_warning(_agreement_notice(run.session))
-    if run.terminal.quiet < 2 and (artefact.card.finished.skill or 0) <= 0:
-        show_warning(_NO_SKILL)
-    described = describe(artefact)
-    _write_report(artefact.card.held_out, run, {"file": str(path), "calibration": described})
+    return path
 
 
 @app.command(cls=LayeredCommand)
@@ -113,13 +120,10 @@ def check(*, options: CalibrationOptions) -> None:
     adascale calibrate check -d test.jsonl
     adascale calibrate check -d test.jsonl --calibration mine.calibration.safetensors
     """
-    from adascale.engine.calibration.options import OptionsCalibration
-    from adascale.engine.fitting.report import measure, report
     from adascale.models.calibration.artefact import describe
     from adascale.models.calibration.installed import overlap
-    from adascale.models.calibration.session_rollouts import SessionRollouts
 
-    from ..searching.calibration import choose_problems, draw_missing, score_missing
+    from ..searching.calibration import choose_problems
 
     problems = choose_problems(options, 1)
     kind = only_kind(problems)
@@ -132,19 +136,7 @@ def check(*, options: CalibrationOptions) -> None:
             warnings += overlap(artefact.card, problems)
         for notice in warnings if options.terminal.quiet < 2 else ():
             show_warning(notice)
-        fitted = None if artefact is None else artefact.calibration
-        if isinstance(fitted, OptionsCalibration):
-            stages = report(_measure_options(session, problems, fitted.weights, options))
-        else:
-            if fitted is not None and fitted.modes == ("prose",):
-                options = replace(options, programs=0)  # it says nothing of programs
-            with SessionRollouts.open(session, problems, _plan(options, kind)) as rollouts:
-                draw_missing(rollouts, options.terminal)
-                score_missing(rollouts, options.terminal)
-                training = rollouts.training(fewest=1).training
-            # Raw scores alone are not compared with themselves.
-            compared = None if fitted is None else training
-            stages = report(measure(fitted, training, options.seed), compared)
+        stages = _measure(session, problems, artefact, options)
     described = None if artefact is None else describe(artefact)
     texts = [as_typed(notice.message) for notice in warnings]
     label = "raw score" if artefact is None else "calibrated"
@@ -193,6 +185,29 @@ def _fit_options(session: OpenSession, problems: list[Problem], run: Calibration
 
     with OptionDraws.open(session, problems, run.samples, run.seed) as draws:
         return fit_options(draws, draw_options(draws, run.terminal), _names(run.data))
+
+
+def _measure(
+    session: OpenSession, problems: list[Problem], artefact: Artefact | None, run: CalibrationOptions
+) -> Mapping[str, StageReport]:
+    """A report on a calibration, or on raw scores without one, by what is drawn of these questions."""
+    from adascale.engine.calibration.options import OptionsCalibration
+    from adascale.engine.fitting.report import measure, report
+    from adascale.models.calibration.session_rollouts import SessionRollouts
+
+    from ..searching.calibration import draw_missing, score_missing
+
+    fitted = None if artefact is None else artefact.calibration
+    if isinstance(fitted, OptionsCalibration):
+        return report(_measure_options(session, problems, fitted.weights, run))
+    if fitted is not None and fitted.modes == ("prose",):
+        run = replace(run, programs=0)  # it says nothing of programs
+    with SessionRollouts.open(session, problems, _plan(run, only_kind(problems))) as rollouts:
+        draw_missing(rollouts, run.terminal)
+        score_missing(rollouts, run.terminal)
+        training = rollouts.training(fewest=1).training
+    # Raw scores alone are not compared with themselves.
+    return report(measure(fitted, training, run.seed), None if fitted is None else training)
 
 
 def _measure_options(
