@@ -32,10 +32,10 @@ from .declare import (
 )
 from .flags import ModelOption, ctx_size
 from .parts import (
+    LARGEST,
     CodeSearchOptions,
     ContinueOption,
     EffortOption,
-    LimitOption,
     ParallelOption,
     ProgressOption,
     QuestionsOption,
@@ -134,7 +134,9 @@ class BatchOptions:
     ] = "question"
     schema: SchemaOption = None
     traces: TracesOption = None
-    limit: LimitOption = None
+    limit: Annotated[
+        int | None, SEARCH.flag("--limit", "Read only this many questions.", min=1, max=LARGEST)
+    ] = None
     only_failed: Annotated[
         bool, SEARCH.flag("--only-failed", "Ask only the questions that failed in an earlier run.")
     ] = False

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 else:
     StrategyName = Literal[tuple(STRATEGIES)]  # a type checker wants them spelled; Typer reads them here
 
-_LARGEST = (1 << 63) - 1
+LARGEST = (1 << 63) - 1
 """Largest integer that a trace can hold."""
 
 EffortOption = Annotated[Effort, EFFORT]
@@ -48,9 +48,6 @@ QuestionsOption = Annotated[
         min=1,
         show_default="all",
     ),
-]
-ShowTreeOption = Annotated[
-    bool, OUTPUT.setting("--show-tree/--no-show-tree -T", "Show the search tree on stderr.")
 ]
 ProgressOption = Annotated[
     ProgressChoice,
@@ -73,11 +70,11 @@ SeedOption = Annotated[
         "--seed",
         "Seed of all sampling; a random one is chosen by default, and -v shows it.",
         min=0,
-        max=_LARGEST,
+        max=LARGEST,
     ),
 ]
 SeedOfChoiceOption = Annotated[
-    int, SEARCH.flag("--seed", "Seed of the choice of questions and of all sampling.", min=0, max=_LARGEST)
+    int, SEARCH.flag("--seed", "Seed of the choice of questions and of all sampling.", min=0, max=LARGEST)
 ]
 HurryOption = Annotated[
     bool | None,
@@ -87,9 +84,6 @@ HurryOption = Annotated[
         "--thrift saves tokens. The answer is the same, apart from rounding.",
         show_default="--hurry while one question is searched, --thrift for several",
     ),
-]
-LimitOption = Annotated[
-    int | None, SEARCH.flag("--limit", "Read only this many questions.", min=1, max=_LARGEST)
 ]
 ContinueOption = Annotated[
     bool,
@@ -263,7 +257,9 @@ class CodeSearchOptions:
 class ViewOptions:
     """How a search is shown while it runs, and where it is kept."""
 
-    show_tree: ShowTreeOption = False
+    show_tree: Annotated[
+        bool, OUTPUT.setting("--show-tree/--no-show-tree -T", "Show the search tree on stderr.")
+    ] = False
     trace: Annotated[
         Path | None,
         OUTPUT.flag(
