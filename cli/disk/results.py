@@ -98,7 +98,7 @@ class Results:
             elif is_text_id(id_, str(record.get("question"))):
                 self._failed_texts[place] = key
         if (conditions := run_conditions(record)) is not None:
-            self.conditions.setdefault(_kind_of(record), conditions)
+            self.conditions.setdefault(str(record.get("kind")), conditions)
 
     def look_up(self, line: Problem | BadLine) -> LineState:
         """Look up the record of a line.
@@ -219,11 +219,6 @@ def open_results(output: str, *, overwrite: bool = False) -> Iterator[Results]:
             yield results
         finally:
             results.close()
-
-
-def _kind_of(record: Mapping[str, Any]) -> str:
-    """Kind of the problem."""
-    return str(record.get("kind"))
 
 
 def run_conditions(record: Mapping[str, Any]) -> dict[str, Any] | None:

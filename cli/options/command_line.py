@@ -110,14 +110,17 @@ def usage_error(error: TyperException) -> UsageError:
             hint = f'options stand behind the command: adascale ask "your question" {name}'
             return UsageError(f"{path} has no option {name}", hint=hint)
         case "NoSuchOption":
-            return UsageError(f"{path} has no option {name}", hint=_did_you_mean(_possible(error)) or listing)
+            return UsageError(
+                f"{path} has no option {name}",
+                hint=_did_you_mean(getattr(error, "possibilities", None) or ()) or listing,
+            )
         case "MissingParameter":
             return UsageError(f"{name} is missing", hint=_example(context) or listing)
         case "BadOptionUsage":
             return UsageError(f"{name} needs a value", hint=listing)
         case "BadParameter":
-            choices = [str(choice) for choice in _choices(parameter)]
-            near = difflib.get_close_matches(str(_fault(error).get("input", "")), choices, 1)
+            choices = getattr(getattr(parameter, "type_descriptor", None), "choices", None) or ()
+            near = difflib.get_close_matches(str(_fault(error).get("input", "")), map(str, choices), 1)
             return UsageError(f"{name} {reason(error)}", hint=_did_you_mean(near) or listing)
     if text.startswith("Got unexpected extra argument"):
         words = text.partition(" (")[2].removesuffix(")")
@@ -159,20 +162,12 @@ def _fault(error: TyperException) -> dict[str, Any]:
     return found()[0] if found is not None else {}
 
 
-def _choices(parameter: Any) -> Sequence[Any]:
-    return getattr(getattr(parameter, "type_descriptor", None), "choices", None) or ()
-
-
 def _name(parameter: Any) -> str:
     """A parameter as it is typed: the long name of an option, or an argument as the usage line has it."""
     if parameter is None:
         return ""
     is_option = parameter.opts[0].startswith("-")
     return str(parameter.opts[0] if is_option else parameter.metavar or parameter.name.upper())
-
-
-def _possible(error: TyperException) -> Sequence[str]:
-    return getattr(error, "possibilities", None) or ()
 
 
 def _takes_only_a_model(context: Context) -> bool:
