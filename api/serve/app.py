@@ -36,7 +36,8 @@ from .protocols.ollama import OLLAMA_CHAT, OLLAMA_GENERATE
 from .protocols.ollama_models import OllamaModels
 from .protocols.protocol import Protocol, collect, stream
 from .protocols.responses import RESPONSES
-from .request import AnswerRequest, ServedEffort, ServedModel
+from .request import AnswerRequest, ServedEffort
+from .served import ServedModel
 from .wire.guard import Access, Guard
 from .wire.http import (
     EventStream,

@@ -21,7 +21,8 @@ from adascale.engine.types import Estimate, NodeId, Notice, TokenOdds, Usage
 from adascale.models.fallback import HandedOn
 
 from .calls import alternatives, shown_calls
-from .request import AnswerRequest, public_sampling
+from .request import AnswerRequest
+from .served import public_sampling
 from .wire.http import for_clients
 
 

@@ -40,7 +40,7 @@ def serve(*, options: ServeOptions) -> None:
     try:
         from adascale.serve.app import ServerSettings, make_app
         from adascale.serve.hub import Hub
-        from adascale.serve.request import ServedModel
+        from adascale.serve.served import ServedModel
         from adascale.serve.wire.guard import Access
         from adascale.serve.wire.listener import Listener, bind
     except ImportError as exc:

@@ -31,7 +31,7 @@ from adascale.engine.types import ROOT, Turn
 from adascale.models.calibration.artefact import SUFFIX, describe, load_artefact
 from adascale.models.calibration.installed import shipped_folder
 from adascale.serve.protocols.event_stream import write_log
-from adascale.serve.request import public_name
+from adascale.serve.served import public_name
 from bench.inline import echo
 
 

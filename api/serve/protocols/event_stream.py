@@ -29,7 +29,8 @@ from adascale.engine.types import BranchId, Budget, MessageKind, Role, Turn
 
 from ..bodies.fields import MAX_MESSAGES, Effort, Fields, Seed, Tokens
 from ..hub import Ask
-from ..request import Manner, ServedModel, problem_for, public_name
+from ..request import Manner, problem_for
+from ..served import ServedModel, public_name
 from ..wire.http import COMMENT, JsonObject, Refusal, for_clients
 from ..wire.http import event as write
 

@@ -16,7 +16,8 @@ from ..bodies.tool_fields import EarlierCall, FunctionTools
 from ..conversation import Conversation, RawText, ToolUse, calling, conversation_of, returned, spoken
 from ..follow import Beginning
 from ..outcome import SearchOutcome
-from ..request import Asked, ServedModel
+from ..request import Asked
+from ..served import ServedModel
 from ..wire.http import JsonObject, Refusal, to_bytes
 from .protocol import Protocol, Writer
 

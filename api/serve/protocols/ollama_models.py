@@ -17,7 +17,7 @@ from adascale.models.files.gguf_info import GGUFInfo, read_info
 
 from ..bodies.fields import Fields
 from ..hub import Hub
-from ..request import ServedModel
+from ..served import ServedModel
 from ..wire.http import JsonObject, json_response, read_body, read_object
 from .ollama import timestamp
 

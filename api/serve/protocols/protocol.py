@@ -18,7 +18,8 @@ from adascale.engine.tools.tool import Call
 from ..bodies.body import Body
 from ..follow import AnswerText, Beginning, Progress, ReasoningLine, Silence
 from ..outcome import SearchOutcome
-from ..request import AnswerRequest, Asked, ServedModel
+from ..request import AnswerRequest, Asked
+from ..served import ServedModel
 from ..wire.http import COMMENT, JsonObject, Refusal
 
 B = TypeVar("B", bound=Body)

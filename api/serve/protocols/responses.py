@@ -15,7 +15,8 @@ from ..bodies.tool_fields import Function, NamedFunction, Word
 from ..conversation import ToolUse, calling, conversation_of, returned, spoken
 from ..follow import Beginning
 from ..outcome import SearchOutcome, TokenCount
-from ..request import AnswerRequest, Asked, public_sampling
+from ..request import AnswerRequest, Asked
+from ..served import public_sampling
 from ..wire.http import JsonObject, Refusal, event
 from .openai import OpenAIBody, call_id
 from .protocol import Block, BlockWriter, Protocol, is_cut, whole_blocks
