@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from adascale.engine.ports import PrefixWork
+from adascale.engine.ports import BranchStart, PrefixWork
 from adascale.engine.types import (
     PROGRAMS,
     BranchId,
@@ -17,7 +17,6 @@ from adascale.engine.types import (
     Step,
     Thought,
     TokenOdds,
-    Until,
 )
 
 from ..options import SamplingParams
@@ -38,34 +37,38 @@ class Job:
     """A branch that is to be run: the prefix that it continues, and its end.
 
     Attributes:
-        branch: Id of the branch.
+        id: Id of the branch.
+        start: What it was asked for.
         prefix: Tokens before its first own token: prompt and steps.
         boundaries: Lengths of the prefix at which a shorter one may be parked.
         prompt_tokens: Length of the prompt.
         stream: Random numbers of the branch.
         sampling: Its sampler.
-        until: End of the branch: its step, or its answer.
-        mode: Prose, or one program.
         opening: Text put into the model's mouth at the beginning of a solution; empty behind its first step.
         thought: Position in its thought; None if the model knows no thoughts.
-        is_reply: It is the reply to a chat, whose next turn goes on from its end.
-        logprobs: As ``SamplingChange.logprobs``.
         calls: Writes its calls of tools; None if it knows no tools.
     """
 
-    branch: BranchId
+    id: BranchId
+    start: BranchStart
     prefix: Tokens
     boundaries: tuple[int, ...]
     prompt_tokens: int
     stream: Stream
     sampling: SamplingParams
-    until: Until
-    mode: Mode = "prose"
     opening: bytes = b""
     thought: ThoughtProgress | None = None
-    is_reply: bool = False
-    logprobs: int | None = None
     calls: CallWriter | None = None
+
+    @property
+    def mode(self) -> Mode:
+        """How it reasons."""
+        return self.start.prefix.mode
+
+    @property
+    def is_reply(self) -> bool:
+        """True for the reply to a chat, whose next turn goes on from its end."""
+        return self.start.prefix.problem.is_chat
 
     def close(self) -> None:
         """Free its random numbers and its grammar."""
@@ -187,7 +190,7 @@ class Slot:
         """Take back the last token, which was sampled and is not evaluated."""
         self.pending.pop()
         self.tokens.pop()
-        if self.job.logprobs is not None and piece:
+        if self.job.start.sampling.logprobs is not None and piece:
             self.odds.pop()
         del self.text[len(self.text) - len(piece) :]
 

@@ -137,17 +137,14 @@ class LlamaPolicy:
         self._seats.waiting.append(
             Job(
                 id_,
+                branch,
                 tuple(tokens),
                 tuple(ends),
                 prompt_tokens=len(prompt),
                 stream=Stream(None if branch.greedy else branch.seed),
                 sampling=params,
-                until=branch.until,
-                mode=prefix.mode,
                 opening=b"" if begun else chat.opening.encode(),
                 thought=thought,
-                is_reply=problem.is_chat,
-                logprobs=branch.sampling.logprobs,
                 calls=None if rules is None else rules.writer(),
             )
         )
@@ -240,8 +237,8 @@ class LlamaPolicy:
             slot.observe(surprise, state)  # what closes the thought takes the place of the end of the turn
             return self._grow_thought(slot, "cut", sampled=0)
         slot.push(token, piece, surprise, state)
-        if slot.job.logprobs is not None and piece:
-            slot.odds.append(self._odds(logits, token, surprise.logprob, slot.job.logprobs))
+        if (most := slot.job.start.sampling.logprobs) is not None and piece:
+            slot.odds.append(self._odds(logits, token, surprise.logprob, most))
         if (part := slot.thought_part(piece)) is not None:
             return self._grow_thought(slot, part, sampled=1)
         forced, is_over = self._write_calls(slot, token, piece)
@@ -249,7 +246,7 @@ class LlamaPolicy:
         text = "" if finish else slot.text.decode("utf-8", "replace")
         step = slot.take_step(finish, slot.open_part) if finish else None
         cost = slot.take_prefix_cost()
-        return Growth(slot.job.branch, 1 + forced, text, step, cost, thinks=slot.may_think)
+        return Growth(slot.job.id, 1 + forced, text, step, cost, thinks=slot.may_think)
 
     def _write_calls(self, slot: Slot, token: int, piece: bytes) -> tuple[int, bool]:
         """Begin a call where the last token does; returns the tokens appended for it, and if all is over."""
@@ -298,7 +295,7 @@ class LlamaPolicy:
         else:
             slot.append(lead, text)
             step = slot.take_step("step", part)
-        return Growth(slot.job.branch, sampled + len(lead), "", step, slot.take_prefix_cost())
+        return Growth(slot.job.id, sampled + len(lead), "", step, slot.take_prefix_cost())
 
     def _evaluate_lead(self, sequence: int) -> None:
         """Evaluate the tokens appended behind a thought except the last one, as after any other step."""

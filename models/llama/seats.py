@@ -60,7 +60,7 @@ class Seats:
         """Park a finished step that may be continued, and free the sequence of a branch that ended."""
         slot = self.slots[sequence]
         if step.finish == "step":
-            if slot.job.until == "answer":
+            if slot.job.start.until == "answer":
                 return
             if self._park_steps:
                 self._park(sequence, tuple(slot.held))
@@ -68,19 +68,19 @@ class Seats:
             self._park(sequence, tuple(slot.held))
         self._free(sequence)
 
-    def cancel(self, branch: BranchId) -> Step | None:
+    def cancel(self, id_: BranchId) -> Step | None:
         """End a branch and return its unfinished step.
 
         Between two steps it is None; then the prefix before the last step is parked, so that a branch that
         draws this step again need not evaluate it.
         """
         for job in self.waiting:
-            if job.branch == branch:
+            if job.id == id_:
                 self.waiting.remove(job)
                 job.close()
                 return None
-        sequences = [i for i, slot in enumerate(self.slots) if slot.job.branch == branch]
-        assert sequences, f"branch {branch} has ended or was never started"
+        sequences = [i for i, slot in enumerate(self.slots) if slot.job.id == id_]
+        assert sequences, f"branch {id_} has ended or was never started"
         [sequence] = sequences
         slot = self.slots[sequence]
         partial = slot.take_step("length", slot.open_part) if slot.tokens else None

@@ -318,12 +318,12 @@ def test_text_may_be_of_a_thought_while_it_may_become_the_tag(
     form = ThoughtFormat(b"<think>", b"</think>", is_open=False, cut=(), cut_text=b"")
     job = Job(
         BranchId(0),
+        BranchStart(Prefix(PROBLEM), 0),
         (1,),
         (1,),
         1,
         Stream(0),
         SamplingParams(),
-        "answer",
         thought=ThoughtProgress(form, 40, ()),
     )
     slot = Slot(job, [1], [], PrefixWork())
