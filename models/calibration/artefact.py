@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
@@ -100,6 +101,17 @@ def question_key(question: str) -> str:
     """The name of a question in a card: 12 hex digits of the sha256 of its words."""
     words = " ".join(question.split())
     return hashlib.sha256(words.encode()).hexdigest()[:12]
+
+
+def software_versions() -> dict[str, str]:
+    """Versions of what draws and fits, for a card."""
+    import llama_cpp
+
+    return {
+        "adascale": version("adascale"),
+        "llama_cpp": llama_cpp.__version__,
+        "numpy": np.__version__,
+    }
 
 
 def _finished_stage(fingerprint: Fingerprint) -> str:

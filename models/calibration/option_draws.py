@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
 from statistics import fmean
 from typing import TYPE_CHECKING, Self
 
@@ -25,7 +24,7 @@ from adascale.engine.types import Problem
 from ..draws.playback import ReplayingPolicy
 from ..draws.store import DrawStore
 from ..question_sets import only_kind
-from .artefact import Artefact, Card, question_key
+from .artefact import Artefact, Card, question_key, software_versions
 
 if TYPE_CHECKING:
     from ..session import OpenSession
@@ -117,9 +116,6 @@ def fit_options(draws: OptionDraws, drawn: Sequence[DrawnOptions], data: Sequenc
         drawn: Questions that could be searched.
         data: Names of the question files, for the card.
     """
-    import llama_cpp
-    import numpy as np
-
     kind, session = only_kind(draws.problems), draws.session
     examples = [each.example for each in drawn if each.example is not None]
     leans = kind == "yes-no"
@@ -137,11 +133,7 @@ def fit_options(draws: OptionDraws, drawn: Sequence[DrawnOptions], data: Sequenc
         samples=draws.samples,
         rollouts=0,
         seed=draws.seed,
-        versions={
-            "adascale": version("adascale"),
-            "llama_cpp": llama_cpp.__version__,
-            "numpy": np.__version__,
-        },
+        versions=software_versions(),
         held_out=report(dict(zip(("look", "answer"), held_out(examples, leans=leans), strict=True))),
     )
     return Artefact(calibration, card)

@@ -6,7 +6,6 @@ import functools
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Self
 
 from adascale.engine.calibration import Method
@@ -19,7 +18,7 @@ from adascale.engine.search.driver import Driver
 from adascale.engine.types import KindName, Problem
 
 from ..question_sets import only_kind
-from .artefact import Artefact, Card, question_key
+from .artefact import Artefact, Card, question_key, software_versions
 from .collect import (
     CodePlan,
     DrawPlan,
@@ -213,9 +212,6 @@ class SessionRollouts:
             method: Loss of the heads.
             data: Names of the question files, for the card.
         """
-        import llama_cpp
-        import numpy as np
-
         plan, session = self.plan, self.session
         fitted = fit_calibration(draws.training, method, HeadConfig(), plan.seed)
         samples, continued = (plan.samples, plan.rollouts) if isinstance(plan, DrawPlan) else (0, 0)
@@ -229,11 +225,7 @@ class SessionRollouts:
             programs=plan.programs,
             rollouts=continued,
             seed=plan.seed,
-            versions={
-                "adascale": version("adascale"),
-                "llama_cpp": llama_cpp.__version__,
-                "numpy": np.__version__,
-            },
+            versions=software_versions(),
             held_out=report(fitted.held_out, draws.training),
             is_labelled=draws.is_labelled,
         )
