@@ -9,7 +9,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -69,11 +69,10 @@ def wait_until_ready(client: httpx2.Client, process: subprocess.Popen[bytes], se
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         assert process.poll() is None, "Open WebUI has ended"
-        try:
+        with suppress(httpx2.HTTPError):
             if client.get("/health").status_code == 200:
                 return
-        except httpx2.HTTPError:
-            time.sleep(1)
+        time.sleep(1)
     raise AssertionError("Open WebUI does not start")
 
 
