@@ -207,11 +207,7 @@ def _cells(character: str) -> int:
 
 
 def _csv_rows(lines: Iterable[_Line], field: str | None) -> Iterator[_Row]:
-    """Rows below the header; a field in quotes may hold line ends.
-
-    Raises:
-        UsageError: the header is no CSV, or has no such field.
-    """
+    """Rows below the header; a field in quotes may hold line ends. Raises as ``_read_header``."""
     wrong: dict[int, UsageError] = {}
 
     def texts() -> Iterator[str]:
@@ -222,16 +218,7 @@ def _csv_rows(lines: Iterable[_Line], field: str | None) -> Iterator[_Row]:
 
     _allow_long_fields()
     reader = csv.reader(texts(), strict=True)
-    try:
-        header = next(reader, [])
-    except csv.Error as exc:
-        raise UsageError(f"line 1 is no CSV: {exc}", slug="bad-line") from exc
-    if (field or _FIELD) not in header:
-        raise UsageError(
-            f'the header has no field "{field or _FIELD}"',
-            f"it has: {', '.join(header) or 'nothing'}",
-            hint=_field_advice(field, header[0]) if header else "",
-        )
+    header = _read_header(reader, field)
     while True:
         first = reader.line_num + 1
         try:
@@ -250,6 +237,25 @@ def _csv_rows(lines: Iterable[_Line], field: str | None) -> Iterator[_Row]:
             yield first, text, UsageError(message, slug="bad-line")
         elif row:
             yield first, text, {key: value for key, value in zip(header, row, strict=False) if value != ""}
+
+
+def _read_header(reader: Iterator[list[str]], field: str | None) -> list[str]:
+    """The names of the fields.
+
+    Raises:
+        UsageError: it is no CSV, or has no such field.
+    """
+    try:
+        header = next(reader, [])
+    except csv.Error as exc:
+        raise UsageError(f"line 1 is no CSV: {exc}", slug="bad-line") from exc
+    if (field or _FIELD) not in header:
+        raise UsageError(
+            f'the header has no field "{field or _FIELD}"',
+            f"it has: {', '.join(header) or 'nothing'}",
+            hint=_field_advice(field, header[0]) if header else "",
+        )
+    return header
 
 
 def _field_advice(field: str | None, name: str) -> str:

@@ -9,8 +9,6 @@ from ..types import KindName, Problem, Turn
 from . import kind_named
 from .recognising import recognise_message
 
-_CHOSEN = "it was asked for"
-
 
 def problem_of(
     id_: str,
@@ -36,25 +34,27 @@ def problem_of(
     Raises:
         UsageError: it cannot be of that kind.
     """
-    details: Mapping[str, object] = {}
     if schema is not None:
         kind, why = "json", "a schema was given"
-        details = kind_named(kind).read_details(message, {"schema": schema})
     elif choices:
+        kind, why = "choice", "its options were given"
+    elif kind is not None:
+        why = "it was asked for"
+    else:
+        kind, why = _recognised(message, is_searched=is_searched)
+    if kind == "code":
+        raise UsageError("code is judged by tests, and a message has none", hint=command("code"))
+    if choices and schema is None:
         from .choice import with_options
 
-        kind, why, details = "choice", "its options were given", with_options(message, choices)
-    elif kind is not None:
-        why = _CHOSEN
+        details = with_options(message, choices)
     else:
-        found = recognise_message(message)
-        kind, why = found.kind, found.why
-        if kind == "text" and is_searched:
-            kind, why = "value", "a search was asked for"
-    if kind == "code":
-        raise UsageError(
-            "code is judged by tests, and a message has none",
-            hint=command("code"),
-        )
-    details = details or kind_named(kind).read_details(message, {})
+        details = kind_named(kind).read_details(message, {} if schema is None else {"schema": schema})
     return Problem(id_, message, history=history, kind=kind, why=why, details=details)
+
+
+def _recognised(message: str, *, is_searched: bool) -> tuple[KindName, str]:
+    found = recognise_message(message)
+    if found.kind == "text" and is_searched:
+        return "value", "a search was asked for"
+    return found.kind, found.why

@@ -54,13 +54,7 @@ def fetch(
     """
     remote, sources, failures = _sources(reference)
     plan = _download_plan(remote, next(iter(sources)))
-    if plan.needed_bytes > plan.free_bytes:
-        raise DiskFullError(
-            f"the download needs {human_bytes(plan.needed_bytes)}, "
-            f"{human_bytes(plan.free_bytes)} are free in {plan.folder}",
-            "nothing was downloaded",
-            hint=f"{command('models', 'list')} shows what is there; another disk: HF_HOME=/data/hf",
-        )
+    _check_room(plan)
     if confirm is not None and not confirm(plan):
         raise ModelUnavailableError(f"{remote.name} was not downloaded", "you said no", slug="declined")
     try:
@@ -76,6 +70,16 @@ def fetch(
         raise _disk_error(error, plan) from error
     check_sha256(path, remote.sha256, remote.name, report)
     return remote, path, source
+
+
+def _check_room(plan: DownloadPlan) -> None:
+    if plan.needed_bytes > plan.free_bytes:
+        raise DiskFullError(
+            f"the download needs {human_bytes(plan.needed_bytes)}, "
+            f"{human_bytes(plan.free_bytes)} are free in {plan.folder}",
+            "nothing was downloaded",
+            hint=f"{command('models', 'list')} shows what is there; another disk: HF_HOME=/data/hf",
+        )
 
 
 def _sources(reference: ModelReference) -> tuple[RemoteFile, dict[Source, Download], list[ModelError]]:

@@ -255,26 +255,15 @@ class LlamaContext:
         *,
         states: bool = False,
     ) -> None:
-        params = C.llama_context_default_params()
-        params.n_ctx = window * sequences
-        params.n_seq_max = sequences
-        params.n_batch = params.n_ubatch = MAX_BATCH_TOKENS
-        params.n_threads = params.n_threads_batch = threads
-        self.has_flash_attention = _has_flash_attention(model, window)
-        params.flash_attn_type = int(
-            C.LLAMA_FLASH_ATTN_TYPE_ENABLED if self.has_flash_attention else C.LLAMA_FLASH_ATTN_TYPE_DISABLED
-        )
-        params.kv_unified = False
-        params.swa_full = True
-        params.no_perf = True
         self.model = model
         self.window = window
         self.sequences = sequences
         self.threads = threads
         self.states = states
+        self.has_flash_attention = _has_flash_attention(model, window)
         self.evaluated_tokens = 0
         native.log_lines.clear()
-        handle = C.llama_init_from_model(model.handle, params)
+        handle = C.llama_init_from_model(model.handle, self._params())
         if not handle:
             raise self._context_error()
         self.handle = handle
@@ -293,6 +282,20 @@ class LlamaContext:
     def close(self) -> None:
         """Free the cache."""
         self._stack.close()
+
+    def _params(self) -> C.llama_context_params:
+        params = C.llama_context_default_params()
+        params.n_ctx = self.window * self.sequences
+        params.n_seq_max = self.sequences
+        params.n_batch = params.n_ubatch = MAX_BATCH_TOKENS
+        params.n_threads = params.n_threads_batch = self.threads
+        params.flash_attn_type = int(
+            C.LLAMA_FLASH_ATTN_TYPE_ENABLED if self.has_flash_attention else C.LLAMA_FLASH_ATTN_TYPE_DISABLED
+        )
+        params.kv_unified = False
+        params.swa_full = True
+        params.no_perf = True
+        return params
 
     def _context_error(self) -> AdascaleError:
         error = native.explain_load_failure(self.model.name)
