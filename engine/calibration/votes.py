@@ -135,8 +135,40 @@ def _of_votes(finished: FinishedSearch, prior: float, spread: float | None = Non
 
 # Calls of tools, measured on 75 requests of one coder (docs/research/LOG.md), shifted by the size of others.
 
-CALL_WEIGHTS = OptionWeights(trust=2.5, lean=-2.6, merit={}, habit=1.0, overlap=0.5)
-"""They fit 22 looks of the 1.5b: P(yes) was .69 to .93 where a call is right (13), else .57 to .80 (9)."""
+
+@dataclass(frozen=True, slots=True)
+class CallWeights:
+    """How far a model's look, and its calls, are to be trusted; ``bench.evidence.calls_table`` fits them.
+
+    Attributes:
+        trust: Power of the look's probabilities.
+        lean: Log-odds added to a call.
+        overlap: How much replies repeat each other in that they call or do not.
+        calls_right: Chance that the model calls where a call is right.
+        calls_wrong: Chance that it calls where none is.
+        easier: Logits by which a call is easier than a question of mathematics.
+        repeated: Chance that two wrong calls are the same.
+    """
+
+    trust: float
+    lean: float
+    overlap: float
+    calls_right: float
+    calls_wrong: float
+    easier: float
+    repeated: float
+
+    @property
+    def look(self) -> OptionWeights:
+        """Weights of the look alone."""
+        return OptionWeights(self.trust, self.lean, merit={}, habit=1.0, overlap=self.overlap)
+
+
+CALL_WEIGHTS = CallWeights(
+    trust=2.5, lean=-2.6, overlap=0.5, calls_right=0.97, calls_wrong=0.85, easier=0.55, repeated=0.86
+)
+"""They fit 22 looks of the 1.5b: P(yes) was .69 to .93 where a call is right (13), else .57 to .80 (9); it
+called in 22 of 25 requests where none is right; a call is right in .68, two that agree in .84."""
 
 _UNREAD = 0.85
 """Log-odds of a call where the look says nothing: two of three requests want one."""
@@ -145,15 +177,6 @@ _FREE, _FORCED = 0.70, 0.90
 """P(a call is right) where nothing was read: behind a result, where a reply in words is as likely as it is
 before, and where a call is required or no look was taken."""
 
-_CALL_EASIER = 0.55
-"""Logits by which a call is easier than a question of mathematics: .68 instead of .55 for the 1.5b."""
-
-_REPEATED = 0.86
-"""Chance that two wrong calls are the same: two that agree are right at .84."""
-
-_CALLS = {"right": 0.97, "wrong": 0.85}
-"""Chance that a model calls where a call is right, and where none is (22 of 25)."""
-
 
 @dataclass(frozen=True, slots=True)
 class CallPosterior(_Posterior):
@@ -161,10 +184,15 @@ class CallPosterior(_Posterior):
 
     Attributes:
         prior: Prior accuracy of the model on mathematics.
-        weights: Weights of the look.
+        fitted: Weights of the look and of the calls.
     """
 
-    weights: OptionWeights = CALL_WEIGHTS
+    fitted: CallWeights = CALL_WEIGHTS
+
+    @property
+    def weights(self) -> OptionWeights:
+        """Weights of the look."""
+        return self.fitted.look
 
     @classmethod
     def of_size(cls, prior: float, parameters: float) -> Self:
@@ -198,24 +226,25 @@ class CallPosterior(_Posterior):
         else:
             request = ToolRequest.of(problem.details)
             prior = _FORCED if request.is_asked or request.choice == "required" else _FREE
-        right, wrong = _CALLS["right"], _CALLS["wrong"]
+        right, wrong = self.fitted.calls_right, self.fitted.calls_wrong
         ratio = calls * math.log(right / wrong) + none * math.log((1.0 - right) / (1.0 - wrong))
-        repeated = 1.0 + self.weights.overlap * max(0, calls + none - 1)
+        repeated = 1.0 + self.fitted.overlap * max(0, calls + none - 1)
         return shifted(prior, ratio / repeated)
 
     def of_answers(self, prefix: Prefix, finished: FinishedSearch, prior: float) -> Sequence[float]:
         """By votes for one call over those for others.
 
         Given that some call is right, n votes for one speak for it as (merit / (1 - merit)) ** n over none of
-        those seen, and a wrong one is repeated with ``_REPEATED``.
+        those seen, and a wrong one is repeated with ``repeated``.
         """
         p_call, votes, merit = (
             self._call_chance(prefix.problem, finished),
             self._votes(finished),
-            shifted(prior, _CALL_EASIER),
+            shifted(prior, self.fitted.easier),
         )
+        repeated = self.fitted.repeated
         ratios = [
-            0.0 if group.answer == NO_CALL or not n else (merit / (1.0 - merit)) ** n / _REPEATED ** (n - 1)
+            0.0 if group.answer == NO_CALL or not n else (merit / (1.0 - merit)) ** n / repeated ** (n - 1)
             for n, group in zip(votes, finished.groups, strict=True)
         ]
         total = 1.0 + sum(ratios)

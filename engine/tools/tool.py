@@ -17,6 +17,9 @@ Choice = Literal["auto", "none", "required"]
 MAX_TOOLS = 128
 """Tools of one request."""
 
+AS_WRITTEN = "as_written"
+"""Detail of a problem whose calls are written without a grammar, to measure what that changes."""
+
 _NAME = re.compile(r"[\w.:/-]{1,128}")
 _MIN_PROBABILITY = "x-min-probability"
 _REPEATABLE = "x-repeatable"

@@ -9,7 +9,7 @@ from adascale.engine.kinds.base import Look
 from adascale.engine.ports import BranchStart, Growth, PrefixWork, Seen
 from adascale.engine.sampling import SamplingChange
 from adascale.engine.tools.schema import inlined
-from adascale.engine.tools.tool import ToolRequest
+from adascale.engine.tools.tool import AS_WRITTEN, ToolRequest
 from adascale.engine.types import (
     MODES,
     BranchId,
@@ -93,7 +93,9 @@ class LlamaPolicy:
             UsageError: so too, or the schema of a tool cannot be made a grammar.
         """
         if mode == "call":
-            self._rules[problem.id, mode] = CallRules(self._model, ToolRequest.of(problem.details))
+            rules = CallRules(self._model, ToolRequest.of(problem.details))
+            if not problem.details.get(AS_WRITTEN):
+                self._rules[problem.id, mode] = rules
         elif isinstance(schema := problem.details.get("schema"), dict):
             self._rules[problem.id, mode] = ObjectRules(self._model, inlined(schema))
         return self._prompts.open(problem, mode, len(self._seats.slots))

@@ -177,5 +177,5 @@ def test_a_surer_look_and_more_votes_make_a_call_likelier() -> None:
         return found.confidence.median
 
     assert chance(0.99, weather("Paris")) > chance(0.8, weather("Paris"))
-    assert CALL_WEIGHTS.prior([0.0, -3.0])[0] > 0.9
+    assert CALL_WEIGHTS.look.prior([0.0, -3.0])[0] > 0.9
     assert "call" in PROFILES

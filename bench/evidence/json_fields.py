@@ -1,0 +1,255 @@
+"""JSON of a schema: are readings valid, are their fields right, and are the doubtful ones the wrong ones.
+
+Usage:
+``python -m bench.evidence.json_fields draw MODEL OUT.jsonl [--calls bfcl-eval.jsonl] [--questions 300]``
+``python -m bench.evidence.json_fields table OUT.jsonl ... [--calls bfcl-eval.jsonl]``
+
+Texts are those of ``bench/forms.jsonl``, or with ``--calls`` the requests of a file of calls that one call
+answers: the schema is that of the tool, and its arguments are the fields. Of each text one greedy reading and
+five others are written and appended as soon as they are there; the same command goes on. ``table`` plays them
+with the strategy and the number that ship.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import jsonschema  # type: ignore[import-untyped]
+import numpy as np
+
+from adascale.engine.calibration.votes import FieldPosterior, rate_of_size
+from adascale.engine.fitting import metrics
+from adascale.engine.fitting.metrics import Predictions
+from adascale.engine.kinds.json_object import schema_of
+from adascale.engine.ports import SequenceLogprob
+from adascale.engine.search.driver import Driver
+from adascale.engine.search.events import SearchFailed, SearchFinished
+from adascale.engine.search.record import Record
+from adascale.engine.search.settings import Settings
+from adascale.engine.strategies import Greedy, Strategy
+from adascale.engine.strategies.readings import EFFORTS
+from adascale.engine.tools.fields import fields_of
+from adascale.engine.tools.judging import is_accepted
+from adascale.engine.tools.tool import Call, ToolRequest
+from adascale.engine.types import DOUBTFUL, Problem
+from adascale.models.options import SessionOptions
+from adascale.models.question_sets import read_known
+from adascale.models.session import Session
+
+from ..common import close, table
+from .calls_table import played_back
+from .tool_calls import SEED, Everything, choose, load, read_requests, replies
+
+FORMS = Path(__file__).parents[1] / "forms.jsonl"
+READINGS = EFFORTS["medium"]
+_AT_ONCE = 4
+_BRANCHES = 16
+_WINDOW = 3072
+
+
+def texts(calls: Path | None) -> list[Problem]:
+    """The texts: those of the forms, or requests that one call answers."""
+    if calls is None:
+        [forms] = read_known([FORMS])
+        return forms
+    single = [each for each in read_requests(calls) if len(_accepted(each)) == 1]
+    return [_as_text(each) for each in choose(single, len(single)) if _arguments(each)]
+
+
+def _accepted(problem: Problem) -> Sequence[Mapping[str, Any]]:
+    found: Any = problem.details["accepted"]
+    return [*found]
+
+
+def _arguments(problem: Problem) -> Mapping[str, Any]:
+    """Accepted values of each argument."""
+    [arguments] = _accepted(problem)[0].values()
+    return dict(arguments)
+
+
+def _as_text(problem: Problem) -> Problem:
+    """A request as a text from which the arguments of its call are read."""
+    [name] = _accepted(problem)[0]
+    tool = ToolRequest.of(problem.details).tools[name]
+    about = tool.record["function"].get("description", "")
+    details = {"schema": {**tool.parameters, "description": about}}
+    meta = {"accepted": _arguments(problem)}
+    return Problem(problem.id, problem.question, meta=meta, kind="json", details=details)
+
+
+def right_fields(problem: Problem, value: Mapping[str, Any]) -> dict[str, bool]:
+    """For each field of a reading, and for those that it lacks, is it right."""
+    accepted: Any = problem.meta.get("accepted")
+    if accepted is not None:
+        found = {name: _is_right(name, each, accepted) for name, each in value.items()}
+        return found | {name: "" in each for name, each in accepted.items() if name not in value}
+    assert problem.answer is not None, "a form has an answer"
+    schema = schema_of(problem)
+    own, known = (dict(fields_of(each, schema)) for each in (value, json.loads(problem.answer)))
+    return {name: own.get(name) == known.get(name) for name in {**own, **known}}
+
+
+def _is_right(name: str, value: Any, accepted: Mapping[str, Any]) -> bool:
+    known = accepted.get(name)
+    return known is not None and is_accepted([Call("", {name: value})], [{"": {name: known}}])
+
+
+def draw(args: argparse.Namespace) -> None:
+    """Write what the file lacks."""
+    problems = texts(args.calls)[: args.questions]
+    lines = args.out.read_text().splitlines() if args.out.exists() else []
+    done = {json.loads(line).get("id") for line in lines}
+    todo = [problem for problem in problems if problem.id not in done]
+    options = SessionOptions(
+        args.model,
+        prm="none",
+        calibration="none",
+        ctx_size=_WINDOW,
+        threads=args.threads,
+        branches=_BRANCHES,
+    )
+    began = time.monotonic()
+    with Session(options) as session, args.out.open("a") as file:
+        if not lines:
+            size = session.model.info.effective_parameters
+            file.write(json.dumps({"model": args.model, "parameters": size, "seed": SEED}) + "\n")
+        logs: dict[str, Record] = {}
+        settings = Settings(Everything(READINGS.samples - 1, modes=("prose",)), seed=SEED)
+        for problem, event in session.driver(lambda: 0.0).run(todo, settings, _AT_ONCE):
+            logs[problem.id] = Record.after(logs.get(problem.id), event)
+            if isinstance(event, SearchFailed):
+                record: dict[str, Any] = {"id": problem.id, "error": event.notice.message}
+            elif isinstance(event, SearchFinished):
+                greedy, *others = replies(logs.pop(problem.id), "prose")
+                record = {"id": problem.id, "greedy": greedy, "readings": others}
+            else:
+                continue
+            file.write(json.dumps(record, ensure_ascii=False) + "\n")
+            file.flush()
+            print(f"{problem.id}: {time.monotonic() - began:.0f} s", flush=True)
+    close({"texts": len(problems), "model": args.model})
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """A rule on one text.
+
+    Attributes:
+        valid: There is an object, and it matches the schema.
+        right: Of each field.
+        p: Probability of each field; empty without one.
+        tokens: Tokens that were generated.
+    """
+
+    valid: bool
+    right: Mapping[str, bool]
+    p: Mapping[str, float]
+    tokens: int
+
+
+def play(problem: Problem, record: Mapping[str, Any], strategy: Strategy, size: float) -> Played:
+    """A strategy on recorded readings; of a text without an object every field is wrong."""
+    policy = played_back(problem, record, "prose", record["readings"])
+    posterior = FieldPosterior.of_prior(rate_of_size(size))
+    driver = Driver(policy, SequenceLogprob(), {"json": posterior}, lambda: 0.0)
+    log = driver.run([problem], Settings(strategy, seed=SEED))
+    [end] = [event for _, event in log if isinstance(event, SearchFinished)]
+    tokens = end.usage.generated_tokens
+    if end.result.answer is None:
+        return Played(False, dict.fromkeys(right_fields(problem, {}), False), {}, tokens)
+    value = json.loads(end.result.answer)
+    valid = jsonschema.Draft202012Validator(schema_of(problem)).is_valid(value)
+    right = right_fields(problem, value)
+    chances = {name: each.probability for name, each in end.result.fields.items()}
+    return Played(valid, right, _by_field(right, chances), tokens)
+
+
+def _by_field(right: Mapping[str, bool], chances: Mapping[str, float]) -> dict[str, float]:
+    """The probability of each judged field: of one with fields inside, that of the least of them."""
+    inside = {
+        name: [p for known, p in chances.items() if known == name or known.startswith(f"{name}.")]
+        for name in right
+    }
+    return {name: min(found) for name, found in inside.items() if found}
+
+
+def _rows(path: Path, calls: Path | None) -> tuple[Mapping[str, Any], Iterator[tuple[Problem, Any]]]:
+    known = {problem.id: problem for source in {None, calls} for problem in texts(source)}
+    header, records = load(path)
+    return header, ((known[record["id"]], record) for record in records)
+
+
+def show(args: argparse.Namespace) -> None:
+    """Print a table for each file."""
+    figures: dict[str, Any] = {}
+    head = ["texts", "valid", "fields", "right", "all right", "tokens", "doubtful", "of them wrong"]
+    head += ["of others wrong", "ECE (noise)"]
+    for path in args.drawn:
+        header, rows = _rows(path, args.calls)
+        asked = [*rows]
+        size, title = header["parameters"], f"{header['model']}, {path.name.split('.')[0]}"
+        found = {
+            name: _row([play(problem, record, strategy, size) for problem, record in asked])
+            for name, strategy in (("greedy", Greedy()), ("readings (medium)", READINGS))
+        }
+        table([title, *head], [[name, *cells] for name, cells in found.items()])
+        figures[path.name] = found
+    close(figures)
+
+
+def _row(played: Sequence[Played]) -> list[str]:
+    right = [good for each in played for good in each.right.values()]
+    judged = [(each.p[name], good) for each in played for name, good in each.right.items() if name in each.p]
+    doubtful = [good for p, good in judged if p < DOUBTFUL]
+    others = [good for p, good in judged if p >= DOUBTFUL]
+    p, outcome = np.array([p for p, _ in judged]), np.array([float(good) for _, good in judged])
+    level = "-"
+    if judged:
+        at = np.arange(len(p), dtype=np.int64)
+        known = Predictions(at, np.column_stack([p, p, p]), outcome, np.ones_like(p))
+        level = f"{metrics.ece(known):.3f} ({metrics.ece_floor(known):.3f})"
+    return [
+        str(len(played)),
+        f"{fmean(each.valid for each in played):.3f}",
+        str(len(right)),
+        f"{fmean(right):.3f}",
+        f"{fmean(all(each.right.values()) for each in played):.3f}",
+        f"{fmean(each.tokens for each in played):.0f}",
+        str(len(doubtful)),
+        _wrong(doubtful),
+        _wrong(others),
+        level,
+    ]
+
+
+def _wrong(good: Sequence[bool]) -> str:
+    return f"{1 - fmean(good):.3f}" if good else "-"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    commands = parser.add_subparsers(required=True)
+    drawing = commands.add_parser("draw")
+    drawing.add_argument("model")
+    drawing.add_argument("out", type=Path)
+    drawing.add_argument("--calls", type=Path)
+    drawing.add_argument("--questions", type=int)
+    drawing.add_argument("--threads", type=int, help="by default the physical cores")
+    drawing.set_defaults(run=draw)
+    showing = commands.add_parser("table")
+    showing.add_argument("drawn", type=Path, nargs="+")
+    showing.add_argument("--calls", type=Path)
+    showing.set_defaults(run=show)
+    args = parser.parse_args()
+    args.run(args)
+
+
+if __name__ == "__main__":
+    main()

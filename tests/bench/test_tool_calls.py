@@ -1,0 +1,150 @@
+"""Calls and JSON on recorded replies: what is chosen, judged and fitted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from adascale.engine.calibration.votes import CALL_WEIGHTS, CallPosterior
+from adascale.engine.kinds.json_object import schema_of
+from adascale.engine.strategies import Greedy, Vote
+from adascale.engine.strategies.agreement import EFFORTS
+from adascale.engine.tools.schema import fault
+from adascale.engine.types import Problem
+from bench.evidence import calls_table, forms, json_fields
+from bench.evidence.calls_table import as_written, fit, loss, play, states
+from bench.evidence.tool_calls import category, choose
+
+TOOL = {
+    "type": "function",
+    "function": {
+        "name": "book",
+        "parameters": {
+            "type": "object",
+            "properties": {"seats": {"type": "integer"}},
+            "required": ["seats"],
+        },
+    },
+}
+
+
+def request(seats: int | None = 2) -> Problem:
+    accepted: list[Any] = [] if seats is None else [{"book": {"seats": [seats]}}]
+    messages = [{"role": "user", "content": "Book."}]
+    details = {"messages": messages, "tools": [TOOL], "accepted": accepted}
+    return Problem("live_simple_1", "Book.", kind="call", details=details)
+
+
+def call(seats: Any) -> dict[str, Any]:
+    text = json.dumps({"name": "book", "arguments": {"seats": seats}})
+    return {"text": text, "finish": "stop", "tokens": 10, "logprob": -1.0}
+
+
+def record(greedy: Any, *sampled: Any, look: tuple[float, float] = (-0.1, -2.4)) -> dict[str, Any]:
+    calls = [call(each) for each in sampled]
+    return {"look": [*look], "written": call(greedy), "greedy": call(greedy), "calls": calls, "reply": 30}
+
+
+def test_categories_take_turns_and_later_requests_are_others() -> None:
+    known = [Problem(f"{name}_{at}-0-0", "?") for name in ("live_simple", "parallel") for at in range(9)]
+
+    first, second = choose(known, 3), choose(known, 3, after=3)
+
+    assert [category(each.id) for each in first] == ["live_simple", "parallel"] * 3
+    assert not {each.id for each in first} & {each.id for each in second}
+
+
+def test_a_call_as_it_is_written_keeps_its_types() -> None:
+    good, text = as_written(request(), record(2)), as_written(request(), record("2"))
+
+    assert (good.right, good.breaks) == (True, False)
+    assert (text.right, text.breaks) == (False, True)
+
+
+def test_rules_play_the_replies_that_were_recorded() -> None:
+    posterior = CallPosterior(0.6)
+    rows = [(request(), record(3, 2, 2, 2))]
+
+    [greedy] = play(rows, Greedy(), posterior)
+    [votes] = play(rows, Vote(samples=3), posterior)
+    [agreed] = play(rows, EFFORTS["medium"], posterior)
+
+    assert (greedy.right, greedy.tokens) == (False, 10)
+    assert (votes.right, votes.tokens) == (True, 30)
+    assert agreed.right, "two that agree outvote the greedy call"
+    assert agreed.p is not None
+
+
+def test_where_nothing_fits_a_reply_without_tools_is_right() -> None:
+    rows = [(request(None), record(3, 4, 5, look=(-4.6, -0.01)))]
+
+    [found] = play(rows, EFFORTS["medium"], CallPosterior(0.6))
+
+    assert (found.right, found.tokens) == (True, 30)
+
+
+def test_a_fit_is_likelier_than_the_weights_that_it_began_with() -> None:
+    """Here the look says the opposite of what is right."""
+    no, yes = (-4.6, -0.01), (-0.01, -4.6)
+    rows = [(request(), record(2, 2, 2, 2, 2, 2, look=no))] * 6
+    rows += [(request(None), record(2, 3, 4, 5, 6, 7, look=yes))] * 6
+    asked = [*states(rows)]
+
+    weights = fit(0.6, asked)
+
+    assert loss(CallPosterior(0.6, weights), asked) < loss(CallPosterior(0.6), asked) - 0.1
+    assert weights.trust < CALL_WEIGHTS.trust
+
+
+def test_every_form_has_an_answer_of_its_schema_and_the_file_has_them() -> None:
+    known = forms.problems()
+
+    assert [each for each in known if fault(each["answer"], each["schema"])] == []
+    assert [json.loads(line) for line in json_fields.FORMS.read_text().splitlines()] == known
+
+
+def form() -> Problem:
+    details = {
+        "schema": {"type": "object", "properties": {"city": {"type": "string"}, "age": {"type": "integer"}}}
+    }
+    return Problem(
+        "form-1", "Ana, 30, of Porto", json.dumps({"city": "Porto", "age": 30}), kind="json", details=details
+    )
+
+
+def reading(value: Mapping[str, Any]) -> dict[str, Any]:
+    return {"text": json.dumps(value), "finish": "stop", "tokens": 8, "logprob": -1.0}
+
+
+def test_fields_are_judged_one_by_one_and_a_field_that_readings_differ_in_is_less_likely() -> None:
+    readings = [{"city": "Porto", "age": age} for age in (30, 31, 32, 33, 34, 35)]
+    first, *others = map(reading, readings)
+
+    found = json_fields.play(
+        form(), {"look": [], "greedy": first, "readings": others}, json_fields.READINGS, 1.5e9
+    )
+
+    assert found.valid
+    assert found.right == {"city": True, "age": True}
+    assert found.p["city"] > found.p["age"]
+
+
+def test_an_argument_that_may_be_left_out_is_right_if_it_is() -> None:
+    accepted = {"city": ["Porto", "Oporto"], "unit": ["m", ""], "count": [1]}
+    problem = Problem("simple_1", "?", meta={"accepted": accepted}, kind="json", details=form().details)
+
+    found = json_fields.right_fields(problem, {"city": "oporto", "colour": "red"})
+
+    assert found == {"city": True, "colour": False, "unit": True, "count": False}
+    assert schema_of(problem)["properties"]
+
+
+@pytest.mark.parametrize("tools", [[], [TOOL]])
+def test_a_reply_in_words_is_no_call(tools: list[Any]) -> None:
+    words = {**record(2), "written": {"text": "I cannot.", "finish": "stop", "tokens": 3, "logprob": -1.0}}
+    problem = Problem("x", "?", kind="call", details={**request(None).details, "tools": tools})
+
+    assert calls_table.as_written(problem, words).right
