@@ -268,8 +268,12 @@ class Uncalibrated:
     """Passes the raw reward on, marked as a score that is no probability."""
 
     profiles = PROFILES
-    weights: OptionWeights | None = None
     is_rough = False
+
+    @property
+    def weights(self) -> OptionWeights | None:
+        """None: there is nothing to weigh."""
+        return None
 
     def question(self, prefix: Prefix) -> QuestionEstimate:
         """Nothing is known before anything is written."""

@@ -34,8 +34,7 @@ from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import SearchFinished
 from adascale.engine.search.settings import Settings
 from adascale.engine.search.waiting import branch_seed
-from adascale.engine.strategies import Greedy, Strategy, Vote
-from adascale.engine.strategies.agreement import EFFORTS
+from adascale.engine.strategies import EFFORTS, Greedy, Strategy, Vote
 from adascale.engine.tools.judging import is_accepted
 from adascale.engine.tools.kind import CALL, NO
 from adascale.engine.tools.reading import FORMATS
@@ -48,6 +47,7 @@ from ..scripted import ScriptedPolicy
 from .tool_calls import SEED, Drawn, category, load, read_requests
 
 SURE = 0.9
+AGREEMENT = EFFORTS["call"]["medium"]
 _FOLDS = 5
 _CLOSE = 0.05
 """Weight of the distance from the weights before, for each request: a few cannot turn them."""
@@ -147,7 +147,7 @@ def rules(header: Mapping[str, Any], rows: Sequence[Row]) -> dict[str, list[Play
         "greedy, as written": [as_written(*row) for row in rows],
         "greedy, schema": play(rows, Greedy(), posterior),
         f"vote:{most}, schema": play(rows, Vote(samples=most), posterior),
-        "agreement (medium)": play(rows, EFFORTS["medium"], posterior),
+        "agreement (medium)": play(rows, AGREEMENT, posterior),
         f"a right one of {most + 1}": [oracle(*row) for row in rows],
     }
 
@@ -232,7 +232,7 @@ def states(rows: Sequence[Row]) -> Iterator[list[State]]:
             candidates.append(Candidate(NodeId(at + 1), answer, estimate, "call"))
         look = dict(zip((CALL, NO), record["look"], strict=True))
         own = []
-        for count in (1, 2, EFFORTS["medium"].samples):
+        for count in (1, 2, AGREEMENT.samples):
             shown = [each for each in candidates[:count] if each.answer is not None]
             groups = choose(shown, "vote", kind.equality(problem)).groups
             right = tuple(kind.is_right(problem, group.answer, None, None) for group in groups)
@@ -302,8 +302,8 @@ def fit_and_check(args: argparse.Namespace) -> None:
     for fold in range(_FOLDS):
         others = [each for at, each in enumerate(asked) if at % _FOLDS != fold]
         posterior = CallPosterior(prior, fit(prior, others))
-        held += play(rows[fold::_FOLDS], EFFORTS["medium"], posterior)
-    shipped = play(rows, EFFORTS["medium"], CallPosterior.of_size(prior, header["parameters"]))
+        held += play(rows[fold::_FOLDS], AGREEMENT, posterior)
+    shipped = play(rows, AGREEMENT, CallPosterior.of_size(prior, header["parameters"]))
     head = [
         "",
         "n",

@@ -33,8 +33,7 @@ from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import SearchFailed, SearchFinished
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
-from adascale.engine.strategies import Greedy, Strategy
-from adascale.engine.strategies.readings import EFFORTS
+from adascale.engine.strategies import EFFORTS, Greedy, Strategy
 from adascale.engine.tools.fields import fields_of
 from adascale.engine.tools.judging import is_accepted
 from adascale.engine.tools.tool import Call, ToolRequest
@@ -48,7 +47,7 @@ from .calls_table import played_back
 from .tool_calls import SEED, Everything, choose, load, read_requests, replies
 
 FORMS = Path(__file__).parents[1] / "forms.jsonl"
-READINGS = EFFORTS["medium"]
+READINGS = EFFORTS["json"]["medium"]
 _AT_ONCE = 4
 _BRANCHES = 16
 _WINDOW = 3072

@@ -11,11 +11,10 @@ import pytest
 from adascale.engine.calibration.votes import CALL_WEIGHTS, CallPosterior
 from adascale.engine.kinds.json_object import schema_of
 from adascale.engine.strategies import Greedy, Vote
-from adascale.engine.strategies.agreement import EFFORTS
 from adascale.engine.tools.schema import fault
 from adascale.engine.types import Problem
 from bench.evidence import calls_table, forms, json_fields
-from bench.evidence.calls_table import as_written, fit, loss, play, states
+from bench.evidence.calls_table import AGREEMENT, as_written, fit, loss, play, states
 from bench.evidence.tool_calls import category, choose
 
 TOOL = {
@@ -70,7 +69,7 @@ def test_rules_play_the_replies_that_were_recorded() -> None:
 
     [greedy] = play(rows, Greedy(), posterior)
     [votes] = play(rows, Vote(samples=3), posterior)
-    [agreed] = play(rows, EFFORTS["medium"], posterior)
+    [agreed] = play(rows, AGREEMENT, posterior)
 
     assert (greedy.right, greedy.tokens) == (False, 10)
     assert (votes.right, votes.tokens) == (True, 30)
@@ -81,7 +80,7 @@ def test_rules_play_the_replies_that_were_recorded() -> None:
 def test_where_nothing_fits_a_reply_without_tools_is_right() -> None:
     rows = [(request(None), record(3, 4, 5, look=(-4.6, -0.01)))]
 
-    [found] = play(rows, EFFORTS["medium"], CallPosterior(0.6))
+    [found] = play(rows, AGREEMENT, CallPosterior(0.6))
 
     assert (found.right, found.tokens) == (True, 30)
 
