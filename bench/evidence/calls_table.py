@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from adascale.engine.answers.choosing import choose
+from adascale.engine.answers.result import Candidate, FinishedSearch
 from adascale.engine.calibration.votes import CALL_WEIGHTS, CallPosterior, CallWeights, rate_of_size
 from adascale.engine.fitting import metrics
 from adascale.engine.fitting.metrics import Predictions
@@ -34,20 +35,21 @@ from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import SearchFinished
 from adascale.engine.search.settings import Settings
 from adascale.engine.search.waiting import branch_seed
-from adascale.engine.strategies import EFFORTS, Greedy, Strategy, Vote
+from adascale.engine.strategies import Greedy, Strategy, Vote
+from adascale.engine.strategies.agreement import Agreement
 from adascale.engine.tools.judging import is_accepted
 from adascale.engine.tools.kind import CALL, NO
 from adascale.engine.tools.reading import FORMATS
 from adascale.engine.tools.schema import fault
 from adascale.engine.tools.tool import Call, ToolRequest
-from adascale.engine.types import Candidate, FinishedSearch, Mode, NodeId, Problem, Step
+from adascale.engine.types import Mode, NodeId, Problem, Step
 
 from ..common import close, table
 from ..scripted import ScriptedPolicy
 from .tool_calls import SEED, Drawn, category, load, read_requests
 
 SURE = 0.9
-AGREEMENT = EFFORTS["call"]["medium"]
+AGREEMENT = Agreement()
 _FOLDS = 5
 _CLOSE = 0.05
 """Weight of the distance from the weights before, for each request: a few cannot turn them."""

@@ -24,6 +24,7 @@ from typing import Any
 import jsonschema  # type: ignore[import-untyped]
 import numpy as np
 
+from adascale.engine.answers.result import DOUBTFUL
 from adascale.engine.calibration.votes import FieldPosterior, rate_of_size
 from adascale.engine.fitting import metrics
 from adascale.engine.fitting.metrics import Predictions
@@ -33,11 +34,12 @@ from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import SearchFailed, SearchFinished
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
-from adascale.engine.strategies import EFFORTS, Greedy, Strategy
+from adascale.engine.strategies import Greedy, Strategy
+from adascale.engine.strategies.agreement import Readings
 from adascale.engine.tools.fields import fields_of
 from adascale.engine.tools.judging import is_accepted
 from adascale.engine.tools.tool import Call, ToolRequest
-from adascale.engine.types import DOUBTFUL, Problem
+from adascale.engine.types import Problem
 from adascale.models.options import SessionOptions
 from adascale.models.question_sets import read_known
 from adascale.models.session import Session
@@ -47,7 +49,7 @@ from .calls_table import played_back
 from .tool_calls import SEED, Everything, choose, load, read_requests, replies
 
 FORMS = Path(__file__).parents[1] / "forms.jsonl"
-READINGS = EFFORTS["json"]["medium"]
+READINGS = Readings()
 _AT_ONCE = 4
 _BRANCHES = 16
 _WINDOW = 3072
