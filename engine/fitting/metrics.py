@@ -20,6 +20,7 @@ from ..calibration.figures import Bin
 _BINS_MAX = 10
 _QUESTIONS_PER_BIN = 10
 _GRID = (np.arange(100) + 0.5) / 100
+_FLIPS = 200
 _TAIL = np.log(9.0)  # logit of the upper level
 
 
@@ -115,7 +116,7 @@ def ece(data: Predictions) -> float:
     return sum(b.weight * abs(b.estimate - b.observed) for b in reliability(data))
 
 
-def ece_floor(data: Predictions, rounds: int = 200, seed: int = 0) -> float:
+def ece_floor(data: Predictions) -> float:
     """Mean ECE that noise alone makes of estimates without any error, on these questions.
 
     Cluster wild bootstrap: flip the sign of each question's centred residuals at random, because outcomes of
@@ -133,7 +134,7 @@ def ece_floor(data: Predictions, rounds: int = 200, seed: int = 0) -> float:
         return float("nan")
     # The gap is estimated from the same residuals, which costs one degree of freedom.
     added *= np.sqrt(inside / np.maximum(inside - 1, 1))
-    signs = np.random.default_rng(seed).choice([-1.0, 1.0], (rounds, len(names)))
+    signs = np.random.default_rng(0).choice([-1.0, 1.0], (_FLIPS, len(names)))
     return float(np.abs(signs @ added).sum(axis=1).mean())
 
 
