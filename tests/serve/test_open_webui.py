@@ -33,9 +33,11 @@ SETTINGS = {
     "OPENAI_API_KEY": "none",
     "RAG_EMBEDDING_ENGINE": "openai",
     "BYPASS_EMBEDDING_AND_RETRIEVAL": "True",
+    "RAG_TEMPLATE": "Answer by this text.\n\n{{CONTEXT}}\n\n{{QUERY}}",
     "ANONYMIZED_TELEMETRY": "false",
 }
-"""No accounts, nothing from the network, and documents as a whole instead of embeddings."""
+"""No accounts, nothing from the network, and documents as a whole instead of embeddings, below a prompt
+without the words at which the scripted generator fails."""
 
 
 def read_code_word(prefix: Prefix, rng: random.Random) -> Step:
