@@ -9,6 +9,7 @@ for stands in the text, or, for a field that is not required, is missing from it
 
 from __future__ import annotations
 
+import argparse
 import json
 import random
 from collections.abc import Callable, Mapping
@@ -423,6 +424,7 @@ def problems() -> list[Fields]:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__).parse_args()
     for problem in problems():
         print(json.dumps(problem, ensure_ascii=False))
 
