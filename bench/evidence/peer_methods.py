@@ -31,12 +31,19 @@ def vote(asked: dict[str, Any]) -> dict[str, Any]:
     api: Any = importlib.import_module("its_hub.api")
     voting: Any = importlib.import_module("its_hub.core.algorithms.self_consistency")
     model: Any = its_hub.OpenAICompatibleLanguageModel
+    patient = importlib.import_module("aiohttp").ClientTimeout(total=None)
 
     kept: list[dict[str, Any]] = asked["kept"]
     before, used = len(kept), 0
     turn = asyncio.Semaphore(asked["at_once"])
 
     class Replies(model):  # type: ignore[misc]
+        def _get_session(self, loop: Any) -> Any:
+            """Its session, without the limit of 300 seconds, which a slow machine takes for one reply."""
+            session = super()._get_session(loop)
+            session._timeout = patient
+            return session
+
         async def agenerate_single(self, messages: Any, *args: Any, **changed: Any) -> Any:
             nonlocal used
             async with turn:
@@ -58,7 +65,7 @@ def vote(asked: dict[str, Any]) -> dict[str, Any]:
     found = its_hub.BetaSelfConsistency if asked["beta"] else its_hub.SelfConsistency
     algorithm = found(
         consistency_space_projection_func=voting.create_regex_projection_function(BOXED),
-        orchestrator=its_hub.LMOrchestrator(max_concurrency=asked["at_once"]),
+        orchestrator=its_hub.LMOrchestrator(max_concurrency=-1),  # with 1, its Beta waits for itself forever
     )
     began = time.monotonic()
     chosen = asyncio.run(ask())
