@@ -35,6 +35,9 @@ from adascale.models.calibration.artefact import load_artefact
 from ..common import close
 from .soak import model_file
 
+_FEW = ("--samples", "2", "--rollouts", "1", "--programs", "1", "-c", "512", "-t", "1")
+"""So many solutions of a question take seconds."""
+
 Rows = Mapping[tuple[Any, ...], tuple[Any, ...]]
 
 

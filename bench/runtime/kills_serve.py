@@ -19,6 +19,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -116,29 +117,30 @@ def _kill_while_clients_ask(
 
     with ThreadPoolExecutor(clients) as pool:
         asking = [pool.submit(ask_on) for _ in range(clients)]
-        for _ in range(kills - 1):
-            while not server.is_ready():
-                time.sleep(0.05)
-            time.sleep(rng.uniform(0, WITHIN_SECONDS))
-            _worker(server).kill()
-            log.found["kills"] += 1
-            time.sleep(0.2)
-        while not server.is_ready():
-            time.sleep(0.05)
-        time.sleep(rng.uniform(0, WITHIN_SECONDS))
-        below = server.processes()[1:]
-        over.set()
-        server.process.kill()
+        try:
+            for _ in range(kills - 1):
+                _worker(server, rng).kill()
+                log.found["kills"] += 1
+            _worker(server, rng)
+            below = server.processes()[1:]
+        finally:
+            over.set()
+            server.process.kill()
         log.found["kills"] += 1
         for each in asking:
             each.result()
     log.found["left"] += len(psutil.wait_procs(below, timeout=10)[1])
 
 
-def _worker(server: Serving) -> psutil.Process:
-    """The process that hosts the server's models."""
-    [found] = (each for each in server.processes() if "worker.server" in "".join(each.cmdline()))
-    return found
+def _worker(server: Serving, rng: random.Random) -> psutil.Process:
+    """The process that hosts the server's models, once it has worked for a while."""
+    while True:
+        time.sleep(0.2)
+        with suppress(psutil.NoSuchProcess):  # it has just been killed
+            found = [each for each in server.processes() if "worker.server" in "".join(each.cmdline())]
+            if found and server.is_ready():
+                time.sleep(rng.uniform(0, WITHIN_SECONDS))
+                return found[0]
 
 
 def main() -> None:

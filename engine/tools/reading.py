@@ -221,7 +221,7 @@ def _gemma_calls(text: str, tools: Tools) -> Iterator[Found]:
             yield Found(found.start(), found.end(), found[1], _typed(pairs, found[1], tools))
 
 
-_MISTRAL = re.compile(r"([\w.-]+)\s*\[ARGS\]\s*(?=\{)")
+_MISTRAL = re.compile(r"(?<![\w.-])([\w.-]+)\s*\[ARGS\]\s*(?=\{)")
 
 
 def _mistral_calls(text: str, tools: Tools) -> Iterator[Found]:

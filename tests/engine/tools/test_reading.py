@@ -161,5 +161,6 @@ def test_brackets_without_end_are_read_in_time() -> None:
         "get_weather(" * 2000,
         '{"a":' * 4000,
         "call:get_weather{" * 1000,
+        "x" * 20_000,
     ):
         assert not read_reply(text, TOOLS).calls
