@@ -201,9 +201,9 @@ def _object_faults(value: Mapping[str, Any], schema: Schema, place: str) -> Iter
 
 def _number_faults(value: float, schema: Schema, place: str) -> Iterator[str]:
     yield from _bounds(value, schema, "minimum", "maximum", place)
-    if value <= schema.get("exclusiveMinimum", -math.inf):
+    if "exclusiveMinimum" in schema and value <= schema["exclusiveMinimum"]:
         yield f"{place} has to be above {schema['exclusiveMinimum']}"
-    if value >= schema.get("exclusiveMaximum", math.inf):
+    if "exclusiveMaximum" in schema and value >= schema["exclusiveMaximum"]:
         yield f"{place} has to be below {schema['exclusiveMaximum']}"
     if (step := schema.get("multipleOf")) and not _is_multiple(value, step):
         yield f"{place} has to be a multiple of {step}"
@@ -306,7 +306,7 @@ def _turned(value: Any, name: str) -> Any:
     if not isinstance(value, str):
         return None
     try:
-        read = json.loads(value.strip().lower() if name == "boolean" else value)
+        read = as_json(json.loads(value.strip().lower() if name == "boolean" else value))
     except (ValueError, RecursionError):
         return None
     return read if read is not None and _is_of(read, name) else None

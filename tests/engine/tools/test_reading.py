@@ -131,6 +131,7 @@ def test_types_are_mended_where_the_meaning_is_plain(written: dict[str, Any], re
         '<tool_call>\n{"name": "get_weather", "argum',
         "get_weather(city='Paris', other={1, 2})",
         "get_weather(city='Paris', other=...)",
+        "get_weather(city='Paris', days='Infinity')",
         '{"name": "get_weather", "arguments": {"city": "Paris", "other": NaN}}',
         '{"name": "get_weather", "arguments": {"city": "Paris", "other": ' + "[" * 40 + "]" * 40 + "}}",
     ],
