@@ -419,7 +419,8 @@ def problems() -> list[Fields]:
             }
             answer = {name: known[name] for name in schema["properties"]}
             text = ways[at % len(ways)].format(**known, **words)
-            found.append({"id": f"{kind}-{at + 1}", "question": text, "schema": schema, "answer": answer})
+            known_as = {"id": f"{kind}-{at + 1}", "kind": "json"}
+            found.append({**known_as, "question": text, "schema": schema, "answer": answer})
     return found
 
 

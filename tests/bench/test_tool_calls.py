@@ -103,6 +103,11 @@ def test_every_form_has_an_answer_of_its_schema_and_the_file_has_them() -> None:
 
     assert [each for each in known if fault(each["answer"], each["schema"])] == []
     assert [json.loads(line) for line in json_fields.FORMS.read_text().splitlines()] == known
+    for problem in json_fields.texts(None):
+        assert problem.answer is not None
+        right = json_fields.right_fields(problem, json.loads(problem.answer))
+        assert right
+        assert all(right.values())
 
 
 def form() -> Problem:
