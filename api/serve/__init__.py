@@ -1,10 +1,9 @@
-"""The HTTP server: one worker that searches for all clients, whatever protocol they speak.
+"""The HTTP server: one worker searches for all clients, whatever protocol they speak.
 
-A request comes in over the ``wire``, and ``app`` routes it. One of the ``protocols`` reads its body
-(``bodies``): messages into a ``conversation``, and with the other fields that is what is asked (``request``)
-of the model (``served``). ``hub`` queues the search and runs it in the worker with those of all clients;
-``follow`` tells its progress and ``outcome`` its result (``calls`` those of tools), which the protocol
-writes. ``agents`` get tools of their own, browsers the ``page``.
+The way of a request: ``wire`` receives it, ``app`` routes it, and one of the ``protocols`` reads its body
+(``bodies``) and its messages (``conversation``). ``served`` turns these into a search (``request``) of the
+model. ``hub`` queues the search and runs it in the worker beside those of other clients. ``follow`` gives its
+progress and ``outcome`` its result (``calls`` the tool calls in it), which the protocol writes.
 
-The room depends on the core through searches, records and settings; no other command imports it.
+``agents`` has the tools of MCP, ``page`` the page for browsers. No other command imports this room.
 """

@@ -51,7 +51,7 @@ from .wire.http import (
 )
 
 PROTOCOLS: tuple[Protocol[Any], ...] = (CHAT, COMPLETIONS, RESPONSES, MESSAGES, OLLAMA_CHAT, OLLAMA_GENERATE)
-"""The protocols in which a question can be asked."""
+"""All protocols."""
 
 BODIES: Mapping[str, type[Fields]] = {
     **{protocol.path: protocol.body for protocol in PROTOCOLS},
@@ -60,7 +60,7 @@ BODIES: Mapping[str, type[Fields]] = {
 """Bodies of requests, by the path of their route."""
 
 _GONE = 499
-"""Status, for the metrics alone, of a request whose client has gone (nginx uses it so)."""
+"""Status in the metrics of a request whose client has gone, as nginx has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +69,9 @@ class ServerSettings:
 
     Attributes:
         access: Who may ask.
-        effort: Effort of a checkable question that names none.
+        effort: Effort of a search whose request names none.
         is_strict: Refuse fields without effect instead of ignoring them.
-        fallback: The server that gets questions whose answer is not sure enough; None for none.
+        fallback: The server to ask if an answer is not likely enough; None if there is none.
     """
 
     access: Access
@@ -81,7 +81,7 @@ class ServerSettings:
 
 
 def make_app(hub: Hub, settings: ServerSettings) -> Starlette:
-    """The server as an ASGI application; its lifespan starts and closes the hub."""
+    """The server as an ASGI application; it starts and closes the hub."""
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -144,7 +144,7 @@ class _Server:
         return json_response(openapi(request.app.routes, BODIES, self._settings.access.key is not None))
 
     async def list_models(self, request: HttpRequest) -> Response:
-        """The model; its names with efforts are known, but would be a model each in a client's menu."""
+        """The model, under its plain name: names with efforts would fill a client's menu."""
         return json_response({"object": "list", "data": [self._model(self.served().name)]})
 
     async def show_model(self, request: HttpRequest) -> Response:
@@ -175,19 +175,19 @@ class _Server:
                 yield line
 
     def answer_in(self, protocol: Protocol[Any]) -> Callable[[HttpRequest], Awaitable[Response]]:
-        """The route of a protocol in which a question is asked."""
+        """The route of a protocol."""
 
         async def answer(request: HttpRequest) -> Response:
             body = protocol.body.read(read_object(await read_body(request)))
             served = self.served()
             if (response := protocol.at_once(body, served)) is not None:
                 return json_response(response)
-            asked = served.request(body, protocol.read(body))
-            writer = protocol.writer(body, asked)
-            # What another server has handed on is not handed on again.
+            wanted = served.request(body, protocol.read(body))
+            writer = protocol.writer(body, wanted)
+            # A question from another fallback is not sent on again.
             fallback = None if HANDED_ON in request.headers else self._settings.fallback
-            progress = self._search(asked, client_address(request), fallback)
-            if asked.stream:
+            progress = self._search(wanted, client_address(request), fallback)
+            if wanted.stream:
                 events = stream(progress, writer)
                 first = await while_connected(request.receive, anext(events))
                 return EventStream(first, events, protocol.media_type)
@@ -197,18 +197,20 @@ class _Server:
         return answer
 
     async def _search(
-        self, asked: AnswerRequest, client: str, fallback: Fallback | None
+        self, wanted: AnswerRequest, client: str, fallback: Fallback | None
     ) -> AsyncGenerator[Progress, None]:
-        """The progress of a search, which ends when nobody reads it any more."""
-        with self._hub.ask(asked.ask, client) as events:
-            async for part in follow(events, asked, lambda: self._hub.cancel(asked.ask.problem.id), fallback):
+        """The progress of a search, which is cancelled when nobody reads it any more."""
+        with self._hub.ask(wanted.ask, client) as events:
+            async for part in follow(
+                events, wanted, lambda: self._hub.cancel(wanted.ask.problem.id), fallback
+            ):
                 yield part
 
     def served(self) -> ServedModel:
         """The model.
 
         Raises:
-            Refusal: it is not open.
+            Refusal: it is not loaded.
         """
         self._hub.check_open()
         models = self._hub.worker.open_models.conditions["value"].models

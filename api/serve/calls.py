@@ -1,4 +1,4 @@
-"""Calls in an answer: those that leave the server, and what is said where none is sure enough."""
+"""The tool calls of an answer, or the text instead of calls that are not likely enough."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from .request import AnswerRequest
 
 
 def shown_calls(record: Record, request: AnswerRequest) -> tuple[str, tuple[Call, ...], str | None]:
-    """The words of an answer, its calls, and the stop text before which the words were cut.
+    """The text of an answer, its calls, and the stop text before which the text was cut.
 
-    A broken call is no answer and leaves nothing. Calls that are less sure than they have to be are words,
-    and so are those whose results are known, which are given instead.
+    Calls that are not likely enough are replaced by a text that says so, and calls whose results are known by
+    these results.
 
     Args:
         record: The finished search of a request with tools.
-        request: The question.
+        request: The request.
     """
     result = record.result
     asked = ToolRequest.of(record.started.problem.details)
@@ -36,13 +36,13 @@ def shown_calls(record: Record, request: AnswerRequest) -> tuple[str, tuple[Call
     sure = result.confidence
     if needed and sure is not None and sure.calibrated and sure.median < needed:
         named = " and ".join(dict.fromkeys(call.name for call in calls))
-        doubt = f"it is {sure.median:.0%} likely to be right, and has to be {needed:.0%}"
+        doubt = f"it is {sure.median:.0%} likely to be correct, and has to be {needed:.0%}"
         return f"I am not sure enough to call {named}: {doubt}.", (), None
     return read_reply(text, tools).text, calls, None
 
 
 def _known_results(record: Record, asked: ToolRequest) -> str:
-    """The results of the calls that the first reply makes again; empty if it makes none again."""
+    """The known results of the calls that the first reply repeats; empty if it repeats none."""
     calls = [
         call
         for each in record.candidates[:1]
@@ -53,7 +53,7 @@ def _known_results(record: Record, asked: ToolRequest) -> str:
 
 
 def alternatives(record: Record) -> list[dict[str, Any]]:
-    """Every answer that was found, the likeliest first: its calls, its probability, its votes."""
+    """Every answer that was found, likeliest first: its calls, its probability, its votes."""
     groups = record.result.groups if record.result is not None else ()
     return [
         {

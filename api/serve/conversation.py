@@ -1,7 +1,7 @@
-"""A conversation as a client states it, whatever its protocol: messages, and tools that may be called.
+"""A client's conversation, whatever its protocol: messages, and tools that may be called.
 
-A protocol states each message in the shape of chat completions (``spoken``, ``calling``, ``returned``), which
-chat templates read too; ``conversation_of`` says what is asked with them.
+Protocols turn each message into the form of chat completions (``spoken``, ``calling``, ``returned``), which
+chat templates read too; ``conversation_of`` makes a conversation of them.
 """
 
 from __future__ import annotations
@@ -28,14 +28,13 @@ class Chat:
 
 @dataclass(frozen=True, slots=True)
 class RawText:
-    """A text that is to be continued as it stands, up to a suffix that may be empty."""
+    """A text to continue as it is, up to a suffix that may be empty."""
 
     text: str
     suffix: str = ""
 
 
 Conversation = Chat | RawText | ToolRequest
-"""What is asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +42,10 @@ class ToolUse:
     """The tools of a request.
 
     Attributes:
-        tools: In the shape of chat completions.
-        choice: May they be called; None is ``auto``.
+        tools: Tools in the form of chat completions.
+        choice: ``auto``, ``none`` or ``required``; None is ``auto``.
         forced: Name of the tool that has to be called; None for any.
-        is_parallel: Several calls in one turn are allowed.
+        is_parallel: Allow several calls in one turn.
     """
 
     tools: Sequence[Mapping[str, Any]] = ()
@@ -61,12 +60,12 @@ def spoken(role: str, content: str) -> JsonObject:
 
 
 def calling(content: str, calls: Sequence[tuple[str, str, Any]], place: str) -> JsonObject:
-    """The message of an assistant that calls.
+    """The message of an assistant that calls tools.
 
     Args:
-        content: Its words.
-        calls: Id, name and arguments of each call, these as JSON or an object.
-        place: The field that holds them.
+        content: Its text.
+        calls: Id, name and arguments of each call; the arguments are JSON or an object.
+        place: The field that holds them, for refusals.
 
     Raises:
         Refusal: the arguments are no JSON object.
@@ -91,18 +90,18 @@ def _object(given: Any, place: str) -> JsonObject:
 
 
 def returned(content: str, id_: str, name: str = "") -> JsonObject:
-    """The message that has the result of a call."""
+    """The message with the result of a call."""
     return {**spoken("tool", content), "tool_call_id": id_, **({"name": name} if name else {})}
 
 
 def conversation_of(
     messages: Sequence[JsonObject], question_field: str, use: ToolUse = ToolUse()
 ) -> Conversation:
-    """What is asked: with tools, or with calls and results among the messages, a ``ToolRequest``.
+    """The conversation: a ``ToolRequest`` if there are tools, calls or results, otherwise a ``Chat``.
 
     Args:
-        messages: All messages, the question or the result of a call last.
-        question_field: The field of the last one's content, such as ``messages[2].content``.
+        messages: All messages; the last one is the question or the result of a call.
+        question_field: Field of the last message's content, such as ``messages[2].content``.
         use: The tools.
 
     Raises:
@@ -141,7 +140,7 @@ def _tool_request(messages: Sequence[JsonObject], place: str, use: ToolUse) -> T
 
 
 def _with_names(messages: Sequence[JsonObject]) -> list[JsonObject]:
-    """Messages whose results have the name of the tool that was called, which some templates want."""
+    """The messages, with the name of the called tool added to each result, which some templates need."""
     names = {call["id"]: call["function"]["name"] for each in messages for call in each.get("tool_calls", ())}
     return [
         {**each, "name": names[each["tool_call_id"]]} if each.get("tool_call_id") in names else each

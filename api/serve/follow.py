@@ -1,4 +1,4 @@
-"""Progress of a search for every protocol: its beginning, lines of reasoning, text, and its outcome."""
+"""Progress of a search, for every protocol: its beginning, lines of reasoning, text, and its outcome."""
 
 from __future__ import annotations
 
@@ -29,25 +29,25 @@ from .request import AnswerRequest
 from .wire.http import Refusal
 
 SILENT_SECONDS = 10.0
-"""Time without a line or text after which there is a sign of life: proxies close silent connections."""
+"""Time without output after which something empty is sent, since proxies close silent connections."""
 
 _WIDTH = 300
-"""Characters of a step in its line."""
+"""Largest number of characters of a step in its line."""
 
 _QUIET = ("call", "json")
-"""Kinds without lines of reasoning: agents would send them back."""
+"""Kinds without lines of reasoning, since agents would send them back."""
 
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """The prompt has been read, or takes long; ``prompt`` has its tokens as far as they are known."""
+    """The prompt has been read, or takes long; ``prompt`` has its tokens, as far as known."""
 
     prompt: Usage
 
 
 @dataclass(frozen=True, slots=True)
 class ReasoningLine:
-    """A line of reasoning, with its end of line."""
+    """A line of reasoning, with its newline."""
 
     line: str
 
@@ -61,7 +61,7 @@ class AnswerText:
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """Nothing was said for ``SILENT_SECONDS``; the search may have gone on."""
+    """Nothing was sent for ``SILENT_SECONDS``."""
 
 
 Progress = Beginning | ReasoningLine | AnswerText | Silence | SearchOutcome
@@ -73,19 +73,18 @@ async def follow(
     end_search: Callable[[], object] = lambda: None,
     fallback: Fallback | None = None,
 ) -> AsyncIterator[Progress]:
-    """Progress of a search: its Beginning first, its SearchOutcome last.
+    """Progress of a search: a Beginning first, the SearchOutcome last.
 
-    The texts of all AnswerText together are the content of the first answer. A stop text ends a reply that is
-    not searched for.
+    All AnswerText together is the content of the first answer. A stop text ends a plain reply.
 
     Args:
-        events: Events of the search; None after each ``hub.PATIENCE`` without one.
-        request: The question.
-        end_search: Ends the search with what it has found; its last events come all the same.
-        fallback: Gets a question that was searched for, if its answer is not sure enough.
+        events: Events of the search; None after every ``hub.PATIENCE`` seconds without one.
+        request: The request.
+        end_search: Ends the search early; its last events still come.
+        fallback: The server to ask if the answer of a search is not likely enough.
 
     Raises:
-        Refusal: the search failed; before Beginning if it failed early.
+        Refusal: the search failed; if it failed early, before Beginning.
     """
     record: Record | None = None
     text = GrowingReply(request.stop, keeps_blanks=request.ask.problem.is_raw)
@@ -120,7 +119,7 @@ async def follow(
 
 
 async def _end(outcome: SearchOutcome, sent: int, fallback: Fallback | None) -> AsyncIterator[Progress]:
-    """The rest of the text behind ``sent`` characters, and the outcome, by another server if it is unsure."""
+    """The text after ``sent`` characters, and the outcome; the fallback is asked first if it is unsure."""
     if fallback is not None and outcome.request.ask.is_searched and fallback.is_for(outcome.record):
         is_quiet = outcome.record.started.problem.kind in _QUIET
         yield Silence() if is_quiet else ReasoningLine(f"= handed on to {fallback.server}\n")
@@ -137,10 +136,9 @@ async def _end(outcome: SearchOutcome, sent: int, fallback: Fallback | None) -> 
 
 
 def progress_line(record: Record, event: Event) -> str:
-    """The line of reasoning for an event that ``record`` has taken; empty for most events.
+    """The line of reasoning for the latest event of ``record``; empty for most events.
 
-    A finished step or program has a line, and so has each change of the votes. A solution that is judged
-    again when others end has none.
+    Each finished step or program has a line, and each change of the votes.
     """
     if record.started.problem.kind in _QUIET:
         return ""

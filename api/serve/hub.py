@@ -1,8 +1,8 @@
-"""Searches of many clients in one worker: a thread follows the worker, an event loop the clients.
+"""Searches of many clients in one worker: a thread reads from the worker, an event loop serves the clients.
 
-Methods run in the event loop unless they are marked as the thread's. A search waits in line until fewer than
+Methods run in the event loop unless they are marked as the thread's. A search waits until fewer than
 ``parallel`` are in the worker. A search that nobody reads any more is cancelled, and keeps its place until it
-has ended: only then are its slots free.
+has ended, since only then are its slots free.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ PATIENCE = 2.0
 """Seconds without an event after which a reader gets None."""
 
 _AS_ASK = "1"
-"""Name that seeds the draws: with the same seed they are those of ``adascale ask``."""
+"""Problem id for seeding: with the same seed, solutions are those of ``adascale ask``."""
 
 _LATEST_SHARE = 0.2
-"""Weight of the latest search in the usual duration of a search, an exponential mean."""
+"""Weight of the latest search in the usual duration of a search, an exponential moving average."""
 
 _CLOSE_SECONDS = 10.0
-"""Time limit of cancelled searches at the end; a batch takes less."""
+"""Time that cancelled searches have to end at shutdown; a decode batch takes less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Ask:
         limits: The client's own limits; they can only lower the server's.
         seed: None for a random one.
         mode: How to reason; ``auto`` depends on the strategy and the open models.
-        sampling: Numbers of the sampler that the client sets.
+        sampling: Sampling parameters that the client sets.
     """
 
     problem: Problem
@@ -66,14 +66,14 @@ class Ask:
 
     @property
     def is_searched(self) -> bool:
-        """True if several solutions are drawn and compared; otherwise as many replies as were asked for."""
-        if self.problem.kind == "call":  # its text is certain when it is known whether it calls
+        """True if several solutions are compared; otherwise the replies are plain."""
+        if self.problem.kind == "call":  # its text can be sent once it is known that it calls nothing
             return True
         return not (self.problem.is_chat or isinstance(self.strategy, Greedy | Vote))
 
     @property
     def is_streamed(self) -> bool:
-        """True if one solution is drawn, whose text is certain as it is written."""
+        """True if there is one plain reply, which can be sent while it is written."""
         return not self.is_searched and self.strategy.at_most == 1
 
 
@@ -86,7 +86,7 @@ class SearchWorker(Protocol):
 
     @property
     def is_open(self) -> bool:
-        """True if it can search now; False while it starts again after a death."""
+        """True if it can search now; False while it is restarted after a crash."""
 
     def serve(self, requests: Iterable[Request]) -> Iterator[tuple[Problem, Event]]:
         """Events of all requests; reads ``requests`` in a thread of its own."""
@@ -103,7 +103,7 @@ class _Flight:
         request: The problem and its settings.
         client: Address of the client.
         events: Events that nobody has read yet.
-        seated: Time, by the event loop's clock, at which it got its place in the worker.
+        seated: Time, by the event loop's clock, at which it went to the worker.
         begun: Its first event has come.
         abandoned: Nobody reads its events any more.
     """
@@ -130,8 +130,8 @@ class Hub:
         state: ``loading`` until the models are open; ``ended`` when the worker has gone.
         error: The error that ended the worker, if one did.
         worker: Set while ``state`` is ``ready``.
-        on_finish: Called with the end of each search that did not fail.
-        keep: The events of all searches pass through it, in the hub's thread.
+        on_finish: Called with the last event of each search that did not fail.
+        keep: Passes the events of all searches through, in the hub's thread; ``--traces`` writes them there.
     """
 
     def __init__(
@@ -164,7 +164,7 @@ class Hub:
 
     @property
     def health(self) -> HubState:
-        """``state``, but ``loading`` too while a worker that died starts again; questions wait for it."""
+        """``state``, but ``loading`` also while a crashed worker is restarted; questions wait for it."""
         return "loading" if self.state == "ready" and not self.worker.is_open else self.state
 
     @property
@@ -199,7 +199,7 @@ class Hub:
         return True
 
     def check_open(self) -> None:
-        """Refuse a request unless the models are open.
+        """Refuse a request unless the models are loaded.
 
         Raises:
             Refusal: 503 while they are being loaded, and after the worker's end.
@@ -210,10 +210,10 @@ class Hub:
             raise Refusal(503, "the server is stopping", "stopping")
 
     async def wait_until_open(self) -> None:
-        """Wait while the models are loaded, for clients that cannot ask again.
+        """Wait until the models are loaded, for clients that cannot retry.
 
         Raises:
-            Refusal: they could not be opened, or the worker has ended.
+            Refusal: they could not be loaded, or the worker has ended.
         """
         await self._loaded.wait()
         if isinstance(self.error, AdascaleError):
@@ -227,9 +227,9 @@ class Hub:
             raise Refusal(429, text, "queue-full", headers=wait)
 
     def _wait_seconds(self) -> int:
-        """Whole seconds until one more search than wait now would have begun, at least 1.
+        """Estimated seconds until a new search would start, at least 1.
 
-        Before a search has ended, none is known to take longer than the oldest one has taken so far.
+        Until a search has ended, the estimate is the time that the oldest running one has taken so far.
         """
         oldest = min((flight.seated for flight in self._running.values()), default=math.inf)
         usual = self._usual_seconds or max(0.0, self._loop.time() - oldest)
@@ -237,11 +237,11 @@ class Hub:
 
     @contextmanager
     def ask(self, asked: Ask, client: str = "") -> Iterator[AsyncIterator[Event | None]]:
-        """Search while the block lasts; gives the events, the last of which is the end.
+        """Search while the ``with`` block lasts; yields the events up to the end of the search.
 
         Args:
             asked: The question.
-            client: Address; of several that wait, the client with the fewest running searches is next.
+            client: Address; the waiting client with the fewest running searches is next.
 
         Raises:
             Refusal: that of ``check_open``; 429 if too many wait.
@@ -279,7 +279,7 @@ class Hub:
             self._outbox.put(flight.request)
 
     def _abandon(self, flight: _Flight) -> None:
-        """Nobody reads its events any more; a search that has ended stays as it is."""
+        """Cancel a search whose events nobody reads any more, unless it has ended."""
         flight.abandoned = True
         if flight in self._waiting:
             self._waiting.remove(flight)
@@ -316,7 +316,7 @@ class Hub:
                 self.on_finish(event)
 
     def _drop(self, id_: str) -> None:
-        """Forget a search that was abandoned before the worker took it."""
+        """Remove a search that was abandoned before the worker took it."""
         del self._running[id_]
         self._start_waiting()
 
@@ -346,7 +346,7 @@ class Hub:
         self._tell(self._ended, error)
 
     def _tell(self, method: Callable[..., None], *args: object) -> None:
-        """Let the event loop call a method; calls that come before it has woken up share one waking."""
+        """Let the event loop call a method; calls before it wakes up share one wake-up."""
         self._calls.append((method, args))
         if not self._is_waking:
             self._is_waking = True
@@ -354,7 +354,7 @@ class Hub:
                 self._loop.call_soon_threadsafe(self._take_calls)
 
     def _requests(self) -> Iterator[Request]:
-        """Requests as they come, without those whose client has gone meanwhile."""
+        """Requests as they come, without those whose client has gone."""
         while (request := self._outbox.get()) is not None:
             id_ = request.problem.id
             if self._running[id_].abandoned:
@@ -364,7 +364,7 @@ class Hub:
 
 
 async def _events(flight: _Flight) -> AsyncIterator[Event | None]:
-    """Events until the search has ended; None after each ``PATIENCE`` without one."""
+    """Events until the search has ended; None after every ``PATIENCE`` seconds without one."""
     while True:
         try:
             async with asyncio.timeout(PATIENCE):
@@ -378,7 +378,7 @@ async def _events(flight: _Flight) -> AsyncIterator[Event | None]:
 
 
 def lower(a: Budget, b: Budget) -> Budget:
-    """The lower one of each limit."""
+    """The lower of each limit."""
     tokens = [limit for limit in (a.max_tokens, b.max_tokens) if limit is not None]
     seconds = [limit for limit in (a.max_seconds, b.max_seconds) if limit is not None]
     return Budget(min(tokens, default=None), min(seconds, default=None))

@@ -19,7 +19,7 @@ from adascale.engine.search.events import SearchFinished
 from .hub import Hub
 
 _SECONDS = (0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000)
-"""Upper ends of the classes into which durations of searches are counted."""
+"""Upper bounds of the histogram's buckets."""
 
 
 class Metrics:
@@ -62,7 +62,7 @@ class Metrics:
 
 
 class Counted:
-    """ASGI middleware that counts all responses; an unexpected error becomes Starlette's, with status 500."""
+    """ASGI middleware that counts all responses; an unexpected error counts as status 500."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app

@@ -1,4 +1,4 @@
-"""The interface of the server as a document of OpenAPI, made of its routes and the models of bodies."""
+"""The interface of the server in OpenAPI, made from its routes and the models of bodies."""
 
 from __future__ import annotations
 

@@ -32,10 +32,10 @@ class Choice:
 
     Attributes:
         content: The solution, up to where it was cut.
-        finish: ``stop`` if it ended by itself or at a stop text, ``length`` if a limit of tokens cut it.
-        stopped_at: The stop text before which it was cut; None for none.
-        odds: Log-probabilities of the solution's tokens; None if they were not asked for.
-        calls: Calls of tools, beside which the content may be empty.
+        finish: ``stop`` if it ended by itself or at a stop text, ``length`` if a token limit cut it.
+        stopped_at: The stop text before which it was cut; None if there is none.
+        odds: Log-probabilities of its tokens; None unless requested.
+        calls: Tool calls; the content may be empty then.
     """
 
     content: str
@@ -50,10 +50,10 @@ class TokenCount:
     """Tokens of one question.
 
     Attributes:
-        evaluated: Prompt tokens that were evaluated in this search.
+        evaluated: Prompt tokens that this search evaluated.
         cached: Prompt tokens from the prefix cache.
-        generated: Generated tokens of all trajectories.
-        reasoning: Generated tokens that no returned answer contains.
+        generated: Generated tokens of all solutions.
+        reasoning: Generated tokens that are in no returned answer.
     """
 
     evaluated: int
@@ -77,11 +77,11 @@ class SearchOutcome:
     """A finished search.
 
     Attributes:
-        request: The question.
+        request: The request.
         record: The search.
         prompt: Tokens of its prompts.
-        cut: The reply and the stop text, if that ended the search.
-        handed_on: The answer of another server, or why there is none; None if the question stayed here.
+        cut: The reply and the stop text, if a stop text ended the search.
+        handed_on: The fallback's answer, or why it has none; None if it was not asked.
     """
 
     request: AnswerRequest
@@ -98,7 +98,7 @@ class SearchOutcome:
 
     @property
     def choices(self) -> list[Choice]:
-        """The distinct answers, likeliest first: at least one, at most as many as were asked for."""
+        """The different answers, likeliest first: at least one, at most as many as requested."""
         if self.cut is not None:
             content, stopped_at = self.cut
             return [Choice(content, "stop", stopped_at, self._odds(self.record.tree, content, stopped_at))]
@@ -113,7 +113,7 @@ class SearchOutcome:
 
     @property
     def tokens(self) -> TokenCount:
-        """Tokens read and generated: a step that two answers share counts once, thoughts are reasoning."""
+        """Tokens of prompts and solutions; a step that two answers share counts once."""
         tree, generated = self.record.tree, self.record.usage.generated_tokens
         nodes = tree if self.cut is not None else (each for node in self._nodes for each in tree.path(node))
         shown = {each.id: each for each in nodes if not each.is_thought}
@@ -123,7 +123,7 @@ class SearchOutcome:
 
     @property
     def summary(self) -> dict[str, Any]:
-        """The ``adascale`` object: result and cost of the search; an unknown value is None."""
+        """The ``adascale`` object: result and cost of the search; unknown values are None."""
         record, result = self.record, self.result
         agree, finished = record.agreement
         score = confidence(result)["score"]
@@ -163,7 +163,7 @@ class SearchOutcome:
 
     @property
     def _of_fallback(self) -> dict[str, Any]:
-        """Fields of an answer of another server: nobody here knows how sure it is."""
+        """Fields of the fallback's answer, whose probability is not known."""
         found = self.handed_on
         if not isinstance(found, HandedOn):
             return {}
@@ -189,7 +189,7 @@ class SearchOutcome:
 
     @property
     def _read_option(self) -> str | None:
-        """The answer, if it is an option that was read and that no solution has chosen."""
+        """The answer, if it was read from the options without a solution."""
         if self.result.best is not None or not self.result.options:
             return None
         problem = self.record.started.problem
@@ -204,7 +204,7 @@ class SearchOutcome:
 
     @property
     def _nodes(self) -> list[NodeId]:
-        """The last node of each answer; replies that are not compared stand in the order of their draws."""
+        """The last node of each answer, likeliest first; plain replies in the order in which they began."""
         if isinstance(self.handed_on, HandedOn):
             return []
         if not self.request.ask.is_searched and not self.request.ask.is_streamed:
@@ -228,7 +228,7 @@ class SearchOutcome:
     def _odds(
         self, nodes: Iterable[Node], content: str, stopped_at: str | None
     ) -> Sequence[TokenOdds] | None:
-        """Odds of the tokens of an answer, without those of thoughts; None if they were not asked for."""
+        """Log-probabilities of an answer's tokens, without those of thoughts; None unless requested."""
         if self.request.ask.sampling.logprobs is None:
             return None
         steps = [node.step for node in nodes if node.step is not None and not node.step.is_thought]
@@ -249,10 +249,10 @@ def interval_of(estimate: Estimate | None) -> tuple[float, float] | None:
 
 
 def _up_to(odds: Iterable[TokenOdds], content: str, *, is_cut: bool) -> list[TokenOdds]:
-    """The tokens of an answer, up to where a stop text cut it; blanks before it are not shown.
+    """The tokens of an answer, without leading blanks and what a stop text cut off.
 
     Args:
-        odds: All tokens that were written for it.
+        odds: All tokens of its solution.
         content: The answer.
         is_cut: A stop text cut it.
     """
@@ -269,7 +269,7 @@ def _up_to(odds: Iterable[TokenOdds], content: str, *, is_cut: bool) -> list[Tok
 
 
 def _with_answer(record: Record, node: NodeId, text: str) -> str:
-    """A solution with its answer below it; a program in a fence, with its output."""
+    """A solution with its answer below it; a program in a code block, with its output."""
     problem, execution = record.started.problem, record.tree[node].execution
     if execution is not None:
         code = read_program(text) or text

@@ -1,4 +1,4 @@
-"""A question as a client asks it, whatever protocol it speaks."""
+"""A client's request, whatever its protocol, and the search that it asks for."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ from .hub import Ask
 from .wire.http import Refusal
 
 ServedEffort = Effort | Literal["none", "chat"]
-"""How hard to try. ``none`` writes one solution, token by token, and searches nothing; ``chat`` writes one
-reply that nobody can check, without a built-in prompt."""
+"""How hard to try. ``none`` writes one solution and searches nothing; ``chat`` writes one plain reply,
+without a built-in prompt."""
 
 JSON_PROMPT = "Reply with a JSON object only. It has this JSON schema: "
-"""System prompt of replies in JSON, before the schema."""
+"""System prompt of plain replies in JSON, before the schema."""
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
+class SearchOptions:
     """How a question is searched.
 
     Attributes:
         effort: How hard to try.
-        limits: Limits of the search; that of tokens cuts replies that are not searched for, calls and JSON.
-        seed: Seed; None for any.
+        limits: Limits of the search; in plain replies, calls and JSON, the token limit cuts the text.
+        seed: Seed; None for a random one.
         mode: How to reason.
-        is_greedy: Take the likeliest tokens, once.
-        sampling: Numbers of the sampler that the client sets; with a temperature one solution is sampled.
-        replies: Number of replies that are drawn where nothing is searched.
+        is_greedy: Write one greedy reply.
+        sampling: Sampling parameters that the client sets.
+        replies: Number of plain replies.
     """
 
     effort: ServedEffort
@@ -54,7 +54,7 @@ class Manner:
 
     @property
     def is_plain(self) -> bool:
-        """True if replies are drawn that nothing compares."""
+        """True if the replies are plain: nothing is compared."""
         return self.is_greedy or self.replies > 1 or self.effort in ("none", "chat")
 
     def ask(self, problem: Problem) -> Ask:
@@ -76,7 +76,7 @@ class Manner:
 
 def problem_for(
     question: str,
-    manner: Manner,
+    options: SearchOptions,
     *,
     kind: MessageKind | None = None,
     choices: Sequence[str] = (),
@@ -88,25 +88,24 @@ def problem_for(
 
     Args:
         question: The question.
-        manner: How it will be searched.
-        kind: Kind to take it for; None to recognise it.
+        options: How it will be searched.
+        kind: Kind of the question; None to recognise it.
         choices: Options that are given beside it.
         history: The conversation before the question.
-        is_searched: The client asks for a search, whatever the question is.
-        schema: The reply is a JSON object of this schema. It is searched for where it has fields to compare,
-            and otherwise one reply that nobody can check further.
+        is_searched: Search, whatever the question is.
+        schema: Schema of the JSON object to reply with; without properties to compare, the reply is plain.
 
     Raises:
         UsageError: it cannot be of that kind.
     """
     id_, question = _new_id(), question.strip()
-    if schema is not None and (manner.is_plain or not object_schema(schema).get("properties")):
+    if schema is not None and (options.is_plain or not object_schema(schema).get("properties")):
         asked = (Turn("system", f"{JSON_PROMPT}{json.dumps(schema, ensure_ascii=False)}"), *history)
         return Problem(id_, question, history=asked, kind="text", details={"schema": dict(schema)})
     return problem_of(
         id_,
         question,
-        kind="text" if manner.effort == "chat" else kind,
+        kind="text" if options.effort == "chat" else kind,
         choices=choices,
         is_searched=is_searched,
         history=history,
@@ -119,18 +118,18 @@ def _new_id() -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """The fields of a body that each protocol has under names of its own.
+class CommonFields:
+    """Fields that every protocol has, each under its own names.
 
     Attributes:
-        conversation: What is asked.
+        conversation: The messages, the last of which is the question.
         effort: The client's name of an effort.
-        effort_field: The field that has it.
+        effort_field: The name of its field, for refusals.
         max_tokens: Limit of generated tokens of the whole search.
         answers: Largest number of answers.
         stop: Texts before which an answer is cut.
-        logprobs: As ``SamplingChange`` has it.
-        schema: As ``problem_for`` takes it.
+        logprobs: As in ``SamplingChange``.
+        schema: As in ``problem_for``.
     """
 
     conversation: Conversation
@@ -142,18 +141,18 @@ class Asked:
     logprobs: int | None = None
     schema: Mapping[str, Any] | None = None
 
-    def problem(self, manner: Manner, *, is_searched: bool) -> Problem:
-        """What is asked, as ``problem_for`` gives it.
+    def problem(self, options: SearchOptions, *, is_searched: bool) -> Problem:
+        """The question, as ``problem_for`` makes it.
 
         Raises:
-            Refusal: calls and JSON are asked for at once.
+            Refusal: the request has both tools and a format of the reply.
         """
         match self.conversation:
             case RawText(text, suffix):
                 return Problem(_new_id(), text, kind="text", details={"suffix": suffix})
             case Chat(history, question):
                 return problem_for(
-                    question, manner, history=history, is_searched=is_searched, schema=self.schema
+                    question, options, history=history, is_searched=is_searched, schema=self.schema
                 )
         if self.schema is not None:
             raise Refusal.of_field("tools", "stand beside a format of the reply, which cannot be both")
@@ -162,7 +161,7 @@ class Asked:
         return Problem(_new_id(), said[-1] if said else "", kind="call", details=details)
 
     def unchecked(self, problem: Problem) -> Iterator[str]:
-        """Keywords of schemas that an answer may break; a reply that is not searched for may break bounds."""
+        """Keywords of schemas that are not enforced; in plain replies, bounds are among them."""
         if isinstance(self.conversation, ToolRequest):
             found = set().union(*(keywords(tool.parameters) for tool in self.conversation.tools.values()))
             yield from (f"tools: {name}" for name in sorted(found & UNCHECKED))
@@ -173,16 +172,16 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class AnswerRequest:
-    """A question and its options.
+    """A search, and how to write its answer.
 
     Attributes:
         ask: The search.
-        model: Name that the client used.
+        model: Name of the model that the client used.
         fingerprint: Digest of the model's file.
         sampling: Temperature and top_p of its solutions.
-        answers: Largest number of distinct answers to return.
+        answers: Largest number of different answers to return.
         stop: Texts before which an answer is cut.
-        stream: Answer in parts, during the search.
+        stream: Stream the answer during the search.
         ignored: Fields of the body that have no effect.
         min_probability: Probability below which no tool is called.
     """

@@ -1,4 +1,4 @@
-"""The model that a server has: its names, its efforts, and what a request of a client asks of it."""
+"""The model of a server: its names, and how a client's request becomes a search."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from adascale.engine.types import Budget
 
 from .bodies.body import Body
 from .bodies.fields import Fields
-from .request import AnswerRequest, Asked, Manner, ServedEffort
+from .request import AnswerRequest, CommonFields, SearchOptions, ServedEffort
 from .wire.http import Refusal
 
 EFFORTS: Mapping[str, ServedEffort] = {
@@ -28,17 +28,17 @@ EFFORTS: Mapping[str, ServedEffort] = {
 """Our effort for each name that clients use."""
 
 _MAX_NAME = 200
-"""Characters of an unknown model's name that are repeated and compared."""
+"""Characters of an unknown model's name that a refusal repeats."""
 
 
 def public_name(model: GeneratorDescription | PRMDescription) -> str:
-    """The name of a model; a path becomes the name of its file, which tells no folder."""
+    """The name of a model, without the folders of a path."""
     is_path = model.name.endswith(".gguf") or Path(model.name).name == model.file
     return model.file.removesuffix(".gguf") if is_path else model.name
 
 
 def public_sampling(sampling: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The numbers of a sampler that the protocols know; an unknown one is None."""
+    """Temperature and top_p of a sampler; None if they are unknown."""
     return {name: (sampling or {}).get(name) for name in ("temperature", "top_p")}
 
 
@@ -49,9 +49,9 @@ class ServedModel:
     Attributes:
         name: Name for clients.
         sha256: Digest of its file.
-        window: Tokens of a conversation.
-        sampling: Temperature and the other numbers of its sampler, the same for all requests.
-        effort: Effort of a checkable question that names none.
+        window: Tokens that a conversation may have.
+        sampling: Temperature and the other numbers of its sampler, unless a request sets others.
+        effort: Effort of a search whose request names none.
         is_strict: Refuse fields without effect instead of ignoring them.
     """
 
@@ -72,35 +72,35 @@ class ServedModel:
         return cls(name, generator.sha256, generator.n_ctx, sampling, effort, is_strict)
 
     def names(self) -> list[str]:
-        """Every name that a request may give: alone, and with an effort."""
+        """Every name that a request may use: alone, and with each effort."""
         return [self.name, *(f"{self.name}:{effort}" for effort in dict.fromkeys(EFFORTS.values()))]
 
-    def request(self, body: Body, asked: Asked) -> AnswerRequest:
-        """The request of a body, of which its protocol has read ``asked``.
+    def request(self, body: Body, asked: CommonFields) -> AnswerRequest:
+        """The request of a body, whose protocol has read ``asked``.
 
         Raises:
-            Refusal: another model is asked for, or its name and the effort differ, or a field has no effect
-                and the server is strict.
+            Refusal: the model is another one, the effort differs from that in the model's name, or a field
+                has no effect and the server is strict.
         """
         effort = self.effort_of(body.model, asked.effort, asked.effort_field)
-        is_greedy = body.is_coldest and effort in (None, "none", "chat")
-        manner = Manner(
-            effort or ("none" if body.is_coldest else self.effort),
+        is_greedy = body.wants_greedy and effort in (None, "none", "chat")
+        options = SearchOptions(
+            effort or ("none" if body.wants_greedy else self.effort),
             Budget(asked.max_tokens),
             body.seed,
             is_greedy=is_greedy,
             sampling=replace(body.sampling(is_greedy=is_greedy), logprobs=asked.logprobs),
             replies=1 if isinstance(asked.conversation, ToolRequest) else asked.answers,
         )
-        ask = manner.ask(asked.problem(manner, is_searched=effort is not None))
+        ask = options.ask(asked.problem(options, is_searched=effort is not None))
         coldest = {"temperature": 0.0} if isinstance(ask.strategy, Greedy) else {}
-        cold = ["temperature"] if body.is_coldest and not coldest else []
+        cold = ["temperature"] if body.wants_greedy and not coldest else []
         ignored = self.ignored(body, *cold, *asked.unchecked(ask.problem))
         return AnswerRequest(
             ask,
             body.model or self.name,
             f"fp_{self.sha256[:12]}",
-            public_sampling({**self.sampling, **manner.sampling.numbers, **coldest}),
+            public_sampling({**self.sampling, **options.sampling.numbers, **coldest}),
             answers=asked.answers,
             stop=tuple(asked.stop),
             stream=body.stream,
@@ -109,12 +109,12 @@ class ServedModel:
         )
 
     def effort_of(self, model: str | None, asked: str | None, field: str) -> ServedEffort | None:
-        """The effort that the model's name or a field gives; None if neither does.
+        """The effort in the model's name or in a field; None if neither has one.
 
         Args:
-            model: Name that the client used; None for the only one.
-            asked: One of ``EFFORTS``.
-            field: The field that has ``asked``.
+            model: Name that the client used; None for the default.
+            asked: One of ``EFFORTS``, or None.
+            field: Name of the field of ``asked``.
 
         Raises:
             Refusal: the model is not served here, or the two differ.
@@ -133,11 +133,7 @@ class ServedModel:
         return of_field or of_name
 
     def ignored(self, body: Fields, *without_effect: str) -> tuple[str, ...]:
-        """Fields of a body that ask for something and have no effect.
-
-        Args:
-            body: The body, whose unknown fields are among them.
-            without_effect: Known ones.
+        """Names of fields that have no effect: unknown ones, and those in ``without_effect``.
 
         Raises:
             Refusal: there is one, and the server is strict.

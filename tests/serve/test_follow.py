@@ -15,9 +15,9 @@ from adascale.engine.types import ROOT, Usage
 from adascale.serve import follow
 from adascale.serve.follow import AnswerText, Beginning, Progress, ReasoningLine, Silence
 from adascale.serve.outcome import SearchOutcome
-from adascale.serve.request import AnswerRequest, Manner, problem_for
+from adascale.serve.request import AnswerRequest, SearchOptions, problem_for
 
-SEARCHED, PLAIN = Manner("medium"), Manner("none")
+SEARCHED, PLAIN = SearchOptions("medium"), SearchOptions("none")
 REQUEST = AnswerRequest(SEARCHED.ask(problem_for("What?", SEARCHED)), "scripted")
 REPLY = replace(REQUEST, ask=PLAIN.ask(problem_for("What?", PLAIN)))
 

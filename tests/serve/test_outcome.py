@@ -7,10 +7,10 @@ from looks import PLANETS, PRIME, search
 
 from adascale.engine.types import Problem, Usage
 from adascale.serve.outcome import SearchOutcome
-from adascale.serve.request import AnswerRequest, Manner, problem_for
+from adascale.serve.request import AnswerRequest, SearchOptions, problem_for
 
-MANNER = Manner("medium")
-REQUEST = AnswerRequest(MANNER.ask(problem_for("Is it?", MANNER)), "scripted")
+OPTIONS = SearchOptions("medium")
+REQUEST = AnswerRequest(OPTIONS.ask(problem_for("Is it?", OPTIONS)), "scripted")
 
 
 @pytest.mark.parametrize(("problem", "content"), [(PLANETS, "B. Jupiter"), (PRIME, "No")])

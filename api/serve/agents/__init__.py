@@ -1,5 +1,5 @@
 """Tools for agents.
 
-``tools`` has them, ``mcp`` serves them by the Model Context Protocol over stdio and HTTP, ``endpoint`` is its
-route.
+``tools`` defines them, ``mcp`` serves them by the Model Context Protocol over stdio and HTTP, ``endpoint`` is
+their route in the HTTP server.
 """

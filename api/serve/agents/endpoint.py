@@ -18,13 +18,13 @@ SESSION_HEADER = "Mcp-Session-Id"
 """Header of a response that a client sends back with its next request."""
 
 METHODS = ("POST", "DELETE")
-"""No GET: its stream is for messages that a server begins, and would delay the end of ours."""
+"""No GET: it opens a stream for messages that the server starts, and would delay our shutdown."""
 
 
 class McpEndpoint:
     """ASGI application of the tools.
 
-    Importing the SDK takes most of a second, for which only clients of ``/mcp`` have to wait.
+    Importing the SDK takes most of a second; only clients of ``/mcp`` wait for it.
 
     Args:
         hub: Runs the searches.
@@ -37,10 +37,7 @@ class McpEndpoint:
         self._sessions: asyncio.Task[None] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request whose body has come, with the limits and errors of ``read_body``.
-
-        The SDK would wait for a body forever.
-        """
+        """Answer a request, whose body is read here: the SDK would wait for it forever."""
         body = await read_body(Request(scope, receive))
         messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 

@@ -44,7 +44,7 @@ Context = ServerRequestContext[Any, HttpRequest]
 
 _MAX_SESSIONS = 256
 _IDLE_SECONDS = 300.0
-"""A session without a request for so long ends; its client opens another with its next one."""
+"""Time after which an idle session ends; the client's next request opens another."""
 
 _NO_MESSAGE = JSONRPCError(
     jsonrpc="2.0",
@@ -53,14 +53,15 @@ _NO_MESSAGE = JSONRPCError(
 )
 
 _INSTRUCTIONS = (
-    "A small local model that searches over many solutions and says how likely its answer is correct. Use "
-    "solve for maths and other questions with a short checkable answer, code for Python programs with tests, "
-    "and check for a second opinion on an answer. It is no help with texts, translations or facts to look up."
+    "A small local model that compares several solutions and says how likely its answer is to be correct. "
+    "Use solve for maths and other questions with a short checkable answer, code for Python programs with "
+    "tests, and check for a second opinion on an answer. It does not help with texts, translations or facts "
+    "to look up."
 )
 
 
 def make_mcp(hub: Hub) -> Server[Any]:
-    """The server of the tools, for either transport; all searches run in ``hub``."""
+    """The MCP server, for either transport; all searches run in ``hub``."""
     logging.getLogger("mcp").setLevel(logging.CRITICAL)  # tracebacks of what a client has sent
 
     async def list_tools(context: Context, params: PaginatedRequestParams | None) -> ListToolsResult:
@@ -104,11 +105,10 @@ def _listed() -> list[Tool]:
 
 
 async def _search(hub: Hub, ask: Ask, context: Context) -> Record:
-    """The record of a search that has a result; its steps and votes are progress notifications.
+    """Run a search to its result; its steps and votes become progress notifications.
 
     Raises:
-        Refusal: it could not run, or its client has gone. The SDK would go on for a client of a version
-            before 2026.
+        Refusal: it could not run, or its client has gone (for old clients, the SDK would not notice).
     """
     await hub.wait_until_open()
     request = context.request  # None over stdio
@@ -133,7 +133,7 @@ async def _search(hub: Hub, ask: Ask, context: Context) -> Record:
 
 @asynccontextmanager
 async def over_http(hub: Hub, path: str) -> AsyncIterator[ASGIApp]:
-    """The tools over HTTP at ``path``; ``guard`` checks Host, Origin and key of every request before."""
+    """The tools over HTTP at ``path``; ``guard`` has checked Host, Origin and key of every request."""
     server = make_mcp(hub)
     app = server.streamable_http_app(
         streamable_http_path=path,
@@ -149,7 +149,7 @@ async def over_http(hub: Hub, path: str) -> AsyncIterator[ASGIApp]:
 
 
 async def serve_stdio(hub: Hub) -> None:
-    """Serve on stdin and stdout until stdin ends; the models are opened meanwhile."""
+    """Serve on stdin and stdout until stdin ends; the models are loaded meanwhile."""
     hub.start()
     server = make_mcp(hub)
     try:

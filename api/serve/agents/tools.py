@@ -1,7 +1,7 @@
 """Tools for an agent: ``solve`` a question, write ``code`` that passes tests, ``check`` an answer.
 
-A docstring of a tool's arguments is the text that an agent reads about the tool; the docstrings of fields are
-their descriptions in its schemas.
+An agent reads these docstrings: that of a tool's arguments describes the tool, those of fields describe the
+fields in its schemas.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from adascale.engine.types import Budget, KindName, Problem, StopReason
 from ..bodies.fields import MAX_SEED, Fields
 from ..hub import Ask
 from ..outcome import interval_of, probability_of
-from ..request import Manner, ServedEffort, problem_for
+from ..request import SearchOptions, ServedEffort, problem_for
 from ..wire.http import for_clients
 
 MAX_TEST_TEXT = 64 << 10
-"""Characters of the tests of a call, each with its setup: half a second of reading, and less per program."""
+"""Characters of all tests of a call, each with its setup; reading them takes half a second."""
 
 Search = Callable[[Ask], Awaitable[Record]]
 """Runs a search to its end, with progress notifications."""
@@ -56,15 +56,20 @@ class Arguments(Fields):
     """Makes the call repeatable; the result has it."""
 
     def ask(self, effort: ServedEffort, *, is_searched: bool = True, choices: Sequence[str] = ()) -> Ask:
-        """The search of the question, whatever it is if ``is_searched``, among choices if there are some.
+        """The search of the question.
+
+        Args:
+            effort: How hard to try.
+            is_searched: Search even if the question has no checkable answer.
+            choices: Options to choose from; empty for none.
 
         Raises:
             UsageError: the question is empty.
         """
         if not self.question.strip():
             raise UsageError("the question is empty", slug="empty-question")
-        manner = Manner(effort, Budget(self.budget), self.seed)
-        return manner.ask(problem_for(self.question, manner, is_searched=is_searched, choices=choices))
+        options = SearchOptions(effort, Budget(self.budget), self.seed)
+        return options.ask(problem_for(self.question, options, is_searched=is_searched, choices=choices))
 
 
 class Cost(Result):
@@ -74,7 +79,7 @@ class Cost(Result):
     """Generated tokens of all solutions."""
     seconds: float
     seed: int
-    """The same seed draws the same solutions on the same machine."""
+    """The same seed gives the same solutions on the same machine."""
     warnings: list[str]
 
     @classmethod
@@ -91,18 +96,18 @@ class Cost(Result):
 class SolveArguments(Arguments):
     """Answer a question that has a checkable answer: a maths problem, a choice, yes or no, a fact.
 
-    Searches over solutions as far as they pay, and gives the answer, the probability that it is correct, and
-    the number of solutions that agree on it. Do not use it for greetings, texts, translations or programs: it
-    gives them one plain reply, without a probability. Use the tool code for programs.
+    Writes and compares several solutions, and gives the answer, the probability that it is correct, and the
+    number of solutions that agree on it. Do not use it for greetings, texts, translations or programs: they
+    get one plain reply, without a probability. Use the tool code for programs.
     """
 
     question: str
     """The question in plain text, with all that is needed to answer it."""
     choices: list[str] = []
-    """Options to choose from, if they do not stand in the question."""
+    """Options to choose from, if the question does not name them."""
     effort: Effort | None = None
-    """How sure to get before stopping: medium unless given. A question without a checkable answer is searched
-    only if an effort is given."""
+    """How sure to be before stopping; the default is medium. A question without a checkable answer is
+    searched only if an effort is given."""
 
 
 class Solution(Result):
@@ -149,9 +154,9 @@ async def solve(arguments: SolveArguments, search: Search) -> Solution:
 
 
 class CodeArguments(Arguments):
-    """Write a Python program that passes tests: programs are written and run until one passes all of them.
+    """Write a Python program that passes tests: writes and runs programs until one passes all of them.
 
-    Without tests the examples in the question are the tests.
+    Without tests, the examples in the question are the tests.
     """
 
     question: str
@@ -159,7 +164,7 @@ class CodeArguments(Arguments):
     tests: list[str] = []
     """Python that fails if the program is wrong: asserts or test functions."""
     effort: Effort = "medium"
-    """How sure to get before stopping."""
+    """How sure to be before stopping."""
 
 
 class TestVerdict(Result):
@@ -168,7 +173,7 @@ class TestVerdict(Result):
     test: str
     outcome: TestOutcome
     detail: str
-    """Output of the program instead of the expected one, or its error."""
+    """The program's output where another one was expected, or its error."""
 
 
 class TestedProgram(Result):
@@ -211,9 +216,9 @@ async def code(arguments: CodeArguments, search: Search) -> TestedProgram:
 
 
 class CheckArguments(Arguments):
-    """Say how likely an answer is correct: the question is solved several times without seeing the answer.
+    """Say how likely an answer is to be correct, by solving the question several times without seeing it.
 
-    Gives the number of solutions that agree with it, and its probability if the model is calibrated.
+    Gives the number of solutions that agree with the answer, and its probability if the model is calibrated.
     """
 
     question: str
@@ -221,11 +226,11 @@ class CheckArguments(Arguments):
     answer: Annotated[str, Field(max_length=2000)]
     """The answer to check, without its solution."""
     effort: Effort = "medium"
-    """How sure to get before stopping."""
+    """How sure to be before stopping."""
 
 
 class Check(Result):
-    """How likely an answer is correct."""
+    """How likely an answer is to be correct."""
 
     verdict: str
     """The finding, in a sentence."""
@@ -234,16 +239,16 @@ class Check(Result):
     finished: int
     """Number of solutions that were written to their end."""
     likeliest: str | None
-    """The answer of the search itself."""
+    """The likeliest answer that was found."""
     probability: float | None
-    """Probability that the checked answer is correct; null if another one leads, or no calibration fits."""
+    """Probability that the checked answer is correct; null if another is likelier, or no calibration fits."""
     probability_at_most: float | None
-    """If another answer is likelier: 1 - P(that one is correct), since at most one of them is."""
+    """If another answer is likelier: 1 - P(that one is correct), since at most one of them is correct."""
     cost: Cost
 
     @classmethod
     def of(cls, record: Record, same: Sequence[AnswerGroup]) -> Self:
-        """From a search that has ended, and those of its groups that have the answer."""
+        """The result of a search; ``same`` are its groups that have the checked answer."""
         result = _result(record)
         agree, finished = sum(len(group.nodes) for group in same), len(record.candidates)
         votes = f"{agree} of {finished} solutions come to this answer"

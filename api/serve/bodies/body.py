@@ -1,6 +1,6 @@
-"""Fields that the body of a question has in every protocol: model, seed, and those that change the sampler.
+"""Fields that a body has in every protocol: model, seed, and sampling parameters.
 
-The sampler's have the names of OpenAI, llama.cpp and vLLM.
+The sampling parameters have the names of OpenAI, llama.cpp and vLLM.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from ..wire.http import Refusal
 from .fields import Fields, Ignored, Seed
 from .tool_fields import Probability
 
-COLDEST = 0.01
-"""A temperature below this takes the likeliest tokens."""
+_GREEDY_BELOW = 0.01
+"""A temperature below this means greedy decoding."""
 
 _MAX_BIASES = 1024
 _MAX_TOKEN = 1 << 24
@@ -27,7 +27,7 @@ Bias = Annotated[float, Field(ge=-100, le=100)]
 
 
 def _biases(value: Any) -> Any:
-    """Biases by token, whose ids JSON has as texts."""
+    """Biases by token id; JSON has the ids as strings."""
     if not isinstance(value, Mapping):
         return value
     try:
@@ -44,30 +44,33 @@ Biases = Annotated[
 
 
 class SamplerFields(Fields):
-    """The sampler of a request."""
+    """The sampling parameters of a request."""
 
     temperature: Annotated[float, Field(ge=0, le=100)] | None = None
     """0 asks for one greedy reply."""
     top_k: Annotated[int, Field(ge=-1, le=1 << 24)] | None = None
-    """Likeliest tokens that are kept; 0 or -1 for all."""
+    """Number of likeliest tokens to keep; 0 or -1 keeps all."""
     top_p: Annotated[float, Field(ge=0, le=1)] | None = None
     min_p: Annotated[float, Field(ge=0, le=1)] | None = None
-    """Tokens less likely than this share of the likeliest one are dropped."""
+    """Drop tokens that are less likely than this share of the likeliest one."""
     repeat_penalty: Annotated[float, Field(ge=0.01, le=100)] | None = None
     repetition_penalty: Annotated[float, Field(ge=0.01, le=100)] | None = None
     """Another name of ``repeat_penalty``."""
     presence_penalty: Penalty | None = None
     frequency_penalty: Penalty | None = None
     logit_bias: Biases | None = None
-    """Read the numbers that are added to the logits of tokens, by their ids."""
+    """Numbers to add to the logits of tokens, by token id."""
 
     @property
-    def is_coldest(self) -> bool:
-        """True if one greedy reply is asked for."""
-        return self.temperature is not None and self.temperature < COLDEST
+    def wants_greedy(self) -> bool:
+        """True if the client wants one greedy reply."""
+        return self.temperature is not None and self.temperature < _GREEDY_BELOW
 
     def sampling(self, *, is_greedy: bool) -> SamplingChange:
-        """The numbers that are given; the filters mean nothing to greedy draws, and 0 nothing to others."""
+        """The parameters that are set, without those that have no effect.
+
+        Greedy decoding needs no filters, and a search cannot have temperature 0.
+        """
         filters = {} if is_greedy else self._filters()
         repeat = self.repeat_penalty if self.repeat_penalty is not None else self.repetition_penalty
         return SamplingChange(
@@ -80,19 +83,19 @@ class SamplerFields(Fields):
 
     def _filters(self) -> dict[str, Any]:
         top_k = None if self.top_k is None else max(0, self.top_k)
-        temperature = None if self.is_coldest else self.temperature
+        temperature = None if self.wants_greedy else self.temperature
         return {"temperature": temperature, "top_k": top_k, "top_p": self.top_p, "min_p": self.min_p}
 
 
 class Body(SamplerFields):
-    """Fields that the body of a question has in every protocol."""
+    """Fields that a body has in every protocol."""
 
     model: str | None = None
     """Name of the model, alone or with an effort, as ``NAME:high``."""
     seed: Seed | None = None
-    """Seed of the draws; random unless given."""
+    """Random seed; the same seed gives the same solutions."""
     stream: bool = False
     """Answer in server-sent events."""
     min_probability: Probability = 0.0
-    """Probability below which no tool is called; the reply then says what it was unsure of."""
+    """Probability below which no tool is called; the reply then says so."""
     metadata: Ignored = None

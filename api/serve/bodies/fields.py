@@ -1,6 +1,6 @@
-"""Bodies of requests as pydantic models: they read a body, and refuse it in our own words.
+"""The base of all bodies: pydantic models that read a body, and refuse a wrong one in our own words.
 
-JSON from the network is checked here and nowhere behind it.
+JSON from the network is checked here, and nowhere later.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ OpenTokens = Annotated[
 ]
 
 Ignored = Annotated[Any, Field(description="Without effect.")]
-"""The value of a field that clients send, and that changes nothing even on a strict server."""
+"""A field that clients send, and that has no effect, even with ``--strict``."""
 
 Nothing = Annotated[list[Any], Field(max_length=0)]
-"""An empty list: what it could hold is not done here."""
+"""A list that has to be empty: its items are not supported."""
 
 _MAX_TYPE = 40
-"""Characters of the type of a part that are repeated."""
+"""Characters of an unknown part's type that the refusal repeats."""
 
 _SAID: Mapping[str, str] = {
     "missing": "has to be given",
@@ -61,7 +61,7 @@ _SAID: Mapping[str, str] = {
 
 
 class Fields(BaseModel):
-    """An object in a request: a field that is null is not given, and unknown ones are kept apart."""
+    """An object in a request. A null field counts as missing, and unknown fields are kept apart."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="allow", use_attribute_docstrings=True)
 
@@ -85,7 +85,7 @@ class Fields(BaseModel):
             raise _refusal(error) from None
 
     def unknown(self, place: str = "") -> Iterator[str]:
-        """Unknown fields that ask for something: null, false, 0 and what is empty do not."""
+        """Names of unknown fields whose value asks for something: not null, false, 0 or empty."""
         yield from (place + name for name, value in (self.model_extra or {}).items() if value)
         for name in type(self).model_fields:
             value = getattr(self, name)
@@ -96,7 +96,7 @@ class Fields(BaseModel):
 
 
 def _refusal(error: ValidationError) -> Refusal:
-    """The refusal for the first error, without a word of pydantic's."""
+    """The refusal for the first error, without pydantic's words."""
     first = error.errors(include_url=False, include_input=False)[0]
     kind, facts = first["type"], first.get("ctx", {})
     name = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(".")
@@ -110,7 +110,7 @@ def _refusal(error: ValidationError) -> Refusal:
 
 
 class Part(Fields):
-    """A part of a message; besides the text it may have fields of an earlier answer, without effect."""
+    """A part of a message. Fields of an earlier answer may come back, without effect."""
 
     type: str
     text: str | None = None
@@ -151,10 +151,10 @@ def text_of(parts: Sequence[Part], place: str, *without_effect: str) -> str:
     Args:
         parts: Parts of the message, in order.
         place: The field that holds them.
-        without_effect: Types of parts that are passed over: the reasoning of an earlier answer.
+        without_effect: Types of parts to skip, such as the reasoning of an earlier answer.
 
     Raises:
-        Refusal: a part holds something else, as an image, or no text.
+        Refusal: a part is no text, such as an image, or its text is missing.
     """
     texts = []
     for at, part in enumerate(parts):

@@ -26,7 +26,7 @@ class ObjectFormat(Fields):
 
 
 class SchemaFields(Fields):
-    """A JSON schema of an object, which the reply always matches."""
+    """The JSON schema of an object, and fields beside it."""
 
     name: str = ""
     description: Ignored = None
@@ -75,10 +75,10 @@ def schema_of(asked: ChatFormat | FlatFormat | None, place: str) -> JsonObject |
 
 
 def checked(schema: JsonObject, place: str) -> JsonObject:
-    """A schema of an object.
+    """The schema itself, once it is known to describe an object.
 
     Raises:
-        Refusal: it is none, or too large.
+        Refusal: it describes something else, or is too large.
     """
     try:
         types = types_of(inlined(schema))

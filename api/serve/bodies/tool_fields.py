@@ -21,11 +21,11 @@ class Function(Fields):
     name: Name
     description: str = ""
     parameters: dict[str, Any] = {}
-    """JSON schema of its arguments, an object; with ``x-min-probability`` it is called only if that sure."""
+    """JSON schema of its arguments, an object; ``x-min-probability`` is the least probability of a call."""
     strict: Ignored = None
 
     def shown(self) -> JsonObject:
-        """The function without what has no effect."""
+        """The function without fields that have no effect."""
         return {"name": self.name, "description": self.description, "parameters": self.parameters}
 
     def tool(self) -> JsonObject:

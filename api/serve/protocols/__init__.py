@@ -1,7 +1,6 @@
-"""The protocols in which questions are asked.
+"""The protocols, one file each: bodies of requests, how they are read, and how answers are written.
 
-Each file has the bodies of a protocol, what they ask, and what writes the answer; ``protocol`` is what they
-share. ``chat``, ``completions`` and ``responses`` are OpenAI's, ``messages`` is Anthropic's, ``ollama``
-(with ``ollama_models``) Ollama's. ``event_stream`` is our own: the event log as it is, for ``ask --server``
-and for the page.
+``chat``, ``completions`` and ``responses`` are OpenAI's, ``messages`` is Anthropic's, ``ollama`` (with
+``ollama_models``) is Ollama's. ``event_stream`` is our own: it streams the event log to ``ask --server`` and
+to the page. ``protocol`` and ``openai`` have what they share.
 """

@@ -29,7 +29,7 @@ from ..bodies.tool_fields import (
 from ..conversation import ToolUse, calling, conversation_of, returned, spoken
 from ..follow import Beginning
 from ..outcome import Choice, SearchOutcome
-from ..request import Asked
+from ..request import CommonFields
 from ..wire.http import JsonObject, Refusal
 from .openai import MAX_LIKELIEST, ChoicesBody, ChoicesWriter, call_id, text_of_token
 from .protocol import Protocol, to_json
@@ -58,9 +58,9 @@ class ChatBody(ChoicesBody):
     stop: Annotated[Texts, Field(max_length=4)] = []
     """Texts before which an answer is cut."""
     logprobs: bool = False
-    """Give the log-probability of each token of the answer; in a stream with its end."""
+    """Give the log-probability of each token of the answer; a stream has them at its end."""
     top_logprobs: Annotated[int, Field(ge=0, le=MAX_LIKELIEST)] = 0
-    """Number of likeliest tokens to name in the place of each."""
+    """Number of likeliest alternatives to each token."""
     modalities: Annotated[list[Literal["text"]], FailFast()] = ["text"]
     response_format: ChatFormat | None = None
     tools: FunctionTools = []
@@ -83,13 +83,13 @@ def _spoken(message: Message, place: str) -> JsonObject:
     return spoken(message.role, content)
 
 
-def _read(body: ChatBody) -> Asked:
+def _read(body: ChatBody) -> CommonFields:
     if body.stream_options is not None and not body.stream:
         raise Refusal.of_field("stream_options", "is for requests with stream: true")
     if body.top_logprobs and not body.logprobs:
         raise Refusal.of_field("top_logprobs", "is for requests with logprobs: true")
     said = [_spoken(each, f"messages[{n}]") for n, each in enumerate(body.messages)]
-    return Asked(
+    return CommonFields(
         conversation_of(said, f"messages[{len(said) - 1}].content", _tool_use(body)),
         body.reasoning_effort,
         "reasoning_effort",
@@ -128,7 +128,7 @@ class ChatWriter(ChoicesWriter[ChatBody]):
         yield self.chunk(_delta(0, _reasoning(line)))
 
     def part(self, at: int, text: str) -> JsonObject:
-        """A delta with content; that of another answer than the first is all of it."""
+        """A delta with content; answers after the first come in one delta."""
         return _delta(at, {"role": "assistant", "content": text} if at else {"content": text})
 
     def ended(self, at: int, choice: Choice) -> JsonObject:

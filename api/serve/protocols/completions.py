@@ -1,4 +1,4 @@
-"""OpenAI's completions: ``POST /v1/completions``, which goes on with a text as it stands."""
+"""OpenAI's completions: ``POST /v1/completions``, which continues a text as it is."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..bodies.fields import Ignored, Texts
 from ..conversation import RawText
 from ..follow import Beginning
 from ..outcome import Choice
-from ..request import Asked
+from ..request import CommonFields
 from ..wire.http import JsonObject, Refusal
 from .openai import MAX_LIKELIEST, ChoicesBody, ChoicesWriter, text_of_token
 from .protocol import Protocol
@@ -27,22 +27,22 @@ class CompletionBody(ChoicesBody):
     """Body of a completion."""
 
     prompt: Annotated[str, Field(min_length=1), BeforeValidator(_only_text, json_schema_input_type=str)]
-    """The text; it is read without a chat template, and control tokens in it count."""
+    """The text to continue, without a chat template; special tokens in it are parsed."""
     suffix: str = ""
-    """Text behind the completion, for models that were trained to fill gaps."""
+    """Text after the completion, for models trained for fill-in-the-middle."""
     stop: Annotated[Texts, Field(max_length=16)] = []
     """Texts before which a completion is cut."""
     echo: bool = False
-    """Put the prompt in front."""
+    """Repeat the prompt before the completion."""
     logprobs: Annotated[int, Field(ge=0, le=MAX_LIKELIEST)] | None = None
-    """Number of likeliest tokens to name in the place of each."""
+    """Number of likeliest alternatives to each token."""
     best_of: Ignored = None
 
 
-def _read(body: CompletionBody) -> Asked:
+def _read(body: CompletionBody) -> CommonFields:
     if body.echo and body.logprobs is not None:
         raise Refusal.of_field("logprobs", "is for what is written, not for an echo", "unsupported-value")
-    return Asked(
+    return CommonFields(
         RawText(body.prompt, body.suffix),
         max_tokens=body.max_tokens,
         answers=body.n,
@@ -58,12 +58,12 @@ class CompletionWriter(ChoicesWriter[CompletionBody]):
     kinds = ("text_completion", "text_completion")
 
     def choice(self, at: int, choice: Choice, reasoning: str) -> JsonObject:
-        """A completion, behind the prompt if that is to be repeated."""
+        """A completion, after the prompt if ``echo`` is set."""
         prompt = self.body.prompt if self.body.echo else ""
         return _choice(at, prompt + choice.content, choice.finish, _logprobs(choice.odds))
 
     def begin(self, beginning: Beginning) -> Iterator[bytes]:
-        """The prompt, if it is to be repeated."""
+        """The prompt, if ``echo`` is set."""
         for at in range(self.body.n) if self.body.echo else ():
             yield self.chunk(self.part(at, self.body.prompt))
 

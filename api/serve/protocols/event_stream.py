@@ -29,7 +29,7 @@ from adascale.engine.types import BranchId, Budget, MessageKind, Role, Turn
 
 from ..bodies.fields import MAX_MESSAGES, Effort, Fields, Seed, Tokens
 from ..hub import Ask
-from ..request import Manner, problem_for
+from ..request import SearchOptions, problem_for
 from ..served import ServedModel, public_name
 from ..wire.http import COMMENT, JsonObject, Refusal, for_clients
 from ..wire.http import event as write
@@ -89,11 +89,11 @@ def read_ask(body: SearchBody, served: ServedModel) -> Ask:
     history = tuple(Turn(said.role, said.content) for said in body.history)
     limits = Budget(body.max_tokens, body.max_seconds)
     is_chosen = effort is not None or body.mode != "auto"
-    manner = Manner(effort or served.effort, limits, body.seed, body.mode)
+    options = SearchOptions(effort or served.effort, limits, body.seed, body.mode)
     try:
         problem = problem_for(
             question,
-            manner,
+            options,
             kind=None if body.kind == "auto" else body.kind,
             choices=body.choices,
             schema=body.schema_,
@@ -102,7 +102,7 @@ def read_ask(body: SearchBody, served: ServedModel) -> Ask:
         )
     except UsageError as error:
         raise Refusal.of(error) from error
-    return manner.ask(problem)
+    return options.ask(problem)
 
 
 async def write_log(events: AsyncIterator[Event | None], *, is_readable: bool) -> AsyncIterator[bytes]:

@@ -28,7 +28,7 @@ from ..conversation import ToolUse, calling, conversation_of, returned, spoken
 from ..follow import Beginning
 from ..outcome import Choice as Answer
 from ..outcome import SearchOutcome, TokenCount
-from ..request import Asked
+from ..request import CommonFields
 from ..wire.http import JsonObject, Refusal, event
 from .protocol import Block, BlockWriter, Protocol, whole_blocks
 
@@ -77,7 +77,7 @@ class MessageTool(Fields):
     name: Name
     description: str = ""
     input_schema: dict[str, Any] = {}
-    """JSON schema of its arguments, an object; with ``x-min-probability`` it is called only if that sure."""
+    """JSON schema of its arguments, an object; ``x-min-probability`` is the least probability of a call."""
     type: Literal["custom"] = "custom"
     strict: Ignored = None
     cache_control: Ignored = None
@@ -89,7 +89,7 @@ class MessageTool(Fields):
 
 
 class ToolChoice(Fields):
-    """May a tool be called: as the model thinks fit, any of them, a named one, or none."""
+    """The tools that may be called: as the model decides, any, a named one, or none."""
 
     type: Literal["auto", "any", "tool", "none"]
     name: str | None = None
@@ -125,7 +125,7 @@ def _tool_use(body: MessageBody) -> ToolUse:
 
 _CHOICES: Mapping[str, Choice] = {"auto": "auto", "any": "required", "tool": "required", "none": "none"}
 _OTHER_PARTS = ("thinking", "redacted_thinking", "tool_use", "tool_result")
-"""Types of parts that are no words."""
+"""Types of parts that are no text."""
 
 
 def _spoken(message: Message, place: str) -> list[JsonObject]:
@@ -142,7 +142,7 @@ def _spoken(message: Message, place: str) -> list[JsonObject]:
     return [*results, *([spoken(message.role, words)] if words or not results else [])]
 
 
-def _read(body: MessageBody) -> Asked:
+def _read(body: MessageBody) -> CommonFields:
     system = text_of(body.system, "system")
     said = [spoken("system", system)] if system else []
     for n, message in enumerate(body.messages):
@@ -150,7 +150,7 @@ def _read(body: MessageBody) -> Asked:
     thinking, is_plain = body.thinking, body.thinking is not None and body.thinking.type == "disabled"
     effort = body.output_config.effort if body.output_config is not None else None
     limits = (body.max_tokens, thinking.budget_tokens if thinking is not None else None)
-    return Asked(
+    return CommonFields(
         conversation_of(said, f"messages[{len(body.messages) - 1}].content", _tool_use(body)),
         "none" if is_plain else effort,
         "thinking" if is_plain else "output_config.effort",
@@ -190,7 +190,7 @@ class MessageWriter(BlockWriter[MessageBody]):
         """The end of a block."""
         yield _event("content_block_stop", index=block.at)
 
-    def stay(self) -> Iterator[bytes]:
+    def keep_alive(self) -> Iterator[bytes]:
         """A ping."""
         yield _event("ping")
 

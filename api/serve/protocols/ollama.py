@@ -16,7 +16,7 @@ from ..bodies.tool_fields import EarlierCall, FunctionTools
 from ..conversation import Conversation, RawText, ToolUse, calling, conversation_of, returned, spoken
 from ..follow import Beginning
 from ..outcome import SearchOutcome
-from ..request import Asked
+from ..request import CommonFields
 from ..served import ServedModel
 from ..wire.http import JsonObject, Refusal, to_bytes
 from .protocol import Protocol, Writer
@@ -25,14 +25,14 @@ _LINES = "application/x-ndjson"
 
 
 class OllamaBody(Body):
-    """Fields of chat and generate; those of ``options`` may stand there, or beside it."""
+    """Fields of chat and generate, inside ``options`` or beside it."""
 
     stream: bool = True
     """Answer in lines of JSON."""
     stop: Annotated[Texts, Field(max_length=16)] = []
     """Texts before which an answer is cut."""
     num_predict: Annotated[int, Field(ge=-2, le=1 << 24)] | None = None
-    """Limit of generated tokens; none below 1."""
+    """Limit of generated tokens; below 1 there is none."""
     think: bool | Literal["low", "medium", "high"] | None = None
     """Effort of the search; false leaves out its reasoning."""
     keep_alive: Ignored = None
@@ -80,7 +80,7 @@ class Message(Fields):
 
 
 class ChatBody(OllamaBody):
-    """Body of a chat; without a message it asks for the model to be loaded."""
+    """Body of a chat; without messages it only loads the model."""
 
     messages: Annotated[list[Message], Field(max_length=MAX_MESSAGES), FailFast()] = []
     tools: FunctionTools = []
@@ -96,14 +96,14 @@ def _spoken(message: Message, place: str) -> JsonObject:
 
 
 class GenerateBody(OllamaBody):
-    """Body of a completion; without a prompt it asks for the model to be loaded."""
+    """Body of a completion; without a prompt it only loads the model."""
 
     prompt: str = ""
     system: str = ""
     raw: bool = False
-    """Go on with the prompt as it stands, without a chat template."""
+    """Continue the prompt as it is, without a chat template."""
     suffix: str = ""
-    """Text behind the completion, for models that were trained to fill gaps; the prompt is raw then."""
+    """Text after the completion, for models trained for fill-in-the-middle; the prompt is raw then."""
     images: Nothing = []
 
 
@@ -131,7 +131,7 @@ class OllamaWriter(Writer[B]):
         """A piece of text."""
         yield self._line(text)
 
-    def stay(self) -> Iterator[bytes]:
+    def keep_alive(self) -> Iterator[bytes]:
         """A line without text."""
         yield self._line("")
 
@@ -191,22 +191,22 @@ class GenerateWriter(OllamaWriter[GenerateBody]):
         return {"response": content, **_thinking(thinking)}
 
 
-def _read_chat(body: ChatBody) -> Asked:
+def _read_chat(body: ChatBody) -> CommonFields:
     said = [_spoken(each, f"messages[{n}]") for n, each in enumerate(body.messages)]
     use = ToolUse([each.function.tool() for each in body.tools])
     return _read(body, conversation_of(said, f"messages[{len(said) - 1}].content", use))
 
 
-def _read_generate(body: GenerateBody) -> Asked:
+def _read_generate(body: GenerateBody) -> CommonFields:
     if body.raw or body.suffix:
         return _read(body, RawText(body.prompt, body.suffix))
     system = [spoken("system", body.system)] if body.system else []
     return _read(body, conversation_of([*system, spoken("user", body.prompt)], "prompt"))
 
 
-def _read(body: OllamaBody, conversation: Conversation) -> Asked:
+def _read(body: OllamaBody, conversation: Conversation) -> CommonFields:
     schema = _schema(body.format)
-    return Asked(
+    return CommonFields(
         conversation, body.effort, "think", max_tokens=body.max_tokens, stop=body.stop, schema=schema
     )
 

@@ -1,4 +1,4 @@
-"""Ollama's views of the model: ``/api/tags``, ``/api/show``, ``/api/ps`` and ``/api/version``."""
+"""The model as Ollama describes one: ``/api/tags``, ``/api/show``, ``/api/ps`` and ``/api/version``."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from ..wire.http import JsonObject, json_response, read_body, read_object
 from .ollama import timestamp
 
 VERSION = "0.12.6"
-"""Version of Ollama whose interface this is; clients ask for one that is new enough."""
+"""The version of Ollama that this interface follows; clients check it."""
 
 _LOADED_FOR = timedelta(days=1)
 """Time for which the model is said to stay loaded; it stays until the server ends."""
 
 
 class ShowBody(Fields):
-    """Body of a look at a model; older clients call it ``name``."""
+    """Body of ``/api/show``; older clients send ``name`` instead of ``model``."""
 
     model: str | None = None
     name: str | None = None

@@ -17,7 +17,7 @@ from ..wire.http import JsonObject, Refusal, event
 from .protocol import Writer
 
 MAX_LIKELIEST = 20
-"""Likeliest tokens that are named in the place of each."""
+"""Largest number of alternatives to each token."""
 
 
 class OpenAIBody(Body):
@@ -43,7 +43,7 @@ class ChoicesBody(OpenAIBody):
 
     max_tokens: OpenTokens = None
     n: Annotated[int, Field(ge=1, le=16)] = 1
-    """Largest number of distinct answers, likeliest first."""
+    """Number of plain replies; in a search, at most this many different answers, likeliest first."""
     stream_options: StreamOptions | None = None
 
 

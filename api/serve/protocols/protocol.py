@@ -1,7 +1,4 @@
-"""A protocol in which questions are asked: how a body becomes a request, and a search an answer.
-
-``chat``, ``responses``, ``messages`` and ``ollama`` have the protocols.
-"""
+"""The interface of a protocol: it reads a body, and writes an answer, whole or as a stream."""
 
 from __future__ import annotations
 
@@ -18,7 +15,7 @@ from adascale.engine.tools.tool import Call
 from ..bodies.body import Body
 from ..follow import AnswerText, Beginning, Progress, ReasoningLine, Silence
 from ..outcome import SearchOutcome
-from ..request import AnswerRequest, Asked
+from ..request import AnswerRequest, CommonFields
 from ..served import ServedModel
 from ..wire.http import COMMENT, JsonObject, Refusal
 
@@ -32,31 +29,31 @@ class Protocol(Generic[B]):
     Attributes:
         path: Path of its route.
         summary: A few words for the list of routes.
-        body: Fields of a request.
-        read: What a body asks.
-        writer: Writes the answer.
-        media_type: Type of a stream.
-        at_once: The response to a body that asks for no search; None for others.
+        body: Model of a request's body.
+        read: Reads a body.
+        writer: Makes the writer of an answer.
+        media_type: Media type of a stream.
+        at_once: The response to a body that needs no search; None if it needs one.
     """
 
     path: str
     summary: str
     body: type[B]
-    read: Callable[[B], Asked]
+    read: Callable[[B], CommonFields]
     writer: Callable[[B, AnswerRequest], Writer[B]]
     media_type: str = "text/event-stream"
     at_once: Callable[[B, ServedModel], JsonObject | None] = lambda body, served: None
 
 
 class Writer(ABC, Generic[B]):
-    """Writes one answer: as a whole, or as a stream, of which each method gives the next server-sent events.
+    """Writes one answer: whole, or as a stream, whose next server-sent events each method yields.
 
     Args:
         body: Body of the request.
         request: The question.
 
     Attributes:
-        token: Part of all ids of the answer.
+        token: The part that all ids in the answer share.
         created: Unix time in seconds.
     """
 
@@ -82,8 +79,8 @@ class Writer(ABC, Generic[B]):
     def write(self, text: str) -> Iterator[bytes]:
         """A piece of the first answer."""
 
-    def stay(self) -> Iterator[bytes]:
-        """A sign of life."""
+    def keep_alive(self) -> Iterator[bytes]:
+        """Something without content, since proxies close silent connections."""
         yield COMMENT
 
     @abstractmethod
@@ -97,12 +94,12 @@ class Writer(ABC, Generic[B]):
 
 @dataclass(slots=True)
 class Block:
-    """A part of an answer: its reasoning, its text, or a call of a tool.
+    """A part of an answer.
 
     Attributes:
         at: Index in the answer.
-        kind: Reasoning, the text of the answer, or a call.
-        text: Text so far; of a call its arguments as JSON.
+        kind: Reasoning, the text of the answer, or a call of a tool.
+        text: Text so far; for a call, its arguments as JSON.
         call: The call, if it is one.
     """
 
@@ -113,7 +110,7 @@ class Block:
 
 
 class BlockWriter(Writer[B]):
-    """A writer of a protocol whose answer is a list of blocks, of which the last one is open."""
+    """Writer of a protocol whose answer is a list of blocks; only the last one is still open."""
 
     def __init__(self, body: B, request: AnswerRequest) -> None:
         super().__init__(body, request)
@@ -121,26 +118,26 @@ class BlockWriter(Writer[B]):
 
     @abstractmethod
     def opened(self, block: Block) -> Iterator[bytes]:
-        """A block is new."""
+        """Open a block."""
 
     @abstractmethod
     def grown(self, block: Block, text: str) -> bytes:
-        """Text was added to a block."""
+        """Add text to a block."""
 
     @abstractmethod
     def closed(self, block: Block, *, is_cut: bool = False) -> Iterator[bytes]:
-        """A block is complete, or was cut by a limit of tokens."""
+        """Close a block, which is complete or was cut by a token limit."""
 
     def reason(self, line: str) -> Iterator[bytes]:
-        """Text for the block of reasoning."""
+        """Add a line to the reasoning."""
         return self._add("reasoning", line)
 
     def write(self, text: str) -> Iterator[bytes]:
-        """Text for the block of the answer."""
+        """Add text to the answer."""
         return self._add("answer", text)
 
     def close(self, outcome: SearchOutcome) -> Iterator[bytes]:
-        """The end of the last block, which is the answer, even an empty one, or a block for each call."""
+        """Close the answer, which may be empty, and write a block for each call."""
         calls = outcome.choices[0].calls
         if outcome.choices[0].content or not calls:
             yield from self._add("answer", "")
@@ -179,12 +176,12 @@ def to_json(call: Call) -> str:
 
 
 def is_cut(outcome: SearchOutcome) -> bool:
-    """True if a limit of tokens cut the first answer."""
+    """True if a token limit cut the first answer."""
     return outcome.choices[0].finish == "length"
 
 
 async def collect(progress: AsyncGenerator[Progress, None], writer: Writer[B]) -> JsonObject:
-    """The body of a response, when the search has ended; ``progress`` is closed with it.
+    """The body of a response, once the search has ended; ``progress`` is closed then.
 
     Raises:
         Refusal: the search failed.
@@ -200,7 +197,7 @@ async def collect(progress: AsyncGenerator[Progress, None], writer: Writer[B]) -
 
 
 async def stream(progress: AsyncGenerator[Progress, None], writer: Writer[B]) -> AsyncGenerator[bytes, None]:
-    """Server-sent events during the search; ``progress`` is closed with them.
+    """Server-sent events during the search; ``progress`` is closed at their end.
 
     Raises:
         Refusal: the search failed before it began.
@@ -226,6 +223,6 @@ def _events(part: Progress, writer: Writer[B]) -> Iterator[bytes]:
         case AnswerText():
             return writer.write(part.text)
         case Silence():
-            return writer.stay()
+            return writer.keep_alive()
         case SearchOutcome():
             return writer.end(part)

@@ -15,7 +15,7 @@ from ..bodies.tool_fields import Function, NamedFunction, Word
 from ..conversation import ToolUse, calling, conversation_of, returned, spoken
 from ..follow import Beginning
 from ..outcome import SearchOutcome, TokenCount
-from ..request import AnswerRequest, Asked
+from ..request import AnswerRequest, CommonFields
 from ..served import public_sampling
 from ..wire.http import JsonObject, Refusal, event
 from .openai import OpenAIBody, call_id
@@ -118,11 +118,11 @@ def _spoken(item: Item, place: str) -> list[JsonObject]:
             return []
 
 
-def _read(body: ResponseBody) -> Asked:
+def _read(body: ResponseBody) -> CommonFields:
     said = [spoken("system", body.instructions)] if body.instructions else []
     for n, item in enumerate(body.input):
         said += _spoken(item, f"input[{n}]")
-    return Asked(
+    return CommonFields(
         conversation_of(said, f"input[{len(body.input) - 1}].content", _tool_use(body)),
         body.reasoning.effort if body.reasoning is not None else None,
         "reasoning.effort",

@@ -1,5 +1,5 @@
-"""The way from a client to a route, which knows no protocol and no search.
+"""Sockets and HTTP, without knowledge of protocols and searches.
 
-``listener`` has the sockets, ``guard`` says who may ask, ``http`` reads bodies within limits and writes
+``listener`` has the sockets, ``guard`` checks who may ask, ``http`` reads bodies within limits and writes
 responses, refusals and streams.
 """

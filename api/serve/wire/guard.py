@@ -1,4 +1,4 @@
-"""Access: the key, the Host and the Origin of each request, before anything else of it is read."""
+"""Access: checks the key, the Host and the Origin of each request before anything else is read."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from ..page import files as page_files
 from .http import MAX_HEAD, Refusal
 
 _OPEN = frozenset({"/health", *page_files.PATHS})
-"""Paths without a key: for programs that run a server, and for a browser before its user has typed one."""
+"""Paths that need no key: for health checks, and for a browser before its user has typed the key."""
 
 _SHOWN = 100
-"""Characters of a Host that a refusal shows."""
+"""Characters of a Host that a refusal repeats."""
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -28,7 +28,7 @@ class Access:
 
     Attributes:
         host: Address that the server is bound to.
-        key: Key of a request, as ``Authorization: Bearer KEY`` or ``X-API-Key: KEY``; None for none.
+        key: The API key, sent as ``Authorization: Bearer KEY`` or ``X-API-Key: KEY``; None if there is none.
         origins: Origins of pages whose scripts may ask; ``*`` for all.
     """
 
@@ -37,10 +37,10 @@ class Access:
     origins: tuple[str, ...] = ()
 
     def check(self, path: str, headers: Mapping[str, str]) -> None:
-        """Refuse a request that may not be answered.
+        """Refuse a request that is not allowed.
 
-        A page of another site can resolve its own name to this machine (DNS rebinding), and then its scripts
-        send that name as Host. A server with a key needs no such check: they lack the key.
+        Another site can resolve its own name to this machine (DNS rebinding); its scripts then send that name
+        as Host. A server with a key needs no such check, since they lack the key.
 
         Raises:
             Refusal: 401 without the key, 403 for another Host or Origin.
@@ -59,7 +59,7 @@ class Access:
 
 
 def _host_name(host: str) -> str:
-    """The name in a Host, in lower case; empty where it is none."""
+    """The name in a Host header, in lower case; empty if it has none."""
     try:
         url = httpx2.URL(f"http://{host}")
     except httpx2.InvalidURL:
@@ -70,12 +70,12 @@ def _host_name(host: str) -> str:
 def _has_key(headers: Mapping[str, str], key: str) -> bool:
     scheme, _, bearer = headers.get("authorization", "").partition(" ")
     given = bearer if scheme.lower() == "bearer" else headers.get("x-api-key", "")
-    # In constant time, so that the time tells nothing about how much of it was right.
+    # In constant time, so that the time does not tell how much of the key was correct.
     return hmac.compare_digest(given.strip().encode("utf-8", "replace"), key.encode())
 
 
 def _check_head(scope: Scope) -> None:
-    """Refuse a head that is too long: the HTTP parser bounds only heads that come in several parts.
+    """Refuse a head that is too long: the HTTP parser limits only heads that come in several parts.
 
     Raises:
         Refusal: 431.
@@ -99,7 +99,7 @@ class Guard:
         self._access = access
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or refuse it."""
+        """Forward a request, or refuse it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

@@ -1,4 +1,4 @@
-"""Requests and responses over HTTP: bodies within limits, JSON, refusals, streams with a living client."""
+"""Requests and responses over HTTP: bodies within limits, JSON, refusals, and streams."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ MAX_DEPTH = 32
 """Levels of objects and lists in a body."""
 
 _CLOSE = {"Connection": "close"}
-"""Headers of a response to a request whose body was not read to its end."""
+"""Headers of a response to a request whose body was not read completely."""
 
 _ASK_ONCE = {"X-Should-Retry": "false"}
-"""Headers that keep the SDKs of OpenAI and Anthropic from repeating a request, as they do from status 500 on:
-a question that ends the worker would end it again, for all clients."""
+"""Headers that keep the SDKs of OpenAI and Anthropic from repeating a request, as they do with status 500 and
+above: a question that killed the worker would kill it again, for all clients."""
 
 _TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 _ANTHROPIC_TYPES = {**_TYPES, 404: "not_found_error", 413: "request_too_large", 503: "overloaded_error"}
@@ -116,7 +116,7 @@ class Refusal(Exception):
 
 
 def for_clients(text: str) -> str:
-    """The text of an error or a warning; its settings are called the server's: no client can change them."""
+    """The text of an error or a warning, with settings named as the server's: clients cannot change them."""
     return respell(
         text, lambda name, value: f"the server's {name}" + ("" if value is None else f" = {value}")
     )
@@ -164,7 +164,7 @@ async def read_body(request: Request) -> bytes:
 
 
 def read_object(body: bytes) -> JsonObject:
-    """The JSON object of a body; half of a surrogate pair becomes a question mark.
+    """The JSON object of a body; a lone surrogate becomes a question mark.
 
     Raises:
         Refusal: it is no JSON object, or nested deeper than ``MAX_DEPTH``.
@@ -190,7 +190,7 @@ def _refuse_constant(name: str) -> None:
 
 
 def _finite(literal: str) -> float:
-    """A number that can be written again: ``1e999`` would be read as infinity, which is no JSON."""
+    """A finite number: ``1e999`` would be read as infinity, which JSON does not have."""
     value = float(literal)
     if not math.isfinite(value):
         raise ValueError(f"{literal[:20]} is too large a number")
@@ -217,10 +217,10 @@ def event(data: Any, name: str = "") -> bytes:
 
 
 async def while_connected(receive: Receive, work: Coroutine[None, None, T]) -> T:
-    """The result of ``work``, which is cancelled when the client goes away; the body has been read before.
+    """The result of ``work``, which is cancelled if the client disconnects; the body was read before.
 
     Raises:
-        ClientDisconnect: the client has gone.
+        ClientDisconnect: the client has disconnected.
     """
     working = asyncio.ensure_future(work)
     leaving = asyncio.ensure_future(_until_gone(receive))
@@ -242,12 +242,12 @@ async def _until_gone(receive: Receive) -> None:
 
 
 class EventStream(Response):
-    """A response that grows: server-sent events, or lines of JSON.
+    """A streamed response: server-sent events, or lines of JSON.
 
     Args:
-        first: The first ones.
-        events: The others; closed when the client has gone.
-        media_type: Type of the whole.
+        first: The first part.
+        events: The other parts; closed when the client disconnects.
+        media_type: Media type of the response.
     """
 
     def __init__(
@@ -261,7 +261,7 @@ class EventStream(Response):
         self._events = events
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send until the end, or until the client has gone."""
+        """Send until the end, or until the client disconnects."""
         head = {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
         try:
             await send(head)

@@ -1,4 +1,4 @@
-"""The listening socket and the process around it: limits for slow clients, an end that loses no search."""
+"""The listening socket: limits for slow clients, and a shutdown that lets running searches end."""
 
 from __future__ import annotations
 
@@ -27,24 +27,21 @@ WRITE_SECONDS = 60.0
 
 MAX_CONNECTIONS = 1024
 MAX_OF_A_CLIENT = 128
-"""Connections of one address of another machine."""
+"""Connections of one address, unless it is this machine's."""
 
 PROBE_SECONDS = 0.02
-"""Time until a client that sends no more is asked again whether it still reads; it doubles each time."""
+"""Time until the first probe whether a client that has closed its sending side still reads; it doubles."""
 _PROBE = b"HTTP/1.1 102 Processing\r\n\r\n"
 
 _FILES = 4 * MAX_CONNECTIONS
-"""Limit of open files to ask for: many systems allow 1,024, and connections come in bursts."""
+"""Limit of open files to request: many systems allow 1,024, and connections come in bursts."""
 
 DRAIN_SECONDS = 30
-"""Time limit of running searches when the server is told to stop; then they are cancelled."""
+"""Time that running searches have when the server is told to stop; then they are cancelled."""
 
 
 class _PatientProtocol(H11Protocol):
-    """Closes a connection whose client does not send a whole head, or does not read, in time.
-
-    uvicorn would wait forever.
-    """
+    """Closes connections whose clients are too slow to send a head or to read; uvicorn would wait forever."""
 
     _head: asyncio.TimerHandle | None = None
     _write: asyncio.TimerHandle | None = None
@@ -52,9 +49,9 @@ class _PatientProtocol(H11Protocol):
     _is_half_closed = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to wait for the first head; above the limits a connection is closed: each is an open file.
+        """Start the timer of the first head; above the limits, close a connection.
 
-        The one that has waited longest makes room, so that idle connections shut nobody out.
+        The one that has waited longest is closed, so that idle connections shut nobody out.
         """
         super().connection_made(transport)
         self._since = self.loop.time()
@@ -72,7 +69,7 @@ class _PatientProtocol(H11Protocol):
         return [each for each in self.connections if isinstance(each, _PatientProtocol) and each is not self]
 
     def data_received(self, data: bytes) -> None:
-        """Wait for the rest of a head that has begun, and no longer for a whole one."""
+        """Stop the timer when the head is complete; start it if a new head has begun."""
         super().data_received(data)
         if not self._awaits_head:
             _cancel(self._head)
@@ -81,37 +78,37 @@ class _PatientProtocol(H11Protocol):
             self._head = self.loop.call_later(HEAD_SECONDS, self._close_late)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wait no longer."""
+        """Stop all timers."""
         for timer in (self._head, self._write, self._probe):
             _cancel(timer)
         super().connection_lost(exc)
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """Keep a connection whose client sends no more and may still read its answer (``nc -N``)."""
+        """Keep a connection whose client has closed its sending side and may still read (``nc -N``)."""
         self._is_half_closed = self.cycle is not None and not self.cycle.response_started
         if self._is_half_closed:
             self._ask_whether_it_reads(PROBE_SECONDS)
         return self._is_half_closed
 
     def on_response_complete(self) -> None:
-        """Close a connection on which no more requests can come."""
+        """Close a connection that can bring no more requests."""
         super().on_response_complete()
         if self._is_half_closed:
             self.transport.close()
 
     def _ask_whether_it_reads(self, seconds: float) -> None:
-        """Send what a client passes over: one that has gone answers with a reset, which ends its search."""
+        """Send what clients ignore: one that has gone answers with a reset, which ends its search."""
         if self.cycle is not None and not self.cycle.response_started and not self.transport.is_closing():
             self.transport.write(_PROBE)
             self._probe = self.loop.call_later(seconds, self._ask_whether_it_reads, min(2 * seconds, 5.0))
 
     def pause_writing(self) -> None:
-        """Begin to wait for a client that does not read; afterwards it counts as gone."""
+        """Start the timer of a client that does not read; at its end the client counts as gone."""
         super().pause_writing()
         self._write = self.loop.call_later(WRITE_SECONDS, self.transport.abort)
 
     def resume_writing(self) -> None:
-        """Wait no longer: it has read."""
+        """Stop the timer: the client has read."""
         _cancel(self._write)
         super().resume_writing()
 
@@ -167,12 +164,12 @@ class Listener(uvicorn.Server):
         return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
     def serve_until_stopped(self) -> None:
-        """Serve; returns when all running searches have ended."""
+        """Serve until told to stop and all running searches have ended."""
         _allow_files()
         self.run(sockets=[self._bound])
 
     def stop(self) -> None:
-        """Take no more requests, and end with the running ones."""
+        """Take no more requests, and stop when the running ones have ended."""
         self.should_exit = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -201,10 +198,10 @@ def _report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A listening socket; port 0 takes a free one.
+    """A listening socket; port 0 takes a free port.
 
     Raises:
-        UsageError: there is no such address here, or the port is taken.
+        UsageError: this machine has no such address, or the port is taken.
     """
     try:
         host.encode("idna")
