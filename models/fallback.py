@@ -1,7 +1,7 @@
-"""Another server, of OpenAI's chat completions, that is asked where a search is not sure of its answer.
+"""The fallback: another server, with OpenAI's chat completions, to ask if a search is not sure of its answer.
 
-It is asked once for a question, and ``HANDED_ON`` keeps a server of ours from handing it on again. Whatever
-goes wrong there is a notice, and the search's own answer stays.
+It is asked once per question; the header ``HANDED_ON`` keeps an adascale server from sending the question on.
+If it fails, there is a notice, and the search's own answer stays.
 """
 
 from __future__ import annotations
@@ -27,27 +27,27 @@ from .storage import state_folder
 from .worker.remote import base_url
 
 HANDED_ON = "X-Adascale-Handed-On"
-"""Header of a question that was handed on."""
+"""Header of a question that comes from a fallback."""
 
 _KINDS: tuple[KindName, ...] = ("value", "choice", "yes-no", "fact", "json")
-"""Kinds that are handed on: those with an answer to compare."""
+"""Kinds that are sent: those with an answer to compare."""
 
 _REFUSALS = {401: "refuses the key", 403: "refuses the key", 429: "has too many requests"}
 
 _MAX_BYTES = 1 << 20
-"""Size of a reply; a longer one is none."""
+"""Largest size of a reply; a longer one counts as a failure."""
 
 _MAX_FAILURES, _REST_SECONDS = 3, 60.0
-"""Failures in a row after which nothing is asked for a while."""
+"""Failures in a row after which the server is not asked, and for how long."""
 
 
 @dataclass(frozen=True, slots=True)
 class HandedOn:
-    """The answer of another server.
+    """The answer of the fallback.
 
     Attributes:
         server: Its host and port.
-        model: The model, as it calls it; empty if it does not.
+        model: Name of its model; empty if the reply does not name it.
         text: The whole reply.
         answer: The answer in it, as ``Kind.answer`` reads it.
     """
@@ -58,7 +58,7 @@ class HandedOn:
     answer: str
 
     def described(self, own: SearchResult) -> dict[str, Any]:
-        """The ``fallback`` object: who has answered, and what the search itself came to."""
+        """The ``fallback`` object: server and model, and the search's own answer."""
         p = own.confidence
         known = round(p.median, 4) if p is not None and p.calibrated else None
         source = {"server": self.server, "model": self.model or None}
@@ -66,17 +66,17 @@ class HandedOn:
 
 
 class Fallback:
-    """One other server, and the questions that are for it.
+    """Decides which questions another server gets, and asks it.
 
     Args:
-        options: The server, which has a URL, and its limits.
-        key: API key; None for none.
+        options: URL of the server, and limits.
+        key: API key; None if there is none.
 
     Attributes:
         server: Host and port.
 
     Raises:
-        UsageError: the URL is none, or has a password or a query, which would be shown.
+        UsageError: the URL is invalid, or has a password or a query, which would be shown.
     """
 
     def __init__(self, options: FallbackOptions, key: str | None) -> None:
@@ -93,9 +93,9 @@ class Fallback:
         self._failures, self._rests_until = 0, 0.0
 
     def is_for(self, record: Record) -> bool:
-        """True if a search has come to its end without an answer, or with one that is not sure enough.
+        """True if a search has ended without an answer, or with one that is not likely enough.
 
-        An uncalibrated score does not say how sure the answer is, which stays then.
+        An answer with an uncalibrated score stays, since a score is no probability.
         """
         result = record.result
         if result is None or result.stop_reason == "interrupted":
@@ -105,7 +105,7 @@ class Fallback:
         return record.started.problem.kind in _KINDS and (result.answer is None or is_unsure)
 
     async def ask(self, problem: Problem) -> HandedOn | Notice:
-        """The answer of the server, or the reason why there is none."""
+        """Ask the server: its answer, or the reason why there is none."""
         if time.monotonic() < self._rests_until:
             return self._notice("is left alone for a while after its last failures")
         if (refusal := self._count_call()) is not None:
@@ -117,9 +117,9 @@ class Fallback:
         return found
 
     def _count_call(self) -> Notice | None:
-        """Count a call; the reason why it may not be made, if there is one.
+        """Count a call; the reason if it may not be made.
 
-        Each is a byte of the day's file: what is appended has its place, whoever else appends.
+        Each call appends a byte to the day's file, so that processes can count at the same time.
         """
         most, folder = self._options.calls, state_folder() / "fallback"
         try:
@@ -164,7 +164,7 @@ class Fallback:
         return self._read(problem, data)
 
     def _refused(self, status: int) -> Notice:
-        """The notice for a status; the text of a refusal may repeat the key, and is not shown."""
+        """The notice for an HTTP status; the body of an error may repeat the key, and is not shown."""
         hint = f"ADASCALE_FALLBACK_KEY=KEY, or {setting('fallback_key_file', 'FILE')}"
         if status not in (401, 403):
             hint = setting("fallback_model", "NAME") if self._options.model is None else ""

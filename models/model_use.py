@@ -1,4 +1,4 @@
-"""Experience with a model file on this machine, kept by its sha256: no question, answer or solution."""
+"""What is known about a model file from its searches on this machine: counts, by sha256, and no texts."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ SCHEMA = "adascale.model-use/1"
 
 @dataclass(frozen=True, slots=True)
 class ModelUse:
-    """Experience with one model file.
+    """What is known about one model file.
 
     Attributes:
-        programs: Its programs; ``auto`` leaves them out where they have a fault.
-        shift: Logits from the level by its size to that by known answers (``engine.fitting.level``).
-        answers: Number of those answers.
+        programs: Counts of its programs; if they have a fault, the mode ``auto`` writes none.
+        shift: Logits to add to the level of models of its size (``engine.fitting.level``).
+        answers: Number of known answers that the shift comes from.
     """
 
     programs: ProgramUse = field(default_factory=ProgramUse)
@@ -34,12 +34,12 @@ class ModelUse:
 
 
 def use_path(sha256: str) -> Path:
-    """The file of a model's experience; it may not exist."""
+    """The file for a model, which may not exist."""
     return data_folder() / "models" / f"{sha256}.json"
 
 
 def read_use(sha256: str) -> ModelUse:
-    """Read the experience with a model; empty if the file is missing or torn."""
+    """Read what is known about a model; empty if the file is missing or damaged."""
     kept = read_json(use_path(sha256))
     if isinstance(kept, dict) and kept.get("schema") == SCHEMA:
         with contextlib.suppress(AttributeError, LookupError, TypeError, ValueError):
@@ -49,7 +49,7 @@ def read_use(sha256: str) -> ModelUse:
 
 
 def keep_use(sha256: str, use: ModelUse) -> None:
-    """Keep the experience with a model.
+    """Write what is known about a model.
 
     Raises:
         OSError: the file cannot be written.
@@ -59,11 +59,14 @@ def keep_use(sha256: str, use: ModelUse) -> None:
 
 
 def count_search(record: Record, reference: str) -> Notice | None:
-    """Count a search that has ended; a notice where the model's programs are left out from now on.
+    """Count the programs of a search that has ended; counts that cannot be written are lost.
 
     Args:
-        record: The search. Counts that cannot be written are not kept.
+        record: The search.
         reference: The model, as the user calls it.
+
+    Returns:
+        A notice if the model writes no more programs from now on.
     """
     generator = record.started.models.generator
     if generator is None or record.started.problem.kind != "value":
@@ -77,6 +80,6 @@ def count_search(record: Record, reference: str) -> Notice | None:
         return None
     return Notice(
         "no-programs",
-        f"programs of {reference} are left out from now on: {programs.fault}",
-        hint=f"{command('calibrate', 'level', '-m', reference, '--forget')} draws them again",
+        f"{reference} writes no more programs from now on: {programs.fault}",
+        hint=f"{command('calibrate', 'level', '-m', reference, '--forget')} lets it try again",
     )

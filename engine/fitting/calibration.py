@@ -1,4 +1,4 @@
-"""Fits a calibration on finished solutions of questions, and estimates each by heads that never saw it."""
+"""Fits a calibration on finished solutions of questions, with held-out estimates of each (cross-fitting)."""
 
 from __future__ import annotations
 
@@ -30,22 +30,22 @@ from .head import Example, HeadConfig, StageData, fit_stage
 from .metrics import Predictions
 
 _SUBSETS = 4
-"""Searches of each size that are played back from the samples of one question."""
+"""Searches of each size that are replayed from the solutions of one question."""
 
 _SPREADS = np.geomspace(0.5, 50.0, 81)
 
 _PRIOR_PAIRS = 10.0
-"""Pseudo-pairs of wrong trajectories that agree at the mode's default rate."""
+"""Pseudo-pairs of wrong solutions that agree at the mode's default rate."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """An independent finished trajectory.
+    """An independent finished solution.
 
     Attributes:
-        row: Its row among the finished trajectories of its mode.
+        row: Its row among the finished solutions of its mode.
         answer: Its answer, if it has one.
-        right: P(it is correct): 0 or 1 where the answer is known.
+        right: Probability that it is correct: 0 or 1 if the answer is known.
         tokens: Its length.
         mode: How it reasons.
         passed: Number of given tests that the program of a code task passes.
@@ -61,7 +61,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class QuestionSamples:
-    """The independent finished trajectories of one question, and its index."""
+    """The independent finished solutions of one question, and its index."""
 
     question: int
     samples: tuple[Sample, ...]
@@ -69,11 +69,11 @@ class QuestionSamples:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Training:
-    """Data that a calibration is fitted on, or measured on.
+    """Data to fit or measure a calibration on.
 
     Attributes:
-        stages: Prefixes of each stage; row i of a question's stages is question i.
-        samples: Finished trajectories by question, from which searches are played back.
+        stages: Prefixes of each stage; in the question stages, row i is question i.
+        samples: Finished solutions by question, from which searches are replayed.
     """
 
     stages: Mapping[Stage, StageData]
@@ -81,13 +81,13 @@ class Training:
 
     @property
     def modes(self) -> list[Mode]:
-        """The modes that were drawn."""
+        """The modes of the solutions."""
         return [mode for mode, stage in FINISHED.items() if stage in self.stages]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CalibrationFit:
-    """A calibration, and estimates of its own training data by heads that never saw their outcomes.
+    """A calibration, and held-out estimates of its training data: by heads that did not see the question.
 
     The principal components of the states are fitted on all questions, without labels.
     """
@@ -97,7 +97,7 @@ class CalibrationFit:
 
 
 def fit_calibration(training: Training, method: Method, config: HeadConfig, seed: int) -> CalibrationFit:
-    """Fit all stages, the domains, and the answer on the stages' estimates of held-out questions."""
+    """Fit all stages and domains, and the answer on the held-out estimates of the stages."""
     stages, held_out = fit_stages(training, method, config, seed)
     profiles = mode_profiles(training)
     read = partial(answer_observation, profiles=profiles)
@@ -111,7 +111,7 @@ def fit_calibration(training: Training, method: Method, config: HeadConfig, seed
 def fit_stages(
     training: Training, method: Method, config: HeadConfig, seed: int
 ) -> tuple[dict[Stage, HeadModel], dict[str, Predictions]]:
-    """A model of each stage, and estimates of its prefixes by heads that never saw their question."""
+    """A model of each stage, and held-out estimates of its prefixes."""
     models: dict[Stage, HeadModel] = {}
     held_out: dict[str, Predictions] = {}
     for mode in training.modes:
@@ -131,14 +131,14 @@ def domains(training: Training) -> dict[Mode, Domain]:
 
 
 def mode_profiles(training: Training) -> dict[Mode, ModeProfile]:
-    """The profile of each mode that was drawn."""
+    """The profile of each mode."""
     return {mode: mode_profile(training.samples, mode) for mode in training.modes}
 
 
 def mode_profile(questions: Sequence[QuestionSamples], mode: Mode) -> ModeProfile:
-    """Mean length of a mode's trajectories, and the spread under which their mistakes are likeliest.
+    """Mean length of a mode's solutions, and the maximum-likelihood spread of their mistakes.
 
-    Adds pseudo-pairs at the default agreement rate: few questions may show no agreement at all.
+    Adds pseudo-pairs at the default agreement rate, since few questions may show no agreement at all.
     """
     samples = [[s for s in each.samples if s.mode == mode] for each in questions]
     tokens = [sample.tokens for own in samples for sample in own]
@@ -160,18 +160,16 @@ def answer_examples(
     read: Callable[[FinishedSearch], Observation],
     seed: int,
 ) -> Iterator[Example]:
-    """Searches of every size, played back from the samples of each question, with their outcomes.
+    """Searches of every size, replayed from the solutions of each question, with their outcomes.
 
-    Each chooses by votes, and once more by the best estimate where that is another answer; among programs of
-    a code task by the tests that they pass. A search of both modes knows the estimates of both, one of a
-    single mode only its own.
+    Each gives an example with the answer by votes, and another with that of the best estimate if it differs;
+    in code tasks, the tests that pass choose. A search has the question's estimates of its own modes only.
 
     Args:
-        training: It has the samples.
-        estimates: Estimates of the questions and the finished trajectories, by stage; modes without any are
-            left out.
+        training: Has the solutions.
+        estimates: Estimates of questions and finished solutions, by stage; modes without any are left out.
         read: Reads a finished search.
-        seed: Seed of the choice of samples.
+        seed: Seed of the choice of solutions.
     """
     rng = np.random.default_rng(seed)
     modes = [mode for mode, stage in QUESTION.items() if stage in estimates]
@@ -184,14 +182,14 @@ def answer_examples(
             own = {mode: asked[mode] for mode in modes if any(c.mode == mode for c in chosen)}
             for groups in _chosen_groups(chosen):
                 right = known[groups[0].nodes[0]].right
-                # Larger searches are made of the same samples, which would be counted several times.
+                # Larger searches reuse the same solutions, which would be counted several times.
                 alone = len(chosen) == 1
                 found = read(FinishedSearch(own, chosen, groups))
                 yield Example(found, each.question, right, independent=alone)
 
 
 def candidates_of(samples: Sequence[Sample], estimates: Mapping[str, Predictions]) -> list[Candidate]:
-    """Samples of one question as a search has them, each with the estimate that it has alone."""
+    """Solutions of one question in the form of a search, each with its own estimate."""
     quantiles = [estimates[FINISHED[sample.mode]].quantiles[sample.row] for sample in samples]
     return [
         Candidate(NodeId(at), sample.answer, Estimate.of_quantiles(own), sample.mode, sample.passed)

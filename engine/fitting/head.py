@@ -1,4 +1,4 @@
-"""Fits the heads of one stage, each without one fold of the questions, which it then estimates."""
+"""Fits the heads of one stage by cross-fitting: each fold of the questions is held out of one head."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Example:
     Attributes:
         observation: Evidence about it.
         question: Index of its question.
-        right: Number of correct outcomes; a sum of probabilities where they are not known.
+        right: Number of correct outcomes; if they are not known, the sum of their probabilities.
         total: Number of outcomes.
-        independent: True where its outcomes may be counted together with others (``count_groups``).
+        independent: True if its outcomes may be counted together with others (``count_groups``).
     """
 
     observation: Observation
@@ -45,7 +45,7 @@ class StageData:
         evidence: ``n`` observations.
         question: ``[n]`` index of each one's question.
         right, total: ``[n]`` outcomes.
-        independent: ``[n]``, as ``Example`` has it.
+        independent: ``[n]``, as in ``Example``.
     """
 
     evidence: Evidence
@@ -58,7 +58,7 @@ class StageData:
     def stack(
         cls, examples: Sequence[Example], numbers: Sequence[str], states: Sequence[str] = ()
     ) -> StageData:
-        """Arrays of examples, of the named numbers and states."""
+        """Arrays of examples, with the named numbers and states."""
         return cls(
             Evidence.stack([each.observation for each in examples], numbers, states),
             np.array([each.question for each in examples], int),
@@ -88,9 +88,9 @@ class HeadConfig:
     """Settings of a fit.
 
     Attributes:
-        components: Principal components of each block of states; 0 reads none.
-        decay: Prior precision of a weight, in questions: it fades as there are more of them.
-        anchor: Prior precision of the constant, about even odds, in questions.
+        components: Principal components of each block of states; 0 uses no states.
+        decay: Prior precision of a weight, in questions: with more of them it matters less.
+        anchor: Prior precision of the constant around even odds, in questions.
         folds: Heads of the ensemble, each fitted without one fold of the questions.
         steps: Steps of Adam, on all rows at once.
     """
@@ -112,11 +112,11 @@ def fit_stage(
         method: Loss of the heads.
         config: Settings.
         seed: Seed of the folds.
-        base_rate: Estimate where fewer than two questions have such prefixes: a generator that answers in one
-            step has no unfinished ones.
+        base_rate: Estimate if fewer than two questions have such prefixes, as with a model that answers in
+            one step.
 
     Returns:
-        The model, and ``[n, 3]`` estimates of each row by heads that never saw its question.
+        The model, and ``[n, 3]`` held-out estimates of the rows.
     """
     if len(np.unique(data.question)) < 2:
         constant = HeadModel.constant(base_rate, method)
@@ -132,10 +132,10 @@ def fit_stage(
         out[~seen] = forward(ensemble[-1], rows.x[~seen])
     out[:, 0] += rows.offset
     if method == "beta":
-        # A head is too sure of questions that it was fitted on: held-out questions set the width.
+        # A head is too sure on questions that it was fitted on: held-out questions set the width.
         shift = np.array([0.0, _log_width(out, rows)])
         ensemble = [(weights, constants + shift) for weights, constants in ensemble]
-        # The width of a fold's own estimates must not know its counts either.
+        # The width of a fold's estimates must not depend on its own outcomes either.
         widths = [_log_width(out[seen], rows.take(seen)) for seen in without]
         out[:, 1] += np.array(widths)[folds]
     return HeadModel(inputs, tuple(ensemble), method), loss.quantiles(out)
@@ -146,12 +146,12 @@ class Rows:
     """Training data of a head.
 
     Attributes:
-        x: ``[n, features]``, about standardised.
+        x: ``[n, features]``, roughly standardised.
         right, total: ``[n]`` outcomes.
         weight: ``[n]``, summing to the number of questions.
         offset: ``[n]``, added to the first output.
-        question: ``[n]``.
-        independent: ``[n]``, as ``StageData`` has it.
+        question: ``[n]`` index of each row's question.
+        independent: ``[n]``, as in ``Example``.
     """
 
     x: Array
@@ -177,7 +177,7 @@ def fit(rows: Rows, loss: Loss, config: HeadConfig) -> Params:
     constants = np.zeros(loss.outputs)
     params = np.zeros((rows.x.shape[1], loss.outputs)), constants
     questions = rows.weight.sum()
-    # The constant starts at the base rate: steps are short, and it may lie far out.
+    # The constant starts at the base rate, which may be far away for short steps.
     constants[0] = logit((rows.weight @ (rows.right / rows.total) + 0.5) / (questions + 1))
     decays = config.decay / questions, config.decay / questions * loss.shrunk
     decays[1][0] += config.anchor / questions
@@ -199,7 +199,7 @@ def fit(rows: Rows, loss: Loss, config: HeadConfig) -> Params:
 
 
 def _log_width(out: Array, rows: Rows) -> float:
-    """Shift of the log concentrations that makes the grouped counts most likely, given the means."""
+    """Maximum-likelihood shift of the log concentrations on the grouped counts, given the means."""
     groups = count_groups(rows.question, rows.total, rows.independent)
     if not len(groups.rows):
         return 0.0

@@ -1,9 +1,9 @@
-"""Level of a model: the share of its solutions that are correct, on the questions that its user asks.
+"""Level of a model: the share of its solutions that are correct on its user's questions.
 
-Agreement tells it without labels: the posterior of the votes (``votes``) of the first solutions of each
-search, one step from the prior by size. On the frozen questions that is .59, .44, .20 and .18 where .54, .43,
-.16 and .15 are correct, and the sizes say .56 and .31. Further steps run away from the truth.
-Agreement only says when to ask; known answers move the level, and by little (decision 0032).
+Agreement estimates it without labels, by one step of the posterior (``calibration.votes``) from the prior of
+the model's size. On the frozen questions it gives .59, .44, .20 and .18; in truth .54, .43, .16 and .15 are
+correct, and the priors are .56 and .31. Further steps diverge. Agreement decides only when to ask the user;
+known answers move the level, and by little (decision 0032).
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from ..calibration.votes import VotePosterior
 from ..search.record import Record
 
 APART = 0.1
-"""Difference between agreement and the level in use from which answers are asked for."""
+"""Difference between the two levels above which the user is asked for answers."""
 
 FEWEST = 10
-"""Questions below which agreement says nothing, and known answers that are asked for."""
+"""Least number of questions to judge agreement by, and number of answers to ask for."""
 
 _FIRST = 4
-"""Solutions of a search that count: which others were drawn depends on what these have said."""
+"""Solutions of a search that count; how many more there are depends on their answers."""
 
 _MOST = 1.0
-"""Logits by which known answers move the level at most: ten of them are off by .05 themselves."""
+"""Largest shift of the level by known answers, in logits: ten answers have an error of .05 themselves."""
 
 
 def first_solutions(record: Record) -> Sequence[Candidate]:
-    """The solutions of a search that count, in drawing order."""
+    """The solutions of a search that count, in the order in which they began."""
     return record.candidates[:_FIRST]
 
 
@@ -47,7 +47,7 @@ def level_by_agreement(votes: VotePosterior, records: Sequence[Record]) -> float
 
 
 def _correct(votes: VotePosterior, record: Record) -> float:
-    """Expected share of correct ones among the first solutions."""
+    """Expected share of correct solutions among the first ones."""
     first = first_solutions(record)
     counted = {candidate.node for candidate in first}
     among = [tuple(node for node in group.nodes if node in counted) for group in record.groups]
@@ -58,11 +58,11 @@ def _correct(votes: VotePosterior, record: Record) -> float:
 
 
 def shift_by_answers(prior: float, shares: Sequence[float]) -> float:
-    """Logits from the prior to the level, at most one, once some answers are known.
+    """Shift from the prior to the level, in logits, -1 to 1.
 
     Args:
-        prior: The level by the model's size, in (0, 1).
-        shares: Share of correct solutions of each question whose answer is known.
+        prior: The level of models of this size, in (0, 1).
+        shares: Share of correct solutions of each question with a known answer.
     """
     level = (sum(shares) + STRENGTH * prior) / (len(shares) + STRENGTH)
     shift = math.log(level / (1.0 - level) * (1.0 - prior) / prior)

@@ -1,8 +1,8 @@
-"""Metrics of estimates on outcomes that were not fitted, weighted by question.
+"""Metrics of held-out estimates, weighted by question.
 
-A question counts once, however many prefixes it has: long solutions belong to hard questions, and their
-prefixes are no independent evidence. Brier scores are against single outcomes, correct or wrong, so they hold
-the noise that no estimate can predict; skill compares with the best constant on the same data.
+A question counts once, however many prefixes it has: hard questions have long solutions, whose prefixes are
+not independent. Brier scores are of single outcomes, correct or wrong, so they include noise that no estimate
+can predict; skill compares with the best constant on the same data.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class Predictions:
         quantiles: ``[n, 3]`` in [0, 1]: lower, median, upper.
         right, total: ``[n]`` correct outcomes, and all outcomes, at least one.
         weight: ``[n]``; None weights every question the same.
-        independent: ``[n]``, True where outcomes may be counted together (``count_groups``); None for all.
-        drawn_from: Number of questions that a bootstrap drew the rows from; None outside of one.
+        independent: ``[n]``, True if outcomes may be counted together (``count_groups``); None for all.
+        drawn_from: Number of questions that a bootstrap has drawn the rows from; otherwise None.
     """
 
     question: NDArray[np.int64]
@@ -77,7 +77,7 @@ def brier(data: Predictions) -> float:
 def skill(data: Predictions) -> float:
     """Brier skill: 1 is perfect, 0 is no better than the base rate of this very data."""
     constant = _brier(data, np.full(len(data.right), base_rate(data)))
-    # Where all outcomes are the same, weights that do not quite sum to one leave a rest of 1e-32 here.
+    # If all outcomes are equal, weights that do not quite sum to one leave a remainder of 1e-32 here.
     return 1.0 - brier(data) / constant if constant > 1e-12 else 0.0
 
 
@@ -87,7 +87,7 @@ def _brier(data: Predictions, p: Array) -> float:
 
 
 def reliability(data: Predictions) -> list[Bin]:
-    """Bins of about equal weight by the median: 10, or one for ten questions where there are fewer."""
+    """Bins of about equal weight by the median: one for every ten questions, at most 10."""
     bins, w, p, rate = _bin_of(data), data.weights(), data.quantiles[:, 1], data.right / data.total
     diagram = []
     for b in np.unique(bins):
@@ -117,10 +117,10 @@ def ece(data: Predictions) -> float:
 
 
 def ece_floor(data: Predictions) -> float:
-    """Mean ECE that noise alone makes of estimates without any error, on these questions.
+    """Mean ECE that noise alone would give perfect estimates of these questions.
 
-    Cluster wild bootstrap: flip the sign of each question's centred residuals at random, because outcomes of
-    one question are correlated. nan where a bin has one question, which tells nothing of noise.
+    Cluster wild bootstrap: flips the sign of each question's centred residuals at random, because outcomes of
+    one question are correlated. nan if a bin has only one question.
     """
     bins, w = _bin_of(data), data.weights()
     miss = data.right / data.total - data.quantiles[:, 1]
@@ -139,11 +139,11 @@ def ece_floor(data: Predictions) -> float:
 
 
 def coverage(data: Predictions) -> float:
-    """Share of outcomes in the central 80 % of what lower, median and upper predict; .8 is right.
+    """Share of outcomes in the central 80 % of the predicted distribution; .8 is ideal.
 
-    The probability itself is never seen, only counts. Its logit is taken as logistic on either
-    side of the median, and the count's place in the distribution that follows is spread evenly over the step
-    it makes (randomised PIT: Czado, Gneiting and Held, Biometrics 2009). nan where nothing can be counted.
+    Only counts are observed, not the probability. Its logit is assumed to be logistic on either side of the
+    median, and the PIT of a count is spread evenly over its step (Czado, Gneiting and Held, Biometrics 2009).
+    nan if nothing can be counted.
     """
     groups = count_groups(data.question, data.total, data.independent)
     if not len(groups.rows):
@@ -164,8 +164,8 @@ class CountGroups:
 
     Attributes:
         rows: ``[m]`` rows that are counted.
-        index: ``[m]`` group of each.
-        question: ``[groups]`` question of each.
+        index: ``[m]`` group of each counted row.
+        question: ``[groups]`` question of each group.
         every: ``[n]`` question of every row, counted or not.
     """
 
@@ -184,7 +184,7 @@ class CountGroups:
         return self.sums(values) / np.bincount(self.index, minlength=len(self.question))
 
     def weights(self, weight: Array) -> Array:
-        """``[groups]``: the whole weight of a question, shared by its groups."""
+        """``[groups]`` weights: the groups of a question share its whole weight."""
         names, index = np.unique(self.every, return_inverse=True)
         whole = np.bincount(index, weight)
         of = np.searchsorted(names, self.question)
@@ -198,9 +198,9 @@ def count_groups(
     """Group outcomes that can be counted together.
 
     One Bernoulli outcome cannot identify the dispersion, so only groups with at least two outcomes are used.
-    A prefix with several outcomes is a group of its own if most questions have such prefixes: a few, of
-    redrawn steps, would speak for all. Otherwise the independent prefixes of a question are a group, and the
-    interval is of the share of correct ones among them.
+    If most questions have prefixes with several outcomes, each such prefix is a group (a few of them, from
+    rewritten steps, would not be representative). Otherwise the independent prefixes of a question are a
+    group, and the interval is of the share of correct ones among them.
     """
     several = total > 1
     if 2 * len(np.unique(question[several])) > len(np.unique(question)):
@@ -214,9 +214,9 @@ def count_groups(
 
 
 def _pit(quantiles: Array, right: Array, total: Array) -> tuple[Array, Array]:
-    """``[n]`` twice: probability of fewer correct outcomes than seen, and of no more than seen.
+    """``[n]`` twice: probability of fewer correct outcomes than observed, and of at most as many.
 
-    Between two counts, where outcomes are probable and not known, both are interpolated.
+    Both are interpolated for fractional counts, which come from outcomes that are not known.
     """
     lower, median, upper = (logit(q)[:, None] for q in quantiles.T)
     levels = logit(_GRID)
@@ -240,9 +240,9 @@ def width(data: Predictions) -> float:
 
 
 def auc(data: Predictions) -> float:
-    """Probability that a correct outcome had a higher median than a wrong one.
+    """Probability that a correct outcome has a higher median than a wrong one.
 
-    Ties are half; nan without both.
+    Ties count half; nan if all outcomes are equal.
     """
     w = data.weights()
     good, bad = w * data.right / data.total, w * (data.total - data.right) / data.total
@@ -255,9 +255,9 @@ def auc(data: Predictions) -> float:
 
 
 def auc_within(data: Predictions) -> float:
-    """Mean over questions of the AUC among their own prefixes; nan where no question has both outcomes.
+    """Mean over questions of the AUC among their own prefixes; nan if no question has both outcomes.
 
-    A search chooses among the solutions of one question: this measures how well they are told apart.
+    It measures what a search needs: to tell correct and wrong solutions of one question apart.
     """
     rows = (np.flatnonzero(data.question == question) for question in np.unique(data.question))
     weights = np.ones(len(data.right))
@@ -288,7 +288,7 @@ def bootstrap(
 
 
 def wilson(share: float, count: float, z: float) -> tuple[float, float]:
-    """Wilson's score interval of a share (JASA 22, 1927), which holds the share; [0, 1] without outcomes.
+    """Wilson's score interval of a share (JASA 22, 1927), which contains the share; [0, 1] without outcomes.
 
     Args:
         share: Observed share, in [0, 1].

@@ -1,7 +1,6 @@
-"""Fits the calibration of questions with options: four numbers of a kind and a model, by maximum likelihood.
+"""Fits the calibration of questions with options: the ``OptionWeights`` of a kind and a model.
 
-Those of the look (``OptionWeights``) are fitted on the looks alone, those of solutions on votes in the order
-in which they were drawn.
+By maximum likelihood: the weights of the look on looks alone, those of solutions on votes in their order.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from ..types import Mode
 from .metrics import Predictions
 
 PROGRAM_MERIT = 0.6
-"""``merit`` of programs, which none of the fitting questions draws: about what they are right on GSM8K."""
+"""``merit`` of programs, which no fitting question has: about their share of correct answers on GSM8K."""
 
 _GRID = 24
 _ROUNDS = 4
@@ -30,8 +29,8 @@ class OptionExample:
 
     Attributes:
         look: Log-probability of each option.
-        votes: Options that solutions have chosen, in drawing order.
-        right: Place of the correct option.
+        votes: Options that solutions have chosen, in the order in which these began.
+        right: Index of the correct option.
     """
 
     look: tuple[float, ...]
@@ -40,31 +39,31 @@ class OptionExample:
 
 
 def fit_weights(examples: Sequence[OptionExample], *, leans: bool) -> OptionWeights:
-    """The likeliest weights of some questions.
+    """The maximum-likelihood weights.
 
     Args:
         examples: The questions.
-        leans: Fit ``lean`` too: the first option is the same for all of them, such as yes.
+        leans: Fit ``lean`` too, because all questions have the same first option, such as yes.
     """
     merit: dict[Mode, float] = {"prose": 0.3, "program": PROGRAM_MERIT}
     weights = OptionWeights(1.0, 0.0, merit, 1.0, 0.3)
     numbers: dict[str, tuple[float, float]] = {"trust": (0.02, 4.0)}
     if leans:
         numbers["lean"] = (-3.0, 3.0)
-    weights = _climb(weights, numbers, lambda tried: _loss(tried, examples, ahead=False))
+    weights = _minimise(weights, numbers, lambda tried: _loss(tried, examples, ahead=False))
     with_votes = [each for each in examples if each.votes]
     if not with_votes:
         return weights
     numbers = {"prose": (0.01, 0.95), "habit": (0.0, 3.0), "overlap": (0.0, 3.0)}
-    return _climb(weights, numbers, lambda tried: _loss(tried, with_votes, ahead=True))
+    return _minimise(weights, numbers, lambda tried: _loss(tried, with_votes, ahead=True))
 
 
-def _climb(
+def _minimise(
     weights: OptionWeights,
     numbers: Mapping[str, tuple[float, float]],
     loss: Callable[[OptionWeights], float],
 ) -> OptionWeights:
-    """Search along one number after the other, in ever narrower ranges around the best."""
+    """Coordinate descent on a grid that narrows around the best value in each round."""
     for turn in range(_ROUNDS):
         for name, (low, high) in numbers.items():
             reach = (high - low) / 3.0**turn
@@ -99,10 +98,10 @@ def predictions(weights: OptionWeights, examples: Sequence[OptionExample], *, vo
 
 
 def held_out(examples: Sequence[OptionExample], *, leans: bool) -> tuple[Predictions, Predictions]:
-    """Probabilities of the likeliest option by weights that were fitted without its question.
+    """Cross-validated probabilities of the likeliest option.
 
     Returns:
-        Those of the looks alone, and those with all votes.
+        By the looks alone, and with all votes.
     """
     order = np.random.default_rng(0).permutation(len(examples))
     looks: list[tuple[float, bool]] = [(0.0, False)] * len(examples)

@@ -42,7 +42,7 @@ def report(
 
     Args:
         predictions: Estimates of each stage with their outcomes.
-        training: The prefixes themselves, for the raw reward and the surface features.
+        training: The prefixes, for the baselines: raw rewards and surface features.
         rounds: Rounds of each bootstrap.
     """
     stages = {name: _stage(data, rounds) for name, data in predictions.items() if len(data.right)}
@@ -55,12 +55,12 @@ def report(
 
 
 def measure(calibration: Calibration | None, training: Training, seed: int) -> dict[str, Predictions]:
-    """Estimates of a calibration for questions it was not fitted on, by stage.
+    """Estimates of a calibration on other questions, by stage.
 
     Args:
-        calibration: None takes the raw rewards of everything that was written.
+        calibration: If None, the raw rewards are taken as estimates.
         training: The questions.
-        seed: Seed of the searches that are played back.
+        seed: Seed of the replayed searches.
     """
     if calibration is None:
         asked = set(QUESTION.values())
@@ -77,7 +77,7 @@ def measure(calibration: Calibration | None, training: Training, seed: int) -> d
 
 
 def raw_predictions(data: StageData) -> Predictions:
-    """The raw reward itself, read as if it were a probability."""
+    """The raw reward, taken as a probability."""
     p = sigmoid(data.evidence.columns(["reward"])[:, 0])
     return data.predictions(np.column_stack([p, p, p]))
 
@@ -121,9 +121,9 @@ def _baseline(data: Predictions) -> BaselineReport:
 
 
 def _surface_predictions(data: StageData, stage: Stage) -> Predictions:
-    """Estimates of each prefix by a fit of length and format that never saw its question."""
+    """Held-out estimates of each prefix by a fit of length and format alone."""
     seen = data.evidence
-    # A program that failed is known to be wrong without any fit; a wrong sum is no matter of format.
+    # Failed programs keep their offset, since they are known to be wrong; wrong sums are no surface feature.
     offset = np.zeros(len(seen)) if STAGES[stage].mode == "prose" else seen.offset
     surface = replace(seen, names=_SURFACE, numbers=seen.columns(_SURFACE), states={}, offset=offset)
     surface_data = replace(data, evidence=surface)

@@ -1,6 +1,7 @@
-"""Tools that a model may call: what a call is, how it is read, checked, compared, and constrained.
+"""Tools that a model may call: how calls are read, checked, compared and constrained.
 
-``tool`` has the words, ``schema`` checks values against a tool's JSON schema and mends their types,
-``reading`` finds calls in a model's text, whatever format it writes, ``equality`` says when two are the
-same, ``grammar`` writes the GBNF that a call is written under, ``judging`` says whether calls are right.
+``tool`` has the types, ``schema`` checks values against a JSON schema and repairs their types, ``reading``
+parses calls in a model's text, ``equality`` compares calls, ``fields`` the fields of JSON objects,
+``grammar`` writes the GBNF that constrains a call, ``judging`` says whether calls are correct, and ``kind``
+makes a request with tools a kind of question.
 """

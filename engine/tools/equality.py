@@ -1,7 +1,7 @@
-"""Equality of calls: two are the same if a tool could not tell them apart, and a person would not.
+"""Equality of calls: two are equal if they mean the same to a tool and to a person.
 
-The order of keys, 1 and 1.0, a default and its absence, null and absence, and case, blanks and marks of a
-text make no difference, and nor does an argument that its schema marks with ``"x-not-compared": true``.
+These make no difference: the order of keys, 1 and 1.0, a default and its absence, null and absence, case,
+blanks and punctuation of texts, and arguments whose schema has ``"x-not-compared": true``.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ _MARKS = re.compile(r"[\s,./\-_*^'\"]+")
 
 
 def plain(text: str) -> str:
-    """A text without case, blanks and the marks that BFCL passes over; one of marks alone stays as it is."""
+    """A text without case, blanks and the punctuation that BFCL ignores, unless nothing would be left."""
     return _MARKS.sub("", text).casefold() or text
 
 
 def key_of(value: Any, schema: Schema) -> Hashable:
-    """Equal for values that are the same."""
+    """A key that is the same for equal values."""
     schema = of_object(schema)
     match value:
         case bool() | None:
@@ -48,7 +48,7 @@ def of_object(schema: Schema) -> Schema:
 
 
 def compared(value: Mapping[str, Any], schema: Schema) -> Iterator[tuple[str, Any, Schema]]:
-    """Name, value and schema of each property of an object that counts, those with their defaults too."""
+    """Name, value and schema of each property that is compared; missing ones have their defaults."""
     properties = schema.get("properties", {})
     defaults = {name: each["default"] for name, each in properties.items() if "default" in each}
     known = {**defaults, **{name: item for name, item in value.items() if item is not None}}
@@ -59,6 +59,6 @@ def compared(value: Mapping[str, Any], schema: Schema) -> Iterator[tuple[str, An
 
 
 def key_of_calls(calls: Sequence[Call], tools: Tools) -> Hashable:
-    """Equal for calls of one turn that are the same, in any order."""
+    """A key that is the same for equal sets of calls."""
     keys = [(call.name, key_of(call.arguments, tools[call.name].parameters)) for call in calls]
     return frozenset((key, keys.count(key)) for key in keys)

@@ -1,7 +1,7 @@
 """Fields of a JSON object, and which readings of a text agree on each of them.
 
-A field is a value within objects, named by the way to it, ``address.city``; a list is one field. A reading is
-one object that was written of a text. Fields are equal as arguments of calls are (``equality``).
+A field is a value inside nested objects, with a name such as ``address.city``; a list is one field. A reading
+is one solution: the object that a model wrote for a text. ``equality`` says which fields are equal.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     import numpy as np  # a replay needs none
 
 FieldVotes = Mapping[str, Sequence[tuple[NodeId, ...]]]
-"""Groups of readings that agree, by field; readings without a field form a group of it, too."""
+"""Groups of readings that agree, by field; those without the field form a group too."""
 
 
 def fields_of(value: Mapping[str, Any], schema: Schema, place: str = "") -> Iterator[tuple[str, Hashable]]:
-    """Name and key of each field of an object; keys are equal where fields are."""
+    """Name and key of each field of an object; equal fields have equal keys."""
     for name, item, inner in compared(value, of_object(schema)):
         if isinstance(item, dict):
             yield from fields_of(item, inner, f"{place}{name}.")
@@ -35,7 +35,7 @@ def votes_by_field(groups: Sequence[AnswerGroup], schema: Schema) -> FieldVotes:
     """The readings that agree on each field.
 
     Args:
-        groups: Readings that are the same in all fields; an answer is an object as JSON.
+        groups: Readings that agree on all fields; their answer is the object as JSON.
         schema: Schema of the object, without references.
     """
     found = [(group.nodes, dict(fields_of(json.loads(group.answer), schema))) for group in groups]
@@ -50,7 +50,7 @@ def votes_by_field(groups: Sequence[AnswerGroup], schema: Schema) -> FieldVotes:
 
 
 def in_order(value: Any, schema: Schema) -> Any:
-    """A value with the properties of its objects in the order of the schema, others behind them."""
+    """A value with the properties of its objects in the order of the schema, unknown ones last."""
     match value:
         case dict():
             properties = of_object(schema).get("properties", {})
@@ -63,7 +63,7 @@ def in_order(value: Any, schema: Schema) -> Any:
 
 
 def reordered(schema: Schema, rng: np.random.Generator) -> Schema:
-    """The schema with the properties of its objects in another order, where there are several."""
+    """The schema with the properties of its objects in a random other order."""
     changed = dict(schema)
     if properties := schema.get("properties"):
         known = list(properties)

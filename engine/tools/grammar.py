@@ -1,6 +1,6 @@
-"""The GBNF grammar of a call: what llama.cpp lets a model write once a call has begun.
+"""GBNF grammars of calls and JSON objects, which decide which tokens llama.cpp lets a model write.
 
-A call is JSON in one form, ``{"name": "NAME", "arguments": {...}}``, whatever the model's template asks for.
+A call always has the form ``{"name": "NAME", "arguments": {...}}``, whatever the model's template asks for.
 Arguments come in the order of the schema, required and optional ones alike.
 """
 
@@ -14,10 +14,10 @@ from .schema import Schema, types_of, unions_of
 from .tool import Tools
 
 OPENING = '{"name": "'
-"""Beginning of a call, behind which its grammar holds."""
+"""Beginning of a call; its grammar applies after it."""
 
 _LONGEST_RUN = 256
-"""Bounds of lengths above it are left to the check of the finished call: a grammar repeats its rules."""
+"""Larger bounds of lengths are left to the check of the complete call: a grammar would repeat its rules."""
 
 _SHARED = r"""
 ws ::= " "?
@@ -35,19 +35,19 @@ object ::= "{" ws (pair ("," ws pair)*)? "}"
 array ::= "[" ws (value ("," ws value)*)? "]"
 value ::= string | number | boolean | null | object | array
 """
-"""Rules of any JSON, without line breaks: a small model would write blanks for ever."""
+"""Rules of any JSON, without line breaks: a small model would never stop writing blanks."""
 
 _PLAIN = ("string", "integer", "number", "boolean", "null", "object", "array")
 
 
 def grammar_of_object(schema: Schema) -> str:
-    """The grammar of a JSON object that matches a schema, from behind its opening brace."""
+    """The grammar of a JSON object that matches a schema, after its opening brace."""
     rules = _Rules()
     return rules.text(f"root ::= {rules.behind_brace(schema)}")
 
 
 def grammar_of_call(tools: Tools) -> str:
-    """The grammar of one call of a tool, from behind ``OPENING`` to its closing brace."""
+    """The grammar of one call of a tool, from after ``OPENING`` to its closing brace."""
     rules = _Rules()
     calls = []
     for name, tool in tools.items():
@@ -57,13 +57,13 @@ def grammar_of_call(tools: Tools) -> str:
 
 
 class _Rules:
-    """Rules that are named as they are needed."""
+    """Collects the rules of a grammar and names them."""
 
     def __init__(self) -> None:
         self._rules: list[str] = []
 
     def text(self, root: str) -> str:
-        """The grammar of a root."""
+        """The whole grammar, with its root rule."""
         return "\n".join([root, *self._rules, _SHARED.strip(), ""])
 
     def _name(self, body: str) -> str:
@@ -72,7 +72,7 @@ class _Rules:
         return name
 
     def value(self, schema: Schema) -> str:
-        """Name or body of the rule of a value."""
+        """Name or body of the rule for a value."""
         if "const" in schema:
             return _literal(_written(schema["const"]))
         if schema.get("enum"):
@@ -83,7 +83,7 @@ class _Rules:
         return self._any_of(self._of_type(each, schema) for each in types) if types else "value"
 
     def behind_brace(self, schema: Schema) -> str:
-        """The rest of an object behind its opening brace."""
+        """The rest of an object after its opening brace."""
         if unions := unions_of(schema):
             return self._any_of(self.behind_brace(each) for each in unions)
         if "properties" in schema or schema.get("additionalProperties") is False:
@@ -118,7 +118,7 @@ class _Rules:
         return self._name(f'"[" ws {more if least else f"({more})?"} "]"')
 
     def _properties(self, schema: Schema) -> str:
-        """Properties in their order; each rule is the rest of the object behind a property."""
+        """Properties in their order; each rule is the rest of the object after a property."""
         required = schema.get("required", ())
         properties: Mapping[str, Any] = {**schema.get("properties", {}), **_unnamed(schema)}
         pairs = [
@@ -128,7 +128,7 @@ class _Rules:
         return self._pairs(pairs)
 
     def _pairs(self, pairs: Sequence[tuple[str, bool]]) -> str:
-        """Pairs of which the optional ones may be left out, with commas between those that are there."""
+        """Pairs with commas between them; optional pairs may be missing."""
         behind, first = '""', '""'
         for pair, is_required in reversed(pairs):
             here = f"{pair} {behind}"
@@ -144,7 +144,7 @@ def _unnamed(schema: Schema) -> Mapping[str, Any]:
 
 
 def _run(schema: Mapping[str, Any], least: str, most: str) -> str:
-    """A repetition between two bounds of a schema, where a grammar can hold them; empty if not."""
+    """A repetition between two bounds of a schema; empty if a grammar cannot hold them."""
     low, high = schema.get(least, 0), schema.get(most)
     if low > _LONGEST_RUN or not (low or high is not None):
         return ""
@@ -152,7 +152,7 @@ def _run(schema: Mapping[str, Any], least: str, most: str) -> str:
 
 
 def _written(value: Any) -> str:
-    """JSON as a model writes it; half of a surrogate pair, which is no text, is escaped."""
+    """JSON as a model writes it, with lone surrogates escaped."""
     return json.dumps(value, ensure_ascii=False).encode(errors="backslashreplace").decode()
 
 

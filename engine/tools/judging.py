@@ -1,7 +1,7 @@
-"""Are calls right: the rule of the Berkeley Function Calling Leaderboard (``ast_checker`` of 2026.3.23).
+"""Are calls correct: the rule of the Berkeley Function Calling Leaderboard (``ast_checker`` of 2026.3.23).
 
-Every call has to be accepted by another entry: the same tool, every argument known and with one of its
-accepted values, and every argument that is left out optional (``""`` is among its values).
+Each call has to match an entry of its own: the same tool, only known arguments with accepted values, and only
+optional arguments left out (those with ``""`` among their values).
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from .equality import plain
 from .tool import Call
 
 Accepted = Sequence[Mapping[str, Mapping[str, Sequence[Any]]]]
-"""A list of ``{name: {argument: [accepted values]}}``; empty if no call is right."""
+"""A list of ``{name: {argument: [accepted values]}}``; empty if it is correct to call nothing."""
 
 
 def is_accepted(calls: Sequence[Call], accepted: Any) -> bool:
-    """True if the calls are those that are accepted, in any order."""
+    """True if calls and entries match one to one, in any order."""
     left = [*accepted]
     for call in calls:
         entry = next((each for each in left if _fits(call, each)), None)
@@ -42,7 +42,7 @@ def _is_among(value: Any, accepted: Sequence[Any]) -> bool:
 
 
 def _is_one(value: Any, accepted: Any) -> bool:
-    """Texts are compared without case, blanks and marks; an accepted object has lists of values."""
+    """Texts are compared without case, blanks and punctuation; an accepted object has lists of values."""
     match value, accepted:
         case str(), str():
             return plain(value) == plain(accepted)

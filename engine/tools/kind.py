@@ -1,8 +1,8 @@
-"""Call: a request with tools, such as "What is the weather in Paris?" beside ``get_weather``.
+"""The kind of requests with tools, such as "What is the weather in Paris?" with ``get_weather``.
 
-The answer is a set of calls, or none. One look, with nothing generated, says whether to call at all. A
-trajectory in the mode ``call`` reads the tools, and calls one of them or says something; one in prose does
-not know them, and replies.
+The answer is a set of calls, which may be empty. One look, which generates nothing, says how likely a tool
+fits. A solution in the mode ``call`` sees the tools, and calls them or replies; one in prose does not see
+them, and replies.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ QUESTION = (
     "Is one of these functions made for exactly this request, and does the request give what it needs? "
     "Answer yes or no."
 )
-"""P(yes) tells requests that a call is right for from others by an AUC of .91 (docs/research/LOG.md)."""
+"""P(yes) separates requests that need a call from others with an AUC of .91 (docs/research/LOG.md)."""
 
 CALL, NO = "call", "no call"
 """The options of a look."""
@@ -33,7 +33,7 @@ class ToolCall(Kind):
     """See the module."""
 
     def read_details(self, question: str, record: Mapping[str, object]) -> Mapping[str, object]:
-        """The conversation, the tools, and for an evaluation the accepted calls.
+        """The conversation, the tools and, for an evaluation, the accepted calls.
 
         Raises:
             UsageError: the record lacks a conversation or its tools cannot be read.
@@ -56,11 +56,11 @@ class ToolCall(Kind):
         )
 
     def statement(self, problem: Problem) -> str:
-        """All that a model reads, by which kept draws are found."""
+        """Everything that a model reads; it identifies kept solutions."""
         return json.dumps(problem.details, sort_keys=True)
 
     def modes(self, problem: Problem) -> tuple[Mode, ...]:
-        """Calls where one is possible, and a plain reply where it is not wanted in any case."""
+        """``call`` if calls are allowed, and ``prose`` unless a call is required."""
         if not problem.details:  # any request: a batch asks for the settings of a kind beforehand
             return ("call", "prose")
         request = ToolRequest.of(problem.details)
@@ -69,7 +69,7 @@ class ToolCall(Kind):
         return ("call",) if request.choice == "required" or not request.is_asked else ("call", "prose")
 
     def looks(self, problem: Problem) -> tuple[Look, ...]:
-        """Is a function made for the request: asked of what a user says, and not of what a tool returned."""
+        """One look: does a function fit? Only if the last message is the user's, and not a tool's result."""
         if len(self.modes(problem)) < 2:
             return ()
         return (Look("call", QUESTION, ("Yes", "No"), (CALL, NO)),)
@@ -77,10 +77,9 @@ class ToolCall(Kind):
     def answer(
         self, problem: Problem, mode: Mode, text: str, finish: Finish, execution: Execution | None
     ) -> str | None:
-        """The calls in the text, ``[]`` for a reply without any; None if one is broken, or none is new.
+        """The calls in the text, ``[]`` if it has none; None if one is invalid, or none is new.
 
-        A small model calls the same again and again: a call whose result it has read is left out, unless a
-        call is required.
+        Small models repeat calls: one whose result is known is left out, unless a call is required.
         """
         if mode != "call":
             return NO_CALL
@@ -94,7 +93,7 @@ class ToolCall(Kind):
         return None if reply.faults or is_cut or is_missing else write_calls(calls)
 
     def equality(self, problem: Problem) -> Same:
-        """True for calls that no tool could tell apart."""
+        """True for equal sets of calls (``equality``)."""
         tools = ToolRequest.of(problem.details).tools
         return lambda a, b: a == b or key_of_calls(calls_of(a), tools) == key_of_calls(calls_of(b), tools)
 

@@ -1,8 +1,8 @@
-"""Calls in a model's text, whatever format it writes: the table of formats.
+"""Parses the calls in a model's text, in any of a table of formats.
 
-Models write calls in the format of their template, or in another one that they saw more often: the coders of
-Qwen write bare JSON or a fence where ``<tool_call>`` was asked for. So every format is looked for in every
-text, and what is found counts only if it names a known tool.
+Models do not always write the format of their template: the Qwen coders write bare JSON or a code block
+instead of ``<tool_call>``. So every format is tried on every text, and a call counts only if it names a known
+tool.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MARKERS = (
     "<|tool_call_start|>",  # LFM
     "<start_function_call>",  # FunctionGemma
     "<function_call>",
-    "<tools>",  # the coders of Qwen 2.5, now and then
+    "<tools>",  # the Qwen 2.5 coders, sometimes
 )
 """Texts that begin a call."""
 
@@ -38,14 +38,14 @@ _CLOSERS = re.compile(
 _NAMES = ("name", "function", "tool", "tool_name", "function_name", "action")
 _ARGUMENTS = ("arguments", "parameters", "args", "params", "input", "kwargs", "action_input")
 _LONGEST = 20_000
-"""Characters of a reply that are looked through."""
+"""Characters of a reply that are read."""
 _MOST = 100
-"""Brackets of it that may turn out to hold no call."""
+"""Brackets without a call after which reading stops."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A call as it stands in a text: nothing is checked but its name."""
+    """A call in a text, of which only the name was checked."""
 
     start: int
     end: int
@@ -58,9 +58,9 @@ class Reply:
     """A reply to a request with tools.
 
     Attributes:
-        calls: Its calls, each with arguments that match the schema of its tool.
-        text: Words around them.
-        faults: Reasons for which others are no calls; a reply with one is not to be used.
+        calls: Its valid calls.
+        text: The text around them.
+        faults: Why other calls are invalid; a reply with a fault must not be used.
     """
 
     calls: tuple[Call, ...]
@@ -69,11 +69,11 @@ class Reply:
 
 
 def read_reply(text: str, tools: Tools) -> Reply:
-    """The calls in a reply, their types mended and checked.
+    """Parse a reply: its calls are checked, and simple type errors repaired.
 
     Args:
-        text: All of it but its thoughts.
-        tools: Tools that may be called; what names no other is a text.
+        text: The reply without its thoughts.
+        tools: Tools that may be called; a call of another tool is text.
     """
     text = text[:_LONGEST]
     found = next((there for read in FORMATS if (there := list(read(text, tools)))), [])
@@ -96,7 +96,7 @@ def read_reply(text: str, tools: Tools) -> Reply:
 
 
 def _words(text: str, found: Sequence[Found]) -> str:
-    """The text without its calls and what stands around them."""
+    """The text without its calls and their markers."""
     if not found:
         return text.strip()
     kept, at = [], 0
@@ -108,7 +108,7 @@ def _words(text: str, found: Sequence[Found]) -> str:
 
 
 def _json_calls(text: str, tools: Tools) -> Iterator[Found]:
-    """JSON objects, alone, in lists, in fences or behind markers."""
+    """JSON objects, alone, in lists, in code blocks or after markers."""
     at = missed = 0
     while (found := _BRACKET.search(text, at)) and missed < _MOST:
         value, end = _read_value(text, found.start())
@@ -140,7 +140,7 @@ def _read_value(text: str, start: int) -> tuple[Any, int]:
 
 
 def _closing(text: str, start: int) -> int:
-    """The place behind the bracket that closes the one at ``start``; -1 for none."""
+    """The position after the bracket that closes the one at ``start``; -1 if there is none."""
     depth, quote, at = 0, "", start
     while at < len(text):
         c = text[at]
@@ -179,7 +179,7 @@ def _named(value: Any, tools: Tools) -> Iterator[tuple[str, Any]]:
 
 
 def _as_object(given: Any) -> Any:
-    """Arguments; a text that holds a JSON object is that object."""
+    """Arguments as an object; a text with a JSON object in it is parsed."""
     if not isinstance(given, str):
         return given
     try:
@@ -233,7 +233,7 @@ def _mistral_calls(text: str, tools: Tools) -> Iterator[Found]:
 
 
 def _typed(arguments: Any, name: str, tools: Tools) -> Any:
-    """Arguments whose values are texts, read as JSON where their schema wants no text."""
+    """Arguments whose values are texts; they are parsed as JSON if the schema wants another type."""
     if not isinstance(arguments, dict):
         return arguments
     properties = tools[name].parameters["properties"]
@@ -247,7 +247,7 @@ def _read_as(value: Any, schema: Mapping[str, Any]) -> Any:
 
 
 def _python_calls(text: str, tools: Tools) -> Iterator[Found]:
-    """``NAME(KEY=VALUE)``, alone, in a list, in a fence or in ``print``: Llama 3.2, LFM, Gemma 3."""
+    """``NAME(KEY=VALUE)``, alone, in a list, in a code block or in ``print``: Llama 3.2, LFM, Gemma 3."""
     if not tools:
         return
     names = "|".join(re.escape(name) for name in sorted(tools, key=len, reverse=True))
@@ -264,7 +264,7 @@ def _python_calls(text: str, tools: Tools) -> Iterator[Found]:
 
 
 def _python_arguments(bracket: str, name: str, tools: Tools) -> dict[str, Any] | None:
-    """The arguments in ``(...)``; unnamed ones take the names of the schema, in order."""
+    """The arguments in ``(...)``; positional ones get the names of the schema, in order."""
     try:
         called = ast.parse(f"f{bracket}", mode="eval").body
         if not isinstance(called, ast.Call):
@@ -285,4 +285,4 @@ FORMATS: tuple[Callable[[str, Tools], Iterator[Found]], ...] = (
     _json_calls,
     _python_calls,
 )
-"""Every format; the first that finds a call in a text reads it."""
+"""All formats; the first one that finds a call in a text is used."""

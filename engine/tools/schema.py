@@ -1,7 +1,7 @@
-"""JSON schemas of arguments: references put in place, values checked, and their types mended.
+"""JSON schemas: resolves references, checks values, and repairs their types.
 
-The keywords are those that tools use: types, enums, objects, lists, unions and bounds. Those in
-``UNCHECKED``, such as ``pattern`` and ``format``, are read by the model alone.
+It supports the keywords that tools use: types, enums, objects, lists, unions and bounds. Those in
+``UNCHECKED``, such as ``pattern`` and ``format``, are left to the model.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from ..errors import UsageError
 Schema = Mapping[str, Any]
 
 MAX_NODES = 1000
-"""Schemas within the schema of one tool, references put in place: its grammar is read in half a second."""
+"""Largest number of schemas inside a tool's schema, after references: its grammar takes half a second."""
 
 BOUNDS = frozenset((
     "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "uniqueItems",
     "minProperties", "maxProperties",
 ))  # fmt: skip
-"""Keywords that no grammar holds: they are checked when a value is complete."""
+"""Keywords that a grammar cannot hold: they are checked when a value is complete."""
 
 UNCHECKED = frozenset((
     "pattern", "format", "not", "if", "then", "else", "contains", "minContains", "maxContains", "prefixItems",
@@ -31,36 +31,36 @@ UNCHECKED = frozenset((
     "dependencies", "unevaluatedItems", "unevaluatedProperties", "contentEncoding", "contentMediaType",
     "contentSchema",
 ))  # fmt: skip
-"""Keywords that nobody checks here: a pattern of a stranger may take for ever to match."""
+"""Keywords that are not checked: matching a foreign pattern may never end."""
 
 _DEEPEST = 12
-"""Levels of schemas; below them, as in a schema that contains itself, any value will do."""
+"""Levels of schemas; any value is valid below them, as in a schema that contains itself."""
 
 MOST_LEVELS = 32
-"""Levels of a value that is compared with others, which Python does level in level."""
+"""Levels of a value, since values are compared recursively."""
 
 _UNIONS = ("anyOf", "oneOf")
 _DEFS = ("$defs", "definitions")
 
 
 def inlined(schema: Any) -> Schema:
-    """A schema with its references put in place, and single parts of ``allOf`` merged into it.
+    """A schema with its references resolved and its ``allOf`` merged.
 
     Raises:
-        UsageError: it is no schema, or larger than ``MAX_NODES``.
+        UsageError: it is invalid, or larger than ``MAX_NODES``.
     """
     return _Inliner(schema if isinstance(schema, Mapping) else {}).visit(schema, 0)
 
 
 class _Inliner:
-    """Puts the references into a schema in place."""
+    """Resolves the references in a schema."""
 
     def __init__(self, root: Schema) -> None:
         self._root = root
         self._nodes = 0
 
     def visit(self, part: Any, depth: int) -> Schema:
-        """A schema within the root, so many levels deep."""
+        """Resolve a schema inside the root, ``depth`` levels deep."""
         self._nodes += 1
         if self._nodes > MAX_NODES:
             raise UsageError(f"the schema of a tool has more than {MAX_NODES:,} parts")
@@ -102,7 +102,7 @@ def _found(root: Schema, reference: str) -> Schema:
 
 
 def _merged(one: Schema, other: Schema) -> dict[str, Any]:
-    """Both schemas at once; of a keyword in both, properties and required names are joined."""
+    """Both schemas at once: properties and required names are joined; otherwise the first one wins."""
     both = {**other, **one}
     if "properties" in one and "properties" in other:
         both["properties"] = {**other["properties"], **one["properties"]}
@@ -125,7 +125,7 @@ _SHAPES: Mapping[str, type | tuple[type, ...]] = {
 
 
 def _check_shape(schema: Schema) -> None:
-    """Refuse a keyword whose value is of another form than it has to be."""
+    """Refuse a keyword whose value has the wrong type."""
     for name, form in _SHAPES.items():
         value = schema.get(name)
         fits = isinstance(value, form) and (
@@ -142,7 +142,7 @@ def types_of(schema: Schema) -> tuple[str, ...]:
 
 
 def unions_of(schema: Schema) -> Sequence[Schema]:
-    """The schemas of which a value has to match one; empty for none."""
+    """The schemas of which a value has to match one; empty without a union."""
     return next((schema[name] for name in _UNIONS if schema.get(name)), ())
 
 
@@ -210,7 +210,7 @@ def _number_faults(value: float, schema: Schema, place: str) -> Iterator[str]:
 
 
 def _is_multiple(value: float, step: float) -> bool:
-    """True if one is a whole number of steps, as far as floats can tell: 19.99 is one of 0.01."""
+    """True if the value is a multiple of the step, within rounding: 19.99 is one of 0.01."""
     if isinstance(value, int) and isinstance(step, int):
         return value % step == 0
     try:
@@ -221,7 +221,7 @@ def _is_multiple(value: float, step: float) -> bool:
 
 
 def _key(value: Any) -> Hashable:
-    """Equal for values that JSON schema takes for the same: 1 and 1.0 are, 1 and true are not."""
+    """A key that is the same for values that are equal in JSON schema: 1 and 1.0, but not 1 and true."""
     match value:
         case dict():
             return frozenset((name, _key(item)) for name, item in value.items())
@@ -264,10 +264,10 @@ def _same(one: Any, other: Any) -> bool:
 
 
 def as_json(value: Any) -> Any:
-    """A value that a model wrote as JSON has it: a list for a tuple, texts as names.
+    """A Python value as JSON has it: tuples become lists, and keys texts.
 
     Raises:
-        ValueError: JSON has none like it, as of a set or NaN, or it has more than ``MOST_LEVELS`` levels.
+        ValueError: JSON has no such value (a set, NaN), or it has more than ``MOST_LEVELS`` levels.
     """
     try:
         found = json.loads(json.dumps(value, allow_nan=False))
@@ -279,7 +279,7 @@ def as_json(value: Any) -> Any:
 
 
 def mended(value: Any, schema: Schema) -> Any:
-    """A value in the type that the schema wants, where its meaning is plain: 1 for ``"1"``, ``"1"`` for 1."""
+    """A value with unambiguous type errors repaired: 1 for ``"1"``, ``"1"`` for 1."""
     if unions := unions_of(schema):
         tried = (value, *(mended(value, each) for each in unions))
         return next((each for each in tried if not fault(each, schema)), value)
@@ -300,7 +300,7 @@ def mended(value: Any, schema: Schema) -> Any:
 
 
 def _turned(value: Any, name: str) -> Any:
-    """A value turned into a type; None if it has no plain meaning there."""
+    """A value converted to a type; None if that is ambiguous."""
     if name == "string":
         return json.dumps(value) if _is_of(value, "number") else None
     if not isinstance(value, str):

@@ -1,4 +1,4 @@
-"""A tool, a call of it, and a request: a conversation with tools, as every protocol states it."""
+"""A tool, a call of it, and a conversation with tools, in the form of chat completions."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from ..errors import UsageError
 from .schema import Schema, inlined
 
 Choice = Literal["auto", "none", "required"]
-"""May the model call: as it thinks fit, not at all, or in any case."""
+"""``tool_choice``: the model decides, may not call, or has to call."""
 
 MAX_TOOLS = 128
 """Tools of one request."""
 
 AS_WRITTEN = "as_written"
-"""Detail of a problem whose calls are written without a grammar, to measure what that changes."""
+"""Detail of a problem whose calls are written without a grammar, for measurements."""
 
 _NAME = re.compile(r"[\w.:/-]{1,128}")
 _MIN_PROBABILITY = "x-min-probability"
@@ -32,8 +32,8 @@ class Tool:
     Attributes:
         name: Its name.
         parameters: JSON schema of its arguments, an object, without references.
-        min_probability: Probability below which it is not called; 0 for always.
-        record: The tool as the client gave it, in OpenAI's shape, for the prompt.
+        min_probability: Least probability of a call that is made.
+        record: The tool as the client gave it, in the form of chat completions, for the prompt.
     """
 
     name: str
@@ -43,10 +43,10 @@ class Tool:
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> Self:
-        """The tool of a record in OpenAI's shape.
+        """The tool of a record in the form of chat completions.
 
         Raises:
-            UsageError: its name is none, or its schema is no schema of an object, or too large.
+            UsageError: its name is invalid, or its schema is not of an object, or too large.
         """
         function = record["function"]
         name, asked = function["name"], function.get("parameters") or {}
@@ -80,7 +80,7 @@ class Call:
 
 
 def write_calls(calls: Sequence[Call]) -> str:
-    """Calls as a text, the form of an answer; that of no call is ``[]``."""
+    """Calls as an answer, in JSON; without calls it is ``[]``."""
     return json.dumps([call.record() for call in calls], ensure_ascii=False)
 
 
@@ -89,7 +89,7 @@ NO_CALL = write_calls(())
 
 
 def calls_of(answer: str) -> tuple[Call, ...]:
-    """The calls of an answer that ``write_calls`` has written."""
+    """The calls in an answer of ``write_calls``."""
     return tuple(Call(each["name"], each["arguments"]) for each in json.loads(answer))
 
 
@@ -98,9 +98,9 @@ class ToolRequest:
     """A conversation with tools.
 
     Attributes:
-        messages: Turns in OpenAI's shape, their content a text; the arguments of earlier calls are objects.
+        messages: Messages in the form of chat completions, with texts as content and objects as arguments.
         tools: Tools that may be called.
-        choice: May the model call.
+        choice: May the model call a tool.
         is_parallel: Several calls in one turn are allowed.
     """
 
@@ -114,7 +114,7 @@ class ToolRequest:
         """The request in the details of a problem.
 
         Raises:
-            UsageError: a tool cannot be used, or there are too many, or two of a name.
+            UsageError: a tool is invalid, there are too many, or two have the same name.
         """
         records = details.get("tools", ())
         if len(records) > MAX_TOOLS:
@@ -138,13 +138,13 @@ class ToolRequest:
 
     @property
     def is_asked(self) -> bool:
-        """True if the user spoke last; False behind the result of a call."""
+        """True if the last message is the user's; False after the result of a call."""
         return bool(self.messages) and self.messages[-1]["role"] == "user"
 
     def known_result(self, call: Call) -> str | None:
-        """The result that a call with the same arguments had since the user spoke last; None for a new call.
+        """The result of an equal call since the last message of the user; None for a new call.
 
-        A tool with ``"x-repeatable": true`` in its schema may give another result the next time.
+        It is None too for a tool with ``"x-repeatable": true`` in its schema, whose results may differ.
         """
         if self.tools[call.name].parameters.get(_REPEATABLE) is True:
             return None
@@ -157,5 +157,5 @@ class ToolRequest:
 
     @property
     def may_call(self) -> bool:
-        """True if a call is possible at all."""
+        """True if a call is allowed."""
         return bool(self.tools) and self.choice != "none"
