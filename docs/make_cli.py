@@ -24,9 +24,9 @@ HEAD = """# Commands and options
 `adascale "a question"` is `adascale ask "a question"`, and `pull`, `list`, `show` and `rm` are short names of
 the commands of `models`. With `--json` an error is an object on stdout too (`adascale.error/1`).
 
-**Settings.** An option with an environment variable can also stand in that variable or in the config file
-(`adascale config set NAME VALUE`, with the option's name without dashes). The command line wins over the
-environment, and the environment over the file. `ADASCALE_CONFIG` names another file.
+**Settings.** An option with an environment variable can be set by that variable or in the config file
+(`adascale config set NAME VALUE`, where NAME is the option without its dashes). The command line overrides
+the environment, and the environment overrides the file. `ADASCALE_CONFIG` names another file.
 
 `adascale --install-completion` sets up completion in your shell; `--version` prints the version.
 [Where files are stored](install.md#where-files-are-stored).

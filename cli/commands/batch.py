@@ -50,7 +50,7 @@ def batch(
     cat questions.txt | adascale batch --effort low > answers.jsonl
     adascale batch questions.jsonl -o answers.jsonl --only-failed
 
-    The same command continues where it stopped: what has a record is not asked again, what failed is.
+    The same command continues where it stopped, and asks failed questions again.
     """
     _check_only_failed(options)
     path = Path(source)

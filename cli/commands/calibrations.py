@@ -28,8 +28,7 @@ def list_(as_json: JsonLinesOption = False, verbose: FilesOption = False) -> Non
 
     adascale calibrate list
 
-    SKILL is the share of the base rate's error that the estimates take away: 1 is perfect, 0 no better. ECE
-    is how far a probability is off on average.
+    SKILL: 1 is perfect, 0 is no better than the base rate. ECE: how far a probability is off on average.
     """
     from adascale.models.calibration.installed import read_installed
 
@@ -73,13 +72,13 @@ def pull(
     as_json: JsonLinesOption = False,
     offline: OfflineOption = False,
 ) -> None:
-    """Fetch calibrations that others have published on the Hugging Face Hub.
+    """Download calibrations that others have published on the Hugging Face Hub.
 
     adascale calibrate pull hf:someone/calibrations
     adascale calibrate pull hf:someone/calibrations/qwen3-1.7b+probe.calibration.safetensors
 
-    Each is used where the generator has exactly the sha256 that it was fitted with, and only where no
-    calibration of your own fits as well.
+    Each is used for exactly the model (by sha256) that it was fitted on, unless you have a calibration of
+    your own for it.
     """
     from ..searching.models import set_offline
 

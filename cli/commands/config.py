@@ -73,7 +73,7 @@ def set_(
     ],
     value: Annotated[str, typer.Argument(help="Value, written as for the option.")],
 ) -> None:
-    """Keep a value in the config file.
+    """Set a value in the config file.
 
     adascale config set model qwen2.5-coder-0.5b
     adascale config set effort high

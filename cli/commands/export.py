@@ -35,8 +35,8 @@ def export(
     adascale export --from rollouts --to verl --split .9 -o train.parquet
     adascale export --from draws -d test.jsonl --to trl-preference --dry-run
 
-    Steps get their success probabilities, siblings become pairs, verified solutions conversations. A card
-    for each file says where it comes from and what was left out.
+    Rows have steps with their probabilities of success, pairs of a good and a bad continuation, or verified
+    solutions as conversations. A card beside each file says where it comes from and what was left out.
     """
     read, output = options.input, options.output
     sources = find_sources(read.sources or ["runs"])

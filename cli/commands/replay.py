@@ -38,17 +38,18 @@ _UNFINISHED = Notice("unfinished-trace", "the trace ends before its search did, 
 def replay(
     trace: TraceArgument = None,
     speed: Annotated[
-        float, typer.Option(help="Times the recorded speed on a terminal; a pipe gets everything at once.")
+        float,
+        typer.Option(help="Factor of the recorded speed on a terminal; a pipe gets everything at once."),
     ] = 1.0,
     at: Annotated[
         float | None,
         typer.Option(
             metavar="TIME",
             parser=partial(parse_moment, "--at"),
-            help="Draw the search as it was then, and stop: 12.5s.",
+            help="Show the search as it was at this time (12.5s), and stop.",
         ),
     ] = None,
-    show_tree: Annotated[bool, typer.Option("--show-tree/--no-show-tree", help="Draw the tree.")] = True,
+    show_tree: Annotated[bool, typer.Option("--show-tree/--no-show-tree", help="Show the tree.")] = True,
     json_output: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
 ) -> None:
     """Show a recorded search again, and print its answer.

@@ -33,7 +33,7 @@ _OTHER_CELLS = 58
 
 @app.command("list")
 def list_runs(
-    limit: Annotated[int, typer.Option("--limit", min=1, help="The newest ones only.")] = 20,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Number of runs to list.")] = 20,
     as_json: JsonLinesOption = False,
 ) -> None:
     """List runs, the newest first.
@@ -64,7 +64,7 @@ def rm(
         list[str] | None,
         typer.Argument(metavar="RUN", help="Runs to delete.", autocompletion=completion.runs),
     ] = None,
-    all_: Annotated[bool, typer.Option("--all", help="Every run.")] = False,
+    all_: Annotated[bool, typer.Option("--all", help="Delete all runs.")] = False,
 ) -> None:
     """Delete runs.
 

@@ -34,10 +34,10 @@ def tree(
     trace: TraceArgument = None,
     format_: Annotated[
         TreeFormat | None,
-        typer.Option("--format", "-f", help="Format of the output; by default the ending of its name."),
+        typer.Option("--format", "-f", help="Format of the output; by default that of the file's name."),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="A file, or - for stdout.", show_default="-")
+        Path | None, typer.Option("--output", "-o", help="File to write, or - for stdout.", show_default="-")
     ] = None,
     overwrite: OverwriteOption = False,
 ) -> None:

@@ -288,7 +288,7 @@ class CalibrationOptions:
     seed: SeedOfChoiceOption = 0
     plot: Annotated[
         Path | None,
-        OUTPUT.flag("--plot", "Picture of the reliability diagram to write.", metavar="FILE.png|svg"),
+        OUTPUT.flag("--plot", "Reliability diagram to write.", metavar="FILE.png|svg"),
     ] = None
     json_output: JsonOption = False
     session: SessionOptions = SessionOptions(branches=MAX_BRANCHES, purpose="rollouts")

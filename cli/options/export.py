@@ -17,13 +17,14 @@ from .declare import FILTERS, OUTPUT, OVERWRITE, TOP
 
 @dataclass(frozen=True, slots=True)
 class InputOptions:
-    """Sources of a dataset; none stands for runs."""
+    """Sources of a dataset; the default is runs."""
 
     sources: Annotated[
         list[str],
         TOP.flag(
             "--from",
-            "Searches to read: kept ones, a trace, a folder of traces, or a store; may be repeated.",
+            "Searches to read: kept runs, rollouts of calibrate, draws of eval, a trace, or a folder of "
+            "traces. Can be given several times.",
             metavar="runs|rollouts|draws|PATH",
             show_default="runs",
         ),
@@ -76,7 +77,9 @@ DATASET_FLAGS: Mapping[type[Any], Mapping[str, OptionInfo]] = {
             "--threshold", "Minimum probability of a step or solution that is labelled correct."
         ),
         "min_gap": TOP.flag("--min-gap", "Minimum difference between the probabilities of a pair."),
-        "pairs": TOP.flag("--pairs", "Preferences compare steps with one prefix, or whole solutions."),
+        "pairs": TOP.flag(
+            "--pairs", "Compare steps with the same prefix, or whole solutions (trl-preference)."
+        ),
     },
     Filters: {
         "calibrated": FILTERS.flag("--calibrated", "Only steps with a calibrated estimate."),
@@ -85,8 +88,8 @@ DATASET_FLAGS: Mapping[type[Any], Mapping[str, OptionInfo]] = {
         ),
         "known_answers": FILTERS.flag("--known-answers", "Only questions with a known answer."),
         "ran": FILTERS.flag("--ran", "Only programs that ran to their end."),
-        "min_count": FILTERS.flag("--min-count", "Minimum number of solutions through a step.", min=0),
+        "min_count": FILTERS.flag("--min-count", "Minimum number of solutions that continue a step.", min=0),
         "max_tokens": FILTERS.flag("--max-tokens", "Maximum length of a solution, in tokens.", min=1),
-        "mode": FILTERS.flag("--mode", "Only solutions of this way of reasoning."),
+        "mode": FILTERS.flag("--mode", "Only solutions in this mode."),
     },
 }

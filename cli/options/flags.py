@@ -202,7 +202,7 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo]] = {
         "url": SERVER.flag(
             "--fallback",
             "If the answer is not likely enough, send the question, with the conversation before it, to "
-            "this server of OpenAI's chat completions.",
+            "this server, which speaks OpenAI's chat completions.",
             metavar="URL",
         ),
         "key_file": SERVER.flag(
@@ -219,7 +219,7 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo]] = {
         ),
         "seconds": SERVER.flag(
             "--fallback-time-limit",
-            "Time limit of such a call; after it the answer of your own model stays.",
+            "Time limit of such a call; after it, the answer of your own model stays.",
             metavar="TIME",
             parser=partial(parse_duration, "--fallback-time-limit"),
             show_default="60s",

@@ -95,7 +95,7 @@ SchemaOption = Annotated[
     Path | None,
     SEARCH.flag(
         "--schema",
-        "Write what the text says as a JSON object of the JSON schema in this file, and say of each field "
+        "Write the contents of the text as a JSON object of the schema in this file, and say of each field "
         "how likely it is to be correct.",
         metavar="FILE",
         show_default=False,
