@@ -221,8 +221,9 @@ class Bench:
         try:
             ended = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
             error = (ended.stderr or ended.stdout).strip()[-500:]
-        except subprocess.TimeoutExpired:
-            error = "it starts, and answers questions with options only; these have none"
+        except subprocess.TimeoutExpired as ended_late:
+            said = (ended_late.stderr or b"").decode().strip()[-400:]
+            error = f"no question with options to ask it; after 120 s it had said: {said}"
         for problem in todo:
             self.keep(method, problem.id, {"error": error})
 
