@@ -21,8 +21,9 @@ HEAD = """# Commands and options
 `adascale COMMAND -h` shows the common options, `--help-all` shows all. This page has all of them
 (`python docs/make_cli.py` writes it from the commands).
 
-`adascale "a question"` is `adascale ask "a question"`, and `pull`, `list`, `show` and `rm` are short names of
-the commands of `models`. With `--json` an error is an object on stdout too (`adascale.error/1`).
+`adascale "a question"` is `adascale ask "a question"`, also with a single word (`adascale hi`) that is not
+like a command. `pull`, `list`, `show` and `rm` are short names of the commands of `models`. With `--json` an
+error is an object on stdout too (`adascale.error/1`).
 
 **Settings.** An option with an environment variable can be set by that variable or in the config file
 (`adascale config set NAME VALUE`, where NAME is the option without its dashes). The command line overrides

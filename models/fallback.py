@@ -42,7 +42,7 @@ _MAX_FAILURES, _REST_SECONDS = 3, 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class HandedOn:
+class FallbackAnswer:
     """The answer of the fallback.
 
     Attributes:
@@ -104,14 +104,14 @@ class Fallback:
         is_unsure = p is not None and p.calibrated and p.median < self._options.below
         return record.started.problem.kind in _KINDS and (result.answer is None or is_unsure)
 
-    async def ask(self, problem: Problem) -> HandedOn | Notice:
+    async def ask(self, problem: Problem) -> FallbackAnswer | Notice:
         """Ask the server: its answer, or the reason why there is none."""
         if time.monotonic() < self._rests_until:
             return self._notice("is left alone for a while after its last failures")
         if (refusal := self._count_call()) is not None:
             return refusal
         found = await self._call(problem)
-        self._failures = 0 if isinstance(found, HandedOn) else self._failures + 1
+        self._failures = 0 if isinstance(found, FallbackAnswer) else self._failures + 1
         if self._failures >= _MAX_FAILURES:
             self._rests_until = time.monotonic() + _REST_SECONDS
         return found
@@ -134,7 +134,7 @@ class Fallback:
         more = setting("fallback_calls", str(2 * most))
         return self._notice(f"is not asked: the {most:,} calls of today are made", hint=more)
 
-    async def _call(self, problem: Problem) -> HandedOn | Notice:
+    async def _call(self, problem: Problem) -> FallbackAnswer | Notice:
         asked = kind_of(problem).statement(problem)
         turns = [(turn.role, turn.content) for turn in problem.history]
         said = [("system", PROMPTS[KINDS[problem.kind].prompt]), *turns, ("user", asked)]
@@ -170,7 +170,7 @@ class Fallback:
             hint = setting("fallback_model", "NAME") if self._options.model is None else ""
         return self._notice(_REFUSALS.get(status, "refuses the question"), f"status {status}", hint=hint)
 
-    def _read(self, problem: Problem, data: bytes) -> HandedOn | Notice:
+    def _read(self, problem: Problem, data: bytes) -> FallbackAnswer | Notice:
         try:
             reply = json.loads(data)
             choice, model = reply["choices"][0], reply.get("model")
@@ -181,7 +181,9 @@ class Fallback:
         answer = kind_of(problem).answer(problem, "prose", text, "length" if is_cut else "stop", None)
         if answer is None:
             return self._notice("gives no answer to this question")
-        return HandedOn(self.server, encodable(model[:200]) if isinstance(model, str) else "", text, answer)
+        return FallbackAnswer(
+            self.server, encodable(model[:200]) if isinstance(model, str) else "", text, answer
+        )
 
     def _notice(self, what: str, *facts: str, hint: str = "") -> Notice:
         return Notice("no-fallback", f"{self.server} {what}; the answer is our own", facts, hint)

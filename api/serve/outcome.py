@@ -18,7 +18,7 @@ from adascale.engine.search.tree import Node
 from adascale.engine.strategies import Greedy
 from adascale.engine.tools.tool import Call
 from adascale.engine.types import Estimate, NodeId, Notice, TokenOdds, Usage
-from adascale.models.fallback import HandedOn
+from adascale.models.fallback import FallbackAnswer
 
 from .calls import alternatives, shown_calls
 from .request import AnswerRequest
@@ -88,7 +88,7 @@ class SearchOutcome:
     record: Record
     prompt: Usage
     cut: tuple[str, str | None] | None = None
-    handed_on: HandedOn | Notice | None = None
+    handed_on: FallbackAnswer | Notice | None = None
 
     @property
     def result(self) -> SearchResult:
@@ -102,7 +102,7 @@ class SearchOutcome:
         if self.cut is not None:
             content, stopped_at = self.cut
             return [Choice(content, "stop", stopped_at, self._odds(self.record.tree, content, stopped_at))]
-        if isinstance(self.handed_on, HandedOn):
+        if isinstance(self.handed_on, FallbackAnswer):
             content, stopped_at = cut_at_stop(self.handed_on.text, self.request.stop)
             return [Choice(content, "stop", stopped_at)]
         if self._is_tool_request:
@@ -165,7 +165,7 @@ class SearchOutcome:
     def _of_fallback(self) -> dict[str, Any]:
         """Fields of the fallback's answer, whose probability is not known."""
         found = self.handed_on
-        if not isinstance(found, HandedOn):
+        if not isinstance(found, FallbackAnswer):
             return {}
         unknown: dict[str, Any] = {"probability": None, "interval": None, "score": None}
         if self.record.started.problem.kind == "json":
@@ -205,7 +205,7 @@ class SearchOutcome:
     @property
     def _nodes(self) -> list[NodeId]:
         """The last node of each answer, likeliest first; plain replies in the order in which they began."""
-        if isinstance(self.handed_on, HandedOn):
+        if isinstance(self.handed_on, FallbackAnswer):
             return []
         if not self.request.ask.is_searched and not self.request.ask.is_streamed:
             return [candidate.node for candidate in self.record.candidates]

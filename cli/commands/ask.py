@@ -20,7 +20,7 @@ from ..searching.one import question_text, search_one
 from ..terminal.console import say, show_warning, write_json, write_payload
 
 if TYPE_CHECKING:
-    from adascale.models.fallback import HandedOn
+    from adascale.models.fallback import FallbackAnswer
 
     from ..render.state import ViewState
 
@@ -82,7 +82,7 @@ def _search_here(problem: Problem, options: AskOptions) -> tuple[ViewState, floa
 
 
 def _finish(
-    record: ViewState, load_seconds: float, options: AskOptions, handed_on: HandedOn | Notice | None
+    record: ViewState, load_seconds: float, options: AskOptions, handed_on: FallbackAnswer | Notice | None
 ) -> None:
     """Write the payload, how sure it is, and leave with the exit code of the outcome."""
     from ..render.ending import say_end, say_handed_on, write_answer

@@ -16,7 +16,7 @@ from .state import ViewState
 from .summary import answer_words, closing_lines
 
 if TYPE_CHECKING:
-    from adascale.models.fallback import HandedOn
+    from adascale.models.fallback import FallbackAnswer
 
 
 def write_answer(state: ViewState, *, extract: bool = False, says_end: bool = True, verbose: int = 0) -> None:
@@ -46,7 +46,7 @@ def write_answer(state: ViewState, *, extract: bool = False, says_end: bool = Tr
         write_lines(lines[:-1] if state.tree.problem.is_chat else lines)
 
 
-def say_handed_on(state: ViewState, found: HandedOn) -> None:
+def say_handed_on(state: ViewState, found: FallbackAnswer) -> None:
     """Write the line about the answer of another server to stderr; ``say_end`` tells of our own below it."""
     glyphs = glyphs_for(sys.stderr)
     source = f"by {found.model or 'the model'} at {found.server}, since our own was not sure enough:"

@@ -30,7 +30,7 @@ from ..terminal.prose import plain
 from ..terminal.theme import glyphs_for
 
 if TYPE_CHECKING:
-    from adascale.models.fallback import HandedOn
+    from adascale.models.fallback import FallbackAnswer
 
 FIELDS = frozenset({
     "schema", "id", "question", "kind", "kind_why", "options",
@@ -110,7 +110,7 @@ def answer_payload(record: Record, extract: bool) -> str:
     return _with_answer(solution, answer) if answer else solution
 
 
-def handed_on_payload(record: Record, found: HandedOn, extract: bool) -> str:
+def handed_on_payload(record: Record, found: FallbackAnswer, extract: bool) -> str:
     """The answer of another server, as ``answer_payload``."""
     if record.started.problem.kind == "json":
         return found.answer if extract else _spread(found.answer)
@@ -123,7 +123,7 @@ def _spread(answer: str) -> str:
     return json.dumps(json.loads(answer), indent=2, ensure_ascii=False).translate(JSON_ESCAPES)
 
 
-def _shown(record: Record, found: HandedOn) -> str:
+def _shown(record: Record, found: FallbackAnswer) -> str:
     problem = record.started.problem
     return kind_of(problem).shown(problem, found.answer, None) or found.answer
 
@@ -139,7 +139,7 @@ def answer_record(
     record: Record,
     load_seconds: float,
     min_confidence: float = 0.0,
-    handed_on: HandedOn | Notice | None = None,
+    handed_on: FallbackAnswer | Notice | None = None,
 ) -> dict[str, Any]:
     """The record of a search that has finished or failed; unknown values are None, never missing.
 
@@ -191,7 +191,7 @@ def answer_record(
     }
 
 
-def _fallback_fields(record: Record, handed_on: HandedOn | Notice | None) -> dict[str, Any]:
+def _fallback_fields(record: Record, handed_on: FallbackAnswer | Notice | None) -> dict[str, Any]:
     """Fields of a question that was handed on; nobody here knows how sure the other server is."""
     if handed_on is None:
         return {}

@@ -14,7 +14,7 @@ from ..options.declare import env, read_api_key
 
 if TYPE_CHECKING:
     from adascale.engine.search.record import Record
-    from adascale.models.fallback import Fallback, HandedOn
+    from adascale.models.fallback import Fallback, FallbackAnswer
 
 _KEY = env("FALLBACK_KEY")
 
@@ -37,7 +37,7 @@ def open_fallback(options: FallbackOptions) -> Fallback | None:
     return Fallback(options, known)
 
 
-def hand_on(fallback: Fallback | None, record: Record) -> HandedOn | Notice | None:
+def hand_on(fallback: Fallback | None, record: Record) -> FallbackAnswer | Notice | None:
     """The answer of the other server, or why there is none; None where the question is not for it.
 
     Ctrl-C ends the waiting.

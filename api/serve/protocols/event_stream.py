@@ -40,7 +40,7 @@ _SHOWN = frozenset({"text", "answer"})
 """Fields that hold text of a model."""
 
 
-class Said(Fields):
+class EarlierMessage(Fields):
     """An earlier message of the conversation."""
 
     role: Role
@@ -51,7 +51,7 @@ class SearchBody(Fields):
     """Body of a search: a question, and options of ``adascale ask``."""
 
     question: str
-    history: Annotated[list[Said], Field(max_length=MAX_MESSAGES), FailFast()] = []
+    history: Annotated[list[EarlierMessage], Field(max_length=MAX_MESSAGES), FailFast()] = []
     """The conversation before the question."""
     model: str | None = None
     """Name of the model, alone or with an effort, as ``NAME:high``."""

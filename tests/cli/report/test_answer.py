@@ -15,7 +15,7 @@ from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import EFFORTS
 from adascale.engine.types import ROOT
-from adascale.models.fallback import HandedOn
+from adascale.models.fallback import FallbackAnswer
 
 
 def answered_by(log: Log, node: int) -> Record:
@@ -107,7 +107,7 @@ def test_an_object_of_another_server_has_a_line_for_each_field() -> None:
     schema = {"type": "object", "properties": {"name": {"type": "string"}, "age": {"type": "integer"}}}
     asked = problem_of("1", "Ann is 3.", schema=schema)
     record = Record.of([Settings(EFFORTS["json"]["medium"]).first_event(asked)])
-    found = HandedOn("localhost:1", "large", '{"age":3,"name":"Ann"}', '{"name": "Ann", "age": 3}')
+    found = FallbackAnswer("localhost:1", "large", '{"age":3,"name":"Ann"}', '{"name": "Ann", "age": 3}')
 
     assert handed_on_payload(record, found, extract=False) == '{\n  "name": "Ann",\n  "age": 3\n}'
     assert handed_on_payload(record, found, extract=True) == found.answer
