@@ -18,8 +18,8 @@ from .questions import BadLine, id_digest, read_problems
 def read_known(sources: Sequence[Path]) -> list[list[Problem]]:
     """Problems of each file, each with what is right.
 
-    An id that occurred before is prefixed with its file's name. A question that occurs twice is kept once:
-    copies could land on both sides of a split.
+    An id that occurred before is prefixed with its file's name. A question that occurs twice, with the
+    same options or tools if it has any, is kept once: copies could land on both sides of a split.
 
     Raises:
         UsageError: a file cannot be read, holds no question, or has a line without a question and its answer.
@@ -36,11 +36,12 @@ def read_known(sources: Sequence[Path]) -> list[list[Problem]]:
                     f'{source.name}: line {problem.meta["line"]} has nothing in its field "{field}"',
                     "solutions are compared with what is known to be right",
                 )
-            if problem.question not in asked:
+            statement = kind_of(problem).statement(kind_of(problem).for_search(problem))
+            if statement not in asked:
                 named = _with_free_id(problem, source.stem, taken)
                 files[-1].append(named)
                 taken.add(named.id)
-                asked.add(problem.question)
+                asked.add(statement)
         if problem is None:
             raise UsageError(f"{source.name} holds no question")
     return files

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -31,3 +32,13 @@ def test_a_file_that_cannot_be_read_is_named(
         read_known([tmp_path / name])
     assert caught.value.message.startswith(f"{name}: {message}")
     assert caught.value.hint == hint
+
+
+def test_a_question_is_kept_once_for_each_set_of_options(tmp_path: Path) -> None:
+    def line(*options: str) -> str:
+        return json.dumps({"question": "Which is red?", "options": options, "answer": "A"})
+
+    path = tmp_path / "q.jsonl"
+    path.write_text("\n".join([line("blood", "grass"), line("blood", "grass"), line("roses", "snow")]))
+    [found] = read_known([path])
+    assert [problem.meta["line"] for problem in found] == [1, 3]
