@@ -1,11 +1,12 @@
 """Answers of its-hub and optillm, as their READMEs have it: runs in an environment that has them.
 
-Reads a request a line from standard input, writes an answer a line: ``bench.evidence.peers`` is the other
-side. It imports nothing of adascale, and is started by its path.
+Usage: ``python -m bench.evidence.peer_methods < REQUESTS.jsonl``; ``bench.evidence.peers``, the other side,
+starts it by its path. It reads a request a line, writes an answer a line, and imports nothing of adascale.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import importlib
 import json
@@ -93,6 +94,7 @@ def chat(asked: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__).parse_args()
     for line in sys.stdin:
         asked = json.loads(line)
         method = vote if "budget" in asked else chat
