@@ -29,6 +29,7 @@ from adascale.engine.answers.result import PROFILES
 from adascale.engine.calibration.calibration import Calibration, Domain
 from adascale.engine.calibration.features import STAGES_OF
 from adascale.engine.calibration.head import HeadModel
+from adascale.engine.calibration.votes import rate_of_size
 from adascale.engine.errors import DecodeAbortedError
 from adascale.engine.fitting import report as calibration_report
 from adascale.engine.fitting.head import HeadConfig
@@ -451,7 +452,9 @@ def save_for(model_path: Path, path: Path, sampling: Mapping[str, int | float]) 
 
 
 @pytest.mark.slow
-def test_a_question_far_from_the_fitted_ones_is_told(home: Home, random_gguf: Path, tmp_path: Path) -> None:
+def test_votes_judge_a_question_far_from_the_fitted_ones(
+    home: Home, random_gguf: Path, tmp_path: Path
+) -> None:
     """The random model's states follow the question."""
     path = tmp_path / f"far{SUFFIX}"
     save_for(random_gguf, path, SamplingParams().record())
@@ -474,11 +477,10 @@ def test_a_question_far_from_the_fitted_ones_is_told(home: Home, random_gguf: Pa
         events = [json.loads(line) for line in trace.read_text().splitlines()]
         codes = [event["code"] for event in events if event["kind"] == "warned"]
         [root] = [e["estimate"] for e in events if e["kind"] == "prompt_read" and e["estimate"]]
-        found[question] = codes, root["upper"] - root["lower"], "unlike those" in done.stderr
+        found[question] = codes, root["median"], "unlike those" in done.stderr
     near, far = found.values()
-    assert (near[0], near[2]) == ([], False)
-    assert (far[0], far[2]) == (["outside-calibration"], True)
-    assert far[1] > near[1]
+    assert near == ([], 0.5, False)
+    assert far == (["outside-calibration"], pytest.approx(rate_of_size(1)), True)
 
 
 @pytest.mark.slow
