@@ -301,10 +301,10 @@ class Session:
         return prm
 
     def _load_step_costs(self, file: ModelFile, context: LlamaContext) -> stepcost.StepCosts:
-        """The curve kept for such contexts of this model; measured the first time."""
+        """The curve kept for such contexts; measured the first time, and where the machine was busy then."""
         path = stepcost.curve_path(file.sha256, context, self._gpu_layers)
         known = stepcost.load(path, context.sequences)
-        if known is None:
+        if known is None or not stepcost.still_holds(known, context):
             known = stepcost.measure(context, on_forecast=self._say_measuring)
             stepcost.save(path, known)
         return known

@@ -154,6 +154,23 @@ def measure(
     return StepCosts(curve)
 
 
+def still_holds(costs: StepCosts, context: LlamaContext) -> bool:
+    """False if a lone step takes less than half of what the curve says: it was measured on a busy machine.
+
+    Args:
+        costs: The curve.
+        context: It is empty, and is left empty.
+    """
+    seconds = []
+    for at in range(_REPEATS):
+        started = time.perf_counter()
+        context.decode([Run(0, at, [0])])
+        context.logits(0)  # waits for a GPU
+        seconds.append(time.perf_counter() - started)
+    context.clear(0)
+    return 2.0 * min(seconds) >= costs.curve[1]
+
+
 def curve_path(model_sha256: str, context: LlamaContext, gpu_layers: int) -> Path:
     """File of the curve of such a context of a model on this machine, with this version of llama.cpp."""
     import llama_cpp

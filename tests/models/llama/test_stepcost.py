@@ -123,3 +123,12 @@ def test_a_curve_belongs_to_what_a_context_does_in_a_step(random_gguf: Path) -> 
     assert path(512) == usual
     assert len({usual, path(256, states=True), path(8192)}) == 3  # a large window has flash attention
     model.close()
+
+
+@pytest.mark.parametrize(("then", "holds"), [(1.1, True), (2.0, True), (3.0, False)])
+def test_a_curve_of_a_busy_machine_does_not_hold_on_an_idle_one(
+    then: float, holds: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = BusyForAWhile(range(0))
+    monkeypatch.setattr(stepcost.time, "perf_counter", context.clock)
+    assert stepcost.still_holds(StepCosts({1: then}), context) is holds  # type: ignore[arg-type]
