@@ -31,6 +31,8 @@ SIZES = (1, 2, 3, 4, 6, 8, 12, 15, 16, 17, 20, 24, 28, 31, 32, 33, 40, 47, 48, 6
 _WORTH = 0.95
 
 _DEPTH = 64
+_NOTICEABLE = 0.01
+"""Seconds of a step."""
 _REPEATS = 3
 _ROUNDS_IN_PREFIXES = 5
 """About so many prefixes of that depth take as long as all rounds of a context with 16 branches."""
@@ -157,6 +159,8 @@ def measure(
 def still_holds(costs: StepCosts, context: LlamaContext) -> bool:
     """False if a lone step takes less than half of what the curve says: it was measured on a busy machine.
 
+    Steps of tiny models differ by as much for no reason, and by less than anyone notices.
+
     Args:
         costs: The curve.
         context: It is empty, and is left empty.
@@ -168,7 +172,7 @@ def still_holds(costs: StepCosts, context: LlamaContext) -> bool:
         context.logits(0)  # waits for a GPU
         seconds.append(time.perf_counter() - started)
     context.clear(0)
-    return 2.0 * min(seconds) >= costs.curve[1]
+    return costs.curve[1] <= min(seconds) + max(min(seconds), _NOTICEABLE)
 
 
 def curve_path(model_sha256: str, context: LlamaContext, gpu_layers: int) -> Path:
