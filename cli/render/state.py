@@ -44,7 +44,7 @@ class ViewState(Record):
     """A record with the branches that are being written.
 
     Attributes:
-        running: Those branches.
+        running: Branches that still generate.
         generating_since: When the first branch started, after the prompt was read; 0 before.
     """
 

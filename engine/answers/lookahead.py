@@ -96,7 +96,7 @@ def look_ahead(
     """Look ahead from the answers found so far, by more trajectories of each mode.
 
     Args:
-        modes: Those that trajectories may reason in.
+        modes: Modes that trajectories may reason in.
         answers: Support of each answer found so far, the leading one first; empty without an answer.
         left: Trajectories that may still be drawn: what only more of them would win is out of reach. Below 1
             counts as 1: what one more would have done.

@@ -69,15 +69,15 @@ class Standing:
     Attributes:
         answer: Answer that leads now; None while no finished trajectory has one.
         confidence: Estimate for it; calibrated where the calibrator has one for answers.
-        votes: Finished trajectories with this answer.
-        second: Those with the most frequent other answer.
-        answered: Those with any answer.
-        shown: Those that could be shown: with an answer, or ended by themselves.
-        finished: All trajectories that have ended, those that were cut too.
-        gain: What each further trajectory adds at most to P(the leading answer is right), and
-        reach: the most that it rises to (``look_ahead``); None without a calibration. Of several modes the
-            gain is the largest.
-        gains: That of each mode, for as many tokens as a trajectory in prose has; None for a single one.
+        votes: Number of finished trajectories with this answer.
+        second: Number of trajectories with the most frequent other answer.
+        answered: Number of trajectories with any answer.
+        shown: Number of trajectories that could be shown: with an answer, or ended by themselves.
+        finished: Number of trajectories that have ended, those that were cut too.
+        gain: Largest rise of P(the leading answer is right) for each further trajectory of the best mode, in
+            [-1, 1] (``look_ahead``); None without a calibration.
+        reach: Largest value that this probability rises to, in [0, 1]; None without a calibration.
+        gains: Gain of each mode, for as many tokens as a trajectory in prose has; None for a single mode.
         options: Probability of each option of a question whose options were read; empty for others.
         is_rough: The numbers know votes and the size of the model alone.
     """

@@ -112,7 +112,7 @@ class VotePosterior(_Posterior):
 
     def odds(self, finished: FinishedSearch) -> dict[NodeId, float]:
         """Even odds for all: votes alone speak for an answer."""
-        return dict.fromkeys((candidate.node for candidate in finished.candidates), 0.0)
+        return _even_odds(finished)
 
     def of_answers(self, prefix: Prefix, finished: FinishedSearch, prior: float) -> Sequence[float]:
         """By the spreads of the modes, or that of facts."""
@@ -129,8 +129,11 @@ def _of_votes(finished: FinishedSearch, prior: float, spread: float | None = Non
     ended = Counter(candidate.mode for candidate in finished.candidates)
     asked = Estimate(prior, prior, prior, calibrated=True)
     states = {mode: ModeState(asked, n, spread or PROFILES[mode].spread) for mode, n in ended.items()}
-    even = dict.fromkeys((candidate.node for candidate in finished.candidates), 0.0)
-    return posterior(states, supports(finished, even))
+    return posterior(states, supports(finished, _even_odds(finished)))
+
+
+def _even_odds(finished: FinishedSearch) -> dict[NodeId, float]:
+    return dict.fromkeys((candidate.node for candidate in finished.candidates), 0.0)
 
 
 # Calls of tools, measured on 75 requests of one coder (docs/research/LOG.md), shifted by the size of others.
@@ -237,12 +240,8 @@ class CallPosterior(_Posterior):
         Given that some call is right, n votes for one speak for it as (merit / (1 - merit)) ** n over none of
         those seen, and a wrong one is repeated with ``repeated``.
         """
-        p_call, votes, merit = (
-            self._call_chance(prefix.problem, finished),
-            self._votes(finished),
-            shifted(prior, self.fitted.easier),
-        )
-        repeated = self.fitted.repeated
+        p_call, votes = self._call_chance(prefix.problem, finished), self._votes(finished)
+        merit, repeated = shifted(prior, self.fitted.easier), self.fitted.repeated
         ratios = [
             0.0 if group.answer == NO_CALL or not n else (merit / (1.0 - merit)) ** n / repeated ** (n - 1)
             for n, group in zip(votes, finished.groups, strict=True)

@@ -103,7 +103,7 @@ class FirstTo(VoteUntil):
     """Draw until one answer has a number of votes.
 
     Attributes:
-        votes: That number.
+        votes: Number of votes that ends the search.
     """
 
     name: ClassVar[str] = "first-to"
@@ -121,7 +121,7 @@ class Margin(VoteUntil):
     """Draw until one answer is a number of votes ahead of every other.
 
     Attributes:
-        lead: That number.
+        lead: Lead in votes that ends the search.
     """
 
     name: ClassVar[str] = "margin"

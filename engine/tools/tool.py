@@ -150,10 +150,15 @@ class ToolRequest:
             return None
         last = max((at for at, each in enumerate(self.messages) if each["role"] == "user"), default=-1)
         since = self.messages[last + 1 :]
-        calls = [made["function"] for each in since for made in each.get("tool_calls", ())]
-        results = [each["content"] for each in since if each["role"] == "tool"]
-        made = (Call(each["name"], each["arguments"]) for each in calls)
-        return next((result for each, result in zip(made, results, strict=False) if each == call), None)
+        made = [each for message in since for each in message.get("tool_calls", ())]
+        results = [message for message in since if message["role"] == "tool"]
+        by_id = {message.get("tool_call_id"): message["content"] for message in results}
+        in_order = [message["content"] for message in results] + [None] * len(made)
+        for each, result in zip(made, in_order, strict=False):
+            if Call(each["function"]["name"], each["function"]["arguments"]) == call:
+                # Results of parallel calls come in any order; Ollama's have no ids.
+                return by_id.get(each["id"]) if each.get("id") else result
+        return None
 
     @property
     def may_call(self) -> bool:

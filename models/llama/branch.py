@@ -38,7 +38,7 @@ class Job:
 
     Attributes:
         id: Id of the branch.
-        start: What it was asked for.
+        start: The order that it carries out: prefix, seed, end and sampler.
         prefix: Tokens before its first own token: prompt and steps.
         boundaries: Lengths of the prefix at which a shorter one may be parked.
         prompt_tokens: Length of the prompt.
