@@ -31,8 +31,8 @@ SIZES = (1, 2, 3, 4, 6, 8, 12, 15, 16, 17, 20, 24, 28, 31, 32, 33, 40, 47, 48, 6
 _WORTH = 0.95
 
 _DEPTH = 64
-_NOTICEABLE = 0.01
-"""Seconds of a step."""
+_UNDISTURBED = 0.8
+"""Share of the seconds of a measurement in which its thread ran, on a machine that is not busy."""
 _REPEATS = 3
 _ROUNDS_IN_PREFIXES = 5
 """About so many prefixes of that depth take as long as all rounds of a context with 16 branches."""
@@ -156,23 +156,22 @@ def measure(
     return StepCosts(curve)
 
 
-def still_holds(costs: StepCosts, context: LlamaContext) -> bool:
-    """False if a lone step takes less than half of what the curve says: it was measured on a busy machine.
-
-    Steps of tiny models differ by as much for no reason, and by less than anyone notices.
+def measure_and_keep(
+    path: Path, context: LlamaContext, on_forecast: Callable[[float], None], *, anyway: bool
+) -> StepCosts:
+    """Measure a curve, and keep it unless the machine was busy: it would mislead every later search.
 
     Args:
-        costs: The curve.
-        context: It is empty, and is left empty.
+        path: File of the curve.
+        context: The context.
+        on_forecast: As of ``measure``.
+        anyway: Keep it from a busy machine too.
     """
-    seconds = []
-    for at in range(_REPEATS):
-        started = time.perf_counter()
-        context.decode([Run(0, at, [0])])
-        context.logits(0)  # waits for a GPU
-        seconds.append(time.perf_counter() - started)
-    context.clear(0)
-    return costs.curve[1] <= min(seconds) + max(min(seconds), _NOTICEABLE)
+    began, worked = time.perf_counter(), time.thread_time()
+    costs = measure(context, on_forecast=on_forecast)
+    if anyway or time.thread_time() - worked >= _UNDISTURBED * (time.perf_counter() - began):
+        save(path, costs)
+    return costs
 
 
 def curve_path(model_sha256: str, context: LlamaContext, gpu_layers: int) -> Path:

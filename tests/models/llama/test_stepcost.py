@@ -125,10 +125,14 @@ def test_a_curve_belongs_to_what_a_context_does_in_a_step(random_gguf: Path) -> 
     model.close()
 
 
-@pytest.mark.parametrize(("then", "holds"), [(1.1, True), (2.0, True), (3.0, False)])
-def test_a_curve_of_a_busy_machine_does_not_hold_on_an_idle_one(
-    then: float, holds: bool, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("anyway", [False, True])
+@pytest.mark.parametrize("share", [0.3, 0.95])
+def test_a_curve_of_a_busy_machine_is_used_but_not_kept(
+    share: float, anyway: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    context = BusyForAWhile(range(0))
+    context, path = BusyForAWhile(range(0)), tmp_path / "curve.json"
     monkeypatch.setattr(stepcost.time, "perf_counter", context.clock)
-    assert stepcost.still_holds(StepCosts({1: then}), context) is holds  # type: ignore[arg-type]
+    monkeypatch.setattr(stepcost.time, "thread_time", lambda: share * context.clock())
+    costs = stepcost.measure_and_keep(path, context, lambda seconds: None, anyway=anyway)  # type: ignore[arg-type]
+    assert costs.curve[1] == pytest.approx(1.1)
+    assert path.exists() == (anyway or share > 0.9)
