@@ -202,7 +202,7 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class TokenOdds:
+class TokenLogprob:
     """How likely a token was under the full softmax at temperature 1.
 
     Attributes:
@@ -213,7 +213,7 @@ class TokenOdds:
 
     piece: tuple[int, ...]
     logprob: float
-    likeliest: tuple[TokenOdds, ...] = ()
+    likeliest: tuple[TokenLogprob, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +230,7 @@ class Step:
         wrong_sums: Equations between numbers in ``text`` that do not hold, as ``7 * 8 = 54``. The search sets
             them when the step is complete, unless the generator knew them (a record without texts).
         thought: Its role in a thought; None for a step of the solution.
-        odds: Log-probabilities of each sampled token that has text, where a client asked for them.
+        logprobs: Log-probabilities of each sampled token that has text, where a client asked for them.
     """
 
     text: str
@@ -240,7 +240,7 @@ class Step:
     reading: Reading | None = field(default=None, compare=False, repr=False, metadata=UNRECORDED)
     wrong_sums: tuple[str, ...] = field(default=(), metadata=OMIT_DEFAULT)
     thought: Thought | None = field(default=None, metadata=OMIT_DEFAULT)
-    odds: tuple[TokenOdds, ...] = field(default=(), metadata=OMIT_DEFAULT)
+    logprobs: tuple[TokenLogprob, ...] = field(default=(), metadata=OMIT_DEFAULT)
 
     @property
     def is_thought(self) -> bool:

@@ -17,7 +17,7 @@ from adascale.engine.search.reply import cut_at_stop
 from adascale.engine.search.tree import Node
 from adascale.engine.strategies import Greedy
 from adascale.engine.tools.tool import Call
-from adascale.engine.types import Estimate, NodeId, Notice, TokenOdds, Usage
+from adascale.engine.types import Estimate, NodeId, Notice, TokenLogprob, Usage
 from adascale.models.fallback import FallbackAnswer
 
 from .calls import alternatives, shown_calls
@@ -34,14 +34,14 @@ class Choice:
         content: The solution, up to where it was cut.
         finish: ``stop`` if it ended by itself or at a stop text, ``length`` if a token limit cut it.
         stopped_at: The stop text before which it was cut; None if there is none.
-        odds: Log-probabilities of its tokens; None unless requested.
+        logprobs: Log-probabilities of its tokens; None unless requested.
         calls: Tool calls; the content may be empty then.
     """
 
     content: str
     finish: Literal["stop", "length", "tool_calls"]
     stopped_at: str | None = None
-    odds: Sequence[TokenOdds] | None = None
+    logprobs: Sequence[TokenLogprob] | None = None
     calls: Sequence[Call] = ()
 
 
@@ -101,7 +101,9 @@ class SearchOutcome:
         """The different answers, likeliest first: at least one, at most as many as requested."""
         if self.cut is not None:
             content, stopped_at = self.cut
-            return [Choice(content, "stop", stopped_at, self._odds(self.record.tree, content, stopped_at))]
+            return [
+                Choice(content, "stop", stopped_at, self._logprobs(self.record.tree, content, stopped_at))
+            ]
         if isinstance(self.handed_on, FallbackAnswer):
             content, stopped_at = cut_at_stop(self.handed_on.text, self.request.stop)
             return [Choice(content, "stop", stopped_at)]
@@ -222,18 +224,18 @@ class SearchOutcome:
             text = _with_answer(self.record, node, text)
         kept, stopped_at = cut_at_stop(text, self.request.stop)
         is_long = stopped_at is None and step is not None and step.finish == "length"
-        odds = self._odds(tree.path(node), kept, stopped_at)
-        return Choice(kept, "length" if is_long else "stop", stopped_at, odds)
+        logprobs = self._logprobs(tree.path(node), kept, stopped_at)
+        return Choice(kept, "length" if is_long else "stop", stopped_at, logprobs)
 
-    def _odds(
+    def _logprobs(
         self, nodes: Iterable[Node], content: str, stopped_at: str | None
-    ) -> Sequence[TokenOdds] | None:
+    ) -> Sequence[TokenLogprob] | None:
         """Log-probabilities of an answer's tokens, without those of thoughts; None unless requested."""
         if self.request.ask.sampling.logprobs is None:
             return None
         steps = [node.step for node in nodes if node.step is not None and not node.step.is_thought]
-        odds = [each for step in steps for each in step.odds]
-        return _up_to(odds, content, is_cut=stopped_at is not None)
+        logprobs = [each for step in steps for each in step.logprobs]
+        return _up_to(logprobs, content, is_cut=stopped_at is not None)
 
 
 def probability_of(estimate: Estimate | None) -> float | None:
@@ -248,16 +250,16 @@ def interval_of(estimate: Estimate | None) -> tuple[float, float] | None:
     return round(estimate.lower, 4), round(estimate.upper, 4)
 
 
-def _up_to(odds: Iterable[TokenOdds], content: str, *, is_cut: bool) -> list[TokenOdds]:
+def _up_to(logprobs: Iterable[TokenLogprob], content: str, *, is_cut: bool) -> list[TokenLogprob]:
     """The tokens of an answer, without leading blanks and what a stop text cut off.
 
     Args:
-        odds: All tokens of its solution.
+        logprobs: All tokens of its solution.
         content: The answer.
         is_cut: A stop text cut it.
     """
     found, text = [], b""
-    for each in odds:
+    for each in logprobs:
         piece = bytes(each.piece)
         if not text and not (piece.strip() or content[:1].isspace()):
             continue

@@ -64,7 +64,7 @@ KINDS: Mapping[KindName, Entry] = {
         ("call", "prose"),
         "call",
         noun="reply",
-        fields=("tools",),
+        fields=("tools", "accepted"),
         judged_by="accepted",
     ),
     "json": Entry("adascale.engine.kinds.json_object", ("prose",), "json"),
@@ -112,6 +112,8 @@ def recognise(question: str, record: Mapping[str, object]) -> tuple[KindName, Ma
         UsageError: a field of the kind cannot be read.
     """
     declared = [name for name in KINDS if name == record.get("kind")]
-    by_fields = [name for name, each in KINDS.items() if any(record.get(field) for field in each.fields)]
+    by_fields = [name for name, each in KINDS.items() if any(map(record.get, each.fields))]
+    if record.get("accepted") == []:  # no call is right, perhaps because there is no tool
+        by_fields.append("call")
     name: KindName = next(iter([*declared, *by_fields]), "value")
     return name, kind_named(name).read_details(question, record)

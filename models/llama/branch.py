@@ -16,7 +16,7 @@ from adascale.engine.types import (
     Reading,
     Step,
     Thought,
-    TokenOdds,
+    TokenLogprob,
 )
 
 from ..options import SamplingParams
@@ -121,7 +121,7 @@ class Slot:
         pending: Tokens that the next batch evaluates.
         prefix_cost: Evaluated and reused tokens of the prefix, until a growth reports them.
         parked: Prefix with the logits of the first token, until that token is sampled.
-        tokens, text, logprob, pool, odds: The unfinished step.
+        tokens, text, logprob, pool, logprobs: The unfinished step.
         last_step_tokens: Number of tokens of the last finished step.
     """
 
@@ -134,7 +134,7 @@ class Slot:
     text: bytearray = field(default_factory=bytearray)
     logprob: float = 0.0
     pool: Pool = field(default_factory=Pool)
-    odds: list[TokenOdds] = field(default_factory=list)
+    logprobs: list[TokenLogprob] = field(default_factory=list)
     last_step_tokens: int = 0
 
     def __post_init__(self) -> None:
@@ -191,7 +191,7 @@ class Slot:
         self.pending.pop()
         self.tokens.pop()
         if self.job.start.sampling.logprobs is not None and piece:
-            self.odds.pop()
+            self.logprobs.pop()
         del self.text[len(self.text) - len(piece) :]
 
     def at_delimiter(self, last_piece: bytes) -> bool:
@@ -238,10 +238,10 @@ class Slot:
             part: Role of the step in a thought.
         """
         text = self.text.decode("utf-8", "replace")
-        reading, odds = self.pool.take(), tuple(self.odds)
-        step = Step(text, tuple(self.tokens), self.logprob, finish, reading, thought=part, odds=odds)
+        reading, logprobs = self.pool.take(), tuple(self.logprobs)
+        step = Step(text, tuple(self.tokens), self.logprob, finish, reading, thought=part, logprobs=logprobs)
         self.last_step_tokens = len(self.tokens)
-        self.tokens, self.text, self.logprob, self.pool, self.odds = [], bytearray(), 0.0, Pool(), []
+        self.tokens, self.text, self.logprob, self.pool, self.logprobs = [], bytearray(), 0.0, Pool(), []
         if part is not None and self.job.thought is not None:
             self.job.thought.end_step(step)
             self.text += b"" if self.is_inside_thought else self.job.opening

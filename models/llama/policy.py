@@ -19,7 +19,7 @@ from adascale.engine.types import (
     PromptName,
     Step,
     Thought,
-    TokenOdds,
+    TokenLogprob,
 )
 
 from ..options import SamplingParams
@@ -240,7 +240,7 @@ class LlamaPolicy:
             return self._grow_thought(slot, "cut", sampled=0)
         slot.push(token, piece, surprise, state)
         if (most := slot.job.start.sampling.logprobs) is not None and piece:
-            slot.odds.append(self._odds(logits, token, surprise.logprob, most))
+            slot.logprobs.append(self._token_logprob(logits, token, surprise.logprob, most))
         if (part := slot.thought_part(piece)) is not None:
             return self._grow_thought(slot, part, sampled=1)
         forced, is_over = self._write_calls(slot, token, piece)
@@ -265,13 +265,14 @@ class LlamaPolicy:
         calls.begin(bytes(slot.text))
         return len(lead) - (verdict == "replaced"), False
 
-    def _odds(self, logits: FloatArray, token: int, logprob: float, most: int) -> TokenOdds:
-        """Odds of a token that was drawn from ``logits``, ``[vocab_size]``, and of the likeliest ones."""
+    def _token_logprob(self, logits: FloatArray, token: int, logprob: float, most: int) -> TokenLogprob:
+        """Log-probabilities of a token drawn from ``logits``, ``[vocab_size]``, and of the likeliest ones."""
         normaliser, piece = float(logits[token]) - logprob, self._model.piece
         likeliest = [
-            TokenOdds(tuple(piece(each)), float(logits[each]) - normaliser) for each in largest(logits, most)
+            TokenLogprob(tuple(piece(each)), float(logits[each]) - normaliser)
+            for each in largest(logits, most)
         ]
-        return TokenOdds(tuple(piece(token)), logprob, tuple(likeliest))
+        return TokenLogprob(tuple(piece(token)), logprob, tuple(likeliest))
 
     def _finish(self, slot: Slot, token: int, piece: bytes) -> Finish | None:
         """The reason for which the last token ends the step; None if the step goes on."""

@@ -33,13 +33,14 @@ def test_each_name_has_a_line_in_the_table_and_a_kind() -> None:
         ({"entry_point": "f"}, "code"),
         ({"options": ["4", "9"]}, "choice"),
         ({"kind": "fact"}, "fact"),
+        ({"messages": [{"role": "user", "content": "Hi"}], "tools": [], "accepted": []}, "call"),
         ({"kind": "of my own"}, "value"),
     ],
 )
 def test_fields_of_a_record_say_its_kind(record: dict[str, object], kind: KindName) -> None:
     name, details = recognise("Square n.", record)
     assert name == kind
-    assert bool(details) == (kind in ("code", "choice"))
+    assert bool(details) == (kind in ("code", "choice", "call"))
 
 
 PLANETS = problem_of("1", "Which planet is the largest?\n(A) Mars\n(B) Jupiter\n(C) Venus")

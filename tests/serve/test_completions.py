@@ -11,16 +11,18 @@ import pytest
 from scripted_server import EchoPolicy, Served, served
 
 from adascale.engine.ports import Prefix
-from adascale.engine.types import Step, TokenOdds
+from adascale.engine.types import Step, TokenLogprob
 from bench.inline import MODEL, echo
 from bench.scripted import scripted_step
 
 
 def spelled(prefix: Prefix, rng: random.Random) -> Step:
-    """As ``echo``, with odds of each character; a raw text is gone on with by blanks and a word."""
+    """As ``echo``, with logprobs of each character; a raw text is gone on with by blanks and a word."""
     step = scripted_step("  so be it.  ", "stop") if prefix.problem.is_raw else echo(prefix, rng)
-    odds = [TokenOdds((ord(letter),), -0.5, (TokenOdds((ord("~"),), -0.25),)) for letter in step.text]
-    return replace(step, odds=tuple(odds))
+    logprobs = [
+        TokenLogprob((ord(letter),), -0.5, (TokenLogprob((ord("~"),), -0.25),)) for letter in step.text
+    ]
+    return replace(step, logprobs=tuple(logprobs))
 
 
 @pytest.fixture(scope="module")

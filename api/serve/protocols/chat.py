@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import FailFast, Field
 
-from adascale.engine.types import TokenOdds
+from adascale.engine.types import TokenLogprob
 
 from ..bodies.fields import (
     MAX_MESSAGES,
@@ -116,8 +116,8 @@ class ChatWriter(ChoicesWriter[ChatBody]):
             **({"tool_calls": self._calls(choice)} if choice.calls else {}),
             **(_reasoning(reasoning) if reasoning else {}),
         }
-        odds = _logprobs(choice.odds)
-        return {"index": at, "message": message, "logprobs": odds, "finish_reason": choice.finish}
+        logprobs = _logprobs(choice.logprobs)
+        return {"index": at, "message": message, "logprobs": logprobs, "finish_reason": choice.finish}
 
     def begin(self, beginning: Beginning) -> Iterator[bytes]:
         """The role."""
@@ -133,7 +133,7 @@ class ChatWriter(ChoicesWriter[ChatBody]):
 
     def ended(self, at: int, choice: Choice) -> JsonObject:
         """The reason, and the log-probabilities."""
-        return _delta(at, {}, choice.finish, _logprobs(choice.odds))
+        return _delta(at, {}, choice.finish, _logprobs(choice.logprobs))
 
     def end(self, outcome: SearchOutcome) -> Iterator[bytes]:
         """The calls, then the end."""
@@ -166,13 +166,13 @@ def _reasoning(text: str) -> dict[str, str]:
     return {"reasoning_content": text, "reasoning": text}
 
 
-def _logprobs(odds: Sequence[TokenOdds] | None) -> JsonObject | None:
+def _logprobs(logprobs: Sequence[TokenLogprob] | None) -> JsonObject | None:
     """Log-probabilities of the tokens of an answer; None if they were not asked for."""
-    if odds is None:
+    if logprobs is None:
         return None
-    content = [{**_token(each), "top_logprobs": list(map(_token, each.likeliest))} for each in odds]
+    content = [{**_token(each), "top_logprobs": list(map(_token, each.likeliest))} for each in logprobs]
     return {"content": content, "refusal": None}
 
 
-def _token(odds: TokenOdds) -> JsonObject:
-    return {"token": text_of_token(odds), "logprob": odds.logprob, "bytes": list(odds.piece)}
+def _token(token: TokenLogprob) -> JsonObject:
+    return {"token": text_of_token(token), "logprob": token.logprob, "bytes": list(token.piece)}

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from adascale.engine.types import TokenOdds
+from adascale.engine.types import TokenLogprob
 
 from ..bodies.fields import Ignored, Texts
 from ..conversation import RawText
@@ -60,7 +60,7 @@ class CompletionWriter(ChoicesWriter[CompletionBody]):
     def choice(self, at: int, choice: Choice, reasoning: str) -> JsonObject:
         """A completion, after the prompt if ``echo`` is set."""
         prompt = self.body.prompt if self.body.echo else ""
-        return _choice(at, prompt + choice.content, choice.finish, _logprobs(choice.odds))
+        return _choice(at, prompt + choice.content, choice.finish, _logprobs(choice.logprobs))
 
     def begin(self, beginning: Beginning) -> Iterator[bytes]:
         """The prompt, if ``echo`` is set."""
@@ -77,7 +77,7 @@ class CompletionWriter(ChoicesWriter[CompletionBody]):
 
     def ended(self, at: int, choice: Choice) -> JsonObject:
         """The reason, and the log-probabilities."""
-        return _choice(at, "", choice.finish, _logprobs(choice.odds))
+        return _choice(at, "", choice.finish, _logprobs(choice.logprobs))
 
 
 COMPLETIONS = Protocol("/v1/completions", "OpenAI's completions", CompletionBody, _read, CompletionWriter)
@@ -87,14 +87,16 @@ def _choice(at: int, text: str, finish: str | None = None, logprobs: JsonObject 
     return {"index": at, "text": text, "logprobs": logprobs, "finish_reason": finish}
 
 
-def _logprobs(odds: Sequence[TokenOdds] | None) -> JsonObject | None:
+def _logprobs(logprobs: Sequence[TokenLogprob] | None) -> JsonObject | None:
     """Log-probabilities of the tokens of a completion; None if they were not asked for."""
-    if odds is None:
+    if logprobs is None:
         return None
-    texts = list(map(text_of_token, odds))
+    texts = list(map(text_of_token, logprobs))
     return {
         "tokens": texts,
-        "token_logprobs": [each.logprob for each in odds],
-        "top_logprobs": [{text_of_token(other): other.logprob for other in each.likeliest} for each in odds],
+        "token_logprobs": [each.logprob for each in logprobs],
+        "top_logprobs": [
+            {text_of_token(other): other.logprob for other in each.likeliest} for each in logprobs
+        ],
         "text_offset": [sum(map(len, texts[:at])) for at in range(len(texts))],
     }

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import Field
 
-from adascale.engine.types import TokenOdds
+from adascale.engine.types import TokenLogprob
 
 from ..bodies.body import Body
 from ..bodies.fields import Fields, Ignored, OpenTokens
@@ -118,9 +118,9 @@ class ChoicesWriter(Writer[B]):
         }
 
 
-def text_of_token(odds: TokenOdds) -> str:
+def text_of_token(token: TokenLogprob) -> str:
     """The text of a token; half a character becomes a replacement character."""
-    return bytes(odds.piece).decode("utf-8", "replace")
+    return bytes(token.piece).decode("utf-8", "replace")
 
 
 def usage_of(tokens: TokenCount) -> JsonObject:

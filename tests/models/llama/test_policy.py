@@ -285,12 +285,12 @@ def test_tokens_have_their_odds_where_they_are_asked_for(make: Make, random_gguf
         for grown in policy.advance():
             steps[grown.branch] += [grown.step] if grown.step is not None else []
     for step in steps[BranchId(0)]:
-        assert abs(step.logprob - sum(each.logprob for each in step.odds)) < 1e-3
-        assert b"".join(bytes(each.piece) for each in step.odds).decode("utf-8", "replace") == step.text
-        for each in step.odds:  # a greedy token is the likeliest one
+        assert abs(step.logprob - sum(each.logprob for each in step.logprobs)) < 1e-3
+        assert b"".join(bytes(each.piece) for each in step.logprobs).decode("utf-8", "replace") == step.text
+        for each in step.logprobs:  # a greedy token is the likeliest one
             assert each.likeliest[0].logprob == pytest.approx(each.logprob, abs=1e-4)
             assert each.likeliest[0].logprob >= each.likeliest[1].logprob
-    assert not any(step.odds for step in steps[BranchId(1)])
+    assert not any(step.logprobs for step in steps[BranchId(1)])
 
 
 def test_a_raw_text_is_read_without_a_template(make: Make, random_gguf: Path) -> None:
