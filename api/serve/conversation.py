@@ -140,9 +140,20 @@ def _tool_request(messages: Sequence[JsonObject], place: str, use: ToolUse) -> T
 
 
 def _with_names(messages: Sequence[JsonObject]) -> list[JsonObject]:
-    """The messages, with the name of the called tool added to each result, which some templates need."""
-    names = {call["id"]: call["function"]["name"] for each in messages for call in each.get("tool_calls", ())}
-    return [
-        {**each, "name": names[each["tool_call_id"]]} if each.get("tool_call_id") in names else each
-        for each in messages
-    ]
+    """The messages, with the name of the called tool added to each result, which some templates need.
+
+    It is found by the call's id; where Ollama's clients give neither id nor name, by the order of the calls.
+    """
+    found: list[JsonObject] = []
+    names: dict[str, str] = {}
+    turn: list[str] = []
+    for each in messages:
+        calls = [(call["id"], call["function"]["name"]) for call in each.get("tool_calls", ())]
+        names |= {id_: name for id_, name in calls if id_}
+        turn = turn if each["role"] == "tool" else [name for _, name in calls]
+        if each["role"] == "tool":
+            next_name = turn.pop(0) if turn else ""
+            name = names.get(each["tool_call_id"]) or each.get("name") or next_name
+            each = {**each, **({"name": name} if name else {})}
+        found.append(each)
+    return found

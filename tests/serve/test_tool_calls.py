@@ -231,6 +231,19 @@ def test_a_response_has_calls_and_takes_their_results(client: openai.OpenAI) -> 
     assert second.output_text == "It is 15 degrees."
 
 
+def test_items_of_one_turn_of_a_response_are_one_message(client: openai.OpenAI, server: Served) -> None:
+    def called(id_: str) -> dict[str, Any]:
+        return {"type": "function_call", "call_id": id_, "name": "get_weather", "arguments": "{}"}
+
+    said: Any = {"role": "assistant", "content": "Let me look."}
+    results = [{"type": "function_call_output", "call_id": id_, "output": "15"} for id_ in ("a", "b")]
+    respond(client, [user("Compare them."), said, called("a"), called("b"), *results])
+    messages: Any = server.policy.opened[-1].details["messages"]
+    assert [each["role"] for each in messages] == ["user", "assistant", "tool", "tool"]
+    assert messages[1]["content"] == "Let me look."
+    assert [call["id"] for call in messages[1]["tool_calls"]] == ["a", "b"]
+
+
 def test_events_of_a_response_build_its_call(client: openai.OpenAI) -> None:
     asked = "What is it like in Paris?"
     with client.responses.stream(
@@ -298,6 +311,17 @@ def test_ollama_has_calls_in_a_line_of_their_own_and_takes_their_results(server:
     result = {"role": "tool", "tool_name": "get_weather", "content": "15 degrees"}
     [said] = chat(question, whole["message"], result, stream=False)
     assert said["message"]["content"] == "It is 15 degrees."
+
+
+@pytest.mark.parametrize("given", [{"tool_name": True}, {}])
+def test_results_of_ollama_keep_the_names_of_their_tools(server: Served, given: dict[str, bool]) -> None:
+    names = ["get_weather", "get_time"]
+    calls = [{"function": {"name": name, "arguments": {}}} for name in names]
+    results = [{"role": "tool", "content": "15", **({"tool_name": name} if given else {})} for name in names]
+    asked = [user("Compare them."), {"role": "assistant", "content": "", "tool_calls": calls}, *results]
+    httpx2.post(f"{server.url}/api/chat", json={"messages": asked, "tools": [TOOL]}).raise_for_status()
+    messages: Any = server.policy.opened[-1].details["messages"]
+    assert [each["name"] for each in messages if each["role"] == "tool"] == names
 
 
 def test_even_a_random_model_calls_validly_where_a_call_is_required(random_gguf: Path) -> None:

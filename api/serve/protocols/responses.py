@@ -121,7 +121,12 @@ def _spoken(item: Item, place: str) -> list[JsonObject]:
 def _read(body: ResponseBody) -> CommonFields:
     said = [spoken("system", body.instructions)] if body.instructions else []
     for n, item in enumerate(body.input):
-        said += _spoken(item, f"input[{n}]")
+        for each in _spoken(item, f"input[{n}]"):
+            if said and said[-1]["role"] == "assistant" and "tool_calls" in each:  # of one turn
+                calls = [*said[-1].get("tool_calls", ()), *each["tool_calls"]]
+                said[-1] = {**said[-1], "tool_calls": calls}
+            else:
+                said.append(each)
     return CommonFields(
         conversation_of(said, f"input[{len(body.input) - 1}].content", _tool_use(body)),
         body.reasoning.effort if body.reasoning is not None else None,
