@@ -1,4 +1,4 @@
-"""PromptName and sampler of each mode, and the calibrations that were fitted with both."""
+"""Prompt and sampler of each mode, and the calibrations that were fitted with both."""
 
 from __future__ import annotations
 

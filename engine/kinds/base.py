@@ -40,7 +40,7 @@ class Look:
     """A prompt whose reply is not written: the logits of its first token tell what the model favours.
 
     Attributes:
-        prompt: PromptName that the text is read in.
+        prompt: Prompt that the text is read in.
         text: The question with its options.
         words: Beginning of the reply that stands for each option, by the place of the option.
         options: The options, where they are not those of the problem.

@@ -26,7 +26,8 @@ MOST_CALLS = 16
 """Calls of one reply; a small model may repeat itself without end."""
 
 _MARKER = re.compile(rf"(?:{'|'.join(map(re.escape, MARKERS))})\s*$")
-_LEAD = r"\s*(?:```\w*\s*)?\[?\s*"
+_LEAD = r"\s*+(?:```\w*\s*+)?\[?\s*+"
+"""Possessive: it is looked for behind every token, and a small model may write blanks without end."""
 _BETWEEN = re.compile(r"(?:[\s,;\]]|</?\w*>?|\[?/?[A-Z_]*\]|<\|?/?\w*\|?>?|`+\w*)*")
 """Text between two calls, or the beginning of it."""
 
@@ -137,13 +138,13 @@ class CallRules(Rules):
         return MOST_CALLS if self._request.is_parallel else 1
 
     def begins(self, text: str) -> Verdict:
-        """Does a call begin with the last token of a text without one: behind a marker, or with a bracket."""
+        """A call begins behind a marker, or with a bracket."""
         if _MARKER.search(text):
             return "begun"
-        return "replaced" if self._opening.search(text) and self._opening.match(text) else "on"
+        return "replaced" if self._opening.match(text) else "on"
 
     def continues(self, text: str) -> Verdict:
-        """Does another call begin with the last token of a text behind a call."""
+        """Another call begins as the first; any text but what stands between two calls ends the reply."""
         if _MARKER.search(text):
             return "begun"
         between = _BETWEEN.match(text)

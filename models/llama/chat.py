@@ -27,7 +27,7 @@ _ANY_PLACEHOLDER = re.compile(_TURN.format(r"(\d+)") + "|" + _PLACEHOLDER)
 
 
 class ChatFormat:
-    """PromptName tokens of one system prompt: a constant head, the question, a constant tail.
+    """Prompt tokens of one system prompt: a constant head, the question, a constant tail.
 
     Args:
         model: Has the template.

@@ -24,7 +24,7 @@ from adascale.engine.types import (
 
 from ..options import SamplingParams
 from .branch import Job, Slot
-from .calls import CallRules, ObjectRules, Rules
+from .calls import CallRules, ObjectRules, Rules, Verdict
 from .chat import ChatFormat
 from .prefixes import PrefixCache, evaluate_tokens
 from .prompts import Prompts
@@ -243,27 +243,30 @@ class LlamaPolicy:
             slot.logprobs.append(self._token_logprob(logits, token, surprise.logprob, most))
         if (part := slot.thought_part(piece)) is not None:
             return self._grow_thought(slot, part, sampled=1)
-        forced, is_over = self._write_calls(slot, token, piece)
-        finish = "stop" if is_over else self._finish(slot, token, piece)
+        forced, verdict = self._write_calls(slot, token, piece)
+        finish = self._finish(slot, token, piece, verdict)
         text = "" if finish else slot.text.decode("utf-8", "replace")
         step = slot.take_step(finish, slot.open_part) if finish else None
         cost = slot.take_prefix_cost()
         return Growth(slot.job.id, 1 + forced, text, step, cost, thinks=slot.may_think)
 
-    def _write_calls(self, slot: Slot, token: int, piece: bytes) -> tuple[int, bool]:
-        """Begin a call where the last token does; returns the tokens appended for it, and if all is over."""
+    def _write_calls(self, slot: Slot, token: int, piece: bytes) -> tuple[int, Verdict]:
+        """Begin a call where the last token does; returns the tokens appended for it, and its meaning."""
         calls = slot.job.calls
-        if calls is None or slot.may_think or (self._model.is_end(token) and not calls.rules.is_required):
-            return 0, False
-        verdict = calls.read(bytes(slot.text))
-        if verdict in ("on", "over"):
-            return 0, verdict == "over"
+        if calls is None:
+            return 0, "on"
+        # A reply that has to be a call does not end before it has begun.
+        is_free = not calls.rules.is_required if self._model.is_end(token) else slot.may_think
+        if is_free or (verdict := calls.read(bytes(slot.text))) == "on":
+            return 0, "on"
+        if verdict == "over":
+            return 0, "over"
         if verdict == "replaced":
             slot.take_back(piece)
         lead, text = calls.rules.lead(verdict)
         slot.append(lead, text)
         calls.begin(bytes(slot.text))
-        return len(lead) - (verdict == "replaced"), False
+        return len(lead) - (verdict == "replaced"), verdict
 
     def _token_logprob(self, logits: FloatArray, token: int, logprob: float, most: int) -> TokenLogprob:
         """Log-probabilities of a token drawn from ``logits``, ``[vocab_size]``, and of the likeliest ones."""
@@ -274,9 +277,10 @@ class LlamaPolicy:
         ]
         return TokenLogprob(tuple(piece(token)), logprob, tuple(likeliest))
 
-    def _finish(self, slot: Slot, token: int, piece: bytes) -> Finish | None:
-        """The reason for which the last token ends the step; None if the step goes on."""
-        if not slot.is_inside_thought and (self._model.is_end(token) or slot.closes_program(piece)):
+    def _finish(self, slot: Slot, token: int, piece: bytes, verdict: Verdict) -> Finish | None:
+        """The reason for which the last token, of this meaning for calls, ends the step; None if none."""
+        ends = verdict == "on" and self._model.is_end(token)
+        if not slot.is_inside_thought and (verdict == "over" or ends or slot.closes_program(piece)):
             return "stop"
         if self._is_spent(slot):
             return "length"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +60,7 @@ NATIVE = (
     "{% for c in m.tool_calls %}CALL {{ c.function.name }} {{ c.function.arguments | tojson }}{% endfor %}"
     "<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
+USUAL = SamplingParams(max_tokens=400)
 
 
 @pytest.fixture
@@ -71,11 +74,9 @@ def problem(**more: Any) -> Problem:
     return Problem("p", "?", kind="call", details=details)
 
 
-def drawn(machine: Machine, asked: Problem, samples: int = 8, max_tokens: int = 400) -> Record:
+def drawn(machine: Machine, asked: Problem, samples: int = 8, sampling: SamplingParams = USUAL) -> Record:
     policy, _ = machine.policy(
-        chats={"call": ToolFormat(machine.model, "", None)},
-        window=2048,
-        sampling=SamplingParams(max_tokens=max_tokens),
+        chats={"call": ToolFormat(machine.model, "", None)}, window=2048, sampling=sampling
     )
     driver = Driver(policy, SequenceLogprob(), {}, ticking())
     settings = Settings(Vote(samples=samples, modes=("call",)), seed=3)
@@ -90,6 +91,14 @@ def test_even_a_random_model_writes_calls_that_match_their_schema(machine: Machi
     for call in found:
         if call.name == "get_weather":
             jsonschema.validate(call.arguments, SCHEMA)
+
+
+def test_a_required_call_is_written_by_a_model_that_ends_its_turn_at_once(machine: Machine) -> None:
+    [end] = machine.model.tokenize(tiny.END, special=True)
+    eager = replace(USUAL, logit_bias=((end, 60.0),))
+    record = drawn(machine, problem(choice="required", is_parallel=False), samples=2, sampling=eager)
+    assert record.candidates
+    assert all(calls_of(each.answer or "[]") for each in record.candidates)
 
 
 def test_tokens_of_a_begun_call_are_counted_and_evaluated_once(machine: Machine) -> None:
@@ -110,12 +119,20 @@ def test_tokens_of_a_begun_call_are_counted_and_evaluated_once(machine: Machine)
         ("[TOOL_CALLS]", "begun"),
         ("It is {", "on"),
         ("get_weather is", "on"),
+        ("```get_weather(", "replaced"),
         ("", "on"),
     ],
 )
 def test_a_call_begins_with_a_bracket_or_behind_a_marker(machine: Machine, text: str, verdict: str) -> None:
     rules = CallRules(machine.model, ToolRequest.of(problem().details))
     assert rules.writer().read(text.encode()) == verdict
+
+
+def test_blanks_without_end_are_read_at_once(machine: Machine) -> None:
+    rules = CallRules(machine.model, ToolRequest.of(problem().details))
+    began = time.process_time()
+    assert rules.begins("\n" * 2000) == "on"
+    assert time.process_time() - began < 0.5
 
 
 @pytest.mark.parametrize(
