@@ -11,15 +11,22 @@ import re
 from ..types import Finish
 
 _LAST_NUMBER = re.compile(
-    r"(?<![\w.])[-+]?\$?(?:\d+\s\d+/\d+|(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:/\d+)?)(?![\w]|\.\d)"
+    r"(?<![\w.])[-+]?(?:(?:\d+\s?)?\\[dt]?frac\{\d+\}\{\d+\}"
+    r"|\$?(?:\d+\s\d+/\d+|(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:/\d+)?)(?![\w]|\.\d))"
 )
 _ANSWER_IS = re.compile(
-    r"answer\s*+(?:(?:is|are)(?!n['\u2019]t\b|\s++not\b)|=|:)\s*+:?\s*+(?:```\w*+\s|[*$`\s]|\\\[|\\\()*+",
+    r"answer(?:\s++to\s++(?:the|this|your)\s++\w++)?+[*_]*+\s*+(?:(?:is|are)(?!n['\u2019]t\b|\s++not\b)|=|:)"
+    r"\s*+:?\s*+(?:```\w*+\s|[*$`\s]|\\\[|\\\()*+",
     re.IGNORECASE,
 )
-_HASHES = re.compile(r"####\s*+")
+_HASHES = re.compile(r"####\s*+(?=.*+\s*+\Z)")
+"""In front of the last line: elsewhere it begins a heading of Markdown."""
 _REST_OF_LINE = re.compile(r".*")
 _BRACE = re.compile(r"\\boxed\{|[{}]")
+_END_OF_ANSWER = re.compile(
+    r"(?<=[\w)}\]$*%°])(?:\.\s|\s(?:because|since)\s"
+    r"|[,;]\s(?![-+$\\(]*\d|\$?\\(?:[dt]?frac|sqrt|pi|infty)|\$?[A-Za-z]\s*=))"
+)
 _SURROUND = re.compile(r"^\\[(\[$]|\\[)\]]$")
 
 
@@ -36,7 +43,7 @@ def extract_answer(text: str) -> str | None:
         for match in reversed([*lead.finditer(text)]):
             rest = _REST_OF_LINE.match(text, match.end())
             if rest is not None and (answer := _strip_markup(rest[0])):
-                return _drop_rest_of_sentence(answer)
+                return _strip_markup(_drop_rest_of_sentence(answer))
     lines = [line for line in text.splitlines() if re.search(r"\w", line)]
     numbers = _LAST_NUMBER.findall(lines[-1].replace("−", "-")) if lines else []
     return _strip_markup(numbers[-1]) if numbers else None
@@ -68,6 +75,11 @@ def _strip_markup(answer: str) -> str:
 
 
 def _drop_rest_of_sentence(answer: str) -> str:
-    """Keep the number with its unit, or the numbers, where a sentence goes on behind."""
-    first = re.split(r"(?<=[\w\)\}])(?:[,;]\s(?![-+$\\(]*\d)|\.\s)", answer, maxsplit=1)[0]
-    return first.strip()
+    """Keep the number with its unit, the numbers or the values, where a sentence goes on behind."""
+    open_, start = 0, 0
+    for end in _END_OF_ANSWER.finditer(answer):
+        part, start = answer[start : end.start()], end.start()
+        open_ += sum(map(part.count, "([{")) - sum(map(part.count, ")]}"))
+        if open_ <= 0:  # not within (2, x)
+            return answer[:start]
+    return answer

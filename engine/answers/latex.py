@@ -46,6 +46,8 @@ _ESCAPED = re.compile(r"\\([%$#&_{}])")
 _SPACE = re.compile(rf" ?{_SPACING} ?|\\\\(?=\s|$)")
 _SIZED = re.compile(_SIZE)
 
+_MINUS = re.compile(r"\u2212|(?<![\w)}\]])(?<![\w)}\]] )\u2013(?=[\d.])")
+"""A minus sign of Unicode, and a dash before a number that is no range."""
 _UNSEEN = re.compile(rf"{_SPACING}|{_DELIMITER}|{_SIZE}|\\?[$%]|[~`]")
 
 _ARITHMETIC = [
@@ -80,7 +82,7 @@ def normal_latex(answer: str) -> str:
     while (unwrapped := _TEXT.sub(r" \1", answer)) != answer:
         answer = unwrapped
     answer = _FRACTION.sub(r"\\frac{\1}{\2}", _SHORT_FRACTION.sub(r"\\frac{\1}{\2}", answer))
-    return " ".join(_UNSEEN.sub("", answer).replace("\u2212", "-").split()).strip("* ")
+    return " ".join(_MINUS.sub("-", _UNSEEN.sub("", answer)).split()).strip("* ")
 
 
 @functools.lru_cache(maxsize=4096)

@@ -9,6 +9,7 @@ import re
 import textwrap
 import warnings
 from collections.abc import Iterable
+from decimal import Decimal
 
 from ..execution import Execution
 
@@ -129,7 +130,8 @@ def _plain(text: str) -> str:
     if value.is_integer() and abs(value) < 1e15:
         return str(int(value))
     rounded = float(f"{value:.{_DIGITS}g}")
-    return str(int(rounded)) if rounded == int(rounded) and abs(rounded) < 1e15 else repr(rounded)
+    # In full, as prose has it, not as 1e-07.
+    return f"{Decimal(repr(rounded)):f}".removesuffix(".0") if 1e-15 < abs(rounded) < 1e30 else repr(rounded)
 
 
 def parse(source: str, *, compiled: bool = True) -> ast.Module:

@@ -43,6 +43,8 @@ from adascale.engine.answers.equality import is_right, same_answer
         ("π", r"\pi"),
         ("pi", r"\pi"),
         ("∞", r"\infty"),
+        ("\u20133", "-3"),
+        ("0.000015", r"1.5 \times 10^{-5}"),
     ],
 )
 def test_same(a: str, b: str) -> None:
@@ -78,6 +80,8 @@ def test_same(a: str, b: str) -> None:
         ("2x-y+3z+8=0", "x+y+z=0"),
         ("x^2+y^2=4", "x+y=4"),
         ("3 a", "3 b"),
+        ("±3", "3"),
+        ("3\u20135", "-2"),
         ("2 sin x", "2"),
         ("3 more than x", "3"),
         ("2 to the n", "2"),
