@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from adascale.engine.errors import UsageError, setting
+from adascale.engine.errors import UsageError, excerpt, setting
 from adascale.engine.kinds import KINDS, kind_of
 from adascale.engine.types import KindName, Problem
 
@@ -22,7 +22,8 @@ def read_known(sources: Sequence[Path]) -> list[list[Problem]]:
     same options or tools if it has any, is kept once: copies could land on both sides of a split.
 
     Raises:
-        UsageError: a file cannot be read, holds no question, or has a line without a question and its answer.
+        UsageError: a file cannot be read, holds no question, or has a line without a question and its answer,
+            or with an answer that is none of its options.
     """
     files: list[list[Problem]] = []
     taken, asked = set[str](), set[str]()
@@ -30,12 +31,7 @@ def read_known(sources: Sequence[Path]) -> list[list[Problem]]:
         files.append([])
         problem = None
         for problem in _good_lines(source):
-            if not kind_of(problem).is_judged(problem):
-                field = KINDS[problem.kind].judged_by
-                raise UsageError(
-                    f'{source.name}: line {problem.meta["line"]} has nothing in its field "{field}"',
-                    "solutions are compared with what is known to be right",
-                )
+            _check_known(problem, source.name)
             statement = kind_of(problem).statement(kind_of(problem).for_search(problem))
             if statement not in asked:
                 named = _with_free_id(problem, source.stem, taken)
@@ -45,6 +41,28 @@ def read_known(sources: Sequence[Path]) -> list[list[Problem]]:
         if problem is None:
             raise UsageError(f"{source.name} holds no question")
     return files
+
+
+def _check_known(problem: Problem, file: str) -> None:
+    """Refuse a question of which nobody says what is right, or an answer that is none of the options."""
+    kind, field, line = (
+        kind_of(problem),
+        KINDS[problem.kind].judged_by,
+        f"{file}: line {problem.meta['line']}",
+    )
+    if not kind.is_judged(problem):
+        raise UsageError(
+            f'{line} has nothing in its field "{field}"',
+            "solutions are compared with what is known to be right",
+        )
+    options = kind.options(problem)
+    if options and not any(kind.is_right(problem, option, None, None) for option in options):
+        given = excerpt(problem.answer or "", 40)
+        raise UsageError(
+            f'{line} has "{given}" in its field "{field}", which is none of its options',
+            f"they are: {excerpt(', '.join(options))}",
+            hint="a letter, or the text of an option",
+        )
 
 
 def _good_lines(source: Path) -> Iterator[Problem]:

@@ -102,9 +102,8 @@ class CPythonRunner:
             error = self._judge(trial, output, reports, started)
         except OSError as failure:
             error = f"{type(failure).__name__}: {failure}"
-        verdicts = tuple(
-            Verdict(outcome, detail) for outcome, detail in map(json.loads, reports.splitlines())
-        )
+        whole = reports[: reports.rfind(b"\n") + 1]  # it may have been killed in the middle of a line
+        verdicts = tuple(Verdict(*json.loads(line)) for line in whole.splitlines())
         return Execution(self._text(output), error, time.monotonic() - started, verdicts=verdicts)
 
     def _judge(self, trial: Trial, output: bytearray, reports: bytearray, started: float) -> str:

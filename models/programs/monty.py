@@ -13,6 +13,7 @@ from __future__ import annotations
 import datetime
 import decimal
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -86,6 +87,9 @@ def program_adascale(name):
 
     return stand_in
 """
+
+
+_stderr = threading.Lock()
 
 
 class _NotHere(Exception):
@@ -190,14 +194,15 @@ class MontyRunner:
 @contextmanager
 def _without_stderr() -> Iterator[None]:
     """A worker that starts meanwhile inherits nowhere to write: it would tell a user's screen why it ends."""
-    kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nothing, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(nothing)
-        os.close(kept)
+    with _stderr:  # or one of two runners would keep what the other has put there
+        kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+        try:
+            os.dup2(nothing, 2)
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(nothing)
+            os.close(kept)
 
 
 def _answer(

@@ -12,6 +12,7 @@ from adascale.models.question_sets import read_known
 
 UNNAMED = 'name the field with the question "question"'
 BROKEN = "mend or remove the line"
+NAMED = "a letter, or the text of an option"
 
 
 @pytest.mark.parametrize(
@@ -22,6 +23,8 @@ BROKEN = "mend or remove the line"
         ("q.csv", '"question,answer', "line 1 is no CSV", BROKEN),
         ("q.jsonl", '{"question": "1+1?", "answer": " "}', 'line 1 has nothing in its field "answer"', ""),
         ("q.jsonl", '{"question": "1+1?"', "line 1: not valid JSON", BROKEN),
+        ("q.jsonl", '{"question": "Red?", "options": ["sky", "rose"], "answer": 1}', 'line 1 has "1"', NAMED),
+        ("q.jsonl", '{"question": "Red?", "kind": "yes-no", "answer": "ja"}', 'line 1 has "ja"', NAMED),
     ],
 )
 def test_a_file_that_cannot_be_read_is_named(
@@ -32,6 +35,13 @@ def test_a_file_that_cannot_be_read_is_named(
         read_known([tmp_path / name])
     assert caught.value.message.startswith(f"{name}: {message}")
     assert caught.value.hint == hint
+
+
+@pytest.mark.parametrize("answer", ["b", "(B)", "rose", "B. rose"])
+def test_the_answer_to_a_choice_names_an_option(tmp_path: Path, answer: str) -> None:
+    record = {"question": "Red?", "options": ["sky", "rose"], "answer": answer}
+    (tmp_path / "q.jsonl").write_text(json.dumps(record))
+    assert [len(found) for found in read_known([tmp_path / "q.jsonl"])] == [1]
 
 
 def test_a_question_is_kept_once_for_each_set_of_options(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from adascale.engine.execution import Execution
+from adascale.engine.execution import Execution, Trial, Verdict
 from adascale.models.programs.cpython import CPythonRunner, why_not
 from adascale.models.programs.sandbox import UNSANDBOXED, ProgramLimits, Sandbox, candidates
 
@@ -332,6 +332,15 @@ def test_what_was_printed_before_it_was_killed_is_kept() -> None:
     runner = CPythonRunner(UNSANDBOXED, ProgramLimits(seconds=1.0))
     execution = runner.run("print(1)\nprint(2)\nwhile True: pass")
     assert (execution.output, execution.error) == ("1\n2\n", "TimeoutError: killed")
+
+
+def test_verdicts_before_the_limit_count_if_the_last_is_cut() -> None:
+    cut = (
+        "[pipe] = report_adascale.__closure__\npipe.cell_contents.write('[\"fai')\npipe.cell_contents.flush()"
+    )
+    tests = f"report_adascale('passed', '')\n{cut}\nwhile True: pass"
+    runner = CPythonRunner(UNSANDBOXED, ProgramLimits(seconds=0.5))
+    assert runner.judge(Trial("", tests, 2)).verdicts == (Verdict("passed", ""),)
 
 
 def test_the_same_program_prints_the_same(runner: CPythonRunner) -> None:

@@ -176,3 +176,21 @@ def test_a_killed_process_is_a_failed_execution_and_the_next_program_runs() -> N
         assert workers
         assert running.result().error == "the interpreter crashed"
         assert runner.run("print(2)").output == "2\n"
+
+
+def test_runners_of_two_threads_leave_stderr_as_it_was() -> None:
+    kept, before = os.dup(2), os.fstat(2)
+
+    def start(_: int) -> None:
+        for _ in range(40):
+            with MontyRunner(LIMITS) as runner:
+                runner.run("print(1)")
+
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(start, range(2)))
+        after = os.fstat(2)
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+    assert (after.st_dev, after.st_ino) == (before.st_dev, before.st_ino)
