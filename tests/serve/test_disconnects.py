@@ -152,6 +152,23 @@ def test_a_new_connection_takes_the_place_of_the_one_that_has_waited_longest(
             assert idle[0].recv(1) == b""
 
 
+def test_the_limit_holds_for_connections_that_come_at_once(
+    server: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listener, "MAX_CONNECTIONS", 2)
+    server.listener.servers[0].get_loop().call_soon_threadsafe(time.sleep, 0.5)
+    with ExitStack() as opened:
+        burst = [socket.create_connection(("127.0.0.1", server.port), timeout=10) for _ in range(8)]
+        for each in burst:
+            opened.enter_context(each)
+        for each in burst[:6]:
+            with suppress(ConnectionResetError):
+                assert each.recv(1) == b""
+        for each in burst[6:]:
+            each.sendall(b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            assert each.recv(1 << 16).startswith(b"HTTP/1.1 200")
+
+
 def test_connections_of_another_machine_are_bounded(server: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listener, "MAX_OF_A_CLIENT", 2)
     monkeypatch.setattr(listener, "_LOOPBACK", frozenset())

@@ -55,18 +55,21 @@ class _PatientProtocol(H11Protocol):
         """
         super().connection_made(transport)
         self._since = self.loop.time()
-        hosts = [each.client[0] for each in self._others if each.client]
+        others = self._others
+        hosts = [each.client[0] for each in others if each.client]
         host = self.client[0] if self.client else ""
         if host not in _LOOPBACK and hosts.count(host) >= MAX_OF_A_CLIENT:
             self.transport.abort()
-        elif len(self.connections) > MAX_CONNECTIONS:
-            waiting = [each for each in self._others if each._awaits_head]
+        elif len(others) >= MAX_CONNECTIONS:
+            waiting = [each for each in others if each._awaits_head]
             min(waiting, key=lambda each: each._since, default=self).transport.abort()
         self._head = self.loop.call_later(HEAD_SECONDS, self._close_late)
 
     @property
     def _others(self) -> list[_PatientProtocol]:
-        return [each for each in self.connections if isinstance(each, _PatientProtocol) and each is not self]
+        """Open ones: what is closed is among ``connections`` until the next turn of the loop."""
+        known = [each for each in self.connections if isinstance(each, _PatientProtocol) and each is not self]
+        return [each for each in known if not each.transport.is_closing()]
 
     def data_received(self, data: bytes) -> None:
         """Stop the timer when the head is complete; start it if a new head has begun."""
