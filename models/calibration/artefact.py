@@ -154,10 +154,12 @@ class Card:
 
         Raises:
             ValueError: metrics of finished solutions are missing, a share is outside [0, 1], or the name is
-                too long to be shown.
+                blank or too long to be shown.
         """
         if _finished_stage(self.fingerprint) not in self.held_out:
             raise ValueError("metrics of finished solutions")
+        if not self.name.strip():
+            raise ValueError("a name")
         if len(self.name) > _LONGEST_NAME:
             raise ValueError(f"a name of {len(self.name):,} characters")
         for name, stage in self.held_out.items():

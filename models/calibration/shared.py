@@ -26,6 +26,7 @@ _LARGEST_BYTES = 64_000_000
 """Most bytes of all files fetched at once; the largest one that ships has 2.7 MB."""
 _MOST = 50
 """Calibrations that are fetched at once."""
+_ASK = "ask whoever published it"
 
 
 def pull(ref: str) -> list[Artefact]:
@@ -82,7 +83,9 @@ def _read(remote: RemoteFile) -> bytes:
     """
     name = f"{remote.repo}/{remote.file}"
     if remote.size_bytes > _LARGEST_BYTES:
-        raise CalibrationError(f"{name} has {remote.size_bytes:,} bytes, more than a calibration can have")
+        raise CalibrationError(
+            f"{name} has {remote.size_bytes:,} bytes, more than a calibration can have", hint=_ASK
+        )
     data = hub.read(remote)
     with TemporaryDirectory() as folder:
         path = Path(folder) / "fetched"
@@ -91,7 +94,7 @@ def _read(remote: RemoteFile) -> bytes:
             artefact = load_artefact(path)
         except CalibrationError as error:
             said = error.message.replace(str(path), name)
-            raise CalibrationError(said, *error.facts, hint="ask whoever published it") from error
+            raise CalibrationError(said, *error.facts, hint=_ASK) from error
     if artefact.card.level == "portable":
         raise CalibrationError(
             f"{name} is portable: it would be used for every model that has none of its own",

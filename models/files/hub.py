@@ -43,6 +43,11 @@ if TYPE_CHECKING:
 # Name look-up has no timeout of its own, so the whole question gets one.
 _ANSWER_WITHIN_S = 3.0
 
+_ANOTHER_MIRROR = (
+    "if HF_ENDPOINT is set, unset it or name a mirror that you trust; then run the command again"
+)
+"""Fix where a Hub lies."""
+
 
 def is_offline() -> bool:
     """True if the user told huggingface_hub to stay offline."""
@@ -110,7 +115,12 @@ def exact_file(reference: ModelReference) -> RemoteFile:
         )
     remote = _exact(reference, commit, files[file])
     if reference.spec is not None and reference.spec.sha256 != remote.sha256:
-        raise ModelCorruptError(f"{reference.name} on {host()} is not the file that was published", file)
+        raise ModelCorruptError(
+            f"{reference.name} on {host()} is not the file that was published",
+            file,
+            hint=_ANOTHER_MIRROR,
+            slug="bad-checksum",
+        )
     return remote
 
 
@@ -161,7 +171,11 @@ def read(remote: RemoteFile) -> bytes:
     """
     data = read_unverified(remote.repo, remote.file, remote.hub_revision, remote.size_bytes)
     if hashlib.sha256(data).hexdigest() != remote.sha256:
-        raise ModelCorruptError(f"{remote.file} of {remote.repo} is not the file that was published")
+        raise ModelCorruptError(
+            f"{remote.file} of {remote.repo} is not the file that was published",
+            hint=_ANOTHER_MIRROR,
+            slug="bad-checksum",
+        )
     return data
 
 
@@ -247,7 +261,10 @@ def _exact(reference: ModelReference, commit: str | None, file: RepoSibling) -> 
     """
     if file.lfs is None or commit is None:
         raise ModelCorruptError(
-            f"{reference.name} has no checksum on {host()}, so it cannot be trusted", file.rfilename
+            f"{reference.name} has no checksum on {host()}, so it cannot be trusted",
+            file.rfilename,
+            hint=_ANOTHER_MIRROR,
+            slug="bad-answer",
         )
     try:
         return RemoteFile(
@@ -335,7 +352,7 @@ def _answer_error(name: str, fact: str) -> ModelCorruptError:
     return ModelCorruptError(
         f"the answer of {host()} about {name} is malformed",
         fact,
-        hint="if HF_ENDPOINT is set, unset it or name a mirror that you trust; then run the command again",
+        hint=_ANOTHER_MIRROR,
         slug="bad-answer",
     )
 

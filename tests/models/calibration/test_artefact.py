@@ -257,6 +257,15 @@ def test_tensors_that_cannot_be_are_told(path: Path, name: str, change: Any, sai
         load_artefact(path)
 
 
+@pytest.mark.parametrize("name", ["", " \n", "x" * 201], ids=["none", "blank", "long"])
+def test_a_name_that_cannot_be_shown_is_refused(path: Path, name: str) -> None:
+    tensors, metadata = parts(path)
+    card = {**json.loads(metadata["card"]), "name": name}
+    rewrite(path, tensors, {**metadata, "card": json.dumps(card)}, sealed=True)
+    with pytest.raises(CalibrationError, match="lacks a part: a name"):
+        load_artefact(path)
+
+
 def test_unknown_fields_of_a_card_are_no_obstacle(path: Path) -> None:
     tensors, metadata = parts(path)
     card = {**json.loads(metadata["card"]), "later": 1}

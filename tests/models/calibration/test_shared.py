@@ -140,15 +140,17 @@ def test_a_portable_one_of_others_is_refused(server: Server, tmp_path: Path) -> 
 def test_other_bytes_than_were_published_are_refused(server: Server, data: bytes) -> None:
     hub.publish(server, "a/b", {NAME: data})
     server.add(f"/a/b/resolve/{hub.COMMIT}/{quote(NAME)}", data[:-1] + b"?")
-    with pytest.raises(ModelCorruptError, match="is not the file that was published"):
+    with pytest.raises(ModelCorruptError, match="is not the file that was published") as raised:
         shared.pull("hf:a/b")
+    assert (raised.value.slug, "HF_ENDPOINT" in raised.value.hint) == ("bad-checksum", True)
     assert not pulled_folder().exists()
 
 
 def test_an_absurd_size_is_not_fetched(server: Server) -> None:
     hub.publish(server, "a/b", {NAME: 65_000_000})
-    with pytest.raises(CalibrationError, match="65,000,000 bytes, more than a calibration can have"):
+    with pytest.raises(CalibrationError, match="65,000,000 bytes, more than a calibration can") as raised:
         shared.pull("hf:a/b")
+    assert raised.value.hint == "ask whoever published it"
 
 
 def test_a_repository_of_thousands_is_not_fetched(server: Server, data: bytes) -> None:

@@ -126,8 +126,9 @@ def test_a_digest_that_is_known_alone_is_compared_before_the_download(
 ) -> None:
     spec = catalogue(catalog()["math-shepherd-7b"])
     fake_hub(spec.hub.repo, {spec.file: gguf})
-    with pytest.raises(ModelCorruptError, match="is not the file that was published"):
+    with pytest.raises(ModelCorruptError, match="is not the file that was published") as raised:
         resolve("math-shepherd-7b")
+    assert "HF_ENDPOINT" in raised.value.hint
     assert f"GET /{spec.hub.repo}/resolve/{COMMIT}/{spec.file}" not in server.asked
 
 
