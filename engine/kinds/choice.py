@@ -12,7 +12,9 @@ import re
 import string
 from collections.abc import Mapping, Sequence
 
+from ..answers.equality import same_answer
 from ..answers.extract import solution_answer
+from ..answers.latex import readable
 from ..codec import build
 from ..errors import UsageError, setting
 from ..execution import Execution
@@ -21,8 +23,13 @@ from .base import Kind, Look, Run
 from .options import Options
 from .recognising import recognise_message
 
-_LETTERED = re.compile(r"\W*([A-Za-z])(?![A-Za-z])")
-_LAST_LETTER = re.compile(r"(?:option|answer|choice)\W+(?:is\W+)?\(?([A-Za-z])\b", re.IGNORECASE)
+_LETTER = re.compile(r"[\s(\[*]*([A-Z])[\s)\].:*]*")
+_MARKED_LETTER = re.compile(r"[\s(\[*]*([A-Za-z])(?:\s?[)\].:,*]|\s[-\u2013])(?!\w)")
+_LEADING_LETTER = re.compile(r"\W*([A-Zb-hj-z]|[ai](?!\s+\w))(?![A-Za-z+#])")
+"""A letter that is no article: not of "a moon"."""
+_LAST_LETTER = re.compile(
+    r"(?i:option|answer|choice)\W+(?:(?i:is)\W+)?\(?([A-Zb-hj-z]|[ai](?!\s+\w))(?![\w+#])"
+)
 
 
 def options_of(problem: Problem) -> Options:
@@ -37,20 +44,53 @@ def names_of(options: Options) -> tuple[str, ...]:
 
 
 def find_option(options: Options, answer: str) -> str | None:
-    """The name of the option that an answer means: ``B``, ``(b)``, ``B. Jupiter`` or ``jupiter``."""
-    named = [*zip(names_of(options), map(_normal, options.texts), strict=True)]
-    wanted = _normal(answer)
-    for name, text in named:
-        if wanted in (text, _normal(name)):
-            return name
-    if (letter := _LETTERED.match(answer)) and (at := _place(letter[1], len(named))) is not None:
-        return named[at][0]
-    contained = [name for name, text in named if re.search(rf"\b{re.escape(text)}\b", wanted)]
-    return contained[0] if len(contained) == 1 else None
+    """The name of the option that an answer means: ``B``, ``(b)``, ``B. Jupiter`` or ``jupiter``.
+
+    A letter is that of the statement, whatever the options were called by the user.
+    """
+    return _stated(options, answer) or _mentioned(options, answer)
+
+
+def _stated(options: Options, answer: str) -> str | None:
+    """The option that an answer is, or begins with the letter of."""
+    answer, names = readable(answer), names_of(options)
+    if (letter := _LETTER.fullmatch(answer)) and (at := _place(letter[1], len(names))) is not None:
+        return names[at]
+    for form in (_exact, _normal):
+        wanted = form(answer)
+        for spelled in (map(form, options.texts), map(form, names)):
+            found = [name for name, each in zip(names, spelled, strict=True) if wanted and each == wanted]
+            if len(found) == 1:
+                return found[0]
+    marked = _MARKED_LETTER.match(answer)
+    at = _place(marked[1], len(names)) if marked else None
+    return None if at is None else names[at]
+
+
+def _mentioned(options: Options, answer: str) -> str | None:
+    """The option whose text or value an answer has in it, or that its first letter names."""
+    answer, names = readable(answer), names_of(options)
+    equal = [name for name, text in zip(names, options.texts, strict=True) if same_answer(text, answer)]
+    if len(equal) == 1:
+        return equal[0]
+    wanted, texts = _normal(answer), [_normal(text) for text in options.texts]
+    inside = [text for text in texts if text and re.search(rf"(?<!\w){re.escape(text)}(?!\w)", wanted)]
+    longest = max(inside, key=len, default="")
+    if longest and texts.count(longest) == 1 and all(text in longest for text in inside):
+        return names[texts.index(longest)]
+    letter = _LEADING_LETTER.match(answer)
+    at = _place(letter[1], len(names)) if letter else None
+    return None if at is None else names[at]
+
+
+def _exact(text: str) -> str:
+    """A text without case, emphasis and a final full stop."""
+    return " ".join(readable(text).casefold().split()).strip("*`$ ").removesuffix(".")
 
 
 def _normal(text: str) -> str:
-    return " ".join(re.sub(r"[^\w\s.,%/+-]", " ", text.lower()).split()).strip(" .,")
+    """A text without case and marks; empty if it has nothing else."""
+    return " ".join(re.sub(r"[^\w\s.,%/+-]", " ", readable(text).lower()).split()).strip(" .,")
 
 
 def _place(letter: str, count: int) -> int | None:
@@ -65,7 +105,7 @@ def with_options(question: str, options: Sequence[str]) -> Mapping[str, object]:
         UsageError: fewer than two options, more than 26, or two that are equal.
     """
     texts = [option.strip() for option in options if option.strip()]
-    if len(texts) < 2 or len({_normal(text) for text in texts}) < len(texts):
+    if len(texts) < 2 or len({_exact(text) for text in texts}) < len(texts):
         raise UsageError(
             "a choice needs two different options at least",
             f"given: {', '.join(texts) or 'none'}",
@@ -113,14 +153,19 @@ class Choice(Kind):
     def answer(
         self, problem: Problem, mode: Mode, text: str, finish: Finish, execution: Execution | None
     ) -> str | None:
-        """The name of the option that the text ends in."""
+        """The name of the option that the text ends in, or that it is nothing else but."""
         options = options_of(problem)
         found = solution_answer(text, finish)
         if found is not None and (name := find_option(options, found)) is not None:
             return name
-        letters = _LAST_LETTER.findall(text) if finish == "stop" else []
+        if finish != "stop":
+            return None
+        letters = _LAST_LETTER.findall(text)
         place = _place(letters[-1], len(options.texts)) if letters else None
-        return None if place is None else names_of(options)[place]
+        if place is not None:
+            return names_of(options)[place]
+        lines = [line for line in text.splitlines() if line.strip()]
+        return _stated(options, lines[-1]) if lines else None
 
     def shown(self, problem: Problem, answer: str | None, execution: Execution | None) -> str | None:
         """``B. Jupiter``; the text alone of an option without a letter."""
@@ -134,7 +179,10 @@ class Choice(Kind):
     ) -> bool:
         """True if it names the option that the known answer means."""
         assert problem.answer is not None, "the answer of the question is not known"
-        return answer is not None and answer == find_option(options_of(problem), problem.answer)
+        options, known = options_of(problem), problem.answer.strip()
+        return answer is not None and answer == (
+            known if known in names_of(options) else find_option(options, known)
+        )
 
 
 def _lettered(stem: str, texts: Sequence[str]) -> str:

@@ -11,13 +11,25 @@ import unicodedata
 
 from ..answers.equality import same_answer
 from ..answers.extract import last_boxed
+from ..answers.latex import readable
 from ..execution import Execution
 from ..types import Finish, Mode, Problem, Same
 from .base import Kind
 
-_ARTICLES = frozenset(("a", "an", "the"))
-_MARKS = re.compile(r"[^\w\s]")
-_LEAD = re.compile(r"\W*(?:the\s+)?(?:final\s+)?answer\s*(?:is\b|:)[:\s]*", re.IGNORECASE)
+_LEFT_OUT = frozenset(("a", "an", "the", "of"))
+_MARKS = re.compile(r"(?<!\d)\.|\.(?!\d)|(?<=\w)-|-(?!\d)|[^\w\s.-]")
+"""All but a decimal point and the sign of a number."""
+_SEPARATOR = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
+_NUMBER = re.compile(r"-?\d")
+_ORDINAL = re.compile(r"(\d)(?:st|nd|rd|th)\b")
+_INITIALS = re.compile(r"\b([^\W\d])\.\s?(?=[^\W\d](?![^\W\d]))")
+"""D.C. is DC, and J. R. R. Tolkien JRR Tolkien."""
+_UNITS = {"m": "meters", "metres": "meters", "km": "kilometers", "kilometres": "kilometers", "ft": "feet"}
+_MONTHS = frozenset((
+    "january", "february", "march", "april", "may", "june", "july", "august", "september", "october",
+    "november", "december",
+))  # fmt: skip
+_LEAD = re.compile(r"\W*(?:the\s+)?(?:final\s+|correct\s+)?answer[*_]*\s*(?:is\b|:)[:\s]*", re.IGNORECASE)
 
 _SENTENCE = re.compile(
     r"[^.]{1,100}?\b(?:is|was|are|were)\s+(?:\w+(?:ed|en)\s+by\s+|in\s+|on\s+)?(?=\S+(?:\s+\S+){0,5}$)",
@@ -27,10 +39,12 @@ _SENTENCE = re.compile(
 
 
 def words_of(text: str) -> tuple[str, ...]:
-    """Words of an answer without case, accents, articles and marks."""
-    plain = unicodedata.normalize("NFKD", text.casefold())
+    """Words of an answer without case, accents, articles and marks; units are written out."""
+    plain = unicodedata.normalize("NFKD", text.casefold()).replace("\u2212", "-")
     plain = "".join(c for c in plain if not unicodedata.combining(c))
-    return tuple(word for word in _MARKS.sub(" ", plain).split() if word not in _ARTICLES)
+    for pattern, by in ((_SEPARATOR, ""), (_ORDINAL, r"\1"), (_INITIALS, r"\1"), (_MARKS, " ")):
+        plain = pattern.sub(by, plain)
+    return tuple(_UNITS.get(word, word) for word in plain.split() if word not in _LEFT_OUT)
 
 
 def same_name(a: str, b: str) -> bool:
@@ -38,8 +52,12 @@ def same_name(a: str, b: str) -> bool:
     first, second = sorted((words_of(a), words_of(b)), key=len)
     if not first:
         return a == b
-    numbers = [{word for word in words if word[0].isdigit()} for words in (first, second)]
-    return _contains(second, first) if numbers[0] == numbers[1] else same_answer(a, b)
+    numbers = [{word for word in words if _NUMBER.match(word)} for words in (first, second)]
+    if numbers[0] != numbers[1]:
+        return same_answer(a, b)
+    # "20 July 1969" and "July 20, 1969", but not "3 to 2" and "2 to 3".
+    is_ordered = numbers[0] and _MONTHS.isdisjoint(first)
+    return _contains(second, first) or (not is_ordered and sorted(first) == sorted(second))
 
 
 def _contains(longer: tuple[str, ...], shorter: tuple[str, ...]) -> bool:
@@ -53,10 +71,12 @@ class Fact(Kind):
     def answer(
         self, problem: Problem, mode: Mode, text: str, finish: Finish, execution: Execution | None
     ) -> str | None:
-        """The first line of the text."""
+        """The first line of the text, but for one that only leads to it: "Sure!"."""
         boxed = last_boxed(text)
         lines = [line for line in text.splitlines() if re.search(r"\w", line)]
-        found = boxed if boxed is not None else lines[0] if lines else ""
+        if len(lines) > 1 and lines[0].rstrip("* ").endswith(("!", ":")):
+            del lines[0]
+        found = readable(boxed if boxed is not None else lines[0] if lines else "")
         lead = _LEAD.match(found) or _SENTENCE.match(found)
         return found[lead.end() if lead else 0 :].strip("*`$. \t") or None
 

@@ -7,7 +7,7 @@ quantities. Yes, true and correct are one answer; no, false and incorrect the ot
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from ..answers.extract import solution_answer
 from ..answers.program import executed_answer, read_program
@@ -20,13 +20,25 @@ _FAMILIES: Mapping[str, str] = {
     **dict.fromkeys(("yes", "true", "correct", "right", "yep", "yeah"), "yes"),
     **dict.fromkeys(("no", "false", "incorrect", "wrong", "nope"), "no"),
 }
-_WORD = re.compile(rf"\b(?:{'|'.join(_FAMILIES)})\b", re.IGNORECASE)
+_WORD = re.compile(
+    r"(?P<negated>(?:\bnot|n['\u2019]t)\s+(?:\w+\s+)?)?"
+    rf"\b(?P<word>{'|'.join(_FAMILIES)})\b(?!(?<=right)\s+\w)",
+    re.IGNORECASE,
+)
+"""A word of a family, and what turns it: "not true", "isn't always true"; not of "a right triangle"."""
+_OTHER: Mapping[str, str] = {"yes": "no", "no": "yes"}
 
 
 def yes_or_no(text: str) -> str | None:
     """``yes`` or ``no``, by the first word of either family in a text; None without one."""
-    found = _WORD.search(text)
-    return None if found is None else _FAMILIES[found[0].lower()]
+    return next(_said(text), None)
+
+
+def _said(text: str) -> Iterator[str]:
+    """``yes`` or ``no`` for each word of a family."""
+    for found in _WORD.finditer(text):
+        family = _FAMILIES[found["word"].lower()]
+        yield _OTHER[family] if found["negated"] else family
 
 
 class YesNo(Kind):
@@ -58,8 +70,7 @@ class YesNo(Kind):
             return said
         if execution is not None or finish != "stop":
             return None
-        words = _WORD.findall(text)
-        return _FAMILIES[words[-1].lower()] if words else None
+        return [None, *_said(text)][-1]
 
     def shown(self, problem: Problem, answer: str | None, execution: Execution | None) -> str | None:
         """``Yes`` or ``No``."""

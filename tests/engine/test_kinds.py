@@ -61,7 +61,15 @@ def asked(kind: KindName) -> Problem:
         ("choice", "So the correct option is C because it is.", None, "C", "C. Venus"),
         ("choice", "Answer: jupiter", None, "B", "B. Jupiter"),
         ("choice", "Answer: Saturn", None, None, None),
+        ("choice", r"\boxed{\text{(B)}}", None, "B", "B. Jupiter"),
+        ("choice", "B. Jupiter", None, "B", "B. Jupiter"),
+        ("choice", "It has the most mass.\n**B**", None, "B", "B. Jupiter"),
+        ("choice", "The answer is a planet.", None, None, None),
+        ("choice", "The answer is A planet called Venus.", None, "C", "C. Venus"),
         ("yes-no", "91 = 7 * 13.\nAnswer: no", None, "no", "No"),
+        ("yes-no", "So the statement is not true.", None, "no", "No"),
+        ("yes-no", "Answer: It isn't always correct.", None, "no", "No"),
+        ("yes-no", "No, it is not a right triangle.", None, "no", "No"),
         ("yes-no", "Answer: False.", None, "no", "No"),
         ("yes-no", "It is a prime, so yes", None, "yes", "Yes"),
         ("yes-no", "print(n == 91)", Execution("True\n", "", 0.1), "yes", "Yes"),
@@ -71,6 +79,9 @@ def asked(kind: KindName) -> Problem:
         ("fact", "The capital of Australia is Canberra.", None, "Canberra", "Canberra"),
         ("fact", "Moby-Dick was written by Herman Melville.", None, "Herman Melville", "Herman Melville"),
         ("fact", "It was in 1945.", None, "1945", "1945"),
+        ("fact", "**Answer**: Canberra", None, "Canberra", "Canberra"),
+        ("fact", r"\boxed{\text{Canberra}}", None, "Canberra", "Canberra"),
+        ("fact", "Sure!\nThe capital is Canberra.", None, "Canberra", "Canberra"),
         ("text", "It is \\boxed{391}.", None, None, None),
         ("code", "def f(n): ...", TESTED, "1/2", "def f(n): ..."),
         ("code", "I cannot.", Execution("", "none", 0.0), None, None),
@@ -94,6 +105,14 @@ def test_a_kind_reads_and_shows_an_answer(
         ("fact", "1945", "1939", False),
         ("fact", "8 May 1945", "1945", False),
         ("fact", "Sydney", "Canberra", False),
+        ("fact", "20 July 1969", "July 20th, 1969", True),
+        ("fact", "July 4, 1776", "the 4th of July 1776", True),
+        ("fact", "3 to 2", "2 to 3", False),
+        ("fact", "-40", "40", False),
+        ("fact", "1.5 million", "5.1 million", False),
+        ("fact", "8848 m", "8,848 meters", True),
+        ("fact", "Washington, D.C.", "Washington DC", True),
+        ("fact", "Watson and Crick", "Crick and Watson", True),
         ("value", "1/2", "0.5", True),
         ("yes-no", "yes", "no", False),
     ],
@@ -117,6 +136,34 @@ def test_options_that_are_given_are_answered_by_their_text() -> None:
     assert kind.shown(DRINKS, "green tea", None) == "green tea"
     with pytest.raises(UsageError):
         problem_of("1", "Which?", choices=["one"])
+
+
+@pytest.mark.parametrize(
+    ("choices", "text", "option"),
+    [
+        (("planet", "dwarf planet", "moon"), "The answer is a dwarf planet.", "dwarf planet"),
+        (("an", "a", "the"), r"\boxed{A}", "an"),
+        (("an", "a", "the"), r"\boxed{a}", "a"),
+        (("C", "C++", "C#"), "The answer is C#.", "C#"),
+        (("<", ">", "="), "Answer: =", "="),
+        (("1/2", "1/4", "1/3"), r"\boxed{\frac{1}{4}}", "1/4"),
+        (("10 cm", "20 cm"), r"\boxed{20}", "20 cm"),
+        (("50%", "25%"), "It is 25%.", "25%"),
+    ],
+)
+def test_an_option_is_found_by_its_letter_its_text_or_its_value(
+    choices: tuple[str, ...], text: str, option: str
+) -> None:
+    problem = problem_of("1", "Which?", choices=choices)
+    assert kind_of(problem).answer(problem, "prose", text, "stop", None) == option
+
+
+@pytest.mark.parametrize(("text", "option"), [(r"\boxed{2}", "3"), ("Answer: B", "2"), ("(3) 2", "3")])
+def test_options_with_numbers_are_chosen_by_the_letters_of_the_statement(text: str, option: str) -> None:
+    problem = problem_of("1", "Which is the largest prime of these?\n(1) 4\n(2) 5\n(3) 2")
+    kind = kind_of(problem)
+    assert kind.options(problem) == ("1", "2", "3")
+    assert kind.answer(problem, "prose", text, "stop", None) == option
 
 
 def test_a_search_that_was_asked_for_takes_no_message_for_a_text() -> None:
