@@ -1,7 +1,8 @@
 """Equality of calls: two are equal if they mean the same to a tool and to a person.
 
 These make no difference: the order of keys, 1 and 1.0, a default and its absence, null and absence, case,
-blanks and punctuation of texts, and arguments whose schema has ``"x-not-compared": true``.
+blanks and punctuation of texts, and arguments whose schema has ``"x-not-compared": true``. In texts with
+digits punctuation does: 1.5 is not 15, nor -5 5.
 """
 
 from __future__ import annotations
@@ -16,11 +17,19 @@ from .tool import Call, Tools
 NOT_COMPARED = "x-not-compared"
 
 _MARKS = re.compile(r"[\s,./\-_*^'\"]+")
+_SEPARATOR = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
+_BETWEEN_DIGITS = re.compile(rf"(?<=\d){_MARKS.pattern}(?=\d)")
+_SIGN = re.compile(r"(?<!\w)-(?=\.?\d)")
 
 
 def plain(text: str) -> str:
     """A text without case, blanks and the punctuation that BFCL ignores, unless nothing would be left."""
     return _MARKS.sub("", text).casefold() or text
+
+
+def _key_of_text(text: str) -> str:
+    """``plain``, with signs of its own for what stands between digits or makes a number negative."""
+    return plain(_SIGN.sub("\x00", _BETWEEN_DIGITS.sub("\x01", _SEPARATOR.sub("", text))))
 
 
 def key_of(value: Any, schema: Schema) -> Hashable:
@@ -32,7 +41,7 @@ def key_of(value: Any, schema: Schema) -> Hashable:
         case int() | float():
             return "number", value
         case str():
-            return "text", plain(value)
+            return "text", _key_of_text(value)
         case list():
             items = schema.get("items")
             return "list", tuple(key_of(item, items if isinstance(items, Mapping) else {}) for item in value)

@@ -119,7 +119,8 @@ def _json_calls(text: str, tools: Tools) -> Iterator[Found]:
 
 
 _BRACKET = re.compile(r"[{\[]")
-_DECODER = json.JSONDecoder()
+_DECODER = json.JSONDecoder(strict=False)
+"""A model writes the line breaks of a long text as they are."""
 
 
 def _read_value(text: str, start: int) -> tuple[Any, int]:
@@ -131,7 +132,7 @@ def _read_value(text: str, start: int) -> tuple[Any, int]:
     if end < 0:
         return None, start
     literal = re.sub(r",(\s*[}\]])", r"\1", text[start:end])
-    for read in (json.loads, ast.literal_eval):
+    for read in (_DECODER.decode, ast.literal_eval):
         try:
             return read(literal), end
         except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
@@ -170,9 +171,10 @@ def _named(value: Any, tools: Tools) -> Iterator[tuple[str, Any]]:
         value = inner
     named = next((value[key] for key in _NAMES if isinstance(value.get(key), str)), None)
     if named is not None and named in tools:
-        given = next((value[key] for key in _ARGUMENTS if key in value), None)
+        given = next((value[key] for key in _ARGUMENTS if value.get(key) is not None), None)
         if given is None:
-            given = {key: item for key, item in value.items() if key not in (*_NAMES, "type", "id")}
+            others = (*_NAMES, *_ARGUMENTS, "type", "id")
+            given = {key: item for key, item in value.items() if key not in others}
         yield named, _as_object(given)
     elif len(value) == 1 and (name := next(iter(value))) in tools:
         yield name, _as_object(value[name])

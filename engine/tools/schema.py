@@ -279,7 +279,7 @@ def as_json(value: Any) -> Any:
 
 
 def mended(value: Any, schema: Schema) -> Any:
-    """A value with unambiguous type errors repaired: 1 for ``"1"``, ``"1"`` for 1."""
+    """A value with unambiguous type errors repaired: 1 for ``"1"``, ``"1"`` for 1, nothing for null."""
     if unions := unions_of(schema):
         tried = (value, *(mended(value, each) for each in unions))
         return next((each for each in tried if not fault(each, schema)), value)
@@ -290,8 +290,12 @@ def mended(value: Any, schema: Schema) -> Any:
         spelled = (each for each in schema["enum"] if isinstance(each, str))
         value = next((each for each in spelled if each.casefold() == value.strip().casefold()), value)
     if isinstance(value, dict) and "properties" in schema:
-        known = schema["properties"]
-        return {name: mended(item, known.get(name, {})) for name, item in value.items()}
+        known, needed = schema["properties"], schema.get("required", ())
+        return {
+            name: mended(item, known.get(name, {}))
+            for name, item in value.items()
+            if item is not None or name in needed or not fault(item, known.get(name, {}))
+        }
     if isinstance(value, list) and isinstance(items := schema.get("items"), Mapping):
         return [mended(item, items) for item in value]
     if "integer" in types and "number" not in types and isinstance(value, float) and value.is_integer():

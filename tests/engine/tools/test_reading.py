@@ -114,11 +114,21 @@ def test_several_calls_of_a_turn_are_read_in_order(form: str) -> None:
         ({"city": 75}, {"city": "75"}),
         ({"city": "Paris", "exact": "True"}, {"city": "Paris", "exact": True}),
         ({"city": "Paris", "unit": "c"}, {"city": "Paris", "unit": "C"}),
+        ({"city": "Paris", "days": None}, {"city": "Paris"}),
         ({"city": "Paris", "places": '["a", "b"]'}, {"city": "Paris", "places": ["a", "b"]}),
     ],
 )
 def test_types_are_mended_where_the_meaning_is_plain(written: dict[str, Any], read: dict[str, Any]) -> None:
     assert read_reply(as_json(Call("get_weather", written)), TOOLS).calls == (Call("get_weather", read),)
+
+
+def test_no_arguments_are_null_too() -> None:
+    assert read_reply('{"name": "get_time", "arguments": null}', TOOLS).calls == (Call("get_time", {}),)
+
+
+def test_a_long_text_keeps_its_line_breaks() -> None:
+    reply = read_reply('{"name": "get_weather", "arguments": {"city": "Paris\nRome"}}', TOOLS)
+    assert reply.calls == (Call("get_weather", {"city": "Paris\nRome"}),)
 
 
 @pytest.mark.parametrize(

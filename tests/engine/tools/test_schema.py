@@ -193,6 +193,11 @@ SCHEMA = inlined(
         ({"note": "one"}, {"note": "two"}, True),
         ({"a": [1, 2]}, {"a": [2, 1]}, False),
         ({"a": "-"}, {"a": "+"}, False),
+        ({"a": "1.5 l"}, {"a": "15 l"}, False),
+        ({"a": "2024-1-11"}, {"a": "2024-11-1"}, False),
+        ({"a": "-5"}, {"a": "5"}, False),
+        ({"a": "2024-01-11"}, {"a": "2024/01/11"}, True),
+        ({"a": "1,234"}, {"a": "1234"}, True),
     ],
 )
 def test_arguments_are_compared_as_a_tool_reads_them(one: Any, other: Any, same: bool) -> None:
