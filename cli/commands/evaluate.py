@@ -44,8 +44,6 @@ def eval_(
     """
     from ..searching.evaluation import search_all, warnings_of
 
-    named = parse_contestants(options.strategies, options.preset)
-    options.preset.check_overrides(each.strategy.name for each in named)
     if options.plot is not None:
         check_plot(options.plot, [*data, *options.session.references()])
     problems = choose_questions(read_known(data), options.questions, options.seed)
@@ -53,7 +51,8 @@ def eval_(
     for problem in problems:
         for notice in kind_of(problem).notices(problem):
             show_warning(replace(notice, message=f"{problem.id}: {notice.message}"))
-    contestants = for_kind(named, kind)
+    contestants = for_kind(parse_contestants(options.strategies, options.preset, kind), kind)
+    options.preset.check_overrides(each.strategy.name for each in contestants)
     with open_session(session_for(options.preset, options.session), options.terminal) as session:
         conditions = session.conditions(kind)
         if options.terminal.quiet < 2:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..errors import UsageError, setting
-from ..strategies import InstanceAdaptive, Passing, Preset, Strategy, effort_named, strategy_named
+from ..strategies import InstanceAdaptive, Passing, Preset, Strategy, effort_named
 from ..strategies.agreement import Agreement
 from ..strategies.presets import effort_numbers
 from ..strategies.redraws import REDRAWS
@@ -27,8 +27,10 @@ _CONTESTANT = re.compile(
 )
 
 
-def parse_contestants(text: str, preset: Preset = Preset()) -> list[Contestant]:
+def parse_contestants(text: str, preset: Preset = Preset(), kind: KindName = "value") -> list[Contestant]:
     """Contestants of a comma-separated list; the preset holds for what one does not say itself.
+
+    An effort has its numbers for the kind of problem that they will search.
 
     ``NAME:N`` fixes the samples, or what else a strategy counts (``Strategy.size``); of a beam, N is width
     times branching, both the same. ``NAME@low`` has the numbers of an effort. ``+n``, ``+k``, ``+m`` and
@@ -38,7 +40,7 @@ def parse_contestants(text: str, preset: Preset = Preset()) -> list[Contestant]:
     Raises:
         UsageError: one of them is not a strategy, or takes part twice.
     """
-    contestants = [_contestant(name.strip(), preset) for name in text.split(",") if name.strip()]
+    contestants = [_contestant(name.strip(), preset, kind) for name in text.split(",") if name.strip()]
     names = [contestant.name for contestant in contestants]
     for name in names:
         if names.count(name) > 1:
@@ -69,20 +71,20 @@ def for_kind(contestants: Sequence[Contestant], kind: KindName) -> list[Contesta
     return list(contestants)
 
 
-def _contestant(name: str, preset: Preset) -> Contestant:
+def _contestant(name: str, preset: Preset, kind: KindName) -> Contestant:
     match = _CONTESTANT.fullmatch(name)
     if match is None:
         raise UsageError(f'"{name}" is not a strategy', hint="for example vote:16, beam or best-of-n:16+n")
-    kind, size, effort, rule, modes, redraw = match.groups()
-    strategy = strategy_named(kind)
-    own: dict[str, Any] = effort_numbers(strategy, effort_named(effort)) if effort else {}
+    named, size, effort, rule, modes, redraw = match.groups()
+    strategy = Preset().strategy(named, kind)
+    own: dict[str, Any] = effort_numbers(strategy, effort_named(effort), kind) if effort else {}
     if size:
         own |= _sized(name, strategy, int(size))
     if rule:
         rules = strategy.rules if isinstance(strategy, InstanceAdaptive) else ()
         if rule not in rules:
             allowed = ", ".join(f"+{each}" for each in rules)
-            raise UsageError(f'"{name}": no such rule', hint=f"{kind} has {allowed or 'none'}")
+            raise UsageError(f'"{name}": no such rule', hint=f"{named} has {allowed or 'none'}")
         own["adapt"] = rule
     if modes:
         if modes not in MODES_BY_NAME:
@@ -90,7 +92,7 @@ def _contestant(name: str, preset: Preset) -> Contestant:
         own["modes"] = MODES_BY_NAME[modes]
     if redraw:
         own["redraws"] = REDRAWS
-    return Contestant(name, preset.strategy(kind, **own))
+    return Contestant(name, preset.strategy(named, kind, **own))
 
 
 def _sized(name: str, strategy: Strategy, n: int) -> dict[str, int]:

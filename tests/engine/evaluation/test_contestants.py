@@ -17,9 +17,12 @@ from adascale.engine.strategies import (
     Passing,
     Preset,
     ProseAndProgram,
+    Strategy,
     StrategyOverrides,
     Vote,
 )
+from adascale.engine.strategies.agreement import Readings
+from adascale.engine.types import KindName
 
 
 def test_contestants_say_what_they_fix() -> None:
@@ -53,6 +56,21 @@ def test_contestants_say_what_they_fix() -> None:
         "best-of-n:8+n+redraw": BestOfN(8, adapt="n", redraws=2),
         "margin:2/both+redraw": Margin(9, lead=2, modes=("prose", "program"), redraws=2),
     }
+
+
+def test_an_effort_has_the_numbers_of_the_kind_that_is_searched() -> None:
+    def strategies(text: str, kind: KindName) -> list[Strategy]:
+        return [each.strategy for each in parse_contestants(text, Preset(), kind)]
+
+    assert strategies("adaptive,adaptive@low", "choice") == [
+        EFFORTS["choice"]["medium"],
+        EFFORTS["choice"]["low"],
+    ]
+    assert strategies("agreement,agreement@high", "call") == [
+        EFFORTS["call"]["medium"],
+        EFFORTS["call"]["high"],
+    ]
+    assert strategies("adaptive@max,readings:3", "json") == [EFFORTS["json"]["max"], Readings(3)]
 
 
 def test_numbers_are_checked_together() -> None:
