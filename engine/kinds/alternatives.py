@@ -29,10 +29,11 @@ _POLAR = phrases(
     r"(?! (there|you|any|ist|sind|it \w+ to|either))"
 )
 _TWO_SUBJECTS = (
-    r"(?i)(?P<first>\S.{0,40}?)\s+or\s+(?P<second>\S.{0,40}?)(?:\s.{0,60})?"
+    r"(?i)(?P<first>\S.{0,40}?)\s+or\s+(?P<second>\S.{0,100}?)"
     rf"(?<!\sin)(?<!\sof)(?<!\son)(?<!\sa)(?<!\sthe)\s{_COMPARISON}(?:\s(?:in|at|on|than|to|for|by|after)\s|$)"
 )
-"""Rest of "Are cats or dogs smarter" after its verb."""
+"""Rest of "Are cats or dogs smarter" after its verb; of "Do cats or dogs live longer" with another verb."""
+_BE = phrases("is|are|was|were|ist|sind|war")
 _NO_ALTERNATIVE = phrases(
     r"not|no|any|anything|something|else|more|less|so|others?|never|just|whether|if|is|are|was|what|how|why"
 )
@@ -76,7 +77,7 @@ def find_alternatives(question: str) -> tuple[str, ...]:
             return ()
         if match := re.search(_TWO_COMPARISONS, rest):
             return match["first"], match["second"]
-        return _two_subjects(rest) or _last_phrases(rest)
+        return _two_subjects(polar[0], rest) or _last_phrases(rest)
     if match := re.match(_AMONG, question):
         return split_items(re.sub(r"\sand\s", ", ", match["items"]))
     return _after_which(question) or (_fragment(question) if re.search(_OR, question) else ())
@@ -96,12 +97,17 @@ def _after_which(question: str) -> tuple[str, ...]:
     return split_items(rest) if is_choice else ()
 
 
-def _two_subjects(rest: str) -> tuple[str, ...]:
-    """The alternatives of "(Are) cats or dogs smarter"."""
+def _two_subjects(verb: str, rest: str) -> tuple[str, ...]:
+    """The alternatives of "(Are) cats or dogs smarter"; the second has as many words as the first."""
     match = re.match(_TWO_SUBJECTS, rest)
     if match is None or "," in match["first"] or len(match["first"].split()) > 3:
         return ()
-    return match["first"], match["second"]
+    words = match["second"].split()
+    if len(words) > _LONGEST_ALTERNATIVE or not re.match(_BE, verb):
+        nouns = len(re.sub(_DETERMINER, "", match["first"]).split())
+        size = nouns + (re.match(_DETERMINER, match["second"]) is not None)
+        words = words[: max(1, min(size, len(words) - 1))]
+    return match["first"], " ".join(words)
 
 
 def _last_phrases(rest: str) -> tuple[str, ...]:
