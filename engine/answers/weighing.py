@@ -60,14 +60,9 @@ class OptionWeights:
             look: Log-probability of each option.
             votes: Options that solutions have chosen.
         """
-        repeated = 1.0 + self.overlap * max(0, len(votes) - 1)
-        chances = {vote.mode: self._chances(look, vote.mode) for vote in votes}
+        said, repeated = self._said(look, votes), self._repeated(len(votes))
         return _normal(
-            [
-                math.log(p)
-                + sum(math.log(chances[vote.mode][option][vote.option]) for vote in votes) / repeated
-                for option, p in enumerate(self.prior(look))
-            ]
+            [math.log(p) + each / repeated for p, each in zip(self.prior(look), said, strict=True)]
         )
 
     def gain(self, look: Sequence[float], votes: Sequence[Vote], mode: Mode, left: int) -> float:
@@ -83,15 +78,29 @@ class OptionWeights:
             left: How many there may be.
         """
         now, chances = self.posterior(look, votes), self._chances(look, mode)
+        logs = [[math.log(chance) for chance in row] for row in chances]
+        known = [*zip(map(math.log, self.prior(look)), self._said(look, votes), logs, strict=True)]
         best = 0.0
         for count in range(1, min(left, _AHEAD) + 1):
-            expected = 0.0
+            expected, repeated = 0.0, self._repeated(len(votes) + count)
             for chosen, orders in _votes_ahead(len(now), count):
-                after = self.posterior(look, [*votes, *(Vote(option, mode) for option in chosen)])
+                after = [p + sum([row[o] for o in chosen], said) / repeated for p, said, row in known]
                 leads = after.index(max(after))
                 expected += orders * now[leads] * math.prod(chances[leads][option] for option in chosen)
             best = max(best, (expected - max(now)) / count)
         return best
+
+    def _said(self, look: Sequence[float], votes: Sequence[Vote]) -> list[float]:
+        """``[options]`` log-probabilities of the votes, given that an option is correct."""
+        chances = {vote.mode: self._chances(look, vote.mode) for vote in votes}
+        return [
+            sum(math.log(chances[vote.mode][option][vote.option]) for vote in votes)
+            for option in range(len(look))
+        ]
+
+    def _repeated(self, votes: int) -> float:
+        """Votes that say as much together as one that repeats no other."""
+        return 1.0 + self.overlap * max(0, votes - 1)
 
     def _chances(self, look: Sequence[float], mode: Mode) -> list[list[float]]:
         """``[options][options]``: P(a solution chooses the second option | the first is correct)."""

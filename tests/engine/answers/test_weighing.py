@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 
 import pytest
 from hypothesis import given
@@ -56,6 +57,27 @@ def test_a_sure_look_leaves_nothing_to_gain_and_an_open_one_does() -> None:
     assert WEIGHTS.gain(sure, [], "prose", 8) < 0.001
     assert WEIGHTS.gain(unsure, [], "prose", 8) > 0.1
     assert WEIGHTS.gain(unsure, [], "prose", 0) == 0.0
+
+
+@given(looks, st.lists(st.integers(0, 1), max_size=3))
+def test_a_gain_is_the_mean_over_the_next_vote(look: list[float], chosen: list[int]) -> None:
+    now, options = WEIGHTS.posterior(look, votes(*chosen)), range(len(look))
+    habit = WEIGHTS.prior(look)
+    later = 0.0
+    for option in options:
+        after = WEIGHTS.posterior(look, votes(*chosen, option))
+        leads = after.index(max(after))
+        later += now[leads] * (0.4 * (leads == option) + 0.6 * habit[option])
+    assert WEIGHTS.gain(look, votes(*chosen), "prose", 1) == pytest.approx(
+        max(0.0, later - max(now)), abs=1e-9
+    )
+
+
+def test_as_many_options_as_there_are_letters_are_looked_ahead_in_time() -> None:
+    look = [-3.0 - at / 10 for at in range(26)]
+    started = time.process_time()
+    assert WEIGHTS.gain(look, votes(0, 1, 2, 0, 1, 2), "prose", 8) >= 0.0
+    assert time.process_time() - started < 2.0
 
 
 def test_a_lean_moves_the_first_option() -> None:
