@@ -55,13 +55,13 @@ def solution_answer(text: str, finish: Finish) -> str | None:
 
 
 def last_boxed(text: str) -> str | None:
-    r"""Content of the last ``\boxed{...}`` with balanced braces, or None."""
+    r"""Content of the last ``\boxed{...}`` with balanced braces and something in it, or None."""
     opened: list[re.Match[str]] = []
     last: tuple[int, int] | None = None
     for brace in _BRACE.finditer(text):
         if brace[0] != "}":
             opened.append(brace)
-        elif opened and (begin := opened.pop())[0] != "{":
+        elif opened and (begin := opened.pop())[0] != "{" and begin.end() < brace.start():
             last = max(last or (0, 0), (begin.end(), brace.start()))
     return text[slice(*last)] if last else None
 

@@ -62,8 +62,8 @@ class StrategyReport:
         strategy, settings: Name and parameters of its strategy.
         questions, repeats: Number of questions, and searches of each.
         accuracy, accuracy_ci: Share of correct answers.
-        coverage: Share of searches with a correct trajectory.
-        selection: Correct answers per search with a correct trajectory; None without any.
+        coverage: Share of searches with a correct trajectory, or a correct option that was only read.
+        selection: Correct answers per such search; None without any.
         generated_tokens, prm_tokens, flops, seconds, samples: Means over questions.
         ece: Expected calibration error of the answers' probabilities; None if nothing is calibrated.
         ece_floor: The ECE that noise alone would give; None if unknown.
@@ -223,7 +223,7 @@ def _figure(outcome: Outcome, name: str) -> float:
         case "right":
             return float(outcome.right)
         case "covered":
-            return float(outcome.found > 0)
+            return float(outcome.found > 0 or outcome.right)
         case "samples":
             return float(outcome.finished)
         case _:

@@ -63,6 +63,14 @@ def test_means_and_shares(evaluation: Comparison) -> None:
     assert 0.0 <= low <= 0.5 <= high <= 1.0
 
 
+def test_an_option_that_was_only_read_is_covered() -> None:
+    found = Comparison([LEAN], ["a", "b"])
+    found.add(outcome("adaptive", "a", True, 0, 0, 0, 0.97))
+    found.add(outcome("adaptive", "b", False, 0, 0, 0, 0.97))
+    [report] = found.report().strategies
+    assert (report.accuracy, report.coverage, report.selection) == (0.5, 0.5, 1.0)
+
+
 def test_pairs_are_differences_of_the_same_questions(evaluation: Comparison) -> None:
     [pair] = evaluation.report().pairs
     assert (pair.a, pair.b) == ("adaptive", "vote:4")
