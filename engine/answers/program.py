@@ -13,7 +13,9 @@ from decimal import Decimal
 
 from ..execution import Execution
 
-_BLOCK = re.compile(r"```[ \t]*+(?:python3?|py)?[ \t]*+\n(.*?)(?:\n[ \t]*+```|\Z)", re.DOTALL | re.IGNORECASE)
+_BLOCK = re.compile(
+    r"```[ \t]*+(?:python3?|py)?[ \t]*+\n(.*?)(?:\n[ \t]*+```|```|\Z)", re.DOTALL | re.IGNORECASE
+)
 _NUMBER = re.compile(r"[-+]?(?:(?:\d{1,3}(?:,\d{3})+|\d[\d_]*)(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?")
 """Commas stand before three digits each: 1,234 is a number and 2,3 are two."""
 _FRACTION = re.compile(r"Fraction\((-?\d+), (\d+)\)|(-?\d+)/(\d+)")
@@ -97,7 +99,11 @@ def _printing(tree: ast.Module) -> ast.Module:
         case ast.Expr(value):
             shown: ast.expr | None = value
             body = before
-        case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
+        case (
+            ast.Assign(targets=[ast.Name(id=name)])
+            | ast.AnnAssign(target=ast.Name(id=name))
+            | ast.AugAssign(target=ast.Name(id=name))
+        ):
             shown, body = ast.Name(name), tree.body
         case ast.Return(value):
             shown, body = value, before

@@ -153,7 +153,7 @@ class Choice(Kind):
     def answer(
         self, problem: Problem, mode: Mode, text: str, finish: Finish, execution: Execution | None
     ) -> str | None:
-        """The name of the option that the text ends in, or that it is nothing else but."""
+        """The name of the option that the text ends in, or the only one that a line of it states."""
         options = options_of(problem)
         found = solution_answer(text, finish)
         if found is not None and (name := find_option(options, found)) is not None:
@@ -164,8 +164,8 @@ class Choice(Kind):
         place = _place(letters[-1], len(options.texts)) if letters else None
         if place is not None:
             return names_of(options)[place]
-        lines = [line for line in text.splitlines() if line.strip()]
-        return _stated(options, lines[-1]) if lines else None
+        stated = {name for line in text.splitlines() if (name := _stated(options, line)) is not None}
+        return stated.pop() if len(stated) == 1 else None
 
     def shown(self, problem: Problem, answer: str | None, execution: Execution | None) -> str | None:
         """``B. Jupiter``; the text alone of an option without a letter."""

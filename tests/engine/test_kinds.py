@@ -64,6 +64,7 @@ def asked(kind: KindName) -> Problem:
         ("choice", r"\boxed{\text{(B)}}", None, "B", "B. Jupiter"),
         ("choice", "B. Jupiter", None, "B", "B. Jupiter"),
         ("choice", "It has the most mass.\n**B**", None, "B", "B. Jupiter"),
+        ("choice", "Which planet is the largest?\nA. Mars\nB. Jupiter\nC. Venus", None, None, None),
         ("choice", "The answer is a planet.", None, None, None),
         ("choice", "The answer is A planet called Venus.", None, "C", "C. Venus"),
         ("yes-no", "91 = 7 * 13.\nAnswer: no", None, "no", "No"),
