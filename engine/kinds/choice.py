@@ -120,12 +120,15 @@ class Choice(Kind):
     """See the module."""
 
     def read_details(self, question: str, record: Mapping[str, object]) -> Mapping[str, object]:
-        """The options in the text, or those of the field ``options``.
+        """The options in the text, or those of the field ``options``: a list, or an object by their letters.
 
         Raises:
             UsageError: there are none.
         """
         found, given = recognise_message(question), record.get("options")
+        if isinstance(given, Mapping):
+            named = {letter: str(text) for letter, text in given.items() if str(text).strip()}
+            return {**with_options(question, [*named.values()]), "letters": [*named]}
         texts = [str(each) for each in given] if isinstance(given, list) else list(found.options)
         if found.kind == "choice" and len(found.options) == len(texts):
             return {"stem": found.stem, "texts": texts, "letters": list(found.letters)}

@@ -130,6 +130,14 @@ def test_a_choice_is_looked_at_in_two_orders() -> None:
     assert (first.words, second.words) == (("A", "B", "C"), ("C", "B", "A"))
 
 
+def test_options_of_a_record_may_have_letters() -> None:
+    _, details = recognise("Which?", {"options": {"A": "iron", "B": "wood"}})
+    problem = Problem("1", "Which?", "B", kind="choice", details=details)
+    kind = kind_of(problem)
+    assert kind.options(problem) == ("A", "B")
+    assert kind.is_right(problem, kind.answer(problem, "prose", "Answer: wood", "stop", None), None, None)
+
+
 def test_options_that_are_given_are_answered_by_their_text() -> None:
     kind = kind_of(DRINKS)
     assert kind.options(DRINKS) == ("tea", "green tea", "coffee")
