@@ -137,7 +137,9 @@ class LimitedChild:
         process.wait()
         for pipe in (process.stdin, process.stdout):
             assert pipe is not None
-            with suppress(BrokenPipeError):
+            with suppress(
+                OSError
+            ):  # nobody reads what it did not take; Windows has another error than others
                 pipe.close()
 
 
@@ -152,7 +154,7 @@ def _exchange(process: subprocess.Popen[bytes], line: bytes) -> bytes:
         process.stdin.write(line)
         process.stdin.flush()
         return process.stdout.readline()
-    except BrokenPipeError:
+    except OSError:  # a broken pipe, or on Windows an invalid argument
         return b""
     finally:
         limit.cancel()

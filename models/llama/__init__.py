@@ -5,7 +5,8 @@ context with its batch. ``template`` renders chat templates in a process of thei
 thought before the answer and closes it at its budget, ``chat`` turns a question into prompt tokens.
 ``sampling`` draws tokens, ``prefixes`` keeps evaluated prefixes, ``prompts`` opens problems with them,
 ``stepcost`` measures the cost of a decode step. ``policy`` is the engine's generator: it runs the branches
-(``branch``) of all problems in one batch, on the sequences that ``seats`` gives them.
+(``branch``) of all problems in one batch, on the sequences that ``seats`` gives them. ``tool_prompt`` shows
+tools to a model, ``calls`` lets it write calls and objects under a ``grammar``.
 """
 
 import os

@@ -58,6 +58,7 @@ class Engine:
         self._worker = Worker(options)  # never closed: it ends with this process
         self._asked: SimpleQueue[Request | None] = SimpleQueue()
         self._logs: dict[str, Future[list[SearchEvent]]] = {}
+        self._failure: AdascaleError | None = None
 
     def open_models(self) -> ModelsOpened:
         """Open the models.
@@ -73,9 +74,11 @@ class Engine:
         """The log of one search; empty if the engine was stopped before it began.
 
         Raises:
-            WorkerDiedError: the worker has died too often.
+            AdascaleError: the worker has died too often, or could not be started again.
         """
         log = self._logs[request.problem.id] = Future[list[SearchEvent]]()
+        if self._failure is not None:
+            raise self._failure
         self._asked.put(request)
         return [] if self._worker.interrupted else log.result()
 
@@ -86,7 +89,6 @@ class Engine:
 
     def _run(self) -> None:
         logs: dict[str, list[SearchEvent]] = {}
-        failure: AdascaleError | None = None
         try:
             for problem, event in self._worker.serve(iter(self._asked.get, None), retry=True):
                 if event.seq == 0:  # the search was lost with the worker, and begins again
@@ -95,12 +97,12 @@ class Engine:
                 if isinstance(event, SearchFinished | SearchFailed):
                     self._logs.pop(problem.id).set_result(logs.pop(problem.id))
         except Exception as error:
-            failure = explained(error, "")
+            self._failure = explained(error, "")
         for log in list(self._logs.values()):
-            if failure is None:
+            if self._failure is None:
                 log.set_result([])
             else:
-                log.set_exception(failure)
+                log.set_exception(self._failure)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -63,6 +65,22 @@ def test_a_child_that_was_killed_between_requests_is_replaced(child: LimitedChil
     child._process.kill()
     child._process.wait()
     assert child.ask("second") == ["second", "second"]
+
+
+def test_a_pipe_without_a_reader_is_the_end_of_the_child_on_windows_too(child: LimitedChild) -> None:
+    assert child.ask("first")
+    process = child._process
+    assert process is not None
+    assert process.stdin is not None
+    process.stdin.close()
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    process.stdin = SimpleNamespace(write=refuse, flush=refuse, close=refuse)  # type: ignore[assignment]
+    with pytest.raises(ChildEndedError):
+        child.ask("second")
+    assert child.ask("third") == ["third", "third"]
 
 
 def test_an_interrupt_leaves_no_reply_for_the_next_request(

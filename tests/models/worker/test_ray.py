@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+import threading
 from pathlib import Path
+from queue import SimpleQueue
 from types import SimpleNamespace
 
 import pytest
@@ -177,3 +179,22 @@ def test_an_engine_gives_the_log_of_each_search_and_stops_when_it_is_told(chain_
     engine.interrupt()
     assert engine.search(Request(Problem("late", "What is 9 * 2?"), SETTINGS)) == []
     engine._worker.__exit__()
+
+
+def test_an_engine_whose_worker_cannot_be_started_again_refuses_later_questions() -> None:
+    def serve(requests: object, retry: bool) -> None:
+        raise ModelError("gone")
+
+    engine = Engine(SessionOptions())
+    engine._worker = SimpleNamespace(serve=serve, interrupted=False)  # type: ignore[assignment]
+    engine._run()
+    refusals: SimpleQueue[str] = SimpleQueue()
+
+    def ask() -> None:
+        try:
+            engine.search(Request(Problem("late", "?"), SETTINGS))
+        except ModelError as error:
+            refusals.put(error.message)
+
+    threading.Thread(target=ask, daemon=True).start()
+    assert refusals.get(timeout=5) == "gone"
