@@ -30,12 +30,16 @@ _SCALES = {
     "billion": 10**9,
     "trillion": 10**12,
 }
+_NUMBER_WORDS = (
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+)  # fmt: skip
 _SCALE = rf"(?:{'|'.join(_SCALES)})"
 _DIGITS = r"(?:\d{1,3}(?:,\d{3})+|\d+)"
 _NUMBER = rf"[-+]?{_DIGITS}?(?:\.\d+)?(?:\s?/\s?\d+)?"
 # A formula that goes on is no unit: 2x, 2 x, 5i, 2 sin x, 5 factorial. The other letters are: g, l, m.
 _NO_UNIT = r"(?:[abdefiknopqrtuxyz]|pi|and|or|squared|cubed|factorial|sin|cos|tan|log|ln|sqrt|more|less|to)\b"
-_UNIT = rf"\s*[%°]|\s+(?!{_NO_UNIT})[A-Za-z][A-Za-z .²³/-]*"
+_POWER = r"\s+(?:mm|cm|dm|km|m|in|ft|yd|mi|units?|inches|feet|meters)\^\{?[23]\}?"
+_UNIT = rf"\s*[%°]|\s+(?!{_NO_UNIT})[A-Za-z][A-Za-z .²³/-]*|{_POWER}|\s*/\s?[A-Za-z]{{3,}}"
 _WITH_UNIT = re.compile(rf"[$€£]?\s*({_NUMBER})(?:\s+({_SCALE}))?(?:{_UNIT})?")
 _MIXED = re.compile(r"(-?)(?:(\d+)\s*)?\\frac\{(-?\d+)\}\{(-?\d+)\}")
 _PLAIN_MIXED = re.compile(r"(-?)(\d+) (\d+)/(\d+)")
@@ -57,6 +61,7 @@ _ANOTHER_NUMBER = re.compile(
 
 _FORMULA = re.compile(r"(?=.*[a-z]).*(?:[-+*/^|]|\d\s*[a-z\\]|\\frac|\\sqrt)")
 """A left side that has more than a name: an equation of a line, not the value of an unknown."""
+_HALF_OF_DAY = re.compile(r"(?<![a-z])([ap])\.? ?m\b")
 _PI = re.compile(r"π|(?<![\\a-z])pi\b")
 
 _ATTEMPTS = 2
@@ -95,7 +100,8 @@ def _cheap_verdict(left: str, right: str, x: Fraction | None, y: Fraction | None
     if left == right or _compact(left) == _compact(right):
         return True
     if x is not None and y is not None:
-        return x == y
+        halves = {*_HALF_OF_DAY.findall(left), *_HALF_OF_DAY.findall(right)}
+        return x == y and len(halves) < 2  # 3 AM is not 3 PM
     if not _is_mathematics(left) or not _is_mathematics(right):
         return _same_option(left, right)
     return None
@@ -122,6 +128,8 @@ def plain_number(answer: str) -> Fraction | None:
         if _FORMULA.match(left):
             return None
         answer = right.strip()
+    if answer in _NUMBER_WORDS:
+        return Fraction(_NUMBER_WORDS.index(answer))
     try:
         if mixed := _MIXED.fullmatch(answer) or _PLAIN_MIXED.fullmatch(answer):
             sign, whole, over, under = mixed.groups()
@@ -137,7 +145,8 @@ def plain_number(answer: str) -> Fraction | None:
 
 @functools.lru_cache(maxsize=1 << 14)
 def _normal(answer: str) -> str:
-    return _PI.sub(r"\\pi", normal_latex(answer).rstrip(".").lower()).replace("∞", r"\infty")
+    plain = _HALF_OF_DAY.sub(r"\1m", normal_latex(answer).rstrip(".").lower())
+    return _PI.sub(r"\\pi", plain).replace("∞", r"\infty").replace("infinity", r"\infty")
 
 
 def _compact(normal: str) -> str:
