@@ -137,11 +137,8 @@ def _prompt_key(problem: Problem, mode: Mode) -> str:
 
 def _read_text(problem: Problem, mode: Mode) -> str:
     """The text that the generator reads; a store's name does not cover the prompt of code tasks."""
-    if problem.kind == "call":
-        return kind_of(problem).statement(problem)
-    if mode == "code":
-        return f"{PROMPTS['code']}\n\n{kind_of(problem).statement(problem)}"
-    return problem.question
+    statement = kind_of(problem).statement(problem)
+    return f"{PROMPTS['code']}\n\n{statement}" if mode == "code" else statement
 
 
 def draws_path(fingerprint: Fingerprint, rows: int, gpu_layers: int = 0) -> Path:

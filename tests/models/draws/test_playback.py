@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from searches import sized
 from adascale.codetasks.records import read_task
 from adascale.engine.errors import AdascaleError, ContextOverflowError
 from adascale.engine.execution import Execution
+from adascale.engine.kinds import recognise
 from adascale.engine.ports import BranchStart, Prefix, PrefixWork, SequenceLogprob
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import Event, SearchFailed, to_json
@@ -300,6 +302,29 @@ def test_a_draw_is_known_by_its_question_its_prefix_and_its_seed() -> None:
     assert draw_key(base, 1, True) == draw_key(base, 2, True)
     named = Prefix(replace(PROBLEMS[0], id="other"), base.steps)
     assert draw_key(named, 1, False) == draw_key(base, 1, False)
+
+
+def form(name: str) -> dict[str, Any]:
+    return {"type": "object", "properties": {name: {"type": "string"}}, "required": [name]}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"options": ["rose", "sky"]}, {"options": ["sky", "rose"]}),
+        ({"kind": "json", "schema": form("colour")}, {"kind": "json", "schema": form("flower")}),
+    ],
+)
+def test_draws_depend_on_options_and_on_a_schema_beside_the_question(
+    one: dict[str, Any], other: dict[str, Any]
+) -> None:
+    def key(record: dict[str, Any]) -> str:
+        kind, details = recognise("Which is red?", record)
+        problem = Problem("1", "Which is red?", kind=kind, details=details)
+        return draw_key(Prefix(problem), 0, greedy=True)
+
+    assert key(one) == key(dict(one))
+    assert key(one) != key(other)
 
 
 def test_draws_of_a_code_task_depend_on_the_tests_that_are_shown_and_on_no_other() -> None:
