@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from adascale.engine.errors import UsageError, setting
+from adascale.engine.kinds import kind_of
 from adascale.engine.ports import Prefix
 
 from ..llama.prefixes import Tokens
@@ -44,7 +45,8 @@ class Script:
 
     def tokens(self, model: LlamaModel, prefix: Prefix) -> tuple[Tokens, tuple[int, ...]]:
         """All tokens of a prefix; the lengths of the head, of it with the question, and after each step."""
-        parts = [self.head, self.question(prefix.problem.question.strip())]
+        asked = kind_of(prefix.problem).statement(prefix.problem)
+        parts = [self.head, self.question(asked.strip())]
         parts += [self.step(index, step.text.strip()) for index, step in enumerate(prefix.steps)]
         tokens: list[int] = []
         ends: list[int] = []

@@ -10,6 +10,7 @@ import tiny
 import tiny_prm
 
 from adascale.engine.errors import UsageError
+from adascale.engine.kinds import recognise
 from adascale.engine.ports import Prefix
 from adascale.engine.types import Problem
 from adascale.models.llama.runtime import LlamaModel
@@ -43,6 +44,13 @@ def test_the_text_is_the_models_own_template_with_one_turn_a_step(prm: Opened) -
         + "assistant"
         + tiny.spelled("\n")
     )
+
+
+def test_options_beside_the_question_are_read(prm: Opened) -> None:
+    kind, details = recognise("Which is red?", {"options": ["sky", "rose"]})
+    tokens = prm.tokens(Problem("p", "Which is red?", kind=kind, details=details), A)
+    text = b"".join(map(prm.model.piece, tokens)).decode()
+    assert "Which is red?\nA. sky\nB. rose\n" in text
 
 
 def test_a_step_with_control_tokens_is_text(prm: Opened) -> None:
