@@ -12,12 +12,14 @@ from typing import Any
 from .equality import plain
 from .tool import Call
 
-Accepted = Sequence[Mapping[str, Mapping[str, Sequence[Any]]]]
-"""A list of ``{name: {argument: [accepted values]}}``; empty if it is correct to call nothing."""
-
 
 def is_accepted(calls: Sequence[Call], accepted: Any) -> bool:
-    """True if calls and entries match one to one, in any order."""
+    """True if calls and entries match one to one, in any order.
+
+    Args:
+        calls: The calls.
+        accepted: A list of ``{name: {argument: [accepted values]}}``; empty if it is correct to call nothing.
+    """
     left = [*accepted]
     for call in calls:
         entry = next((each for each in left if _fits(call, each)), None)
