@@ -21,7 +21,7 @@ _WHICH = (
 )
 """A question up to its alternatives, which a mark sets apart, or which are a word each."""
 _COMPARES = phrases(rf"('s|is|was|are|were|came|comes|has|weighs)?( the)? ?{_COMPARISON}")
-_AMONG = r"(?i)(?:of|between|among|out\s+of)\s(?P<items>[^?:.]+?),\s+(?:which|who|what|where)\b"
+_AMONG = r"(?i)(?:of|between|among|out\s+of)\s(?!all\b)(?P<items>[^?:.]+?),\s+(?:which|who|what|where)\b"
 _CHINESE = "([^\\s，。,]{1,30})还是([^\\s，。？,]{1,30})"
 
 _POLAR = phrases(
@@ -38,6 +38,7 @@ _NO_ALTERNATIVE = phrases(
     r"not|no|any|anything|something|else|more|less|so|others?|never|just|whether|if|is|are|was|what|how|why"
 )
 """Beginnings of what no alternative is: "or not", "or something"; "spam or not spam" is one."""
+_SEQUENCE = phrases("next|missing|follows|continues")
 _EITHER = phrases("either|how (many|much)|what (is|fraction|percent)( the)? (probability|chance)")
 _DETERMINER = phrases("an?|the|ein(e[nr]?)?|der|die|das")
 _PREPOSITION = phrases("in|on|at|by|before|after|to|with|from|under|over")
@@ -46,6 +47,7 @@ _SENTENCE = phrases(
     r"""
     is|are|was|were|do|does|did|can|could|will|would|should|has|have|may|how|why|if|i|we|you|give|tell|write|make
     more|now|then|one|two|three|what|yes|true|no|either|whether|let|use|go|please
+    find|solve|compute|calculate|evaluate|simplify|determine
     """
 )
 _CLAUSE = phrases("is|are|not|i|you|me|my")
@@ -93,7 +95,7 @@ def _after_which(question: str) -> tuple[str, ...]:
     if re.search(_OR, rest) or " o " in rest:
         is_choice = is_choice or has_colon or re.match(_COMPARES, match["asked"].strip()) is not None
     else:
-        is_choice = is_choice and has_colon
+        is_choice = is_choice and has_colon and not re.search(_SEQUENCE, match["asked"])
     return split_items(rest) if is_choice else ()
 
 

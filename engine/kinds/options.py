@@ -264,9 +264,10 @@ def _separated(message: str) -> tuple[str, ...]:
 
 
 def split_items(text: str) -> tuple[str, ...]:
-    """Items of a list on one line; empty unless there are two to ten, of six words at most."""
+    """Items of a list on one line; empty unless they are two to ten different ones, of six words at most."""
     between = _BETWEEN_ITEMS if re.search(_BETWEEN_ITEMS, text) else _BETWEEN_BARE_ITEMS
     items = tuple(item for piece in re.split(between, text) if (item := piece.strip(" \t\n.?!*_\"'")))
-    if 2 <= len(items) <= MOST_OPTIONS and all(len(item.split()) <= 6 for item in items):
+    is_distinct = len({item.casefold() for item in items}) == len(items)
+    if is_distinct and 2 <= len(items) <= MOST_OPTIONS and all(len(item.split()) <= 6 for item in items):
         return items
     return ()

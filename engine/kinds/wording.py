@@ -176,6 +176,9 @@ DESCRIPTION = phrases(
     """
 )
 """Asks for a description, where no numbers are given."""
+COMPUTED = phrases("what('s| is| are)( the)? (differences?|points?)")
+BETWEEN_NUMBERS = r"(?i)\bbetween\s+[$€£]?\d[\d.,/]*(?![\w-])"
+"""A description in its words that may be computed: the difference between 15 and 8."""
 ABOUT_US = phrases(
     r"""
     (who|what|where|how|when|which)('s|'re| \w+)( \w+)? (you|your|u|ur|i|my)(?! (say|spell|get|call))
