@@ -51,20 +51,7 @@ class Fit:
 
     def start(self) -> subprocess.Popen[bytes]:
         """Begin it, or go on with it."""
-        words = [
-            "calibrate",
-            "fit",
-            "-g",
-            self.model,
-            "-d",
-            self.data,
-            "-c",
-            "512",
-            "-t",
-            "1",
-            "-qq",
-            "--json",
-        ]
+        words = ["calibrate", "fit", "-g", self.model, "-d", self.data, *_FEW, "-qq", "--json"]
         command = [sys.executable, "-m", "adascale", *map(str, words)]
         env = {**os.environ, "XDG_DATA_HOME": str(self.folder)}
         return subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL)
