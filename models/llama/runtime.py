@@ -24,8 +24,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adascale.engine.errors import (
+    FETCH_AGAIN,
     AdascaleError,
     DecodeAbortedError,
+    ModelCorruptError,
     ModelError,
     NoKVSlotError,
     command,
@@ -142,6 +144,9 @@ class LlamaModel:
             text: The text.
             special: Take control tokens in it as such.
             follows: The text stands behind other text. SentencePiece puts a space before a text.
+
+        Raises:
+            ModelCorruptError: the vocabulary lacks a character of it, which llama.cpp takes for a token -1.
         """
         if follows and C.llama_vocab_type(self.vocab) == C.LLAMA_VOCAB_TYPE_SPM:
             before = self.tokenize(_ANCHOR, special=False)
@@ -151,7 +156,10 @@ class LlamaModel:
         buffer = (C.llama_token * size)()
         found = C.llama_tokenize(self.vocab, data, len(data), buffer, size, False, special)
         assert found >= 0, "a text has at most one token per byte"
-        return list(buffer[:found])
+        tokens = list(buffer[:found])
+        if min(tokens, default=0) < 0:
+            raise ModelCorruptError(f"the vocabulary of {self.name} cannot spell a text", hint=FETCH_AGAIN)
+        return tokens
 
     def piece(self, token: int) -> bytes:
         """Bytes of one token; empty for control tokens. A character may span several tokens."""
