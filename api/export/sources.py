@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 
-from adascale.engine.answers.equality import is_right
-from adascale.engine.answers.extract import solution_answer
+from adascale.engine.kinds import kind_of
 from adascale.engine.ports import Prefix
 from adascale.engine.search.prefix_outcomes import PrefixOutcome
 from adascale.engine.search.waiting import Key, branch_seed
@@ -117,7 +116,7 @@ class _DrawnNodes:
         row, before, on_the_way = origin.row, origin.steps, [origin.row]
         for step in steps:
             before = (*before, step)
-            self._nodes.append(_drawn_node(row, before, mode))
+            self._nodes.append(self._drawn_node(row, before, mode))
             self._outcomes.append(PrefixOutcome())
             row = len(self._nodes) - 1
             on_the_way.append(row)
@@ -126,19 +125,21 @@ class _DrawnNodes:
             key = (*key, 0)
         end = self._nodes[row]
         if end.ended and mode == "prose" and self._problem.answer is not None:
-            one = PrefixOutcome(int(is_right(end.answer, gold=self._problem.answer)), 1)
+            right = kind_of(self._problem).is_right(self._problem, end.answer, None, None)
+            one = PrefixOutcome(int(right), 1)
             for each in on_the_way:
                 self._outcomes[each] += one
 
-
-def _drawn_node(parent: int, steps: tuple[Step, ...], mode: Mode) -> SampledNode:
-    last, ended = steps[-1], steps[-1].finish != "step"
-    text = "".join(step.text for step in steps if not step.is_thought)
-    return SampledNode(
-        parent=parent,
-        text=last.text,
-        mode=mode,
-        ended=ended,
-        tokens=len(last.token_ids),
-        answer=solution_answer(text, last.finish) if ended and mode == "prose" else None,
-    )
+    def _drawn_node(self, parent: int, steps: tuple[Step, ...], mode: Mode) -> SampledNode:
+        last, ended, answer = steps[-1], steps[-1].finish != "step", None
+        if ended and mode == "prose":
+            text = "".join(step.text for step in steps if not step.is_thought)
+            answer = kind_of(self._problem).answer(self._problem, mode, text, last.finish, None)
+        return SampledNode(
+            parent=parent,
+            text=last.text,
+            mode=mode,
+            ended=ended,
+            tokens=len(last.token_ids),
+            answer=answer,
+        )

@@ -4,6 +4,7 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 import sampled
 import worlds
 from event_logs import ticking
@@ -14,6 +15,7 @@ from adascale.engine.evaluation.evaluate import evaluate
 from adascale.engine.ports import Prefix, SequenceLogprob
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.waiting import branch_seed
+from adascale.engine.types import KindName, Problem
 from adascale.export.sampled import SampledQuestion
 from adascale.export.sources import NOT_DRAWN, read_draws, read_rollouts
 from adascale.models.calibration.rollouts import Rollouts, RolloutStore
@@ -123,6 +125,28 @@ def test_a_redrawn_step_is_found_below_the_prefix_that_went_on(tmp_path: Path) -
     assert isinstance(found, SampledQuestion)
     assert [found.nodes[at].answer for at in found.ends()] == ["54", "18"]
     assert found.nodes[1].counts == [1, 2]
+
+
+BANK = {"stem": "Where is money?", "letters": ["A", "B"], "texts": ["a bench", "a bank"]}
+
+
+@pytest.mark.parametrize(
+    ("kind", "answer", "details", "solution"),
+    [
+        ("fact", "William Shakespeare", {}, "William Shakespeare"),
+        ("choice", "B", BANK, "The answer is: a bank."),
+    ],
+)
+def test_a_draw_is_judged_by_the_kind_of_its_question(
+    tmp_path: Path, kind: KindName, answer: str, details: dict[str, object], solution: str
+) -> None:
+    asked = Problem("1", "?", answer, kind=kind, details=details)
+    with closing(DrawStore(tmp_path / "x.sqlite")) as store:
+        key = draw_key(Prefix(asked), branch_seed(3, asked.id, (0,), "prose"), greedy=False)
+        store.put(key, (scripted_step(solution, "stop"),))
+    [found] = read_draws(tmp_path / "x.sqlite", [asked], 3)
+    assert isinstance(found, SampledQuestion)
+    assert (found.nodes[1].answer, found.nodes[1].right) == (answer, True)
 
 
 def test_an_answer_is_read_behind_the_thought(tmp_path: Path) -> None:
