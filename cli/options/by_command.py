@@ -343,6 +343,7 @@ OVERRIDES: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
     ChatOptions: {
         "session.ctx_size": ctx_size("--ctx-size", _ROOMY),
         "search.choices": None,
+        "search.min_confidence": None,
         "view.trace": None,
     },
     CodeOptions: {

@@ -84,6 +84,11 @@ def test_ask_goes_on_from_the_last_message(talk: Talk, env: dict[str, str], chai
     assert len(asked(env)[-1]["history"]) == 6
 
 
+def test_an_option_that_a_conversation_would_ignore_is_refused(talk: Talk) -> None:
+    done = talk("hi", args=("--min-confidence", ".9"))
+    assert (done.returncode, done.stdout) == (2, "")
+
+
 @pytest.mark.parametrize("end", ["exit", "quit", "/quit"])
 def test_other_tools_words_end_a_conversation(talk: Talk, env: dict[str, str], end: str) -> None:
     done = talk("hi", end, "hm")
