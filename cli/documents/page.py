@@ -91,9 +91,9 @@ def _meaning(document: Document) -> str:
 def _shown(document: Document) -> Iterator[str]:
     """The solution that is shown, without its thoughts."""
     view = document.view
-    if view.best is None:
-        return
     rows = [row for row in all_rows(view) if row.node in view.best_path - {ROOT} and not row.thought]
+    if not rows:
+        return
     if rows[-1].program is None:
         text = "".join(row.text for row in rows)
         yield f'<div class="body"><div class="prose">{as_html(text)}</div></div>'

@@ -298,6 +298,15 @@ def test_a_thought_is_folded_in_every_format() -> None:
     assert Page(page).shown == ["It is 27."]
 
 
+def test_a_solution_of_nothing_but_a_thought_is_shown_in_its_fold() -> None:
+    log = Log()
+    log.finish_path(ROOT, "<think>Hmm.", 0.3, None, thought="cut")
+    log.end()
+    page = to_html(document(log))
+    assert "<summary>thought, 20 tokens</summary>" in page
+    assert Page(page).shown == []
+
+
 app = typer.Typer()
 app.command()(tree)
 
