@@ -26,7 +26,7 @@ from .options.config_file import config_path, defaults_of, read_config, warn_unk
 from .options.help import EVERYDAY, LayeredCommand, reflow
 from .terminal.console import ColorChoice, say, show_error, use_color, write_error, write_payload
 from .terminal.signals import unwinding
-from .terminal.streams import flush_or_abandon, lose_unwritable_stderr, open_missing
+from .terminal.streams import flush_or_abandon, forget_unknown_size, lose_unwritable_stderr, open_missing
 
 if TYPE_CHECKING:
     from typer._click import Command, Context  # Typer has a copy of click, whose types it gives no other name
@@ -196,6 +196,7 @@ def main() -> None:
     """Run the command line; every error is a message and an exit code, and a traceback only with --debug."""
     open_missing()
     lose_unwritable_stderr()
+    forget_unknown_size()
     try:
         with unwinding(), whole_words():
             code = app(standalone_mode=False)

@@ -37,6 +37,13 @@ def _open_standard(number: int, mode: str) -> TextIO:
     return stream
 
 
+def forget_unknown_size() -> None:
+    """Forget a ``COLUMNS`` or ``LINES`` of 0, which says that the size is unknown: Rich would take it for one."""
+    for name in ("COLUMNS", "LINES"):
+        if os.environ.get(name) == "0":
+            del os.environ[name]
+
+
 class _LossyStream(io.TextIOWrapper):
     """A stream that discards everything after its first failed write."""
 

@@ -216,6 +216,15 @@ def test_the_live_view_never_grows_taller_than_the_terminal(tmp_path: Path) -> N
     assert max(run.count("\x1b[1A") for run in outcome.stderr.split("\n")) <= 11
 
 
+@pytest.mark.parametrize("words", [["replay", "nothing.jsonl"], ["ask", "-h"]])
+def test_a_width_of_zero_counts_as_unknown(words: list[str]) -> None:
+    known, unknown = (
+        on_terminal(["-m", "adascale", *words], environment(COLUMNS=columns), size=(24, 80))
+        for columns in ("80", "0")
+    )
+    assert unknown == known
+
+
 @pytest.mark.slow
 def test_a_window_that_is_made_smaller_is_filled_anew(tmp_path: Path) -> None:
     log = Log("How many? " * 30, pace=0.01)
