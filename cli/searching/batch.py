@@ -204,7 +204,7 @@ def read_lines(
     search, schema = options.search, read_schema(options.schema)
     lines = islice(read_problems(source, options.form, options.question_field), options.limit)
     for line in lines:
-        if isinstance(line, BadLine) or line.kind != "value" or "kind" in line.meta:
+        if isinstance(line, BadLine) or line.kind != "value" or line.meta.get("kind") == "value":
             yield line
             continue
         known = search_all or line.answer is not None

@@ -196,6 +196,14 @@ def test_a_mended_text_without_an_id_is_asked_with_what_failed(earlier: Path, tm
     assert "1 to ask, 1 there already, 1 left out by --only-failed, 0 bad lines" in said
 
 
+def test_a_column_of_the_users_own_that_is_called_kind_is_none(tmp_path: Path) -> None:
+    lines = [{"question": "Write a poem.", "kind": "greeting"}, {"question": "Hi", "kind": "value"}]
+    (tmp_path / "q.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    _, said = invoked(app, "batch", str(tmp_path / "q.jsonl"), "--dry-run")
+    assert "1 text: one reply each" in said
+    assert "1 value: adaptive" in said
+
+
 @pytest.mark.parametrize(
     "options", [["--strategy", "passing"], ["--adapt", "km"], ["--adapt", "km", "--dry-run"]]
 )
