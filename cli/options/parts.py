@@ -20,6 +20,7 @@ from adascale.engine.strategies import (
     Preset,
     Strategy,
     StrategyOverrides,
+    agreement,
     passing,
     with_mode,
 )
@@ -201,12 +202,17 @@ class SearchOptions:
 
         Args:
             of_kind: Kind of the questions.
-            beside_tasks: Accept ``--samples`` for code tasks among the questions.
+            beside_tasks: Accept what is for code tasks and calls of tools among the questions.
 
         Raises:
             UsageError: the strategy does not have this rule, mode or number.
         """
         kind = STRATEGIES[self.strategy]
+        if kind is agreement.Agreement and not beside_tasks:
+            raise UsageError(
+                "agreement compares calls of tools, which no question here makes",
+                hint="--strategy first-to stops when three solutions agree",
+            )
         if kind is passing.Passing:
             raise UsageError(
                 "passing writes programs until one passes its tests, and a question has none",

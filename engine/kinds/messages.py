@@ -34,6 +34,7 @@ def problem_of(
     Raises:
         UsageError: it cannot be of that kind.
     """
+    _check_one_kind(kind, choices, schema)
     if schema is not None:
         kind, why = "json", "a schema was given"
     elif choices:
@@ -51,6 +52,16 @@ def problem_of(
     else:
         details = kind_named(kind).read_details(message, {} if schema is None else {"schema": schema})
     return Problem(id_, message, history=history, kind=kind, why=why, details=details)
+
+
+def _check_one_kind(kind: KindName | None, choices: Sequence[str], schema: object) -> None:
+    stated = [*(["json"] if schema is not None else []), *(["choice"] if choices else [])]
+    stated += [] if kind is None else [kind]
+    if len(set(stated)) > 1:
+        raise UsageError(
+            f"a message is of one kind, not {' and '.join(stated)}",
+            "a schema makes it json, options make it a choice",
+        )
 
 
 def _recognised(message: str, *, is_searched: bool) -> tuple[KindName, str]:

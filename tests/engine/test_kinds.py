@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
@@ -173,6 +173,19 @@ def test_options_with_numbers_are_chosen_by_the_letters_of_the_statement(text: s
     kind = kind_of(problem)
     assert kind.options(problem) == ("1", "2", "3")
     assert kind.answer(problem, "prose", text, "stop", None) == option
+
+
+@pytest.mark.parametrize(
+    "stated",
+    [
+        {"kind": "text", "schema": {"type": "object", "properties": {"a": {"type": "string"}}}},
+        {"choices": ["a", "b"], "schema": {"type": "object", "properties": {"a": {"type": "string"}}}},
+        {"kind": "value", "choices": ["a", "b"]},
+    ],
+)
+def test_a_message_of_two_kinds_is_refused(stated: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="of one kind"):
+        problem_of("1", "Which one?", **stated)
 
 
 def test_a_search_that_was_asked_for_takes_no_message_for_a_text() -> None:

@@ -127,6 +127,13 @@ def test_a_mode_is_typed_or_stands_in_the_environment(
         parsed(command, "--strategy", "beam").search.make_strategy()
 
 
+def test_the_strategy_of_calls_is_not_for_a_question() -> None:
+    search = parsed(AskOptions, "--strategy", "agreement").search
+    with pytest.raises(UsageError, match="calls of tools"):
+        search.make_strategy()
+    assert search.make_strategy("call", beside_tasks=True).name == "agreement"
+
+
 @pytest.mark.parametrize("command", [AskOptions, EvalOptions])
 def test_the_paper_samples_at_its_own_temperature_unless_another_is_given(command: type[Any]) -> None:
     def temperature(*args: str) -> float | None:
