@@ -38,7 +38,7 @@ def _open_standard(number: int, mode: str) -> TextIO:
 
 
 def forget_unknown_size() -> None:
-    """Forget ``COLUMNS`` and ``LINES`` of 0: they say that the size is unknown, and Rich would believe them."""
+    """Forget ``COLUMNS`` and ``LINES`` of 0: the size is unknown then, and Rich would believe them."""
     for name in ("COLUMNS", "LINES"):
         if os.environ.get(name) == "0":
             del os.environ[name]
