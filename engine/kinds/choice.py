@@ -27,6 +27,8 @@ _LETTER = re.compile(r"[\s(\[*]*([A-Z])[\s)\].:*]*")
 _MARKED_LETTER = re.compile(r"[\s(\[*]*([A-Za-z])(?:\s?[)\].:,*]|\s[-\u2013])(?!\w)")
 _LEADING_LETTER = re.compile(r"\W*([A-Zb-hj-z]|[ai](?!\s+\w))(?![A-Za-z+#])")
 """A letter that is no article: not of "a moon"."""
+_LONGEST_VALUE = 80
+"""Characters of an answer that may be a value: comparing one takes computer algebra."""
 _LAST_LETTER = re.compile(
     r"(?i:option|answer|choice)\W+(?:(?i:is)\W+)?\(?([A-Zb-hj-z]|[ai](?!\s+\w))(?![\w+#])"
 )
@@ -70,9 +72,10 @@ def _stated(options: Options, answer: str) -> str | None:
 def _mentioned(options: Options, answer: str) -> str | None:
     """The option whose text or value an answer has in it, or that its first letter names."""
     answer, names = readable(answer), names_of(options)
-    equal = [name for name, text in zip(names, options.texts, strict=True) if same_answer(text, answer)]
-    if len(equal) == 1:
-        return equal[0]
+    if len(answer) <= _LONGEST_VALUE:
+        equal = [name for name, text in zip(names, options.texts, strict=True) if same_answer(text, answer)]
+        if len(equal) == 1:
+            return equal[0]
     wanted, texts = _normal(answer), [_normal(text) for text in options.texts]
     inside = [text for text in texts if text and re.search(rf"(?<!\w){re.escape(text)}(?!\w)", wanted)]
     longest = max(inside, key=len, default="")

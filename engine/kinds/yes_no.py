@@ -19,10 +19,12 @@ from .recognising import speaks_of_quantities
 _FAMILIES: Mapping[str, str] = {
     **dict.fromkeys(("yes", "true", "correct", "right", "yep", "yeah"), "yes"),
     **dict.fromkeys(("no", "false", "incorrect", "wrong", "nope"), "no"),
+    **dict.fromkeys(("ja", "oui", "sí", "sì", "sim", "да"), "yes"),
+    **dict.fromkeys(("nein", "non", "não", "нет"), "no"),
 }
 _WORD = re.compile(
     r"(?P<negated>(?:\bnot|n['\u2019]t)\s+(?:\w+\s+)?)?"
-    rf"\b(?P<word>{'|'.join(_FAMILIES)})\b(?!(?<=right)\s+\w)",
+    rf"\b(?P<word>{'|'.join(_FAMILIES)})\b(?!-\w|(?<=right)\s+\w)",
     re.IGNORECASE,
 )
 """A word of a family, and what turns it: "not true", "isn't always true"; not of "a right triangle"."""

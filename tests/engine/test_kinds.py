@@ -71,6 +71,8 @@ def asked(kind: KindName) -> Problem:
         ("yes-no", "So the statement is not true.", None, "no", "No"),
         ("yes-no", "Answer: It isn't always correct.", None, "no", "No"),
         ("yes-no", "No, it is not a right triangle.", None, "no", "No"),
+        ("yes-no", "Yes, no-one doubts that.", None, "yes", "Yes"),
+        ("yes-no", "91 = 7 * 13, also nein.", None, "no", "No"),
         ("yes-no", "Answer: False.", None, "no", "No"),
         ("yes-no", "It is a prime, so yes", None, "yes", "Yes"),
         ("yes-no", "print(n == 91)", Execution("True\n", "", 0.1), "yes", "Yes"),
