@@ -18,7 +18,9 @@ _SYMBOLS: Final = {
     "neq": "≠", "approx": "≈", "equiv": "≡", "infty": "∞", "pi": "π", "theta": "θ", "alpha": "α", "beta": "β",
     "circ": "°", "angle": "∠", "ldots": "…", "cdots": "…", "dots": "…", "to": "→", "rightarrow": "→",
     "Rightarrow": "⇒", "implies": "⇒", "therefore": "∴", "cup": "∪", "cap": "∩", "in": "∈", "sum": "∑",
-    "quad": " ", "qquad": " ",
+    "quad": " ", "qquad": " ", "lt": "<", "gt": ">", "emptyset": "∅", "varnothing": "∅", "mid": "|",
+    "lfloor": "⌊", "rfloor": "⌋", "lceil": "⌈", "rceil": "⌉",
+    **{name: name for name in ("sin", "cos", "tan", "log", "ln", "exp", "max", "min", "gcd")},
 }  # fmt: skip
 
 _INNER = r"\{((?:[^{}\\]|\\.)*)\}"
@@ -31,7 +33,7 @@ _TEXT = re.compile(rf"{_WORDS}\s*{_INNER}")
 _FRACTION = re.compile(rf"\\[dt]?frac\s*{_INNER}\s*{_INNER}")
 _SHORT_FRACTION = re.compile(r"\\[dt]?frac\s*(\d)\s*(\d)")
 
-_NAME = re.compile(rf"(?:{_WORDS}|\\operatorname|\\overline)\s*{_INNER}")
+_NAME = re.compile(rf"(?:{_WORDS}|\\operatorname|\\overline|\\mathbb)\s*{_INNER}")
 _CUT_OFF = re.compile(rf"(?:{_WORDS}|\\f?boxed)\s*\{{([^{{}}\\]*)$")
 _ROOT = re.compile(rf"\\sqrt\s*{_INNER}")
 _BOXED = re.compile(rf"\\f?boxed\s*{_INNER}")
@@ -90,7 +92,7 @@ def readable(text: str) -> str:
     r"""``text`` as a person reads it: ``\frac{3}{4}`` as ``3/4``, ``\boxed{27}`` as Markdown's ``**27**``."""
     if "\\" not in text:
         return text
-    text = _SIZED.sub("", _ENVIRONMENT.sub("", _CLOSING.sub("", text))).replace("{,}", ",")
+    text = _SIZED.sub("", _ENVIRONMENT.sub("", _CLOSING.sub("", text))).replace("{,}", ",").replace("\\!", "")
     for _ in range(_DEEPEST):
         before = text
         text = _NAME.sub(r"\1", text)

@@ -28,6 +28,7 @@ from adascale.engine.answers.latex import normal_latex, readable
         (r"\frac{1}{2}\frac{3}{4} \frac{2x}{3}y x\frac12 \frac12^2", "(1/2)(3/4) (2x/3)y x(1/2) (1/2)^2"),
         (r"\boxed{\{1, 2\}}, \boxed{5{,}000}", "**{1, 2}**, **5,000**"),
         (r"\displaystyle\frac{1}{2}\left(x + 1\right)", "(1/2)(x + 1)"),
+        (r"\boxed{1,\!000} \gt \lfloor \log_2 x \rfloor \in \mathbb{R}", "**1,000** > ⌊ log_2 x ⌋ ∈ R"),
         (r"16 \text{ eggs/d", "16 eggs/d"),  # still being written
         (r"It is \boxed{39", "It is 39"),
     ],
