@@ -15,12 +15,13 @@ _LAST_NUMBER = re.compile(
     r"|\$?(?:\d+\s\d+/\d+|(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:/\d+)?)(?![\w]|\.\d))"
 )
 _ANSWER_IS = re.compile(
-    r"answer(?:\s++to\s++(?:the|this|your)\s++\w++)?+[*_]*+\s*+(?:(?:is|are)(?!n['\u2019]t\b|\s++not\b)|=|:)"
+    r"answers?+(?:\s++to\s++(?:the|this|your)\s++\w++)?+[*_]*+\s*+(?:(?:is|are)(?!n['\u2019]t\b|\s++not\b)|=|:)"
     r"\s*+:?\s*+(?:```\w*+\s|[*$`\s]|\\\[|\\\()*+",
     re.IGNORECASE,
 )
 _HASHES = re.compile(r"####\s*+(?=.*+\s*+\Z)")
 """In front of the last line: elsewhere it begins a heading of Markdown."""
+_SEVERAL_ARE = re.compile(r"\b(?:solutions|roots|zeros)\s++are:?\s++", re.IGNORECASE)
 _REST_OF_LINE = re.compile(r".*")
 _BRACE = re.compile(r"\\boxed\{|[{}]")
 _END_OF_ANSWER = re.compile(
@@ -33,8 +34,9 @@ _SURROUND = re.compile(r"^\\[(\[$]|\\[)\]]$")
 def extract_answer(text: str) -> str | None:
     r"""The final answer of a solution, or None.
 
-    In this order: the last ``\boxed{}``; the last "answer is ..."; GSM8K's ``####``; the last number of the
-    last line. Surrounding ``$``, emphasis and a final full stop are dropped, nothing else is changed.
+    In this order: the last ``\boxed{}``; the last "answer is ..."; GSM8K's ``####``; on the last line "the
+    solutions are ...", or the last number. Surrounding ``$``, emphasis and a final full stop are dropped,
+    nothing else is changed.
     """
     boxed = last_boxed(text)
     if boxed is not None:
@@ -45,6 +47,9 @@ def extract_answer(text: str) -> str | None:
             if rest is not None and (answer := _strip_markup(rest[0])):
                 return _strip_markup(_drop_rest_of_sentence(answer))
     lines = [line for line in text.splitlines() if re.search(r"\w", line)]
+    several = _SEVERAL_ARE.search(lines[-1]) if lines else None
+    if several and not re.search(r"\.\s", found := lines[-1][several.end() :]):
+        return _strip_markup(found) or None
     numbers = _LAST_NUMBER.findall(lines[-1].replace("−", "-")) if lines else []
     return _strip_markup(numbers[-1]) if numbers else None
 
