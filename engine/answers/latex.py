@@ -60,7 +60,7 @@ _ARITHMETIC = [
     (re.compile(rf"{_WORDS}\s*{_INNER}(?:\^\{{?\d\}}?)?"), "\x01\\1\x02"),
     (re.compile(rf"{_SPACING}|{_SIZE}|\\?\$"), ""),
     (re.compile(r"\\[dt]?frac\{([^{}]+)\}\{([^{}]+)\}"), r"((\1)/(\2))"),
-    (re.compile(r"\\times|\\cdot|[\u00d7\u00b7\u2217]"), "*"),
+    (re.compile(r"\\times|\\cdot|[\u00d7\u00b7\u2217]|(?<=\d) x (?=\d)"), "*"),
     (re.compile(r"\\div|\u00f7"), "/"),
     (re.compile(r"[\u2212\u2013]"), "-"),
 ]

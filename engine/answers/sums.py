@@ -24,8 +24,8 @@ _MARKDOWN = re.compile(r"(?<![\d) ])\*\*|\*\*(?!\s*[\d(])|(?m:^)\s*(?:[-*]|\d+[.
 _TERMS = r"(?:[-\d.+*/() ^]|\x01[^\x02]*\x02){1,120}"
 _UNIT = re.compile(r"\x01([^\x02]*)\x02")
 _CHAIN = re.compile(rf"(?P<sums>(?=[ ]*[-(\d.]){_TERMS}(?:(?<![<>!:=])=(?!=){_TERMS})+)(?P<behind>.?)")
-_OTHER_ARITHMETIC = re.compile(r"\s*(?:mod|in (?:base|binary|octal|hex|Z))", re.IGNORECASE)
-"""Behind 10 + 5 = 3: it holds on a clock."""
+_OTHER_ARITHMETIC = re.compile(r"\s*(?:mod|in (?:base|binary|octal|hex|Z))|[nxyz]\b", re.IGNORECASE)
+"""Behind 10 + 5 = 3: it holds on a clock, or goes on with an unknown."""
 _NUMBER = re.compile(r"-?\d+(?:\.(?P<decimals>\d+))?")
 _NO_PART = r"(?!(?:of|by|than|from|plus|minus|times|mod|sqrt|between|and|over)\b)"
 _BEFORE = re.compile(
