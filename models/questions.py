@@ -29,6 +29,7 @@ _DEEPEST = 64
 """Levels of objects and lists in a record; it is copied and written by functions that call themselves."""
 _SHOWN = 200
 """Characters of a line that cannot be read that are kept."""
+_FROM_UTF_16 = "convert it first, for example: iconv -f utf-16 -t utf-8"
 _BEFORE, _BEHIND = 50, 25
 """Characters of it that are shown around the place that could not be read."""
 
@@ -69,7 +70,7 @@ def read_problems(
         field: The one with the question; None for ``question`` where no other can be chosen.
 
     Raises:
-        UsageError: nothing can be read, or a CSV file has no header with such a field.
+        UsageError: nothing can be read, it is in UTF-16, or a CSV file has no header with such a field.
     """
     form = _form_of(source, form)
     with _open(source) if isinstance(source, Path) else nullcontext(source) as stream:
@@ -126,18 +127,31 @@ _Row = tuple[int, str, dict[str, Any] | UsageError]
 
 
 def _decode(stream: Iterable[bytes]) -> Iterator[_Line]:
-    """Lines with their numbers, without their ends; what is no UTF-8 comes with an error."""
+    """Lines with their numbers, without their ends; what is no text in UTF-8 comes with an error.
+
+    Raises:
+        UsageError: they are in UTF-16, as PowerShell on Windows writes files.
+    """
     for number, raw in enumerate(stream, start=1):
+        if number == 1 and raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            raise UsageError("the questions are in UTF-16, and have to be in UTF-8", hint=_FROM_UTF_16)
         data = raw.removeprefix(codecs.BOM_UTF8) if number == 1 else raw
-        try:
-            yield number, data.decode("utf-8").rstrip("\r\n"), None
-        except UnicodeDecodeError as exc:
-            error = UsageError(
-                f"line {number} is not UTF-8 (byte {exc.start} of it, 0x{data[exc.start]:02x})",
-                hint="convert it first, for example: iconv -f latin1 -t utf-8",
-                slug="bad-line",
-            )
-            yield number, data.decode("utf-8", "replace").rstrip("\r\n"), error
+        yield number, data.decode("utf-8", "replace").rstrip("\r\n"), _fault(number, data)
+
+
+def _fault(number: int, data: bytes) -> UsageError | None:
+    """Why a line is no text in UTF-8; None if it is."""
+    if b"\0" in data:
+        return UsageError(f"line {number} has NUL bytes in it", hint=_FROM_UTF_16, slug="bad-line")
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError as exc:
+        return UsageError(
+            f"line {number} is not UTF-8 (byte {exc.start} of it, 0x{data[exc.start]:02x})",
+            hint="convert it first, for example: iconv -f latin1 -t utf-8",
+            slug="bad-line",
+        )
+    return None
 
 
 def _line_rows(lines: Iterable[_Line], form: QuestionFormat, question_field: str) -> Iterator[_Row]:

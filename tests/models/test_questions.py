@@ -141,6 +141,14 @@ def test_what_is_no_utf8_is_told_with_its_place(file: Path) -> None:
     assert [number for number, _ in bad(found)] == [3]
 
 
+@pytest.mark.parametrize("form", ["auto", "jsonl", "csv", "text"])
+def test_a_file_in_utf_16_is_no_questions(file: Path, form: QuestionFormat) -> None:
+    text = "question\nOne?\nTwo?\n"
+    with pytest.raises(UsageError, match="UTF-16"):
+        read(file, text.encode("utf-16"), form)
+    assert questions(read(file, text.encode("utf-16-be"), "text")) == []
+
+
 def test_a_row_with_too_many_fields_is_bad(file: Path) -> None:
     found = read(file, "question,answer\nOne?,1,2\nTwo?,2\n", "csv")
     assert questions(found) == ["Two?"]
