@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import pairwise
+from itertools import pairwise, product
 
 from .latex import arithmetic
 
@@ -27,6 +27,7 @@ _CHAIN = re.compile(rf"(?P<sums>(?=[ ]*[-(\d.]){_TERMS}(?:(?<![<>!:=])=(?!=){_TE
 _OTHER_ARITHMETIC = re.compile(r"\s*(?:mod|in (?:base|binary|octal|hex|Z))|[nxyz]\b", re.IGNORECASE)
 """Behind 10 + 5 = 3: it holds on a clock, or goes on with an unknown."""
 _NUMBER = re.compile(r"-?\d+(?:\.(?P<decimals>\d+))?")
+_FRACTION_BELOW = re.compile(r"/ (\d+/\d+)(?![\d/])")
 _NO_PART = r"(?!(?:of|by|than|from|plus|minus|times|mod|sqrt|between|and|over)\b)"
 _BEFORE = re.compile(
     rf"(?:^|[\n=;,.\[\"]|(?<!\d):|:(?=\s)|(?<![\w^{{\\]){_NO_PART}[A-Za-z]{{2,}})\s*$",
@@ -86,17 +87,18 @@ def _mixes_units(sums: str) -> bool:
 
 
 def _is_checkable(left: str, right: str, *, first: bool) -> bool:
-    """Not 7 = 8, nor "the first 500 = 5 * 10" or 24 * 2/3 = 24 * 0.667."""
+    """Not 7 = 8, nor the rest of one ("- 1 = 13"), "the first 500 = 5 * 10" or 24 * 2/3 = 24 * 0.667."""
+    if first and left.startswith("- "):
+        return False
     if _NUMBER.fullmatch(left):
         return not first and not _NUMBER.fullmatch(right)
     return bool(_NUMBER.fullmatch(right)) or "." not in left + right
 
 
 def _equation(left: str, right: str) -> Equation | None:
-    a, b = _value(left), _value(right)
-    if a is None or b is None:
-        return None
-    return Equation(left, right, _equal(a, b, right) or _equal(b, a, left))
+    pairs = [*product(_values(left), _values(right))]
+    holds = any(_equal(a, b, right) or _equal(b, a, left) for a, b in pairs)
+    return Equation(left, right, holds) if pairs else None
 
 
 def wrong_sums(text: str, question: str = "") -> tuple[str, ...]:
@@ -121,6 +123,12 @@ def _equal(exact: Fraction, stated: Fraction, text: str) -> bool:
     decimals = min(len(number["decimals"] or ""), _DECIMALS)
     rounds = decimals > 0 or exact.denominator > 1
     return rounds and abs(exact - stated) < Fraction(1, 10**decimals)
+
+
+def _values(text: str) -> list[Fraction]:
+    """The value, and the other one of 25 / 1/3, which people mean; empty without any."""
+    readings = dict.fromkeys((text, _FRACTION_BELOW.sub(r"/ (\1)", text)))
+    return [value for each in readings if (value := _value(each)) is not None]
 
 
 def _value(text: str) -> Fraction | None:
