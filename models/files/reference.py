@@ -37,7 +37,9 @@ _HUB = re.compile(
 )
 _TAG = r"(?:UD-)?(?:I?Q\d(?:_[0-9A-Z]+)*|TQ\d_\d|MXFP4|NVFP4|BF16|F16|F32)(?=[-.]|$)"
 _QUANT = re.compile(_TAG, re.IGNORECASE)
-_NOT_A_MODEL = re.compile(r"mmproj|imatrix", re.IGNORECASE)
+_NOT_A_MODEL = re.compile(r"mmproj|imatrix|(?:^|/)\.[^/]*$", re.IGNORECASE)
+"""Projectors, importance matrices, hidden files: macOS lays ``._m.gguf`` beside each on a foreign disk."""
+
 
 Store = Literal["ollama", "lmstudio", "llama.cpp"]
 """Other programs that keep models; a reference to one of their models begins with this word and a colon."""
@@ -178,7 +180,7 @@ def choose_file(files: Iterable[str], quant: str | None) -> str | None:
     """Choose the file that llama.cpp's ``-hf`` would take: the quant, or Q4_K_M, or Q8_0, or the first.
 
     Args:
-        files: File names of one repository; projectors and importance matrices are passed over.
+        files: File names of one repository; those of ``_NOT_A_MODEL`` are passed over.
         quant: A tag such as ``q5_k_m`` or a whole file name, in any case.
 
     Returns:

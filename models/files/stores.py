@@ -69,7 +69,7 @@ def _ollama_names() -> Iterator[str]:
     """Every model that has a manifest, by the shortest name that Ollama knows it by."""
     for root in _ollama_roots():
         manifests = root / "manifests"
-        for path in sorted(manifests.glob("*/*/*/*")):
+        for path in sorted(manifests.glob("*/*/*/[!.]*")):  # the Finder of macOS puts .DS_Store there
             *owner, model, tag = path.relative_to(manifests).parts
             before = [] if owner == [_REGISTRY, _LIBRARY] else owner[1:] if owner[0] == _REGISTRY else owner
             yield "/".join([*before, f"{model}:{tag}"])

@@ -19,6 +19,7 @@ FILES = [
     "a-Q4_0.gguf",
     "a-Q8_0.gguf",
     "mmproj-F16.gguf",
+    "._a-Q8_0.gguf",
     "a-Q5_K_M-00001-of-00002.gguf",
     "R.md",
 ]

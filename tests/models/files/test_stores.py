@@ -180,6 +180,19 @@ def test_lm_studio_has_folders_of_publishers(tmp_path: Path, gguf: bytes) -> Non
         resolve("lmstudio:someone/m-GGUF:Q2_K")
 
 
+def test_what_macos_leaves_in_a_folder_is_no_model(tmp_path: Path, store: Path, gguf: bytes) -> None:
+    put(store, "registry.ollama.ai/library/a/latest", gguf)
+    (store / "manifests/registry.ollama.ai/library/a/.DS_Store").write_bytes(b"Bud1")
+    folder = tmp_path / "home/.lmstudio/models/someone/m-GGUF"
+    folder.mkdir(parents=True)
+    (folder / "m-Q4_K_M.gguf").write_bytes(gguf)
+    (folder / "._m-Q4_K_M.gguf").write_bytes(b"\0\5\x16\7")
+    found = installed_models()
+    assert [file.name for file in found.files] == ["lmstudio:someone/m-GGUF:Q4_K_M", "ollama:a:latest"]
+    assert not found.errors
+    assert resolve("lmstudio:someone/m-GGUF:Q4_K_M").path == folder / "m-Q4_K_M.gguf"
+
+
 def test_lm_studio_says_where_its_folder_is(tmp_path: Path, gguf: bytes) -> None:
     home, models = tmp_path / "studio", tmp_path / "disk"
     (models / "a/b").mkdir(parents=True)
