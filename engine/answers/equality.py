@@ -45,11 +45,12 @@ _MIXED = re.compile(r"(-?)(?:(\d+)\s*)?\\frac\{(-?\d+)\}\{(-?\d+)\}")
 _PLAIN_MIXED = re.compile(r"(-?)(\d+) (\d+)/(\d+)")
 
 _IN_WORDS = re.compile(
-    rf"(?<![\w.,/^-])-?(?:\d+ \d+/\d+|{_DIGITS}(?:\.\d+)?(?: ?/ ?\d+)?)(?![\w/^]|[.,]\d)(?: {_SCALE}\b)?"
+    r"(?:(?<![\w./^-])-|(?<![\w.,/^-]))"
+    rf"(?:\d+ \d+/\d+|{_DIGITS}(?:\.\d+)?(?: ?/ ?\d+)?)(?![\w/^]|[.,]\d)(?: {_SCALE}\b)?"
 )
 _NO_PLAIN_WORDS = re.compile(
     r"[\\^_=+*<>{}|\u00b1\u2213\u2264\u2265\u221a]|\d ?[-\u2013/:] ?[\d(a-z]*[a-z(]|\d ?[-\u2013:] ?\d"
-    r"|\d ?(?:[b-z]|pi)\b|[-\u2013] \d|(?<!['\u2019])\b[b-hj-z]\b"
+    r"|\d ?(?:[b-z]|pi)\b|[-\u2013] \d|,[^\s\d]|[-+]i\b|(?<!['\u2019])\b[b-hj-z]\b"
 )
 """Signs of a formula: operators, names of unknowns, and hyphens that may be a minus."""
 _ANOTHER_NUMBER = re.compile(
