@@ -21,6 +21,7 @@ USUAL = {
     RESPONSES: {"input": "Say 42"},
     SEARCHES: {"question": "Say 42"},
 }
+FLAT = {"type": "json_schema", "name": "x"}
 IMAGE = [{"type": "image_url", "image_url": {"url": "x"}}]
 
 
@@ -67,6 +68,16 @@ def summary(server: Served, **body: Any) -> dict[str, Any]:
         (CHAT, {"logit_bias": {"yes": 5}}, "logit_bias", "ids of tokens"),
         (CHAT, {"logit_bias": {"5": 101}}, "logit_bias[5]", "has to be at most 100"),
         (CHAT, {"tools": [{"type": "function"}]}, "tools[0].function", "has to be given"),
+        (CHAT, {"tool_choice": "any"}, "tool_choice", "has to be auto, none or required, or an object"),
+        (CHAT, {"tool_choice": {"type": "function"}}, "tool_choice.function", "has to be given"),
+        (
+            CHAT,
+            {"response_format": {"type": "json_schema"}},
+            "response_format.json_schema",
+            "has to be given",
+        ),
+        (RESPONSES, {"text": {"format": {**FLAT, "schema": 5}}}, "text.format.schema", "has to be an object"),
+        (SEARCHES, {"kind": "code"}, "kind", "fact or text, or auto"),
         (CHAT, {"response_format": {"type": "grammar"}}, "response_format", "has to have a type of"),
         (CHAT, {"reasoning_effort": "huge"}, "reasoning_effort", "has to be none, minimal, low"),
         (CHAT, {"model": "scripted:low", "reasoning_effort": "high"}, "reasoning_effort", "name says low"),
@@ -120,6 +131,11 @@ def test_what_cannot_be_done_is_refused_by_its_name_in_our_words(
     error = refused.json()["error"]
     assert (error["param"], text in error["message"]) == (param, True), error
     assert not any(word in refused.text.lower() for word in ("pydantic", "input should"))
+
+
+def test_a_whole_number_may_have_a_decimal_point(server: Served) -> None:
+    assert post(server, CHAT, top_k=40.0, n=1.0, seed=7.0, max_tokens=20.0).status_code == 200
+    assert server.policy.samplers[-1].top_k == 40
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,8 @@ Nothing = Annotated[list[Any], Field(max_length=0)]
 _MAX_TYPE = 40
 """Characters of an unknown part's type that the refusal repeats."""
 
+_NOT_SUPPORTED = "is not supported"
+
 _SAID: Mapping[str, str] = {
     "missing": "has to be given",
     "string_type": "has to be a text",
@@ -53,7 +55,8 @@ _SAID: Mapping[str, str] = {
     "too_short": "needs at least {min_length:,}",
     "too_long": "takes at most {max_length:,}",
     "model_type": "has to be an object",
-    "none_required": "is not supported",
+    "dict_type": "has to be an object",
+    "none_required": _NOT_SUPPORTED,
     "union_tag_invalid": "has to have a type of {expected_tags}",
     "union_tag_not_found": "has to have a type",
 }
@@ -61,7 +64,7 @@ _SAID: Mapping[str, str] = {
 
 
 class Fields(BaseModel):
-    """An object in a request. A null field counts as missing, and unknown fields are kept apart."""
+    """An object in a request. A null field counts as missing, 4.0 as 4, and unknown fields are kept apart."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="allow", use_attribute_docstrings=True)
 
@@ -70,7 +73,11 @@ class Fields(BaseModel):
     def _drop_null(cls, value: Any) -> Any:
         if not isinstance(value, dict):
             return value
-        return {key: item for key, item in value.items() if item is not None}
+        return {
+            key: int(item) if isinstance(item, float) and item.is_integer() else item
+            for key, item in value.items()
+            if item is not None
+        }
 
     @classmethod
     def read(cls, value: Any) -> Self:
@@ -82,7 +89,7 @@ class Fields(BaseModel):
         try:
             return cls.model_validate(value)
         except ValidationError as error:
-            raise _refusal(error) from None
+            raise _refusal(error, value) from None
 
     def unknown(self, place: str = "") -> Iterator[str]:
         """Names of unknown fields whose value asks for something: not null, false, 0 or empty."""
@@ -95,18 +102,42 @@ class Fields(BaseModel):
                     yield from item.unknown(f"{place}{name}{index}.")
 
 
-def _refusal(error: ValidationError) -> Refusal:
-    """The refusal for the first error, without pydantic's words."""
-    first = error.errors(include_url=False, include_input=False)[0]
-    kind, facts = first["type"], first.get("ctx", {})
-    name = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(".")
-    if kind == "too_long" and facts["max_length"] == 0:
-        kind = "none_required"
-    if kind not in _SAID:
-        return Refusal.of_field(name, "cannot be read")
-    facts = {**facts, "expected": facts.get("expected", "").replace("'", "").replace("False", "false")}
-    code = "unsupported-parameter" if kind == "none_required" else "invalid-value"
-    return Refusal.of_field(name, _SAID[kind].format(**facts), code)
+def _refusal(error: ValidationError, value: Any) -> Refusal:
+    """The refusal for the first error, without pydantic's words.
+
+    A field of several types has an error for each: that of its innermost field is told, or all of them.
+    """
+    errors = error.errors(include_url=False, include_input=False)
+    found = [(_place(each["loc"], value, is_missing=each["type"] == "missing"), each) for each in errors]
+    first = found[0][0]
+    place = max((place for place, _ in found if place[: len(first)] == first), key=len)
+    said = dict.fromkeys(_said(each) for at, each in found if at == place)
+    name = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).lstrip(".")
+    code = "unsupported-parameter" if _NOT_SUPPORTED in said else "invalid-value"
+    text, *others = said
+    return Refusal.of_field(
+        name, ", or ".join([text, *(each.removeprefix("has to be ") for each in others)]), code
+    )
+
+
+def _place(location: Sequence[int | str], value: Any, *, is_missing: bool) -> tuple[int | str, ...]:
+    """Pydantic's location of an error in a body, without its names for the types of a field."""
+    place: list[int | str] = []
+    for at, part in enumerate(location):
+        is_there = isinstance(value, Mapping) and part in value
+        if is_there or at == 0 or isinstance(part, int) or (is_missing and at == len(location) - 1):
+            place.append(part)
+            is_there = is_there or (isinstance(value, list) and isinstance(part, int) and part < len(value))
+            value = value[part] if is_there else None
+    return tuple(place)
+
+
+def _said(error: Mapping[str, Any]) -> str:
+    kind, facts = error["type"], error.get("ctx", {})
+    if kind not in _SAID or (kind == "too_long" and facts["max_length"] == 0):
+        return _NOT_SUPPORTED if kind in _SAID else "cannot be read"
+    expected = str(facts.get("expected", "")).replace("'", "").replace("False", "false")
+    return _SAID[kind].format(**{**facts, "expected": expected})
 
 
 class Part(Fields):
