@@ -127,7 +127,7 @@ class _Texts:
                 plain, read = (self._model.tokenize(value, special=special) for special in (False, True))
                 return value if plain == read else self.slot(json.dumps(value, ensure_ascii=False)[1:-1])
             case dict():
-                return {key: self.safe(each) for key, each in value.items()}
+                return {self.safe(key): self.safe(each) for key, each in value.items()}
             case list():
                 return [self.safe(each) for each in value]
             case _:
@@ -140,10 +140,13 @@ class _Texts:
 
 def _with_slots(message: Message, texts: _Texts) -> dict[str, Any]:
     """A message for a template: its content is a slot, its calls are objects."""
-    shown = {**message, "content": texts.slot(message["content"].strip()) if message["content"] else ""}
-    if "tool_calls" in message:
-        shown["tool_calls"] = texts.safe(message["tool_calls"])
-    return shown
+    role, content = message["role"], message["content"]
+    others = {name: each for name, each in message.items() if name not in ("role", "content")}
+    return {
+        "role": role,
+        "content": texts.slot(content.strip()) if content else "",
+        **texts.safe(others),
+    }
 
 
 def _plain_turns(spoken: Sequence[Message]) -> list[dict[str, str]]:
