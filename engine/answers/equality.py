@@ -63,6 +63,8 @@ _ANOTHER_NUMBER = re.compile(
 _FORMULA = re.compile(r"(?=.*[a-z]).*(?:[-+*/^|]|\d\s*[a-z\\]|\\frac|\\sqrt)")
 """A left side that has more than a name: an equation of a line, not the value of an unknown."""
 _HALF_OF_DAY = re.compile(r"(?<![a-z])([ap])\.? ?m\b")
+_BRACKETS = re.compile(r"[(\[]([^()\[\]]*)[)\]]")
+_IN_BASE = re.compile(r"(\d[\da-z]*)_\{?([2-9]|[1-3]\d)\}?")
 _PI = re.compile(r"π|(?<![\\a-z])pi\b")
 
 _ATTEMPTS = 2
@@ -98,14 +100,31 @@ def same_answer(a: str, b: str) -> bool:
 
 def _cheap_verdict(left: str, right: str, x: Fraction | None, y: Fraction | None) -> bool | None:
     """The verdict on two normal forms and their numbers; None if it takes computer algebra."""
-    if left == right or _compact(left) == _compact(right):
+    compact = _compact(left), _compact(right)
+    if left == right or compact[0] == compact[1]:
         return True
+    inner = [found[1] for each in compact if (found := _BRACKETS.fullmatch(each))]
+    if len(inner) == 2 and inner[0] == inner[1]:
+        return False  # (1, 2] and [1, 2]
+    based = _in_base(left), _in_base(right)
+    if None not in based:
+        return based[0] == based[1]
     if x is not None and y is not None:
         halves = {*_HALF_OF_DAY.findall(left), *_HALF_OF_DAY.findall(right)}
         return x == y and len(halves) < 2  # 3 AM is not 3 PM
     if not _is_mathematics(left) or not _is_mathematics(right):
         return _same_option(left, right)
     return None
+
+
+def _in_base(normal: str) -> int | None:
+    """Value of ``1110_{4}``; None for what names no base, and is read as it stands."""
+    if not (match := _IN_BASE.fullmatch(normal)):
+        return None
+    try:
+        return int(match[1], int(match[2]))
+    except ValueError:
+        return None
 
 
 def number(answer: str) -> Fraction | None:
@@ -151,8 +170,12 @@ def _normal(answer: str) -> str:
 
 
 def _compact(normal: str) -> str:
-    """A normal form without the white space that only sets its parts apart: ``(1, 2)`` as ``(1,2)``."""
-    return _SETS_APART.sub("", normal)
+    """A normal form without the white space that only sets its parts apart: ``(1, 2)`` as ``(1,2)``.
+
+    No interval is closed at infinity.
+    """
+    compact = _SETS_APART.sub("", normal)
+    return compact.replace(r"[-\infty", r"(-\infty").replace(r"\infty]", r"\infty)")
 
 
 def _is_mathematics(normal: str) -> bool:
