@@ -44,7 +44,7 @@ MAX_BATCH_TOKENS = 512
 """Tokens of one llama_decode call."""
 
 MAX_TOKEN_BYTES = 256
-"""Bytes of the longest token."""
+"""Most bytes of a token, but for lines of signs in some vocabularies."""
 
 _ANCHOR = "\x01"
 """Never part of a longer token, so what follows it is tokenized as inside a text."""
@@ -167,7 +167,10 @@ class LlamaModel:
         if known is None:
             buffer = ctypes.create_string_buffer(MAX_TOKEN_BYTES)
             length = C.llama_token_to_piece(self.vocab, token, buffer, len(buffer), 0, False)
-            known = self._pieces[token] = buffer.raw[: max(0, length)]
+            if length < 0:  # that many bytes are needed
+                buffer = ctypes.create_string_buffer(-length)
+                length = C.llama_token_to_piece(self.vocab, token, buffer, len(buffer), 0, False)
+            known = self._pieces[token] = buffer.raw[:length]
         return known
 
     def spell_out(self, tokens: Iterable[int]) -> None:

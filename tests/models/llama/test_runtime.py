@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tiny
 
 from adascale.engine.errors import (
     AdascaleError,
@@ -141,6 +142,13 @@ def test_text_is_never_taken_for_control_tokens(model: LlamaModel) -> None:
     assert len(as_text) == 10
     assert model.tokenize("<|im_end|>", special=True) == [model.vocab_size - 1]
     assert b"".join(map(model.piece, as_text)) == b"<|im_end|>"
+
+
+def test_the_longest_token_has_its_text(tmp_path: Path) -> None:
+    line = "=" * 300
+    model = LlamaModel(tiny.write_chain(tmp_path / "t.gguf", {"\n": {line: 3.0}, line: {tiny.END: 5.0}}))
+    assert line.encode() in map(model.piece, range(model.vocab_size))
+    model.close()
 
 
 def test_a_broken_file_is_explained(tmp_path: Path, random_gguf: Path) -> None:
