@@ -26,7 +26,7 @@ _REST_OF_LINE = re.compile(r".*")
 _BRACE = re.compile(r"\\boxed\{|[{}]")
 _END_OF_ANSWER = re.compile(
     r"(?<=[\w)}\]$*%°])(?:\.\s|\s(?:because|since)\s"
-    r"|[,;]\s(?![-+$\\(]*\d|\$?\\(?:[dt]?frac|sqrt|pi|infty)|\$?[A-Za-z]\s*=))"
+    r"|[,;]\s(?![-+$\\(]*(?:\d|(?:[dt]?frac|sqrt|pi|infty)(?![a-z]))|\$?[A-Za-z]{1,3}\s*=|\$?[A-Za-z](?:,|\W*$)))"
 )
 _SURROUND = re.compile(r"^\\[(\[$]|\\[)\]]$")
 
