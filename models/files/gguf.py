@@ -12,6 +12,7 @@ in the same folder by their names.
 from __future__ import annotations
 
 import mmap
+import os
 import re
 import struct
 from dataclasses import dataclass
@@ -81,7 +82,7 @@ def existing_parts(path: Path) -> list[Path]:
     """List the files of a model that exist, in order; some may be missing."""
     part = Part.of(path.name)
     names = [path.name] if part is None else part.names()
-    return [each for each in map(path.with_name, names) if each.exists()]
+    return [path.with_name(name) for name in names if os.path.exists(os.path.join(path.parent, name))]
 
 
 def parts_of(path: Path) -> list[Path]:
@@ -99,7 +100,8 @@ def parts_of(path: Path) -> list[Path]:
             f"{path.name} is part {part.number} of a model in {part.count} files",
             hint=f"it is opened by its first part: {names[0]}",
         )
-    missing = [name for name in names if path.with_name(name) not in found]
+    present = {each.name for each in found}
+    missing = [name for name in names if name not in present]
     if missing and found:
         raise ModelCorruptError(
             f"{path.name} is incomplete",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 import tiny
 
 from adascale.engine.errors import ModelCorruptError, ModelUnavailableError
-from adascale.models.files.gguf import Part
+from adascale.models.files.gguf import Part, parts_of
 from adascale.models.files.gguf_info import read_info
 from adascale.models.files.library import installed_models, locate, remove, resolve
 from adascale.models.llama.native import AbortFlag
@@ -52,6 +53,16 @@ def logits_of(path: Path) -> bytes:
     context.close()
     model.close()
     return found
+
+
+def test_many_of_a_great_many_parts_are_told_soon(tmp_path: Path) -> None:
+    for name in Part("m", 1, 99_999).names()[:1000]:
+        (tmp_path / name).touch()
+    began = time.process_time()
+    with pytest.raises(ModelCorruptError, match="is incomplete") as raised:
+        parts_of(tmp_path / "m-00001-of-99999.gguf")
+    assert raised.value.facts[0] == "missing from its folder: 98999 of 99999 parts"
+    assert time.process_time() - began < 6
 
 
 def test_its_digest_is_that_of_all_parts(parts: list[Path]) -> None:
