@@ -6,16 +6,16 @@ chat templates read too; ``conversation_of`` makes a conversation of them.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from adascale.engine.codec import nesting
 from adascale.engine.errors import UsageError
 from adascale.engine.tools.tool import Choice, ToolRequest
 from adascale.engine.types import Turn
 
-from .wire.http import JsonObject, Refusal
+from .wire.http import MAX_DEPTH, JsonObject, Refusal, parse_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +81,12 @@ def calling(content: str, calls: Sequence[tuple[str, str, Any]], place: str) -> 
 
 def _object(given: Any, place: str) -> JsonObject:
     try:
-        value = json.loads(given or "{}") if isinstance(given, str) else given
+        value = parse_json(given or "{}") if isinstance(given, str) else given
     except ValueError:
         value = None
-    if not isinstance(value, dict):
-        raise Refusal.of_field(place, "has arguments that are no JSON object")
+    if not isinstance(value, dict) or nesting(value) > MAX_DEPTH:
+        text = f"has arguments that are no JSON object, or nested more than {MAX_DEPTH} levels deep"
+        raise Refusal.of_field(place, text)
     return value
 
 

@@ -207,8 +207,11 @@ def test_what_cannot_be_a_tool_is_refused_by_name(
     assert error.value.param == param
 
 
-def test_arguments_of_an_earlier_call_have_to_be_an_object(client: openai.OpenAI) -> None:
-    called = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "[1]"}}
+@pytest.mark.parametrize(
+    "given", ["[1]", '{"n": NaN}', '{"n": 1e999}', '{"n":' * 40 + "1" + "}" * 40, '{"n":' * 99_999]
+)
+def test_arguments_of_an_earlier_call_have_to_be_an_object(client: openai.OpenAI, given: str) -> None:
+    called = {"id": "1", "type": "function", "function": {"name": "f", "arguments": given}}
     messages = [user("Hi"), {"role": "assistant", "tool_calls": [called]}, user("Go on")]
     with pytest.raises(openai.BadRequestError):
         ask(client, *messages)

@@ -25,7 +25,7 @@ from adascale.engine.search.record import Record
 from adascale.engine.strategies import EFFORTS, Effort
 from adascale.engine.types import Budget, KindName, Problem, StopReason
 
-from ..bodies.fields import MAX_SEED, Fields
+from ..bodies.fields import MAX_SEED, Fields, Tokens
 from ..hub import Ask
 from ..outcome import interval_of, probability_of
 from ..request import SearchOptions, ServedEffort, problem_for
@@ -50,8 +50,7 @@ class Arguments(Fields):
     model_config = ConfigDict(extra="ignore")
 
     question: str
-    budget: Annotated[int, Field(ge=1)] | None = None
-    """Limit of generated tokens."""
+    budget: Tokens | None = None
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] | None = None
     """Makes the call repeatable; the result has it."""
 

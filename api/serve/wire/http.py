@@ -171,11 +171,9 @@ def read_object(body: bytes) -> JsonObject:
     """
     try:
         text = body.decode()
-        value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+        value = parse_json(text)
         if "\\ud" in text.lower():
             value = json.loads(json.dumps(value, ensure_ascii=False).encode(errors="replace"))
-    except RecursionError:
-        raise Refusal(400, "the body is nested too deeply", "invalid-json") from None
     except ValueError as exc:
         raise Refusal(400, f"the body is not JSON: {exc}", "invalid-json") from None
     if not isinstance(value, dict):
@@ -183,6 +181,18 @@ def read_object(body: bytes) -> JsonObject:
     if nesting(value) > MAX_DEPTH:
         raise Refusal(400, f"the body is nested more than {MAX_DEPTH} levels deep", "invalid-json")
     return value
+
+
+def parse_json(text: str) -> Any:
+    """A JSON value, without numbers that only Python's JSON has.
+
+    Raises:
+        ValueError: it is no JSON, or has a number that is infinite or none, or is nested very deeply.
+    """
+    try:
+        return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def _refuse_constant(name: str) -> None:
