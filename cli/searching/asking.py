@@ -40,6 +40,7 @@ def read_schema(path: Path | None) -> dict[str, Any] | None:
     hint = 'for example {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}'
     try:
         schema = json.loads(read_text(path))
+        json.dumps(schema, allow_nan=False)  # NaN and infinity are Python's, and no trace could hold them
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{path} is not valid JSON: {error}", hint=hint, slug="bad-schema") from error
     if not isinstance(schema, dict):
