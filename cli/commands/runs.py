@@ -12,7 +12,7 @@ import typer
 from adascale.engine.answers.latex import readable
 from adascale.engine.errors import UsageError
 
-from ..disk.history import MAX_BYTES, MAX_RUNS, past_runs, run_record, runs_dir, trace_path
+from ..disk.history import MAX_BYTES, MAX_RUNS, past_runs, run_records, runs_dir, trace_path
 from ..options import completion
 from ..options.declare import JsonLinesOption, RunArgument
 from ..terminal.console import say, write_json_lines, write_payload
@@ -40,7 +40,7 @@ def list_runs(
 
     adascale runs list --limit 5
     """
-    facts = [run_record(path) for path in past_runs()[:limit]]
+    facts = run_records(limit)
     if as_json:
         write_json_lines(facts)
     elif facts:
@@ -73,7 +73,7 @@ def rm(
     if bool(runs) == all_:
         raise UsageError("say which runs to delete", hint="adascale runs rm NAME, or --all")
     inside = set(past_runs())
-    doomed = sorted(inside) if all_ else [trace_path(name) for name in runs or []]
+    doomed = inside if all_ else {trace_path(name) for name in runs or []}
     for found in doomed:
         if found not in inside:
             raise UsageError(f"{found} is not a kept run", hint="files of your own are yours to delete")

@@ -121,8 +121,17 @@ def _no_run() -> TraceError:
     return TraceError("no run is kept yet", hint='adascale ask "What is 17 * 23?" makes one')
 
 
-def run_record(path: Path) -> dict[str, Any]:
-    """The record (``adascale.run/1``) of a run, from its first and last event; unknown is None."""
+def run_records(limit: int) -> list[dict[str, Any]]:
+    """The records (``adascale.run/1``) of the newest runs, without those that another command deletes."""
+    records = []
+    for path in past_runs()[:limit]:
+        with contextlib.suppress(FileNotFoundError):
+            records.append(_run_record(path))
+    return records
+
+
+def _run_record(path: Path) -> dict[str, Any]:
+    """The record of a run, from its first and last event; unknown is None."""
     first, last = _first_and_last(path)
     result = last.result if isinstance(last, SearchFinished) else None
     p = result.confidence if result else None
@@ -150,8 +159,9 @@ def _answer(first: SearchStarted | None, result: SearchResult | None) -> str | N
 
 
 def _first_and_last(path: Path) -> tuple[SearchStarted | None, SearchFinished | SearchFailed | None]:
-    """The first and the last event of a trace; None if one is missing or torn."""
-    with path.open("rb") as file:
+    """The first and the last event of a trace; None if one is missing or torn, or the trace was dropped."""
+    first = last = b""
+    with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
         first = file.readline()
         file.seek(max(0, path.stat().st_size - _TAIL))
         last = file.read().rstrip(b"\n").rpartition(b"\n")[2]

@@ -13,10 +13,11 @@ from adascale.cli.commands.runs import _runs_table
 from adascale.cli.disk import history
 from adascale.cli.disk.history import (
     drop_old,
+    last_finished,
     open_run,
     past_runs,
     run_name,
-    run_record,
+    run_records,
     runs_dir,
     trace_path,
 )
@@ -165,7 +166,7 @@ def test_runs_are_deleted_by_name_or_all(tmp_path: Path) -> None:
     for name in ("20260101-a", "20260102-b", "20260103-c"):
         keep(name)
 
-    run("runs", "rm", "20260102")
+    assert run("runs", "rm", "20260102", "20260102-b")[1] == "removed 1\n"
     assert [run_name(path) for path in past_runs()] == ["20260103-c", "20260101-a"]
 
     mine = written(tmp_path / "mine.jsonl", pens().events)
@@ -222,15 +223,20 @@ def test_without_a_name_a_search_that_is_under_way_is_passed_over() -> None:
     assert trace_path(None) == running
 
 
+def test_a_run_that_another_command_drops_meanwhile_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept, gone = keep("20260101-120000-aaaa"), runs_dir() / "20260102-120000-bbbb.jsonl"
+    monkeypatch.setattr(history, "past_runs", lambda: [gone, kept])
+    assert [record["run"] for record in run_records(9)] == [run_name(kept)]
+    assert trace_path(None) == last_finished() == kept
+
+
 @pytest.mark.parametrize("columns", [72, 100])
 def test_no_line_of_the_list_is_wider_than_the_terminal(
     columns: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    facts = run_record(keep("20260101-120000-aaaa")) | {
-        "question": "Why? " * 99,
-        "answer": "7" * 99,
-        "p": 0.5,
-    }
+    keep("20260101-120000-aaaa")
+    [record] = run_records(1)
+    facts = record | {"question": "Why? " * 99, "answer": "7" * 99, "p": 0.5}
     monkeypatch.setenv("COLUMNS", str(columns))
     monkeypatch.setattr("sys.stdout", SimpleNamespace(isatty=lambda: True))
     lines = _runs_table([facts]).splitlines()
