@@ -303,11 +303,11 @@ class Session:
     def _load_step_costs(self, file: ModelFile, context: LlamaContext) -> stepcost.StepCosts:
         """The curve kept for such contexts; measured if none is."""
         path = stepcost.curve_path(file.sha256, context, self._gpu_layers)
-        known = stepcost.load(path, context.sequences)
-        if known is not None:
-            return known
         # The thread of a GPU's model waits, busy or not; and an evaluation gives the same seconds again.
         anyway = bool(self._gpu_layers) or PURPOSES[self._options.purpose].is_repeatable
+        known = stepcost.load(path, context.sequences, anyway=anyway)
+        if known is not None:
+            return known
         return stepcost.measure_and_keep(path, context, self._say_measuring, anyway=anyway)
 
     def _say_measuring(self, seconds: float) -> None:

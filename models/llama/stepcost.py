@@ -183,15 +183,18 @@ def curve_path(model_sha256: str, context: LlamaContext, gpu_layers: int) -> Pat
     return keyed_path(cache_folder() / "stepcost", parts, ".json")
 
 
-def load(path: Path, sequences: int) -> StepCosts | None:
-    """The curve of a file; None if it lacks sizes up to ``sequences``, or was measured on a busy machine."""
+def load(path: Path, sequences: int, *, anyway: bool = False) -> StepCosts | None:
+    """The curve of a file.
+
+    None if it lacks sizes up to ``sequences``, or was measured on a busy machine and is not taken ``anyway``.
+    """
     try:
         curve = {int(size): float(cost) for size, cost in read_json(path).items()}
     except (ArithmeticError, AttributeError, TypeError, ValueError):
         return None
     wanted = {size for size in SIZES if size <= sequences}
     is_whole = wanted <= curve.keys() and all(0 < cost < math.inf for cost in curve.values())
-    return StepCosts(curve) if is_whole and not _is_disturbed(curve) else None
+    return StepCosts(curve) if is_whole and (anyway or not _is_disturbed(curve)) else None
 
 
 def _is_disturbed(curve: Mapping[int, float]) -> bool:

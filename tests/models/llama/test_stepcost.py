@@ -108,6 +108,7 @@ def test_a_curve_that_no_idle_machine_has_is_not_believed(tmp_path: Path) -> Non
     stepcost.save(path, StepCosts(dict(zip(stepcost.SIZES, costs, strict=False))))
     assert stepcost.load(path, 16) is None
     assert stepcost.load(path, 3) is None
+    assert stepcost.load(path, 3, anyway=True) is not None
 
 
 def test_a_curve_belongs_to_what_a_context_does_in_a_step(random_gguf: Path) -> None:
