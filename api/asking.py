@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, fields
+from typing import get_args
 
 from adascale.engine.answers.result import SearchResult
 from adascale.engine.errors import UsageError
@@ -20,7 +21,7 @@ from adascale.engine.strategies import (
     Strategy,
     effort_named,
 )
-from adascale.engine.types import Budget, KindName, Problem
+from adascale.engine.types import Budget, MessageKind, Problem
 from adascale.models.files.catalog import DEFAULT_GENERATOR
 from adascale.models.options import SessionOptions
 from adascale.models.session import OpenSession, Session
@@ -42,7 +43,7 @@ def ask(
     question: str,
     model: str | OpenSession = DEFAULT_GENERATOR,
     *,
-    kind: KindName | None = None,
+    kind: MessageKind | None = None,
     choices: Sequence[str] = (),
     strategy: str | Strategy | None = None,
     effort: Effort | None = None,
@@ -96,7 +97,7 @@ def search(
     question: str,
     model: str | OpenSession = DEFAULT_GENERATOR,
     *,
-    kind: KindName | None = None,
+    kind: MessageKind | None = None,
     choices: Sequence[str] = (),
     strategy: str | Strategy | None = None,
     effort: Effort | None = None,
@@ -111,6 +112,10 @@ def search(
     """
     if not question.strip():
         raise UsageError("the question is empty", slug="empty-question")
+    _check_word("kind of question", kind or "value", get_args(MessageKind))
+    _check_word("mode", mode, get_args(ModeChoice))
+    if isinstance(choices, str):
+        raise UsageError("choices are a list of texts", repr(choices), hint='choices=["red", "green"]')
     is_chosen = strategy is not None or effort is not None or mode != "auto"
     problem = problem_of("1", question.strip(), kind=kind, choices=choices, is_searched=is_chosen)
     if not isinstance(strategy, Strategy):
@@ -122,6 +127,11 @@ def search(
     if not isinstance(budget, Budget):
         raise UsageError("that is no Budget", repr(budget), hint="budget=adascale.Budget(max_tokens=600)")
     return search_problem(problem, model, Settings(strategy, budget, seed), mode)
+
+
+def _check_word(what: str, word: str, known: Sequence[str]) -> None:
+    if word not in known:
+        raise UsageError(f'no {what} called "{word}"', hint=f"use one of {', '.join(known)}")
 
 
 def search_problem(

@@ -70,7 +70,7 @@ class Fields(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _drop_null(cls, value: Any) -> Any:
+    def _normalise(cls, value: Any) -> Any:
         if not isinstance(value, dict):
             return value
         return {
