@@ -64,6 +64,7 @@ _FORMULA = re.compile(r"(?=.*[a-z]).*(?:[-+*/^|]|\d\s*[a-z\\]|\\frac|\\sqrt)")
 """A left side that has more than a name: an equation of a line, not the value of an unknown."""
 _HALF_OF_DAY = re.compile(r"(?<![a-z])([ap])\.? ?m\b")
 _BRACKETS = re.compile(r"[(\[]([^()\[\]]*)[)\]]")
+_LIST = re.compile(r"\[([^()\[\]]+)\]")
 _IN_BASE = re.compile(r"(\d[\da-z]*)_\{?([2-9]|[1-3]\d)\}?")
 _PI = re.compile(r"π|(?<![\\a-z])pi\b")
 
@@ -90,12 +91,23 @@ def is_right(answer: str | None, *, gold: str) -> bool:
 
 
 def same_answer(a: str, b: str) -> bool:
-    """True if two answers of a model mean the same: either would be right if the other were gold."""
+    """True if two answers of a model mean the same: either would be right if the other were gold.
+
+    A program prints the roots 2 and 3 as a list, in which prose has none.
+    """
     left, right = _normal(a), _normal(b)
+    if _is_listed(left, right) or _is_listed(right, left):
+        return True
     verdict = _cheap_verdict(left, right, number(left), number(right))
     if verdict is None and (verdict := _verify(a, b)) is False:
         verdict = _verify(b, a)
     return verdict is True
+
+
+def _is_listed(listed: str, other: str) -> bool:
+    """True for ``[2, 3]`` and ``2, 3``; beside another bracket it is an interval."""
+    found = _LIST.fullmatch(listed)
+    return found is not None and not other.startswith(("[", "(")) and same_answer(found[1], other)
 
 
 def _cheap_verdict(left: str, right: str, x: Fraction | None, y: Fraction | None) -> bool | None:
