@@ -19,6 +19,8 @@ _BLOCK = re.compile(
 _NUMBER = re.compile(r"[-+]?(?:(?:\d{1,3}(?:,\d{3})+|\d[\d_]*)(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?")
 """Commas stand before three digits each: 1,234 is a number and 2,3 are two."""
 _FRACTION = re.compile(r"Fraction\((-?\d+), (\d+)\)|(-?\d+)/(\d+)")
+_REAL = r"\d+(?:\.\d+)?(?:e[-+]\d\d)?"
+_COMPLEX = re.compile(rf"\((?:-?{_REAL}[-+])?{_REAL}j\)")
 _LABELLED = re.compile(
     rf"[^:=]*(?:\b(?:is|are|equals)\s+|(?<=[A-Za-z)]):\s*)(\$?(?:{_NUMBER.pattern})|(?:{_FRACTION.pattern}))\.?"
 )
@@ -125,6 +127,8 @@ def _plain(text: str) -> str:
     if match := _FRACTION.fullmatch(text):
         top, bottom = int(match[1] or match[3]), int(match[2] or match[4])
         return str(top // bottom) if bottom and top % bottom == 0 else f"{top}/{bottom}"
+    if _COMPLEX.fullmatch(text):
+        return _plain_complex(complex(text))
     if not _NUMBER.fullmatch(text.lstrip("$")):
         return text
     digits = text.lstrip("$").replace(",", "").replace("_", "")
@@ -138,6 +142,13 @@ def _plain(text: str) -> str:
     rounded = float(f"{value:.{_DIGITS}g}")
     # In full, as prose has it, not as 1e-07.
     return f"{Decimal(repr(rounded)):f}".removesuffix(".0") if 1e-15 < abs(rounded) < 1e30 else repr(rounded)
+
+
+def _plain_complex(value: complex) -> str:
+    """``3+4i``, without noise of floats."""
+    noise = abs(value) / 10**_DIGITS
+    real, imaginary = (_plain(repr(part if abs(part) > noise else 0.0)) for part in (value.real, value.imag))
+    return real if imaginary == "0" else f"{real}{'' if imaginary[0] == '-' else '+'}{imaginary}i"
 
 
 def parse(source: str, *, compiled: bool = True) -> ast.Module:
