@@ -148,7 +148,10 @@ def _plain_complex(value: complex) -> str:
     """``3+4i``, without noise of floats."""
     noise = abs(value) / 10**_DIGITS
     real, imaginary = (_plain(repr(part if abs(part) > noise else 0.0)) for part in (value.real, value.imag))
-    return real if imaginary == "0" else f"{real}{'' if imaginary[0] == '-' else '+'}{imaginary}i"
+    if imaginary == "0":
+        return real
+    imaginary = {"1": "i", "-1": "-i"}.get(imaginary, f"{imaginary}i")
+    return imaginary if real == "0" else f"{real}{'' if imaginary[0] == '-' else '+'}{imaginary}"
 
 
 def parse(source: str, *, compiled: bool = True) -> ast.Module:
