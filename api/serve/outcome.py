@@ -211,7 +211,8 @@ class SearchOutcome:
             return []
         if not self.request.ask.is_searched and not self.request.ask.is_streamed:
             return [candidate.node for candidate in self.record.candidates]
-        nodes = [group.nodes[0] for group in self.result.groups[: self.request.answers]]
+        others = self.request.answers - (self._read_option is not None)
+        nodes = [group.nodes[0] for group in self.result.groups[:others]]
         if self.result.best is not None:
             nodes[:1] = [self.result.best]
         return nodes

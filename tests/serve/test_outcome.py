@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
-from looks import PLANETS, PRIME, search
+from dataclasses import replace
 
+import pytest
+from looks import CALIBRATION, PLANETS, PRIME, WEIGHTS, search
+
+from adascale.engine.strategies import EFFORTS
 from adascale.engine.types import Problem, Usage
 from adascale.serve.outcome import SearchOutcome
 from adascale.serve.request import AnswerRequest, SearchOptions, problem_for
@@ -28,3 +31,12 @@ def test_a_solution_is_shown_with_the_option_that_it_chose() -> None:
     record, _ = search(PLANETS, 0.5, "It is heavier.\nAnswer: B")
     [choice] = SearchOutcome(REQUEST, record, Usage()).choices
     assert choice.content == "It is heavier.\nAnswer: B\n\nAnswer: B. Jupiter"
+
+
+def test_a_solution_that_is_outweighed_by_the_reading_counts_as_reasoning() -> None:
+    deaf = replace(CALIBRATION, weights=replace(WEIGHTS, merit={"prose": 0.01, "program": 0.01}))
+    every = replace(EFFORTS["choice"]["low"], stop_at=1.0, min_gain=-1.0)
+    record, _ = search(PLANETS, 0.9, "It is redder.\nAnswer: A", every, deaf)
+    outcome = SearchOutcome(REQUEST, record, Usage())
+    assert [choice.content for choice in outcome.choices] == ["B. Jupiter"]
+    assert outcome.tokens.reasoning == outcome.tokens.generated > 0
