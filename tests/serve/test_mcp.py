@@ -141,6 +141,8 @@ def test_a_checked_answer_has_the_probability_of_its_group_or_what_the_leading_o
         ("solve", {"question": "  "}, "the question is empty"),
         ("solve", {"question": "A long one"}, "9,999 tokens"),
         ("solve", {}, "question: has to be given"),
+        ("solve", {"question": "Which?", "choices": ["a"]}, "(choices = red,green,blue)"),
+        ("code", {"question": "Square n.", "tests": ["f = 2"]}, "write tests = assert f(2) == 4"),
         ("solve", {"question": "1 + 1", "budget": 0}, "budget: has to be at least 1"),
         ("solve", {"question": "1 + 1", "budget": 1 << 63}, "budget: has to be at most 16,777,216"),
         ("solve", {"question": "1 + 1", "effort": "much"}, "effort: has to be low, medium, high or max"),

@@ -115,11 +115,17 @@ class Refusal(Exception):
         return response
 
 
+_FIELDS = {"choices": "choices", "test": "tests"}
+"""Fields of requests, by the name of the setting in errors."""
+
+
 def for_clients(text: str) -> str:
-    """The text of an error or a warning, with settings named as the server's: clients cannot change them."""
-    return respell(
-        text, lambda name, value: f"the server's {name}" + ("" if value is None else f" = {value}")
-    )
+    """The text of an error or a warning; settings that no request has are the server's."""
+
+    def spell(name: str, value: str | None) -> str:
+        return _FIELDS.get(name, f"the server's {name}") + ("" if value is None else f" = {value}")
+
+    return respell(text, spell)
 
 
 def _status_of(error: AdascaleError) -> int:
