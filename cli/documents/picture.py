@@ -131,7 +131,7 @@ def large_answer(view: ViewState, top: float) -> Iterator[str]:
     """
     found, p = answer_text(view, UNICODE), view.confidence
     facts = [*support(view), duration(view.t)]
-    size, colour = min(44, 930 // cell_len(found)), _LEVELS[level(p)]
+    size, colour = min(44, 930 // max(1, cell_len(found))), _LEVELS[level(p)]
     left = round(MARGIN + 0.61 * size * cell_len(found) + 26)
     look = f'class="b large" style="fill:{colour};font-size:{size}px"'
     yield f'<text x="{MARGIN}" y="{top + 52:.1f}" {look}>{escape(found)}</text>'

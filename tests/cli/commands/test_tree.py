@@ -298,6 +298,13 @@ def test_a_thought_is_folded_in_every_format() -> None:
     assert Page(page).shown == ["It is 27."]
 
 
+def test_an_answer_without_a_visible_character_has_a_picture() -> None:
+    log = Log()
+    log.finish_path(ROOT, "It is.", 0.9, "\u200b")
+    log.end()
+    assert ElementTree.fromstring(to_svg(document(log))).tag.endswith("svg")
+
+
 def test_a_solution_of_nothing_but_a_thought_is_shown_in_its_fold() -> None:
     log = Log()
     log.finish_path(ROOT, "<think>Hmm.", 0.3, None, thought="cut")
