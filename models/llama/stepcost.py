@@ -33,6 +33,8 @@ _WORTH = 0.95
 _DEPTH = 64
 _UNDISTURBED = 0.8
 """Share of the seconds of a measurement in which its thread ran, on a machine that is not busy."""
+_GLANCE = 4
+"""Prefixes after which a machine that is busy shows."""
 _REPEATS = 3
 _ROUNDS_IN_PREFIXES = 5
 """About so many prefixes of that depth take as long as all rounds of a context with 16 branches."""
@@ -119,11 +121,29 @@ class StepCosts:
         return best
 
 
+class _Stopwatch:
+    """Seconds since it was made, and those in which this thread worked."""
+
+    def __init__(self) -> None:
+        self._began, self._worked = time.perf_counter(), time.thread_time()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds on the wall."""
+        return time.perf_counter() - self._began
+
+    @property
+    def is_disturbed(self) -> bool:
+        """True if the thread had to wait: the machine is busy."""
+        return time.thread_time() - self._worked < _UNDISTURBED * self.seconds
+
+
 def measure(
     context: LlamaContext,
     sizes: Sequence[int] = SIZES,
     *,
     on_forecast: Callable[[float], None] = lambda seconds: None,
+    anyway: bool = True,
 ) -> StepCosts:
     """Time decode steps on an empty context; leaves it empty.
 
@@ -131,16 +151,21 @@ def measure(
         context: The context.
         sizes: Numbers of branches.
         on_forecast: Gets the seconds that it will take, as soon as they can be guessed.
+        anyway: Measure a busy machine too, whose curve is empty otherwise.
     """
     sizes = [size for size in sizes if size <= context.sequences]
     held = min(_DEPTH, context.window // 2)
     lengths = [held] * sizes[-1]
-    began = time.perf_counter()
+    watch = _Stopwatch()
     for sequence in range(sizes[-1]):
         context.clear(sequence)
         context.decode([Run(sequence, 0, [0] * held)])
-        if sequence == 0:
-            on_forecast((time.perf_counter() - began) * (sizes[-1] + _ROUNDS_IN_PREFIXES))
+        if sequence + 1 == min(_GLANCE, sizes[-1]):
+            if watch.is_disturbed and not anyway:
+                for read in range(sequence + 1):
+                    context.clear(read)
+                return StepCosts({})
+            on_forecast(watch.seconds / (sequence + 1) * (sizes[-1] + _ROUNDS_IN_PREFIXES))
     curve: dict[int, float] = {}
     for _ in range(_REPEATS):  # in rounds: what else the machine does for a second meets each size but once
         for size in sizes:
@@ -159,17 +184,17 @@ def measure(
 def measure_and_keep(
     path: Path, context: LlamaContext, on_forecast: Callable[[float], None], *, anyway: bool
 ) -> StepCosts:
-    """Measure a curve, and keep it unless the machine was busy: it would mislead every later search.
+    """Measure a curve, and keep it unless the machine became busy: it would mislead every later search.
 
     Args:
         path: File of the curve.
         context: The context.
         on_forecast: As of ``measure``.
-        anyway: Keep it from a busy machine too.
+        anyway: Measure a busy machine too, and keep its curve.
     """
-    began, worked = time.perf_counter(), time.thread_time()
-    costs = measure(context, on_forecast=on_forecast)
-    if anyway or time.thread_time() - worked >= _UNDISTURBED * (time.perf_counter() - began):
+    watch = _Stopwatch()
+    costs = measure(context, on_forecast=on_forecast, anyway=anyway)
+    if costs.curve and (anyway or not watch.is_disturbed):
         save(path, costs)
     return costs
 

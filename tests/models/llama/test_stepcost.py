@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -127,13 +128,19 @@ def test_a_curve_belongs_to_what_a_context_does_in_a_step(random_gguf: Path) -> 
 
 
 @pytest.mark.parametrize("anyway", [False, True])
-@pytest.mark.parametrize("share", [0.3, 0.95])
-def test_a_curve_of_a_busy_machine_is_used_but_not_kept(
-    share: float, anyway: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize("busy_from", [0.0, 9.0, math.inf])
+def test_a_busy_machine_is_not_measured_and_a_curve_that_it_bent_is_not_kept(
+    busy_from: float, anyway: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    context, path = BusyForAWhile(range(0)), tmp_path / "curve.json"
+    context, path, forecasts = BusyForAWhile(range(0)), tmp_path / "curve.json", list[float]()
     monkeypatch.setattr(stepcost.time, "perf_counter", context.clock)
-    monkeypatch.setattr(stepcost.time, "thread_time", lambda: share * context.clock())
-    costs = stepcost.measure_and_keep(path, context, lambda seconds: None, anyway=anyway)  # type: ignore[arg-type]
-    assert costs.curve[1] == pytest.approx(1.1)
-    assert path.exists() == (anyway or share > 0.9)
+    monkeypatch.setattr(stepcost.time, "thread_time", lambda: min(context.clock(), busy_from))
+    costs = stepcost.measure_and_keep(path, context, forecasts.append, anyway=anyway)  # type: ignore[arg-type]
+    assert path.exists() == (anyway or busy_from == math.inf)
+    if busy_from or anyway:
+        assert costs.curve[1] == pytest.approx(1.1)
+        assert len(forecasts) == 1
+    else:
+        assert not costs.curve
+        assert not forecasts
+        assert context.clock() < 5
