@@ -24,7 +24,7 @@ NAMED = "a letter, or the text of an option"
         ("q.jsonl", '{"question": "1+1?", "answer": " "}', 'line 1 has nothing in its field "answer"', ""),
         ("q.jsonl", '{"question": "1+1?"', "line 1: not valid JSON", BROKEN),
         ("q.jsonl", '{"question": "Red?", "options": ["sky", "rose"], "answer": 1}', 'line 1 has "1"', NAMED),
-        ("q.jsonl", '{"question": "Red?", "kind": "yes-no", "answer": "ja"}', 'line 1 has "ja"', NAMED),
+        ("q.jsonl", '{"question": "Red?", "kind": "yes-no", "answer": "maybe"}', 'line 1 has "maybe"', NAMED),
     ],
 )
 def test_a_file_that_cannot_be_read_is_named(
