@@ -137,9 +137,7 @@ class LimitedChild:
         process.wait()
         for pipe in (process.stdin, process.stdout):
             assert pipe is not None
-            with suppress(
-                OSError
-            ):  # nobody reads what it did not take; Windows has another error than others
+            with suppress(OSError):  # a broken pipe, or on Windows an invalid argument
                 pipe.close()
 
 
@@ -154,7 +152,7 @@ def _exchange(process: subprocess.Popen[bytes], line: bytes) -> bytes:
         process.stdin.write(line)
         process.stdin.flush()
         return process.stdout.readline()
-    except OSError:  # a broken pipe, or on Windows an invalid argument
+    except OSError:  # as in ``_stop``
         return b""
     finally:
         limit.cancel()

@@ -45,11 +45,8 @@ def read_known(sources: Sequence[Path]) -> list[list[Problem]]:
 
 def _check_known(problem: Problem, file: str) -> None:
     """Refuse a question of which nobody says what is right, or an answer that is none of the options."""
-    kind, field, line = (
-        kind_of(problem),
-        KINDS[problem.kind].judged_by,
-        f"{file}: line {problem.meta['line']}",
-    )
+    kind, field = kind_of(problem), KINDS[problem.kind].judged_by
+    line = f"{file}: line {problem.meta['line']}"
     if not kind.is_judged(problem):
         raise UsageError(
             f'{line} has nothing in its field "{field}"',

@@ -93,7 +93,7 @@ def is_right(answer: str | None, *, gold: str) -> bool:
 def same_answer(a: str, b: str) -> bool:
     """True if two answers of a model mean the same: either would be right if the other were gold.
 
-    A program prints the roots 2 and 3 as a list, in which prose has none.
+    The list ``[2, 3]``, as a program prints it, equals ``2, 3`` of prose.
     """
     left, right = _normal(a), _normal(b)
     if _is_listed(left, right) or _is_listed(right, left):

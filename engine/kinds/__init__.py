@@ -64,7 +64,7 @@ KINDS: Mapping[KindName, Entry] = {
         ("call", "prose"),
         "call",
         noun="reply",
-        fields=("tools", "accepted"),
+        fields=("tools",),
         judged_by="accepted",
     ),
     "json": Entry("adascale.engine.kinds.json_object", ("prose",), "json"),
@@ -113,7 +113,7 @@ def recognise(question: str, record: Mapping[str, object]) -> tuple[KindName, Ma
     """
     declared = [name for name in KINDS if name == record.get("kind")]
     by_fields = [name for name, each in KINDS.items() if any(map(record.get, each.fields))]
-    if record.get("accepted") == []:  # no call is right, perhaps because there is no tool
+    if "tools" in record and record.get("accepted") == []:  # no call is right: there may be no tool
         by_fields.append("call")
     name: KindName = next(iter([*declared, *by_fields]), "value")
     return name, kind_named(name).read_details(question, record)

@@ -48,7 +48,10 @@ def words_of(text: str) -> tuple[str, ...]:
 
 
 def same_name(a: str, b: str) -> bool:
-    """True if they have the same words, one contains the other, or both have the same value."""
+    """True if they have the same words, one contains the other, or both have the same value.
+
+    The order of words counts beside numbers, except in a date.
+    """
     first, second = sorted((words_of(a), words_of(b)), key=len)
     if not first:
         return a == b

@@ -89,7 +89,7 @@ def program_adascale(name):
 """
 
 
-_stderr = threading.Lock()
+_stderr_lock = threading.Lock()
 
 
 class _NotHere(Exception):
@@ -194,7 +194,7 @@ class MontyRunner:
 @contextmanager
 def _without_stderr() -> Iterator[None]:
     """A worker that starts meanwhile inherits nowhere to write: it would tell a user's screen why it ends."""
-    with _stderr:  # or one of two runners would keep what the other has put there
+    with _stderr_lock:  # or one of two runners would keep what the other has put there
         kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
         try:
             os.dup2(nothing, 2)
