@@ -30,6 +30,7 @@ line as ``--ctx-size 1024``, a server as its field (``respell``).
 
 from __future__ import annotations
 
+import codecs
 import errno
 import re
 from collections.abc import Callable, Sequence
@@ -251,6 +252,12 @@ def setting(name: str, value: bool | float | str | None = None) -> str:
     if value is None:
         return f"`{name}`"
     return f'`{name}="{value}"`' if isinstance(value, str) else f"`{name}={value}`"
+
+
+def conversion_hint(data: bytes) -> str:
+    """How to convert text that is not in UTF-8, as its bytes suggest; UTF-16 comes from Windows."""
+    wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in data
+    return f"convert it first, for example: iconv -f {'utf-16' if wide else 'latin1'} -t utf-8"
 
 
 def command(*words: str) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from adascale.engine.codec import encodable, nesting
-from adascale.engine.errors import UsageError, reason_of, setting
+from adascale.engine.errors import UsageError, conversion_hint, reason_of, setting
 from adascale.engine.kinds import KINDS, recognise
 from adascale.engine.types import Problem
 
@@ -29,7 +29,6 @@ _DEEPEST = 64
 """Levels of objects and lists in a record; it is copied and written by functions that call themselves."""
 _SHOWN = 200
 """Characters of a line that cannot be read that are kept."""
-_FROM_UTF_16 = "convert it first, for example: iconv -f utf-16 -t utf-8"
 _BEFORE, _BEHIND = 50, 25
 """Characters of it that are shown around the place that could not be read."""
 
@@ -134,7 +133,7 @@ def _decode(stream: Iterable[bytes]) -> Iterator[_Line]:
     """
     for number, raw in enumerate(stream, start=1):
         if number == 1 and raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            raise UsageError("the questions are in UTF-16, and have to be in UTF-8", hint=_FROM_UTF_16)
+            raise UsageError("the questions are in UTF-16, not in UTF-8", hint=conversion_hint(raw))
         data = raw.removeprefix(codecs.BOM_UTF8) if number == 1 else raw
         yield number, data.decode("utf-8", "replace").rstrip("\r\n"), _fault(number, data)
 
@@ -142,13 +141,13 @@ def _decode(stream: Iterable[bytes]) -> Iterator[_Line]:
 def _fault(number: int, data: bytes) -> UsageError | None:
     """Why a line is no text in UTF-8; None if it is."""
     if b"\0" in data:
-        return UsageError(f"line {number} has NUL bytes in it", hint=_FROM_UTF_16, slug="bad-line")
+        return UsageError(f"line {number} has NUL bytes in it", hint=conversion_hint(data), slug="bad-line")
     try:
         data.decode("utf-8")
     except UnicodeDecodeError as exc:
         return UsageError(
             f"line {number} is not UTF-8 (byte {exc.start} of it, 0x{data[exc.start]:02x})",
-            hint="convert it first, for example: iconv -f latin1 -t utf-8",
+            hint=conversion_hint(data),
             slug="bad-line",
         )
     return None

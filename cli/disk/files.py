@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from adascale.engine.errors import DiskFullError, UsageError, is_disk_full, reason_of
+from adascale.engine.errors import DiskFullError, UsageError, conversion_hint, is_disk_full, reason_of
 from adascale.models.storage import atomic_write
 
 
@@ -53,7 +53,7 @@ def read_text(path: Path) -> str:
     except UnicodeDecodeError as error:
         raise UsageError(
             f"{path} is not UTF-8 (byte {error.start})",
-            hint=f"convert it first, for example: iconv -f latin1 -t utf-8 {shlex.quote(str(path))}",
+            hint=f"{conversion_hint(error.object)} {shlex.quote(str(path))}",
             slug="unreadable",
         ) from error
 

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
-from adascale.engine.errors import AdascaleError, UsageError, respell
+from adascale.engine.errors import AdascaleError, UsageError, conversion_hint, respell
 from adascale.engine.types import Notice
 
 from .streams import writing_stdout
@@ -135,7 +135,7 @@ def read_stdin() -> str:
     except UnicodeDecodeError as exc:
         raise UsageError(
             f"stdin is not UTF-8 (byte {exc.start}, 0x{data[exc.start]:02x})",
-            hint="convert it first, for example: iconv -f latin1 -t utf-8",
+            hint=conversion_hint(data),
             slug="not-utf8",
         ) from exc
 

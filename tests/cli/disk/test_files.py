@@ -26,6 +26,15 @@ def test_what_cannot_be_read_or_written_is_told_with_a_fix(tmp_path: Path) -> No
     with pytest.raises(UsageError, match=r"is not UTF-8 \(byte 2\)") as error:
         read_text(latin)
     assert error.value.hint.endswith(f"iconv -f latin1 -t utf-8 '{latin}'")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])
+def test_a_text_of_windows_is_converted_from_utf_16(tmp_path: Path, encoding: str) -> None:
+    wide = tmp_path / "tests.py"
+    wide.write_bytes("# é".encode(encoding))
+    with pytest.raises(UsageError) as error:
+        read_text(wide)
+    assert "iconv -f utf-16 " in error.value.hint
     with pytest.raises(UsageError, match="no such file") as error:
         read_text(tmp_path / "none")
     assert error.value.hint
