@@ -17,6 +17,8 @@ _NO_PROGRAMS = Notice(
     "uncalibrated-programs", "the calibration knows no programs: votes decide, and no number is a probability"
 )
 
+_PROSE_ONLY = Notice("prose-only", "a question of this kind is answered in prose, without programs")
+
 _ANOTHER_SAMPLER = Notice(
     "another-sampler",
     "the calibration was fitted with another sampler: the probability is rough, by the votes alone",
@@ -98,8 +100,10 @@ class Settings:
         if problem.kind == "call":
             return self.for_tools(problem)
         modes = kind_of(problem).modes(problem)
-        chosen = mode if mode in modes else "auto"
-        return self.in_mode(chosen, modes if self.strategy.looks_ahead else ())
+        among = modes if self.strategy.looks_ahead else ()
+        if mode == "auto" or mode in modes:
+            return self.in_mode(mode, among)
+        return replace(self, warnings=(*self.warnings, _PROSE_ONLY)).in_mode("auto", among)
 
     def for_tools(self, problem: Problem) -> Settings:
         """For a request with tools: calls, and for a strategy that looks ahead also a reply without them."""

@@ -77,3 +77,12 @@ def test_programs_are_for_yes_no_questions_that_speak_of_quantities() -> None:
         for question in ("Is 91 prime?", "Is Canberra the capital of Australia?")
     }
     assert [*modes.values()] == [("prose", "program"), ("prose",)]
+
+
+def test_programs_that_a_kind_does_not_know_are_refused_aloud() -> None:
+    usual = Settings(EFFORTS["fact"]["medium"])
+    capital = problem_of("1", "What is the capital of Bhutan?")
+    for mode, warned in (("program", ["prose-only"]), ("prose", []), ("auto", [])):
+        chosen = usual.for_problem(capital, mode, ())
+        assert chosen.strategy.modes == ("prose",)
+        assert [notice.code for notice in chosen.warnings] == warned
