@@ -86,7 +86,8 @@ def read_unlabelled(sources: Sequence[Path]) -> list[list[Problem]]:
     """Questions of each file without their answers, where they have any; each question once.
 
     Raises:
-        UsageError: a file cannot be read, holds no question, or has a line without one, or a code task.
+        UsageError: a file cannot be read, holds no question, or has a line without one, or a problem that is
+            not about a value.
     """
     asked: dict[str, Problem] = {}
     files: list[list[Problem]] = []
@@ -99,9 +100,10 @@ def read_unlabelled(sources: Sequence[Path]) -> list[list[Problem]]:
 
 
 def _without_answer(problem: Problem, source: Path) -> Problem:
-    if problem.kind == "code":
+    if problem.kind != "value":
         raise UsageError(
-            f"{source.name}: line {problem.meta['line']} is a code task: its tests judge, not agreement",
+            f"{source.name}: line {problem.meta['line']} is of kind {problem.kind}",
+            "without answers, only questions about numbers and formulas can be fitted",
             hint=setting("data", str(source)),
         )
     return Problem(f"unlabelled-{id_digest(problem.question):016x}", problem.question)

@@ -139,7 +139,8 @@ def test_a_fit_needs_no_answers(chain_gguf: Path, tmp_path: Path) -> None:
     ("lines", "args", "said"),
     [
         ("What is 1 * 2?\n" * 30, [], "1 question is too few"),
-        ('{"question": "Square n.", "tests": ["assert f(2) == 4"]}\n', [], "is a code task"),
+        ('{"question": "Square n.", "tests": ["assert f(2) == 4"]}\n', [], "is of kind code"),
+        ('{"question": "Which?", "options": ["a", "b"]}\n', [], "is of kind choice"),
         ("What?\n", ["--samples", "1", "--programs", "0"], "one solution agrees with no other"),
         ("What?\n", ["--prm", "self"], "reads the model's own states"),
         ("", [], "holds no question"),
