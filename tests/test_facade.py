@@ -61,6 +61,8 @@ def test_code_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert (untested.program, untested.passes) == ("def f(n):\n    return n + n", False)
     with pytest.raises(adascale.AdascaleError, match="no Python"):
         adascale.code("Square n.", coder, tests=["assert f(5"])
+    with pytest.raises(adascale.AdascaleError, match="a list"):
+        adascale.code("Square n.", coder, tests="assert f(5) == 25")
 
 
 def test_events_of_several_questions_in_one_session(

@@ -10,7 +10,7 @@ from itertools import pairwise
 from adascale.engine.answers.program import names, parse, requires_arguments
 from adascale.engine.errors import UsageError, setting
 
-from .syntax import below_future, is_main_guard, outside_names, unparse
+from .syntax import below_future, is_literal, is_main_guard, outside_names, unparse
 from .task import CodeTest
 
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
@@ -232,22 +232,29 @@ def _function_tests(node: ast.FunctionDef, where: str) -> Iterator[str]:
     """A test function and its call, once for each row of a ``parametrize`` with a list of them."""
     calls = [f"{node.name}()"]
     match node.decorator_list:
-        case [ast.Call(ast.Attribute(attr="parametrize"), [names, ast.List(rows) | ast.Tuple(rows)])]:
+        case [ast.Call(ast.Attribute(attr="parametrize"), [names, ast.List(rows) | ast.Tuple(rows)])] if (
+            is_literal(ast.unparse(names))
+        ):
             node.decorator_list = []
-            calls = [f"{node.name}({_values(row, names)})" for row in rows]
+            calls = [f"{node.name}({_arguments(row, ast.literal_eval(names))})" for row in rows]
         case [] if requires_arguments(node):
             raise _needs_fixture(node.name, where)
     for call in calls:
         yield f"{unparse([node])}\n{call}"
 
 
-def _values(row: ast.expr, names: ast.expr) -> str:
-    """A row of a ``parametrize`` as arguments."""
-    text = ast.unparse(row)
-    if isinstance(row, ast.Call) and ast.unparse(row.func).endswith("param"):
-        return f"*{text}.values"
-    is_single = isinstance(names, ast.Constant) and "," not in str(names.value)
-    return text if is_single else f"*{text}"
+def _arguments(row: ast.expr, named: str | Sequence[str]) -> str:
+    """A row of a ``parametrize`` as arguments by name, since its order need not be the function's."""
+    parameters = named.replace(",", " ").split() if isinstance(named, str) else named
+    text, values = ast.unparse(row), [row]
+    match row:
+        case ast.Call(function, arguments) if ast.unparse(function).endswith("param"):
+            text, values = f"{text}.values", arguments
+        case ast.Tuple(elements) | ast.List(elements) if named != "".join(parameters):
+            values = elements
+    if len(values) != len(parameters) or any(isinstance(value, ast.Starred) for value in values):
+        return f"**dict(zip({list(parameters)}, {text}))"
+    return ", ".join(f"{name}={ast.unparse(value)}" for name, value in zip(parameters, values, strict=True))
 
 
 def _method_tests(node: ast.ClassDef, where: str) -> Iterator[str]:

@@ -72,6 +72,8 @@ def code(
     """
     if not question.strip():
         raise UsageError("the question is empty", slug="empty-question")
+    if isinstance(tests, str):
+        raise UsageError("tests are a list of sources", repr(tests), hint='tests=["assert f(2) == 4"]')
     strategy = EFFORTS["code"][effort_named(effort)]
     task = task_of(question, [test for source in tests for test in read_tests(source)])
     problem = task.problem("1", question.strip())

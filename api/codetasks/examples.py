@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
+import textwrap
 from collections.abc import Iterator, Sequence
 
 from adascale.engine.answers.program import called_names, try_parse
@@ -87,27 +88,37 @@ def _shown(lines: Sequence[str], at: int) -> tuple[str, int]:
     """Output of a statement in a session, up to an empty line, a prompt or the end of its block."""
     shown: list[str] = []
     while at < len(lines):
-        line = lines[at].strip()
-        if not line or line.startswith((_PROMPT, "```", "~~~", '"""', "'''")):
+        line = lines[at].rstrip()
+        if not line or line.lstrip().startswith((_PROMPT, "```", "~~~", '"""', "'''")):
             break
         shown.append(re.sub(r"(\"\"\"|''')$", "", line))
         at += 1
-    return "\n".join(shown), at
+    return textwrap.dedent("\n".join(shown)).replace("<BLANKLINE>", ""), at
 
 
 def _expectation(statement: str, shown: str) -> str | None:
-    """An assert that a typed expression shows this; None if the input is not an expression."""
+    """An assert that a typed expression shows this; None if the input is not one, or shows more or less."""
+    if "# doctest:" in statement:  # what is shown is no more than alike
+        return None
     if shown.startswith(_TRACEBACK):
         error = shown.rsplit("\n", 1)[-1].split(":")[0].strip()
         return _raising(statement, error) if error.isidentifier() else None
     match getattr(try_parse(statement), "body", None):
-        case [ast.Expr(ast.Call(ast.Name("print"), [printed], []))]:
-            return f"assert str({ast.unparse(printed)}) == {shown!r}"
+        case [ast.Expr(ast.Call(ast.Name("print")) as call)]:
+            return _printing(call, shown)
         case [ast.Expr(typed)]:
             if is_literal(shown):
                 return f"assert {_operand(typed)} == {shown}"
             return f"assert repr({ast.unparse(typed)}) == {shown!r}"
     return None
+
+
+def _printing(call: ast.Call, shown: str) -> str | None:
+    """An assert that a call of ``print`` writes this; None if it has more than its values (``end``)."""
+    if call.keywords or any(isinstance(value, ast.Starred) for value in call.args):
+        return None
+    printed = " + ' ' + ".join(f"str({ast.unparse(value)})" for value in call.args)
+    return f"assert {printed} == {shown!r}"
 
 
 def _raising(statement: str, error: str) -> str:
@@ -140,8 +151,9 @@ def _stated(line: str) -> Iterator[CodeTest]:
         if call is None or expected is None:
             continue
         match getattr(try_parse(call[0]), "body", None):
-            case [ast.Expr(ast.Call(ast.Name("print"), [printed], []))]:
-                yield CodeTest(f"assert str({ast.unparse(printed)}) == {expected!r}")
+            case [ast.Expr(ast.Call(ast.Name("print")) as printing)]:
+                if (source := _printing(printing, expected)) is not None:
+                    yield CodeTest(source)
                 return
             case [ast.Expr(ast.Call(ast.Name()))]:
                 yield CodeTest(f"assert {call[0]} == {expected}")

@@ -150,12 +150,12 @@ class Pytest_adascale:
     def __init__(self):
         self.mark = Mark_adascale()
 
-    def raises(self, expected, *call, match=None):
+    def raises(self, expected, *call, match=None, **named):
         raising = Raises_adascale(expected, match)
         if not call:
             return raising
         with raising:
-            call[0](*call[1:])
+            call[0](*call[1:], **named)
         return raising
 
     def approx(self, expected, rel=None, abs=None):

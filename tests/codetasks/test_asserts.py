@@ -84,7 +84,8 @@ def test_each_row_of_parameters_is_a_test() -> None:
     )
     tests = read_tests(source)
     assert [test.source.split("\n")[-1] for test in tests] == [
-        "test_square(*(1, 1))", "test_square(*(2, 4))", "test_negative(-1)", "test_negative(-2)",
+        "test_square(n=1, expected=1)", "test_square(n=2, expected=4)",
+        "test_negative(n=-1)", "test_negative(n=-2)",
     ]  # fmt: skip
 
 
@@ -98,8 +99,25 @@ def test_a_row_may_be_a_pytest_param() -> None:
     )
     calls = [test.source.split("\n")[-1] for test in (*read_tests(pairs), *read_tests(single))]
     assert calls == [
-        "test_f(*pytest.param(2, 4, id='two').values)", "test_f(*(3, 9))", "test_f(*pytest.param(2).values)",
+        "test_f(n=2, m=4)", "test_f(n=3, m=9)", "test_f(n=2)",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("names", "row", "call"),
+    [
+        ("'m, n'", "(9, 3)", "test_f(m=9, n=3)"),
+        ("('m', 'n')", "[9, 3]", "test_f(m=9, n=3)"),
+        ("'m,n'", "ROW", "test_f(**dict(zip(['m', 'n'], ROW)))"),
+        ("'m,n'", "(*ROW, 3)", "test_f(**dict(zip(['m', 'n'], (*ROW, 3))))"),
+        ("'n'", "(9, 3)", "test_f(n=(9, 3))"),
+        ("['n']", "(9,)", "test_f(n=9)"),
+    ],
+)
+def test_parameters_go_by_their_names(names: str, row: str, call: str) -> None:
+    source = f"import pytest\n@pytest.mark.parametrize({names}, [{row}])\ndef test_f(n, m=0):\n    assert f(n) == m"
+    [test] = read_tests(source)
+    assert test.source.split("\n")[-1] == call
 
 
 def test_a_variable_may_be_named_mark() -> None:

@@ -90,6 +90,7 @@ def test_a_program_may_do_as_it_likes_and_still_pass(program: str) -> None:
         "class TestF:\n    def test_f(self):\n        assert f(2) == 4",
         "import unittest as u\nclass TestF(u.TestCase):\n    def test_f(self): self.assertEqual(f(2), 4)",
         "import pytest\ndef test_f():\n    with pytest.raises(TypeError):\n        f(None)",
+        "import pytest\ndef test_f():\n    pytest.raises(TypeError, f, n=None)",
         "import pytest\n@pytest.mark.parametrize('n, m', [(1, 1.0000001)])\ndef test_f(n, m):\n"
         "    assert f(n) == pytest.approx(m)",
     ],
