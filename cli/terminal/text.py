@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
+from decimal import Decimal
 
 from adascale.engine.decimals import decimal
 
@@ -106,16 +107,25 @@ def percent(value: float) -> str:
     return ">99 %" if whole >= 100 else "<1 %" if whole <= 0 else f"{whole} %"
 
 
-_LONG_DECIMAL = re.compile(r"(?<![\w.])\d+\.\d{5,}(?![\w.])")
+_LONG_DECIMAL = re.compile(r"(?<![\w.])\d+\.(\d{5,})(?![\w.])")
+_NOISE = 12
+"""Decimals from which on the distance to a whole number is a floating-point error."""
 
 
 def rounded(text: str) -> str:
-    """``text`` with its long decimals to four digits, two of them behind the point at least: ``78.54``."""
+    """``text`` with its long decimals to four digits, two of them behind the point at least: ``78.54``.
+
+    One that would look like a whole number stays: ``0.99999`` is not 1.
+    """
 
     def short(number: re.Match[str]) -> str:
         value = float(number[0])
-        digits = max(2, 4 - len(f"{value:.0f}")) if value >= 1 else 4
-        return f"{value:.{digits}f}" if value >= 1 else f"{value:.{digits}g}"
+        if value < 1:
+            shown = f"{Decimal(f'{value:.4g}'):f}"
+        else:
+            shown = f"{value:.{max(2, 4 - len(f'{value:.0f}'))}f}"
+        looks_whole = float(shown).is_integer() and not value.is_integer()
+        return number[0] if looks_whole and len(number[1]) < _NOISE else shown
 
     return _LONG_DECIMAL.sub(short, text)
 

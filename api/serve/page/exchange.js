@@ -112,11 +112,17 @@ function optionText({ kind, details }, name) {
   return at < 0 ? name : `${name}. ${details.texts[at]}`;
 }
 
-/** A number of many digits with four of them, two behind the point at least; what is copied has all. */
+/**
+ * A number of many digits with four of them, two behind the point at least; what is copied has all. One that
+ * would look whole stays (0.99999), unless it has as many digits as a floating-point error.
+ */
 function rounded(answer) {
-  return answer.replace(/(?<![\w.])\d+\.\d{5,}(?![\w.])/g, (digits) => {
+  return answer.replace(/(?<![\w.])\d+\.(\d{5,})(?![\w.])/g, (digits, decimals) => {
     const value = Number(digits);
-    return value < 1 ? String(Number(value.toPrecision(4))) : value.toFixed(Math.max(2, 4 - digits.indexOf(".")));
+    const short =
+      value < 1 ? String(Number(value.toPrecision(4))) : value.toFixed(Math.max(2, 4 - digits.indexOf(".")));
+    const looksWhole = Number.isInteger(Number(short)) && !Number.isInteger(value);
+    return looksWhole && decimals.length < 12 ? digits : short;
   });
 }
 

@@ -13,6 +13,7 @@ from adascale.cli.render.solution import status_line, writing_frame
 from adascale.cli.render.state import ViewState
 from adascale.cli.render.summary import closing_lines, details, summary, support, why
 from adascale.cli.report.answer import status_of
+from adascale.cli.terminal.text import rounded
 from adascale.cli.terminal.theme import ASCII, UNICODE
 from adascale.engine.search.events import Event, ModelDescription, PromptRead, SearchStarted
 from adascale.engine.search.settings import Settings
@@ -113,6 +114,24 @@ def test_the_summary_is_a_line_for_people() -> None:
     log.end("budget")
     line = summary(log.state(), UNICODE).plain
     assert line == "2 · 96 % sure · 3 of 3 solutions agree · the budget is spent · 13 s"
+
+
+@pytest.mark.parametrize(
+    ("answer", "shown"),
+    [
+        ("78.5398163397", "78.54"),
+        ("0.123456", "0.1235"),
+        ("0.0000123456", "0.00001235"),
+        ("0.30000000000000004", "0.3"),
+        ("17.999999999999996", "18.00"),
+        ("2.00000", "2.000"),
+        ("0.99999", "0.99999"),
+        ("5.00001", "5.00001"),
+        ("x = -0.999999", "x = -0.999999"),
+    ],
+)
+def test_a_decimal_is_not_rounded_to_another_number(answer: str, shown: str) -> None:
+    assert rounded(answer) == shown
 
 
 def test_long_decimals_are_rounded() -> None:
