@@ -16,7 +16,7 @@ from ..disk.history import MAX_BYTES, MAX_RUNS, past_runs, run_records, runs_dir
 from ..options import completion
 from ..options.declare import JsonLinesOption, RunArgument
 from ..terminal.console import say, write_json_lines, write_payload
-from ..terminal.text import columns, cut, one_line, percent, rounded
+from ..terminal.text import cells, columns, cut, one_line, percent, rounded
 from ..terminal.theme import UNICODE
 
 app = typer.Typer(
@@ -27,8 +27,8 @@ app = typer.Typer(
 )
 
 _QUESTION_CELLS = 48
-_OTHER_CELLS = 58
-"""Width of the other columns and of the blanks between them."""
+"""Width of a question in a pipe."""
+_LEAST_QUESTION = 12
 
 
 @app.command("list")
@@ -84,21 +84,22 @@ def rm(
 
 def _runs_table(facts: list[dict[str, Any]]) -> str:
     """A line for each run, none wider than the terminal."""
-    is_terminal = sys.stdout.isatty()
-    room = max(12, shutil.get_terminal_size().columns - _OTHER_CELLS) if is_terminal else _QUESTION_CELLS
-    rows = [("RUN", "TOKENS", "ANSWER", "QUESTION")]
-    for fact in facts:
-        p = f"  {percent(fact['p'])}" if fact["p"] is not None else ""
-        tokens = fact["generated_tokens"]
-        rows.append(
-            (
-                fact["run"],
-                "-" if tokens is None else f"{tokens:,}",
-                cut(one_line(_ending(fact), UNICODE), 20, UNICODE) + p,
-                cut(one_line(fact["question"] or "(unreadable)", UNICODE), room, UNICODE),
-            )
-        )
-    return columns(rows, "<><<")
+    rows = [("RUN", "TOKENS", "ANSWER"), *map(_row, facts)]
+    width, room = None, _QUESTION_CELLS
+    if sys.stdout.isatty():
+        width = shutil.get_terminal_size().columns
+        taken = sum(max(map(cells, column)) + 2 for column in zip(*rows, strict=True))
+        room = max(_LEAST_QUESTION, width - taken)
+    questions = [cut(one_line(fact["question"] or "(unreadable)", UNICODE), room, UNICODE) for fact in facts]
+    table = columns([(*row, q) for row, q in zip(rows, ["QUESTION", *questions], strict=True)], "<><<")
+    return table if width is None else "\n".join(cut(line, width, UNICODE) for line in table.split("\n"))
+
+
+def _row(fact: Mapping[str, Any]) -> tuple[str, str, str]:
+    tokens = fact["generated_tokens"]
+    p = f"  {percent(fact['p'])}" if fact["p"] is not None else ""
+    answer = cut(one_line(_ending(fact), UNICODE), 20, UNICODE)
+    return fact["run"], "-" if tokens is None else f"{tokens:,}", answer + p
 
 
 def _ending(fact: Mapping[str, Any]) -> str:

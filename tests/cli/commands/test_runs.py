@@ -230,13 +230,13 @@ def test_a_run_that_another_command_drops_meanwhile_is_passed_over(monkeypatch: 
     assert trace_path(None) == last_finished() == kept
 
 
-@pytest.mark.parametrize("columns", [72, 100])
+@pytest.mark.parametrize("columns", [40, 72, 80, 100])
 def test_no_line_of_the_list_is_wider_than_the_terminal(
     columns: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keep("20260101-120000-aaaa")
     [record] = run_records(1)
-    facts = record | {"question": "Why? " * 99, "answer": "7" * 99, "p": 0.5}
+    facts = record | {"question": "Why? " * 99, "answer": "7" * 99, "p": 0.999, "generated_tokens": 123456}
     monkeypatch.setenv("COLUMNS", str(columns))
     monkeypatch.setattr("sys.stdout", SimpleNamespace(isatty=lambda: True))
     lines = _runs_table([facts]).splitlines()
