@@ -89,7 +89,13 @@ def write_lines(lines: Iterable[Text]) -> None:
     """Write styled lines to stdout, a terminal; errors as ``write_payload``."""
     from rich.console import Console
 
-    console = Console(markup=False, emoji=False, highlight=False, no_color=stderr_console().no_color)
+    console = Console(
+        markup=False,
+        emoji=False,
+        highlight=False,
+        no_color=stderr_console().no_color,
+        color_system=None if _color == "never" else "auto",
+    )
     with writing_stdout():
         for line in lines:
             console.print(line, no_wrap=True, overflow="ignore", crop=False)
