@@ -32,6 +32,19 @@ def test_lines_end_between_words(text: str, expected: str) -> None:
     assert wrapped([text], 7) == expected
 
 
+@pytest.mark.parametrize(
+    "text", ["```python\nx = one + two\n```", "Code:\n\n  ```\n  x = one + two\n  ```", "````\none two three"]
+)
+def test_lines_of_code_stay_whole(text: str) -> None:
+    assert wrapped([text], 7) == text
+
+
+def test_behind_a_block_of_code_lines_end_between_words_again() -> None:
+    code, inline = "```\none two three\n```\n", "```a``` one two\n"
+    assert wrapped([code + "one two three"], 7) == code + "one two\nthree"
+    assert wrapped([inline], 7) == "```a```\none two\n"
+
+
 texts = st.text("ab c\n 一", max_size=60)
 
 
