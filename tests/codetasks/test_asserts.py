@@ -115,7 +115,8 @@ def test_a_row_may_be_a_pytest_param() -> None:
     ],
 )
 def test_parameters_go_by_their_names(names: str, row: str, call: str) -> None:
-    source = f"import pytest\n@pytest.mark.parametrize({names}, [{row}])\ndef test_f(n, m=0):\n    assert f(n) == m"
+    rows = f"import pytest\n@pytest.mark.parametrize({names}, [{row}])\n"
+    source = f"{rows}def test_f(n, m=0):\n    assert f(n) == m"
     [test] = read_tests(source)
     assert test.source.split("\n")[-1] == call
 
