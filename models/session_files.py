@@ -40,8 +40,8 @@ class SessionFiles:
     @property
     def pair_name(self) -> str:
         """Names of generator and PRM: ``qwen2.5-coder-1.5b+probe``."""
-        prm = self.prm_format if self.prm is None else _name_of(self.prm)
-        return f"{_name_of(self.generator)}+{prm}"
+        prm = self.prm_format if self.prm is None else self.prm.own_name
+        return f"{self.generator.own_name}+{prm}"
 
     def prm_sha256(self) -> str:
         """Digest of the PRM's GGUF, and of its head if it has one; empty without a PRM."""
@@ -52,10 +52,6 @@ class SessionFiles:
             return self.prm.sha256
         both = f"{self.prm.sha256} {file_sha256(head, head.name)}"
         return hashlib.sha256(both.encode()).hexdigest()
-
-
-def _name_of(file: ModelFile) -> str:
-    return file.path.stem if file.source == "path" else file.name
 
 
 def fetch_files(options: SessionOptions, reporting: Reporting) -> SessionFiles:

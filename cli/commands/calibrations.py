@@ -59,8 +59,12 @@ def show(
     adascale calibrate show qwen2.5-coder-1.5b+probe+code
     """
     from adascale.models.calibration.artefact import describe
+    from adascale.models.files.library import locate
 
-    artefact = _named(name or f"{generator}+probe")
+    if name is None:
+        file = locate(generator)
+        name = f"{generator if file is None else file.own_name}+probe"
+    artefact = _named(name)
     if as_json:
         write_json(describe(artefact))
     else:

@@ -65,6 +65,11 @@ class LocalFile:
         """Name of the file in messages; the reference for a blob of Ollama, which is named by its digest."""
         return self.name if self.source == "ollama" else self.path.name
 
+    @property
+    def own_name(self) -> str:
+        """Name that its calibrations begin with: of a file of one's own without folder and suffix."""
+        return self.path.stem if self.source == "path" else self.name
+
 
 @dataclass(frozen=True, slots=True)
 class ModelFile(LocalFile):

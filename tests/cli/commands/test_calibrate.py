@@ -350,6 +350,7 @@ def test_list_and_show(home: Home, artefact: Path) -> None:
     [card] = [card for card in cards if card["name"] == "chain+probe"]
     assert json.loads(run("show", "chain+probe", "--json")) == card
     assert card["fingerprint"]["generator"] == load_artefact(artefact).card.fingerprint.generator
+    assert json.loads(run("show", "-m", str(home.model), "--json")) == card
     text = run("show", str(artefact))
     assert card["fingerprint"]["generator"] in text
     assert "Held out by question" in text
