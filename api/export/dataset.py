@@ -51,13 +51,21 @@ class Recipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Check the share.
+        """Check the share, and that the format has use for the labelling.
 
         Raises:
-            UsageError: It is outside its range.
+            UsageError: It is outside its range, or a setting has no effect.
         """
         if not 0 < self.train_share <= 1:
             raise out_of_range("split", self.train_share, "above 0 and at most 1", 0.9)
+        for name, value in to_plain(self.labelling).items():
+            if value != getattr(Labelling(), name) and name not in FORMATS[self.format].labels:
+                fits = " or ".join(form for form, found in FORMATS.items() if name in found.labels)
+                raise UsageError(
+                    f"{setting(name, value)} has no effect on {self.format}",
+                    f"it is for {fits}",
+                    hint=f"leave out {setting(name)}",
+                )
 
     def split_of(self, question: str) -> Split:
         """Side of the split that a question is on, in every export with this seed."""

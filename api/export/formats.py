@@ -301,21 +301,23 @@ class Format:
     Attributes:
         write: Yields the rows of one question, and what is left out of it.
         row: Columns of a row, a ``TypedDict``.
+        labels: Settings of ``Labelling`` that have an effect.
         once: A question that several searches asked is written for the first that gives a row.
         suffix: End of the file name that its trainers expect.
     """
 
     write: Callable[[WriteRequest], Iterator[Row | Omission]]
     row: type[Any]
+    labels: tuple[str, ...] = ()
     once: bool = False
     suffix: str = ".jsonl"
 
 
 FORMATS: Mapping[FormatName, Format] = {
-    "trl-prm": Format(write_stepwise, StepwiseRow),
-    "trl-preference": Format(write_preferences, PreferenceRow),
+    "trl-prm": Format(write_stepwise, StepwiseRow, ("threshold",)),
+    "trl-preference": Format(write_preferences, PreferenceRow, ("min_gap", "pairs")),
     "grpo": Format(write_prompts, PromptRow, once=True),
-    "sft": Format(write_messages, MessagesRow, once=True),
+    "sft": Format(write_messages, MessagesRow, ("threshold",), once=True),
     "verl": Format(write_verl, VerlRow, once=True, suffix=".parquet"),
     "soft-steps": Format(write_soft_steps, SoftStepRow),
 }

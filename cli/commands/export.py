@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -49,7 +50,8 @@ def export(
         return
     files = _plan_files(to, output)
     for file in files.values():
-        check_apart(file, [*(each.path for each in sources), *read.data], f"-o {file.stem}-{to}{file.suffix}")
+        other = file.with_stem(f"{file.stem}-{to}")
+        check_apart(file, [*(each.path for each in sources), *read.data], _output(other))
         for path in (file, _card_path(file)):
             check_output(path, "--overwrite, or another name", overwrite=output.overwrite)
     _write(rows, card, files)
@@ -73,11 +75,14 @@ def _read_problems(sources: Sequence[Source], data: Sequence[Path]) -> list[Prob
     """The questions whose draws are read: a store of draws does not name them.
 
     Raises:
-        UsageError: Draws are read and no questions are given.
+        UsageError: Draws are read and no questions are given, or the other way round.
     """
     from adascale.models.question_sets import read_known
 
-    if any(source.kind == "draws" for source in sources) and not data:
+    reads_draws = any(source.kind == "draws" for source in sources)
+    if data and not reads_draws:
+        raise UsageError("--data names the questions of draws, and none are read", hint="--from draws")
+    if reads_draws and not data:
         raise UsageError(
             "draws are kept under digests of their questions: the files that were evaluated are needed",
             hint="--data questions.jsonl",
@@ -98,7 +103,7 @@ def _plan_files(to: FormatName, options: OutputOptions) -> Mapping[Split, Path]:
     if path.suffix not in (".jsonl", ".parquet"):
         raise UsageError(
             f'the name of {path} does not say which kind of file; "{path.suffix}" is not one of them',
-            hint=f"-o {path.stem}{usual}",
+            hint=_output(path.with_suffix(usual)),
         )
     if path.suffix == ".parquet":
         check_parquet()
@@ -130,6 +135,10 @@ def _write(rows: Iterator[tuple[Split, Row]], card: Card, files: Mapping[Split, 
                 )
     except OSError as error:
         raise unwritable(files["train"], error) from error
+
+
+def _output(path: Path) -> str:
+    return f"-o {shlex.quote(str(path))}"
 
 
 def _card_path(path: Path) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shlex
 import shutil
 import sqlite3
 import sys
@@ -20,6 +21,7 @@ from commands import invoked
 
 from adascale.cli.commands.export import export
 from adascale.cli.disk.history import runs_dir
+from adascale.cli.terminal.console import as_typed
 from adascale.engine.errors import AdascaleError, UsageError
 from adascale.models.calibration.rollouts import Rollouts, RolloutStore
 from adascale.models.draws.store import DrawStore
@@ -99,12 +101,12 @@ def test_rollouts_are_split_by_question() -> None:
 
 def test_filters_and_labels_are_those_that_were_typed() -> None:
     keep_rollouts()
-    labels = ["--threshold", ".7", "--min-gap", ".2", "--pairs", "solutions"]
+    labels = ["--min-gap", ".2", "--pairs", "solutions"]
     numbers = ["--min-count", "2", "--max-tokens", "300", "--mode", "program"]
     facts = ["--calibrated", "--in-domain", "--known-answers", "--ran"]
     source = ["--to", "trl-preference", "--from", "rollouts", "--dry-run"]
     told = json.loads(invoked(app, *source, *labels, *numbers, *facts)[0])
-    assert told["labelling"] == {"threshold": 0.7, "min_gap": 0.2, "pairs": "solutions"}
+    assert told["labelling"] == {"threshold": 0.5, "min_gap": 0.2, "pairs": "solutions"}
     named = {"calibrated": True, "in_domain": True, "known_answers": True, "ran": True}
     assert told["filters"] == {**named, "min_count": 2, "max_tokens": 300, "mode": "program"}
 
@@ -217,6 +219,34 @@ def test_a_database_of_something_else_is_refused() -> None:
     with closing(sqlite3.connect("x.sqlite")) as db:
         db.execute("CREATE TABLE songs (name TEXT)")
     assert refused("--to", "sft", "--from", "x.sqlite", "-o", "x.jsonl").slug == "no-source"
+
+
+@pytest.mark.parametrize(
+    ("to", "option", "fact"),
+    [
+        ("sft", ["--min-gap", ".2"], "it is for trl-preference"),
+        ("grpo", ["--threshold", ".9"], "it is for trl-prm or sft"),
+        ("trl-prm", ["--pairs", "solutions"], "it is for trl-preference"),
+    ],
+)
+def test_a_label_that_a_format_does_not_have_is_refused(to: str, option: list[str], fact: str) -> None:
+    error = refused("--to", to, *SEARCH, *option, "--dry-run")
+    assert (error.facts, as_typed(error.hint)) == ((fact,), f"leave out {option[0]}")
+
+
+def test_questions_are_refused_where_no_draws_are_read() -> None:
+    Path("q.jsonl").write_text('{"question": "What is 2 + 2?", "answer": "4"}')
+    assert refused("--to", "sft", *SEARCH, "-d", "q.jsonl", "--dry-run").hint == "--from draws"
+
+
+@pytest.mark.parametrize("name", ["my data.txt", "my data.jsonl"])
+def test_the_hint_of_an_output_can_be_pasted(name: str) -> None:
+    Path("my files").mkdir()
+    path = Path(shutil.copy(sampled.PROSE_SEARCH, f"my files/{name}"))
+    error = refused("--to", "sft", "--from", str(path), "-o", str(path))
+    flag, output = shlex.split(error.hint)
+    assert (flag, Path(output).parent, Path(output).suffix) == ("-o", path.parent, ".jsonl")
+    invoked(app, "--to", "sft", "--from", str(path), flag, output)
 
 
 def test_draws_need_their_questions() -> None:
