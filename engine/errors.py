@@ -33,6 +33,7 @@ from __future__ import annotations
 import codecs
 import errno
 import re
+import shlex
 from collections.abc import Callable, Sequence
 from typing import ClassVar, TypeVar
 
@@ -262,7 +263,7 @@ def conversion_hint(data: bytes) -> str:
 
 def command(*words: str) -> str:
     """A command of ``adascale`` to type into a shell."""
-    return f"`{' '.join(['adascale', *words])}`"
+    return f"`{shlex.join(['adascale', *words])}`"
 
 
 FETCH_AGAIN = f"fetch the file again, or take a known model: {command('models', 'list')}"

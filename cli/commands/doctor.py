@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import shlex
 import shutil
 import sys
 from collections.abc import Callable
@@ -89,6 +90,11 @@ def _run_check(check: Callable[[], Finding]) -> Finding:
         return Finding("warn", f"could not be checked: {type(error).__name__}: {error}")
 
 
+def _typed(*words: str) -> str:
+    """A command to paste into a shell."""
+    return shlex.join(["adascale", *words])
+
+
 def _findings_text(found: dict[str, Finding]) -> str:
     """Format a line for each check with its fix below, and the number of problems."""
     rows = []
@@ -157,7 +163,8 @@ def _memory(name: str) -> Finding:
     plan = plan_memory(SessionLoad(info, window, Adaptive().branches, samples_set_branches=True))
     said += f"; {name} needs {human_bytes(plan.total_bytes)}"
     if plan.verdict == "tight":
-        return Finding("warn", f"{said}: the system may swap", f"adascale ask -m {name} --samples 8 ...")
+        fewer = _typed("ask", "-m", name, "--samples", "8", "What is 17 * 23?")
+        return Finding("warn", f"{said}: the system may swap", fewer)
     return Finding("ok", said)
 
 
@@ -178,10 +185,10 @@ def _generator(name: str) -> Finding:
     place = f"{human_bytes(free)} free in {short_path(cache_dir())}"
     size = spec.size_bytes if spec is not None else None
     if size is not None and size > free:
-        fix = f"HF_HOME=/data/hf adascale models pull {name}"
+        fix = f"HF_HOME=/data/hf {_typed('models', 'pull', name)}"
         return Finding("FAIL", f"{name} is not on this machine and needs {human_bytes(size)}; {place}", fix)
     said = f"{name} is not on this machine; ask downloads it ({place})"
-    return Finding("warn", said, f"adascale models pull {name}")
+    return Finding("warn", said, _typed("models", "pull", name))
 
 
 def _calibration(name: str) -> Finding:
@@ -199,7 +206,7 @@ def _calibration(name: str) -> Finding:
         return Finding("skip", f"{name} is not on this machine")
     calibrations = installed.read_installed()
     broken = "".join(f"; {error.message}" for error in calibrations.errors)
-    fit = f"adascale calibrate fit -m {name}"
+    fit = _typed("calibrate", "fit", "-m", name)
     found = calibrations.find(Fingerprint(file.sha256, "", "probe", "", SamplingParams().record(), WINDOW))
     if found is None:
         use = read_use(file.sha256)
@@ -229,7 +236,7 @@ def _programs(name: str) -> Finding:
 
     with suppress(ModelError):
         if fault := read_use(resolve(name, offline=True).sha256).programs.fault:
-            again = f"adascale calibrate level -m {name} --forget"
+            again = _typed("calibrate", "level", "-m", name, "--forget")
             return Finding("warn", f"those of {name} are left out: {fault}", again)
     try:
         return Finding("ok", f"ask runs them in monty, code tasks in CPython within {find_sandbox().name}")

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from adascale.engine.decimals import human_bytes
-from adascale.engine.errors import ModelNotFoundError, UsageError
+from adascale.engine.errors import ModelNotFoundError, UsageError, command
 
 from ..exit_codes import FAILED
 from ..options import completion
@@ -191,7 +192,7 @@ def rm(name: Name, yes: Yes = False) -> None:
     file = locate(name)
     if file is not None and file.source == "cache" and not yes:
         if not is_interactive():
-            raise UsageError("nobody is there to confirm", hint=f"adascale models rm {name} --yes")
+            raise UsageError("nobody is there to confirm", hint=command("models", "rm", name, "--yes"))
         if not confirm(f"delete {file.path} ({human_bytes(file.size_bytes)})?", default=False):
             say("nothing was deleted")
             raise typer.Exit(FAILED)
@@ -209,4 +210,10 @@ def _that_fit(entries: Sequence[Entry]) -> list[Entry]:
 
 
 def _not_here(name: str) -> ModelNotFoundError:
-    return ModelNotFoundError(f"{name} is not on this machine", hint=f"adascale models pull {name}")
+    from adascale.models.files.reference import parse
+
+    if isinstance(parse(name), Path):
+        hint = f"{command('list')} shows what is here"
+    else:
+        hint = command("models", "pull", name)
+    return ModelNotFoundError(f"{name} is not on this machine", hint=hint)

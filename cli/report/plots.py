@@ -55,7 +55,8 @@ def check_plot(path: Path, sources: Iterable[str | Path] = ()) -> None:
     if path.suffix.lower() not in (".png", ".svg"):
         name = shlex.quote(str(path.with_suffix(".svg")))
         raise UsageError(f"--plot {path} is neither .png nor .svg", hint=f"--plot {name}")
-    check_output(path, f"--plot plot{path.suffix}", is_ours=partial(has_mark, mark=_MARK), reads=sources)
+    other = shlex.quote(f"{path.stem}-adascale{path.suffix}")
+    check_output(path, f"--plot {other}", is_ours=partial(has_mark, mark=_MARK), reads=sources)
     if importlib.util.find_spec("matplotlib") is None:
         raise UsageError("pictures need matplotlib", slug="no-matplotlib", hint=install_command("plots"))
 

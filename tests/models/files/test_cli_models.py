@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 
 from adascale.cli.commands import models as command
 from adascale.cli.terminal import transfer
+from adascale.cli.terminal.console import as_typed
 from adascale.cli.terminal.transfer import TransferView, ask_consent
 from adascale.engine.errors import ModelNotFoundError, UsageError
 from adascale.models import machine
@@ -159,7 +160,10 @@ def test_path_prints_one_line(tiny: ModelSpec, hub_cache: Path) -> None:
     assert run("path").stdout == f"{hub_cache}\n"
     with pytest.raises(ModelNotFoundError, match="tiny is not on this machine") as raised:
         run("path", "tiny")
-    assert raised.value.hint == "adascale models pull tiny"
+    assert as_typed(raised.value.hint) == "adascale models pull tiny"
+    with pytest.raises(ModelNotFoundError, match="is not on this machine") as raised:
+        run("path", "./my model.gguf")
+    assert "pull" not in raised.value.hint
     run("pull", "tiny")
     where = run("path", "tiny").stdout.rstrip("\n")
     assert Path(where).is_file()
@@ -170,7 +174,7 @@ def test_rm_asks_first(tiny: ModelSpec, monkeypatch: pytest.MonkeyPatch) -> None
     run("pull", "tiny")
     with pytest.raises(UsageError) as raised:
         run("rm", "tiny")
-    assert raised.value.hint == "adascale models rm tiny --yes"
+    assert as_typed(raised.value.hint) == "adascale models rm tiny --yes"
     monkeypatch.setattr(transfer, "is_interactive", lambda: True)
     for answer in ("\n", "n\n", ""):
         monkeypatch.setattr("sys.stdin", io.StringIO(answer))
