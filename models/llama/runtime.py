@@ -357,9 +357,21 @@ class LlamaContext:
         self.evaluated_tokens += count
 
     def logits(self, row: int) -> FloatArray:
-        """``[vocab_size]``, a view until the next decode; ``row`` is the index in the last batch."""
+        """``[vocab_size]``, a view until the next decode; ``row`` is the index in the last batch.
+
+        Raises:
+            ModelCorruptError: some are infinite or no numbers.
+        """
         pointer = C.llama_get_logits_ith(self.handle, row)
-        return np.ctypeslib.as_array(pointer, shape=(self.model.vocab_size,))
+        found = np.ctypeslib.as_array(pointer, shape=(self.model.vocab_size,))
+        if not np.isfinite(found).all():
+            raise ModelCorruptError(
+                f"{self.model.name} computes logits that are not finite",
+                "weights in it are no numbers, or are too large for the precision in which it is computed",
+                hint=FETCH_AGAIN,
+                slug="not-finite",
+            )
+        return found
 
     def state(self, row: int) -> FloatArray | None:
         """``[width]``, a view of the hidden state that gave the logits of this row; None if not kept."""

@@ -143,7 +143,11 @@ class Worker:
                 case RunEnded():
                     return
                 case SearchEvent():
-                    event = message.event()
+                    try:
+                        event = message.event()
+                    except ValueError as unreadable:
+                        text = "the process that runs the models wrote an event that cannot be read"
+                        raise WorkerDiedError(text, str(unreadable)) from unreadable
                     yield flight.follow(message.problem, event), event
                 case WorkerFailed():
                     error = message.error()

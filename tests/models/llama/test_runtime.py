@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -217,3 +218,13 @@ def test_an_entry_that_is_put_again_counts_once() -> None:
     for _ in range(5):
         cache.put((2,), parked())
     assert cache.get((1,)) is not None
+
+
+def test_logits_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
+    """Some published quantizations have such weights; nothing that was drawn by them could be recorded."""
+    opened = LlamaModel(tiny.write_chain(tmp_path / "broken.gguf", {"\n": {tiny.ADD: math.nan}}))
+    context = LlamaContext(opened, window=256, sequences=1, threads=1, abort=AbortFlag())
+    with pytest.raises(ModelCorruptError, match=r"broken\.gguf computes logits that are not finite"):
+        context.logits(evaluate_tokens(context, 0, 0, PROMPT))
+    context.close()
+    opened.close()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import tiny
 from event_logs import logs_of
 
 from adascale.engine.errors import WorkerDiedError
@@ -45,6 +47,12 @@ def decide_or_fail(search):
         raise KeyError("a mistake of ours")
     decide(search)
 Search.decide = decide_or_fail
+"""
+)
+WITHOUT_A_NUMBER = SERVING.format(
+    """
+from adascale.engine.ports import Score, SequenceLogprob
+SequenceLogprob.score = lambda self, prefixes: [Score(float("nan")) for _ in prefixes]
 """
 )
 SETTINGS = Settings(strategy_named("greedy"))
@@ -97,6 +105,25 @@ def test_an_error_that_nobody_has_foreseen_ends_the_worker_and_not_the_run(
         assert sum("starting it again" in text for text in said) == 1
         *_, (_, last) = worker.run(questions("1 + 1?"), SETTINGS)
         assert isinstance(last, SearchFinished)
+
+
+def test_an_event_that_cannot_be_read_fails_its_question_alone(
+    monkeypatch: pytest.MonkeyPatch, worker: Worker
+) -> None:
+    monkeypatch.setattr(process, "_COMMAND", WITHOUT_A_NUMBER)
+    with worker:
+        *_, (_, last) = worker.run(questions("1 + 1?"), SETTINGS)
+    assert isinstance(last, SearchFailed)
+    assert (last.notice.code, last.notice.facts) == ("worker-died", ("a number is not finite",))
+
+
+def test_a_model_that_computes_no_numbers_fails_each_question(tmp_path: Path) -> None:
+    broken = tiny.write_chain(tmp_path / "broken.gguf", {"\n": {tiny.ADD: math.nan}})
+    with Worker(SessionOptions(str(broken), branches=4, threads=1)) as worker:
+        logs = logs_of(worker.run(questions("1 + 1?", "2 + 2?"), SETTINGS))
+    failures = [log[-1] for log in logs.values()]
+    assert all(isinstance(each, SearchFailed) and each.notice.code == "not-finite" for each in failures)
+    assert len(failures) == 2
 
 
 @pytest.mark.slow
