@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count
 
-from ..errors import AdascaleError, ContextOverflowError, DecodeAbortedError
+from ..errors import AdascaleError, ContextOverflowError, DecodeAbortedError, ModelError
 from ..kinds import kind_of
 from ..ports import (
     BranchStart,
@@ -298,7 +298,10 @@ class Driver:
         )
 
     def _score(self) -> None:
-        """Score new nodes: 0 for one that the reward model cannot read; a problem of such nodes fails."""
+        """Score new nodes: 0 for one that is too long for the reward model; a problem of such nodes fails.
+
+        So does one with a text that the reward model cannot read at all.
+        """
         for search in self._active:
             if not (prefixes := search.unscored()):
                 continue
@@ -312,6 +315,9 @@ class Driver:
                     continue
                 scores = [score or Score(0.0) for score in found]
                 search.warn_unread()
+            except ModelError as error:
+                search.fail(error)
+                continue
             seconds = (self._clock() - started) / len(prefixes)
             search.record_scores(scores, [self._prm_usage(score, seconds) for score in scores])
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from adascale.engine.errors import ContextOverflowError
+from adascale.engine.errors import ContextOverflowError, ModelError
 from adascale.engine.kinds import kind_of
 from adascale.engine.kinds.base import Run
 from adascale.engine.ports import Prefix, RewardModel
@@ -194,7 +194,7 @@ def score_rollouts(
 ) -> Iterator[FinishedQuestion]:
     """Score every prefix of the rollouts of some problems with a PRM, and keep its rewards under a key.
 
-    A question that the PRM cannot read (too long for its window) is reported with its error.
+    A question that the PRM cannot read (too long for its window, say) is reported with its error.
     """
     spent = 0
     for problem in problems:
@@ -203,7 +203,7 @@ def score_rollouts(
             continue
         try:
             rewards, tokens = _score_nodes(prm, rollouts)
-        except ContextOverflowError as error:
+        except (ContextOverflowError, ModelError) as error:
             yield FinishedQuestion(problem, 0, spent, error.message)
         else:
             store.put_rewards(problem, key, rewards)

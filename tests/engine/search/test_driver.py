@@ -16,7 +16,12 @@ from searches import sized
 
 from adascale.engine.answers.program import executed_answer
 from adascale.engine.answers.result import PROFILES, ModeProfile, SearchResult
-from adascale.engine.errors import ContextOverflowError, DecodeAbortedError
+from adascale.engine.errors import (
+    AdascaleError,
+    ContextOverflowError,
+    DecodeAbortedError,
+    ModelCorruptError,
+)
 from adascale.engine.execution import Execution, Trial
 from adascale.engine.ports import (
     Calibrator,
@@ -315,15 +320,24 @@ def test_a_problem_that_cannot_be_opened_fails_alone() -> None:
     assert all(ended(logs[id_]) for id_ in ("q0", "q2", "q3"))
 
 
-def test_a_problem_that_the_reward_model_cannot_read_fails_alone() -> None:
-    class Short(ScriptedPRM):
+@pytest.mark.parametrize(
+    "error",
+    [
+        ContextOverflowError("the PRM's window is too small"),
+        ModelCorruptError("the vocabulary of the PRM cannot spell a text"),
+    ],
+)
+def test_a_problem_that_the_reward_model_cannot_read_fails_alone(error: AdascaleError) -> None:
+    class Picky(ScriptedPRM):
         def score(self, prefixes: Sequence[Prefix]) -> list[Score]:
             if any(p.problem.id == "q1" for p in prefixes):
-                raise ContextOverflowError("the PRM's window is too small")
+                raise error
             return super().score(prefixes)
 
-    logs = logs_of(driver_of(prm=Short(reward)).run(QUESTIONS, Settings(Vote(samples=5))))
-    assert isinstance(logs["q1"][-1], SearchFailed)
+    logs = logs_of(driver_of(prm=Picky(reward)).run(QUESTIONS, Settings(Vote(samples=5))))
+    failed = logs["q1"][-1]
+    assert isinstance(failed, SearchFailed)
+    assert failed.notice == error.notice
     assert all(ended(logs[id_]) for id_ in ("q0", "q2", "q3"))
 
 

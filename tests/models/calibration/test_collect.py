@@ -14,7 +14,7 @@ from event_logs import ticking
 from worlds import ReadingPolicy, code_driver, problems, run_here, solve, tasks
 
 from adascale.codetasks.records import read_task
-from adascale.engine.errors import ContextOverflowError
+from adascale.engine.errors import AdascaleError, ContextOverflowError, ModelCorruptError
 from adascale.engine.ports import Prefix, PrefixWork, SequenceLogprob
 from adascale.engine.search.driver import Driver
 from adascale.engine.types import Mode, Problem
@@ -138,12 +138,15 @@ def test_every_prefix_is_scored_once_by_its_text(store: RolloutStore) -> None:
     assert len(list(score_rollouts(Judge(reward), ASKED, store, "another"))) == 5
 
 
-def test_a_question_that_a_prm_cannot_read_is_told_and_has_no_rewards(store: RolloutStore) -> None:
+@pytest.mark.parametrize("error", [ContextOverflowError("too long"), ModelCorruptError("cannot be spelled")])
+def test_a_question_that_a_prm_cannot_read_is_told_and_has_no_rewards(
+    store: RolloutStore, error: AdascaleError
+) -> None:
     list(draw_rollouts(driver_of(Counting(solve)), ASKED[:3], store, DrawPlan()))
 
     def reward(prefix: Prefix) -> float:
         if prefix.problem == ASKED[1]:
-            raise ContextOverflowError("the PRM's window is too small")
+            raise error
         return 0.5
 
     done = list(score_rollouts(ScriptedPRM(reward), ASKED[:3], store, "judge"))
