@@ -180,11 +180,12 @@ def _fit(session: OpenSession, problems: list[Problem], options: FitOptions) -> 
 def _fit_options(session: OpenSession, problems: list[Problem], run: CalibrationOptions) -> Artefact:
     """Draw what is missing of questions with options, and fit on it."""
     from adascale.models.calibration.option_draws import OptionDraws, fit_options
+    from adascale.models.calibration.session_rollouts import FEWEST
 
     from ..searching.calibration import draw_options
 
     with OptionDraws.open(session, problems, run.samples, run.seed) as draws:
-        return fit_options(draws, draw_options(draws, run.terminal), _names(run.data))
+        return fit_options(draws, draw_options(draws, run.terminal, FEWEST), _names(run.data))
 
 
 def _measure(
@@ -220,7 +221,7 @@ def _measure_options(
     from ..searching.calibration import draw_options
 
     with OptionDraws.open(session, problems, run.samples, run.seed) as draws:
-        drawn = draw_options(draws, run.terminal)
+        drawn = draw_options(draws, run.terminal, 1)
     examples = [each.example for each in drawn if each.example is not None]
     return {
         "look": predictions(weights, examples, votes=False),

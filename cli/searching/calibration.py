@@ -77,11 +77,12 @@ def choose_unlabelled(options: FitOptions) -> list[Problem]:
     return problems
 
 
-def draw_options(draws: OptionDraws, terminal: TerminalOptions) -> list[DrawnOptions]:
+def draw_options(draws: OptionDraws, terminal: TerminalOptions, fewest: int) -> list[DrawnOptions]:
     """Look at questions with options and draw their solutions; what was drawn before is played back.
 
     Raises:
         Exit: with 130, after an interrupt.
+        UsageError: fewer than ``fewest`` questions could be searched.
     """
     total = len(draws.problems)
     drawn: list[DrawnOptions] = []
@@ -98,7 +99,9 @@ def draw_options(draws: OptionDraws, terminal: TerminalOptions) -> list[DrawnOpt
     if len(drawn) < total:
         say(f"adascale: {len(drawn)} of {total} questions are kept; the same command continues")
         raise typer.Exit(INTERRUPTED)
-    return [each for each in drawn if each.example is not None]
+    found = [each for each in drawn if each.example is not None]
+    check_enough(len(found), fewest)
+    return found
 
 
 def draw_missing(rollouts: SessionRollouts, terminal: TerminalOptions) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 from adascale.engine.answers.result import PROFILES, ModeProfile
 from adascale.engine.answers.weighing import Vote as OptionVote
 from adascale.engine.calibration.options import OptionsCalibration
+from adascale.engine.errors import DecodeAbortedError
 from adascale.engine.fitting.options import OptionExample, fit_weights, held_out
 from adascale.engine.fitting.report import report
 from adascale.engine.kinds import kind_of
@@ -82,7 +83,7 @@ class OptionDraws:
             yield cls(session, problems, samples, seed, policy, driver)
 
     def draw(self) -> Iterator[DrawnOptions]:
-        """Look at each question and draw its solutions; ends early if the driver is interrupted."""
+        """Look at each question and draw its solutions; ends early if the session is interrupted."""
         settings = Settings(Vote(samples=max(1, self.samples)), seed=self.seed)
         known = {problem.id: problem for problem in self.problems}
         records: dict[str, Record] = {}
@@ -91,7 +92,11 @@ class OptionDraws:
             if isinstance(event, SearchFailed):
                 yield DrawnOptions(known[asked.id], None, record, event.notice.message)
             elif isinstance(event, SearchFinished) and event.result.stop_reason == "exhausted":
-                yield DrawnOptions(known[asked.id], self._example(known[asked.id], record), record)
+                try:
+                    example = self._example(known[asked.id], record)
+                except DecodeAbortedError:
+                    return
+                yield DrawnOptions(known[asked.id], example, record)
 
     def look(self, problem: Problem) -> tuple[float, ...]:
         """Mean log-probability of each option of a question over all looks."""

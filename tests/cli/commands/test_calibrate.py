@@ -24,13 +24,13 @@ from worlds import fitted, fitted_report
 
 from adascale.cli.options.by_command import CalibrationOptions, FitOptions
 from adascale.cli.options.parts import TerminalOptions
-from adascale.cli.searching.calibration import choose_problems, score_missing
+from adascale.cli.searching.calibration import choose_problems, draw_options, score_missing
 from adascale.engine.answers.result import PROFILES
 from adascale.engine.calibration.calibration import Calibration, Domain
 from adascale.engine.calibration.features import STAGES_OF
 from adascale.engine.calibration.head import HeadModel
 from adascale.engine.calibration.votes import rate_of_size
-from adascale.engine.errors import DecodeAbortedError
+from adascale.engine.errors import DecodeAbortedError, UsageError
 from adascale.engine.fitting import report as calibration_report
 from adascale.engine.fitting.head import HeadConfig
 from adascale.engine.fitting.metrics import bootstrap
@@ -44,6 +44,7 @@ from adascale.models.calibration.artefact import (
     load_artefact,
     save_artefact,
 )
+from adascale.models.calibration.option_draws import DrawnOptions, OptionDraws
 from adascale.models.calibration.session_rollouts import FEWEST, SessionRollouts
 from adascale.models.llama.chat import ChatFormat
 from adascale.models.llama.native import AbortFlag
@@ -550,6 +551,15 @@ def test_an_interrupt_while_solutions_are_scored_says_how_to_go_on(
         score_missing(rollouts, TerminalOptions(quiet=1))
     assert caught.value.exit_code == 130
     assert "1 of 3 questions are scored; the same command continues" in capsys.readouterr().err
+
+
+def test_questions_with_options_of_which_none_could_be_searched_are_too_few() -> None:
+    problems = [Problem(str(n), "?") for n in range(3)]
+    failed = [DrawnOptions(problem, None, Mock(), "the question is too long") for problem in problems]
+    draws = Mock(spec=OptionDraws, session=Mock(), driver=Mock(), problems=problems)
+    draws.draw.return_value = failed
+    with pytest.raises(UsageError, match="0 questions are too few"):
+        draw_options(draws, TerminalOptions(quiet=1), fewest=1)
 
 
 @pytest.mark.slow
