@@ -47,6 +47,8 @@ _LEVELS: Mapping[Level | None, str] = {
 
 ANSWER = 70
 """Height of an answer in large type, in pixels."""
+_GAP, _BAR_WIDTH = 26, 200
+"""Blank behind the answer, and width of the bar that says how sure it is; in pixels."""
 
 _STYLE = f"""text {{ font: 14px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace;
   fill: {THEME.foreground_color.hex}; }}
@@ -131,15 +133,17 @@ def large_answer(view: ViewState, top: float) -> Iterator[str]:
     """
     found, p = answer_text(view, UNICODE), view.confidence
     facts = [*support(view), duration(view.t)]
-    size, colour = min(44, 930 // max(1, cell_len(found))), _LEVELS[level(p)]
-    left = round(MARGIN + 0.61 * size * cell_len(found) + 26)
+    sure = facts.pop(0) if p is not None and p.calibrated else ""
+    beside = max(12.1 * len(sure) + 20 + _BAR_WIDTH, CELL * len(UNICODE.dot.join(facts)))
+    room = CELL * PICTURE_WIDTH - _GAP - beside
+    size, colour = int(min(44, room / (0.61 * max(1, cell_len(found))))), _LEVELS[level(p)]
+    left = round(MARGIN + 0.61 * size * cell_len(found) + _GAP)
     look = f'class="b large" style="fill:{colour};font-size:{size}px"'
     yield f'<text x="{MARGIN}" y="{top + 52:.1f}" {look}>{escape(found)}</text>'
-    if p is not None and p.calibrated:
-        sure = facts.pop(0)
+    if p is not None and sure:
         bar = left + 12.1 * len(sure) + 20
         yield f'<text x="{left}" y="{top + 33:.1f}" class="b sure">{sure}</text>'
-        for width, fill in ((200, "#3a3d45"), (round(200 * p.median), colour)):
+        for width, fill in ((_BAR_WIDTH, "#3a3d45"), (round(_BAR_WIDTH * p.median), colour)):
             yield f'<rect x="{bar:.1f}" y="{top + 20:.1f}" width="{width}" height="12" rx="6" fill="{fill}"/>'
     yield f'<text x="{left}" y="{top + 54:.1f}" class="d">{UNICODE.dot.join(facts)}</text>'
 

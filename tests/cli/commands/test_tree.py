@@ -374,3 +374,19 @@ def test_a_trace_is_not_replaced_by_its_picture(trace: str) -> None:
         run(trace, "-f", "svg", "-o", trace)
     assert caught.value.hint == "-o t-tree.jsonl"
     assert Path(trace).read_bytes() == before
+
+
+@pytest.mark.parametrize("answer", ["Canberra", "Abcdefghij" * 2, "Abcdefghij" * 4])
+def test_what_stands_beside_a_large_answer_is_within_the_picture(answer: str) -> None:
+    log = Log("Who?")
+    started = log.events[0]
+    assert isinstance(started, SearchStarted)
+    log.events[0] = replace(started, problem=replace(started.problem, kind="fact"))
+    for _ in range(3):
+        log.finish_path(ROOT, "x", 0.8, answer)
+    log.end("confident")
+    picture = to_svg(document(log))
+    width = float(re.search(r'width="(\d+)"', picture)[1])  # type: ignore[index]
+    bars = re.findall(r'<rect x="([\d.]+)" y="[\d.]+" width="(\d+)"', picture)
+    assert len(bars) == 2
+    assert all(float(left) + int(size) < width for left, size in bars)
