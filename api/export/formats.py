@@ -266,7 +266,7 @@ def write_verl(request: WriteRequest) -> Iterator[VerlRow | Omission]:
     yield {
         "data_source": str(problem.meta.get("data_source", "adascale")),
         "prompt": _prompt(problem),
-        "ability": "math",
+        "ability": "math" if problem.kind == "value" else problem.kind,
         "reward_model": {"style": "rule", "ground_truth": problem.answer},
         "extra_info": {
             "split": request.split,

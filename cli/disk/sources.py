@@ -21,7 +21,7 @@ from .trace import read_record
 SourceKind = Literal["run", "trace", "rollouts", "draws"]
 
 UNREADABLE_RUN = Omission("kept runs that cannot be read")
-NO_STEPS = Omission("searches that failed before their first step")
+NO_STEPS = Omission("searches without a step")
 
 _FIXES = {
     "runs": 'adascale ask "What is 17 * 23?"',

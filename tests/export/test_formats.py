@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -155,3 +156,11 @@ def test_a_path_ends_before_its_first_unknown_step() -> None:
     [row], card = rows("trl-prm", tree)
     assert row["completions"] == ["a"]
     assert card.omissions == {"steps or solutions without a probability": 1}
+
+
+def test_only_a_value_is_called_maths() -> None:
+    tree = question(node(0, "a", 0.9), answer="1")
+    fact = replace(tree, problem=replace(tree.problem, kind="fact"))
+    for asked, ability in ((tree, "math"), (fact, "fact")):
+        [row], _ = rows("verl", asked)
+        assert row["ability"] == ability

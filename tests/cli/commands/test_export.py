@@ -13,11 +13,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import looks
 import pytest
 import sampled
 import typer
 import worlds
 from commands import invoked
+from traces import written
 
 from adascale.cli.commands.export import export
 from adascale.cli.disk.history import runs_dir
@@ -86,6 +88,12 @@ def test_a_folder_of_a_batch_is_read_trace_by_trace() -> None:
     invoked(app, "--to", "soft-steps", "--from", "traces", "-o", "x.jsonl")
     assert card("x.jsonl")["questions"] == 2
     assert card("x.jsonl")["sources"] == {"trace": 2}
+
+
+def test_a_search_that_only_read_its_options_did_not_fail() -> None:
+    written(Path("t.jsonl"), looks.search(looks.PLANETS, 0.99)[1])
+    told = json.loads(invoked(app, "--to", "sft", "--from", "t.jsonl", "--dry-run")[0])
+    assert told["left_out"] == {"searches without a step": 1}
 
 
 def test_rollouts_are_split_by_question() -> None:
