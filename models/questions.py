@@ -181,7 +181,7 @@ def _json_object(number: int, line: str) -> dict[str, Any] | UsageError:
         data = _DECODER.decode(line)
     except json.JSONDecodeError as exc:
         msg = re.sub(r"^Expecting '(.)' delimiter$", r'expected "\1"', exc.msg)
-        why = f"{msg[:1].lower()}{msg[1:]} at column {exc.pos + 1}"
+        why = f"{msg[:1].lower()}{msg[1:].removesuffix(' at')} at column {exc.pos + 1}"
         return UsageError(f"line {number}: not valid JSON: {why}", *_point_at(line, exc.pos), slug="bad-line")
     except (ValueError, RecursionError) as exc:
         return UsageError(f"line {number}: not valid JSON: {exc}", slug="bad-line")

@@ -124,8 +124,12 @@ def usage_error(error: TyperException) -> UsageError:
             return UsageError(f"{name} {reason(error)}", hint=_did_you_mean(near) or listing)
     if text.startswith("Got unexpected extra argument"):
         words = text.partition(" (")[2].removesuffix(")")
+        typed = {} if context is None else context.params
+        size = str(typed.get("question", words))
         hint = 'quotes keep words together: "..."'
-        if context is not None and _takes_only_a_model(context):
+        if typed.get("continue_") and size.isdecimal():
+            hint = f"--ctx-size {size} sets the context; -c continues the last conversation"
+        elif context is not None and _takes_only_a_model(context):
             hint = f"{path} -m {words}"
         return UsageError(f"{path} takes no more words, and got: {words}", hint=hint)
     if text.startswith("No such command"):

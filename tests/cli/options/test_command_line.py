@@ -70,6 +70,13 @@ def test_words_without_quotes_are_all_in_the_command_that_asks_them() -> None:
     assert "adascale 'what is love' asks it" in unknown_command(["what", "is", "love"], COMMANDS).hint
 
 
+@pytest.mark.parametrize("words", [["ask", "-c", "512", "Which?"], ["chat", "-c", "512"]])
+def test_a_size_behind_c_is_that_of_the_context(words: list[str]) -> None:
+    done = run_here(environment(), *words)
+    assert done.returncode == 2
+    assert "hint: --ctx-size 512" in done.stderr
+
+
 @pytest.mark.parametrize(("words", "same"), [(["help"], ["-h"]), (["help", "ask"], ["ask", "-h"])])
 def test_help_is_a_word_for_the_option(words: list[str], same: list[str]) -> None:
     assert with_ask(words, COMMANDS) == same
