@@ -264,7 +264,7 @@ def _method_tests(node: ast.ClassDef, where: str) -> Iterator[str]:
     for name, method in methods.items():
         if not name.startswith("test"):
             continue
-        if requires_arguments(method, given=1):
+        if requires_arguments(method, given=1) and not _is_parametrized(method):
             raise _needs_fixture(f"{node.name}.{name}", where)
         if _is_unittest(node):  # runs setUp and tearDown, and lets the failure through
             yield f"{of_class}{node.name}({name!r}).debug()"
@@ -273,6 +273,11 @@ def _method_tests(node: ast.ClassDef, where: str) -> Iterator[str]:
             yield f"{of_class}case = {node.name}()\ncase.setup_method({given})\ncase.{name}()"
         else:
             yield f"{of_class}{node.name}().{name}()"
+
+
+def _is_parametrized(node: ast.FunctionDef) -> bool:
+    """True if the stand-in for pytest gives the arguments, when the test runs."""
+    return any(".parametrize(" in ast.unparse(decorator) for decorator in node.decorator_list)
 
 
 def _needs_fixture(name: str, where: str) -> UsageError:

@@ -135,13 +135,13 @@ class Mark_adascale:
         names = names.replace(",", " ").split() if is_text else names
 
         def decorate(test):
-            def run(**given):
+            def run(*instance, **given):
                 for row in rows:
                     if isinstance_adascale(row, Param_adascale):
                         row = row.values
                     elif is_text and len_adascale(names) == 1:
                         row = [row]
-                    test(**given, **dict_adascale(zip_adascale(names, row)))
+                    test(*instance, **given, **dict_adascale(zip_adascale(names, row)))
             return run
         return decorate
 

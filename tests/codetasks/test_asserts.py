@@ -70,6 +70,9 @@ def test_what_the_module_under_test_has_is_asked_of_the_program(line: str) -> No
 def test_classes_run_each_test_on_an_object_of_its_own() -> None:
     plain = "class TestF:\n    def test_a(self):\n        assert f(1) == 1\n    def help(self):\n        pass"
     assert [test.source for test in read_tests(plain)] == ["TestF().test_a()"]
+    rows = "    @pytest.mark.parametrize('n', [1, 2])\n    def test_a(self, n):\n        assert f(n)"
+    rows = f"import pytest\nclass TestF:\n{rows}"
+    assert [test.source for test in read_tests(rows)] == ["TestF().test_a()"]
     case = "import unittest\nclass TestF(unittest.TestCase):\n    def test_a(self): f(1)\nunittest.main()"
     assert [test.source for test in read_tests(case)] == ["TestF('test_a').debug()"]
 
