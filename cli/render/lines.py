@@ -101,7 +101,7 @@ def _columns(rows: Sequence[Row], frame: Frame) -> list[Column]:
     head = "correct" if frame.calibrated else "score"
     columns = [Column(head, _CORRECT_CELLS, tuple(_score(row, frame) for row in rows))]
     if frame.width >= WIDE and frame.calibrated:
-        ranges = (range_text(p) if (p := row.estimate) else "" for row in rows)
+        ranges = (range_text(p) if (p := row.estimate) and p.calibrated else "" for row in rows)
         columns.append(Column("10-90 %", _RANGE_CELLS, tuple((text, STYLES["faint"]) for text in ranges)))
         spreads = (_spread(row.estimate, frame.glyphs) for row in rows)
         columns.append(Column(_SCALE, len(_SCALE), tuple((text, STYLES["spent"]) for text in spreads)))
@@ -125,8 +125,8 @@ def _score(row: Row, frame: Frame) -> tuple[str, str]:
 
 
 def _spread(estimate: Estimate | None, glyphs: Glyphs) -> str:
-    """``   ──●─   `` under a scale from 0 to 1: the estimate within its interval."""
-    if estimate is None:
+    """``   ──●─   `` under a scale from 0 to 1: the estimate within its interval; none for a score."""
+    if estimate is None or not estimate.calibrated:
         return ""
     most = len(_SCALE) - 1
     low, at, high = (round(most * p) for p in (estimate.lower, estimate.median, estimate.upper))

@@ -210,3 +210,15 @@ def test_an_estimate_lies_within_its_interval_on_the_scale() -> None:
         lines = shown(live_frame(log.state(), 120, 24, UNICODE)).splitlines()
         at = lines[1].index("0   50  100")
         assert lines[3][at : at + 11] == scale
+
+
+def test_a_score_among_probabilities_has_no_interval() -> None:
+    log = Log()
+    log.step(ROOT, "likely", 0.7)
+    log.calibrated = False
+    log.step(ROOT, "unknown", 0.6)
+    likely, unknown = (line.plain for line in final_frame(log.state(), 120, UNICODE)[3:5])
+    assert "70 %" in likely
+    assert "70-70 %" in likely
+    assert UNICODE.point in likely.partition("likely")[2]
+    assert unknown.partition("unknown")[2].split() == [".60", "20"]
