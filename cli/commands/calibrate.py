@@ -20,7 +20,7 @@ from adascale.models.question_sets import only_kind
 
 from ..disk.files import check_output, is_calibration, unwritable
 from ..options.by_command import CalibrationOptions, FitOptions
-from ..options.flatten import with_options
+from ..options.flatten import typed_flags, with_options
 from ..options.help import LayeredCommand
 from ..report.calibrate_report import report_text
 from ..report.reliability_plot import reliability_diagram
@@ -51,12 +51,16 @@ _BRINGS = (
 )
 """Both coders on the frozen questions, each with its fit beside the rules that need none."""
 
+_UNUSED_OF_CODE = {"--samples", "--rollouts"}
+_UNUSED_OF_OPTIONS = {"--programs", "--rollouts", "--method"}
+"""Flags without an effect on code tasks, of which only programs are drawn, and on questions with options."""
+
 app = typer.Typer(name="calibrate", no_args_is_help=True, help=__doc__)
 
 
 @app.command(cls=LayeredCommand)
 @with_options(FitOptions)
-def fit(*, options: FitOptions) -> None:
+def fit(*, context: typer.Context, options: FitOptions) -> None:
     """Fit a calibration for your own model on questions with known answers.
 
     adascale calibrate fit -m my-model.gguf
@@ -79,6 +83,7 @@ def fit(*, options: FitOptions) -> None:
     run, output = options.run, options.output
     unlabelled = options.unlabelled
     problems = choose_unlabelled(options) if unlabelled else choose_problems(run, FEWEST, built_in=True)
+    _check_flags(context, only_kind(problems))
     if output is not None:
         read: list[str | Path] = [*run.data, *unlabelled, *run.session.references()]
         check_output(output, "-o mine.calibration.safetensors", is_ours=is_calibration, reads=read)
@@ -114,7 +119,7 @@ def _save(artefact: Artefact, output: Path | None, *, quiet: bool) -> Path:
 
 @app.command(cls=LayeredCommand)
 @with_options(CalibrationOptions)
-def check(*, options: CalibrationOptions) -> None:
+def check(*, context: typer.Context, options: CalibrationOptions) -> None:
     """Measure a calibration on questions that it was not fitted on.
 
     adascale calibrate check -d test.jsonl
@@ -127,6 +132,7 @@ def check(*, options: CalibrationOptions) -> None:
 
     problems = choose_problems(options, 1)
     kind = only_kind(problems)
+    _check_flags(context, kind)
     with open_session(options.session, options.terminal) as session:
         artefact = session.prompts.calibrations.get(kind)
         if artefact is None and options.session.calibration != "none":
@@ -149,6 +155,21 @@ app.command("list")(list_)
 app.command()(show)
 app.command()(pull)
 app.command()(level)
+
+
+def _check_flags(context: typer.Context, kind: KindName) -> None:
+    """Refuse flags that say nothing of this kind of question.
+
+    Raises:
+        UsageError: one was typed.
+    """
+    unused = (
+        _UNUSED_OF_OPTIONS if KINDS[kind].has_options else _UNUSED_OF_CODE if kind == "code" else set[str]()
+    )
+    if found := sorted(typed_flags(context) & unused):
+        raise UsageError(
+            f"{found[0]} has no effect on questions of the kind {kind}", hint=f"leave out {found[0]}"
+        )
 
 
 def _fit(session: OpenSession, problems: list[Problem], options: FitOptions) -> Artefact:

@@ -616,6 +616,9 @@ WRONG = [
     (["fit", "-d", "GOOD", "-d", "TASKS"], 2, "the records are of several kinds", "once for each kind"),
     (["fit", "-d", "TASKS", "--prm", "judge=self"], 2, "a PRM reads steps of prose", "--prm probe"),
     (["fit", "-d", "TASKS", "--programs", "0"], 2, "code tasks are calibrated on programs", "--programs 4"),
+    (["fit", "-d", "TASKS", "--samples", "8"], 2, "--samples has no effect", "leave out --samples"),
+    (["fit", "-d", "CHOICES", "--method", "quantile"], 2, "--method has no effect", "leave out --method"),
+    (["check", "-d", "CHOICES", "--programs", "2"], 2, "--programs has no effect", "leave out --programs"),
     (["show", "nosuch"], 4, "error[no-calibration]", "adascale calibrate list"),
 ]
 
@@ -629,6 +632,7 @@ def test_wrong_usage_is_told_with_what_to_do(
         "GOOD": write_questions(tmp_path / "good.jsonl", range(25)),
         "OPEN": tmp_path / "open.jsonl",
         "TASKS": tmp_path / "tasks.jsonl",
+        "CHOICES": tmp_path / "choices.jsonl",
         "BAD": tmp_path / "bad.jsonl",
         "EMPTY": tmp_path / "empty.jsonl",
     }
@@ -636,6 +640,9 @@ def test_wrong_usage_is_told_with_what_to_do(
     task = {"tests": "assert f(2) == 4", "hidden": "assert f(3) == 9"}
     rows = [json.dumps({"question": f"Square n, way {n}.", **task}) for n in range(25)]
     files["TASKS"].write_text("\n".join(rows))
+    choice = {"options": ["red", "green"], "answer": "red"}
+    rows = [json.dumps({"question": f"Pick {n}.", **choice}) for n in range(25)]
+    files["CHOICES"].write_text("\n".join(rows))
     files["BAD"].write_text('{"question": \n')
     files["EMPTY"].write_text("\n \n")
     monkeypatch.chdir(tmp_path)
