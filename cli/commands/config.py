@@ -110,8 +110,10 @@ def _parse_value(context: typer.Context, option: TyperOption, key: str, text: st
         raise UsageError(
             f"{key} {reason(error)}", hint=f"adascale {command_with(key)} --help says what it takes"
         ) from error
-    if key == "generator":
-        parse(text)
+    if key == "generator" and isinstance(file := parse(text), Path):
+        return str(file.absolute())  # the setting is for every folder
+    if key == "calibration" and text not in ("auto", "none"):
+        return str(Path(text).absolute())
     if option.type_descriptor.parameter_info.parser is not None:
         return text  # such as 8k
     return value if isinstance(value, bool | int | float) else text

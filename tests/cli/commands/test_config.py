@@ -78,7 +78,8 @@ def test_values_are_kept_as_what_they_are(config: Path) -> None:
         run("config", "set", key, value)
 
     kept = tomllib.loads(config.read_text(encoding="utf-8"))
-    assert kept == {"threads": 2, "yes": True, "budget": "4k", "generator": 'a "b" \\c.gguf'}
+    model = str(Path('a "b" \\c.gguf').absolute())
+    assert kept == {"threads": 2, "yes": True, "budget": "4k", "generator": model}
     assert row("yes")[0] is True
 
 
@@ -258,11 +259,30 @@ def test_a_setting_of_colour_holds_for_commands_without_the_flag(tmp_path: Path,
 
 
 def test_the_model_is_set_by_either_name(config: Path) -> None:
+    first, third = (str(Path(name).absolute()) for name in ("first.gguf", "third.gguf"))
     run("config", "set", "model", "first.gguf")
-    assert row("generator") == ("first.gguf", f"file ({config})")
+    assert row("generator") == (first, f"file ({config})")
 
     config.write_text('model = "second.gguf"\n', encoding="utf-8")
     assert row("generator")[0] == "second.gguf"
 
     run("config", "set", "generator", "third.gguf")
-    assert tomllib.loads(config.read_text(encoding="utf-8")) == {"generator": "third.gguf"}
+    assert tomllib.loads(config.read_text(encoding="utf-8")) == {"generator": third}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "is_file"),
+    [
+        ("generator", "./mine.gguf", True),
+        ("generator", "qwen2.5-coder-0.5b", False),
+        ("generator", "ollama:qwen3:1.7b", False),
+        ("calibration", "mine.calibration.safetensors", True),
+        ("calibration", "none", False),
+    ],
+)
+def test_a_file_is_kept_by_its_whole_path(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str, value: str, is_file: bool
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run("config", "set", key, value)
+    assert row(key)[0] == (str(tmp_path / value) if is_file else value)
