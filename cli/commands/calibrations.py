@@ -16,6 +16,7 @@ from ..options.declare import JsonLinesOption, JsonOption, OfflineOption
 from ..options.flags import ModelOption
 from ..report.calibrate_report import card_text, list_text
 from ..terminal.console import as_typed, say, write_json, write_json_lines, write_payload
+from ..terminal.text import fitted
 
 if TYPE_CHECKING:
     from adascale.models.calibration.artefact import Artefact
@@ -106,7 +107,8 @@ def _write_list(artefacts: Sequence[Artefact], as_json: bool, *, files: bool = F
     if as_json:
         write_json_lines(map(describe, artefacts))
     else:
-        write_payload(list_text(artefacts, files=files))
+        text = list_text(artefacts, files=files)
+        write_payload(text if files else fitted(text))
 
 
 def _named(name: str) -> Artefact:

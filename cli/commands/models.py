@@ -27,6 +27,7 @@ from ..report.models_report import (
     programs_text,
 )
 from ..terminal.console import as_typed, say, write_json, write_json_lines, write_payload
+from ..terminal.text import fitted
 
 SCHEMA = "adascale.model/1"
 
@@ -78,7 +79,7 @@ def list_models(
     if as_json:
         write_json_lines({"schema": SCHEMA, **asdict(entry)} for entry in shown)
     else:
-        write_payload(models_table(shown))
+        write_payload(fitted(models_table(shown)))
         say(f"adascale: {disk_text(entries)}; adascale pull NAME fetches another, -m NAME uses it")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -16,7 +15,7 @@ from ..disk.history import MAX_BYTES, MAX_RUNS, past_runs, run_records, runs_dir
 from ..options import completion
 from ..options.declare import JsonLinesOption, RunArgument
 from ..terminal.console import say, write_json_lines, write_payload
-from ..terminal.text import cells, columns, cut, one_line, percent, rounded
+from ..terminal.text import columns, cut, fitted, one_line, percent, rounded
 from ..terminal.theme import UNICODE
 
 app = typer.Typer(
@@ -26,9 +25,8 @@ app = typer.Typer(
     "tree take the last run, or one by (the beginning of) its name.",
 )
 
-_QUESTION_CELLS = 48
-"""Width of a question in a pipe."""
-_LEAST_QUESTION = 12
+_QUESTION_CELLS, _QUESTION_CELLS_IN_A_PIPE = 1000, 48
+"""Width of a question at most; a terminal cuts its end."""
 
 
 @app.command("list")
@@ -83,23 +81,21 @@ def rm(
 
 
 def _runs_table(facts: list[dict[str, Any]]) -> str:
-    """A line for each run, none wider than the terminal."""
-    rows = [("RUN", "TOKENS", "ANSWER"), *map(_row, facts)]
-    width, room = None, _QUESTION_CELLS
-    if sys.stdout.isatty():
-        width = shutil.get_terminal_size().columns
-        taken = sum(max(map(cells, column)) + 2 for column in zip(*rows, strict=True))
-        room = max(_LEAST_QUESTION, width - taken)
-    questions = [cut(one_line(fact["question"] or "(unreadable)", UNICODE), room, UNICODE) for fact in facts]
-    table = columns([(*row, q) for row, q in zip(rows, ["QUESTION", *questions], strict=True)], "<><<")
-    return table if width is None else "\n".join(cut(line, width, UNICODE) for line in table.split("\n"))
-
-
-def _row(fact: Mapping[str, Any]) -> tuple[str, str, str]:
-    tokens = fact["generated_tokens"]
-    p = f"  {percent(fact['p'])}" if fact["p"] is not None else ""
-    answer = cut(one_line(_ending(fact), UNICODE), 20, UNICODE)
-    return fact["run"], "-" if tokens is None else f"{tokens:,}", answer + p
+    """A line for each run."""
+    room = _QUESTION_CELLS if sys.stdout.isatty() else _QUESTION_CELLS_IN_A_PIPE
+    rows = [("RUN", "TOKENS", "ANSWER", "QUESTION")]
+    for fact in facts:
+        p = f"  {percent(fact['p'])}" if fact["p"] is not None else ""
+        tokens = fact["generated_tokens"]
+        rows.append(
+            (
+                fact["run"],
+                "-" if tokens is None else f"{tokens:,}",
+                cut(one_line(_ending(fact), UNICODE), 20, UNICODE) + p,
+                cut(one_line(fact["question"] or "(unreadable)", UNICODE), room, UNICODE),
+            )
+        )
+    return fitted(columns(rows, "<><<"))
 
 
 def _ending(fact: Mapping[str, Any]) -> str:

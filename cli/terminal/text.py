@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import sys
 import unicodedata
 from collections.abc import Sequence
 from decimal import Decimal
@@ -10,7 +12,7 @@ from decimal import Decimal
 from adascale.engine.decimals import decimal
 
 from .console import clean
-from .theme import Glyphs
+from .theme import Glyphs, glyphs_for
 
 _CHARACTERS_PER_CELL = 4
 """Characters that are looked at for each cell: bounds the work on stacked combining marks."""
@@ -93,6 +95,14 @@ def columns(rows: Sequence[Sequence[str]], align: str) -> str:
         ]
         lines.append("  ".join(parts).rstrip())
     return "\n".join(lines)
+
+
+def fitted(table: str) -> str:
+    """The lines of a table for stdout: on a terminal none is wider than that, in a pipe they are whole."""
+    if not sys.stdout.isatty():
+        return table
+    width, glyphs = shutil.get_terminal_size().columns, glyphs_for(sys.stdout)
+    return "\n".join(cut(line, width, glyphs) for line in table.split("\n"))
 
 
 def chance(value: float) -> str:

@@ -238,7 +238,7 @@ def test_no_line_of_the_list_is_wider_than_the_terminal(
     [record] = run_records(1)
     facts = record | {"question": "Why? " * 99, "answer": "7" * 99, "p": 0.999, "generated_tokens": 123456}
     monkeypatch.setenv("COLUMNS", str(columns))
-    monkeypatch.setattr("sys.stdout", SimpleNamespace(isatty=lambda: True))
+    monkeypatch.setattr("sys.stdout", SimpleNamespace(isatty=lambda: True, encoding="utf-8"))
     lines = _runs_table([facts]).splitlines()
     monkeypatch.undo()
     assert max(map(len, lines)) == columns

@@ -1,9 +1,11 @@
 """Columns that stand below each other, and numbers with their units."""
 
+from types import SimpleNamespace
+
 import pytest
 from rich.cells import cell_len
 
-from adascale.cli.terminal.text import columns, duration
+from adascale.cli.terminal.text import columns, duration, fitted
 
 
 def test_each_column_has_its_side_and_lines_end_with_their_text() -> None:
@@ -34,3 +36,17 @@ def test_a_row_that_is_too_short_is_refused() -> None:
 )
 def test_a_measured_time_has_its_unit(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+@pytest.mark.parametrize("columns_", ["12", "40"])
+def test_a_table_is_no_wider_than_the_terminal_and_whole_in_a_pipe(
+    columns_: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = columns([("NAME", "WHAT"), ("三支笔三支笔", "of it, of that, of these and of those")], "<<")
+    monkeypatch.setenv("COLUMNS", columns_)
+    monkeypatch.setattr("sys.stdout", SimpleNamespace(isatty=lambda: True, encoding="utf-8"))
+    on_terminal = fitted(table)
+    monkeypatch.setattr("sys.stdout", SimpleNamespace(isatty=lambda: False))
+    assert fitted(table) == table
+    assert max(map(cell_len, on_terminal.split("\n"))) <= int(columns_)
+    assert len(on_terminal.split("\n")) == 2
