@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from adascale.engine.codec import to_plain
-from adascale.engine.errors import CalibrationError, UsageError
+from adascale.engine.errors import CalibrationError, UsageError, command
 from adascale.engine.kinds import KINDS
 from adascale.engine.types import KindName, Notice, Problem
 from adascale.models.options import SessionOptions
@@ -283,12 +282,12 @@ def _agreement_notice(options: SessionOptions) -> Notice:
     )
 
 
-def _with_models(command: str, options: SessionOptions) -> str:
-    """A command of ``calibrate`` for the same models, as a user types it."""
+def _with_models(name: str, options: SessionOptions) -> str:
+    """A command of ``calibrate`` for the same models."""
     usual = SessionOptions()
     generator = ["-m", options.generator] if options.generator != usual.generator else []
     prm = ["--prm", options.prm] if options.prm != usual.prm else []
-    return shlex.join(["adascale", "calibrate", command, *generator, *prm])
+    return command("calibrate", name, *generator, *prm)
 
 
 def _names(files: Sequence[Path]) -> list[str]:

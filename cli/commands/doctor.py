@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import shlex
 import shutil
 import sys
 from collections.abc import Callable
@@ -16,7 +15,7 @@ from typing import Literal
 import typer
 
 from adascale.engine.decimals import human_bytes
-from adascale.engine.errors import AdascaleError, ModelError
+from adascale.engine.errors import AdascaleError, ModelError, command
 from adascale.engine.strategies import Adaptive
 from adascale.models import machine
 from adascale.models.files.catalog import DEFAULT_GENERATOR, catalog
@@ -83,16 +82,12 @@ def doctor(*, options: DoctorOptions) -> None:
 def _run_check(check: Callable[[], Finding]) -> Finding:
     """Run a check; one that breaks is a finding, never a crash."""
     try:
-        return check()
+        found = check()
     except AdascaleError as error:
-        return Finding("FAIL", as_typed(error.message), as_typed(error.hint))
+        found = Finding("FAIL", error.message, error.hint)
     except Exception as error:
         return Finding("warn", f"could not be checked: {type(error).__name__}: {error}")
-
-
-def _typed(*words: str) -> str:
-    """A command to paste into a shell."""
-    return shlex.join(["adascale", *words])
+    return Finding(found.result, as_typed(found.detail), as_typed(found.fix))
 
 
 def _findings_text(found: dict[str, Finding]) -> str:
@@ -163,7 +158,7 @@ def _memory(name: str) -> Finding:
     plan = plan_memory(SessionLoad(info, window, Adaptive().branches, samples_set_branches=True))
     said += f"; {name} needs {human_bytes(plan.total_bytes)}"
     if plan.verdict == "tight":
-        fewer = _typed("ask", "-m", name, "--samples", "8", "What is 17 * 23?")
+        fewer = command("ask", "-m", name, "--samples", "8", "What is 17 * 23?")
         return Finding("warn", f"{said}: the system may swap", fewer)
     return Finding("ok", said)
 
@@ -185,10 +180,10 @@ def _generator(name: str) -> Finding:
     place = f"{human_bytes(free)} free in {short_path(cache_dir())}"
     size = spec.size_bytes if spec is not None else None
     if size is not None and size > free:
-        fix = f"HF_HOME=/data/hf {_typed('models', 'pull', name)}"
+        fix = f"HF_HOME=/data/hf {command('models', 'pull', name)}"
         return Finding("FAIL", f"{name} is not on this machine and needs {human_bytes(size)}; {place}", fix)
     said = f"{name} is not on this machine; ask downloads it ({place})"
-    return Finding("warn", said, _typed("models", "pull", name))
+    return Finding("warn", said, command("models", "pull", name))
 
 
 def _calibration(name: str) -> Finding:
@@ -206,7 +201,7 @@ def _calibration(name: str) -> Finding:
         return Finding("skip", f"{name} is not on this machine")
     calibrations = installed.read_installed()
     broken = "".join(f"; {error.message}" for error in calibrations.errors)
-    fit = _typed("calibrate", "fit", "-m", name)
+    fit = command("calibrate", "fit", "-m", name)
     found = calibrations.find(Fingerprint(file.sha256, "", "probe", "", SamplingParams().record(), WINDOW))
     if found is None:
         use = read_use(file.sha256)
@@ -236,13 +231,13 @@ def _programs(name: str) -> Finding:
 
     with suppress(ModelError):
         if fault := read_use(resolve(name, offline=True).sha256).programs.fault:
-            again = _typed("calibrate", "level", "-m", name, "--forget")
+            again = command("calibrate", "level", "-m", name, "--forget")
             return Finding("warn", f"those of {name} are left out: {fault}", again)
     try:
         return Finding("ok", f"ask runs them in monty, code tasks in CPython within {find_sandbox().name}")
     except AdascaleError as error:
         text = f"ask runs them in monty; for code tasks {'; '.join([error.message, *error.facts])}"
-        return Finding("warn", text, as_typed(error.hint))
+        return Finding("warn", text, error.hint)
 
 
 def _network() -> Finding:
@@ -263,4 +258,4 @@ def _network() -> Finding:
         other = "built-in models come from the package index, which answers"
     except AdascaleError as error:
         other = error.message
-    return Finding("warn", f"{unreachable.message}; {other}", as_typed(unreachable.hint))
+    return Finding("warn", f"{unreachable.message}; {other}", unreachable.hint)

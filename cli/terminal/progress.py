@@ -48,7 +48,6 @@ class Progress:
     Args:
         unit: Unit of the counts; bytes are shown with their speed and the time left.
         quiet: Show nothing.
-        first_line_s: Seconds from now until the first line is due.
         clock: Seconds that never go back.
     """
 
@@ -57,11 +56,11 @@ class Progress:
         unit: Unit,
         *,
         quiet: bool = False,
-        first_line_s: float = LINE_EVERY_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._unit, self._quiet, self._clock = unit, quiet, clock
-        self._cadence = Cadence(clock() + first_line_s - LINE_EVERY_S)
+        # The first line of a download is due at once.
+        self._cadence = Cadence(clock() - (LINE_EVERY_S if unit == "bytes" else 0.0))
         self._bars: Bars | None = None
         self._ids: dict[str, TaskID] = {}
 

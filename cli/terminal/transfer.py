@@ -23,7 +23,7 @@ class TransferView:
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
-        self._progress = Progress("bytes", first_line_s=0.0, clock=now)
+        self._progress = Progress("bytes", clock=now)
         self._started: dict[str, float] = {}
         self._fetched: dict[str, int] = {}
 

@@ -60,7 +60,7 @@ def test_lines_name_the_task_the_count_and_the_note(clock: Clock, capsys: pytest
 def test_the_first_line_may_come_at_once_and_bytes_are_megabytes(
     clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with Progress("bytes", first_line_s=0.0, clock=clock) as shown:
+    with Progress("bytes", clock=clock) as shown:
         shown.show("fetching m\x1b[2J", 1_999_999, 7 * 10**6)
         shown.show("fetching m", 3 * 10**6, 7 * 10**6)
     assert capsys.readouterr().err == "adascale: fetching m[2J 1/7 MB\n"
@@ -71,7 +71,7 @@ def test_quiet_shows_nothing_at_all(
 ) -> None:
     for animate in (True, False):
         monkeypatch.setattr(progress, "may_animate", lambda animate=animate: animate)
-        with Progress("questions", quiet=True, first_line_s=0.0, clock=clock) as shown:
+        with Progress("bytes", quiet=True, clock=clock) as shown:
             shown.show("drawing", 1, 2)
     assert (screen.getvalue(), capsys.readouterr().err) == ("", "")
 
