@@ -19,6 +19,8 @@ _PYTEST = frozenset({"approx", "mark", "param", "raises"})
 """Parts of pytest that tests may use: the harness has a stand-in for them (``harness``)."""
 _LIBRARIES = frozenset({"hypothesis", "numpy", "pandas", "requests", "scipy", "sklearn", "sympy", "torch"})
 """Any other module that is not in the standard library is the program under test."""
+_NO_STEPS = frozenset({"print", "pytest.main", "sys.path.append", "sys.path.insert", "unittest.main"})
+"""Functions whose call is no part of a test."""
 _SHOWN = 200
 """Characters of a source that an error shows."""
 
@@ -26,8 +28,8 @@ _SHOWN = 200
 def read_tests(source: str, where: str = "the test", setup: str = "") -> tuple[CodeTest, ...]:
     """The tests in Python source; what is no test is the setup of each.
 
-    Each module-level assert is a test, unless other statements use the program or stand behind an assert:
-    those are the steps of one scenario, and one test. A call of a function with asserts is such a step. Tests
+    Each module-level assert is a test, unless other statements use the program or stand behind an assert, or
+    some asserts do not ask the program: those are the steps of one scenario, and one test. A call of a function with asserts is such a step. Tests
     are ``test_...`` functions, too, and such methods of ``Test...`` classes and of unittest's.
 
     Args:
@@ -52,6 +54,13 @@ def read_tests(source: str, where: str = "the test", setup: str = "") -> tuple[C
         *(CodeTest(text, around) for node in classes for text in _method_tests(node, where)),
     ]
     if not tests:
+        for node in body:
+            if isinstance(node, ast.FunctionDef) and _holds_assert(node):
+                raise UsageError(
+                    f"{where} has asserts in {node.name}, which nothing calls",
+                    hint=f"add a line {node.name}(f), with the function that the program should have",
+                    slug="bad-test",
+                )
         raise UsageError(
             f"{where} has no assert and no test function",
             source.strip()[:_SHOWN] or "it is empty",
@@ -74,7 +83,8 @@ def _statements(source: str, where: str) -> list[ast.stmt]:
         ) from error
     stated = tree.body[1:] if ast.get_docstring(tree, clean=False) is not None else tree.body
     kept = [_as_assert(node) for node in stated if not is_main_guard(node) and not _starts_tests(node)]
-    rewritten = _Imports(where).visit(ast.Module(kept, []))
+    module = ast.Module(kept, [])
+    rewritten = _Imports(where, _asked_by_dot_alone(module)).visit(module)
     return [node for node in rewritten.body if not isinstance(node, ast.Pass)]
 
 
@@ -83,10 +93,15 @@ class _Imports(ast.NodeTransformer):
 
     The import goes, and names of the program are asked for bare: ``solution.f`` becomes ``f``. Of pytest the
     name is left, for which the harness has a stand-in.
+
+    Args:
+        where: Name of the source in an error.
+        dotted: Names that it asks by a dot alone, which are modules where a package is imported from.
     """
 
-    def __init__(self, where: str) -> None:
+    def __init__(self, where: str, dotted: Collection[str]) -> None:
         self._where = where
+        self._dotted = dotted
         self._own = set[str]()
         self._aliases: dict[str, str] = {}
         self._marks = {"pytest.mark"}
@@ -109,7 +124,12 @@ class _Imports(ast.NodeTransformer):
             return [_assign(alias.asname or alias.name, f"pytest.{alias.name}") for alias in node.names]
         if node.module and not node.level and self._is_kept(node.module):
             return node
-        self._aliases |= {alias.asname: alias.name for alias in node.names if alias.asname}
+        for alias in node.names:
+            name = alias.asname or alias.name
+            if name in self._dotted and alias.name.islower():
+                self._own.add(name)
+            elif alias.asname:
+                self._aliases[alias.asname] = alias.name
         return ast.Pass()
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
@@ -147,6 +167,13 @@ class _Imports(ast.NodeTransformer):
             )
 
 
+def _asked_by_dot_alone(tree: ast.AST) -> set[str]:
+    """Names of which a source reads attributes, and nothing else."""
+    bases = {node.value for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    found = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
+    return {node.id for node in found if node in bases} - {node.id for node in found if node not in bases}
+
+
 def _assign(name: str, value: str) -> ast.stmt:
     return ast.parse(f"{name} = {value}").body[0]
 
@@ -159,11 +186,11 @@ def _as_assert(node: ast.stmt) -> ast.stmt:
 
 
 def _starts_tests(node: ast.stmt) -> bool:
-    """True if a statement calls a test function or a runner, or only prints."""
+    """True if a statement calls a test function or a runner, only prints, or says where to import from."""
     match node:
         case ast.Expr(ast.Call(function)):
             called = ast.unparse(function)
-            return called in {"print", "pytest.main", "unittest.main"} or called.startswith("test")
+            return called in _NO_STEPS or called.startswith("test")
     return False
 
 
@@ -217,7 +244,8 @@ def _module_tests(
     fixed = [node for node in steps if not isinstance(node, ast.Assert)]
     is_mixed = any(isinstance(a, ast.Assert) and not isinstance(b, ast.Assert) for a, b in pairwise(steps))
     uses_program = any(node in checks or asked.intersection(names(node)) for node in fixed)
-    if is_mixed or uses_program:
+    alone = {bool(asked.intersection(names(node))) for node in steps if isinstance(node, ast.Assert)}
+    if is_mixed or uses_program or len(alone) > 1:  # an assert may look at what another has changed
         # What is defined behind a step may need it.
         first = rest.index(steps[0])
         yield CodeTest(unparse(rest[first:]), below_future(setup, unparse(rest[:first])))

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from adascale.engine.answers.program import parse
 from adascale.engine.execution import Execution, Trial, Verdict
 
-from .syntax import is_from_future, outside_names, unparse
+from .syntax import bound_names, is_from_future, outside_names, unparse
 from .task import Suite
 
 _SHOWN = 200
@@ -130,13 +130,13 @@ class Param_adascale:
 
 
 class Mark_adascale:
-    def parametrize(self, names, rows, ids=None):
-        is_text = isinstance_adascale(names, str_adascale)
-        names = names.replace(",", " ").split() if is_text else names
+    def parametrize(self, argnames, argvalues, ids=None):
+        is_text = isinstance_adascale(argnames, str_adascale)
+        names = argnames.replace(",", " ").split() if is_text else argnames
 
         def decorate(test):
             def run(*instance, **given):
-                for row in rows:
+                for row in argvalues:
                     if isinstance_adascale(row, Param_adascale):
                         row = row.values
                     elif is_text and len_adascale(names) == 1:
@@ -194,7 +194,7 @@ class Harness:
             asked |= dict.fromkeys(outside_names(test.text))
             body = parse(test.text).body
             shared += [node for node in body if _is_for_modules(node)]
-            instrumented = _Instrumented(self.suite.entry_point)
+            instrumented = _Instrumented(self.suite.entry_point, bound_names(body))
             steps = [instrumented.visit(node) for node in body if not _is_for_modules(node)]
             runs += [_as_function("test_adascale", steps), "run_adascale(test_adascale)"]
         future = [node for node in shared if is_from_future(node)]
@@ -225,10 +225,19 @@ def _shown(text: str) -> str:
 
 
 class _Instrumented(ast.NodeTransformer):
-    """Has calls of the entry point keep what they give, and failing asserts tell it."""
+    """Has calls of the entry point keep what they give, and failing asserts tell it.
 
-    def __init__(self, entry_point: str) -> None:
+    Args:
+        entry_point: The function or class that the tests call.
+        own: Names that the test binds at its own level, which is that of a function here.
+    """
+
+    def __init__(self, entry_point: str, own: Collection[str]) -> None:
         self._entry_point = entry_point
+        self._own = own
+
+    def visit_Global(self, node: ast.Global) -> ast.stmt:
+        return ast.Nonlocal(node.names) if all(name in self._own for name in node.names) else node
 
     def visit_Call(self, node: ast.Call) -> ast.Call:
         self.generic_visit(node)

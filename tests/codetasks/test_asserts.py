@@ -58,10 +58,13 @@ def test_test_functions_are_tests_and_the_rest_is_their_setup() -> None:
 @pytest.mark.parametrize(
     "line",
     ["from solution import f", "from .solution import f", "import solution", "import my.solution as s",
-     "from solution import g as f", "from solution import *"],
+     "from solution import g as f", "from solution import *", "from . import solution",
+     "from app import solution as s"],
 )  # fmt: skip
 def test_what_the_module_under_test_has_is_asked_of_the_program(line: str) -> None:
-    call = {"import solution": "solution.f(2)", "import my.solution as s": "s.f(2)"}.get(line, "f(2)")
+    calls = {"import solution": "solution.f(2)", "import my.solution as s": "s.f(2)"}
+    calls |= {"from . import solution": "solution.f(2)", "from app import solution as s": "s.f(2)"}
+    call = calls.get(line, "f(2)")
     [test] = read_tests(f"{line}\ndef test_f():\n    assert {call} == 4")
     name = "g" if " g as " in line else "f"
     assert test == CodeTest(f"def test_f():\n    assert {name}(2) == 4\ntest_f()")
@@ -137,6 +140,7 @@ def test_a_variable_may_be_named_mark() -> None:
         ("", "the test has no assert", "it is empty"),
         ("def f():\n    pass", "the test has no assert", "def f():\n    pass"),
         ("f(2)", "the test has no assert", "f(2)"),
+        ("def check(g):\n    assert g(2) == 4", "asserts in check, which nothing calls", ""),
         ("def test_f(tmp_path):\n    assert f(tmp_path)", "test_f takes arguments", "fixtures"),
         ("def test_f(*, tmp_path):\n    assert f(tmp_path)", "test_f takes arguments", "fixtures"),
         ("class TestF:\n    def test_a(self, tmp_path):\n        f(tmp_path)", "TestF.test_a", "fixtures"),
@@ -178,3 +182,17 @@ def test_a_docstring_of_a_test_file_is_no_step() -> None:
     [test] = suite_of(read_tests(source)).tests
     assert test.setup.splitlines() == ["from __future__ import annotations", "import math"]
     assert test.source.startswith("x = 3")
+
+
+def test_an_assert_that_looks_at_what_another_changed_is_a_step_of_its_scenario() -> None:
+    [test] = read_tests("xs = [3, 1]\nassert f(xs) == [1, 3]\nassert xs == [3, 1]")
+    assert test.source.endswith("assert xs == [3, 1]")
+
+
+def test_an_object_of_the_program_is_no_module() -> None:
+    source = (
+        "from app import Stack, log\ns = Stack.of(1)\nassert s.pop() == 1\nassert Stack and log(log.level)"
+    )
+    [test] = read_tests(source)
+    assert "Stack.of(1)" in test.source
+    assert "log(log.level)" in test.source

@@ -90,7 +90,11 @@ def test_a_program_may_do_as_it_likes_and_still_pass(program: str) -> None:
         "class TestF:\n    def test_f(self):\n        assert f(2) == 4",
         "import unittest as u\nclass TestF(u.TestCase):\n    def test_f(self): self.assertEqual(f(2), 4)",
         "import pytest\ndef test_f():\n    with pytest.raises(TypeError):\n        f(None)",
+        "calls = 0\ndef up():\n    global calls\n    calls += 1\ndef test_f():\n    up()\n    assert f(2) == 4",
         "import pytest\ndef test_f():\n    pytest.raises(TypeError, f, n=None)",
+        "import os, sys\nsys.path.insert(0, os.path.dirname(__file__))\nassert f(2) == 4",
+        "import pytest\n@pytest.mark.parametrize(argnames='n', argvalues=[2])\n"
+        "def test_f(n):\n    assert f(n) == 4",
         "import pytest\nclass TestF:\n    @pytest.mark.parametrize('m, n', [(4, 2), (9, 3)])\n"
         "    def test_f(self, n, m):\n        assert f(n) == m",
         "import pytest\n@pytest.mark.parametrize('n, m', [(1, 1.0000001)])\ndef test_f(n, m):\n"
