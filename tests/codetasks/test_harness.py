@@ -90,7 +90,7 @@ def test_a_program_may_do_as_it_likes_and_still_pass(program: str) -> None:
         "class TestF:\n    def test_f(self):\n        assert f(2) == 4",
         "import unittest as u\nclass TestF(u.TestCase):\n    def test_f(self): self.assertEqual(f(2), 4)",
         "import pytest\ndef test_f():\n    with pytest.raises(TypeError):\n        f(None)",
-        "calls = 0\ndef up():\n    global calls\n    calls += 1\ndef test_f():\n    up()\n    assert f(2) == 4",
+        "n = 1\ndef up():\n    global n\n    n += 1\ndef test_f():\n    up()\n    assert f(n) == 4",
         "import pytest\ndef test_f():\n    pytest.raises(TypeError, f, n=None)",
         "import os, sys\nsys.path.insert(0, os.path.dirname(__file__))\nassert f(2) == 4",
         "import pytest\n@pytest.mark.parametrize(argnames='n', argvalues=[2])\n"
