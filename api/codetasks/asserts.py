@@ -29,8 +29,9 @@ def read_tests(source: str, where: str = "the test", setup: str = "") -> tuple[C
     """The tests in Python source; what is no test is the setup of each.
 
     Each module-level assert is a test, unless other statements use the program or stand behind an assert, or
-    some asserts do not ask the program: those are the steps of one scenario, and one test. A call of a function with asserts is such a step. Tests
-    are ``test_...`` functions, too, and such methods of ``Test...`` classes and of unittest's.
+    some asserts do not ask the program: those are the steps of one scenario, and one test. A call of a
+    function with asserts is such a step. Tests are ``test_...`` functions, too, and such methods of
+    ``Test...`` classes and of unittest's.
 
     Args:
         source: Text of ``--test`` or of a file.
