@@ -185,7 +185,7 @@ class DrawnStore:
 def _database_error(path: Path, error: sqlite3.DatabaseError) -> AdascaleError:
     """The error for one of SQLite, by its result code (https://sqlite.org/rescode.html)."""
     match getattr(error, "sqlite_errorname", "").split("_")[1:]:
-        case ["FULL", *_]:
+        case ["FULL", *_] | ["IOERR", "SHMSIZE"]:  # the second is of the index beside the log of changes
             return DiskFullError(
                 f"{path} cannot grow: the disk is full",
                 "every row in it is whole",
