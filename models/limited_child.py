@@ -151,7 +151,8 @@ def _exchange(process: subprocess.Popen[bytes], line: bytes) -> bytes:
     try:
         process.stdin.write(line)
         process.stdin.flush()
-        return process.stdout.readline()
+        reply = process.stdout.readline()
+        return reply if reply.endswith(b"\n") else b""  # it may have died in the middle of one
     except OSError:  # as in ``_stop``
         return b""
     finally:

@@ -19,6 +19,7 @@ from adascale.models import limited_child
 from adascale.models.limited_child import ChildEndedError, LimitedChild
 
 CODE = """
+import os
 from adascale.models.limited_child import serve
 
 def reply(request):
@@ -26,6 +27,9 @@ def reply(request):
         return 3 ** 10**9  # one call, which neither a thread nor a handler of a signal can stop
     if request == "exit":
         raise SystemExit(7)
+    if request == "half":
+        os.write(1, b'["ha')
+        os._exit(9)
     return [request, request]
 
 serve(reply)
@@ -57,6 +61,14 @@ def test_a_child_that_ends_by_itself_was_not_out_of_time(child: LimitedChild) ->
         child.ask("exit")
     assert ended.value.exit_code == 7
     assert not ended.value.out_of_time
+
+
+def test_half_a_reply_is_none(child: LimitedChild) -> None:
+    """The kernel may end a child that uses too much memory wherever it is."""
+    with pytest.raises(ChildEndedError) as ended:
+        child.ask("half")
+    assert ended.value.exit_code == 9
+    assert child.ask("again") == ["again", "again"]
 
 
 def test_a_child_that_was_killed_between_requests_is_replaced(child: LimitedChild) -> None:
