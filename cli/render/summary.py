@@ -9,7 +9,7 @@ from rich.text import Text
 from adascale.engine.answers.latex import readable
 from adascale.engine.answers.result import DOUBTFUL, FieldEstimate
 from adascale.engine.kinds import KINDS, kind_of
-from adascale.engine.search.account import fixed_tokens, greedy_answer, leads, plain_vote
+from adascale.engine.search.account import fixed_tokens, greedy_answer, plain_vote
 from adascale.engine.search.events import SearchFailed
 from adascale.engine.types import ROOT, Estimate, Mode
 
@@ -263,9 +263,9 @@ def _question_estimate(state: ViewState) -> list[str]:
 def _dissent(state: ViewState) -> Iterator[str]:
     """Other answers of the greedy solution and of most solutions, as far as the search has them."""
     greedy, vote = greedy_answer(state), plain_vote(state)
-    if greedy and not leads(state, greedy.node):
+    if greedy and greedy.node not in state.leading:
         yield f"the greedy solution says {answer_words(state, greedy.answer or '', _ANSWER_CELLS, UNICODE)}"
-    if vote and not leads(state, vote.nodes[0]):
+    if vote and vote.nodes[0] not in state.leading:
         yield f"most solutions say {answer_words(state, vote.answer, _ANSWER_CELLS, UNICODE)}"
 
 

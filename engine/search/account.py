@@ -62,11 +62,6 @@ def greedy_answer(record: Record) -> Candidate | None:
     return None
 
 
-def leads(record: Record, node: NodeId) -> bool:
-    """True if a finished trajectory has the leading answer."""
-    return node in record.leading
-
-
 def account(record: Record) -> dict[str, Any]:
     """Why a search has ended, as JSON has it; unknown is None."""
     question, result = record.tree[ROOT].estimate, record.result
@@ -80,9 +75,9 @@ def account(record: Record) -> dict[str, Any]:
         "finished": len(record.candidates),
         "fixed_tokens": fixed_tokens(record),
         "vote": vote.answer if vote else None,
-        "vote_agrees": leads(record, vote.nodes[0]) if vote else None,
+        "vote_agrees": vote.nodes[0] in record.leading if vote else None,
         "greedy": greedy.answer if greedy else None,
-        "greedy_agrees": leads(record, greedy.node) if greedy else None,
+        "greedy_agrees": greedy.node in record.leading if greedy else None,
     }
 
 
