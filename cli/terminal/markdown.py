@@ -37,6 +37,10 @@ _THEME = Theme(
 )
 
 
+_MARKS_IN_ASCII = str.maketrans("•▌─━…", "*|--.")
+"""What Rich draws before items and quotes, below the head of a table, and at the end of a narrow cell."""
+
+
 class _Title(Heading):
     """A heading as a bold line."""
 
@@ -109,7 +113,7 @@ def rendered(text: str, width: int, glyphs: Glyphs) -> list[Text]:
         width: Cells of a line.
         glyphs: Glyphs of the terminal.
     """
-    return list(_lines(_source(text, glyphs), width))
+    return list(_lines(_source(text, glyphs), width, glyphs.ascii))
 
 
 def as_html(text: str) -> str:
@@ -124,8 +128,9 @@ def _source(text: str, glyphs: Glyphs) -> str:
 
 
 @functools.lru_cache(maxsize=64)
-def _lines(source: str, width: int) -> tuple[Text, ...]:
+def _lines(source: str, width: int, ascii_only: bool) -> tuple[Text, ...]:
     """The lines of harmless Markdown; a live view asks for them with every frame."""
+    marks = _MARKS_IN_ASCII if ascii_only else {}
     console = Console(
         file=io.StringIO(),
         width=width,
@@ -135,7 +140,7 @@ def _lines(source: str, width: int) -> tuple[Text, ...]:
         theme=_THEME,
     )
     lines = [
-        Text.assemble(*((segment.text, segment.style or "") for segment in line if not segment.control))
+        Text.assemble(*((part.text.translate(marks), part.style or "") for part in line if not part.control))
         for line in console.render_lines(_Prose(source), pad=False)
     ]
     for line in lines:

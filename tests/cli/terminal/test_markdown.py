@@ -53,3 +53,12 @@ def test_no_line_is_wider_than_the_screen(width: int) -> None:
     )
     for glyphs in (UNICODE, ASCII):
         assert all(cell_len(line.plain) <= width for line in rendered(text, width, glyphs))
+
+
+def test_a_terminal_without_unicode_gets_ascii_alone() -> None:
+    table = "| a | b |\n| - | - |\n| 1 | longer than the line of a narrow terminal is |"
+    text = f"# Steps\n\n- one\n- two\n\n> quoted\n\n---\n\n1. *x*\n\n{table}\n"
+    lines = [line.plain for line in rendered(text, 40, ASCII)]
+    assert all(line.isascii() for line in lines)
+    assert " * one" in lines
+    assert "| quoted" in lines
