@@ -12,7 +12,7 @@ from adascale.engine.answers.result import DOUBTFUL, FieldEstimate
 from adascale.engine.types import PROGRAMS, NodeId
 
 from ..terminal.code import Program, cut_line
-from ..terminal.console import JSON_ESCAPES
+from ..terminal.console import json_text
 from ..terminal.markdown import rendered
 from ..terminal.text import cells, pad, percent, plural
 from ..terminal.theme import MARK_STYLES, STYLES, Glyphs
@@ -70,14 +70,14 @@ def _object_lines(
 ) -> Iterator[Text]:
     yield Text("{")
     for at, (name, item) in enumerate(value.items(), 1):
-        lead, comma = f"{_INDENT * (depth + 1)}{_json(name)}: ", "," if at < len(value) else ""
+        lead, comma = f"{_INDENT * (depth + 1)}{json_text(name)}: ", "," if at < len(value) else ""
         if isinstance(item, dict) and item:
             first, *others = _object_lines(item, fields, f"{place}{name}.", depth + 1)
             lines = [Text(lead) + first, *others]
             lines[-1].append(comma)
             yield from lines
         else:
-            yield _field_line(f"{lead}{_json(item)}{comma}", fields.get(f"{place}{name}"))
+            yield _field_line(f"{lead}{json_text(item)}{comma}", fields.get(f"{place}{name}"))
     yield Text(f"{_INDENT * depth}}}")
 
 
@@ -85,10 +85,6 @@ def _field_line(text: str, found: FieldEstimate | None) -> Text:
     if found is None or found.probability >= DOUBTFUL:
         return Text(text)
     return Text(f"{text}  ? {percent(found.probability)}", STYLES["low"])
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False).translate(JSON_ESCAPES)
 
 
 def option_lines(state: ViewState, width: int, glyphs: Glyphs) -> list[Text]:

@@ -25,7 +25,7 @@ from adascale.engine.types import PROGRAMS, NodeId, Notice, Problem
 
 from ..disk.results import SCHEMA
 from ..terminal.code import Program
-from ..terminal.console import JSON_ESCAPES, as_typed, error_fields
+from ..terminal.console import as_typed, error_fields, json_text
 from ..terminal.prose import plain
 from ..terminal.theme import glyphs_for
 
@@ -102,9 +102,9 @@ def answer_payload(record: Record, extract: bool) -> str:
     """
     answer = answer_of(record) or ""
     kind = record.started.problem.kind
-    if kind == "json" and answer and not extract:
-        return _spread(answer)
-    if extract or kind in ("code", "json"):
+    if kind == "json":
+        return _json_payload(answer, extract) if answer else ""
+    if extract or kind == "code":
         return answer
     solution = _readable_solution(record)
     return _with_answer(solution, answer) if answer else solution
@@ -113,14 +113,14 @@ def answer_payload(record: Record, extract: bool) -> str:
 def handed_on_payload(record: Record, found: FallbackAnswer, extract: bool) -> str:
     """The answer of another server, as ``answer_payload``."""
     if record.started.problem.kind == "json":
-        return found.answer if extract else _spread(found.answer)
+        return _json_payload(found.answer, extract)
     answer = _shown(record, found)
     return answer if extract else _with_answer(plain(found.text), answer)
 
 
-def _spread(answer: str) -> str:
-    """A JSON object with a line for each field."""
-    return json.dumps(json.loads(answer), indent=2, ensure_ascii=False).translate(JSON_ESCAPES)
+def _json_payload(answer: str, extract: bool) -> str:
+    """A JSON object with a line for each field, or in one line."""
+    return json_text(json.loads(answer), None if extract else 2)
 
 
 def _shown(record: Record, found: FallbackAnswer) -> str:

@@ -216,8 +216,8 @@ def json_line(data: Mapping[str, Any]) -> str:
     return json.dumps(data, allow_nan=False, separators=(",", ":"))
 
 
-def json_text(data: Mapping[str, Any], indent: int | None = None) -> str:
-    """JSON for stdout; non-ASCII characters are escaped unless stdout is UTF-8.
+def json_text(data: Any, indent: int | None = None) -> str:
+    """A JSON value for stdout; non-ASCII characters are escaped unless stdout is UTF-8.
 
     Raises:
         ValueError: a number is NaN or infinite, which JSON does not have.

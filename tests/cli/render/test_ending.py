@@ -1,5 +1,9 @@
 """The end of a search on a screen, and in a pipe."""
 
+import io
+import json
+from dataclasses import replace
+
 import pytest
 from sample_log import Log, programs
 
@@ -164,3 +168,22 @@ def test_an_option_that_was_read_goes_down_a_pipe(capsys: pytest.CaptureFixture[
 def test_an_unlikely_option_is_no_answer(capsys: pytest.CaptureFixture[str]) -> None:
     say_end(look(CHOICE, 0.3))
     assert capsys.readouterr().err == "not sure: B. in the sea is 30 % likely before any solution · 2 s\n"
+
+
+@pytest.mark.parametrize("on_a_screen", [True, False])
+@pytest.mark.parametrize("extract", [True, False])
+def test_an_object_is_whole_where_a_stream_has_no_unicode(
+    on_a_screen: bool, extract: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = Log("Who?")
+    first = log.events[0]
+    assert isinstance(first, SearchStarted)
+    log.events[0] = replace(first, problem=replace(first.problem, kind="json"))
+    log.finish_path(ROOT, "{}", 0.9, '{"name": "Zo\u00eb \u4e09"}')
+    log.end()
+    monkeypatch.setattr(ending, "is_one_screen", lambda: on_a_screen)
+    stdout = io.TextIOWrapper(io.BytesIO(), encoding="ascii", write_through=True)
+    monkeypatch.setattr("sys.stdout", stdout)
+    write_answer(log.state(), extract=extract)
+    written = stdout.buffer.getvalue()  # type: ignore[attr-defined]
+    assert json.loads(written) == {"name": "Zo\u00eb \u4e09"}
