@@ -20,7 +20,7 @@ from adascale.models.extras import install_command
 from adascale.models.storage import atomic_write
 
 from .filters import Filters
-from .formats import FORMATS, FormatName, Labelling, Row, Split, WriteRequest, out_of_range
+from .formats import FORMATS, FormatName, Labelling, Row, Split, WriteRequest, out_of_range, prompt_number
 from .sampled import Omission, SampledQuestion, question_number
 
 SCHEMA = "adascale.dataset/1"
@@ -172,7 +172,7 @@ def rows_of(questions: Iterable[SampledQuestion | Omission], card: Card) -> Iter
             card.omissions[question.reason] += 1
             continue
         card.note(question)
-        number = question_number(question.problem.question)
+        number = prompt_number(question.problem)
         if number in written:
             card.omissions["questions that are written already"] += 1
             continue

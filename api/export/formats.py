@@ -90,7 +90,7 @@ class RuleReward(TypedDict):
 
 
 class VerlInfo(TypedDict):
-    """Columns that verl carries along; ``index`` is the question's number in every export."""
+    """Columns that verl carries along; ``index`` is the prompt's number in every export."""
 
     split: str
     index: int
@@ -270,7 +270,7 @@ def write_verl(request: WriteRequest) -> Iterator[VerlRow | Omission]:
         "reward_model": {"style": "rule", "ground_truth": problem.answer},
         "extra_info": {
             "split": request.split,
-            "index": question_number(problem.question),
+            "index": prompt_number(problem),
             "id": problem.id,
             "success": request.question.nodes[0].probability,
         },
@@ -332,6 +332,11 @@ def _prompt(problem: Problem) -> list[Message]:
     """The conversation up to the question."""
     history: list[Message] = [{"role": turn.role, "content": turn.content} for turn in problem.history]
     return [*history, {"role": "user", "content": _statement(problem)}]
+
+
+def prompt_number(problem: Problem) -> int:
+    """The number of a prompt: another one for the same words after another conversation, or other options."""
+    return question_number("\n".join(turn["content"] for turn in _prompt(problem)))
 
 
 def _assistant_turn(text: str) -> list[Message]:

@@ -173,7 +173,7 @@ class SampledQuestion:
 
 
 def question_number(question: str, seed: int = 0) -> int:
-    """63 bits of a digest of a question's text: the same in every source, so splits and copies agree."""
+    """63 bits of a digest of a text: the same in every source, so splits and copies agree."""
     text = " ".join(question.split())
     digest = hashlib.blake2b(f"{seed}\x00{text}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1

@@ -12,6 +12,7 @@ import pytest
 import sampled
 from sampled import node, question
 
+from adascale.engine.types import Turn
 from adascale.export.dataset import Card, Recipe, rows_of
 from adascale.export.formats import FORMATS, FormatName, Labelling
 from adascale.export.sampled import SampledNode, SampledQuestion
@@ -164,3 +165,13 @@ def test_only_a_value_is_called_maths() -> None:
     for asked, ability in ((tree, "math"), (fact, "fact")):
         [row], _ = rows("verl", asked)
         assert row["ability"] == ability
+
+
+def test_the_same_words_after_another_conversation_are_another_prompt() -> None:
+    tree = question(node(0, "a", 0.9, (1, 1), answer="1"), answer="1")
+    turns = [(Turn("user", f"What is {n}?"), Turn("assistant", "1")) for n in range(2)]
+    asked = [replace(tree, problem=replace(tree.problem, history=history)) for history in turns]
+    for name in ("sft", "grpo", "verl"):
+        written, card = rows(name, *asked, asked[0])  # type: ignore[arg-type]
+        assert len(written) == 2
+        assert card.omissions == {"questions that are written already": 1}
