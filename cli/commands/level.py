@@ -115,7 +115,10 @@ def _searches(sha256: str) -> Iterator[Record]:
 
 
 def _ask(records: Sequence[Record], wanted: int) -> list[float]:
-    """Ask for correct answers; the share of correct solutions of each question that has got one."""
+    """Ask for correct answers; the share of correct solutions of each question that has got one.
+
+    A question that followed on others is left out: it is not understood without them.
+    """
     from adascale.engine.fitting.level import first_solutions
     from adascale.engine.search.prefix_outcomes import right_nodes
 
@@ -123,6 +126,8 @@ def _ask(records: Sequence[Record], wanted: int) -> list[float]:
     shares: list[float] = []
     for record in records:
         problem = record.started.problem
+        if problem.history:
+            continue
         sys.stderr.write(f"\n{clean(problem.question)}\n{len(shares) + 1} of {wanted}> ")
         sys.stderr.flush()
         if not (line := sys.stdin.readline()):

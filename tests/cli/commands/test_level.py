@@ -22,7 +22,7 @@ from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import GeneratorDescription, ModelDescription
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import Vote
-from adascale.engine.types import Problem, Step
+from adascale.engine.types import Problem, Step, Turn
 from adascale.models.files.library import resolve
 from adascale.models.model_use import read_use
 from bench.scripted import ScriptedPolicy, ScriptedPRM, scripted_step
@@ -42,13 +42,13 @@ def model(chain_gguf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     return str(chain_gguf)
 
 
-def keep(at: int, sha256: str) -> None:
+def keep(at: int, sha256: str, history: tuple[Turn, ...] = ()) -> None:
     def script(prefix: Prefix, rng: random.Random) -> Step:
         return scripted_step(f"Answer: {at if rng.random() < RIGHT else rng.randint(100, 10**6)}.", "stop")
 
     driver = Driver(ScriptedPolicy(script, 8), ScriptedPRM(lambda _: 0.5), {}, lambda: 0.0)
     models = ModelDescription(GeneratorDescription("chain", sha256=sha256))
-    problem = Problem("1", f"What is {at}?")
+    problem = Problem("1", f"What is {at}?", history=history)
     [log] = logs_of(driver.run([problem], Settings(Vote(4), models=models))).values()
     written(runs_dir() / f"20260102-0000{at:02}-aaaa.jsonl", log)
 
@@ -82,6 +82,19 @@ def test_known_answers_move_the_level_and_are_forgotten(model: str, monkeypatch:
     assert "in a terminal" not in invoked(app, "calibrate", "level", "-m", model)[1], "it asks once"
     invoked(app, "calibrate", "level", "-m", model, "--forget")
     assert facts(model) == before
+
+
+def test_a_question_that_followed_on_others_is_not_asked_about(
+    model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sha256 = resolve(model, offline=True).sha256
+    keep(20, sha256, (Turn("user", "hi"), Turn("assistant", "Hello!")))
+    asked = io.StringIO()
+    monkeypatch.setattr(level, "is_interactive", lambda: True)
+    monkeypatch.setattr(level, "sys", type("Streams", (), {"stdin": lines([""] * 20), "stderr": asked}))
+    invoked(app, "calibrate", "level", "-m", model)
+    assert "What is 12?" in asked.getvalue()
+    assert "What is 20?" not in asked.getvalue()
 
 
 def test_who_gives_no_answer_moves_nothing(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
