@@ -23,6 +23,7 @@ PairKind = Literal["steps", "solutions"]
 NO_ANSWER = Omission("questions without a known answer")
 _NO_PROBABILITY = Omission("steps or solutions without a probability")
 _NO_PAIR = Omission("prefixes whose continuations do not differ enough")
+_FOLLOWS = Omission("questions after a conversation, which the format has no column for")
 _NO_SOLUTION = Omission("questions without a solution that is correct, or likely enough")
 
 
@@ -174,6 +175,9 @@ class WriteRequest:
 def write_stepwise(request: WriteRequest) -> Iterator[StepwiseRow | Omission]:
     """A row for every leaf, up to the first step without a probability."""
     question = request.question
+    if question.problem.history:
+        yield _FOLLOWS
+        return
     for leaf in question.leaves():
         nodes, probabilities = list[SampledNode](), list[float]()
         for row in question.path(leaf):
@@ -279,6 +283,9 @@ def write_verl(request: WriteRequest) -> Iterator[VerlRow | Omission]:
 
 def write_soft_steps(request: WriteRequest) -> Iterator[SoftStepRow | Omission]:
     """Every prefix, the question included."""
+    if request.question.problem.history:
+        yield _FOLLOWS
+        return
     for row, node in enumerate(request.question.nodes):
         if node.probability is None:
             yield _NO_PROBABILITY

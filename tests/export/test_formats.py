@@ -175,3 +175,14 @@ def test_the_same_words_after_another_conversation_are_another_prompt() -> None:
         written, card = rows(name, *asked, asked[0])  # type: ignore[arg-type]
         assert len(written) == 2
         assert card.omissions == {"questions that are written already": 1}
+
+
+@pytest.mark.parametrize("name", ["trl-prm", "soft-steps"])
+def test_a_format_without_a_conversation_leaves_out_what_follows_on_one(name: FormatName) -> None:
+    tree = question(node(0, "a", 0.9))
+    turns = (Turn("user", "What is 17 * 23?"), Turn("assistant", "391"))
+    follows = replace(tree, problem=replace(tree.problem, question="and times two?", history=turns))
+    alone, before = rows(name, tree)
+    written, card = rows(name, tree, follows)
+    assert written == alone
+    assert (card.omissions - before.omissions).total() == 1
