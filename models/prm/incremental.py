@@ -1,8 +1,8 @@
 """The scorer behind every PRM format: only a step's own tokens are evaluated.
 
 A format is a text and a readout (``Adapter``). The text only ever grows behind the prefix, so each scored
-prefix is parked, and a child evaluates its own step and nothing else. The text before the question is
-evaluated once for all questions.
+prefix that may go on is parked, and a child evaluates its own step and nothing else. The text before the
+question is evaluated once for all questions.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class StepPRM:
         problem = Problem("self-test", _TEST_QUESTION)
         name, readout = self._adapter.name, self._adapter.readout
         for text in _TEST_STEPS:
-            _, row = self._read(*self._read_text(Prefix(problem, (Step(text, (), 0.0, "stop"),))))
+            _, row = self._read(*self._read_text(Prefix(problem, (Step(text, (), 0.0, "stop"),))), keep=False)
             doubt = readout.doubt(self._context, row)
             if not math.isfinite(readout.read(self._context, row)):
                 doubt = "its score is not a number"
@@ -134,12 +134,18 @@ class StepPRM:
         known = self._rewards.get(tokens)
         if known is not None:
             return Score(known)
-        evaluated, row = self._read(tokens, ends)
+        evaluated, row = self._read(tokens, ends, keep=prefix.steps[-1].finish == "step")
         reward = self._rewards[tokens] = self._adapter.readout.read(self._context, row)
         return Score(reward, evaluated)
 
-    def _read(self, tokens: Tokens, ends: Sequence[int]) -> tuple[int, int]:
-        """Evaluate the tokens that no parked prefix holds; returns their number, and the row of the last."""
+    def _read(self, tokens: Tokens, ends: Sequence[int], *, keep: bool) -> tuple[int, int]:
+        """Evaluate the tokens that no parked prefix holds; returns their number, and the row of the last.
+
+        Args:
+            tokens: All tokens of a prefix.
+            ends: Lengths at which it may be parked.
+            keep: Park it whole, for steps behind it.
+        """
         held = self._cache.longest(tokens, ends)
         parked = self._cache.get(held) if held else None
         if parked is None:
@@ -154,5 +160,6 @@ class StepPRM:
                 held = tokens[:end]
                 self._cache.put(held, ParkedPrefix(self._context.snapshot(0), None), pin=True)
         row = evaluate_tokens(self._context, 0, len(held), tokens[len(held) :])
-        self._cache.put(tokens, ParkedPrefix(self._context.snapshot(0), None))
+        if keep:
+            self._cache.put(tokens, ParkedPrefix(self._context.snapshot(0), None))
         return evaluated, row

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,9 @@ import tiny_prm
 
 from adascale.engine.errors import ContextOverflowError, UsageError
 from adascale.engine.ports import Prefix
-from adascale.engine.types import Problem
+from adascale.engine.types import Problem, Step
+from adascale.models.llama.prefixes import PrefixCache
+from adascale.models.prm.incremental import StepPRM
 from adascale.models.prm.text import with_number
 
 from . import scoring
@@ -110,6 +113,20 @@ def test_evicted_prefixes_are_evaluated_again_to_the_same_score(prm: Opened) -> 
     rewards = [prm.reward(DUCKS, *STEPS[: count + 1]) for count in range(3)]
     prm.prm.close_problem(DUCKS)
     assert prm.reward(DUCKS, *STEPS) == pytest.approx(rewards[-1], abs=1e-3)
+
+
+def test_a_finished_solution_takes_no_room_from_one_that_goes_on(prm: Opened) -> None:
+    """The cache has room for one prefix beside the question: of a 7B each takes some 50 MB."""
+    scorer = StepPRM(prm.context, prm.adapter, PrefixCache(1))
+    first, second = STEPS[:2]
+
+    def cost(*steps: Step) -> int:
+        return scorer.score([Prefix(DUCKS, steps)])[0].prm_tokens
+
+    assert cost(first)
+    assert cost(replace(second, finish="stop"))
+    own = len(prm.tokens(DUCKS, first, second)) - len(prm.tokens(DUCKS, first))
+    assert cost(first, second) == own
 
 
 def test_shepherd_reads_at_its_mark_and_its_tokens_begin_with_a_space(tmp_path: Path) -> None:
