@@ -84,9 +84,10 @@ class StepPRM:
         """P(good) of the last step of each prefix, in [0, 1].
 
         Raises:
-            ContextOverflowError: a solution is longer than the PRM's window.
+            ContextOverflowError: a solution is longer than the PRM's window; nothing was evaluated.
         """
-        return [self._score(prefix) for prefix in prefixes]
+        texts = [self._text_that_fits(prefix) for prefix in prefixes]
+        return [self._score(prefix, *text) for prefix, text in zip(prefixes, texts, strict=True)]
 
     def close_problem(self, problem: Problem) -> None:
         """Forget the problem's prefixes, if any was scored."""
@@ -124,13 +125,16 @@ class StepPRM:
         self._questions[prefix.problem.id] = tokens[: ends[1]]
         return tokens, ends
 
-    def _score(self, prefix: Prefix) -> Score:
+    def _text_that_fits(self, prefix: Prefix) -> tuple[Tokens, tuple[int, ...]]:
         tokens, ends = self._read_text(prefix)
         if len(tokens) > self._context.window:
             raise ContextOverflowError(
                 f"the PRM reads {len(tokens):,} tokens here, its window is {self._context.window:,}",
                 hint=f"use a larger {setting('ctx_size')}",
             )
+        return tokens, ends
+
+    def _score(self, prefix: Prefix, tokens: Tokens, ends: Sequence[int]) -> Score:
         known = self._rewards.get(tokens)
         if known is not None:
             return Score(known)

@@ -172,9 +172,11 @@ def test_steps_are_numbered_anew_in_one_line(text: str, line: str) -> None:
     assert with_number(0, text) == f"Step 1: {line}"
 
 
-def test_a_solution_longer_than_the_window_is_refused(prm: Opened) -> None:
+def test_a_solution_longer_than_the_window_is_refused_before_another_is_read(prm: Opened) -> None:
+    """The tokens of the other would be in no usage: it is scored again by itself."""
     with pytest.raises(ContextOverflowError, match="1,024"):
-        prm.reward(DUCKS, step("x" * 1200))
+        prm.prm.score([Prefix(DUCKS, STEPS[:1]), Prefix(DUCKS, (step("x" * 1200),))])
+    assert prm.cost(DUCKS, STEPS[0]) == len(prm.tokens(DUCKS, STEPS[0]))
 
 
 def test_the_self_test_takes_a_prm_and_keeps_nothing(prm: Opened) -> None:
