@@ -73,10 +73,12 @@ class Seen:
     Attributes:
         log_probs: Log-probability of each option among them, in nats, by its place.
         evaluated_tokens: Tokens of the prompt that had to be evaluated.
+        reused_tokens: The others.
     """
 
     log_probs: tuple[float, ...]
     evaluated_tokens: int = 0
+    reused_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -178,7 +178,7 @@ class Driver:
         for look in looks:
             started = self._clock()
             seen = self._policy.look(look, search.problem)
-            work = PrefixWork(seen.evaluated_tokens)
+            work = PrefixWork(seen.evaluated_tokens, seen.reused_tokens)
             search.read_options(look, seen, self._prompt_usage(work, self._clock() - started))
         if looks:
             search.open()

@@ -138,7 +138,8 @@ class ReplayingPolicy:
         assert not problem.history, "questions of an evaluation stand alone"
         seen = self._store.look(look, problem)
         if seen is None:
-            seen = self._writer.look(look, problem)
+            found = self._writer.look(look, problem)
+            seen = Seen(found.log_probs, found.evaluated_tokens + found.reused_tokens)
             self._store.put_look(look, problem, seen)
         return seen
 

@@ -120,7 +120,7 @@ class Prompts:
         ]
         total = np.logaddexp.reduce(scores)
         self._context.clear(sequence)
-        return Seen(tuple(float(score - total) for score in scores), len(tokens) - reused)
+        return Seen(tuple(float(score - total) for score in scores), len(tokens) - reused, reused)
 
     def close(self, problem: Problem) -> None:
         """Forget a problem's prefixes; those of a conversation stay for its next turn while there is room.

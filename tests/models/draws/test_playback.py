@@ -20,7 +20,8 @@ from adascale.codetasks.records import read_task
 from adascale.engine.errors import AdascaleError, ContextOverflowError
 from adascale.engine.execution import Execution
 from adascale.engine.kinds import recognise
-from adascale.engine.ports import BranchStart, Prefix, PrefixWork, SequenceLogprob
+from adascale.engine.kinds.base import Look
+from adascale.engine.ports import BranchStart, Prefix, PrefixWork, Seen, SequenceLogprob
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import Event, SearchFailed, to_json
 from adascale.engine.search.record import replay
@@ -279,6 +280,17 @@ def test_what_is_kept_comes_back_as_it_was(store: DrawStore) -> None:
     assert store.prompt(PROBLEMS[0], "prose") == Prompt(12, None)
     assert store.prompt(PROBLEMS[0], "program") is None
     assert store.prompt(PROBLEMS[1], "prose") is None
+
+
+def test_a_look_costs_its_whole_prompt_whichever_question_was_looked_at_first(store: DrawStore) -> None:
+    class Shares(ScriptedPolicy):
+        def look(self, look: Look, problem: Problem) -> Seen:
+            return Seen((-0.5, -1.0), 3, 7)  # seven tokens were read for another question
+
+    look = Look("look-choice", "Which?", ("A", "B"))
+    policy = ReplayingPolicy(Shares(script, 2), store, lambda branches: 1.0)
+    seen = [policy.look(look, PROBLEMS[0]) for _ in range(2)]
+    assert seen == [Seen((-0.5, -1.0), 10)] * 2
 
 
 def test_a_kept_draw_knows_its_thoughts(store: DrawStore) -> None:

@@ -217,6 +217,9 @@ def test_looks_in_a_conversation_share_it_and_see_what_others_see(make: Make, ra
     asked = Problem("a", "?", history=said)
     first, second = (policy.look(look, asked) for look in looks)
     assert second.evaluated_tokens < len("near?") + 60 < first.evaluated_tokens
+    assert second.evaluated_tokens + second.reused_tokens == first.evaluated_tokens + len("near?") - len(
+        "far?"
+    )
     fresh, _ = make(random_gguf)
     assert fresh.look(looks[1], asked).log_probs == pytest.approx(second.log_probs, abs=1e-4)
 
