@@ -79,13 +79,13 @@ def set_(
     adascale config set effort high
     """
     key = first_name(key)
-    option = _option_of(key)
-    _change(key, _parse_value(context, option, key, value))
+    option = option_of(key)
+    _change(key, parse_value(context, option, key, value))
     if name := _environment(option):
         say(f"adascale: {name} is set and comes before the file")
 
 
-def _option_of(key: str) -> TyperOption:
+def option_of(key: str) -> TyperOption:
     """The option that a key of the file sets.
 
     Raises:
@@ -97,7 +97,7 @@ def _option_of(key: str) -> TyperOption:
     return known[key]
 
 
-def _parse_value(context: typer.Context, option: TyperOption, key: str, text: str) -> Value:
+def parse_value(context: typer.Context, option: TyperOption, key: str, text: str) -> Value:
     """A value for the TOML file, checked by its option.
 
     Raises:

@@ -51,7 +51,7 @@ class Finding:
 
 
 @with_options(DoctorOptions)
-def doctor(*, options: DoctorOptions) -> None:
+def doctor(*, context: typer.Context, options: DoctorOptions) -> None:
     """Check this machine, and say how to fix what is wrong.
 
     adascale doctor
@@ -60,7 +60,7 @@ def doctor(*, options: DoctorOptions) -> None:
     generator = options.generator
     checks: dict[str, Callable[[], Finding]] = {
         "python": _python,
-        "config": _config,
+        "config": partial(_config, context),
         "llama.cpp": _llama,
         "gpu": _gpu,
         "memory": partial(_memory, generator),
@@ -106,12 +106,16 @@ def _python() -> Finding:
     return Finding("ok", f"{platform.python_version()}, adascale {running_version()}, {sys.platform}")
 
 
-def _config() -> Finding:
+def _config(context: typer.Context) -> Finding:
+    from .config import option_of, parse_value
+
     path = config_path()
     found = read_config(path)
     unknown = next((key for key in found if key not in setting_names()), None)
     if unknown is not None:
         return Finding("warn", f"{unknown} is no setting ({short_path(path)})", suggestion(unknown))
+    for key, value in found.items():
+        parse_value(context, option_of(key), key, str(value))
     said = ", ".join(found) or ("nothing set" if path.exists() else "none")
     return Finding("ok", f"{said} ({short_path(path)})")
 

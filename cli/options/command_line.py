@@ -11,6 +11,8 @@ from typer.exceptions import TyperException
 
 from adascale.engine.errors import UsageError, excerpt
 
+from ..terminal.console import short_path
+from .config_file import config_path
 from .help import LayeredCommand
 
 if TYPE_CHECKING:
@@ -121,7 +123,8 @@ def usage_error(error: TyperException) -> UsageError:
         case "BadParameter":
             choices = getattr(getattr(parameter, "type_descriptor", None), "choices", None) or ()
             near = difflib.get_close_matches(str(_fault(error).get("input", "")), map(str, choices), 1)
-            return UsageError(f"{name} {reason(error)}", hint=_did_you_mean(near) or listing)
+            where = _origin(context, parameter, name)
+            return UsageError(f"{where} {reason(error)}", hint=_did_you_mean(near) or listing)
     if text.startswith("Got unexpected extra argument"):
         words = text.partition(" (")[2].removesuffix(")")
         typed = {} if context is None else context.params
@@ -139,6 +142,17 @@ def usage_error(error: TyperException) -> UsageError:
             near = ["adascale config show"]
         return UsageError(f"{path} has no command {word}", hint=_did_you_mean(near) or listing)
     return UsageError(text[:1].lower() + text[1:].rstrip("."), hint=listing)
+
+
+def _origin(context: Context | None, parameter: Any, name: str) -> str:
+    """The place of a value: the flag, or the variable or the file that sets it."""
+    source = None if context is None or parameter is None else context.get_parameter_source(parameter.name)
+    match source and source.name:
+        case "ENVIRONMENT":
+            return f"{parameter.envvar}:"
+        case "DEFAULT_MAP":
+            return f"{name.lstrip('-')} in {short_path(config_path())}:"
+    return name
 
 
 def reason(error: TyperException) -> str:

@@ -102,6 +102,20 @@ def test_a_broken_model_and_a_broken_config_fail_alone(
     assert (found["config"]["result"], found["llama.cpp"]["result"], code) == ("FAIL", "ok", 1)
 
 
+@pytest.mark.parametrize(
+    ("line", "fact"),
+    [("effort = 'hihg'", "effort hihg is not one of low"), ("threads = 0", "threads 0 is less than 1"),
+     ("budget = 'lots'", '--budget "lots" is not a number')],
+)  # fmt: skip
+def test_a_wrong_setting_is_a_failure(checked: Checked, tmp_path: Path, line: str, fact: str) -> None:
+    (tmp_path / "config.toml").write_text(f"yes = true\n{line}\n")
+    found, code = checked("--offline")
+    assert (found["config"]["result"], code) == ("FAIL", 1)
+    assert fact in found["config"]["detail"]
+    (tmp_path / "config.toml").write_text("yes = true\nthreads = 2\nbudget = '8k'\nmin-confidence = 0.5\n")
+    assert checked("--offline")[0]["config"]["result"] == "ok"
+
+
 def test_a_missing_file_is_nothing_to_download(checked: Checked, tmp_path: Path) -> None:
     found, code = checked("--offline", "-g", str(tmp_path / "missing.gguf"))
     assert (found["generator"]["result"], code) == ("FAIL", 1)
