@@ -159,9 +159,9 @@ def _answer(first: SearchStarted | None, result: SearchResult | None) -> str | N
 
 
 def _first_and_last(path: Path) -> tuple[SearchStarted | None, SearchFinished | SearchFailed | None]:
-    """The first and the last event of a trace; None if one is missing or torn, or the trace was dropped."""
+    """The first and the last event of a trace; None if one is missing or torn, or nobody may read it."""
     first = last = b""
-    with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
+    with contextlib.suppress(OSError), path.open("rb") as file:
         first = file.readline()
         file.seek(max(0, path.stat().st_size - _TAIL))
         last = file.read().rstrip(b"\n").rpartition(b"\n")[2]

@@ -242,3 +242,17 @@ def test_no_line_of_the_list_is_wider_than_the_terminal(
     lines = _runs_table([facts]).splitlines()
     monkeypatch.undo()
     assert max(map(len, lines)) == columns
+
+
+def test_a_run_that_may_not_be_read_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept, locked = keep("20260101-120000-aaaa"), keep("20260102-120000-bbbb")
+    opened = Path.open
+
+    def refuse(path: Path, *args: str) -> object:
+        if path == locked:
+            raise PermissionError(13, "Permission denied")
+        return opened(path, *args)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    assert [record["question"] is None for record in run_records(9)] == [True, False]
+    assert trace_path(None) == last_finished() == kept
