@@ -185,4 +185,4 @@ def _shared_head(problem: Problem, chat: ChatFormat, prompt: Tokens) -> Tokens |
 def _first_tokens(model: LlamaModel, word: str) -> set[int]:
     """Tokens that a reply that begins with a word may begin with."""
     spellings = (word, word.lower(), f" {word}") if len(word) > 1 else (word, f" {word}")
-    return {model.tokenize(spelling, special=False)[0] for spelling in spellings}
+    return {model.tokenize(spelling, special=False, follows=True)[0] for spelling in spellings}

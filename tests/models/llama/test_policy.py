@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny
+import tiny_prm
 from event_logs import logs_of, ticking
 from machine import opened
 
@@ -222,6 +223,15 @@ def test_looks_in_a_conversation_share_it_and_see_what_others_see(make: Make, ra
     )
     fresh, _ = make(random_gguf)
     assert fresh.look(looks[1], asked).log_probs == pytest.approx(second.log_probs, abs=1e-4)
+
+
+def test_a_look_tells_options_apart_where_a_vocabulary_puts_a_space_before_a_text(
+    make: Make, tmp_path: Path
+) -> None:
+    """SentencePiece does so, and a reply stands behind the template: it may begin without one."""
+    policy, _ = make(tiny_prm.write_mistral(tmp_path / "mistral.gguf"), window=1024)
+    seen = policy.look(Look("prose", "Which is it?", ("A", "B")), PROBLEM)
+    assert abs(seen.log_probs[0] - seen.log_probs[1]) > 1e-3
 
 
 @pytest.mark.parametrize("sampled", [(1, 2, 9, 9), (1, 2, 3)])
