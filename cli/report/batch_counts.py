@@ -25,6 +25,7 @@ class BatchCounts:
         kept: Failed records of other questions, from earlier runs, which stay.
         done: Questions that were searched to an end.
         abstained: Questions that were done without an answer that is sure enough.
+        failing: Code tasks that were done with a program that fails a test.
         handed_on: Questions that were done with the answer of another server.
         graded: Questions that were done and whose answer is known.
         right: Graded questions with a correct answer.
@@ -41,6 +42,7 @@ class BatchCounts:
     kept: int = 0
     done: int = 0
     abstained: int = 0
+    failing: int = 0
     handed_on: int = 0
     graded: int = 0
     right: int = 0
@@ -65,7 +67,8 @@ class BatchCounts:
         """Count a search that came to its end, by its record (``adascale.answer/1``)."""
         tokens = record["usage"]["generated_tokens"]
         self.done += 1
-        self.abstained += record["status"] != "answered"
+        self.abstained += record["status"] not in ("answered", "failing")
+        self.failing += record["status"] == "failing"
         self.handed_on += "fallback" in record
         self.graded += "correct" in record
         self.right += record.get("correct", False)
@@ -99,10 +102,12 @@ class BatchCounts:
         return f"{self.skipped:,} there already{left_out}"
 
     def summary(self) -> Iterator[str]:
-        """Up to five lines for the end of the run."""
+        """Up to six lines for the end of the run."""
         yield self.headline() + (f", {self.not_asked()}" if self.skipped or self.left_out else "")
         if self.abstained:
             yield f"{self.abstained:,} of them not sure enough"
+        if self.failing:
+            yield f"{self.failing:,} of them with a program that fails a test"
         if self.handed_on:
             yield f"{self.handed_on:,} of them answered by the fallback"
         if self.fixed_tokens > self.tokens:
