@@ -23,6 +23,8 @@ from .theme import UNICODE, Glyphs
 _FENCED = re.compile(r"(?ms)^[ ]{0,3}```.*?(?:^[ ]{0,3}```[ ]*$|\Z)")
 _PRODUCT = re.compile(r"(?<=\w)\*\*(?=\d)|(?<=[\w)\]])\*(?=[\w(\[\\])")
 """A power or a product, whose asterisks would open emphasis."""
+_SUMMAND = re.compile(r"(?m)^[ ]*(?=\+[ ])")
+"""The blanks before a plus sign, which would open a list."""
 
 _PARSER = (
     MarkdownIt("commonmark", {"html": False})
@@ -162,7 +164,8 @@ def _readable(text: str) -> str:
 
 
 def _unmarked(text: str) -> str:
-    return _PRODUCT.sub(lambda found: found[0].replace("*", "\\*"), without_latex(text))
+    marked = _SUMMAND.sub(lambda blanks: f"{blanks[0]}\\", without_latex(text))
+    return _PRODUCT.sub(lambda found: found[0].replace("*", "\\*"), marked)
 
 
 def _closed(text: str) -> str:

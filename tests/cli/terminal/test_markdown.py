@@ -18,6 +18,8 @@ def shown(text: str, width: int = 60) -> list[str]:
         ("2*3*4 and a_1_b and 2 * 3", ["2*3*4 and a_1_b and 2 * 3"]),
         ("<b>x</b> a < b & c", ["<b>x</b> a < b & c"]),
         ("    not code", ["not code"]),
+        ("12\n+ 7\n= 19", ["12", "+ 7", "= 19"]),
+        ("1. 12\n   + 7", ["1. 12", "   + 7"]),
         ("27\n---\nnext", ["27", "", "-" * 60, "", "next"]),
         ("1. one\n2. two", ["1. one", "2. two"]),
         ("costs $5 and $6, $x = 5$", ["costs $5 and $6, x = 5"]),
