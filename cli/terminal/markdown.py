@@ -16,11 +16,10 @@ from rich.syntax import Syntax
 from rich.text import Text
 from rich.theme import Theme
 
-from .prose import without_latex
+from .prose import with_code, without_latex
 from .text import harmless
 from .theme import UNICODE, Glyphs
 
-_FENCED = re.compile(r"(?ms)^[ ]{0,3}```.*?(?:^[ ]{0,3}```[ ]*$|\Z)")
 _PRODUCT = re.compile(r"(?<=\w)\*\*(?=\d)|(?<=[\w)\]])\*(?=[\w(\[\\])")
 """A power or a product, whose asterisks would open emphasis."""
 _SUMMAND = re.compile(r"(?m)^[ ]*(?=\+[ ])")
@@ -156,11 +155,8 @@ def _lines(source: str, width: int, ascii_only: bool) -> tuple[Text, ...]:
 
 def _readable(text: str) -> str:
     """Text without LaTeX outside of its code, where only Markdown itself makes emphasis."""
-    parts, end = [], 0
-    for block in _FENCED.finditer(text):
-        parts += [_unmarked(text[end : block.start()]), block[0]]
-        end = block.end()
-    return "".join([*parts, _closed(_unmarked(text[end:]))])
+    *parts, (rest, _) = with_code(text)
+    return "".join([*(_unmarked(prose) + code for prose, code in parts), _closed(_unmarked(rest))])
 
 
 def _unmarked(text: str) -> str:

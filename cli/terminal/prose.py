@@ -6,6 +6,7 @@ JSON, traces and the extracted answer have the source instead.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from adascale.engine.answers.latex import readable
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 _FENCE = re.compile(r"(?m)^[ ]{0,3}```[^\n`]*(?:\n|\Z)")
+_BLOCK = re.compile(r"(?ms)^[ ]{0,3}```.*?(?:^[ ]{0,3}```[ ]*(?:\n|\Z)|\Z)")
 _CODE = re.compile(r"(`{1,2})([^`\n]+)\1")
 _RULE = re.compile(r"(?m)^[ ]{0,3}(?:-{3,}|\*{3,}|_{3,})[ ]*$")
 _HEADING = re.compile(r"(?m)^[ ]{0,3}#{1,6}[ ]+([^\n]+)$")
@@ -32,8 +34,18 @@ _BLANK_LINES = re.compile(r"\n(?:[^\S\n]*\n){2,}")
 
 
 def plain(text: str) -> str:
-    """``text`` without marks, at most one blank line in a row."""
-    return _BOLD.sub(r"\1", _marked(text))
+    """``text`` without marks, at most one blank line in a row; blocks of code lose their fences alone."""
+    parts = ((_BOLD.sub(r"\1", _marked(prose)), without_fences(code)) for prose, code in with_code(text))
+    return "".join(prose + code for prose, code in parts)
+
+
+def with_code(text: str) -> Iterator[tuple[str, str]]:
+    """Prose and the block of code behind it, again and again; the last block is empty."""
+    end = 0
+    for block in _BLOCK.finditer(text):
+        yield text[end : block.start()], block[0]
+        end = block.end()
+    yield text[end:], ""
 
 
 def without_latex(text: str) -> str:

@@ -22,6 +22,8 @@ from adascale.cli.terminal.theme import ASCII, STYLES, UNICODE
         ("a\n\n\n\nb\n \n\t\n\nc\n\nd", "a\n\nb\n\nc\n\nd"),
         ("a\n---\nb", "a\n\nb"),
         ("```python\nprint(2**3 * 4**5)\n```\nends", "print(2**3 * 4**5)\nends"),
+        ("Do:\n```python\n# add\nf(**kw)\n```\nSo **8**.", "Do:\n# add\nf(**kw)\nSo 8."),
+        ("```\nx = 'a\\frac'\n# open", "x = 'a\\frac'\n# open"),
         ("2 * 3 * 4 = 24, x*y*z and 2 ** 3", "2 * 3 * 4 = 24, x*y*z and 2 ** 3"),
         ("- one\n* two\n1. three", "- one\n* two\n1. three"),
         (r"**16** \text{ eggs/day} and \(\frac{1}{2}\)", "16 eggs/day and 1/2"),
