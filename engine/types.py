@@ -50,7 +50,17 @@ MessageKind = Literal["value", "choice", "yes-no", "fact", "text"]
 """Kinds that a message can be taken for; code has tests and a command of its own."""
 
 PromptName = Literal[
-    "prose", "program", "code", "choice", "yes-no", "fact", "call", "json", "look-choice", "look-yes-no"
+    "prose",
+    "program",
+    "code",
+    "choice",
+    "yes-no",
+    "fact",
+    "call",
+    "json",
+    "look-choice",
+    "look-yes-no",
+    "look-call",
 ]
 """Prompt of a trajectory, by its kind and its mode (``kinds.prompt_of``), or of a look at options."""
 

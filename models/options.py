@@ -100,6 +100,7 @@ PROMPTS: Mapping[PromptName, str] = {
     "call": "",
     "look-choice": "Answer the question with the letter of the right option only.",
     "look-yes-no": "Answer the question with Yes or No only.",
+    "look-call": "",
 }
 """System prompts; requests with tools have none but their own."""
 

@@ -140,8 +140,9 @@ def chat_formats(model: LlamaModel, system: str | None, think: int | None) -> di
                 formats[name] = ChatFormat(model, built_in, PROGRAM_OPENING, thinking)
             case "look-choice" | "look-yes-no":
                 formats[name] = ChatFormat(model, built_in, thinking=silent)
-            case "call":
-                formats[name] = ToolFormat(model, system or built_in, thinking)
+            case "call" | "look-call":
+                own = thinking if name == "call" else silent
+                formats[name] = ToolFormat(model, system or built_in, own)
             case _:
                 chat = (system or "") if name == "prose" else ""
                 formats[name] = ChatFormat(model, system or built_in, thinking=thinking, chat_system=chat)

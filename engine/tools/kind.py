@@ -72,7 +72,7 @@ class ToolCall(Kind):
         """One look: does a function fit? Only if the last message is the user's, and not a tool's result."""
         if len(self.modes(problem)) < 2:
             return ()
-        return (Look("call", QUESTION, ("Yes", "No"), (CALL, NO)),)
+        return (Look("look-call", QUESTION, ("Yes", "No"), (CALL, NO)),)
 
     def answer(
         self, problem: Problem, mode: Mode, text: str, finish: Finish, execution: Execution | None

@@ -10,11 +10,15 @@ import pytest
 import tiny
 
 from adascale.engine.errors import UsageError
-from adascale.engine.types import Turn
+from adascale.engine.tools.kind import KIND
+from adascale.engine.tools.tool import ToolRequest
+from adascale.engine.types import Problem, Turn
 from adascale.models.llama.chat import ChatFormat
 from adascale.models.llama.runtime import LlamaModel
 from adascale.models.llama.thinking import plan_thinking, room_for_thoughts
+from adascale.models.llama.tool_prompt import ToolFormat
 from adascale.models.options import THINK_TOKENS
+from adascale.models.prompt_plan import chat_formats
 
 TEMPLATES = {path.stem: path.read_text() for path in Path(__file__).parent.glob("templates/*.jinja")}
 
@@ -79,6 +83,25 @@ def test_a_prompt_opens_a_thought_closes_it_or_leaves_it(
     # SmolLM3's template names the mode; elsewhere the words of a switch are for the template alone.
     assert ("/no_think" in spelled(model, chat.head)) == (name == "smollm3" and think == 0)
     assert ("<|think|>" in spelled(model, chat.head)) == (name.startswith("gemma4") and think == 512)
+
+
+@pytest.mark.parametrize("think", [512, None])
+@pytest.mark.parametrize("model", ["qwen3", "deepseek-r1", "smollm3", "gemma4-minimal"], indirect=True)
+def test_whether_a_tool_fits_is_read_behind_no_thought(model: LlamaModel, think: int | None) -> None:
+    """The first token of a reply says Yes or No, and that of a thought says nothing."""
+    tool = {"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}}
+    asked = {"messages": [{"role": "user", "content": "Add 1."}], "tools": [tool]}
+    problem = Problem("p", "?", kind="call", details=KIND.read_details("", asked))
+    [look] = KIND.looks(problem)
+    formats, silent = chat_formats(model, None, think), chat_formats(model, None, 0)
+    written, expected = (
+        spelled(
+            model, chat.request_prompt(ToolRequest.of(problem.details), with_tools=True, behind=look.text)
+        )
+        for chat in (formats[look.prompt], silent["call"])
+        if isinstance(chat, ToolFormat)
+    )
+    assert written == expected
 
 
 @pytest.mark.parametrize("model", [tiny.CHATML], indirect=True)
