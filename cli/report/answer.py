@@ -330,7 +330,7 @@ def _agreement(record: Record, result: SearchResult) -> dict[str, Any]:
 
 
 def _count_programs(tree: Tree, nodes: Iterable[NodeId]) -> int:
-    return sum(tree[node].mode == "program" for node in nodes)
+    return sum(tree[node].mode in PROGRAMS for node in nodes)
 
 
 def _shape(tree: Tree) -> dict[str, int]:

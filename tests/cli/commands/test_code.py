@@ -105,6 +105,9 @@ def test_the_first_ctrl_c_prints_the_best_program_so_far(env: dict[str, str], co
 
 def test_json_has_the_program_and_each_test_with_its_verdict(code) -> None:  # type: ignore[no-untyped-def]
     record = json.loads(code("Square n.", *NEVER, "--samples", "2", "--json").stdout)
+    agreement = record["agreement"]
+    assert (agreement["solutions"], agreement["programs"]) == (2, 2)
+    assert all(group["programs"] == group["solutions"] for group in agreement["answers"])
     assert record["schema"] == "adascale.answer/1"
     assert record["status"] == "failing"
     assert f"{record['answer']}\n" in (SQUARE, DOUBLE)
