@@ -108,7 +108,7 @@ def parse_value(context: typer.Context, option: TyperOption, key: str, text: str
         value = option.process_value(context, text)
     except typer.BadParameter as error:
         raise UsageError(
-            f"{key} {reason(error)}", hint=f"adascale {command_with(key)} --help says what it takes"
+            f"{key} {reason(error)}", hint=f"adascale {command_with(key)} --help-all says what it takes"
         ) from error
     if key == "generator" and isinstance(file := parse(text), Path):
         return str(file.absolute())  # the setting is for every folder

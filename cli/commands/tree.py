@@ -6,7 +6,7 @@ import shlex
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 import typer
 
@@ -61,7 +61,7 @@ def tree(
         )
         raise UsageError(
             f'the name of {output} does not say which format; "{output.suffix}" is not one of them',
-            hint=text if output.suffix == ".txt" else f"--format {'|'.join(get_args(TreeFormat))}",
+            hint=text if output.suffix == ".txt" else "--format html, or --format svg",
         )
     other = f"-o {shlex.quote(f'{source.stem}-tree{output.suffix}')}"
     check_output(

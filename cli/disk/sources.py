@@ -120,7 +120,7 @@ def _sources_at(path: Path) -> list[Source]:
         return found
     raise UsageError(
         f"{path} holds no searches" if path.is_dir() else f"there is no source {path}",
-        hint=f"--from {'|'.join(_FIXES)}, a trace, a folder of traces, or a store",
+        hint=f"--from {', '.join(_FIXES)}, a trace, a folder of traces, or a store",
         slug="no-source",
     )
 

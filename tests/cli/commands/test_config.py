@@ -298,3 +298,11 @@ def test_a_wrong_value_is_named_with_its_place(config: Path) -> None:
     done = run_here(env | {"ADASCALE_EFFORT": "hihg"}, "ask", "hi")
     assert "error[usage]: ADASCALE_EFFORT: hihg is not one of" in done.stderr
     assert "error[usage]: --effort hihg is not one of" in run_here(env, "ask", "hi", "-e", "hihg").stderr
+
+
+@pytest.mark.parametrize("key", ["threads", "hurry", "max-queue"])
+def test_the_help_that_a_hint_names_has_the_option(config: Path, key: str) -> None:
+    env = environment(ADASCALE_CONFIG=str(config), COLUMNS="200")
+    *_, hint = run_here(env, "config", "set", key, "nonsense").stderr.splitlines()
+    command = hint.removeprefix("hint: adascale ").partition(" says ")[0]
+    assert f"--{key}" in run_here(env, *command.split()).stdout

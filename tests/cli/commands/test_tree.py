@@ -343,7 +343,7 @@ def test_a_name_that_says_nothing(trace: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="which format") as caught:
         run(trace, "-o", str(tmp_path / "t.png"))
 
-    assert "--format html|svg" in caught.value.hint
+    assert "--format svg" in caught.value.hint
     with pytest.raises(UsageError, match="which format") as caught:
         run(trace, "-o", "t.txt")
     assert caught.value.hint == f"adascale tree {trace} > t.txt"
