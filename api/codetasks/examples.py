@@ -20,7 +20,10 @@ _PROMPT, _CONTINUED = ">>>", "..."
 _ARROW = re.compile(
     r"\s*(?:(?:#\s*)?(?:->|=>|==>|-->|→|⇒|➞)|==|should return|must return|returns|#(?:\s*\w+:)?)\s*"
 )
-_CALL = re.compile(r"[A-Za-z_]\w*\(.*\)$")
+_CALL = re.compile(r"(?<![\w.])[A-Za-z_]\w*\(.*\)$")
+_BULLET = re.compile(r"[\s`*]*(?:(?:[-•]|\d+[.)])\s+)?[\s`*]*")
+_OPERATOR = re.compile(r"(?:[+/%]\s*|\s\*\s+|\bnot\s+)`*$")
+"""What makes a call behind it a part of a longer expression."""
 _LONGEST_LINE = 1_000
 """Characters of the longest line that is searched for ``f(2) -> 4``, which takes the square of its length."""
 _MARKUP = "`* \t"
@@ -144,20 +147,31 @@ def _stated(line: str) -> Iterator[CodeTest]:
     if len(line) > _LONGEST_LINE:
         return
     for arrow in _ARROW.finditer(line):
-        left = line[: arrow.start()].rstrip(_MARKUP)
-        call = _CALL.search(left) if left.endswith(")") else None
+        call = _call_at_end(line[: arrow.start()].rstrip(_MARKUP))
         right = line[arrow.end() :].strip(_MARKUP)
         expected = next(filter(is_literal, [right.rstrip(".,;`"), right]), None)
-        if call is None or expected is None:
+        if not call or expected is None:
             continue
-        match getattr(try_parse(call[0]), "body", None):
+        match getattr(try_parse(call), "body", None):
             case [ast.Expr(ast.Call(ast.Name("print")) as printing)]:
                 if (source := _printing(printing, expected)) is not None:
                     yield CodeTest(source)
                 return
-            case [ast.Expr(ast.Call(ast.Name()))]:
-                yield CodeTest(f"assert {call[0]} == {expected}")
+            case [ast.Expr(ast.Call())]:
+                yield CodeTest(f"assert {call} == {expected}")
                 return
+
+
+def _call_at_end(text: str) -> str:
+    """The call at the end of a text; empty where it is a part of an expression, as in ``2 * f(2)``."""
+    if not text.endswith(")"):
+        return ""
+    whole = text[_BULLET.match(text).end() :]  # type: ignore[union-attr]
+    match getattr(try_parse(whole), "body", None):
+        case [ast.Expr(value)]:
+            return whole if isinstance(value, ast.Call) else ""
+    call = _CALL.search(text)
+    return "" if call is None or _OPERATOR.search(text[: call.start()]) else call[0]
 
 
 def _operand(node: ast.expr) -> str:

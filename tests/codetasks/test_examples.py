@@ -41,6 +41,10 @@ PLAIN = "assert f(2) == 4"
         ("f(2)  # Output: 4", [PLAIN]),
         ("print(f(2))  # 4", ["assert str(f(2)) == '4'"]),
         ("len(f(2)) -> 4", ["assert len(f(2)) == 4"]),
+        ("math.sqrt(f(4)) == 2.0", ["assert math.sqrt(f(4)) == 2.0"]),
+        ("- Stack().size() -> 0", ["assert Stack().size() == 0"]),
+        ("Example 1 - f(2) -> 4", [PLAIN]),
+        ("1. **f(2)** -> 4", [PLAIN]),
         ("f(2) == 4  # as said", ["assert f(2) == 4  # as said"]),
         ("f(-2) => -4", ["assert f(-2) == -4"]),
         ("f('a b') ➞ {'a': 1}", ["assert f('a b') == {'a': 1}"]),
@@ -66,6 +70,12 @@ def test_examples(text: str, sources: list[str]) -> None:
         ">>> import math",
         "sum([1, 2]) -> 3",
         "The limit is 5 -> 4.",
+        "stack.pop() -> 3",
+        "not f(2) -> True",
+        "It is not f(2) -> True",
+        "2 * f(2) == 8",
+        "So 2 * f(2) == 8",
+        "-f(2) == -4",
     ],
 )
 def test_what_is_no_example(text: str) -> None:
