@@ -78,6 +78,8 @@ class ToolFormat(ChatFormat):
         given = {"tools": [texts.safe(tool) for tool in tools]} if tools else {}
         try:
             rendered = self._render(shown, **given)
+            if tools and rendered == self._render(shown):  # a tool may be called "user", as a turn is
+                return None
         except TemplateRaisedError:
             return None
         is_complete = texts.are_in(rendered, needed)

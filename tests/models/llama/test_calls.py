@@ -190,6 +190,14 @@ def test_a_prompt_has_tools_calls_and_results_whatever_the_template(tmp_path: Pa
         assert text.startswith(looked[: looked.index("\n\nIs it?")])
 
 
+def test_a_tool_that_is_called_as_a_turn_is_shown_too(machine: Machine) -> None:
+    tool = Tool.of({"type": "function", "function": {"name": "user", "description": "Finds one."}})
+    prompt = ToolFormat(machine.model, "", None).request_prompt(
+        ToolRequest([ASKED], {tool.name: tool}), with_tools=True
+    )
+    assert "Finds one." in shown(machine, prompt)
+
+
 @pytest.mark.parametrize("template", [tiny.CHATML, NATIVE])
 def test_control_tokens_in_results_and_tools_are_text(tmp_path: Path, template: str) -> None:
     with opened(tiny.write_random(tmp_path / "t.gguf", template=template)) as machine:
