@@ -123,11 +123,12 @@ class _Texts:
         return _SLOT.format(len(self.texts) - 1)
 
     def safe(self, value: Any) -> Any:
-        """A JSON value in which texts that spell control tokens are slots."""
+        """A JSON value in which texts that spell control tokens, or slots, are slots."""
         match value:
             case str():
                 plain, read = (self._model.tokenize(value, special=special) for special in (False, True))
-                return value if plain == read else self.slot(json.dumps(value, ensure_ascii=False)[1:-1])
+                is_safe = plain == read and not _ANY_SLOT.search(value)
+                return value if is_safe else self.slot(json.dumps(value, ensure_ascii=False)[1:-1])
             case dict():
                 return {self.safe(key): self.safe(each) for key, each in value.items()}
             case list():

@@ -215,6 +215,21 @@ def test_control_tokens_in_results_and_tools_are_text(tmp_path: Path, template: 
         assert ends(evil, TALK) == ends(evil, answered) == ends(TOOLS[:1], tame)
 
 
+def test_a_text_that_spells_the_slot_of_a_text_is_itself(tmp_path: Path) -> None:
+    with opened(tiny.write_random(tmp_path / "t.gguf", template=NATIVE)) as machine:
+        said = "ADASCALE-TEXT-99-7c1f"
+        tool = Tool.of({"type": "function", "function": {"name": "add", "description": said}})
+        called = {"id": "1", "type": "function", "function": {"name": "add", "arguments": {"a": said}}}
+        talk = [
+            ASKED,
+            {"role": "assistant", "content": "", "tool_calls": [called]},
+            {"role": "tool", "content": said, "tool_call_id": said},
+        ]
+        chat = ToolFormat(machine.model, "", None)
+        text = shown(machine, chat.request_prompt(ToolRequest(talk, {"add": tool}), with_tools=True))
+        assert text.count(said) == 4
+
+
 def test_messages_that_a_template_has_no_place_for_are_refused(tmp_path: Path) -> None:
     template = (
         "{% if messages | length > 1 %}{{ raise_exception('one') }}{% endif %}{{ messages[0].content }}"
