@@ -140,7 +140,8 @@ class ChatFormat:
             raise self._no_place() from exc
         literals, found = _ANY_PLACEHOLDER.split(text)[::2], list(_ANY_PLACEHOLDER.finditer(text))
         shown = [int(match[1]) for match in found if match[1]]
-        if sorted(shown) != list(range(len(history))) or found[-1][0] != _PLACEHOLDER:
+        is_whole = sorted(shown) == list(range(len(history))) and len(found) == len(history) + 1
+        if not is_whole or found[-1][0] != _PLACEHOLDER:
             raise self._no_place()
         tokens = list(with_bos(self._model, self._model.tokenize(literals[0], special=True)))
         for n, literal in zip(shown, literals[1:], strict=False):

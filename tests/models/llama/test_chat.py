@@ -99,6 +99,8 @@ def test_a_template_without_a_system_role_has_the_system_prompt_in_the_first_tur
     [
         "{% if messages|length > 2 %}{{ raise_exception('no') }}{% endif %}{{ messages[-1].content }}",
         "{{ messages[-1].content }}",
+        "{% if messages|length > 2 %}On {{ messages[-1].content }} {% endif %}"
+        "{% for m in messages %}{{ m.content }} {% endfor %}",
     ],
 )
 def test_turns_that_a_template_has_no_place_for_are_refused(tmp_path: Path, template: str) -> None:
@@ -106,6 +108,14 @@ def test_turns_that_a_template_has_no_place_for_are_refused(tmp_path: Path, temp
     with pytest.raises(UsageError, match="has no place for these messages") as caught:
         ChatFormat(model, "Be brief.").prompt("Back?", EARLIER)
     assert caught.value.slug == "bad-conversation"
+
+
+def test_a_message_that_a_template_shows_below_a_system_prompt_alone_is_refused(tmp_path: Path) -> None:
+    model = opened(
+        tmp_path, "{% if messages|length > 1 %}{{ messages[0].content }} {{ messages[1].content }}{% endif %}"
+    )
+    with pytest.raises(UsageError, match="has no place for these messages"):
+        ChatFormat(model, "Be brief.").chat_prompt("Hello.")
     model.close()
 
 
