@@ -22,8 +22,8 @@ from .template import Message, other_model, render, shows_system
 from .thinking import Thinking, thinking_notices
 
 _PLACEHOLDER = "ADASCALE-QUESTION-7c1f"
-_TURN = "ADASCALE-TURN-{}-7c1f"
-_ANY_PLACEHOLDER = re.compile(_TURN.format(r"(\d+)") + "|" + _PLACEHOLDER)
+_SLOT = "ADASCALE-TEXT-{}-7c1f"
+_ANY_SLOT = re.compile(_SLOT.format(r"(\d+)"))
 
 
 class ChatFormat:
@@ -125,29 +125,18 @@ class ChatFormat:
 
     def _conversation(self, system: str, history: Sequence[Turn]) -> tuple[int, ...]:
         """Tokens of a conversation up to the question; system turns stand below the system prompt."""
-        slots = [_TURN.format(n) for n in range(len(history))]
-        asked = [slot for slot, turn in zip(slots, history, strict=True) if turn.role == "system"]
-        spoken = [
-            {"role": turn.role, "content": slot}
-            for slot, turn in zip(slots, history, strict=True)
-            if turn.role != "system"
-        ]
-        system = "\n\n".join(filter(None, [system, *asked]))
+        texts = Texts(self._model)
+        said = [(turn.role, texts.slot(turn.content.strip())) for turn in history]
+        spoken = [{"role": role, "content": slot} for role, slot in said if role != "system"]
+        system = "\n\n".join(filter(None, [system, *(slot for role, slot in said if role == "system")]))
         messages = self._with_system(system, [*spoken, {"role": "user", "content": _PLACEHOLDER}])
         try:
-            text = self._render(messages)
+            before, found, behind = self._render(messages).partition(_PLACEHOLDER)
         except TemplateRaisedError as exc:
             raise self._no_place() from exc
-        literals, found = _ANY_PLACEHOLDER.split(text)[::2], list(_ANY_PLACEHOLDER.finditer(text))
-        shown = [int(match[1]) for match in found if match[1]]
-        is_whole = sorted(shown) == list(range(len(history))) and len(found) == len(history) + 1
-        if not is_whole or found[-1][0] != _PLACEHOLDER:
+        if not found or _PLACEHOLDER in behind or not texts.are_in(before, len(history)):
             raise self._no_place()
-        tokens = list(with_bos(self._model, self._model.tokenize(literals[0], special=True)))
-        for n, literal in zip(shown, literals[1:], strict=False):
-            tokens += self._model.tokenize(history[n].content.strip(), special=False, follows=bool(tokens))
-            tokens += self._model.tokenize(literal, special=True, follows=True)
-        return tuple(tokens)
+        return texts.tokens(before)
 
     def _no_place(self) -> UsageError:
         return UsageError(
@@ -183,6 +172,47 @@ class ChatFormat:
                 slug="bad-template",
             )
         return before, behind
+
+
+class Texts:
+    """Texts of a conversation, which are rendered as slots and tokenized without control tokens."""
+
+    def __init__(self, model: LlamaModel) -> None:
+        self._model = model
+        self.texts: list[str] = []
+
+    def slot(self, text: str) -> str:
+        """The slot of a text."""
+        self.texts.append(text)
+        return _SLOT.format(len(self.texts) - 1)
+
+    def safe(self, value: Any) -> Any:
+        """A JSON value in which texts that spell control tokens, or slots, are slots."""
+        match value:
+            case str():
+                plain, read = (self._model.tokenize(value, special=special) for special in (False, True))
+                is_safe = plain == read and not _ANY_SLOT.search(value)
+                return value if is_safe else self.slot(json.dumps(value, ensure_ascii=False)[1:-1])
+            case dict():
+                return {self.safe(key): self.safe(each) for key, each in value.items()}
+            case list():
+                return [self.safe(each) for each in value]
+            case _:
+                return value
+
+    def are_in(self, rendered: str, first: int) -> bool:
+        """True if each of the first texts is shown."""
+        return all(_SLOT.format(n) in rendered for n in range(first))
+
+    def tokens(self, rendered: str) -> tuple[int, ...]:
+        """Tokens of a rendered conversation, and of its texts in their slots."""
+        tokens: list[int] = []
+        for n, part in enumerate(_ANY_SLOT.split(rendered)):
+            text = self.texts[int(part)] if n % 2 else part
+            tokens += self._model.tokenize(text, special=not n % 2, follows=bool(tokens))
+            if not n:
+                tokens = list(with_bos(self._model, tokens))
+        return tuple(tokens)
 
 
 def with_bos(model: LlamaModel, tokens: Sequence[int]) -> tuple[int, ...]:

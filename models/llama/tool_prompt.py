@@ -7,20 +7,16 @@ calls and their results as texts of assistant and user.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from adascale.engine.errors import TemplateRaisedError
 from adascale.engine.tools.tool import ToolRequest
 
-from .chat import ChatFormat, with_bos
+from .chat import ChatFormat, Texts
 from .runtime import LlamaModel
 from .template import shows_system
 from .thinking import Thinking
-
-_SLOT = "ADASCALE-TEXT-{}-7c1f"
-_ANY_SLOT = re.compile(_SLOT.format(r"(\d+)"))
 
 GENERIC_PROMPT = (
     "You may call one or more of these functions to help with the user's request:\n\n{tools}\n\n"
@@ -69,7 +65,7 @@ class ToolFormat(ChatFormat):
         self, system: str, spoken: Sequence[Message], tools: Sequence[Message]
     ) -> tuple[int, ...] | None:
         """The prompt as the template renders tools; None if it does not show all of it."""
-        texts = _Texts(self._model)
+        texts = Texts(self._model)
         messages = [{"role": "system", "content": system}, *spoken] if system else spoken
         shown = [_with_slots(each, texts) for each in messages]
         needed = len(texts.texts)
@@ -88,7 +84,7 @@ class ToolFormat(ChatFormat):
 
     def _generic(self, system: str, spoken: Sequence[Message], tools: Sequence[Message]) -> tuple[int, ...]:
         """The prompt for a template without tools."""
-        texts = _Texts(self._model)
+        texts = Texts(self._model)
         listed = GENERIC_PROMPT.format(tools="\n".join(map(json.dumps, tools))) if tools else ""
         system = "\n\n".join(filter(None, [system, listed]))
         messages = self._with_system(system, _plain_turns(spoken))
@@ -100,48 +96,12 @@ class ToolFormat(ChatFormat):
             raise self._no_place()
         return self._tokens(rendered, texts)
 
-    def _tokens(self, rendered: str, texts: _Texts) -> tuple[int, ...]:
-        """Tokens of a rendered conversation, and of its texts in their slots."""
-        finished = rendered if self._thinking is None else self._thinking.finish_prompt(rendered)
-        tokens: list[int] = []
-        for n, part in enumerate(_ANY_SLOT.split(finished)):
-            text = texts.texts[int(part)] if n % 2 else part
-            tokens += self._model.tokenize(text, special=not n % 2, follows=bool(tokens))
-        return with_bos(self._model, tokens)
+    def _tokens(self, rendered: str, texts: Texts) -> tuple[int, ...]:
+        """Tokens of a rendered conversation, with its thought opened or closed."""
+        return texts.tokens(rendered if self._thinking is None else self._thinking.finish_prompt(rendered))
 
 
-class _Texts:
-    """Texts of a conversation, which are rendered as slots and tokenized without control tokens."""
-
-    def __init__(self, model: LlamaModel) -> None:
-        self._model = model
-        self.texts: list[str] = []
-
-    def slot(self, text: str) -> str:
-        """The slot of a text."""
-        self.texts.append(text)
-        return _SLOT.format(len(self.texts) - 1)
-
-    def safe(self, value: Any) -> Any:
-        """A JSON value in which texts that spell control tokens, or slots, are slots."""
-        match value:
-            case str():
-                plain, read = (self._model.tokenize(value, special=special) for special in (False, True))
-                is_safe = plain == read and not _ANY_SLOT.search(value)
-                return value if is_safe else self.slot(json.dumps(value, ensure_ascii=False)[1:-1])
-            case dict():
-                return {self.safe(key): self.safe(each) for key, each in value.items()}
-            case list():
-                return [self.safe(each) for each in value]
-            case _:
-                return value
-
-    def are_in(self, rendered: str, first: int) -> bool:
-        """True if each of the first texts is shown."""
-        return all(_SLOT.format(n) in rendered for n in range(first))
-
-
-def _with_slots(message: Message, texts: _Texts) -> dict[str, Any]:
+def _with_slots(message: Message, texts: Texts) -> dict[str, Any]:
     """A message for a template: its content is a slot, its calls are objects."""
     role, content = message["role"], message["content"]
     others = {name: each for name, each in message.items() if name not in ("role", "content")}
