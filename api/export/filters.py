@@ -45,7 +45,10 @@ class Filters:
         if (reason := self._against_question(question)) is not None:
             omissions[reason] += 1
             return None
-        nodes, row_of, tokens = [question.nodes[0]], {0: 0}, {0: 0}
+        first = question.nodes[0]
+        if self.mode is not None and question.by_mode:
+            first = replace(first, outcome=question.by_mode.get(self.mode))
+        nodes, row_of, tokens = [first], {0: 0}, {0: 0}
         for row, node in enumerate(question.nodes[1:], 1):
             if node.parent not in row_of:
                 omissions["steps behind one that is left out"] += 1
@@ -56,7 +59,7 @@ class Filters:
                 continue
             row_of[row] = len(nodes)
             nodes.append(node.below(row_of[node.parent]))
-        return question if len(nodes) == len(question.nodes) else replace(question, nodes=tuple(nodes))
+        return replace(question, nodes=tuple(nodes))
 
     def _against_question(self, question: SampledQuestion) -> str | None:
         if self.known_answers and question.problem.answer is None:

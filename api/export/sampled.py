@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from adascale.engine.execution import Execution
@@ -105,6 +106,7 @@ class SampledQuestion:
         nodes: Row 0 is the question.
         models: Generator, sampler and calibration; empty fields are unknown.
         in_domain: The question is like those that the calibration was fitted on; None if that is unknown.
+        by_mode: Outcomes of the question by the mode of its draws; empty where they are of one mode.
         children: Rows below each row, in the order in which they were added.
     """
 
@@ -112,6 +114,7 @@ class SampledQuestion:
     nodes: tuple[SampledNode, ...]
     models: ModelDescription = ModelDescription()
     in_domain: bool | None = None
+    by_mode: Mapping[Mode, PrefixOutcome] = field(default_factory=dict)
     children: tuple[tuple[int, ...], ...] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -124,13 +127,15 @@ class SampledQuestion:
     @classmethod
     def of(cls, record: Record) -> SampledQuestion:
         """The tree of a search; outcomes are known if the answer of its problem is."""
-        outcomes = _outcomes(record)
+        by_mode = _by_mode(record)
+        outcomes = _outcomes(record, by_mode)
         answers = {candidate.node: candidate.answer for candidate in record.candidates}
         nodes = tuple(_node(node, outcomes.get(node.id), answers.get(node.id)) for node in record.tree)
         in_domain = None
         if record.started.calibrated:
             in_domain = all(notice.code != OUTSIDE for notice in record.notices)
-        return cls(record.started.problem, nodes, record.started.models, in_domain)
+        of_question = {mode: found[ROOT] for mode, found in by_mode.items()}
+        return cls(record.started.problem, nodes, record.started.models, in_domain, of_question)
 
     def path(self, row: int) -> list[int]:
         """Rows from the first step below the question to ``row``; empty for the question."""
@@ -183,11 +188,20 @@ def _sum(one: PrefixOutcome | None, other: PrefixOutcome | None) -> PrefixOutcom
     return one + other if one is not None and other is not None else one or other
 
 
-def _outcomes(record: Record) -> dict[NodeId, PrefixOutcome]:
+_ByMode = Mapping[Mode, Mapping[NodeId, PrefixOutcome]]
+
+
+def _by_mode(record: Record) -> _ByMode:
+    """Outcomes of each node by mode; empty where the answer is not known."""
+    if record.started.problem.answer is None:
+        return {}
+    return {mode: prefix_outcomes(record, mode) for mode in {found.mode for found in record.candidates}}
+
+
+def _outcomes(record: Record, by_mode: _ByMode) -> dict[NodeId, PrefixOutcome]:
     """Outcomes of each node among the draws of its own mode; the question has those of all modes."""
     if record.started.problem.answer is None:
         return {}
-    by_mode = {mode: prefix_outcomes(record, mode) for mode in {found.mode for found in record.candidates}}
     own = {
         node.id: by_mode[node.mode][node.id] if node.mode in by_mode else PrefixOutcome()
         for node in record.tree

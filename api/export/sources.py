@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import count
@@ -59,7 +59,11 @@ def read_draws(path: Path, problems: Sequence[Problem], seed: int) -> Iterator[S
         models = store.models()
         for problem in problems:
             nodes = _DrawnNodes(store, problem).read(seed)
-            yield SampledQuestion(problem, tuple(nodes), models) if len(nodes) > 1 else NOT_DRAWN
+            of_prose: Mapping[Mode, PrefixOutcome] = (
+                {} if nodes[0].outcome is None else {"prose": nodes[0].outcome}
+            )
+            question = SampledQuestion(problem, tuple(nodes), models, by_mode=of_prose)
+            yield question if len(nodes) > 1 else NOT_DRAWN
 
 
 @dataclass(frozen=True, slots=True)

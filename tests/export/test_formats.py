@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
@@ -12,8 +12,10 @@ import pytest
 import sampled
 from sampled import node, question
 
-from adascale.engine.types import Turn
+from adascale.engine.search.prefix_outcomes import PrefixOutcome
+from adascale.engine.types import Mode, Turn
 from adascale.export.dataset import Card, Recipe, rows_of
+from adascale.export.filters import Filters
 from adascale.export.formats import FORMATS, FormatName, Labelling
 from adascale.export.sampled import SampledNode, SampledQuestion
 
@@ -22,9 +24,12 @@ NAMES: Sequence[FormatName] = get_args(FormatName)
 
 
 def rows(
-    name: FormatName, *questions: SampledQuestion, labelling: Labelling = Labelling()
+    name: FormatName,
+    *questions: SampledQuestion,
+    labelling: Labelling = Labelling(),
+    filters: Filters = Filters(),
 ) -> tuple[list[Any], Card]:
-    card = Card(Recipe(name, labelling), mixed=True)
+    card = Card(Recipe(name, labelling, filters), mixed=True)
     return [row for _, row in rows_of(questions, card)], card
 
 
@@ -186,3 +191,18 @@ def test_a_format_without_a_conversation_leaves_out_what_follows_on_one(name: Fo
     written, card = rows(name, tree, follows)
     assert written == alone
     assert (card.omissions - before.omissions).total() == 1
+
+
+@pytest.mark.parametrize(("mode", "success"), [("prose", 1.0), ("program", 0.5), (None, 0.75)])
+def test_the_success_of_a_question_is_that_of_the_way_that_is_kept(mode: Mode | None, success: float) -> None:
+    tree = question(
+        node(0, "right", None, (2, 2), answer="1"),
+        node(0, "print(1)", None, (1, 1), answer="1", mode="program"),
+        node(0, "print(2)", None, (0, 1), answer="2", mode="program"),
+        answer="1",
+    )
+    first = replace(tree.nodes[0], outcome=PrefixOutcome(3, 4))
+    by_mode: Mapping[Mode, PrefixOutcome] = {"prose": PrefixOutcome(2, 2), "program": PrefixOutcome(1, 2)}
+    asked = replace(tree, nodes=(first, *tree.nodes[1:]), by_mode=by_mode)
+    [row], _ = rows("grpo", asked, filters=Filters(mode=mode))
+    assert row["success"] == success

@@ -44,6 +44,7 @@ def test_rollouts_come_back_as_their_search_had_them(tmp_path: Path) -> None:
     assert all(each.models == sampled.MODELS for each in found)
     for number, record in enumerate(records.values()):
         live, (prose, programs) = SampledQuestion.of(record), found[2 * number : 2 * number + 2]
+        assert live.by_mode == {"prose": prose.nodes[0].outcome, "program": programs.nodes[0].outcome}
         kept = paths(prose) | paths(programs)
         assert {path for path in kept if path[1]} == {path for path in paths(live) if path[1]}
         assert prose.problem == live.problem
