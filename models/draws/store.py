@@ -104,8 +104,9 @@ class DrawStore(DrawnStore):
         self._blobs.put(_LOOKS, [_look_key(look, problem)], seen.evaluated_tokens, packed)
 
     def put(self, key: str, steps: tuple[Step, ...]) -> None:
-        """Keep a draw; a longer one replaces a shorter one."""
-        self._blobs.put(_DRAWS, [key], _pack_steps(steps))
+        """Keep a draw; a longer one replaces a shorter one, whichever of two runs kept it first."""
+        keep = self._blobs.add if steps[-1].finish == "step" else self._blobs.put
+        keep(_DRAWS, [key], _pack_steps(steps))
 
     def get(self, key: str, until: Until) -> tuple[Step, ...] | None:
         """The steps of a draw that came at least that far."""

@@ -272,6 +272,8 @@ def test_what_is_kept_comes_back_as_it_was(store: DrawStore) -> None:
         assert np.array_equal(a.reading.mean, b.reading.mean)
         assert (a.reading.min_logprob, a.reading.entropy) == (-1.5, 0.25)
     assert store.get("k", "step") == steps[:1]
+    store.put("k", steps[:1])
+    assert store.get("k", "answer") == steps
     store.put("short", steps[:1])
     assert store.get("short", "answer") is None
     assert store.get("short", "step") == steps[:1]
