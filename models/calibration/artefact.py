@@ -392,6 +392,8 @@ def _check_parts_fit(calibration: Calibration | OptionsCalibration) -> None:
         ArithmeticError, LookupError, ValueError: shapes do not fit each other, a name is unknown, or numbers
             cannot be computed with.
     """
+    if any(each.spread <= 0.0 or each.tokens <= 0.0 for each in calibration.profiles.values()):
+        raise ArithmeticError("a search divides by both")
     if isinstance(calibration, OptionsCalibration):
         votes = [OptionVote(1, mode) for mode in calibration.profiles]
         calibration.weights.posterior((-1.0, -2.0), votes)

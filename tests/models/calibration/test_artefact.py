@@ -245,6 +245,7 @@ def test_a_card_or_inputs_that_cannot_be_are_told(path: Path) -> None:
         ("domain.matrix", lambda x: x * math.nan, "holds numbers that are not finite"),
         ("answer.weights", lambda x: x + math.inf, "holds numbers that are not finite"),
         ("domain.threshold", lambda x: x * 0, "holds numbers that cannot be computed with"),
+        ("domain.profile", lambda x: x * [1.0, 0.0], "holds numbers that cannot be computed with"),
         ("answer.numbers.mean", lambda x: x[:-1], "lacks a part"),
         ("answer.weights", lambda x: x[:0], "lacks a part"),
     ],
