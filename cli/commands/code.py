@@ -12,7 +12,7 @@ from adascale.engine.errors import AdascaleError, UsageError
 from adascale.engine.execution import Execution
 from adascale.engine.kinds import kind_of
 
-from ..disk.files import check_output, read_text, write_file
+from ..disk.files import check_apart, check_output, read_text, write_file
 from ..exit_codes import INTERRUPTED, NO_ANSWER
 from ..options.by_command import CodeOptions
 from ..options.flatten import with_options
@@ -65,7 +65,8 @@ def code(
                 slug="output-exists",
             )
         read = [*options.session.references(), str(options.tests or "")]
-        check_output(options.output, "--overwrite, or another name", reads=read, overwrite=options.overwrite)
+        check_apart(options.output, read, "-o another-name.py")
+        check_output(options.output, "--overwrite, or another name", overwrite=options.overwrite)
     record, loaded = search_one(problem, strategy, options.search, options.session, options.view)
     _finish(record, loaded, options)
 

@@ -68,3 +68,13 @@ def test_a_link_to_something_else_is_not_followed(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is there already"):
         invoked(app, "ask", "1 + 1?", "--trace", str(tmp_path / "trace.jsonl"))
     assert precious.read_bytes() == b"GGUF precious"
+
+
+@pytest.mark.parametrize("more", [[], ["--overwrite"]])
+def test_a_program_never_replaces_its_tests(tmp_path: Path, more: list[str]) -> None:
+    tests = tmp_path / "tests.py"
+    tests.write_text("assert f(2) == 4")
+    with pytest.raises(UsageError) as caught:
+        invoked(app, "code", "Square n.", "--tests", str(tests), "-o", str(tests), *more)
+    assert caught.value.slug == "output-is-input"
+    assert "--overwrite" not in caught.value.hint
