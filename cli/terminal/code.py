@@ -5,12 +5,13 @@ Only the screen goes through here. JSON and traces have the model's text.
 
 from __future__ import annotations
 
+import ast
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from adascale.engine.answers.program import read_program
+from adascale.engine.answers.program import read_program, try_parse
 from adascale.engine.execution import Execution, Verdict
 
 from .prose import without_fences
@@ -118,7 +119,7 @@ def verdict_text(execution: Execution, tests: Sequence[str]) -> str:
 
 
 def _miss(test: str, verdict: Verdict) -> str:
-    asked = test.strip().rpartition("\n")[2].strip()
+    asked = _asked(test)
     match verdict.outcome:
         case "failed" if verdict.detail:
             return f"{asked} gave {verdict.detail}"
@@ -128,6 +129,19 @@ def _miss(test: str, verdict: Verdict) -> str:
             return f"{asked} raised {verdict.detail}"
         case _:
             return f"{asked} failed"
+
+
+@functools.lru_cache(_KEPT)
+def _asked(test: str) -> str:
+    """What a test asks: its one statement, or the call at its end; of several asserts any may be meant."""
+    match getattr(try_parse(test), "body", []):
+        case [ast.Try(body=[*_, tried])]:
+            return ast.unparse(tried)
+        case [only]:
+            return ast.unparse(only) if "\n" in test.strip() else test.strip()
+        case [*_, ast.Expr(call)]:
+            return ast.unparse(call)
+    return "one of its steps"
 
 
 @functools.lru_cache(_KEPT)

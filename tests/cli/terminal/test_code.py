@@ -137,3 +137,18 @@ def test_a_text_without_a_program_is_shown_as_it_is() -> None:
     assert Program.of_task("I cannot.", missing, TESTS).code == "I cannot."
     assert verdict_text(missing, TESTS) == "there is no program in the text"
     assert Program.of_task("```python\ndef f", None, TESTS) == Program("def f")
+
+
+@pytest.mark.parametrize(
+    ("test", "asked"),
+    [
+        ("assert f('a  b') == 4", "assert f('a  b') == 4"),
+        ("assert f([1,\n  2]) == [\n 3]", "assert f([1, 2]) == [3]"),
+        ("def test_f(n):\n    assert f(n)\ntest_f(n=2)", "test_f(n=2)"),
+        ("try:\n    f(-1)\nexcept ValueError:\n    pass\nelse:\n    assert False, 'no'", "f(-1)"),
+        ("s = Stack()\nassert len(s) == 0\nassert s.pop() is None", "one of its steps"),
+    ],
+)
+def test_a_test_that_fails_is_named_by_what_it_asks(test: str, asked: str) -> None:
+    execution = Execution("", "", 0.1, "f = 1", (), (Verdict("failed", "9"),))
+    assert verdict_text(execution, [test]) == f"passes 0 of 1 test: {asked} gave 9"
