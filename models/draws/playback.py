@@ -57,10 +57,12 @@ class WaitingExecutor:
 
     Args:
         executor: Runs the programs.
+        is_stopped: True once the session is aborted: then each call waits a moment at most.
     """
 
-    def __init__(self, executor: Executor) -> None:
+    def __init__(self, executor: Executor, is_stopped: Callable[[], bool]) -> None:
         self._executor = executor
+        self._is_stopped = is_stopped
         self._running = 0
 
     def submit(self, ticket: int, program: str | Trial) -> None:
@@ -74,11 +76,13 @@ class WaitingExecutor:
         self._running -= 1
 
     def collect(self, *, block: bool = False) -> Sequence[tuple[int, Execution]]:
-        """All executions since the last call, by ticket."""
+        """All executions since the last call, by ticket; those that have ended where it is stopped."""
         ended: list[tuple[int, Execution]] = []
         while len(ended) < self._running:
             ended += self._executor.collect(block=True)
-        self._running = 0
+            if self._is_stopped():
+                break
+        self._running -= len(ended)
         return sorted(ended, key=lambda each: each[0])
 
 

@@ -71,7 +71,7 @@ def evaluated(path: Path, strategies: str, repeats: int = 1) -> list[SampledQues
             SequenceLogprob(),
             {},
             ticking(),
-            executor=WaitingExecutor(ScriptedExecutor(worlds.execute)),
+            executor=WaitingExecutor(ScriptedExecutor(worlds.execute), lambda: False),
         )
         for _ in evaluate(driver, parse_contestants(strategies), asked, repeats, seed=3):
             pass

@@ -10,6 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -55,7 +56,7 @@ def run(
     strategy: str, store: DrawStore, problems: Sequence[Problem] = PROBLEMS, slots: int = 3, at_once: int = 4
 ) -> tuple[dict[str, list[Event]], ReplayingPolicy]:
     policy = ReplayingPolicy(ScriptedPolicy(script, slots), store, lambda branches: 1.0 + branches)
-    executor = WaitingExecutor(ScriptedExecutor(lambda program: Execution("18", "", 0.0)))
+    executor = WaitingExecutor(ScriptedExecutor(lambda program: Execution("18", "", 0.0)), lambda: False)
     driver = Driver(policy, SequenceLogprob(), {}, lambda: 0.0, executor=executor)
     logs = logs_of(driver.run(problems, Settings(sized(strategy, **SMALL), seed=5), at_once))
     return logs, policy
@@ -213,6 +214,18 @@ def test_what_a_search_waits_for_comes_before_what_is_likely(store: DrawStore) -
     # Each was written from the batch in which it was asked for.
     written = [sum(len(step.token_ids) for step in store.get(r.key, "answer") or ()) for r in (first, second)]
     assert batches == max(written[0], 1 + written[1])
+
+
+def test_an_interrupt_waits_for_no_program() -> None:
+    """Each may take seconds, and a question has several."""
+    endless = Mock(collect=Mock(return_value=()))
+    executor = WaitingExecutor(endless, lambda: endless.collect.call_count == 3)
+    executor.submit(0, "while True: pass")
+    assert executor.collect(block=True) == []
+    executor.cancel(0)
+    endless.cancel.assert_called_once_with(0)
+    assert executor.collect() == []
+    assert endless.collect.call_count == 3  # nothing runs any more
 
 
 def test_equal_questions_share_a_greedy_draw(store: DrawStore) -> None:
