@@ -40,13 +40,13 @@ class DrawnOptions:
     Attributes:
         problem: The question.
         example: Its look, its votes, and the correct option; None if it could not be searched.
-        record: Search that drew its solutions.
+        tokens: Tokens of all its solutions.
         error: Reason why it could not be searched, or empty.
     """
 
     problem: Problem
     example: OptionExample | None
-    record: Record
+    tokens: int = 0
     error: str = ""
 
 
@@ -88,15 +88,18 @@ class OptionDraws:
         known = {problem.id: problem for problem in self.problems}
         records: dict[str, Record] = {}
         for asked, event in self.driver.run(self.problems, settings, _AT_ONCE):
-            record = records[asked.id] = Record.after(records.get(asked.id), event)
+            problem = known[asked.id]
+            record = records[problem.id] = Record.after(records.get(problem.id), event)
+            if not isinstance(event, SearchFinished | SearchFailed):
+                continue
+            del records[problem.id]  # with the states of its steps
             if isinstance(event, SearchFailed):
-                yield DrawnOptions(known[asked.id], None, record, event.notice.message)
-            elif isinstance(event, SearchFinished) and event.result.stop_reason == "exhausted":
+                yield DrawnOptions(problem, None, error=event.notice.message)
+            elif event.result.stop_reason == "exhausted":
                 try:
-                    example = self._example(known[asked.id], record)
+                    yield DrawnOptions(problem, self._example(problem, record), event.usage.generated_tokens)
                 except DecodeAbortedError:
                     return
-                yield DrawnOptions(known[asked.id], example, record)
 
     def look(self, problem: Problem) -> tuple[float, ...]:
         """Mean log-probability of each option of a question over all looks."""
@@ -124,7 +127,7 @@ def fit_options(draws: OptionDraws, drawn: Sequence[DrawnOptions], data: Sequenc
     kind, session = only_kind(draws.problems), draws.session
     examples = [each.example for each in drawn if each.example is not None]
     leans = kind == "yes-no"
-    tokens = fmean(each.record.usage.generated_tokens / draws.samples for each in drawn)
+    tokens = fmean(each.tokens / draws.samples for each in drawn)
     calibration = OptionsCalibration(
         fit_weights(examples, leans=leans),
         {"prose": ModeProfile(PROFILES["prose"].spread, tokens), "program": PROFILES["program"]},

@@ -555,7 +555,7 @@ def test_an_interrupt_while_solutions_are_scored_says_how_to_go_on(
 
 def test_questions_with_options_of_which_none_could_be_searched_are_too_few() -> None:
     problems = [Problem(str(n), "?") for n in range(3)]
-    failed = [DrawnOptions(problem, None, Mock(), "the question is too long") for problem in problems]
+    failed = [DrawnOptions(problem, None, error="the question is too long") for problem in problems]
     draws = Mock(spec=OptionDraws, session=Mock(), driver=Mock(), problems=problems)
     draws.draw.return_value = failed
     with pytest.raises(UsageError, match="0 questions are too few"):
