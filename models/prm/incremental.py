@@ -20,6 +20,9 @@ from ..llama.prefixes import ParkedPrefix, PrefixCache, Tokens, evaluate_tokens
 from ..llama.runtime import LlamaContext
 from .text import Script, not_a_prm
 
+_LONGEST = f"a shorter question, a smaller {setting('max_tokens')}, or a PRM with a longer window"
+"""Hint where a PRM reads as far as it was trained to."""
+
 _TEST_QUESTION = "What is 1 + 1?"
 _TEST_STEPS = ("1 + 1 = 2. The answer is 2.", "1 + 1 = 3. The answer is 3.")
 
@@ -127,10 +130,12 @@ class StepPRM:
 
     def _text_that_fits(self, prefix: Prefix) -> tuple[Tokens, tuple[int, ...]]:
         tokens, ends = self._read_text(prefix)
-        if len(tokens) > self._context.window:
+        window, allowed = self._context.window, self._model.info.context_length
+        if len(tokens) > window:
+            larger = f"use a larger {setting('ctx_size')}"
             raise ContextOverflowError(
-                f"the PRM reads {len(tokens):,} tokens here, its window is {self._context.window:,}",
-                hint=f"use a larger {setting('ctx_size')}",
+                f"the PRM reads {len(tokens):,} tokens here, its window is {window:,}",
+                hint=_LONGEST if window >= allowed > 0 else larger,
             )
         return tokens, ends
 

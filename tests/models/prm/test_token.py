@@ -179,6 +179,16 @@ def test_a_solution_longer_than_the_window_is_refused_before_another_is_read(prm
     assert prm.cost(DUCKS, STEPS[0]) == len(prm.tokens(DUCKS, STEPS[0]))
 
 
+@pytest.mark.parametrize(("trained", "advice"), [(1024, "a PRM with a longer window"), (4096, "`ctx_size`")])
+def test_a_window_grows_as_far_as_the_prm_was_trained(
+    prm: Opened, monkeypatch: pytest.MonkeyPatch, trained: int, advice: str
+) -> None:
+    monkeypatch.setattr(prm.model, "info", replace(prm.model.info, context_length=trained))
+    with pytest.raises(ContextOverflowError) as raised:
+        prm.reward(DUCKS, step("x" * 1200))
+    assert advice in raised.value.hint
+
+
 def test_the_self_test_takes_a_prm_and_keeps_nothing(prm: Opened) -> None:
     prm.prm.self_test()
     head = prm.prm.tokens(Prefix(DUCKS))[1][0]
