@@ -19,7 +19,7 @@ _PYTEST = frozenset({"approx", "mark", "param", "raises"})
 """Parts of pytest that tests may use: the harness has a stand-in for them (``harness``)."""
 _LIBRARIES = frozenset({"hypothesis", "numpy", "pandas", "requests", "scipy", "sklearn", "sympy", "torch"})
 """Any other module that is not in the standard library is the program under test."""
-_NO_STEPS = frozenset({"print", "pytest.main", "sys.path.append", "sys.path.insert", "unittest.main"})
+_NO_STEPS = frozenset({"pytest.main", "sys.path.append", "sys.path.insert", "unittest.main"})
 """Functions whose call is no part of a test."""
 _SHOWN = 200
 """Characters of a source that an error shows."""
@@ -187,8 +187,14 @@ def _as_assert(node: ast.stmt) -> ast.stmt:
 
 
 def _starts_tests(node: ast.stmt) -> bool:
-    """True if a statement calls a test function or a runner, only prints, or says where to import from."""
+    """True if a statement calls a test function or a runner, only prints, or says where to import from.
+
+    A method that is called within ``print`` may change its object.
+    """
     match node:
+        case ast.Expr(ast.Call(ast.Name("print"), arguments)):
+            calls = [part.func for each in arguments for part in ast.walk(each) if isinstance(part, ast.Call)]
+            return not any(isinstance(function, ast.Attribute) for function in calls)
         case ast.Expr(ast.Call(function)):
             called = ast.unparse(function)
             return called in _NO_STEPS or called.startswith("test")

@@ -196,3 +196,9 @@ def test_an_object_of_the_program_is_no_module() -> None:
     [test] = read_tests(source)
     assert "Stack.of(1)" in test.source
     assert "log(log.level)" in test.source
+
+
+def test_what_is_only_printed_is_no_step_unless_a_method_may_change_something() -> None:
+    assert len(read_tests("print(f(2))\nassert f(2) == 4\nassert f(3) == 9")) == 2
+    [test] = read_tests("s = Stack()\nprint(s.push(1))\nassert s.pop() == 1")
+    assert "s.push(1)" in test.source
