@@ -6,11 +6,12 @@ import ast
 import sys
 from collections.abc import Collection, Iterator, Sequence
 from itertools import pairwise
+from keyword import iskeyword
 
 from adascale.engine.answers.program import names, parse, requires_arguments
 from adascale.engine.errors import UsageError, setting
 
-from .syntax import below_future, is_literal, is_main_guard, outside_names, unparse
+from .syntax import below_future, is_main_guard, outside_names, unparse
 from .task import CodeTest
 
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
@@ -268,24 +269,45 @@ def _function_tests(node: ast.FunctionDef, where: str) -> Iterator[str]:
     calls = [f"{node.name}()"]
     match node.decorator_list:
         case [ast.Call(ast.Attribute(attr="parametrize"), [names, ast.List(rows) | ast.Tuple(rows)])] if (
-            is_literal(ast.unparse(names))
+            parameters := _parameters(names)
         ):
             node.decorator_list = []
-            calls = [f"{node.name}({_arguments(row, ast.literal_eval(names))})" for row in rows]
+            is_single = isinstance(names, ast.Constant) and len(parameters) == 1
+            calls = [f"{node.name}({_arguments(row, parameters, is_single)})" for row in rows]
         case [] if requires_arguments(node):
             raise _needs_fixture(node.name, where)
     for call in calls:
         yield f"{unparse([node])}\n{call}"
 
 
-def _arguments(row: ast.expr, named: str | Sequence[str]) -> str:
-    """A row of a ``parametrize`` as arguments by name, since its order need not be the function's."""
-    parameters = named.replace(",", " ").split() if isinstance(named, str) else named
+def _parameters(names: ast.expr) -> list[str]:
+    """The names of a ``parametrize``; empty where the source does not spell them."""
+    match names:
+        case ast.Constant(str(text)):
+            found: list[object] = [*text.replace(",", " ").split()]
+        case ast.Tuple(words) | ast.List(words):
+            found = [getattr(word, "value", None) for word in words]
+        case _:
+            return []
+    spelled = [
+        name for name in found if isinstance(name, str) and name.isidentifier() and not iskeyword(name)
+    ]
+    return spelled if len(spelled) == len(found) else []
+
+
+def _arguments(row: ast.expr, parameters: Sequence[str], is_single: bool) -> str:
+    """A row of a ``parametrize`` as arguments by name, since its order need not be the function's.
+
+    Args:
+        row: A value for each parameter.
+        parameters: Their names.
+        is_single: The row itself is the value of the one parameter.
+    """
     text, values = ast.unparse(row), [row]
     match row:
         case ast.Call(function, arguments) if ast.unparse(function).endswith("param"):
             text, values = f"{text}.values", arguments
-        case ast.Tuple(elements) | ast.List(elements) if named != "".join(parameters):
+        case ast.Tuple(elements) | ast.List(elements) if not is_single:
             values = elements
     if len(values) != len(parameters) or any(isinstance(value, ast.Starred) for value in values):
         return f"**dict(zip({list(parameters)}, {text}))"

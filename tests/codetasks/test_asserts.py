@@ -117,7 +117,11 @@ def test_a_row_may_be_a_pytest_param() -> None:
         ("'m,n'", "ROW", "test_f(**dict(zip(['m', 'n'], ROW)))"),
         ("'m,n'", "(*ROW, 3)", "test_f(**dict(zip(['m', 'n'], (*ROW, 3))))"),
         ("'n'", "(9, 3)", "test_f(n=(9, 3))"),
+        ("'n,'", "(9, 3)", "test_f(n=(9, 3))"),
         ("['n']", "(9,)", "test_f(n=9)"),
+        ("5", "(9,)", "test_f()"),
+        ("'n-1, m'", "(9, 3)", "test_f()"),
+        ("['n', m]", "(9, 3)", "test_f()"),
     ],
 )
 def test_parameters_go_by_their_names(names: str, row: str, call: str) -> None:
