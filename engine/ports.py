@@ -160,7 +160,12 @@ class RewardModel(Protocol):
         """About 2 x parameters that a token is multiplied by; 0 where nothing is evaluated."""
 
     def score(self, prefixes: Sequence[Prefix]) -> Sequence[Score]:
-        """Score prefixes that end in a new step; only the new step's tokens are evaluated."""
+        """Score prefixes that end in a new step; only the new step's tokens are evaluated.
+
+        Raises:
+            ContextOverflowError: one of them is too long.
+            ModelError: one of them cannot be read at all.
+        """
 
     def close_problem(self, problem: Problem) -> None:
         """Free what is kept for a problem."""

@@ -110,11 +110,13 @@ class StepPRM:
 
         Raises:
             UsageError: the answers show that this model is no PRM of the format.
+            ContextOverflowError: not even these fit into its window.
         """
         problem = Problem("self-test", _TEST_QUESTION)
         name, readout = self._adapter.name, self._adapter.readout
         for text in _TEST_STEPS:
-            _, row = self._read(*self._read_text(Prefix(problem, (Step(text, (), 0.0, "stop"),))), keep=False)
+            prefix = Prefix(problem, (Step(text, (), 0.0, "stop"),))
+            _, row = self._read(*self._text_that_fits(prefix), keep=False)
             doubt = readout.doubt(self._context, row)
             if not math.isfinite(readout.read(self._context, row)):
                 doubt = "its score is not a number"
@@ -122,14 +124,10 @@ class StepPRM:
                 raise not_a_prm(self._model, name, doubt, f'it read "{_TEST_QUESTION} {text}"')
         self.close_problem(problem)
 
-    def _read_text(self, prefix: Prefix) -> tuple[Tokens, tuple[int, ...]]:
+    def _text_that_fits(self, prefix: Prefix) -> tuple[Tokens, tuple[int, ...]]:
         """As ``tokens``; the problem is noted, to be forgotten when it closes."""
         tokens, ends = self.tokens(prefix)
         self._questions[prefix.problem.id] = tokens[: ends[1]]
-        return tokens, ends
-
-    def _text_that_fits(self, prefix: Prefix) -> tuple[Tokens, tuple[int, ...]]:
-        tokens, ends = self._read_text(prefix)
         window, allowed = self._context.window, self._model.info.context_length
         if len(tokens) > window:
             larger = f"use a larger {setting('ctx_size')}"
