@@ -14,6 +14,9 @@ from adascale.engine.decimals import decimal
 from .console import clean
 from .theme import Glyphs, glyphs_for
 
+_LEAST_CELLS = 8
+"""Cells of the last column of a table, below which it is not cut."""
+
 _CHARACTERS_PER_CELL = 4
 """Characters that are looked at for each cell: bounds the work on stacked combining marks."""
 
@@ -98,11 +101,15 @@ def columns(rows: Sequence[Sequence[str]], align: str) -> str:
 
 
 def fitted(table: str) -> str:
-    """The lines of a table for stdout: on a terminal none is wider than that, in a pipe they are whole."""
-    if not sys.stdout.isatty():
+    """A table for stdout: on a terminal its last column gives way to the width, in a pipe it is whole.
+
+    Where there is no room for that column the lines are whole too: a figure that is cut is another one.
+    """
+    lines = table.split("\n")
+    width, others = shutil.get_terminal_size().columns, lines[0].rfind("  ") + 2
+    if not sys.stdout.isatty() or width < others + _LEAST_CELLS:
         return table
-    width, glyphs = shutil.get_terminal_size().columns, glyphs_for(sys.stdout)
-    return "\n".join(cut(line, width, glyphs) for line in table.split("\n"))
+    return "\n".join(cut(line, width, glyphs_for(sys.stdout)) for line in lines)
 
 
 def chance(value: float) -> str:

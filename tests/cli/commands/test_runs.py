@@ -230,7 +230,7 @@ def test_a_run_that_another_command_drops_meanwhile_is_passed_over(monkeypatch: 
     assert trace_path(None) == last_finished() == kept
 
 
-@pytest.mark.parametrize("columns", [40, 72, 80, 100])
+@pytest.mark.parametrize("columns", [72, 80, 100])
 def test_no_line_of_the_list_is_wider_than_the_terminal(
     columns: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -38,7 +38,7 @@ def test_a_measured_time_has_its_unit(seconds: float, text: str) -> None:
     assert duration(seconds) == text
 
 
-@pytest.mark.parametrize("columns_", ["12", "40"])
+@pytest.mark.parametrize("columns_", ["24", "40"])
 def test_a_table_is_no_wider_than_the_terminal_and_whole_in_a_pipe(
     columns_: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -50,3 +50,10 @@ def test_a_table_is_no_wider_than_the_terminal_and_whole_in_a_pipe(
     assert fitted(table) == table
     assert max(map(cell_len, on_terminal.split("\n"))) <= int(columns_)
     assert len(on_terminal.split("\n")) == 2
+
+
+def test_where_the_last_column_has_no_room_no_figure_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = columns([("NAME", "N", "WHAT"), ("a" * 20, "12,345", "of it")], "<><")
+    monkeypatch.setenv("COLUMNS", "30")
+    monkeypatch.setattr("sys.stdout", SimpleNamespace(isatty=lambda: True, encoding="utf-8"))
+    assert fitted(table) == table
