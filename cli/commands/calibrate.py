@@ -102,7 +102,7 @@ def _save(artefact: Artefact, output: Path | None, *, quiet: bool) -> Path:
     from adascale.models.calibration.installed import own_path
 
     path = output or own_path(artefact.card)
-    before = path.with_name(f"{path.name}.before") if output is None and path.exists() else None
+    before = path.with_name(f"{path.name}.before") if path.exists() else None
     try:
         if before is not None:
             shutil.copyfile(path, before)

@@ -22,6 +22,7 @@ import typer
 from home import Home, write_questions
 from worlds import fitted, fitted_report
 
+from adascale.cli.commands.calibrate import _save
 from adascale.cli.options.by_command import CalibrationOptions, FitOptions
 from adascale.cli.options.parts import TerminalOptions
 from adascale.cli.searching.calibration import choose_problems, draw_options, score_missing
@@ -356,6 +357,14 @@ def test_list_and_show(home: Home, artefact: Path) -> None:
     assert card["fingerprint"]["generator"] in text
     assert "Held out by question" in text
     assert "3 in prose, 0 continued, 3 programs" in text
+
+
+def test_the_calibration_before_a_fit_is_kept_wherever_it_is(artefact: Path, tmp_path: Path) -> None:
+    output = tmp_path / f"mine{SUFFIX}"
+    output.write_bytes(b"hours of work")
+    _save(load_artefact(artefact), output, quiet=True)
+    assert output.read_bytes() == artefact.read_bytes()
+    assert output.with_name(f"{output.name}.before").read_bytes() == b"hours of work"
 
 
 def test_a_torn_file_on_the_shelf_is_told_and_hides_no_other(
