@@ -58,7 +58,7 @@ class Filters:
                 omissions[reason] += 1
                 continue
             row_of[row] = len(nodes)
-            nodes.append(node.below(row_of[node.parent]))
+            nodes.append(replace(node, parent=row_of[node.parent]))
         return replace(question, nodes=tuple(nodes))
 
     def _against_question(self, question: SampledQuestion) -> str | None:

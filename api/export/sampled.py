@@ -52,10 +52,6 @@ class SampledNode:
     answer: str | None = None
     execution: Execution | None = None
 
-    def below(self, parent: int) -> SampledNode:
-        """The same node in a tree in which its parent has another row."""
-        return self if parent == self.parent else replace(self, parent=parent)
-
     @property
     def calibrated(self) -> bool:
         """Its estimate is a probability."""
@@ -170,7 +166,7 @@ class SampledQuestion:
             parent = -1 if node.parent < 0 else row_of[node.parent]
             row = seen.setdefault((parent, node.text, node.mode, node.ended), len(nodes))
             if row == len(nodes):
-                nodes.append(node.below(parent))
+                nodes.append(replace(node, parent=parent))
             else:
                 nodes[row] = replace(nodes[row], outcome=_sum(nodes[row].outcome, node.outcome))
             row_of.append(row)
