@@ -157,7 +157,8 @@ class Driver:
         try:
             self._look(search)
             if not search.over:
-                search.read_prompts({mode: self._open(problem, mode) for mode in search.modes})
+                modes = settings.strategy.modes
+                search.read_prompts({mode: self._open(problem, mode) for mode in modes})
             if not search.is_begun:
                 search.open()
         except DecodeAbortedError:
@@ -249,7 +250,8 @@ class Driver:
     def _in_hurry(self) -> bool:
         """True if all that is searched is to be answered soon: by choice, or one question that is alone."""
         is_alone = len(self._active) == 1
-        return all(is_alone if search.hurry is None else search.hurry for search in self._active)
+        chosen = [search.settings.hurry for search in self._active]
+        return all(is_alone if hurry is None else hurry for hurry in chosen)
 
     def _waiting(self) -> list[tuple[float, Search, Draw]]:
         """Waiting draws of all searches, the likeliest to be needed first."""

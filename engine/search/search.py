@@ -74,6 +74,7 @@ class Search:
         rough: Takes the place of the calibrator where the question is unlike those that it was fitted on.
 
     Attributes:
+        settings: As they were given.
         is_begun: True once the plan has been started.
     """
 
@@ -88,7 +89,7 @@ class Search:
     ) -> None:
         strategy = settings.strategy
         self.problem = problem
-        self._settings = settings
+        self.settings = settings
         self._calibrator = calibrator
         self._rough = rough
         self._log = EventLog(settings.first_event(problem), clock)
@@ -118,16 +119,6 @@ class Search:
         """Events since the last call."""
         return self._log.drain()
 
-    @property
-    def modes(self) -> tuple[Mode, ...]:
-        """Modes of its trajectories; each has its own prompt."""
-        return self._settings.strategy.modes
-
-    @property
-    def hurry(self) -> bool | None:
-        """As ``Settings`` has it."""
-        return self._settings.hurry
-
     def read_prompts(self, read: Mapping[Mode, tuple[Usage, Reading | None]]) -> None:
         """The prompts of all modes were read: estimate the question in each.
 
@@ -137,7 +128,7 @@ class Search:
         is_outside = any(each.is_outside for each in found.values())
         if is_outside and self._rough is not None:
             self._calibrator = self._rough
-            self._leaderboard = Leaderboard(self._tree, self._settings.strategy, self._rough)
+            self._leaderboard = Leaderboard(self._tree, self.settings.strategy, self._rough)
             found = self._estimate_question(read)
         for mode, (usage, reading) in read.items():
             self._emit(PromptRead(usage=usage, estimate=found[mode].estimate, reading=reading, mode=mode))
@@ -154,7 +145,7 @@ class Search:
     @property
     def looks(self) -> tuple[Look, ...]:
         """Looks at the options that are worth their prompt: none where nobody can weigh what they show."""
-        is_weighed = self._settings.strategy.looks_ahead and self._calibrator.weights is not None
+        is_weighed = self.settings.strategy.looks_ahead and self._calibrator.weights is not None
         return kind_of(self.problem).looks(self.problem) if is_weighed else ()
 
     def read_options(self, look: Look, seen: Seen, usage: Usage) -> None:
@@ -165,7 +156,7 @@ class Search:
     def open(self) -> None:
         """All was read that is known before a draw: take the plan's first commands."""
         self.is_begun = True
-        if self._tree.looks or (len(self.modes) > 1 and self._settings.strategy.looks_ahead):
+        if self._tree.looks or (len(self.settings.strategy.modes) > 1 and self.settings.strategy.looks_ahead):
             self._judge_answers()  # what the options say, or which mode is worth more
         self._conclude(self._step_plan(None))
 
@@ -192,9 +183,9 @@ class Search:
 
     def branch_of(self, draw: Draw) -> BranchStart:
         """The branch that writes a draw."""
-        name, prefix = self._settings.seeded_as or self.problem.id, self._tree.prefix(draw.parent, draw.mode)
-        seed = branch_seed(self._settings.seed, name, draw.key, draw.mode)
-        return BranchStart(prefix, seed, draw.until, draw.greedy, self._settings.sampling)
+        name, prefix = self.settings.seeded_as or self.problem.id, self._tree.prefix(draw.parent, draw.mode)
+        seed = branch_seed(self.settings.seed, name, draw.key, draw.mode)
+        return BranchStart(prefix, seed, draw.until, draw.greedy, self.settings.sampling)
 
     def account_growth(self, growth: Growth, usage: Usage) -> bool:
         """Account for one batch of a branch; returns whether the branch has ended."""
@@ -310,7 +301,7 @@ class Search:
 
     def _is_spent(self) -> bool:
         tokens = self._record.usage.generated_tokens + self._branches.pending_tokens
-        return self._settings.budget.spent(tokens, self._log.elapsed())
+        return self.settings.budget.spent(tokens, self._log.elapsed())
 
     @property
     def _is_idle(self) -> bool:
@@ -418,7 +409,7 @@ class Search:
         if furthest is None:
             begun = [node.id for node in self._tree if node.status == "open" and node.depth]
             [best] = top_k(self._tree, begun or [ROOT], 1)
-            mode = self._tree[best].mode if best != ROOT else self.modes[0]
+            mode = self._tree[best].mode if best != ROOT else self.settings.strategy.modes[0]
             self._draws.queue(Expand(best, 1, "answer", mode=mode))
         for id_ in [id_ for id_ in self._branches.running if id_ != furthest]:
             self._drop(id_, "budget")
