@@ -184,8 +184,7 @@ class LlamaPolicy:
         for sequence, slot in enumerate(self._seats.slots):
             if slot.parked is not None and slot.parked.logits is not None:
                 logits, hidden, slot.parked = slot.parked.logits, slot.parked.hidden, None
-                token = self._sample_from(slot, logits)
-                grown[sequence] = self._grow(slot, token, logits, hidden)
+                grown[sequence] = self._grow(slot, logits, hidden)
             elif len(slot.pending) > 1:
                 row = evaluate_tokens(self._context, sequence, len(slot.held), slot.pending)
                 grown[sequence] = self._grow_from_row(sequence, row)
@@ -216,14 +215,10 @@ class LlamaPolicy:
         logits = self._context.logits(row)
         if len(slot.held) == len(slot.job.prefix):
             self._seats.park_prefix(sequence, row)
-        if slot.job.sampling.has_penalties or slot.job.calls is not None:
-            token = self._sample_from(slot, logits)
-        else:
-            token = self._samplers.of(slot.job.sampling).sample(slot.job.stream, self._context, row)
-        return self._grow(slot, token, logits, self._context.state(row))
+        return self._grow(slot, logits, self._context.state(row))
 
-    def _sample_from(self, slot: Slot, logits: FloatArray) -> int:
-        """Draw from logits, ``[vocab_size]``, that the last batch may not have, as a grammar allows."""
+    def _sample(self, slot: Slot, logits: FloatArray) -> int:
+        """Draw from logits, ``[vocab_size]``, as a grammar allows."""
         sampling, calls = slot.job.sampling, slot.job.calls
         if sampling.has_penalties:
             logits = penalised(logits, sampling, slot.held, slot.held[slot.job.prompt_tokens :])
@@ -232,8 +227,9 @@ class LlamaPolicy:
             return sampler.sample_under(calls.grammar, slot.job.stream, logits)
         return sampler.sample_from(slot.job.stream, logits)
 
-    def _grow(self, slot: Slot, token: int, logits: FloatArray, state: FloatArray | None) -> Growth:
-        """Append a sampled token, and end the step if the token completes it."""
+    def _grow(self, slot: Slot, logits: FloatArray, state: FloatArray | None) -> Growth:
+        """Draw a token and append it, and end the step if the token completes it."""
+        token = self._sample(slot, logits)
         surprise, piece = self._surprise(logits, token), self._model.piece(token)
         if slot.is_inside_thought and self._model.is_end(token):
             slot.observe(surprise, state)  # what closes the thought takes the place of the end of the turn
