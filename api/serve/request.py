@@ -8,12 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from adascale.engine.kinds.json_object import object_schema
 from adascale.engine.kinds.messages import problem_of
 from adascale.engine.sampling import AS_USUAL, SamplingChange
 from adascale.engine.strategies import EFFORTS as PRESETS
 from adascale.engine.strategies import Effort, Greedy, ModeChoice, Strategy, Vote
-from adascale.engine.tools.schema import BOUNDS, UNCHECKED, inlined, keywords
+from adascale.engine.tools.inlining import object_schema
+from adascale.engine.tools.schema import BOUNDS, UNCHECKED, keywords
 from adascale.engine.tools.tool import ToolRequest
 from adascale.engine.types import Budget, MessageKind, Problem, Turn
 
@@ -167,7 +167,9 @@ class CommonFields:
             yield from (f"tools: {name}" for name in sorted(found & UNCHECKED))
         elif self.schema is not None:
             unchecked = UNCHECKED if problem.kind == "json" else UNCHECKED | BOUNDS
-            yield from (f"schema: {name}" for name in sorted(keywords(inlined(self.schema)) & unchecked))
+            yield from (
+                f"schema: {name}" for name in sorted(keywords(object_schema(self.schema)) & unchecked)
+            )
 
 
 @dataclass(frozen=True, slots=True)

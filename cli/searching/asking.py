@@ -33,7 +33,7 @@ def read_schema(path: Path | None) -> dict[str, Any] | None:
     Raises:
         UsageError: it cannot be read, or is none.
     """
-    from adascale.engine.kinds.json_object import object_schema
+    from adascale.engine.tools.inlining import object_schema
 
     if path is None:
         return None

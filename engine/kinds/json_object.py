@@ -9,34 +9,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
 
-from ..errors import UsageError
 from ..execution import Execution
 from ..tools.equality import key_of
 from ..tools.fields import in_order
-from ..tools.schema import Schema, as_json, fault, inlined, types_of
+from ..tools.inlining import object_schema
+from ..tools.schema import Schema, as_json, fault
 from ..types import Finish, Mode, Problem, Same
 from .base import Kind, Run
 
 
-def object_schema(schema: Any) -> Schema:
-    """A schema of an object, without references.
-
-    Raises:
-        UsageError: it is none, or too large.
-    """
-    found = inlined(schema)
-    if (types := types_of(found)) and types != ("object",):
-        raise UsageError(f"the schema has to be of the type object, not {' or '.join(types)}")
-    return found
-
-
 def schema_of(problem: Problem) -> Schema:
     """The schema of a problem, without references."""
-    asked = problem.details["schema"]
-    assert isinstance(asked, dict), "the details of a problem of this kind have a schema"
-    return inlined(asked)
+    return object_schema(problem.details["schema"])
 
 
 class JsonObject(Kind):

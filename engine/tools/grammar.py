@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from .schema import Schema, types_of, unions_of
+from .schema import NOTHING, PLAIN_TYPES, Schema, types_of, unions_of, values_of
 from .tool import Tools
 
 OPENING = '{"name": "'
@@ -37,8 +37,6 @@ value ::= string | number | boolean | null | object | array
 """
 """Rules of any JSON, without line breaks: a small model would never stop writing blanks."""
 
-_PLAIN = ("string", "integer", "number", "boolean", "null", "object", "array")
-
 
 def grammar_of_object(schema: Schema) -> str:
     """The grammar of a JSON object that matches a schema, after its opening brace."""
@@ -60,26 +58,24 @@ class _Rules:
     """Collects the rules of a grammar and names them."""
 
     def __init__(self) -> None:
-        self._rules: list[str] = []
+        self._names: dict[str, str] = {}
 
     def text(self, root: str) -> str:
         """The whole grammar, with its root rule."""
-        return "\n".join([root, *self._rules, _SHARED.strip(), ""])
+        rules = (f"{name} ::= {body}" for body, name in self._names.items())
+        return "\n".join([root, *rules, _SHARED.strip(), ""])
 
     def _name(self, body: str) -> str:
-        name = f"r{len(self._rules)}"
-        self._rules.append(f"{name} ::= {body}")
-        return name
+        return self._names.setdefault(body, f"r{len(self._names)}")
 
     def value(self, schema: Schema) -> str:
         """Name or body of the rule for a value."""
-        if "const" in schema:
-            return _literal(_written(schema["const"]))
-        if schema.get("enum"):
-            return self._any_of(_literal(_written(each)) for each in schema["enum"])
         if unions := unions_of(schema):
             return self._any_of(self.value(each) for each in unions)
-        types = types_of(schema) or (("object",) if "properties" in schema else ())
+        if values := values_of(schema):
+            return self._any_of(_literal(_written(each)) for each in values)
+        implied = {"properties": "object", "items": "array"}
+        types = types_of(schema) or tuple(named for name, named in implied.items() if name in schema)
         return self._any_of(self._of_type(each, schema) for each in types) if types else "value"
 
     def behind_brace(self, schema: Schema) -> str:
@@ -103,13 +99,13 @@ class _Rules:
             return self._array(schema)
         if name == "string" and (run := _run(schema, "minLength", "maxLength")):
             return self._name(f'"\\"" char{run} "\\""')
-        return name if name in _PLAIN else "value"
+        return name if name in PLAIN_TYPES else "value"
 
     def _array(self, schema: Schema) -> str:
         items = schema.get("items")
         item = self.value(items) if isinstance(items, Mapping) else "value"
         least, most = schema.get("minItems", 0), schema.get("maxItems")
-        if most == 0:
+        if most == 0 or items == NOTHING:
             return '"[" ws "]"'
         run = _run(
             {"least": max(least - 1, 0), **({} if most is None else {"most": most - 1})}, "least", "most"
@@ -124,6 +120,7 @@ class _Rules:
         pairs = [
             (self._name(f"{_literal(json.dumps(name) + ':')} ws {self.value(each)}"), name in required)
             for name, each in properties.items()
+            if each != NOTHING
         ]
         return self._pairs(pairs)
 
@@ -140,7 +137,9 @@ class _Rules:
 
 def _unnamed(schema: Schema) -> Mapping[str, Any]:
     """Required properties that the schema does not describe."""
-    return {name: {} for name in schema.get("required", ()) if name not in schema.get("properties", {})}
+    others = schema.get("additionalProperties")
+    each = others if isinstance(others, Mapping) else {}
+    return {name: each for name in schema.get("required", ()) if name not in schema.get("properties", {})}
 
 
 def _run(schema: Mapping[str, Any], least: str, most: str) -> str:

@@ -1,4 +1,4 @@
-"""JSON schemas: resolves references, checks values, and repairs their types.
+"""JSON schemas without references (``inlining``): checks values, and repairs their types.
 
 It supports the keywords that tools use: types, enums, objects, lists, unions and bounds. Those in
 ``UNCHECKED``, such as ``pattern`` and ``format``, are left to the model.
@@ -12,12 +12,8 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..codec import nesting
-from ..errors import UsageError
 
 Schema = Mapping[str, Any]
-
-MAX_NODES = 1000
-"""Largest number of schemas inside a tool's schema, after references: its grammar takes half a second."""
 
 BOUNDS = frozenset((
     "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "uniqueItems",
@@ -33,106 +29,14 @@ UNCHECKED = frozenset((
 ))  # fmt: skip
 """Keywords that are not checked: matching a foreign pattern may never end."""
 
-_DEEPEST = 12
-"""Levels of schemas; any value is valid below them, as in a schema that contains itself."""
-
 MOST_LEVELS = 32
 """Levels of a value, since values are compared recursively."""
 
-_UNIONS = ("anyOf", "oneOf")
-_DEFS = ("$defs", "definitions")
+PLAIN_TYPES = ("string", "integer", "number", "boolean", "null", "object", "array")
+"""Types of JSON schema; schemas name others too (``any``, ``float``), which stand for any value."""
 
-
-def inlined(schema: Any) -> Schema:
-    """A schema with its references resolved and its ``allOf`` merged.
-
-    Raises:
-        UsageError: it is invalid, or larger than ``MAX_NODES``.
-    """
-    return _Inliner(schema if isinstance(schema, Mapping) else {}).visit(schema, 0)
-
-
-class _Inliner:
-    """Resolves the references in a schema."""
-
-    def __init__(self, root: Schema) -> None:
-        self._root = root
-        self._nodes = 0
-
-    def visit(self, part: Any, depth: int) -> Schema:
-        """Resolve a schema inside the root, ``depth`` levels deep."""
-        self._nodes += 1
-        if self._nodes > MAX_NODES:
-            raise UsageError(f"the schema of a tool has more than {MAX_NODES:,} parts")
-        if part is True or depth > _DEEPEST:
-            return {}
-        if not isinstance(part, Mapping):
-            raise UsageError(f"a schema of a tool has to be an object, not {json.dumps(part)[:40]}")
-        merged = dict(part)
-        while isinstance(reference := merged.pop("$ref", None), str):
-            merged = {**_found(self._root, reference), **merged}
-            depth += 1
-            if depth > _DEEPEST:
-                return {}
-        _check_shape(merged)
-        for piece in merged.pop("allOf", ()):
-            merged = _merged(merged, self.visit(piece, depth + 1))
-        return {
-            name: self._inside(name, value, depth + 1) for name, value in merged.items() if name not in _DEFS
-        }
-
-    def _inside(self, name: str, value: Any, depth: int) -> Any:
-        """The value of a keyword, with the schemas in it."""
-        if name == "properties":
-            return {key: self.visit(each, depth) for key, each in value.items()}
-        if name in _UNIONS:
-            return [self.visit(each, depth) for each in value]
-        is_schema = name in ("items", "additionalProperties") and isinstance(value, Mapping)
-        return self.visit(value, depth) if is_schema else value
-
-
-def _found(root: Schema, reference: str) -> Schema:
-    at: Any = root
-    for part in reference.removeprefix("#").strip("/").split("/") if reference != "#" else ():
-        part = part.replace("~1", "/").replace("~0", "~")
-        at = at.get(part) if isinstance(at, Mapping) else None
-    if not isinstance(at, Mapping):
-        raise UsageError(f"the schema of a tool refers to {reference[:60]}, which is not in it")
-    return at
-
-
-def _merged(one: Schema, other: Schema) -> dict[str, Any]:
-    """Both schemas at once: properties and required names are joined; otherwise the first one wins."""
-    both = {**other, **one}
-    if "properties" in one and "properties" in other:
-        both["properties"] = {**other["properties"], **one["properties"]}
-    if "required" in one and "required" in other:
-        both["required"] = [*dict.fromkeys((*one["required"], *other["required"]))]
-    return both
-
-
-_SHAPES: Mapping[str, type | tuple[type, ...]] = {
-    "type": (str, list),
-    "enum": list,
-    "properties": Mapping,
-    "required": list,
-    **dict.fromkeys(("allOf", *_UNIONS), list),
-    **dict.fromkeys(("minItems", "maxItems", "minLength", "maxLength"), int),
-    **dict.fromkeys(("minProperties", "maxProperties"), int),
-    **dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"), (int, float)),
-    "multipleOf": (int, float),
-}
-
-
-def _check_shape(schema: Schema) -> None:
-    """Refuse a keyword whose value has the wrong type."""
-    for name, form in _SHAPES.items():
-        value = schema.get(name)
-        fits = isinstance(value, form) and (
-            name != "required" or all(isinstance(each, str) for each in schema["required"])
-        )
-        if name in schema and not fits:
-            raise UsageError(f"{name} in the schema of a tool cannot be {json.dumps(value)[:40]}")
+NOTHING: Schema = {"enum": []}
+"""The schema that no value matches."""
 
 
 def types_of(schema: Schema) -> tuple[str, ...]:
@@ -143,7 +47,12 @@ def types_of(schema: Schema) -> tuple[str, ...]:
 
 def unions_of(schema: Schema) -> Sequence[Schema]:
     """The schemas of which a value has to match one; empty without a union."""
-    return next((schema[name] for name in _UNIONS if schema.get(name)), ())
+    return next((schema[name] for name in ("anyOf", "oneOf") if schema.get(name)), ())
+
+
+def values_of(schema: Schema) -> Sequence[Any] | None:
+    """The only values that a schema allows; None if it does not list them."""
+    return [schema["const"]] if "const" in schema else schema.get("enum")
 
 
 def keywords(schema: Schema) -> set[str]:
@@ -162,12 +71,11 @@ def _faults(value: Any, schema: Schema, place: str) -> Iterator[str]:
     if (types := types_of(schema)) and not any(_is_of(value, each) for each in types):
         yield f"{place} has to be of the type {' or '.join(types)}"
         return
-    if "enum" in schema and not any(_same(value, each) for each in schema["enum"]):
+    if "enum" in schema and not any(same(value, each) for each in schema["enum"]):
         yield f"{place} has to be one of {json.dumps(schema['enum'])[:200]}"
-    if "const" in schema and not _same(value, schema["const"]):
+    if "const" in schema and not same(value, schema["const"]):
         yield f"{place} has to be {json.dumps(schema['const'])[:200]}"
-    if (unions := unions_of(schema)) and all(fault(value, each) for each in unions):
-        yield f"{place} matches none of the schemas that it may have"
+    yield from _union_faults(value, schema, place)
     match value:
         case dict():
             yield from _object_faults(value, schema, place)
@@ -182,6 +90,16 @@ def _faults(value: Any, schema: Schema, place: str) -> Iterator[str]:
             yield from _bounds(len(value), schema, "minLength", "maxLength", f"the length of {place}")
         case int() | float() if not isinstance(value, bool):
             yield from _number_faults(value, schema, place)
+
+
+def _union_faults(value: Any, schema: Schema, place: str) -> Iterator[str]:
+    if not (unions := unions_of(schema)):
+        return
+    matching = sum(not fault(value, each) for each in unions)
+    if not matching:
+        yield f"{place} matches none of the schemas that it may have"
+    elif matching > 1 and "oneOf" in schema:
+        yield f"{place} matches {matching} schemas, and may match only one of them"
 
 
 def _object_faults(value: Mapping[str, Any], schema: Schema, place: str) -> Iterator[str]:
@@ -259,8 +177,9 @@ def _is_of(value: Any, name: str) -> bool:
             return True
 
 
-def _same(one: Any, other: Any) -> bool:
-    return one == other and isinstance(one, bool) == isinstance(other, bool)
+def same(one: Any, other: Any) -> bool:
+    """True if two values are equal in JSON schema."""
+    return _key(one) == _key(other)
 
 
 def as_json(value: Any) -> Any:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 from ..errors import UsageError
-from .schema import Schema, inlined
+from .inlining import OBJECT, inlined
+from .schema import Schema
 
 Choice = Literal["auto", "none", "required"]
 """``tool_choice``: the model decides, may not call, or has to call."""
@@ -54,13 +55,13 @@ class Tool:
             raise UsageError(
                 f"the name of a tool has letters, digits and any of _-.:/ in it, not {name[:40]!r}"
             )
-        parameters = inlined(asked)
-        if parameters.get("type", "object") != "object":
+        parameters = inlined(asked, OBJECT)  # a tool that no arguments fit is never called
+        if asked.get("type", "object") not in ("object", ["object"]):
             raise UsageError(f"the parameters of the tool {name} have to be of the type object")
         least = asked.get(_MIN_PROBABILITY, 0.0)
         if isinstance(least, bool) or not isinstance(least, int | float) or not 0 <= least <= 1:
             raise UsageError(f"{_MIN_PROBABILITY} of the tool {name} has to be a number from 0 to 1")
-        return cls(name, {"properties": {}, **parameters, "type": "object"}, float(least), record)
+        return cls(name, {"properties": {}, **parameters}, float(least), record)
 
 
 Tools = Mapping[str, Tool]

@@ -8,7 +8,7 @@ from adascale.engine.kinds import prompt_of
 from adascale.engine.kinds.base import Look
 from adascale.engine.ports import BranchStart, Growth, PrefixWork, Seen
 from adascale.engine.sampling import SamplingChange
-from adascale.engine.tools.schema import inlined
+from adascale.engine.tools.inlining import object_schema
 from adascale.engine.tools.tool import AS_WRITTEN, ToolRequest
 from adascale.engine.types import (
     MODES,
@@ -97,7 +97,7 @@ class LlamaPolicy:
             if not problem.details.get(AS_WRITTEN):
                 self._rules[problem.id, mode] = rules
         elif isinstance(schema := problem.details.get("schema"), dict):
-            self._rules[problem.id, mode] = ObjectRules(self._model, inlined(schema))
+            self._rules[problem.id, mode] = ObjectRules(self._model, object_schema(schema))
         return self._prompts.open(problem, mode, len(self._seats.slots))
 
     def look(self, look: Look, problem: Problem) -> Seen:

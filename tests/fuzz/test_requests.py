@@ -18,7 +18,8 @@ from scripted_server import LOCAL, EchoPolicy
 from adascale.engine.errors import UsageError
 from adascale.engine.tools.equality import key_of
 from adascale.engine.tools.fields import fields_of, in_order
-from adascale.engine.tools.schema import fault, inlined, mended
+from adascale.engine.tools.inlining import inlined
+from adascale.engine.tools.schema import fault, mended
 from adascale.models.llama.calls import ObjectRules
 from adascale.models.llama.runtime import LlamaModel
 from adascale.serve.app import ServerSettings, make_app

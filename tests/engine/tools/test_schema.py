@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from adascale.engine.errors import UsageError
 from adascale.engine.tools.equality import key_of, key_of_calls
 from adascale.engine.tools.grammar import grammar_of_call
+from adascale.engine.tools.inlining import MAX_NODES, inlined, object_schema
 from adascale.engine.tools.judging import is_accepted
-from adascale.engine.tools.schema import MAX_NODES, fault, inlined, mended
+from adascale.engine.tools.schema import fault, keywords, mended
 from adascale.engine.tools.tool import Call, Tool
 
 NAMES = st.sampled_from(["a", "b", "c"])
@@ -50,6 +51,12 @@ SCHEMAS = st.recursive(
     lambda inner: (
         st.fixed_dictionaries({"type": st.just("array"), "items": inner})
         | st.fixed_dictionaries({"anyOf": st.lists(inner, min_size=1, max_size=2)})
+        | st.builds(
+            lambda schema, name, others: {**schema, name: others},
+            inner,
+            st.sampled_from(["allOf", "anyOf", "oneOf"]),
+            st.lists(inner, min_size=1, max_size=2),
+        )
         | st.fixed_dictionaries(
             {
                 "type": st.just("object"),
@@ -84,6 +91,16 @@ REFERRING = {
         "Way": {"enum": ["air", "rail"]},
     },
 }
+PET = {
+    "type": "object",
+    "properties": {"kind": {"type": "string"}, "age": {"type": "integer", "minimum": 0}},
+    "required": ["kind"],
+    "allOf": [{"properties": {"age": {"minimum": 2}}}],
+    "oneOf": [
+        {"properties": {"kind": {"const": "cat"}, "lives": {"type": "integer"}}, "required": ["lives"]},
+        {"properties": {"kind": {"enum": ["dog", "wolf"]}, "tail": False}},
+    ],
+}
 TREE = {
     "type": "object",
     "properties": {"children": {"type": "array", "items": {"$ref": "#"}}},
@@ -97,12 +114,33 @@ TREE = {
         (REFERRING, {"place": {"city": "Rome"}, "way": "air"}, True),
         (REFERRING, {"place": {}}, False),
         (REFERRING, {"way": "sea"}, False),
+        (PET, {"kind": "cat", "lives": 9}, True),
+        (PET, {"kind": "cat"}, False),
+        (PET, {"kind": "fish"}, False),
+        (PET, {"lives": 9}, False),
+        (PET, {"kind": "dog", "age": 1}, False),
+        (PET, {"kind": "dog", "tail": 1}, False),
+        ({"properties": {"n": {"oneOf": [{"type": "integer"}, {"type": "number"}]}}}, {"n": 1}, False),
+        (
+            {"properties": {"n": {"$ref": "#/$defs/a%20b", "minimum": 2}}, "$defs": {"a b": {"minimum": 1}}},
+            {"n": 1},
+            False,
+        ),
+        ({"properties": {"n": {"minimum": 1, "exclusiveMinimum": True}}}, {"n": 1}, False),
+        ({"properties": {"n": {"minimum": 1, "exclusiveMinimum": True}}}, {"n": 1.5}, True),
+        ({"properties": {"n": {"items": False}}}, {"n": [1]}, False),
         (TREE, {"children": [{"children": []}]}, True),
         (TREE, {"children": [{"name": 1}]}, False),
     ],
 )
-def test_references_are_put_in_place(schema: dict[str, Any], value: Any, is_right: bool) -> None:
+def test_references_and_combined_schemas_are_put_in_place(
+    schema: dict[str, Any], value: Any, is_right: bool
+) -> None:
     assert (fault(value, inlined(schema)) == "") == is_right
+
+
+def test_first_items_of_draft_7_are_those_of_2020() -> None:
+    assert keywords(inlined({"items": [{"type": "integer"}]})) == {"prefixItems"}
 
 
 @pytest.mark.parametrize(
@@ -129,11 +167,30 @@ def _wide(width: int, depth: int) -> dict[str, Any]:
         {"properties": {"a": 3}},
         {"properties": {"a": {"enum": 3}}},
         {"anyOf": [{}] * (MAX_NODES + 1)},
+        {"allOf": [{"anyOf": [{"minLength": n} for n in range(9)]}] * 9},
     ],
 )
 def test_a_schema_that_is_none_or_too_large_is_refused(schema: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
         inlined(schema)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "array"},
+        {"anyOf": [{"type": "string"}, {"type": "null"}]},
+        {
+            "properties": {"a": {"const": 1}},
+            "required": ["a"],
+            "allOf": [{"properties": {"a": {"const": 2}}}],
+        },
+        {"required": ["a"], "additionalProperties": False},
+    ],
+)
+def test_a_schema_that_no_object_matches_is_refused(schema: dict[str, Any]) -> None:
+    with pytest.raises(UsageError):
+        object_schema(schema)
 
 
 KEYWORDS = st.sampled_from(

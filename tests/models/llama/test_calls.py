@@ -93,6 +93,29 @@ def test_even_a_random_model_writes_calls_that_match_their_schema(machine: Machi
             jsonschema.validate(call.arguments, SCHEMA)
 
 
+ANIMAL = {
+    "type": "object",
+    "properties": {"kind": {"type": "string"}, "age": {"type": "integer", "enum": ["old", 7]}},
+    "required": ["kind", "age"],
+    "anyOf": [
+        {"properties": {"kind": {"const": "cat"}}, "required": ["lives"]},
+        {"properties": {"kind": {"const": "dog"}, "tail": {"type": "boolean"}}, "required": ["tail"]},
+        {"type": "null"},
+    ],
+}
+
+
+def test_a_random_model_writes_objects_that_match_a_union_and_what_stands_beside_it(machine: Machine) -> None:
+    asked = Problem("p", "?", kind="text", details={"schema": ANIMAL})
+    policy, _ = machine.policy(window=2048, sampling=USUAL)
+    driver = Driver(policy, SequenceLogprob(), {}, ticking())
+    record = Record.of(event for _, event in driver.run([asked], Settings(Vote(samples=8), seed=3)))
+    found = [record.tree.text(node.id) for node in record.tree if node.step and node.step.finish == "stop"]
+    assert len(found) >= 6
+    for text in found:
+        jsonschema.validate(json.loads(text), ANIMAL)
+
+
 def test_a_required_call_is_written_by_a_model_that_ends_its_turn_at_once(machine: Machine) -> None:
     [end] = machine.model.tokenize(tiny.END, special=True)
     eager = replace(USUAL, logit_bias=((end, 60.0),))
