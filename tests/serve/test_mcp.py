@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 import httpx2
+import looks
 import pytest
 from mcp.client import Client
 from sample_log import pens
@@ -20,9 +21,11 @@ from adascale.codetasks.asserts import read_tests
 from adascale.codetasks.task import CodeTest
 from adascale.engine.answers.result import AnswerGroup, SearchResult
 from adascale.engine.search.events import SearchFinished
-from adascale.engine.types import ROOT, Estimate
+from adascale.engine.search.record import Record
+from adascale.engine.types import ROOT, Estimate, Problem
 from adascale.serve.agents import tools
 from adascale.serve.agents.tools import Check
+from adascale.serve.hub import Ask
 from adascale.serve.wire import http
 from adascale.serve.wire.guard import Access
 from bench.inline import echo
@@ -125,7 +128,7 @@ def test_a_checked_answer_has_the_probability_of_its_group_or_what_the_leading_o
     result = SearchResult("18", Estimate(0.6, 0.7, 0.9, calibrated=True), groups, None)
     record = pens().state()
     record.end = SearchFinished(result=result, usage=record.usage)
-    leading, other = Check.of(record, groups[:1]), Check.of(record, groups[1:])
+    leading, other = Check.of(record, {"18"}), Check.of(record, {"20"})
     assert (leading.probability, leading.probability_at_most) == (0.7, None)
     assert (other.probability, other.probability_at_most) == (None, 0.3)
     assert "at most" in other.verdict
@@ -133,6 +136,34 @@ def test_a_checked_answer_has_the_probability_of_its_group_or_what_the_leading_o
     nothing = Check.of(record, ())
     assert (nothing.probability, nothing.probability_at_most) == (None, None)
     assert "no solution has an answer" in nothing.verdict
+
+
+@pytest.mark.parametrize(
+    ("problem", "answer", "option", "agree"),
+    [
+        (looks.PLANETS, "Jupiter", "B", 2),
+        (looks.PLANETS, "(a)", "A", 0),
+        (looks.PRIME, "false", "no", 2),
+        (looks.PRIME, "Yes.", "yes", 0),
+    ],
+)
+def test_an_answer_to_a_question_with_options_is_checked_as_that_option(
+    problem: Problem, answer: str, option: str, agree: int
+) -> None:
+    record, _ = looks.search(problem, 0.7, "Answer: B" if problem is looks.PLANETS else "Answer: no")
+
+    async def search(ask: Ask) -> Record:
+        return record
+
+    found = asyncio.run(tools.check(tools.CheckArguments(question=problem.question, answer=answer), search))
+    assert record.result is not None
+    assert found.agree == agree
+    assert found.probability == pytest.approx(record.result.options[option], abs=1e-4)
+
+
+def test_an_option_that_was_only_read_has_its_probability() -> None:
+    record, _ = looks.search(looks.PLANETS, 0.97)
+    assert Check.of(record, {"B"}).probability == pytest.approx(0.97, abs=1e-3)
 
 
 @pytest.mark.parametrize(

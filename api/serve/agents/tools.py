@@ -7,7 +7,7 @@ fields in its schemas.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Self
 
@@ -16,8 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from adascale.codetasks.asserts import read_tests
 from adascale.codetasks.examples import read_examples
 from adascale.codetasks.records import task_of
-from adascale.engine.answers.equality import same_answer
-from adascale.engine.answers.result import AnswerGroup, SearchResult
+from adascale.engine.answers.result import SearchResult
 from adascale.engine.errors import UsageError
 from adascale.engine.execution import Execution, TestOutcome
 from adascale.engine.kinds import kind_of
@@ -240,26 +239,32 @@ class Check(Result):
     likeliest: str | None
     """The likeliest answer that was found."""
     probability: float | None
-    """Probability that the checked answer is correct; null if another is likelier, or no calibration fits."""
+    """Probability that the checked answer is correct; null if another answer is likelier, unless the question
+    has options, or if no calibration fits."""
     probability_at_most: float | None
     """If another answer is likelier: 1 - P(that one is correct), since at most one of them is correct."""
     cost: Cost
 
     @classmethod
-    def of(cls, record: Record, same: Sequence[AnswerGroup]) -> Self:
-        """The result of a search; ``same`` are its groups that have the checked answer."""
+    def of(cls, record: Record, same: Collection[str]) -> Self:
+        """The result of a search; ``same`` are its options or answers that the checked answer equals."""
         result = _result(record)
-        agree, finished = sum(len(group.nodes) for group in same), len(record.candidates)
-        votes = f"{agree} of {finished} solutions come to this answer"
+        agree = sum(len(group.nodes) for group in result.groups if group.answer in same)
+        finished = len(record.candidates)
+        came = f"{agree} of {finished} solutions come to this answer"
+        votes = came if finished else "no solution was written"
         leading = probability_of(result.confidence)
         probability = at_most = None
-        if not result.groups:
+        if result.answer is None:
             verdict = f"{votes}; no probability, since no solution has an answer"
         elif leading is None:
             verdict = f"{votes}; no probability, since no calibration fits the model"
-        elif result.groups[0] in same:
+        elif result.answer in same:
             probability = leading
             verdict = f"correct with probability {probability:.2f}: {votes}"
+        elif same and result.options:
+            probability = round(sum(result.options[name] for name in same), 4)
+            verdict = f"correct with probability {probability:.2f}: {votes}; likeliest is {result.answer}"
         else:
             at_most = round(1 - leading, 4)
             verdict = f"correct with probability {at_most:.2f} at most: {votes}; likeliest is {result.answer}"
@@ -280,9 +285,14 @@ async def check(arguments: CheckArguments, search: Search) -> Check:
     if not answer.strip():
         raise UsageError("the answer is empty")
     record = await search(arguments.ask(arguments.effort))
+    problem, result = replace(record.started.problem, answer=answer), _result(record)
+    kind = kind_of(problem)
+    known = [*result.options] or [group.answer for group in result.groups]
+    if kind.options(problem):
+        return Check.of(record, {each for each in known if kind.is_right(problem, each, None, None)})
     # Computer algebra may take seconds, in which the others' searches go on.
-    same = [each for each in record.groups if await asyncio.to_thread(same_answer, answer, each.answer)]
-    return Check.of(record, same)
+    same = kind.equality(problem)
+    return Check.of(record, {each for each in known if await asyncio.to_thread(same, each, answer)})
 
 
 @dataclass(frozen=True, slots=True)
