@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, fields
+from os import PathLike, fspath
 from typing import get_args
 
 from adascale.engine.answers.result import SearchResult
@@ -41,7 +42,7 @@ class Answer(SearchResult):
 
 def ask(
     question: str,
-    model: str | OpenSession = DEFAULT_GENERATOR,
+    model: str | PathLike[str] | OpenSession = DEFAULT_GENERATOR,
     *,
     kind: MessageKind | None = None,
     choices: Sequence[str] = (),
@@ -95,7 +96,7 @@ def ask(
 
 def search(
     question: str,
-    model: str | OpenSession = DEFAULT_GENERATOR,
+    model: str | PathLike[str] | OpenSession = DEFAULT_GENERATOR,
     *,
     kind: MessageKind | None = None,
     choices: Sequence[str] = (),
@@ -124,8 +125,6 @@ def search(
         raise UsageError(
             f"{strategy.name} writes programs that pass tests", hint="adascale.code(question, tests=[...])"
         )
-    if not isinstance(budget, Budget):
-        raise UsageError("that is no Budget", repr(budget), hint="budget=adascale.Budget(max_tokens=600)")
     return search_problem(problem, model, Settings(strategy, budget, seed), mode)
 
 
@@ -135,12 +134,24 @@ def _check_word(what: str, word: str, known: Sequence[str]) -> None:
 
 
 def search_problem(
-    problem: Problem, model: str | OpenSession, settings: Settings, mode: ModeChoice
+    problem: Problem, model: str | PathLike[str] | OpenSession, settings: Settings, mode: ModeChoice
 ) -> Iterator[Event]:
     """The events of a problem's search; ``settings`` without what the open models add to them."""
+    if not isinstance(settings.budget, Budget):
+        hint = "budget=adascale.Budget(max_tokens=600)"
+        raise UsageError("that is no Budget", repr(settings.budget), hint=hint)
+    if not isinstance(model, str | PathLike | OpenSession):
+        hint = "with adascale.Session(adascale.SessionOptions(NAME)) as session"
+        raise UsageError("that is no model and no open session", repr(model)[:100], hint=hint)
+    return _events(problem, model, settings, mode)
+
+
+def _events(
+    problem: Problem, model: str | PathLike[str] | OpenSession, settings: Settings, mode: ModeChoice
+) -> Iterator[Event]:
     with ExitStack() as opened:
-        if isinstance(model, str):
-            options = SessionOptions(model).for_one(settings.strategy)
+        if not isinstance(model, OpenSession):
+            options = SessionOptions(fspath(model)).for_one(settings.strategy)
             model = opened.enter_context(Session(options))
         settings = settings.under(model.conditions(problem.kind))
         settings = settings.for_problem(problem, mode, model.modes)

@@ -96,8 +96,10 @@ class OpenSession:
             policy: Takes the generator's place; no draw is speculative then.
 
         Raises:
-            UsageError: a search of this session has not ended: both would use the same branches.
+            UsageError: the session is closed, or a search of it has not ended: both would use the same
+                branches.
         """
+        self.policy.check_open()
         if self.policy.is_busy:
             raise UsageError(
                 "another search of this session has not ended",

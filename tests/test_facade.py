@@ -46,7 +46,7 @@ def test_ask_in_one_line(chain_gguf: Path, tmp_path: Path, monkeypatch: pytest.M
     assert result.answer == "18"
     assert result.solution.endswith("\\boxed{18}.")
 
-    reply = adascale.ask("hi", str(chain_gguf))
+    reply = adascale.ask("hi", chain_gguf)
     assert (reply.answer, reply.groups) == (None, ())
     assert reply.solution
 
@@ -123,9 +123,12 @@ def test_what_cannot_be_asked_is_an_error(chain_gguf: Path) -> None:
         assert error.value.hint == "use one of low, medium, high, max"
     with pytest.raises(adascale.AdascaleError, match="programs that pass tests"):
         adascale.ask("1 + 1?", str(chain_gguf), strategy="passing")
-    with pytest.raises(adascale.AdascaleError, match="is no Budget") as error:
-        adascale.ask("1 + 1?", str(chain_gguf), budget=600)  # type: ignore[arg-type]
-    assert error.value.hint == "budget=adascale.Budget(max_tokens=600)"
+    for ask in (adascale.ask, adascale.code):
+        with pytest.raises(adascale.AdascaleError, match="is no Budget") as error:
+            ask("1 + 1?", str(chain_gguf), budget=600)  # type: ignore[operator]
+        assert error.value.hint == "budget=adascale.Budget(max_tokens=600)"
+        with pytest.raises(adascale.AdascaleError, match="no open session"):
+            ask("1 + 1?", adascale.Session(adascale.SessionOptions(str(chain_gguf))))  # type: ignore[operator]
     with pytest.raises(ContextOverflowError):
         adascale.ask("word " * 5000, str(chain_gguf), strategy="greedy")
 
@@ -137,3 +140,14 @@ def test_a_search_that_is_left_behind_its_session_ends_in_peace(chain_gguf: Path
             pass
     assert isinstance(events, Generator)
     events.close()
+
+
+def test_nothing_is_searched_behind_its_session(chain_gguf: Path) -> None:
+    with adascale.Session(adascale.SessionOptions(generator=str(chain_gguf), branches=4)) as session:
+        events = adascale.search("What is 9 * 2?", session, strategy=adascale.Vote(8))
+        while not isinstance(next(events), StepProposed):
+            pass
+    with pytest.raises(adascale.AdascaleError, match="closed"):
+        list(events)
+    with pytest.raises(adascale.AdascaleError, match="closed"):
+        adascale.ask("What is 9 * 2?", session, strategy="vote")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from os import PathLike
 
 from adascale.engine.errors import UsageError
 from adascale.engine.execution import Execution
@@ -50,7 +51,7 @@ class CodeResult:
 
 def code(
     question: str,
-    model: str | OpenSession = DEFAULT_GENERATOR,
+    model: str | PathLike[str] | OpenSession = DEFAULT_GENERATOR,
     *,
     tests: Sequence[str] = (),
     effort: Effort = "medium",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from adascale.engine.errors import UsageError
 from adascale.engine.kinds import prompt_of
 from adascale.engine.kinds.base import Look
 from adascale.engine.ports import BranchStart, Growth, PrefixWork, Seen
@@ -109,6 +110,16 @@ class LlamaPolicy:
         """True while a problem is open."""
         return len(self._prompts) > 0
 
+    def check_open(self) -> None:
+        """Refuse to go on behind the end of the session, whose model is freed.
+
+        Raises:
+            UsageError: it is closed.
+        """
+        if self._is_closed:
+            hint = "ask, and read the events, within its with statement"
+            raise UsageError("the session is closed", hint=hint, slug="session-closed")
+
     def close_problem(self, problem: Problem) -> None:
         """Forget the problem's prefixes."""
         self._prompts.close(problem)
@@ -156,7 +167,11 @@ class LlamaPolicy:
 
         A batch holds one token of every branch, so that its shape, and with it the rounding of the kernels,
         does not depend on when which branch was seated.
+
+        Raises:
+            UsageError: as ``check_open``.
         """
+        self.check_open()
         self._seats.seat_waiting()
         grown = self._grow_seated() or self._grow_all()
         steps = {sequence: growth.step for sequence, growth in grown.items() if growth.step is not None}
