@@ -149,11 +149,19 @@ class _Inliner:
             joined["multipleOf"] = math.lcm(one["multipleOf"], other["multipleOf"])
         if "items" in shared and all(isinstance(each["items"], Mapping) for each in (one, other)):
             joined["items"] = self.both(one["items"], other["items"])
-        joined |= self._properties_of_both(one, other)
         if (mine := values_of(one)) is not None and (theirs := values_of(other)) is not None:
             joined.pop("const", None)
             joined["enum"] = [each for each in mine if any(same(each, value) for value in theirs)]
-        return _possible(joined)
+        strict = _possible({**joined, **self._properties_of_both(one, other)})
+        if strict != NOTHING or all(
+            each.get("additionalProperties", True) is not False for each in (one, other)
+        ):
+            return strict
+        # Each forbids what the other requires. Who writes that means an object with the properties of both.
+        known = [
+            {name: each[name] for name in each if name != "additionalProperties"} for each in (one, other)
+        ]
+        return _possible({**joined, **self._properties_of_both(*known), "additionalProperties": False})
 
     def _properties_of_both(self, one: Schema, other: Schema) -> Schema:
         """``properties`` and ``additionalProperties``; a property that one lacks is an additional one there.
@@ -224,6 +232,8 @@ def _of_2020(schema: dict[str, Any]) -> dict[str, Any]:
     """
     if isinstance(schema.get("items"), list):
         schema["prefixItems"] = schema.pop("items")
+    if "prefixItems" in schema:  # which is not checked, and ``items`` is of those behind them
+        schema.pop("items", None)
     for exclusive, end in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
         if isinstance(flag := schema.get(exclusive), bool):
             del schema[exclusive]
