@@ -34,9 +34,11 @@ def shown_calls(record: Record, request: AnswerRequest) -> tuple[str, tuple[Call
     tools = asked.tools
     needed = max(request.min_probability, *(tools[call.name].min_probability for call in calls))
     sure = result.confidence
-    if needed and sure is not None and sure.calibrated and sure.median < needed:
+    known = sure.median if sure is not None and sure.calibrated else None
+    if needed and (known is None or known < needed):
         named = " and ".join(dict.fromkeys(call.name for call in calls))
-        doubt = f"it is {sure.median:.0%} likely to be correct, and has to be {needed:.0%}"
+        likely = "nothing tells how likely it is" if known is None else f"it is {known:.0%} likely"
+        doubt = f"{likely} to be correct, and it has to be {needed:.0%}"
         return f"I am not sure enough to call {named}: {doubt}.", (), None
     return read_reply(text, tools).text, calls, None
 

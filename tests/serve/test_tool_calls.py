@@ -167,6 +167,17 @@ def test_below_the_probability_that_is_wanted_the_reply_says_what_it_was_unsure_
     assert not found.choices[0].message.tool_calls
 
 
+@pytest.mark.parametrize(("least", "is_made"), [(0, True), (0.5, False)])
+def test_a_call_whose_probability_is_not_known_is_not_likely_enough(least: float, is_made: bool) -> None:
+    with (
+        served(policy=EchoPolicy(script)) as plain,
+        openai.OpenAI(base_url=f"{plain.url}/v1", api_key="none", max_retries=0) as opened,
+    ):
+        found = ask(opened, user("What is it like in Paris?"), extra_body={"min_probability": least})
+    assert found.adascale["probability"] is None
+    assert bool(found.choices[0].message.tool_calls) == is_made
+
+
 @pytest.mark.parametrize(
     ("choice", "is_called"),
     [
