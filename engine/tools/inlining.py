@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from functools import reduce
+from functools import lru_cache, reduce
 from itertools import product
 from typing import Any
 from urllib.parse import unquote
@@ -22,6 +22,9 @@ MAX_NODES = 1000
 
 _MAX_PAIRS = 10 * MAX_NODES
 """Largest number of schemas that are combined with another one, since unions multiply."""
+
+_MAX_KEPT = 1 << 14
+"""Characters of a schema that is kept: a longer one is read each time."""
 
 _DEEPEST = 12
 """Levels of schemas; any value is valid below them, as in a schema that contains itself."""
@@ -42,6 +45,14 @@ def inlined(schema: Any, *others: Schema) -> Schema:
     Raises:
         UsageError: it is invalid, or larger than ``MAX_NODES``.
     """
+    text = json.dumps([schema, *others])
+    return _inlined(text) if len(text) <= _MAX_KEPT else _inlined.__wrapped__(text)
+
+
+@lru_cache(maxsize=256)
+def _inlined(text: str) -> Schema:
+    """``inlined`` of a list of schemas as JSON: every solution of a search asks for the same ones."""
+    schema, *others = json.loads(text)
     inliner = _Inliner(schema)
     return reduce(inliner.both, others, inliner.visit(schema, 0))
 
