@@ -10,7 +10,8 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from .schema import NOTHING, PLAIN_TYPES, Schema, types_of, unions_of, values_of
+from .inlining import Inliner
+from .schema import NOTHING, PLAIN_TYPES, Schema, types_of, values_of
 from .tool import Tools
 
 OPENING = '{"name": "'
@@ -59,6 +60,8 @@ class _Rules:
 
     def __init__(self) -> None:
         self._names: dict[str, str] = {}
+        self._values: dict[int, tuple[Schema, str]] = {}  # parts of a schema may stand at many places
+        self._inliner = Inliner({})
 
     def text(self, root: str) -> str:
         """The whole grammar, with its root rule."""
@@ -70,7 +73,12 @@ class _Rules:
 
     def value(self, schema: Schema) -> str:
         """Name or body of the rule for a value."""
-        if unions := unions_of(schema):
+        if id(schema) not in self._values:
+            self._values[id(schema)] = schema, self._value(schema)
+        return self._values[id(schema)][1]
+
+    def _value(self, schema: Schema) -> str:
+        if unions := self._inliner.alternatives(schema):
             return self._any_of(self.value(each) for each in unions)
         if values := values_of(schema):
             return self._any_of(_literal(_written(each)) for each in values)
@@ -80,7 +88,7 @@ class _Rules:
 
     def behind_brace(self, schema: Schema) -> str:
         """The rest of an object after its opening brace."""
-        if unions := unions_of(schema):
+        if unions := self._inliner.alternatives(schema):
             return self._any_of(self.behind_brace(each) for each in unions)
         if "properties" in schema or schema.get("additionalProperties") is False:
             return f'ws {self._properties(schema)} "}}"'

@@ -1,7 +1,7 @@
 """One JSON schema without references and ``allOf``: what each place of a value has to be, stated there.
 
-The constraints that stand beside a union are in each schema of the union too, so that a grammar, which reads
-these alone, forgets none.
+A union stays beside what holds for all of its schemas; ``Inliner.alternatives`` puts both together for a
+grammar, which would forget the one or the other.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import Any
 from urllib.parse import unquote
 
 from ..errors import UsageError
-from .schema import NOTHING, PLAIN_TYPES, Schema, fault, same, types_of, unions_of, values_of
+from .schema import NOTHING, PLAIN_TYPES, Schema, fault, types_of, unions_of, value_key, values_of
 
 MAX_NODES = 1000
 """Largest number of schemas inside a tool's schema, after references: its grammar takes half a second."""
 
-_MAX_PAIRS = 10 * MAX_NODES
-"""Largest number of schemas that are combined with another one, since unions multiply."""
+_MAX_PAIRS = 50 * MAX_NODES
+"""Largest number of properties and values that are compared with another schema, since unions multiply."""
 
 _MAX_KEPT = 1 << 14
 """Characters of a schema that is kept: a longer one is read each time."""
@@ -53,7 +53,7 @@ def inlined(schema: Any, *others: Schema) -> Schema:
 def _inlined(text: str) -> Schema:
     """``inlined`` of a list of schemas as JSON: every solution of a search asks for the same ones."""
     schema, *others = json.loads(text)
-    inliner = _Inliner(schema)
+    inliner = Inliner(schema)
     return reduce(inliner.both, others, inliner.visit(schema, 0))
 
 
@@ -65,13 +65,14 @@ def object_schema(schema: Any) -> Schema:
     """
     if (types := types_of(inlined(schema))) and types != ("object",):
         raise UsageError(f"the schema has to be of the type object, not {' or '.join(types)}")
-    if (found := inlined(schema, OBJECT)) == NOTHING:
+    found = inlined(schema, OBJECT)
+    if found == NOTHING or (unions_of(found) and not Inliner(found).alternatives(found)):
         raise UsageError("no object matches the schema, whose parts contradict each other")
     return found
 
 
-class _Inliner:
-    """Resolves the references in a schema.
+class Inliner:
+    """Resolves the references in a schema, and combines schemas.
 
     Args:
         root: The whole schema.
@@ -109,10 +110,12 @@ class _Inliner:
         found: Schema = {}
         for piece in part.get("allOf", ()):
             found = self.both(found, self.visit(piece, depth + 1))
-        found = self.both(found, {name: self._inside(name, each, depth + 1) for name, each in own.items()})
+        inside = {name: self._inside(name, each, depth + 1) for name, each in own.items()}
+        found = self.both(found, _possible(inside))
         for name in _UNIONS:
             if members := [self.visit(each, depth + 1) for each in part.get(name, ())]:
-                found = self.both(found, {name: members})
+                possible = [each for each in members if each != NOTHING]
+                found = self.both(found, {name: possible} if possible else NOTHING)
         return found
 
     def _inside(self, name: str, value: Any, depth: int) -> Any:
@@ -131,22 +134,27 @@ class _Inliner:
         the other one.
         """
         if not one or not other:
-            return _possible(one or other)
-        self._pairs += 1
-        if self._pairs > _MAX_PAIRS:
-            raise UsageError(f"the schema of a tool combines more than {_MAX_PAIRS:,} parts")
-        bases = [{name: each[name] for name in each if name not in _UNIONS} for each in (one, other)]
-        base = self._joined(*bases)
-        unions = [name for each in (one, other) for name in _UNIONS if each.get(name)]
-        if not unions or base == NOTHING:
+            return one or other
+        base, sides = self._joined(_alone(one), _alone(other)), (unions_of(one), unions_of(other))
+        if base == NOTHING or not any(sides):
             return base
-        sides = (unions_of(each) or [alone] for each, alone in zip((one, other), bases, strict=True))
-        members = [both for pair in product(*sides) if (both := self.both(*pair)) != NOTHING]
-        return {**base, unions[0] if len(unions) == 1 else "anyOf": members} if members else NOTHING
+        if all(sides):
+            members = [both for pair in product(*sides) if (both := self.both(*pair)) != NOTHING]
+            return {**base, "anyOf": members} if members else NOTHING
+        return {**base, **{name: each[name] for each in (one, other) for name in _UNIONS if each.get(name)}}
+
+    def alternatives(self, schema: Schema) -> list[Schema]:
+        """The schemas of a union, each with what stands beside it, but for those that no value matches."""
+        base = _alone(schema)
+        return [both for each in unions_of(schema) if (both := self.both(base, each)) != NOTHING]
 
     def _joined(self, one: Schema, other: Schema) -> Schema:
         """``both`` of two schemas without unions."""
         joined = {**one, **other}
+        sizes = (len(each.get("properties", ())) + len(each.get("enum", ())) for each in (one, other))
+        self._pairs += 1 + sum(sizes)
+        if self._pairs > _MAX_PAIRS:
+            raise UsageError(f"the schema of a tool combines more than {_MAX_PAIRS:,} parts")
         shared = one.keys() & other.keys()
         joined |= {name: max(one[name], other[name]) for name in _LEAST if name in shared}
         joined |= {name: min(one[name], other[name]) for name in _MOST if name in shared}
@@ -162,7 +170,8 @@ class _Inliner:
             joined["items"] = self.both(one["items"], other["items"])
         if (mine := values_of(one)) is not None and (theirs := values_of(other)) is not None:
             joined.pop("const", None)
-            joined["enum"] = [each for each in mine if any(same(each, value) for value in theirs)]
+            keys = set(map(value_key, theirs))
+            joined["enum"] = [each for each in mine if value_key(each) in keys]
         strict = _possible({**joined, **self._properties_of_both(one, other)})
         if strict != NOTHING or all(
             each.get("additionalProperties", True) is not False for each in (one, other)
@@ -194,6 +203,11 @@ class _Inliner:
         if any("additionalProperties" in each for each in (one, other)):
             joined["additionalProperties"] = False if beside == NOTHING else beside
         return joined
+
+
+def _alone(schema: Schema) -> Schema:
+    """A schema without its union."""
+    return {name: each for name, each in schema.items() if name not in _UNIONS}
 
 
 def _possible(schema: Schema) -> Schema:

@@ -71,9 +71,9 @@ def _faults(value: Any, schema: Schema, place: str) -> Iterator[str]:
     if (types := types_of(schema)) and not any(_is_of(value, each) for each in types):
         yield f"{place} has to be of the type {' or '.join(types)}"
         return
-    if "enum" in schema and not any(same(value, each) for each in schema["enum"]):
+    if "enum" in schema and value_key(value) not in map(value_key, schema["enum"]):
         yield f"{place} has to be one of {json.dumps(schema['enum'])[:200]}"
-    if "const" in schema and not same(value, schema["const"]):
+    if "const" in schema and value_key(value) != value_key(schema["const"]):
         yield f"{place} has to be {json.dumps(schema['const'])[:200]}"
     yield from _union_faults(value, schema, place)
     match value:
@@ -81,7 +81,7 @@ def _faults(value: Any, schema: Schema, place: str) -> Iterator[str]:
             yield from _object_faults(value, schema, place)
         case list():
             yield from _bounds(len(value), schema, "minItems", "maxItems", f"the length of {place}")
-            if schema.get("uniqueItems") is True and len(set(map(_key, value))) < len(value):
+            if schema.get("uniqueItems") is True and len(set(map(value_key, value))) < len(value):
                 yield f"{place} has an item twice"
             if isinstance(items := schema.get("items"), Mapping):
                 for at, item in enumerate(value):
@@ -138,13 +138,13 @@ def _is_multiple(value: float, step: float) -> bool:
         return False
 
 
-def _key(value: Any) -> Hashable:
+def value_key(value: Any) -> Hashable:
     """A key that is the same for values that are equal in JSON schema: 1 and 1.0, but not 1 and true."""
     match value:
         case dict():
-            return frozenset((name, _key(item)) for name, item in value.items())
+            return frozenset((name, value_key(item)) for name, item in value.items())
         case list():
-            return tuple(map(_key, value))
+            return tuple(map(value_key, value))
         case _:
             return isinstance(value, bool), value
 
@@ -177,11 +177,6 @@ def _is_of(value: Any, name: str) -> bool:
             return True
 
 
-def same(one: Any, other: Any) -> bool:
-    """True if two values are equal in JSON schema."""
-    return _key(one) == _key(other)
-
-
 def as_json(value: Any) -> Any:
     """A Python value as JSON has it: tuples become lists, and keys texts.
 
@@ -201,7 +196,8 @@ def mended(value: Any, schema: Schema) -> Any:
     """A value with unambiguous type errors repaired: 1 for ``"1"``, ``"1"`` for 1, nothing for null."""
     if unions := unions_of(schema):
         tried = (value, *(mended(value, each) for each in unions))
-        return next((each for each in tried if not fault(each, schema)), value)
+        alone = {"anyOf": unions}  # what stands beside them is repaired below
+        value = next((each for each in tried if not fault(each, alone)), value)
     types = types_of(schema)
     if types and not any(_is_of(value, each) for each in types):
         value = next((found for each in types if (found := _turned(value, each)) is not None), value)

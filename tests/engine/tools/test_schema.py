@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import re
+import time
 from typing import Any
 
 import jsonschema
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from adascale.engine.errors import UsageError
 from adascale.engine.tools.equality import key_of, key_of_calls
-from adascale.engine.tools.grammar import grammar_of_call
+from adascale.engine.tools.grammar import grammar_of_call, grammar_of_object
 from adascale.engine.tools.inlining import MAX_NODES, inlined, object_schema
 from adascale.engine.tools.judging import is_accepted
 from adascale.engine.tools.schema import fault, keywords, mended
@@ -96,6 +97,33 @@ def test_closed_objects_that_leave_nothing_of_each_other_are_one() -> None:
     schema = inlined(CLOSED)
     assert not fault({"a": "x", "b": 1}, schema)
     assert all(fault(wrong, schema) for wrong in ({"a": "x"}, {"b": "x"}, {"b": 1, "c": 1}))
+
+
+def test_both_a_union_and_what_stands_beside_it_are_mended() -> None:
+    schema = inlined(
+        {"properties": {"a": {"type": "integer"}}, "anyOf": [{"properties": {"b": {"type": "integer"}}}]}
+    )
+    assert mended({"a": "1", "b": "2"}, schema) == {"a": 1, "b": 2}
+
+
+def _nested(depth: int) -> dict[str, Any]:
+    """A schema whose parts stand beside a union at every level."""
+    inner = _nested(depth - 1) if depth else {"type": "string"}
+    return {
+        "type": "object",
+        "properties": {"a": inner},
+        "required": ["a"],
+        "anyOf": [{}, {"required": ["a"]}] * 4,
+    }
+
+
+def test_unions_at_every_level_take_no_longer_than_one() -> None:
+    value = json.loads('{"a": ' * 12 + '"x"' + "}" * 12)
+    began = time.process_time()
+    found = object_schema(_nested(11))
+    grammar_of_object(found)
+    assert not fault(mended(value, found), found)
+    assert time.process_time() - began < 1.0
 
 
 @given(VALUES, SCHEMAS)
