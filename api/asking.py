@@ -115,10 +115,11 @@ def search(
         raise UsageError("the question is empty", slug="empty-question")
     _check_word("kind of question", kind or "value", get_args(MessageKind))
     _check_word("mode", mode, get_args(ModeChoice))
-    if isinstance(choices, str):
+    options = list(choices)
+    if isinstance(choices, str) or not all(isinstance(each, str) for each in options):
         raise UsageError("choices are a list of texts", repr(choices), hint='choices=["red", "green"]')
     is_chosen = strategy is not None or effort is not None or mode != "auto"
-    problem = problem_of("1", question.strip(), kind=kind, choices=choices, is_searched=is_chosen)
+    problem = problem_of("1", question.strip(), kind=kind, choices=options, is_searched=is_chosen)
     if not isinstance(strategy, Strategy):
         strategy = Preset(effort_named(effort or "medium")).strategy(strategy or "adaptive", problem.kind)
     if "code" in strategy.modes:

@@ -114,7 +114,13 @@ def test_what_cannot_be_asked_is_an_error(chain_gguf: Path) -> None:
         adascale.ask("  ", str(chain_gguf))
     with pytest.raises(adascale.AdascaleError, match="strategy"):
         adascale.ask("1 + 1?", str(chain_gguf), strategy="no-such")
-    for wrong in ({"kind": "code"}, {"kind": "sum"}, {"mode": "fast"}, {"choices": "red"}):
+    for wrong in (
+        {"kind": "code"},
+        {"kind": "sum"},
+        {"mode": "fast"},
+        {"choices": "red"},
+        {"choices": [6, 8]},
+    ):
         with pytest.raises(adascale.AdascaleError, match=r"called|list of texts"):
             adascale.ask("1 + 1?", str(chain_gguf), **wrong)  # type: ignore[arg-type]
     for ask in (adascale.ask, adascale.code):

@@ -73,7 +73,7 @@ def code(
     """
     if not question.strip():
         raise UsageError("the question is empty", slug="empty-question")
-    if isinstance(tests, str):
+    if isinstance(tests, str) or not all(isinstance(each, str) for each in tests):
         raise UsageError("tests are a list of sources", repr(tests), hint='tests=["assert f(2) == 4"]')
     strategy = EFFORTS["code"][effort_named(effort)]
     task = task_of(question, [test for source in tests for test in read_tests(source)])
