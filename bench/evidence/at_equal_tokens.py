@@ -30,6 +30,7 @@ from adascale.engine.evaluation.contestants import parse_contestants
 from adascale.engine.evaluation.evaluate import AT_ONCE, Contestant, evaluate
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import AnswersJudged
+from adascale.engine.search.program_guard import FAILURES
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import (
@@ -227,9 +228,10 @@ def play_stopping(path: Path, rules: Mapping[str, VoteUntil], orders: int) -> di
 
 
 def _recorded(header: Mapping[str, Any], modes: Sequence[Mode]) -> int:
-    """Most solutions by turns that a file has."""
+    """Most solutions by turns that a file has, also of a question whose programs crash and are left out."""
     by_mode: dict[Mode, int] = {"prose": header["samples"], "program": header.get("programs", 0)}
-    return len(modes) * min(by_mode[mode] for mode in modes)
+    by_turns = len(modes) * min(by_mode[mode] for mode in modes)
+    return by_turns if len(modes) == 1 else min(by_turns, by_mode["prose"] + FAILURES)
 
 
 def _judged(
