@@ -46,7 +46,7 @@ test: setup
 test-slow: setup
 	$(BIN)/python -m pytest -n auto --dist worksteal -m '$(SLOW)'
 
-# The fuzzers of tests/fuzz with their long counts and a new seed (an hour on two cores); what fails is kept in
+# The fuzzers of tests/fuzz with 20,000 examples each and a new seed (an hour on two cores); what fails is kept in
 # tests/fuzz/corpus. FUZZ=tests/fuzz/test_mcp.py runs one of them.
 FUZZ ?= tests/fuzz
 SEED ?= $(shell date +%s)

@@ -1,7 +1,7 @@
 """Common settings of all fuzzers: how long they run, what they try first, where a failure is kept.
 
 ``make check`` runs those of this process a little, ``make slow`` those that fork, always with the same
-examples. ``make fuzz`` runs them long, 20,000 examples a target of this process, with another seed each time.
+examples. ``make fuzz`` runs them long, 20,000 examples a target, with another seed each time.
 What fails is written into ``corpus/TARGET``; it is tried first from then on.
 """
 
@@ -28,6 +28,8 @@ CORPUS = Path(__file__).with_name("corpus")
 GOLDEN = Path(__file__).parents[1] / "golden"
 SHIPPED = min((Path(artefact.__file__).parent / "shipped").glob("*"), key=lambda path: path.stat().st_size)
 MEMORY_BYTES = 512 << 20
+_LONG = 20_000
+"""Examples of a target with ``--fuzz``."""
 EXAMPLE_SECONDS = 120.0
 """An example that takes longer hangs; the machine may be busy."""
 
@@ -40,7 +42,7 @@ class File(bytes):
 
 
 Check = Callable[[bytes], None]
-Fuzz = Callable[[str, int, int, st.SearchStrategy[bytes], Check], None]
+Fuzz = Callable[[str, int, st.SearchStrategy[bytes], Check], None]
 
 
 @contextmanager
@@ -67,7 +69,7 @@ def fuzz(pytestconfig: pytest.Config) -> Fuzz:
     """Check the files of a corpus, then so many of a strategy: a few, or many with ``--fuzz``."""
     is_long = bool(pytestconfig.getoption("--fuzz"))
 
-    def run(target: str, few: int, many: int, files: st.SearchStrategy[bytes], check: Check) -> None:
+    def run(target: str, few: int, files: st.SearchStrategy[bytes], check: Check) -> None:
         for path in sorted((CORPUS / target).glob("*")):
             check(path.read_bytes())
         last = b""
@@ -79,7 +81,7 @@ def fuzz(pytestconfig: pytest.Config) -> Fuzz:
                 check(data)
 
         bounded = settings(
-            max_examples=many if is_long else few,
+            max_examples=_LONG if is_long else few,
             derandomize=not is_long,
             deadline=None,
             database=None,

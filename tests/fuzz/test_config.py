@@ -42,7 +42,7 @@ def test_config_files(fuzz: Fuzz, tmp_path: Path) -> None:
             run_with(each, command)
     torn = mutated_bytes([encode_settings(SETTINGS), *odd])
     files = mutated_json(SETTINGS).map(encode_settings) | torn
-    fuzz("config", 60, 20_000, files, check)
+    fuzz("config", 60, files, check)
 
 
 def encode_settings(values: Mapping[str, Any]) -> bytes:

@@ -33,7 +33,7 @@ def test_gguf_headers(fuzz: Fuzz, forks: Forks, random_gguf: Path, tmp_path: Pat
 
     path.write_bytes(whole)
     assert forks.run("models", "show", str(path)).code == 0
-    fuzz("gguf", 60, 20_000, mutated_bytes([whole], first=8_000), check)
+    fuzz("gguf", 60, mutated_bytes([whole], first=8_000), check)
 
 
 def test_manifests_of_ollama(fuzz: Fuzz, forks: Forks, random_gguf: Path) -> None:
@@ -55,7 +55,7 @@ def test_manifests_of_ollama(fuzz: Fuzz, forks: Forks, random_gguf: Path) -> Non
     manifest.write_bytes(encode_json(whole))
     assert forks.run("models", "show", "ollama:m").code == 0
     files = mutated_json(whole).map(encode_json) | mutated_bytes([encode_json(whole)])
-    fuzz("ollama", 25, 5_000, files, check)
+    fuzz("ollama", 25, files, check)
 
 
 def test_traces(fuzz: Fuzz, forks: Forks, tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_traces(fuzz: Fuzz, forks: Forks, tmp_path: Path) -> None:
     for sample in samples:
         path.write_bytes(sample)
         assert forks.run("replay", str(path)).code == 0
-    fuzz("traces", 25, 5_000, mutated_lines(samples), check)
+    fuzz("traces", 25, mutated_lines(samples), check)
 
 
 def test_calibrations(fuzz: Fuzz, forks: Forks, tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_calibrations(fuzz: Fuzz, forks: Forks, tmp_path: Path) -> None:
     path.write_bytes(signed(json.loads(metadata["card"])))
     assert forks.run("calibrate", "show", str(path)).code == 0
     cards = mutated_json(json.loads(metadata["card"])).map(signed)
-    fuzz("calibrations", 25, 2_000, cards | mutated_bytes([whole], first=header_bytes), check)
+    fuzz("calibrations", 25, cards | mutated_bytes([whole], first=header_bytes), check)
 
 
 RECORD = {
@@ -123,4 +123,4 @@ def test_outputs_of_a_batch(fuzz: Fuzz, forks: Forks, tmp_path: Path) -> None:
 
     assert run_on(samples[0]).code == 0, "the question has its answer, so no model is wanted"
     assert run_on(b"").code == 4, "the model is not there"
-    fuzz("outputs", 25, 2_000, mutated_lines(samples), check)
+    fuzz("outputs", 25, mutated_lines(samples), check)

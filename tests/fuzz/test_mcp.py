@@ -110,4 +110,4 @@ def test_lines_of_an_agent(fuzz: Fuzz, exchange: Any) -> None:
     for line in LINES:
         check(encode_json(line))
     changed = st.sampled_from(LINES).flatmap(mutated_json).map(encode_json)
-    fuzz("mcp", 60, 20_000, changed | mutated_bytes([encode_json(line) for line in LINES]), check)
+    fuzz("mcp", 60, changed | mutated_bytes([encode_json(line) for line in LINES]), check)

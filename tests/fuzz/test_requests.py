@@ -186,7 +186,7 @@ def test_bodies_are_answered_or_refused(fuzz: Fuzz, post: Post, name: str) -> No
     for path, body in samples:
         found = post(path, encode_json(body))
         assert found.status_code == 200, found.text
-    fuzz(f"requests-{name}", 60, 20_000, requests(samples), lambda data: check_answer(post, data))
+    fuzz(f"requests-{name}", 60, requests(samples), lambda data: check_answer(post, data))
 
 
 def test_a_schema_is_refused_or_llama_cpp_reads_its_grammar(fuzz: Fuzz, model: LlamaModel) -> None:
@@ -209,4 +209,4 @@ def test_a_schema_is_refused_or_llama_cpp_reads_its_grammar(fuzz: Fuzz, model: L
     ObjectRules(model, inlined(SCHEMA))
     assert not fault(mended(VALUE, inlined(SCHEMA)), inlined(SCHEMA))
     pairs = st.tuples(mutated_json(SCHEMA), mutated_json(VALUE)).map(encode_json)
-    fuzz("schemas", 60, 20_000, pairs, check)
+    fuzz("schemas", 60, pairs, check)

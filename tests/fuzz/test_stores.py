@@ -42,4 +42,4 @@ def test_stored_draws(fuzz: Fuzz, tmp_path: Path) -> None:
         error = refused(read)
         assert error is None or error.slug in ("bad-store", "unwritable", "locked")
 
-    fuzz("draws", 50, 2_000, mutated_bytes([whole]), check)
+    fuzz("draws", 50, mutated_bytes([whole]), check)
