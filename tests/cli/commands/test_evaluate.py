@@ -186,7 +186,7 @@ def test_a_plot_replaces_no_question(home: Home, tmp_path: Path) -> None:
     done = home.run("eval", str(data), "-g", str(home.model), "--plot", str(data))
     assert done.returncode == 2
     assert f"the output {data} is the input {data}" in done.stderr
-    assert "hint: --plot plot.svg" in done.stderr
+    assert "hint: --plot data-adascale.svg" in done.stderr
     assert data.read_bytes() == before
 
 
