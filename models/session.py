@@ -113,9 +113,9 @@ class OpenSession:
         if not rules.judges_steps:  # a PRM reads rollouts afterwards, once
             return Driver(policy, SequenceLogprob(), {}, clock, executor=self.executor)
         known = {kind: found for kind in KINDS if (found := self.prompts.calibrator(kind)) is not None}
-        executor = (
-            WaitingExecutor(self.executor, self.abort.__bool__) if rules.is_played_back else self.executor
-        )
+        executor = self.executor
+        if rules.is_played_back:
+            executor = WaitingExecutor(executor, lambda: bool(self.abort))
         return Driver(policy, self.reward_model, known, clock, costs, executor, self.prompts.rough)
 
     def replay_policy(self, store: DrawStore) -> ReplayingPolicy:

@@ -23,7 +23,7 @@ _ARROW = re.compile(
 _CALL = re.compile(r"(?<![\w.])[A-Za-z_]\w*\(.*\)$")
 _BULLET = re.compile(r"[\s`*]*(?:(?:[-•]|\d+[.)])\s+)?[\s`*]*")
 _OPERATOR = re.compile(r"(?:[+/%]\s*|\s\*\s+|\bnot\s+)`*$")
-"""What makes a call behind it a part of a longer expression."""
+"""Stands before a call that is a part of a longer expression."""
 _LONGEST_LINE = 1_000
 """Characters of the longest line that is searched for ``f(2) -> 4``, which takes the square of its length."""
 _MARKUP = "`* \t"

@@ -50,10 +50,6 @@ _BRINGS = (
 )
 """Both coders on the frozen questions, each with its fit beside the rules that need none."""
 
-_UNUSED_OF_CODE = {"--samples", "--rollouts"}
-_UNUSED_OF_OPTIONS = {"--programs", "--rollouts", "--method"}
-"""Flags without an effect on code tasks, of which only programs are drawn, and on questions with options."""
-
 app = typer.Typer(name="calibrate", no_args_is_help=True, help=__doc__)
 
 
@@ -157,14 +153,17 @@ app.command()(level)
 
 
 def _check_flags(context: typer.Context, kind: KindName) -> None:
-    """Refuse flags that say nothing of this kind of question.
+    """Refuse flags that have no effect on this kind of question.
 
     Raises:
         UsageError: one was typed.
     """
-    unused = (
-        _UNUSED_OF_OPTIONS if KINDS[kind].has_options else _UNUSED_OF_CODE if kind == "code" else set[str]()
-    )
+    if KINDS[kind].has_options:
+        unused = {"--programs", "--rollouts", "--method"}
+    elif kind == "code":  # only programs are drawn
+        unused = {"--samples", "--rollouts"}
+    else:
+        return
     if found := sorted(typed_flags(context) & unused):
         raise UsageError(
             f"{found[0]} has no effect on questions of the kind {kind}", hint=f"leave out {found[0]}"

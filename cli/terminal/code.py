@@ -133,7 +133,7 @@ def _miss(test: str, verdict: Verdict) -> str:
 
 @functools.lru_cache(_KEPT)
 def _asked(test: str) -> str:
-    """What a test asks: its one statement, or the call at its end; of several asserts any may be meant."""
+    """The one statement of a test, or the call at its end; of several asserts any may have failed."""
     match getattr(try_parse(test), "body", []):
         case [ast.Try(body=[*_, tried])]:
             return ast.unparse(tried)

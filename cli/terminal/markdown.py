@@ -39,7 +39,7 @@ _THEME = Theme(
 
 
 _MARKS_IN_ASCII = str.maketrans("•▌─━…", "*|--.")
-"""What Rich draws before items and quotes, below the head of a table, and at the end of a narrow cell."""
+"""Marks of Rich before items and quotes, below the head of a table, and at the end of a narrow cell."""
 
 
 class _Title(Heading):
