@@ -46,8 +46,10 @@ def signals() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def no_config(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Tests run without the config file of the person who starts them."""
+    """Tests run without the config file and the colour settings of whoever starts them."""
     with pytest.MonkeyPatch.context() as patch:
+        for name in ("CI", "NO_COLOR", "FORCE_COLOR", "TTY_INTERACTIVE", "TTY_COMPATIBLE"):
+            patch.delenv(name, raising=False)
         patch.setenv("ADASCALE_CONFIG", str(tmp_path_factory.mktemp("config") / "config.toml"))
         yield
 

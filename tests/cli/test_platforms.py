@@ -79,7 +79,7 @@ def test_a_console_of_windows_has_no_term_and_draws_all_the_same(
     console = SimpleNamespace(isatty=lambda: True, encoding="utf-8")
     monkeypatch.setattr(sys, "platform", "win32")
     monkeypatch.setattr(sys, "stderr", console)
-    for name in ("TERM", "CI", "TTY_INTERACTIVE", "PYTHONUTF8", "PYTHONIOENCODING"):
+    for name in ("TERM", "PYTHONUTF8", "PYTHONIOENCODING"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("locale.getencoding", lambda: "cp1252")
     assert may_animate()

@@ -100,7 +100,6 @@ def test_without_colours_no_stream_gets_an_escape_byte(
     choice: console.ColorChoice, styled: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TERM", "xterm-256color")
-    monkeypatch.delenv("NO_COLOR", raising=False)
     for name in ("stdout", "stderr"):
         monkeypatch.setattr(sys, name, Terminal())
     console.use_color(choice)

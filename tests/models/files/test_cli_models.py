@@ -248,7 +248,6 @@ class Terminal:
 def test_consent_is_asked_on_a_terminal(
     answer: str, consent: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.delenv("CI", raising=False)
     monkeypatch.setattr(sys, "stdin", Terminal(answer))
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     assert ask_consent(PLAN) is consent
