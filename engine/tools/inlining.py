@@ -86,13 +86,13 @@ class Inliner:
         """Resolve a schema inside the root, ``depth`` levels deep."""
         self._nodes += 1
         if self._nodes > MAX_NODES:
-            raise UsageError(f"the schema of a tool has more than {MAX_NODES:,} parts")
+            raise UsageError(f"the schema has more than {MAX_NODES:,} parts")
         if part is True or depth > _DEEPEST:
             return {}
         if part is False:
             return NOTHING
         if not isinstance(part, Mapping):
-            raise UsageError(f"a schema of a tool has to be an object, not {json.dumps(part)[:40]}")
+            raise UsageError(f"a schema has to be an object, not {json.dumps(part)[:40]}")
         pieces = [part]
         for piece in pieces:
             if isinstance(reference := piece.get("$ref"), str):
@@ -154,7 +154,7 @@ class Inliner:
         sizes = (len(each.get("properties", ())) + len(each.get("enum", ())) for each in (one, other))
         self._pairs += 1 + sum(sizes)
         if self._pairs > _MAX_PAIRS:
-            raise UsageError(f"the schema of a tool combines more than {_MAX_PAIRS:,} parts")
+            raise UsageError(f"the schema combines more than {_MAX_PAIRS:,} parts")
         shared = one.keys() & other.keys()
         joined |= {name: max(one[name], other[name]) for name in _LEAST if name in shared}
         joined |= {name: min(one[name], other[name]) for name in _MOST if name in shared}
@@ -236,7 +236,7 @@ def _found(root: Any, reference: str) -> Schema:
         else:
             at = at.get(part) if isinstance(at, Mapping) else None
     if not isinstance(at, Mapping):
-        raise UsageError(f"the schema of a tool refers to {reference[:60]}, which is not in it")
+        raise UsageError(f"the schema refers to {reference[:60]}, which is not in it")
     return at
 
 
@@ -288,4 +288,4 @@ def _check_shape(schema: Schema) -> None:
             name != "required" or all(isinstance(each, str) for each in schema["required"])
         )
         if name in schema and not fits:
-            raise UsageError(f"{name} in the schema of a tool cannot be {json.dumps(value)[:40]}")
+            raise UsageError(f"{name} in the schema cannot be {json.dumps(value)[:40]}")

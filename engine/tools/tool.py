@@ -55,7 +55,10 @@ class Tool:
             raise UsageError(
                 f"the name of a tool has letters, digits and any of _-.:/ in it, not {name[:40]!r}"
             )
-        parameters = inlined(asked, OBJECT)  # a tool that no arguments fit is never called
+        try:
+            parameters = inlined(asked, OBJECT)  # a tool that no arguments fit is never called
+        except UsageError as error:
+            raise UsageError(f"the tool {name}: {error.message}") from None
         if asked.get("type", "object") not in ("object", ["object"]):
             raise UsageError(f"the parameters of the tool {name} have to be of the type object")
         least = asked.get(_MIN_PROBABILITY, 0.0)

@@ -225,8 +225,8 @@ def _wide(width: int, depth: int) -> dict[str, Any]:
     ],
 )
 def test_a_schema_that_is_none_or_too_large_is_refused(schema: dict[str, Any]) -> None:
-    with pytest.raises(UsageError):
-        inlined(schema)
+    with pytest.raises(UsageError, match="the tool search: "):
+        Tool.of({"function": {"name": "search", "parameters": schema}})
 
 
 @pytest.mark.parametrize(
