@@ -1,4 +1,4 @@
 """The commands, one file of the same name each.
 
-``evaluate`` is ``eval``. ``calibrate`` fits and checks; ``calibrations`` lists, shows, pulls and exports.
+``evaluate`` is ``eval``. ``calibrate`` fits and checks; ``calibrations`` lists, shows and pulls.
 """

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from adascale.engine.kinds.messages import problem_of
-from adascale.engine.types import Notice, Problem
+from adascale.engine.types import Notice
 
 from ..exit_codes import INTERRUPTED, NO_ANSWER
 from ..options.by_command import AskOptions
@@ -65,20 +65,16 @@ def ask(
             history=history,
             schema=schema,
         )
-        record, loaded = _search_here(problem, options)
+        search = options.search
+        strategy, session = strategy_of(problem, search), session_for(search.preset, options.session)
+        prints = options.prints_reply
+        record, loaded = search_one(problem, strategy, search, session, options.view, prints_reply=prints)
     if fallback is not None and fallback.is_for(record) and options.view.says_end:
         say(f"adascale: not sure enough, asking {fallback.server}...")
     handed_on = hand_on(fallback, record)
     if isinstance(handed_on, Notice) and options.view.terminal.quiet < 2:
         show_warning(handed_on)
     _finish(record, loaded, options, handed_on)
-
-
-def _search_here(problem: Problem, options: AskOptions) -> tuple[ViewState, float]:
-    """Search with models of this machine; as ``search_one``."""
-    search = options.search
-    strategy, session = strategy_of(problem, search), session_for(search.preset, options.session)
-    return search_one(problem, strategy, search, session, options.view, prints_reply=options.prints_reply)
 
 
 def _finish(

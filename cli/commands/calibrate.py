@@ -17,7 +17,7 @@ from adascale.engine.types import KindName, Notice, Problem
 from adascale.models.options import SessionOptions
 from adascale.models.question_sets import only_kind
 
-from ..disk.files import check_output, is_calibration, unwritable
+from ..disk.files import check_output, is_calibration, writing
 from ..options.by_command import CalibrationOptions, FitOptions
 from ..options.flatten import typed_flags, with_options
 from ..options.help import LayeredCommand
@@ -99,12 +99,10 @@ def _save(artefact: Artefact, output: Path | None, *, quiet: bool) -> Path:
 
     path = output or own_path(artefact.card)
     before = path.with_name(f"{path.name}.before") if path.exists() else None
-    try:
+    with writing(path):
         if before is not None:
             shutil.copyfile(path, before)
         save_artefact(artefact, path)
-    except OSError as error:
-        raise unwritable(path, error) from error
     if not quiet:
         say(f"adascale: wrote {short_path(path)}")
         if before is not None:

@@ -16,7 +16,7 @@ from adascale.engine.types import Problem
 from adascale.export.dataset import Card, Recipe, check_parquet, open_dataset, rows_of
 from adascale.export.formats import FORMATS, FormatName, Row, Split
 
-from ..disk.files import check_apart, check_output, unwritable, write_file
+from ..disk.files import check_apart, check_output, write_file, writing
 from ..disk.sources import Source, find_sources, read_sources
 from ..options.declare import TOP
 from ..options.export import DATASET_FLAGS, DatasetOptions, OutputOptions
@@ -119,22 +119,17 @@ def _write(rows: Iterator[tuple[Split, Row]], card: Card, files: Mapping[Split, 
         UsageError: A file cannot be written, or no row is left.
     """
     row_type = FORMATS[card.recipe.format].row
-    try:
-        with ExitStack() as stack:
-            append = {
-                split: stack.enter_context(open_dataset(path, row_type)) for split, path in files.items()
-            }
-            for split, row in rows:
-                append[split](row)
-            if not card.rows:
-                raise UsageError(
-                    f"nothing is left to write of {card.questions:,} questions",
-                    *(f"{count:,} {reason}" for reason, count in card.omissions.most_common()),
-                    hint="leave filters out, or choose another source with --from",
-                    slug="empty-dataset",
-                )
-    except OSError as error:
-        raise unwritable(files["train"], error) from error
+    with writing(files["train"]), ExitStack() as stack:
+        append = {split: stack.enter_context(open_dataset(path, row_type)) for split, path in files.items()}
+        for split, row in rows:
+            append[split](row)
+        if not card.rows:
+            raise UsageError(
+                f"nothing is left to write of {card.questions:,} questions",
+                *(f"{count:,} {reason}" for reason, count in card.omissions.most_common()),
+                hint="leave filters out, or choose another source with --from",
+                slug="empty-dataset",
+            )
 
 
 def _output(path: Path) -> str:

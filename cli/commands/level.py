@@ -15,7 +15,7 @@ from adascale.engine.decimals import decimal
 from adascale.engine.errors import TraceError
 from adascale.models.files.catalog import DEFAULT_GENERATOR
 
-from ..disk.files import unwritable
+from ..disk.files import writing
 from ..disk.history import past_runs
 from ..options.declare import JsonOption
 from ..options.flags import ModelOption
@@ -89,10 +89,8 @@ def _adjust(sha256: str, prior: float, shares: Sequence[float]) -> None:
     from adascale.models.model_use import keep_use, read_use, use_path
 
     use = replace(read_use(sha256), shift=shift_by_answers(prior, shares), answers=len(shares))
-    try:
+    with writing(use_path(sha256)):
         keep_use(sha256, use)
-    except OSError as error:
-        raise unwritable(use_path(sha256), error) from error
     say(
         f"adascale: {decimal(fmean(shares), '.2f')} of the solutions were correct; "
         f"the level is {decimal(shifted(prior, use.shift), '.2f')} from now on"

@@ -14,7 +14,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Any, Literal
 
-from adascale.engine.errors import UsageError
+from adascale.engine.errors import UsageError, excerpt
 from adascale.engine.types import Problem
 from adascale.models.questions import BadLine, id_digest, is_text_id, line_id
 from adascale.models.storage import atomic_write
@@ -264,15 +264,14 @@ def _different_run(before: Mapping[str, Any], now: Mapping[str, Any]) -> UsageEr
     names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
     return UsageError(
         "the output was made by another run",
-        *(f"{name}: {_shorten(before.get(name))} there, {_shorten(now.get(name))} now" for name in names),
+        *(f"{name}: {_shown(before.get(name))} there, {_shown(now.get(name))} now" for name in names),
         hint="another --output, or --overwrite to start again",
         slug="other-run",
     )
 
 
-def _shorten(value: Any) -> str:
-    text = "nothing" if value is None else str(value)
-    return text if len(text) <= 40 else text[:37] + "..."
+def _shown(value: Any) -> str:
+    return "nothing" if value is None else excerpt(str(value), 40)
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from adascale.engine.search.record import Record
 from adascale.engine.types import Notice
 
 from ..terminal.console import json_line, show_warning
-from .files import unwritable
+from .files import writing
 
 
 class TraceWriter:
@@ -32,10 +32,8 @@ class TraceWriter:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        try:
+        with writing(path):
             self._file = path.open("w", encoding="ascii", newline="\n")
-        except OSError as exc:
-            raise unwritable(path, exc) from exc
 
     def __enter__(self) -> Self:
         return self

@@ -14,7 +14,7 @@ from adascale.engine.types import Notice, Problem
 from adascale.models.questions import id_digest
 
 from ..terminal.console import show_warning
-from .files import is_trace, unwritable
+from .files import is_trace, writing
 from .trace import TraceWriter
 
 
@@ -31,10 +31,8 @@ class TraceFolder:
         Raises:
             UsageError: It cannot be created.
         """
-        try:
+        with writing(path):
             path.mkdir(parents=True, exist_ok=True)
-        except OSError as exc:
-            raise unwritable(path, exc) from exc
         return cls(path)
 
     def keep(self, events: Iterable[tuple[Problem, Event]]) -> Iterator[tuple[Problem, Event]]:

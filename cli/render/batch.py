@@ -62,7 +62,7 @@ class PlainBatch:
 
 
 class LiveBatch:
-    """Draws the bar, then a line for each search in flight, or the tree of the oldest.
+    """Draws the bar, then a line for each search in flight.
 
     Args:
         display: Shows it from the first event on.

@@ -116,7 +116,7 @@ PROFILES: Mapping[Mode, ModeProfile] = {
     "code": ModeProfile(2.5, 80.0),
     "call": ModeProfile(2.5, 50.0),
 }
-"""Where a calibration was fitted before they were measured (docs/research/LOG.md says why these)."""
+"""Where nothing was measured (docs/research/LOG.md says why these)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,15 +81,8 @@ class Calibration:
     domains: Mapping[Mode, Domain]
     profiles: Mapping[Mode, ModeProfile]
 
-    @property
-    def weights(self) -> None:
-        """None: questions without options have nothing to weigh."""
-        return None
-
-    @property
-    def is_rough(self) -> bool:
-        """False: it reads the generator's states."""
-        return False
+    weights = None  # there are no options to weigh
+    is_rough = False
 
     @property
     def width(self) -> int:

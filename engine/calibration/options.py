@@ -32,15 +32,12 @@ class OptionsCalibration:
     profiles: Mapping[Mode, ModeProfile]
     is_portable: bool = False
 
+    is_rough = False
+
     @property
     def modes(self) -> tuple[Mode, ...]:
         """The modes that it knows."""
         return tuple(self.profiles)
-
-    @property
-    def is_rough(self) -> bool:
-        """False: options are weighed by fitted numbers."""
-        return False
 
     def of_size(self, parameters: float) -> OptionsCalibration:
         """The calibration as a generator of so many parameters uses it; one of its own knows its size.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from statistics import fmean
 
 import numpy as np
@@ -132,9 +132,8 @@ class Comparison:
     outcomes: dict[tuple[str, str], list[Outcome]] = field(default_factory=dict)
 
     def add(self, outcome: Outcome) -> None:
-        """Take the next outcome, without its texts."""
-        figures = replace(outcome, solutions=())
-        self.outcomes.setdefault((outcome.entry, outcome.problem), []).append(figures)
+        """Take the next outcome."""
+        self.outcomes.setdefault((outcome.entry, outcome.problem), []).append(outcome)
 
     @property
     def searches(self) -> int:

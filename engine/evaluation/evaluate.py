@@ -61,7 +61,6 @@ class Outcome:
         confidence: Estimate of the chosen answer; None without an answer.
         stop_reason: Stop reason of the search; None if it failed.
         usage: Cost of the search.
-        solutions: Texts of the trajectories that finished, so that reading their answers can be audited.
         code: Figures of a code task.
     """
 
@@ -74,7 +73,6 @@ class Outcome:
     confidence: Estimate | None
     stop_reason: StopReason | None
     usage: Usage
-    solutions: tuple[str, ...] = field(default=(), metadata=OMIT_DEFAULT)
     code: CodeOutcome | None = field(default=None, metadata=OMIT_DEFAULT)
 
 
@@ -135,7 +133,6 @@ def _outcome(entry: str, repeat: int, problem: Problem, record: Record, run: Run
         confidence=result.confidence if result.answer is not None else None,
         stop_reason=result.stop_reason,
         usage=record.usage,
-        solutions=tuple(record.tree.text(candidate.node) for candidate in record.candidates),
         code=_code_outcome(record, right) if problem.kind == "code" else None,
     )
 

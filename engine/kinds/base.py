@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from ..answers.program import read_program
 from ..execution import Execution, Trial
 from ..types import Finish, Mode, Notice, Problem, PromptName, Same
 
@@ -98,8 +99,12 @@ class Kind(ABC):
         return ()
 
     def program(self, problem: Problem, mode: Mode, text: str) -> Runnable | Execution:
-        """The program in a trajectory's text; an execution where its fate is known without running it."""
-        return NO_PROGRAM
+        """The program in a trajectory's text; an execution where its fate is known without running it.
+
+        By default it is run as it is, made to print its result.
+        """
+        source = read_program(text)
+        return NO_PROGRAM if source is None else Runnable(source)
 
     @abstractmethod
     def answer(

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from ..answers.equality import is_right, same_answer
 from ..answers.extract import solution_answer
-from ..answers.program import executed_answer, read_program
+from ..answers.program import executed_answer
 from ..execution import Execution
 from ..types import Finish, Mode, Problem, Same
-from .base import NO_PROGRAM, Kind, Run, Runnable
+from .base import Kind, Run
 
 
 class Value(Kind):
@@ -19,11 +19,6 @@ class Value(Kind):
     def modes(self, problem: Problem) -> tuple[Mode, ...]:
         """Prose and programs."""
         return ("prose", "program")
-
-    def program(self, problem: Problem, mode: Mode, text: str) -> Runnable | Execution:
-        """The program, made to print its result; it is run as it is."""
-        source = read_program(text)
-        return NO_PROGRAM if source is None else Runnable(source)
 
     def answer(
         self, problem: Problem, mode: Mode, text: str, finish: Finish, execution: Execution | None

@@ -10,10 +10,10 @@ import re
 from collections.abc import Iterator, Mapping
 
 from ..answers.extract import solution_answer
-from ..answers.program import executed_answer, read_program
+from ..answers.program import executed_answer
 from ..execution import Execution
 from ..types import Finish, Mode, Problem
-from .base import NO_PROGRAM, Kind, Look, Run, Runnable
+from .base import Kind, Look, Run
 from .recognising import speaks_of_quantities
 
 _FAMILIES: Mapping[str, str] = {
@@ -57,11 +57,6 @@ class YesNo(Kind):
     def looks(self, problem: Problem) -> tuple[Look, ...]:
         """The question itself."""
         return (Look("look-yes-no", problem.question, ("Yes", "No")),)
-
-    def program(self, problem: Problem, mode: Mode, text: str) -> Runnable | Execution:
-        """The program, made to print its result."""
-        source = read_program(text)
-        return NO_PROGRAM if source is None else Runnable(source)
 
     def answer(
         self, problem: Problem, mode: Mode, text: str, finish: Finish, execution: Execution | None

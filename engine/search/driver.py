@@ -278,11 +278,11 @@ class Driver:
     def _execute(self) -> None:
         """Start programs and take those that have run; wait a moment if nothing else goes on."""
         for search in self._active:
-            for job in search.take_programs():
+            for node, source in search.take_programs().items():
                 assert self._executor is not None, "a strategy draws programs, and nothing runs them"
                 ticket = next(self._tickets)
-                self._executing[ticket] = search, job.node
-                self._executor.submit(ticket, job.source)
+                self._executing[ticket] = search, node
+                self._executor.submit(ticket, source)
         if self._executor is None or not self._executing:
             return
         for ticket, execution in self._executor.collect(block=not self._owner):

@@ -5,20 +5,10 @@ Of programs that do the same (``Runnable.key``) one is run, and the others share
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ..execution import Execution, Trial
 from ..kinds import kind_of
 from ..kinds.base import Runnable
 from ..types import Mode, NodeId, Problem
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """A source that an executor is to run for a node."""
-
-    node: NodeId
-    source: str | Trial
 
 
 class Programs:
@@ -44,9 +34,9 @@ class Programs:
         """Take the text of a complete trajectory."""
         self._written.append((node, text, mode))
 
-    def take(self) -> tuple[list[Job], dict[NodeId, Execution]]:
-        """Jobs of the programs that were added and have to run, and the results of those that need not."""
-        jobs: list[Job] = []
+    def take(self) -> tuple[dict[NodeId, str | Trial], dict[NodeId, Execution]]:
+        """Sources of the programs that were added and have to run, and the results of those that need not."""
+        sources: dict[NodeId, str | Trial] = {}
         results: dict[NodeId, Execution] = {}
         for node, text, mode in self._written:
             program = self._kind.program(self._problem, mode, text)
@@ -56,12 +46,12 @@ class Programs:
                 results[node] = program.like(known)
             else:
                 self._running[node] = program
-                jobs.append(Job(node, program.source))
+                sources[node] = program.source
         self._written = []
-        return jobs, results
+        return sources, results
 
     def end(self, node: NodeId, execution: Execution) -> Execution:
-        """The result of a job that has run."""
+        """The result of a program that has run."""
         program = self._running.pop(node)
         found = program.ran(execution)
         if program.key:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from ..answers.result import Candidate
 from ..errors import AdascaleError, setting
-from ..execution import Execution
+from ..execution import Execution, Trial
 from ..kinds import kind_of
 from ..kinds.base import Look
 from ..ports import BranchStart, Calibrator, Clock, Growth, Prefix, QuestionEstimate, Score, Seen
@@ -36,7 +36,7 @@ from .events import (
 )
 from .judging_order import Turns
 from .leaderboard import Leaderboard
-from .pending_programs import Job, Programs
+from .pending_programs import Programs
 from .record import EventLog
 from .settings import Settings
 from .waiting import Draw, Draws, branch_seed
@@ -215,12 +215,12 @@ class Search:
 
     # Running programs
 
-    def take_programs(self) -> list[Job]:
+    def take_programs(self) -> dict[NodeId, str | Trial]:
         """Programs for an executor; one whose result is known without it can be scored at once."""
-        jobs, results = self._programs.take()
+        sources, results = self._programs.take()
         for node, execution in results.items():
             self._record_result(node, execution)
-        return jobs
+        return sources
 
     def record_execution(self, node: NodeId, execution: Execution) -> None:
         """A program has run: its node can be scored."""

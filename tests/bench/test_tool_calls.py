@@ -13,7 +13,7 @@ from adascale.engine.kinds.json_object import schema_of
 from adascale.engine.strategies import Greedy, Vote
 from adascale.engine.tools.schema import fault
 from adascale.engine.types import Problem
-from bench.evidence import calls_table, forms, json_fields
+from bench.evidence import calls_table, json_fields
 from bench.evidence.calls_table import AGREEMENT, as_written, fit, loss, play, states
 from bench.evidence.tool_calls import category, choose
 
@@ -98,11 +98,9 @@ def test_a_fit_is_likelier_than_the_weights_that_it_began_with() -> None:
     assert weights.trust < CALL_WEIGHTS.trust
 
 
-def test_every_form_has_an_answer_of_its_schema_and_the_file_has_them() -> None:
-    known = forms.problems()
-
+def test_every_form_has_an_answer_of_its_schema() -> None:
+    known = [json.loads(line) for line in json_fields.FORMS.read_text().splitlines()]
     assert [each for each in known if fault(each["answer"], each["schema"])] == []
-    assert [json.loads(line) for line in json_fields.FORMS.read_text().splitlines()] == known
     for problem in json_fields.texts(None):
         assert problem.answer is not None
         right = json_fields.right_fields(problem, json.loads(problem.answer))

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from event_logs import ticking
 
-from adascale.engine.codec import build, to_plain
 from adascale.engine.errors import ContextOverflowError
 from adascale.engine.evaluation.compare import Comparison, SureReport, interval
 from adascale.engine.evaluation.evaluate import Contestant, Outcome, evaluate
@@ -149,18 +148,6 @@ def test_every_search_becomes_one_outcome_that_adds_up() -> None:
     assert report.strategies[0].samples == 4
     assert report.strategies[0].ece is None  # nothing is calibrated
     assert report.strategies[0].ece_floor is None
-
-
-def test_an_outcome_keeps_its_solutions_and_a_comparison_does_not() -> None:
-    def two_steps(prefix: Prefix, rng: random.Random) -> Step:
-        return scripted_step("Add.\n\n", "step") if not prefix.steps else scripted_step("Answer: 18.", "stop")
-
-    found = outcome_of(two_steps)
-    assert found.solutions == ("Add.\n\nAnswer: 18.",) * 4
-    assert build(Outcome, to_plain(found)) == found
-    comparison = Comparison([WIDE], ["q"])
-    comparison.add(found)
-    assert comparison.outcomes["vote:4", "q"] == [replace(found, solutions=())]
 
 
 def test_the_known_answer_is_gold() -> None:
