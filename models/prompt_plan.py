@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from adascale.engine.calibration.votes import (
     CallPosterior,
+    FactPosterior,
     FieldPosterior,
     VotePosterior,
     rate_of_size,
@@ -75,6 +76,8 @@ class PromptPlan:
             return self.calls
         if kind == "json":
             return None if self.votes is None else FieldPosterior.of_prior(self.votes.prior)
+        if kind == "fact":
+            return None if self.votes is None else FactPosterior(self.votes.prior)
         return self.votes if kind in BY_VOTES else None
 
 

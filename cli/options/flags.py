@@ -77,7 +77,7 @@ SESSION: Mapping[str, OptionInfo] = {
     "calibration": MODELS.setting(
         "--calibration",
         "Calibration that turns scores into probabilities. auto uses the one that was fitted on exactly "
-        "these models; without one, agreement and the size of the model decide.",
+        "these models; without one, agreement, token probabilities and the size of the model decide.",
         autocompletion=completion.calibrations,
         metavar="auto|none|FILE",
     ),

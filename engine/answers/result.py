@@ -19,6 +19,7 @@ class Candidate:
         estimate: Estimate of that node.
         mode: How it reasoned.
         passed: Number of tests that its program passes.
+        surprise: Minus the log-probability of its tokens, in nats; None where a thought came before it.
     """
 
     node: NodeId
@@ -26,6 +27,7 @@ class Candidate:
     estimate: Estimate
     mode: Mode = "prose"
     passed: int = 0
+    surprise: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -47,6 +47,17 @@ SPREAD = 0.49
 FACT_SPREAD = 2.0
 """Spread of wrong answers to a question for a fact: below that of programs, since many solutions make one
 mistake (Sydney, for the capital of Australia). It is not fitted on anything."""
+
+NEUTRAL_NATS = 30.0
+"""Surprise of a solution that speaks neither for its answer nor against it."""
+POWER = 2.0
+"""The odds of an answer fall with this power of its solutions' surprise.
+
+Each coder, each set of questions and each number of solutions, fitted alone, has a power of 1.5 to 2.8 and a
+neutral point of 22 to 35 nats (decision 0038).
+"""
+FEWEST_NATS, MOST_NATS = 10.0, 90.0
+"""Range of a surprise; nothing was measured beyond it."""
 
 Z90 = 1.2816
 """90 % quantile of a standard normal."""
@@ -97,9 +108,10 @@ class _Posterior(Uncalibrated, ABC):
 
 @dataclass(frozen=True, slots=True)
 class VotePosterior(_Posterior):
-    """Implements ``engine.ports.Calibrator`` for values and facts.
+    """Implements ``engine.ports.Calibrator`` for values.
 
-    P(an answer is correct) is that of ``answers.lookahead``, with the spreads of ``PROFILES``.
+    P(an answer is correct) is that of ``answers.lookahead``, with the spreads of ``PROFILES`` and odds by the
+    surprise of its solutions: one that is long, or whose words were unlikely, is more often wrong.
     """
 
     def question(self, prefix: Prefix) -> QuestionEstimate:
@@ -111,29 +123,46 @@ class VotePosterior(_Posterior):
         )
 
     def odds(self, finished: FinishedSearch) -> dict[NodeId, float]:
-        """Even odds for all: votes alone speak for an answer."""
-        return _even_odds(finished)
+        """Odds by the surprise of each; even odds where it is not known."""
+        return {each.node: _odds_of(each.surprise) for each in finished.candidates}
 
     def of_answers(self, prefix: Prefix, finished: FinishedSearch, prior: float) -> Sequence[float]:
-        """By the spreads of the modes, or that of facts."""
-        return _of_votes(finished, prior, FACT_SPREAD if prefix.problem.kind == "fact" else None)
+        """By the spreads of the modes."""
+        return _of_votes(finished, prior, self.odds(finished))
 
     def chances(self, finished: FinishedSearch) -> dict[NodeId, float]:
-        """P(its answer is correct) of each solution of a value that has one."""
-        found = zip(finished.groups, _of_votes(finished, self.prior), strict=False)
+        """P(its answer is correct) of each solution that has one."""
+        found = zip(finished.groups, _of_votes(finished, self.prior, self.odds(finished)), strict=False)
         return {node: p for group, p in found for node in group.nodes}
 
 
-def _of_votes(finished: FinishedSearch, prior: float, spread: float | None = None) -> list[float]:
+def _odds_of(surprise: float | None) -> float:
+    if surprise is None:
+        return 0.0
+    return POWER * math.log(NEUTRAL_NATS / min(max(surprise, FEWEST_NATS), MOST_NATS))
+
+
+def _of_votes(
+    finished: FinishedSearch, prior: float, odds: Mapping[NodeId, float], spread: float | None = None
+) -> list[float]:
     """P(it is correct) of each answer by ``posterior``; ``spread`` None is that of each mode."""
     ended = Counter(candidate.mode for candidate in finished.candidates)
     asked = Estimate(prior, prior, prior, calibrated=True)
     states = {mode: ModeState(asked, n, spread or PROFILES[mode].spread) for mode, n in ended.items()}
-    return posterior(states, supports(finished, _even_odds(finished)))
+    return posterior(states, supports(finished, odds))
 
 
-def _even_odds(finished: FinishedSearch) -> dict[NodeId, float]:
-    return dict.fromkeys((candidate.node for candidate in finished.candidates), 0.0)
+@dataclass(frozen=True, slots=True)
+class FactPosterior(VotePosterior):
+    """Implements ``engine.ports.Calibrator`` for facts: their solutions are too short for a surprise."""
+
+    def odds(self, finished: FinishedSearch) -> dict[NodeId, float]:
+        """Even odds for all: votes alone speak for an answer."""
+        return dict.fromkeys((each.node for each in finished.candidates), 0.0)
+
+    def of_answers(self, prefix: Prefix, finished: FinishedSearch, prior: float) -> Sequence[float]:
+        """By the spread of facts."""
+        return _of_votes(finished, prior, self.odds(finished), FACT_SPREAD)
 
 
 # Calls of tools, measured on 75 requests of one coder (docs/research/LOG.md), shifted by the size of others.
@@ -259,7 +288,7 @@ right (25 of BFCL, 1.5b), so .89 of their arguments, where the prior of its size
 
 
 @dataclass(frozen=True, slots=True)
-class FieldPosterior(VotePosterior):
+class FieldPosterior(FactPosterior):
     """Implements ``engine.ports.Calibrator`` for JSON: each field is voted on, and the least is that of all.
 
     Readings of one text repeat mistakes as answers for facts do.
@@ -292,7 +321,7 @@ class FieldPosterior(VotePosterior):
         fields: dict[NodeId, dict[str, FieldEstimate]] = {group.nodes[0]: {} for group in finished.groups}
         for name, agreeing in (votes or whole).items():
             groups = tuple(AnswerGroup("", nodes, 0.0, 0.0) for nodes in agreeing)
-            of_groups = _of_votes(replace(finished, groups=groups), prior, FACT_SPREAD)
+            of_groups = _of_votes(replace(finished, groups=groups), prior, self.odds(finished), FACT_SPREAD)
             found = [*zip(agreeing, of_groups, strict=False)]
             known = {node: FieldEstimate(len(nodes), p) for nodes, p in found for node in nodes}
             for node, own in fields.items():

@@ -42,7 +42,8 @@ class Leaderboard:
         text, finish = self._tree.text(node), end.step.finish
         answer = self._kind.answer(self._tree.problem, end.mode, text, finish, end.execution)
         passed = 0 if end.execution is None else end.execution.passed
-        return Candidate(node, answer, end.estimate, self._tree.mode_as_evidence(node), passed)
+        mode, surprise = self._tree.mode_as_evidence(node), self._tree.surprise(node)
+        return Candidate(node, answer, end.estimate, mode, passed, surprise)
 
     def can_be_shown(self, candidate: Candidate) -> bool:
         """True for an answer, for prose that ended by itself without one, and for the reply of a chat."""

@@ -177,8 +177,8 @@ class Record:
             case AnswerFound():
                 end = self.tree[event.node]
                 passed = end.execution.passed if end.execution else 0
-                mode = self.tree.mode_as_evidence(event.node)
-                found = Candidate(event.node, event.answer, event.estimate, mode, passed)
+                mode, surprise = self.tree.mode_as_evidence(event.node), self.tree.surprise(event.node)
+                found = Candidate(event.node, event.answer, event.estimate, mode, passed, surprise)
                 self.candidates.append(found)
             case AnswersJudged():
                 self.tree.standing, self.tree.groups = event.standing, event.groups

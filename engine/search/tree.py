@@ -148,6 +148,11 @@ class Tree:
         """The solution so far, from the first step to ``node``, without the thoughts before it."""
         return "".join(step.text for step in self.steps(node) if not step.is_thought)
 
+    def surprise(self, node: NodeId) -> float | None:
+        """Minus the log-probability of the solution so far, in nats; None behind a thought."""
+        steps = self.steps(node)
+        return None if any(step.is_thought for step in steps) else -sum(step.logprob for step in steps)
+
     def thoughts(self, node: NodeId) -> tuple[Step, ...]:
         """Steps of the thoughts on the way to ``node``."""
         return tuple(step for step in self.steps(node) if step.is_thought)

@@ -183,10 +183,7 @@ def label_by_agreement(question: Sequence[Rollouts], votes: VotePosterior) -> li
     """
     ends = [(place, end) for place, rollouts in enumerate(question) for end in rollouts.ends()]
     kept = [set(_kept_samples(rollouts)) for rollouts in question]
-    solutions = [
-        Candidate(NodeId(at), question[place].nodes[end].answer, _UNREAD, question[place].mode)
-        for at, (place, end) in enumerate(ends)
-    ]
+    solutions = [_candidate(NodeId(at), question[place], end) for at, (place, end) in enumerate(ends)]
     voters = [solutions[at] for at, (place, end) in enumerate(ends) if end in kept[place]]
     of_voters = _chances(votes, voters)
     labels: list[dict[int, float]] = [{} for _ in question]
@@ -197,6 +194,11 @@ def label_by_agreement(question: Sequence[Rollouts], votes: VotePosterior) -> li
 
 
 _UNREAD = Estimate(0.0, 0.0, 0.0, calibrated=False)
+
+
+def _candidate(id_: NodeId, rollouts: Rollouts, end: int) -> Candidate:
+    surprise = -sum(rollouts.nodes[row].logprob for row in rollouts.path(end))
+    return Candidate(id_, rollouts.nodes[end].answer, _UNREAD, rollouts.mode, surprise=surprise)
 
 
 def _chances(votes: VotePosterior, ended: Sequence[Candidate]) -> Mapping[NodeId, float]:

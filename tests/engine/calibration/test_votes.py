@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 
 from adascale.engine.answers.choosing import group_answers
 from adascale.engine.answers.result import Candidate, FinishedSearch
-from adascale.engine.calibration.votes import FROM, UNTIL, VotePosterior, rate_of_size
+from adascale.engine.calibration.votes import (
+    FROM,
+    NEUTRAL_NATS,
+    UNTIL,
+    FactPosterior,
+    VotePosterior,
+    rate_of_size,
+)
 from adascale.engine.ports import AnswerEstimates, Prefix
 from adascale.engine.types import Estimate, Mode, NodeId, Problem
 
@@ -91,10 +98,33 @@ def test_programs_that_agree_with_each_other_say_least() -> None:
 def test_agreement_says_less_about_a_fact() -> None:
     found = search([("Sydney", "prose")] * 4)
     fact = replace(PREFIX, problem=replace(PREFIX.problem, kind="fact"))
-    of_value, of_fact = (VotePosterior(0.4).judge(prefix, found).confidence for prefix in (PREFIX, fact))
+    of_value = VotePosterior(0.4).judge(PREFIX, found).confidence
+    of_fact = FactPosterior(0.4).judge(fact, found).confidence
     assert of_value is not None
     assert of_fact is not None
     assert 0.4 < of_fact.median < of_value.median
+
+
+def surprised(*nats: float | None, kind: type[VotePosterior] = VotePosterior) -> float:
+    """Probability of an answer whose solutions have these surprises."""
+    found = search([("18", "prose")] * len(nats))
+    own = [replace(each, surprise=n) for each, n in zip(found.candidates, nats, strict=True)]
+    return kind(0.4).chances(replace(found, candidates=tuple(own)))[NodeId(0)]
+
+
+@given(st.lists(st.floats(0, 1e4), min_size=2, max_size=4))
+def test_the_more_surprising_a_solution_is_the_less_it_speaks_for_its_answer(nats: list[float]) -> None:
+    chances = [surprised(each) for each in sorted(nats)]
+    assert chances == sorted(chances, reverse=True)
+    assert 0.05 < chances[-1] <= chances[0] < 0.9, "one solution alone decides nothing"
+
+
+def test_a_usual_surprise_and_one_that_is_not_known_say_nothing() -> None:
+    assert surprised(NEUTRAL_NATS) == pytest.approx(surprised(None))
+
+
+def test_the_words_of_a_fact_say_nothing() -> None:
+    assert surprised(1.0, kind=FactPosterior) == surprised(None, kind=FactPosterior)
 
 
 def test_solutions_without_an_answer_and_other_answers_speak_against_it() -> None:

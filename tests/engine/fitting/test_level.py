@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import pytest
 from event_logs import records_of
 
-from adascale.engine.calibration.votes import VotePosterior, shifted
+from adascale.engine.calibration.votes import NEUTRAL_NATS, VotePosterior, shifted
 from adascale.engine.fitting.level import level_by_agreement, shift_by_answers
 from adascale.engine.ports import Prefix
 from adascale.engine.search.driver import Driver
@@ -25,7 +25,8 @@ def searches(right: float, strategy: Vote | Margin, questions: int = 200) -> Seq
 
     def script(prefix: Prefix, rng: random.Random) -> Step:
         own = random.Random(prefix.problem.id).betavariate(2 * right, 2 * (1 - right))
-        return scripted_step(f"Answer: {18 if rng.random() < own else rng.randint(100, 120)}.", "stop")
+        answer = 18 if rng.random() < own else rng.randint(100, 120)
+        return scripted_step(f"Answer: {answer}.", "stop", -NEUTRAL_NATS)
 
     driver = Driver(ScriptedPolicy(script, 8), ScriptedPRM(lambda _: 0.5), {}, lambda: 0.0)
     asked = [Problem(str(at), "?") for at in range(questions)]

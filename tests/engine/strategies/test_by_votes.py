@@ -11,7 +11,7 @@ from believing import Steadfast, around
 from event_logs import records_of
 
 from adascale.engine.answers.result import FinishedSearch
-from adascale.engine.calibration.votes import VotePosterior, rate_of_size
+from adascale.engine.calibration.votes import NEUTRAL_NATS, VotePosterior, rate_of_size
 from adascale.engine.execution import Execution
 from adascale.engine.ports import AnswerEstimates, Prefix, QuestionEstimate, SequenceLogprob
 from adascale.engine.sampling import SamplingChange
@@ -51,9 +51,9 @@ def searched(
     def script(prefix: Prefix, rng: random.Random) -> Step:
         answer = draw[prefix.mode](rng)
         if prefix.mode == "prose":
-            return scripted_step(f"Answer: {answer}.", "stop", -rng.random())
+            return scripted_step(f"Answer: {answer}.", "stop", -NEUTRAL_NATS - rng.random())
         source = "print(1 / 0)" if answer is None else f"print({int(answer) - 1} + 1)"
-        return scripted_step(f"```python\n{source}\n```", "stop", -rng.random())
+        return scripted_step(f"```python\n{source}\n```", "stop", -NEUTRAL_NATS - rng.random())
 
     driver = Driver(
         ScriptedPolicy(script, 4),
@@ -163,7 +163,7 @@ class Sure(Steadfast):
 
 def test_a_sampler_of_ones_own_makes_a_fitted_number_one_of_votes() -> None:
     driver = Driver(
-        ScriptedPolicy(lambda prefix, rng: scripted_step("Answer: 18.", "stop"), 4),
+        ScriptedPolicy(lambda prefix, rng: scripted_step("Answer: 18.", "stop", -NEUTRAL_NATS), 4),
         SequenceLogprob(),
         {"value": Sure()},
         lambda: 0.0,
@@ -197,7 +197,7 @@ class SureOutside(Sure):
 
 def test_votes_judge_a_question_unlike_those_that_were_fitted() -> None:
     driver = Driver(
-        ScriptedPolicy(lambda prefix, rng: scripted_step("Answer: 18.", "stop"), 4),
+        ScriptedPolicy(lambda prefix, rng: scripted_step("Answer: 18.", "stop", -NEUTRAL_NATS), 4),
         SequenceLogprob(),
         {"value": SureOutside()},
         lambda: 0.0,

@@ -10,7 +10,7 @@ import pytest
 from worlds import WIDTH, drawn, problems, searched
 
 from adascale.engine.calibration.features import STAGES, sigmoid
-from adascale.engine.calibration.votes import VotePosterior
+from adascale.engine.calibration.votes import NEUTRAL_NATS, VotePosterior
 from adascale.engine.fitting.calibration import fit_calibration
 from adascale.engine.fitting.head import HeadConfig, StageData
 from adascale.engine.fitting.metrics import skill
@@ -96,9 +96,14 @@ def test_a_fit_without_answers_has_skill_against_the_right_ones() -> None:
 
 
 def changed(rollouts: Rollouts, answers: dict[int, str], cut_off: Sequence[int]) -> Rollouts:
-    """The same trajectories with these answers and no others, some of them cut off."""
+    """The same trajectories with these answers alone, some of them cut off, none of them surprising."""
     nodes = [
-        replace(node, answer=answers.get(row), finish="length" if row in cut_off else node.finish)
+        replace(
+            node,
+            answer=answers.get(row),
+            finish="length" if row in cut_off else node.finish,
+            logprob=-NEUTRAL_NATS if node.is_end else 0.0,
+        )
         for row, node in enumerate(rollouts.nodes)
     ]
     return replace(rollouts, nodes=nodes)
