@@ -7,8 +7,9 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from adascale.engine.calibration.votes import NEUTRAL_NATS
 from adascale.engine.errors import DEADLY_QUESTION, ContextOverflowError, WorkerDiedError
 from adascale.engine.ports import BranchStart, Calibrator, Growth, Prefix, PrefixWork, Score, SequenceLogprob
 from adascale.engine.sampling import SamplingChange
@@ -26,8 +27,9 @@ LOCAL = Access("127.0.0.1")
 
 
 def steady(prefix: Prefix, rng: random.Random) -> Step:
-    """As ``echo``, but every trajectory comes to the number itself."""
-    return echo(prefix, random.Random(2))
+    """As ``echo``, but every trajectory comes to the number itself, with a usual surprise."""
+    step = echo(prefix, random.Random(2))
+    return step if step.finish == "step" else replace(step, logprob=-NEUTRAL_NATS)
 
 
 @dataclass(slots=True)
