@@ -60,7 +60,7 @@ def test_an_unsure_answer_is_that_of_the_other_server_and_says_so(ask: Ask) -> N
     assert found["fallback"] == {"server": server, "model": "large", "own_answer": "18"}
     assert shown.stdout == "17 * 23 = 391, so 391.\nAnswer: 391\n"
     assert f"391 · by large at {server}" in shown.stderr
-    assert "18 · 56 % sure" in shown.stderr
+    assert "18 · 75 % sure" in shown.stderr
     assert f"not sure enough, asking {server}" in shown.stderr
     assert alone.stdout == "391\n"
     (path, headers, first), (_, _, second), _ = other.asked
