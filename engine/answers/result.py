@@ -81,7 +81,7 @@ class Standing:
         reach: Largest value that this probability rises to, in [0, 1]; None without a calibration.
         gains: Gain of each mode, for as many tokens as a trajectory in prose has; None for a single mode.
         options: Probability of each option of a question whose options were read; empty for others.
-        is_rough: The numbers know votes and the size of the model alone.
+        is_rough: The numbers know votes, token probabilities and the size of the model alone.
     """
 
     answer: str | None
