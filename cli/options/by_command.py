@@ -235,8 +235,8 @@ class EvalOptions:
         SEARCH.flag(
             "--strategies",
             "Strategies to compare. :N sets the number of solutions, @EFFORT an effort, +n, +k, +m or +km a "
-            "rule of the paper, /prose, /program or /both the mode, and +redraw at the end rewrites steps "
-            "with a wrong sum.",
+            "rule of the paper, /prose, /program or /both the mode (by default that of ask), and +redraw at "
+            "the end rewrites steps with a wrong sum.",
             metavar="NAME[:N][@EFFORT][+RULE][/MODE][+redraw],...",
         ),
     ] = "greedy,vote:4,vote:16,adaptive"

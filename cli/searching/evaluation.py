@@ -50,7 +50,9 @@ def search_all(
             session.make_executor() as executor,
         ):
             run = functools.cache(executor.run)
-            outcomes = evaluate(driver, contestants, problems, options.repeats, options.seed, run)
+            outcomes = evaluate(
+                driver, contestants, problems, options.repeats, options.seed, run, session.modes
+            )
             for outcome in _show_rounds(outcomes, len(problems), rounds, policy, progress):
                 found.add(outcome)
         if found.searches < rounds * len(problems):

@@ -35,7 +35,8 @@ def parse_contestants(text: str, preset: Preset = Preset(), kind: KindName = "va
     ``NAME:N`` fixes the samples, or what else a strategy counts (``Strategy.size``); of a beam, N is width
     times branching, both the same. ``NAME@low`` has the numbers of an effort. ``+n``, ``+k``, ``+m`` and
     ``+km`` are the paper's rules (``InstanceAdaptive``). ``NAME/prose``, ``/program`` and ``/both`` say how
-    trajectories reason; ``+redraw`` at the end draws steps with a wrong sum again, as ``adaptive`` does.
+    trajectories reason; without one, they reason as those of ``ask`` do. ``+redraw`` at the end draws steps
+    with a wrong sum again, as ``adaptive`` does.
 
     Raises:
         UsageError: one of them is not a strategy, or takes part twice.
@@ -92,7 +93,7 @@ def _contestant(name: str, preset: Preset, kind: KindName) -> Contestant:
         own["modes"] = MODES_BY_NAME[modes]
     if redraw:
         own["redraws"] = REDRAWS
-    return Contestant(name, preset.strategy(named, kind, **own))
+    return Contestant(name, preset.strategy(named, kind, **own), is_auto=not modes)
 
 
 def _sized(name: str, strategy: Strategy, n: int) -> dict[str, int]:

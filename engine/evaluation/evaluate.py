@@ -15,7 +15,7 @@ from ..search.prefix_outcomes import right_nodes
 from ..search.record import Record
 from ..search.settings import Request, Settings
 from ..strategies import Strategy
-from ..types import Estimate, NodeId, Problem, StopReason, Usage
+from ..types import Estimate, Mode, NodeId, Problem, StopReason, Usage
 
 SURE = 0.8
 """Probability at which an answer counts as given, for the accuracy of the answered share."""
@@ -26,10 +26,17 @@ AT_ONCE = 32
 
 @dataclass(frozen=True, slots=True)
 class Contestant:
-    """A strategy that takes part; names are unique."""
+    """A strategy that takes part; names are unique.
+
+    Attributes:
+        name: Its name.
+        strategy: The strategy.
+        is_auto: It searches in the modes that ``ask`` would use, and not in those of the strategy.
+    """
 
     name: str
     strategy: Strategy
+    is_auto: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +90,7 @@ def evaluate(
     repeats: int,
     seed: int,
     run: Run | None = None,
+    modes: Sequence[Mode] = (),
 ) -> Iterator[Outcome]:
     """Search every question with every contestant, ``repeats`` times with seeds ``seed``, ``seed + 1``, ...
 
@@ -95,6 +103,7 @@ def evaluate(
         repeats: Rounds of each contestant.
         seed: Seed of the first repeat.
         run: Runs programs with hidden tests; None if there is no code task.
+        modes: Modes that open models leave to ``auto`` for a value.
     """
     known = {problem.id: problem for problem in problems}
     problems = [kind_of(problem).for_search(problem) for problem in problems]
@@ -102,7 +111,8 @@ def evaluate(
         settings = Settings(contestant.strategy, seed=seed + repeat)
         records: dict[str, Record] = {}
         requests = (
-            Request(each, settings.for_tools(each) if each.kind == "call" else settings) for each in problems
+            Request(each, settings.for_problem(each, "auto", modes) if contestant.is_auto else settings)
+            for each in problems
         )
         for problem, event in driver.serve(requests, AT_ONCE):
             records[problem.id] = Record.after(records.get(problem.id), event)

@@ -58,6 +58,11 @@ def test_contestants_say_what_they_fix() -> None:
     }
 
 
+def test_a_contestant_that_names_no_mode_searches_as_a_question_does() -> None:
+    found = {each.name: each.is_auto for each in parse_contestants("adaptive,adaptive/prose,margin:2/both")}
+    assert found == {"adaptive": True, "adaptive/prose": False, "margin:2/both": False}
+
+
 def test_an_effort_has_the_numbers_of_the_kind_that_is_searched() -> None:
     def strategies(text: str, kind: KindName) -> list[Strategy]:
         return [each.strategy for each in parse_contestants(text, Preset(), kind)]

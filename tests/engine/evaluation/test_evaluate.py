@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from adascale.engine.evaluation.evaluate import Contestant, Outcome, evaluate
 from adascale.engine.evaluation.tables import summary
 from adascale.engine.ports import Prefix, RewardModel, Score, SequenceLogprob
 from adascale.engine.search.driver import Driver
+from adascale.engine.search.settings import Request
 from adascale.engine.strategies import Adaptive, Greedy, Vote
 from adascale.engine.types import Estimate, Problem, Step, Usage
 from bench.scripted import ScriptedPolicy, scripted_step
@@ -177,3 +179,25 @@ def test_a_question_that_failed_has_cost_what_was_drawn() -> None:
     found = outcome_of(lambda prefix, rng: scripted_step("add\n\n", "step"), prm=Unreadable())
     assert (found.right, found.stop_reason) == (False, None)
     assert found.usage.generated_tokens > 0
+
+
+@pytest.mark.parametrize(
+    ("contestant", "expected"),
+    [
+        (Contestant("adaptive", Adaptive(4), is_auto=True), [("program", "prose"), ("prose",)]),
+        (Contestant("adaptive/prose", Adaptive(4)), [("prose",), ("prose",)]),
+        (Contestant("vote:4", Vote(4), is_auto=True), [("prose",), ("prose",)]),
+    ],
+)
+def test_modes_are_those_of_a_question_unless_named(contestant: Contestant, expected: list[object]) -> None:
+    asked: list[object] = []
+
+    class Asked:
+        def serve(self, requests: Iterable[Request], at_once: int) -> Iterator[object]:
+            asked.extend(each.settings.strategy.modes for each in requests)
+            yield from ()
+
+    problems = [Problem("value", "2 + 2?"), Problem("choice", "Which?", kind="choice", details={"choices": ["a", "b"]})]
+    driver = cast(Driver, Asked())
+    assert not list(evaluate(driver, [contestant], problems, 1, 0, modes=("program", "prose")))
+    assert asked == expected
