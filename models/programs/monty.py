@@ -22,6 +22,7 @@ from typing import Any, Self
 
 import pydantic_monty as monty
 
+from adascale.engine.errors import UsageError
 from adascale.engine.execution import Execution, Trial, Verdict
 
 from .sandbox import KILLED, ProgramLimits
@@ -101,17 +102,26 @@ class MontyRunner:
 
     Args:
         limits: Limits of each program.
+
+    Raises:
+        UsageError: the interpreter is not installed.
     """
 
     def __init__(self, limits: ProgramLimits = ProgramLimits()) -> None:
         self._limits = limits
-        self._pool = monty.Monty(
-            min_processes=0,
-            max_processes=2,
-            request_timeout=limits.seconds + 2 * _GRACE,
-            max_checkouts_per_worker=1000,
-            feed_duration_limit_grace=_GRACE,
-        )
+        try:
+            self._pool = monty.Monty(
+                min_processes=0,
+                max_processes=2,
+                request_timeout=limits.seconds + 2 * _GRACE,
+                max_checkouts_per_worker=1000,
+                feed_duration_limit_grace=_GRACE,
+            )
+        except FileNotFoundError as error:
+            raise UsageError(
+                "monty, which runs programs, has no executable in this environment",
+                hint="pip install --force-reinstall pydantic-monty-runtime",
+            ) from error
 
     def __enter__(self) -> Self:
         self._pool.__enter__()

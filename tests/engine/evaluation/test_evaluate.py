@@ -197,7 +197,10 @@ def test_modes_are_those_of_a_question_unless_named(contestant: Contestant, expe
             asked.extend(each.settings.strategy.modes for each in requests)
             yield from ()
 
-    problems = [Problem("value", "2 + 2?"), Problem("choice", "Which?", kind="choice", details={"choices": ["a", "b"]})]
+    problems = [
+        Problem("value", "2 + 2?"),
+        Problem("choice", "Which?", kind="choice", details={"choices": ["a", "b"]}),
+    ]
     driver = cast(Driver, Asked())
     assert not list(evaluate(driver, [contestant], problems, 1, 0, modes=("program", "prose")))
     assert asked == expected

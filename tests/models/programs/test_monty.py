@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from adascale.engine.errors import UsageError
 from adascale.models.programs.monty import MontyRunner
 from adascale.models.programs.sandbox import ProgramLimits
 
@@ -194,3 +195,17 @@ def test_runners_of_two_threads_leave_stderr_as_it_was() -> None:
         os.dup2(kept, 2)
         os.close(kept)
     assert (after.st_dev, after.st_ino) == (before.st_dev, before.st_ino)
+
+
+def test_an_environment_without_the_interpreter_is_told_how_to_get_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("MONTY_BIN", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("pydantic_monty._binary._script_dirs", list)
+    monkeypatch.setattr("pydantic_monty._binary._development_binary", lambda: None)
+
+    with pytest.raises(UsageError) as caught:
+        MontyRunner(LIMITS)
+
+    assert "pydantic-monty-runtime" in (caught.value.hint or "")
