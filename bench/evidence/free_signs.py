@@ -31,7 +31,6 @@ from .solution_features import (
     Array,
     Features,
     Question,
-    Verdicts,
     features_alone,
     of_search,
     of_solutions,
@@ -209,23 +208,12 @@ def measured(rows: Rows, score: Array, cell: Places, whole: bool) -> Array:
         return np.asarray(((times @ won) * times).sum(axis=1) / ((times @ pairs) * times).sum(axis=1))
 
 
-def groups_of(has_texts: bool, has_verdicts: bool) -> list[tuple[str, ...]]:
+def groups_of(has_texts: bool) -> list[tuple[str, ...]]:
     """Groups of features to compare, the baseline first, all of them last.
 
     Args:
         has_texts: False of draws with the probe's estimates, which are compared with and without them.
-        has_verdicts: True if the model was asked for its verdict on each solution.
     """
-    if has_verdicts:
-        known = ("posterior", "tokens", "form", "question")
-        mine = [("verdict",), ("state",), ("verdict", "state")]
-        return [
-            known,
-            *mine,
-            *((*known, *each) for each in mine),
-            ("posterior",),
-            *(("posterior", *each) for each in mine),
-        ]
     base = ("posterior",) if has_texts else ("posterior", "probe")
     signs = ("votes", *(["results"] if has_texts else []), "tokens", "form", "question")
     every = (*base, *signs)
@@ -263,13 +251,10 @@ def main() -> None:
     parser.add_argument("files", type=Path, nargs="+")
     parser.add_argument("--data", type=Path, nargs="+", required=True)
     parser.add_argument("--transfer", action="store_true", help="fit on the other model alone")
-    parser.add_argument("--verdicts", type=Path, help="file of self_verdicts, of one model")
-    parser.add_argument("--states", type=Path, help="their states")
     args = parser.parse_args()
-    verdicts = None if args.verdicts is None else Verdicts.load(args.verdicts, args.states)
     texts = {problem.id: problem.question for file in read_known(args.data) for problem in file}
     with MontyRunner() as runner:
-        questions = [question for path in args.files for question in read(path, texts, runner, verdicts)]
+        questions = [question for path in args.files for question in read(path, texts, runner)]
     alone = features_alone(questions)
     has_texts = any(each.numbers for question in questions for each in question.solutions)
     cells, cell = np.unique([" ".join(question.cell) for question in questions], return_inverse=True)
@@ -280,9 +265,7 @@ def main() -> None:
     folds = Folds(cell, model, fold, args.transfer)
     figures = {}
     for decision, rows in {**choices(questions, alone), **forecasts(questions, alone)}.items():
-        figures[decision] = compare(
-            rows, folds, groups_of(has_texts, verdicts is not None), decision == "answer"
-        )
+        figures[decision] = compare(rows, folds, groups_of(has_texts), decision == "answer")
         print(f"\n{decision} ({len(rows.counted)} questions)")
         table(["features", *[head for each in models for head in (each, "gain")]], figures[decision])
     close({"cells": cells.tolist(), **figures})

@@ -9,8 +9,6 @@ texts; other draws (``recorded_draws``) have 16 in prose with the probe's estima
 - results: numbers that it computes on its way (right sides of equations in prose; values of the variables of
   a program, which runs in the sandbox) and that others compute too, also those with another answer. Numbers
   of the question, 0, 1, 2 and its own answer do not count;
-- verdict: log-odds of yes when the model is asked whether the solution is correct (``self_verdicts``), and
-  where they were kept the principal components of the state behind that question;
 - tokens: log-probability of a token (mean, lowest step, last step, lowest token) and entropy (mean, highest);
 - form: its tokens, steps and wrong sums, the distance from its question's median length, and its mode;
 - question, of a search only: length, numbers and LaTeX of the text.
@@ -48,7 +46,6 @@ Features = dict[str, Array]
 """``[rows, columns]`` of each group."""
 
 PARAMETERS = {"0.5b": 4.94e8, "1.5b": 1.544e9}
-COMPONENTS = 24
 PAIRS = 9
 """Pairs of solutions of a question that stand for a search that has drawn two."""
 
@@ -72,27 +69,6 @@ class Solution:
     slips: int = 0
     numbers: frozenset[str] = frozenset()
     probe: float = 0.0
-    verdict: float = 0.0
-    state: Array | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Verdicts:
-    """What ``self_verdicts`` read of rollouts, by id and mode: log-odds of yes, and states if kept."""
-
-    odds: Mapping[tuple[str, str], Sequence[float]]
-    states: Mapping[tuple[str, str], Array]
-
-    @classmethod
-    def load(cls, path: Path, states: Path | None) -> Verdicts:
-        """The verdicts of a file."""
-        lines = recorded_draws.lines(path)
-        odds = {(each["id"], each["mode"]): each["odds"] for each in lines}
-        if states is None:
-            return cls(odds, {})
-        kept = np.load(states)["states"].astype(float)
-        ends = np.cumsum([len(each) for each in odds.values()])
-        return cls(odds, dict(zip(odds, np.split(kept, ends[:-1]), strict=True)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,18 +148,14 @@ def results_of_program(text: str, runner: MontyRunner) -> Iterator[str | None]:
     yield from map(number, ran.output.partition(_MARK)[2].split())
 
 
-def read(
-    path: Path, texts: Mapping[str, str], runner: MontyRunner, verdicts: Verdicts | None = None
-) -> Iterator[Question]:
-    """Questions of a file of either kind; with verdicts, those of rollouts that have one."""
+def read(path: Path, texts: Mapping[str, str], runner: MontyRunner) -> Iterator[Question]:
+    """Questions of a file of either kind."""
     kind, model = path.name.split("-")[:2]
     prior, asked = rate_of_size(PARAMETERS[model]), dict.fromkeys(texts, 0.0)
     if kind == "rollouts":
         found: dict[str, list[Solution]] = {}
         for line in recorded_draws.lines(path):
-            if verdicts is not None and (line["id"], line["mode"]) not in verdicts.odds:
-                continue
-            found.setdefault(line["id"], []).extend(_of_rollouts(line, texts[line["id"]], runner, verdicts))
+            found.setdefault(line["id"], []).extend(_of_rollouts(line, texts[line["id"]], runner))
     else:
         records = recorded_draws.load(path)[1]
         found = {record["id"]: [*_of_draws(record)] for record in records}
@@ -193,14 +165,10 @@ def read(
         yield Question(name, (f"{kind} {model}", data), prior, texts[name], solutions, asked[name])
 
 
-def _of_rollouts(
-    line: Mapping[str, Any], question: str, runner: MontyRunner, verdicts: Verdicts | None
-) -> Iterator[Solution]:
-    rollouts, key = rollouts_of(line, Problem(line["id"], question, line["gold"])), (line["id"], line["mode"])
-    odds = verdicts.odds[key] if verdicts is not None else ()
-    states = verdicts.states.get(key) if verdicts is not None else None
+def _of_rollouts(line: Mapping[str, Any], question: str, runner: MontyRunner) -> Iterator[Solution]:
+    rollouts = rollouts_of(line, Problem(line["id"], question, line["gold"]))
     given = {number(each) for each in _NUMBER.findall(arithmetic(question))} | {"0", "1", "2", None}
-    for place, end in enumerate(rollouts.samples()):
+    for end in rollouts.samples():
         nodes = [rollouts.nodes[row] for row in rollouts.path(end) if row]
         text = "".join(node.text for node in nodes)
         is_prose = rollouts.mode == "prose"
@@ -218,8 +186,6 @@ def _of_rollouts(
             frozenset(
                 each for each in numbers if each is not None and each not in {*given, number(answer or "")}
             ),
-            verdict=odds[place] if odds else 0.0,
-            state=states[place] if states is not None else None,
         )
 
 
@@ -297,9 +263,7 @@ def features_alone(questions: Sequence[Question]) -> list[Features]:
             entropy = [np.average(s.entropy, weights=tokens) if len(s.entropy) > 1 else s.entropy[0]]
             mean = sum(s.logprobs) / sum(s.tokens)
             confidence = [mean, steps.min(), steps[-1], s.lowest, *entropy, max(s.entropy)]
-            rows.append(
-                [s.probe, s.verdict, *confidence, length, len(s.tokens), s.slips, abs(length - usual)]
-            )
+            rows.append([s.probe, *confidence, length, len(s.tokens), s.slips, abs(length - usual)])
             kinds.append((*question.cell, mode))
     values = np.array(rows)
     for kind in set(kinds):
@@ -308,28 +272,10 @@ def features_alone(questions: Sequence[Question]) -> list[Features]:
         values[of_kind] = (part - part.mean(0)) / np.maximum(part.std(0), 1e-9)
     ends = np.cumsum([len(question.solutions) for question in questions])[:-1]
     is_program = [np.array([[s.mode == "program"] for s in q.solutions], float) for q in questions]
-    states = _components(questions)
     return [
-        {
-            "probe": own[:, :1],
-            "verdict": own[:, 1:2],
-            "tokens": own[:, 2:8],
-            "form": np.concatenate([own[:, 8:], mode], 1),
-            "state": state,
-        }
-        for own, mode, state in zip(np.split(values, ends), is_program, np.split(states, ends), strict=True)
+        {"probe": own[:, :1], "tokens": own[:, 1:7], "form": np.concatenate([own[:, 7:], mode], 1)}
+        for own, mode in zip(np.split(values, ends), is_program, strict=True)
     ]
-
-
-def _components(questions: Sequence[Question]) -> Array:
-    """``[solutions, COMPONENTS]`` of the states of all solutions, without labels; none without states."""
-    states = [s.state for question in questions for s in question.solutions]
-    known = [state for state in states if state is not None]
-    if len(known) < len(states):
-        return np.zeros((len(states), 0))
-    centred = np.array(known) - np.mean(known, axis=0)
-    u, size, _ = np.linalg.svd(centred, full_matrices=False)
-    return np.asarray(u[:, :COMPONENTS] * np.sqrt(len(states)) * (size[:COMPONENTS] / size[0]) ** 0.5)
 
 
 def of_question(question: Question) -> list[float]:
