@@ -41,7 +41,7 @@ class Results:
     The output is not touched before ``begin``; records that are written earlier wait until then.
 
     Attributes:
-        done: Digests of the ids of questions with a record.
+        done: Kinds of the questions with a record, by the digest of the id; None where a record has none.
         failed: Digests of the ids of failed or interrupted records that have not been replaced.
         conditions: ``run_conditions`` of the earlier records, by kind.
     """
@@ -53,7 +53,7 @@ class Results:
         self._file: FileIO | None = None
         self._held: list[Mapping[str, Any]] = []
         self._lock = threading.Lock()
-        self.done: set[int] = set()
+        self.done: dict[int, str | None] = {}
         self.failed: set[int] = set()
         self.conditions: dict[str, dict[str, Any]] = {}
         self._replaced: set[int] = set()  # digests of ids of failed records that have a successor
@@ -90,7 +90,7 @@ class Results:
         key, place = id_digest(id_), id_digest(line_id(record.get("line")))
         if record["status"] not in UNFINISHED:
             self._replace(record)
-            self.done.add(key)
+            self.done[key] = record.get("kind")
         else:
             self.failed.add(key)
             if key == place:
@@ -105,9 +105,15 @@ class Results:
 
         A question is identified by its id. It may also be the corrected form of a failed one: of the line
         with its number, if that was not a question, or if neither has an id and the text differs.
+
+        Raises:
+            UsageError: it was asked as another kind of question.
         """
         key = id_digest(line.id)
         if key in self.done:
+            kind = self.done[key]
+            if isinstance(line, Problem) and kind not in (None, line.kind):
+                raise _different_run({f"kind of {line.id}": kind}, {f"kind of {line.id}": line.kind})
             return "done"
         place = id_digest(line_id(line.number if isinstance(line, BadLine) else line.meta["line"]))
         former = {key, *self._failed_lines & {place}}

@@ -6,6 +6,7 @@ import errno
 import io
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ def test_a_record_is_on_disk_at_once_and_is_known_to_the_next_run(path: Path) ->
         results.begin()
         assert ids(path) == ["a"]
     with open_results(str(path)) as results:
-        assert results.done == {id_digest("a")}
+        assert results.done == {id_digest("a"): None}
 
 
 @pytest.mark.parametrize("torn", ['{"schema": "adasc', '{"a": "\\ud8', "{", '{"id": "b"}x'])
@@ -97,6 +98,16 @@ def test_what_failed_is_told_from_what_is_done_and_what_is_new(path: Path) -> No
     write(path, *FAILED)
     with open_results(str(path)) as results:
         assert standings(results) == ["done", "failed", "failed", "done", "new"]
+
+
+def test_a_question_that_was_asked_as_another_kind_is_of_another_run(path: Path) -> None:
+    write(path, record("a", kind="value"), record("b", "error", kind="value"))
+    with open_results(str(path)) as results:
+        assert results.look_up(named("a")) == "done"
+        assert results.look_up(replace(named("b"), kind="choice")) == "failed"
+        with pytest.raises(UsageError) as caught:
+            results.look_up(replace(named("a"), kind="choice"))
+    assert caught.value.facts == ("kind of a: value there, choice now",)
 
 
 def test_a_line_that_is_mended_has_failed_before_and_replaces_the_record(path: Path) -> None:
