@@ -68,6 +68,12 @@ _LIST = re.compile(r"\[([^()\[\]]+)\]")
 _IN_BASE = re.compile(r"(\d[\da-z]*)_\{?([2-9]|[1-3]\d)\}?")
 _PI = re.compile(r"π|(?<![\\a-z])pi\b")
 
+_LONG_DECIMAL = re.compile(r"(?<![\d.])(\d*)\.(\d{6,})(?![\d.])")
+_SIGNIFICANT = 6
+"""Digits from which a decimal is taken for a rounded number, as math-verify rounds to six (``algebra``)."""
+_FLOAT_NOISE = Fraction(1, 10**11)
+"""Share of a number by which computed ones differ: a program's are printed with twelve digits."""
+
 _ATTEMPTS = 2
 """Tries of a comparison that runs out of time."""
 
@@ -123,10 +129,20 @@ def _cheap_verdict(left: str, right: str, x: Fraction | None, y: Fraction | None
         return based[0] == based[1]
     if x is not None and y is not None:
         halves = {*_HALF_OF_DAY.findall(left), *_HALF_OF_DAY.findall(right)}
-        return x == y and len(halves) < 2  # 3 AM is not 3 PM
+        return len(halves) < 2 and (x == y or abs(x - y) <= _rounding(left, right, x))  # 3 AM is not 3 PM
     if not _is_mathematics(left) or not _is_mathematics(right):
         return _same_option(left, right)
     return None
+
+
+def _rounding(left: str, right: str, value: Fraction) -> Fraction:
+    """Half a unit of the last place of a long decimal, which is a rounded number: 0.333333333333 is 1/3.
+
+    The coarser of two decides. 0 without one: other decimals are exact.
+    """
+    found = [parts for text in (left, right) for parts in _LONG_DECIMAL.findall(text)]
+    places = [len(after) for before, after in found if len((before + after).lstrip("0")) >= _SIGNIFICANT]
+    return max(Fraction(1, 2 * 10 ** min(places)), abs(value) * _FLOAT_NOISE) if places else Fraction(0)
 
 
 def _in_base(normal: str) -> int | None:
