@@ -8,7 +8,7 @@ from dataclasses import replace
 from statistics import fmean
 
 from ..types import Estimate, Mode, NodeId, Same, SelectRule
-from .equality import same_answer
+from .equality import is_rounded, same_answer
 from .lookahead import ModeState, Support, log_odds, look_ahead
 from .result import AnswerGroup, Candidate, FinishedSearch, SearchResult, Standing
 
@@ -43,8 +43,9 @@ def equal_answers(answers: Sequence[str | None], same: Same = same_answer) -> li
 
 def _group(members: Sequence[Candidate], total: int) -> AnswerGroup:
     ranked = sorted(members, key=lambda c: -c.estimate.median)
+    answers = [candidate.answer or "" for candidate in ranked]
     return AnswerGroup(
-        answer=ranked[0].answer or "",
+        answer=min(answers, key=is_rounded),  # 16/63 rather than 0.253968253968
         nodes=tuple(c.node for c in ranked),
         share=len(members) / total,
         weight=sum(c.estimate.median for c in members),

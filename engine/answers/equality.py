@@ -135,14 +135,24 @@ def _cheap_verdict(left: str, right: str, x: Fraction | None, y: Fraction | None
     return None
 
 
-def _rounding(left: str, right: str, value: Fraction) -> Fraction:
-    """Half a unit of the last place of a long decimal, which is a rounded number: 0.333333333333 is 1/3.
+def is_rounded(answer: str) -> bool:
+    """True if an answer has a long decimal, which is a rounded number."""
+    return bool(_long_decimals(_normal(answer)))
 
-    The coarser of two decides. 0 without one: other decimals are exact.
+
+def _rounding(left: str, right: str, value: Fraction) -> Fraction:
+    """Half a unit of the last place of a long decimal: 0.333333333333 is 1/3. The coarser of two decides.
+
+    0 without one: other decimals are exact.
     """
-    found = [parts for text in (left, right) for parts in _LONG_DECIMAL.findall(text)]
-    places = [len(after) for before, after in found if len((before + after).lstrip("0")) >= _SIGNIFICANT]
+    places = [*_long_decimals(left), *_long_decimals(right)]
     return max(Fraction(1, 2 * 10 ** min(places)), abs(value) * _FLOAT_NOISE) if places else Fraction(0)
+
+
+def _long_decimals(normal: str) -> list[int]:
+    """Decimal places of each long decimal."""
+    found = _LONG_DECIMAL.findall(normal)
+    return [len(after) for before, after in found if len((before + after).lstrip("0")) >= _SIGNIFICANT]
 
 
 def _in_base(normal: str) -> int | None:

@@ -34,6 +34,11 @@ def test_equal_answers_are_one_group_led_by_its_best_spelling() -> None:
     assert [g.share for g in groups] == [2 / 3, 1 / 3]
 
 
+def test_an_exact_answer_is_shown_rather_than_a_rounded_one() -> None:
+    [group] = group_answers([candidate(1, "0.253968253968", 0.9), candidate(2, "16/63", 0.5)])
+    assert (group.answer, group.nodes) == ("16/63", (1, 2))
+
+
 def test_places_of_equal_answers_come_by_votes_then_by_the_first() -> None:
     assert equal_answers(["7", None, "18", "20", "18.0", "20.0", "5"]) == [[2, 4], [3, 5], [0], [6]]
     assert equal_answers([None]) == []
