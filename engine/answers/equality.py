@@ -137,7 +137,7 @@ def _cheap_verdict(left: str, right: str, x: Fraction | None, y: Fraction | None
 
 def is_rounded(answer: str) -> bool:
     """True if an answer has a long decimal, which is a rounded number."""
-    return bool(_long_decimals(_normal(answer)))
+    return bool(_long_decimals(answer))
 
 
 def _rounding(left: str, right: str, value: Fraction) -> Fraction:
@@ -149,9 +149,9 @@ def _rounding(left: str, right: str, value: Fraction) -> Fraction:
     return max(Fraction(1, 2 * 10 ** min(places)), abs(value) * _FLOAT_NOISE) if places else Fraction(0)
 
 
-def _long_decimals(normal: str) -> list[int]:
+def _long_decimals(text: str) -> list[int]:
     """Decimal places of each long decimal."""
-    found = _LONG_DECIMAL.findall(normal)
+    found = _LONG_DECIMAL.findall(text)
     return [len(after) for before, after in found if len((before + after).lstrip("0")) >= _SIGNIFICANT]
 
 
