@@ -17,8 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adascale.engine.evaluation.evaluate import Contestant, evaluate
-from adascale.engine.strategies import Adaptive
-from adascale.engine.types import Mode
 
 from ..common import close, table
 from . import recorded_draws
@@ -32,9 +30,7 @@ ROUNDS = 2000
 def play(path: Path, orders: int) -> Array:
     """Probability (0 without an answer) and outcome of each search, ``[questions, orders, 2]``."""
     header, driver, problems = recorded_draws.replay_driver(path, orders)
-    modes: tuple[Mode, ...] = ("prose", "program") if header.get("programs") else ("prose",)
-    strategy = recorded_draws.within(Adaptive(modes=modes), header)
-    entry = Contestant("adaptive", strategy)
+    entry = Contestant("adaptive", recorded_draws.adaptive(header))
     found: dict[str, list[tuple[float, float]]] = {problem.id: [] for problem in problems}
     for outcome in evaluate(driver, [entry], problems, orders, header["seed"]):
         p = outcome.confidence

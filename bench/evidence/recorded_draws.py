@@ -192,6 +192,12 @@ def within(strategy: Strategy, header: Mapping[str, Any]) -> Strategy:
     return AdaptiveWithin(**given, programs=programs)
 
 
+def adaptive(header: Mapping[str, Any]) -> Strategy:
+    """``adaptive`` as ``ask`` has it, in the modes that are recorded."""
+    modes: tuple[Mode, ...] = ("prose", "program") if header.get("programs") else ("prose",)
+    return within(Adaptive(modes=modes), header)
+
+
 class RecordedExecutor:
     """Implements ``engine.ports.Executor``: what each recorded program printed."""
 

@@ -19,8 +19,6 @@ from numpy.typing import NDArray
 
 from adascale.engine.search.events import SearchFinished
 from adascale.engine.search.settings import Settings
-from adascale.engine.strategies import Adaptive
-from adascale.engine.types import Mode
 
 from ..common import close, table
 from . import recorded_draws
@@ -32,8 +30,7 @@ RULES = {"one after another": None, "--thrift": False, "--hurry": True}
 def play(path: Path, hurry: bool | None, orders: int) -> tuple[NDArray[np.float64], list[Any]]:
     """``[questions, 2]`` tokens and seconds, means over the orders; and what was found in each search."""
     header, driver, problems = recorded_draws.replay_driver(path, orders, runs_ahead=hurry is not None)
-    modes: tuple[Mode, ...] = ("prose", "program") if header.get("programs") else ("prose",)
-    strategy = recorded_draws.within(Adaptive(modes=modes), header)
+    strategy = recorded_draws.adaptive(header)
     costs, found = [], []
     for order in range(orders):
         settings = Settings(strategy, seed=header["seed"] + order, hurry=hurry)

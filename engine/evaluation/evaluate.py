@@ -31,7 +31,8 @@ class Contestant:
     Attributes:
         name: Its name.
         strategy: The strategy.
-        is_auto: It searches in the modes that ``ask`` would use, and not in those of the strategy.
+        is_auto: It searches in the modes that ``ask`` would use, as every one does for calls of tools, and
+            not in those of the strategy.
     """
 
     name: str
@@ -111,8 +112,8 @@ def evaluate(
         settings = Settings(contestant.strategy, seed=seed + repeat)
         records: dict[str, Record] = {}
         requests = (
-            Request(each, settings.for_problem(each, "auto", modes) if contestant.is_auto else settings)
-            for each in problems
+            Request(each, settings.for_problem(each, "auto", modes) if is_auto else settings)
+            for each, is_auto in ((each, contestant.is_auto or each.kind == "call") for each in problems)
         )
         for problem, event in driver.serve(requests, AT_ONCE):
             records[problem.id] = Record.after(records.get(problem.id), event)

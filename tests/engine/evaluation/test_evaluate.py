@@ -184,9 +184,12 @@ def test_a_question_that_failed_has_cost_what_was_drawn() -> None:
 @pytest.mark.parametrize(
     ("contestant", "expected"),
     [
-        (Contestant("adaptive", Adaptive(4), is_auto=True), [("program", "prose"), ("prose",)]),
-        (Contestant("adaptive/prose", Adaptive(4)), [("prose",), ("prose",)]),
-        (Contestant("vote:4", Vote(4), is_auto=True), [("prose",), ("prose",)]),
+        (
+            Contestant("adaptive", Adaptive(4), is_auto=True),
+            [("program", "prose"), ("prose",), ("call", "prose")],
+        ),
+        (Contestant("adaptive/prose", Adaptive(4)), [("prose",), ("prose",), ("call", "prose")]),
+        (Contestant("vote:4", Vote(4), is_auto=True), [("prose",), ("prose",), ("call",)]),
     ],
 )
 def test_modes_are_those_of_a_question_unless_named(contestant: Contestant, expected: list[object]) -> None:
@@ -200,6 +203,7 @@ def test_modes_are_those_of_a_question_unless_named(contestant: Contestant, expe
     problems = [
         Problem("value", "2 + 2?"),
         Problem("choice", "Which?", kind="choice", details={"choices": ["a", "b"]}),
+        Problem("call", "Call.", kind="call"),
     ]
     driver = cast(Driver, Asked())
     assert not list(evaluate(driver, [contestant], problems, 1, 0, modes=("program", "prose")))
