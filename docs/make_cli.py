@@ -13,10 +13,11 @@ from typing import Any, Literal, get_args, get_origin
 import typer.main
 
 from adascale.cli.app import SHORT_NAMES, app
+from adascale.cli.exit_codes import EPILOG
 
 PAGE = Path(__file__).parent / "cli.md"
 
-HEAD = """# Commands and options
+HEAD = f"""# Commands and options
 
 `adascale COMMAND -h` shows the common options, `--help-all` shows all. This page has all of them
 (`python docs/make_cli.py` writes it from the commands).
@@ -31,6 +32,12 @@ the environment, and the environment overrides the file. `ADASCALE_CONFIG` names
 
 `adascale --install-completion` sets up completion in your shell; `--version` prints the version.
 [Where files are stored](install.md#where-files-are-stored).
+
+{EPILOG} A script that takes only a sure answer:
+
+```sh
+adascale ask -x --min-confidence .9 "What is 17 * 23?" > answer.txt || echo "not sure"
+```
 """
 
 
