@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from starlette.applications import Starlette
@@ -217,7 +218,17 @@ class _Server:
         return ServedModel.of(models, self._settings.effort, self._settings.is_strict)
 
     def _model(self, name: str) -> JsonObject:
-        return {"id": name, "object": "model", "created": self._started, "owned_by": "adascale"}
+        """A model with the fields of OpenAI's list and of Anthropic's."""
+        created = datetime.fromtimestamp(self._started, UTC).isoformat()
+        return {
+            "id": name,
+            "object": "model",
+            "created": self._started,
+            "owned_by": "adascale",
+            "type": "model",
+            "display_name": name,
+            "created_at": created,
+        }
 
 
 async def _refuse(request: HttpRequest, error: Exception) -> Response:
@@ -233,7 +244,10 @@ async def _refuse_http(request: HttpRequest, error: Exception) -> Response:
     """Refuse an unknown path, or a method that a path does not have."""
     assert isinstance(error, HTTPException)
     code = {404: "not-found", 405: "method-not-allowed"}.get(error.status_code, "invalid-request")
-    text = f"{request.method} {request.url.path}: {error.detail}"
+    path = request.url.path
+    text = f"{request.method} {path}: {error.detail}"
+    if error.status_code == 404 and f"/v1{path}" in BODIES:
+        text += f"; this server has /v1{path}"
     return await _refuse(request, Refusal(error.status_code, text, code, headers=error.headers))
 
 

@@ -12,18 +12,28 @@ from typing import Any
 
 from adascale.engine.codec import nesting
 from adascale.engine.errors import UsageError
-from adascale.engine.tools.tool import Choice, ToolRequest
+from adascale.engine.tools.tool import Choice, ToolRequest, in_words
 from adascale.engine.types import Turn
 
 from .wire.http import MAX_DEPTH, JsonObject, Refusal, parse_json
 
+CONTINUE = "Continue."
+"""What the user says behind a reply of the assistant, so that another one follows."""
+
 
 @dataclass(frozen=True, slots=True)
 class Chat:
-    """A question, and what was said before it."""
+    """A question, and what was said before it.
+
+    Attributes:
+        history: The conversation before it.
+        question: Its text.
+        is_question: It is the user's, and not the result of a call, which is only replied to.
+    """
 
     history: tuple[Turn, ...]
     question: str
+    is_question: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,31 +108,44 @@ def returned(content: str, id_: str, name: str = "") -> JsonObject:
 def conversation_of(
     messages: Sequence[JsonObject], question_field: str, use: ToolUse = ToolUse()
 ) -> Conversation:
-    """The conversation: a ``ToolRequest`` if there are tools, calls or results, otherwise a ``Chat``.
+    """The conversation: a ``ToolRequest`` if a tool may be called, otherwise a ``Chat``.
 
     Args:
-        messages: All messages; the last one is the question or the result of a call.
+        messages: All messages; the last one is the question or the result of a call. System messages behind
+            it are read before it. Behind a reply of the assistant the model is asked to continue.
         question_field: Field of the last message's content, such as ``messages[2].content``.
         use: The tools.
 
     Raises:
-        Refusal: the last message is empty, or neither the user's nor a tool's; or a tool cannot be used.
+        Refusal: the last message is empty, or calls a tool; or a tool cannot be used.
     """
-    place = question_field.partition("[")[0]
-    has_results = any(each["role"] == "tool" or "tool_calls" in each for each in messages)
-    if has_results or (use.tools and use.choice != "none"):
-        return _tool_request(messages, place, use)
-    if not messages or messages[-1]["role"] != "user":
-        raise Refusal.of_field(place, "the last one has to be the user's: it is the question")
+    messages = _ending_with_a_question(messages, question_field.partition("[")[0])
+    if use.tools and use.choice != "none":
+        return _tool_request(messages, use)
     *earlier, last = messages
     if not last["content"].strip():
         raise Refusal.of_field(question_field, "is empty", "empty-question")
-    return Chat(tuple(Turn(each["role"], each["content"]) for each in earlier), last["content"])
+    if any(each["role"] == "tool" or "tool_calls" in each for each in messages):
+        earlier, [asked] = in_words(earlier), in_words([last])
+    else:
+        asked = last
+    history = tuple(Turn(each["role"], each["content"]) for each in earlier)
+    return Chat(history, asked["content"], is_question=last["role"] == "user")
 
 
-def _tool_request(messages: Sequence[JsonObject], place: str, use: ToolUse) -> ToolRequest:
-    if not messages or messages[-1]["role"] not in ("user", "tool"):
-        raise Refusal.of_field(place, "the last one has to be the user's, or the result of a call")
+def _ending_with_a_question(messages: Sequence[JsonObject], place: str) -> list[JsonObject]:
+    said = [each for each in messages if each["role"] != "system"]
+    if not said and messages:
+        return [*messages[:-1], spoken("user", messages[-1]["content"])]
+    if not said or "tool_calls" in said[-1]:
+        raise Refusal.of_field(place, "the last one has to be the question, or the result of a call")
+    if said[-1]["role"] == "assistant":
+        return [*messages, spoken("user", CONTINUE)]
+    last = max(at for at, each in enumerate(messages) if each is said[-1])
+    return [*messages[:last], *messages[last + 1 :], said[-1]]
+
+
+def _tool_request(messages: Sequence[JsonObject], use: ToolUse) -> ToolRequest:
     tools, choice = use.tools, use.choice
     if use.forced is not None:
         tools, choice = [tool for tool in tools if tool["function"]["name"] == use.forced], "required"

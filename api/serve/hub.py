@@ -131,7 +131,7 @@ class Hub:
         error: The error that ended the worker, if one did.
         worker: Set while ``state`` is ``ready``.
         on_finish: Called with the last event of each search that did not fail.
-        keep: Passes the events of all searches through, in the hub's thread; ``--traces`` writes them there.
+        tap: Passes the events of all searches through, in the hub's thread; ``--traces`` writes them there.
     """
 
     def __init__(
@@ -151,7 +151,7 @@ class Hub:
         self._limits = limits
         self._on_end = on_end
         self.on_finish: Callable[[SearchFinished], None] = lambda end: None
-        self.keep: Callable[[Iterator[tuple[Problem, Event]]], Iterator[tuple[Problem, Event]]] = iter
+        self.tap: Callable[[Iterator[tuple[Problem, Event]]], Iterator[tuple[Problem, Event]]] = iter
         self._waiting: list[_Flight] = []
         self._running: dict[str, _Flight] = {}
         self._usual_seconds = 0.0
@@ -339,7 +339,7 @@ class Hub:
         try:
             with self._open_worker() as worker:
                 self._tell(self._opened, worker)
-                for problem, event in self.keep(worker.serve(self._requests())):
+                for problem, event in self.tap(worker.serve(self._requests())):
                     self._tell(self._deliver, problem.id, event)
         except BaseException as raised:
             error = raised

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from adascale.engine.kinds.messages import problem_of
@@ -19,7 +19,7 @@ from adascale.engine.types import Budget, MessageKind, Problem, Turn
 
 from .bodies import fields
 from .conversation import Chat, Conversation, RawText
-from .hub import Ask
+from .hub import Ask, lower
 from .wire.http import Refusal
 
 ServedEffort = Effort | Literal["none", "chat"]
@@ -42,6 +42,7 @@ class SearchOptions:
         is_greedy: Write one greedy reply.
         sampling: Sampling parameters that the client sets.
         replies: Number of plain replies.
+        thinking_tokens: A further limit of a search whose reply does not count as thinking.
     """
 
     effort: ServedEffort
@@ -51,6 +52,7 @@ class SearchOptions:
     is_greedy: bool = False
     sampling: SamplingChange = AS_USUAL
     replies: int = 1
+    thinking_tokens: int | None = None
 
     @property
     def is_plain(self) -> bool:
@@ -69,7 +71,7 @@ class SearchOptions:
             strategy = PRESETS[problem.kind][effort]
         ask = Ask(problem, strategy, limits, self.seed, self.mode, self.sampling)
         if ask.is_searched and problem.kind not in ("call", "json"):
-            return ask
+            return replace(ask, limits=lower(limits, Budget(self.thinking_tokens)))
         cut = replace(self.sampling, max_tokens=limits.max_tokens)
         return replace(ask, limits=replace(limits, max_tokens=None), sampling=cut)
 
@@ -126,6 +128,7 @@ class CommonFields:
         effort: The client's name of an effort.
         effort_field: The name of its field, for refusals.
         max_tokens: Limit of generated tokens of the whole search.
+        thinking_tokens: As in ``SearchOptions``.
         answers: Largest number of answers.
         stop: Texts before which an answer is cut.
         logprobs: As in ``SamplingChange``.
@@ -136,6 +139,7 @@ class CommonFields:
     effort: fields.Effort | None = None
     effort_field: str = "model"
     max_tokens: int | None = None
+    thinking_tokens: int | None = None
     answers: int = 1
     stop: Sequence[str] = ()
     logprobs: int | None = None
@@ -145,22 +149,38 @@ class CommonFields:
         """The question, as ``problem_for`` makes it.
 
         Raises:
-            Refusal: the request has both tools and a format of the reply.
+            Refusal: the request has a format of the reply and tools, or a raw text.
         """
         match self.conversation:
             case RawText(text, suffix):
+                if self.schema is not None:
+                    raise Refusal.of_field("format", "is for conversations, not for a raw text")
                 return Problem(_new_id(), text, kind="text", details={"suffix": suffix})
-            case Chat(history, question):
+            case Chat(history, question, is_question):
                 return problem_for(
-                    question, options, history=history, is_searched=is_searched, schema=self.schema
+                    question,
+                    options,
+                    kind=None if is_question or is_searched or self.schema is not None else "text",
+                    history=history,
+                    is_searched=is_searched,
+                    schema=self.schema,
                 )
         if self.schema is not None:
-            raise Refusal.of_field("tools", "stand beside a format of the reply, which cannot be both")
+            raise Refusal.of_field("tools", "a request may have tools or a format of the reply, not both")
         said = [each["content"] for each in self.conversation.messages if each["role"] == "user"]
         details = self.conversation.details()
         return Problem(_new_id(), said[-1] if said else "", kind="call", details=details)
 
-    def unchecked(self, problem: Problem) -> Iterator[str]:
+    def without_effect(self, ask: Ask, *, wants_greedy: bool) -> Iterator[str]:
+        """Names of what has no effect in a search, keywords of schemas that are not enforced among them."""
+        if wants_greedy and not isinstance(ask.strategy, Greedy):
+            yield "temperature"
+        if ask.problem.kind == "call":
+            yield from ["n"] * (self.answers > 1)
+            yield from ["logprobs"] * (self.logprobs is not None)
+        yield from self._unchecked(ask.problem)
+
+    def _unchecked(self, problem: Problem) -> Iterator[str]:
         """Keywords of schemas that are not enforced; in plain replies, bounds are among them."""
         if isinstance(self.conversation, ToolRequest):
             found = set().union(*(keywords(tool.parameters) for tool in self.conversation.tools.values()))
@@ -180,7 +200,6 @@ class AnswerRequest:
         ask: The search.
         model: Name of the model that the client used.
         fingerprint: Digest of the model's file.
-        sampling: Temperature and top_p of its solutions.
         answers: Largest number of different answers to return.
         stop: Texts before which an answer is cut.
         stream: Stream the answer during the search.
@@ -191,7 +210,6 @@ class AnswerRequest:
     ask: Ask
     model: str
     fingerprint: str = ""
-    sampling: Mapping[str, Any] = field(default_factory=dict)
     answers: int = 1
     stop: tuple[str, ...] = ()
     stream: bool = False

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Self, get_args
 
 from adascale.engine.search.events import GeneratorDescription, ModelDescription, PRMDescription
-from adascale.engine.strategies import Effort, Greedy
+from adascale.engine.strategies import Effort
 from adascale.engine.tools.tool import ToolRequest
 from adascale.engine.types import Budget
 
@@ -18,7 +18,7 @@ from .bodies.fields import Fields
 from .request import AnswerRequest, CommonFields, SearchOptions, ServedEffort
 from .wire.http import Refusal
 
-EFFORTS: Mapping[str, ServedEffort] = {
+EFFORT_ALIASES: Mapping[str, ServedEffort] = {
     "none": "none",
     "minimal": "none",
     **{effort: effort for effort in get_args(Effort)},
@@ -50,7 +50,6 @@ class ServedModel:
         name: Name for clients.
         sha256: Digest of its file.
         window: Tokens that a conversation may have.
-        sampling: Temperature and the other numbers of its sampler, unless a request sets others.
         effort: Effort of a search whose request names none.
         is_strict: Refuse fields without effect instead of ignoring them.
     """
@@ -58,7 +57,6 @@ class ServedModel:
     name: str
     sha256: str
     window: int
-    sampling: Mapping[str, Any]
     effort: ServedEffort
     is_strict: bool = False
 
@@ -67,13 +65,11 @@ class ServedModel:
         """The model of an open session."""
         generator = models.generator
         assert generator is not None, "only a log of scripted models has no generator"
-        sampling = models.sampling or {}
-        name = public_name(generator)
-        return cls(name, generator.sha256, generator.n_ctx, sampling, effort, is_strict)
+        return cls(public_name(generator), generator.sha256, generator.n_ctx, effort, is_strict)
 
     def names(self) -> list[str]:
         """Every name that a request may use: alone, and with each effort."""
-        return [self.name, *(f"{self.name}:{effort}" for effort in dict.fromkeys(EFFORTS.values()))]
+        return [self.name, *(f"{self.name}:{effort}" for effort in dict.fromkeys(EFFORT_ALIASES.values()))]
 
     def request(self, body: Body, asked: CommonFields) -> AnswerRequest:
         """The request of a body, whose protocol has read ``asked``.
@@ -91,16 +87,14 @@ class ServedModel:
             is_greedy=is_greedy,
             sampling=replace(body.sampling(is_greedy=is_greedy), logprobs=asked.logprobs),
             replies=1 if isinstance(asked.conversation, ToolRequest) else asked.answers,
+            thinking_tokens=asked.thinking_tokens,
         )
         ask = options.ask(asked.problem(options, is_searched=effort is not None))
-        coldest = {"temperature": 0.0} if isinstance(ask.strategy, Greedy) else {}
-        cold = ["temperature"] if body.wants_greedy and not coldest else []
-        ignored = self.ignored(body, *cold, *asked.unchecked(ask.problem))
+        ignored = self.ignored(body, *asked.without_effect(ask, wants_greedy=body.wants_greedy))
         return AnswerRequest(
             ask,
             body.model or self.name,
             f"fp_{self.sha256[:12]}",
-            public_sampling({**self.sampling, **options.sampling.numbers, **coldest}),
             answers=asked.answers,
             stop=tuple(asked.stop),
             stream=body.stream,
@@ -113,7 +107,7 @@ class ServedModel:
 
         Args:
             model: Name that the client used; None for the default.
-            asked: One of ``EFFORTS``, or None.
+            asked: One of ``EFFORT_ALIASES``, or None.
             field: Name of the field of ``asked``.
 
         Raises:
@@ -121,13 +115,13 @@ class ServedModel:
         """
         model = self.name if model == f"{self.name}:latest" else model  # as Ollama's clients call it
         base, _, suffix = (model or self.name).rpartition(":")
-        if model not in (None, self.name) and not (base == self.name and suffix in EFFORTS):
+        if model not in (None, self.name) and not (base == self.name and suffix in EFFORT_ALIASES):
             asked_for = (model or "")[:_MAX_NAME]
             near = difflib.get_close_matches(asked_for, self.names(), n=3, cutoff=0.4) or [self.name]
             text = f'the model "{asked_for}" is not served here; there is {", ".join(near)}'
             raise Refusal(404, text, "model-not-found", "model")
-        of_name = None if model in (None, self.name) else EFFORTS[suffix]
-        of_field = None if asked is None else EFFORTS[asked]
+        of_name = None if model in (None, self.name) else EFFORT_ALIASES[suffix]
+        of_field = None if asked is None else EFFORT_ALIASES[asked]
         if of_name and of_field and of_name != of_field:
             raise Refusal.of_field(field, f"is {asked}, and the model's name says {of_name}")
         return of_field or of_name

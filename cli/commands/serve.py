@@ -64,7 +64,7 @@ def serve(*, options: ServeOptions) -> None:
     access = Access(options.host, key, tuple(map(page_origin, options.cors_origin)))
     hub = Hub(open_models, options.parallel, options.max_queue, options.budget, lambda: listener.stop())
     if traces is not None:
-        hub.keep = traces.keep
+        hub.tap = traces.keep
     listener = Listener(
         make_app(hub, ServerSettings(access, options.effort, options.strict, fallback)),
         bind(options.host, options.port),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
@@ -95,6 +95,31 @@ NO_CALL = write_calls(())
 def calls_of(answer: str) -> tuple[Call, ...]:
     """The calls in an answer of ``write_calls``."""
     return tuple(Call(each["name"], each["arguments"]) for each in json.loads(answer))
+
+
+def in_words(messages: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The same conversation without calls and results: they stand in the texts of assistant and user.
+
+    Two turns of one role that follow each other are one.
+
+    Args:
+        messages: Messages in the form of chat completions.
+    """
+    turns: list[dict[str, Any]] = []
+    for message in messages:
+        role, content = message["role"], message["content"]
+        calls = [
+            json.dumps({"name": call["function"]["name"], "arguments": call["function"]["arguments"]})
+            for call in message.get("tool_calls", ())
+        ]
+        if role == "tool":
+            role, content = "user", f"<tool_response>\n{content}\n</tool_response>"
+        text = "\n".join(filter(None, [content, *calls]))
+        if turns and turns[-1]["role"] == role:
+            turns[-1]["content"] += f"\n\n{text}"
+        else:
+            turns.append({"role": role, "content": text})
+    return turns
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from adascale.engine.errors import TemplateRaisedError
-from adascale.engine.tools.tool import ToolRequest
+from adascale.engine.tools.tool import ToolRequest, in_words
 
 from .chat import ChatFormat, Texts
 from .runtime import LlamaModel
@@ -87,7 +87,7 @@ class ToolFormat(ChatFormat):
         texts = Texts(self._model)
         listed = GENERIC_PROMPT.format(tools="\n".join(map(json.dumps, tools))) if tools else ""
         system = "\n\n".join(filter(None, [system, listed]))
-        messages = self._with_system(system, _plain_turns(spoken))
+        messages = self._with_system(system, in_words(spoken))
         try:
             rendered = self._render([{**each, "content": texts.slot(each["content"])} for each in messages])
         except TemplateRaisedError as exc:
@@ -110,22 +110,3 @@ def _with_slots(message: Message, texts: Texts) -> dict[str, Any]:
         "content": texts.slot(content.strip()) if content else "",
         **texts.safe(others),
     }
-
-
-def _plain_turns(spoken: Sequence[Message]) -> list[dict[str, str]]:
-    """Turns of user and assistant that say the same; two of one role that follow are one."""
-    turns: list[dict[str, str]] = []
-    for message in spoken:
-        role, content = message["role"], message["content"]
-        calls = [
-            json.dumps({"name": call["function"]["name"], "arguments": call["function"]["arguments"]})
-            for call in message.get("tool_calls", ())
-        ]
-        if role == "tool":
-            role, content = "user", f"<tool_response>\n{content}\n</tool_response>"
-        text = "\n".join(filter(None, [content, *calls]))
-        if turns and turns[-1]["role"] == role:
-            turns[-1]["content"] += f"\n\n{text}"
-        else:
-            turns.append({"role": role, "content": text})
-    return turns

@@ -47,7 +47,7 @@ def summary(server: Served, **body: Any) -> dict[str, Any]:
         (CHAT, {"messages": []}, "messages", "needs at least 1"),
         (CHAT, {"messages": say("Hi") * 513}, "messages", "takes at most 512"),
         (CHAT, {"messages": ["Hi"]}, "messages[0]", "has to be an object"),
-        (CHAT, {"messages": say("x", "assistant")}, "messages", "the user's"),
+        (RESPONSES, {"input": [{"type": "function_call"}]}, "input", "the result of a call"),
         (
             CHAT,
             {"messages": say("x", "critic")},
@@ -99,7 +99,6 @@ def summary(server: Served, **body: Any) -> dict[str, Any]:
         (RESPONSES, {"input": [{"type": "reasoning"}, *say(" ")]}, "input[1].content", "is empty"),
         (RESPONSES, {"input": [{"content": "x"}]}, "input[0].role", "has to be given"),
         (RESPONSES, {"input": [{"type": "computer_call"}]}, "input[0].type", "has to be message, reasoning"),
-        (RESPONSES, {"input": [{"type": "function_call"}]}, "input", "the result of a call"),
         (RESPONSES, {"previous_response_id": "resp_1"}, "previous_response_id", "is not supported"),
         (RESPONSES, {"conversation": "conv_1"}, "conversation", "is not supported"),
         (RESPONSES, {"background": True}, "background", "has to be false"),
@@ -108,12 +107,7 @@ def summary(server: Served, **body: Any) -> dict[str, Any]:
         (MESSAGES, {"tools": [{"input_schema": {}}]}, "tools[0].name", "has to be given"),
         (MESSAGES, {"container": "c"}, "container", "is not supported"),
         (MESSAGES, {"thinking": {"type": "between_tools"}}, "thinking.type", "enabled, adaptive or disabled"),
-        (
-            MESSAGES,
-            {"thinking": {"type": "adaptive", "display": "omitted"}},
-            "thinking.display",
-            "summarized",
-        ),
+        (MESSAGES, {"thinking": {"type": "adaptive", "display": "all"}}, "thinking.display", "omitted"),
         (MESSAGES, {"output_config": {"format": {}}}, "output_config.format", "has to have a type"),
         (SEARCHES, {"question": None}, "question", "has to be given"),
         (SEARCHES, {"question": " "}, "question", "is empty"),
@@ -234,6 +228,20 @@ def test_the_sampler_of_a_request_is_the_one_that_draws(
     found = summary(server, seed=1, **body)
     assert server.policy.samplers[-1] == asked
     assert found["ignored"] == []
+
+
+def test_a_budget_of_thinking_does_not_cut_a_plain_reply(server: Served) -> None:
+    thinking = {"type": "enabled", "budget_tokens": 10}
+    post(server, MESSAGES, messages=say("hi"), max_tokens=50, thinking=thinking)
+    assert server.policy.samplers[-1] == SamplingChange(max_tokens=50)
+
+
+def test_thinking_is_left_out_where_it_is_not_wanted(server: Served) -> None:
+    def types(display: str) -> list[str]:
+        found = post(server, MESSAGES, max_tokens=900, thinking={"type": "adaptive", "display": display})
+        return [each["type"] for each in found.json()["content"]]
+
+    assert [types("summarized"), types("omitted")] == [["thinking", "text"], ["text"]]
 
 
 def test_the_same_seed_gives_the_same_draws(server: Served) -> None:

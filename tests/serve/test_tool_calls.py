@@ -135,6 +135,71 @@ def test_a_model_that_only_calls_again_is_answered_by_the_result_that_it_has(
     assert choices[-1].finish_reason == "stop"
 
 
+def test_what_an_agent_adds_to_a_result_is_no_new_question(messages_client: anthropic.Anthropic) -> None:
+    asked = {"role": "user", "content": "What is it like in Paris?"}
+    tools: Any = [{"name": "get_weather", "input_schema": SCHEMA}]
+    told: Any = {"model": MODEL, "max_tokens": 500, "tools": tools}
+    [call] = messages_client.messages.create(messages=[asked], **told).content  # type: ignore[list-item]
+    result = {"type": "tool_result", "tool_use_id": call.id, "content": "ask again later"}  # type: ignore[union-attr]
+    behind = {"type": "text", "text": "<environment>"}
+    turns: Any = [
+        asked,
+        {"role": "assistant", "content": [call]},
+        {"role": "user", "content": [result, behind]},
+    ]
+    [words] = messages_client.messages.create(messages=turns, **told).content
+    assert words.text == "The result of get_weather: ask again later\n\n<environment>"  # type: ignore[union-attr]
+
+
+EARLIER: Any = [
+    user("What is it like in Paris?"),
+    {
+        "role": "assistant",
+        "tool_calls": [
+            {"id": "1", "type": "function", "function": {"name": "get_weather", "arguments": "{}"}}
+        ],
+    },
+    {"role": "tool", "tool_call_id": "1", "content": "15 degrees"},
+]
+
+
+def without_tools(client: openai.OpenAI, *messages: Any, **more: Any) -> Any:
+    return client.chat.completions.create(model=MODEL, messages=list(messages), **more)
+
+
+def test_a_conversation_that_called_tools_goes_on_without_them_as_any_other(
+    client: openai.OpenAI, server: Served
+) -> None:
+    searched = without_tools(client, *EARLIER, user("What is 17 * 23?"))
+    assert searched.adascale["kind"] == "value"
+    assert [turn.role for turn in server.policy.opened[-1].history] == ["user", "assistant", "user"]
+    parts = list(without_tools(client, *EARLIER, user("Tell me a story."), stream=True))
+    assert sum(bool(part.choices[0].delta.content) for part in parts) > 1
+    plain = without_tools(client, *EARLIER)
+    assert (plain.adascale["kind"], "15 degrees" in plain.choices[0].message.content) == ("text", True)
+
+
+@pytest.mark.parametrize("tools", [[], [TOOL]])
+@pytest.mark.parametrize(
+    ("messages", "last"),
+    [
+        ([{"role": "system", "content": "Be brief."}], "Be brief."),
+        ([user("say hello"), {"role": "system", "content": "Be brief."}], "say hello"),
+        ([user("say hello"), {"role": "assistant", "content": "Hello."}], "Continue."),
+    ],
+)
+def test_a_conversation_may_end_with_any_role(
+    client: openai.OpenAI, server: Served, messages: list[Any], last: str, tools: list[Any]
+) -> None:
+    without_tools(client, *messages, **({"tools": tools} if tools else {}))
+    assert server.policy.opened[-1].question == last
+
+
+@pytest.mark.parametrize("more", [{"n": 3}, {"logprobs": True}])
+def test_what_a_call_cannot_have_is_named(client: openai.OpenAI, more: dict[str, Any]) -> None:
+    assert ask(client, user("say hello"), **more).adascale["ignored"] == [*more]
+
+
 def test_words_are_an_answer_too_and_are_streamed(client: openai.OpenAI) -> None:
     for stream in (False, True):
         found = ask(client, user("say hello"), stream=stream)

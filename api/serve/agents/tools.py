@@ -162,7 +162,7 @@ class CodeArguments(Arguments):
     tests: list[str] = []
     """Python that fails if the program is wrong: asserts or test functions."""
     effort: Effort = "medium"
-    """How sure to be before stopping."""
+    """How many programs to write at most: low 4, medium 8, high 16, max 32."""
 
 
 class TestVerdict(Result):

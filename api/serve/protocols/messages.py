@@ -61,10 +61,10 @@ class Thinking(Fields):
 
     type: Literal["enabled", "adaptive", "disabled"]
     budget_tokens: Tokens | None = None
-    display: Literal["summarized"] = "summarized"
+    display: Literal["summarized", "omitted"] = "summarized"
 
 
-class OutputFormat(Fields):
+class OutputConfig(Fields):
     """Options of the output."""
 
     effort: Effort | None = None
@@ -103,7 +103,7 @@ class MessageBody(Body):
     system: Parts = []
     max_tokens: Tokens | None = None
     thinking: Thinking | None = None
-    output_config: OutputFormat | None = None
+    output_config: OutputConfig | None = None
     stop_sequences: Annotated[Texts, Field(max_length=16)] = []
     """Texts before which an answer is cut."""
     tools: Annotated[list[MessageTool], Field(max_length=MAX_TOOLS), FailFast()] = []
@@ -129,7 +129,7 @@ _OTHER_PARTS = ("thinking", "redacted_thinking", "tool_use", "tool_result")
 
 
 def _spoken(message: Message, place: str) -> list[JsonObject]:
-    """A message in the shape of chat completions: results of calls first, then words, or words and calls."""
+    """A message in the shape of chat completions: results of calls with words behind them, or calls."""
     calls = [(each.id, each.name, each.input) for each in message.content if each.type == "tool_use"]
     results = [
         returned(text_of(each.content, f"{place}[{n}].content"), each.tool_use_id)
@@ -139,7 +139,11 @@ def _spoken(message: Message, place: str) -> list[JsonObject]:
     words = text_of(message.content, place, *_OTHER_PARTS)
     if calls:
         return [calling(words, calls, place)]
-    return [*results, *([spoken(message.role, words)] if words or not results else [])]
+    if not results:
+        return [spoken(message.role, words)]
+    # What an agent adds to a result is no new question of its user.
+    results[-1]["content"] = "\n\n".join(filter(None, [results[-1]["content"], words]))
+    return results
 
 
 def _read(body: MessageBody) -> CommonFields:
@@ -149,12 +153,12 @@ def _read(body: MessageBody) -> CommonFields:
         said += _spoken(message, f"messages[{n}].content")
     thinking, is_plain = body.thinking, body.thinking is not None and body.thinking.type == "disabled"
     effort = body.output_config.effort if body.output_config is not None else None
-    limits = (body.max_tokens, thinking.budget_tokens if thinking is not None else None)
     return CommonFields(
         conversation_of(said, f"messages[{len(body.messages) - 1}].content", _tool_use(body)),
         "none" if is_plain else effort,
         "thinking" if is_plain else "output_config.effort",
-        max_tokens=min((each for each in limits if each is not None), default=None),
+        max_tokens=body.max_tokens,
+        thinking_tokens=thinking.budget_tokens if thinking is not None else None,
         stop=body.stop_sequences,
         schema=schema_of(body.output_config.format if body.output_config else None, "output_config.format"),
     )
@@ -163,9 +167,18 @@ def _read(body: MessageBody) -> CommonFields:
 class MessageWriter(BlockWriter[MessageBody]):
     """Writes a message, or its events."""
 
+    @property
+    def _shows_thinking(self) -> bool:
+        return self.body.thinking is None or self.body.thinking.display != "omitted"
+
+    def reason(self, line: str) -> Iterator[bytes]:
+        """Add a line to the thinking, unless it is not wanted."""
+        return super().reason(line) if self._shows_thinking else iter(())
+
     def whole(self, outcome: SearchOutcome, reasoning: str) -> JsonObject:
         """The message."""
-        blocks = [self._block(block) for block in whole_blocks(outcome, reasoning)]
+        thinking = reasoning if self._shows_thinking else ""
+        blocks = [self._block(block) for block in whole_blocks(outcome, thinking)]
         message = self._message(blocks, _usage(outcome.tokens))
         return {**message, **_end(outcome.choices[0]), "adascale": outcome.summary}
 

@@ -49,9 +49,8 @@ class OllamaBody(Body):
         if not isinstance(options, dict):
             raise Refusal.of_field("options", "has to be an object")
         asked = {**options, **value}
-        return {
-            name: item for name, item in asked.items() if name != "options" and (name, item) != ("format", "")
-        }
+        unset = [("format", ""), ("seed", -1)]  # -1 asks for a random seed
+        return {name: item for name, item in asked.items() if name != "options" and (name, item) not in unset}
 
     @property
     def max_tokens(self) -> int | None:

@@ -45,7 +45,7 @@ class ResponseTool(Function):
     type: Literal["function"]
 
 
-class ResponseChoice(NamedFunction):
+class NamedTool(NamedFunction):
     """One function that has to be called."""
 
     type: Literal["function"]
@@ -91,7 +91,7 @@ class ResponseBody(OpenAIBody):
     conversation: None = None
     background: Literal[False] = False
     tools: Annotated[list[ResponseTool], Field(max_length=MAX_TOOLS), FailFast()] = []
-    tool_choice: Word | ResponseChoice | None = None
+    tool_choice: Word | NamedTool | None = None
     include: Ignored = None
     truncation: Ignored = None
     stream_options: Ignored = None
@@ -99,7 +99,7 @@ class ResponseBody(OpenAIBody):
 
 def _tool_use(body: ResponseBody) -> ToolUse:
     tools, choice = [each.tool() for each in body.tools], body.tool_choice
-    if isinstance(choice, ResponseChoice):
+    if isinstance(choice, NamedTool):
         return ToolUse(tools, forced=choice.name, is_parallel=False)
     return ToolUse(tools, choice, is_parallel=body.parallel_tool_calls)
 
@@ -265,7 +265,7 @@ class ResponseWriter(BlockWriter[ResponseBody]):
             "tool_choice": "auto" if body.tool_choice is None else _shown_choice(body.tool_choice),
             "tools": [{"type": "function", **each.shown(), "strict": True} for each in body.tools],
             "truncation": "disabled",
-            **self.request.sampling,
+            **public_sampling(None),
         }
 
 
@@ -278,7 +278,7 @@ def _shown_format(text: TextOptions | None) -> JsonObject:
     return text.format.model_dump(by_alias=True, exclude_none=True)
 
 
-def _shown_choice(choice: str | ResponseChoice) -> str | JsonObject:
+def _shown_choice(choice: str | NamedTool) -> str | JsonObject:
     return choice if isinstance(choice, str) else {"type": "function", "name": choice.name}
 
 

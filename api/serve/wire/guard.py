@@ -50,11 +50,12 @@ class Access:
             raise Refusal(401, "the API key is missing or wrong", "invalid-api-key", headers=wanted)
         host = headers.get("host", "")
         if self.key is None and _host_name(host) not in LOOPBACK | {self.host}:
-            raise Refusal(403, f'the Host "{host[:_SHOWN]}" is not this server', "host-not-allowed")
+            text = f"a server without an API key answers only to {self.host}, not to {host[:_SHOWN]!r}"
+            raise Refusal(403, text, "host-not-allowed")
         known = {*self.origins, f"http://{host}", f"https://{host}"}
         origin = headers.get("origin")
         if origin is not None and origin not in known and "*" not in known:
-            text = f'scripts of "{origin}" may not ask, unless the server is started with this CORS origin'
+            text = f'pages and apps of "{origin}" may not ask: start the server with this CORS origin'
             raise Refusal(403, text, "origin-not-allowed")
 
 

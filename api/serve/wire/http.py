@@ -79,10 +79,16 @@ class Refusal(Exception):
 
     @classmethod
     def of(cls, error: AdascaleError) -> Refusal:
-        """The refusal for an error of a search."""
+        """The refusal for an error of a search.
+
+        That of a full context has the words and the code of OpenAI, by which clients know that they have to
+        shorten the conversation.
+        """
         text = ": ".join((error.message, *error.facts)) + (f" ({error.hint})" if error.hint else "")
-        status = _status_of(error)
-        return cls(status, for_clients(text), error.slug, headers=_ASK_ONCE if status == 500 else None)
+        status, code = _status_of(error), error.slug
+        if isinstance(error, ContextOverflowError):
+            text, code = f"maximum context length exceeded: {text}", "context_length_exceeded"
+        return cls(status, for_clients(text), code, headers=_ASK_ONCE if status == 500 else None)
 
     @classmethod
     def of_field(cls, name: str, text: str, code: str = "invalid-value") -> Refusal:
