@@ -76,7 +76,6 @@ def main() -> None:
     parser.add_argument("--like", type=Path, help="only questions that this other file has too")
     parser.add_argument("--calibration", type=Path, help="the file that the estimates were made with")
     parser.add_argument("--uncalibrated", action="store_true", help="as with --calibration none")
-    parser.add_argument("--join", type=int, default=0, help="join steps until each has so many tokens")
     parser.add_argument("--plot", type=Path, help="draw accuracy against tokens: .png or .svg")
     args = parser.parse_args()
     header, driver, problems = recorded_draws.replay_driver(
@@ -85,7 +84,6 @@ def main() -> None:
         args.like,
         calibration=args.calibration,
         calibrated=not args.uncalibrated,
-        join=args.join,
     )
     contestants = [
         replace(each, strategy=recorded_draws.within(each.strategy, header))

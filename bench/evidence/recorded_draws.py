@@ -90,21 +90,6 @@ def append(path: Path, objects: Sequence[Mapping[str, Any]]) -> None:
         file.write(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
 
 
-def join_steps(solution: Mapping[str, Any], least: int) -> dict[str, Any]:
-    """The same solution, its steps joined until each but the last has ``least`` tokens."""
-    assert "again" not in solution, "what was drawn again begins at a step that would be gone"
-    groups: list[list[int]] = [[]]
-    for at in range(len(solution["tokens"])):
-        if sum(solution["tokens"][i] for i in groups[-1]) >= least:
-            groups.append([])
-        groups[-1].append(at)
-    summed = {name: solution[name] for name in ("tokens", "logprobs") if name in solution}
-    found = {name: [sum(values[i] for i in group) for group in groups] for name, values in summed.items()}
-    slips = [at for at, group in enumerate(groups) if set(group) & set(solution.get("slips", ()))]
-    estimates = [solution["estimates"][group[-1]] for group in groups]
-    return {**solution, **found, "slips": slips, "estimates": estimates}
-
-
 def _text(solution: Mapping[str, Any], at: int, answer: str | None) -> str:
     """A program's own text; of prose the answer that was read in it is enough."""
     if "execution" in solution:
@@ -407,7 +392,6 @@ def replay_driver(
     calibration: Path | None = None,
     calibrated: bool = True,
     calibrator: Calibrator | None = None,
-    join: int = 0,
     runs_ahead: bool = False,
 ) -> tuple[dict[str, Any], Driver, list[Problem]]:
     """Header, a driver that plays the records, and their questions (each asks its own id).
@@ -415,15 +399,10 @@ def replay_driver(
     With ``like`` only questions that this other file has too. ``calibration`` is a file; by default the one
     with the header's sha256 is looked for. Not ``calibrated``, a step's score is the geometric mean of its
     path's token probabilities, as with ``--calibration none``, and a question's that of its greedy solution,
-    for the paper's rule. ``calibrator`` takes the place of both. With ``join`` steps are joined
-    until each has so many tokens (``join_steps``). With ``runs_ahead`` solutions run ahead of their turn,
-    by the recorded cost of decode steps.
+    for the paper's rule. ``calibrator`` takes the place of both. With ``runs_ahead`` solutions run
+    ahead of their turn, by the recorded cost of decode steps.
     """
     header, records = load(path)
-    if join:
-        for record in records:
-            record["greedy"] = join_steps(record["greedy"], join)
-            record["samples"] = [join_steps(solution, join) for solution in record["samples"]]
     if like is not None:
         others = {record["id"] for record in load(like)[1]}
         records = [record for record in records if record["id"] in others]

@@ -1,6 +1,6 @@
 """The surprise of solutions beside their votes, and the two constants that weigh it (decision 0038).
 
-Usage: ``python -m bench.evidence.surprise bench/draws/rollouts-*.jsonl.gz --data DATA.jsonl ...``
+Usage: ``python -m bench.evidence.surprise bench/draws/rollouts-*.jsonl.gz``
 
 Three solutions in prose and three programs of each question, which take turns in six random orders. After
 one, two, four and six of them: P(the leading answer is correct) by votes alone, and with the surprise of its
@@ -10,26 +10,70 @@ solutions, as log-loss, AUC and ECE; and the power and the neutral point that fi
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from adascale.engine.answers.choosing import group_answers
 from adascale.engine.answers.result import Candidate, FinishedSearch
-from adascale.engine.calibration.votes import VotePosterior
+from adascale.engine.calibration.votes import VotePosterior, rate_of_size
 from adascale.engine.fitting.metrics import Predictions, auc, ece
-from adascale.engine.types import Estimate, NodeId
-from adascale.models.programs.monty import MontyRunner
-from adascale.models.question_sets import read_known
+from adascale.engine.types import Estimate, Mode, NodeId
 
 from ..common import close, table
-from .solution_features import Question, Solution, read
+from . import recorded_draws
 
 ORDERS = 6
 DRAWN = (1, 2, 4, 6)
+PARAMETERS = {"0.5b": 4.94e8, "1.5b": 1.544e9}
+
+
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """A recorded solution; ``logprob`` is of all its ``tokens`` together, in nats."""
+
+    mode: Mode
+    answer: str | None
+    right: bool
+    tokens: int
+    logprob: float
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Solutions of a question; ``cell`` is model and data set, ``prior`` the accuracy expected by size."""
+
+    cell: str
+    prior: float
+    solutions: Sequence[Solution]
+
+
+def solutions_of(line: Mapping[str, Any]) -> Iterator[Solution]:
+    """The solutions that were drawn from the question itself, of a line of ``rollout_texts``."""
+    for end, (finish, origin) in enumerate(zip(line["finish"], line["origin"], strict=True)):
+        if finish == "step" or origin != 0:
+            continue
+        path = [end]
+        while (row := line["parent"][path[0]]) > 0:
+            path.insert(0, row)
+        tokens = sum(len(line["token_ids"][row]) for row in path)
+        logprob = sum(line["logprob"][row] for row in path)
+        yield Solution(line["mode"], line["answers"][end], bool(line["right"][end]), tokens, logprob)
+
+
+def read(path: Path) -> Iterator[Question]:
+    """Questions of a file of ``rollout_texts``, whose name says the model."""
+    kind, model = path.name.split("-")[:2]
+    found: dict[str, list[Solution]] = {}
+    for line in recorded_draws.lines(path):
+        found.setdefault(line["id"], []).extend(solutions_of(line))
+    for id_, solutions in found.items():
+        data = "GSM8K" if id_.startswith("gsm8k") else "MATH"
+        yield Question(f"{kind} {model} {data}", rate_of_size(PARAMETERS[model]), solutions)
 
 
 def orders(question: Question, rng: np.random.Generator) -> Iterator[list[Solution]]:
@@ -45,9 +89,9 @@ def state(question: Question, drawn: Sequence[Solution]) -> tuple[float, float, 
     """P by votes and with surprise, log of the leader's surprise, and if it is right; None without one."""
     found = []
     for at, each in enumerate(drawn):
-        score = np.exp(sum(each.logprobs) / sum(each.tokens))
+        score = np.exp(each.logprob / each.tokens)
         own = Estimate(score, score, score, calibrated=False)
-        found.append(Candidate(NodeId(at), each.answer, own, each.mode, surprise=-sum(each.logprobs)))
+        found.append(Candidate(NodeId(at), each.answer, own, each.mode, surprise=-each.logprob))
     groups = sorted(group_answers(found), key=lambda group: -group.weight)
     if not groups:
         return None
@@ -72,11 +116,8 @@ def constants(p: NDArray[np.float64], nats: NDArray[np.float64], right: NDArray[
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("files", type=Path, nargs="+")
-    parser.add_argument("--data", type=Path, nargs="+", required=True)
     args = parser.parse_args()
-    texts = {problem.id: problem.question for file in read_known(args.data) for problem in file}
-    with MontyRunner() as runner:
-        questions = [question for path in args.files for question in read(path, texts, runner)]
+    questions = [question for path in args.files for question in read(path)]
     rng, lines = np.random.default_rng(0), []
     for cell in dict.fromkeys(question.cell for question in questions):
         own = [question for question in questions if question.cell == cell]
@@ -84,7 +125,7 @@ def main() -> None:
         for drawn in DRAWN:
             known = [(at, *each) for at, q, order in mixed if (each := state(q, order[:drawn])) is not None]
             place, votes, both, nats, right = (np.array(column) for column in zip(*known, strict=True))
-            line = [" ".join(cell), str(drawn), f"{right.mean():.2f}"]
+            line = [cell, str(drawn), f"{right.mean():.2f}"]
             for p in (votes, both):
                 kept = np.clip(p, 1e-3, 1 - 1e-3)
                 loss = -np.mean(np.log(np.where(right, kept, 1 - kept)))

@@ -78,7 +78,7 @@ EFFORTS: Mapping[KindName, Mapping[Effort, Strategy]] = {
         "max": Adaptive(samples=32, least=8),
     },
     "text": _ADAPTIVE,
-    # The limit of ``medium`` is measured on fitting tasks (``bench.evidence.giving_up``), and the others
+    # The limit of ``medium`` is measured on fitting tasks (docs/research/LOG.md, 2026-11-27), and the others
     # follow it: the fewer programs are left, the sooner a task is given up.
     "code": {
         "low": Passing(samples=4, hopeless=0.3),

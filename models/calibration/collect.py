@@ -26,7 +26,7 @@ from .artefact import Fingerprint
 from .rollouts import FloatArray, Rollouts, RolloutStore
 
 _TOKENS_GUESS: Mapping[Mode, int] = {"prose": 350, "program": 130, "code": 80}
-"""Tokens of a trajectory before any is kept: the fitting draws in bench/draws have 318 to 366 in the mean."""
+"""Tokens of a trajectory before any is kept: those of the fitting questions have 318 to 366 in the mean."""
 
 _SAMPLE_SIZE = 50
 

@@ -1,25 +1,23 @@
-"""Rollouts as lines, and back."""
+"""Rollouts as lines, and what is read of them."""
 
 from __future__ import annotations
 
-import numpy as np
 from worlds import drawn, problems
 
-from adascale.models.calibration.training import training_set
-from bench.evidence.rollout_texts import line, rollouts_of
+from bench.evidence.rollout_texts import line
+from bench.evidence.surprise import Solution, solutions_of
 
 
-def test_a_fit_reads_the_same_numbers_in_lines() -> None:
-    rollouts = drawn(problems(6))
+def test_solutions_are_read_from_lines_without_what_shares_a_prefix_with_them() -> None:
+    for rollouts in drawn(problems(6)):
+        ends = rollouts.samples()
+        assert 0 < len(ends) < len(rollouts.ends())
 
-    back = [rollouts_of(line(each), each.problem) for each in rollouts]
+        found = [*solutions_of(line(rollouts))]
 
-    ours, theirs = training_set(rollouts), training_set(back)
-    assert theirs.samples == ours.samples
-    assert theirs.stages.keys() == ours.stages.keys()
-    for stage, data in ours.stages.items():
-        again = theirs.stages[stage]
-        np.testing.assert_array_equal(again.right, data.right)
-        np.testing.assert_array_equal(again.total, data.total)
-        assert data.evidence.numbers.size or stage == "question"
-        np.testing.assert_allclose(again.evidence.numbers, data.evidence.numbers, rtol=3e-3, atol=2e-3)
+        for end, solution in zip(ends, found, strict=True):
+            nodes = [rollouts.nodes[row] for row in rollouts.path(end)]
+            tokens = sum(len(node.token_ids) for node in nodes)
+            logprob = sum(round(node.logprob, 3) for node in nodes)
+            right = bool(nodes[-1].right)
+            assert solution == Solution(rollouts.mode, nodes[-1].answer, right, tokens, logprob)
