@@ -1,14 +1,17 @@
 """How good it is: draws that are kept, comparisons on them, calibrations on outside data.
 
-``draw`` records solutions, ``recorded_draws`` reads them and replays strategies on them without a model. Of
-such files ``frontier`` makes the report of ``adascale eval``, ``at_equal_tokens`` compares ``adaptive`` with
-rules of votes, ``verdicts`` lists which answers are correct by today's comparison, ``calibration_check``
-measures the calibration, and ``paired`` adds strategies that need new solutions. ``calibration`` tabulates
-checks, ``processbench`` reads a model's states, ``renumber`` makes questions that no model has seen,
-``executors`` runs reference solutions of code tasks in both interpreters, and ``latency`` measures the time
-that an easy question takes.
+``draw`` records solutions, and ``recorded_draws`` reads them and replays strategies on them without a model.
+On such files ``frontier`` makes the report of ``adascale eval``, ``at_equal_tokens`` compares ``adaptive``
+with rules of votes, ``by_votes`` does so for models that nobody fitted, ``side_by_side`` counts seconds,
+``handing_on`` says what a threshold hands on, ``programs_guard`` replaces programs, ``calibration_check``
+measures the calibration, and ``verdicts`` judges the answers by today's comparison.
 
-Studies behind decisions: of models that nobody fitted ``by_votes``, ``model_sizes`` and ``searches``; of fits
-without answers ``unlabelled``; of rollouts ``from_rollouts``, and ``surprise`` (on
-``rollout_texts``); of code tasks ``given_tests``; of training data ``train_prm`` (on a ``tiny_model``).
+``rollout_texts`` keeps what a calibration was fitted on, and ``surprise`` reads it. ``unlabelled`` fits
+without answers, ``model_sizes`` draws a line through ``published_scores.tsv``, ``renumber`` makes questions
+that no model has seen, ``processbench`` reads a model's states, and ``latency`` measures how long an easy
+question takes. ``choices`` measures questions with options. ``tool_calls`` records calls of tools,
+``calls_table`` compares rules on them, and ``json_fields`` judges fields of JSON. ``given_tests`` shows more
+tests of code tasks, and ``executors`` runs reference solutions in both interpreters. ``peers`` asks other
+programs the questions of ``peers.txt``, by ``peer_methods`` in their environment. ``train_prm`` trains a
+``tiny_model`` on exported data.
 """

@@ -1,6 +1,6 @@
 """All cells together: ``adaptive`` against fixed votes and votes-only stopping rules at the same tokens.
 
-Usage: ``python -m bench.evidence.at_equal_tokens FILE.jsonl.gz ... [--orders 8] [--hot FILE.jsonl.gz]``
+Usage: ``python -m bench.evidence.at_equal_tokens FILE.jsonl.gz ... [--orders 8]``
 
 Each file is a cell: one model on one set of questions (``recorded_draws``). A rule of one number (the vote of
 k; a lead of two votes among k at most) is played at several k. "At the same tokens" means mixed: in each cell
@@ -8,8 +8,7 @@ the two k whose tokens lie around those of ``adaptive`` are played in such share
 Where programs were drawn too, ``adaptive`` chooses between the modes as long as there are programs left, each
 of them alone is a row, and so are the rules that read agreement of both (arXiv 2604.17433). FLOPs count every
 prompt that was read. Intervals are 95 %, paired, over questions that are drawn again within each cell (2,000
-rounds); the shares of a mixture are found anew in each round. ``--hot`` is a cell at another temperature, of
-which the vote of 16 is compared on the questions that both have.
+rounds); the shares of a mixture are found anew in each round.
 """
 
 from __future__ import annotations
@@ -163,12 +162,11 @@ def play(
     path: Path,
     strategies: Mapping[str, Strategy],
     orders: int,
-    like: Path | None = None,
     *,
     calibrated: bool = True,
 ) -> dict[str, Array]:
     """``[questions, COLUMNS]`` of each strategy; see ``recorded_draws.replay_driver``."""
-    header, driver, problems = recorded_draws.replay_driver(path, orders, like, calibrated=calibrated)
+    header, driver, problems = recorded_draws.replay_driver(path, orders, calibrated=calibrated)
     at = {problem.id: index for index, problem in enumerate(problems)}
     sums = {name: np.zeros((len(problems), COLUMNS)) for name in strategies}
     entries = [Contestant(name, recorded_draws.within(each, header)) for name, each in strategies.items()]
@@ -341,17 +339,6 @@ def compare(cells: Sequence[Cell], rules: Sequence[str]) -> list[RuleComparison]
     return found
 
 
-def hot_vote(cold: Path, hot: Path, orders: int) -> RuleComparison:
-    """``adaptive`` as recorded in ``cold`` against the vote of 16 of another temperature."""
-    ours = play(cold, {"adaptive": Adaptive()}, orders, like=hot)["adaptive"]
-    theirs = play(hot, {"vote:16": Vote(16)}, 1, like=cold, calibrated=False)["vote:16"]
-    difference = ours[:, RIGHT] - theirs[:, RIGHT]
-    rng = np.random.default_rng(0)
-    again = difference[rng.integers(0, len(difference), (ROUNDS, len(difference)))].mean(axis=1)
-    name = f"vote:16 of {hot.name.removesuffix('.jsonl.gz')}"
-    return RuleComparison.of(name, ours.mean(axis=0), theirs.mean(axis=0), again)
-
-
 def show(title: str, ours: Array, rows: Sequence[RuleComparison]) -> None:
     """A table for people."""
     print(f"\n{title}: adaptive {ours[RIGHT]:.3f} at {ours[TOKENS]:,.0f} tokens, {ours[SECONDS]:.1f} s")
@@ -386,15 +373,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("files", type=Path, nargs="+")
     parser.add_argument("--orders", type=int, default=8)
-    parser.add_argument("--hot", type=Path, help="a file of the first one's questions at another temperature")
     args = parser.parse_args()
     cells = [play_cell(path, args.orders) for path in args.files]
     report: dict[str, object] = {}
     groups = {"pooled": cells, **{one.name: [one] for one in cells}}
     for name, group in groups.items():
         rows = compare(group, rules_of(group))
-        if args.hot is not None and name == cells[0].name:
-            rows.append(hot_vote(args.files[0], args.hot, args.orders))
         ours = means(group, "adaptive", [np.arange(one.questions) for one in group])
         questions = sum(one.questions for one in group)
         show(f"{name}, {questions} questions", ours, rows)

@@ -1,7 +1,6 @@
 """How good a calibration is, from recorded solutions: what ``adascale calibrate check --json`` says.
 
-Usage: ``python -m bench.evidence.calibration_check FILE.jsonl.gz ... > both.json``, then
-``python -m bench.evidence.calibration both=both.json``
+Usage: ``python -m bench.evidence.calibration_check FILE.jsonl.gz ...``
 
 Each question has as many outcomes as samples; a step has one, that of its own solution, so the width of step
 intervals cannot be judged. Answers are those of searches of every size, played back from the samples. Where

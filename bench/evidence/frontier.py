@@ -73,7 +73,6 @@ def main() -> None:
     parser.add_argument("--strategies", default=DEFAULT)
     parser.add_argument("--set", action="append", default=[], metavar="NAME=NUMBER")
     parser.add_argument("--orders", type=int, default=1, help="play the samples in as many orders")
-    parser.add_argument("--like", type=Path, help="only questions that this other file has too")
     parser.add_argument("--calibration", type=Path, help="the file that the estimates were made with")
     parser.add_argument("--uncalibrated", action="store_true", help="as with --calibration none")
     parser.add_argument("--plot", type=Path, help="draw accuracy against tokens: .png or .svg")
@@ -81,7 +80,6 @@ def main() -> None:
     header, driver, problems = recorded_draws.replay_driver(
         args.file,
         args.orders,
-        args.like,
         calibration=args.calibration,
         calibrated=not args.uncalibrated,
     )

@@ -6,8 +6,7 @@ calibration's questions, a greedy and some sampled solutions, each with its answ
 every step its tokens, their log-probability and its lower, median and upper estimate. ``slips`` are the steps
 with a wrong sum, ``again`` what was drawn in the place of such a step: solutions from there on; ``texts`` are
 those of the steps, so that what was read in them can be read again. ``program`` has the same of programs,
-each with its ``execution``: what it printed, and its error. Older files lack some of these. Hidden states are
-left out.
+each with its ``execution``: what it printed, and its error. Hidden states are left out.
 """
 
 from __future__ import annotations
@@ -18,7 +17,6 @@ import json
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from itertools import chain
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -46,17 +44,13 @@ from adascale.engine.search.waiting import branch_seed
 from adascale.engine.strategies import Adaptive, Expand, Plan, Strategy
 from adascale.engine.strategies.vote_stopping import MAX_CONCURRENT, all_drawn
 from adascale.engine.types import BranchId, Estimate, Mode, NodeId, Problem, Step, Until
-from adascale.models.calibration import artefact as calibrations
 from adascale.models.calibration import installed
-from adascale.models.calibration.artefact import Artefact
+from adascale.models.calibration.artefact import Artefact, load_artefact
 from adascale.models.draws.playback import ReplayingPolicy
 from adascale.models.draws.store import Prompt, draw_key
 from adascale.models.llama.stepcost import StepCosts
 
 SCHEMA = "adascale.draws/1"
-
-KEPT = Path(__file__).parents[1] / "draws" / "calibrations"
-"""Calibrations that draws were made with and that ship no longer."""
 
 _UNKNOWN_SUM = ("a wrong sum",)
 """A record says which steps have a wrong sum, and not which one."""
@@ -105,7 +99,7 @@ def _steps(solution: Mapping[str, Any]) -> tuple[Step, ...]:
         KnownStep(
             text=_text(solution, at, answer if at == last else None),
             token_ids=(0,) * tokens,
-            logprob=solution["logprobs"][at] if "logprobs" in solution else 0.0,
+            logprob=solution["logprobs"][at],
             finish=solution["finish"] if at == last else "step",
             wrong_sums=_UNKNOWN_SUM if at in slips else (),
             estimate=Estimate.of_quantiles(solution["estimates"][at]),
@@ -372,9 +366,8 @@ def digest(artefact: Artefact) -> str:
 
 def calibration_of(header: Mapping[str, Any], given: Path | None) -> Calibration:
     """The very calibration of a file's estimates: with another one its answers would be judged by both."""
-    kept = (calibrations.load_artefact(path) for path in sorted(KEPT.glob("*.safetensors")))
-    known = chain(installed.read_installed().artefacts, kept)
-    for artefact in known if given is None else [calibrations.load_artefact(given)]:
+    known = installed.read_installed().artefacts
+    for artefact in known if given is None else [load_artefact(given)]:
         if digest(artefact) == header["calibration_sha256"] and isinstance(artefact.calibration, Calibration):
             return artefact.calibration
     raise SystemExit(
@@ -387,7 +380,6 @@ def calibration_of(header: Mapping[str, Any], given: Path | None) -> Calibration
 def replay_driver(
     path: Path,
     orders: int = 1,
-    like: Path | None = None,
     *,
     calibration: Path | None = None,
     calibrated: bool = True,
@@ -396,16 +388,12 @@ def replay_driver(
 ) -> tuple[dict[str, Any], Driver, list[Problem]]:
     """Header, a driver that plays the records, and their questions (each asks its own id).
 
-    With ``like`` only questions that this other file has too. ``calibration`` is a file; by default the one
-    with the header's sha256 is looked for. Not ``calibrated``, a step's score is the geometric mean of its
-    path's token probabilities, as with ``--calibration none``, and a question's that of its greedy solution,
-    for the paper's rule. ``calibrator`` takes the place of both. With ``runs_ahead`` solutions run
-    ahead of their turn, by the recorded cost of decode steps.
+    ``calibration`` is a file; by default the one with the header's sha256 is looked for. Not ``calibrated``,
+    a step's score is the geometric mean of its path's token probabilities, as with ``--calibration none``,
+    and a question's that of its greedy solution, for the paper's rule. ``calibrator`` takes the place of
+    both. With ``runs_ahead`` solutions run ahead of their turn, by the recorded cost of decode steps.
     """
     header, records = load(path)
-    if like is not None:
-        others = {record["id"] for record in load(like)[1]}
-        records = [record for record in records if record["id"] in others]
     curve = StepCosts({int(size): seconds for size, seconds in header["step_seconds"].items()})
     policy = ReplayingPolicy(
         NoGenerator(header["flops_per_token"]),
