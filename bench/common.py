@@ -1,7 +1,8 @@
-"""Shared by the benches: opening models, lists of questions, a long prompt, tables, the last line."""
+"""Shared by the benches: models, lines of files, lists of questions, a long prompt, tables, the last line."""
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +18,13 @@ STORY = "Write a very long and detailed story about a lighthouse keeper and the 
 def model_path(name: str) -> Path:
     """File of a catalogue name or path, fetched if need be."""
     return resolve(name).path
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """JSON Lines of a file, which is compressed where its name ends in .gz."""
+    opened = gzip.open if path.suffix == ".gz" else open
+    with opened(path, "rt", encoding="utf-8") as file:
+        return [json.loads(line) for line in file]
 
 
 def listed(files: Sequence[Sequence[Problem]], ids: Path) -> list[Problem]:

@@ -11,14 +11,12 @@ the probability of the answer at which the search ended.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from adascale.engine.calibration.votes import VotePosterior, rate_of_size
+from adascale.engine.calibration.votes import VotePosterior
 from adascale.engine.evaluation.evaluate import Contestant, evaluate
 from adascale.engine.fitting.metrics import auc, ece
 from adascale.engine.strategies import Adaptive
@@ -61,7 +59,7 @@ class Played:
 
 def play_rule(path: Path, orders: int) -> Played:
     """Play the rule on every question of a file, in as many orders."""
-    prior = rate_of_size(_parameters(recorded_draws.load(path)[0]))
+    prior = recorded_draws.expected_rate(recorded_draws.load(path)[0])
     header, driver, problems = recorded_draws.replay_driver(
         path, orders, calibrated=False, calibrator=VotePosterior(prior)
     )
@@ -77,12 +75,6 @@ def play_rule(path: Path, orders: int) -> Played:
         if p is not None and p.calibrated:
             answers.append((at[outcome.problem], (p.lower, p.median, p.upper), outcome.right, 1))
     return Played(prior, results / orders, answers, solutions / orders / len(problems))
-
-
-def _parameters(header: Mapping[str, Any]) -> float:
-    """Parameters that a token is multiplied by."""
-    flops: float = header["flops_per_token"]
-    return flops / 2
 
 
 def main() -> None:

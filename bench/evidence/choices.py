@@ -15,7 +15,6 @@ the ECE that true probabilities would have on as many questions.
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
 import math
 import time
@@ -47,7 +46,7 @@ from adascale.models.options import SessionOptions
 from adascale.models.question_sets import read_known
 from adascale.models.session import OpenSession, Session
 
-from ..common import close, table
+from ..common import close, read_lines, table
 
 AT_ONCE = 32
 
@@ -55,7 +54,7 @@ AT_ONCE = 32
 def draw(args: argparse.Namespace) -> None:
     """Draw what the output lacks, 32 questions at a time."""
     [problems] = read_known([args.data])
-    done = {record["id"] for record in load(args.out)} if args.out.exists() else set()
+    done = {record["id"] for record in read_lines(args.out)} if args.out.exists() else set()
     todo = [problem for problem in problems[: args.questions] if problem.id not in done]
     options = SessionOptions(
         args.model, calibration="none", branches=AT_ONCE, threads=args.threads, purpose="replay"
@@ -117,12 +116,6 @@ def _solutions(
             for each in ends
         ]
     return found
-
-
-def load(path: Path) -> list[dict[str, Any]]:
-    """The records of a file, plain or compressed."""
-    text = gzip.decompress(path.read_bytes()).decode() if path.suffix == ".gz" else path.read_text()
-    return [json.loads(line) for line in text.splitlines()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +181,7 @@ def show(args: argparse.Namespace) -> None:
     }
     played: dict[str, list[Mapping[str, Played]]] = {}
     for path in args.drawn:
-        records = load(path)
+        records = read_lines(path)
         artefact = known[records[0]["kind"]]
         assert isinstance(artefact.calibration, OptionsCalibration)
         effort = EFFORTS[records[0]["kind"]][args.effort]

@@ -40,7 +40,7 @@ from adascale.engine.kinds import kind_of
 from adascale.engine.types import Problem
 from adascale.models.question_sets import read_known
 
-from ..common import close, listed, model_path, table
+from ..common import close, listed, model_path, read_lines, table
 
 IDS = Path(__file__).with_name("peers.txt")
 _CLIENT = Path(__file__).with_name("peer_methods.py")
@@ -340,7 +340,7 @@ def run(args: argparse.Namespace) -> None:
 
 def read(path: Path) -> list[Record]:
     """The records of a file; none where there is no file yet."""
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    return read_lines(path) if path.exists() else []
 
 
 def is_right(problem: Problem, record: Record) -> bool:

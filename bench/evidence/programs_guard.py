@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from adascale.engine.answers.equality import same_answer
-from adascale.engine.calibration.votes import VotePosterior, rate_of_size
+from adascale.engine.calibration.votes import VotePosterior
 from adascale.engine.search.program_guard import ProgramUse
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
@@ -67,7 +67,7 @@ Results = dict[tuple[int, str], Record]
 def searched(path: Path, strategy: Strategy, orders: int) -> tuple[Results, dict[str, Any]]:
     """The searches of every question of a file, and their questions by id."""
     header, _ = recorded_draws.load(path)
-    votes = VotePosterior(rate_of_size(header["flops_per_token"] / 2))
+    votes = VotePosterior(recorded_draws.expected_rate(header))
     _, driver, problems = recorded_draws.replay_driver(path, orders, calibrated=False, calibrator=votes)
     found: Results = {}
     for order in range(orders):

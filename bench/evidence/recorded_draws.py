@@ -25,6 +25,7 @@ from adascale.engine.answers.program import read_program
 from adascale.engine.answers.result import PROFILES, FinishedSearch, ModeProfile, Standing
 from adascale.engine.calibration.calibration import Calibration, widen
 from adascale.engine.calibration.features import Evidence
+from adascale.engine.calibration.votes import rate_of_size
 from adascale.engine.execution import Execution, Trial
 from adascale.engine.kinds.base import Look
 from adascale.engine.ports import (
@@ -50,6 +51,8 @@ from adascale.models.draws.playback import ReplayingPolicy
 from adascale.models.draws.store import Prompt, draw_key
 from adascale.models.llama.stepcost import StepCosts
 
+from ..common import read_lines
+
 SCHEMA = "adascale.draws/1"
 
 _UNKNOWN_SUM = ("a wrong sum",)
@@ -63,16 +66,9 @@ class KnownStep(Step):
     estimate: Estimate = field(default=Estimate(0.0, 0.0, 0.0, False), compare=False)
 
 
-def lines(path: Path) -> list[dict[str, Any]]:
-    """JSON Lines of a file, which is compressed where its name ends in .gz."""
-    opened = gzip.open if path.suffix == ".gz" else open
-    with opened(path, "rt", encoding="utf-8") as file:
-        return [json.loads(line) for line in file]
-
-
 def load(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Header and questions of a file."""
-    header, *records = lines(path)
+    header, *records = read_lines(path)
     assert header["schema"] == SCHEMA, f"{path} holds no draws"
     return header, records
 
@@ -175,6 +171,11 @@ def adaptive(header: Mapping[str, Any]) -> Strategy:
     """``adaptive`` as ``ask`` has it, in the modes that are recorded."""
     modes: tuple[Mode, ...] = ("prose", "program") if header.get("programs") else ("prose",)
     return within(Adaptive(modes=modes), header)
+
+
+def expected_rate(header: Mapping[str, Any]) -> float:
+    """Accuracy expected of the model by its size: a token costs two FLOPs a parameter."""
+    return rate_of_size(header["flops_per_token"] / 2)
 
 
 class RecordedExecutor:

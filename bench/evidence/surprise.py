@@ -24,8 +24,7 @@ from adascale.engine.calibration.votes import VotePosterior, rate_of_size
 from adascale.engine.fitting.metrics import Predictions, auc, ece
 from adascale.engine.types import Estimate, Mode, NodeId
 
-from ..common import close, table
-from . import recorded_draws
+from ..common import close, read_lines, table
 
 ORDERS = 6
 DRAWN = (1, 2, 4, 6)
@@ -69,7 +68,7 @@ def read(path: Path) -> Iterator[Question]:
     """Questions of a file of ``rollout_texts``, whose name says the model."""
     kind, model = path.name.split("-")[:2]
     found: dict[str, list[Solution]] = {}
-    for line in recorded_draws.lines(path):
+    for line in read_lines(path):
         found.setdefault(line["id"], []).extend(solutions_of(line))
     for id_, solutions in found.items():
         data = "GSM8K" if id_.startswith("gsm8k") else "MATH"

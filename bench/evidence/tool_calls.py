@@ -12,7 +12,6 @@ a run has all of them. Each record is appended as soon as it is complete, and th
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
 import random
 import re
@@ -34,7 +33,7 @@ from adascale.models.options import SamplingOverrides, SessionOptions
 from adascale.models.questions import read_problems
 from adascale.models.session import OpenSession, Session
 
-from ..common import close
+from ..common import close, read_lines
 
 SEED = 1
 """Seed of the draws, and of the order of the requests."""
@@ -100,8 +99,7 @@ def choose(problems: Sequence[Problem], each: int, after: int = 0) -> list[Probl
 
 def load(path: Path) -> tuple[Mapping[str, Any], list[Drawn]]:
     """The header of a file of records, and those that could be drawn."""
-    text = gzip.decompress(path.read_bytes()).decode() if path.suffix == ".gz" else path.read_text()
-    header, *records = [json.loads(line) for line in text.splitlines()]
+    header, *records = read_lines(path)
     return header, [record for record in records if "error" not in record]
 
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from adascale.engine.answers.equality import is_right
 
-from ..common import close
+from ..common import close, read_lines
 from . import recorded_draws
 
 
@@ -65,8 +65,8 @@ def main() -> None:
     args = parser.parse_args()
     found = [verdict for path in args.files for verdict in verdicts(path)]
     args.output.write_text("".join(json.dumps(asdict(verdict)) + "\n" for verdict in found), encoding="utf-8")
-    lines = args.against.read_text(encoding="utf-8").splitlines() if args.against else []
-    then = {(v.file, v.id, v.answer): v.right for v in (Verdict(**json.loads(line)) for line in lines)}
+    before = read_lines(args.against) if args.against else []
+    then = {(v.file, v.id, v.answer): v.right for v in (Verdict(**line) for line in before)}
     changed = [v for v in found if then.get((v.file, v.id, v.answer), v.right) != v.right]
     for v in changed:
         now = "right" if v.right else "wrong"

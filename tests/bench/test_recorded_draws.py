@@ -18,6 +18,7 @@ from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import Adaptive
 from adascale.engine.types import Mode, Problem
 from adascale.models.calibration.artefact import Artefact, Card, Fingerprint, save_artefact
+from bench.common import read_lines
 from bench.evidence import calibration_check, draw, recorded_draws, verdicts
 from bench.evidence.recorded_draws import by_mode
 from bench.scripted import ScriptedExecutor
@@ -192,5 +193,5 @@ def test_lines_are_appended_compressed_by_name(tmp_path: Path, name: str) -> Non
     path, line = tmp_path / name, {"text": "the same words " * 50}
     for _ in range(3):
         recorded_draws.append(path, [line])
-    assert recorded_draws.lines(path) == [line] * 3
+    assert read_lines(path) == [line] * 3
     assert (path.stat().st_size < 500) == name.endswith(".gz")
