@@ -191,7 +191,8 @@ def _by_mode(record: Record) -> _ByMode:
     """Outcomes of each node by mode; empty where the answer is not known."""
     if record.started.problem.answer is None:
         return {}
-    return {mode: prefix_outcomes(record, mode) for mode in {found.mode for found in record.candidates}}
+    modes = {record.tree[found.node].mode for found in record.candidates}
+    return {mode: prefix_outcomes(record, mode) for mode in modes}
 
 
 def _outcomes(record: Record, by_mode: _ByMode) -> dict[NodeId, PrefixOutcome]:

@@ -78,7 +78,8 @@ class Everything(Strategy):
 
 def read_requests(path: Path) -> list[Problem]:
     """The requests of a file that have tools; one of words alone calls nothing whatever the model is."""
-    return [each for each in read_problems(path) if isinstance(each, Problem) and each.kind == "call"]
+    read = (each for each in read_problems(path) if isinstance(each, Problem) and each.kind == "call")
+    return [each for each in read if each.details["tools"]]
 
 
 def category(id_: str) -> str:

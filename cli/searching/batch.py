@@ -32,7 +32,7 @@ from ..terminal.console import show_warning
 from ..terminal.signals import graceful
 from .asking import read_schema
 from .fallback import hand_on
-from .models import choose_seed, count_search, open_cluster, open_worker, settings_for
+from .models import choose_seed, count_search, open_cluster, open_worker, settings_of_kind
 
 if TYPE_CHECKING:
     from adascale.models.fallback import Fallback
@@ -111,18 +111,20 @@ class BatchRun:
                 "-o another-name.jsonl",
             )
             settings = self._settings(worker)
-            mode = self.options.search.mode
-            for notice in settings["value"].warnings:
+
+            def suited(problem: Problem) -> Settings:
+                among = worker.open_models.modes
+                return settings[problem.kind].for_problem(problem, self.options.search.mode, among)
+
+            usual = {kind: suited(Problem("", "", kind=kind)) for kind in settings}
+            for notice in usual["value"].warnings:
                 self._warn(notice)
             least = self.options.search.min_confidence
-            fields = {kind: run_fields(each, least) for kind, each in settings.items()}
+            fields = {kind: run_fields(each, least) for kind, each in usual.items()}
             self.results.begin({kind: run_conditions(each) for kind, each in fields.items()})
             self._load_seconds = time.monotonic() - self._started
             stack.enter_context(graceful(worker.interrupt))
-            asked = (
-                Request(each, settings[each.kind].for_problem(each, mode, worker.open_models.modes))
-                for each in todo
-            )
+            asked = (Request(each, suited(each)) for each in todo)
             events = worker.serve(asked, retry=True)
             if traces is not None:
                 events = traces.keep(events)
@@ -151,7 +153,7 @@ class BatchRun:
             search = replace(search, seed=self.results.seed)
         seed = choose_seed(search, self.options.terminal)
         return {
-            kind: settings_for(Problem("", "", kind=kind), strategy, search, seed, worker)
+            kind: settings_of_kind(kind, strategy, search, seed, worker)
             for kind, strategy in self.strategies.items()
         }
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import Strategy
-from adascale.engine.types import Problem
+from adascale.engine.types import KindName, Problem
 from adascale.models.options import Reporting, SessionOptions
 
 from ..options.parts import CodeSearchOptions, SearchOptions, TerminalOptions
@@ -166,10 +166,20 @@ def settings_for(
         seed: From ``choose_seed``.
         worker: The open models.
     """
-    opened = worker.open_models
+    settings = settings_of_kind(problem.kind, strategy, search, seed, worker)
+    return settings.for_problem(problem, search.mode, worker.open_models.modes)
+
+
+def settings_of_kind(
+    kind: KindName,
+    strategy: Strategy,
+    search: SearchOptions | CodeSearchOptions,
+    seed: int,
+    worker: Worker | Cluster,
+) -> Settings:
+    """The settings of all problems of a kind, before they suit one; arguments as ``settings_for``."""
     settings = Settings(strategy, search.budget, seed, hurry=search.hurry)
-    settings = settings.under(opened.conditions[problem.kind])
-    return settings.for_problem(problem, search.mode, opened.modes)
+    return settings.under(worker.open_models.conditions[kind])
 
 
 def count_search(

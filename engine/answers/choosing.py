@@ -52,10 +52,22 @@ def _group(members: Sequence[Candidate], total: int) -> AnswerGroup:
     )
 
 
-def choose(candidates: Sequence[Candidate], rule: SelectRule, same: Same = same_answer) -> SearchResult:
+def choose(
+    candidates: Sequence[Candidate],
+    rule: SelectRule,
+    same: Same = same_answer,
+    mode_of: Callable[[NodeId], Mode] | None = None,
+) -> SearchResult:
     """Pick the answer: by votes, plain or weighted with estimates, by one estimate, or by tests that pass.
 
     Without any readable answer the best finished trajectory is shown, with ``answer=None``.
+
+    Args:
+        candidates: Finished trajectories, in the order in which they were drawn.
+        rule: How to pick.
+        same: Equality of two answers.
+        mode_of: Mode in which a node was written, for the choice of the trajectory that is shown; by default
+            the one that its answer counts in.
     """
     groups = group_answers(candidates, same)
     by_estimate = sorted(candidates, key=lambda c: -c.estimate.median)
@@ -72,8 +84,7 @@ def choose(candidates: Sequence[Candidate], rule: SelectRule, same: Same = same_
         groups.sort(key=lambda g: -passed[g.nodes[0]])
     winner = groups[0]
     best = next(c for c in by_estimate if c.node == winner.nodes[0])
-    modes = {c.node: c.mode for c in candidates}
-    shown = first_to_show(winner.nodes, modes.__getitem__)
+    shown = first_to_show(winner.nodes, mode_of or {c.node: c.mode for c in candidates}.__getitem__)
     return SearchResult(winner.answer, best.estimate, tuple(groups), shown)
 
 

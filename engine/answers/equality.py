@@ -46,7 +46,7 @@ _PLAIN_MIXED = re.compile(r"(-?)(\d+) (\d+)/(\d+)")
 
 _IN_WORDS = re.compile(
     r"(?:(?<![\w./^-])-|(?<![\w.,/^-]))"
-    rf"(?:\d+ \d+/\d+|{_DIGITS}(?:\.\d+)?(?: ?/ ?\d+)?)(?![\w/^]|[.,]\d)(?: {_SCALE}\b)?"
+    rf"(?:\d+ \d+/\d+|{_DIGITS}(?:\.\d+)?(?: ?/ ?\d+)?)(?![\w/^!]|[.,]\d)(?: {_SCALE}\b)?"
 )
 _NO_PLAIN_WORDS = re.compile(
     r"[\\^_=+*<>{}|\u00b1\u2213\u2264\u2265\u221a]|\d ?[-\u2013/:] ?[\d(a-z]*[a-z(]|\d ?[-\u2013:] ?\d"

@@ -73,11 +73,15 @@ def printed_answer(output: str) -> str | None:
     ``return`` shows.
     """
     shown = (line.strip() for line in output.splitlines())
-    lines = [text for text in shown if text not in ("", "None") and not _OBJECT.fullmatch(text)]
+    lines = [text for text in shown if text not in ("", "None") and not _is_object(text)]
     if not lines:
         return None
     labelled = _LABELLED.fullmatch(lines[-1]) if len(lines[-1]) <= _LONGEST else None
     return _plain(labelled[1] if labelled else lines[-1])
+
+
+def _is_object(text: str) -> bool:
+    return len(text) <= _LONGEST and _OBJECT.fullmatch(text) is not None
 
 
 def executed_answer(execution: Execution) -> str | None:

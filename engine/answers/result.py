@@ -17,7 +17,7 @@ class Candidate:
         node: Its last.
         answer: The answer that was found in it (``Kind.answer``), or None.
         estimate: Estimate of that node.
-        mode: How it reasoned.
+        mode: Mode that its answer counts in (``Tree.mode_as_evidence``).
         passed: Number of tests that its program passes.
         surprise: Minus the log-probability of its tokens, in nats; None where a thought came before it.
     """
@@ -49,7 +49,7 @@ class AnswerGroup:
 
 @dataclass(frozen=True, slots=True)
 class FinishedSearch:
-    """The trajectories and answers of a finished search; at least one candidate has an answer.
+    """Trajectories that have ended so far, and their answers.
 
     Attributes:
         questions: Estimate for the question itself, in each mode that has one.

@@ -39,8 +39,9 @@ def yes_or_no(text: str) -> str | None:
 def _said(text: str) -> Iterator[str]:
     """``yes`` or ``no`` for each word of a family."""
     for found in _WORD.finditer(text):
-        family = _FAMILIES[found["word"].lower()]
-        yield _OTHER[family] if found["negated"] else family
+        # Ignoring case, an expression takes letters that have no lower case here: the long s.
+        if (family := _FAMILIES.get(found["word"].lower())) is not None:
+            yield _OTHER[family] if found["negated"] else family
 
 
 class YesNo(Kind):

@@ -187,7 +187,7 @@ class Driver:
     def _calibrator_of(self, request: Request) -> Calibrator:
         """The calibrator of the problem's kind, if it knows every mode of the strategy."""
         found = self._calibrators.get(request.problem.kind)
-        is_fitted = found is not None and found.weights is None and request.problem.kind != "json"
+        is_fitted = found is not None and found.weights is None and not found.is_rough
         if request.settings.sampling.odds and self._rough and is_fitted:
             found = self._rough
         is_known = found is not None and found.profiles.keys() >= set(request.settings.strategy.modes)

@@ -270,14 +270,6 @@ class AnswersJudged(_Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BudgetSpent(_Event):
-    """Usage so far, at most once per decode batch and only when nodes were added."""
-
-    kind: ClassVar[str] = "budget_spent"
-    usage: Usage
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Warned(_Event):
     """Something the user should know."""
 
@@ -330,7 +322,6 @@ Event = (
     | NodesPruned
     | AnswerFound
     | AnswersJudged
-    | BudgetSpent
     | Warned
     | SearchFinished
     | SearchFailed
@@ -353,15 +344,16 @@ def from_json(data: Mapping[str, Any]) -> Event:
     Raises:
         TraceError: unknown kind, a missing field or a value of the wrong shape.
     """
-    kind = data.get("kind")
-    if not isinstance(kind, str) or kind not in EVENT_TYPES:
-        raise TraceError(f"unknown event kind {excerpt(repr(kind), 40)}")
+    name = data.get("kind")
+    if not isinstance(name, str) or name not in EVENT_TYPES:
+        raise TraceError(f"unknown event kind {excerpt(repr(name), 40)}")
     try:
         stamp = {"seq": data["seq"], "t": data["t"]}
-        event: Event = build(EVENT_TYPES[kind], {**data, **stamp, "notice": data})
+        event: Event = build(EVENT_TYPES[name], {**data, **stamp, "notice": data})
         if isinstance(event, SearchStarted):
             _ = event.limits  # views read them
-            kind_of(event.problem).tests(event.problem)  # and the problem's details
+            kind = kind_of(event.problem)
+            _ = kind.tests(event.problem), kind.options(event.problem)  # and the problem's details
     except (KeyError, TypeError, ValueError, AttributeError) as exc:
-        raise TraceError(f"event {kind!r} is malformed: {excerpt(str(exc))}") from exc
+        raise TraceError(f"event {name!r} is malformed: {excerpt(str(exc))}") from exc
     return event

@@ -41,9 +41,7 @@ class Leaderboard:
             return None
         text, finish = self._tree.text(node), end.step.finish
         answer = self._kind.answer(self._tree.problem, end.mode, text, finish, end.execution)
-        passed = 0 if end.execution is None else end.execution.passed
-        mode, surprise = self._tree.mode_as_evidence(node), self._tree.surprise(node)
-        return Candidate(node, answer, end.estimate, mode, passed, surprise)
+        return self._tree.candidate(node, answer, end.estimate)
 
     def can_be_shown(self, candidate: Candidate) -> bool:
         """True for an answer, for prose that ended by itself without one, and for the reply of a chat."""
@@ -65,7 +63,8 @@ class Leaderboard:
         shown = [candidate for candidate in candidates if self.can_be_shown(candidate)]
         questions = self._tree.questions
         prefix = self._tree.prefix(ROOT, self._strategy.modes[0])
-        chosen = choose(shown, self._strategy.rule, self._kind.equality(self._tree.problem))
+        same = self._kind.equality(self._tree.problem)
+        chosen = choose(shown, self._strategy.rule, same, lambda node: self._tree[node].mode)
         # A failed program cannot be shown, and speaks against the answer all the same.
         counted = [c for c in candidates if c.mode != "prose" or self.can_be_shown(c)]
         known = {mode: each for mode, each in questions.items() if any(c.mode == mode for c in counted)}

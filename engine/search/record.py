@@ -21,7 +21,6 @@ from .events import (
     AnswersJudged,
     BranchGrew,
     BranchStarted,
-    BudgetSpent,
     Event,
     NodesPruned,
     OptionsRead,
@@ -47,7 +46,7 @@ class Record:
         tree: All nodes with their costs, and the standing.
         usage: Work done in finished steps.
         branches: Every branch that was drawn.
-        granted: Number of children that were asked for, by node.
+        granted: Most children that were asked for, by node.
         required: Number of trajectories that the paper's rule would draw, in the mode of the root's
             estimate; None without one.
         reasons: Reason of each pruned node.
@@ -165,25 +164,18 @@ class Record:
             case PromptRead() | OptionsRead() | StepProposed() | ProgramRan() | StepScored() | NodesPruned():
                 self._change_tree(event)
             case AllocationDecided():
-                granted = self.granted.get(event.node, 0)
-                # What is judged in order is offered to every mode, and judged so often at most in all.
-                in_order = event.sure is not None and event.mode != "code"
-                together = max(granted, event.granted) if in_order else granted + event.granted
-                self.granted[event.node] = together
+                granted = self.granted.get(event.node, 0) + event.granted
+                # What is judged in order is offered to every mode, and the strategy's limit holds for all.
+                is_limited = event.sure is not None and self.samples is not None
+                self.granted[event.node] = min(granted, self.samples or 0) if is_limited else granted
                 if event.node == ROOT:
                     self.required = self.required or event.required
             case BranchStarted():
                 self.branches[event.branch] = event
             case AnswerFound():
-                end = self.tree[event.node]
-                passed = end.execution.passed if end.execution else 0
-                mode, surprise = self.tree.mode_as_evidence(event.node), self.tree.surprise(event.node)
-                found = Candidate(event.node, event.answer, event.estimate, mode, passed, surprise)
-                self.candidates.append(found)
+                self.candidates.append(self.tree.candidate(event.node, event.answer, event.estimate))
             case AnswersJudged():
                 self.tree.standing, self.tree.groups = event.standing, event.groups
-            case BudgetSpent():
-                self.usage = event.usage
             case Warned():
                 self.notices += [] if event.notice in self.notices else [event.notice]
             case SearchFinished():
@@ -200,6 +192,7 @@ class Record:
             case PromptRead():
                 root = self.tree[ROOT]
                 root.usage = root.usage + event.usage
+                self.tree.modes.add(event.mode)
                 if event.reading is not None:
                     self.tree.readings[event.mode] = event.reading
                 if event.estimate is not None:

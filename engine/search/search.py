@@ -23,7 +23,6 @@ from .events import (
     AllocationDecided,
     AnswerFound,
     AnswersJudged,
-    BudgetSpent,
     Event,
     NodesPruned,
     OptionsRead,
@@ -289,8 +288,6 @@ class Search:
             if self._has_answer() or self._is_idle:
                 self.close("budget")
         elif not self._is_spent():
-            if self._fresh:
-                self._emit(BudgetSpent(usage=self._record.usage))
             if self._fresh or self._turns.is_due or self._is_idle:
                 self._conclude(self._resume_plan())
         else:

@@ -17,7 +17,9 @@ _NO_PROGRAMS = Notice(
     "uncalibrated-programs", "the calibration knows no programs: votes decide, and no number is a probability"
 )
 
-_PROSE_ONLY = Notice("prose-only", "a question of this kind is answered in prose, without programs")
+_ANOTHER_MODE = Notice(
+    "another-mode", "a question of this kind is not answered in the mode that was asked for"
+)
 
 _ANOTHER_SAMPLER = Notice(
     "another-sampler",
@@ -88,7 +90,7 @@ class Settings:
         Args:
             problem: The problem.
             mode: The user's choice of a mode.
-            among: Modes that open models leave to ``auto`` for a value.
+            among: Modes that open models leave to ``auto``; empty before models are open.
 
         Raises:
             UsageError: as ``with_mode``.
@@ -100,10 +102,11 @@ class Settings:
         if problem.kind == "call":
             return self.for_tools(problem)
         modes = kind_of(problem).modes(problem)
-        among = modes if self.strategy.looks_ahead else ()
+        left = tuple(each for each in modes if each != "program" or not among or each in among)
+        chosen = left if self.strategy.looks_ahead else ()
         if mode == "auto" or mode in modes:
-            return self.in_mode(mode, among)
-        return replace(self, warnings=(*self.warnings, _PROSE_ONLY)).in_mode("auto", among)
+            return self.in_mode(mode, chosen)
+        return replace(self, warnings=(*self.warnings, _ANOTHER_MODE)).in_mode("auto", chosen)
 
     def for_tools(self, problem: Problem) -> Settings:
         """For a request with tools: calls, and for a strategy that looks ahead also a reply without them."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ..answers.program import computes, read_program
-from ..answers.result import AnswerGroup, Standing
+from ..answers.result import AnswerGroup, Candidate, Standing
 from ..execution import Execution
 from ..ports import Prefix
 from ..types import ROOT, BranchId, Estimate, Mode, NodeId, NodeStatus, Problem, Reading, Step, Usage
@@ -55,6 +55,7 @@ class Tree:
     Attributes:
         problem: The question.
         readings: States of the generator after each mode's prompt, if a calibration wants them.
+        modes: Modes whose prompts were read.
         questions: Estimate of the question in each mode, if known: P(a trajectory is correct).
         looks: Log-probability of each option, by its name, of each look at them.
         standing: The leading answer and its votes; None until a trajectory has finished.
@@ -65,6 +66,7 @@ class Tree:
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
         self.readings: dict[Mode, Reading] = {}
+        self.modes: set[Mode] = set()
         self.questions: dict[Mode, Estimate] = {}
         self.looks: list[Mapping[str, float]] = []
         self.standing: Standing | None = None
@@ -117,10 +119,16 @@ class Tree:
         It says what the model would have said without it, so its agreement with prose is no second opinion.
         """
         mode = self[node].mode
-        if mode != "program" or "prose" not in self.questions:
+        if mode != "program" or "prose" not in self.modes:
             return mode
         source = read_program(self.text(node))
         return "prose" if source is not None and not computes(source) else mode
+
+    def candidate(self, node: NodeId, answer: str | None, estimate: Estimate) -> Candidate:
+        """The finished trajectory that ends at a node, with its answer and its estimate."""
+        execution = self[node].execution
+        passed = 0 if execution is None else execution.passed
+        return Candidate(node, answer, estimate, self.mode_as_evidence(node), passed, self.surprise(node))
 
     def children(self, node: NodeId) -> tuple[NodeId, ...]:
         """Children in the order in which they were added."""

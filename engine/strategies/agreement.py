@@ -38,9 +38,9 @@ class _UntilAgreed(Sequential):
 
     def _begin(self) -> list[Expand]:
         """The greedy trajectory, and all that may be sampled after it."""
-        mode = self.modes[0]
-        greedy = Expand(ROOT, 1, until="answer", greedy=True, mode=mode)
-        return [greedy, *whole_trajectories(self.samples - 1, (mode,), sure=1)]
+        mode, sure = self.modes[0], min(2, self.samples)
+        greedy = Expand(ROOT, 1, "answer", greedy=True, sure=sure, mode=mode)
+        return [greedy, *whole_trajectories(self.samples - 1, (mode,), sure=sure)]
 
 
 @dataclass(frozen=True, slots=True)

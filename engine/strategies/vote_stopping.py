@@ -12,9 +12,9 @@ from typing import ClassVar
 from ..answers.result import Standing
 from ..errors import UsageError, setting
 from ..search.tree import Tree
-from ..types import Mode, NodeId
+from ..types import ROOT, Mode, NodeId
 from .allocation import majority_confidence
-from .base import Plan, Strategy, gather, whole_trajectories
+from .base import Expand, Plan, Strategy, gather, whole_trajectories
 
 MAX_CONCURRENT = 16
 """Most trajectories of one question that run at once, if it may stop before it has seen all."""
@@ -181,7 +181,8 @@ class ProseAndProgram(VoteUntil):
 
     def plan(self, tree: Tree) -> Plan:
         """Draw the two greedy ones, then one trajectory after the other."""
-        first = whole_trajectories(len(self.modes), self.modes, greedy=True)
+        sure = len(self.modes)
+        first = [Expand(ROOT, 1, "answer", greedy=True, sure=sure, mode=mode) for mode in self.modes]
         yield from gather(tree, first)
         if tree.standing is not None and tree.standing.votes == len(first):
             return "confident"

@@ -39,7 +39,7 @@ class ToolCall(Kind):
             UsageError: the record lacks a conversation or its tools cannot be read.
         """
         messages = record.get("messages")
-        if not isinstance(messages, list) or not all(isinstance(each, dict) for each in messages):
+        if not isinstance(messages, list) or not all(map(_is_message, messages)):
             raise UsageError("messages has to be a list of objects, each with a role and its content")
         details = {"messages": messages, "tools": record.get("tools", [])}
         try:
@@ -106,6 +106,12 @@ class ToolCall(Kind):
     ) -> bool:
         """True if the calls are accepted, by the rule of BFCL."""
         return answer is not None and is_accepted(calls_of(answer), problem.details["accepted"])
+
+
+def _is_message(value: object) -> bool:
+    if not isinstance(value, dict) or not isinstance(value.get("role"), str) or "content" not in value:
+        return False
+    return isinstance(value["content"], str) or (value["content"] is None and "tool_calls" in value)
 
 
 KIND = ToolCall()

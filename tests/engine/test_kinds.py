@@ -77,6 +77,7 @@ def asked(kind: KindName) -> Problem:
         ("yes-no", "It is a prime, so yes", None, "yes", "Yes"),
         ("yes-no", "print(n == 91)", Execution("True\n", "", 0.1), "yes", "Yes"),
         ("yes-no", "I do not know.", None, None, None),
+        ("yes-no", "FAL\u017fE, \u0130ncorrect, so no", None, "no", "No"),
         ("fact", "Canberra.\nIt is in the south.", None, "Canberra", "Canberra"),
         ("fact", "The answer is: **Canberra**.", None, "Canberra", "Canberra"),
         ("fact", "The capital of Australia is Canberra.", None, "Canberra", "Canberra"),

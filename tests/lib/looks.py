@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from adascale.engine.answers.result import PROFILES
 from adascale.engine.answers.weighing import OptionWeights
 from adascale.engine.calibration.options import OptionsCalibration
+from adascale.engine.execution import Execution
 from adascale.engine.kinds.base import Look
 from adascale.engine.kinds.messages import problem_of
 from adascale.engine.ports import Prefix, SequenceLogprob
@@ -16,9 +17,9 @@ from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import Event
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
-from adascale.engine.strategies import EFFORTS, Strategy
+from adascale.engine.strategies import EFFORTS, ModeChoice, Strategy
 from adascale.engine.types import Problem, Step
-from bench.scripted import ScriptedPolicy, scripted_step
+from bench.scripted import ScriptedExecutor, ScriptedPolicy, scripted_step
 
 PLANETS = problem_of("1", "Which planet is the largest?\nA. Mars\nB. Jupiter")
 PRIME = problem_of("1", "Is 91 prime?")
@@ -32,6 +33,7 @@ def search(
     says: str = "Answer: B",
     strategy: Strategy | None = None,
     calibration: OptionsCalibration = CALIBRATION,
+    mode: ModeChoice = "prose",
 ) -> tuple[Record, list[Event]]:
     """A search in which a look favours Jupiter, or no, with this probability."""
 
@@ -48,7 +50,8 @@ def search(
     policy = ScriptedPolicy(script)
     policy.looks = see
     calibrators = {"choice": calibration, "yes-no": calibration}
-    driver = Driver(policy, SequenceLogprob(), calibrators, lambda: 0.0)  # type: ignore[arg-type]
-    settings = Settings(strategy or EFFORTS[problem.kind]["medium"]).for_problem(problem, "prose", ())
+    executor = ScriptedExecutor(lambda program: Execution(says[8:], "", 0.1))
+    driver = Driver(policy, SequenceLogprob(), calibrators, lambda: 0.0, executor=executor)  # type: ignore[arg-type]
+    settings = Settings(strategy or EFFORTS[problem.kind]["medium"]).for_problem(problem, mode, ())
     log = [event for _, event in driver.run([problem], settings)]
     return Record.of(log), log

@@ -39,7 +39,6 @@ const SHAPES = {
   nodes_pruned: { nodes: ["number"], reason: "string" },
   answer_found: { node: "number", "answer?": "string" },
   answers_judged: { standing: STANDING, groups: GROUPS },
-  budget_spent: { usage: USAGE },
   warned: { message: "string" },
   search_finished: {
     result: { ...STANDING, "best?": "number", groups: GROUPS, stop_reason: "string" },

@@ -4,7 +4,7 @@ const NAME = "adascale.chats/1";
 const MOST = 10;
 
 /** Events that a drawing does not need once their search has ended. */
-const PASSING = new Set(["branch_grew", "budget_spent", "allocation_decided", "prompt_read"]);
+const PASSING = new Set(["branch_grew", "allocation_decided", "prompt_read"]);
 
 /**
  * A chat: its events, a list for each exchange.

@@ -126,9 +126,6 @@ export class SearchRecord {
         this.standing = event.standing;
         this.groups = event.groups;
         break;
-      case "budget_spent":
-        this.tokens = event.usage.generated_tokens;
-        break;
       case "warned":
         this.notices.push(event.message);
         break;

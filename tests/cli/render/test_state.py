@@ -16,7 +16,6 @@ from adascale.engine.search.events import (
     AnswerFound,
     AnswersJudged,
     BranchGrew,
-    BudgetSpent,
     Event,
     SearchFailed,
     SearchFinished,
@@ -84,14 +83,6 @@ def test_the_rate_is_counted_from_the_first_branch() -> None:
 
     assert log.state().rate == 15.0
     assert Log().state().rate == 0.0
-
-
-def test_usage_between_steps_replaces_the_sum() -> None:
-    log = Log()
-    log.step(ROOT, "text\n", 0.5, tokens=30)
-    log.add(BudgetSpent, usage=Usage(generated_tokens=31))
-
-    assert log.state().tokens == 31
 
 
 def test_a_failed_search_has_ended_without_a_result() -> None:

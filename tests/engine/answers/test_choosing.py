@@ -39,6 +39,15 @@ def test_an_exact_answer_is_shown_rather_than_a_rounded_one() -> None:
     assert (group.answer, group.nodes) == ("16/63", (1, 2))
 
 
+def test_prose_is_shown_rather_than_a_program_with_the_same_answer() -> None:
+    result = choose(
+        [candidate(1, "18", 0.9), candidate(2, "18", 0.2)],
+        "vote",
+        mode_of={1: "program", 2: "prose"}.__getitem__,
+    )  # type: ignore[arg-type]
+    assert (result.best, result.confidence and result.confidence.median) == (2, 0.9)
+
+
 def test_places_of_equal_answers_come_by_votes_then_by_the_first() -> None:
     assert equal_answers(["7", None, "18", "20", "18.0", "20.0", "5"]) == [[2, 4], [3, 5], [0], [6]]
     assert equal_answers([None]) == []

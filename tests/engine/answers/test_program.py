@@ -197,3 +197,9 @@ def test_a_program_that_prints_what_stands_in_it_computes_nothing(source: str, i
 def test_an_object_that_was_printed_is_no_answer(printed: str) -> None:
     assert printed_answer(printed) is None
     assert printed_answer(f"18\n{printed}") == "18"
+
+
+def test_a_long_line_is_read_in_time() -> None:
+    started = time.process_time()
+    printed_answer("<" + "a" * 60_000)
+    assert time.process_time() - started < 0.5

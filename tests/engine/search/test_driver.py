@@ -16,6 +16,7 @@ from searches import sized
 
 from adascale.engine.answers.program import executed_answer
 from adascale.engine.answers.result import PROFILES, ModeProfile, SearchResult
+from adascale.engine.calibration.votes import FactPosterior, VotePosterior
 from adascale.engine.errors import (
     AdascaleError,
     ContextOverflowError,
@@ -23,6 +24,7 @@ from adascale.engine.errors import (
     ModelCorruptError,
 )
 from adascale.engine.execution import Execution, Trial
+from adascale.engine.kinds.messages import problem_of
 from adascale.engine.ports import (
     Calibrator,
     Clock,
@@ -33,8 +35,10 @@ from adascale.engine.ports import (
     PrefixWork,
     RewardModel,
     Score,
+    SequenceLogprob,
     Uncalibrated,
 )
+from adascale.engine.sampling import AS_USUAL, SamplingChange
 from adascale.engine.search.branches import GREW_EVERY
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import (
@@ -55,6 +59,7 @@ from adascale.engine.search.record import replay
 from adascale.engine.search.settings import Request, Settings
 from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import (
+    EFFORTS,
     STRATEGIES,
     Cut,
     Expand,
@@ -408,6 +413,22 @@ def test_what_is_found_depends_neither_on_neighbours_nor_on_the_batch_nor_on_hur
         assert {id_: outcome(log) for id_, log in logs.items()} == alone
 
 
+@pytest.mark.parametrize("strategy", ["agreement", "cpff", "readings"])
+def test_a_greedy_solution_that_ends_late_counts_first_all_the_same(strategy: str) -> None:
+    asked = [replace(QUESTIONS[0], id=f"q{n}") for n in range(60)]
+
+    def own(prefix: Prefix, rng: random.Random) -> Step:
+        """Greedy ones have the same random numbers, and here another text for each question."""
+        return script(prefix, random.Random(f"{prefix.problem.id} {rng.random()}"))
+
+    def found(slots: int) -> list[object]:
+        policy, params = ScriptedPolicy(own, slots), {"samples": 6}
+        logs = [run(strategy, [each], policy=policy, params=params, costs=[1.0] * 9) for each in asked]
+        return [outcome(log) for each in logs for log in each.values()]
+
+    assert found(1) == found(4)
+
+
 @dataclass(frozen=True, slots=True)
 class Waiting(Strategy):
     """Draws one trajectory, and waits for more than it has asked for."""
@@ -511,7 +532,7 @@ def test_one_question_under_two_ids_has_the_same_draws_where_their_seed_has_one_
     assert steps("a", None) != steps("b", None)
 
 
-@pytest.mark.parametrize("at", range(0, 60, 3))
+@pytest.mark.parametrize("at", range(0, 54, 3))
 def test_a_cancelled_search_ends_with_its_branches_and_the_others_go_on(at: int) -> None:
     policy = Noting()
     driver = driver_of(policy)
@@ -701,3 +722,17 @@ def test_a_program_that_never_ends_does_not_hold_an_answer_beyond_the_time() -> 
     last = ended(search(driver, Settings(Vote(samples=3, modes=("program",)), Budget(max_seconds=1.0))))
     assert (last.result.answer, last.result.stop_reason) == ("18", "budget")
     assert now[0] <= 1.5
+
+
+def test_a_fact_is_judged_as_a_fact_with_another_sampler_too() -> None:
+    capital = problem_of("1", "What is the capital of Australia?")
+
+    def confidence(sampling: SamplingChange) -> object:
+        policy = ScriptedPolicy(lambda prefix, rng: scripted_step("Sydney", "stop"))
+        judges: Any = {"value": VotePosterior(0.5), "fact": FactPosterior(0.55)}
+        driver = Driver(policy, SequenceLogprob(), judges, lambda: 0.0, rough=VotePosterior(0.5))
+        return ended(
+            [e for _, e in driver.run([capital], Settings(EFFORTS["fact"]["medium"], sampling=sampling))]
+        ).result.confidence
+
+    assert confidence(SamplingChange(temperature=0.3)) == confidence(AS_USUAL)

@@ -72,6 +72,13 @@ def test_the_details_of_a_code_task_are_its_tests(details: object) -> None:
         from_json(plain)
 
 
+def test_the_details_of_a_choice_are_its_options() -> None:
+    plain = to_json(started())
+    plain["problem"] |= {"kind": "choice", "details": {}}
+    with pytest.raises(TraceError, match="is malformed"):
+        from_json(plain)
+
+
 def test_the_time_of_an_event_is_a_number() -> None:
     with pytest.raises(TraceError, match="is malformed: expected a number"):
         from_json({"kind": "warned", "seq": 1, "t": "0.5", "code": "x", "message": "y"})

@@ -70,6 +70,18 @@ def test_a_strategy_that_only_counts_votes_looks_at_nothing(strategy: Strategy) 
     assert record.options == {}
 
 
+def test_a_program_that_prints_what_stands_in_it_counts_as_prose() -> None:
+    always = Adaptive(samples=4, least=4, min_gain=-1.0, stop_at=1.0)
+    record, _ = search(PRIME, 0.5, "Answer: no", always, mode="auto")
+    written = {record.tree[each.node].mode for each in record.candidates}
+    assert (written, {each.mode for each in record.candidates}) == ({"prose", "program"}, {"prose"})
+
+
+def test_a_model_that_may_not_write_programs_writes_none_for_yes_and_no() -> None:
+    usual = Settings(EFFORTS["yes-no"]["medium"])
+    assert usual.for_problem(PRIME, "auto", ("prose",)).strategy.modes == ("prose",)
+
+
 def test_programs_are_for_yes_no_questions_that_speak_of_quantities() -> None:
     usual = Settings(EFFORTS["yes-no"]["medium"])
     modes: dict[str, tuple[Mode, ...]] = {
@@ -82,7 +94,7 @@ def test_programs_are_for_yes_no_questions_that_speak_of_quantities() -> None:
 def test_programs_that_a_kind_does_not_know_are_refused_aloud() -> None:
     usual = Settings(EFFORTS["fact"]["medium"])
     capital = problem_of("1", "What is the capital of Bhutan?")
-    for mode, warned in (("program", ["prose-only"]), ("prose", []), ("auto", [])):
+    for mode, warned in (("program", ["another-mode"]), ("prose", []), ("auto", [])):
         chosen = usual.for_problem(capital, mode, ())
         assert chosen.strategy.modes == ("prose",)
         assert [notice.code for notice in chosen.warnings] == warned

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from adascale.engine.errors import UsageError
+from adascale.engine.tools.kind import KIND
 from adascale.engine.tools.tool import Call, ToolRequest
 
 TOOL = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
@@ -40,3 +42,11 @@ def test_a_result_belongs_to_its_call_by_id_or_else_by_order(
 def test_a_call_without_a_result_is_not_known() -> None:
     request = request_of(["a", "b"], [{"tool_call_id": "b", "content": "Rome"}])
     assert request.known_result(Call("weather", {"city": "Paris"})) is None
+
+
+@pytest.mark.parametrize(
+    "message", [{"content": "hi"}, {"role": "user"}, {"role": "user", "content": ["hi"]}]
+)
+def test_a_message_has_a_role_and_a_text(message: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="role and its content"):
+        KIND.read_details("x", {"tools": [], "messages": [message]})
