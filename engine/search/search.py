@@ -121,7 +121,7 @@ class Search:
     def read_prompts(self, read: Mapping[Mode, tuple[Usage, Reading | None]]) -> None:
         """The prompts of all modes were read: estimate the question in each.
 
-        One that is unlike those that the calibration was fitted on is judged by votes from here on.
+        A value that is unlike those that the calibration was fitted on is judged by votes from here on.
         """
         found = self._estimate_question(read)
         is_outside = any(each.is_outside for each in found.values())

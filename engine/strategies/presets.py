@@ -130,7 +130,7 @@ def effort_named(name: str) -> Effort:
 def effort_numbers(strategy: Strategy, effort: Effort, kind: KindName = "value") -> dict[str, Any]:
     """Parameters that an effort sets in a strategy for a kind of problem.
 
-    It sets all of ``adaptive`` and of ``passing``, and the number of samples of any other strategy.
+    It sets all of the strategy that suits the kind, and the number of samples of any other.
     """
     preset = EFFORTS["code" if strategy.kind == "code" else kind][effort]
     numbers = {each.name: getattr(preset, each.name) for each in fields(preset) if each.name != "modes"}
