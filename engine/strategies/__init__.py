@@ -3,9 +3,10 @@
 ``base`` says what a strategy is and what its plan may ask for; ``independent`` draws whole trajectories at
 once, ``beam`` grows trees step by step, ``rollouts`` draws what a calibration is fitted on. The stop rules:
 ``adaptive`` (the default, with its presets of effort) stops by calibrated estimates, ``vote_stopping`` by
-votes alone, ``agreement`` by calls or JSON that agree, ``passing`` by the tests of a code task. ``redraws`` draws steps with a wrong sum again, for any
-strategy of whole trajectories. ``allocation`` has the paper's formulas. ``presets`` makes a strategy of its
-name and an effort; a new strategy is a dataclass in one of these files and a line in its table.
+votes alone, ``agreement`` by calls or JSON that agree, ``passing`` by the tests of a code task. ``redraws``
+draws steps with a wrong sum again, for any strategy of whole trajectories. ``allocation`` has the paper's
+formulas. ``presets`` makes a strategy of its name and an effort; a new strategy is a dataclass in one of
+these files and a line in its table.
 """
 
 from __future__ import annotations
