@@ -106,19 +106,21 @@ def trace_path(name: str | None) -> Path:
 
 
 def last_finished() -> Path:
-    """The newest run that has a result.
+    """The newest run that has a result and can be continued: a code task is no conversation.
 
     Raises:
         TraceError: there is none.
     """
-    for path in past_runs():
-        if isinstance(_first_and_last(path)[1], SearchFinished):
+    runs = past_runs()
+    for path in runs:
+        first, last = _first_and_last(path)
+        if first is not None and first.problem.kind != "code" and isinstance(last, SearchFinished):
             return path
-    raise _no_run()
+    raise _no_run("no kept run of ask or chat has an answer yet") if runs else _no_run()
 
 
-def _no_run() -> TraceError:
-    return TraceError("no run is kept yet", hint='adascale ask "What is 17 * 23?" makes one')
+def _no_run(message: str = "no run is kept yet") -> TraceError:
+    return TraceError(message, hint='adascale ask "What is 17 * 23?" makes one')
 
 
 def run_records(limit: int) -> list[dict[str, Any]]:

@@ -56,7 +56,7 @@ def last_conversation(terminal: TerminalOptions) -> tuple[Turn, ...]:
     """The conversation of the last run that has a result, its question and reply included.
 
     Raises:
-        TraceError: no run is kept.
+        TraceError: no kept run can be continued.
     """
     from adascale.engine.search.conversation import turns_after
 

@@ -21,6 +21,7 @@ from adascale.cli.disk.history import (
     runs_dir,
     trace_path,
 )
+from adascale.cli.disk.trace import read_trace
 from adascale.engine.errors import DiskFullError, TraceError, UsageError
 from adascale.engine.search.events import SearchFailed, SearchStarted
 from adascale.engine.types import ROOT, Notice
@@ -125,6 +126,17 @@ def test_a_run_that_cannot_be_kept_stops_no_question(state: Path, monkeypatch: p
     monkeypatch.setattr(history, "TraceWriter", full)
     with open_run() as writer:
         assert writer is None
+
+
+def test_a_code_task_is_no_conversation_to_continue() -> None:
+    keep("20260101-120000-aaaa", ended=False)
+    with pytest.raises(TraceError, match="has an answer yet"):
+        last_finished()
+    answered, code = keep("20260102-120000-bbbb"), keep("20260103-120000-cccc")
+    begin, *events = read_trace(code)
+    assert isinstance(begin, SearchStarted)
+    written(code, [replace(begin, problem=replace(begin.problem, kind="code")), *events])
+    assert (last_finished(), trace_path(None)) == (answered, code)
 
 
 def test_replay_and_tree_take_the_last_run_or_a_name() -> None:
