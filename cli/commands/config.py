@@ -18,7 +18,6 @@ from ..options.config_file import (
     Value,
     complete_key,
     config_path,
-    first_name,
     read_config,
     suggestion,
     warn_unknown,
@@ -78,7 +77,6 @@ def set_(
     adascale config set model qwen2.5-coder-0.5b
     adascale config set effort high
     """
-    key = first_name(key)
     option = option_of(key)
     _change(key, parse_value(context, option, key, value))
     if name := _environment(option):
@@ -110,7 +108,7 @@ def parse_value(context: typer.Context, option: TyperOption, key: str, text: str
         raise UsageError(
             f"{key} {reason(error)}", hint=f"adascale {command_with(key)} --help-all says what it takes"
         ) from error
-    if key == "generator" and isinstance(file := parse(text), Path):
+    if key == "model" and isinstance(file := parse(text), Path):
         return str(file.absolute())  # the setting is for every folder
     if key == "calibration" and text not in ("auto", "none"):
         return str(Path(text).absolute())
@@ -161,8 +159,6 @@ def _change(key: str, value: Value) -> None:
     path = config_path()
     read_config(path)  # a broken file is not overwritten
     document = tomlkit.parse(path.read_text(encoding="utf-8")) if path.exists() else tomlkit.document()
-    for other in [name for name in document if name != key and first_name(name) == key]:
-        del document[other]
     document[key] = value
     mode = 0o600 if _API_KEY in document else None
     write_file(path, tomlkit.dumps(document).encode(), "ADASCALE_CONFIG names another file", mode)

@@ -23,7 +23,7 @@ from adascale.models.files.catalog import DEFAULT_GENERATOR, catalog
 from ..exit_codes import FAILED
 from ..options.by_command import DoctorOptions
 from ..options.config_file import config_path, read_config, suggestion
-from ..options.flatten import setting_names, with_options
+from ..options.flatten import setting_keys, with_options
 from ..terminal.console import as_typed, short_path, write_json, write_payload
 from ..terminal.text import columns
 from ..version import running_version
@@ -111,7 +111,7 @@ def _config(context: typer.Context) -> Finding:
 
     path = config_path()
     found = read_config(path)
-    unknown = next((key for key in found if key not in setting_names()), None)
+    unknown = next((key for key in found if key not in setting_keys()), None)
     if unknown is not None:
         return Finding("warn", f"{unknown} is no setting ({short_path(path)})", suggestion(unknown))
     for key, value in found.items():

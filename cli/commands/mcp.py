@@ -88,7 +88,7 @@ def _files(options: SessionOptions) -> dict[str, str]:
 
     form, prm = split_reference(options.prm)
     return {
-        "generator": _absolute(options.generator),
+        "model": _absolute(options.generator),
         "prm": _absolute(prm) if form is None else f"{form}={_absolute(prm)}",
         "calibration": _absolute(options.calibration),
     }

@@ -42,7 +42,7 @@ def config_path() -> Path:
 
 
 def read_config(path: Path) -> dict[str, Value]:
-    """The settings of a file, by the first name of the option without dashes; empty if there is no file.
+    """The settings of a file, by the name of the option without dashes; empty if there is no file.
 
     Raises:
         UsageError: the file cannot be read, or is not a table of single values.
@@ -66,14 +66,7 @@ def read_config(path: Path) -> dict[str, Value]:
     for key, value in table.items():
         if not isinstance(value, str | int | float | bool):
             raise _unreadable(path, f"{key} is no single value")
-    return {first_name(key): value for key, value in table.items()}
-
-
-def first_name(key: str) -> str:
-    """The name under which a setting is kept: ``generator`` for ``model``; an unknown key is unchanged."""
-    from .flatten import setting_names
-
-    return setting_names().get(key, key)
+    return table
 
 
 def _unreadable(path: Path, reason: str) -> UsageError:
@@ -94,7 +87,7 @@ def defaults_of(command: Command, config: Mapping[str, Value]) -> dict[str, Any]
     below = command.commands if isinstance(command, TyperGroup) else {}
     defaults: dict[str, Any] = {name: defaults_of(each, config) for name, each in below.items()}
     for parameter in command.params:
-        key = max(parameter.opts, key=len).lstrip("-")  # gpu-layers of --gpu-layers
+        key = parameter.opts[0].lstrip("-")  # gpu-layers of --gpu-layers
         if parameter.envvar and key in config:
             defaults[str(parameter.name)] = config[key]
     return defaults
@@ -102,9 +95,9 @@ def defaults_of(command: Command, config: Mapping[str, Value]) -> dict[str, Any]
 
 def warn_unknown(config: Mapping[str, Value], path: Path) -> None:
     """Warn of keys that are not settings."""
-    from .flatten import setting_names
+    from .flatten import setting_keys
 
-    unknown = [key for key in config if key not in setting_names()]
+    unknown = [key for key in config if key not in setting_keys()]
     for key in unknown[:_MOST_WARNINGS]:
         text = f"{path}: {excerpt(key)} is no setting, and is ignored"
         show_warning(Notice("unknown-setting", text, hint=suggestion(key)))
@@ -114,14 +107,14 @@ def warn_unknown(config: Mapping[str, Value], path: Path) -> None:
 
 def suggestion(key: str) -> str:
     """The hint for an unknown key: the most similar setting."""
-    from .flatten import setting_names
+    from .flatten import setting_keys
 
-    near = difflib.get_close_matches(key, sorted(setting_names()), 1, 0.7)
+    near = difflib.get_close_matches(key, sorted(setting_keys()), 1, 0.7)
     return f"did you mean {near[0]}?" if near else "adascale config show lists them"
 
 
 def complete_key(incomplete: str) -> list[str]:
     """Keys of the config file, for the shell."""
-    from .flatten import setting_names
+    from .flatten import setting_keys
 
-    return beginning(sorted(setting_names()), incomplete)
+    return beginning(sorted(setting_keys()), incomplete)

@@ -61,7 +61,7 @@ EFFORT = SEARCH.setting(
 )
 SESSION: Mapping[str, OptionInfo] = {
     "generator": MODELS.setting(
-        "--generator --model -g -m",
+        "--model --generator -m -g",
         "Model that writes the solutions: a name that adascale list shows, ollama:NAME, a GGUF file, or "
         "hf:user/repo:quant.",
         metavar="MODEL",

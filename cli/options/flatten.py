@@ -10,7 +10,7 @@ import functools
 import inspect
 import keyword
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
@@ -120,15 +120,9 @@ def _setting_leaves() -> Mapping[str, _Leaf]:
     return {key_of(leaf.flag): leaf for leaf in leaves if leaf.flag.envvar}
 
 
-@functools.cache
-def setting_names() -> Mapping[str, str]:
-    """Every name of a setting with its key: ``model`` is another name of ``generator``."""
-    return {
-        name.partition("/")[0].lstrip("-"): key
-        for key, leaf in _setting_leaves().items()
-        for name in leaf.flag.param_decls or ()
-        if name.startswith("--")
-    }
+def setting_keys() -> Collection[str]:
+    """Keys of the flags that the config file may set."""
+    return _setting_leaves().keys()
 
 
 def command_with(key: str) -> str:

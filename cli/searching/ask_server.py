@@ -25,7 +25,7 @@ from .one import EventSource, show_search
 if TYPE_CHECKING:
     from ..render.state import ViewState
 
-_MODEL = "--generator"
+_MODEL = "--model"
 _EFFORT = "--effort"
 
 _OF_THE_SERVER = {

@@ -261,7 +261,7 @@ def short_path(path: Path) -> str:
     return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
 
 
-_FLAG_NAMES = {"width": "beam-width"}
+_FLAG_NAMES = {"width": "beam-width", "generator": "model"}
 """Settings whose flag has another name."""
 
 

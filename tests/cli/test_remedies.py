@@ -47,7 +47,7 @@ def test_a_setting_is_typed_as_its_flag(text: str, typed: str) -> None:
 def test_every_setting_that_an_error_names_is_a_flag() -> None:
     named = {name for path in BELOW for name in re.findall(r"setting\(['\"](\w+)", path.read_text("utf-8"))}
     assert len(named) > 5
-    assert {name.replace("_", "-") for name in named} <= KEYS
+    assert {as_typed(setting(name)).removeprefix("--") for name in named} <= KEYS
 
 
 def test_below_the_command_line_nobody_spells_a_flag_or_a_command() -> None:

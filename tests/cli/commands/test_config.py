@@ -66,7 +66,7 @@ def test_flag_then_environment_then_file_then_default(
 
 
 def test_a_file_serves_every_command_that_has_the_option(config: Path) -> None:
-    run("config", "set", "generator", "no-such-model.gguf")
+    run("config", "set", "model", "no-such-model.gguf")
 
     for command in (["ask", "what?", "--offline"], ["doctor", "--offline"]):
         result = CliRunner().invoke(app, command)
@@ -74,12 +74,12 @@ def test_a_file_serves_every_command_that_has_the_option(config: Path) -> None:
 
 
 def test_values_are_kept_as_what_they_are(config: Path) -> None:
-    for key, value in (("threads", "2"), ("yes", "true"), ("budget", "4k"), ("generator", 'a "b" \\c.gguf')):
+    for key, value in (("threads", "2"), ("yes", "true"), ("budget", "4k"), ("model", 'a "b" \\c.gguf')):
         run("config", "set", key, value)
 
     kept = tomllib.loads(config.read_text(encoding="utf-8"))
     model = str(Path('a "b" \\c.gguf').absolute())
-    assert kept == {"threads": 2, "yes": True, "budget": "4k", "generator": model}
+    assert kept == {"threads": 2, "yes": True, "budget": "4k", "model": model}
     assert row("yes")[0] is True
 
 
@@ -138,7 +138,7 @@ def test_of_many_unknown_keys_ten_are_named(config: Path) -> None:
         ("threads", "two", "whole number", "adascale ask --help"),
         ("threads", "0", "threads 0 is less", "adascale ask --help"),
         ("port", "http", "whole number", "adascale serve --help"),
-        ("genrator", "x", "genrator is no setting", "did you mean generator?"),
+        ("modl", "x", "modl is no setting", "did you mean model?"),
     ],
 )
 def test_a_wrong_value_is_told_before_it_is_kept(
@@ -153,9 +153,9 @@ def test_a_wrong_value_is_told_before_it_is_kept(
 
 def test_a_near_name_is_suggested() -> None:
     with pytest.raises(UsageError) as caught:
-        run("config", "set", "genrator", "x")
+        run("config", "set", "modl", "x")
 
-    assert caught.value.hint == "did you mean generator?"
+    assert caught.value.hint == "did you mean model?"
 
 
 def test_a_link_stays_a_link_and_what_it_leads_to_is_changed(config: Path, tmp_path: Path) -> None:
@@ -258,24 +258,21 @@ def test_a_setting_of_colour_holds_for_commands_without_the_flag(tmp_path: Path,
     assert "\x1b[" not in run_here(env | {"ADASCALE_COLOR": "never"}, "replay", "nofile").stderr
 
 
-def test_the_model_is_set_by_either_name(config: Path) -> None:
-    first, third = (str(Path(name).absolute()) for name in ("first.gguf", "third.gguf"))
+def test_the_model_has_one_name_everywhere(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run("config", "set", "model", "first.gguf")
-    assert row("generator") == (first, f"file ({config})")
-
-    config.write_text('model = "second.gguf"\n', encoding="utf-8")
-    assert row("generator")[0] == "second.gguf"
-
-    run("config", "set", "generator", "third.gguf")
-    assert tomllib.loads(config.read_text(encoding="utf-8")) == {"generator": third}
+    assert row("model") == (str(Path("first.gguf").absolute()), f"file ({config})")
+    monkeypatch.setenv("ADASCALE_MODEL", "second.gguf")
+    assert row("model") == ("second.gguf", "environment (ADASCALE_MODEL)")
+    with pytest.raises(UsageError, match="generator is no setting"):
+        run("config", "set", "generator", "third.gguf")
 
 
 @pytest.mark.parametrize(
     ("key", "value", "is_file"),
     [
-        ("generator", "./mine.gguf", True),
-        ("generator", "qwen2.5-coder-0.5b", False),
-        ("generator", "ollama:qwen3:1.7b", False),
+        ("model", "./mine.gguf", True),
+        ("model", "qwen2.5-coder-0.5b", False),
+        ("model", "ollama:qwen3:1.7b", False),
         ("calibration", "mine.calibration.safetensors", True),
         ("calibration", "none", False),
     ],

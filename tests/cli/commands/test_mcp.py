@@ -111,7 +111,7 @@ def test_a_model_that_cannot_be_opened_is_told_on_stderr_and_to_the_agent(tmp_pa
 def test_the_printed_configuration_starts_it_with_the_same_options(home: Home) -> None:
     done = home.run("mcp", "-g", str(home.model), "--print-config")
     entry = json.loads(done.stdout)["mcpServers"]["adascale"]
-    assert entry["args"][-3:] == ["mcp", "--generator", str(home.model)]
+    assert entry["args"][-3:] == ["mcp", "--model", str(home.model)]
     helped = subprocess.run(
         [entry["command"], *entry["args"], "--help"], env=home.env, capture_output=True, text=True
     )
@@ -139,8 +139,8 @@ def printed(*options: str) -> list[str]:
 @pytest.mark.parametrize(
     ("typed", "flag", "value"),
     [
-        (["-gmodel.gguf"], "--generator", "{}/model.gguf"),
-        (["--generator=qwen2.5-coder-0.5b"], "--generator", "qwen2.5-coder-0.5b"),
+        (["-gmodel.gguf"], "--model", "{}/model.gguf"),
+        (["--generator=qwen2.5-coder-0.5b"], "--model", "qwen2.5-coder-0.5b"),
         (["--prm", "judge=model.gguf"], "--prm", "judge={}/model.gguf"),
         (["--calibration=mine.safetensors"], "--calibration", "{}/mine.safetensors"),
     ],

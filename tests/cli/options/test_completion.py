@@ -107,7 +107,7 @@ def test_runs_are_completed_the_newest_first(home: Path) -> None:
 
 
 def test_settings_are_completed(home: Path) -> None:
-    assert offered("config", "set", "gen") == ["generator"]
+    assert offered("config", "set", "mod") == ["mode", "model"]
 
 
 def test_nothing_to_offer_is_no_error(home: Path) -> None:
