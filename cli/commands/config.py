@@ -10,9 +10,8 @@ import typer
 from typer.core import TyperOption
 
 from adascale.engine.errors import UsageError
-from adascale.models.files.reference import parse
 
-from ..disk.files import write_file
+from ..disk.files import NAMES_FILES, with_absolute_path, write_file
 from ..options.command_line import reason
 from ..options.config_file import (
     Value,
@@ -108,10 +107,8 @@ def parse_value(context: typer.Context, option: TyperOption, key: str, text: str
         raise UsageError(
             f"{key} {reason(error)}", hint=f"adascale {command_with(key)} --help-all says what it takes"
         ) from error
-    if key == "model" and isinstance(file := parse(text), Path):
-        return str(file.absolute())  # the setting is for every folder
-    if key == "calibration" and text not in ("auto", "none"):
-        return str(Path(text).absolute())
+    if key in NAMES_FILES:
+        return with_absolute_path(key, text)
     if option.type_descriptor.parameter_info.parser is not None:
         return text  # such as 8k
     return value if isinstance(value, bool | int | float) else text

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,10 +13,10 @@ import typer
 
 from adascale.engine.errors import AdascaleError, UsageError
 from adascale.models.extras import install_command
-from adascale.models.options import SessionOptions
 
+from ..disk.files import NAMES_FILES, with_absolute_path
 from ..options.by_command import McpOptions
-from ..options.flatten import typed_words, with_options
+from ..options.flatten import typed_flags, typed_words, with_options
 from ..searching.models import open_worker, say_status
 from ..terminal.console import show_error, write_json
 from ..terminal.signals import leaving
@@ -40,7 +39,9 @@ def mcp(*, context: typer.Context, options: McpOptions) -> None:
     offers the same tools at /mcp.
     """
     if options.print_config:
-        words = typed_words(context, {"print_config": False, **_files(options.session)})
+        typed = [name for name in NAMES_FILES if f"--{name}" in typed_flags(context)]
+        files = {name: with_absolute_path(name, context.params[name]) for name in typed}
+        words = typed_words(context, {"print_config": False, **files})
         write_json(_client_config(["mcp", *words]))
         return
     if sys.stdin.isatty():
@@ -80,20 +81,3 @@ def _client_config(args: Sequence[str]) -> dict[str, Any]:
     start = [str(program.absolute())] if is_script else [sys.executable, "-m", "adascale"]
     command, *words = [*start, *args]
     return {"mcpServers": {"adascale": {"command": command, "args": words}}}
-
-
-def _files(options: SessionOptions) -> dict[str, str]:
-    """The options that may name files, with absolute paths: clients start the tools in any folder."""
-    from adascale.models.prm.formats import split_reference
-
-    form, prm = split_reference(options.prm)
-    return {
-        "model": _absolute(options.generator),
-        "prm": _absolute(prm) if form is None else f"{form}={_absolute(prm)}",
-        "calibration": _absolute(options.calibration),
-    }
-
-
-def _absolute(reference: str) -> str:
-    """The absolute path of a file; another reference unchanged."""
-    return str(Path(reference).absolute()) if os.path.isfile(reference) else reference

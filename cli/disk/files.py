@@ -75,6 +75,32 @@ def write_file(path: Path, data: bytes, hint: str = "", mode: int | None = None)
         file.write(data)
 
 
+NAMES_FILES = ("model", "prm", "calibration")
+"""Settings whose values may name files."""
+
+
+def with_absolute_path(setting: str, value: str) -> str:
+    """The value of a setting in ``NAMES_FILES`` for use in any folder; one that names no file is unchanged.
+
+    Raises:
+        ModelNotFoundError: no model has this name.
+        UsageError: there is no PRM format of this name.
+    """
+    from adascale.models.files.reference import parse
+
+    if setting == "calibration":
+        return value if value in ("auto", "none") else str(Path(value).absolute())
+    before = ""
+    if setting == "prm":
+        from adascale.models.prm.formats import split_reference
+
+        if (reference := split_reference(value)[1]) in ("probe", "self", "none"):
+            return value
+        before, value = value.removesuffix(reference), reference
+    file = parse(value)
+    return before + (str(file.absolute()) if isinstance(file, Path) else value)
+
+
 def check_writable(path: Path) -> None:
     """Refuse an output that could not be written, before hours of work.
 

@@ -275,6 +275,8 @@ def test_the_model_has_one_name_everywhere(config: Path, monkeypatch: pytest.Mon
         ("model", "ollama:qwen3:1.7b", False),
         ("calibration", "mine.calibration.safetensors", True),
         ("calibration", "none", False),
+        ("prm", "./judge.gguf", True),
+        ("prm", "self", False),
     ],
 )
 def test_a_file_is_kept_by_its_whole_path(
@@ -283,6 +285,9 @@ def test_a_file_is_kept_by_its_whole_path(
     monkeypatch.chdir(tmp_path)
     run("config", "set", key, value)
     assert row(key)[0] == (str(tmp_path / value) if is_file else value)
+    if key == "prm" and is_file:
+        run("config", "set", key, f"judge={value}")
+        assert row(key)[0] == f"judge={tmp_path / value}"
 
 
 def test_a_wrong_value_is_named_with_its_place(config: Path) -> None:

@@ -143,6 +143,8 @@ def printed(*options: str) -> list[str]:
         (["--generator=qwen2.5-coder-0.5b"], "--model", "qwen2.5-coder-0.5b"),
         (["--prm", "judge=model.gguf"], "--prm", "judge={}/model.gguf"),
         (["--calibration=mine.safetensors"], "--calibration", "{}/mine.safetensors"),
+        (["--prm=self"], "--prm", "self"),
+        (["--model=later.gguf"], "--model", "{}/later.gguf"),
     ],
 )
 def test_files_of_the_printed_configuration_have_absolute_paths(
