@@ -27,8 +27,9 @@ like a command. `pull`, `list`, `show` and `rm` are short names of the commands 
 error is an object on stdout too (`adascale.error/1`).
 
 **Settings.** An option with an environment variable can be set by that variable or in the config file
-(`adascale config set NAME VALUE`, where NAME is the option without its dashes). The command line overrides
-the environment, and the environment overrides the file. `ADASCALE_CONFIG` names another file.
+(`adascale config set NAME VALUE`, where NAME is the option without its dashes; `config unset NAME` takes it
+out). The command line overrides the environment, and the environment overrides the file. `ADASCALE_CONFIG`
+names another file.
 
 `adascale --install-completion` sets up completion in your shell; `--version` prints the version.
 [Where files are stored](install.md#where-files-are-stored).

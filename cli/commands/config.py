@@ -82,6 +82,21 @@ def set_(
         say(f"adascale: {name} is set and comes before the file")
 
 
+@app.command()
+def unset(
+    key: Annotated[str, typer.Argument(help="Name of a setting in the file.", autocompletion=complete_key)],
+) -> None:
+    """Take a setting out of the config file.
+
+    adascale config unset model
+    """
+    path = config_path()
+    if key not in read_config(path):
+        option_of(key)
+        raise UsageError(f"{key} is not set in {path}", hint="adascale config show says what is")
+    _change(key, None)
+
+
 def option_of(key: str) -> TyperOption:
     """The option that a key of the file sets.
 
@@ -109,6 +124,10 @@ def parse_value(context: typer.Context, option: TyperOption, key: str, text: str
         ) from error
     if key in NAMES_FILES:
         return with_absolute_path(key, text)
+    if key == "server":
+        from adascale.models.worker.remote import base_url
+
+        base_url(text)
     if option.type_descriptor.parameter_info.parser is not None:
         return text  # such as 8k
     return value if isinstance(value, bool | int | float) else text
@@ -143,8 +162,8 @@ def _value_text(value: Value | None) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _change(key: str, value: Value) -> None:
-    """Set a value of the file, in one rename; its comments and order stay.
+def _change(key: str, value: Value | None) -> None:
+    """Set a value of the file, or take it out for None, in one rename; comments and order stay.
 
     A file with an API key can be read by its owner only.
 
@@ -156,6 +175,9 @@ def _change(key: str, value: Value) -> None:
     path = config_path()
     read_config(path)  # a broken file is not overwritten
     document = tomlkit.parse(path.read_text(encoding="utf-8")) if path.exists() else tomlkit.document()
-    document[key] = value
+    if value is None:
+        del document[key]
+    else:
+        document[key] = value
     mode = 0o600 if _API_KEY in document else None
     write_file(path, tomlkit.dumps(document).encode(), "ADASCALE_CONFIG names another file", mode)

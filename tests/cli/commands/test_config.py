@@ -99,6 +99,19 @@ def test_an_api_key_is_not_shown_and_its_file_is_its_owners(
     assert row("api-key") == ("(set)", "environment (ADASCALE_API_KEY)")
 
 
+def test_a_setting_is_taken_out_of_the_file(config: Path) -> None:
+    config.parent.mkdir()
+    config.write_text("# mine\nthreads = 1 # one\neffort = 'low'\ngenerator = 'x'\n", encoding="utf-8")
+
+    for key in ("threads", "generator"):
+        run("config", "unset", key)
+
+    assert config.read_text(encoding="utf-8") == "# mine\neffort = 'low'\n"
+    for key, message in (("threads", "threads is not set"), ("thread", "thread is no setting")):
+        with pytest.raises(UsageError, match=message):
+            run("config", "unset", key)
+
+
 def test_comments_and_order_stay(config: Path) -> None:
     config.parent.mkdir()
     config.write_text("# mine\nthreads = 1 # one\neffort = 'low'\n", encoding="utf-8")
@@ -138,6 +151,7 @@ def test_of_many_unknown_keys_ten_are_named(config: Path) -> None:
         ("threads", "two", "whole number", "adascale ask --help"),
         ("threads", "0", "threads 0 is less", "adascale ask --help"),
         ("port", "http", "whole number", "adascale serve --help"),
+        ("server", "localhost", '"localhost" is no URL', "`server="),
         ("modl", "x", "modl is no setting", "did you mean model?"),
     ],
 )
