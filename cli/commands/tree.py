@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 import sys
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,7 @@ from ..disk.files import check_output, has_mark, write_file
 from ..disk.history import trace_path
 from ..disk.trace import read_trace
 from ..options.declare import OverwriteOption, TraceArgument
-from ..terminal.console import clean, say, write_payload
+from ..terminal.console import clean, say, write_lines, write_payload
 from ..terminal.theme import glyphs_for
 
 TreeFormat = Literal["html", "svg"]
@@ -52,7 +53,10 @@ def tree(
     """
     source = trace_path(trace)
     if output is None or str(output) == "-":
-        write_payload(_render(format_, source), None if format_ is None else "utf-8")
+        if format_ is None:
+            _write_tree(source)
+        else:
+            write_payload(_render(format_, source), "utf-8")
         return
     form = format_ or _SUFFIXES.get(output.suffix.lower())
     if form is None:
@@ -71,17 +75,25 @@ def tree(
     say(f"adascale: wrote {output}")
 
 
-def _render(format_: TreeFormat | None, source: Path) -> str:
-    """A recorded search in one format; None is that of the terminal."""
-    from ..documents import page, picture
+def _write_tree(source: Path) -> None:
+    """Write the tree to stdout; elsewhere than on a terminal without colour."""
     from ..documents.document import Document
+    from ..documents.picture import to_lines
+    from ..render.plain import plain_width
 
-    document = Document.of(read_trace(source))
-    match format_:
-        case "html":
-            found = page.to_html(document)
-        case "svg":
-            found = picture.to_svg(document)
-        case None:
-            found = picture.to_text(document, glyphs_for(sys.stdout))
-    return clean(found)
+    is_terminal = sys.stdout.isatty()
+    width = shutil.get_terminal_size().columns if is_terminal else plain_width()
+    lines = to_lines(Document.of(read_trace(source)), width, glyphs_for(sys.stdout))
+    if is_terminal:
+        write_lines(lines)
+    else:
+        write_payload("\n".join(line.plain.rstrip() for line in lines))
+
+
+def _render(format_: TreeFormat, source: Path) -> str:
+    """A recorded search as a page or a picture."""
+    from ..documents.document import Document
+    from ..documents.page import to_html
+    from ..documents.picture import to_svg
+
+    return clean((to_html if format_ == "html" else to_svg)(Document.of(read_trace(source))))

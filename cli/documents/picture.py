@@ -22,7 +22,6 @@ from ..terminal.text import duration, harmless, one_line
 from ..terminal.theme import STYLES, UNICODE, Glyphs, Level, level
 from .document import Document
 
-TEXT_WIDTH = 100
 PICTURE_WIDTH = 110
 
 CELL, LINE, MARGIN, BAR = 8.4, 17, 16, 34
@@ -59,16 +58,17 @@ _WORDS = re.compile(r"\S+(?: \S+)*")
 """One element holds a run of text without doubled spaces: viewers draw those differently."""
 
 
-def to_text(document: Document, glyphs: Glyphs = UNICODE) -> str:
-    """The tree of ``--show-tree`` at 100 columns, without colour and folds; of a text its single reply."""
+def to_lines(document: Document, width: int, glyphs: Glyphs = UNICODE) -> list[Text]:
+    """The tree of ``--show-tree``, ``width`` cells wide, without folds; of a text its single reply."""
     view = document.view
     if view.tree.problem.is_chat:
         question = f"Q  {one_line(view.tree.problem.question, glyphs)}"
-        lines = [question, "", *(harmless(line, glyphs) for line in solution_text(view).split("\n")), ""]
+        reply = [harmless(line, glyphs) for line in solution_text(view).split("\n")]
+        lines = [Text(line) for line in (question, "", *reply, "")]
     else:
-        lines = [line.plain.rstrip() for line in final_frame(view, TEXT_WIDTH, glyphs, whole=True)]
+        lines = final_frame(view, width, glyphs, whole=True)
     facts = ", ".join(f"{name} {value}" for name, value in document.facts())
-    return "\n".join([*lines, *(line.plain for line in closing_lines(view, glyphs, verbose=1)), facts])
+    return [*lines, *closing_lines(view, glyphs, verbose=1), Text(facts)]
 
 
 def to_svg(document: Document) -> str:

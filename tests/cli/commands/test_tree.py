@@ -1,4 +1,5 @@
 import re
+import sys
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -9,6 +10,7 @@ import typer
 from commands import invoked
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.cells import cell_len
 from sample_log import Log, pens, programs, wide
 from searches import searched
 from traces import written
@@ -16,9 +18,10 @@ from traces import written
 from adascale.cli.commands.tree import tree
 from adascale.cli.documents.document import Document
 from adascale.cli.documents.page import to_html
-from adascale.cli.documents.picture import to_svg, to_text
+from adascale.cli.documents.picture import to_lines, to_svg
 from adascale.cli.render.rows import all_rows
 from adascale.cli.report.answer import answer_record
+from adascale.cli.terminal.console import use_color
 from adascale.engine.answers.result import SearchResult
 from adascale.engine.errors import UsageError
 from adascale.engine.search.events import (
@@ -51,6 +54,10 @@ def hostile() -> Document:
     log.add(NodesPruned, nodes=(log.step(node, "cut", 0.1),), reason=HOSTILE)
     log.end()
     return document(log)
+
+
+def to_text(found: Document) -> str:
+    return "\n".join(line.plain.rstrip() for line in to_lines(found, 100))
 
 
 class Page(HTMLParser):
@@ -187,6 +194,24 @@ def test_plain_text_is_what_the_terminal_shows() -> None:
     assert lines[0] == "Q  3 pens cost $2. How many pens can you buy for $18?"
     assert lines[-4] == "27 · 93 % sure · 2 of 2 solutions agree · 0.0 s"
     assert lines[-1].startswith("strategy beam, budget 2,048 tokens, seed 7, adascale ")
+
+
+@pytest.mark.parametrize("columns", [72, 80, 130])
+def test_on_a_terminal_the_tree_has_its_width_and_colours(
+    columns: int, trace: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    for name, value in (("COLUMNS", str(columns)), ("TERM", "xterm-256color")):
+        monkeypatch.setenv(name, value)
+    tree(trace)
+    shown = capsys.readouterr().out
+    lines = re.sub(r"\x1b\[[\d;]*m", "", shown).splitlines()
+    assert max(map(cell_len, lines[: lines.index("")])) == columns
+    assert "\x1b[" in shown
+    use_color("never")
+    tree(trace)
+    use_color("auto")
+    assert "\x1b" not in capsys.readouterr().out
 
 
 def test_a_plain_reply_is_shown_without_a_score() -> None:
