@@ -54,7 +54,7 @@ def batch(
     """
     _check_only_failed(options)
     path = Path(source)
-    answers = "answers.jsonl" if source == "-" else str(path.with_name(f"{path.stem}.answers.jsonl"))
+    answers = "answers.jsonl" if source == "-" else str(path.parent / f"{path.stem}.answers.jsonl")
     check_apart(options.output, [source, *options.session.references()], f"-o {shlex.quote(answers)}")
     strategies: dict[KindName, Strategy] = {
         kind: options.search.make_code_strategy()
