@@ -181,7 +181,8 @@ def root(
         found = read_config(path)
     except UsageError:
         # doctor reports a broken file as one of its findings, and help has to work with one.
-        if context.invoked_subcommand == "doctor" or {"-h", "--help"} & set(sys.argv):
+        asks_help = sys.argv[1:2] == ["help"] or {"-h", "--help", "--help-all"} & set(sys.argv)
+        if context.invoked_subcommand == "doctor" or asks_help:
             return
         raise
     # For commands that have no flag for it; the others set it again.

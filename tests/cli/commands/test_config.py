@@ -242,10 +242,11 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.Monkey
         run("config", "set", "effort", "high")
 
 
-def test_there_is_help_while_the_file_is_broken(config: Path) -> None:
+@pytest.mark.parametrize("words", [("ask", "-h"), ("ask", "--help-all"), ("help", "ask")])
+def test_there_is_help_while_the_file_is_broken(config: Path, words: tuple[str, ...]) -> None:
     config.parent.mkdir()
     config.write_text("effort = = 3")
-    done = run_here(environment(ADASCALE_CONFIG=str(config)), "ask", "-h")
+    done = run_here(environment(ADASCALE_CONFIG=str(config)), *words)
     assert (done.returncode, "Answer a question" in done.stdout) == (0, True), done.stderr
 
 
