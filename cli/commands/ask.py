@@ -34,7 +34,8 @@ def ask(
         typer.Argument(
             metavar="QUESTION|-",
             show_default=False,
-            help="The question; - or nothing reads it from stdin. Put -- before one that begins with a dash.",
+            help="The question; - or nothing reads it from stdin, and text piped in beside it goes below it. "
+            "Put -- before one that begins with a dash.",
         ),
     ] = None,
     *,

@@ -34,8 +34,8 @@ def code(
         typer.Argument(
             metavar="TASK|-",
             show_default=False,
-            help="What the program should do; - or nothing reads it from stdin. Examples in it are tests, "
-            "unless others are given.",
+            help="What the program should do; - or nothing reads it from stdin, and text piped in beside it "
+            "goes below it. Examples in it are tests, unless others are given.",
         ),
     ] = None,
     *,

@@ -23,8 +23,9 @@ from ..disk.files import check_output, is_trace
 from ..exit_codes import INTERRUPTED
 from ..options.parts import CodeSearchOptions, SearchOptions, ViewOptions
 from ..render.renderer import Renderer, choose_progress, open_renderer
-from ..terminal.console import may_animate, read_piped, read_stdin, write_piece
+from ..terminal.console import may_animate, read_piped, read_stdin, say, write_piece
 from ..terminal.signals import STOPPING, graceful
+from ..terminal.text import plural
 from ..terminal.wrapping import Wrapping
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def question_text(argument: str | None, example: str, *, quiet: bool = False) ->
     Args:
         argument: As it was typed; ``-`` stands for stdin.
         example: A command that works, for the hint of an error.
-        quiet: Do not say that a silent pipe is waited for.
+        quiet: Say neither that a silent pipe is waited for, nor what was piped in.
 
     Raises:
         UsageError: the question is empty, or stdin is a terminal.
@@ -51,6 +52,9 @@ def question_text(argument: str | None, example: str, *, quiet: bool = False) ->
     if not text:
         raise UsageError("the question is empty", hint=example, slug="empty-question")
     piped = "" if argument in (None, "-") else read_piped(quiet=quiet)
+    if piped and not quiet:  # a loop over lines of stdin would lose all that follow
+        lines = plural(len(piped.splitlines()), "line")
+        say(f"adascale: put {lines} of stdin below the question (< /dev/null leaves stdin alone)")
     return encodable(f"{text}\n\n{piped}" if piped else text)  # type: ignore[no-any-return]
 
 

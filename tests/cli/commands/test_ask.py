@@ -211,6 +211,9 @@ def test_what_is_piped_in_stands_below_the_question(ask, env: dict[str, str]) ->
 
     assert question(stdin=b"1 2\n3\n") == "Sum these:\n\n1 2\n3"
     assert question() == "Sum these:"
+    said = [ask("Sum these:", *more, stdin=b"1 2\n3\n").stderr for more in ([], ["-q"])]
+    assert ["2 lines of stdin" in text for text in said] == [True, False]
+    assert "of stdin" not in ask("Sum these:").stderr + ask(stdin=b"Hm?").stderr
 
 
 @pytest.mark.slow
