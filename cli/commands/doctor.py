@@ -111,11 +111,12 @@ def _config(context: typer.Context) -> Finding:
 
     path = config_path()
     found = read_config(path)
-    unknown = next((key for key in found if key not in setting_keys()), None)
-    if unknown is not None:
-        return Finding("warn", f"{unknown} is no setting ({short_path(path)})", suggestion(unknown))
+    unknown = [key for key in found if key not in setting_keys()]
     for key, value in found.items():
-        parse_value(context, option_of(key), key, str(value))
+        if key not in unknown:
+            parse_value(context, option_of(key), key, str(value))
+    if unknown:
+        return Finding("warn", f"{unknown[0]} is no setting ({short_path(path)})", suggestion(unknown[0]))
     said = ", ".join(found) or ("nothing set" if path.exists() else "none")
     return Finding("ok", f"{said} ({short_path(path)})")
 
@@ -151,8 +152,8 @@ def _memory(name: str) -> Finding:
     limit = machine.memory_limit_bytes()
     inside = f"container limit {human_bytes(limit)}" if limit is not None else "no container limit"
     said = f"{human_bytes(machine.free_memory_bytes())} free ({inside}), {machine.physical_cores()} cores"
-    file = locate(name)
     try:
+        file = locate(name)
         info = None if file is None else read_info(file.path)
     except ModelError:  # the check of the generator explains it
         info = None

@@ -108,17 +108,20 @@ def test_a_broken_model_and_a_broken_config_fail_alone(
      ("budget = 'lots'", '--budget "lots" is not a number')],
 )  # fmt: skip
 def test_a_wrong_setting_is_a_failure(checked: Checked, tmp_path: Path, line: str, fact: str) -> None:
-    (tmp_path / "config.toml").write_text(f"yes = true\n{line}\n")
+    (tmp_path / "config.toml").write_text(f"unknown = true\n{line}\n")
     found, code = checked("--offline")
     assert (found["config"]["result"], code) == ("FAIL", 1)
     assert fact in found["config"]["detail"]
+    (tmp_path / "config.toml").write_text("unknown = true\n")
+    assert checked("--offline")[0]["config"]["result"] == "warn"
     (tmp_path / "config.toml").write_text("yes = true\nthreads = 2\nbudget = '8k'\nmin-confidence = 0.5\n")
     assert checked("--offline")[0]["config"]["result"] == "ok"
 
 
-def test_a_missing_file_is_nothing_to_download(checked: Checked, tmp_path: Path) -> None:
-    found, code = checked("--offline", "-g", str(tmp_path / "missing.gguf"))
-    assert (found["generator"]["result"], code) == ("FAIL", 1)
+@pytest.mark.parametrize("name", ["./missing.gguf", "missing"])
+def test_a_missing_model_fails_once_and_is_nothing_to_download(checked: Checked, name: str) -> None:
+    found, code = checked("--offline", "-g", name)
+    assert ([each for each in found if found[each]["result"] == "FAIL"], code) == (["generator"], 1)
     assert "pull" not in found["generator"]["fix"]
 
 
