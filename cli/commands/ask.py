@@ -73,7 +73,7 @@ def ask(
     if fallback is not None and fallback.is_for(record) and options.view.says_end:
         say(f"adascale: not sure enough, asking {fallback.server}...")
     handed_on = hand_on(fallback, record)
-    if isinstance(handed_on, Notice) and options.view.terminal.quiet < 2:
+    if isinstance(handed_on, Notice):
         show_warning(handed_on)
     _finish(record, loaded, options, handed_on)
 

@@ -85,9 +85,9 @@ def fit(*, context: typer.Context, options: FitOptions) -> None:
     with open_session(run.session, run.terminal) as session:
         artefact = _fit(session, problems, options)
     path = _save(artefact, output, quiet=run.terminal.quiet > 0)
-    if run.terminal.quiet < 2 and unlabelled:
+    if unlabelled:
         show_warning(_agreement_notice(run.session))
-    if run.terminal.quiet < 2 and (artefact.card.finished.skill or 0) <= 0:
+    if (artefact.card.finished.skill or 0) <= 0:
         show_warning(_NO_SKILL)
     _write_report(artefact.card.held_out, run, {"file": str(path), "calibration": describe(artefact)})
 
@@ -133,7 +133,7 @@ def check(*, context: typer.Context, options: CalibrationOptions) -> None:
         warnings = list(session.conditions(kind).warnings)
         if artefact is not None:
             warnings += overlap(artefact.card, problems)
-        for notice in warnings if options.terminal.quiet < 2 else ():
+        for notice in warnings:
             show_warning(notice)
         stages = _measure(session, problems, artefact, options)
     described = None if artefact is None else describe(artefact)

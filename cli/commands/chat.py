@@ -38,7 +38,7 @@ def chat(*, options: ChatOptions) -> None:
     turns = last_conversation(terminal) if options.goes_on else ()
     kind = choose_progress(options.view.progress, terminal.quiet, may_animate())
     with (
-        open_renderer(kind, show_tree=options.view.show_tree, quiet=terminal.quiet) as renderer,
+        open_renderer(kind, show_tree=options.view.show_tree) as renderer,
         Conversation(options, renderer) as conversation,
     ):
         conversation.turns = turns

@@ -116,7 +116,7 @@ def _warn_of_no_sandbox(execution: Execution, options: CodeOptions) -> None:
     from adascale.models.programs.cpython import find_sandbox
 
     has_errors = any(verdict.outcome == "error" for verdict in execution.verdicts)
-    if not has_errors or options.session.unsandboxed or options.view.terminal.quiet > 1:
+    if not has_errors or options.session.unsandboxed:
         return
     try:
         find_sandbox()

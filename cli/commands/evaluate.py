@@ -55,9 +55,8 @@ def eval_(
     options.preset.check_overrides(each.strategy.name for each in contestants)
     with open_session(session_for(options.preset, options.session), options.terminal) as session:
         conditions = session.conditions(kind)
-        if options.terminal.quiet < 2:
-            for notice in warnings_of(conditions, contestants):
-                show_warning(notice)
+        for notice in warnings_of(conditions, contestants):
+            show_warning(notice)
         found = search_all(session, kind, contestants, problems, options)
     if found is None:
         raise typer.Exit(INTERRUPTED)

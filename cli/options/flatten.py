@@ -19,7 +19,7 @@ import typer.main
 from typer.core import TyperOption
 from typer.models import OptionInfo
 
-from ..terminal.console import use_color
+from ..terminal.console import use_color, use_warnings
 from .by_command import OPTION_TYPES, OVERRIDES, AskOptions
 from .declare import PANELS, env, key_of
 from .flags import FLAGS
@@ -162,10 +162,11 @@ def _fill(options: Any, typed: Mapping[FieldPath, Any], path: FieldPath = ()) ->
 
 
 def _prepare(options: Any) -> None:
-    """Set colour and tracebacks for the whole process, errors and warnings included."""
+    """Set colour, warnings and tracebacks for the whole process."""
     for value in (getattr(options, field.name) for field in fields(options)):
         if isinstance(value, TerminalOptions):
             use_color(value.color)
+            use_warnings(value.quiet < 2)
             os.environ.pop(env("DEBUG"), None)
             if value.debug:
                 os.environ[env("DEBUG")] = "1"  # main() reads it, where errors end up, and so does a worker

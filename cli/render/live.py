@@ -23,10 +23,9 @@ class LiveRenderer:
     ``on`` only queues its event, so that the search never waits for a drawing; a frame folds the queue.
     """
 
-    def __init__(self, display: LiveDisplay, *, show_tree: bool = False, quiet: int = 0) -> None:
+    def __init__(self, display: LiveDisplay, *, show_tree: bool = False) -> None:
         self._display = display
         self._show_tree = show_tree
-        self._quiet = quiet
         self._warned: set[Notice] = set()
         self._queue: deque[Event] = deque()
         self._lock = threading.RLock()  # a frame is drawn under it: folding changes the state in place
@@ -40,8 +39,7 @@ class LiveRenderer:
             self._display.show(self)
         if isinstance(event, Warned) and event.notice not in self._warned:
             self._warned.add(event.notice)
-            if self._quiet < 2:
-                show_warning(event.notice)
+            show_warning(event.notice)
         if isinstance(event, SearchFinished | SearchFailed):
             self._display.end()
 

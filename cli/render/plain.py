@@ -22,16 +22,15 @@ _NARROWEST = 20
 class FinalRenderer:
     """Shows no progress; at the end the tree, if asked for."""
 
-    def __init__(self, *, show_tree: bool = False, quiet: int = 0) -> None:
+    def __init__(self, *, show_tree: bool = False) -> None:
         self._show_tree = show_tree
-        self._quiet = quiet
         self._state: ViewState | None = None
         self._glyphs = glyphs_for(sys.stderr)
 
     def on(self, event: Event) -> None:
         """Take the next event."""
         shown = self._state.notices if self._state is not None else []
-        if isinstance(event, Warned) and self._quiet < 2 and event.notice not in shown:
+        if isinstance(event, Warned) and event.notice not in shown:
             show_warning(event.notice)
         self._state = ViewState.after(self._state, event)
         if not self._state.tree.problem.is_chat:  # stdout shows its reply
@@ -55,8 +54,8 @@ class FinalRenderer:
 class PlainRenderer(FinalRenderer):
     """One line at most every ten seconds, and when another answer leads."""
 
-    def __init__(self, *, show_tree: bool = False, quiet: int = 0) -> None:
-        super().__init__(show_tree=show_tree, quiet=quiet)
+    def __init__(self, *, show_tree: bool = False) -> None:
+        super().__init__(show_tree=show_tree)
         self._cadence = Cadence(0.0)
         self._said_answer: str | None = None
 

@@ -52,13 +52,12 @@ def choose_progress(choice: ProgressChoice, quiet: int, animate: bool) -> Render
 
 
 @contextmanager
-def open_renderer(kind: RendererKind, *, show_tree: bool = False, quiet: int = 0) -> Iterator[Renderer]:
+def open_renderer(kind: RendererKind, *, show_tree: bool = False) -> Iterator[Renderer]:
     """Yield a renderer; at the end of the context stdout may be written to.
 
     Args:
         kind: From ``choose_progress``.
         show_tree: Draw the tree: while it grows if the view is live, or once at the end.
-        quiet: 2 leaves out warnings.
     """
     if kind == "json":
         from .jsonl import JsonRenderer
@@ -70,8 +69,8 @@ def open_renderer(kind: RendererKind, *, show_tree: bool = False, quiet: int = 0
         with LiveDisplay() as display:
             from .live import LiveRenderer  # what draws a search is imported below the first line
 
-            yield LiveRenderer(display, show_tree=show_tree, quiet=quiet)
+            yield LiveRenderer(display, show_tree=show_tree)
     else:
         from .plain import FinalRenderer, PlainRenderer
 
-        yield (PlainRenderer if kind == "plain" else FinalRenderer)(show_tree=show_tree, quiet=quiet)
+        yield (PlainRenderer if kind == "plain" else FinalRenderer)(show_tree=show_tree)

@@ -118,7 +118,7 @@ class BatchRun:
 
             usual = {kind: suited(Problem("", "", kind=kind)) for kind in settings}
             for notice in usual["value"].warnings:
-                self._warn(notice)
+                show_warning(notice)
             least = self.options.search.min_confidence
             fields = {kind: run_fields(each, least) for kind, each in usual.items()}
             self.results.begin({kind: run_conditions(each) for kind, each in fields.items()})
@@ -133,7 +133,7 @@ class BatchRun:
                 record = records[problem.id] = Record.after(records.get(problem.id), event)
                 if isinstance(event, SearchFinished | SearchFailed):
                     self._write_record(problem, record)
-                    count_search(record, self.options.session, self.options.terminal, worker)
+                    count_search(record, self.options.session, worker)
                     del records[problem.id]
                 view.on(problem.id, event)
             self.counts.interrupted = worker.interrupted
@@ -162,7 +162,7 @@ class BatchRun:
         handed_on = hand_on(self.fallback, search)
         if isinstance(handed_on, Notice) and handed_on.message not in self._told:
             self._told.add(handed_on.message)
-            self._warn(handed_on)
+            show_warning(handed_on)
         record = _carried_fields(problem) | answer_record(
             search, self._load_seconds, self.options.search.min_confidence, handed_on
         )
@@ -186,11 +186,7 @@ class BatchRun:
             self.results.begin()
             raise error
         if self.counts.failed <= _MOST_WARNINGS:
-            self._warn(Notice(error.slug, message, error.facts, error.hint))
-
-    def _warn(self, notice: Notice) -> None:
-        if self.options.terminal.quiet < 2:
-            show_warning(notice)
+            show_warning(Notice(error.slug, message, error.facts, error.hint))
 
 
 def read_lines(

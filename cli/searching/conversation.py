@@ -117,7 +117,7 @@ class Conversation:
             return None
         record = ended(record)
         if self._view.save:
-            count_search(record, self._session, self._view.terminal, self._worker)
+            count_search(record, self._session, self._worker)
         self.turns = turns_after(record)
         if not problem.is_chat:
             self.searched = record

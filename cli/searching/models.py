@@ -182,12 +182,7 @@ def settings_of_kind(
     return settings.under(worker.open_models.conditions[kind])
 
 
-def count_search(
-    record: Record,
-    options: SessionOptions,
-    terminal: TerminalOptions,
-    worker: Worker | Cluster | None = None,
-) -> None:
+def count_search(record: Record, options: SessionOptions, worker: Worker | Cluster | None = None) -> None:
     """Count a search as experience with its model; where programs fail, prose alone is left from then on."""
     from adascale.models import model_use
 
@@ -195,8 +190,7 @@ def count_search(
         return
     if worker is not None:
         worker.open_models = replace(worker.open_models, modes=("prose",))
-    if terminal.quiet < 2:
-        show_warning(notice)
+    show_warning(notice)
 
 
 @contextmanager

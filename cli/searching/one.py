@@ -110,7 +110,7 @@ def search_one(
     if view.save:
         from .models import count_search
 
-        count_search(record, options, view.terminal)
+        count_search(record, options)
     return record, loaded
 
 
@@ -133,11 +133,10 @@ def show_search(
     """
     if view.trace is not None:
         check_output(view.trace, "--trace another-name.jsonl", is_ours=is_trace)
-    quiet = view.terminal.quiet
-    kind = choose_progress(view.progress, quiet, may_animate())
+    kind = choose_progress(view.progress, view.terminal.quiet, may_animate())
     started = time.monotonic()
     with ExitStack() as stack:
-        renderer = stack.enter_context(open_renderer(kind, show_tree=view.show_tree, quiet=quiet))
+        renderer = stack.enter_context(open_renderer(kind, show_tree=view.show_tree))
         source = stack.enter_context(open_source(renderer.status))
         loaded = time.monotonic() - started
         record = follow_search(source, renderer, view, prints_reply=prints_reply)

@@ -59,6 +59,15 @@ def use_color(choice: ColorChoice) -> None:
     stderr_console.cache_clear()
 
 
+_warns = True
+
+
+def use_warnings(shown: bool) -> None:
+    """Set whether warnings are shown at all; ``-qq`` drops them."""
+    global _warns
+    _warns = shown
+
+
 @functools.cache
 def stderr_console() -> Console:
     """The one console for status, live views, warnings and errors.
@@ -276,8 +285,9 @@ def as_typed(text: str) -> str:
 
 
 def show_warning(notice: Notice) -> None:
-    """Write a warning."""
-    _write_labelled("warning", STYLES["warning"], notice.code, notice.message, notice.facts, notice.hint)
+    """Write a warning, unless ``-qq`` was given."""
+    if _warns:
+        _write_labelled("warning", STYLES["warning"], notice.code, notice.message, notice.facts, notice.hint)
 
 
 def show_error(error: AdascaleError) -> None:

@@ -14,7 +14,7 @@ from queue import SimpleQueue
 from unittest import mock
 
 from adascale.cli.app import main
-from adascale.cli.terminal.console import use_color
+from adascale.cli.terminal.console import use_color, use_warnings
 from adascale.engine.errors import WorkerDiedError
 from adascale.models.worker import client
 from adascale.models.worker.messages import FromParent, FromWorker, Interrupt
@@ -90,6 +90,7 @@ def run_here(env: Mapping[str, str], *args: str, stdin: bytes = b"") -> subproce
             except SystemExit as ended:
                 code = ended.code or 0
     use_color("auto")
+    use_warnings(True)
     written = [stream.buffer.getvalue().decode() for stream in (out, err)]  # type: ignore[attr-defined]
     assert isinstance(code, int), code
     return subprocess.CompletedProcess(["adascale", *args], code, *written)

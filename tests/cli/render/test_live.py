@@ -56,17 +56,16 @@ def test_without_the_tree_nothing_stays(screen: io.StringIO) -> None:
     assert screen.getvalue().endswith("\x1b[2K")
 
 
-@pytest.mark.parametrize(("quiet", "warned"), [(0, True), (1, True), (2, False)])
-def test_the_second_quiet_drops_warnings(screen: io.StringIO, quiet: int, warned: bool) -> None:
+def test_a_warning_comes_once(screen: io.StringIO) -> None:
     log = pens(running=False)
     log.warn("slow", "this takes long")
     log.warn("slow", "this takes long")
     log.end()
-    with open_renderer("live", quiet=quiet) as renderer:
+    with open_renderer("live") as renderer:
         for event in log.events:
             renderer.on(event)
 
-    assert screen.getvalue().count("warning[slow]: this takes long") == int(warned)
+    assert screen.getvalue().count("warning[slow]: this takes long") == 1
 
 
 def test_a_line_on_stderr_goes_above_the_view(screen: io.StringIO) -> None:

@@ -63,13 +63,12 @@ def test_the_tree_follows_once_at_columns_or_100(
     assert all(line == line.rstrip() for line in tree)
 
 
-def test_warnings_come_once_and_not_with_qq(capsys: pytest.CaptureFixture[str]) -> None:
+def test_warnings_come_once(capsys: pytest.CaptureFixture[str]) -> None:
     log = Log()
     log.warn("slow", "this takes long")
     log.warn("slow", "this takes long")
 
-    assert lines(log, FinalRenderer(quiet=1), capsys) == ["warning[slow]: this takes long"]
-    assert lines(log, FinalRenderer(quiet=2), capsys) == []
+    assert lines(log, FinalRenderer(), capsys) == ["warning[slow]: this takes long"]
 
 
 def test_none_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:
