@@ -266,7 +266,7 @@ def command(*words: str) -> str:
     return f"`{shlex.join(['adascale', *words])}`"
 
 
-FETCH_AGAIN = f"fetch the file again, or take a known model: {command('models', 'list')}"
+FETCH_AGAIN = f"fetch the file again, or take a known model: {command('list')}"
 """Hint of a model file that is damaged, or that llama.cpp does not load."""
 
 

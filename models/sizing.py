@@ -270,7 +270,7 @@ def _advice(plan: MemoryPlan, load: SessionLoad) -> str:
         smaller = _add_up(changed, plan.available_bytes)
         if smaller.verdict != "too-big":
             return f"{change} needs {gigabytes(smaller.total_bytes)} GB; {anyway}"
-    return f"a smaller model: {command('models', 'list')}; {anyway}"
+    return f"a smaller model: {command('list')}; {anyway}"
 
 
 def _smaller(load: SessionLoad) -> Iterator[tuple[str, SessionLoad]]:

@@ -185,10 +185,10 @@ def _generator(name: str) -> Finding:
     place = f"{human_bytes(free)} free in {short_path(cache_dir())}"
     size = spec.size_bytes if spec is not None else None
     if size is not None and size > free:
-        fix = f"HF_HOME=/data/hf {command('models', 'pull', name)}"
+        fix = f"HF_HOME=/data/hf {command('pull', name)}"
         return Finding("FAIL", f"{name} is not on this machine and needs {human_bytes(size)}; {place}", fix)
     said = f"{name} is not on this machine; ask downloads it ({place})"
-    return Finding("warn", said, command("models", "pull", name))
+    return Finding("warn", said, command("pull", name))
 
 
 def _calibration(name: str) -> Finding:

@@ -193,7 +193,7 @@ def rm(name: Name, yes: Yes = False) -> None:
     file = locate(name)
     if file is not None and file.source == "cache" and not yes:
         if not is_interactive():
-            raise UsageError("nobody is there to confirm", hint=command("models", "rm", name, "--yes"))
+            raise UsageError("nobody is there to confirm", hint=command("rm", name, "--yes"))
         if not confirm(f"delete {file.path} ({human_bytes(file.size_bytes)})?", default=False):
             say("nothing was deleted")
             raise typer.Exit(FAILED)
@@ -213,8 +213,6 @@ def _that_fit(entries: Sequence[Entry]) -> list[Entry]:
 def _not_here(name: str) -> ModelNotFoundError:
     from adascale.models.files.reference import parse
 
-    if isinstance(parse(name), Path):
-        hint = f"{command('list')} shows what is here"
-    else:
-        hint = command("models", "pull", name)
+    is_file = isinstance(parse(name), Path)
+    hint = f"{command('list')} shows what is here" if is_file else command("pull", name)
     return ModelNotFoundError(f"{name} is not on this machine", hint=hint)

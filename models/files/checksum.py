@@ -64,7 +64,7 @@ def check_sha256(path: Path, expected: str, name: str, report: Report | None = N
             f"{name} is not the file that was published",
             f"sha256 expected {expected}",
             f"sha256 found    {digest}",
-            hint=command("models", "pull", name, "--force"),
+            hint=command("pull", name, "--force"),
             slug="bad-checksum",
         )
     return digest

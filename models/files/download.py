@@ -78,7 +78,7 @@ def _check_room(plan: DownloadPlan) -> None:
             f"the download needs {human_bytes(plan.needed_bytes)}, "
             f"{human_bytes(plan.free_bytes)} are free in {plan.folder}",
             "nothing was downloaded",
-            hint=f"{command('models', 'list')} shows what is there; another disk: HF_HOME=/data/hf",
+            hint=f"{command('list')} shows what is there; another disk: HF_HOME=/data/hf",
         )
 
 

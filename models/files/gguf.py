@@ -140,7 +140,7 @@ def read_header(path: Path) -> GGUFHeader:
 
 def _read_part(path: Path) -> GGUFHeader:
     if not path.exists():
-        hint = f"{command('models', 'list')} shows what is here"
+        hint = f"{command('list')} shows what is here"
         raise ModelNotFoundError(f"there is no file {path}", hint=hint, slug="model-not-found")
     if path.is_dir():
         raise ModelCorruptError(f"{path.name} is a directory, not a model file")

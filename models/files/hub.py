@@ -370,7 +370,7 @@ def _quant_error(reference: ModelReference, files: Mapping[str, RepoSibling]) ->
     return ModelNotFoundError(
         f'{reference.repo} has no quant "{reference.file or reference.quant}"',
         f"it has: {listing}",
-        hint=command("models", "pull", f"{reference.repo}:{best}"),
+        hint=command("pull", f"{reference.repo}:{best}"),
         slug="no-such-quant",
     )
 

@@ -133,7 +133,7 @@ def resolve(
         return _verify(_own_model(ref, reference), FETCH_AGAIN, report)
     found = None if again else _find_local(reference)
     if found is not None:
-        return _verify(found, command("models", "pull", found.name, "--force"), report)
+        return _verify(found, command("pull", found.name, "--force"), report)
     if offline or hub.is_offline():
         raise hub.offline_error(reference.name, again=again)
     successor_of = _find_cached(reference) if again else None
@@ -194,7 +194,7 @@ def remove(ref: str) -> int:
     reference = _cached_reference(ref, "removed")
     cached = _find_cached(reference)
     if cached is None:
-        raise ModelNotFoundError(f"{reference.name} is not on this machine", hint=command("models", "list"))
+        raise ModelNotFoundError(f"{reference.name} is not on this machine", hint=command("list"))
     return sum(cache.remove(replace(cached, path=part)) for part in existing_parts(cached.path))
 
 

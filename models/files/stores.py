@@ -173,7 +173,7 @@ def _absence_error(keeper: str, name: str, folders: list[Path]) -> ModelNotFound
     return ModelNotFoundError(
         f"{keeper} has no model {name} on this machine",
         *(f"looked in {folder}" for folder in folders),
-        hint=f"{command('models', 'list')} shows what is here",
+        hint=f"{command('list')} shows what is here",
     )
 
 

@@ -321,7 +321,7 @@ class LlamaContext:
         if not self._memory or C.llama_model_has_encoder(self.model.handle):
             raise ModelError(
                 f'{name} has the architecture "{architecture}", which does not write text token by token',
-                hint=f"take a decoder: {command('models', 'list')}",
+                hint=f"take a decoder: {command('list')}",
                 slug="architecture",
             )
         if not self.states:

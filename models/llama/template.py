@@ -105,7 +105,7 @@ def shows_system(model: LlamaModel, system: str) -> bool:
 
 def other_model() -> str:
     """The hint of an error for which only another model helps."""
-    return f"take the model from another repository, or a known one: {command('models', 'list')}"
+    return f"take the model from another repository, or a known one: {command('list')}"
 
 
 def _end_error(file: str, ended: ChildEndedError) -> ModelCorruptError:

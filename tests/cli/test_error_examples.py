@@ -125,7 +125,7 @@ def test_4_a_file_that_is_no_gguf(said: Ask, tmp_path: Path, what: str) -> None:
     path.write_bytes(BROKEN[what])
     assert said("ask", "hi", "-g", str(path)) == (
         f"error[bad-gguf]: mine.gguf {what}\n"
-        "hint: fetch the file again, or take a known model: adascale models list",
+        "hint: fetch the file again, or take a known model: adascale list",
         4,
     )
 
@@ -137,7 +137,7 @@ def test_4_a_torn_gguf(said: Ask, tmp_path: Path, chain_gguf: Path) -> None:
     assert said("ask", "hi", "-g", str(path)) == (
         "error[bad-gguf]: mine.gguf is incomplete\n"
         f"  tensor output.weight lies beyond the end of the file ({here} of {whole} are here)\n"
-        "hint: fetch the file again, or take a known model: adascale models list",
+        "hint: fetch the file again, or take a known model: adascale list",
         4,
     )
 
@@ -167,7 +167,7 @@ def test_4_a_gguf_that_llama_cpp_aborts_on(
     assert code == 4
     assert first == "error[bad-gguf]: mine.gguf makes llama.cpp abort while it is opened"
     assert re.fullmatch(rf"  [\w.-]+:\d+: {assertion}", fact)
-    assert hint == "hint: fetch the file again, or take a known model: adascale models list"
+    assert hint == "hint: fetch the file again, or take a known model: adascale list"
 
 
 def test_4_a_chat_template_without_end(said: Ask, tmp_path: Path) -> None:
@@ -175,7 +175,7 @@ def test_4_a_chat_template_without_end(said: Ask, tmp_path: Path) -> None:
     path = tiny.write_chain(tmp_path / "mine.gguf", template=loops + tiny.CHATML)
     assert said("ask", "hi", "-g", str(path)) == (
         "error[bad-template]: the chat template of mine.gguf takes more than 2 s of processor time\n"
-        "hint: take the model from another repository, or a known one: adascale models list",
+        "hint: take the model from another repository, or a known one: adascale list",
         4,
     )
 
@@ -301,7 +301,7 @@ def test_9_a_wrong_quant(said: Ask, hub: Server) -> None:
     assert said("ask", "hi", "-g", f"{repo}:Q4_K_X", more={"HF_ENDPOINT": hub.url}) == (
         f'error[no-such-quant]: {repo} has no quant "Q4_K_X"\n'
         "  it has: Q2_K 676 MB, Q4_K_M 1.1 GB, Q8_0 1.9 GB\n"
-        f"hint: adascale models pull {repo}:Q4_K_M",
+        f"hint: adascale pull {repo}:Q4_K_M",
         4,
     )
 
@@ -348,7 +348,7 @@ def test_12_a_full_disk(said: Ask, hub: Server, home: Home) -> None:
         "error[no-disk]: the download needs 1000000.0 GB, "
         f"{free[1]} are free in {home.folder / 'hf' / 'hub'}\n"
         "  nothing was downloaded\n"
-        "hint: adascale models list shows what is there; another disk: HF_HOME=/data/hf",
+        "hint: adascale list shows what is there; another disk: HF_HOME=/data/hf",
         5,
     )
 

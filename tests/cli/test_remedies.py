@@ -36,8 +36,8 @@ BELOW = [path for room in ("engine", "models", "api") for path in sorted((ROOT /
         (setting("force", True), "--force"),
         (setting("gpu_layers"), "--gpu-layers"),
         (setting("prm", "judge=my model.gguf"), "--prm 'judge=my model.gguf'"),
-        (command("models", "list"), "adascale models list"),
-        (command("models", "rm", "./my model.gguf"), "adascale models rm './my model.gguf'"),
+        (command("list"), "adascale list"),
+        (command("rm", "./my model.gguf"), "adascale rm './my model.gguf'"),
     ],
 )
 def test_a_setting_is_typed_as_its_flag(text: str, typed: str) -> None:

@@ -23,8 +23,8 @@ def test_a_setting_reads_as_python_has_it() -> None:
 def test_an_edge_spells_what_is_marked_and_nothing_else() -> None:
     text = f"a smaller {setting('ctx_size')}, or {setting('prm', 'none')}: `x + 1`, prm=none"
     assert respell(text, field) == "a smaller <ctx_size: None>, or <prm: none>: `x + 1`, prm=none"
-    assert respell(f"see {command('models', 'list')}; more", field) == "see adascale models list; more"
-    assert command("models", "pull", "x", "--force") == "`adascale models pull x --force`"
+    assert respell(f"see {command('list')}; more", field) == "see adascale list; more"
+    assert command("pull", "x", "--force") == "`adascale pull x --force`"
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ def test_it_is_the_published_file(smollm: ModelFile) -> None:
 def gemma() -> ModelFile:
     """The only one here with a sliding window; it is never fetched for a test."""
     if locate("gemma3-270m") is None:
-        pytest.skip("gemma3-270m is not here: adascale models pull gemma3-270m")
+        pytest.skip("gemma3-270m is not here: adascale pull gemma3-270m")
     return resolve("gemma3-270m", offline=True)
 
 

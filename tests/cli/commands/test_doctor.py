@@ -65,7 +65,7 @@ def test_it_fails_only_on_failures(checked: Checked) -> None:
         },
         0,
     )
-    assert found["generator"]["fix"] == f"adascale models pull {DEFAULT_GENERATOR}"
+    assert found["generator"]["fix"] == f"adascale pull {DEFAULT_GENERATOR}"
     assert found["programs"]["detail"].endswith("landlock")
 
 
@@ -156,7 +156,7 @@ def test_a_lack_of_memory_or_disk_is_a_failure_with_a_way_out(
     assert found["memory"]["fix"].startswith(("--ctx-size", "--samples", "a smaller model"))
     found, code = checked("--offline")
     assert (found["generator"]["result"], code) == ("FAIL", 1)
-    assert found["generator"]["fix"] == f"HF_HOME=/data/hf adascale models pull {DEFAULT_GENERATOR}"
+    assert found["generator"]["fix"] == f"HF_HOME=/data/hf adascale pull {DEFAULT_GENERATOR}"
 
 
 def test_what_it_says_to_type_can_be_pasted(checked: Checked, chain_gguf: Path, tmp_path: Path) -> None:

@@ -160,7 +160,7 @@ def test_path_prints_one_line(tiny: ModelSpec, hub_cache: Path) -> None:
     assert run("path").stdout == f"{hub_cache}\n"
     with pytest.raises(ModelNotFoundError, match="tiny is not on this machine") as raised:
         run("path", "tiny")
-    assert as_typed(raised.value.hint) == "adascale models pull tiny"
+    assert as_typed(raised.value.hint) == "adascale pull tiny"
     with pytest.raises(ModelNotFoundError, match="is not on this machine") as raised:
         run("path", "./my model.gguf")
     assert "pull" not in raised.value.hint
@@ -174,7 +174,7 @@ def test_rm_asks_first(tiny: ModelSpec, monkeypatch: pytest.MonkeyPatch) -> None
     run("pull", "tiny")
     with pytest.raises(UsageError) as raised:
         run("rm", "tiny")
-    assert as_typed(raised.value.hint) == "adascale models rm tiny --yes"
+    assert as_typed(raised.value.hint) == "adascale rm tiny --yes"
     monkeypatch.setattr(transfer, "is_interactive", lambda: True)
     for answer in ("\n", "n\n", ""):
         monkeypatch.setattr("sys.stdin", io.StringIO(answer))
