@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from adascale.engine.errors import UsageError
 from adascale.engine.strategies import (
+    EFFORTS,
     PAPER_TEMPERATURE,
     STRATEGIES,
     Adapt,
+    Adaptive,
     Effort,
     InstanceAdaptive,
     ModeChoice,
     Preset,
     Strategy,
     StrategyOverrides,
-    agreement,
     passing,
     with_mode,
 )
@@ -32,10 +33,13 @@ from ..terminal.console import ColorChoice
 from .declare import OUTPUT, SEARCH, SERVER, TOP, YesOption
 from .flags import EFFORT, of_efforts
 
+_OF_A_KIND = {each.name for presets in EFFORTS.values() for each in presets.values()} - {Adaptive.name}
+"""Strategies that the kind of a question chooses, and no user."""
+
 if TYPE_CHECKING:
     StrategyName = str
-else:
-    StrategyName = Literal[tuple(STRATEGIES)]  # a type checker wants them spelled; Typer reads them here
+else:  # a type checker wants them spelled; Typer reads them here
+    StrategyName = Literal[tuple(name for name in STRATEGIES if name not in _OF_A_KIND)]
 
 LARGEST = (1 << 63) - 1
 """Largest integer that a trace can hold."""
@@ -202,29 +206,21 @@ class SearchOptions:
 
         Args:
             of_kind: Kind of the questions.
-            beside_tasks: Accept what is for code tasks and calls of tools among the questions.
+            beside_tasks: Accept numbers for code tasks among the questions.
 
         Raises:
             UsageError: the strategy does not have this rule, mode or number.
         """
         kind = STRATEGIES[self.strategy]
-        if kind is agreement.Agreement and not beside_tasks:
-            raise UsageError(
-                "agreement compares calls of tools, which no question here makes",
-                hint="--strategy first-to stops when three solutions agree",
-            )
-        if kind is passing.Passing:
-            raise UsageError(
-                "passing writes programs until one passes its tests, and a question has none",
-                hint='adascale code "Square n." --test "assert f(2) == 4"',
-            )
         if self.adapt != "none" and not (issubclass(kind, InstanceAdaptive) and self.adapt in kind.rules):
             raise UsageError(
                 f"--adapt {self.adapt} is no rule of {self.strategy}",
                 hint="--strategy best-of-n --adapt n, or --strategy beam --adapt km",
             )
         self.preset.check_overrides([self.strategy, *([passing.Passing.name] if beside_tasks else [])])
-        strategy = self.preset.strategy(self.strategy, of_kind)
+        # Of calls and JSON, what is adaptive has a name of its own.
+        name = EFFORTS[of_kind][self.preset.effort].name if kind is Adaptive else self.strategy
+        strategy = self.preset.strategy(name, of_kind)
         if self.adapt != "none":
             strategy = strategy.changed(adapt=self.adapt)
         return with_mode(strategy, self.mode)

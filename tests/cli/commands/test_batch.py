@@ -204,16 +204,14 @@ def test_a_column_of_the_users_own_that_is_called_kind_is_none(tmp_path: Path) -
     assert "1 value: adaptive" in said
 
 
-@pytest.mark.parametrize(
-    "options", [["--strategy", "passing"], ["--adapt", "km"], ["--adapt", "km", "--dry-run"]]
-)
+@pytest.mark.parametrize("options", [["--adapt", "km"], ["--adapt", "km", "--dry-run"]])
 def test_what_no_strategy_can_be_is_refused_before_models_are_opened(
     tmp_path: Path, options: list[str]
 ) -> None:
     (tmp_path / "tasks.jsonl").write_text(
         json.dumps({"question": "Square n.", "tests": ["assert f(2) == 4"]})
     )
-    with pytest.raises(UsageError, match=r"passing writes programs|is no rule of"):
+    with pytest.raises(UsageError, match="is no rule of"):
         invoked(app, "batch", str(tmp_path / "tasks.jsonl"), "-g", "no/such.gguf", *options)
 
 

@@ -147,12 +147,6 @@ def test_bad_input_is_refused_before_a_model_is_opened(code, args: list[str], sl
     assert f"error[{slug}]" in done.stderr
 
 
-def test_a_question_cannot_be_searched_for_a_program_that_passes(env: dict[str, str], coder: Path) -> None:
-    done = run(env, "ask", "-g", str(coder), "Hm?", "--strategy", "passing")
-    assert done.returncode == 2
-    assert "adascale code" in done.stderr
-
-
 @pytest.mark.parametrize(
     ("outcome", "unsandboxed", "warned"),
     [("error", False, True), ("error", True, False), ("failed", False, False), ("passed", False, False)],

@@ -20,6 +20,7 @@ from adascale.cli.options.by_command import (
     AskOptions,
     BatchOptions,
     CalibrationOptions,
+    ChatOptions,
     EvalOptions,
     FitOptions,
 )
@@ -27,7 +28,7 @@ from adascale.cli.options.flags import FLAGS
 from adascale.cli.options.flatten import setting_keys, settings, with_options
 from adascale.cli.options.parts import session_for
 from adascale.engine.errors import UsageError
-from adascale.engine.strategies import Adaptive, ProseAndProgram
+from adascale.engine.strategies import EFFORTS, Adaptive, ProseAndProgram
 from adascale.engine.types import Budget
 from adascale.models.options import THINK_TOKENS, SamplingOverrides
 
@@ -127,11 +128,18 @@ def test_a_mode_is_typed_or_stands_in_the_environment(
         parsed(command, "--strategy", "beam").search.make_strategy()
 
 
-def test_the_strategy_of_calls_is_not_for_a_question() -> None:
-    search = parsed(AskOptions, "--strategy", "agreement").search
-    with pytest.raises(UsageError, match="calls of tools"):
-        search.make_strategy()
-    assert search.make_strategy("call", beside_tasks=True).name == "agreement"
+@pytest.mark.parametrize("command", [AskOptions, ChatOptions, BatchOptions])
+@pytest.mark.parametrize("name", ["passing", "agreement", "readings"])
+def test_what_the_kind_of_a_question_chooses_is_no_option(command: type[Any], name: str) -> None:
+    with pytest.raises(AssertionError, match="Invalid value for '--strategy'"):
+        parsed(command, "--strategy", name)
+
+
+def test_calls_and_json_have_strategies_of_their_own() -> None:
+    search, chosen = parsed(BatchOptions).search, parsed(BatchOptions, "--strategy", "vote").search
+    assert search.make_strategy("call") == EFFORTS["call"]["medium"]
+    assert search.make_strategy("json") == EFFORTS["json"]["medium"]
+    assert chosen.make_strategy("call").name == "vote"
 
 
 @pytest.mark.parametrize("command", [AskOptions, EvalOptions])
