@@ -83,12 +83,11 @@ def _finish(
 ) -> None:
     """Write the payload, how sure it is, and leave with the exit code of the outcome."""
     from ..render.ending import say_end, say_handed_on, write_answer
-    from ..report.answer import answer_record, handed_on_payload, is_sure
+    from ..report.answer import answer_record, handed_on_payload, status_of
 
     result, terminal, says_end = record.result, options.view.terminal, options.view.says_end
     assert result is not None, "a search that was run to its end has a result"
     is_chat = record.started.problem.is_chat
-    min_confidence = 0.0 if is_chat else options.search.min_confidence
     other = None if isinstance(handed_on, Notice) else handed_on
     if options.json_output:
         write_json(answer_record(record, load_seconds, options.search.min_confidence, handed_on))
@@ -102,10 +101,10 @@ def _finish(
         say_end(record, terminal.verbose)
     if other is not None:
         return
-    if result.stop_reason == "interrupted":
+    status = status_of(result, 0.0 if is_chat else options.search.min_confidence)
+    if status == "interrupted":
         raise typer.Exit(INTERRUPTED)
-    unsure = not is_sure(result, min_confidence)
-    if unsure and not result.is_guess and not terminal.quiet:
-        say(f"adascale: less sure than --min-confidence {min_confidence:g}")
-    if unsure or not result.has_reply or (options.extract and result.answer is None and not is_chat):
+    if status == "low_confidence" and not result.is_guess and not terminal.quiet:
+        say(f"adascale: less sure than --min-confidence {options.search.min_confidence:g}")
+    if status != "answered" or (options.extract and result.answer is None and not is_chat):
         raise typer.Exit(NO_ANSWER)

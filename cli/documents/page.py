@@ -10,7 +10,7 @@ from adascale.engine.answers.latex import readable
 from adascale.engine.types import ROOT, Estimate, NodeId
 
 from ..render.rows import Row, all_rows, subtree_nodes, thought_line
-from ..render.summary import answer_words, support, tokens_text
+from ..render.summary import answer_words, is_rough, support, tokens_text
 from ..terminal.console import clean
 from ..terminal.markdown import as_html
 from ..terminal.text import duration, percent, plural
@@ -83,8 +83,8 @@ def _meaning(document: Document) -> str:
     p = document.view.confidence
     if p is None or not p.calibrated:
         return "No probability: this model has no calibration, so only agreement counts."
-    if document.view.level != "fitted":
-        return "A rough estimate: how often this model is right was never measured."
+    if is_rough(document.view):
+        return "A rough estimate: how often this model is correct was never measured."
     return f"Of 100 answers shown with this number, about {round(100 * p.median)} are correct."
 
 

@@ -127,10 +127,11 @@ def sure_text(state: ViewState) -> str:
     estimate = state.confidence
     if estimate is None or not estimate.calibrated:
         return ""
-    return f"about {percent(estimate.median)}" if _is_rough(state) else percent(estimate.median)
+    return f"about {percent(estimate.median)}" if is_rough(state) else percent(estimate.median)
 
 
-def _is_rough(state: ViewState) -> bool:
+def is_rough(state: ViewState) -> bool:
+    """True if nobody has measured how good its numbers are for this model and question."""
     return state.level in _ROUGH
 
 
@@ -294,7 +295,7 @@ def _interval_facts(state: ViewState) -> list[str]:
         return []
     if not estimate.calibrated:
         return [estimate_text(estimate)]
-    level = f", rough ({state.level} calibration)" if _is_rough(state) else ""
+    level = f", rough ({state.level} calibration)" if is_rough(state) else ""
     return [f"between {percent(estimate.lower)} and {percent(estimate.upper)}{level}"]
 
 

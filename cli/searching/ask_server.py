@@ -37,7 +37,6 @@ _OF_THE_SERVER = {
         f"--{key_of(flag)}"
         for part in (SessionOptions, SamplingOverrides, StrategyOverrides)
         for flag in FLAGS[part].values()
-        if flag is not None
     ),
 } - {_MODEL}
 """Flags of models and strategies, which are the same for all clients of a server."""
