@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import shlex
+import sys
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -102,8 +103,8 @@ def usage_error(error: TyperException) -> UsageError:
     """An error of Typer's as one of ours: what is wrong with which option, and a fix."""
     context: Context | None = getattr(error, "ctx", None)
     path = context.command_path if context is not None else ""
-    layer = "--help-all" if isinstance(getattr(error, "cmd", None), LayeredCommand) else "-h"
-    listing = f"{path} {layer} shows what there is".lstrip()
+    layer = "--help-all" if context is not None and isinstance(context.command, LayeredCommand) else "-h"
+    listing = f"{path or 'adascale'} {layer} shows what there is"
     parameter = getattr(error, "param", None)
     name = getattr(error, "option_name", None) or _name(parameter)
     text = error.format_message()
@@ -112,14 +113,14 @@ def usage_error(error: TyperException) -> UsageError:
             hint = f'options stand behind the command: adascale ask "your question" {name}'
             return UsageError(f"{path} has no option {name}", hint=hint)
         case "NoSuchOption":
-            return UsageError(
-                f"{path} has no option {name}",
-                hint=_did_you_mean(getattr(error, "possibilities", None) or ()) or listing,
-            )
+            near = getattr(error, "possibilities", None) or ()
+            hint = _did_you_mean(near) or _behind_dashes(path, name) or listing
+            return UsageError(f"{path} has no option {name}", hint=hint)
         case "MissingParameter":
             return UsageError(f"{name} is missing", hint=_example(context) or listing)
         case "BadOptionUsage":
-            return UsageError(f"{name} needs a value", hint=listing)
+            needs = "takes no value" if "does not take" in text else "needs a value"
+            return UsageError(f"{name} {needs}", hint=listing)
         case "BadParameter":
             choices = getattr(getattr(parameter, "type_descriptor", None), "choices", None) or ()
             near = difflib.get_close_matches(str(_fault(error).get("input", "")), map(str, choices), 1)
@@ -196,6 +197,14 @@ def _takes_only_a_model(context: Context) -> bool:
 
 def _did_you_mean(near: Sequence[str]) -> str:
     return f"did you mean {near[0]}?" if near else ""
+
+
+def _behind_dashes(path: str, name: str) -> str:
+    """How to type a text that was read as the option ``name``, for its dash; empty if there is none."""
+    texts = (word for word in sys.argv if word.startswith(name.strip()) and " " in word.partition("=")[0])
+    command = path.rpartition(" ")[2]
+    before = "adascale" if command == "ask" else f"adascale {command}"
+    return next((f"{before} -- {shlex.quote(text)}" for text in texts), "")
 
 
 def _example(context: Context | None) -> str:

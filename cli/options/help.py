@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
+from typer.exceptions import TyperException
 
 if TYPE_CHECKING:
     from typer._click import Command, Context, HelpFormatter, Parameter
@@ -64,6 +65,14 @@ class LayeredCommand(TyperCommand):
     def __init__(self, *args: Any, **attrs: Any) -> None:
         super().__init__(*args, **attrs)
         self._all: list[Parameter] = []
+
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+        """The words behind the command; any error knows the command, that of a missing value too."""
+        try:
+            return super().parse_args(ctx, args)
+        except TyperException as error:
+            error.ctx = ctx  # type: ignore[attr-defined]
+            raise
 
     def get_params(self, ctx: Context) -> list[Parameter]:
         """The parameters, with ``-h`` and ``--help-all`` at their end."""
