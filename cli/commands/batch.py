@@ -44,7 +44,7 @@ def batch(
     context: typer.Context,
     options: BatchOptions,
 ) -> None:
-    """Answer many questions; writes one JSON object a line as each is done.
+    """Answer many questions, and write one JSON object a line as each is done.
 
     adascale batch questions.jsonl -o answers.jsonl
     cat questions.txt | adascale batch --effort low > answers.jsonl

@@ -1,4 +1,4 @@
-"""List and delete kept searches; --no-save of ask and code keeps none."""
+"""List and delete kept searches; --no-save keeps none."""
 
 from __future__ import annotations
 
@@ -68,7 +68,9 @@ def rm(
 
     adascale runs rm --all
     """
-    if bool(runs) == all_:
+    if runs and all_:
+        raise UsageError("name runs, or give --all, not both", hint="leave out --all")
+    if not (runs or all_):
         raise UsageError("say which runs to delete", hint="adascale runs rm NAME, or --all")
     inside = set(past_runs())
     doomed = inside if all_ else {trace_path(name) for name in runs or []}

@@ -119,7 +119,10 @@ class TerminalOptions:
     quiet: Annotated[
         int,
         OUTPUT.flag(
-            "--quiet -q", "Show no progress; -qq shows no warnings either.", count=True, show_default=False
+            "--quiet -q",
+            "Show neither progress nor how sure the answer is; -qq shows no warnings either.",
+            count=True,
+            show_default=False,
         ),
     ] = 0
     verbose: Annotated[

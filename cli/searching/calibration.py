@@ -65,7 +65,9 @@ def choose_unlabelled(options: FitOptions) -> list[Problem]:
     """
     run = options.run
     if run.data:
-        raise UsageError("questions have answers or they have none", hint="--data or --unlabelled")
+        raise UsageError(
+            "--data has answers and --unlabelled has none: give one of them", hint="leave out --unlabelled"
+        )
     if run.session.prm != "probe":
         raise UsageError("a fit without answers reads the model's own states", hint="--prm probe")
     if run.samples + run.programs < 2:
