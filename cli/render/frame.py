@@ -102,14 +102,20 @@ def _budget_line(state: ViewState, frame: Frame) -> Text:
 def _tree_line(state: ViewState, frame: Frame) -> Text:
     """Counts of the nodes, by state."""
     nodes = state.tree.nodes
-    pruned = sum(node.status == "pruned" for node in nodes)
+    unused = state.unused
+    cut_off = sum(node.status == "pruned" and node.id not in unused for node in nodes)
     writing = state.writing()
     idle = sum(
         node.status == "open" and not state.tree.children(node.id) and node.id not in writing
         for node in nodes
     )
-    unused = "left open" if state.end else "waiting"
-    counts = ((pruned, "cut"), (len(state.running), "being written"), (idle, unused))
+    open_ = "left open" if state.end else "waiting"
+    counts = (
+        (cut_off, "cut"),
+        (len(unused), "unused"),
+        (len(state.running), "being written"),
+        (idle, open_),
+    )
     facts = [steps_text(state), f"depth {max(node.depth for node in nodes)}"]
     return fact_line("tree", [*facts, *(f"{n:,} {word}" for n, word in counts if n)], frame)
 

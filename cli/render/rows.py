@@ -127,6 +127,7 @@ class _Walk:
         self._tree = state.tree
         self._folds = folds
         self._best = state.best_path
+        self._unused = state.unused
         self._answers = {c.node: c.answer for c in state.candidates}
         self._running: dict[NodeId, list[Running]] = {}
         for branch in state.running.values():
@@ -218,12 +219,13 @@ class _Walk:
 
     def _count(self, node: Node) -> str:
         """See ``Row.count``."""
+        if node.id in self._unused:
+            return "unused"
         if node.status == "pruned":
-            return "unused" if self._state.reasons.get(node.id) == NOT_NEEDED else "cut"
+            return "cut"
         if node.status == "terminal":
-            if node.id not in self._answers:  # it ran ahead of its turn
-                return "unused" if self._state.end else "ahead"
-            return f"={self._answers[node.id] or '?'}"
+            ahead = node.id not in self._answers  # of its turn
+            return "ahead" if ahead else f"={self._answers[node.id] or '?'}"
         granted = self._state.granted.get(node.id, 0)
         return f"{self._state.drawn_from(node)}/{granted}" if granted else ""
 
@@ -233,7 +235,9 @@ class _Walk:
         leaves = [node for node in below if not self._tree.children(node.id)]
         mark: Mark = "expanded"
         if all(self._tree[node].status == "pruned" for node in group):
-            mark, text = "pruned", f"{len(group)} cut"
+            unused = len(self._unused.intersection(group))
+            counts = ((len(group) - unused, "cut"), (unused, "unused"))
+            mark, text = "pruned", ", ".join(f"{n} {word}" for n, word in counts if n)
         elif all(node.status == "terminal" for node in leaves):
             mark, text = "finished", self._solutions(leaves)
         elif len(leaves) == len(group) and all(node.status == "open" for node in leaves):

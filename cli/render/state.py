@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from adascale.engine.answers.choosing import first_to_show
 from adascale.engine.search.events import (
+    NOT_NEEDED,
     BranchGrew,
     BranchStarted,
     Event,
@@ -114,6 +115,16 @@ class ViewState(Record):
         drawn = [self.tree[child].branch for child in self.tree.children(node.id)]
         drawn += [id_ for id_, branch in self.running.items() if branch.parent == node.id]
         return sum(branch != node.branch for branch in drawn)
+
+    @property
+    def unused(self) -> set[NodeId]:
+        """Nodes that were drawn for nothing: unfinished ones, and at the end solutions that nobody judged."""
+        found = {node for node, reason in self.reasons.items() if reason == NOT_NEEDED}
+        if self.end is None:
+            return found
+        judged = {candidate.node for candidate in self.candidates}
+        ended = {node.id for node in self.tree if node.status == "terminal"}
+        return found | (ended - judged)
 
     def writing(self) -> dict[NodeId, int]:
         """Number of branches that are being written below each node."""

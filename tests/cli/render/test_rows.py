@@ -194,7 +194,20 @@ def test_what_ran_ahead_for_nothing_was_not_cut() -> None:
     log.add(NodesPruned, nodes=(unused,), reason=NOT_NEEDED)
     log.end()
 
-    assert shown(final_frame(log.state(), 80, UNICODE)).splitlines()[-4].endswith("   7 %    unused")
+    *_, row, _, _, counts = shown(final_frame(log.state(), 80, UNICODE)).splitlines()
+    assert row.endswith("   7 %    unused")
+    assert counts.endswith(" · 1 unused · 1 left open")
+
+
+def test_what_was_cut_and_what_ran_for_nothing_are_counted_apart() -> None:
+    log = Log()
+    log.finish_path(ROOT, "it is 3", 0.9, "3")
+    steps = [log.step(ROOT, f"idea {n}\n", 0.2) for n in range(5)]
+    log.add(NodesPruned, nodes=tuple(steps[:2]), reason="hopeless")
+    log.add(NodesPruned, nodes=tuple(steps[2:]), reason=NOT_NEEDED)
+    log.end()
+    assert [row.text.strip() for row in tree_rows(log.state(), 3)][-1] == "2 cut, 3 unused"
+    assert "6 steps · depth 1 · 2 cut · 3 unused" in shown(final_frame(log.state(), 80, UNICODE))
 
 
 def test_an_estimate_lies_within_its_interval_on_the_scale() -> None:
