@@ -1,4 +1,5 @@
 """The commands, one file of the same name each.
 
-``evaluate`` is ``eval``. ``calibrate`` fits and checks; ``calibrations`` lists, shows and pulls.
+``evaluate`` is ``eval``. ``calibrate`` fits and checks; ``calibrations`` lists, shows and pulls; ``level``
+is ``calibrate level``.
 """

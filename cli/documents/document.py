@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from adascale import __version__
 from adascale.engine.search.events import Event, StepProposed
 from adascale.engine.types import NodeId
 
@@ -84,6 +83,5 @@ class Document:
             ("modes", ", ".join(self.view.started.limits.modes)),
             ("budget", ", ".join(limits) or "none"),
             ("seed", str(self.view.started.seed)),
-            ("adascale", __version__),
         ]
         return [(name, one_line(value, UNICODE)) for name, value in found if value]

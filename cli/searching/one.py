@@ -1,4 +1,4 @@
-"""One search for ``ask`` or ``code``: opens its models, shows it on stderr and writes its trace."""
+"""One search of ``ask``, ``code`` or ``chat``: shown on stderr, and its trace written."""
 
 from __future__ import annotations
 

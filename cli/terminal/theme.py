@@ -1,4 +1,4 @@
-"""Glyphs and semantic style names: the only file with the looks of anything in a terminal."""
+"""Glyphs, and styles named by what they mean."""
 
 from __future__ import annotations
 
