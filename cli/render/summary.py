@@ -15,7 +15,7 @@ from adascale.engine.types import ROOT, Estimate, Mode
 
 from ..terminal.code import verdict_text
 from ..terminal.console import as_typed
-from ..terminal.text import chance, cut, duration, one_line, percent, plural, rounded
+from ..terminal.text import chance, cut, duration, nouns, one_line, percent, plural, rounded
 from ..terminal.theme import STYLES, UNICODE, Glyphs
 from .state import ViewState
 
@@ -142,9 +142,9 @@ def progress_facts(state: ViewState, glyphs: Glyphs) -> list[str]:
     if not state.branches:
         return [f"reading the {'options' if KINDS[problem.kind].has_options else 'question'}"]
     if done:
-        facts = [f"{done} of up to {most} {noun}s" if most > 1 else plural(done, noun)]
+        facts = [f"{done} of up to {most} {nouns(noun)}" if most > 1 else plural(done, noun)]
     else:
-        facts = [f"writing the first of up to {most} {noun}s" if most > 1 else f"writing a {noun}"]
+        facts = [f"writing the first of up to {most} {nouns(noun)}" if most > 1 else f"writing a {noun}"]
     if problem.kind == "code" and done:
         is_tested = bool(kind_of(problem).tests(problem))
         return [*facts, f"the best {_code_words(state, glyphs)}"] if is_tested else facts

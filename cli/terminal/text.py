@@ -148,8 +148,13 @@ def rounded(text: str) -> str:
 
 
 def plural(number: int, noun: str) -> str:
-    """A count with its noun: ``1 node``, ``2,048 nodes``."""
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+    """A count with its noun: ``1 node``, ``2,048 nodes``, ``2 replies``."""
+    return f"{number:,} {noun if number == 1 else nouns(noun)}"
+
+
+def nouns(noun: str) -> str:
+    """The plural of a noun."""
+    return f"{noun[:-1]}ies" if noun.endswith("ly") else f"{noun}s"
 
 
 def clock(seconds: float) -> str:

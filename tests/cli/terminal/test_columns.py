@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 from rich.cells import cell_len
 
-from adascale.cli.terminal.text import columns, duration, fitted
+from adascale.cli.terminal.text import columns, duration, fitted, plural
 
 
 def test_each_column_has_its_side_and_lines_end_with_their_text() -> None:
@@ -57,3 +57,11 @@ def test_where_the_last_column_has_no_room_no_figure_is_cut(monkeypatch: pytest.
     monkeypatch.setenv("COLUMNS", "30")
     monkeypatch.setattr("sys.stdout", SimpleNamespace(isatty=lambda: True, encoding="utf-8"))
     assert fitted(table) == table
+
+
+def test_a_reply_and_another_are_two_replies() -> None:
+    assert [plural(1, "reply"), plural(2, "reply"), plural(2_048, "step")] == [
+        "1 reply",
+        "2 replies",
+        "2,048 steps",
+    ]
