@@ -173,6 +173,16 @@ class LlamaModel:
             known = self._pieces[token] = buffer.raw[:length]
         return known
 
+    @cached_property
+    def first_bytes(self) -> tuple[NDArray[np.int16], NDArray[np.intp]]:
+        """``[vocab_size]``, the first byte of each token, and the tokens that are one byte.
+
+        It is -1 for control tokens and ends of turn, which a grammar reads otherwise.
+        """
+        pieces = [b"" if self.is_end(token) else self.piece(token) for token in range(self.vocab_size)]
+        firsts = np.array([piece[0] if piece else -1 for piece in pieces], np.int16)
+        return firsts, np.flatnonzero([len(piece) == 1 for piece in pieces])
+
     def spell_out(self, tokens: Iterable[int]) -> None:
         """Give control tokens among these the bytes of their spelling as their ``piece``."""
         for token in tokens:

@@ -34,6 +34,7 @@ class Sampler:
             C.llama_sampler_chain_add(self._chain, C.llama_sampler_init_min_p(params.min_p, 1))
         C.llama_sampler_chain_add(self._chain, C.llama_sampler_init_temp(params.temperature))
         self._last = C.llama_sampler_chain_n(self._chain)
+        self._most = params.top_k if params.top_k > 0 else vocab_size
         self._ids = np.arange(vocab_size, dtype=np.int32)
         self._data = np.empty(vocab_size, TOKEN_DATA)
 
@@ -63,11 +64,12 @@ class Sampler:
     def sample_under(self, grammar: Grammar, stream: Stream, logits: FloatArray) -> int:
         """Draw a token that a grammar allows, from logits, ``[vocab_size]``.
 
-        Most tokens are allowed anyway, and looking through the whole vocabulary takes long.
+        Most tokens are allowed anyway. If one is not, the largest allowed logits are enough for another draw:
+        top_k is the first filter.
         """
         token = self.sample_from(stream, logits)
         if not grammar.allows(token):
-            token = self.sample_from(stream, grammar.masked(logits))
+            token = self.sample_from(stream, grammar.masked(logits, self._most))
         grammar.accept(token)
         return token
 

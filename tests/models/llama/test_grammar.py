@@ -1,0 +1,84 @@
+"""Draws under a grammar: those of a mask of the whole vocabulary, of which few tokens are tried."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import llama_cpp.llama_cpp as C
+import numpy as np
+import pytest
+import tiny
+import tiny_prm
+from machine import opened
+
+from adascale.engine.tools.grammar import OPENING, grammar_of_call
+from adascale.engine.tools.tool import Tool
+from adascale.models.llama import grammar as grammar_file
+from adascale.models.llama.grammar import Grammar
+from adascale.models.llama.runtime import FloatArray, LlamaModel
+from adascale.models.llama.sampling import Sampler, Stream
+from adascale.models.options import SamplingParams
+
+SCHEMA = {
+    "type": "object",
+    "properties": {"city": {"type": "string"}, "days": {"type": "integer"}, "exact": {"type": "boolean"}},
+}
+TOOL = Tool.of({"type": "function", "function": {"name": "say", "parameters": SCHEMA}})
+CALL = f'{OPENING}say", "arguments": {{"city": "K\u00f6ln", "days": 12, "exact": true}}}}'
+
+
+def behind(model: LlamaModel, tokens: list[int]) -> Grammar:
+    """The grammar of a call behind its first tokens."""
+    grammar = Grammar(model, grammar_of_call({TOOL.name: TOOL}))
+    for token in tokens:
+        grammar.accept(token)
+    return grammar
+
+
+def drawn_from_all(sampler: Sampler, grammar: Grammar, stream: Stream, logits: FloatArray) -> int:
+    """A draw under a grammar that tries every token by itself."""
+    token = sampler.sample_from(stream, logits)
+    if not grammar.allows(token):
+        allowed = [grammar.allows(each) for each in range(len(logits))]
+        token = sampler.sample_from(stream, np.where(allowed, logits, -np.inf).astype(np.float32))
+    return token
+
+
+@pytest.mark.parametrize("top_k", [0, 1, 5, 40])
+@pytest.mark.parametrize("write", [tiny.write_random, tiny_prm.write_mistral])
+def test_draws_are_those_of_a_mask_of_all_tokens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[[Path], Path], top_k: int
+) -> None:
+    monkeypatch.setattr(grammar_file, "_LIKELY", 24)
+    rng = np.random.default_rng(5)
+    with opened(write(tmp_path / "t.gguf")) as machine:
+        model = machine.model
+        written = model.tokenize(CALL[len(OPENING) :], special=False, follows=True)
+        with closing(Sampler(SamplingParams(top_k=top_k), model.vocab_size)) as sampler:
+            for seed in (None, *range(len(written) * 4)):
+                before = written[: (seed or 0) % (len(written) + 1)]
+                with closing(behind(model, before)) as grammar, closing(behind(model, before)) as same:
+                    logits = rng.normal(0, 3, model.vocab_size).astype(np.float32)
+                    with closing(Stream(seed)) as stream, closing(Stream(seed)) as other:
+                        token = sampler.sample_under(grammar, stream, logits)
+                        assert token == drawn_from_all(sampler, same, other, logits)
+
+
+@pytest.mark.parametrize("before", ["", 'say", "arguments": {"city": "K', 'say", "arguments": '])
+def test_few_tokens_are_tried_wherever_the_call_stands(
+    random_gguf: Path, monkeypatch: pytest.MonkeyPatch, before: str
+) -> None:
+    monkeypatch.setattr(grammar_file, "_LIKELY", 24)
+    sizes: list[int] = []
+    apply = C.llama_sampler_apply
+    with opened(random_gguf) as machine:
+        model = machine.model
+        with closing(behind(model, model.tokenize(before, special=False))) as grammar:
+            logits = np.linspace(0, 1, model.vocab_size, dtype=np.float32)
+            monkeypatch.setattr(
+                C, "llama_sampler_apply", lambda chain, to: apply(chain, to) or sizes.append(to._obj.size)
+            )
+            grammar.masked(logits, 5)
+    assert max(sizes) <= 256 < model.vocab_size
