@@ -96,12 +96,15 @@ def read_reply(text: str, tools: Tools) -> Reply:
 
 
 def _words(text: str, found: Sequence[Found]) -> str:
-    """The text without its calls and their markers."""
+    """The text without its calls and their markers.
+
+    A call that was begun as ``NAME(`` and goes on under a grammar has its name before it.
+    """
     if not found:
         return text.strip()
     kept, at = [], 0
     for each in sorted(found, key=lambda each: each.start):
-        kept.append(text[at : each.start])
+        kept.append(text[at : each.start].removesuffix(each.name))
         at = max(at, each.end)
     words = _CLOSERS.sub("", "".join((*kept, text[at:]))).strip()
     return words if re.search(r"\w", words) else ""
