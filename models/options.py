@@ -200,7 +200,7 @@ class SessionOptions:
             ``probe`` for its own hidden states, or ``none``.
         calibration: ``auto`` for the one that belongs to the models, ``none``, or a file.
         sampling: The user's own sampler settings.
-        system: System prompt; None for the built-in one.
+        system: System prompt; empty for none, None for the built-in one.
         think: Tokens that a model may think before it answers, after which its thought is closed; 0 for no
             thought, None to let the model decide, with ``THINK_TOKENS`` at most.
         ctx_size: Tokens of one trajectory; None for ``WINDOW`` and ``think``, or what the model allows.

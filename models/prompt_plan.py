@@ -127,8 +127,8 @@ def chat_formats(model: LlamaModel, system: str | None, think: int | None) -> di
 
     Args:
         model: Has the template.
-        system: The user's own system prompt, for all prose and chats; None for the built-in ones. Programs
-            and looks at options have none but their own.
+        system: The user's own system prompt, for all prose and chats; empty for none, None for the built-in
+            ones. Programs and looks at options have none but their own.
         think: As ``SessionOptions.think``.
 
     Raises:
@@ -138,6 +138,7 @@ def chat_formats(model: LlamaModel, system: str | None, think: int | None) -> di
     thinking, silent = plan_thinking(model, think), plan_thinking(model, 0)
     formats: dict[PromptName, ChatFormat] = {}
     for name, built_in in PROMPTS.items():
+        asked = built_in if system is None else system
         match name:
             case "program" | "code":
                 formats[name] = ChatFormat(model, built_in, PROGRAM_OPENING, thinking)
@@ -145,10 +146,10 @@ def chat_formats(model: LlamaModel, system: str | None, think: int | None) -> di
                 formats[name] = ChatFormat(model, built_in, thinking=silent)
             case "call" | "look-call":
                 own = thinking if name == "call" else silent
-                formats[name] = ToolFormat(model, system or built_in, own)
+                formats[name] = ToolFormat(model, asked, thinking=own)
             case _:
                 chat = (system or "") if name == "prose" else ""
-                formats[name] = ChatFormat(model, system or built_in, thinking=thinking, chat_system=chat)
+                formats[name] = ChatFormat(model, asked, thinking=thinking, chat_system=chat)
     return formats
 
 

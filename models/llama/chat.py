@@ -31,7 +31,7 @@ class ChatFormat:
 
     Args:
         model: Has the template.
-        system: The system prompt.
+        system: The system prompt; empty for none.
         opening: Beginning of every answer: it is put into the model's mouth, and is part of what it wrote.
         thinking: How to ask for thoughts; None if the model knows none.
         chat_system: The system prompt of messages that are no questions; empty for no prompt.
@@ -55,7 +55,7 @@ class ChatFormat:
         self._thinking = thinking
         self._system = system if thinking is None else thinking.system(system)
         self._chat_system = chat_system if thinking is None else thinking.system(chat_system)
-        self._shows_system = shows_system(model, self._system)
+        self._shows_system = shows_system(model, self._system or "Be brief.")
         before, rendered = self._split_template()
         behind = rendered if thinking is None else thinking.finish_prompt(rendered)
         self.adds_thought = behind != rendered

@@ -14,9 +14,6 @@ from adascale.engine.errors import TemplateRaisedError
 from adascale.engine.tools.tool import ToolRequest, in_words
 
 from .chat import ChatFormat, Texts
-from .runtime import LlamaModel
-from .template import shows_system
-from .thinking import Thinking
 
 GENERIC_PROMPT = (
     "You may call one or more of these functions to help with the user's request:\n\n{tools}\n\n"
@@ -29,17 +26,7 @@ Message = Mapping[str, Any]
 
 
 class ToolFormat(ChatFormat):
-    """Prompts of conversations with tools, below the user's own system prompt if there is one.
-
-    Args:
-        model: Has the template.
-        system: The system prompt; empty for none.
-        thinking: How to ask for thoughts; None if the model knows none.
-    """
-
-    def __init__(self, model: LlamaModel, system: str, thinking: Thinking | None) -> None:
-        super().__init__(model, system, thinking=thinking)
-        self._shows_system = shows_system(model, "Be brief.")
+    """Prompts of conversations with tools, below the user's own system prompt if there is one."""
 
     def request_prompt(self, request: ToolRequest, *, with_tools: bool, behind: str = "") -> tuple[int, ...]:
         """All prompt tokens of a request.

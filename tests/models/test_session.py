@@ -117,6 +117,7 @@ def test_a_worker_reads_each_calibration_once_for_all_kinds_of_problem(
     [
         (("prose", "program"), None, None, ("prose", "program")),
         (("prose", "program"), None, "Think aloud.", ("prose",)),
+        (("prose", "program"), None, "", ("prose",)),
         (("prose",), None, None, ("prose",)),
         (None, VotePosterior(0.5), None, ("program", "prose")),
         (None, VotePosterior(0.5), "Think aloud.", ("prose",)),

@@ -414,7 +414,7 @@ def test_even_a_random_model_calls_validly_where_a_call_is_required(random_gguf:
         "required": ["city", "days", "unit"],
     }
     with opened(random_gguf) as machine:
-        formats: Any = {"call": ToolFormat(machine.model, "", None)}
+        formats: Any = {"call": ToolFormat(machine.model, "")}
         policy: Any = machine.policy(chats=formats, window=2048, sampling=SamplingParams(max_tokens=400))[0]
         with (
             served(policy=policy) as running,

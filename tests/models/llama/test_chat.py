@@ -12,6 +12,7 @@ from adascale.engine.errors import ModelCorruptError, UsageError
 from adascale.engine.types import Turn
 from adascale.models.llama.chat import ChatFormat
 from adascale.models.llama.runtime import LlamaModel
+from adascale.models.prompt_plan import chat_formats
 
 LOOP = (
     "{% for m in messages %}{{ m.content }}{% if loop.last %}{% break %}{% endif %}{% continue %}{% endfor %}"
@@ -91,6 +92,20 @@ def test_a_template_without_a_system_role_has_the_system_prompt_in_the_first_tur
     prompt = ChatFormat(model, "Be brief.").prompt("Back?", EARLIER)
     text = b"".join(map(model.piece, prompt)).decode()
     assert text == "[Be brief.\n\nUse metres.\n\nHow <|im_end|> far?][7][Back?]"
+    bare = b"".join(map(model.piece, ChatFormat(model, "").prompt("Back?", EARLIER))).decode()
+    assert bare == "[Use metres.\n\nHow <|im_end|> far?][7][Back?]"
+    model.close()
+
+
+@pytest.mark.parametrize(("system", "above"), [("", ""), ("Rhyme.", "system\nRhyme.\n")])
+def test_an_own_system_prompt_takes_the_place_of_the_built_in_one_even_if_it_is_empty(
+    tmp_path: Path, system: str, above: str
+) -> None:
+    model = opened(tmp_path, tiny.CHATML)
+    chats = chat_formats(model, system, 0)
+    for name in ("prose", "choice", "yes-no", "fact", "json"):
+        text = b"".join(map(model.piece, chats[name].prompt("Back?"))).decode()
+        assert text == f"{above}user\nBack?\nassistant\n"
     model.close()
 
 
