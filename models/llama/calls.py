@@ -123,9 +123,6 @@ class CallRules(Rules):
         self._request = request
         names = "|".join(re.escape(name) for name in request.tools)
         self._opening = re.compile(rf"{_LEAD}(?:\{{|(?:{names})\s*\()")
-        for marker in MARKERS:
-            if len(tokens := model.tokenize(marker, special=True)) == 1:
-                model.spell_out(tokens)
 
     @property
     def is_required(self) -> bool:

@@ -10,6 +10,7 @@ from adascale.engine.kinds.base import Look
 from adascale.engine.ports import BranchStart, Growth, PrefixWork, Seen
 from adascale.engine.sampling import SamplingChange
 from adascale.engine.tools.inlining import object_schema
+from adascale.engine.tools.reading import MARKERS
 from adascale.engine.tools.tool import AS_WRITTEN, ToolRequest
 from adascale.engine.types import (
     MODES,
@@ -75,6 +76,8 @@ class LlamaPolicy:
         self._seats = Seats(context, cache, park_steps)
         self._rules: dict[tuple[str, Mode], Rules] = {}
         self._is_closed = False
+        for marker in MARKERS:  # a call begins behind the text of one, even if it is a control token
+            self._model.spell_out(self._model.tokenize(marker, special=True))
 
     @property
     def flops_per_token(self) -> float:

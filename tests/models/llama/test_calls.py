@@ -27,6 +27,7 @@ from adascale.engine.tools.reading import read_reply
 from adascale.engine.tools.tool import Tool, ToolRequest, calls_of
 from adascale.engine.types import Problem
 from adascale.models.llama.calls import CallRules
+from adascale.models.llama.chat import ChatFormat
 from adascale.models.llama.tool_prompt import ToolFormat
 from adascale.models.options import SamplingParams
 
@@ -80,6 +81,23 @@ def drawn(machine: Machine, asked: Problem, samples: int = 8, sampling: Sampling
     driver = Driver(policy, SequenceLogprob(), {}, ticking())
     settings = Settings(Vote(samples=samples, modes=("call",)), seed=3)
     return Record.of(event for _, event in driver.run([asked], settings))
+
+
+def test_a_plain_reply_does_not_depend_on_whether_others_have_tools(tmp_path: Path) -> None:
+    chain = {"\n": {"[TOOL_CALLS]": 3.0}, "[TOOL_CALLS]": {"Ok": 3.0}, "Ok": {tiny.END: 3.0}}
+    plain = Problem("p", "Hi!", kind="text")
+    with opened(tiny.write_chain(tmp_path / "t.gguf", chain, control=["[TOOL_CALLS]"])) as machine:
+        policy, _ = machine.policy(
+            chats={"call": ToolFormat(machine.model, ""), "prose": ChatFormat(machine.model, "")}, window=2048
+        )
+        texts = []
+        for asked, mode in ((plain, "prose"), (problem(), "call"), (plain, "prose")):
+            driver = Driver(policy, SequenceLogprob(), {}, ticking())
+            settings = Settings(Vote(samples=1, modes=(mode,)), seed=3)
+            record = Record.of(event for _, event in driver.run([asked], settings))
+            texts.append("".join(node.step.text for node in record.tree if node.step))
+    assert texts[1].startswith("[TOOL_CALLS]")
+    assert texts[0] == texts[2]
 
 
 def test_even_a_random_model_writes_calls_that_match_their_schema(machine: Machine) -> None:
