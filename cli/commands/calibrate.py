@@ -175,10 +175,10 @@ def _fit(session: OpenSession, problems: list[Problem], options: FitOptions) -> 
     from ..searching.calibration import draw_missing, score_missing
 
     run, kind = options.run, only_kind(problems)
-    if kind in ("call", "json"):
+    if kind in ("fact", "call", "json"):
         raise UsageError(
-            "nothing is fitted for calls of tools and JSON yet: votes judge them",
-            hint="a file of questions with their answers",
+            "nothing is fitted for facts, calls of tools and JSON yet: votes judge them",
+            hint="questions whose answer is a number, a formula or one of some options",
         )
     if KINDS[kind].has_options:
         return _fit_options(session, problems, run)

@@ -111,10 +111,10 @@ def mismatches(card: Card, fingerprint: Fingerprint) -> list[Notice]:
     """A notice for each difference from the conditions of a calibration's fit, with its consequence.
 
     For a portable one only the sampler counts: it was fitted with other models and prompts. A look at options
-    does not sample, and nothing about facts was fitted.
+    does not sample.
     """
     found = [] if card.level == "portable" else _other_conditions(card, fingerprint)
-    if KINDS[card.fingerprint.kind].has_options or fingerprint.kind == "fact":
+    if KINDS[card.fingerprint.kind].has_options:
         return found
     fitted, used = card.fingerprint, fingerprint
     changed = _changed_numbers(fitted.sampling, used.sampling)

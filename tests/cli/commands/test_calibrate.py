@@ -274,6 +274,16 @@ def test_a_calibration_of_another_width_or_without_a_prm_is_refused(
     assert "--prm none leaves nothing to calibrate" in bare.stderr
 
 
+def test_no_calibration_is_fitted_for_facts(home: Home, tmp_path: Path) -> None:
+    """It would take the place of how well solutions agree, which is all that judges a fact."""
+    rows = [{"question": f"Who is number {n}?", "answer": "Ann", "kind": "fact"} for n in range(FEWEST)]
+    path = tmp_path / "facts.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    done = home.run("calibrate", "fit", "-g", str(home.model), "-d", str(path), "--ctx-size", "512")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "nothing is fitted for facts" in done.stderr
+
+
 def test_questions_that_do_not_fit_are_counted_before_anything_is_fitted(home: Home, tmp_path: Path) -> None:
     rows = [{"question": f"{i} word" * 400, "answer": "1"} for i in range(24)]
     path = tmp_path / "long.jsonl"
