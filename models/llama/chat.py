@@ -105,9 +105,13 @@ class ChatFormat:
         return 0 if self._thinking is None else self._thinking.budget
 
     def notices(self) -> list[Notice]:
-        """Warnings about how the prompt asks for thoughts."""
+        """Warnings about a missing template, and about how the prompt asks for thoughts."""
         asked = self._thinking if self.adds_thought else None
-        return [] if asked is None else thinking_notices(self._model, asked)
+        found = [] if asked is None else thinking_notices(self._model, asked)
+        if not self._model.info.chat_template:
+            text = f"{self._model.name} has no chat template: it reads prompts as plain paragraphs"
+            found.append(Notice("no-template", text, hint=other_model()))
+        return found
 
     def _ask(self, head: Sequence[int], question: str) -> tuple[int, ...]:
         asked = self._model.tokenize(question.strip(), special=False, follows=bool(head))

@@ -386,6 +386,15 @@ def test_13_a_model_that_thinks_for_ever(
     assert found == (f"warning[{code}]: {said_of_it}", 0)
 
 
+def test_14_a_model_without_a_chat_template(said: Ask, tmp_path: Path) -> None:
+    bare = tiny.write_chain(tmp_path / "bare.gguf", template=None)
+    found, _ = said("ask", "What is 9 * 2?", "-g", str(bare), "--strategy", "greedy", "-q")
+    assert found == (
+        "warning[no-template]: bare.gguf has no chat template: it reads prompts as plain paragraphs\n"
+        "hint: take the model from another repository, or a known one: adascale models list"
+    )
+
+
 @pytest.fixture
 def thinker(tmp_path: Path) -> str:
     """A model whose template opens a thought that never ends."""
