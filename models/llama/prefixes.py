@@ -106,8 +106,8 @@ class PrefixCache:
             self._bytes -= _size(tokens, old)
 
     def drop_below(self, tokens: Tokens) -> None:
-        """Forget every entry that goes on from these tokens."""
-        longer = [key for key in (*self._pinned, *self._recent) if len(key) > len(tokens)]
+        """Forget every entry that goes on from these tokens, but for pinned ones: others need them."""
+        longer = [key for key in self._recent if len(key) > len(tokens)]
         for key in longer:
             if key[: len(tokens)] == tokens:
                 self.drop(key)

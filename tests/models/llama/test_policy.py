@@ -166,6 +166,19 @@ def test_a_chat_goes_on_from_its_last_turn(make: Make, chain_gguf: Path) -> None
     assert other.reused_tokens < read.reused_tokens + read.evaluated_tokens - len("far?")
 
 
+def test_the_end_of_a_question_leaves_a_conversation_that_goes_on_from_it_parked(
+    make: Make, chain_gguf: Path
+) -> None:
+    policy, _ = make(chain_gguf)
+    question = Problem("a", "How far?")
+    talk = Problem("b", "And back?", history=(Turn("user", "How far?"), Turn("assistant", "7")))
+    first = policy.open(question)
+    read = policy.open(talk)
+    assert read.reused_tokens == first.evaluated_tokens
+    policy.close_problem(question)
+    assert policy.open(talk).evaluated_tokens == 0
+
+
 def said(policy: LlamaPolicy, conversation: list[Turn], message: str, kind: KindName = "text") -> Record:
     """Search the next message of a conversation, and add it with its reply."""
     problem = Problem(str(len(conversation)), message, history=tuple(conversation), kind=kind)
