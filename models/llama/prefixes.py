@@ -120,7 +120,7 @@ class PrefixCache:
 
     def most_shared(self, tokens: Tokens) -> tuple[Tokens, int]:
         """The entry that has most tokens in common with ``tokens``, and their number, below that of all."""
-        shared = {key: _common_length(key, tokens) for key in (*self._pinned, *self._recent)}
+        shared = {key: common_length(key, tokens) for key in (*self._pinned, *self._recent)}
         longest = max(shared, key=lambda key: (shared[key], -len(key)), default=())
         return longest, min(shared.get(longest, 0), len(tokens) - 1)
 
@@ -137,7 +137,7 @@ class PrefixCache:
         return ()
 
 
-def _common_length(a: Tokens, b: Tokens) -> int:
+def common_length(a: Tokens, b: Tokens) -> int:
     """Number of tokens that both begin with."""
     differ = (at for at, (one, other) in enumerate(zip(a, b, strict=False)) if one != other)
     return next(differ, min(len(a), len(b)))

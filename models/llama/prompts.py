@@ -16,8 +16,16 @@ from adascale.engine.types import MODES, Mode, Problem, PromptName, Turn
 
 from ..options import SamplingParams, round_window_up
 from .chat import ChatFormat
-from .prefixes import ParkedPrefix, PrefixCache, Tokens, evaluate_prompt, read_prompt
-from .runtime import MAX_TOKEN_BYTES, LlamaContext, LlamaModel
+from .prefixes import (
+    ParkedPrefix,
+    PrefixCache,
+    Tokens,
+    common_length,
+    evaluate_prompt,
+    evaluate_tokens,
+    read_prompt,
+)
+from .runtime import MAX_TOKEN_BYTES, ByteArray, LlamaContext, LlamaModel
 from .tool_prompt import ToolFormat
 
 ANSWER_RESERVE = 256
@@ -47,6 +55,7 @@ class Prompts:
         self._sampling = sampling
         self._cache = cache
         self._tokens: dict[tuple[str, Mode], Tokens] = {}
+        self._last_look: tuple[str, Tokens, ByteArray] | None = None
 
     def __len__(self) -> int:
         return len(self._tokens)
@@ -110,9 +119,11 @@ class Prompts:
         tokens = self._write(chat, problem, look.text, with_tools=True, behind=look.text)
         self._check_fit(len(tokens), chat, 0, history)
         head = _shared_head(problem, chat, tokens)
-        row, reused = evaluate_prompt(self._context, self._cache, sequence, head, tokens)
         if head is None:
+            row, reused = evaluate_prompt(self._context, self._cache, sequence, head, tokens)
             self._cache.put(tokens, ParkedPrefix(self._context.snapshot(sequence), None))
+        else:
+            row, reused = self._evaluate_look(problem, sequence, head, tokens)
         logits = self._context.logits(row)
         scores = [
             np.logaddexp.reduce([logits[token] for token in _first_tokens(model, word)])
@@ -122,11 +133,30 @@ class Prompts:
         self._context.clear(sequence)
         return Seen(tuple(float(score - total) for score in scores), len(tokens) - reused, reused)
 
+    def _evaluate_look(
+        self, problem: Problem, sequence: int, head: Tokens, tokens: Tokens
+    ) -> tuple[int, int]:
+        """Evaluate a look as ``evaluate_prompt``, or what it adds to the last one at the same question.
+
+        None goes on from a look at another question, so that it sees the same whatever was asked before.
+        """
+        if self._last_look is not None and self._last_look[0] == problem.id:
+            _, before, state = self._last_look
+            shared = min(common_length(before, tokens), len(tokens) - 1)
+            self._context.restore(sequence, state)
+            if self._context.shorten(sequence, shared):
+                return evaluate_tokens(self._context, sequence, shared, tokens[shared:]), shared
+        row, reused = evaluate_prompt(self._context, self._cache, sequence, head, tokens)
+        self._last_look = problem.id, tokens, self._context.snapshot(sequence)
+        return row, reused
+
     def close(self, problem: Problem) -> None:
         """Forget a problem's prefixes; those of a conversation stay for its next turn while there is room.
 
         They are its prompts, and of a plain reply also its end.
         """
+        if self._last_look is not None and self._last_look[0] == problem.id:
+            self._last_look = None
         for mode in MODES:
             tokens = self._tokens.pop((problem.id, mode), None)
             if tokens is None or tokens in self._tokens.values():

@@ -238,6 +238,21 @@ def test_looks_in_a_conversation_share_it_and_see_what_others_see(make: Make, ra
     assert fresh.look(looks[1], asked).log_probs == pytest.approx(second.log_probs, abs=1e-4)
 
 
+def test_looks_at_one_question_share_its_beginning_and_see_what_others_see(
+    make: Make, random_gguf: Path
+) -> None:
+    looks = [Look("prose", f"What is as far as it is near, {end}?", ("Yes", "No")) for end in ("A", "B")]
+    policy, context = make(random_gguf)
+    first, second = (policy.look(look, PROBLEM) for look in looks)
+    assert second.evaluated_tokens < 30 < first.evaluated_tokens
+    assert second.evaluated_tokens + second.reused_tokens == first.evaluated_tokens
+    assert context.evaluated_tokens == first.evaluated_tokens + second.evaluated_tokens
+    others = [policy.look(looks[1], Problem(name, "?")) for name in ("other", "another")]
+    assert others[0] == others[1]
+    assert others[0].reused_tokens < second.reused_tokens
+    assert others[0].log_probs == pytest.approx(second.log_probs, abs=1e-4)
+
+
 def test_a_look_tells_options_apart_where_a_vocabulary_puts_a_space_before_a_text(
     make: Make, tmp_path: Path
 ) -> None:
