@@ -87,7 +87,7 @@ class Growth:
 
     Attributes:
         branch: The branch.
-        new_tokens: Tokens sampled for it in this batch, and those that close its thought.
+        new_tokens: Tokens sampled for it in this batch, and those that close its thought or begin a call.
         text: Text of the unfinished step.
         step: The step that this batch completed, if any. After a step with finish ``step`` a branch that
             runs until its answer goes on by itself; every other step ends the branch.

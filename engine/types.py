@@ -166,7 +166,7 @@ class Usage:
     Attributes:
         prompt_tokens: Prefix tokens that the generator evaluated; a dropped one that comes back counts again.
         reused_tokens: Prefix tokens that another branch had evaluated.
-        generated_tokens: Tokens sampled, and those that close a thought at its budget.
+        generated_tokens: Tokens sampled, and those that close a thought at its budget or begin a call.
         prm_tokens: Tokens evaluated by the process reward model.
         flops: About 2 x parameters that a token is multiplied by x tokens evaluated, of generator and PRM, so
             that a PRM never looks free.

@@ -210,7 +210,7 @@ class SessionOptions:
         force: Load even if memory looks too small.
         is_roomy: Without ``ctx_size``, take up to ``ROOMY_WINDOW`` tokens, those of a thought and fewer
             branches, as far as half of the free memory allows: for conversations.
-        branches: Branches that run at once, 1 to 64.
+        branches: Branches that run at once, 1 to 256.
         samples_set_branches: Fewer samples mean fewer branches, which is advised if memory is short.
         purpose: Use of the session (``PURPOSES``).
         unsandboxed: Run programs of code tasks that monty cannot run in a bare CPython, with limits alone.

@@ -48,7 +48,8 @@ class PromptPlan:
         calibrations: Calibrations, by kind of problem.
         votes: Judge of values and facts without a calibration; None where scores are to be shown as scores.
         calls: Judge of requests with tools; None as ``votes``.
-        rough: Judge of questions with a sampler of their own in the place of a fitted calibration.
+        rough: Judge by votes alone: for a sampler that no calibration was fitted with, and for questions
+            unlike those of the fit.
         use: Experience with the generator on this machine.
         calibration_errors: Errors of installed calibrations that cannot be read, if one was looked for.
     """

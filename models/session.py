@@ -308,11 +308,11 @@ class Session:
         """The curve kept for such contexts; measured if none is."""
         path = stepcost.curve_path(file.sha256, context, self._gpu_layers)
         # The thread of a GPU's model waits, busy or not; and an evaluation gives the same seconds again.
-        anyway = bool(self._gpu_layers) or PURPOSES[self._options.purpose].is_repeatable
-        known = stepcost.load(path, context.sequences, anyway=anyway)
+        even_if_busy = bool(self._gpu_layers) or PURPOSES[self._options.purpose].is_repeatable
+        known = stepcost.load(path, context.sequences, even_if_busy=even_if_busy)
         if known is not None:
             return known
-        return stepcost.measure_and_keep(path, context, self._say_measuring, anyway=anyway)
+        return stepcost.measure_and_keep(path, context, self._say_measuring, even_if_busy=even_if_busy)
 
     def _say_measuring(self, seconds: float) -> None:
         usual = f"about {max(1, round(seconds))} s"

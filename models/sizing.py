@@ -81,11 +81,11 @@ def choose_window(options: SessionOptions, file: ModelFile) -> Window:
 
 
 def make_roomy(options: SessionOptions, generator: GGUFInfo, prm: GGUFInfo | None) -> SessionOptions:
-    """Options with the largest window that leaves half of the memory, and a quarter of the branches or more.
+    """Options with a larger window, so that half of the free memory stays free.
 
-    A thought comes on top of ``ROOMY_WINDOW``, as it does of the usual one.
-
-    They stay as they are if they name a window, or if no larger window than the usual one fits.
+    The window is ``ROOMY_WINDOW`` or half of it, with a thought on top. It comes before the branches, of
+    which half or a quarter may be left. Options that name a window stay as they are, and so do all if no
+    larger window than the usual one fits.
     """
     if options.ctx_size:
         return options

@@ -29,14 +29,14 @@ def config_folder() -> Path:
 
 
 def data_folder() -> Path:
-    """The folder of files that took long to make: calibrations, rollouts, draws."""
+    """The folder of what takes long to make again, or cannot be: calibrations, draws, the use of models."""
     from platformdirs import user_data_path
 
     return user_data_path(_APP)
 
 
 def state_folder() -> Path:
-    """The folder of traces of earlier runs."""
+    """The folder of what has happened: kept runs, calls of a fallback."""
     from platformdirs import user_state_path
 
     return user_state_path(_APP)

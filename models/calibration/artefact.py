@@ -79,8 +79,8 @@ class Fingerprint:
         prompt: sha256 of the prompt around the question: chat template and system prompt.
         sampling: Sampler settings by name; one that is off is not named.
         window: Tokens at which a trajectory is cut off.
-        program: Prompt and sampler of programs; None for code tasks.
-        kind: Kind of problem: code tasks have calibrations of their own.
+        program: Prompt and sampler of programs beside prose; None for every kind but ``value``.
+        kind: Kind of problem; each has calibrations of its own.
     """
 
     generator: str

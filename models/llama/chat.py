@@ -1,9 +1,10 @@
 """Turning a question into prompt tokens with the model's own chat template.
 
-The template is rendered once per model around a placeholder. A question is tokenized with control tokens off
-and put in its place, so a question that contains ``<|im_end|>`` is text. The assistant turn is opened
-by the template and continued token by token, never rendered again. Only a question with a conversation before
-it is rendered by itself, around a placeholder for each turn.
+The template is rendered once for each system prompt, around a placeholder. A question is tokenized with
+control tokens off and put in its place, so a question that contains ``<|im_end|>`` is text. The assistant
+turn is opened by the template and continued token by token, never rendered again. Messages of a chat, and
+questions with a conversation before them, are rendered by themselves, around a placeholder for each turn; a
+text that is only continued is not rendered.
 """
 
 from __future__ import annotations

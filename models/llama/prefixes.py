@@ -91,9 +91,9 @@ class PrefixCache:
             self._pinned[tokens] = parked
 
     def drop_step(self, tokens: Tokens) -> None:
-        """Forget the end of a step, once its last token is evaluated and parked with what follows it.
+        """Forget the parked end of a step, once it is parked again with its last token.
 
-        It is neither pinned nor has it logits: what has is a prefix that others may still begin with.
+        An entry with logits stays: other branches may begin there.
         """
         parked = self._recent.get(tokens)
         if parked is not None and parked.logits is None:

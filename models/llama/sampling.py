@@ -1,4 +1,4 @@
-"""llama.cpp's own sampler chain, one per branch."""
+"""llama.cpp's own samplers: a chain for each set of filters, and a random stream for each branch."""
 
 from __future__ import annotations
 

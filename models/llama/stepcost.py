@@ -143,7 +143,7 @@ def measure(
     sizes: Sequence[int] = SIZES,
     *,
     on_forecast: Callable[[float], None] = lambda seconds: None,
-    anyway: bool = True,
+    even_if_busy: bool = True,
 ) -> StepCosts:
     """Time decode steps on an empty context; leaves it empty.
 
@@ -151,7 +151,7 @@ def measure(
         context: The context.
         sizes: Numbers of branches.
         on_forecast: Gets the seconds that it will take, as soon as they can be guessed.
-        anyway: Measure a busy machine too, whose curve is empty otherwise.
+        even_if_busy: Measure a busy machine too, whose curve is empty otherwise.
     """
     sizes = [size for size in sizes if size <= context.sequences]
     held = min(_DEPTH, context.window // 2)
@@ -161,7 +161,7 @@ def measure(
         context.clear(sequence)
         context.decode([Run(sequence, 0, [0] * held)])
         if sequence + 1 == min(_GLANCE, sizes[-1]):
-            if watch.is_disturbed and not anyway:
+            if watch.is_disturbed and not even_if_busy:
                 for read in range(sequence + 1):
                     context.clear(read)
                 return StepCosts({})
@@ -182,7 +182,7 @@ def measure(
 
 
 def measure_and_keep(
-    path: Path, context: LlamaContext, on_forecast: Callable[[float], None], *, anyway: bool
+    path: Path, context: LlamaContext, on_forecast: Callable[[float], None], *, even_if_busy: bool
 ) -> StepCosts:
     """Measure a curve, and keep it unless the machine became busy: it would mislead every later search.
 
@@ -190,11 +190,11 @@ def measure_and_keep(
         path: File of the curve.
         context: The context.
         on_forecast: As of ``measure``.
-        anyway: Measure a busy machine too, and keep its curve.
+        even_if_busy: Measure a busy machine too, and keep its curve.
     """
     watch = _Stopwatch()
-    costs = measure(context, on_forecast=on_forecast, anyway=anyway)
-    if costs.curve and (anyway or not watch.is_disturbed):
+    costs = measure(context, on_forecast=on_forecast, even_if_busy=even_if_busy)
+    if costs.curve and (even_if_busy or not watch.is_disturbed):
         save(path, costs)
     return costs
 
@@ -208,10 +208,10 @@ def curve_path(model_sha256: str, context: LlamaContext, gpu_layers: int) -> Pat
     return keyed_path(cache_folder() / "stepcost", parts, ".json")
 
 
-def load(path: Path, sequences: int, *, anyway: bool = False) -> StepCosts | None:
+def load(path: Path, sequences: int, *, even_if_busy: bool = False) -> StepCosts | None:
     """The curve of a file.
 
-    None if it lacks sizes up to ``sequences``, or was measured on a busy machine and is not taken ``anyway``.
+    None if it lacks sizes up to ``sequences``, or was measured on a busy machine, unless ``even_if_busy``.
     """
     try:
         curve = {int(size): float(cost) for size, cost in read_json(path).items()}
@@ -219,7 +219,7 @@ def load(path: Path, sequences: int, *, anyway: bool = False) -> StepCosts | Non
         return None
     wanted = {size for size in SIZES if size <= sequences}
     is_whole = wanted <= curve.keys() and all(0 < cost < math.inf for cost in curve.values())
-    return StepCosts(curve) if is_whole and (anyway or not _is_disturbed(curve)) else None
+    return StepCosts(curve) if is_whole and (even_if_busy or not _is_disturbed(curve)) else None
 
 
 def _is_disturbed(curve: Mapping[int, float]) -> bool:

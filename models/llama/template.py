@@ -200,5 +200,6 @@ def _compiled(source: str) -> Template:
         trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols", Generation]
     )
     env.filters["tojson"] = _to_json
+    # No date: a prompt that changes daily would have no calibration.
     env.globals.update(raise_exception=refuse, strftime_now=lambda _format: "")
     return env.from_string(source)

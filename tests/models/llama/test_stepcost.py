@@ -109,7 +109,7 @@ def test_a_curve_that_no_idle_machine_has_is_not_believed(tmp_path: Path) -> Non
     stepcost.save(path, StepCosts(dict(zip(stepcost.SIZES, costs, strict=False))))
     assert stepcost.load(path, 16) is None
     assert stepcost.load(path, 3) is None
-    assert stepcost.load(path, 3, anyway=True) is not None
+    assert stepcost.load(path, 3, even_if_busy=True) is not None
 
 
 def test_a_curve_belongs_to_what_a_context_does_in_a_step(random_gguf: Path) -> None:
@@ -127,17 +127,17 @@ def test_a_curve_belongs_to_what_a_context_does_in_a_step(random_gguf: Path) -> 
     model.close()
 
 
-@pytest.mark.parametrize("anyway", [False, True])
+@pytest.mark.parametrize("even_if_busy", [False, True])
 @pytest.mark.parametrize("busy_from", [0.0, 9.0, math.inf])
 def test_a_busy_machine_is_not_measured_and_a_curve_that_it_bent_is_not_kept(
-    busy_from: float, anyway: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    busy_from: float, even_if_busy: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     context, path, forecasts = BusyForAWhile(range(0)), tmp_path / "curve.json", list[float]()
     monkeypatch.setattr(stepcost.time, "perf_counter", context.clock)
     monkeypatch.setattr(stepcost.time, "thread_time", lambda: min(context.clock(), busy_from))
-    costs = stepcost.measure_and_keep(path, context, forecasts.append, anyway=anyway)  # type: ignore[arg-type]
-    assert path.exists() == (anyway or busy_from == math.inf)
-    if busy_from or anyway:
+    costs = stepcost.measure_and_keep(path, context, forecasts.append, even_if_busy=even_if_busy)  # type: ignore[arg-type]
+    assert path.exists() == (even_if_busy or busy_from == math.inf)
+    if busy_from or even_if_busy:
         assert costs.curve[1] == pytest.approx(1.1)
         assert len(forecasts) == 1
     else:
