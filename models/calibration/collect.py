@@ -40,8 +40,8 @@ class CodePlan:
         seed: Seed of the choice of tasks, and of every draw.
     """
 
-    programs: int = 4
-    seed: int = 0
+    programs: int
+    seed: int
 
     @property
     def trajectories(self) -> Mapping[Mode, float]:
@@ -69,10 +69,10 @@ class DrawPlan:
         programs: Number of programs; 0 leaves the calibration without them.
     """
 
-    samples: int = 4
-    rollouts: int = 2
-    seed: int = 0
-    programs: int = 0
+    samples: int
+    rollouts: int
+    seed: int
+    programs: int
 
     @property
     def trajectories(self) -> Mapping[Mode, float]:
@@ -116,11 +116,18 @@ def rollouts_path(fingerprint: Fingerprint, plan: DrawPlan | CodePlan) -> Path:
 
 
 def expected_tokens(
-    store: RolloutStore, problems: Sequence[Problem], todo: int, plan: DrawPlan | CodePlan = DrawPlan()
+    store: RolloutStore, problems: Sequence[Problem], todo: int, trajectories: Mapping[Mode, float]
 ) -> int:
-    """Tokens of ``todo`` questions, by the mean of those that are kept, or a guess if none is."""
+    """Tokens of ``todo`` questions, by the mean of those that are kept, or a guess if none is.
+
+    Args:
+        store: The store.
+        problems: Questions of which some may be kept.
+        todo: Number of questions to count.
+        trajectories: Mean number of trajectories of each mode to count.
+    """
     each = 0.0
-    for mode, drawn in plan.trajectories.items():
+    for mode, drawn in trajectories.items():
         kept = [found for p in problems[:_SAMPLE_SIZE] if (found := store.get(p, mode)) is not None]
         guess = _TOKENS_GUESS[mode] * drawn
         each += float(np.mean([r.tokens for r in kept])) if kept else guess

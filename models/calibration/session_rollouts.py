@@ -15,7 +15,7 @@ from adascale.engine.fitting.calibration import Training, fit_calibration
 from adascale.engine.fitting.head import HeadConfig
 from adascale.engine.fitting.report import report
 from adascale.engine.search.driver import Driver
-from adascale.engine.types import KindName, Problem
+from adascale.engine.types import KindName, Mode, Problem
 
 from ..question_sets import only_kind
 from .artefact import Artefact, Card, question_key, software_versions
@@ -126,7 +126,7 @@ class SessionRollouts:
 
     def tokens_to_draw(self) -> int:
         """About how many tokens drawing what is missing takes."""
-        return expected_tokens(self.store, self.problems, len(self.undrawn()), self.plan)
+        return expected_tokens(self.store, self.problems, len(self.undrawn()), self.plan.trajectories)
 
     @property
     def solutions(self) -> int:
@@ -140,9 +140,10 @@ class SessionRollouts:
         return round(each * len(self.undrawn()))
 
     def tokens_to_score(self) -> int:
-        """About how many tokens the PRM still has to read."""
+        """About how many tokens the PRM still has to read; it scores prose alone."""
         todo = self.unscored()
-        return expected_tokens(self.store, todo, len(todo))
+        prose: dict[Mode, float] = {"prose": self.plan.trajectories.get("prose", 0)}
+        return expected_tokens(self.store, todo, len(todo), prose)
 
     def draw(self, driver: Driver) -> Iterator[FinishedQuestion]:
         """Draw what is missing with the session's driver; each question is kept before it is reported."""

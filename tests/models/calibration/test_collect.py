@@ -30,6 +30,7 @@ from adascale.models.calibration.rollouts import RolloutStore
 from bench.scripted import ScriptedPRM
 
 ASKED = problems(12)
+PLAN = DrawPlan(samples=4, rollouts=2, seed=0, programs=0)
 
 
 class Counting(ReadingPolicy):
@@ -56,7 +57,7 @@ def driver_of(policy: ReadingPolicy) -> Driver:
 
 def test_code_tasks_are_kept_with_what_the_hidden_tests_said(store: RolloutStore) -> None:
     asked = tasks(6)
-    plan = CodePlan(programs=3)
+    plan = CodePlan(programs=3, seed=0)
     found = list(draw_rollouts(code_driver(), asked, store, plan, run_here))
     assert {done.problem.id for done in found} == {task.id for task in asked}
     for task in asked:
@@ -77,7 +78,7 @@ def test_code_tasks_are_kept_with_what_the_hidden_tests_said(store: RolloutStore
 def test_each_question_is_kept_before_it_is_reported_and_drawn_once(store: RolloutStore) -> None:
     policy = Counting(solve)
     found = []
-    for done in draw_rollouts(driver_of(policy), ASKED, store, DrawPlan()):
+    for done in draw_rollouts(driver_of(policy), ASKED, store, PLAN):
         assert store.holds(done.problem)
         kept = store.get(done.problem)
         assert kept is not None
@@ -88,24 +89,24 @@ def test_each_question_is_kept_before_it_is_reported_and_drawn_once(store: Rollo
     # The first to finish is not alone in the batch; in the end all that was spent belongs to somebody.
     assert found[0].spent > found[0].tokens
     assert found[-1].spent == sum(done.tokens for done in found)
-    assert list(draw_rollouts(driver_of(policy), ASKED, store, DrawPlan())) == []
+    assert list(draw_rollouts(driver_of(policy), ASKED, store, PLAN)) == []
     assert policy.opened == len(ASKED)
 
 
 def test_what_was_not_finished_is_not_kept_and_drawn_later(store: RolloutStore) -> None:
     driver = driver_of(Counting(solve))
-    for number, _ in enumerate(draw_rollouts(driver, ASKED, store, DrawPlan())):
+    for number, _ in enumerate(draw_rollouts(driver, ASKED, store, PLAN)):
         if number == 4:
             driver.interrupt()
     held = [problem.id for problem in ASKED if store.holds(problem)]
     assert 5 <= len(held) < len(ASKED)
-    again = [done.problem.id for done in draw_rollouts(driver_of(Counting(solve)), ASKED, store, DrawPlan())]
+    again = [done.problem.id for done in draw_rollouts(driver_of(Counting(solve)), ASKED, store, PLAN)]
     assert sorted(held + again) == sorted(problem.id for problem in ASKED)
 
 
 def test_a_question_that_cannot_be_searched_is_told_and_left_out(store: RolloutStore) -> None:
     bad = Problem("bad", "too long", "18")
-    found = list(draw_rollouts(driver_of(Counting(solve)), [*ASKED[:2], bad, *ASKED[2:4]], store, DrawPlan()))
+    found = list(draw_rollouts(driver_of(Counting(solve)), [*ASKED[:2], bad, *ASKED[2:4]], store, PLAN))
     assert [done.problem for done in found if done.error] == [bad]
     assert "too long" in next(done.error for done in found if done.error)
     assert not store.holds(bad)
@@ -113,7 +114,7 @@ def test_a_question_that_cannot_be_searched_is_told_and_left_out(store: RolloutS
 
 
 def test_every_prefix_is_scored_once_by_its_text(store: RolloutStore) -> None:
-    list(draw_rollouts(driver_of(Counting(solve)), ASKED[:5], store, DrawPlan()))
+    list(draw_rollouts(driver_of(Counting(solve)), ASKED[:5], store, PLAN))
     closed: list[str] = []
 
     class Judge(ScriptedPRM):
@@ -142,7 +143,7 @@ def test_every_prefix_is_scored_once_by_its_text(store: RolloutStore) -> None:
 def test_a_question_that_a_prm_cannot_read_is_told_and_has_no_rewards(
     store: RolloutStore, error: AdascaleError
 ) -> None:
-    list(draw_rollouts(driver_of(Counting(solve)), ASKED[:3], store, DrawPlan()))
+    list(draw_rollouts(driver_of(Counting(solve)), ASKED[:3], store, PLAN))
 
     def reward(prefix: Prefix) -> float:
         if prefix.problem == ASKED[1]:

@@ -23,6 +23,8 @@ from adascale.models.calibration.artefact import Fingerprint, ProgramFingerprint
 from adascale.models.calibration.collect import CodePlan, DrawPlan, expected_tokens, rollouts_path
 from adascale.models.calibration.rollouts import Rollouts, RolloutStore
 
+PLAN = DrawPlan(samples=4, rollouts=2, seed=0, programs=0)
+
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[RolloutStore]:
@@ -159,37 +161,43 @@ def test_all_that_was_reported_survives_a_kill(tmp_path: Path) -> None:
 
 def test_whatever_changes_a_draw_changes_the_name_of_the_store() -> None:
     fingerprint = Fingerprint("g" * 64, "", "probe", "p" * 64, {"temperature": 0.8}, 2048)
-    base = rollouts_path(fingerprint, DrawPlan())
+    base = rollouts_path(fingerprint, PLAN)
     others = [
-        (replace(fingerprint, generator="h" * 64), DrawPlan()),
-        (replace(fingerprint, prompt="q" * 64), DrawPlan()),
-        (replace(fingerprint, sampling={"temperature": 0.7}), DrawPlan()),
-        (replace(fingerprint, window=1024), DrawPlan()),
-        (fingerprint, DrawPlan(samples=5)),
-        (fingerprint, DrawPlan(rollouts=3)),
-        (fingerprint, DrawPlan(seed=1)),
-        (fingerprint, CodePlan()),
-        (fingerprint, CodePlan(programs=5)),
-        (fingerprint, CodePlan(seed=1)),
+        (replace(fingerprint, generator="h" * 64), PLAN),
+        (replace(fingerprint, prompt="q" * 64), PLAN),
+        (replace(fingerprint, sampling={"temperature": 0.7}), PLAN),
+        (replace(fingerprint, window=1024), PLAN),
+        (fingerprint, replace(PLAN, samples=5)),
+        (fingerprint, replace(PLAN, rollouts=3)),
+        (fingerprint, replace(PLAN, seed=1)),
+        (fingerprint, CodePlan(programs=4, seed=0)),
+        (fingerprint, CodePlan(programs=5, seed=0)),
+        (fingerprint, CodePlan(programs=4, seed=1)),
     ]
     programs = replace(fingerprint, program=ProgramFingerprint("p" * 64, {"temperature": 0.8}))
     others += [
-        (programs, DrawPlan(programs=2)),
-        (programs, DrawPlan(programs=3)),
-        (replace(programs, program=ProgramFingerprint("q" * 64, {"temperature": 0.8})), DrawPlan(programs=3)),
-        (replace(programs, program=ProgramFingerprint("p" * 64, {"temperature": 0.7})), DrawPlan(programs=3)),
+        (programs, replace(PLAN, programs=2)),
+        (programs, replace(PLAN, programs=3)),
+        (
+            replace(programs, program=ProgramFingerprint("q" * 64, {"temperature": 0.8})),
+            replace(PLAN, programs=3),
+        ),
+        (
+            replace(programs, program=ProgramFingerprint("p" * 64, {"temperature": 0.7})),
+            replace(PLAN, programs=3),
+        ),
     ]
     assert len({base, *(rollouts_path(*other) for other in others)}) == 1 + len(others)
     # A PRM reads what was drawn and changes nothing of it.
-    assert rollouts_path(replace(fingerprint, prm="x" * 64, prm_format="judge"), DrawPlan()) == base
+    assert rollouts_path(replace(fingerprint, prm="x" * 64, prm_format="judge"), PLAN) == base
 
 
 def test_the_expected_cost_is_that_of_what_is_kept(store: RolloutStore) -> None:
     asked = problems(8)
-    guess = expected_tokens(store, asked, 8, DrawPlan())
+    guess = expected_tokens(store, asked, 8, PLAN.trajectories)
     assert guess == 8 * 350 * 5
     kept = drawn(asked[:3])
     for rollouts in kept:
         store.put(rollouts)
     mean = sum(r.tokens for r in kept) / 3
-    assert expected_tokens(store, asked, 5, DrawPlan()) == pytest.approx(5 * mean, abs=1)
+    assert expected_tokens(store, asked, 5, PLAN.trajectories) == pytest.approx(5 * mean, abs=1)

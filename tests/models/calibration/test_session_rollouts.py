@@ -29,7 +29,7 @@ def test_a_calibration_is_fitted_kept_and_used(chain_gguf: Path, tmp_path: Path)
     [problems] = read_known([write_questions(tmp_path / "train.jsonl", range(FEWEST))])
     models = {"generator": str(chain_gguf), "ctx_size": 512}
     options = SessionOptions(**models, branches=16, calibration="none", purpose="rollouts")
-    plan = DrawPlan(samples=2, rollouts=0, programs=0)
+    plan = DrawPlan(samples=2, rollouts=0, seed=0, programs=0)
     with Session(options) as session, SessionRollouts.open(session, problems, plan) as rollouts:
         with pytest.raises(UsageError, match="0 questions are too few"):
             rollouts.training()
@@ -49,7 +49,7 @@ def test_a_calibration_is_fitted_kept_and_used(chain_gguf: Path, tmp_path: Path)
 def test_solutions_of_which_no_two_agree_label_nothing(chain_gguf: Path, tmp_path: Path) -> None:
     [problems] = read_known([write_questions(tmp_path / "train.jsonl", range(FEWEST))])
     options = SessionOptions(str(chain_gguf), ctx_size=512, calibration="none", purpose="rollouts")
-    plan = DrawPlan(samples=1, rollouts=0, programs=0)
+    plan = DrawPlan(samples=1, rollouts=0, seed=0, programs=0)
     with Session(options) as session, SessionRollouts.open(session, problems, plan) as rollouts:
         assert len(list(rollouts.draw(session.driver(time.monotonic)))) == FEWEST
         with pytest.raises(UsageError, match="no two solutions of any question agree") as raised:
