@@ -337,15 +337,8 @@ def _cache_bytes(options: SessionOptions, files: SessionFiles, window: Window) -
     Raises:
         MemoryOverflowError: the models do not fit into memory.
     """
-    load = SessionLoad(
-        files.generator.info,
-        window.tokens,
-        options.branches,
-        _judge(files),
-        window.thought,
-        window.smallest,
-        options.samples_set_branches,
-    )
+    judge, fewer = _judge(files), options.samples_set_branches
+    load = SessionLoad(files.generator.info, window, options.branches, judge, fewer)
     memory = plan_memory(load, force=options.force)
     least = _CACHE_LEAST * memory.available_bytes
     return min(_CACHE_MAX, int(max(_CACHE_SHARE * memory.spare_bytes, least)))

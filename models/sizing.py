@@ -43,8 +43,8 @@ class Window:
     """
 
     tokens: int
-    thought: int
-    smallest: int
+    thought: int = 0
+    smallest: int = _WITHOUT_THOUGHT
 
     def describe_growth(self, kv_bytes_per_token: int, sequences: int) -> str:
         """A status line on the tokens added for thinking, and their memory; empty if none were added."""
@@ -94,7 +94,7 @@ def make_roomy(options: SessionOptions, generator: GGUFInfo, prm: GGUFInfo | Non
     available = machine.free_memory_bytes()
     for wanted, share in product((ROOMY_WINDOW, ROOMY_WINDOW // 2), (1, 2, 4)):
         tokens, branches = min(wanted + thought, allowed), max(1, options.branches // share)
-        load = SessionLoad(generator, round_window_up(tokens), branches, prm)
+        load = SessionLoad(generator, Window(round_window_up(tokens)), branches, prm)
         if tokens > WINDOW + thought and 2 * _add_up(load, available).total_bytes <= available:
             return replace(options, ctx_size=tokens, branches=branches)
     return options
@@ -106,27 +106,23 @@ class SessionLoad:
 
     Attributes:
         generator: Header of the generator.
-        window: Tokens of one trajectory.
+        window: Length of one trajectory.
         branches: Branches that are in the generator's KV cache at once.
         prm: Header of the PRM; the generator's own if it judges itself, so that its weights count once.
-        thought: How many tokens of the window were added for thinking.
-        smallest: Tokens of the smallest window for a short question, the same thought and an answer.
         samples_set_branches: Fewer samples mean fewer branches, as they do for a single question.
     """
 
     generator: GGUFInfo
-    window: int
+    window: Window
     branches: int
     prm: GGUFInfo | None = None
-    thought: int = 0
-    smallest: int = _WITHOUT_THOUGHT
     samples_set_branches: bool = False
 
     def models(self) -> list[ModelLoad]:
         """Each model with its context."""
-        found = [ModelLoad("generator", self.generator, self.window, self.branches)]
+        found = [ModelLoad("generator", self.generator, self.window.tokens, self.branches)]
         if self.prm is not None:
-            found.append(ModelLoad("PRM", self.prm, prm_window(self.prm, self.window), 1))
+            found.append(ModelLoad("PRM", self.prm, prm_window(self.prm, self.window.tokens), 1))
         return found
 
 
@@ -275,10 +271,11 @@ def _advice(plan: MemoryPlan, load: SessionLoad) -> str:
 
 def _smaller(load: SessionLoad) -> Iterator[tuple[str, SessionLoad]]:
     """Settings that take less memory: no thoughts, half the context again and again, then the branches."""
-    if load.thought:
-        yield setting("think", 0), replace(load, window=load.window - load.thought)
-    for window in _halvings(load.window, load.smallest, WINDOW_UNIT):
-        yield setting("ctx_size", window), replace(load, window=window)
+    window = load.window
+    if window.thought:
+        yield setting("think", 0), replace(load, window=Window(window.tokens - window.thought))
+    for tokens in _halvings(window.tokens, window.smallest, WINDOW_UNIT):
+        yield setting("ctx_size", tokens), replace(load, window=Window(tokens))
     for branches in _halvings(load.branches, 1) if load.samples_set_branches else ():
         yield setting("samples", branches), replace(load, branches=branches)
 

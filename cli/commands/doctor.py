@@ -147,7 +147,7 @@ def _memory(name: str) -> Finding:
     from adascale.models.files.gguf_info import read_info
     from adascale.models.files.library import locate
     from adascale.models.options import WINDOW
-    from adascale.models.sizing import SessionLoad, plan_memory
+    from adascale.models.sizing import SessionLoad, Window, plan_memory
 
     limit = machine.memory_limit_bytes()
     inside = f"container limit {human_bytes(limit)}" if limit is not None else "no container limit"
@@ -159,7 +159,7 @@ def _memory(name: str) -> Finding:
         info = None
     if info is None:
         return Finding("ok", said)
-    window = min(WINDOW, info.context_length or WINDOW)
+    window = Window(min(WINDOW, info.context_length or WINDOW))
     plan = plan_memory(SessionLoad(info, window, Adaptive().branches, samples_set_branches=True))
     said += f"; {name} needs {human_bytes(plan.total_bytes)}"
     if plan.verdict == "tight":

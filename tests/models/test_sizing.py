@@ -50,20 +50,20 @@ def no_container(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_sum() -> None:
-    plan = plan_memory(SessionLoad(SMALL, 4096, 8), available=8 * GB)
+    plan = plan_memory(SessionLoad(SMALL, Window(4096), 8), available=8 * GB)
     assert plan.context_bytes == 28_672 * 4096 * 8
     assert plan.buffer_bytes == 200 * 10**6
     assert plan.total_bytes == 1_117_320_768 + plan.context_bytes + plan.buffer_bytes
     assert (plan.verdict, plan.spare_bytes) == ("fits", 8 * GB - plan.total_bytes)
-    assert plan_memory(SessionLoad(LARGE, 512, 1), available=8 * GB).buffer_bytes == 470_000_000
+    assert plan_memory(SessionLoad(LARGE, Window(512), 1), available=8 * GB).buffer_bytes == 470_000_000
 
 
 def test_a_model_that_judges_itself_is_counted_once() -> None:
-    assert plan_memory(SessionLoad(SMALL, 4096, 8, SMALL), available=8 * GB).weights == (
+    assert plan_memory(SessionLoad(SMALL, Window(4096), 8, SMALL), available=8 * GB).weights == (
         ("generator", 1_117_320_768),
     )
     other = replace(SMALL)
-    assert len(plan_memory(SessionLoad(SMALL, 4096, 8, other), available=8 * GB).weights) == 2
+    assert len(plan_memory(SessionLoad(SMALL, Window(4096), 8, other), available=8 * GB).weights) == 2
 
 
 @pytest.mark.parametrize(
@@ -85,21 +85,21 @@ def test_usual_memory_is_known_where_all_its_figures_are(
 
 
 def test_usual_memory_is_that_of_the_default_plan() -> None:
-    load = SessionLoad(SMALL, WINDOW, Adaptive().branches)
+    load = SessionLoad(SMALL, Window(WINDOW), Adaptive().branches)
     needed = plan_memory(load, available=8 * GB).total_bytes
     assert usual_bytes(SMALL.size_bytes, SMALL.kv_bytes_per_token, 0) == needed
 
 
 def test_over_nine_tenths_is_tight() -> None:
-    need = plan_memory(SessionLoad(SMALL, 4096, 1), available=8 * GB).total_bytes
-    assert plan_memory(SessionLoad(SMALL, 4096, 1), available=need).verdict == "tight"
-    assert plan_memory(SessionLoad(SMALL, 4096, 1), available=int(need / 0.89)).verdict == "fits"
+    need = plan_memory(SessionLoad(SMALL, Window(4096), 1), available=8 * GB).total_bytes
+    assert plan_memory(SessionLoad(SMALL, Window(4096), 1), available=need).verdict == "tight"
+    assert plan_memory(SessionLoad(SMALL, Window(4096), 1), available=int(need / 0.89)).verdict == "fits"
 
 
 def test_too_big_is_told_in_numbers_with_a_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "memory_limit_bytes", lambda: 8 * GB)
     with pytest.raises(MemoryOverflowError) as raised:
-        plan_memory(SessionLoad(SMALL, 8192, 1, LARGE), available=7 * GB)
+        plan_memory(SessionLoad(SMALL, Window(8192), 1, LARGE), available=7 * GB)
     error = raised.value
     assert error.message == "the two models need 7.2 GB, 7.0 GB are free (container limit 8.0 GB)"
     assert error.facts == (
@@ -112,7 +112,7 @@ def test_too_big_is_told_in_numbers_with_a_way_out(monkeypatch: pytest.MonkeyPat
     ("window", "branches", "share"), [(2048, 8, 0.95), (4096, 64, 0.95), (4096, 64, 0.7), (4864, 8, 0.9)]
 )
 def test_the_window_that_is_advised_fits(window: int, branches: int, share: float) -> None:
-    load = SessionLoad(SMALL, window, branches, LARGE)
+    load = SessionLoad(SMALL, Window(window), branches, LARGE)
     room = int(share * plan_memory(load, force=True, available=0).total_bytes)
     with pytest.raises(MemoryOverflowError) as raised:
         plan_memory(load, available=room)
@@ -120,15 +120,16 @@ def test_the_window_that_is_advised_fits(window: int, branches: int, share: floa
     assert advised is not None
     size = int(advised[1])
     assert size < window
-    assert plan_memory(replace(load, window=round_window_up(size)), available=room).verdict != "too-big"
+    smaller = replace(load, window=Window(round_window_up(size)))
+    assert plan_memory(smaller, available=room).verdict != "too-big"
 
 
 @pytest.mark.parametrize(
     ("load", "available", "hint"),
     [
-        (SessionLoad(SMALL, 600, 64, samples_set_branches=True), 2 * GB, "`samples=32` needs 1.9 GB"),
-        (SessionLoad(SMALL, 600, 64), 2 * GB, "a smaller model"),
-        (SessionLoad(LARGE, 4096, 1), GB, "a smaller model"),
+        (SessionLoad(SMALL, Window(600), 64, samples_set_branches=True), 2 * GB, "`samples=32` needs 1.9 GB"),
+        (SessionLoad(SMALL, Window(600), 64), 2 * GB, "a smaller model"),
+        (SessionLoad(LARGE, Window(4096), 1), GB, "a smaller model"),
     ],
 )
 def test_what_is_advised_if_no_smaller_window_helps(load: SessionLoad, available: int, hint: str) -> None:
@@ -139,7 +140,7 @@ def test_what_is_advised_if_no_smaller_window_helps(load: SessionLoad, available
 
 def test_force_returns_the_plan_that_does_not_fit_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "free_memory_bytes", lambda: 123)
-    plan = plan_memory(SessionLoad(LARGE, 4096, 1), force=True)
+    plan = plan_memory(SessionLoad(LARGE, Window(4096), 1), force=True)
     assert (plan.verdict, plan.available_bytes, plan.spare_bytes) == ("too-big", 123, 0)
 
 
@@ -202,8 +203,8 @@ def test_a_window_larger_than_the_model_was_trained_for_is_refused(tmp_path: Pat
 def test_memory_that_thoughts_alone_do_not_fit_in_is_had_without_them(tmp_path: Path) -> None:
     info = model(tmp_path).info
     without, thought = 2048, 1 << 20
-    load = SessionLoad(info, without + thought, 8, thought=thought)
-    room = plan_memory(SessionLoad(info, without, 8), available=1 << 40).total_bytes
+    load = SessionLoad(info, Window(without + thought, thought), 8)
+    room = plan_memory(SessionLoad(info, Window(without), 8), available=1 << 40).total_bytes
     with pytest.raises(MemoryOverflowError) as caught:
         plan_memory(load, available=room)
     assert caught.value.hint.startswith("`think=0` needs")
@@ -212,13 +213,13 @@ def test_memory_that_thoughts_alone_do_not_fit_in_is_had_without_them(tmp_path: 
 def test_a_window_that_is_advised_has_room_for_the_thought(tmp_path: Path) -> None:
     file = model(tmp_path, 1 << 15)
     window = choose_window(SessionOptions(think=1024, ctx_size=4096), file)
-    room = plan_memory(SessionLoad(file.info, 2048, 8), available=1 << 40).total_bytes
-    load = SessionLoad(file.info, window.tokens, 8, smallest=window.smallest)
+    room = plan_memory(SessionLoad(file.info, Window(2048), 8), available=1 << 40).total_bytes
+    load = SessionLoad(file.info, window, 8)
     with pytest.raises(MemoryOverflowError) as caught:
         plan_memory(load, available=room)
     assert caught.value.hint.startswith("`ctx_size=2048` needs")
     with pytest.raises(MemoryOverflowError) as caught:
-        plan_memory(replace(load, window=2048), available=room - 1)
+        plan_memory(replace(load, window=replace(window, tokens=2048)), available=room - 1)
     assert caught.value.hint.startswith("a smaller model")
 
 
