@@ -19,10 +19,9 @@ from adascale.engine.errors import ModelCorruptError, TemplateRaisedError, Usage
 from adascale.engine.types import Notice, Turn
 
 from .runtime import LlamaModel
-from .template import Message, other_model, render, shows_system
+from .template import QUESTION, Message, other_model, render, shows_system
 from .thinking import Thinking, thinking_notices
 
-_PLACEHOLDER = "ADASCALE-QUESTION-7c1f"
 _SLOT = "ADASCALE-TEXT-{}-7c1f"
 _ANY_SLOT = re.compile(_SLOT.format(r"(\d+)"))
 
@@ -134,12 +133,12 @@ class ChatFormat:
         said = [(turn.role, texts.slot(turn.content.strip())) for turn in history]
         spoken = [{"role": role, "content": slot} for role, slot in said if role != "system"]
         system = "\n\n".join(filter(None, [system, *(slot for role, slot in said if role == "system")]))
-        messages = self._with_system(system, [*spoken, {"role": "user", "content": _PLACEHOLDER}])
+        messages = self._with_system(system, [*spoken, {"role": "user", "content": QUESTION}])
         try:
-            before, found, behind = self._render(messages).partition(_PLACEHOLDER)
+            before, found, behind = self._render(messages).partition(QUESTION)
         except TemplateRaisedError as exc:
             raise self._no_place() from exc
-        if not found or _PLACEHOLDER in behind or not texts.are_in(before, len(history)):
+        if not found or QUESTION in behind or not texts.are_in(before, len(history)):
             raise self._no_place()
         return texts.tokens(before)
 
@@ -150,7 +149,7 @@ class ChatFormat:
             slug="bad-conversation",
         )
 
-    def _with_system(self, system: str, messages: list[Message]) -> list[Message]:
+    def _with_system(self, system: str, messages: Sequence[Message]) -> Sequence[Message]:
         """The messages below a system prompt, which is put into the first one if there is no such role.
 
         Without a prompt they stand alone.
@@ -167,10 +166,10 @@ class ChatFormat:
         return render(self._model, messages, open_assistant=True, **variables, **more)
 
     def _split_template(self) -> tuple[str, str]:
-        messages = self._with_system(self._system, [{"role": "user", "content": _PLACEHOLDER}])
+        messages = self._with_system(self._system, [{"role": "user", "content": QUESTION}])
         text = self._render(messages)
-        before, found, behind = text.partition(_PLACEHOLDER)
-        if not found or _PLACEHOLDER in behind:
+        before, found, behind = text.partition(QUESTION)
+        if not found or QUESTION in behind:
             raise ModelCorruptError(
                 f"the chat template of {self._model.name} does not show the question exactly once",
                 hint=other_model(),

@@ -14,7 +14,7 @@ import os
 import platform
 import sys
 import sysconfig
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +34,10 @@ if TYPE_CHECKING:
 
     from .runtime import LlamaModel
 
-Message = dict[str, Any]
+Message = Mapping[str, Any]
+
+QUESTION = "ADASCALE-QUESTION-7c1f"
+"""Placeholder of a question while a template is cut around it."""
 
 _PLAIN = "{% for m in messages %}{{ m.content }}\n\n{% endfor %}"
 """Template of a model without one: a paragraph for each message."""

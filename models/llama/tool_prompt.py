@@ -7,13 +7,14 @@ calls and their results as texts of assistant and user.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from adascale.engine.errors import TemplateRaisedError
 from adascale.engine.tools.tool import ToolRequest, in_words
 
 from .chat import ChatFormat, Texts
+from .template import Message
 
 GENERIC_PROMPT = (
     "You may call one or more of these functions to help with the user's request:\n\n{tools}\n\n"
@@ -21,8 +22,6 @@ GENERIC_PROMPT = (
     "Reply in words where no function is made for the request, or where it lacks what the function needs."
 )
 """System prompt for templates without tools."""
-
-Message = Mapping[str, Any]
 
 
 class ToolFormat(ChatFormat):

@@ -25,10 +25,10 @@ from ..files.gguf_info import names_of
 from ..files.library import ModelFile
 from ..files.safetensors import read_local, read_remote, save_tensors
 from ..llama.runtime import FloatArray, LlamaContext, LlamaModel
-from ..llama.template import render
+from ..llama.template import QUESTION, render
 from ..storage import cache_folder
 from .incremental import Adapter, sigmoid
-from .text import QUESTION, Piece, Script, not_a_prm, single_token
+from .text import Piece, Script, not_a_prm, single_token
 
 _SUFFIX = ".head.safetensors"
 _SYSTEM = "Please reason step by step, and put your final answer within \\boxed{}."

@@ -12,10 +12,10 @@ from adascale.engine.ports import Prefix
 
 from ..llama.prefixes import Tokens
 from ..llama.runtime import LlamaModel
-from ..llama.template import Message, render
+from ..llama.template import QUESTION, Message, render
 
-QUESTION, FIRST, LATER = "ADASCALE-QUESTION-7c1f", "ADASCALE-FIRST-7c1f", "ADASCALE-LATER-7c1f"
-"""Placeholders for the question, the first step and a later step while a chat template is cut."""
+FIRST, LATER = "ADASCALE-FIRST-7c1f", "ADASCALE-LATER-7c1f"
+"""Placeholders of the first step and of a later one, beside that of the question."""
 
 _WITHOUT = f"{setting('prm', 'none')} searches without a PRM"
 _STEP_NUMBER = re.compile(r"(?:[#*\s]*step\s+\d+\s*\**[:.)]\**|\d+[.)])\s+", re.IGNORECASE)

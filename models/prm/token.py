@@ -17,9 +17,9 @@ from typing import Literal
 import numpy as np
 
 from ..llama.runtime import LlamaContext, LlamaModel
-from ..llama.template import Message, shows_system
+from ..llama.template import QUESTION, Message, shows_system
 from .incremental import Adapter, sigmoid
-from .text import FIRST, QUESTION, Piece, Script, as_it_is, not_a_prm, single_token, turns_script, with_number
+from .text import FIRST, Piece, Script, as_it_is, not_a_prm, single_token, turns_script, with_number
 
 # A PRM was trained to write one of its two answers here and nothing else; other models hardly ever do.
 _LEAST_SHARE = 0.1
