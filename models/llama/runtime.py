@@ -366,6 +366,10 @@ class LlamaContext:
             raise error
         self.evaluated_tokens += count
 
+    def wait(self) -> None:
+        """Wait until the last batch is computed, which a GPU does in the background."""
+        C.llama_synchronize(self.handle)
+
     def logits(self, row: int) -> FloatArray:
         """``[vocab_size]``, a view until the next decode; ``row`` is the index in the last batch.
 

@@ -391,7 +391,7 @@ def test_14_a_model_without_a_chat_template(said: Ask, tmp_path: Path) -> None:
     found, _ = said("ask", "What is 9 * 2?", "-g", str(bare), "--strategy", "greedy", "-q")
     assert found == (
         "warning[no-template]: bare.gguf has no chat template: it reads prompts as plain paragraphs\n"
-        "hint: take the model from another repository, or a known one: adascale models list"
+        "hint: take the model from another repository, or a known one: adascale list"
     )
 
 
