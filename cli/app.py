@@ -24,7 +24,15 @@ from .options.command_line import unknown_command, usage_error, with_ask
 from .options.completion import whole_words
 from .options.config_file import config_path, defaults_of, read_config, warn_unknown
 from .options.help import EVERYDAY, LayeredCommand, reflow
-from .terminal.console import ColorChoice, say, show_error, use_color, write_error, write_payload
+from .terminal.console import (
+    ColorChoice,
+    say,
+    show_error,
+    use_color,
+    use_warnings,
+    write_error,
+    write_payload,
+)
 from .terminal.signals import unwinding
 from .terminal.streams import flush_or_abandon, forget_unknown_size, lose_unwritable_stderr, open_missing
 
@@ -188,6 +196,7 @@ def root(
     # For commands that have no flag for it; the others set it again.
     if (color := os.environ.get("ADASCALE_COLOR", found.get("color"))) in get_args(ColorChoice):
         use_color(cast(ColorChoice, color))
+    use_warnings("-qq" not in sys.argv)
     if found and (name := context.invoked_subcommand):
         warn_unknown(found, path)
         context.default_map = {name: defaults_of(COMMANDS[name], found)}

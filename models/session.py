@@ -149,7 +149,8 @@ class OpenSession:
         read.
         """
         if not KINDS[kind].is_calibrated:
-            return Conditions(replace(self._describe("value"), calibration=None), ())
+            notices = self.prompts.chats[KINDS[kind].prompt].notices()
+            return Conditions(replace(self._describe("value"), calibration=None), tuple(notices))
         is_fitted = kind in self.prompts.calibrations and not KINDS[kind].has_options
         rough = describe_votes(self.prompts.rough, KINDS[kind].modes) if is_fitted else None
         return Conditions(self._describe(kind), tuple(self._warnings(kind)), rough)

@@ -123,7 +123,7 @@ def conversation_of(
     if use.tools and use.choice != "none":
         return _tool_request(messages, use)
     *earlier, last = messages
-    if not last["content"].strip():
+    if last["role"] == "user" and not last["content"].strip():
         raise Refusal.of_field(question_field, "is empty", "empty-question")
     if any(each["role"] == "tool" or "tool_calls" in each for each in messages):
         earlier, [asked] = in_words(earlier), in_words([last])

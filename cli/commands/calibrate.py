@@ -151,11 +151,16 @@ app.command()(level)
 
 
 def _check_flags(context: typer.Context, kind: KindName) -> None:
-    """Refuse flags that have no effect on this kind of question.
+    """Refuse a kind of question that nothing is fitted for, and flags that have no effect on this kind.
 
     Raises:
-        UsageError: one was typed.
+        UsageError: it is such a kind, or one was typed.
     """
+    if not KINDS[kind].is_fitted:
+        raise UsageError(
+            f"nothing is fitted for questions of the kind {kind}: votes judge them",
+            hint="questions whose answer is a number, a formula or one of some options",
+        )
     if KINDS[kind].has_options:
         unused = {"--programs", "--rollouts", "--method"}
     elif kind == "code":  # only programs are drawn
@@ -175,11 +180,6 @@ def _fit(session: OpenSession, problems: list[Problem], options: FitOptions) -> 
     from ..searching.calibration import draw_missing, score_missing
 
     run, kind = options.run, only_kind(problems)
-    if kind in ("fact", "call", "json"):
-        raise UsageError(
-            "nothing is fitted for facts, calls of tools and JSON yet: votes judge them",
-            hint="questions whose answer is a number, a formula or one of some options",
-        )
     if KINDS[kind].has_options:
         return _fit_options(session, problems, run)
     with SessionRollouts.open(session, problems, _plan(run, kind)) as rollouts:

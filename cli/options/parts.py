@@ -221,9 +221,7 @@ class SearchOptions:
                 hint="--strategy best-of-n --adapt n, or --strategy beam --adapt km",
             )
         self.preset.check_overrides([self.strategy, *([passing.Passing.name] if beside_tasks else [])])
-        # Of calls and JSON, what is adaptive has a name of its own.
-        name = EFFORTS[of_kind][self.preset.effort].name if kind is Adaptive else self.strategy
-        strategy = self.preset.strategy(name, of_kind)
+        strategy = self.preset.strategy(self.strategy, of_kind)
         if self.adapt != "none":
             strategy = strategy.changed(adapt=self.adapt)
         return with_mode(strategy, self.mode)

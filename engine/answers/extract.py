@@ -16,7 +16,7 @@ _LAST_NUMBER = re.compile(
 )
 _ANSWER_IS = re.compile(
     r"answers?+(?:\s++to\s++(?:the|this|your)\s++\w++)?+[*_]*+\s*+(?:(?:is|are)(?!n['\u2019]t\b|\s++not\b)|=|:)"
-    r"\s*+:?\s*+(?:(?<=\n)[-\u2022]\s++)?+(?:```\w*+\s|[*$`\s]|\\\[|\\\()*+",
+    r"\s*+:?\s*+(?:(?<=\s)[-\u2022]\s++)?+(?:```\w*+\s|[*$`\s]|\\\[|\\\()*+",
     re.IGNORECASE,
 )
 _HASHES = re.compile(r"####\s*+(?=.*+\s*+\Z)")
@@ -44,8 +44,9 @@ def extract_answer(text: str) -> str | None:
     for lead in (_ANSWER_IS, _HASHES):
         for match in reversed([*lead.finditer(text)]):
             rest = _REST_OF_LINE.match(text, match.end())
-            if rest is not None and (answer := _strip_markup(rest[0])):
-                return _strip_markup(_drop_rest_of_sentence(answer)).rstrip("!")  # of the sentence
+            # A mark of exclamation at the very end is that of the sentence.
+            if rest is not None and (answer := _strip_markup(rest[0].rstrip("! \t"))):
+                return _strip_markup(_drop_rest_of_sentence(answer))
     lines = [line for line in text.splitlines() if re.search(r"\w", line)]
     several = _SEVERAL_ARE.search(lines[-1]) if lines else None
     if several and not re.search(r"\.\s", found := lines[-1][several.end() :]):

@@ -268,7 +268,8 @@ class CallPosterior(_Posterior):
         """P(a call is right) times the posterior of the votes for this one among those that call."""
         p_call = self._call_chance(prefix.problem, finished)
         groups = tuple(group for group in finished.groups if group.answer != NO_CALL)
-        calling = tuple(each for each in finished.candidates if each.answer != NO_CALL)
+        # One without an answer has repeated a call whose result is known, which says nothing of new ones.
+        calling = tuple(each for each in finished.candidates if each.answer not in (None, NO_CALL))
         even = dict.fromkeys((each.node for each in calling), 0.0)
         calls = replace(finished, candidates=calling, groups=groups)
         found = iter(_of_votes(calls, shifted(prior, self.fitted.easier), even, self.fitted.spread))

@@ -31,7 +31,8 @@ class Entry:
         fields: Fields of a record in a file of questions that make it one of this kind.
         judged_by: Field of a record that says what is right; empty where nothing can.
         has_options: All its answers are known before a solution, and can be read.
-        is_calibrated: Calibrations are fitted for it.
+        is_calibrated: Its answers have probabilities.
+        is_fitted: Calibrations are fitted for it; without one votes judge it.
     """
 
     home: str
@@ -42,6 +43,7 @@ class Entry:
     judged_by: str = "answer"
     has_options: bool = False
     is_calibrated: bool = True
+    is_fitted: bool = True
 
 
 KINDS: Mapping[KindName, Entry] = {
@@ -50,8 +52,15 @@ KINDS: Mapping[KindName, Entry] = {
         "adascale.engine.kinds.choice", ("prose",), "choice", fields=("options",), has_options=True
     ),
     "yes-no": Entry("adascale.engine.kinds.yes_no", ("prose", "program"), "yes-no", has_options=True),
-    "fact": Entry("adascale.engine.kinds.fact", ("prose",), "fact"),
-    "text": Entry("adascale.engine.kinds.text", ("prose",), noun="reply", judged_by="", is_calibrated=False),
+    "fact": Entry("adascale.engine.kinds.fact", ("prose",), "fact", is_fitted=False),
+    "text": Entry(
+        "adascale.engine.kinds.text",
+        ("prose",),
+        noun="reply",
+        judged_by="",
+        is_calibrated=False,
+        is_fitted=False,
+    ),
     "code": Entry(
         "adascale.codetasks.kind",
         ("code",),
@@ -67,8 +76,9 @@ KINDS: Mapping[KindName, Entry] = {
         noun="reply",
         fields=("tools",),
         judged_by="accepted",
+        is_fitted=False,
     ),
-    "json": Entry("adascale.engine.kinds.json_object", ("prose",), "json"),
+    "json": Entry("adascale.engine.kinds.json_object", ("prose",), "json", is_fitted=False),
 }
 """Every kind by name, with an example:
 

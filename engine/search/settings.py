@@ -106,7 +106,8 @@ class Settings:
         chosen = left if self.strategy.looks_ahead else ()
         if mode == "auto" or mode in modes:
             return self.in_mode(mode, chosen)
-        return replace(self, warnings=(*self.warnings, _ANOTHER_MODE)).in_mode("auto", chosen)
+        usual = replace(self.strategy, modes=modes[:1])
+        return replace(self, strategy=usual, warnings=(*self.warnings, _ANOTHER_MODE)).in_mode("auto", chosen)
 
     def for_tools(self, problem: Problem) -> Settings:
         """For a request with tools: calls, and for a strategy that looks ahead also a reply without them."""
@@ -130,7 +131,7 @@ class Settings:
         """For a message whose reply nobody can check: one reply, which no calibration judges."""
         models = replace(self.models, calibration=None)
         strategy = self.strategy if isinstance(self.strategy, Greedy) else Vote(samples=1)
-        return replace(self, strategy=strategy, models=models, warnings=())
+        return replace(self, strategy=strategy, models=models)
 
     def first_event(self, problem: Problem) -> SearchStarted:
         """The beginning of every search with these settings."""

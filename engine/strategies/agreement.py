@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from ..answers.result import Standing
 from ..search.tree import Tree
 from ..tools.tool import NO_CALL
 from ..types import ROOT, Mode, SelectRule
-from .base import Expand, Plan, gather, whole_trajectories
+from .base import Expand, Plan, whole_trajectories
 from .vote_stopping import Sequential, all_drawn
 
 _NEVER = 1e-9
@@ -84,28 +85,37 @@ class Agreement(_UntilAgreed):
     modes: tuple[Mode, ...] = field(default=("call", "prose"), kw_only=True)
 
     def shares(self, tree: Tree) -> Mapping[Mode, float]:
-        """Calls are judged in order, and never wait for the one reply in prose."""
-        return {mode: 1.0 if mode == self.modes[0] else _NEVER for mode in self.modes}
+        """Calls are judged in order, and behind them the one reply in prose, before others that ran ahead."""
+        due = "prose" if self._wants_reply(tree) else "call"
+        return {mode: 1.0 if mode == due else _NEVER for mode in self.modes}
+
+    def surplus(self, standing: Standing) -> float | None:
+        """No call is worth more once enough agree."""
+        return 0.0 if self._is_agreed(standing) else None
 
     def plan(self, tree: Tree) -> Plan:
         """Draw calls until they agree, and a reply where none is likelier to be right."""
         if "call" in self.modes and _call_chance(tree) >= _NOT_WORTH_IT:
             yield self._begin()
-            while not (self._is_agreed(tree) or all_drawn(tree, self.samples)):
+            while not (self._is_agreed(tree.standing) or all_drawn(tree, self.samples)):
                 yield ()
-        is_called = bool(tree.groups) and _call_chance(tree) >= 0.5
-        if self.modes == ("call",) or is_called or _has_reply(tree):
-            return "confident" if self._is_agreed(tree) else None
-        if tree.standing is None or not tree.standing.finished:
-            yield from gather(tree, whole_trajectories(1, ("prose",), greedy=True))
-        else:  # calls that run ahead may still end
-            yield whole_trajectories(1, ("prose",), greedy=True)
-            while not _has_reply(tree):
-                yield ()
+        if not self._wants_reply(tree):
+            return "confident" if self._is_agreed(tree.standing) else None
+        yield whole_trajectories(1, ("prose",), greedy=True, sure=1)
+        while not _has_reply(tree):
+            yield ()
         return "settled"
 
-    def _is_agreed(self, tree: Tree) -> bool:
-        now = tree.standing
+    def _wants_reply(self, tree: Tree) -> bool:
+        """True if calls are settled, and none is likelier to be right than a reply without one."""
+        call = _call_chance(tree)
+        is_called = bool(tree.groups) and call >= 0.5
+        if "prose" not in self.modes or is_called or _has_reply(tree):
+            return False
+        is_over = call < _NOT_WORTH_IT or all_drawn(tree, self.samples)
+        return is_over or "call" not in self.modes or self._is_agreed(tree.standing)
+
+    def _is_agreed(self, now: Standing | None) -> bool:
         return now is not None and now.finished >= 2 and now.votes >= min(self.votes, self.samples)
 
 

@@ -200,8 +200,9 @@ class Preset:
         Raises:
             UsageError: no strategy has this name, it lacks a parameter, or could not run with these numbers.
         """
-        is_adaptive_json = kind == "json" and name == Adaptive.name  # what suits JSON has a name of its own
-        strategy = strategy_named(Readings.name if is_adaptive_json else name)
+        if name == Adaptive.name and kind in ("call", "json"):
+            name = EFFORTS[kind][self.effort].name  # what is adaptive has a name of its own there
+        strategy = strategy_named(name)
         is_paper = self.paper and strategy.kind == "value"
         numbers = PAPER if is_paper else effort_numbers(strategy, self.effort, kind)
         return strategy.changed(**{**_known(strategy, {**numbers, **self.overrides.given}), **own})

@@ -92,19 +92,21 @@ def read_reply(text: str, tools: Tools) -> Reply:
             calls.append(call)
     if not found and (opened := next((marker for marker in MARKERS if marker in text), None)):
         faults.append(f"there is no call of a known tool behind {opened}")
-    return Reply(tuple(calls), _words(text, found), tuple(faults))
+    return Reply(tuple(calls), _words(text, found, tools), tuple(faults))
 
 
-def _words(text: str, found: Sequence[Found]) -> str:
+def _words(text: str, found: Sequence[Found], tools: Tools) -> str:
     """The text without its calls and their markers.
 
-    A call that was begun as ``NAME(`` and goes on under a grammar has its name before it.
+    A call that was begun as ``NAME(`` and goes on under a grammar has a name on the line before it.
     """
     if not found:
         return text.strip()
+    names = "|".join(map(re.escape, tools))
+    begun = re.compile(rf"(?m)^[ \t\[]*(?:{names})[ \t(]*\Z")
     kept, at = [], 0
     for each in sorted(found, key=lambda each: each.start):
-        kept.append(text[at : each.start].removesuffix(each.name))
+        kept.append(begun.sub("", text[at : each.start]))
         at = max(at, each.end)
     words = _CLOSERS.sub("", "".join((*kept, text[at:]))).strip()
     return words if re.search(r"\w", words) else ""

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from adascale.engine.errors import ModelCorruptError, TemplateRaisedError, UsageError
+from adascale.engine.tools.tool import in_words
 from adascale.engine.types import Notice, Turn
 
 from .runtime import LlamaModel
@@ -128,12 +129,17 @@ class ChatFormat:
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     def _conversation(self, system: str, history: Sequence[Turn]) -> tuple[int, ...]:
-        """Tokens of a conversation up to the question; system turns stand below the system prompt."""
+        """Tokens of a conversation up to the question.
+
+        System turns stand below the system prompt. Turns of one role that follow each other are one, since
+        some templates refuse them.
+        """
         texts = Texts(self._model)
         said = [(turn.role, texts.slot(turn.content.strip())) for turn in history]
         spoken = [{"role": role, "content": slot} for role, slot in said if role != "system"]
+        spoken = in_words([*spoken, {"role": "user", "content": QUESTION}])
         system = "\n\n".join(filter(None, [system, *(slot for role, slot in said if role == "system")]))
-        messages = self._with_system(system, [*spoken, {"role": "user", "content": QUESTION}])
+        messages = self._with_system(system, spoken)
         try:
             before, found, behind = self._render(messages).partition(QUESTION)
         except TemplateRaisedError as exc:

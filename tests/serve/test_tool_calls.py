@@ -175,6 +175,8 @@ def test_a_conversation_that_called_tools_goes_on_without_them_as_any_other(
     assert [turn.role for turn in server.policy.opened[-1].history] == ["user", "assistant", "user"]
     parts = list(without_tools(client, *EARLIER, user("Tell me a story."), stream=True))
     assert sum(bool(part.choices[0].delta.content) for part in parts) > 1
+    silent = without_tools(client, *EARLIER[:2], {**EARLIER[2], "content": ""})
+    assert silent.adascale["kind"] == "text"
     plain = without_tools(client, *EARLIER)
     assert (plain.adascale["kind"], "15 degrees" in plain.choices[0].message.content) == ("text", True)
 

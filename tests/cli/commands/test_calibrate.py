@@ -281,7 +281,7 @@ def test_no_calibration_is_fitted_for_facts(home: Home, tmp_path: Path) -> None:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     done = home.run("calibrate", "fit", "-g", str(home.model), "-d", str(path), "--ctx-size", "512")
     assert (done.returncode, done.stdout) == (2, "")
-    assert "nothing is fitted for facts" in done.stderr
+    assert "nothing is fitted for questions of the kind fact" in done.stderr
 
 
 def test_questions_that_do_not_fit_are_counted_before_anything_is_fitted(home: Home, tmp_path: Path) -> None:

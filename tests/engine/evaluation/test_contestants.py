@@ -76,6 +76,7 @@ def test_an_effort_has_the_numbers_of_the_kind_that_is_searched() -> None:
         EFFORTS["call"]["high"],
     ]
     assert strategies("adaptive@max,readings:3", "json") == [EFFORTS["json"]["max"], Readings(3)]
+    assert strategies("adaptive", "call") == [EFFORTS["call"]["medium"]]
 
 
 def test_numbers_are_checked_together() -> None:

@@ -100,6 +100,21 @@ def test_words_before_a_call_are_kept(form: str) -> None:
     assert (reply.calls, reply.text) == ((call,), "Let me look.")
 
 
+@pytest.mark.parametrize(
+    ("before", "kept"),
+    [
+        ("get_weather ", ""),
+        ("[get_time(", ""),
+        ("I look.\nget_time", "I look."),
+        ("Ask get_time", "Ask get_time"),
+    ],
+)
+def test_a_call_that_was_begun_by_a_name_leaves_it_out(before: str, kept: str) -> None:
+    written = '{"name": "get_time", "arguments": {"zone": "CET"}}'
+    reply = read_reply(before + written, TOOLS)
+    assert (reply.calls, reply.text) == ((Call("get_time", {"zone": "CET"}),), kept)
+
+
 @pytest.mark.parametrize("form", sorted(FORMATS.keys() - {"mistral 2025"}))
 def test_several_calls_of_a_turn_are_read_in_order(form: str) -> None:
     calls = (Call("get_time", {"zone": "CET"}), Call("get_weather", {"city": "Paris", "days": 2}))

@@ -97,6 +97,18 @@ def test_a_template_without_a_system_role_has_the_system_prompt_in_the_first_tur
     model.close()
 
 
+def test_two_turns_of_the_user_are_one_for_a_template_that_wants_them_to_alternate(tmp_path: Path) -> None:
+    model = opened(
+        tmp_path,
+        "{% for m in messages %}{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}"
+        "{{ raise_exception('alternate') }}{% endif %}[{{ m.content }}]{% endfor %}",
+    )
+    history = [*EARLIER, Turn("user", "Wait."), Turn("system", "Use metres.")]
+    text = b"".join(map(model.piece, ChatFormat(model, "").prompt("Back?", history))).decode()
+    assert text.endswith("[Wait.\n\nBack?]")
+    model.close()
+
+
 @pytest.mark.parametrize(("system", "above"), [("", ""), ("Rhyme.", "system\nRhyme.\n")])
 def test_an_own_system_prompt_takes_the_place_of_the_built_in_one_even_if_it_is_empty(
     tmp_path: Path, system: str, above: str
