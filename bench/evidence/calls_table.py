@@ -260,7 +260,7 @@ def _surprise(p: float, happened: bool) -> float:
     return -math.log(max(p if happened else 1.0 - p, 1e-6))
 
 
-_POSITIVE, _SHARES = ("trust", "overlap", "spread"), ("calls_right", "calls_wrong")
+_POSITIVE, _SHARES = ("trust", "overlap", "spread", "strength"), ("calls_right", "calls_wrong")
 
 
 def _free(weights: CallWeights) -> dict[str, float]:

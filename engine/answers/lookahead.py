@@ -29,7 +29,7 @@ _SAME_MISTAKE = 0.13
 
 _EPS = 0.01
 STRENGTH = 3.0
-"""Weight of the question's estimate in the prior, in trajectories (docs/research/LOG.md, 2026-11-26)."""
+"""Weight of a value's estimate in the prior, in trajectories (docs/research/LOG.md, 2026-11-26)."""
 
 _MISS = 3.0
 """Wrong trajectories that one without an answer counts as: where runs do not end, others are wrong."""
@@ -46,11 +46,14 @@ class ModeState:
         question: Calibrated estimate that one trajectory is right.
         finished: Trajectories that have ended, those without an answer too.
         spread: Concentration of its wrong answers: the larger, the more rarely two agree.
+        strength: Weight of the estimate, in trajectories: the smaller, the more questions are either always
+            or never answered correctly.
     """
 
     question: Estimate
     finished: int
     spread: float
+    strength: float = STRENGTH
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +121,7 @@ def _beta(state: ModeState, answers: Sequence[Support], mode: Mode) -> tuple[flo
     """``alpha, beta`` of P(a trajectory is right), after those without an answer."""
     mean = min(max(state.question.median, _EPS), 1.0 - _EPS)
     misses = state.finished - sum(answer.votes.get(mode, 0) for answer in answers)
-    return mean * STRENGTH, (1.0 - mean) * STRENGTH + _MISS * misses
+    return mean * state.strength, (1.0 - mean) * state.strength + _MISS * misses
 
 
 def posterior(modes: Mapping[Mode, ModeState], answers: Sequence[Support]) -> list[float]:

@@ -143,12 +143,18 @@ def _odds_of(surprise: float | None) -> float:
 
 
 def _of_votes(
-    finished: FinishedSearch, prior: float, odds: Mapping[NodeId, float], spread: float | None = None
+    finished: FinishedSearch,
+    prior: float,
+    odds: Mapping[NodeId, float],
+    spread: float | None = None,
+    strength: float = STRENGTH,
 ) -> list[float]:
     """P(it is correct) of each answer by ``posterior``; ``spread`` None is that of each mode."""
     ended = Counter(candidate.mode for candidate in finished.candidates)
     asked = Estimate(prior, prior, prior, calibrated=True)
-    states = {mode: ModeState(asked, n, spread or PROFILES[mode].spread) for mode, n in ended.items()}
+    states = {
+        mode: ModeState(asked, n, spread or PROFILES[mode].spread, strength) for mode, n in ended.items()
+    }
     return posterior(states, supports(finished, odds))
 
 
@@ -179,7 +185,8 @@ class CallWeights:
         calls_right: Chance that the model calls where a call is right.
         calls_wrong: Chance that it calls where none is.
         easier: Logits by which a call is easier than a question of mathematics.
-        spread: Concentration of wrong calls, as that of a ``ModeProfile``.
+        spread: Concentration of wrong calls, as that of a ``ModeState``.
+        strength: Weight of the prior, as that of a ``ModeState``.
     """
 
     trust: float
@@ -189,6 +196,7 @@ class CallWeights:
     calls_wrong: float
     easier: float
     spread: float
+    strength: float
 
     @property
     def look(self) -> OptionWeights:
@@ -197,11 +205,18 @@ class CallWeights:
 
 
 CALL_WEIGHTS = CallWeights(
-    trust=2.5, lean=-2.6, overlap=0.5, calls_right=0.97, calls_wrong=0.85, easier=0.55, spread=0.7
+    trust=2.5,
+    lean=-2.6,
+    overlap=0.5,
+    calls_right=0.97,
+    calls_wrong=0.85,
+    easier=1.0,
+    spread=0.7,
+    strength=0.6,
 )
-"""They fit 22 looks of the 1.5b: P(yes) was .69 to .93 where a call is right (13), else .57 to .80 (9); it
-called in 22 of 25 requests where none is right; a call is right in .68. The spread is the likeliest of both
-coders' calls for 105 requests of BFCL."""
+"""The first five fit 22 looks of the 1.5b: P(yes) was .69 to .93 where a call is right (13), else .57 to .80
+(9); it called in 22 of 25 requests where none is right. The others are the likeliest of both coders' calls
+for 105 requests of BFCL: a model can make a call or it cannot, so votes tell more than for a value."""
 
 _UNREAD = 0.85
 """Log-odds of a call where the look says nothing: two of three requests want one."""
@@ -272,7 +287,8 @@ class CallPosterior(_Posterior):
         calling = tuple(each for each in finished.candidates if each.answer not in (None, NO_CALL))
         even = dict.fromkeys((each.node for each in calling), 0.0)
         calls = replace(finished, candidates=calling, groups=groups)
-        found = iter(_of_votes(calls, shifted(prior, self.fitted.easier), even, self.fitted.spread))
+        merit = shifted(prior, self.fitted.easier)
+        found = iter(_of_votes(calls, merit, even, self.fitted.spread, self.fitted.strength))
         return [
             1.0 - p_call if group.answer == NO_CALL else p_call * next(found) for group in finished.groups
         ]

@@ -137,7 +137,7 @@ def test_a_call_whose_result_is_known_does_not_speak_against_a_new_one(replies: 
     found, _ = search(asked, 0.9, *(weather(each) if each else "It is fine." for each in replies))
     assert [call.arguments for call in calls_of(found.answer or "")] == [{"city": "Rome"}]
     assert found.confidence is not None
-    assert found.confidence.median > 0.5
+    assert found.confidence.median > 0.4
 
 
 def test_the_reply_comes_before_calls_that_ran_ahead() -> None:
