@@ -174,5 +174,5 @@ def _fingerprints(
         name = prompt_of(kind, mode)
         return Fingerprint(*models, chats[name].sha256(), sampling[name].record(), window, program, kind)
 
-    found = {kind: of(kind) for kind, entry in KINDS.items() if entry.is_calibrated}
+    found = {kind: of(kind) for kind, entry in KINDS.items() if entry.judged_by}
     return found | {"value": of("value", program)}

@@ -148,7 +148,7 @@ class OpenSession:
         Warnings name options without effect, mismatches with the calibration, and calibrations that cannot be
         read.
         """
-        if not KINDS[kind].is_calibrated:
+        if not KINDS[kind].judged_by:
             notices = self.prompts.chats[KINDS[kind].prompt].notices()
             return Conditions(replace(self._describe("value"), calibration=None), tuple(notices))
         is_fitted = kind in self.prompts.calibrations and not KINDS[kind].has_options

@@ -18,7 +18,7 @@ from adascale.engine.types import Turn
 from .wire.http import MAX_DEPTH, JsonObject, Refusal, parse_json
 
 CONTINUE = "Continue."
-"""What the user says behind a reply of the assistant, so that another one follows."""
+"""The user's turn behind a reply of the assistant, which asks for another one."""
 
 
 @dataclass(frozen=True, slots=True)

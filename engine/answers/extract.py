@@ -16,7 +16,7 @@ _LAST_NUMBER = re.compile(
 )
 _ANSWER_IS = re.compile(
     r"answers?+(?:\s++to\s++(?:the|this|your)\s++\w++)?+[*_]*+\s*+(?:(?:is|are)(?!n['\u2019]t\b|\s++not\b)|=|:)"
-    r"\s*+:?\s*+(?:(?<=\s)[-\u2022]\s++)?+(?:```\w*+\s|[*$`\s]|\\\[|\\\()*+",
+    r"\s*+:?(?:[ \t]*+\n\s*+[-\u2022]\s++|\s*+)(?:```\w*+\s|[*$`\s]|\\\[|\\\()*+",
     re.IGNORECASE,
 )
 _HASHES = re.compile(r"####\s*+(?=.*+\s*+\Z)")

@@ -29,9 +29,9 @@ class Entry:
         prompt: Prompt of the first of them; other ways have their own, of the same name.
         noun: A trajectory, as a user reads it.
         fields: Fields of a record in a file of questions that make it one of this kind.
-        judged_by: Field of a record that says what is right; empty where nothing can.
+        judged_by: Field of a record that says what is right; empty where nothing can, and where answers
+            have no probability.
         has_options: All its answers are known before a solution, and can be read.
-        is_calibrated: Its answers have probabilities.
         is_fitted: Calibrations are fitted for it; without one votes judge it.
     """
 
@@ -42,7 +42,6 @@ class Entry:
     fields: Sequence[str] = ()
     judged_by: str = "answer"
     has_options: bool = False
-    is_calibrated: bool = True
     is_fitted: bool = True
 
 
@@ -53,14 +52,7 @@ KINDS: Mapping[KindName, Entry] = {
     ),
     "yes-no": Entry("adascale.engine.kinds.yes_no", ("prose", "program"), "yes-no", has_options=True),
     "fact": Entry("adascale.engine.kinds.fact", ("prose",), "fact", is_fitted=False),
-    "text": Entry(
-        "adascale.engine.kinds.text",
-        ("prose",),
-        noun="reply",
-        judged_by="",
-        is_calibrated=False,
-        is_fitted=False,
-    ),
+    "text": Entry("adascale.engine.kinds.text", ("prose",), noun="reply", judged_by="", is_fitted=False),
     "code": Entry(
         "adascale.codetasks.kind",
         ("code",),

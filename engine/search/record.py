@@ -166,8 +166,8 @@ class Record:
             case AllocationDecided():
                 granted = self.granted.get(event.node, 0) + event.granted
                 # What is judged in order is offered to every mode, and the strategy's limit holds for all.
-                is_limited = event.sure is not None and self.samples is not None
-                self.granted[event.node] = min(granted, self.samples or 0) if is_limited else granted
+                limit = None if event.sure is None else self.samples
+                self.granted[event.node] = granted if limit is None else min(granted, limit)
                 if event.node == ROOT:
                     self.required = self.required or event.required
             case BranchStarted():

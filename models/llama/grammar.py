@@ -82,7 +82,7 @@ class Grammar:
         return np.flatnonzero(~np.isin(first_bytes, first_bytes[refused]))
 
     def _allowed(self, tokens: Ids) -> Ids:
-        """Those of some tokens that may come next."""
+        """The tokens among these that may come next."""
         data = np.zeros(len(tokens), TOKEN_DATA)
         data["id"] = tokens
         array = C.llama_token_data_array(

@@ -39,6 +39,7 @@ from adascale.engine.answers.extract import extract_answer, last_boxed
         ("The answer is:\n- 42", "42"),
         ("The answer is:\n-42", "-42"),
         ("The answer is:\n  - 42", "42"),
+        ("The answer is - 42.", "- 42"),
         ("The answer is 27!", "27"),
         ("The answer is $5!$.", "5!"),
         (r"Answer: \( 5! \)", "5!"),
