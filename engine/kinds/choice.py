@@ -128,12 +128,13 @@ class Choice(Kind):
         Raises:
             UsageError: there are none.
         """
-        found, given = recognise_message(question), record.get("options")
+        found, given = recognise_message(question).choice, record.get("options")
         if isinstance(given, Mapping):
             named = {letter: str(text) for letter, text in given.items() if str(text).strip()}
             return {**with_options(question, [*named.values()]), "letters": [*named]}
-        texts = [str(each) for each in given] if isinstance(given, list) else list(found.options)
-        if found.kind == "choice" and len(found.options) == len(texts):
+        read = list(found.texts) if found else []
+        texts = [str(each) for each in given] if isinstance(given, list) else read
+        if found and len(read) == len(texts):
             return {"stem": found.stem, "texts": texts, "letters": list(found.letters)}
         return with_options(question, texts)
 

@@ -33,16 +33,12 @@ class Recognised:
     Attributes:
         kind: ``value``, ``choice``, ``yes-no``, ``fact`` or ``text``.
         why: Reason for people: "it has options A to D".
-        stem: Question of a choice without its options; the message for any other kind.
-        options: Options of a choice in their order, without their letters.
-        letters: Their letters or numbers as written; empty if they have none.
+        choice: What a choice gives to choose from; None for any other kind.
     """
 
     kind: KindName
     why: str
-    stem: str
-    options: tuple[str, ...] = ()
-    letters: tuple[str, ...] = ()
+    choice: Options | None = None
 
 
 def recognise_message(message: str) -> Recognised:
@@ -50,11 +46,11 @@ def recognise_message(message: str) -> Recognised:
     parts = _Parts.of(message)
     choice = _options(parts)
     if choice and (not _text(parts) or re.match(r"(?i)which\b.*\?", parts.question)):
-        return Recognised("choice", _why(choice), choice.stem, choice.texts, choice.letters)
+        return Recognised("choice", _why(choice), choice)
     for kind, reason in _REASONS:
         if why := reason(parts):
-            return Recognised(kind, why, parts.message)
-    return Recognised("text", "it asks for no short answer", parts.message)
+            return Recognised(kind, why)
+    return Recognised("text", "it asks for no short answer")
 
 
 def speaks_of_quantities(message: str) -> bool:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adascale.engine.kinds.alternatives import find_alternatives
-from adascale.engine.kinds.options import find_options
+from adascale.engine.kinds.options import Options, find_options
 from adascale.engine.kinds.recognising import recognise_message
 from adascale.engine.types import KindName
 from adascale.models.calibration.installed import built_in_questions
@@ -28,6 +28,14 @@ def guesses(name: str) -> Counter[tuple[str, str]]:
 
 def share_right(found: Counter[tuple[str, str]]) -> float:
     return sum(n for (kind, guessed), n in found.items() if kind == guessed) / found.total()
+
+
+def choice_of(message: str) -> Options:
+    """What a message that is a choice gives to choose from."""
+    found = recognise_message(message)
+    assert found.kind == "choice"
+    assert found.choice is not None
+    return found.choice
 
 
 def test_the_kind_of_most_messages_is_right_and_no_value_or_choice_is_a_text() -> None:
@@ -96,9 +104,7 @@ def test_options_are_read_in_any_notation(form: str, between: str) -> None:
     texts = ("river bank", "a", "bank of 3 %")
     options = between.join(f"{form.format(letter)} {text}" for letter, text in zip("ABC", texts, strict=True))
     found = recognise_message(f"Where does one keep money?\n{options}\nAnswer:")
-    assert (found.kind, found.letters) == ("choice", ("A", "B", "C"))
-    assert found.options == texts
-    assert found.stem == "Where does one keep money?"
+    assert found.choice == Options("Where does one keep money?", texts, ("A", "B", "C"))
 
 
 @pytest.mark.parametrize(
@@ -109,7 +115,7 @@ def test_options_are_read_in_any_notation(form: str, between: str) -> None:
     ],
 )
 def test_the_latex_between_options_is_left_out(message: str) -> None:
-    assert recognise_message(message).options == ("477", "482")
+    assert choice_of(message).texts == ("477", "482")
 
 
 @pytest.mark.parametrize("marks", ["a b c", "1 2 3", "i ii iii"])
@@ -117,8 +123,7 @@ def test_small_letters_and_numbers_mark_options_below_a_question(marks: str) -> 
     lines = "\n".join(
         f"{mark}) {text}" for mark, text in zip(marks.split(), ("Mars", "Venus", "Earth"), strict=True)
     )
-    found = recognise_message(f"Which planet do people live on?\n{lines}")
-    assert (found.kind, found.letters) == ("choice", tuple(marks.split()))
+    assert choice_of(f"Which planet do people live on?\n{lines}").letters == tuple(marks.split())
     assert recognise_message(f"My notes of today.\n{lines}").kind == "text"
 
 
@@ -153,8 +158,8 @@ def test_small_letters_and_numbers_mark_options_below_a_question(marks: str) -> 
     ],
 )
 def test_options_without_letters_are_read(message: str, options: tuple[str, ...]) -> None:
-    found = recognise_message(message)
-    assert (found.kind, found.options, found.letters) == ("choice", options, ())
+    found = choice_of(message)
+    assert (found.texts, found.letters) == (options, ())
 
 
 @pytest.mark.parametrize(
@@ -186,9 +191,10 @@ PIECES = st.sampled_from(
 @given(st.text() | st.lists(PIECES | st.text(max_size=5), max_size=30).map("".join))
 def test_options_are_pieces_of_any_message(message: str) -> None:
     found = recognise_message(message)
-    assert bool(found.options) == (found.kind == "choice")
-    assert len(found.letters) in (0, len(found.options))
-    assert all(option and option in message for option in found.options)
+    assert (found.choice is not None) == (found.kind == "choice")
+    if found.choice is not None:
+        assert len(found.choice.letters) in (0, len(found.choice.texts))
+        assert all(option and option in message for option in found.choice.texts)
 
 
 @pytest.mark.timeout(60)
