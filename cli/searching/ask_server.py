@@ -58,7 +58,7 @@ def search_on_server(
             f"{' and '.join(others)} cannot be asked of a server, which searches for all in the same way",
             hint=f"leave out {others[0]}, or --server",
         )
-    body = {**_body(question, options, context), "schema": schema}
+    body = _body(question, options, context, schema)
 
     @contextmanager
     def open_source(status: Callable[[str], None]) -> Iterator[EventSource]:
@@ -75,19 +75,22 @@ def search_on_server(
     return show_search(open_source, options.view, prints_reply=options.prints_reply)
 
 
-def _body(question: str, options: AskOptions, context: typer.Context) -> dict[str, Any]:
+def _body(
+    question: str, options: AskOptions, context: typer.Context, schema: Mapping[str, Any] | None
+) -> dict[str, Any]:
     """The request for a search; what is None is the server's to decide."""
     search = options.search
     history = last_conversation(options.view.terminal) if options.goes_on else ()
     # An effort makes the server search for a text too.
     sends_effort = flag_sources(context)[_EFFORT] != "DEFAULT" and (
-        chooses_search(context) or recognise_message(question).kind != "text"
+        schema is not None or chooses_search(context) or recognise_message(question).kind != "text"
     )
     return {
         "question": question,
         "history": [{"role": turn.role, "content": turn.content} for turn in history],
         "kind": search.kind,
         "choices": list(search.options),
+        "schema": schema,
         "effort": search.preset.effort if sends_effort else None,
         "mode": search.mode,
         "max_tokens": search.budget.max_tokens,

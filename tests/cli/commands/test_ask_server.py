@@ -123,15 +123,19 @@ def test_the_effort_is_the_servers_unless_one_is_set(env: dict[str, str]) -> Non
         ("Say hello.", ("-x", "--effort", "low"), None),
         ("Say hello.", ("--mode", "prose"), None),
         ("Say hello.", ("--mode", "prose", "--effort", "low"), "low"),
+        ("Say hello.", ("--schema", "schema.json", "--effort", "low"), "low"),
     ],
 )
 def test_an_effort_is_sent_where_it_was_chosen_or_makes_a_search(
     env: dict[str, str],
     monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
     question: str,
     options: tuple[str, ...],
     effort: str | None,
 ) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("schema.json").write_text('{"type": "object", "properties": {"name": {"type": "string"}}}')
     bodies: list[dict[str, Any]] = []
 
     def refuse(self: RemoteSearch, body: dict[str, Any]) -> Iterator[Event]:
