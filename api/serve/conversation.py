@@ -120,7 +120,8 @@ def conversation_of(
         Refusal: the last message is empty, or calls a tool; or a tool cannot be used.
     """
     messages = _ending_with_a_question(messages, question_field.partition("[")[0])
-    if use.tools and use.choice != "none":
+    is_required = use.choice == "required" or use.forced is not None
+    if is_required or (use.tools and use.choice != "none"):
         return _tool_request(messages, use)
     *earlier, last = messages
     if last["role"] == "user" and not last["content"].strip():
@@ -154,7 +155,7 @@ def _tool_request(messages: Sequence[JsonObject], use: ToolUse) -> ToolRequest:
     details = {
         "messages": _with_names(messages),
         "tools": tools,
-        "choice": (choice or "auto") if tools else "none",
+        "choice": choice or "auto",
         "is_parallel": use.is_parallel,
     }
     try:

@@ -70,6 +70,8 @@ def summary(server: Served, **body: Any) -> dict[str, Any]:
         (CHAT, {"tools": [{"type": "function"}]}, "tools[0].function", "has to be given"),
         (CHAT, {"tool_choice": "any"}, "tool_choice", "has to be auto, none or required, or an object"),
         (CHAT, {"tool_choice": {"type": "function"}}, "tool_choice.function", "has to be given"),
+        (CHAT, {"tool_choice": "required"}, "tool_choice", "there is no such tool"),
+        (MESSAGES, {"tool_choice": {"type": "any"}}, "tool_choice", "there is no such tool"),
         (
             CHAT,
             {"response_format": {"type": "json_schema"}},
