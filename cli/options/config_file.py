@@ -54,7 +54,7 @@ def read_config(path: Path) -> dict[str, Value]:
             data = file.read(_LARGEST + 1)
         if len(data) > _LARGEST:
             raise _unreadable(path, f"it has more than {human_bytes(_LARGEST)}")
-        text = data.decode("utf-8")
+        text = data.decode("utf-8-sig")
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError) as error:

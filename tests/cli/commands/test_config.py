@@ -122,6 +122,15 @@ def test_comments_and_order_stay(config: Path) -> None:
     assert [path.name for path in config.parent.iterdir()] == ["config.toml"]
 
 
+def test_a_byte_order_mark_is_no_part_of_the_file(config: Path) -> None:
+    config.parent.mkdir()
+    config.write_text("effort = 'low'\n", encoding="utf-8-sig")
+
+    assert row("effort")[0] == "low"
+    run("config", "set", "threads", "2")
+    assert row("effort")[0] == "low"
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
 @pytest.mark.parametrize("what", ["a pipe or a device", "a folder", "more than"])
 def test_a_file_that_is_none_or_huge_is_refused_at_once(config: Path, what: str) -> None:
