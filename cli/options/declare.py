@@ -86,7 +86,7 @@ RunArgument = Annotated[
 ]
 
 # Twelve digits: no number is longer than 64 bits.
-_COUNT = re.compile(r"(\d{1,12}(?:\.\d+)?)([kKmM]?)")
+_COUNT = re.compile(r"(\d{1,12}(?:\.\d+(?=[kKmM]))?)([kKmM]?)")
 _DURATION = re.compile(r"(\d{1,12}(?:\.\d+)?)(ms|s|m|h|)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0}
 

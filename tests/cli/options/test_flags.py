@@ -98,7 +98,7 @@ def test_a_flag_arrives_where_its_field_is() -> None:
 
 @pytest.mark.parametrize(
     ("typed", "tokens"),
-    [("off", 0), ("0", 0), ("on", THINK_TOKENS), ("auto", None), ("300", 300), ("2k", 2000)],
+    [("off", 0), ("0", 0), ("on", THINK_TOKENS), ("auto", None), ("300", 300), ("2k", 2000), ("1.5k", 1500)],
 )
 def test_thinking_is_a_word_or_a_number(
     typed: str, tokens: int | None, monkeypatch: pytest.MonkeyPatch
@@ -109,7 +109,7 @@ def test_thinking_is_a_word_or_a_number(
     assert "think" in setting_keys()
 
 
-@pytest.mark.parametrize("typed", ["maybe", "-1", "", "1.5.2", "0.1", "0k"])
+@pytest.mark.parametrize("typed", ["maybe", "-1", "", "1.5.2", "1.5", "0k"])
 def test_thinking_that_is_neither_is_refused(typed: str) -> None:
     with pytest.raises(UsageError, match="is not off, on, auto or a number of tokens"):
         parsed(AskOptions, "--think", typed)
