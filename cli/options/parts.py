@@ -159,14 +159,14 @@ class SearchOptions:
         ),
     ] = None
     choices: Annotated[
-        str,
+        str | None,
         SEARCH.flag(
             "--choices",
             "Options to choose from, with commas between them: red,green,blue.",
             metavar="OPTIONS",
             show_default=False,
         ),
-    ] = ""
+    ] = None
     strategy: Annotated[StrategyName, SEARCH.setting("--strategy", "Search strategy.")] = "adaptive"
     mode: Annotated[
         ModeChoice,
@@ -201,8 +201,8 @@ class SearchOptions:
 
     @property
     def options(self) -> tuple[str, ...]:
-        """The options of a choice that are given beside the question."""
-        return tuple(filter(None, (option.strip() for option in self.choices.split(","))))
+        """The options of a choice that are given beside the question, as they were typed."""
+        return () if self.choices is None else tuple(self.choices.split(","))
 
     def make_strategy(self, of_kind: KindName = "value", *, beside_tasks: bool = False) -> Strategy:
         """The strategy with its parameters; the mode ``auto`` is decided when the models are open.

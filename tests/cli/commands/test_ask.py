@@ -136,6 +136,7 @@ BAD = [
     (["ask", "hi", "--strategy", "bon"], 2, "best-of-n"),
     (["ask", "hi", "--budget", "many"], 2, "--budget 8k"),
     (["ask", "hi", "--time-limit", "soon"], 2, "--time-limit 90s"),
+    (["ask", "Which colour?", "--choices", " , "], 2, "--choices red,green,blue"),
     (["ask", "hi", "--samples", "0"], 2, "--samples"),
     (["ask", "hi", "--gpu-layers", "some", "-g", "CHAIN"], 2, "--gpu-layers auto"),
     (["ask", "hi", "--ctx-size", "4096", "-g", "CHAIN"], 2, "was trained for (2,048)"),
