@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Collection, Iterator, Sequence
-from itertools import pairwise
+from itertools import chain, pairwise
 from keyword import iskeyword
 
 from adascale.engine.answers.program import names, parse, requires_arguments
@@ -40,10 +40,11 @@ def read_tests(source: str, where: str = "the test", setup: str = "") -> tuple[C
         setup: Imports that it needs besides its own.
 
     Raises:
-        UsageError: it is no Python, holds no test, or one that needs a library, or more of pytest than is
-            known here.
+        UsageError: it is no Python, holds no test, or one that is async, or needs a library, or more of
+            pytest than is known here.
     """
     body = _statements(source, where)
+    _refuse_async(body, where)
     functions = [node for node in body if isinstance(node, ast.FunctionDef) and node.name.startswith("test")]
     classes = [node for node in body if isinstance(node, ast.ClassDef) and _has_tests(node)]
     asked = set(outside_names(unparse(body)))
@@ -70,6 +71,17 @@ def read_tests(source: str, where: str = "the test", setup: str = "") -> tuple[C
             slug="bad-test",
         )
     return tuple(tests)
+
+
+def _refuse_async(body: Sequence[ast.stmt], where: str) -> None:
+    of_classes = [node.body for node in body if isinstance(node, ast.ClassDef) and _has_tests(node)]
+    for node in chain(body, *of_classes):
+        if isinstance(node, ast.AsyncFunctionDef) and node.name.startswith("test"):
+            raise UsageError(
+                f"{where}: {node.name} is async, and such tests are not run",
+                hint=f"write def {node.name}() with asyncio.run(...) inside",
+                slug="bad-test",
+            )
 
 
 def _statements(source: str, where: str) -> list[ast.stmt]:

@@ -155,6 +155,9 @@ def test_a_variable_may_be_named_mark() -> None:
         ("import pytest\n@pytest.fixture\ndef g():\n    return 1", "more of pytest",
          "pytest.fixture"),
         ("from pytest import fixture\nassert f(2)", "more of pytest", "fixture"),
+        ("async def test_f():\n    assert await f(2) == 4", "test_f is async", ""),
+        ("assert f(2)\nclass TestF:\n    async def test_a(self):\n        assert await f(2)",
+         "test_a is async", ""),
         ("import numpy as np\nassert f(np.ones(2)) == 2", "imports numpy, and programs run with", ""),
     ],
 )  # fmt: skip
