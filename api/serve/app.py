@@ -19,6 +19,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from adascale import __version__
+from adascale.engine.errors import excerpt
 from adascale.models.fallback import HANDED_ON, Fallback
 
 from .agents import endpoint
@@ -151,8 +152,7 @@ class _Server:
     async def show_model(self, request: HttpRequest) -> Response:
         """The model under one of its names."""
         name = request.path_params["name"]
-        if name not in self.served().names():
-            raise Refusal(404, f'the model "{name}" is not served here', "model-not-found", "model")
+        self.served().effort_of(name, None, "model")
         return json_response(self._model(name))
 
     async def search(self, request: HttpRequest) -> Response:
@@ -167,7 +167,7 @@ class _Server:
     async def end_search(self, request: HttpRequest) -> Response:
         """End a search as interrupted; its log has the result so far."""
         if not self._hub.cancel(id_ := request.path_params["id"]):
-            raise Refusal(404, f'no search "{id_}" is running', "no-such-search")
+            raise Refusal(404, f'no search "{excerpt(id_)}" is running', "no-such-search")
         return Response(status_code=204)
 
     async def _log(self, ask: Ask, client: str, *, is_readable: bool) -> AsyncGenerator[bytes, None]:
@@ -245,7 +245,7 @@ async def _refuse_http(request: HttpRequest, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     code = {404: "not-found", 405: "method-not-allowed"}.get(error.status_code, "invalid-request")
     path = request.url.path
-    text = f"{request.method} {path}: {error.detail}"
+    text = f"{excerpt(f'{request.method} {path}')}: {error.detail}"
     if error.status_code == 404 and f"/v1{path}" in BODIES:
         text += f"; this server has /v1{path}"
     return await _refuse(request, Refusal(error.status_code, text, code, headers=error.headers))

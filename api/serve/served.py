@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self, get_args
 
+from adascale.engine.errors import excerpt
 from adascale.engine.search.events import GeneratorDescription, ModelDescription, PRMDescription
 from adascale.engine.strategies import Effort
 from adascale.engine.tools.tool import ToolRequest
@@ -26,9 +27,6 @@ EFFORT_ALIASES: Mapping[str, ServedEffort] = {
     "chat": "chat",
 }
 """Our effort for each name that clients use."""
-
-_MAX_NAME = 200
-"""Characters of an unknown model's name that a refusal repeats."""
 
 
 def public_name(model: GeneratorDescription | PRMDescription) -> str:
@@ -116,7 +114,7 @@ class ServedModel:
         model = self.name if model == f"{self.name}:latest" else model  # as Ollama's clients call it
         base, _, suffix = (model or self.name).rpartition(":")
         if model not in (None, self.name) and not (base == self.name and suffix in EFFORT_ALIASES):
-            asked_for = (model or "")[:_MAX_NAME]
+            asked_for = excerpt(model or "")
             near = difflib.get_close_matches(asked_for, self.names(), n=3, cutoff=0.4) or [self.name]
             text = f'the model "{asked_for}" is not served here; there is {", ".join(near)}'
             raise Refusal(404, text, "model-not-found", "model")

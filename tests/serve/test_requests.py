@@ -129,6 +129,14 @@ def test_what_cannot_be_done_is_refused_by_its_name_in_our_words(
     assert not any(word in refused.text.lower() for word in ("pydantic", "input should"))
 
 
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/v1/models/"), ("DELETE", "/v1/searches/"), ("GET", "/nowhere/")]
+)
+def test_a_refusal_repeats_the_beginning_of_a_path(server: Served, method: str, path: str) -> None:
+    refused = httpx2.request(method, f"{server.url}{path}{'x' * 15_000}", timeout=20)
+    assert (refused.status_code, len(refused.content) < 1_000) == (404, True)
+
+
 def test_a_whole_number_may_have_a_decimal_point(server: Served) -> None:
     assert post(server, CHAT, top_k=40.0, n=1.0, seed=7.0, max_tokens=20.0).status_code == 200
     assert server.policy.samplers[-1].top_k == 40
