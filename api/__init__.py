@@ -16,35 +16,45 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from adascale.engine.answers.result import SearchResult
-    from adascale.engine.errors import AdascaleError
-    from adascale.engine.search.driver import Driver
-    from adascale.engine.search.events import Event, SearchFinished, SearchStarted
-    from adascale.engine.search.record import replay
-    from adascale.engine.search.settings import Settings
-    from adascale.engine.search.tree import Tree
-    from adascale.engine.strategies import (
-        DVTS,
-        Adaptive,
-        AdaptiveConsistency,
-        Beam,
-        BestOfN,
-        Cut,
-        Expand,
-        Greedy,
-        Margin,
-        Passing,
-        Plan,
-        Strategy,
-        Vote,
-        gather,
-    )
-    from adascale.engine.types import ROOT, Budget, Estimate, Problem, Step, Usage
-    from adascale.models.options import SamplingOverrides, SessionOptions
-    from adascale.models.session import OpenSession, Session
+    from adascale.engine.answers.result import SearchResult as SearchResult
+    from adascale.engine.errors import AdascaleError as AdascaleError
+    from adascale.engine.search.driver import Driver as Driver
+    from adascale.engine.search.events import Event as Event
+    from adascale.engine.search.events import SearchFinished as SearchFinished
+    from adascale.engine.search.events import SearchStarted as SearchStarted
+    from adascale.engine.search.record import replay as replay
+    from adascale.engine.search.settings import Settings as Settings
+    from adascale.engine.search.tree import Tree as Tree
+    from adascale.engine.strategies import DVTS as DVTS
+    from adascale.engine.strategies import Adaptive as Adaptive
+    from adascale.engine.strategies import AdaptiveConsistency as AdaptiveConsistency
+    from adascale.engine.strategies import Beam as Beam
+    from adascale.engine.strategies import BestOfN as BestOfN
+    from adascale.engine.strategies import Cut as Cut
+    from adascale.engine.strategies import Expand as Expand
+    from adascale.engine.strategies import Greedy as Greedy
+    from adascale.engine.strategies import Margin as Margin
+    from adascale.engine.strategies import Passing as Passing
+    from adascale.engine.strategies import Plan as Plan
+    from adascale.engine.strategies import Strategy as Strategy
+    from adascale.engine.strategies import Vote as Vote
+    from adascale.engine.strategies import gather as gather
+    from adascale.engine.types import ROOT as ROOT
+    from adascale.engine.types import Budget as Budget
+    from adascale.engine.types import Estimate as Estimate
+    from adascale.engine.types import Problem as Problem
+    from adascale.engine.types import Step as Step
+    from adascale.engine.types import Usage as Usage
+    from adascale.models.options import SamplingOverrides as SamplingOverrides
+    from adascale.models.options import SessionOptions as SessionOptions
+    from adascale.models.session import OpenSession as OpenSession
+    from adascale.models.session import Session as Session
 
-    from .asking import Answer, ask, search
-    from .codetasks.coding import CodeResult, code
+    from .asking import Answer as Answer
+    from .asking import ask as ask
+    from .asking import search as search
+    from .codetasks.coding import CodeResult as CodeResult
+    from .codetasks.coding import code as code
 
 __version__ = "0.2.0"
 
@@ -68,47 +78,7 @@ _NAMES = {
 
 _HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
 
-__all__ = [
-    "DVTS",
-    "ROOT",
-    "Adaptive",
-    "AdaptiveConsistency",
-    "AdascaleError",
-    "Answer",
-    "Beam",
-    "BestOfN",
-    "Budget",
-    "CodeResult",
-    "Cut",
-    "Driver",
-    "Estimate",
-    "Event",
-    "Expand",
-    "Greedy",
-    "Margin",
-    "OpenSession",
-    "Passing",
-    "Plan",
-    "Problem",
-    "SamplingOverrides",
-    "SearchFinished",
-    "SearchResult",
-    "SearchStarted",
-    "Session",
-    "SessionOptions",
-    "Settings",
-    "Step",
-    "Strategy",
-    "Tree",
-    "Usage",
-    "Vote",
-    "__version__",
-    "ask",
-    "code",
-    "gather",
-    "replay",
-    "search",
-]
+__all__ = [*_HOMES, "__version__"]
 
 
 def __getattr__(name: str) -> object:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import itertools
 from collections.abc import Generator, Iterator
 from dataclasses import fields
@@ -23,6 +24,12 @@ def test_every_public_name_exists_and_is_listed() -> None:
     assert set(adascale.__all__) <= set(dir(adascale))
     with pytest.raises(AttributeError):
         adascale.no_such_name  # noqa: B018
+
+
+def test_a_type_checker_sees_every_public_name() -> None:
+    tree = ast.parse(Path(adascale.__file__).read_text(encoding="utf-8"))
+    imports = [alias for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names]
+    assert {alias.asname for alias in imports if alias.asname} == {*adascale.__all__} - {"__version__"}
 
 
 def test_a_search_in_python(chain_gguf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
