@@ -127,17 +127,6 @@ def test_more_connections_than_files_do_not_end_the_server() -> None:
         assert (process.returncode, said) == (0, "")
 
 
-def test_a_client_that_sends_no_more_gets_its_answer(server: Served) -> None:
-    server.policy.pause = 0.1
-    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connected:
-        connected.sendall(request())
-        connected.shutdown(socket.SHUT_WR)
-        received = b"".join(iter(lambda: connected.recv(1 << 16), b""))
-    interim, _, answer = received.rpartition(b"HTTP/1.1 ")
-    assert answer.startswith(b"200 ")
-    assert set(interim.split(b"\r\n\r\n")) == {b"HTTP/1.1 102 Processing", b""}
-
-
 def test_a_new_connection_takes_the_place_of_the_one_that_has_waited_longest(
     server: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -29,10 +29,6 @@ MAX_CONNECTIONS = 1024
 MAX_OF_A_CLIENT = 128
 """Connections of one address, unless it is this machine's."""
 
-PROBE_SECONDS = 0.02
-"""Time until the first probe whether a client that has closed its sending side still reads; it doubles."""
-_PROBE = b"HTTP/1.1 102 Processing\r\n\r\n"
-
 _FILES = 4 * MAX_CONNECTIONS
 """Limit of open files to request: many systems allow 1,024, and connections come in bursts."""
 
@@ -45,8 +41,6 @@ class _PatientProtocol(H11Protocol):
 
     _head: asyncio.TimerHandle | None = None
     _write: asyncio.TimerHandle | None = None
-    _probe: asyncio.TimerHandle | None = None
-    _is_half_closed = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the timer of the first head; above the limits, close a connection.
@@ -81,29 +75,10 @@ class _PatientProtocol(H11Protocol):
             self._head = self.loop.call_later(HEAD_SECONDS, self._close_late)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop all timers."""
-        for timer in (self._head, self._write, self._probe):
-            _cancel(timer)
+        """Stop both timers."""
+        _cancel(self._head)
+        _cancel(self._write)
         super().connection_lost(exc)
-
-    def eof_received(self) -> bool:  # type: ignore[override]
-        """Keep a connection whose client has closed its sending side and may still read (``nc -N``)."""
-        self._is_half_closed = self.cycle is not None and not self.cycle.response_started
-        if self._is_half_closed:
-            self._ask_whether_it_reads(PROBE_SECONDS)
-        return self._is_half_closed
-
-    def on_response_complete(self) -> None:
-        """Close a connection that can bring no more requests."""
-        super().on_response_complete()
-        if self._is_half_closed:
-            self.transport.close()
-
-    def _ask_whether_it_reads(self, seconds: float) -> None:
-        """Send what clients ignore: one that has gone answers with a reset, which ends its search."""
-        if self.cycle is not None and not self.cycle.response_started and not self.transport.is_closing():
-            self.transport.write(_PROBE)
-            self._probe = self.loop.call_later(seconds, self._ask_whether_it_reads, min(2 * seconds, 5.0))
 
     def pause_writing(self) -> None:
         """Start the timer of a client that does not read; at its end the client counts as gone."""
