@@ -17,6 +17,7 @@ import typer.main
 from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import TyperException
 
+from adascale import __version__
 from adascale.engine.errors import AdascaleError, UsageError, explained
 
 from .exit_codes import EPILOG, FAILED, USAGE, exit_code
@@ -164,9 +165,7 @@ app = typer.Typer(
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        from .version import running_version
-
-        write_payload(f"adascale {running_version()}")
+        write_payload(f"adascale {__version__}")
         raise typer.Exit
 
 

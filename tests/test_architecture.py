@@ -110,7 +110,7 @@ ROOMS = {
 
 BESIDE_ROOMS = {
     "searching": {"exit_codes"},
-    "commands": {"exit_codes", "version"},
+    "commands": {"exit_codes"},
 }
 """Files beside the rooms that a room needs too."""
 

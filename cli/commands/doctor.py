@@ -14,6 +14,7 @@ from typing import Literal
 
 import typer
 
+from adascale import __version__
 from adascale.engine.decimals import human_bytes
 from adascale.engine.errors import AdascaleError, ModelError, command
 from adascale.engine.strategies import Adaptive
@@ -26,7 +27,6 @@ from ..options.config_file import config_path, read_config, suggestion
 from ..options.flatten import setting_keys, with_options
 from ..terminal.console import as_typed, short_path, write_json, write_payload
 from ..terminal.text import columns
-from ..version import running_version
 
 SCHEMA = "adascale.doctor/1"
 
@@ -103,7 +103,7 @@ def _findings_text(found: dict[str, Finding]) -> str:
 
 
 def _python() -> Finding:
-    return Finding("ok", f"{platform.python_version()}, adascale {running_version()}, {sys.platform}")
+    return Finding("ok", f"{platform.python_version()}, adascale {__version__}, {sys.platform}")
 
 
 def _config(context: typer.Context) -> Finding:
