@@ -7,7 +7,7 @@ import shutil
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -20,25 +20,18 @@ from ..options.declare import OverwriteOption, TraceArgument
 from ..terminal.console import clean, say, write_lines, write_payload
 from ..terminal.theme import glyphs_for
 
-TreeFormat = Literal["html", "svg"]
-
-_SUFFIXES: dict[str, TreeFormat] = {".html": "html", ".htm": "html", ".svg": "svg"}
-
-_MARKS: dict[TreeFormat, bytes] = {
-    "html": b" - adascale</title>",
-    "svg": b"<title>adascale",
-}
-"""Bytes by which files of this command are recognised."""
+_PAGE_MARK = b" - adascale</title>"
+_MARKS = {".html": _PAGE_MARK, ".htm": _PAGE_MARK, ".svg": b"<title>adascale"}
+"""Bytes by which files of this command are recognised, by the suffix of their names."""
 
 
 def tree(
     trace: TraceArgument = None,
-    format_: Annotated[
-        TreeFormat | None,
-        typer.Option("--format", "-f", help="Format of the output; by default that of the file's name."),
-    ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="File to write, or - for stdout.", show_default="-")
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="File to write, named .html or .svg, or - for stdout.", show_default="-"
+        ),
     ] = None,
     overwrite: OverwriteOption = False,
 ) -> None:
@@ -53,25 +46,22 @@ def tree(
     """
     source = trace_path(trace)
     if output is None or str(output) == "-":
-        if format_ is None:
-            _write_tree(source)
-        else:
-            write_payload(_render(format_, source), "utf-8")
+        _write_tree(source)
         return
-    form = format_ or _SUFFIXES.get(output.suffix.lower())
-    if form is None:
+    suffix = output.suffix.lower()
+    if suffix not in _MARKS:
         text = (
             f"adascale tree {'' if trace is None else shlex.quote(trace) + ' '}> {shlex.quote(str(output))}"
         )
         raise UsageError(
             f'the name of {output} does not say which format; "{output.suffix}" is not one of them',
-            hint=text if output.suffix == ".txt" else "--format html, or --format svg",
+            hint=text if output.suffix == ".txt" else "-o search.html, or -o search.svg",
         )
     other = f"-o {shlex.quote(f'{source.stem}-tree{output.suffix}')}"
     check_output(
-        output, other, is_ours=partial(has_mark, mark=_MARKS[form]), reads=[source], overwrite=overwrite
+        output, other, is_ours=partial(has_mark, mark=_MARKS[suffix]), reads=[source], overwrite=overwrite
     )
-    write_file(output, _render(form, source).rstrip("\n").encode() + b"\n")
+    write_file(output, _render(suffix, source).rstrip("\n").encode() + b"\n")
     say(f"adascale: wrote {output}")
 
 
@@ -90,10 +80,10 @@ def _write_tree(source: Path) -> None:
         write_payload("\n".join(line.plain.rstrip() for line in lines))
 
 
-def _render(format_: TreeFormat, source: Path) -> str:
+def _render(suffix: str, source: Path) -> str:
     """A recorded search as a page or a picture."""
     from ..documents.document import Document
     from ..documents.page import to_html
     from ..documents.picture import to_svg
 
-    return clean((to_html if format_ == "html" else to_svg)(Document.of(read_trace(source))))
+    return clean((to_svg if suffix == ".svg" else to_html)(Document.of(read_trace(source))))

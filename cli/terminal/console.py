@@ -183,28 +183,18 @@ def _is_silent() -> bool:
     return not select.select([number], [], [], 0)[0]
 
 
-def write_payload(text: str, encoding: str | None = None) -> None:
-    """Write the answer or JSON to stdout, with exactly one newline at its end.
+def write_payload(text: str) -> None:
+    """Write the answer or JSON to stdout, with exactly one newline at its end; errors as ``write_piece``."""
+    write_piece(clean(text).rstrip("\n") + "\n")
 
-    Args:
-        text: Text to write; control characters are removed.
-        encoding: Encoding that the text itself declares, as a web page does; None for that of stdout.
+
+def write_piece(text: str) -> None:
+    """Write a part of the answer to stdout, without control characters.
 
     Raises:
         DiskFullError, UsageError: it cannot be written.
         SystemExit: the reader has gone, as after ``| head -1``.
     """
-    data = clean(text).rstrip("\n") + "\n"
-    if encoding is None:
-        write_piece(data)
-        return
-    with writing_stdout():
-        sys.stdout.buffer.write(data.encode(encoding, errors="replace"))
-        sys.stdout.flush()
-
-
-def write_piece(text: str) -> None:
-    """Write a part of the answer to stdout, without control characters; errors as ``write_payload``."""
     usual = sys.stdout.encoding or "utf-8"
     with writing_stdout():
         sys.stdout.write(clean(text).encode(usual, errors="replace").decode(usual))

@@ -29,7 +29,7 @@ _FIT = ["calibrate", "fit", "-d", "DATA"]
         ([*_FIT, "--plot"], "any.png"),
         (["calibrate", "check", "-d", "DATA", "--plot"], "any.png"),
         (["tree", "TRACE", "-o"], "any.html"),
-        (["tree", "TRACE", "-f", "svg", "-o"], "any.txt"),
+        (["tree", "TRACE", "-o"], "any.svg"),
         (["export", "--from", "TRACE", "--to", "sft", "-o"], "any.jsonl"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else value,

@@ -368,21 +368,25 @@ def test_a_name_that_says_nothing(trace: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="which format") as caught:
         run(trace, "-o", str(tmp_path / "t.png"))
 
-    assert "--format svg" in caught.value.hint
+    assert "-o search.svg" in caught.value.hint
     with pytest.raises(UsageError, match="which format") as caught:
         run(trace, "-o", "t.txt")
     assert caught.value.hint == f"adascale tree {trace} > t.txt"
 
 
-@pytest.mark.parametrize("form", [None, "html", "svg"])
-def test_no_text_turns_the_reading_direction(tmp_path: Path, form: str | None) -> None:
+@pytest.mark.parametrize("name", ["-", "t.html", "t.svg"])
+def test_no_text_turns_the_reading_direction(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
     log = Log("is it \u202eafe\u2066?\u2069")
     log.read_prompt()
     log.grant(ROOT, 1)
     log.finish_path(log.step(ROOT, "\u202eno", 0.5), "\u202eend", 0.5, "\u202e7", tokens=3)
     log.end()
     trace = str(written(tmp_path / "t.jsonl", log.events))
-    shown, _ = run(trace, *(["--format", form] if form else []))
+    stdout, _ = run(trace, "-o", name)
+    shown = stdout or Path(name).read_text(encoding="utf-8")
     assert "is it afe?" in shown.replace("\xa0", " ").replace("&#160;", " ")
     assert not set("\u202e\u2066\u2069") & set(shown)
 
@@ -394,11 +398,12 @@ def test_a_browser_runs_and_loads_nothing_for_a_page() -> None:
 
 
 def test_a_trace_is_not_replaced_by_its_picture(trace: str) -> None:
-    before = Path(trace).read_bytes()
+    log = Path(trace).rename(Path(trace).with_suffix(".svg"))
+    before = log.read_bytes()
     with pytest.raises(UsageError, match="is the input") as caught:
-        run(trace, "-f", "svg", "-o", trace)
-    assert caught.value.hint == "-o t-tree.jsonl"
-    assert Path(trace).read_bytes() == before
+        run(str(log), "-o", str(log))
+    assert caught.value.hint == "-o t-tree.svg"
+    assert log.read_bytes() == before
 
 
 @pytest.mark.parametrize("answer", ["Canberra", "Abcdefghij" * 2, "Abcdefghij" * 4])
