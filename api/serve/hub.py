@@ -8,7 +8,6 @@ has ended, since only then are its slots free.
 from __future__ import annotations
 
 import asyncio
-import math
 import secrets
 import threading
 from collections import Counter, deque
@@ -37,8 +36,8 @@ PATIENCE = 2.0
 _AS_ASK = "1"
 """Problem id for seeding: with the same seed, solutions are those of ``adascale ask``."""
 
-_LATEST_SHARE = 0.2
-"""Weight of the latest search in the usual duration of a search, an exponential moving average."""
+_RETRY_SECONDS = 10
+"""Time after which a client that found the queue full may try again."""
 
 _CLOSE_SECONDS = 10.0
 """Time that cancelled searches have to end at shutdown; a decode batch takes less."""
@@ -103,7 +102,6 @@ class _Flight:
         request: The problem and its settings.
         client: Address of the client.
         events: Events that nobody has read yet.
-        seated: Time, by the event loop's clock, at which it went to the worker.
         begun: Its first event has come.
         abandoned: Nobody reads its events any more.
     """
@@ -111,7 +109,6 @@ class _Flight:
     request: Request
     client: str
     events: asyncio.Queue[Event] = field(default_factory=asyncio.Queue)
-    seated: float = 0.0
     begun: bool = False
     abandoned: bool = False
 
@@ -154,7 +151,6 @@ class Hub:
         self.tap: Callable[[Iterator[tuple[Problem, Event]]], Iterator[tuple[Problem, Event]]] = iter
         self._waiting: list[_Flight] = []
         self._running: dict[str, _Flight] = {}
-        self._usual_seconds = 0.0
         self._outbox: SimpleQueue[Request | None] = SimpleQueue()
         self._calls: deque[tuple[Callable[..., None], tuple[object, ...]]] = deque()
         self._is_waking = False
@@ -222,18 +218,9 @@ class Hub:
 
     def _check_queue(self) -> None:
         if len(self._running) >= self._parallel and len(self._waiting) >= self._max_queue:
-            wait = {"Retry-After": str(self._wait_seconds())}
+            wait = {"Retry-After": str(_RETRY_SECONDS)}
             text = f"{len(self._waiting)} requests are waiting already"
             raise Refusal(429, text, "queue-full", headers=wait)
-
-    def _wait_seconds(self) -> int:
-        """Estimated seconds until a new search would start, at least 1.
-
-        Until a search has ended, the estimate is the time that the oldest running one has taken so far.
-        """
-        oldest = min((flight.seated for flight in self._running.values()), default=math.inf)
-        usual = self._usual_seconds or max(0.0, self._loop.time() - oldest)
-        return max(1, math.ceil(usual * (1 + len(self._waiting)) / self._parallel))
 
     @contextmanager
     def ask(self, asked: Ask, client: str = "") -> Iterator[AsyncIterator[Event | None]]:
@@ -275,7 +262,6 @@ class Hub:
             flight = min(self._waiting, key=lambda flight: clients[flight.client])  # of equals the first one
             self._waiting.remove(flight)
             self._running[flight.request.problem.id] = flight
-            flight.seated = self._loop.time()
             self._outbox.put(flight.request)
 
     def _abandon(self, flight: _Flight) -> None:
@@ -307,10 +293,6 @@ class Hub:
                 self.worker.cancel(id_)
         elif isinstance(event, SearchFinished | SearchFailed):
             del self._running[id_]
-            if not flight.abandoned:
-                seconds = self._loop.time() - flight.seated
-                usual = self._usual_seconds or seconds
-                self._usual_seconds = usual + _LATEST_SHARE * (seconds - usual)
             self._start_waiting()
             if isinstance(event, SearchFinished):
                 self.on_finish(event)
