@@ -279,6 +279,11 @@ class Estimate:
         return cls(lower, median, upper, calibrated=True)
 
 
+def probability_of(estimate: Estimate | None) -> float | None:
+    """The median of an estimate if it is a probability; None for a score, and where nothing is known."""
+    return estimate.median if estimate is not None and estimate.calibrated else None
+
+
 @dataclass(frozen=True, slots=True)
 class Notice:
     """Something that a user should know, and that ends nothing; as ``AdascaleError`` has it."""

@@ -20,7 +20,7 @@ from adascale.engine.codec import encodable
 from adascale.engine.errors import UsageError, setting
 from adascale.engine.kinds import KINDS, kind_of
 from adascale.engine.search.record import Record
-from adascale.engine.types import KindName, Notice, Problem
+from adascale.engine.types import KindName, Notice, Problem, probability_of
 
 from .options import PROMPTS, FallbackOptions
 from .storage import state_folder
@@ -59,8 +59,8 @@ class FallbackAnswer:
 
     def described(self, own: SearchResult) -> dict[str, Any]:
         """The ``fallback`` object: server and model, and the search's own answer."""
-        p = own.confidence
-        known = round(p.median, 4) if p is not None and p.calibrated else None
+        p = probability_of(own.confidence)
+        known = None if p is None else round(p, 4)
         source = {"server": self.server, "model": self.model or None}
         return {**source, "own_answer": own.answer, "own_probability": known}
 
@@ -100,8 +100,8 @@ class Fallback:
         result = record.result
         if result is None or result.stop_reason == "interrupted":
             return False
-        p = result.confidence
-        is_unsure = p is not None and p.calibrated and p.median < self._options.below
+        p = probability_of(result.confidence)
+        is_unsure = p is not None and p < self._options.below
         return record.started.problem.kind in _KINDS and (result.answer is None or is_unsure)
 
     async def ask(self, problem: Problem) -> FallbackAnswer | Notice:

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypedDict
 
 from adascale.engine.errors import UsageError, setting
 from adascale.engine.kinds import kind_of
-from adascale.engine.types import Mode, Problem
+from adascale.engine.types import Mode, Problem, probability_of
 
 from .sampled import Omission, SampledNode, SampledQuestion, question_number
 
@@ -242,7 +242,7 @@ def write_messages(request: WriteRequest) -> Iterator[MessagesRow | Omission]:
     """The likeliest solution: of those known to be correct, or of those labelled correct."""
     question = request.question
     learnable = [
-        (node.right is True, node.estimate.median if node.estimate and node.calibrated else 0.0, -row, p)
+        (node.right is True, probability_of(node.estimate) or 0.0, -row, p)
         for row, node in enumerate(question.nodes)
         if node.ended
         and node.answer is not None

@@ -9,6 +9,7 @@ from adascale.engine.search.record import Record
 from adascale.engine.search.reply import cut_at_stop
 from adascale.engine.tools.reading import read_reply
 from adascale.engine.tools.tool import Call, ToolRequest, calls_of
+from adascale.engine.types import probability_of
 
 from .request import AnswerRequest
 
@@ -33,8 +34,7 @@ def shown_calls(record: Record, request: AnswerRequest) -> tuple[str, tuple[Call
         return kept, (), stopped_at
     tools = asked.tools
     needed = max(request.min_probability, *(tools[call.name].min_probability for call in calls))
-    sure = result.confidence
-    known = sure.median if sure is not None and sure.calibrated else None
+    known = probability_of(result.confidence)
     if needed and (known is None or known < needed):
         named = " and ".join(dict.fromkeys(call.name for call in calls))
         likely = "nothing tells how likely it is" if known is None else f"it is {known:.0%} likely"
@@ -68,5 +68,5 @@ def alternatives(record: Record) -> list[dict[str, Any]]:
 
 
 def _probability(record: Record, group: AnswerGroup) -> float | None:
-    estimate = record.tree[group.nodes[0]].estimate
-    return round(estimate.median, 4) if estimate is not None and estimate.calibrated else None
+    p = probability_of(record.tree[group.nodes[0]].estimate)
+    return None if p is None else round(p, 4)

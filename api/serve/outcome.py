@@ -17,7 +17,7 @@ from adascale.engine.search.reply import cut_at_stop
 from adascale.engine.search.tree import Node
 from adascale.engine.strategies import Greedy
 from adascale.engine.tools.tool import Call
-from adascale.engine.types import Estimate, NodeId, Notice, TokenLogprob, Usage
+from adascale.engine.types import Estimate, NodeId, Notice, TokenLogprob, Usage, probability_of
 from adascale.models.fallback import FallbackAnswer
 
 from .calls import alternatives, shown_calls
@@ -134,7 +134,7 @@ class SearchOutcome:
             "kind": record.started.problem.kind,
             "why": record.started.problem.why or None,
             "options": dict(result.options) or None,
-            "probability": probability_of(result.confidence),
+            "probability": rounded_probability(result.confidence),
             "interval": interval_of(result.confidence),
             "score": None if score is None else round(score, 4),
             "calibration": record.level,
@@ -239,9 +239,10 @@ class SearchOutcome:
         return _up_to(logprobs, content, is_cut=stopped_at is not None)
 
 
-def probability_of(estimate: Estimate | None) -> float | None:
-    """The median of a calibrated estimate, to four places; a score is no probability."""
-    return round(estimate.median, 4) if estimate is not None and estimate.calibrated else None
+def rounded_probability(estimate: Estimate | None) -> float | None:
+    """The probability that an estimate is, to four places; None for a score."""
+    p = probability_of(estimate)
+    return None if p is None else round(p, 4)
 
 
 def interval_of(estimate: Estimate | None) -> tuple[float, float] | None:

@@ -11,6 +11,7 @@ from typing import Any
 from adascale.engine.answers.result import SearchResult
 from adascale.engine.errors import AdascaleError, TraceError, excerpt
 from adascale.engine.search.events import SearchFailed, SearchFinished, SearchStarted
+from adascale.engine.types import probability_of
 from adascale.models.storage import state_folder
 
 from .trace import TraceWriter, event_of
@@ -136,7 +137,6 @@ def _run_record(path: Path) -> dict[str, Any]:
     """The record of a run, from its first and last event; unknown is None."""
     first, last = _first_and_last(path)
     result = last.result if isinstance(last, SearchFinished) else None
-    p = result.confidence if result else None
     return {
         "schema": SCHEMA,
         "run": run_name(path),
@@ -144,7 +144,7 @@ def _run_record(path: Path) -> dict[str, Any]:
         "kind": first.problem.kind if first else None,
         "strategy": first.strategy if first else None,
         "answer": _answer(first, result),
-        "p": p.median if p and p.calibrated else None,
+        "p": probability_of(result.confidence) if result else None,
         "error": last.notice.code if isinstance(last, SearchFailed) else None,
         "stop_reason": result.stop_reason if result else None,
         "generated_tokens": last.usage.generated_tokens if isinstance(last, SearchFinished) else None,

@@ -7,7 +7,7 @@ from html import escape
 from importlib.resources import files
 
 from adascale.engine.answers.latex import readable
-from adascale.engine.types import ROOT, Estimate, NodeId
+from adascale.engine.types import ROOT, Estimate, NodeId, probability_of
 
 from ..render.rows import Row, all_rows, subtree_nodes, thought_line
 from ..render.summary import answer_words, is_rough, support, tokens_text
@@ -64,7 +64,7 @@ def _style() -> str:
 
 def _answer(document: Document) -> Iterator[str]:
     """The answer in large type, how sure it is, and what that means; of a program one line."""
-    view, p = document.view, document.view.confidence
+    view, p = document.view, probability_of(document.view.confidence)
     if view.answer is None or not document.has_answer:
         yield f'<div class="head"><p>{_as_html(document.outcome)}</p></div>'
         return
@@ -74,18 +74,18 @@ def _answer(document: Document) -> Iterator[str]:
     else:
         yield f'<div class="head"><p class="large">{answer}</p></div>'
     facts = [*support(view), duration(view.t)]
-    sure = f"{_bar(p.median)}<b>{_as_html(facts.pop(0))}</b>" if p is not None and p.calibrated else ""
+    sure = f"{_bar(p)}<b>{_as_html(facts.pop(0))}</b>" if p is not None else ""
     yield f'<div class="line">{sure}{_span(facts)}</div>'
     yield f'<div class="meaning">{_words(_meaning(document))}</div>'
 
 
 def _meaning(document: Document) -> str:
-    p = document.view.confidence
-    if p is None or not p.calibrated:
+    p = probability_of(document.view.confidence)
+    if p is None:
         return "No probability: this model has no calibration, so only agreement counts."
     if is_rough(document.view):
         return "A rough estimate: how often this model is correct was never measured."
-    return f"Of 100 answers shown with this number, about {round(100 * p.median)} are correct."
+    return f"Of 100 answers shown with this number, about {round(100 * p)} are correct."
 
 
 def _shown(document: Document) -> Iterator[str]:
@@ -103,11 +103,11 @@ def _shown(document: Document) -> Iterator[str]:
 
 def _answers(document: Document) -> Iterator[str]:
     """The options that were read, each with its bar, or all answers, the leading one first."""
-    view, p = document.view, document.view.confidence
+    view, p = document.view, probability_of(document.view.confidence)
     if view.tree.problem.kind == "code" or (len(view.groups) < 2 and not view.options):
         return
     votes = {group.answer: len(group.nodes) for group in view.groups}
-    sure = percent(p.median) if p is not None and p.calibrated else ""
+    sure = percent(p) if p is not None else ""
     chances: Mapping[str, float | None] = view.options or dict.fromkeys(votes)
     rows = [(_said(document, answer), votes.get(answer, 0), chance) for answer, chance in chances.items()]
     if not view.options and (none := view.agreement[1] - sum(votes.values())):
@@ -245,9 +245,8 @@ def _text(row: Row) -> str:
 
 def _estimate(estimate: Estimate | None) -> str:
     """A bar and its number; a score is no probability, and is not shown."""
-    if estimate is None or not estimate.calibrated:
-        return ""
-    return f'<span class="p">{_bar(estimate.median)} {_as_html(percent(estimate.median))}</span>'
+    p = probability_of(estimate)
+    return "" if p is None else f'<span class="p">{_bar(p)} {_as_html(percent(p))}</span>'
 
 
 def _bar(value: float) -> str:

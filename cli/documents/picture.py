@@ -13,6 +13,8 @@ from rich.segment import Segment
 from rich.terminal_theme import TerminalTheme
 from rich.text import Text
 
+from adascale.engine.types import probability_of
+
 from ..render.frame import final_frame
 from ..render.solution import option_lines
 from ..render.state import ViewState
@@ -131,19 +133,19 @@ def large_answer(view: ViewState, top: float) -> Iterator[str]:
         view: A search that has an answer.
         top: Upper edge.
     """
-    found, p = answer_text(view, UNICODE), view.confidence
+    found, p = answer_text(view, UNICODE), probability_of(view.confidence)
     facts = [*support(view), duration(view.t)]
-    sure = facts.pop(0) if p is not None and p.calibrated else ""
+    sure = facts.pop(0) if p is not None else ""
     beside = max(12.1 * len(sure) + 20 + _BAR_WIDTH, CELL * len(UNICODE.dot.join(facts)))
     room = CELL * PICTURE_WIDTH - _GAP - beside
-    size, colour = int(min(44, room / (0.61 * max(1, cell_len(found))))), _LEVELS[level(p)]
+    size, colour = int(min(44, room / (0.61 * max(1, cell_len(found))))), _LEVELS[level(view.confidence)]
     left = round(MARGIN + 0.61 * size * cell_len(found) + _GAP)
     look = f'class="b large" style="fill:{colour};font-size:{size}px"'
     yield f'<text x="{MARGIN}" y="{top + 52:.1f}" {look}>{escape(found)}</text>'
-    if p is not None and sure:
+    if p is not None:
         bar = left + 12.1 * len(sure) + 20
         yield f'<text x="{left}" y="{top + 33:.1f}" class="b sure">{sure}</text>'
-        for width, fill in ((_BAR_WIDTH, "#3a3d45"), (round(_BAR_WIDTH * p.median), colour)):
+        for width, fill in ((_BAR_WIDTH, "#3a3d45"), (round(_BAR_WIDTH * p), colour)):
             yield f'<rect x="{bar:.1f}" y="{top + 20:.1f}" width="{width}" height="12" rx="6" fill="{fill}"/>'
     yield f'<text x="{left}" y="{top + 54:.1f}" class="d">{UNICODE.dot.join(facts)}</text>'
 

@@ -11,7 +11,7 @@ from adascale.engine.answers.result import DOUBTFUL, FieldEstimate
 from adascale.engine.kinds import KINDS, kind_of
 from adascale.engine.search.account import fixed_tokens, greedy_answer, plain_vote
 from adascale.engine.search.events import SearchFailed
-from adascale.engine.types import ROOT, Estimate, Mode
+from adascale.engine.types import ROOT, Estimate, Mode, probability_of
 
 from ..terminal.code import verdict_text
 from ..terminal.console import as_typed
@@ -79,8 +79,8 @@ def _answer_facts(state: ViewState, glyphs: Glyphs) -> list[str]:
         return [_fields_text(state.result.fields, glyphs), *support(state)]
     answer = answer_text(state, glyphs)
     if _is_unsure(state):
-        p = state.confidence
-        likely = f" is {percent(p.median)} likely" if p is not None and p.calibrated else ", a guess,"
+        p = probability_of(state.confidence)
+        likely = ", a guess," if p is None else f" is {percent(p)} likely"
         return [f"not sure: {answer}{likely} {_after(state)}"]
     return [answer, *support(state)]
 
@@ -102,9 +102,9 @@ def doubts(fields: Mapping[str, FieldEstimate]) -> list[str]:
 
 def _is_unsure(state: ViewState) -> bool:
     """True if another answer is as likely, or the search gave up; the exit code has a lower limit."""
-    p = state.confidence
+    p = probability_of(state.confidence)
     is_guess = state.result is not None and state.result.is_guess
-    return is_guess or (p is not None and p.calibrated and p.median < _SURE)
+    return is_guess or (p is not None and p < _SURE)
 
 
 def support(state: ViewState) -> list[str]:
@@ -124,10 +124,10 @@ def support(state: ViewState) -> list[str]:
 
 def sure_text(state: ViewState) -> str:
     """``96 %``, or ``about 80 %`` by a rough calibration; empty where the number is no probability."""
-    estimate = state.confidence
-    if estimate is None or not estimate.calibrated:
+    p = probability_of(state.confidence)
+    if p is None:
         return ""
-    return f"about {percent(estimate.median)}" if is_rough(state) else percent(estimate.median)
+    return f"about {percent(p)}" if is_rough(state) else percent(p)
 
 
 def is_rough(state: ViewState) -> bool:
@@ -218,16 +218,16 @@ def why(state: ViewState) -> str:
 
 def _decision(state: ViewState, reason: str) -> str:
     """The reason for the end of the search, from its stop reason."""
-    estimate, after, at = state.confidence, _after(state), state.started.limits.stop_at
+    p, after, at = probability_of(state.confidence), _after(state), state.started.limits.stop_at
     if state.answer is None and reason == "exhausted":
         return f"no checkable answer {after}"
     if at is None:
         return f"stopped {after}" if reason in _CUT_SHORT else f"ended {after}"
-    if estimate is None or not estimate.calibrated:
+    if p is None:
         return f"the votes decided {after}" if reason == "confident" else f"stopped {after}"
     match reason:
         case "confident":
-            return f"stopped {after}: {percent(estimate.median)} sure, and {percent(at)} is enough"
+            return f"stopped {after}: {percent(p)} sure, and {percent(at)} is enough"
         case "settled":
             return f"stopped {after}: another would hardly change the answer"
         case "hopeless":
@@ -257,8 +257,8 @@ def _question_estimate(state: ViewState) -> list[str]:
     if len(known) > 1:
         chances = ", ".join(f"{percent(p.median)} {_AS_MODE[mode]}" for mode, p in known.items())
         return [f"before any solution {chances}"]
-    question = state.tree[ROOT].estimate
-    return [f"before any solution {percent(question.median)}"] if question and question.calibrated else []
+    p = probability_of(state.tree[ROOT].estimate)
+    return [] if p is None else [f"before any solution {percent(p)}"]
 
 
 def _dissent(state: ViewState) -> Iterator[str]:

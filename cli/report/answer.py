@@ -21,7 +21,7 @@ from adascale.engine.search.events import ModelDescription, SearchFailed
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
 from adascale.engine.search.tree import Node, Tree
-from adascale.engine.types import PROGRAMS, NodeId, Notice, Problem
+from adascale.engine.types import PROGRAMS, NodeId, Notice, Problem, probability_of
 
 from ..disk.results import SCHEMA
 from ..terminal.code import Program
@@ -307,8 +307,8 @@ def is_sure(result: SearchResult, min_confidence: float) -> bool:
         return False
     if min_confidence <= 0:
         return True
-    p = result.confidence
-    return result.answer is not None and p is not None and p.calibrated and p.median >= min_confidence
+    p = probability_of(result.confidence)
+    return result.answer is not None and p is not None and p >= min_confidence
 
 
 def _agreement(record: Record, result: SearchResult) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 from typing import Final, Literal, TextIO
 
-from adascale.engine.types import Estimate
+from adascale.engine.types import Estimate, probability_of
 
 Mark = Literal["expanded", "running", "waiting", "finished", "failed", "best", "pruned"]
 """Kind of a row of the tree; every mark has a glyph and a style."""
@@ -137,9 +137,10 @@ Level = Literal["high", "middle", "low"]
 
 def level(estimate: Estimate | None) -> Level | None:
     """Level of a probability, for its colour; None for a score, which must not look like one."""
-    if estimate is None or not estimate.calibrated:
+    p = probability_of(estimate)
+    if p is None:
         return None
-    return "high" if estimate.median >= 0.8 else "middle" if estimate.median >= 0.5 else "low"
+    return "high" if p >= 0.8 else "middle" if p >= 0.5 else "low"
 
 
 def glyphs_for(stream: TextIO) -> Glyphs:

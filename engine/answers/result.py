@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ..codec import OMIT_DEFAULT
-from ..types import Estimate, Mode, NodeId, StopReason
+from ..types import Estimate, Mode, NodeId, StopReason, probability_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,5 +174,5 @@ class SearchResult:
     @property
     def is_guess(self) -> bool:
         """True if the answer is not known: the search gave up, or its probability is below ``UNLIKELY``."""
-        p = self.confidence if self.answer is not None else None
-        return self.stop_reason == "hopeless" or (p is not None and p.calibrated and p.median < UNLIKELY)
+        p = probability_of(self.confidence) if self.answer is not None else None
+        return self.stop_reason == "hopeless" or (p is not None and p < UNLIKELY)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ..calibration.features import Array
 from ..codec import OMIT_DEFAULT
 from ..fitting.metrics import Predictions, ece, ece_floor
+from ..types import probability_of
 from .evaluate import SURE, Contestant, Outcome
 
 ROUNDS = 2000
@@ -255,6 +256,6 @@ def _code_report(outcomes: Sequence[Outcome]) -> CodeReport | None:
 
 
 def _sure_report(outcomes: Sequence[Outcome]) -> SureReport:
-    sure = [o for o in outcomes if o.confidence and o.confidence.calibrated and o.confidence.median >= SURE]
+    sure = [o for o in outcomes if (p := probability_of(o.confidence)) is not None and p >= SURE]
     accuracy = sum(o.right for o in sure) / len(sure) if sure else None
     return SureReport(SURE, len(sure) / max(1, len(outcomes)), accuracy)

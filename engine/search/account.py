@@ -7,7 +7,7 @@ from statistics import fmean
 from typing import Any
 
 from ..answers.result import AnswerGroup, Candidate, SearchResult
-from ..types import ROOT, NodeId
+from ..types import ROOT, NodeId, probability_of
 from .record import Record
 from .tree import Tree
 
@@ -68,7 +68,7 @@ def account(record: Record) -> dict[str, Any]:
     vote, greedy = plain_vote(record), greedy_answer(record)
     return {
         "stop_reason": result.stop_reason if result else None,
-        "question_p": question.median if question and question.calibrated else None,
+        "question_p": probability_of(question),
         "required": record.required,
         "at_most": record.samples,
         "started": len(record.branches),

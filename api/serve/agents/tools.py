@@ -26,7 +26,7 @@ from adascale.engine.types import Budget, KindName, Problem, StopReason
 
 from ..bodies.fields import MAX_SEED, Fields, Tokens
 from ..hub import Ask
-from ..outcome import interval_of, probability_of
+from ..outcome import interval_of, rounded_probability
 from ..request import SearchOptions, ServedEffort, problem_for
 from ..wire.http import for_clients
 
@@ -142,7 +142,7 @@ async def solve(arguments: SolveArguments, search: Search) -> Solution:
         kind=record.started.problem.kind,
         options=dict(result.options) or None,
         solution="" if result.best is None else record.tree.text(result.best).strip(),
-        probability=probability_of(result.confidence),
+        probability=rounded_probability(result.confidence),
         interval=interval_of(result.confidence),
         agree=agree,
         finished=finished,
@@ -206,7 +206,7 @@ async def code(arguments: CodeArguments, search: Search) -> TestedProgram:
         tests=[
             TestVerdict(test=test, outcome=verdict.outcome, detail=verdict.detail) for test, verdict in judged
         ],
-        probability=probability_of(result.confidence),
+        probability=rounded_probability(result.confidence),
         programs=len(record.candidates),
         stop_reason=result.stop_reason,
         cost=Cost.of(record),
@@ -253,7 +253,7 @@ class Check(Result):
         finished = len(record.candidates)
         came = f"{agree} of {finished} solutions come to this answer"
         votes = came if finished else "no solution was written"
-        leading = probability_of(result.confidence)
+        leading = rounded_probability(result.confidence)
         probability = at_most = None
         if result.answer is None:
             verdict = f"{votes}; no probability, since no solution has an answer"
