@@ -148,12 +148,12 @@ class OpenSession:
         Warnings name options without effect, mismatches with the calibration, and calibrations that cannot be
         read.
         """
+        warnings = tuple(self._warnings(kind))
         if not KINDS[kind].judged_by:
-            notices = self.prompts.chats[KINDS[kind].prompt].notices()
-            return Conditions(replace(self._describe("value"), calibration=None), tuple(notices))
+            return Conditions(replace(self._describe("value"), calibration=None), warnings)
         is_fitted = kind in self.prompts.calibrations and not KINDS[kind].has_options
         rough = describe_votes(self.prompts.rough, KINDS[kind].modes) if is_fitted else None
-        return Conditions(self._describe(kind), tuple(self._warnings(kind)), rough)
+        return Conditions(self._describe(kind), warnings, rough)
 
     def _warnings(self, kind: KindName) -> list[Notice]:
         found: list[Notice] = []
@@ -163,6 +163,8 @@ class OpenSession:
             hint = f"{command('doctor')} shows how to install a GPU build"
             found.append(Notice("no-gpu-build", f"{text}: {why}", hint=hint))
         found += self.prompts.chats[KINDS[kind].prompt].notices()
+        if not KINDS[kind].judged_by:
+            return found
         prompts, named = self.prompts, self.files.calibration
         found += [Notice("calibration-unreadable", error.message) for error in prompts.calibration_errors]
         if kind in prompts.calibrations:

@@ -116,16 +116,18 @@ class BatchRun:
                 among = worker.open_models.modes
                 return settings[problem.kind].for_problem(problem, self.options.search.mode, among)
 
+            def asked(problem: Problem) -> Request:
+                request = Request(problem, suited(problem))
+                self._warn_once(*request.settings.warnings)
+                return request
+
             usual = {kind: suited(Problem("", "", kind=kind)) for kind in settings}
-            for notice in usual["value"].warnings:
-                show_warning(notice)
             least = self.options.search.min_confidence
             fields = {kind: run_fields(each, least) for kind, each in usual.items()}
             self.results.begin({kind: run_conditions(each) for kind, each in fields.items()})
             self._load_seconds = time.monotonic() - self._started
             stack.enter_context(graceful(worker.interrupt))
-            asked = (Request(each, suited(each)) for each in todo)
-            events = worker.serve(asked, retry=True)
+            events = worker.serve(map(asked, todo), retry=True)
             if traces is not None:
                 events = traces.keep(events)
             records: dict[str, Record] = {}
@@ -160,9 +162,8 @@ class BatchRun:
     def _write_record(self, problem: Problem, search: Record) -> None:
         """Write the record of a search that has ended; an interrupted one is asked again and gets none."""
         handed_on = hand_on(self.fallback, search)
-        if isinstance(handed_on, Notice) and handed_on.message not in self._told:
-            self._told.add(handed_on.message)
-            show_warning(handed_on)
+        if isinstance(handed_on, Notice):
+            self._warn_once(handed_on)
         record = _carried_fields(problem) | answer_record(
             search, self._load_seconds, self.options.search.min_confidence, handed_on
         )
@@ -173,6 +174,13 @@ class BatchRun:
             record |= _grade(problem, record["answer"])
             self.counts.add_record(record)
             self.results.write(record)
+
+    def _warn_once(self, *notices: Notice) -> None:
+        """Show what this run has not shown yet."""
+        for notice in notices:
+            if notice.message not in self._told:
+                self._told.add(notice.message)
+                show_warning(notice)
 
     def _write_failure(self, name: str, message: str, record: dict[str, Any], error: AdascaleError) -> None:
         """Count a failure and write its record; the first few are warnings too.

@@ -5,14 +5,14 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Generator
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import tiny
-from looks import CALIBRATION
+from looks import save_calibration
 
 import adascale
 from adascale.engine.calibration.votes import VotePosterior, rate_of_size
@@ -24,11 +24,8 @@ from adascale.models import machine, session_files
 from adascale.models import session as models_session
 from adascale.models.calibration import installed
 from adascale.models.calibration.artefact import (
-    SUFFIX,
     Artefact,
-    Fingerprint,
     load_artefact,
-    save_artefact,
 )
 from adascale.models.files.gguf import GGUFHeader
 from adascale.models.files.library import ModelFile
@@ -249,12 +246,7 @@ def test_a_model_that_nobody_fitted_goes_by_votes_from_its_size(chain_gguf: Path
 
 
 def test_a_named_calibration_of_the_other_kind_of_problem_is_told(tmp_path: Path, chain_gguf: Path) -> None:
-    of_choices = Fingerprint("0" * 64, "", "probe", "1" * 64, {}, 2048, kind="choice")
-    [shipped] = installed.shipped_folder().glob(f"smollm2-135m+probe{SUFFIX}")
-    known = load_artefact(shipped).card
-    card = replace(known, fingerprint=of_choices, held_out={"answer": known.held_out["answer"]})
-    named = tmp_path / f"named{SUFFIX}"
-    save_artefact(Artefact(CALIBRATION, card), named)
+    named = save_calibration(tmp_path)
     with Session(SessionOptions(str(chain_gguf), branches=2, calibration=str(named))) as session:
         [notice] = session.conditions("code").warnings
         assert notice.code == "calibration-mismatch"

@@ -20,6 +20,7 @@ import tiny
 from commands import invoked
 from home import Home
 from inprocess import run_here
+from looks import save_calibration
 
 from adascale.cli.app import app
 from adascale.cli.commands import batch as command
@@ -147,6 +148,16 @@ def test_what_failed_is_asked_again_once_it_is_mended(batch: Any) -> None:
     mended = [json.dumps({"id": id_, "question": "What is 1 + 2?"}) for id_ in ("long", "eighth")]
     done = batch("\n".join([LINES, *mended]), "--only-failed")
     assert (done.returncode, ids(done)) == (0, [*"012345", "eighth", "long"]), done.stderr
+
+
+def test_warnings_of_the_kinds_that_are_asked_are_shown_once(batch: Any, tmp_path: Path) -> None:
+    bare = tiny.write_chain(tmp_path / "bare.gguf", template=None)
+    options = ("-g", str(bare), "--calibration", str(save_calibration(tmp_path)))
+    value, yes_no = "What is 9 * 2?\n", "Is 7 prime?\n"
+    both = batch(2 * value + 2 * yes_no, *options, name="in.txt").stderr
+    assert both.count("warning[no-template]") == 1
+    assert both.count("this is a value") == both.count("this is a yes-no") == 1
+    assert "this is a value" not in batch(yes_no, *options, "--overwrite", name="in.txt").stderr
 
 
 def test_only_failed_asks_a_line_that_was_mended_and_nothing_that_is_new(batch: Any) -> None:
