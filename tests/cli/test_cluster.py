@@ -6,13 +6,13 @@ import json
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+from commands import wait_until
 from home import Home
 
 QUESTIONS = 40
@@ -57,13 +57,6 @@ def alone(home: Home, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any
     return answers(out)
 
 
-def wait_for(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
-
 def has_a_record(out: Path) -> bool:
     return out.exists() and bool(out.read_text())
 
@@ -95,7 +88,7 @@ def test_an_engine_that_is_killed_loses_nothing(
     out = tmp_path / "out.jsonl"
     run = command(home, out, "--ray", cluster.address)
     with subprocess.Popen(run, env=home.env, stderr=subprocess.PIPE, text=True) as process:
-        wait_for(lambda: has_a_record(out))
+        wait_until(lambda: has_a_record(out))
         engines()[0].kill()
         _, err = process.communicate(timeout=90)
     assert "was lost" in err
@@ -111,13 +104,13 @@ def test_ctrl_c_stops_every_engine_and_the_rest_is_for_another_run(
     out = tmp_path / "out.jsonl"
     run = command(home, out, "--ray", cluster.address)
     with subprocess.Popen(run, env=home.env, stderr=subprocess.PIPE, text=True) as process:
-        wait_for(lambda: has_a_record(out))
+        wait_until(lambda: has_a_record(out))
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "continue with" in err
     assert "Traceback" not in err
-    wait_for(lambda: not engines())
+    wait_until(lambda: not engines())
     subprocess.run(command(home, out, "-q"), env=home.env, check=True)
     assert answers(out) == alone
 
@@ -135,7 +128,7 @@ def test_a_node_that_is_gone_is_done_without(
         assert process.stdin
         process.stdin.write(first)
         process.stdin.flush()
-        wait_for(lambda: has_a_record(out))
+        wait_until(lambda: has_a_record(out))
         [engine] = engines(node)
         engine.suspend()  # every engine is idle and gets one of the others; this one does not begin it
         process.stdin.writelines(others)

@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import typer
@@ -13,6 +15,8 @@ from inprocess import run_here
 from typer.testing import CliRunner
 
 from adascale.engine.errors import AdascaleError
+
+LIMIT_SECONDS = 60.0
 
 
 def invoked(app: typer.Typer, *args: str) -> tuple[str, str]:
@@ -41,6 +45,14 @@ def interrupted_at_answer(process: subprocess.Popen[str], seconds: float = 30) -
     next(line for line in process.stderr if '"answer_found"' in line)
     process.send_signal(signal.SIGINT)
     return process.communicate(timeout=seconds)
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    """Return as soon as something is so; an AssertionError if that does not come."""
+    end = time.monotonic() + LIMIT_SECONDS
+    while not is_so():
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 def run(

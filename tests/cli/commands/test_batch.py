@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -17,7 +14,7 @@ from typing import Any
 import psutil
 import pytest
 import tiny
-from commands import invoked
+from commands import invoked, wait_until
 from home import Home
 from inprocess import run_here
 from looks import save_calibration
@@ -144,10 +141,30 @@ def test_what_failed_is_asked_again_once_it_is_mended(batch: Any) -> None:
     assert done.returncode == 6
     failed = {r["id"]: r["error"]["code"] for r in done.records if r["status"] == "error"}
     assert failed == {"long": "context-overflow", "line-8": "bad-line"}
+    assert "error[batch-partial]" in done.stderr
     assert "bad-line: line " in done.stderr
     mended = [json.dumps({"id": id_, "question": "What is 1 + 2?"}) for id_ in ("long", "eighth")]
     done = batch("\n".join([LINES, *mended]), "--only-failed")
     assert (done.returncode, ids(done)) == (0, [*"012345", "eighth", "long"]), done.stderr
+
+
+def test_a_few_failures_are_told_each_and_the_summary_counts_them_all(batch: Any) -> None:
+    done = batch('{"id": 1\n' * 7, "--seed", "1")
+    assert done.returncode == 6
+    assert done.stderr.count("warning[bad-line]") == 5
+    assert "0 of 7 are done, 7 failed" in done.stderr
+    assert "bad-line: line 1, line 2, line 3, line 4, line 5 and 2 more" in done.stderr
+
+
+def test_the_second_question_of_an_id_fails_until_it_has_one_of_its_own(batch: Any) -> None:
+    lines = '{"id": "a", "question": "1 + 2?"}\n{"id": "%s", "question": "1 + 3?"}\n'
+    for _ in range(2):
+        done = batch(lines % "a")
+        assert (done.returncode, ids(done)) == (6, ["a", "line-2"]), done.stderr
+        assert [record["status"] for record in done.records if record["id"] == "a"] == ["answered"]
+        assert 'line 2 repeats the id "a"' in done.stderr
+    done = batch(lines % "b")
+    assert (done.returncode, ids(done)) == (0, ["a", "b"]), done.stderr
 
 
 def test_warnings_of_the_kinds_that_are_asked_are_shown_once(batch: Any, tmp_path: Path) -> None:
@@ -199,20 +216,6 @@ def test_the_questions_of_another_file_forget_no_failure(
     assert earlier.read_bytes() == before
     assert "0 done, 1 there already\n" in said
     assert "failed records of questions that are not among these, which stay: 1\n" in said
-
-
-def test_a_mended_text_without_an_id_is_asked_with_what_failed(earlier: Path, tmp_path: Path) -> None:
-    (tmp_path / "q.txt").write_text("Done?\nShort?\nNever asked?\n")
-    _, said = invoked(app, "batch", str(tmp_path / "q.txt"), "-o", str(earlier), "--only-failed", "--dry-run")
-    assert "1 to ask, 1 there already, 1 left out by --only-failed, 0 bad lines" in said
-
-
-def test_a_column_of_the_users_own_that_is_called_kind_is_none(tmp_path: Path) -> None:
-    lines = [{"question": "Write a poem.", "kind": "greeting"}, {"question": "Hi", "kind": "value"}]
-    (tmp_path / "q.jsonl").write_text("\n".join(map(json.dumps, lines)))
-    _, said = invoked(app, "batch", str(tmp_path / "q.jsonl"), "--dry-run")
-    assert "1 text: one reply each" in said
-    assert "1 value: adaptive" in said
 
 
 @pytest.mark.parametrize("options", [["--adapt", "km"], ["--adapt", "km", "--dry-run"]])
@@ -332,42 +335,6 @@ def test_a_file_without_a_question_is_told(batch: Any, text: str) -> None:
 
 
 @pytest.mark.slow
-def test_a_killed_run_leaves_whole_records(home: Home, tmp_path: Path) -> None:
-    out = tmp_path / "out.jsonl"
-    many = [json.dumps({"id": n, "question": f"What is {n} + 2?"}) for n in range(40)]
-    home.data.write_text("\n".join(many))
-    command = [sys.executable, "-m", "adascale", "batch", str(home.data), "-o", str(out)]
-    command += ["-g", str(home.model), "--samples", "4", "--seed", "1"]
-    for _ in range(3):
-        before = out.read_text().count("\n") if out.exists() else 0
-        process = subprocess.Popen(command, env=home.env, stderr=subprocess.DEVNULL)
-        while process.poll() is None:
-            if out.exists() and out.read_text().count("\n") > before:
-                os.kill(process.pid, signal.SIGKILL)
-                process.wait()
-        assert process.returncode == -signal.SIGKILL
-        whole = [line for line in out.read_text().splitlines(keepends=True) if line.endswith("\n")]
-        assert len(whole) > before
-        assert {json.loads(line)["status"] for line in whole} == {"answered"}
-    assert subprocess.run(command, env=home.env, capture_output=True).returncode == 0
-    records = [json.loads(line) for line in out.read_text().splitlines()]
-    assert sorted(int(record["id"]) for record in records) == list(range(40))
-
-
-def workers(parent: int) -> list[psutil.Process]:
-    """The processes that host the models of a run."""
-    return psutil.Process(parent).children()
-
-
-def wait_for(condition: Callable[[], Any], seconds: float = 30.0) -> Any:
-    end = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < end
-        time.sleep(0.005)
-    return found
-
-
-@pytest.mark.slow
 def test_what_a_killed_worker_was_searching_is_asked_once_more(home: Home, tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
     many = [json.dumps({"id": n, "question": f"What is {n} + 2?"}) for n in range(12)]
@@ -376,59 +343,14 @@ def test_what_a_killed_worker_was_searching_is_asked_once_more(home: Home, tmp_p
     # Runs have one length, 32 go at once: 101 are no multiple, so one question begins before another ends.
     command += ["-g", str(home.model), "--samples", "101", "--strategy", "vote"]
     process = subprocess.Popen(command, env=home.env, stderr=subprocess.PIPE, text=True)
-    wait_for(lambda: out.exists() and out.read_text())
-    workers(process.pid)[0].send_signal(signal.SIGKILL)
+    wait_until(lambda: out.exists() and bool(out.read_text()))
+    psutil.Process(process.pid).children()[0].send_signal(signal.SIGKILL)
     _, err = process.communicate(timeout=60)
     assert "the process that runs the models was ended by SIGKILL; starting it again" in err
     records = [json.loads(line) for line in out.read_text().splitlines()]
     assert sorted(int(record["id"]) for record in records) == list(range(12))
     assert {record["status"] for record in records} == {"answered"}
     assert process.returncode == 0
-
-
-@pytest.mark.slow
-def test_a_worker_does_not_outlive_its_parent(home: Home) -> None:
-    command = [sys.executable, "-m", "adascale", "batch", "-g", str(home.model), "--strategy", "vote"]
-    process = subprocess.Popen(
-        command, env=home.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    )
-    assert process.stdin is not None
-    process.stdin.write(b"".join(b"What is %d?\n" % n for n in range(500)))
-    process.stdin.close()
-    [worker] = wait_for(lambda: workers(process.pid))
-    wait_for(lambda: process.stdout and process.stdout.read(1))
-    process.kill()
-    process.wait()
-    psutil.wait_procs([worker], timeout=10)
-    assert not worker.is_running()
-    assert process.stdout is not None
-    process.stdout.close()
-
-
-@pytest.mark.slow
-def test_a_worker_that_dies_in_ask_is_told_in_one_line(home: Home) -> None:
-    command = [sys.executable, "-m", "adascale", "ask", "Hm?", "-g", str(home.model), "--progress", "json"]
-    command += ["--samples", "1024", "--strategy", "vote"]
-    process = subprocess.Popen(command, env=home.env, stderr=subprocess.PIPE, text=True)
-    assert process.stderr is not None
-    while '"answer_found"' not in process.stderr.readline():
-        pass
-    workers(process.pid)[0].send_signal(signal.SIGABRT)
-    err = process.stderr.read()
-    process.wait()
-    assert process.returncode == 1
-    assert "error[worker-died]: the process that runs the models was ended by SIGABRT" in err
-    assert "Traceback" not in err
-    process.stderr.close()
-
-
-@pytest.mark.slow
-def test_a_slow_pipe_gets_each_answer_while_it_is_still_open(home: Home) -> None:
-    with piping(home, "-q") as process:
-        for question in ("One?", "Two?"):
-            answer(process, question)
-        process.communicate(timeout=30)
-        assert process.returncode == 0
 
 
 def test_ctrl_c_ends_a_run_that_waits_for_its_pipe(home: Home) -> None:
@@ -447,6 +369,19 @@ def test_what_continues_a_run_does_not_throw_away_what_is_done(
     options = BatchOptions(output="a.jsonl", overwrite=True)
     said = command._how_to_continue(BatchCounts(done=4), "q.jsonl", options)
     assert said == "stopped at 4; continue with: adascale batch q.jsonl -o a.jsonl"
+
+
+@pytest.mark.parametrize(
+    ("output", "overwrite", "said"),
+    [
+        ("-", False, "with -o FILE it could be continued"),
+        ("a.jsonl", False, "the same pipe into the same command continues it"),
+        ("a.jsonl", True, "the same pipe into the same command without --overwrite continues it"),
+    ],
+)
+def test_what_continues_a_pipe_is_no_command_to_paste(output: str, overwrite: bool, said: str) -> None:
+    options = BatchOptions(output=output, overwrite=overwrite)
+    assert command._how_to_continue(BatchCounts(done=4), "-", options) == f"stopped at 4; {said}"
 
 
 @pytest.mark.slow
@@ -492,55 +427,11 @@ def answer(process: subprocess.Popen[str], question: str) -> None:
     assert json.loads(process.stdout.readline())["question"] == question
 
 
-@pytest.mark.slow
-def test_what_an_interrupted_run_has_not_asked_again_has_still_failed(home: Home, tmp_path: Path) -> None:
-    out = tmp_path / "out.jsonl"
-    failed = [{"line": 1, "schema": "adascale.answer/1", "id": id_, "status": "error"} for id_ in "ab"]
-    out.write_text("".join(json.dumps(record) + "\n" for record in failed))
-    command = [sys.executable, "-m", "adascale", "batch", "-g", str(home.model), "--samples", "2"]
-    with subprocess.Popen(
-        [*command, "-o", str(out), "--only-failed"], env=home.env, stdin=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdin is not None
-        process.stdin.write('{"id": "a", "question": "One?"}\n')
-        process.stdin.flush()
-        wait_for(lambda: out.read_text().count("\n") > 2)
-        process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=30) == 130
-    left = [json.loads(line) for line in out.read_text().splitlines()]
-    assert [(record["id"], record["status"] == "error") for record in left] == [("b", True), ("a", False)]
-
-
-def test_lines_and_json_may_stand_side_by_side(batch: Any) -> None:
-    text = '{"id": "a", "question": "What is 9 * 2?", "level": 3}\n\n{"question": 5}\nWhat is 2 + 2?\n'
-    done = batch(text, name="in.txt")
-    assert done.returncode == 6
-    named = hashlib.sha256(b"What is 2 + 2?").hexdigest()[:12]
-    records = {record["id"]: record for record in done.records}
-    assert set(records) == {"a", "line-3", named}
-    assert records["a"]["level"] == 3
-    assert records["line-3"]["error"]["code"] == "bad-line"
-    assert (records[named]["question"], records[named]["line"]) == ("What is 2 + 2?", 4)
-
-
 def test_a_pipe_is_answered_on_stdout(home: Home) -> None:
     command = ["batch", "-g", str(home.model), "--samples", "2", "-q"]
     done = run_here(home.env, *command, stdin=b"One?\r\nTwo?\r\n")
     assert (done.returncode, done.stderr) == (0, "")
     assert {json.loads(line)["question"] for line in done.stdout.splitlines()} == {"One?", "Two?"}
-
-
-@pytest.mark.slow
-def test_code_tasks_and_questions_go_on_where_they_were_cut_off(batch: Any, tmp_path: Path) -> None:
-    coder = tiny.write_chain(tmp_path / "coder.gguf", tiny.CODER)
-    task = {"question": "Square n.", "tests": ["assert f(5) == 25"]}
-    asked = [{"id": "a", **task}, {"id": "b", **task}, {"id": "c", "question": "What is 5 * 5?"}]
-    lines = "\n".join(map(json.dumps, asked))
-    first = batch(lines, "--limit", "1", "-g", str(coder))
-    assert (first.returncode, ids(first)) == (0, ["a"]), first.stderr
-    second = batch(lines, "-g", str(coder))
-    assert (second.returncode, ids(second)) == (0, ["a", "b", "c"]), second.stderr
-    assert len({record["search"]["seed"] for record in second.records}) == 1
 
 
 def test_odd_ids_and_deep_records_stop_no_batch(batch: Any) -> None:

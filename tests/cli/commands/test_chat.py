@@ -8,7 +8,6 @@ import signal
 import struct
 import subprocess
 import termios
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,8 @@ from typing import Any
 import psutil
 import pytest
 import tiny
-from commands import clean_env, run
-from terminal import LIMIT_SECONDS, Outcome, Screen, environment, on_terminal
+from commands import clean_env, run, wait_until
+from terminal import Outcome, Screen, environment, on_terminal
 
 from adascale.models.worker.client import Worker
 
@@ -180,13 +179,6 @@ def unread(process: subprocess.Popen[bytes]) -> int:
     """Bytes that it has written to stdout."""
     assert process.stdout is not None
     return struct.unpack("i", fcntl.ioctl(process.stdout, termios.FIONREAD, bytes(4)))[0]  # type: ignore[no-any-return]
-
-
-def wait_until(is_so: Callable[[], bool]) -> None:
-    end = time.monotonic() + LIMIT_SECONDS
-    while not is_so():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 @pytest.fixture
