@@ -106,6 +106,15 @@ def test_a_bad_line_17_of_20_is_told_and_the_rest_is_read(file: Path, line: str,
     assert message in told
 
 
+def test_an_arrow_points_at_what_is_no_json(file: Path) -> None:
+    [line] = read(file, '{"question": "三支\u202e笔" "answer": "4"}', "jsonl")
+    assert isinstance(line, BadLine)
+    assert line.error.message.endswith('not valid JSON: expected "," at column 21')
+    shown, arrow = line.error.facts
+    assert shown == '{"question": "三支笔" "answer": "4"}'
+    assert arrow == f"{' ' * (20 - 1 + 3)}^", "three characters are two columns wide, and one has none"
+
+
 def test_a_csv_header_with_an_open_quote_is_told(file: Path) -> None:
     with pytest.raises(UsageError, match=r"^line 1 is no CSV: unexpected end of data$") as caught:
         read(file, 'question,"answer\nOne?,1\n', "csv")
