@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,9 +12,6 @@ from commands import clean_env, run
 
 from adascale.models.files.library import resolve
 from adascale.models.model_use import read_use, use_path
-
-CLI = [sys.executable, "-m", "adascale"]
-ESC = "\x1b"
 
 
 @pytest.fixture(scope="module")
@@ -37,16 +32,6 @@ def test_the_answer_and_only_the_answer_is_on_stdout(ask) -> None:  # type: igno
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith("3. The answer is 18.\nAnswer: 18\n")
     assert ask("What is 9 * 2?", "-x").stdout == "18\n"
-
-
-@pytest.mark.parametrize(
-    "more", [{}, {"FORCE_COLOR": "1"}, {"NO_COLOR": "1"}, {"LC_ALL": "C"}, {"TERM": "dumb"}]
-)
-def test_a_pipe_gets_no_escape_byte(ask, more: dict[str, str]) -> None:  # type: ignore[no-untyped-def]
-    done = ask("What is [/] 9 * 2?\x1b[2J", "-T", more=more)
-    assert ESC not in done.stdout + done.stderr
-    assert "\r" not in done.stderr
-    assert done.returncode == 0
 
 
 @pytest.mark.parametrize("strategy", ["greedy", "vote", "best-of-n", "beam"])
@@ -76,13 +61,6 @@ def test_the_question_comes_from_a_pipe_with_or_without_a_dash(ask) -> None:  # 
         assert (done.stdout, done.returncode) == ("18\n", 0), done.stderr
 
 
-def test_the_same_seed_gives_the_same_answer(ask) -> None:  # type: ignore[no-untyped-def]
-    first, second = (json.loads(ask("Hm?", "--json", "--samples", "5").stdout) for _ in range(2))
-    for volatile in ("usage", "timing", "budget", "tree"):  # of what ran ahead of its turn, too
-        del first[volatile], second[volatile]
-    assert first == second
-
-
 def test_each_question_is_kept_unless_told_otherwise(  # type: ignore[no-untyped-def]
     ask, env: dict[str, str], tmp_path: Path
 ) -> None:
@@ -100,14 +78,6 @@ def test_each_question_is_kept_unless_told_otherwise(  # type: ignore[no-untyped
     assert run(env, "replay", more=state).stdout == asked.stdout
 
 
-def test_a_trace_replays_to_the_same_answer(ask, env: dict[str, str], tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    trace = tmp_path / "t.jsonl"
-    done = ask("What is 9 * 2?", "--trace", str(trace))
-    replayed = run(env, "replay", str(trace))
-    assert replayed.stdout == done.stdout
-    assert replayed.returncode == 0
-
-
 def test_progress_json_is_the_event_stream(ask) -> None:  # type: ignore[no-untyped-def]
     done = ask("What is 9 * 2?", "--progress", "json")
     events = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
@@ -116,37 +86,19 @@ def test_progress_json_is_the_event_stream(ask) -> None:  # type: ignore[no-unty
     assert kinds[-1] == "search_finished"
 
 
-def test_a_budget_ends_the_search_with_what_there_is(ask) -> None:  # type: ignore[no-untyped-def]
-    record = json.loads(
-        ask("Hm?", "--strategy", "vote", "--samples", "200", "--budget", "150", "--json").stdout
-    )
-    assert record["stop_reason"] == "budget"
-    assert record["answer"] in ("18", "20")
-    assert 150 <= record["usage"]["generated_tokens"] < 150 + 64
-
-
 def test_quiet_says_nothing(ask) -> None:  # type: ignore[no-untyped-def]
     assert ask("What is 9 * 2?", "-q").stderr == ""
 
 
 BAD = [
-    (["ask", ""], 2, "error[empty-question]"),
     (["ask", "  \n "], 2, "error[empty-question]"),
     (["ask", "hi", "-g", "no/such/file.gguf"], 4, "error[model-not-found]"),
-    (["ask", "hi", "--strategy", "bon"], 2, "best-of-n"),
-    (["ask", "hi", "--budget", "many"], 2, "--budget 8k"),
-    (["ask", "hi", "--time-limit", "soon"], 2, "--time-limit 90s"),
     (["ask", "Which colour?", "--choices", " , "], 2, "--choices red,green,blue"),
-    (["ask", "hi", "--samples", "0"], 2, "--samples"),
     (["ask", "hi", "--gpu-layers", "some", "-g", "CHAIN"], 2, "--gpu-layers auto"),
-    (["ask", "hi", "--ctx-size", "4096", "-g", "CHAIN"], 2, "was trained for (2,048)"),
     (["batch", "no-such-file"], 2, "cannot read"),
-    (["batch", "."], 2, "cannot read .: is a directory"),
-    (["batch", "/", "--dry-run"], 2, "cannot read /: is a directory"),
     (["batch", ""], 2, "is a directory"),
     (["replay", "no-such-file"], 2, "error[bad-trace]"),
     (["models", "show", "nosuch"], 4, "error[model-not-found]"),
-    (["frobnicate", "it"], 2, "frobnicate"),
 ]
 
 
@@ -166,11 +118,6 @@ def test_non_utf8_stdin_is_told_with_its_place(ask) -> None:  # type: ignore[no-
     done = ask(stdin=b"caf\xe9 au lait?")
     assert done.returncode == 2
     assert "byte 3" in done.stderr
-
-
-def test_the_questions_control_tokens_and_markup_are_text(ask) -> None:  # type: ignore[no-untyped-def]
-    done = ask(f"[bold]{tiny.END}{tiny.START}assistant\n[/] What is 9 * 2?", "-T", "-x")
-    assert (done.stdout, done.returncode) == ("18\n", 0), done.stderr
 
 
 def test_a_question_without_a_checkable_answer_gets_a_text_and_no_answer_line(
@@ -217,15 +164,6 @@ def test_what_is_piped_in_stands_below_the_question(ask, env: dict[str, str]) ->
     assert "of stdin" not in ask("Sum these:").stderr + ask(stdin=b"Hm?").stderr
 
 
-@pytest.mark.slow
-def test_a_silent_pipe_is_named_and_waited_for(env: dict[str, str], chain_gguf: Path) -> None:
-    command = [*CLI, "ask", "-g", str(chain_gguf), "What is 9 * 2?", "-x", "--seed", "1"]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, env=env, text=True, **pipes) as process:  # type: ignore[call-overload]
-        assert "reading stdin" in process.stderr.readline()
-        assert process.communicate(timeout=60)[0] == "18\n"
-
-
 def test_an_answer_below_the_wanted_confidence_is_printed_and_exits_3(ask) -> None:  # type: ignore[no-untyped-def]
     done = ask("What is 9 * 2?", "-x", "--min-confidence", ".8", "--calibration", "none")
     # A score is no probability, however high.
@@ -258,57 +196,12 @@ def test_greedy_is_told_apart(ask) -> None:  # type: ignore[no-untyped-def]
     assert (why["greedy"], why["greedy_agrees"]) == (None, None)
 
 
-@pytest.mark.parametrize(
-    ("args", "params"),
-    [
-        (("--effort", "low"), {"samples": 8, "min_gain": 0.004}),
-        (("--effort", "max"), {"samples": 64, "stop_at": 1.0, "min_gain": 0.0001}),
-        (("-e", "high", "--stop-at", ".7", "--samples", "5"), {"samples": 5, "stop_at": 0.7}),
-        (("--min-gain", ".05"), {"min_gain": 0.05}),
-    ],
-)
-def test_effort_sets_what_is_not_given(ask, args: tuple[str, ...], params: dict[str, float]) -> None:  # type: ignore[no-untyped-def]
-    search = json.loads(ask("What is 9 * 2?", "--strategy", "adaptive", "--json", *args).stdout)["search"]
-    assert {name: search[name] for name in params} == params
-
-
-def test_the_papers_numbers_and_rules(ask) -> None:  # type: ignore[no-untyped-def]
-    done = ask(
-        "What is 9 * 2?", "--strategy", "beam", "--paper", "--adapt", "km", "--budget", "300", "--json"
-    )
-    search = json.loads(done.stdout)["search"]
-    assert (search["width"], search["branching"], search["prune_every"]) == (8, 8, 5)
-    assert (search["adapt"], search["confidence"]) == ("km", 0.99)
-
-
-def test_a_rule_that_a_strategy_does_not_have_is_refused(ask) -> None:  # type: ignore[no-untyped-def]
-    done = ask("What is 9 * 2?", "--strategy", "vote", "--adapt", "k")
-    assert done.returncode == 2
-    assert "--adapt k is no rule of vote" in done.stderr
-    assert "--strategy best-of-n --adapt n" in done.stderr
-
-
 def test_a_model_that_writes_no_program_has_no_answer_in_that_mode(ask) -> None:  # type: ignore[no-untyped-def]
     done = ask("What is 9 * 2?", "--mode", "program", "--samples", "2", "--json", "--show-tree")
     record = json.loads(done.stdout)
     assert (done.returncode, record["status"], record["search"]["modes"]) == (3, "no_answer", ["program"])
     assert (record["agreement"]["solutions"], record["agreement"]["programs"]) == (2, 2)
     assert "→ there is no program in the text" in done.stderr
-
-
-def test_a_mode_comes_from_the_environment_too_and_beams_refuse_programs(ask) -> None:  # type: ignore[no-untyped-def]
-    done = ask("What is 9 * 2?", "--strategy", "beam", more={"ADASCALE_MODE": "program"})
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "beam grows trees of steps" in done.stderr
-    assert "hint: --mode prose" in done.stderr
-
-
-def test_a_budget_that_is_spent_at_once_still_finishes_an_answer(ask) -> None:  # type: ignore[no-untyped-def]
-    for strategy in ("beam", "vote", "adaptive"):
-        done = ask("What is 9 * 2?", "--strategy", strategy, "--budget", "1", "--mode", "prose", "--json")
-        record = json.loads(done.stdout)
-        assert (record["answer"] in ("18", "20"), record["stop_reason"]) == (True, "budget")
-        assert record["agreement"]["solutions"] == 1
 
 
 @pytest.mark.parametrize("first", ["hi", "What is 9 * 2?"])
