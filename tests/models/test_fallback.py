@@ -1,0 +1,63 @@
+"""What another server replies: its answer, or a notice that says why it has none."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from other_server import KEY, Reply, breaks_off, drips, is_silent, other_server, refuses, says, writes
+
+from adascale.engine.kinds.messages import problem_of
+from adascale.engine.types import Notice
+from adascale.models import fallback
+from adascale.models.fallback import Fallback, FallbackAnswer
+from adascale.models.options import FallbackOptions
+
+QUESTION = problem_of("1", "What is 17 * 23?")
+ELSEWHERE = "http://127.0.0.1:9/v1/chat/completions"
+
+
+@pytest.fixture(autouse=True)
+def no_calls_before(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(fallback, "state_folder", lambda: tmp_path)
+
+
+def told(reply: Reply) -> FallbackAnswer | Notice:
+    with other_server(reply) as other:
+        found = asyncio.run(Fallback(FallbackOptions(other.url, seconds=0.3), KEY).ask(QUESTION))
+    assert len(other.asked) == 1, "a redirection is not followed"
+    assert KEY not in repr(found)
+    return found
+
+
+def test_an_answer_is_read_in_the_text() -> None:
+    found = told(says(" 17 * 23 = 391, so \\boxed{391}.\n"))
+    assert isinstance(found, FallbackAnswer)
+    assert (found.model, found.text, found.answer) == ("large", "17 * 23 = 391, so \\boxed{391}.", "391")
+
+
+@pytest.mark.parametrize(
+    ("reply", "notice"),
+    [
+        (is_silent, "takes longer than 0.3 s"),
+        (drips, "takes longer than 0.3 s"),
+        (breaks_off, "cannot be reached"),
+        (refuses(401), "refuses the key"),
+        (refuses(429), "has too many requests"),
+        (refuses(404), "refuses the question"),
+        (refuses(500), "refuses the question"),
+        (refuses(307, Location=ELSEWHERE), "refuses the question"),
+        (writes(b"<html>"), "writes no chat completion"),
+        (writes(b'{"choices": []}'), "writes no chat completion"),
+        (writes(b"[" * 100_000), "writes no chat completion"),
+        (writes(b" " * 3_000_000), "writes no chat completion"),
+        (says(None), "gives no answer"),
+        (says("I like turtles."), "gives no answer"),
+        (says("It is 39", finish_reason="length"), "gives no answer"),
+    ],
+)
+def test_whatever_goes_wrong_there_is_a_notice(reply: Reply, notice: str) -> None:
+    found = told(reply)
+    assert isinstance(found, Notice)
+    assert (found.code, notice in found.message) == ("no-fallback", True)
