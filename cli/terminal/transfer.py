@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Self
 
 from adascale.engine.decimals import human_bytes
@@ -21,9 +20,8 @@ if TYPE_CHECKING:
 class TransferView:
     """Shows the reports that ``resolve`` sends to ``on_progress``, and a line for each model at the end."""
 
-    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
-        self._now = now
-        self._progress = Progress("bytes", clock=now)
+    def __init__(self) -> None:
+        self._progress = Progress("bytes")
         self._started: dict[str, float] = {}
         self._fetched: dict[str, int] = {}
 
@@ -36,11 +34,11 @@ class TransferView:
             say("adascale: stopped; the same command continues")
         if kind is None:
             for name, size in self._fetched.items():
-                say(f"pulled {name}  {human_bytes(size)} in {clock(self._now() - self._started[name])}")
+                say(f"pulled {name}  {human_bytes(size)} in {clock(time.monotonic() - self._started[name])}")
 
     def on_progress(self, transfer: Transfer) -> None:
         """Show one report."""
-        self._started.setdefault(transfer.label, self._now())
+        self._started.setdefault(transfer.label, time.monotonic())
         if transfer.activity == "fetching":
             self._fetched[transfer.label] = transfer.total_bytes
         task = f"{transfer.activity} {transfer.label}"

@@ -1,44 +1,11 @@
-"""A wall clock that jumps changes no answer and ends no wait: limits go by the monotonic one."""
+"""A wall clock that jumps changes no answer and ends no wait: nothing but dates is read from it."""
 
 from __future__ import annotations
 
 import ast
-import json
-import os
 from pathlib import Path
 
-import pytest
-from commands import run_process
-from home import Home
-
 ROOT = Path(__file__).parents[2]
-
-JUMPING = """
-import itertools, time
-real, jumps = time.time, itertools.cycle([0, -3 * 366, 80 * 366, 7 * 366])
-time.time = lambda: real() + 86400 * next(jumps)
-time.time_ns = lambda: int(1e9 * time.time())
-"""
-"""The file ``sitecustomize.py``, which every interpreter imports first."""
-
-
-@pytest.mark.slow
-def test_a_batch_under_a_clock_that_jumps_is_the_same(tmp_path: Path, chain_gguf: Path) -> None:
-    home = Home.asking(tmp_path, chain_gguf, 12)
-    (tmp_path / "clock").mkdir()
-    (tmp_path / "clock" / "sitecustomize.py").write_text(JUMPING)
-    answers = []
-    for name, path in (("steady", ""), ("jumping", str(tmp_path / "clock"))):
-        env = {**home.env, "PYTHONPATH": os.pathsep.join(filter(None, [path, os.environ.get("PYTHONPATH")]))}
-        output = tmp_path / f"{name}.jsonl"
-        command = ["batch", str(home.data), "-o", str(output), "-g", str(home.model), "-t", "1"]
-        done = run_process(env, *command, "--time-limit", "300s", "--seed", "1")
-        assert done.returncode == 0, done.stderr
-        records = [json.loads(line) for line in output.read_text().splitlines()]
-        answers.append({record["id"]: (record["status"], record["answer"]) for record in records})
-    assert answers[0] == answers[1]
-    assert len(answers[0]) == 12
-
 
 STAMPS = {
     "api/serve/app.py", "api/serve/protocols/ollama.py", "api/serve/protocols/ollama_models.py",

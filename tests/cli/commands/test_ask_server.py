@@ -15,11 +15,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import pytest
 from commands import clean_env, interrupted_at_answer, run
 from sample_log import Log
-from scripted_server import EchoPolicy, Served, served, steady
+from scripted_server import EchoPolicy, served, steady
 
 from adascale.engine.errors import UsageError
 from adascale.engine.search.events import Event, to_json
@@ -229,30 +228,13 @@ def test_a_question_that_fails_has_the_exit_code_of_its_error(env: dict[str, str
     assert "error[context-overflow]" in done.stderr
 
 
-def test_a_full_queue_says_when_to_ask_again(env: dict[str, str]) -> None:
-    with served(policy=EchoPolicy(echo, pause=0.2), parallel=1, max_queue=0) as server, _busy(server):
-        done = ask(env, server.url)
-    assert done.returncode == 1
-    assert "error[queue-full]" in done.stderr
-    assert re.search(r"hint: ask again in \d+ seconds", done.stderr)
-
-
-@contextmanager
-def _busy(server: Served) -> Iterator[None]:
-    """While another question is searched."""
-    body = {"question": "Echo 1.", "effort": "max"}
-    with httpx2.stream("POST", f"{server.url}/v1/searches", json=body):
-        while not server.hub.running:
-            time.sleep(0.01)
-        yield
-
-
 @pytest.mark.parametrize(
     ("status", "slug", "code", "error"),
     [
         (400, "invalid-request", 2, "error[invalid-request]: so it says"),
         (405, "method-not-allowed", 2, "error[no-server]"),
         (413, "body-too-long", 2, "error[body-too-long]: so it says"),
+        (429, "queue-full", 1, "error[queue-full]: so it says\nhint: ask again in 7 seconds"),
         (500, "unexpected", 1, "error[unexpected]: so it says"),
         (503, "stopping", 4, "error[stopping]: so it says"),
     ],
@@ -261,7 +243,7 @@ def test_a_refusal_of_the_server_has_its_words_and_an_exit_code(
     env: dict[str, str], status: int, slug: str, code: int, error: str
 ) -> None:
     body = json.dumps({"error": {"message": "so it says", "code": slug}})
-    with replying(f"HTTP/1.1 {status} No", f"Content-Length: {len(body)}", "", body) as url:
+    with replying(f"HTTP/1.1 {status} No", "Retry-After: 7", f"Content-Length: {len(body)}", "", body) as url:
         done = ask(env, url)
     assert (done.returncode, error in done.stderr) == (code, True), done.stderr
 
@@ -297,12 +279,3 @@ def test_a_server_that_is_away_and_a_text_that_is_no_url(env: dict[str, str]) ->
     for text in ("localhost:8321", "http://", "http://[", "http://h:99999", *nameless):
         done = ask(env, text)
         assert (done.returncode, "is no URL of a server" in done.stderr) == (2, True)
-
-
-def test_continue_sends_the_last_conversation(env: dict[str, str]) -> None:
-    with served(policy=EchoPolicy(echo)) as server:
-        ask(env, server.url, question="Echo 18.")
-        ask(env, server.url, "-c", question="Echo 20.")
-        said = server.policy.opened[-1].history
-    assert [turn.role for turn in said] == ["user", "assistant"]
-    assert said[0].content == "Echo 18."

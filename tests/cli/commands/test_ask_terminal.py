@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hub import publish
 from loopback import Server
-from terminal import Outcome, Screen, environment, on_terminal
+from terminal import Screen, environment, on_terminal
 
 HIDE, SHOW = "\x1b[?25l", "\x1b[?25h"
 
@@ -39,24 +39,13 @@ def test_the_tree_grows_on_the_terminal_and_the_answer_goes_down_the_pipe(
     assert outcome.stderr.rindex(SHOW) > outcome.stderr.rindex(HIDE)
 
 
-def interrupted(env: dict[str, str], chain_gguf: Path, number: signal.Signals) -> Outcome:
-    def send(process: subprocess.Popen[bytes], screen: Screen) -> None:
-        screen.wait_for("★")  # a solution has finished
-        process.send_signal(number)
-
-    return on_terminal(ask(chain_gguf, "-T", "--strategy", "vote", "--samples", "1024"), env, act=send)
-
-
-@pytest.mark.slow
-def test_sigterm_restores_the_cursor(env: dict[str, str], chain_gguf: Path) -> None:
-    outcome = interrupted(env, chain_gguf, signal.SIGTERM)
-    assert outcome.code == 143, outcome.stderr
-    assert outcome.stderr.rindex(SHOW) > outcome.stderr.rindex(HIDE)
-    assert outcome.stdout == ""
-
-
 def test_ctrl_c_prints_the_best_answer_so_far(env: dict[str, str], chain_gguf: Path) -> None:
-    outcome = interrupted(env, chain_gguf, signal.SIGINT)
+    def interrupt(process: subprocess.Popen[bytes], screen: Screen) -> None:
+        screen.wait_for("★")  # a solution has finished
+        process.send_signal(signal.SIGINT)
+
+    words = ask(chain_gguf, "-T", "--strategy", "vote", "--samples", "1024")
+    outcome = on_terminal(words, env, act=interrupt)
     assert outcome.code == 130, outcome.stderr
     assert "\nAnswer: " in outcome.stdout
     assert "Ctrl-C again to quit now" in outcome.stderr

@@ -188,29 +188,6 @@ def test_rm_asks_first(tiny: ModelSpec, monkeypatch: pytest.MonkeyPatch) -> None
         run("rm", "tiny", "-y")
 
 
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-def test_plain_progress_is_a_line_every_ten_seconds(capsys: pytest.CaptureFixture[str]) -> None:
-    clock = Clock()
-    with TransferView(clock) as view:
-        for megabytes in range(0, 101, 5):
-            view.on_progress(Transfer("m", megabytes * 10**6, 100 * 10**6))
-            clock.now += 1.5
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert captured.err.splitlines() == [
-        "adascale: fetching m 0/100 MB",
-        "adascale: fetching m 35/100 MB",
-        "adascale: fetching m 70/100 MB",
-        "pulled m  100 MB in 0:32",
-    ]
-
-
 @pytest.mark.parametrize(
     ("error", "end"),
     [(RuntimeError, ""), (KeyboardInterrupt, "adascale: stopped; the same command continues\n")],
