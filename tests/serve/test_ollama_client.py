@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from scripted_server import Served
-from shop import QUESTION, open_shop
 
 from bench.inline import MODEL
 
@@ -45,26 +44,3 @@ def test_it_reads_our_refusals(local: Any) -> None:
     assert caught.value.status_code == 404
     with pytest.raises(ollama.ResponseError, match="has room for 2,048"):
         list(local.generate(MODEL, "a long one", stream=True))
-
-
-def test_its_functions_are_called_and_their_results_are_read() -> None:
-    def get_price(item: str) -> float:
-        """The price of one item in euros."""
-        return 3
-
-    def multiply(a: float, b: float) -> float:
-        """Multiply two numbers."""
-        return a * b
-
-    tools = {each.__name__: each for each in (get_price, multiply)}
-    with open_shop() as server:
-        client = ollama.Client(server.url)
-        messages: list[Any] = [{"role": "user", "content": QUESTION}]
-        while calls := (said := client.chat(MODEL, messages, tools=list(tools.values())).message).tool_calls:
-            messages.append(said)
-            for call in calls:
-                result = str(tools[call.function.name](**call.function.arguments))
-                messages.append({"role": "tool", "tool_name": call.function.name, "content": result})
-        client._client.close()
-    assert said.content == "7 apples cost 21 euros."
-    assert len(messages) == 5

@@ -7,47 +7,25 @@ from langchain.agents import create_agent
 from langchain_core.tools import tool
 from langchain_ollama import ChatOllama
 from langchain_openai import ChatOpenAI
-from pydantic import BaseModel
+from shop_tools import Person, called, get_price, multiply
 
 url, model, question = sys.argv[1:]
-called: list[list[object]] = []
 
-
-class Person(BaseModel):
-    """A person."""
-
-    name: str
-    age: int
-
-
-@tool
-def get_price(item: str) -> float:
-    """The price of one item in euros."""
-    called.append(["get_price", item])
-    return 3.0
-
-
-@tool
-def multiply(a: float, b: float) -> float:
-    """Multiply two numbers."""
-    called.append(["multiply", a, b])
-    return a * b
-
-
-openai = ChatOpenAI(model=model, base_url=f"{url}/v1", api_key="none", max_retries=0)
+tools = [tool(get_price), tool(multiply)]
+openai = ChatOpenAI(model=model, base_url=f"{url}/v1", api_key="none", max_retries=0, logprobs=True)
 responses = ChatOpenAI(
     model=model, base_url=f"{url}/v1", api_key="none", max_retries=0, use_responses_api=True
 )
 chats = {"chat": openai, "responses": responses, "ollama": ChatOllama(model=model, base_url=url)}
 for name, chat in chats.items():
-    bound = chat.bind_tools([get_price, multiply]).invoke("What is the price of an apple?")
+    bound = chat.bind_tools(tools).invoke("What is the price of an apple?")
     people = {
         method: chat.with_structured_output(Person, method=method)
         .invoke("Anna is 31 years old.")
         .model_dump()
         for method in ("json_schema", "function_calling")
     }
-    agent = create_agent(chat, [get_price, multiply])
+    agent = create_agent(chat, tools)
     for streamed in (False, True):
         called.clear()
         asked = {"messages": [("user", question)]}

@@ -2,20 +2,14 @@
 
 import json
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import litellm
-from pydantic import BaseModel
+from shop_tools import Person, called, get_price, multiply
 
 url, model, question = sys.argv[1:]
 litellm.suppress_debug_info = True
-
-
-class Person(BaseModel):
-    """A person."""
-
-    name: str
-    age: int
 
 
 def tool(name: str, description: str, **types: str) -> dict[str, Any]:
@@ -29,22 +23,23 @@ TOOLS = [
     tool("get_price", "The price of one item in euros.", item="string"),
     tool("multiply", "Multiply two numbers.", a="number", b="number"),
 ]
+FUNCTIONS: dict[str, Callable[..., float]] = {"get_price": get_price, "multiply": multiply}
 
 for name, base in (("openai", f"{url}/v1"), ("anthropic", url), ("ollama_chat", url)):
     given = {"model": f"{name}/{model}", "api_base": base, "api_key": "none"}
     asked = [{"role": "user", "content": "Anna is 31 years old."}]
     person = litellm.completion(messages=asked, response_format=Person, **given)
+    plain: dict[str, Any] = {"messages": [{"role": "user", "content": "Say 42"}], **given}
+    parts = litellm.completion(**plain, temperature=0.7, stream=True)
     messages: list[Any] = [{"role": "user", "content": question}]
-    called: list[list[Any]] = []
+    called.clear()
     for _ in range(8):
         said = litellm.completion(messages=messages, tools=TOOLS, **given).choices[0].message
         messages.append(said)
         if not said.tool_calls:
             break
         for call in said.tool_calls:
-            arguments = json.loads(call.function.arguments)
-            called.append([call.function.name, *arguments.values()])
-            result = 3.0 if call.function.name == "get_price" else arguments["a"] * arguments["b"]
+            result = FUNCTIONS[call.function.name](**json.loads(call.function.arguments))
             messages.append({"role": "tool", "tool_call_id": call.id, "content": json.dumps(result)})
     told = {
         "client": name,
@@ -52,5 +47,9 @@ for name, base in (("openai", f"{url}/v1"), ("anthropic", url), ("ollama_chat", 
         "people": [json.loads(person.choices[0].message.content)],
         "called": called,
         "said": messages[-1].content,
+        "plain": [
+            litellm.completion(**plain, temperature=0, max_tokens=30).choices[0].message.content,
+            "".join(part.choices[0].delta.content or "" for part in parts),
+        ],
     }
     print(json.dumps(told), flush=True)

@@ -13,32 +13,11 @@ from agents import (
     set_tracing_disabled,
 )
 from openai import AsyncOpenAI
-from pydantic import BaseModel
+from shop_tools import Person, called, get_price, multiply
 
 url, model, question = sys.argv[1:]
-called: list[list[object]] = []
 set_tracing_disabled(True)
-
-
-class Person(BaseModel):
-    """A person."""
-
-    name: str
-    age: int
-
-
-@function_tool
-def get_price(item: str) -> float:
-    """The price of one item in euros."""
-    called.append(["get_price", item])
-    return 3.0
-
-
-@function_tool
-def multiply(a: float, b: float) -> float:
-    """Multiply two numbers."""
-    called.append(["multiply", a, b])
-    return a * b
+tools = [function_tool(get_price), function_tool(multiply)]
 
 
 async def main() -> None:
@@ -47,7 +26,7 @@ async def main() -> None:
         chat = kind(model, client)
         reader = Agent("reader", instructions="Who is it?", model=chat, output_type=Person)
         person = await Runner.run(reader, "Anna is 31 years old.")
-        agent = Agent("shop", instructions="Use the tools.", model=chat, tools=[get_price, multiply])
+        agent = Agent("shop", instructions="Use the tools.", model=chat, tools=tools)
         for streamed in (False, True):
             called.clear()
             if streamed:

@@ -3,33 +3,12 @@
 import json
 import sys
 
-from pydantic import BaseModel
 from pydantic_ai import Agent, NativeOutput, PromptedOutput, UsageLimits
 from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
 from pydantic_ai.providers.openai import OpenAIProvider
+from shop_tools import Person, called, get_price, multiply
 
 url, model, question = sys.argv[1:]
-called: list[list[object]] = []
-
-
-class Person(BaseModel):
-    """A person."""
-
-    name: str
-    age: int
-
-
-def get_price(item: str) -> float:
-    """The price of one item in euros."""
-    called.append(["get_price", item])
-    return 3.0
-
-
-def multiply(a: float, b: float) -> float:
-    """Multiply two numbers."""
-    called.append(["multiply", a, b])
-    return a * b
-
 
 provider = OpenAIProvider(base_url=f"{url}/v1", api_key="none")
 chats = {
