@@ -79,8 +79,10 @@ RESPONSES_TALK = [
     {"type": "function_call_output", "call_id": "c1", "output": "15 degrees"},
 ]
 FORM = {"type": "json_schema", "json_schema": {"name": "a", "schema": SCHEMA}}
+FLAT = {"format": {"type": "json_schema", "name": "a", "schema": SCHEMA}}
 CHAT, MESSAGES, RESPONSES = "/v1/chat/completions", "/v1/messages", "/v1/responses"
 OLLAMA, GENERATE = "/api/chat", "/api/generate"
+COMPLETIONS = "/v1/completions"
 
 Sample = tuple[str, Any]
 """A path and a body that is answered."""
@@ -111,9 +113,21 @@ TOOLS: list[Sample] = [
 ]
 SCHEMAS: list[Sample] = [
     (CHAT, {"messages": [QUESTION], "response_format": FORM}),
-    (RESPONSES, {"input": "3", "text": {"format": {"type": "json_schema", "name": "a", "schema": SCHEMA}}}),
+    (RESPONSES, {"input": "3", "text": FLAT}),
+    (MESSAGES, {"max_tokens": 9, "messages": [QUESTION], "output_config": FLAT}),
     (OLLAMA, {"messages": [QUESTION], "format": SCHEMA}),
     (GENERATE, {"prompt": "Echo 3", "format": SCHEMA}),
+]
+SAMPLER = {
+    "temperature": 0.5, "top_k": 40, "top_p": 0.9, "min_p": 0.1, "repeat_penalty": 1.1,
+    "presence_penalty": 0.5, "logit_bias": {"1": -50}, "seed": 1, "stream": False, "min_probability": 0.5,
+}  # fmt: skip
+SAMPLERS: list[Sample] = [
+    (CHAT, {"messages": [QUESTION], "n": 2, "stop": ["x"], "max_tokens": 9, **SAMPLER}),
+    (CHAT, {"messages": [QUESTION], "logprobs": True, "top_logprobs": 3, **SAMPLER}),
+    (COMPLETIONS, {"prompt": "Echo 3", "n": 2, "best_of": 2, "logprobs": 3, "stop": "x", **SAMPLER}),
+    (MESSAGES, {"max_tokens": 9, "messages": [QUESTION], "stop_sequences": ["x"], **SAMPLER}),
+    (RESPONSES, {"input": "3", "max_output_tokens": 99, **SAMPLER}),
 ]
 OPTIONS = {"temperature": 0.5, "seed": 1, "num_predict": 9, "stop": ["x"], "top_k": 40, "repeat_penalty": 1.1}
 OLLAMAS: list[Sample] = [
@@ -180,9 +194,9 @@ def check_answer(post: Post, request: bytes) -> None:
     assert "Traceback" not in message
 
 
-@pytest.mark.parametrize("name", ["tools", "schemas", "ollama"])
+@pytest.mark.parametrize("name", ["tools", "schemas", "samplers", "ollama"])
 def test_bodies_are_answered_or_refused(fuzz: Fuzz, post: Post, name: str) -> None:
-    samples = {"tools": TOOLS, "schemas": SCHEMAS, "ollama": OLLAMAS}[name]
+    samples = {"tools": TOOLS, "schemas": SCHEMAS, "samplers": SAMPLERS, "ollama": OLLAMAS}[name]
     for path, body in samples:
         found = post(path, encode_json(body))
         assert found.status_code == 200, found.text

@@ -78,11 +78,6 @@ REQUESTS = st.one_of(*(st.tuples(st.just(path), bodies(path)) for path in SCHEMA
 def test_bodies_are_answered_or_refused(
     server: Served, client: httpx2.Client, requests: list[tuple[str, Any]]
 ) -> None:
-    check(server, client, requests)
-
-
-def check(server: Served, client: httpx2.Client, requests: list[tuple[str, Any]]) -> None:
-    """Send requests at once: each gets an answer or a refusal in the shape of one."""
     with ThreadPoolExecutor(AT_ONCE) as pool:
         answers = list(pool.map(lambda request: client.post(request[0], json=request[1]), requests))
     for found in answers:
@@ -97,123 +92,6 @@ def check(server: Served, client: httpx2.Client, requests: list[tuple[str, Any]]
         elif found.json().get("done_reason") != "load":
             assert found.json()["adascale"]
     assert server.hub.running == 0
-
-
-VALUES = st.sampled_from([0, 1, -1, 0.5, 1e308, 10**30, "", "a", [], ["a"], {}, None, True, "#", "#/$defs/a"])
-"""Values of keywords: right for some, wrong for others."""
-
-
-def keywords(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    """Schemas with any keywords, most of which have values of the right form."""
-    named = st.dictionaries(st.sampled_from("abc"), inner, max_size=3)
-    several = st.lists(inner, min_size=1, max_size=2)
-    right = {
-        "type": st.sampled_from(
-            ["string", "integer", "number", "boolean", "array", "object", ["null", "string"]]
-        ),
-        "enum": st.lists(JSON, max_size=2),
-        "required": st.lists(st.sampled_from("abc"), max_size=2),
-        **dict.fromkeys(("properties", "$defs"), named),
-        **dict.fromkeys(("items", "additionalProperties", "not"), inner),
-        **dict.fromkeys(("anyOf", "oneOf", "allOf"), several),
-    }
-    others = "const default minimum maximum multipleOf minLength maxLength minItems maxItems uniqueItems"
-    names = [*right, *others.split(), "pattern", "format", "$ref", "x-min-probability", "x-repeatable"]
-    wrong = dict.fromkeys(names, VALUES)
-    return st.fixed_dictionaries({}, optional=right) | st.builds(
-        lambda one, other: {**one, **other},
-        st.fixed_dictionaries({}, optional=right),
-        st.fixed_dictionaries({}, optional=wrong),
-    )
-
-
-ANY_SCHEMA = st.recursive(
-    st.sampled_from([{}, {"type": "string"}, {"type": "number"}]), keywords, max_leaves=4
-)
-OBJECTS = ANY_SCHEMA | st.dictionaries(st.sampled_from("abc"), ANY_SCHEMA, max_size=3).map(
-    lambda properties: {"type": "object", "properties": properties}
-)
-FUNCTION = st.fixed_dictionaries({"name": st.sampled_from(["say", "tell", "a b"]), "parameters": OBJECTS})
-CALL = {"id": "1", "type": "function", "function": {"name": "say", "arguments": '{"a": 1}'}}
-TALK = st.lists(
-    st.sampled_from(
-        [
-            {"role": "user", "content": "Say 42"},
-            {"role": "assistant", "content": "", "tool_calls": [CALL]},
-            {"role": "assistant", "content": "Hm."},
-            {"role": "tool", "tool_call_id": "1", "content": "42"},
-            {"role": "system", "content": "Be brief."},
-        ]
-    ),
-    min_size=1,
-    max_size=4,
-)
-CHOICE = st.sampled_from(
-    [
-        "auto",
-        "none",
-        "required",
-        {"type": "function", "function": {"name": "say"}},
-        {"type": "function", "name": "say"},
-        3,
-    ]
-)
-CHANGES = {
-    "temperature": st.sampled_from([0, 0.7, 100, -1]),
-    "logprobs": st.sampled_from([True, 3]),
-    "top_logprobs": st.integers(-1, 21),
-    "logit_bias": st.dictionaries(st.sampled_from(["0", "1", "x", "-1"]), st.sampled_from([-100, 0.5, "a"])),
-    "n": st.integers(0, 17),
-    "stop": st.sampled_from(["4", ["2"], [""], 3]),
-    "stream": st.booleans(),
-    "min_probability": st.sampled_from([0, 0.5, 1, 2]),
-    "parallel_tool_calls": st.booleans(),
-    "options": st.fixed_dictionaries(
-        {}, optional={"temperature": VALUES, "stop": VALUES, "num_predict": VALUES}
-    ),
-}
-
-
-def asking(path: str) -> st.SearchStrategy[dict[str, Any]]:
-    """Bodies with tools, formats and samplers in the shape of a path's protocol."""
-    known = SCHEMAS[path]["properties"]
-    tool = {
-        "/v1/responses": FUNCTION.map(lambda each: {"type": "function", **each}),
-        "/v1/messages": FUNCTION.map(lambda each: {"name": each["name"], "input_schema": each["parameters"]}),
-    }.get(path, FUNCTION.map(lambda each: {"type": "function", "function": each}))
-    named = OBJECTS.map(lambda schema: {"name": "x", "schema": schema})
-    of_schema = named.map(lambda each: {"type": "json_schema", "json_schema": each})
-    flat = named.map(lambda each: {"format": {"type": "json_schema", **each}})
-    more = {
-        **CHANGES,
-        "messages": TALK,
-        "tools": st.lists(tool, max_size=2),
-        "tool_choice": CHOICE,
-        "response_format": of_schema | st.just({"type": "json_object"}),
-        "text": flat,
-        "output_config": flat,
-        "format": OBJECTS | st.just("json"),
-    }
-    usual = {name: st.just(value) for name, value in USUAL.items() if name in known}
-    always = {"max_tokens": st.just(50)} if path == "/v1/messages" else {}
-    names = st.lists(st.sampled_from(sorted(more.keys() & known.keys())), max_size=4)
-    return names.flatmap(
-        lambda chosen: st.fixed_dictionaries({**usual, **always, **{name: more[name] for name in chosen}})
-    )
-
-
-SAMPLING_PATHS = [path for path in SCHEMAS if CHANGES.keys() & SCHEMAS[path]["properties"].keys()]
-ASKING = st.one_of(*(st.tuples(st.just(path), asking(path)) for path in SAMPLING_PATHS))
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-@settings(EXAMPLES, max_examples=250)
-@given(requests=st.lists(ASKING, min_size=AT_ONCE, max_size=AT_ONCE))
-def test_tools_formats_and_samplers_are_answered_or_refused(
-    server: Served, client: httpx2.Client, requests: list[tuple[str, Any]]
-) -> None:
-    check(server, client, requests)
 
 
 METHODS = st.sampled_from(["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH"])
