@@ -37,6 +37,12 @@ def test_a_file_that_cannot_be_read_is_named(
     assert caught.value.hint == hint
 
 
+def test_a_file_without_a_question_is_named(tmp_path: Path) -> None:
+    (tmp_path / "q.jsonl").write_text("\n \n")
+    with pytest.raises(UsageError, match=r"^q\.jsonl holds no question$"):
+        read_known([tmp_path / "q.jsonl"])
+
+
 @pytest.mark.parametrize("answer", ["b", "(B)", "rose", "B. rose"])
 def test_the_answer_to_a_choice_names_an_option(tmp_path: Path, answer: str) -> None:
     record = {"question": "Red?", "options": ["sky", "rose"], "answer": answer}

@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
@@ -19,6 +18,7 @@ import numpy as np
 import pytest
 import tiny
 import typer
+from commands import wait_until
 from home import Home, write_questions
 from worlds import fitted, fitted_report
 
@@ -535,28 +535,25 @@ def test_the_sampler_is_that_of_the_calibration_unless_told(
     assert "temperature 0.3 instead of 0.9" in warned[0]
 
 
-def end_inside(home: Home, at_least: int, number: signal.Signals) -> tuple[int, str, str]:
-    """Fit, send a signal once so many questions are kept: exit code, stdout and stderr."""
+@pytest.mark.slow
+def test_an_interrupted_fit_writes_nothing_and_the_same_command_goes_on(
+    home: Home, artefact: Path, tmp_path: Path
+) -> None:
+    again = replace(home, folder=tmp_path)
     command = [sys.executable, "-m", "adascale", *home.fit_args()]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, env=home.env, text=True, **pipes) as process:  # type: ignore[call-overload]
-        deadline = time.monotonic() + 60
-        while home.kept() < ROWS * at_least and process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.002)
-        process.send_signal(number)
+    with subprocess.Popen(command, env=again.env, text=True, **pipes) as process:  # type: ignore[call-overload]
+        wait_until(lambda: again.kept() >= ROWS * 5 or process.poll() is not None)
+        process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
-    return process.returncode, out, err
-
-
-@pytest.mark.slow
-def test_an_interrupted_fit_writes_nothing_and_says_how_to_go_on(home: Home, tmp_path: Path) -> None:
-    again = replace(home, folder=tmp_path)
-    code, out, err = end_inside(again, 5, signal.SIGINT)
-    assert (code, out) == (130, "")
+    assert (process.returncode, out) == (130, "")
     said = re.search(rf"(\d+) of {QUESTIONS} questions are kept; the same command continues", err)
     assert said is not None, err
     assert 5 <= int(said[1]) < QUESTIONS
     assert not again.shelf.exists()
+    last = again.run(*again.fit_args())
+    assert f"generating solutions of {QUESTIONS} questions ({said[1]} are here already)" in last.stderr
+    assert (again.shelf / artefact.name).read_bytes() == artefact.read_bytes()
 
 
 def test_an_interrupt_while_solutions_are_scored_says_how_to_go_on(
@@ -581,26 +578,6 @@ def test_questions_with_options_of_which_none_could_be_searched_are_too_few() ->
         draw_options(draws, TerminalOptions(quiet=1), fewest=1)
 
 
-@pytest.mark.slow
-def test_a_fit_that_was_killed_twice_goes_on_where_it_was_and_ends_with_the_same_bytes(
-    home: Home, first: subprocess.CompletedProcess[str], artefact: Path, tmp_path: Path
-) -> None:
-    again = replace(home, folder=tmp_path)
-    before = 0
-    for _ in range(2):
-        assert end_inside(again, before + 5, signal.SIGKILL)[0] == -signal.SIGKILL
-        kept = again.kept() // ROWS
-        assert before + 5 <= kept < QUESTIONS
-        before = kept
-    assert not again.shelf.exists()
-    last = again.run(*again.fit_args())
-    assert last.returncode == 0, last.stderr
-    assert f"generating solutions of {QUESTIONS} questions ({before} are here already)" in last.stderr
-    assert again.kept() == ROWS * QUESTIONS
-    assert last.stdout == first.stdout
-    assert (again.shelf / artefact.name).read_bytes() == artefact.read_bytes()
-
-
 def test_a_fit_without_data_takes_the_questions_that_come_with_it() -> None:
     whole = choose_problems(FitOptions().sized().run, FEWEST, built_in=True)
     quick = choose_problems(FitOptions(quick=True).sized().run, FEWEST, built_in=True)
@@ -614,24 +591,11 @@ def test_a_fit_without_data_takes_the_questions_that_come_with_it() -> None:
 
 WRONG = [
     (["check"], 2, "no questions given", "--data questions.jsonl"),
-    (["fit", "-d", "no-such-file"], 2, "cannot read", ""),
     (["fit", "-d", "FEW"], 2, "5 questions are too few", "hint: another file in addition"),
-    (
-        ["fit", "-d", "OPEN"],
-        2,
-        'line 2 has nothing in its field "answer"',
-        "compared with what is known to be right",
-    ),
-    (["fit", "-d", "BAD"], 2, "line 1: not valid JSON", "mend or remove the line"),
-    (["fit", "-d", "EMPTY"], 2, "holds no question", ""),
     (["fit", "-d", "GOOD", "--prm", "none"], 2, "nothing to calibrate", "--prm probe"),
     (["fit", "-d", "FEW", "-d", "FEW"], 2, "5 questions are too few", "20 or more are needed"),
     (["fit", "-d", "GOOD", "-o", "GOOD"], 2, "error[output-is-input]", "-o mine.calibration.safetensors"),
     (["fit", "-d", "GOOD", "--plot", "x.pdf"], 2, "neither .png nor .svg", "--plot x.svg"),
-    (["fit", "-d", "GOOD", "--method", "platt"], 2, "--method", "quantile"),
-    (["fit", "-d", "GOOD", "--samples", "0"], 2, "--samples", ""),
-    (["fit", "-d", "GOOD", "--rollouts", "-1"], 2, "--rollouts", ""),
-    (["fit", "-d", "GOOD", "-g", "no/such.gguf"], 4, "error[model-not-found]", ""),
     (["fit", "-d", "GOOD", "-d", "TASKS"], 2, "the records are of several kinds", "once for each kind"),
     (["fit", "-d", "TASKS", "--prm", "judge=self"], 2, "a PRM reads steps of prose", "--prm probe"),
     (["fit", "-d", "TASKS", "--programs", "0"], 2, "code tasks are calibrated on programs", "--programs 4"),
@@ -649,21 +613,15 @@ def test_wrong_usage_is_told_with_what_to_do(
     files = {
         "FEW": write_questions(tmp_path / "few.jsonl", range(5)),
         "GOOD": write_questions(tmp_path / "good.jsonl", range(25)),
-        "OPEN": tmp_path / "open.jsonl",
         "TASKS": tmp_path / "tasks.jsonl",
         "CHOICES": tmp_path / "choices.jsonl",
-        "BAD": tmp_path / "bad.jsonl",
-        "EMPTY": tmp_path / "empty.jsonl",
     }
-    files["OPEN"].write_text('{"question": "One?", "answer": 1}\n{"question": "Two?"}\n')
     task = {"tests": "assert f(2) == 4", "hidden": "assert f(3) == 9"}
     rows = [json.dumps({"question": f"Square n, way {n}.", **task}) for n in range(25)]
     files["TASKS"].write_text("\n".join(rows))
     choice = {"options": ["red", "green"], "answer": "red"}
     rows = [json.dumps({"question": f"Pick {n}.", **choice}) for n in range(25)]
     files["CHOICES"].write_text("\n".join(rows))
-    files["BAD"].write_text('{"question": \n')
-    files["EMPTY"].write_text("\n \n")
     monkeypatch.chdir(tmp_path)
     home = Home(tmp_path, tmp_path, files["GOOD"])
     done = home.run("calibrate", *(str(files.get(arg, arg)) for arg in args))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import random
 import sqlite3
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
@@ -121,42 +119,6 @@ def test_rewards_are_kept_by_prm(store: RolloutStore) -> None:
         assert np.array_equal(found, expected)
     assert store.rewards(one.problem, "c") is None
     assert store.rewards(two.problem, "a") is None
-
-
-_LOOP = """
-import sys
-from dataclasses import replace
-from pathlib import Path
-from worlds import drawn, problems
-from adascale.models.calibration.rollouts import RolloutStore
-store = RolloutStore(Path(sys.argv[1]))
-[template] = drawn(problems(1))
-for i in range(100_000):
-    store.put(replace(template, problem=replace(template.problem, question=f"Question {i}?")))
-    print(i, flush=True)
-"""
-
-
-@pytest.mark.slow
-def test_all_that_was_reported_survives_a_kill(tmp_path: Path) -> None:
-    path = tmp_path / "rollouts.sqlite"
-    command = [sys.executable, "-c", f"import sys\nsys.path[:0] = {sys.path!r}\n{_LOOP}", str(path)]
-    [template] = drawn(problems(1))
-    last = -1
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            last = int(line)
-            if last == 40:
-                process.kill()
-        process.wait()
-    assert 40 <= last < 99_999
-    with closing(RolloutStore(path)) as store:
-        for i in range(last + 1):
-            found = store.get(replace(template.problem, question=f"Question {i}?"))
-            assert found is not None, f"question {i} of {last} was reported and is lost"
-            assert same(replace(found, problem=template.problem), template)
-        store.put(template)  # and it can be written to
 
 
 def test_whatever_changes_a_draw_changes_the_name_of_the_store() -> None:

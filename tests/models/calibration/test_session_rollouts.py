@@ -1,4 +1,4 @@
-"""A calibration fitted from Python, on a tiny model."""
+"""Rollouts of a session on a tiny model."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ import pytest
 from home import write_questions
 
 from adascale.engine.errors import UsageError
-from adascale.models.calibration.artefact import save_artefact
 from adascale.models.calibration.collect import DrawPlan
-from adascale.models.calibration.installed import overlap, own_path
 from adascale.models.calibration.session_rollouts import FEWEST, SessionRollouts
 from adascale.models.options import SessionOptions
 from adascale.models.question_sets import read_known
@@ -22,28 +20,6 @@ from adascale.models.session import Session
 def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("XDG_CACHE_HOME", "XDG_DATA_HOME"):
         monkeypatch.setenv(name, str(tmp_path))
-
-
-@pytest.mark.slow
-def test_a_calibration_is_fitted_kept_and_used(chain_gguf: Path, tmp_path: Path) -> None:
-    [problems] = read_known([write_questions(tmp_path / "train.jsonl", range(FEWEST))])
-    models = {"generator": str(chain_gguf), "ctx_size": 512}
-    options = SessionOptions(**models, branches=16, calibration="none", purpose="rollouts")
-    plan = DrawPlan(samples=2, rollouts=0, seed=0, programs=0)
-    with Session(options) as session, SessionRollouts.open(session, problems, plan) as rollouts:
-        with pytest.raises(UsageError, match="0 questions are too few"):
-            rollouts.training()
-        assert (len(rollouts.undrawn()), rollouts.unscored()) == (FEWEST, [])
-        done = [each.problem for each in rollouts.draw(session.driver(time.monotonic))]
-        assert sorted(problem.id for problem in done) == sorted(problem.id for problem in problems)
-        assert rollouts.undrawn() == []
-        artefact = rollouts.fit(rollouts.training(), "beta", ["train.jsonl"])
-    assert (artefact.card.name, artefact.card.samples, artefact.card.rollouts) == ("chain+probe", 2, 0)
-    [notice] = overlap(artefact.card, problems[:3])
-    assert notice.message.startswith("the calibration was fitted on 3 of these questions")
-    save_artefact(artefact, own_path(artefact.card))
-    with Session(SessionOptions(**models)) as session:
-        assert session.prompts.calibrations["value"].path == own_path(artefact.card)
 
 
 def test_solutions_of_which_no_two_agree_label_nothing(chain_gguf: Path, tmp_path: Path) -> None:
