@@ -6,9 +6,11 @@ import random
 import re
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, ClassVar
 
 import pytest
+from believing import Believing
 from event_logs import ended, logs_of, ticking
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -43,6 +45,7 @@ from adascale.engine.search.branches import GREW_EVERY
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import (
     AnswerFound,
+    AnswersJudged,
     BranchGrew,
     Event,
     NodesPruned,
@@ -55,7 +58,7 @@ from adascale.engine.search.events import (
     from_json,
     to_json,
 )
-from adascale.engine.search.record import replay
+from adascale.engine.search.record import Record, replay
 from adascale.engine.search.settings import Request, Settings
 from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import (
@@ -82,12 +85,12 @@ PARAMETERS = st.fixed_dictionaries(
     optional={"modes": st.sampled_from([("program",), ("prose", "program")])},
 )
 
-LONGEST = 4 * len("multiply\n\n") + len("Answer: 18.")
+LONGEST = 4 * len("2 + 2 = 5\n\n") + len("Answer: 18.")
 """Tokens of the longest solution of ``script``: one per character."""
 
 
 def script(prefix: Prefix, rng: random.Random) -> Step:
-    """One to four steps, then an answer that is mostly right, sometimes missing, sometimes cut off.
+    """One to four steps, some with a wrong sum, then an answer: mostly right, sometimes missing or cut off.
 
     A program is right, wrong, fails, is none or is cut off.
     """
@@ -100,7 +103,7 @@ def script(prefix: Prefix, rng: random.Random) -> Step:
             [("Answer: 18.", "stop")] * 3 + [("Answer: 20.", "stop"), ("hm", "stop"), ("on", "length")]
         )
         return scripted_step(text, finish, -rng.random())
-    return scripted_step(rng.choice(["add\n\n", "multiply\n\n", "so\n\n"]), "step", -rng.random())
+    return scripted_step(rng.choice(["add\n\n", "multiply\n\n", "2 + 2 = 5\n\n"]), "step", -rng.random())
 
 
 def reward(prefix: Prefix) -> float:
@@ -143,14 +146,15 @@ def run(
     policy: Any = None,
     costs: Sequence[float] = (),
     hurry: bool | None = None,
+    calibrator: Calibrator | None = None,
 ) -> dict[str, list[Event]]:
     if strategy == "cpff":  # one of each mode at least
         params = {**params, "samples": max(2, params["samples"])}
     if strategy == "passing" and "modes" in params:
         params = {**params, "modes": ("program",)}
-    if strategy in ("beam", "dvts", "cpff"):
+    if strategy in ("agreement", "beam", "dvts", "cpff"):
         params = {name: value for name, value in params.items() if name != "modes"}
-    driver = driver_of(policy or ScriptedPolicy(script, slots), costs=costs)
+    driver = driver_of(policy or ScriptedPolicy(script, slots), calibrator=calibrator, costs=costs)
     return logs_of(driver.run(problems, Settings(sized(strategy, **params), budget, seed, hurry=hurry)))
 
 
@@ -195,16 +199,16 @@ def vars_of(usage: Usage) -> list[float]:
     return [getattr(usage, name) for name in Usage.__slots__]
 
 
-runs = given(
-    strategy=st.sampled_from(sorted(STRATEGIES)),
-    seed=st.integers(0, 10_000),
-    slots=st.integers(1, 9),
-    limit=st.one_of(st.none(), st.integers(1, 150)),
-    params=PARAMETERS,
-)
+RUNS: dict[str, st.SearchStrategy[Any]] = {
+    "strategy": st.sampled_from(sorted(STRATEGIES)),
+    "seed": st.integers(0, 10_000),
+    "slots": st.integers(1, 9),
+    "params": PARAMETERS,
+}
+LIMITS = st.integers(1, 150)
 
 
-@runs
+@given(limit=st.none() | LIMITS, **RUNS)
 @settings(max_examples=20, deadline=None)
 def test_the_log_is_the_tree_and_the_costs_add_up(
     strategy: str, seed: int, slots: int, limit: int | None, params: Mapping[str, Any]
@@ -224,13 +228,11 @@ def test_the_log_is_the_tree_and_the_costs_add_up(
         assert sampled == last.usage.generated_tokens
 
 
-@runs
+@given(limit=LIMITS, **RUNS)
 @settings(max_examples=15, deadline=None)
 def test_a_budget_is_overshot_by_at_most_one_batch_once_there_is_an_answer(
-    strategy: str, seed: int, slots: int, limit: int | None, params: Mapping[str, Any]
+    strategy: str, seed: int, slots: int, limit: int, params: Mapping[str, Any]
 ) -> None:
-    if limit is None:
-        return
     log = run(strategy, slots=slots, seed=seed, budget=Budget(limit), params=params)["q0"]
     last, tree = ended(log), replay(log)
     whole = [node for node in tree if node.status == "terminal" and node.step and node.step.finish == "stop"]
@@ -383,12 +385,21 @@ def test_a_cut_stops_the_branches_that_run_below_it() -> None:
     assert sum(isinstance(event, AnswerFound) for event in log) == 2
 
 
+AS_THEY_END = {"greedy", "vote", "best-of-n", "beam", "dvts"}
+"""Strategies whose solutions count as they end: all are drawn whatever was found."""
+
+
 def outcome(log: Sequence[Event]) -> list[Any]:
     """What a search found, but for the numbers of its nodes, which tell when each was complete."""
-    tree, result = replay(log), ended(log).result
+    record, result = Record.of(log), ended(log).result
+    tree = record.tree
     best = None if result.best is None else tree.text(result.best)
+    standings = [event.standing for event in log if isinstance(event, AnswersJudged)]
+    if record.started.strategy in AS_THEY_END:
+        del standings[:-1]
+    ends = sorted((tree.text(each.node), str(tree[each.node].estimate)) for each in record.candidates)
     groups = [(group.answer, len(group.nodes), group.share, group.weight) for group in result.groups]
-    return [result.answer, result.confidence, result.stop_reason, groups, best]
+    return [result.answer, result.confidence, result.stop_reason, groups, best, standings, ends]
 
 
 @given(
@@ -398,18 +409,23 @@ def outcome(log: Sequence[Event]) -> list[Any]:
     costs=st.lists(st.floats(1.0, 4.0), max_size=9).map(sorted),
     params=PARAMETERS,
     hurry=st.sampled_from([True, False, None]),
+    calibrator=st.sampled_from([None, Believing(0.4), VotePosterior(0.5)]),
 )
 @settings(max_examples=25, deadline=None)
 def test_what_is_found_depends_neither_on_neighbours_nor_on_the_batch_nor_on_hurry(
-    strategy: str, seed: int, slots: int, costs: list[float], params: Mapping[str, Any], hurry: bool | None
+    strategy: str,
+    seed: int,
+    slots: int,
+    costs: list[float],
+    params: Mapping[str, Any],
+    hurry: bool | None,
+    calibrator: Calibrator | None,
 ) -> None:
     """Equal texts have equal rewards here, so that equals have to be told apart too."""
-    alone = {
-        problem.id: outcome(run(strategy, [problem], slots=1, seed=seed, params=params)[problem.id])
-        for problem in QUESTIONS
-    }
+    same = partial(run, strategy, seed=seed, params=params, calibrator=calibrator)
+    alone = {each.id: outcome(same([each], slots=1)[each.id]) for each in QUESTIONS}
     for asked in (QUESTIONS, QUESTIONS[::-1]):
-        logs = run(strategy, asked, slots=slots, seed=seed, params=params, costs=costs, hurry=hurry)
+        logs = same(asked, slots=slots, costs=costs, hurry=hurry)
         assert {id_: outcome(log) for id_, log in logs.items()} == alone
 
 

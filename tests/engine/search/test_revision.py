@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import pytest
@@ -105,21 +104,6 @@ def test_the_log_tells_every_revision(strategy: Strategy) -> None:
             assert record.tree[node].estimate == estimate
             revised += 1
     assert revised > 1
-
-
-def test_neither_neighbours_nor_slots_change_an_estimate() -> None:
-    strategy, calibration = STRATEGIES[1], VOTES
-    alone = Record.of(logs([ASKED], strategy, calibration)[ASKED.id])
-    beside = Record.of(logs([NEIGHBOURS[0], ASKED, *NEIGHBOURS[1:]], strategy, calibration, 3)[ASKED.id])
-
-    def ends(record: Record) -> dict[str, object]:
-        tree = record.tree
-        return {tree.label(c.node): tree[c.node].estimate for c in record.candidates}
-
-    one, other = ends(alone), ends(beside)
-    assert Counter(map(str, one.values())) == Counter(map(str, other.values()))
-    assert alone.answer == beside.answer
-    assert alone.confidence == beside.confidence
 
 
 def test_a_fitted_calibration_judges_every_node_once() -> None:

@@ -8,13 +8,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from believing import Steadfast, around
-from event_logs import ended, logs_of
+from believing import Believing
+from event_logs import ended
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adascale.engine.answers.result import FinishedSearch, Standing
-from adascale.engine.ports import AnswerEstimates, Prefix, QuestionEstimate, Uncalibrated
+from adascale.engine.answers.result import Standing
+from adascale.engine.ports import Prefix, Uncalibrated
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import (
     AllocationDecided,
@@ -38,32 +38,13 @@ from adascale.engine.strategies import (
     Vote,
     strategy_named,
 )
-from adascale.engine.types import ROOT, Estimate, Problem, Step
+from adascale.engine.types import ROOT, Problem, Step
 from bench.scripted import ScriptedPolicy, ScriptedPRM, scripted_step
 
 PROBLEM = Problem("p", "?", "18")
 LINEAR = tuple(float(n) for n in range(1, 10))
 ADAPTIVE = Adaptive(samples=16, least=2, stop_at=0.9)
 EVERYTHING = {"stop_at": 2.0, "min_gain": -1e9, "hopeless": 0.0}
-
-
-class Believing(Steadfast):
-    """Takes rewards for probabilities, and the vote share shrunk towards the question's for the answer's."""
-
-    def __init__(self, question: float) -> None:
-        self._question = question
-
-    def question(self, prefix: Prefix) -> QuestionEstimate:
-        return QuestionEstimate(around(self._question))
-
-    def estimate(self, prefix: Prefix, reward: float) -> Estimate:
-        return around(reward)
-
-    def judge(self, prefix: Prefix, finished: FinishedSearch) -> AnswerEstimates:
-        votes, n = len(finished.groups[0].nodes), len(finished.candidates)
-        return AnswerEstimates(
-            around((votes + self._question) / (n + 1) if votes > 1 else self._question / 2)
-        )
 
 
 def world(right: float) -> Callable[[Prefix, random.Random], Step]:
@@ -233,40 +214,6 @@ def test_a_question_without_a_checkable_answer_is_not_hopeless() -> None:
 
 FREE = (1.0,) * 8
 """On a machine where eight branches cost as much as one, as many as possible run ahead."""
-
-
-@given(st.integers(0, 10_000), st.sampled_from([0.0, 0.3, 0.6, 1.0]), st.integers(1, 9))
-@settings(max_examples=20, deadline=None)
-def test_what_runs_ahead_changes_the_cost_and_not_the_answer(seed: int, right: float, slots: int) -> None:
-    """Trajectories of different lengths, some of them cut: judged in their order, alone or with others."""
-
-    def script(prefix: Prefix, rng: random.Random) -> Step:
-        if len(prefix.steps) < rng.randint(0, 3):
-            return scripted_step(rng.choice(["add\n\n", "multiply by it\n\n", "2 + 2 = 5\n\n", "guess\n\n"]))
-        answer = 18 if rng.random() < right else rng.randint(1, 9)
-        return scripted_step(f"Answer: {answer}.", "stop")
-
-    def judged(prefix: Prefix) -> float:
-        return 0.01 if prefix.steps[-1].text.startswith("guess") else 0.3
-
-    def outcomes(costs: Sequence[float], slots: int, asked: Sequence[Problem]) -> dict[str, Any]:
-        driver = Driver(
-            ScriptedPolicy(script, slots), ScriptedPRM(judged), {"value": Believing(0.4)}, lambda: 0.0, costs
-        )
-        logs = logs_of(driver.run(asked, Settings(ADAPTIVE, seed=seed)))
-        return {id_: found_in(log) for id_, log in logs.items()}
-
-    def found_in(log: list[Event]) -> list[Any]:
-        result = ended(log).result
-        groups = [(group.answer, len(group.nodes), group.weight) for group in result.groups]
-        standings = [event.standing for event in log if isinstance(event, AnswersJudged)]
-        return [*standings, result.answer, result.confidence, result.stop_reason, groups]
-
-    asked = [Problem(f"p{i}", "?") for i in range(4)]
-    alone = {problem.id: outcomes((), 1, [problem])[problem.id] for problem in asked}
-    assert outcomes((), slots, asked) == alone
-    assert outcomes(FREE, slots, asked) == alone
-    assert outcomes(LINEAR, slots, asked[::-1]) == alone
 
 
 @pytest.mark.parametrize(

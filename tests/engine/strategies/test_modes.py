@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from believing import Steadfast, around
+from believing import Believing, around
 from event_logs import ended, logs_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from adascale.engine.answers.result import FinishedSearch, Standing
 from adascale.engine.errors import UsageError
 from adascale.engine.execution import Execution
-from adascale.engine.ports import AnswerEstimates, Prefix, QuestionEstimate
+from adascale.engine.ports import AnswerEstimates, Prefix
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import AnswerFound, AnswersJudged, BranchStarted, Event
 from adascale.engine.search.judging_order import Turns
@@ -26,30 +26,12 @@ from adascale.engine.search.settings import Settings
 from adascale.engine.search.tree import Tree
 from adascale.engine.search.waiting import Draws
 from adascale.engine.strategies import Adaptive, Cut, EarlyStopping, Expand, Margin, ProseAndProgram, Strategy
-from adascale.engine.types import ROOT, Estimate, Mode, Problem, Step
+from adascale.engine.types import ROOT, Mode, Problem, Step
 from bench.scripted import ScriptedExecutor, ScriptedPolicy, ScriptedPRM, scripted_step
 
 PROBLEM = Problem("p", "?", "18")
 BOTH = Adaptive(samples=12, modes=("prose", "program"))
 Rates = Mapping[Mode, float]
-
-
-class Believing(Steadfast):
-    """Knows the rate of each mode; an answer's probability is the share of votes, shrunk."""
-
-    def __init__(self, rates: Rates) -> None:
-        self._rates = rates
-
-    def question(self, prefix: Prefix) -> QuestionEstimate:
-        return QuestionEstimate(around(self._rates[prefix.mode]))
-
-    def estimate(self, prefix: Prefix, reward: float) -> Estimate:
-        failed = prefix.execution is not None and prefix.execution.error
-        return around(0.001 if failed else self._rates[prefix.mode])
-
-    def judge(self, prefix: Prefix, finished: FinishedSearch) -> AnswerEstimates:
-        votes, n = len(finished.groups[0].nodes), len(finished.candidates)
-        return AnswerEstimates(around(votes / (n + 1)))
 
 
 def world(rates: Rates) -> Any:
@@ -82,10 +64,11 @@ def search(
     hurry: bool | None = None,
     calibrator: Believing | None = None,
 ) -> dict[str, list[Event]]:
+    expected = believed or rates
     driver = Driver(
         ScriptedPolicy(world(rates), slots),
-        ScriptedPRM(lambda prefix: 0.5),
-        {"value": calibrator or Believing(believed or rates)},
+        ScriptedPRM(lambda prefix: expected[prefix.mode]),
+        {"value": calibrator or Believing(expected)},
         lambda: 0.0,
         costs,
         ScriptedExecutor(execute),
@@ -147,28 +130,6 @@ def test_no_more_are_judged_than_the_samples_of_both_together() -> None:
 def test_one_mode_alone_is_what_it_is_told(mode: Mode) -> None:
     log = search({"prose": 0.5, "program": 0.5}, strategy=replace(BOTH, modes=(mode,)))["p"]
     assert set(judged(log)) == {mode}
-
-
-@given(st.integers(0, 10_000), st.floats(0.05, 0.9), st.floats(0.05, 0.9), st.integers(2, 9))
-@settings(max_examples=25, deadline=None)
-def test_neither_neighbours_nor_the_batch_decide(seed: int, prose: float, program: float, slots: int) -> None:
-    """Programs are shorter and their executions arrive late: all are judged in their order all the same."""
-    rates: Rates = {"prose": prose, "program": program}
-
-    def outcomes(
-        asked: Sequence[Problem], slots: int, costs: Sequence[float], hurry: bool | None = None
-    ) -> dict[str, Any]:
-        logs = search(rates, seed=seed, slots=slots, costs=costs, asked=asked, hurry=hurry)
-        return {
-            id_: [event.standing for event in log if isinstance(event, AnswersJudged)] + judged(log)
-            for id_, log in logs.items()
-        }
-
-    asked = [Problem(f"p{i}", "?") for i in range(3)]
-    alone = {problem.id: outcomes([problem], 1, ())[problem.id] for problem in asked}
-    assert outcomes(asked, slots, ()) == alone
-    for hurry in (True, False):
-        assert outcomes(asked[::-1], slots, (1.0,) * 9, hurry) == alone
 
 
 @given(st.integers(0, 10_000), st.floats(0.05, 0.95), st.floats(0.05, 0.95))
