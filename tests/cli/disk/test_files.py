@@ -26,6 +26,12 @@ def test_what_cannot_be_read_or_written_is_told_with_a_fix(tmp_path: Path) -> No
     with pytest.raises(UsageError, match=r"is not UTF-8 \(byte 2\)") as error:
         read_text(latin)
     assert error.value.hint.endswith(f"iconv -f latin1 -t utf-8 '{latin}'")
+    with pytest.raises(UsageError, match="no such file") as error:
+        read_text(tmp_path / "none")
+    assert error.value.hint
+    with pytest.raises(UsageError, match="it is a folder") as error:
+        check_writable(tmp_path)
+    assert error.value.hint == f"name a file in it: {tmp_path / 'NAME'}"
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])
@@ -35,12 +41,6 @@ def test_a_text_of_windows_is_converted_from_utf_16(tmp_path: Path, encoding: st
     with pytest.raises(UsageError) as error:
         read_text(wide)
     assert "iconv -f utf-16 " in error.value.hint
-    with pytest.raises(UsageError, match="no such file") as error:
-        read_text(tmp_path / "none")
-    assert error.value.hint
-    with pytest.raises(UsageError, match="it is a folder") as error:
-        check_writable(tmp_path)
-    assert error.value.hint == f"name a file in it: {tmp_path / 'NAME'}"
 
 
 def allow_only(monkeypatch: pytest.MonkeyPatch, *paths: Path) -> None:

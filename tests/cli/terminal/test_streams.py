@@ -9,8 +9,6 @@ from pathlib import Path
 import pytest
 from home import Home
 
-UNWRITABLE = "error[unwritable]: cannot write to stdout"
-
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory, chain_gguf: Path) -> Home:
