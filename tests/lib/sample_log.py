@@ -33,6 +33,7 @@ from adascale.engine.types import (
     Budget,
     Estimate,
     Finish,
+    KindName,
     Mode,
     NodeId,
     Notice,
@@ -52,6 +53,7 @@ class Log:
         self,
         question: str = "3 pens cost $2. How many pens can you buy for $18?",
         *,
+        kind: KindName = "value",
         calibrated: bool = True,
         budget: Budget | None = None,
         params: Mapping[str, Any] | None = None,
@@ -71,7 +73,7 @@ class Log:
         self._estimates: dict[NodeId, Estimate] = {}
         self.add(
             SearchStarted,
-            problem=Problem("q1", question),
+            problem=Problem("q1", question, kind=kind),
             strategy="beam",
             params=params or {},
             models=ModelDescription(),

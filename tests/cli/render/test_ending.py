@@ -2,7 +2,6 @@
 
 import io
 import json
-from dataclasses import replace
 
 import pytest
 from sample_log import Log, programs
@@ -175,10 +174,7 @@ def test_an_unlikely_option_is_no_answer(capsys: pytest.CaptureFixture[str]) -> 
 def test_an_object_is_whole_where_a_stream_has_no_unicode(
     on_a_screen: bool, extract: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    log = Log("Who?")
-    first = log.events[0]
-    assert isinstance(first, SearchStarted)
-    log.events[0] = replace(first, problem=replace(first.problem, kind="json"))
+    log = Log("Who?", kind="json")
     log.finish_path(ROOT, "{}", 0.9, '{"name": "Zo\u00eb \u4e09"}')
     log.end()
     monkeypatch.setattr(ending, "is_one_screen", lambda: on_a_screen)

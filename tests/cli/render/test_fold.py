@@ -215,6 +215,7 @@ def test_folds_hide_nothing_that_fits_and_keep_the_best(
 
     assert len(full) == len(state.tree) + len(state.running)
     assert len(rows) <= room
+    assert sum(row.branches for row in rows) == len(state.running)
     if len(full) <= room:
         assert rows == full
     if state.best is not None and state.tree[state.best].depth + 2 <= room:

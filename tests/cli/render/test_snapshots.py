@@ -11,7 +11,6 @@ from rich.cells import cell_len
 from sample_log import Log, pens, programs, wide
 
 from adascale.cli.render.frame import final_frame, live_frame
-from adascale.cli.render.rows import tree_rows
 from adascale.cli.render.solution import solution_lines, writing_frame
 from adascale.cli.render.summary import closing_lines
 from adascale.cli.terminal.theme import ASCII, UNICODE
@@ -165,17 +164,3 @@ def test_no_line_is_wider_or_more_than_there_is_room(name: str) -> None:
             assert len(lines) <= 24
             assert max(cell_len(line.plain) for line in lines) <= width
             assert not any(character < " " for line in lines for character in line.plain)
-
-
-@pytest.mark.parametrize("name", sorted(SEARCHES))
-def test_folds_keep_the_best_path_and_name_all_that_runs(name: str) -> None:
-    state = SEARCHES[name]().state()
-    path = 1 if state.best is None else state.tree[state.best].depth + 1
-    for room in (3, 5, 8, 12, 16, 30, 100):
-        rows = tree_rows(state, room)
-        if path < room:
-            assert state.best is None or state.best in {row.node for row in rows}
-        assert len(rows) <= room
-        assert sum(row.branches for row in rows) == len(state.running)
-        if path + len(state.running) < room:
-            assert all(row.mark == "running" for row in rows if row.branches)

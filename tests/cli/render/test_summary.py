@@ -15,10 +15,10 @@ from adascale.cli.render.summary import closing_lines, details, summary, support
 from adascale.cli.report.answer import status_of
 from adascale.cli.terminal.text import rounded
 from adascale.cli.terminal.theme import ASCII, UNICODE
-from adascale.engine.search.events import Event, ModelDescription, PromptRead, SearchStarted
+from adascale.engine.search.events import Event, ModelDescription, PromptRead
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import Passing
-from adascale.engine.types import ROOT, Budget, Estimate, Problem, StopReason, Usage
+from adascale.engine.types import ROOT, Budget, Estimate, KindName, Problem, StopReason, Usage
 
 
 @pytest.mark.parametrize(
@@ -86,8 +86,8 @@ def test_before_a_solution_it_says_what_happens() -> None:
     assert status_line(log.state(), 80, UNICODE).plain == "◐ writing the first of up to 16 solutions"
 
 
-def voted(answers: Sequence[str], *, calibrated: bool) -> Log:
-    log = Log(calibrated=calibrated, pace=1.0)
+def voted(answers: Sequence[str], *, calibrated: bool, kind: KindName = "value") -> Log:
+    log = Log(kind=kind, calibrated=calibrated, pace=1.0)
     for answer in answers:
         log.finish_path(
             ROOT, f"so {answer}", (0.91, 0.96, 0.98) if log.calibrated else 0.83, answer, tokens=70
@@ -96,10 +96,7 @@ def voted(answers: Sequence[str], *, calibrated: bool) -> Log:
 
 
 def test_a_fact_says_that_only_agreement_makes_it_sure() -> None:
-    log = voted("88", calibrated=True)
-    first = log.events[0]
-    assert isinstance(first, SearchStarted)
-    log.events[0] = replace(first, problem=replace(first.problem, kind="fact"))
+    log = voted("88", calibrated=True, kind="fact")
     assert support(log.state())[0] == "96 % sure by agreement alone"
 
 
@@ -161,10 +158,7 @@ def test_a_reply_has_nothing_below_it_but_why_it_was_cut() -> None:
 
 
 def chat() -> Log:
-    log = Log("hi")
-    started = log.events[0]
-    assert isinstance(started, SearchStarted)
-    log.events[0] = replace(started, problem=replace(started.problem, kind="text"))
+    log = Log("hi", kind="text")
     log.finish_path(ROOT, "Hello!", 0.5, None)
     return log
 
