@@ -76,21 +76,6 @@ class CPythonRunner:
         self._command = sandbox.command(limits)
         self._limits = limits
 
-    def run(self, program: str) -> Execution:
-        """Run one program in a process of its own, and end all processes of its group.
-
-        Its failure is in the execution, never raised.
-        """
-        started = time.monotonic()
-        output, errors = bytearray(), bytearray()
-        try:
-            with self._process(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-                streams = {_open(process.stdout): output, _open(process.stderr): errors}
-                error = self._read(streams, output, started) or self._ended(process, started, errors)
-        except OSError as failure:
-            error = f"{type(failure).__name__}: {failure}"
-        return Execution(self._text(output), error, time.monotonic() - started)
-
     def judge(self, trial: Trial) -> Execution:
         """Run a program and its tests in a process each, which talk through pipes (``peer``).
 
@@ -253,7 +238,7 @@ def why_not(sandbox: Sandbox) -> str:
     try:
         with NamedTemporaryFile() as file, closing(socket.create_server(("127.0.0.1", 0))) as server:
             program = _ATTEMPTS.format(file=file.name, port=server.getsockname()[1], process=os.getpid())
-            execution = CPythonRunner(sandbox, _TRIAL_LIMITS).run(program)
+            execution = CPythonRunner(sandbox, _TRIAL_LIMITS).judge(Trial("", program, 0))
     except OSError as error:
         return f"it cannot be tried: {error}"
     *escapes, end = execution.output.split("\n")[:-1] or [""]

@@ -12,11 +12,12 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import psutil
 import pytest
+from cpython import run_in
 
 from adascale.engine.execution import Execution, Trial, Verdict
 from adascale.models.programs.cpython import CPythonRunner, why_not
@@ -122,7 +123,7 @@ class World:
 
 def run_within(sandbox: Sandbox, programs: list[str]) -> list[Execution]:
     with ThreadPoolExecutor(8) as threads:
-        return list(threads.map(CPythonRunner(sandbox, LIMITS).run, programs))
+        return list(threads.map(partial(run_in, CPythonRunner(sandbox, LIMITS)), programs))
 
 
 def left_running(sandbox: Sandbox) -> list[list[str]]:
@@ -277,16 +278,9 @@ def runner(request: pytest.FixtureRequest) -> CPythonRunner:
         ("def f():\n    yield from (1, 2)\nprint(*f())", "1 2\n"),
         ("class A: x = 1\nclass B(A): pass\nprint(B().x)", "1\n"),
         ("import dataclasses as d\n@d.dataclass\nclass P:\n    x: int = 1\nprint(P())", "P(x=1)\n"),
-        ("import pickle\nclass A: x = 1\nprint(pickle.loads(pickle.dumps(A())).x)", "1\n"),
-        ("import __main__\nx = 1\nprint(__main__.x, __name__)", "1 __main__\n"),
-        ("print([name for name in globals() if not name.startswith('__')])", "[]\n"),
         ("def f(x: 1 + 1): pass\nprint(f.__annotations__)", "{'x': 2}\n"),
         ("import threading as t\nx = t.Thread(target=print, args=(1,))\nx.start()\nx.join()", "1\n"),
         ("import asyncio\nasync def f(): return 1\nprint(asyncio.run(f()))", "1\n"),
-        (
-            "import unittest\nclass T(unittest.TestCase):\n    def test(self): print(1)\nunittest.main()",
-            "1\n",
-        ),
         ("import heapq, math, random, statistics, fractions, sqlite3, zlib, hashlib\nprint(1)", "1\n"),
         ("import contextlib, os\nwith contextlib.redirect_stdout(open(os.devnull, 'w')): print(2)", ""),
         ("import os, sys\nprint(len(os.environ) < 5, sys.argv)", "True ['program.py']\n"),
@@ -298,7 +292,27 @@ def runner(request: pytest.FixtureRequest) -> CPythonRunner:
     ],
 )
 def test_an_honest_program_prints(runner: CPythonRunner, program: str, output: str) -> None:
-    execution = runner.run(program)
+    execution = run_in(runner, program)
+    assert (execution.output, execution.error) == (output, "")
+
+
+@pytest.mark.parametrize(
+    ("program", "output"),
+    [
+        ("import pickle\nclass A: x = 1\nprint(pickle.loads(pickle.dumps(A())).x)", "1\n"),
+        ("import __main__\nx = 1\nprint(__main__.x, __name__)", "1 __main__\n"),
+        ("print([name for name in globals() if not name.startswith('__')])", "[]\n"),
+        (
+            "import unittest\nclass T(unittest.TestCase):\n    def test(self): print(1)\n"
+            "unittest.main(exit=False)",
+            "1\n",
+        ),
+    ],
+)
+def test_a_program_is_the_main_module_of_its_process(
+    runner: CPythonRunner, program: str, output: str
+) -> None:
+    execution = runner.judge(Trial(program, "program_adascale('__name__')", 0))
     assert (execution.output, execution.error) == (output, "")
 
 
@@ -323,14 +337,14 @@ def test_an_honest_program_prints(runner: CPythonRunner, program: str, output: s
     ],
 )
 def test_a_failure_is_the_last_line_of_its_traceback(runner: CPythonRunner, program: str, error: str) -> None:
-    execution = runner.run(f"print(1)\n{program}" if "def f(:" not in program else program)
+    execution = run_in(runner, f"print(1)\n{program}" if "def f(:" not in program else program)
     assert execution.error == error
     assert execution.output == ("" if "def f(:" in program else "1\n")
 
 
 def test_what_was_printed_before_it_was_killed_is_kept() -> None:
     runner = CPythonRunner(UNSANDBOXED, ProgramLimits(seconds=1.0))
-    execution = runner.run("print(1)\nprint(2)\nwhile True: pass")
+    execution = run_in(runner, "print(1)\nprint(2)\nwhile True: pass")
     assert (execution.output, execution.error) == ("1\n2\n", "TimeoutError: killed")
 
 
@@ -345,15 +359,15 @@ def test_verdicts_before_the_limit_count_if_the_last_is_cut() -> None:
 
 def test_the_same_program_prints_the_same(runner: CPythonRunner) -> None:
     program = "print({str(n) for n in range(100)})"
-    one, two = runner.run(program), runner.run(program)
+    one, two = run_in(runner, program), run_in(runner, program)
     assert one.error == two.error == ""
     assert one.output == two.output != ""
 
 
 def test_no_program_sees_another(runner: CPythonRunner) -> None:
-    first = runner.run("open('left', 'w').write('x')\nprint(open('left').read())")
+    first = run_in(runner, "open('left', 'w').write('x')\nprint(open('left').read())")
     assert first.output == "x\n" or "'left'" in first.error
-    assert runner.run("open('left')").error.startswith("FileNotFoundError")
+    assert run_in(runner, "open('left')").error.startswith("FileNotFoundError")
 
 
 @pytest.mark.parametrize("name", LEVELS)
@@ -361,20 +375,21 @@ def test_no_folder_of_a_sandbox_takes_a_file(name: str) -> None:
     """In a file system in memory, empty folders without end fill the memory of the kernel."""
     tried = "import os\nfor folder in ('.', '/', '/tmp', '/dev', '/dev/shm', '/run', '/var/tmp', '/usr'):\n"
     tried += "    try:\n        os.mkdir(folder + '/x')\n        print(folder)\n    except OSError: pass"
-    execution = CPythonRunner(level(name)).run(tried)
+    execution = run_in(CPythonRunner(level(name)), tried)
     assert (execution.output, execution.error) == ("", "")
 
 
 def test_what_cannot_be_started_is_a_failed_execution() -> None:
     runner = CPythonRunner(Sandbox("none", ("/no/such/program",)))
-    assert runner.run("print(1)").error.startswith("FileNotFoundError")
+    assert run_in(runner, "print(1)").error.startswith("FileNotFoundError")
 
 
 SLEEPING = """
+from adascale.engine.execution import Trial
 from adascale.models.programs.cpython import CPythonRunner
 from adascale.models.programs.sandbox import ProgramLimits
 from adascale.models.programs.sandbox import UNSANDBOXED
-CPythonRunner(UNSANDBOXED, ProgramLimits(seconds=1.0)).run("import time; time.sleep(60)")
+CPythonRunner(UNSANDBOXED, ProgramLimits(seconds=1.0)).judge(Trial("", "import time; time.sleep(60)", 0))
 """
 
 
