@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal, Self, get_args
 
 from .codec import OMIT_DEFAULT
 
 TestOutcome = Literal["passed", "failed", "error", "time-limit", "not-run"]
 """Outcome of one test; ``not-run``: the run ended at an earlier test, or in the program itself."""
+
+_OUTCOMES: tuple[TestOutcome, ...] = get_args(TestOutcome)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,18 @@ class Verdict:
 
     outcome: TestOutcome
     detail: str = ""
+
+    @classmethod
+    def reported(cls, report: Any) -> Self:
+        """The verdict of what tests have reported: [outcome, detail].
+
+        Raises:
+            ValueError: it is something else, so a test has written it and not its harness.
+        """
+        match report:
+            case [outcome, str(detail)] if outcome in _OUTCOMES:
+                return cls(outcome, detail)
+        raise ValueError("a test reports what is no verdict")
 
 
 @dataclass(frozen=True, slots=True)

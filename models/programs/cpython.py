@@ -88,8 +88,13 @@ class CPythonRunner:
         except OSError as failure:
             error = f"{type(failure).__name__}: {failure}"
         whole = reports[: reports.rfind(b"\n") + 1]  # it may have been killed in the middle of a line
-        verdicts = tuple(Verdict(*json.loads(line)) for line in whole.splitlines())
-        return Execution(self._text(output), error, time.monotonic() - started, verdicts=verdicts)
+        verdicts: list[Verdict] = []
+        try:
+            for line in whole.splitlines():
+                verdicts.append(Verdict.reported(json.loads(line)))
+        except (ValueError, RecursionError):
+            error = "a test writes where verdicts are reported"
+        return Execution(self._text(output), error, time.monotonic() - started, verdicts=tuple(verdicts))
 
     def _judge(self, trial: Trial, output: bytearray, reports: bytearray, started: float) -> str:
         errors = bytearray()

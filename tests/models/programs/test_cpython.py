@@ -357,6 +357,30 @@ def test_verdicts_before_the_limit_count_if_the_last_is_cut() -> None:
     assert runner.judge(Trial("", tests, 2)).verdicts == (Verdict("passed", ""),)
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"1",
+        b"{}",
+        b'["passed"]',
+        b'["passed", ""]]',
+        b'["passed", 3]',
+        b'["right", ""]',
+        b'[["passed"], ""]',
+        b"\xff",
+        b"",
+        b"[" * 9999,
+    ],
+)
+def test_what_a_test_writes_among_its_verdicts_ends_its_trial_alone(line: bytes) -> None:
+    pipe = "report_adascale.__closure__[0].cell_contents.fileno()"
+    writes = f"import os\nos.write({pipe}, {line!r} + bytes([10]))"
+    tests = f"report_adascale('passed', '')\n{writes}\nreport_adascale('passed', '')"
+    execution = CPythonRunner(UNSANDBOXED).judge(Trial("", tests, 2))
+    assert execution.verdicts == (Verdict("passed", ""),)
+    assert execution.error == "a test writes where verdicts are reported"
+
+
 def test_the_same_program_prints_the_same(runner: CPythonRunner) -> None:
     program = "print({str(n) for n in range(100)})"
     one, two = run_in(runner, program), run_in(runner, program)

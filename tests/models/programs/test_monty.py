@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from adascale.engine.errors import UsageError
+from adascale.engine.execution import Trial, Verdict
 from adascale.models.programs.monty import MontyRunner
 from adascale.models.programs.sandbox import ProgramLimits
 
@@ -158,6 +159,14 @@ def test_processes_start_with_the_first_program_and_end_with_the_runner() -> Non
 def test_no_program_sees_another(runner: MontyRunner) -> None:
     assert runner.run("left = 1").error == ""
     assert runner.run("print(left)").error.startswith("NameError")
+
+
+@pytest.mark.parametrize("given", ["1, 2", "'passed'", "'passed', 3", "'right', ''", "['passed'], ''"])
+def test_what_a_test_reports_itself_ends_its_trial_alone(runner: MontyRunner, given: str) -> None:
+    tests = f"report_adascale('passed', '')\nreport_adascale({given})\nreport_adascale('passed', '')"
+    execution = runner.judge(Trial("", tests, 2))
+    assert execution.verdicts == (Verdict("passed", ""),)
+    assert execution.error == "ValueError: a test reports what is no verdict"
 
 
 def test_a_killed_process_is_a_failed_execution_and_the_next_program_runs() -> None:
