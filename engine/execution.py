@@ -10,6 +10,8 @@ from .codec import OMIT_DEFAULT
 TestOutcome = Literal["passed", "failed", "error", "time-limit", "not-run"]
 """Outcome of one test; ``not-run``: the run ended at an earlier test, or in the program itself."""
 
+_KEPT = 1000
+"""Characters of a detail as it is reported."""
 _OUTCOMES: tuple[TestOutcome, ...] = get_args(TestOutcome)
 
 
@@ -36,7 +38,7 @@ class Verdict:
         """
         match report:
             case [outcome, str(detail)] if outcome in _OUTCOMES:
-                return cls(outcome, detail)
+                return cls(outcome, detail[:_KEPT])
         raise ValueError("a test reports what is no verdict")
 
 

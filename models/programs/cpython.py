@@ -33,6 +33,8 @@ from .sandbox import KILLED, ProgramLimits, Sandbox, bubblewrap_programs, candid
 _CHUNK_BYTES = 64 << 10
 _ERROR_BYTES = 8 << 10
 """Kept of what a program writes to stderr: its end, where the traceback is."""
+_REPORT_BYTES = 8 << 10
+"""More than one report of a test has, whose text of 200 characters is 2,400 bytes at most."""
 
 _ENVIRONMENT = {"PYTHONHASHSEED": "0"}
 """All of it; a set prints in the same order whenever the program runs."""
@@ -90,7 +92,7 @@ class CPythonRunner:
         whole = reports[: reports.rfind(b"\n") + 1]  # it may have been killed in the middle of a line
         verdicts: list[Verdict] = []
         try:
-            for line in whole.splitlines():
+            for line in whole.splitlines()[: trial.count]:
                 verdicts.append(Verdict.reported(json.loads(line)))
         except (ValueError, RecursionError):
             error = "a test writes where verdicts are reported"
@@ -118,8 +120,12 @@ class CPythonRunner:
             serving, judging = opened.enter_context(program), opened.enter_context(tests)
             for end in (asked, ask, answered, answer, report):  # or none of the processes would see the end
                 end.close()
-            streams = {_open(judging.stdout): output, _open(judging.stderr): errors, reported: reports}
-            if limit := self._read(streams, output, started):
+            streams = {
+                _open(judging.stdout): (output, self._limits.output_bytes, "output"),
+                _open(judging.stderr): (errors, _ERROR_BYTES, ""),
+                reported: (reports, trial.count * _REPORT_BYTES, "verdicts"),
+            }
+            if limit := self._read(streams, started):
                 return limit
             error = self._ended(judging, started, errors)
             if judging.returncode != peer.GONE:
@@ -145,28 +151,36 @@ class CPythonRunner:
                 finally:
                     _kill_group(process)
 
-    def _read(self, streams: Mapping[IO[bytes], bytearray], output: bytearray, started: float) -> str:
-        """Read streams until they are closed; returns the limit that was passed before, if any."""
+    def _read(self, streams: Mapping[IO[bytes], tuple[bytearray, int, str]], started: float) -> str:
+        """Read streams until they are closed; returns the limit that was passed before, if any.
+
+        Args:
+            streams: For each what was read of it, the most bytes of that, and its name; of a stream without a
+                name the last bytes are kept.
+            started: Time of the start.
+        """
         with selectors.DefaultSelector() as selector:
-            for stream, buffer in streams.items():
-                selector.register(stream, selectors.EVENT_READ, buffer)
+            for stream, kept in streams.items():
+                selector.register(stream, selectors.EVENT_READ, kept)
             while selector.get_map():
                 ready = selector.select(self._left(started))
                 if not self._left(started):
                     return KILLED
                 for key, _ in ready:
+                    buffer, most, name = key.data
                     chunk = os.read(key.fd, _CHUNK_BYTES)
-                    key.data.extend(chunk)
+                    buffer.extend(chunk)
                     if not chunk:
                         selector.unregister(key.fileobj)
-                if len(output) > self._limits.output_bytes:
-                    return f"MemoryError: more than {self._limits.output_bytes} bytes of output"
+                    if name and len(buffer) > most:
+                        return f"MemoryError: more than {most} bytes of {name}"
+                    del buffer[:-most]
         return ""
 
     def _ended(self, process: subprocess.Popen[bytes], started: float, errors: bytes | bytearray) -> str:
         """Wait for the end of a process; returns its failure, if any."""
         try:
-            return _failure(process.wait(self._left(started)), errors[-_ERROR_BYTES:])
+            return _failure(process.wait(self._left(started)), errors)
         except subprocess.TimeoutExpired:
             return KILLED
 

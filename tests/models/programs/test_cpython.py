@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -379,6 +380,28 @@ def test_what_a_test_writes_among_its_verdicts_ends_its_trial_alone(line: bytes)
     execution = CPythonRunner(UNSANDBOXED).judge(Trial("", tests, 2))
     assert execution.verdicts == (Verdict("passed", ""),)
     assert execution.error == "a test writes where verdicts are reported"
+
+
+@pytest.mark.parametrize(
+    ("tests", "error"),
+    [
+        ("import sys\nwhile True: sys.stderr.write('x' * 65536)", "TimeoutError: killed"),
+        (
+            "while True: report_adascale('passed', 'x' * 65536)",
+            "MemoryError: more than 24576 bytes of verdicts",
+        ),
+    ],
+)
+def test_what_tests_write_takes_little_memory(tests: str, error: str) -> None:
+    tracemalloc.start()
+    try:
+        execution = CPythonRunner(UNSANDBOXED, ProgramLimits(seconds=1.0)).judge(Trial("", tests, 3))
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert execution.error == error
+    assert len(execution.verdicts) <= 3
+    assert most < 4 << 20
 
 
 def test_the_same_program_prints_the_same(runner: CPythonRunner) -> None:

@@ -169,6 +169,11 @@ def test_what_a_test_reports_itself_ends_its_trial_alone(runner: MontyRunner, gi
     assert execution.error == "ValueError: a test reports what is no verdict"
 
 
+def test_tests_have_a_verdict_each_and_its_detail_is_cut(runner: MontyRunner) -> None:
+    execution = runner.judge(Trial("", "for _ in range(9): report_adascale('passed', 'x' * 10 ** 6)", 3))
+    assert execution.verdicts == (Verdict("passed", "x" * 1000),) * 3
+
+
 def test_a_killed_process_is_a_failed_execution_and_the_next_program_runs() -> None:
     with MontyRunner(ProgramLimits(seconds=20)) as runner, ThreadPoolExecutor(1) as thread:
         running = thread.submit(runner.run, "while True: pass")
