@@ -16,7 +16,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any, Self
 
@@ -109,12 +109,12 @@ class MontyRunner:
 
     def __init__(self, limits: ProgramLimits = ProgramLimits()) -> None:
         self._limits = limits
+        self._idle = 0
         try:
             self._pool = monty.Monty(
                 min_processes=0,
                 max_processes=2,
                 request_timeout=limits.seconds + 2 * _GRACE,
-                max_checkouts_per_worker=1000,
                 feed_duration_limit_grace=_GRACE,
             )
         except FileNotFoundError as error:
@@ -197,14 +197,21 @@ class MontyRunner:
             max_suspensions=1000,
         )
         with ExitStack() as opened:
-            with _without_stderr():
+            with nullcontext() if self._idle else _without_stderr():
                 session = opened.enter_context(self._pool.checkout(limits=limits, os_policy=_POLICY))
-            yield session
+            self._idle = max(0, self._idle - 1)
+            try:
+                yield session
+            finally:
+                self._idle += session.worker_pid is not None  # or it has crashed
 
 
 @contextmanager
 def _without_stderr() -> Iterator[None]:
-    """A worker that starts meanwhile inherits nowhere to write: it would tell a user's screen why it ends."""
+    """A worker that starts meanwhile inherits nowhere to write: it would tell a user's screen why it ends.
+
+    So does what other threads write, so this lasts no longer than it must.
+    """
     with _stderr_lock:  # or one of two runners would keep what the other has put there
         kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
         try:

@@ -76,8 +76,9 @@ def test_what_monty_cannot_run_passes_in_cpython(chain: ChainExecutor, found: Fi
 def test_an_interpreter_that_ends_for_lack_of_memory_says_nothing_and_ends_its_trial_alone(
     chain: ChainExecutor, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    assert outcome(chain, "def f(n):\n    return 'x' * (120 * 10 ** 6)") != "passed"
-    assert outcome(chain, "def f(n):\n    return n * n") == "passed"
+    for _ in range(2):  # the second time in a worker that has taken the place of the first
+        assert outcome(chain, "def f(n):\n    return 'x' * (120 * 10 ** 6)") != "passed"
+        assert outcome(chain, "def f(n):\n    return n * n") == "passed"
     assert capfd.readouterr().err == ""
 
 

@@ -207,6 +207,26 @@ def test_runners_of_two_threads_leave_stderr_as_it_was() -> None:
     assert (after.st_dev, after.st_ino) == (before.st_dev, before.st_ino)
 
 
+def test_stderr_points_elsewhere_only_while_a_worker_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    redirect, redirected = os.dup2, list[int]()
+
+    def note(old: int, new: int) -> None:
+        redirected.append(new)
+        redirect(old, new)
+
+    def starts(program: str) -> int:
+        redirected.clear()
+        runner.judge(Trial(program, "program_adascale('x')", 0))
+        return len(redirected) // 2  # there and back
+
+    monkeypatch.setattr(os, "dup2", note)
+    with MontyRunner(LIMITS) as runner:
+        assert starts("x = 1") == 2  # one for the program, one for its tests
+        assert [starts(program) for program in ("x = 1", "x =", "y = 1", "while True: pass")] == [0] * 4
+        assert starts("x = 'x' * (30 * 10 ** 6)") == 0  # which ends its worker
+        assert [starts("x = 1"), starts("x = 1")] == [1, 0]
+
+
 def test_an_environment_without_the_interpreter_is_told_how_to_get_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
