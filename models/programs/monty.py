@@ -30,6 +30,11 @@ from .sandbox import KILLED, ProgramLimits
 _GRACE = 1.0
 """Seconds that the pool waits behind a limit of time before it kills the worker."""
 
+_SUSPENSIONS = 1000
+"""Most times that a program asks for what is not there, as the clock of its limit stands still meanwhile."""
+_CALLS = 1_000_000
+"""Most calls of tests to their program: no bound, as the deadline of the trial comes before."""
+
 _POLICY = monty.OSPolicy(
     datetime=datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC), sleep="zero", random_start={"seed": 0}
 )
@@ -171,7 +176,7 @@ class MontyRunner:
 
     def _judge(self, trial: Trial, printed: monty.CollectString, verdicts: list[Verdict]) -> None:
         deadline = time.monotonic() + self._limits.seconds
-        with self._session() as program, self._session() as tests:
+        with self._session() as program, self._session(_CALLS) as tests:
             program.feed_run(f"{_ONLY_DATA}{_PROGRAM}")
             tests.feed_run(f"{_ONLY_DATA}{_TESTS}")
             program.feed_run(trial.program, print_callback=printed)
@@ -189,12 +194,12 @@ class MontyRunner:
                     at = at.resume(_answer(program, str(at.function_name), at.args, printed, deadline))
 
     @contextmanager
-    def _session(self) -> Iterator[monty.MontySession]:
+    def _session(self, suspensions: int = _SUSPENSIONS) -> Iterator[monty.MontySession]:
         limits = monty.ResourceLimits(
             max_feed_duration_secs=self._limits.seconds,
             max_memory=self._limits.memory_bytes,
             max_recursion_depth=self._limits.depth,
-            max_suspensions=1000,
+            max_suspensions=suspensions,
         )
         with ExitStack() as opened:
             with nullcontext() if self._idle else _without_stderr():

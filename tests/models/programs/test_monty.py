@@ -81,6 +81,7 @@ BOMBS = [
     "f'{1:2000000000}'",
     "'a' * 10 ** 11",
     "b'a' * 10 ** 11",
+    "while True:\n    try: missing\n    except NameError: pass",
     "import math\nprint(math.factorial(10 ** 7))",
     "from itertools import product\nprint(len(list(product(range(50), repeat=8))))",
     "(" * 5000 + "1" + ")" * 5000,
@@ -172,6 +173,16 @@ def test_what_a_test_reports_itself_ends_its_trial_alone(runner: MontyRunner, gi
 def test_tests_have_a_verdict_each_and_its_detail_is_cut(runner: MontyRunner) -> None:
     execution = runner.judge(Trial("", "for _ in range(9): report_adascale('passed', 'x' * 10 ** 6)", 3))
     assert execution.verdicts == (Verdict("passed", "x" * 1000),) * 3
+
+
+def test_tests_may_call_their_program_as_often_as_time_allows(runner: MontyRunner) -> None:
+    program = "calls = 0\ndef f():\n    global calls\n    calls += 1\n    return calls"
+    tests = "f = program_adascale('f')\nassert [f() for _ in range({})][-1] == 1500"
+    with MontyRunner(ProgramLimits(seconds=20)) as patient:
+        assert patient.judge(Trial(program, tests.format(1500), 0)).error == ""
+    endless = runner.judge(Trial(program, tests.format(10**9), 0))
+    assert endless.error == "TimeoutError: killed"
+    assert endless.seconds < LIMITS.seconds + 1
 
 
 def test_a_killed_process_is_a_failed_execution_and_the_next_program_runs() -> None:
