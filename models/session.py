@@ -263,7 +263,7 @@ class Session:
             prompts.chats,
             prompts.sampling,
             PrefixCache(cache_bytes),
-            stepcost.EvenWidth() if rules.is_repeatable else step_costs,
+            stepcost.even_width if rules.is_repeatable else step_costs.partition,
             park_steps=not rules.is_played_back,
             reply_tokens=REPLY_TOKENS if is_conversation else None,
         )

@@ -157,10 +157,10 @@ class Adascale:
         self._clock = clock
         self.context = LlamaContext(model, window, branches, threads, AbortFlag(), states=states)
         chat = ChatFormat(model, "You are a writer.")
-        costs = measure(self.context)
+        cheapest = measure(self.context).partition
         cache = PrefixCache(256 << 20)
         sampling = SamplingParams(max_tokens=window)
-        self.policy = LlamaPolicy(self.context, {"prose": chat}, {"prose": sampling}, cache, costs)
+        self.policy = LlamaPolicy(self.context, {"prose": chat}, {"prose": sampling}, cache, cheapest)
         self.branches = branches
         self._next = 0
 

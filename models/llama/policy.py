@@ -213,7 +213,7 @@ class LlamaPolicy:
         grown: dict[int, Growth] = {}
         at, slots = 0, self._seats.slots
         # Padding may use only sequences that no branch holds, and they begin behind the last slot.
-        for chunk in self._batching.partition(len(slots), self.slots):
+        for chunk in self._batching(len(slots), self.slots):
             part = range(at, at + chunk.size)
             runs = [Run(s, len(slots[s].held), slots[s].pending) for s in part]
             padding = range(at + chunk.size, at + chunk.rows)

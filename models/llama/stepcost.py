@@ -16,7 +16,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
@@ -50,28 +49,20 @@ class Chunk:
     rows: int
 
 
-class Batching(Protocol):
-    """Splits the branches of one step into decode calls."""
-
-    def partition(self, branches: int, rows: int) -> tuple[Chunk, ...]:
-        """Calls that evaluate so many branches together; none has more than ``rows`` rows."""
-        ...
+Batching = Callable[[int, int], tuple[Chunk, ...]]
+"""Splits a step of so many branches into decode calls of so many rows at most."""
 
 
-class EvenWidth:
-    """Pads every batch to all rows: a branch gets the same numbers, bit for bit, whichever others run.
+def even_width(branches: int, rows: int) -> tuple[Chunk, ...]:
+    """One call of all rows: a branch gets the same numbers, bit for bit, whichever others run.
 
     Kernels round by the shape of the batch.
     """
-
-    @staticmethod
-    def partition(branches: int, rows: int) -> tuple[Chunk, ...]:
-        """One call."""
-        return (Chunk(branches, rows),) if branches else ()
+    return (Chunk(branches, rows),) if branches else ()
 
 
 class StepCosts:
-    """Seconds of a decode step for 1, 2, ... branches, and the ``Batching`` that costs least.
+    """Seconds of a decode step for 1, 2, ... branches, and the batching that costs least (``partition``).
 
     Args:
         curve: Branches to seconds. Empty when nothing was measured: then batches are never split.

@@ -24,7 +24,7 @@ from adascale.models.llama.native import AbortFlag
 from adascale.models.llama.policy import LlamaPolicy
 from adascale.models.llama.prefixes import PrefixCache
 from adascale.models.llama.runtime import FloatArray, LlamaContext, LlamaModel, Run
-from adascale.models.llama.stepcost import Batching, EvenWidth, StepCosts
+from adascale.models.llama.stepcost import Batching, StepCosts, even_width
 from adascale.models.options import SamplingParams
 
 SYSTEM = "Be brief."
@@ -63,7 +63,7 @@ class Machine:
             chats,
             dict.fromkeys(chats, sampling or SamplingParams(max_tokens=64)),
             cache or PrefixCache(1 << 28),
-            batching or StepCosts({}),
+            batching or StepCosts({}).partition,
             park_steps,
             reply_tokens,
         )
@@ -86,7 +86,7 @@ class Machine:
             states=states,
             sampling=SamplingParams(max_tokens=48),
             cache=PrefixCache(cache_bytes),
-            batching=EvenWidth() if even else StepCosts({}),
+            batching=even_width if even else StepCosts({}).partition,
         )
         driver = Driver(policy, SequenceLogprob(), {}, ticking())
         return logs_of(driver.run(problems, Settings(strategy, seed=7)))

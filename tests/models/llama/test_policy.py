@@ -82,7 +82,7 @@ def test_padded_and_split_batches_change_nothing(make: Make, random_gguf: Path) 
     plain, _ = make(random_gguf, slots=6)
     expected = replay(search(plain, "vote", [PROBLEM], samples=5)["p"])
     curve = {1: 1.0, 2: 1.1, 3: 9.0, 4: 1.2, 5: 20.0, 6: 30.0}
-    odd, _ = make(random_gguf, slots=6, batching=StepCosts(curve))
+    odd, _ = make(random_gguf, slots=6, batching=StepCosts(curve).partition)
     found = replay(search(odd, "vote", [PROBLEM], samples=5)["p"])
     assert [found.text(n.id) for n in found] == [expected.text(n.id) for n in expected]
 
@@ -90,7 +90,7 @@ def test_padded_and_split_batches_change_nothing(make: Make, random_gguf: Path) 
 def test_what_an_interrupt_leaves_behind_a_padded_batch_harms_no_other_search(
     make: Make, random_gguf: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    policy, context = make(random_gguf, batching=StepCosts({1: 1.0, 2: 2.0, 3: 5.0, 4: 2.5}))
+    policy, context = make(random_gguf, batching=StepCosts({1: 1.0, 2: 2.0, 3: 5.0, 4: 2.5}).partition)
     decode = context.decode
 
     def interrupted_behind_padding(runs: Sequence[Run]) -> None:

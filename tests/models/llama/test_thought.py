@@ -29,7 +29,7 @@ from adascale.models.llama.policy import LlamaPolicy
 from adascale.models.llama.prefixes import evaluate_tokens
 from adascale.models.llama.runtime import LlamaContext
 from adascale.models.llama.sampling import Stream, Surprise
-from adascale.models.llama.stepcost import EvenWidth, StepCosts
+from adascale.models.llama.stepcost import StepCosts, even_width
 from adascale.models.llama.thinking import (
     CLOSING,
     MIN_STEP,
@@ -110,7 +110,7 @@ def make(tmp_path: Path) -> Iterator[Make]:
                 states=states,
                 chats=chats,
                 sampling=SamplingParams(max_tokens=64, think_tokens=thinking.budget),
-                batching=EvenWidth() if even else StepCosts({}),
+                batching=even_width if even else StepCosts({}).partition,
             )
             return Thinker(policy, context, chats["prose"])
 
