@@ -175,7 +175,7 @@ def measure(
 def measure_and_keep(
     path: Path, context: LlamaContext, on_forecast: Callable[[float], None], *, even_if_busy: bool
 ) -> StepCosts:
-    """Measure a curve, and keep it unless the machine became busy: it would mislead every later search.
+    """Measure a curve, and keep it unless the machine was busy: it would mislead every later search.
 
     Args:
         path: File of the curve.
@@ -185,7 +185,7 @@ def measure_and_keep(
     """
     watch = _Stopwatch()
     costs = measure(context, on_forecast=on_forecast, even_if_busy=even_if_busy)
-    if costs.curve and (even_if_busy or not watch.is_disturbed):
+    if costs.curve and (even_if_busy or not (watch.is_disturbed or _is_disturbed(costs.curve))):
         save(path, costs)
     return costs
 

@@ -112,6 +112,19 @@ def test_a_curve_that_no_idle_machine_has_is_not_believed(tmp_path: Path) -> Non
     assert stepcost.load(path, 3, even_if_busy=True) is not None
 
 
+@pytest.mark.parametrize("even_if_busy", [False, True])
+def test_a_curve_is_kept_by_those_alone_that_will_believe_it(
+    even_if_busy: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    context, path = BusyForAWhile(range(4, 99, 6)), tmp_path / "curve.json"  # whenever it steps 4 branches
+    context.sequences = 8
+    monkeypatch.setattr(stepcost.time, "perf_counter", context.clock)
+    monkeypatch.setattr(stepcost.time, "thread_time", context.clock)
+    stepcost.measure_and_keep(path, context, lambda seconds: None, even_if_busy=even_if_busy)  # type: ignore[arg-type]
+    assert path.exists() == even_if_busy
+    assert (stepcost.load(path, 8, even_if_busy=even_if_busy) is not None) == even_if_busy
+
+
 def test_a_curve_belongs_to_what_a_context_does_in_a_step(random_gguf: Path) -> None:
     model = LlamaModel(random_gguf)
 
