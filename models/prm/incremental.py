@@ -93,8 +93,9 @@ class StepPRM:
         return [self._score(prefix, *text) for prefix, text in zip(prefixes, texts, strict=True)]
 
     def close_problem(self, problem: Problem) -> None:
-        """Forget the problem's prefixes, if any was scored."""
-        if (question := self._questions.pop(problem.id, None)) is None:
+        """Forget the problem's prefixes, if any was scored and no other problem has the same question."""
+        question = self._questions.pop(problem.id, None)
+        if question is None or question in self._questions.values():
             return
         self._cache.drop_below(question)
         self._cache.drop(question)

@@ -109,6 +109,18 @@ def test_what_stands_before_every_question_is_evaluated_once(prm: Opened) -> Non
     assert fresh == pytest.approx(read_in_one_batch(prm, tokens, ends[2:])[0], abs=1e-3)
 
 
+def test_a_question_that_two_searches_ask_stays_until_both_are_closed(prm: Opened) -> None:
+    again, first, second = replace(DUCKS, id="again"), STEPS[0], STEPS[1]
+    prm.cost(DUCKS, first)
+    prm.cost(again, first)
+    prm.prm.close_problem(DUCKS)
+    own = len(prm.tokens(DUCKS, first, second)) - len(prm.tokens(DUCKS, first))
+    assert prm.cost(again, first, second) == own
+    prm.prm.close_problem(again)
+    head = prm.prm.tokens(Prefix(DUCKS))[1][0]
+    assert prm.cost(DUCKS, first) == len(prm.tokens(DUCKS, first)) - head
+
+
 def test_evicted_prefixes_are_evaluated_again_to_the_same_score(prm: Opened) -> None:
     rewards = [prm.reward(DUCKS, *STEPS[: count + 1]) for count in range(3)]
     prm.prm.close_problem(DUCKS)
