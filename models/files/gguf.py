@@ -22,8 +22,7 @@ from pathlib import Path
 from adascale.engine.decimals import human_bytes
 from adascale.engine.errors import ModelCorruptError, ModelNotFoundError, command, excerpt
 
-NEWEST_VERSION = 3
-TOO_NEW = f"is GGUF version {{}}; this llama.cpp reads up to {NEWEST_VERSION}"
+_NEWEST_VERSION = 3
 
 _PART = re.compile(r"(.+)-(\d{5})-of-(\d{5})\.gguf")
 
@@ -170,8 +169,8 @@ def _check_start(name: str, start: bytes) -> None:
         problem = f"is not a GGUF file (starts with {start[:4]!r})"
     elif version and version & 0xFFFF == 0:
         problem = "is a big-endian GGUF; this llama.cpp reads little-endian ones"
-    elif not 2 <= version <= NEWEST_VERSION:
-        problem = TOO_NEW.format(version)
+    elif not 2 <= version <= _NEWEST_VERSION:
+        problem = f"is GGUF version {version}; this llama.cpp reads up to {_NEWEST_VERSION}"
     else:
         return
     raise ModelCorruptError(f"{name} {problem}")

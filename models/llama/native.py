@@ -29,8 +29,6 @@ from adascale.engine.errors import (
     setting,
 )
 
-from ..files.gguf import TOO_NEW
-
 # ggml.h: NONE 0, DEBUG 1, INFO 2, WARN 3, ERROR 4, CONT 5 (goes on with the line before).
 _CONT = 5
 
@@ -42,12 +40,11 @@ LogListener = Callable[[str], None]
 
 _listeners: list[LogListener] = []
 
-# Patterns of llama.cpp's log, and how they are told to a user; the first match counts.
+# Patterns of llama.cpp's log, and how they are told to a user; the first match counts. What
+# `files.gguf` finds is refused before; it does not know the size of every type of tensor.
 _LOAD_FAILURES = (
     (r"unknown model architecture: '(.*)'", 'uses the architecture "{}" that this llama.cpp does not know'),
     (r"unknown pre-tokenizer type: '(.*)'", 'uses the tokenizer "{}" that this llama.cpp does not know'),
-    (r"GGUF file is version (\d+)", TOO_NEW),
-    (r"invalid magic|failed to read magic", "is not a GGUF file"),
     (r"not within the file bounds|wrong number of tensors", "is incomplete"),
 )
 _CAUSE = re.compile(r"error|fail|invalid|missing|not found|duplicate|unsupported", re.IGNORECASE)
