@@ -33,7 +33,7 @@ from .catalog import ModelSpec, catalog
 from .checksum import check_sha256
 from .gguf import existing_parts, parts_of
 from .gguf_info import GGUFInfo, read_info
-from .progress import Confirm, Report, Source, Transfer
+from .progress import Confirm, Report, Source
 from .reference import ModelReference, StoreReference, choose_file, model_files, parse, quant_of
 
 
@@ -127,7 +127,7 @@ def resolve(
         DiskFullError: There is no room for the download.
         UsageError: A path or another program's model was to be fetched again.
     """
-    report = _monotonic(on_progress)
+    report = on_progress or (lambda transfer: None)
     reference = _cached_reference(ref, "fetched") if again else parse(ref)
     if not isinstance(reference, ModelReference):
         return _verify(_own_model(ref, reference), FETCH_AGAIN, report)
@@ -292,16 +292,3 @@ def _spec_of(cached: cache.CachedFile) -> ModelSpec | None:
 
 def _local_file(cached: cache.CachedFile, name: str, spec: ModelSpec | None) -> LocalFile:
     return LocalFile(name, cached.path, cached.claimed_sha256, spec, "cache")
-
-
-def _monotonic(report: Report | None) -> Report:
-    """Pass progress on, but not the steps back of a transfer that is tried again."""
-    furthest: dict[tuple[str, str], int] = {}
-
-    def forward(transfer: Transfer) -> None:
-        what = (transfer.label, transfer.activity)
-        if report is not None and transfer.done_bytes > furthest.get(what, -1):
-            furthest[what] = transfer.done_bytes
-            report(transfer)
-
-    return forward

