@@ -34,6 +34,7 @@ from adascale.engine.ports import (
     Calibrator,
     Growth,
     Prefix,
+    PrefixWork,
     QuestionEstimate,
     Seen,
     SequenceLogprob,
@@ -48,7 +49,7 @@ from adascale.engine.types import BranchId, Estimate, Mode, NodeId, Problem, Ste
 from adascale.models.calibration import installed
 from adascale.models.calibration.artefact import Artefact, load_artefact
 from adascale.models.draws.playback import ReplayingPolicy
-from adascale.models.draws.store import Prompt, draw_key
+from adascale.models.draws.store import draw_key
 from adascale.models.llama.stepcost import StepCosts
 
 from ..common import read_lines
@@ -238,10 +239,10 @@ class RecordStore:
             for index, other in enumerate(others):
                 self._keep(before, seed, (*key, *(0,) * (int(at) - 1), index), other)
 
-    def prompt(self, problem: Problem, mode: Mode) -> Prompt:
-        return Prompt(self._prompts[problem.id, mode], None)
+    def prompt(self, problem: Problem, mode: Mode) -> PrefixWork:
+        return PrefixWork(self._prompts[problem.id, mode])
 
-    def put_prompt(self, problem: Problem, mode: Mode, prompt: Prompt) -> NoReturn:
+    def put_prompt(self, problem: Problem, mode: Mode, prompt: PrefixWork) -> NoReturn:
         raise AssertionError("records hold every prompt")
 
     def get(self, key: str, until: Until) -> tuple[Step, ...]:

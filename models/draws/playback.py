@@ -13,7 +13,7 @@ from adascale.engine.sampling import AS_USUAL
 from adascale.engine.types import BranchId, Mode, Problem, Step
 
 from .drawing import DrawRequest, DrawWriter
-from .store import KeptDraws, Prompt
+from .store import KeptDraws
 
 if TYPE_CHECKING:
     from adascale.engine.search.driver import Driver
@@ -130,12 +130,12 @@ class ReplayingPolicy:
         kept = self._store.prompt(problem, mode)
         if kept is None:
             cost = self._writer.read(problem, mode)
-            read = Prompt(cost.evaluated_tokens + cost.reused_tokens, cost.reading)
+            read = PrefixWork(cost.evaluated_tokens + cost.reused_tokens, 0, cost.reading)
             self._store.put_prompt(problem, mode, read)
             # Read back, so that what is kept and what was just read are the same to the last bit.
             kept = self._store.prompt(problem, mode)
             assert kept is not None
-        return PrefixWork(kept.tokens, 0, kept.reading)
+        return kept
 
     def look(self, look: Look, problem: Problem) -> Seen:
         """Read options, or what is kept of such a look; the whole prompt counts as evaluated."""

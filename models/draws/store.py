@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Protocol
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from adascale.engine.kinds import kind_of
 from adascale.engine.kinds.base import Look
-from adascale.engine.ports import Prefix, Seen
+from adascale.engine.ports import Prefix, PrefixWork, Seen
 from adascale.engine.types import FINISHES, THOUGHTS, Mode, Problem, Reading, Step, Thought, Until
 
 from ..blobs import DrawnStore, Table, pack, pack_texts, unpack, unpack_texts
@@ -31,14 +31,6 @@ _DRAWS = Table("draws", ("key",), {"steps": "BLOB"})
 _LOOKS = Table("looks", ("key",), {"tokens": "INTEGER", "log_probs": "BLOB"})
 
 
-@dataclass(frozen=True, slots=True)
-class Prompt:
-    """A question as the generator read it; ``reading`` is None if no states were kept."""
-
-    tokens: int
-    reading: Reading | None
-
-
 def draw_key(prefix: Prefix, seed: int, greedy: bool) -> str:
     """Key of a draw: a digest of what the generator reads, the tokens before it, its seed, and its mode."""
     tokens = [list(step.token_ids) for step in prefix.steps]
@@ -50,10 +42,10 @@ def draw_key(prefix: Prefix, seed: int, greedy: bool) -> str:
 class KeptDraws(Protocol):
     """A store of draws by ``draw_key`` and of prompts: ``DrawStore``, or a recording."""
 
-    def prompt(self, problem: Problem, mode: Mode) -> Prompt | None:
-        """A question that was read in the prompt of a mode."""
+    def prompt(self, problem: Problem, mode: Mode) -> PrefixWork | None:
+        """What reading a question in the prompt of a mode gave; every token counts as evaluated."""
 
-    def put_prompt(self, problem: Problem, mode: Mode, prompt: Prompt) -> None:
+    def put_prompt(self, problem: Problem, mode: Mode, prompt: PrefixWork) -> None:
         """Keep the reading of a question."""
 
     def look(self, look: Look, problem: Problem) -> Seen | None:
@@ -76,19 +68,19 @@ class DrawStore(DrawnStore):
 
     tables = _PROMPTS, _DRAWS, _LOOKS
 
-    def put_prompt(self, problem: Problem, mode: Mode, prompt: Prompt) -> None:
+    def put_prompt(self, problem: Problem, mode: Mode, prompt: PrefixWork) -> None:
         """Keep the reading of a question."""
         reading = _pack_readings([prompt.reading])
-        self._blobs.put(_PROMPTS, [_prompt_key(problem, mode)], prompt.tokens, reading)
+        self._blobs.put(_PROMPTS, [_prompt_key(problem, mode)], prompt.evaluated_tokens, reading)
 
-    def prompt(self, problem: Problem, mode: Mode) -> Prompt | None:
-        """A question that was read in the prompt of a mode."""
+    def prompt(self, problem: Problem, mode: Mode) -> PrefixWork | None:
+        """What reading a question in the prompt of a mode gave; every token counts as evaluated."""
         row = self._blobs.get(_PROMPTS, _prompt_key(problem, mode))
         if row is None:
             return None
         with self._blobs.decoding():
             [reading] = _unpack_readings(row[1])
-            return Prompt(int(row[0]), reading)
+            return PrefixWork(int(row[0]), 0, reading)
 
     def look(self, look: Look, problem: Problem) -> Seen | None:
         """The kept result of a look at options; None if there is none."""

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from adascale.engine.ports import PrefixWork
 from adascale.engine.types import Problem, Step
-from adascale.models.draws.store import DrawStore, Prompt
+from adascale.models.draws.store import DrawStore
 
 from .conftest import Fuzz, refused
 from .mutations import mutated_bytes
@@ -22,7 +23,7 @@ STEPS = tuple(Step(f"Step {n}.", (n, n + 1), -0.5, "stop" if n == 3 else "step")
 def test_stored_draws(fuzz: Fuzz, tmp_path: Path) -> None:
     path = tmp_path / "draws.sqlite"
     with closing(DrawStore(path)) as store:
-        store.put_prompt(PROBLEM, "prose", Prompt(9, None))
+        store.put_prompt(PROBLEM, "prose", PrefixWork(9))
         for key in ("one", "two"):
             store.put(key, STEPS)
         assert [store.get(key, "answer") for key in ("one", "two")] == [STEPS, STEPS]

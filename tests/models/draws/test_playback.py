@@ -32,7 +32,7 @@ from adascale.engine.types import BranchId, Mode, Problem, Reading, Step, Though
 from adascale.models.blobs import pack, pack_texts
 from adascale.models.draws.drawing import DrawRequest, DrawWriter
 from adascale.models.draws.playback import ReplayingPolicy, WaitingExecutor
-from adascale.models.draws.store import DrawStore, Prompt, draw_key
+from adascale.models.draws.store import DrawStore, draw_key
 from bench.scripted import ScriptedExecutor, ScriptedPolicy, scripted_step
 
 PROBLEMS = [Problem(f"q{i}", f"What is {i} * 2?", "18") for i in range(5)]
@@ -291,8 +291,8 @@ def test_what_is_kept_comes_back_as_it_was(store: DrawStore) -> None:
     assert store.get("short", "answer") is None
     assert store.get("short", "step") == steps[:1]
     assert store.get("none", "step") is None
-    store.put_prompt(PROBLEMS[0], "prose", Prompt(12, None))
-    assert store.prompt(PROBLEMS[0], "prose") == Prompt(12, None)
+    store.put_prompt(PROBLEMS[0], "prose", PrefixWork(12))
+    assert store.prompt(PROBLEMS[0], "prose") == PrefixWork(12)
     assert store.prompt(PROBLEMS[0], "program") is None
     assert store.prompt(PROBLEMS[1], "prose") is None
 
@@ -367,7 +367,7 @@ def test_draws_of_a_code_task_depend_on_the_tests_that_are_shown_and_on_no_other
 @pytest.mark.parametrize("blob", [b"", b"garbage", pack({"texts": pack_texts([])})])
 def test_draws_that_nobody_put_are_damage(store: DrawStore, tmp_path: Path, blob: bytes) -> None:
     store.put("key", (scripted_step("one", "stop"),))
-    store.put_prompt(PROBLEMS[0], "prose", Prompt(3, None))
+    store.put_prompt(PROBLEMS[0], "prose", PrefixWork(3))
     with closing(sqlite3.connect(tmp_path / "draws" / "x.sqlite")) as db:
         db.execute("UPDATE draws SET steps = ?", (blob,))
         db.execute("UPDATE prompts SET reading = ?", (blob,))
