@@ -186,6 +186,10 @@ class Slot:
         self.tokens += tokens
         self.text += text
 
+    def leads(self, prefix: Tokens) -> bool:
+        """True if it will park this very prefix, of which it has not evaluated all."""
+        return self.job.prefix == prefix and len(self.held) < len(prefix)
+
     def take_back(self, piece: bytes) -> None:
         """Take back the last token, which was sampled and is not evaluated."""
         self.pending.pop()

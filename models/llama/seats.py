@@ -42,7 +42,7 @@ class Seats:
             if found is not None and found.logits is not None:
                 cost = PrefixWork(0, len(job.prefix))
                 self._seat(Slot(job, list(job.prefix), [], cost, found), found)
-            elif any(slot.job.prefix == job.prefix for slot in leaders):
+            elif any(slot.leads(job.prefix) for slot in (*self.slots, *leaders)):
                 waiting.append(job)
             else:
                 leaders.append(self._leader(job))

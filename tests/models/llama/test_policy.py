@@ -25,7 +25,7 @@ from adascale.engine.search.record import Record, replay
 from adascale.engine.search.settings import Settings
 from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import strategy_named
-from adascale.engine.types import ROOT, BranchId, KindName, Problem, Step, Turn
+from adascale.engine.types import ROOT, BranchId, KindName, Problem, Step, Turn, Until
 from adascale.models.llama.chat import ChatFormat
 from adascale.models.llama.policy import LlamaPolicy
 from adascale.models.llama.prefixes import PrefixCache, read_prompt
@@ -75,6 +75,31 @@ def test_every_unique_token_of_the_tree_is_evaluated_once(
     assert max(node.depth for node in tree) > 2
     assert context.evaluated_tokens == prompt + tree_tokens(tree) - unevaluated(tree)
     assert tree.usage().generated_tokens == tree_tokens(tree)
+
+
+def test_siblings_that_begin_beside_others_evaluate_their_prefix_once(make: Make, random_gguf: Path) -> None:
+    policy, context = make(random_gguf)
+    policy.open(PROBLEM)
+
+    def drawn(*prefixes: Prefix, until: Until) -> list[Step]:
+        """Steps of a branch behind each prefix."""
+        for branch, prefix in enumerate(prefixes):
+            policy.start(BranchId(branch), BranchStart(prefix, branch + 1, until, False))
+        steps: list[Step] = []
+        ended = 0
+        while ended < len(prefixes):
+            new = [grown.step for grown in policy.advance() if grown.step is not None]
+            steps += new
+            ended += sum(until == "step" or step.finish != "step" for step in new)
+        return steps
+
+    [step] = drawn(Prefix(PROBLEM), until="step")
+    assert step.finish == "step"
+    before = context.evaluated_tokens
+    behind = Prefix(PROBLEM, (step,))
+    steps = drawn(behind, behind, Prefix(PROBLEM), until="answer")
+    own = sum(len(each.token_ids) for each in steps) - 3  # nothing is sampled behind the last of a branch
+    assert context.evaluated_tokens - before == own + 1
 
 
 @pytest.mark.slow
