@@ -119,14 +119,18 @@ class Fallback:
     def _count_call(self) -> Notice | None:
         """Count a call; the reason if it may not be made.
 
-        Each call appends a byte to the day's file, so that processes can count at the same time.
+        Each call appends a byte to the day's file, so that processes can count at the same time; the first
+        one removes the files of earlier days.
         """
-        most, folder = self._options.calls, state_folder() / "fallback"
+        most, folder, today = self._options.calls, state_folder() / "fallback", int(time.time() // 86400)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            with (folder / f"{int(time.time() // 86400)}.calls").open("ab", buffering=0) as file:
+            with (folder / f"{today}.calls").open("ab", buffering=0) as file:
                 file.write(b".")
                 made = file.tell()
+            for old in folder.glob("*.calls") if made == 1 else ():
+                if old.stem.isdecimal() and int(old.stem) < today:
+                    old.unlink(missing_ok=True)
         except OSError as exc:
             return self._notice("is not asked: its calls cannot be counted", str(exc))
         if made <= most:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
@@ -17,6 +18,8 @@ from scripted_server import EchoPolicy, served, steady
 
 from adascale.cli.searching.fallback import open_fallback
 from adascale.engine.calibration.votes import VotePosterior
+from adascale.engine.types import Notice, Problem
+from adascale.models.fallback import Fallback
 from adascale.models.options import FallbackOptions
 
 QUESTION = "Echo 18 + 0?"
@@ -108,6 +111,22 @@ def test_the_calls_of_a_day_are_counted_over_all_commands(ask: Ask) -> None:
     with other_server(GOOD) as other:
         answers = [json.loads(ask(*limits, other.url).stdout)["answer"] for _ in range(3)]
     assert (answers, len(other.asked)) == (["391", "391", "18"], 2)
+
+
+def test_the_first_call_of_a_day_removes_the_counts_of_earlier_days(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    folder = tmp_path / "adascale" / "fallback"
+    folder.mkdir(parents=True)
+    for name in ("19000.calls", "99999.calls", "note"):
+        (folder / name).write_text("...")
+    fallback = Fallback(FallbackOptions(url=CLOSED), None)
+    assert isinstance(asyncio.run(fallback.ask(Problem("q", "What is 1 + 1?"))), Notice)
+    kept = {path.name for path in folder.iterdir()}
+    assert len(kept) == 3
+    assert {"99999.calls", "note"} < kept
+    assert "19000.calls" not in kept
 
 
 def test_the_key_is_read_from_a_file(home: Home, ask: Ask) -> None:
