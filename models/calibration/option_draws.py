@@ -57,7 +57,7 @@ class OptionDraws:
     Attributes:
         session: The open models; their draws are repeatable.
         problems: The questions, with their answers.
-        samples: Solutions of each; 0 for looks alone.
+        samples: Solutions of each, one or more.
         seed: Seed of the solutions.
         policy: Plays back what is kept.
         driver: Searches.
@@ -84,7 +84,7 @@ class OptionDraws:
 
     def draw(self) -> Iterator[DrawnOptions]:
         """Look at each question and draw its solutions; ends early if the session is interrupted."""
-        settings = Settings(Vote(samples=max(1, self.samples)), seed=self.seed)
+        settings = Settings(Vote(samples=self.samples), seed=self.seed)
         known = {problem.id: problem for problem in self.problems}
         records: dict[str, Record] = {}
         for asked, event in self.driver.run(self.problems, settings, _AT_ONCE):
