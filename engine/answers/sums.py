@@ -23,6 +23,8 @@ _MARKDOWN = re.compile(r"(?<![\d) ])\*\*|\*\*(?!\s*[\d(])|(?m:^)\s*(?:[-*]|\d+[.
 
 _TERMS = r"(?:[-\d.+*/() ^]|\x01[^\x02]*\x02){1,120}"
 _UNIT = re.compile(r"\x01([^\x02]*)\x02")
+_VARIABLE = re.compile(r"((?:^|[-+*/^(]) ?)\x01[^\x02]+\x02")
+"""Words in the place of a number, where no unit stands: 3 * \text{price} - 1."""
 _CHAIN = re.compile(rf"(?P<sums>(?=[ ]*[-(\d.]){_TERMS}(?:(?<![<>!:=])=(?!=){_TERMS})+)(?P<behind>.?)")
 _OTHER_ARITHMETIC = re.compile(r"\s*(?:mod|in (?:base|binary|octal|hex|Z))|[nxyz]\b", re.IGNORECASE)
 """Behind 10 + 5 = 3: it holds on a clock, or goes on with an unknown."""
@@ -70,7 +72,7 @@ def equations(text: str) -> Iterator[Equation]:
         start = match.end("sums") - len(sums.lstrip())
         if not _BEFORE.search(text, max(0, start - _CONTEXT), start) or _mixes_units(sums):
             continue
-        sides = [_UNIT.sub("", side).strip() for side in sums.split("=")]
+        sides = [_UNIT.sub("", _VARIABLE.sub(r"\1x", side)).strip() for side in sums.split("=")]
         sides[-1] = sides[-1].rstrip(".")
         goes_on = behind and (behind in "\\{%_" or (behind.isalpha() and not sums.endswith((" ", "\x02"))))
         if goes_on or _OTHER_ARITHMETIC.match(text, match.end("sums")):
