@@ -18,7 +18,9 @@ from itertools import pairwise, product
 from .latex import arithmetic
 
 _SEPARATOR = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
-_UNIT_BEHIND = re.compile(r"(?<=\d)\s+([a-z]{3,}(?: [a-z]{3,})?)(?=\s*[-+*/=)])")
+_UNIT_BEHIND = re.compile(
+    r"(?<=\d)\s+(?!(?:squared|cubed|factorial|percent)\b)([a-z]{3,}(?: [a-z]{3,})?)(?=\s*[-+*/=)])"
+)
 _MARKDOWN = re.compile(r"(?<![\d) ])\*\*|\*\*(?!\s*[\d(])|(?m:^)\s*(?:[-*]|\d+[.)]) |`")
 
 _TERMS = r"(?:[-\d.+*/() ^]|\x01[^\x02]*\x02){1,120}"
@@ -26,16 +28,25 @@ _UNIT = re.compile(r"\x01([^\x02]*)\x02")
 _VARIABLE = re.compile(r"((?:^|[-+*/^(]) ?)\x01[^\x02]+\x02")
 """Words in the place of a number, where no unit stands: 3 * \text{price} - 1."""
 _CHAIN = re.compile(rf"(?P<sums>(?=[ ]*[-(\d.]){_TERMS}(?:(?<![<>!:=])=(?!=){_TERMS})+)(?P<behind>.?)")
-_OTHER_ARITHMETIC = re.compile(r"\s*(?:mod|in (?:base|binary|octal|hex|Z))|[nxyz]\b", re.IGNORECASE)
+_OTHER_ARITHMETIC = re.compile(
+    r"\s*(?:mod|in (?:base|binary|octal|hex|Z)|o.?clock|[ap]\.?m\b)|[nxyz]\b", re.IGNORECASE
+)
 """Behind 10 + 5 = 3: it holds on a clock, or goes on with an unknown."""
+_IN_OTHER_ARITHMETIC = re.compile(
+    r"\b(?:(?:in base|mod(?:ulo)?)\W+(?!10\b)\w+|in (?:binary|octal|hex))[^\d.]*$", re.IGNORECASE
+)
+"""In front of 3 + 4 = 12: "in base 5, ", with no other number between."""
 _NUMBER = re.compile(r"-?\d+(?:\.(?P<decimals>\d+))?")
 _FRACTION_BELOW = re.compile(r"/ (\d+/\d+)(?![\d/])")
-_NO_PART = r"(?!(?:of|by|than|from|plus|minus|times|mod|sqrt|between|and|over)\b)"
+_NO_PART = (
+    r"(?!(?:of|by|than|from|plus|minus|negative|times|mod|between|and|over|twice|double|triple|half|third"
+    r"|quarter|square|squared|cube|cubed|root|sqrt|power|abs|exp|log|ln|sin|cos|tan)\b)"
+)
 _BEFORE = re.compile(
     rf"(?:^|[\n=;,.\[\"]|(?<!\d):|:(?=\s)|(?<![\w^{{\\]){_NO_PART}[A-Za-z]{{2,}})\s*$",
     re.IGNORECASE,
 )
-"""Text that may stand in front of a whole sum: not a variable, an operator, or "half of"."""
+"""Text that may stand in front of a whole sum: not a variable, an operator, or what acts on one number."""
 
 _OPERATORS: Mapping[type, Callable[[Fraction, Fraction], Fraction]] = {
     ast.Add: operator.add,
@@ -70,7 +81,10 @@ def equations(text: str) -> Iterator[Equation]:
     for match in _CHAIN.finditer(text):
         sums, behind = match["sums"], match["behind"]
         start = match.end("sums") - len(sums.lstrip())
-        if not _BEFORE.search(text, max(0, start - _CONTEXT), start) or _mixes_units(sums):
+        near = max(0, start - _CONTEXT)
+        if not _BEFORE.search(text, near, start) or _IN_OTHER_ARITHMETIC.search(text, near, start):
+            continue
+        if _mixes_units(sums):
             continue
         sides = [_UNIT.sub("", _VARIABLE.sub(r"\1x", side)).strip() for side in sums.split("=")]
         sides[-1] = sides[-1].rstrip(".")

@@ -39,6 +39,9 @@ from adascale.engine.answers.sums import equations, wrong_sums
         (r"4 \text{ cm} \times 5 \text{ cm} = 21 \text{ cm}^2", [False]),
         ("25 / 1/3 = 75\n100 / 10/2 = 5\n25 / 1/3 = 7", [True, True, False]),
         ("3 x 4 = 13, so 2 x 13 = 26", [False, True]),
+        ("It is 12 in base 5. We add 3 + 4 = 8", [False]),
+        ("In base 10 it is 5 + 7 = 13", [False]),
+        ("17 mod 5 = 2, so 2 + 3 = 6", [False]),
         ("5 × 3 = 15 and then 15 ÷ 5 = 4", [True, False]),  # noqa: RUF001
     ],
 )
@@ -57,6 +60,10 @@ def test_sums_of_numbers_are_done_over(text: str, holds: list[bool]) -> None:
         r"1 \text{ yd}^3 = 27 \text{ ft}^3", "1 hour + 30 minutes = 90 minutes",
         "tax on the first $500 = 0.10 * $400", "9^9^9^9^9 = 1", "no sum at all", "",
         "10 + 5 = 3 mod 12", "10 + 5 = 3 modulo 12", "7 + 8 = 3 in Z12", "101 + 11 = 1000 in binary",
+        "log 100 + 1 = 3", "the sin 30 + 1 = 1.5", "twice 5 + 1 = 11", "double 5 + 1 = 11", "Half 10 + 1 = 6",
+        "square 3 + 1 = 10", "negative 3 + 5 = 2", "3 squared + 4 squared = 25", "50 percent * 10 = 5",
+        "In base 5, 3 + 4 = 12", r"In base \(5\), we have \[ 3 + 4 = 12 \]", "modulo 7: 3 + 5 = 1",
+        "12 + 1 = 1 o'clock", "11 + 3 = 2 PM", "11 + 3 = 2 p.m.",
     ],
 )  # fmt: skip
 def test_what_is_no_plain_sum_is_left_alone(text: str) -> None:
