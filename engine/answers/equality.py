@@ -86,21 +86,21 @@ def is_right(answer: str | None, *, gold: str) -> bool:
     """True if a model's answer is the known right one; no answer never is.
 
     White space, units, thousands separators, currency signs and LaTeX spacing do not matter; 1/2, 0.5 and a
-    LaTeX fraction are the same, and a sentence with one number in it is that number where the known answer is
-    a number. An answer that is no mathematics is compared as text without case.
+    LaTeX fraction are the same; a sentence with one number in it is that number where the known answer is a
+    number; the list ``[2, 3]``, as a program prints it, is ``2, 3``. An answer that is no mathematics is
+    compared as text without case.
     """
     if answer is None:
         return False
     known, found = _normal(gold), _normal(answer)
+    if _is_listed(found, known):
+        return True
     verdict = _cheap_verdict(known, found, plain_number(known), number(found))
     return _verify(gold, answer) is True if verdict is None else verdict
 
 
 def same_answer(a: str, b: str) -> bool:
-    """True if two answers of a model mean the same: either would be right if the other were gold.
-
-    The list ``[2, 3]``, as a program prints it, equals ``2, 3`` of prose.
-    """
+    """True if two answers of a model mean the same: either would be right if the other were gold."""
     left, right = _normal(a), _normal(b)
     if _is_listed(left, right) or _is_listed(right, left):
         return True
@@ -113,7 +113,7 @@ def same_answer(a: str, b: str) -> bool:
 def _is_listed(listed: str, other: str) -> bool:
     """True for ``[2, 3]`` and ``2, 3``; beside another bracket it is an interval."""
     found = _LIST.fullmatch(listed)
-    return found is not None and not other.startswith(("[", "(")) and same_answer(found[1], other)
+    return found is not None and not other.startswith(("[", "(")) and is_right(found[1], gold=other)
 
 
 def _cheap_verdict(left: str, right: str, x: Fraction | None, y: Fraction | None) -> bool | None:

@@ -156,6 +156,29 @@ def test_white_space_and_spelling_need_no_computer_algebra(
     assert is_right(b, gold=a)
 
 
+@pytest.mark.parametrize(
+    ("answer", "gold"),
+    [
+        ("[2, 3]", "2, 3"),
+        ("[3, 2]", "2,3"),
+        ("[-2, 2]", "2, -2"),
+        ("[2, 3]", "x = 2 or x = 3"),
+        ("[2, 3]", r"\{2,3\}"),
+        ("[A, B]", "A, B"),
+    ],
+)
+def test_a_list_that_a_program_prints_is_right_where_the_one_of_prose_is(answer: str, gold: str) -> None:
+    assert is_right(answer, gold=gold)
+    assert same_answer(answer, gold)
+
+
+@pytest.mark.parametrize(
+    ("answer", "gold"), [("[5]", "Room 5"), ("[1, 2]", "(1, 2)"), ("0, 1", "[0, 1]"), ("[2, 3, 4]", "2, 3")]
+)
+def test_a_list_is_not_whatever_holds_its_numbers(answer: str, gold: str) -> None:
+    assert not is_right(answer, gold=gold)
+
+
 def test_a_list_is_no_number_with_a_thousands_separator(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(equality, "verify", lambda gold, answer: False)
     assert not same_answer("3, 500", "3,500")
