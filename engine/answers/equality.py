@@ -63,6 +63,7 @@ _ANOTHER_NUMBER = re.compile(
 _FORMULA = re.compile(r"(?=.*[a-z]).*(?:[-+*/^|]|\d\s*[a-z\\]|\\frac|\\sqrt)")
 """A left side that has more than a name: an equation of a line, not the value of an unknown."""
 _HALF_OF_DAY = re.compile(r"(?<![a-z])([ap])\.? ?m\b")
+_TIME = re.compile(r"0?(\d{1,2})(?::([0-5]\d)|(?= ?[ap]m))(?: ?[ap]m)?")
 _BRACKETS = re.compile(r"[(\[]([^()\[\]]*)[)\]]")
 _LIST = re.compile(r"\[([^()\[\]]+)\]")
 _IN_BASE = re.compile(r"(\d[\da-z]*)_\{?([2-9]|[1-3]\d)\}?")
@@ -127,9 +128,13 @@ def _cheap_verdict(left: str, right: str, x: Fraction | None, y: Fraction | None
     based = _in_base(left), _in_base(right)
     if None not in based:
         return based[0] == based[1]
+    halves = {*_HALF_OF_DAY.findall(left)}, {*_HALF_OF_DAY.findall(right)}
+    if all(halves) and halves[0] != halves[1]:
+        return False  # 3 AM and 3 PM
+    if (a := _TIME.fullmatch(left)) and (b := _TIME.fullmatch(right)):
+        return a.groups("00") == b.groups("00")
     if x is not None and y is not None:
-        halves = {*_HALF_OF_DAY.findall(left), *_HALF_OF_DAY.findall(right)}
-        return len(halves) < 2 and (x == y or abs(x - y) <= _rounding(left, right, x))  # 3 AM is not 3 PM
+        return x == y or abs(x - y) <= _rounding(left, right, x)
     if not _is_mathematics(left) or not _is_mathematics(right):
         return _same_option(left, right)
     return None

@@ -12,8 +12,10 @@ from ..types import Finish
 
 _LAST_NUMBER = re.compile(
     r"(?<![\w.])[-+]?(?:(?:\d+\s?)?\\[dt]?frac\{\d+\}\{\d+\}"
-    r"|\$?(?:\d+\s\d+/\d+|(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:/\d+)?)(?![\w]|\.\d))"
+    r"|\$?(?:\d+\s\d+/\d+|(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:/\d+|(?:(?::| : )\d+(?:\.\d+)?)+)?)"
+    r"(?:\s?[AaPp]\.?[Mm]\b)?(?![\w]|\.\d))"
 )
+"""With a fraction, a ratio or a time it is whole: 3/4, 3:2, 3:45 PM."""
 _ANSWER_IS = re.compile(
     r"answers?+(?:\s++to\s++(?:the|this|your)\s++\w++)?+[*_]*+\s*+(?:(?:is|are)(?!n['\u2019]t\b|\s++not\b)|=|:)"
     r"\s*+:?(?:[ \t]*+\n\s*+[-\u2022]\s++|\s*+)(?:```\w*+\s|[*$`\s]|\\\[|\\\()*+",

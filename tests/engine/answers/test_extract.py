@@ -70,6 +70,13 @@ from adascale.engine.answers.extract import extract_answer, last_boxed
         ("The answer is 18 because 9 * 2 = 18.", "18"),
         (r"The probability is $\frac{3}{4}$.", r"\frac{3}{4}"),
         (r"So $x = 2\frac{1}{2}$.", r"2\frac{1}{2}"),
+        ("The time is 3:45 PM.", "3:45 PM"),
+        ("She leaves at 9:05 and arrives at 11:30 a.m", "11:30 a.m"),
+        ("It closes at 3 PM.", "3 PM"),
+        ("The ratio is 3:2", "3:2"),
+        ("They are mixed $3 : 2 : 1.5$.", "3 : 2 : 1.5"),
+        ("Step 3: 2 apples", "2"),
+        ("Total:5", "5"),
     ],
 )
 def test_extract(text: str, answer: str | None) -> None:
@@ -98,6 +105,9 @@ def test_boxes_are_balanced() -> None:
         "1" * 16_000,
         "1," * 8_000,
         "1 " * 8_000,
+        "1:" * 8_000,
+        "1 : " * 4_000,
+        "1:1x" * 4_000,
     ],
 )
 def test_a_degenerate_text_is_read_at_once(text: str) -> None:
