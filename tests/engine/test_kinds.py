@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, get_args
 
 import pytest
@@ -117,6 +118,23 @@ def test_a_kind_reads_and_shows_an_answer(
         ("fact", "8848 m", "8,848 meters", True),
         ("fact", "Washington, D.C.", "Washington DC", True),
         ("fact", "Watson and Crick", "Crick and Watson", True),
+        ("fact", "Watson and Crick", "Watson", False),
+        ("fact", "Watson and Crick", "Crick", False),
+        ("fact", "Paris, France", "Paris", True),
+        ("fact", "the city of Sydney", "Sydney", True),
+        ("fact", "the city of Sydney in Australia", "Sydney", True),
+        ("fact", "Sydney Opera House", "Sydney", False),
+        ("fact", "Leonardo da Vinci", "Leonardo", True),
+        ("fact", "Washington D.C. (USA)", "Washington", True),
+        ("fact", "the Nile River", "Nile", True),
+        ("fact", "8,848 meters above the sea", "8848", True),
+        ("fact", "New Mexico", "Mexico", False),
+        ("fact", "Papua New Guinea", "Guinea", False),
+        ("fact", "Guinea-Bissau", "Guinea", False),
+        ("fact", "Seoul, South Korea", "Korea", False),
+        ("fact", "Seoul, South Korea", "Seoul", True),
+        ("fact", "Not Paris", "Paris", False),
+        ("fact", "carbon dioxide", "carbon", False),
         ("value", "1/2", "0.5", True),
         ("yes-no", "yes", "no", False),
     ],
@@ -124,6 +142,15 @@ def test_a_kind_reads_and_shows_an_answer(
 def test_answers_are_equal_as_their_kind_has_it(kind: KindName, a: str, b: str, is_same: bool) -> None:
     same = kind_named(kind).equality(asked(kind))
     assert same(a, b) is same(b, a) is is_same
+
+
+def test_a_long_answer_is_compared_at_once() -> None:
+    same = kind_named("fact").equality(asked("fact"))
+    started = time.process_time()
+    for text in ("a " * 8_000, "a, " * 8_000, "a in " * 8_000, "a city " * 8_000, " - " * 8_000):
+        assert not same(text, "b")
+        same(text, "a")
+    assert time.process_time() - started < 2
 
 
 def test_a_choice_is_looked_at_in_two_orders() -> None:
