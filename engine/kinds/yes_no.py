@@ -24,10 +24,14 @@ _FAMILIES: Mapping[str, str] = {
 }
 _WORD = re.compile(
     r"(?P<negated>(?:\bnot|n['\u2019]t)\s+(?:\w+\s+)?)?"
-    rf"\b(?P<word>{'|'.join(_FAMILIES)})\b(?!-\w|(?<=right)\s+\w)",
+    rf"\b(?P<word>{'|'.join(_FAMILIES)})\b"
+    r"(?!-\w|(?<=right)\s+\w|\s+(?:idea|answers?)\b|(?<=\bno)\s+\w+\s+answers?\b)",
     re.IGNORECASE,
 )
-"""A word of a family, and what turns it: "not true", "isn't always true"; not of "a right triangle"."""
+"""A word of a family, and what turns it: "not true", "isn't always true".
+
+Not of "a right triangle", "no idea" and "no correct answer".
+"""
 _OTHER: Mapping[str, str] = {"yes": "no", "no": "yes"}
 
 
