@@ -67,10 +67,10 @@ PromptName = Literal[
 Until = Literal["step", "answer"]
 """How far one child runs: to the next step delimiter, or to the end of its answer."""
 
-SelectRule = Literal["vote", "best", "weighted", "passing", "likeliest"]
+SelectRule = Literal["vote", "best", "weighted", "passing", "likeliest", "first"]
 """How the answer is chosen: the largest group of equal answers, the highest median estimate, the group with
-the largest sum of medians, of programs the group that passes most tests, or the group with the highest
-probability where a calibration knows those of answers."""
+the largest sum of medians, of programs the group that passes most tests, the group with the highest
+probability where a calibration knows those of answers, or the first answer that was drawn."""
 
 Same = Callable[[str, str], bool]
 """True for two equal answers of one question (``Kind.equality``)."""

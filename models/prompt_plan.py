@@ -76,7 +76,7 @@ class PromptPlan:
         if kind == "call":
             return self.calls
         if kind == "json":
-            return None if self.votes is None else FieldPosterior.of_prior(self.votes.prior)
+            return None if self.votes is None else FieldPosterior(self.votes.prior)
         if kind == "fact":
             return None if self.votes is None else FactPosterior(self.votes.prior)
         return self.votes if kind in BY_VOTES else None

@@ -16,7 +16,7 @@ from __future__ import annotations
 import argparse
 import math
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import fmean
@@ -276,14 +276,8 @@ def _bound(free: Mapping[str, float]) -> CallWeights:
     return CallWeights(**bound | {name: 1.0 / (1.0 + math.exp(-free[name])) for name in _SHARES})
 
 
-def fit(prior: float, asked: Sequence[Sequence[State]]) -> CallWeights:
-    """The likeliest weights, by steps along one of them after the other, halved where none helps."""
-    start = _free(CALL_WEIGHTS)
-
-    def cost(free: Mapping[str, float]) -> float:
-        away = sum((free[name] - start[name]) ** 2 for name in start)
-        return loss(CallPosterior(prior, _bound(free)), asked) + _CLOSE * away / len(asked)
-
+def descend(start: Mapping[str, float], cost: Callable[[Mapping[str, float]], float]) -> Mapping[str, float]:
+    """The numbers that cost least, by steps along one of them after the other, halved where none helps."""
     best, least, step = start, cost(start), 0.8
     while step > 0.02:
         tried = [{**best, name: best[name] + sign * step} for name in best for sign in (1.0, -1.0)]
@@ -292,7 +286,18 @@ def fit(prior: float, asked: Sequence[Sequence[State]]) -> CallWeights:
             best, least = found, cost_found
         else:
             step /= 2.0
-    return _bound(best)
+    return best
+
+
+def fit(prior: float, asked: Sequence[Sequence[State]]) -> CallWeights:
+    """The likeliest weights."""
+    start = _free(CALL_WEIGHTS)
+
+    def cost(free: Mapping[str, float]) -> float:
+        away = sum((free[name] - start[name]) ** 2 for name in start)
+        return loss(CallPosterior(prior, _bound(free)), asked) + _CLOSE * away / len(asked)
+
+    return _bound(descend(start, cost))
 
 
 def fit_and_check(args: argparse.Namespace) -> None:

@@ -3,20 +3,23 @@
 Usage:
 ``python -m bench.evidence.json_fields draw MODEL OUT.jsonl [--calls bfcl-eval.jsonl] [--questions 300]``
 ``python -m bench.evidence.json_fields table OUT.jsonl ... [--calls bfcl-eval.jsonl]``
+``python -m bench.evidence.json_fields fit OUT.jsonl ... --calls bfcl-fit.jsonl``
 
 Texts are those of ``bench/forms.jsonl``, or with ``--calls`` the requests of a file of calls that one call
 answers: the schema is that of the tool, and its arguments are the fields. Of each text one greedy reading and
 five others are written and appended as soon as they are there; the same command goes on. ``table`` plays them
-with the strategy and the number that ship.
+with the strategy and the number that ship. ``fit`` prints the likeliest ``FieldWeights`` of all files, and
+the mean loss of a field in each, beside that of the weights that ship.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -24,28 +27,30 @@ from typing import Any
 import jsonschema  # type: ignore[import-untyped]
 import numpy as np
 
-from adascale.engine.answers.result import DOUBTFUL
-from adascale.engine.calibration.votes import FieldPosterior, rate_of_size
+from adascale.engine.answers.choosing import group_answers
+from adascale.engine.answers.result import DOUBTFUL, Candidate, FinishedSearch
+from adascale.engine.calibration.votes import FIELD_WEIGHTS, FieldPosterior, FieldWeights, rate_of_size
 from adascale.engine.fitting import metrics
 from adascale.engine.fitting.metrics import Predictions
+from adascale.engine.kinds import kind_of
 from adascale.engine.kinds.json_object import schema_of
-from adascale.engine.ports import SequenceLogprob
+from adascale.engine.ports import Prefix, SequenceLogprob, Uncalibrated
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import SearchFailed, SearchFinished
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import Greedy, Strategy
 from adascale.engine.strategies.agreement import Readings
-from adascale.engine.tools.fields import fields_of
+from adascale.engine.tools.fields import fields_of, votes_by_field
 from adascale.engine.tools.judging import is_accepted
 from adascale.engine.tools.tool import Call, ToolRequest
-from adascale.engine.types import Problem
+from adascale.engine.types import NodeId, Problem
 from adascale.models.options import SessionOptions
 from adascale.models.question_sets import read_known
 from adascale.models.session import Session
 
 from ..common import close, table
-from .calls_table import played_back
+from .calls_table import descend, played_back
 from .tool_calls import SEED, Everything, choose, load, read_requests, replies
 
 FORMS = Path(__file__).parents[1] / "forms.jsonl"
@@ -158,7 +163,7 @@ class Played:
 def play(problem: Problem, record: Mapping[str, Any], strategy: Strategy, size: float) -> Played:
     """A strategy on recorded readings; of a text without an object every field is wrong."""
     policy = played_back(problem, record, "prose", record["readings"])
-    posterior = FieldPosterior.of_prior(rate_of_size(size))
+    posterior = FieldPosterior(rate_of_size(size))
     driver = Driver(policy, SequenceLogprob(), {"json": posterior}, lambda: 0.0)
     log = driver.run([problem], Settings(strategy, seed=SEED))
     [end] = [event for _, event in log if isinstance(event, SearchFinished)]
@@ -205,6 +210,84 @@ def show(args: argparse.Namespace) -> None:
     close(figures)
 
 
+Known = tuple[float, bool]
+"""Probability of a value of a field, and whether it is right."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The first readings of a text, and which of their fields are right."""
+
+    prefix: Prefix
+    finished: FinishedSearch
+    right: Mapping[NodeId, Mapping[str, bool]]
+
+    def fields(self, posterior: FieldPosterior) -> Iterator[list[Known]]:
+        """Every value of each outer field that was read."""
+        judged = posterior.judge(self.prefix, self.finished).fields
+        for name, agreeing in votes_by_field(self.finished.groups, schema_of(self.prefix.problem)).items():
+            if "." not in name:
+                yield [
+                    (judged[nodes[0]][name].probability, self.right[nodes[0]].get(name, False))
+                    for nodes in ([node for node in each if node in judged] for each in agreeing)
+                ]
+
+
+def states(path: Path, calls: Path | None) -> tuple[float, list[State]]:
+    """The prior of the model, and the states of each text behind two, three and all readings."""
+    header, rows = _rows(path, calls)
+    found = []
+    for problem, record in rows:
+        prefix = Prefix(problem)
+        estimate = Uncalibrated().estimate(prefix, 0.0)
+        answers = [
+            kind_of(problem).answer(problem, "prose", each["text"], each["finish"], None)
+            for each in (record["greedy"], *record["readings"])
+        ]
+        read = [Candidate(NodeId(at), answer, estimate) for at, answer in enumerate(answers)]
+        for count in (2, 3, len(read)):
+            shown = tuple(each for each in read[:count] if each.answer is not None)
+            groups = tuple(group_answers(shown, kind_of(problem).equality(problem)))
+            right = {
+                group.nodes[0]: right_fields(problem, json.loads(answers[group.nodes[0]] or "{}"))
+                for group in groups
+            }
+            if groups:
+                found.append(State(prefix, FinishedSearch({}, shown, groups), right))
+    return rate_of_size(header["parameters"]), found
+
+
+def loss(weights: FieldWeights, prior: float, read: Sequence[State]) -> float:
+    """Mean negative log-probability of the right value of a field, or of none where none is right."""
+    posterior = FieldPosterior(prior, weights)
+    chances = []
+    for values in (values for state in read for values in state.fields(posterior)):
+        is_found = any(right for _, right in values)
+        p = sum(p for p, right in values if right == is_found)
+        chances.append(p if is_found else 1.0 - p)
+    return -fmean(math.log(max(p, 1e-4)) for p in chances)
+
+
+def fit(args: argparse.Namespace) -> None:
+    """Print the likeliest weights of all files, and what they gain in each."""
+    read = [states(path, args.calls) for path in args.drawn]
+
+    def bound(free: Mapping[str, float]) -> FieldWeights:
+        positive = {name: math.exp(free[name]) for name in ("spread", "strength")}
+        return FieldWeights(**{**free, **positive})
+
+    free = asdict(FIELD_WEIGHTS)
+    free |= {name: math.log(free[name]) for name in ("spread", "strength")}
+    found = bound(descend(free, lambda free: sum(loss(bound(free), *each) for each in read)))
+    rules = {"ships": FIELD_WEIGHTS, "likeliest": found}
+    losses = {name: [f"{loss(weights, *each):.3f}" for each in read] for name, weights in rules.items()}
+    table(
+        ["loss of a field", *(path.name for path in args.drawn)],
+        [[name, *row] for name, row in losses.items()],
+    )
+    close({"weights": {name: round(number, 2) for name, number in asdict(found).items()}, "loss": losses})
+
+
 def _row(played: Sequence[Played]) -> list[str]:
     right = [good for each in played for good in each.right.values()]
     judged = [(each.p[name], good) for each in played for name, good in each.right.items() if name in each.p]
@@ -248,6 +331,10 @@ def main() -> None:
     showing.add_argument("drawn", type=Path, nargs="+")
     showing.add_argument("--calls", type=Path)
     showing.set_defaults(run=show)
+    fitting = commands.add_parser("fit")
+    fitting.add_argument("drawn", type=Path, nargs="+")
+    fitting.add_argument("--calls", type=Path, required=True)
+    fitting.set_defaults(run=fit)
     args = parser.parse_args()
     args.run(args)
 

@@ -13,17 +13,20 @@ from .lookahead import ModeState, Support, log_odds, look_ahead
 from .result import AnswerGroup, Candidate, FinishedSearch, SearchResult, Standing
 
 
-def group_answers(candidates: Sequence[Candidate], same: Same = same_answer) -> list[AnswerGroup]:
+def group_answers(
+    candidates: Sequence[Candidate], same: Same = same_answer, *, by_estimate: bool = True
+) -> list[AnswerGroup]:
     """Groups of equal answers, most votes first; of equal votes the one whose first answer was drawn first.
 
     Args:
         candidates: In the order in which they were drawn, which decides between equals.
         same: Equality of two answers.
+        by_estimate: The best candidate of a group stands for it; otherwise its first one.
     """
     answers = [candidate.answer for candidate in candidates]
     groups = [[candidates[at] for at in places] for places in equal_answers(answers, same)]
     total = sum(len(group) for group in groups)
-    return [_group(group, total) for group in groups]
+    return [_group(sorted(group, key=_rank) if by_estimate else group, total) for group in groups]
 
 
 def equal_answers(answers: Sequence[str | None], same: Same = same_answer) -> list[list[int]]:
@@ -41,14 +44,17 @@ def equal_answers(answers: Sequence[str | None], same: Same = same_answer) -> li
     return sorted((places for _, places in groups), key=len, reverse=True)
 
 
-def _group(members: Sequence[Candidate], total: int) -> AnswerGroup:
-    ranked = sorted(members, key=lambda c: -c.estimate.median)
+def _rank(candidate: Candidate) -> float:
+    return -candidate.estimate.median
+
+
+def _group(ranked: Sequence[Candidate], total: int) -> AnswerGroup:
     answers = [candidate.answer or "" for candidate in ranked]
     return AnswerGroup(
         answer=min(answers, key=is_rounded),  # 16/63 rather than 0.253968253968
         nodes=tuple(c.node for c in ranked),
-        share=len(members) / total,
-        weight=sum(c.estimate.median for c in members),
+        share=len(ranked) / total,
+        weight=sum(c.estimate.median for c in ranked),
     )
 
 
@@ -69,8 +75,8 @@ def choose(
         mode_of: Mode in which a node was written, for the choice of the trajectory that is shown; by default
             the one that its answer counts in.
     """
-    groups = group_answers(candidates, same)
-    by_estimate = sorted(candidates, key=lambda c: -c.estimate.median)
+    groups = group_answers(candidates, same, by_estimate=rule != "first")
+    by_estimate = sorted(candidates, key=_rank)
     if not groups:
         best = by_estimate[0] if by_estimate else None
         return SearchResult(None, best.estimate if best else None, (), best.node if best else None)
@@ -78,6 +84,9 @@ def choose(
         groups.sort(key=lambda g: -g.weight)
     elif rule == "best":
         first = next(c.node for c in by_estimate if c.answer is not None)
+        groups.sort(key=lambda g: first not in g.nodes)
+    elif rule == "first":
+        first = next(c.node for c in candidates if c.answer is not None)
         groups.sort(key=lambda g: first not in g.nodes)
     elif rule == "passing":
         passed = {c.node: c.passed for c in candidates}

@@ -1,8 +1,8 @@
 """JSON: a text whose content is to be written as an object of a schema, such as an order as its items.
 
-Each solution is a reading of the text: the likeliest one has the fields in the order of the schema, and each
-sampled one in an order of its own, since readings that are written alike make the same mistakes. Readings are
-compared field by field (``tools.fields``).
+Each solution is a reading of the text. The greedy one has the fields in the order of the schema and is the
+answer; each sampled one has an order of its own, since readings that are written alike make the same
+mistakes. Where one of them differs, a field of the answer is in doubt (``tools.fields``).
 """
 
 from __future__ import annotations

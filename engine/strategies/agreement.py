@@ -32,8 +32,6 @@ class _UntilAgreed(Sequential):
         votes: Trajectories that have to agree.
     """
 
-    select: ClassVar[SelectRule] = "likeliest"
-
     samples: int = 6
     votes: int = 2
 
@@ -46,9 +44,13 @@ class _UntilAgreed(Sequential):
 
 @dataclass(frozen=True, slots=True)
 class Readings(_UntilAgreed):
-    """Readings of a text as JSON, until enough agree on each field of one of them."""
+    """The greedy reading of a text as JSON, and others until enough agree with it on each field.
+
+    The others only say which of its fields to doubt: they are right less often than it is (decision 0036).
+    """
 
     name: ClassVar[str] = "readings"
+    select: ClassVar[SelectRule] = "first"
 
     def plan(self, tree: Tree) -> Plan:
         """Judge one reading after the other."""
@@ -80,6 +82,7 @@ class Agreement(_UntilAgreed):
     """Calls until enough agree, or one reply without any; a look says which to try."""
 
     name: ClassVar[str] = "agreement"
+    select: ClassVar[SelectRule] = "likeliest"
     looks_ahead: ClassVar[bool] = True
 
     modes: tuple[Mode, ...] = field(default=("call", "prose"), kw_only=True)

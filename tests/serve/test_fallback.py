@@ -36,7 +36,7 @@ def no_calls_before(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def handing_on(url: str, seconds: float = 20.0, script: Script = steady) -> Iterator[Served]:
     """A server whose answers have a probability of .56, and objects a lower one."""
     fallback = Fallback(FallbackOptions(url, seconds=seconds), KEY)
-    calibrators: Any = {"value": VotePosterior(0.25), "json": FieldPosterior.of_prior(0.1)}
+    calibrators: Any = {"value": VotePosterior(0.25), "json": FieldPosterior(0.1)}
     with served(policy=EchoPolicy(script), calibrators=calibrators, fallback=fallback) as running:
         yield running
 

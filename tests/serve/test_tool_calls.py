@@ -397,7 +397,7 @@ def test_an_object_of_a_schema_is_written_in_every_protocol_with_the_probability
     policy = EchoPolicy(lambda prefix, rng: scripted_step(json.dumps(written), "stop"))
     asked = user("Who is it?")
     with (
-        served(policy=policy, calibrators={"json": FieldPosterior.of_prior(0.5)}) as running,
+        served(policy=policy, calibrators={"json": FieldPosterior(0.5)}) as running,
         openai.OpenAI(base_url=f"{running.url}/v1", api_key="none", max_retries=0) as client,
     ):
         chat = without_tools(client, asked, response_format=form)
