@@ -122,6 +122,6 @@ def test_endless_white_space_is_read_at_once(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["1 " * 4000, "(" * 4000 + "=", "1+" * 2000 + "1=2", "^9" * 2000 + "= 1"])
 def test_long_steps_take_no_time(text: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     list(equations(text))
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5
