@@ -26,7 +26,7 @@ _MARKDOWN = re.compile(r"(?<![\d) ])\*\*|\*\*(?!\s*[\d(])|(?m:^)\s*(?:[-*]|\d+[.
 _TERMS = r"(?:[-\d.+*/() ^]|\x01[^\x02]*\x02){1,120}"
 _UNIT = re.compile(r"\x01([^\x02]*)\x02")
 _VARIABLE = re.compile(r"((?:^|[-+*/^(]) ?)\x01[^\x02]+\x02")
-"""Words in the place of a number, where no unit stands: 3 * \text{price} - 1."""
+r"""Words in the place of a number, where no unit stands: 3 * \text{price} - 1."""
 _CHAIN = re.compile(rf"(?P<sums>(?=[ ]*[-(\d.]){_TERMS}(?:(?<![<>!:=])=(?!=){_TERMS})+)(?P<behind>.?)")
 _OTHER_ARITHMETIC = re.compile(
     r"\s*(?:mod|in (?:base|binary|octal|hex|Z)|o.?clock|[ap]\.?m\b)|[nxyz]\b", re.IGNORECASE
