@@ -123,7 +123,7 @@ class World:
 
 
 def run_within(sandbox: Sandbox, programs: list[str]) -> list[Execution]:
-    with ThreadPoolExecutor(8) as threads:
+    with ThreadPoolExecutor(4) as threads:
         return list(threads.map(partial(run_in, CPythonRunner(sandbox, LIMITS)), programs))
 
 
