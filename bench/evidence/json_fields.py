@@ -244,7 +244,7 @@ def states(path: Path, calls: Path | None) -> tuple[float, list[State]]:
             kind_of(problem).answer(problem, "prose", each["text"], each["finish"], None)
             for each in (record["greedy"], *record["readings"])
         ]
-        read = [Candidate(NodeId(at), answer, estimate) for at, answer in enumerate(answers)]
+        read = [Candidate(NodeId(at), answer, estimate, greedy=not at) for at, answer in enumerate(answers)]
         for count in (2, 3, len(read)):
             shown = tuple(each for each in read[:count] if each.answer is not None)
             groups = tuple(group_answers(shown, kind_of(problem).equality(problem)))

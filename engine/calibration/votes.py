@@ -300,19 +300,18 @@ class FieldWeights:
 
     Attributes:
         easier: Logits by which a field is easier than a question of mathematics.
-        first: Log-odds by which the first reading, which is greedy and in the order of the schema, speaks for
-            its fields.
+        greedy: Log-odds by which the greedy reading speaks for its fields.
         spread: Concentration of wrong values, as that of a ``ModeState``.
         strength: Weight of the prior, as that of a ``ModeState``.
     """
 
     easier: float
-    first: float
+    greedy: float
     spread: float
     strength: float
 
 
-FIELD_WEIGHTS = FieldWeights(easier=1.2, first=1.4, spread=0.53, strength=0.74)
+FIELD_WEIGHTS = FieldWeights(easier=1.2, greedy=1.4, spread=0.53, strength=0.74)
 """The likeliest of both coders' readings of 90 texts (BFCL's requests for fitting, decision 0036)."""
 
 
@@ -344,10 +343,13 @@ class FieldPosterior(_Posterior):
         votes = votes_by_field(finished.groups, schema_of(prefix.problem))
         whole = {"": [group.nodes for group in finished.groups]}
         fields: dict[NodeId, dict[str, FieldEstimate]] = {group.nodes[0]: {} for group in finished.groups}
-        merit, first = shifted(prior, self.fitted.easier), finished.candidates[0].node
+        merit = shifted(prior, self.fitted.easier)
+        greedy = {candidate.node for candidate in finished.candidates if candidate.greedy}
         for name, agreeing in (votes or whole).items():
             groups = tuple(AnswerGroup("", nodes, 0.0, 0.0) for nodes in agreeing)
-            odds = {node: self.fitted.first * (first in nodes) for nodes in agreeing for node in nodes}
+            odds: dict[NodeId, float] = {}
+            for nodes in agreeing:
+                odds |= dict.fromkeys(nodes, 0.0 if greedy.isdisjoint(nodes) else self.fitted.greedy)
             voted = replace(finished, groups=groups)
             of_groups = _of_votes(voted, merit, odds, self.fitted.spread, self.fitted.strength)
             known = {

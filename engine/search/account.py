@@ -54,12 +54,7 @@ def plain_vote(record: Record) -> AnswerGroup | None:
 
 def greedy_answer(record: Record) -> Candidate | None:
     """The greedy trajectory, if one was drawn and has an answer."""
-    for candidate in record.candidates:
-        branch = record.tree[candidate.node].branch
-        started = None if branch is None else record.branches.get(branch)
-        if started is not None and started.greedy and candidate.answer is not None:
-            return candidate
-    return None
+    return next((each for each in record.candidates if each.greedy and each.answer is not None), None)
 
 
 def account(record: Record) -> dict[str, Any]:

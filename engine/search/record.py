@@ -205,7 +205,8 @@ class Record:
             case StepProposed():
                 started = self.branches.get(event.branch)
                 mode = "prose" if started is None else started.mode
-                node = self.tree.add(event.parent, event.step, event.branch, mode)
+                greedy = started is not None and started.greedy
+                node = self.tree.add(event.parent, event.step, event.branch, mode, greedy=greedy)
                 if node.id != event.node:
                     raise TraceError(f"node {event.node} is out of order in the trace")
                 node.usage = event.usage

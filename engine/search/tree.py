@@ -23,6 +23,7 @@ class Node:
         step: The step that leads here from the parent; None for the root.
         branch: The branch that wrote it; they are numbered in the order in which they were drawn.
         mode: Mode of reasoning.
+        greedy: Its branch takes the most likely token every time.
         execution: Output and error of a program that has run.
         reward: Raw output of the reward model; None until scored.
         estimate: Calibrated success probability; None until scored. The root has the question's in the mode
@@ -37,6 +38,7 @@ class Node:
     step: Step | None
     branch: BranchId | None = None
     mode: Mode = "prose"
+    greedy: bool = False
     execution: Execution | None = None
     reward: float | None = None
     estimate: Estimate | None = None
@@ -103,9 +105,17 @@ class Tree:
             option: sum(each[option] for each in self.looks) / len(self.looks) for option in self.looks[0]
         }
 
-    def add(self, parent: NodeId, step: Step, branch: BranchId | None = None, mode: Mode = "prose") -> Node:
+    def add(
+        self,
+        parent: NodeId,
+        step: Step,
+        branch: BranchId | None = None,
+        mode: Mode = "prose",
+        *,
+        greedy: bool = False,
+    ) -> Node:
         """Append a child of ``parent``; a step that ended by itself makes it terminal."""
-        node = Node(NodeId(len(self.nodes)), parent, self[parent].depth + 1, step, branch, mode)
+        node = Node(NodeId(len(self.nodes)), parent, self[parent].depth + 1, step, branch, mode, greedy)
         if step.finish != "step":
             node.status = "terminal"
         self.nodes.append(node)
@@ -126,9 +136,9 @@ class Tree:
 
     def candidate(self, node: NodeId, answer: str | None, estimate: Estimate) -> Candidate:
         """The finished trajectory that ends at a node, with its answer and its estimate."""
-        execution = self[node].execution
-        passed = 0 if execution is None else execution.passed
-        return Candidate(node, answer, estimate, self.mode_as_evidence(node), passed, self.surprise(node))
+        end, mode, surprise = self[node], self.mode_as_evidence(node), self.surprise(node)
+        passed = 0 if end.execution is None else end.execution.passed
+        return Candidate(node, answer, estimate, mode, passed, surprise, end.greedy)
 
     def children(self, node: NodeId) -> tuple[NodeId, ...]:
         """Children in the order in which they were added."""
