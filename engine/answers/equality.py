@@ -132,7 +132,9 @@ def _cheap_verdict(left: str, right: str, x: Fraction | None, y: Fraction | None
     if all(halves) and halves[0] != halves[1]:
         return False  # 3 AM and 3 PM
     if (a := _TIME.fullmatch(left)) and (b := _TIME.fullmatch(right)):
-        return a.groups("00") == b.groups("00")
+        is_equal = a.groups("00") == b.groups("00")
+        if is_equal or any(halves):
+            return is_equal  # otherwise they may be ratios
     if x is not None and y is not None:
         return x == y or abs(x - y) <= _rounding(left, right, x)
     if not _is_mathematics(left) or not _is_mathematics(right):

@@ -25,7 +25,7 @@ _MARKDOWN = re.compile(r"(?<![\d) ])\*\*|\*\*(?!\s*[\d(])|(?m:^)\s*(?:[-*]|\d+[.
 
 _TERMS = r"(?:[-\d.+*/() ^]|\x01[^\x02]*\x02){1,120}"
 _UNIT = re.compile(r"\x01([^\x02]*)\x02")
-_VARIABLE = re.compile(r"((?:^|[-+*/^(]) ?)\x01[^\x02]+\x02")
+_VARIABLE = re.compile(r"((?:^|[-+*/^(]) ?)\x01[^\x02]*[A-Za-z][^\x02]*\x02")
 r"""Words in the place of a number, where no unit stands: 3 * \text{price} - 1."""
 _CHAIN = re.compile(rf"(?P<sums>(?=[ ]*[-(\d.]){_TERMS}(?:(?<![<>!:=])=(?!=){_TERMS})+)(?P<behind>.?)")
 _OTHER_ARITHMETIC = re.compile(
@@ -88,8 +88,12 @@ def equations(text: str) -> Iterator[Equation]:
             continue
         sides = [_UNIT.sub("", _VARIABLE.sub(r"\1x", side)).strip() for side in sums.split("=")]
         sides[-1] = sides[-1].rstrip(".")
+        *_, unit = "", *_UNIT.findall(sums.rpartition("=")[2])
         goes_on = behind and (behind in "\\{%_" or (behind.isalpha() and not sums.endswith((" ", "\x02"))))
-        if goes_on or _OTHER_ARITHMETIC.match(text, match.end("sums")):
+        is_other = _OTHER_ARITHMETIC.match(text, match.end("sums")) or _OTHER_ARITHMETIC.match(
+            unit.lstrip(" (")
+        )
+        if goes_on or is_other:
             sides.pop()  # 12x, 75%, 3\sqrt{2}, 3 mod 12
         for at, (left, right) in enumerate(pairwise(sides)):
             if _is_checkable(left, right, first=at == 0) and (found := _equation(left, right)):

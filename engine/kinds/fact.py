@@ -1,12 +1,11 @@
 """Fact: a short question for a name, a date or a place, such as "What is the capital of Australia?".
 
 Nothing is computed, so no program is drawn; several short answers are compared. Two are equal if they have
-the same words, or one is the other's name with something beside it; numbers are compared by value.
+the same words, or one contains the other; numbers are compared by value.
 """
 
 from __future__ import annotations
 
-import itertools
 import re
 import unicodedata
 
@@ -30,21 +29,12 @@ _MONTHS = frozenset((
     "january", "february", "march", "april", "may", "june", "july", "august", "september", "october",
     "november", "december",
 ))  # fmt: skip
-_APART = re.compile(
-    r",(?!\d)|[;:(\[]|\s[-\u2013]\s|(?=\s(?:at|by|da|de|di|from|in|is|of|on|the|van|von|was|which)\s)",
-    re.IGNORECASE,
-)
-"""Behind a name: what follows says more about it."""
 _ANOTHER = frozenset((
     "not", "never", "and", "or", "new", "north", "south", "east", "west", "northern", "southern", "eastern",
-    "western", "central", "equatorial", "latin", "democratic",
+    "western", "equatorial",
 ))  # fmt: skip
 """In front of a name: what follows is another one, or half of an answer."""
-_GENERIC = frozenset((
-    "city", "dc", "desert", "empire", "island", "islands", "mountain", "mountains", "ocean", "rainforest",
-    "river", "sea",
-))  # fmt: skip
-"""Behind a name, which it leaves the same: the Nile River, Washington D.C."""
+_HALVES = frozenset(("and", "or"))
 _LEAD = re.compile(r"\W*(?:the\s+)?(?:final\s+|correct\s+)?answer[*_]*\s*(?:is\b|:)[:\s]*", re.IGNORECASE)
 
 _SENTENCE = re.compile(
@@ -64,12 +54,11 @@ def words_of(text: str) -> tuple[str, ...]:
 
 
 def same_name(a: str, b: str) -> bool:
-    """True if they have the same words, one names the other and says more, or both have the same value.
+    """True if they have the same words, one contains the other, or both have the same value.
 
     The order of words counts beside numbers, except in a date.
     """
-    shorter, longer = sorted((a, b), key=lambda each: len(words_of(each)))
-    first, second = words_of(shorter), words_of(longer)
+    first, second = sorted((words_of(a), words_of(b)), key=len)
     if not first:
         return a == b
     numbers = [{word for word in words if _NUMBER.match(word)} for words in (first, second)]
@@ -77,28 +66,18 @@ def same_name(a: str, b: str) -> bool:
         return same_answer(a, b)
     # "20 July 1969" and "July 20, 1969", but not "3 to 2" and "2 to 3".
     is_ordered = numbers[0] and _MONTHS.isdisjoint(first)
-    return _names(longer, first) or (not is_ordered and sorted(first) == sorted(second))
+    return _contains(second, first) or (not is_ordered and sorted(first) == sorted(second))
 
 
-def _names(text: str, name: tuple[str, ...]) -> bool:
-    """True for Eiffel in "Gustave Eiffel" and Paris in "Paris, France", not for Mexico in "New Mexico".
-
-    What stands in front may be a given name or a title; what stands behind is set apart, generic, or a unit.
-    """
-    parts = [words_of(part) for part in _APART.split(text)]
-    words = tuple(itertools.chain.from_iterable(parts))
-    ends = {*itertools.accumulate(map(len, parts))}
-    has_number = any(map(_NUMBER.match, name))
-    for at in range(len(words) - len(name) + 1):
-        if at and words[at - 1] in _ANOTHER:
-            return False
-        end = at + len(name)
-        if words[at:end] == name:
-            while end not in ends and words[end] in _GENERIC:
-                end += 1
-            if has_number or end in ends:
-                return True
-    return False
+def _contains(longer: tuple[str, ...], shorter: tuple[str, ...]) -> bool:
+    """True for Paris in "Paris, France", not for Mexico in "New Mexico" or Crick in "Watson and Crick"."""
+    size = len(shorter)
+    return any(
+        longer[at : at + size] == shorter
+        and _ANOTHER.isdisjoint(longer[max(at - 1, 0) : at])
+        and _HALVES.isdisjoint(longer[at + size : at + size + 1])
+        for at in range(len(longer) - size + 1)
+    )
 
 
 class Fact(Kind):

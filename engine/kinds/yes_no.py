@@ -24,13 +24,14 @@ _FAMILIES: Mapping[str, str] = {
 }
 _WORD = re.compile(
     r"(?P<negated>(?:\bnot|n['\u2019]t)\s+(?:\w+\s+)?)?"
-    rf"\b(?P<word>{'|'.join(_FAMILIES)})\b"
-    r"(?!-\w|(?<=right)\s+\w|\s+(?:idea|answers?)\b|(?<=\bno)\s+\w+\s+answers?\b)",
+    rf"(?<!\bno )\b(?P<word>{'|'.join(_FAMILIES)})\b"
+    r"(?!-\w|(?<=right)\s+\w|(?<=\bno)[ \t]+(?:idea|(?:\w+[ \t]+)?answers?)\b)"
+    r"(?![ \t]+answers?[ \t]*(?:is\b|:))",
     re.IGNORECASE,
 )
 """A word of a family, and what turns it: "not true", "isn't always true".
 
-Not of "a right triangle", "no idea" and "no correct answer".
+Not of "a right triangle", "no idea", "no correct answer" and "the correct answer is".
 """
 _OTHER: Mapping[str, str] = {"yes": "no", "no": "yes"}
 

@@ -60,6 +60,7 @@ from adascale.engine.answers.equality import is_right, same_answer
         ("03:00", "3 PM"),
         ("3 : 2", "3:2"),
         ("6:4", "3:2"),
+        ("10:24", "5:12"),
         ("-infinity", r"-\infty"),
         ("0.000015", r"1.5 \times 10^{-5}"),
         ("0.333333333333", r"\frac{1}{3}"),

@@ -74,6 +74,7 @@ from adascale.engine.answers.extract import extract_answer, last_boxed
         ("She leaves at 9:05 and arrives at 11:30 a.m", "11:30 a.m"),
         ("It closes at 3 PM.", "3 PM"),
         ("The ratio is 3:2", "3:2"),
+        ("The scale is 1:50,000", "1:50,000"),
         ("They are mixed $3 : 2 : 1.5$.", "3 : 2 : 1.5"),
         ("Step 3: 2 apples", "2"),
         ("Total:5", "5"),
