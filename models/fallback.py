@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -130,7 +131,8 @@ class Fallback:
                 made = file.tell()
             for old in folder.glob("*.calls") if made == 1 else ():
                 if old.stem.isdecimal() and int(old.stem) < today:
-                    old.unlink(missing_ok=True)
+                    with suppress(OSError):  # another process reads it
+                        old.unlink()
         except OSError as exc:
             return self._notice("is not asked: its calls cannot be counted", str(exc))
         if made <= most:

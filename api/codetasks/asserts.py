@@ -79,7 +79,7 @@ def _refuse_async(body: Sequence[ast.stmt], where: str) -> None:
         if isinstance(node, ast.AsyncFunctionDef) and node.name.startswith("test"):
             raise UsageError(
                 f"{where}: {node.name} is async, and such tests are not run",
-                hint=f"write def {node.name}() with asyncio.run(...) inside",
+                hint=f"write def {node.name}({ast.unparse(node.args)}) with asyncio.run(...) inside",
                 slug="bad-test",
             )
 

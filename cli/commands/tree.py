@@ -30,7 +30,7 @@ def tree(
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", help="File to write, named .html or .svg, or - for stdout.", show_default="-"
+            "--output", "-o", help="File to write, named .html or .svg; - prints the tree.", show_default="-"
         ),
     ] = None,
     overwrite: OverwriteOption = False,

@@ -215,7 +215,7 @@ class MontyRunner:
 def _without_stderr() -> Iterator[None]:
     """A worker that starts meanwhile inherits nowhere to write: it would tell a user's screen why it ends.
 
-    So does what other threads write, so this lasts no longer than it must.
+    What other threads write meanwhile is lost too, so this lasts no longer than it must.
     """
     with _stderr_lock:  # or one of two runners would keep what the other has put there
         kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)

@@ -128,7 +128,8 @@ def test_readings_are_the_states_of_their_tokens(machine: Machine, architecture:
             machine.context()
         assert raised.value.slug == "architecture"
     else:
-        assert machine.check_readings(PROBLEM, PrefixRollouts(3, 2)) > 2
+        for strategy in (PrefixRollouts(3, 2), Beam(2, 2)):
+            assert machine.check_readings(PROBLEM, strategy) > 2
 
 
 class Branches:
