@@ -48,6 +48,7 @@ class BranchStart:
         until: How far it runs.
         greedy: Take the most likely token instead of sampling.
         sampling: Numbers of the sampler that its question has of its own.
+        max_tokens: Tokens of it, its thoughts left out, if that is less than the sampler allows.
     """
 
     prefix: Prefix
@@ -55,6 +56,7 @@ class BranchStart:
     until: Until = "answer"
     greedy: bool = False
     sampling: SamplingChange = AS_USUAL
+    max_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

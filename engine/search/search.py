@@ -184,7 +184,7 @@ class Search:
         """The branch that writes a draw."""
         name, prefix = self.settings.seeded_as or self.problem.id, self._tree.prefix(draw.parent, draw.mode)
         seed = branch_seed(self.settings.seed, name, draw.key, draw.mode)
-        return BranchStart(prefix, seed, draw.until, draw.greedy, self.settings.sampling)
+        return BranchStart(prefix, seed, draw.until, draw.greedy, self.settings.sampling, draw.max_tokens)
 
     def account_growth(self, growth: Growth, usage: Usage) -> bool:
         """Account for one batch of a branch; returns whether the branch has ended."""

@@ -32,6 +32,7 @@ class Draw:
         greedy: Take the most likely token.
         key: Key of its first step.
         mode: Mode of reasoning.
+        max_tokens: Tokens of it, if that is less than the sampler allows.
     """
 
     parent: NodeId
@@ -39,6 +40,7 @@ class Draw:
     greedy: bool
     key: Key
     mode: Mode = "prose"
+    max_tokens: int | None = None
 
     @property
     def trajectory(self) -> Trajectory:
@@ -68,7 +70,8 @@ class Draws:
             numbers = range(first, first + command.n)
             self._drawn[node, mode] = first + command.n
         key = self._keys[node]
-        asked = [Draw(node, command.until, command.greedy, (*key, n), mode) for n in numbers]
+        until, greedy, most = command.until, command.greedy, command.max_tokens
+        asked = [Draw(node, until, greedy, (*key, n), mode, most) for n in numbers]
         self.waiting += asked
         return asked
 

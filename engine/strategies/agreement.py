@@ -6,7 +6,7 @@ Those that agree are right far more often than others (docs/research/LOG.md).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from ..answers.result import Standing
@@ -18,6 +18,10 @@ from .vote_stopping import Sequential, all_drawn
 
 _NEVER = 1e-9
 """Share of a mode that is never awaited."""
+
+_TIMES_LONGER, _LONGER = 3, 64
+"""Length of a reading over that of the greedy one at which it ends: 1 to 2 % write a string without end, and
+the others are at most 1.6 times as long (docs/research/LOG.md)."""
 
 _NOT_WORTH_IT = 0.15
 """Probability that a call is right below which none is drawn."""
@@ -35,12 +39,6 @@ class _UntilAgreed(Sequential):
     samples: int = 6
     votes: int = 2
 
-    def _begin(self) -> list[Expand]:
-        """The greedy trajectory, and all that may be sampled after it."""
-        mode, sure = self.modes[0], min(2, self.samples)
-        greedy = Expand(ROOT, 1, "answer", greedy=True, sure=sure, mode=mode)
-        return [greedy, *whole_trajectories(self.samples - 1, (mode,), sure=sure)]
-
 
 @dataclass(frozen=True, slots=True)
 class Readings(_UntilAgreed):
@@ -53,13 +51,25 @@ class Readings(_UntilAgreed):
     select: ClassVar[SelectRule] = "first"
 
     def plan(self, tree: Tree) -> Plan:
-        """Judge one reading after the other."""
-        yield self._begin()
+        """Judge one reading after the other; none is awaited that is far longer than the greedy one."""
+        mode = self.modes[0]
+        yield [Expand(ROOT, 1, "answer", greedy=True, sure=1, mode=mode)]
+        while not all_drawn(tree, 1):
+            yield ()
+        most = _TIMES_LONGER * _greedy_tokens(tree) + _LONGER
+        others = whole_trajectories(self.samples - 1, (mode,), sure=1)
+        yield [replace(each, max_tokens=most) for each in others]
         while not all_drawn(tree, self.samples):
             if _least_votes(tree) >= self.votes:
                 return "confident"
             yield ()
         return "confident" if _least_votes(tree) >= self.votes else None
+
+
+def _greedy_tokens(tree: Tree) -> int:
+    """Tokens of the greedy trajectory so far, its thoughts left out."""
+    end = next(node.id for node in reversed(tree.nodes) if node.greedy)
+    return sum(len(step.token_ids) for step in tree.steps(end) if not step.is_thought)
 
 
 def _least_votes(tree: Tree) -> int:
@@ -99,7 +109,9 @@ class Agreement(_UntilAgreed):
     def plan(self, tree: Tree) -> Plan:
         """Draw calls until they agree, and a reply where none is likelier to be right."""
         if "call" in self.modes and _call_chance(tree) >= _NOT_WORTH_IT:
-            yield self._begin()
+            sure = min(2, self.samples)
+            greedy = Expand(ROOT, 1, "answer", greedy=True, sure=sure, mode="call")
+            yield [greedy, *whole_trajectories(self.samples - 1, ("call",), sure=sure)]
             while not (self._is_agreed(tree.standing) or all_drawn(tree, self.samples)):
                 yield ()
         if not self._wants_reply(tree):

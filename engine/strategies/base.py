@@ -38,6 +38,7 @@ class Expand:
             the answer depends neither on the machine nor on other questions, unless a budget ends the search.
         mode: Mode of reasoning. Trajectories that are judged in order are numbered in each mode, and
             ``Strategy.shares`` tells whose turn it is.
+        max_tokens: Tokens of each, its thoughts left out, if that is less than the sampler allows.
     """
 
     node: NodeId
@@ -48,6 +49,7 @@ class Expand:
     required: int | None = None
     sure: int | None = None
     mode: Mode = "prose"
+    max_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from adascale.engine.errors import UsageError
 from adascale.engine.kinds import prompt_of
@@ -137,6 +138,8 @@ class LlamaPolicy:
         if problem.is_chat:
             params = params.changed(self._for_chat)
         params = params.changed(branch.sampling)
+        if branch.max_tokens is not None:
+            params = replace(params, max_tokens=min(params.max_tokens, branch.max_tokens))
         prompt = self._prompts.tokens(problem, prefix.mode)
         tokens, ends = list(prompt), [len(chat.head), len(prompt)]
         for step in prefix.steps:

@@ -12,12 +12,12 @@ from adascale.engine.answers.result import DOUBTFUL, SearchResult
 from adascale.engine.calibration.votes import FieldPosterior
 from adascale.engine.kinds.json_object import KIND
 from adascale.engine.kinds.messages import problem_of
-from adascale.engine.ports import Prefix, SequenceLogprob
+from adascale.engine.ports import BranchStart, Prefix, SequenceLogprob
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import EFFORTS, Preset, Strategy, Vote
-from adascale.engine.types import Problem, Step
+from adascale.engine.types import BranchId, Problem, Step
 from bench.scripted import ScriptedPolicy, scripted_step
 
 SCHEMA: dict[str, Any] = {
@@ -82,6 +82,25 @@ def test_others_that_agree_against_the_first_reading_only_make_it_doubtful() -> 
     assert json.loads(found.answer or "")["age"] == 3
     assert found.fields["age"].votes == 1
     assert found.fields["age"].probability < 0.5 < DOUBTFUL < found.fields["name"].probability
+
+
+def test_other_readings_have_at_most_a_few_times_the_tokens_of_the_greedy_one() -> None:
+    started: list[BranchStart] = []
+
+    class Listening(ScriptedPolicy):
+        def start(self, id_: BranchId, branch: BranchStart) -> None:
+            started.append(branch)
+            super().start(id_, branch)
+
+    policy = Listening(lambda prefix, rng: scripted_step(ann(), "stop"), slots=1)
+    calibrators = {"json": FieldPosterior(0.5)}
+    driver = Driver(policy, SequenceLogprob(), calibrators, lambda: 0.0)
+    [*_] = driver.run([ASKED], Settings(EFFORTS["json"]["medium"]))
+    greedy, other = started
+    length = len(scripted_step(ann(), "stop").token_ids)
+    assert (greedy.greedy, greedy.max_tokens) == (True, None)
+    assert other.max_tokens is not None
+    assert 2 * length < other.max_tokens < 4 * length + 100
 
 
 def test_the_first_reading_is_shown_as_it_was_written() -> None:
