@@ -284,6 +284,12 @@ def probability_of(estimate: Estimate | None) -> float | None:
     return estimate.median if estimate is not None and estimate.calibrated else None
 
 
+def rounded_probability(estimate: Estimate | None) -> float | None:
+    """``probability_of`` to four places, as JSON has it."""
+    p = probability_of(estimate)
+    return None if p is None else round(p, 4)
+
+
 @dataclass(frozen=True, slots=True)
 class Notice:
     """Something that a user should know, and that ends nothing; as ``AdascaleError`` has it."""

@@ -21,7 +21,7 @@ from adascale.engine.codec import encodable
 from adascale.engine.errors import UsageError, setting
 from adascale.engine.kinds import KINDS, kind_of
 from adascale.engine.search.record import Record
-from adascale.engine.types import KindName, Notice, Problem, probability_of
+from adascale.engine.types import KindName, Notice, Problem, probability_of, rounded_probability
 
 from .options import PROMPTS, FallbackOptions
 from .storage import state_folder
@@ -60,10 +60,9 @@ class FallbackAnswer:
 
     def described(self, own: SearchResult) -> dict[str, Any]:
         """The ``fallback`` object: server and model, and the search's own answer."""
-        p = probability_of(own.confidence)
-        known = None if p is None else round(p, 4)
         source = {"server": self.server, "model": self.model or None}
-        return {**source, "own_answer": own.answer, "own_probability": known}
+        p = rounded_probability(own.confidence)
+        return {**source, "own_answer": own.answer, "own_probability": p}
 
 
 class Fallback:

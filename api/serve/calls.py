@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from adascale.engine.answers.result import AnswerGroup
 from adascale.engine.search.record import Record
 from adascale.engine.search.reply import cut_at_stop
 from adascale.engine.tools.reading import read_reply
 from adascale.engine.tools.tool import Call, ToolRequest, calls_of
-from adascale.engine.types import probability_of
+from adascale.engine.types import probability_of, rounded_probability
 
 from .request import AnswerRequest
 
@@ -60,13 +59,8 @@ def alternatives(record: Record) -> list[dict[str, Any]]:
     return [
         {
             "calls": [call.record() for call in calls_of(group.answer)],
-            "probability": _probability(record, group),
+            "probability": rounded_probability(record.tree[group.nodes[0]].estimate),
             "votes": len(group.nodes),
         }
         for group in groups
     ]
-
-
-def _probability(record: Record, group: AnswerGroup) -> float | None:
-    p = probability_of(record.tree[group.nodes[0]].estimate)
-    return None if p is None else round(p, 4)

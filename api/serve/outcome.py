@@ -17,7 +17,7 @@ from adascale.engine.search.reply import cut_at_stop
 from adascale.engine.search.tree import Node
 from adascale.engine.strategies import Greedy
 from adascale.engine.tools.tool import Call
-from adascale.engine.types import Estimate, NodeId, Notice, TokenLogprob, Usage, probability_of
+from adascale.engine.types import Estimate, NodeId, Notice, TokenLogprob, Usage, rounded_probability
 from adascale.models.fallback import FallbackAnswer
 
 from .calls import alternatives, shown_calls
@@ -237,12 +237,6 @@ class SearchOutcome:
         steps = [node.step for node in nodes if node.step is not None and not node.step.is_thought]
         logprobs = [each for step in steps for each in step.logprobs]
         return _up_to(logprobs, content, is_cut=stopped_at is not None)
-
-
-def rounded_probability(estimate: Estimate | None) -> float | None:
-    """The probability that an estimate is, to four places; None for a score."""
-    p = probability_of(estimate)
-    return None if p is None else round(p, 4)
 
 
 def interval_of(estimate: Estimate | None) -> tuple[float, float] | None:

@@ -90,10 +90,8 @@ def equations(text: str) -> Iterator[Equation]:
         sides[-1] = sides[-1].rstrip(".")
         *_, unit = "", *_UNIT.findall(sums.rpartition("=")[2])
         goes_on = behind and (behind in "\\{%_" or (behind.isalpha() and not sums.endswith((" ", "\x02"))))
-        is_other = _OTHER_ARITHMETIC.match(text, match.end("sums")) or _OTHER_ARITHMETIC.match(
-            unit.lstrip(" (")
-        )
-        if goes_on or is_other:
+        other = _OTHER_ARITHMETIC.match
+        if goes_on or other(text, match.end("sums")) or other(unit.lstrip(" (")):
             sides.pop()  # 12x, 75%, 3\sqrt{2}, 3 mod 12
         for at, (left, right) in enumerate(pairwise(sides)):
             if _is_checkable(left, right, first=at == 0) and (found := _equation(left, right)):

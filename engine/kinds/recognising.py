@@ -33,7 +33,7 @@ class Recognised:
     Attributes:
         kind: ``value``, ``choice``, ``yes-no``, ``fact`` or ``text``.
         why: Reason for people: "it has options A to D".
-        choice: What a choice gives to choose from; None for any other kind.
+        choice: Options of a choice; None for any other kind.
     """
 
     kind: KindName

@@ -29,7 +29,7 @@ _NOT_WORTH_IT = 0.15
 
 @dataclass(frozen=True, slots=True)
 class _UntilAgreed(Sequential):
-    """The greedy trajectory beside one sampled; if they differ, more until ``votes`` agree.
+    """A greedy trajectory and sampled ones, until ``votes`` agree.
 
     Attributes:
         samples: Most trajectories, the greedy one among them.

@@ -43,7 +43,7 @@ class KeptDraws(Protocol):
     """A store of draws by ``draw_key`` and of prompts: ``DrawStore``, or a recording."""
 
     def prompt(self, problem: Problem, mode: Mode) -> PrefixWork | None:
-        """What reading a question in the prompt of a mode gave; every token counts as evaluated."""
+        """Get the work and the reading of a question in a mode's prompt; every token counts as evaluated."""
 
     def put_prompt(self, problem: Problem, mode: Mode, prompt: PrefixWork) -> None:
         """Keep the reading of a question."""
@@ -74,7 +74,7 @@ class DrawStore(DrawnStore):
         self._blobs.put(_PROMPTS, [_prompt_key(problem, mode)], prompt.evaluated_tokens, reading)
 
     def prompt(self, problem: Problem, mode: Mode) -> PrefixWork | None:
-        """What reading a question in the prompt of a mode gave; every token counts as evaluated."""
+        """Get the work and the reading of a question in a mode's prompt; every token counts as evaluated."""
         row = self._blobs.get(_PROMPTS, _prompt_key(problem, mode))
         if row is None:
             return None

@@ -22,11 +22,11 @@ from adascale.engine.execution import Execution, TestOutcome
 from adascale.engine.kinds import kind_of
 from adascale.engine.search.record import Record
 from adascale.engine.strategies import EFFORTS, Effort
-from adascale.engine.types import Budget, KindName, Problem, StopReason
+from adascale.engine.types import Budget, KindName, Problem, StopReason, rounded_probability
 
 from ..bodies.fields import MAX_SEED, Fields, Tokens
 from ..hub import Ask
-from ..outcome import interval_of, rounded_probability
+from ..outcome import interval_of
 from ..request import SearchOptions, ServedEffort, problem_for
 from ..wire.http import for_clients
 
