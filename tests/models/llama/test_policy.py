@@ -341,6 +341,20 @@ def test_a_reply_to_a_chat_may_be_longer_than_a_solution(make: Make, tmp_path: P
         assert tree_tokens(replay(log)) == tokens
 
 
+@pytest.mark.parametrize(("most", "tokens"), [(4, 4), (20, 9), (None, 9)])
+def test_a_branch_has_a_limit_of_its_own_below_that_of_the_sampler(
+    make: Make, tmp_path: Path, most: int | None, tokens: int
+) -> None:
+    endless = tiny.write_chain(tmp_path / "endless.gguf", {"\n": {tiny.ADD: 1.0}, tiny.ADD: {tiny.ADD: 1.0}})
+    policy, _ = make(endless, sampling=SamplingParams(max_tokens=9))
+    policy.open(PROBLEM)
+    policy.start(BranchId(0), BranchStart(Prefix(PROBLEM), 1, "answer", max_tokens=most))
+    steps: list[Step] = []
+    while not steps or steps[-1].finish == "step":
+        steps += [grown.step for grown in policy.advance() if grown.step is not None]
+    assert (sum(len(step.token_ids) for step in steps), steps[-1].finish) == (tokens, "length")
+
+
 def test_tokens_have_their_odds_where_they_are_asked_for(make: Make, random_gguf: Path) -> None:
     policy, _ = make(random_gguf)
     policy.open(PROBLEM)
