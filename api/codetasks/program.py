@@ -6,10 +6,8 @@ A repair changes lines of the text, so that comments and layout stay as the mode
 from __future__ import annotations
 
 import ast
-import io
 import re
 import textwrap
-import tokenize
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -165,8 +163,7 @@ def expose_entry_point(source: str, entry_point: str) -> tuple[str, Sequence[Rep
             return _with_method(source, class_name, method, entry_point)
     name = _renamed(functions, entry_point)
     if name:
-        detail = f"{name} is {entry_point}"
-        return _rename(source, tree, name, entry_point), [Repair("entry-point", detail)]
+        return f"{source}\n\n{entry_point} = {name}", [Repair("entry-point", f"{name} is {entry_point}")]
     public = [method for method in methods if not method[1].startswith("_")]
     if not functions and len(public) == 1:
         return _with_method(source, *public[0], entry_point)
@@ -205,32 +202,6 @@ def _with_method(source: str, class_name: str, method: str, entry_point: str) ->
     call = f"{class_name}().{method}"
     function = f"def {entry_point}(*args, **kwargs):\n    return {call}(*args, **kwargs)"
     return f"{source}\n\n\n{function}", [Repair("method", f"{class_name}.{method} is {entry_point}")]
-
-
-def _rename(source: str, tree: ast.Module, name: str, entry_point: str) -> str:
-    """The source with one function under another name.
-
-    Each token of the name is changed where each of them is a reference to it. Where one may be something else
-    (a parameter, a keyword, part of an f-string) or the new name is in use, a line below gives it both.
-    """
-    tokens = list(_name_tokens(source, name))
-    references = sum(isinstance(node, ast.Name) and node.id == name for node in ast.walk(tree)) + 1
-    if len(tokens) != references or any(_name_tokens(source, entry_point)):
-        return f"{source}\n\n\n{entry_point} = {name}"
-    lines = source.split("\n")
-    for row, column in reversed(tokens):
-        line = lines[row - 1]
-        lines[row - 1] = line[:column] + entry_point + line[column + len(name) :]
-    return "\n".join(lines)
-
-
-def _name_tokens(source: str, name: str) -> Iterator[tuple[int, int]]:
-    """Row, from 1, and column of each token of that name that does not follow a dot."""
-    before = ""
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type == tokenize.NAME and token.string == name and before != ".":
-            yield token.start
-        before = token.string
 
 
 def drop_examples(source: str, entry_point: str) -> tuple[str, Sequence[Repair]]:

@@ -82,10 +82,10 @@ def test_what_holds_no_program(text: str) -> None:
 def test_repairs_are_named_in_their_order() -> None:
     text = "```python\ndef squareRoot(n):\n    return math.sqrt(n)\n\nprint(squareRoot(4))\n```"
     assert extract_program(text, "square_root") == Program(
-        "import math\n\ndef square_root(n):\n    return math.sqrt(n)",
+        "import math\n\ndef squareRoot(n):\n    return math.sqrt(n)\n\n\nsquare_root = squareRoot",
         (
             Repair("entry-point", "squareRoot is square_root"),
-            Repair("example", "print(square_root(4))"),
+            Repair("example", "print(squareRoot(4))"),
             Repair("missing-import", "import math"),
         ),
     )
