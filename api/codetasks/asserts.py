@@ -6,9 +6,8 @@ import ast
 import sys
 from collections.abc import Collection, Iterator, Sequence
 from itertools import chain, pairwise
-from keyword import iskeyword
 
-from adascale.engine.answers.program import names, parse, requires_arguments
+from adascale.engine.answers.program import names, parse, requires_arguments, try_parse
 from adascale.engine.errors import UsageError, setting
 
 from .syntax import below_future, is_main_guard, outside_names, unparse
@@ -277,53 +276,47 @@ def _module_tests(
 
 
 def _function_tests(node: ast.FunctionDef, where: str) -> Iterator[str]:
-    """A test function and its call, once for each row of a ``parametrize`` with a list of them."""
-    calls = [f"{node.name}()"]
+    """A test function and its call, once for each row of a ``parametrize`` that spells them."""
+    calls = []
     match node.decorator_list:
-        case [ast.Call(ast.Attribute(attr="parametrize"), [names, ast.List(rows) | ast.Tuple(rows)])] if (
-            parameters := _parameters(names)
-        ):
-            node.decorator_list = []
-            is_single = isinstance(names, ast.Constant) and len(parameters) == 1
-            calls = [f"{node.name}({_arguments(row, parameters, is_single)})" for row in rows]
+        case [ast.Call(ast.Attribute(attr="parametrize"), [names, ast.List(rows) | ast.Tuple(rows)])]:
+            calls = _calls_by_row(node.name, names, rows)
         case [] if requires_arguments(node):
             raise _needs_fixture(node.name, where)
-    for call in calls:
+    if calls:
+        node.decorator_list = []
+    for call in calls or [f"{node.name}()"]:
         yield f"{unparse([node])}\n{call}"
 
 
-def _parameters(names: ast.expr) -> list[str]:
-    """The names of a ``parametrize``; empty where the source does not spell them."""
-    match names:
-        case ast.Constant(str(text)):
-            found: list[object] = [*text.replace(",", " ").split()]
-        case ast.Tuple(words) | ast.List(words):
-            found = [getattr(word, "value", None) for word in words]
-        case _:
-            return []
-    spelled = [
-        name for name in found if isinstance(name, str) and name.isidentifier() and not iskeyword(name)
-    ]
-    return spelled if len(spelled) == len(found) else []
+def _calls_by_row(function: str, names: ast.expr, rows: Sequence[ast.expr]) -> list[str]:
+    """Calls with arguments by name, since their order need not be the function's.
 
-
-def _arguments(row: ast.expr, parameters: Sequence[str], is_single: bool) -> str:
-    """A row of a ``parametrize`` as arguments by name, since its order need not be the function's.
-
-    Args:
-        row: A value for each parameter.
-        parameters: Their names.
-        is_single: The row itself is the value of the one parameter.
+    There are none where a name or a row is computed: then the stand-in for pytest runs all rows.
     """
-    text, values = ast.unparse(row), [row]
+    try:
+        spelled = ast.literal_eval(names)
+        parameters = spelled.replace(",", " ").split() if isinstance(spelled, str) else [*spelled]
+        is_single = isinstance(spelled, str) and len(parameters) == 1
+        values = [_values(row, is_single) for row in rows]
+        arguments = [
+            ", ".join(f"{name}={ast.unparse(value)}" for name, value in zip(parameters, each, strict=True))
+            for each in values
+        ]
+    except (ValueError, TypeError):
+        return []
+    calls = [f"{function}({each})" for each in arguments]
+    return calls if try_parse("\n".join(calls)) is not None else []
+
+
+def _values(row: ast.expr, is_single: bool) -> Sequence[ast.expr]:
+    """The values of a row; of a single parameter the row itself is the value."""
     match row:
-        case ast.Call(function, arguments) if ast.unparse(function).endswith("param"):
-            text, values = f"{text}.values", arguments
-        case ast.Tuple(elements) | ast.List(elements) if not is_single:
-            values = elements
-    if len(values) != len(parameters) or any(isinstance(value, ast.Starred) for value in values):
-        return f"**dict(zip({list(parameters)}, {text}))"
-    return ", ".join(f"{name}={ast.unparse(value)}" for name, value in zip(parameters, values, strict=True))
+        case ast.Call(function, values) if ast.unparse(function).endswith("param"):
+            return values
+        case ast.Tuple(values) | ast.List(values) if not is_single:
+            return values
+    return [row]
 
 
 def _method_tests(node: ast.ClassDef, where: str) -> Iterator[str]:

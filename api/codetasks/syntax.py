@@ -7,6 +7,7 @@ import builtins
 import symtable
 import warnings
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 
 from adascale.engine.answers.program import names, parse, try_parse
 
@@ -16,14 +17,11 @@ _BUILTINS = frozenset(dir(builtins)) | {"__file__", "pytest"}
 
 def is_literal(text: str) -> bool:
     """True if a text is a number, a string, a constant, or a collection of such."""
-    tree = try_parse(text)
-    try:
-        match tree and tree.body:
-            case [ast.Expr(value)]:
+    match getattr(try_parse(text), "body", None):
+        case [ast.Expr(value)]:
+            with suppress(ValueError, TypeError, RecursionError, MemoryError):
                 ast.literal_eval(value)
                 return True
-    except (ValueError, TypeError, RecursionError, MemoryError):
-        return False
     return False
 
 
