@@ -20,8 +20,8 @@ from adascale.models.extras import install_command
 from adascale.models.storage import atomic_write
 
 from .filters import Filters
-from .formats import FORMATS, FormatName, Labelling, Row, Split, WriteRequest, out_of_range, prompt_number
-from .sampled import Omission, SampledQuestion, question_number
+from .formats import FORMATS, FormatName, Labelling, Row, Split, out_of_range, prompt_number
+from .sampled import SampledQuestion, question_number
 
 SCHEMA = "adascale.dataset/1"
 
@@ -108,7 +108,13 @@ class Card:
         name = "" if generator is None else generator.sha256 or generator.name
         self._generators.setdefault(name, generator)
         if len(self._generators) > 1 and not self.mixed:
-            raise _several_generators(self._generators.values())
+            known = self._generators.values()
+            raise UsageError(
+                "the sources come from several generators, whose probabilities do not compare",
+                *("one that its source does not name" if each is None else each.name for each in known),
+                hint=f"read sources of one generator, or {setting('mixed', True)}",
+                slug="mixed-generators",
+            )
         if models.calibration is not None:
             self._calibrations.setdefault(str(models.calibration.get("fingerprint")), models.calibration)
         if models.sampling is not None:
@@ -147,20 +153,11 @@ class Card:
         }
 
 
-def _several_generators(generators: Iterable[GeneratorDescription | None]) -> UsageError:
-    names = ["one that its source does not name" if g is None else g.name for g in generators]
-    return UsageError(
-        "the sources come from several generators, whose probabilities do not compare",
-        *names,
-        hint=f"read sources of one generator, or {setting('mixed', True)}",
-        slug="mixed-generators",
-    )
-
-
-def rows_of(questions: Iterable[SampledQuestion | Omission], card: Card) -> Iterator[tuple[Split, Row]]:
+def rows_of(questions: Iterable[SampledQuestion | str], card: Card) -> Iterator[tuple[Split, Row]]:
     """Yield the rows of all questions with their splits; the card counts what is read, written and left out.
 
-    One question is in memory at a time; of those in formats that write a question once, 8 bytes are kept.
+    A text among the questions is a reason why one is left out. One question is in memory at a time; of those
+    in formats that write a question once, 8 bytes are kept.
 
     Raises:
         UsageError: as ``Card.note``.
@@ -168,8 +165,8 @@ def rows_of(questions: Iterable[SampledQuestion | Omission], card: Card) -> Iter
     recipe, form = card.recipe, FORMATS[card.recipe.format]
     written: set[int] = set()
     for question in questions:
-        if isinstance(question, Omission):
-            card.omissions[question.reason] += 1
+        if isinstance(question, str):
+            card.omissions[question] += 1
             continue
         card.note(question)
         number = prompt_number(question.problem)
@@ -180,9 +177,9 @@ def rows_of(questions: Iterable[SampledQuestion | Omission], card: Card) -> Iter
         if chosen is None:
             continue
         split = recipe.split_of(question.problem.question)
-        for item in form.write(WriteRequest(chosen, recipe.labelling, split)):
-            if isinstance(item, Omission):
-                card.omissions[item.reason] += 1
+        for item in form.write(chosen, recipe.labelling, split):
+            if isinstance(item, str):
+                card.omissions[item] += 1
                 continue
             if form.once:
                 written.add(number)

@@ -63,7 +63,7 @@ class Filters:
 
     def _against_question(self, question: SampledQuestion) -> str | None:
         if self.known_answers and question.problem.answer is None:
-            return NO_ANSWER.reason
+            return NO_ANSWER
         if self.in_domain and question.in_domain is not True:
             known = "outside of" if question.in_domain is False else "not known to be in"
             return f"questions {known} the calibration's domain"

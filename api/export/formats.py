@@ -14,17 +14,17 @@ from adascale.engine.errors import UsageError, setting
 from adascale.engine.kinds import kind_of
 from adascale.engine.types import Mode, Problem, probability_of
 
-from .sampled import Omission, SampledNode, SampledQuestion, question_number
+from .sampled import SampledNode, SampledQuestion, question_number
 
 FormatName = Literal["trl-prm", "trl-preference", "grpo", "sft", "verl", "soft-steps"]
 Split = Literal["train", "test"]
 PairKind = Literal["steps", "solutions"]
 
-NO_ANSWER = Omission("questions without a known answer")
-_NO_PROBABILITY = Omission("steps or solutions without a probability")
-_NO_PAIR = Omission("prefixes whose continuations do not differ enough")
-_FOLLOWS = Omission("questions after a conversation, which the format has no column for")
-_NO_SOLUTION = Omission("questions without a solution that is correct, or likely enough")
+NO_ANSWER = "questions without a known answer"
+_NO_PROBABILITY = "steps or solutions without a probability"
+_NO_PAIR = "prefixes whose continuations do not differ enough"
+_FOLLOWS = "questions after a conversation, which the format has no column for"
+_NO_SOLUTION = "questions without a solution that is correct, or likely enough"
 
 
 class Message(TypedDict):
@@ -152,29 +152,15 @@ class Labelling:
         if not 0 < self.min_gap <= 1:
             raise out_of_range("min_gap", self.min_gap, "above 0 and at most 1", 0.3)
 
-
-@dataclass(frozen=True, slots=True)
-class WriteRequest:
-    """A question to write.
-
-    Attributes:
-        question: The question, filtered and merged.
-        labelling: How its probabilities become labels.
-        split: Its side of the split.
-    """
-
-    question: SampledQuestion
-    labelling: Labelling
-    split: Split
-
     def is_positive(self, probability: float) -> bool:
         """A probability is labelled correct."""
-        return probability >= self.labelling.threshold
+        return probability >= self.threshold
 
 
-def write_stepwise(request: WriteRequest) -> Iterator[StepwiseRow | Omission]:
+def write_stepwise(
+    question: SampledQuestion, labelling: Labelling, split: Split
+) -> Iterator[StepwiseRow | str]:
     """A row for every leaf, up to the first step without a probability."""
-    question = request.question
     if question.problem.history:
         yield _FOLLOWS
         return
@@ -191,14 +177,16 @@ def write_stepwise(request: WriteRequest) -> Iterator[StepwiseRow | Omission]:
             yield {
                 "prompt": _statement(question.problem),
                 "completions": [node.text.rstrip() for node in nodes],
-                "labels": [request.is_positive(p) for p in probabilities],
+                "labels": [labelling.is_positive(p) for p in probabilities],
                 "probabilities": probabilities,
                 "counts": [node.counts for node in nodes],
                 "mode": nodes[-1].mode,
             }
 
 
-def write_preferences(request: WriteRequest) -> Iterator[PreferenceRow | Omission]:
+def write_preferences(
+    question: SampledQuestion, labelling: Labelling, split: Split
+) -> Iterator[PreferenceRow | str]:
     """Pairs of continuations of one prefix, or of whole solutions; each is in one pair at most.
 
     The likeliest is paired with the least likely, then inwards. Only those of the same mode are compared, and
@@ -207,13 +195,16 @@ def write_preferences(request: WriteRequest) -> Iterator[PreferenceRow | Omissio
     The prefix is in both sides, not in the prompt, in which a chat template would render it as a finished
     turn. It cancels in the loss of DPO, as it has the same probability in both.
     """
-    question = request.question
-    if request.labelling.pairs == "solutions":
-        siblings = [(0, tuple(question.ends()))]
+    if labelling.pairs == "solutions":
+        siblings = [(0, question.ends())]
     else:
-        siblings = [(row, below) for row, below in enumerate(question.children) if len(below) > 1]
+        siblings = [(row, below) for row, below in enumerate(question.children()) if len(below) > 1]
     for prefix, rows in siblings:
-        pairs = [pair for group in _comparable(question, rows) for pair in _pairs(request, group)]
+        pairs = [
+            pair
+            for group in _comparable(question, rows)
+            for pair in _pairs(question, labelling.min_gap, group)
+        ]
         for (better, p_better), (worse, p_worse) in pairs:
             yield {
                 "prompt": _prompt(question.problem),
@@ -228,26 +219,27 @@ def write_preferences(request: WriteRequest) -> Iterator[PreferenceRow | Omissio
             yield _NO_PAIR
 
 
-def write_prompts(request: WriteRequest) -> Iterator[PromptRow | Omission]:
+def write_prompts(question: SampledQuestion, labelling: Labelling, split: Split) -> Iterator[PromptRow | str]:
     """The question with its known answer."""
-    problem = request.question.problem
+    problem = question.problem
     if problem.answer is None:
         yield NO_ANSWER
         return
-    success = request.question.nodes[0].probability
+    success = question.nodes[0].probability
     yield {"prompt": _prompt(problem), "ground_truth": problem.answer, "success": success}
 
 
-def write_messages(request: WriteRequest) -> Iterator[MessagesRow | Omission]:
+def write_messages(
+    question: SampledQuestion, labelling: Labelling, split: Split
+) -> Iterator[MessagesRow | str]:
     """The likeliest solution: of those known to be correct, or of those labelled correct."""
-    question = request.question
     learnable = [
         (node.right is True, probability_of(node.estimate) or 0.0, -row, p)
         for row, node in enumerate(question.nodes)
         if node.ended
         and node.answer is not None
         and (p := node.probability) is not None
-        and request.is_positive(p)
+        and labelling.is_positive(p)
     ]
     if not learnable:
         yield _NO_SOLUTION
@@ -261,9 +253,9 @@ def write_messages(request: WriteRequest) -> Iterator[MessagesRow | Omission]:
     }
 
 
-def write_verl(request: WriteRequest) -> Iterator[VerlRow | Omission]:
+def write_verl(question: SampledQuestion, labelling: Labelling, split: Split) -> Iterator[VerlRow | str]:
     """The question with its known answer, for a rule-based reward."""
-    problem = request.question.problem
+    problem = question.problem
     if problem.answer is None:
         yield NO_ANSWER
         return
@@ -273,26 +265,28 @@ def write_verl(request: WriteRequest) -> Iterator[VerlRow | Omission]:
         "ability": "math" if problem.kind == "value" else problem.kind,
         "reward_model": {"style": "rule", "ground_truth": problem.answer},
         "extra_info": {
-            "split": request.split,
+            "split": split,
             "index": prompt_number(problem),
             "id": problem.id,
-            "success": request.question.nodes[0].probability,
+            "success": question.nodes[0].probability,
         },
     }
 
 
-def write_soft_steps(request: WriteRequest) -> Iterator[SoftStepRow | Omission]:
+def write_soft_steps(
+    question: SampledQuestion, labelling: Labelling, split: Split
+) -> Iterator[SoftStepRow | str]:
     """Every prefix, the question included."""
-    if request.question.problem.history:
+    if question.problem.history:
         yield _FOLLOWS
         return
-    for row, node in enumerate(request.question.nodes):
+    for row, node in enumerate(question.nodes):
         if node.probability is None:
             yield _NO_PROBABILITY
             continue
         yield {
-            "question": _statement(request.question.problem),
-            "reasoning_prefix": request.question.text(row),
+            "question": _statement(question.problem),
+            "reasoning_prefix": question.text(row),
             "success_prob": node.probability,
             "right": None if node.outcome is None else node.outcome.right,
             "total": None if node.outcome is None else node.outcome.total,
@@ -306,14 +300,14 @@ class Format:
     """One way to write training data.
 
     Attributes:
-        write: Yields the rows of one question, and what is left out of it.
+        write: Yields the rows of one question on its side of the split, and reasons for what is left out.
         row: Columns of a row, a ``TypedDict``.
         labels: Settings of ``Labelling`` that have an effect.
         once: A question that several searches asked is written for the first that gives a row.
         suffix: End of the file name that its trainers expect.
     """
 
-    write: Callable[[WriteRequest], Iterator[Row | Omission]]
+    write: Callable[[SampledQuestion, Labelling, Split], Iterator[Row | str]]
     row: type[Any]
     labels: tuple[str, ...] = ()
     once: bool = False
@@ -363,13 +357,12 @@ _Rated = tuple[int, float]
 """Row of a continuation, and P(correct)."""
 
 
-def _pairs(request: WriteRequest, rows: list[int]) -> Iterator[tuple[_Rated, _Rated]]:
+def _pairs(question: SampledQuestion, min_gap: float, rows: list[int]) -> Iterator[tuple[_Rated, _Rated]]:
     """The likeliest row with the least likely, then inwards, while they are far enough apart."""
-    question = request.question
     rated = [(row, p) for row in rows if (p := question.nodes[row].probability) is not None]
     rated.sort(key=lambda each: -each[1])
     for better, worse in zip(rated[: len(rated) // 2], rated[::-1], strict=False):
-        far_apart = better[1] - worse[1] >= request.labelling.min_gap
+        far_apart = better[1] - worse[1] >= min_gap
         if far_apart and question.text(better[0]) != question.text(worse[0]):
             yield better, worse
 

@@ -10,20 +10,8 @@ from adascale.engine.execution import Execution
 from adascale.engine.search.events import OUTSIDE, ModelDescription
 from adascale.engine.search.prefix_outcomes import PrefixOutcome, prefix_outcomes
 from adascale.engine.search.record import Record
-from adascale.engine.search.tree import Node
 from adascale.engine.strategies.allocation import success_beta
 from adascale.engine.types import ROOT, Estimate, Mode, NodeId, Problem
-
-
-@dataclass(frozen=True, slots=True)
-class Omission:
-    """Something that is not in a dataset.
-
-    Attributes:
-        reason: A phrase for the card, such as ``questions without a known answer``.
-    """
-
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +91,6 @@ class SampledQuestion:
         models: Generator, sampler and calibration; empty fields are unknown.
         in_domain: The question is like those that the calibration was fitted on; None if that is unknown.
         by_mode: Outcomes of the question by the mode of its draws; empty where they are of one mode.
-        children: Rows below each row, in the order in which they were added.
     """
 
     problem: Problem
@@ -111,27 +98,36 @@ class SampledQuestion:
     models: ModelDescription = ModelDescription()
     in_domain: bool | None = None
     by_mode: Mapping[Mode, PrefixOutcome] = field(default_factory=dict)
-    children: tuple[tuple[int, ...], ...] = field(init=False, compare=False, repr=False)
-
-    def __post_init__(self) -> None:
-        """Index the children."""
-        below: list[list[int]] = [[] for _ in self.nodes]
-        for row, node in enumerate(self.nodes[1:], 1):
-            below[node.parent].append(row)
-        object.__setattr__(self, "children", tuple(map(tuple, below)))
 
     @classmethod
     def of(cls, record: Record) -> SampledQuestion:
         """The tree of a search; outcomes are known if the answer of its problem is."""
-        by_mode = _by_mode(record)
-        outcomes = _outcomes(record, by_mode)
+        by_mode: dict[Mode, Mapping[NodeId, PrefixOutcome]] = {}
+        if record.started.problem.answer is not None:
+            modes = {record.tree[found.node].mode for found in record.candidates}
+            by_mode = {mode: prefix_outcomes(record, mode) for mode in modes}
         answers = {candidate.node: candidate.answer for candidate in record.candidates}
-        nodes = tuple(_node(node, outcomes.get(node.id), answers.get(node.id)) for node in record.tree)
+        nodes = []
+        for node in record.tree:
+            step = node.step
+            outcome = sum((found[node.id] for found in by_mode.values()), PrefixOutcome())
+            sampled = SampledNode(
+                parent=-1 if node.parent is None else node.parent,
+                text=step.text if step else "",
+                mode=node.mode,
+                ended=step is not None and step.finish != "step",
+                tokens=len(step.token_ids) if step else 0,
+                estimate=node.estimate,
+                outcome=None if record.started.problem.answer is None else outcome,
+                answer=answers.get(node.id),
+                execution=node.execution,
+            )
+            nodes.append(sampled)
         in_domain = None
         if record.started.calibrated:
             in_domain = all(notice.code != OUTSIDE for notice in record.notices)
         of_question = {mode: found[ROOT] for mode, found in by_mode.items()}
-        return cls(record.started.problem, nodes, record.started.models, in_domain, of_question)
+        return cls(record.started.problem, tuple(nodes), record.started.models, in_domain, of_question)
 
     def path(self, row: int) -> list[int]:
         """Rows from the first step below the question to ``row``; empty for the question."""
@@ -145,9 +141,16 @@ class SampledQuestion:
         """The solution so far, from the first step to ``row``."""
         return "".join(self.nodes[at].text for at in self.path(row))
 
+    def children(self) -> list[list[int]]:
+        """Rows below each row, in the order in which they were added."""
+        below: list[list[int]] = [[] for _ in self.nodes]
+        for row, node in enumerate(self.nodes[1:], 1):
+            below[node.parent].append(row)
+        return below
+
     def leaves(self) -> list[int]:
         """Rows without a continuation; never the question."""
-        return [row for row in range(1, len(self.nodes)) if not self.children[row]]
+        return [row for row, below in enumerate(self.children()) if row and not below]
 
     def ends(self) -> list[int]:
         """Rows of trajectories that ended."""
@@ -182,40 +185,3 @@ def question_number(question: str, seed: int = 0) -> int:
 
 def _sum(one: PrefixOutcome | None, other: PrefixOutcome | None) -> PrefixOutcome | None:
     return one + other if one is not None and other is not None else one or other
-
-
-_ByMode = Mapping[Mode, Mapping[NodeId, PrefixOutcome]]
-
-
-def _by_mode(record: Record) -> _ByMode:
-    """Outcomes of each node by mode; empty where the answer is not known."""
-    if record.started.problem.answer is None:
-        return {}
-    modes = {record.tree[found.node].mode for found in record.candidates}
-    return {mode: prefix_outcomes(record, mode) for mode in modes}
-
-
-def _outcomes(record: Record, by_mode: _ByMode) -> dict[NodeId, PrefixOutcome]:
-    """Outcomes of each node among the draws of its own mode; the question has those of all modes."""
-    if record.started.problem.answer is None:
-        return {}
-    own = {
-        node.id: by_mode[node.mode][node.id] if node.mode in by_mode else PrefixOutcome()
-        for node in record.tree
-    }
-    return own | {ROOT: sum((found[ROOT] for found in by_mode.values()), PrefixOutcome())}
-
-
-def _node(node: Node, outcome: PrefixOutcome | None, answer: str | None) -> SampledNode:
-    step = node.step
-    return SampledNode(
-        parent=-1 if node.parent is None else node.parent,
-        text=step.text if step else "",
-        mode=node.mode,
-        ended=step is not None and step.finish != "step",
-        tokens=len(step.token_ids) if step else 0,
-        estimate=node.estimate,
-        outcome=outcome,
-        answer=answer,
-        execution=node.execution,
-    )

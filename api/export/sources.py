@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -16,9 +16,13 @@ from adascale.engine.types import MODES, Mode, Problem, Step
 from adascale.models.calibration.rollouts import RolloutStore
 from adascale.models.draws.store import DrawStore, draw_key
 
-from .sampled import Omission, SampledNode, SampledQuestion
+from .sampled import SampledNode, SampledQuestion
 
-NOT_DRAWN = Omission("questions of which the store has no sampled solution with this seed")
+NOT_DRAWN = "questions of which the store has no sampled solution with this seed"
+"""Why a question is left out."""
+
+_Origin = tuple[int, tuple[Step, ...], Key]
+"""A prefix from which draws may have been made: its row, its steps, and its child indices."""
 
 
 def read_rollouts(path: Path) -> Iterator[SampledQuestion]:
@@ -42,7 +46,7 @@ def read_rollouts(path: Path) -> Iterator[SampledQuestion]:
             yield SampledQuestion(rollouts.problem, nodes, models)
 
 
-def read_draws(path: Path, problems: Sequence[Problem], seed: int) -> Iterator[SampledQuestion | Omission]:
+def read_draws(path: Path, problems: Sequence[Problem], seed: int) -> Iterator[SampledQuestion | str]:
     """Yield the questions that a store has draws of.
 
     The store knows a draw by a digest of its question, its prefix and its seed. So the questions come from
@@ -59,26 +63,9 @@ def read_draws(path: Path, problems: Sequence[Problem], seed: int) -> Iterator[S
         models = store.models()
         for problem in problems:
             nodes = _DrawnNodes(store, problem).read(seed)
-            of_prose: Mapping[Mode, PrefixOutcome] = (
-                {} if nodes[0].outcome is None else {"prose": nodes[0].outcome}
-            )
-            question = SampledQuestion(problem, tuple(nodes), models, by_mode=of_prose)
+            of_prose = nodes[0].outcome or PrefixOutcome()
+            question = SampledQuestion(problem, tuple(nodes), models, by_mode={"prose": of_prose})
             yield question if len(nodes) > 1 else NOT_DRAWN
-
-
-@dataclass(frozen=True, slots=True)
-class _Origin:
-    """A prefix from which draws may have been made.
-
-    Attributes:
-        row: Row of the prefix.
-        steps: Its steps.
-        key: Its child indices.
-    """
-
-    row: int = 0
-    steps: tuple[Step, ...] = ()
-    key: Key = ()
 
 
 class _DrawnNodes:
@@ -87,63 +74,53 @@ class _DrawnNodes:
     def __init__(self, store: DrawStore, problem: Problem) -> None:
         self._store = store
         self._problem = problem
-        self._nodes = [SampledNode(-1, "", "prose", ended=False, tokens=0)]
-        self._outcomes = [PrefixOutcome()]
+        self._nodes = [SampledNode(-1, "", "prose", ended=False, tokens=0, outcome=PrefixOutcome())]
 
     def read(self, first_seed: int) -> list[SampledNode]:
         """The question, and all nodes below it."""
-        for seed in count(first_seed):
+        seed, before = first_seed, 0
+        while len(self._nodes) > before:
             before = len(self._nodes)
             for mode in MODES:
-                origins = [_Origin()]
+                origins: list[_Origin] = [(0, (), ())]
                 while origins:
                     origins += self._draws_from(origins.pop(), seed, mode)
-            if len(self._nodes) == before:
-                break
-        return [
-            replace(node, outcome=outcome if node.mode == "prose" else None)
-            for node, outcome in zip(self._nodes, self._outcomes, strict=True)
-        ]
+            seed += 1
+        return self._nodes
 
     def _draws_from(self, origin: _Origin, seed: int, mode: Mode) -> Iterator[_Origin]:
         """Add the draws from a prefix; yield the prefixes that they pass."""
+        row, before, above = origin
         for index in count():
-            key = (*origin.key, index)
+            key = (*above, index)
             number = branch_seed(seed, self._problem.id, key, mode)
-            name = draw_key(Prefix(self._problem, origin.steps, mode=mode), number, greedy=False)
+            name = draw_key(Prefix(self._problem, before, mode=mode), number, greedy=False)
             steps = self._store.get(name, "answer") or self._store.get(name, "step")
             if steps is None:
                 return
-            yield from self._add(origin, steps, key, mode)
+            rows = [row]
+            for at, step in enumerate(steps, 1):
+                self._add(rows[-1], (*before, *steps[:at]), mode)
+                rows.append(len(self._nodes) - 1)
+                if step.finish == "step":
+                    yield rows[-1], (*before, *steps[:at]), key
+                key = (*key, 0)
+            self._judge(rows)
 
-    def _add(self, origin: _Origin, steps: tuple[Step, ...], key: Key, mode: Mode) -> Iterator[_Origin]:
-        row, before, on_the_way = origin.row, origin.steps, [origin.row]
-        for step in steps:
-            before = (*before, step)
-            self._nodes.append(self._drawn_node(row, before, mode))
-            self._outcomes.append(PrefixOutcome())
-            row = len(self._nodes) - 1
-            on_the_way.append(row)
-            if step.finish == "step":
-                yield _Origin(row, before, key)
-            key = (*key, 0)
-        end = self._nodes[row]
-        if end.ended and mode == "prose" and self._problem.answer is not None:
-            right = kind_of(self._problem).is_right(self._problem, end.answer, None, None)
-            one = PrefixOutcome(int(right), 1)
-            for each in on_the_way:
-                self._outcomes[each] += one
-
-    def _drawn_node(self, parent: int, steps: tuple[Step, ...], mode: Mode) -> SampledNode:
+    def _add(self, parent: int, steps: tuple[Step, ...], mode: Mode) -> None:
         last, ended, answer = steps[-1], steps[-1].finish != "step", None
         if ended and mode == "prose":
             text = "".join(step.text for step in steps if not step.is_thought)
             answer = kind_of(self._problem).answer(self._problem, mode, text, last.finish, None)
-        return SampledNode(
-            parent=parent,
-            text=last.text,
-            mode=mode,
-            ended=ended,
-            tokens=len(last.token_ids),
-            answer=answer,
-        )
+        outcome = PrefixOutcome() if mode == "prose" else None
+        node = SampledNode(parent, last.text, mode, ended, len(last.token_ids), None, outcome, answer)
+        self._nodes.append(node)
+
+    def _judge(self, rows: Sequence[int]) -> None:
+        """Count a draw for the prefix that it started from and those that it passed."""
+        end = self._nodes[rows[-1]]
+        if end.ended and end.mode == "prose" and self._problem.answer is not None:
+            right = kind_of(self._problem).is_right(self._problem, end.answer, None, None)
+            for row in rows:
+                outcome = (self._nodes[row].outcome or PrefixOutcome()) + PrefixOutcome(int(right), 1)
+                self._nodes[row] = replace(self._nodes[row], outcome=outcome)

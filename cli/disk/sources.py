@@ -11,7 +11,7 @@ from typing import Literal
 
 from adascale.engine.errors import TraceError, UsageError
 from adascale.engine.types import Problem
-from adascale.export.sampled import Omission, SampledQuestion
+from adascale.export.sampled import SampledQuestion
 from adascale.export.sources import read_draws, read_rollouts
 from adascale.models.storage import data_folder
 
@@ -20,8 +20,8 @@ from .trace import read_record
 
 SourceKind = Literal["run", "trace", "rollouts", "draws"]
 
-UNREADABLE_RUN = Omission("kept runs that cannot be read")
-NO_STEPS = Omission("searches without a step")
+UNREADABLE_RUN = "kept runs that cannot be read"
+NO_STEPS = "searches without a step"
 
 _FIXES = {
     "runs": 'adascale ask "What is 17 * 23?"',
@@ -63,8 +63,8 @@ def find_sources(names: Sequence[str]) -> list[Source]:
 
 def read_sources(
     sources: Sequence[Source], problems: Sequence[Problem], draw_seed: int
-) -> Iterator[SampledQuestion | Omission]:
-    """Yield the questions of all sources, one in memory at a time.
+) -> Iterator[SampledQuestion | str]:
+    """Yield the questions of all sources, one in memory at a time, or why one is left out.
 
     Args:
         sources: Files, in the order in which they are read.
@@ -92,7 +92,7 @@ def read_sources(
                     yield from read_draws(source.path, problems, draw_seed)
 
 
-def _read_trace(path: Path) -> SampledQuestion | Omission:
+def _read_trace(path: Path) -> SampledQuestion | str:
     record = read_record(path)
     return SampledQuestion.of(record) if len(record.tree) > 1 else NO_STEPS
 

@@ -94,7 +94,7 @@ def test_draws_of_later_repeats_follow(tmp_path: Path) -> None:
 
 def test_siblings_of_a_tree_search_are_found(tmp_path: Path) -> None:
     found = evaluated(tmp_path / "x.sqlite", "beam")
-    deep = [row for each in found for row in range(1, len(each.nodes)) if len(each.children[row]) > 1]
+    deep = [row for each in found for row in range(1, len(each.nodes)) if len(each.children()[row]) > 1]
     assert deep
 
 
