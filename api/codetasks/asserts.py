@@ -10,7 +10,7 @@ from itertools import chain, pairwise
 from adascale.engine.answers.program import names, parse, requires_arguments, try_parse
 from adascale.engine.errors import UsageError, setting
 
-from .syntax import below_future, is_main_guard, outside_names, unparse
+from .syntax import below_future, is_main_guard, is_test_case, outside_names, unparse
 from .task import CodeTest
 
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
@@ -104,8 +104,8 @@ def _statements(source: str, where: str) -> list[ast.stmt]:
 class _Imports(ast.NodeTransformer):
     """Rewrites imports of what is not there where programs run: the program under test, and pytest.
 
-    The import goes, and names of the program are asked for bare: ``solution.f`` becomes ``f``. Of pytest the
-    name is left, for which the harness has a stand-in.
+    The import goes. Names of the program are asked for bare, ``solution.f`` as ``f``, and parts of pytest by
+    their whole names, for which the harness has a stand-in.
 
     Args:
         where: Name of the source in an error.
@@ -117,47 +117,47 @@ class _Imports(ast.NodeTransformer):
         self._dotted = dotted
         self._own = set[str]()
         self._aliases: dict[str, str] = {}
-        self._marks = {"pytest.mark"}
 
-    def visit_Import(self, node: ast.Import) -> list[ast.stmt]:
-        kept = [alias for alias in node.names if self._is_kept(alias.name)]
+    def visit_Import(self, node: ast.Import) -> ast.stmt:
+        kept = []
         for alias in node.names:
-            if alias not in kept and alias.name != "pytest":
-                self._own.add(alias.asname or alias.name)
-        renamed = [alias for alias in node.names if alias.name == "pytest" and alias.asname]
-        found = [_assign(str(alias.asname), "pytest") for alias in renamed]
-        return [*([ast.Import(kept)] if kept else []), *found] or [ast.Pass()]
+            name = alias.asname or alias.name
+            if alias.name == "pytest":
+                self._aliases[name] = "pytest"
+            elif self._is_kept(alias.name):
+                kept.append(alias)
+            else:
+                self._own.add(name)
+        return ast.Import(kept) if kept else ast.Pass()
 
-    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.stmt | list[ast.stmt]:
-        if node.module == "pytest" and not node.level:
-            for alias in node.names:
-                self._check(alias.name, _PYTEST, node)
-                if alias.name == "mark":
-                    self._marks.add(alias.asname or alias.name)
-            return [_assign(alias.asname or alias.name, f"pytest.{alias.name}") for alias in node.names]
-        if node.module and not node.level and self._is_kept(node.module):
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.stmt:
+        is_pytest = node.module == "pytest" and not node.level
+        if node.module and not node.level and not is_pytest and self._is_kept(node.module):
             return node
         for alias in node.names:
             name = alias.asname or alias.name
-            if name in self._dotted and alias.name.islower():
+            if is_pytest:
+                self._check(alias.name, _PYTEST, node)
+                self._aliases[name] = f"pytest.{alias.name}"
+            elif name in self._dotted and alias.name.islower():
                 self._own.add(name)
             elif alias.asname:
-                self._aliases[alias.asname] = alias.name
+                self._aliases[name] = alias.name
         return ast.Pass()
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
+        self.generic_visit(node)
         match ast.unparse(node.value):
             case "pytest":
                 self._check(node.attr, _PYTEST, node)
-            case name if name in self._marks:
+            case "pytest.mark":
                 self._check(node.attr, {"parametrize"}, node)
             case module if module in self._own:
                 return ast.copy_location(ast.Name(node.attr, node.ctx), node)
-        self.generic_visit(node)
         return node
 
     def visit_Name(self, node: ast.Name) -> ast.Name:
-        node.id = self._aliases.get(node.id, node.id)
+        node.id = self._aliases.get(node.id, node.id)  # with a dot too: the tree is only written as source
         return node
 
     def _is_kept(self, module: str) -> bool:
@@ -187,10 +187,6 @@ def _asked_by_dot_alone(tree: ast.AST) -> set[str]:
     return {node.id for node in found if node in bases} - {node.id for node in found if node not in bases}
 
 
-def _assign(name: str, value: str) -> ast.stmt:
-    return ast.parse(f"{name} = {value}").body[0]
-
-
 def _as_assert(node: ast.stmt) -> ast.stmt:
     match node:
         case ast.Expr(ast.Compare() | ast.BoolOp() | ast.UnaryOp(op=ast.Not()) as condition):
@@ -214,11 +210,7 @@ def _starts_tests(node: ast.stmt) -> bool:
 
 
 def _has_tests(node: ast.ClassDef) -> bool:
-    return node.name.startswith("Test") or _is_unittest(node)
-
-
-def _is_unittest(node: ast.ClassDef) -> bool:
-    return any(ast.unparse(base).endswith("TestCase") for base in node.bases)
+    return node.name.startswith("Test") or is_test_case(node)
 
 
 def _holds_assert(node: ast.stmt) -> bool:
@@ -242,7 +234,7 @@ def _checks(body: Sequence[ast.stmt], asked: set[str]) -> list[ast.stmt]:
         match part:
             case ast.Assert():
                 return True
-            case ast.Call(function) if ast.unparse(function) in ("pytest.raises", "raises"):
+            case ast.Call(function) if ast.unparse(function) == "pytest.raises":
                 return True
             case ast.Expr(ast.Call(ast.Name(helper)) as call) if helper in helpers:
                 return bool(helpers[helper] or asked.intersection(names(call)))
@@ -277,22 +269,22 @@ def _module_tests(
 
 def _function_tests(node: ast.FunctionDef, where: str) -> Iterator[str]:
     """A test function and its call, once for each row of a ``parametrize`` that spells them."""
-    calls = []
+    calls = None
     match node.decorator_list:
         case [ast.Call(ast.Attribute(attr="parametrize"), [names, ast.List(rows) | ast.Tuple(rows)])]:
             calls = _calls_by_row(node.name, names, rows)
         case [] if requires_arguments(node):
             raise _needs_fixture(node.name, where)
-    if calls:
+    if calls is not None:
         node.decorator_list = []
-    for call in calls or [f"{node.name}()"]:
+    for call in [f"{node.name}()"] if calls is None else calls:
         yield f"{unparse([node])}\n{call}"
 
 
-def _calls_by_row(function: str, names: ast.expr, rows: Sequence[ast.expr]) -> list[str]:
+def _calls_by_row(function: str, names: ast.expr, rows: Sequence[ast.expr]) -> list[str] | None:
     """Calls with arguments by name, since their order need not be the function's.
 
-    There are none where a name or a row is computed: then the stand-in for pytest runs all rows.
+    None where a name or a row is computed: then the stand-in for pytest runs all rows.
     """
     try:
         spelled = ast.literal_eval(names)
@@ -304,9 +296,9 @@ def _calls_by_row(function: str, names: ast.expr, rows: Sequence[ast.expr]) -> l
             for each in values
         ]
     except (ValueError, TypeError):
-        return []
+        return None
     calls = [f"{function}({each})" for each in arguments]
-    return calls if try_parse("\n".join(calls)) is not None else []
+    return calls if try_parse("\n".join(calls)) is not None else None
 
 
 def _values(row: ast.expr, is_single: bool) -> Sequence[ast.expr]:
@@ -328,7 +320,7 @@ def _method_tests(node: ast.ClassDef, where: str) -> Iterator[str]:
             continue
         if requires_arguments(method, given=1) and not _is_parametrized(method):
             raise _needs_fixture(f"{node.name}.{name}", where)
-        if _is_unittest(node):  # runs setUp and tearDown, and lets the failure through
+        if is_test_case(node):  # runs setUp and tearDown, and lets the failure through
             yield f"{of_class}{node.name}({name!r}).debug()"
         elif (setup := methods.get("setup_method")) is not None:
             given = "None" if requires_arguments(setup, given=1) else ""

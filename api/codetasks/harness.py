@@ -181,12 +181,7 @@ class Harness:
 
     @property
     def trial(self) -> Trial:
-        """Return the trial that an executor runs."""
-        return Trial(self.program, self._tests, len(self.suite.tests))
-
-    @property
-    def _tests(self) -> str:
-        """Source of the tests."""
+        """The trial that an executor runs."""
         shared: list[ast.stmt] = []
         runs: list[str] = []
         asked = dict.fromkeys([self.suite.entry_point])
@@ -201,7 +196,8 @@ class Harness:
         stars = [node for node in shared if not is_from_future(node)]
         pytest = _PYTEST if any("pytest" in test.text for test in self.suite.tests) else ""
         names = "".join(_NAME.format(name=name) for name in asked)
-        return "\n".join([unparse(future), _HARNESS, pytest, unparse(stars), names, *runs])
+        tests = "\n".join([unparse(future), _HARNESS, pytest, unparse(stars), names, *runs])
+        return Trial(self.program, tests, len(self.suite.tests))
 
     def verdicts(self, execution: Execution) -> tuple[Verdict, ...]:
         """One verdict for each test, in their order, from running the trial."""

@@ -16,7 +16,7 @@ from adascale.engine.answers.program import names, parse, requires_arguments
 from adascale.engine.execution import Repair
 
 from .imports import mend_imports
-from .syntax import bound_names, is_main_guard, outside_names, unparse, without
+from .syntax import bound_names, is_main_guard, is_test_case, outside_names, unparse, without
 
 _FENCE = re.compile(
     r"^[ \t]*+(?:`{3,}+|~{3,}+)[^`\n]*+$|(?<![ \t])[ \t]*+(?<!`)`{3,}+[ \t]*+[\w+.-]*+[ \t]*+$",
@@ -61,10 +61,10 @@ def extract_program(text: str, entry_point: str) -> Program | None:
     found = [block for part in _FENCE.split(plain) if (block := _block(part))]
     if not found:
         return None
-    blocks = [block.source for block in found]
+    blocks = [source for source, _ in found]
     chosen = _chosen(blocks, entry_point)
     source = _with_helpers(blocks, chosen)
-    repairs = [Repair("prose", line) for line in [found[chosen].left_out] if line]
+    repairs = [Repair("prose", line) for line in [found[chosen][1]] if line]
     for repair in (expose_entry_point, drop_examples):
         source, more = repair(source, entry_point)
         repairs += more
@@ -72,19 +72,14 @@ def extract_program(text: str, entry_point: str) -> Program | None:
     return Program(source, (*repairs, *more))
 
 
-@dataclass(frozen=True, slots=True)
-class _Block:
-    """Python in a part of a text, and the first line of that part that is not Python."""
+def _block(part: str) -> tuple[str, str] | None:
+    """The Python in a part of a text, and the first line of that part that is none.
 
-    source: str
-    left_out: str
-
-
-def _block(part: str) -> _Block | None:
-    """The Python in a part of a text: where a definition is, else where an import or an assignment is."""
+    It is where a definition is, else where an import or an assignment is.
+    """
     lines = part.strip("\n").split("\n")
     starts = [at for at, line in enumerate(lines) if _FIRST_LINE.match(line)]
-    first: _Block | None = None
+    first: tuple[str, str] | None = None
     read = 0  # lines up to which all is Python that holds no definition: a start in it finds no more
     for start in dict.fromkeys([0, *starts]) if starts else ():
         if start < read and not _DEFINES.match(lines[start]):
@@ -94,8 +89,7 @@ def _block(part: str) -> _Block | None:
         body = parse(source).body
         if any(isinstance(node, _CODE | _BINDINGS) for node in body):
             left_out = [*lines[:start], *rest[len(source) :].split("\n")]
-            shown = next((line.strip() for line in left_out if line.strip()), "")
-            block = _Block(source.strip("\n"), shown)
+            block = source.strip("\n"), next((line.strip() for line in left_out if line.strip()), "")
             if any(isinstance(node, _CODE) for node in body):
                 return block
             first = first or block
@@ -212,7 +206,7 @@ def drop_examples(source: str, entry_point: str) -> tuple[str, Sequence[Repair]]
     """
     tree = parse(source)
     running = _running_names(tree, entry_point)
-    defined = [node for node in tree.body if isinstance(node, _DEFINITIONS) and not _is_test_case(node)]
+    defined = [node for node in tree.body if isinstance(node, _DEFINITIONS) and not is_test_case(node)]
     read = {*outside_names(unparse(defined)), entry_point}
     dropped: dict[ast.stmt, Repair] = {}
     missing = set[str]()
@@ -267,7 +261,7 @@ def _example_kind(node: ast.stmt, running: Collection[str], missing: Collection[
         case _ if is_main_guard(node):
             return "main-guard"
     if isinstance(node, _DEFINITIONS):
-        return "example" if _is_test_case(node) else None
+        return "example" if is_test_case(node) else None
     calls = _calls(node)
     if "input" in calls:
         return "input"
@@ -279,9 +273,3 @@ def _example_kind(node: ast.stmt, running: Collection[str], missing: Collection[
     ):
         return "example"
     return None
-
-
-def _is_test_case(node: ast.stmt) -> bool:
-    return isinstance(node, ast.ClassDef) and any(
-        ast.unparse(base) in {"TestCase", "unittest.TestCase"} for base in node.bases
-    )

@@ -64,6 +64,11 @@ def is_main_guard(node: ast.stmt) -> bool:
     return False
 
 
+def is_test_case(node: ast.stmt) -> bool:
+    """True if a statement is a class of unittest's kind."""
+    return isinstance(node, ast.ClassDef) and any(ast.unparse(b).endswith("TestCase") for b in node.bases)
+
+
 def normal_form(source: str) -> str:
     """A program without comments, docstrings and layout: equal for programs that do the same line by line.
 

@@ -52,9 +52,6 @@ class Suite:
     entry_point: str = ""
 
 
-_NO_TESTS = Suite()
-
-
 @dataclass(frozen=True, slots=True)
 class CodeTask:
     """The tests of a task.
@@ -64,8 +61,8 @@ class CodeTask:
         hidden: Tests that judge a program after the search, which never sees them.
     """
 
-    given: Suite = _NO_TESTS
-    hidden: Suite = field(default=_NO_TESTS, metadata=OMIT_DEFAULT)
+    given: Suite = Suite()
+    hidden: Suite = field(default=Suite(), metadata=OMIT_DEFAULT)
 
     @classmethod
     def of(cls, problem: Problem) -> Self:

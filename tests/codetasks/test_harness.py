@@ -89,16 +89,27 @@ def test_a_program_may_do_as_it_likes_and_still_pass(program: str) -> None:
         "def test_f():\n    for n in range(3):\n        assert f(n) == n * n, 'wrong'",
         "class TestF:\n    def test_f(self):\n        assert f(2) == 4",
         "import unittest as u\nclass TestF(u.TestCase):\n    def test_f(self): self.assertEqual(f(2), 4)",
-        "import pytest\ndef test_f():\n    with pytest.raises(TypeError):\n        f(None)",
         "n = 1\ndef up():\n    global n\n    n += 1\ndef test_f():\n    up()\n    assert f(n) == 4",
-        "import pytest\ndef test_f():\n    pytest.raises(TypeError, f, n=None)",
         "import os, sys\nsys.path.insert(0, os.path.dirname(__file__))\nassert f(2) == 4",
         "import pytest\n@pytest.mark.parametrize(argnames='n', argvalues=[2])\n"
         "def test_f(n):\n    assert f(n) == 4",
         "import pytest\nclass TestF:\n    @pytest.mark.parametrize('m, n', [(4, 2), (9, 3)])\n"
         "    def test_f(self, n, m):\n        assert f(n) == m",
-        "import pytest\n@pytest.mark.parametrize('n, m', [(1, 1.0000001)])\ndef test_f(n, m):\n"
-        "    assert f(n) == pytest.approx(m)",
+        "try:\n    from solution import f\nexcept ImportError:\n    from src.a import f\nassert f(2) == 4",
+        "def test_f():\n    from solution import f\n    assert f(2) == 4",
+        "from __future__ import annotations\nassert math.isclose(f(2), 4)",
+        "EPS = 1e-6\ndef near(a, b, eps=EPS):\n    return abs(a - b) < eps\nassert near(f(2), 4)",
+        "CASES = [(1, 1), (2, 4)]\nclass Case:\n    all = CASES\nassert all(f(a) == b for a, b in Case.all)",
+        "ONE = f(1)\ndef near(a, one=ONE):\n    return a == one + 3\nassert near(f(2))",
+        "def check(candidate):\n    assert candidate(2) == 4\ncheck(f)",
+        "def twice(x):\n    return f(x)\nfor a, b in [(1, 1), (2, 4)]:\n    assert twice(a) == b",
+        "import unittest\nclass FTests(unittest.TestCase):\n    def test_f(self):\n        assert f(2) == 4",
+        "import unittest\nclass TestF(unittest.TestCase):\n    @classmethod\n    def setUpClass(cls):\n"
+        "        cls.x = 2\n    def test_f(self):\n        self.assertEqual(f(self.x), 4)",
+        "class TestF:\n    def setup_method(self, method):\n        self.x = 2\n"
+        "    def test_f(self):\n        assert f(self.x) == 4",
+        "class TestF:\n    @classmethod\n    def setup_class(cls):\n        cls.x = 2\n"
+        "    def test_f(self):\n        assert f(self.x) == 4",
     ],
 )
 def test_every_form_of_test_can_pass_and_fail(test: str) -> None:
@@ -207,36 +218,6 @@ def test_a_test_whose_value_is_shown_as_no_text_has_failed_somehow() -> None:
 def test_what_crosses_between_a_program_and_its_tests(program: str, test: str) -> None:
     judged = Harness(program, suite_of(read_tests(test)))
     assert set(judged.verdicts(cpython.run(judged.trial))) == {Verdict("passed")}
-
-
-DOUBLE = "def f(x):\n    return 2 * x"
-
-
-@pytest.mark.parametrize(
-    "source",
-    [
-        "try:\n    from solution import f\nexcept ImportError:\n    from src.a import f\nassert f(2) == 4",
-        "def test_f():\n    from solution import f\n    assert f(2) == 4",
-        "from __future__ import annotations\nassert math.isclose(f(2), 4)",
-        "EPS = 1e-6\ndef near(a, b, eps=EPS):\n    return abs(a - b) < eps\nassert near(f(2), 4)",
-        "CASES = [(1, 2), (2, 4)]\nclass Case:\n    all = CASES\nassert all(f(a) == b for a, b in Case.all)",
-        "ONE = f(1)\ndef near(a, one=ONE):\n    return a == one + 2\nassert near(f(2))",
-        "def check(candidate):\n    assert candidate(2) == 4\ncheck(f)",
-        "def twice(x):\n    return f(x)\nfor a, b in [(1, 2), (2, 4)]:\n    assert twice(a) == b",
-        "import unittest\nclass FTests(unittest.TestCase):\n    def test_f(self):\n        assert f(2) == 4",
-        "import unittest\nclass TestF(unittest.TestCase):\n    @classmethod\n    def setUpClass(cls):\n"
-        "        cls.x = 2\n    def test_f(self):\n        self.assertEqual(f(self.x), 4)",
-        "class TestF:\n    def setup_method(self, method):\n        self.x = 2\n"
-        "    def test_f(self):\n        assert f(self.x) == 4",
-        "class TestF:\n    @classmethod\n    def setup_class(cls):\n        cls.x = 2\n"
-        "    def test_f(self):\n        assert f(self.x) == 4",
-    ],
-)
-def test_what_pytest_passes_passes_and_a_wrong_program_fails(source: str) -> None:
-    assert {verdict.outcome for verdict in in_cpython(DOUBLE, [source])} == {"passed"}
-    assert "passed" not in {
-        verdict.outcome for verdict in in_cpython("def f(x):\n    return 3 * x", [source])
-    }
 
 
 PYTEST = """\
