@@ -152,10 +152,6 @@ class Labelling:
         if not 0 < self.min_gap <= 1:
             raise out_of_range("min_gap", self.min_gap, "above 0 and at most 1", 0.3)
 
-    def is_positive(self, probability: float) -> bool:
-        """A probability is labelled correct."""
-        return probability >= self.threshold
-
 
 def write_stepwise(
     question: SampledQuestion, labelling: Labelling, split: Split
@@ -177,7 +173,7 @@ def write_stepwise(
             yield {
                 "prompt": _statement(question.problem),
                 "completions": [node.text.rstrip() for node in nodes],
-                "labels": [labelling.is_positive(p) for p in probabilities],
+                "labels": [p >= labelling.threshold for p in probabilities],
                 "probabilities": probabilities,
                 "counts": [node.counts for node in nodes],
                 "mode": nodes[-1].mode,
@@ -239,7 +235,7 @@ def write_messages(
         if node.ended
         and node.answer is not None
         and (p := node.probability) is not None
-        and labelling.is_positive(p)
+        and p >= labelling.threshold
     ]
     if not learnable:
         yield _NO_SOLUTION
