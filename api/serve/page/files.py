@@ -9,22 +9,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 _TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
+_NAMES = sorted(each.name for each in files(__package__).iterdir() if each.name.rpartition(".")[2] in _TYPES)
 
-_NAMES = (
-    "page.css",
-    "tree.css",
-    "page.js",
-    "exchange.js",
-    "solutions.js",
-    "markdown.js",
-    "dom.js",
-    "events.js",
-    "record.js",
-    "stream.js",
-    "history.js",
-)
-
-PATHS = {"/": "index.html", **{f"/page/{name}": name for name in _NAMES}}
+PATHS = {"/" if name == "index.html" else f"/page/{name}": name for name in _NAMES}
 """Names of files by the path of their URL."""
 
 _HEADERS = {
