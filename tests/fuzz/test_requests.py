@@ -138,6 +138,18 @@ OLLAMAS: list[Sample] = [
     (GENERATE, {"prompt": "Echo 3", "system": "Be brief.", "suffix": "", "raw": False, "options": OPTIONS}),
     ("/api/show", {"model": "scripted", "verbose": True}),
 ]
+SEARCHES: list[Sample] = [
+    (
+        "/v1/searches",
+        {
+            "question": "Echo 3", "history": [QUESTION, {"role": "assistant", "content": "15 degrees"}],
+            "model": "scripted", "kind": "value", "effort": "low", "mode": "prose", "max_tokens": 99,
+            "max_seconds": 9.0, "seed": 1, "readable": True,
+        },
+    ),
+    ("/v1/searches", {"question": "Which?", "choices": ["red", "blue"]}),
+    ("/v1/searches", {"question": "3", "schema": SCHEMA}),
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -194,9 +206,16 @@ def check_answer(post: Post, request: bytes) -> None:
     assert "Traceback" not in message
 
 
-@pytest.mark.parametrize("name", ["tools", "schemas", "samplers", "ollama"])
+@pytest.mark.parametrize("name", ["tools", "schemas", "samplers", "ollama", "searches"])
 def test_bodies_are_answered_or_refused(fuzz: Fuzz, post: Post, name: str) -> None:
-    samples = {"tools": TOOLS, "schemas": SCHEMAS, "samplers": SAMPLERS, "ollama": OLLAMAS}[name]
+    of_name = {
+        "tools": TOOLS,
+        "schemas": SCHEMAS,
+        "samplers": SAMPLERS,
+        "ollama": OLLAMAS,
+        "searches": SEARCHES,
+    }
+    samples = of_name[name]
     for path, body in samples:
         found = post(path, encode_json(body))
         assert found.status_code == 200, found.text
