@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from adascale.engine.answers.latex import readable
@@ -16,11 +16,19 @@ from adascale.engine.search.record import Record
 from adascale.engine.search.reply import cut_at_stop
 from adascale.engine.search.tree import Node
 from adascale.engine.strategies import Greedy
-from adascale.engine.tools.tool import Call
-from adascale.engine.types import Estimate, NodeId, Notice, TokenLogprob, Usage, rounded_probability
+from adascale.engine.tools.reading import read_reply
+from adascale.engine.tools.tool import Call, ToolRequest, calls_of
+from adascale.engine.types import (
+    Estimate,
+    NodeId,
+    Notice,
+    TokenLogprob,
+    Usage,
+    probability_of,
+    rounded_probability,
+)
 from adascale.models.fallback import FallbackAnswer
 
-from .calls import alternatives, shown_calls
 from .request import AnswerRequest
 from .served import public_sampling
 from .wire.http import for_clients
@@ -43,33 +51,6 @@ class Choice:
     stopped_at: str | None = None
     logprobs: Sequence[TokenLogprob] | None = None
     calls: Sequence[Call] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class TokenCount:
-    """Tokens of one question.
-
-    Attributes:
-        evaluated: Prompt tokens that this search evaluated.
-        cached: Prompt tokens from the prefix cache.
-        generated: Generated tokens of all solutions.
-        reasoning: Generated tokens that are in no returned answer.
-    """
-
-    evaluated: int
-    cached: int
-    generated: int
-    reasoning: int
-
-    @property
-    def prompt(self) -> int:
-        """Prompt tokens, evaluated or cached."""
-        return self.evaluated + self.cached
-
-    @property
-    def total(self) -> int:
-        """Prompt and generated tokens."""
-        return self.prompt + self.generated
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,14 +95,18 @@ class SearchOutcome:
         return found[: self.request.answers] or [Choice("", "length")]
 
     @property
-    def tokens(self) -> TokenCount:
-        """Tokens of prompts and solutions; a step that two answers share counts once."""
-        tree, generated = self.record.tree, self.record.usage.generated_tokens
+    def usage(self) -> Usage:
+        """Tokens of the prompts, and generated ones of all solutions."""
+        return replace(self.prompt, generated_tokens=self.record.usage.generated_tokens)
+
+    @property
+    def reasoning_tokens(self) -> int:
+        """Generated tokens that are in no returned answer; a step that two answers share counts once."""
+        tree = self.record.tree
         nodes = tree if self.cut is not None else (each for node in self._nodes for each in tree.path(node))
         shown = {each.id: each for each in nodes if not each.is_thought}
         written = (len(node.step.token_ids) for node in shown.values() if node.step is not None)
-        reasoning = generated - sum(written)
-        return TokenCount(self.prompt.prompt_tokens, self.prompt.reused_tokens, generated, reasoning)
+        return self.record.usage.generated_tokens - sum(written)
 
     @property
     def summary(self) -> dict[str, Any]:
@@ -129,6 +114,7 @@ class SearchOutcome:
         record, result = self.record, self.result
         agree, finished = record.agreement
         score = confidence(result)["score"]
+        notices = [*record.notices, *([self.handed_on] if isinstance(self.handed_on, Notice) else [])]
         return {
             "answer": result.answer,
             "kind": record.started.problem.kind,
@@ -145,7 +131,7 @@ class SearchOutcome:
                 for group in result.groups
             ],
             **({"fields": to_plain(result.fields)} if record.started.problem.kind == "json" else {}),
-            **({"alternatives": alternatives(record)} if self._is_tool_request else {}),
+            **({"alternatives": self._alternatives} if self._is_tool_request else {}),
             "tokens": record.usage.generated_tokens,
             "tokens_of_fixed_width": fixed_tokens(record),
             "flops": record.usage.flops,
@@ -154,14 +140,9 @@ class SearchOutcome:
             "sampling": self._sampling,
             "ignored": list(self.request.ignored),
             "trace": record.started.problem.id,
-            "warnings": [for_clients(notice.message) for notice in self._notices],
+            "warnings": [for_clients(notice.message) for notice in notices],
             **self._of_fallback,
         }
-
-    @property
-    def _notices(self) -> list[Notice]:
-        failure = [self.handed_on] if isinstance(self.handed_on, Notice) else []
-        return [*self.record.notices, *failure]
 
     @property
     def _of_fallback(self) -> dict[str, Any]:
@@ -180,14 +161,55 @@ class SearchOutcome:
 
     @property
     def _reply(self) -> Choice:
-        """The calls of a request with tools, or its reply."""
-        words, calls, stopped_at = shown_calls(self.record, self.request)
-        best = self.result.best
-        step = None if best is None else self.record.tree[best].step
-        if calls:
-            return Choice(words, "tool_calls", calls=calls)
+        """The calls of a request with tools, or its reply.
+
+        Calls that are not likely enough are replaced by a text that says so, and calls whose results are
+        known by these results.
+        """
+        result, tree, stopped_at = self.result, self.record.tree, None
+        asked = ToolRequest.of(self.record.started.problem.details)
+        step = None if result.best is None else tree[result.best].step
+        if result.best is None or result.answer is None:
+            words = self._known_results(asked)
+        elif calls := calls_of(result.answer):
+            words = self._doubt(asked, calls)
+            if not words:
+                text = read_reply(tree.text(result.best), asked.tools).text
+                return Choice(text, "tool_calls", calls=calls)
+        else:
+            words, stopped_at = cut_at_stop(tree.text(result.best).strip(), self.request.stop)
         is_long = stopped_at is None and (not words if step is None else step.finish == "length")
         return Choice(words, "length" if is_long else "stop", stopped_at)
+
+    def _doubt(self, asked: ToolRequest, calls: Sequence[Call]) -> str:
+        """Why calls are not made; empty if they are likely enough."""
+        least = (asked.tools[call.name].min_probability for call in calls)
+        needed, known = max(self.request.min_probability, *least), probability_of(self.result.confidence)
+        if not needed or (known is not None and known >= needed):
+            return ""
+        named = " and ".join(dict.fromkeys(call.name for call in calls))
+        likely = "nothing tells how likely it is" if known is None else f"it is {known:.0%} likely"
+        doubt = f"{likely} to be correct, and it has to be {needed:.0%}"
+        return f"I am not sure enough to call {named}: {doubt}."
+
+    def _known_results(self, asked: ToolRequest) -> str:
+        """The known results of the calls that the first reply repeats; empty if it repeats none."""
+        texts = [self.record.tree.text(each.node) for each in self.record.candidates[:1]]
+        calls = [call for text in texts for call in read_reply(text, asked.tools).calls]
+        known = [(call.name, asked.known_result(call)) for call in calls]
+        return "\n".join(f"The result of {name}: {result}" for name, result in known if result is not None)
+
+    @property
+    def _alternatives(self) -> list[dict[str, Any]]:
+        """Every set of calls that was found, likeliest first: the calls, their probability and votes."""
+        return [
+            {
+                "calls": [call.record() for call in calls_of(group.answer)],
+                "probability": rounded_probability(self.record.tree[group.nodes[0]].estimate),
+                "votes": len(group.nodes),
+            }
+            for group in self.result.groups
+        ]
 
     @property
     def _read_option(self) -> str | None:

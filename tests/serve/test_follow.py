@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 
 import pytest
@@ -34,7 +34,7 @@ def progress(
 ) -> list[Progress]:
     """The progress of events, each of which takes ``pause`` seconds."""
 
-    async def come() -> AsyncIterator[Event | None]:
+    async def come() -> AsyncGenerator[Event | None, None]:
         for event in events:
             await asyncio.sleep(pause)
             yield event
@@ -81,7 +81,7 @@ def test_a_thought_is_reasoning_and_no_part_of_the_answer_that_is_streamed() -> 
     parts = progress(log.events, REPLY)
     assert "".join(part.text for part in parts if isinstance(part, AnswerText)) == "It is 6."
     assert isinstance(parts[-1], SearchOutcome)
-    assert parts[-1].tokens.generated - parts[-1].tokens.reasoning == 5
+    assert parts[-1].usage.generated_tokens - parts[-1].reasoning_tokens == 5
 
 
 def test_nothing_of_a_stop_text_at_the_beginning_is_streamed() -> None:

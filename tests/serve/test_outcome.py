@@ -21,7 +21,7 @@ def test_an_option_that_was_only_read_is_the_whole_reply(problem: Problem, conte
     record, _ = search(problem, 0.99)
     outcome = SearchOutcome(REQUEST, record, Usage())
     assert [(choice.content, choice.finish) for choice in outcome.choices] == [(content, "stop")]
-    assert outcome.tokens.generated == 0
+    assert outcome.usage.generated_tokens == 0
     assert outcome.summary["kind"] == problem.kind
     assert outcome.summary["probability"] == pytest.approx(0.99, abs=0.01)
     assert sum(outcome.summary["options"].values()) == pytest.approx(1.0)
@@ -39,4 +39,4 @@ def test_a_solution_that_is_outweighed_by_the_reading_counts_as_reasoning() -> N
     record, _ = search(PLANETS, 0.9, "It is redder.\nAnswer: A", every, deaf)
     outcome = SearchOutcome(REQUEST, record, Usage())
     assert [choice.content for choice in outcome.choices] == ["B. Jupiter"]
-    assert outcome.tokens.reasoning == outcome.tokens.generated > 0
+    assert outcome.reasoning_tokens == outcome.usage.generated_tokens > 0

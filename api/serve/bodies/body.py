@@ -6,6 +6,7 @@ The sampling parameters have the names of OpenAI, llama.cpp and vLLM.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
@@ -43,9 +44,18 @@ Biases = Annotated[
 ]
 
 
-class SamplerFields(Fields):
-    """The sampling parameters of a request."""
+class Body(Fields):
+    """Fields that a body has in every protocol."""
 
+    model: str | None = None
+    """Name of the model, alone or with an effort, as ``NAME:high``."""
+    seed: Seed | None = None
+    """Random seed; the same seed gives the same solutions."""
+    stream: bool = False
+    """Answer in server-sent events."""
+    min_probability: Probability = 0.0
+    """Probability below which no tool is called; the reply then says so."""
+    metadata: Ignored = None
     temperature: Annotated[float, Field(ge=0, le=100)] | None = None
     """0 asks for one greedy reply."""
     top_k: Annotated[int, Field(ge=-1, le=1 << 24)] | None = None
@@ -71,31 +81,15 @@ class SamplerFields(Fields):
 
         Greedy decoding needs no filters, and a search cannot have temperature 0.
         """
-        filters = {} if is_greedy else self._filters()
         repeat = self.repeat_penalty if self.repeat_penalty is not None else self.repetition_penalty
-        return SamplingChange(
-            **filters,
+        change = SamplingChange(
             repeat_penalty=repeat,
             presence_penalty=self.presence_penalty,
             frequency_penalty=self.frequency_penalty,
             logit_bias=tuple(sorted(self.logit_bias.items())) if self.logit_bias else None,
         )
-
-    def _filters(self) -> dict[str, Any]:
+        if is_greedy:
+            return change
         top_k = None if self.top_k is None else max(0, self.top_k)
         temperature = None if self.wants_greedy else self.temperature
-        return {"temperature": temperature, "top_k": top_k, "top_p": self.top_p, "min_p": self.min_p}
-
-
-class Body(SamplerFields):
-    """Fields that a body has in every protocol."""
-
-    model: str | None = None
-    """Name of the model, alone or with an effort, as ``NAME:high``."""
-    seed: Seed | None = None
-    """Random seed; the same seed gives the same solutions."""
-    stream: bool = False
-    """Answer in server-sent events."""
-    min_probability: Probability = 0.0
-    """Probability below which no tool is called; the reply then says so."""
-    metadata: Ignored = None
+        return replace(change, temperature=temperature, top_k=top_k, top_p=self.top_p, min_p=self.min_p)

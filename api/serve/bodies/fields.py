@@ -57,8 +57,6 @@ _SAID: Mapping[str, str] = {
     "model_type": "has to be an object",
     "dict_type": "has to be an object",
     "none_required": _NOT_SUPPORTED,
-    "union_tag_invalid": "has to have a type of {expected_tags}",
-    "union_tag_not_found": "has to have a type",
 }
 """The end of the sentence that refuses a field, by pydantic's type of error."""
 

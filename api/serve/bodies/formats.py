@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -12,17 +12,7 @@ from adascale.engine.tools.inlining import object_schema
 from ..wire.http import JsonObject, Refusal
 from .fields import Fields, Ignored
 
-
-class TextFormat(Fields):
-    """Plain text."""
-
-    type: Literal["text"]
-
-
-class ObjectFormat(Fields):
-    """A JSON object of any form."""
-
-    type: Literal["json_object"]
+FormatName = Literal["text", "json_object", "json_schema"]
 
 
 class SchemaFields(Fields):
@@ -34,23 +24,17 @@ class SchemaFields(Fields):
     strict: Ignored = None
 
 
-class SchemaFormat(Fields):
-    """A JSON object of a schema, as chat completions have it."""
+class ChatFormat(Fields):
+    """Plain text, or a JSON object of any form or of a schema, as chat completions have it."""
 
-    type: Literal["json_schema"]
-    json_schema: SchemaFields
-
-
-class FlatSchemaFormat(SchemaFields):
-    """A JSON object of a schema, as responses and messages have it."""
-
-    type: Literal["json_schema"]
+    type: FormatName
+    json_schema: SchemaFields | None = None
 
 
-ChatFormat = Annotated[TextFormat | ObjectFormat | SchemaFormat, Field(discriminator="type")]
-FlatFormat = Annotated[TextFormat | ObjectFormat | FlatSchemaFormat, Field(discriminator="type")]
+class FlatFormat(SchemaFields):
+    """The same, as responses and messages have it."""
 
-_ANY: JsonObject = {"type": "object"}
+    type: FormatName
 
 
 def schema_of(asked: ChatFormat | FlatFormat | None, place: str) -> JsonObject | None:
@@ -61,17 +45,17 @@ def schema_of(asked: ChatFormat | FlatFormat | None, place: str) -> JsonObject |
         place: The field that holds it.
 
     Raises:
-        Refusal: as ``checked``.
+        Refusal: as ``checked``, or there is no schema.
     """
-    match asked:
-        case None | TextFormat():
-            return None
-        case ObjectFormat():
-            return _ANY
-        case SchemaFormat():
-            return checked(asked.json_schema.schema_, f"{place}.json_schema.schema")
-        case _:
-            return checked(asked.schema_, f"{place}.schema")
+    if asked is None or asked.type == "text":
+        return None
+    if asked.type == "json_object":
+        return {"type": "object"}
+    if isinstance(asked, FlatFormat):
+        return checked(asked.schema_, f"{place}.schema")
+    if asked.json_schema is None:
+        raise Refusal.of_field(f"{place}.json_schema", "has to be given")
+    return checked(asked.json_schema.schema_, f"{place}.json_schema.schema")
 
 
 def checked(schema: JsonObject, place: str) -> JsonObject:

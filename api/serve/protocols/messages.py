@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, FailFast, Field
 
 from adascale.engine.tools.tool import MAX_TOOLS, Choice
+from adascale.engine.types import Usage
 
 from ..bodies.body import Body
 from ..bodies.fields import (
@@ -27,7 +28,7 @@ from ..bodies.tool_fields import Name
 from ..conversation import ToolUse, calling, conversation_of, returned, spoken
 from ..follow import Beginning
 from ..outcome import Choice as Answer
-from ..outcome import SearchOutcome, TokenCount
+from ..outcome import SearchOutcome
 from ..request import CommonFields
 from ..wire.http import JsonObject, Refusal, event
 from .protocol import Block, BlockWriter, Protocol, whole_blocks
@@ -179,13 +180,12 @@ class MessageWriter(BlockWriter[MessageBody]):
         """The message."""
         thinking = reasoning if self._shows_thinking else ""
         blocks = [self._block(block) for block in whole_blocks(outcome, thinking)]
-        message = self._message(blocks, _usage(outcome.tokens))
+        message = self._message(blocks, _usage(outcome.usage, outcome.reasoning_tokens))
         return {**message, **_end(outcome.choices[0]), "adascale": outcome.summary}
 
     def begin(self, beginning: Beginning) -> Iterator[bytes]:
         """The message without its content."""
-        prompt = TokenCount(beginning.prompt.prompt_tokens, beginning.prompt.reused_tokens, 0, 0)
-        yield _event("message_start", message=self._message([], _usage(prompt)))
+        yield _event("message_start", message=self._message([], _usage(beginning.prompt)))
 
     def opened(self, block: Block) -> Iterator[bytes]:
         """A new block."""
@@ -210,7 +210,7 @@ class MessageWriter(BlockWriter[MessageBody]):
     def end(self, outcome: SearchOutcome) -> Iterator[bytes]:
         """The reason why it ended, and the usage."""
         yield from self.close(outcome)
-        end, usage = _end(outcome.choices[0]), _usage(outcome.tokens)
+        end, usage = _end(outcome.choices[0]), _usage(outcome.usage, outcome.reasoning_tokens)
         yield _event("message_delta", delta=end, usage=usage, adascale=outcome.summary)
         yield _event("message_stop")
 
@@ -259,12 +259,12 @@ def _end(choice: Answer) -> JsonObject:
     return {"stop_reason": reason, "stop_sequence": choice.stopped_at}
 
 
-def _usage(tokens: TokenCount) -> JsonObject:
+def _usage(usage: Usage, reasoning: int = 0) -> JsonObject:
     """Tokens in Anthropic's terms: ``input_tokens`` are prompt tokens that were not cached."""
     return {
-        "input_tokens": tokens.evaluated,
+        "input_tokens": usage.prompt_tokens,
         "cache_creation_input_tokens": 0,
-        "cache_read_input_tokens": tokens.cached,
-        "output_tokens": tokens.generated,
-        "output_tokens_details": {"thinking_tokens": tokens.reasoning},
+        "cache_read_input_tokens": usage.reused_tokens,
+        "output_tokens": usage.generated_tokens,
+        "output_tokens_details": {"thinking_tokens": reasoning},
     }

@@ -146,7 +146,7 @@ class OllamaWriter(Writer[B]):
         return _json_line({**_head(self.request.model), **self.said(content, thinking), "done": False})
 
     def _finished(self, outcome: SearchOutcome, content: str, thinking: str) -> JsonObject:
-        total, prompt = outcome.record.t, outcome.prompt.seconds
+        total, usage = outcome.record.t, outcome.usage
         return {
             **_head(self.request.model),
             **self.said(content, thinking),
@@ -154,10 +154,10 @@ class OllamaWriter(Writer[B]):
             "done_reason": "stop" if outcome.choices[0].calls else outcome.choices[0].finish,
             "total_duration": _nanoseconds(total),
             "load_duration": 0,
-            "prompt_eval_count": outcome.tokens.prompt,
-            "prompt_eval_duration": _nanoseconds(prompt),
-            "eval_count": outcome.tokens.generated,
-            "eval_duration": _nanoseconds(total - prompt),
+            "prompt_eval_count": usage.prompt_tokens + usage.reused_tokens,
+            "prompt_eval_duration": _nanoseconds(usage.seconds),
+            "eval_count": usage.generated_tokens,
+            "eval_duration": _nanoseconds(total - usage.seconds),
             "adascale": outcome.summary,
         }
 

@@ -12,7 +12,7 @@ from adascale.engine.types import TokenLogprob
 
 from ..bodies.body import Body
 from ..bodies.fields import Fields, Ignored, OpenTokens
-from ..outcome import Choice, SearchOutcome, TokenCount
+from ..outcome import Choice, SearchOutcome
 from ..wire.http import JsonObject, Refusal, event
 from .protocol import Writer
 
@@ -77,7 +77,7 @@ class ChoicesWriter(Writer[B]):
         """The object; its first answer has the reasoning."""
         choices = [self.choice(at, each, "" if at else reasoning) for at, each in enumerate(outcome.choices)]
         found = self._object(self.kinds[0], choices)
-        return {**found, "usage": usage_of(outcome.tokens), "adascale": outcome.summary}
+        return {**found, "usage": usage_of(outcome), "adascale": outcome.summary}
 
     def write(self, text: str) -> Iterator[bytes]:
         """A chunk with text."""
@@ -91,7 +91,7 @@ class ChoicesWriter(Writer[B]):
         for at, choice in enumerate(outcome.choices):
             yield self.chunk(self.ended(at, choice), **({} if at else {"adascale": outcome.summary}))
         if self._includes_usage:
-            yield self.chunk(usage=usage_of(outcome.tokens))
+            yield self.chunk(usage=usage_of(outcome))
         yield b"data: [DONE]\n\n"
 
     def fail(self, refusal: Refusal) -> Iterator[bytes]:
@@ -123,14 +123,16 @@ def text_of_token(token: TokenLogprob) -> str:
     return bytes(token.piece).decode("utf-8", "replace")
 
 
-def usage_of(tokens: TokenCount) -> JsonObject:
+def usage_of(outcome: SearchOutcome) -> JsonObject:
     """Tokens in OpenAI's terms: generated ones that are in no shown answer are reasoning."""
+    usage = outcome.usage
+    prompt = usage.prompt_tokens + usage.reused_tokens
     return {
-        "prompt_tokens": tokens.prompt,
-        "completion_tokens": tokens.generated,
-        "total_tokens": tokens.total,
-        "prompt_tokens_details": {"cached_tokens": tokens.cached},
-        "completion_tokens_details": {"reasoning_tokens": tokens.reasoning},
+        "prompt_tokens": prompt,
+        "completion_tokens": usage.generated_tokens,
+        "total_tokens": prompt + usage.generated_tokens,
+        "prompt_tokens_details": {"cached_tokens": usage.reused_tokens},
+        "completion_tokens_details": {"reasoning_tokens": outcome.reasoning_tokens},
     }
 
 

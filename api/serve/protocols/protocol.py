@@ -138,11 +138,11 @@ class BlockWriter(Writer[B]):
 
     def close(self, outcome: SearchOutcome) -> Iterator[bytes]:
         """Close the answer, which may be empty, and write a block for each call."""
-        calls = outcome.choices[0].calls
-        if outcome.choices[0].content or not calls:
+        choice = outcome.choices[0]
+        if choice.content or not choice.calls:
             yield from self._add("answer", "")
-            yield from self.closed(self.blocks[-1], is_cut=is_cut(outcome))
-        for call in calls:
+            yield from self.closed(self.blocks[-1], is_cut=choice.finish == "length")
+        for call in choice.calls:
             block = Block(len(self.blocks), "call", call=call)
             self.blocks.append(block)
             yield from self.opened(block)
@@ -173,11 +173,6 @@ def whole_blocks(outcome: SearchOutcome, reasoning: str) -> list[Block]:
 def to_json(call: Call) -> str:
     """The arguments of a call as JSON."""
     return json.dumps(call.arguments, ensure_ascii=False)
-
-
-def is_cut(outcome: SearchOutcome) -> bool:
-    """True if a token limit cut the first answer."""
-    return outcome.choices[0].finish == "length"
 
 
 async def collect(progress: AsyncGenerator[Progress, None], writer: Writer[B]) -> JsonObject:

@@ -14,12 +14,12 @@ from ..bodies.formats import FlatFormat, schema_of
 from ..bodies.tool_fields import Function, NamedFunction, Word
 from ..conversation import ToolUse, calling, conversation_of, returned, spoken
 from ..follow import Beginning
-from ..outcome import SearchOutcome, TokenCount
+from ..outcome import SearchOutcome
 from ..request import AnswerRequest, CommonFields
 from ..served import public_sampling
 from ..wire.http import JsonObject, Refusal, event
 from .openai import OpenAIBody, call_id
-from .protocol import Block, BlockWriter, Protocol, is_cut, whole_blocks
+from .protocol import Block, BlockWriter, Protocol, whole_blocks
 
 
 class Item(Fields):
@@ -229,19 +229,20 @@ class ResponseWriter(BlockWriter[ResponseBody]):
         }
 
     def _finished(self, outcome: SearchOutcome, blocks: Sequence[Block]) -> JsonObject:
-        status = "incomplete" if is_cut(outcome) else "completed"
+        is_cut = outcome.choices[0].finish == "length"
+        status = "incomplete" if is_cut else "completed"
         output = [self._item(block, status if block.kind == "answer" else "completed") for block in blocks]
         return {
             **self._response(status, output),
-            "incomplete_details": {"reason": "max_output_tokens"} if is_cut(outcome) else None,
-            "usage": _usage(outcome.tokens),
+            "incomplete_details": {"reason": "max_output_tokens"} if is_cut else None,
+            "usage": _usage(outcome),
             "adascale": outcome.summary,
             **public_sampling(outcome.summary["sampling"]),
         }
 
     def _response(self, status: str, output: Sequence[JsonObject]) -> JsonObject:
         """A response; it repeats what was asked."""
-        body = self.body
+        body, choice = self.body, self.body.tool_choice
         return {
             "id": f"resp_{self.token}",
             "object": "response",
@@ -262,7 +263,7 @@ class ResponseWriter(BlockWriter[ResponseBody]):
             "service_tier": "default",
             "store": False,
             "text": {"format": _shown_format(body.text)},
-            "tool_choice": "auto" if body.tool_choice is None else _shown_choice(body.tool_choice),
+            "tool_choice": choice.model_dump() if isinstance(choice, NamedTool) else choice or "auto",
             "tools": [{"type": "function", **each.shown(), "strict": True} for each in body.tools],
             "truncation": "disabled",
             **public_sampling(None),
@@ -275,11 +276,7 @@ RESPONSES = Protocol("/v1/responses", "OpenAI's responses", ResponseBody, _read,
 def _shown_format(text: TextOptions | None) -> JsonObject:
     if text is None or text.format is None:
         return {"type": "text"}
-    return text.format.model_dump(by_alias=True, exclude_none=True)
-
-
-def _shown_choice(choice: str | NamedTool) -> str | JsonObject:
-    return choice if isinstance(choice, str) else {"type": "function", "name": choice.name}
+    return text.format.model_dump(by_alias=True, exclude_unset=True)
 
 
 def _part(block: Block) -> JsonObject:
@@ -293,11 +290,13 @@ def _logprobs(block: Block) -> JsonObject:
     return {} if block.kind == "reasoning" else {"logprobs": []}
 
 
-def _usage(tokens: TokenCount) -> JsonObject:
+def _usage(outcome: SearchOutcome) -> JsonObject:
+    usage = outcome.usage
+    prompt = usage.prompt_tokens + usage.reused_tokens
     return {
-        "input_tokens": tokens.prompt,
-        "input_tokens_details": {"cached_tokens": tokens.cached, "cache_write_tokens": 0},
-        "output_tokens": tokens.generated,
-        "output_tokens_details": {"reasoning_tokens": tokens.reasoning},
-        "total_tokens": tokens.total,
+        "input_tokens": prompt,
+        "input_tokens_details": {"cached_tokens": usage.reused_tokens, "cache_write_tokens": 0},
+        "output_tokens": usage.generated_tokens,
+        "output_tokens_details": {"reasoning_tokens": outcome.reasoning_tokens},
+        "total_tokens": prompt + usage.generated_tokens,
     }
