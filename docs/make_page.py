@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -30,7 +30,7 @@ PICTURES = {"page.png": (1280, "light"), "page-narrow.png": (400, "dark")}
 async def streamed(events: Sequence[Event]) -> bytes:
     """The events as the server sends them to the page."""
 
-    async def log() -> AsyncIterator[Event]:
+    async def log() -> AsyncGenerator[Event, None]:
         for event in events:
             yield event
 

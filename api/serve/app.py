@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,8 +25,8 @@ from adascale.models.fallback import HANDED_ON, Fallback
 from .agents import endpoint
 from .agents.endpoint import McpEndpoint
 from .bodies.fields import Fields
-from .follow import Progress, follow
-from .hub import Ask, Hub
+from .follow import follow
+from .hub import Hub
 from .metrics import Counted, Metrics
 from .openapi import openapi
 from .page.files import page_routes
@@ -38,7 +38,7 @@ from .protocols.ollama import OLLAMA_CHAT, OLLAMA_GENERATE
 from .protocols.ollama_models import OllamaModels
 from .protocols.protocol import Protocol, collect, stream
 from .protocols.responses import RESPONSES
-from .request import AnswerRequest, ServedEffort
+from .request import ServedEffort
 from .served import ServedModel
 from .wire.guard import Access, Guard
 from .wire.http import (
@@ -159,7 +159,8 @@ class _Server:
         """The event log of a search, as server-sent events."""
         body = event_stream.SearchBody.read(read_object(await read_body(request)))
         ask = event_stream.read_ask(body, self.served())
-        events = self._log(ask, client_address(request), is_readable=body.readable)
+        log = self._hub.ask(ask, client_address(request))
+        events = event_stream.write_log(log, is_readable=body.readable)
         response = EventStream(await while_connected(request.receive, anext(events)), events)
         response.headers["X-Adascale-Version"] = __version__
         return response
@@ -169,11 +170,6 @@ class _Server:
         if not self._hub.cancel(id_ := request.path_params["id"]):
             raise Refusal(404, f'no search "{excerpt(id_)}" is running', "no-such-search")
         return Response(status_code=204)
-
-    async def _log(self, ask: Ask, client: str, *, is_readable: bool) -> AsyncGenerator[bytes, None]:
-        with self._hub.ask(ask, client) as events:
-            async for line in event_stream.write_log(events, is_readable=is_readable):
-                yield line
 
     def answer_in(self, protocol: Protocol[Any]) -> Callable[[HttpRequest], Awaitable[Response]]:
         """The route of a protocol."""
@@ -187,7 +183,8 @@ class _Server:
             writer = protocol.writer(body, wanted)
             # A question from another fallback is not sent on again.
             fallback = None if HANDED_ON in request.headers else self._settings.fallback
-            progress = self._search(wanted, client_address(request), fallback)
+            log = self._hub.ask(wanted.ask, client_address(request))
+            progress = follow(log, wanted, lambda: self._hub.cancel(wanted.ask.problem.id), fallback)
             if wanted.stream:
                 events = stream(progress, writer)
                 first = await while_connected(request.receive, anext(events))
@@ -196,16 +193,6 @@ class _Server:
 
         answer.__doc__ = f"{protocol.summary}."
         return answer
-
-    async def _search(
-        self, wanted: AnswerRequest, client: str, fallback: Fallback | None
-    ) -> AsyncGenerator[Progress, None]:
-        """The progress of a search, which is cancelled when nobody reads it any more."""
-        with self._hub.ask(wanted.ask, client) as events:
-            async for part in follow(
-                events, wanted, lambda: self._hub.cancel(wanted.ask.problem.id), fallback
-            ):
-                yield part
 
     def served(self) -> ServedModel:
         """The model.

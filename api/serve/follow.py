@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from adascale.engine.answers.latex import readable
@@ -68,17 +69,17 @@ Progress = Beginning | ReasoningLine | AnswerText | Silence | SearchOutcome
 
 
 async def follow(
-    events: AsyncIterator[Event | None],
+    events: AsyncGenerator[Event | None, None],
     request: AnswerRequest,
     end_search: Callable[[], object] = lambda: None,
     fallback: Fallback | None = None,
-) -> AsyncIterator[Progress]:
+) -> AsyncGenerator[Progress, None]:
     """Progress of a search: a Beginning first, the SearchOutcome last.
 
     All AnswerText together is the content of the first answer. A stop text ends a plain reply.
 
     Args:
-        events: Events of the search; None after every ``hub.PATIENCE`` seconds without one.
+        events: Events of the search, as ``Hub.ask`` gives them; closed at the end.
         request: The request.
         end_search: Ends the search early; its last events still come.
         fallback: The server to ask if the answer of a search is not likely enough.
@@ -89,29 +90,30 @@ async def follow(
     record: Record | None = None
     text = GrowingReply(request.stop, keeps_blanks=request.ask.problem.is_raw)
     prompt, begun, is_cut, spoke = Usage(), False, False, time.monotonic()
-    async for event in events:
-        part: Progress | None = None
-        if isinstance(event, SearchFailed):
-            raise Refusal.of(event.error())
-        if event is not None:
-            record = Record.after(record, event)
-            if isinstance(event, PromptRead) and not record.branches:  # what is read later is no prompt
-                prompt += event.usage
-            if request.ask.is_searched:
-                part = ReasoningLine(line) if (line := progress_line(record, event)) else None
-            elif request.ask.is_streamed:
-                part = AnswerText(added) if (added := text.take(event)) else None
-            if text.stopped_at is not None and not is_cut:
-                is_cut = True
-                end_search()
-        if not begun and not isinstance(event, SearchStarted | Warned):
-            begun, spoke = True, time.monotonic()
-            yield Beginning(prompt)
-        if part is None and time.monotonic() - spoke >= SILENT_SECONDS:
-            part = Silence()
-        if part is not None:
-            spoke = time.monotonic()
-            yield part
+    async with aclosing(events):
+        async for event in events:
+            part: Progress | None = None
+            if isinstance(event, SearchFailed):
+                raise Refusal.of(event.error())
+            if event is not None:
+                record = Record.after(record, event)
+                if isinstance(event, PromptRead) and not record.branches:  # what is read later is no prompt
+                    prompt += event.usage
+                if request.ask.is_searched:
+                    part = ReasoningLine(line) if (line := progress_line(record, event)) else None
+                elif request.ask.is_streamed:
+                    part = AnswerText(added) if (added := text.take(event)) else None
+                if text.stopped_at is not None and not is_cut:
+                    is_cut = True
+                    end_search()
+            if not begun and not isinstance(event, SearchStarted | Warned):
+                begun, spoke = True, time.monotonic()
+                yield Beginning(prompt)
+            if part is None and time.monotonic() - spoke >= SILENT_SECONDS:
+                part = Silence()
+            if part is not None:
+                spoke = time.monotonic()
+                yield part
     assert record is not None, "the last event ends a search"
     outcome = SearchOutcome(request, record, prompt, (text.sent, text.stopped_at) if is_cut else None)
     async for last in _end(outcome, len(text.sent), fallback):

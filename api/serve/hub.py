@@ -11,8 +11,8 @@ import asyncio
 import secrets
 import threading
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, replace
 from queue import SimpleQueue
 from typing import Literal, Protocol
@@ -216,15 +216,10 @@ class Hub:
             raise Refusal.of(self.error)
         self.check_open()
 
-    def _check_queue(self) -> None:
-        if len(self._running) >= self._parallel and len(self._waiting) >= self._max_queue:
-            wait = {"Retry-After": str(_RETRY_SECONDS)}
-            text = f"{len(self._waiting)} requests are waiting already"
-            raise Refusal(429, text, "queue-full", headers=wait)
+    async def ask(self, asked: Ask, client: str = "") -> AsyncGenerator[Event | None, None]:
+        """Search, and yield the events up to the end; None after every ``PATIENCE`` seconds without one.
 
-    @contextmanager
-    def ask(self, asked: Ask, client: str = "") -> Iterator[AsyncIterator[Event | None]]:
-        """Search while the ``with`` block lasts; yields the events up to the end of the search.
+        A search whose generator is closed before that is cancelled.
 
         Args:
             asked: The question.
@@ -234,12 +229,21 @@ class Hub:
             Refusal: that of ``check_open``; 429 if too many wait.
         """
         self.check_open()
-        self._check_queue()
+        if len(self._running) >= self._parallel and len(self._waiting) >= self._max_queue:
+            wait = {"Retry-After": str(_RETRY_SECONDS)}
+            text = f"{len(self._waiting)} requests are waiting already"
+            raise Refusal(429, text, "queue-full", headers=wait)
         flight = _Flight(Request(asked.problem, self._settings(asked)), client)
         self._waiting.append(flight)
         self._start_waiting()
+        event: Event | None = None
         try:
-            yield _events(flight)
+            while not isinstance(event, SearchFinished | SearchFailed):
+                event = None
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(PATIENCE):
+                        event = await flight.events.get()
+                yield event
         finally:
             self._abandon(flight)
 
@@ -343,20 +347,6 @@ class Hub:
                 self._tell(self._drop, id_)
             else:
                 yield request
-
-
-async def _events(flight: _Flight) -> AsyncIterator[Event | None]:
-    """Events until the search has ended; None after every ``PATIENCE`` seconds without one."""
-    while True:
-        try:
-            async with asyncio.timeout(PATIENCE):
-                event = await flight.events.get()
-        except TimeoutError:
-            yield None
-            continue
-        yield event
-        if isinstance(event, SearchFinished | SearchFailed):
-            return
 
 
 def lower(a: Budget, b: Budget) -> Budget:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -155,7 +155,7 @@ def test_a_search_can_be_ended_by_its_id_and_tells_what_it_found() -> None:
 def written(log: Sequence[Event], *, is_readable: bool = False) -> list[Event]:
     """The events of a log as a client reads them."""
 
-    async def events() -> AsyncIterator[Event]:
+    async def events() -> AsyncGenerator[Event | None, None]:
         for event in log:
             yield event
 

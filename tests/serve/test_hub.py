@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from queue import SimpleQueue
 
 import pytest
@@ -63,8 +63,8 @@ async def opened(worker: Stepped, parallel: int = 1, max_queue: int = 9, limits:
 
 async def log_of(hub: Hub, name: str, client: str = "a") -> list[Event]:
     """All events of a search."""
-    with hub.ask(Ask(Problem(name, "?"), Greedy()), client) as events:
-        return [event async for event in events if event is not None]
+    events = hub.ask(Ask(Problem(name, "?"), Greedy()), client)
+    return [event async for event in events if event is not None]
 
 
 async def search(hub: Hub, name: str, client: str = "a") -> Event:
@@ -176,11 +176,10 @@ def test_a_silent_search_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
         worker = Stepped()
         hub = await opened(worker)
         seen: list[type[Event] | None] = []
-        with hub.ask(Ask(Problem("a", "?"), Greedy())) as events:
-            async for event in events:
-                seen.append(None if event is None else type(event))
-                if event is None and len(seen) == 2:
-                    worker.ends.put(None)
+        async for event in hub.ask(Ask(Problem("a", "?"), Greedy())):
+            seen.append(None if event is None else type(event))
+            if event is None and len(seen) == 2:
+                worker.ends.put(None)
         await hub.close()
         return seen
 
@@ -203,7 +202,7 @@ def test_a_client_may_lower_the_limits_of_the_server_and_never_lift_them(
     async def ask() -> Event | None:
         worker = Stepped()
         hub = await opened(worker, limits=Budget(50, 60.0))
-        with hub.ask(Ask(Problem("a", "?"), Greedy(), limits=asked)) as events:
+        async with aclosing(hub.ask(Ask(Problem("a", "?"), Greedy(), limits=asked))) as events:
             first = await anext(events)
         await hub.close()
         return first

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 import anyio
@@ -115,7 +115,7 @@ async def _search(hub: Hub, ask: Ask, context: Context) -> Record:
     client = "" if request is None else client_address(request)
     record: Record | None = None
     lines = 0
-    with hub.ask(ask, client) as events:
+    async with aclosing(hub.ask(ask, client)) as events:
         async for event in events:
             if request is not None and await request.is_disconnected():
                 raise Refusal(400, "the client has gone", "client-gone")

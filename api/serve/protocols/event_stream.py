@@ -6,7 +6,8 @@ replay a trace.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
@@ -105,24 +106,26 @@ def read_ask(body: SearchBody, served: ServedModel) -> Ask:
     return options.ask(problem)
 
 
-async def write_log(events: AsyncIterator[Event | None], *, is_readable: bool) -> AsyncIterator[bytes]:
-    """Server-sent events; a comment at the beginning, and for each None.
+async def write_log(
+    events: AsyncGenerator[Event | None, None], *, is_readable: bool
+) -> AsyncGenerator[bytes, None]:
+    """Server-sent events; a comment for each None. ``events`` is closed at their end.
 
     Args:
         events: Events of a search; None after a while without one.
         is_readable: Plain characters instead of LaTeX in prose, for a client that shows it.
     """
-    yield COMMENT
     programs: set[BranchId] = set()
-    async for event in events:
-        if event is None:
-            yield COMMENT
-            continue
-        if isinstance(event, BranchStarted) and event.mode != "prose":
-            programs.add(event.branch)
-        is_program = isinstance(event, BranchGrew | StepProposed) and event.branch in programs
-        data = to_json(_public(event))
-        yield write(_readable(data) if is_readable and not is_program else data)
+    async with aclosing(events):
+        async for event in events:
+            if event is None:
+                yield COMMENT
+                continue
+            if isinstance(event, BranchStarted) and event.mode != "prose":
+                programs.add(event.branch)
+            is_program = isinstance(event, BranchGrew | StepProposed) and event.branch in programs
+            data = to_json(_public(event))
+            yield write(_readable(data) if is_readable and not is_program else data)
 
 
 def _public(event: Event) -> Event:
@@ -137,13 +140,13 @@ def _public(event: Event) -> Event:
     if not isinstance(event, SearchStarted):
         return event
     models = event.models
-    if models.generator is not None:
-        models = replace(models, generator=replace(models.generator, name=public_name(models.generator)))
-    if models.prm is not None:
-        models = replace(models, prm=replace(models.prm, name=public_name(models.prm)))
-    if models.calibration is not None:
-        models = replace(models, calibration={**models.calibration, "file": None})
-    return replace(event, models=models)
+    named = replace(
+        models,
+        generator=models.generator and replace(models.generator, name=public_name(models.generator)),
+        prm=models.prm and replace(models.prm, name=public_name(models.prm)),
+        calibration=models.calibration and {**models.calibration, "file": None},
+    )
+    return replace(event, models=named)
 
 
 def _readable(value: Any, name: str = "") -> Any:
