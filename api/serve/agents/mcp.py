@@ -65,16 +65,27 @@ def make_mcp(hub: Hub) -> Server[Any]:
     logging.getLogger("mcp").setLevel(logging.CRITICAL)  # tracebacks of what a client has sent
 
     async def list_tools(context: Context, params: PaginatedRequestParams | None) -> ListToolsResult:
-        return ListToolsResult(tools=_listed())
+        listed = [
+            Tool(
+                name=name,
+                description=inspect.getdoc(arguments),
+                input_schema=arguments.model_json_schema(),
+                output_schema=result.model_json_schema(mode="serialization"),
+                annotations=ToolAnnotations(read_only_hint=True, open_world_hint=False),
+            )
+            for name, (arguments, result, _) in TOOLS.items()
+        ]
+        return ListToolsResult(tools=listed)
 
     async def call_tool(context: Context, params: CallToolRequestParams) -> CallToolResult:
         async def search(ask: Ask) -> Record:
             return await _search(hub, ask, context)
 
         try:
-            if (tool := TOOLS.get(params.name)) is None:
+            if params.name not in TOOLS:
                 raise UsageError(f'there is no tool "{params.name}", only {", ".join(TOOLS)}')
-            result = await tool.run(tool.arguments.read(params.arguments or {}), search)
+            arguments, _, run = TOOLS[params.name]
+            result = await run(arguments.read(params.arguments or {}), search)
         except (Refusal, UsageError) as error:  # the agent reads it
             refusal = error if isinstance(error, Refusal) else Refusal.of(error)
             return CallToolResult(content=[TextContent(type="text", text=refusal.message)], is_error=True)
@@ -89,19 +100,6 @@ def make_mcp(hub: Hub) -> Server[Any]:
         on_list_tools=list_tools,
         on_call_tool=call_tool,
     )
-
-
-def _listed() -> list[Tool]:
-    return [
-        Tool(
-            name=name,
-            description=inspect.getdoc(tool.arguments),
-            input_schema=tool.arguments.model_json_schema(),
-            output_schema=tool.result.model_json_schema(mode="serialization"),
-            annotations=ToolAnnotations(read_only_hint=True, open_world_hint=False),
-        )
-        for name, tool in TOOLS.items()
-    ]
 
 
 async def _search(hub: Hub, ask: Ask, context: Context) -> Record:

@@ -7,8 +7,8 @@ fields in its schemas.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -295,26 +295,12 @@ async def check(arguments: CheckArguments, search: Search) -> Check:
     return Check.of(record, {each for each in known if await asyncio.to_thread(same, each, answer)})
 
 
-@dataclass(frozen=True, slots=True)
-class Tool:
-    """A tool.
-
-    Attributes:
-        arguments: Model of its arguments, whose docstring describes it.
-        result: Model of its result.
-        run: Runs it.
-    """
-
-    arguments: type[Arguments]
-    result: type[Result]
-    run: Callable[[Any, Search], Awaitable[Result]]
-
-
-TOOLS = {
-    "solve": Tool(SolveArguments, Solution, solve),
-    "code": Tool(CodeArguments, TestedProgram, code),
-    "check": Tool(CheckArguments, Check, check),
+TOOLS: Mapping[str, tuple[type[Arguments], type[Result], Callable[[Any, Search], Awaitable[Result]]]] = {
+    "solve": (SolveArguments, Solution, solve),
+    "code": (CodeArguments, TestedProgram, code),
+    "check": (CheckArguments, Check, check),
 }
+"""The models of each tool's arguments, whose docstring describes it, and of its result; and what runs it."""
 
 
 def _result(record: Record) -> SearchResult:
