@@ -26,64 +26,58 @@ def spelled(prefix: Prefix, rng: random.Random) -> Step:
 
 
 @pytest.fixture(scope="module")
-def spelling() -> Iterator[Served]:
+def server() -> Iterator[Served]:
     with served(policy=EchoPolicy(spelled)) as running:
         yield running
 
 
-@pytest.fixture(scope="module")
-def local(spelling: Served) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=f"{spelling.url}/v1", api_key="none", max_retries=0) as opened:
-        yield opened
-
-
 @pytest.mark.parametrize("more", [{}, {"stop": " it"}, {"echo": True}])
 def test_a_text_is_gone_on_with_as_it_stands(
-    spelling: Served, local: openai.OpenAI, more: dict[str, object]
+    server: Served, client: openai.OpenAI, more: dict[str, object]
 ) -> None:
     asked = {"model": MODEL, "prompt": " def f(x):\n", "suffix": "\nf(2)", "max_tokens": 30, **more}
-    found = local.completions.create(**asked)  # type: ignore[call-overload]
-    problem = spelling.policy.opened[-1]
+    found = client.completions.create(**asked)  # type: ignore[call-overload]
+    problem = server.policy.opened[-1]
     assert (problem.question, problem.details, problem.history) == (" def f(x):\n", {"suffix": "\nf(2)"}, ())
-    assert spelling.policy.samplers[-1].max_tokens == 30
+    assert server.policy.samplers[-1].max_tokens == 30
     written = "  so be" if "stop" in more else "  so be it.  "
     assert found.choices[0].text == (" def f(x):\n" if "echo" in more else "") + written
     assert found.usage.total_tokens == found.usage.prompt_tokens + found.usage.completion_tokens
-    parts = list(local.completions.create(**asked, stream=True))  # type: ignore[call-overload]
+    parts = list(client.completions.create(**asked, stream=True))  # type: ignore[call-overload]
     assert "".join(part.choices[0].text for part in parts) == found.choices[0].text
     assert parts[-1].choices[0].finish_reason == "stop"
 
 
-def test_a_completion_of_ollama_may_be_raw_too(spelling: Served) -> None:
+def test_a_completion_of_ollama_may_be_raw_too(server: Served) -> None:
     import httpx2
 
     body = {"prompt": "def f", "raw": True, "stream": False}
-    found = httpx2.post(f"{spelling.url}/api/generate", json=body, timeout=20)
+    found = httpx2.post(f"{server.url}/api/generate", json=body, timeout=20)
     assert found.json()["response"] == "  so be it.  "
 
 
 @pytest.mark.parametrize("stop", [None, "boxed"])
 @pytest.mark.parametrize("effort", ["none", "low"])
 def test_tokens_of_the_answer_that_is_shown_have_log_probabilities(
-    local: openai.OpenAI, stop: str | None, effort: str
+    client: openai.OpenAI, stop: str | None, effort: str
 ) -> None:
     asked = {
         "model": MODEL, "messages": [{"role": "user", "content": "Say 42"}], "logprobs": True,
         "top_logprobs": 1, "stop": stop, "reasoning_effort": effort, "seed": 1,
     }  # fmt: skip
-    [choice] = local.chat.completions.create(**asked).choices  # type: ignore[call-overload]
+    [choice] = client.chat.completions.create(**asked).choices  # type: ignore[call-overload]
     assert choice.logprobs is not None
     tokens = choice.logprobs.content
     assert choice.message.content.startswith("".join(each.token for each in tokens))
     assert "".join(each.token for each in tokens).startswith("We look at 42.\n\nIt is \\")
     assert {(each.logprob, each.top_logprobs[0].token) for each in tokens} == {(-0.5, "~")}
-    chunks = [c for chunk in local.chat.completions.create(**asked, stream=True) for c in chunk.choices]  # type: ignore[call-overload]
+    chunks = [c for chunk in client.chat.completions.create(**asked, stream=True) for c in chunk.choices]  # type: ignore[call-overload]
     streamed = [each for chunk in chunks if chunk.logprobs for each in chunk.logprobs.content]
     assert streamed == tokens
 
 
-def test_log_probabilities_of_a_completion_stand_in_lists(local: openai.OpenAI) -> None:
-    [choice] = local.completions.create(model=MODEL, prompt="x", logprobs=1).choices
+def test_log_probabilities_of_a_completion_stand_in_lists(client: openai.OpenAI) -> None:
+    [choice] = client.completions.create(model=MODEL, prompt="x", logprobs=1).choices
     found = choice.logprobs
     assert found is not None
     assert "".join(found.tokens or []) == choice.text
@@ -91,7 +85,7 @@ def test_log_probabilities_of_a_completion_stand_in_lists(local: openai.OpenAI) 
     assert found.top_logprobs == [{"~": -0.25}] * len(choice.text)
 
 
-def test_nothing_is_recorded_unless_it_is_asked_for(local: openai.OpenAI) -> None:
+def test_nothing_is_recorded_unless_it_is_asked_for(client: openai.OpenAI) -> None:
     message = {"role": "user", "content": "Say 42"}
-    [choice] = local.chat.completions.create(model=MODEL, messages=[message]).choices  # type: ignore[list-item]
+    [choice] = client.chat.completions.create(model=MODEL, messages=[message]).choices  # type: ignore[list-item]
     assert choice.logprobs is None

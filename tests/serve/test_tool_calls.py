@@ -50,12 +50,6 @@ def server() -> Iterator[Served]:
         yield running
 
 
-@pytest.fixture(scope="module")
-def client(server: Served) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0) as opened:
-        yield opened
-
-
 def ask(client: openai.OpenAI, *messages: Any, **more: Any) -> Any:
     return client.chat.completions.create(model=MODEL, messages=list(messages), tools=[TOOL], **more)
 
