@@ -175,9 +175,7 @@ def test_an_option_that_was_only_read_has_its_probability() -> None:
         ("solve", {"question": "Which?", "choices": ["a"]}, "(choices = red,green,blue)"),
         ("code", {"question": "Square n.", "tests": ["f = 2"]}, "write tests = assert f(2) == 4"),
         ("solve", {"question": "1 + 1", "budget": 0}, "budget: has to be at least 1"),
-        ("solve", {"question": "1 + 1", "budget": 1 << 63}, "budget: has to be at most 16,777,216"),
         ("solve", {"question": "1 + 1", "effort": "much"}, "effort: has to be low, medium, high or max"),
-        ("solve", {"question": "1 + 1", "seed": "1"}, "seed: has to be a whole number"),
         ("guess", {"question": "1 + 1"}, 'there is no tool "guess", only solve, code, check'),
         ("check", {"question": "1 + 1", "answer": ""}, "the answer is empty"),
         (
@@ -185,7 +183,6 @@ def test_an_option_that_was_only_read_has_its_probability() -> None:
             {"question": "1 + 1", "answer": r"\text{" * 9000},
             "answer: has more than 2,000 characters",
         ),
-        ("code", {"question": "Square n.", "tests": ["f("]}, "the test is no Python"),
         ("code", {"question": "Square n.", "tests": [MANY_TESTS]}, "each with the code around it"),
         ("code", {"question": ">>> f(1)\n1\n" * 9000}, "and may have 65,536"),
     ],

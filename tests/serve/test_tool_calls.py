@@ -251,7 +251,6 @@ def test_a_choice_is_kept(client: openai.OpenAI, choice: Any, is_called: bool) -
             {"tools": [{"type": "function", "function": {"name": "a", "parameters": {"properties": 3}}}]},
             "tools",
         ),
-        ({"tools": [{"type": "function"}]}, "tools[0].function"),
         ({"min_probability": 2}, "min_probability"),
     ],
 )
