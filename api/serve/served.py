@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -65,10 +64,6 @@ class ServedModel:
         assert generator is not None, "only a log of scripted models has no generator"
         return cls(public_name(generator), generator.sha256, generator.n_ctx, effort, is_strict)
 
-    def names(self) -> list[str]:
-        """Every name that a request may use: alone, and with each effort."""
-        return [self.name, *(f"{self.name}:{effort}" for effort in dict.fromkeys(EFFORT_ALIASES.values()))]
-
     def request(self, body: Body, asked: CommonFields) -> AnswerRequest:
         """The request of a body, whose protocol has read ``asked``.
 
@@ -114,9 +109,7 @@ class ServedModel:
         model = self.name if model == f"{self.name}:latest" else model  # as Ollama's clients call it
         base, _, suffix = (model or self.name).rpartition(":")
         if model not in (None, self.name) and not (base == self.name and suffix in EFFORT_ALIASES):
-            asked_for = excerpt(model or "")
-            near = difflib.get_close_matches(asked_for, self.names(), n=3, cutoff=0.4) or [self.name]
-            text = f'the model "{asked_for}" is not served here; there is {", ".join(near)}'
+            text = f'the model "{excerpt(model or "")}" is not served here; there is {self.name}'
             raise Refusal(404, text, "model-not-found", "model")
         of_name = None if model in (None, self.name) else EFFORT_ALIASES[suffix]
         of_field = None if asked is None else EFFORT_ALIASES[asked]
