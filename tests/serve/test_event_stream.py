@@ -53,10 +53,9 @@ def search(server: Served, **body: Any) -> list[Event]:
         return [from_json(each) for each in objects(response)]
 
 
-def test_the_stream_is_a_trace_that_folds_to_the_search() -> None:
-    with served() as server:
-        events = search(server, question=" Echo 18. ", effort="high", max_tokens=2000, max_seconds=60, seed=1)
-        again = search(server, question="Echo 18.", effort="high", max_tokens=2000, max_seconds=60, seed=1)
+def test_the_stream_is_a_trace_that_folds_to_the_search(server: Served) -> None:
+    events = search(server, question=" Echo 18. ", effort="high", max_tokens=2000, max_seconds=60, seed=1)
+    again = search(server, question="Echo 18.", effort="high", max_tokens=2000, max_seconds=60, seed=1)
     assert [event.seq for event in events] == list(range(len(events)))
     record = Record.of(events)
     assert record.answer == "18"
@@ -70,10 +69,9 @@ def test_the_stream_is_a_trace_that_folds_to_the_search() -> None:
     ("more", "replies"), [({}, True), ({"effort": "low"}, False), ({"mode": "prose"}, False)]
 )
 def test_a_message_without_a_checkable_answer_gets_one_plain_reply(
-    more: dict[str, str], replies: bool
+    server: Served, more: dict[str, str], replies: bool
 ) -> None:
-    with served() as server:
-        record = Record.of(search(server, question="hi", seed=1, **more))
+    record = Record.of(search(server, question="hi", seed=1, **more))
     assert record.started.problem.is_chat is replies
     assert (len(record.candidates) == 1) is replies
 
@@ -89,45 +87,40 @@ def test_a_message_without_a_checkable_answer_gets_one_plain_reply(
     ],
 )
 def test_a_message_is_taken_for_the_kind_that_is_asked_for(
-    question: str, more: dict[str, Any], kind: str
+    server: Served, question: str, more: dict[str, Any], kind: str
 ) -> None:
-    with served() as server:
-        record = Record.of(search(server, question=question, seed=1, **more))
+    record = Record.of(search(server, question=question, seed=1, **more))
     assert record.started.problem.kind == kind
 
 
-def test_a_kind_that_cannot_be_is_refused() -> None:
-    with served() as server, searching(server, question="hi", kind="choice") as refused:
+def test_a_kind_that_cannot_be_is_refused(server: Served) -> None:
+    with searching(server, question="hi", kind="choice") as refused:
         refused.read()
         assert refused.status_code == 400
         assert "different options" in refused.json()["error"]["message"]
 
 
-def test_texts_are_readable_on_demand() -> None:
-    with served() as server:
-        raw, plain = (
-            "".join(map(repr, search(server, question="Echo 18.", effort="none", readable=readable)))
-            for readable in (False, True)
-        )
+def test_texts_are_readable_on_demand(server: Served) -> None:
+    raw, plain = (
+        "".join(map(repr, search(server, question="Echo 18.", effort="none", readable=readable)))
+        for readable in (False, True)
+    )
     assert "boxed" in raw
     assert "boxed" not in plain
     assert "**18**" in plain
 
 
-def test_a_follow_up_is_asked_below_the_conversation() -> None:
-    policy = EchoPolicy(echo)
+def test_a_follow_up_is_asked_below_the_conversation(server: Served) -> None:
     said = [{"role": "user", "content": "Echo 7."}, {"role": "assistant", "content": "7"}]
-    with served(policy=policy) as server:
-        search(server, question="Echo 8.", history=said)
-        with searching(server, question="Echo 8.", history=[{"role": "tool", "content": "7"}]) as refused:
-            assert refused.status_code == 400
-    [asked] = policy.opened
+    search(server, question="Echo 8.", history=said)
+    asked = server.policy.opened[-1]
+    with searching(server, question="Echo 8.", history=[{"role": "tool", "content": "7"}]) as refused:
+        assert refused.status_code == 400
     assert asked.history == (Turn("user", "Echo 7."), Turn("assistant", "7"))
 
 
-def test_a_search_that_fails_says_so_in_its_last_event() -> None:
-    with served() as server:
-        *_, last = search(server, question="A long one")
+def test_a_search_that_fails_says_so_in_its_last_event(server: Served) -> None:
+    *_, last = search(server, question="A long one")
     assert isinstance(last, SearchFailed)
     assert "9,999 tokens" in last.error().message
 

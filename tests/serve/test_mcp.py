@@ -6,7 +6,7 @@ import asyncio
 import socket
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -37,6 +37,12 @@ MANY_TESTS = "\n".join([f"x = '{'x' * 4096}'", *(f"assert f({n}) == x" for n in 
 """Short, but each test is read with all that stands around it."""
 
 
+@pytest.fixture(scope="module")
+def server() -> Iterator[Served]:
+    with served(policy=EchoPolicy(steady)) as running:
+        yield running
+
+
 def with_client(server: Served, mode: str, talk: Callable[[Client], Awaitable[None]]) -> None:
     async def run() -> None:
         async with Client(f"{server.url}/mcp", mode=mode) as client:
@@ -46,7 +52,7 @@ def with_client(server: Served, mode: str, talk: Callable[[Client], Awaitable[No
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_a_question_is_solved_with_progress_and_structured_content(mode: str) -> None:
+def test_a_question_is_solved_with_progress_and_structured_content(server: Served, mode: str) -> None:
     async def talk(client: Client) -> None:
         listed = {tool.name: tool for tool in (await client.list_tools()).tools}
         assert set(listed) == {"solve", "code", "check"}
@@ -73,11 +79,10 @@ def test_a_question_is_solved_with_progress_and_structured_content(mode: str) ->
         assert steps == sorted(set(steps))
         assert any("We look at 18." in message for message in messages)
 
-    with served(policy=EchoPolicy(steady)) as server:
-        with_client(server, mode, talk)
+    with_client(server, mode, talk)
 
 
-def test_a_question_without_a_checkable_answer_gets_one_plain_reply() -> None:
+def test_a_question_without_a_checkable_answer_gets_one_plain_reply(server: Served) -> None:
     async def talk(client: Client) -> None:
         for effort, replies in (({}, True), ({"effort": "low"}, False)):
             found = await client.call_tool("solve", {"question": "hi", **effort})
@@ -86,11 +91,10 @@ def test_a_question_without_a_checkable_answer_gets_one_plain_reply() -> None:
             assert found.structured_content["probability"] is None
             assert server.policy.opened[-1].is_chat is replies
 
-    with served(policy=EchoPolicy(steady)) as server:
-        with_client(server, "auto", talk)
+    with_client(server, "auto", talk)
 
 
-def test_a_budget_limits_the_tokens_of_a_call() -> None:
+def test_a_budget_limits_the_tokens_of_a_call(server: Served) -> None:
     async def talk(client: Client) -> None:
         arguments = {"question": "Echo 18.", "effort": "max", "answer": "18"}
         tokens = []
@@ -101,11 +105,10 @@ def test_a_budget_limits_the_tokens_of_a_call() -> None:
         limited, free = tokens
         assert limited < free
 
-    with served(policy=EchoPolicy(steady)) as server:
-        with_client(server, "auto", talk)
+    with_client(server, "auto", talk)
 
 
-def test_an_answer_is_checked_without_calling_votes_a_probability() -> None:
+def test_an_answer_is_checked_without_calling_votes_a_probability(server: Served) -> None:
     async def talk(client: Client) -> None:
         async def check(answer: str) -> dict[str, Any]:
             found = await client.call_tool("check", {"question": "Echo 18.", "answer": answer})
@@ -119,8 +122,7 @@ def test_an_answer_is_checked_without_calling_votes_a_probability() -> None:
             assert checked["probability"] is checked["probability_at_most"] is None
             assert "no calibration fits the model" in checked["verdict"]
 
-    with served(policy=EchoPolicy(steady)) as server:
-        with_client(server, "auto", talk)
+    with_client(server, "auto", talk)
 
 
 def test_a_checked_answer_has_the_probability_of_its_group_or_what_the_leading_one_leaves() -> None:
@@ -188,7 +190,7 @@ def test_an_option_that_was_only_read_has_its_probability() -> None:
     ],
 )
 def test_what_cannot_be_done_is_an_error_that_the_agent_reads(
-    tool: str, arguments: dict[str, Any], error: str
+    server: Served, tool: str, arguments: dict[str, Any], error: str
 ) -> None:
     async def talk(client: Client) -> None:
         found = await client.call_tool(tool, arguments)
@@ -196,8 +198,7 @@ def test_what_cannot_be_done_is_an_error_that_the_agent_reads(
         assert error in found.content[0].text  # type: ignore[union-attr]
         assert not any(word in found.content[0].text for word in ("Traceback", "pydantic"))  # type: ignore[union-attr]
 
-    with served(policy=EchoPolicy(steady)) as server:
-        with_client(server, "auto", talk)
+    with_client(server, "auto", talk)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -243,7 +244,7 @@ def message(method: str, params: dict[str, Any], **id_: int) -> dict[str, Any]:
     return {"jsonrpc": "2.0", "method": method, "params": params, **id_}
 
 
-def test_reading_tests_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reading_tests_holds_up_nobody(server: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     reading, healthy = threading.Event(), threading.Event()
 
     def read_slowly(source: str) -> tuple[CodeTest, ...]:
@@ -260,8 +261,7 @@ def test_reading_tests_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
         assert not (await call).is_error
 
     monkeypatch.setattr(tools, "read_tests", read_slowly)
-    with served(policy=EchoPolicy(steady)) as server:
-        with_client(server, "auto", talk)
+    with_client(server, "auto", talk)
 
 
 def test_a_connected_client_does_not_hold_up_the_end_of_the_server() -> None:
@@ -276,9 +276,9 @@ def test_a_connected_client_does_not_hold_up_the_end_of_the_server() -> None:
         with_client(server, "legacy", talk)
 
 
-def test_what_is_no_message_is_refused() -> None:
+def test_what_is_no_message_is_refused(server: Served) -> None:
     accepted = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
-    with served() as server, httpx2.Client(base_url=server.url, headers=accepted) as client:
+    with httpx2.Client(base_url=server.url, headers=accepted) as client:
         for body in (b"", b"{", b"null", b"[1]", b'{"jsonrpc":"2.0"}', b"\xff", b"[" * 5000):
             assert client.post("/mcp", content=body).status_code == 400, body
         assert client.get("/mcp").status_code == 405
