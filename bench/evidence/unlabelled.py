@@ -38,8 +38,8 @@ def main() -> None:
     drawn = questions_of(args.store)
     prose, programs = zip(*drawn, strict=True)
     labelled = [label_by_agreement(question, VotePosterior(args.rate)) for question in drawn]
-    known = training_set(prose, None, programs)
-    pseudo = training_set([own for own, _ in labelled], None, [own for _, own in labelled])
+    known = training_set(prose, programs)
+    pseudo = training_set(*zip(*labelled, strict=True))
     fits = {"known": fit_calibration(known, "beta", HeadConfig(), args.seed)}
     fits["agreement"] = fit_calibration(pseudo, "beta", HeadConfig(), args.seed)
     stages = {label: report(_judged(fit.held_out, known)) for label, fit in fits.items()}

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from adascale.engine.calibration.figures import StageReport
     from adascale.engine.fitting.metrics import Predictions
     from adascale.models.calibration.artefact import Artefact
-    from adascale.models.calibration.collect import CodePlan, DrawPlan
+    from adascale.models.calibration.collect import DrawPlan
     from adascale.models.session import OpenSession
 
 SCHEMA = "adascale.calibrate/1"
@@ -246,12 +246,11 @@ def _measure_options(
     }
 
 
-def _plan(run: CalibrationOptions, kind: KindName) -> DrawPlan | CodePlan:
-    from adascale.models.calibration.collect import CodePlan, DrawPlan
+def _plan(run: CalibrationOptions, kind: KindName) -> DrawPlan:
+    from adascale.models.calibration.collect import DrawPlan
 
-    if kind == "code":
-        return CodePlan(run.programs, run.seed)
-    return DrawPlan(run.samples, run.rollouts, run.seed, run.programs)
+    samples, rollouts = (0, 0) if kind == "code" else (run.samples, run.rollouts)
+    return DrawPlan(samples, rollouts, run.seed, run.programs)
 
 
 def _no_calibration(session: OpenSession, kind: KindName) -> CalibrationError:

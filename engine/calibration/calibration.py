@@ -24,9 +24,11 @@ from .features import (
     Observation,
     Stage,
     States,
-    StepArrays,
     answer_observation,
+    code_observation,
     logit,
+    program_observation,
+    prose_observation,
     sigmoid,
 )
 from .head import HeadModel
@@ -56,13 +58,14 @@ class Domain:
         """The domain of ``[questions, width]`` states."""
         components = max(1, min(_COMPONENTS, len(states) // _QUESTIONS_PER_COMPONENT))
         projection = Projection.fit(states, np.full(len(states), 1 / len(states)), components)
-        distance = _distance(projection, states)
+        distance = cls(projection, np.ones(1)).distance(states)
         # Questions that all look the same would make everything else infinitely far.
         return cls(projection, np.array([max(float(np.quantile(distance, _SHARE, method="higher")), 1e-3)]))
 
     def distance(self, states: States) -> Array:
         """``[n]`` distances; above 1 is outside."""
-        return _distance(self.projection, states) / self.threshold
+        distances: Array = np.sqrt((self.projection(states) ** 2).mean(axis=1)) / self.threshold
+        return distances
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,18 +106,18 @@ class Calibration:
 
     def estimate(self, prefix: Prefix, reward: float) -> Estimate:
         """Estimate for a prefix with steps; a finished one has its own model."""
-        steps = StepArrays.of(prefix, reward)
+        execution = prefix.execution
         match prefix.mode:
             case "prose":
                 stage: Stage = "step" if prefix.steps[-1].finish == "step" else "finished"
-                found = steps.prose()
+                found = prose_observation(prefix, reward)
             case "program":
-                stage = "program"
-                found = steps.program(None if prefix.execution is None else executed_answer(prefix.execution))
+                stage, answer = "program", None if execution is None else executed_answer(execution)
+                found = program_observation(prefix, reward, answer)
             case "code":
-                stage, execution = "code", prefix.execution
+                stage, passed = "code", 0 if execution is None else execution.passed
                 failed = execution is None or execution.fails
-                found = steps.code(0 if execution is None else execution.passed, failed=failed)
+                found = code_observation(prefix, reward, passed, failed=failed)
         inputs = STAGES[stage]
         [quantiles] = self.quantiles(stage, Evidence.stack([found], inputs.numbers, inputs.states))
         return widen(Estimate.of_quantiles(quantiles), self.distance(prefix))
@@ -156,8 +159,3 @@ def widen(estimate: Estimate, distance: float) -> Estimate:
     # ``logit`` clips near 0 and 1, so a bound that is already there would come back narrower.
     lower, upper = min(float(stretched[0]), estimate.lower), max(float(stretched[1]), estimate.upper)
     return Estimate(lower, estimate.median, upper, estimate.calibrated)
-
-
-def _distance(projection: Projection, states: States) -> Array:
-    square: Array = (projection(states) ** 2).mean(axis=1)
-    return np.sqrt(square)

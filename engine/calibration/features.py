@@ -18,7 +18,7 @@ from ..answers.choosing import odds_over_question, supports
 from ..answers.lookahead import ModeState, posterior
 from ..answers.result import FinishedSearch, ModeProfile
 from ..ports import Prefix
-from ..types import MODES, Mode
+from ..types import Mode
 
 Array = NDArray[np.float64]
 States = NDArray[np.float32]
@@ -72,8 +72,7 @@ program passes a test.
 
 STAGES_OF: Mapping[Mode, tuple[Stage, ...]] = {
     mode: tuple(stage for stage, inputs in STAGES.items() if inputs.mode == mode)
-    for mode in MODES
-    if any(inputs.mode == mode for inputs in STAGES.values())
+    for mode in dict.fromkeys(inputs.mode for inputs in STAGES.values())
 }
 """Stages of each mode, the question first and the finished solution last."""
 
@@ -160,134 +159,93 @@ class Evidence:
         return self.numbers[:, [place[name] for name in names]]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class StepArrays:
-    """The steps on the way to one prefix as arrays; at least one step.
+def prose_observation(prefix: Prefix, reward: float) -> Observation:
+    """Evidence about a solution in prose, finished or not, with its raw reward."""
+    is_wrong = any(step.wrong_sums for step in prefix.steps)
+    return _of_steps(prefix, reward, {}, _WRONG_SUM if is_wrong else 0.0)
 
-    Attributes:
-        question: ``[width]`` state behind the prompt.
-        tokens, logprob, min_logprob, entropy: ``[steps]``.
-        last, mean: ``[steps, width]``.
-        cut_off: True where the last step ran into a limit.
-        wrong_sum: True where a step has a wrong sum.
-        reward: Raw reward of the prefix.
+
+def program_observation(prefix: Prefix, reward: float, answer: str | None) -> Observation:
+    """Evidence about a program that printed this answer; None where it failed."""
+    number = _NUMBER.fullmatch(answer or "")
+    is_whole = number is not None and number[1] is None and number[2] is None
+    printed = {"whole": float(is_whole), "number": float(number is not None)}
+    return _of_steps(prefix, reward, printed, _FAILED if answer is None else 0.0)
+
+
+def code_observation(prefix: Prefix, reward: float, passed: int, *, failed: bool) -> Observation:
+    """Evidence about the program of a code task.
+
+    Args:
+        prefix: The program.
+        reward: Its raw reward.
+        passed: Number of given tests that it passes.
+        failed: True where it is no program or fails a given test.
     """
+    tested = {"passes": float(passed > 0), "passed": float(np.log1p(passed))}
+    return _of_steps(prefix, reward, tested, _FAILED if failed else 0.0)
 
-    question: States
-    tokens: Array
-    logprob: Array
-    min_logprob: Array
-    entropy: Array
-    last: States
-    mean: States
-    cut_off: bool
-    wrong_sum: bool
-    reward: float
 
-    @classmethod
-    def of(cls, prefix: Prefix, reward: float) -> StepArrays:
-        """Arrays of a live prefix, whose states were kept."""
-        readings = [step.reading for step in prefix.steps]
-        known = [reading for reading in readings if reading is not None]
-        assert prefix.prompt is not None, "the generator's state behind the prompt was not kept"
-        assert known, "a prefix has steps, and their states were kept"
-        assert len(known) == len(readings), "the generator's states were not kept"
-        return cls(
-            question=prefix.prompt.last,
-            tokens=np.array([len(step.token_ids) for step in prefix.steps], float),
-            logprob=np.array([step.logprob for step in prefix.steps]),
-            min_logprob=np.array([reading.min_logprob for reading in known]),
-            entropy=np.array([reading.entropy for reading in known]),
-            last=np.stack([reading.last for reading in known]),
-            mean=np.stack([reading.mean for reading in known]),
-            cut_off=prefix.steps[-1].finish == "length",
-            wrong_sum=any(step.wrong_sums for step in prefix.steps),
-            reward=reward,
-        )
-
-    def prose(self) -> Observation:
-        """Evidence about a solution in prose, finished or not."""
-        return Observation(self._numbers(), self._states(), _WRONG_SUM if self.wrong_sum else 0.0)
-
-    def program(self, answer: str | None) -> Observation:
-        """Evidence about a program that printed this answer; None where it failed."""
-        number = _NUMBER.fullmatch(answer or "")
-        is_whole = number is not None and number[1] is None and number[2] is None
-        printed = {"whole": float(is_whole), "number": float(number is not None)}
-        return self._whole_program(printed, failed=answer is None)
-
-    def code(self, passed: int, *, failed: bool) -> Observation:
-        """Evidence about the program of a code task.
-
-        Args:
-            passed: Number of given tests that it passes.
-            failed: True where it is no program or fails a given test.
-        """
-        tested = {"passes": float(passed > 0), "passed": float(np.log1p(passed))}
-        return self._whole_program(tested, failed=failed)
-
-    def _whole_program(self, more: Mapping[str, float], *, failed: bool) -> Observation:
-        return Observation({**self._numbers(), **more}, self._states(), _FAILED if failed else 0.0)
-
-    def _numbers(self) -> dict[str, float]:
-        total = self.tokens.sum()
-        return {
-            "steps": np.log(len(self.tokens)),
-            "tokens": np.log(total),
-            "step_tokens": np.log(self.tokens[-1]),
-            "logprob": self.logprob.sum() / total,
-            "min_logprob": self.min_logprob.min(),
-            "step_logprob": self.logprob[-1] / self.tokens[-1],
-            "step_min_logprob": self.min_logprob[-1],
-            "entropy": self.entropy @ self.tokens / total,
-            "step_entropy": self.entropy[-1],
-            "cut_off": float(self.cut_off),
-            "reward": float(logit(np.array(self.reward))),
-        }
-
-    def _states(self) -> dict[str, States]:
-        share = (self.tokens / self.tokens.sum()).astype(np.float32)
-        return {
-            "question": self.question,
-            "last": self.last[-1],
-            "mean": self.mean[-1],
-            "path": share @ self.mean,
-        }
+def _of_steps(prefix: Prefix, reward: float, more: Mapping[str, float], offset: float) -> Observation:
+    """Evidence in the steps of a prefix, at least one, whose states were kept."""
+    readings = [step.reading for step in prefix.steps]
+    known = [reading for reading in readings if reading is not None]
+    assert prefix.prompt is not None, "the generator's state behind the prompt was not kept"
+    assert known, "a prefix has steps, and their states were kept"
+    assert len(known) == len(readings), "the generator's states were not kept"
+    last_step, last = prefix.steps[-1], known[-1]
+    tokens = np.array([len(step.token_ids) for step in prefix.steps], float)
+    total = tokens.sum()
+    numbers = {
+        "steps": np.log(len(tokens)),
+        "tokens": np.log(total),
+        "step_tokens": np.log(tokens[-1]),
+        "logprob": np.array([step.logprob for step in prefix.steps]).sum() / total,
+        "min_logprob": min(reading.min_logprob for reading in known),
+        "step_logprob": last_step.logprob / tokens[-1],
+        "step_min_logprob": last.min_logprob,
+        "entropy": np.array([reading.entropy for reading in known]) @ tokens / total,
+        "step_entropy": last.entropy,
+        "cut_off": float(last_step.finish == "length"),
+        "reward": float(logit(np.array(reward))),
+    }
+    share = (tokens / total).astype(np.float32)
+    states = {
+        "question": prefix.prompt.last,
+        "last": last.last,
+        "mean": last.mean,
+        "path": share @ np.stack([reading.mean for reading in known]),
+    }
+    return Observation({**numbers, **more}, states, offset)
 
 
 def answer_observation(finished: FinishedSearch, profiles: Mapping[Mode, ModeProfile]) -> Observation:
-    """``ANSWER_FEATURES`` of a finished search's chosen answer; probabilities are logits.
+    """``ANSWER_FEATURES`` of a finished search's chosen answer; probabilities are logits, counts logarithms.
+
+    The share is smoothed by half a vote, the lead is over the most frequent other answer.
 
     Args:
         finished: It has an answer.
         profiles: Profiles of its modes.
     """
-    medians = {c.node: c.estimate.median for c in finished.candidates}
-    members = np.array([medians[node] for node in finished.groups[0].nodes])
-    priors = [estimate.median for estimate in finished.questions.values()] or [0.5]
-    chances = np.array([priors[0], members.mean(), members.max(), _posterior(finished, profiles)])
-    names = ("question", "mean", "best", "posterior")
-    return Observation({**_vote_numbers(finished), **dict(zip(names, logit(chances), strict=True))})
-
-
-def _vote_numbers(finished: FinishedSearch) -> dict[str, float]:
-    """Numbers of a finished search's votes.
-
-    The share is smoothed by half a vote and is a logit, counts are logarithms, the lead is over the most
-    frequent other answer.
-    """
-    n, chosen = len(finished.candidates), finished.groups[0]
-    votes = len(chosen.nodes)
+    by_node = {candidate.node: candidate for candidate in finished.candidates}
+    chosen = [by_node[node] for node in finished.groups[0].nodes]
+    medians, modes = np.array([c.estimate.median for c in chosen]), [c.mode for c in chosen]
+    n, votes = len(finished.candidates), len(chosen)
     other = max((len(group.nodes) for group in finished.groups[1:]), default=0)
-    modes = [c.mode for c in finished.candidates if c.node in chosen.nodes]
-    return {
-        "share": float(logit(np.array((votes + 0.5) / (n + 1)))),
-        "lead": (votes - other) / np.sqrt(n),
-        "samples": np.log(n),
-        "groups": np.log(len(finished.groups)),
-        "programs": modes.count("program") / votes,
-        "both modes": float(len(set(modes)) > 1),
-    }
+    priors = [estimate.median for estimate in finished.questions.values()] or [0.5]
+    logits = logit(np.array([priors[0], medians.mean(), medians.max(), _posterior(finished, profiles)]))
+    return Observation(
+        {
+            **dict(zip(("question", "mean", "best", "posterior"), logits, strict=True)),
+            "share": float(logit(np.array((votes + 0.5) / (n + 1)))),
+            "lead": (votes - other) / np.sqrt(n),
+            "samples": np.log(n),
+            "groups": np.log(len(finished.groups)),
+            "programs": modes.count("program") / votes,
+            "both modes": float(len(set(modes)) > 1),
+        }
+    )
 
 
 def _posterior(finished: FinishedSearch, profiles: Mapping[Mode, ModeProfile]) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import combinations
@@ -99,13 +99,15 @@ class CalibrationFit:
 def fit_calibration(training: Training, method: Method, config: HeadConfig, seed: int) -> CalibrationFit:
     """Fit all stages and domains, and the answer on the held-out estimates of the stages."""
     stages, held_out = fit_stages(training, method, config, seed)
-    profiles = mode_profiles(training)
+    profiles = {mode: mode_profile(training.samples, mode) for mode in training.modes}
     read = partial(answer_observation, profiles=profiles)
     answers = StageData.stack([*answer_examples(training, held_out, read, seed)], ANSWER_FEATURES)
-    of_answers = HeadConfig(components=0, decay=config.decay, anchor=config.anchor, folds=config.folds)
+    of_answers = HeadConfig(components=0, decay=config.decay, folds=config.folds)
     answer, quantiles = fit_stage(answers, "beta", of_answers, seed)
     held_out["answer"] = answers.predictions(quantiles)
-    return CalibrationFit(Calibration(stages, answer, domains(training), profiles), held_out)
+    asked = {mode: training.stages[QUESTION[mode]].evidence for mode in training.modes}
+    domains = {mode: Domain.fit(evidence.states["question"]) for mode, evidence in asked.items()}
+    return CalibrationFit(Calibration(stages, answer, domains, profiles), held_out)
 
 
 def fit_stages(
@@ -122,17 +124,6 @@ def fit_stages(
             models[stage], quantiles = fit_stage(data, method, config, seed, base_rate)
             held_out[stage] = data.predictions(quantiles)
     return models, held_out
-
-
-def domains(training: Training) -> dict[Mode, Domain]:
-    """The domain of the questions in each mode."""
-    stages = {mode: training.stages[QUESTION[mode]] for mode in training.modes}
-    return {mode: Domain.fit(data.evidence.states["question"]) for mode, data in stages.items()}
-
-
-def mode_profiles(training: Training) -> dict[Mode, ModeProfile]:
-    """The profile of each mode."""
-    return {mode: mode_profile(training.samples, mode) for mode in training.modes}
 
 
 def mode_profile(questions: Sequence[QuestionSamples], mode: Mode) -> ModeProfile:
@@ -176,7 +167,9 @@ def answer_examples(
     for each in training.samples:
         known = [sample for sample in each.samples if sample.mode in modes]
         candidates = candidates_of(known, estimates)
-        asked = question_estimates(each.question, modes, estimates)
+        asked = {
+            mode: Estimate.of_quantiles(estimates[QUESTION[mode]].quantiles[each.question]) for mode in modes
+        }
         for places in _subsets(len(known), rng):
             chosen = tuple(candidates[at] for at in places)
             own = {mode: asked[mode] for mode in modes if any(c.mode == mode for c in chosen)}
@@ -195,13 +188,6 @@ def candidates_of(samples: Sequence[Sample], estimates: Mapping[str, Predictions
         Candidate(NodeId(at), sample.answer, Estimate.of_quantiles(own), sample.mode, sample.passed)
         for at, (sample, own) in enumerate(zip(samples, quantiles, strict=True))
     ]
-
-
-def question_estimates(
-    question: int, modes: Iterable[Mode], estimates: Mapping[str, Predictions]
-) -> dict[Mode, Estimate]:
-    """Estimates of a question in these modes."""
-    return {mode: Estimate.of_quantiles(estimates[QUESTION[mode]].quantiles[question]) for mode in modes}
 
 
 def _chosen_groups(candidates: tuple[Candidate, ...]) -> Iterator[tuple[AnswerGroup, ...]]:

@@ -11,7 +11,7 @@ import numpy as np
 from adascale.engine.errors import ContextOverflowError, ModelError
 from adascale.engine.kinds import kind_of
 from adascale.engine.kinds.base import Run
-from adascale.engine.ports import Prefix, RewardModel
+from adascale.engine.ports import RewardModel
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import SearchFailed, SearchFinished, StepProposed
 from adascale.engine.search.prefix_outcomes import right_nodes
@@ -19,54 +19,25 @@ from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import Strategy
 from adascale.engine.strategies.rollouts import PrefixRollouts, ProgramRollouts
-from adascale.engine.types import Mode, Problem, Step
+from adascale.engine.types import Mode, Problem
 
 from ..storage import data_folder, keyed_path
 from .artefact import Fingerprint
 from .rollouts import FloatArray, Rollouts, RolloutStore
 
-_TOKENS_GUESS: Mapping[Mode, int] = {"prose": 350, "program": 130, "code": 80}
-"""Tokens of a trajectory before any is kept: those of the fitting questions have 318 to 366 in the mean."""
-
-_SAMPLE_SIZE = 50
-
-
-@dataclass(frozen=True, slots=True)
-class CodePlan:
-    """Rollouts that are drawn of each code task.
-
-    Attributes:
-        programs: Number of programs, at least 1; the first one is greedy.
-        seed: Seed of the choice of tasks, and of every draw.
-    """
-
-    programs: int
-    seed: int
-
-    @property
-    def trajectories(self) -> Mapping[Mode, float]:
-        """Mean number of trajectories of each mode."""
-        return {"code": self.programs}
-
-    @property
-    def strategy(self) -> Strategy:
-        """The strategy that draws them."""
-        return ProgramRollouts(self.programs)
-
-    def key(self, fingerprint: Fingerprint) -> list[object]:
-        """Settings in the name of the store, in addition to the generator, prompt and sampler."""
-        return ["code", self.programs, self.seed, fingerprint.window]
+_TOKENS: Mapping[Mode, int] = {"prose": 350, "program": 130, "code": 80}
+"""About the tokens of a trajectory: those of the fitting questions have 318 to 366 in the mean."""
 
 
 @dataclass(frozen=True, slots=True)
 class DrawPlan:
-    """Rollouts that are drawn of each question.
+    """Rollouts that are drawn of each question or code task.
 
     Attributes:
-        samples: Number of trajectories in prose, at least 1.
+        samples: Number of trajectories in prose; 0 for code tasks, which have programs alone.
         rollouts: Number of further ones from a prefix of one of them.
         seed: Seed of the choice of questions, and of every draw.
-        programs: Number of programs; 0 leaves the calibration without them.
+        programs: Number of programs; 0 leaves the calibration without them. The first of a task is greedy.
     """
 
     samples: int
@@ -77,23 +48,34 @@ class DrawPlan:
     @property
     def trajectories(self) -> Mapping[Mode, float]:
         """Mean number of trajectories of each mode; one of the ``rollouts`` is about half of one."""
+        if not self.samples:
+            return {"code": self.programs}
         prose: dict[Mode, float] = {"prose": self.samples + self.rollouts / 2}
         return {**prose, "program": self.programs} if self.programs else prose
 
     @property
+    def tokens(self) -> float:
+        """About how many tokens the trajectories of a question have."""
+        return sum(_TOKENS[mode] * drawn for mode, drawn in self.trajectories.items())
+
+    @property
     def strategy(self) -> Strategy:
         """The strategy that draws them."""
+        if not self.samples:
+            return ProgramRollouts(self.programs)
         return PrefixRollouts(self.samples, self.rollouts, programs=self.programs)
 
     def key(self, fingerprint: Fingerprint) -> list[object]:
-        """As ``CodePlan.key``."""
+        """Settings in the name of the store, in addition to the generator, prompt and sampler."""
+        if not self.samples:
+            return ["code", self.programs, self.seed, fingerprint.window]
         own: list[object] = [self.samples, self.rollouts, self.seed, fingerprint.window]
         if self.programs and fingerprint.program:
             own += [self.programs, asdict(fingerprint.program)]
         return own
 
 
-def rollouts_path(fingerprint: Fingerprint, plan: DrawPlan | CodePlan) -> Path:
+def rollouts_path(fingerprint: Fingerprint, plan: DrawPlan) -> Path:
     """The store of a generator's rollouts; whatever changes a draw changes its name.
 
     The number of draws at once and the device move logits in their last digits, and do not count: rollouts
@@ -113,25 +95,6 @@ def rollouts_path(fingerprint: Fingerprint, plan: DrawPlan | CodePlan) -> Path:
         llama_cpp.__version__,
     ]
     return keyed_path(data_folder() / "rollouts", parts, ".sqlite")
-
-
-def expected_tokens(
-    store: RolloutStore, problems: Sequence[Problem], todo: int, trajectories: Mapping[Mode, float]
-) -> int:
-    """Tokens of ``todo`` questions, by the mean of those that are kept, or a guess if none is.
-
-    Args:
-        store: The store.
-        problems: Questions of which some may be kept.
-        todo: Number of questions to count.
-        trajectories: Mean number of trajectories of each mode to count.
-    """
-    each = 0.0
-    for mode, drawn in trajectories.items():
-        kept = [found for p in problems[:_SAMPLE_SIZE] if (found := store.get(p, mode)) is not None]
-        guess = _TOKENS_GUESS[mode] * drawn
-        each += float(np.mean([r.tokens for r in kept])) if kept else guess
-    return round(each * todo)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +118,7 @@ def draw_rollouts(
     driver: Driver,
     problems: Sequence[Problem],
     store: RolloutStore,
-    plan: DrawPlan | CodePlan,
+    plan: DrawPlan,
     run: Run | None = None,
 ) -> Iterator[FinishedQuestion]:
     """Draw what the store lacks; each question is kept before it is reported.
@@ -191,7 +154,7 @@ def draw_rollouts(
                 yield FinishedQuestion(problem, event.usage.generated_tokens, spent)
 
 
-def is_drawn(problem: Problem, store: RolloutStore, plan: DrawPlan | CodePlan) -> bool:
+def is_drawn(problem: Problem, store: RolloutStore, plan: DrawPlan) -> bool:
     """True if the store holds everything that is planned for a problem."""
     return all(store.holds(problem, mode) for mode in plan.trajectories)
 
@@ -223,15 +186,9 @@ def score_rollouts(
 def _score_nodes(prm: RewardModel, rollouts: Rollouts) -> tuple[FloatArray, int]:
     """``[nodes]`` rewards, and the tokens that were read for them."""
     rewards = np.zeros(len(rollouts.nodes), np.float32)
-    paths: list[tuple[Step, ...]] = []
     tokens = 0
-    for row, node in enumerate(rollouts.nodes):
-        if row == 0:
-            paths.append(())
-            continue
-        step = Step(node.text, node.token_ids, node.logprob, node.finish)
-        paths.append((*paths[node.parent], step))
-        [found] = prm.score([Prefix(rollouts.problem, paths[row])])
+    for row in range(1, len(rollouts.nodes)):
+        [found] = prm.score([rollouts.prefix(row)])
         rewards[row] = found.reward
         tokens += found.prm_tokens
     return rewards, tokens

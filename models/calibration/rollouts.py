@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from adascale.engine.codec import build, to_plain
 from adascale.engine.kinds import kind_of
+from adascale.engine.ports import Prefix
 from adascale.engine.search.prefix_outcomes import prefix_outcomes
 from adascale.engine.search.record import Record
 from adascale.engine.search.tree import Node, Tree
-from adascale.engine.types import ROOT, BranchId, Finish, Mode, NodeId, Problem
+from adascale.engine.types import ROOT, BranchId, Finish, Mode, NodeId, Problem, Reading, Step
 
 from ..blobs import DrawnStore, Table, pack, pack_texts, unpack, unpack_texts
 
@@ -135,6 +136,19 @@ class Rollouts:
             chain.append(row)
             row = self.nodes[row].parent
         return chain[::-1]
+
+    def prefix(self, row: int) -> Prefix:
+        """The question and the steps to this row, as a search would have them."""
+        return Prefix(self.problem, tuple(map(self._step, self.path(row))), self._reading(0), self.mode)
+
+    def _step(self, row: int) -> Step:
+        node = self.nodes[row]
+        wrong_sums = (node.text,) if node.wrong_sum else ()
+        return Step(node.text, node.token_ids, node.logprob, node.finish, self._reading(row), wrong_sums)
+
+    def _reading(self, row: int) -> Reading:
+        last, mean = self.last[row].astype(np.float32), self.mean[row].astype(np.float32)
+        return Reading(last, mean, self.nodes[row].min_logprob, self.nodes[row].entropy)
 
     def ends(self) -> list[int]:
         """Ends of all draws."""

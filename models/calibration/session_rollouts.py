@@ -15,22 +15,20 @@ from adascale.engine.fitting.calibration import Training, fit_calibration
 from adascale.engine.fitting.head import HeadConfig
 from adascale.engine.fitting.report import report
 from adascale.engine.search.driver import Driver
-from adascale.engine.types import KindName, Mode, Problem
+from adascale.engine.types import KindName, Problem
 
 from ..question_sets import only_kind
 from .artefact import Artefact, Card, question_key, software_versions
 from .collect import (
-    CodePlan,
     DrawPlan,
     FinishedQuestion,
     draw_rollouts,
-    expected_tokens,
     is_drawn,
     rollouts_path,
     score_rollouts,
 )
 from .rollouts import Rollouts, RolloutStore
-from .training import agrees, code_training_set, label_by_agreement, training_set
+from .training import agrees, label_by_agreement, training_set
 
 if TYPE_CHECKING:
     from ..session import OpenSession
@@ -81,14 +79,12 @@ class SessionRollouts:
 
     session: OpenSession
     problems: Sequence[Problem]
-    plan: DrawPlan | CodePlan
+    plan: DrawPlan
     store: RolloutStore
 
     @classmethod
     @contextmanager
-    def open(
-        cls, session: OpenSession, problems: Sequence[Problem], plan: DrawPlan | CodePlan
-    ) -> Iterator[Self]:
+    def open(cls, session: OpenSession, problems: Sequence[Problem], plan: DrawPlan) -> Iterator[Self]:
         """Open the store of these models and this plan.
 
         Raises:
@@ -126,7 +122,7 @@ class SessionRollouts:
 
     def tokens_to_draw(self) -> int:
         """About how many tokens drawing what is missing takes."""
-        return expected_tokens(self.store, self.problems, len(self.undrawn()), self.plan.trajectories)
+        return round(self.plan.tokens * len(self.undrawn()))
 
     @property
     def solutions(self) -> int:
@@ -140,10 +136,9 @@ class SessionRollouts:
         return round(each * len(self.undrawn()))
 
     def tokens_to_score(self) -> int:
-        """About how many tokens the PRM still has to read; it scores prose alone."""
-        todo = self.unscored()
-        prose: dict[Mode, float] = {"prose": self.plan.trajectories.get("prose", 0)}
-        return expected_tokens(self.store, todo, len(todo), prose)
+        """Tokens that the PRM still has to read; it scores prose alone."""
+        unscored = map(self.store.get, self.unscored())
+        return sum(rollouts.tokens for rollouts in unscored if rollouts is not None)
 
     def draw(self, driver: Driver) -> Iterator[FinishedQuestion]:
         """Draw what is missing with the session's driver; each question is kept before it is reported."""
@@ -178,12 +173,8 @@ class SessionRollouts:
             drawn = [each for each, found in scored if found is not None]
             rewards = [found for _, found in scored if found is not None]
         check_enough(len(drawn), fewest)
-        prose, *programs = zip(*drawn, strict=True)
-        if self.kind == "code":
-            training = code_training_set(prose)
-        else:
-            training = training_set(prose, rewards or None, programs[0] if programs else ())
-        return TrainingDraws(training, _keys(prose))
+        by_mode = list(zip(*drawn, strict=True))
+        return TrainingDraws(training_set(*by_mode, rewards=rewards or None), _keys(by_mode[0]))
 
     def training_by_agreement(self) -> TrainingDraws:
         """Training data with soft labels from what the solutions of each question agree on.
@@ -201,9 +192,8 @@ class SessionRollouts:
                 slug="no-agreement",
             )
         votes = VotePosterior(rate_of_size(self.session.model.info.effective_parameters))
-        prose, *programs = zip(*(label_by_agreement(each, votes) for each in drawn), strict=True)
-        training = training_set(prose, None, programs[0] if programs else ())
-        return TrainingDraws(training, _keys(prose), is_labelled=False)
+        by_mode = list(zip(*(label_by_agreement(each, votes) for each in drawn), strict=True))
+        return TrainingDraws(training_set(*by_mode), _keys(by_mode[0]), is_labelled=False)
 
     def fit(self, draws: TrainingDraws, method: Method, data: Sequence[str]) -> Artefact:
         """Fit a calibration; the figures on its card are of questions held out.
@@ -215,16 +205,15 @@ class SessionRollouts:
         """
         plan, session = self.plan, self.session
         fitted = fit_calibration(draws.training, method, HeadConfig(), plan.seed)
-        samples, continued = (plan.samples, plan.rollouts) if isinstance(plan, DrawPlan) else (0, 0)
         card = Card(
             name=session.files.pair_name + ("+code" if self.kind == "code" else ""),
             fingerprint=session.prompts.fingerprints[self.kind],
             method=method,
             data=tuple(data),
             questions=draws.questions,
-            samples=samples,
+            samples=plan.samples,
             programs=plan.programs,
-            rollouts=continued,
+            rollouts=plan.rollouts,
             seed=plan.seed,
             versions=software_versions(),
             held_out=report(fitted.held_out, draws.training),

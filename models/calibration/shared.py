@@ -54,8 +54,13 @@ def pull(ref: str) -> list[Artefact]:
         raise hub.offline_error(ref)
     hub.check_reachable()
     files = hub.exact_files(found["repo"], found["revision"], SUFFIX)
-    checked = [(remote, _read(remote)) for remote in _choose(files, found["repo"], found["file"])]
-    return [_keep(remote, data) for remote, data in checked]
+    kept = []
+    for remote, data in [(each, _read(each)) for each in _choose(files, found["repo"], found["file"])]:
+        path = pulled_folder() / f"{remote.repo}/{remote.file}".replace("/", "--")
+        with atomic_write(path) as file:
+            file.write(data)
+        kept.append(load_artefact(path))
+    return kept
 
 
 def _choose(files: Sequence[RemoteFile], repo: str, file: str | None) -> Sequence[RemoteFile]:
@@ -101,10 +106,3 @@ def _read(remote: RemoteFile) -> bytes:
             hint=f"download it, and {setting('calibration', f'./{Path(remote.file).name}')}",
         )
     return data
-
-
-def _keep(remote: RemoteFile, data: bytes) -> Artefact:
-    path = pulled_folder() / f"{remote.repo}/{remote.file}".replace("/", "--")
-    with atomic_write(path) as file:
-        file.write(data)
-    return load_artefact(path)

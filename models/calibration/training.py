@@ -3,71 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 
 from adascale.engine.answers.choosing import equal_answers, group_answers
 from adascale.engine.answers.result import Candidate, FinishedSearch
-from adascale.engine.calibration.features import STAGES, Observation, Stage, StepArrays
+from adascale.engine.calibration.features import (
+    STAGES,
+    STAGES_OF,
+    Observation,
+    Stage,
+    code_observation,
+    program_observation,
+    prose_observation,
+)
 from adascale.engine.calibration.votes import VotePosterior
 from adascale.engine.fitting.calibration import QuestionSamples, Sample, Training
 from adascale.engine.fitting.head import Example, StageData
 from adascale.engine.kinds import kind_of
+from adascale.engine.ports import Prefix
 from adascale.engine.types import Estimate, NodeId
 
 from .rollouts import FloatArray, Rollouts
 
 
-def training_set(
-    questions: Sequence[Rollouts],
-    rewards: Sequence[FloatArray] | None = None,
-    programs: Sequence[Rollouts] = (),
-) -> Training:
+def training_set(*modes: Sequence[Rollouts], rewards: Sequence[FloatArray] | None = None) -> Training:
     """Every prefix of every question, by stage; prefixes that no draw went through are left out.
 
-    Args:
-        questions: Rollouts in prose of each question.
-        rewards: ``[nodes]`` raw rewards of each; None for the mean log-probability, as without a PRM.
-        programs: Rollouts of the same questions as programs; none for a calibration of prose alone.
-    """
-    stages, samples = _prose(questions, rewards)
-    if programs:
-        own_stages, own_samples = _programs(programs)
-        stages |= own_stages
-        samples = [
-            replace(both, samples=(*both.samples, *own.samples))
-            for both, own in zip(samples, own_samples, strict=True)
-        ]
-    return Training(stages, samples)
-
-
-def code_training_set(tasks: Sequence[Rollouts]) -> Training:
-    """Every program of every code task as it was tested, and once more as if it had not been.
-
-    A search without tests shows an estimate too; what is known of the second kind is no further outcome.
+    A program of a code task is there as it was tested, and once more as if it had not been: a search without
+    tests shows an estimate too. What is known of the second kind is no further outcome.
 
     Args:
-        tasks: Rollouts of each task.
+        modes: Rollouts of each question, mode by mode.
+        rewards: ``[nodes]`` raw rewards of each in prose; None without a PRM, for the mean log-probability.
     """
-    examples: list[Example] = []
-    samples = []
-    for index, rollouts in enumerate(tasks):
-        own, given = [], len(kind_of(rollouts.problem).tests(rollouts.problem))
-        for row in rollouts.samples():
-            end, steps = rollouts.nodes[row], _step_arrays(rollouts, row)
-            passed, tests = end.passed, 0 if end.answer is None else given
-            own.append(Sample(len(examples), end.answer, end.right, len(end.token_ids), "code", passed))
-            for seen in dict.fromkeys([tests, 0]):
-                found = steps.code(passed if seen else 0, failed=end.answer is None or passed < seen)
-                examples.append(Example(found, index, end.right, independent=seen == tests))
-        samples.append(QuestionSamples(index, tuple(own)))
-    return Training({"task": _questions("task", tasks), "code": _stack("code", examples)}, samples)
+    stages: dict[Stage, StageData] = {}
+    samples: list[list[Sample]] = [[] for _ in modes[0]]
+    for questions in modes:
+        own, by_question = (
+            _prose(questions, rewards) if questions[0].mode == "prose" else _programs(questions)
+        )
+        stages |= own
+        for together, each in zip(samples, by_question, strict=True):
+            together += each
+    return Training(stages, [QuestionSamples(index, tuple(own)) for index, own in enumerate(samples)])
 
 
 def _prose(
     questions: Sequence[Rollouts], rewards: Sequence[FloatArray] | None
-) -> tuple[dict[Stage, StageData], list[QuestionSamples]]:
+) -> tuple[dict[Stage, StageData], list[list[Sample]]]:
     steps: list[Example] = []
     ends: list[Example] = []
     samples = []
@@ -77,23 +61,21 @@ def _prose(
         for row, node in enumerate(rollouts.nodes):
             if row == 0 or not node.total:
                 continue
-            found = _step_arrays(rollouts, row, None if rewards is None else rewards[index]).prose()
+            prefix = rollouts.prefix(row)
+            reward = _likelihood(prefix) if rewards is None else float(rewards[index][row])
+            found = prose_observation(prefix, reward)
             # Steps of one draw, and draws from one prefix, share its fate: each is no further outcome.
             if node.is_end:
                 row_of[row] = len(ends)
                 ends.append(Example(found, index, node.right, node.total, row in kept))
             else:
                 steps.append(Example(found, index, node.right, node.total, node.parent == 0))
-        own = [
-            Sample(
-                row_of[row],
-                rollouts.nodes[row].answer,
-                rollouts.nodes[row].right,
-                sum(len(rollouts.nodes[at].token_ids) for at in rollouts.path(row)),
-            )
-            for row in kept
-        ]
-        samples.append(QuestionSamples(index, tuple(own)))
+        own = []
+        for row in kept:
+            end = rollouts.nodes[row]
+            tokens = sum(len(rollouts.nodes[at].token_ids) for at in rollouts.path(row))
+            own.append(Sample(row_of[row], end.answer, end.right, tokens))
+        samples.append(own)
     stages: dict[Stage, StageData] = {
         "question": _questions("question", questions),
         "step": _stack("step", steps),
@@ -102,21 +84,27 @@ def _prose(
     return stages, samples
 
 
-def _programs(questions: Sequence[Rollouts]) -> tuple[dict[Stage, StageData], list[QuestionSamples]]:
+def _programs(questions: Sequence[Rollouts]) -> tuple[dict[Stage, StageData], list[list[Sample]]]:
+    mode = questions[0].mode
+    asked, stage = STAGES_OF[mode]
     examples: list[Example] = []
     samples = []
     for index, rollouts in enumerate(questions):
-        own = []
+        own, given = [], len(kind_of(rollouts.problem).tests(rollouts.problem)) if mode == "code" else 0
         for row in rollouts.samples():
-            end = rollouts.nodes[row]
-            own.append(Sample(len(examples), end.answer, end.right, len(end.token_ids), "program"))
-            examples.append(Example(_step_arrays(rollouts, row).program(end.answer), index, end.right))
-        samples.append(QuestionSamples(index, tuple(own)))
-    stages: dict[Stage, StageData] = {
-        "program question": _questions("program question", questions),
-        "program": _stack("program", examples),
-    }
-    return stages, samples
+            end, prefix = rollouts.nodes[row], rollouts.prefix(row)
+            reward = _likelihood(prefix)
+            own.append(Sample(len(examples), end.answer, end.right, len(end.token_ids), mode, end.passed))
+            if mode == "program":
+                examples.append(Example(program_observation(prefix, reward, end.answer), index, end.right))
+                continue
+            tests = 0 if end.answer is None else given
+            for seen in dict.fromkeys([tests, 0]):
+                passed, failed = end.passed if seen else 0, end.answer is None or end.passed < seen
+                found = code_observation(prefix, reward, passed, failed=failed)
+                examples.append(Example(found, index, end.right, independent=seen == tests))
+        samples.append(own)
+    return {asked: _questions(asked, questions), stage: _stack(stage, examples)}, samples
 
 
 def _questions(stage: Stage, questions: Sequence[Rollouts]) -> StageData:
@@ -144,25 +132,10 @@ def _kept_samples(rollouts: Rollouts) -> list[int]:
     return [*filter(rollouts.counts, map(rollouts.replacement_of, rollouts.samples()))]
 
 
-def _step_arrays(rollouts: Rollouts, row: int, rewards: FloatArray | None = None) -> StepArrays:
-    """The steps on the way to a row; without ``rewards`` its reward is the mean log-probability."""
-    path = rollouts.path(row)
-    steps = [rollouts.nodes[at] for at in path]
-    tokens = np.array([len(step.token_ids) for step in steps], float)
-    logprob = np.array([step.logprob for step in steps])
-    likelihood = np.exp(logprob.sum() / tokens.sum())
-    return StepArrays(
-        question=rollouts.last[0].astype(np.float32),
-        tokens=tokens,
-        logprob=logprob,
-        min_logprob=np.array([step.min_logprob for step in steps]),
-        entropy=np.array([step.entropy for step in steps]),
-        last=rollouts.last[path].astype(np.float32),
-        mean=rollouts.mean[path].astype(np.float32),
-        cut_off=steps[-1].finish == "length",
-        wrong_sum=any(step.wrong_sum for step in steps),
-        reward=float(likelihood if rewards is None else rewards[row]),
-    )
+def _likelihood(prefix: Prefix) -> float:
+    """The mean probability of a token: the reward without a PRM."""
+    logprob = np.array([step.logprob for step in prefix.steps]).sum()
+    return float(np.exp(logprob / sum(len(step.token_ids) for step in prefix.steps)))
 
 
 def agrees(question: Sequence[Rollouts]) -> bool:
@@ -183,22 +156,22 @@ def label_by_agreement(question: Sequence[Rollouts], votes: VotePosterior) -> li
     """
     ends = [(place, end) for place, rollouts in enumerate(question) for end in rollouts.ends()]
     kept = [set(_kept_samples(rollouts)) for rollouts in question]
-    solutions = [_candidate(NodeId(at), question[place], end) for at, (place, end) in enumerate(ends)]
+    solutions = []
+    for at, (place, end) in enumerate(ends):
+        own = question[place]
+        surprise = -sum(own.nodes[row].logprob for row in own.path(end))
+        answer = own.nodes[end].answer
+        solutions.append(Candidate(NodeId(at), answer, _UNREAD, own.mode, surprise=surprise))
     voters = [solutions[at] for at, (place, end) in enumerate(ends) if end in kept[place]]
     of_voters = _chances(votes, voters)
     labels: list[dict[int, float]] = [{} for _ in question]
-    for own, (place, end) in zip(solutions, ends, strict=True):
-        chances = of_voters if own in voters else _chances(votes, [*voters, own])
-        labels[place][end] = chances.get(own.node, 0.0)
-    return [rollouts.label(own) for rollouts, own in zip(question, labels, strict=True)]
+    for solution, (place, end) in zip(solutions, ends, strict=True):
+        chances = of_voters if solution in voters else _chances(votes, [*voters, solution])
+        labels[place][end] = chances.get(solution.node, 0.0)
+    return [rollouts.label(chances) for rollouts, chances in zip(question, labels, strict=True)]
 
 
 _UNREAD = Estimate(0.0, 0.0, 0.0, calibrated=False)
-
-
-def _candidate(id_: NodeId, rollouts: Rollouts, end: int) -> Candidate:
-    surprise = -sum(rollouts.nodes[row].logprob for row in rollouts.path(end))
-    return Candidate(id_, rollouts.nodes[end].answer, _UNREAD, rollouts.mode, surprise=surprise)
 
 
 def _chances(votes: VotePosterior, ended: Sequence[Candidate]) -> Mapping[NodeId, float]:

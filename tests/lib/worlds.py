@@ -28,7 +28,7 @@ from adascale.engine.search.settings import Settings
 from adascale.engine.strategies.rollouts import PrefixRollouts, ProgramRollouts
 from adascale.engine.types import Mode, Problem, Reading, Step
 from adascale.models.calibration.rollouts import Rollouts
-from adascale.models.calibration.training import code_training_set, training_set
+from adascale.models.calibration.training import training_set
 from bench.scripted import ScriptedExecutor, ScriptedPolicy, scripted_step
 
 WIDTH = 6
@@ -208,8 +208,8 @@ def training(asked: Sequence[Problem], programs: int = 0) -> Training:
     """The same as training data, of both modes where there are programs."""
     by_id = searched(asked, programs=programs)
     records = [by_id[problem.id] for problem in asked]
-    own = [Rollouts.of(record, "program") for record in records] if programs else []
-    return training_set([Rollouts.of(record) for record in records], programs=own)
+    modes: tuple[Mode, ...] = ("prose", "program") if programs else ("prose",)
+    return training_set(*([Rollouts.of(record, mode) for record in records] for mode in modes))
 
 
 def tasks(count: int, start: int = 0) -> list[Problem]:
@@ -243,7 +243,7 @@ def code_rollouts(asked: Sequence[Problem], programs: int = 4) -> list[Rollouts]
 def fitted_code() -> CalibrationFit:
     """A quick fit on the first code tasks."""
     config = HeadConfig(steps=120, folds=3)
-    return fit_calibration(code_training_set(code_rollouts(tasks(60))), "beta", config, seed=0)
+    return fit_calibration(training_set(code_rollouts(tasks(60))), "beta", config, seed=0)
 
 
 @functools.cache

@@ -10,7 +10,13 @@ import pytest
 from worlds import fitted, problems, searched
 
 from adascale.engine.calibration.calibration import widen
-from adascale.engine.calibration.features import STAGES, Evidence, Observation, StepArrays, logit
+from adascale.engine.calibration.features import (
+    STAGES,
+    Evidence,
+    Observation,
+    program_observation,
+    prose_observation,
+)
 from adascale.engine.ports import Prefix
 from adascale.engine.types import Estimate, Problem, Reading, Step
 from adascale.models.calibration.rollouts import Rollouts
@@ -32,7 +38,7 @@ PROMPT = reading(9, 0)
 
 
 def seen(*steps: Step, reward: float = 0.5, prompt: Reading | None = PROMPT) -> Observation:
-    return StepArrays.of(Prefix(PROBLEM, steps, prompt), reward).prose()
+    return prose_observation(Prefix(PROBLEM, steps, prompt), reward)
 
 
 def test_the_numbers_of_a_prefix_by_hand() -> None:
@@ -74,7 +80,7 @@ def test_a_limit_a_reward_and_a_wrong_sum_are_seen() -> None:
     [("18", (1, 1)), ("-2.5", (0, 1)), ("1/3", (0, 1)), ("yes", (0, 0)), (None, (0, 0))],
 )
 def test_a_program_is_known_by_its_output(answer: str | None, numbers: tuple[int, int]) -> None:
-    found = StepArrays.of(Prefix(PROBLEM, STEPS[:1], PROMPT), 0.5).program(answer)
+    found = program_observation(Prefix(PROBLEM, STEPS[:1], PROMPT), 0.5, answer)
     assert (found.numbers["whole"], found.numbers["number"]) == numbers
     assert (found.offset < 0) == (answer is None)
 
@@ -128,18 +134,3 @@ def test_live_prefixes_get_the_estimates_of_their_stored_rows() -> None:
         for name in ("lower", "median", "upper"):
             ours, theirs = (sorted(getattr(each, name) for each in own) for own in (found, stored[stage]))
             assert ours == pytest.approx(theirs, abs=5e-3)
-
-
-def test_a_wrong_sum_costs_what_it_says_and_stays_with_the_solution() -> None:
-    calibration = fitted().calibration
-    record = next(f for f in searched(problems(8, 500)).values() if len(f.tree) > 12)
-    leaf = max(record.tree, key=lambda node: node.depth)
-    steps = record.tree.steps(leaf.id)
-    assert len(steps) > 1
-
-    def estimate(*wrong_sums: str) -> Estimate:
-        path = (replace(steps[0], wrong_sums=wrong_sums), *steps[1:])
-        return calibration.estimate(Prefix(record.started.problem, path, record.tree.readings["prose"]), 0.5)
-
-    plain, wrong = estimate(), estimate("2 + 2 = 5")
-    assert logit(np.array(wrong.median)) == pytest.approx(logit(np.array(plain.median)) - 2.5)

@@ -23,14 +23,13 @@ from adascale.engine.fitting.calibration import (
     answer_examples,
     fit_calibration,
     mode_profile,
-    mode_profiles,
 )
 from adascale.engine.fitting.head import Example, HeadConfig, StageData, fit_stage
 from adascale.engine.fitting.metrics import Predictions, skill
 from adascale.engine.fitting.report import measure, report
 from adascale.engine.ports import Prefix
 from adascale.engine.types import Estimate, Mode, NodeId
-from adascale.models.calibration.training import code_training_set
+from adascale.models.calibration.training import training_set
 
 STAGES = {"question", "step", "finished", "answer"}
 MIDDLE = Estimate(0.3, 0.5, 0.7, calibrated=True)
@@ -133,7 +132,7 @@ def test_code_tasks_have_estimates_of_their_own() -> None:
     fit = fitted_code()
     assert fit.calibration.modes == ("code",)
     assert set(fit.held_out) == {"task", "code", "answer"}
-    new = code_training_set(code_rollouts(tasks(60, 1000)))
+    new = training_set(code_rollouts(tasks(60, 1000)))
     found = measure(fit.calibration, new, seed=0)
     for stage in ("task", "code", "answer"):
         assert skill(fit.held_out[stage]) > 0.05, stage
@@ -169,9 +168,10 @@ def test_of_programs_those_that_pass_are_chosen_and_failures_speak_against_them(
 
 
 def test_a_profile_tells_how_often_mistakes_are_repeated() -> None:
-    profiles = mode_profiles(training(problems(60), programs=3))
-    assert profiles["program"].spread < profiles["prose"].spread
-    assert profiles["program"].tokens < profiles["prose"].tokens
+    samples = training(problems(60), programs=3).samples
+    program, prose = mode_profile(samples, "program"), mode_profile(samples, "prose")
+    assert program.spread < prose.spread
+    assert program.tokens < prose.tokens
 
 
 def test_the_default_profile_holds_where_no_two_mistakes_were_seen() -> None:

@@ -19,7 +19,6 @@ from adascale.engine.ports import Prefix, PrefixWork, SequenceLogprob
 from adascale.engine.search.driver import Driver
 from adascale.engine.types import Mode, Problem
 from adascale.models.calibration.collect import (
-    CodePlan,
     DrawPlan,
     FinishedQuestion,
     draw_rollouts,
@@ -57,7 +56,7 @@ def driver_of(policy: ReadingPolicy) -> Driver:
 
 def test_code_tasks_are_kept_with_what_the_hidden_tests_said(store: RolloutStore) -> None:
     asked = tasks(6)
-    plan = CodePlan(programs=3, seed=0)
+    plan = DrawPlan(samples=0, rollouts=0, seed=0, programs=3)
     found = list(draw_rollouts(code_driver(), asked, store, plan, run_here))
     assert {done.problem.id for done in found} == {task.id for task in asked}
     for task in asked:

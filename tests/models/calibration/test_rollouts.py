@@ -18,7 +18,7 @@ from adascale.engine.errors import AdascaleError
 from adascale.engine.types import Problem
 from adascale.models.blobs import pack, pack_texts
 from adascale.models.calibration.artefact import Fingerprint, ProgramFingerprint
-from adascale.models.calibration.collect import CodePlan, DrawPlan, expected_tokens, rollouts_path
+from adascale.models.calibration.collect import DrawPlan, rollouts_path
 from adascale.models.calibration.rollouts import Rollouts, RolloutStore
 
 PLAN = DrawPlan(samples=4, rollouts=2, seed=0, programs=0)
@@ -132,9 +132,9 @@ def test_whatever_changes_a_draw_changes_the_name_of_the_store() -> None:
         (fingerprint, replace(PLAN, samples=5)),
         (fingerprint, replace(PLAN, rollouts=3)),
         (fingerprint, replace(PLAN, seed=1)),
-        (fingerprint, CodePlan(programs=4, seed=0)),
-        (fingerprint, CodePlan(programs=5, seed=0)),
-        (fingerprint, CodePlan(programs=4, seed=1)),
+        (fingerprint, DrawPlan(samples=0, rollouts=0, seed=0, programs=4)),
+        (fingerprint, DrawPlan(samples=0, rollouts=0, seed=0, programs=5)),
+        (fingerprint, DrawPlan(samples=0, rollouts=0, seed=1, programs=4)),
     ]
     programs = replace(fingerprint, program=ProgramFingerprint("p" * 64, {"temperature": 0.8}))
     others += [
@@ -152,14 +152,3 @@ def test_whatever_changes_a_draw_changes_the_name_of_the_store() -> None:
     assert len({base, *(rollouts_path(*other) for other in others)}) == 1 + len(others)
     # A PRM reads what was drawn and changes nothing of it.
     assert rollouts_path(replace(fingerprint, prm="x" * 64, prm_format="judge"), PLAN) == base
-
-
-def test_the_expected_cost_is_that_of_what_is_kept(store: RolloutStore) -> None:
-    asked = problems(8)
-    guess = expected_tokens(store, asked, 8, PLAN.trajectories)
-    assert guess == 8 * 350 * 5
-    kept = drawn(asked[:3])
-    for rollouts in kept:
-        store.put(rollouts)
-    mean = sum(r.tokens for r in kept) / 3
-    assert expected_tokens(store, asked, 5, PLAN.trajectories) == pytest.approx(5 * mean, abs=1)

@@ -51,7 +51,7 @@ def test_training_rows_are_all_prefixes_with_their_outcomes() -> None:
 def test_rewards_of_a_prm_take_the_place_of_the_likelihood() -> None:
     kept = drawn(problems(3))
     rewards = [np.linspace(0.1, 0.9, len(r.nodes)).astype(np.float32) for r in kept]
-    evidence = training_set(kept, rewards).stages["finished"].evidence
+    evidence = training_set(kept, rewards=rewards).stages["finished"].evidence
     expected = [float(rewards[i][n]) for i, r in enumerate(kept) for n in r.ends()]
     assert sigmoid(evidence.columns(["reward"])[:, 0]) == pytest.approx(expected, rel=1e-5)
 
@@ -88,7 +88,7 @@ def test_labels_are_probabilities_that_add_up_along_the_way() -> None:
 def test_a_fit_without_answers_has_skill_against_the_right_ones() -> None:
     own = questions(60, 2000)
     labelled = [label_by_agreement(question, VotePosterior(0.5)) for question in own]
-    pseudo = training_set([prose for prose, _ in labelled], None, [programs for _, programs in labelled])
+    pseudo = training_set([prose for prose, _ in labelled], [programs for _, programs in labelled])
     known = training_set([prose for prose, _ in own]).stages["finished"]
     held_out = fit_calibration(pseudo, "beta", HeadConfig(), 0).held_out["finished"]
     assert skill(known.predictions(held_out.quantiles)) > 0.1
