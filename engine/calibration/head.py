@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,8 +32,11 @@ Params = tuple[Array, Array]
 """Weights ``[features, outputs]`` and constants ``[outputs]``."""
 
 
-class Loss(Protocol):
-    """A loss over the outputs of a head.
+class BetaLoss:
+    """Negative Beta-binomial likelihood of counts (BetaPRM, arXiv 2605.15529).
+
+    Outputs: logit of the mean, and log of the concentration over ``PRIOR_KAPPA``. One outcome teaches the
+    mean alone; several from one prefix teach how far its probability may lie from it.
 
     Attributes:
         outputs: Number of outputs.
@@ -41,30 +44,12 @@ class Loss(Protocol):
         vague: ``[outputs]`` of a wide interval around even odds, for prefixes of which nothing is known.
     """
 
-    outputs: int
-    shrunk: Array
-    vague: Array
-
-    def __call__(self, out: Array, right: Array, total: Array) -> tuple[Array, Array]:
-        """``[n]`` losses and ``[n, outputs]`` gradients, of ``[n, outputs]`` raw outputs."""
-
-    def quantiles(self, out: Array) -> Array:
-        """``[n, 3]`` lower, median and upper."""
-
-
-class BetaLoss:
-    """Negative Beta-binomial likelihood of counts (BetaPRM, arXiv 2605.15529).
-
-    Outputs: logit of the mean, and log of the concentration over ``PRIOR_KAPPA``. One outcome teaches the
-    mean alone; several from one prefix teach how far its probability may lie from it.
-    """
-
     outputs = 2
     shrunk = np.array([0.0, 0.1])
     vague = np.array([0.0, -np.log(PRIOR_KAPPA)])
 
     def __call__(self, out: Array, right: Array, total: Array) -> tuple[Array, Array]:
-        """``[n]`` losses and ``[n, outputs]`` gradients."""
+        """``[n]`` losses and ``[n, outputs]`` gradients, of ``[n, outputs]`` raw outputs."""
         mean, kappa = self._read(out)
         alpha, beta = mean * kappa, (1 - mean) * kappa
         loss = np.zeros_like(mean)
@@ -101,7 +86,8 @@ class BetaLoss:
 class PinballLoss:
     """Pinball loss of three quantiles against the observed rate (arXiv 2506.09338, weighted quantile loss).
 
-    Outputs: logit of the median, and logits of where lower and upper lie between it and 0 and 1.
+    Outputs: logit of the median, and logits of where lower and upper lie between it and 0 and 1. Attributes
+    are those of ``BetaLoss``.
     """
 
     outputs = 3
@@ -153,6 +139,7 @@ def _logit_quantiles(a: Array, b: Array) -> Array:
     return np.array(found).reshape(-1, len(LEVELS))
 
 
+Loss = BetaLoss | PinballLoss
 LOSSES: Mapping[Method, Loss] = {"beta": BetaLoss(), "quantile": PinballLoss()}
 
 

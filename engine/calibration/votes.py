@@ -198,11 +198,6 @@ class CallWeights:
     spread: float
     strength: float
 
-    @property
-    def look(self) -> OptionWeights:
-        """Weights of the look alone."""
-        return OptionWeights(self.trust, self.lean, merit={}, habit=1.0, overlap=self.overlap)
-
 
 CALL_WEIGHTS = CallWeights(
     trust=2.5,
@@ -240,7 +235,8 @@ class CallPosterior(_Posterior):
     @property
     def weights(self) -> OptionWeights:
         """Weights of the look."""
-        return self.fitted.look
+        fitted = self.fitted
+        return OptionWeights(fitted.trust, fitted.lean, merit={}, habit=1.0, overlap=fitted.overlap)
 
     @classmethod
     def of_size(cls, prior: float, parameters: float) -> Self:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,14 +90,12 @@ class HeadConfig:
     Attributes:
         components: Principal components of each block of states; 0 uses no states.
         decay: Prior precision of a weight, in questions: with more of them it matters less.
-        anchor: Prior precision of the constant around even odds, in questions.
         folds: Heads of the ensemble, each fitted without one fold of the questions.
         steps: Steps of Adam, on all rows at once.
     """
 
     components: int = 64
     decay: float = 10.0
-    anchor: float = 0.0
     folds: int = 5
     steps: int = 400
 
@@ -123,72 +121,53 @@ def fit_stage(
         return constant, constant.quantiles(data.evidence)
     loss, weight, folds = LOSSES[method], data.weight(), data.folds(config.folds, seed)
     inputs = Inputs.fit(data.evidence, weight, config.components)
-    rows = Rows.of(data, inputs(data.evidence), weight)
+    x = inputs(data.evidence)
     without = [folds != fold for fold in range(int(folds.max()) + 1)]
     ensemble: list[Params] = []
     out = np.empty((len(data.right), loss.outputs))
     for seen in without:
-        ensemble.append(fit(rows.take(seen), loss, config))
-        out[~seen] = forward(ensemble[-1], rows.x[~seen])
-    out[:, 0] += rows.offset
+        ensemble.append(fit(data, x, weight, seen, loss, config))
+        out[~seen] = forward(ensemble[-1], x[~seen])
+    out[:, 0] += data.evidence.offset
     if method == "beta":
         # A head is too sure on questions that it was fitted on: held-out questions set the width.
-        shift = np.array([0.0, _log_width(out, rows)])
+        shift = np.array([0.0, _log_width(data, out, weight, np.full(len(out), True))])
         ensemble = [(weights, constants + shift) for weights, constants in ensemble]
         # The width of a fold's estimates must not depend on its own outcomes either.
-        widths = [_log_width(out[seen], rows.take(seen)) for seen in without]
+        widths = [_log_width(data, out, weight, seen) for seen in without]
         out[:, 1] += np.array(widths)[folds]
     return HeadModel(inputs, tuple(ensemble), method), loss.quantiles(out)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Rows:
-    """Training data of a head.
+def fit(
+    data: StageData, x: Array, weight: Array, seen: NDArray[np.bool_], loss: Loss, config: HeadConfig
+) -> Params:
+    """Minimise the weighted loss plus decay by Adam (Kingma and Ba, arXiv 1412.6980).
 
-    Attributes:
+    Args:
+        data: Outcomes of all rows.
         x: ``[n, features]``, roughly standardised.
-        right, total: ``[n]`` outcomes.
         weight: ``[n]``, summing to the number of questions.
-        offset: ``[n]``, added to the first output.
-        question: ``[n]`` index of each row's question.
-        independent: ``[n]``, as in ``Example``.
+        seen: ``[n]``, True for the rows to fit on.
+        loss: Loss of the head.
+        config: Settings.
     """
-
-    x: Array
-    right: Array
-    total: Array
-    weight: Array
-    offset: Array
-    question: NDArray[np.int64]
-    independent: NDArray[np.bool_]
-
-    @classmethod
-    def of(cls, data: StageData, x: Array, weight: Array) -> Rows:
-        """Rows of a stage with their inputs and weights."""
-        return cls(x, data.right, data.total, weight, data.evidence.offset, data.question, data.independent)
-
-    def take(self, rows: NDArray[np.bool_]) -> Rows:
-        """These rows."""
-        return Rows(*(getattr(self, each.name)[rows] for each in fields(self)))
-
-
-def fit(rows: Rows, loss: Loss, config: HeadConfig) -> Params:
-    """Minimise the weighted loss plus decay by Adam (Kingma and Ba, arXiv 1412.6980)."""
+    x, right, total, offset = x[seen], data.right[seen], data.total[seen], data.evidence.offset[seen]
+    weight = weight[seen]
     constants = np.zeros(loss.outputs)
-    params = np.zeros((rows.x.shape[1], loss.outputs)), constants
-    questions = rows.weight.sum()
+    params = np.zeros((x.shape[1], loss.outputs)), constants
+    questions = weight.sum()
     # The constant starts at the base rate, which may be far away for short steps.
-    constants[0] = logit((rows.weight @ (rows.right / rows.total) + 0.5) / (questions + 1))
+    constants[0] = logit((weight @ (right / total) + 0.5) / (questions + 1))
     decays = config.decay / questions, config.decay / questions * loss.shrunk
-    decays[1][0] += config.anchor / questions
-    rows = replace(rows, weight=rows.weight / questions)
+    weight = weight / questions
     moments = [(np.zeros_like(param), np.zeros_like(param)) for param in params]
     for step in range(1, config.steps + 1):
         rate = _RATE * 0.5 * (1 + np.cos(np.pi * step / config.steps))
-        out = forward(params, rows.x)
-        out[:, 0] += rows.offset
-        slope = loss(out, rows.right, rows.total)[1] * rows.weight[:, None]
-        gradients = rows.x.T @ slope, slope.sum(axis=0)
+        out = forward(params, x)
+        out[:, 0] += offset
+        slope = loss(out, right, total)[1] * weight[:, None]
+        gradients = x.T @ slope, slope.sum(axis=0)
         for param, gradient, decay, (first, second) in zip(params, gradients, decays, moments, strict=True):
             gradient = gradient + decay * param
             first[:] = 0.9 * first + 0.1 * gradient
@@ -198,13 +177,14 @@ def fit(rows: Rows, loss: Loss, config: HeadConfig) -> Params:
     return params
 
 
-def _log_width(out: Array, rows: Rows) -> float:
-    """Maximum-likelihood shift of the log concentrations on the grouped counts, given the means."""
-    groups = count_groups(rows.question, rows.total, rows.independent)
+def _log_width(data: StageData, out: Array, weight: Array, seen: NDArray[np.bool_]) -> float:
+    """Maximum-likelihood shift of the log concentrations on the grouped counts seen, given the means."""
+    out = out[seen]
+    groups = count_groups(data.question[seen], data.total[seen], data.independent[seen])
     if not len(groups.rows):
         return 0.0
-    loss, w = BetaLoss(), groups.weights(rows.weight)
-    right, total = groups.sums(rows.right), groups.sums(rows.total)
+    loss, w = BetaLoss(), groups.weights(weight[seen])
+    right, total = groups.sums(data.right[seen]), groups.sums(data.total[seen])
     means, logs = logit(groups.mean(sigmoid(out[:, 0]))), groups.mean(out[:, 1])
     grid = np.linspace(-4, 4, 81)
     losses = [float(w @ loss(np.column_stack([means, logs + add]), right, total)[0]) for add in grid]

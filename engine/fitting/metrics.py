@@ -45,10 +45,6 @@ class Predictions:
     independent: NDArray[np.bool_] | None = None
     drawn_from: int | None = None
 
-    def questions(self) -> int:
-        """Number of questions that the rows belong to, or were drawn from."""
-        return self.drawn_from or len(np.unique(self.question))
-
     def weights(self) -> Array:
         """``[n]``, summing to one."""
         if self.weight is not None:
@@ -102,7 +98,8 @@ def reliability(data: Predictions) -> list[Bin]:
 
 def _bin_of(data: Predictions) -> NDArray[np.int64]:
     """``[n]`` bin of each row; equal medians share one, or the order of rows would decide."""
-    bins = int(np.clip(data.questions() // _QUESTIONS_PER_BIN, 1, _BINS_MAX))
+    questions = data.drawn_from or len(np.unique(data.question))
+    bins = int(np.clip(questions // _QUESTIONS_PER_BIN, 1, _BINS_MAX))
     values, index = np.unique(data.quantiles[:, 1], return_inverse=True)
     w = np.bincount(index, data.weights(), len(values))
     # The middle of a value decides its bin, so that one heavy value fills one bin.

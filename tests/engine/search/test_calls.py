@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from adascale.engine.answers.result import PROFILES, SearchResult
-from adascale.engine.calibration.votes import CALL_WEIGHTS, CallPosterior
+from adascale.engine.calibration.votes import CallPosterior
 from adascale.engine.ports import Prefix, SequenceLogprob
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.record import Record
@@ -197,5 +197,5 @@ def test_a_surer_look_and_more_votes_make_a_call_likelier() -> None:
         return found.confidence.median
 
     assert chance(0.99, weather("Paris")) > chance(0.8, weather("Paris"))
-    assert CALL_WEIGHTS.look.prior([0.0, -3.0])[0] > 0.9
+    assert CallPosterior(0.5).weights.prior([0.0, -3.0])[0] > 0.9
     assert "call" in PROFILES
