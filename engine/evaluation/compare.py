@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from statistics import fmean
 
 import numpy as np
@@ -19,6 +20,12 @@ from .evaluate import SURE, Contestant, Outcome
 ROUNDS = 2000
 """Resamples of every bootstrap."""
 
+
+Figure = Callable[[Outcome], float]
+_RIGHT: Figure = attrgetter("right")
+_TOKENS: Figure = attrgetter("usage.generated_tokens")
+_FLOPS: Figure = attrgetter("usage.flops")
+_SECONDS: Figure = attrgetter("usage.seconds")
 
 Interval = tuple[float, float]
 """95 % over questions drawn with replacement."""
@@ -149,14 +156,14 @@ class Comparison:
             tuple(self._pair(a, b) for i, a in enumerate(names) for b in names[:i]),
         )
 
-    def column(self, contestant: str, name: str) -> Array:
-        """``[questions]`` means over repeats of a number of ``Outcome`` or its usage."""
+    def _column(self, contestant: str, figure: Figure) -> Array:
+        """``[questions]`` means of a figure over repeats."""
         outcomes = [self.outcomes[contestant, problem] for problem in self.problems]
-        return np.array([np.mean([_figure(o, name) for o in repeats]) for repeats in outcomes])
+        return np.array([np.mean([*map(figure, repeats)]) for repeats in outcomes])
 
     def _strategy(self, contestant: Contestant) -> StrategyReport:
         name = contestant.name
-        right, covered = self.column(name, "right"), self.column(name, "covered")
+        right, covered = self._column(name, _RIGHT), self._column(name, lambda o: o.found > 0 or o.right)
         every = [o for problem in self.problems for o in self.outcomes[name, problem]]
         error, floor = _calibration_error(every)
         return StrategyReport(
@@ -169,11 +176,11 @@ class Comparison:
             accuracy_ci=interval(lambda at: right[at].mean(axis=-1), len(right)),
             coverage=float(covered.mean()),
             selection=float(right.sum() / covered.sum()) if covered.any() else None,
-            generated_tokens=self._mean(name, "generated_tokens"),
-            prm_tokens=self._mean(name, "prm_tokens"),
-            flops=self._mean(name, "flops"),
-            seconds=self._mean(name, "seconds"),
-            samples=self._mean(name, "samples"),
+            generated_tokens=self._mean(name, _TOKENS),
+            prm_tokens=self._mean(name, attrgetter("usage.prm_tokens")),
+            flops=self._mean(name, _FLOPS),
+            seconds=self._mean(name, _SECONDS),
+            samples=self._mean(name, attrgetter("finished")),
             ece=error,
             ece_floor=floor,
             sure=_sure_report(every),
@@ -181,14 +188,13 @@ class Comparison:
             code=_code_report(every),
         )
 
-    def _mean(self, contestant: str, name: str) -> float:
-        return float(self.column(contestant, name).mean())
+    def _mean(self, contestant: str, figure: Figure) -> float:
+        return float(self._column(contestant, figure).mean())
 
     def _pair(self, a: str, b: str) -> PairReport:
-        difference = self.column(a, "right") - self.column(b, "right")
+        difference = self._column(a, _RIGHT) - self._column(b, _RIGHT)
         tokens, flops, seconds = (
-            _ratio(self.column(a, name), self.column(b, name))
-            for name in ("generated_tokens", "flops", "seconds")
+            _ratio(self._column(a, cost), self._column(b, cost)) for cost in (_TOKENS, _FLOPS, _SECONDS)
         )
         return PairReport(
             a,
@@ -216,18 +222,6 @@ def _ratio(x: Array, y: Array) -> tuple[float, Interval] | tuple[None, None]:
     return float(x.mean() / y.mean()), interval(
         lambda at: x[at].sum(axis=-1) / np.maximum(y[at].sum(axis=-1), 1e-12), len(x)
     )
-
-
-def _figure(outcome: Outcome, name: str) -> float:
-    match name:
-        case "right":
-            return float(outcome.right)
-        case "covered":
-            return float(outcome.found > 0 or outcome.right)
-        case "samples":
-            return float(outcome.finished)
-        case _:
-            return float(getattr(outcome.usage, name))
 
 
 def _calibration_error(outcomes: Sequence[Outcome]) -> tuple[float | None, float | None]:

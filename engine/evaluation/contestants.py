@@ -59,16 +59,12 @@ def for_kind(contestants: Sequence[Contestant], kind: KindName) -> list[Contesta
     """
     if kind == "code":
         return [replace(each, strategy=each.strategy.changed(modes=("code",))) for each in contestants]
-    if kind != "call" and any(isinstance(each.strategy, Agreement) for each in contestants):
-        raise UsageError(
-            "agreement searches for calls of tools, and these are questions",
-            hint=setting("strategies", "adaptive"),
-        )
-    if any(isinstance(each.strategy, Passing) for each in contestants):
-        raise UsageError(
-            "passing searches for programs that pass tests, and these are questions",
-            hint=setting("strategies", "adaptive"),
-        )
+    others: dict[type[Strategy], str] = {Passing: "passing searches for programs that pass tests"}
+    if kind != "call":
+        others[Agreement] = "agreement searches for calls of tools"
+    for each in contestants:
+        if (said := others.get(type(each.strategy))) is not None:
+            raise UsageError(f"{said}, and these are questions", hint=setting("strategies", "adaptive"))
     return list(contestants)
 
 

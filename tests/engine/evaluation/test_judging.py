@@ -18,11 +18,10 @@ from adascale.engine.evaluation.contestants import for_kind, parse_contestants
 from adascale.engine.evaluation.evaluate import CodeOutcome, Outcome, evaluate
 from adascale.engine.evaluation.tables import markdown
 from adascale.engine.execution import Execution, Trial
-from adascale.engine.kinds import kind_of
 from adascale.engine.ports import Prefix, SequenceLogprob
 from adascale.engine.search.driver import Driver
 from adascale.engine.strategies import Passing
-from adascale.engine.types import Problem, Step
+from adascale.engine.types import Step
 from bench.scripted import ScriptedExecutor, ScriptedPolicy, scripted_step
 
 TASK = read_task("", {"tests": "assert f(2) == 4", "hidden": ["assert f(3) == 9", "assert f(0) == 0"]})
@@ -98,13 +97,3 @@ def test_who_takes_part_with_code_tasks() -> None:
     assert low.strategy == Passing(samples=4, hopeless=0.3)
     with pytest.raises(UsageError, match="trees of steps"):
         for_kind(parse_contestants("beam:4"), "code")
-
-
-def test_what_is_judged() -> None:
-    def is_judged(problem: Problem) -> bool:
-        return kind_of(problem).is_judged(problem)
-
-    assert is_judged(SQUARE)
-    assert not is_judged(kind_of(SQUARE).for_search(SQUARE))
-    assert is_judged(Problem("1", "?", "18"))
-    assert not is_judged(Problem("1", "?"))
