@@ -257,22 +257,18 @@ def _own_model(ref: str, reference: Path | StoreReference) -> LocalFile:
 
 
 def _find_local(reference: ModelReference) -> LocalFile | None:
-    exact = reference.exact()
-    if exact is not None:
-        path = cache.locate(exact)
-        return LocalFile(exact.name, path, exact.sha256, exact.spec, "cache") if path is not None else None
-    cached = _find_cached(reference)
-    return _local_file(cached, reference.name, reference.spec) if cached is not None else None
+    cached, exact = _find_cached(reference), reference.exact()
+    if cached is None:
+        return None
+    found = _local_file(cached, reference.name, reference.spec)
+    return found if exact is None else replace(found, sha256=exact.sha256)
 
 
 def _find_cached(reference: ModelReference) -> cache.CachedFile | None:
     exact = reference.exact()
     if exact is not None:
-        for file in cache.cached_files(exact.repo):
-            same = file.revision == exact.revision or cache.claimed_sha256(file.path) == exact.sha256
-            if file.file == exact.file and same:
-                return file
-        return None
+        path = cache.locate(exact)
+        return None if path is None else cache.CachedFile(exact.repo, exact.revision, exact.file, path)
     files = cache.cached_files(reference.repo, reference.revision)
     for revision in dict.fromkeys(file.revision for file in files):
         snapshot = {file.file: file for file in files if file.revision == revision}
