@@ -18,7 +18,6 @@ from ..ports import AnswerEstimates, Prefix, QuestionEstimate
 from ..types import Estimate, Mode, NodeId
 from .features import (
     QUESTION,
-    STAGES,
     Array,
     Evidence,
     Observation,
@@ -99,10 +98,9 @@ class Calibration:
 
     def question(self, prefix: Prefix) -> QuestionEstimate:
         """Estimate for a question of which nothing is written yet."""
-        evidence = Evidence.stack([Observation({}, {"question": self._known_by(prefix)})], (), ("question",))
-        distance = self.distance(prefix)
-        [quantiles] = self.quantiles(QUESTION[prefix.mode], evidence)
-        return QuestionEstimate(widen(Estimate.of_quantiles(quantiles), distance), distance > 1.0)
+        found = Observation({}, {"question": self._known_by(prefix)})
+        estimate = self._estimate(self.stages[QUESTION[prefix.mode]], found, prefix)
+        return QuestionEstimate(estimate, self.distance(prefix) > 1.0)
 
     def estimate(self, prefix: Prefix, reward: float) -> Estimate:
         """Estimate for a prefix with steps; a finished one has its own model."""
@@ -118,9 +116,7 @@ class Calibration:
                 stage, passed = "code", 0 if execution is None else execution.passed
                 failed = execution is None or execution.fails
                 found = code_observation(prefix, reward, passed, failed=failed)
-        inputs = STAGES[stage]
-        [quantiles] = self.quantiles(stage, Evidence.stack([found], inputs.numbers, inputs.states))
-        return widen(Estimate.of_quantiles(quantiles), self.distance(prefix))
+        return self._estimate(self.stages[stage], found, prefix)
 
     def quantiles(self, stage: Stage, evidence: Evidence) -> Array:
         """``[n, 3]`` lower, median and upper of prefixes of a stage that stand alone."""
@@ -132,9 +128,7 @@ class Calibration:
 
     def judge(self, prefix: Prefix, finished: FinishedSearch) -> AnswerEstimates:
         """Estimate for the chosen answer; those of its trajectories stay as they are."""
-        evidence = Evidence.stack([self.answer_observation(finished)], self.answer.inputs.names)
-        [quantiles] = self.answer.quantiles(evidence)
-        return AnswerEstimates(widen(Estimate.of_quantiles(quantiles), self.distance(prefix)))
+        return AnswerEstimates(self._estimate(self.answer, self.answer_observation(finished), prefix))
 
     def odds(self, finished: FinishedSearch) -> Mapping[NodeId, float]:
         """Log-odds of each trajectory over those of its question."""
@@ -143,6 +137,11 @@ class Calibration:
     def distance(self, prefix: Prefix) -> float:
         """Distance of the question from the fitted ones; above 1 is outside."""
         return float(self.domains[prefix.mode].distance(self._known_by(prefix)[None])[0])
+
+    def _estimate(self, model: HeadModel, found: Observation, prefix: Prefix) -> Estimate:
+        evidence = Evidence.stack([found], model.inputs.names, [*model.inputs.projections])
+        [quantiles] = model.quantiles(evidence)
+        return widen(Estimate.of_quantiles(quantiles), self.distance(prefix))
 
     def _known_by(self, prefix: Prefix) -> States:
         """``[width]`` by which a question is known."""

@@ -255,16 +255,12 @@ class CallPosterior(_Posterior):
             options = {call: p, none: 1.0 - p}
         return AnswerEstimates(max(revised.values(), key=lambda each: each.median), revised, options)
 
-    def _votes(self, finished: FinishedSearch) -> list[int]:
-        """Votes for each answer; a reply that was drawn without tools is none."""
-        free = {each.node for each in finished.candidates if each.mode == "call"}
-        return [sum(node in free for node in group.nodes) for group in finished.groups]
-
     def _call_chance(self, problem: Problem, finished: FinishedSearch) -> float:
-        """P(a call is right)."""
-        votes = self._votes(finished)
-        none = sum(n for n, group in zip(votes, finished.groups, strict=True) if group.answer == NO_CALL)
-        calls = sum(votes) - none
+        """P(a call is right), by the look and the votes; a reply that was drawn without tools is none."""
+        free = {each.node for each in finished.candidates if each.mode == "call"}
+        votes = [group.answer for group in finished.groups for node in group.nodes if node in free]
+        none = votes.count(NO_CALL)
+        calls = len(votes) - none
         if finished.look:
             prior = self.weights.prior(tuple(finished.look.values()))[0]
         else:
