@@ -25,12 +25,10 @@ class OptionsCalibration:
     Attributes:
         weights: Weights of looks and votes.
         profiles: Statistics of the solutions of each mode.
-        is_portable: It was fitted on another model (``of_size``).
     """
 
     weights: OptionWeights
     profiles: Mapping[Mode, ModeProfile]
-    is_portable: bool = False
 
     is_rough = False
 
@@ -40,12 +38,10 @@ class OptionsCalibration:
         return tuple(self.profiles)
 
     def of_size(self, parameters: float) -> OptionsCalibration:
-        """The calibration as a generator of so many parameters uses it; one of its own knows its size.
+        """A portable calibration as a generator of so many parameters uses it.
 
         Letters of small models say nothing: the portable trust falls to 0 with the logarithm of the size.
         """
-        if not self.is_portable or parameters <= 0:
-            return self
         trust = self.weights.trust * share_of_trust(parameters)
         return replace(self, weights=replace(self.weights, trust=trust))
 

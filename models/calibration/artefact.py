@@ -196,8 +196,8 @@ class Artefact:
     path: Path | None = None
 
     def of_size(self, parameters: float) -> Artefact:
-        """The artefact as a generator of so many parameters uses it (``OptionsCalibration.of_size``)."""
-        if isinstance(self.calibration, OptionsCalibration):
+        """The artefact as a generator of so many parameters uses it; one of its own knows its size."""
+        if self.card.level == "portable" and isinstance(self.calibration, OptionsCalibration):
             return replace(self, calibration=self.calibration.of_size(parameters))
         return self
 
@@ -355,7 +355,7 @@ def _from_tensors(
     tensors: Tensors, inputs: Mapping[str, InputNames], card: Card
 ) -> Calibration | OptionsCalibration:
     if KINDS[card.fingerprint.kind].has_options:
-        return replace(_options_from(tensors), is_portable=card.level == "portable")
+        return _options_from(tensors)
     modes = [mode for mode, name in _DOMAINS.items() if f"{name}.matrix" in tensors]
     if not modes:
         raise ValueError("a domain")

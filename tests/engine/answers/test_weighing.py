@@ -101,9 +101,7 @@ def test_a_fit_trusts_solutions_that_are_right() -> None:
 
 
 def test_letters_of_small_models_are_trusted_less_by_a_portable_calibration() -> None:
-    own = OptionsCalibration(WEIGHTS, PROFILES)
-    anyones = OptionsCalibration(WEIGHTS, PROFILES, is_portable=True)
+    anyones = OptionsCalibration(WEIGHTS, PROFILES)
     trusts = [anyones.of_size(size).weights.trust for size in (0.2e9, 0.8e9, 1.5e9, 7e9)]
     assert trusts == sorted(trusts)
     assert (trusts[0], trusts[-1]) == (0.0, WEIGHTS.trust)
-    assert own.of_size(0.2e9).weights == WEIGHTS

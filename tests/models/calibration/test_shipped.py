@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from adascale.engine.calibration.options import OptionsCalibration
 from adascale.engine.kinds import KINDS
 from adascale.models.calibration.artefact import SUFFIX, load_artefact
 from adascale.models.calibration.installed import shipped_folder
@@ -59,6 +60,15 @@ def test_others_are_portable_for_options() -> None:
     cards = [load_artefact(path).card for path in SHIPPED if path not in FITTED]
     assert {each.name for each in cards} == {"portable+choice", "portable+yes-no"}
     assert {each.fingerprint.generator for each in cards} == {""}
+
+
+def test_a_small_model_reads_options_only_by_a_calibration_of_its_own() -> None:
+    for artefact in map(load_artefact, SHIPPED):
+        small = artefact.of_size(0.2e9).calibration
+        if isinstance(artefact.calibration, OptionsCalibration):
+            assert isinstance(small, OptionsCalibration)
+            own = 0.0 if artefact.card.level == "portable" else artefact.calibration.weights.trust
+            assert small.weights.trust == own
 
 
 def test_the_prompts_are_those_that_they_were_fitted_with() -> None:
