@@ -65,36 +65,23 @@ class DrawPlan:
             return ProgramRollouts(self.programs)
         return PrefixRollouts(self.samples, self.rollouts, programs=self.programs)
 
-    def key(self, fingerprint: Fingerprint) -> list[object]:
-        """Settings in the name of the store, in addition to the generator, prompt and sampler."""
-        if not self.samples:
-            return ["code", self.programs, self.seed, fingerprint.window]
-        own: list[object] = [self.samples, self.rollouts, self.seed, fingerprint.window]
-        if self.programs and fingerprint.program:
+    def store_path(self, fingerprint: Fingerprint) -> Path:
+        """The store of a generator's rollouts; whatever changes a draw changes its name.
+
+        The number of draws at once and the device move logits in their last digits, and do not count:
+        rollouts that were resumed so are still samples of the same model.
+
+        Args:
+            fingerprint: The generator, its prompt and its sampler.
+        """
+        import llama_cpp
+
+        own: list[object] = [self.samples, self.rollouts] if self.samples else ["code", self.programs]
+        own += [self.seed, fingerprint.window]
+        if self.samples and self.programs and fingerprint.program:
             own += [self.programs, asdict(fingerprint.program)]
-        return own
-
-
-def rollouts_path(fingerprint: Fingerprint, plan: DrawPlan) -> Path:
-    """The store of a generator's rollouts; whatever changes a draw changes its name.
-
-    The number of draws at once and the device move logits in their last digits, and do not count: rollouts
-    that were resumed so are still samples of the same model.
-
-    Args:
-        fingerprint: The generator, its prompt and its sampler.
-        plan: Rollouts of each problem.
-    """
-    import llama_cpp
-
-    parts = [
-        fingerprint.generator,
-        fingerprint.prompt,
-        dict(fingerprint.sampling),
-        *plan.key(fingerprint),
-        llama_cpp.__version__,
-    ]
-    return keyed_path(data_folder() / "rollouts", parts, ".sqlite")
+        asked = [fingerprint.generator, fingerprint.prompt, dict(fingerprint.sampling)]
+        return keyed_path(data_folder() / "rollouts", [*asked, *own, llama_cpp.__version__], ".sqlite")
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,6 @@ from .collect import (
     FinishedQuestion,
     draw_rollouts,
     is_drawn,
-    rollouts_path,
     score_rollouts,
 )
 from .rollouts import Rollouts, RolloutStore
@@ -91,7 +90,7 @@ class SessionRollouts:
             UsageError: the problems are of two kinds.
         """
         kind = only_kind(problems)
-        with closing(RolloutStore(rollouts_path(session.prompts.fingerprints[kind], plan))) as store:
+        with closing(RolloutStore(plan.store_path(session.prompts.fingerprints[kind]))) as store:
             store.put_models(session.conditions(kind).models)
             yield cls(session, problems, plan, store)
 

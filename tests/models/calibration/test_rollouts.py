@@ -18,7 +18,7 @@ from adascale.engine.errors import AdascaleError
 from adascale.engine.types import Problem
 from adascale.models.blobs import pack, pack_texts
 from adascale.models.calibration.artefact import Fingerprint, ProgramFingerprint
-from adascale.models.calibration.collect import DrawPlan, rollouts_path
+from adascale.models.calibration.collect import DrawPlan
 from adascale.models.calibration.rollouts import Rollouts, RolloutStore
 
 PLAN = DrawPlan(samples=4, rollouts=2, seed=0, programs=0)
@@ -123,7 +123,7 @@ def test_rewards_are_kept_by_prm(store: RolloutStore) -> None:
 
 def test_whatever_changes_a_draw_changes_the_name_of_the_store() -> None:
     fingerprint = Fingerprint("g" * 64, "", "probe", "p" * 64, {"temperature": 0.8}, 2048)
-    base = rollouts_path(fingerprint, PLAN)
+    base = PLAN.store_path(fingerprint)
     others = [
         (replace(fingerprint, generator="h" * 64), PLAN),
         (replace(fingerprint, prompt="q" * 64), PLAN),
@@ -149,6 +149,6 @@ def test_whatever_changes_a_draw_changes_the_name_of_the_store() -> None:
             replace(PLAN, programs=3),
         ),
     ]
-    assert len({base, *(rollouts_path(*other) for other in others)}) == 1 + len(others)
+    assert len({base, *(plan.store_path(each) for each, plan in others)}) == 1 + len(others)
     # A PRM reads what was drawn and changes nothing of it.
-    assert rollouts_path(replace(fingerprint, prm="x" * 64, prm_format="judge"), PLAN) == base
+    assert PLAN.store_path(replace(fingerprint, prm="x" * 64, prm_format="judge")) == base
