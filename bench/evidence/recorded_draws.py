@@ -24,7 +24,6 @@ from adascale.engine.answers.choosing import odds_over_question
 from adascale.engine.answers.program import read_program
 from adascale.engine.answers.result import PROFILES, FinishedSearch, ModeProfile, Standing
 from adascale.engine.calibration.calibration import Calibration, widen
-from adascale.engine.calibration.features import Evidence
 from adascale.engine.calibration.votes import rate_of_size
 from adascale.engine.execution import Execution, Trial
 from adascale.engine.kinds.base import Look
@@ -292,10 +291,8 @@ class RecordedCalibrator:
         return step.estimate
 
     def judge(self, prefix: Prefix, finished: FinishedSearch) -> AnswerEstimates:
-        answer = self.calibration.answer
-        found = self.calibration.answer_observation(finished)
-        [quantiles] = answer.quantiles(Evidence.stack([found], answer.inputs.names))
-        return AnswerEstimates(widen(Estimate.of_quantiles(quantiles), self.distances[prefix.problem.id]))
+        estimate = self.calibration.answer.estimate(self.calibration.answer_observation(finished))
+        return AnswerEstimates(widen(estimate, self.distances[prefix.problem.id]))
 
     def odds(self, finished: FinishedSearch) -> dict[NodeId, float]:
         return odds_over_question(finished)

@@ -19,7 +19,6 @@ from ..types import Estimate, Mode, NodeId
 from .features import (
     QUESTION,
     Array,
-    Evidence,
     Observation,
     Stage,
     States,
@@ -99,8 +98,8 @@ class Calibration:
     def question(self, prefix: Prefix) -> QuestionEstimate:
         """Estimate for a question of which nothing is written yet."""
         found = Observation({}, {"question": self._known_by(prefix)})
-        estimate = self._estimate(self.stages[QUESTION[prefix.mode]], found, prefix)
-        return QuestionEstimate(estimate, self.distance(prefix) > 1.0)
+        estimate, distance = self.stages[QUESTION[prefix.mode]].estimate(found), self.distance(prefix)
+        return QuestionEstimate(widen(estimate, distance), distance > 1.0)
 
     def estimate(self, prefix: Prefix, reward: float) -> Estimate:
         """Estimate for a prefix with steps; a finished one has its own model."""
@@ -116,11 +115,7 @@ class Calibration:
                 stage, passed = "code", 0 if execution is None else execution.passed
                 failed = execution is None or execution.fails
                 found = code_observation(prefix, reward, passed, failed=failed)
-        return self._estimate(self.stages[stage], found, prefix)
-
-    def quantiles(self, stage: Stage, evidence: Evidence) -> Array:
-        """``[n, 3]`` lower, median and upper of prefixes of a stage that stand alone."""
-        return self.stages[stage].quantiles(evidence)
+        return widen(self.stages[stage].estimate(found), self.distance(prefix))
 
     def answer_observation(self, finished: FinishedSearch) -> Observation:
         """Evidence that ``answer`` reads from a finished search."""
@@ -128,7 +123,8 @@ class Calibration:
 
     def judge(self, prefix: Prefix, finished: FinishedSearch) -> AnswerEstimates:
         """Estimate for the chosen answer; those of its trajectories stay as they are."""
-        return AnswerEstimates(self._estimate(self.answer, self.answer_observation(finished), prefix))
+        estimate = self.answer.estimate(self.answer_observation(finished))
+        return AnswerEstimates(widen(estimate, self.distance(prefix)))
 
     def odds(self, finished: FinishedSearch) -> Mapping[NodeId, float]:
         """Log-odds of each trajectory over those of its question."""
@@ -137,11 +133,6 @@ class Calibration:
     def distance(self, prefix: Prefix) -> float:
         """Distance of the question from the fitted ones; above 1 is outside."""
         return float(self.domains[prefix.mode].distance(self._known_by(prefix)[None])[0])
-
-    def _estimate(self, model: HeadModel, found: Observation, prefix: Prefix) -> Estimate:
-        evidence = Evidence.stack([found], model.inputs.names, [*model.inputs.projections])
-        [quantiles] = model.quantiles(evidence)
-        return widen(Estimate.of_quantiles(quantiles), self.distance(prefix))
 
     def _known_by(self, prefix: Prefix) -> States:
         """``[width]`` by which a question is known."""

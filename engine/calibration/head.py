@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..types import Estimate
 from . import Method
-from .features import Array, Evidence, logit, sigmoid
+from .features import Array, Evidence, Observation, logit, sigmoid
 from .projection import Arrays, Inputs, Projection
 
 LEVELS = (0.1, 0.5, 0.9)
@@ -180,6 +181,11 @@ class HeadModel:
         out: Array = np.mean([forward(params, x) for params in self.ensemble], axis=0)
         out[:, 0] += evidence.offset
         return LOSSES[self.method].quantiles(out)
+
+    def estimate(self, found: Observation) -> Estimate:
+        """The estimate of one prefix or answer."""
+        evidence = Evidence.stack([found], self.inputs.names, [*self.inputs.projections])
+        return Estimate.of_quantiles(self.quantiles(evidence)[0])
 
     def arrays(self) -> Arrays:
         """All its parameters by name, for an artefact; ``inputs`` has the names of what it reads."""

@@ -66,7 +66,7 @@ def measure(calibration: Calibration | None, training: Training, seed: int) -> d
         asked = set(QUESTION.values())
         return {s: raw_predictions(data) for s, data in training.stages.items() if s not in asked}
     found: dict[str, Predictions] = {
-        stage: data.predictions(calibration.quantiles(stage, data.evidence))
+        stage: data.predictions(calibration.stages[stage].quantiles(data.evidence))
         for stage, data in training.stages.items()
         if stage in calibration.stages
     }

@@ -117,7 +117,7 @@ def test_live_prefixes_get_the_estimates_of_their_stored_rows() -> None:
     distance = float(calibration.domains["prose"].distance(question.states["question"])[0])
     stored: dict[str, list[Estimate]] = {}
     for stage, data in training.stages.items():
-        quantiles = calibration.quantiles(stage, data.evidence)
+        quantiles = calibration.stages[stage].quantiles(data.evidence)
         stored[stage] = [widen(Estimate.of_quantiles(each), distance) for each in quantiles]
     live: dict[str, list[Estimate]] = {"question": [], "step": [], "finished": []}
     for node in tree:
