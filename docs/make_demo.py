@@ -17,7 +17,6 @@ from pathlib import Path
 from rich.text import Text
 
 from adascale.cli.disk.trace import read_trace
-from adascale.cli.documents.document import Document
 from adascale.cli.documents.picture import (
     ANSWER,
     BAR,
@@ -74,13 +73,13 @@ def picture(events: Sequence[Event]) -> str:
         parts += [*drawn(lines, top), "</g>"]
     end = top + LINE * len(printed)
     parts += ['<g class="last">', *drawn(printed, top), *large_answer(state, end), "</g>"]
-    return window(Document.of(events).title, parts, 2 * MARGIN + CELL * WIDTH, height, STYLE)
+    return window(state, parts, 2 * MARGIN + CELL * WIDTH, height, STYLE)
 
 
 def files() -> dict[str, str]:
     """What stands beside this file, by name."""
     events = read_trace(FOLDER / "demo.jsonl")
-    return {"demo.svg": picture(events) + "\n", "search.svg": to_svg(Document.of(events)) + "\n"}
+    return {"demo.svg": picture(events) + "\n", "search.svg": to_svg(ViewState.of(events)) + "\n"}
 
 
 if __name__ == "__main__":

@@ -67,13 +67,13 @@ def tree(
 
 def _write_tree(source: Path) -> None:
     """Write the tree to stdout; elsewhere than on a terminal without colour."""
-    from ..documents.document import Document
     from ..documents.picture import to_lines
     from ..render.plain import plain_width
+    from ..render.state import ViewState
 
     is_terminal = sys.stdout.isatty()
     width = shutil.get_terminal_size().columns if is_terminal else plain_width()
-    lines = to_lines(Document.of(read_trace(source)), width, glyphs_for(sys.stdout))
+    lines = to_lines(ViewState.of(read_trace(source)), width, glyphs_for(sys.stdout))
     if is_terminal:
         write_lines(lines)
     else:
@@ -82,8 +82,8 @@ def _write_tree(source: Path) -> None:
 
 def _render(suffix: str, source: Path) -> str:
     """A recorded search as a page or a picture."""
-    from ..documents.document import Document
     from ..documents.page import to_html
     from ..documents.picture import to_svg
+    from ..render.state import ViewState
 
-    return clean((to_svg if suffix == ".svg" else to_html)(Document.of(read_trace(source))))
+    return clean((to_svg if suffix == ".svg" else to_html)(ViewState.of(read_trace(source))))

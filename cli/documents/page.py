@@ -10,12 +10,13 @@ from adascale.engine.answers.latex import readable
 from adascale.engine.types import ROOT, Estimate, NodeId, probability_of
 
 from ..render.rows import Row, all_rows, subtree_nodes, thought_line
-from ..render.summary import answer_words, is_rough, support, tokens_text
+from ..render.state import ViewState
+from ..render.summary import answer_words, is_rough, summary, support, tokens_text
 from ..terminal.console import clean
 from ..terminal.markdown import as_html
 from ..terminal.text import duration, percent, plural
 from ..terminal.theme import UNICODE, level
-from .document import Document
+from .document import facts, has_answer, is_guess, model_name, reason
 
 _TITLE = 60
 """Characters of the question in the title of the page."""
@@ -30,26 +31,26 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 """A browser loads nothing and runs nothing for the page, whatever a model wrote into it."""
 
 
-def to_html(document: Document) -> str:
+def to_html(view: ViewState) -> str:
     """The page: the answer first, then its solution, all answers, and folded how the search got there."""
-    is_reply = document.view.tree.problem.kind == "text"
+    is_reply = view.tree.problem.kind == "text"
     parts = [
         "<!doctype html>",
         '<html lang="en"><head><meta charset="utf-8">',
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<title>{_as_html(document.question[:_TITLE])} - adascale</title>",
+        f"<title>{_as_html(view.started.problem.question[:_TITLE])} - adascale</title>",
         f"<style>{_style()}</style></head><body>",
-        f'<header><h1>adascale</h1><p id="model" class="words">{_as_html(document.model)}</p></header>',
-        f'<main><article class="ended sure-{level(document.view.confidence) or ""}">',
-        f'<h2 class="question">{_as_html(document.question)}</h2><div class="answer">',
-        *([] if is_reply else _answer(document)),
-        *_shown(document),
-        *([f'<div class="foot">{_words(document.outcome)}</div>'] if is_reply else []),
-        *_answers(document),
-        *_how(document),
+        f'<header><h1>adascale</h1><p id="model" class="words">{_as_html(model_name(view))}</p></header>',
+        f'<main><article class="ended sure-{level(view.confidence) or ""}">',
+        f'<h2 class="question">{_as_html(view.started.problem.question)}</h2><div class="answer">',
+        *([] if is_reply else _answer(view)),
+        *_shown(view),
+        *([f'<div class="foot">{_words(summary(view, UNICODE).plain)}</div>'] if is_reply else []),
+        *_answers(view),
+        *_how(view),
         '<details class="how"><summary>Settings</summary><dl class="words">',
-        *(f"<dt>{_as_html(name)}</dt><dd>{_as_html(value)}</dd>" for name, value in document.facts()),
+        *(f"<dt>{_as_html(name)}</dt><dd>{_as_html(value)}</dd>" for name, value in facts(view)),
         "</dl></details>",
         "</div></article></main></body></html>",
     ]
@@ -62,35 +63,34 @@ def _style() -> str:
     return "".join(folder.joinpath(name).read_text(encoding="utf-8") for name in ("tree.css", "page.css"))
 
 
-def _answer(document: Document) -> Iterator[str]:
+def _answer(view: ViewState) -> Iterator[str]:
     """The answer in large type, how sure it is, and what that means; of a program one line."""
-    view, p = document.view, probability_of(document.view.confidence)
-    if view.answer is None or not document.has_answer:
-        yield f'<div class="head"><p>{_as_html(document.outcome)}</p></div>'
+    p = probability_of(view.confidence)
+    if view.answer is None or not has_answer(view):
+        yield f'<div class="head"><p>{_as_html(summary(view, UNICODE).plain)}</p></div>'
         return
-    answer = f"<strong>{_as_html(_said(document, view.answer))}</strong>"
-    if document.is_guess:
+    answer = f"<strong>{_as_html(_said(view, view.answer))}</strong>"
+    if is_guess(view):
         yield f'<div class="head"><p class="large">I don\'t know</p><p>My best guess is {answer}</p></div>'
     else:
         yield f'<div class="head"><p class="large">{answer}</p></div>'
     facts = [*support(view), duration(view.t)]
     sure = f"{_bar(p)}<b>{_as_html(facts.pop(0))}</b>" if p is not None else ""
     yield f'<div class="line">{sure}{_span(facts)}</div>'
-    yield f'<div class="meaning">{_words(_meaning(document))}</div>'
+    yield f'<div class="meaning">{_words(_meaning(view))}</div>'
 
 
-def _meaning(document: Document) -> str:
-    p = probability_of(document.view.confidence)
+def _meaning(view: ViewState) -> str:
+    p = probability_of(view.confidence)
     if p is None:
         return "No probability: this model has no calibration, so only agreement counts."
-    if is_rough(document.view):
+    if is_rough(view):
         return "A rough estimate: how often this model is correct was never measured."
     return f"Of 100 answers shown with this number, about {round(100 * p)} are correct."
 
 
-def _shown(document: Document) -> Iterator[str]:
+def _shown(view: ViewState) -> Iterator[str]:
     """The solution that is shown, without its thoughts."""
-    view = document.view
     rows = [row for row in all_rows(view) if row.node in view.best_path - {ROOT} and not row.thought]
     if not rows:
         return
@@ -101,19 +101,19 @@ def _shown(document: Document) -> Iterator[str]:
         yield f'<div class="body">{_text(rows[-1])}</div>'
 
 
-def _answers(document: Document) -> Iterator[str]:
+def _answers(view: ViewState) -> Iterator[str]:
     """The options that were read, each with its bar, or all answers, the leading one first."""
-    view, p = document.view, probability_of(document.view.confidence)
+    p = probability_of(view.confidence)
     if view.tree.problem.kind == "code" or (len(view.groups) < 2 and not view.options):
         return
     votes = {group.answer: len(group.nodes) for group in view.groups}
     sure = percent(p) if p is not None else ""
     chances: Mapping[str, float | None] = view.options or dict.fromkeys(votes)
-    rows = [(_said(document, answer), votes.get(answer, 0), chance) for answer, chance in chances.items()]
+    rows = [(_said(view, answer), votes.get(answer, 0), chance) for answer, chance in chances.items()]
     if not view.options and (none := view.agreement[1] - sum(votes.values())):
         rows.append(("no answer", none, None))
     yield f'<div class="answers"><ol class="{"options" if view.options else ""}">'
-    leader = None if view.answer is None else _said(document, view.answer)
+    leader = None if view.answer is None else _said(view, view.answer)
     for words, count, chance in rows:
         bar = "" if chance is None else _bar(chance)
         number = percent(chance) if chance is not None else sure if words == leader else ""
@@ -126,23 +126,21 @@ def _answers(document: Document) -> Iterator[str]:
     yield "</ol></div>"
 
 
-def _said(document: Document, answer: str) -> str:
+def _said(view: ViewState, answer: str) -> str:
     """An answer as a person reads it: of an option its text too."""
-    return answer_words(document.view, answer, _ANSWER, UNICODE)
+    return answer_words(view, answer, _ANSWER, UNICODE)
 
 
-def _how(document: Document) -> Iterator[str]:
+def _how(view: ViewState) -> Iterator[str]:
     """Why it stopped, and all solutions."""
-    if document.view.tree.problem.kind == "text":
+    if view.tree.problem.kind == "text":
         return
     yield '<details class="how" open><summary>How it got there</summary>'
-    if document.why:
-        yield _words(f"{document.why[0].upper()}{document.why[1:]}.")
-    if len(document.view.tree) > 1:
-        yield _words(
-            f"{tokens_text(document.view)} in all. A bar is the estimate that a solution is correct."
-        )
-        yield from _Solutions(document).lines()
+    if why := reason(view):
+        yield _words(f"{why[0].upper()}{why[1:]}.")
+    if len(view.tree) > 1:
+        yield _words(f"{tokens_text(view)} in all. A bar is the estimate that a solution is correct.")
+        yield from _Solutions(view).lines()
     yield "</details>"
 
 
@@ -152,17 +150,12 @@ class _Solutions:
     Made with a stack: a chain may be longer than Python or a browser nests.
     """
 
-    def __init__(self, document: Document) -> None:
-        self._document = document
-        self._tree = document.view.tree
-        self._answers = {each.node: each.answer for each in document.view.candidates}
-        self._leading = set(document.view.leading)
-        rows = all_rows(document.view)
-        self._rows: dict[NodeId, Row] = {row.node: row for row in rows if row.node is not None}
-        self._running: dict[str, list[Row]] = {}
-        for row in rows:
-            if row.node is None:
-                self._running.setdefault(row.label.rpartition(".")[0], []).append(row)
+    def __init__(self, view: ViewState) -> None:
+        self._view = view
+        self._tree = view.tree
+        self._answers = {each.node: each.answer for each in view.candidates}
+        self._leading = set(view.leading)
+        self._rows: dict[NodeId, Row] = {row.node: row for row in all_rows(view) if row.node is not None}
 
     def lines(self) -> Iterator[str]:
         """All solutions."""
@@ -190,12 +183,12 @@ class _Solutions:
             is_open = " open" if self._rows[child].best and parent != ROOT else ""
             parts.append(f"<li><details{is_open}><summary>{self._summary(steps, f'{name} {at}')}</summary>")
             parts += ['<ol class="steps">', (steps, number), "</ol></details></li>"]
-        return parts + [self._step(row, number) for row in self._running.get(self._rows[parent].label, [])]
+        return parts
 
     def _chain(self, node: NodeId) -> list[NodeId]:
         """A node and those that follow it, up to the next fork."""
         steps = [node]
-        while len(below := self._tree.children(node)) == 1 and self._rows[node].label not in self._running:
+        while len(below := self._tree.children(node)) == 1:
             [node] = below
             steps.append(node)
         return steps
@@ -209,12 +202,12 @@ class _Solutions:
             *(["shown"] if rows[-1].best else []),
             *(["program"] if rows[-1].program else []),
             plural(sum(self._rows[node.id].tokens or 0 for node in below), "token"),
-            *([self._document.view.reasons.get(steps[-1], "")] if rows[-1].mark == "pruned" else []),
+            *([self._view.reasons.get(steps[-1], "")] if rows[-1].mark == "pruned" else []),
             *(["failed"] if rows[-1].mark == "failed" else []),
         ]
         found = ", ".join([*answers][:_NAMED])
         leads = any(node.id in self._leading for node in below)
-        look = level(self._document.view.confidence) if leads else None
+        look = level(self._view.confidence) if leads else None
         return (
             f'<span class="name">{name}</span><strong class="{look or ""}">{_as_html(found)}</strong>'
             f"{_span(facts)}{_estimate(rows[-1].estimate)}"
@@ -223,9 +216,7 @@ class _Solutions:
     def _step(self, row: Row, number: int) -> str:
         """One step: its name, estimate and whole text."""
         name = "" if row.thought else "Program" if row.program else f"Step {number}"
-        facts = [name, *([row.why] if row.why else []), *(["being written"] if row.mark == "running" else [])]
-        at = self._document.proposed_at.get(row.node) if row.node is not None else None
-        facts += [] if at is None else [duration(at)]
+        facts = [name, *([row.why] if row.why else [])]
         look = "step pruned" if row.mark == "pruned" else "step"
         label = f'<p class="label">{_as_html(" · ".join(facts))}{_estimate(row.estimate)}</p>'
         return f'<li class="{look}">{label}{_text(row)}</li>'

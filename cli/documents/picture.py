@@ -22,7 +22,7 @@ from ..render.summary import answer_text, closing_lines, summary, support
 from ..report.answer import solution_text
 from ..terminal.text import duration, harmless, one_line
 from ..terminal.theme import STYLES, UNICODE, Glyphs, Level, level
-from .document import Document
+from .document import facts, has_answer, is_guess, model_name, reason
 
 PICTURE_WIDTH = 110
 
@@ -60,46 +60,46 @@ _WORDS = re.compile(r"\S+(?: \S+)*")
 """One element holds a run of text without doubled spaces: viewers draw those differently."""
 
 
-def to_lines(document: Document, width: int, glyphs: Glyphs = UNICODE) -> list[Text]:
+def to_lines(view: ViewState, width: int, glyphs: Glyphs = UNICODE) -> list[Text]:
     """The tree of ``--show-tree``, ``width`` cells wide, without folds; of a text its single reply."""
-    view = document.view
     if view.tree.problem.is_chat:
         question = f"Q  {one_line(view.tree.problem.question, glyphs)}"
         reply = [harmless(line, glyphs) for line in solution_text(view).split("\n")]
         lines = [Text(line) for line in (question, "", *reply, "")]
     else:
         lines = final_frame(view, width, glyphs, whole=True)
-    facts = ", ".join(f"{name} {value}" for name, value in document.facts())
-    return [*lines, *closing_lines(view, glyphs, verbose=1), Text(facts)]
+    settings = ", ".join(f"{name} {value}" for name, value in facts(view))
+    return [*lines, *closing_lines(view, glyphs, verbose=1), Text(settings)]
 
 
-def to_svg(document: Document) -> str:
+def to_svg(view: ViewState) -> str:
     """The tree as a picture, a large one folded, and its answer; the same trace gives the same bytes."""
-    view, console = document.view, Console(width=PICTURE_WIDTH)
-    tree, reason = final_frame(view, PICTURE_WIDTH, UNICODE), Text(document.why, STYLES["faint"])
+    console = Console(width=PICTURE_WIDTH)
+    tree, why = final_frame(view, PICTURE_WIDTH, UNICODE), Text(reason(view), STYLES["faint"])
     bars = option_lines(view, PICTURE_WIDTH, UNICODE)
     tree += [Text(), *bars] if bars else []
     parts, y = [*drawn(tree)], BAR + MARGIN + LINE * len(tree)
-    below: list[Text] = [*reason.wrap(console, PICTURE_WIDTH)] if reason else []
-    if document.has_answer and not document.is_guess:
+    below: list[Text] = [*why.wrap(console, PICTURE_WIDTH)] if why else []
+    if has_answer(view) and not is_guess(view):
         parts += large_answer(view, y)
         y += ANSWER
     else:
         below = [Text(), *summary(view, UNICODE).wrap(console, PICTURE_WIDTH), *below]
     parts += drawn(below, y)
-    return window(document.title, parts, 2 * MARGIN + CELL * PICTURE_WIDTH, y + LINE * len(below) + MARGIN)
+    return window(view, parts, 2 * MARGIN + CELL * PICTURE_WIDTH, y + LINE * len(below) + MARGIN)
 
 
-def window(title: str, parts: Iterable[str], width: float, height: float, style: str = "") -> str:
-    """A picture of a terminal's window.
+def window(view: ViewState, parts: Iterable[str], width: float, height: float, style: str = "") -> str:
+    """A picture of a terminal's window, whose title names the program and the model.
 
     Args:
-        title: Title of the window.
+        view: A search.
         parts: Elements of the picture, in the pixels of the whole window.
         width: Width of the picture in pixels.
         height: Its height.
         style: More rules of style.
     """
+    title = UNICODE.dot.join(filter(None, ["adascale", model_name(view)]))
     dots = zip((20, 40, 60), ("#ff5f57", "#febc2e", "#28c840"), strict=True)
     return "\n".join([
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
@@ -134,9 +134,9 @@ def large_answer(view: ViewState, top: float) -> Iterator[str]:
         top: Upper edge.
     """
     found, p = answer_text(view, UNICODE), probability_of(view.confidence)
-    facts = [*support(view), duration(view.t)]
-    sure = facts.pop(0) if p is not None else ""
-    beside = max(12.1 * len(sure) + 20 + _BAR_WIDTH, CELL * len(UNICODE.dot.join(facts)))
+    more = [*support(view), duration(view.t)]
+    sure = more.pop(0) if p is not None else ""
+    beside = max(12.1 * len(sure) + 20 + _BAR_WIDTH, CELL * len(UNICODE.dot.join(more)))
     room = CELL * PICTURE_WIDTH - _GAP - beside
     size, colour = int(min(44, room / (0.61 * max(1, cell_len(found))))), _LEVELS[level(view.confidence)]
     left = round(MARGIN + 0.61 * size * cell_len(found) + _GAP)
@@ -147,7 +147,7 @@ def large_answer(view: ViewState, top: float) -> Iterator[str]:
         yield f'<text x="{left}" y="{top + 33:.1f}" class="b sure">{sure}</text>'
         for width, fill in ((_BAR_WIDTH, "#3a3d45"), (round(_BAR_WIDTH * p), colour)):
             yield f'<rect x="{bar:.1f}" y="{top + 20:.1f}" width="{width}" height="12" rx="6" fill="{fill}"/>'
-    yield f'<text x="{left}" y="{top + 54:.1f}" class="d">{UNICODE.dot.join(facts)}</text>'
+    yield f'<text x="{left}" y="{top + 54:.1f}" class="d">{UNICODE.dot.join(more)}</text>'
 
 
 def _element(words: str, x: float, y: float, segment: Segment) -> str:

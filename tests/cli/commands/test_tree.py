@@ -16,10 +16,10 @@ from searches import searched
 from traces import written
 
 from adascale.cli.commands.tree import tree
-from adascale.cli.documents.document import Document
 from adascale.cli.documents.page import to_html
 from adascale.cli.documents.picture import to_lines, to_svg
 from adascale.cli.render.rows import all_rows
+from adascale.cli.render.state import ViewState
 from adascale.cli.report.answer import answer_record
 from adascale.cli.terminal.console import use_color
 from adascale.engine.answers.result import SearchResult
@@ -37,11 +37,7 @@ from adascale.engine.types import ROOT, Estimate, Usage
 HOSTILE = 'a "quoted" \\frac{1}{2} <script>alert(1)</script> & `x` #5; $y$ \x1b[2J [b]\n'
 
 
-def document(log: Log) -> Document:
-    return Document.of(log.events)
-
-
-def hostile() -> Document:
+def hostile() -> ViewState:
     log = Log(HOSTILE)
     started = log.events[0]
     assert isinstance(started, SearchStarted)
@@ -53,10 +49,10 @@ def hostile() -> Document:
     log.finish_path(node, HOSTILE, 0.5, "<u>\x1b[2J\ufffe", tokens=3)
     log.add(NodesPruned, nodes=(log.step(node, "cut", 0.1),), reason=HOSTILE)
     log.end()
-    return document(log)
+    return log.state()
 
 
-def to_text(found: Document) -> str:
+def to_text(found: ViewState) -> str:
     return "\n".join(line.plain.rstrip() for line in to_lines(found, 100))
 
 
@@ -108,13 +104,13 @@ class Page(HTMLParser):
 def test_the_page_has_every_step_once_and_opens_the_best_path() -> None:
     log = pens()
     log.end()
-    found = document(log)
+    found = log.state()
 
     page = Page(to_html(found))
 
-    steps = [node.step.text.strip() for node in found.view.tree if node.step]
+    steps = [node.step.text.strip() for node in found.tree if node.step]
     assert sorted(page.steps) == sorted(steps)
-    assert page.shown == ["\n".join(steps[at - 1] for at in sorted(found.view.best_path - {ROOT}))]
+    assert page.shown == ["\n".join(steps[at - 1] for at in sorted(found.best_path - {ROOT}))]
     assert page.opened == 2  # how it got there, and the fork below 1.1
     assert {"html", "main", "h1", "title"} <= set(page.tags)
 
@@ -122,7 +118,7 @@ def test_the_page_has_every_step_once_and_opens_the_best_path() -> None:
 def test_the_page_says_the_answer_before_anything_else() -> None:
     log = pens()
     log.end()
-    page = to_html(document(log))
+    page = to_html(log.state())
 
     body = page[page.index("</header>") :]
     places = [body.index(part) for part in ("3 pens cost", ">27</strong>", "93 % sure", "Solution 1", "seed")]
@@ -140,16 +136,10 @@ def test_a_reply_stands_alone_on_its_page() -> None:
     log.finish_path(ROOT, "Leaves fall *softly*.", 0.9, None)
     log.end()
 
-    page = to_html(document(log))
+    page = to_html(log.state())
 
     assert "<em>softly</em>" in page
     assert not re.search(r"\d %|Solution 1|How it got there", page.partition("</header>")[2])
-
-
-def test_a_branch_that_is_being_written_is_on_the_page() -> None:
-    page = Page(to_html(document(pens(running=True))))
-
-    assert "We can buy 18/2 = 9 groups of 3 pens each, which" in page.steps
 
 
 def test_a_chain_does_not_nest() -> None:
@@ -159,7 +149,7 @@ def test_a_chain_does_not_nest() -> None:
     for at in range(2000):
         node = log.step(node, f"step {at}\n", 0.5, tokens=1)
 
-    page = Page(to_html(document(log)))
+    page = Page(to_html(log.state()))
 
     assert len(page.steps) == 2000
     assert page.deepest < 20
@@ -176,12 +166,12 @@ def test_model_text_stays_text_on_the_page() -> None:
 def test_the_picture_is_well_formed_and_loads_nothing() -> None:
     log = wide()
     log.end()
-    text = to_svg(document(log))
+    text = to_svg(log.state())
 
     ElementTree.fromstring(text)
     assert set(re.findall(r"https?://[^\s\"]+", text)) == {"http://www.w3.org/2000/svg"}
     assert "@font-face" not in text
-    assert text == to_svg(document(log))
+    assert text == to_svg(log.state())
     ElementTree.fromstring(to_svg(hostile()))
 
 
@@ -189,7 +179,7 @@ def test_plain_text_is_what_the_terminal_shows() -> None:
     log = pens(running=False)
     log.end()
 
-    lines = to_text(document(log)).splitlines()
+    lines = to_text(log.state()).splitlines()
 
     assert lines[0] == "Q  3 pens cost $2. How many pens can you buy for $18?"
     assert lines[-4] == "27 · 93 % sure · 2 of 2 solutions agree · 0.0 s"
@@ -222,7 +212,7 @@ def test_a_plain_reply_is_shown_without_a_score() -> None:
     log.finish_path(ROOT, "Hello!\nHow are you?", 0.78, None)
     log.end()
 
-    lines = to_text(document(log)).splitlines()
+    lines = to_text(log.state()).splitlines()
 
     assert lines[:4] == ["Q  hi", "", "Hello!", "How are you?"]
     assert not any("78" in line or "=?" in line for line in lines)
@@ -234,7 +224,7 @@ def test_nothing_is_folded_in_a_text_and_what_was_cut_says_why() -> None:
     log.add(NodesPruned, nodes=(first,), reason="p below .35 of the question's")
     log.end()
 
-    lines = to_text(document(log)).splitlines()
+    lines = to_text(log.state()).splitlines()
 
     assert len(lines) > len(log.state().tree)
     assert sum("  p below .35 of the question's " in line for line in lines) == 1
@@ -256,23 +246,23 @@ def test_no_format_lets_control_characters_through() -> None:
 def test_there_is_a_row_for_every_node_below_its_parent(strategy: str, seed: int, share: float) -> None:
     log = searched(strategy, seed, None)
     events = log[: max(1, int(share * len(log)))]
-    found = Document.of(events)
+    found = ViewState.of(events)
 
-    rows = all_rows(found.view)
+    rows = all_rows(found)
     labels = [row.label for row in rows]
-    assert len(set(labels)) == len(labels) == len(found.view.tree) + len(found.view.running)
+    assert len(set(labels)) == len(labels) == len(found.tree) + len(found.running)
     assert labels[0] == ""
     for at, row in enumerate(rows[1:], 1):
         assert row.label.rpartition(".")[0] in labels[:at]
         assert len(row.lasts) == row.label.count(".") + 1
     written_tokens = sum(row.tokens or 0 for row in rows if row.mark != "running")
-    assert written_tokens == sum(len(node.step.token_ids) for node in found.view.tree if node.step)
+    assert written_tokens == sum(len(node.step.token_ids) for node in found.tree if node.step)
     for convert in (to_html, to_text):
         assert convert(found)
 
 
 def test_a_program_is_in_every_format_with_what_it_printed() -> None:
-    found = document(programs())
+    found = programs().state()
 
     page, text = to_html(found), to_text(found)
 
@@ -286,12 +276,12 @@ def test_a_program_is_in_every_format_with_what_it_printed() -> None:
 def test_every_format_counts_the_same_solutions() -> None:
     log = programs()
     log.end()
-    found = document(log)
+    found = log.state()
 
     for write in (to_html, to_svg, to_text):
         assert "3 of 4 solutions agree" in write(found)
-    told = answer_record(found.view, 0.0)["agreement"]
-    assert (told["agree"], told["solutions"]) == found.view.agreement == (3, 4)
+    told = answer_record(found, 0.0)["agreement"]
+    assert (told["agree"], told["solutions"]) == found.agreement == (3, 4)
 
 
 def test_options_that_were_read_have_a_bar_each() -> None:
@@ -303,7 +293,7 @@ def test_options_that_were_read_have_a_bar_each() -> None:
     log.add(SearchFinished, result=result, usage=Usage())
 
     for write in (to_html, to_svg):
-        told = re.sub(r"<[^>]*>", " ", write(document(log)))
+        told = re.sub(r"<[^>]*>", " ", write(log.state()))
         assert re.search(r"Yes\W+19 %\W+No\W+81 %", told), write
         assert "81 % sure" in told
 
@@ -315,7 +305,7 @@ def test_a_thought_is_folded_in_every_format() -> None:
     last = log.step(first, "So.</think>", 0.4, branch=branch, tokens=5, ended=False, thought="whole")
     log.finish_path(last, "It is 27.", 0.9, "27", branch=branch)
     log.end()
-    shown = document(log)
+    shown = log.state()
     text, page = to_text(shown), to_html(shown)
     assert text.count("thought, 75 tokens") == 1
     assert "Hmm" not in text
@@ -327,14 +317,14 @@ def test_an_answer_without_a_visible_character_has_a_picture() -> None:
     log = Log()
     log.finish_path(ROOT, "It is.", 0.9, "\u200b")
     log.end()
-    assert ElementTree.fromstring(to_svg(document(log))).tag.endswith("svg")
+    assert ElementTree.fromstring(to_svg(log.state())).tag.endswith("svg")
 
 
 def test_a_solution_of_nothing_but_a_thought_is_shown_in_its_fold() -> None:
     log = Log()
     log.finish_path(ROOT, "<think>Hmm.", 0.3, None, thought="cut")
     log.end()
-    page = to_html(document(log))
+    page = to_html(log.state())
     assert "<summary>thought, 20 tokens</summary>" in page
     assert Page(page).shown == []
 
@@ -415,7 +405,7 @@ def test_what_stands_beside_a_large_answer_is_within_the_picture(answer: str) ->
     for _ in range(3):
         log.finish_path(ROOT, "x", 0.8, answer)
     log.end("confident")
-    picture = to_svg(document(log))
+    picture = to_svg(log.state())
     width = float(re.search(r'width="(\d+)"', picture)[1])  # type: ignore[index]
     bars = re.findall(r'<rect x="([\d.]+)" y="[\d.]+" width="(\d+)"', picture)
     assert len(bars) == 2
