@@ -130,7 +130,7 @@ def _spread(estimate: Estimate | None, glyphs: Glyphs) -> str:
         return ""
     most = len(_SCALE) - 1
     low, at, high = (round(most * p) for p in (estimate.lower, estimate.median, estimate.upper))
-    line = [glyphs.range if low <= cell <= high else " " for cell in range(most + 1)]
+    line = [glyphs.left if low <= cell <= high else " " for cell in range(most + 1)]
     line[at] = glyphs.point
     return "".join(line)
 
@@ -214,7 +214,7 @@ def _guides(row: Row, step: int, most: int, glyphs: Glyphs) -> tuple[str, str]:
         return "", ""
     if len(lasts) > levels:
         lasts = (*lasts[: levels - 1], lasts[-1])
-    passing = [glyphs.blank if last else glyphs.pipe for last in lasts]
+    passing = ["    " if last else glyphs.pipe for last in lasts]
     own = [*passing[:-1], glyphs.elbow if lasts[-1] else glyphs.tee]
     if step < len(own[-1]):
         passing, own = ([guide[0] + " " for guide in guides] for guides in (passing, own))

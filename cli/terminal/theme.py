@@ -24,10 +24,9 @@ class Glyphs:
         tee: Guide of a child that has younger siblings.
         elbow: Guide of the last child.
         pipe: Guide that passes an open level.
-        blank: Guide that passes a closed level.
         spent: The used part of the budget bar.
-        left: The rest of the bar.
-        point, range: An estimate on a scale from 0 to 1, and its interval.
+        left: The rest of the bar, and the interval of an estimate.
+        point: An estimate on a scale from 0 to 1.
         dot: Separator between facts.
         arrow: Glyph before the output of a program.
         ellipsis: Mark of cut text.
@@ -39,11 +38,9 @@ class Glyphs:
     tee: str
     elbow: str
     pipe: str
-    blank: str
     spent: str
     left: str
     point: str
-    range: str
     dot: str
     arrow: str
     ellipsis: str
@@ -64,11 +61,9 @@ UNICODE: Final = Glyphs(
     tee="├── ",
     elbow="└── ",
     pipe="│   ",
-    blank="    ",
     spent="━",
     left="─",
     point="●",
-    range="─",
     dot=" · ",
     arrow="→",
     ellipsis="…",
@@ -89,11 +84,9 @@ ASCII: Final = Glyphs(
     tee="+-- ",
     elbow="`-- ",
     pipe="|   ",
-    blank="    ",
     spent="=",
     left="-",
     point="o",
-    range="-",
     dot=" | ",
     arrow="->",
     ellipsis="...",
