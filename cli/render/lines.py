@@ -15,7 +15,6 @@ from ..terminal.prose import styled_line
 from ..terminal.text import cells, chance, cut, cut_front, one_line, pad, percent, rounded
 from ..terminal.theme import MARK_STYLES, STYLES, Glyphs, level
 from .rows import Row, thought_line
-from .summary import range_text
 
 NARROW = 60
 """Below this width the column of answers is dropped."""
@@ -101,7 +100,8 @@ def _columns(rows: Sequence[Row], frame: Frame) -> list[Column]:
     head = "correct" if frame.calibrated else "score"
     columns = [Column(head, _CORRECT_CELLS, tuple(_score(row, frame) for row in rows))]
     if frame.width >= WIDE and frame.calibrated:
-        ranges = (range_text(p) if (p := row.estimate) and p.calibrated else "" for row in rows)
+        known = (row.estimate if row.estimate and row.estimate.calibrated else None for row in rows)
+        ranges = (f"{100 * p.lower:.0f}-{100 * p.upper:.0f} %" if p else "" for p in known)
         columns.append(Column("10-90 %", _RANGE_CELLS, tuple((text, STYLES["faint"]) for text in ranges)))
         spreads = (_spread(row.estimate, frame.glyphs) for row in rows)
         columns.append(Column(_SCALE, len(_SCALE), tuple((text, STYLES["spent"]) for text in spreads)))
