@@ -68,11 +68,6 @@ class Program:
         return self.execution.output.strip() or "nothing printed"
 
     @property
-    def outcome(self) -> str:
-        """The last line of ``output``, where its answer stands."""
-        return self.output.rpartition("\n")[2]
-
-    @property
     def single_line(self) -> str:
         """The code with semicolons, without comments that stand alone: no program any more, but its gist."""
         joined = ""
@@ -92,13 +87,14 @@ class Program:
         return list(highlighted("\n".join(lines)).split("\n", allow_blank=True))
 
     def outcome_line(self, glyphs: Glyphs) -> list[Text]:
-        """``→ 18``, or the last line of the error; no line where it has not run."""
+        """``→ 18``, the last line of the output or of the error; no line where it has not run."""
         from rich.text import Text
 
         if self.execution is None:
             return []
         style = STYLES["error"] if self.failed else STYLES["faint"]
-        return [Text(f"{glyphs.arrow} {one_line(self.outcome, glyphs)}", style)]
+        *_, last = self.output.split("\n")
+        return [Text(f"{glyphs.arrow} {one_line(last, glyphs)}", style)]
 
 
 def verdict_text(execution: Execution, tests: Sequence[str]) -> str:

@@ -39,17 +39,17 @@ def test_the_code_is_what_ran_or_all_that_was_written(text: str, ran: str, writt
 
 
 @pytest.mark.parametrize(
-    ("execution", "output", "outcome", "failed"),
+    ("execution", "output", "failed"),
     [
-        (Execution("one\n18\n", "", 0.1), "one\n18", "18", False),
-        (Execution("17\n", "Traceback:\n  x\nValueError: no", 0.1), "ValueError: no", "ValueError: no", True),
-        (Execution(" \n", "", 0.1), "nothing printed", "nothing printed", True),
-        (None, "", "", False),
+        (Execution("one\n18\n", "", 0.1), "one\n18", False),
+        (Execution("17\n", "Traceback:\n  x\nValueError: no", 0.1), "ValueError: no", True),
+        (Execution(" \n", "", 0.1), "nothing printed", True),
+        (None, "", False),
     ],
 )
-def test_what_running_it_gave(execution: Execution | None, output: str, outcome: str, failed: bool) -> None:
+def test_what_running_it_gave(execution: Execution | None, output: str, failed: bool) -> None:
     program = Program("print(18)", execution)
-    assert (program.output, program.outcome, program.failed) == (output, outcome, failed)
+    assert (program.output, program.failed) == (output, failed)
 
 
 def test_a_program_is_whole_or_folded_before_its_outcome() -> None:
@@ -128,7 +128,7 @@ def test_the_program_of_a_task_stands_above_what_its_tests_say(
 ) -> None:
     shown = Program.of_task("```python\ndef f(n):", Execution("", "", 0.0, SOURCE, verdicts=verdicts), TESTS)
     assert shown.code == SOURCE  # as it was repaired and run
-    assert shown.outcome == text
+    assert shown.output == text
     assert shown.failed == (len(verdicts) > 0 and text != "passes 2 of 2 tests")
 
 
