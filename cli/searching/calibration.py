@@ -22,7 +22,7 @@ from ..report.plots import check_plot
 from ..terminal.console import clean, say
 from ..terminal.progress import Progress
 from ..terminal.signals import graceful
-from ..terminal.text import rough_duration
+from ..terminal.text import duration
 from .models import stoppable
 
 
@@ -120,8 +120,8 @@ def draw_missing(rollouts: SessionRollouts, terminal: TerminalOptions) -> None:
         tokens, longest, rate = rollouts.tokens_to_draw(), rollouts.longest_draw(), session.decode_rate()
         say(
             f"adascale: generating solutions of {total} questions{here}, {rollouts.solutions} each: "
-            f"about {tokens:,} tokens, {rough_duration(tokens / rate)} at the {rate:.0f} tokens/s that "
-            f"this machine decodes, {rough_duration(longest / rate)} at most. "
+            f"about {tokens:,} tokens, {duration(tokens / rate)} at the {rate:.0f} tokens/s that "
+            f"this machine decodes, {duration(longest / rate)} at most. "
             "Stop at any time; the same command continues."
         )
     progress = Progress("questions", quiet=bool(terminal.quiet))
@@ -173,6 +173,6 @@ def _follow(
             speed = done.spent / max(time.monotonic() - started, 1e-9)
             # Tokens of unfinished questions are spent already; early on that is nearly all of them.
             ahead = max(0.0, tokens / count * todo - done.spent)
-            left = rough_duration(ahead / max(speed, 1e-9))
+            left = duration(ahead / max(speed, 1e-9))
             progress.show(task, here + count, total, f"{speed:.0f} tokens/s, about {left} left")
     return failed

@@ -16,7 +16,7 @@ from adascale.engine.types import KindName, Notice, Problem
 from ..options.by_command import EvalOptions
 from ..terminal.console import say
 from ..terminal.progress import Progress
-from ..terminal.text import rough_duration
+from ..terminal.text import duration
 from .models import stoppable
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def _show_rounds(
         number, done = count // questions + 1, count % questions + 1
         seconds = max(time.monotonic() - began, 1e-9)
         # What later rounds lack is not known yet: the time left is that of this one.
-        left = rough_duration(seconds / done * (questions - done))
+        left = duration(seconds / done * (questions - done))
         note = f"{(policy.drawn_tokens - before) / seconds:.0f} tokens/s, {left} left of this strategy"
         progress.show(f"{outcome.entry} ({number}/{rounds}):", done, questions, note)
         if done == questions:

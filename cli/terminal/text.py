@@ -171,11 +171,3 @@ def duration(seconds: float) -> str:
     if seconds < 119.5:
         return f"{seconds:.0f} s"
     return f"{clock(seconds)} {'min' if seconds < 3599.5 else 'h'}"
-
-
-def rough_duration(seconds: float) -> str:
-    """Seconds as a forecast, to the second below 90 s and to the minute above: ``12 min``, ``2 h 5 min``."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
