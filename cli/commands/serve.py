@@ -22,10 +22,7 @@ from ..searching.models import open_worker, say_status
 if TYPE_CHECKING:
     from adascale.serve.hub import SearchWorker
 
-_ORIGIN = re.compile(
-    r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<host>[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?P<port>:\d+)?/?"
-)
-_USUAL_PORTS = {"http": ":80", "https": ":443"}
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9_.-]+|\[[0-9a-f:.]+\])(:\d+)?/?")
 
 
 @with_options(ServeOptions)
@@ -48,7 +45,7 @@ def serve(*, options: ServeOptions) -> None:
             f"the server needs {exc.name}", hint=install_command("serve"), slug="no-server"
         ) from None
 
-    traces = None if options.traces is None else TraceFolder.create(options.traces)
+    traces = None if options.traces is None else TraceFolder(options.traces)
     status = say_status(options.terminal)
 
     @contextmanager
@@ -94,17 +91,16 @@ def _key(options: ServeOptions) -> str | None:
 
 
 def page_origin(text: str) -> str:
-    """An origin as browsers send it: in lower case, without a path and the default port.
+    """An origin as browsers send it: in lower case, without a path.
 
     Raises:
         UsageError: the text is no origin.
     """
     if text in ("*", "null", "file://"):
         return text
-    if (found := _ORIGIN.fullmatch(text.lower())) is None:
+    if _ORIGIN.fullmatch(text.lower()) is None:
         raise UsageError(f'"{text}" is no origin of a page', hint="--cors-origin https://example.org")
-    port = "" if found["port"] == _USUAL_PORTS.get(found["scheme"]) else found["port"] or ""
-    return f"{found['scheme']}://{found['host']}{port}"
+    return text.lower().removesuffix("/")
 
 
 def _is_loopback(host: str) -> bool:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
 from adascale.engine.errors import AdascaleError
 from adascale.engine.search.events import Event, SearchFailed, SearchFinished, SearchStarted
@@ -18,22 +16,17 @@ from .files import is_trace, writing
 from .trace import TraceWriter
 
 
-@dataclass(frozen=True, slots=True)
 class TraceFolder:
-    """Writes traces into one folder, and replaces only traces."""
+    """Writes traces into one folder, which it creates if it is missing, and replaces only traces.
 
-    path: Path
+    Raises:
+        UsageError: the folder cannot be created.
+    """
 
-    @classmethod
-    def create(cls, path: Path) -> Self:
-        """The folder, created if it is missing.
-
-        Raises:
-            UsageError: It cannot be created.
-        """
+    def __init__(self, path: Path) -> None:
+        self._path = path
         with writing(path):
             path.mkdir(parents=True, exist_ok=True)
-        return cls(path)
 
     def keep(self, events: Iterable[tuple[Problem, Event]]) -> Iterator[tuple[Problem, Event]]:
         """Pass the events of many searches on; the log of each is written as its end comes."""
@@ -48,7 +41,7 @@ class TraceFolder:
 
     def _write(self, id_: str, log: Sequence[Event]) -> None:
         """Write a log; what cannot be written is a warning, and the searches go on."""
-        path = self.path / f"{_file_name(id_)}.jsonl"
+        path = self._path / f"{_file_name(id_)}.jsonl"
         if path.exists() and not is_trace(path):
             show_warning(
                 Notice("not-a-trace", f"{path} is not a trace and stays as it is; no trace of {id_} is kept")

@@ -101,7 +101,7 @@ class BatchRun:
 
     def _search(self, todo: Iterator[Problem]) -> None:
         """Open the models and search; a question that the worker loses is searched once more."""
-        traces = None if self.options.traces is None else TraceFolder.create(self.options.traces)
+        traces = None if self.options.traces is None else TraceFolder(self.options.traces)
         with ExitStack() as stack:
             view = stack.enter_context(self.open_view())
             worker = stack.enter_context(self._open_models(view.status))
