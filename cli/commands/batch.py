@@ -24,14 +24,13 @@ from ..disk.results import open_results
 from ..exit_codes import INTERRUPTED, PARTIAL
 from ..options.by_command import BatchOptions
 from ..options.flatten import chooses_search, with_options
-from ..render.batch import BatchView, open_batch_view
+from ..render.batch import ProgressBatch
 from ..render.jsonl import JsonBatch
 from ..render.renderer import choose_progress
 from ..report.batch_counts import BatchCounts
 from ..searching.batch import BatchRun, read_lines, wanted
 from ..searching.fallback import open_fallback
 from ..terminal.console import may_animate, say, show_error, stdin_stream
-from ..terminal.text import plural
 
 
 @with_options(BatchOptions)
@@ -52,7 +51,11 @@ def batch(
 
     The same command continues where it stopped, and asks failed questions again.
     """
-    _check_only_failed(options)
+    if options.only_failed and (options.output == "-" or options.overwrite):
+        raise UsageError(
+            "--only-failed asks again what failed in an earlier output, and none is read",
+            hint="adascale batch questions.jsonl -o answers.jsonl --only-failed, without --overwrite",
+        )
     path = Path(source)
     answers = "answers.jsonl" if source == "-" else str(path.parent / f"{path.stem}.answers.jsonl")
     check_apart(options.output, [source, *options.session.references()], f"-o {shlex.quote(answers)}")
@@ -75,25 +78,9 @@ def batch(
     _finish(counts, source, options)
 
 
-def _check_only_failed(options: BatchOptions) -> None:
-    """Refuse --only-failed where no earlier record is read.
-
-    Raises:
-        UsageError: stdout has none, or --overwrite would throw them away.
-    """
-    if options.only_failed and options.output == "-":
-        raise UsageError(
-            "--only-failed asks again what failed in the output, and stdout holds no earlier records",
-            hint="adascale batch questions.jsonl -o answers.jsonl --only-failed",
-        )
-    if options.only_failed and options.overwrite:
-        raise UsageError(
-            "--only-failed keeps the records of an output, and --overwrite throws them away",
-            hint="leave out --overwrite",
-        )
-
-
-def _open_view(counts: BatchCounts, source: str, options: BatchOptions) -> AbstractContextManager[BatchView]:
+def _open_view(
+    counts: BatchCounts, source: str, options: BatchOptions
+) -> AbstractContextManager[ProgressBatch | JsonBatch]:
     """The progress display on stderr; no live picture if records go to the same terminal."""
     kind = choose_progress(options.progress, options.terminal.quiet, may_animate())
     if kind == "json":
@@ -120,23 +107,13 @@ def _finish(counts: BatchCounts, source: str, options: BatchOptions) -> None:
     if counts.interrupted:
         if failure is not None:
             show_error(failure)
-        say(f"adascale: {_how_to_continue(counts, source, options)}")
+        total = _total(source, options)
+        done = f"{counts.done + counts.skipped:,}" + (f" of {total:,}" if total is not None else "")
+        goes_on = "with -o FILE it could be continued" if options.output == "-" else f"{same} continues it"
+        say(f"adascale: stopped at {done}; {goes_on}")
         raise typer.Exit(INTERRUPTED)
     if failure is not None:
         raise failure
-
-
-def _how_to_continue(counts: BatchCounts, source: str, options: BatchOptions) -> str:
-    """How far an interrupted run got, and the command that continues it."""
-    total = _total(source, options)
-    at = f"stopped at {counts.done + counts.skipped:,}" + (f" of {total:,}" if total is not None else "")
-    if options.output == "-":
-        return f"{at}; with -o FILE it could be continued"
-    if source == "-":
-        without = " without --overwrite" if options.overwrite else ""
-        return f"{at}; the same pipe into the same command{without} continues it"
-    words = [word for word in sys.argv[1:] if word != "--overwrite"]  # it would throw away what is done
-    return f"{at}; continue with: {shlex.join(['adascale', *words])}"
 
 
 def _say_plan(
@@ -160,14 +137,6 @@ def _say_plan(
     for message in list(bad)[:10]:
         say(f"adascale: {message}")
     for kind, number in asked.items():
-        limit = "one reply each" if kind == "text" else _limit_text(strategies[kind], KINDS[kind].noun)
-        say(f"adascale: {number:,} {kind}: {limit}")
+        say(f"adascale: {number:,} {kind}: {'one reply' if kind == 'text' else strategies[kind].name}")
     if bad:
         raise typer.Exit(PARTIAL)
-
-
-def _limit_text(strategy: Strategy, drawn: str) -> str:
-    """A strategy and its limit, such as ``vote, at most 16 solutions each``."""
-    most = strategy.at_most
-    limit = "until every solution has ended" if most is None else f"at most {plural(most, drawn)} each"
-    return f"{strategy.name}, {limit}"

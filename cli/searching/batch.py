@@ -25,7 +25,8 @@ from ..disk.results import Results, run_conditions
 from ..disk.trace_folder import TraceFolder
 from ..options.by_command import BatchOptions
 from ..options.parts import session_for
-from ..render.batch import BatchView
+from ..render.batch import ProgressBatch
+from ..render.jsonl import JsonBatch
 from ..report.answer import FIELDS, answer_record, error_record, run_fields
 from ..report.batch_counts import BatchCounts
 from ..terminal.console import show_warning
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 _MOST_WARNINGS = 5
 """Failures that get a warning each; the summary counts the others."""
 
-OpenView = Callable[[], AbstractContextManager[BatchView]]
+OpenView = Callable[[], AbstractContextManager[ProgressBatch | JsonBatch]]
 
 
 @dataclass(slots=True)

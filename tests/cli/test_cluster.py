@@ -108,7 +108,7 @@ def test_ctrl_c_stops_every_engine_and_the_rest_is_for_another_run(
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "continue with" in err
+    assert "the same command continues it" in err
     assert "Traceback" not in err
     wait_until(lambda: not engines())
     subprocess.run(command(home, out, "-q"), env=home.env, check=True)
