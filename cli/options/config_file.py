@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from typer.core import TyperGroup
 
-from adascale.engine.decimals import human_bytes
 from adascale.engine.errors import UsageError, excerpt
 from adascale.engine.types import Notice
 from adascale.models.storage import config_folder
@@ -27,11 +26,6 @@ if TYPE_CHECKING:
     from typer._click import Command
 
 Value = str | int | float | bool
-
-_LARGEST = 1_000_000
-"""Bytes of a config file."""
-_MOST_WARNINGS = 10
-"""Unknown settings that are named."""
 
 
 def config_path() -> Path:
@@ -48,20 +42,10 @@ def read_config(path: Path) -> dict[str, Value]:
         UsageError: the file cannot be read, or is not a table of single values.
     """
     try:
-        if path.exists() and not path.is_file() and str(path) != os.devnull:
-            raise _unreadable(path, "it is a folder" if path.is_dir() else "it is a pipe or a device")
-        with path.open("rb") as file:
-            data = file.read(_LARGEST + 1)
-        if len(data) > _LARGEST:
-            raise _unreadable(path, f"it has more than {human_bytes(_LARGEST)}")
-        text = data.decode("utf-8-sig")
+        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         return {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise _unreadable(path, str(error)) from error
-    try:
-        table = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # of a number of many digits, or nested brackets
+    except (OSError, ValueError, RecursionError) as error:  # of nested brackets
         raise _unreadable(path, str(error)) from error
     for key, value in table.items():
         if not isinstance(value, str | int | float | bool):
@@ -97,12 +81,9 @@ def warn_unknown(config: Mapping[str, Value], path: Path) -> None:
     """Warn of keys that are not settings."""
     from .flatten import setting_keys
 
-    unknown = [key for key in config if key not in setting_keys()]
-    for key in unknown[:_MOST_WARNINGS]:
+    for key in (key for key in config if key not in setting_keys()):
         text = f"{path}: {excerpt(key)} is no setting, and is ignored"
         show_warning(Notice("unknown-setting", text, hint=suggestion(key)))
-    if more := len(unknown[_MOST_WARNINGS:]):
-        show_warning(Notice("unknown-setting", f"{path}: {more:,} more are no settings, and are ignored"))
 
 
 def suggestion(key: str) -> str:

@@ -1,5 +1,4 @@
 import json
-import os
 import tomllib
 from pathlib import Path
 
@@ -131,28 +130,6 @@ def test_a_byte_order_mark_is_no_part_of_the_file(config: Path) -> None:
     assert row("effort")[0] == "low"
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
-@pytest.mark.parametrize("what", ["a pipe or a device", "a folder", "more than"])
-def test_a_file_that_is_none_or_huge_is_refused_at_once(config: Path, what: str) -> None:
-    config.parent.mkdir()
-    if what == "a folder":
-        config.mkdir()
-    elif what == "more than":
-        config.write_text("# " + "x" * 1_000_000)
-    else:
-        os.mkfifo(config)
-    with pytest.raises(UsageError, match=what):
-        run("config", "show")
-
-
-def test_of_many_unknown_keys_ten_are_named(config: Path) -> None:
-    config.parent.mkdir()
-    config.write_text("\n".join(f"unknown-{n} = 1" for n in range(1010)))
-    warnings = run("config", "show")[1]
-    assert warnings.count("is no setting") == 10
-    assert "1,000 more" in warnings
-
-
 @pytest.mark.parametrize(
     ("key", "value", "message", "hint"),
     [
@@ -172,25 +149,6 @@ def test_a_wrong_value_is_told_before_it_is_kept(
 
     assert caught.value.hint.startswith(hint)
     assert not config.exists()
-
-
-def test_a_near_name_is_suggested() -> None:
-    with pytest.raises(UsageError) as caught:
-        run("config", "set", "modl", "x")
-
-    assert caught.value.hint == "did you mean model?"
-
-
-def test_a_link_stays_a_link_and_what_it_leads_to_is_changed(config: Path, tmp_path: Path) -> None:
-    config.parent.mkdir()
-    (tmp_path / "dotfile.toml").write_text("# mine\n", encoding="utf-8")
-    config.symlink_to(tmp_path / "dotfile.toml")
-
-    run("config", "set", "strategy", "vote")
-
-    assert config.is_symlink()
-    assert (tmp_path / "dotfile.toml").read_text(encoding="utf-8").startswith("# mine\n")
-    assert row("strategy")[0] == "vote"
 
 
 def test_an_unknown_key_warns_and_is_ignored(config: Path, questions: str) -> None:
@@ -241,14 +199,6 @@ def test_who_sets_what_the_environment_overrides_is_told(monkeypatch: pytest.Mon
     monkeypatch.setenv("ADASCALE_EFFORT", "low")
 
     assert "ADASCALE_EFFORT is set and comes before the file" in run("config", "set", "effort", "high")[1]
-
-
-def test_a_folder_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("ADASCALE_CONFIG", str(tmp_path / "file" / "config.toml"))
-
-    with pytest.raises(UsageError, match=r"cannot (write|read)"):
-        run("config", "set", "effort", "high")
 
 
 @pytest.mark.parametrize("words", [("ask", "-h"), ("ask", "--help-all"), ("help", "ask")])
