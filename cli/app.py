@@ -41,37 +41,27 @@ if TYPE_CHECKING:
     from typer._click import Command, Context  # Typer has a copy of click, whose types it gives no other name
 
 _TABLE = {
-    "ask": "ask.ask",
-    "chat": "chat.chat",
-    "code": "code.code",
-    "batch": "batch.batch",
-    "serve": "serve.serve",
-    "mcp": "mcp.mcp",
-    "pull": "models.pull",
-    "list": "models.list_models",
-    "show": "models.show",
-    "rm": "models.rm",
-    "models": "models.app",
-    "runs": "runs.app",
-    "replay": "replay.replay",
-    "tree": "tree.tree",
-    "eval": "evaluate.eval_",
-    "calibrate": "calibrate.app",
-    "export": "export.export",
-    "config": "config.app",
-    "doctor": "doctor.doctor",
+    "ask": ("ask.ask", "Ask"),
+    "chat": ("chat.chat", "Ask"),
+    "code": ("code.code", "Ask"),
+    "batch": ("batch.batch", "Ask"),
+    "serve": ("serve.serve", "Serve"),
+    "mcp": ("mcp.mcp", "Serve"),
+    "pull": ("models.pull", "Models"),
+    "list": ("models.list_models", "Models"),
+    "show": ("models.show", "Models"),
+    "rm": ("models.rm", "Models"),
+    "models": ("models.app", "Models"),
+    "runs": ("runs.app", "History"),
+    "replay": ("replay.replay", "History"),
+    "tree": ("tree.tree", "History"),
+    "eval": ("evaluate.eval_", "Measure"),
+    "calibrate": ("calibrate.app", "Measure"),
+    "export": ("export.export", "Measure"),
+    "config": ("config.app", "Set up"),
+    "doctor": ("doctor.doctor", "Set up"),
 }
-"""Module and function of each command, in the order of the help page; ``app`` is a group of commands."""
-
-_PANELS = {
-    "ask": "Ask",
-    "serve": "Serve",
-    "pull": "Models",
-    "runs": "History",
-    "eval": "Measure",
-    "config": "Set up",
-}
-"""Panels of the help page, by the first command of each."""
+"""Module and function of each command, ``app`` for a group, and its panel; in the order of the help page."""
 
 SHORT_NAMES = ("pull", "list", "show", "rm")
 """Commands of ``models`` that have a short name."""
@@ -84,7 +74,7 @@ class _Commands(UserDict[str, "Command"]):
     """Commands by name; each is imported when it is run, so that no command waits for the others."""
 
     def __missing__(self, name: str) -> Command:
-        module, _, function = _TABLE[name].partition(".")
+        module, _, function = _TABLE[name][0].partition(".")
         found = getattr(import_module(f".commands.{module}", __package__), function)
         table = typer.Typer()
         if isinstance(found, typer.Typer):
@@ -110,16 +100,11 @@ COMMANDS = _Commands()
 
 def _first_paragraph(name: str) -> str:
     """The first paragraph of a command's docstring, read from the source: an import would take longer."""
-    module, _, function = _TABLE[name].partition(".")
+    module, _, function = _TABLE[name][0].partition(".")
     source = (Path(__file__).parent / "commands" / f"{module}.py").read_text(encoding="utf-8")
     start = 0 if function == "app" else source.index(f"\ndef {function}(")
     docstring = source[start:].split('"""')[1]
     return " ".join(docstring.split("\n\n")[0].split())
-
-
-def _panel_of(name: str) -> str:
-    names = list(_TABLE)
-    return [panel for first, panel in _PANELS.items() if names.index(first) <= names.index(name)][-1]
 
 
 class _Root(TyperGroup):
@@ -135,7 +120,7 @@ class _Root(TyperGroup):
         """A placeholder with the help line of a command, for the help page and for shell completion."""
         if cmd_name not in _TABLE:
             return None
-        return TyperCommand(cmd_name, help=_first_paragraph(cmd_name), rich_help_panel=_panel_of(cmd_name))
+        return TyperCommand(cmd_name, help=_first_paragraph(cmd_name), rich_help_panel=_TABLE[cmd_name][1])
 
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
         """The words behind ``adascale``, a question without a command among them."""
