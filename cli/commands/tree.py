@@ -50,12 +50,9 @@ def tree(
         return
     suffix = output.suffix.lower()
     if suffix not in _MARKS:
-        text = (
-            f"adascale tree {'' if trace is None else shlex.quote(trace) + ' '}> {shlex.quote(str(output))}"
-        )
         raise UsageError(
             f'the name of {output} does not say which format; "{output.suffix}" is not one of them',
-            hint=text if output.suffix == ".txt" else "-o search.html, or -o search.svg",
+            hint="-o search.html, or -o search.svg; without -o it is printed",
         )
     other = f"-o {shlex.quote(f'{source.stem}-tree{output.suffix}')}"
     check_output(

@@ -7,9 +7,9 @@ from html import escape
 from importlib.resources import files
 
 from adascale.engine.answers.latex import readable
-from adascale.engine.types import ROOT, Estimate, NodeId, probability_of
+from adascale.engine.types import ROOT, Estimate, probability_of
 
-from ..render.rows import Row, all_rows, subtree_nodes, thought_line
+from ..render.rows import Row, all_rows, thought_line
 from ..render.state import ViewState
 from ..render.summary import answer_words, is_rough, summary, support, tokens_text
 from ..terminal.console import clean
@@ -20,9 +20,6 @@ from .document import facts, has_answer, is_guess, model_name, reason
 
 _TITLE = 60
 """Characters of the question in the title of the page."""
-
-_NAMED = 5
-"""Maximum number of answers that a closed fold names."""
 
 _ANSWER = 400
 """Maximum number of characters of an answer."""
@@ -140,86 +137,44 @@ def _how(view: ViewState) -> Iterator[str]:
         yield _words(f"{why[0].upper()}{why[1:]}.")
     if len(view.tree) > 1:
         yield _words(f"{tokens_text(view)} in all. A bar is the estimate that a solution is correct.")
-        yield from _Solutions(view).lines()
+        yield from _solutions(view)
     yield "</details>"
 
 
-class _Solutions:
-    """A fold for each solution, in it its steps, and a fold for each continuation of a fork.
-
-    Made with a stack: a chain may be longer than Python or a browser nests.
-    """
-
-    def __init__(self, view: ViewState) -> None:
-        self._view = view
-        self._tree = view.tree
-        self._answers = {each.node: each.answer for each in view.candidates}
-        self._leading = set(view.leading)
-        self._rows: dict[NodeId, Row] = {row.node: row for row in all_rows(view) if row.node is not None}
-
-    def lines(self) -> Iterator[str]:
-        """All solutions."""
-        yield '<ol class="solutions">'
-        stack = [*reversed(self._folds(ROOT, 1))]
-        while stack:
-            item = stack.pop()
-            if isinstance(item, str):
-                yield item
-                continue
-            steps, number = item
-            for node in steps:
-                row = self._rows[node]
-                yield self._step(row, number)
-                number += not row.thought
-            stack += reversed(self._folds(steps[-1], number))
-        yield "</ol>"
-
-    def _folds(self, parent: NodeId, number: int) -> list[str | tuple[list[NodeId], int]]:
-        """Tags, and between them the steps of each fold below a node, with the number of the first."""
-        name = "Solution" if parent == ROOT else "Continuation"
-        parts: list[str | tuple[list[NodeId], int]] = []
-        for at, child in enumerate(self._tree.children(parent), 1):
-            steps = self._chain(child)
-            is_open = " open" if self._rows[child].best and parent != ROOT else ""
-            parts.append(f"<li><details{is_open}><summary>{self._summary(steps, f'{name} {at}')}</summary>")
-            parts += ['<ol class="steps">', (steps, number), "</ol></details></li>"]
-        return parts
-
-    def _chain(self, node: NodeId) -> list[NodeId]:
-        """A node and those that follow it, up to the next fork."""
-        steps = [node]
-        while len(below := self._tree.children(node)) == 1:
-            [node] = below
-            steps.append(node)
-        return steps
-
-    def _summary(self, steps: Sequence[NodeId], name: str) -> str:
-        """Summary of a fold: its answers, size and estimate."""
-        rows = [self._rows[node] for node in steps]
-        below = subtree_nodes(self._tree, steps[:1])
-        answers = dict.fromkeys(filter(None, (self._answers.get(node.id) for node in below)))
+def _solutions(view: ViewState) -> Iterator[str]:
+    """A fold for each solution, in it its steps; those before a fork are in each solution behind it."""
+    answers = {each.node: each.answer for each in view.candidates}
+    rows = {row.node: row for row in all_rows(view) if row.node is not None}
+    ends = [node for node in rows if node != ROOT and not view.tree.children(node)]
+    yield '<ol class="solutions">'
+    for number, end in enumerate(ends, 1):
+        steps = [rows[node.id] for node in view.tree.path(end)]
+        last, place = steps[-1], 0
         facts = [
-            *(["shown"] if rows[-1].best else []),
-            *(["program"] if rows[-1].program else []),
-            plural(sum(self._rows[node.id].tokens or 0 for node in below), "token"),
-            *([self._view.reasons.get(steps[-1], "")] if rows[-1].mark == "pruned" else []),
-            *(["failed"] if rows[-1].mark == "failed" else []),
+            *(["shown"] if last.best else []),
+            *(["program"] if last.program else []),
+            plural(sum(row.tokens or 0 for row in steps), "token"),
+            *([view.reasons.get(end, "")] if last.mark == "pruned" else []),
+            *(["failed"] if last.mark == "failed" else []),
         ]
-        found = ", ".join([*answers][:_NAMED])
-        leads = any(node.id in self._leading for node in below)
-        look = level(self._view.confidence) if leads else None
-        return (
-            f'<span class="name">{name}</span><strong class="{look or ""}">{_as_html(found)}</strong>'
-            f"{_span(facts)}{_estimate(rows[-1].estimate)}"
-        )
+        look = level(view.confidence) if end in view.leading else None
+        yield f'<li><details><summary><span class="name">Solution {number}</span>'
+        yield f'<strong class="{look or ""}">{_as_html(answers.get(end) or "")}</strong>'
+        yield f'{_span(facts)}{_estimate(last.estimate)}</summary><ol class="steps">'
+        for row in steps:
+            place += not row.thought
+            yield _step(row, place)
+        yield "</ol></details></li>"
+    yield "</ol>"
 
-    def _step(self, row: Row, number: int) -> str:
-        """One step: its name, estimate and whole text."""
-        name = "" if row.thought else "Program" if row.program else f"Step {number}"
-        facts = [name, *([row.why] if row.why else [])]
-        look = "step pruned" if row.mark == "pruned" else "step"
-        label = f'<p class="label">{_as_html(" · ".join(facts))}{_estimate(row.estimate)}</p>'
-        return f'<li class="{look}">{label}{_text(row)}</li>'
+
+def _step(row: Row, place: int) -> str:
+    """One step: its name, estimate and whole text."""
+    name = "" if row.thought else "Program" if row.program else f"Step {place}"
+    facts = [name, *([row.why] if row.why else [])]
+    look = "step pruned" if row.mark == "pruned" else "step"
+    label = f'<p class="label">{_as_html(" · ".join(facts))}{_estimate(row.estimate)}</p>'
+    return f'<li class="{look}">{label}{_text(row)}</li>'
 
 
 def _text(row: Row) -> str:
