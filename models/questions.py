@@ -334,11 +334,6 @@ def _text_id(question: str) -> str:
     return hashlib.sha256(question.encode("utf-8", "replace")).hexdigest()[:12]
 
 
-def is_text_id(id_: str, question: str) -> bool:
-    """True if an id was made from the text of its question, which had no id."""
-    return id_.partition("-")[0] == _text_id(question)
-
-
 def line_id(number: object) -> str:
     """The id of the record of a line that is no question."""
     return f"line-{number}"

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from adascale.engine.errors import UsageError, excerpt
 from adascale.engine.types import Problem
-from adascale.models.questions import BadLine, id_digest, is_text_id, line_id
+from adascale.models.questions import BadLine, id_digest, line_id
 from adascale.models.storage import atomic_write
 
 from ..terminal.console import JSON_ESCAPES, json_text, write_payload
@@ -58,7 +58,6 @@ class Results:
         self.conditions: dict[str, dict[str, Any]] = {}
         self._replaced: set[int] = set()  # digests of ids of failed records that have a successor
         self._failed_lines: set[int] = set()  # digests of ids of lines that were no question
-        self._failed_texts: dict[int, int] = {}  # by the digest of ``line_id``
 
     @property
     def seed(self) -> int | None:
@@ -86,8 +85,7 @@ class Results:
                 self._whole += len(line)
 
     def _add_earlier(self, record: Mapping[str, Any]) -> None:
-        id_ = str(record["id"])
-        key, place = id_digest(id_), id_digest(line_id(record.get("line")))
+        key, place = id_digest(str(record["id"])), id_digest(line_id(record.get("line")))
         if record["status"] not in UNFINISHED:
             self._replace(record)
             self.done[key] = record.get("kind")
@@ -95,16 +93,14 @@ class Results:
             self.failed.add(key)
             if key == place:
                 self._failed_lines.add(place)
-            elif is_text_id(id_, str(record.get("question"))):
-                self._failed_texts[place] = key
         if (conditions := run_conditions(record)) is not None:
             self.conditions.setdefault(str(record.get("kind")), conditions)
 
     def look_up(self, line: Problem | BadLine) -> LineState:
         """Look up the record of a line.
 
-        A question is identified by its id. It may also be the corrected form of a failed one: of the line
-        with its number, if that was not a question, or if neither has an id and the text differs.
+        A question is identified by its id. It may also be the corrected form of the line with its number, if
+        that was not a question.
 
         Raises:
             UsageError: it was asked as another kind of question.
@@ -116,10 +112,7 @@ class Results:
                 raise _different_run({f"kind of {line.id}": kind}, {f"kind of {line.id}": line.kind})
             return "done"
         place = id_digest(line_id(line.number if isinstance(line, BadLine) else line.meta["line"]))
-        former = {key, *self._failed_lines & {place}}
-        if isinstance(line, BadLine) or is_text_id(line.id, line.question):
-            former.add(self._failed_texts.get(place, key))
-        return "new" if self.failed.isdisjoint(former) else "failed"
+        return "failed" if key in self.failed or place in self.failed & self._failed_lines else "new"
 
     def begin(self, now: Mapping[str, Mapping[str, Any] | None] = {}) -> None:
         """Make the output ready and write the records that wait; a second call does nothing.

@@ -16,7 +16,7 @@ import pytest
 from adascale.cli.disk.results import Results, open_results, run_conditions
 from adascale.engine.errors import DiskFullError, UsageError
 from adascale.engine.types import Problem
-from adascale.models.questions import BadLine, id_digest, read_problems
+from adascale.models.questions import id_digest
 
 
 def record(id_: str, status: str = "answered", **more: Any) -> dict[str, Any]:
@@ -84,12 +84,6 @@ def named(id_: str, line: int = 1) -> Problem:
     return Problem(id_, "?", meta={"line": line})
 
 
-def unnamed(text: str, line: int) -> Problem:
-    [found] = read_problems(io.BytesIO(b"\n" * (line - 1) + text.encode()))
-    assert isinstance(found, Problem)
-    return found
-
-
 def standings(results: Results) -> list[str]:
     return [results.look_up(named(id_)) for id_ in "abcde"]
 
@@ -130,22 +124,6 @@ def test_an_id_that_is_like_that_of_another_line_is_not_taken_for_it(path: Path)
     assert ids(path) == ["line-2", "line-0", "line-1"]
     with open_results(str(path)) as results:
         assert results.failed == {id_digest("line-2")}
-
-
-def test_a_changed_text_on_the_line_of_a_failure_has_failed_before_and_replaces_no_record(path: Path) -> None:
-    long, short = unnamed("long", 2), unnamed("short", 2)
-    write(path, record(long.id, "error", line=2, question=long.question))
-    with open_results(str(path)) as results:
-        assert results.look_up(short) == "failed"
-        assert results.look_up(BadLine(2, "", UsageError("no question"))) == "failed"
-        assert results.look_up(unnamed("short", 3)) == "new"
-        assert results.look_up(named("x", 2)) == "new"
-        results.begin()
-        results.write(record(short.id, line=2, question=short.question))  # it may be of another file
-    assert ids(path) == [long.id, short.id]
-    with open_results(str(path)) as results:
-        assert results.look_up(short) == "done"
-        assert results.look_up(long) == "failed"
 
 
 @pytest.mark.parametrize("status", ["answered", "error"])
