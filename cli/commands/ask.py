@@ -68,7 +68,7 @@ def ask(
         )
         search = options.search
         strategy, session = strategy_of(problem, search), session_for(search.preset, options.session)
-        prints = options.prints_reply
+        prints = not options.json_output  # while it is generated
         record, loaded = search_one(problem, strategy, search, session, options.view, prints_reply=prints)
     if fallback is not None and fallback.is_for(record) and options.view.says_end:
         say(f"adascale: not sure enough, asking {fallback.server}...")
@@ -93,7 +93,7 @@ def _finish(
         write_json(answer_record(record, load_seconds, options.search.min_confidence, handed_on))
     elif other is not None:
         write_payload(handed_on_payload(record, other, options.extract))
-    elif not (is_chat and options.prints_reply):
+    elif not is_chat:
         write_answer(record, extract=options.extract, says_end=says_end, verbose=terminal.verbose)
     if says_end:
         if other is not None:

@@ -73,11 +73,6 @@ class AskOptions:
     session: SessionOptions = SessionOptions()
     view: ViewOptions = ViewOptions()
 
-    @property
-    def prints_reply(self) -> bool:
-        """True if a reply without an answer goes to stdout while it is generated."""
-        return not self.json_output
-
 
 @dataclass(frozen=True, slots=True)
 class ChatOptions:

@@ -70,9 +70,9 @@ def search_on_server(
         remote = RemoteSearch(server.url, key, __version__, status)
         events = remote.run(body)
         first = next(events)  # a server that refuses leaves no trace
-        yield EventSource(chain([first], events), remote.interrupt)
+        yield chain([first], events), remote.interrupt
 
-    return show_search(open_source, options.view, prints_reply=options.prints_reply)
+    return show_search(open_source, options.view, prints_reply=not options.json_output)
 
 
 def _body(

@@ -17,8 +17,8 @@ from ..options.by_command import ChatOptions
 from ..options.parts import session_for
 from ..terminal.signals import STOPPING
 from .asking import strategy_of
-from .models import choose_seed, count_search, fetch_model, open_worker, settings_for
-from .one import EventSource, ended, follow_search
+from .models import choose_seed, count_search, open_worker, settings_for
+from .one import ended, follow_search
 
 if TYPE_CHECKING:
     from adascale.engine.search.events import Event
@@ -72,7 +72,6 @@ class Conversation:
             AdascaleError: it is not available, or cannot be opened.
         """
         before = self._session
-        fetch_model(reference, self._view.terminal, offline=before.offline)
         self._session = replace(before, generator=reference)
         self._stack.close()
         try:
@@ -106,7 +105,7 @@ class Conversation:
         settings = settings_for(problem, strategy, self._search, seed, self._worker)
         with closing(self._events(problem, settings)) as events:
             record = follow_search(
-                EventSource(events, self._worker.interrupt),
+                (events, self._worker.interrupt),
                 self._renderer,
                 self._view,
                 prints_reply=True,

@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,18 +57,8 @@ def question_text(argument: str | None, example: str, *, quiet: bool = False) ->
     return encodable(f"{text}\n\n{piped}" if piped else text)  # type: ignore[no-any-return]
 
 
-@dataclass(frozen=True, slots=True)
-class EventSource:
-    """A search that begins when its events are read.
-
-    Attributes:
-        events: Events of the search.
-        interrupt: Ends the search with its best answer so far; safe from any thread.
-    """
-
-    events: Iterator[Event]
-    interrupt: Callable[[], None]
-
+EventSource = tuple[Iterator["Event"], Callable[[], None]]
+"""Events of a search that begins when they are read, and what ends it with its best answer so far."""
 
 OpenSource = Callable[[Callable[[str], None]], AbstractContextManager[EventSource]]
 """Opens a search; its argument shows a status line meanwhile."""
@@ -104,7 +93,7 @@ def search_one(
         with open_worker(session, view.terminal, status) as worker:
             settings = settings_for(problem, strategy, search, choose_seed(search, view.terminal), worker)
             events = worker.run([problem], settings)
-            yield EventSource((event for _, event in events), worker.interrupt)
+            yield (event for _, event in events), worker.interrupt
 
     record, loaded = show_search(open_source, view, prints_reply=prints_reply)
     if view.save:
@@ -162,10 +151,11 @@ def follow_search(
     """
     from adascale.engine.search.events import SearchFailed
 
+    events, interrupt = source
     reply = _PrintedReply(renderer.status) if prints_reply else None
     # Opened late: where there is no search there is no trace.
-    with _writer(view.trace, view.save) as writer, graceful(source.interrupt, stopping=stopping):
-        for event in source.events:
+    with _writer(view.trace, view.save) as writer, graceful(interrupt, stopping=stopping):
+        for event in events:
             if writer is not None:
                 writer.write(event)
             if reply is not None:

@@ -45,7 +45,7 @@ def test_a_reply_is_printed_while_it_is_generated(capsys: pytest.CaptureFixture[
                 printed.append(capsys.readouterr().out)
 
     def opened(status: Callable[[str], None]) -> AbstractContextManager[EventSource]:
-        return nullcontext(EventSource(events(), lambda: None))
+        return nullcontext((events(), lambda: None))
 
     show_search(opened, ViewOptions(save=False, show_tree=True, progress="plain"), prints_reply=True)
 
