@@ -261,7 +261,8 @@ class CalibrationOptions:
         list[Path],
         SEARCH.flag(
             "--data -d",
-            "JSON Lines with question and answer. Can be given several times.",
+            "JSON Lines with question and answer. Can be given several times; without it, fit takes the 300 "
+            "bundled questions.",
             metavar="FILE",
             show_default=False,
         ),
@@ -356,13 +357,6 @@ OVERRIDES: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
         )
     },
     FitOptions: {
-        "run.data": SEARCH.flag(
-            "--data -d",
-            "JSON Lines with question and answer. Can be given several times; the default is the 300 "
-            "bundled questions.",
-            metavar="FILE",
-            show_default=False,
-        ),
         "run.session.calibration": None,
     },
 }
