@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .plots import DARK, INSIDE, error_bars, load_pyplot, save_figure
+from .plots import DARK, error_bars, load_pyplot, save_figure
 
 if TYPE_CHECKING:
     from adascale.engine.evaluation.compare import EvaluationReport, PairReport, StrategyReport
@@ -20,17 +20,14 @@ _LOOKS = tuple(
         strict=True,
     )
 )
-_MARK = 5
-"""Half the side of the square that a marker covers, in pixels."""
-_PLACES = tuple((x, y) for y in (6, -8, 16, -18, 26, -28, 36, -38) for x in (6, -6))
-"""Offsets of a label from its point, the best first; in points of the page."""
 
 
 def frontier(report: EvaluationReport, described: Mapping[str, Any], path: Path) -> None:
     """Accuracy with its 95 % interval against tokens a question; PNG or SVG by the file's name.
 
-    A line joins the settings of one strategy. A second panel shows by how many points of accuracy the last
-    strategy is ahead of each other one on the same questions, and its tokens as a share of theirs.
+    A line joins the settings of one strategy, which the legend names from left to right. A second panel shows
+    by how many points of accuracy the last strategy is ahead of each other one on the same questions, and its
+    tokens as a share of theirs.
 
     Args:
         report: Report of an evaluation.
@@ -49,8 +46,6 @@ def frontier(report: EvaluationReport, described: Mapping[str, Any], path: Path)
     _draw_costs(axes[0], report.strategies)
     if pairs:
         _draw_differences(axes[1], pairs)
-    figure.tight_layout(rect=INSIDE)
-    _write_names(axes[0], {s.name: (_tokens_a_question(s), s.accuracy) for s in report.strategies})
     known = ("data", "seed", "generator", "prm", "calibration")
     about = {name: described[name] for name in known if name in described}
     save_figure(figure, path, "Accuracy against compute", json.dumps(about, sort_keys=True))
@@ -61,7 +56,9 @@ def _draw_costs(axis: Any, strategies: Sequence[StrategyReport]) -> None:
         color, marker = _LOOKS[number % len(_LOOKS)]
         x, y = [_tokens_a_question(s) for s in members], [s.accuracy for s in members]
         error = error_bars(y, (s.accuracy_ci for s in members))
-        axis.errorbar(x, y, error, color=color, marker=marker, elinewidth=0.6, linestyle=":", capsize=2)
+        look = {"color": color, "marker": marker, "elinewidth": 0.6, "linestyle": ":", "capsize": 2}
+        axis.errorbar(x, y, error, label=", ".join(s.name for s in members), **look)
+    axis.legend(fontsize=8)
     axis.set_xscale("log", base=2)
     axis.margins(x=0.12)
     axis.xaxis.set_major_formatter(lambda tokens, _: f"{tokens:,.0f}")
@@ -101,21 +98,3 @@ def _against(pair: PairReport) -> str:
     if ratio is None:
         return pair.b
     return f"{pair.b}\nat " + (f"{ratio:.0%} of its tokens" if ratio < 2 else f"{ratio:.1f} times its tokens")
-
-
-def _write_names(axis: Any, points: Mapping[str, tuple[float, float]]) -> None:
-    """Write each name next to its point, so that it covers no other name and no point."""
-    from matplotlib.transforms import Bbox
-
-    renderer = axis.figure.canvas.get_renderer()
-    centres = axis.transData.transform(list(points.values()))
-    taken = [Bbox.from_bounds(x - _MARK, y - _MARK, 2 * _MARK, 2 * _MARK) for x, y in centres]
-    for name, at in points.items():
-        text = axis.annotate(name, at, _PLACES[0], textcoords="offset points", fontsize=8, va="center")
-        for place in _PLACES:
-            text.set_position(place)
-            text.set_horizontalalignment("left" if place[0] > 0 else "right")
-            box = text.get_window_extent(renderer)
-            if not any(box.overlaps(other) for other in taken):
-                break
-        taken.append(box)

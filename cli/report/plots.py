@@ -36,8 +36,6 @@ _PROGRAM = "adascale reports"
 _MARK = _PROGRAM.encode()
 
 DARK = "#0072b2"
-INSIDE = (0, 0.03, 1, 1)
-"""The part of the page that panels fill."""
 
 
 def check_plot(path: Path, sources: Iterable[str | Path] = ()) -> None:
@@ -84,7 +82,7 @@ def save_figure(figure: Any, path: Path, title: str, description: str = "") -> N
     metadata |= (
         {"Date": None, "Creator": _PROGRAM} if path.suffix.lower() == ".svg" else {"Software": _PROGRAM}
     )
-    figure.tight_layout(rect=INSIDE)
+    figure.tight_layout(rect=(0, 0.03, 1, 1))
     try:
         figure.savefig(path, dpi=150, metadata=metadata)
     except OSError as error:
