@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -37,10 +37,6 @@ def list_(as_json: JsonLinesOption = False, verbose: FilesOption = False) -> Non
     for error in found.errors:
         say(f"adascale: {as_typed(error.message)}")
     _write_list(found.artefacts, as_json, files=verbose)
-    if not as_json:
-        say(
-            "adascale: SKILL 1 is perfect, 0 as good as the base rate; ECE is the mean error of a probability"
-        )
 
 
 def show(
@@ -97,7 +93,9 @@ def pull(
         raise unwritable(Path(error.filename or "."), error) from error
     here = {file.sha256: file.name for file in installed_models().files}
     for card in (artefact.card for artefact in found):
-        say(f"adascale: {card.name} is for {_generator_of(card.fingerprint.generator, here)}")
+        sha256 = card.fingerprint.generator
+        model = here.get(sha256, "a model that is not listed here")
+        say(f"adascale: {card.name} is for {model} (sha256 {sha256[:12]})")
     _write_list(found, as_json)
 
 
@@ -128,18 +126,3 @@ def _named(name: str) -> Artefact:
     raise CalibrationError(
         f"there is no calibration {name}", slug="no-calibration", hint="adascale calibrate list"
     )
-
-
-def _generator_of(sha256: str, here: Mapping[str, str]) -> str:
-    """The generator of a calibration in words: its name if that is known, and if it is on this machine.
-
-    Args:
-        sha256: Digest of the generator.
-        here: Names of the models on this machine, by digest.
-    """
-    from adascale.models.files.catalog import catalog
-
-    known = next((spec.name for spec in catalog().values() if spec.sha256 == sha256), "a generator")
-    name = here.get(sha256, known)
-    place = "is here" if sha256 in here else "is not among the models that are listed here"
-    return f"{name} (sha256 {sha256[:12]}), which {place}"
