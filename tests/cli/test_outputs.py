@@ -62,14 +62,6 @@ def test_a_name_that_no_file_system_takes_is_told(tmp_path: Path, command: list[
     assert caught.value.hint
 
 
-def test_a_link_to_something_else_is_not_followed(tmp_path: Path) -> None:
-    (precious := tmp_path / "model.gguf").write_bytes(b"GGUF precious")
-    (tmp_path / "trace.jsonl").symlink_to(precious)
-    with pytest.raises(UsageError, match="is there already"):
-        invoked(app, "ask", "1 + 1?", "--trace", str(tmp_path / "trace.jsonl"))
-    assert precious.read_bytes() == b"GGUF precious"
-
-
 @pytest.mark.parametrize("more", [[], ["--overwrite"]])
 def test_a_program_never_replaces_its_tests(tmp_path: Path, more: list[str]) -> None:
     tests = tmp_path / "tests.py"

@@ -30,7 +30,6 @@ from adascale.engine.answers.result import PROFILES
 from adascale.engine.calibration.calibration import Calibration, Domain
 from adascale.engine.calibration.features import STAGES_OF
 from adascale.engine.calibration.head import HeadModel
-from adascale.engine.calibration.votes import rate_of_size
 from adascale.engine.errors import DecodeAbortedError, UsageError
 from adascale.engine.fitting import report as calibration_report
 from adascale.engine.fitting.head import HeadConfig
@@ -51,7 +50,7 @@ from adascale.models.llama.chat import ChatFormat
 from adascale.models.llama.native import AbortFlag
 from adascale.models.llama.prefixes import PrefixCache, read_prompt
 from adascale.models.llama.runtime import LlamaContext, LlamaModel
-from adascale.models.options import PROMPTS, SamplingParams
+from adascale.models.options import PROMPTS
 
 QUESTIONS = 24
 ROWS = 2
@@ -471,38 +470,6 @@ def save_for(model_path: Path, path: Path, sampling: Mapping[str, int | float]) 
     card = Card("odd+probe", fingerprint, "beta", ("x",), (), 4, 2, 0, {}, fitted_report())
     calibration = Calibration(stages, answer, {"prose": domain}, {"prose": profile})
     save_artefact(Artefact(calibration, card), path)
-
-
-@pytest.mark.slow
-def test_votes_judge_a_question_far_from_the_fitted_ones(
-    home: Home, random_gguf: Path, tmp_path: Path
-) -> None:
-    """The random model's states follow the question."""
-    path = tmp_path / f"far{SUFFIX}"
-    save_for(random_gguf, path, SamplingParams().record())
-    found = {}
-    for question in ("What is 42 * 2?", "Wie geht es dir heute, mein Freund?"):
-        trace = tmp_path / "t.jsonl"
-        args = [
-            "--samples",
-            "1",
-            "--seed",
-            "1",
-            "--ctx-size",
-            "512",
-            "--budget",
-            "40",
-            "--calibration",
-            str(path),
-        ]
-        done = home.run("ask", "-g", str(random_gguf), question, *args, "--trace", str(trace))
-        events = [json.loads(line) for line in trace.read_text().splitlines()]
-        codes = [event["code"] for event in events if event["kind"] == "warned"]
-        [root] = [e["estimate"] for e in events if e["kind"] == "prompt_read" and e["estimate"]]
-        found[question] = codes, root["median"], "unlike those" in done.stderr
-    near, far = found.values()
-    assert near == ([], 0.5, False)
-    assert far == (["outside-calibration"], pytest.approx(rate_of_size(1)), True)
 
 
 @pytest.mark.slow

@@ -1,30 +1,24 @@
 from dataclasses import replace
 
 import pytest
-from believing import Steadfast
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sample_log import Log, pens
 from searches import searched
 
 from adascale.cli.render.state import Running, ViewState
-from adascale.engine.answers.result import FinishedSearch, SearchResult
+from adascale.engine.answers.result import SearchResult
 from adascale.engine.errors import TraceError
-from adascale.engine.ports import AnswerEstimates, Prefix, QuestionEstimate
-from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import (
     AnswerFound,
-    AnswersJudged,
     BranchGrew,
     Event,
     SearchFailed,
     SearchFinished,
     StepScored,
 )
-from adascale.engine.search.settings import Settings
-from adascale.engine.strategies import STRATEGIES, Vote
-from adascale.engine.types import ROOT, BranchId, Estimate, NodeId, Notice, Problem, Usage
-from bench.scripted import ScriptedPolicy, ScriptedPRM, scripted_step
+from adascale.engine.strategies import STRATEGIES
+from adascale.engine.types import ROOT, BranchId, Estimate, NodeId, Notice, Usage
 
 
 def test_a_running_search_is_seen_as_far_as_it_goes() -> None:
@@ -152,34 +146,3 @@ def test_the_next_step_of_the_same_branch_was_not_drawn_from_a_node() -> None:
     log.grant(first, 1)
     log.start(first)
     assert [log.state().drawn_from(log.state().tree[node]) for node in (ROOT, first)] == [1, 1]
-
-
-class HalvesAreRight(Steadfast):
-    """Is sure of 0.5 alone, however it is spelled."""
-
-    def question(self, prefix: Prefix) -> QuestionEstimate:
-        return QuestionEstimate(Estimate(0.3, 0.5, 0.7, calibrated=True))
-
-    def estimate(self, prefix: Prefix, reward: float) -> Estimate:
-        return Estimate(reward, reward, reward, calibrated=True)
-
-    def judge(self, prefix: Prefix, finished: FinishedSearch) -> AnswerEstimates:
-        p = 0.9 if finished.groups[0].answer in ("0.5", "1/2") else 0.2
-        return AnswerEstimates(Estimate(p, p, p, calibrated=True))
-
-
-def test_an_answer_is_never_shown_with_the_probability_of_another() -> None:
-    """0.5 and 1/2 are one answer to the search: a view that grouped by spelling showed 3 with p .9."""
-    answers = iter(["0.5", "1/2", "3"])
-    policy = ScriptedPolicy(lambda prefix, rng: scripted_step(f"\\boxed{{{next(answers)}}}", "stop"), slots=1)
-    prm = ScriptedPRM(lambda prefix: 0.6 if "3" in prefix.steps[-1].text else 0.4)
-    driver = Driver(policy, prm, {"value": HalvesAreRight()}, lambda: 0.0)
-    state: ViewState | None = None
-    shown = []
-    for _, event in driver.run([Problem("q", "?")], Settings(Vote(3))):
-        state = ViewState.after(state, event)
-        if isinstance(event, AnswersJudged):
-            assert state.confidence is not None
-            shown.append((state.answer in ("0.5", "1/2"), state.confidence.median, state.agreement))
-
-    assert shown == [(True, 0.9, (1, 1)), (True, 0.9, (2, 2)), (True, 0.9, (2, 3))]
