@@ -11,7 +11,7 @@ from adascale.engine.answers.result import DOUBTFUL, FieldEstimate
 from adascale.engine.kinds import KINDS, kind_of
 from adascale.engine.search.account import fixed_tokens
 from adascale.engine.search.events import SearchFailed
-from adascale.engine.types import ROOT, Mode, probability_of
+from adascale.engine.types import ROOT, Estimate, Mode, probability_of
 
 from ..terminal.code import verdict_text
 from ..terminal.console import as_typed
@@ -285,7 +285,7 @@ def _interval_facts(state: ViewState) -> list[str]:
     if estimate is None or state.answer is None:
         return []
     if not estimate.calibrated:
-        return [f"score {chance(estimate.median)}"]
+        return [estimate_text(estimate)]
     level = f", rough ({state.level} calibration)" if is_rough(state) else ""
     return [f"between {percent(estimate.lower)} and {percent(estimate.upper)}{level}"]
 
@@ -302,3 +302,8 @@ def answer_words(state: ViewState, answer: str, width: int, glyphs: Glyphs) -> s
     problem = state.tree.problem
     shown = None if problem.kind == "code" else kind_of(problem).shown(problem, answer, None)
     return cut(one_line(rounded(readable(shown or answer)), glyphs), width, glyphs)
+
+
+def estimate_text(estimate: Estimate) -> str:
+    """``96 %`` or ``score .83``: an uncalibrated number is never called a probability."""
+    return percent(estimate.median) if estimate.calibrated else f"score {chance(estimate.median)}"

@@ -17,7 +17,7 @@ from ..options.by_command import ChatOptions
 from ..options.parts import session_for
 from ..terminal.signals import STOPPING
 from .asking import strategy_of
-from .models import choose_seed, count_search, open_worker, settings_for
+from .models import choose_seed, count_search, fetch_model, open_worker, settings_for
 from .one import ended, follow_search
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ class Conversation:
             AdascaleError: it is not available, or cannot be opened.
         """
         before = self._session
+        fetch_model(reference, self._view.terminal, offline=before.offline)
         self._session = replace(before, generator=reference)
         self._stack.close()
         try:

@@ -62,6 +62,19 @@ def open_worker(
             yield worker
 
 
+def fetch_model(reference: str, terminal: TerminalOptions, *, offline: bool) -> None:
+    """Find and check the file of a model, after a download if need be, and open nothing.
+
+    Raises:
+        ModelError, DiskFullError: it is not available.
+    """
+    from adascale.models.files.library import resolve
+
+    with TransferView() as transfers:
+        reporting = _reporting(terminal, say_status(terminal), transfers)
+        resolve(reference, offline=offline, on_progress=reporting.on_progress, confirm=reporting.confirm)
+
+
 @contextmanager
 def open_cluster(
     options: SessionOptions, terminal: TerminalOptions, address: str, status: Callable[[str], None]
