@@ -24,7 +24,7 @@ from ..disk.results import open_results
 from ..exit_codes import INTERRUPTED, PARTIAL
 from ..options.by_command import BatchOptions
 from ..options.flatten import chooses_search, with_options
-from ..render.batch import ProgressBatch
+from ..render.batch import BatchView, open_batch_view
 from ..render.jsonl import JsonBatch
 from ..render.renderer import choose_progress
 from ..report.batch_counts import BatchCounts
@@ -78,9 +78,7 @@ def batch(
     _finish(counts, source, options)
 
 
-def _open_view(
-    counts: BatchCounts, source: str, options: BatchOptions
-) -> AbstractContextManager[ProgressBatch | JsonBatch]:
+def _open_view(counts: BatchCounts, source: str, options: BatchOptions) -> AbstractContextManager[BatchView]:
     """The progress display on stderr; no live picture if records go to the same terminal."""
     kind = choose_progress(options.progress, options.terminal.quiet, may_animate())
     if kind == "json":

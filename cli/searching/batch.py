@@ -25,8 +25,7 @@ from ..disk.results import Results, run_conditions
 from ..disk.trace_folder import TraceFolder
 from ..options.by_command import BatchOptions
 from ..options.parts import session_for
-from ..render.batch import ProgressBatch
-from ..render.jsonl import JsonBatch
+from ..render.batch import BatchView
 from ..report.answer import FIELDS, answer_record, error_record, run_fields
 from ..report.batch_counts import BatchCounts
 from ..terminal.console import show_warning
@@ -43,7 +42,7 @@ if TYPE_CHECKING:
 _MOST_WARNINGS = 5
 """Failures that get a warning each; the summary counts the others."""
 
-OpenView = Callable[[], AbstractContextManager[ProgressBatch | JsonBatch]]
+OpenView = Callable[[], AbstractContextManager[BatchView]]
 
 
 @dataclass(slots=True)
