@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from typing import TYPE_CHECKING, Self
+from typing import Protocol, Self
 
 from rich.live import Live
 from rich.text import Text
@@ -17,10 +17,18 @@ from ..terminal.console import stderr_console
 from ..terminal.text import cut, one_line
 from ..terminal.theme import MARK_STYLES, glyphs_for
 
-if TYPE_CHECKING:
-    from .live import LiveRenderer
-
 FRAMES_PER_SECOND = 4
+
+
+class Picture(Protocol):
+    """A picture that a display redraws."""
+
+    @property
+    def stays(self) -> bool:
+        """The last frame stays on the screen when the display ends."""
+
+    def draw(self, width: int, height: int, tick: int) -> Text:
+        """The present frame, number ``tick``, for a terminal of that size; called from Rich's thread."""
 
 
 class LiveDisplay:
@@ -33,7 +41,7 @@ class LiveDisplay:
     def __init__(self) -> None:
         self.glyphs = glyphs_for(sys.stderr)
         self._console = stderr_console()
-        self._picture: LiveRenderer | None = None
+        self._picture: Picture | None = None
         self._message = ""
         self._live = self._new_live()
 
@@ -57,7 +65,7 @@ class LiveDisplay:
             self._console.print(one_line(text, self.glyphs))
         self._live.refresh()
 
-    def show(self, picture: LiveRenderer) -> None:
+    def show(self, picture: Picture) -> None:
         """Show a picture from now on."""
         self._picture = picture
         self._start()

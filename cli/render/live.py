@@ -61,8 +61,7 @@ class LiveRenderer:
         """The tree, or without one the leading solution."""
         glyphs = self._display.glyphs
         with self._lock:
-            state = self.record
-            assert state is not None, "a search is shown from its first event on"
+            state = self._folded()
             if not self._is_tree(state):
                 lines = writing_frame(state, width, height, glyphs, tick)
             elif state.result is not None:
@@ -70,6 +69,11 @@ class LiveRenderer:
             else:
                 lines = live_frame(state, width, height, glyphs, tick)
         return Text("\n", no_wrap=True).join(lines)
+
+    def _folded(self) -> ViewState:
+        state = self.record
+        assert state is not None, "a search is shown from its first event on"
+        return state
 
     def _is_tree(self, state: ViewState) -> bool:
         """True if the tree is drawn; a message has none to see, and stdout shows its reply."""
