@@ -6,7 +6,7 @@ Usage:
 
 ``table`` plays each rule on the replies that ``tool_calls`` recorded, with the driver, the strategies and the
 number that ship. Noise is the ECE that true probabilities would have on as many requests. A reply as a model
-writes it is judged by the calls that any format finds in it, with the types that it wrote.
+writes it is judged by the calls that are found in it, with the types that it wrote.
 ``fit`` prints the likeliest ``CallWeights`` of requests for fitting, and the ECE of the number of those that
 each of five fits left out.
 """
@@ -39,7 +39,7 @@ from adascale.engine.strategies import Greedy, Strategy, Vote
 from adascale.engine.strategies.agreement import Agreement
 from adascale.engine.tools.judging import is_accepted
 from adascale.engine.tools.kind import CALL, NO
-from adascale.engine.tools.reading import FORMATS
+from adascale.engine.tools.reading import find_calls
 from adascale.engine.tools.schema import fault
 from adascale.engine.tools.tool import Call, ToolRequest
 from adascale.engine.types import Mode, NodeId, Problem, Step
@@ -87,8 +87,7 @@ def joined(data: Path, drawn: Path) -> tuple[Mapping[str, Any], list[Row]]:
 def as_written(problem: Problem, record: Drawn) -> Played:
     """The greedy reply without a grammar."""
     request = ToolRequest.of(problem.details)
-    text = record["written"]["text"]
-    found = next((there for read in FORMATS if (there := [*read(text, request.tools)])), [])
+    found = find_calls(record["written"]["text"], request.tools)
     given = [(each.name, {} if each.arguments is None else each.arguments) for each in found]
     breaks = any(fault(arguments, request.tools[name].parameters) for name, arguments in given)
     calls = [Call(name, arguments) for name, arguments in given if isinstance(arguments, dict)]

@@ -1,8 +1,7 @@
-"""Parses the calls in a model's text, in any of a table of formats.
+"""Parses the calls in a model's text: JSON, wherever it stands, that names a known tool.
 
-Models do not always write the format of their template: the Qwen coders write bare JSON or a code block
-instead of ``<tool_call>``. So every format is tried on every text, and a call counts only if it names a known
-tool.
+A call that is written under a grammar always has the same form. One that follows other words, where no
+grammar begins, is written as the model likes: in a code block, or with other names for its parts.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 import ast
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,7 +31,7 @@ MARKERS = (
 
 _CLOSERS = re.compile(
     r"</?(?:tool_call|tools|tool_response|function_call)>|\[/?TOOL_CALLS\]|<\|(?:python_tag|eom_id)\|>"
-    r"|<\|/?tool_call(?:_start|_end)?\|>|<(?:start|end)_function_call>|```\w*|print\(\s*\)|\[[\s,]*\]"
+    r"|<\|/?tool_call(?:_start|_end)?\|>|<(?:start|end)_function_call>|```\w*|\[[\s,]*\]"
 )
 
 _NAMES = ("name", "function", "tool", "tool_name", "function_name", "action")
@@ -76,7 +75,7 @@ def read_reply(text: str, tools: Tools) -> Reply:
         tools: Tools that may be called; a call of another tool is text.
     """
     text = text[:_LONGEST]
-    found = next((there for read in FORMATS if (there := list(read(text, tools)))), [])
+    found = list(find_calls(text, tools))
     calls: list[Call] = []
     faults: list[str] = []
     for each in found:
@@ -98,12 +97,13 @@ def read_reply(text: str, tools: Tools) -> Reply:
 def _words(text: str, found: Sequence[Found], tools: Tools) -> str:
     """The text without its calls and their markers.
 
-    A call that was begun as ``NAME(`` and goes on under a grammar has a name on the line before it.
+    A call that was begun as ``NAME(`` or ``<function`` and goes on under a grammar has a part of that on the
+    line before it.
     """
     if not found:
         return text.strip()
     names = "|".join(map(re.escape, tools))
-    begun = re.compile(rf"(?m)^[ \t\[]*(?:{names})[ \t(]*\Z")
+    begun = re.compile(rf"(?m)^[ \t\[]*(?:<\w*|(?:print\()?(?:{names})[ \t(]*)\Z")
     kept, at = [], 0
     for each in sorted(found, key=lambda each: each.start):
         kept.append(begun.sub("", text[at : each.start]))
@@ -112,8 +112,8 @@ def _words(text: str, found: Sequence[Found], tools: Tools) -> str:
     return words if re.search(r"\w", words) else ""
 
 
-def _json_calls(text: str, tools: Tools) -> Iterator[Found]:
-    """JSON objects, alone, in lists, in code blocks or after markers."""
+def find_calls(text: str, tools: Tools) -> Iterator[Found]:
+    """Calls as JSON objects, alone, in lists, in code blocks or after markers; their arguments as written."""
     at = missed = 0
     while (found := _BRACKET.search(text, at)) and missed < _MOST:
         value, end = _read_value(text, found.start())
@@ -193,103 +193,3 @@ def _as_object(given: Any) -> Any:
         return json.loads(given) if given.strip() else {}
     except (ValueError, RecursionError):
         return given
-
-
-_XML = re.compile(
-    r"<(?:function|invoke|tool)(?:=|\s+name=)\"?([\w.:-]+)\"?\s*>(.*?)(?:</(?:function|invoke|tool)>|$)", re.S
-)
-_XML_ARGUMENT = re.compile(
-    r"<(?:parameter|param|arg)(?:=|\s+name=)\"?([\w.:-]+)\"?\s*>\n?(.*?)\n?</(?:parameter|param|arg)>", re.S
-)
-
-
-def _xml_calls(text: str, tools: Tools) -> Iterator[Found]:
-    """``<function=NAME><parameter=KEY>VALUE</parameter></function>``: Qwen3-Coder, MiniCPM, Llama 3.1."""
-    for found in _XML.finditer(text):
-        name, body = found[1], found[2]
-        if name not in tools:
-            continue
-        pairs = {key: value for key, value in _XML_ARGUMENT.findall(body)}
-        arguments = pairs or _as_object(body.strip())
-        yield Found(found.start(), found.end(), name, _typed(arguments, name, tools))
-
-
-_GEMMA = re.compile(
-    r"call:([\w.-]+)\{(.*?)\}(?=\s*(?:<end_function_call>|<start_function_call>|call:|$))", re.S
-)
-_GEMMA_ARGUMENT = re.compile(r"([\w.-]+):(?:<escape>(.*?)<escape>|([^,{}]*))", re.S)
-
-
-def _gemma_calls(text: str, tools: Tools) -> Iterator[Found]:
-    """``call:NAME{KEY:<escape>VALUE<escape>,KEY:1}``: FunctionGemma."""
-    for found in _GEMMA.finditer(text):
-        if found[1] in tools:
-            pairs = {key: escaped or bare for key, escaped, bare in _GEMMA_ARGUMENT.findall(found[2])}
-            yield Found(found.start(), found.end(), found[1], _typed(pairs, found[1], tools))
-
-
-_MISTRAL = re.compile(r"(?<![\w.-])([\w.-]+)\s*\[ARGS\]\s*(?=\{)")
-
-
-def _mistral_calls(text: str, tools: Tools) -> Iterator[Found]:
-    """``NAME[ARGS]{...}``: Mistral since 2025."""
-    for found in _MISTRAL.finditer(text):
-        value, end = _read_value(text, found.end())
-        if found[1] in tools and isinstance(value, dict):
-            yield Found(found.start(), end, found[1], value)
-
-
-def _typed(arguments: Any, name: str, tools: Tools) -> Any:
-    """Arguments whose values are texts; they are parsed as JSON if the schema wants another type."""
-    if not isinstance(arguments, dict):
-        return arguments
-    properties = tools[name].parameters["properties"]
-    return {key: _read_as(value, properties.get(key, {})) for key, value in arguments.items()}
-
-
-def _read_as(value: Any, schema: Mapping[str, Any]) -> Any:
-    if not isinstance(value, str) or not fault(value, schema):
-        return value
-    return _as_object(value) if value.strip()[:1] in ("{", "[") else value
-
-
-def _python_calls(text: str, tools: Tools) -> Iterator[Found]:
-    """``NAME(KEY=VALUE)``, alone, in a list, in a code block or in ``print``: Llama 3.2, LFM, Gemma 3."""
-    if not tools:
-        return
-    names = "|".join(re.escape(name) for name in sorted(tools, key=len, reverse=True))
-    at = missed = 0
-    pattern = re.compile(rf"(?<![\w.])({names})\s*\(")
-    while (found := pattern.search(text, at)) and missed < _MOST:
-        start = found.end() - 1
-        end = _closing(text, start)
-        arguments = None if end < 0 else _python_arguments(text[start:end], found[1], tools)
-        if arguments is not None:
-            yield Found(found.start(), end, found[1], arguments)
-        at = found.end() if arguments is None else end
-        missed += arguments is None
-
-
-def _python_arguments(bracket: str, name: str, tools: Tools) -> dict[str, Any] | None:
-    """The arguments in ``(...)``; positional ones get the names of the schema, in order."""
-    try:
-        called = ast.parse(f"f{bracket}", mode="eval").body
-        if not isinstance(called, ast.Call):
-            return None
-        known = list(tools[name].parameters["properties"])
-        if len(called.args) > len(known) or any(each.arg is None for each in called.keywords):
-            return None
-        unnamed = {key: ast.literal_eval(each) for key, each in zip(known, called.args, strict=False)}
-        return unnamed | {str(each.arg): ast.literal_eval(each.value) for each in called.keywords}
-    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
-        return None
-
-
-FORMATS: tuple[Callable[[str, Tools], Iterator[Found]], ...] = (
-    _mistral_calls,
-    _xml_calls,
-    _gemma_calls,
-    _json_calls,
-    _python_calls,
-)
-"""All formats; the first one that finds a call in a text is used."""

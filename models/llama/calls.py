@@ -122,7 +122,7 @@ class CallRules(Rules):
         super().__init__(model, grammar_of_call(request.tools), OPENING)
         self._request = request
         names = "|".join(re.escape(name) for name in request.tools)
-        self._opening = re.compile(rf"{_LEAD}(?:\{{|(?:{names})\s*\()")
+        self._opening = re.compile(rf"{_LEAD}(?:\{{|<(?:function|invoke)\b|(?:print\()?(?:{names})\s*\()")
 
     @property
     def is_required(self) -> bool:
@@ -135,7 +135,7 @@ class CallRules(Rules):
         return MOST_CALLS if self._request.is_parallel else 1
 
     def begins(self, text: str) -> Verdict:
-        """A call begins behind a marker, or with a bracket."""
+        """A call begins behind a marker, with a bracket, or as XML."""
         if _MARKER.search(text):
             return "begun"
         return "replaced" if self._opening.match(text) else "on"

@@ -1,4 +1,4 @@
-"""Reading calls: whatever format a model writes, the same calls are found, with the types of their schema."""
+"""Reading calls: however a model writes them as JSON, the same are found, with the types of their schema."""
 
 from __future__ import annotations
 
@@ -32,26 +32,6 @@ WEATHER = tool(
 TOOLS: Tools = {"get_weather": WEATHER, "get_time": tool("get_time", zone={"type": "string"})}
 
 
-def as_python(call: Call) -> str:
-    return f"{call.name}({', '.join(f'{key}={value!r}' for key, value in call.arguments.items())})"
-
-
-def as_xml(call: Call) -> str:
-    def shown(value: Any) -> str:
-        return value if isinstance(value, str) else json.dumps(value)
-
-    body = "".join(f"<parameter={k}>\n{shown(v)}\n</parameter>\n" for k, v in call.arguments.items())
-    return f"<tool_call>\n<function={call.name}>\n{body}</function>\n</tool_call>"
-
-
-def as_gemma(call: Call) -> str:
-    def shown(value: Any) -> str:
-        return f"<escape>{value}<escape>" if isinstance(value, str) else json.dumps(value)
-
-    body = ",".join(f"{key}:{shown(value)}" for key, value in call.arguments.items())
-    return f"<start_function_call>call:{call.name}{{{body}}}<end_function_call>"
-
-
 def as_json(call: Call, arguments: str = "arguments") -> str:
     return json.dumps({"name": call.name, arguments: call.arguments})
 
@@ -62,13 +42,7 @@ FORMATS: Mapping[str, Callable[[Call], str]] = {
     "fence": lambda call: f"```json\n{json.dumps(call.record(), indent=2)}\n```",
     "llama": lambda call: as_json(call, "parameters"),
     "llama with tag": lambda call: f"<|python_tag|>{as_json(call, 'parameters')}",
-    "llama 3.2": lambda call: f"[{as_python(call)}]",
     "mistral": lambda call: f"[TOOL_CALLS] [{as_json(call)}]",
-    "mistral 2025": lambda call: f"[TOOL_CALLS]{call.name}[ARGS]{json.dumps(call.arguments)}",
-    "gemma 3": lambda call: f"```tool_code\nprint({as_python(call)})\n```",
-    "functiongemma": as_gemma,
-    "lfm": lambda call: f"<|tool_call_start|>[{as_python(call)}]<|tool_call_end|>",
-    "xml": as_xml,
     "openai": lambda call: json.dumps(
         {"type": "function", "function": {"name": call.name, "arguments": json.dumps(call.arguments)}}
     ),
@@ -106,6 +80,8 @@ def test_words_before_a_call_are_kept(form: str) -> None:
         ("get_weather ", ""),
         ("[get_time(", ""),
         ("I look.\nget_time", "I look."),
+        ("```tool_code\nprint(get_time", ""),
+        ("<func", ""),
         ("Ask get_time", "Ask get_time"),
     ],
 )
@@ -115,7 +91,7 @@ def test_a_call_that_was_begun_by_a_name_leaves_it_out(before: str, kept: str) -
     assert (reply.calls, reply.text) == ((Call("get_time", {"zone": "CET"}),), kept)
 
 
-@pytest.mark.parametrize("form", sorted(FORMATS.keys() - {"mistral 2025"}))
+@pytest.mark.parametrize("form", FORMATS)
 def test_several_calls_of_a_turn_are_read_in_order(form: str) -> None:
     calls = (Call("get_time", {"zone": "CET"}), Call("get_weather", {"city": "Paris", "days": 2}))
     assert read_reply("\n".join(map(FORMATS[form], calls)), TOOLS).calls == calls
@@ -154,9 +130,6 @@ def test_a_long_text_keeps_its_line_breaks() -> None:
         as_json(Call("get_weather", {"city": ["Paris"]})),
         "<tool_call>\n" + as_json(Call("get_wether", {"city": "Paris"})) + "\n</tool_call>",
         '<tool_call>\n{"name": "get_weather", "argum',
-        "get_weather(city='Paris', other={1, 2})",
-        "get_weather(city='Paris', other=...)",
-        "get_weather(city='Paris', days='Infinity')",
         '{"name": "get_weather", "arguments": {"city": "Paris", "other": NaN}}',
         '{"name": "get_weather", "arguments": {"city": "Paris", "other": ' + "[" * 40 + "]" * 40 + "}}",
     ],
@@ -177,16 +150,14 @@ def test_a_text_without_a_call_stays_a_text(text: str) -> None:
 
 @given(st.text(st.sampled_from("{}[]()<>:,\"'`\\\n agetwhr_=1|/")))
 def test_no_text_breaks_the_reading(text: str) -> None:
-    read_reply(text + "get_weather(" + text, TOOLS)
+    read_reply(text + '{"name": "get_weather", "arguments": ' + text, TOOLS)
 
 
 def test_brackets_without_end_are_read_in_time() -> None:
     for text in (
         "{" * 20_000,
         "[" * 20_000,
-        "get_weather(" * 2000,
         '{"a":' * 4000,
-        "call:get_weather{" * 1000,
         "x" * 20_000,
     ):
         assert not read_reply(text, TOOLS).calls

@@ -173,6 +173,9 @@ def test_a_call_begun_by_its_name_leaves_no_text(tmp_path: Path, before: str) ->
         ("It is {", "on"),
         ("get_weather is", "on"),
         ("```get_weather(", "replaced"),
+        ("```tool_code\nprint(get_weather(", "replaced"),
+        ("<function=", "replaced"),
+        ("<", "on"),
         ("", "on"),
     ],
 )
