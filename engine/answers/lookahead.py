@@ -104,14 +104,12 @@ def look_ahead(
         left: Trajectories that may still be drawn: what only more of them would win is out of reach. Below 1
             counts as 1: what one more would have done.
     """
-    rates = {mode: _beta(state, answers, mode) for mode, state in modes.items()}
     chances = posterior(modes, answers)
     now = chances[0] if answers else 0.0
     distances = [more for more in AHEAD if more <= max(left, 1)]
     found = {}
     for mode, state in modes.items():
-        ahead = _Ahead(mode, state.spread, rates[mode], answers, chances)
-        later = {more: ahead.leader_is_right(more) for more in distances}
+        later = {more: _leader_is_right(more, mode, state, answers, chances) for more in distances}
         gain = max((p - now) / more for more, p in later.items())
         found[mode] = Lookahead(gain, max(now, *later.values()))
     return found
@@ -159,52 +157,45 @@ def _common_mistakes(wrong: Sequence[Support]) -> float:
     return both * log(_SAME_MISTAKE) + apart * log(1.0 - _SAME_MISTAKE)
 
 
-@dataclass(frozen=True, slots=True)
-class _Ahead:
-    """More trajectories of one mode, whatever is right.
+def _leader_is_right(
+    more: int, mode: Mode, state: ModeState, answers: Sequence[Support], chances: Sequence[float]
+) -> float:
+    """P(the answer with most votes is right) after ``more`` trajectories of a mode.
 
-    Attributes:
-        mode: Mode of the further trajectories.
-        spread: Concentration of its wrong answers.
-        rate: ``alpha, beta`` of P(a trajectory is right), before any vote.
+    Args:
+        more: Their number.
+        mode: Their mode.
+        state: Knowledge of it.
         answers: Found so far.
         chances: ``posterior``.
     """
+    total = 0.0
+    for at, chance in enumerate(chances):
+        if chance >= _NEGLIGIBLE:
+            total += chance * _right_answer_wins(more, at, mode, state, answers)
+    return total
 
-    mode: Mode
-    spread: float
-    rate: tuple[float, float]
-    answers: Sequence[Support]
-    chances: Sequence[float]
 
-    def leader_is_right(self, more: int) -> float:
-        """P(the answer with most votes is right) after ``more`` trajectories."""
-        total = 0.0
-        for at, chance in enumerate(self.chances):
-            if chance >= _NEGLIGIBLE:
-                total += chance * self._right_answer_wins(more, at)
-        return total
+def _right_answer_wins(more: int, at: int, mode: Mode, state: ModeState, answers: Sequence[Support]) -> float:
+    """P(answer ``at`` has most votes, being right).
 
-    def _right_answer_wins(self, more: int, at: int) -> float:
-        """P(answer ``at`` has most votes, being right).
-
-        It gains a Beta-binomial share of the trajectories, and wrong answers seat the rest. Among equals it
-        is chosen half of the time.
-        """
-        a, b = self.rate
-        right = self.answers[at] if at < len(self.answers) else Support({}, 0.0)
-        others = [*self.answers[:at], *self.answers[at + 1 :]]
-        wrong = tuple(sorted((other.votes.get(self.mode, 0), other.total) for other in others))
-        own = right.votes.get(self.mode, 0)
-        against = sum(guests for guests, _ in wrong)
-        won = 0.0
-        for gained in range(more + 1):
-            votes = right.total + gained
-            if votes:
-                below = _none_larger(wrong, votes - 1, self.spread)[more - gained]
-                upto = _none_larger(wrong, votes, self.spread)[more - gained]
-                won += _beta_binomial(gained, more, a + own, b + against) * (below + upto) / 2
-        return won
+    It gains a Beta-binomial share of the trajectories, and wrong answers seat the rest. Among equals it is
+    chosen half of the time.
+    """
+    a, b = _beta(state, answers, mode)
+    right = answers[at] if at < len(answers) else Support({}, 0.0)
+    others = [*answers[:at], *answers[at + 1 :]]
+    wrong = tuple(sorted((other.votes.get(mode, 0), other.total) for other in others))
+    own = right.votes.get(mode, 0)
+    against = sum(guests for guests, _ in wrong)
+    won = 0.0
+    for gained in range(more + 1):
+        votes = right.total + gained
+        if votes:
+            below = _none_larger(wrong, votes - 1, state.spread)[more - gained]
+            upto = _none_larger(wrong, votes, state.spread)[more - gained]
+            won += _beta_binomial(gained, more, a + own, b + against) * (below + upto) / 2
+    return won
 
 
 @functools.lru_cache(maxsize=1 << 16)

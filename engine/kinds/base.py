@@ -137,7 +137,7 @@ class Kind(ABC):
     def is_right(
         self, problem: Problem, answer: str | None, execution: Execution | None, run: Run | None
     ) -> bool:
-        """True if a trajectory of a judged problem is correct: its answer equals the known one.
+        """True if a trajectory of a judged problem is correct: its answer matches the known one.
 
         Args:
             problem: With what only an evaluation may see.
@@ -146,4 +146,8 @@ class Kind(ABC):
             run: Runs programs; needed by kinds whose answers are judged by tests.
         """
         assert problem.answer is not None, "the answer of the question is not known"
-        return answer is not None and self.equality(problem)(answer, problem.answer)
+        return answer is not None and self.matches(problem, answer, problem.answer)
+
+    def matches(self, problem: Problem, answer: str, known: str) -> bool:
+        """True if an answer of a trajectory says what the known one says: by default, if they are equal."""
+        return self.equality(problem)(answer, known)

@@ -19,7 +19,7 @@ from ..codec import build
 from ..errors import UsageError, setting
 from ..execution import Execution
 from ..types import Finish, Mode, Problem
-from .base import Kind, Look, Run
+from .base import Kind, Look
 from .options import Options
 from .recognising import recognise_message
 
@@ -181,15 +181,10 @@ class Choice(Kind):
             return answer
         return f"{answer}. {options.texts[options.letters.index(answer)]}"
 
-    def is_right(
-        self, problem: Problem, answer: str | None, execution: Execution | None, run: Run | None
-    ) -> bool:
-        """True if it names the option that the known answer means."""
-        assert problem.answer is not None, "the answer of the question is not known"
-        options, known = options_of(problem), problem.answer.strip()
-        return answer is not None and answer == (
-            known if known in names_of(options) else find_option(options, known)
-        )
+    def matches(self, problem: Problem, answer: str, known: str) -> bool:
+        """True if it names the option that the known one means."""
+        options, known = options_of(problem), known.strip()
+        return answer == (known if known in names_of(options) else find_option(options, known))
 
 
 def _lettered(stem: str, texts: Sequence[str]) -> str:

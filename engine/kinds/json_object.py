@@ -16,7 +16,7 @@ from ..tools.fields import in_order
 from ..tools.inlining import object_schema
 from ..tools.schema import Schema, as_json, fault
 from ..types import Finish, Mode, Problem, Same
-from .base import Kind, Run
+from .base import Kind
 
 
 def schema_of(problem: Problem) -> Schema:
@@ -59,12 +59,10 @@ class JsonObject(Kind):
         schema = schema_of(problem)
         return lambda a, b: a == b or key_of(json.loads(a), schema) == key_of(json.loads(b), schema)
 
-    def is_right(
-        self, problem: Problem, answer: str | None, execution: Execution | None, run: Run | None
-    ) -> bool:
-        """True if all fields are those of the known answer, which is JSON too."""
+    def matches(self, problem: Problem, answer: str, known: str) -> bool:
+        """True if all fields are those of the known one, which is JSON too."""
         try:
-            return super().is_right(problem, answer, execution, run)
+            return super().matches(problem, answer, known)
         except ValueError:
             return False
 

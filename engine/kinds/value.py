@@ -10,7 +10,7 @@ from ..answers.extract import solution_answer
 from ..answers.program import executed_answer
 from ..execution import Execution
 from ..types import Finish, Mode, Problem, Same
-from .base import Kind, Run
+from .base import Kind
 
 
 class Value(Kind):
@@ -30,12 +30,9 @@ class Value(Kind):
         """True for two answers with the same value."""
         return same_answer
 
-    def is_right(
-        self, problem: Problem, answer: str | None, execution: Execution | None, run: Run | None
-    ) -> bool:
-        """True if it has the value of the known answer."""
-        assert problem.answer is not None, "the answer of the question is not known"
-        return is_right(answer, gold=problem.answer)
+    def matches(self, problem: Problem, answer: str, known: str) -> bool:
+        """True if it has the value of the known one."""
+        return is_right(answer, gold=known)
 
 
 KIND = Value()

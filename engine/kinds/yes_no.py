@@ -13,7 +13,7 @@ from ..answers.extract import solution_answer
 from ..answers.program import executed_answer
 from ..execution import Execution
 from ..types import Finish, Mode, Problem
-from .base import Kind, Look, Run
+from .base import Kind, Look
 from .recognising import speaks_of_quantities
 
 _FAMILIES: Mapping[str, str] = {
@@ -79,12 +79,9 @@ class YesNo(Kind):
         """``Yes`` or ``No``."""
         return None if answer is None else answer.capitalize()
 
-    def is_right(
-        self, problem: Problem, answer: str | None, execution: Execution | None, run: Run | None
-    ) -> bool:
-        """True if the known answer is of the same family."""
-        assert problem.answer is not None, "the answer of the question is not known"
-        return answer is not None and answer == yes_or_no(problem.answer)
+    def matches(self, problem: Problem, answer: str, known: str) -> bool:
+        """True if the known one is of the same family."""
+        return answer == yes_or_no(known)
 
 
 KIND = YesNo()

@@ -19,7 +19,6 @@ from ..ports import (
     Calibrator,
     Clock,
     Executor,
-    Growth,
     Policy,
     Prefix,
     PrefixWork,
@@ -155,12 +154,7 @@ class Driver:
         # Before its prompt is read: reading it may be the end of the process.
         yield from self._deliver(search)
         try:
-            self._look(search)
-            if not search.over:
-                modes = settings.strategy.modes
-                search.read_prompts({mode: self._open(problem, mode) for mode in modes})
-            if not search.is_begun:
-                search.open()
+            self._read(search)
         except DecodeAbortedError:
             self._interrupted = True
         except AdascaleError as error:
@@ -171,18 +165,23 @@ class Driver:
         """Read the prompt of a mode."""
         started = self._clock()
         work = self._policy.open(problem, mode)
-        return self._prompt_usage(work, self._clock() - started), work.reading
+        return self._usage(work, self._clock() - started), work.reading
 
-    def _look(self, search: Search) -> None:
+    def _read(self, search: Search) -> None:
         """Read the options; where they say enough, no prompt of a solution has to be read."""
         looks = search.looks
         for look in looks:
             started = self._clock()
             seen = self._policy.look(look, search.problem)
             work = PrefixWork(seen.evaluated_tokens, seen.reused_tokens)
-            search.read_options(look, seen, self._prompt_usage(work, self._clock() - started))
+            search.read_options(look, seen, self._usage(work, self._clock() - started))
         if looks:
             search.open()
+        if not search.over:
+            modes = search.settings.strategy.modes
+            search.read_prompts({mode: self._open(search.problem, mode) for mode in modes})
+            if not looks:
+                search.open()
 
     def _calibrator_of(self, request: Request) -> Calibrator:
         """The calibrator of the problem's kind, if it knows every mode of the strategy."""
@@ -193,9 +192,10 @@ class Driver:
         is_known = found is not None and found.profiles.keys() >= set(request.settings.strategy.modes)
         return found if found is not None and is_known else Uncalibrated()
 
-    def _prompt_usage(self, work: PrefixWork, seconds: float) -> Usage:
-        flops = work.evaluated_tokens * self._policy.flops_per_token
-        return Usage(work.evaluated_tokens, work.reused_tokens, flops=flops, seconds=seconds)
+    def _usage(self, work: PrefixWork, seconds: float, new_tokens: int = 0) -> Usage:
+        """What the generator has evaluated and written."""
+        flops = (new_tokens + work.evaluated_tokens) * self._policy.flops_per_token
+        return Usage(work.evaluated_tokens, work.reused_tokens, new_tokens, flops=flops, seconds=seconds)
 
     def _deliver(self, search: Search) -> Iterator[tuple[Problem, Event]]:
         """Hand out a search's events; forget it once it is over."""
@@ -272,7 +272,9 @@ class Driver:
         share = (self._clock() - started) / max(1, len(growths))
         # Slots change with the neighbours; branch ids do not, so nodes are numbered by branch.
         for growth in sorted(growths, key=lambda g: g.branch):
-            if self._owner[growth.branch].account_growth(growth, self._generator_usage(growth, share)):
+            seconds = share if growth.seconds is None else growth.seconds
+            usage = self._usage(growth.prefix, seconds, growth.new_tokens)
+            if self._owner[growth.branch].account_growth(growth, usage):
                 del self._owner[growth.branch]
 
     def _execute(self) -> None:
@@ -288,16 +290,6 @@ class Driver:
         for ticket, execution in self._executor.collect(block=not self._owner):
             search, node = self._executing.pop(ticket)
             search.record_execution(node, execution)
-
-    def _generator_usage(self, growth: Growth, seconds: float) -> Usage:
-        evaluated = growth.new_tokens + growth.prefix.evaluated_tokens
-        return Usage(
-            prompt_tokens=growth.prefix.evaluated_tokens,
-            reused_tokens=growth.prefix.reused_tokens,
-            generated_tokens=growth.new_tokens,
-            flops=evaluated * self._policy.flops_per_token,
-            seconds=seconds if growth.seconds is None else growth.seconds,
-        )
 
     def _score(self) -> None:
         """Score new nodes: 0 for one that is too long for the reward model; a problem of such nodes fails.

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self
 
-from ..answers.result import AnswerGroup, Candidate, SearchResult
+from ..answers.result import AnswerGroup, Candidate, SearchResult, Standing
 from ..errors import TraceError
 from ..ports import Clock
 from ..types import ROOT, BranchId, Estimate, NodeId, Notice, Usage
@@ -132,25 +132,23 @@ class Record:
         return self.end.result if isinstance(self.end, SearchFinished) else None
 
     @property
+    def _latest(self) -> SearchResult | Standing | None:
+        return self.result or self.tree.standing
+
+    @property
     def answer(self) -> str | None:
         """The leading answer."""
-        if self.result is not None:
-            return self.result.answer
-        return self.tree.standing.answer if self.tree.standing is not None else None
+        return self._latest.answer if self._latest else None
 
     @property
     def confidence(self) -> Estimate | None:
         """The estimate that goes with ``answer``."""
-        if self.result is not None:
-            return self.result.confidence
-        return self.tree.standing.confidence if self.tree.standing is not None else None
+        return self._latest.confidence if self._latest else None
 
     @property
     def options(self) -> Mapping[str, float]:
         """Probability of each option of a question whose options were read; empty for others."""
-        if self.result is not None:
-            return self.result.options
-        return self.tree.standing.options if self.tree.standing is not None else {}
+        return self._latest.options if self._latest else {}
 
     def add(self, event: Event) -> None:
         """Take the next event.
@@ -226,37 +224,29 @@ class Record:
         self.usage = self.usage + event.usage
 
     def _check(self, event: Event) -> None:
-        for node in _nodes_named_by(event):
+        nodes, groups = _named_by(event)
+        for node in (*nodes, *(node for group in groups for node in group.nodes)):
             if not 0 <= node < len(self.tree):
                 raise TraceError(f"event {event.seq} names node {node}, which the trace has not made")
-        if any(not group.nodes or ROOT in group.nodes for group in _groups_of(event)):
+        if any(not group.nodes or ROOT in group.nodes for group in groups):
             raise TraceError(f"event {event.seq} has an answer that no trajectory ends in")
 
 
-def _nodes_named_by(event: Event) -> Iterable[NodeId]:
+def _named_by(event: Event) -> tuple[tuple[NodeId, ...], tuple[AnswerGroup, ...]]:
+    """Nodes and answers that an event names."""
     match event:
         case AllocationDecided() | ProgramRan() | StepScored() | AnswerFound():
-            return (event.node,)
+            return (event.node,), ()
         case BranchStarted() | BranchGrew() | StepProposed():
-            return (event.parent,)
+            return (event.parent,), ()
         case NodesPruned():
-            return event.nodes
-        case AnswersJudged() | SearchFinished():
-            grouped = [node for group in _groups_of(event) for node in group.nodes]
-            best = event.result.best if isinstance(event, SearchFinished) else None
-            return grouped if best is None else [*grouped, best]
-        case _:
-            return ()
-
-
-def _groups_of(event: Event) -> tuple[AnswerGroup, ...]:
-    match event:
+            return event.nodes, ()
         case AnswersJudged():
-            return event.groups
-        case SearchFinished():
-            return event.result.groups
+            return (), event.groups
+        case SearchFinished(result=result):
+            return () if result.best is None else (result.best,), result.groups
         case _:
-            return ()
+            return (), ()
 
 
 def replay(events: Iterable[Event]) -> Tree:

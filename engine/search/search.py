@@ -74,7 +74,6 @@ class Search:
 
     Attributes:
         settings: As they were given.
-        is_begun: True once the plan has been started.
     """
 
     def __init__(
@@ -105,7 +104,6 @@ class Search:
         self._unscored: list[NodeId] = []
         self._fresh: list[NodeId] = []  # scored or dropped since the plan was resumed
         self._cut: list[NodeId] = []  # branches below them still run
-        self.is_begun = False
         for notice in settings.warnings:
             self._emit(Warned(notice=notice))
 
@@ -154,7 +152,6 @@ class Search:
 
     def open(self) -> None:
         """All was read that is known before a draw: take the plan's first commands."""
-        self.is_begun = True
         if self._tree.looks or (len(self.settings.strategy.modes) > 1 and self.settings.strategy.looks_ahead):
             self._judge_answers()  # what the options say, or which mode is worth more
         self._conclude(self._step_plan(None))

@@ -79,7 +79,7 @@ _AT_LEAST_ONE = "samples", "least", "votes", "lead", "window", "width", "branchi
 class Strategy(ABC):
     """A way to search one question. Its fields are its parameters, recorded with every search.
 
-    A strategy of one's own is a frozen dataclass below this one, with a ``name``, a ``plan`` and ``at_most``.
+    A strategy of one's own is a frozen dataclass below this one, with a ``name`` and a ``plan``.
 
     Attributes:
         name: Its name for users and in records.
@@ -87,6 +87,7 @@ class Strategy(ABC):
         looks_ahead: The plan reads ``Standing.gain`` and ``reach``, which are computed only then; options
             are read before any solution.
         size: The parameter that an evaluation's ``NAME:N`` sets.
+        grows_steps: It grows a tree of steps and chooses among them itself: no programs, and no redraws.
         modes: Modes of reasoning; of equals the first one is drawn first.
         redraws: Most steps of one trajectory that are drawn again for a wrong sum (``redraws.redrawing``).
     """
@@ -95,28 +96,41 @@ class Strategy(ABC):
     select: ClassVar[SelectRule] = "vote"
     looks_ahead: ClassVar[bool] = False
     size: ClassVar[str] = "samples"
+    grows_steps: ClassVar[bool] = False
 
     modes: tuple[Mode, ...] = field(default=("prose",), kw_only=True)
     redraws: int = field(default=0, kw_only=True)
 
     def __post_init__(self) -> None:
-        """Refuse numbers that no plan could end with.
+        """Refuse numbers that no plan could end with, and for a tree of steps other modes and redraws.
 
         Raises:
-            UsageError: a number of trajectories, prefixes or steps is below 1.
+            UsageError: a number of trajectories, prefixes or steps is below 1, or a tree of steps has another
+                mode than prose, or redraws.
         """
         for name in _AT_LEAST_ONE:
             if self.has(name) and getattr(self, name) < 1:
                 raise UsageError(f"{name} is {getattr(self, name)}, it must be 1 or more")
+        if self.grows_steps and self.redraws:
+            raise UsageError(
+                f"{self.name} chooses among steps, and none of them is drawn again",
+                hint="redraws are for strategies of whole solutions, such as vote",
+            )
+        if self.grows_steps and self.modes != ("prose",):
+            raise UsageError(
+                f"{self.name} grows trees of steps, and a program is a single one",
+                hint=setting("mode", "prose"),
+            )
 
     @abstractmethod
     def plan(self, tree: Tree) -> Plan:
         """Decide on draws in ``tree``; may read estimates and the standing, never rewards."""
 
     @property
-    @abstractmethod
     def at_most(self) -> int | None:
-        """Most trajectories that are finished; None if nothing bounds them."""
+        """Most trajectories that are finished: by default its ``samples``; None if nothing bounds them."""
+        samples: int | None = getattr(self, "samples", None)
+        return samples
 
     @property
     def branches(self) -> int:
@@ -208,24 +222,6 @@ class InstanceAdaptive(Strategy):
         parameters = Strategy.parameters(self)
         rule = {name: parameters.pop(name) for name in ("adapt", "confidence")}
         return parameters if self.adapt == "none" else {**parameters, **rule}
-
-
-def require_steps(strategy: Strategy) -> None:
-    """Refuse programs and redraws for a strategy that grows trees of steps, and chooses among them itself.
-
-    Raises:
-        UsageError: it has another mode than prose, or redraws.
-    """
-    if strategy.redraws:
-        raise UsageError(
-            f"{strategy.name} chooses among steps, and none of them is drawn again",
-            hint="redraws are for strategies of whole solutions, such as vote",
-        )
-    if strategy.modes != ("prose",):
-        raise UsageError(
-            f"{strategy.name} grows trees of steps, and a program is a single one",
-            hint=setting("mode", "prose"),
-        )
 
 
 def whole_trajectories(

@@ -20,7 +20,6 @@ from .base import (
     gather,
     lowers,
     open_nodes,
-    require_steps,
     top_k,
 )
 
@@ -41,16 +40,12 @@ class Beam(InstanceAdaptive):
 
     name: ClassVar[str] = "beam"
     select: ClassVar[SelectRule] = "best"
+    grows_steps: ClassVar[bool] = True
     rules: ClassVar[tuple[Adapt, ...]] = ("k", "m", "km")
 
     width: int = 4
     branching: int = 4
     prune_every: int = 1
-
-    def __post_init__(self) -> None:
-        """Check the parameters."""
-        InstanceAdaptive.__post_init__(self)
-        require_steps(self)
 
     @property
     def at_most(self) -> int:
@@ -117,14 +112,10 @@ class DVTS(Strategy):
 
     name: ClassVar[str] = "dvts"
     select: ClassVar[SelectRule] = "best"
+    grows_steps: ClassVar[bool] = True
 
     width: int = 4
     branching: int = 4
-
-    def __post_init__(self) -> None:
-        """Check the parameters."""
-        Strategy.__post_init__(self)
-        require_steps(self)
 
     @property
     def at_most(self) -> None:

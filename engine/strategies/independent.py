@@ -41,11 +41,6 @@ class _IndependentSamples(InstanceAdaptive):
 
     samples: int = 16
 
-    @property
-    def at_most(self) -> int:
-        """``samples``."""
-        return self.samples
-
     def plan(self, tree: Tree) -> Plan:
         """Draw them all at once and wait for them."""
         commands = whole_trajectories(self.samples, self.modes)

@@ -119,11 +119,6 @@ class ProgramRollouts(Strategy):
     samples: int = 4
     modes: tuple[Mode, ...] = field(default=("code",), kw_only=True)
 
-    @property
-    def at_most(self) -> int:
-        """The programs."""
-        return self.samples
-
     def plan(self, tree: Tree) -> Plan:
         """Draw all of them."""
         programs = whole_trajectories(1, self.modes, greedy=True)

@@ -44,11 +44,6 @@ class Sequential(Strategy):
     samples: int = 16
 
     @property
-    def at_most(self) -> int:
-        """``samples``."""
-        return self.samples
-
-    @property
     def branches(self) -> int:
         """The number that may run ahead of their turn."""
         return min(self.samples, MAX_CONCURRENT)
