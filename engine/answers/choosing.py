@@ -9,7 +9,7 @@ from statistics import fmean
 
 from ..types import Estimate, Mode, NodeId, Same, SelectRule
 from .equality import is_rounded, same_answer
-from .lookahead import ModeState, Support, log_odds, look_ahead
+from .lookahead import Support, log_odds
 from .result import AnswerGroup, Candidate, FinishedSearch, SearchResult, Standing
 
 
@@ -82,11 +82,9 @@ def choose(
         return SearchResult(None, best.estimate if best else None, (), best.node if best else None)
     if rule == "weighted":
         groups.sort(key=lambda g: -g.weight)
-    elif rule == "best":
-        first = next(c.node for c in by_estimate if c.answer is not None)
-        groups.sort(key=lambda g: first not in g.nodes)
-    elif rule == "first":
-        first = next(c.node for c in candidates if c.answer is not None)
+    elif rule in ("best", "first"):
+        in_order = by_estimate if rule == "best" else candidates
+        first = next(c.node for c in in_order if c.answer is not None)
         groups.sort(key=lambda g: first not in g.nodes)
     elif rule == "passing":
         passed = {c.node: c.passed for c in candidates}
@@ -159,26 +157,3 @@ def supports(finished: FinishedSearch, odds: Mapping[NodeId, float]) -> list[Sup
         Support(Counter(mode_of[node] for node in group.nodes), fmean(odds[node] for node in group.nodes))
         for group in finished.groups
     ]
-
-
-def with_lookahead(
-    standing: Standing,
-    answers: Sequence[Support],
-    states: Mapping[Mode, ModeState],
-    tokens: Mapping[Mode, float],
-    left: int,
-) -> Standing:
-    """The standing with what more trajectories of each mode are worth.
-
-    Args:
-        standing: Standing of the same search.
-        answers: Support of each answer, the leading one first.
-        states: Knowledge of each mode.
-        tokens: Tokens of a trajectory of each mode: gains are compared for equal numbers of tokens.
-        left: How many may still be drawn.
-    """
-    ahead = look_ahead(states, answers, left)
-    usual = tokens.get("prose", max(tokens.values()))
-    gains = {mode: each.gain * usual / tokens[mode] for mode, each in ahead.items()}
-    reach = max(each.reach for each in ahead.values())
-    return replace(standing, gain=max(gains.values()), reach=reach, gains=gains if len(gains) > 1 else None)

@@ -110,7 +110,7 @@ class Branches:
             step = replace(step, wrong_sums=wrong)
         node, parent, usage = NodeId(len(self._tree)), branch.parent, branch.pending
         self._emit(StepProposed(node=node, parent=parent, branch=id_, step=step, usage=usage, ended=ended))
-        self._draws.set_key(node, branch.key)
+        self._draws.keys[node] = branch.key
         branch.parent, branch.key = node, (*branch.key, 0)
         branch.pending, branch.unreported = Usage(), 0
         if ended:

@@ -24,6 +24,7 @@ from ..ports import (
     PrefixWork,
     RewardModel,
     Score,
+    Seen,
     Uncalibrated,
 )
 from ..types import BranchId, KindName, Mode, NodeId, Problem, Reading, Step, Usage
@@ -173,8 +174,7 @@ class Driver:
         for look in looks:
             started = self._clock()
             seen = self._policy.look(look, search.problem)
-            work = PrefixWork(seen.evaluated_tokens, seen.reused_tokens)
-            search.read_options(look, seen, self._usage(work, self._clock() - started))
+            search.read_options(look, seen, self._usage(seen, self._clock() - started))
         if looks:
             search.open()
         if not search.over:
@@ -192,7 +192,7 @@ class Driver:
         is_known = found is not None and found.profiles.keys() >= set(request.settings.strategy.modes)
         return found if found is not None and is_known else Uncalibrated()
 
-    def _usage(self, work: PrefixWork, seconds: float, new_tokens: int = 0) -> Usage:
+    def _usage(self, work: PrefixWork | Seen, seconds: float, new_tokens: int = 0) -> Usage:
         """What the generator has evaluated and written."""
         flops = (new_tokens + work.evaluated_tokens) * self._policy.flops_per_token
         return Usage(work.evaluated_tokens, work.reused_tokens, new_tokens, flops=flops, seconds=seconds)

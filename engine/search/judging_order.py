@@ -59,8 +59,7 @@ class Turns:
         self._judged: Counter[Mode] = Counter()
         self._failed: Counter[Mode] = Counter()  # of these, without an answer
         self._places: dict[Trajectory, int] = {}  # awaited trajectories, in the order that is expected
-        self._ended: dict[Trajectory, Candidate] = {}  # awaited, and ended before their turn
-        self._dropped: set[Trajectory] = set()  # awaited, and cut
+        self._ended: dict[Trajectory, Candidate | None] = {}  # awaited, and ended or cut before their turn
 
     def await_in_order(self, trajectories: Iterable[Trajectory], sure: int) -> None:
         """Await more trajectories, of which ``sure`` will be judged in any case."""
@@ -103,46 +102,36 @@ class Turns:
         surplus = None if standing is None else self._strategy.surplus(standing)
         return chance_needed(ahead, judged, surplus)
 
-    def hold_until_turn(self, trajectory: Trajectory, candidate: Candidate) -> bool:
-        """Store a trajectory that has ended and is awaited; returns False if it counts at once."""
-        if not self._is_running(trajectory):
-            return False
-        self._ended[trajectory] = candidate
-        return True
-
-    def skip(self, trajectory: Trajectory) -> None:
-        """Pass the turn of a running trajectory that was cut."""
-        if self._is_running(trajectory):
-            self._dropped.add(trajectory)
-
-    def _is_running(self, trajectory: Trajectory) -> bool:
-        is_over = trajectory in self._ended or trajectory in self._dropped
-        return trajectory in self._places and not is_over
+    def hold_until_turn(self, trajectory: Trajectory, candidate: Candidate | None) -> bool:
+        """Store an awaited trajectory that has ended or was cut (None); returns False if none awaits it."""
+        is_running = trajectory in self._places and trajectory not in self._ended
+        if is_running:
+            self._ended[trajectory] = candidate
+        return is_running
 
     @property
     def is_due(self) -> bool:
         """True if the trajectory whose turn it is has ended or was cut."""
-        due = next(iter(self._places), None)
-        return due in self._ended or due in self._dropped
+        return next(iter(self._places), None) in self._ended
 
     def take_due(self) -> Candidate | None:
         """The trajectory whose turn it is, which must be due; None if it was cut."""
         due = next(iter(self._places))
         del self._places[due]
-        ended, (mode, _) = self._ended.pop(due, None), due
+        ended, (mode, _) = self._ended.pop(due), due
         self._judged[mode] += 1
         self._failed[mode] += ended is None or ended.answer is None
-        self.cut[mode] += due in self._dropped
+        self.cut[mode] += ended is None
         return ended
 
     def ended_early(self) -> list[Candidate]:
         """Trajectories that have ended before their turn, in the order of their turns."""
-        return [self._ended[trajectory] for trajectory in self._places if trajectory in self._ended]
+        return [ended for trajectory in self._places if (ended := self._ended.get(trajectory))]
 
     def stop_waiting(self) -> None:
         """Await no further trajectory: each counts as soon as it ends."""
         self._sure = 0
-        self._places = {awaited: at for awaited, at in self._places.items() if awaited in self._ended}
+        self._places = {awaited: at for awaited, at in self._places.items() if self._ended.get(awaited)}
 
 
 def chance_needed(ahead: int, undecided: int, surplus: float | None = None) -> float:

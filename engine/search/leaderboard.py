@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from ..answers.choosing import choose, likeliest, standing, supports, with_lookahead
-from ..answers.lookahead import ModeState
+from ..answers.choosing import choose, likeliest, standing, supports
+from ..answers.lookahead import ModeState, look_ahead
 from ..answers.result import Candidate, FieldEstimate, FinishedSearch, SearchResult, Standing
 from ..answers.weighing import Vote
 from ..kinds import kind_of
@@ -145,6 +145,7 @@ class Leaderboard:
         cut: Mapping[Mode, int],
         left: int,
     ) -> Standing:
+        """The standing with what more trajectories of each mode are worth, for equal numbers of tokens."""
         finished = Counter(candidate.mode for candidate in candidates)
         profiles = self._calibrator.profiles
         states = {
@@ -155,11 +156,17 @@ class Leaderboard:
         }
         tokens = {mode: profiles[mode].tokens for mode in states}
         found = FinishedSearch(self._tree.questions, tuple(shown), self._latest.groups)
-        answers = supports(found, self._calibrator.odds(found))
-        ahead = with_lookahead(now, answers, states, tokens, left)
-        if self._calibrator.is_rough:  # too rough to choose a mode by
-            return replace(ahead, gains=None, is_rough=True)
-        return ahead
+        ahead = look_ahead(states, supports(found, self._calibrator.odds(found)), left)
+        usual = tokens.get("prose", max(tokens.values()))
+        gains = {mode: each.gain * usual / tokens[mode] for mode, each in ahead.items()}
+        is_rough = self._calibrator.is_rough  # too rough to choose a mode by
+        return replace(
+            now,
+            gain=max(gains.values()),
+            reach=max(each.reach for each in ahead.values()),
+            gains=gains if len(gains) > 1 and not is_rough else None,
+            is_rough=is_rough,
+        )
 
     def result(self, reason: StopReason) -> SearchResult:
         """The latest result, with the stop reason."""

@@ -10,7 +10,7 @@ from ..answers.result import Candidate
 from ..errors import AdascaleError, setting
 from ..execution import Execution, Trial
 from ..kinds import kind_of
-from ..kinds.base import Look
+from ..kinds.base import Look, Runnable
 from ..ports import BranchStart, Calibrator, Clock, Growth, Prefix, QuestionEstimate, Score, Seen
 from ..strategies import Command, Cut, Expand
 from ..strategies.base import top_k
@@ -35,7 +35,6 @@ from .events import (
 )
 from .judging_order import Turns
 from .leaderboard import Leaderboard
-from .pending_programs import Programs
 from .record import EventLog
 from .settings import Settings
 from .waiting import Draw, Draws, branch_seed
@@ -100,7 +99,10 @@ class Search:
         self._leaderboard = Leaderboard(self._tree, strategy, calibrator)
         self._plan = redrawing(self._tree, strategy.plan(self._tree), strategy.redraws)
         self._phase: Phase = "searching"
-        self._programs = Programs(problem)
+        self._kind = kind_of(problem)
+        self._written: list[tuple[NodeId, str, Mode]] = []  # trajectories whose programs are to be run
+        self._running: dict[NodeId, Runnable] = {}
+        self._known: dict[str, Execution] = {}  # results by ``Runnable.key``
         self._unscored: list[NodeId] = []
         self._fresh: list[NodeId] = []  # scored or dropped since the plan was resumed
         self._cut: list[NodeId] = []  # branches below them still run
@@ -143,11 +145,11 @@ class Search:
     def looks(self) -> tuple[Look, ...]:
         """Looks at the options that are worth their prompt: none where nobody can weigh what they show."""
         is_weighed = self.settings.strategy.looks_ahead and self._calibrator.weights is not None
-        return kind_of(self.problem).looks(self.problem) if is_weighed else ()
+        return self._kind.looks(self.problem) if is_weighed else ()
 
     def read_options(self, look: Look, seen: Seen, usage: Usage) -> None:
         """The options were read in one order."""
-        options = look.options or kind_of(self.problem).options(self.problem)
+        options = look.options or self._kind.options(self.problem)
         self._emit(OptionsRead(options=options, log_probs=seen.log_probs, usage=usage))
 
     def open(self) -> None:
@@ -196,7 +198,7 @@ class Search:
             self._unscored.append(node)
         elif growth.step.finish != "step" or not growth.step.is_thought:
             text = "" if growth.step.is_thought else growth.step.text  # one that never closes has no program
-            self._programs.add(node, text, mode)
+            self._written.append((node, text, mode))
         elif ended:  # no calibration knows the thoughts before a program
             self._fresh.append(node)
         return ended
@@ -204,23 +206,39 @@ class Search:
     def _drop(self, id_: BranchId, reason: str) -> None:
         """End a branch early."""
         trajectory = self._branches.running[id_].draw.trajectory
-        if reason == "cut" and not self._draws.has(trajectory):  # else another step is drawn in its place
-            self._turns.skip(trajectory)
+        is_redrawn = any(draw.trajectory == trajectory for draw in self._draws.waiting)
+        if reason == "cut" and not is_redrawn:
+            self._turns.hold_until_turn(trajectory, None)
         if (node := self._branches.drop(id_, reason)) is not None:
             self._fresh.append(node)
 
     # Running programs
 
     def take_programs(self) -> dict[NodeId, str | Trial]:
-        """Programs for an executor; one whose result is known without it can be scored at once."""
-        sources, results = self._programs.take()
-        for node, execution in results.items():
-            self._record_result(node, execution)
+        """Programs for an executor; one whose result is known without it can be scored at once.
+
+        Of programs that do the same one is run, and the others share its verdicts.
+        """
+        sources: dict[NodeId, str | Trial] = {}
+        for node, text, mode in self._written:
+            program = self._kind.program(self.problem, mode, text)
+            if isinstance(program, Execution):
+                self._record_result(node, program)
+            elif known := self._known.get(program.key):
+                self._record_result(node, program.like(known))
+            else:
+                self._running[node] = program
+                sources[node] = program.source
+        self._written = []
         return sources
 
     def record_execution(self, node: NodeId, execution: Execution) -> None:
         """A program has run: its node can be scored."""
-        self._record_result(node, self._programs.end(node, execution))
+        program = self._running.pop(node)
+        result = program.ran(execution)
+        if program.key:
+            self._known[program.key] = result
+        self._record_result(node, result)
 
     def _record_result(self, node: NodeId, execution: Execution) -> None:
         self._emit(ProgramRan(node=node, execution=execution))
@@ -253,7 +271,7 @@ class Search:
             self._emit(StepScored(node=node, reward=score.reward, estimate=estimate, usage=usage))
             candidate = self._leaderboard.candidate(node)
             if candidate is not None:
-                trajectory = self._tree[node].mode, self._draws.number(node)
+                trajectory = self._tree[node].mode, self._draws.keys[node][0]
                 if self._turns.hold_until_turn(trajectory, candidate):
                     continue
             self._fresh.append(node)
@@ -300,7 +318,12 @@ class Search:
     @property
     def _is_idle(self) -> bool:
         """True if nothing runs, and nothing waits to."""
-        return not (self._branches.running or self._programs.pending or self._draws.waiting)
+        return not (self._branches.running or self._has_programs or self._draws.waiting)
+
+    @property
+    def _has_programs(self) -> bool:
+        """True while a program waits or runs."""
+        return bool(self._written or self._running)
 
     def _resume_plan(self) -> StopReason | None:
         """Send the plan the nodes that are new, then each trajectory whose turn it is.
@@ -354,7 +377,8 @@ class Search:
                     self._turns.await_in_order([draw.trajectory for draw in asked], command.sure)
                 self._sort_draws()
             case Cut():
-                self._draws.withdraw(lambda parent: self._is_below(parent, command.nodes))
+                waiting, cut = self._draws.waiting, command.nodes
+                self._draws.waiting = [draw for draw in waiting if not self._is_below(draw.parent, cut)]
                 self._emit(NodesPruned(nodes=command.nodes, reason=command.reason))
                 self._cut += command.nodes
 
@@ -382,7 +406,7 @@ class Search:
         """The budget is spent: end with the best answer, or let one trajectory finish if there is none."""
         if self._has_answer():
             self.close("budget")
-        elif self._branches.running or not self._programs.pending:
+        elif self._branches.running or not self._has_programs:
             self._finish_one()
         else:
             self._draws.waiting.clear()  # a program runs that may have the answer: begin nothing meanwhile

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..strategies import Expand
@@ -13,10 +13,7 @@ _GREEDY = -1
 """Number of a greedy child."""
 
 Key = tuple[int, ...]
-"""Child indices from the root to a node; they seed its random stream.
-
-The first is the trajectory's number among those of its mode.
-"""
+"""Child indices from the root to a node; they seed its random stream."""
 
 Trajectory = tuple[Mode, int]
 """A mode, and a number among the trajectories of this mode: 0, 1, ..."""
@@ -53,11 +50,12 @@ class Draws:
 
     Attributes:
         waiting: All of them.
+        keys: Key of each node; the first of its numbers is that of its trajectory among those of its mode.
     """
 
     def __init__(self) -> None:
         self.waiting: list[Draw] = []
-        self._keys: dict[NodeId, Key] = {ROOT: ()}
+        self.keys: dict[NodeId, Key] = {ROOT: ()}
         self._drawn: dict[tuple[NodeId, Mode], int] = {}
 
     def queue(self, command: Expand) -> list[Draw]:
@@ -69,27 +67,11 @@ class Draws:
         else:
             numbers = range(first, first + command.n)
             self._drawn[node, mode] = first + command.n
-        key = self._keys[node]
+        key = self.keys[node]
         until, greedy, most = command.until, command.greedy, command.max_tokens
         asked = [Draw(node, until, greedy, (*key, n), mode, most) for n in numbers]
         self.waiting += asked
         return asked
-
-    def set_key(self, node: NodeId, key: Key) -> None:
-        """Note the key of a draw's step that has become a node."""
-        self._keys[node] = key
-
-    def number(self, node: NodeId) -> int:
-        """The number of the trajectory that a node belongs to, among those of its mode."""
-        return self._keys[node][0]
-
-    def has(self, trajectory: Trajectory) -> bool:
-        """True if a draw of a trajectory waits."""
-        return any(draw.trajectory == trajectory for draw in self.waiting)
-
-    def withdraw(self, is_unwanted: Callable[[NodeId], bool]) -> None:
-        """Remove draws whose parent is unwanted."""
-        self.waiting = [draw for draw in self.waiting if not is_unwanted(draw.parent)]
 
 
 def branch_seed(seed: int, problem_id: str, key: Sequence[int], mode: Mode = "prose") -> int:
