@@ -34,38 +34,29 @@ def problem_of(
     Raises:
         UsageError: it cannot be of that kind.
     """
-    _check_one_kind(kind, choices, schema)
+    given: dict[KindName, str] = {}
     if schema is not None:
-        kind, why = "json", "a schema was given"
-    elif choices:
-        kind, why = "choice", "its options were given"
-    elif kind is not None:
-        why = "it was asked for"
-    else:
-        kind, why = _recognised(message, is_searched=is_searched)
+        given["json"] = "a schema was given"
+    if choices:
+        given["choice"] = "its options were given"
+    if kind is not None:
+        given.setdefault(kind, "it was asked for")
+    if len(given) > 1:
+        raise UsageError(
+            f"a message is of one kind, not {' and '.join(given)}",
+            "a schema makes it json, options make it a choice",
+        )
+    if not given:
+        found = recognise_message(message)
+        is_value = found.kind == "text" and is_searched
+        given = {"value": "a search was asked for"} if is_value else {found.kind: found.why}
+    [(kind, why)] = given.items()
     if kind == "code":
         raise UsageError("code is judged by tests, and a message has none", hint=command("code"))
-    if choices and schema is None:
+    if choices:
         from .choice import with_options
 
         details = with_options(message, choices)
     else:
         details = kind_named(kind).read_details(message, {} if schema is None else {"schema": schema})
     return Problem(id_, message, history=history, kind=kind, why=why, details=details)
-
-
-def _check_one_kind(kind: KindName | None, choices: Sequence[str], schema: object) -> None:
-    stated = [*(["json"] if schema is not None else []), *(["choice"] if choices else [])]
-    stated += [] if kind is None else [kind]
-    if len(set(stated)) > 1:
-        raise UsageError(
-            f"a message is of one kind, not {' and '.join(stated)}",
-            "a schema makes it json, options make it a choice",
-        )
-
-
-def _recognised(message: str, *, is_searched: bool) -> tuple[KindName, str]:
-    found = recognise_message(message)
-    if found.kind == "text" and is_searched:
-        return "value", "a search was asked for"
-    return found.kind, found.why

@@ -43,7 +43,7 @@ class Recognised:
 
 def recognise_message(message: str) -> Recognised:
     """Kind of a message, with its options if it is a choice; never raises, in time linear in its length."""
-    parts = _Parts.of(message)
+    parts = _Parts(message)
     choice = _options(parts)
     if choice and (not _text(parts) or re.match(r"(?i)which\b.*\?", parts.question)):
         return Recognised("choice", _why(choice), choice)
@@ -59,7 +59,6 @@ def speaks_of_quantities(message: str) -> bool:
     return _has(message, *signs)
 
 
-@dataclass(frozen=True, slots=True)
 class _Parts:
     """A message in parts.
 
@@ -74,32 +73,18 @@ class _Parts:
         has_code: It has lines of a program.
     """
 
-    message: str
-    near: str
-    opening: str
-    closing: str
-    question: str
-    is_single: bool
-    has_formula: bool
-    has_code: bool
-
-    @classmethod
-    def of(cls, message: str) -> _Parts:
-        text = message.strip()
+    def __init__(self, message: str) -> None:
+        self.message = text = message.strip()
         near = text if len(text) <= 2 * _WINDOW else f"{text[:_WINDOW]}\n{text[-_WINDOW:]}"
-        near, pictures = re.subn(_PICTURE, " ", near)
-        head, *below = re.split(_PARAGRAPH_END, near, maxsplit=1)
-        sentences = _sentences(near)
-        return cls(
-            text,
-            near,
-            opening=_without_courtesy(text[:_WINDOW]),
-            closing=_without_courtesy(re.split(_PARAGRAPH_END, near)[-1]),
-            question=_question(sentences, head if below else ""),
-            is_single=len(sentences) < 2,
-            has_formula=pictures > 0 or re.search(wording.FORMULA, near) is not None,
-            has_code=re.search(wording.CODE, near) is not None,
-        )
+        self.near, pictures = re.subn(_PICTURE, " ", near)
+        head, *below = re.split(_PARAGRAPH_END, self.near, maxsplit=1)
+        sentences = _sentences(self.near)
+        self.opening = _without_courtesy(text[:_WINDOW])
+        self.closing = _without_courtesy(re.split(_PARAGRAPH_END, self.near)[-1])
+        self.question = _question(sentences, head if below else "")
+        self.is_single = len(sentences) < 2
+        self.has_formula = pictures > 0 or _has(self.near, wording.FORMULA)
+        self.has_code = _has(self.near, wording.CODE)
 
 
 def _sentences(text: str) -> list[str]:

@@ -11,56 +11,34 @@ these files and a line in its table.
 
 from __future__ import annotations
 
-from .adaptive import Adaptive
-from .base import Adapt, Command, Cut, Expand, InstanceAdaptive, Plan, Strategy, gather
-from .beam import DVTS, Beam
-from .independent import BestOfN, Greedy, Vote
-from .passing import Passing
-from .presets import (
-    EFFORTS,
-    PAPER,
-    PAPER_TEMPERATURE,
-    STRATEGIES,
-    Effort,
-    ModeChoice,
-    Preset,
-    StrategyOverrides,
-    effort_named,
-    strategy_named,
-    with_mode,
-)
-from .vote_stopping import AdaptiveConsistency, EarlyStopping, FirstTo, Margin, ProseAndProgram
-
-__all__ = [
-    "DVTS",
-    "EFFORTS",
-    "PAPER",
-    "PAPER_TEMPERATURE",
-    "STRATEGIES",
-    "Adapt",
-    "Adaptive",
-    "AdaptiveConsistency",
-    "Beam",
-    "BestOfN",
-    "Command",
-    "Cut",
-    "EarlyStopping",
-    "Effort",
-    "Expand",
-    "FirstTo",
-    "Greedy",
-    "InstanceAdaptive",
-    "Margin",
-    "ModeChoice",
-    "Passing",
-    "Plan",
-    "Preset",
-    "ProseAndProgram",
-    "Strategy",
-    "StrategyOverrides",
-    "Vote",
-    "effort_named",
-    "gather",
-    "strategy_named",
-    "with_mode",
-]
+from .adaptive import Adaptive as Adaptive
+from .base import Adapt as Adapt
+from .base import Command as Command
+from .base import Cut as Cut
+from .base import Expand as Expand
+from .base import InstanceAdaptive as InstanceAdaptive
+from .base import Plan as Plan
+from .base import Strategy as Strategy
+from .base import gather as gather
+from .beam import DVTS as DVTS
+from .beam import Beam as Beam
+from .independent import BestOfN as BestOfN
+from .independent import Greedy as Greedy
+from .independent import Vote as Vote
+from .passing import Passing as Passing
+from .presets import EFFORTS as EFFORTS
+from .presets import PAPER as PAPER
+from .presets import PAPER_TEMPERATURE as PAPER_TEMPERATURE
+from .presets import STRATEGIES as STRATEGIES
+from .presets import Effort as Effort
+from .presets import ModeChoice as ModeChoice
+from .presets import Preset as Preset
+from .presets import StrategyOverrides as StrategyOverrides
+from .presets import effort_named as effort_named
+from .presets import strategy_named as strategy_named
+from .presets import with_mode as with_mode
+from .vote_stopping import AdaptiveConsistency as AdaptiveConsistency
+from .vote_stopping import EarlyStopping as EarlyStopping
+from .vote_stopping import FirstTo as FirstTo
+from .vote_stopping import Margin as Margin
+from .vote_stopping import ProseAndProgram as ProseAndProgram

@@ -59,9 +59,7 @@ class Readings(_UntilAgreed):
         most = _TIMES_LONGER * _greedy_tokens(tree) + _LONGER
         others = whole_trajectories(self.samples - 1, (mode,), sure=1)
         yield [replace(each, max_tokens=most) for each in others]
-        while not all_drawn(tree, self.samples):
-            if _least_votes(tree) >= self.votes:
-                return "confident"
+        while not (_least_votes(tree) >= self.votes or all_drawn(tree, self.samples)):
             yield ()
         return "confident" if _least_votes(tree) >= self.votes else None
 

@@ -52,21 +52,15 @@ class Passing(Sequential):
 
     def plan(self, tree: Tree) -> Plan:
         """Judge the greedy program, then one sample after the other."""
+        samples = whole_trajectories(self.samples - 1, self.modes, sure=1)
         scored = yield whole_trajectories(1, self.modes, greedy=True)
-        if _any_passes(tree, scored):
-            return "confident"
-        is_tested = bool(kind_of(tree.problem).tests(tree.problem))
-        if not is_tested or all_drawn(tree, self.samples):
-            return None
-        if self._is_hopeless(tree):
-            return "hopeless"
-        scored = yield whole_trajectories(self.samples - 1, self.modes, sure=1)
         while not _any_passes(tree, scored):
-            if all_drawn(tree, self.samples):
+            if all_drawn(tree, self.samples) or not kind_of(tree.problem).tests(tree.problem):
                 return None
             if self._is_hopeless(tree):
                 return "hopeless"
-            scored = yield ()
+            scored = yield samples
+            samples = []
         return "confident"
 
     def _is_hopeless(self, tree: Tree) -> bool:
