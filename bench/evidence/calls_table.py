@@ -40,7 +40,7 @@ from adascale.engine.strategies.agreement import Agreement
 from adascale.engine.tools.judging import is_accepted
 from adascale.engine.tools.kind import CALL, NO
 from adascale.engine.tools.reading import find_calls
-from adascale.engine.tools.schema import fault
+from adascale.engine.tools.schema import matches
 from adascale.engine.tools.tool import Call, ToolRequest
 from adascale.engine.types import Mode, NodeId, Problem, Step
 
@@ -89,7 +89,7 @@ def as_written(problem: Problem, record: Drawn) -> Played:
     request = ToolRequest.of(problem.details)
     found = find_calls(record["written"]["text"], request.tools)
     given = [(each.name, {} if each.arguments is None else each.arguments) for each in found]
-    breaks = any(fault(arguments, request.tools[name].parameters) for name, arguments in given)
+    breaks = any(not matches(arguments, request.tools[name].parameters) for name, arguments in given)
     calls = [Call(name, arguments) for name, arguments in given if isinstance(arguments, dict)]
     accepted: Any = problem.details["accepted"]
     right = len(calls) == len(given) and is_accepted(calls, accepted)

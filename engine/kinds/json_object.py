@@ -14,7 +14,7 @@ from ..execution import Execution
 from ..tools.equality import key_of
 from ..tools.fields import in_order
 from ..tools.inlining import object_schema
-from ..tools.schema import Schema, as_json, fault
+from ..tools.schema import Schema, as_json, matches
 from ..types import Finish, Mode, Problem, Same
 from .base import Kind
 
@@ -50,7 +50,7 @@ class JsonObject(Kind):
             found = as_json(json.loads(text))
         except (ValueError, RecursionError):
             return None
-        if not isinstance(found, dict) or fault(found, schema):
+        if not isinstance(found, dict) or not matches(found, schema):
             return None
         return json.dumps(in_order(found, schema), ensure_ascii=False)
 

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from ..errors import UsageError
-from .schema import NOTHING, PLAIN_TYPES, Schema, fault, types_of, unions_of, value_key, values_of
+from .schema import NOTHING, PLAIN_TYPES, Schema, matches, types_of, unions_of, value_key, values_of
 
 MAX_NODES = 1000
 """Largest number of schemas inside a tool's schema, after references: its grammar takes half a second."""
@@ -214,7 +214,7 @@ def _possible(schema: Schema) -> Schema:
     """A schema with only those of its values that match the rest of it; ``NOTHING`` if no value can."""
     if (values := values_of(schema)) is not None:
         schema = {name: schema[name] for name in schema if name not in ("const", "enum")}
-        schema["enum"] = [each for each in values if not fault(each, schema)]
+        schema["enum"] = [each for each in values if matches(each, schema)]
     others, known = _as_schema(schema.get("additionalProperties", True)), schema.get("properties", {})
     lacks = any(known.get(name, others) == NOTHING for name in schema.get("required", ()))
     return NOTHING if lacks or [] in (schema.get("type"), schema.get("enum")) else schema

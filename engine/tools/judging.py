@@ -22,25 +22,18 @@ def is_accepted(calls: Sequence[Call], accepted: Any) -> bool:
     """
     left = [*accepted]
     for call in calls:
-        entry = next((each for each in left if _fits(call, each)), None)
+        fitting = (each for each in left if call.name in each)
+        entry = next((each for each in fitting if _fits_object(call.arguments, each[call.name])), None)
         if entry is None:
             return False
         left.remove(entry)
     return not left
 
 
-def _fits(call: Call, entry: Mapping[str, Mapping[str, Sequence[Any]]]) -> bool:
-    values = entry.get(call.name)
-    return values is not None and _fits_object(call.arguments, values)
-
-
 def _fits_object(given: Mapping[str, Any], accepted: Mapping[str, Sequence[Any]]) -> bool:
-    is_known = all(name in accepted and _is_among(each, accepted[name]) for name, each in given.items())
+    """True if each argument has one of its accepted values, and only optional ones are missing."""
+    is_known = all(any(_is_one(each, one) for one in accepted.get(name, ())) for name, each in given.items())
     return is_known and all(name in given or "" in values for name, values in accepted.items())
-
-
-def _is_among(value: Any, accepted: Sequence[Any]) -> bool:
-    return any(_is_one(value, each) for each in accepted)
 
 
 def _is_one(value: Any, accepted: Any) -> bool:

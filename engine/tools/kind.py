@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 
 from ..errors import UsageError
 from ..execution import Execution
@@ -51,9 +52,7 @@ class ToolCall(Kind):
     def for_search(self, problem: Problem) -> Problem:
         """The problem without the accepted calls."""
         kept = {name: each for name, each in problem.details.items() if name != "accepted"}
-        return Problem(
-            problem.id, problem.question, meta=problem.meta, kind="call", why=problem.why, details=kept
-        )
+        return replace(problem, details=kept)
 
     def statement(self, problem: Problem) -> str:
         """Everything that a model reads; it identifies kept solutions."""
@@ -90,7 +89,7 @@ class ToolCall(Kind):
         calls = new if request.is_parallel else new[:1]
         is_cut = finish != "stop" and not calls
         is_missing = not calls and (is_required or bool(reply.calls))
-        return None if reply.faults or is_cut or is_missing else write_calls(calls)
+        return None if reply.is_faulty or is_cut or is_missing else write_calls(calls)
 
     def equality(self, problem: Problem) -> Same:
         """True for equal sets of calls (``equality``)."""

@@ -6,7 +6,6 @@ grammar begins, is written as the model likes: in a code block, or with other na
 
 from __future__ import annotations
 
-import ast
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -14,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..codec import nesting
-from .schema import MOST_LEVELS, as_json, fault, mended
+from .schema import MOST_LEVELS, as_json, matches, mended
 from .tool import Call, Tools
 
 MARKERS = (
@@ -59,12 +58,12 @@ class Reply:
     Attributes:
         calls: Its valid calls.
         text: The text around them.
-        faults: Why other calls are invalid; a reply with a fault must not be used.
+        is_faulty: True if another call is invalid: such a reply must not be used.
     """
 
     calls: tuple[Call, ...]
     text: str
-    faults: tuple[str, ...] = ()
+    is_faulty: bool = False
 
 
 def read_reply(text: str, tools: Tools) -> Reply:
@@ -77,21 +76,19 @@ def read_reply(text: str, tools: Tools) -> Reply:
     text = text[:_LONGEST]
     found = list(find_calls(text, tools))
     calls: list[Call] = []
-    faults: list[str] = []
+    is_faulty = not found and any(marker in text for marker in MARKERS)
     for each in found:
         schema = tools[each.name].parameters
         try:
             arguments = mended(as_json({} if each.arguments is None else each.arguments), schema)
-        except ValueError as error:
-            faults.append(f"{each.name} is no JSON: {error}")
+        except ValueError:
+            is_faulty = True
             continue
-        if wrong := fault(arguments, schema, each.name):
-            faults.append(wrong)
+        if not matches(arguments, schema):
+            is_faulty = True
         elif (call := Call(each.name, arguments)) not in calls:
             calls.append(call)
-    if not found and (opened := next((marker for marker in MARKERS if marker in text), None)):
-        faults.append(f"there is no call of a known tool behind {opened}")
-    return Reply(tuple(calls), _words(text, found, tools), tuple(faults))
+    return Reply(tuple(calls), _words(text, found, tools), is_faulty)
 
 
 def _words(text: str, found: Sequence[Found], tools: Tools) -> str:
@@ -105,7 +102,7 @@ def _words(text: str, found: Sequence[Found], tools: Tools) -> str:
     names = "|".join(map(re.escape, tools))
     begun = re.compile(rf"(?m)^[ \t\[]*(?:<\w*|(?:print\()?(?:{names})[ \t(]*)\Z")
     kept, at = [], 0
-    for each in sorted(found, key=lambda each: each.start):
+    for each in found:
         kept.append(begun.sub("", text[at : each.start]))
         at = max(at, each.end)
     words = _CLOSERS.sub("", "".join((*kept, text[at:]))).strip()
@@ -116,7 +113,10 @@ def find_calls(text: str, tools: Tools) -> Iterator[Found]:
     """Calls as JSON objects, alone, in lists, in code blocks or after markers; their arguments as written."""
     at = missed = 0
     while (found := _BRACKET.search(text, at)) and missed < _MOST:
-        value, end = _read_value(text, found.start())
+        try:
+            value, end = _DECODER.raw_decode(text, found.start())
+        except (ValueError, RecursionError):
+            value, end = None, found.end()
         calls = [*_named(value, tools)] if nesting(value) <= 2 * MOST_LEVELS else []
         yield from (Found(found.start(), end, name, arguments) for name, arguments in calls)
         at = end if calls else found.end()
@@ -126,43 +126,6 @@ def find_calls(text: str, tools: Tools) -> Iterator[Found]:
 _BRACKET = re.compile(r"[{\[]")
 _DECODER = json.JSONDecoder(strict=False)
 """A model writes the line breaks of a long text as they are."""
-
-
-def _read_value(text: str, start: int) -> tuple[Any, int]:
-    """The JSON or Python value at a place, and its end; None if there is none."""
-    try:
-        return _DECODER.raw_decode(text, start)
-    except (ValueError, RecursionError):
-        end = _closing(text, start)
-    if end < 0:
-        return None, start
-    literal = re.sub(r",(\s*[}\]])", r"\1", text[start:end])
-    for read in (_DECODER.decode, ast.literal_eval):
-        try:
-            return read(literal), end
-        except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
-            continue
-    return None, start
-
-
-def _closing(text: str, start: int) -> int:
-    """The position after the bracket that closes the one at ``start``; -1 if there is none."""
-    depth, quote, at = 0, "", start
-    while at < len(text):
-        c = text[at]
-        if quote:
-            at += c == "\\"
-            quote = "" if c == quote else quote
-        elif c in "\"'":
-            quote = c
-        elif c in "{[(":
-            depth += 1
-        elif c in "}])":
-            depth -= 1
-            if depth == 0:
-                return at + 1
-        at += 1
-    return -1
 
 
 def _named(value: Any, tools: Tools) -> Iterator[tuple[str, Any]]:
@@ -180,16 +143,6 @@ def _named(value: Any, tools: Tools) -> Iterator[tuple[str, Any]]:
         if given is None:
             others = (*_NAMES, *_ARGUMENTS, "type", "id")
             given = {key: item for key, item in value.items() if key not in others}
-        yield named, _as_object(given)
+        yield named, given
     elif len(value) == 1 and (name := next(iter(value))) in tools:
-        yield name, _as_object(value[name])
-
-
-def _as_object(given: Any) -> Any:
-    """Arguments as an object; a text with a JSON object in it is parsed."""
-    if not isinstance(given, str):
-        return given
-    try:
-        return json.loads(given) if given.strip() else {}
-    except (ValueError, RecursionError):
-        return given
+        yield name, value[name]

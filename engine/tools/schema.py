@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 from ..codec import nesting
@@ -62,69 +62,63 @@ def keywords(schema: Schema) -> set[str]:
     return set(schema).union(*(keywords(each) for each in inner if isinstance(each, Mapping)))
 
 
-def fault(value: Any, schema: Schema, place: str = "arguments") -> str:
-    """The first fault of a value, as a sentence; empty if it matches the schema."""
-    return next(_faults(value, schema, place), "")
-
-
-def _faults(value: Any, schema: Schema, place: str) -> Iterator[str]:
-    if (types := types_of(schema)) and not any(_is_of(value, each) for each in types):
-        yield f"{place} has to be of the type {' or '.join(types)}"
-        return
+def matches(value: Any, schema: Schema) -> bool:
+    """True if a value matches a schema."""
+    types, unions = types_of(schema), unions_of(schema)
+    if types and not any(_is_of(value, each) for each in types):
+        return False
     if "enum" in schema and value_key(value) not in map(value_key, schema["enum"]):
-        yield f"{place} has to be one of {json.dumps(schema['enum'])[:200]}"
+        return False
     if "const" in schema and value_key(value) != value_key(schema["const"]):
-        yield f"{place} has to be {json.dumps(schema['const'])[:200]}"
-    yield from _union_faults(value, schema, place)
+        return False
+    if unions and not _matches_union(value, unions, only_one="oneOf" in schema):
+        return False
     match value:
         case dict():
-            yield from _object_faults(value, schema, place)
+            return _matches_object(value, schema)
         case list():
-            yield from _bounds(len(value), schema, "minItems", "maxItems", f"the length of {place}")
-            if schema.get("uniqueItems") is True and len(set(map(value_key, value))) < len(value):
-                yield f"{place} has an item twice"
-            if isinstance(items := schema.get("items"), Mapping):
-                for at, item in enumerate(value):
-                    yield from _faults(item, items, f"{place}[{at}]")
+            return _matches_list(value, schema)
         case str():
-            yield from _bounds(len(value), schema, "minLength", "maxLength", f"the length of {place}")
+            return _is_within(len(value), schema, "minLength", "maxLength")
         case int() | float() if not isinstance(value, bool):
-            yield from _number_faults(value, schema, place)
+            return _matches_number(value, schema)
+    return True
 
 
-def _union_faults(value: Any, schema: Schema, place: str) -> Iterator[str]:
-    if not (unions := unions_of(schema)):
-        return
-    matching = sum(not fault(value, each) for each in unions)
-    if not matching:
-        yield f"{place} matches none of the schemas that it may have"
-    elif matching > 1 and "oneOf" in schema:
-        yield f"{place} matches {matching} schemas, and may match only one of them"
+def _matches_union(value: Any, unions: Sequence[Schema], *, only_one: bool) -> bool:
+    matching = sum(matches(value, each) for each in unions)
+    return matching == 1 or (matching > 1 and not only_one)
 
 
-def _object_faults(value: Mapping[str, Any], schema: Schema, place: str) -> Iterator[str]:
+def _matches_object(value: Mapping[str, Any], schema: Schema) -> bool:
     properties, others = schema.get("properties", {}), schema.get("additionalProperties", True)
-    yield from _bounds(
-        len(value), schema, "minProperties", "maxProperties", f"the number of fields of {place}"
-    )
-    yield from (f"{place} needs {name}" for name in schema.get("required", ()) if name not in value)
     for name, item in value.items():
-        if name in properties:
-            yield from _faults(item, properties[name], f"{place}.{name}")
-        elif others is False:
-            yield f"{place} has no {name}"
-        elif isinstance(others, Mapping):
-            yield from _faults(item, others, f"{place}.{name}")
+        inner = properties.get(name, others)
+        if inner is False or (isinstance(inner, Mapping) and not matches(item, inner)):
+            return False
+    is_complete = all(name in value for name in schema.get("required", ()))
+    return is_complete and _is_within(len(value), schema, "minProperties", "maxProperties")
 
 
-def _number_faults(value: float, schema: Schema, place: str) -> Iterator[str]:
-    yield from _bounds(value, schema, "minimum", "maximum", place)
+def _matches_list(value: Sequence[Any], schema: Schema) -> bool:
+    if schema.get("uniqueItems") is True and len(set(map(value_key, value))) < len(value):
+        return False
+    items = schema.get("items")
+    fits = not isinstance(items, Mapping) or all(matches(item, items) for item in value)
+    return fits and _is_within(len(value), schema, "minItems", "maxItems")
+
+
+def _matches_number(value: float, schema: Schema) -> bool:
     if "exclusiveMinimum" in schema and value <= schema["exclusiveMinimum"]:
-        yield f"{place} has to be above {schema['exclusiveMinimum']}"
+        return False
     if "exclusiveMaximum" in schema and value >= schema["exclusiveMaximum"]:
-        yield f"{place} has to be below {schema['exclusiveMaximum']}"
-    if (step := schema.get("multipleOf")) and not _is_multiple(value, step):
-        yield f"{place} has to be a multiple of {step}"
+        return False
+    step = schema.get("multipleOf")
+    return _is_within(value, schema, "minimum", "maximum") and (not step or _is_multiple(value, step))
+
+
+def _is_within(size: float, schema: Schema, least: str, most: str) -> bool:
+    return bool(schema.get(least, -math.inf) <= size <= schema.get(most, math.inf))
 
 
 def _is_multiple(value: float, step: float) -> bool:
@@ -147,13 +141,6 @@ def value_key(value: Any) -> Hashable:
             return tuple(map(value_key, value))
         case _:
             return isinstance(value, bool), value
-
-
-def _bounds(size: float, schema: Schema, least: str, most: str, place: str) -> Iterator[str]:
-    if size < schema.get(least, -math.inf):
-        yield f"{place} has to be at least {schema[least]}"
-    if size > schema.get(most, math.inf):
-        yield f"{place} has to be at most {schema[most]}"
 
 
 def _is_of(value: Any, name: str) -> bool:
@@ -197,7 +184,7 @@ def mended(value: Any, schema: Schema) -> Any:
     if unions := unions_of(schema):
         tried = (value, *(mended(value, each) for each in unions))
         alone = {"anyOf": unions}  # what stands beside them is repaired below
-        value = next((each for each in tried if not fault(each, alone)), value)
+        value = next((each for each in tried if matches(each, alone)), value)
     types = types_of(schema)
     if types and not any(_is_of(value, each) for each in types):
         value = next((found for each in types if (found := _turned(value, each)) is not None), value)
@@ -209,7 +196,7 @@ def mended(value: Any, schema: Schema) -> Any:
         return {
             name: mended(item, known.get(name, {}))
             for name, item in value.items()
-            if item is not None or name in needed or not fault(item, known.get(name, {}))
+            if item is not None or name in needed or matches(item, known.get(name, {}))
         }
     if isinstance(value, list) and isinstance(items := schema.get("items"), Mapping):
         return [mended(item, items) for item in value]

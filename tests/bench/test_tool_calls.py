@@ -11,7 +11,7 @@ import pytest
 from adascale.engine.calibration.votes import CALL_WEIGHTS, CallPosterior
 from adascale.engine.kinds.json_object import schema_of
 from adascale.engine.strategies import Greedy, Vote
-from adascale.engine.tools.schema import fault
+from adascale.engine.tools.schema import matches
 from adascale.engine.types import Problem
 from bench.evidence import calls_table, json_fields
 from bench.evidence.calls_table import AGREEMENT, as_written, fit, loss, play, states
@@ -100,7 +100,7 @@ def test_a_fit_is_likelier_than_the_weights_that_it_began_with() -> None:
 
 def test_every_form_has_an_answer_of_its_schema() -> None:
     known = [json.loads(line) for line in json_fields.FORMS.read_text().splitlines()]
-    assert [each for each in known if fault(each["answer"], each["schema"])] == []
+    assert [each for each in known if not matches(each["answer"], each["schema"])] == []
     for problem in json_fields.texts(None):
         assert problem.answer is not None
         right = json_fields.right_fields(problem, json.loads(problem.answer))

@@ -19,7 +19,7 @@ from adascale.engine.errors import UsageError
 from adascale.engine.tools.equality import key_of
 from adascale.engine.tools.fields import fields_of, in_order
 from adascale.engine.tools.inlining import inlined
-from adascale.engine.tools.schema import fault, mended
+from adascale.engine.tools.schema import matches, mended
 from adascale.models.llama.calls import ObjectRules
 from adascale.models.llama.runtime import LlamaModel
 from adascale.serve.app import ServerSettings, make_app
@@ -232,7 +232,7 @@ def test_a_schema_is_refused_or_llama_cpp_reads_its_grammar(fuzz: Fuzz, model: L
             ObjectRules(model, schema)
         except (UsageError, RecursionError):  # nested too deeply to be read as a body
             return
-        fault(value, schema)
+        matches(value, schema)
         right = mended(value, schema)
         if isinstance(right, dict):
             key_of(right, schema)
@@ -240,6 +240,6 @@ def test_a_schema_is_refused_or_llama_cpp_reads_its_grammar(fuzz: Fuzz, model: L
             in_order(right, schema)
 
     ObjectRules(model, inlined(SCHEMA))
-    assert not fault(mended(VALUE, inlined(SCHEMA)), inlined(SCHEMA))
+    assert matches(mended(VALUE, inlined(SCHEMA)), inlined(SCHEMA))
     pairs = st.tuples(mutated_json(SCHEMA), mutated_json(VALUE)).map(encode_json)
     fuzz("schemas", 60, pairs, check)

@@ -46,7 +46,6 @@ FORMATS: Mapping[str, Callable[[Call], str]] = {
     "openai": lambda call: json.dumps(
         {"type": "function", "function": {"name": call.name, "arguments": json.dumps(call.arguments)}}
     ),
-    "python literal": lambda call: str(call.record()),
     "by its name": lambda call: json.dumps({call.name: call.arguments}),
 }
 WORDS = st.text(string.ascii_letters + " é9", min_size=1, max_size=8).map(str.strip).filter(str.isalpha)
@@ -64,7 +63,7 @@ FLAT = st.fixed_dictionaries(
 @given(call=FLAT)
 def test_a_call_is_read_in_every_format(form: str, call: Call) -> None:
     reply = read_reply(FORMATS[form](call), TOOLS)
-    assert (reply.calls, reply.text, reply.faults) == ((call,), "", ())
+    assert (reply.calls, reply.text, reply.is_faulty) == ((call,), "", False)
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -134,10 +133,10 @@ def test_a_long_text_keeps_its_line_breaks() -> None:
         '{"name": "get_weather", "arguments": {"city": "Paris", "other": ' + "[" * 40 + "]" * 40 + "}}",
     ],
 )
-def test_a_broken_call_is_no_call_and_says_why(text: str) -> None:
+def test_a_broken_call_is_no_call_and_spoils_its_reply(text: str) -> None:
     reply = read_reply(text, TOOLS)
     assert not reply.calls
-    assert reply.faults
+    assert reply.is_faulty
 
 
 @pytest.mark.parametrize(
@@ -145,7 +144,7 @@ def test_a_broken_call_is_no_call_and_says_why(text: str) -> None:
 )
 def test_a_text_without_a_call_stays_a_text(text: str) -> None:
     assert read_reply(text, TOOLS) == read_reply(text, {})
-    assert (read_reply(text, TOOLS).text, read_reply(text, TOOLS).faults) == (text, ())
+    assert (read_reply(text, TOOLS).text, read_reply(text, TOOLS).is_faulty) == (text, False)
 
 
 @given(st.text(st.sampled_from("{}[]()<>:,\"'`\\\n agetwhr_=1|/")))
