@@ -1,24 +1,4 @@
-"""Every error a caller can meet, as one tree.
-
-    AdascaleError
-    ├── UsageError                 wrong option or input
-    ├── ModelError                 a model is not available
-    │   ├── ModelNotFoundError     no such name, path, repository or quant
-    │   ├── ModelUnavailableError  known, but cannot be fetched: offline, no network, gated
-    │   ├── ModelCorruptError      a file that is no GGUF, torn, or fails its checksum
-    │   │   └── TemplateRaisedError  its chat template raises an error
-    │   └── CalibrationError       a calibration file that is torn or none
-    ├── DoesNotFitError            memory, disk or context window
-    │   ├── ContextOverflowError   a question longer than the window
-    │   ├── MemoryOverflowError    models and context need more memory than there is
-    │   └── DiskFullError          a download needs more disk than there is
-    ├── WorkerDiedError            the process that hosts the models has gone
-    │   └── WorkerAbortedError     llama.cpp ended it, by an assertion or a fault
-    ├── DecodeError                llama.cpp refused a batch
-    │   ├── NoKVSlotError          the KV cache has no room for it
-    │   └── DecodeAbortedError     it was stopped by the abort callback
-    ├── TraceError                 a trace cannot be read
-    └── PartialError               some questions of a batch failed
+"""Every error a caller can meet, and how its text names a setting.
 
 Errors hold plain text and facts, no markup and no terminal; ``cli`` alone turns them into
 ``error[slug]: ... / hint: ...`` and an exit code of the process.
