@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any, ClassVar
 
@@ -73,7 +73,7 @@ from adascale.engine.strategies import (
     gather,
     strategy_named,
 )
-from adascale.engine.types import ROOT, Budget, Estimate, KindName, Mode, Notice, Problem, Step, Usage
+from adascale.engine.types import ROOT, Budget, Estimate, KindName, Mode, Notice, Problem, Step
 from bench.scripted import ScriptedExecutor, ScriptedPolicy, ScriptedPRM, scripted_step
 
 QUESTIONS = [Problem(f"q{i}", "?" * (i + 1)) for i in range(4)]
@@ -191,14 +191,6 @@ class Again(Strategy):
         return None
 
 
-def close(a: Usage, b: Usage) -> bool:
-    return all(x == pytest.approx(y) for x, y in zip(vars_of(a), vars_of(b), strict=True))
-
-
-def vars_of(usage: Usage) -> list[float]:
-    return [getattr(usage, name) for name in Usage.__slots__]
-
-
 RUNS: dict[str, st.SearchStrategy[Any]] = {
     "strategy": st.sampled_from(sorted(STRATEGIES)),
     "seed": st.integers(0, 10_000),
@@ -218,7 +210,7 @@ def test_the_log_is_the_tree_and_the_costs_add_up(
     for log in logs.values():
         assert [event.seq for event in log] == list(range(len(log)))
         last, tree = ended(log), replay(log)
-        assert close(last.usage, tree.usage())
+        assert asdict(last.usage) == pytest.approx(asdict(tree.usage()))
         assert [from_json(to_json(event)) for event in log] == log
         candidates = {e.node for e in log if isinstance(e, AnswerFound)}
         assert all(tree[node].status == "terminal" for node in candidates)
@@ -258,20 +250,16 @@ def test_the_same_seed_gives_the_same_trace_and_another_seed_another(strategy: s
 
 
 def test_slots_are_kept_full_across_problems() -> None:
-    policy = ScriptedPolicy(script, slots=8)
     widths: list[int] = []
-    advance = policy.advance
 
-    class Watched:
-        slots, flops_per_token = 8, 2.0
-        open, start, cancel, close_problem = policy.open, policy.start, policy.cancel, policy.close_problem
-
+    class Watched(ScriptedPolicy):
         def advance(self) -> list[Growth]:
-            growths = advance()
+            growths = super().advance()
             widths.append(len(growths))
             return growths
 
-    run("vote", [Problem(str(i), "?") for i in range(12)], params={"samples": 2}, policy=Watched())
+    policy = Watched(script, slots=8)
+    run("vote", [Problem(str(i), "?") for i in range(12)], params={"samples": 2}, policy=policy)
     busy = widths[: -len(widths) // 3]
     assert sum(busy) / len(busy) > 7
 
@@ -381,7 +369,7 @@ def test_a_cut_stops_the_branches_that_run_below_it() -> None:
     assert below
     assert all(reasons.get(node.id) == "cut" for node in below)
     assert len(reasons) == 1 + len(below)
-    assert close(ended(log).usage, tree.usage())
+    assert asdict(ended(log).usage) == pytest.approx(asdict(tree.usage()))
     assert sum(isinstance(event, AnswerFound) for event in log) == 2
 
 

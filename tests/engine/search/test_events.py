@@ -49,14 +49,6 @@ def test_it_comes_back_from_json(models: ModelDescription) -> None:
     assert bool(plain) == (models != ModelDescription())
 
 
-@pytest.mark.parametrize(
-    ("calibration", "level"),
-    [(None, "none"), ({"level": "fitted"}, "fitted"), ({"level": "portable"}, "portable")],
-)
-def test_it_says_what_estimates_are_worth(calibration: dict[str, str] | None, level: str) -> None:
-    assert ModelDescription(calibration=calibration).level == level
-
-
 @pytest.mark.parametrize("value", ["0.002", True])
 @pytest.mark.parametrize("name", ["min_gain", "stop_at"])
 def test_a_parameter_that_views_read_is_a_number(name: str, value: object) -> None:

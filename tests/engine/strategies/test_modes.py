@@ -215,9 +215,3 @@ def test_the_mode_that_gains_more_has_more_turns_and_the_other_a_third(
     gains: Mapping[Mode, float], expected: str
 ) -> None:
     assert queue_of(gains)[:6] == expected.split()
-
-
-@given(st.floats(0.0, 3.0), st.floats(0.0, 3.0))
-def test_the_waiting_are_in_the_order_of_their_distances(prose: float, program: float) -> None:
-    modes = queue_of({"prose": prose, "program": program})
-    assert modes[0] == ("program" if program > prose else "prose")

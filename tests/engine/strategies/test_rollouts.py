@@ -12,7 +12,7 @@ import pytest
 from event_logs import ticking
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from worlds import ReadingPolicy, drawn, problems, reading, searched, solve
+from worlds import ReadingPolicy, drawn, problems, reading, solve
 
 from adascale.engine.ports import Prefix, SequenceLogprob
 from adascale.engine.search.driver import Driver
@@ -126,11 +126,6 @@ def test_cut_off_and_unanswered_runs_are_failures(id_: str, text: str, right: bo
     assert sorted(found.total for found in prefix_outcomes(record).values()) == [1] * 7 + [3, 3]
 
 
-def test_an_answer_is_needed() -> None:
-    with pytest.raises(AssertionError, match="answer of the question is not known"):
-        prefix_outcomes(Record.of(log_of([Problem("p", "?")], PrefixRollouts(1, 0))))
-
-
 def prefix_of(log: list[Event]) -> list[str]:
     """Texts on the way to where the rollouts start."""
     starts = [start for start, _, _ in draws(log) if start != ROOT]
@@ -153,23 +148,12 @@ def test_more_rollouts_start_from_the_same_prefix() -> None:
         assert prefix_of(few) == prefix_of(many)
 
 
-@pytest.mark.parametrize("slots", [5, 11, 32])
-def test_neighbours_do_not_change_what_is_drawn(slots: int) -> None:
+@pytest.mark.parametrize("slots", [5, 32])
+def test_neighbours_change_neither_what_is_drawn_nor_the_order_in_which_it_is_kept(slots: int) -> None:
     """What a resumed run relies on: other questions are in flight beside those that were missing."""
     asked = problems(40)
-    for problem, together in zip(asked, searched(asked, slots=slots).values(), strict=True):
-        alone = searched([problem], slots=slots)[problem.id]
-        found, expected = (
-            Counter((record.tree.text(node), outcome) for node, outcome in prefix_outcomes(record).items())
-            for record in (together, alone)
-        )
-        assert found == expected, problem.id
-
-
-def test_neighbours_do_not_change_the_order_in_which_rollouts_are_kept() -> None:
-    asked = problems(40)
-    for problem, together in zip(asked, drawn(asked, rollouts=0, slots=32), strict=True):
-        [alone] = drawn([problem], rollouts=0, slots=32)
+    for problem, together in zip(asked, drawn(asked, slots=slots), strict=True):
+        [alone] = drawn([problem], slots=slots)
         assert together.nodes == alone.nodes, problem.id
         assert np.array_equal(together.last, alone.last)
 
@@ -257,12 +241,3 @@ def test_rollouts_start_where_a_search_would_go_on() -> None:
         assert len(set(starts[-3:])) == 1
         assert starts[-1] != ROOT
         assert not any("17" in step.text for step in record.tree.steps(starts[-1]))
-
-
-def test_the_known_answer_is_gold() -> None:
-    def interval(prefix: Prefix, rng: random.Random) -> Step:
-        return scripted_step(r"So \boxed{(1,2)}.", "stop")
-
-    problem = Problem("q", "Where?", "1 < x < 2")
-    record = Record.of(log_of([problem], PrefixRollouts(samples=2, rollouts=0), script=interval))
-    assert prefix_outcomes(record)[ROOT] == PrefixOutcome(2, 2)  # math-verify says no with the two exchanged

@@ -217,16 +217,9 @@ def test_dvts_keeps_the_best_child_of_each_tree(tree: Tree) -> None:
     ("strategy", "parameter"),
     [
         ("vote", "samples"),
-        ("best-of-n", "samples"),
-        ("adaptive", "samples"),
         ("adaptive", "least"),
-        ("adaptive-consistency", "samples"),
-        ("margin", "samples"),
         ("margin", "lead"),
-        ("beam", "width"),
-        ("beam", "branching"),
         ("beam", "prune_every"),
-        ("dvts", "width"),
         ("dvts", "branching"),
     ],
 )
@@ -285,15 +278,6 @@ def test_margin_stops_where_one_answer_is_so_many_votes_ahead(tree: Tree) -> Non
     with pytest.raises(StopIteration) as done:
         plan.send([])
     assert done.value.value == "confident"
-
-
-def test_margin_ends_with_its_samples(tree: Tree) -> None:
-    plan = Margin(lead=3, samples=3).plan(tree)
-    next(plan)
-    judge(tree, 2, 1)
-    with pytest.raises(StopIteration) as done:
-        plan.send([])
-    assert done.value.value is None
 
 
 @pytest.mark.parametrize(
