@@ -8,10 +8,10 @@ from dataclasses import replace
 
 from ..answers.choosing import choose, likeliest, standing, supports
 from ..answers.lookahead import ModeState, look_ahead
-from ..answers.result import Candidate, FieldEstimate, FinishedSearch, SearchResult, Standing
+from ..answers.result import Candidate, FinishedSearch, SearchResult, Standing
 from ..answers.weighing import Vote
 from ..kinds import kind_of
-from ..ports import Calibrator
+from ..ports import AnswerEstimates, Calibrator
 from ..strategies import Strategy
 from ..types import ROOT, Estimate, Mode, NodeId, StopReason
 from .tree import Tree
@@ -68,21 +68,19 @@ class Leaderboard:
         # A failed program cannot be shown, and speaks against the answer all the same.
         counted = [c for c in candidates if c.mode != "prose" or self.can_be_shown(c)]
         known = {mode: each for mode, each in questions.items() if any(c.mode == mode for c in counted)}
-        self._latest, self._revised = chosen, {}
-        look, options = self._tree.look, self._prior()
-        fields: Mapping[NodeId, Mapping[str, FieldEstimate]] = {}
+        look, judged = self._tree.look, AnswerEstimates(None, options=self._prior())
         if chosen.groups:
             finished = FinishedSearch(known, tuple(counted), chosen.groups, look)
             judged = self._calibrator.judge(prefix, finished)
-            self._latest = replace(chosen, confidence=judged.confidence or chosen.confidence)
-            self._revised, options, fields = judged.revised, judged.options, judged.fields
+        self._latest = replace(chosen, confidence=judged.confidence or chosen.confidence)
+        self._revised = judged.revised
         ended = len(candidates) + sum(cut.values())
         if self._strategy.rule == "likeliest":
             self._latest = likeliest(self._latest, self._revised)
-        if fields:
-            self._latest = replace(self._latest, fields=fields[self._latest.groups[0].nodes[0]])
+        if judged.fields:
+            self._latest = replace(self._latest, fields=judged.fields[self._latest.groups[0].nodes[0]])
         if self._strategy.rule == "likeliest":
-            return replace(standing(self._latest, shown, ended), options=options), self._latest
+            return replace(standing(self._latest, shown, ended), options=judged.options), self._latest
         if look and self._kind.options(self._tree.problem):
             return self._weigh(look, shown, ended), self._latest
         now = standing(self._latest, shown, ended)

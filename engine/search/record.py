@@ -186,19 +186,16 @@ class Record:
     def _change_tree(
         self, event: PromptRead | OptionsRead | StepProposed | ProgramRan | StepScored | NodesPruned
     ) -> None:
+        node = self.tree[ROOT]
         match event:
             case PromptRead():
-                root = self.tree[ROOT]
-                root.usage = root.usage + event.usage
                 self.tree.modes.add(event.mode)
                 if event.reading is not None:
                     self.tree.readings[event.mode] = event.reading
                 if event.estimate is not None:
                     self.tree.questions[event.mode] = event.estimate
-                    root.estimate = root.estimate or event.estimate
+                    node.estimate = node.estimate or event.estimate
             case OptionsRead():
-                root = self.tree[ROOT]
-                root.usage = root.usage + event.usage
                 self.tree.looks.append(dict(zip(event.options, event.log_probs, strict=True)))
             case StepProposed():
                 started = self.branches.get(event.branch)
@@ -207,21 +204,18 @@ class Record:
                 node = self.tree.add(event.parent, event.step, event.branch, mode, greedy=greedy)
                 if node.id != event.node:
                     raise TraceError(f"node {event.node} is out of order in the trace")
-                node.usage = event.usage
             case ProgramRan():
-                node = self.tree[event.node]
-                node.execution = event.execution
+                self.tree[event.node].execution = event.execution
                 return
             case StepScored():
                 node = self.tree[event.node]
                 node.reward, node.estimate = event.reward, event.estimate
-                node.usage = node.usage + event.usage
             case NodesPruned():
                 for id_ in event.nodes:
                     self.tree[id_].status = "pruned"
                     self.reasons[id_] = event.reason
                 return
-        self.usage = self.usage + event.usage
+        node.usage, self.usage = node.usage + event.usage, self.usage + event.usage
 
     def _check(self, event: Event) -> None:
         nodes, groups = _named_by(event)
