@@ -59,7 +59,7 @@ class Tool:
             parameters = inlined(asked, OBJECT)  # a tool that no arguments fit is never called
         except UsageError as error:
             raise UsageError(f"the tool {name}: {error.message}") from None
-        if asked.get("type", "object") not in ("object", ["object"]):
+        if not isinstance(asked, Mapping) or asked.get("type", "object") not in ("object", ["object"]):
             raise UsageError(f"the parameters of the tool {name} have to be of the type object")
         least = asked.get(_MIN_PROBABILITY, 0.0)
         if isinstance(least, bool) or not isinstance(least, int | float) or not 0 <= least <= 1:

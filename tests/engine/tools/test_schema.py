@@ -10,7 +10,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from adascale.engine.errors import UsageError
@@ -267,6 +267,7 @@ ANYTHING = st.recursive(
 
 
 @given(ANYTHING, VALUES)
+@example(True, None)
 def test_whatever_a_schema_holds_it_is_refused_or_a_grammar_is_made(schema: Any, value: Any) -> None:
     try:
         found = Tool.of({"function": {"name": "t", "parameters": schema}})
