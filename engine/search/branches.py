@@ -66,8 +66,9 @@ class Branches:
 
     def start(self, id_: BranchId, draw: Draw) -> None:
         """A draw begins to run."""
-        self.running[id_] = Branch(draw, draw.parent, draw.key)
-        self._emit(BranchStarted(branch=id_, parent=draw.parent, greedy=draw.greedy, mode=draw.mode))
+        asked = draw.asked
+        self.running[id_] = Branch(draw, asked.node, draw.key)
+        self._emit(BranchStarted(branch=id_, parent=asked.node, greedy=asked.greedy, mode=asked.mode))
 
     def grow(self, growth: Growth, usage: Usage) -> NodeId | None:
         """Account for one batch of a branch; returns the node of the step that it completed, if any."""
@@ -88,7 +89,7 @@ class Branches:
             )
         if growth.step is None:
             return None
-        ended = growth.step.finish != "step" or branch.draw.until == "step"
+        ended = growth.step.finish != "step" or branch.draw.asked.until == "step"
         return self._add_step(growth.branch, growth.step, ended=ended)
 
     def drop(self, id_: BranchId, reason: str) -> NodeId | None:
@@ -105,7 +106,7 @@ class Branches:
         """Turn a completed step into a node, and find its wrong sums."""
         branch = self.running[id_]
         # In a program an equal sign is no equation, and what is wrong in a thought may be put right there.
-        has_sums = branch.draw.mode == "prose" and not step.is_thought
+        has_sums = branch.draw.asked.mode == "prose" and not step.is_thought
         if has_sums and not step.wrong_sums and (wrong := wrong_sums(step.text, self._problem.question)):
             step = replace(step, wrong_sums=wrong)
         node, parent, usage = NodeId(len(self._tree)), branch.parent, branch.pending

@@ -181,9 +181,10 @@ class Search:
 
     def branch_of(self, draw: Draw) -> BranchStart:
         """The branch that writes a draw."""
-        name, prefix = self.settings.seeded_as or self.problem.id, self._tree.prefix(draw.parent, draw.mode)
-        seed = branch_seed(self.settings.seed, name, draw.key, draw.mode)
-        return BranchStart(prefix, seed, draw.until, draw.greedy, self.settings.sampling, draw.max_tokens)
+        name, asked = self.settings.seeded_as or self.problem.id, draw.asked
+        prefix = self._tree.prefix(asked.node, asked.mode)
+        seed = branch_seed(self.settings.seed, name, draw.key, asked.mode)
+        return BranchStart(prefix, seed, asked.until, asked.greedy, self.settings.sampling, asked.max_tokens)
 
     def account_growth(self, growth: Growth, usage: Usage) -> bool:
         """Account for one batch of a branch; returns whether the branch has ended."""
@@ -378,7 +379,7 @@ class Search:
                 self._sort_draws()
             case Cut():
                 waiting, cut = self._draws.waiting, command.nodes
-                self._draws.waiting = [draw for draw in waiting if not self._is_below(draw.parent, cut)]
+                self._draws.waiting = [draw for draw in waiting if not self._is_below(draw.asked.node, cut)]
                 self._emit(NodesPruned(nodes=command.nodes, reason=command.reason))
                 self._cut += command.nodes
 
@@ -422,7 +423,7 @@ class Search:
         self._plan.close()
         self._turns.stop_waiting()
         self._draws.waiting.clear()
-        whole = [id_ for id_, branch in self._branches.running.items() if branch.draw.until == "answer"]
+        whole = [id_ for id_, branch in self._branches.running.items() if branch.draw.asked.until == "answer"]
         furthest = max(whole, key=self._branches.tokens_written, default=None)
         if furthest is None:
             begun = [node.id for node in self._tree if node.status == "open" and node.depth]

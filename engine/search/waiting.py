@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..strategies import Expand
-from ..types import ROOT, Mode, NodeId, Until
+from ..types import ROOT, Mode, NodeId
 
 _GREEDY = -1
 """Number of a greedy child."""
@@ -24,25 +24,17 @@ class Draw:
     """One child that a strategy asked for.
 
     Attributes:
-        parent: Node below which it starts.
-        until: End of the draw: its next step, or its answer.
-        greedy: Take the most likely token.
+        asked: The command, perhaps for other children too.
         key: Key of its first step.
-        mode: Mode of reasoning.
-        max_tokens: Tokens of it, if that is less than the sampler allows.
     """
 
-    parent: NodeId
-    until: Until
-    greedy: bool
+    asked: Expand
     key: Key
-    mode: Mode = "prose"
-    max_tokens: int | None = None
 
     @property
     def trajectory(self) -> Trajectory:
         """The trajectory that it belongs to."""
-        return self.mode, self.key[0]
+        return self.asked.mode, self.key[0]
 
 
 class Draws:
@@ -67,11 +59,9 @@ class Draws:
         else:
             numbers = range(first, first + command.n)
             self._drawn[node, mode] = first + command.n
-        key = self.keys[node]
-        until, greedy, most = command.until, command.greedy, command.max_tokens
-        asked = [Draw(node, until, greedy, (*key, n), mode, most) for n in numbers]
-        self.waiting += asked
-        return asked
+        draws = [Draw(command, (*self.keys[node], n)) for n in numbers]
+        self.waiting += draws
+        return draws
 
 
 def branch_seed(seed: int, problem_id: str, key: Sequence[int], mode: Mode = "prose") -> int:

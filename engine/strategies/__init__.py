@@ -27,7 +27,6 @@ from .independent import Greedy as Greedy
 from .independent import Vote as Vote
 from .passing import Passing as Passing
 from .presets import EFFORTS as EFFORTS
-from .presets import PAPER as PAPER
 from .presets import PAPER_TEMPERATURE as PAPER_TEMPERATURE
 from .presets import STRATEGIES as STRATEGIES
 from .presets import Effort as Effort

@@ -33,6 +33,7 @@ from adascale.engine.strategies import (
     AdaptiveConsistency,
     Beam,
     BestOfN,
+    Expand,
     Margin,
     Strategy,
     Vote,
@@ -232,7 +233,7 @@ def test_less_runs_ahead_where_the_standing_promises_little() -> None:
         tree.standing = Standing("18", None, 1, 0, 1, 1, 1, gain=gain, reach=0.5)
         turns = Turns(tree, Adaptive(min_gain=min_gain))
         turns.await_in_order([("prose", number) for number in range(3)], sure=1)
-        return turns.chance(Draw(ROOT, "answer", False, (2,)))
+        return turns.chance(Draw(Expand(ROOT), (2,)))
 
     assert chance(0.01, 0.01) == chance_needed(2, 0, 1.0) < chance(0.1, 0.01) == chance_needed(2, 0)
     assert chance(None, 0.01) == chance(0.01, 0.0) == chance_needed(2, 0)

@@ -199,7 +199,7 @@ def queue_of(gains: Mapping[Mode, float], samples: int = 12) -> list[Mode]:
         turns.await_in_order([draw.trajectory for draw in asked], sure=2)
     in_order = sorted(draws.waiting, key=turns.place)
     assert [turns.place(draw) for draw in in_order] == list(range(2 * samples))
-    return [draw.mode for draw in in_order[:samples]]
+    return [draw.asked.mode for draw in in_order[:samples]]
 
 
 @pytest.mark.parametrize(
