@@ -56,8 +56,8 @@ def find_option(options: Options, answer: str) -> str | None:
 def _stated(options: Options, answer: str) -> str | None:
     """The option that an answer is, or begins with the letter of."""
     answer, names = readable(answer), names_of(options)
-    if (letter := _LETTER.fullmatch(answer)) and (at := _place(letter[1], len(names))) is not None:
-        return names[at]
+    if (letter := _LETTER.fullmatch(answer)) and (named := _by_letter(letter[1], names)):
+        return named
     for form in (_exact, _normal):
         wanted = form(answer)
         for spelled in (map(form, options.texts), map(form, names)):
@@ -65,8 +65,7 @@ def _stated(options: Options, answer: str) -> str | None:
             if len(found) == 1:
                 return found[0]
     marked = _MARKED_LETTER.match(answer)
-    at = _place(marked[1], len(names)) if marked else None
-    return None if at is None else names[at]
+    return _by_letter(marked[1], names) if marked else None
 
 
 def _mentioned(options: Options, answer: str) -> str | None:
@@ -82,8 +81,7 @@ def _mentioned(options: Options, answer: str) -> str | None:
     if longest and texts.count(longest) == 1 and all(text in longest for text in inside):
         return names[texts.index(longest)]
     letter = _LEADING_LETTER.match(answer)
-    at = _place(letter[1], len(names)) if letter else None
-    return None if at is None else names[at]
+    return _by_letter(letter[1], names) if letter else None
 
 
 def _exact(text: str) -> str:
@@ -96,9 +94,10 @@ def _normal(text: str) -> str:
     return " ".join(re.sub(r"[^\w\s.,%/+-]", " ", readable(text).lower()).split()).strip(" .,")
 
 
-def _place(letter: str, count: int) -> int | None:
+def _by_letter(letter: str, names: Sequence[str]) -> str | None:
+    """The name of the option with a letter of the statement; None if it has fewer options."""
     at = string.ascii_uppercase.find(letter.upper())
-    return at if 0 <= at < count else None
+    return names[at] if 0 <= at < len(names) else None
 
 
 def with_options(question: str, options: Sequence[str]) -> Mapping[str, object]:
@@ -168,9 +167,8 @@ class Choice(Kind):
         if finish != "stop":
             return None
         letters = _LAST_LETTER.findall(text)
-        place = _place(letters[-1], len(options.texts)) if letters else None
-        if place is not None:
-            return names_of(options)[place]
+        if letters and (name := _by_letter(letters[-1], names_of(options))):
+            return name
         stated = {name for line in text.splitlines() if (name := _stated(options, line)) is not None}
         return stated.pop() if len(stated) == 1 else None
 
