@@ -11,7 +11,6 @@ import ast
 import operator
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise, product
 
@@ -61,17 +60,8 @@ _LARGEST_POWER = 64
 _LARGEST_BITS = 256
 
 
-@dataclass(frozen=True, slots=True)
-class Equation:
-    """Two sides of numbers, as they were read, and whether they are equal."""
-
-    left: str
-    right: str
-    holds: bool
-
-
-def equations(text: str) -> Iterator[Equation]:
-    """Equations between numbers in a text, in order; what cannot be judged is left out.
+def equations(text: str) -> Iterator[tuple[str, bool]]:
+    """Equations between numbers in a text, and whether each holds, in order; others are left out.
 
     Args:
         text: With or without LaTeX. Units are ignored, and so is everything that has a variable.
@@ -94,8 +84,10 @@ def equations(text: str) -> Iterator[Equation]:
         if goes_on or other(text, match.end("sums")) or other(unit.lstrip(" (")):
             sides.pop()  # 12x, 75%, 3\sqrt{2}, 3 mod 12
         for at, (left, right) in enumerate(pairwise(sides)):
-            if _is_checkable(left, right, first=at == 0) and (found := _equation(left, right)):
-                yield found
+            if not _is_checkable(left, right, first=at == 0):
+                continue
+            if pairs := [*product(_values(left), _values(right))]:
+                yield f"{left} = {right}", any(_equal(a, b, right) or _equal(b, a, left) for a, b in pairs)
 
 
 def _mixes_units(sums: str) -> bool:
@@ -113,12 +105,6 @@ def _is_checkable(left: str, right: str, *, first: bool) -> bool:
     return bool(_NUMBER.fullmatch(right)) or "." not in left + right
 
 
-def _equation(left: str, right: str) -> Equation | None:
-    pairs = [*product(_values(left), _values(right))]
-    holds = any(_equal(a, b, right) or _equal(b, a, left) for a, b in pairs)
-    return Equation(left, right, holds) if pairs else None
-
-
 def wrong_sums(text: str, question: str = "") -> tuple[str, ...]:
     """Equations between numbers in a text that do not hold: ``39 + 10 = 59``.
 
@@ -126,10 +112,8 @@ def wrong_sums(text: str, question: str = "") -> tuple[str, ...]:
         text: Text of a model, usually one step.
         question: Its wrong sums are asked about ("Is 7 * 8 = 54?"): repeating one is no mistake.
     """
-    wrong = (f"{found.left} = {found.right}" for found in equations(text) if not found.holds)
-    if not (found := tuple(wrong)) or not question:
-        return found
-    asked = wrong_sums(question)
+    found = tuple(equation for equation, holds in equations(text) if not holds)
+    asked = wrong_sums(question) if found and question else ()
     return tuple(equation for equation in found if equation not in asked)
 
 

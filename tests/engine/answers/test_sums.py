@@ -46,7 +46,7 @@ from adascale.engine.answers.sums import equations, wrong_sums
     ],
 )
 def test_sums_of_numbers_are_done_over(text: str, holds: list[bool]) -> None:
-    assert [found.holds for found in equations(text)] == holds
+    assert [right for _, right in equations(text)] == holds
 
 
 @pytest.mark.parametrize(
