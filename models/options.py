@@ -20,32 +20,9 @@ if TYPE_CHECKING:
 
 Purpose = Literal["search", "rollouts", "replay"]
 """Use of a session: to search questions as they come; to draw rollouts for a calibration, scored afterwards;
-or to draw for an evaluation, which keeps what was drawn and plays it back."""
+or to draw for an evaluation, which keeps what was drawn and plays it back. A trajectory of the last two does
+not depend on what else is in the batch."""
 
-
-@dataclass(frozen=True, slots=True)
-class PurposeRules:
-    """How a session works for its purpose.
-
-    Attributes:
-        is_repeatable: Batches have one width and contexts keep hidden states, whichever calibration is used,
-            so that a trajectory does not depend on what else is in the batch.
-        judges_steps: The PRM and the calibration judge steps as they are drawn, and decode steps are timed to
-            schedule speculative draws and to report seconds.
-        is_played_back: Decoding waits until a program has run, so that results come in the same order in
-            every run, and no prefix is kept for a step that may continue it.
-    """
-
-    is_repeatable: bool
-    judges_steps: bool
-    is_played_back: bool
-
-
-PURPOSES: Mapping[Purpose, PurposeRules] = {
-    "search": PurposeRules(is_repeatable=False, judges_steps=True, is_played_back=False),
-    "rollouts": PurposeRules(is_repeatable=True, judges_steps=False, is_played_back=False),
-    "replay": PurposeRules(is_repeatable=True, judges_steps=True, is_played_back=True),
-}
 
 WINDOW = 2048
 """Tokens of one trajectory, prompt included, unless ``ctx_size`` says otherwise; a thought adds to them."""
@@ -212,7 +189,7 @@ class SessionOptions:
             branches, as far as half of the free memory allows: for conversations.
         branches: Branches that run at once, 1 to 256.
         samples_set_branches: Fewer samples mean fewer branches, which is advised if memory is short.
-        purpose: Use of the session (``PURPOSES``).
+        purpose: Use of the session.
         unsandboxed: Run programs of code tasks that monty cannot run in a bare CPython, with limits alone.
     """
 
@@ -232,6 +209,11 @@ class SessionOptions:
     samples_set_branches: bool = False
     purpose: Purpose = "search"
     unsandboxed: bool = False
+
+    @property
+    def is_repeatable(self) -> bool:
+        """Batches have one width and contexts keep hidden states, whichever calibration is used."""
+        return self.purpose != "search"
 
     def for_one(self, strategy: Strategy) -> Self:
         """Options for one question that is searched by a strategy: no more branches than it needs."""

@@ -33,7 +33,7 @@ from .llama.native import AbortFlag, layers_to_offload, log_to
 from .llama.policy import LlamaPolicy
 from .llama.prefixes import PrefixCache
 from .llama.runtime import LlamaContext, LlamaModel
-from .options import PURPOSES, REPLY_TOKENS, Reporting, SessionOptions, prm_window
+from .options import REPLY_TOKENS, Reporting, SessionOptions, prm_window
 from .prm.formats import FORMATS
 from .prm.incremental import StepPRM
 from .programs.chain import ChainExecutor
@@ -109,18 +109,17 @@ class OpenSession:
         self.abort.clear()
         costs = () if policy else self.step_costs.relative(self.policy.slots)
         policy = policy or self.policy
-        rules = PURPOSES[self.options.purpose]
-        if not rules.judges_steps:  # a PRM reads rollouts afterwards, once
+        if self.options.purpose == "rollouts":  # a PRM reads them afterwards, once
             return Driver(policy, SequenceLogprob(), {}, clock, executor=self.executor)
         known = {kind: found for kind in KINDS if (found := self.prompts.calibrator(kind)) is not None}
         executor = self.executor
-        if rules.is_played_back:
+        if self.options.purpose == "replay":
             executor = WaitingExecutor(executor, lambda: bool(self.abort))
         return Driver(policy, self.reward_model, known, clock, costs, executor, self.prompts.rough)
 
     def replay_policy(self, store: DrawStore) -> ReplayingPolicy:
         """The generator, which draws only what a store does not hold."""
-        assert PURPOSES[self.options.purpose].is_repeatable, "other draws are not the same again"
+        assert self.options.is_repeatable, "other draws are not the same again"
         costs, rows = self.step_costs, self.policy.slots
         return ReplayingPolicy(self.policy, store, lambda branches: costs.step_seconds(branches, rows))
 
@@ -251,11 +250,10 @@ class Session:
         prompts = plan_prompts(options, files, model, window)
         if growth := chosen.describe_growth(model.info.kv_bytes_per_token, options.branches):
             self._reporting.status(growth)
-        rules = PURPOSES[options.purpose]
-        states = prompts.reads_states or rules.is_repeatable
+        states = prompts.reads_states or options.is_repeatable
         context = self._make_context(model, window, options.branches, states=states)
         step_costs = stepcost.StepCosts({})
-        if rules.judges_steps:
+        if options.purpose != "rollouts":
             step_costs = self._load_step_costs(files.generator, context)
         is_conversation = options.is_roomy and options.sampling.max_tokens is None
         policy = LlamaPolicy(
@@ -263,8 +261,8 @@ class Session:
             prompts.chats,
             prompts.sampling,
             PrefixCache(cache_bytes),
-            stepcost.even_width if rules.is_repeatable else step_costs.partition,
-            park_steps=not rules.is_played_back,
+            stepcost.even_width if options.is_repeatable else step_costs.partition,
+            park_steps=options.purpose != "replay",
             reply_tokens=REPLY_TOKENS if is_conversation else None,
         )
         self._stack.callback(policy.close)
@@ -311,7 +309,7 @@ class Session:
         """The curve kept for such contexts; measured if none is."""
         path = stepcost.curve_path(file.sha256, context, self._gpu_layers)
         # The thread of a GPU's model waits, busy or not; and an evaluation gives the same seconds again.
-        even_if_busy = bool(self._gpu_layers) or PURPOSES[self._options.purpose].is_repeatable
+        even_if_busy = bool(self._gpu_layers) or self._options.is_repeatable
         known = stepcost.load(path, context.sequences, even_if_busy=even_if_busy)
         if known is not None:
             return known
