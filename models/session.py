@@ -248,8 +248,6 @@ class Session:
         cache_bytes = _cache_bytes(options, files, chosen)
         model = self._load_model(files.generator)
         prompts = plan_prompts(options, files, model, window)
-        if growth := chosen.describe_growth(model.info.kv_bytes_per_token, options.branches):
-            self._reporting.status(growth)
         states = prompts.reads_states or options.is_repeatable
         context = self._make_context(model, window, options.branches, states=states)
         step_costs = stepcost.StepCosts({})

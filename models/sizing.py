@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Literal
 
-from adascale.engine.decimals import gigabytes, human_bytes
+from adascale.engine.decimals import gigabytes
 from adascale.engine.errors import MemoryOverflowError, UsageError, command, setting
 from adascale.engine.strategies import Adaptive
 
@@ -45,13 +45,6 @@ class Window:
     tokens: int
     thought: int = 0
     smallest: int = _WITHOUT_THOUGHT
-
-    def describe_growth(self, kv_bytes_per_token: int, sequences: int) -> str:
-        """A status line on the tokens added for thinking, and their memory; empty if none were added."""
-        if not self.thought:
-            return ""
-        more = human_bytes(self.thought * kv_bytes_per_token * sequences)
-        return f"Context of {self.tokens:,} tokens: thoughts take {self.thought:,} of them, {more} of memory"
 
 
 def choose_window(options: SessionOptions, file: ModelFile) -> Window:

@@ -171,12 +171,6 @@ def test_a_window_grows_by_what_may_be_thought_unless_it_was_asked_for(
     assert choose_window(options, model(tmp_path, context)) == expected
 
 
-def test_what_a_thought_costs_is_said(tmp_path: Path) -> None:
-    assert Window(2048, 0, 512).describe_growth(1000, 8) == ""
-    said = Window(3072, 1024, 1536).describe_growth(1000, 8)
-    assert said == "Context of 3,072 tokens: thoughts take 1,024 of them, 8 MB of memory"
-
-
 @pytest.mark.parametrize(
     ("think", "ctx_size", "context", "hint"),
     [
