@@ -29,9 +29,6 @@ from .model_use import ModelUse, read_use
 from .options import PROGRAM_OPENING, PROMPTS, SHORT, SamplingParams, SessionOptions
 from .session_files import SessionFiles
 
-BY_VOTES: tuple[KindName, ...] = ("value", "fact", "call", "json")
-"""Kinds that votes can judge without a calibration."""
-
 Chats = Mapping[PromptName, ChatFormat]
 Sampling = Mapping[PromptName, SamplingParams]
 
@@ -46,8 +43,7 @@ class PromptPlan:
         fingerprints: Everything that success probabilities depend on, by kind of problem; calibrations and
             kept draws are found by it.
         calibrations: Calibrations, by kind of problem.
-        votes: Judge of values and facts without a calibration; None where scores are to be shown as scores.
-        calls: Judge of requests with tools; None as ``votes``.
+        by_votes: Judges of kinds without a calibration; empty where scores are to be shown as scores.
         rough: Judge by votes alone: for a sampler that no calibration was fitted with, and for questions
             unlike those of the fit.
         use: Experience with the generator on this machine.
@@ -58,8 +54,7 @@ class PromptPlan:
     sampling: Sampling
     fingerprints: Mapping[KindName, Fingerprint]
     calibrations: Mapping[KindName, Artefact]
-    votes: VotePosterior | None
-    calls: CallPosterior | None
+    by_votes: Mapping[KindName, Calibrator]
     rough: VotePosterior
     use: ModelUse
     calibration_errors: Sequence[CalibrationError]
@@ -71,15 +66,8 @@ class PromptPlan:
 
     def calibrator(self, kind: KindName) -> Calibrator | None:
         """Judge of the searches of a kind of problem; None where nothing fits the models."""
-        if (own := self.calibrations.get(kind)) is not None:
-            return own.calibration
-        if kind == "call":
-            return self.calls
-        if kind == "json":
-            return None if self.votes is None else FieldPosterior(self.votes.prior)
-        if kind == "fact":
-            return None if self.votes is None else FactPosterior(self.votes.prior)
-        return self.votes if kind in BY_VOTES else None
+        own = self.calibrations.get(kind)
+        return self.by_votes.get(kind) if own is None else own.calibration
 
 
 def plan_prompts(options: SessionOptions, files: SessionFiles, model: LlamaModel, window: int) -> PromptPlan:
@@ -110,8 +98,14 @@ def plan_prompts(options: SessionOptions, files: SessionFiles, model: LlamaModel
     calibrations = {kind: artefact.of_size(size) for kind, artefact in calibrations.items()}
     use = read_use(files.generator.sha256)
     rough = VotePosterior(shifted(rate_of_size(size), use.shift))
-    votes = rough if is_searched and files.prm is None else None
-    calls = None if votes is None else CallPosterior.of_size(rate_of_size(size), size)
+    by_votes: dict[KindName, Calibrator] = {}
+    if is_searched and files.prm is None:
+        by_votes = {
+            "value": rough,
+            "fact": FactPosterior(rough.prior),
+            "call": CallPosterior.of_size(rate_of_size(size), size),
+            "json": FieldPosterior(rough.prior),
+        }
     fitted = {
         mode: options.sampling.over(SamplingParams.from_record(known), think_tokens)
         for kind, artefact in calibrations.items()
@@ -120,7 +114,7 @@ def plan_prompts(options: SessionOptions, files: SessionFiles, model: LlamaModel
     }
     sampling = _by_prompt(by_mode | fitted, options)
     fingerprints = _fingerprints(files, chats, sampling, window)
-    return PromptPlan(chats, sampling, fingerprints, calibrations, votes, calls, rough, use, available.errors)
+    return PromptPlan(chats, sampling, fingerprints, calibrations, by_votes, rough, use, available.errors)
 
 
 def chat_formats(model: LlamaModel, system: str | None, think: int | None) -> dict[PromptName, ChatFormat]:

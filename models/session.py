@@ -39,7 +39,7 @@ from .prm.incremental import StepPRM
 from .programs.chain import ChainExecutor
 from .programs.cpython import find_sandbox
 from .programs.sandbox import UNSANDBOXED
-from .prompt_plan import BY_VOTES, PromptPlan, plan_prompts
+from .prompt_plan import PromptPlan, plan_prompts
 from .session_files import SessionFiles, fetch_files
 from .sizing import SessionLoad, Window, choose_window, make_roomy, plan_memory
 
@@ -136,7 +136,7 @@ class OpenSession:
         system prompt of the user's own is for prose alone.
         """
         artefact = self.prompts.calibrations.get("value")
-        is_judged = artefact is not None or self.prompts.votes is not None
+        is_judged = artefact is not None or bool(self.prompts.by_votes)
         if self.options.system is not None or self.prompts.use.programs.fault or not is_judged:
             return ("prose",)
         return ("program", "prose") if artefact is None else artefact.calibration.modes
@@ -193,9 +193,7 @@ class OpenSession:
         prompts = self.prompts
         if kind in prompts.calibrations:
             return describe(prompts.calibrations[kind])
-        if prompts.votes is None or kind not in BY_VOTES:
-            return None
-        return describe_votes(prompts.votes, KINDS[kind].modes)
+        return describe_votes(prompts.rough, KINDS[kind].modes) if kind in prompts.by_votes else None
 
 
 class Session:

@@ -110,25 +110,27 @@ def test_a_worker_reads_each_calibration_once_for_all_kinds_of_problem(
 
 
 @pytest.mark.parametrize(
-    ("knows", "votes", "system", "modes"),
+    ("knows", "by_votes", "system", "modes"),
     [
-        (("prose", "program"), None, None, ("prose", "program")),
-        (("prose", "program"), None, "Think aloud.", ("prose",)),
-        (("prose", "program"), None, "", ("prose",)),
-        (("prose",), None, None, ("prose",)),
-        (None, VotePosterior(0.5), None, ("program", "prose")),
-        (None, VotePosterior(0.5), "Think aloud.", ("prose",)),
-        (None, None, None, ("prose",)),
+        (("prose", "program"), False, None, ("prose", "program")),
+        (("prose", "program"), False, "Think aloud.", ("prose",)),
+        (("prose", "program"), False, "", ("prose",)),
+        (("prose",), False, None, ("prose",)),
+        (None, True, None, ("program", "prose")),
+        (None, True, "Think aloud.", ("prose",)),
+        (None, False, None, ("prose",)),
     ],
 )
 def test_auto_may_draw_what_a_calibration_knows_or_votes_judge_and_an_own_prompt_is_for_prose(
-    knows: tuple[Mode, ...] | None, votes: VotePosterior | None, system: str | None, modes: tuple[Mode, ...]
+    knows: tuple[Mode, ...] | None, by_votes: bool, system: str | None, modes: tuple[Mode, ...]
 ) -> None:
     parts: dict[str, Any] = dict.fromkeys(field.name for field in fields(OpenSession))
     artefact = SimpleNamespace(calibration=SimpleNamespace(modes=knows))
     known = {"value": artefact} if knows else {}
     for use, expected in (ModelUse(), modes), (ModelUse(ProgramUse(20, 60, 60)), ("prose",)):
-        prompts = SimpleNamespace(calibrations=known, votes=votes, use=use)
+        prompts = SimpleNamespace(
+            calibrations=known, by_votes={"value": VotePosterior(0.5)} if by_votes else {}, use=use
+        )
         parts |= {"options": SessionOptions(system=system), "prompts": prompts}
         assert OpenSession(**parts).modes == expected
 
