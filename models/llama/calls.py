@@ -8,13 +8,14 @@ form of JSON, of a known tool, with arguments of the right types.
 from __future__ import annotations
 
 import re
-from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from typing import Literal
 
 import numpy as np
 
 from adascale.engine.tools.fields import reordered
 from adascale.engine.tools.grammar import OPENING, grammar_of_call, grammar_of_object
+from adascale.engine.tools.inlining import object_schema
 from adascale.engine.tools.reading import MARKERS
 from adascale.engine.tools.schema import Schema
 from adascale.engine.tools.tool import ToolRequest
@@ -35,27 +36,39 @@ Verdict = Literal["on", "begun", "replaced", "over"]
 """Meaning of a new token: the text goes on; a call begins behind it, or in its place; the reply is over."""
 
 
-class Rules(ABC):
+class Rules:
     """The form of a reply: JSON under a grammar, and free text around it.
 
     Args:
         model: Writes it.
         gbnf: Grammar of the JSON, from behind its beginning.
         beginning: The beginning.
+        names: Names of tools; one with a parenthesis begins a call too.
+        is_required: The reply has to begin with it.
+        most: Number of JSON objects in a reply.
 
     Raises:
         UsageError: a schema cannot be made a grammar.
     """
 
-    def __init__(self, model: LlamaModel, gbnf: str, beginning: str) -> None:
+    def __init__(
+        self,
+        model: LlamaModel,
+        gbnf: str,
+        beginning: str,
+        names: Iterable[str] = (),
+        *,
+        is_required: bool = True,
+        most: int = 1,
+    ) -> None:
         self._model = model
         self._gbnf = gbnf
         self._beginning = beginning
-        Grammar(model, gbnf).close()
-
-    def writer(self) -> CallWriter:
-        """A writer for one branch."""
-        return CallWriter(self)
+        named = "|".join(map(re.escape, names))
+        self._opening = re.compile(rf"{_LEAD}(?:\{{|<(?:function|invoke)\b|(?:print\()?(?:{named})\s*\()")
+        self.is_required = is_required
+        self.most = most
+        self.grammar().close()
 
     def grammar(self) -> Grammar:
         """The grammar behind the beginning."""
@@ -66,76 +79,8 @@ class Rules(ABC):
         text = f"\n{self._beginning}" if verdict == "begun" else self._beginning
         return self._model.tokenize(text, special=False, follows=True), text.encode()
 
-    @property
-    @abstractmethod
-    def is_required(self) -> bool:
-        """True if the reply has to begin with it."""
-
-    @property
-    def most(self) -> int:
-        """Number of JSON objects in a reply."""
-        return 1
-
     def begins(self, text: str) -> Verdict:
-        """The meaning of the last token of a text that had no JSON."""
-        return "on"
-
-    def continues(self, text: str) -> Verdict:
-        """The meaning of the last token of a text behind JSON."""
-        return "over"
-
-
-class ObjectRules(Rules):
-    """A reply that is one JSON object.
-
-    Args:
-        model: Writes it.
-        schema: Schema of the object.
-    """
-
-    def __init__(self, model: LlamaModel, schema: Schema) -> None:
-        super().__init__(model, grammar_of_object(schema), "{")
-        self._schema = schema
-
-    def reordered(self, seed: int) -> ObjectRules:
-        """The same with the fields in another order, drawn by a seed."""
-        return ObjectRules(self._model, reordered(self._schema, np.random.default_rng(seed)))
-
-    @property
-    def is_required(self) -> bool:
-        """True: nothing stands before it but thoughts."""
-        return True
-
-
-class CallRules(Rules):
-    """The calls that a request allows.
-
-    Args:
-        model: Writes them.
-        request: Has the tools.
-
-    Raises:
-        UsageError: a schema cannot be made a grammar.
-    """
-
-    def __init__(self, model: LlamaModel, request: ToolRequest) -> None:
-        super().__init__(model, grammar_of_call(request.tools), OPENING)
-        self._request = request
-        names = "|".join(re.escape(name) for name in request.tools)
-        self._opening = re.compile(rf"{_LEAD}(?:\{{|<(?:function|invoke)\b|(?:print\()?(?:{names})\s*\()")
-
-    @property
-    def is_required(self) -> bool:
-        """True if the reply has to be a call."""
-        return self._request.choice == "required"
-
-    @property
-    def most(self) -> int:
-        """Calls of one reply."""
-        return MOST_CALLS if self._request.is_parallel else 1
-
-    def begins(self, text: str) -> Verdict:
-        """A call begins behind a marker, with a bracket, or as XML."""
+        """The meaning of the last token of a text without JSON, which begins behind a marker, with a bracket or as XML."""
         if _MARKER.search(text):
             return "begun"
         return "replaced" if self._opening.match(text) else "on"
@@ -149,6 +94,34 @@ class CallRules(Rules):
         if not rest:
             return "on"
         return "replaced" if self._opening.match(rest) else "over"
+
+
+def object_rules(model: LlamaModel, schema: Schema, seed: int | None = None) -> Rules:
+    """A reply that is one JSON object, nothing before it but thoughts.
+
+    Args:
+        model: Writes it.
+        schema: Schema of the object.
+        seed: Draws another order of the fields.
+
+    Raises:
+        UsageError: the schema cannot be made a grammar.
+    """
+    form = object_schema(schema)
+    if seed is not None:
+        form = reordered(form, np.random.default_rng(seed))
+    return Rules(model, grammar_of_object(form), "{")
+
+
+def call_rules(model: LlamaModel, request: ToolRequest) -> Rules:
+    """The calls that a request allows.
+
+    Raises:
+        UsageError: a schema cannot be made a grammar.
+    """
+    most, is_required = MOST_CALLS if request.is_parallel else 1, request.choice == "required"
+    gbnf = grammar_of_call(request.tools)
+    return Rules(model, gbnf, OPENING, request.tools, is_required=is_required, most=most)
 
 
 class CallWriter:

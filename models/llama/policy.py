@@ -10,7 +10,6 @@ from adascale.engine.kinds import prompt_of
 from adascale.engine.kinds.base import Look
 from adascale.engine.ports import BranchStart, Growth, PrefixWork, Seen
 from adascale.engine.sampling import SamplingChange
-from adascale.engine.tools.inlining import object_schema
 from adascale.engine.tools.reading import MARKERS
 from adascale.engine.tools.tool import AS_WRITTEN, ToolRequest
 from adascale.engine.types import (
@@ -27,7 +26,7 @@ from adascale.engine.types import (
 
 from ..options import SamplingParams
 from .branch import Job, Slot
-from .calls import CallRules, ObjectRules, Rules, Verdict
+from .calls import CallWriter, Rules, Verdict, call_rules, object_rules
 from .chat import ChatFormat
 from .prefixes import PrefixCache, evaluate_tokens
 from .prompts import Prompts
@@ -98,11 +97,11 @@ class LlamaPolicy:
             UsageError: so too, or the schema of a tool cannot be made a grammar.
         """
         if mode == "call":
-            rules = CallRules(self._model, ToolRequest.of(problem.details))
+            rules = call_rules(self._model, ToolRequest.of(problem.details))
             if not problem.details.get(AS_WRITTEN):
                 self._rules[problem.id, mode] = rules
         elif isinstance(schema := problem.details.get("schema"), dict):
-            self._rules[problem.id, mode] = ObjectRules(self._model, object_schema(schema))
+            self._rules[problem.id, mode] = object_rules(self._model, schema)
         return self._prompts.open(problem, mode, len(self._seats.slots))
 
     def look(self, look: Look, problem: Problem) -> Seen:
@@ -151,8 +150,8 @@ class LlamaPolicy:
         if chat.thoughts is not None and not problem.is_raw:
             thought = ThoughtProgress(chat.thoughts, params.think_tokens, prefix.steps)
         rules = self._rules.get((problem.id, prefix.mode))
-        if problem.kind == "json" and isinstance(rules, ObjectRules) and not branch.greedy:
-            rules = rules.reordered(branch.seed)
+        if problem.kind == "json" and not branch.greedy:
+            rules = object_rules(self._model, problem.details["schema"], branch.seed)
         self._seats.waiting.append(
             Job(
                 id_,
@@ -164,7 +163,7 @@ class LlamaPolicy:
                 sampling=params,
                 opening=b"" if begun else chat.opening.encode(),
                 thought=thought,
-                calls=None if rules is None else rules.writer(),
+                calls=None if rules is None else CallWriter(rules),
             )
         )
 

@@ -18,9 +18,10 @@ from scripted_server import LOCAL, EchoPolicy
 from adascale.engine.errors import UsageError
 from adascale.engine.tools.equality import key_of
 from adascale.engine.tools.fields import fields_of, in_order
+from adascale.engine.tools.grammar import grammar_of_object
 from adascale.engine.tools.inlining import inlined
 from adascale.engine.tools.schema import matches, mended
-from adascale.models.llama.calls import ObjectRules
+from adascale.models.llama.grammar import Grammar
 from adascale.models.llama.runtime import LlamaModel
 from adascale.serve.app import ServerSettings, make_app
 from adascale.serve.hub import Hub
@@ -229,7 +230,7 @@ def test_a_schema_is_refused_or_llama_cpp_reads_its_grammar(fuzz: Fuzz, model: L
         try:
             asked, value = json.loads(data)
             schema = inlined(asked)
-            ObjectRules(model, schema)
+            Grammar(model, grammar_of_object(schema)).close()
         except (UsageError, RecursionError):  # nested too deeply to be read as a body
             return
         matches(value, schema)
@@ -239,7 +240,7 @@ def test_a_schema_is_refused_or_llama_cpp_reads_its_grammar(fuzz: Fuzz, model: L
             list(fields_of(right, schema))
             in_order(right, schema)
 
-    ObjectRules(model, inlined(SCHEMA))
+    Grammar(model, grammar_of_object(inlined(SCHEMA))).close()
     assert matches(mended(VALUE, inlined(SCHEMA)), inlined(SCHEMA))
     pairs = st.tuples(mutated_json(SCHEMA), mutated_json(VALUE)).map(encode_json)
     fuzz("schemas", 60, pairs, check)

@@ -26,7 +26,7 @@ from adascale.engine.tools.kind import KIND
 from adascale.engine.tools.reading import read_reply
 from adascale.engine.tools.tool import Tool, ToolRequest, calls_of
 from adascale.engine.types import Problem
-from adascale.models.llama.calls import CallRules
+from adascale.models.llama.calls import CallWriter, call_rules
 from adascale.models.llama.chat import ChatFormat
 from adascale.models.llama.tool_prompt import ToolFormat
 from adascale.models.options import SamplingParams
@@ -180,12 +180,12 @@ def test_a_call_begun_by_its_name_leaves_no_text(tmp_path: Path, before: str) ->
     ],
 )
 def test_a_call_begins_with_a_bracket_or_behind_a_marker(machine: Machine, text: str, verdict: str) -> None:
-    rules = CallRules(machine.model, ToolRequest.of(problem().details))
-    assert rules.writer().read(text.encode()) == verdict
+    rules = call_rules(machine.model, ToolRequest.of(problem().details))
+    assert CallWriter(rules).read(text.encode()) == verdict
 
 
 def test_blanks_without_end_are_read_at_once(machine: Machine) -> None:
-    rules = CallRules(machine.model, ToolRequest.of(problem().details))
+    rules = call_rules(machine.model, ToolRequest.of(problem().details))
     began = time.process_time()
     assert rules.begins("\n" * 2000) == "on"
     assert time.process_time() - began < 0.5
@@ -205,7 +205,7 @@ def test_blanks_without_end_are_read_at_once(machine: Machine) -> None:
     ],
 )
 def test_behind_a_call_another_begins_or_the_reply_is_over(machine: Machine, text: str, verdict: str) -> None:
-    rules = CallRules(machine.model, ToolRequest.of(problem().details))
+    rules = call_rules(machine.model, ToolRequest.of(problem().details))
     assert rules.continues(text) == verdict
 
 
