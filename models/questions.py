@@ -8,7 +8,6 @@ import hashlib
 import json
 import math
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from adascale.engine.codec import encodable, nesting
-from adascale.engine.errors import UsageError, conversion_hint, reason_of, setting
+from adascale.engine.errors import UsageError, conversion_hint, excerpt, reason_of, setting
 from adascale.engine.kinds import KINDS, recognise
 from adascale.engine.types import Problem
 
@@ -182,7 +181,8 @@ def _json_object(number: int, line: str) -> dict[str, Any] | UsageError:
     except json.JSONDecodeError as exc:
         msg = re.sub(r"^Expecting '(.)' delimiter$", r'expected "\1"', exc.msg)
         why = f"{msg[:1].lower()}{msg[1:].removesuffix(' at')} at column {exc.pos + 1}"
-        return UsageError(f"line {number}: not valid JSON: {why}", *_point_at(line, exc.pos), slug="bad-line")
+        near = excerpt(line[max(0, exc.pos - _BEFORE) : exc.pos + _BEHIND])
+        return UsageError(f"line {number}: not valid JSON: {why}", near, slug="bad-line")
     except (ValueError, RecursionError) as exc:
         return UsageError(f"line {number}: not valid JSON: {exc}", slug="bad-line")
     if not isinstance(data, dict):
@@ -199,24 +199,6 @@ def _finite(text: str) -> float | None:
 
 _DECODER = json.JSONDecoder(parse_constant=lambda name: None, parse_float=_finite)
 """Reads NaN and Infinity, as Python and pandas write them, as null: a record could not carry them."""
-
-
-def _point_at(line: str, place: int) -> tuple[str, str]:
-    """The text around a column of a line, and an arrow below that column."""
-    before = _printable(line[max(0, place - _BEFORE) : place])
-    behind = _printable(line[place : place + _BEHIND])
-    return f"{before}{behind}", " " * sum(map(_cells, before)) + "^"
-
-
-def _printable(text: str) -> str:
-    return "".join(c for c in text.replace("\t", " ") if c.isprintable())
-
-
-def _cells(character: str) -> int:
-    """Columns of a terminal that a character takes."""
-    if unicodedata.combining(character):
-        return 0
-    return 2 if unicodedata.east_asian_width(character) in "FW" else 1
 
 
 def _csv_rows(lines: Iterable[_Line], field: str | None) -> Iterator[_Row]:
