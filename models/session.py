@@ -309,11 +309,8 @@ class Session:
         known = stepcost.load(path, context.sequences, even_if_busy=even_if_busy)
         if known is not None:
             return known
-        return stepcost.measure_and_keep(path, context, self._say_measuring, even_if_busy=even_if_busy)
-
-    def _say_measuring(self, seconds: float) -> None:
-        usual = f"about {max(1, round(seconds))} s"
-        self._reporting.status(f"Measuring this machine, once per model, {usual}...")
+        self._reporting.status("Measuring this machine, once per model...")
+        return stepcost.measure_and_keep(path, context, even_if_busy=even_if_busy)
 
 
 def _make_executor(options: SessionOptions) -> ChainExecutor:

@@ -35,8 +35,6 @@ _UNDISTURBED = 0.8
 _GLANCE = 4
 """Prefixes after which a machine that is busy shows."""
 _REPEATS = 3
-_ROUNDS_IN_PREFIXES = 5
-"""About so many prefixes of that depth take as long as all rounds of a context with 16 branches."""
 _WORST_STAIR = 1.6
 """Largest cost of a step relative to one of more branches: 15 cost 1.3 of 16; above, the machine was busy."""
 
@@ -113,27 +111,22 @@ class StepCosts:
 
 
 class _Stopwatch:
-    """Seconds since it was made, and those in which this thread worked."""
+    """Compares the seconds since it was made with those in which this thread worked."""
 
     def __init__(self) -> None:
         self._began, self._worked = time.perf_counter(), time.thread_time()
 
     @property
-    def seconds(self) -> float:
-        """Seconds on the wall."""
-        return time.perf_counter() - self._began
-
-    @property
     def is_disturbed(self) -> bool:
         """True if the thread had to wait: the machine is busy."""
-        return time.thread_time() - self._worked < _UNDISTURBED * self.seconds
+        seconds = time.perf_counter() - self._began
+        return time.thread_time() - self._worked < _UNDISTURBED * seconds
 
 
 def measure(
     context: LlamaContext,
     sizes: Sequence[int] = SIZES,
     *,
-    on_forecast: Callable[[float], None] = lambda seconds: None,
     even_if_busy: bool = True,
 ) -> StepCosts:
     """Time decode steps on an empty context; leaves it empty.
@@ -141,7 +134,6 @@ def measure(
     Args:
         context: The context.
         sizes: Numbers of branches.
-        on_forecast: Gets the seconds that it will take, as soon as they can be guessed.
         even_if_busy: Measure a busy machine too, whose curve is empty otherwise.
     """
     sizes = [size for size in sizes if size <= context.sequences]
@@ -151,12 +143,10 @@ def measure(
     for sequence in range(sizes[-1]):
         context.clear(sequence)
         context.decode([Run(sequence, 0, [0] * held)])
-        if sequence + 1 == min(_GLANCE, sizes[-1]):
-            if watch.is_disturbed and not even_if_busy:
-                for read in range(sequence + 1):
-                    context.clear(read)
-                return StepCosts({})
-            on_forecast(watch.seconds / (sequence + 1) * (sizes[-1] + _ROUNDS_IN_PREFIXES))
+        if sequence + 1 == min(_GLANCE, sizes[-1]) and watch.is_disturbed and not even_if_busy:
+            for read in range(sequence + 1):
+                context.clear(read)
+            return StepCosts({})
     curve: dict[int, float] = {}
     for _ in range(_REPEATS):  # in rounds: what else the machine does for a second meets each size but once
         for size in sizes:
@@ -172,19 +162,16 @@ def measure(
     return StepCosts(curve)
 
 
-def measure_and_keep(
-    path: Path, context: LlamaContext, on_forecast: Callable[[float], None], *, even_if_busy: bool
-) -> StepCosts:
+def measure_and_keep(path: Path, context: LlamaContext, *, even_if_busy: bool) -> StepCosts:
     """Measure a curve, and keep it unless the machine was busy: it would mislead every later search.
 
     Args:
         path: File of the curve.
         context: The context.
-        on_forecast: As of ``measure``.
         even_if_busy: Measure a busy machine too, and keep its curve.
     """
     watch = _Stopwatch()
-    costs = measure(context, on_forecast=on_forecast, even_if_busy=even_if_busy)
+    costs = measure(context, even_if_busy=even_if_busy)
     if costs.curve and (even_if_busy or not (watch.is_disturbed or _is_disturbed(costs.curve))):
         save(path, costs)
     return costs

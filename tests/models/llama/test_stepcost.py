@@ -120,7 +120,7 @@ def test_a_curve_is_kept_by_those_alone_that_will_believe_it(
     context.sequences = 8
     monkeypatch.setattr(stepcost.time, "perf_counter", context.clock)
     monkeypatch.setattr(stepcost.time, "thread_time", context.clock)
-    stepcost.measure_and_keep(path, context, lambda seconds: None, even_if_busy=even_if_busy)  # type: ignore[arg-type]
+    stepcost.measure_and_keep(path, context, even_if_busy=even_if_busy)  # type: ignore[arg-type]
     assert path.exists() == even_if_busy
     assert (stepcost.load(path, 8, even_if_busy=even_if_busy) is not None) == even_if_busy
 
@@ -145,15 +145,13 @@ def test_a_curve_belongs_to_what_a_context_does_in_a_step(random_gguf: Path) -> 
 def test_a_busy_machine_is_not_measured_and_a_curve_that_it_bent_is_not_kept(
     busy_from: float, even_if_busy: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    context, path, forecasts = BusyForAWhile(range(0)), tmp_path / "curve.json", list[float]()
+    context, path = BusyForAWhile(range(0)), tmp_path / "curve.json"
     monkeypatch.setattr(stepcost.time, "perf_counter", context.clock)
     monkeypatch.setattr(stepcost.time, "thread_time", lambda: min(context.clock(), busy_from))
-    costs = stepcost.measure_and_keep(path, context, forecasts.append, even_if_busy=even_if_busy)  # type: ignore[arg-type]
+    costs = stepcost.measure_and_keep(path, context, even_if_busy=even_if_busy)  # type: ignore[arg-type]
     assert path.exists() == (even_if_busy or busy_from == math.inf)
     if busy_from or even_if_busy:
         assert costs.curve[1] == pytest.approx(1.1)
-        assert len(forecasts) == 1
     else:
         assert not costs.curve
-        assert not forecasts
         assert context.clock() < 5
