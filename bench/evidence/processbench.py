@@ -26,7 +26,7 @@ from adascale.models.calibration import installed
 from adascale.models.llama.branch import Pool
 from adascale.models.llama.prefixes import ParkedPrefix, PrefixCache, read_prompt
 from adascale.models.llama.runtime import Run
-from adascale.models.llama.sampling import SurpriseMeter
+from adascale.models.llama.sampling import surprise_of
 from adascale.models.options import SessionOptions
 from adascale.models.session import OpenSession, Session
 
@@ -46,11 +46,11 @@ class Solution:
     logprob: float = 0.0
     done: list[Step] = field(default_factory=list)
 
-    def push(self, logits: Any, state: Any, meter: SurpriseMeter) -> int:
+    def push(self, logits: Any, state: Any) -> int:
         """The next token, read off the distribution that it would have been drawn from."""
         step, index = self.at
         token = self.steps[step][index]
-        surprise = meter(logits, token)
+        surprise = surprise_of(logits, token)
         self.pool.push(state, surprise.logprob, surprise.entropy)
         self.logprob += surprise.logprob
         self.at = (step, index + 1)
@@ -88,7 +88,6 @@ def solutions(path: str, session: OpenSession, limit: int | None) -> list[Soluti
 def read(session: OpenSession, wanted: Sequence[Solution]) -> Iterator[tuple[Solution, ParkedPrefix]]:
     """Read all solutions, a full batch at a time."""
     context, chat = session.context, session.prompts.chats["prose"]
-    meter = SurpriseMeter(session.model.vocab_size)
     cache = PrefixCache(1 << 30)
     width = context.sequences
     for at in range(0, len(wanted), width):
@@ -108,7 +107,7 @@ def read(session: OpenSession, wanted: Sequence[Solution]) -> Iterator[tuple[Sol
             runs = []
             for sequence, solution in enumerate(group):
                 # One that is done keeps its place: sequences in a batch must not have gaps.
-                token = 0 if solution.finished else solution.push(*rows[sequence], meter)
+                token = 0 if solution.finished else solution.push(*rows[sequence])
                 runs.append(Run(sequence, lengths[sequence], [token]))
                 lengths[sequence] = min(lengths[sequence] + 1, context.window - 1)
             context.decode(runs)

@@ -31,7 +31,7 @@ from .chat import ChatFormat
 from .prefixes import PrefixCache, evaluate_tokens
 from .prompts import Prompts
 from .runtime import FloatArray, LlamaContext, Run
-from .sampling import Samplers, Stream, SurpriseMeter, largest, penalised
+from .sampling import Samplers, Stream, largest, penalised, surprise_of
 from .seats import Seats
 from .stepcost import Batching
 from .thinking import ThoughtProgress
@@ -71,7 +71,6 @@ class LlamaPolicy:
         self._park_steps = park_steps
         self._for_chat = SamplingChange(max_tokens=reply_tokens)
         self._samplers = Samplers(self._model.vocab_size, most=self.slots + len(sampling))
-        self._surprise = SurpriseMeter(self._model.vocab_size)
         self._prompts = Prompts(context, chats, sampling, cache)
         self._seats = Seats(context, cache, park_steps)
         self._rules: dict[tuple[str, Mode], Rules] = {}
@@ -250,7 +249,7 @@ class LlamaPolicy:
     def _grow(self, slot: Slot, logits: FloatArray, state: FloatArray | None) -> Growth:
         """Draw a token and append it, and end the step if the token completes it."""
         token = self._sample(slot, logits)
-        surprise, piece = self._surprise(logits, token), self._model.piece(token)
+        surprise, piece = surprise_of(logits, token), self._model.piece(token)
         if slot.is_inside_thought and self._model.is_end(token):
             slot.observe(surprise, state)  # what closes the thought takes the place of the end of the turn
             return self._grow_thought(slot, "cut", sampled=0)

@@ -160,19 +160,12 @@ class Surprise(NamedTuple):
     entropy: float
 
 
-class SurpriseMeter:
-    """Measures the surprise of drawn tokens, without a copy of the vocabulary per call."""
-
-    def __init__(self, vocab_size: int) -> None:
-        self._scratch = np.empty(vocab_size, np.float32)
-
-    def __call__(self, logits: FloatArray, token: int) -> Surprise:
-        """Surprise of a token drawn from ``logits``, ``[vocab_size]``."""
-        peak = np.max(logits)
-        np.subtract(logits, peak, out=self._scratch)
-        np.exp(self._scratch, out=self._scratch)
-        total = self._scratch.sum()
-        normaliser = peak + np.log(total)
-        # H = log Z - E[logit]
-        expected = np.dot(self._scratch, logits) / total
-        return Surprise(float(logits[token] - normaliser), float(normaliser - expected))
+def surprise_of(logits: FloatArray, token: int) -> Surprise:
+    """Surprise of a token drawn from ``logits``, ``[vocab_size]``."""
+    peak = np.max(logits)
+    weights = np.exp(logits - peak)
+    total = weights.sum()
+    normaliser = peak + np.log(total)
+    # H = log Z - E[logit]
+    expected = np.dot(weights, logits) / total
+    return Surprise(float(logits[token] - normaliser), float(normaliser - expected))
