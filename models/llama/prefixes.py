@@ -124,13 +124,13 @@ class PrefixCache:
         longest = max(shared, key=lambda key: (shared[key], -len(key)), default=())
         return longest, min(shared.get(longest, 0), len(tokens) - 1)
 
-    def longest_beginning(self, tokens: Tokens) -> Tokens:
-        """The longest parked prefix that is shorter than ``tokens``, wherever it ends; empty for none."""
-        lengths = {len(key) for key in (*self._pinned, *self._recent)}
-        return self.longest(tokens, lengths)
+    def longest(self, tokens: Tokens, boundaries: Iterable[int] | None = None) -> Tokens:
+        """The longest parked prefix that is shorter than ``tokens`` and ends at one of the boundaries.
 
-    def longest(self, tokens: Tokens, boundaries: Iterable[int]) -> Tokens:
-        """The longest parked prefix that is shorter than ``tokens`` and ends at one of the boundaries."""
+        Without boundaries it may end anywhere; empty if there is none.
+        """
+        if boundaries is None:
+            boundaries = (len(key) for key in (*self._pinned, *self._recent))
         for length in sorted(set(boundaries), reverse=True):
             if 0 < length < len(tokens) and self.get(tokens[:length]) is not None:
                 return tokens[:length]
@@ -211,16 +211,12 @@ def _restore_head(context: LlamaContext, cache: PrefixCache, sequence: int, head
 
 def _restore_shared(context: LlamaContext, cache: PrefixCache, sequence: int, prompt: Tokens) -> int:
     """Restore the longest beginning of a prompt that can be; returns its number of tokens."""
-    key, shared = cache.most_shared(prompt)
-    parked = cache.get(key)
-    if parked is not None and shared:
-        context.restore(sequence, parked.state)
-        if shared == len(key) or context.shorten(sequence, shared):
-            return shared
-    key = cache.longest_beginning(prompt)
-    parked = cache.get(key)
-    if parked is None:
-        context.clear(sequence)
-        return 0
-    context.restore(sequence, parked.state)
-    return len(key)
+    beginning = cache.longest(prompt)
+    for key, length in (cache.most_shared(prompt), (beginning, len(beginning))):
+        parked = cache.get(key)
+        if parked is not None and length:
+            context.restore(sequence, parked.state)
+            if length == len(key) or context.shorten(sequence, length):
+                return length
+    context.clear(sequence)
+    return 0
