@@ -48,7 +48,7 @@ from adascale.engine.types import BranchId, Estimate, Mode, NodeId, Problem, Ste
 from adascale.models.calibration import installed
 from adascale.models.calibration.artefact import Artefact, load_artefact
 from adascale.models.draws.playback import ReplayingPolicy
-from adascale.models.draws.store import draw_key
+from adascale.models.draws.store import DrawStore, draw_key
 from adascale.models.llama.stepcost import StepCosts
 
 from ..common import read_lines
@@ -203,8 +203,8 @@ class RecordedExecutor:
         return ended
 
 
-class RecordStore:
-    """Implements ``models.draws.store.KeptDraws``; what it has not is an error, since nothing can draw it.
+class RecordStore(DrawStore):
+    """Draws of records in the place of a file; what it has not is an error, since nothing can draw it.
 
     Args:
         header, records: As ``load`` returns them.

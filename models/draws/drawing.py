@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import count
 
 from adascale.engine.kinds.base import Look
 from adascale.engine.ports import BranchStart, Policy, PrefixWork, Seen
 from adascale.engine.types import BranchId, Mode, Problem, Step
 
-from .store import KeptDraws, draw_key
+from .store import DrawStore, draw_key
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class DrawRequest:
-    """The branch that writes a draw, and the key of the draw in the store."""
+    """The branch that writes a draw."""
 
     branch: BranchStart
-    key: str = field(init=False)
 
-    def __post_init__(self) -> None:
-        branch = self.branch
-        object.__setattr__(self, "key", draw_key(branch.prefix, branch.seed, branch.greedy))
+    @cached_property
+    def key(self) -> str:
+        """Key of the draw in the store."""
+        return draw_key(self.branch.prefix, self.branch.seed, self.branch.greedy)
 
     @property
     def problem(self) -> Problem:
@@ -41,7 +42,7 @@ class DrawWriter:
         tokens: Tokens that the generator had to write so far.
     """
 
-    def __init__(self, live: Policy, store: KeptDraws) -> None:
+    def __init__(self, live: Policy, store: DrawStore) -> None:
         self._live = live
         self._store = store
         self._running: dict[BranchId, tuple[DrawRequest, list[Step]]] = {}

@@ -13,7 +13,7 @@ from adascale.engine.sampling import AS_USUAL
 from adascale.engine.types import BranchId, Mode, Problem, Step
 
 from .drawing import DrawRequest, DrawWriter
-from .store import KeptDraws
+from .store import DrawStore
 
 if TYPE_CHECKING:
     from adascale.engine.search.driver import Driver
@@ -101,7 +101,7 @@ class ReplayingPolicy:
 
     slots = SLOTS
 
-    def __init__(self, live: Policy, store: KeptDraws, seconds: Callable[[int], float]) -> None:
+    def __init__(self, live: Policy, store: DrawStore, seconds: Callable[[int], float]) -> None:
         self._live = live
         self._store = store
         self._seconds = seconds

@@ -7,7 +7,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
@@ -39,32 +38,8 @@ def draw_key(prefix: Prefix, seed: int, greedy: bool) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-class KeptDraws(Protocol):
-    """A store of draws by ``draw_key`` and of prompts: ``DrawStore``, or a recording."""
-
-    def prompt(self, problem: Problem, mode: Mode) -> PrefixWork | None:
-        """Get the work and the reading of a question in a mode's prompt; every token counts as evaluated."""
-
-    def put_prompt(self, problem: Problem, mode: Mode, prompt: PrefixWork) -> None:
-        """Keep the reading of a question."""
-
-    def look(self, look: Look, problem: Problem) -> Seen | None:
-        """The kept result of a look at options; None if there is none."""
-
-    def put_look(self, look: Look, problem: Problem, seen: Seen) -> None:
-        """Keep what a look at options showed."""
-
-    def get(self, key: str, until: Until) -> tuple[Step, ...] | None:
-        """The steps of a draw that came at least that far."""
-
-    def put(self, key: str, steps: tuple[Step, ...]) -> None:
-        """Keep a draw; a longer one replaces a shorter one."""
-
-    def __contains__(self, key: str) -> bool: ...
-
-
 class DrawStore(DrawnStore):
-    """Implements ``KeptDraws``: each draw is kept the moment it ends (``draws_path``)."""
+    """Draws by ``draw_key``, prompts and looks, each kept the moment it ends (``draws_path``)."""
 
     tables = _PROMPTS, _DRAWS, _LOOKS
 
