@@ -111,40 +111,13 @@ class SessionLoad:
     prm: GGUFInfo | None = None
     samples_set_branches: bool = False
 
-    def models(self) -> list[ModelLoad]:
-        """Each model with its context."""
-        found = [ModelLoad("generator", self.generator, self.window.tokens, self.branches)]
+    @property
+    def contexts(self) -> list[tuple[GGUFInfo, int, int]]:
+        """Header, tokens of a sequence, and sequences of each context: the generator's, and that of a PRM."""
+        found = [(self.generator, self.window.tokens, self.branches)]
         if self.prm is not None:
-            found.append(ModelLoad("PRM", self.prm, prm_window(self.prm, self.window.tokens), 1))
+            found.append((self.prm, prm_window(self.prm, self.window.tokens), 1))
         return found
-
-
-@dataclass(frozen=True, slots=True)
-class ModelLoad:
-    """A model that will be in memory.
-
-    Attributes:
-        role: Name of the model in messages, such as "generator".
-        info: Header of the model.
-        window: Tokens of one sequence.
-        sequences: Number of sequences in its KV cache.
-    """
-
-    role: str
-    info: GGUFInfo
-    window: int
-    sequences: int
-
-    @property
-    def context_bytes(self) -> int:
-        """Keys and values of whole windows, and running states."""
-        per_token, states = self.info.kv_bytes_per_token, self.info.state_bytes
-        return _context_bytes(per_token, states, self.window, self.sequences)
-
-    @property
-    def context_size(self) -> str:
-        """Window and sequences as messages show them: "2,048 x 8"."""
-        return f"{self.window:,} x {self.sequences}" if self.sequences > 1 else f"{self.window:,}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,13 +188,16 @@ def plan_memory(load: SessionLoad, *, available: int | None = None, force: bool 
 
 
 def _add_up(load: SessionLoad, available: int) -> MemoryPlan:
-    models = load.models()
-    # A model that judges itself is in memory once.
-    once = models[:1] if load.prm is load.generator else models
+    weights = [("generator", load.generator.size_bytes)]
+    if load.prm is not None and load.prm is not load.generator:  # one that judges itself is in memory once
+        weights.append(("PRM", load.prm.size_bytes))
     return MemoryPlan(
-        weights=tuple((model.role, model.info.size_bytes) for model in once),
-        context_bytes=sum(model.context_bytes for model in models),
-        buffer_bytes=sum(_buffer_bytes(model.info.size_bytes) for model in models),
+        weights=tuple(weights),
+        context_bytes=sum(
+            _context_bytes(info.kv_bytes_per_token, info.state_bytes, window, sequences)
+            for info, window, sequences in load.contexts
+        ),
+        buffer_bytes=sum(_buffer_bytes(info.size_bytes) for info, _, _ in load.contexts),
         available_bytes=available,
     )
 
@@ -235,11 +211,11 @@ def _buffer_bytes(size_bytes: int) -> int:
 
 
 def _overflow_error(plan: MemoryPlan, load: SessionLoad) -> MemoryOverflowError:
-    generator, *prm = load.models()
-    who = "the two models need" if prm else "the model needs"
+    who = "the model needs" if load.prm is None else "the two models need"
     limit = machine.memory_limit_bytes()
     inside = f" (container limit {gigabytes(limit)} GB)" if limit is not None else ""
-    contexts = " and ".join([generator.context_size, *(f"{model.context_size} of the PRM" for model in prm)])
+    sizes = [f"{window:,} x {many}" if many > 1 else f"{window:,}" for _, window, many in load.contexts]
+    contexts = " and ".join(sizes) + (" of the PRM" if load.prm else "")
     parts = [
         *(f"{role} {gigabytes(size)} GB" for role, size in plan.weights),
         f"context {contexts}: {gigabytes(plan.context_bytes)} GB",
