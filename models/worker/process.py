@@ -97,16 +97,15 @@ class WorkerProcess:
         Both in one thread: PR_SET_PDEATHSIG kills the worker when the thread that started it ends.
         """
         try:
-            process, stderr = _start_process()
+            process = _start_process()
+            assert process.stdout is not None
+            assert process.stderr is not None
+            self._stderr = stderr = _Stderr(process.stderr)
         except BaseException as error:
             started.set_exception(error)
             return
-        self._process, self._stderr = process, stderr
+        self._process = process
         started.set_result(None)
-        self._read(process, stderr)
-
-    def _read(self, process: subprocess.Popen[bytes], stderr: _Stderr) -> None:
-        assert process.stdout is not None
         garbled = ""
         with process.stdout:
             try:
@@ -122,9 +121,8 @@ class WorkerProcess:
             self._deliver(_death_error(code, (garbled,) if garbled else stderr.last_words))
 
 
-def _start_process() -> tuple[subprocess.Popen[bytes], _Stderr]:
-    """The process and the reader of its stderr, or neither."""
-    process = subprocess.Popen(
+def _start_process() -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
         [sys.executable, "-P", "-c", _COMMAND],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -135,13 +133,6 @@ def _start_process() -> tuple[subprocess.Popen[bytes], _Stderr]:
         start_new_session=True,
         creationflags=NEW_GROUP,
     )
-    assert process.stderr is not None
-    try:
-        return process, _Stderr(process.stderr)
-    except BaseException:
-        with process:  # its pipes are closed, and its end is waited for
-            process.kill()
-        raise
 
 
 def _death_error(code: int, facts: tuple[str, ...]) -> WorkerDiedError:

@@ -6,7 +6,6 @@ import signal
 import sys
 from queue import SimpleQueue
 
-import psutil
 import pytest
 
 from adascale.engine.errors import AdascaleError, ModelCorruptError, WorkerAbortedError, WorkerDiedError
@@ -121,19 +120,6 @@ def test_a_line_that_is_no_message_ends_the_worker(monkeypatch: pytest.MonkeyPat
 def test_a_message_that_an_abort_has_cut_off_is_not_what_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     error = ending(monkeypatch, dying(f"{ASSERTION}\n", signal.SIGABRT, "os.write(1, b'[\"SearchEv')"))
     assert error.facts == ("ggml.c:7: GGML_ASSERT(a / b > 0.c) failed",)
-
-
-def test_a_worker_whose_stderr_cannot_be_read_is_not_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(stream: object) -> None:
-        raise RuntimeError("can't start new thread")
-
-    monkeypatch.setattr(link, "_COMMAND", "import time; time.sleep(60)")
-    monkeypatch.setattr(link, "_Stderr", fail)
-    process = WorkerProcess(lambda message: None)
-    before = psutil.Process().children()
-    with pytest.raises(RuntimeError, match="new thread"):
-        process.start()
-    assert psutil.Process().children() == before
 
 
 def test_a_worker_ends_when_it_is_sent_what_it_cannot_read(capfd: pytest.CaptureFixture[str]) -> None:
