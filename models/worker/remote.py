@@ -9,7 +9,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -85,12 +85,20 @@ class RemoteSearch:
         with httpx2.Client(base_url=self._url, headers=self._headers, timeout=_TIMEOUT) as client:
             is_told = False
             while True:
-                request = client.stream("POST", "/v1/searches", json=body)
-                with self._network_errors(), request as response:
-                    if response.status_code == 200:
-                        yield from self._follow(response)
-                        return
-                    error = self._refusal(response)
+                try:
+                    with client.stream("POST", "/v1/searches", json=body) as response:
+                        if response.status_code == 200:
+                            yield from self._follow(response)
+                            return
+                        error = self._refusal(response)
+                except httpx2.ConnectError as exc:
+                    text = f"no server answers at {self._url}"
+                    raise ModelUnavailableError(
+                        text, str(exc), hint=_start_again(), slug="no-server"
+                    ) from exc
+                except httpx2.HTTPError as exc:
+                    text = f"the connection to the server at {self._url} broke"
+                    raise WorkerDiedError(text, str(exc), hint=_start_again()) from exc
                 if error.slug != "loading":
                     raise error
                 if not is_told:
@@ -134,20 +142,6 @@ class RemoteSearch:
                 str(exc),
                 hint="install the same version on both sides",
                 slug="server-version",
-            ) from exc
-
-    @contextmanager
-    def _network_errors(self) -> Iterator[None]:
-        """Turn errors of the network into ours, with a hint."""
-        try:
-            yield
-        except httpx2.ConnectError as exc:
-            raise ModelUnavailableError(
-                f"no server answers at {self._url}", str(exc), hint=_start_again(), slug="no-server"
-            ) from exc
-        except httpx2.HTTPError as exc:
-            raise WorkerDiedError(
-                f"the connection to the server at {self._url} broke", str(exc), hint=_start_again()
             ) from exc
 
     def _refusal(self, response: httpx2.Response) -> AdascaleError:

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from adascale.engine.errors import MemoryOverflowError, ModelCorruptError, ModelError
-from adascale.models.llama import limit_spinning, native
+from adascale.models.llama import native
 from adascale.models.llama.native import AbortFlag, explain_load_failure
 
 
@@ -86,17 +86,13 @@ def test_the_cause_of_a_failed_load_is_among_the_facts(monkeypatch: pytest.Monke
     assert max(map(len, facts)) < 210
 
 
-@pytest.mark.parametrize("own", [{"OMP_WAIT_POLICY": "active"}, {"GOMP_SPINCOUNT": "7"}])
-def test_a_setting_of_the_user_wins(own: dict[str, str]) -> None:
-    environment = dict(own)
-    limit_spinning(environment)
-    assert environment == own
-
-
-def test_the_environment_is_set_before_llama_cpp_is_loaded() -> None:
+@pytest.mark.parametrize(
+    ("own", "count"),
+    [({}, "10000"), ({"OMP_WAIT_POLICY": "active"}, "None"), ({"GOMP_SPINCOUNT": "7"}, "7")],
+)
+def test_threads_sleep_soon_unless_the_user_says_how_they_wait(own: dict[str, str], count: str) -> None:
     code = (
         "import os, sys\n"
-        "for name in ('OMP_WAIT_POLICY', 'GOMP_SPINCOUNT'): os.environ.pop(name, None)\n"
         "from importlib.abc import MetaPathFinder\n"
         "class Watch(MetaPathFinder):\n"
         "    def find_spec(self, name, path, target=None):\n"
@@ -104,5 +100,6 @@ def test_the_environment_is_set_before_llama_cpp_is_loaded() -> None:
         "sys.meta_path.insert(0, Watch())\n"
         "import adascale.models.session\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=dict(os.environ))
-    assert done.stdout == "10000\n", done.stderr
+    others = {k: v for k, v in os.environ.items() if k not in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=others | own)
+    assert done.stdout == f"{count}\n", done.stderr
