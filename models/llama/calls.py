@@ -96,7 +96,7 @@ class Rules:
         return "replaced" if self._opening.match(rest) else "over"
 
 
-def object_rules(model: LlamaModel, schema: Schema, seed: int | None = None) -> Rules:
+def object_rules(model: LlamaModel, schema: object, seed: int | None = None) -> Rules:
     """A reply that is one JSON object, nothing before it but thoughts.
 
     Args:

@@ -29,7 +29,6 @@ from .messages import (
     StartRun,
     Told,
     WorkerFailed,
-    require_built_in,
 )
 from .process import WorkerProcess
 
@@ -107,9 +106,6 @@ class Worker:
         question that it was searching is searched once more, and its log begins again; otherwise, and the
         second time, it ends with SearchFailed (``worker-died``). One that is to blame ends with the slug
         ``deadly-question``.
-
-        Raises:
-            UsageError: the strategy is not a built-in one.
         """
         flight = Flight()
         source = QuestionSource(requests, wake=lambda: self._inbox.put(None))
@@ -157,7 +153,6 @@ class Worker:
         """Send the next question if there is one now; returns whether more may come."""
         request = None if self.interrupted else source.take()
         if request is not None:
-            require_built_in(request)
             flight.add(request)
             self._process.send(request)
         elif self.interrupted or source.exhausted:

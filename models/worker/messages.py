@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from adascale.engine.codec import build, to_plain
-from adascale.engine.errors import AdascaleError, UsageError, restored_error
+from adascale.engine.errors import AdascaleError, restored_error
 from adascale.engine.kinds import KINDS
 from adascale.engine.search.events import EVENT_TYPES, Event
 from adascale.engine.search.settings import Conditions, Request
-from adascale.engine.strategies import STRATEGIES
 from adascale.engine.types import KindName, Mode, Notice, Problem
 
 from ..files.progress import DownloadPlan, Transfer
@@ -164,20 +163,6 @@ Message = FromParent | FromWorker
 _MESSAGES: Mapping[str, type[Any]] = {
     cls.__name__: cls for cls in (*typing.get_args(FromParent), *typing.get_args(FromWorker))
 }
-
-
-def require_built_in(request: Request) -> None:
-    """Refuse a strategy of one's own: code does not travel to a worker.
-
-    Raises:
-        UsageError: the strategy is not built in.
-    """
-    strategy = request.settings.strategy
-    if type(strategy) is not STRATEGIES.get(strategy.name):
-        raise UsageError(
-            f'the strategy "{strategy.name}" is not built in, so no worker process knows it',
-            hint="search in this process: adascale.search(question, strategy=...)",
-        )
 
 
 def encode(message: Message) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from adascale.engine import errors
-from adascale.engine.errors import AdascaleError, UsageError
+from adascale.engine.errors import AdascaleError
 from adascale.engine.search.events import (
     Event,
     GeneratorDescription,
@@ -39,7 +39,6 @@ from adascale.models.worker.messages import (
     WorkerFailed,
     decode,
     encode,
-    require_built_in,
 )
 
 ROOT = Path(__file__).parents[3]
@@ -147,12 +146,3 @@ def test_an_error_of_another_module_is_one_of_ours() -> None:
 def test_what_is_no_message_is_told(line: bytes) -> None:
     with pytest.raises(ValueError, match="no message"):
         decode(line)
-
-
-def test_a_strategy_of_ones_own_does_not_travel_as_a_built_in_one() -> None:
-    @dataclass(frozen=True, slots=True)
-    class OwnVote(Vote):
-        pass
-
-    with pytest.raises(UsageError, match="not built in"):
-        require_built_in(Request(ASKED, Settings(OwnVote())))
