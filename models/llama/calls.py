@@ -17,7 +17,6 @@ from adascale.engine.tools.fields import reordered
 from adascale.engine.tools.grammar import OPENING, grammar_of_call, grammar_of_object
 from adascale.engine.tools.inlining import object_schema
 from adascale.engine.tools.reading import MARKERS
-from adascale.engine.tools.schema import Schema
 from adascale.engine.tools.tool import ToolRequest
 
 from .grammar import Grammar

@@ -77,9 +77,6 @@ class Switch:
 
 SWITCHES = (Switch("enable_thinking"), Switch("thinking"), Switch(on="/think", off="/no_think"))
 
-_UNMISTAKABLE = ("enable_thinking", "/no_think")
-"""Markers that mean nothing else in a template."""
-
 
 @dataclass(frozen=True, slots=True)
 class Thinking:
@@ -99,15 +96,11 @@ class Thinking:
 
     def variables(self) -> dict[str, bool]:
         """Variables to render the template with."""
-        if self.switch is None or self.thinks is None:
-            return {}
-        return self.switch.variables(thinks=self.thinks)
+        return {} if self.switch is None else self.switch.variables(thinks=bool(self.thinks))
 
     def system(self, system: str) -> str:
         """The system prompt with the switch's words."""
-        if self.switch is None or self.thinks is None:
-            return system
-        return system + self.switch.words(thinks=self.thinks)
+        return system if self.switch is None else system + self.switch.words(thinks=bool(self.thinks))
 
     def finish_prompt(self, text: str) -> str:
         """The text behind a question with the thought opened, or closed, if the template has not done so."""
@@ -186,10 +179,9 @@ def thinking_notices(model: LlamaModel, thinking: Thinking) -> list[Notice]:
     """Warns if the prompt opens or closes the thought because the template has no switch that works."""
     if thinking.switch is not None:
         return []
-    named = next((name for name in _UNMISTAKABLE if name in model.info.chat_template), None)
-    lacks = f"has a switch {named} without effect" if named else "has no switch for thinking"
     instead = "opens a thought" if thinking.thinks else "ends behind an empty thought"
-    return [Notice("no-think-switch", f"the chat template of {model.name} {lacks}: the prompt {instead}")]
+    lacks = f"the chat template of {model.name} has no switch for thinking that works"
+    return [Notice("no-think-switch", f"{lacks}: the prompt {instead}")]
 
 
 def _tags_named_in(template: str) -> Tags | None:
