@@ -87,13 +87,11 @@ class StepCosts:
 
     def partition(self, branches: int, rows: int) -> tuple[Chunk, ...]:
         """Cheapest split of a batch into calls; the last may be padded up to ``rows`` rows in all."""
-        if not self.curve or branches == 0:
-            return (Chunk(branches, branches),) if branches else ()
-        return self._plan(branches, rows)[1]
+        return self._plan(branches, rows)[1] if branches else ()
 
     def step_seconds(self, branches: int, rows: int) -> float:
         """Cost of one step over the cheapest split, by which one more branch is weighed."""
-        return self._plan(branches, rows)[0] if self.curve and branches else 0.0
+        return self._plan(branches, rows)[0] if branches else 0.0
 
     def _cheapest(self, branches: int, rows: int) -> tuple[float, tuple[Chunk, ...]]:
         """Dynamic programme over the size of the first call; only the last call may hold padding."""
