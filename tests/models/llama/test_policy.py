@@ -402,25 +402,6 @@ def test_cancel_returns_the_unfinished_step(make: Make, chain_gguf: Path) -> Non
     assert list(policy.advance()) == []
 
 
-def test_what_a_cut_step_was_written_from_is_not_read_again(make: Make, tmp_path: Path) -> None:
-    endless = tiny.write_chain(tmp_path / "endless.gguf", {"\n": {tiny.ADD: 1.0}, tiny.ADD: {tiny.ADD: 1.0}})
-    warm, context = make(endless)
-    warm.open(PROBLEM)
-    warm.start(BranchId(1), BranchStart(Prefix(PROBLEM), 1, "answer", True))
-    drawn = [warm.advance()[0].step for _ in range(9)]
-    assert warm.cancel(BranchId(1)) is None
-    kept = Prefix(PROBLEM, tuple(step for step in drawn[:8] if step is not None))
-    cold, cold_context = make(endless)
-    cold.open(PROBLEM)
-    for policy, used, read in ((warm, context, 1), (cold, cold_context, 8)):
-        before = used.evaluated_tokens
-        policy.start(BranchId(2), BranchStart(kept, 2, "answer", True))
-        [growth] = policy.advance()
-        assert growth.step == drawn[8]
-        assert used.evaluated_tokens - before == read
-        assert growth.prefix.evaluated_tokens == read - 1  # the last one was counted when it was sampled
-
-
 @pytest.mark.parametrize("park_steps", [True, False])
 def test_a_step_of_one_token_leaves_what_it_was_drawn_from_parked(
     make: Make, chain_gguf: Path, park_steps: bool

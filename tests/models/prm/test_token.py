@@ -121,12 +121,6 @@ def test_a_question_that_two_searches_ask_stays_until_both_are_closed(prm: Opene
     assert prm.cost(DUCKS, first) == len(prm.tokens(DUCKS, first)) - head
 
 
-def test_evicted_prefixes_are_evaluated_again_to_the_same_score(prm: Opened) -> None:
-    rewards = [prm.reward(DUCKS, *STEPS[: count + 1]) for count in range(3)]
-    prm.prm.close_problem(DUCKS)
-    assert prm.reward(DUCKS, *STEPS) == pytest.approx(rewards[-1], abs=1e-3)
-
-
 def test_a_finished_solution_takes_no_room_from_one_that_goes_on(prm: Opened) -> None:
     """The cache has room for one prefix beside the question: of a 7B each takes some 50 MB."""
     scorer = StepPRM(prm.context, prm.adapter, PrefixCache(1))

@@ -177,19 +177,6 @@ def test_one_search_of_several_is_cancelled_and_its_worker_goes_on(worker: Worke
         assert isinstance(last, SearchFinished)
 
 
-def test_an_interruption_after_the_end_is_for_nobody(worker: Worker) -> None:
-    failed: list[threading.ExceptHookArgs] = []
-    with worker:
-        pass
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(threading, "excepthook", failed.append)
-        before = set(threading.enumerate())
-        worker.interrupt()
-        for thread in set(threading.enumerate()) - before:
-            thread.join(timeout=10)
-    assert not failed
-
-
 def test_what_is_interrupted_before_it_began_ends(worker: Worker) -> None:
     with worker:
         asked = worker.run(questions("1 + 1?"), SETTINGS)
