@@ -47,35 +47,10 @@ TAGS = (
 """Tags of Qwen, DeepSeek and most others; of Ministral, Seed-OSS, Gemma 4 and Command R."""
 
 
-@dataclass(frozen=True, slots=True)
-class Switch:
-    """A template's way to turn thinking on and off: a variable of it, or a word behind the system prompt.
+_ON, _OFF = "/think", "/no_think"
 
-    Attributes:
-        variable: Name of the variable; empty for a switch by words.
-        on, off: The words; empty for a switch by variable.
-    """
-
-    variable: str = ""
-    on: str = ""
-    off: str = ""
-
-    @property
-    def marker(self) -> str:
-        """Text that every template with this switch contains."""
-        return self.variable or self.off
-
-    def variables(self, *, thinks: bool) -> dict[str, bool]:
-        """Variables to render the template with."""
-        return {self.variable: thinks} if self.variable else {}
-
-    def words(self, *, thinks: bool) -> str:
-        """Text to append to the system prompt."""
-        word = self.on if thinks else self.off
-        return f" {word}" if word else ""
-
-
-SWITCHES = (Switch("enable_thinking"), Switch("thinking"), Switch(on="/think", off="/no_think"))
+SWITCHES = ("enable_thinking", "thinking", _OFF)
+"""A template's ways to turn thinking on and off: variables of it, and words behind the system prompt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,23 +59,23 @@ class Thinking:
 
     Attributes:
         tags: Tags around a thought.
-        switch: The template's switch; None if it has none that changes anything, or none is to be used.
+        switch: The template's, of ``SWITCHES``; None if none changes anything, or none is to be used.
         thinks: True to think, False not to; None leaves it to the template and the model.
         budget: Tokens of the thoughts of one trajectory; at 0 each is closed as soon as it is opened.
     """
 
     tags: Tags
-    switch: Switch | None
+    switch: str | None
     thinks: bool | None
     budget: int
 
     def variables(self) -> dict[str, bool]:
         """Variables to render the template with."""
-        return {} if self.switch is None else self.switch.variables(thinks=bool(self.thinks))
+        return {} if self.switch is None or self.switch == _OFF else {self.switch: bool(self.thinks)}
 
     def system(self, system: str) -> str:
         """The system prompt with the switch's words."""
-        return system if self.switch is None else system + self.switch.words(thinks=bool(self.thinks))
+        return f"{system} {_ON if self.thinks else _OFF}" if self.switch == _OFF else system
 
     def finish_prompt(self, text: str) -> str:
         """The text behind a question with the thought opened, or closed, if the template has not done so."""
@@ -159,7 +134,7 @@ def plan_thinking(model: LlamaModel, think: int | None) -> Thinking | None:
         return None
     if think is None:
         return Thinking(tags, None, None, THINK_TOKENS)
-    switch = next((switch for switch in SWITCHES if _has_effect(model, switch)), None)
+    switch = next((switch for switch in SWITCHES if _has_effect(model, tags, switch)), None)
     return Thinking(tags, switch, think > 0, think)
 
 
@@ -188,23 +163,23 @@ def _tags_named_in(template: str) -> Tags | None:
     return next((tags for tags in TAGS if tags.closing in template), None)
 
 
-def _has_effect(model: LlamaModel, switch: Switch) -> bool:
-    """True if the prompt differs between on and off, apart from the words that say so."""
-    if switch.marker not in model.info.chat_template:
+def _has_effect(model: LlamaModel, tags: Tags, switch: str) -> bool:
+    """True if the prompt differs between on and off, apart from the system prompt that says so."""
+    if switch not in model.info.chat_template:
         return False
-    on, off = (_sample_prompt(model, switch, thinks=thinks) for thinks in (True, False))
+    on, off = (_sample_prompt(model, Thinking(tags, switch, thinks, 0)) for thinks in (True, False))
     return on != off
 
 
-def _sample_prompt(model: LlamaModel, switch: Switch, *, thinks: bool) -> str:
-    """The prompt of some question, without the words of the switch."""
-    words, variables = switch.words(thinks=thinks), switch.variables(thinks=thinks)
-    messages = [{"role": "system", "content": f"Be brief.{words}"}, {"role": "user", "content": "Hello."}]
+def _sample_prompt(model: LlamaModel, thinking: Thinking) -> str:
+    """The prompt of some question, without its system prompt."""
+    system, variables = thinking.system("Be brief."), thinking.variables()
+    messages = [{"role": "system", "content": system}, {"role": "user", "content": "Hello."}]
     try:
         text = render(model, messages, open_assistant=True, **variables)
     except TemplateRaisedError:  # some refuse the role
         text = render(model, messages[1:], open_assistant=True, **variables)
-    return text.replace(words, "")
+    return text.replace(system, "")
 
 
 @dataclass(frozen=True, slots=True)

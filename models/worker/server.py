@@ -46,7 +46,11 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Serve the parent at the other end of stdin and stdout until it has gone."""
-    end_with_parent()
+    if sys.platform == "linux":
+        from ..programs import confine
+
+        # The kernel does it: to read the end of stdin takes the lock that a long call into C may hold.
+        confine.end_with_parent()
     # Whatever a library prints must not get between the messages.
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
@@ -65,17 +69,6 @@ def main() -> None:
     lines = os.fdopen(os.dup(0), "rb")
     threading.Thread(target=_listen, args=(lines, server), daemon=True).start()
     server.serve()
-
-
-def end_with_parent() -> None:
-    """Have the kernel kill this process with its parent (Linux; nothing elsewhere).
-
-    Reading the end of stdin takes the interpreter lock, which a long call into C may hold.
-    """
-    if sys.platform == "linux":
-        from ..programs import confine
-
-        confine.end_with_parent()
 
 
 def _listen(lines: Iterable[bytes], server: Server) -> None:

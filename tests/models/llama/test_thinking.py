@@ -69,7 +69,7 @@ def test_a_prompt_opens_a_thought_closes_it_or_leaves_it(
     expected = ends[(512, 0, None).index(think)]
     thinking = plan_thinking(model, think)
     assert thinking is not None
-    assert (thinking.switch and thinking.switch.marker) == (None if think is None else switch)
+    assert thinking.switch == (None if think is None else switch)
     assert thinking.budget == (THINK_TOKENS if think is None else think)
     chat = ChatFormat(model, "Be brief.", thinking=thinking)
     text = spelled(model, chat.tail)

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 BUSY_FOR_HOURS = (
-    "from adascale.models.worker.server import end_with_parent; end_with_parent(); print(1); 3 ** 10**9"
+    "from adascale.models.programs.confine import end_with_parent; end_with_parent(); print(1); 3 ** 10**9"
 )
 PARENT = """
 import subprocess, sys
