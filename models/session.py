@@ -310,7 +310,10 @@ class Session:
         if known is not None:
             return known
         self._reporting.status("Measuring this machine, once per model...")
-        return stepcost.measure_and_keep(path, context, even_if_busy=even_if_busy)
+        measured = stepcost.measure(context, even_if_busy=even_if_busy)
+        if measured.curve:
+            stepcost.save(path, measured)
+        return measured
 
 
 def _make_executor(options: SessionOptions) -> ChainExecutor:

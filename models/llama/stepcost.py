@@ -108,17 +108,10 @@ class StepCosts:
         return best
 
 
-class _Stopwatch:
-    """Compares the seconds since it was made with those in which this thread worked."""
-
-    def __init__(self) -> None:
-        self._began, self._worked = time.perf_counter(), time.thread_time()
-
-    @property
-    def is_disturbed(self) -> bool:
-        """True if the thread had to wait: the machine is busy."""
-        seconds = time.perf_counter() - self._began
-        return time.thread_time() - self._worked < _UNDISTURBED * seconds
+def _stopwatch() -> Callable[[], bool]:
+    """Tells whether this thread has had to wait since now: the machine is busy."""
+    began, worked = time.perf_counter(), time.thread_time()
+    return lambda: time.thread_time() - worked < _UNDISTURBED * (time.perf_counter() - began)
 
 
 def measure(
@@ -132,47 +125,33 @@ def measure(
     Args:
         context: The context.
         sizes: Numbers of branches.
-        even_if_busy: Measure a busy machine too, whose curve is empty otherwise.
+        even_if_busy: Measure a busy machine too. Otherwise its curve is empty: it would mislead every search.
     """
     sizes = [size for size in sizes if size <= context.sequences]
     held = min(_DEPTH, context.window // 2)
     lengths = [held] * sizes[-1]
-    watch = _Stopwatch()
-    for sequence in range(sizes[-1]):
-        context.clear(sequence)
-        context.decode([Run(sequence, 0, [0] * held)])
-        if sequence + 1 == min(_GLANCE, sizes[-1]) and watch.is_disturbed and not even_if_busy:
-            for read in range(sequence + 1):
-                context.clear(read)
-            return StepCosts({})
     curve: dict[int, float] = {}
-    for _ in range(_REPEATS):  # in rounds: what else the machine does for a second meets each size but once
-        for size in sizes:
-            started = time.perf_counter()
-            context.decode([Run(sequence, lengths[sequence], [0]) for sequence in range(size)])
-            context.wait()
-            seconds = time.perf_counter() - started
-            curve[size] = min(seconds, curve.get(size, math.inf))
-            for sequence in range(size):
-                lengths[sequence] += 1
-    for sequence in range(sizes[-1]):
-        context.clear(sequence)
-    return StepCosts(curve)
-
-
-def measure_and_keep(path: Path, context: LlamaContext, *, even_if_busy: bool) -> StepCosts:
-    """Measure a curve, and keep it unless the machine was busy: it would mislead every later search.
-
-    Args:
-        path: File of the curve.
-        context: The context.
-        even_if_busy: Measure a busy machine too, and keep its curve.
-    """
-    watch = _Stopwatch()
-    costs = measure(context, even_if_busy=even_if_busy)
-    if costs.curve and (even_if_busy or not (watch.is_disturbed or _is_disturbed(costs.curve))):
-        save(path, costs)
-    return costs
+    was_disturbed = _stopwatch()
+    try:
+        for sequence in range(sizes[-1]):
+            context.clear(sequence)
+            context.decode([Run(sequence, 0, [0] * held)])
+            if sequence + 1 == min(_GLANCE, sizes[-1]) and was_disturbed() and not even_if_busy:
+                return StepCosts({})
+        for _ in range(_REPEATS):
+            for size in sizes:  # what else the machine does for a second meets each size but once
+                started = time.perf_counter()
+                context.decode([Run(sequence, lengths[sequence], [0]) for sequence in range(size)])
+                context.wait()
+                seconds = time.perf_counter() - started
+                curve[size] = min(seconds, curve.get(size, math.inf))
+                for sequence in range(size):
+                    lengths[sequence] += 1
+    finally:
+        for sequence in range(sizes[-1]):
+            context.clear(sequence)
+    is_bent = was_disturbed() or _is_disturbed(curve)
+    return StepCosts({} if is_bent and not even_if_busy else curve)
 
 
 def curve_path(model_sha256: str, context: LlamaContext, gpu_layers: int) -> Path:

@@ -74,7 +74,12 @@ class Worker:
                 and self._loading
                 and not _MACHINE_FAULT.search(str(error.facts))
             ):
-                raise _load_abort_error(self._loading, error) from error
+                # llama.cpp asserts more than it checks.
+                raise ModelCorruptError(
+                    f"{self._loading} makes llama.cpp abort while it is opened",
+                    *(error.facts or (error.message,)),
+                    hint=FETCH_AGAIN,
+                ) from error
             raise
         return self
 
@@ -197,12 +202,3 @@ class Worker:
                     self._reporting.log(text)
                 case _:
                     return message
-
-
-def _load_abort_error(file: str, error: WorkerAbortedError) -> ModelCorruptError:
-    """The error of a model file that made llama.cpp abort, which asserts more than it checks."""
-    return ModelCorruptError(
-        f"{file} makes llama.cpp abort while it is opened",
-        *(error.facts or (error.message,)),
-        hint=FETCH_AGAIN,
-    )
