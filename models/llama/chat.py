@@ -21,7 +21,7 @@ from adascale.engine.types import Notice, Turn
 
 from .runtime import LlamaModel
 from .template import QUESTION, Message, other_model, render, shows_system
-from .thinking import Thinking, thinking_notices
+from .thinking import Thinking
 
 _SLOT = "ADASCALE-TEXT-{}-7c1f"
 _ANY_SLOT = re.compile(_SLOT.format(r"(\d+)"))
@@ -107,10 +107,14 @@ class ChatFormat:
 
     def notices(self) -> list[Notice]:
         """Warnings about a missing template, and about how the prompt asks for thoughts."""
-        asked = self._thinking if self.adds_thought else None
-        found = [] if asked is None else thinking_notices(self._model, asked)
+        found: list[Notice] = []
+        name, asked = self._model.name, self._thinking
+        if asked is not None and asked.switch is None and self.adds_thought:
+            lacks = f"the chat template of {name} has no switch for thinking that works"
+            instead = "opens a thought" if asked.thinks else "ends behind an empty thought"
+            found.append(Notice("no-think-switch", f"{lacks}: the prompt {instead}"))
         if not self._model.info.chat_template:
-            text = f"{self._model.name} has no chat template: it reads prompts as plain paragraphs"
+            text = f"{name} has no chat template: it reads prompts as plain paragraphs"
             found.append(Notice("no-template", text, hint=other_model()))
         return found
 

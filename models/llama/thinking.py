@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from adascale.engine.errors import TemplateRaisedError, UsageError, setting
-from adascale.engine.types import Notice, Step, Thought
+from adascale.engine.types import Step, Thought
 
 from ..options import THINK_TOKENS
 from .template import render
@@ -148,15 +148,6 @@ def room_for_thoughts(think: int | None, template: str) -> int:
     if think is None:
         return THINK_TOKENS if _tags_named_in(template) else 0
     return think
-
-
-def thinking_notices(model: LlamaModel, thinking: Thinking) -> list[Notice]:
-    """Warns if the prompt opens or closes the thought because the template has no switch that works."""
-    if thinking.switch is not None:
-        return []
-    instead = "opens a thought" if thinking.thinks else "ends behind an empty thought"
-    lacks = f"the chat template of {model.name} has no switch for thinking that works"
-    return [Notice("no-think-switch", f"{lacks}: the prompt {instead}")]
 
 
 def _tags_named_in(template: str) -> Tags | None:

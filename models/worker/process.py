@@ -52,7 +52,7 @@ class WorkerProcess:
         self._deliver = deliver
         self._process: subprocess.Popen[bytes] | None = None
         self._send_lock = threading.Lock()
-        self._stderr: _Stderr
+        self._stderr: threading.Thread
         self._reader: threading.Thread
 
     @property
@@ -78,7 +78,7 @@ class WorkerProcess:
         with suppress(OSError):  # what was still to be sent has nobody to read it
             process.stdin.close()
         self._reader.join(_PATIENCE)
-        self._stderr.wait()
+        self._stderr.join(_PATIENCE)
 
     def send(self, message: FromParent) -> None:
         """Send a message; safe from any thread. It is lost if the worker has ended, which is delivered."""
@@ -100,11 +100,13 @@ class WorkerProcess:
             process = _start_process()
             assert process.stdout is not None
             assert process.stderr is not None
-            self._stderr = stderr = _Stderr(process.stderr)
+            held: list[bytes] = []
+            stderr = threading.Thread(target=_pass_on, args=(process.stderr, held), daemon=True)
+            stderr.start()
         except BaseException as error:
             started.set_exception(error)
             return
-        self._process = process
+        self._process, self._stderr = process, stderr
         started.set_result(None)
         garbled = ""
         with process.stdout:
@@ -116,9 +118,9 @@ class WorkerProcess:
                 process.kill()
                 garbled = str(error)
         code = process.wait()
-        stderr.wait()
+        stderr.join(_PATIENCE)
         if self._process is process:
-            self._deliver(_death_error(code, (garbled,) if garbled else stderr.last_words))
+            self._deliver(_death_error(code, (garbled,) if garbled else _last_words(held)))
 
 
 def _start_process() -> subprocess.Popen[bytes]:
@@ -152,35 +154,23 @@ def _signal_name(number: int) -> str:
     return signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
 
 
-class _Stderr:
-    """Passes a worker's stderr on as it comes; the last lines of ggml and C++ are kept for an error."""
+def _pass_on(stream: IO[bytes], held: list[bytes]) -> None:
+    """Pass a worker's stderr on as it comes; its last lines are kept if they are of ggml or C++."""
+    with stream:
+        for line in stream:
+            held.append(line)
+            if not _LAST_WORDS.match(line):  # what was held was not the end
+                with suppress(OSError):
+                    os.write(2, b"".join(held))
+                held.clear()
 
-    def __init__(self, stream: IO[bytes]) -> None:
-        self._stream = stream
-        self._held: list[bytes] = []
-        self._thread = threading.Thread(target=self._pass_on, daemon=True)
-        self._thread.start()
 
-    @property
-    def last_words(self) -> tuple[str, ...]:
-        """Failed assertions with file and line, or an exception's text; each once.
+def _last_words(held: list[bytes]) -> tuple[str, ...]:
+    """Failed assertions with file and line, or an exception's text; each once.
 
-        If several threads fail, the abort of one may cut off the line of another.
-        """
-        matches = [_LAST_WORDS.match(line) for line in self._held]
-        words = [word for match in matches if match for word in match.groups() if word]
-        texts = list(dict.fromkeys(word.decode("utf-8", "replace").strip() for word in words))
-        return tuple(text for text in texts if not any(o.startswith(text) for o in texts if o != text))
-
-    def wait(self) -> None:
-        """Wait until its end has been read, for ``_PATIENCE`` at most."""
-        self._thread.join(_PATIENCE)
-
-    def _pass_on(self) -> None:
-        with self._stream:
-            for line in self._stream:
-                self._held.append(line)
-                if not _LAST_WORDS.match(line):  # what was held was not the end
-                    with suppress(OSError):
-                        os.write(2, b"".join(self._held))
-                    self._held.clear()
+    If several threads fail, the abort of one may cut off the line of another.
+    """
+    matches = [_LAST_WORDS.match(line) for line in held]
+    words = [word for match in matches if match for word in match.groups() if word]
+    texts = list(dict.fromkeys(word.decode("utf-8", "replace").strip() for word in words))
+    return tuple(text for text in texts if not any(o.startswith(text) for o in texts if o != text))

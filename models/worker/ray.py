@@ -12,6 +12,7 @@ import logging
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import suppress
@@ -234,9 +235,7 @@ class Cluster:
     def _hand_out(self, source: QuestionSource, calls: dict[Any, tuple[_Member, Request]]) -> bool:
         """Give each question to the engine with the fewest; returns whether more could be given."""
         while not self.interrupted:
-            held = {member: 0 for member in self._members}
-            for member, _ in calls.values():
-                held[member] = held.get(member, 0) + 1
+            held = Counter(member for member, _ in calls.values())
             freest = min(self._members, key=held.__getitem__)
             if held[freest] >= _AT_ONCE or source.exhausted:
                 return False
