@@ -10,7 +10,6 @@ import os
 import platform
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
 
@@ -21,24 +20,7 @@ _CPUS = Path("/sys/devices/system/cpu")
 # cgroup v1 writes a limit of this size for "unlimited".
 _UNLIMITED = 1 << 60
 
-
-@dataclass(frozen=True, slots=True)
-class _Layout:
-    """The file names of one cgroup version; those of ``quota`` hold two numbers, quota and period."""
-
-    limit: str
-    usage: str
-    reclaimable: tuple[str, ...]
-    quota: tuple[str, ...]
-
-
-_V2 = _Layout("memory.max", "memory.current", ("active_file", "inactive_file"), ("cpu.max",))
-_V1 = _Layout(
-    "memory.limit_in_bytes",
-    "memory.usage_in_bytes",
-    ("total_active_file", "total_inactive_file"),
-    ("cpu.cfs_quota_us", "cpu.cfs_period_us"),
-)
+_RECLAIMABLE = "active_file", "inactive_file"
 
 
 def free_memory_bytes() -> int:
@@ -92,44 +74,48 @@ def _memory_groups() -> Iterator[tuple[int, int]]:
     Page cache is not counted as used: the kernel gives it back, and a model just downloaded is all
     page cache.
     """
-    for group, layout in _control_groups("memory"):
-        limit = _read_number(group / layout.limit)
+    for group in _control_groups("memory"):
+        limit = _read_number(group, "memory.max", "memory.limit_in_bytes")
         if limit is None or limit >= _UNLIMITED:
             continue
+        used = _read_number(group, "memory.current", "memory.usage_in_bytes") or 0
         statistics = dict(line.split() for line in _read_lines(group / "memory.stat"))
-        cache = sum(int(statistics.get(key, 0)) for key in layout.reclaimable)
-        yield limit, max(0, (_read_number(group / layout.usage) or 0) - cache)
+        # In v1 the numbers without "total" leave out the groups below.
+        cache = (statistics.get(f"total_{key}", statistics.get(key, 0)) for key in _RECLAIMABLE)
+        yield limit, max(0, used - sum(map(int, cache)))
 
 
-def _control_groups(controller: str) -> Iterator[tuple[Path, _Layout]]:
+def _control_groups(controller: str) -> Iterator[Path]:
     """This process's groups of a controller, from its own up to the root of the hierarchy."""
     for line in _read_lines(_MEMBERSHIP):
         number, controllers, path = line.split(":", 2)
         if number == "0" and not controllers:
-            root, layout = _CGROUPS, _V2
+            root = _CGROUPS
         elif controller in controllers.split(","):
-            root, layout = _CGROUPS / controller, _V1
+            root = _CGROUPS / controller
         else:
             continue
         # Inside a container the path is often the host's and does not exist here: then the root is ours.
         own = root / path.lstrip("/")
         for group in (own, *own.parents):
-            yield group, layout
+            yield group
             if group == root:
                 break
 
 
 def _cpu_quota() -> float | None:
     quotas = []
-    for group, layout in _control_groups("cpu"):
-        words = [word for name in layout.quota for line in _read_lines(group / name) for word in line.split()]
+    for group in _control_groups("cpu"):
+        names = "cpu.max", "cpu.cfs_quota_us", "cpu.cfs_period_us"  # quota and period: one file, or two in v1
+        words = [word for name in names for line in _read_lines(group / name) for word in line.split()]
         if len(words) == 2 and words[0].isdigit():  # without a quota it is "max" or -1
             quotas.append(int(words[0]) / int(words[1]))
     return min(quotas, default=None)
 
 
-def _read_number(path: Path) -> int | None:
-    text = "".join(_read_lines(path))
+def _read_number(group: Path, *names: str) -> int | None:
+    """The number in the file of a group, which each version of cgroups names otherwise."""
+    text = "".join(line for name in names for line in _read_lines(group / name))
     return int(text) if text.isdigit() else None
 
 
