@@ -12,6 +12,7 @@ import functools
 import json
 import os
 import platform
+import re
 import sys
 import sysconfig
 from collections.abc import Mapping, Sequence
@@ -29,8 +30,6 @@ from ..limited_child import CPU_SECONDS, ChildEndedError, LimitedChild, serve
 
 if TYPE_CHECKING:
     from jinja2 import Template
-    from jinja2.nodes import Node
-    from jinja2.parser import Parser
 
     from .runtime import LlamaModel
 
@@ -58,6 +57,8 @@ _LIMITS = {
     _OUT_OF_MEMORY: f"{_MEMORY_BYTES >> 20} MB of memory",
     _TOO_MUCH_OUTPUT: f"{_OUTPUT_CHARACTERS:,} characters of output",
 }
+
+_GENERATION = re.compile(r"(\{%[-+]?\s*)(end)?generation\b")
 
 _CHILD = "from adascale.models.llama.template import serve_templates; serve_templates()"
 
@@ -184,25 +185,17 @@ def _to_json(value: Any, ensure_ascii: bool = False, indent: int | None = None, 
 def _compiled(source: str) -> Template:
     """The template, compiled once for all conversations; a session has a generator's and a PRM's."""
     from jinja2 import TemplateError
-    from jinja2.ext import Extension
     from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-    class Generation(Extension):
-        """``{% generation %}``, by which trainers find what the assistant said: its contents as they are."""
-
-        tags = {"generation"}  # noqa: RUF012 - jinja2 declares no ClassVar
-
-        def parse(self, parser: Parser) -> list[Node]:
-            next(parser.stream)
-            return parser.parse_statements(("name:endgeneration",), drop_needle=True)
 
     def refuse(message: str) -> Any:
         raise TemplateError(message)
 
     env = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols", Generation]
+        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
     )
     env.filters["tojson"] = _to_json
     # No date: a prompt that changes daily would have no calibration.
     env.globals.update(raise_exception=refuse, strftime_now=lambda _format: "")
+    # By {% generation %} trainers find what the assistant said; its contents are rendered as they are.
+    source = _GENERATION.sub(lambda tag: f"{tag[1]}{'endif' if tag[2] else 'if true'}", source)
     return env.from_string(source)
