@@ -156,11 +156,6 @@ class Slot:
         """True if the text belongs to a thought, or is so short that it may still become its opening tag."""
         return self.job.thought is not None and self.job.thought.phase != "behind"
 
-    def hold(self) -> None:
-        """Move the pending tokens to the held ones, after a batch has evaluated them."""
-        self.held += self.pending
-        self.pending = []
-
     def push(self, token: int, piece: bytes, surprise: Surprise, state: FloatArray | None) -> None:
         """Append a sampled token, which the next batch evaluates.
 

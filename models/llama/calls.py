@@ -78,21 +78,19 @@ class Rules:
         text = f"\n{self._beginning}" if verdict == "begun" else self._beginning
         return self._model.tokenize(text, special=False, follows=True), text.encode()
 
-    def begins(self, text: str) -> Verdict:
-        """The meaning of the last token of a text without JSON, which begins behind a marker, with a bracket or as XML."""
-        if _MARKER.search(text):
-            return "begun"
-        return "replaced" if self._opening.match(text) else "on"
+    def verdict(self, text: str, *, behind: bool) -> Verdict:
+        """The meaning of the last token of a text without JSON: a marker, a bracket or XML begins some.
 
-    def continues(self, text: str) -> Verdict:
-        """Another call begins as the first; any text but what stands between two calls ends the reply."""
+        Args:
+            text: The text.
+            behind: It stands behind JSON; anything but what stands between two calls ends the reply.
+        """
         if _MARKER.search(text):
             return "begun"
-        between = _BETWEEN.match(text)
-        rest = text[between.end() :] if between else text
-        if not rest:
-            return "on"
-        return "replaced" if self._opening.match(rest) else "over"
+        rest = _BETWEEN.sub("", text, count=1) if behind else text
+        if self._opening.match(rest):
+            return "replaced"
+        return "over" if behind and rest else "on"
 
 
 def object_rules(model: LlamaModel, schema: object, seed: int | None = None) -> Rules:
@@ -151,9 +149,9 @@ class CallWriter:
         if self.grammar is not None:
             return self._read_call(text) if self.grammar.is_complete else "on"
         since = text[self._at :].decode("utf-8", "ignore")
-        if self._written:
-            return self.rules.continues(since)
-        return "replaced" if self.rules.is_required else self.rules.begins(since)
+        if self.rules.is_required and not self._written:
+            return "replaced"
+        return self.rules.verdict(since, behind=bool(self._written))
 
     def _read_call(self, text: bytes) -> Verdict:
         """A call is complete: the reply is over if no other may follow, or if it repeats itself."""

@@ -230,7 +230,8 @@ class LlamaPolicy:
 
     def _grow_from_row(self, sequence: int, row: int) -> Growth:
         slot = self._seats.slots[sequence]
-        slot.hold()
+        slot.held += slot.pending
+        slot.pending = []
         logits = self._context.logits(row)
         if len(slot.held) == len(slot.job.prefix):
             self._seats.park_prefix(sequence, row)

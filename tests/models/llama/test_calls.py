@@ -187,7 +187,7 @@ def test_a_call_begins_with_a_bracket_or_behind_a_marker(machine: Machine, text:
 def test_blanks_without_end_are_read_at_once(machine: Machine) -> None:
     rules = call_rules(machine.model, ToolRequest.of(problem().details))
     began = time.process_time()
-    assert rules.begins("\n" * 2000) == "on"
+    assert rules.verdict("\n" * 2000, behind=False) == "on"
     assert time.process_time() - began < 0.5
 
 
@@ -206,7 +206,7 @@ def test_blanks_without_end_are_read_at_once(machine: Machine) -> None:
 )
 def test_behind_a_call_another_begins_or_the_reply_is_over(machine: Machine, text: str, verdict: str) -> None:
     rules = call_rules(machine.model, ToolRequest.of(problem().details))
-    assert rules.continues(text) == verdict
+    assert rules.verdict(text, behind=True) == verdict
 
 
 def shown(machine: Machine, tokens: tuple[int, ...]) -> str:
