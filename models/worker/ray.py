@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from itertools import chain
 from queue import SimpleQueue
 from typing import Any, Self
 
@@ -309,22 +310,16 @@ def _check_alike(opened: list[ModelsOpened]) -> None:
     Raises:
         ModelError: they differ.
     """
-    first, *others = [_comparable(each) for each in opened]
-    for other in others:
-        for name in first:
-            if first[name] != other[name]:
-                raise ModelError(
-                    f"the nodes differ in their {name}",
-                    f"{first[name]} and {other[name]}",
-                    hint=f"{setting('generator')} as a name from the catalogue, "
-                    f"and the same {setting('ctx_size')} and files everywhere",
-                    slug="nodes-differ",
-                )
-
-
-def _comparable(opened: ModelsOpened) -> dict[str, list[Any]]:
-    """Everything that must be alike, by name; the folder of a calibration differs between nodes."""
-    described = [asdict(conditions.models) for conditions in opened.conditions.values()]
-    for each in described:
-        each["calibration"] = each["calibration"] and {**each["calibration"], "file": None}
-    return {name: [each[name] for each in described] for name in described[0]}
+    nodes = [[asdict(each.models) for each in node.conditions.values()] for node in opened]
+    for described in chain.from_iterable(nodes):
+        (described["calibration"] or {}).pop("file", None)  # its folder differs between nodes
+    for name in nodes[0][0]:
+        first, *others = [[described[name] for described in node] for node in nodes]
+        if other := next((each for each in others if each != first), None):
+            raise ModelError(
+                f"the nodes differ in their {name}",
+                f"{first} and {other}",
+                hint=f"{setting('generator')} as a name from the catalogue, "
+                f"and the same {setting('ctx_size')} and files everywhere",
+                slug="nodes-differ",
+            )
