@@ -9,7 +9,7 @@ from queue import SimpleQueue
 from typing import Self
 
 from adascale.engine.errors import FETCH_AGAIN, ModelCorruptError, WorkerAbortedError, WorkerDiedError
-from adascale.engine.search.events import Event
+from adascale.engine.search.events import Event, SearchFailed
 from adascale.engine.search.settings import Request, Settings
 from adascale.engine.types import Problem
 
@@ -28,7 +28,6 @@ from .messages import (
     SearchEvent,
     StartRun,
     Told,
-    WorkerFailed,
 )
 from .process import WorkerProcess
 
@@ -150,7 +149,7 @@ class Worker:
                         text = "the process that runs the models wrote an event that cannot be read"
                         raise WorkerDiedError(text, str(unreadable)) from unreadable
                     yield flight.follow(message.problem, event), event
-                case WorkerFailed():
+                case SearchFailed():
                     error = message.error()
                     raise WorkerDiedError(error.message, *error.facts, hint=error.hint) from error
 
@@ -181,7 +180,7 @@ class Worker:
                 case DownloadPlan():
                     assert self._reporting.confirm is not None
                     self._process.send(Consent(self._reporting.confirm(message)))
-                case WorkerFailed():
+                case SearchFailed():
                     raise message.error()
         self.open_models = message
         self.is_open = True

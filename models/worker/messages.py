@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from adascale.engine.codec import build, to_plain
-from adascale.engine.errors import AdascaleError, restored_error
 from adascale.engine.kinds import KINDS
-from adascale.engine.search.events import EVENT_TYPES, Event
+from adascale.engine.search.events import EVENT_TYPES, Event, SearchFailed
 from adascale.engine.search.settings import Conditions, Request
-from adascale.engine.types import KindName, Mode, Notice, Problem
+from adascale.engine.types import KindName, Mode, Problem
 
 from ..files.progress import DownloadPlan, Transfer
 from ..options import SessionOptions
@@ -134,30 +133,9 @@ class RunEnded:
     """Worker: every question has ended, and no more are coming."""
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerFailed:
-    """Worker: an error that ends it.
-
-    Attributes:
-        kind: Name of the error's class.
-        notice: Slug, message, facts and hint of the error.
-    """
-
-    kind: str
-    notice: Notice
-
-    @classmethod
-    def of(cls, error: AdascaleError) -> Self:
-        """The message for an error."""
-        return cls(type(error).__name__, error.notice)
-
-    def error(self) -> AdascaleError:
-        """The inverse of ``of``."""
-        return restored_error(self.kind, self.notice)
-
-
 FromParent = OpenModels | Consent | StartRun | Request | EndOfQuestions | Cancel | Interrupt
-FromWorker = Told | Transfer | DownloadPlan | ModelsOpened | SearchEvent | RunEnded | WorkerFailed
+FromWorker = Told | Transfer | DownloadPlan | ModelsOpened | SearchEvent | RunEnded | SearchFailed
+"""``SearchFailed`` is an error that ends the worker, and all that it searches."""
 Message = FromParent | FromWorker
 
 _MESSAGES: Mapping[str, type[Any]] = {

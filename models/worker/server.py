@@ -17,6 +17,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from adascale.engine.errors import explained, setting
+from adascale.engine.search.events import SearchFailed
 from adascale.engine.search.settings import Request
 
 from ..files.progress import DownloadPlan
@@ -33,7 +34,6 @@ from .messages import (
     SearchEvent,
     StartRun,
     Told,
-    WorkerFailed,
     decode,
     encode,
 )
@@ -123,7 +123,7 @@ class Server:
             explanation = explained(error, f"{setting('debug')} shows where; please report it")
             if explanation.slug == "unexpected" and os.environ.get("ADASCALE_DEBUG"):
                 raise
-            self._send(WorkerFailed.of(explanation))
+            self._send(SearchFailed.of(explanation))
 
     def _open(self, wanted: FromParent) -> None:
         from ..llama import template

@@ -17,6 +17,7 @@ from adascale.engine.search.events import (
     GeneratorDescription,
     ModelDescription,
     PromptRead,
+    SearchFailed,
     StepProposed,
     from_json,
 )
@@ -36,7 +37,6 @@ from adascale.models.worker.messages import (
     SearchEvent,
     StartRun,
     Told,
-    WorkerFailed,
     decode,
     encode,
 )
@@ -85,7 +85,7 @@ def sent(event: Event) -> bytes:
             (("generator", Path("/a.gguf"), "00ff"),),
         ),
         RunEnded(),
-        WorkerFailed("ModelNotFoundError", NOTICE),
+        SearchFailed(notice=NOTICE, error_type="ModelNotFoundError"),
     ],
     ids=lambda message: type(message).__name__,
 )
@@ -119,7 +119,7 @@ def test_the_events_of_a_question_are_few_bytes() -> None:
 @pytest.mark.parametrize("kind", ["ModelNotFoundError", "ContextOverflowError", "AdascaleError"])
 def test_an_error_keeps_its_class(kind: str) -> None:
     error = getattr(errors, kind)("a message", "a fact", hint="a hint", slug="some-code")
-    same = WorkerFailed.of(error).error()
+    same = SearchFailed.of(error).error()
     assert type(same) is type(error)
     assert vars(same) == vars(error)
 
@@ -128,7 +128,7 @@ def test_an_error_of_another_module_is_one_of_ours() -> None:
     class OwnError(AdascaleError):
         pass
 
-    assert type(WorkerFailed.of(OwnError("a message")).error()) is AdascaleError
+    assert type(SearchFailed.of(OwnError("a message")).error()) is AdascaleError
 
 
 @pytest.mark.parametrize(
