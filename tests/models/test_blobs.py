@@ -55,29 +55,6 @@ def test_a_reader_that_stops_early_may_be_forgotten_behind_the_store(store: Blob
     rows.close()  # type: ignore[attr-defined]
 
 
-def test_two_stores_of_one_file_see_each_other(store: BlobStore, tmp_path: Path) -> None:
-    with closing(BlobStore(tmp_path / "deep" / "x.sqlite", (ONE, TWO))) as other:
-        store.put(ONE, ["a"], 1, b"x")
-        other.put(ONE, ["b"], 2, b"y")
-        assert other.get(ONE, "a") == (1, b"x")
-        assert store.get(ONE, "b") == (2, b"y")
-
-
-def test_arrays_come_back_with_their_types_and_take_less_room() -> None:
-    arrays = {
-        "ids": np.zeros(5000, np.int32),
-        "half": np.array([[0.5, 2]], np.float16),
-        "none": np.zeros((0, 3)),
-    }
-    blob = pack(arrays)
-    assert len(blob) < arrays["ids"].nbytes / 10
-    found = unpack(blob)
-    assert set(found) == set(arrays)
-    for name, array in arrays.items():
-        assert found[name].dtype == array.dtype
-        assert np.array_equal(found[name], array)
-
-
 def test_a_blob_of_python_objects_is_refused() -> None:
     buffer = io.BytesIO()
     np.savez(buffer, bad=np.array([{"a": 1}], object))

@@ -156,15 +156,6 @@ def test_a_session_thinks_as_it_is_told(tmp_path: Path, think: int | None, token
     assert warnings == ["no-think-switch"] * (think == 0)
 
 
-def test_thoughts_of_a_model_that_has_none_are_refused(tmp_path: Path, chain_gguf: Path) -> None:
-    options = SessionOptions(str(tiny.write_chain(tmp_path / "chain.gguf", context=8192)), think=64)
-    with pytest.raises(UsageError, match="is no model that thinks"):
-        Session(options).__enter__()
-    with Session(SessionOptions(str(chain_gguf), branches=2, think=None)) as session:
-        assert session.context.window == 2048
-        assert session.prompts.chats["prose"].think_tokens == 0
-
-
 @pytest.mark.parametrize("prm", ["probe", "self"])
 def test_caches_of_prefixes_fit_beside_what_the_plan_counts(
     prm: str, chain_gguf: Path, monkeypatch: pytest.MonkeyPatch
