@@ -74,7 +74,10 @@ def read_problems(
     with _open(source) if isinstance(source, Path) else nullcontext(source) as stream:
         lines = _decode(stream)
         rows = _csv_rows(lines, field) if form == "csv" else _line_rows(lines, form, field or _FIELD)
-        yield from _make_problems(rows, field)
+        seen: dict[int, int] = {}
+        for number, text, data in rows:
+            found = data if isinstance(data, UsageError) else _make_problem(number, data, field, seen)
+            yield BadLine(number, text[:_SHOWN], found) if isinstance(found, UsageError) else found
 
 
 def count_lines(path: Path, form: QuestionFormat = "auto") -> int | None:
@@ -256,13 +259,6 @@ def _read_header(reader: Iterator[list[str]], field: str | None) -> list[str]:
 def _field_advice(field: str | None, name: str) -> str:
     """Advice which field has the question, if one can be named."""
     return setting("field", name) if field is not None else f'name the field with the question "{_FIELD}"'
-
-
-def _make_problems(rows: Iterable[_Row], field: str | None) -> Iterator[Problem | BadLine]:
-    seen: dict[int, int] = {}
-    for number, text, data in rows:
-        found = data if isinstance(data, UsageError) else _make_problem(number, data, field, seen)
-        yield BadLine(number, text[:_SHOWN], found) if isinstance(found, UsageError) else found
 
 
 def _make_problem(

@@ -25,7 +25,6 @@ from numpy.typing import NDArray
 
 from adascale.engine.errors import (
     FETCH_AGAIN,
-    AdascaleError,
     DecodeAbortedError,
     ModelCorruptError,
     ModelError,
@@ -286,7 +285,9 @@ class LlamaContext:
         native.log_lines.clear()
         handle = C.llama_init_from_model(model.handle, self._params())
         if not handle:
-            raise self._context_error()
+            error = native.explain_load_failure(model.name)
+            error.facts = (f"a context of {sequences} x {window:,} tokens was asked for", *error.facts)
+            raise error
         self.handle = handle
         self._stack = ExitStack()
         self._stack.callback(C.llama_free, handle)
@@ -317,12 +318,6 @@ class LlamaContext:
         params.swa_full = True
         params.no_perf = True
         return params
-
-    def _context_error(self) -> AdascaleError:
-        error = native.explain_load_failure(self.model.name)
-        size = f"a context of {self.sequences} x {self.window:,} tokens was asked for"
-        error.facts = (size, *error.facts)
-        return error
 
     def _check_architecture(self) -> None:
         """Refuse a model that does not write, and states that llama.cpp gives in the place of logits."""

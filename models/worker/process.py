@@ -139,7 +139,9 @@ def _start_process() -> subprocess.Popen[bytes]:
 
 def _death_error(code: int, facts: tuple[str, ...]) -> WorkerDiedError:
     """The error for a worker's exit code."""
-    how = f"was ended by {_signal_name(-code)}" if code < 0 else f"ended with exit code {code}"
+    # Most real-time signals have only a number.
+    name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+    how = f"was ended by {name}" if code < 0 else f"ended with exit code {code}"
     memory = code == _OUT_OF_MEMORY and not facts
     kind = WorkerAbortedError if code in _FAULTS else WorkerDiedError
     return kind(
@@ -147,11 +149,6 @@ def _death_error(code: int, facts: tuple[str, ...]) -> WorkerDiedError:
         *facts,
         hint=_LESS_MEMORY if memory else "",
     )
-
-
-def _signal_name(number: int) -> str:
-    """Name of a signal; most real-time signals have only a number."""
-    return signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
 
 
 def _pass_on(stream: IO[bytes], held: list[bytes]) -> None:
