@@ -128,7 +128,7 @@ def load_head(model: LlamaModel, name: str) -> Head:
         UsageError: there is no head, or it is another model's.
         ModelCorruptError: the file lacks its tensors.
     """
-    path = _find_head(model.path, model.info.name)
+    path = head_file(model, name)
     if path is None:
         raise _missing_head_error(model.path, name)
     tensors = read_local(path, _tensors_of(name))
@@ -154,7 +154,7 @@ def fetch_head(file: ModelFile, name: str, status: Callable[[str], None], *, off
     """
     if name not in LAYERS or head_file(file, name) is not None:
         return
-    source = _published_head(file.path, file.info.name)
+    source = _published_head(file)
     if source is None or name != "qwen-math-prm":
         raise _missing_head_error(file.path, name)
     if offline or hub.is_offline():
@@ -169,20 +169,20 @@ def _tensors_of(name: str) -> list[str]:
     return [f"{layer}.{part}" for layer in LAYERS[name] for part in ("weight", "bias")]
 
 
-def head_file(file: ModelFile, name: str) -> Path | None:
-    """The head of a backbone for PRM format ``name``; None if it is missing or the format has none."""
-    return _find_head(file.path, file.info.name) if name in LAYERS else None
+def head_file(model: ModelFile | LlamaModel, name: str) -> Path | None:
+    """The head of a backbone for a PRM format: the user's own beside the GGUF, or the one that was fetched.
 
-
-def _find_head(gguf: Path, own_name: str) -> Path | None:
-    """The head's file: the user's own in the folder of the GGUF, or the one that was fetched."""
-    source = _published_head(gguf, own_name)
-    places = [gguf.with_suffix(_SUFFIX), *([_fetched_path(source)] if source else [])]
+    None if it is missing or the format has none.
+    """
+    if name not in LAYERS:
+        return None
+    source = _published_head(model)
+    places = [model.path.with_suffix(_SUFFIX), *([_fetched_path(source)] if source else [])]
     return next((place for place in places if place.is_file()), None)
 
 
-def _published_head(gguf: Path, own_name: str) -> HubRef | None:
-    names = names_of(own_name, gguf)
+def _published_head(model: ModelFile | LlamaModel) -> HubRef | None:
+    names = names_of(model.info.name, model.path)
     return next((ref for key, ref in _PUBLISHED.items() if any(key in name for name in names)), None)
 
 
