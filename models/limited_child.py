@@ -99,11 +99,6 @@ class LimitedChild:
             raise ChildEndedError(process.returncode)
         return json.loads(line)
 
-    def stop(self) -> None:
-        """End the child if one runs."""
-        with self._lock:
-            self._stop()
-
     def _start(self) -> subprocess.Popen[bytes]:
         process = self._process = subprocess.Popen(
             [sys.executable, "-P", "-c", self._code],

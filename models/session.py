@@ -28,8 +28,8 @@ from .draws.playback import ReplayingPolicy, WaitingExecutor
 from .draws.store import DrawStore, draws_path
 from .files.gguf_info import GGUFInfo
 from .files.library import ModelFile
-from .llama import stepcost
-from .llama.native import AbortFlag, layers_to_offload, log_to
+from .llama import native, stepcost
+from .llama.native import AbortFlag, layers_to_offload
 from .llama.policy import LlamaPolicy
 from .llama.prefixes import PrefixCache
 from .llama.runtime import LlamaContext, LlamaModel
@@ -238,7 +238,8 @@ class Session:
 
     def _open(self, options: SessionOptions, files: SessionFiles) -> OpenSession:
         if (log := self._reporting.log) is not None:
-            self._stack.enter_context(log_to(log))
+            native.listeners.append(log)
+            self._stack.callback(native.listeners.remove, log)
         if options.is_roomy:
             options = self._options = make_roomy(options, files.generator.info, _judge(files))
         chosen = choose_window(options, files.generator)

@@ -11,8 +11,7 @@ import functools
 import re
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import llama_cpp.llama_cpp as C
 
@@ -35,10 +34,8 @@ _CONT = 5
 log_lines: deque[str] = deque(maxlen=50)
 """The last lines that llama.cpp logged, oldest first; a failed load is explained from them."""
 
-LogListener = Callable[[str], None]
-"""Gets a text, which may be a part of a line."""
-
-_listeners: list[LogListener] = []
+listeners: list[Callable[[str], None]] = []
+"""Also get what llama.cpp logs, in texts that may be parts of lines."""
 
 # Patterns of llama.cpp's log, and how they are told to a user; the first match counts. What
 # `files.gguf` finds is refused before; it does not know the size of every type of tensor.
@@ -58,18 +55,8 @@ def _on_log(level: int, text: bytes, _user: ctypes.c_void_p) -> None:
         log_lines[-1] += line.rstrip("\n")
     else:
         log_lines.append(line.rstrip("\n"))
-    for listener in tuple(_listeners):
+    for listener in tuple(listeners):
         listener(line)
-
-
-@contextmanager
-def log_to(listener: LogListener) -> Iterator[None]:
-    """Also pass llama.cpp's log to ``listener`` for as long as the context lasts."""
-    _listeners.append(listener)
-    try:
-        yield
-    finally:
-        _listeners.remove(listener)
 
 
 @functools.cache

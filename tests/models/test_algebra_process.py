@@ -20,7 +20,7 @@ def child() -> Iterator[LimitedChild]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(algebra_process, "_child", child)
         yield child
-    child.stop()
+    child._stop()
 
 
 def test_a_verdict_depends_on_which_answer_is_gold() -> None:

@@ -40,7 +40,7 @@ serve(reply)
 def child() -> Iterator[LimitedChild]:
     found = LimitedChild(CODE, "tests", "pytest")
     yield found
-    found.stop()
+    found._stop()
 
 
 def test_a_request_is_any_json_and_has_a_reply(child: LimitedChild) -> None:
