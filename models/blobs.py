@@ -78,13 +78,12 @@ class BlobStore:
         """Close the file."""
         self._db.close()
 
-    def put(self, table: Table, key: Sequence[str], *values: Value) -> None:
-        """Keep a row instead of one with the same key; atomic."""
-        self._insert("REPLACE", table, (*key, *values))
-
-    def add(self, table: Table, key: Sequence[str], *values: Value) -> None:
-        """Keep a row unless one has its key; atomic."""
-        self._insert("IGNORE", table, (*key, *values))
+    def put(self, table: Table, key: Sequence[str], *values: Value, replace: bool = True) -> None:
+        """Keep a row, instead of one with the same key or unless there is one; atomic."""
+        row, conflict = (*key, *values), "REPLACE" if replace else "IGNORE"
+        places = ", ".join("?" * len(row))
+        with self._translate_errors():
+            self._db.execute(f"INSERT OR {conflict} INTO {table.name} VALUES ({places})", row)
 
     def get(self, table: Table, *key: str) -> tuple[Any, ...] | None:
         """The values of the row with this key; None without one."""
@@ -124,11 +123,6 @@ class BlobStore:
             raise
         except Exception as error:  # numpy, zipfile and json raise nearly anything
             raise _damaged(self._path, f"{type(error).__name__}: {error}") from error
-
-    def _insert(self, conflict: str, table: Table, row: tuple[Value, ...]) -> None:
-        places = ", ".join("?" * len(row))
-        with self._translate_errors():
-            self._db.execute(f"INSERT OR {conflict} INTO {table.name} VALUES ({places})", row)
 
     def _row(self, query: str, values: tuple[str, ...]) -> tuple[Any, ...] | None:
         with self._translate_errors(), closing(self._db.execute(query, values)) as rows:

@@ -237,7 +237,7 @@ class RolloutStore(DrawnStore):
         written = _Written(replace(problem, meta={}), rollouts.mode, tuple(rollouts.nodes))
         text = pack_texts([json.dumps(to_plain(written))])
         blob = pack({"rollouts": text, "last": rollouts.last, "mean": rollouts.mean})
-        self._blobs.add(_ROLLOUTS, [_key(rollouts.problem, rollouts.mode)], blob)
+        self._blobs.put(_ROLLOUTS, [_key(rollouts.problem, rollouts.mode)], blob, replace=False)
 
     def holds(self, problem: Problem, mode: Mode = "prose") -> bool:
         """True where a question with this id and answer is done in a mode."""

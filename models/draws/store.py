@@ -72,8 +72,7 @@ class DrawStore(DrawnStore):
 
     def put(self, key: str, steps: tuple[Step, ...]) -> None:
         """Keep a draw; a longer one replaces a shorter one, whichever of two runs kept it first."""
-        keep = self._blobs.add if steps[-1].finish == "step" else self._blobs.put
-        keep(_DRAWS, [key], _pack_steps(steps))
+        self._blobs.put(_DRAWS, [key], _pack_steps(steps), replace=steps[-1].finish != "step")
 
     def get(self, key: str, until: Until) -> tuple[Step, ...] | None:
         """The steps of a draw that came at least that far."""

@@ -84,12 +84,6 @@ class PrefixCache:
         (self._pinned if pin else self._recent)[tokens] = parked
         self._bytes += size
 
-    def pin(self, tokens: Tokens) -> None:
-        """Keep an entry until it is dropped or unpinned."""
-        parked = self._recent.pop(tokens, None)
-        if parked is not None:
-            self._pinned[tokens] = parked
-
     def drop_step(self, tokens: Tokens) -> None:
         """Forget the parked end of a step, once it is parked again with its last token.
 

@@ -87,7 +87,7 @@ class Prompts:
         self._tokens[problem.id, mode] = tokens
         parked = self._cache.get(tokens)
         if parked is not None:
-            self._cache.pin(tokens)
+            self._cache.put(tokens, parked, pin=True)
             return PrefixWork(0, len(tokens), parked.reading)
         assert sequence < self._context.sequences, "a problem was opened while every sequence was busy"
         head = _shared_head(problem, chat, tokens)

@@ -12,7 +12,7 @@ from unittest.mock import Mock
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adascale.engine.errors import AdascaleError, DiskFullError, UsageError
@@ -38,9 +38,9 @@ def test_a_row_is_known_by_its_whole_key(store: BlobStore) -> None:
     assert (store.count(ONE), store.count(TWO)) == (0, 2)
 
 
-def test_put_replaces_and_add_does_not(store: BlobStore) -> None:
+def test_a_row_replaces_another_unless_it_must_not(store: BlobStore) -> None:
     store.put(ONE, ["a"], 1, b"first")
-    store.add(ONE, ["a"], 2, b"second")
+    store.put(ONE, ["a"], 2, b"second", replace=False)
     assert store.get(ONE, "a") == (1, b"first")
     store.put(ONE, ["a"], 3, b"third")
     assert list(store.rows(ONE)) == [("a", 3, b"third")]
@@ -63,6 +63,7 @@ def test_a_blob_of_python_objects_is_refused() -> None:
 
 
 @given(st.lists(st.text()))
+@settings(deadline=None)
 def test_texts_come_back_whatever_is_in_them(texts: list[str]) -> None:
     assert unpack_texts(unpack(pack({"texts": pack_texts(texts)}))["texts"]) == tuple(texts)
 
