@@ -261,8 +261,7 @@ class CalibrationOptions:
         list[Path],
         SEARCH.flag(
             "--data -d",
-            "JSON Lines with question and answer. Can be given several times; without it, fit takes the 300 "
-            "bundled questions.",
+            "JSON Lines with question and answer. Can be given several times.",
             metavar="FILE",
             show_default=False,
         ),
@@ -357,6 +356,13 @@ OVERRIDES: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
         )
     },
     FitOptions: {
+        "run.data": SEARCH.flag(
+            "--data -d",
+            "JSON Lines with question and answer. Can be given several times; the default is the 300 "
+            "bundled questions.",
+            metavar="FILE",
+            show_default=False,
+        ),
         "run.session.calibration": None,
     },
 }
