@@ -49,6 +49,11 @@ class CachedFile:
     file: str
     path: Path
 
+    @property
+    def claimed_sha256(self) -> str:
+        """The digest in the blob's name; empty where the cache has no links."""
+        return claimed_sha256(self.path)
+
 
 def claimed_sha256(path: Path) -> str:
     """Read the digest in the name of the blob that a link of the cache leads to; empty for other files."""

@@ -33,7 +33,8 @@ PAGE_BYTES = 10_000_000
 _FLOOR_BYTES = 1_000_000
 _FLOOR_S = 60.0
 _ATTEMPTS = 3
-_PAUSE = wait_exponential(multiplier=0.5, exp_base=4, max=10)  # 0.5 s, 2 s
+_LONGEST_PAUSE_S = 10.0
+_BACKOFF = wait_exponential(multiplier=0.5, exp_base=4, max=_LONGEST_PAUSE_S)  # 0.5 s, 2 s
 
 _NO_SUCH_RANGE = 416
 """The bytes on the disk are no beginning of the file: the next attempt starts anew."""
@@ -159,13 +160,14 @@ def _persist(
         return isinstance(error, transient)
 
     again = retry_if_exception(may_pass)
-    return Retrying(retry=again, stop=is_stuck, wait=_PAUSE, sleep=sleep, reraise=True)(attempt)
+    return Retrying(retry=again, stop=is_stuck, wait=_pause_s, sleep=sleep, reraise=True)(attempt)
 
 
-def reason(error: BaseException) -> str:
-    """The message of a network error, without its class and number."""
-    text = str(error) or type(error).__name__
-    return text.partition("] ")[2] or text
+def _pause_s(state: RetryCallState) -> float:
+    """Seconds to wait after a failure: as long as the server asks for, within reason, or ever longer."""
+    error = state.outcome.exception() if state.outcome else None
+    asked = error.response.headers.get("Retry-After", "") if isinstance(error, httpx2.HTTPStatusError) else ""
+    return min(float(asked), _LONGEST_PAUSE_S) if asked.isdecimal() else _BACKOFF(state)
 
 
 def _check_size(response: httpx2.Response, size: int, limit_bytes: int) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import os
 import threading
 from collections.abc import Iterator, Mapping
@@ -74,8 +75,6 @@ def check_reachable() -> None:
     """
     import httpx2
 
-    from . import http
-
     reason = "no answer in 3 s"
 
     def probe() -> None:
@@ -83,7 +82,7 @@ def check_reachable() -> None:
         try:
             status = httpx2.head(endpoint(), timeout=_ANSWER_WITHIN_S).status_code
         except Exception as error:  # proxies that cannot be used raise nearly anything
-            reason = http.reason(error)
+            reason = _reason(error)
         else:
             reason = f"it answers {status}" if status >= 500 else ""
 
@@ -283,7 +282,7 @@ def _exact(reference: ModelReference, commit: str | None, file: RepoSibling) -> 
 
 @contextlib.contextmanager
 def _translate_errors(repo: str, name: str) -> Iterator[None]:
-    """Turn errors of requests to the Hub into ours.
+    """Turn errors of requests to the Hub into ours, and keep huggingface_hub's own lines off stderr.
 
     Args:
         repo: Repository that is asked for.
@@ -296,8 +295,9 @@ def _translate_errors(repo: str, name: str) -> Iterator[None]:
     import httpx2
     from huggingface_hub.errors import HFValidationError
 
-    from . import http
-
+    logger = logging.getLogger("huggingface_hub")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
     try:
         yield
     except HFValidationError as error:
@@ -305,7 +305,9 @@ def _translate_errors(repo: str, name: str) -> Iterator[None]:
     except httpx2.HTTPStatusError as error:
         raise _refusal_error(error.response, repo, name) from error
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-        raise _unreachable_error(http.reason(error)) from error
+        raise _unreachable_error(_reason(error)) from error
+    finally:
+        logger.setLevel(level)
 
 
 def _refusal_error(response: httpx2.Response, repo: str, name: str) -> ModelError:
@@ -371,3 +373,9 @@ def _quant_error(reference: ModelReference, files: Mapping[str, RepoSibling]) ->
         hint=command("pull", f"{reference.repo}:{best}"),
         slug="no-such-quant",
     )
+
+
+def _reason(error: BaseException) -> str:
+    """The message of a network error, without its class and number."""
+    text = str(error) or type(error).__name__
+    return text.partition("] ")[2] or text

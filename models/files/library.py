@@ -113,7 +113,7 @@ def resolve(
     """Find a model, downloading it if need be, and verify it.
 
     Args:
-        ref: Path, catalogue name, ``hf:user/repo[:quant]``, a Hub URL, or the name that another
+        ref: Path, ``file:...``, catalogue name, ``hf:user/repo[:quant]``, a Hub URL, or the name that another
             program has for it (``ollama:qwen3:1.7b``).
         offline: Never touch the network, as with ``HF_HUB_OFFLINE=1``.
         again: Download it even if it is here; an existing copy stays until the new one is verified.
@@ -280,11 +280,11 @@ def _find_cached(reference: ModelReference) -> cache.CachedFile | None:
 
 def _spec_of(cached: cache.CachedFile) -> ModelSpec | None:
     for spec in catalog().values():
-        published = cache.claimed_sha256(cached.path) in ("", spec.sha256)
+        published = cached.claimed_sha256 in ("", spec.sha256)
         if (spec.hub.repo, spec.file) == (cached.repo, cached.file) and published:
             return spec
     return None
 
 
 def _local_file(cached: cache.CachedFile, name: str, spec: ModelSpec | None) -> LocalFile:
-    return LocalFile(name, cached.path, cache.claimed_sha256(cached.path), spec, "cache")
+    return LocalFile(name, cached.path, cached.claimed_sha256, spec, "cache")

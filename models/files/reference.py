@@ -14,6 +14,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from adascale.engine.errors import ModelNotFoundError, command, excerpt
 
@@ -137,7 +139,7 @@ def parse(ref: str) -> Path | ModelReference | StoreReference:
     """Parse a reference.
 
     Args:
-        ref: A path, a catalogue name, ``hf:user/repo[@revision][:quant]`` with or without
+        ref: A path, ``file:...``, a catalogue name, ``hf:user/repo[@revision][:quant]`` with or without
             the prefix, a Hub URL, or a model of another program: ``ollama:qwen3:1.7b``.
 
     Raises:
@@ -149,16 +151,17 @@ def parse(ref: str) -> Path | ModelReference | StoreReference:
     hub = _HUB.fullmatch(ref)
     if hub and hub["prefix"]:
         return _hub_reference(hub)
+    is_url = ref.startswith("file:")
     try:
-        path = Path(ref).expanduser()
+        path = Path(url2pathname(urlsplit(ref).path) if is_url else ref).expanduser()
         is_file = path.is_file()
-    except RuntimeError as error:  # the home of an unknown user
+    except (ValueError, RuntimeError) as error:  # no URL, or the home of an unknown user
         raise _unknown_model_error(ref) from error
     except OSError as error:
         if error.errno != errno.ENAMETOOLONG:
             raise
         raise _unknown_model_error(ref) from error
-    if is_file:
+    if is_url or is_file:
         return path
     if not ref:  # as a path it means this folder
         raise _unknown_model_error(ref)

@@ -96,8 +96,7 @@ class CPythonRunner:
                 verdicts.append(Verdict.reported(json.loads(line)))
         except (ValueError, RecursionError):
             error = "a test writes where verdicts are reported"
-        printed = output[: self._limits.output_bytes].decode("utf-8", "ignore")
-        return Execution(printed, error, time.monotonic() - started, verdicts=tuple(verdicts))
+        return Execution(self._text(output), error, time.monotonic() - started, verdicts=tuple(verdicts))
 
     def _judge(self, trial: Trial, output: bytearray, reports: bytearray, started: float) -> str:
         errors = bytearray()
@@ -188,6 +187,9 @@ class CPythonRunner:
     def _left(self, started: float) -> float:
         """Seconds until the limit."""
         return max(0.0, started + self._limits.seconds - time.monotonic())
+
+    def _text(self, output: bytearray) -> str:
+        return output[: self._limits.output_bytes].decode("utf-8", "ignore")
 
 
 def _pipe(opened: ExitStack) -> tuple[IO[bytes], IO[bytes]]:

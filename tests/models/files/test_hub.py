@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from collections.abc import Callable
+from typing import Any
 
 import httpx2
 import pytest
@@ -17,6 +19,7 @@ from adascale.models.files.cache import cache_dir
 from adascale.models.files.catalog import ModelSpec, catalog
 from adascale.models.files.library import resolve
 from adascale.models.files.progress import DownloadPlan
+from adascale.models.files.reference import RemoteFile
 
 New = Callable[..., ModelSpec]
 Use = Callable[[ModelSpec], ModelSpec]
@@ -133,3 +136,13 @@ def test_a_digest_that_is_known_alone_is_compared_before_the_download(
 def test_a_reference_cannot_leave_its_repository(ref: str) -> None:
     with pytest.raises(ModelNotFoundError, match=r"cannot be a (revision|file) of a/b"):
         resolve(ref)
+
+
+@pytest.mark.parametrize(
+    "lie", [{"revision": "main"}, {"file": "../m.gguf"}, {"size_bytes": -1}, {"sha256": "A" * 64}]
+)
+def test_a_file_of_another_form_cannot_be_described(lie: dict[str, Any]) -> None:
+    sha256 = hashlib.sha256(b"").hexdigest()
+    honest = {"revision": COMMIT, "file": "m.gguf", "size_bytes": 1, "sha256": sha256}
+    with pytest.raises(ValueError, match=r"its (commit|file|size|sha256) is"):
+        RemoteFile(name="a", repo="a/b", spec=None, **(honest | lie))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from adascale.engine.errors import ModelCorruptError, ModelUnavailableError
+from adascale.engine.errors import ModelCorruptError, ModelNotFoundError, ModelUnavailableError
 from adascale.models.files.catalog import ModelSpec
 from adascale.models.files.gguf_info import read_info
 from adascale.models.files.library import ModelFile, locate, resolve
@@ -21,10 +21,20 @@ Put = Callable[..., Path]
 def test_a_file_of_ones_own_is_used_where_it_lies(tmp_path: Path, gguf: bytes) -> None:
     path = tmp_path / "own.gguf"
     path.write_bytes(gguf)
-    file = resolve(str(path), offline=True)
-    assert file == ModelFile(str(path), path, hashlib.sha256(gguf).hexdigest(), None, "path", read_info(path))
-    assert file.size_bytes == len(gguf)
+    for ref in (str(path), f"file:{path}"):
+        file = resolve(ref, offline=True)
+        assert file == ModelFile(ref, path, hashlib.sha256(gguf).hexdigest(), None, "path", read_info(path))
+        assert file.size_bytes == len(gguf)
     assert not (tmp_path / "hf").exists()
+
+
+def test_a_broken_file_of_ones_own_is_refused(tmp_path: Path, gguf: bytes) -> None:
+    path = tmp_path / "own.gguf"
+    path.write_bytes(gguf[:-100])
+    with pytest.raises(ModelCorruptError, match=r"own\.gguf is incomplete"):
+        resolve(str(path))
+    with pytest.raises(ModelNotFoundError, match="there is no file"):
+        resolve(str(tmp_path / "none.gguf"))
 
 
 def test_a_cached_file_is_used_in_place_without_the_network(

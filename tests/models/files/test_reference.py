@@ -45,9 +45,17 @@ def test_hub_references(
     assert (wanted.repo, wanted.revision, wanted.file, wanted.quant) == (repo, revision, file, quant)
 
 
-@pytest.mark.parametrize("ref", ["models/x.gguf", "C:\\m\\x.gguf"])
-def test_paths(ref: str) -> None:
-    assert parse(ref) == Path(ref)
+@pytest.mark.parametrize(
+    ("ref", "path"),
+    [
+        ("models/x.gguf", "models/x.gguf"),
+        ("file:///tmp/a%20b.gguf", "/tmp/a b.gguf"),
+        ("file:x", "x"),
+        ("C:\\m\\x.gguf", "C:\\m\\x.gguf"),
+    ],
+)
+def test_paths(ref: str, path: str) -> None:
+    assert parse(ref) == Path(path)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +94,7 @@ def test_the_repository_of_a_known_model_gets_its_pins() -> None:
     assert other.exact() is None
 
 
-@pytest.mark.parametrize("ref", ["", "~no-such-user/m.gguf", "a\0b"])
+@pytest.mark.parametrize("ref", ["", "~no-such-user/m.gguf", "file:~no-such-user/m.gguf", "file://[m.gguf"])
 def test_a_path_that_cannot_be_one_is_no_model(ref: str) -> None:
     with pytest.raises(ModelNotFoundError, match="no model called"):
         parse(ref)
