@@ -232,6 +232,39 @@ def test_one_path_has_nobody_to_agree_with() -> None:
     assert summary(log.state(), UNICODE).plain == "8 · 1 solution · 5 s"
 
 
+@pytest.mark.parametrize(
+    ("prose", "programs", "said"),
+    [
+        (1, 0, ""),
+        (0, 1, "by programs alone"),
+        (3, 0, ""),
+        (1, 2, "2 of those that agree are programs"),
+        (2, 1, "1 of those that agree is a program"),
+        (0, 3, "by programs alone"),
+    ],
+)
+def test_how_many_of_those_that_agree_are_programs(prose: int, programs: int, said: str) -> None:
+    log = Log()
+    for _ in range(prose):
+        log.finish_path(ROOT, "so 8", 0.9, "8")
+    for _ in range(programs):
+        log.program("print(8)", 0.9, output="8\n", answer="8")
+    log.finish_path(ROOT, "so 7", 0.1, "7")
+    log.end()
+    agree = prose + programs
+    assert support(log.state())[1:] == [f"{agree} of {agree + 1} solutions agree"]
+    assert ("program" in " ".join(details(log.state()))) == bool(said)
+    assert said in " ".join(details(log.state()))
+
+
+def test_other_answers_than_the_leading_one_are_named() -> None:
+    log = Log(select="best")
+    for answer, p in (("7", 0.5), ("7", 0.5), ("8", 0.9)):
+        log.finish_path(ROOT, f"so {answer}", p, answer)
+    log.end()
+    assert why(log.state()) == "ended after 3 solutions; most solutions say 7"
+
+
 def test_each_mode_has_its_estimate_of_the_question() -> None:
     log = Log()
     for mode, p in (("prose", 0.54), ("program", 0.61)):
