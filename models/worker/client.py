@@ -104,7 +104,7 @@ class Worker:
         return self.serve(Request(problem, settings) for problem in problems)
 
     def serve(self, requests: Iterable[Request], *, retry: bool = False) -> Iterator[tuple[Problem, Event]]:
-        """As ``Driver.serve``; ``requests`` may wait for the next one, and is read in a thread.
+        """As ``Driver.serve``; ``requests`` may wait for the next one, and is read in a thread of its own.
 
         A worker that dies, or fails by an unforeseen error, is started again and goes on. With ``retry`` each
         question that it was searching is searched once more, and its log begins again; otherwise, and the
@@ -112,25 +112,25 @@ class Worker:
         ``deadly-question``.
         """
         flight = Flight()
-        source = QuestionSource(requests, wake=lambda: self._inbox.put(None))
-        while True:
-            try:
-                if not self._process.running:
-                    self._start()
-                self._process.send(StartRun())
-                yield from self._follow(flight, source)
-                return
-            except WorkerDiedError as error:
-                self._process.stop()
-                yield from flight.lose(error, source, retry=retry)
-                if self.interrupted:
+        with QuestionSource(requests, wake=lambda: self._inbox.put(None)) as source:
+            while True:
+                try:
+                    if not self._process.running:
+                        self._start()
+                    self._process.send(StartRun())
+                    yield from self._follow(flight, source)
                     return
-                if flight.deaths > RESTARTS:
+                except WorkerDiedError as error:
+                    self._process.stop()
+                    yield from flight.lose(error, source, retry=retry)
+                    if self.interrupted:
+                        return
+                    if flight.deaths > RESTARTS:
+                        raise
+                    self._reporting.status(f"{error.message}; starting it again")
+                except BaseException:  # nobody reads what the worker still sends
+                    self._process.stop()
                     raise
-                self._reporting.status(f"{error.message}; starting it again")
-            except BaseException:  # nobody reads what the worker still sends
-                self._process.stop()
-                raise
 
     def _follow(self, flight: Flight, source: QuestionSource) -> Iterator[tuple[Problem, Event]]:
         """Events until all has been searched."""

@@ -9,8 +9,9 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future
 from dataclasses import replace
+from queue import Empty, SimpleQueue
+from typing import Self
 
 from adascale.engine.errors import DEADLY_QUESTION, WorkerDiedError
 from adascale.engine.search.events import Event, SearchFailed, SearchFinished, SearchStarted, Warned
@@ -23,20 +24,30 @@ RESTARTS = 3
 
 
 class QuestionSource:
-    """Reads questions one at a time, each in a thread, since the next one may be long in coming.
+    """Reads questions one at a time in a thread of its own, since the next one may be long in coming.
+
+    Use it as a context manager. All methods are for the thread that made it.
 
     Args:
-        requests: Read by one thread at a time.
+        requests: Read by the drawing thread alone.
         wake: Called by that thread when ``take`` will return something new.
     """
 
     def __init__(self, requests: Iterable[Request], wake: Callable[[], None]) -> None:
-        self._requests = iter(requests)
         self._wake = wake
-        self._reading: Future[Request | None] | None = None
+        self._orders: SimpleQueue[bool] = SimpleQueue()
+        self._replies: SimpleQueue[Request | BaseException | None] = SimpleQueue()
+        self._reading = False
         self._ended = False
         self._returned: deque[Request] = deque()
         self._given_back: set[tuple[str, bool]] = set()
+        threading.Thread(target=self._read, args=(iter(requests),), daemon=True).start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._orders.put(False)
 
     @property
     def exhausted(self) -> bool:
@@ -53,12 +64,16 @@ class QuestionSource:
             return self._returned.popleft()
         if self._ended:
             return None
-        if self._reading is None:
-            self._reading = Future()
-            threading.Thread(target=self._read, args=(self._reading,), daemon=True).start()
-        if not self._reading.done():
+        if not self._reading:
+            self._reading = True
+            self._orders.put(True)
+        try:
+            drawn = self._replies.get_nowait()
+        except Empty:
             return None
-        drawn, self._reading = self._reading.result(), None
+        self._reading = False
+        if isinstance(drawn, BaseException):
+            raise drawn
         self._ended = drawn is None
         return drawn
 
@@ -76,12 +91,14 @@ class QuestionSource:
         self._returned.append(request)
         return True
 
-    def _read(self, reading: Future[Request | None]) -> None:
-        try:
-            reading.set_result(next(self._requests, None))
-        except BaseException as error:
-            reading.set_exception(error)
-        self._wake()
+    def _read(self, requests: Iterator[Request]) -> None:
+        while self._orders.get():
+            try:
+                drawn: Request | BaseException | None = next(requests, None)
+            except BaseException as error:
+                drawn = error
+            self._replies.put(drawn)
+            self._wake()
 
 
 class Flight:

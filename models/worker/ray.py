@@ -212,26 +212,26 @@ class Cluster:
         import ray
 
         calls: dict[Any, tuple[_Member, Request]] = {}
-        source = QuestionSource(requests, wake=lambda: None)
-        while True:
-            is_waiting = self._hand_out(source, calls)
-            if not calls and (source.exhausted or self.interrupted):
-                return
-            pause = _POLL_SECONDS if is_waiting else 1.0
-            if not calls:
-                time.sleep(pause)
-                continue
-            for reference in ray.wait(list(calls), timeout=pause)[0]:
-                member, request = calls.pop(reference)
-                try:
-                    log: list[SearchEvent] = member.result(reference)
-                except AdascaleError as error:
-                    self._remove(member, error)
-                    if not self.interrupted and not (retry and source.give_back(request, begun=True)):
-                        failure = SearchFailed.of(error)
-                        yield from ((request.problem, event) for event in failed_log(request, failure))
-                else:
-                    yield from ((request.problem, happened.event()) for happened in log)
+        with QuestionSource(requests, wake=lambda: None) as source:
+            while True:
+                is_waiting = self._hand_out(source, calls)
+                if not calls and (source.exhausted or self.interrupted):
+                    return
+                pause = _POLL_SECONDS if is_waiting else 1.0
+                if not calls:
+                    time.sleep(pause)
+                    continue
+                for reference in ray.wait(list(calls), timeout=pause)[0]:
+                    member, request = calls.pop(reference)
+                    try:
+                        log: list[SearchEvent] = member.result(reference)
+                    except AdascaleError as error:
+                        self._remove(member, error)
+                        if not self.interrupted and not (retry and source.give_back(request, begun=True)):
+                            failure = SearchFailed.of(error)
+                            yield from ((request.problem, event) for event in failed_log(request, failure))
+                    else:
+                        yield from ((request.problem, happened.event()) for happened in log)
 
     def _hand_out(self, source: QuestionSource, calls: dict[Any, tuple[_Member, Request]]) -> bool:
         """Give each question to the engine with the fewest; returns whether more could be given."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from queue import SimpleQueue
@@ -83,6 +84,14 @@ def test_what_reading_the_questions_raises_is_raised_where_they_are_taken() -> N
     questions.next()
     with pytest.raises(OSError, match="gone"):
         questions.next()
+
+
+def test_the_drawing_thread_ends_with_its_source() -> None:
+    before = set(threading.enumerate())
+    with QuestionSource(iter([question("a")]), lambda: None):
+        [thread] = set(threading.enumerate()) - before
+    thread.join(timeout=10)
+    assert not thread.is_alive()
 
 
 def test_a_question_that_was_given_back_comes_first_and_only_once() -> None:
