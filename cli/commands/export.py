@@ -7,7 +7,7 @@ import json
 import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -41,26 +41,26 @@ def export(
     """
     read, output = options.input, options.output
     sources = find_sources(read.sources or ["runs"])
-    questions = read_sources(sources, _read_problems(sources, read.data), read.draw_seed)
-    card = Card(Recipe(to, options.labelling, options.filters, output.split, output.seed), read.mixed)
-    rows = rows_of(questions, card)
-    if output.dry_run:
-        example = [row for at, (_, row) in enumerate(rows) if at == 0]
-        write_json({**_described(card, sources), "example": example[0] if example else None})
-        return
-    files = _plan_files(to, output)
-    for file in files.values():
-        other = file.with_stem(f"{file.stem}-{to}")
-        check_apart(file, [*(each.path for each in sources), *read.data], _output(other))
-        for path in (file, _card_path(file)):
-            check_output(path, "--overwrite, or another name", overwrite=output.overwrite)
-    _write(rows, card, files)
-    for split, path in files.items():
-        with path.open("rb") as written:
-            own = {"file": path.name, "sha256": hashlib.file_digest(written, "sha256").hexdigest()}
-        told = {**own, "split": split, **_described(card, sources), "questions_licence": output.licence}
-        write_file(_card_path(path), (json.dumps(told, indent=2) + "\n").encode())
-        say(f"adascale: wrote {path}: {card.rows[split]:,} rows; its card is {_card_path(path)}")
+    with closing(read_sources(sources, _read_problems(sources, read.data), read.draw_seed)) as questions:
+        card = Card(Recipe(to, options.labelling, options.filters, output.split, output.seed), read.mixed)
+        rows = rows_of(questions, card)
+        if output.dry_run:
+            example = [row for at, (_, row) in enumerate(rows) if at == 0]
+            write_json({**_described(card, sources), "example": example[0] if example else None})
+            return
+        files = _plan_files(to, output)
+        for file in files.values():
+            other = file.with_stem(f"{file.stem}-{to}")
+            check_apart(file, [*(each.path for each in sources), *read.data], _output(other))
+            for path in (file, _card_path(file)):
+                check_output(path, "--overwrite, or another name", overwrite=output.overwrite)
+        _write(rows, card, files)
+        for split, path in files.items():
+            with path.open("rb") as written:
+                own = {"file": path.name, "sha256": hashlib.file_digest(written, "sha256").hexdigest()}
+            told = {**own, "split": split, **_described(card, sources), "questions_licence": output.licence}
+            write_file(_card_path(path), (json.dumps(told, indent=2) + "\n").encode())
+            say(f"adascale: wrote {path}: {card.rows[split]:,} rows; its card is {_card_path(path)}")
 
 
 def _described(card: Card, sources: Sequence[Source]) -> dict[str, Any]:

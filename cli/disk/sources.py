@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,7 +63,7 @@ def find_sources(names: Sequence[str]) -> list[Source]:
 
 def read_sources(
     sources: Sequence[Source], problems: Sequence[Problem], draw_seed: int
-) -> Iterator[SampledQuestion | str]:
+) -> Generator[SampledQuestion | str, None, None]:
     """Yield the questions of all sources, one in memory at a time, or why one is left out.
 
     Args:
