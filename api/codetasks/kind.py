@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from adascale.engine.codec import to_plain
 from adascale.engine.execution import Execution, Verdict
 from adascale.engine.kinds.base import NO_PROGRAM, Kind, Run, Runnable
-from adascale.engine.types import Finish, Mode, Problem
+from adascale.engine.types import Finish, Mode, Notice, Problem
 
 from .harness import Harness
 from .program import Program, extract_program
@@ -65,6 +65,16 @@ class Code(Kind):
     def for_search(self, problem: Problem) -> Problem:
         """The problem without its hidden tests."""
         return replace(problem, details=to_plain(replace(CodeTask.of(problem), hidden=Suite())))
+
+    def notices(self, problem: Problem) -> tuple[Notice, ...]:
+        """Examples of the question that are no tests."""
+        task = CodeTask.of(problem)
+        if not task.left_out:
+            return ()
+        text = (
+            f'an example in the text of the task does not call "{task.given.entry_point}", so it is no test'
+        )
+        return (Notice("example-left-out", text, task.left_out),)
 
     def program(self, problem: Problem, mode: Mode, text: str) -> Runnable | Execution:
         """The program with its tests; without a test nothing of it is run."""

@@ -59,10 +59,12 @@ class CodeTask:
     Attributes:
         given: Tests that a search may run; without any a program stays untested.
         hidden: Tests that judge a program after the search, which never sees them.
+        left_out: Examples of the question that do not call the entry point, and so are no tests.
     """
 
     given: Suite = Suite()
     hidden: Suite = field(default=Suite(), metadata=OMIT_DEFAULT)
+    left_out: tuple[str, ...] = field(default=(), metadata=OMIT_DEFAULT)
 
     @classmethod
     def of(cls, problem: Problem) -> Self:

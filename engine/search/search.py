@@ -131,8 +131,8 @@ class Search:
             found = self._estimate_question(read)
         for mode, (usage, reading) in read.items():
             self._emit(PromptRead(usage=usage, estimate=found[mode].estimate, reading=reading, mode=mode))
-        if is_outside:
-            self._warn_once(_OUTSIDE)
+        for notice in ([_OUTSIDE] if is_outside else []) + list(kind_of(self.problem).notices(self.problem)):
+            self._warn_once(notice)
 
     def _estimate_question(
         self, read: Mapping[Mode, tuple[Usage, Reading | None]]

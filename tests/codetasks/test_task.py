@@ -7,6 +7,7 @@ import pytest
 from adascale.codetasks.records import read_task
 from adascale.codetasks.task import CodeTask, CodeTest, Suite
 from adascale.engine.errors import UsageError
+from adascale.engine.kinds import kind_of
 
 SQUARE = CodeTest("assert f(2) == 4")
 CUBE = CodeTest("assert f(3) == 9")
@@ -26,11 +27,21 @@ CUBE = CodeTest("assert f(3) == 9")
         ("f(2) -> 4", {"entry_point": "f"}, CodeTask(Suite((SQUARE,), "f"), Suite((), "f"))),
         ("f(2) -> 4", {"tests": ["f(3) == 9"]}, CodeTask(Suite((CUBE,), "f"), Suite())),
         ("", {"entry_point": "f"}, CodeTask(Suite((), "f"), Suite((), "f"))),
-        ("g(2) -> 3\nf(2) -> 4", {"entry_point": "f"}, CodeTask(Suite((SQUARE,), "f"), Suite((), "f"))),
     ],
 )
 def test_records(question: str, record: dict[str, object], task: CodeTask) -> None:
     assert read_task(question, record) == task
+
+
+def test_an_example_of_the_text_that_calls_another_function_is_left_out_with_a_notice() -> None:
+    question = "g(2) -> 3\nf(2) -> 4"
+    task = read_task(question, {"entry_point": "f", "hidden": ["f(3) == 9"]})
+    assert task.given == Suite((SQUARE,), "f")
+    assert task.left_out == ("assert g(2) == 3",)
+    problem = kind_of(task.problem("1", question)).for_search(task.problem("1", question))
+    [notice] = kind_of(problem).notices(problem)
+    assert notice.facts == task.left_out
+    assert read_task("g(2) -> 3", {"entry_point": "f"}).given == Suite((), "f")
 
 
 def test_imports_stand_before_every_test() -> None:
