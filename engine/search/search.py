@@ -131,7 +131,7 @@ class Search:
             found = self._estimate_question(read)
         for mode, (usage, reading) in read.items():
             self._emit(PromptRead(usage=usage, estimate=found[mode].estimate, reading=reading, mode=mode))
-        for notice in ([_OUTSIDE] if is_outside else []) + list(kind_of(self.problem).notices(self.problem)):
+        for notice in ([_OUTSIDE] if is_outside else []) + list(self._kind.notices(self.problem)):
             self._warn_once(notice)
 
     def _estimate_question(
