@@ -7,7 +7,7 @@ quantities. Yes, true and correct are one answer; no, false and incorrect the ot
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from ..answers.extract import solution_answer
 from ..answers.program import executed_answer
@@ -34,6 +34,11 @@ _WORD = re.compile(
 Not of "a right triangle", "no idea", "no correct answer" and "the correct answer is".
 """
 _OTHER: Mapping[str, str] = {"yes": "no", "no": "yes"}
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
+_CLAUSE_END = re.compile(r"[.,;:!]+(?:\s+|$)")
+_WORDS = re.compile(r"[\w'\u2019]+(?:\.\d+)?")
+_FILLERS = frozenset({"a", "an", "the", "number", "integer"})
+_NEGATION = re.compile(r"not|never|cannot|\w+n['\u2019]t")
 
 
 def yes_or_no(text: str) -> str | None:
@@ -47,6 +52,30 @@ def _said(text: str) -> Iterator[str]:
         # Ignoring case, an expression takes letters that have no lower case here: the long s.
         if (family := _FAMILIES.get(found["word"].lower())) is not None:
             yield _OTHER[family] if found["negated"] else family
+
+
+def _stated(question: str, output: str) -> str | None:
+    """``yes`` or ``no``, if a clause of a program's output states what is asked: "91 is not a prime number".
+
+    It has the words of the question in their order, but for the verb in front.
+    """
+    asked = _words(_SENTENCE_END.split(question.strip())[-1])[1:]
+    if not asked or _is_negated(asked):
+        return None
+    for clause in _CLAUSE_END.split(output):
+        said = _words(clause)
+        rest = iter(said)
+        if all(any(each.startswith(word) for each in rest) for word in asked):
+            return "no" if _is_negated(said) else "yes"
+    return None
+
+
+def _words(text: str) -> list[str]:
+    return [word for word in _WORDS.findall(text.lower()) if word not in _FILLERS]
+
+
+def _is_negated(words: Sequence[str]) -> bool:
+    return any(_NEGATION.fullmatch(word) for word in words)
 
 
 class YesNo(Kind):
@@ -71,7 +100,9 @@ class YesNo(Kind):
         found = solution_answer(text, finish) if execution is None else executed_answer(execution)
         if found is not None and (said := yes_or_no(found)) is not None:
             return said
-        if execution is not None or finish != "stop":
+        if execution is not None:
+            return None if found is None else _stated(problem.question, found)
+        if finish != "stop":
             return None
         return [None, *_said(text)][-1]
 

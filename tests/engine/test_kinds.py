@@ -241,3 +241,26 @@ def test_a_problem_holds_no_half_of_a_surrogate_pair() -> None:
     )
     assert kind_of(problem).statement(problem) == "7 ?"
     assert Problem("1", "三 \U0001f58a").question == "三 \U0001f58a"
+
+
+@pytest.mark.parametrize(
+    ("question", "output", "answer"),
+    [
+        ("Is 91 prime?", "91 is not a prime number", "no"),
+        ("Is 91 a prime number?", "91 is not prime. It is divisible by 7.", "no"),
+        ("Is 97 prime?", "97 is prime", "yes"),
+        ("Is 97 prime?", "97 is prime, it is not divisible by 7", "yes"),
+        ("Is 91 prime?", "91 is not divisible by 2, so it's prime", None),
+        ("Is 91 prime?", "91 is divisible by 7", None),
+        ("Does 7 divide 91?", "7 divides 91", "yes"),
+        ("Tom has 3 apples. Is 3 greater than 12?", "12 is greater than 3", None),
+        ("Is 91 not prime?", "91 is not prime", None),
+        ("Is 2.5 larger than 2?", "2.5 isn't larger than 2.", "no"),
+        ("Is it?", "91", None),
+    ],
+)
+def test_a_program_may_print_what_is_asked_as_a_statement(
+    question: str, output: str, answer: str | None
+) -> None:
+    problem = problem_of("1", question, kind="yes-no")
+    assert kind_of(problem).answer(problem, "program", "", "stop", Execution(output, "", 0.1)) == answer
