@@ -1,4 +1,4 @@
-"""What every document of a recorded search says."""
+"""Facts that every document of a recorded search shows."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def is_guess(view: ViewState) -> bool:
     return view.result is not None and view.result.is_guess
 
 
-def facts(view: ViewState) -> list[tuple[str, str]]:
+def settings(view: ViewState) -> list[tuple[str, str]]:
     """Names and values of the settings of a search; unknown ones are left out."""
     generator, problem, budget = view.started.models.generator, view.started.problem, view.started.budget
     limits = [f"{budget.max_tokens:,} tokens"] if budget.max_tokens is not None else []

@@ -16,7 +16,7 @@ from ..terminal.console import clean
 from ..terminal.markdown import as_html
 from ..terminal.text import duration, percent, plural
 from ..terminal.theme import UNICODE, level
-from .document import facts, has_answer, is_guess, model_name, reason
+from .document import has_answer, is_guess, model_name, reason, settings
 
 _TITLE = 60
 """Characters of the question in the title of the page."""
@@ -47,7 +47,7 @@ def to_html(view: ViewState) -> str:
         *_answers(view),
         *_how(view),
         '<details class="how"><summary>Settings</summary><dl class="words">',
-        *(f"<dt>{_as_html(name)}</dt><dd>{_as_html(value)}</dd>" for name, value in facts(view)),
+        *(f"<dt>{_as_html(name)}</dt><dd>{_as_html(value)}</dd>" for name, value in settings(view)),
         "</dl></details>",
         "</div></article></main></body></html>",
     ]

@@ -22,7 +22,7 @@ from ..render.summary import answer_text, closing_lines, summary, support
 from ..report.answer import solution_text
 from ..terminal.text import duration, harmless, one_line
 from ..terminal.theme import STYLES, UNICODE, Glyphs, Level, level
-from .document import facts, has_answer, is_guess, model_name, reason
+from .document import has_answer, is_guess, model_name, reason, settings
 
 PICTURE_WIDTH = 110
 
@@ -68,8 +68,8 @@ def to_lines(view: ViewState, width: int, glyphs: Glyphs = UNICODE) -> list[Text
         lines = [Text(line) for line in (question, "", *reply, "")]
     else:
         lines = final_frame(view, width, glyphs, whole=True)
-    settings = ", ".join(f"{name} {value}" for name, value in facts(view))
-    return [*lines, *closing_lines(view, glyphs, verbose=1), Text(settings)]
+    asked = ", ".join(f"{name} {value}" for name, value in settings(view))
+    return [*lines, *closing_lines(view, glyphs, verbose=1), Text(asked)]
 
 
 def to_svg(view: ViewState) -> str:
@@ -134,9 +134,9 @@ def large_answer(view: ViewState, top: float) -> Iterator[str]:
         top: Upper edge.
     """
     found, p = answer_text(view, UNICODE), probability_of(view.confidence)
-    more = [*support(view), duration(view.t)]
-    sure = more.pop(0) if p is not None else ""
-    beside = max(12.1 * len(sure) + 20 + _BAR_WIDTH, CELL * len(UNICODE.dot.join(more)))
+    facts = [*support(view), duration(view.t)]
+    sure = facts.pop(0) if p is not None else ""
+    beside = max(12.1 * len(sure) + 20 + _BAR_WIDTH, CELL * len(UNICODE.dot.join(facts)))
     room = CELL * PICTURE_WIDTH - _GAP - beside
     size, colour = int(min(44, room / (0.61 * max(1, cell_len(found))))), _LEVELS[level(view.confidence)]
     left = round(MARGIN + 0.61 * size * cell_len(found) + _GAP)
@@ -147,7 +147,7 @@ def large_answer(view: ViewState, top: float) -> Iterator[str]:
         yield f'<text x="{left}" y="{top + 33:.1f}" class="b sure">{sure}</text>'
         for width, fill in ((_BAR_WIDTH, "#3a3d45"), (round(_BAR_WIDTH * p), colour)):
             yield f'<rect x="{bar:.1f}" y="{top + 20:.1f}" width="{width}" height="12" rx="6" fill="{fill}"/>'
-    yield f'<text x="{left}" y="{top + 54:.1f}" class="d">{UNICODE.dot.join(more)}</text>'
+    yield f'<text x="{left}" y="{top + 54:.1f}" class="d">{UNICODE.dot.join(facts)}</text>'
 
 
 def _element(words: str, x: float, y: float, segment: Segment) -> str:

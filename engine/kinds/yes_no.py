@@ -38,7 +38,7 @@ _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 _CLAUSE_END = re.compile(r"[.,;:!]+(?:\s+|$)")
 _WORDS = re.compile(r"[\w'\u2019]+(?:\.\d+)?")
 _FILLERS = frozenset({"a", "an", "the", "number", "integer"})
-_NEGATION = re.compile(r"not|never|cannot|\w+n['\u2019]t")
+_NEGATION = re.compile(r"not|never|neither|nor|cannot|\w+n['\u2019]t")
 
 
 def yes_or_no(text: str) -> str | None:
@@ -65,9 +65,14 @@ def _stated(question: str, output: str) -> str | None:
     for clause in _CLAUSE_END.split(output):
         said = _words(clause)
         rest = iter(said)
-        if all(any(each.startswith(word) for each in rest) for word in asked):
+        if all(any(_is_form(each, word) for each in rest) for word in asked):
             return "no" if _is_negated(said) else "yes"
     return None
+
+
+def _is_form(said: str, asked: str) -> bool:
+    """True for a word and a longer form of it, as "divides" of "divide"; a number has one form."""
+    return said == asked or (asked.isalpha() and said.startswith(asked))
 
 
 def _words(text: str) -> list[str]:

@@ -193,7 +193,7 @@ class Driver:
         return found if found is not None and is_known else Uncalibrated()
 
     def _usage(self, work: PrefixWork | Seen, seconds: float, new_tokens: int = 0) -> Usage:
-        """What the generator has evaluated and written."""
+        """Usage of the generator for tokens that it evaluated and wrote."""
         flops = (new_tokens + work.evaluated_tokens) * self._policy.flops_per_token
         return Usage(work.evaluated_tokens, work.reused_tokens, new_tokens, flops=flops, seconds=seconds)
 

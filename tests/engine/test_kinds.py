@@ -256,6 +256,8 @@ def test_a_problem_holds_no_half_of_a_surrogate_pair() -> None:
         ("Tom has 3 apples. Is 3 greater than 12?", "12 is greater than 3", None),
         ("Is 91 not prime?", "91 is not prime", None),
         ("Is 2.5 larger than 2?", "2.5 isn't larger than 2.", "no"),
+        ("Is 2 a factor of 9?", "24 is a factor of 96", None),
+        ("Is 91 prime?", "91 is neither prime nor even", "no"),
         ("Is it?", "91", None),
     ],
 )
