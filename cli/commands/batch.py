@@ -31,6 +31,7 @@ from ..report.batch_counts import BatchCounts
 from ..searching.batch import BatchRun, read_lines, wanted
 from ..searching.fallback import open_fallback
 from ..terminal.console import may_animate, say, show_error, stdin_stream
+from ..terminal.text import plural
 
 
 @with_options(BatchOptions)
@@ -131,10 +132,12 @@ def _say_plan(
                 bad[line.error.message] += 1
             else:
                 asked[line.kind] += 1
-    say(f"adascale: {asked.total():,} to ask, {counts.not_asked()}, {bad.total():,} bad lines")
+    say(f"adascale: {asked.total():,} to ask, {counts.not_asked()}, {plural(bad.total(), 'bad line')}")
     for message in list(bad)[:10]:
         say(f"adascale: {message}")
     for kind, number in asked.items():
-        say(f"adascale: {number:,} {kind}: {'one reply' if kind == 'text' else strategies[kind].name}")
+        name, most = strategies[kind].name, strategies[kind].at_most
+        limit = name if most is None else f"{name}, at most {plural(most, KINDS[kind].noun)} each"
+        say(f"adascale: {number:,} {kind}: {'one reply each' if kind == 'text' else limit}")
     if bad:
         raise typer.Exit(PARTIAL)

@@ -303,12 +303,24 @@ def test_a_dry_run_loads_and_writes_nothing(batch: Any, tmp_path: Path) -> None:
     task = json.dumps({"question": "Square n.", "tests": ["assert f(2) == 4"]})
     done = batch(f"{LINES}\n{task}\nnonsense\n", "--dry-run", "--traces", str(tmp_path / "traces"))
     assert done.returncode == 6
-    assert "7 to ask, 0 there already, 1 bad lines" in done.stderr
-    assert "adascale: 6 value: adaptive\n" in done.stderr
-    assert "adascale: 1 code: passing\n" in done.stderr
+    assert "7 to ask, 0 there already, 1 bad line\n" in done.stderr
+    assert "adascale: 6 value: adaptive, at most " in done.stderr
+    assert "adascale: 1 code: passing, at most 2 programs each" in done.stderr
     assert "Loading" not in done.stderr
     assert not (tmp_path / "out.jsonl").exists()
     assert not (tmp_path / "traces").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--strategy", "greedy"), "greedy, at most 1 solution each"),
+        (("--strategy", "beam", "--beam-width", "8", "--branching", "8"), "beam, at most 64 solutions each"),
+        (("--strategy", "dvts"), "6 value: dvts\n"),
+    ],
+)
+def test_a_dry_run_says_what_the_strategy_draws_at_most(batch: Any, options: Any, said: str) -> None:
+    assert said in batch(LINES, "--dry-run", *options).stderr
 
 
 @pytest.mark.parametrize("text", ["", "\n \n"])
