@@ -27,6 +27,7 @@ from .options.config_file import config_path, defaults_of, read_config, warn_unk
 from .options.help import EVERYDAY, LayeredCommand, reflow
 from .terminal.console import (
     ColorChoice,
+    is_piped,
     say,
     show_error,
     use_color,
@@ -124,6 +125,8 @@ class _Root(TyperGroup):
 
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
         """The words behind ``adascale``, a question without a command among them."""
+        if not args and not ctx.resilient_parsing and is_piped():
+            args = ["ask"]
         return super().parse_args(ctx, with_ask(args, _TABLE))
 
     def resolve_command(self, ctx: Context, args: list[str]) -> tuple[str | None, Command | None, list[str]]:

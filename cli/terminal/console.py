@@ -16,8 +16,9 @@ import stat
 import sys
 import textwrap
 from collections.abc import Iterable, Mapping
+from io import BufferedReader
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
 
 from adascale.engine.errors import AdascaleError, UsageError, conversion_hint, respell
 from adascale.engine.types import Notice
@@ -166,9 +167,22 @@ def read_piped(*, quiet: bool = False) -> str:
     """
     if sys.stdin.isatty():
         return ""
-    if not quiet and _is_silent():
-        say("adascale: reading stdin ... (< /dev/null if nothing comes)")
+    if not quiet:
+        _say_if_silent()
     return read_stdin().strip()
+
+
+def is_piped() -> bool:
+    """True if text is piped in; waits for its beginning."""
+    if sys.stdin.isatty():
+        return False
+    _say_if_silent()
+    return bool(cast(BufferedReader, sys.stdin.buffer).peek(1))
+
+
+def _say_if_silent() -> None:
+    if _is_silent():
+        say("adascale: reading stdin ... (< /dev/null if nothing comes)")
 
 
 def _is_silent() -> bool:

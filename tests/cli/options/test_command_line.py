@@ -35,6 +35,12 @@ def test_a_question_is_asked_without_a_command(words: list[str]) -> None:
     assert "error[model-not-found]" in done.stderr
 
 
+def test_a_piped_question_is_asked_without_a_command() -> None:
+    done = run_here(environment(ADASCALE_MODEL="no.gguf"), stdin=b"What is 2+2?")
+    assert (done.returncode, done.stdout) == (NO_MODEL, "")
+    assert "error[model-not-found]" in done.stderr
+
+
 @pytest.mark.parametrize(
     "words",
     [
