@@ -18,8 +18,8 @@ INTERRUPTED = 130
 
 EPILOG = (
     "Exit codes: 0 answered, 1 something broke, 2 wrong usage, 3 no answer, an unlikely one, or a program "
-    "that fails a test, 4 model not available, 5 does not fit, 6 some lines of a batch failed, "
-    "130 interrupted."
+    "that fails a test, 4 model not available, 5 too little memory, disk or context, 6 some lines of a "
+    "batch failed, 130 interrupted."
 )
 
 _BY_ERROR: dict[type[Exception], int] = {

@@ -65,9 +65,9 @@ def fit(*, context: typer.Context, options: FitOptions) -> None:
     adascale calibrate fit -m my-model.gguf --unlabelled my-questions.txt
 
     Without --data it takes the 300 questions that come with adascale, with --quick 60 of them. Records with
-    tests, and hidden tests that judge, make it a calibration for code. --unlabelled needs no answers: what
-    several solutions agree on stands for them. It can be stopped at any time: finished questions are kept,
-    and the same command continues.
+    tests, and with hidden tests that judge the programs, give a calibration for code. --unlabelled needs no
+    answers: what several solutions agree on stands for them. It can be stopped at any time: finished
+    questions are kept, and the same command continues.
     """
     from adascale.models.calibration.artefact import describe
     from adascale.models.calibration.session_rollouts import FEWEST

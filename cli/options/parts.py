@@ -273,7 +273,7 @@ class ViewOptions:
         bool,
         OUTPUT.setting(
             "--save/--no-save",
-            "Keep the search in the history that adascale runs lists; --trace keeps it in its file instead.",
+            "Keep the search in the history that adascale runs lists.",
         ),
     ] = True
     progress: ProgressOption = "auto"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sqlite3
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -26,6 +27,13 @@ TWO = Table("two", ("left", "right"), {"text": "TEXT"})
 def store(tmp_path: Path) -> Iterator[BlobStore]:
     with closing(BlobStore(tmp_path / "deep" / "x.sqlite", (ONE, TWO))) as opened:
         yield opened
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no permissions")
+@pytest.mark.usefixtures("store")
+def test_only_its_owner_can_read_a_store(tmp_path: Path) -> None:
+    modes = {path.stat().st_mode & 0o777 for path in (tmp_path / "deep").iterdir()}
+    assert modes == {0o600}
 
 
 def test_a_row_is_known_by_its_whole_key(store: BlobStore) -> None:
@@ -127,7 +135,7 @@ def test_values_that_nobody_put_are_damage(store: BlobStore) -> None:
 
 
 def test_what_is_no_file_or_is_held_by_another_run_is_said(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"cannot use .*: unable to open database file"):
+    with pytest.raises(UsageError, match=r"cannot use .*: (is a directory|permission denied)"):
         BlobStore(tmp_path, (ONE,))
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match=r"cannot use .*: (not a directory|file exists)"):
