@@ -16,6 +16,7 @@ from adascale.engine.search.events import (
     PromptRead,
     SearchFailed,
     SearchStarted,
+    StepProposed,
     StepScored,
     Warned,
 )
@@ -24,6 +25,7 @@ from adascale.engine.search.reply import GrowingReply
 from adascale.engine.search.tree import Node
 from adascale.engine.types import Estimate, Usage
 from adascale.models.fallback import Fallback
+from adascale.models.llama.thinking import without_tags
 
 from .outcome import SearchOutcome
 from .request import AnswerRequest
@@ -48,7 +50,7 @@ class Beginning:
 
 @dataclass(frozen=True, slots=True)
 class ReasoningLine:
-    """A line of reasoning, with its newline."""
+    """A line of reasoning, with its newline; of a plain reply a part of its thought."""
 
     line: str
 
@@ -102,7 +104,7 @@ async def follow(
                 if request.ask.is_searched:
                     part = ReasoningLine(line) if (line := progress_line(record, event)) else None
                 elif request.ask.is_streamed:
-                    part = AnswerText(added) if (added := text.take(event)) else None
+                    part = _reply_part(text, event)
                 if text.stopped_at is not None and not is_cut:
                     is_cut = True
                     end_search()
@@ -118,6 +120,15 @@ async def follow(
     outcome = SearchOutcome(request, record, prompt, (text.sent, text.stopped_at) if is_cut else None)
     async for last in _end(outcome, len(text.sent), fallback):
         yield last
+
+
+def _reply_part(text: GrowingReply, event: Event) -> Progress | None:
+    """What an event adds to a plain reply: a part of its thought or of its text."""
+    if isinstance(event, StepProposed) and event.step.is_thought:
+        thought = without_tags(event.step.text)
+        return ReasoningLine(thought) if thought.strip() else None
+    added = text.take(event)
+    return AnswerText(added) if added else None
 
 
 async def _end(outcome: SearchOutcome, sent: int, fallback: Fallback | None) -> AsyncIterator[Progress]:

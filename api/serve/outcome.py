@@ -35,7 +35,7 @@ from .wire.http import for_clients
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class Answer:
     """One answer.
 
     Attributes:
@@ -78,21 +78,21 @@ class SearchOutcome:
         return self.record.result
 
     @property
-    def choices(self) -> list[Choice]:
+    def choices(self) -> list[Answer]:
         """The different answers, likeliest first: at least one, at most as many as requested."""
         if self.cut is not None:
             content, stopped_at = self.cut
             return [
-                Choice(content, "stop", stopped_at, self._logprobs(self.record.tree, content, stopped_at))
+                Answer(content, "stop", stopped_at, self._logprobs(self.record.tree, content, stopped_at))
             ]
         if isinstance(self.handed_on, FallbackAnswer):
             content, stopped_at = cut_at_stop(self.handed_on.text, self.request.stop)
-            return [Choice(content, "stop", stopped_at)]
+            return [Answer(content, "stop", stopped_at)]
         if self._is_tool_request:
             return [self._reply]
         read = self._read_option
-        found = [*([Choice(read, "stop")] if read else []), *(self._choice(node) for node in self._nodes)]
-        return found[: self.request.answers] or [Choice("", "length")]
+        found = [*([Answer(read, "stop")] if read else []), *(self._choice(node) for node in self._nodes)]
+        return found[: self.request.answers] or [Answer("", "length")]
 
     @property
     def usage(self) -> Usage:
@@ -160,7 +160,7 @@ class SearchOutcome:
         return self.record.started.problem.kind == "call"
 
     @property
-    def _reply(self) -> Choice:
+    def _reply(self) -> Answer:
         """The calls of a request with tools, or its reply.
 
         Calls that are not likely enough are replaced by a text that says so, and calls whose results are
@@ -175,11 +175,11 @@ class SearchOutcome:
             words = self._doubt(asked, calls)
             if not words:
                 text = read_reply(tree.text(result.best), asked.tools).text
-                return Choice(text, "tool_calls", calls=calls)
+                return Answer(text, "tool_calls", calls=calls)
         else:
             words, stopped_at = cut_at_stop(tree.text(result.best).strip(), self.request.stop)
         is_long = stopped_at is None and (not words if step is None else step.finish == "length")
-        return Choice(words, "length" if is_long else "stop", stopped_at)
+        return Answer(words, "length" if is_long else "stop", stopped_at)
 
     def _doubt(self, asked: ToolRequest, calls: Sequence[Call]) -> str:
         """Why calls are not made; empty if they are likely enough."""
@@ -239,7 +239,7 @@ class SearchOutcome:
             nodes[:1] = [self.result.best]
         return nodes
 
-    def _choice(self, node: NodeId) -> Choice:
+    def _choice(self, node: NodeId) -> Answer:
         tree = self.record.tree
         step, text = tree[node].step, tree.text(node)
         text = text if self.request.ask.problem.is_raw else text.strip()
@@ -248,7 +248,7 @@ class SearchOutcome:
         kept, stopped_at = cut_at_stop(text, self.request.stop)
         is_long = stopped_at is None and step is not None and step.finish == "length"
         logprobs = self._logprobs(tree.path(node), kept, stopped_at)
-        return Choice(kept, "length" if is_long else "stop", stopped_at, logprobs)
+        return Answer(kept, "length" if is_long else "stop", stopped_at, logprobs)
 
     def _logprobs(
         self, nodes: Iterable[Node], content: str, stopped_at: str | None

@@ -72,7 +72,10 @@ def ask(
         record, loaded = search_one(problem, strategy, search, session, options.view, prints_reply=prints)
     if fallback is not None and fallback.is_for(record) and options.view.says_end:
         say(f"adascale: not sure enough, asking {fallback.server}...")
-    handed_on = hand_on(fallback, record)
+    try:
+        handed_on = hand_on(fallback, record)
+    except KeyboardInterrupt:
+        handed_on = Notice("no-fallback", "stopped by you; the answer is our own")
     if isinstance(handed_on, Notice):
         show_warning(handed_on)
     _finish(record, loaded, options, handed_on)

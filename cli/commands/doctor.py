@@ -30,9 +30,8 @@ from ..terminal.text import columns
 
 SCHEMA = "adascale.doctor/1"
 
-_GPU_FIX = (
-    'CMAKE_ARGS="-DGGML_CUDA=on" pip install --force-reinstall --no-cache-dir "llama-cpp-python>=0.3.36,<0.4"'
-)
+_LLAMA_FIX = 'pip install --force-reinstall --no-cache-dir "llama-cpp-python>=0.3.36,<0.4"'
+_GPU_FIX = f'CMAKE_ARGS="-DGGML_CUDA=on" {_LLAMA_FIX}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +125,7 @@ def _llama() -> Finding:
     try:
         import llama_cpp
     except (ImportError, OSError, RuntimeError) as error:
-        return Finding("FAIL", f"does not load: {error}", "pip install --force-reinstall llama-cpp-python")
+        return Finding("FAIL", f"does not load: {error}", _LLAMA_FIX)
     info = llama_cpp.llama_print_system_info().decode("utf-8", "replace")
     features = [part.split(" = ")[0].split()[-1] for part in info.split("|") if part.strip().endswith("= 1")]
     return Finding("ok", f"llama-cpp-python {llama_cpp.__version__} ({', '.join(features)})")

@@ -51,10 +51,8 @@ def serve(*, options: ServeOptions) -> None:
     @contextmanager
     def open_models() -> Iterator[SearchWorker]:
         with open_worker(options.session, options.terminal, status) as worker:
-            models = worker.open_models.conditions["value"].models
-            name = ServedModel.of(models, options.effort).name
-            window = models.generator.n_ctx if models.generator is not None else 0
-            status(f"{name} is ready, with a context of {window:,} tokens")
+            served = ServedModel.of(worker.open_models.conditions["value"].models, options.effort)
+            status(f"{served.name} is ready, with a context of {served.window:,} tokens")
             yield worker
 
     fallback = open_fallback(options.fallback)
@@ -62,10 +60,11 @@ def serve(*, options: ServeOptions) -> None:
     hub = Hub(open_models, options.parallel, options.max_queue, options.budget, lambda: listener.stop())
     if traces is not None:
         hub.tap = traces.keep
+    with_key = "" if key is None else "; questions need the API key"
     listener = Listener(
         make_app(hub, ServerSettings(access, options.effort, options.strict, fallback)),
         bind(options.host, options.port),
-        on_start=lambda url: status(f"listening on {url}/v1, and for a browser on {url}/"),
+        on_start=lambda url: status(f"listening on {url}/v1, and for a browser on {url}/{with_key}"),
     )
     listener.serve_until_stopped()
     if hub.error is not None:

@@ -11,7 +11,6 @@ import typer
 
 from adascale import __version__
 from adascale.engine.errors import UsageError
-from adascale.engine.kinds.recognising import recognise_message
 from adascale.engine.strategies import StrategyOverrides
 from adascale.models.options import SamplingOverrides, SessionOptions
 
@@ -81,17 +80,14 @@ def _body(
     """The request for a search; what is None is the server's to decide."""
     search = options.search
     history = last_conversation(options.view.terminal) if options.goes_on else ()
-    # An effort makes the server search for a text too.
-    sends_effort = flag_sources(context)[_EFFORT] != "DEFAULT" and (
-        schema is not None or chooses_search(context) or recognise_message(question).kind != "text"
-    )
+    is_default = flag_sources(context)[_EFFORT] == "DEFAULT"
     return {
         "question": question,
         "history": [{"role": turn.role, "content": turn.content} for turn in history],
-        "kind": search.kind,
+        "kind": search.kind or (None if chooses_search(context) else "auto"),
         "choices": list(search.options),
         "schema": schema,
-        "effort": search.preset.effort if sends_effort else None,
+        "effort": None if is_default else search.preset.effort,
         "mode": search.mode,
         "max_tokens": search.budget.max_tokens,
         "max_seconds": search.budget.max_seconds,

@@ -35,7 +35,7 @@ from .fallback import hand_on
 from .models import choose_seed, count_search, open_cluster, open_worker, settings_of_kind
 
 if TYPE_CHECKING:
-    from adascale.models.fallback import Fallback
+    from adascale.models.fallback import Fallback, FallbackAnswer
     from adascale.models.worker.client import Worker
     from adascale.models.worker.ray import Cluster
 
@@ -134,7 +134,8 @@ class BatchRun:
             for problem, event in events:
                 record = records[problem.id] = Record.after(records.get(problem.id), event)
                 if isinstance(event, SearchFinished | SearchFailed):
-                    self._write_record(problem, record)
+                    handed_on = None if worker.interrupted else hand_on(self.fallback, record)
+                    self._write_record(problem, record, handed_on)
                     count_search(record, self.options.session, worker)
                     del records[problem.id]
                 view.on(problem.id, event)
@@ -159,9 +160,10 @@ class BatchRun:
             for kind, strategy in self.strategies.items()
         }
 
-    def _write_record(self, problem: Problem, search: Record) -> None:
+    def _write_record(
+        self, problem: Problem, search: Record, handed_on: FallbackAnswer | Notice | None
+    ) -> None:
         """Write the record of a search that has ended; an interrupted one is asked again and gets none."""
-        handed_on = hand_on(self.fallback, search)
         if isinstance(handed_on, Notice):
             self._warn_once(handed_on)
         record = _carried_fields(problem) | answer_record(

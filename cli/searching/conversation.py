@@ -39,7 +39,7 @@ class Conversation:
 
     Attributes:
         turns: All that was said.
-        searched: The last search; None before there is one, and for plain replies.
+        searched: The last search; None before there is one.
     """
 
     def __init__(self, options: ChatOptions, renderer: Renderer) -> None:

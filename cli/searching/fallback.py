@@ -6,7 +6,6 @@ import os
 from typing import TYPE_CHECKING
 
 from adascale.engine.errors import UsageError
-from adascale.engine.types import Notice
 from adascale.models.options import FallbackOptions
 
 from ..disk.files import read_text
@@ -14,6 +13,7 @@ from ..options.declare import env, read_api_key
 
 if TYPE_CHECKING:
     from adascale.engine.search.record import Record
+    from adascale.engine.types import Notice
     from adascale.models.fallback import Fallback, FallbackAnswer
 
 _KEY = env("FALLBACK_KEY")
@@ -38,15 +38,9 @@ def open_fallback(options: FallbackOptions) -> Fallback | None:
 
 
 def hand_on(fallback: Fallback | None, record: Record) -> FallbackAnswer | Notice | None:
-    """The answer of the other server, or why there is none; None where the question is not for it.
-
-    Ctrl-C ends the waiting.
-    """
+    """The answer of the other server, or why there is none; None where the question is not for it."""
     if fallback is None or not fallback.is_for(record):
         return None
     import asyncio
 
-    try:
-        return asyncio.run(fallback.ask(record.started.problem))
-    except KeyboardInterrupt:
-        return Notice("no-fallback", "stopped by you; the answer is our own")
+    return asyncio.run(fallback.ask(record.started.problem))

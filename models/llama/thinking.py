@@ -47,6 +47,13 @@ TAGS = (
 """Tags of Qwen, DeepSeek and most others; of Ministral, Seed-OSS, Gemma 4 and Command R."""
 
 
+def without_tags(text: str) -> str:
+    """The words of a thought."""
+    for tags in TAGS:
+        text = text.replace(tags.opening, "").replace(tags.closing, "")
+    return text
+
+
 _ON, _OFF = "/think", "/no_think"
 
 SWITCHES = ("enable_thinking", "thinking", _OFF)

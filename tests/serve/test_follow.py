@@ -80,6 +80,7 @@ def test_a_thought_is_reasoning_and_no_part_of_the_answer_that_is_streamed() -> 
 
     parts = progress(log.events, REPLY)
     assert "".join(part.text for part in parts if isinstance(part, AnswerText)) == "It is 6."
+    assert [part.line.strip() for part in parts if isinstance(part, ReasoningLine)] == ["Is it 7?"]
     assert isinstance(parts[-1], SearchOutcome)
     assert parts[-1].usage.generated_tokens - parts[-1].reasoning_tokens == 5
 

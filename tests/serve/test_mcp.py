@@ -175,6 +175,7 @@ def test_an_option_that_was_only_read_has_its_probability() -> None:
         ("solve", {"question": "A long one"}, "9,999 tokens"),
         ("solve", {}, "question: has to be given"),
         ("solve", {"question": "Which?", "choices": ["a"]}, "(choices = red,green,blue)"),
+        ("solve", {"question": "Which?", "options": ["a", "b"]}, "options: is not supported"),
         ("code", {"question": "Square n.", "tests": ["f = 2"]}, "write tests = assert f(2) == 4"),
         ("solve", {"question": "1 + 1", "budget": 0}, "budget: has to be at least 1"),
         ("solve", {"question": "1 + 1", "effort": "much"}, "effort: has to be low, medium, high or max"),

@@ -46,7 +46,7 @@ class Result(BaseModel):
 class Arguments(Fields):
     """Arguments that every tool has."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="forbid")
 
     question: str
     budget: Tokens | None = None

@@ -49,7 +49,7 @@ class Body(Fields):
 
     model: str | None = None
     """Name of the model, alone or with an effort, as ``NAME:high``."""
-    seed: Seed | None = None
+    seed: Seed = None
     """Random seed; the same seed gives the same solutions."""
     stream: bool = False
     """Answer in server-sent events."""

@@ -20,13 +20,13 @@ Effort = Annotated[
     Literal["none", "minimal", "low", "medium", "high", "max", "xhigh", "chat"],
     Field(description="How hard to try; without it the last message decides."),
 ]
-Seed = Annotated[int, Field(ge=-MAX_SEED, le=MAX_SEED)]
 Tokens = Annotated[int, Field(ge=1, le=1 << 24, description="Limit of generated tokens of the whole search.")]
 
-OpenTokens = Annotated[
-    Tokens | None,
-    BeforeValidator(lambda value: None if value == -1 else value),
-    Field(description="Limit of generated tokens; -1 for none."),
+_OPEN = BeforeValidator(lambda value: None if value == -1 else value)
+
+OpenTokens = Annotated[Tokens | None, _OPEN, Field(description="Limit of generated tokens; -1 for none.")]
+Seed = Annotated[
+    Annotated[int, Field(ge=-MAX_SEED, le=MAX_SEED)] | None, _OPEN, Field(description="-1 for a random one.")
 ]
 
 Ignored = Annotated[Any, Field(description="Without effect.")]
@@ -57,6 +57,7 @@ _SAID: Mapping[str, str] = {
     "model_type": "has to be an object",
     "dict_type": "has to be an object",
     "none_required": _NOT_SUPPORTED,
+    "extra_forbidden": _NOT_SUPPORTED,
 }
 """The end of the sentence that refuses a field, by pydantic's type of error."""
 

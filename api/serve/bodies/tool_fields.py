@@ -75,6 +75,3 @@ class EarlierCall(Fields):
     def stated(self) -> tuple[str, str, str | JsonObject]:
         """Its id, name and arguments."""
         return self.id, self.function.name, self.function.arguments
-
-
-Word = Literal["auto", "none", "required"]

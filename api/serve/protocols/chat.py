@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import FailFast, Field
 
+from adascale.engine.tools.tool import Choice
 from adascale.engine.types import TokenLogprob
 
 from ..bodies.fields import (
@@ -24,11 +25,10 @@ from ..bodies.tool_fields import (
     EarlierCall,
     FunctionChoice,
     FunctionTools,
-    Word,
 )
 from ..conversation import ToolUse, calling, conversation_of, returned, spoken
 from ..follow import Beginning
-from ..outcome import Choice, SearchOutcome
+from ..outcome import Answer, SearchOutcome
 from ..request import CommonFields
 from ..wire.http import JsonObject, Refusal
 from .openai import MAX_LIKELIEST, ChoicesBody, ChoicesWriter, call_id, text_of_token
@@ -64,7 +64,7 @@ class ChatBody(ChoicesBody):
     modalities: Annotated[list[Literal["text"]], FailFast()] = ["text"]
     response_format: ChatFormat | None = None
     tools: FunctionTools = []
-    tool_choice: Word | FunctionChoice | None = None
+    tool_choice: Choice | FunctionChoice | None = None
 
 
 def _tool_use(body: ChatBody) -> ToolUse:
@@ -107,7 +107,7 @@ class ChatWriter(ChoicesWriter[ChatBody]):
     prefix = "chatcmpl"
     kinds = ("chat.completion", "chat.completion.chunk")
 
-    def choice(self, at: int, choice: Choice, reasoning: str) -> JsonObject:
+    def choice(self, at: int, choice: Answer, reasoning: str) -> JsonObject:
         """A message."""
         message = {
             "role": "assistant",
@@ -131,7 +131,7 @@ class ChatWriter(ChoicesWriter[ChatBody]):
         """A delta with content; answers after the first come in one delta."""
         return _delta(at, {"role": "assistant", "content": text} if at else {"content": text})
 
-    def ended(self, at: int, choice: Choice) -> JsonObject:
+    def ended(self, at: int, choice: Answer) -> JsonObject:
         """The reason, and the log-probabilities."""
         return _delta(at, {}, choice.finish, _logprobs(choice.logprobs))
 
@@ -141,7 +141,7 @@ class ChatWriter(ChoicesWriter[ChatBody]):
             yield self.chunk(_delta(0, {"tool_calls": [{"index": at, **call}]}))
         yield from super().end(outcome)
 
-    def _calls(self, choice: Choice) -> list[JsonObject]:
+    def _calls(self, choice: Answer) -> list[JsonObject]:
         return [
             {
                 "id": call_id(self.token, at),

@@ -12,7 +12,7 @@ from adascale.engine.types import TokenLogprob
 from ..bodies.fields import Ignored, Texts
 from ..conversation import RawText
 from ..follow import Beginning
-from ..outcome import Choice
+from ..outcome import Answer
 from ..request import CommonFields
 from ..wire.http import JsonObject, Refusal
 from .openai import MAX_LIKELIEST, ChoicesBody, ChoicesWriter, text_of_token
@@ -57,7 +57,7 @@ class CompletionWriter(ChoicesWriter[CompletionBody]):
     prefix = "cmpl"
     kinds = ("text_completion", "text_completion")
 
-    def choice(self, at: int, choice: Choice, reasoning: str) -> JsonObject:
+    def choice(self, at: int, choice: Answer, reasoning: str) -> JsonObject:
         """A completion, after the prompt if ``echo`` is set."""
         prompt = self.body.prompt if self.body.echo else ""
         return _choice(at, prompt + choice.content, choice.finish, _logprobs(choice.logprobs))
@@ -75,7 +75,7 @@ class CompletionWriter(ChoicesWriter[CompletionBody]):
         """A piece of a text."""
         return _choice(at, text)
 
-    def ended(self, at: int, choice: Choice) -> JsonObject:
+    def ended(self, at: int, choice: Answer) -> JsonObject:
         """The reason, and the log-probabilities."""
         return _choice(at, "", choice.finish, _logprobs(choice.logprobs))
 

@@ -68,7 +68,7 @@ class SearchBody(Fields):
     """How to reason."""
     max_tokens: Tokens | None = None
     max_seconds: Annotated[float, Field(ge=0.001, le=86_400)] | None = None
-    seed: Seed | None = None
+    seed: Seed = None
     readable: bool = False
     """Plain characters instead of LaTeX in prose."""
 

@@ -27,8 +27,7 @@ from ..bodies.formats import FlatFormat, schema_of
 from ..bodies.tool_fields import Name
 from ..conversation import ToolUse, calling, conversation_of, returned, spoken
 from ..follow import Beginning
-from ..outcome import Choice as Answer
-from ..outcome import SearchOutcome
+from ..outcome import Answer, SearchOutcome
 from ..request import CommonFields
 from ..wire.http import JsonObject, Refusal, event
 from .protocol import Block, BlockWriter, Protocol, whole_blocks

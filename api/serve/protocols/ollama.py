@@ -48,9 +48,8 @@ class OllamaBody(Body):
         options = value.get("options") or {}
         if not isinstance(options, dict):
             raise Refusal.of_field("options", "has to be an object")
-        asked = {**options, **value}
-        unset = [("format", ""), ("seed", -1)]  # -1 asks for a random seed
-        return {name: item for name, item in asked.items() if name != "options" and (name, item) not in unset}
+        asked = {**options, **value, "format": value.get("format") or None}
+        return {name: item for name, item in asked.items() if name != "options"}
 
     @property
     def max_tokens(self) -> int | None:

@@ -12,7 +12,7 @@ from adascale.engine.types import TokenLogprob
 
 from ..bodies.body import Body
 from ..bodies.fields import Fields, Ignored, OpenTokens
-from ..outcome import Choice, SearchOutcome
+from ..outcome import Answer, SearchOutcome
 from ..wire.http import JsonObject, Refusal, event
 from .protocol import Writer
 
@@ -62,7 +62,7 @@ class ChoicesWriter(Writer[B]):
     kinds: ClassVar[tuple[str, str]]
 
     @abstractmethod
-    def choice(self, at: int, choice: Choice, reasoning: str) -> JsonObject:
+    def choice(self, at: int, choice: Answer, reasoning: str) -> JsonObject:
         """A whole answer."""
 
     @abstractmethod
@@ -70,7 +70,7 @@ class ChoicesWriter(Writer[B]):
         """A piece of an answer."""
 
     @abstractmethod
-    def ended(self, at: int, choice: Choice) -> JsonObject:
+    def ended(self, at: int, choice: Answer) -> JsonObject:
         """The end of an answer."""
 
     def whole(self, outcome: SearchOutcome, reasoning: str) -> JsonObject:

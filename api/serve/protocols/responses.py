@@ -7,11 +7,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, FailFast, Field
 
-from adascale.engine.tools.tool import MAX_TOOLS
+from adascale.engine.tools.tool import MAX_TOOLS, Choice
 
 from ..bodies.fields import MAX_MESSAGES, Effort, Fields, Ignored, Parts, Tokens, text_of
 from ..bodies.formats import FlatFormat, schema_of
-from ..bodies.tool_fields import Function, NamedFunction, Word
+from ..bodies.tool_fields import Function, NamedFunction
 from ..conversation import ToolUse, calling, conversation_of, returned, spoken
 from ..follow import Beginning
 from ..outcome import SearchOutcome
@@ -91,7 +91,7 @@ class ResponseBody(OpenAIBody):
     conversation: None = None
     background: Literal[False] = False
     tools: Annotated[list[ResponseTool], Field(max_length=MAX_TOOLS), FailFast()] = []
-    tool_choice: Word | NamedTool | None = None
+    tool_choice: Choice | NamedTool | None = None
     include: Ignored = None
     truncation: Ignored = None
     stream_options: Ignored = None

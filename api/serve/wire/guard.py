@@ -39,8 +39,9 @@ class Access:
     def check(self, path: str, headers: Mapping[str, str]) -> None:
         """Refuse a request that is not allowed.
 
-        Another site can resolve its own name to this machine (DNS rebinding); its scripts then send that name
-        as Host. A server with a key needs no such check, since they lack the key.
+        Scripts of another site may ask a server of this machine, and read its answers if the site resolves
+        its own name to this machine (DNS rebinding). They lack the key, so a server with a key checks
+        nothing else: behind a proxy, its own page has another Host and Origin.
 
         Raises:
             Refusal: 401 without the key, 403 for another Host or Origin.
@@ -48,14 +49,16 @@ class Access:
         if self.key is not None and path not in _OPEN and not _has_key(headers, self.key):
             wanted = {"WWW-Authenticate": "Bearer"}
             raise Refusal(401, "the API key is missing or wrong", "invalid-api-key", headers=wanted)
+        if self.key is not None:
+            return
         host = headers.get("host", "")
-        if self.key is None and _host_name(host) not in LOOPBACK | {self.host}:
+        if _host_name(host) not in LOOPBACK | {self.host}:
             text = f"a server without an API key answers only to {self.host}, not to {host[:_SHOWN]!r}"
             raise Refusal(403, text, "host-not-allowed")
         known = {*self.origins, f"http://{host}", f"https://{host}"}
         origin = headers.get("origin")
         if origin is not None and origin not in known and "*" not in known:
-            text = f'pages and apps of "{origin}" may not ask: start the server with this CORS origin'
+            text = f'pages and apps of "{origin}" may not ask: start the server with --cors-origin {origin}'
             raise Refusal(403, text, "origin-not-allowed")
 
 

@@ -112,29 +112,23 @@ def test_the_effort_is_the_servers_unless_one_is_set(env: dict[str, str]) -> Non
 
 
 @pytest.mark.parametrize(
-    ("question", "options", "effort"),
+    ("options", "kind", "effort"),
     [
-        ("Echo 18.", (), None),
-        ("Echo 18.", ("-x",), None),
-        ("Echo 18.", ("--min-confidence", "0.1", "--mode", "prose"), None),
-        ("Echo 18.", ("--effort", "low"), "low"),
-        ("Say hello.", (), None),
-        ("Say hello.", ("-x", "--effort", "low"), None),
-        ("Say hello.", ("--mode", "prose"), None),
-        ("Say hello.", ("--mode", "prose", "--effort", "low"), "low"),
-        ("Say hello.", ("--schema", "schema.json", "--effort", "low"), "low"),
+        (("-x",), "auto", None),
+        (("--effort", "low"), "auto", "low"),
+        (("--as", "fact"), "fact", None),
+        (("--mode", "prose"), None, None),
+        (("--mode", "prose", "--effort", "low"), None, "low"),
+        (("--min-confidence", "0.1"), "auto", None),
     ],
 )
-def test_an_effort_is_sent_where_it_was_chosen_or_makes_a_search(
+def test_a_mode_that_was_typed_makes_a_search_and_an_effort_alone_does_not(
     env: dict[str, str],
     monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    question: str,
     options: tuple[str, ...],
+    kind: str | None,
     effort: str | None,
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    Path("schema.json").write_text('{"type": "object", "properties": {"name": {"type": "string"}}}')
     bodies: list[dict[str, Any]] = []
 
     def refuse(self: RemoteSearch, body: dict[str, Any]) -> Iterator[Event]:
@@ -143,8 +137,18 @@ def test_an_effort_is_sent_where_it_was_chosen_or_makes_a_search(
         yield
 
     monkeypatch.setattr(RemoteSearch, "run", refuse)
-    assert ask(env, "http://127.0.0.1:1", *options, question=question).returncode == 2
-    assert [body["effort"] for body in bodies] == [effort]
+    assert ask({**env, "ADASCALE_MODE": "program"}, "http://127.0.0.1:1", *options).returncode == 2
+    assert [(body["kind"], body["effort"]) for body in bodies] == [(kind, effort)]
+
+
+def test_a_text_gets_one_reply_whatever_the_config_file_says(
+    env: dict[str, str],
+) -> None:
+    policy = EchoPolicy(steady)
+    with served(policy=policy) as server:
+        modest = {**env, "ADASCALE_MODE": "prose"}
+        assert ask(modest, server.url, "--effort", "high", question="Say hello.").returncode == 0
+    assert [problem.kind for problem in policy.opened] == ["text"]
 
 
 def test_a_follow_up_its_kind_and_its_options_are_the_servers_to_know(env: dict[str, str]) -> None:
