@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import itertools
 from collections.abc import Generator, Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -30,20 +29,6 @@ def test_a_type_checker_sees_every_public_name() -> None:
     tree = ast.parse(Path(adascale.__file__).read_text(encoding="utf-8"))
     imports = [alias for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names]
     assert {alias.asname for alias in imports if alias.asname} == {*adascale.__all__} - {"__version__"}
-
-
-def test_a_search_in_python(chain_gguf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    options = adascale.SessionOptions(generator=str(chain_gguf), branches=4)
-    settings = adascale.Settings(adascale.Vote(4), seed=1)
-    with adascale.Session(options) as session:
-        clock = itertools.count()
-        driver = session.driver(lambda: float(next(clock)))
-        events = [event for _, event in driver.run([adascale.Problem("1", "What is 9 * 2?")], settings)]
-    last = events[-1]
-    assert isinstance(last, adascale.SearchFinished)
-    assert last.result.answer == "18"
-    assert len(adascale.replay(events)) > 4
 
 
 def test_ask_in_one_line(chain_gguf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -120,11 +120,13 @@ def test_a_file_is_played_back_with_programs_or_without(
         for record in kept
     }
     strategy = draw.Everything(SAMPLES, PROGRAMS if programs else 0)
-    for problem, event in driver.run(asked, Settings(strategy, seed=SEED)):
-        if event.kind == "search_finished":
-            votes = [answer for answer in answers[problem.id] if answer is not None]
-            assert (event.result.answer in votes) == bool(votes)
-            assert event.result.stop_reason == "exhausted"
+    events = [*driver.run(asked, Settings(strategy, seed=SEED))]
+    ends = [(problem, event) for problem, event in events if event.kind == "search_finished"]
+    assert len(ends) == len(asked)
+    for problem, end in ends:
+        votes = [answer for answer in answers[problem.id] if answer is not None]
+        assert (end.result.answer in votes) == bool(votes)
+        assert end.result.stop_reason == "exhausted"
 
 
 @pytest.mark.parametrize("without_programs", [0, 1, 6])

@@ -61,12 +61,10 @@ def has_a_record(out: Path) -> bool:
     return out.exists() and bool(out.read_text())
 
 
-def engines(node: Any = None) -> list[psutil.Process]:
-    """Actors on all nodes, or on one."""
-    raylets = [process.process.pid for process in node.all_processes["raylet"]] if node else []
-    found = psutil.process_iter(["cmdline", "ppid"])
-    named = [p for p in found if "ray::Engine" in " ".join(p.info["cmdline"] or [])]
-    return [p for p in named if p.info["ppid"] in raylets] if node else named
+def engines() -> list[psutil.Process]:
+    """Actors on all nodes."""
+    found = psutil.process_iter(["cmdline"])
+    return [p for p in found if "ray::Engine" in " ".join(p.info["cmdline"] or [])]
 
 
 def test_two_nodes_give_the_same_records_as_none(
@@ -111,35 +109,6 @@ def test_ctrl_c_stops_every_engine_and_the_rest_is_for_another_run(
     assert "the same command continues it" in err
     assert "Traceback" not in err
     wait_until(lambda: not engines())
-    subprocess.run(command(home, out, "-q"), env=home.env, check=True)
-    assert answers(out) == alone
-
-
-def test_a_node_that_is_gone_is_done_without(
-    home: Home, cluster: Any, alone: dict[str, Any], tmp_path: Path
-) -> None:
-    out = tmp_path / "out.jsonl"
-    node = cluster.add_node(num_cpus=1)
-    cluster.wait_for_nodes()
-    run = command(home, out, "--ray", cluster.address, data="-")
-    first, *others = home.data.read_text().splitlines(keepends=True)
-    pipes = {"stdin": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(run, env=home.env, text=True, **pipes) as process:
-        assert process.stdin
-        process.stdin.write(first)
-        process.stdin.flush()
-        wait_until(lambda: has_a_record(out))
-        [engine] = engines(node)
-        engine.suspend()  # every engine is idle and gets one of the others; this one does not begin it
-        process.stdin.writelines(others)
-        process.stdin.close()
-        cluster.remove_node(node, allow_graceful=False)
-        engine.kill()
-        process.stdin = None  # communicate() would flush it
-        _, err = process.communicate(timeout=120)
-    assert "was lost" in err
-    assert "Traceback" not in err
-    assert process.returncode in (0, 6)
     subprocess.run(command(home, out, "-q"), env=home.env, check=True)
     assert answers(out) == alone
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import llama_cpp
 import pytest
-import tiny
 from commands import run_process
 from home import Home
 from inprocess import run_here
@@ -68,15 +67,3 @@ def test_a_prm_format_that_is_none(ask: Ask) -> None:
 @pytest.mark.skipif(LLAMA_CPP_HAS_GPU, reason="this build has GPU support")
 def test_no_gpu_build(ask: Ask) -> None:
     assert ask("--gpu-layers", "99") == ("no-gpu-build", 0)
-
-
-@pytest.mark.parametrize(("think", "code"), [("off", "no-think-switch"), ("40", "thought-cut")])
-def test_a_model_that_thinks_for_ever(ask: Ask, tmp_path: Path, think: str, code: str) -> None:
-    template = f"{tiny.CHATML}<think>\n{{# </think> #}}"
-    thinker = tiny.write_chain(tmp_path / "thinker.gguf", tiny.THINKER_FOR_EVER, 8192, template)
-    assert ask("--think", think, "-g", str(thinker)) == (code, 0)
-
-
-def test_a_model_without_a_chat_template(ask: Ask, tmp_path: Path) -> None:
-    bare = tiny.write_chain(tmp_path / "bare.gguf", template=None)
-    assert ask("-g", str(bare))[0] == "no-template"

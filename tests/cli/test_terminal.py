@@ -9,8 +9,7 @@ import pytest
 from inprocess import run_here
 from sample_log import Log, pens
 from terminal import Screen, environment, on_terminal, piped
-
-from adascale.cli.disk.trace import TraceWriter
+from traces import written
 
 ESC = "\x1b"
 HIDE, SHOW = "\x1b[?25l", "\x1b[?25h"
@@ -40,11 +39,7 @@ except KeyboardInterrupt:
 
 
 def saved(log: Log, folder: Path) -> str:
-    path = folder / "trace.jsonl"
-    with TraceWriter(path) as writer:
-        for event in log.events:
-            writer.write(event)
-    return str(path)
+    return str(written(folder / "trace.jsonl", log.events))
 
 
 @pytest.fixture
@@ -66,15 +61,6 @@ def test_the_answer_goes_to_the_pipe_and_the_tree_to_the_terminal(trace: str) ->
     assert outcome.stderr.count(HIDE) == outcome.stderr.count(SHOW) == 1
     assert "= 27. So you can buy 27 pens." in outcome.stderr
     assert outcome.stderr.rstrip().endswith(" · 93 % sure · 2 of 2 solutions agree · 0.3 s")
-
-
-def test_without_the_tree_only_the_summary_stays(trace: str) -> None:
-    outcome = on_terminal(replay(trace, "--no-show-tree"), environment())
-
-    assert outcome.stdout == ANSWER
-    assert "├──" not in outcome.stderr
-    # The last thing before the summary takes the status line away.
-    assert outcome.stderr.rpartition("\x1b[2K")[2].strip().startswith("\x1b[1;32m27\x1b[0m · 93 % sure")
 
 
 @pytest.mark.parametrize("extra", [{}, {"FORCE_COLOR": "1"}, {"FORCE_COLOR": "1", "TTY_COMPATIBLE": "1"}])
@@ -202,20 +188,6 @@ def test_the_first_interrupt_asks_and_the_second_one_insists(trace: str) -> None
     assert outcome.stderr.rfind(SHOW) > outcome.stderr.rfind(HIDE) >= 0
 
 
-@pytest.mark.slow
-def test_the_live_view_never_grows_taller_than_the_terminal(tmp_path: Path) -> None:
-    log = Log(pace=0.002)
-    for n in range(40):
-        log.step(0, f"idea {n}\n", 0.5)  # type: ignore[arg-type]
-    outcome = on_terminal(
-        ["-c", SLOW.replace("0.002", "0.1"), saved(log, tmp_path)], environment(), size=(12, 80)
-    )
-
-    # Every frame but the last goes up by its own height; eleven lines up at most.
-    assert outcome.stderr.count("\x1b[1A") > 0
-    assert max(run.count("\x1b[1A") for run in outcome.stderr.split("\n")) <= 11
-
-
 @pytest.mark.parametrize("words", [["replay", "nothing.jsonl"], ["ask", "-h"]])
 def test_a_width_of_zero_counts_as_unknown(words: list[str]) -> None:
     known, unknown = (
@@ -242,7 +214,12 @@ def test_a_window_that_is_made_smaller_is_filled_anew(tmp_path: Path) -> None:
 
     script = SLOW.replace("0.002", "0.05")
     colourless = environment(NO_COLOR="1")
-    outcome = on_terminal(["-c", script, saved(log, tmp_path)], colourless, act=shrink, size=(40, 120))
+    outcome = on_terminal(
+        ["-c", script, saved(log, tmp_path)],
+        colourless,
+        act=shrink,
+        size=(40, 120),
+    )
 
     assert any(len(line) > 100 for line in plain_lines(outcome.stderr[: told[0]]))
     after = plain_lines(outcome.stderr[told[0] :])[1:]  # the first one may be the rest of a wide one

@@ -1,14 +1,11 @@
 from collections import Counter
 
 import pytest
-import sampled
 from sampled import node, question
 
-from adascale.engine.errors import UsageError
 from adascale.engine.execution import Execution
-from adascale.engine.search.events import GeneratorDescription, ModelDescription
 from adascale.engine.search.prefix_outcomes import PrefixOutcome
-from adascale.engine.types import Estimate, Problem
+from adascale.engine.types import Estimate
 from adascale.export.dataset import Card, Recipe, rows_of
 from adascale.export.filters import Filters
 from adascale.export.sampled import SampledNode, SampledQuestion, question_number
@@ -83,29 +80,6 @@ def test_splits_are_by_question_and_stay() -> None:
 def test_a_question_is_known_by_its_words() -> None:
     assert question_number("What  is\n1?") == question_number("What is 1?") != question_number("What is 2?")
     assert 0 <= question_number("What?") < 2**63
-
-
-def by(name: str) -> SampledQuestion:
-    return SampledQuestion(Problem("q", "q"), (node(-1, ""),), ModelDescription(GeneratorDescription(name)))
-
-
-def test_several_generators_are_refused_unless_mixed() -> None:
-    with pytest.raises(UsageError, match="several generators"):
-        list(rows_of([by("a"), by("a"), by("b")], Card(Recipe("sft"))))
-    card = Card(Recipe("sft"), mixed=True)
-    list(rows_of([by("a"), by("b")], card))
-    assert [each["name"] for each in card.describe({})["generators"]] == ["a", "b"]
-
-
-def test_a_card_tells_licence_sampler_and_calibration() -> None:
-    card = Card(Recipe("sft"))
-    asked = sampled.prose_search()
-    card.note(asked)
-    generator = asked.models.generator
-    assert generator is not None
-    told = card.describe({generator.sha256: "Apache-2.0"})
-    assert told["generators"][0]["licence"] == "Apache-2.0"
-    assert told["calibrations"][0]["held_out"]["answer"]["ece"] == 0.025
 
 
 @pytest.mark.parametrize(

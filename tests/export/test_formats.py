@@ -44,19 +44,6 @@ def test_a_format_is_written_as_before(name: FormatName, request: pytest.Fixture
     assert all(sampled.fits(row, FORMATS[name].row) for row in found)
 
 
-def paths_of(asked: SampledQuestion) -> list[list[str]]:
-    return [[asked.nodes[row].text.strip() for row in asked.path(leaf)] for leaf in asked.leaves()]
-
-
-def test_stepwise_rows_tell_the_tree() -> None:
-    asked = sampled.prose_search().merged()
-    found, _ = rows("trl-prm", asked)
-    assert [[text.strip() for text in row["completions"]] for row in found] == paths_of(asked)
-    for row, leaf in zip(found, asked.leaves(), strict=True):
-        assert row["probabilities"] == [asked.nodes[at].probability for at in asked.path(leaf)]
-        assert row["labels"] == [p >= 0.5 for p in row["probabilities"]]
-
-
 def test_soft_steps_have_every_prefix_and_its_counts() -> None:
     asked = sampled.world()[0].merged()
     found, card = rows("soft-steps", asked)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import socket
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from typing import Any
 
 import pytest
 from commands import clean_env, interrupted_at_answer, run
+from other_server import other_server
 from sample_log import Log
 from scripted_server import EchoPolicy, served, steady
 
@@ -52,30 +52,9 @@ def asking(env: dict[str, str], url: str, *options: str) -> Iterator[subprocess.
 
 @contextmanager
 def replying(*parts: str) -> Iterator[str]:
-    """The URL of a server that answers one request with these bytes, and breaks off."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def reply() -> None:
-            connection, _ = listener.accept()
-            with connection:
-                read_request(connection)  # unread bytes would make the end of the answer a reset
-                connection.sendall("\r\n".join(parts).encode())
-
-        thread = threading.Thread(target=reply, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        thread.join(10)
-
-
-def read_request(connection: socket.socket) -> None:
-    """Read a request to the end of its body."""
-    request = b""
-    while True:
-        request += connection.recv(1 << 16)
-        head, end, body = request.partition(b"\r\n\r\n")
-        length = re.search(rb"(?i)content-length: (\d+)", head)
-        if end and len(body) >= (int(length[1]) if length else 0):
-            return
+    """The URL of a server that answers with these bytes, and breaks off."""
+    with other_server(lambda call: call.connection.sendall("\r\n".join(parts).encode())) as other:
+        yield other.url
 
 
 def log_of(*events: dict[str, Any]) -> tuple[str, ...]:

@@ -25,20 +25,6 @@ def ask(chain_gguf: Path, *options: str) -> list[str]:
     return [*words, "What is [/] 9 * 2?\x1b[2J", *options]
 
 
-def test_the_tree_grows_on_the_terminal_and_the_answer_goes_down_the_pipe(
-    env: dict[str, str], chain_gguf: Path
-) -> None:
-    outcome = on_terminal(ask(chain_gguf, "-T"), env)
-    assert outcome.code == 0, outcome.stderr
-    assert outcome.stdout.endswith("\nAnswer: 18\n")
-    assert "\x1b" not in outcome.stdout
-    assert "★" in outcome.stderr
-    assert "about " in outcome.stderr
-    assert "[/] 9 * 2?" in outcome.stderr
-    assert "\x1b[2J" not in outcome.stderr
-    assert outcome.stderr.rindex(SHOW) > outcome.stderr.rindex(HIDE)
-
-
 def test_ctrl_c_prints_the_best_answer_so_far(env: dict[str, str], chain_gguf: Path) -> None:
     def interrupt(process: subprocess.Popen[bytes], screen: Screen) -> None:
         screen.wait_for("★")  # a solution has finished

@@ -139,6 +139,7 @@ def test_a_byte_order_mark_is_no_part_of_the_file(config: Path) -> None:
         ("port", "http", "whole number", "adascale serve --help"),
         ("server", "localhost", '"localhost" is no URL', "`server="),
         ("modl", "x", "modl is no setting", "did you mean model?"),
+        ("generator", "x", "generator is no setting", ""),
     ],
 )
 def test_a_wrong_value_is_told_before_it_is_kept(
@@ -185,16 +186,6 @@ def test_a_broken_file_is_told_and_left_alone(config: Path, text: str) -> None:
     assert run("config", "path")[0].strip() == str(config)
 
 
-def test_a_wrong_value_in_the_file_names_the_option(config: Path, questions: str) -> None:
-    config.parent.mkdir()
-    config.write_text("effort = 'hgh'\n", encoding="utf-8")
-
-    result = CliRunner().invoke(app, ["batch", questions, "--dry-run"])
-
-    assert result.exit_code == 2
-    assert "--effort" in result.stderr
-
-
 def test_who_sets_what_the_environment_overrides_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ADASCALE_EFFORT", "low")
 
@@ -230,15 +221,6 @@ def test_a_setting_of_colour_holds_for_commands_without_the_flag(tmp_path: Path,
     env = clean_env(tmp_path) | {"ADASCALE_CONFIG": str(config)}
     assert "\x1b[" in run_here(env, "replay", "nofile").stderr
     assert "\x1b[" not in run_here(env | {"ADASCALE_COLOR": "never"}, "replay", "nofile").stderr
-
-
-def test_the_model_has_one_name_everywhere(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run("config", "set", "model", "first.gguf")
-    assert row("model") == (str(Path("first.gguf").absolute()), f"file ({config})")
-    monkeypatch.setenv("ADASCALE_MODEL", "second.gguf")
-    assert row("model") == ("second.gguf", "environment (ADASCALE_MODEL)")
-    with pytest.raises(UsageError, match="generator is no setting"):
-        run("config", "set", "generator", "third.gguf")
 
 
 @pytest.mark.parametrize(

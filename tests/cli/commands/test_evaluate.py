@@ -7,11 +7,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 import tiny
+from commands import wait_until
 from home import Home, write_questions
 
 from adascale.cli.searching.evaluation import warnings_of
@@ -143,13 +143,10 @@ def test_killed_and_resumed_it_reports_the_same(
 ) -> None:
     other = Home(tmp_path, chain_gguf, write_questions(tmp_path / "questions.jsonl", range(12)))
     command = [sys.executable, "-m", "adascale", *args(other, "--json")]
-    deadline = time.monotonic() + 60
     with subprocess.Popen(
         command, env=other.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as run:
-        while other.kept("draws") < 5 and run.poll() is None:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_until(lambda: other.kept("draws") >= 5 or run.poll() is not None)
         os.kill(run.pid, signal.SIGKILL)
     assert other.kept("draws") >= 5
     resumed = other.run(*args(other, "--json"))
@@ -163,13 +160,9 @@ def test_an_interrupted_evaluation_reports_nothing_and_keeps_its_draws(
 ) -> None:
     other = Home(tmp_path, chain_gguf, write_questions(tmp_path / "questions.jsonl", range(400)))
     command = [sys.executable, "-m", "adascale", *args(other)]
-    deadline = time.monotonic() + 60
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen(command, env=other.env, text=True, **pipes) as run:  # type: ignore[call-overload]
-        while other.kept("draws") < 5:
-            assert run.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_until(lambda: other.kept("draws") >= 5)
         run.send_signal(signal.SIGINT)
         report, said = run.communicate(timeout=30)
     assert (run.returncode, report) == (130, "")

@@ -74,12 +74,9 @@ def test_a_run_that_failed_is_listed_as_such() -> None:
 
 
 def test_a_reply_to_a_text_is_listed_as_such() -> None:
-    log = Log("hi")
+    log = Log("hi", kind="text")
     log.finish_path(ROOT, "Hello!", 0.9, None)
     log.end()
-    first = log.events[0]
-    assert isinstance(first, SearchStarted)
-    log.events[0] = replace(first, problem=replace(first.problem, kind="text"))
     runs_dir().mkdir(parents=True)
     written(runs_dir() / "20260101-120000-aaaa.jsonl", log.events)
 

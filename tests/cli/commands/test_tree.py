@@ -125,10 +125,7 @@ def test_the_page_says_the_answer_before_anything_else() -> None:
 
 
 def test_a_reply_stands_alone_on_its_page() -> None:
-    log = Log("Write a haiku.")
-    started = log.events[0]
-    assert isinstance(started, SearchStarted)
-    log.events[0] = replace(started, problem=replace(started.problem, kind="text"))
+    log = Log("Write a haiku.", kind="text")
     log.read_prompt()
     log.grant(ROOT, 1)
     log.finish_path(ROOT, "Leaves fall *softly*.", 0.9, None)
@@ -190,10 +187,7 @@ def test_on_a_terminal_the_tree_has_its_width_and_colours(
 
 
 def test_a_plain_reply_is_shown_without_a_score() -> None:
-    log = Log("hi")
-    started = log.events[0]
-    assert isinstance(started, SearchStarted)
-    log.events[0] = replace(started, problem=replace(started.problem, kind="text"))
+    log = Log("hi", kind="text")
     log.finish_path(ROOT, "Hello!\nHow are you?", 0.78, None)
     log.end()
 
@@ -270,10 +264,7 @@ def test_every_format_counts_the_same_solutions() -> None:
 
 
 def test_options_that_were_read_have_a_bar_each() -> None:
-    log = Log("Is 91 prime?")
-    started, sure = log.events[0], Estimate(0.7, 0.81, 0.9, True)
-    assert isinstance(started, SearchStarted)
-    log.events[0] = replace(started, problem=replace(started.problem, kind="yes-no"))
+    log, sure = Log("Is 91 prime?", kind="yes-no"), Estimate(0.7, 0.81, 0.9, True)
     result = SearchResult("no", sure, (), None, "confident", options={"yes": 0.19, "no": 0.81})
     log.add(SearchFinished, result=result, usage=Usage())
 
@@ -380,10 +371,7 @@ def test_a_trace_is_not_replaced_by_its_picture(trace: str) -> None:
 
 @pytest.mark.parametrize("answer", ["Canberra", "Abcdefghij" * 2, "Abcdefghij" * 4])
 def test_what_stands_beside_a_large_answer_is_within_the_picture(answer: str) -> None:
-    log = Log("Who?")
-    started = log.events[0]
-    assert isinstance(started, SearchStarted)
-    log.events[0] = replace(started, problem=replace(started.problem, kind="fact"))
+    log = Log("Who?", kind="fact")
     for _ in range(3):
         log.finish_path(ROOT, "x", 0.8, answer)
     log.end("confident")

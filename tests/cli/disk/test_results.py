@@ -88,12 +88,6 @@ def standings(results: Results) -> list[str]:
     return [results.look_up(named(id_)) for id_ in "abcde"]
 
 
-def test_what_failed_is_told_from_what_is_done_and_what_is_new(path: Path) -> None:
-    write(path, *FAILED)
-    with open_results(str(path)) as results:
-        assert standings(results) == ["done", "failed", "failed", "done", "new"]
-
-
 def test_a_question_that_was_asked_as_another_kind_is_of_another_run(path: Path) -> None:
     write(path, record("a", kind="value"), record("b", "error", kind="value"))
     with open_results(str(path)) as results:

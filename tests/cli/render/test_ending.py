@@ -88,15 +88,6 @@ def test_the_answer_alone_and_without_a_line_below_it(
     assert capsys.readouterr().out == (out or "print(17 * 23)\n→ 391\nAnswer: 391\n")
 
 
-def test_a_pipe_gets_the_solution_and_the_answer(capsys: pytest.CaptureFixture[str]) -> None:
-    state = program("print(17 * 23)").state()
-    write_answer(state)
-    say_end(state)
-    said = capsys.readouterr()
-    assert said.out == "print(17 * 23)\n→ 391\nAnswer: 391\n"
-    assert said.err == "391 · 90 % sure · 1 solution · 0.0 s\n"
-
-
 def looked(problem: Problem, p: float) -> list[Event]:
     """A search that has read its options, and stopped there."""
     started = SearchStarted(

@@ -5,9 +5,8 @@ import pytest
 from sample_log import Log, pens, programs
 
 from adascale.cli.render.jsonl import JsonRenderer
-from adascale.cli.render.live import LiveRenderer
 from adascale.cli.render.plain import FinalRenderer, PlainRenderer
-from adascale.cli.render.renderer import choose_progress, open_renderer
+from adascale.cli.render.renderer import choose_progress
 from adascale.engine.types import ROOT
 
 
@@ -95,13 +94,6 @@ def test_none_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:
 )
 def test_which_progress(choice: str, quiet: int, animate: bool, kind: str) -> None:
     assert choose_progress(choice, quiet, animate) == kind  # type: ignore[arg-type]
-
-
-def test_every_kind_has_its_renderer() -> None:
-    kinds = {"live": LiveRenderer, "plain": PlainRenderer, "json": JsonRenderer, "none": FinalRenderer}
-    for kind, renderer_type in kinds.items():
-        with open_renderer(kind) as renderer:  # type: ignore[arg-type]
-            assert type(renderer) is renderer_type
 
 
 def test_an_ascii_stream_gets_ascii(

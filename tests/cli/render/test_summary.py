@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
+from event_logs import logs_of
 from rich.cells import cell_len
 from sample_log import Log, pens
 from worlds import code_driver, fitted_code, tasks
@@ -15,7 +16,7 @@ from adascale.cli.render.summary import closing_lines, details, summary, support
 from adascale.cli.report.answer import status_of
 from adascale.cli.terminal.text import rounded
 from adascale.cli.terminal.theme import ASCII, UNICODE
-from adascale.engine.search.events import Event, ModelDescription, PromptRead
+from adascale.engine.search.events import ModelDescription, PromptRead
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import Passing
 from adascale.engine.types import ROOT, Budget, Estimate, KindName, Problem, StopReason, Usage
@@ -225,13 +226,6 @@ def test_every_search_says_why_it_stopped_and_answers_are_readable() -> None:
     assert " =3/4" in "".join(line.plain for line in final_frame(log.state(), 80, UNICODE))
 
 
-def test_one_path_has_nobody_to_agree_with() -> None:
-    log = voted("8", calibrated=False)
-    log.end()
-
-    assert summary(log.state(), UNICODE).plain == "8 · 1 solution · 5 s"
-
-
 @pytest.mark.parametrize(
     ("prose", "programs", "said"),
     [
@@ -276,10 +270,8 @@ def test_each_mode_has_its_estimate_of_the_question() -> None:
 
 def code_states(asked: list[Problem]) -> list[ViewState]:
     """The ends of calibrated searches for programs."""
-    logs: dict[str, list[Event]] = {}
     settings = Settings(Passing(samples=3, hopeless=0.5))
-    for problem, event in code_driver(fitted_code().calibration).run(asked, settings):
-        logs.setdefault(problem.id, []).append(event)
+    logs = logs_of(code_driver(fitted_code().calibration).run(asked, settings))
     return [ViewState.of(log) for log in logs.values()]
 
 

@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 from prompt_toolkit.application import create_app_session
-from prompt_toolkit.completion import CompleteEvent
-from prompt_toolkit.document import Document
 from prompt_toolkit.history import FileHistory
 from prompt_toolkit.input import PipeInput, create_pipe_input
 from prompt_toolkit.output import DummyOutput
@@ -72,13 +70,6 @@ def test_messages_are_kept_and_nobody_else_can_read_them(keyboard: PipeInput, tm
 def test_a_history_that_cannot_be_written_harms_nothing(keyboard: PipeInput, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     assert typed(keyboard, f"hi{ENTER}", tmp_path / "file" / "history") == ["hi"]
-
-
-def test_completions_of_a_line_are_listed_by_their_last_word() -> None:
-    completer = messages._LineCompleter(lambda line: ["/model ", "/model smollm"])
-    found = list(completer.get_completions(Document("/mo"), CompleteEvent()))
-    assert [each.display_text for each in found] == ["/model", "smollm"]
-    assert [each.text for each in found] == ["/model ", "/model smollm"]
 
 
 @pytest.mark.parametrize(

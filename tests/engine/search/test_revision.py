@@ -21,7 +21,6 @@ from bench.scripted import ScriptedExecutor
 
 VOTES = VotePosterior(0.5)
 [ASKED] = problems(1, 500)
-NEIGHBOURS = problems(3, 600)
 
 
 def logs(

@@ -43,7 +43,6 @@ from adascale.engine.types import ROOT, Problem, Step
 from bench.scripted import ScriptedPolicy, ScriptedPRM, scripted_step
 
 PROBLEM = Problem("p", "?", "18")
-LINEAR = tuple(float(n) for n in range(1, 10))
 ADAPTIVE = Adaptive(samples=16, least=2, stop_at=0.9)
 EVERYTHING = {"stop_at": 2.0, "min_gain": -1e9, "hopeless": 0.0}
 

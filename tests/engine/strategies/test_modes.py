@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,10 +12,10 @@ from believing import Believing, around
 from event_logs import ended, logs_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from worlds import execute
 
 from adascale.engine.answers.result import FinishedSearch, Standing
 from adascale.engine.errors import UsageError
-from adascale.engine.execution import Execution
 from adascale.engine.ports import AnswerEstimates, Prefix
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import AnswerFound, AnswersJudged, BranchStarted, Event
@@ -46,10 +45,6 @@ def world(rates: Rates) -> Any:
         return scripted_step(f"Answer: {18 if right else rng.randint(100, 10**6)}.", "stop")
 
     return script
-
-
-def execute(program: str) -> Execution:
-    return Execution("", "ZeroDivisionError", 0.0) if "/" in program else Execution(program[6:8], "", 0.0)
 
 
 def search(
@@ -117,19 +112,6 @@ def test_programs_that_fail_send_it_back_to_prose() -> None:
     modes = judged(search({"prose": 0.0, "program": 0.0}, believed)["p"])
     assert modes[0] == "program"
     assert "prose" in modes[1:4]
-
-
-def test_no_more_are_judged_than_the_samples_of_both_together() -> None:
-    everything = replace(BOTH, samples=5, stop_at=2.0, min_gain=-1e9, hopeless=0.0)
-    log = search({"prose": 0.3, "program": 0.3}, strategy=everything)["p"]
-    assert len(judged(log)) == 5
-    assert ended(log).result.stop_reason == "exhausted"
-
-
-@pytest.mark.parametrize("mode", ["prose", "program"])
-def test_one_mode_alone_is_what_it_is_told(mode: Mode) -> None:
-    log = search({"prose": 0.5, "program": 0.5}, strategy=replace(BOTH, modes=(mode,)))["p"]
-    assert set(judged(log)) == {mode}
 
 
 @given(st.integers(0, 10_000), st.floats(0.05, 0.95), st.floats(0.05, 0.95))

@@ -10,12 +10,12 @@ from typing import Any
 
 import jsonschema
 import pytest
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from adascale.engine.errors import UsageError
 from adascale.engine.tools.equality import key_of, key_of_calls
-from adascale.engine.tools.grammar import grammar_of_call, grammar_of_object
+from adascale.engine.tools.grammar import grammar_of_object
 from adascale.engine.tools.inlining import MAX_NODES, inlined, object_schema
 from adascale.engine.tools.judging import is_accepted
 from adascale.engine.tools.schema import keywords, matches, mended
@@ -242,40 +242,6 @@ def test_a_schema_that_is_none_or_too_large_is_refused(schema: dict[str, Any]) -
 def test_a_schema_that_no_object_matches_is_refused(schema: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
         object_schema(schema)
-
-
-KEYWORDS = st.sampled_from(
-    [
-        "type",
-        "enum",
-        "required",
-        "properties",
-        "items",
-        "allOf",
-        "anyOf",
-        "$ref",
-        "maxItems",
-        "minLength",
-        "#",
-    ]
-)
-ANYTHING = st.recursive(
-    VALUES | st.sampled_from(["object", "array", "#", "#/properties"]),
-    lambda inner: st.dictionaries(KEYWORDS, inner, max_size=4) | st.lists(inner, max_size=3),
-    max_leaves=12,
-)
-
-
-@given(ANYTHING, VALUES)
-@example(True, None)
-def test_whatever_a_schema_holds_it_is_refused_or_a_grammar_is_made(schema: Any, value: Any) -> None:
-    try:
-        found = Tool.of({"function": {"name": "t", "parameters": schema}})
-    except UsageError:
-        return
-    grammar_of_call({"t": found})
-    matches(mended(value, found.parameters), found.parameters)
-    key_of(value, found.parameters)
 
 
 SCHEMA = inlined(

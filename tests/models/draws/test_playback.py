@@ -28,7 +28,7 @@ from adascale.engine.search.events import Event, SearchFailed, to_json
 from adascale.engine.search.record import replay
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import STRATEGIES, Margin, Vote
-from adascale.engine.types import BranchId, Mode, Problem, Reading, Step, Thought
+from adascale.engine.types import BranchId, Mode, Problem, Reading, Step
 from adascale.models.blobs import pack, pack_texts
 from adascale.models.draws.drawing import DrawRequest, DrawWriter
 from adascale.models.draws.playback import ReplayingPolicy, WaitingExecutor
@@ -271,6 +271,8 @@ def test_what_is_kept_comes_back_as_it_was(store: DrawStore) -> None:
         return Reading(last, mean, -1.5, 0.25)
 
     steps = (
+        replace(scripted_step("so", "step", -0.5), thought="part", reading=reading()),
+        replace(scripted_step("far\n\n", "step", -0.5), thought="cut", reading=reading()),
         replace(scripted_step("a\n\n", "step", -1.25), reading=reading()),
         replace(scripted_step("né\n\n", "step", -0.5), reading=reading()),
         replace(scripted_step("18", "stop", -0.1), reading=reading()),
@@ -306,14 +308,6 @@ def test_a_look_costs_its_whole_prompt_whichever_question_was_looked_at_first(st
     policy = ReplayingPolicy(Shares(script, 2), store, lambda branches: 1.0)
     seen = [policy.look(look, PROBLEMS[0]) for _ in range(2)]
     assert seen == [Seen((-0.5, -1.0), 10)] * 2
-
-
-def test_a_kept_draw_knows_its_thoughts(store: DrawStore) -> None:
-    parts: tuple[Thought | None, ...] = ("part", "cut", None)
-    steps = tuple(replace(scripted_step("a\n\n"), thought=part) for part in parts)
-    whole = (*steps, scripted_step("18", "stop"))
-    store.put("k", whole)
-    assert store.get("k", "answer") == whole
 
 
 def test_a_draw_is_known_by_its_question_its_prefix_and_its_seed() -> None:

@@ -54,14 +54,6 @@ def test_the_same_bytes_of_two_repositories_are_put_together_one_after_the_other
     assert told == ["waiting", "entered"]
 
 
-def test_a_file_is_published_by_a_rename(gguf: bytes, new_spec: New, catalogue: Use) -> None:
-    remote = remote_file(catalogue(new_spec(gguf)))
-    with cache.staging(remote) as area:
-        (area / "model").write_bytes(gguf)
-        inode = (area / "model").stat().st_ino
-        assert cache.publish(area / "model", remote).stat().st_ino == inode
-
-
 @pytest.mark.parametrize("error", [ModelCorruptError("no GGUF"), OSError("no space"), None])
 def test_what_cannot_be_continued_is_deleted_before_another_process_may_enter(
     error: Exception | None, hub_cache: Path, gguf: bytes, new_spec: New, catalogue: Use,

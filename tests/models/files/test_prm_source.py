@@ -25,7 +25,6 @@ from .heads import shards
 
 Use = Callable[[ModelSpec], ModelSpec]
 Fake = Callable[..., None]
-COMMIT = "c" * 40
 QWEN_PRM = HubRef("Qwen/Qwen2.5-Math-PRM-7B", "98218b1f4b7ca4cca7ec47348b3f8b457a679d97")
 
 

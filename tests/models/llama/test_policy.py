@@ -468,10 +468,3 @@ def test_continuing_below_given_steps_reads_their_tokens_not_their_text(make: Ma
     done = policy.advance()[0].step
     assert done is not None
     assert (done.text, done.finish) == (tiny.RIGHT, "stop")
-
-
-def test_greedy_takes_the_most_likely_token(make: Make, chain_gguf: Path) -> None:
-    policy, _ = make(chain_gguf)
-    log = search(policy, "greedy", [PROBLEM])["p"]
-    tree = replay(log)
-    assert tree.text(tree.nodes[-1].id) == tiny.ADD + tiny.MULTIPLY + tiny.RIGHT
