@@ -96,7 +96,8 @@ class Branches:
         """End a branch early; its unfinished step becomes a pruned node, so that no cost is lost."""
         partial = self._cancel(id_)
         if partial is None:
-            self._emit(PromptRead(usage=self.running.pop(id_).pending))
+            branch = self.running.pop(id_)
+            self._emit(PromptRead(usage=branch.pending, mode=branch.draw.asked.mode))
             return None
         node = self._add_step(id_, partial, ended=True)
         self._emit(NodesPruned(nodes=(node,), reason=reason))

@@ -102,6 +102,7 @@ class Search:
         self._kind = kind_of(problem)
         self._written: list[tuple[NodeId, str, Mode]] = []  # trajectories whose programs are to be run
         self._running: dict[NodeId, Runnable] = {}
+        self._twins: dict[NodeId, Runnable] = {}  # do the same as one that runs
         self._known: dict[str, Execution] = {}  # results by ``Runnable.key``
         self._unscored: list[NodeId] = []
         self._fresh: list[NodeId] = []  # scored or dropped since the plan was resumed
@@ -227,6 +228,8 @@ class Search:
                 self._record_result(node, program)
             elif known := self._known.get(program.key):
                 self._record_result(node, program.like(known))
+            elif program.key and any(program.key == other.key for other in self._running.values()):
+                self._twins[node] = program
             else:
                 self._running[node] = program
                 sources[node] = program.source
@@ -237,9 +240,11 @@ class Search:
         """A program has run: its node can be scored."""
         program = self._running.pop(node)
         result = program.ran(execution)
+        self._record_result(node, result)
         if program.key:
             self._known[program.key] = result
-        self._record_result(node, result)
+            for twin in [twin for twin, other in self._twins.items() if other.key == program.key]:
+                self._record_result(twin, self._twins.pop(twin).like(result))
 
     def _record_result(self, node: NodeId, execution: Execution) -> None:
         self._emit(ProgramRan(node=node, execution=execution))

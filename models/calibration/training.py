@@ -21,7 +21,7 @@ from adascale.engine.calibration.votes import VotePosterior
 from adascale.engine.fitting.calibration import QuestionSamples, Sample, Training
 from adascale.engine.fitting.head import Example, StageData
 from adascale.engine.kinds import kind_of
-from adascale.engine.ports import Prefix
+from adascale.engine.ports import Prefix, SequenceLogprob
 from adascale.engine.types import Estimate, NodeId
 
 from .rollouts import FloatArray, Rollouts
@@ -133,9 +133,9 @@ def _kept_samples(rollouts: Rollouts) -> list[int]:
 
 
 def _likelihood(prefix: Prefix) -> float:
-    """The mean probability of a token: the reward without a PRM."""
-    logprob = np.array([step.logprob for step in prefix.steps]).sum()
-    return float(np.exp(logprob / sum(len(step.token_ids) for step in prefix.steps)))
+    """The reward without a PRM."""
+    [score] = SequenceLogprob().score([prefix])
+    return score.reward
 
 
 def agrees(question: Sequence[Rollouts]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import count
 
@@ -121,7 +121,8 @@ class DrawWriter:
             self.read(request.problem, mode)
         id_ = BranchId(next(self._ids))
         self._running[id_] = request, []
-        self._live.start(id_, request.branch)
+        # Whole, whatever its search would read of it: the next one may read more.
+        self._live.start(id_, replace(request.branch, max_tokens=None))
 
     def _decode(self) -> None:
         for growth in self._live.advance():

@@ -151,8 +151,7 @@ class ReplayingPolicy:
         """Begin a branch; it waits until its steps are known."""
         assert branch.sampling == AS_USUAL, "questions of an evaluation have the sampler of the session"
         request = DrawRequest(branch)
-        steps = self._store.get(request.key, branch.until)
-        self._branches[request.problem.id][id_] = _PlayedBranch(request, steps)
+        self._branches[request.problem.id][id_] = _PlayedBranch(request, self._kept(request))
         self._questions[id_] = request.problem.id
 
     def advance(self) -> Sequence[Growth]:
@@ -164,12 +163,24 @@ class ReplayingPolicy:
         self._writer.write((branch.request for branch in every if branch.steps is None), self._likely)
         for branch in every:
             if branch.steps is None:
-                branch.steps = self._store.get(branch.request.key, branch.request.branch.until)
+                branch.steps = self._kept(branch.request)
         grown: list[Growth] = []
         for branches in self._branches.values():
             if branches and all(branch.steps is not None for branch in branches.values()):
                 grown += self._play(branches)
         return grown
+
+    def _kept(self, request: DrawRequest) -> tuple[Step, ...] | None:
+        """The steps of a draw, as far as its branch may go; None if it is not kept."""
+        steps, left = self._store.get(request.key, request.branch.until), request.branch.max_tokens
+        if steps is None or left is None:
+            return steps
+        for at, step in enumerate(steps):
+            tokens = 0 if step.is_thought else len(step.token_ids)
+            if tokens > left or (tokens == left and step.finish == "step"):
+                return (*steps[:at], _beginning(step, left))
+            left -= tokens
+        return steps
 
     def _play(self, branches: Mapping[BranchId, _PlayedBranch]) -> list[Growth]:
         hop = min(branch.tokens_left for branch in branches.values())
@@ -195,17 +206,16 @@ class ReplayingPolicy:
         ended = self._branches[self._questions.pop(id_)].pop(id_)
         if ended.steps is None or ended.written == 0:
             return None
-        step = ended.step
-        part = ended.written / len(step.token_ids)
-        return Step(
-            step.text[: round(part * len(step.text))],
-            step.token_ids[: ended.written],
-            step.logprob * part,
-            "length",
-            thought=step.thought,
-        )
+        return _beginning(ended.step, ended.written)
 
     def close_problem(self, problem: Problem) -> None:
         """Forget a question; what still runs of it ends."""
         self._branches.pop(problem.id, None)
         self._writer.close(problem)
+
+
+def _beginning(step: Step, tokens: int) -> Step:
+    """The first tokens of a step, and about as much of its text."""
+    part = tokens / len(step.token_ids)
+    text = step.text[: round(part * len(step.text))]
+    return Step(text, step.token_ids[:tokens], step.logprob * part, "length", thought=step.thought)

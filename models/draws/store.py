@@ -34,7 +34,8 @@ def draw_key(prefix: Prefix, seed: int, greedy: bool) -> str:
     """Key of a draw: a digest of what the generator reads, the tokens before it, its seed, and its mode."""
     tokens = [list(step.token_ids) for step in prefix.steps]
     mode = [] if prefix.mode == "prose" else [prefix.mode]
-    text = json.dumps([_read_text(prefix.problem, prefix.mode), tokens, "greedy" if greedy else seed, *mode])
+    statement = kind_of(prefix.problem).statement(prefix.problem)
+    text = json.dumps([statement, tokens, "greedy" if greedy else seed, *mode])
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
@@ -99,13 +100,8 @@ def _look_key(look: Look, problem: Problem) -> str:
 
 
 def _prompt_key(problem: Problem, mode: Mode) -> str:
-    return _read_text(problem, mode) if mode == "prose" else f"{mode}\x00{_read_text(problem, mode)}"
-
-
-def _read_text(problem: Problem, mode: Mode) -> str:
-    """The text that the generator reads; a store's name does not cover the prompt of code tasks."""
     statement = kind_of(problem).statement(problem)
-    return f"{PROMPTS['code']}\n\n{statement}" if mode == "code" else statement
+    return statement if mode == "prose" else f"{mode}\x00{statement}"
 
 
 def draws_path(fingerprint: Fingerprint, rows: int, gpu_layers: int = 0) -> Path:

@@ -83,10 +83,11 @@ class Prompts:
         chat, statement = self._chats[name], kind_of(problem).statement(problem)
         self._check_length(statement, problem.history)
         tokens = self._write(chat, problem, statement, with_tools=mode == "call")
-        self._check_fit(len(tokens), chat, self._sampling[name].think_tokens, problem.history)
+        thought = 0 if problem.is_raw else self._sampling[name].think_tokens
+        self._check_fit(len(tokens), chat, thought, problem.history)
         self._tokens[problem.id, mode] = tokens
         parked = self._cache.get(tokens)
-        if parked is not None:
+        if parked is not None and parked.logits is not None:  # a finished reply is parked without
             self._cache.put(tokens, parked, pin=True)
             return PrefixWork(0, len(tokens), parked.reading)
         assert sequence < self._context.sequences, "a problem was opened while every sequence was busy"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from adascale.engine.errors import ContextOverflowError, setting
-from adascale.engine.ports import Prefix, Score
+from adascale.engine.ports import Prefix, Score, SequenceLogprob
 from adascale.engine.types import Problem, Step
 
 from ..llama.prefixes import ParkedPrefix, PrefixCache, Tokens, evaluate_tokens
@@ -61,6 +61,11 @@ def sigmoid(logit: float) -> float:
     return 0.5 * (1.0 + math.tanh(0.5 * logit))
 
 
+def _is_read(prefix: Prefix) -> bool:
+    """True for a solution in prose: no PRM was trained, and no calibration fitted, on its score of others."""
+    return prefix.mode == "prose" and not prefix.problem.is_chat
+
+
 class StepPRM:
     """Scores steps with a GGUF model; implements ``engine.ports.RewardModel``.
 
@@ -84,13 +89,17 @@ class StepPRM:
         return self._model.flops_per_token
 
     def score(self, prefixes: Sequence[Prefix]) -> list[Score]:
-        """P(good) of the last step of each prefix, in [0, 1].
+        """P(good) of the last step of each prefix, in [0, 1]; by ``SequenceLogprob`` if it is not in prose.
 
         Raises:
             ContextOverflowError: a solution is longer than the PRM's window; nothing was evaluated.
         """
-        texts = [self._text_that_fits(prefix) for prefix in prefixes]
-        return [self._score(prefix, *text) for prefix, text in zip(prefixes, texts, strict=True)]
+        texts = [self._text_that_fits(prefix) if _is_read(prefix) else None for prefix in prefixes]
+        by_tokens = SequenceLogprob().score(prefixes)
+        return [
+            self._score(prefix, *text) if text is not None else other
+            for prefix, text, other in zip(prefixes, texts, by_tokens, strict=True)
+        ]
 
     def close_problem(self, problem: Problem) -> None:
         """Forget the problem's prefixes, if any was scored and no other problem has the same question."""

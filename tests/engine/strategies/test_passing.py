@@ -32,8 +32,9 @@ SQUARE = TASK.problem("square", "Write f(n).")
 class Bench:
     """Searches with programs that are written in a given order, and counts what is run."""
 
-    def __init__(self, bodies: Sequence[str], estimate: float | None = None) -> None:
+    def __init__(self, bodies: Sequence[str], estimate: float | None = None, slots: int = 1) -> None:
         self.ran: list[Trial] = []
+        self._slots = slots
         self._bodies = iter(bodies)
         self._estimate = estimate
 
@@ -49,7 +50,7 @@ class Bench:
     def search(self, problem: Problem, strategy: Strategy) -> list[Event]:
         calibrators = {} if self._estimate is None else {"code": _Estimating(self._estimate)}
         driver = Driver(
-            ScriptedPolicy(self.script, 1),
+            ScriptedPolicy(self.script, self._slots),
             SequenceLogprob(),
             calibrators,
             ticking(),
@@ -97,10 +98,11 @@ def test_where_none_passes_the_one_that_passes_most_is_shown() -> None:
     assert (ended(log).result.answer, ended(log).result.stop_reason) == ("1/2", "exhausted")
 
 
-def test_a_program_that_has_failed_is_not_run_again() -> None:
-    bench = Bench([HALF, f"# again\n    {HALF}", WRONG])
-    log = bench.search(SQUARE, Passing(samples=3))
-    assert outcomes(log) == ["1/2", "1/2", "0/2"]
+@pytest.mark.parametrize("slots", [1, 4])
+def test_of_programs_that_do_the_same_one_is_run(slots: int) -> None:
+    bench = Bench([WRONG, HALF, f"# again\n    {HALF}", f"# once more\n    {HALF}"], slots=slots)
+    log = bench.search(SQUARE, Passing(samples=4))
+    assert sorted(map(str, outcomes(log))) == ["0/2", "1/2", "1/2", "1/2"]
     assert len(bench.ran) == 2
 
 

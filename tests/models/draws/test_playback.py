@@ -263,6 +263,27 @@ def test_a_cut_branch_returns_what_it_had_written(store: DrawStore) -> None:
     assert step.logprob == pytest.approx(-0.4)
 
 
+@pytest.mark.parametrize("most", [3, 4, 6, 8, 20])
+def test_a_draw_is_kept_whole_and_read_as_far_as_its_branch_may_go(store: DrawStore, most: int) -> None:
+    def three_steps(prefix: Prefix, rng: random.Random) -> Step:
+        at = len(prefix.steps)
+        return replace(scripted_step("abcd", "stop" if at == 2 else "step"), thought=None if at else "part")
+
+    def texts(most: int | None) -> list[tuple[str, str]]:
+        policy = ReplayingPolicy(ScriptedPolicy(three_steps, 4), store, lambda branches: 1.0)
+        policy.open(PROBLEMS[0])
+        policy.start(BranchId(0), BranchStart(Prefix(PROBLEMS[0]), 1, "answer", False, max_tokens=most))
+        found = [("", "step")]
+        while found[-1][1] == "step":
+            found += [(g.step.text, g.step.finish) for g in policy.advance() if g.step is not None]
+        return found[1:]
+
+    whole = [("abcd", "step"), ("abcd", "step"), ("abcd", "stop")]
+    end = {3: [("abc", "length")], 4: [("abcd", "length")], 6: [whole[1], ("ab", "length")]}
+    assert texts(most) == [whole[0], *end.get(most, whole[1:])]
+    assert texts(None) == whole
+
+
 def test_what_is_kept_comes_back_as_it_was(store: DrawStore) -> None:
     rng = np.random.default_rng(0)
 

@@ -11,7 +11,7 @@ import pytest
 import tiny_prm
 
 from adascale.engine.errors import ContextOverflowError, UsageError
-from adascale.engine.ports import Prefix
+from adascale.engine.ports import Prefix, SequenceLogprob
 from adascale.engine.types import Problem, Step
 from adascale.models.llama.prefixes import PrefixCache
 from adascale.models.prm.incremental import StepPRM
@@ -85,6 +85,13 @@ def test_incremental_scores_are_those_of_one_evaluation_of_the_whole_text(prm: O
     tokens, ends = prm.prm.tokens(Prefix(DUCKS, STEPS))
     assert rewards == pytest.approx(read_in_one_batch(prm, tokens, ends[2:]), abs=1e-3)
     assert min(abs(a - b) for a, b in itertools.combinations(rewards, 2)) > 0.005
+
+
+def test_only_solutions_in_prose_are_read(prm: Opened) -> None:
+    others = [Prefix(DUCKS, STEPS[:1], mode="program"), Prefix(replace(DUCKS, kind="text"), STEPS[:1])]
+    scores = prm.prm.score([*others, Prefix(DUCKS, STEPS[:1])])
+    assert scores[:2] == SequenceLogprob().score(others)
+    assert [score.prm_tokens > 0 for score in scores] == [False, False, True]
 
 
 def test_only_new_tokens_are_evaluated(prm: Opened) -> None:
