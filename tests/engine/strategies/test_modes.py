@@ -17,15 +17,16 @@ from worlds import execute
 from adascale.engine.answers.result import FinishedSearch, Standing
 from adascale.engine.errors import UsageError
 from adascale.engine.ports import AnswerEstimates, Prefix
+from adascale.engine.search.branches import Branches
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import AnswerFound, AnswersJudged, BranchStarted, Event
 from adascale.engine.search.judging_order import Turns
-from adascale.engine.search.record import Record
+from adascale.engine.search.record import EventLog, Record
 from adascale.engine.search.settings import Settings
 from adascale.engine.search.tree import Tree
 from adascale.engine.search.waiting import Draws
 from adascale.engine.strategies import Adaptive, Cut, EarlyStopping, Expand, Margin, ProseAndProgram, Strategy
-from adascale.engine.types import ROOT, Mode, Problem, Step
+from adascale.engine.types import ROOT, BranchId, Mode, Problem, Step
 from bench.scripted import ScriptedExecutor, ScriptedPolicy, ScriptedPRM, scripted_step
 
 PROBLEM = Problem("p", "?", "18")
@@ -197,3 +198,12 @@ def test_the_mode_that_gains_more_has_more_turns_and_the_other_a_third(
     gains: Mapping[Mode, float], expected: str
 ) -> None:
     assert queue_of(gains)[:6] == expected.split()
+
+
+def test_a_branch_that_ends_without_a_token_is_of_its_mode_alone() -> None:
+    log, draws = EventLog(Settings(Margin(modes=("program",))).first_event(PROBLEM), lambda: 0.0), Draws()
+    branches = Branches(PROBLEM, log, draws, lambda id_: None)
+    [draw] = draws.queue(Expand(ROOT, 1, "answer", mode="program"))
+    branches.start(BranchId(0), draw)
+    branches.drop(BranchId(0), "budget")
+    assert log.record.tree.modes == {"program"}
