@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -383,6 +384,27 @@ def test_a_raw_text_is_read_without_a_template(make: Make, random_gguf: Path) ->
     gap = Problem("g", "a", kind="text", details={"suffix": "b"})
     with pytest.raises(UsageError, match="not trained to write what stands before a suffix"):
         policy.open(gap)
+
+
+def test_a_raw_text_goes_on_from_a_finished_reply(make: Make, random_gguf: Path) -> None:
+    policy, context = make(random_gguf)
+
+    def spelled(text: str) -> Sequence[int]:
+        return context.model.tokenize(text, special=True)
+
+    for seed in itertools.count(1):
+        raw = Problem(f"r{seed}", " a\n", kind="text", details={"suffix": ""})
+        policy.open(raw)
+        change = SamplingChange(max_tokens=3)
+        policy.start(BranchId(seed), BranchStart(Prefix(raw), seed, "answer", False, change))
+        while (step := policy.advance()[0].step) is None:
+            pass
+        # The last token of a reply is not read, so that what is parked spells this.
+        longer = " a\n" + b"".join(map(context.model.piece, step.token_ids[:-1])).decode("utf-8", "replace")
+        if spelled(longer) == [*spelled(" a\n"), *step.token_ids[:-1]]:
+            break
+    work = policy.open(replace(raw, id="longer", question=longer))
+    assert (work.evaluated_tokens, work.reused_tokens > 0) == (1, True)
 
 
 def test_cancel_returns_the_unfinished_step(make: Make, chain_gguf: Path) -> None:
