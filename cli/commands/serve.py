@@ -90,7 +90,7 @@ def _key(options: ServeOptions) -> str | None:
 
 
 def page_origin(text: str) -> str:
-    """An origin as browsers send it: in lower case, without a path.
+    """An origin as browsers send it: in lower case, without a path and without the usual port.
 
     Raises:
         UsageError: the text is no origin.
@@ -99,7 +99,8 @@ def page_origin(text: str) -> str:
         return text
     if _ORIGIN.fullmatch(text.lower()) is None:
         raise UsageError(f'"{text}" is no origin of a page', hint="--cors-origin https://example.org")
-    return text.lower().removesuffix("/")
+    origin = text.lower().removesuffix("/")
+    return origin.removesuffix({"http": ":80", "https": ":443"}.get(origin.partition(":")[0], ""))
 
 
 def _is_loopback(host: str) -> bool:

@@ -235,7 +235,7 @@ def test_without_the_extra_its_name_is_said(
 @pytest.mark.parametrize(
     ("typed", "sent"),
     [("https://A.example/", "https://a.example"), ("http://a.example:8080", "http://a.example:8080"),
-     ("http://[::1]:80", "http://[::1]:80"),
+     ("http://[::1]:80", "http://[::1]"), ("https://a.example:443", "https://a.example"),
      ("*", "*"), ("file://", "file://"), ("app://obsidian.md", "app://obsidian.md")],
 )  # fmt: skip
 def test_an_origin_is_that_which_a_browser_sends(typed: str, sent: str) -> None:
