@@ -58,7 +58,7 @@ class Access:
         known = {*self.origins, f"http://{host}", f"https://{host}"}
         origin = headers.get("origin")
         if origin is not None and origin not in known and "*" not in known:
-            text = f'pages and apps of "{origin}" may not ask: start the server with --cors-origin {origin}'
+            text = f"pages and apps of '{origin}' may not ask: the server's setting cors-origin lets them"
             raise Refusal(403, text, "origin-not-allowed")
 
 
