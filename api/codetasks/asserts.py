@@ -205,7 +205,7 @@ def _starts_tests(node: ast.stmt) -> bool:
             return not any(isinstance(function, ast.Attribute) for function in calls)
         case ast.Expr(ast.Call(function)):
             called = ast.unparse(function)
-            return called in _NO_STEPS or called.startswith("test")
+            return called in _NO_STEPS or (isinstance(function, ast.Name) and called.startswith("test"))
     return False
 
 
@@ -304,7 +304,7 @@ def _calls_by_row(function: str, names: ast.expr, rows: Sequence[ast.expr]) -> l
 def _values(row: ast.expr, is_single: bool) -> Sequence[ast.expr]:
     """The values of a row; of a single parameter the row itself is the value."""
     match row:
-        case ast.Call(function, values) if ast.unparse(function).endswith("param"):
+        case ast.Call(function, values) if ast.unparse(function) == "pytest.param":
             return values
         case ast.Tuple(values) | ast.List(values) if not is_single:
             return values

@@ -154,11 +154,13 @@ def _stated(line: str) -> Iterator[CodeTest]:
             continue
         match getattr(try_parse(call), "body", None):
             case [ast.Expr(ast.Call(ast.Name("print")) as printing)]:
-                if (source := _printing(printing, expected)) is not None:
+                value = ast.literal_eval(expected)
+                shown = expected if isinstance(value, int | float | complex) else str(value)
+                if (source := _printing(printing, shown)) is not None:
                     yield CodeTest(source)
                 return
             case [ast.Expr(ast.Call())]:
-                yield CodeTest(f"assert {call} == {expected}")
+                yield CodeTest(f"assert {call} == {ast.unparse(ast.parse(expected, mode='eval'))}")
                 return
 
 

@@ -48,6 +48,8 @@ class Filters:
         first = question.nodes[0]
         if self.mode is not None and question.by_mode:
             first = replace(first, outcome=question.by_mode.get(self.mode))
+        if self.mode not in (None, first.mode):
+            first = replace(first, mode=self.mode, estimate=None)  # that of the other mode's prompt
         nodes, row_of, tokens = [first], {0: 0}, {0: 0}
         for row, node in enumerate(question.nodes[1:], 1):
             if node.parent not in row_of:
@@ -67,7 +69,7 @@ class Filters:
         if self.in_domain and question.in_domain is not True:
             known = "outside of" if question.in_domain is False else "not known to be in"
             return f"questions {known} the calibration's domain"
-        if self.mode is not None and all(node.mode != self.mode for node in question.nodes):
+        if self.mode is not None and all(node.mode != self.mode for node in question.nodes[1:]):
             return f"questions without a solution in mode {self.mode}"
         return None
 

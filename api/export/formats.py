@@ -6,6 +6,7 @@ what else a search knows.
 
 from __future__ import annotations
 
+import string
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypedDict
@@ -222,7 +223,8 @@ def write_prompts(question: SampledQuestion, labelling: Labelling, split: Split)
         yield NO_ANSWER
         return
     success = question.nodes[0].probability
-    yield {"prompt": _prompt(problem), "ground_truth": problem.answer, "success": success}
+    known = _ground_truth(problem, problem.answer)
+    yield {"prompt": _prompt(problem), "ground_truth": known, "success": success}
 
 
 def write_messages(
@@ -259,7 +261,7 @@ def write_verl(question: SampledQuestion, labelling: Labelling, split: Split) ->
         "data_source": str(problem.meta.get("data_source", "adascale")),
         "prompt": _prompt(problem),
         "ability": "math" if problem.kind == "value" else problem.kind,
-        "reward_model": {"style": "rule", "ground_truth": problem.answer},
+        "reward_model": {"style": "rule", "ground_truth": _ground_truth(problem, problem.answer)},
         "extra_info": {
             "split": split,
             "index": prompt_number(problem),
@@ -329,6 +331,14 @@ def _prompt(problem: Problem) -> list[Message]:
     """The conversation up to the question."""
     history: list[Message] = [{"role": turn.role, "content": turn.content} for turn in problem.history]
     return [*history, {"role": "user", "content": _statement(problem)}]
+
+
+def _ground_truth(problem: Problem, known: str) -> str:
+    """The known answer; of a choice the letter that the prompt gives the option."""
+    kind = kind_of(problem)
+    names = kind.options(problem) if problem.kind == "choice" else ()
+    lettered = zip(string.ascii_uppercase, names, strict=False)
+    return next((letter for letter, name in lettered if kind.matches(problem, name, known)), known)
 
 
 def prompt_number(problem: Problem) -> int:

@@ -34,19 +34,29 @@ _NUMBER_WORDS = (
     "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
 )  # fmt: skip
 _SCALE = rf"(?:{'|'.join(_SCALES)})"
+_TELLING = (
+    re.compile(
+        r"\b(january|february|march|april|may|june|july|august|september|october|november|december)\b"
+    ),
+    re.compile(r"\b(second|minute|hour|day|week|month|year)s?\b"),
+    re.compile(r"\b(cent|dollar)s?\b"),
+)
+"""Words that tell answers apart: 5 minutes and 5 hours. Other units do not count."""
+_NEGATIVE = re.compile(r"^(?:negative|minus) (?=[\d.])")
 _DIGITS = r"(?:\d{1,3}(?:,\d{3})+|\d+)"
 _NUMBER = rf"[-+]?{_DIGITS}?(?:\.\d+)?(?:\s?/\s?\d+)?"
 # A formula that goes on is no unit: 2x, 2 x, 5i, 2 sin x, 5 factorial. The other letters are: g, l, m.
 _NO_UNIT = r"(?:[abdefiknopqrtuxyz]|pi|and|or|squared|cubed|factorial|sin|cos|tan|log|ln|sqrt|more|less|to)\b"
 _POWER = r"\s+(?:mm|cm|dm|km|m|in|ft|yd|mi|units?|inches|feet|meters)\^\{?[23]\}?"
-_UNIT = rf"\s*[%°]|\s+(?!{_NO_UNIT})[A-Za-z][A-Za-z .²³/-]*|{_POWER}|\s*/\s?[A-Za-z]{{3,}}"
-_WITH_UNIT = re.compile(rf"[$€£]?\s*({_NUMBER})(?:\s+({_SCALE}))?(?:{_UNIT})?")
+_WORDS = r"[A-Za-z](?:(?! (?:or|and|plus|minus|below)\b)[A-Za-z .²³/-])*"
+_UNIT = rf"\s*[%°]|\s+(?!{_NO_UNIT}){_WORDS}|{_POWER}|\s*/\s?[A-Za-z]{{3,}}"
+_WITH_UNIT = re.compile(rf"[$€£]?\s*({_NUMBER})(?:\s+({_SCALE})s?\b)?(?:{_UNIT})?")
 _MIXED = re.compile(r"(-?)(?:(\d+)\s*)?\\frac\{(-?\d+)\}\{(-?\d+)\}")
 _PLAIN_MIXED = re.compile(r"(-?)(\d+) (\d+)/(\d+)")
 
 _IN_WORDS = re.compile(
     r"(?:(?<![\w./^-])-|(?<![\w.,/^-]))"
-    rf"(?:\d+ \d+/\d+|{_DIGITS}(?:\.\d+)?(?: ?/ ?\d+)?)(?![\w/^!]|[.,]\d)(?: {_SCALE}\b)?"
+    rf"(?:\d+ \d+/\d+|{_DIGITS}(?:\.\d+)?(?: ?/ ?\d+)?)(?![\w/^!]|[.,]\d)(?: {_SCALE}s?\b)?"
 )
 _NO_PLAIN_WORDS = re.compile(
     r"[\\^_=+*<>{}|\u00b1\u2213\u2264\u2265\u221a]|\d ?[-\u2013/:] ?[\d(a-z]*[a-z(]|\d ?[-\u2013:] ?\d"
@@ -54,7 +64,7 @@ _NO_PLAIN_WORDS = re.compile(
 )
 """Signs of a formula: operators, names of unknowns, and hyphens that may be a minus."""
 _ANOTHER_NUMBER = re.compile(
-    r"\b(?:than|least|most|not|never|except|between|or|over|under|above|below"
+    r"\b(?:negative|than|least|most|not|never|except|between|or|over|under|above|below"
     r"|plus|minus|divided|factorial|squared?|cubed?|roots?|power|twice|double|triple|half|halves|thirds?|quarters?"
     r"|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)\b"
 )
@@ -131,6 +141,10 @@ def _cheap_verdict(left: str, right: str, x: Fraction | None, y: Fraction | None
     halves = {*_HALF_OF_DAY.findall(left)}, {*_HALF_OF_DAY.findall(right)}
     if all(halves) and halves[0] != halves[1]:
         return False  # 3 AM and 3 PM
+    for words in _TELLING:
+        named = {*words.findall(left)}, {*words.findall(right)}
+        if all(named) and named[0].isdisjoint(named[1]):
+            return False
     if (a := _TIME.fullmatch(left)) and (b := _TIME.fullmatch(right)):
         is_equal = a.groups("00") == b.groups("00")
         if is_equal or any(halves):
@@ -211,6 +225,7 @@ def plain_number(answer: str) -> Fraction | None:
 @functools.lru_cache(maxsize=1 << 14)
 def _normal(answer: str) -> str:
     plain = _HALF_OF_DAY.sub(r"\1m", normal_latex(answer).rstrip(".").lower())
+    plain = _NEGATIVE.sub("-", plain)
     return _PI.sub(r"\\pi", plain).replace("∞", r"\infty").replace("infinity", r"\infty")
 
 

@@ -18,7 +18,8 @@ from .latex import arithmetic
 
 _SEPARATOR = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 _UNIT_BEHIND = re.compile(
-    r"(?<=\d)\s+(?!(?:squared|cubed|factorial|percent)\b)([a-z]{3,}(?: [a-z]{3,})?)(?=\s*[-+*/=)])"
+    r"(?<=\d)\s+(?!(?:squared|cubed|factorial|percent|dozen|hundred|thousand|million|billion)\b)"
+    r"([a-z]{3,}(?: [a-z]{3,})?)(?=\s*[-+*/=)])"
 )
 _MARKDOWN = re.compile(r"(?<![\d) ])\*\*|\*\*(?!\s*[\d(])|(?m:^)\s*(?:[-*]|\d+[.)]) |`")
 
@@ -74,7 +75,8 @@ def equations(text: str) -> Iterator[tuple[str, bool]]:
         near = max(0, start - _CONTEXT)
         if not _BEFORE.search(text, near, start) or _IN_OTHER_ARITHMETIC.search(text, near, start):
             continue
-        if _mixes_units(sums):
+        is_call = sums.lstrip().startswith("(") and text[start - 1 : start].isalpha()  # factorial(5) = 120
+        if is_call or _mixes_units(sums):
             continue
         sides = [_UNIT.sub("", _VARIABLE.sub(r"\1x", side)).strip() for side in sums.split("=")]
         sides[-1] = sides[-1].rstrip(".")

@@ -61,7 +61,6 @@ class Outcome:
 
     Attributes:
         entry: The contestant's name.
-        repeat: 0, 1, ...
         problem: Id of the question.
         right: The chosen answer is correct, or the chosen program passes the hidden tests.
         found: Correct trajectories among those that finished.
@@ -73,7 +72,6 @@ class Outcome:
     """
 
     entry: str
-    repeat: int
     problem: str
     right: bool
     found: int
@@ -119,24 +117,23 @@ def evaluate(
             records[problem.id] = Record.after(records.get(problem.id), event)
             if isinstance(event, SearchFinished | SearchFailed):
                 asked = known[problem.id]
-                outcome = _outcome(contestant.name, repeat, asked, records.pop(problem.id), run)
+                outcome = _outcome(contestant.name, asked, records.pop(problem.id), run)
                 if outcome.stop_reason == "interrupted":
                     return
                 yield outcome
 
 
-def _outcome(entry: str, repeat: int, problem: Problem, record: Record, run: Run | None) -> Outcome:
+def _outcome(entry: str, problem: Problem, record: Record, run: Run | None) -> Outcome:
     """Outcome of a search that has ended; of one that failed, nothing counts but its cost."""
     result = record.result
     if result is None:
-        return Outcome(entry, repeat, problem.id, False, 0, 0, None, None, record.usage)
+        return Outcome(entry, problem.id, False, 0, 0, None, None, record.usage)
     right = right_nodes(record, problem, run)
     is_right = result.best in right
     if result.best is None and result.answer is not None:  # an option that was read and not reasoned out
         is_right = kind_of(problem).is_right(problem, result.answer, None, run)
     return Outcome(
         entry,
-        repeat,
         problem.id,
         right=is_right,
         found=len(right),

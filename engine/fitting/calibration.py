@@ -204,7 +204,7 @@ def _chosen_groups(candidates: tuple[Candidate, ...]) -> Iterator[tuple[AnswerGr
 
 def _subsets(count: int, rng: np.random.Generator) -> Iterator[tuple[int, ...]]:
     for size in range(1, count + 1):
-        if comb(count, size) <= _SUBSETS:
+        if size == 1 or comb(count, size) <= _SUBSETS:  # each alone once: those are independent
             yield from combinations(range(count), size)
         else:
             for _ in range(_SUBSETS):

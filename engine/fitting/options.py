@@ -82,14 +82,13 @@ def _with(weights: OptionWeights, name: str, number: float) -> OptionWeights:
 
 def _loss(weights: OptionWeights, examples: Sequence[OptionExample], *, ahead: bool) -> float:
     """Mean negative log-probability of the correct option, before and after each vote."""
-    total, count = 0.0, 0
+    total = 0.0
     for each in examples:
         counts = range(1, len(each.votes) + 1) if ahead else (0,)
         for votes in counts:
             p = weights.posterior(each.look, each.votes[:votes])[each.right]
             total -= math.log(p) / len(counts)
-        count += 1
-    return total / count
+    return total / len(examples)
 
 
 def predictions(weights: OptionWeights, examples: Sequence[OptionExample], *, votes: bool) -> Predictions:

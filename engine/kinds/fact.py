@@ -42,6 +42,7 @@ _SENTENCE = re.compile(
     re.IGNORECASE,
 )
 """A whole sentence around a fact: "The capital of Australia is Canberra"."""
+_VERB = re.compile(r"\s(?:is|was|are|were)\s", re.IGNORECASE)
 
 
 def words_of(text: str) -> tuple[str, ...]:
@@ -92,8 +93,14 @@ class Fact(Kind):
         if len(lines) > 1 and lines[0].rstrip("* ").endswith(("!", ":")):
             del lines[0]
         found = readable(boxed if boxed is not None else lines[0] if lines else "")
-        lead = _LEAD.match(found) or _SENTENCE.match(found)
-        return found[lead.end() if lead else 0 :].strip("*`$. \t") or None
+        if lead := _LEAD.match(found):
+            found = found[lead.end() :]
+        elif lead := _SENTENCE.match(found):
+            rest = found[lead.end() :]
+            # "Canberra is the capital of Australia" ends with what was asked.
+            repeats = {*words_of(rest)} <= {*words_of(problem.question)}
+            found = _VERB.split(found)[0] if repeats else rest
+        return found.strip("*`$. \t") or None
 
     def equality(self, problem: Problem) -> Same:
         """True for two names of one thing."""

@@ -158,7 +158,7 @@ EXPLANATION = phrases(
     r"""
     why|wieso|warum|weshalb|pourquoi|por qu[eé]|perché|почему|(为什么|怎么|如何|なぜ|どうやって)\w*
     how (do|does|did|can|could|should|would|to|is|are|was|were|about|come)(?! (you|i|we) (say|spell|call))
-    .{0,200}, (how (do|can|should)|what should) i
+    .{0,200}, (how (do|can|should) i|what should i(?! (get|have|need|expect|pay|add)))
     what are (the|some) \w+ (i|we)|.{0,60}what do (you|u) (think|suggest|recommend)
     wie (installiere|mache?|funktioniert|kann|geht|benutze)|comment( \w+)?|cómo
     com[eo] (si|posso|faccio|faço|funziona|funciona)

@@ -26,12 +26,14 @@ _WORD = re.compile(
     r"(?P<negated>(?:\bnot|n['\u2019]t)\s+(?:\w+\s+)?)?"
     rf"(?<!\bno )\b(?P<word>{'|'.join(_FAMILIES)})\b"
     r"(?!-\w|(?<=right)\s+\w|(?<=\bno)[ \t]+(?:idea|(?:\w+[ \t]+)?answers?)\b)"
-    r"(?![ \t]+answers?[ \t]*(?:is\b|:))",
+    r"(?![ \t]+answers?[ \t]*(?:is\b|:))"
+    r"(?=(?P<of>(?<=\bno)[ \t]+\w)?)",
     re.IGNORECASE,
 )
 """A word of a family, and what turns it: "not true", "isn't always true".
 
-Not of "a right triangle", "no idea", "no correct answer" and "the correct answer is".
+Not of "a right triangle", "no idea", "no correct answer" and "the correct answer is". That of "no divisors"
+(``of``) counts where a text has no other.
 """
 _OTHER: Mapping[str, str] = {"yes": "no", "no": "yes"}
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
@@ -48,7 +50,8 @@ def yes_or_no(text: str) -> str | None:
 
 def _said(text: str) -> Iterator[str]:
     """``yes`` or ``no`` for each word of a family."""
-    for found in _WORD.finditer(text):
+    every = [*_WORD.finditer(text)]
+    for found in [each for each in every if not each["of"]] or every:
         # Ignoring case, an expression takes letters that have no lower case here: the long s.
         if (family := _FAMILIES.get(found["word"].lower())) is not None:
             yield _OTHER[family] if found["negated"] else family

@@ -34,6 +34,7 @@ def test_module_level_tests(source: str, tests: list[CodeTest]) -> None:
         "for n in range(3):\n    assert f(n) == n * n",
         "xs = [3, 1]\nassert f(xs) == [1, 3]\nassert xs == [3, 1]",  # an assert looks at what another changed
         "s = Stack()\nprint(s.push(1))\nassert s.pop() == 1",
+        "test_stack = Stack()\ntest_stack.push(1)\nassert test_stack.pop() == 1",
     ],
 )
 def test_steps_that_use_the_program_or_depend_on_each_other_are_one_scenario(source: str) -> None:

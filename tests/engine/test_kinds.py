@@ -76,6 +76,9 @@ def asked(kind: KindName) -> Problem:
         ("yes-no", "91 = 7 * 13, also nein.", None, "no", "No"),
         ("yes-no", "Answer: False.", None, "no", "No"),
         ("yes-no", "It is a prime, so yes", None, "yes", "Yes"),
+        ("yes-no", "Yes, 97 has no divisors but 1 and itself.", None, "yes", "Yes"),
+        ("yes-no", "There is no remainder: yes", None, "yes", "Yes"),
+        ("yes-no", "There is no largest prime.", None, "no", "No"),
         ("yes-no", "print(n == 91)", Execution("True\n", "", 0.1), "yes", "Yes"),
         ("yes-no", "I do not know.", None, None, None),
         ("yes-no", "No idea.", None, None, None),
@@ -107,6 +110,19 @@ def test_a_kind_reads_and_shows_an_answer(
     found = kind_named(kind).answer(asked(kind), mode, text, "stop", execution)
     assert found == answer
     assert kind_named(kind).shown(asked(kind), found, execution) == shown
+
+
+@pytest.mark.parametrize(
+    ("question", "text", "answer"),
+    [
+        ("What is the capital of Australia?", "Canberra is the capital of Australia.", "Canberra"),
+        ("What is the longest river in Africa?", "The Nile is the longest river in Africa.", "The Nile"),
+        ("Who wrote Emma?", "The author is Jane Austen.", "Jane Austen"),
+    ],
+)
+def test_a_fact_is_what_the_question_does_not_say(question: str, text: str, answer: str) -> None:
+    problem = Problem("1", question, kind="fact")
+    assert kind_named("fact").answer(problem, "prose", text, "stop", None) == answer
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import sampled
 from sampled import node, question
 
 from adascale.engine.search.prefix_outcomes import PrefixOutcome
-from adascale.engine.types import Mode, Turn
+from adascale.engine.types import Estimate, Mode, Turn
 from adascale.export.dataset import Card, Recipe, rows_of
 from adascale.export.filters import Filters
 from adascale.export.formats import FORMATS, FormatName, Labelling
@@ -151,6 +151,18 @@ def test_a_path_ends_before_its_first_unknown_step() -> None:
     assert card.omissions == {"steps or solutions without a probability": 1}
 
 
+@pytest.mark.parametrize("answer", ["3", "(3)", "C"])
+def test_the_known_answer_of_a_choice_is_the_letter_of_its_prompt(answer: str) -> None:
+    tree = question(node(0, "a", 0.9), answer=answer)
+    details = {"stem": "Which is the only even prime?", "texts": ["4", "5", "2"], "letters": ["1", "2", "3"]}
+    if answer == "C":
+        del details["letters"]
+        details["texts"] = ["A", "B", "C"]
+    choice = replace(tree, problem=replace(tree.problem, kind="choice", details=details))
+    [row], _ = rows("grpo", choice)
+    assert row["ground_truth"] == "C"
+
+
 def test_only_a_value_is_called_maths() -> None:
     tree = question(node(0, "a", 0.9), answer="1")
     fact = replace(tree, problem=replace(tree.problem, kind="fact"))
@@ -193,3 +205,13 @@ def test_the_success_of_a_question_is_that_of_the_way_that_is_kept(mode: Mode | 
     asked = replace(tree, nodes=(first, *tree.nodes[1:]), by_mode=by_mode)
     [row], _ = rows("grpo", asked, filters=Filters(mode=mode))
     assert row["success"] == success
+
+
+def test_what_was_thought_of_a_question_in_prose_is_not_of_its_programs() -> None:
+    tree = question(node(0, "print(1)", None, (0, 4), answer="1", mode="program"), answer="2")
+    sure = replace(tree.nodes[0], estimate=Estimate(0.93, 0.95, 0.97, calibrated=True))
+    first = replace(sure, outcome=PrefixOutcome(0, 4))
+    asked = replace(tree, nodes=(first, *tree.nodes[1:]), by_mode={"program": PrefixOutcome(0, 4)})
+    [row], _ = rows("grpo", asked, filters=Filters(mode="program"))
+    assert row["success"] < 0.5
+    assert rows("grpo", asked, filters=Filters(mode="prose"))[0] == []

@@ -17,7 +17,7 @@ def report(names: list[str]) -> EvaluationReport:
     comparison = Comparison([Contestant(name, Vote(4)) for name in names], [f"q{i}" for i in range(40)])
     for (at, name), (i, problem) in product(enumerate(names), enumerate(comparison.problems)):
         usage = Usage(generated_tokens=1000 + 3 * at, flops=1.0, seconds=1.0)
-        comparison.add(Outcome(name, 0, problem, i > 20 + at % 2, 1, 4, None, "exhausted", usage))
+        comparison.add(Outcome(name, problem, i > 20 + at % 2, 1, 4, None, "exhausted", usage))
     return comparison.report()
 
 

@@ -27,11 +27,11 @@ LEAN = Contestant("adaptive", Adaptive(4))
 
 
 def outcome(
-    entry: str, problem: str, right: bool, found: int, finished: int, tokens: int, p: float, repeat: int = 0
+    entry: str, problem: str, right: bool, found: int, finished: int, tokens: int, p: float
 ) -> Outcome:
     confidence = Estimate(p - 0.1, p, p + 0.1, calibrated=True)
     usage = Usage(generated_tokens=tokens, flops=2.0 * tokens + 5, seconds=tokens / 10)
-    return Outcome(entry, repeat, problem, right, found, finished, confidence, "exhausted", usage)
+    return Outcome(entry, problem, right, found, finished, confidence, "exhausted", usage)
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ def test_repeats_are_averaged_within_a_question_before_questions_are_resampled()
     found = Comparison([WIDE], ["a", "b"])
     for repeat, right in ((0, True), (1, False)):
         for problem in ("a", "b"):
-            found.add(outcome("vote:4", problem, right, 1, 4, 100 + 200 * repeat, 0.5, repeat))
+            found.add(outcome("vote:4", problem, right, 1, 4, 100 + 200 * repeat, 0.5))
     [strategy] = found.report().strategies
     assert strategy.accuracy == 0.5
     assert strategy.accuracy_ci == (0.5, 0.5)

@@ -260,23 +260,24 @@ def test_the_states_say_more_than_length_alone() -> None:
     assert 0.5 < finished.auc_within < finished.auc
 
 
-def test_searches_that_share_samples_do_not_pass_for_a_spread_of_rates() -> None:
-    """Every question has the same rate: played back over and over, four samples must not look like more."""
+@pytest.mark.parametrize("size", [4, 6])
+def test_searches_that_share_samples_do_not_pass_for_a_spread_of_rates(size: int) -> None:
+    """Every question has the same rate: played back over and over, its samples must not look like more."""
     rng = np.random.default_rng(1)
-    rows = rng.random((80, 4)) < 0.6
+    rows = rng.random((80, size)) < 0.6
     samples = [
         QuestionSamples(
-            i, tuple(Sample(4 * i + at, "18" if r else "20", bool(r), 9) for at, r in enumerate(own))
+            i, tuple(Sample(size * i + at, "18" if r else "20", bool(r), 9) for at, r in enumerate(own))
         )
         for i, own in enumerate(rows)
     ]
-    ones, many = np.ones(80), np.ones(320)
+    ones, many = np.ones(80), np.ones(80 * size)
     estimates = {
         "question": Predictions(np.arange(80), np.full((80, 3), 0.6), ones, ones),
-        "finished": Predictions(np.arange(320), np.full((320, 3), 0.6), many, many),
+        "finished": Predictions(np.arange(80 * size), np.full((80 * size, 3), 0.6), many, many),
     }
     answers = StageData.stack(played(Training({}, samples), estimates), ANSWER_FEATURES)
-    assert answers.independent.sum() == 320
+    assert answers.independent.sum() == 80 * size
     model, _ = fit_stage(answers, "beta", HeadConfig(components=0, steps=120, folds=3), 0)
     lower, _, upper = model.quantiles(answers.evidence)[answers.independent].T
     assert np.all(upper - lower < 0.35)
