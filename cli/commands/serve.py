@@ -60,7 +60,7 @@ def serve(*, options: ServeOptions) -> None:
     hub = Hub(open_models, options.parallel, options.max_queue, options.budget, lambda: listener.stop())
     if traces is not None:
         hub.tap = traces.keep
-    with_key = "" if key is None else "; questions need the API key"
+    with_key = "" if key is None else " (with the API key)"
     listener = Listener(
         make_app(hub, ServerSettings(access, options.effort, options.strict, fallback)),
         bind(options.host, options.port),

@@ -62,7 +62,7 @@ def sigmoid(logit: float) -> float:
 
 
 def _is_read(prefix: Prefix) -> bool:
-    """True for a solution in prose: no PRM was trained, and no calibration fitted, on its score of others."""
+    """True for a solution in prose; PRMs do not know other texts, nor calibrations a PRM's score of them."""
     return prefix.mode == "prose" and not prefix.problem.is_chat
 
 

@@ -48,7 +48,9 @@ class OllamaBody(Body):
         options = value.get("options") or {}
         if not isinstance(options, dict):
             raise Refusal.of_field("options", "has to be an object")
-        asked = {**options, **value, "format": value.get("format") or None}
+        asked = {**options, **value}
+        if asked.get("format") == "":
+            del asked["format"]
         return {name: item for name, item in asked.items() if name != "options"}
 
     @property
