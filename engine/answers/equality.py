@@ -96,10 +96,10 @@ _endless: set[str] = set()
 def is_right(answer: str | None, *, gold: str) -> bool:
     """True if a model's answer is the known right one; no answer never is.
 
-    White space, units, thousands separators, currency signs and LaTeX spacing do not matter; 1/2, 0.5 and a
-    LaTeX fraction are the same; a sentence with one number in it is that number where the known answer is a
-    number; the list ``[2, 3]``, as a program prints it, is ``2, 3``. An answer that is no mathematics is
-    compared as text without case.
+    White space, units (but for minutes and hours and their like, cents and dollars, and months), thousands
+    separators, currency signs and LaTeX spacing do not matter; 1/2, 0.5 and a LaTeX fraction are the same;
+    a sentence with one number in it is that number where the known answer is a number; the list ``[2, 3]``,
+    as a program prints it, is ``2, 3``. An answer that is no mathematics is compared as text without case.
     """
     if answer is None:
         return False
