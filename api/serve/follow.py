@@ -123,7 +123,7 @@ async def follow(
 
 
 def _reply_part(text: GrowingReply, event: Event) -> Progress | None:
-    """What an event adds to a plain reply: a part of its thought or of its text."""
+    """The part of its thought or of its text that an event adds to a plain reply; None if it adds nothing."""
     if isinstance(event, StepProposed) and event.step.is_thought:
         thought = without_tags(event.step.text)
         return ReasoningLine(thought) if thought.strip() else None

@@ -102,7 +102,7 @@ class Search:
         self._kind = kind_of(problem)
         self._written: list[tuple[NodeId, str, Mode]] = []  # trajectories whose programs are to be run
         self._running: dict[NodeId, Runnable] = {}
-        self._twins: dict[NodeId, Runnable] = {}  # do the same as one that runs
+        self._twins: dict[NodeId, Runnable] = {}  # programs that do the same as one that runs
         self._known: dict[str, Execution] = {}  # results by ``Runnable.key``
         self._unscored: list[NodeId] = []
         self._fresh: list[NodeId] = []  # scored or dropped since the plan was resumed

@@ -46,10 +46,10 @@ class Access:
         Raises:
             Refusal: 401 without the key, 403 for another Host or Origin.
         """
-        if self.key is not None and path not in _OPEN and not _has_key(headers, self.key):
-            wanted = {"WWW-Authenticate": "Bearer"}
-            raise Refusal(401, "the API key is missing or wrong", "invalid-api-key", headers=wanted)
         if self.key is not None:
+            if path not in _OPEN and not _has_key(headers, self.key):
+                wanted = {"WWW-Authenticate": "Bearer"}
+                raise Refusal(401, "the API key is missing or wrong", "invalid-api-key", headers=wanted)
             return
         host = headers.get("host", "")
         if _host_name(host) not in LOOPBACK | {self.host}:
