@@ -84,14 +84,15 @@ def test_a_pipe_without_a_reader_is_the_end_of_the_child_on_windows_too(child: L
     process = child._process
     assert process is not None
     assert process.stdin is not None
-    process.stdin.close()
 
     def refuse(*_: object) -> None:
         raise OSError(errno.EINVAL, "Invalid argument")
 
-    process.stdin = SimpleNamespace(write=refuse, flush=refuse, close=refuse)  # type: ignore[assignment]
-    with pytest.raises(ChildEndedError):
-        child.ask("second")
+    # The pipe itself stays open: a child that reads its end exits, and is replaced before the request.
+    with process.stdin:
+        process.stdin = SimpleNamespace(write=refuse, flush=refuse, close=refuse)  # type: ignore[assignment]
+        with pytest.raises(ChildEndedError):
+            child.ask("second")
     assert child.ask("third") == ["third", "third"]
 
 
