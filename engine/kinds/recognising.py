@@ -119,8 +119,10 @@ def _has(text: str, *patterns: str) -> bool:
 
 
 _SENTENCE_END = (
-    r"(?<=[.!?])(?<!\b[a-z]\.)(?<!\bMr\.)(?<!\bMrs\.)(?<!\bDr\.)(?<!\bSt\.)[\"')\]*_]*\s+|(?<=[。？！])|\n+"
+    r"(?<=[.!?])(?<!\b[a-zA-Z]\.)(?<!\b(?:Mr|Dr|dr|St|st|Ft|Mt|Jr|jr|Sr)\.)(?<!\bMrs\.)[\"')\]*_]*\s+"
+    r"|(?<=[。？！])|\n+"
 )
+"""Not behind an initial, U.S. or a title."""
 _PICTURE = r"(?s)\[asy\].*?\[/asy\]"
 """A drawing in a problem of mathematics, which is a program of its own."""
 _PARAGRAPH_END = r"\n[ \t]*\n"

@@ -162,6 +162,7 @@ EXPLANATION = phrases(
     what are (the|some) \w+ (i|we)|.{0,60}what do (you|u) (think|suggest|recommend)
     wie (installiere|mache?|funktioniert|kann|geht|benutze)|comment( \w+)?|cómo
     com[eo] (si|posso|faccio|faço|funziona|funciona)
+    what('s| is| are) [^?]{1,40} (laws?|theorem|theory|paradox|principle|syndrome|disease|algorithm)\W*$
     how's|what does (this|that)|what does .{1,60} (do|mean)\W*$
     (what|which|where|when)( \w+){0,3} (should|can|could|would) (i|we|you)(?! (get|have|need|expect|pay|add))
     what (about|if (i|we)|happen\w*|makes?|causes?)
@@ -179,9 +180,12 @@ DESCRIPTION = phrases(
 COMPUTED = phrases("what('s| is| are)( the)? (differences?|points?)")
 BETWEEN_NUMBERS = r"(?i)\bbetween\s+[$€£]?\d[\d.,/]*(?![\w-])"
 """A description in its words that may be computed: the difference between 15 and 8."""
+_SINGS = words("sings sang wrote said recorded")
+_US = r"(you|your|u(?!\.)|ur|i|my)"
+_IMPERSONAL = "(?! (say|spell|get|call|use|have to))"
 ABOUT_US = phrases(
-    r"""
-    (who|what|where|how|when|which)('s|'re| \w+)( \w+)? (you|your|u|ur|i|my)(?! (say|spell|get|call))
+    rf"""
+    (?!who {_SINGS})(who|what|where|how|when|which)('s|'re| \w+)( \w+)? {_US}{_IMPERSONAL}
     who am i
     """
 )
@@ -244,7 +248,7 @@ COUNTED = phrases(
 NUMBER = rf"(?i)\d|\b{_NUMBER_WORDS}\b"
 NUMBER_IN_NAME = phrases(
     r"""
-    (1[0-9]|20)\d\ds?
+    (1[0-9]|20)\d\ds?|(season|episode|series|chapter|volume|part|round) \d+( episode \d+)?
     (ww|world war|version|python|windows|formula|html|http|rfc|iso|gpt|apollo|area)[ -]?\d+(\.\d+)*
     """
 )
@@ -275,16 +279,21 @@ _KNOWN = words(
     " founder king queen opposite plural synonym formula speed title date year winner owner"
 )
 _MEASURES = "(atomic number|(boiling|melting|freezing) point)"
+_DOES = words("call speak export import measure represent symboli[sz]e eat own sell produce border flow")
 _NO_NOUN = "(is|are|was|were|if|about|else|now|do|does|did|can|could|would|will|should|has|have)"
 FACT = phrases(
     rf"""
     who|whom|whose|where|wh?en|wh?ich|(in|on|at|for|to|from|by) (what|which|whom)
     what(s| are| were) (the )?(\d|two|three|four|five|seven|names?|colou?rs|official|primary|\w+est)
-    (wh?ats?|waht)('s| is| was)? (the|\w+[\x27’]s|\w+s[\x27’]|\w+est|most)
-    (wh?at|waht) (?!{_NO_NOUN}|{_DESCRIBED})\w+
-    what does \S+ stand for|what do (you|we) call
+    (wh?ats?|waht)('s| is| was)? (the|([\w.]+ ){{0,3}}\w+[\x27’]s|([\w.]+ ){{0,3}}\w+s[\x27’]|\w+est|most)
+    (wh?at|waht) (?!({_NO_NOUN}|{_DESCRIBED})\b)\w+
+    what (is|was) [^?]{{1,40}} (made (of|from|out of)|named (after|for)|famous for|known for|called)
+    what (is|was) (the )?(\w+ )?({_KNOWN}|languages?|religions?|(time|zip|area) ?(zone|code)) (in|of|for|on)
+    what (do|does) [^?]{{1,50}} stand for|what do (you|we) call|what did (?!you|i|we|it|they|this|that)\w+
     (the )?\w+( \w+)? of [^?.!,]{{1,50}}\?
-    how (many|much|tall|far|long|old|deep|high|big|large|heavy|fast|hot|cold|do (you|i|we) (say|spell|call))
+    what (do|does) (?!you|i|we|it|this|that|they)[^?]{{1,40}} {_DOES}|what('s| is) another (name|word|term)
+    how (many|much|tall|far|long|old|often|deep|high|big|large|heavy|fast|hot|cold|close is)
+    how do (you|i|we) (say|spell|call)
     (the )?\w{{3,}}est( \w+){{1,3}} (in|of|on)|(the )?\w{{3,}}est( \w+){{1,2}}\W*$
     (the )?(\w+ )?({_KNOWN}|{_MEASURES})( \w+)? (of|for|in)
     (the )?(default port|chemical symbol|population)( \w+)?
@@ -297,11 +306,17 @@ FACT = phrases(
     [^。？]*(谁|誰|什么|哪|何|どこ|いつ|どの|どれ)\w*|\w+は|столица
     """
 )
+_NAMED = words(
+    "years? countr(?:y|ies) cit(?:y|ies) states? languages? names? continents? rivers? oceans? islands?"
+    " compan(?:y|ies) part(?:y|ies) teams? bands? books? movies? films? songs? shows? seasons? elements?"
+    " presidents? actors? actress(?:es)? artists? singers? authors? players? sports? wars? religions?"
+    " currenc(?:y|ies)"
+)
 FOR_PERSON_PLACE_TIME = phrases(
-    r"""
+    rf"""
     who|whom|whose|where|when (did|was|were)|wh?ich
     (in|on|at|from|by) (what|which|whom)(?! (day|date|month|time|hour))
-    what (year|country|city|language|name|continent|river|company|team|band|book|movie|song|element)
+    what (('s|is) the name of|({_NUMBER_WORDS} |\d+ )?([\w.]+ )?{_NAMED})
     wer|wann|wo|welche[rsnm]?|qui|quand|où|qui[ée]n|cu[áa]ndo|d[óo]nde|chi|quando|dove
     """
 )
