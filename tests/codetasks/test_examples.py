@@ -109,6 +109,6 @@ def test_no_text_breaks_it(lines: list[str]) -> None:
     "line", ["a(" * 2000 + " = = " + "# " * 2000, "x" + " " * 60_000 + "y", "f(2) == " * 8000]
 )
 def test_a_long_line_is_read_in_no_time(line: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     assert read_examples(line) == ()
-    assert time.perf_counter() - started < 1.0
+    assert time.process_time() - started < 1.0
