@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from .answers.result import PROFILES, FieldEstimate, FinishedSearch, ModeProfile
 from .answers.weighing import OptionWeights
@@ -276,7 +276,7 @@ class SequenceLogprob:
 class Uncalibrated:
     """Passes the raw reward on, marked as a score that is no probability."""
 
-    profiles = PROFILES
+    profiles: ClassVar[Mapping[Mode, ModeProfile]] = PROFILES
     is_rough = False
 
     @property

@@ -102,7 +102,7 @@ def plan_prompts(options: SessionOptions, files: SessionFiles, model: LlamaModel
     if is_searched and files.prm is None:
         by_votes = {
             "value": rough,
-            "fact": FactPosterior(rough.prior),
+            "fact": FactPosterior(),
             "call": CallPosterior.of_size(rate_of_size(size), size),
             "json": FieldPosterior(rough.prior),
         }

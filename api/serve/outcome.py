@@ -298,8 +298,8 @@ def _with_answer(record: Record, node: NodeId, text: str) -> str:
     shown = kind_of(problem).shown(problem, answer, execution)
     if problem.kind == "json":
         return shown or ""
-    if shown == text:  # a fact has no other words
-        return text
     is_guess = record.result is not None and record.result.is_guess
     guess = "I don't know; this is the best guess.\n\n" if is_guess else ""
+    if shown == text:  # a fact has no other words
+        return guess + text
     return f"{text}\n\n{guess}Answer: {readable(shown)}" if shown else text

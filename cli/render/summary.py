@@ -79,8 +79,7 @@ def _answer_facts(state: ViewState, glyphs: Glyphs) -> list[str]:
         return [_fields_text(state.result.fields, glyphs), *support(state)]
     answer = answer_text(state, glyphs)
     if _is_unsure(state):
-        p = probability_of(state.confidence)
-        likely = ", a guess," if p is None else f" is {percent(p)} likely"
+        likely = f" is {sure} likely" if (sure := sure_text(state)) else ", a guess,"
         return [f"not sure: {answer}{likely} {_after(state)}"]
     return [answer, *support(state)]
 
@@ -109,9 +108,8 @@ def _is_unsure(state: ViewState) -> bool:
 
 def support(state: ViewState) -> list[str]:
     """``96 % sure`` and ``3 of 4 solutions agree``, for example; what is not known is left out."""
-    source = " by agreement alone" if state.tree.problem.kind == "fact" else ""
-    source = " of each" if state.tree.problem.kind == "json" else source
-    facts = [f"{sure} sure{source}"] if (sure := sure_text(state)) else []
+    of_what = " of each" if state.tree.problem.kind == "json" else ""
+    facts = [f"{sure} sure{of_what}"] if (sure := sure_text(state)) else []
     agree, solutions = state.agreement
     if solutions > 1:
         facts.append(f"{agree} of {solutions} solutions agree")
@@ -244,9 +242,9 @@ def _after(state: ViewState) -> str:
     done = standing.finished if standing else 0
     if not done and state.answer is not None:
         return "before any solution"
-    if not most:
+    if not most or done == most == 1:
         return f"after {plural(done, 'solution')}"
-    if done >= most > 1:
+    if done >= most:
         return f"after all {plural(most, 'solution')}"
     return f"after {done} of {plural(most, 'solution')}"
 

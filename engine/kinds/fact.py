@@ -87,7 +87,9 @@ class Fact(Kind):
     def answer(
         self, problem: Problem, mode: Mode, text: str, finish: Finish, execution: Execution | None
     ) -> str | None:
-        """The first line of the text, but for one that only leads to it: "Sure!"."""
+        """The first line, but for one that only leads to it ("Sure!"); None for a text without end."""
+        if finish == "length":
+            return None
         boxed = last_boxed(text)
         lines = [line for line in text.splitlines() if re.search(r"\w", line)]
         if len(lines) > 1 and lines[0].rstrip("* ").endswith(("!", ":")):

@@ -136,9 +136,10 @@ class Tree:
 
     def candidate(self, node: NodeId, answer: str | None, estimate: Estimate) -> Candidate:
         """The finished trajectory that ends at a node, with its answer and its estimate."""
-        end, mode, surprise = self[node], self.mode_as_evidence(node), self.surprise(node)
+        end, mode = self[node], self.mode_as_evidence(node)
         passed = 0 if end.execution is None else end.execution.passed
-        return Candidate(node, answer, estimate, mode, passed, surprise, end.greedy)
+        tokens = sum(len(step.token_ids) for step in self.steps(node))
+        return Candidate(node, answer, estimate, mode, passed, self.surprise(node), tokens, end.greedy)
 
     def children(self, node: NodeId) -> tuple[NodeId, ...]:
         """Children in the order in which they were added."""

@@ -33,6 +33,7 @@ class Adaptive(Sequential):
 
     Without a calibration the votes decide, as in ``AdaptiveConsistency``. By rough numbers
     (``Standing.is_rough``) the modes take turns, and no answer is enough that leads by less than two votes.
+    A trajectory that stays alone takes the most likely tokens.
 
     Attributes:
         least: Finished trajectories before it may stop early.
@@ -90,7 +91,8 @@ class Adaptive(Sequential):
 
     def _trajectories(self, tree: Tree) -> list[Expand]:
         """All trajectories that may be needed, with the number that the paper's rule would have asked for."""
-        expands = whole_trajectories(self.samples, self.modes, sure=min(self.least, self.samples))
+        sure, is_alone = min(self.least, self.samples), self.samples == 1
+        expands = whole_trajectories(self.samples, self.modes, sure=sure, greedy=is_alone)
         lowers = {mode: estimate.lower for mode, estimate in tree.questions.items()}
         return [
             replace(each, lower=lower, required=required_samples(lower, CONFIDENCE))

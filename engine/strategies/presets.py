@@ -70,13 +70,8 @@ EFFORTS: Mapping[KindName, Mapping[Effort, Strategy]] = {
     "value": _ADAPTIVE,
     "choice": _OF_OPTIONS,
     "yes-no": _OF_OPTIONS,
-    # A few words long, so that some are drawn at once.
-    "fact": {
-        "low": Adaptive(samples=4, least=4),
-        "medium": Adaptive(samples=8, least=4),
-        "high": Adaptive(samples=16, least=6),
-        "max": Adaptive(samples=32, least=8),
-    },
+    # Several solutions are right no more often than the likeliest one (decision 0039).
+    "fact": dict.fromkeys(_ADAPTIVE, Adaptive(samples=1, least=1)),
     "text": _ADAPTIVE,
     # The limit of ``medium`` is measured on fitting tasks (docs/research/LOG.md, 2026-11-27), and the others
     # follow it: the fewer programs are left, the sooner a task is given up.

@@ -112,6 +112,11 @@ def test_a_kind_reads_and_shows_an_answer(
     assert kind_named(kind).shown(asked(kind), found, execution) == shown
 
 
+def test_a_text_without_end_is_no_fact() -> None:
+    problem = Problem("1", "What is the capital of Australia?", kind="fact")
+    assert kind_named("fact").answer(problem, "prose", "Canberra\nCanberra", "length", None) is None
+
+
 @pytest.mark.parametrize(
     ("question", "text", "answer"),
     [

@@ -11,7 +11,7 @@ from sample_log import Log, wide
 
 from adascale.engine.search.events import BranchGrew, Event, PromptRead
 from adascale.engine.search.record import Record
-from adascale.engine.types import ROOT, Usage
+from adascale.engine.types import ROOT, KindName, Usage
 from adascale.serve import follow
 from adascale.serve.follow import AnswerText, Beginning, Progress, ReasoningLine, Silence
 from adascale.serve.outcome import SearchOutcome
@@ -99,11 +99,15 @@ def test_nothing_of_a_stop_text_at_the_beginning_is_streamed() -> None:
 
 
 @pytest.mark.parametrize(("p", "guess"), [(0.19, True), (0.7, False)])
-def test_a_guess_is_called_one(p: float, guess: bool) -> None:
-    log = Log("What is 1?", calibrated=True)
-    log.finish_path(ROOT, "so", (0.0, p, 0.9), "5050", tokens=9)
+@pytest.mark.parametrize(
+    ("kind", "text", "end"), [("value", "so", "so\n\nAnswer: 5050"), ("fact", "5050", "5050")]
+)
+def test_a_guess_is_called_one(p: float, guess: bool, kind: KindName, text: str, end: str) -> None:
+    log = Log("What is 1?", calibrated=True, kind=kind)
+    log.finish_path(ROOT, text, (0.0, p, 0.9), "5050", tokens=9)
     log.end("budget")
     outcome = SearchOutcome(REQUEST, Record.of(log.events), Usage())
     [choice] = outcome.choices
-    assert choice.content.endswith("\n\nAnswer: 5050")
-    assert ("I don't know; this is the best guess." in choice.content) is guess
+    said = "I don't know; this is the best guess.\n\n"
+    assert choice.content.replace(said, "") == end
+    assert (said in choice.content) is guess

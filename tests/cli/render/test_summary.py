@@ -19,7 +19,7 @@ from adascale.cli.terminal.theme import ASCII, UNICODE
 from adascale.engine.search.events import ModelDescription, PromptRead
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import Passing
-from adascale.engine.types import ROOT, Budget, Estimate, KindName, Problem, StopReason, Usage
+from adascale.engine.types import ROOT, Budget, Estimate, Problem, StopReason, Usage
 
 
 @pytest.mark.parametrize(
@@ -87,18 +87,13 @@ def test_before_a_solution_it_says_what_happens() -> None:
     assert status_line(log.state(), 80, UNICODE).plain == "◐ writing the first of up to 16 solutions"
 
 
-def voted(answers: Sequence[str], *, calibrated: bool, kind: KindName = "value") -> Log:
-    log = Log(kind=kind, calibrated=calibrated, pace=1.0)
+def voted(answers: Sequence[str], *, calibrated: bool) -> Log:
+    log = Log(calibrated=calibrated, pace=1.0)
     for answer in answers:
         log.finish_path(
             ROOT, f"so {answer}", (0.91, 0.96, 0.98) if log.calibrated else 0.83, answer, tokens=70
         )
     return log
-
-
-def test_a_fact_says_that_only_agreement_makes_it_sure() -> None:
-    log = voted("88", calibrated=True, kind="fact")
-    assert support(log.state())[0] == "96 % sure by agreement alone"
 
 
 def test_the_summary_is_a_line_for_people() -> None:

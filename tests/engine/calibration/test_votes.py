@@ -13,6 +13,7 @@ from adascale.engine.answers.choosing import group_answers
 from adascale.engine.answers.result import Candidate, FinishedSearch
 from adascale.engine.calibration.votes import (
     FROM,
+    NEUTRAL_FACT_NATS,
     NEUTRAL_NATS,
     UNTIL,
     FactPosterior,
@@ -105,11 +106,11 @@ def test_agreement_says_less_about_a_fact() -> None:
     assert 0.4 < of_fact.median < of_value.median
 
 
-def surprised(*nats: float | None, kind: type[VotePosterior] = VotePosterior) -> float:
+def surprised(*nats: float | None) -> float:
     """Probability of an answer whose solutions have these surprises."""
     found = search([("18", "prose")] * len(nats))
     own = [replace(each, surprise=n) for each, n in zip(found.candidates, nats, strict=True)]
-    return kind(0.4).chances(replace(found, candidates=tuple(own)))[NodeId(0)]
+    return VotePosterior(0.4).chances(replace(found, candidates=tuple(own)))[NodeId(0)]
 
 
 @given(st.lists(st.floats(0, 1e4), min_size=2, max_size=4))
@@ -123,8 +124,18 @@ def test_a_usual_surprise_and_one_that_is_not_known_say_nothing() -> None:
     assert surprised(NEUTRAL_NATS) == pytest.approx(surprised(None))
 
 
-def test_the_words_of_a_fact_say_nothing() -> None:
-    assert surprised(1.0, kind=FactPosterior) == surprised(None, kind=FactPosterior)
+@given(st.lists(st.floats(0, 1e4), min_size=2, max_size=4), st.integers(1, 64))
+def test_the_more_each_word_of_a_fact_surprises_the_less_it_speaks_for_it(
+    nats: list[float], tokens: int
+) -> None:
+    def chance(surprise: float | None) -> float:
+        found = search([("Oslo", "prose")])
+        own = tuple(replace(each, surprise=surprise, tokens=tokens) for each in found.candidates)
+        return FactPosterior(0.4).chances(replace(found, candidates=own))[NodeId(0)]
+
+    chances = [chance(each) for each in sorted(nats)]
+    assert chances == sorted(chances, reverse=True)
+    assert chance(NEUTRAL_FACT_NATS * tokens) == pytest.approx(chance(None))
 
 
 def test_solutions_without_an_answer_and_other_answers_speak_against_it() -> None:

@@ -740,3 +740,20 @@ def test_a_fact_is_judged_as_a_fact_with_another_sampler_too() -> None:
         ).result.confidence
 
     assert confidence(SamplingChange(temperature=0.3)) == confidence(AS_USUAL)
+
+
+def test_a_fact_is_one_greedy_answer_whose_words_say_how_sure_it_is() -> None:
+    def searched(logprob: float) -> SearchFinished:
+        step = Step("Canberra", (1, 2, 3), logprob, "stop")
+        policy = ScriptedPolicy(lambda prefix, rng: step)
+        driver = Driver(policy, SequenceLogprob(), {"fact": FactPosterior()}, lambda: 0.0)
+        capital = problem_of("1", "What is the capital of Australia?")
+        log = [event for _, event in driver.run([capital], Settings(EFFORTS["fact"]["medium"]))]
+        assert [each.greedy for each in replay(log).nodes if each.step] == [True]
+        return ended(log)
+
+    sure, unsure = (searched(logprob).result.confidence for logprob in (-0.1, -3.0))
+    assert sure is not None
+    assert unsure is not None
+    assert sure.median > 0.9
+    assert unsure.median < 0.1

@@ -1,0 +1,290 @@
+"""Facts: how often short answers of a model are right, and how true the number is that is shown with them.
+
+Usage:
+``python -m bench.evidence.facts draw MODEL OUT.jsonl --sets FILE ... [--questions 150]``
+``python -m bench.evidence.facts table OUT.jsonl ... --sets FILE ...``
+
+A file has questions with all answers that are accepted, as it is published: TREC's (``.tsv``, patterns),
+WebQuestions (``.json``) or NQ-open (``.jsonl``); docs/research/figures.md says where they come from. Of each
+question one greedy answer and eight others are written and appended as soon as they are there; the same
+command goes on. ``table`` plays what ships, each set of questions apart, and a vote of the eight with the
+same number, and prints the power and the neutral point that fit the greedy answers of each file and of all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import math
+import random
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adascale.engine.calibration.votes import FEWEST_FACT_NATS, MOST_FACT_NATS, FactPosterior
+from adascale.engine.fitting import metrics
+from adascale.engine.fitting.metrics import Predictions
+from adascale.engine.kinds.fact import KIND as FACT
+from adascale.engine.kinds.fact import same_name
+from adascale.engine.ports import SequenceLogprob
+from adascale.engine.search.driver import Driver
+from adascale.engine.search.events import SearchFailed, SearchFinished
+from adascale.engine.search.record import Record
+from adascale.engine.search.settings import Settings
+from adascale.engine.strategies import EFFORTS, Strategy, Vote
+from adascale.engine.types import Problem
+from adascale.models.options import SessionOptions
+from adascale.models.session import Session
+
+from ..common import close, table
+from .calls_table import played_back
+from .surprise import constants
+from .tool_calls import SEED, Drawn, Everything, load, replies
+
+Array = NDArray[Any]
+
+SAMPLES = 8
+_AT_ONCE = 4
+_BRANCHES = 16
+_WINDOW = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question for a fact.
+
+    Attributes:
+        id: The name of its file, and its own.
+        text: The question.
+        accepts: True for an answer that is right.
+    """
+
+    id: str
+    text: str
+    accepts: Callable[[str], bool]
+
+    @property
+    def problem(self) -> Problem:
+        """The question as a search has it."""
+        return Problem(self.id, self.text, kind="fact")
+
+
+def questions(path: Path) -> list[Question]:
+    """The questions of a file, in an order that the seed draws."""
+    read: Mapping[str, Callable[[Path], list[Question]]] = {
+        ".tsv": _of_patterns,
+        ".json": _of_web_questions,
+        ".jsonl": _of_nq_open,
+    }
+    found = read[path.suffix](path)
+    random.Random(SEED).shuffle(found)
+    return found
+
+
+def _of_patterns(path: Path) -> list[Question]:
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+        return [Question(f"{path.stem}/{id_}", text, _matching(pattern)) for id_, _, text, pattern in rows]
+
+
+def _matching(pattern: str) -> Callable[[str], bool]:
+    compiled = re.compile(pattern, re.IGNORECASE)
+    return lambda answer: compiled.search(answer) is not None
+
+
+def _of_web_questions(path: Path) -> list[Question]:
+    rows = json.loads(path.read_text(encoding="utf-8"))
+    return [Question(f"{path.stem}/{row['qId']}", row["qText"], _one_of(row["answers"])) for row in rows]
+
+
+def _of_nq_open(path: Path) -> list[Question]:
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return [
+        Question(f"{path.stem}/{at}", row["question"], _one_of(row["answer"])) for at, row in enumerate(rows)
+    ]
+
+
+def _one_of(known: Sequence[str]) -> Callable[[str], bool]:
+    return lambda answer: any(same_name(answer, each) for each in known)
+
+
+def draw(args: argparse.Namespace) -> None:
+    """Write what the file lacks, the files by turns."""
+    chosen = [questions(path)[: args.questions] for path in args.sets]
+    asked = [each[at].problem for at in range(args.questions) for each in chosen if at < len(each)]
+    lines = args.out.read_text().splitlines() if args.out.exists() else []
+    done = {json.loads(line).get("id") for line in lines}
+    options = SessionOptions(
+        args.model,
+        prm="none",
+        calibration="none",
+        ctx_size=_WINDOW,
+        threads=args.threads,
+        branches=_BRANCHES,
+    )
+    began = time.monotonic()
+    with Session(options) as session, args.out.open("a") as file:
+        if not lines:
+            size = session.model.info.effective_parameters
+            file.write(json.dumps({"model": args.model, "parameters": size, "seed": SEED}) + "\n")
+        logs: dict[str, Record] = {}
+        settings = Settings(Everything(SAMPLES, modes=("prose",)), seed=SEED)
+        todo = [problem for problem in asked if problem.id not in done]
+        for problem, event in session.driver(lambda: 0.0).run(todo, settings, _AT_ONCE):
+            logs[problem.id] = Record.after(logs.get(problem.id), event)
+            if isinstance(event, SearchFailed):
+                record: dict[str, Any] = {"id": problem.id, "error": event.notice.message}
+            elif isinstance(event, SearchFinished):
+                greedy, *others = replies(logs.pop(problem.id), "prose")
+                record = {"id": problem.id, "greedy": greedy, "replies": others}
+            else:
+                continue
+            file.write(json.dumps(record, ensure_ascii=False) + "\n")
+            file.flush()
+            print(f"{problem.id}: {time.monotonic() - began:.0f} s", flush=True)
+    close({"questions": len(asked), "model": args.model})
+
+
+Rows = Sequence[tuple[Question, Drawn]]
+
+
+def rows_of(path: Path, sets: Sequence[Path]) -> Rows:
+    """Each record with its question."""
+    known = {question.id: question for each in sets for question in questions(each)}
+    return [(known[record["id"]], record) for record in load(path)[1]]
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """A strategy on one question.
+
+    Attributes:
+        right: Its answer is right.
+        p: Probability of the answer; None without one.
+        tokens: Tokens that were generated.
+    """
+
+    right: bool
+    p: float | None
+    tokens: int
+
+
+def play(question: Question, record: Drawn, strategy: Strategy) -> Played:
+    """A strategy on recorded answers."""
+    policy = played_back(question.problem, record, "prose", record["replies"])
+    driver = Driver(policy, SequenceLogprob(), {"fact": FactPosterior()}, lambda: 0.0)
+    log = driver.run([question.problem], Settings(strategy, seed=SEED))
+    [end] = [event for _, event in log if isinstance(event, SearchFinished)]
+    answer, confidence = end.result.answer, end.result.confidence
+    right = answer is not None and question.accepts(answer)
+    p = None if confidence is None or not confidence.calibrated else confidence.median
+    return Played(right, p, end.usage.generated_tokens)
+
+
+def show(args: argparse.Namespace) -> None:
+    """Print a table for each file."""
+    figures: dict[str, Any] = {}
+    head = [
+        "n",
+        "right",
+        "tokens",
+        "mean p",
+        "ECE (noise)",
+        "AUC",
+        "log-loss",
+        "p >= .8",
+        "of them",
+        "p < .2",
+        "of them",
+    ]
+    answers = []
+    for path in args.drawn:
+        rows = rows_of(path, args.sets)
+        names = sorted({set_of(question.id) for question, _ in rows})
+        found: dict[str, list[str]] = {}
+        rules = {"ships": EFFORTS["fact"]["medium"], "vote": Vote(samples=SAMPLES)}
+        for rule, strategy in rules.items():
+            played = [(set_of(q.id), play(q, record, strategy)) for q, record in rows]
+            for name in (*names, "all"):
+                found[f"{rule}, {name}"] = _row([each for own, each in played if name in (own, "all")])
+        table([path.stem, *head], [[name, *cells] for name, cells in found.items()])
+        figures[path.stem] = found
+        answers.append(greedy_answers(rows))
+    files = [*(path.stem for path in args.drawn), "all"]
+    p, nats, right = (np.concatenate(each) for each in zip(*answers, strict=True))
+    lines = [
+        [name, *constants(*each)] for name, each in zip(files, [*answers, (p, nats, right)], strict=True)
+    ]
+    table(["greedy answers", "power", "nats"], lines)
+    close({**figures, "constants": lines})
+
+
+def greedy_answers(rows: Rows) -> tuple[Array, Array, Array]:
+    """Even odds, the log of the surprise for each token, and if it is right, of each greedy answer."""
+    nats, right = [], []
+    for question, record in rows:
+        reply = record["greedy"]
+        answer = FACT.answer(question.problem, "prose", reply["text"], reply["finish"], None)
+        if answer is not None:
+            each = min(max(-reply["logprob"] / reply["tokens"], FEWEST_FACT_NATS), MOST_FACT_NATS)
+            nats.append(math.log(each))
+            right.append(question.accepts(answer))
+    return np.full(len(nats), 0.5), np.array(nats), np.array(right)
+
+
+def set_of(id_: str) -> str:
+    """Name of the file that a question is from."""
+    return id_.rpartition("/")[0]
+
+
+def _row(played: Sequence[Played]) -> list[str]:
+    known = [(each.p, each.right) for each in played if each.p is not None]
+    cells = [str(len(played)), f"{fmean(each.right for each in played):.3f}"]
+    cells.append(f"{fmean(each.tokens for each in played):.0f}")
+    if not known:
+        return [*cells, *["-"] * 8]
+    p, right = np.array([p for p, _ in known]), np.array([float(right) for _, right in known])
+    found = Predictions(np.arange(len(p), dtype=np.int64), np.column_stack([p, p, p]), right, np.ones_like(p))
+    sure, doubtful = right[p >= 0.8], right[p < 0.2]
+    kept = np.clip(p, 1e-4, 1 - 1e-4)
+    return [
+        *cells,
+        f"{p.mean():.3f}",
+        f"{metrics.ece(found):.3f} ({metrics.ece_floor(found):.3f})",
+        f"{metrics.auc(found):.2f}",
+        f"{-np.mean(np.log(np.where(right > 0, kept, 1 - kept))):.3f}",
+        str(len(sure)),
+        f"{sure.mean():.2f}" if len(sure) else "-",
+        str(len(doubtful)),
+        f"{doubtful.mean():.2f}" if len(doubtful) else "-",
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    commands = parser.add_subparsers(required=True)
+    drawing = commands.add_parser("draw")
+    drawing.add_argument("model")
+    drawing.add_argument("out", type=Path)
+    drawing.add_argument("--sets", type=Path, nargs="+", required=True)
+    drawing.add_argument("--questions", type=int, default=150, help="of each file")
+    drawing.add_argument("--threads", type=int, help="by default the physical cores")
+    drawing.set_defaults(run=draw)
+    showing = commands.add_parser("table")
+    showing.add_argument("drawn", type=Path, nargs="+")
+    showing.add_argument("--sets", type=Path, nargs="+", required=True)
+    showing.set_defaults(run=show)
+    args = parser.parse_args()
+    args.run(args)
+
+
+if __name__ == "__main__":
+    main()
