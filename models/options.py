@@ -81,7 +81,7 @@ PROMPTS: Mapping[PromptName, str] = {
 }
 """System prompts; requests with tools have none but their own."""
 
-SHORT: Mapping[PromptName, int] = {"choice": 320, "yes-no": 320, "fact": 64, "json": 1024}
+SHORT: Mapping[PromptName, int] = {"choice": 320, "yes-no": 320, "fact": 128, "json": 1024}
 """Tokens of a solution below prompts that ask for short ones; a small model may repeat itself without end."""
 
 REPLY_TOKENS = 2048

@@ -134,7 +134,7 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo]] = {
         "max_tokens": SEARCH.flag(
             "--max-tokens",
             "Maximum number of tokens of one solution; a solution that is cut there has no answer. Without "
-            "it, choices and yes-no questions have 320, facts 64, JSON 1024.",
+            "it, choices and yes-no questions have 320, facts 128, JSON 1024.",
             min=1,
             show_default=_as_fitted("768"),
         ),

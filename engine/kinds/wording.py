@@ -140,7 +140,8 @@ TO_ASSISTANT = phrases(
     (will|would|won't|are|were|have|did) (you|u)(?! (expect|allowed|able))
     is it possible( for you)? to (get|give|have|make)|你(能|会|可以|好|是|叫)\w*|あなた\w*|こんにちは\w*
     do you(?! (have to|need|get|use|pay|call))|(should|may|shall) (i|we)|am i(?! (allowed|entitled))|do i look
-    (can|could) (i|we) (ask|have|talk)|is it worth|is there (any|an?) (way|chance)
+    (can|could) (i|we) (ask|have|talk)|is it worth|is there (any|an?) (way|chance|trick)
+    (can|could) (you|u) (do|make|put|say) (that|this|it)
     is (it|this|that|everything|anyone)( (ok|okay|you|good|there|correct|right|clear|possible))?\?*$
     können sie|kannst du|könntest du|peux-tu|pouvez-vous|puedes|puede usted|puoi
     is there (anything|anyone|something|someone) (you|i)|have (fun|you)|(will|can) do
@@ -152,28 +153,48 @@ _DESCRIBED = words(
     " wrong going happening up new pros causes? implications? consequences plot history weather news books"
     " movies films theory moral themes? concept idea story significance importance role function symptoms"
     " effects? impact structure process relationship philosophy definition gist lesson outlook future your"
-    " my"
+    " my polic(?:y|ies) views? opinions? ideas problem"
 )
+_CONCEPTS = words(
+    "laws? theorem theory paradox principle syndrome disease algorithm problem effect cycle razor dilemma"
+    " hypothesis fallacy bias rule \\w+itis"
+)
+_A_NAME = r"((?!(of|to|in|for|on)\b)[\w\x27’.-]+ ){1,4}"
+_WE = "(i|we|you)(?! (find|get|have|need|expect|pay|add))"
+_ONE_OF_MANY = r"(?:most|least|first|last|name|(?!best|latest)\w{2,}est)\b"
 EXPLANATION = phrases(
-    r"""
+    rf"""
     why|wieso|warum|weshalb|pourquoi|por qu[eé]|perché|почему|(为什么|怎么|如何|なぜ|どうやって)\w*
     how (do|does|did|can|could|should|would|to|is|are|was|were|about|come)(?! (you|i|we) (say|spell|call))
-    .{0,200}, (how (do|can|should) i|what should i(?! (get|have|need|expect|pay|add)))
-    what are (the|some) \w+ (i|we)|.{0,60}what do (you|u) (think|suggest|recommend)
+    .{{0,200}}, (how (do|can|should) i|what should i(?! (get|have|need|expect|pay|add)))
+    what are (the|some) \w+ (i|we)|.{{0,60}}what do (you|u) (think|suggest|recommend)
     wie (installiere|mache?|funktioniert|kann|geht|benutze)|comment( \w+)?|cómo
     com[eo] (si|posso|faccio|faço|funziona|funciona)
-    what('s| is| are) [^?]{1,40} (laws?|theorem|theory|paradox|principle|syndrome|disease|algorithm)\W*$
-    how's|what does (this|that)|what does .{1,60} (do|mean)\W*$
-    (what|which|where|when)( \w+){0,3} (should|can|could|would) (i|we|you)(?! (get|have|need|expect|pay|add))
+    what('s| is| are| was) (?![^?]*\b{_ONE_OF_MANY}){_A_NAME}{_CONCEPTS}( (of|in) [\w ]{{1,20}})?\W*$
+    how's|what does (this|that)|what does .{{1,60}} (do|mean)\W*$
+    ((at|in|for|to|on) )?(what|which|where|when)( [\w\x27’]+){{0,5}} (should|can|could|would) {_WE}
     what (about|if (i|we)|happen\w*|makes?|causes?)
+    (when|where) (do|did) (i|we|you) (use|have to|need to)|(what|when) to \w+
+    (in|for) (what|which) (ways?|reasons?|respects?)|how (big|much) of an?
+    what (are|is|were|was) the (main )?(consequences?|causes?|reasons?|benefits|(dis)?advantages|implications)
     what('s| is) (wrong|going|happening|up|new)
     was ist (der unterschied|los)|quelle est la différence|cuál es la diferencia
     """
 )
+_MAIN = words("main key real whole good best right easiest simplest fastest early")
+_DEFINED = (
+    "((prime|perfect|natural|(ir)?rational|real|complex|whole|fibonacci) numbers?|primes?|standard deviation"
+    "|variance|derivatives?|integrals?|determinants?|polynomials?|(square|cube) roots?|logarithms?|integers?)"
+)
 DESCRIPTION = phrases(
     rf"""
     what (do|did) (you|i|we)(?! (call|get))|what does it
-    what('s| is| are| was| were)( the| some| an?)?( main| key| real| whole| good| best)? {_DESCRIBED}
+    what('s| is| are) (an? )?{_DEFINED}( used for| good for)?\W*$
+    how often( \w+){{0,3}} should (i|we|you)(?!.*\d)
+    [^?]{{1,150}} and (why|how (does|did) (it|this|that)|what (do|does|did|are) (it|they|their))
+    what [^?]{{1,80}} and when (do|does) (it|they)
+    what('s| is| are| was| were)( the| some| an?)?( {_MAIN})? {_DESCRIBED}
+    what('s| is| are| was| were) ([\w.]+ ){{0,3}}\w+[\x27’]s?( {_MAIN})? (?!new\b){_DESCRIBED}
     """
 )
 """Asks for a description, where no numbers are given."""
@@ -248,8 +269,8 @@ COUNTED = phrases(
 NUMBER = rf"(?i)\d|\b{_NUMBER_WORDS}\b"
 NUMBER_IN_NAME = phrases(
     r"""
-    (1[0-9]|20)\d\ds?|(season|episode|series|chapter|volume|part|round) \d+( episode \d+)?
-    (ww|world war|version|python|windows|formula|html|http|rfc|iso|gpt|apollo|area)[ -]?\d+(\.\d+)*
+    (1[0-9]|20)\d\ds?|(season|episode|series|chapter|part|round) \d+( episode \d+)?
+    (ww|world war|version|python|windows|formula|html|http|rfc|iso|gpt|apollo)[ -]?\d+(\.\d+)*
     """
 )
 """Years and names, which give nothing to compute with."""
@@ -279,25 +300,37 @@ _KNOWN = words(
     " founder king queen opposite plural synonym formula speed title date year winner owner"
 )
 _MEASURES = "(atomic number|(boiling|melting|freezing) point)"
-_DOES = words("call speak export import measure represent symboli[sz]e eat own sell produce border flow")
-_NO_NOUN = "(is|are|was|were|if|about|else|now|do|does|did|can|could|would|will|should|has|have)"
+_OF_A_PLACE = "(languages?|religions?|(time|zip|area) ?(zone|code))"
+_SOMEBODY = "(you|i|we|it|he|she|they|this|that)"
+_AT_LENGTH = "(mean|think|believe|feel|argue|want|change|decide|do (for(?! (a )?living)|about|with|when))"
+_DOES = words("call speak export import measure eat own sell produce border flow")
+_NO_NOUN = (
+    "(is|are|was|were|if|about|else|now|do|does|did|can|could|would|will|should|has|have|had|may|might|must"
+    "|to|exactly|even|actually|really)"
+)
+_NAMED_AT_LENGTH = words(
+    "ideas roles functions lessons concepts impacts stories factors problems arguments steps challenges"
+    " skills strategies tools foods vitamins evidence techniques kinds sorts things"
+)
 FACT = phrases(
     rf"""
     who|whom|whose|where|wh?en|wh?ich|(in|on|at|for|to|from|by) (what|which|whom)
     what(s| are| were) (the )?(\d|two|three|four|five|seven|names?|colou?rs|official|primary|\w+est)
-    (wh?ats?|waht)('s| is| was)? (the|([\w.]+ ){{0,3}}\w+[\x27’]s|([\w.]+ ){{0,3}}\w+s[\x27’]|\w+est|most)
-    (wh?at|waht) (?!({_NO_NOUN}|{_DESCRIBED})\b)\w+
-    what (is|was) [^?]{{1,40}} (made (of|from|out of)|named (after|for)|famous for|known for|called)
-    what (is|was) (the )?(\w+ )?({_KNOWN}|languages?|religions?|(time|zip|area) ?(zone|code)) (in|of|for|on)
-    what (do|does) [^?]{{1,50}} stand for|what do (you|we) call|what did (?!you|i|we|it|they|this|that)\w+
-    (the )?\w+( \w+)? of [^?.!,]{{1,50}}\?
-    what (do|does) (?!you|i|we|it|this|that|they)[^?]{{1,40}} {_DOES}|what('s| is) another (name|word|term)
+    (wh?ats?|waht)('s| is| was)? (the|(?!{_NO_NOUN}\b)([\w.]+ ){{0,3}}\w+(s[\x27’]|[\x27’]s)|\w+est|most)
+    (wh?at|waht) (?!({_NO_NOUN}(n[\x27’]?t)?|{_DESCRIBED}|{_NAMED_AT_LENGTH})\b)\w+
+    what (is|was) [^?]{{1,40}} (made (of|from|out of)|named (after|for)|(famous|known) for( in \w+)?\W*$)
+    what (is|are|was|were) [^?]{{1,40}} (called|names?|colou?rs)\W*$
+    what (is|was) (the )?((?!an?\b)\w+ )?({_KNOWN}|{_OF_A_PLACE}) (in|of|for|on) \w+
+    what (do|does) [^?]{{1,50}} stand for|what do (you|we) call
+    what did (?!({_SOMEBODY}|people)\b|[^?]* {_AT_LENGTH}\b)\w+
+    (the )?(?!what\b)\w+( \w+)? of [^?.!,]{{1,50}}\?
+    what (do|does) (?!{_SOMEBODY}\b)[^?]{{1,40}} {_DOES}|what('s| is) another (name|word|term)
     how (many|much|tall|far|long|old|often|deep|high|big|large|heavy|fast|hot|cold|close is)
     how do (you|i|we) (say|spell|call)
     (the )?\w{{3,}}est( \w+){{1,3}} (in|of|on)|(the )?\w{{3,}}est( \w+){{1,2}}\W*$
     (the )?(\w+ )?({_KNOWN}|{_MEASURES})( \w+)? (of|for|in)
     (the )?(default port|chemical symbol|population)( \w+)?
-    name (the|an?)
+    name (the|an?|two|three|four)
     wer|wann|wo|welche[rsnm]?|was ist d(ie|er|as)|wie ?(viele?|hoch|heißt|alt|groß|lang|weit)
     (in|aus|an) welche\w+|en qu[ée]l?(le)? \w+|in (che|quale)|em que|[вн]а? как\w+
     à quelle|combien|cu[áa]nt[oa]s?|quant[oiae]
@@ -316,7 +349,7 @@ FOR_PERSON_PLACE_TIME = phrases(
     rf"""
     who|whom|whose|where|when (did|was|were)|wh?ich
     (in|on|at|from|by) (what|which|whom)(?! (day|date|month|time|hour))
-    what (('s|is) the name of|({_NUMBER_WORDS} |\d+ )?([\w.]+ )?{_NAMED})
+    what('s| is) the name of|what ({_NUMBER_WORDS} |\d+ )?([\w.]+ )?{_NAMED}
     wer|wann|wo|welche[rsnm]?|qui|quand|où|qui[ée]n|cu[áa]ndo|d[óo]nde|chi|quando|dove
     """
 )
