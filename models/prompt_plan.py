@@ -54,7 +54,7 @@ class PromptPlan:
     sampling: Sampling
     fingerprints: Mapping[KindName, Fingerprint]
     calibrations: Mapping[KindName, Artefact]
-    by_votes: Mapping[KindName, Calibrator]
+    by_votes: Mapping[KindName, VotePosterior | CallPosterior | FieldPosterior]
     rough: VotePosterior
     use: ModelUse
     calibration_errors: Sequence[CalibrationError]
@@ -98,7 +98,7 @@ def plan_prompts(options: SessionOptions, files: SessionFiles, model: LlamaModel
     calibrations = {kind: artefact.of_size(size) for kind, artefact in calibrations.items()}
     use = read_use(files.generator.sha256)
     rough = VotePosterior(shifted(rate_of_size(size), use.shift))
-    by_votes: dict[KindName, Calibrator] = {}
+    by_votes: dict[KindName, VotePosterior | CallPosterior | FieldPosterior] = {}
     if is_searched and files.prm is None:
         by_votes = {
             "value": rough,

@@ -151,7 +151,7 @@ class OpenSession:
         if not KINDS[kind].judged_by:
             return Conditions(replace(self._describe("value"), calibration=None), warnings)
         is_fitted = kind in self.prompts.calibrations and not KINDS[kind].has_options
-        rough = describe_votes(self.prompts.rough, KINDS[kind].modes) if is_fitted else None
+        rough = describe_votes(self.prompts.rough.prior, KINDS[kind].modes) if is_fitted else None
         return Conditions(self._describe(kind), warnings, rough)
 
     def _warnings(self, kind: KindName) -> list[Notice]:
@@ -193,7 +193,8 @@ class OpenSession:
         prompts = self.prompts
         if kind in prompts.calibrations:
             return describe(prompts.calibrations[kind])
-        return describe_votes(prompts.rough, KINDS[kind].modes) if kind in prompts.by_votes else None
+        votes = prompts.by_votes.get(kind)
+        return describe_votes(votes.prior, KINDS[kind].modes) if votes is not None else None
 
 
 class Session:

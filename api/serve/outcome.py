@@ -15,7 +15,6 @@ from adascale.engine.search.account import confidence, fixed_tokens
 from adascale.engine.search.record import Record
 from adascale.engine.search.reply import cut_at_stop
 from adascale.engine.search.tree import Node
-from adascale.engine.strategies import Greedy
 from adascale.engine.tools.reading import read_reply
 from adascale.engine.tools.tool import Call, ToolRequest, calls_of
 from adascale.engine.types import (
@@ -221,9 +220,10 @@ class SearchOutcome:
 
     @property
     def _sampling(self) -> dict[str, Any]:
-        """The sampler of the solutions; a greedy one has temperature 0."""
+        """The sampler of the solutions; where all are greedy, the temperature is 0."""
         sampling = public_sampling(self.record.started.models.sampling)
-        is_greedy = self.record.started.strategy == Greedy.name
+        drawn = [self.record.tree[each.node] for each in self.record.candidates]
+        is_greedy = bool(drawn) and all(node.greedy for node in drawn)
         return {**sampling, "temperature": 0.0} if is_greedy else sampling
 
     @property
@@ -248,6 +248,8 @@ class SearchOutcome:
         kept, stopped_at = cut_at_stop(text, self.request.stop)
         is_long = stopped_at is None and step is not None and step.finish == "length"
         logprobs = self._logprobs(tree.path(node), kept, stopped_at)
+        if self.result.is_guess and kept == self.result.answer:  # a fact has no other words
+            kept = _GUESS + kept
         return Answer(kept, "length" if is_long else "stop", stopped_at, logprobs)
 
     def _logprobs(
@@ -288,6 +290,9 @@ def _up_to(logprobs: Iterable[TokenLogprob], content: str, *, is_cut: bool) -> l
     return found
 
 
+_GUESS = "I don't know; this is the best guess.\n\n"
+
+
 def _with_answer(record: Record, node: NodeId, text: str) -> str:
     """A solution with its answer below it; a program in a code block, with its output."""
     problem, execution = record.started.problem, record.tree[node].execution
@@ -298,8 +303,7 @@ def _with_answer(record: Record, node: NodeId, text: str) -> str:
     shown = kind_of(problem).shown(problem, answer, execution)
     if problem.kind == "json":
         return shown or ""
-    is_guess = record.result is not None and record.result.is_guess
-    guess = "I don't know; this is the best guess.\n\n" if is_guess else ""
-    if shown == text:  # a fact has no other words
-        return guess + text
+    if shown == text:
+        return text
+    guess = _GUESS if record.result is not None and record.result.is_guess else ""
     return f"{text}\n\n{guess}Answer: {readable(shown)}" if shown else text

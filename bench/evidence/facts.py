@@ -221,7 +221,8 @@ def show(args: argparse.Namespace) -> None:
     files = [*(path.stem for path in args.drawn), "all"]
     p, nats, right = (np.concatenate(each) for each in zip(*answers, strict=True))
     lines = [
-        [name, *constants(*each)] for name, each in zip(files, [*answers, (p, nats, right)], strict=True)
+        [name, *(constants(*each) if 0 < each[2].sum() < len(each[2]) else ("-", "-"))]
+        for name, each in zip(files, [*answers, (p, nats, right)], strict=True)
     ]
     table(["greedy answers", "power", "nats"], lines)
     close({**figures, "constants": lines})

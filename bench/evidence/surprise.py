@@ -109,7 +109,7 @@ def constants(p: NDArray[np.float64], nats: NDArray[np.float64], right: NDArray[
         now = 1 / (1 + np.exp(-(offset + x @ beta)))
         hessian = (x * (now * (1 - now))[:, None]).T @ x
         beta += np.linalg.solve(hessian, x.T @ (right - now))
-    return [f"{beta[0]:.1f}", f"{np.exp(beta[1] / beta[0]):.2g}"]
+    return [f"{beta[0]:.1f}", f"{np.exp(beta[1] / beta[0]):.3g}"]
 
 
 def main() -> None:

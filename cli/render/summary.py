@@ -256,7 +256,8 @@ def _question_estimate(state: ViewState) -> list[str]:
         chances = ", ".join(f"{percent(p.median)} {_AS_MODE[mode]}" for mode, p in known.items())
         return [f"before any solution {chances}"]
     p = probability_of(state.tree[ROOT].estimate)
-    return [] if p is None else [f"before any solution {percent(p)}"]
+    is_known = p is not None and state.tree.problem.kind != "fact"  # even odds say nothing
+    return [f"before any solution {percent(p)}"] if is_known and p is not None else []
 
 
 def _dissent(state: ViewState) -> Iterator[str]:

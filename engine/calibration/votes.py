@@ -2,7 +2,8 @@
 
 Hidden states mean something else in every model, so none are read. What every model has are its size,
 solutions that agree or do not, and the probability of its words. Decisions 0030 and 0038 have what was
-measured of values; calls of tools and JSON objects have posteriors of their own kind (decisions 0034, 0036).
+measured of values; facts, calls of tools and JSON objects have posteriors of their own kind (decisions 0039,
+0034, 0036).
 """
 
 from __future__ import annotations
@@ -60,10 +61,11 @@ NEUTRAL_FACT_NATS = 0.21
 FACT_POWER = 1.8
 """The odds of a fact fall with this power of it.
 
-Fitted alone, greedy answers of three models from .1 to 1.7 billion parameters have powers of 1.4 to 2.8 and
-neutral points of .12 to .34 nats, and neither rises with the size (``bench.evidence.facts``, decision 0039).
+Fitted alone, greedy answers of three models from .1 to 1.7 billion parameters have powers of 1.5 to 3.3 and
+neutral points of .13 to .40 nats, and neither rises with the size (``bench.evidence.facts``, decision 0039).
 """
 FEWEST_FACT_NATS, MOST_FACT_NATS = 0.01, 3.0
+"""Bounds of that surprise, beyond which nothing was measured."""
 
 Z90 = 1.2816
 """90 % quantile of a standard normal."""

@@ -1,6 +1,6 @@
 """Fact: a short question for a name, a date or a place, such as "What is the capital of Australia?".
 
-Nothing is computed, so no program is drawn; several short answers are compared. Two are equal if they have
+Nothing is computed, so no program is drawn. Two answers are equal if they have
 the same words, or one contains the other; numbers are compared by value.
 """
 

@@ -119,10 +119,11 @@ def _has(text: str, *patterns: str) -> bool:
 
 
 _SENTENCE_END = (
-    r"(?<=[.!?])(?<!\b[a-zA-Z]\.)(?<!\b(?:Mr|Dr|dr|St|st|Ft|Mt|Jr|jr|Sr)\.)(?<!\bMrs\.)[\"')\]*_]*\s+"
+    r"(?<=[.!?])(?:(?<!\b[a-zA-Z]\.)|(?=\s+(?:Who|What|Which|Where|When|How|Is|Are|Does|Do|Did|Was|Can)\b))"
+    r"(?<!\b(?:Mr|Dr|dr|St|st|Ft|Mt|Jr|jr|Sr)\.)(?<!\bMrs\.)[\"')\]*_]*\s+"
     r"|(?<=[。？！])|\n+"
 )
-"""Not behind an initial, U.S. or a title."""
+"""Not behind an initial, U.S. or a title, unless a question follows."""
 _PICTURE = r"(?s)\[asy\].*?\[/asy\]"
 """A drawing in a problem of mathematics, which is a program of its own."""
 _PARAGRAPH_END = r"\n[ \t]*\n"

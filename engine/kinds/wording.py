@@ -201,12 +201,13 @@ DESCRIPTION = phrases(
 COMPUTED = phrases("what('s| is| are)( the)? (differences?|points?)")
 BETWEEN_NUMBERS = r"(?i)\bbetween\s+[$€£]?\d[\d.,/]*(?![\w-])"
 """A description in its words that may be computed: the difference between 15 and 8."""
-_SINGS = words("sings sang wrote said recorded")
+_TITLE = "who (sings|sang|wrote|said|recorded)(?! (you|(your|my)( \\w+)?|you are \\w+)\\W*$)"
+"""Behind it, "you" is of a song: "who sings you are my sunshine"."""
 _US = r"(you|your|u(?!\.)|ur|i|my)"
 _IMPERSONAL = "(?! (say|spell|get|call|use|have to))"
 ABOUT_US = phrases(
     rf"""
-    (?!who {_SINGS})(who|what|where|how|when|which)('s|'re| \w+)( \w+)? {_US}{_IMPERSONAL}
+    (?!{_TITLE})(who|what|where|how|when|which)('s|'re| \w+)( \w+)? {_US}{_IMPERSONAL}
     who am i
     """
 )
@@ -269,7 +270,7 @@ COUNTED = phrases(
 NUMBER = rf"(?i)\d|\b{_NUMBER_WORDS}\b"
 NUMBER_IN_NAME = phrases(
     r"""
-    (1[0-9]|20)\d\ds?|(season|episode|series|chapter|part|round) \d+( episode \d+)?
+    (1[0-9]|20)\d\ds?|(season|episode|series|chapter) \d+( episode \d+)?
     (ww|world war|version|python|windows|formula|html|http|rfc|iso|gpt|apollo)[ -]?\d+(\.\d+)*
     """
 )
@@ -308,6 +309,9 @@ _NO_NOUN = (
     "(is|are|was|were|if|about|else|now|do|does|did|can|could|would|will|should|has|have|had|may|might|must"
     "|to|exactly|even|actually|really)"
 )
+_SOMEBODYS = (
+    rf"(?!({_NO_NOUN}|so|good|bad|great|special|wrong|about|with|in)\b)([\w.]+ ){{0,3}}\w+(s[\x27’]|[\x27’]s)"
+)
 _NAMED_AT_LENGTH = words(
     "ideas roles functions lessons concepts impacts stories factors problems arguments steps challenges"
     " skills strategies tools foods vitamins evidence techniques kinds sorts things"
@@ -316,7 +320,7 @@ FACT = phrases(
     rf"""
     who|whom|whose|where|wh?en|wh?ich|(in|on|at|for|to|from|by) (what|which|whom)
     what(s| are| were) (the )?(\d|two|three|four|five|seven|names?|colou?rs|official|primary|\w+est)
-    (wh?ats?|waht)('s| is| was)? (the|(?!{_NO_NOUN}\b)([\w.]+ ){{0,3}}\w+(s[\x27’]|[\x27’]s)|\w+est|most)
+    (wh?ats?|waht)('s| is| was)? (the|{_SOMEBODYS}|\w+est|most)
     (wh?at|waht) (?!({_NO_NOUN}(n[\x27’]?t)?|{_DESCRIBED}|{_NAMED_AT_LENGTH})\b)\w+
     what (is|was) [^?]{{1,40}} (made (of|from|out of)|named (after|for)|(famous|known) for( in \w+)?\W*$)
     what (is|are|was|were) [^?]{{1,40}} (called|names?|colou?rs)\W*$

@@ -44,11 +44,12 @@ class Leaderboard:
         return self._tree.candidate(node, answer, end.estimate)
 
     def can_be_shown(self, candidate: Candidate) -> bool:
-        """True for an answer, for prose that ended by itself without one, and for the reply of a chat."""
+        """True for an answer, prose that ended by itself without one, and a reply that stays alone."""
         end = self._tree[candidate.node]
         ended_by_itself = end.step is not None and end.step.finish == "stop"
         is_prose = end.mode == "prose" and self._tree.problem.kind != "json"
-        is_text = is_prose and (ended_by_itself or self._tree.problem.is_chat)
+        is_alone = self._tree.problem.is_chat or self._tree.problem.kind == "fact"
+        is_text = is_prose and (ended_by_itself or is_alone)
         return candidate.answer is not None or is_text
 
     def update(

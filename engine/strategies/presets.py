@@ -70,7 +70,7 @@ EFFORTS: Mapping[KindName, Mapping[Effort, Strategy]] = {
     "value": _ADAPTIVE,
     "choice": _OF_OPTIONS,
     "yes-no": _OF_OPTIONS,
-    # Several solutions are right no more often than the likeliest one (decision 0039).
+    # Several solutions are right no more often than the likeliest one, within chance (decision 0039).
     "fact": dict.fromkeys(_ADAPTIVE, Adaptive(samples=1, least=1)),
     "text": _ADAPTIVE,
     # The limit of ``medium`` is measured on fitting tasks (docs/research/LOG.md, 2026-11-27), and the others
@@ -125,11 +125,14 @@ def effort_named(name: str) -> Effort:
 def effort_numbers(strategy: Strategy, effort: Effort, kind: KindName = "value") -> dict[str, Any]:
     """Parameters that an effort sets in a strategy for a kind of problem.
 
-    It sets all of the strategy that suits the kind, and the number of samples of any other.
+    It sets all of the strategy that suits the kind, and the number of samples of any other, if that is more
+    than one.
     """
     preset = EFFORTS["code" if strategy.kind == "code" else kind][effort]
     numbers = {each.name: getattr(preset, each.name) for each in fields(preset) if each.name != "modes"}
-    return numbers if type(preset) is type(strategy) else _known(strategy, {"samples": numbers["samples"]})
+    if type(preset) is type(strategy):
+        return numbers
+    return _known(strategy, {"samples": numbers["samples"]} if numbers["samples"] > 1 else {})
 
 
 def _known(strategy: Strategy, numbers: Mapping[str, Any]) -> dict[str, Any]:

@@ -31,7 +31,6 @@ from adascale.engine.calibration.figures import StageReport
 from adascale.engine.calibration.head import HeadModel
 from adascale.engine.calibration.options import OptionsCalibration
 from adascale.engine.calibration.projection import Projection
-from adascale.engine.calibration.votes import VotePosterior
 from adascale.engine.codec import OMIT_DEFAULT, build, to_plain
 from adascale.engine.errors import CalibrationError, command, excerpt
 from adascale.engine.kinds import KINDS
@@ -287,9 +286,9 @@ def describe(artefact: Artefact) -> dict[str, Any]:
     }
 
 
-def describe_votes(votes: VotePosterior, modes: Sequence[Mode]) -> dict[str, Any]:
+def describe_votes(prior: float, modes: Sequence[Mode]) -> dict[str, Any]:
     """The public view of what a search without a calibration of its own goes by."""
-    return {"name": "votes", "level": "portable", "modes": list(modes), "prior": round(votes.prior, 3)}
+    return {"name": "votes", "level": "portable", "modes": list(modes), "prior": round(prior, 3)}
 
 
 def _read_file(path: Path) -> tuple[Tensors, dict[str, str]]:

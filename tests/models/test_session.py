@@ -216,10 +216,10 @@ def test_a_model_that_nobody_fitted_goes_by_votes_from_its_size(chain_gguf: Path
     with Session(SessionOptions(str(chain_gguf), branches=2)) as session:
         expected = rate_of_size(session.model.info.effective_parameters)
         assert expected < 0.3  # a tiny model
-        for kind in ("value", "fact"):
+        for kind, prior in (("value", expected), ("fact", 0.5)):
             described = session.conditions(kind).models.calibration
             assert described is not None
-            assert (described["level"], described["prior"]) == ("portable", round(expected, 3))
+            assert (described["level"], described["prior"]) == ("portable", round(prior, 3))
         assert session.conditions("code").models.calibration is None
         assert session.prompts.sampling["prose"] == SamplingParams(), "not the short one of options"
         asked = adascale.ask("What is 9 * 2?", session)

@@ -109,5 +109,7 @@ def test_a_guess_is_called_one(p: float, guess: bool, kind: KindName, text: str,
     outcome = SearchOutcome(REQUEST, Record.of(log.events), Usage())
     [choice] = outcome.choices
     said = "I don't know; this is the best guess.\n\n"
+    [stopped] = SearchOutcome(replace(REQUEST, stop=("5050\n",)), Record.of(log.events), Usage()).choices
+    assert stopped.content == choice.content
     assert choice.content.replace(said, "") == end
     assert (said in choice.content) is guess

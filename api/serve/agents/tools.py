@@ -21,7 +21,7 @@ from adascale.engine.errors import UsageError
 from adascale.engine.execution import Execution, TestOutcome
 from adascale.engine.kinds import kind_of
 from adascale.engine.search.record import Record
-from adascale.engine.strategies import EFFORTS, Effort
+from adascale.engine.strategies import EFFORTS, Adaptive, Effort
 from adascale.engine.types import Budget, KindName, Problem, StopReason, rounded_probability
 
 from ..bodies.fields import MAX_SEED, Fields, Tokens
@@ -94,9 +94,9 @@ class Cost(Result):
 class SolveArguments(Arguments):
     """Answer a question that has a checkable answer: a maths problem, a choice, yes or no, a fact.
 
-    Writes and compares several solutions, and gives the answer, the probability that it is correct, and the
-    number of solutions that agree on it. Do not use it for greetings, texts, translations or programs: they
-    get one plain reply, without a probability. Use the tool code for programs.
+    Writes and compares several solutions (for a fact it writes one), and gives the answer, the probability
+    that it is correct, and the number of solutions that agree on it. Do not use it for greetings, texts,
+    translations or programs: they get one plain reply, without a probability. Use the tool code for programs.
     """
 
     question: str
@@ -284,7 +284,10 @@ async def check(arguments: CheckArguments, search: Search) -> Check:
     answer = arguments.answer
     if not answer.strip():
         raise UsageError("the answer is empty")
-    record = await search(arguments.ask(arguments.effort))
+    ask = arguments.ask(arguments.effort)
+    if ask.problem.kind == "fact":  # the one solution of a fact says little about another answer
+        ask = replace(ask, strategy=Adaptive(samples=8, least=4))
+    record = await search(ask)
     problem, result = replace(record.started.problem, answer=answer), _result(record)
     kind = kind_of(problem)
     known = [*result.options] or [group.answer for group in result.groups]

@@ -128,6 +128,12 @@ def test_a_strategy_takes_the_numbers_of_a_preset_that_it_has(
     assert preset.strategy(name) == strategy
 
 
+@pytest.mark.parametrize("name", ["vote", "margin", "cpff"])
+def test_the_one_solution_of_a_fact_is_of_adaptive_alone(name: str) -> None:
+    assert Preset().strategy("adaptive", "fact").at_most == 1
+    assert Preset().strategy(name, "fact") == STRATEGIES[name]()
+
+
 def between(tree: Tree, node: NodeId, lower: float, median: float) -> NodeId:
     tree[node].estimate = Estimate(lower, median, 1.0, calibrated=True)
     return node
