@@ -1,9 +1,10 @@
 """Tells by a message's words what kind of question it is: ``recognise_message``.
 
 The kind decides how the message is answered (``kinds``). It is guessed from words (``wording``) and layout
-(``options``, ``alternatives``) before anything is read or drawn. A wrong guess costs little: a value taken
-for text still gets its reply, and a text taken for a value is stopped after the first solutions without an
-answer. So doubt between a text and a question that has an answer goes to the question.
+(``options``, ``alternatives``) before anything is read or drawn. A wrong guess between a value and a text
+costs little: a value taken for text still gets its reply, and a text taken for a value is stopped after the
+first solutions without an answer. So doubt between them goes to the value. A value or an explanation taken
+for a fact costs more, since a few words are written and nothing is computed: doubt goes to the other.
 
 A quantity that one looks up ("How many people live in Paris?") is a fact; a quantity is a value if the
 message gives numbers or speaks of mathematics. Code is never guessed: tests make a code task.
