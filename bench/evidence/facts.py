@@ -19,7 +19,6 @@ import json
 import math
 import random
 import re
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,24 +35,19 @@ from adascale.engine.kinds.fact import KIND as FACT
 from adascale.engine.kinds.fact import same_name
 from adascale.engine.ports import SequenceLogprob
 from adascale.engine.search.driver import Driver
-from adascale.engine.search.events import SearchFailed, SearchFinished
-from adascale.engine.search.record import Record
+from adascale.engine.search.events import SearchFinished
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import EFFORTS, Strategy, Vote
 from adascale.engine.types import Problem
-from adascale.models.options import SessionOptions
-from adascale.models.session import Session
 
 from ..common import close, table
 from .calls_table import played_back
 from .surprise import constants
-from .tool_calls import SEED, Drawn, Everything, load, replies
+from .tool_calls import SEED, Drawn, draw_prose, load
 
 Array = NDArray[Any]
 
 SAMPLES = 8
-_AT_ONCE = 4
-_BRANCHES = 16
 _WINDOW = 2048
 
 
@@ -120,36 +114,7 @@ def draw(args: argparse.Namespace) -> None:
     """Write what the file lacks, the files by turns."""
     chosen = [questions(path)[: args.questions] for path in args.sets]
     asked = [each[at].problem for at in range(args.questions) for each in chosen if at < len(each)]
-    lines = args.out.read_text().splitlines() if args.out.exists() else []
-    done = {json.loads(line).get("id") for line in lines}
-    options = SessionOptions(
-        args.model,
-        prm="none",
-        calibration="none",
-        ctx_size=_WINDOW,
-        threads=args.threads,
-        branches=_BRANCHES,
-    )
-    began = time.monotonic()
-    with Session(options) as session, args.out.open("a") as file:
-        if not lines:
-            size = session.model.info.effective_parameters
-            file.write(json.dumps({"model": args.model, "parameters": size, "seed": SEED}) + "\n")
-        logs: dict[str, Record] = {}
-        settings = Settings(Everything(SAMPLES, modes=("prose",)), seed=SEED)
-        todo = [problem for problem in asked if problem.id not in done]
-        for problem, event in session.driver(lambda: 0.0).run(todo, settings, _AT_ONCE):
-            logs[problem.id] = Record.after(logs.get(problem.id), event)
-            if isinstance(event, SearchFailed):
-                record: dict[str, Any] = {"id": problem.id, "error": event.notice.message}
-            elif isinstance(event, SearchFinished):
-                greedy, *others = replies(logs.pop(problem.id), "prose")
-                record = {"id": problem.id, "greedy": greedy, "replies": others}
-            else:
-                continue
-            file.write(json.dumps(record, ensure_ascii=False) + "\n")
-            file.flush()
-            print(f"{problem.id}: {time.monotonic() - began:.0f} s", flush=True)
+    draw_prose(args.model, asked, SAMPLES, args.out, "replies", _WINDOW, args.threads)
     close({"questions": len(asked), "model": args.model})
 
 

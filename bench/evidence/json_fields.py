@@ -17,7 +17,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -36,8 +35,7 @@ from adascale.engine.kinds import kind_of
 from adascale.engine.kinds.json_object import schema_of
 from adascale.engine.ports import Prefix, SequenceLogprob, Uncalibrated
 from adascale.engine.search.driver import Driver
-from adascale.engine.search.events import SearchFailed, SearchFinished
-from adascale.engine.search.record import Record
+from adascale.engine.search.events import SearchFinished
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import Greedy, Strategy
 from adascale.engine.strategies.agreement import Readings
@@ -45,18 +43,14 @@ from adascale.engine.tools.fields import fields_of, votes_by_field
 from adascale.engine.tools.judging import is_accepted
 from adascale.engine.tools.tool import Call, ToolRequest
 from adascale.engine.types import NodeId, Problem
-from adascale.models.options import SessionOptions
 from adascale.models.question_sets import read_known
-from adascale.models.session import Session
 
 from ..common import close, table
 from .calls_table import descend, played_back
-from .tool_calls import SEED, Everything, choose, load, read_requests, replies
+from .tool_calls import SEED, choose, draw_prose, load, read_requests
 
 FORMS = Path(__file__).parents[1] / "forms.jsonl"
 READINGS = Readings()
-_AT_ONCE = 4
-_BRANCHES = 16
 _WINDOW = 3072
 
 
@@ -110,36 +104,7 @@ def _is_right(name: str, value: Any, accepted: Mapping[str, Any]) -> bool:
 def draw(args: argparse.Namespace) -> None:
     """Write what the file lacks."""
     problems = texts(args.calls)[: args.questions]
-    lines = args.out.read_text().splitlines() if args.out.exists() else []
-    done = {json.loads(line).get("id") for line in lines}
-    todo = [problem for problem in problems if problem.id not in done]
-    options = SessionOptions(
-        args.model,
-        prm="none",
-        calibration="none",
-        ctx_size=_WINDOW,
-        threads=args.threads,
-        branches=_BRANCHES,
-    )
-    began = time.monotonic()
-    with Session(options) as session, args.out.open("a") as file:
-        if not lines:
-            size = session.model.info.effective_parameters
-            file.write(json.dumps({"model": args.model, "parameters": size, "seed": SEED}) + "\n")
-        logs: dict[str, Record] = {}
-        settings = Settings(Everything(READINGS.samples - 1, modes=("prose",)), seed=SEED)
-        for problem, event in session.driver(lambda: 0.0).run(todo, settings, _AT_ONCE):
-            logs[problem.id] = Record.after(logs.get(problem.id), event)
-            if isinstance(event, SearchFailed):
-                record: dict[str, Any] = {"id": problem.id, "error": event.notice.message}
-            elif isinstance(event, SearchFinished):
-                greedy, *others = replies(logs.pop(problem.id), "prose")
-                record = {"id": problem.id, "greedy": greedy, "readings": others}
-            else:
-                continue
-            file.write(json.dumps(record, ensure_ascii=False) + "\n")
-            file.flush()
-            print(f"{problem.id}: {time.monotonic() - began:.0f} s", flush=True)
+    draw_prose(args.model, problems, READINGS.samples - 1, args.out, "readings", _WINDOW, args.threads)
     close({"texts": len(problems), "model": args.model})
 
 

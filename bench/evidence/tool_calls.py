@@ -166,6 +166,43 @@ def replies(log: Record, mode: Mode) -> list[dict[str, Any]]:
     return found
 
 
+def draw_prose(
+    model: str,
+    problems: Sequence[Problem],
+    samples: int,
+    out: Path,
+    name: str,
+    window: int,
+    threads: int | None,
+) -> None:
+    """Append what a file lacks: of each problem the greedy reply in prose, and others under ``name``."""
+    lines = out.read_text().splitlines() if out.exists() else []
+    done = {json.loads(line).get("id") for line in lines}
+    todo = [problem for problem in problems if problem.id not in done]
+    options = SessionOptions(
+        model, prm="none", calibration="none", ctx_size=window, threads=threads, branches=_BRANCHES
+    )
+    began = time.monotonic()
+    with Session(options) as session, out.open("a") as file:
+        if not lines:
+            size = session.model.info.effective_parameters
+            file.write(json.dumps({"model": model, "parameters": size, "seed": SEED}) + "\n")
+        logs: dict[str, Record] = {}
+        settings = Settings(Everything(samples, modes=("prose",)), seed=SEED)
+        for problem, event in session.driver(lambda: 0.0).run(todo, settings, _AT_ONCE):
+            logs[problem.id] = Record.after(logs.get(problem.id), event)
+            if isinstance(event, SearchFailed):
+                record: dict[str, Any] = {"id": problem.id, "error": event.notice.message}
+            elif isinstance(event, SearchFinished):
+                greedy, *others = replies(logs.pop(problem.id), "prose")
+                record = {"id": problem.id, "greedy": greedy, name: others}
+            else:
+                continue
+            file.write(json.dumps(record, ensure_ascii=False) + "\n")
+            file.flush()
+            print(f"{problem.id}: {time.monotonic() - began:.0f} s", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model")

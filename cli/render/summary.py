@@ -255,9 +255,9 @@ def _question_estimate(state: ViewState) -> list[str]:
     if len(known) > 1:
         chances = ", ".join(f"{percent(p.median)} {_AS_MODE[mode]}" for mode, p in known.items())
         return [f"before any solution {chances}"]
-    p = probability_of(state.tree[ROOT].estimate)
-    is_known = p is not None and state.tree.problem.kind != "fact"  # even odds say nothing
-    return [f"before any solution {percent(p)}"] if is_known and p is not None else []
+    is_fact = state.tree.problem.kind == "fact"  # even odds say nothing
+    p = None if is_fact else probability_of(state.tree[ROOT].estimate)
+    return [] if p is None else [f"before any solution {percent(p)}"]
 
 
 def _dissent(state: ViewState) -> Iterator[str]:

@@ -136,11 +136,13 @@ class VotePosterior(_Posterior):
 
     def of_answers(self, prefix: Prefix, finished: FinishedSearch, prior: float) -> Sequence[float]:
         """By the spreads of the modes."""
-        return _of_votes(finished, prior, self.odds(finished))
+        return _of_votes(finished, prior, self.odds(finished), self.profiles)
 
     def chances(self, finished: FinishedSearch) -> dict[NodeId, float]:
         """P(its answer is correct) of each solution that has one."""
-        found = zip(finished.groups, _of_votes(finished, self.prior, self.odds(finished)), strict=False)
+        found = zip(
+            finished.groups, _of_votes(finished, self.prior, self.odds(finished), self.profiles), strict=False
+        )
         return {node: p for group, p in found for node in group.nodes}
 
 
@@ -154,14 +156,15 @@ def _of_votes(
     finished: FinishedSearch,
     prior: float,
     odds: Mapping[NodeId, float],
+    profiles: Mapping[Mode, ModeProfile] = PROFILES,
     spread: float | None = None,
     strength: float = STRENGTH,
 ) -> list[float]:
-    """P(it is correct) of each answer by ``posterior``; ``spread`` None is that of each mode."""
+    """P(it is correct) of each answer by ``posterior``; ``spread`` None is that of each mode's profile."""
     ended = Counter(candidate.mode for candidate in finished.candidates)
     asked = Estimate(prior, prior, prior, calibrated=True)
     states = {
-        mode: ModeState(asked, n, spread or PROFILES[mode].spread, strength) for mode, n in ended.items()
+        mode: ModeState(asked, n, spread or profiles[mode].spread, strength) for mode, n in ended.items()
     }
     return posterior(states, supports(finished, odds))
 
@@ -169,6 +172,8 @@ def _of_votes(
 @dataclass(frozen=True, slots=True)
 class FactPosterior(VotePosterior):
     """Implements ``engine.ports.Calibrator`` for facts: how likely a model finds its words tells nearly all.
+
+    Wrong solutions often make one mistake (Sydney, for the capital of Australia), so their spread is small.
 
     Attributes:
         prior: Prior accuracy; even odds, whatever the size of the model.
@@ -181,10 +186,6 @@ class FactPosterior(VotePosterior):
     def odds(self, finished: FinishedSearch) -> dict[NodeId, float]:
         """Odds by the surprise of each for each token; even odds where it is not known."""
         return {each.node: _odds_of_fact(each) for each in finished.candidates}
-
-    def of_answers(self, prefix: Prefix, finished: FinishedSearch, prior: float) -> Sequence[float]:
-        """By the spread of facts: solutions often make one mistake (Sydney, for the capital of Australia)."""
-        return _of_votes(finished, prior, self.odds(finished), self.profiles["prose"].spread)
 
 
 def _odds_of_fact(candidate: Candidate) -> float:
@@ -303,7 +304,7 @@ class CallPosterior(_Posterior):
         even = dict.fromkeys((each.node for each in calling), 0.0)
         calls = replace(finished, candidates=calling, groups=groups)
         merit = shifted(prior, self.fitted.easier)
-        found = iter(_of_votes(calls, merit, even, self.fitted.spread, self.fitted.strength))
+        found = iter(_of_votes(calls, merit, even, spread=self.fitted.spread, strength=self.fitted.strength))
         return [
             1.0 - p_call if group.answer == NO_CALL else p_call * next(found) for group in finished.groups
         ]
@@ -366,7 +367,9 @@ class FieldPosterior(_Posterior):
             for nodes in agreeing:
                 odds |= dict.fromkeys(nodes, 0.0 if greedy.isdisjoint(nodes) else self.fitted.greedy)
             voted = replace(finished, groups=groups)
-            of_groups = _of_votes(voted, merit, odds, self.fitted.spread, self.fitted.strength)
+            of_groups = _of_votes(
+                voted, merit, odds, spread=self.fitted.spread, strength=self.fitted.strength
+            )
             known = {
                 node: FieldEstimate(len(nodes), p)
                 for nodes, p in zip(agreeing, of_groups, strict=False)
