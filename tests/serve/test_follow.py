@@ -109,7 +109,15 @@ def test_a_guess_is_called_one(p: float, guess: bool, kind: KindName, text: str,
     outcome = SearchOutcome(REQUEST, Record.of(log.events), Usage())
     [choice] = outcome.choices
     said = "I don't know; this is the best guess.\n\n"
-    [stopped] = SearchOutcome(replace(REQUEST, stop=("5050\n",)), Record.of(log.events), Usage()).choices
-    assert stopped.content == choice.content
     assert choice.content.replace(said, "") == end
     assert (said in choice.content) is guess
+
+
+def test_a_stop_text_leaves_the_guess_that_follows_what_is_said_of_it() -> None:
+    log = Log("What is 1?", calibrated=True, kind="fact")
+    log.finish_path(ROOT, "5050", (0.0, 0.1, 0.9), "5050", tokens=9)
+    log.end("budget")
+    outcome = SearchOutcome(replace(REQUEST, stop=("\n",)), Record.of(log.events), Usage())
+    [choice] = outcome.choices
+    assert choice.content.endswith("5050")
+    assert choice.finish == "stop"
