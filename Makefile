@@ -73,7 +73,7 @@ $(RESOLVED): $(STAMP)
 	$(BIN)/$(COMPILE) --constraint requirements.lock --extra export --extra plots --extra serve --output-file $@
 
 # Asks PyPI's database of vulnerabilities, which mirrors do not have, so `make slow` leaves it out. The one that is
-# ignored is of diskcache, which adascale never opens (docs/decisions/0035-dependencies.md).
+# ignored is of diskcache, which adascale never opens.
 audit: $(RESOLVED)
 	$(BIN)/pip-audit --strict --disable-pip --ignore-vuln CVE-2025-69872 --requirement $<
 

@@ -48,7 +48,7 @@ MAX_BRANCHES = 32
 """Branches that a command or a call from Python runs at once; more samples wait for a free one."""
 
 PROMPTS: Mapping[PromptName, str] = {
-    # Compared on fitting questions; docs/research/LOG.md has the figures.
+    # Compared on fitting questions; docs/research.md has the figures.
     "prose": (
         "Solve the problem in short numbered steps of plain text, with a blank line between steps. "
         "Do not write code. End with the final answer in \\boxed{}."
@@ -88,7 +88,7 @@ REPLY_TOKENS = 2048
 """Tokens of a reply in a conversation, of which no calibration is fitted, unless ``max_tokens`` is given."""
 
 PROGRAM_OPENING = "```python\n"
-"""Beginning of every program: without it the 0.5B writes prose every second time (docs/research/LOG.md)."""
+"""Beginning of every program: without it the 0.5B writes prose every second time (.48 fail, .33 with it)."""
 
 
 THINK_TOKENS = 1024

@@ -132,7 +132,7 @@ class OpenSession:
         """Modes that ``auto`` may use for a value, the one that is drawn first in front.
 
         Those that a calibration of these very models knows; programs and prose where votes are all that is
-        known (decision 0030). Programs of a model that cannot write them are left out (decision 0032), and a
+        known. Programs of a model that cannot write them are left out, and a
         system prompt of the user's own is for prose alone.
         """
         artefact = self.prompts.calibrations.get("value")

@@ -64,7 +64,7 @@ class SampledNode:
         """P(correct), in [0, 1]: known for an ended trajectory, or the posterior of estimate and outcome.
 
         The estimate is the prior, as a Beta distribution: alone it hardly tells siblings apart
-        (docs/research/LOG.md). Without a calibrated estimate it is the share of correct draws.
+        (AUC .47 to .62 within a question). Without a calibrated estimate it is the share of correct draws.
         """
         if self.right is not None:
             return float(self.right)

@@ -5,7 +5,7 @@ Usage:
 ``python -m bench.evidence.facts table OUT.jsonl ... --sets FILE ...``
 
 A file has questions with all answers that are accepted, as it is published: TREC's (``.tsv``, patterns),
-WebQuestions (``.json``) or NQ-open (``.jsonl``); docs/research/figures.md says where they come from. Of each
+WebQuestions (``.json``) or NQ-open (``.jsonl``); docs/research.md says where they come from. Of each
 question one greedy answer and eight others are written and appended as soon as they are there; the same
 command goes on. ``table`` plays what ships, each set of questions apart, and a vote of the eight with the
 same number, and prints the power and the neutral point that fit the greedy answers of each file and of all.

@@ -5,7 +5,7 @@ Usage:
 ``python -m bench.evidence.peers table DATA.jsonl FILE.jsonl``
 
 ``ENVIRONMENT`` is a virtual environment with its-hub 1.2.0, optillm 0.4.0, callo 0.3.1 and
-``llama-cpp-python[server]``; docs/research/figures.md has how it is made. Peers run there, each as its own
+``llama-cpp-python[server]``; docs/research.md has how it is made. Peers run there, each as its own
 README says (``peer_methods``), against llama-cpp-python's server and against ``adascale serve`` as a plain
 chat. Every answer is a line, appended when it is there: the same command goes on. Methods follow each other,
 the most telling first. Tokens are those that the servers count. Answers are judged by adascale's judge, from

@@ -3,7 +3,7 @@
 Usage: ``python -m bench.evidence.renumber gsm8k-train.jsonl -o gsm8k-renumbered.jsonl [--seed 1]``
 
 Models have read the training split: what a calibration learns of how they fare on it is too good for new
-questions (docs/research/calibration-figures.md). The solutions say how each result was computed, so numbers
+questions (docs/research.md). The solutions say how each result was computed, so numbers
 can be drawn anew and the answer computed again. A question is left out where that could go wrong: a number
 that occurs twice or stands for two things, a result without its computation, one that changes its sign or
 stops being whole.

@@ -4,7 +4,8 @@ Usage: ``python -m bench.evidence.side_by_side FILE.jsonl.gz ... [--orders 4]``
 
 Each file is a cell (``recorded_draws``): its solutions are played back at its recorded step costs, each
 question alone. Beside solutions that never run ahead of their turn stand ``--thrift`` and ``--hurry``. The
-answers have to be the same (decision 0011). Seconds leave out what reading prompts takes.
+answers have to be the same, since solutions count in drawing order. Seconds leave out what reading
+prompts takes.
 """
 
 from __future__ import annotations

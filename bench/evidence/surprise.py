@@ -1,4 +1,4 @@
-"""The surprise of solutions beside their votes, and the two constants that weigh it (decision 0038).
+"""The surprise of solutions beside their votes, and the two constants that weigh it.
 
 Usage: ``python -m bench.evidence.surprise bench/draws/rollouts-*.jsonl.gz``
 

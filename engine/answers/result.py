@@ -122,7 +122,7 @@ PROFILES: Mapping[Mode, ModeProfile] = {
     "code": ModeProfile(2.5, 80.0),
     "call": ModeProfile(2.5, 50.0),
 }
-"""Where nothing was measured (docs/research/LOG.md says why these)."""
+"""Where nothing was measured; docs/research.md has what fits measure."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 r"""Sums that a solution writes down, computed again: ``39 + 10 = 59`` is wrong.
 
 A *sum* is any equation between two arithmetic expressions of numbers. A small model errs in arithmetic where
-a calculator does not, and its own states hardly tell (docs/research/LOG.md). An equation with anything
+a calculator does not, and its own states hardly tell (docs/research.md). An equation with anything
 else in it is left out, and a rounded result is not wrong.
 """
 

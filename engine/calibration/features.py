@@ -94,7 +94,7 @@ ANSWER_FEATURES = (
 """Numbers that the answer of a finished search is judged by (``answer_observation``)."""
 
 _WRONG_SUM = -2.5
-"""Logits that a wrong sum costs, fitted: the states do not tell (docs/research/LOG.md)."""
+"""Logits that a wrong sum costs, fitted: the states do not tell (.01 of such solutions are right)."""
 
 _FAILED = -8.0
 """Logits of a program that gives no answer or fails a test: it is known to be wrong."""

@@ -1,8 +1,8 @@
 """Linear heads that map evidence to quantiles of a success probability, and the losses that teach them.
 
-A hidden layer gains nothing (docs/research/LOG.md). The raw outputs of a head become quantiles that cannot
-cross, unlike in the paper's official code: ``BetaLoss`` reads two outputs as a Beta distribution of the
-success probability, ``PinballLoss`` three as its quantiles.
+A hidden layer gains nothing at 300 questions (docs/research.md). The raw outputs of a head become quantiles
+that cannot cross, unlike in the paper's official code: ``BetaLoss`` reads two outputs as a Beta distribution
+of the success probability, ``PinballLoss`` three as its quantiles.
 """
 
 from __future__ import annotations

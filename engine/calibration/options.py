@@ -13,7 +13,7 @@ from ..ports import AnswerEstimates, Prefix, QuestionEstimate
 from ..types import Estimate, Mode, NodeId
 
 _AT_CHANCE = 0.5e9
-"""Parameters of a coder that chooses letters at chance (90 fitting questions, docs/research/LOG.md)."""
+"""Parameters of a coder that chooses letters at chance (.27 right of 90 fitting questions)."""
 _FITTED_AT = 1.5e9
 """Parameters of the coder that the portable calibrations were fitted on."""
 

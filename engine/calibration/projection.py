@@ -18,7 +18,7 @@ _CLIP = 4.0
 """Standard deviations at which a component is clipped."""
 
 _TEMPERING = 0.25
-"""Tempering of the components that a head reads (``Projection.fit``); others: docs/research/LOG.md."""
+"""Tempering of the components that a head reads (``Projection.fit``); 0 and .5 are worse on the 1.5b."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -51,7 +51,7 @@ POWER = 2.0
 """The odds of an answer fall with this power of its solutions' surprise.
 
 Fitted alone, each coder, set of questions and number of solutions has a power of 1.4 to 3.5 (one of sixteen
-5.4) and a neutral point of 22 to 43 nats (``python -m bench.evidence.surprise``, decision 0038).
+5.4) and a neutral point of 22 to 43 nats (``python -m bench.evidence.surprise``).
 """
 FEWEST_NATS, MOST_NATS = 10.0, 90.0
 """Bounds of a surprise, so that no single one decides: most that were measured lie between them."""
@@ -62,7 +62,7 @@ FACT_POWER = 1.8
 """The odds of a fact fall with this power of it.
 
 Fitted alone, greedy answers of three models from .1 to 1.7 billion parameters have powers of 1.5 to 3.3 and
-neutral points of .13 to .40 nats, and neither rises with the size (``bench.evidence.facts``, decision 0039).
+neutral points of .13 to .40 nats, and neither rises with the size (``python -m bench.evidence.facts``).
 """
 FEWEST_FACT_NATS, MOST_FACT_NATS = 0.01, 3.0
 """Bounds of that surprise, beyond which nothing was measured."""
@@ -195,7 +195,7 @@ def _odds_of_fact(candidate: Candidate) -> float:
     return FACT_POWER * math.log(NEUTRAL_FACT_NATS / nats)
 
 
-# Calls of tools, measured on 75 requests of one coder (docs/research/LOG.md), shifted by the size of others.
+# Calls of tools, measured on 75 requests of one coder (docs/research.md), shifted by the size of others.
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,7 +328,7 @@ class FieldWeights:
 
 
 FIELD_WEIGHTS = FieldWeights(easier=1.2, greedy=1.4, spread=0.53, strength=0.74)
-"""The likeliest of both coders' readings of 90 texts (BFCL's requests for fitting, decision 0036)."""
+"""The likeliest of both coders' readings of 90 texts (BFCL's requests for fitting)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 Agreement estimates it without labels, by one step of the posterior (``calibration.votes``) from the prior of
 the model's size. On the frozen questions it gives .59, .44, .20 and .18; in truth .54, .43, .16 and .15 are
 correct, and the priors are .56 and .31. Further steps diverge. Agreement decides only when to ask the user;
-known answers move the level, and by little (decision 0032).
+known answers move the level, and by little.
 """
 
 from __future__ import annotations

@@ -2,11 +2,11 @@
 
 Which trajectory ends first depends on the machine, on what else is searched, and on their lengths. A strategy
 that may stop early (``Expand.sure``) judges them one after another all the same, in the order in which they
-were drawn: short ones are not to count first (decision 0011). The others count as soon as they have ended.
+were drawn: short ones are not to count first. The others count as soon as they have ended.
 
 While one trajectory is awaited, later ones may run: in a fuller batch each takes less time, and those that
 turn out not to be needed are waste. ``run_ahead`` takes the least time for a needed one within a limit of
-waste, by the chance that each will be judged (decision 0033).
+waste, by the chance that each will be judged.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _NEVER = 1e-9
 
 _ODDS = 0.6
 _POWER = 0.7
-"""Fit of the odds that a search goes on after one more trajectory (docs/research/LOG.md, 2026-11-26)."""
+"""Fit of the odds that a search goes on after one more trajectory (docs/research.md)."""
 
 
 class Turns:
@@ -139,7 +139,7 @@ def chance_needed(ahead: int, undecided: int, surplus: float | None = None) -> f
 
     Model: after k inconclusive trajectories the next is inconclusive with odds o = k + 1, capped at
     ``0.6 * surplus ** 0.7``, and by Laplace's rule of succession all of the next m are with o / (o + m)
-    (docs/research/LOG.md).
+    (docs/research.md).
 
     Args:
         ahead: Its distance from the last one that is sure to be judged; below 0 counts as 0.

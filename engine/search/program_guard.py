@@ -1,8 +1,8 @@
 """A guard against models that cannot program. It counts failures and agreement, so it needs no labels.
 
 A model whose programs are of use prints an answer, and agrees with its prose about as often as its prose does
-with itself (.73 to .92 of that on the frozen questions; 0 where programs are useless). Decision 0032 has what
-was measured.
+with itself (.73 to .92 of that on the frozen questions; 0 where programs are useless). docs/research.md has
+what was measured.
 """
 
 from __future__ import annotations

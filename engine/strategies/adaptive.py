@@ -15,10 +15,10 @@ from .redraws import REDRAWS
 from .vote_stopping import Sequential, all_drawn, is_clear
 
 _LEAST_SHARE = 1 / 3
-"""Least share of the turns of a question that each of two modes gets, whatever its gain (decision 0031)."""
+"""Least share of the turns of a question that each of two modes gets, whatever its gain."""
 
 _LEAD = 2
-"""Votes by which an answer leads before rough numbers end the search with it (decision 0030)."""
+"""Votes by which an answer leads before rough numbers end the search with it."""
 
 _PATIENCE = 0.75
 """Share of the solutions after which a search by rough numbers gives up without such a lead."""

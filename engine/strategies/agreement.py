@@ -1,6 +1,6 @@
 """A greedy trajectory beside sampled ones, until some agree: the rule for calls of tools and for JSON.
 
-Those that agree are right far more often than others (docs/research/LOG.md).
+Those that agree are right far more often than others: .66 and .16 of calls with the 1.5b.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _NEVER = 1e-9
 
 _TIMES_LONGER, _LONGER = 3, 64
 """Length of a reading over that of the greedy one at which it ends: 1 to 2 % write a string without end, and
-the others are at most 1.6 times as long (docs/research/LOG.md)."""
+the others are at most 1.6 times as long."""
 
 _NOT_WORTH_IT = 0.15
 """Probability that a call is right below which none is drawn."""
@@ -44,7 +44,8 @@ class _UntilAgreed(Sequential):
 class Readings(_UntilAgreed):
     """The greedy reading of a text as JSON, and others until enough agree with it on each field.
 
-    The others only say which of its fields to doubt: they are right less often than it is (decision 0036).
+    The others only say which of its fields to doubt: they are right less often than it is (.71 and
+    .82 of the fields with the 0.5b).
     """
 
     name: ClassVar[str] = "readings"

@@ -1,7 +1,7 @@
 """Draw programs until one passes the tests that are given: the rule for code tasks.
 
 Among models of this size nothing that selects, votes or repairs beats the first sample that passes; what
-remains to be decided is when to give up (decision 0019).
+remains to be decided is when to give up.
 """
 
 from __future__ import annotations

@@ -70,10 +70,10 @@ EFFORTS: Mapping[KindName, Mapping[Effort, Strategy]] = {
     "value": _ADAPTIVE,
     "choice": _OF_OPTIONS,
     "yes-no": _OF_OPTIONS,
-    # Several solutions are right no more often than the likeliest one, within chance (decision 0039).
+    # Several solutions are right no more often than the likeliest one, within chance.
     "fact": dict.fromkeys(_ADAPTIVE, Adaptive(samples=1, least=1)),
     "text": _ADAPTIVE,
-    # The limit of ``medium`` is measured on fitting tasks (docs/research/LOG.md, 2026-11-27), and the others
+    # The limit of ``medium`` is measured on fitting tasks (docs/research.md), and the others
     # follow it: the fewer programs are left, the sooner a task is given up.
     "code": {
         "low": Passing(samples=4, hopeless=0.3),

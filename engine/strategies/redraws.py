@@ -1,7 +1,7 @@
-"""A step with a wrong sum is drawn again, from the prefix before it (decision 0013).
+"""A step with a wrong sum is drawn again, from the prefix before it.
 
 Any strategy of whole trajectories may have it (``Strategy.redraws``): it needs no calibration, and is worth
-two points to votes in prose, one beside programs (docs/research/LOG.md).
+two points to votes in prose, one beside programs (docs/research.md).
 """
 
 from __future__ import annotations

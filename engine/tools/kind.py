@@ -24,7 +24,7 @@ QUESTION = (
     "Is one of these functions made for exactly this request, and does the request give what it needs? "
     "Answer yes or no."
 )
-"""P(yes) separates requests that need a call from others with an AUC of .91 (docs/research/LOG.md)."""
+"""P(yes) separates requests that need a call from others with an AUC of .91 (1.5b, 75 questions)."""
 
 CALL, NO = "call", "no call"
 """The options of a look."""

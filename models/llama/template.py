@@ -1,9 +1,9 @@
 """Chat templates, rendered in a process of their own: a template is a program from a stranger's file.
 
 Jinja's immutable sandbox keeps it from Python's objects, but not from loops without end, strings of gigabytes
-and powers of a million digits. So a child process renders every template, within limits that the kernel holds
-(decision 0022). A template that leaves Jinja's sandbox, as some could in earlier versions, finds itself in a
-process that, on Linux, may open no connection, start no program and read Python's own files alone.
+and powers of a million digits. So a child process renders every template, within limits that the kernel
+holds. A template that leaves Jinja's sandbox, as some could in earlier versions, finds itself in a process
+that, on Linux, may open no connection, start no program and read Python's own files alone.
 """
 
 from __future__ import annotations
