@@ -1,17 +1,18 @@
-"""One question with its tree of sampled steps: the shape that traces, rollouts and draws are read into."""
+"""One question with its tree of sampled steps: the shape that traces and rollouts are read into."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
 
-from adascale.engine.execution import Execution
-from adascale.engine.search.events import OUTSIDE, ModelDescription
+from adascale.engine.search.events import ModelDescription
 from adascale.engine.search.prefix_outcomes import PrefixOutcome, prefix_outcomes
 from adascale.engine.search.record import Record
 from adascale.engine.strategies.allocation import success_beta
-from adascale.engine.types import ROOT, Estimate, Mode, NodeId, Problem
+from adascale.engine.types import Estimate, Mode, Problem
+from adascale.models.calibration.rollouts import RolloutStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,41 +24,16 @@ class SampledNode:
         text: Its last step; empty for the question.
         mode: How it reasons; for the question the mode of its rollouts, or prose.
         ended: The trajectory ends here, by itself or at a limit.
-        tokens: Length of its last step.
         estimate: P(a trajectory with this prefix is correct).
         outcome: Number of draws through this prefix, and how many of them were correct.
-        answer: Answer of a trajectory that ended.
-        execution: Outcome of running it, for a program.
     """
 
     parent: int
     text: str
     mode: Mode
     ended: bool
-    tokens: int
     estimate: Estimate | None = None
     outcome: PrefixOutcome | None = None
-    answer: str | None = None
-    execution: Execution | None = None
-
-    @property
-    def calibrated(self) -> bool:
-        """Its estimate is a probability."""
-        return self.estimate is not None and self.estimate.calibrated
-
-    @property
-    def right(self) -> bool | None:
-        """A trajectory that ended is correct; None if that is unknown."""
-        if not self.ended or self.outcome is None or not self.outcome.total:
-            return None
-        return self.outcome.right == self.outcome.total
-
-    @property
-    def ran(self) -> bool | None:
-        """A program ran to its end; None if that is unknown. A program with an answer did."""
-        if self.execution is not None:
-            return not self.execution.error
-        return True if self.answer is not None else None
 
     @property
     def probability(self) -> float | None:
@@ -66,19 +42,14 @@ class SampledNode:
         The estimate is the prior, as a Beta distribution: alone it hardly tells siblings apart
         (AUC .47 to .62 within a question). Without a calibrated estimate it is the share of correct draws.
         """
-        if self.right is not None:
-            return float(self.right)
         drawn = self.outcome or PrefixOutcome()
+        if self.ended and drawn.total:
+            return float(drawn.right == drawn.total)
         if self.estimate is not None and self.estimate.calibrated:
             right, wrong = success_beta(self.estimate)
             prior = self.estimate.median
             return (right + drawn.right) / (right + wrong + drawn.total) if drawn.total else prior
         return drawn.right / drawn.total if drawn.total else None
-
-    @property
-    def counts(self) -> list[int] | None:
-        """``[correct, total]`` draws through this prefix."""
-        return None if self.outcome is None else [self.outcome.right, self.outcome.total]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,46 +59,31 @@ class SampledQuestion:
     Attributes:
         problem: The question, with its answer if that is known.
         nodes: Row 0 is the question.
-        models: Generator, sampler and calibration; empty fields are unknown.
-        in_domain: The question is like those that the calibration was fitted on; None if that is unknown.
-        by_mode: Outcomes of the question by the mode of its draws; empty where they are of one mode.
+        model: Name of the generator; empty if unknown.
     """
 
     problem: Problem
     nodes: tuple[SampledNode, ...]
-    models: ModelDescription = ModelDescription()
-    in_domain: bool | None = None
-    by_mode: Mapping[Mode, PrefixOutcome] = field(default_factory=dict)
+    model: str = ""
 
     @classmethod
     def of(cls, record: Record) -> SampledQuestion:
         """The tree of a search; outcomes are known if the answer of its problem is."""
-        by_mode: dict[Mode, Mapping[NodeId, PrefixOutcome]] = {}
-        if record.started.problem.answer is not None:
-            modes = {record.tree[found.node].mode for found in record.candidates}
-            by_mode = {mode: prefix_outcomes(record, mode) for mode in modes}
-        answers = {candidate.node: candidate.answer for candidate in record.candidates}
-        nodes = []
-        for node in record.tree:
-            step = node.step
-            outcome = sum((found[node.id] for found in by_mode.values()), PrefixOutcome())
-            sampled = SampledNode(
+        problem = record.started.problem
+        modes = {record.tree[found.node].mode for found in record.candidates}
+        by_mode = [] if problem.answer is None else [prefix_outcomes(record, mode) for mode in modes]
+        nodes = [
+            SampledNode(
                 parent=-1 if node.parent is None else node.parent,
-                text=step.text if step else "",
+                text=node.step.text if node.step else "",
                 mode=node.mode,
-                ended=step is not None and step.finish != "step",
-                tokens=len(step.token_ids) if step else 0,
+                ended=node.step is not None and node.step.finish != "step",
                 estimate=node.estimate,
-                outcome=None if record.started.problem.answer is None else outcome,
-                answer=answers.get(node.id),
-                execution=node.execution,
+                outcome=sum((found[node.id] for found in by_mode), PrefixOutcome()) if by_mode else None,
             )
-            nodes.append(sampled)
-        in_domain = None
-        if record.started.calibrated:
-            in_domain = all(notice.code != OUTSIDE for notice in record.notices)
-        of_question = {mode: found[ROOT] for mode, found in by_mode.items()}
-        return cls(record.started.problem, tuple(nodes), record.started.models, in_domain, of_question)
+            for node in record.tree
+        ]
+        return cls(problem, tuple(nodes), _name(record.started.models))
 
     def path(self, row: int) -> list[int]:
         """Rows from the first step below the question to ``row``; empty for the question."""
@@ -141,20 +97,10 @@ class SampledQuestion:
         """The solution so far, from the first step to ``row``."""
         return "".join(self.nodes[at].text for at in self.path(row))
 
-    def children(self) -> list[list[int]]:
-        """Rows below each row, in the order in which they were added."""
-        below: list[list[int]] = [[] for _ in self.nodes]
-        for row, node in enumerate(self.nodes[1:], 1):
-            below[node.parent].append(row)
-        return below
-
     def leaves(self) -> list[int]:
         """Rows without a continuation; never the question."""
-        return [row for row, below in enumerate(self.children()) if row and not below]
-
-    def ends(self) -> list[int]:
-        """Rows of trajectories that ended."""
-        return [row for row, node in enumerate(self.nodes) if node.ended]
+        continued = {node.parent for node in self.nodes}
+        return [row for row in range(1, len(self.nodes)) if row not in continued]
 
     def merged(self) -> SampledQuestion:
         """The question with equal siblings as one node, which has the outcomes of all.
@@ -173,14 +119,30 @@ class SampledQuestion:
             else:
                 nodes[row] = replace(nodes[row], outcome=_sum(nodes[row].outcome, node.outcome))
             row_of.append(row)
-        return self if len(nodes) == len(self.nodes) else replace(self, nodes=tuple(nodes))
+        return replace(self, nodes=tuple(nodes))
 
 
-def question_number(question: str, seed: int = 0) -> int:
-    """63 bits of a digest of a text: the same in every source, so splits and copies agree."""
-    text = " ".join(question.split())
-    digest = hashlib.blake2b(f"{seed}\x00{text}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") >> 1
+def read_rollouts(path: Path) -> Iterator[SampledQuestion]:
+    """Yield every question of a store once for each mode: counted outcomes, and no estimates."""
+    with closing(RolloutStore(path)) as store:
+        model = _name(store.models())
+        for rollouts in store.every():
+            is_judged = rollouts.mode == "code" or rollouts.problem.answer is not None
+            nodes = tuple(
+                SampledNode(
+                    parent=node.parent,
+                    text=node.text,
+                    mode=rollouts.mode,
+                    ended=node.is_end,
+                    outcome=PrefixOutcome(int(node.right), node.total) if is_judged else None,
+                )
+                for node in rollouts.nodes
+            )
+            yield SampledQuestion(rollouts.problem, nodes, model)
+
+
+def _name(models: ModelDescription) -> str:
+    return models.generator.name if models.generator else ""
 
 
 def _sum(one: PrefixOutcome | None, other: PrefixOutcome | None) -> PrefixOutcome | None:

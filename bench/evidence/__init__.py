@@ -12,6 +12,5 @@ that no model has seen, ``processbench`` reads a model's states, and ``latency``
 question takes. ``choices`` measures questions with options. ``tool_calls`` records calls of tools,
 ``calls_table`` compares rules on them, and ``json_fields`` judges fields of JSON. ``given_tests`` shows more
 tests of code tasks, and ``executors`` runs reference solutions in both interpreters. ``peers`` asks other
-programs the questions of ``peers.txt``, by ``peer_methods`` in their environment. ``train_prm`` trains a
-``tiny_model`` on exported data.
+programs the questions of ``peers.txt``, by ``peer_methods`` in their environment.
 """

@@ -40,7 +40,6 @@ def search_all(
     found = Comparison(contestants, [problem.id for problem in problems])
     rounds = len(contestants) * options.repeats
     with closing(DrawStore(session.draws_path(kind))) as store:
-        store.put_models(session.conditions(kind).models)
         policy = session.replay_policy(store)
         searching = session.driver(lambda: 0.0, policy)
         policy.look_ahead(searching)

@@ -11,7 +11,6 @@ import pytest
 
 ROOT = Path(__file__).parent.parent.parent
 COMMAND = re.compile(r"python -m (bench\.[a-z_]+\.[a-z_]+)")
-OF_TRAINING = {"datasets", "transformers", "trl", "tokenizers", "torch"}
 
 
 def commands() -> list[str]:
@@ -25,12 +24,7 @@ def commands() -> list[str]:
 def test_a_bench_answers_help(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    try:
-        module = importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name not in OF_TRAINING:
-            raise
-        pytest.skip(f"{error.name} comes with adascale[train]")
+    module = importlib.import_module(name)
     monkeypatch.setattr(sys, "argv", [name, "--help"])
     monkeypatch.setenv("COLUMNS", "1000")
 

@@ -30,7 +30,7 @@ _FIT = ["calibrate", "fit", "-d", "DATA"]
         (["calibrate", "check", "-d", "DATA", "--plot"], "any.png"),
         (["tree", "TRACE", "-o"], "any.html"),
         (["tree", "TRACE", "-o"], "any.svg"),
-        (["export", "--from", "TRACE", "--to", "sft", "-o"], "any.jsonl"),
+        (["export", "--from", "TRACE", "--to", "trl-prm", "-o"], "any.jsonl"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else value,
 )

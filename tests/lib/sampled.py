@@ -1,13 +1,11 @@
-"""Sampled questions: of the recorded search in the docs, of a world whose truth is known, made by hand."""
+"""Sampled questions: of a recorded search, of a world whose truth is known, made by hand."""
 
 from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Sequence
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Any, Literal, get_args, get_origin, get_type_hints, is_typeddict
+from typing import Any
 
 import worlds
 
@@ -15,8 +13,6 @@ from adascale.engine.search.events import GeneratorDescription, ModelDescription
 from adascale.engine.search.prefix_outcomes import PrefixOutcome
 from adascale.engine.search.record import Record
 from adascale.engine.types import Estimate, Problem
-from adascale.export.dataset import Card, Recipe, open_dataset, rows_of
-from adascale.export.formats import FORMATS, FormatName
 from adascale.export.sampled import SampledNode, SampledQuestion
 
 PROSE_SEARCH = Path(__file__).with_name("prose_search.jsonl")
@@ -47,37 +43,14 @@ def node(
     calibrated: bool = True,
     **more: Any,
 ) -> SampledNode:
-    """A node in prose of ten tokens; one with an answer has ended."""
+    """A node in prose that has not ended."""
     estimate = None if p is None else Estimate(p, p, p, calibrated)
     outcome = None if counts is None else PrefixOutcome(*counts)
-    usual = {"mode": "prose", "ended": "answer" in more, "tokens": 10 if text else 0}
-    return SampledNode(parent, text, **{**usual, **more}, estimate=estimate, outcome=outcome)
+    return SampledNode(
+        parent, text, **{"mode": "prose", "ended": False, **more}, estimate=estimate, outcome=outcome
+    )
 
 
-def question(*nodes: SampledNode, answer: str | None = None, name: str = "q", **more: Any) -> SampledQuestion:
+def question(*nodes: SampledNode) -> SampledQuestion:
     """``nodes`` below a question."""
-    return SampledQuestion(Problem(name, f"What is {name}?", answer), (node(-1, ""), *nodes), MODELS, **more)
-
-
-def write_dataset(path: Path, name: FormatName, questions: Sequence[SampledQuestion]) -> list[Any]:
-    """Write a dataset; returns its rows."""
-    rows: list[Any] = []
-    with open_dataset(path, FORMATS[name].row) as append:
-        for _, row in rows_of(questions, Card(Recipe(name), mixed=True)):
-            append(row)
-            rows.append(row)
-    return rows
-
-
-def fits(value: Any, hint: Any) -> bool:
-    """True if a value has a type: ``TypedDict``, list, union, literal or a plain type."""
-    if is_typeddict(hint):
-        hints = get_type_hints(hint)
-        return list(value) == list(hints) and all(fits(value[key], hints[key]) for key in hints)
-    if isinstance(hint, UnionType):
-        return any(fits(value, each) for each in get_args(hint))
-    if get_origin(hint) is Literal:
-        return value in get_args(hint)
-    if get_origin(hint) is list:
-        return isinstance(value, list) and all(fits(each, get_args(hint)[0]) for each in value)
-    return value is None if hint is NoneType else type(value) is hint
+    return SampledQuestion(Problem("q", "What is q?"), (node(-1, ""), *nodes), "tiny")

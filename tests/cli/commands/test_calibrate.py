@@ -108,12 +108,11 @@ def test_fit_writes_an_artefact_and_prints_a_report(
 
 
 def test_its_rollouts_are_training_data(home: Home, artefact: Path) -> None:
-    done = home.run("export", "--from", "rollouts", "--to", "verl", "--dry-run")
+    done = home.run("export", "--from", "rollouts", "--to", "trl-prm")
     assert done.returncode == 0, done.stderr
-    card = json.loads(done.stdout)
-    assert card["rows"] == {"train": QUESTIONS}
-    assert card["example"]["reward_model"]["ground_truth"] in ("18", "20")
-    assert card["generators"][0]["sha256"] == load_artefact(artefact).card.fingerprint.generator
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len({row["prompt"] for row in rows}) == QUESTIONS
+    assert {row["labels"][-1] for row in rows} == {True, False}
 
 
 @pytest.mark.slow
@@ -132,8 +131,8 @@ def test_a_fit_needs_no_answers(chain_gguf: Path, tmp_path: Path) -> None:
     assert "unlabelled" in home.run("calibrate", "list").stdout
     asked = home.run("ask", "-g", str(home.model), "--ctx-size", "512", "--json", "What is 9 * 2?")
     assert json.loads(asked.stdout)["calibration"]["level"] == "unlabelled"
-    counted = home.run("export", "--from", "rollouts", "--to", "trl-prm", "--dry-run")
-    assert json.loads(counted.stdout)["rows"] == {}  # nobody knows which of them are right
+    counted = home.run("export", "--from", "rollouts", "--to", "trl-prm")
+    assert "there is nothing to write" in counted.stderr  # nobody knows which of them are right
 
 
 @pytest.mark.parametrize(

@@ -90,31 +90,6 @@ def test_a_second_run_draws_nothing_and_reports_the_same(
     assert json.loads(report.stdout)["generator"]["sha256"].encode() in picture
 
 
-def test_its_draws_are_training_data(home: Home, report: subprocess.CompletedProcess[str]) -> None:
-    done = home.run(
-        "export",
-        "--from",
-        "draws",
-        "-d",
-        str(home.data),
-        "--to",
-        "soft-steps",
-        "--min-count",
-        "2",
-        "--dry-run",
-    )
-    assert done.returncode == 0, done.stderr
-    card = json.loads(done.stdout)
-    assert card["questions"] == 12
-    assert card["rows"]["train"] > 12
-    [generator] = card["generators"]
-    assert generator["sha256"] == json.loads(report.stdout)["generator"]["sha256"]
-    assert card["sampling"][0]["temperature"]
-    draws = ("export", "--from", "draws", "-d", str(home.data), "--to", "soft-steps", "--dry-run")
-    other = home.run(*draws, "--draw-seed", "5")
-    assert json.loads(other.stdout)["rows"] == {}
-
-
 @pytest.mark.slow
 def test_repeats_are_the_runs_of_the_seeds_that_follow(home: Home) -> None:
     def figures(*more: str) -> dict[str, float]:
