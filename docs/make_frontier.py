@@ -1,4 +1,4 @@
-"""Draws ``docs/frontier.svg`` from a table of ``docs/research/figures.md``; ``make check`` compares them.
+"""Draws ``docs/frontier.svg`` from a table of ``docs/research.md``; ``make check`` compares them.
 
 Usage: ``python docs/make_frontier.py``
 """
@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Self
 
 FOLDER = Path(__file__).parent
-SOURCE, PICTURE = FOLDER / "research" / "figures.md", FOLDER / "frontier.svg"
-HEADING = "### All four, 180 questions"
+SOURCE, PICTURE = FOLDER / "research.md", FOLDER / "frontier.svg"
+HEADING = "### All four cells"
 
 NAMES = {
     "greedy": "one answer",

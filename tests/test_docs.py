@@ -91,7 +91,7 @@ def slugs(page: Path) -> set[str]:
 
 def test_links_lead_somewhere() -> None:
     pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "bench").rglob("*.md")]
-    assert len(pages) > 30
+    assert len(pages) > 15
     for page in pages:
         for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
             if target.startswith(("http:", "https:")):
@@ -103,7 +103,7 @@ def test_links_lead_somewhere() -> None:
 
 
 def test_user_pages_have_no_laboratory_notes() -> None:
-    """Dates and digests of measurements stand in docs/research."""
+    """A figure names its command; dates and digests of measurements are for the history."""
     docs = ROOT / "docs"
     pages = [ROOT / "README.md", *docs.glob("*.md"), *(docs / "recipes").glob("*.md")]
     notes = re.compile(r"\b20\d\d-\d\d-\d\d\b|\b[0-9a-f]{7,64}…|\bcommit [0-9a-f]{7}")

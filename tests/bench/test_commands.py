@@ -36,8 +36,7 @@ def test_a_bench_answers_help(
 
 
 def test_the_documentation_names_commands_that_exist() -> None:
-    log = ROOT / "docs" / "research" / "LOG.md"  # its entries keep the names of scripts that are gone
-    pages = {ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "bench").rglob("*.md")} - {log}
+    pages = {ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "bench").rglob("*.md")}
     named = {name for page in pages for name in COMMAND.findall(page.read_text(encoding="utf-8"))}
 
     assert named
