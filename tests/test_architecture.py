@@ -104,7 +104,7 @@ def test_only_a_conversation_in_a_terminal_imports_prompt_toolkit() -> None:
 
 
 ROOMS = {
-    "cli": ("terminal", "disk", "report", "render", "documents", "options", "searching", "commands"),
+    "cli": ("terminal", "disk", "report", "render", "options", "searching", "commands"),
 }
 """Rooms of a folder; each may need those before it."""
 

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+import io
+import re
 import shlex
 import shutil
 import sys
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from adascale.engine.errors import UsageError
 
-from ..disk.files import check_output, has_mark, write_file
+from ..disk.files import check_output, write_file
 from ..disk.history import trace_path
 from ..disk.trace import read_trace
 from ..options.declare import OverwriteOption, TraceArgument
 from ..terminal.console import clean, say, write_lines, write_payload
-from ..terminal.theme import glyphs_for
+from ..terminal.theme import UNICODE, glyphs_for
 
-_PAGE_MARK = b" - adascale</title>"
-_MARKS = {".html": _PAGE_MARK, ".htm": _PAGE_MARK, ".svg": b"<title>adascale"}
-"""Bytes by which files of this command are recognised, by the suffix of their names."""
+if TYPE_CHECKING:
+    from rich.text import Text
+
+PICTURE_WIDTH = 110
+"""Cells of a line in a page or a picture."""
+
+_FONT = re.compile(r"@font-face \{.*?\}", re.DOTALL)
+"""What Rich's picture would load from the network."""
 
 
 def tree(
@@ -41,46 +48,53 @@ def tree(
     adascale tree -o search.html
     adascale tree trace.jsonl -o search.svg
 
-    html is one page that folds and can be searched; svg is the picture of the terminal. The trace itself
-    is JSON Lines, with every event: adascale runs path.
+    Both look as the terminal does. The trace itself is JSON Lines, with every event: adascale runs path.
     """
+    from ..render.frame import whole_frame
+    from ..render.plain import plain_width
+    from ..render.state import ViewState
+
     source = trace_path(trace)
     if output is None or str(output) == "-":
-        _write_tree(source)
+        is_terminal = sys.stdout.isatty()
+        width = shutil.get_terminal_size().columns if is_terminal else plain_width()
+        lines = whole_frame(ViewState.of(read_trace(source)), width, glyphs_for(sys.stdout))
+        if is_terminal:
+            write_lines(lines)
+        else:
+            write_payload("\n".join(line.plain.rstrip() for line in lines))
         return
     suffix = output.suffix.lower()
-    if suffix not in _MARKS:
+    if suffix not in (".html", ".svg"):
         raise UsageError(
             f'the name of {output} does not say which format; "{output.suffix}" is not one of them',
             hint="-o search.html, or -o search.svg; without -o it is printed",
         )
-    other = f"-o {shlex.quote(f'{source.stem}-tree{output.suffix}')}"
-    check_output(
-        output, other, is_ours=partial(has_mark, mark=_MARKS[suffix]), reads=[source], overwrite=overwrite
-    )
-    write_file(output, _render(suffix, source).rstrip("\n").encode() + b"\n")
+    other = f"-o {shlex.quote(f'{source.stem}-tree{suffix}')}"
+    check_output(output, other, reads=[source], overwrite=overwrite)
+    lines = whole_frame(ViewState.of(read_trace(source)), PICTURE_WIDTH, UNICODE)
+    write_file(output, as_document(lines, suffix).encode())
     say(f"adascale: wrote {output}")
 
 
-def _write_tree(source: Path) -> None:
-    """Write the tree to stdout; elsewhere than on a terminal without colour."""
-    from ..documents.picture import to_lines
-    from ..render.plain import plain_width
-    from ..render.state import ViewState
+def as_document(lines: Sequence[Text], suffix: str) -> str:
+    """Lines of a terminal as a page (``.html``) or a picture (``.svg``), which loads nothing."""
+    from rich.console import Console
+    from rich.terminal_theme import SVG_EXPORT_THEME
 
-    is_terminal = sys.stdout.isatty()
-    width = shutil.get_terminal_size().columns if is_terminal else plain_width()
-    lines = to_lines(ViewState.of(read_trace(source)), width, glyphs_for(sys.stdout))
-    if is_terminal:
-        write_lines(lines)
-    else:
-        write_payload("\n".join(line.plain.rstrip() for line in lines))
-
-
-def _render(suffix: str, source: Path) -> str:
-    """A recorded search as a page or a picture."""
-    from ..documents.page import to_html
-    from ..documents.picture import to_svg
-    from ..render.state import ViewState
-
-    return clean((to_svg if suffix == ".svg" else to_html)(ViewState.of(read_trace(source))))
+    console = Console(
+        width=PICTURE_WIDTH,
+        record=True,
+        file=io.StringIO(),
+        force_terminal=True,
+        color_system="truecolor",
+        legacy_windows=False,
+    )
+    for line in lines:
+        console.print(line, soft_wrap=True)
+    text = (
+        console.export_html(theme=SVG_EXPORT_THEME)
+        if suffix == ".html"
+        else console.export_svg(title="adascale")
+    )
+    return clean(_FONT.sub("", text)).rstrip() + "\n"

@@ -9,7 +9,8 @@ from rich.text import Text
 from adascale.engine.answers.latex import readable
 from adascale.engine.search.account import fixed_tokens
 
-from ..terminal.text import cells, clock, cut, duration, one_line, pad, percent, plural
+from ..report.answer import solution_text
+from ..terminal.text import cells, clock, cut, duration, harmless, one_line, pad, percent, plural
 from ..terminal.theme import MARK_STYLES, STYLES, Glyphs
 from .lines import Frame, draw_rows
 from .rows import tree_rows
@@ -17,6 +18,7 @@ from .state import ViewState
 from .summary import (
     answer_text,
     answer_words,
+    closing_lines,
     progress_facts,
     rate_text,
     steps_text,
@@ -63,6 +65,32 @@ def final_frame(state: ViewState, width: int, glyphs: Glyphs, *, whole: bool = F
         note = f"Folded: {len(rows)} rows for {steps_text(state)}; adascale tree -o t.html has all."
         lines.append(Text(cut(note, width, glyphs), STYLES["faint"]))
     return lines
+
+
+def whole_frame(state: ViewState, width: int, glyphs: Glyphs) -> list[Text]:
+    """The tree without folds, the lines below it and the settings; of a message its reply instead."""
+    if state.tree.problem.is_chat:
+        question = f"Q  {one_line(state.tree.problem.question, glyphs)}"
+        reply = [harmless(line, glyphs) for line in solution_text(state).split("\n")]
+        lines = [Text(line) for line in (question, "", *reply, "")]
+    else:
+        lines = final_frame(state, width, glyphs, whole=True)
+    return [*lines, *closing_lines(state, glyphs, verbose=1), Text(_settings(state, glyphs))]
+
+
+def _settings(state: ViewState, glyphs: Glyphs) -> str:
+    """Names and values of the settings of a search; unknown ones are left out."""
+    generator, budget = state.started.models.generator, state.started.budget
+    limits = [f"{budget.max_tokens:,} tokens"] if budget.max_tokens is not None else []
+    limits += [f"{budget.max_seconds:g} s"] if budget.max_seconds is not None else []
+    found = {
+        "model": generator.name if generator else "",
+        "sha256": generator.sha256 if generator else "",
+        "strategy": state.started.strategy,
+        "budget": ", ".join(limits) or "none",
+        "seed": str(state.started.seed),
+    }
+    return ", ".join(f"{name} {one_line(value, glyphs)}" for name, value in found.items() if value)
 
 
 def search_line(id_: str, state: ViewState, width: int, glyphs: Glyphs, tick: int) -> Text:

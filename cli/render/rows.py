@@ -65,11 +65,6 @@ def tree_rows(state: ViewState, room: int | None = None) -> list[Row]:
     return _elide(rows, room)
 
 
-def all_rows(state: ViewState) -> list[Row]:
-    """A row for every node and running branch."""
-    return _Walk(state, Folds()).rows()
-
-
 def _elide(rows: list[Row], room: int) -> list[Row]:
     """Rows of a tree that folding does not bring down to ``room``, with a gap in place of the others.
 
