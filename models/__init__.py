@@ -6,7 +6,7 @@ model files, ``llama`` runs a generator, ``prm`` scores steps, ``calibration`` k
 probabilities, ``draws`` keeps draws for evaluations, ``programs`` runs programs in a sandbox. ``machine``
 measures what is free, ``sizing`` says how long a trajectory may get and whether models fit. ``questions``
 reads question files, ``question_sets`` chooses what a fit or an evaluation asks. ``storage`` and ``blobs``
-keep files between runs, ``model_use`` counts how a model has done. ``algebra_process`` compares answers by
+keep files between runs. ``algebra_process`` compares answers by
 computer algebra in a ``limited_child``. ``fallback`` asks another server, ``extras`` names optional packages.
 """
 

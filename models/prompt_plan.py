@@ -11,7 +11,6 @@ from adascale.engine.calibration.votes import (
     FieldPosterior,
     VotePosterior,
     rate_of_size,
-    shifted,
 )
 from adascale.engine.errors import CalibrationError
 from adascale.engine.kinds import KINDS, prompt_of
@@ -25,7 +24,6 @@ from .llama.chat import ChatFormat
 from .llama.runtime import LlamaModel
 from .llama.thinking import plan_thinking
 from .llama.tool_prompt import ToolFormat
-from .model_use import ModelUse, read_use
 from .options import PROGRAM_OPENING, PROMPTS, SHORT, SamplingParams, SessionOptions
 from .session_files import SessionFiles
 
@@ -46,7 +44,6 @@ class PromptPlan:
         by_votes: Judges of kinds without a calibration; empty where scores are to be shown as scores.
         rough: Judge by votes alone: for a sampler that no calibration was fitted with, and for questions
             unlike those of the fit.
-        use: Experience with the generator on this machine.
         calibration_errors: Errors of installed calibrations that cannot be read, if one was looked for.
     """
 
@@ -56,7 +53,6 @@ class PromptPlan:
     calibrations: Mapping[KindName, Artefact]
     by_votes: Mapping[KindName, VotePosterior | CallPosterior | FieldPosterior]
     rough: VotePosterior
-    use: ModelUse
     calibration_errors: Sequence[CalibrationError]
 
     @property
@@ -96,14 +92,13 @@ def plan_prompts(options: SessionOptions, files: SessionFiles, model: LlamaModel
         calibrations = available.find_all(_fingerprints(files, chats, usual, window))
     size = model.info.effective_parameters
     calibrations = {kind: artefact.of_size(size) for kind, artefact in calibrations.items()}
-    use = read_use(files.generator.sha256)
-    rough = VotePosterior(shifted(rate_of_size(size), use.shift))
+    rough = VotePosterior(rate_of_size(size))
     by_votes: dict[KindName, VotePosterior | CallPosterior | FieldPosterior] = {}
     if is_searched and files.prm is None:
         by_votes = {
             "value": rough,
             "fact": FactPosterior(),
-            "call": CallPosterior.of_size(rate_of_size(size), size),
+            "call": CallPosterior.of_size(rough.prior, size),
             "json": FieldPosterior(rough.prior),
         }
     fitted = {
@@ -114,7 +109,7 @@ def plan_prompts(options: SessionOptions, files: SessionFiles, model: LlamaModel
     }
     sampling = _by_prompt(by_mode | fitted, options)
     fingerprints = _fingerprints(files, chats, sampling, window)
-    return PromptPlan(chats, sampling, fingerprints, calibrations, by_votes, rough, use, available.errors)
+    return PromptPlan(chats, sampling, fingerprints, calibrations, by_votes, rough, available.errors)
 
 
 def chat_formats(model: LlamaModel, system: str | None, think: int | None) -> dict[PromptName, ChatFormat]:

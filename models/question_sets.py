@@ -8,11 +8,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from adascale.engine.errors import UsageError, excerpt, setting
+from adascale.engine.errors import UsageError, excerpt
 from adascale.engine.kinds import KINDS, kind_of
 from adascale.engine.types import KindName, Problem
 
-from .questions import BadLine, id_digest, read_problems
+from .questions import BadLine, read_problems
 
 
 def read_known(sources: Sequence[Path]) -> list[list[Problem]]:
@@ -80,33 +80,6 @@ def _with_free_id(problem: Problem, name: str, taken: set[str]) -> Problem:
     while id_ in taken:
         id_ = f"{name}:{id_}"
     return replace(problem, id=id_)
-
-
-def read_unlabelled(sources: Sequence[Path]) -> list[list[Problem]]:
-    """Questions of each file without their answers, where they have any; each question once.
-
-    Raises:
-        UsageError: a file cannot be read, holds no question, or has a line without one, or a problem that is
-            not about a value.
-    """
-    asked: dict[str, Problem] = {}
-    files: list[list[Problem]] = []
-    for source in sources:
-        own = [_without_answer(problem, source) for problem in _good_lines(source)]
-        if not own:
-            raise UsageError(f"{source.name} holds no question", slug="no-question")
-        files.append([problem for problem in own if asked.setdefault(problem.question, problem) is problem])
-    return files
-
-
-def _without_answer(problem: Problem, source: Path) -> Problem:
-    if problem.kind != "value":
-        raise UsageError(
-            f"{source.name}: line {problem.meta['line']} is of kind {problem.kind}",
-            "without answers, only questions about numbers and formulas can be fitted",
-            hint=setting("data", str(source)),
-        )
-    return Problem(f"unlabelled-{id_digest(problem.question):016x}", problem.question)
 
 
 def choose_questions(files: Sequence[Sequence[Problem]], questions: int | None, seed: int) -> list[Problem]:

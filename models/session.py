@@ -132,12 +132,11 @@ class OpenSession:
         """Modes that ``auto`` may use for a value, the one that is drawn first in front.
 
         Those that a calibration of these very models knows; programs and prose where votes are all that is
-        known. Programs of a model that cannot write them are left out, and a
-        system prompt of the user's own is for prose alone.
+        known. A system prompt of the user's own is for prose alone.
         """
         artefact = self.prompts.calibrations.get("value")
         is_judged = artefact is not None or bool(self.prompts.by_votes)
-        if self.options.system is not None or self.prompts.use.programs.fault or not is_judged:
+        if self.options.system is not None or not is_judged:
             return ("prose",)
         return ("program", "prose") if artefact is None else artefact.calibration.modes
 

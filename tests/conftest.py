@@ -66,9 +66,3 @@ def pytest_unconfigure() -> None:
     if (utils := sys.modules.get("llama_cpp._utils")) is not None:
         utils.outnull_file.close()
         utils.errnull_file.close()
-
-
-@pytest.fixture(autouse=True)
-def no_experience(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No test learns from another what a model is worth."""
-    monkeypatch.setattr("adascale.models.model_use.data_folder", lambda: tmp_path / "experience")

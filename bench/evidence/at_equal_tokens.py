@@ -29,7 +29,7 @@ from adascale.engine.evaluation.contestants import parse_contestants
 from adascale.engine.evaluation.evaluate import AT_ONCE, Contestant, evaluate
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import AnswersJudged
-from adascale.engine.search.program_guard import FAILURES
+from adascale.engine.search.judging_order import FAILURES
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import (

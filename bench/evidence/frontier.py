@@ -18,7 +18,6 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from adascale.cli.report.frontier_plot import frontier
 from adascale.engine.codec import to_plain
 from adascale.engine.evaluation.compare import Comparison
 from adascale.engine.evaluation.contestants import parse_contestants
@@ -75,7 +74,6 @@ def main() -> None:
     parser.add_argument("--orders", type=int, default=1, help="play the samples in as many orders")
     parser.add_argument("--calibration", type=Path, help="the file that the estimates were made with")
     parser.add_argument("--uncalibrated", action="store_true", help="as with --calibration none")
-    parser.add_argument("--plot", type=Path, help="draw accuracy against tokens: .png or .svg")
     args = parser.parse_args()
     header, driver, problems = recorded_draws.replay_driver(
         args.file,
@@ -97,8 +95,6 @@ def main() -> None:
         [f"answers of p >= {NEARLY_SURE}", "searches", "right"],
         [[name, *cells] for name, cells in nearly_sure(outcomes).items()],
     )
-    if args.plot is not None:
-        frontier(report, described, args.plot)
     close({**described, **to_plain(report)})
 
 

@@ -22,13 +22,17 @@ from adascale.engine.answers.choosing import group_answers
 from adascale.engine.answers.result import Candidate, FinishedSearch
 from adascale.engine.calibration.votes import VotePosterior, rate_of_size
 from adascale.engine.fitting.metrics import Predictions, auc, ece
-from adascale.engine.types import Estimate, Mode, NodeId
+from adascale.engine.ports import Prefix
+from adascale.engine.types import Estimate, Mode, NodeId, Problem
 
 from ..common import close, read_lines, table
 
 ORDERS = 6
 DRAWN = (1, 2, 4, 6)
 PARAMETERS = {"0.5b": 4.94e8, "1.5b": 1.544e9}
+
+_ASKED = Prefix(Problem("", ""), ())
+"""No posterior of votes reads the question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +102,7 @@ def state(question: Question, drawn: Sequence[Solution]) -> tuple[float, float, 
     blind = replace(finished, candidates=tuple(replace(each, surprise=None) for each in found))
     led, votes = groups[0].nodes, VotePosterior(question.prior)
     nats = np.mean([np.log(max(found[node].surprise or 0.0, 1.0)) for node in led])
-    by = [votes.chances(each)[led[0]] for each in (blind, finished)]
+    by = [votes.of_answers(_ASKED, each, question.prior)[0] for each in (blind, finished)]
     return by[0], by[1], float(nats), drawn[led[0]].right
 
 

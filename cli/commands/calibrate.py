@@ -22,11 +22,9 @@ from ..options.by_command import CalibrationOptions, FitOptions
 from ..options.flatten import typed_flags, with_options
 from ..options.help import LayeredCommand
 from ..report.calibrate_report import report_text
-from ..report.reliability_plot import reliability_diagram
 from ..searching.models import open_session
 from ..terminal.console import as_typed, say, short_path, show_warning, write_json, write_payload
-from .calibrations import list_, pull, show
-from .level import level
+from .calibrations import list_, show
 
 if TYPE_CHECKING:
     from adascale.engine.answers.weighing import OptionWeights
@@ -60,33 +58,28 @@ def fit(*, context: typer.Context, options: FitOptions) -> None:
 
     adascale calibrate fit -m my-model.gguf
     adascale calibrate fit -m my-model.gguf --quick
-    adascale calibrate fit -m my-model.gguf -d gsm8k.jsonl -d math.jsonl --questions 600 --plot fit.svg
+    adascale calibrate fit -m my-model.gguf -d gsm8k.jsonl -d math.jsonl --questions 600
     adascale calibrate fit -m my-model.gguf -d code-tasks.jsonl --programs 8
-    adascale calibrate fit -m my-model.gguf --unlabelled my-questions.txt
 
     Without --data it takes the 300 questions that come with adascale, with --quick 60 of them. Records with
-    tests, and with hidden tests that judge the programs, give a calibration for code. --unlabelled needs no
-    answers: what several solutions agree on stands for them. It can be stopped at any time: finished
-    questions are kept, and the same command continues.
+    tests, and with hidden tests that judge the programs, give a calibration for code. It can be stopped at
+    any time: finished questions are kept, and the same command continues.
     """
     from adascale.models.calibration.artefact import describe
     from adascale.models.calibration.session_rollouts import FEWEST
 
-    from ..searching.calibration import choose_problems, choose_unlabelled
+    from ..searching.calibration import choose_problems
 
     options = options.sized()
     run, output = options.run, options.output
-    unlabelled = options.unlabelled
-    problems = choose_unlabelled(options) if unlabelled else choose_problems(run, FEWEST, built_in=True)
+    problems = choose_problems(run, FEWEST, built_in=True)
     _check_flags(context, only_kind(problems))
     if output is not None:
-        read: list[str | Path] = [*run.data, *unlabelled, *run.session.references()]
+        read: list[str | Path] = [*run.data, *run.session.references()]
         check_output(output, "-o mine.calibration.safetensors", is_ours=is_calibration, reads=read)
     with open_session(run.session, run.terminal) as session:
         artefact = _fit(session, problems, options)
     path = _save(artefact, output, quiet=run.terminal.quiet > 0)
-    if unlabelled:
-        show_warning(_agreement_notice(run.session))
     if (artefact.card.finished.skill or 0) <= 0:
         show_warning(_NO_SKILL)
     _write_report(artefact.card.held_out, run, {"file": str(path), "calibration": describe(artefact)})
@@ -138,16 +131,13 @@ def check(*, context: typer.Context, options: CalibrationOptions) -> None:
         stages = _measure(session, problems, artefact, options)
     described = None if artefact is None else describe(artefact)
     texts = [as_typed(notice.message) for notice in warnings]
-    label = "raw score" if artefact is None else "calibrated"
     _write_report(
-        stages, options, {"calibration": described, "data": _names(options.data), "warnings": texts}, label
+        stages, options, {"calibration": described, "data": _names(options.data), "warnings": texts}
     )
 
 
 app.command("list")(list_)
 app.command()(show)
-app.command()(pull)
-app.command()(level)
 
 
 def _check_flags(context: typer.Context, kind: KindName) -> None:
@@ -186,12 +176,8 @@ def _fit(session: OpenSession, problems: list[Problem], options: FitOptions) -> 
         if kind == "value" and rollouts.undrawn() and not run.terminal.quiet:
             say(_BRINGS)
         draw_missing(rollouts, run.terminal)
-        if options.unlabelled:
-            draws = rollouts.training_by_agreement()
-        else:
-            score_missing(rollouts, run.terminal)
-            draws = rollouts.training()
-        return rollouts.fit(draws, options.method, _names(options.unlabelled or run.data))
+        score_missing(rollouts, run.terminal)
+        return rollouts.fit(rollouts.training(), options.method, _names(run.data))
 
 
 def _fit_options(session: OpenSession, problems: list[Problem], run: CalibrationOptions) -> Artefact:
@@ -269,15 +255,6 @@ def _no_calibration(session: OpenSession, kind: KindName) -> CalibrationError:
     )
 
 
-def _agreement_notice(options: SessionOptions) -> Notice:
-    check = _with_models("check", options)
-    return Notice(
-        "unlabelled",
-        "these figures are against what solutions agree on, not against correct answers",
-        hint=f"{check} --data questions.jsonl, where some answers are known",
-    )
-
-
 def _with_models(name: str, options: SessionOptions) -> str:
     """A command of ``calibrate`` for the same models."""
     usual = SessionOptions()
@@ -294,14 +271,9 @@ def _write_report(
     stages: Mapping[str, StageReport],
     run: CalibrationOptions,
     more: Mapping[str, Any],
-    label: str = "calibrated",
 ) -> None:
-    """Print a report as text or JSON, and draw it for --plot."""
+    """Print a report as text or JSON."""
     if run.json_output:
         write_json({"schema": SCHEMA, **more, "stages": to_plain(stages)})
     else:
         write_payload(report_text(stages))
-    if run.plot is not None:
-        reliability_diagram(stages, run.plot, label)
-        if not run.terminal.quiet:
-            say(f"adascale: drew {run.plot}")

@@ -1,4 +1,4 @@
-"""``adascale calibrate`` list, show and pull."""
+"""``adascale calibrate`` list and show."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ import typer
 from adascale.engine.errors import CalibrationError
 from adascale.models.files.catalog import DEFAULT_GENERATOR
 
-from ..disk.files import unwritable
-from ..options.declare import JsonLinesOption, JsonOption, OfflineOption
+from ..options.declare import JsonLinesOption, JsonOption
 from ..options.flags import ModelOption
 from ..report.calibrate_report import card_text, list_text
 from ..terminal.console import as_typed, say, write_json, write_json_lines, write_payload
@@ -66,37 +65,6 @@ def show(
         write_json(describe(artefact))
     else:
         write_payload(card_text(artefact))
-
-
-def pull(
-    ref: Annotated[str, typer.Argument(metavar="REF", help="hf:user/repo, or hf:user/repo/file.")],
-    as_json: JsonLinesOption = False,
-    offline: OfflineOption = False,
-) -> None:
-    """Download calibrations that others have published on the Hugging Face Hub.
-
-    adascale calibrate pull hf:someone/calibrations
-    adascale calibrate pull hf:someone/calibrations/qwen3-1.7b+probe.calibration.safetensors
-
-    Each is used for exactly the model (by sha256) that it was fitted on, unless you have a calibration of
-    your own for it.
-    """
-    from ..searching.models import set_offline
-
-    set_offline(offline)
-    from adascale.models.calibration import shared
-    from adascale.models.files.library import installed_models
-
-    try:
-        found = shared.pull(ref)
-    except OSError as error:
-        raise unwritable(Path(error.filename or "."), error) from error
-    here = {file.sha256: file.name for file in installed_models().files}
-    for card in (artefact.card for artefact in found):
-        sha256 = card.fingerprint.generator
-        model = here.get(sha256, "a model that is not listed here")
-        say(f"adascale: {card.name} is for {model} (sha256 {sha256[:12]})")
-    _write_list(found, as_json)
 
 
 def _write_list(artefacts: Sequence[Artefact], as_json: bool, *, files: bool = False) -> None:

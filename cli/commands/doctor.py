@@ -6,7 +6,6 @@ import platform
 import shutil
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -65,7 +64,7 @@ def doctor(*, context: typer.Context, options: DoctorOptions) -> None:
         "memory": partial(_memory, generator),
         "generator": partial(_generator, generator),
         "calibration": partial(_calibration, generator),
-        "programs": partial(_programs, generator),
+        "programs": _programs,
         "network": (lambda: Finding("skip", "offline")) if options.offline else _network,
     }
     found = {name: _run_check(check) for name, check in checks.items()}
@@ -192,11 +191,10 @@ def _generator(name: str) -> Finding:
 
 def _calibration(name: str) -> Finding:
     """Describe the calibration for the default sampler: its data, and its figures on held-out questions."""
-    from adascale.engine.calibration.votes import rate_of_size, shifted
+    from adascale.engine.calibration.votes import rate_of_size
     from adascale.models.calibration import installed
     from adascale.models.calibration.artefact import Fingerprint
     from adascale.models.files.library import resolve
-    from adascale.models.model_use import read_use
     from adascale.models.options import WINDOW, SamplingParams
 
     try:
@@ -208,10 +206,8 @@ def _calibration(name: str) -> Finding:
     fit = command("calibrate", "fit", "-m", name)
     found = calibrations.find(Fingerprint(file.sha256, "", "probe", "", SamplingParams().record(), WINDOW))
     if found is None:
-        use = read_use(file.sha256)
-        prior = shifted(rate_of_size(file.info.effective_parameters), use.shift)
-        known = f" and {use.answers} known answers" if use.answers else ""
-        said = f"none was fitted for {name}: rough, by votes, from {prior:.2f} for its size{known}"
+        prior = rate_of_size(file.info.effective_parameters)
+        said = f"none was fitted for {name}: rough, by votes, from {prior:.2f} for its size"
         return Finding("warn", f"{said}{broken}", fit)
     card, finished = found.card, found.card.finished
     metrics = {"skill": finished.skill, "ece": finished.ece, "auc": finished.auc}
@@ -227,16 +223,10 @@ def _calibration(name: str) -> Finding:
     return Finding("ok", said)
 
 
-def _programs(name: str) -> Finding:
-    """Say if the model can write any, and name the sandbox of code tasks; others need none but monty."""
-    from adascale.models.files.library import resolve
-    from adascale.models.model_use import read_use
+def _programs() -> Finding:
+    """Name the sandbox of code tasks; others need none but monty."""
     from adascale.models.programs.cpython import find_sandbox
 
-    with suppress(ModelError):
-        if fault := read_use(resolve(name, offline=True).sha256).programs.fault:
-            again = command("calibrate", "level", "-m", name, "--forget")
-            return Finding("warn", f"those of {name} are left out: {fault}", again)
     try:
         return Finding("ok", f"ask runs them in monty, code tasks in CPython within {find_sandbox().name}")
     except AdascaleError as error:

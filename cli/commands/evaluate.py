@@ -18,10 +18,8 @@ from ..exit_codes import INTERRUPTED
 from ..options.by_command import EvalOptions
 from ..options.flatten import with_options
 from ..options.parts import session_for
-from ..report.frontier_plot import frontier
-from ..report.plots import check_plot
 from ..searching.models import open_session
-from ..terminal.console import say, show_warning, write_json, write_payload
+from ..terminal.console import show_warning, write_json, write_payload
 
 if TYPE_CHECKING:
     from adascale.engine.evaluation.compare import EvaluationReport
@@ -38,14 +36,12 @@ def eval_(
     """Compare strategies: accuracy, tokens, FLOPs and time on the same questions and random numbers.
 
     adascale eval test.jsonl --questions 50
-    adascale eval test.jsonl --strategies greedy,vote:16,adaptive,adaptive@low --plot frontier.svg
+    adascale eval test.jsonl --strategies greedy,vote:16,adaptive,adaptive@low
 
     All strategies use the same generated text, which is kept. Stop at any time: the same command continues.
     """
     from ..searching.evaluation import search_all, warnings_of
 
-    if options.plot is not None:
-        check_plot(options.plot, [*data, *options.session.references()])
     problems = choose_questions(read_known(data), options.questions, options.seed)
     kind = only_kind(problems)
     for problem in problems:
@@ -66,14 +62,10 @@ def eval_(
 
 
 def _write_report(report: EvaluationReport, described: Mapping[str, Any], options: EvalOptions) -> None:
-    """Print a report as Markdown or JSON, and draw it if --plot asks for it."""
+    """Print a report as Markdown or JSON."""
     from adascale.engine.evaluation.tables import markdown
 
     if options.json_output:
         write_json({**described, **to_plain(report)})
     else:
         write_payload(markdown(report))
-    if options.plot is not None:
-        frontier(report, described, options.plot)
-        if not options.terminal.quiet:
-            say(f"adascale: drew {options.plot}")

@@ -24,7 +24,6 @@ from ..report.models_report import (
     facts_text,
     header_facts,
     models_table,
-    programs_text,
 )
 from ..terminal.console import as_typed, say, write_json, write_json_lines, write_payload
 from ..terminal.text import fitted
@@ -92,7 +91,6 @@ def show(name: Name, as_json: JsonOption = False) -> None:
     """
     from adascale.models.files.library import locate, resolve
     from adascale.models.files.reference import ModelReference, parse
-    from adascale.models.model_use import read_use
 
     file, reference = locate(name), parse(name)
     spec = reference.spec if isinstance(reference, ModelReference) else None
@@ -106,8 +104,6 @@ def show(name: Name, as_json: JsonOption = False) -> None:
     if file is not None:
         model = resolve(name, offline=True)
         facts |= header_facts(model.info)
-        use = read_use(model.sha256).programs
-        facts["programs"] = programs_text(use) if use.questions else None
     if as_json:
         write_json({"schema": SCHEMA, **facts})
     else:

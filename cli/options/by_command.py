@@ -243,10 +243,6 @@ class EvalOptions:
         ),
     ] = 1
     seed: SeedOfChoiceOption = 0
-    plot: Annotated[
-        Path | None,
-        OUTPUT.flag("--plot", "Picture of accuracy against tokens to write.", metavar="FILE.png|svg"),
-    ] = None
     json_output: JsonOption = False
     preset: Preset = Preset()
     session: SessionOptions = SessionOptions(branches=MAX_BRANCHES, purpose="replay")
@@ -281,10 +277,6 @@ class CalibrationOptions:
         SEARCH.flag("--programs", "Number of programs for each question or code task.", min=0, max=64),
     ] = 3
     seed: SeedOfChoiceOption = 0
-    plot: Annotated[
-        Path | None,
-        OUTPUT.flag("--plot", "Reliability diagram to write.", metavar="FILE.png|svg"),
-    ] = None
     json_output: JsonOption = False
     session: SessionOptions = SessionOptions(branches=MAX_BRANCHES, purpose="rollouts")
     terminal: TerminalOptions = TerminalOptions()
@@ -300,16 +292,6 @@ class FitOptions:
     quick: Annotated[
         bool, SEARCH.flag("--quick", f"Fit on {QUICK} questions, unless --questions is given.")
     ] = False
-    unlabelled: Annotated[
-        list[Path],
-        SEARCH.flag(
-            "--unlabelled",
-            "Questions without answers, one a line or JSON Lines. The fit uses how well their solutions "
-            "agree.",
-            metavar="FILE",
-            show_default=False,
-        ),
-    ] = field(default_factory=list)
     output: Annotated[
         Path | None,
         OUTPUT.flag("--output -o", "File to write.", metavar="FILE", show_default="where ask finds it"),

@@ -42,15 +42,15 @@ EVERYDAY: Mapping[str, tuple[str, ...]] = {
         "--yes -y",
     ),
     "eval": (
-        "--strategies", "--model -m", "--questions -n", "--repeats", "--seed", "--plot", "--json",
+        "--strategies", "--model -m", "--questions -n", "--repeats", "--seed", "--json",
         "--quiet -q", "--verbose -v", "--yes -y",
     ),
     "fit": (
-        "--model -m", "--data -d", "--unlabelled", "--quick", "--questions -n", "--output -o", "--plot",
-        "--json", "--quiet -q", "--verbose -v", "--yes -y",
+        "--model -m", "--data -d", "--quick", "--questions -n", "--output -o", "--json",
+        "--quiet -q", "--verbose -v", "--yes -y",
     ),
     "check": (
-        "--model -m", "--data -d", "--calibration", "--questions -n", "--plot", "--json",
+        "--model -m", "--data -d", "--calibration", "--questions -n", "--json",
         "--quiet -q", "--verbose -v", "--yes -y",
     ),
 }  # fmt: skip

@@ -28,7 +28,6 @@ _CUT_SHORT = {"budget": "the budget is spent", "interrupted": "stopped by you"}
 _SURE = 0.5
 """Probability from which on the line begins with the answer."""
 
-_ROUGH = ("portable", "unlabelled")
 """Levels of calibrations whose numbers are rough."""
 
 
@@ -130,7 +129,7 @@ def sure_text(state: ViewState) -> str:
 
 def is_rough(state: ViewState) -> bool:
     """True if nobody has measured how good its numbers are for this model and question."""
-    return state.level in _ROUGH
+    return state.level == "portable"
 
 
 def progress_facts(state: ViewState, glyphs: Glyphs) -> list[str]:

@@ -1,6 +1,5 @@
 """Reports that commands print at their end.
 
 ``answer`` is one question as text and JSON, ``batch_counts`` the counts of many. ``calibrate_report`` and
-``models_report`` are tables; ``frontier_plot`` and ``reliability_plot`` are pictures in the style of
-``plots``.
+``models_report`` are tables.
 """

@@ -12,7 +12,6 @@ from adascale.engine.errors import ModelError
 from ..terminal.text import columns, plural
 
 if TYPE_CHECKING:
-    from adascale.engine.search.program_guard import ProgramUse
     from adascale.models.files.catalog import ModelSpec
     from adascale.models.files.gguf_info import GGUFInfo
     from adascale.models.files.library import LocalFile
@@ -139,13 +138,6 @@ def facts_text(facts: Mapping[str, object]) -> str:
     """Format one fact a line, without unknown ones."""
     known = {key.replace("_", " "): value for key, value in facts.items() if value not in (None, (), "")}
     return "\n".join(f"{key:<20}{_words(value)}" for key, value in known.items())
-
-
-def programs_text(use: ProgramUse) -> str:
-    """Describe how a model's programs did on this machine."""
-    if use.fault:
-        return f"left out: {use.fault}"
-    return f"drawn: {use.programs - use.failed} of {use.programs} gave an answer"
 
 
 def _words(value: object) -> str:

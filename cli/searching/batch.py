@@ -32,7 +32,7 @@ from ..terminal.console import show_warning
 from ..terminal.signals import graceful
 from .asking import read_schema
 from .fallback import hand_on
-from .models import choose_seed, count_search, open_cluster, open_worker, settings_of_kind
+from .models import choose_seed, open_cluster, open_worker, settings_of_kind
 
 if TYPE_CHECKING:
     from adascale.models.fallback import Fallback, FallbackAnswer
@@ -136,7 +136,6 @@ class BatchRun:
                 if isinstance(event, SearchFinished | SearchFailed):
                     handed_on = None if worker.interrupted else hand_on(self.fallback, record)
                     self._write_record(problem, record, handed_on)
-                    count_search(record, self.options.session, worker)
                     del records[problem.id]
                 view.on(problem.id, event)
             self.counts.interrupted = worker.interrupted

@@ -12,13 +12,12 @@ from adascale.engine.types import Problem
 from adascale.models.calibration.collect import FinishedQuestion
 from adascale.models.calibration.installed import built_in_questions
 from adascale.models.calibration.option_draws import DrawnOptions, OptionDraws
-from adascale.models.calibration.session_rollouts import FEWEST, SessionRollouts, check_enough
-from adascale.models.question_sets import choose_questions, only_kind, read_known, read_unlabelled
+from adascale.models.calibration.session_rollouts import SessionRollouts, check_enough
+from adascale.models.question_sets import choose_questions, only_kind, read_known
 
 from ..exit_codes import INTERRUPTED
-from ..options.by_command import CalibrationOptions, FitOptions
+from ..options.by_command import CalibrationOptions
 from ..options.parts import TerminalOptions
-from ..report.plots import check_plot
 from ..terminal.console import clean, say
 from ..terminal.progress import Progress
 from ..terminal.signals import graceful
@@ -35,15 +34,13 @@ def choose_problems(options: CalibrationOptions, fewest: int, built_in: bool = F
         built_in: Take those that come with the package if no file is named.
 
     Raises:
-        UsageError: no data, fewer than ``fewest`` questions, no scores, a plot that could not be drawn, or
-            code tasks with a PRM or without programs.
+        UsageError: no data, fewer than ``fewest`` questions, no scores, or code tasks with a PRM or without
+            programs.
     """
     if not options.data and not built_in:
         raise UsageError("no questions given", hint="--data questions.jsonl")
     if options.session.prm == "none":
         raise UsageError("--prm none leaves nothing to calibrate", hint="--prm probe")
-    if options.plot is not None:
-        check_plot(options.plot, [*options.data, *options.session.references()])
     if options.data:
         problems = choose_questions(read_known(options.data), options.questions, options.seed)
     else:
@@ -54,28 +51,6 @@ def choose_problems(options: CalibrationOptions, fewest: int, built_in: bool = F
             raise UsageError("a PRM reads steps of prose, and these are code tasks", hint="--prm probe")
         if options.programs < 1:
             raise UsageError("code tasks are calibrated on programs", hint="--programs 4")
-    return problems
-
-
-def choose_unlabelled(options: FitOptions) -> list[Problem]:
-    """The questions of ``--unlabelled``.
-
-    Raises:
-        UsageError: ``--data`` too, too few questions, no two solutions each, or a PRM.
-    """
-    run = options.run
-    if run.data:
-        raise UsageError(
-            "--data has answers and --unlabelled has none: give one of them", hint="leave out --unlabelled"
-        )
-    if run.session.prm != "probe":
-        raise UsageError("a fit without answers reads the model's own states", hint="--prm probe")
-    if run.samples + run.programs < 2:
-        raise UsageError("one solution agrees with no other", hint="--samples 3")
-    if run.plot is not None:
-        check_plot(run.plot, [*options.unlabelled, *run.session.references()])
-    problems = choose_questions(read_unlabelled(options.unlabelled), run.questions, run.seed)
-    check_enough(len(problems), FEWEST)
     return problems
 
 

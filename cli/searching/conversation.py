@@ -17,7 +17,7 @@ from ..options.by_command import ChatOptions
 from ..options.parts import session_for
 from ..terminal.signals import STOPPING
 from .asking import strategy_of
-from .models import choose_seed, count_search, fetch_model, open_worker, settings_for
+from .models import choose_seed, fetch_model, open_worker, settings_for
 from .one import ended, follow_search
 
 if TYPE_CHECKING:
@@ -116,8 +116,6 @@ class Conversation:
         if record is None or record.started.problem.id != problem.id:
             return None
         record = ended(record)
-        if self._view.save:
-            count_search(record, self._session, self._worker)
         self.turns = turns_after(record)
         if not problem.is_chat:
             self.searched = record

@@ -7,7 +7,6 @@ import secrets
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,13 +16,12 @@ from adascale.engine.types import KindName, Problem
 from adascale.models.options import Reporting, SessionOptions
 
 from ..options.parts import CodeSearchOptions, SearchOptions, TerminalOptions
-from ..terminal.console import clean, say, show_warning
+from ..terminal.console import clean, say
 from ..terminal.signals import SIGNALS, graceful
 from ..terminal.transfer import TransferView, announce, ask_consent
 
 if TYPE_CHECKING:
     from adascale.engine.search.driver import Driver
-    from adascale.engine.search.record import Record
     from adascale.models.files.progress import DownloadPlan, Transfer
     from adascale.models.session import OpenSession
     from adascale.models.worker.client import Worker
@@ -180,17 +178,6 @@ def settings_of_kind(
     """The settings of all problems of a kind, before they suit one; arguments as ``settings_for``."""
     settings = Settings(strategy, search.budget, seed, hurry=search.hurry)
     return settings.under(worker.open_models.conditions[kind])
-
-
-def count_search(record: Record, options: SessionOptions, worker: Worker | Cluster | None = None) -> None:
-    """Count a search as experience with its model; where programs fail, prose alone is left from then on."""
-    from adascale.models import model_use
-
-    if (notice := model_use.count_search(record, options.generator)) is None:
-        return
-    if worker is not None:
-        worker.open_models = replace(worker.open_models, modes=("prose",))
-    show_warning(notice)
 
 
 @contextmanager

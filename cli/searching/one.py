@@ -95,12 +95,7 @@ def search_one(
             events = worker.run([problem], settings)
             yield (event for _, event in events), worker.interrupt
 
-    record, loaded = show_search(open_source, view, prints_reply=prints_reply)
-    if view.save:
-        from .models import count_search
-
-        count_search(record, options)
-    return record, loaded
+    return show_search(open_source, view, prints_reply=prints_reply)
 
 
 def show_search(

@@ -138,13 +138,6 @@ class VotePosterior(_Posterior):
         """By the spreads of the modes."""
         return _of_votes(finished, prior, self.odds(finished), self.profiles)
 
-    def chances(self, finished: FinishedSearch) -> dict[NodeId, float]:
-        """P(its answer is correct) of each solution that has one."""
-        found = zip(
-            finished.groups, _of_votes(finished, self.prior, self.odds(finished), self.profiles), strict=False
-        )
-        return {node: p for group, p in found for node in group.nodes}
-
 
 def _odds_of(surprise: float | None) -> float:
     if surprise is None:

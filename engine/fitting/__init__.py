@@ -2,5 +2,5 @@
 
 ``head`` fits the heads of one stage, ``calibration`` all stages and the answer, ``options`` the weights of
 looks and votes. ``metrics`` has the metrics, weighted by question, and ``report`` applies them to a whole
-calibration. ``level`` estimates how often a model is correct on its user's questions.
+calibration.
 """

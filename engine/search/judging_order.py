@@ -18,9 +18,11 @@ from collections.abc import Iterable, Sequence
 from ..answers.result import Candidate
 from ..strategies import Strategy
 from ..types import Mode
-from .program_guard import FAILURES
 from .tree import Tree
 from .waiting import Draw, Trajectory
+
+FAILURES = 3
+"""Programs without an answer, and none with one, that end the programs of a question."""
 
 HURRY = 1.45
 """Most branches that run for each that is expected to be needed, where seconds count: one question alone."""
@@ -71,7 +73,7 @@ class Turns:
         """Settle whose turn is next, and in which order the other awaited trajectories are expected.
 
         Number ``k`` of a mode with share ``s`` has its turn at ``(k + 1/2) / s``: the method of Sainte-Laguë.
-        Programs have none once three have failed and none has given an answer.
+        Programs have none once ``FAILURES`` have failed and none has given an answer.
         """
         shares = self._strategy.shares(self._tree)
         if "prose" in shares and self._judged["program"] == self._failed["program"] >= FAILURES:

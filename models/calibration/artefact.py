@@ -41,8 +41,8 @@ from ..storage import atomic_write
 SCHEMA = "adascale.calibration/1"
 SUFFIX = ".calibration.safetensors"
 
-Level = Literal["fitted", "unlabelled", "portable"]
-"""Data of a calibration: its own model with known answers, or without them, or other models.
+Level = Literal["fitted", "portable"]
+"""Data of a calibration: its own model, or other models.
 
 A search without any of its own has the last one too (``describe_votes``).
 """
@@ -132,7 +132,6 @@ class Card:
         seed: Seed of the choice of questions and of the draws.
         versions: Versions of the software.
         held_out: Metrics by stage, on questions that each head never saw; for a portable one on such models.
-        is_labelled: True where the answers were known; agreement took their place otherwise.
     """
 
     name: str
@@ -146,7 +145,6 @@ class Card:
     versions: Mapping[str, str]
     held_out: Mapping[str, StageReport]
     programs: int = field(default=0, metadata=OMIT_DEFAULT)
-    is_labelled: bool = field(default=True, metadata=OMIT_DEFAULT)
 
     def __post_init__(self) -> None:
         """Refuse a card without usable metrics.
@@ -181,9 +179,7 @@ class Card:
     @property
     def level(self) -> Level:
         """Data that it was fitted on."""
-        if not self.fingerprint.generator:
-            return "portable"
-        return "fitted" if self.is_labelled else "unlabelled"
+        return "fitted" if self.fingerprint.generator else "portable"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -274,7 +270,6 @@ def describe(artefact: Artefact) -> dict[str, Any]:
     """The public view of an artefact as JSON: its card, number of questions, file, modes and level."""
     card, modes = artefact.card, artefact.calibration.modes
     described = to_plain(card)
-    described.pop("is_labelled", None)  # ``level`` says it
     programs = described.pop("programs", 0)
     return {
         **described,

@@ -40,11 +40,6 @@ def own_path(card: Card) -> Path:
     return own_folder() / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:8]}{SUFFIX}"
 
 
-def pulled_folder() -> Path:
-    """Folder of calibrations of others, fetched from the Hub."""
-    return own_folder() / "pulled"
-
-
 def shipped_folder() -> Path:
     """Folder of calibrations that come with the package."""
     return Path(str(resources.files("adascale.models.calibration"))) / "shipped"
@@ -65,7 +60,7 @@ class InstalledCalibrations:
     """The calibrations of this machine, read once.
 
     Attributes:
-        artefacts: The user's own first, then those of others, then those that ship.
+        artefacts: The user's own first, then those that ship.
         errors: Errors of the files that cannot be read.
     """
 
@@ -98,7 +93,7 @@ def read_installed() -> InstalledCalibrations:
     """Read all calibrations; each takes .01 s."""
     artefacts: list[Artefact] = []
     errors: list[CalibrationError] = []
-    for folder in (own_folder(), pulled_folder(), shipped_folder()):
+    for folder in (own_folder(), shipped_folder()):
         for path in sorted(folder.glob(f"*{SUFFIX}")):
             try:
                 artefacts.append(load_artefact(path))

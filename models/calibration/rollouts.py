@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -32,7 +32,7 @@ class RolloutNode:
     Attributes:
         parent: Row of the node before it, which comes first; -1 for the question.
         origin: Row where the draw that wrote it started: 0 for the question.
-        right: Correct outcomes of the draws through it (``prefix_outcomes``), or their soft labels.
+        right: Correct outcomes of the draws through it (``prefix_outcomes``).
         total: Number of draws through it.
         finish: Why the step ended; ``step`` for the question.
         text: Text of the step; empty for the question.
@@ -177,20 +177,6 @@ class Rollouts:
         """True where a search counts a solution: not prose that was cut off before it gave an answer."""
         node = self.nodes[end]
         return node.answer is not None or node.finish == "stop" or self.mode != "prose"
-
-    def label(self, chances: Mapping[int, float]) -> Rollouts:
-        """The same rollouts with soft labels.
-
-        Args:
-            chances: P(it is correct) of each end.
-        """
-        right = [0.0] * len(self.nodes)
-        for end, chance in chances.items():
-            origin = self.nodes[end].origin
-            for row in [origin, *self.path(end)[len(self.path(origin)) :]]:
-                right[row] += chance
-        nodes = [replace(node, right=own) for node, own in zip(self.nodes, right, strict=True)]
-        return replace(self, nodes=tuple(nodes))
 
 
 def _in_order(tree: Tree, mode: Mode) -> list[Node]:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from adascale.engine.calibration import Method
-from adascale.engine.calibration.votes import VotePosterior, rate_of_size
 from adascale.engine.errors import UsageError, setting
 from adascale.engine.fitting.calibration import Training, fit_calibration
 from adascale.engine.fitting.head import HeadConfig
@@ -27,7 +26,7 @@ from .collect import (
     score_rollouts,
 )
 from .rollouts import Rollouts, RolloutStore
-from .training import agrees, label_by_agreement, training_set
+from .training import training_set
 
 if TYPE_CHECKING:
     from ..session import OpenSession
@@ -57,12 +56,10 @@ class TrainingDraws:
     Attributes:
         training: The data.
         questions: ``question_key`` of each problem in it.
-        is_labelled: True where its answers are known; agreement takes their place otherwise.
     """
 
     training: Training
     questions: tuple[str, ...]
-    is_labelled: bool = True
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -175,25 +172,6 @@ class SessionRollouts:
         by_mode = list(zip(*drawn, strict=True))
         return TrainingDraws(training_set(*by_mode, rewards=rewards or None), _keys(by_mode[0]))
 
-    def training_by_agreement(self) -> TrainingDraws:
-        """Training data with soft labels from what the solutions of each question agree on.
-
-        Raises:
-            UsageError: too few questions could be searched, or no two solutions of any agree.
-        """
-        drawn = self._drawn()
-        check_enough(len(drawn), FEWEST)
-        if not any(map(agrees, drawn)):
-            raise UsageError(
-                "no two solutions of any question agree: nothing can be learned from them",
-                hint="questions with short answers that the model can reach, "
-                f"or {setting('data')} with known answers",
-                slug="no-agreement",
-            )
-        votes = VotePosterior(rate_of_size(self.session.model.info.effective_parameters))
-        by_mode = list(zip(*(label_by_agreement(each, votes) for each in drawn), strict=True))
-        return TrainingDraws(training_set(*by_mode), _keys(by_mode[0]), is_labelled=False)
-
     def fit(self, draws: TrainingDraws, method: Method, data: Sequence[str]) -> Artefact:
         """Fit a calibration; the figures on its card are of questions held out.
 
@@ -216,7 +194,6 @@ class SessionRollouts:
             seed=plan.seed,
             versions=software_versions(),
             held_out=report(fitted.held_out, draws.training),
-            is_labelled=draws.is_labelled,
         )
         return Artefact(fitted.calibration, card)
 

@@ -1,13 +1,11 @@
-"""Rollouts as training data of a calibration, and their labels where nobody knows the answers."""
+"""Rollouts as training data of a calibration."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from adascale.engine.answers.choosing import equal_answers, group_answers
-from adascale.engine.answers.result import Candidate, FinishedSearch
 from adascale.engine.calibration.features import (
     STAGES,
     STAGES_OF,
@@ -17,12 +15,10 @@ from adascale.engine.calibration.features import (
     program_observation,
     prose_observation,
 )
-from adascale.engine.calibration.votes import VotePosterior
 from adascale.engine.fitting.calibration import QuestionSamples, Sample, Training
 from adascale.engine.fitting.head import Example, StageData
 from adascale.engine.kinds import kind_of
 from adascale.engine.ports import Prefix, SequenceLogprob
-from adascale.engine.types import Estimate, NodeId
 
 from .rollouts import FloatArray, Rollouts
 
@@ -136,43 +132,3 @@ def _likelihood(prefix: Prefix) -> float:
     """The reward without a PRM."""
     [score] = SequenceLogprob().score([prefix])
     return score.reward
-
-
-def agrees(question: Sequence[Rollouts]) -> bool:
-    """True where any two solutions of a question, in whatever mode, have the same answer."""
-    answers = [node.answer for rollouts in question for node in rollouts.nodes if node.is_end]
-    return any(len(places) > 1 for places in equal_answers(answers))
-
-
-def label_by_agreement(question: Sequence[Rollouts], votes: VotePosterior) -> list[Rollouts]:
-    """The rollouts of a question with soft labels: each end has the posterior of its answer.
-
-    Trajectories from the question itself vote; one that was drawn again from a prefix of one has a vote on
-    itself alone. An end without an answer has 0.
-
-    Args:
-        question: Its prose, then its programs if there are any; two solutions at least.
-        votes: Judges answers by their votes.
-    """
-    ends = [(place, end) for place, rollouts in enumerate(question) for end in rollouts.ends()]
-    kept = [set(_kept_samples(rollouts)) for rollouts in question]
-    solutions = []
-    for at, (place, end) in enumerate(ends):
-        own = question[place]
-        surprise = -sum(own.nodes[row].logprob for row in own.path(end))
-        answer = own.nodes[end].answer
-        solutions.append(Candidate(NodeId(at), answer, _UNREAD, own.mode, surprise=surprise))
-    voters = [solutions[at] for at, (place, end) in enumerate(ends) if end in kept[place]]
-    of_voters = _chances(votes, voters)
-    labels: list[dict[int, float]] = [{} for _ in question]
-    for solution, (place, end) in zip(solutions, ends, strict=True):
-        chances = of_voters if solution in voters else _chances(votes, [*voters, solution])
-        labels[place][end] = chances.get(solution.node, 0.0)
-    return [rollouts.label(chances) for rollouts, chances in zip(question, labels, strict=True)]
-
-
-_UNREAD = Estimate(0.0, 0.0, 0.0, calibrated=False)
-
-
-def _chances(votes: VotePosterior, ended: Sequence[Candidate]) -> Mapping[NodeId, float]:
-    return votes.chances(FinishedSearch({}, tuple(ended), tuple(group_answers(ended))))

@@ -8,7 +8,6 @@ A sign of life is asked for first, within three seconds.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import logging
 import os
 import threading
@@ -124,17 +123,6 @@ def exact_file(reference: ModelReference) -> RemoteFile:
     return remote
 
 
-def exact_files(repo: str, revision: str | None, suffix: str) -> list[RemoteFile]:
-    """Ask the Hub for the exact files of a repository whose names end with ``suffix``, sorted.
-
-    Raises:
-        ModelNotFoundError, ModelUnavailableError, ModelCorruptError: As ``exact_file``.
-    """
-    reference = ModelReference(repo, repo, revision)
-    commit, files = _repository(reference)
-    return [_exact(reference, commit, files[name]) for name in sorted(files) if name.endswith(suffix)]
-
-
 def download(remote: RemoteFile, area: Path, report: Report) -> Path:
     """Fetch a file into the staging area, resuming an earlier run.
 
@@ -160,23 +148,6 @@ def download(remote: RemoteFile, area: Path, report: Report) -> Path:
         url = _file_url(remote.repo, remote.file, remote.hub_revision)
         http.download(_request(url), path, remote.size_bytes, on_bytes)
     return path
-
-
-def read(remote: RemoteFile) -> bytes:
-    """Read a small file into memory, verified.
-
-    Raises:
-        ModelNotFoundError, ModelUnavailableError: As ``download``.
-        ModelCorruptError: It is not the file that was published.
-    """
-    data = read_unverified(remote.repo, remote.file, remote.hub_revision, remote.size_bytes)
-    if hashlib.sha256(data).hexdigest() != remote.sha256:
-        raise ModelCorruptError(
-            f"{remote.file} of {remote.repo} is not the file that was published",
-            hint=_ANOTHER_MIRROR,
-            slug="bad-checksum",
-        )
-    return data
 
 
 def read_unverified(repo: str, file: str, revision: str | None, limit_bytes: int) -> bytes:

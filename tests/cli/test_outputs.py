@@ -13,8 +13,6 @@ from traces import written
 from adascale.cli.app import app
 from adascale.engine.errors import UsageError
 
-_FIT = ["calibrate", "fit", "-d", "DATA"]
-
 
 @pytest.mark.parametrize(
     ("command", "name"),
@@ -23,11 +21,7 @@ _FIT = ["calibrate", "fit", "-d", "DATA"]
         (["code", "Square n.", "--trace"], "any"),
         (["code", "Square n.", "-o"], "any.py"),
         (["batch", "DATA", "-o"], "any"),
-        (["eval", "DATA", "--plot"], "any.png"),
-        (["eval", "DATA", "--plot"], "any.svg"),
-        ([*_FIT, "-o"], "any"),
-        ([*_FIT, "--plot"], "any.png"),
-        (["calibrate", "check", "-d", "DATA", "--plot"], "any.png"),
+        (["calibrate", "fit", "-d", "DATA", "-o"], "any"),
         (["tree", "TRACE", "-o"], "any.html"),
         (["tree", "TRACE", "-o"], "any.svg"),
         (["export", "--from", "TRACE", "--to", "trl-prm", "-o"], "any.jsonl"),

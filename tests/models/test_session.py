@@ -18,7 +18,6 @@ import adascale
 from adascale.engine.calibration.votes import VotePosterior, rate_of_size
 from adascale.engine.errors import CalibrationError, UsageError
 from adascale.engine.search.events import BranchStarted
-from adascale.engine.search.program_guard import ProgramUse
 from adascale.engine.types import Mode
 from adascale.models import machine, session_files
 from adascale.models import session as models_session
@@ -31,7 +30,6 @@ from adascale.models.files.gguf import GGUFHeader
 from adascale.models.files.library import ModelFile
 from adascale.models.llama.prefixes import PrefixCache
 from adascale.models.llama.runtime import LlamaModel
-from adascale.models.model_use import ModelUse
 from adascale.models.options import THINK_TOKENS, Reporting, SamplingParams, SessionOptions
 from adascale.models.session import OpenSession, Session
 from adascale.models.sizing import MemoryPlan, SessionLoad, plan_memory
@@ -127,12 +125,10 @@ def test_auto_may_draw_what_a_calibration_knows_or_votes_judge_and_an_own_prompt
     parts: dict[str, Any] = dict.fromkeys(field.name for field in fields(OpenSession))
     artefact = SimpleNamespace(calibration=SimpleNamespace(modes=knows))
     known = {"value": artefact} if knows else {}
-    for use, expected in (ModelUse(), modes), (ModelUse(ProgramUse(20, 60, 60)), ("prose",)):
-        prompts = SimpleNamespace(
-            calibrations=known, by_votes={"value": VotePosterior(0.5)} if by_votes else {}, use=use
-        )
-        parts |= {"options": SessionOptions(system=system), "prompts": prompts}
-        assert OpenSession(**parts).modes == expected
+    judges = {"value": VotePosterior(0.5)} if by_votes else {}
+    prompts = SimpleNamespace(calibrations=known, by_votes=judges)
+    parts |= {"options": SessionOptions(system=system), "prompts": prompts}
+    assert OpenSession(**parts).modes == modes
 
 
 def thinker(tmp_path: Path, template: str) -> str:

@@ -128,7 +128,7 @@ function rounded(answer) {
 
 /** `96 % sure`, or `about 80 % sure` where the number is a rough one. */
 function sureText({ confidence, level }) {
-  const about = level === "portable" || level === "unlabelled" ? "about " : "";
+  const about = level === "portable" ? "about " : "";
   return `${about}${percent(confidence.median)} sure`;
 }
 

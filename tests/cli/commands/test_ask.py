@@ -10,9 +10,6 @@ import pytest
 import tiny
 from commands import clean_env, run
 
-from adascale.models.files.library import resolve
-from adascale.models.model_use import read_use, use_path
-
 
 @pytest.fixture(scope="module")
 def env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
@@ -231,11 +228,3 @@ def test_continue_says_what_it_continues_and_needs_a_run(ask, tmp_path: Path) ->
     assert (nothing.returncode, "no run is kept yet" in nothing.stderr) == (2, True)
     ask("What is 9 * 2?", more=state)
     assert "1 question: What is 9 * 2?" in ask("-c", "and times two?", "-v", more=state).stderr
-
-
-def test_what_is_not_saved_is_not_counted_either(ask, chain_gguf: Path) -> None:  # type: ignore[no-untyped-def]
-    sha256 = resolve(str(chain_gguf), offline=True).sha256
-    ask("What is 9 * 2?", "--no-save")
-    assert not use_path(sha256).exists()
-    ask("What is 9 * 2?")
-    assert read_use(sha256).programs.questions == 1

@@ -469,25 +469,3 @@ def test_a_record_with_tests_is_a_code_task(home: Home, tmp_path: Path) -> None:
     assert (records["untested"]["untested"], records["untested"]["status"]) == (True, "answered")
     assert records["prose"]["search"]["strategy"] == "adaptive"
     assert records["prose"]["tag"] == 1
-
-
-def test_programs_that_always_fail_are_left_out_from_a_question_on_and_that_is_said_once(
-    batch: Any, home: Home, tmp_path: Path
-) -> None:
-    last = 63
-    asked = [json.dumps({"id": n, "question": f"What is {n} + 2?"}) for n in range(last + 1)]
-    done = batch("\n".join(asked), "--seed", "1", "--traces", str(tmp_path / "traces"))
-    assert ids(done) == sorted(map(str, range(last + 1)))
-    assert done.stderr.count("warning[no-programs]") == 1
-    starts = [first_event(path) for path in (tmp_path / "traces").glob("*.jsonl")]
-    modes = {start["problem"]["id"]: start["params"].get("modes") for start in starts}
-    assert modes["0"] == ["program", "prose"]
-    assert modes[str(last)] is None
-    trace = tmp_path / "again.jsonl"
-    again = home.run("ask", "What is 9 * 2?", "-g", str(home.model), "--trace", str(trace))
-    assert "modes" not in first_event(trace)["params"]
-    assert "no-programs" not in again.stderr
-
-
-def first_event(trace: Path) -> Any:
-    return json.loads(trace.read_text().partition("\n")[0])

@@ -76,7 +76,7 @@ def home(tmp_path_factory: pytest.TempPathFactory, chain_gguf: Path) -> Home:
 @pytest.fixture(scope="module")
 def first(home: Home) -> subprocess.CompletedProcess[str]:
     """The fit that all tests here look at."""
-    return home.run(*home.fit_args("--plot", str(home.folder / "first.svg")))
+    return home.run(*home.fit_args())
 
 
 @pytest.fixture(scope="module")
@@ -116,60 +116,15 @@ def test_its_rollouts_are_training_data(home: Home, artefact: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_fit_needs_no_answers(chain_gguf: Path, tmp_path: Path) -> None:
-    home = Home(tmp_path, chain_gguf, tmp_path / "questions.txt")
-    home.data.write_text("".join(f"What is {at} * 2?\n" for at in range(24)))
-    done = home.run(
-        "calibrate", "fit", "-g", str(home.model), "--ctx-size", "512", "--unlabelled", str(home.data)
-    )
-    assert done.returncode == 0, done.stderr
-    assert "against what solutions agree on, not against correct answers" in done.stderr
-    [path] = home.shelf.iterdir()
-    card = load_artefact(path).card
-    assert (card.level, card.data, len(card.questions)) == ("unlabelled", ("questions.txt",), 24)
-    assert 0 < (card.finished.base_rate or 0) < 1
-    assert "unlabelled" in home.run("calibrate", "list").stdout
-    asked = home.run("ask", "-g", str(home.model), "--ctx-size", "512", "--json", "What is 9 * 2?")
-    assert json.loads(asked.stdout)["calibration"]["level"] == "unlabelled"
-    counted = home.run("export", "--from", "rollouts", "--to", "trl-prm")
-    assert "there is nothing to write" in counted.stderr  # nobody knows which of them are right
-
-
-@pytest.mark.parametrize(
-    ("lines", "args", "said"),
-    [
-        ("What is 1 * 2?\n" * 30, [], "1 question is too few"),
-        ('{"question": "Square n.", "tests": ["assert f(2) == 4"]}\n', [], "is of kind code"),
-        ('{"question": "Which?", "options": ["a", "b"]}\n', [], "is of kind choice"),
-        ("What?\n", ["--samples", "1", "--programs", "0"], "one solution agrees with no other"),
-        ("What?\n", ["--prm", "self"], "reads the model's own states"),
-        ("", [], "holds no question"),
-    ],
-)
-def test_what_no_fit_can_learn_from_is_said_before_a_model_is_loaded(
-    home: Home, tmp_path: Path, lines: str, args: list[str], said: str
-) -> None:
-    source = tmp_path / f"questions.{'jsonl' if lines.startswith('{') else 'txt'}"
-    source.write_text(lines)
-    done = home.run("calibrate", "fit", "-g", str(home.model), "--unlabelled", str(source), *args)
-    assert done.returncode == 2
-    assert said in done.stderr
-    assert "Loading" not in done.stderr
-    both = home.run("calibrate", "fit", "--unlabelled", str(source), "-d", str(home.data))
-    assert "give one of them" in both.stderr
-
-
-@pytest.mark.slow
 def test_a_second_fit_draws_nothing_and_writes_the_same(
     home: Home, first: subprocess.CompletedProcess[str], artefact: Path, tmp_path: Path
 ) -> None:
     other = tmp_path / "other.safetensors"
-    done = home.run(*home.fit_args("-o", str(other), "--plot", str(tmp_path / "second.svg")))
+    done = home.run(*home.fit_args("-o", str(other)))
     assert done.returncode == 0, done.stderr
     assert "generating" not in done.stderr
     assert done.stdout == first.stdout
     assert other.read_bytes() == artefact.read_bytes()
-    assert (tmp_path / "second.svg").read_bytes() == (home.folder / "first.svg").read_bytes()
 
 
 def test_check_without_a_calibration_measures_raw_scores(home: Home, artefact: Path) -> None:
@@ -561,7 +516,6 @@ WRONG = [
     (["fit", "-d", "GOOD", "--prm", "none"], 2, "nothing to calibrate", "--prm probe"),
     (["fit", "-d", "FEW", "-d", "FEW"], 2, "5 questions are too few", "20 or more are needed"),
     (["fit", "-d", "GOOD", "-o", "GOOD"], 2, "error[output-is-input]", "-o mine.calibration.safetensors"),
-    (["fit", "-d", "GOOD", "--plot", "x.pdf"], 2, "neither .png nor .svg", "--plot x.svg"),
     (["fit", "-d", "GOOD", "-d", "TASKS"], 2, "the records are of several kinds", "once for each kind"),
     (["fit", "-d", "TASKS", "--prm", "judge=self"], 2, "a PRM reads steps of prose", "--prm probe"),
     (["fit", "-d", "TASKS", "--programs", "0"], 2, "code tasks are calibrated on programs", "--programs 4"),

@@ -11,19 +11,14 @@ from typing import Any
 
 import pytest
 import typer
-from commands import invoked
 from home import CLOSED, Home
 from loopback import serving
 from typer.testing import CliRunner
 
-from adascale.cli.app import app as main_app
 from adascale.cli.commands.doctor import doctor
 from adascale.engine.errors import AdascaleError
-from adascale.engine.search.program_guard import ProgramUse
 from adascale.models import machine
 from adascale.models.files.catalog import DEFAULT_GENERATOR, catalog
-from adascale.models.files.library import resolve
-from adascale.models.model_use import ModelUse, keep_use
 from adascale.models.programs import cpython
 from adascale.models.programs.sandbox import Sandbox
 
@@ -164,17 +159,3 @@ def test_what_it_says_to_type_can_be_pasted(checked: Checked, chain_gguf: Path, 
     model.symlink_to(chain_gguf)
     found, _ = checked("--offline", "-g", str(model))
     assert shlex.split(found["calibration"]["fix"]) == ["adascale", "calibrate", "fit", "-m", str(model)]
-
-
-def test_it_says_that_a_model_cannot_program_and_that_answers_moved_its_level(
-    checked: Checked, chain_gguf: Path
-) -> None:
-    sha256 = resolve(str(chain_gguf), offline=True).sha256
-    keep_use(sha256, ModelUse(ProgramUse(20, 60, 60), shift=1.0, answers=10))
-    found, _ = checked("--offline", "-m", str(chain_gguf))
-    assert found["programs"]["result"] == "warn"
-    assert "60 of 60" in found["programs"]["detail"]
-    assert found["programs"]["fix"].endswith("--forget")
-    assert "10 known answers" in found["calibration"]["detail"]
-    shown, _ = invoked(main_app, "models", "show", str(chain_gguf))
-    assert "60 of 60" in shown

@@ -54,7 +54,7 @@ def args(home: Home, *more: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def report(home: Home) -> subprocess.CompletedProcess[str]:
-    return home.run(*args(home, "--json", "--plot", str(home.folder / "frontier.svg")))
+    return home.run(*args(home, "--json"))
 
 
 def test_the_report_has_every_strategy_and_every_pair(report: subprocess.CompletedProcess[str]) -> None:
@@ -78,16 +78,12 @@ def test_the_report_has_every_strategy_and_every_pair(report: subprocess.Complet
 
 
 def test_a_second_run_draws_nothing_and_reports_the_same(
-    home: Home, report: subprocess.CompletedProcess[str], tmp_path: Path
+    home: Home, report: subprocess.CompletedProcess[str]
 ) -> None:
     kept = home.kept("draws")
-    again = home.run(*args(home, "--json", "--plot", str(tmp_path / "again.svg")))
+    again = home.run(*args(home, "--json"))
     assert again.stdout == report.stdout
     assert home.kept("draws") == kept
-    picture = (home.folder / "frontier.svg").read_bytes()
-    assert (tmp_path / "again.svg").read_bytes() == picture
-    assert b"adaptive is ahead of" in picture  # text stays text
-    assert json.loads(report.stdout)["generator"]["sha256"].encode() in picture
 
 
 @pytest.mark.slow
@@ -159,16 +155,6 @@ def test_questions_without_answers_are_refused(home: Home, tmp_path: Path) -> No
     done = home.run("eval", str(tmp_path / "open.jsonl"), "-g", str(home.model))
     assert done.returncode == 2
     assert 'nothing in its field "answer"' in done.stderr
-
-
-def test_a_plot_replaces_no_question(home: Home, tmp_path: Path) -> None:
-    data = write_questions(tmp_path / "data.svg", range(3))
-    before = data.read_bytes()
-    done = home.run("eval", str(data), "-g", str(home.model), "--plot", str(data))
-    assert done.returncode == 2
-    assert f"the output {data} is the input {data}" in done.stderr
-    assert "hint: --plot data-adascale.svg" in done.stderr
-    assert data.read_bytes() == before
 
 
 @pytest.mark.parametrize(("strategies", "warned"), [("vote:2,adaptive", 0), ("vote:2/program,cpff", 1)])

@@ -190,7 +190,7 @@ def test_a_time_that_is_up_is_no_budget_of_tokens(budget: Budget, said: str) -> 
     assert f" · {said} · " in summary(state, UNICODE).plain
 
 
-@pytest.mark.parametrize(("level", "is_rough"), [("portable", True), ("unlabelled", True), ("fitted", False)])
+@pytest.mark.parametrize(("level", "is_rough"), [("portable", True), ("fitted", False)])
 def test_a_probability_of_a_rough_calibration_is_an_about(level: str, is_rough: bool) -> None:
     log = voted("222", calibrated=True)
     log.end()

@@ -66,8 +66,8 @@ def test_answers_share_one_probability_and_intervals_hold_it(found: Found, prior
 def test_the_order_of_solutions_says_nothing(found: Found, prior: float) -> None:
     def by_answer(found: Found) -> dict[str, float]:
         finished = search(found)
-        chances = VotePosterior(prior).chances(finished)
-        return {group.answer: chances[group.nodes[0]] for group in finished.groups}
+        revised = judged(found, prior).revised
+        return {group.answer: revised[group.nodes[0]].median for group in finished.groups}
 
     assert by_answer(found) == pytest.approx(by_answer(found[::-1]))
 
@@ -110,7 +110,7 @@ def surprised(*nats: float | None) -> float:
     """Probability of an answer whose solutions have these surprises."""
     found = search([("18", "prose")] * len(nats))
     own = [replace(each, surprise=n) for each, n in zip(found.candidates, nats, strict=True)]
-    return VotePosterior(0.4).chances(replace(found, candidates=tuple(own)))[NodeId(0)]
+    return VotePosterior(0.4).judge(PREFIX, replace(found, candidates=tuple(own))).revised[NodeId(0)].median
 
 
 @given(st.lists(st.floats(0, 1e4), min_size=2, max_size=4))
@@ -131,7 +131,7 @@ def test_the_more_each_word_of_a_fact_surprises_the_less_it_speaks_for_it(
     def chance(surprise: float | None) -> float:
         found = search([("Oslo", "prose")])
         own = tuple(replace(each, surprise=surprise, tokens=tokens) for each in found.candidates)
-        return FactPosterior(0.4).chances(replace(found, candidates=own))[NodeId(0)]
+        return FactPosterior(0.4).judge(PREFIX, replace(found, candidates=own)).revised[NodeId(0)].median
 
     chances = [chance(each) for each in sorted(nats)]
     assert chances == sorted(chances, reverse=True)
