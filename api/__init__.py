@@ -25,9 +25,7 @@ if TYPE_CHECKING:
     from adascale.engine.search.record import replay as replay
     from adascale.engine.search.settings import Settings as Settings
     from adascale.engine.search.tree import Tree as Tree
-    from adascale.engine.strategies import DVTS as DVTS
     from adascale.engine.strategies import Adaptive as Adaptive
-    from adascale.engine.strategies import AdaptiveConsistency as AdaptiveConsistency
     from adascale.engine.strategies import Beam as Beam
     from adascale.engine.strategies import BestOfN as BestOfN
     from adascale.engine.strategies import Cut as Cut
@@ -68,8 +66,8 @@ _NAMES = {
     "adascale.engine.search.record": "replay",
     "adascale.engine.search.settings": "Settings",
     "adascale.engine.search.tree": "Tree",
-    "adascale.engine.strategies": "DVTS Adaptive AdaptiveConsistency Beam BestOfN Cut Expand "
-    "Greedy Margin Passing Plan Strategy Vote gather",
+    "adascale.engine.strategies": "Adaptive Beam BestOfN Cut Expand Greedy "
+    "Margin Passing Plan Strategy Vote gather",
     "adascale.engine.types": "ROOT Budget Estimate Problem Step Usage",
     "adascale.models.options": "SamplingOverrides SessionOptions",
     "adascale.models.session": "OpenSession Session",

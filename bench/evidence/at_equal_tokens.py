@@ -32,20 +32,14 @@ from adascale.engine.search.events import AnswersJudged
 from adascale.engine.search.judging_order import FAILURES
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
-from adascale.engine.strategies import (
-    Adaptive,
-    AdaptiveConsistency,
-    EarlyStopping,
-    FirstTo,
-    Margin,
-    ProseAndProgram,
-    Strategy,
-    Vote,
-)
+from adascale.engine.search.tree import Tree
+from adascale.engine.strategies import Adaptive, Margin, Plan, Strategy, Vote
+from adascale.engine.strategies.base import whole_trajectories
 from adascale.engine.strategies.redraws import REDRAWS
-from adascale.engine.strategies.vote_stopping import VoteUntil
+from adascale.engine.strategies.vote_stopping import Sequential, all_drawn
 from adascale.engine.types import Mode, Problem
 
+from ..baselines import AdaptiveConsistency, EarlyStopping, FirstTo, ProseAndProgram, VoteUntil
 from ..common import close, table
 from . import recorded_draws
 
@@ -76,8 +70,10 @@ BOTH: tuple[Mode, ...] = "prose", "program"
 
 VOTES: Sequence[Strategy] = [Vote(k) for k in (1, 2, 4, 6, 8, 12, 16)]
 
+Rule = Margin | VoteUntil
+
 LEAD = Margin(lead=2)
-STOPPING: Mapping[str, VoteUntil] = {
+STOPPING: Mapping[str, Rule] = {
     "a lead of two": LEAD,
     "adaptive-consistency": AdaptiveConsistency(),
     "first-to:3": FirstTo(votes=3),
@@ -85,7 +81,7 @@ STOPPING: Mapping[str, VoteUntil] = {
 }
 """Rules that judge one solution after another, in prose: each ends earlier or later on the same way."""
 
-STOPPING_OF_BOTH: Mapping[str, VoteUntil] = {
+STOPPING_OF_BOTH: Mapping[str, Rule] = {
     "a lead of two in both modes": LEAD.changed(modes=BOTH),
     "the same with redraws": LEAD.changed(modes=BOTH, redraws=REDRAWS),
     "cpff": ProseAndProgram(),
@@ -178,14 +174,17 @@ def play(
 
 
 @dataclass(frozen=True, slots=True)
-class Endless(VoteUntil):
+class Endless(Sequential):
     """Judges every solution."""
 
     name: ClassVar[str] = "endless"
 
-    def is_satisfied(self, standing: Standing, answers: Sequence[str | None]) -> bool:
-        """Never."""
-        return False
+    def plan(self, tree: Tree) -> Plan:
+        """Judge one trajectory after the other, to the last."""
+        yield whole_trajectories(self.samples, self.modes, sure=min(2, self.samples))
+        while not all_drawn(tree, self.samples):
+            yield ()
+        return "confident"
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +202,7 @@ class Judged:
     columns: tuple[float, float, float, float]
 
 
-def play_stopping(path: Path, rules: Mapping[str, VoteUntil], orders: int) -> dict[str, Array]:
+def play_stopping(path: Path, rules: Mapping[str, Rule], orders: int) -> dict[str, Array]:
     """``[SIZES, questions, COLUMNS]`` of each rule, with so many solutions at most.
 
     Rules with the same modes and redraws draw the same solutions, so these are judged once for all of them.
@@ -249,15 +248,21 @@ def _judged(
     return judged
 
 
-def _ends(judged: Sequence[Judged], rule: VoteUntil | None) -> Array:
+def _ends(judged: Sequence[Judged], rule: Rule | None) -> Array:
     """``[SIZES, COLUMNS]`` where a rule ends; without one where all that was judged does."""
     ends = np.zeros((len(SIZES), COLUMNS))
     for each in judged:
         # A member that may draw no more ends here; one that may goes on, and overwrites it.
         ends[int(np.searchsorted(SIZES, each.standing.finished)) :] = each.columns
-        if rule is not None and rule.is_satisfied(each.standing, each.answers):
+        if rule is not None and _is_satisfied(rule, each):
             break
     return ends
+
+
+def _is_satisfied(rule: Rule, judged: Judged) -> bool:
+    if isinstance(rule, Margin):
+        return rule.is_satisfied(judged.standing)
+    return rule.is_satisfied(judged.standing, judged.answers)
 
 
 @functools.cache

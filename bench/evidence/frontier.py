@@ -25,6 +25,7 @@ from adascale.engine.evaluation.evaluate import Contestant, Outcome, evaluate
 from adascale.engine.evaluation.tables import markdown
 from adascale.engine.strategies import Preset, StrategyOverrides
 
+from ..baselines import register_baselines
 from ..common import close, table
 from . import recorded_draws
 
@@ -75,6 +76,7 @@ def main() -> None:
     parser.add_argument("--calibration", type=Path, help="the file that the estimates were made with")
     parser.add_argument("--uncalibrated", action="store_true", help="as with --calibration none")
     args = parser.parse_args()
+    register_baselines()
     header, driver, problems = recorded_draws.replay_driver(
         args.file,
         args.orders,

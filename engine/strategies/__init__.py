@@ -2,11 +2,11 @@
 
 ``base`` says what a strategy is and what its plan may ask for; ``independent`` draws whole trajectories at
 once, ``beam`` grows trees step by step, ``rollouts`` draws what a calibration is fitted on. The stop rules:
-``adaptive`` (the default, with its presets of effort) stops by calibrated estimates, ``vote_stopping`` by
-votes alone, ``agreement`` by calls or JSON that agree, ``passing`` by the tests of a code task. ``redraws``
+``adaptive`` (the default, with its presets of effort) stops by calibrated estimates, ``vote_stopping`` by a
+lead in votes, ``agreement`` by calls or JSON that agree, ``passing`` by the tests of a code task. ``redraws``
 draws steps with a wrong sum again, for any strategy of whole trajectories. ``allocation`` has the paper's
 formulas. ``presets`` makes a strategy of its name and an effort; a new strategy is a dataclass in one of
-these files and a line in its table.
+these files and a line in its table. ``register`` makes one of other packages known by its name.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from .base import InstanceAdaptive as InstanceAdaptive
 from .base import Plan as Plan
 from .base import Strategy as Strategy
 from .base import gather as gather
-from .beam import DVTS as DVTS
 from .beam import Beam as Beam
 from .independent import BestOfN as BestOfN
 from .independent import Greedy as Greedy
@@ -34,10 +33,7 @@ from .presets import ModeChoice as ModeChoice
 from .presets import Preset as Preset
 from .presets import StrategyOverrides as StrategyOverrides
 from .presets import effort_named as effort_named
+from .presets import register as register
 from .presets import strategy_named as strategy_named
 from .presets import with_mode as with_mode
-from .vote_stopping import AdaptiveConsistency as AdaptiveConsistency
-from .vote_stopping import EarlyStopping as EarlyStopping
-from .vote_stopping import FirstTo as FirstTo
 from .vote_stopping import Margin as Margin
-from .vote_stopping import ProseAndProgram as ProseAndProgram

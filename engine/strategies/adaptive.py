@@ -31,7 +31,7 @@ _ROUGH_GAIN = 2.0
 class Adaptive(Sequential):
     """Draw trajectories until the answer's own probability decides, or all are drawn.
 
-    Without a calibration the votes decide, as in ``AdaptiveConsistency``. By rough numbers
+    Without a calibration a clear majority ends it (``is_clear``). By rough numbers
     (``Standing.is_rough``) the modes take turns, and no answer is enough that leads by less than two votes.
     A trajectory that stays alone takes the most likely tokens.
 

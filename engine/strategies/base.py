@@ -71,7 +71,7 @@ when it returns are stopped. A plan that draws nothing while nothing runs has en
 """
 
 
-_AT_LEAST_ONE = "samples", "least", "votes", "lead", "window", "width", "branching", "prune_every"
+_AT_LEAST_ONE = "samples", "least", "votes", "lead", "width", "branching", "prune_every"
 """Parameters whose smallest value is 1."""
 
 

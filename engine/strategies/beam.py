@@ -1,4 +1,4 @@
-"""Step-level tree search guided by estimates: beams with the paper's two rules for their size, and DVTS."""
+"""Step-level tree search guided by estimates: beams with the paper's two rules for their size."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from .base import (
     Expand,
     InstanceAdaptive,
     Plan,
-    Strategy,
     gather,
     lowers,
     open_nodes,
@@ -97,51 +96,3 @@ class Beam(InstanceAdaptive):
             Expand(node, each, lower=lower, required=required_samples(lower, self.confidence))
             for node, lower in zip(kept, lower_estimates, strict=True)
         ]
-
-
-@dataclass(frozen=True, slots=True)
-class DVTS(Strategy):
-    """Diverse verifier tree search: independent trees, each of which keeps its best child alone.
-
-    From Hugging Face's "Scaling test-time compute with open models" (2024); a tree ends with its answer.
-
-    Attributes:
-        width: Number of trees.
-        branching: Children of each kept prefix.
-    """
-
-    name: ClassVar[str] = "dvts"
-    select: ClassVar[SelectRule] = "best"
-    grows_steps: ClassVar[bool] = True
-
-    width: int = 4
-    branching: int = 4
-
-    @property
-    def at_most(self) -> None:
-        """Unknown: not only the best child may finish on every level."""
-        return None
-
-    @property
-    def branches(self) -> int:
-        """One level of all trees."""
-        return self.width * self.branching
-
-    def plan(self, tree: Tree) -> Plan:
-        """Draw a level of all trees, keep the best of each, go on from those that are open."""
-        commands: Sequence[Command] = [Expand(ROOT, self.width * self.branching)]
-        homes: dict[NodeId, int] = {}
-        while commands:
-            children = yield from gather(tree, commands)
-            for at, node in enumerate(children):
-                parent = tree[node].parent
-                assert parent is not None, "only the root has no parent"
-                homes[node] = at // self.branching if parent == ROOT else homes[parent]
-            trees = ([n for n in children if homes[n] == home] for home in range(self.width))
-            best = [node for nodes in trees for node in top_k(tree, nodes, 1)]
-            kept = open_nodes(tree, best)
-            dropped = tuple(node for node in open_nodes(tree, children) if node not in kept)
-            commands = [Expand(node, self.branching) for node in kept]
-            if dropped:
-                commands = [Cut(dropped, "not the best of its tree"), *commands]
-        return None

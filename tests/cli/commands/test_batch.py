@@ -316,7 +316,6 @@ def test_a_dry_run_loads_and_writes_nothing(batch: Any, tmp_path: Path) -> None:
     [
         (("--strategy", "greedy"), "greedy, at most 1 solution each"),
         (("--strategy", "beam", "--beam-width", "8", "--branching", "8"), "beam, at most 64 solutions each"),
-        (("--strategy", "dvts"), "6 value: dvts\n"),
     ],
 )
 def test_a_dry_run_says_what_the_strategy_draws_at_most(batch: Any, options: Any, said: str) -> None:

@@ -20,7 +20,7 @@ from adascale.engine.search.events import ModelDescription
 from adascale.engine.search.settings import Conditions
 from adascale.engine.types import Notice
 
-NAMES = "greedy,vote:2,vote:6,best-of-n:4+n,beam:4+k,dvts:4,adaptive-consistency,adaptive"
+NAMES = "greedy,vote:2,vote:6,best-of-n:4+n,beam:4+k,adaptive"
 
 
 @pytest.fixture(scope="module")
@@ -157,7 +157,7 @@ def test_questions_without_answers_are_refused(home: Home, tmp_path: Path) -> No
     assert 'nothing in its field "answer"' in done.stderr
 
 
-@pytest.mark.parametrize(("strategies", "warned"), [("vote:2,adaptive", 0), ("vote:2/program,cpff", 1)])
+@pytest.mark.parametrize(("strategies", "warned"), [("vote:2,adaptive", 0), ("vote:2,vote:2/program", 1)])
 def test_a_calibration_that_knows_no_programs_is_told_once(strategies: str, warned: int) -> None:
     prose = ModelDescription(calibration={"name": "of prose"})
     conditions = Conditions(prose, (Notice("other", "another warning"),))

@@ -28,7 +28,7 @@ from adascale.cli.options.flags import FLAGS
 from adascale.cli.options.flatten import setting_keys, settings, with_options
 from adascale.cli.options.parts import session_for
 from adascale.engine.errors import UsageError
-from adascale.engine.strategies import EFFORTS, Adaptive, ProseAndProgram
+from adascale.engine.strategies import EFFORTS, Adaptive
 from adascale.engine.types import Budget
 from adascale.models.options import THINK_TOKENS, SamplingOverrides
 
@@ -214,9 +214,3 @@ def test_a_number_that_a_file_cannot_hold_is_refused(group: type[Any], option: s
 def test_a_number_that_the_strategy_does_not_have_is_refused(args: tuple[str, ...], said: str) -> None:
     with pytest.raises(UsageError, match=f"^{said}$"):
         parsed(AskOptions, *args).search.make_strategy()
-
-
-def test_an_effort_sets_numbers_and_no_mode() -> None:
-    both = parsed(AskOptions, "--strategy", "cpff", "--effort", "low").search.make_strategy()
-    assert both == ProseAndProgram(samples=8)
-    assert both.modes == ("prose", "program")

@@ -11,12 +11,9 @@ from adascale.engine.strategies import (
     Adaptive,
     Beam,
     BestOfN,
-    EarlyStopping,
-    FirstTo,
     Margin,
     Passing,
     Preset,
-    ProseAndProgram,
     Strategy,
     StrategyOverrides,
     Vote,
@@ -29,7 +26,7 @@ def test_contestants_say_what_they_fix() -> None:
     preset = Preset(overrides=StrategyOverrides(samples=9, width=3, branching=5, min_gain=0.5))
     text = (
         "vote:4, vote,beam:16+km,beam,best-of-n:8+n,adaptive,adaptive@low,adaptive:4@high,vote@low,margin:3,"
-        "first-to:4,esc:5,cpff,vote:8/program,adaptive/both,passing,passing:3,passing@low,"
+        "vote:8/program,adaptive/both,passing,passing:3,passing@low,"
         "vote:4+redraw,best-of-n:8+n+redraw,margin:2/both+redraw"
     )
     found = {each.name: each.strategy for each in parse_contestants(text, preset)}
@@ -44,9 +41,6 @@ def test_contestants_say_what_they_fix() -> None:
         "adaptive:4@high": EFFORTS["value"]["high"].changed(samples=4),
         "vote@low": Vote(8),
         "margin:3": Margin(9, lead=3),
-        "first-to:4": FirstTo(9, votes=4),
-        "esc:5": EarlyStopping(9, window=5),
-        "cpff": ProseAndProgram(9),
         "vote:8/program": Vote(8, modes=("program",)),
         "adaptive/both": Adaptive(9, min_gain=0.5, modes=("prose", "program")),
         "passing": Passing(9, hopeless=0.15),
@@ -77,12 +71,6 @@ def test_an_effort_has_the_numbers_of_the_kind_that_is_searched() -> None:
     ]
     assert strategies("adaptive@max,readings:3", "json") == [EFFORTS["json"]["max"], Readings(3)]
     assert strategies("adaptive", "call") == [EFFORTS["call"]["medium"]]
-
-
-def test_numbers_are_checked_together() -> None:
-    preset = Preset(overrides=StrategyOverrides(samples=1))
-    [contestant] = parse_contestants("cpff:4", preset)
-    assert contestant.strategy == ProseAndProgram(4)
 
 
 @pytest.mark.parametrize(

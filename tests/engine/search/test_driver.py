@@ -66,7 +66,7 @@ from adascale.engine.strategies import (
     STRATEGIES,
     Cut,
     Expand,
-    FirstTo,
+    Margin,
     Plan,
     Strategy,
     Vote,
@@ -148,11 +148,9 @@ def run(
     hurry: bool | None = None,
     calibrator: Calibrator | None = None,
 ) -> dict[str, list[Event]]:
-    if strategy == "cpff":  # one of each mode at least
-        params = {**params, "samples": max(2, params["samples"])}
     if strategy == "passing" and "modes" in params:
         params = {**params, "modes": ("program",)}
-    if strategy in ("agreement", "beam", "dvts", "cpff"):
+    if strategy in ("agreement", "beam"):
         params = {name: value for name, value in params.items() if name != "modes"}
     driver = driver_of(policy or ScriptedPolicy(script, slots), calibrator=calibrator, costs=costs)
     return logs_of(driver.run(problems, Settings(sized(strategy, **params), budget, seed, hurry=hurry)))
@@ -373,7 +371,7 @@ def test_a_cut_stops_the_branches_that_run_below_it() -> None:
     assert sum(isinstance(event, AnswerFound) for event in log) == 2
 
 
-AS_THEY_END = {"greedy", "vote", "best-of-n", "beam", "dvts"}
+AS_THEY_END = {"greedy", "vote", "best-of-n", "beam"}
 """Strategies whose solutions count as they end: all are drawn whatever was found."""
 
 
@@ -417,7 +415,7 @@ def test_what_is_found_depends_neither_on_neighbours_nor_on_the_batch_nor_on_hur
         assert {id_: outcome(log) for id_, log in logs.items()} == alone
 
 
-@pytest.mark.parametrize("strategy", ["agreement", "cpff", "readings"])
+@pytest.mark.parametrize("strategy", ["agreement", "readings"])
 def test_a_greedy_solution_that_ends_late_counts_first_all_the_same(strategy: str) -> None:
     asked = [replace(QUESTIONS[0], id=f"q{n}") for n in range(60)]
 
@@ -692,7 +690,7 @@ def test_the_first_drawn_of_equal_answers_leads_when_the_budget_ends_the_order_o
 
     prm = ScriptedPRM(lambda prefix: 0.5)
     driver = driver_of(ScriptedPolicy(step, 3), prm, executor=SlowExecutor(execute))
-    strategy = FirstTo(samples=3, votes=3, modes=("program",))
+    strategy = Margin(samples=3, lead=3, modes=("program",))
     last = ended(search(driver, Settings(strategy, Budget(150))))
     assert (last.result.answer, last.result.stop_reason) == ("40", "budget")
     assert len(last.result.groups) == 3

@@ -30,7 +30,6 @@ from adascale.engine.search.tree import Tree
 from adascale.engine.search.waiting import Draw
 from adascale.engine.strategies import (
     Adaptive,
-    AdaptiveConsistency,
     Beam,
     BestOfN,
     Expand,
@@ -166,15 +165,14 @@ def test_every_allocation_says_what_it_was_decided_by() -> None:
     assert (first.lower, first.required, first.granted, first.sure) == (0.5, 7, 16, 2)
 
 
-@pytest.mark.parametrize("strategy", [AdaptiveConsistency(samples=40), Adaptive(samples=40)])
-def test_votes_alone_stop_at_a_posterior_of_95_percent(strategy: Strategy) -> None:
-    log = search(1.0, 0.0, calibrators={"value": Uncalibrated()}, strategy=strategy)
+def test_votes_alone_stop_at_a_posterior_of_95_percent() -> None:
+    log = search(1.0, 0.0, calibrators={"value": Uncalibrated()}, strategy=Adaptive(samples=40))
     assert ended(log).result.stop_reason == "confident"
     assert drawn(log) == 4  # Beta(5, 1) above one half: 31/32; three votes give 15/16
     assert not ended(log).result.confidence.calibrated  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize("strategy", ["adaptive", "adaptive-consistency", "vote", "beam"])
+@pytest.mark.parametrize("strategy", ["adaptive", "vote", "beam"])
 def test_what_was_judged_last_is_what_is_answered(strategy: str) -> None:
     log = search(0.5, 0.5, strategy=strategy_named(strategy))
     judged = [event.standing for event in log if isinstance(event, AnswersJudged)]

@@ -9,13 +9,12 @@ from typing import Any
 
 import pytest
 from believing import Believing, around
-from event_logs import ended, logs_of
+from event_logs import logs_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from worlds import execute
 
 from adascale.engine.answers.result import FinishedSearch, Standing
-from adascale.engine.errors import UsageError
 from adascale.engine.ports import AnswerEstimates, Prefix
 from adascale.engine.search.branches import Branches
 from adascale.engine.search.driver import Driver
@@ -25,7 +24,7 @@ from adascale.engine.search.record import EventLog, Record
 from adascale.engine.search.settings import Settings
 from adascale.engine.search.tree import Tree
 from adascale.engine.search.waiting import Draws
-from adascale.engine.strategies import Adaptive, Cut, EarlyStopping, Expand, Margin, ProseAndProgram, Strategy
+from adascale.engine.strategies import Adaptive, Cut, Expand, Margin, Strategy
 from adascale.engine.types import ROOT, BranchId, Mode, Problem, Step
 from bench.scripted import ScriptedExecutor, ScriptedPolicy, ScriptedPRM, scripted_step
 
@@ -129,31 +128,6 @@ def test_no_more_run_ahead_than_may_be_judged() -> None:
     strategy = Margin(samples=4, lead=4, modes=("prose", "program"))
     log = search({"prose": 0.0, "program": 0.0}, strategy=strategy, costs=(1.0,) * 8, hurry=True)["p"]
     assert len(judged(log)) == sum(isinstance(event, BranchStarted) for event in log) == 4
-
-
-def test_cpff_ends_where_its_two_greedy_ones_agree_and_draws_no_more_than_its_samples() -> None:
-    sure: Rates = {"prose": 1.0, "program": 1.0}
-    assert judged(search(sure, strategy=ProseAndProgram(6))["p"]) in (
-        ["prose", "program"],
-        ["program", "prose"],
-    )
-    for samples in (2, 3, 6):
-        log = search({"prose": 0.0, "program": 0.0}, strategy=ProseAndProgram(samples), seed=1)["p"]
-        assert len(judged(log)) == samples
-    with pytest.raises(UsageError):
-        ProseAndProgram(1)
-
-
-@pytest.mark.parametrize(
-    ("right", "samples", "judged_", "reason"),
-    [(1.0, 8, 3, "confident"), (0.0, 8, 8, "exhausted"), (1.0, 3, 3, "confident")],
-)
-def test_esc_ends_after_a_window_of_equal_answers(
-    right: float, samples: int, judged_: int, reason: str
-) -> None:
-    """The last window counts as any other."""
-    log = search({"prose": right, "program": 0.0}, strategy=EarlyStopping(samples, window=3))["p"]
-    assert (len(judged(log)), ended(log).result.stop_reason) == (judged_, reason)
 
 
 def test_an_answer_is_judged_beside_the_programs_that_failed() -> None:

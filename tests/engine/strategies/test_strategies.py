@@ -11,7 +11,6 @@ from adascale.engine.answers.result import Standing
 from adascale.engine.errors import UsageError
 from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import (
-    DVTS,
     EFFORTS,
     STRATEGIES,
     Adaptive,
@@ -24,7 +23,6 @@ from adascale.engine.strategies import (
     ModeChoice,
     Plan,
     Preset,
-    ProseAndProgram,
     Strategy,
     StrategyOverrides,
     Vote,
@@ -128,7 +126,7 @@ def test_a_strategy_takes_the_numbers_of_a_preset_that_it_has(
     assert preset.strategy(name) == strategy
 
 
-@pytest.mark.parametrize("name", ["vote", "margin", "cpff"])
+@pytest.mark.parametrize("name", ["vote", "margin"])
 def test_the_one_solution_of_a_fact_is_of_adaptive_alone(name: str) -> None:
     assert Preset().strategy("adaptive", "fact").at_most == 1
     assert Preset().strategy(name, "fact") == STRATEGIES[name]()
@@ -197,28 +195,6 @@ def test_a_beam_prunes_every_few_steps_only(tree: Tree) -> None:
     assert plan.send([deep, best]) == (Cut((deep,), "outside the beam"), Expand(best, 2))
 
 
-def test_dvts_keeps_the_best_child_of_each_tree(tree: Tree) -> None:
-    plan = DVTS(width=2, branching=2).plan(tree)
-    assert next(plan) == (Expand(ROOT, 4),)
-    first = [grow(tree, ROOT, score) for score in (0.9, 0.8, 0.1, 0.2)]
-    for branch, node in enumerate(first):
-        tree[node].branch = branch  # type: ignore[assignment]
-    # .8 is cut though it is the second best of all: its tree keeps one.
-    assert plan.send(first) == (
-        Cut((first[1], first[2]), "not the best of its tree"),
-        Expand(first[0], 2),
-        Expand(first[3], 2),
-    )
-    ends = [grow(tree, first[0], 0.9, "stop"), grow(tree, first[0], 0.3)]
-    goes_on = [grow(tree, first[3], 0.4), grow(tree, first[3], 0.5)]
-    assert plan.send([*ends, *goes_on]) == (
-        Cut((ends[1], goes_on[0]), "not the best of its tree"),
-        Expand(goes_on[1], 2),
-    )
-    with pytest.raises(StopIteration):
-        plan.send([grow(tree, goes_on[1], 0.1, "stop"), grow(tree, goes_on[1], 0.05, "stop")])
-
-
 @pytest.mark.parametrize(
     ("strategy", "parameter"),
     [
@@ -226,7 +202,6 @@ def test_dvts_keeps_the_best_child_of_each_tree(tree: Tree) -> None:
         ("adaptive", "least"),
         ("margin", "lead"),
         ("beam", "prune_every"),
-        ("dvts", "branching"),
     ],
 )
 def test_parameters_that_no_search_could_end_with_are_refused(strategy: str, parameter: str) -> None:
@@ -294,7 +269,6 @@ def test_margin_stops_where_one_answer_is_so_many_votes_ahead(tree: Tree) -> Non
         (Adaptive(40), 40, 16),
         (Margin(4), 4, 4),
         (Beam(8, 8), 64, 64),
-        (DVTS(3, 2), None, 6),
     ],
 )
 def test_a_strategy_knows_what_it_draws_at_most(strategy: Strategy, most: int | None, branches: int) -> None:
@@ -312,7 +286,6 @@ def test_a_strategy_knows_what_it_draws_at_most(strategy: Strategy, most: int | 
         ("vote", "auto", ("prose", "program"), ("prose",)),
         ("vote", "program", (), ("program",)),
         ("beam", "auto", ("prose", "program"), ("prose",)),
-        ("cpff", "auto", ("prose",), ("prose", "program")),
     ],
 )
 def test_auto_leaves_the_modes_to_who_weighs_them(
@@ -321,8 +294,7 @@ def test_auto_leaves_the_modes_to_who_weighs_them(
     assert with_mode(strategy_named(name), mode, among).modes == modes
 
 
-@pytest.mark.parametrize(("strategy", "mode"), [(Beam(), "program"), (ProseAndProgram(), "prose")])
-def test_a_mode_that_a_strategy_does_not_have_is_refused(strategy: Strategy, mode: ModeChoice) -> None:
+def test_a_mode_that_a_strategy_does_not_have_is_refused() -> None:
     with pytest.raises(UsageError) as refusal:
-        with_mode(strategy, mode)
+        with_mode(Beam(), "program")
     assert "mode=" in refusal.value.hint

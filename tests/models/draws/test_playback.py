@@ -93,7 +93,7 @@ def test_what_was_kept_before_and_who_else_is_asked_change_nothing(
 
 def test_strategies_share_their_draws(store: DrawStore) -> None:
     run("vote", store)
-    for strategy in ("best-of-n", "adaptive", "adaptive-consistency"):
+    for strategy in ("best-of-n", "adaptive", "margin"):
         assert run(strategy, store)[1].drawn_tokens == 0
 
 

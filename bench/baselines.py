@@ -1,0 +1,190 @@
+"""Published rules that ``adaptive`` and ``beam`` are compared with; ``register_baselines`` makes them known.
+
+The product has the rules that people search with. These stand beside them in evaluations only: their gain
+over each other is measured, and no default is built on them.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from adascale.engine.answers.result import Standing
+from adascale.engine.errors import UsageError
+from adascale.engine.search.tree import Tree
+from adascale.engine.strategies import Cut, Expand, Plan, Strategy, gather, register
+from adascale.engine.strategies.base import Command, open_nodes, top_k, whole_trajectories
+from adascale.engine.strategies.vote_stopping import Sequential, all_drawn, is_clear
+from adascale.engine.types import ROOT, Mode, NodeId, SelectRule
+
+
+@dataclass(frozen=True, slots=True)
+class VoteUntil(Sequential):
+    """Draw until the votes satisfy a rule; its number (``size``) is the fewest trajectories that can."""
+
+    @abstractmethod
+    def is_satisfied(self, standing: Standing, answers: Sequence[str | None]) -> bool:
+        """True if the votes satisfy the rule.
+
+        Args:
+            standing: Votes so far.
+            answers: The answer of each trajectory that was judged, in order.
+        """
+
+    def plan(self, tree: Tree) -> Plan:
+        """Judge one trajectory after the other."""
+        fewest: int = 2 if self.size == "samples" else getattr(self, self.size)
+        return (yield from self._judge(tree, self.samples, fewest))
+
+    def _judge(self, tree: Tree, samples: int, sure: int) -> Plan:
+        judged: list[NodeId] = []
+        judged += yield whole_trajectories(samples, self.modes, sure=min(sure, samples))
+        while tree.standing is None or not self.is_satisfied(tree.standing, _answers(tree, judged)):
+            if all_drawn(tree, self.samples):
+                return None
+            judged += yield ()
+        return "confident"
+
+
+def _answers(tree: Tree, nodes: Sequence[NodeId]) -> list[str | None]:
+    """The answers of those nodes that end a trajectory."""
+    by_node = {node: group.answer for group in tree.groups for node in group.nodes}
+    return [by_node.get(node) for node in nodes if tree[node].status == "terminal"]
+
+
+@dataclass(frozen=True, slots=True)
+class AdaptiveConsistency(VoteUntil):
+    """Draw until the posterior of the majority is clear (Aggarwal et al., arXiv 2305.11860)."""
+
+    name: ClassVar[str] = "adaptive-consistency"
+
+    def is_satisfied(self, standing: Standing, answers: Sequence[str | None]) -> bool:
+        """True if the leader keeps the majority with a probability of .95."""
+        return is_clear(standing)
+
+
+@dataclass(frozen=True, slots=True)
+class FirstTo(VoteUntil):
+    """Draw until one answer has a number of votes.
+
+    Attributes:
+        votes: Number of votes that ends the search.
+    """
+
+    name: ClassVar[str] = "first-to"
+    size: ClassVar[str] = "votes"
+
+    votes: int = 3
+
+    def is_satisfied(self, standing: Standing, answers: Sequence[str | None]) -> bool:
+        """True if the leader has the votes."""
+        return standing.votes >= self.votes
+
+
+@dataclass(frozen=True, slots=True)
+class EarlyStopping(VoteUntil):
+    """Draw window after window until all answers of one are the same (ESC; Li et al., arXiv 2401.10480).
+
+    Attributes:
+        window: Trajectories of a window.
+    """
+
+    name: ClassVar[str] = "esc"
+    size: ClassVar[str] = "window"
+
+    window: int = 4
+
+    def is_satisfied(self, standing: Standing, answers: Sequence[str | None]) -> bool:
+        """True if a window has just ended with one answer."""
+        if not answers or len(answers) % self.window:
+            return False
+        return answers[-1] is not None and len(set(answers[-self.window :])) == 1
+
+
+@dataclass(frozen=True, slots=True)
+class ProseAndProgram(AdaptiveConsistency):
+    """A greedy solution and a greedy program; if they differ, more of both by turns until a vote is clear.
+
+    CPFF of Hawasly et al. (arXiv 2604.17433), with the rule of adaptive consistency after it.
+    """
+
+    name: ClassVar[str] = "cpff"
+
+    modes: tuple[Mode, ...] = field(default=("prose", "program"), kw_only=True)
+
+    def __post_init__(self) -> None:
+        """Refuse fewer samples than modes.
+
+        Raises:
+            UsageError: the samples are too few.
+        """
+        Sequential.__post_init__(self)
+        if self.samples < len(self.modes):
+            raise UsageError(f"{self.name} draws at least one of each mode")
+
+    def plan(self, tree: Tree) -> Plan:
+        """Draw the two greedy ones, then one trajectory after the other."""
+        sure = len(self.modes)
+        first = [Expand(ROOT, 1, "answer", greedy=True, sure=sure, mode=mode) for mode in self.modes]
+        yield from gather(tree, first)
+        if tree.standing is not None and tree.standing.votes == len(first):
+            return "confident"
+        if all_drawn(tree, self.samples):
+            return None
+        return (yield from self._judge(tree, self.samples - len(first), sure=1))
+
+
+@dataclass(frozen=True, slots=True)
+class DVTS(Strategy):
+    """Diverse verifier tree search: independent trees, each of which keeps its best child alone.
+
+    From Hugging Face's "Scaling test-time compute with open models" (2024); a tree ends with its answer.
+
+    Attributes:
+        width: Number of trees.
+        branching: Children of each kept prefix.
+    """
+
+    name: ClassVar[str] = "dvts"
+    select: ClassVar[SelectRule] = "best"
+    grows_steps: ClassVar[bool] = True
+
+    width: int = 4
+    branching: int = 4
+
+    @property
+    def at_most(self) -> None:
+        """Unknown: not only the best child may finish on every level."""
+        return None
+
+    @property
+    def branches(self) -> int:
+        """One level of all trees."""
+        return self.width * self.branching
+
+    def plan(self, tree: Tree) -> Plan:
+        """Draw a level of all trees, keep the best of each, go on from those that are open."""
+        commands: Sequence[Command] = [Expand(ROOT, self.width * self.branching)]
+        homes: dict[NodeId, int] = {}
+        while commands:
+            children = yield from gather(tree, commands)
+            for at, node in enumerate(children):
+                parent = tree[node].parent
+                assert parent is not None, "only the root has no parent"
+                homes[node] = at // self.branching if parent == ROOT else homes[parent]
+            trees = ([n for n in children if homes[n] == home] for home in range(self.width))
+            best = [node for nodes in trees for node in top_k(tree, nodes, 1)]
+            kept = open_nodes(tree, best)
+            dropped = tuple(node for node in open_nodes(tree, children) if node not in kept)
+            commands = [Expand(node, self.branching) for node in kept]
+            if dropped:
+                commands = [Cut(dropped, "not the best of its tree"), *commands]
+        return None
+
+
+def register_baselines() -> None:
+    """Make all of them known to ``STRATEGIES``, so that evaluations find them by name."""
+    for each in (AdaptiveConsistency, FirstTo, EarlyStopping, ProseAndProgram, DVTS):
+        register(each)
