@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "models": {
         "adascale.engine", "numpy", "llama_cpp", "huggingface_hub",
         "filelock", "httpx2", "jinja2", "math_verify", "platformdirs", "psutil", "pydantic_monty",
-        "ray", "safetensors", "tenacity", "unearth",
+        "ray", "safetensors", "unearth",
     },
     "cli": {
         "adascale", "adascale.codetasks", "adascale.engine", "adascale.export", "adascale.models",

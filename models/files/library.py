@@ -12,10 +12,9 @@ is used.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from adascale.engine.errors import (
@@ -23,7 +22,6 @@ from adascale.engine.errors import (
     ModelCorruptError,
     ModelError,
     ModelNotFoundError,
-    ModelUnavailableError,
     UsageError,
     command,
 )
@@ -31,7 +29,6 @@ from adascale.engine.errors import (
 from . import cache, download, hub, stores
 from .catalog import ModelSpec, catalog
 from .checksum import check_sha256
-from .gguf import existing_parts, parts_of
 from .gguf_info import GGUFInfo, read_info
 from .progress import Confirm, Report, Source
 from .reference import ModelReference, StoreReference, choose_file, model_files, parse, quant_of
@@ -43,7 +40,7 @@ class LocalFile:
 
     Attributes:
         name: Reference that leads to it again.
-        path: The file, or the first part; inside the cache the snapshot path, which keeps the file's name.
+        path: The file; inside the cache the snapshot path, which keeps the file's name.
         sha256: Digest that the cache or store claims; empty without one.
         spec: Catalogue entry of the model; None if it has none.
         source: ``cache``, ``path`` for a file of one's own, or the program that keeps it.
@@ -57,8 +54,8 @@ class LocalFile:
 
     @property
     def size_bytes(self) -> int:
-        """Size of the file, or of its existing parts."""
-        return sum(part.stat().st_size for part in existing_parts(self.path))
+        """Size of the file."""
+        return self.path.stat().st_size
 
     @property
     def shown_name(self) -> str:
@@ -76,17 +73,12 @@ class ModelFile(LocalFile):
     """A verified model file: whole, and the published one if its digest is known.
 
     Attributes:
-        sha256: Lowercase hex digest of its bytes; of several parts that of their digests.
+        sha256: Lowercase hex digest of its bytes.
         source: Where this run got it from.
         info: Facts of its header.
     """
 
     info: GGUFInfo
-
-    @property
-    def size_bytes(self) -> int:
-        """Size of the file, or of all its parts."""
-        return self.info.size_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +87,7 @@ class InstalledModels:
 
     Attributes:
         files: Models that can be opened: those of the catalogue, of the cache, then of other programs.
-        errors: One for each model, store or cache that cannot be read.
+        errors: One for each model that cannot be read.
     """
 
     files: tuple[LocalFile, ...]
@@ -113,8 +105,8 @@ def resolve(
     """Find a model, downloading it if need be, and verify it.
 
     Args:
-        ref: Path, ``file:...``, catalogue name, ``hf:user/repo[:quant]``, a Hub URL, or the name that another
-            program has for it (``ollama:qwen3:1.7b``).
+        ref: Path, catalogue name, ``hf:user/repo[:quant]``, a Hub URL, or the name that another program has
+            for it (``ollama:qwen3:1.7b``).
         offline: Never touch the network, as with ``HF_HUB_OFFLINE=1``.
         again: Download it even if it is here; an existing copy stays until the new one is verified.
         on_progress: Called with the progress of downloads, and of the first checksum of a file.
@@ -136,8 +128,7 @@ def resolve(
         return _verify(found, command("pull", found.name, "--force"), report)
     if offline or hub.is_offline():
         raise hub.offline_error(reference.name, again=again)
-    successor_of = _find_cached(reference) if again else None
-    remote, path, source = download.fetch(reference, report, confirm, successor_of)
+    remote, path, source = download.fetch(reference, report, confirm, again=again)
     return ModelFile(remote.name, path, remote.sha256, remote.spec, source, read_info(path))
 
 
@@ -157,45 +148,37 @@ def locate(ref: str) -> LocalFile | None:
 
 def installed_models() -> InstalledModels:
     """List the models in the Hugging Face cache and in the stores of other programs, each file once."""
-    references, errors = stores.listing()
-    try:
-        found = list(_cached_models())
-    except (OSError, RuntimeError) as error:
-        found = []
-        errors.append(ModelUnavailableError("the Hugging Face cache cannot be read", str(error)))
-    for reference in references:
+    files: dict[str, LocalFile] = {}
+    errors: list[ModelError] = []
+    for file in _cached_models():
+        files.setdefault(os.path.realpath(file.path), file)
+    for reference in stores.listing():
         try:
-            found.append(_own_model(str(reference), reference))
-        except ModelError as error:
-            errors.append(error)
-    files: dict[Path, LocalFile] = {}
-    for file in found:
-        try:
-            parts_of(file.path)
+            file = _own_model(str(reference), reference)
         except ModelError as error:
             errors.append(error)
         else:
-            files.setdefault(Path(os.path.realpath(file.path)), file)
+            files.setdefault(os.path.realpath(file.path), file)
     order = {name: place for place, name in enumerate(catalog())}
     by_name = sorted(files.values(), key=lambda file: (order.get(file.name, len(order)), file.name))
     return InstalledModels(tuple(by_name), tuple(errors))
 
 
 def remove(ref: str) -> int:
-    """Delete a model from the Hugging Face cache, or its existing parts.
+    """Delete a model from the Hugging Face cache.
 
     Returns:
-        Bytes freed; 0 if another repository in the cache shares them.
+        Bytes freed.
 
     Raises:
         UsageError: The reference is a path, or another program's model.
         ModelNotFoundError: It is not here.
     """
     reference = _cached_reference(ref, "removed")
-    cached = _find_cached(reference)
-    if cached is None:
+    found = _find_local(reference)
+    if found is None:
         raise ModelNotFoundError(f"{reference.name} is not on this machine", hint=command("list"))
-    return sum(cache.remove(replace(cached, path=part)) for part in existing_parts(cached.path))
+    return cache.remove(found.path)
 
 
 def _cached_reference(ref: str, verb: str) -> ModelReference:
@@ -213,9 +196,12 @@ def _cached_reference(ref: str, verb: str) -> ModelReference:
 
 def _verify(file: LocalFile, remedy: str, report: Report) -> ModelFile:
     """Read the header, then compare the digest with the published one, if that is known."""
+    name = file.path.name if file.source == "path" else file.name
+    # A cache without links claims no digest; then only the catalogue may know what was published.
+    expected = file.sha256 or (file.spec and file.spec.sha256) or ""
     try:
         info = read_info(file.path)
-        digest = _digest(file, report)
+        digest = check_sha256(file.path, expected, name, report)
     except ModelCorruptError as error:
         own = file.source != "cache" and error.slug == "bad-checksum"
         error.hint = remedy if own else error.hint or remedy
@@ -224,27 +210,15 @@ def _verify(file: LocalFile, remedy: str, report: Report) -> ModelFile:
     return ModelFile(file.name, file.path, digest, file.spec, file.source, info)
 
 
-def _digest(file: LocalFile, report: Report) -> str:
-    """Check the digest of the file, or of each of several parts; returns it, or the digest of theirs."""
-    parts = parts_of(file.path)
-    if len(parts) > 1:
-        digests = [check_sha256(part, cache.claimed_sha256(part), part.name, report) for part in parts]
-        return hashlib.sha256(" ".join(digests).encode()).hexdigest()
-    # A cache without links claims no digest; then only the catalogue may know what was published.
-    expected = file.sha256 or (file.spec and file.spec.sha256) or ""
-    return check_sha256(file.path, expected, file.path.name if file.source == "path" else file.name, report)
-
-
 def _cached_models() -> Iterator[LocalFile]:
-    for repo in cache.repositories():
-        files = cache.cached_files(repo)
-        for cached in files:
-            if not model_files([cached.file]):
-                continue
-            spec, tag = _spec_of(cached), quant_of(cached.file)
-            snapshot = [file.file for file in files if file.revision == cached.revision]
-            own = f"{repo}:{tag if choose_file(snapshot, tag) == cached.file else cached.file}"
-            yield _local_file(cached, spec.name if spec else own, spec)
+    files = cache.cached_files()
+    for each in files:
+        if not model_files([each.file]):
+            continue
+        spec, tag = _spec_of(each), quant_of(each.file)
+        snapshot = [file.file for file in files if (file.repo, file.revision) == (each.repo, each.revision)]
+        own = f"{each.repo}:{tag if choose_file(snapshot, tag) == each.file else each.file}"
+        yield _local_file(each.path, spec.name if spec else own, spec)
 
 
 def _own_model(ref: str, reference: Path | StoreReference) -> LocalFile:
@@ -257,34 +231,30 @@ def _own_model(ref: str, reference: Path | StoreReference) -> LocalFile:
 
 
 def _find_local(reference: ModelReference) -> LocalFile | None:
-    cached, exact = _find_cached(reference), reference.exact()
-    if cached is None:
-        return None
-    found = _local_file(cached, reference.name, reference.spec)
-    return found if exact is None else replace(found, sha256=exact.sha256)
-
-
-def _find_cached(reference: ModelReference) -> cache.CachedFile | None:
     exact = reference.exact()
     if exact is not None:
         path = cache.locate(exact)
-        return None if path is None else cache.CachedFile(exact.repo, exact.revision, exact.file, path)
-    files = cache.cached_files(reference.repo, reference.revision)
-    for revision in dict.fromkeys(file.revision for file in files):
-        snapshot = {file.file: file for file in files if file.revision == revision}
-        chosen = choose_file(snapshot, reference.file or reference.quant)
+        if path is None:
+            return None
+        return LocalFile(reference.name, path, exact.sha256, reference.spec, "cache")
+    snapshots: dict[str, dict[str, Path]] = {}
+    for each in cache.cached_files():
+        if each.repo == reference.repo and reference.revision in (None, each.revision, *each.refs):
+            snapshots.setdefault(each.revision, {})[each.file] = each.path
+    for files in snapshots.values():
+        chosen = choose_file(files, reference.file or reference.quant)
         if chosen is not None:
-            return snapshot[chosen]
+            return _local_file(files[chosen], reference.name, reference.spec)
     return None
 
 
 def _spec_of(cached: cache.CachedFile) -> ModelSpec | None:
     for spec in catalog().values():
-        published = cached.claimed_sha256 in ("", spec.sha256)
+        published = cache.claimed_sha256(cached.path) in ("", spec.sha256)
         if (spec.hub.repo, spec.file) == (cached.repo, cached.file) and published:
             return spec
     return None
 
 
-def _local_file(cached: cache.CachedFile, name: str, spec: ModelSpec | None) -> LocalFile:
-    return LocalFile(name, cached.path, cached.claimed_sha256, spec, "cache")
+def _local_file(path: Path, name: str, spec: ModelSpec | None) -> LocalFile:
+    return LocalFile(name, path, cache.claimed_sha256(path), spec, "cache")

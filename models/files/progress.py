@@ -36,25 +36,19 @@ class DownloadPlan:
 
     Attributes:
         name: Name of the model.
-        source: Source that is tried first.
         origin: Place that it comes from, for people to read.
         size_bytes: Size of the model file.
-        needed_bytes: Disk space that it takes while it runs.
         free_bytes: Disk space that is free now.
         folder: Cache that it goes to.
         licence: Licence of the model, empty when unknown.
-        packages: Names and versions of the packages that hold it on a package index.
     """
 
     name: str
-    source: Source
     origin: str
     size_bytes: int
-    needed_bytes: int
     free_bytes: int
     folder: Path
     licence: str
-    packages: tuple[str, ...] = ()
 
 
 Report = Callable[[Transfer], None]

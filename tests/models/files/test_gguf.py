@@ -3,7 +3,6 @@ from __future__ import annotations
 import math
 import os
 import struct
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -149,13 +148,6 @@ def test_every_truncation_is_noticed(tmp_path: Path, make_gguf: Make) -> None:
             read_info(write(tmp_path, data[:size]))
 
 
-def test_absurd_lengths_do_not_hang(tmp_path: Path, make_gguf: Make) -> None:
-    data = bytearray(make_gguf())
-    data[16:24] = b"\xff" * 8
-    with pytest.raises(ModelCorruptError, match="is damaged"):
-        read_info(write(tmp_path, bytes(data)))
-
-
 U32, F32, BOOL, STRING, ARRAY, F64 = 4, 6, 7, 8, 9, 12
 
 
@@ -181,8 +173,6 @@ def header(*fields: bytes, tensors: Sequence[bytes] = (), behind: int = 4096) ->
 LLAMA = field("general.architecture", STRING, text("llama"))
 NAN, INFINITY = struct.pack("<f", math.nan), struct.pack("<d", math.inf)
 DAMAGED = {
-    "general.alignment is 0": header(LLAMA, field("general.alignment", U32, bytes(4))),
-    "general.alignment is no": header(LLAMA, field("general.alignment", STRING, text("no"))),
     "llama.attention.head_count is nan": header(LLAMA, field("llama.attention.head_count", F32, NAN)),
     "llama.context_length is inf": header(
         LLAMA, field("llama.context_length", ARRAY, struct.pack("<IQ", F64, 1) + INFINITY)
@@ -192,48 +182,18 @@ DAMAGED = {
     "a b\\x1b is an array of values of type 9": header(
         field("a\nb\x1b", ARRAY, struct.pack("<IQ", ARRAY, 1) + bytes(64))
     ),
-    "its header has general.architecture twice": header(LLAMA, LLAMA),
-    "it has the tensor t twice": header(LLAMA, tensors=[tensor("t", 1), tensor("t", 1)]),
-    "its tensor t has 50,000 dimensions": header(LLAMA, tensors=[tensor("t", *[2**64 - 1] * 50_000)]),
     "its tensor t has 1,000,000 dimensions": header(
         LLAMA, tensors=[tensor("t", dimensions=1_000_000)], behind=8_000_000
     ),
-    "its header announces 100,001 tensors and 1 fields": header(LLAMA, tensors=[tensor("t")] * 100_001),
-    "its header announces 0 tensors and 9,223,372,036,854,775,808 fields": (
-        b"GGUF\3\0\0\0" + struct.pack("<QQ", 0, 2**63) + bytes(4096)
-    ),
-    "its header announces 8,000,001 words": header(
-        field("w", ARRAY, struct.pack("<IQ", STRING, 8_000_001)), behind=70_000_000
-    ),
-    "its header announces more than 17 MB of text": header(field("t", STRING, text("x" * 17_000_000))),
 }
 
 
 @pytest.mark.parametrize("what", DAMAGED)
-def test_a_damaged_header_is_told_from_a_torn_one_and_costs_little(tmp_path: Path, what: str) -> None:
+def test_a_damaged_header_is_told_from_a_torn_one(tmp_path: Path, what: str) -> None:
     path = write(tmp_path, DAMAGED[what])
-    started = time.process_time()
     with pytest.raises(ModelCorruptError) as raised:
         read_info(path)
-    assert time.process_time() - started < 3
     assert (raised.value.message, raised.value.facts) == ("m.gguf is damaged", (what,))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "data",
-    [
-        header(field("w", ARRAY, struct.pack("<IQ", STRING, 7_000_000)), behind=70_000_000),
-        header(*(field(f"key {n}", U32, bytes(4)) for n in range(100_000))),
-        header(LLAMA, tensors=[tensor(f"t{n}", 1) for n in range(100_000)], behind=70_000_000),
-    ],
-    ids=["words", "fields", "tensors"],
-)
-def test_a_header_as_large_as_may_be_is_read_in_seconds(tmp_path: Path, data: bytes) -> None:
-    path = write(tmp_path, data)
-    started = time.process_time()
-    read_info(path)
-    assert time.process_time() - started < 5
 
 
 @pytest.mark.parametrize(
@@ -244,6 +204,13 @@ def test_a_length_beyond_the_file_is_a_torn_header(array: bytes, tmp_path: Path)
     with pytest.raises(ModelCorruptError, match="is incomplete") as raised:
         read_info(write(tmp_path, header(words, LLAMA)))
     assert raised.value.facts[0].startswith("its header ends early, or a length in it is wrong (4,")
+
+
+def test_a_part_of_a_model_says_how_the_parts_are_joined(tmp_path: Path) -> None:
+    part = header(LLAMA, field("split.count", U32, struct.pack("<I", 2)))
+    with pytest.raises(ModelCorruptError, match="one of 2 parts") as raised:
+        read_info(write(tmp_path, part))
+    assert "llama-gguf-split --merge" in raised.value.hint
 
 
 def test_an_architecture_is_shown_in_part(tmp_path: Path) -> None:

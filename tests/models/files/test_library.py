@@ -1,16 +1,18 @@
 from __future__ import annotations
 
 import hashlib
-import json
+import importlib.util
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from adascale.engine.errors import ModelCorruptError, ModelNotFoundError, ModelUnavailableError
+from adascale.engine.errors import ModelCorruptError, ModelNotFoundError, ModelUnavailableError, UsageError
+from adascale.models.files import cache
 from adascale.models.files.catalog import ModelSpec
 from adascale.models.files.gguf_info import read_info
-from adascale.models.files.library import ModelFile, locate, resolve
+from adascale.models.files.library import ModelFile, installed_models, locate, remove, resolve
 from adascale.models.files.progress import Transfer
 
 New = Callable[..., ModelSpec]
@@ -21,11 +23,13 @@ Put = Callable[..., Path]
 def test_a_file_of_ones_own_is_used_where_it_lies(tmp_path: Path, gguf: bytes) -> None:
     path = tmp_path / "own.gguf"
     path.write_bytes(gguf)
-    for ref in (str(path), f"file:{path}"):
-        file = resolve(ref, offline=True)
-        assert file == ModelFile(ref, path, hashlib.sha256(gguf).hexdigest(), None, "path", read_info(path))
-        assert file.size_bytes == len(gguf)
-    assert not (tmp_path / "hf").exists()
+    file = resolve(str(path), offline=True)
+    digest = hashlib.sha256(gguf).hexdigest()
+    assert file == ModelFile(str(path), path, digest, None, "path", read_info(path))
+    assert file.size_bytes == len(gguf)
+    with pytest.raises(UsageError, match=r"own\.gguf is a file of your own"):
+        remove(str(path))
+    assert path.exists()
 
 
 def test_a_broken_file_of_ones_own_is_refused(tmp_path: Path, gguf: bytes) -> None:
@@ -64,33 +68,12 @@ def test_the_checksum_is_computed_once_and_again_after_a_change(
     assert "--force" in raised.value.hint
 
 
-@pytest.mark.parametrize(
-    "text", ['{"torn', "[]", "[" * 100_000, '{"PATH": 5}', '{"PATH": [1]}', '{"PATH": [SIZE, TIME, "no"]}']
-)
-def test_a_memory_that_is_damaged_is_no_memory(
-    put: Put, tmp_path: Path, gguf: bytes, new_spec: New, catalogue: Use, text: str
-) -> None:
-    path = put(catalogue(new_spec(gguf)), gguf)
-    memory = tmp_path / "cache" / "adascale" / "verified.json"
-    memory.parent.mkdir(parents=True)
-    status = path.stat()
-    for word, value in {"PATH": path.resolve(), "SIZE": status.st_size, "TIME": status.st_mtime_ns}.items():
-        text = text.replace(word, str(value))
-    memory.write_text(text)
-    resolve("tiny")
-    assert [entry[2] for entry in json.loads(memory.read_text()).values()] == [
-        hashlib.sha256(gguf).hexdigest()
-    ]
-
-
 def test_the_same_bytes_of_another_revision_are_adopted(
     put: Put, gguf: bytes, new_spec: New, catalogue: Use
 ) -> None:
     spec = catalogue(new_spec(gguf))
     put(spec, gguf, revision="d" * 40)
-    file = resolve("tiny", offline=True)
-    assert file.path.parent.name == spec.hub.revision
-    assert file.path.read_bytes() == gguf
+    assert resolve("tiny", offline=True).path.read_bytes() == gguf
 
 
 def test_a_repository_reference_finds_what_is_cached(
@@ -130,3 +113,59 @@ def test_offline_touches_nothing_and_says_how_to_go_on(
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(ModelUnavailableError, match="offline mode is on"):
         resolve("tiny")
+
+
+def test_installed_lists_each_file_once_and_knows_its_name(
+    put: Put, make_gguf: Callable[..., bytes], gguf: bytes, new_spec: New, catalogue: Use
+) -> None:
+    spec = catalogue(new_spec(gguf))
+    link = put(spec, gguf)
+    other = make_gguf(tensors={"t": (2, 2)})
+    put(new_spec(other, name="another"), other)
+    twin = link.parent.parent / ("e" * 40) / spec.file
+    twin.parent.mkdir()
+    twin.symlink_to(os.path.relpath(link.resolve(), twin.parent))
+    assert [(file.name, file.spec) for file in installed_models().files] == [
+        ("tiny", spec),
+        ("someone/another-GGUF:Q4_K_M", None),
+    ]
+
+
+def test_remove_frees_the_bytes_and_leaves_the_rest(
+    put: Put, hub_cache: Path, gguf: bytes, new_spec: New, catalogue: Use
+) -> None:
+    link = put(catalogue(new_spec(gguf)), gguf)
+    neighbour = link.with_name("config.json")
+    neighbour.write_text("{}")
+    assert remove("tiny") == len(gguf)
+    assert neighbour.exists()
+    assert locate("tiny") is None
+    assert not list((hub_cache / "models--someone--tiny-GGUF" / "blobs").iterdir())
+    with pytest.raises(ModelNotFoundError, match="tiny is not on this machine"):
+        remove("tiny")
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        {"HF_HUB_CACHE": "/a", "HF_HOME": "/b"},
+        {"HF_HOME": "/b"},
+        {"XDG_CACHE_HOME": "/x"},
+        {"HOME": "/h"},
+    ],
+)
+def test_the_cache_is_where_huggingface_hub_has_it(
+    env: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from huggingface_hub import constants
+
+    for key in ("HF_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(key)
+    for key, value in env.items():
+        monkeypatch.setenv(key, value)
+    theirs = importlib.util.spec_from_file_location("constants", constants.__file__)
+    assert theirs is not None
+    assert theirs.loader is not None
+    fresh = importlib.util.module_from_spec(theirs)
+    theirs.loader.exec_module(fresh)
+    assert str(cache.cache_dir()) == fresh.HF_HUB_CACHE

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -56,17 +55,16 @@ def test_a_server_without_ranges_is_hung_up_on(publish: Callable[..., None], ser
         (
             {"model.safetensors": safetensors({"other": np.zeros(4)})},
             ModelCorruptError,
-            "has no tensor score.0",
+            "no tensor score.0",
         ),
-        ({"model.safetensors": b"\xff" * 8 + b"pickle"}, ModelCorruptError, "not a safetensors file"),
-        ({"model.safetensors": b"\x07\0\0\0\0\0\0\0<html/>"}, ModelCorruptError, "not a safetensors file"),
+        ({"model.safetensors": b"\x07\0\0\0\0\0\0\0<html/>"}, ModelCorruptError, "no safetensors file"),
         (
             {"model.safetensors.index.json": b'{"weight_map": {"a": "b"}}'},
             ModelCorruptError,
-            "has no tensor score.0",
+            "no tensor score.0",
         ),
     ],
-)  # fmt: skip
+)
 def test_repositories_without_the_head_are_explained(
     files: dict[str, bytes], kind: type[Exception], words: str, publish: Callable[..., None]
 ) -> None:
@@ -84,47 +82,5 @@ def test_what_is_saved_is_read_again(tmp_path: Path) -> None:
     assert [file.name for file in path.parent.iterdir()] == ["head.safetensors"]
     data = path.read_bytes()
     path.write_bytes(data[: 8 + int.from_bytes(data[:8], "little")])
-    with pytest.raises(ModelCorruptError, match=r"broken at tensor score\.0\.weight"):
+    with pytest.raises(ModelCorruptError, match=r"head\.safetensors is no safetensors file"):
         read_local(path, list(head()))
-
-
-def with_header(header: object) -> bytes:
-    text = json.dumps(header).encode()
-    return len(text).to_bytes(8, "little") + text + bytes(64)
-
-
-FIT = {"dtype": "F32", "shape": [2, 2], "data_offsets": [0, 16]}
-BROKEN: dict[str, object] = {
-    "a number": 7, "no offsets": {"dtype": "F32", "shape": [2, 2]}, "one offset": FIT | {"data_offsets": [0]},
-    "offsets in text": FIT | {"data_offsets": "01"}, "backwards": FIT | {"data_offsets": [32, 16]},
-    "before the data": FIT | {"data_offsets": [-8, 8]}, "negative shape": FIT | {"shape": [-2, -2]},
-    "shape in text": FIT | {"shape": "22"}, "no shape": FIT | {"shape": None},
-    "odd type": FIT | {"dtype": []},
-    "beyond memory": FIT | {"shape": [1 << 40], "data_offsets": [0, 4 << 40]},
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("entry", BROKEN.values(), ids=BROKEN)
-def test_a_broken_entry_of_a_header_is_refused(
-    entry: object, tmp_path: Path, publish: Callable[..., None]
-) -> None:
-    path, data = tmp_path / "head.safetensors", with_header({"score.0.weight": entry})
-    path.write_bytes(data)
-    publish(REPO, {"model.safetensors": data})
-    for read in (lambda: read_local(path, ["score.0.weight"]), lambda: read_remote(REPO, ["score.0.weight"])):
-        with pytest.raises(ModelCorruptError, match=r"broken at tensor score\.0\.weight"):
-            read()
-
-
-@pytest.mark.parametrize("index", [b"", b"[]", b"{", b'{"weight_map": 7}', b"[" * 100_000, b"\xff"])
-def test_a_broken_index_is_refused(index: bytes, publish: Callable[..., None]) -> None:
-    publish(REPO, {"model.safetensors.index.json": index})
-    with pytest.raises(ModelCorruptError, match="some/backbone has a broken index"):
-        read_remote(REPO, ["score.0.weight"])
-
-
-def test_a_header_of_nested_brackets_is_no_header(tmp_path: Path) -> None:
-    path = tmp_path / "head.safetensors"
-    path.write_bytes((100_000).to_bytes(8, "little") + b"[" * 100_000)
-    with pytest.raises(ModelCorruptError, match="is not a safetensors file"):
-        read_local(path, ["score.0.weight"])
