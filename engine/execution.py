@@ -44,17 +44,18 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A program and the tests that judge it, which never share a process.
+    """A program and the tests that judge it, which run behind it in one process.
 
     Attributes:
         program: Python source of the program.
-        tests: Python source that gets names of the program from ``program_adascale(name)``, and calls
-            ``report_adascale(outcome, detail)`` at the end of each test.
+        tests: Python source that calls ``report_adascale(outcome, detail)`` at the end of each test.
+        names: Names of the program that it reads.
         count: Number of tests.
     """
 
     program: str
     tests: str
+    names: tuple[str, ...]
     count: int
 
 

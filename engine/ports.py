@@ -246,7 +246,11 @@ class Executor(Protocol):
     """Runs programs while the generator goes on."""
 
     def submit(self, ticket: int, program: str | Trial) -> None:
-        """Run a program, or have tests judge it, as soon as there is room; never waits."""
+        """Run a program, or have tests judge it, as soon as there is room; never waits.
+
+        Raises:
+            AdascaleError: nothing on this machine may run it.
+        """
 
     def cancel(self, ticket: int) -> None:
         """Forget a program that was not collected; it is not begun any more."""

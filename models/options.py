@@ -190,7 +190,7 @@ class SessionOptions:
         branches: Branches that run at once, 1 to 256.
         samples_set_branches: Fewer samples mean fewer branches, which is advised if memory is short.
         purpose: Use of the session.
-        unsandboxed: Run programs of code tasks that monty cannot run in a bare CPython, with limits alone.
+        unsandboxed: Run programs of code tasks in a bare CPython, with limits of time and memory alone.
     """
 
     generator: str = DEFAULT_GENERATOR

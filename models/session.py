@@ -36,9 +36,7 @@ from .llama.runtime import LlamaContext, LlamaModel
 from .options import REPLY_TOKENS, Reporting, SessionOptions, prm_window
 from .prm.formats import FORMATS
 from .prm.incremental import StepPRM
-from .programs.chain import ChainExecutor
-from .programs.cpython import find_sandbox
-from .programs.sandbox import UNSANDBOXED
+from .programs.executor import ProgramExecutor
 from .prompt_plan import PromptPlan, plan_prompts
 from .session_files import SessionFiles, fetch_files
 from .sizing import SessionLoad, Window, choose_window, make_roomy, plan_memory
@@ -79,9 +77,9 @@ class OpenSession:
     reward_model: RewardModel
     executor: Executor
 
-    def make_executor(self) -> ChainExecutor:
+    def make_executor(self) -> ProgramExecutor:
         """Another executor of programs, for hidden tests during a search; a context manager."""
-        return _make_executor(self.options)
+        return ProgramExecutor(unsandboxed=self.options.unsandboxed)
 
     @property
     def model(self) -> LlamaModel:
@@ -272,7 +270,7 @@ class Session:
             step_costs=step_costs,
             policy=policy,
             reward_model=self._open_prm(files, model, window, cache_bytes),
-            executor=self._stack.enter_context(_make_executor(options)),
+            executor=self._stack.enter_context(ProgramExecutor(unsandboxed=options.unsandboxed)),
         )
 
     def _load_model(self, file: ModelFile) -> LlamaModel:
@@ -315,10 +313,6 @@ class Session:
         if measured.curve:
             stepcost.save(path, measured)
         return measured
-
-
-def _make_executor(options: SessionOptions) -> ChainExecutor:
-    return ChainExecutor((lambda: UNSANDBOXED) if options.unsandboxed else find_sandbox)
 
 
 def _judge(files: SessionFiles) -> GGUFInfo | None:

@@ -1,8 +1,8 @@
 """A program and its tests as a trial, and the verdicts in what came of it.
 
 The source of the tests keeps to what both interpreters run: CPython, and the subset of pydantic-monty. It
-never shares a process with the program: it gets stand-ins for the names that it needs, and compares what they
-give (``models.programs``). Each test is a function of its own, so that its names stay its own.
+runs behind the program, whose names it needs are there (``models.programs``). Each test is a function of its
+own, so that its names stay its own.
 """
 
 from __future__ import annotations
@@ -65,12 +65,6 @@ def run_adascale(test):
             message = text_adascale(str_adascale, error)
             verdict, detail = "error", type_adascale(error).__name__ + (": " + message if message else "")
     report_adascale(verdict, detail)
-"""
-_NAME = """\
-try:
-    {name} = program_adascale("{name}")
-except NameError:
-    pass
 """
 _PYTEST = """\
 abs_adascale, all_adascale, dict_adascale = abs, all, dict
@@ -184,9 +178,9 @@ class Harness:
         """The trial that an executor runs."""
         shared: list[ast.stmt] = []
         runs: list[str] = []
-        asked = dict.fromkeys([self.suite.entry_point])
+        names = dict.fromkeys([self.suite.entry_point])
         for test in self.suite.tests:
-            asked |= dict.fromkeys(outside_names(test.text))
+            names |= dict.fromkeys(outside_names(test.text))
             body = parse(test.text).body
             shared += [node for node in body if _is_for_modules(node)]
             instrumented = _Instrumented(self.suite.entry_point, bound_names(body))
@@ -195,9 +189,8 @@ class Harness:
         future = [node for node in shared if is_from_future(node)]
         stars = [node for node in shared if not is_from_future(node)]
         pytest = _PYTEST if any("pytest" in test.text for test in self.suite.tests) else ""
-        names = "".join(_NAME.format(name=name) for name in asked)
-        tests = "\n".join([unparse(future), _HARNESS, pytest, unparse(stars), names, *runs])
-        return Trial(self.program, tests, len(self.suite.tests))
+        tests = "\n".join([unparse(future), _HARNESS, pytest, unparse(stars), *runs])
+        return Trial(self.program, tests, tuple(names), len(self.suite.tests))
 
     def verdicts(self, execution: Execution) -> tuple[Verdict, ...]:
         """One verdict for each test, in their order, from running the trial."""

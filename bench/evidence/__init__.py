@@ -10,7 +10,7 @@ with rules of votes, ``by_votes`` does so for models that nobody fitted, ``side_
 line through ``published_scores.tsv``, ``renumber`` makes questions that no model has seen, ``processbench``
 reads a model's states, and ``latency`` measures how long an easy question takes. ``choices`` measures
 questions with options. ``tool_calls`` records calls of tools, ``calls_table`` compares rules on them, and
-``json_fields`` judges fields of JSON. ``given_tests`` shows more tests of code tasks, and ``executors`` runs
-reference solutions in both interpreters. ``peers`` asks other programs the questions of ``peers.txt``, by
+``json_fields`` judges fields of JSON. ``given_tests`` shows more tests of code tasks, and ``executors``
+judges programs in both interpreters. ``peers`` asks other programs the questions of ``peers.txt``, by
 ``peer_methods`` in their environment.
 """

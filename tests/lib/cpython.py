@@ -15,5 +15,5 @@ def run(program: str | Trial) -> Execution:
 
 
 def run_in(runner: CPythonRunner, program: str | Trial) -> Execution:
-    """As ``run``, in any runner: a program alone takes the place of the tests, whose output is all kept."""
-    return runner.judge(Trial("", program, 0) if isinstance(program, str) else program)
+    """As ``run``, in any runner."""
+    return runner.judge(Trial(program, "", (), 0) if isinstance(program, str) else program)

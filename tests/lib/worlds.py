@@ -145,11 +145,8 @@ def run_here(trial: Trial) -> Execution:
     names: dict[str, object] = {}
     verdicts: list[Verdict] = []
     exec(trial.program, names)
-    tests = {
-        "program_adascale": names.__getitem__,
-        "report_adascale": lambda outcome, detail: verdicts.append(Verdict(outcome, detail)),
-    }
-    exec(trial.tests, tests)
+    names["report_adascale"] = lambda outcome, detail: verdicts.append(Verdict(outcome, detail))
+    exec(trial.tests, names)
     return Execution("", "", 0.0, verdicts=tuple(verdicts))
 
 

@@ -13,11 +13,8 @@ from commands import clean_env, interrupted_at_answer, run
 
 from adascale.cli.commands import code as command
 from adascale.cli.options.by_command import CodeOptions
-from adascale.engine.errors import AdascaleError
 from adascale.engine.execution import Execution, TestOutcome, Verdict
 from adascale.models.options import SessionOptions
-from adascale.models.programs import cpython
-from adascale.models.programs.sandbox import Sandbox
 
 SQUARE = "def f(n):\n    return n * n\n"
 DOUBLE = "def f(n):\n    return n + n\n"
@@ -151,17 +148,14 @@ def test_bad_input_is_refused_before_a_model_is_opened(code, args: list[str], sl
     ("outcome", "unsandboxed", "warned"),
     [("error", False, True), ("error", True, False), ("failed", False, False), ("passed", False, False)],
 )
-def test_an_error_may_be_that_of_monty_alone_where_no_sandbox_holds(
+def test_an_error_may_be_that_of_monty_alone_where_that_runs_code_tasks(
     outcome: TestOutcome,
     unsandboxed: bool,
     warned: bool,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def nowhere() -> Sandbox:
-        raise AdascaleError("no sandbox of this machine holds programs", slug="no-sandbox")
-
-    monkeypatch.setattr(cpython, "find_sandbox", nowhere)
+    monkeypatch.setattr("platform.system", lambda: "Darwin")
     options = CodeOptions(session=SessionOptions(unsandboxed=unsandboxed))
-    command._warn_of_no_sandbox(Execution("", "", 0.0, "f = 3", verdicts=(Verdict(outcome),)), options)
-    assert ("no sandbox" in capsys.readouterr().err) == warned
+    command._warn_of_monty(Execution("", "", 0.0, "f = 3", verdicts=(Verdict(outcome),)), options)
+    assert ("monty" in capsys.readouterr().err) == warned

@@ -20,7 +20,7 @@ from adascale.engine.errors import AdascaleError
 from adascale.models import machine
 from adascale.models.files.catalog import DEFAULT_GENERATOR, catalog
 from adascale.models.programs import cpython
-from adascale.models.programs.sandbox import Sandbox
+from adascale.models.programs.sandbox import UNSANDBOXED, Sandbox
 
 Checked = Callable[..., tuple[dict[str, Any], int]]
 
@@ -33,7 +33,7 @@ def checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chain_gguf: Path) -
         monkeypatch.delenv(name)
     for name, value in (env | {"ADASCALE_CONFIG": str(tmp_path / "config.toml")}).items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(cpython, "find_sandbox", lambda: Sandbox("landlock"))
+    monkeypatch.setattr(cpython, "find_sandbox", lambda: UNSANDBOXED)
     app = typer.Typer()
     app.command()(doctor)
 
@@ -61,19 +61,19 @@ def test_it_fails_only_on_failures(checked: Checked) -> None:
         0,
     )
     assert found["generator"]["fix"] == f"adascale pull {DEFAULT_GENERATOR}"
-    assert found["programs"]["detail"].endswith("landlock")
+    assert found["programs"]["detail"].endswith("Landlock and seccomp")
 
 
 def test_a_missing_sandbox_is_named_with_its_remedy(
     checked: Checked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse() -> Sandbox:
-        raise AdascaleError("no sandbox holds", "bubblewrap: no namespaces", hint="`unsandboxed=True` helps")
+        raise AdascaleError("no sandbox holds", "OSError: no Landlock", hint="`unsandboxed=True` helps")
 
     monkeypatch.setattr(cpython, "find_sandbox", refuse)
     found, code = checked("--offline")
     assert (found["programs"]["result"], found["programs"]["fix"], code) == ("warn", "--unsandboxed helps", 0)
-    assert "no sandbox holds; bubblewrap: no namespaces" in found["programs"]["detail"]
+    assert "no sandbox holds; OSError: no Landlock" in found["programs"]["detail"]
 
 
 def test_an_unfitted_model_goes_by_votes_and_its_size(checked: Checked, chain_gguf: Path) -> None:

@@ -632,6 +632,23 @@ def test_programs_of_a_search_that_was_left_are_not_those_of_the_next_driver() -
     assert after == logs_of(driver_of().run(QUESTIONS[1:2], settings))
 
 
+class RefusingExecutor(ScriptedExecutor):
+    """Runs no more programs after the first."""
+
+    def submit(self, ticket: int, program: str | Trial) -> None:
+        """Refuse it."""
+        if ticket:
+            raise AdascaleError("nothing here may run it")
+        ScriptedExecutor.submit(self, ticket, program)
+
+
+def test_a_program_that_nothing_may_run_fails_its_search_alone() -> None:
+    driver = driver_of(executor=RefusingExecutor(execute))
+    settings = Settings(Vote(samples=1, modes=("program",)))
+    logs = [list(driver.run(QUESTIONS[at : at + 1], settings)) for at in range(2)]
+    assert [type(log[-1][1]) for log in logs] == [SearchFinished, SearchFailed]
+
+
 class HangingExecutor:
     """Runs programs that never end; tells that it is waited for."""
 

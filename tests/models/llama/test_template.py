@@ -14,7 +14,6 @@ import pytest
 from adascale.engine.errors import ModelCorruptError, TemplateRaisedError
 from adascale.models.llama.template import Message, render
 from adascale.models.programs.cpython import why_not
-from adascale.models.programs.sandbox import landlock
 
 ASKED = "{{ messages[-1].content }}"
 MESSAGES = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "2 + 2?"}]
@@ -141,9 +140,7 @@ for way in ways:
 """
 
 
-@pytest.mark.skipif(
-    sys.platform != "linux" or bool(why_not(landlock())), reason="this kernel cannot refuse it"
-)
+@pytest.mark.skipif(sys.platform != "linux" or bool(why_not()), reason="this kernel cannot refuse it")
 def test_outside_of_jinja_there_are_no_files_connections_and_processes(tmp_path: Path) -> None:
     command = [sys.executable, "-P", "-c", LEAVING]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)

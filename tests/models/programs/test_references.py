@@ -39,8 +39,6 @@ def read_references() -> dict[str, Harness]:
 REFERENCES = read_references()
 BEYOND = REFERENCES.pop("mbpp-585")
 """Needs a module that the sandboxed interpreter lacks."""
-MATCH = REFERENCES.pop("mbpp-787")
-"""Gives an object, a match, which does not leave the sandboxed interpreter."""
 
 
 @pytest.fixture(scope="module")
@@ -75,11 +73,6 @@ def test_what_the_sandboxed_interpreter_lacks_is_an_error(monty: MontyRunner) ->
     missing = Verdict("error", "ModuleNotFoundError: No module named 'heapq'")
     assert in_monty(monty, BEYOND) == (missing, Verdict("not-run"), Verdict("not-run"))
     assert in_cpython(BEYOND) == (Verdict("passed"),) * 3
-
-
-def test_an_object_is_judged_in_cpython_alone(monty: MontyRunner) -> None:
-    assert in_monty(monty, MATCH)[-1] == Verdict("error", "the program gives an object")
-    assert in_cpython(MATCH) == (Verdict("passed"),) * 3
 
 
 def test_a_program_that_never_ends_is_cut_at_its_test(monty: MontyRunner) -> None:

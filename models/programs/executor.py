@@ -1,41 +1,38 @@
-"""Two interpreters as one executor: what monty cannot run is asked of CPython, where a sandbox holds it.
+"""Runs programs: those of ``ask`` in monty, those of code tasks in CPython under Landlock and seccomp.
 
-A program that passes every test in monty passes; whatever else monty says of it is asked of CPython (decision
-0017). Programs that compute an answer stay in monty: calibrations have seen what fails there.
+Code tasks run in monty, too, where the system is not Linux. Programs that compute an answer run in monty
+everywhere: calibrations have seen what fails there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import platform
+from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from functools import cached_property
 from typing import Self
 
-from adascale.engine.errors import AdascaleError
 from adascale.engine.execution import Execution, Trial
 
 from .cpython import CPythonRunner, find_sandbox
 from .monty import MontyRunner
-from .sandbox import ProgramLimits, Sandbox
+from .sandbox import UNSANDBOXED, ProgramLimits
 
 _WAIT_SECONDS = 0.25
 """Longest wait for a program, which may take seconds: its search may be cancelled meanwhile."""
 
 
-class ChainExecutor:
+class ProgramExecutor:
     """Implements ``engine.ports.Executor``, one program after the other; use as a context manager.
 
     Args:
-        find: Gives the sandbox of CPython, or raises an AdascaleError where none holds. Called when the first
-            program needs it, as trying sandboxes takes a while.
+        unsandboxed: Run code tasks in CPython with limits alone.
         limits: Limits of each program.
     """
 
-    def __init__(
-        self, find: Callable[[], Sandbox] = find_sandbox, limits: ProgramLimits = ProgramLimits()
-    ) -> None:
-        self._find = find
+    def __init__(self, *, unsandboxed: bool = False, limits: ProgramLimits = ProgramLimits()) -> None:
+        self._unsandboxed = unsandboxed
         self._limits = limits
         self._opened = ExitStack()
         self._monty = self._opened.enter_context(MontyRunner(limits))
@@ -50,7 +47,13 @@ class ChainExecutor:
         self._opened.close()
 
     def submit(self, ticket: int, program: str | Trial) -> None:
-        """Run a program when those before it have ended."""
+        """Run a program when those before it have ended.
+
+        Raises:
+            AdascaleError: no sandbox of this machine may hold it.
+        """
+        if isinstance(program, Trial):
+            _ = self._judge
         self._running[ticket] = self._thread.submit(self.run, program)
 
     def cancel(self, ticket: int) -> None:
@@ -65,17 +68,17 @@ class ChainExecutor:
         return [(ticket, self._running.pop(ticket).result()) for ticket in ended]
 
     def run(self, program: str | Trial) -> Execution:
-        """Run one program to its end in monty, and judge one that failed there in CPython; never raises."""
-        if isinstance(program, str):
-            return self._monty.run(program)
-        execution = self._monty.judge(program)
-        if execution.passed == program.count or self._cpython is None:
-            return execution
-        return self._cpython.judge(program)
+        """Run one program to its end, where ``submit`` would; raises as that does."""
+        return self._monty.run(program) if isinstance(program, str) else self._judge.judge(program)
 
     @cached_property
-    def _cpython(self) -> CPythonRunner | None:
-        try:
-            return CPythonRunner(self._find(), self._limits)
-        except AdascaleError:
-            return None
+    def _judge(self) -> CPythonRunner | MontyRunner:
+        """Found with the first code task, as trying a sandbox takes a while."""
+        if self._unsandboxed:
+            return CPythonRunner(UNSANDBOXED, self._limits)
+        return CPythonRunner(find_sandbox(), self._limits) if runs_in_cpython() else self._monty
+
+
+def runs_in_cpython() -> bool:
+    """True where code tasks run in CPython unless a user says otherwise, False where they run in monty."""
+    return platform.system() == "Linux"
