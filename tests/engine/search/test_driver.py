@@ -633,20 +633,22 @@ def test_programs_of_a_search_that_was_left_are_not_those_of_the_next_driver() -
 
 
 class RefusingExecutor(ScriptedExecutor):
-    """Runs no more programs after the first."""
+    """Refuses the program of the second question."""
 
     def submit(self, ticket: int, program: str | Trial) -> None:
-        """Refuse it."""
-        if ticket:
+        """Run a program, or refuse it."""
+        if program == "print(2)":
             raise AdascaleError("nothing here may run it")
         ScriptedExecutor.submit(self, ticket, program)
 
 
 def test_a_program_that_nothing_may_run_fails_its_search_alone() -> None:
-    driver = driver_of(executor=RefusingExecutor(execute))
-    settings = Settings(Vote(samples=1, modes=("program",)))
-    logs = [list(driver.run(QUESTIONS[at : at + 1], settings)) for at in range(2)]
-    assert [type(log[-1][1]) for log in logs] == [SearchFinished, SearchFailed]
+    def step(prefix: Prefix, rng: random.Random) -> Step:
+        return scripted_step(f"```python\nprint({len(prefix.problem.question)})\n```", "stop")
+
+    driver = driver_of(ScriptedPolicy(step, 4), executor=RefusingExecutor(execute))
+    logs = logs_of(driver.run(QUESTIONS[:3], Settings(Vote(samples=2, modes=("program",)))))
+    assert [type(log[-1]) for log in logs.values()] == [SearchFinished, SearchFailed, SearchFinished]
 
 
 class HangingExecutor:
