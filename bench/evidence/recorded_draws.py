@@ -44,7 +44,7 @@ from adascale.engine.search.tree import Tree
 from adascale.engine.search.waiting import branch_seed
 from adascale.engine.strategies import Adaptive, Expand, Plan, Strategy
 from adascale.engine.strategies.vote_stopping import MAX_CONCURRENT, all_drawn
-from adascale.engine.types import BranchId, Estimate, Mode, NodeId, Problem, Step, Until
+from adascale.engine.types import BranchId, Estimate, Mode, NodeId, Problem, Step
 from adascale.models.calibration import installed
 from adascale.models.calibration.artefact import Artefact, load_artefact
 from adascale.models.draws.playback import ReplayingPolicy
@@ -244,8 +244,7 @@ class RecordStore(DrawStore):
     def put_prompt(self, problem: Problem, mode: Mode, prompt: PrefixWork) -> NoReturn:
         raise AssertionError("records hold every prompt")
 
-    def get(self, key: str, until: Until) -> tuple[Step, ...]:
-        assert until == "answer", "records hold whole solutions: no strategy that goes step by step"
+    def get(self, key: str) -> tuple[Step, ...]:
         return self._draws[key]
 
     def look(self, look: Look, problem: Problem) -> None:

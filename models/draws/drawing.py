@@ -11,7 +11,7 @@ from adascale.engine.kinds.base import Look
 from adascale.engine.ports import BranchStart, Policy, PrefixWork, Seen
 from adascale.engine.types import BranchId, Mode, Problem, Step
 
-from .store import DrawStore, draw_key
+from .store import DrawStore, as_kept, draw_key
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,20 @@ class DrawWriter:
                         break
         self._decode()
 
+    def is_writing(self, key: str) -> bool:
+        """True if the generator writes a draw."""
+        return any(request.key == key for request, _ in self._running.values())
+
+    def steps(self, key: str) -> tuple[Step, ...]:
+        """The steps of a draw so far; one that was kept in part is written again from its beginning."""
+        written = next((steps for request, steps in self._running.values() if request.key == key), ())
+        return max(self._store.get(key), tuple(written), key=len)
+
+    def keep(self, key: str) -> None:
+        """Keep the steps that a draw has so far: no search waits for more of them."""
+        if steps := self.steps(key):
+            self._store.put(key, steps)
+
     def close(self, problem: Problem) -> None:
         """Stop the draws of a question, and forget its prompts."""
         for id_, (request, _) in list(self._running.items()):
@@ -130,7 +144,7 @@ class DrawWriter:
             if growth.step is None:
                 continue
             request, steps = self._running[growth.branch]
-            steps.append(growth.step)
+            steps.append(as_kept(growth.step))
             if growth.step.finish != "step" or request.branch.until == "step":
                 del self._running[growth.branch]
                 self._store.put(request.key, tuple(steps))

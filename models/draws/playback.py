@@ -28,20 +28,33 @@ class _PlayedBranch:
 
     Attributes:
         request: The draw that it plays.
-        steps: Its steps; None until they are known.
+        steps: Its steps as far as they are known.
         at: Index of the step that it is writing.
         written: Tokens of that step that the search has seen.
     """
 
     request: DrawRequest
-    steps: tuple[Step, ...] | None
+    steps: tuple[Step, ...]
     at: int = 0
     written: int = 0
 
     @property
+    def is_whole(self) -> bool:
+        """True if all its steps are known."""
+        return bool(self.steps) and (self.request.branch.until == "step" or self.steps[-1].finish != "step")
+
+    @property
+    def can_go_on(self) -> bool:
+        """True if the search may see more of it.
+
+        What begins at the question is drawn whole first, since other strategies use it too. What is drawn in
+        the place of a step with a wrong sum may soon be cut as well: it is shown step by step.
+        """
+        return self.is_whole or (bool(self.request.branch.prefix.steps) and self.at < len(self.steps))
+
+    @property
     def step(self) -> Step:
         """The step that it is writing."""
-        assert self.steps is not None
         return self.steps[self.at]
 
     @property
@@ -89,9 +102,9 @@ class WaitingExecutor:
 class ReplayingPolicy:
     """Implements ``engine.ports.Policy`` over kept draws and a generator that draws the rest.
 
-    A search is shown its own branches only, all of them one token further in every batch, and its draws
-    whole: what it decides depends neither on other questions nor on what was kept before. Time is that of the
-    step-cost curve, as if each question were asked alone.
+    A search is shown its own branches only, all of them one token further in every batch: what it decides
+    depends neither on other questions nor on what was kept before. Time is that of the step-cost curve, as if
+    each question were asked alone.
 
     Args:
         live: Draws what is missing; the same (prefix, seed) must always give it the same tokens.
@@ -151,29 +164,33 @@ class ReplayingPolicy:
         """Begin a branch; it waits until its steps are known."""
         assert branch.sampling == AS_USUAL, "questions of an evaluation have the sampler of the session"
         request = DrawRequest(branch)
-        self._branches[request.problem.id][id_] = _PlayedBranch(request, self._kept(request))
+        self._branches[request.problem.id][id_] = _PlayedBranch(request, self._known(request))
         self._questions[id_] = request.problem.id
 
     def advance(self) -> Sequence[Growth]:
-        """Draw one batch of what is missing; play every search on whose branches are all known.
+        """Draw one batch of what is missing; play every search on whose branches can all go on.
 
         A search goes on to where the first of its branches completes a step: nothing happens before.
         """
         every = [branch for branches in self._branches.values() for branch in branches.values()]
-        self._writer.write((branch.request for branch in every if branch.steps is None), self._likely)
-        for branch in every:
-            if branch.steps is None:
-                branch.steps = self._kept(branch.request)
+        missing = [branch for branch in every if not branch.is_whole]
+        # What is kept in part is written again only where that part ends.
+        wanted = (b.request for b in missing if not b.can_go_on or self._writer.is_writing(b.request.key))
+        self._writer.write(wanted, self._likely)
+        for branch in missing:
+            branch.steps = self._known(branch.request)
         grown: list[Growth] = []
         for branches in self._branches.values():
-            if branches and all(branch.steps is not None for branch in branches.values()):
+            if branches and all(branch.can_go_on for branch in branches.values()):
                 grown += self._play(branches)
         return grown
 
-    def _kept(self, request: DrawRequest) -> tuple[Step, ...] | None:
-        """The steps of a draw, as far as its branch may go; None if it is not kept."""
-        steps, left = self._store.get(request.key, request.branch.until), request.branch.max_tokens
-        if steps is None or left is None:
+    def _known(self, request: DrawRequest) -> tuple[Step, ...]:
+        """The steps of a draw that are known, as far as its branch may go."""
+        steps, left = self._writer.steps(request.key), request.branch.max_tokens
+        if request.branch.until == "step":
+            return steps[:1]
+        if left is None or not steps or steps[-1].finish == "step":
             return steps
         for at, step in enumerate(steps):
             tokens = 0 if step.is_thought else len(step.token_ids)
@@ -197,14 +214,16 @@ class ReplayingPolicy:
         if branch.written < len(step.token_ids):
             return Growth(id_, tokens, "", None, cost, seconds)
         branch.at, branch.written = branch.at + 1, 0
-        if branch.steps is not None and branch.at == len(branch.steps):
+        if branch.is_whole and branch.at == len(branch.steps):
             del self._branches[self._questions.pop(id_)][id_]
         return Growth(id_, tokens, step.text, step, cost, seconds)
 
     def cancel(self, id_: BranchId) -> Step | None:
         """End a branch."""
         ended = self._branches[self._questions.pop(id_)].pop(id_)
-        if ended.steps is None or ended.written == 0:
+        if not ended.is_whole:
+            self._writer.keep(ended.request.key)
+        if ended.written == 0:
             return None
         return _beginning(ended.step, ended.written)
 

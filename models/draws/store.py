@@ -13,7 +13,7 @@ import numpy as np
 from adascale.engine.kinds import kind_of
 from adascale.engine.kinds.base import Look
 from adascale.engine.ports import Prefix, PrefixWork, Seen
-from adascale.engine.types import FINISHES, THOUGHTS, Mode, Problem, Reading, Step, Thought, Until
+from adascale.engine.types import FINISHES, THOUGHTS, Mode, Problem, Reading, Step, Thought
 
 from ..blobs import DrawnStore, Table, pack, pack_texts, unpack, unpack_texts
 from ..calibration.artefact import Fingerprint
@@ -72,19 +72,17 @@ class DrawStore(DrawnStore):
         self._blobs.put(_LOOKS, [_look_key(look, problem)], seen.evaluated_tokens, packed)
 
     def put(self, key: str, steps: tuple[Step, ...]) -> None:
-        """Keep a draw; a longer one replaces a shorter one, whichever of two runs kept it first."""
-        self._blobs.put(_DRAWS, [key], _pack_steps(steps), replace=steps[-1].finish != "step")
+        """Keep a draw, or its first steps; a longer one replaces a shorter one, whichever was kept first."""
+        is_longer = steps[-1].finish != "step" or len(steps) > len(self.get(key))
+        self._blobs.put(_DRAWS, [key], _pack_steps(steps), replace=is_longer)
 
-    def get(self, key: str, until: Until) -> tuple[Step, ...] | None:
-        """The steps of a draw that came at least that far."""
+    def get(self, key: str) -> tuple[Step, ...]:
+        """The steps of a draw as far as they are kept; none if it was not begun."""
         row = self._blobs.get(_DRAWS, key)
         if row is None:
-            return None
+            return ()
         with self._blobs.decoding():
-            steps = _unpack_steps(row[0])
-        if until == "answer":
-            return None if steps[-1].finish == "step" else steps
-        return steps[:1]
+            return _unpack_steps(row[0])
 
     def __contains__(self, key: str) -> bool:
         return self._blobs.holds(_DRAWS, key)
@@ -120,6 +118,12 @@ def draws_path(fingerprint: Fingerprint, rows: int, gpu_layers: int = 0) -> Path
         gpu_layers,
     ]
     return keyed_path(data_folder() / "draws", parts, ".sqlite")
+
+
+def as_kept(step: Step) -> Step:
+    """The step as it comes back from a store, so that what was just drawn is the same to the last bit."""
+    [kept] = _unpack_steps(_pack_steps([step]))
+    return kept
 
 
 def _pack_steps(steps: Sequence[Step]) -> bytes:

@@ -24,7 +24,7 @@ from adascale.engine.kinds import recognise
 from adascale.engine.kinds.base import Look
 from adascale.engine.ports import BranchStart, Prefix, PrefixWork, Seen, SequenceLogprob
 from adascale.engine.search.driver import Driver
-from adascale.engine.search.events import Event, SearchFailed, to_json
+from adascale.engine.search.events import BranchStarted, Event, SearchFailed, to_json
 from adascale.engine.search.record import replay
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import STRATEGIES, Margin, Vote
@@ -127,7 +127,7 @@ def test_the_oldest_question_is_drawn_first(store: DrawStore) -> None:
     order: list[int] = []
     while len(order) < len(asked):
         policy.advance()
-        kept = [id_ for id_, at in enumerate(asked) if store.get(draw_key(at, id_, False), "answer")]
+        kept = [id_ for id_, at in enumerate(asked) if store.get(draw_key(at, id_, False))]
         order += [id_ for id_ in kept if id_ not in order]
     assert order == [2, 1, 3, 0]
 
@@ -212,8 +212,28 @@ def test_what_a_search_waits_for_comes_before_what_is_likely(store: DrawStore) -
         writer.write([each for each in (first, second) if each.key not in store], lambda: [likely])
         batches += 1
     # Each was written from the batch in which it was asked for.
-    written = [sum(len(step.token_ids) for step in store.get(r.key, "answer") or ()) for r in (first, second)]
+    written = [sum(len(step.token_ids) for step in store.get(r.key)) for r in (first, second)]
     assert batches == max(written[0], 1 + written[1])
+
+
+def test_redraws_that_are_wrong_again_are_not_written_to_their_ends(store: DrawStore) -> None:
+    """Every sum is wrong and solutions are long: an evaluation takes about as long as the question alone."""
+
+    def wrong(prefix: Prefix, rng: random.Random) -> Step:
+        if len(prefix.steps) == 20:
+            return scripted_step("Answer: 18.", "stop")
+        return scripted_step(rng.choice(["so\n\n", "that is\n\n", "10 * 2 = 30\n\n"]))
+
+    def batches(policy: Any, live: ScriptedPolicy) -> int:
+        driver = Driver(policy, SequenceLogprob(), {}, lambda: 0.0)
+        log = logs_of(driver.run(PROBLEMS[:1], Settings(Vote(8, redraws=2))))["q0"]
+        assert sum(isinstance(event, BranchStarted) for event in log) > 16
+        return live.batches
+
+    live, kept, again = (ScriptedPolicy(wrong, 8) for _ in range(3))
+    alone = batches(live, live)
+    assert batches(ReplayingPolicy(kept, store, lambda branches: 1.0), kept) < 3 * alone
+    assert batches(ReplayingPolicy(again, store, lambda branches: 1.0), again) == 0
 
 
 def test_an_interrupt_waits_for_no_program() -> None:
@@ -299,7 +319,7 @@ def test_what_is_kept_comes_back_as_it_was(store: DrawStore) -> None:
         replace(scripted_step("18", "stop", -0.1), reading=reading()),
     )
     store.put("k", steps)
-    found = store.get("k", "answer")
+    found = store.get("k")
     assert found == steps
     for a, b in zip(found, steps, strict=True):  # type: ignore[arg-type]
         assert a.reading is not None
@@ -307,13 +327,12 @@ def test_what_is_kept_comes_back_as_it_was(store: DrawStore) -> None:
         assert np.array_equal(a.reading.last, b.reading.last)
         assert np.array_equal(a.reading.mean, b.reading.mean)
         assert (a.reading.min_logprob, a.reading.entropy) == (-1.5, 0.25)
-    assert store.get("k", "step") == steps[:1]
     store.put("k", steps[:1])
-    assert store.get("k", "answer") == steps
-    store.put("short", steps[:1])
-    assert store.get("short", "answer") is None
-    assert store.get("short", "step") == steps[:1]
-    assert store.get("none", "step") is None
+    assert store.get("k") == steps
+    for kept in (2, 1, 4):
+        store.put("begun", steps[:kept])
+        assert store.get("begun") == steps[: max(kept, 2)]
+    assert store.get("none") == ()
     store.put_prompt(PROBLEMS[0], "prose", PrefixWork(12))
     assert store.prompt(PROBLEMS[0], "prose") == PrefixWork(12)
     assert store.prompt(PROBLEMS[0], "program") is None
@@ -388,6 +407,6 @@ def test_draws_that_nobody_put_are_damage(store: DrawStore, tmp_path: Path, blob
         db.execute("UPDATE prompts SET reading = ?", (blob,))
         db.commit()
     with pytest.raises(AdascaleError, match="is damaged"):
-        store.get("key", "answer")
+        store.get("key")
     with pytest.raises(AdascaleError, match="is damaged"):
         store.prompt(PROBLEMS[0], "prose")
