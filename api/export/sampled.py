@@ -127,14 +127,13 @@ def read_rollouts(path: Path) -> Iterator[SampledQuestion]:
     with closing(RolloutStore(path)) as store:
         model = _name(store.models())
         for rollouts in store.every():
-            is_judged = rollouts.mode == "code" or rollouts.problem.answer is not None
             nodes = tuple(
                 SampledNode(
                     parent=node.parent,
                     text=node.text,
                     mode=rollouts.mode,
                     ended=node.is_end,
-                    outcome=PrefixOutcome(int(node.right), node.total) if is_judged else None,
+                    outcome=PrefixOutcome(node.right, node.total),
                 )
                 for node in rollouts.nodes
             )

@@ -212,7 +212,7 @@ def _calibration(name: str) -> Finding:
     card, finished = found.card, found.card.finished
     metrics = {"skill": finished.skill, "ece": finished.ece, "auc": finished.auc}
     good = ", ".join(f"{metric} {value:.2f}" for metric, value in metrics.items() if value is not None)
-    said = f"{card.name}, {card.level}, {card.method}, on {len(card.questions)} questions of "
+    said = f"{card.name}, {card.level}, on {len(card.questions)} questions of "
     said += f"{', '.join(card.data)} at temperature {card.fingerprint.sampling.get('temperature', '?')}; "
     said += f"held out, finished solutions: {good}{broken}"
     if broken:

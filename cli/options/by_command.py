@@ -13,7 +13,6 @@ from typing import Annotated, Any, Self
 
 from typer.models import OptionInfo
 
-from adascale.engine.calibration import Method
 from adascale.engine.strategies import Preset
 from adascale.engine.types import Budget
 from adascale.models.files.catalog import DEFAULT_GENERATOR
@@ -286,9 +285,6 @@ class CalibrationOptions:
 class FitOptions:
     """Options of ``calibrate fit``; ``run`` has the questions, the samples and the models."""
 
-    method: Annotated[
-        Method, SEARCH.flag("--method", "Loss: beta (likelihood of counts) or quantile (the paper's).")
-    ] = "beta"
     quick: Annotated[
         bool, SEARCH.flag("--quick", f"Fit on {QUICK} questions, unless --questions is given.")
     ] = False

@@ -49,7 +49,6 @@ def card_text(artefact: Artefact) -> str:
         ("name", card.name),
         ("level", card.level),
         ("file", artefact.path),
-        ("method", card.method),
         ("data", ", ".join(card.data)),
         ("questions", f"{len(card.questions):,}"),
         ("solutions", f"{card.samples} in prose, {card.rollouts} continued, {card.programs} programs"),
@@ -66,13 +65,13 @@ def card_text(artefact: Artefact) -> str:
 
 def list_text(artefacts: Sequence[Artefact], *, files: bool = False) -> str:
     """One line per calibration; ``files`` adds the file of each."""
-    rows = [("NAME", "LEVEL", "METHOD", "QUESTIONS", "SKILL", "ECE", "DATA")]
+    rows = [("NAME", "LEVEL", "QUESTIONS", "SKILL", "ECE", "DATA")]
     for card in (artefact.card for artefact in artefacts):
         finished = card.finished
         data = ", ".join(card.data)
         cells = (f"{len(card.questions):,}", cell(finished.skill), cell(finished.ece), data)
-        rows.append((card.name, card.level, card.method, *cells))
-    align = "<<<>>><"
+        rows.append((card.name, card.level, *cells))
+    align = "<<>>><"
     if not files:
         return columns(rows, align)
     places = ["FILE", *(short_path(artefact.path) if artefact.path else "" for artefact in artefacts)]

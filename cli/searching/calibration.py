@@ -11,7 +11,6 @@ from adascale.engine.errors import DecodeAbortedError, UsageError
 from adascale.engine.types import Problem
 from adascale.models.calibration.collect import FinishedQuestion
 from adascale.models.calibration.installed import built_in_questions
-from adascale.models.calibration.option_draws import DrawnOptions, OptionDraws
 from adascale.models.calibration.session_rollouts import SessionRollouts, check_enough
 from adascale.models.question_sets import choose_questions, only_kind, read_known
 
@@ -34,8 +33,7 @@ def choose_problems(options: CalibrationOptions, fewest: int, built_in: bool = F
         built_in: Take those that come with the package if no file is named.
 
     Raises:
-        UsageError: no data, fewer than ``fewest`` questions, no scores, or code tasks with a PRM or without
-            programs.
+        UsageError: no data, fewer than ``fewest`` questions, no scores, or another kind of question.
     """
     if not options.data and not built_in:
         raise UsageError("no questions given", hint="--data questions.jsonl")
@@ -46,39 +44,12 @@ def choose_problems(options: CalibrationOptions, fewest: int, built_in: bool = F
     else:
         problems = built_in_questions()[: options.questions]
     check_enough(len(problems), fewest)
-    if only_kind(problems) == "code":
-        if options.session.prm != "probe":
-            raise UsageError("a PRM reads steps of prose, and these are code tasks", hint="--prm probe")
-        if options.programs < 1:
-            raise UsageError("code tasks are calibrated on programs", hint="--programs 4")
+    if (kind := only_kind(problems)) != "value":
+        raise UsageError(
+            f"nothing is fitted for questions of the kind {kind}",
+            hint="questions whose answer is a number or a formula",
+        )
     return problems
-
-
-def draw_options(draws: OptionDraws, terminal: TerminalOptions, fewest: int) -> list[DrawnOptions]:
-    """Look at questions with options and draw their solutions; what was drawn before is played back.
-
-    Raises:
-        Exit: with 130, after an interrupt.
-        UsageError: fewer than ``fewest`` questions could be searched.
-    """
-    total = len(draws.problems)
-    drawn: list[DrawnOptions] = []
-    with (
-        stoppable(draws.session, draws.driver),
-        Progress("questions", quiet=bool(terminal.quiet)) as progress,
-    ):
-        progress.show("generating", 0, total)
-        for each in draws.draw():
-            drawn.append(each)
-            progress.show("generating", len(drawn), total)
-            if each.error:
-                say(f"adascale: {clean(each.problem.id)} is left out: {clean(each.error)}")
-    if len(drawn) < total:
-        say(f"adascale: {len(drawn)} of {total} questions are kept; the same command continues")
-        raise typer.Exit(INTERRUPTED)
-    found = [each for each in drawn if each.example is not None]
-    check_enough(len(found), fewest)
-    return found
 
 
 def draw_missing(rollouts: SessionRollouts, terminal: TerminalOptions) -> None:

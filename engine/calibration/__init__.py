@@ -5,8 +5,3 @@ to a few standardised inputs; ``head`` maps inputs to quantiles. There are three
 ``calibration`` holds a model of each stage, ``options`` weighs looks and votes, ``votes`` are for models that
 nobody fitted. ``figures`` say how good one was. The room ``fitting`` makes and measures them.
 """
-
-from typing import Literal
-
-Method = Literal["beta", "quantile"]
-"""Loss of the heads: Beta-binomial likelihood of counts, or the pinball loss of the paper."""

@@ -28,7 +28,6 @@ class BaselineReport:
     skill: Number
     ece: Number
     auc: Number
-    reliability: tuple[Bin, ...]
 
 
 @dataclass(frozen=True, slots=True)

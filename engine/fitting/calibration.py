@@ -13,7 +13,6 @@ import numpy as np
 from ..answers.choosing import choose, equal_answers
 from ..answers.lookahead import seating
 from ..answers.result import PROFILES, AnswerGroup, Candidate, FinishedSearch, ModeProfile
-from ..calibration import Method
 from ..calibration.calibration import Calibration, Domain
 from ..calibration.features import (
     ANSWER_FEATURES,
@@ -45,10 +44,9 @@ class Sample:
     Attributes:
         row: Its row among the finished solutions of its mode.
         answer: Its answer, if it has one.
-        right: Probability that it is correct: 0 or 1 if the answer is known.
+        right: 1 if it is correct, or 0.
         tokens: Its length.
         mode: How it reasons.
-        passed: Number of given tests that the program of a code task passes.
     """
 
     row: int
@@ -56,7 +54,6 @@ class Sample:
     right: float
     tokens: int
     mode: Mode = "prose"
-    passed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +93,14 @@ class CalibrationFit:
     held_out: Mapping[str, Predictions]
 
 
-def fit_calibration(training: Training, method: Method, config: HeadConfig, seed: int) -> CalibrationFit:
+def fit_calibration(training: Training, config: HeadConfig, seed: int) -> CalibrationFit:
     """Fit all stages and domains, and the answer on the held-out estimates of the stages."""
-    stages, held_out = fit_stages(training, method, config, seed)
+    stages, held_out = fit_stages(training, config, seed)
     profiles = {mode: mode_profile(training.samples, mode) for mode in training.modes}
     read = partial(answer_observation, profiles=profiles)
     answers = StageData.stack([*answer_examples(training, held_out, read, seed)], ANSWER_FEATURES)
     of_answers = HeadConfig(components=0, decay=config.decay, folds=config.folds)
-    answer, quantiles = fit_stage(answers, "beta", of_answers, seed)
+    answer, quantiles = fit_stage(answers, of_answers, seed)
     held_out["answer"] = answers.predictions(quantiles)
     asked = {mode: training.stages[QUESTION[mode]].evidence for mode in training.modes}
     domains = {mode: Domain.fit(evidence.states["question"]) for mode, evidence in asked.items()}
@@ -111,7 +108,7 @@ def fit_calibration(training: Training, method: Method, config: HeadConfig, seed
 
 
 def fit_stages(
-    training: Training, method: Method, config: HeadConfig, seed: int
+    training: Training, config: HeadConfig, seed: int
 ) -> tuple[dict[Stage, HeadModel], dict[str, Predictions]]:
     """A model of each stage, and held-out estimates of its prefixes."""
     models: dict[Stage, HeadModel] = {}
@@ -121,7 +118,7 @@ def fit_stages(
         base_rate = float(np.mean(questions.right / questions.total))
         for stage in STAGES_OF[mode]:
             data = training.stages[stage]
-            models[stage], quantiles = fit_stage(data, method, config, seed, base_rate)
+            models[stage], quantiles = fit_stage(data, config, seed, base_rate)
             held_out[stage] = data.predictions(quantiles)
     return models, held_out
 
@@ -153,8 +150,8 @@ def answer_examples(
 ) -> Iterator[Example]:
     """Searches of every size, replayed from the solutions of each question, with their outcomes.
 
-    Each gives an example with the answer by votes, and another with that of the best estimate if it differs;
-    in code tasks, the tests that pass choose. A search has the question's estimates of its own modes only.
+    Each gives an example with the answer by votes, and another with that of the best estimate if it differs.
+    A search has the question's estimates of its own modes only.
 
     Args:
         training: Has the solutions.
@@ -185,16 +182,12 @@ def candidates_of(samples: Sequence[Sample], estimates: Mapping[str, Predictions
     """Solutions of one question in the form of a search, each with its own estimate."""
     quantiles = [estimates[FINISHED[sample.mode]].quantiles[sample.row] for sample in samples]
     return [
-        Candidate(NodeId(at), sample.answer, Estimate.of_quantiles(own), sample.mode, sample.passed)
+        Candidate(NodeId(at), sample.answer, Estimate.of_quantiles(own), sample.mode)
         for at, (sample, own) in enumerate(zip(samples, quantiles, strict=True))
     ]
 
 
 def _chosen_groups(candidates: tuple[Candidate, ...]) -> Iterator[tuple[AnswerGroup, ...]]:
-    if candidates[0].mode == "code":
-        if groups := choose(candidates, "passing").groups:
-            yield groups
-        return
     vote, best = (choose(candidates, rule).groups for rule in ("vote", "best"))
     if vote:
         yield vote

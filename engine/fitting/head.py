@@ -8,14 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..calibration import Method
 from ..calibration.features import Array, Evidence, Observation, logit, sigmoid
-from ..calibration.head import LOSSES, BetaLoss, HeadModel, Loss, Params, forward
+from ..calibration.head import OUTPUTS, HeadModel, Params, beta_loss, forward, quantiles_of
 from ..calibration.projection import Inputs
 from .metrics import Predictions, count_groups
 
 _RATE = 0.02
 """Largest step length of Adam; it falls to zero along a half cosine."""
+
+_SHRUNK = np.array([0.0, 0.1])
+"""``[OUTPUTS]``, share of the weight decay that pulls each constant to zero."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,7 +27,7 @@ class Example:
     Attributes:
         observation: Evidence about it.
         question: Index of its question.
-        right: Number of correct outcomes; if they are not known, the sum of their probabilities.
+        right: Number of correct outcomes.
         total: Number of outcomes.
         independent: True if its outcomes may be counted together with others (``count_groups``).
     """
@@ -101,13 +103,12 @@ class HeadConfig:
 
 
 def fit_stage(
-    data: StageData, method: Method, config: HeadConfig, seed: int, base_rate: float = 0.5
+    data: StageData, config: HeadConfig, seed: int, base_rate: float = 0.5
 ) -> tuple[HeadModel, Array]:
     """Fit one stage.
 
     Args:
         data: Its examples.
-        method: Loss of the heads.
         config: Settings.
         seed: Seed of the folds.
         base_rate: Estimate if fewer than two questions have such prefixes, as with a model that answers in
@@ -117,31 +118,28 @@ def fit_stage(
         The model, and ``[n, 3]`` held-out estimates of the rows.
     """
     if len(np.unique(data.question)) < 2:
-        constant = HeadModel.constant(base_rate, method)
+        constant = HeadModel.constant(base_rate)
         return constant, constant.quantiles(data.evidence)
-    loss, weight, folds = LOSSES[method], data.weight(), data.folds(config.folds, seed)
+    weight, folds = data.weight(), data.folds(config.folds, seed)
     inputs = Inputs.fit(data.evidence, weight, config.components)
     x = inputs(data.evidence)
     without = [folds != fold for fold in range(int(folds.max()) + 1)]
     ensemble: list[Params] = []
-    out = np.empty((len(data.right), loss.outputs))
+    out = np.empty((len(data.right), OUTPUTS))
     for seen in without:
-        ensemble.append(fit(data, x, weight, seen, loss, config))
+        ensemble.append(fit(data, x, weight, seen, config))
         out[~seen] = forward(ensemble[-1], x[~seen])
     out[:, 0] += data.evidence.offset
-    if method == "beta":
-        # A head is too sure on questions that it was fitted on: held-out questions set the width.
-        shift = np.array([0.0, _log_width(data, out, weight, np.full(len(out), True))])
-        ensemble = [(weights, constants + shift) for weights, constants in ensemble]
-        # The width of a fold's estimates must not depend on its own outcomes either.
-        widths = [_log_width(data, out, weight, seen) for seen in without]
-        out[:, 1] += np.array(widths)[folds]
-    return HeadModel(inputs, tuple(ensemble), method), loss.quantiles(out)
+    # A head is too sure on questions that it was fitted on: held-out questions set the width.
+    shift = np.array([0.0, _log_width(data, out, weight, np.full(len(out), True))])
+    ensemble = [(weights, constants + shift) for weights, constants in ensemble]
+    # The width of a fold's estimates must not depend on its own outcomes either.
+    widths = [_log_width(data, out, weight, seen) for seen in without]
+    out[:, 1] += np.array(widths)[folds]
+    return HeadModel(inputs, tuple(ensemble)), quantiles_of(out)
 
 
-def fit(
-    data: StageData, x: Array, weight: Array, seen: NDArray[np.bool_], loss: Loss, config: HeadConfig
-) -> Params:
+def fit(data: StageData, x: Array, weight: Array, seen: NDArray[np.bool_], config: HeadConfig) -> Params:
     """Minimise the weighted loss plus decay by Adam (Kingma and Ba, arXiv 1412.6980).
 
     Args:
@@ -149,24 +147,23 @@ def fit(
         x: ``[n, features]``, roughly standardised.
         weight: ``[n]``, summing to the number of questions.
         seen: ``[n]``, True for the rows to fit on.
-        loss: Loss of the head.
         config: Settings.
     """
     x, right, total, offset = x[seen], data.right[seen], data.total[seen], data.evidence.offset[seen]
     weight = weight[seen]
-    constants = np.zeros(loss.outputs)
-    params = np.zeros((x.shape[1], loss.outputs)), constants
+    constants = np.zeros(OUTPUTS)
+    params = np.zeros((x.shape[1], OUTPUTS)), constants
     questions = weight.sum()
     # The constant starts at the base rate, which may be far away for short steps.
     constants[0] = logit((weight @ (right / total) + 0.5) / (questions + 1))
-    decays = config.decay / questions, config.decay / questions * loss.shrunk
+    decays = config.decay / questions, config.decay / questions * _SHRUNK
     weight = weight / questions
     moments = [(np.zeros_like(param), np.zeros_like(param)) for param in params]
     for step in range(1, config.steps + 1):
         rate = _RATE * 0.5 * (1 + np.cos(np.pi * step / config.steps))
         out = forward(params, x)
         out[:, 0] += offset
-        slope = loss(out, right, total)[1] * weight[:, None]
+        slope = beta_loss(out, right, total)[1] * weight[:, None]
         gradients = x.T @ slope, slope.sum(axis=0)
         for param, gradient, decay, (first, second) in zip(params, gradients, decays, moments, strict=True):
             gradient = gradient + decay * param
@@ -183,9 +180,9 @@ def _log_width(data: StageData, out: Array, weight: Array, seen: NDArray[np.bool
     groups = count_groups(data.question[seen], data.total[seen], data.independent[seen])
     if not len(groups.rows):
         return 0.0
-    loss, w = BetaLoss(), groups.weights(weight[seen])
+    w = groups.weights(weight[seen])
     right, total = groups.sums(data.right[seen]), groups.sums(data.total[seen])
     means, logs = logit(groups.mean(sigmoid(out[:, 0]))), groups.mean(out[:, 1])
     grid = np.linspace(-4, 4, 81)
-    losses = [float(w @ loss(np.column_stack([means, logs + add]), right, total)[0]) for add in grid]
+    losses = [float(w @ beta_loss(np.column_stack([means, logs + add]), right, total)[0]) for add in grid]
     return float(grid[int(np.argmin(losses))])

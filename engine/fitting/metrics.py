@@ -7,7 +7,6 @@ can predict; skill compares with the best constant on the same data.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -211,10 +210,7 @@ def count_groups(
 
 
 def _pit(quantiles: Array, right: Array, total: Array) -> tuple[Array, Array]:
-    """``[n]`` twice: probability of fewer correct outcomes than observed, and of at most as many.
-
-    Both are interpolated for fractional counts, which come from outcomes that are not known.
-    """
+    """``[n]`` twice: probability of fewer correct outcomes than observed, and of at most as many."""
     lower, median, upper = (logit(q)[:, None] for q in quantiles.T)
     levels = logit(_GRID)
     p = sigmoid(median + levels * np.where(levels < 0, median - lower, upper - median) / _TAIL)
@@ -225,8 +221,8 @@ def _pit(quantiles: Array, right: Array, total: Array) -> tuple[Array, Array]:
         mass = np.where(
             left >= 0, choose * np.mean(p**k * (1 - p) ** np.maximum(left, 0)[:, None], axis=1), 0
         )
-        low += mass * np.clip(right - k, 0.0, 1.0)
-        high += mass * np.clip(right - k + 1, 0.0, 1.0)
+        low += mass * (right > k)
+        high += mass * (right >= k)
         choose = choose * np.maximum(left, 0) / (k + 1)
     return low, np.minimum(high, 1.0)
 
@@ -282,19 +278,3 @@ def bootstrap(
     known = [own[~np.isnan(own)] for own in values.T]
     ends = [np.percentile(own, (2.5, 97.5)) if len(own) else (np.nan, np.nan) for own in known]
     return [(float(low), float(high)) for low, high in ends]
-
-
-def wilson(share: float, count: float, z: float) -> tuple[float, float]:
-    """Wilson's score interval of a share (JASA 22, 1927), which contains the share; [0, 1] without outcomes.
-
-    Args:
-        share: Observed share, in [0, 1].
-        count: Number of outcomes.
-        z: Standard errors on both sides: 1.6449 for 90 %, 1.96 for 95 %.
-    """
-    if count <= 0:
-        return 0.0, 1.0
-    square = z**2 / count
-    middle, half = share + square / 2, math.sqrt(square * (share * (1 - share) + square / 4))
-    low, high = (middle - half) / (1 + square), (middle + half) / (1 + square)
-    return max(0.0, min(low, share)), min(1.0, max(high, share))

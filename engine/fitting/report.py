@@ -116,7 +116,6 @@ def _baseline(data: Predictions) -> BaselineReport:
         _four_digits(skill(data)),
         _four_digits(ece(data)),
         _four_digits(auc(data)),
-        _bins(data),
     )
 
 
@@ -127,7 +126,7 @@ def _surface_predictions(data: StageData, stage: Stage) -> Predictions:
     offset = np.zeros(len(seen)) if STAGES[stage].mode == "prose" else seen.offset
     surface = replace(seen, names=_SURFACE, numbers=seen.columns(_SURFACE), states={}, offset=offset)
     surface_data = replace(data, evidence=surface)
-    return data.predictions(fit_stage(surface_data, "beta", HeadConfig(components=0), seed=0)[1])
+    return data.predictions(fit_stage(surface_data, HeadConfig(components=0), seed=0)[1])
 
 
 def _four_digits(value: float) -> Number:

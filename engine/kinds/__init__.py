@@ -32,7 +32,6 @@ class Entry:
         judged_by: Field of a record that says what is right; empty where nothing can, and where answers
             have no probability.
         has_options: All its answers are known before a solution, and can be read.
-        is_fitted: Calibrations are fitted for it; without one votes judge it.
     """
 
     home: str
@@ -42,7 +41,6 @@ class Entry:
     fields: Sequence[str] = ()
     judged_by: str = "answer"
     has_options: bool = False
-    is_fitted: bool = True
 
 
 KINDS: Mapping[KindName, Entry] = {
@@ -51,8 +49,8 @@ KINDS: Mapping[KindName, Entry] = {
         "adascale.engine.kinds.choice", ("prose",), "choice", fields=("options",), has_options=True
     ),
     "yes-no": Entry("adascale.engine.kinds.yes_no", ("prose", "program"), "yes-no", has_options=True),
-    "fact": Entry("adascale.engine.kinds.fact", ("prose",), "fact", is_fitted=False),
-    "text": Entry("adascale.engine.kinds.text", ("prose",), noun="reply", judged_by="", is_fitted=False),
+    "fact": Entry("adascale.engine.kinds.fact", ("prose",), "fact"),
+    "text": Entry("adascale.engine.kinds.text", ("prose",), noun="reply", judged_by=""),
     "code": Entry(
         "adascale.codetasks.kind",
         ("code",),
@@ -68,9 +66,8 @@ KINDS: Mapping[KindName, Entry] = {
         noun="reply",
         fields=("tools",),
         judged_by="accepted",
-        is_fitted=False,
     ),
-    "json": Entry("adascale.engine.kinds.json_object", ("prose",), "json", is_fitted=False),
+    "json": Entry("adascale.engine.kinds.json_object", ("prose",), "json"),
 }
 """Every kind by name, with an example:
 

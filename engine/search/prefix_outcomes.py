@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 
 from ..kinds import kind_of
@@ -38,9 +37,7 @@ class PrefixOutcome:
         return PrefixOutcome(self.right + other.right, self.total + other.total)
 
 
-def prefix_outcomes(
-    record: Record, mode: Mode = "prose", right: Collection[NodeId] | None = None
-) -> dict[NodeId, PrefixOutcome]:
+def prefix_outcomes(record: Record, mode: Mode = "prose") -> dict[NodeId, PrefixOutcome]:
     """Outcomes of every node of a search by trajectories of one mode.
 
     A draw counts for its starting node and everything on its own way down, not for what lies above its
@@ -48,12 +45,10 @@ def prefix_outcomes(
     is a failure, cut off by a limit or not: nothing is filtered.
 
     Args:
-        record: Record of the search.
+        record: Record of the search of a problem whose answer is known.
         mode: Mode of the trajectories.
-        right: Ends of the correct trajectories; None compares them with the problem's known answer.
     """
-    if right is None:
-        right = right_nodes(record, record.started.problem)
+    right = right_nodes(record, record.started.problem)
     outcomes = {node.id: PrefixOutcome() for node in record.tree}
     for candidate in record.candidates:
         if record.tree[candidate.node].mode != mode:

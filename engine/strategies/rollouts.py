@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar
 
 from ..search.tree import Tree
 from ..search.waiting import branch_seed
-from ..types import ROOT, Mode, NodeId
-from .base import Command, Expand, Plan, Strategy, gather, whole_trajectories
+from ..types import ROOT, NodeId
+from .base import Command, Expand, Plan, Strategy, gather
 from .redraws import REDRAWS, redraw_at
 
 
@@ -104,25 +104,3 @@ def _one_prefix(tree: Tree, nodes: list[NodeId]) -> NodeId | None:
     first = tree[min(begun, key=length)].branch
     inside = [n for n in nodes if tree[n].status == "open" and tree[n].branch == first]
     return inside[branch_seed(0, tree.problem.id, ()) % len(inside)] if inside else None
-
-
-@dataclass(frozen=True, slots=True)
-class ProgramRollouts(Strategy):
-    """Programs of a code task, a greedy one first as ``Passing`` draws it; none ends the search.
-
-    Attributes:
-        samples: Programs, the greedy one among them.
-    """
-
-    name: ClassVar[str] = "program-rollouts"
-
-    samples: int = 4
-    modes: tuple[Mode, ...] = field(default=("code",), kw_only=True)
-
-    def plan(self, tree: Tree) -> Plan:
-        """Draw all of them."""
-        programs = whole_trajectories(1, self.modes, greedy=True)
-        if self.samples > 1:
-            programs += whole_trajectories(self.samples - 1, self.modes)
-        yield from gather(tree, programs)
-        return None

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from adascale.engine.answers.result import ModeProfile
 from adascale.engine.answers.weighing import OptionWeights
 from adascale.engine.answers.weighing import Vote as OptionVote
-from adascale.engine.calibration import Method
 from adascale.engine.calibration.calibration import Calibration, Domain
 from adascale.engine.calibration.features import (
     ANSWER_FEATURES,
@@ -125,7 +124,6 @@ class Card:
     Attributes:
         name: Generator and PRM as a user calls them.
         fingerprint: Models, prompt and sampler that it was fitted with.
-        method: Loss of its heads.
         data: Names of the question files.
         questions: ``question_key`` of each question it was fitted on.
         samples, rollouts, programs: Number of draws of each question (``DrawPlan``).
@@ -136,7 +134,6 @@ class Card:
 
     name: str
     fingerprint: Fingerprint
-    method: Method
     data: tuple[str, ...]
     questions: tuple[str, ...]
     samples: int
@@ -354,20 +351,18 @@ def _from_tensors(
     if not modes:
         raise ValueError("a domain")
 
-    def model(name: str, method: Method) -> HeadModel:
+    def model(name: str) -> HeadModel:
         own = {key.removeprefix(f"{name}."): x for key, x in tensors.items() if key.startswith(f"{name}.")}
-        return HeadModel.of(own, method, inputs[name]["numbers"], inputs[name]["states"])
+        return HeadModel.of(own, inputs[name]["numbers"], inputs[name]["states"])
 
-    stages: dict[Stage, HeadModel] = {
-        stage: model(stage, card.method) for mode in modes for stage in STAGES_OF[mode]
-    }
+    stages: dict[Stage, HeadModel] = {stage: model(stage) for mode in modes for stage in STAGES_OF[mode]}
     domains = {
         mode: Domain(Projection.of(tensors, name), tensors[f"{name}.threshold"].astype(np.float64))
         for mode, name in _DOMAINS.items()
         if mode in modes
     }
     profiles = {mode: ModeProfile(*map(float, tensors[f"{_DOMAINS[mode]}.profile"])) for mode in modes}
-    return Calibration(stages, model(_ANSWER, "beta"), domains, profiles)
+    return Calibration(stages, model(_ANSWER), domains, profiles)
 
 
 def _options_from(tensors: Tensors) -> OptionsCalibration:

@@ -3,41 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
 from adascale.engine.errors import ContextOverflowError, ModelError
-from adascale.engine.kinds import kind_of
-from adascale.engine.kinds.base import Run
 from adascale.engine.ports import RewardModel
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import SearchFailed, SearchFinished, StepProposed
-from adascale.engine.search.prefix_outcomes import right_nodes
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import Strategy
-from adascale.engine.strategies.rollouts import PrefixRollouts, ProgramRollouts
+from adascale.engine.strategies.rollouts import PrefixRollouts
 from adascale.engine.types import Mode, Problem
 
 from ..storage import data_folder, keyed_path
 from .artefact import Fingerprint
 from .rollouts import FloatArray, Rollouts, RolloutStore
 
-_TOKENS: Mapping[Mode, int] = {"prose": 350, "program": 130, "code": 80}
+_TOKENS: Mapping[Mode, int] = {"prose": 350, "program": 130}
 """About the tokens of a trajectory: those of the fitting questions have 318 to 366 in the mean."""
 
 
 @dataclass(frozen=True, slots=True)
 class DrawPlan:
-    """Rollouts that are drawn of each question or code task.
+    """Rollouts that are drawn of each question.
 
     Attributes:
-        samples: Number of trajectories in prose; 0 for code tasks, which have programs alone.
+        samples: Number of trajectories in prose.
         rollouts: Number of further ones from a prefix of one of them.
         seed: Seed of the choice of questions, and of every draw.
-        programs: Number of programs; 0 leaves the calibration without them. The first of a task is greedy.
+        programs: Number of programs; 0 leaves the calibration without them.
     """
 
     samples: int
@@ -48,8 +45,6 @@ class DrawPlan:
     @property
     def trajectories(self) -> Mapping[Mode, float]:
         """Mean number of trajectories of each mode; one of the ``rollouts`` is about half of one."""
-        if not self.samples:
-            return {"code": self.programs}
         prose: dict[Mode, float] = {"prose": self.samples + self.rollouts / 2}
         return {**prose, "program": self.programs} if self.programs else prose
 
@@ -61,8 +56,6 @@ class DrawPlan:
     @property
     def strategy(self) -> Strategy:
         """The strategy that draws them."""
-        if not self.samples:
-            return ProgramRollouts(self.programs)
         return PrefixRollouts(self.samples, self.rollouts, programs=self.programs)
 
     def store_path(self, fingerprint: Fingerprint) -> Path:
@@ -76,9 +69,8 @@ class DrawPlan:
         """
         import llama_cpp
 
-        own: list[object] = [self.samples, self.rollouts] if self.samples else ["code", self.programs]
-        own += [self.seed, fingerprint.window]
-        if self.samples and self.programs and fingerprint.program:
+        own: list[object] = [self.samples, self.rollouts, self.seed, fingerprint.window]
+        if self.programs and fingerprint.program:
             own += [self.programs, asdict(fingerprint.program)]
         asked = [fingerprint.generator, fingerprint.prompt, dict(fingerprint.sampling)]
         return keyed_path(data_folder() / "rollouts", [*asked, *own, llama_cpp.__version__], ".sqlite")
@@ -106,16 +98,14 @@ def draw_rollouts(
     problems: Sequence[Problem],
     store: RolloutStore,
     plan: DrawPlan,
-    run: Run | None = None,
 ) -> Iterator[FinishedQuestion]:
     """Draw what the store lacks; each question is kept before it is reported.
 
     Args:
         driver: Draws.
-        problems: Questions, with their answers if those are known, or code tasks with hidden tests.
+        problems: Questions with their answers.
         store: Keeps the rollouts.
         plan: Rollouts of each problem.
-        run: Runs programs with hidden tests; None without code tasks.
 
     The driver must decode at an even width, as that of a session whose purpose is ``rollouts`` does: then a
     question's draws do not depend on which others are in flight, and a run that was killed and resumed ends
@@ -125,7 +115,7 @@ def draw_rollouts(
     records: dict[str, Record] = {}
     spent = 0
     for asked, event in driver.run(list(todo.values()), Settings(plan.strategy, seed=plan.seed)):
-        problem = todo[asked.id]  # with its hidden tests, which a search does not see
+        problem = todo[asked.id]
         records[problem.id] = Record.after(records.get(problem.id), event)
         if isinstance(event, StepProposed):
             spent += event.usage.generated_tokens
@@ -135,9 +125,8 @@ def draw_rollouts(
         elif isinstance(event, SearchFinished):
             record = records.pop(problem.id)
             if event.result.stop_reason == "exhausted":
-                right = right_nodes(record, problem, run) if kind_of(problem).is_judged(problem) else ()
                 for mode in plan.trajectories:
-                    store.put(replace(Rollouts.of(record, mode, right), problem=problem))
+                    store.put(Rollouts.of(record, mode))
                 yield FinishedQuestion(problem, event.usage.generated_tokens, spent)
 
 

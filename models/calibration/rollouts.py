@@ -1,10 +1,9 @@
-"""Rollouts on questions and code tasks, kept one by one, to fit calibrations on."""
+"""Rollouts on questions, kept one by one, to fit calibrations on."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -12,12 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adascale.engine.codec import build, to_plain
-from adascale.engine.kinds import kind_of
 from adascale.engine.ports import Prefix
 from adascale.engine.search.prefix_outcomes import prefix_outcomes
 from adascale.engine.search.record import Record
 from adascale.engine.search.tree import Node, Tree
-from adascale.engine.types import ROOT, BranchId, Finish, Mode, NodeId, Problem, Reading, Step
+from adascale.engine.types import ROOT, BranchId, Finish, Mode, Problem, Reading, Step
 
 from ..blobs import DrawnStore, Table, pack, pack_texts, unpack, unpack_texts
 
@@ -41,12 +39,11 @@ class RolloutNode:
         logprob: Sum of the log-probabilities of its tokens, in nats.
         min_logprob, entropy: As ``engine.types.Reading`` has them.
         answer: Final answer (``Kind.answer``); None where the step is no end or has none.
-        passed: Number of tests that the program of a code task passes.
     """
 
     parent: int
     origin: int
-    right: float
+    right: int
     total: int
     finish: Finish = "step"
     text: str = ""
@@ -56,7 +53,6 @@ class RolloutNode:
     min_logprob: float = 0.0
     entropy: float = 0.0
     answer: str | None = None
-    passed: int = 0
 
     @property
     def is_end(self) -> bool:
@@ -82,17 +78,11 @@ class Rollouts:
     mean: HalfArray
 
     @classmethod
-    def of(cls, record: Record, mode: Mode = "prose", right: Collection[NodeId] | None = None) -> Rollouts:
-        """The trajectories of a mode in a finished search whose steps were read.
-
-        Args:
-            record: The search.
-            mode: How they reason.
-            right: Ends of the correct ones; None where the question's answer is known.
-        """
+    def of(cls, record: Record, mode: Mode = "prose") -> Rollouts:
+        """The trajectories of a mode in a finished search whose steps were read; its answer is known."""
         nodes = _in_order(record.tree, mode)
         row = {node.id: index for index, node in enumerate(nodes)}
-        outcomes = prefix_outcomes(record, mode, right)
+        outcomes = prefix_outcomes(record, mode)
         candidates = {candidate.node: candidate for candidate in record.candidates}
         kept: list[RolloutNode] = []
         states = []
@@ -118,7 +108,6 @@ class Rollouts:
                     min_logprob=reading.min_logprob,
                     entropy=reading.entropy,
                     answer=None if end is None else end.answer,
-                    passed=0 if end is None else end.passed,
                 )
             )
         last, mean = (np.array(part, np.float16) for part in zip(*states, strict=True))
@@ -218,9 +207,8 @@ class RolloutStore(DrawnStore):
     tables = _ROLLOUTS, _REWARDS
 
     def put(self, rollouts: Rollouts) -> None:
-        """Keep a question in a mode, without its hidden tests and ``meta``; atomic, and for good."""
-        problem = kind_of(rollouts.problem).for_search(rollouts.problem)
-        written = _Written(replace(problem, meta={}), rollouts.mode, tuple(rollouts.nodes))
+        """Keep a question in a mode, without its ``meta``; atomic, and for good."""
+        written = _Written(replace(rollouts.problem, meta={}), rollouts.mode, tuple(rollouts.nodes))
         text = pack_texts([json.dumps(to_plain(written))])
         blob = pack({"rollouts": text, "last": rollouts.last, "mean": rollouts.mean})
         self._blobs.put(_ROLLOUTS, [_key(rollouts.problem, rollouts.mode)], blob, replace=False)
@@ -262,8 +250,4 @@ class RolloutStore(DrawnStore):
 
 
 def _key(problem: Problem, mode: Mode = "prose") -> str:
-    parts = [problem.id, problem.question, problem.answer, mode]
-    if problem.details:
-        details = json.dumps(problem.details, sort_keys=True)
-        parts.append(hashlib.sha256(details.encode()).hexdigest())
-    return json.dumps(parts)
+    return json.dumps([problem.id, problem.question, problem.answer, mode])

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from adascale.engine.calibration import Method
 from adascale.engine.errors import UsageError, setting
 from adascale.engine.fitting.calibration import Training, fit_calibration
 from adascale.engine.fitting.head import HeadConfig
 from adascale.engine.fitting.report import report
 from adascale.engine.search.driver import Driver
-from adascale.engine.types import KindName, Problem
+from adascale.engine.types import Problem
 
-from ..question_sets import only_kind
 from .artefact import Artefact, Card, question_key, software_versions
 from .collect import (
     DrawPlan,
@@ -68,7 +65,7 @@ class SessionRollouts:
 
     Attributes:
         session: The open models; its purpose is ``rollouts``.
-        problems: Questions or code tasks, of one kind.
+        problems: Questions about values, with their answers.
         plan: Number of rollouts of each.
         store: Keeps the rollouts, question by question.
     """
@@ -81,27 +78,17 @@ class SessionRollouts:
     @classmethod
     @contextmanager
     def open(cls, session: OpenSession, problems: Sequence[Problem], plan: DrawPlan) -> Iterator[Self]:
-        """Open the store of these models and this plan.
-
-        Raises:
-            UsageError: the problems are of two kinds.
-        """
-        kind = only_kind(problems)
-        with closing(RolloutStore(plan.store_path(session.prompts.fingerprints[kind]))) as store:
-            store.put_models(session.conditions(kind).models)
+        """Open the store of these models and this plan."""
+        with closing(RolloutStore(plan.store_path(session.prompts.fingerprints["value"]))) as store:
+            store.put_models(session.conditions("value").models)
             yield cls(session, problems, plan, store)
 
     @property
-    def kind(self) -> KindName:
-        """Kind of the problems."""
-        return only_kind(self.problems)
-
-    @property
     def _prm(self) -> str | None:
-        """The key of the PRM's rewards in the store; None without a PRM, and for code tasks."""
-        if self.session.files.prm is None or self.kind == "code":
+        """The key of the PRM's rewards in the store; None without a PRM."""
+        if self.session.files.prm is None:
             return None
-        fingerprint = self.session.prompts.fingerprints[self.kind]
+        fingerprint = self.session.prompts.fingerprints["value"]
         return f"{fingerprint.prm_format}:{fingerprint.prm}"
 
     def undrawn(self) -> list[Problem]:
@@ -138,9 +125,7 @@ class SessionRollouts:
 
     def draw(self, driver: Driver) -> Iterator[FinishedQuestion]:
         """Draw what is missing with the session's driver; each question is kept before it is reported."""
-        with self.session.make_executor() as executor:
-            run = functools.cache(executor.run)
-            yield from draw_rollouts(driver, self.problems, self.store, self.plan, run)
+        yield from draw_rollouts(driver, self.problems, self.store, self.plan)
 
     def score(self) -> Iterator[FinishedQuestion]:
         """Score with the PRM what it has not scored; nothing without one.
@@ -172,20 +157,18 @@ class SessionRollouts:
         by_mode = list(zip(*drawn, strict=True))
         return TrainingDraws(training_set(*by_mode, rewards=rewards or None), _keys(by_mode[0]))
 
-    def fit(self, draws: TrainingDraws, method: Method, data: Sequence[str]) -> Artefact:
+    def fit(self, draws: TrainingDraws, data: Sequence[str]) -> Artefact:
         """Fit a calibration; the figures on its card are of questions held out.
 
         Args:
             draws: Training data made of these rollouts.
-            method: Loss of the heads.
             data: Names of the question files, for the card.
         """
         plan, session = self.plan, self.session
-        fitted = fit_calibration(draws.training, method, HeadConfig(), plan.seed)
+        fitted = fit_calibration(draws.training, HeadConfig(), plan.seed)
         card = Card(
-            name=session.files.pair_name + ("+code" if self.kind == "code" else ""),
-            fingerprint=session.prompts.fingerprints[self.kind],
-            method=method,
+            name=session.files.pair_name,
+            fingerprint=session.prompts.fingerprints["value"],
             data=tuple(data),
             questions=draws.questions,
             samples=plan.samples,

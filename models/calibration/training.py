@@ -8,16 +8,13 @@ import numpy as np
 
 from adascale.engine.calibration.features import (
     STAGES,
-    STAGES_OF,
     Observation,
     Stage,
-    code_observation,
     program_observation,
     prose_observation,
 )
 from adascale.engine.fitting.calibration import QuestionSamples, Sample, Training
 from adascale.engine.fitting.head import Example, StageData
-from adascale.engine.kinds import kind_of
 from adascale.engine.ports import Prefix, SequenceLogprob
 
 from .rollouts import FloatArray, Rollouts
@@ -25,9 +22,6 @@ from .rollouts import FloatArray, Rollouts
 
 def training_set(*modes: Sequence[Rollouts], rewards: Sequence[FloatArray] | None = None) -> Training:
     """Every prefix of every question, by stage; prefixes that no draw went through are left out.
-
-    A program of a code task is there as it was tested, and once more as if it had not been: a search without
-    tests shows an estimate too. What is known of the second kind is no further outcome.
 
     Args:
         modes: Rollouts of each question, mode by mode.
@@ -81,26 +75,21 @@ def _prose(
 
 
 def _programs(questions: Sequence[Rollouts]) -> tuple[dict[Stage, StageData], list[list[Sample]]]:
-    mode = questions[0].mode
-    asked, stage = STAGES_OF[mode]
     examples: list[Example] = []
     samples = []
     for index, rollouts in enumerate(questions):
-        own, given = [], len(kind_of(rollouts.problem).tests(rollouts.problem)) if mode == "code" else 0
+        own = []
         for row in rollouts.samples():
             end, prefix = rollouts.nodes[row], rollouts.prefix(row)
-            reward = _likelihood(prefix)
-            own.append(Sample(len(examples), end.answer, end.right, len(end.token_ids), mode, end.passed))
-            if mode == "program":
-                examples.append(Example(program_observation(prefix, reward, end.answer), index, end.right))
-                continue
-            tests = 0 if end.answer is None else given
-            for seen in dict.fromkeys([tests, 0]):
-                passed, failed = end.passed if seen else 0, end.answer is None or end.passed < seen
-                found = code_observation(prefix, reward, passed, failed=failed)
-                examples.append(Example(found, index, end.right, independent=seen == tests))
+            own.append(Sample(len(examples), end.answer, end.right, len(end.token_ids), "program"))
+            found = program_observation(prefix, _likelihood(prefix), end.answer)
+            examples.append(Example(found, index, end.right))
         samples.append(own)
-    return {asked: _questions(asked, questions), stage: _stack(stage, examples)}, samples
+    stages: dict[Stage, StageData] = {
+        "program question": _questions("program question", questions),
+        "program": _stack("program", examples),
+    }
+    return stages, samples
 
 
 def _questions(stage: Stage, questions: Sequence[Rollouts]) -> StageData:

@@ -13,8 +13,11 @@ from event_logs import records_of, ticking
 from numpy.typing import NDArray
 
 from adascale.codetasks.records import read_task
-from adascale.engine.calibration.features import Array, Evidence, States
+from adascale.engine.answers.result import PROFILES
+from adascale.engine.calibration.calibration import Calibration, Domain
+from adascale.engine.calibration.features import Array, Evidence, Stage, States
 from adascale.engine.calibration.figures import StageReport
+from adascale.engine.calibration.head import HeadModel
 from adascale.engine.execution import Execution, Trial, Verdict
 from adascale.engine.fitting.calibration import CalibrationFit, Training, fit_calibration
 from adascale.engine.fitting.head import HeadConfig, StageData
@@ -22,10 +25,9 @@ from adascale.engine.fitting.metrics import Predictions
 from adascale.engine.fitting.report import report
 from adascale.engine.ports import Calibrator, Prefix, PrefixWork, SequenceLogprob
 from adascale.engine.search.driver import Driver
-from adascale.engine.search.prefix_outcomes import right_nodes
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
-from adascale.engine.strategies.rollouts import PrefixRollouts, ProgramRollouts
+from adascale.engine.strategies.rollouts import PrefixRollouts
 from adascale.engine.types import Mode, Problem, Reading, Step
 from adascale.models.calibration.rollouts import Rollouts
 from adascale.models.calibration.training import training_set
@@ -226,28 +228,19 @@ def code_driver(calibrator: Calibrator | None = None) -> Driver:
     )
 
 
-def code_rollouts(asked: Sequence[Problem], programs: int = 4) -> list[Rollouts]:
-    """Programs of every task, judged by its hidden tests."""
-    known = {problem.id: problem for problem in asked}
-    records = records_of(code_driver().run(asked, Settings(ProgramRollouts(programs))))
-    return [
-        Rollouts.of(record, "code", right_nodes(record, known[id_], run_here))
-        for id_, record in records.items()
-    ]
+def even_code() -> Calibration:
+    """A calibration for code tasks that knows failed programs and gives even odds to all others."""
+    stages: tuple[Stage, ...] = ("task", "code")
+    domain = Domain.fit(np.random.default_rng(0).normal(0, 3, (60, WIDTH)).astype(np.float32))
+    even = dict.fromkeys(stages, HeadModel.constant(0.5))
+    return Calibration(even, fitted().calibration.answer, {"code": domain}, {"code": PROFILES["code"]})
 
 
 @functools.cache
-def fitted_code() -> CalibrationFit:
-    """A quick fit on the first code tasks."""
-    config = HeadConfig(steps=120, folds=3)
-    return fit_calibration(training_set(code_rollouts(tasks(60))), "beta", config, seed=0)
-
-
-@functools.cache
-def fitted(method: str = "beta", questions: int = 60, programs: int = 0) -> CalibrationFit:
+def fitted(programs: int = 0) -> CalibrationFit:
     """A quick fit on the first questions; the same one for every test that asks."""
     config = HeadConfig(steps=120, folds=3)
-    return fit_calibration(training(problems(questions), programs), method, config, seed=0)
+    return fit_calibration(training(problems(60), programs), config, seed=0)
 
 
 @functools.cache

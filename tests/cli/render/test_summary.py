@@ -7,7 +7,7 @@ import pytest
 from event_logs import logs_of
 from rich.cells import cell_len
 from sample_log import Log, pens
-from worlds import code_driver, fitted_code, tasks
+from worlds import code_driver, even_code, tasks
 
 from adascale.cli.render.frame import final_frame, live_frame
 from adascale.cli.render.solution import status_line, writing_frame
@@ -266,7 +266,7 @@ def test_each_mode_has_its_estimate_of_the_question() -> None:
 def code_states(asked: list[Problem]) -> list[ViewState]:
     """The ends of calibrated searches for programs."""
     settings = Settings(Passing(samples=3, hopeless=0.5))
-    logs = logs_of(code_driver(fitted_code().calibration).run(asked, settings))
+    logs = logs_of(code_driver(even_code()).run(asked, settings))
     return [ViewState.of(log) for log in logs.values()]
 
 

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from adascale.engine.answers.result import PROFILES
 from adascale.engine.answers.weighing import OptionWeights, Vote
 from adascale.engine.calibration.options import OptionsCalibration
-from adascale.engine.fitting.options import OptionExample, fit_weights
 
 WEIGHTS = OptionWeights(1.0, 0.0, {"prose": 0.4, "program": 0.8}, 1.0, 0.2)
 LOOK = (math.log(0.6), math.log(0.3), math.log(0.1))
@@ -83,21 +82,6 @@ def test_as_many_options_as_there_are_letters_are_looked_ahead_in_time() -> None
 def test_a_lean_moves_the_first_option() -> None:
     leaning = OptionWeights(1.0, -2.0, WEIGHTS.merit, 1.0, 0.2)
     assert leaning.prior((math.log(0.7), math.log(0.3)))[0] < 0.5
-
-
-def test_a_fit_finds_how_far_a_look_is_to_be_trusted() -> None:
-    """A look that is right in two of three of its questions, and says it is almost sure."""
-    sure = (math.log(0.99), math.log(0.01))
-    examples = [OptionExample(sure, (), int(at % 3 == 0)) for at in range(60)]
-    assert max(fit_weights(examples, leans=False).prior(sure)) == pytest.approx(2 / 3, abs=0.02)
-
-
-def test_a_fit_trusts_solutions_that_are_right() -> None:
-    even = (math.log(0.5), math.log(0.5))
-    right = [OptionExample(even, tuple(votes(at % 2)), at % 2) for at in range(40)]
-    wrong = [OptionExample(even, tuple(votes(at // 2 % 2)), at % 2) for at in range(40)]
-    assert fit_weights(right, leans=False).merit["prose"] > 0.9
-    assert fit_weights(wrong, leans=False).merit["prose"] < 0.05
 
 
 def test_letters_of_small_models_are_trusted_less_by_a_portable_calibration() -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from worlds import code_rollouts, fitted, fitted_code, problems, searched, tasks, training
+from worlds import fitted, problems, searched, training
 
 from adascale.engine.answers.choosing import group_answers
 from adascale.engine.answers.lookahead import ModeState, Support, log_odds, posterior
@@ -29,7 +29,6 @@ from adascale.engine.fitting.metrics import Predictions, skill
 from adascale.engine.fitting.report import measure, report
 from adascale.engine.ports import Prefix
 from adascale.engine.types import Estimate, Mode, NodeId
-from adascale.models.calibration.training import training_set
 
 STAGES = {"question", "step", "finished", "answer"}
 MIDDLE = Estimate(0.3, 0.5, 0.7, calibrated=True)
@@ -68,14 +67,6 @@ def test_answers_rise_with_agreement() -> None:
     p = [confidence(finished(*each)) for each in answers]
     assert p == sorted(p)
     assert p[-1] > p[0] + 0.1
-
-
-def test_answers_rise_with_the_question_and_with_the_trajectories() -> None:
-    answers = ["18", "18", "20"]
-    hard, easy = (confidence(finished(*answers, question=replace(MIDDLE, median=m))) for m in (0.1, 0.9))
-    bad, good = (confidence(finished(*answers, median=m)) for m in (0.1, 0.9))
-    assert hard < easy
-    assert bad < good
 
 
 def test_the_features_of_an_answer_by_hand() -> None:
@@ -127,46 +118,6 @@ def test_programs_have_estimates_of_their_own() -> None:
     assert np.all(failed[:, 1] < 0.01)
 
 
-@pytest.mark.slow
-def test_code_tasks_have_estimates_of_their_own() -> None:
-    fit = fitted_code()
-    assert fit.calibration.modes == ("code",)
-    assert set(fit.held_out) == {"task", "code", "answer"}
-    new = training_set(code_rollouts(tasks(60, 1000)))
-    found = measure(fit.calibration, new, seed=0)
-    for stage in ("task", "code", "answer"):
-        assert skill(fit.held_out[stage]) > 0.05, stage
-        assert skill(found[stage]) > 0.05, stage
-    programs = new.stages["code"]
-    failed = found["code"].quantiles[programs.evidence.offset < 0]
-    assert len(failed) > 10
-    assert np.all(failed[:, 1] < 0.01)
-    tested = programs.independent
-    of_tested, of_others = (
-        found["code"].take(np.flatnonzero(rows), found["code"].weights()) for rows in (tested, ~tested)
-    )
-    assert skill(of_tested) > skill(of_others) + 0.1
-
-
-def test_of_programs_those_that_pass_are_chosen_and_failures_speak_against_them() -> None:
-    task = (Sample(0, "1/1", True, 9, "code", 1), *(Sample(i, "0/1", False, 9, "code") for i in range(1, 3)))
-    estimates = {
-        "task": Predictions(np.zeros(1, int), np.full((1, 3), 0.5), np.ones(1), np.full(1, 4.0)),
-        "code": Predictions(np.zeros(3, int), np.full((3, 3), 0.6), np.zeros(3), np.ones(3)),
-    }
-    data = played(Training({}, [QuestionSamples(0, task)]), estimates)
-    assert len(data) == 7
-    assert sum(each.right for each in data) == 4  # every subset with the one that passes
-    of_right: dict[int, set[float]] = {}
-    for each in data:
-        if each.right:
-            size = round(np.exp(each.observation.numbers["samples"]))
-            of_right.setdefault(size, set()).add(each.observation.numbers["share"])
-    shares = [of_right[size] for size in (1, 2, 3)]
-    assert [len(own) for own in shares] == [1] * 3
-    assert min(shares[0]) > min(shares[1]) > min(shares[2])
-
-
 def test_a_profile_tells_how_often_mistakes_are_repeated() -> None:
     samples = training(problems(60), programs=3).samples
     program, prose = mode_profile(samples, "program"), mode_profile(samples, "prose")
@@ -186,7 +137,7 @@ def test_the_default_profile_holds_where_no_two_mistakes_were_seen() -> None:
 
 def test_a_fit_is_the_same_every_time_and_follows_its_seed() -> None:
     data = training(problems(12))
-    one, two, other = (fit_calibration(data, "beta", QUICK, seed) for seed in (0, 0, 1))
+    one, two, other = (fit_calibration(data, QUICK, seed) for seed in (0, 0, 1))
     for stage in STAGES:
         assert np.array_equal(one.held_out[stage].quantiles, two.held_out[stage].quantiles)
         assert not np.array_equal(one.held_out[stage].quantiles, other.held_out[stage].quantiles)
@@ -223,7 +174,7 @@ def test_a_model_that_never_answers_can_be_fitted() -> None:
         replace(each, samples=tuple(replace(sample, answer=None) for sample in each.samples))
         for each in data.samples
     ]
-    fit_calibration(replace(data, samples=silent), "beta", QUICK, 0)
+    fit_calibration(replace(data, samples=silent), QUICK, 0)
 
 
 def test_the_report_is_json_with_all_that_is_promised() -> None:
@@ -278,6 +229,6 @@ def test_searches_that_share_samples_do_not_pass_for_a_spread_of_rates(size: int
     }
     answers = StageData.stack(played(Training({}, samples), estimates), ANSWER_FEATURES)
     assert answers.independent.sum() == 80 * size
-    model, _ = fit_stage(answers, "beta", HeadConfig(components=0, steps=120, folds=3), 0)
+    model, _ = fit_stage(answers, HeadConfig(components=0, steps=120, folds=3), 0)
     lower, _, upper = model.quantiles(answers.evidence)[answers.independent].T
     assert np.all(upper - lower < 0.35)

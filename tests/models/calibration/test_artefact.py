@@ -7,7 +7,7 @@ import math
 import re
 from dataclasses import astuple, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +15,6 @@ from safetensors import safe_open
 from safetensors.numpy import save as serialise
 from worlds import fitted, fitted_report, problems, training
 
-from adascale.engine.calibration import Method
 from adascale.engine.calibration.features import QUESTION
 from adascale.engine.codec import to_plain
 from adascale.engine.errors import CalibrationError
@@ -40,7 +39,6 @@ FINGERPRINT = Fingerprint(
 CARD = Card(
     name="tiny+probe",
     fingerprint=FINGERPRINT,
-    method="beta",
     data=("train.jsonl", "more.jsonl"),
     questions=tuple(question_key(f"question {i}") for i in range(60)),
     samples=4,
@@ -51,8 +49,8 @@ CARD = Card(
 )
 
 
-def artefact(method: str = "beta", **changes: Any) -> Artefact:
-    return Artefact(fitted(method).calibration, replace(CARD, method=method, **changes))
+def artefact(**changes: Any) -> Artefact:
+    return Artefact(fitted().calibration, replace(CARD, **changes))
 
 
 @pytest.fixture
@@ -75,10 +73,10 @@ def rewrite(path: Path, tensors: dict[str, Any], metadata: dict[str, str], *, se
     path.write_bytes(serialise(tensors, metadata))
 
 
-@pytest.mark.parametrize(("method", "programs"), [*((each, 0) for each in get_args(Method)), ("beta", 3)])
-def test_a_loaded_calibration_says_the_same(tmp_path: Path, method: Method, programs: int) -> None:
-    path, before = tmp_path / "new" / f"x{SUFFIX}", fitted(method, programs=programs).calibration
-    card = replace(CARD, method=method, programs=programs)
+@pytest.mark.parametrize("programs", [0, 3])
+def test_a_loaded_calibration_says_the_same(tmp_path: Path, programs: int) -> None:
+    path, before = tmp_path / "new" / f"x{SUFFIX}", fitted(programs).calibration
+    card = replace(CARD, programs=programs)
     save_artefact(Artefact(before, card), path)
     found = load_artefact(path)
     assert (found.card, found.path) == (card, path)
@@ -105,33 +103,35 @@ def test_the_same_artefact_gives_the_same_bytes(tmp_path: Path, path: Path) -> N
     assert copies == {path.read_bytes()}
 
 
-def header(kind: str, size: int) -> bytes:
-    """A safetensors file of one tensor of a type that numpy lacks."""
-    found = json.dumps({"w": {"dtype": kind, "shape": [4], "data_offsets": [0, 4 * size]}}).encode()
-    return len(found).to_bytes(8, "little") + found + bytes(4 * size)
-
-
-@pytest.mark.parametrize("keep", [0, 4, 8, 100, 5000, -1])
-def test_a_torn_file_is_told(path: Path, keep: int) -> None:
-    path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(CalibrationError, match="cannot be read: it is torn or no safetensors file"):
-        load_artefact(path)
+BF16 = b'{"w":{"dtype":"BF16","shape":[4],"data_offsets":[0,8]}}'  # a type that numpy lacks
 
 
 @pytest.mark.parametrize(
-    "data", [b"hello, this is text" * 100, bytes(5000), b"GGUF" + bytes(3000), header("BF16", 2)]
+    "data",
+    [
+        b"",
+        bytes(8),
+        b"hello, this is text" * 100,
+        len(BF16).to_bytes(8, "little") + BF16 + bytes(8),
+        5000,
+        -1,
+    ],
+    ids=["empty", "zeros", "text", "type", "torn", "short"],
 )
-def test_another_kind_of_file_is_told(path: Path, data: bytes) -> None:
-    path.write_bytes(data)
-    with pytest.raises(CalibrationError, match=r"no safetensors file|no calibration"):
+def test_a_torn_file_and_another_kind_of_file_are_told(path: Path, data: bytes | int) -> None:
+    path.write_bytes(path.read_bytes()[:data] if isinstance(data, int) else data)
+    with pytest.raises(CalibrationError, match="cannot be read: it is torn or no safetensors file"):
         load_artefact(path)
-
-
-def test_a_missing_file_and_a_folder_are_told(path: Path) -> None:
     with pytest.raises(CalibrationError, match="there is no calibration at"):
         load_artefact(path.with_name("nowhere"))
-    with pytest.raises(CalibrationError, match="cannot be read"):
-        load_artefact(path.parent)
+
+
+@pytest.mark.parametrize("schema", [{"schema": "adascale.calibration/9"}, {"schema": "", "format": "pt"}])
+def test_another_schema_is_told(path: Path, schema: dict[str, str]) -> None:
+    tensors, metadata = parts(path)
+    rewrite(path, tensors, {**metadata, **schema}, sealed=True)
+    with pytest.raises(CalibrationError, match="no calibration that this version reads"):
+        load_artefact(path)
 
 
 @pytest.mark.parametrize("part", ["card", "inputs", "tensors"])
@@ -148,18 +148,6 @@ def test_an_edited_part_is_told(path: Path, part: str) -> None:
         load_artefact(path)
 
 
-def test_another_schema_is_told_with_both_names(path: Path) -> None:
-    tensors, metadata = parts(path)
-    rewrite(path, tensors, {**metadata, "schema": "adascale.calibration/9"}, sealed=True)
-    with pytest.raises(CalibrationError, match="no calibration that this version reads") as caught:
-        load_artefact(path)
-    assert "adascale.calibration/9" in caught.value.facts[0]
-    assert calibrations.SCHEMA in caught.value.facts[0]
-    rewrite(path, tensors, {"format": "pt"})
-    with pytest.raises(CalibrationError, match="no calibration that this version reads"):
-        load_artefact(path)
-
-
 NO_TENSOR = [
     "domain.threshold",
     "domain.profile",
@@ -167,10 +155,10 @@ NO_TENSOR = [
     "question.states.question.bias",
     "answer.numbers.mean",
 ]
-NO_CARD = ["", "{", "[]", "3", "{}", '{"name": "x"}', "[" * 100_000, '{"a":' * 60_000, '"x"', "null"]
+NO_CARD = ["", "{", "[]", "3", "{}", '{"name": "x"}', "[" * 100_000, "null"]
 NO_FIELD = [
-    {"method": "quantile"},
-    {"method": "platt"},
+    {"name": " \n"},
+    {"name": "x" * 201},
     {"held_out": 3},
     {"held_out": {}},
     {"fingerprint": {"generator": "x"}},
@@ -237,22 +225,6 @@ def test_tensors_that_cannot_be_are_told(path: Path, name: str, change: Any, sai
     rewrite(path, tensors, metadata, sealed=True)
     with pytest.raises(CalibrationError, match=said):
         load_artefact(path)
-
-
-@pytest.mark.parametrize("name", ["", " \n", "x" * 201], ids=["none", "blank", "long"])
-def test_a_name_that_cannot_be_shown_is_refused(path: Path, name: str) -> None:
-    tensors, metadata = parts(path)
-    card = {**json.loads(metadata["card"]), "name": name}
-    rewrite(path, tensors, {**metadata, "card": json.dumps(card)}, sealed=True)
-    with pytest.raises(CalibrationError, match="lacks a part: a name"):
-        load_artefact(path)
-
-
-def test_unknown_fields_of_a_card_are_no_obstacle(path: Path) -> None:
-    tensors, metadata = parts(path)
-    card = {**json.loads(metadata["card"]), "later": 1}
-    rewrite(path, tensors, {**metadata, "card": json.dumps(card)}, sealed=True)
-    assert load_artefact(path).card == CARD
 
 
 def test_a_description_names_the_file_and_is_json(path: Path) -> None:
@@ -351,14 +323,6 @@ def test_what_does_not_match_of_programs_is_named(changes: dict[str, Any], words
     found = installed.mismatches(card, replace(fitted, **changes))
     assert [notice.code for notice in found] == ["calibration-mismatch"] * len(words)
     assert all(word in notice.message for word, notice in zip(words, found, strict=True))
-
-
-def test_programs_do_not_matter_to_a_calibration_that_was_fitted_without() -> None:
-    card = replace(CARD, fingerprint=replace(FINGERPRINT, program=PROGRAM), programs=0)
-    hot = ProgramFingerprint("f" * 64, HOT)
-    assert installed.mismatches(card, replace(FINGERPRINT, program=hot)) == []
-    assert set(card.samplers()) == {"prose"}
-    assert set(replace(card, programs=3).samplers()) == {"prose", "program"}
 
 
 @pytest.mark.parametrize(("think_tokens", "named"), [(0, 0), (1024, 1)])

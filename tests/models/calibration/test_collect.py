@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from event_logs import ticking
-from worlds import ReadingPolicy, code_driver, problems, run_here, solve, tasks
+from worlds import ReadingPolicy, problems, solve
 
-from adascale.codetasks.records import read_task
 from adascale.engine.errors import AdascaleError, ContextOverflowError, ModelCorruptError
 from adascale.engine.ports import Prefix, PrefixWork, SequenceLogprob
 from adascale.engine.search.driver import Driver
@@ -22,7 +20,6 @@ from adascale.models.calibration.collect import (
     DrawPlan,
     FinishedQuestion,
     draw_rollouts,
-    is_drawn,
     score_rollouts,
 )
 from adascale.models.calibration.rollouts import RolloutStore
@@ -52,26 +49,6 @@ def store(tmp_path: Path) -> Iterator[RolloutStore]:
 
 def driver_of(policy: ReadingPolicy) -> Driver:
     return Driver(policy, SequenceLogprob(), {}, ticking())
-
-
-def test_code_tasks_are_kept_with_what_the_hidden_tests_said(store: RolloutStore) -> None:
-    asked = tasks(6)
-    plan = DrawPlan(samples=0, rollouts=0, seed=0, programs=3)
-    found = list(draw_rollouts(code_driver(), asked, store, plan, run_here))
-    assert {done.problem.id for done in found} == {task.id for task in asked}
-    for task in asked:
-        kept = store.get(task, "code")
-        assert kept is not None
-        assert len(kept.samples()) == 3
-        for node in (kept.nodes[row] for row in kept.samples()):
-            assert node.right == ("n * n" in node.text)
-            assert node.answer == ("0/1" if "7" in node.text or "9" in node.text else "1/1")
-        assert kept.problem == task
-    other_tests = replace(
-        asked[0], details=read_task("", {"tests": "assert f(5) == 25"}).problem("", "").details
-    )
-    assert not is_drawn(other_tests, store, plan)
-    assert list(draw_rollouts(code_driver(), asked, store, plan, run_here)) == []
 
 
 def test_each_question_is_kept_before_it_is_reported_and_drawn_once(store: RolloutStore) -> None:

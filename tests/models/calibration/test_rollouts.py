@@ -71,9 +71,7 @@ def test_a_search_is_kept_step_by_step(store: RolloutStore) -> None:
         Rollouts.of(record)
 
 
-@pytest.mark.parametrize(
-    "blob", [b"", b"garbage", pack({"last": np.zeros(3)}), pack({"rollouts": pack_texts(['{"nodes": 3}'])})]
-)
+@pytest.mark.parametrize("blob", [b"garbage", pack({"rollouts": pack_texts(['{"nodes": 3}'])})])
 def test_rollouts_that_nobody_put_are_damage(store: RolloutStore, tmp_path: Path, blob: bytes) -> None:
     [rollouts] = drawn(problems(1))
     store.put(rollouts)
@@ -132,23 +130,10 @@ def test_whatever_changes_a_draw_changes_the_name_of_the_store() -> None:
         (fingerprint, replace(PLAN, samples=5)),
         (fingerprint, replace(PLAN, rollouts=3)),
         (fingerprint, replace(PLAN, seed=1)),
-        (fingerprint, DrawPlan(samples=0, rollouts=0, seed=0, programs=4)),
-        (fingerprint, DrawPlan(samples=0, rollouts=0, seed=0, programs=5)),
-        (fingerprint, DrawPlan(samples=0, rollouts=0, seed=1, programs=4)),
     ]
-    programs = replace(fingerprint, program=ProgramFingerprint("p" * 64, {"temperature": 0.8}))
-    others += [
-        (programs, replace(PLAN, programs=2)),
-        (programs, replace(PLAN, programs=3)),
-        (
-            replace(programs, program=ProgramFingerprint("q" * 64, {"temperature": 0.8})),
-            replace(PLAN, programs=3),
-        ),
-        (
-            replace(programs, program=ProgramFingerprint("p" * 64, {"temperature": 0.7})),
-            replace(PLAN, programs=3),
-        ),
-    ]
+    for prompt, temperature, count in (("p", 0.8, 2), ("p", 0.8, 3), ("q", 0.8, 3), ("p", 0.7, 3)):
+        program = ProgramFingerprint(prompt * 64, {"temperature": temperature})
+        others.append((replace(fingerprint, program=program), replace(PLAN, programs=count)))
     assert len({base, *(plan.store_path(each) for each, plan in others)}) == 1 + len(others)
     # A PRM reads what was drawn and changes nothing of it.
     assert PLAN.store_path(replace(fingerprint, prm="x" * 64, prm_format="judge")) == base

@@ -56,7 +56,7 @@ def test_a_model_that_answers_in_one_step_can_be_fitted_and_measured() -> None:
     whole = training_set(drawn(problems(30)))
     none = StageData.stack([], STAGES["step"].numbers, STAGES["step"].states)
     training = replace(whole, stages={**whole.stages, "step": none})
-    result = fit_calibration(training, "beta", HeadConfig(steps=20, folds=2), seed=0)
+    result = fit_calibration(training, HeadConfig(steps=20, folds=2), seed=0)
     new = measure(result.calibration, training, 0)
     assert len(new["step"].right) == 0
     for found in (result.held_out, new):
