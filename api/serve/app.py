@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -38,7 +39,7 @@ from .protocols.ollama import OLLAMA_CHAT, OLLAMA_GENERATE
 from .protocols.ollama_models import OllamaModels
 from .protocols.protocol import Protocol, collect, stream
 from .protocols.responses import RESPONSES
-from .request import ServedEffort
+from .request import AnswerRequest, ServedEffort
 from .served import ServedModel
 from .wire.guard import Access, Guard
 from .wire.http import (
@@ -157,8 +158,9 @@ class _Server:
 
     async def search(self, request: HttpRequest) -> Response:
         """The event log of a search, as server-sent events."""
-        body = event_stream.SearchBody.read(read_object(await read_body(request)))
-        ask = event_stream.read_ask(body, self.served())
+        data = await read_body(request)
+        body = event_stream.SearchBody.read(read_object(data))
+        ask = await asyncio.to_thread(event_stream.read_ask, body, self.served())
         log = self._hub.ask(ask, client_address(request))
         events = event_stream.write_log(log, is_readable=body.readable)
         response = EventStream(await while_connected(request.receive, anext(events)), events)
@@ -175,11 +177,17 @@ class _Server:
         """The route of a protocol."""
 
         async def answer(request: HttpRequest) -> Response:
-            body = protocol.body.read(read_object(await read_body(request)))
-            served = self.served()
-            if (response := protocol.at_once(body, served)) is not None:
-                return json_response(response)
-            wanted = served.request(body, protocol.read(body))
+            data = await read_body(request)
+
+            def read() -> tuple[Any, JsonObject | AnswerRequest]:
+                body, served = protocol.body.read(read_object(data)), self.served()
+                response = protocol.at_once(body, served)
+                return body, served.request(body, protocol.read(body)) if response is None else response
+
+            # In a thread: a long body with many schemas must not keep other clients waiting.
+            body, wanted = await asyncio.to_thread(read)
+            if not isinstance(wanted, AnswerRequest):
+                return json_response(wanted)
             writer = protocol.writer(body, wanted)
             # A question from another fallback is not sent on again.
             fallback = None if HANDED_ON in request.headers else self._settings.fallback

@@ -87,8 +87,8 @@ class SearchOutcome:
         if isinstance(self.handed_on, FallbackAnswer):
             content, stopped_at = cut_at_stop(self.handed_on.text, self.request.stop)
             return [Answer(content, "stop", stopped_at)]
-        if self._is_tool_request:
-            return [self._reply]
+        if self.request.tools is not None:
+            return [self._reply(self.request.tools)]
         read = self._read_option
         found = [*([Answer(read, "stop")] if read else []), *(self._choice(node) for node in self._nodes)]
         return found[: self.request.answers] or [Answer("", "length")]
@@ -130,7 +130,7 @@ class SearchOutcome:
                 for group in result.groups
             ],
             **({"fields": to_plain(result.fields)} if record.started.problem.kind == "json" else {}),
-            **({"alternatives": self._alternatives} if self._is_tool_request else {}),
+            **({"alternatives": self._alternatives} if self.request.tools is not None else {}),
             "tokens": record.usage.generated_tokens,
             "tokens_of_fixed_width": fixed_tokens(record),
             "flops": record.usage.flops,
@@ -154,19 +154,13 @@ class SearchOutcome:
             unknown["fields"] = {}
         return {"answer": found.answer, **unknown, "fallback": found.described(self.result)}
 
-    @property
-    def _is_tool_request(self) -> bool:
-        return self.record.started.problem.kind == "call"
-
-    @property
-    def _reply(self) -> Answer:
+    def _reply(self, asked: ToolRequest) -> Answer:
         """The calls of a request with tools, or its reply.
 
         Calls that are not likely enough are replaced by a text that says so, and calls whose results are
         known by these results.
         """
         result, tree, stopped_at = self.result, self.record.tree, None
-        asked = ToolRequest.of(self.record.started.problem.details)
         step = None if result.best is None else tree[result.best].step
         if result.best is None or result.answer is None:
             words = self._known_results(asked)

@@ -205,6 +205,7 @@ class AnswerRequest:
         stream: Stream the answer during the search.
         ignored: Fields of the body that have no effect.
         min_probability: Probability below which no tool is called.
+        tools: The tools that may be called; None without any.
     """
 
     ask: Ask
@@ -215,3 +216,4 @@ class AnswerRequest:
     stream: bool = False
     ignored: tuple[str, ...] = ()
     min_probability: float = 0.0
+    tools: ToolRequest | None = None

@@ -93,6 +93,7 @@ class ServedModel:
             stream=body.stream,
             ignored=ignored,
             min_probability=body.min_probability,
+            tools=asked.conversation if isinstance(asked.conversation, ToolRequest) else None,
         )
 
     def effort_of(self, model: str | None, asked: str | None, field: str) -> ServedEffort | None:

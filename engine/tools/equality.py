@@ -43,8 +43,7 @@ def key_of(value: Any, schema: Schema) -> Hashable:
         case str():
             return "text", _key_of_text(value)
         case list():
-            items = schema.get("items")
-            return "list", tuple(key_of(item, items if isinstance(items, Mapping) else {}) for item in value)
+            return "list", tuple(key_of(item, schema.get("items", {})) for item in value)
         case _:
             return "object", frozenset(
                 (name, key_of(item, inner)) for name, item, inner in compared(value, schema)

@@ -56,8 +56,8 @@ def in_order(value: Any, schema: Schema) -> Any:
             properties = of_object(schema).get("properties", {})
             names = sorted(value, key=lambda name: [*properties, name].index(name))
             return {name: in_order(value[name], properties.get(name, {})) for name in names}
-        case list() if isinstance(items := schema.get("items"), Mapping):
-            return [in_order(item, items) for item in value]
+        case list():
+            return [in_order(item, schema.get("items", {})) for item in value]
         case _:
             return value
 
@@ -71,8 +71,8 @@ def reordered(schema: Schema, rng: np.random.Generator) -> Schema:
         if names == known:
             names.reverse()
         changed["properties"] = {name: reordered(properties[name], rng) for name in names}
-    if isinstance(items := schema.get("items"), Mapping):
-        changed["items"] = reordered(items, rng)
+    if "items" in schema:
+        changed["items"] = reordered(schema["items"], rng)
     for union in ("anyOf", "oneOf"):
         if union in schema:
             changed[union] = [reordered(each, rng) for each in schema[union]]

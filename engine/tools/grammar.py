@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .inlining import Inliner
-from .schema import NOTHING, PLAIN_TYPES, Schema, types_of, values_of
+from .schema import NOTHING, PLAIN_TYPES, Schema, types_of
 from .tool import Tools
 
 OPENING = '{"name": "'
@@ -61,7 +61,7 @@ class _Rules:
     def __init__(self) -> None:
         self._names: dict[str, str] = {}
         self._values: dict[int, tuple[Schema, str]] = {}  # parts of a schema may stand at many places
-        self._inliner = Inliner({})
+        self._inliner = Inliner()
 
     def text(self, root: str) -> str:
         """The whole grammar, with its root rule."""
@@ -80,7 +80,7 @@ class _Rules:
     def _value(self, schema: Schema) -> str:
         if unions := self._inliner.alternatives(schema):
             return self._any_of(self.value(each) for each in unions)
-        if values := values_of(schema):
+        if values := schema.get("enum"):
             return self._any_of(_literal(_written(each)) for each in values)
         implied = {"properties": "object", "items": "array"}
         types = types_of(schema) or tuple(named for name, named in implied.items() if name in schema)
@@ -90,10 +90,10 @@ class _Rules:
         """The rest of an object after its opening brace."""
         if unions := self._inliner.alternatives(schema):
             return self._any_of(self.behind_brace(each) for each in unions)
-        if "properties" in schema or schema.get("additionalProperties") is False:
+        others = schema.get("additionalProperties", {})
+        if "properties" in schema or others == NOTHING:
             return f'ws {self._properties(schema)} "}}"'
-        others = schema.get("additionalProperties")
-        pair = self._name(f'string ":" ws {self.value(others)}') if isinstance(others, Mapping) else "pair"
+        pair = self._name(f'string ":" ws {self.value(others)}')
         return f'ws ({pair} ("," ws {pair})*)? "}}"'
 
     def _any_of(self, bodies: Iterable[str]) -> str:
@@ -110,8 +110,8 @@ class _Rules:
         return name if name in PLAIN_TYPES else "value"
 
     def _array(self, schema: Schema) -> str:
-        items = schema.get("items")
-        item = self.value(items) if isinstance(items, Mapping) else "value"
+        items = schema.get("items", {})
+        item = self.value(items)
         least, most = schema.get("minItems", 0), schema.get("maxItems")
         if most == 0 or items == NOTHING:
             return '"[" ws "]"'
@@ -145,9 +145,8 @@ class _Rules:
 
 def _unnamed(schema: Schema) -> Mapping[str, Any]:
     """Required properties that the schema does not describe."""
-    others = schema.get("additionalProperties")
-    each = others if isinstance(others, Mapping) else {}
-    return {name: each for name in schema.get("required", ()) if name not in schema.get("properties", {})}
+    others, known = schema.get("additionalProperties", {}), schema.get("properties", {})
+    return {name: others for name in schema.get("required", ()) if name not in known}
 
 
 def _run(schema: Mapping[str, Any], least: str, most: str) -> str:

@@ -50,16 +50,11 @@ def unions_of(schema: Schema) -> Sequence[Schema]:
     return next((schema[name] for name in ("anyOf", "oneOf") if schema.get(name)), ())
 
 
-def values_of(schema: Schema) -> Sequence[Any] | None:
-    """The only values that a schema allows; None if it does not list them."""
-    return [schema["const"]] if "const" in schema else schema.get("enum")
-
-
 def keywords(schema: Schema) -> set[str]:
     """The keywords of a schema without references, and of all schemas in it."""
-    others = [schema.get("items"), schema.get("additionalProperties")]
+    others = [schema[name] for name in ("items", "additionalProperties") if name in schema]
     inner = [*schema.get("properties", {}).values(), *unions_of(schema), *others]
-    return set(schema).union(*(keywords(each) for each in inner if isinstance(each, Mapping)))
+    return set(schema).union(*map(keywords, inner))
 
 
 def matches(value: Any, schema: Schema) -> bool:
@@ -68,8 +63,6 @@ def matches(value: Any, schema: Schema) -> bool:
     if types and not any(_is_of(value, each) for each in types):
         return False
     if "enum" in schema and value_key(value) not in map(value_key, schema["enum"]):
-        return False
-    if "const" in schema and value_key(value) != value_key(schema["const"]):
         return False
     if unions and not _matches_union(value, unions, only_one="oneOf" in schema):
         return False
@@ -91,11 +84,9 @@ def _matches_union(value: Any, unions: Sequence[Schema], *, only_one: bool) -> b
 
 
 def _matches_object(value: Mapping[str, Any], schema: Schema) -> bool:
-    properties, others = schema.get("properties", {}), schema.get("additionalProperties", True)
-    for name, item in value.items():
-        inner = properties.get(name, others)
-        if inner is False or (isinstance(inner, Mapping) and not matches(item, inner)):
-            return False
+    properties, others = schema.get("properties", {}), schema.get("additionalProperties", {})
+    if not all(matches(item, properties.get(name, others)) for name, item in value.items()):
+        return False
     is_complete = all(name in value for name in schema.get("required", ()))
     return is_complete and _is_within(len(value), schema, "minProperties", "maxProperties")
 
@@ -103,8 +94,7 @@ def _matches_object(value: Mapping[str, Any], schema: Schema) -> bool:
 def _matches_list(value: Sequence[Any], schema: Schema) -> bool:
     if schema.get("uniqueItems") is True and len(set(map(value_key, value))) < len(value):
         return False
-    items = schema.get("items")
-    fits = not isinstance(items, Mapping) or all(matches(item, items) for item in value)
+    fits = all(matches(item, schema.get("items", {})) for item in value)
     return fits and _is_within(len(value), schema, "minItems", "maxItems")
 
 
@@ -198,8 +188,8 @@ def mended(value: Any, schema: Schema) -> Any:
             for name, item in value.items()
             if item is not None or name in needed or matches(item, known.get(name, {}))
         }
-    if isinstance(value, list) and isinstance(items := schema.get("items"), Mapping):
-        return [mended(item, items) for item in value]
+    if isinstance(value, list):
+        return [mended(item, schema.get("items", {})) for item in value]
     if "integer" in types and "number" not in types and isinstance(value, float) and value.is_integer():
         return int(value)
     return value

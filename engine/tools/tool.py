@@ -6,10 +6,11 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal, Self
 
 from ..errors import UsageError
-from .inlining import OBJECT, inlined
+from .inlining import OBJECT, Inliner
 from .schema import Schema
 
 Choice = Literal["auto", "none", "required"]
@@ -43,12 +44,17 @@ class Tool:
     record: Mapping[str, Any]
 
     @classmethod
-    def of(cls, record: Mapping[str, Any]) -> Self:
+    def of(cls, record: Mapping[str, Any], inliner: Inliner | None = None) -> Self:
         """The tool of a record in the form of chat completions.
+
+        Args:
+            record: The record.
+            inliner: Reads the schemas of all tools of the request.
 
         Raises:
             UsageError: its name is invalid, or its schema is not of an object, or too large.
         """
+        inliner = inliner or Inliner()
         function = record["function"]
         name, asked = function["name"], function.get("parameters") or {}
         if not _NAME.fullmatch(name):
@@ -56,7 +62,9 @@ class Tool:
                 f"the name of a tool has letters, digits and any of _-.:/ in it, not {name[:40]!r}"
             )
         try:
-            parameters = inlined(asked, OBJECT)  # a tool that no arguments fit is never called
+            parameters = inliner.both(
+                inliner.read(asked), OBJECT
+            )  # a tool that no arguments fit is never called
         except UsageError as error:
             raise UsageError(f"the tool {name}: {error.message}") from None
         if not isinstance(asked, Mapping) or asked.get("type", "object") not in ("object", ["object"]):
@@ -122,6 +130,17 @@ def in_words(messages: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return turns
 
 
+@lru_cache(maxsize=8)
+def _tools_of(text: str) -> Tools:
+    """The tools of a list of records as JSON: every solution of a search asks for the same ones."""
+    inliner = Inliner()
+    tools = [Tool.of(record, inliner) for record in json.loads(text)]
+    by_name = {tool.name: tool for tool in tools}
+    if len(by_name) < len(tools):
+        raise UsageError("two tools have the same name")
+    return by_name
+
+
 @dataclass(frozen=True, slots=True)
 class ToolRequest:
     """A conversation with tools.
@@ -148,12 +167,9 @@ class ToolRequest:
         records = details.get("tools", ())
         if len(records) > MAX_TOOLS:
             raise UsageError(f"there are {len(records)} tools; a request may have {MAX_TOOLS}")
-        tools = [Tool.of(record) for record in records]
-        by_name = {tool.name: tool for tool in tools}
-        if len(by_name) < len(tools):
-            raise UsageError("two tools have the same name")
+        tools = _tools_of(json.dumps(records))
         return cls(
-            details["messages"], by_name, details.get("choice", "auto"), details.get("is_parallel", True)
+            details["messages"], tools, details.get("choice", "auto"), details.get("is_parallel", True)
         )
 
     def details(self) -> dict[str, Any]:
