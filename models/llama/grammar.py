@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import llama_cpp.llama_cpp as C
 import numpy as np
@@ -31,7 +34,8 @@ class Grammar:
     """
 
     def __init__(self, model: LlamaModel, gbnf: str) -> None:
-        handle = C.llama_sampler_init_grammar(model.vocab, gbnf.encode(), b"root")
+        with _silenced_stderr():  # it prints a grammar that it cannot read, with the names and values in it
+            handle = C.llama_sampler_init_grammar(model.vocab, gbnf.encode(), b"root")
         if not handle:
             raise UsageError(
                 "the schema cannot be made a grammar", hint="a simpler schema", slug="bad-schema"
@@ -91,3 +95,16 @@ class Grammar:
         C.llama_sampler_apply(self._handle, ctypes.byref(array))
         found: Ids = tokens[np.isfinite(data["logit"])]
         return found
+
+
+@contextmanager
+def _silenced_stderr() -> Iterator[None]:
+    """Let nothing be printed to stderr, by C either."""
+    kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nothing, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nothing)

@@ -44,6 +44,12 @@ if TYPE_CHECKING:
     from ..session import OpenSession
 
 
+_STACK = 1 << 30
+"""Bytes of stack of the thread that tokenizes: llama.cpp splits a text by a recursion that takes some 400 for
+each character in a row that is neither letter nor blank, and overflows the usual 8 MB at 20,000. Only what is
+used takes memory."""
+
+
 def main() -> None:
     """Serve the parent at the other end of stdin and stdout until it has gone."""
     if sys.platform == "linux":
@@ -68,7 +74,11 @@ def main() -> None:
     # Not sys.stdin: its lock is held while a line is awaited, and Python would abort at its end for it.
     lines = os.fdopen(os.dup(0), "rb")
     threading.Thread(target=_listen, args=(lines, server), daemon=True).start()
-    server.serve()
+    threading.stack_size(_STACK)
+    models = threading.Thread(target=server.serve)
+    models.start()
+    threading.stack_size(0)  # of all other threads: the usual one
+    models.join()
 
 
 def _listen(lines: Iterable[bytes], server: Server) -> None:

@@ -13,6 +13,7 @@ import tiny
 import tiny_prm
 from machine import opened
 
+from adascale.engine.errors import UsageError
 from adascale.engine.tools.grammar import OPENING, grammar_of_call
 from adascale.engine.tools.tool import Tool
 from adascale.models.llama import grammar as grammar_file
@@ -82,3 +83,13 @@ def test_few_tokens_are_tried_wherever_the_call_stands(
             )
             grammar.masked(logits, 5)
     assert max(sizes) <= 256 < model.vocab_size
+
+
+def test_nothing_is_printed_of_a_grammar_that_cannot_be_read(
+    random_gguf: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with opened(random_gguf) as machine:
+        capfd.readouterr()
+        with pytest.raises(UsageError, match="grammar"):
+            Grammar(machine.model, 'root ::= "secret" {')
+    assert capfd.readouterr().err == ""

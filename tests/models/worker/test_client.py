@@ -151,6 +151,15 @@ def test_nothing_of_a_run_is_left_when_it_has_ended(worker: Worker) -> None:
             assert not thread.is_alive()
 
 
+def test_a_long_run_of_one_character_does_not_end_the_worker(worker: Worker) -> None:
+    with worker:
+        logs = logs_of(worker.run(questions("<" * 40_000, "1 + 1?"), SETTINGS))
+    long, answered = (log[-1] for log in logs.values())
+    assert isinstance(long, SearchFailed)
+    assert long.notice.code == "context-overflow"
+    assert isinstance(answered, SearchFinished)
+
+
 def test_a_run_that_is_left_early_does_not_speak_into_the_next_one(worker: Worker) -> None:
     with worker:
         events = worker.run(questions("1 + 1?"), Settings(strategy_named("vote")))
