@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections import UserDict
-from collections.abc import Iterator
 from contextlib import suppress
+from functools import cache
 from importlib import import_module
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
+from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
 import typer.main
@@ -22,9 +20,7 @@ from adascale.engine.errors import AdascaleError, UsageError, explained
 
 from .exit_codes import EPILOG, FAILED, USAGE, exit_code
 from .options.command_line import unknown_command, usage_error, with_ask
-from .options.completion import whole_words
 from .options.config_file import config_path, defaults_of, read_config, warn_unknown
-from .options.help import EVERYDAY, LayeredCommand, reflow
 from .terminal.console import (
     ColorChoice,
     is_piped,
@@ -41,93 +37,75 @@ from .terminal.streams import flush_or_abandon, forget_unknown_size, lose_unwrit
 if TYPE_CHECKING:
     from typer._click import Command, Context  # Typer has a copy of click, whose types it gives no other name
 
-_TABLE = {
-    "ask": ("ask.ask", "Ask"),
-    "chat": ("chat.chat", "Ask"),
-    "code": ("code.code", "Ask"),
-    "batch": ("batch.batch", "Ask"),
-    "serve": ("serve.serve", "Serve"),
-    "mcp": ("mcp.mcp", "Serve"),
-    "pull": ("models.pull", "Models"),
-    "list": ("models.list_models", "Models"),
-    "show": ("models.show", "Models"),
-    "rm": ("models.rm", "Models"),
-    "models": ("models.app", "Models"),
-    "runs": ("runs.app", "History"),
-    "replay": ("replay.replay", "History"),
-    "tree": ("tree.tree", "History"),
-    "eval": ("evaluate.eval_", "Measure"),
-    "calibrate": ("calibrate.app", "Measure"),
-    "export": ("export.export", "Measure"),
-    "config": ("config.app", "Set up"),
-    "doctor": ("doctor.doctor", "Set up"),
-}
-"""Module and function of each command, ``app`` for a group, and its panel; in the order of the help page."""
 
-SHORT_NAMES = ("pull", "list", "show", "rm")
-"""Commands of ``models`` that have a short name."""
+COMMANDS = {
+    "ask": ("ask.ask", "Answer a question, with as much search as it needs."),
+    "chat": ("chat.chat", "Talk with a model that stays loaded."),
+    "code": ("code.code", "Write a program that passes your tests."),
+    "batch": ("batch.batch", "Answer many questions, and write one JSON object a line."),
+    "serve": ("serve.serve", "Answer over HTTP as OpenAI, Anthropic and Ollama do."),
+    "mcp": ("mcp.mcp", "Offer solve, code and check to an agent."),
+    "pull": ("models.pull", "Download models."),
+    "list": ("models.list_models", "List the models known by name, and those on this machine."),
+    "show": ("models.show", "Show the facts about a model."),
+    "rm": ("models.rm", "Delete a model from the cache."),
+    "runs": ("runs.app", "List and delete kept searches."),
+    "replay": ("replay.replay", "Show a recorded search again, and print its answer."),
+    "tree": ("tree.tree", "Print the tree of a recorded search, or write it as a picture."),
+    "eval": ("evaluate.eval_", "Compare strategies on questions with known answers."),
+    "calibrate": ("calibrate.app", "Fit and check what turns scores into probabilities."),
+    "export": ("export.export", "Write searches as training data."),
+    "options": ("options.options", "List the names of -o, with their ranges and defaults."),
+    "config": ("config.app", "Set defaults in a file."),
+    "doctor": ("doctor.doctor", "Check this machine, and say how to fix what is wrong."),
+}
+"""Module and function of each command (``app`` for a group), and its line on the help page."""
 
 _OFF = {"", "0", "false", "f", "no", "n", "off"}
 """Values of an environment variable that leave its flag off."""
 
 
-class _Commands(UserDict[str, "Command"]):
-    """Commands by name; each is imported when it is run, so that no command waits for the others."""
+@cache
+def load_command(name: str) -> Command:
+    """A command, imported when it is run, so that no command waits for the others."""
+    module, _, function = COMMANDS[name][0].partition(".")
+    found = getattr(import_module(f".commands.{module}", __package__), function)
+    table = typer.Typer(rich_markup_mode=None)
+    if isinstance(found, typer.Typer):
+        table.add_typer(found, name=name)
+    else:
+        from .options.flatten import Command as WithPairs
 
-    def __missing__(self, name: str) -> Command:
-        module, _, function = _TABLE[name][0].partition(".")
-        found = getattr(import_module(f".commands.{module}", __package__), function)
-        table = typer.Typer()
-        if isinstance(found, typer.Typer):
-            table.add_typer(found, name=name)
-        else:
-            table.command(name, cls=LayeredCommand if name in EVERYDAY else None)(found)
-        self.data[name] = typer.main.get_group(table).commands[name]
-        reflow(self.data[name])
-        return self.data[name]
-
-    def __contains__(self, name: object) -> bool:
-        return name in _TABLE
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(_TABLE)
-
-    def __len__(self) -> int:
-        return len(_TABLE)
+        table.command(name, cls=WithPairs)(found)
+    command = typer.main.get_group(table).commands[name]
+    _keep_examples(command)
+    return command
 
 
-COMMANDS = _Commands()
-
-
-def _first_paragraph(name: str) -> str:
-    """The first paragraph of a command's docstring, read from the source: an import would take longer."""
-    module, _, function = _TABLE[name][0].partition(".")
-    source = (Path(__file__).parent / "commands" / f"{module}.py").read_text(encoding="utf-8")
-    start = 0 if function == "app" else source.index(f"\ndef {function}(")
-    docstring = source[start:].split('"""')[1]
-    return " ".join(docstring.split("\n\n")[0].split())
+def _keep_examples(command: Command) -> None:
+    """Mark the examples, the second paragraph of a help text, as lines that stay as they are."""
+    for below in command.commands.values() if isinstance(command, TyperGroup) else ():
+        _keep_examples(below)
+    first, *others = (command.help or "").split("\n\n")
+    command.help = "\n\n".join([first, *(f"\b\n{each}" for each in others[:1]), *others[1:]])
 
 
 class _Root(TyperGroup):
-    def __init__(self, **attrs: Any) -> None:
-        super().__init__(**attrs)
-        self.commands = COMMANDS
-
     def list_commands(self, ctx: object) -> list[str]:
         """Names, in the order of the help page."""
-        return list(_TABLE)
+        return list(COMMANDS)
 
     def get_command(self, ctx: object, cmd_name: str) -> Command | None:
         """A placeholder with the help line of a command, for the help page and for shell completion."""
-        if cmd_name not in _TABLE:
+        if cmd_name not in COMMANDS:
             return None
-        return TyperCommand(cmd_name, help=_first_paragraph(cmd_name), rich_help_panel=_TABLE[cmd_name][1])
+        return TyperCommand(cmd_name, help=COMMANDS[cmd_name][1])
 
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
         """The words behind ``adascale``, a question without a command among them."""
         if not args and not ctx.resilient_parsing and is_piped():
             args = ["ask"]
-        return super().parse_args(ctx, with_ask(args, _TABLE))
+        return super().parse_args(ctx, with_ask(args, COMMANDS))
 
     def resolve_command(self, ctx: Context, args: list[str]) -> tuple[str | None, Command | None, list[str]]:
         """The command that was typed; no other one is imported.
@@ -135,18 +113,21 @@ class _Root(TyperGroup):
         Raises:
             UsageError: there is no such command.
         """
-        if not (args[0] in _TABLE or args[0].startswith("-") or ctx.resilient_parsing):
-            raise unknown_command(args, _TABLE)
+        if not (args[0] in COMMANDS or args[0].startswith("-") or ctx.resilient_parsing):
+            raise unknown_command(args, COMMANDS)
         name, found, rest = super().resolve_command(ctx, args)
-        return name, found and COMMANDS[str(name)], rest
+        return name, found and load_command(str(name)), rest
 
 
 app = typer.Typer(
     cls=_Root,
     name="adascale",
+    help="Answer questions with a small local model that searches as much as a question needs.\n\n"
+    '\b\nadascale "What is 17 * 23?"\nadascale chat',
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=EPILOG,
 )
 
@@ -164,11 +145,7 @@ def root(
         bool, typer.Option("--version", "-V", callback=_show_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """Answer questions with a small local model that searches as much as a question needs.
-
-    adascale "What is 17 * 23?"
-    adascale chat
-    """
+    """Answer questions with a small local model that searches as much as a question needs."""
     if context.invoked_subcommand == "config":  # which must work when the file is broken
         return
     path = config_path()
@@ -176,7 +153,7 @@ def root(
         found = read_config(path)
     except UsageError:
         # doctor reports a broken file as one of its findings, and help has to work with one.
-        asks_help = sys.argv[1:2] == ["help"] or {"-h", "--help", "--help-all"} & set(sys.argv)
+        asks_help = {"-h", "--help"} & set(sys.argv)
         if context.invoked_subcommand == "doctor" or asks_help:
             return
         raise
@@ -186,23 +163,24 @@ def root(
     use_warnings("-qq" not in sys.argv)
     if found and (name := context.invoked_subcommand):
         warn_unknown(found, path)
-        context.default_map = {name: defaults_of(COMMANDS[name], found)}
+        context.default_map = {name: defaults_of(load_command(name), found)}
 
 
 def main() -> None:
-    """Run the command line; every error is a message and an exit code, and a traceback only with --debug."""
+    """Run the command line; an error is a message and an exit code, with a traceback for -o debug true."""
     open_missing()
     lose_unwritable_stderr()
     forget_unknown_size()
     try:
-        with unwinding(), whole_words():
+        with unwinding():
             code = app(standalone_mode=False)
         sys.exit(code)
     except typer.Abort:  # Ctrl-D where a key was waited for
         say("adascale: stopped")
         sys.exit(FAILED)
     except Exception as error:
-        if type(error).__name__ == "NoArgsIsHelpError":  # its help has been printed
+        if type(error).__name__ == "NoArgsIsHelpError":
+            say(str(error))
             sys.exit(USAGE)
         if os.environ.get("ADASCALE_DEBUG", "").lower() not in _OFF:
             traceback.print_exc()

@@ -5,7 +5,7 @@ Errors hold plain text and facts, no markup and no terminal; ``cli`` alone turns
 
 A setting or a command in a text stands between backticks, a setting as Python has it: "`ctx_size=1024` needs
 2 GB" (``setting``, ``command``). A caller in Python reads it as it is; each edge respells it: the command
-line as ``--ctx-size 1024``, a server as its field (``respell``).
+line as ``-o ctx_size 1024``, a server as its field (``respell``).
 """
 
 from __future__ import annotations

@@ -25,7 +25,6 @@ from adascale.engine.types import KindName, Notice, Problem, probability_of, rou
 
 from .options import PROMPTS, FallbackOptions
 from .storage import state_folder
-from .worker.remote import base_url
 
 HANDED_ON = "X-Adascale-Handed-On"
 """Header of a question that comes from a fallback."""
@@ -84,7 +83,7 @@ class Fallback:
         if not {"@", "?", "#"}.isdisjoint(url):
             text = "the URL of a fallback has a password or a query in it"
             raise UsageError(text, hint=f"{setting('fallback_key_file', 'FILE')}, and the URL without it")
-        base_url(url, "fallback")
+        _check_url(url)
         parts = urlsplit(url)
         self.server = parts.netloc
         self._url = f"{url}{'' if parts.path else '/v1'}/chat/completions"
@@ -192,3 +191,19 @@ class Fallback:
 
     def _notice(self, what: str, *facts: str, hint: str = "") -> Notice:
         return Notice("no-fallback", f"{self.server} {what}; the answer is our own", facts, hint)
+
+
+def _check_url(url: str) -> None:
+    """Refuse a text that is no URL of a server.
+
+    Raises:
+        UsageError: it is none.
+    """
+    try:
+        parts = urlsplit(url)
+        is_url = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        httpx2.URL(url).host.encode("idna")
+    except (ValueError, httpx2.InvalidURL):  # a name that cannot be looked up is a UnicodeError
+        is_url = False
+    if not is_url:
+        raise UsageError(f'"{url}" is no URL of a server', hint=setting("fallback", "http://127.0.0.1:8321"))

@@ -21,7 +21,7 @@ PACKAGES = {
 """The package of each layer's folder, whose modules may import each other; the last holds the others."""
 
 MAY_IMPORT = {
-    "engine": {"numpy", "pydantic", "pydantic_core"},
+    "engine": {"numpy"},
     "models": {
         "adascale.engine", "numpy", "llama_cpp", "huggingface_hub",
         "filelock", "httpx2", "jinja2", "math_verify", "platformdirs", "psutil", "pydantic_monty",
@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "cli": {
         "adascale", "adascale.codetasks", "adascale.engine", "adascale.export", "adascale.models",
         "adascale.serve",
-        "filelock", "llama_cpp", "markdown_it", "numpy", "platformdirs", "prompt_toolkit",
+        "filelock", "llama_cpp", "markdown_it", "numpy", "platformdirs", "prompt_toolkit", "pydantic",
         "rich", "tomlkit", "typer",
     },
     "api": {

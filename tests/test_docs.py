@@ -69,14 +69,6 @@ def test_there_are_snippets() -> None:
     assert len(snippets()) >= 6
 
 
-def test_the_page_of_commands_is_what_the_commands_say() -> None:
-    made = runpy.run_path(str(ROOT / "docs" / "make_cli.py"))
-
-    page = made["page"]()
-
-    assert page == made["PAGE"].read_text(encoding="utf-8"), "run python docs/make_cli.py"
-
-
 def test_the_table_of_models_is_what_the_catalogue_says() -> None:
     made = runpy.run_path(str(ROOT / "docs" / "make_models.py"))
 

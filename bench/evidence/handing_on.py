@@ -1,4 +1,4 @@
-"""What a threshold of ``--fallback-below`` keeps on this machine, and how much of that is correct.
+"""What a threshold of ``-o fallback_below`` keeps on this machine, and how much of that is correct.
 
 Usage: ``python -m bench.evidence.handing_on NAME=FILE.jsonl.gz,FILE.jsonl.gz ... [--orders 2]``
 

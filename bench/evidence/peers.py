@@ -152,7 +152,7 @@ class Bench:
             words += ["--seed", str(len(self.records) + 1)]
         else:
             words = [sys.executable, "-m", "adascale", "serve", "-m", self.model, "--port", str(port)]
-            words += ["--threads", threads, "--ctx-size", str(_WINDOW)]
+            words += ["-o", "threads", threads, "-o", "ctx_size", str(_WINDOW)]
         with _running(words, f"http://127.0.0.1:{port}/v1/models", _log_of(self.out, name)):
             yield f"http://127.0.0.1:{port}/v1"
 
@@ -193,7 +193,7 @@ class Bench:
     def ask_adascale(self, method: Method, todo: Sequence[Problem]) -> None:
         """``adascale ask``, which opens the model for each question."""
         for problem in todo:
-            words = ["ask", "--json", "-m", self.model, "--threads", str(self._threads), problem.question]
+            words = ["ask", "--json", "-m", self.model, "-o", "threads", str(self._threads), problem.question]
             began = time.monotonic()
             shown = _adascale(words)
             self.keep(method, problem.id, _ours(json.loads(shown), time.monotonic() - began))
@@ -206,9 +206,9 @@ class Bench:
             questions, answers = Path(folder, "questions.jsonl"), Path(folder, "answers.jsonl")
             lines = [json.dumps({"id": each.id, "question": each.question}) + "\n" for each in todo]
             questions.write_text("".join(lines))
-            words = ["batch", str(questions), "-o", str(answers), "-m", self.model]
+            words = ["batch", str(questions), "--output", str(answers), "-m", self.model]
             began = time.monotonic()
-            _adascale([*words, "--threads", str(self._threads)])
+            _adascale([*words, "-o", "threads", str(self._threads)])
             share = (time.monotonic() - began) / len(todo)
             for line in answers.read_text().splitlines():
                 answer = json.loads(line)

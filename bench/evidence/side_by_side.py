@@ -3,7 +3,7 @@
 Usage: ``python -m bench.evidence.side_by_side FILE.jsonl.gz ... [--orders 4]``
 
 Each file is a cell (``recorded_draws``): its solutions are played back at its recorded step costs, each
-question alone. Beside solutions that never run ahead of their turn stand ``--thrift`` and ``--hurry``. The
+question alone. Beside solutions that never run ahead of their turn stand ``-o hurry false`` and ``true``. The
 answers have to be the same, since solutions count in drawing order. Seconds leave out what reading
 prompts takes.
 """
@@ -24,7 +24,7 @@ from adascale.engine.search.settings import Settings
 from ..common import close, table
 from . import recorded_draws
 
-RULES = {"one after another": None, "--thrift": False, "--hurry": True}
+RULES = {"one after another": None, "hurry false": False, "hurry true": True}
 """What they stand for as ``Settings.hurry``; the first runs nothing ahead."""
 
 

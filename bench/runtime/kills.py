@@ -39,7 +39,7 @@ class Batch:
 
     def start(self, out: Path) -> subprocess.Popen[bytes]:
         """Run it, or go on with it."""
-        return subprocess.Popen([*self.command, "-o", str(out)], env=self.env)
+        return subprocess.Popen([*self.command, "--output", str(out)], env=self.env)
 
     def run_killed(self, out: Path, numbers: range, within: float, rng: random.Random) -> int:
         """Run it until its output is whole, killing it meanwhile.
@@ -141,7 +141,7 @@ def batch_command(data: Path, model: Path | str, *options: str) -> tuple[str, ..
         "adascale",
         "batch",
         str(data),
-        "-g",
+        "-m",
         str(model),
         "--seed",
         "1",
@@ -171,7 +171,7 @@ def main() -> None:
     with TemporaryDirectory() as name:
         folder = Path(name)
         data = write_questions(folder / "questions.jsonl", args.questions)
-        options = ("--strategy", "vote", "--samples", "2", "--budget", "160")
+        options = ("--strategy", "vote", "-o", "samples", "2", "-o", "budget", "160")
         batch = Batch(batch_command(data, model_path(args.model), *options))
         found = kill_again_and_again(batch, args.kills, args.within, args.seed, folder)
     faults = {name: found[name] for name in ("lost", "doubled", "torn", "different")}

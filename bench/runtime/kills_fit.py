@@ -35,7 +35,7 @@ from adascale.models.calibration.artefact import load_artefact
 from ..common import close
 from .soak import model_file
 
-_FEW = ("--samples", "2", "--rollouts", "1", "--programs", "1", "-c", "512", "-t", "1")
+_FEW = ("--samples", "2", "--rollouts", "1", "--programs", "1", "-o", "ctx_size", "512", "-o", "threads", "1")
 """So many solutions of a question take seconds."""
 
 Rows = Mapping[tuple[Any, ...], tuple[Any, ...]]
@@ -51,7 +51,7 @@ class Fit:
 
     def start(self) -> subprocess.Popen[bytes]:
         """Begin it, or go on with it."""
-        words = ["calibrate", "fit", "-g", self.model, "-d", self.data, *_FEW, "-qq", "--json"]
+        words = ["calibrate", "fit", "-m", self.model, "-d", self.data, *_FEW, "-qq", "--json"]
         command = [sys.executable, "-m", "adascale", *map(str, words)]
         env = {**os.environ, "XDG_DATA_HOME": str(self.folder)}
         return subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL)

@@ -54,7 +54,7 @@ def main() -> None:
 def watched(model: Path, source: Path, out: Path, seconds: float) -> tuple[float, int, int]:
     """Seconds to the first new record, records after ``seconds`` more, and bytes that memory grew by."""
     size = out.stat().st_size if out.exists() else 0
-    command = [sys.executable, "-m", "adascale", "batch", str(source), "-o", str(out), "-g", str(model)]
+    command = [sys.executable, "-m", "adascale", "batch", str(source), "--output", str(out), "-m", str(model)]
     begun = time.monotonic()
     with subprocess.Popen([*command, "--strategy", "greedy", "--seed", "1", "-q"]) as process:
         while not (out.exists() and out.stat().st_size > size):

@@ -13,7 +13,6 @@ from ..exit_codes import INTERRUPTED, NO_ANSWER
 from ..options.by_command import AskOptions
 from ..options.flatten import chooses_search, with_options
 from ..options.parts import session_for
-from ..searching.ask_server import search_on_server
 from ..searching.asking import last_conversation, read_schema, strategy_of
 from ..searching.fallback import hand_on, open_fallback
 from ..searching.one import question_text, search_one
@@ -34,8 +33,7 @@ def ask(
         typer.Argument(
             metavar="QUESTION|-",
             show_default=False,
-            help="The question; - or nothing reads it from stdin, and text piped in beside it goes below it. "
-            "Put -- before one that begins with a dash.",
+            help="The question; - or nothing reads it from stdin; piped text goes below it.",
         ),
     ] = None,
     *,
@@ -48,28 +46,25 @@ def ask(
     echo "What is 17 * 23?" | adascale ask -x
     adascale ask -c "and times two?"
     cat letter.txt | adascale ask --schema order.json
-    adascale ask -T -m qwen2.5-coder-0.5b --effort high '3 pens cost $2. How many for $18?'
+    adascale ask -m qwen2.5-coder-0.5b -e high -o samples 16 '3 pens cost $2. How many for $18?'
     """
     schema = read_schema(options.schema)
     text = question_text(question, _EXAMPLE, quiet=options.view.terminal.quiet > 0)
     fallback = open_fallback(options.fallback)
-    if options.server.url is not None:
-        record, loaded = search_on_server(text, options, context, schema)
-    else:
-        history = last_conversation(options.view.terminal) if options.goes_on else ()
-        problem = problem_of(
-            "1",
-            text,
-            kind=options.search.kind,
-            choices=options.search.options,
-            is_searched=chooses_search(context),
-            history=history,
-            schema=schema,
-        )
-        search = options.search
-        strategy, session = strategy_of(problem, search), session_for(search.preset, options.session)
-        prints = not options.json_output  # while it is generated
-        record, loaded = search_one(problem, strategy, search, session, options.view, prints_reply=prints)
+    history = last_conversation(options.view.terminal) if options.goes_on else ()
+    search = options.search
+    problem = problem_of(
+        "1",
+        text,
+        kind=search.kind,
+        choices=search.options,
+        is_searched=chooses_search(context),
+        history=history,
+        schema=schema,
+    )
+    strategy, session = strategy_of(problem, search), session_for(search.preset, options.session)
+    prints = not options.json_output  # while it is generated
+    record, loaded = search_one(problem, strategy, search, session, options.view, prints_reply=prints)
     if fallback is not None and fallback.is_for(record) and options.view.says_end:
         say(f"adascale: not sure enough, asking {fallback.server}...")
     try:
@@ -108,6 +103,6 @@ def _finish(
     if status == "interrupted":
         raise typer.Exit(INTERRUPTED)
     if status == "low_confidence" and not result.is_guess and not terminal.quiet:
-        say(f"adascale: less sure than --min-confidence {options.search.min_confidence:g}")
+        say(f"adascale: less sure than -o min_confidence {options.search.min_confidence:g}")
     if status != "answered" or (options.extract and result.answer is None and not is_chat):
         raise typer.Exit(NO_ANSWER)

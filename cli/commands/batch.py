@@ -6,14 +6,13 @@ import shlex
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from adascale.engine.errors import UsageError
 from adascale.engine.kinds import KINDS
 from adascale.engine.strategies import Strategy
 from adascale.engine.types import KindName, Problem
@@ -25,7 +24,6 @@ from ..exit_codes import INTERRUPTED, PARTIAL
 from ..options.by_command import BatchOptions
 from ..options.flatten import chooses_search, with_options
 from ..render.batch import BatchView, open_batch_view
-from ..render.jsonl import JsonBatch
 from ..render.renderer import choose_progress
 from ..report.batch_counts import BatchCounts
 from ..searching.batch import BatchRun, read_lines, wanted
@@ -46,20 +44,14 @@ def batch(
 ) -> None:
     """Answer many questions, and write one JSON object a line as each is done.
 
-    adascale batch questions.jsonl -o answers.jsonl
+    adascale batch questions.jsonl --output answers.jsonl
     cat questions.txt | adascale batch --effort low > answers.jsonl
-    adascale batch questions.jsonl -o answers.jsonl --only-failed
 
     The same command continues where it stopped, and asks failed questions again.
     """
-    if options.only_failed and (options.output == "-" or options.overwrite):
-        raise UsageError(
-            "--only-failed asks again what failed in an earlier output, and none is read",
-            hint="adascale batch questions.jsonl -o answers.jsonl --only-failed, without --overwrite",
-        )
     path = Path(source)
     answers = "answers.jsonl" if source == "-" else str(path.parent / f"{path.stem}.answers.jsonl")
-    check_apart(options.output, [source, *options.session.references()], f"-o {shlex.quote(answers)}")
+    check_apart(options.output, [source, *options.session.references()], f"--output {shlex.quote(answers)}")
     strategies: dict[KindName, Strategy] = {
         kind: options.search.make_code_strategy()
         if kind == "code"
@@ -82,8 +74,6 @@ def batch(
 def _open_view(counts: BatchCounts, source: str, options: BatchOptions) -> AbstractContextManager[BatchView]:
     """The progress display on stderr; no live picture if records go to the same terminal."""
     kind = choose_progress(options.progress, options.terminal.quiet, may_animate())
-    if kind == "json":
-        return nullcontext(JsonBatch())
     live = kind == "live" and not (options.output == "-" and sys.stdout.isatty())
     total = _total(source, options) if live else None
     return open_batch_view(counts, total, live=live, quiet=kind == "none")
@@ -102,13 +92,17 @@ def _finish(counts: BatchCounts, source: str, options: BatchOptions) -> None:
             say(f"adascale: {line}")
     same = "the same command without --overwrite" if options.overwrite else "the same command"
     again = f"mend them and run {same}: only these are asked again"
-    failure = counts.error("-o FILE keeps what is done for another run" if options.output == "-" else again)
+    failure = counts.error(
+        "--output FILE keeps what is done for another run" if options.output == "-" else again
+    )
     if counts.interrupted:
         if failure is not None:
             show_error(failure)
         total = _total(source, options)
         done = f"{counts.done + counts.skipped:,}" + (f" of {total:,}" if total is not None else "")
-        goes_on = "with -o FILE it could be continued" if options.output == "-" else f"{same} continues it"
+        goes_on = (
+            "with --output FILE it could be continued" if options.output == "-" else f"{same} continues it"
+        )
         say(f"adascale: stopped at {done}; {goes_on}")
         raise typer.Exit(INTERRUPTED)
     if failure is not None:
@@ -127,7 +121,7 @@ def _say_plan(
     bad: Counter[str] = Counter()
     asked: Counter[KindName] = Counter()
     with open_results(options.output, overwrite=options.overwrite) as results:
-        for line in wanted(lines, results, counts, only_failed=options.only_failed):
+        for line in wanted(lines, results, counts):
             if isinstance(line, BadLine):
                 bad[line.error.message] += 1
             else:

@@ -17,8 +17,7 @@ from adascale.models.options import SessionOptions
 
 from ..disk.files import check_output, is_calibration, writing
 from ..options.by_command import CalibrationOptions, FitOptions
-from ..options.flatten import with_options
-from ..options.help import LayeredCommand
+from ..options.flatten import Command, with_options
 from ..report.calibrate_report import report_text
 from ..searching.models import open_session
 from ..terminal.console import as_typed, say, short_path, show_warning, write_json, write_payload
@@ -47,7 +46,7 @@ _BRINGS = (
 app = typer.Typer(name="calibrate", no_args_is_help=True, help=__doc__)
 
 
-@app.command(cls=LayeredCommand)
+@app.command(cls=Command)
 @with_options(FitOptions)
 def fit(*, options: FitOptions) -> None:
     """Fit a calibration for your own model on questions with known answers.
@@ -69,7 +68,7 @@ def fit(*, options: FitOptions) -> None:
     problems = choose_problems(run, FEWEST, built_in=True)
     if output is not None:
         read: list[str | Path] = [*run.data, *run.session.references()]
-        check_output(output, "-o mine.calibration.safetensors", is_ours=is_calibration, reads=read)
+        check_output(output, "--output mine.calibration.safetensors", is_ours=is_calibration, reads=read)
     with open_session(run.session, run.terminal) as session:
         artefact = _fit(session, problems, options)
     path = _save(artefact, output, quiet=run.terminal.quiet > 0)
@@ -96,7 +95,7 @@ def _save(artefact: Artefact, output: Path | None, *, quiet: bool) -> Path:
     return path
 
 
-@app.command(cls=LayeredCommand)
+@app.command(cls=Command)
 @with_options(CalibrationOptions)
 def check(*, options: CalibrationOptions) -> None:
     """Measure a calibration on questions that it was not fitted on.

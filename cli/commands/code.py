@@ -35,8 +35,7 @@ def code(
         typer.Argument(
             metavar="TASK|-",
             show_default=False,
-            help="What the program should do; - or nothing reads it from stdin, and text piped in beside it "
-            "goes below it. Examples in it are tests, unless others are given.",
+            help="What the program should do; - or nothing reads it from stdin; piped text goes below it.",
         ),
     ] = None,
     *,
@@ -46,9 +45,11 @@ def code(
 
     adascale code "Write is_prime(n)." --test "assert is_prime(7)" --test "assert not is_prime(1)"
     cat problem.md | adascale code -
-    adascale code "Write a class Stack." --tests test_stack.py -o stack.py
+    adascale code "Write a class Stack." --tests test_stack.py --output stack.py
 
-    Programs run in a sandbox. Exit code 0: every test passes, 3: none of the programs passes them all.
+    Programs run in a sandbox. Examples in the task are tests, unless others are given.
+
+    Exit code 0: every test passes, 3: none of the programs passes them all.
     """
     from adascale.codetasks.records import task_of
 
@@ -66,7 +67,7 @@ def code(
                 slug="output-exists",
             )
         read = [*options.session.references(), str(options.tests or "")]
-        check_apart(options.output, read, "-o another-name.py")
+        check_apart(options.output, read, "--output another-name.py")
         check_output(options.output, "--overwrite, or another name", overwrite=options.overwrite)
     record, loaded = search_one(problem, strategy, options.search, options.session, options.view)
     _finish(record, loaded, options)

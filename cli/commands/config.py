@@ -7,22 +7,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperOption
 
 from adascale.engine.errors import UsageError
 
 from ..disk.files import NAMES_FILES, with_absolute_path, write_file
-from ..options.command_line import reason
-from ..options.config_file import (
-    Value,
-    complete_key,
-    config_path,
-    read_config,
-    suggestion,
-    warn_unknown,
-)
+from ..options.config_file import config_path, read_config, suggestion, warn_unknown
 from ..options.declare import JsonOption
-from ..options.flatten import command_with, settings
+from ..options.settings import Setting, Value, keys, value_text
 from ..terminal.console import say, write_json, write_payload
 from ..terminal.text import columns
 
@@ -30,7 +21,7 @@ app = typer.Typer(help=__doc__, no_args_is_help=True)
 
 SCHEMA = "adascale.config/1"
 
-_API_KEY = "api-key"
+_API_KEY = "api_key"
 """Setting that must stay secret."""
 
 
@@ -52,39 +43,35 @@ def show(json_output: JsonOption = False) -> None:
     path = config_path()
     config = read_config(path)
     warn_unknown(config, path)
-    rows = [_setting_row(key, option, config, path) for key, option in settings().items()]
+    rows = [_setting_row(setting, config, path) for setting in keys().values()]
     if json_output:
         write_json({"schema": SCHEMA, "path": str(path), "settings": rows})
         return
-    cells = [(row["key"], _value_text(row["value"]), row["origin"]) for row in rows]
+    cells = [(row["key"], value_text(row["value"]), row["origin"]) for row in rows]
     write_payload(columns(cells, "<<<"))
 
 
 @app.command("set")
 def set_(
-    context: typer.Context,
     key: Annotated[
-        str,
-        typer.Argument(
-            help="Name of an option without its dashes, such as model.", autocompletion=complete_key
-        ),
+        str, typer.Argument(help="Name of a flag without its dashes, such as model, or a name of -o.")
     ],
-    value: Annotated[str, typer.Argument(help="Value, written as for the option.")],
+    value: Annotated[str, typer.Argument(help="Value, written as on the command line.")],
 ) -> None:
     """Set a value in the config file.
 
     adascale config set model qwen2.5-coder-0.5b
-    adascale config set effort high
+    adascale config set ctx_size 8192
     """
-    option = option_of(key)
-    _change(key, parse_value(context, option, key, value))
-    if name := _environment(option):
+    setting = setting_of(key)
+    _change(key, parse_value(setting, value))
+    if name := _environment(setting):
         say(f"adascale: {name} is set and comes before the file")
 
 
 @app.command()
 def unset(
-    key: Annotated[str, typer.Argument(help="Name of a setting in the file.", autocompletion=complete_key)],
+    key: Annotated[str, typer.Argument(help="Name of a setting in the file.")],
 ) -> None:
     """Take a setting out of the config file.
 
@@ -92,74 +79,60 @@ def unset(
     """
     path = config_path()
     if key not in read_config(path):
-        option_of(key)
+        setting_of(key)
         raise UsageError(f"{key} is not set in {path}", hint="adascale config show says what is")
     _change(key, None)
 
 
-def option_of(key: str) -> TyperOption:
-    """The option that a key of the file sets.
+def setting_of(key: str) -> Setting:
+    """What a key of the file sets.
 
     Raises:
-        UsageError: no option has this name.
+        UsageError: nothing has this name.
     """
-    known = settings()
-    if key not in known:
+    if key not in keys():
         raise UsageError(f"{key} is no setting", hint=suggestion(key))
-    return known[key]
+    return keys()[key]
 
 
-def parse_value(context: typer.Context, option: TyperOption, key: str, text: str) -> Value:
-    """A value for the TOML file, checked by its option.
+def parse_value(setting: Setting, text: str) -> Value:
+    """A value for the TOML file, checked by its setting.
 
     Raises:
-        UsageError: the option does not take it.
+        UsageError: it is refused.
         ModelNotFoundError: no model has this name.
     """
+    key = setting.key
     try:
-        value = option.process_value(context, text)
-    except typer.BadParameter as error:
-        raise UsageError(
-            f"{key} {reason(error)}", hint=f"adascale {command_with(key)} --help-all says what it takes"
-        ) from error
+        value = setting.parse(text)
+    except ValueError as error:
+        raise UsageError(f"{key} {error}", hint=f"it takes: {setting.form}") from error
     if key in NAMES_FILES:
         return with_absolute_path(key, text)
-    if key == "server":
-        from adascale.models.worker.remote import base_url
-
-        base_url(text)
-    if option.type_descriptor.parameter_info.parser is not None:
-        return text  # such as 8k
-    return value if isinstance(value, bool | int | float) else text
+    if isinstance(value, Path):
+        return str(value.absolute())
+    # What has a unit stays as it was written, such as 8k.
+    return value if setting.info.parser is None and isinstance(value, bool | int | float) else text
 
 
-def _environment(option: TyperOption) -> str | None:
-    """Name of the environment variable that sets the option now; None if it is not set."""
-    name = option.envvar
-    return name if isinstance(name, str) and os.environ.get(name) else None
+def _environment(setting: Setting) -> str | None:
+    """Name of the environment variable that sets it now; None if it is not set."""
+    name = setting.variable
+    return name if name and os.environ.get(name) else None
 
 
-def _setting_row(key: str, option: TyperOption, config: dict[str, Value], path: Path) -> dict[str, Any]:
+def _setting_row(setting: Setting, config: dict[str, Value], path: Path) -> dict[str, Any]:
     """Key, present value and origin of a setting: environment before file before default."""
     value: Value | None
-    if name := _environment(option):
+    if name := _environment(setting):
         value, origin = os.environ[name], f"environment ({name})"
-    elif key in config:
-        value, origin = config[key], f"file ({path})"
+    elif setting.key in config:
+        value, origin = config[setting.key], f"file ({path})"
     else:
-        shown, default = option.show_default, option.default
-        assert not callable(default), "the default of a setting is a value"
-        value, origin = shown if isinstance(shown, str) else default, "default"
-    if key == _API_KEY and value is not None:
+        value, origin = setting.usual, "default"
+    if setting.key == _API_KEY and origin != "default":
         value = "(set)"  # people paste this table into reports
-    return {"key": key, "value": value, "origin": origin}
-
-
-def _value_text(value: Value | None) -> str:
-    """A value as it is written in TOML and on the command line."""
-    if value is None:
-        return "-"
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return {"key": setting.key, "value": value, "origin": origin}
 
 
 def _change(key: str, value: Value | None) -> None:

@@ -23,7 +23,8 @@ from adascale.models.files.catalog import DEFAULT_GENERATOR, catalog
 from ..exit_codes import FAILED
 from ..options.by_command import DoctorOptions
 from ..options.config_file import config_path, read_config, suggestion
-from ..options.flatten import setting_keys, with_options
+from ..options.flatten import with_options
+from ..options.settings import keys
 from ..terminal.console import as_typed, short_path, write_json, write_payload
 from ..terminal.text import columns
 
@@ -49,7 +50,7 @@ class Finding:
 
 
 @with_options(DoctorOptions)
-def doctor(*, context: typer.Context, options: DoctorOptions) -> None:
+def doctor(*, options: DoctorOptions) -> None:
     """Check this machine, and say how to fix what is wrong.
 
     adascale doctor
@@ -58,7 +59,7 @@ def doctor(*, context: typer.Context, options: DoctorOptions) -> None:
     generator = options.generator
     checks: dict[str, Callable[[], Finding]] = {
         "python": _python,
-        "config": partial(_config, context),
+        "config": _config,
         "llama.cpp": _llama,
         "gpu": _gpu,
         "memory": partial(_memory, generator),
@@ -104,15 +105,15 @@ def _python() -> Finding:
     return Finding("ok", f"{platform.python_version()}, adascale {__version__}, {sys.platform}")
 
 
-def _config(context: typer.Context) -> Finding:
-    from .config import option_of, parse_value
+def _config() -> Finding:
+    from .config import parse_value
 
     path = config_path()
     found = read_config(path)
-    unknown = [key for key in found if key not in setting_keys()]
+    unknown = [key for key in found if key not in keys()]
     for key, value in found.items():
         if key not in unknown:
-            parse_value(context, option_of(key), key, str(value))
+            parse_value(keys()[key], str(value))
     if unknown:
         return Finding("warn", f"{unknown[0]} is no setting ({short_path(path)})", suggestion(unknown[0]))
     said = ", ".join(found) or ("nothing set" if path.exists() else "none")
@@ -161,7 +162,7 @@ def _memory(name: str) -> Finding:
     plan = plan_memory(SessionLoad(info, window, Adaptive().branches, samples_set_branches=True))
     said += f"; {name} needs {human_bytes(plan.total_bytes)}"
     if plan.verdict == "tight":
-        fewer = command("ask", "-m", name, "--samples", "8", "What is 17 * 23?")
+        fewer = command("ask", "-m", name, "-o", "samples", "8", "What is 17 * 23?")
         return Finding("warn", f"{said}: the system may swap", fewer)
     return Finding("ok", said)
 

@@ -34,14 +34,14 @@ def export(
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="File to write; - prints the rows.", show_default="-"),
+        typer.Option("--output", help="File to write; - prints the rows.", show_default="-"),
     ] = None,
     overwrite: OverwriteOption = False,
 ) -> None:
     """Write searches as training data, one JSON object a line.
 
-    adascale export --to trl-prm -o steps.jsonl
-    adascale export --from rollouts --to trl-preference -o pairs.jsonl
+    adascale export --to trl-prm --output steps.jsonl
+    adascale export --from rollouts --to trl-preference --output pairs.jsonl
 
     Rows are the steps of a solution with their probabilities of success (trl-prm), or pairs of a good and a
     bad solution (trl-preference).

@@ -16,7 +16,7 @@ from adascale.models.extras import install_command
 
 from ..disk.files import NAMES_FILES, with_absolute_path
 from ..options.by_command import McpOptions
-from ..options.flatten import typed_flags, typed_words, with_options
+from ..options.flatten import typed_keys, typed_words, with_options
 from ..searching.models import open_worker, say_status
 from ..terminal.console import show_error, write_json
 from ..terminal.signals import leaving
@@ -39,7 +39,7 @@ def mcp(*, context: typer.Context, options: McpOptions) -> None:
     offers the same tools at /mcp.
     """
     if options.print_config:
-        typed = [name for name in NAMES_FILES if f"--{name}" in typed_flags(context)]
+        typed = [name for name in NAMES_FILES if name in typed_keys(context)]
         files = {name: with_absolute_path(name, context.params[name]) for name in typed}
         words = typed_words(context, {"print_config": False, **files})
         write_json(_client_config(["mcp", *words]))

@@ -11,7 +11,6 @@ from adascale.engine.decimals import human_bytes
 from adascale.engine.errors import ModelNotFoundError, UsageError, command
 
 from ..exit_codes import FAILED
-from ..options import completion
 from ..options.declare import JsonLinesOption, JsonOption, OfflineOption, YesOption
 from ..report.models_report import (
     entry_of_catalogue,
@@ -25,25 +24,13 @@ from ..terminal.text import fitted, plural
 
 SCHEMA = "adascale.model/1"
 
-app = typer.Typer(
-    name="models",
-    no_args_is_help=True,
-    help=f"{__doc__}\n\n"
-    "Models lie in the Hugging Face cache, which llama.cpp and transformers share. A model is given as a "
-    "name of the list, a file (./model.gguf), a repository (hf:user/repo:Q4_K_M), or with the name that "
-    "Ollama or LM Studio has for it (ollama:qwen3:1.7b).",
-)
-
 Name = Annotated[
     str,
-    typer.Argument(
-        help="Name in the list, hf:user/repo[:quant], or a .gguf file.", autocompletion=completion.models
-    ),
+    typer.Argument(help="Name in the list, hf:user/repo[:quant], ollama:NAME, or a .gguf file."),
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
-@app.command("list")
 def list_models(as_json: JsonLinesOption = False) -> None:
     """List the models known by name, and the others on this machine.
 
@@ -72,7 +59,6 @@ def list_models(as_json: JsonLinesOption = False) -> None:
     say(f"adascale: {total}; adascale pull NAME fetches another, -m NAME uses it")
 
 
-@app.command()
 def show(name: Name, as_json: JsonOption = False) -> None:
     """Show the facts about a model; if it is on this machine, also those in its file.
 
@@ -99,11 +85,10 @@ def show(name: Name, as_json: JsonOption = False) -> None:
         write_payload(facts_text(facts))
 
 
-@app.command()
 def pull(
     names: Annotated[
         list[str],
-        typer.Argument(metavar="NAME", help="Models to download.", autocompletion=completion.models),
+        typer.Argument(metavar="NAME", help="Models to download."),
     ],
     force: Annotated[
         bool, typer.Option("--force", help="Download models again that are here already.")
@@ -134,7 +119,6 @@ def pull(
             say(f"{name} is here: {file.path}")
 
 
-@app.command()
 def rm(name: Name, yes: Yes = False) -> None:
     """Delete a model from the cache. Files elsewhere are never touched.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -45,7 +44,7 @@ def replay(
         float | None,
         typer.Option(
             metavar="TIME",
-            parser=partial(parse_moment, "--at"),
+            parser=parse_moment,
             help="Show the search as it was at this time (12.5s), and stop.",
         ),
     ] = None,

@@ -12,7 +12,6 @@ from adascale.engine.answers.latex import readable
 from adascale.engine.errors import UsageError
 
 from ..disk.history import MAX_BYTES, MAX_RUNS, past_runs, run_records, runs_dir, trace_path
-from ..options import completion
 from ..options.declare import JsonLinesOption, RunArgument
 from ..terminal.console import say, write_json_lines, write_payload
 from ..terminal.text import columns, cut, fitted, one_line, percent, rounded
@@ -60,7 +59,7 @@ def path(run: RunArgument = None) -> None:
 def rm(
     runs: Annotated[
         list[str] | None,
-        typer.Argument(metavar="RUN", help="Runs to delete.", autocompletion=completion.runs),
+        typer.Argument(metavar="RUN", help="Runs to delete."),
     ] = None,
     all_: Annotated[bool, typer.Option("--all", help="Delete all runs.")] = False,
 ) -> None:

@@ -37,7 +37,7 @@ def tree(
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", help="File to write, named .html or .svg; - prints the tree.", show_default="-"
+            "--output", help="File to write, named .html or .svg; - prints the tree.", show_default="-"
         ),
     ] = None,
     overwrite: OverwriteOption = False,
@@ -45,8 +45,8 @@ def tree(
     """Print the tree of a recorded search, or write it as a page or a picture.
 
     adascale tree
-    adascale tree -o search.html
-    adascale tree trace.jsonl -o search.svg
+    adascale tree --output search.html
+    adascale tree trace.jsonl --output search.svg
 
     Both look as the terminal does. The trace itself is JSON Lines, with every event: adascale runs path.
     """
@@ -68,9 +68,9 @@ def tree(
     if suffix not in (".html", ".svg"):
         raise UsageError(
             f'the name of {output} does not say which format; "{output.suffix}" is not one of them',
-            hint="-o search.html, or -o search.svg; without -o it is printed",
+            hint="--output search.html, or search.svg; without it the tree is printed",
         )
-    other = f"-o {shlex.quote(f'{source.stem}-tree{suffix}')}"
+    other = f"--output {shlex.quote(f'{source.stem}-tree{suffix}')}"
     check_output(output, other, reads=[source], overwrite=overwrite)
     lines = whole_frame(ViewState.of(read_trace(source)), PICTURE_WIDTH, UNICODE)
     write_file(output, as_document(lines, suffix).encode())

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from adascale.engine.errors import UsageError, excerpt
 from adascale.engine.types import Problem
@@ -30,9 +30,6 @@ UNFINISHED = ("error", "interrupted")
 
 _BEGIN = b'{"line": '
 """Beginning of every record of a batch, which tells a torn first record from another kind of file."""
-
-LineState = Literal["done", "failed", "new"]
-"""A line of the input has a record (``done``), a record of a failure, or none (``new``)."""
 
 
 class Results:
@@ -96,11 +93,8 @@ class Results:
         if (conditions := run_conditions(record)) is not None:
             self.conditions.setdefault(str(record.get("kind")), conditions)
 
-    def look_up(self, line: Problem | BadLine) -> LineState:
-        """Look up the record of a line.
-
-        A question is identified by its id. It may also be the corrected form of the line with its number, if
-        that was not a question.
+    def has(self, line: Problem | BadLine) -> bool:
+        """True if a line, identified by its id, has a record that is no failure.
 
         Raises:
             UsageError: it was asked as another kind of question.
@@ -110,9 +104,7 @@ class Results:
             kind = self.done[key]
             if isinstance(line, Problem) and kind not in (None, line.kind):
                 raise _different_run({f"kind of {line.id}": kind}, {f"kind of {line.id}": line.kind})
-            return "done"
-        place = id_digest(line_id(line.number if isinstance(line, BadLine) else line.meta["line"]))
-        return "failed" if key in self.failed or place in self.failed & self._failed_lines else "new"
+        return key in self.done
 
     def begin(self, now: Mapping[str, Mapping[str, Any] | None] = {}) -> None:
         """Make the output ready and write the records that wait; a second call does nothing.

@@ -1,7 +1,7 @@
 """The options of each command: one frozen dataclass a command, made of objects that are passed on unchanged.
 
-A flag stands in the type of its field, as Typer has it; the objects of the engine and the models have theirs
-in ``flags.FLAGS``. A field without a flag is fixed for its command.
+A flag, or an option of ``-o``, stands in the type of its field; the objects of the engine and the models have
+theirs in ``flags.FLAGS``. A field without one is fixed for its command.
 """
 
 from __future__ import annotations
@@ -16,22 +16,12 @@ from typer.models import OptionInfo
 from adascale.engine.strategies import Preset
 from adascale.engine.types import Budget
 from adascale.models.files.catalog import DEFAULT_GENERATOR
-from adascale.models.options import MAX_BRANCHES, ROOMY_WINDOW, FallbackOptions, SessionOptions
+from adascale.models.options import MAX_BRANCHES, FallbackOptions, SessionOptions
 from adascale.models.questions import QuestionFormat
 
-from .declare import (
-    MACHINE,
-    OFFLINE,
-    OUTPUT,
-    OVERWRITE,
-    SEARCH,
-    SERVER,
-    TOP,
-    JsonOption,
-)
-from .flags import ModelOption, ctx_size
+from .declare import JsonOption, OfflineOption, OverwriteOption, flag, option, setting
+from .flags import ModelOption
 from .parts import (
-    LARGEST,
     CodeSearchOptions,
     ContinueOption,
     EffortOption,
@@ -41,7 +31,6 @@ from .parts import (
     SchemaOption,
     SearchOptions,
     SeedOfChoiceOption,
-    ServerChoice,
     TerminalOptions,
     TracesOption,
     ViewOptions,
@@ -50,26 +39,20 @@ from .parts import (
 QUICK = 60
 """Questions of a quick fit."""
 
-_ROOMY = f"{ROOMY_WINDOW}, or what model and memory allow,"
-_UNSANDBOXED = MACHINE.flag(
-    "--unsandboxed", "Run code tasks in CPython without a sandbox, with limits of time and memory only."
-)
+_UNSANDBOXED = flag("--unsandboxed", "Run code tasks without a sandbox, with limits alone.")
 
 
 @dataclass(frozen=True, slots=True)
 class AskOptions:
     """Options of ``ask``; ``goes_on`` continues the conversation of the last run."""
 
+    session: SessionOptions = SessionOptions()
+    search: SearchOptions = SearchOptions()
     goes_on: ContinueOption = False
     schema: SchemaOption = None
-    extract: Annotated[
-        bool, OUTPUT.flag("--extract -x", "Print only the final answer, or the reply to a text.")
-    ] = False
-    json_output: JsonOption = False
-    server: ServerChoice = ServerChoice()
     fallback: FallbackOptions = FallbackOptions()
-    search: SearchOptions = SearchOptions()
-    session: SessionOptions = SessionOptions()
+    extract: Annotated[bool, flag("--extract -x", "Print only the final answer.")] = False
+    json_output: JsonOption = False
     view: ViewOptions = ViewOptions()
 
 
@@ -77,9 +60,9 @@ class AskOptions:
 class ChatOptions:
     """Options of ``chat``; ``goes_on`` continues the conversation of the last run."""
 
-    goes_on: ContinueOption = False
-    search: SearchOptions = SearchOptions()
     session: SessionOptions = SessionOptions(is_roomy=True)
+    search: SearchOptions = SearchOptions()
+    goes_on: ContinueOption = False
     view: ViewOptions = ViewOptions()
 
 
@@ -89,24 +72,18 @@ class CodeOptions:
 
     test: Annotated[
         list[str],
-        TOP.flag(
-            "--test",
-            "Python code that fails if the program is wrong. Can be given several times.",
-            metavar="ASSERT",
-            show_default=False,
-        ),
+        flag("--test", "Code that fails if the program is wrong; repeatable.", metavar="ASSERT"),
     ] = field(default_factory=list)
     tests: Annotated[
-        Path | None, TOP.flag("--tests", "File of asserts, or of test functions as for pytest.")
+        Path | None, flag("--tests", "File of asserts, or of test functions as for pytest.", metavar="FILE")
     ] = None
     output: Annotated[
-        Path | None,
-        TOP.flag("--output -o", "File to write the program to instead of stdout.", metavar="FILE"),
+        Path | None, flag("--output", "File for the program, instead of stdout.", metavar="FILE")
     ] = None
-    overwrite: Annotated[bool, OVERWRITE] = False
-    json_output: JsonOption = False
-    search: CodeSearchOptions = CodeSearchOptions()
+    overwrite: OverwriteOption = False
     session: SessionOptions = SessionOptions()
+    search: CodeSearchOptions = CodeSearchOptions()
+    json_output: JsonOption = False
     view: ViewOptions = ViewOptions()
 
 
@@ -114,43 +91,33 @@ class CodeOptions:
 class BatchOptions:
     """Options of ``batch``."""
 
-    output: Annotated[
-        str, TOP.flag("--output -o", "File to write the records to, as JSON Lines.", metavar="FILE|-")
-    ] = "-"
+    output: Annotated[str, flag("--output", "File for the records, as JSON Lines.", metavar="FILE|-")] = "-"
+    overwrite: Annotated[
+        bool, flag("--overwrite", "Start with an empty output instead of continuing it.")
+    ] = False
     form: Annotated[
         QuestionFormat,
-        OUTPUT.flag(
-            "--format", "Format of the questions. auto goes by the name of the file, or by each line."
+        option(
+            "batch: form of the questions; auto goes by the name of the file, or by each line.", name="format"
         ),
     ] = "auto"
-    question_field: Annotated[
-        str, OUTPUT.flag("--field", "Field that holds the question.", metavar="NAME")
-    ] = "question"
-    schema: SchemaOption = None
-    traces: TracesOption = None
+    question_field: Annotated[str, flag("--field", "Field that holds the question.", metavar="NAME")] = (
+        "question"
+    )
     limit: Annotated[
-        int | None, SEARCH.flag("--limit", "Read only this many questions.", min=1, max=LARGEST)
+        int | None, flag("--limit", "Read only this many questions.", metavar="N", min=1, max=1_000_000_000)
     ] = None
-    only_failed: Annotated[
-        bool, SEARCH.flag("--only-failed", "Ask only the questions that failed in an earlier run.")
-    ] = False
-    overwrite: Annotated[
-        bool, OUTPUT.flag("--overwrite", "Start again with an empty output instead of continuing it.")
-    ] = False
-    fail_on_error: Annotated[
-        bool, OUTPUT.flag("--fail-on-error", "Stop at the first question or line that fails.")
-    ] = False
+    session: SessionOptions = SessionOptions(branches=MAX_BRANCHES)
+    search: SearchOptions = SearchOptions()
+    schema: SchemaOption = None
+    fallback: FallbackOptions = FallbackOptions()
+    traces: TracesOption = None
+    fail_on_error: Annotated[bool, option("batch: stop at the first question that fails.")] = False
     ray: Annotated[
         str | None,
-        MACHINE.flag("--ray", "Run on all nodes of the Ray cluster at this address.", metavar="ADDRESS|auto"),
+        option("batch: Ray cluster, on all of whose nodes to run.", unit="ADDRESS or auto", usual="none"),
     ] = None
-    dry_run: Annotated[
-        bool,
-        OUTPUT.flag("--dry-run", "Read the questions and say what a run would do, without loading a model."),
-    ] = False
-    fallback: FallbackOptions = FallbackOptions()
-    search: SearchOptions = SearchOptions()
-    session: SessionOptions = SessionOptions(branches=MAX_BRANCHES)
+    dry_run: Annotated[bool, flag("--dry-run", "Say what a run would do, without a model.")] = False
     progress: ProgressOption = "auto"
     terminal: TerminalOptions = TerminalOptions()
 
@@ -159,52 +126,51 @@ class BatchOptions:
 class ServeOptions:
     """Options of ``serve``; a request may lower the limit of tokens of ``budget``."""
 
+    session: SessionOptions = SessionOptions(branches=MAX_BRANCHES, is_roomy=True)
+    effort: EffortOption = "medium"
+    budget: Budget = Budget()
     host: Annotated[
         str,
-        SERVER.setting("--host", "Address to listen on. Addresses other than loopback need an API key."),
+        setting(
+            "--host",
+            "Address to listen on; others than loopback need an API key.",
+            metavar="HOST",
+            show_default=True,
+        ),
     ] = "127.0.0.1"
     port: Annotated[
-        int, SERVER.setting("--port -p", "Port to listen on; 0 chooses a free one.", min=0, max=65535)
-    ] = 8321
-    api_key: Annotated[
-        str | None,
-        SERVER.setting(
-            "--api-key",
-            "API key that clients have to send. Other users can see a command line, so prefer "
-            "--api-key-file or the environment variable.",
+        int,
+        setting(
+            "--port -p",
+            "Port to listen on; 0 takes a free one.",
+            metavar="N",
+            min=0,
+            max=65535,
+            show_default=True,
         ),
-    ] = field(default=None, repr=False)
+    ] = 8321
     api_key_file: Annotated[
-        Path | None, SERVER.flag("--api-key-file", "File that holds the API key.", metavar="FILE")
+        Path | None, flag("--api-key-file", "File that holds the API key.", metavar="FILE")
     ] = None
     cors_origin: Annotated[
         list[str],
-        SERVER.flag(
-            "--cors-origin",
-            "Origin of a web page whose scripts may send requests. Can be given several times.",
-            metavar="ORIGIN",
-            show_default=False,
-        ),
+        flag("--cors-origin", "Origin of pages that may send requests; repeatable.", metavar="ORIGIN"),
     ] = field(default_factory=list)
-    parallel: ParallelOption = 8
-    max_queue: Annotated[
-        int,
-        SERVER.setting(
-            "--max-queue", "Maximum number of waiting questions; further ones are refused.", min=0, max=10_000
-        ),
-    ] = 64
-    effort: EffortOption = "medium"
-    budget: Budget = Budget()
-    strict: Annotated[
-        bool,
-        SERVER.setting(
-            "--strict", "Refuse requests with fields that have no effect, instead of ignoring these fields."
-        ),
-    ] = False
     traces: TracesOption = None
     fallback: FallbackOptions = FallbackOptions()
-    session: SessionOptions = SessionOptions(branches=MAX_BRANCHES, is_roomy=True)
     terminal: TerminalOptions = TerminalOptions()
+    api_key: Annotated[
+        str | None,
+        option(
+            "serve: API key that clients send; others can see a command line, and no environment.",
+            usual="none",
+        ),
+    ] = field(default=None, repr=False)
+    parallel: ParallelOption = 8
+    max_queue: Annotated[
+        int, option("serve: questions that wait; further ones are refused.", min=0, max=10_000)
+    ] = 64
+    strict: Annotated[bool, option("serve: refuse requests with fields that have no effect.")] = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,11 +178,11 @@ class McpOptions:
     """Options of ``mcp``; ``parallel`` and ``budget`` mean the same as for ``serve``."""
 
     print_config: Annotated[
-        bool, TOP.flag("--print-config", "Print the configuration to paste into the settings of an agent.")
+        bool, flag("--print-config", "Print what to paste into the settings of an agent.")
     ] = False
-    parallel: ParallelOption = 8
-    budget: Budget = Budget()
     session: SessionOptions = SessionOptions(branches=MAX_BRANCHES)
+    budget: Budget = Budget()
+    parallel: ParallelOption = 8
     terminal: TerminalOptions = TerminalOptions()
 
 
@@ -226,25 +192,30 @@ class EvalOptions:
 
     strategies: Annotated[
         str,
-        SEARCH.flag(
+        flag(
             "--strategies",
-            "Strategies to compare. :N sets the number of solutions, @EFFORT an effort, +n, +k, +m or +km a "
-            "rule of the paper, /prose, /program or /both the mode (by default that of ask), and +redraw at "
-            "the end rewrites steps with a wrong sum.",
-            metavar="NAME[:N][@EFFORT][+RULE][/MODE][+redraw],...",
+            "What to compare: NAME[:N][@EFFORT][+RULE][/MODE][+redraw], with commas. :N is the number of "
+            "solutions, +n, +k, +m or +km a rule of the paper, the mode prose, program or both; +redraw "
+            "rewrites steps with a wrong sum.",
+            metavar="LIST",
+            show_default=True,
         ),
     ] = "greedy,vote:4,vote:16,adaptive"
     questions: QuestionsOption = None
     repeats: Annotated[
         int,
-        SEARCH.flag(
-            "--repeats", "Number of runs of each strategy, each with other random numbers.", min=1, max=1000
+        flag(
+            "--repeats",
+            "Runs of each strategy, each with other random numbers.",
+            metavar="N",
+            min=1,
+            max=1000,
         ),
     ] = 1
     seed: SeedOfChoiceOption = 0
     json_output: JsonOption = False
-    preset: Preset = Preset()
     session: SessionOptions = SessionOptions(branches=MAX_BRANCHES, purpose="replay")
+    preset: Preset = Preset()
     terminal: TerminalOptions = TerminalOptions()
 
 
@@ -252,32 +223,40 @@ class EvalOptions:
 class CalibrationOptions:
     """Options of ``calibrate check``, which are also some of ``calibrate fit``."""
 
+    session: SessionOptions = SessionOptions(branches=MAX_BRANCHES, purpose="rollouts")
     data: Annotated[
-        list[Path],
-        SEARCH.flag(
-            "--data -d",
-            "JSON Lines with question and answer. Can be given several times.",
-            metavar="FILE",
-            show_default=False,
-        ),
+        list[Path], flag("--data -d", "JSON Lines with question and answer; repeatable.", metavar="FILE")
     ] = field(default_factory=list)
     questions: QuestionsOption = None
+    seed: SeedOfChoiceOption = 0
     samples: Annotated[
-        int, SEARCH.flag("--samples -k", "Number of solutions in prose for each question.", min=1, max=64)
+        int,
+        flag(
+            "--samples -k",
+            "Solutions in prose of each question.",
+            metavar="N",
+            min=1,
+            max=64,
+            show_default=True,
+        ),
+    ] = 3
+    programs: Annotated[
+        int,
+        flag(
+            "--programs", "Programs for each question or task.", metavar="N", min=0, max=64, show_default=True
+        ),
     ] = 3
     rollouts: Annotated[
         int,
-        SEARCH.flag(
-            "--rollouts -r", "Number of further solutions from one prefix of each question.", min=0, max=64
+        flag(
+            "--rollouts",
+            "Further solutions from one prefix of each question.",
+            min=0,
+            max=64,
+            show_default=True,
         ),
     ] = 0
-    programs: Annotated[
-        int,
-        SEARCH.flag("--programs", "Number of programs for each question or code task.", min=0, max=64),
-    ] = 3
-    seed: SeedOfChoiceOption = 0
     json_output: JsonOption = False
-    session: SessionOptions = SessionOptions(branches=MAX_BRANCHES, purpose="rollouts")
     terminal: TerminalOptions = TerminalOptions()
 
 
@@ -285,16 +264,13 @@ class CalibrationOptions:
 class FitOptions:
     """Options of ``calibrate fit``; ``run`` has the questions, the samples and the models."""
 
-    quick: Annotated[
-        bool, SEARCH.flag("--quick", f"Fit on {QUICK} questions, unless --questions is given.")
-    ] = False
-    output: Annotated[
-        Path | None,
-        OUTPUT.flag("--output -o", "File to write.", metavar="FILE", show_default="where ask finds it"),
-    ] = None
     run: CalibrationOptions = CalibrationOptions(
         session=SessionOptions(calibration="none", branches=MAX_BRANCHES, purpose="rollouts")
     )
+    quick: Annotated[bool, flag("--quick", f"Fit on {QUICK} questions, unless --questions is given.")] = False
+    output: Annotated[
+        Path | None, flag("--output", "File to write; by default where ask finds it.", metavar="FILE")
+    ] = None
 
     def sized(self) -> Self:
         """These options with the number of questions; a quick fit takes few."""
@@ -307,18 +283,12 @@ class DoctorOptions:
     """Options of ``doctor``."""
 
     generator: ModelOption = DEFAULT_GENERATOR
-    offline: Annotated[bool, OFFLINE] = False
+    offline: OfflineOption = False
     json_output: JsonOption = False
 
 
 OVERRIDES: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
-    AskOptions: {"session.ctx_size": ctx_size("--ctx-size")},
-    ChatOptions: {
-        "session.ctx_size": ctx_size("--ctx-size", _ROOMY),
-        "search.choices": None,
-        "search.min_confidence": None,
-        "view.trace": None,
-    },
+    ChatOptions: {"search.choices": None, "search.min_confidence": None, "view.trace": None},
     CodeOptions: {
         "session.prm": None,
         "session.calibration": None,
@@ -326,23 +296,8 @@ OVERRIDES: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
         "session.unsandboxed": _UNSANDBOXED,
     },
     BatchOptions: {"session.unsandboxed": _UNSANDBOXED},
-    ServeOptions: {"session.ctx_size": ctx_size("--ctx-size -c", _ROOMY)},
     EvalOptions: {"session.unsandboxed": _UNSANDBOXED},
-    CalibrationOptions: {
-        "session.calibration": SEARCH.flag(
-            "--calibration", "Calibration to check; none measures the raw scores.", metavar="auto|none|FILE"
-        )
-    },
-    FitOptions: {
-        "run.data": SEARCH.flag(
-            "--data -d",
-            "JSON Lines with question and answer. Can be given several times; the default is the 300 "
-            "bundled questions.",
-            metavar="FILE",
-            show_default=False,
-        ),
-        "run.session.calibration": None,
-    },
+    FitOptions: {"run.session.calibration": None},
 }
 """Flags of fields inside a command's dataclass that are others there, by dotted path; None for no flag."""
 
@@ -358,4 +313,4 @@ OPTION_TYPES: Mapping[type[Any], str] = {
     CalibrationOptions: "calibrate check",
     DoctorOptions: "doctor",
 }
-"""Name of each dataclass's command. ``config show`` shows the default of the first command with a setting."""
+"""Name of each dataclass's command. ``config show`` has the default of the first command with a setting."""

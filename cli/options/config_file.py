@@ -1,12 +1,10 @@
-"""The config file: a TOML table whose keys are the options that also have an environment variable.
+"""The config file: a TOML table of flags and names of ``-o``.
 
-A flag overrides the environment, the environment overrides the file, the file overrides the default. The file
-becomes Typer's ``default_map``, so each value is checked by its option.
+What is typed overrides the environment, the environment overrides the file, the file overrides the default.
 """
 
 from __future__ import annotations
 
-import difflib
 import os
 import tomllib
 from collections.abc import Mapping
@@ -20,12 +18,11 @@ from adascale.engine.types import Notice
 from adascale.models.storage import config_folder
 
 from ..terminal.console import show_warning
-from .completion import beginning
 
 if TYPE_CHECKING:
     from typer._click import Command
 
-Value = str | int | float | bool
+    from .settings import Value
 
 
 def config_path() -> Path:
@@ -36,7 +33,7 @@ def config_path() -> Path:
 
 
 def read_config(path: Path) -> dict[str, Value]:
-    """The settings of a file, by the name of the option without dashes; empty if there is no file.
+    """The settings of a file by key; empty if there is no file.
 
     Raises:
         UsageError: the file cannot be read, or is not a table of single values.
@@ -62,16 +59,11 @@ def _unreadable(path: Path, reason: str) -> UsageError:
 
 
 def defaults_of(command: Command, config: Mapping[str, Value]) -> dict[str, Any]:
-    """The file as Typer's ``default_map`` of a command and of its subcommands.
-
-    Args:
-        command: A command of Typer; other commands are not imported.
-        config: Settings by key.
-    """
+    """The flags of the file as Typer's ``default_map`` of a command and of its subcommands."""
     below = command.commands if isinstance(command, TyperGroup) else {}
     defaults: dict[str, Any] = {name: defaults_of(each, config) for name, each in below.items()}
     for parameter in command.params:
-        key = parameter.opts[0].lstrip("-")  # gpu-layers of --gpu-layers
+        key = parameter.opts[0].lstrip("-")
         if parameter.envvar and key in config:
             defaults[str(parameter.name)] = config[key]
     return defaults
@@ -79,23 +71,16 @@ def defaults_of(command: Command, config: Mapping[str, Value]) -> dict[str, Any]
 
 def warn_unknown(config: Mapping[str, Value], path: Path) -> None:
     """Warn of keys that are not settings."""
-    from .flatten import setting_keys
+    from .settings import keys
 
-    for key in (key for key in config if key not in setting_keys()):
+    for key in (key for key in config if key not in keys()):
         text = f"{path}: {excerpt(key)} is no setting, and is ignored"
         show_warning(Notice("unknown-setting", text, hint=suggestion(key)))
 
 
 def suggestion(key: str) -> str:
     """The hint for an unknown key: the most similar setting."""
-    from .flatten import setting_keys
+    from .settings import keys, nearest
 
-    near = difflib.get_close_matches(key, sorted(setting_keys()), 1, 0.7)
-    return f"did you mean {near[0]}?" if near else "adascale config show lists them"
-
-
-def complete_key(incomplete: str) -> list[str]:
-    """Keys of the config file, for the shell."""
-    from .flatten import setting_keys
-
-    return beginning(sorted(setting_keys()), incomplete)
+    near = nearest(key, keys().values())
+    return f"did you mean {near.key}?" if near else "adascale config show lists them"

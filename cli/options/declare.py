@@ -1,9 +1,8 @@
-"""Declares flags and arguments, defines those that several commands share, and parses values with units."""
+"""Declares flags and options of ``-o``, has those that several commands share, and parses units."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
@@ -12,60 +11,50 @@ from typer.models import OptionInfo
 from adascale.engine.errors import UsageError, excerpt
 from adascale.models.options import THINK_TOKENS
 
-from . import completion
+
+def flag(names: str, help_text: str, **more: Any) -> OptionInfo:
+    """A flag of the command line.
+
+    Args:
+        names: Names of the flag, separated by spaces, the long one first.
+        help_text: One line of help.
+        more: Arguments of ``typer.Option``.
+    """
+    made = typer.Option(..., *names.split(), help=help_text, **{"show_default": False, **more})
+    assert isinstance(made, OptionInfo)
+    return made
 
 
-@dataclass(frozen=True, slots=True)
-class Panel:
-    """A panel of a help page; one without a name stands above the others."""
-
-    name: str | None
-
-    def flag(self, names: str, help_text: str, **more: Any) -> OptionInfo:
-        """One flag.
-
-        Args:
-            names: Names of the flag, separated by spaces, the long one first.
-            help_text: Help of the flag.
-            more: Arguments of ``typer.Option``.
-        """
-        option = typer.Option(..., *names.split(), help=help_text, rich_help_panel=self.name, **more)
-        assert isinstance(option, OptionInfo)
-        return option
-
-    def setting(self, names: str, help_text: str, **more: Any) -> OptionInfo:
-        """A flag that can also be set by an environment variable and in the config file."""
-        option = self.flag(names, help_text, **more)
-        option.envvar = env(key_of(option).replace("-", "_").upper())
-        return option
+def setting(names: str, help_text: str, **more: Any) -> OptionInfo:
+    """A flag that an environment variable and the config file can set too; arguments as of ``flag``."""
+    made = flag(names, help_text, show_envvar=False, **more)
+    made.envvar = env(names.split()[0].partition("/")[0].lstrip("-"))
+    return made
 
 
-TOP, SERVER, MODELS, SEARCH = Panel(None), Panel("Server"), Panel("Models"), Panel("Search")
-FILTERS, MACHINE, OUTPUT = Panel("Filters"), Panel("Machine"), Panel("Output")
-PANELS = tuple(panel.name for panel in (TOP, SERVER, MODELS, SEARCH, FILTERS, MACHINE, OUTPUT))
-"""Panels of a help page in their order."""
+def option(help_text: str, *, name: str = "", unit: str = "", usual: str = "", **more: Any) -> OptionInfo:
+    """A value that ``-o NAME VALUE``, an environment variable and the config file can set.
+
+    Args:
+        help_text: What it does.
+        name: Name, where that of the field stands for something else too.
+        unit: Unit or form of the value.
+        usual: Default in words, where that of the field says too little.
+        more: ``min``, ``max`` and ``parser``, as of ``typer.Option``.
+    """
+    return flag(name, help_text, metavar=unit or None, show_default=usual or True, **more)
 
 
-def env(name: str) -> str:
-    """Name of an environment variable."""
-    return f"ADASCALE_{name}"
+def env(key: str) -> str:
+    """Name of the environment variable of a key."""
+    return f"ADASCALE_{key.replace('-', '_').upper()}"
 
 
-def key_of(option: OptionInfo) -> str:
-    """``gpu-layers`` of ``--gpu-layers``: its name in the config file."""
-    assert option.param_decls
-    return option.param_decls[0].partition("/")[0].lstrip("-")
-
-
-OFFLINE = MACHINE.setting("--offline", "Do not use the network.")
-OfflineOption = Annotated[bool, OFFLINE]
-YES = MACHINE.setting("--yes -y", "Download models without asking.")
-YesOption = Annotated[bool, YES]
-JSON = OUTPUT.flag("--json", "Print one JSON object.")
-JsonOption = Annotated[bool, JSON]
-OVERWRITE = OUTPUT.flag("--overwrite", "Replace a file that is there already.")
-OverwriteOption = Annotated[bool, TOP.flag("--overwrite", "Replace a file that is there already.")]
-JsonLinesOption = Annotated[bool, TOP.flag("--json", "Print JSON, one object a line.")]
+OfflineOption = Annotated[bool, setting("--offline", "Do not use the network.")]
+YesOption = Annotated[bool, setting("--yes -y", "Download models without asking.")]
+JsonOption = Annotated[bool, flag("--json", "Print one JSON object.")]
+JsonLinesOption = Annotated[bool, flag("--json", "Print JSON, one object a line.")]
+OverwriteOption = Annotated[bool, flag("--overwrite", "Replace a file that is there already.")]
 
 TraceArgument = Annotated[
     str | None,
@@ -73,16 +62,11 @@ TraceArgument = Annotated[
         metavar="TRACE",
         help="File written by --trace, or a run that adascale runs list shows. The default is the last run.",
         show_default=False,
-        autocompletion=completion.traces,
     ),
 ]
 RunArgument = Annotated[
     str | None,
-    typer.Argument(
-        metavar="RUN",
-        help="Name of a run, or its beginning. The default is the last run.",
-        autocompletion=completion.runs,
-    ),
+    typer.Argument(metavar="RUN", help="Name of a run, or its beginning. The default is the last run."),
 ]
 
 # Twelve digits: no number is longer than 64 bits.
@@ -91,12 +75,14 @@ _DURATION = re.compile(r"(\d{1,12}(?:\.\d+)?)(ms|s|m|h|)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0}
 
 
-def parse_count(option: str, text: object) -> int:
-    """``1500``, ``8k`` or ``1.5m`` as a positive integer."""
+def parse_count(text: object) -> int:
+    """``1500``, ``8k`` or ``1.5m`` as a positive integer.
+
+    Raises:
+        ValueError: it is none.
+    """
     if (value := _count(str(text))) <= 0:
-        raise UsageError(
-            f'{option} "{excerpt(str(text), 40)}" is not a number of tokens', hint=f"for example {option} 8k"
-        )
+        raise ValueError(f"{_shown(text)} is not a number of tokens, such as 8k")
     return value
 
 
@@ -106,45 +92,60 @@ def _count(text: str) -> int:
     return int(float(match[1]) * {"": 1, "k": 1_000, "m": 1_000_000}[match[2].lower()]) if match else 0
 
 
-def parse_duration(option: str, text: object) -> float:
-    """``90s``, ``5m`` or plain seconds as positive seconds."""
-    if (value := parse_moment(option, text)) == 0:
-        raise UsageError(f"{option} has to be greater than 0", hint=f"for example {option} 90s")
+def parse_duration(text: object) -> float:
+    """``90s``, ``5m`` or plain seconds as positive seconds.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if (value := parse_moment(text)) == 0:
+        raise ValueError(f"{_shown(text)} is not more than 0")
     return value
 
 
-def parse_moment(option: str, text: object) -> float:
-    """``90s``, ``5m`` or plain seconds as seconds; 0 is allowed."""
+def parse_moment(text: object) -> float:
+    """``90s``, ``5m`` or plain seconds as seconds; 0 is allowed.
+
+    Raises:
+        ValueError: it is none.
+    """
     match = _DURATION.fullmatch(str(text).strip())
     if match is None:
-        raise UsageError(
-            f'{option} "{excerpt(str(text), 40)}" is not a time', hint=f"for example {option} 90s"
-        )
+        raise ValueError(f"{_shown(text)} is not a time, such as 90s")
     return float(match[1]) * _SECONDS[match[2]]
 
 
 def parse_think(text: object) -> int | None:
-    """``off`` as 0, ``on`` as ``THINK_TOKENS``, ``auto`` as None, or a number of tokens."""
-    text = str(text).strip()
-    if text in (words := {"off": 0, "0": 0, "on": THINK_TOKENS, "auto": None}):
-        return words[text]
-    if (tokens := _count(text)) <= 0:
-        raise UsageError(
-            f'--think "{excerpt(text, 40)}" is not off, on, auto or a number of tokens', hint="--think 1024"
-        )
+    """``off`` as 0, ``on`` as ``THINK_TOKENS``, ``auto`` as None, or a number of tokens.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    word = str(text).strip()
+    if word in (words := {"off": 0, "0": 0, "on": THINK_TOKENS, "auto": None}):
+        return words[word]
+    if (tokens := _count(word)) <= 0:
+        raise ValueError(f"{_shown(text)} is not off, on, auto or a number of tokens")
     return tokens
 
 
 def parse_gpu_layers(text: object) -> int | None:
-    """``auto`` as None, ``all`` as -1, or a number."""
-    text = str(text)
-    if text in ("auto", "all"):
-        return None if text == "auto" else -1
-    if not re.fullmatch(r"-1|\d{1,9}", text):
-        raise UsageError(
-            f'--gpu-layers "{excerpt(text, 40)}" is not auto, all or a number', hint="--gpu-layers auto"
-        )
-    return int(text)
+    """``auto`` as None, ``all`` as -1, or a number.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    word = str(text)
+    if word in ("auto", "all"):
+        return None if word == "auto" else -1
+    if not re.fullmatch(r"-1|\d{1,9}", word):
+        raise ValueError(f"{_shown(text)} is not auto, all or a number")
+    return int(word)
+
+
+def _shown(text: object) -> str:
+    """A value in an error."""
+    return excerpt(str(text), 40) or '""'
 
 
 def read_api_key(text: str, source: str) -> str:

@@ -1,11 +1,11 @@
 """Parts that the options of several commands share: objects that are passed on unchanged, and single flags.
 
-A flag stands in the type of its field, as Typer has it.
+A flag, or an option of ``-o``, stands in the type of its field.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -30,81 +30,53 @@ from adascale.models.options import SessionOptions
 
 from ..render.renderer import ProgressChoice
 from ..terminal.console import ColorChoice
-from .declare import OUTPUT, SEARCH, SERVER, TOP, YesOption
+from .declare import YesOption, flag, option, setting
 from .flags import EFFORT, of_efforts
 
 _OF_A_KIND = {each.name for presets in EFFORTS.values() for each in presets.values()} - {Adaptive.name}
 """Strategies that the kind of a question chooses, and no user."""
 
+_CHOSEN = [name for name in STRATEGIES if name not in _OF_A_KIND]
+
 if TYPE_CHECKING:
     StrategyName = str
 else:  # a type checker wants them spelled; Typer reads them here
-    StrategyName = Literal[tuple(name for name in STRATEGIES if name not in _OF_A_KIND)]
+    StrategyName = Literal[tuple(_CHOSEN)]
 
-LARGEST = (1 << 63) - 1
-"""Largest integer that a trace can hold."""
+_SEEDS = (1 << 31) - 1
+"""Largest seed; a random one has 31 bits."""
 
 EffortOption = Annotated[Effort, EFFORT]
 QuestionsOption = Annotated[
     int | None,
-    SEARCH.flag(
-        "--questions -n",
-        "Number of questions to take, spread evenly over all files.",
-        min=1,
-        show_default="all",
-    ),
-]
-ProgressOption = Annotated[
-    ProgressChoice,
-    OUTPUT.setting("--progress", "Progress display on stderr; json prints the stream of events."),
+    flag("--questions -n", "Number of questions, spread evenly over all files.", metavar="N", min=1),
 ]
 TracesOption = Annotated[
-    Path | None,
-    OUTPUT.flag(
-        "--traces",
-        "Folder to write the event log of each search to, named by the question's id.",
-        metavar="DIR",
-    ),
+    Path | None, flag("--traces", "Folder for the event log of each search.", metavar="DIR")
 ]
 ParallelOption = Annotated[
-    int, SERVER.setting("--parallel", "Number of questions to search at the same time.", min=1, max=256)
+    int, option("serve and mcp: questions that are searched at the same time.", min=1, max=256)
 ]
 SeedOption = Annotated[
     int | None,
-    SEARCH.setting(
-        "--seed",
-        "Seed of all sampling; a random one is chosen by default, and -v shows it.",
-        min=0,
-        max=LARGEST,
-    ),
+    setting("--seed", "Seed of sampling; random by default.", metavar="N", min=0, max=_SEEDS),
 ]
 SeedOfChoiceOption = Annotated[
-    int, SEARCH.flag("--seed", "Seed of the choice of questions and of all sampling.", min=0, max=LARGEST)
+    int,
+    flag("--seed", "Seed of the choice of questions and of all sampling.", metavar="N", min=0, max=_SEEDS),
 ]
 HurryOption = Annotated[
     bool | None,
-    SEARCH.setting(
-        "--hurry/--thrift",
-        "--hurry saves time: several solutions of a question run at once if this machine is faster that way. "
-        "--thrift saves tokens. The answer is the same, apart from rounding.",
-        show_default="--hurry while one question is searched, --thrift for several",
+    option(
+        "Save time instead of tokens: run solutions of a question at once where that is faster.",
+        usual="true for a single question",
     ),
 ]
-ContinueOption = Annotated[
-    bool,
-    TOP.flag(
-        "--continue -c", "Continue from the last question and answer of ask or chat.", show_default=False
-    ),
-]
+ProgressOption = Annotated[ProgressChoice, option("Progress display on stderr.")]
+ContinueOption = Annotated[bool, flag("--continue -c", "Continue the last conversation of ask or chat.")]
 SchemaOption = Annotated[
     Path | None,
-    SEARCH.flag(
-        "--schema",
-        "Write the contents of the text as a JSON object of the schema in this file, and say of each field "
-        "how likely it is to be correct.",
-        metavar="FILE",
-        show_default=False,
-    ),
+    flag("--schema", "Fill in the JSON schema of this file from the text.", metavar="FILE"),
 ]
 
 
@@ -112,34 +84,21 @@ SchemaOption = Annotated[
 class TerminalOptions:
     """Messages, colours and questions on the terminal."""
 
-    color: Annotated[
-        ColorChoice,
-        OUTPUT.setting("--color", "Colours on stderr. auto uses them on a terminal unless NO_COLOR is set."),
-    ] = "auto"
     quiet: Annotated[
-        int,
-        OUTPUT.flag(
-            "--quiet -q",
-            "Show neither progress nor how sure the answer is; -qq shows no warnings either.",
-            count=True,
-            show_default=False,
-        ),
+        int, flag("--quiet -q", "Only the answer and warnings; -qq leaves out these too.", count=True)
     ] = 0
     verbose: Annotated[
-        int,
-        OUTPUT.flag(
-            "--verbose -v",
-            "Show which files and seed are used; -vv also shows the log of llama.cpp.",
-            count=True,
-            show_default=False,
-        ),
+        int, flag("--verbose -v", "Files and seed; -vv adds the log of llama.cpp.", count=True)
     ] = 0
-    debug: Annotated[bool, OUTPUT.setting("--debug", "Show the traceback of an error.")] = False
     yes: YesOption = False
+    color: Annotated[
+        ColorChoice, option("Colours on stderr; auto has them on a terminal, unless NO_COLOR is set.")
+    ] = "auto"
+    debug: Annotated[bool, option("Show the traceback of an error.")] = False
 
 
 def session_for(preset: Preset, session: SessionOptions) -> SessionOptions:
-    """The session, at the sampling temperature of the paper if --paper is given without a temperature."""
+    """The session, at the sampling temperature of the paper if it is wanted without a temperature."""
     if not preset.paper or session.sampling.temperature is not None:
         return session
     return replace(session, sampling=replace(session.sampling, temperature=PAPER_TEMPERATURE))
@@ -149,55 +108,39 @@ def session_for(preset: Preset, session: SessionOptions) -> SessionOptions:
 class SearchOptions:
     """How a question is searched, and the probability that its answer needs to count as known."""
 
+    preset: Preset = Preset()
+    strategy: Annotated[
+        StrategyName, setting("--strategy", f"Search strategy: {', '.join(_CHOSEN)}.", metavar="NAME")
+    ] = "adaptive"
+    mode: Annotated[ModeChoice, setting("--mode", "How solutions reason.", metavar="auto|prose|program")] = (
+        "auto"
+    )
     kind: Annotated[
         MessageKind | None,
-        SEARCH.flag(
+        flag(
             "--as",
-            "Treat the question as this kind instead of recognising it: a value is computed, a choice has "
-            "options, a fact is a name, a date or a place, and a text gets one reply without a search.",
+            "Kind of question: value, choice, yes-no, fact or text.",
             metavar="KIND",
         ),
     ] = None
     choices: Annotated[
-        str | None,
-        SEARCH.flag(
-            "--choices",
-            "Options to choose from, with commas between them: red,green,blue.",
-            metavar="OPTIONS",
-            show_default=False,
-        ),
+        str | None, flag("--choices", "Options to choose from: red,green,blue.", metavar="A,B,C")
     ] = None
-    strategy: Annotated[StrategyName, SEARCH.setting("--strategy", "Search strategy.")] = "adaptive"
-    mode: Annotated[
-        ModeChoice,
-        SEARCH.setting(
-            "--mode",
-            "Reason in prose, or write Python programs that run in a sandbox. With auto, adaptive chooses "
-            "for each solution; with a model that has no calibration it alternates between the two.",
-        ),
-    ] = "auto"
+    budget: Budget = Budget()
+    seed: SeedOption = None
+    hurry: HurryOption = None
     adapt: Annotated[
         Adapt,
-        SEARCH.flag(
-            "--adapt",
-            "Let a rule of the paper choose a number: n (solutions of vote and best-of-n), k (prefixes of a "
-            "beam), m (continuations of a prefix), or km (both).",
-        ),
+        option("Rule of the paper that chooses a number: n of best-of-n, k, m or both of a beam."),
     ] = "none"
     min_confidence: Annotated[
         float,
-        SEARCH.setting(
-            "--min-confidence",
-            "Minimum probability; a less likely answer gets status low_confidence, and ask exits with code "
-            "3.",
+        option(
+            "Probability below which an answer has status low_confidence, and ask exits with code 3.",
             min=0.0,
             max=1.0,
         ),
     ] = 0.0
-    budget: Budget = Budget()
-    seed: SeedOption = None
-    hurry: HurryOption = None
-    preset: Preset = Preset()
 
     @property
     def options(self) -> tuple[str, ...]:
@@ -217,8 +160,8 @@ class SearchOptions:
         kind = STRATEGIES[self.strategy]
         if self.adapt != "none" and not (issubclass(kind, InstanceAdaptive) and self.adapt in kind.rules):
             raise UsageError(
-                f"--adapt {self.adapt} is no rule of {self.strategy}",
-                hint="--strategy best-of-n --adapt n, or --strategy beam --adapt km",
+                f"-o adapt {self.adapt} is no rule of {self.strategy}",
+                hint="--strategy best-of-n -o adapt n, or --strategy beam -o adapt km",
             )
         self.preset.check_overrides([self.strategy, *([passing.Passing.name] if beside_tasks else [])])
         strategy = self.preset.strategy(self.strategy, of_kind)
@@ -235,21 +178,14 @@ class SearchOptions:
 class CodeSearchOptions:
     """How a program for a task is searched."""
 
-    mode: ModeChoice = "auto"
     effort: EffortOption = "medium"
-    samples: Annotated[
-        int | None,
-        SEARCH.flag(
-            "--samples",
-            "Maximum number of programs.",
-            min=1,
-            max=1024,
-            show_default=of_efforts("samples", "code"),
-        ),
-    ] = None
+    mode: ModeChoice = "auto"
     budget: Budget = Budget()
     seed: SeedOption = None
     hurry: HurryOption = None
+    samples: Annotated[
+        int | None, option("Programs at most.", min=1, max=1024, usual=of_efforts("samples", "code"))
+    ] = None
 
     def make_strategy(self) -> Strategy:
         """``passing`` with its parameters."""
@@ -260,47 +196,15 @@ class CodeSearchOptions:
 class ViewOptions:
     """How a search is shown while it runs, and where it is kept."""
 
-    show_tree: Annotated[
-        bool, OUTPUT.setting("--show-tree/--no-show-tree -T", "Show the search tree on stderr.")
-    ] = False
+    show_tree: Annotated[bool, setting("--show-tree -T", "Show the search tree.")] = False
     trace: Annotated[
-        Path | None,
-        OUTPUT.flag(
-            "--trace", "Write the event log to a file, which adascale replay can show again.", metavar="FILE"
-        ),
+        Path | None, flag("--trace", "File for the event log, which adascale replay reads.", metavar="FILE")
     ] = None
-    save: Annotated[
-        bool,
-        OUTPUT.setting(
-            "--save/--no-save",
-            "Keep the search in the history that adascale runs lists.",
-        ),
-    ] = True
+    save: Annotated[bool, setting("--save/--no-save", "Keep the search in the history.")] = True
     progress: ProgressOption = "auto"
     terminal: TerminalOptions = TerminalOptions()
 
     @property
     def says_end(self) -> bool:
         """True if a line about the answer goes to stderr."""
-        return not self.terminal.quiet and self.progress != "json"
-
-
-@dataclass(frozen=True, slots=True)
-class ServerChoice:
-    """The server that a question is sent to; without a URL models are opened here."""
-
-    url: Annotated[
-        str | None,
-        SERVER.setting(
-            "--server",
-            "Ask a running adascale serve at this address instead of loading a model.",
-            metavar="URL",
-        ),
-    ] = None
-    api_key: Annotated[
-        str | None,
-        SERVER.setting(
-            "--api-key",
-            "API key of the server. Other users can see a command line, so prefer the environment variable.",
-        ),
-    ] = field(default=None, repr=False)
+        return not self.terminal.quiet

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
     from .state import ViewState
 
-ProgressChoice = Literal["auto", "live", "plain", "json", "none"]
-"""Values of ``--progress``."""
+ProgressChoice = Literal["auto", "live", "plain", "none"]
+"""Values of ``-o progress``."""
 
-RendererKind = Literal["live", "plain", "json", "none"]
+RendererKind = Literal["live", "plain", "none"]
 
 
 class Renderer(Protocol):
@@ -40,11 +40,9 @@ def choose_progress(choice: ProgressChoice, quiet: int, animate: bool) -> Render
 
     Args:
         choice: Choice of the user.
-        quiet: Number of ``-q``; one silences progress, but not JSON, which was asked for by name.
+        quiet: Number of ``-q``; one silences progress.
         animate: Stderr is a terminal on which the cursor may move.
     """
-    if choice == "json":
-        return "json"
     if choice == "none" or quiet:
         return "none"
     # A live view in a file would fill it with cursor codes, whoever asked for it.
@@ -59,11 +57,7 @@ def open_renderer(kind: RendererKind, *, show_tree: bool = False) -> Iterator[Re
         kind: From ``choose_progress``.
         show_tree: Draw the tree: while it grows if the view is live, or once at the end.
     """
-    if kind == "json":
-        from .jsonl import JsonRenderer
-
-        yield JsonRenderer()
-    elif kind == "live":
+    if kind == "live":
         from .display import LiveDisplay
 
         with LiveDisplay() as display:

@@ -21,7 +21,6 @@ class BatchCounts:
     Attributes:
         read: Lines that were read.
         skipped: Lines that had a record already.
-        left_out: Lines that --only-failed leaves out, as they have no record, not even of a failure.
         kept: Failed records of other questions, from earlier runs, which stay.
         done: Questions that were searched to an end.
         abstained: Questions that were done without an answer that is sure enough.
@@ -38,7 +37,6 @@ class BatchCounts:
 
     read: int = 0
     skipped: int = 0
-    left_out: int = 0
     kept: int = 0
     done: int = 0
     abstained: int = 0
@@ -61,7 +59,7 @@ class BatchCounts:
     @property
     def settled(self) -> int:
         """Number of questions and lines that need nothing more in this run."""
-        return self.done + self.failed + self.skipped + self.left_out
+        return self.done + self.failed + self.skipped
 
     def add_record(self, record: Mapping[str, Any]) -> None:
         """Count a search that came to its end, by its record (``adascale.answer/1``)."""
@@ -97,13 +95,12 @@ class BatchCounts:
         return facts
 
     def not_asked(self) -> str:
-        """``3 there already``, and the number that --only-failed leaves out."""
-        left_out = f", {self.left_out:,} left out by --only-failed" if self.left_out else ""
-        return f"{self.skipped:,} there already{left_out}"
+        """``3 there already``."""
+        return f"{self.skipped:,} there already"
 
     def summary(self) -> Iterator[str]:
         """Up to six lines for the end of the run."""
-        yield self.headline() + (f", {self.not_asked()}" if self.skipped or self.left_out else "")
+        yield self.headline() + (f", {self.not_asked()}" if self.skipped else "")
         if self.abstained:
             yield f"{self.abstained:,} of them not sure enough"
         if self.failing:

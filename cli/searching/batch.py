@@ -75,7 +75,7 @@ class BatchRun:
 
         Raises:
             UsageError: there is no question, or the output was made under other conditions.
-            AdascaleError: the models cannot be opened, or, with --fail-on-error, a question failed.
+            AdascaleError: the models cannot be opened, or, with ``fail_on_error``, a question failed.
         """
         todo = self._questions(lines)
         first = next(todo, None)
@@ -90,7 +90,7 @@ class BatchRun:
 
     def _questions(self, lines: Iterator[Problem | BadLine]) -> Iterator[Problem]:
         """The questions to search; a line that is no question gets its record here."""
-        for line in wanted(lines, self.results, self.counts, only_failed=self.options.only_failed):
+        for line in wanted(lines, self.results, self.counts):
             if isinstance(line, BadLine):
                 stub = Problem(line.id, line.text, meta={"line": line.number})
                 record = {**stub.meta, **error_record(stub, line.error)}
@@ -108,7 +108,7 @@ class BatchRun:
             check_apart(
                 self.options.output,
                 [path for _, path, _ in worker.open_models.files],
-                "-o another-name.jsonl",
+                "--output another-name.jsonl",
             )
             settings = self._settings(worker)
 
@@ -187,7 +187,7 @@ class BatchRun:
         """Count a failure and write its record; the first few are warnings too.
 
         Raises:
-            AdascaleError: ``error`` itself, with --fail-on-error.
+            AdascaleError: ``error`` itself, with ``fail_on_error``.
         """
         self.counts.add_failure(error.slug, name)
         self.results.write(record)
@@ -227,18 +227,15 @@ def read_lines(
 
 
 def wanted(
-    lines: Iterator[Problem | BadLine], results: Results, counts: BatchCounts, *, only_failed: bool
+    lines: Iterator[Problem | BadLine], results: Results, counts: BatchCounts
 ) -> Iterator[Problem | BadLine]:
     """The lines to ask; the others are counted."""
     for line in lines:
         counts.read += 1
-        match results.look_up(line):
-            case "done":
-                counts.skipped += 1
-            case "new" if only_failed:
-                counts.left_out += 1
-            case _:
-                yield line
+        if results.has(line):
+            counts.skipped += 1
+        else:
+            yield line
 
 
 def _carried_fields(problem: Problem) -> dict[str, Any]:

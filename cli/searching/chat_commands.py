@@ -5,14 +5,13 @@ from __future__ import annotations
 import difflib
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import get_args
 
 from adascale.engine.errors import UsageError
 from adascale.engine.strategies import Effort
 
-from ..options import completion
 from ..render.frame import final_frame
 from ..render.plain import plain_width
 from ..terminal.console import may_animate, say, stderr_console
@@ -31,13 +30,13 @@ class Command:
         run: Gets the conversation and the argument, which may be empty.
         help: Sentence for ``/help``.
         argument: Name of its argument, for the help; empty if it takes none.
-        complete: Arguments that begin like an incomplete one.
+        choices: What the argument can be, for completion.
     """
 
     run: Callable[[Conversation, str], None]
     help: str
     argument: str = ""
-    complete: Callable[[str], Iterable[str]] = lambda incomplete: ()
+    choices: tuple[str, ...] = ()
 
 
 def _use_model(conversation: Conversation, name: str) -> None:
@@ -80,12 +79,12 @@ def _help(conversation: Conversation, _: str) -> None:
 
 
 COMMANDS: Mapping[str, Command] = {
-    "model": Command(_use_model, "Go on with another model.", "NAME", completion.models),
+    "model": Command(_use_model, "Go on with another model.", "NAME"),
     "effort": Command(
         _use_effort,
         "How sure to be before a search stops: low, medium, high, max.",
         "LEVEL",
-        lambda incomplete: completion.beginning(get_args(Effort), incomplete),
+        get_args(Effort),
     ),
     "tree": Command(_show_tree, "Show the tree of the last search."),
     "clear": Command(_clear, "Forget what was said."),
@@ -131,6 +130,6 @@ def complete(line: str) -> list[str]:
         return []
     if not space:
         lines = (f"/{each} " if command.argument else f"/{each}" for each, command in COMMANDS.items())
-        return completion.beginning(lines, line)
-    found = COMMANDS[name].complete(argument.lstrip()) if name in COMMANDS else ()
-    return [f"/{name} {each}" for each in found]
+        return [each for each in lines if each.startswith(line)]
+    choices = COMMANDS[name].choices if name in COMMANDS else ()
+    return [f"/{name} {each}" for each in choices if each.startswith(argument.lstrip())]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from adascale.engine.errors import UsageError
 from adascale.models.options import FallbackOptions
 
 from ..disk.files import read_text
@@ -16,24 +15,22 @@ if TYPE_CHECKING:
     from adascale.engine.types import Notice
     from adascale.models.fallback import Fallback, FallbackAnswer
 
-_KEY = env("FALLBACK_KEY")
+_KEY = env("fallback_key")
 
 
 def open_fallback(options: FallbackOptions) -> Fallback | None:
     """The server that was chosen; None without one.
 
     Raises:
-        UsageError: its URL or key cannot be used, or an option has no effect.
+        UsageError: its URL or key cannot be used.
     """
     key = os.environ.pop(_KEY, None)  # no process of ours inherits it
     if options.url is None:
-        if options != FallbackOptions():
-            raise UsageError("nothing is handed on without --fallback", hint="--fallback URL")
         return None
     from adascale.models.fallback import Fallback
 
     key = read_text(options.key_file) if options.key_file is not None else key
-    known = None if key is None else read_api_key(key, f"--fallback-key-file FILE, or {_KEY},")
+    known = None if key is None else read_api_key(key, f"-o fallback_key_file FILE, or {_KEY},")
     return Fallback(options, known)
 
 

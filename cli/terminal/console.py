@@ -54,7 +54,7 @@ _color: ColorChoice = "auto"
 
 
 def use_color(choice: ColorChoice) -> None:
-    """Set ``--color`` for everything on stderr; called before the first output."""
+    """Set ``-o color`` for everything on stderr; called before the first output."""
     global _color
     _color = choice
     stderr_console.cache_clear()
@@ -274,18 +274,33 @@ def short_path(path: Path) -> str:
     return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
 
 
-_FLAG_NAMES = {"width": "beam-width", "generator": "model"}
-"""Settings whose flag has another name."""
+_OPTIONS = {
+    "ctx_size",
+    "debug",
+    "fallback_calls",
+    "fallback_key_file",
+    "fallback_model",
+    "force",
+    "gpu_layers",
+}
+_OPTIONS |= {"max_tokens", "samples"}
+"""Settings that errors name and ``-o`` sets; each other one is a flag."""
 
 
 def as_typed(text: str) -> str:
-    """The text of an error or a warning, with settings spelled as flags."""
+    """The text of an error or a warning, with settings as they are typed: ``-o ctx_size 1024``."""
 
-    def flag(name: str, value: str | None) -> str:
-        option = f"--{_FLAG_NAMES.get(name, name).replace('_', '-')}"
-        return option if value in (None, "True") else f"{option} {shlex.quote(value)}"
+    def spell(name: str, value: str | None) -> str:
+        if name in _OPTIONS:
+            return (
+                f"-o {name}"
+                if value is None
+                else f"-o {name} {'true' if value == 'True' else shlex.quote(value)}"
+            )
+        flag = "--model" if name == "generator" else f"--{name.replace('_', '-')}"
+        return flag if value in (None, "True") else f"{flag} {shlex.quote(value)}"
 
-    return respell(text, flag)
+    return respell(text, spell)
 
 
 def show_warning(notice: Notice) -> None:

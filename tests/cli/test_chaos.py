@@ -21,7 +21,7 @@ def home(chain_gguf: Path, tmp_path_factory: pytest.TempPathFactory) -> Home:
 
 
 def test_killed_thirty_times_and_nothing_is_lost_or_there_twice(home: Home, tmp_path: Path) -> None:
-    options = ("--strategy", "vote", "--samples", "48")
+    options = ("--strategy", "vote", "-o", "samples", "48")
     batch = Batch(batch_command(home.data, home.model, *options), home.env)
     found = kill_again_and_again(batch, KILLS, 2.0, 7, tmp_path)
     assert (found["questions"], found["kills"]) == (QUESTIONS, KILLS)

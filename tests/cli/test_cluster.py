@@ -1,4 +1,4 @@
-"""``batch --ray``: two nodes of a Ray cluster on this machine, and one of them lost on the way."""
+"""``batch -o ray``: two nodes of a Ray cluster on this machine, and one of them lost on the way."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ def cluster(home: Home) -> Iterator[Any]:
 
 
 def command(home: Home, out: Path, *more: str, data: str = "") -> list[str]:
-    run = [sys.executable, "-m", "adascale", "batch", data or str(home.data), "-o", str(out)]
-    run += ["-g", str(home.model)]
-    return [*run, "--strategy", "vote", "--samples", "32", "--seed", "1", *more]
+    run = [sys.executable, "-m", "adascale", "batch", data or str(home.data), "--output", str(out)]
+    run += ["-m", str(home.model)]
+    return [*run, "--strategy", "vote", "-o", "samples", "32", "--seed", "1", *more]
 
 
 def answers(out: Path) -> dict[str, Any]:
@@ -72,7 +72,7 @@ def test_two_nodes_give_the_same_records_as_none(
 ) -> None:
     out = tmp_path / "out.jsonl"
     done = subprocess.run(
-        command(home, out, "--ray", cluster.address), env=home.env, capture_output=True, text=True
+        command(home, out, "-o", "ray", cluster.address), env=home.env, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
     assert "2 engines" in done.stderr
@@ -84,7 +84,7 @@ def test_an_engine_that_is_killed_loses_nothing(
     home: Home, cluster: Any, alone: dict[str, Any], tmp_path: Path
 ) -> None:
     out = tmp_path / "out.jsonl"
-    run = command(home, out, "--ray", cluster.address)
+    run = command(home, out, "-o", "ray", cluster.address)
     with subprocess.Popen(run, env=home.env, stderr=subprocess.PIPE, text=True) as process:
         wait_until(lambda: has_a_record(out))
         engines()[0].kill()
@@ -100,7 +100,7 @@ def test_ctrl_c_stops_every_engine_and_the_rest_is_for_another_run(
     home: Home, cluster: Any, alone: dict[str, Any], tmp_path: Path
 ) -> None:
     out = tmp_path / "out.jsonl"
-    run = command(home, out, "--ray", cluster.address)
+    run = command(home, out, "-o", "ray", cluster.address)
     with subprocess.Popen(run, env=home.env, stderr=subprocess.PIPE, text=True) as process:
         wait_until(lambda: has_a_record(out))
         process.send_signal(signal.SIGINT)
@@ -115,7 +115,7 @@ def test_ctrl_c_stops_every_engine_and_the_rest_is_for_another_run(
 
 def test_a_cluster_that_does_not_answer(home: Home, tmp_path: Path) -> None:
     done = subprocess.run(
-        command(home, tmp_path / "out.jsonl", "--ray", "127.0.0.1:1"),
+        command(home, tmp_path / "out.jsonl", "-o", "ray", "127.0.0.1:1"),
         env=home.env,
         capture_output=True,
         text=True,

@@ -29,7 +29,7 @@ def ask(home: Home) -> Ask:
     options = ("--calibration", "none", "--strategy", "greedy", "-q")
 
     def call(*args: str) -> tuple[str, int]:
-        done = run_here(home.sealed, "ask", "hi", "-g", str(home.model), *options, *args)
+        done = run_here(home.sealed, "ask", "hi", "-m", str(home.model), *options, *args)
         return named(done.stderr), done.returncode
 
     return call
@@ -41,7 +41,7 @@ def named(stderr: str) -> str:
 
 
 def test_an_error_says_what_happened_the_facts_and_a_fix_to_paste(home: Home) -> None:
-    done = run_here(home.sealed, "ask", "hi", "-g", "qwen2.5-codr-1.5b")
+    done = run_here(home.sealed, "ask", "hi", "-m", "qwen2.5-codr-1.5b")
     assert (done.stderr, done.returncode) == (
         'error[model-not-found]: no model called "qwen2.5-codr-1.5b" on this machine or in the catalogue\n'
         "  looked in: Hugging Face cache, catalogue\n"
@@ -56,7 +56,7 @@ def test_a_gguf_that_llama_cpp_aborts_on(home: Home, tmp_path: Path) -> None:
     at = data.index(key) + len(key) + 4  # behind the type
     data[at : at + 4] = struct.pack("<I", 0)
     path.write_bytes(data)
-    done = run_process(home.sealed, "ask", "hi", "-g", str(path))
+    done = run_process(home.sealed, "ask", "hi", "-m", str(path))
     assert (named(done.stderr), done.returncode) == ("bad-gguf", 4)
 
 
@@ -66,4 +66,4 @@ def test_a_prm_format_that_is_none(ask: Ask) -> None:
 
 @pytest.mark.skipif(LLAMA_CPP_HAS_GPU, reason="this build has GPU support")
 def test_no_gpu_build(ask: Ask) -> None:
-    assert ask("--gpu-layers", "99") == ("no-gpu-build", 0)
+    assert ask("-o", "gpu_layers", "99") == ("no-gpu-build", 0)

@@ -19,12 +19,12 @@ from adascale.engine.errors import UsageError
     [
         (["ask", "1 + 1?", "--trace"], "any"),
         (["code", "Square n.", "--trace"], "any"),
-        (["code", "Square n.", "-o"], "any.py"),
-        (["batch", "DATA", "-o"], "any"),
-        (["calibrate", "fit", "-d", "DATA", "-o"], "any"),
-        (["tree", "TRACE", "-o"], "any.html"),
-        (["tree", "TRACE", "-o"], "any.svg"),
-        (["export", "--from", "TRACE", "--to", "trl-prm", "-o"], "any.jsonl"),
+        (["code", "Square n.", "--output"], "any.py"),
+        (["batch", "DATA", "--output"], "any"),
+        (["calibrate", "fit", "-d", "DATA", "--output"], "any"),
+        (["tree", "TRACE", "--output"], "any.html"),
+        (["tree", "TRACE", "--output"], "any.svg"),
+        (["export", "--from", "TRACE", "--to", "trl-prm", "--output"], "any.jsonl"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else value,
 )
@@ -45,7 +45,9 @@ def test_a_file_of_something_else_stays(tmp_path: Path, command: list[str], name
     assert precious.read_bytes() == b"GGUF precious"
 
 
-@pytest.mark.parametrize("command", [["ask", "1 + 1?", "--trace"], ["batch", "DATA", "-o"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "command", [["ask", "1 + 1?", "--trace"], ["batch", "DATA", "--output"]], ids=" ".join
+)
 @pytest.mark.parametrize("name", ["x" * 300, f"link{'/x' * 2_000}", "loop"])
 def test_a_name_that_no_file_system_takes_is_told(tmp_path: Path, command: list[str], name: str) -> None:
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
@@ -61,6 +63,6 @@ def test_a_program_never_replaces_its_tests(tmp_path: Path, more: list[str]) -> 
     tests = tmp_path / "tests.py"
     tests.write_text("assert f(2) == 4")
     with pytest.raises(UsageError) as caught:
-        invoked(app, "code", "Square n.", "--tests", str(tests), "-o", str(tests), *more)
+        invoked(app, "code", "Square n.", "--tests", str(tests), "--output", str(tests), *more)
     assert caught.value.slug == "output-is-input"
     assert "--overwrite" not in caught.value.hint

@@ -42,7 +42,7 @@ def run(tmp_path: Path) -> Run:
     return start
 
 
-SEARCH = ("--budget", "120", "--strategy", "vote", "--samples", "2", "--seed", "1")
+SEARCH = ("-o", "budget", "120", "--strategy", "vote", "-o", "samples", "2", "--seed", "1")
 
 
 @pytest.mark.slow
@@ -51,12 +51,12 @@ def test_output_survives_a_legacy_code_page(
     encoding: str, run: Run, chain_gguf: Path, tmp_path: Path
 ) -> None:
     trace = str(tmp_path / "t.jsonl")
-    asked = run("ask", QUESTION, "-g", str(chain_gguf), *SEARCH, "--trace", trace, encoding=encoding)
+    asked = run("ask", QUESTION, "-m", str(chain_gguf), *SEARCH, "--trace", trace, encoding=encoding)
     assert (asked.returncode, asked.stdout.split()[-1]) == (0, b"18"), asked.stderr
-    asked = run("ask", QUESTION, "-g", str(chain_gguf), *SEARCH, "--show-tree", "--json", encoding=encoding)
+    asked = run("ask", QUESTION, "-m", str(chain_gguf), *SEARCH, "--show-tree", "--json", encoding=encoding)
     assert json.loads(asked.stdout.decode(encoding))["question"] == QUESTION
     for command in (
-        ("tree", trace), ("doctor",), ("ask", "--help"), ("ask", QUESTION, "-g", "./\u7b54.gguf"),
+        ("tree", trace), ("doctor",), ("ask", "--help"), ("ask", QUESTION, "-m", "./\u7b54.gguf"),
     ):  # fmt: skip
         done = run(*command, encoding=encoding)
         done.stdout.decode(encoding)
@@ -66,7 +66,7 @@ def test_output_survives_a_legacy_code_page(
 
 @pytest.mark.slow
 def test_a_tree_is_drawn_with_what_a_code_page_has(run: Run, chain_gguf: Path) -> None:
-    assert run("ask", QUESTION, "-g", str(chain_gguf), *SEARCH).returncode == 0
+    assert run("ask", QUESTION, "-m", str(chain_gguf), *SEARCH).returncode == 0
     lines = run("tree", encoding="cp1252").stdout.decode("cp1252").splitlines()
     assert any(line.startswith(("+-- ", "`-- ")) for line in lines), lines
 
@@ -101,8 +101,8 @@ def test_any_folder_can_hold_models_questions_and_results(
     model.write_bytes(chain_gguf.read_bytes())
     questions, output = place / "ques tions.jsonl", place / "an swers.jsonl"
     questions.write_text(json.dumps({"id": "a", "question": QUESTION}), encoding="utf-8")
-    assert run("models", "show", str(model)).returncode == 0
-    batch = ("batch", questions.name, "-o", output.name, "-g", f".{os.sep}{model.name}")
+    assert run("show", str(model)).returncode == 0
+    batch = ("batch", questions.name, "--output", output.name, "-m", f".{os.sep}{model.name}")
     done = run(*batch, "--traces", "tra ces", *SEARCH, cwd=place)
     assert done.returncode == 0, done.stderr
     assert json.loads(output.read_text(encoding="utf-8"))["question"] == QUESTION

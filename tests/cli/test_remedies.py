@@ -7,34 +7,28 @@ import re
 from pathlib import Path
 
 import pytest
-import typer.main
 
 from adascale.cli.app import COMMANDS
-from adascale.cli.commands import calibrate
+from adascale.cli.options.by_command import OPTION_TYPES
+from adascale.cli.options.settings import settings_of
 from adascale.cli.terminal.console import as_typed
 from adascale.engine.errors import command, setting
 
 ROOT = Path(__file__).parents[2]
-COMMANDS_WITH_FLAGS = [COMMANDS[name] for name in ("ask", "code", "batch", "serve", "eval", "export")]
-FITS = typer.main.get_group(calibrate.app).commands.values()
-KEYS = {
-    name.removeprefix("--")
-    for command in (*COMMANDS_WITH_FLAGS, *FITS)
-    for parameter in command.params
-    for name in parameter.opts[:1]
-    if name.startswith("--")
-}
-LEAK = re.compile(rf"(?<![\w-])--(?:{'|'.join(KEYS)})(?![\w-])|\badascale (?:{'|'.join(COMMANDS)})\b")
-"""A flag or a command of ours."""
+TYPED = {setting.typed for command in OPTION_TYPES for setting in settings_of(command)}
+FLAGS = {typed for typed in TYPED if typed.startswith("--")}
+LEAK = re.compile(rf"(?<![\w-])(?:{'|'.join(FLAGS)}|-o \w+)(?![\w-])|\badascale (?:{'|'.join(COMMANDS)})\b")
+"""A flag, a name of ``-o`` or a command of ours."""
 BELOW = [path for room in ("engine", "models", "api") for path in sorted((ROOT / room).rglob("*.py"))]
 
 
 @pytest.mark.parametrize(
     ("text", "typed"),
     [
-        (setting("ctx_size", 1024), "--ctx-size 1024"),
-        (setting("force", True), "--force"),
-        (setting("gpu_layers"), "--gpu-layers"),
+        (setting("ctx_size", 1024), "-o ctx_size 1024"),
+        (setting("force", True), "-o force true"),
+        (setting("gpu_layers"), "-o gpu_layers"),
+        (setting("generator"), "--model"),
         (setting("prm", "judge=my model.gguf"), "--prm 'judge=my model.gguf'"),
         (command("list"), "adascale list"),
         (command("rm", "./my model.gguf"), "adascale rm './my model.gguf'"),
@@ -44,10 +38,10 @@ def test_a_setting_is_typed_as_its_flag(text: str, typed: str) -> None:
     assert as_typed(f"use {text} or not") == f"use {typed} or not"
 
 
-def test_every_setting_that_an_error_names_is_a_flag() -> None:
+def test_every_setting_that_an_error_names_can_be_typed() -> None:
     named = {name for path in BELOW for name in re.findall(r"setting\(['\"](\w+)", path.read_text("utf-8"))}
     assert len(named) > 5
-    assert {as_typed(setting(name)).removeprefix("--") for name in named} <= KEYS
+    assert {as_typed(setting(name)) for name in named} <= TYPED
 
 
 def test_below_the_command_line_nobody_spells_a_flag_or_a_command() -> None:

@@ -105,10 +105,10 @@ def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
     env = clean_env(home) | {"HF_HUB_OFFLINE": "1", "ADASCALE_CONFIG": str(home / "config.toml")}
     trace = str(GOLDEN / "vote.jsonl")
     commands = (
-        ("models", "show", "none.gguf"), ("models", "list"), ("config", "show"), ("replay", trace),
-        ("tree", trace), ("tree", trace, "-o", str(home / "warm.html")), ("calibrate", "show", str(SHIPPED)),
-        ("ask", "1 + 1?", "-g", "none.gguf"),
-        ("batch", "none.jsonl", "-o", str(home / "o.jsonl"), "-g", "none.gguf"),
+        ("show", "none.gguf"), ("list",), ("config", "show"), ("replay", trace), ("tree", trace),
+        ("tree", trace, "--output", str(home / "warm.html")), ("calibrate", "show", str(SHIPPED)),
+        ("ask", "1 + 1?", "-m", "none.gguf"),
+        ("batch", "none.jsonl", "--output", str(home / "o.jsonl"), "-m", "none.gguf"),
     )  # fmt: skip
     with Forks(env, commands) as running:
         yield running

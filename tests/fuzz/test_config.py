@@ -14,8 +14,8 @@ from .conftest import Fuzz, is_orderly
 from .forks import Exit
 from .mutations import encode_json, mutated_bytes, mutated_json
 
-SETTINGS = {"effort": "high", "threads": 4, "min-confidence": 0.5, "budget": "900", "model": "none.gguf"}
-COMMANDS = {("config", "show"): 0, ("models", "list"): 0, ("ask", "1 + 1?"): 4}
+SETTINGS = {"effort": "high", "threads": 4, "min_confidence": 0.5, "budget": "900", "model": "none.gguf"}
+COMMANDS = {("config", "show"): 0, ("list",): 0, ("ask", "1 + 1?"): 4}
 """Commands that read the config file, and their exit codes with ``SETTINGS``, whose model is not there."""
 
 

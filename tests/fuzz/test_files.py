@@ -27,12 +27,12 @@ def test_gguf_headers(fuzz: Fuzz, forks: Forks, random_gguf: Path, tmp_path: Pat
 
     def check(data: bytes) -> None:
         path.write_bytes(data)
-        ended = forks.run("models", "show", str(path))
+        ended = forks.run("show", str(path))
         assert is_orderly(ended), ended
         assert ended.code == 0 or "\nhint: " in ended.stderr, ended
 
     path.write_bytes(whole)
-    assert forks.run("models", "show", str(path)).code == 0
+    assert forks.run("show", str(path)).code == 0
     fuzz("gguf", 60, mutated_bytes([whole], first=8_000), check)
 
 
@@ -48,12 +48,12 @@ def test_manifests_of_ollama(fuzz: Fuzz, forks: Forks, random_gguf: Path) -> Non
 
     def check(data: bytes) -> None:
         manifest.write_bytes(data)
-        for command in (("models", "list"), ("models", "show", "ollama:m")):
+        for command in (("list",), ("show", "ollama:m")):
             ended = forks.run(*command)
             assert is_orderly(ended), (command, ended)
 
     manifest.write_bytes(encode_json(whole))
-    assert forks.run("models", "show", "ollama:m").code == 0
+    assert forks.run("show", "ollama:m").code == 0
     files = mutated_json(whole).map(encode_json) | mutated_bytes([encode_json(whole)])
     fuzz("ollama", 25, files, check)
 
@@ -64,7 +64,7 @@ def test_traces(fuzz: Fuzz, forks: Forks, tmp_path: Path) -> None:
 
     def check(data: bytes) -> None:
         path.write_bytes(data)
-        for command in (("replay", str(path)), ("tree", str(path), "-o", str(tmp_path / "page.html"))):
+        for command in (("replay", str(path)), ("tree", str(path), "--output", str(tmp_path / "page.html"))):
             ended = forks.run(*command)
             assert is_orderly(ended), (command, ended)
 
@@ -115,7 +115,9 @@ def test_outputs_of_a_batch(fuzz: Fuzz, forks: Forks, tmp_path: Path) -> None:
 
     def run_on(data: bytes) -> Exit:
         output.write_bytes(data)
-        return forks.run("batch", str(questions), "-o", str(output), "-g", str(tmp_path / "none.gguf"), "-q")
+        return forks.run(
+            "batch", str(questions), "--output", str(output), "-m", str(tmp_path / "none.gguf"), "-q"
+        )
 
     def check(data: bytes) -> None:
         ended = run_on(data)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -34,17 +33,6 @@ def clean_env(home: Path) -> dict[str, str]:
     # Searches are seeded: how sure a tiny model is of its answer decides exit codes.
     ours = {"ADASCALE_SEED": "1", "COLUMNS": "100"}
     return {**kept, "HOME": str(home), "HF_HOME": str(home / "hf"), **ours}
-
-
-def interrupted_at_answer(process: subprocess.Popen[str], seconds: float = 30) -> tuple[str, str]:
-    """Stdout and stderr of a command with ``--progress json`` that gets SIGINT at its first answer.
-
-    It has so many seconds to end.
-    """
-    assert process.stderr is not None
-    next(line for line in process.stderr if '"answer_found"' in line)
-    process.send_signal(signal.SIGINT)
-    return process.communicate(timeout=seconds)
 
 
 def wait_until(is_so: Callable[[], bool]) -> None:

@@ -92,4 +92,15 @@ class Home:
         return run_process(self.env, *args)
 
     def fit_args(self, *more: str) -> list[str]:
-        return ["calibrate", "fit", "-g", str(self.model), "-d", str(self.data), "-c", "512", *more]
+        return [
+            "calibrate",
+            "fit",
+            "-m",
+            str(self.model),
+            "-d",
+            str(self.data),
+            "-o",
+            "ctx_size",
+            "512",
+            *more,
+        ]

@@ -30,7 +30,7 @@ Seed = Annotated[
 ]
 
 Ignored = Annotated[Any, Field(description="Without effect.")]
-"""A field that clients send, and that has no effect, even with ``--strict``."""
+"""A field that clients send, and that has no effect."""
 
 Nothing = Annotated[list[Any], Field(max_length=0)]
 """A list that has to be empty: its items are not supported."""

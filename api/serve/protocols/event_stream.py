@@ -1,4 +1,4 @@
-"""The event log of a search while it runs: ``POST /v1/searches``, for ``adascale ask --server`` and the page.
+"""The event log of a search while it runs: ``POST /v1/searches``, for the page.
 
 Each server-sent event is an event of the log, as a line of a trace, so that clients fold the stream as they
 replay a trace.

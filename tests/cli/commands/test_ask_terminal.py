@@ -21,7 +21,7 @@ def env(tmp_path: Path) -> dict[str, str]:
 
 
 def ask(chain_gguf: Path, *options: str) -> list[str]:
-    words = ["-m", "adascale", "ask", "-g", str(chain_gguf), "--seed", "1"]
+    words = ["-m", "adascale", "ask", "-m", str(chain_gguf), "--seed", "1"]
     return [*words, "What is [/] 9 * 2?\x1b[2J", *options]
 
 
@@ -30,7 +30,7 @@ def test_ctrl_c_prints_the_best_answer_so_far(env: dict[str, str], chain_gguf: P
         screen.wait_for("★")  # a solution has finished
         process.send_signal(signal.SIGINT)
 
-    words = ask(chain_gguf, "-T", "--strategy", "vote", "--samples", "1024")
+    words = ask(chain_gguf, "-T", "--strategy", "vote", "-o", "samples", "1024")
     outcome = on_terminal(words, env, act=interrupt)
     assert outcome.code == 130, outcome.stderr
     assert "\nAnswer: " in outcome.stdout
@@ -49,7 +49,7 @@ def test_the_question_before_a_download_has_the_terminal_to_itself(env: dict[str
         drawn.append(screen.text)
         screen.type("n\n")
 
-    words = ["-m", "adascale", "ask", "-g", "acme/Tiny-GGUF:Q4_K_M", "What is 9 * 2?"]
+    words = ["-m", "adascale", "ask", "-m", "acme/Tiny-GGUF:Q4_K_M", "What is 9 * 2?"]
     outcome = on_terminal(words, {**env, "HF_ENDPOINT": hub.url}, act=refuse, keyboard=True)
     assert outcome.code == 4, outcome.stderr
     [asked] = drawn

@@ -41,7 +41,9 @@ def batch(home: Home, tmp_path: Path) -> Any:
     def call(text: str, *args: str, name: str = "in.jsonl") -> Any:
         source, out = tmp_path / name, tmp_path / "out.jsonl"
         source.write_text(text)
-        done = home.run("batch", str(source), "-o", str(out), "-g", str(home.model), "--samples", "2", *args)
+        done = home.run(
+            "batch", str(source), "--output", str(out), "-m", str(home.model), "-o", "samples", "2", *args
+        )
         assert "Traceback" not in done.stderr
         assert done.stdout == ""
         done.records = [json.loads(line) for line in out.read_text().splitlines()] if out.exists() else []
@@ -127,7 +129,7 @@ def test_a_trace_is_written_over_no_other_file(batch: Any, tmp_path: Path) -> No
 
 def test_another_run_is_refused_with_what_differs(batch: Any) -> None:
     batch(LINES, "--seed", "1", "--limit", "1", "--calibration", "none")
-    done = batch(LINES, "--seed", "2", "--temperature", "0.7", "--calibration", "none")
+    done = batch(LINES, "--seed", "2", "-o", "temperature", "0.7", "--calibration", "none")
     assert done.returncode == 2
     assert "was made by another run" in done.stderr
     assert "seed: 1 there, 2 now" in done.stderr
@@ -145,7 +147,7 @@ def test_what_failed_is_asked_again_once_it_is_mended(batch: Any) -> None:
     assert "error[batch-partial]" in done.stderr
     assert "bad-line: line " in done.stderr
     mended = [json.dumps({"id": id_, "question": "What is 1 + 2?"}) for id_ in ("long", "eighth")]
-    done = batch("\n".join([LINES, *mended]), "--only-failed")
+    done = batch("\n".join([LINES, *mended]))
     assert (done.returncode, ids(done)) == (0, [*"012345", "eighth", "long"]), done.stderr
 
 
@@ -170,22 +172,12 @@ def test_the_second_question_of_an_id_fails_until_it_has_one_of_its_own(batch: A
 
 def test_warnings_of_the_kinds_that_are_asked_are_shown_once(batch: Any, tmp_path: Path) -> None:
     bare = tiny.write_chain(tmp_path / "bare.gguf", template=None)
-    options = ("-g", str(bare), "--calibration", str(save_calibration(tmp_path)))
+    options = ("-m", str(bare), "--calibration", str(save_calibration(tmp_path)))
     value, yes_no = "What is 9 * 2?\n", "Is 7 prime?\n"
     both = batch(2 * value + 2 * yes_no, *options, name="in.txt").stderr
     assert both.count("warning[no-template]") == 1
     assert both.count("this is a value") == both.count("this is a yes-no") == 1
     assert "this is a value" not in batch(yes_no, *options, "--overwrite", name="in.txt").stderr
-
-
-def test_only_failed_asks_a_line_that_was_mended_and_nothing_that_is_new(batch: Any) -> None:
-    first = batch(f"nonsense\n{LINES}", "--limit", "3", "--seed", "1")
-    assert (first.returncode, ids(first)) == (6, ["0", "1", "line-1"])
-    mended = json.dumps({"id": "mended", "question": "What is 1 + 2?"})
-    plan = batch(f"{mended}\n{LINES}", "--only-failed", "--dry-run")
-    assert "1 to ask, 2 there already, 4 left out by --only-failed, 0 bad lines" in plan.stderr
-    done = batch(f"{mended}\n{LINES}", "--only-failed")
-    assert (done.returncode, ids(done)) == (0, ["0", "1", "mended"]), done.stderr
 
 
 @pytest.fixture
@@ -207,46 +199,25 @@ def earlier(tmp_path: Path) -> Path:
     return out
 
 
-@pytest.mark.parametrize("option", [[], ["--only-failed"]])
-def test_the_questions_of_another_file_forget_no_failure(
-    earlier: Path, tmp_path: Path, option: list[str]
-) -> None:
+def test_the_questions_of_another_file_forget_no_failure(earlier: Path, tmp_path: Path) -> None:
     before = earlier.read_bytes()
     (tmp_path / "other.txt").write_text("Done?\n")
-    _, said = invoked(app, "batch", str(tmp_path / "other.txt"), "-o", str(earlier), *option)
+    _, said = invoked(app, "batch", str(tmp_path / "other.txt"), "--output", str(earlier))
     assert earlier.read_bytes() == before
     assert "0 done, 1 there already\n" in said
     assert "failed records of questions that are not among these, which stay: 1\n" in said
 
 
-@pytest.mark.parametrize("options", [["--adapt", "km"], ["--adapt", "km", "--dry-run"]])
-def test_what_no_strategy_can_be_is_refused_before_models_are_opened(
-    tmp_path: Path, options: list[str]
-) -> None:
+def test_what_no_strategy_can_be_is_refused_before_models_are_opened(tmp_path: Path) -> None:
     (tmp_path / "tasks.jsonl").write_text(
         json.dumps({"question": "Square n.", "tests": ["assert f(2) == 4"]})
     )
     with pytest.raises(UsageError, match="is no rule of"):
-        invoked(app, "batch", str(tmp_path / "tasks.jsonl"), "-g", "no/such.gguf", *options)
-
-
-def test_what_failed_behind_the_limit_is_still_known(batch: Any) -> None:
-    first = batch(f"{LINES}\nnonsense", "--seed", "1")
-    again = batch(f"{LINES}\nnonsense", "--limit", "2")
-    assert ids(again) == ids(first) == [*"012345", "line-7"]
-
-
-@pytest.mark.parametrize("more", [("--overwrite",), ("-o", "-")])
-def test_only_failed_is_refused_where_no_record_is_read(batch: Any, tmp_path: Path, more: Any) -> None:
-    before = batch(f"{LINES}\nnonsense", "--seed", "1").records
-    done = batch(LINES, "--only-failed", *more)
-    assert done.returncode == 2
-    assert "hint: " in done.stderr
-    assert done.records == before
+        invoked(app, "batch", str(tmp_path / "tasks.jsonl"), "-m", "no/such.gguf", "-o", "adapt", "km")
 
 
 def test_fail_on_error_ends_at_once(batch: Any) -> None:
-    done = batch(f"nonsense\n{LINES}", "--fail-on-error")
+    done = batch(f"nonsense\n{LINES}", "-o", "fail_on_error", "true")
     assert done.returncode == 2
     assert "line 1: not valid JSON" in done.stderr
     assert ids(done) == ["line-1"]
@@ -267,15 +238,6 @@ def test_traces_are_kept_by_id_and_can_be_replayed(batch: Any, home: Home, tmp_p
     assert f"Answer: {answer}" in shown.stdout
 
 
-def test_progress_can_be_every_event_with_its_question_or_nothing(batch: Any) -> None:
-    told = batch(LINES, "--limit", "2", "--progress", "json", "-q").stderr.splitlines()
-    events = [json.loads(line) for line in told]
-    assert {event["id"] for event in events if "id" in event} == {"0", "1"}
-    assert sum(event["kind"] == "search_finished" for event in events) == 2
-    summary = batch(LINES, "--limit", "3", "--progress", "none").stderr.splitlines()
-    assert "2 there already" in summary[0]
-
-
 @pytest.mark.parametrize("how", ["same", "model"])
 def test_an_input_or_a_model_is_never_written_over(home: Home, tmp_path: Path, how: str) -> None:
     source, out, model = tmp_path / "my in.jsonl", tmp_path / "out.jsonl", home.model
@@ -286,17 +248,12 @@ def test_an_input_or_a_model_is_never_written_over(home: Home, tmp_path: Path, h
         out = model = tmp_path / "copy.gguf"
         out.write_bytes(home.model.read_bytes())
     before, there = out.read_bytes(), sorted(tmp_path.iterdir())
-    done = home.run("batch", str(source), "--overwrite", "-o", str(out), "-g", str(model))
+    done = home.run("batch", str(source), "--overwrite", "--output", str(out), "-m", str(model))
     assert done.returncode == 2
     read = model if how == "model" else source
     assert f"error[output-is-input]: the output {out} is the input {read}: " in done.stderr
-    assert f"hint: -o '{source.with_suffix('.answers.jsonl')}'\n" in done.stderr
+    assert f"hint: --output '{source.with_suffix('.answers.jsonl')}'\n" in done.stderr
     assert (out.read_bytes(), sorted(tmp_path.iterdir())) == (before, there)
-
-
-def test_csv_is_read_by_its_field(batch: Any) -> None:
-    done = batch("id,problem,answer\na,What is 1 + 2?,3\n", "--field", "problem", name="in.csv")
-    assert (done.returncode, ids(done)) == (0, ["a"]), done.stderr
 
 
 def test_a_dry_run_loads_and_writes_nothing(batch: Any, tmp_path: Path) -> None:
@@ -311,17 +268,6 @@ def test_a_dry_run_loads_and_writes_nothing(batch: Any, tmp_path: Path) -> None:
     assert not (tmp_path / "traces").exists()
 
 
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        (("--strategy", "greedy"), "greedy, at most 1 solution each"),
-        (("--strategy", "beam", "--beam-width", "8", "--branching", "8"), "beam, at most 64 solutions each"),
-    ],
-)
-def test_a_dry_run_says_what_the_strategy_draws_at_most(batch: Any, options: Any, said: str) -> None:
-    assert said in batch(LINES, "--dry-run", *options).stderr
-
-
 @pytest.mark.parametrize("text", ["", "\n \n"])
 def test_a_file_without_a_question_is_told(batch: Any, text: str) -> None:
     done = batch(text)
@@ -334,9 +280,9 @@ def test_what_a_killed_worker_was_searching_is_asked_once_more(home: Home, tmp_p
     out = tmp_path / "out.jsonl"
     many = [json.dumps({"id": n, "question": f"What is {n} + 2?"}) for n in range(12)]
     home.data.write_text("\n".join(many))
-    command = [sys.executable, "-m", "adascale", "batch", str(home.data), "-o", str(out)]
+    command = [sys.executable, "-m", "adascale", "batch", str(home.data), "--output", str(out)]
     # Runs have one length, 32 go at once: 101 are no multiple, so one question begins before another ends.
-    command += ["-g", str(home.model), "--samples", "101", "--strategy", "vote"]
+    command += ["-m", str(home.model), "-o", "samples", "101", "--strategy", "vote"]
     process = subprocess.Popen(command, env=home.env, stderr=subprocess.PIPE, text=True)
     wait_until(lambda: out.exists() and bool(out.read_text()))
     psutil.Process(process.pid).children()[0].send_signal(signal.SIGKILL)
@@ -358,7 +304,7 @@ def test_ctrl_c_ends_a_run_that_waits_for_its_pipe(home: Home) -> None:
 @pytest.mark.parametrize(
     ("output", "overwrite", "said"),
     [
-        ("-", False, "with -o FILE it could be continued"),
+        ("-", False, "with --output FILE it could be continued"),
         ("a.jsonl", False, "the same command continues it"),
         ("a.jsonl", True, "the same command without --overwrite continues it"),
     ],
@@ -376,38 +322,9 @@ def test_what_continues_a_run_does_not_throw_away_what_is_done(
     assert not overwrite or "run the same command without --overwrite: only these" in told
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_to_end_ends_a_run_silently(home: Home, number: signal.Signals) -> None:
-    with piping(home) as process:
-        answer(process, "One?")
-        process.send_signal(number)
-        assert process.wait(timeout=30) == 128 + number
-        assert process.stderr is not None
-        said = process.stderr.read()
-    assert "stopped at" not in said
-    assert "Ctrl-C" not in said
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
-def test_a_signal_that_the_parent_ignores_ends_no_run(home: Home, number: signal.Signals) -> None:
-    """As ``nohup`` and a shell's background jobs have it."""
-    before = signal.signal(number, signal.SIG_IGN)
-    try:
-        with piping(home, "-q") as process:
-            answer(process, "One?")
-            process.send_signal(number)
-            answer(process, "Two?")
-            assert process.communicate(timeout=30) == ("", "")
-            assert process.returncode == 0
-    finally:
-        signal.signal(number, before)
-
-
 def piping(home: Home, *options: str) -> AbstractContextManager[subprocess.Popen[str]]:
     """A run whose questions come through a pipe."""
-    return home.piping("batch", "-g", str(home.model), "--samples", "2", *options)
+    return home.piping("batch", "-m", str(home.model), "-o", "samples", "2", *options)
 
 
 def answer(process: subprocess.Popen[str], question: str) -> None:
@@ -420,7 +337,7 @@ def answer(process: subprocess.Popen[str], question: str) -> None:
 
 
 def test_a_pipe_is_answered_on_stdout(home: Home) -> None:
-    command = ["batch", "-g", str(home.model), "--samples", "2", "-q"]
+    command = ["batch", "-m", str(home.model), "-o", "samples", "2", "-q"]
     done = run_here(home.env, *command, stdin=b"One?\r\nTwo?\r\n")
     assert (done.returncode, done.stderr) == (0, "")
     assert {json.loads(line)["question"] for line in done.stdout.splitlines()} == {"One?", "Two?"}
@@ -457,7 +374,9 @@ def test_a_record_with_tests_is_a_code_task(home: Home, tmp_path: Path) -> None:
         {"id": "prose", "question": "What is 5 * 5?", "tag": 1},
     ]
     source.write_text("\n".join(map(json.dumps, tasks)))
-    done = home.run("batch", str(source), "-o", str(out), "-g", str(coder), "--seed", "1", "--effort", "high")
+    done = home.run(
+        "batch", str(source), "--output", str(out), "-m", str(coder), "--seed", "1", "--effort", "high"
+    )
     assert done.returncode == 6, done.stderr
     assert "line 3: a source in the field" in done.stderr
     records = {record["id"]: record for record in map(json.loads, out.read_text().splitlines())}

@@ -102,7 +102,7 @@ def test_its_rollouts_are_training_data(home: Home, artefact: Path) -> None:
 
 
 def test_check_without_a_calibration_measures_raw_scores(home: Home, artefact: Path) -> None:
-    args = ["-g", str(home.model), "--ctx-size", "512", "-d", str(home.data), "--json"]
+    args = ["-m", str(home.model), "-o", "ctx_size", "512", "-d", str(home.data), "--json"]
     done = home.run("calibrate", "check", "--calibration", "none", *args)
     assert done.returncode == 0, done.stderr
     record = json.loads(done.stdout)
@@ -116,20 +116,20 @@ def test_check_without_a_calibration_measures_raw_scores(home: Home, artefact: P
 @pytest.mark.slow
 def test_a_judge_scores_the_same_rollouts_once(home: Home, artefact: Path, tmp_path: Path) -> None:
     path = tmp_path / f"judge{SUFFIX}"
-    done = home.run(*home.fit_args("--prm", "self", "-o", str(path)))
+    done = home.run(*home.fit_args("--prm", "self", "--output", str(path)))
     assert done.returncode == 0, done.stderr
     assert "generating" not in done.stderr
     assert f"scoring the solutions of {QUESTIONS} questions with chain+chain" in done.stderr
     fingerprint = load_artefact(path).card.fingerprint
     assert (fingerprint.prm, fingerprint.prm_format) == (fingerprint.generator, "judge")
-    args = ["-g", str(home.model), "--ctx-size", "512", "-d", str(home.data), "--prm", "self", "--json"]
+    args = ["-m", str(home.model), "-o", "ctx_size", "512", "-d", str(home.data), "--prm", "self", "--json"]
     check = home.run("calibrate", "check", "--calibration", str(path), *args)
     assert check.returncode == 0, check.stderr
     assert "scoring" not in check.stderr
     assert "warning[fitted-on-this]" in check.stderr
     record = json.loads(check.stdout)
     assert [f"fitted on {QUESTIONS} of these questions" in text for text in record["warnings"]] == [True]
-    ask = ["ask", "-g", str(home.model), "What is 7 * 2?", "--samples", "2", "--seed", "1", "--json"]
+    ask = ["ask", "-m", str(home.model), "What is 7 * 2?", "-o", "samples", "2", "--seed", "1", "--json"]
     found = json.loads(home.run(*ask, "--prm", "self", "--calibration", str(path)).stdout)
     assert found["confidence"]["calibrated"]
     assert found["usage"]["prm_tokens"] > 0
@@ -138,7 +138,7 @@ def test_a_judge_scores_the_same_rollouts_once(home: Home, artefact: Path, tmp_p
 def test_a_calibration_of_another_width_or_without_a_prm_is_refused(
     home: Home, artefact: Path, random_gguf: Path
 ) -> None:
-    ask = ["ask", "What is 7 * 2?", "--ctx-size", "512", "--calibration", str(artefact), "-g"]
+    ask = ["ask", "What is 7 * 2?", "-o", "ctx_size", "512", "--calibration", str(artefact), "-m"]
     wide = home.run(*ask, str(random_gguf))
     assert (wide.returncode, wide.stdout) == (4, "")
     assert "this generator's have 64" in wide.stderr
@@ -151,7 +151,7 @@ def test_questions_that_do_not_fit_are_counted_before_anything_is_fitted(home: H
     rows = [{"question": f"{i} word" * 400, "answer": "1"} for i in range(24)]
     path = tmp_path / "long.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    args = ["calibrate", "fit", "-g", str(home.model), "-d", str(path), "--ctx-size", "512"]
+    args = ["calibrate", "fit", "-m", str(home.model), "-d", str(path), "-o", "ctx_size", "512"]
     done = home.run(*args)
     assert (done.returncode, done.stdout) == (2, "")
     assert "1 is left out" in done.stderr
@@ -214,7 +214,7 @@ def test_a_fit_without_data_takes_the_questions_that_come_with_it() -> None:
 @pytest.mark.slow
 def test_check_measures_on_other_questions(home: Home, artefact: Path, tmp_path: Path) -> None:
     fresh = write_questions(tmp_path / "fresh.jsonl", range(1000, 1020))
-    args = ["-g", str(home.model), "--ctx-size", "512", "-n", "12", "--seed", "3", "--json"]
+    args = ["-m", str(home.model), "-o", "ctx_size", "512", "-n", "12", "--seed", "3", "--json"]
     done = home.run("calibrate", "check", "-d", str(fresh), *args)
     assert done.returncode == 0, done.stderr
     record = json.loads(done.stdout)
@@ -254,13 +254,13 @@ def test_a_torn_file_on_the_shelf_is_told_and_hides_no_other(
     done = moved.run(*ask(home))
     assert "warning[calibration-unreadable]" in done.stderr
     assert json.loads(done.stdout)["calibration"]["name"] == "chain+probe"
-    assert "cannot be read" in moved.run("doctor", "--offline", "-g", str(home.model)).stdout
+    assert "cannot be read" in moved.run("doctor", "--offline", "-m", str(home.model)).stdout
     assert f"a{SUFFIX} cannot be read" in " ".join(moved.run("calibrate", "list").stderr.split())
 
 
 def ask(home: Home, *more: str) -> list[str]:
-    usual = ["--ctx-size", "512", "--samples", "4", "--seed", "1", "--json"]
-    return ["ask", "-g", str(home.model), "What is 7 * 2?", *usual, *more]
+    usual = ["-o", "ctx_size", "512", "-o", "samples", "4", "--seed", "1", "--json"]
+    return ["ask", "-m", str(home.model), "What is 7 * 2?", *usual, *more]
 
 
 def test_ask_gives_a_probability_and_says_where_it_is_from(
@@ -307,7 +307,7 @@ def test_the_sampler_is_that_of_the_calibration_unless_told(
     warm = {"temperature": 0.9, "top_k": 40, "top_p": 0.8, "max_tokens": 768}
     fingerprint = replace(whole.card.fingerprint, sampling=warm)
     save_artefact(replace(whole, card=replace(whole.card, fingerprint=fingerprint)), path)
-    for told, temperature in (([], 0.9), (["--temperature", "0.3"], 0.3)):
+    for told, temperature in (([], 0.9), (["-o", "temperature", "0.3"], 0.3)):
         record = json.loads(home.run(*ask(home, "--calibration", str(path), *told)).stdout)
         assert (record["sampling"]["temperature"], record["sampling"]["top_p"]) == (temperature, 0.8)
         warned = ["temperature 0.3 instead of 0.9" in text for text in record["warnings"]]
@@ -318,7 +318,12 @@ WRONG = [
     (["check"], 2, "no questions given", "--data questions.jsonl"),
     (["fit", "-d", "FEW", "-d", "FEW"], 2, "5 questions are too few", "hint: another file in addition"),
     (["fit", "-d", "GOOD", "--prm", "none"], 2, "nothing to calibrate", "--prm probe"),
-    (["fit", "-d", "GOOD", "-o", "GOOD"], 2, "error[output-is-input]", "-o mine.calibration.safetensors"),
+    (
+        ["fit", "-d", "GOOD", "--output", "GOOD"],
+        2,
+        "error[output-is-input]",
+        "--output mine.calibration.safetensors",
+    ),
     (["fit", "-d", "GOOD", "-d", "CHOICES"], 2, "the records are of several kinds", "once for each kind"),
     (["check", "-d", "CHOICES"], 2, "nothing is fitted for questions of the kind choice", "a number"),
     (["show", "nosuch"], 4, "error[no-calibration]", "adascale calibrate list"),
@@ -346,7 +351,7 @@ def test_wrong_usage_is_told_with_what_to_do(
 
 def test_no_calibration_is_told_before_anything_is_drawn(home: Home, tmp_path: Path) -> None:
     bare = replace(home, folder=tmp_path)
-    check = ["calibrate", "check", "-g", str(home.model), "-d", str(home.data), "--ctx-size", "512"]
+    check = ["calibrate", "check", "-m", str(home.model), "-d", str(home.data), "-o", "ctx_size", "512"]
     done = bare.run(*check)
     assert (done.returncode, done.stdout, bare.kept()) == (4, "", 0)
     assert "error[no-calibration]" in done.stderr
@@ -354,6 +359,6 @@ def test_no_calibration_is_told_before_anything_is_drawn(home: Home, tmp_path: P
     other = bare.run(*check, "--calibration", str(shipped_folder() / f"portable+choice{SUFFIX}"))
     assert (other.returncode, other.stdout, bare.kept()) == (4, "", 0)
     assert "is for the kind choice, this is a value\nhint: --calibration auto" in other.stderr
-    missing = bare.run("ask", "Hm?", "-g", str(home.model), "--calibration", "nowhere.safetensors")
+    missing = bare.run("ask", "Hm?", "-m", str(home.model), "--calibration", "nowhere.safetensors")
     assert missing.returncode == 4
     assert "there is no calibration at nowhere.safetensors" in missing.stderr

@@ -40,7 +40,7 @@ def talk(env: dict[str, str], chain_gguf: Path) -> Talk:
     """Lines that are piped into a conversation."""
 
     def call(*lines: str, args: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
-        return run(env, "chat", "-g", str(chain_gguf), *args, stdin="\n".join(lines).encode())
+        return run(env, "chat", "-m", str(chain_gguf), *args, stdin="\n".join(lines).encode())
 
     return call
 
@@ -77,14 +77,14 @@ def test_the_models_are_opened_once(talk: Talk, monkeypatch: pytest.MonkeyPatch)
 
 def test_ask_goes_on_from_the_last_message(talk: Talk, env: dict[str, str], chain_gguf: Path) -> None:
     talk("hi", "What is 9 * 2?")
-    assert run(env, "ask", "-g", str(chain_gguf), "-c", "and times two?").returncode == 0
+    assert run(env, "ask", "-m", str(chain_gguf), "-c", "and times two?").returncode == 0
     assert [turn["content"] for turn in asked(env)[-1]["history"]][::2] == ["hi", "What is 9 * 2?"]
     talk("So?", args=("-c",))
     assert len(asked(env)[-1]["history"]) == 6
 
 
 def test_an_option_that_a_conversation_would_ignore_is_refused(talk: Talk) -> None:
-    done = talk("hi", args=("--min-confidence", ".9"))
+    done = talk("hi", args=("-o", "min_confidence", ".9"))
     assert (done.returncode, done.stdout) == (2, "")
 
 
@@ -137,11 +137,11 @@ def test_a_model_that_cannot_be_opened_leaves_the_one_before(env: dict[str, str]
 def test_a_conversation_above_the_context_says_both_numbers_and_the_way_out(
     talk: Talk, env: dict[str, str]
 ) -> None:
-    done = talk("a" * 90, "b" * 90, args=("--ctx-size", "512"))
+    done = talk("a" * 90, "b" * 90, args=("-o", "ctx_size", "512"))
     assert done.returncode == 5, done.stderr
     assert "the conversation with this question has " in done.stderr
     assert "the context has room for 512" in done.stderr
-    assert "--ctx-size 768" in done.stderr
+    assert "-o ctx_size 768" in done.stderr
     assert len(asked(env)) == 2
 
 
@@ -159,8 +159,8 @@ def test_a_message_that_is_too_long_leaves_the_conversation_as_it_was(
             screen.wait_for(until)
         screen.press("\x04", until=lambda: process.poll() is not None)
 
-    done = on_screen(env, chain_gguf, act, "--ctx-size", "512")
-    assert (done.code, "adascale chat -c --ctx-size 768" in done.stderr) == (0, True), done.stderr
+    done = on_screen(env, chain_gguf, act, "-o", "ctx_size", "512")
+    assert (done.code, "adascale chat -c -o ctx_size 768" in done.stderr) == (0, True), done.stderr
 
 
 # On a terminal
@@ -172,7 +172,7 @@ def on_screen(
     here = environment(
         ADASCALE_SEED="1", **{k: v for k, v in env.items() if k == "HOME" or k.startswith("XDG_")}
     )
-    return on_terminal(["-m", "adascale", "chat", "-g", str(model), *args], here, act=act, keyboard=True)
+    return on_terminal(["-m", "adascale", "chat", "-m", str(model), *args], here, act=act, keyboard=True)
 
 
 def unread(process: subprocess.Popen[bytes]) -> int:
@@ -202,7 +202,7 @@ def test_ctrl_c_stops_a_reply_and_the_conversation_goes_on(env: dict[str, str], 
         stop_a_reply(2)
         screen.press("\x04", until=lambda: process.poll() is not None)
 
-    done = on_screen(env, endless, act, "--max-tokens", "3500", "--ctx-size", "4096")
+    done = on_screen(env, endless, act, "-o", "max_tokens", "3500", "-o", "ctx_size", "4096")
     assert done.code == 0, done.stderr
     second = asked(env)[1]["history"]
     assert [turn["role"] for turn in second] == ["user", "assistant"]
@@ -226,7 +226,7 @@ def test_models_that_die_cost_a_reply_and_not_the_conversation(env: dict[str, st
         screen.wait_for("stopped by you")
         screen.press("\x04", until=lambda: process.poll() is not None)
 
-    done = on_screen(env, endless, act, "--max-tokens", "3500", "--ctx-size", "4096")
+    done = on_screen(env, endless, act, "-o", "max_tokens", "3500", "-o", "ctx_size", "4096")
     assert done.code == 0, done.stderr
     assert "history" not in asked(env)[1], "a reply that was lost is not gone on from"
 

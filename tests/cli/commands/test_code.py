@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import tiny
-from commands import clean_env, interrupted_at_answer, run
+from commands import clean_env, run
 
 from adascale.cli.commands import code as command
 from adascale.cli.options.by_command import CodeOptions
@@ -35,7 +34,7 @@ def coder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def code(env: dict[str, str], coder: Path):  # type: ignore[no-untyped-def]
     def call(*args: str, **more) -> subprocess.CompletedProcess[str]:  # type: ignore[no-untyped-def]
-        return run(env, "code", "-g", str(coder), "--seed", "1", *args, **more)
+        return run(env, "code", "-m", str(coder), "--seed", "1", *args, **more)
 
     return call
 
@@ -50,7 +49,7 @@ def test_stdout_has_the_program_that_passes_and_nothing_else(code) -> None:  # t
 
 
 def test_where_none_passes_the_line_says_what_fails(code) -> None:  # type: ignore[no-untyped-def]
-    done = code("Square n.", *NEVER, "--samples", "3", "-T")
+    done = code("Square n.", *NEVER, "-o", "samples", "3", "-T")
     assert done.returncode == 3, done.stderr
     assert done.stdout in (SQUARE, DOUBLE)
     assert "passes 1 of 2 tests: assert f(2) == 5 gave 4 · after 3 of 3 programs" in done.stderr
@@ -71,37 +70,19 @@ def test_without_a_test_one_program_is_drawn(code) -> None:  # type: ignore[no-u
 def test_tests_come_from_a_file_and_the_program_goes_to_one(code, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     tests, program = tmp_path / "test_f.py", tmp_path / "f.py"
     tests.write_text("from f import f\n\ndef test_five():\n    assert f(5) == 25\n")
-    done = code("Square n.", "--tests", str(tests), "-o", str(program))
+    done = code("Square n.", "--tests", str(tests), "--output", str(program))
     assert (done.stdout, done.returncode, program.read_text()) == ("", 0, SQUARE), done.stderr
 
 
 def test_the_program_and_the_trace_are_two_files(code, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     one = tmp_path / "f.py"
-    done = code("Square n.", *FIVE, "-o", str(one), "--trace", f"{tmp_path}/../{tmp_path.name}/f.py")
+    done = code("Square n.", *FIVE, "--output", str(one), "--trace", f"{tmp_path}/../{tmp_path.name}/f.py")
     assert (done.returncode, one.exists()) == (2, False), done.stderr
     assert "--trace and --output name the same file" in done.stderr
 
 
-def test_a_dash_is_stdout(code) -> None:  # type: ignore[no-untyped-def]
-    done = code("Square n.", *FIVE, "-o", "-")
-    assert (done.stdout, done.returncode) == (SQUARE, 0), done.stderr
-    assert not Path("-").exists()
-
-
-@pytest.mark.slow
-def test_the_first_ctrl_c_prints_the_best_program_so_far(env: dict[str, str], coder: Path) -> None:
-    command = [sys.executable, "-m", "adascale", "code", "-g", str(coder), "Square n.", *NEVER]
-    command += ["--samples", "1024", "--effort", "max", "--progress", "json"]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, env=env, text=True, **pipes) as process:  # type: ignore[call-overload]
-        out, err = interrupted_at_answer(process)
-    assert process.returncode == 130, err
-    assert out in (SQUARE, DOUBLE)
-    assert "Ctrl-C again" in err
-
-
 def test_json_has_the_program_and_each_test_with_its_verdict(code) -> None:  # type: ignore[no-untyped-def]
-    record = json.loads(code("Square n.", *NEVER, "--samples", "2", "--json").stdout)
+    record = json.loads(code("Square n.", *NEVER, "-o", "samples", "2", "--json").stdout)
     agreement = record["agreement"]
     assert (agreement["solutions"], agreement["programs"]) == (2, 2)
     assert all(group["programs"] == group["solutions"] for group in agreement["answers"])
@@ -133,7 +114,7 @@ BAD = [
     (["Square n.", "--test", "print(f(2))"], "bad-test"),
     (["Square n.", "--test", "import numpy\nassert numpy.array(f(2))"], "bad-test"),
     (["Square n.", "--tests", "no/such/file.py"], "unreadable"),
-    (["Square n.", "-o", "no/such/folder/f.py"], "unwritable"),
+    (["Square n.", "--output", "no/such/folder/f.py"], "unwritable"),
 ]
 
 

@@ -85,17 +85,17 @@ def test_values_are_kept_as_what_they_are(config: Path) -> None:
 def test_an_api_key_is_not_shown_and_its_file_is_its_owners(
     config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert row("api-key") == (None, "default")
+    assert row("api_key") == ("none", "default")
     run("config", "set", "effort", "low")
     monkeypatch.setattr(Path, "chmod", None)  # before it the key could be read
-    run("config", "set", "api-key", "sesame")
+    run("config", "set", "api_key", "sesame")
 
-    assert row("api-key") == ("(set)", f"file ({config})")
+    assert row("api_key") == ("(set)", f"file ({config})")
     assert "sesame" not in run("config", "show")[0]
     assert config.stat().st_mode & 0o077 == 0
 
     monkeypatch.setenv("ADASCALE_API_KEY", "open")
-    assert row("api-key") == ("(set)", "environment (ADASCALE_API_KEY)")
+    assert row("api_key") == ("(set)", "environment (ADASCALE_API_KEY)")
 
 
 def test_a_setting_is_taken_out_of_the_file(config: Path) -> None:
@@ -133,11 +133,11 @@ def test_a_byte_order_mark_is_no_part_of_the_file(config: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "message", "hint"),
     [
-        ("effort", "hgh", "not one of", "adascale ask --help"),
-        ("threads", "two", "whole number", "adascale ask --help"),
-        ("threads", "0", "threads 0 is less", "adascale ask --help"),
-        ("port", "http", "whole number", "adascale serve --help"),
-        ("server", "localhost", '"localhost" is no URL', "`server="),
+        ("effort", "hgh", "effort hgh is not one of low, medium, high, max", "it takes: low|medium|high|max"),
+        ("threads", "two", "threads two is not a whole number", "it takes: 1 to 512"),
+        ("threads", "0", "threads 0 is less than 1", "it takes: 1 to 512"),
+        ("budget", "lots", "budget lots is not a number of tokens", "it takes: tokens, such as 8k"),
+        ("ctx-size", "9", "ctx-size is no setting", "did you mean ctx_size?"),
         ("modl", "x", "modl is no setting", "did you mean model?"),
         ("generator", "x", "generator is no setting", ""),
     ],
@@ -192,16 +192,15 @@ def test_who_sets_what_the_environment_overrides_is_told(monkeypatch: pytest.Mon
     assert "ADASCALE_EFFORT is set and comes before the file" in run("config", "set", "effort", "high")[1]
 
 
-@pytest.mark.parametrize("words", [("ask", "-h"), ("ask", "--help-all"), ("help", "ask")])
-def test_there_is_help_while_the_file_is_broken(config: Path, words: tuple[str, ...]) -> None:
+def test_there_is_help_while_the_file_is_broken(config: Path) -> None:
     config.parent.mkdir()
     config.write_text("effort = = 3")
-    done = run_here(environment(ADASCALE_CONFIG=str(config)), *words)
+    done = run_here(environment(ADASCALE_CONFIG=str(config)), "ask", "-h")
     assert (done.returncode, "Answer a question" in done.stdout) == (0, True), done.stderr
 
 
 def test_a_setting_that_forbids_the_network_holds_for_commands_with_the_flag(tmp_path: Path) -> None:
-    command = ("models", "pull", "hf:foo/bar:Q4_K_M")
+    command = ("pull", "hf:foo/bar:Q4_K_M")
     env = clean_env(tmp_path) | {"HF_ENDPOINT": "http://127.0.0.1:9"}
     for done in (
         run_here(env | {"ADASCALE_OFFLINE": "1"}, *command),
@@ -252,11 +251,3 @@ def test_a_wrong_value_is_named_with_its_place(config: Path) -> None:
     done = run_here(env | {"ADASCALE_EFFORT": "hihg"}, "ask", "hi")
     assert "error[usage]: ADASCALE_EFFORT: hihg is not one of" in done.stderr
     assert "error[usage]: --effort hihg is not one of" in run_here(env, "ask", "hi", "-e", "hihg").stderr
-
-
-@pytest.mark.parametrize("key", ["threads", "hurry", "max-queue"])
-def test_the_help_that_a_hint_names_has_the_option(config: Path, key: str) -> None:
-    env = environment(ADASCALE_CONFIG=str(config), COLUMNS="200")
-    *_, hint = run_here(env, "config", "set", key, "nonsense").stderr.splitlines()
-    command = hint.removeprefix("hint: adascale ").partition(" says ")[0]
-    assert f"--{key}" in run_here(env, *command.split()).stdout

@@ -77,7 +77,7 @@ def test_a_missing_sandbox_is_named_with_its_remedy(
 
 
 def test_an_unfitted_model_goes_by_votes_and_its_size(checked: Checked, chain_gguf: Path) -> None:
-    found, _ = checked("--offline", "-g", str(chain_gguf))
+    found, _ = checked("--offline", "-m", str(chain_gguf))
     calibration = found["calibration"]
     assert (calibration["result"], calibration["fix"]) == ("warn", f"adascale calibrate fit -m {chain_gguf}")
     assert calibration["detail"].startswith(f"none was fitted for {chain_gguf}: ")
@@ -89,7 +89,7 @@ def test_a_broken_model_and_a_broken_config_fail_alone(
 ) -> None:
     torn, broken = tmp_path / "torn.gguf", tmp_path / "config.toml"
     torn.write_bytes(chain_gguf.read_bytes()[:-100_000])
-    found, code = checked("--offline", "-g", str(torn))
+    found, code = checked("--offline", "-m", str(torn))
     assert (found["generator"]["result"], found["config"]["result"], code) == ("FAIL", "ok", 1)
     assert "is incomplete" in found["generator"]["detail"]
     broken.write_text("effort = = 3")
@@ -100,7 +100,7 @@ def test_a_broken_model_and_a_broken_config_fail_alone(
 @pytest.mark.parametrize(
     ("line", "fact"),
     [("effort = 'hihg'", "effort hihg is not one of low"), ("threads = 0", "threads 0 is less than 1"),
-     ("budget = 'lots'", '--budget "lots" is not a number')],
+     ("budget = 'lots'", "budget lots is not a number")],
 )  # fmt: skip
 def test_a_wrong_setting_is_a_failure(checked: Checked, tmp_path: Path, line: str, fact: str) -> None:
     (tmp_path / "config.toml").write_text(f"unknown = true\n{line}\n")
@@ -109,13 +109,13 @@ def test_a_wrong_setting_is_a_failure(checked: Checked, tmp_path: Path, line: st
     assert fact in found["config"]["detail"]
     (tmp_path / "config.toml").write_text("unknown = true\n")
     assert checked("--offline")[0]["config"]["result"] == "warn"
-    (tmp_path / "config.toml").write_text("yes = true\nthreads = 2\nbudget = '8k'\nmin-confidence = 0.5\n")
+    (tmp_path / "config.toml").write_text("yes = true\nthreads = 2\nbudget = '8k'\nmin_confidence = 0.5\n")
     assert checked("--offline")[0]["config"]["result"] == "ok"
 
 
 @pytest.mark.parametrize("name", ["./missing.gguf", "missing"])
 def test_a_missing_model_fails_once_and_is_nothing_to_download(checked: Checked, name: str) -> None:
-    found, code = checked("--offline", "-g", name)
+    found, code = checked("--offline", "-m", name)
     assert ([each for each in found if found[each]["result"] == "FAIL"], code) == (["generator"], 1)
     assert "pull" not in found["generator"]["fix"]
 
@@ -146,9 +146,9 @@ def test_a_lack_of_memory_or_disk_is_a_failure_with_a_way_out(
 ) -> None:
     monkeypatch.setattr(machine, "free_memory_bytes", lambda: 10**8)
     monkeypatch.setattr(machine, "free_disk_bytes", lambda _: 10**8)
-    found, code = checked("--offline", "-g", str(chain_gguf))
+    found, code = checked("--offline", "-m", str(chain_gguf))
     assert (found["memory"]["result"], code) == ("FAIL", 1)
-    assert found["memory"]["fix"].startswith(("--ctx-size", "--samples", "a smaller model"))
+    assert found["memory"]["fix"].startswith(("-o ctx_size", "-o samples", "a smaller model"))
     found, code = checked("--offline")
     assert (found["generator"]["result"], code) == ("FAIL", 1)
     assert found["generator"]["fix"] == f"HF_HOME=/data/hf adascale pull {DEFAULT_GENERATOR}"
@@ -157,5 +157,5 @@ def test_a_lack_of_memory_or_disk_is_a_failure_with_a_way_out(
 def test_what_it_says_to_type_can_be_pasted(checked: Checked, chain_gguf: Path, tmp_path: Path) -> None:
     model = tmp_path / "my model.gguf"
     model.symlink_to(chain_gguf)
-    found, _ = checked("--offline", "-g", str(model))
+    found, _ = checked("--offline", "-m", str(model))
     assert shlex.split(found["calibration"]["fix"]) == ["adascale", "calibrate", "fit", "-m", str(model)]

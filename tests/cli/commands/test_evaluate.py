@@ -28,7 +28,9 @@ def home(tmp_path_factory: pytest.TempPathFactory, chain_gguf: Path) -> Home:
     """On a machine whose step costs are known: a curve that is measured beside other tests is not kept."""
     folder = tmp_path_factory.mktemp("home")
     home = Home(folder, chain_gguf, write_questions(folder / "questions.jsonl", range(12)))
-    first = home.run("eval", str(home.data), "-g", str(home.model), "-c", "512", "--strategies", "greedy")
+    first = home.run(
+        "eval", str(home.data), "-m", str(home.model), "-o", "ctx_size", "512", "--strategies", "greedy"
+    )
     assert first.returncode == 0, first.stderr
     [curve] = (folder / "cache" / "adascale" / "stepcost").glob("*.json")
     curve.write_text(json.dumps({size: float(size) for size in map(int, json.loads(curve.read_text()))}))
@@ -49,7 +51,18 @@ def test_a_second_q_drops_every_warning(home: Home, tmp_path: Path) -> None:
 
 
 def args(home: Home, *more: str) -> list[str]:
-    return ["eval", str(home.data), "-g", str(home.model), "-c", "512", "--strategies", NAMES, *more]
+    return [
+        "eval",
+        str(home.data),
+        "-m",
+        str(home.model),
+        "-o",
+        "ctx_size",
+        "512",
+        "--strategies",
+        NAMES,
+        *more,
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +102,17 @@ def test_a_second_run_draws_nothing_and_reports_the_same(
 @pytest.mark.slow
 def test_repeats_are_the_runs_of_the_seeds_that_follow(home: Home) -> None:
     def figures(*more: str) -> dict[str, float]:
-        asked = ["eval", str(home.data), "-g", str(home.model), "-c", "512", "--strategies", "vote:2"]
+        asked = [
+            "eval",
+            str(home.data),
+            "-m",
+            str(home.model),
+            "-o",
+            "ctx_size",
+            "512",
+            "--strategies",
+            "vote:2",
+        ]
         [strategy] = json.loads(home.run(*asked, "--json", *more).stdout)["strategies"]
         return {name: strategy[name] for name in ("repeats", "questions", "accuracy", "generated_tokens")}
 
@@ -152,7 +175,7 @@ def without_seconds(text: str) -> object:
 
 def test_questions_without_answers_are_refused(home: Home, tmp_path: Path) -> None:
     (tmp_path / "open.jsonl").write_text('{"question": "why?"}\n')
-    done = home.run("eval", str(tmp_path / "open.jsonl"), "-g", str(home.model))
+    done = home.run("eval", str(tmp_path / "open.jsonl"), "-m", str(home.model))
     assert done.returncode == 2
     assert 'nothing in its field "answer"' in done.stderr
 
@@ -176,7 +199,17 @@ def test_code_tasks_are_judged_by_hidden_tests(home: Home, tmp_path: Path) -> No
     ]
     path = tmp_path / "tasks.jsonl"
     path.write_text("\n".join(map(json.dumps, tasks)))
-    command = ["eval", str(path), "-g", str(coder), "-c", "512", "--strategies", "greedy,vote:4,passing:8"]
+    command = [
+        "eval",
+        str(path),
+        "-m",
+        str(coder),
+        "-o",
+        "ctx_size",
+        "512",
+        "--strategies",
+        "greedy,vote:4,passing:8",
+    ]
     done = home.run(*command, "--json")
     assert done.returncode == 0, done.stderr
     greedy, vote, passing = json.loads(done.stdout)["strategies"]
@@ -213,10 +246,10 @@ def test_calls_of_tools_are_judged_by_what_is_accepted(home: Home, tmp_path: Pat
     ]
     path = tmp_path / "tools.jsonl"
     path.write_text("\n".join(map(json.dumps, lines)))
-    command = ["eval", str(path), "-g", str(home.model), "-c", "2048", "--json"]
+    command = ["eval", str(path), "-m", str(home.model), "-o", "ctx_size", "2048", "--json"]
     found = home.run(*command, "--strategies", "greedy,vote:2,agreement")
     assert found.returncode == 0, found.stderr
     shown = json.loads(found.stdout)
     assert {each["accuracy"] for each in shown["strategies"]} == {0.5}, shown["strategies"]
-    refused = home.run("eval", str(home.data), "-g", str(home.model), "--strategies", "agreement")
+    refused = home.run("eval", str(home.data), "-m", str(home.model), "--strategies", "agreement")
     assert refused.returncode == 2

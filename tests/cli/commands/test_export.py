@@ -66,7 +66,7 @@ def test_all_sources_go_into_one_file() -> None:
     Path("traces").mkdir()
     for name in "ab":
         shutil.copy(sampled.PROSE_SEARCH, f"traces/{name}.jsonl")
-    invoked(app, "--to", "trl-prm", "--from", "traces", "--from", str(path), "-o", "x.jsonl")
+    invoked(app, "--to", "trl-prm", "--from", "traces", "--from", str(path), "--output", "x.jsonl")
     models = [row["model"] for row in rows(Path("x.jsonl").read_text())]
     assert (models.count("qwen2.5-coder-1.5b"), models.count("tiny")) == (8, len(models) - 8)
     assert len(models) > 8
@@ -83,16 +83,16 @@ def refused(*args: str) -> AdascaleError:
 
 def test_a_search_that_only_read_its_options_did_not_fail() -> None:
     written(Path("t.jsonl"), looks.search(looks.PLANETS, 0.99)[1])
-    error = refused("--to", "trl-prm", "--from", "t.jsonl", "-o", "x.jsonl")
+    error = refused("--to", "trl-prm", "--from", "t.jsonl", "--output", "x.jsonl")
     assert (error.slug, error.facts) == ("empty-dataset", ("left out: 1 searches without a step",))
 
 
 @pytest.mark.parametrize(
     ("args", "slug"),
     [
-        (("--from", str(sampled.PROSE_SEARCH), "-o", "no/x.jsonl"), "unwritable"),
-        (("--from", str(sampled.PROSE_SEARCH), "-o", "mine.jsonl"), "output-exists"),
-        (("--from", "mine.jsonl", "-o", "mine.jsonl", "--overwrite"), "output-is-input"),
+        (("--from", str(sampled.PROSE_SEARCH), "--output", "no/x.jsonl"), "unwritable"),
+        (("--from", str(sampled.PROSE_SEARCH), "--output", "mine.jsonl"), "output-exists"),
+        (("--from", "mine.jsonl", "--output", "mine.jsonl", "--overwrite"), "output-is-input"),
         (("--from", "missing.jsonl"), "no-source"),
         (("--from", "empty"), "no-source"),
         (("--from", "runs"), "no-source"),

@@ -28,7 +28,7 @@ def home(tmp_path: Path) -> Home:
 
 
 def serving(home: Home, *options: str) -> AbstractContextManager[subprocess.Popen[str]]:
-    return home.piping("mcp", "-t", "1", "-g", str(home.model), *options)
+    return home.piping("mcp", "-o", "threads", "1", "-m", str(home.model), *options)
 
 
 def send(process: subprocess.Popen[str], method: str, **more: Any) -> None:
@@ -57,7 +57,7 @@ def solve(process: subprocess.Popen[str]) -> dict[str, Any]:
 
 @pytest.mark.slow
 def test_a_client_session_gets_a_program_that_passes_its_tests(home: Home) -> None:
-    options = ["-m", "adascale", "mcp", "-t", "1", "-g", str(home.model)]
+    options = ["-m", "adascale", "mcp", "-o", "threads", "1", "-m", str(home.model)]
     server = StdioServerParameters(command=sys.executable, args=options, env=home.env)
 
     async def talk() -> None:
@@ -91,7 +91,7 @@ def test_stdout_has_json_rpc_alone_and_the_end_of_stdin_ends_it(home: Home) -> N
 
 
 def test_a_terminal_on_stdin_is_refused(home: Home) -> None:
-    typed = on_terminal(["-m", "adascale", "mcp", "-g", str(home.model)], home.env, keyboard=True)
+    typed = on_terminal(["-m", "adascale", "mcp", "-m", str(home.model)], home.env, keyboard=True)
     assert (typed.code, typed.stdout) == (2, "")
     assert "stdin is a terminal" in typed.stderr
     assert "adascale mcp --print-config" in typed.stderr
@@ -109,7 +109,7 @@ def test_a_model_that_cannot_be_opened_is_told_on_stderr_and_to_the_agent(tmp_pa
 
 
 def test_the_printed_configuration_starts_it_with_the_same_options(home: Home) -> None:
-    done = home.run("mcp", "-g", str(home.model), "--print-config")
+    done = home.run("mcp", "-m", str(home.model), "--print-config")
     entry = json.loads(done.stdout)["mcpServers"]["adascale"]
     assert entry["args"][-3:] == ["mcp", "--model", str(home.model)]
     helped = subprocess.run(
@@ -139,8 +139,8 @@ def printed(*options: str) -> list[str]:
 @pytest.mark.parametrize(
     ("typed", "flag", "value"),
     [
-        (["-gmodel.gguf"], "--model", "{}/model.gguf"),
-        (["--generator=qwen2.5-coder-0.5b"], "--model", "qwen2.5-coder-0.5b"),
+        (["-mmodel.gguf"], "--model", "{}/model.gguf"),
+        (["--model=qwen2.5-coder-0.5b"], "--model", "qwen2.5-coder-0.5b"),
         (["--prm", "judge=model.gguf"], "--prm", "judge={}/model.gguf"),
         (["--calibration=mine.safetensors"], "--calibration", "{}/mine.safetensors"),
         (["--prm=self"], "--prm", "self"),
@@ -156,7 +156,8 @@ def test_files_of_the_printed_configuration_have_absolute_paths(
 def test_what_is_no_file_is_printed_as_it_was_typed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ADASCALE_PARALLEL", "3")  # the client has its own
     prompt = "- You are a careful mathematician. " * 10
-    options = ["--system", prompt, "--think", "auto", "--ctx-size", "512", "--yes", "--verbose", "--verbose"]
+    options = ["--system", prompt, "--think", "auto", "--verbose", "--verbose", "--yes"]
+    options += ["-o", "ctx_size", "512"]
     again = printed(*options)[1:]
     assert again == ["mcp", *options]
-    assert printed("-vv", "-c512", "--system", prompt, "-y", "--think=auto")[1:] == again
+    assert printed("-vv", "-o", "ctx_size", "512", "--system", prompt, "-y", "--think=auto")[1:] == again

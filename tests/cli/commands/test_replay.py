@@ -108,9 +108,6 @@ def test_one_moment(tmp_path: Path) -> None:
 
     assert "= 27. So you can buy" in run(trace, "--at", "60s")[1]
     assert "1 If 3 pens cost $2" not in run(trace, "--at", "0s")[1]
-    for wrong in ("soon", "-1s"):
-        with pytest.raises(UsageError, match="is not a time"):
-            run(trace, "--at", wrong)
 
 
 class Recorder:

@@ -44,11 +44,11 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
 
 def ask(home: Home, *args: str, schema: str = "form.json") -> Any:
     path = str(home.folder / schema)
-    return home.run("ask", "Ann has a cat.", "--schema", path, "-g", str(home.model), "--seed", "1", *args)
+    return home.run("ask", "Ann has a cat.", "--schema", path, "-m", str(home.model), "--seed", "1", *args)
 
 
 def test_stdout_is_json_of_the_schema_whatever_the_model_is(home: Home) -> None:
-    for args in ([], ["-x"], ["--strategy", "vote", "--samples", "2"]):
+    for args in ([], ["-x"], ["--strategy", "vote", "-o", "samples", "2"]):
         done = ask(home, *args)
         assert done.returncode in (0, 3), done.stderr  # a guess is an answer that exits with 3
         jsonschema.validate(json.loads(done.stdout), FORM)
@@ -68,7 +68,7 @@ def test_a_batch_writes_every_line_as_json_and_compares_known_answers(home: Home
     known = {"name": "Ann", "pets": ["cat"], "home": {"floor": 3, "owned": True}}
     source.write_text("\n".join(json.dumps({"question": f"Text {n}", "answer": known}) for n in range(3)))
     schema = str(home.folder / "form.json")
-    done = home.run("batch", str(source), "-o", str(out), "--schema", schema, "-g", str(home.model))
+    done = home.run("batch", str(source), "--output", str(out), "--schema", schema, "-m", str(home.model))
     assert done.returncode == 0, done.stderr
     records = [json.loads(line) for line in out.read_text().splitlines()]
     assert len(records) == 3

@@ -55,7 +55,19 @@ def home(tmp_path: Path, chain_gguf: Path) -> Home:
 
 @contextmanager
 def serving(home: Home, *options: str) -> Iterator[Serving]:
-    command = [sys.executable, "-m", "adascale", "serve", "--port", "0", "-t", "1", "-g", str(home.model)]
+    command = [
+        sys.executable,
+        "-m",
+        "adascale",
+        "serve",
+        "--port",
+        "0",
+        "-o",
+        "threads",
+        "1",
+        "-m",
+        str(home.model),
+    ]
     process = subprocess.Popen([*command, *options], env=home.env, stderr=subprocess.PIPE, text=True)
     said: list[str] = []
     ready = threading.Event()
@@ -120,18 +132,8 @@ def test_a_server_answers_survives_its_workers_death_and_ends_when_told(home: Ho
 @pytest.mark.slow
 def test_options_hold_for_all_requests(home: Home, tmp_path: Path) -> None:
     (tmp_path / "key.txt").write_text("sesame\n")
-    options = (
-        "--parallel",
-        "1",
-        "--max-queue",
-        "0",
-        "--budget",
-        "900",
-        "--effort",
-        "low",
-        "--host",
-        "0.0.0.0",
-    )
+    options = ["--effort", "low", "--host", "0.0.0.0", "-o", "parallel", "1"]
+    options += ["-o", "max_queue", "0", "-o", "budget", "900"]
     access = ("--cors-origin", "https://Pages.example/", "--api-key-file", str(tmp_path / "key.txt"))
     with serving(home, *options, *access) as server:
         server.url = server.url.replace("0.0.0.0", "127.0.0.1")
@@ -160,7 +162,9 @@ def test_options_hold_for_all_requests(home: Home, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_same_seed_gives_what_ask_gives_and_its_trace_can_be_replayed(home: Home, tmp_path: Path) -> None:
-    asked = home.run("ask", "-g", str(home.model), "-t", "1", "--seed", "5", "--json", "What is 9 * 2?")
+    asked = home.run(
+        "ask", "-m", str(home.model), "-o", "threads", "1", "--seed", "5", "--json", "What is 9 * 2?"
+    )
     answers = json.loads(asked.stdout)["agreement"]["answers"]
     folder = tmp_path / "traces"
     with serving(home, "--traces", str(folder)) as server:
@@ -181,9 +185,9 @@ def test_a_second_server_gets_what_the_first_one_does_not_know_and_does_not_hand
     home: Home, tmp_path: Path
 ) -> None:
     (tmp_path / "key.txt").write_text(KEY)
-    unsure, traces = ("--fallback-below", "1", "--fallback"), tmp_path / "traces"
+    unsure, traces = ("-o", "fallback_below", "1", "--fallback"), tmp_path / "traces"
     with other_server(says("\\boxed{99}")) as third, serving(home, *unsure, third.url) as second:
-        key = ("--fallback-key-file", str(tmp_path / "key.txt"), "--traces", str(traces))
+        key = ("-o", "fallback_key_file", str(tmp_path / "key.txt"), "--traces", str(traces))
         with serving(home, *unsure, second.url, *key) as first:
             found = first.post("What is 9 * 2?", seed=5).json()
     shown, said = found["adascale"]["fallback"], "".join(first.said + second.said)
@@ -205,7 +209,7 @@ def test_a_second_server_gets_what_the_first_one_does_not_know_and_does_not_hand
         (("--api-key-file", "{empty}.none"), {}, 2, "unreadable"),
         ((), {"ADASCALE_API_KEY": "schlüssel"}, 2, "usage"),
         (("--cors-origin", "pages.example"), {}, 2, "usage"),
-        (("--port", "0", "-g", os.devnull + ".gguf"), {}, 4, "model-not-found"),
+        (("--port", "0", "-m", os.devnull + ".gguf"), {}, 4, "model-not-found"),
     ],
 )
 def test_what_cannot_be_served_is_refused(
@@ -216,7 +220,7 @@ def test_what_cannot_be_served_is_refused(
         names = {"taken": taken.getsockname()[1], "empty": tmp_path / "key.txt"}
         words = [word.format(**names) for word in options]
         run_it = run_process if code == 4 else run  # a model that is not there ends a server that listens
-        done = run_it(home.env, "serve", "-g", str(home.model), *words, more=env)
+        done = run_it(home.env, "serve", "-m", str(home.model), *words, more=env)
     assert (done.returncode, f"error[{slug}]" in done.stderr) == (code, True), done.stderr
 
 

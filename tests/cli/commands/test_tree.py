@@ -116,7 +116,7 @@ app.command()(tree)
 
 @pytest.mark.parametrize(("name", "begins"), [("t.html", "<!DOCTYPE html>"), ("t.svg", "<svg")])
 def test_the_name_of_the_output_decides(trace: str, tmp_path: Path, name: str, begins: str) -> None:
-    stdout, stderr = invoked(app, trace, "-o", str(tmp_path / name))
+    stdout, stderr = invoked(app, trace, "--output", str(tmp_path / name))
 
     text = (tmp_path / name).read_text(encoding="utf-8")
     assert text.startswith(begins)
@@ -126,9 +126,9 @@ def test_the_name_of_the_output_decides(trace: str, tmp_path: Path, name: str, b
 
 def test_a_name_that_says_nothing(trace: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="which format") as caught:
-        invoked(app, trace, "-o", str(tmp_path / "t.png"))
+        invoked(app, trace, "--output", str(tmp_path / "t.png"))
 
-    assert "-o search.svg" in caught.value.hint
+    assert "--output search.html" in caught.value.hint
 
 
 def test_no_text_turns_the_reading_direction(tmp_path: Path) -> None:
@@ -144,6 +144,6 @@ def test_a_trace_is_not_replaced_by_its_picture(trace: str) -> None:
     log = Path(trace).rename(Path(trace).with_suffix(".svg"))
     before = log.read_bytes()
     with pytest.raises(UsageError, match="is the input") as caught:
-        invoked(app, str(log), "-o", str(log))
-    assert caught.value.hint == "-o t-tree.svg"
+        invoked(app, str(log), "--output", str(log))
+    assert caught.value.hint == "--output t-tree.svg"
     assert log.read_bytes() == before

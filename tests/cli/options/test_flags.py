@@ -1,4 +1,4 @@
-"""Every flag is declared once, fits its field, and comes back as the object that the program works with."""
+"""Flags and names of ``-o`` come back as the object that the program works with."""
 
 from __future__ import annotations
 
@@ -25,12 +25,13 @@ from adascale.cli.options.by_command import (
     FitOptions,
 )
 from adascale.cli.options.flags import FLAGS
-from adascale.cli.options.flatten import setting_keys, settings, with_options
+from adascale.cli.options.flatten import Command, with_options
 from adascale.cli.options.parts import session_for
+from adascale.cli.options.settings import keys, settings_of
 from adascale.engine.errors import UsageError
 from adascale.engine.strategies import EFFORTS, Adaptive
 from adascale.engine.types import Budget
-from adascale.models.options import THINK_TOKENS, SamplingOverrides
+from adascale.models.options import THINK_TOKENS, FallbackOptions, SamplingOverrides
 
 
 def parsed(group: type[Any], *args: str) -> Any:
@@ -38,7 +39,7 @@ def parsed(group: type[Any], *args: str) -> Any:
     taken: list[Any] = []
     app = typer.Typer()
 
-    @app.command()
+    @app.command(cls=Command)
     @with_options(group)
     def command(*, options: Any) -> None:
         taken.append(options)
@@ -62,70 +63,70 @@ def test_nothing_typed_is_the_default(command: type[Any]) -> None:
     assert parsed(command) == command()
 
 
-def test_every_flag_has_its_field() -> None:
+@pytest.mark.parametrize("command", OPTION_TYPES)
+def test_no_two_settings_of_a_command_have_one_name(command: type[Any]) -> None:
+    found = [setting.key for setting in settings_of(command)]
+    assert len(found) == len(set(found))
+
+
+def test_every_declaration_has_its_field() -> None:
     found = {(owner, name) for command in OPTION_TYPES for owner, name, _ in owners(command())}
     paths = {(command, path) for command in OPTION_TYPES for _, _, path in owners(command())}
     assert {(owner, name) for owner, flags in FLAGS.items() for name in flags} <= found
     assert {(command, path) for command, flags in OVERRIDES.items() for path in flags} <= paths
 
 
-@pytest.mark.parametrize("name", ["-m", "--model", "-g", "--generator"])
-@pytest.mark.parametrize("command", OPTION_TYPES)
-def test_every_command_takes_the_model_by_each_of_its_names(command: type[Any], name: str) -> None:
-    assert parsed(command, name, "a.gguf") == parsed(command, "--generator", "a.gguf") != command()
-
-
-def test_a_flag_arrives_where_its_field_is() -> None:
-    ask = parsed(
-        AskOptions,
-        "--budget",
-        "8k",
-        "--max-tokens",
-        "99",
-        "--temp",
-        "0.7",
-        "-ngl",
-        "all",
-        "-vv",
-        "--seed",
-        "3",
-    )
-    assert ask.search.budget == Budget(max_tokens=8000)
+def test_what_is_typed_arrives_where_its_field_is() -> None:
+    typed = "-m a.gguf --time-limit 2m -vv --seed 3 -o budget 8k -o max_tokens 99 -o temperature 0.7"
+    ask = parsed(AskOptions, *typed.split(), "-o", "gpu_layers", "all", "-o", "fallback_below", ".5")
+    assert ask.search.budget == Budget(max_tokens=8000, max_seconds=120.0)
     assert ask.session.sampling == SamplingOverrides(temperature=0.7, max_tokens=99)
-    assert (ask.session.gpu_layers, ask.view.terminal.verbose, ask.search.seed) == (-1, 2, 3)
-    assert parsed(AskOptions, "-ngl", "auto").session.gpu_layers is None
+    assert (ask.session.generator, ask.session.gpu_layers) == ("a.gguf", -1)
+    assert (ask.view.terminal.verbose, ask.search.seed) == (2, 3)
+    assert ask.fallback == FallbackOptions(below=0.5)
+    assert (
+        parsed(AskOptions, "-o", "gpu_layers", "all", "-o", "gpu_layers", "auto").session.gpu_layers is None
+    )
+
+
+def test_every_name_of_o_takes_its_default_and_can_be_set_by_a_variable(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = [each for each in settings_of(AskOptions) if not each.is_flag and each.default is not None]
+    assert len(found) >= 10
+    words = [word for each in found for word in ("-o", each.key, str(each.default))]
+    assert parsed(AskOptions, *words) == AskOptions()
+    for each in found:
+        assert keys()[each.key].variable == f"ADASCALE_{each.key.upper()}"
+    monkeypatch.setenv("ADASCALE_SAMPLES", "5")
+    assert parsed(AskOptions).search.preset.overrides.samples == 5
+    assert parsed(AskOptions, "-o", "samples", "6").search.preset.overrides.samples == 6
+    monkeypatch.setenv("ADASCALE_SAMPLES", "0")
+    with pytest.raises(UsageError, match=r"^ADASCALE_SAMPLES: 0 is less than 1$"):
+        parsed(AskOptions)
 
 
 @pytest.mark.parametrize(
     ("typed", "tokens"),
     [("off", 0), ("0", 0), ("on", THINK_TOKENS), ("auto", None), ("300", 300), ("2k", 2000), ("1.5k", 1500)],
 )
-def test_thinking_is_a_word_or_a_number(
-    typed: str, tokens: int | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_thinking_is_a_word_or_a_number(typed: str, tokens: int | None) -> None:
     assert parsed(AskOptions, "--think", typed).session.think == tokens
-    monkeypatch.setenv("ADASCALE_THINK", typed)
-    assert parsed(AskOptions).session.think == tokens
-    assert "think" in setting_keys()
 
 
-@pytest.mark.parametrize("typed", ["maybe", "-1", "", "1.5.2", "1.5", "0k"])
+@pytest.mark.parametrize("typed", ["maybe", "-1", "", "1.5.2", "1.5", "0k", "9" * 400])
 def test_thinking_that_is_neither_is_refused(typed: str) -> None:
-    with pytest.raises(UsageError, match="is not off, on, auto or a number of tokens"):
+    with pytest.raises(AssertionError, match="is not off, on, auto or a"):
         parsed(AskOptions, "--think", typed)
 
 
-@pytest.mark.parametrize("command", [AskOptions, BatchOptions])
-def test_a_mode_is_typed_or_stands_in_the_environment(
-    command: type[Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert parsed(command).search.make_strategy() == Adaptive()
-    assert parsed(command, "--mode", "program").search.make_strategy() == Adaptive(modes=("program",))
-    monkeypatch.setenv("ADASCALE_MODE", "program")
-    assert parsed(command).search.mode == "program"
-    assert "mode" in setting_keys()
+def test_a_mode_and_a_kind_choose_the_strategy() -> None:
+    assert parsed(AskOptions).search.make_strategy() == Adaptive()
+    assert parsed(AskOptions, "--mode", "program").search.make_strategy() == Adaptive(modes=("program",))
+    assert parsed(BatchOptions).search.make_strategy("json") == EFFORTS["json"]["medium"]
+    assert parsed(BatchOptions, "--strategy", "vote").search.make_strategy("json").name == "vote"
     with pytest.raises(UsageError, match="trees of steps"):
-        parsed(command, "--strategy", "beam").search.make_strategy()
+        parsed(AskOptions, "--strategy", "beam", "--mode", "program").search.make_strategy()
 
 
 @pytest.mark.parametrize("command", [AskOptions, ChatOptions, BatchOptions])
@@ -135,13 +136,6 @@ def test_what_the_kind_of_a_question_chooses_is_no_option(command: type[Any], na
         parsed(command, "--strategy", name)
 
 
-def test_calls_and_json_have_strategies_of_their_own() -> None:
-    search, chosen = parsed(BatchOptions).search, parsed(BatchOptions, "--strategy", "vote").search
-    assert search.make_strategy("call") == EFFORTS["call"]["medium"]
-    assert search.make_strategy("json") == EFFORTS["json"]["medium"]
-    assert chosen.make_strategy("call").name == "vote"
-
-
 @pytest.mark.parametrize("command", [AskOptions, EvalOptions])
 def test_the_paper_samples_at_its_own_temperature_unless_another_is_given(command: type[Any]) -> None:
     def temperature(*args: str) -> float | None:
@@ -149,8 +143,8 @@ def test_the_paper_samples_at_its_own_temperature_unless_another_is_given(comman
         preset = options.preset if command is EvalOptions else options.search.preset
         return session_for(preset, options.session).sampling.temperature
 
-    assert temperature("--paper") == 0.7
-    assert temperature("--temperature", "1", "--paper") == 1.0
+    assert temperature("-o", "paper", "true") == 0.7
+    assert temperature("-o", "temperature", "1", "-o", "paper", "true") == 1.0
     assert temperature() is None
 
 
@@ -159,11 +153,6 @@ def test_what_a_command_always_does_is_no_flag() -> None:
     with pytest.raises(AssertionError, match="No such option"):
         parsed(FitOptions, "--calibration", "auto")
     assert parsed(CalibrationOptions, "--calibration", "none").session.calibration == "none"
-
-
-def test_the_keys_of_the_config_file_are_those_of_the_commands() -> None:
-    assert settings().keys() == setting_keys() >= {"model", "prm"}
-    assert settings()["seed"].default is None
 
 
 def test_a_config_file_imports_no_other_command(tmp_path: Path) -> None:
@@ -179,36 +168,11 @@ def test_a_config_file_imports_no_other_command(tmp_path: Path) -> None:
     assert done.stdout.splitlines()[-1] == "['adascale.cli.commands.runs']", done.stderr
 
 
-NINES = "9" * 400
-
-
-@pytest.mark.parametrize(
-    ("option", "value", "said"),
-    [
-        ("--budget", NINES, f'--budget "{NINES[:40]}..." is not a number of tokens'),
-        ("--time-limit", f"{NINES}s", f'--time-limit "{NINES[:40]}..." is not a time'),
-        ("--gpu-layers", NINES, f'--gpu-layers "{NINES[:40]}..." is not auto, all or a number'),
-    ],
-)
-def test_a_number_of_many_digits_is_refused(option: str, value: str, said: str) -> None:
-    with pytest.raises(UsageError) as caught:
-        parsed(AskOptions, option, value)
-    assert caught.value.message == said
-
-
-@pytest.mark.parametrize(("group", "option"), [(AskOptions, "--seed"), (BatchOptions, "--limit")])
-def test_a_number_that_a_file_cannot_hold_is_refused(group: type[Any], option: str) -> None:
-    parsed(group, option, str(2**63 - 1))
-    with pytest.raises(AssertionError, match="Invalid value for"):
-        parsed(group, option, str(2**63))
-
-
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (("--strategy", "greedy", "--samples", "64"), "greedy has no `samples`"),
-        (("--beam-width", "9", "--branching", "2"), "adaptive has no `width` and no `branching`"),
-        (("--strategy", "vote", "--stop-at", ".5"), "vote has no `stop_at`"),
+        (("--strategy", "greedy", "-o", "samples", "64"), "greedy has no `samples`"),
+        (("-o", "width", "9", "-o", "branching", "2"), "adaptive has no `width` and no `branching`"),
     ],
 )
 def test_a_number_that_the_strategy_does_not_have_is_refused(args: tuple[str, ...], said: str) -> None:

@@ -119,7 +119,7 @@ def test_a_batch_on_a_terminal(chain_gguf: Path, tmp_path: Path) -> None:
     source.write_text("\n".join(map(json.dumps, asked)))
     env = environment(HOME=str(tmp_path), HF_HOME=str(tmp_path / "hf"))
     outcome = on_terminal(
-        ["-m", "adascale", "batch", str(source), "-o", str(out), "-g", str(chain_gguf)], env
+        ["-m", "adascale", "batch", str(source), "--output", str(out), "-m", str(chain_gguf)], env
     )
     assert outcome.code == 0, outcome.stderr
     assert len(out.read_text().splitlines()) == 8

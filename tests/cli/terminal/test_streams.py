@@ -48,7 +48,7 @@ def test_a_stream_that_cannot_be_used_is_told_in_one_line(
 @pytest.mark.slow
 def test_an_output_file_does_not_get_the_number_of_a_closed_stream(home: Home, tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
-    done = run(home, f"$A batch {home.data} -g {home.model} --samples 2 -q -o {out} >&- 2>&-")
+    done = run(home, f"$A batch {home.data} -m {home.model} -o samples 2 -q --output {out} >&- 2>&-")
     assert done.returncode == 0
     assert len(out.read_text().splitlines()) == 30
 
@@ -57,7 +57,7 @@ def test_an_output_file_does_not_get_the_number_of_a_closed_stream(home: Home, t
 @pytest.mark.parametrize("stderr", ["/dev/full", ">(:)"])
 def test_a_batch_does_not_end_where_stderr_cannot_be_written(home: Home, tmp_path: Path, stderr: str) -> None:
     (tmp_path / "0.jsonl").write_text("no trace, which is a warning")
-    batch = f"$A batch {home.data} -g {home.model} --samples 2 --limit 3 --traces {tmp_path}"
+    batch = f"$A batch {home.data} -m {home.model} -o samples 2 --limit 3 --traces {tmp_path}"
     done = run(home, f"(sleep .3; {batch}) 2> {stderr}")
     assert (done.returncode, len(done.stdout.splitlines())) == (0, 3)
     assert (tmp_path / "2.jsonl").exists()
@@ -66,7 +66,7 @@ def test_a_batch_does_not_end_where_stderr_cannot_be_written(home: Home, tmp_pat
 @pytest.mark.slow
 def test_what_nobody_reads_any_more_ends_as_by_sigpipe(home: Home) -> None:
     done = run(
-        home, f"$A batch {home.data} -g {home.model} --samples 2 -q | head -1; exit ${{PIPESTATUS[0]}}"
+        home, f"$A batch {home.data} -m {home.model} -o samples 2 -q | head -1; exit ${{PIPESTATUS[0]}}"
     )
     assert (done.returncode, done.stderr) == (141, "")
     assert len(done.stdout.splitlines()) == 1

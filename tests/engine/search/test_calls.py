@@ -49,15 +49,11 @@ def weather(city: str, **more: Any) -> str:
 def search(
     asked: Problem, p: float, *texts: str, strategy: Strategy = EFFORTS["call"]["medium"], slots: int = 1
 ) -> tuple[SearchResult, Record]:
-    """A search whose look favours a call with this probability, and whose replies are these texts in turn.
-
-    A text that ends with a comma was cut at its length.
-    """
+    """A search whose look favours a call with this probability, and whose replies are these texts in turn."""
     written = iter(texts)
 
     def script(prefix: Prefix, rng: random.Random) -> Step:
-        text = next(written, texts[-1]) if prefix.mode == "call" else "Hello." * 30
-        return scripted_step(text, "length" if text.endswith(",") else "stop")
+        return scripted_step(next(written, texts[-1]) if prefix.mode == "call" else "Hello." * 30, "stop")
 
     policy = ScriptedPolicy(script, slots=slots, looks=lambda look: [math.log(p), math.log(1 - p)])
     driver = Driver(policy, SequenceLogprob(), {"call": CallPosterior(0.5)}, lambda: 0.0, costs=[1.0] * slots)
@@ -114,14 +110,6 @@ def test_nothing_is_read_where_a_call_is_required_or_a_tool_has_just_answered(as
 def test_a_reply_behind_a_result_is_no_call() -> None:
     found, _ = search(problem([ASKED, RETURNED]), 0.9, "It has 15 degrees.")
     assert found.answer == NO_CALL
-
-
-def test_texts_without_end_are_replies_and_no_more_than_two_are_drawn() -> None:
-    found, record = search(problem([ASKED, RETURNED]), 0.9, "The first leaves, the third leaves,")
-    assert (found.answer, len(record.candidates)) == (NO_CALL, 2)
-    cut = weather("Paris")[:-3] + ","
-    found, record = search(problem([ASKED, RETURNED]), 0.9, cut, weather("Rome"))
-    assert calls_of(found.answer or ""), "a call that was cut is none"
 
 
 def called(city: str, result: str) -> list[dict[str, Any]]:

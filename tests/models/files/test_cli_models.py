@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from adascale.cli.commands import models as command
+from adascale.cli.app import app
 from adascale.cli.terminal import transfer
 from adascale.cli.terminal.console import as_typed
 from adascale.cli.terminal.transfer import TransferView, ask_consent
@@ -35,7 +35,7 @@ def tiny(
 
 
 def run(*args: str) -> Result:
-    result = CliRunner().invoke(command.app, args)
+    result = CliRunner().invoke(app, args)
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result
@@ -124,7 +124,7 @@ def test_rm_asks_first(tiny: ModelSpec, monkeypatch: pytest.MonkeyPatch) -> None
         monkeypatch.setattr("sys.stdin", io.StringIO(answer))
         assert not transfer.confirm("delete?", default=False)
     monkeypatch.setattr(transfer, "confirm", lambda question, default: default)
-    declined = CliRunner().invoke(command.app, ["rm", "tiny"])
+    declined = CliRunner().invoke(app, ["rm", "tiny"])
     assert (declined.exit_code, declined.stderr) == (1, "nothing was deleted\n")
     assert locate("tiny") is not None
     assert run("rm", "tiny", "-y").stderr == "removed tiny, 18 kB freed\n"
