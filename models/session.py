@@ -303,13 +303,11 @@ class Session:
     def _load_step_costs(self, file: ModelFile, context: LlamaContext) -> stepcost.StepCosts:
         """The curve kept for such contexts; measured if none is."""
         path = stepcost.curve_path(file.sha256, context, self._gpu_layers)
-        # The thread of a GPU's model waits, busy or not; and an evaluation gives the same seconds again.
-        even_if_busy = bool(self._gpu_layers) or self._options.is_repeatable
-        known = stepcost.load(path, context.sequences, even_if_busy=even_if_busy)
+        known = stepcost.load(path, context.sequences)
         if known is not None:
             return known
         self._reporting.status("Measuring this machine, once per model...")
-        measured = stepcost.measure(context, even_if_busy=even_if_busy)
+        measured = stepcost.measure(context)
         if measured.curve:
             stepcost.save(path, measured)
         return measured

@@ -30,10 +30,6 @@ SIZES = (1, 2, 3, 4, 6, 8, 12, 15, 16, 17, 20, 24, 28, 31, 32, 33, 40, 47, 48, 6
 _WORTH = 0.95
 
 _DEPTH = 64
-_UNDISTURBED = 0.8
-"""Share of the seconds of a measurement in which its thread ran, on a machine that is not busy."""
-_GLANCE = 4
-"""Prefixes after which a machine that is busy shows."""
 _REPEATS = 3
 _WORST_STAIR = 1.6
 """Largest cost of a step relative to one of more branches: 15 cost 1.3 of 16; above, the machine was busy."""
@@ -108,36 +104,19 @@ class StepCosts:
         return best
 
 
-def _stopwatch() -> Callable[[], bool]:
-    """Tells whether this thread has had to wait since now: the machine is busy."""
-    began, worked = time.perf_counter(), time.thread_time()
-    return lambda: time.thread_time() - worked < _UNDISTURBED * (time.perf_counter() - began)
+def measure(context: LlamaContext, sizes: Sequence[int] = SIZES) -> StepCosts:
+    """Time decode steps of these numbers of branches on an empty context; leaves it empty.
 
-
-def measure(
-    context: LlamaContext,
-    sizes: Sequence[int] = SIZES,
-    *,
-    even_if_busy: bool = True,
-) -> StepCosts:
-    """Time decode steps on an empty context; leaves it empty.
-
-    Args:
-        context: The context.
-        sizes: Numbers of branches.
-        even_if_busy: Measure a busy machine too. Otherwise its curve is empty: it would mislead every search.
+    The curve is empty where other work disturbed the measurement: it would mislead every search.
     """
     sizes = [size for size in sizes if size <= context.sequences]
     held = min(_DEPTH, context.window // 2)
     lengths = [held] * sizes[-1]
     curve: dict[int, float] = {}
-    was_disturbed = _stopwatch()
     try:
         for sequence in range(sizes[-1]):
             context.clear(sequence)
             context.decode([Run(sequence, 0, [0] * held)])
-            if sequence + 1 == min(_GLANCE, sizes[-1]) and was_disturbed() and not even_if_busy:
-                return StepCosts({})
         for _ in range(_REPEATS):
             for size in sizes:  # what else the machine does for a second meets each size but once
                 started = time.perf_counter()
@@ -150,8 +129,7 @@ def measure(
     finally:
         for sequence in range(sizes[-1]):
             context.clear(sequence)
-    is_bent = was_disturbed() or _is_disturbed(curve)
-    return StepCosts({} if is_bent and not even_if_busy else curve)
+    return StepCosts({} if _is_disturbed(curve) else curve)
 
 
 def curve_path(model_sha256: str, context: LlamaContext, gpu_layers: int) -> Path:
@@ -163,18 +141,10 @@ def curve_path(model_sha256: str, context: LlamaContext, gpu_layers: int) -> Pat
     return keyed_path(cache_folder() / "stepcost", parts, ".json")
 
 
-def load(path: Path, sequences: int, *, even_if_busy: bool = False) -> StepCosts | None:
-    """The curve of a file.
-
-    None if it lacks sizes up to ``sequences``, or was measured on a busy machine, unless ``even_if_busy``.
-    """
-    try:
-        curve = {int(size): float(cost) for size, cost in read_json(path).items()}
-    except (ArithmeticError, AttributeError, TypeError, ValueError):
-        return None
-    wanted = {size for size in SIZES if size <= sequences}
-    is_whole = wanted <= curve.keys() and all(0 < cost < math.inf for cost in curve.values())
-    return StepCosts(curve) if is_whole and (even_if_busy or not _is_disturbed(curve)) else None
+def load(path: Path, sequences: int) -> StepCosts | None:
+    """The curve of a file; None if it lacks sizes up to ``sequences``."""
+    curve = {int(size): float(cost) for size, cost in (read_json(path) or {}).items()}
+    return StepCosts(curve) if {size for size in SIZES if size <= sequences} <= curve.keys() else None
 
 
 def _is_disturbed(curve: Mapping[int, float]) -> bool:

@@ -81,16 +81,6 @@ def test_a_cpu_quota_bounds_the_cores(cgroups: Path, monkeypatch: pytest.MonkeyP
     assert machine.physical_cores() == 3
 
 
-def test_a_v1_quota_bounds_the_cores(cgroups: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(psutil, "cpu_count", lambda logical: 32)
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(32)), raising=False)
-    member_of(cgroups, "3:cpu,cpuacct:/x\n4:memory:/x\n")
-    group(cgroups / "cpu" / "x", {"cpu.cfs_quota_us": "200000\n", "cpu.cfs_period_us": "100000\n"})
-    assert machine.physical_cores() == 2
-    group(cgroups / "cpu" / "x", {"cpu.cfs_quota_us": "-1\n"})
-    assert machine.physical_cores() == 32
-
-
 def test_two_threads_of_a_core_are_one_core_where_a_process_is_pinned(
     cgroups: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -105,14 +95,3 @@ def test_free_disk_of_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:
     assert machine.free_disk_bytes(tmp_path / "a" / "b") == pytest.approx(
         machine.free_disk_bytes(tmp_path), rel=0.1
     )
-
-
-def test_free_disk_of_a_drive_that_is_not_there_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Path, "exists", lambda path: False)
-    monkeypatch.setattr("shutil.disk_usage", lambda path: (_ for _ in ()).throw(FileNotFoundError(path)))
-    with pytest.raises(FileNotFoundError):
-        machine.free_disk_bytes(Path("/a/b"))
-
-
-def test_the_processor_has_a_name() -> None:
-    assert machine.cpu_name().strip()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections import Counter
 from collections.abc import Generator
 from dataclasses import fields
 from pathlib import Path
@@ -12,28 +11,18 @@ from typing import Any
 
 import pytest
 import tiny
-from looks import save_calibration
 
 import adascale
 from adascale.engine.calibration.votes import VotePosterior, rate_of_size
 from adascale.engine.errors import CalibrationError, UsageError
 from adascale.engine.search.events import BranchStarted
 from adascale.engine.types import Mode
-from adascale.models import machine, session_files
-from adascale.models import session as models_session
-from adascale.models.calibration import installed
-from adascale.models.calibration.artefact import (
-    Artefact,
-    load_artefact,
-)
+from adascale.models import session_files
 from adascale.models.files.gguf import GGUFHeader
 from adascale.models.files.library import ModelFile
-from adascale.models.llama.prefixes import PrefixCache
 from adascale.models.llama.runtime import LlamaModel
 from adascale.models.options import THINK_TOKENS, Reporting, SamplingParams, SessionOptions
 from adascale.models.session import OpenSession, Session
-from adascale.models.sizing import MemoryPlan, SessionLoad, plan_memory
-from adascale.models.worker.messages import ModelsOpened
 
 
 @pytest.fixture(autouse=True)
@@ -92,21 +81,6 @@ def test_a_session_reads_the_header_of_each_file_once(
     assert len(headers) == files
 
 
-def test_a_worker_reads_each_calibration_once_for_all_kinds_of_problem(
-    chain_gguf: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    read: Counter[str] = Counter()
-
-    def count(path: Path) -> Artefact:
-        read[path.name] += 1
-        return load_artefact(path)
-
-    monkeypatch.setattr(installed, "load_artefact", count)
-    with Session(adascale.SessionOptions(str(chain_gguf), branches=2)) as session:
-        ModelsOpened.of(session)
-    assert set(read.values()) == {1}
-
-
 @pytest.mark.parametrize(
     ("knows", "by_votes", "system", "modes"),
     [
@@ -152,44 +126,6 @@ def test_a_session_thinks_as_it_is_told(tmp_path: Path, think: int | None, token
     assert warnings == ["no-think-switch"] * (think == 0)
 
 
-@pytest.mark.parametrize("prm", ["probe", "self"])
-def test_caches_of_prefixes_fit_beside_what_the_plan_counts(
-    prm: str, chain_gguf: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    free = 440_000_000
-    capacities: list[int] = []
-    totals: list[int] = []
-
-    def plan(load: SessionLoad, *, force: bool) -> MemoryPlan:
-        found = plan_memory(load, force=force)
-        totals.append(found.total_bytes)
-        return found
-
-    def cache(capacity: int) -> PrefixCache:
-        capacities.append(capacity)
-        return PrefixCache(capacity)
-
-    monkeypatch.setattr(machine, "free_memory_bytes", lambda: free)
-    monkeypatch.setattr(models_session, "plan_memory", plan)
-    monkeypatch.setattr(models_session, "PrefixCache", cache)
-    with Session(SessionOptions(str(chain_gguf), prm=prm, branches=2)):
-        pass
-    assert len(capacities) == (2 if prm == "self" else 1)
-    assert min(capacities) > 0
-    assert totals[0] + sum(capacities) <= free
-
-
-def test_a_forced_load_keeps_some_prefixes(chain_gguf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    capacities: list[int] = []
-    monkeypatch.setattr(machine, "free_memory_bytes", lambda: 1_000_000)
-    monkeypatch.setattr(
-        models_session, "PrefixCache", lambda capacity: capacities.append(capacity) or PrefixCache(capacity)
-    )
-    with Session(SessionOptions(str(chain_gguf), branches=2, force=True)):
-        pass
-    assert min(capacities) > 0
-
-
 def no_model(ref: str, **_: object) -> ModelFile:
     raise AssertionError(f"{ref} was looked for")
 
@@ -225,12 +161,3 @@ def test_a_model_that_nobody_fitted_goes_by_votes_from_its_size(chain_gguf: Path
         with Session(SessionOptions(str(chain_gguf), branches=2, **scores)) as session:
             assert session.conditions("value").models.calibration is None
             assert session.modes == ("prose",)
-
-
-def test_a_named_calibration_of_the_other_kind_of_problem_is_told(tmp_path: Path, chain_gguf: Path) -> None:
-    named = save_calibration(tmp_path)
-    with Session(SessionOptions(str(chain_gguf), branches=2, calibration=str(named))) as session:
-        [notice] = session.conditions("code").warnings
-        assert notice.code == "calibration-mismatch"
-        assert notice.message.endswith("is for the kind choice, this is a code")
-        assert "is for" not in "".join(each.message for each in session.conditions("choice").warnings)

@@ -58,32 +58,6 @@ def test_the_sum() -> None:
     assert plan_memory(SessionLoad(LARGE, Window(512), 1), available=8 * GB).buffer_bytes == 470_000_000
 
 
-def test_a_model_that_judges_itself_is_counted_once() -> None:
-    assert plan_memory(SessionLoad(SMALL, Window(4096), 8, SMALL), available=8 * GB).weights == (
-        ("generator", 1_117_320_768),
-    )
-    other = replace(SMALL)
-    assert len(plan_memory(SessionLoad(SMALL, Window(4096), 8, other), available=8 * GB).weights) == 2
-
-
-@pytest.mark.parametrize(
-    ("figures", "is_known"),
-    [
-        ((GB, 28_672, 0), True),
-        ((GB, 12_288, 20_000_000), True),
-        ((GB, 0, 20_000_000), True),  # layers with running states alone
-        ((GB, 0, 0), False),  # a header that does not say
-        ((GB, None, 0), False),
-        ((GB, None, 20_000_000), False),
-        ((None, 28_672, 0), False),
-    ],
-)
-def test_usual_memory_is_known_where_all_its_figures_are(
-    figures: tuple[int | None, int | None, int], is_known: bool
-) -> None:
-    assert (usual_bytes(*figures) is not None) == is_known
-
-
 def test_usual_memory_is_that_of_the_default_plan() -> None:
     load = SessionLoad(SMALL, Window(WINDOW), Adaptive().branches)
     needed = plan_memory(load, available=8 * GB).total_bytes
@@ -108,9 +82,7 @@ def test_too_big_is_told_in_numbers_with_a_way_out(monkeypatch: pytest.MonkeyPat
     assert error.hint == "`ctx_size=4096` needs 6.8 GB; `force=True` tries anyway"
 
 
-@pytest.mark.parametrize(
-    ("window", "branches", "share"), [(2048, 8, 0.95), (4096, 64, 0.95), (4096, 64, 0.7), (4864, 8, 0.9)]
-)
+@pytest.mark.parametrize(("window", "branches", "share"), [(2048, 8, 0.95), (4096, 64, 0.7)])
 def test_the_window_that_is_advised_fits(window: int, branches: int, share: float) -> None:
     load = SessionLoad(SMALL, Window(window), branches, LARGE)
     room = int(share * plan_memory(load, force=True, available=0).total_bytes)
@@ -122,26 +94,6 @@ def test_the_window_that_is_advised_fits(window: int, branches: int, share: floa
     assert size < window
     smaller = replace(load, window=Window(round_window_up(size)))
     assert plan_memory(smaller, available=room).verdict != "too-big"
-
-
-@pytest.mark.parametrize(
-    ("load", "available", "hint"),
-    [
-        (SessionLoad(SMALL, Window(600), 64, samples_set_branches=True), 2 * GB, "`samples=32` needs 1.9 GB"),
-        (SessionLoad(SMALL, Window(600), 64), 2 * GB, "a smaller model"),
-        (SessionLoad(LARGE, Window(4096), 1), GB, "a smaller model"),
-    ],
-)
-def test_what_is_advised_if_no_smaller_window_helps(load: SessionLoad, available: int, hint: str) -> None:
-    with pytest.raises(MemoryOverflowError) as raised:
-        plan_memory(load, available=available)
-    assert raised.value.hint.startswith(hint)
-
-
-def test_force_returns_the_plan_that_does_not_fit_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "free_memory_bytes", lambda: 123)
-    plan = plan_memory(SessionLoad(LARGE, Window(4096), 1), force=True)
-    assert (plan.verdict, plan.available_bytes, plan.spare_bytes) == ("too-big", 123, 0)
 
 
 THINKS = f"{tiny.CHATML}{{# </think> #}}"
@@ -176,8 +128,6 @@ def test_a_window_grows_by_what_may_be_thought_unless_it_was_asked_for(
     [
         (4000, 2048, 1 << 15, "`ctx_size=4608`"),
         (4000, None, 4096, "`think=3584`"),
-        (4000, 2048, 4096, "`think=1536`"),
-        (400, 512, 512, "`think=0`"),
     ],
 )
 def test_a_thought_larger_than_the_window_is_refused(
@@ -194,41 +144,14 @@ def test_a_window_larger_than_the_model_was_trained_for_is_refused(tmp_path: Pat
         choose_window(SessionOptions(ctx_size=4096), model(tmp_path, 2048))
 
 
-def test_memory_that_thoughts_alone_do_not_fit_in_is_had_without_them(tmp_path: Path) -> None:
-    info = model(tmp_path).info
-    without, thought = 2048, 1 << 20
-    load = SessionLoad(info, Window(without + thought, thought), 8)
-    room = plan_memory(SessionLoad(info, Window(without), 8), available=1 << 40).total_bytes
-    with pytest.raises(MemoryOverflowError) as caught:
-        plan_memory(load, available=room)
-    assert caught.value.hint.startswith("`think=0` needs")
-
-
-def test_a_window_that_is_advised_has_room_for_the_thought(tmp_path: Path) -> None:
-    file = model(tmp_path, 1 << 15)
-    window = choose_window(SessionOptions(think=1024, ctx_size=4096), file)
-    room = plan_memory(SessionLoad(file.info, Window(2048), 8), available=1 << 40).total_bytes
-    load = SessionLoad(file.info, window, 8)
-    with pytest.raises(MemoryOverflowError) as caught:
-        plan_memory(load, available=room)
-    assert caught.value.hint.startswith("`ctx_size=2048` needs")
-    with pytest.raises(MemoryOverflowError) as caught:
-        plan_memory(replace(load, window=replace(window, tokens=2048)), available=room - 1)
-    assert caught.value.hint.startswith("a smaller model")
-
-
 @pytest.mark.parametrize(
     ("context", "free_gb", "think", "expected"),
     [
         (1 << 15, 64, 0, (8192, 64)),
         (1 << 15, 6, 0, (8192, 16)),
-        (5000, 64, 0, (5000, 64)),
         (2048, 64, 0, (None, 64)),
-        (1 << 15, 1, 0, (None, 64)),
         (1 << 15, 64, None, (8192 + THINK_TOKENS, 64)),
-        (1 << 15, 64, 8192, (16384, 64)),
         (12000, 64, 8192, (12000, 64)),
-        (10000, 64, 8192, (None, 64)),
     ],
 )
 def test_a_server_opens_a_larger_window_where_half_of_the_memory_has_room_for_it(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -152,10 +151,3 @@ def test_a_lack_of_memory_or_disk_is_a_failure_with_a_way_out(
     found, code = checked("--offline")
     assert (found["generator"]["result"], code) == ("FAIL", 1)
     assert found["generator"]["fix"] == f"HF_HOME=/data/hf adascale pull {DEFAULT_GENERATOR}"
-
-
-def test_what_it_says_to_type_can_be_pasted(checked: Checked, chain_gguf: Path, tmp_path: Path) -> None:
-    model = tmp_path / "my model.gguf"
-    model.symlink_to(chain_gguf)
-    found, _ = checked("--offline", "-m", str(model))
-    assert shlex.split(found["calibration"]["fix"]) == ["adascale", "calibrate", "fit", "-m", str(model)]

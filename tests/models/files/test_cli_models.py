@@ -66,23 +66,6 @@ def test_list_shows_what_other_programs_keep(tiny: ModelSpec, tmp_path: Path, gg
     assert (facts["path"], facts["architecture"]) == (str(folder / "m-Q4_0.gguf"), "llama")
 
 
-def test_two_files_of_one_quant_are_listed_by_names_that_open_them(
-    tiny: ModelSpec, hub_cache: Path, gguf: bytes
-) -> None:
-    folder = hub_cache / "models--someone--models" / "snapshots" / ("c" * 40)
-    folder.mkdir(parents=True)
-    files = ["BF16/m-q4_0.gguf", "UD/m-q4_0.gguf", "small-q4_0.gguf"]
-    for name in files:
-        (folder / name).parent.mkdir(exist_ok=True)
-        (folder / name).write_bytes(gguf + name.encode())
-    names = [line.split()[0] for line in run("list").stdout.splitlines()[1:-1]]
-    assert sorted(names) == [
-        "someone/models:Q4_0", "someone/models:UD/m-q4_0.gguf", "someone/models:small-q4_0.gguf"
-    ]  # fmt: skip
-    found = [locate(name) for name in names]
-    assert sorted(each.path.relative_to(folder).as_posix() for each in found if each) == files
-
-
 def test_pull_says_so_on_stderr_and_nothing_on_stdout(tiny: ModelSpec) -> None:
     result = run("pull", "tiny")
     assert result.stdout == ""

@@ -133,19 +133,6 @@ def _gemma4(layer: int) -> Shapes:
     return attention | per_layer | _feed_forward()
 
 
-def _phi3(_layer: int) -> Shapes:
-    attention: Shapes = {
-        "attn_qkv.weight": (_QUERIES + 2 * _KEYS, WIDTH),
-        "attn_output.weight": (WIDTH, _QUERIES),
-    }
-    feed_forward: Shapes = {
-        "ffn_norm.weight": (WIDTH,),
-        "ffn_up.weight": (2 * HIDDEN, WIDTH),
-        "ffn_down.weight": (WIDTH, HIDDEN),
-    }
-    return attention | feed_forward
-
-
 def _lfm2(layer: int) -> Shapes:
     mixer = _attention() | _head_norms() if layer % 2 else _short_convolution()
     return mixer | _feed_forward()
@@ -156,10 +143,6 @@ def _qwen35(layer: int) -> Shapes:
     feed_forward = _feed_forward()
     feed_forward["post_attention_norm.weight"] = feed_forward.pop("ffn_norm.weight")
     return (gated if layer % 4 == 3 else _delta_net()) | feed_forward
-
-
-def _granite_hybrid(layer: int) -> Shapes:
-    return (_attention() if layer % 2 else _mamba2()) | _feed_forward()
 
 
 def _mamba2_alone(_layer: int) -> Shapes:
@@ -218,7 +201,6 @@ ARCHITECTURES = (
             "rope_freqs.weight": (HEAD // 2,),
         },
     ),
-    Architecture("phi3", _phi3, fields={"rope.scaling.original_context_length": CONTEXT}),
     Architecture("smollm3", _dense, 4),
     Architecture(
         "granite",
@@ -238,20 +220,6 @@ ARCHITECTURES = (
         _qwen35,
         4,
         {**_SSM, "full_attention_interval": 4, "rope.dimension_sections": [3, 3, 2, 0]},
-        "hybrid",
-    ),
-    Architecture(
-        "granitehybrid",
-        _granite_hybrid,
-        4,
-        {
-            **_SSM,
-            "attention.head_count_kv": [0, KV_HEADS, 0, KV_HEADS],
-            "logit_scale": 1.0,
-            "residual_scale": 0.5,
-            "embedding_scale": 2.0,
-            "attention.scale": 0.25,
-        },
         "hybrid",
     ),
     Architecture(

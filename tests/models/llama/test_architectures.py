@@ -81,28 +81,6 @@ def test_a_fork_goes_on_as_a_fresh_evaluation(machine: Machine) -> None:
         np.testing.assert_allclose(forked[row], fresh(context, [*PROMPT, token]), **CLOSE)
 
 
-def test_a_context_that_differs_gives_other_logits(machine: Machine) -> None:
-    """The comparisons would pass on a model that ignores what it has read."""
-    context = machine.context(states=False)
-    same, other = fresh(context, [*PROMPT, 5]), fresh(context, [*PROMPT[:-4], 11, *PROMPT[-3:], 5])
-    assert not np.allclose(same, other, **CLOSE)
-
-
-def test_a_parked_branch_of_a_branch_goes_on_elsewhere(machine: Machine) -> None:
-    context = machine.context(4, states=False)
-    evaluate_tokens(context, 0, 0, PROMPT)
-    context.restore(1, context.snapshot(0))
-    evaluate_tokens(context, 1, len(PROMPT), [5, 6])
-    parked = context.snapshot(1)
-    for sequence in range(3):
-        context.clear(sequence)
-        evaluate_tokens(context, sequence, 0, [7, 8, 9])
-    context.restore(2, parked)
-    row = evaluate_tokens(context, 2, len(PROMPT) + 2, [7])
-    deep = context.logits(row).copy()
-    np.testing.assert_allclose(deep, fresh(context, [*PROMPT, 5, 6, 7]), **CLOSE)
-
-
 def test_a_state_is_never_cut_back(machine: Machine, architecture: Architecture) -> None:
     context = machine.context(3, states=False)
     evaluate_tokens(context, 0, 0, PROMPT)
@@ -217,11 +195,3 @@ def test_what_writes_all_tokens_at_once_is_refused_by_name(tmp_path: Path) -> No
     path = architectures.write(tmp_path / "dream.gguf", architectures.DIFFUSION)
     with opened(path) as machine, pytest.raises(ModelError, match='has the architecture "dream"'):
         machine.context(states=False)
-
-
-def test_an_architecture_that_llama_cpp_does_not_know_is_named(tmp_path: Path) -> None:
-    path = architectures.write(
-        tmp_path / "new.gguf", Architecture("newest", architectures.named("llama").layer)
-    )
-    with pytest.raises(ModelError, match='uses the architecture "newest" that this'), opened(path):
-        pass

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from machine import SYSTEM, Machine, close, deepest
 
-from adascale.engine.search.events import Event, PromptRead, StepProposed, from_json, to_json
+from adascale.engine.search.events import Event
 from adascale.engine.search.record import replay
 from adascale.engine.strategies.rollouts import PrefixRollouts
 from adascale.engine.types import Problem, Step
@@ -56,33 +55,6 @@ def test_surprise_of_a_reading_is_that_of_its_logits(machine: Machine) -> None:
         assert step.reading.entropy == pytest.approx(np.mean(entropies), abs=1e-2)
 
 
-def test_without_states_a_reading_has_none_and_nothing_else_changes(machine: Machine) -> None:
-    strategy = PrefixRollouts(3, 2)
-    seeing, blind = (replay(machine.search([PROBLEM], strategy, states=s)["p"]) for s in (True, False))
-    assert blind.readings["prose"].last.size == 0
-    for seen, unseen in zip(seeing, blind, strict=True):
-        if seen.step is None or unseen.step is None:
-            continue
-        there, here = seen.step.reading, unseen.step.reading
-        assert there is not None
-        assert here is not None
-        assert (there.last.size > 0, here.last.size, here.mean.size) == (True, 0, 0)
-        assert here.entropy == pytest.approx(there.entropy, abs=1e-4)
-        assert here.min_logprob == pytest.approx(there.min_logprob, abs=1e-4)
-    assert [n.step and n.step.token_ids for n in seeing] == [n.step and n.step.token_ids for n in blind]
-
-
-def test_a_reading_is_no_part_of_equality_text_or_log(machine: Machine) -> None:
-    log = machine.search([PROBLEM], PrefixRollouts(2, 0))["p"]
-    step = next(event.step for event in log if isinstance(event, StepProposed))
-    bare = replace(step, reading=None)
-    assert step.reading is not None
-    assert (step, hash(step), repr(step)) == (bare, hash(bare), repr(bare))
-    assert any(isinstance(event, PromptRead) and event.reading is not None for event in log)
-    assert "reading" not in str([to_json(event) for event in log])
-    assert replay(log) == replay([from_json(to_json(event)) for event in log])
-
-
 NEIGHBOURS = [
     Problem("short", "Hm?"),
     PROBLEM,
@@ -91,9 +63,8 @@ NEIGHBOURS = [
 ]
 
 
-@pytest.mark.parametrize("samples", [2, pytest.param(4, marks=pytest.mark.slow)])
-def test_at_an_even_width_neighbours_change_not_a_bit(machine: Machine, samples: int) -> None:
-    strategy = PrefixRollouts(samples, 2)
+def test_at_an_even_width_neighbours_change_not_a_bit(machine: Machine) -> None:
+    strategy = PrefixRollouts(2, 2)
     [alone] = machine.search([PROBLEM], strategy, slots=8, even=True).values()
     together = machine.search(NEIGHBOURS, strategy, slots=8, even=True)["p"]
     assert bits(alone) == bits(together)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -16,7 +15,6 @@ import tiny
 from event_logs import ticking
 from machine import Machine, opened
 
-from adascale.engine.errors import UsageError
 from adascale.engine.ports import SequenceLogprob
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.record import Record
@@ -27,7 +25,6 @@ from adascale.engine.tools.reading import read_reply
 from adascale.engine.tools.tool import Tool, ToolRequest, calls_of
 from adascale.engine.types import Problem
 from adascale.models.llama.calls import CallWriter, call_rules
-from adascale.models.llama.chat import ChatFormat
 from adascale.models.llama.tool_prompt import ToolFormat
 from adascale.models.options import SamplingParams
 
@@ -81,23 +78,6 @@ def drawn(machine: Machine, asked: Problem, samples: int = 8, sampling: Sampling
     driver = Driver(policy, SequenceLogprob(), {}, ticking())
     settings = Settings(Vote(samples=samples, modes=("call",)), seed=3)
     return Record.of(event for _, event in driver.run([asked], settings))
-
-
-def test_a_plain_reply_does_not_depend_on_whether_others_have_tools(tmp_path: Path) -> None:
-    chain = {"\n": {"[TOOL_CALLS]": 3.0}, "[TOOL_CALLS]": {"Ok": 3.0}, "Ok": {tiny.END: 3.0}}
-    plain = Problem("p", "Hi!", kind="text")
-    with opened(tiny.write_chain(tmp_path / "t.gguf", chain, control=["[TOOL_CALLS]"])) as machine:
-        policy, _ = machine.policy(
-            chats={"call": ToolFormat(machine.model, ""), "prose": ChatFormat(machine.model, "")}, window=2048
-        )
-        texts = []
-        for asked, mode in ((plain, "prose"), (problem(), "call"), (plain, "prose")):
-            driver = Driver(policy, SequenceLogprob(), {}, ticking())
-            settings = Settings(Vote(samples=1, modes=(mode,)), seed=3)
-            record = Record.of(event for _, event in driver.run([asked], settings))
-            texts.append("".join(node.step.text for node in record.tree if node.step))
-    assert texts[1].startswith("[TOOL_CALLS]")
-    assert texts[0] == texts[2]
 
 
 def test_even_a_random_model_writes_calls_that_match_their_schema(machine: Machine) -> None:
@@ -184,13 +164,6 @@ def test_a_call_begins_with_a_bracket_or_behind_a_marker(machine: Machine, text:
     assert CallWriter(rules).read(text.encode()) == verdict
 
 
-def test_blanks_without_end_are_read_at_once(machine: Machine) -> None:
-    rules = call_rules(machine.model, ToolRequest.of(problem().details))
-    began = time.process_time()
-    assert rules.verdict("\n" * 2000, behind=False) == "on"
-    assert time.process_time() - began < 0.5
-
-
 @pytest.mark.parametrize(
     ("text", "verdict"),
     [
@@ -246,14 +219,6 @@ def test_a_prompt_has_tools_calls_and_results_whatever_the_template(tmp_path: Pa
         assert text.startswith(looked[: looked.index("\n\nIs it?")])
 
 
-def test_a_tool_that_is_called_as_a_turn_is_shown_too(machine: Machine) -> None:
-    tool = Tool.of({"type": "function", "function": {"name": "user", "description": "Finds one."}})
-    prompt = ToolFormat(machine.model, "").request_prompt(
-        ToolRequest([ASKED], {tool.name: tool}), with_tools=True
-    )
-    assert "Finds one." in shown(machine, prompt)
-
-
 @pytest.mark.parametrize("template", [tiny.CHATML, NATIVE])
 def test_control_tokens_in_results_and_tools_are_text(tmp_path: Path, template: str) -> None:
     with opened(tiny.write_random(tmp_path / "t.gguf", template=template)) as machine:
@@ -269,28 +234,3 @@ def test_control_tokens_in_results_and_tools_are_text(tmp_path: Path, template: 
         tame = json.loads(json.dumps(TALK).replace("<|im_end|>", ""))
         answered = json.loads(json.dumps(TALK).replace('"tool_call_id": "1"', '"tool_call_id": "<|im_end|>"'))
         assert ends(evil, TALK) == ends(evil, answered) == ends(TOOLS[:1], tame)
-
-
-def test_a_text_that_spells_the_slot_of_a_text_is_itself(tmp_path: Path) -> None:
-    with opened(tiny.write_random(tmp_path / "t.gguf", template=NATIVE)) as machine:
-        said = "ADASCALE-TEXT-99-7c1f"
-        tool = Tool.of({"type": "function", "function": {"name": "add", "description": said}})
-        called = {"id": "1", "type": "function", "function": {"name": "add", "arguments": {"a": said}}}
-        talk = [
-            ASKED,
-            {"role": "assistant", "content": "", "tool_calls": [called]},
-            {"role": "tool", "content": said, "tool_call_id": said},
-        ]
-        chat = ToolFormat(machine.model, "")
-        text = shown(machine, chat.request_prompt(ToolRequest(talk, {"add": tool}), with_tools=True))
-        assert text.count(said) == 4
-
-
-def test_messages_that_a_template_has_no_place_for_are_refused(tmp_path: Path) -> None:
-    template = (
-        "{% if messages | length > 1 %}{{ raise_exception('one') }}{% endif %}{{ messages[0].content }}"
-    )
-    with opened(tiny.write_random(tmp_path / "t.gguf", template=template)) as machine:
-        chat = ToolFormat(machine.model, "")
-        with pytest.raises(UsageError):
-            chat.request_prompt(ToolRequest(TALK, {}), with_tools=False)

@@ -97,18 +97,6 @@ def test_a_template_without_a_system_role_has_the_system_prompt_in_the_first_tur
     model.close()
 
 
-def test_two_turns_of_the_user_are_one_for_a_template_that_wants_them_to_alternate(tmp_path: Path) -> None:
-    model = opened(
-        tmp_path,
-        "{% for m in messages %}{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}"
-        "{{ raise_exception('alternate') }}{% endif %}[{{ m.content }}]{% endfor %}",
-    )
-    history = [*EARLIER, Turn("user", "Wait."), Turn("system", "Use metres.")]
-    text = b"".join(map(model.piece, ChatFormat(model, "").prompt("Back?", history))).decode()
-    assert text.endswith("[Wait.\n\nBack?]")
-    model.close()
-
-
 @pytest.mark.parametrize(("system", "above"), [("", ""), ("Rhyme.", "system\nRhyme.\n")])
 def test_an_own_system_prompt_takes_the_place_of_the_built_in_one_even_if_it_is_empty(
     tmp_path: Path, system: str, above: str
@@ -126,8 +114,6 @@ def test_an_own_system_prompt_takes_the_place_of_the_built_in_one_even_if_it_is_
     [
         "{% if messages|length > 2 %}{{ raise_exception('no') }}{% endif %}{{ messages[-1].content }}",
         "{{ messages[-1].content }}",
-        "{% if messages|length > 2 %}On {{ messages[-1].content }} {% endif %}"
-        "{% for m in messages %}{{ m.content }} {% endfor %}",
     ],
 )
 def test_turns_that_a_template_has_no_place_for_are_refused(tmp_path: Path, template: str) -> None:
@@ -135,15 +121,6 @@ def test_turns_that_a_template_has_no_place_for_are_refused(tmp_path: Path, temp
     with pytest.raises(UsageError, match="has no place for these messages") as caught:
         ChatFormat(model, "Be brief.").prompt("Back?", EARLIER)
     assert caught.value.slug == "bad-conversation"
-
-
-def test_a_message_that_a_template_shows_below_a_system_prompt_alone_is_refused(tmp_path: Path) -> None:
-    model = opened(
-        tmp_path, "{% if messages|length > 1 %}{{ messages[0].content }} {{ messages[1].content }}{% endif %}"
-    )
-    with pytest.raises(UsageError, match="has no place for these messages"):
-        ChatFormat(model, "Be brief.").chat_prompt("Hello.")
-    model.close()
 
 
 def test_a_sentencepiece_prompt_is_that_of_one_piece(tmp_path: Path) -> None:
@@ -161,18 +138,4 @@ def test_a_sentencepiece_prompt_is_that_of_one_piece(tmp_path: Path) -> None:
         assert list(tokens[1:]) == model.tokenize(text.decode().removeprefix(" "), special=True)
     assert not tail.startswith(b"  ")
     assert b"".join(map(model.piece, chat.prompt("5 + 5?"))) == head + b"5 + 5?" + tail
-    model.close()
-
-
-def test_a_question_that_the_vocabulary_cannot_spell_is_the_files_fault(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    model = opened(tmp_path, tiny.CHATML)
-    chat = ChatFormat(model, "Be brief.")
-    monkeypatch.setattr(model, "tokenize", lambda text, **_: [])
-    with pytest.raises(
-        ModelCorruptError, match=r"the vocabulary of chain\.gguf cannot spell the question"
-    ) as refused:
-        chat.prompt("2 + 2?")
-    assert refused.value.hint
     model.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import subprocess
 import sys
@@ -11,30 +10,12 @@ import pytest
 
 from adascale.engine.errors import MemoryOverflowError, ModelCorruptError, ModelError
 from adascale.models.llama import native
-from adascale.models.llama.native import AbortFlag, explain_load_failure
+from adascale.models.llama.native import explain_load_failure
 
 
 def failure(monkeypatch: pytest.MonkeyPatch, *logged: str) -> ModelError | MemoryOverflowError:
     monkeypatch.setattr(native, "log_lines", logged)
     return explain_load_failure("m.gguf")
-
-
-def test_the_abort_flag_reads_the_c_library_of_windows_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    here = ctypes.CDLL(None)
-    opened: list[str] = []
-
-    def open_on_windows(name: str | None) -> ctypes.CDLL:
-        if name is None:
-            raise TypeError("argument of type 'NoneType' is not iterable")
-        opened.append(name)
-        return here
-
-    monkeypatch.setattr(sys, "platform", "win32")
-    monkeypatch.setattr(ctypes, "CDLL", open_on_windows)
-    flag = AbortFlag()
-    assert opened == ["msvcrt"]
-    flag.set()
-    assert flag
 
 
 @pytest.mark.parametrize(
@@ -70,20 +51,6 @@ def test_load_failures_are_explained(
     assert error.message == words
     if kind is not ModelCorruptError:
         assert line in error.facts
-
-
-def test_the_cause_of_a_failed_load_is_among_the_facts(monkeypatch: pytest.MonkeyPatch) -> None:
-    said = [
-        "llama_model_loader: loaded meta data",
-        "gguf_init_from_reader: duplicate key 'general.name' for tensors 1 and 2",
-        "gguf_init_from_reader: failed to read key-value pairs",
-        "llama_model_load: error loading model: failed to load model from " + "x" * 1000,
-        "llama_model_load_from_file_impl: failed to load model",
-    ]
-    facts = failure(monkeypatch, *said).facts
-    assert facts[0] == said[1]
-    assert len(facts) == 4
-    assert max(map(len, facts)) < 210
 
 
 @pytest.mark.parametrize(

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tiny
-import tiny_prm
 from event_logs import logs_of, ticking
 from machine import opened
 
@@ -30,7 +28,7 @@ from adascale.engine.types import ROOT, BranchId, KindName, Problem, Step, Turn,
 from adascale.models.llama.chat import ChatFormat
 from adascale.models.llama.policy import LlamaPolicy
 from adascale.models.llama.prefixes import PrefixCache, read_prompt
-from adascale.models.llama.runtime import LlamaContext, Run
+from adascale.models.llama.runtime import LlamaContext
 from adascale.models.llama.stepcost import StepCosts
 from adascale.models.options import SamplingParams
 
@@ -113,24 +111,6 @@ def test_padded_and_split_batches_change_nothing(make: Make, random_gguf: Path) 
     assert [found.text(n.id) for n in found] == [expected.text(n.id) for n in expected]
 
 
-def test_what_an_interrupt_leaves_behind_a_padded_batch_harms_no_other_search(
-    make: Make, random_gguf: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    policy, context = make(random_gguf, batching=StepCosts({1: 1.0, 2: 2.0, 3: 5.0, 4: 2.5}).partition)
-    decode = context.decode
-
-    def interrupted_behind_padding(runs: Sequence[Run]) -> None:
-        decode(runs)
-        if len(runs) == 4:
-            monkeypatch.setattr(context, "decode", decode)
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(context, "decode", interrupted_behind_padding)
-    with pytest.raises(KeyboardInterrupt):
-        search(policy, "vote", [PROBLEM], samples=3)
-    assert isinstance(search(policy, "vote", [PROBLEM], samples=4)["p"][-1], SearchFinished)
-
-
 @pytest.mark.slow
 def test_a_full_window_ends_branches_with_length(make: Make, tmp_path: Path) -> None:
     endless = tiny.write_chain(tmp_path / "endless.gguf", {"\n": {tiny.ADD: 1.0}, tiny.ADD: {tiny.ADD: 1.0}})
@@ -167,42 +147,6 @@ def test_a_question_longer_than_any_tokens_of_the_window_is_refused_unread(
         policy.open(Problem("huge", "x" * 10_000_000))
     with pytest.raises(ContextOverflowError, match="the question has 200 kB"):
         policy.open(Problem("b", "?", history=(Turn("user", "\u00e9" * 100_000), Turn("assistant", "7"))))
-
-
-def test_a_question_with_a_conversation_shares_what_it_can_with_others(make: Make, chain_gguf: Path) -> None:
-    policy, _ = make(chain_gguf)
-    assert policy.open(Problem("b", "How far?")).reused_tokens == 0
-    first = policy.open(Problem("a", "And back?", history=(Turn("user", "How far?"), Turn("assistant", "7"))))
-    assert first.reused_tokens > 20  # the system prompt, and the question
-    asked_in_its_own_way = Problem("c", "How far?", history=(Turn("system", "Use metres."),))
-    assert policy.open(asked_in_its_own_way).reused_tokens == 0
-    policy.close_problem(asked_in_its_own_way)
-    assert policy.open(asked_in_its_own_way).reused_tokens == 0
-
-
-def test_a_chat_goes_on_from_its_last_turn(make: Make, chain_gguf: Path) -> None:
-    policy, _ = make(chain_gguf)
-    first = Problem("a", "How far?", kind="text")
-    read = policy.open(first)
-    policy.close_problem(first)
-    said = (Turn("user", "How far?"), Turn("assistant", "7"))
-    second = policy.open(Problem("b", "And back?", history=said, kind="text"))
-    assert (read.reused_tokens, second.reused_tokens) == (0, read.evaluated_tokens)
-    other = policy.open(Problem("c", "And back?", history=(Turn("user", "How long?"), said[1]), kind="text"))
-    assert other.reused_tokens < read.reused_tokens + read.evaluated_tokens - len("far?")
-
-
-def test_the_end_of_a_question_leaves_a_conversation_that_goes_on_from_it_parked(
-    make: Make, chain_gguf: Path
-) -> None:
-    policy, _ = make(chain_gguf)
-    question = Problem("a", "How far?")
-    talk = Problem("b", "And back?", history=(Turn("user", "How far?"), Turn("assistant", "7")))
-    first = policy.open(question)
-    read = policy.open(talk)
-    assert read.reused_tokens == first.evaluated_tokens
-    policy.close_problem(question)
-    assert policy.open(talk).evaluated_tokens == 0
 
 
 def said(policy: LlamaPolicy, conversation: list[Turn], message: str, kind: KindName = "text") -> Record:
@@ -250,20 +194,6 @@ def test_a_turn_goes_on_from_a_reply_that_was_stopped(make: Make, tmp_path: Path
     assert second.reused_tokens == record.usage.prompt_tokens + written - 1  # the last one was not read
 
 
-def test_looks_in_a_conversation_share_it_and_see_what_others_see(make: Make, random_gguf: Path) -> None:
-    said = (Turn("user", "How far is it?"), Turn("assistant", "Very far."))
-    looks = [Look("prose", text, ("Yes", "No")) for text in ("Is it far?", "Is it near?")]
-    policy, _ = make(random_gguf)
-    asked = Problem("a", "?", history=said)
-    first, second = (policy.look(look, asked) for look in looks)
-    assert second.evaluated_tokens < len("near?") + 60 < first.evaluated_tokens
-    assert second.evaluated_tokens + second.reused_tokens == first.evaluated_tokens + len("near?") - len(
-        "far?"
-    )
-    fresh, _ = make(random_gguf)
-    assert fresh.look(looks[1], asked).log_probs == pytest.approx(second.log_probs, abs=1e-4)
-
-
 def test_looks_at_one_question_share_its_beginning_and_see_what_others_see(
     make: Make, random_gguf: Path
 ) -> None:
@@ -277,15 +207,6 @@ def test_looks_at_one_question_share_its_beginning_and_see_what_others_see(
     assert others[0] == others[1]
     assert others[0].reused_tokens < second.reused_tokens
     assert others[0].log_probs == pytest.approx(second.log_probs, abs=1e-4)
-
-
-def test_a_look_tells_options_apart_where_a_vocabulary_puts_a_space_before_a_text(
-    make: Make, tmp_path: Path
-) -> None:
-    """SentencePiece does so, and a reply stands behind the template: it may begin without one."""
-    policy, _ = make(tiny_prm.write_mistral(tmp_path / "mistral.gguf"), window=1024)
-    seen = policy.look(Look("prose", "Which is it?", ("A", "B")), PROBLEM)
-    assert abs(seen.log_probs[0] - seen.log_probs[1]) > 1e-3
 
 
 @pytest.mark.parametrize("sampled", [(1, 2, 9, 9), (1, 2, 3)])
@@ -334,14 +255,6 @@ def test_branches_of_one_batch_have_samplers_of_their_own(make: Make, random_ggu
         assert (step.token_ids, step.finish) == ((token,) * (3 + branch), "length")
 
 
-def test_a_reply_to_a_chat_may_be_longer_than_a_solution(make: Make, tmp_path: Path) -> None:
-    endless = tiny.write_chain(tmp_path / "endless.gguf", {"\n": {tiny.ADD: 1.0}, tiny.ADD: {tiny.ADD: 1.0}})
-    policy, _ = make(endless, reply_tokens=20, sampling=SamplingParams(max_tokens=9))
-    for problem, tokens in ((PROBLEM, 9), (Problem("c", "a", kind="text"), 20)):
-        [log] = search(policy, "greedy", [problem]).values()
-        assert tree_tokens(replay(log)) == tokens
-
-
 @pytest.mark.parametrize(("most", "tokens"), [(4, 4), (20, 9), (None, 9)])
 def test_a_branch_has_a_limit_of_its_own_below_that_of_the_sampler(
     make: Make, tmp_path: Path, most: int | None, tokens: int
@@ -386,27 +299,6 @@ def test_a_raw_text_is_read_without_a_template(make: Make, random_gguf: Path) ->
         policy.open(gap)
 
 
-def test_a_raw_text_goes_on_from_a_finished_reply(make: Make, random_gguf: Path) -> None:
-    policy, context = make(random_gguf)
-
-    def spelled(text: str) -> Sequence[int]:
-        return context.model.tokenize(text, special=True)
-
-    for seed in itertools.count(1):
-        raw = Problem(f"r{seed}", " a\n", kind="text", details={"suffix": ""})
-        policy.open(raw)
-        change = SamplingChange(max_tokens=3)
-        policy.start(BranchId(seed), BranchStart(Prefix(raw), seed, "answer", False, change))
-        while (step := policy.advance()[0].step) is None:
-            pass
-        # The last token of a reply is not read, so that what is parked spells this.
-        longer = " a\n" + b"".join(map(context.model.piece, step.token_ids[:-1])).decode("utf-8", "replace")
-        if spelled(longer) == [*spelled(" a\n"), *step.token_ids[:-1]]:
-            break
-    work = policy.open(replace(raw, id="longer", question=longer))
-    assert (work.evaluated_tokens, work.reused_tokens > 0) == (1, True)
-
-
 def test_cancel_returns_the_unfinished_step(make: Make, chain_gguf: Path) -> None:
     policy, _ = make(chain_gguf)
     policy.open(PROBLEM)
@@ -447,32 +339,6 @@ def test_a_step_of_one_token_leaves_what_it_was_drawn_from_parked(
     draw(first)
     draw()
     assert context.evaluated_tokens == prompt + 1
-
-
-def test_a_step_that_is_drawn_again_leaves_its_prompt_parked(make: Make, chain_gguf: Path) -> None:
-    policy, context = make(chain_gguf)
-    policy.open(PROBLEM)
-    prompt = context.evaluated_tokens
-    for number in (1, 2):
-        policy.start(BranchId(number), BranchStart(Prefix(PROBLEM), 1, "answer", True))
-        assert [growth.step for growth in (*policy.advance(), *policy.advance()) if growth.step]
-        assert policy.cancel(BranchId(number)) is None
-    assert context.evaluated_tokens == prompt + 2
-
-
-def test_a_full_cache_drops_the_prompt_of_a_chat_unless_it_is_open(make: Make, chain_gguf: Path) -> None:
-    policy, _ = make(chain_gguf, cache=PrefixCache(0))
-    chat, other = (Problem(name, f"How far is {name}?", kind="text") for name in "ab")
-    first = policy.open(chat)
-    policy.close_problem(chat)
-    again = policy.open(chat)
-    assert (again.evaluated_tokens, again.reused_tokens) == (0, first.evaluated_tokens)
-    policy.open(other)
-    same = policy.open(chat)
-    assert (same.evaluated_tokens, same.reused_tokens) == (0, first.evaluated_tokens)
-    policy.close_problem(chat)
-    policy.close_problem(other)
-    assert policy.open(chat).evaluated_tokens > 0
 
 
 def test_continuing_below_given_steps_reads_their_tokens_not_their_text(make: Make, chain_gguf: Path) -> None:

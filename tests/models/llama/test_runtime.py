@@ -20,7 +20,6 @@ from adascale.engine.errors import (
     ModelError,
     NoKVSlotError,
 )
-from adascale.models.files.gguf_info import read_info
 from adascale.models.llama.native import AbortFlag, decode_error
 from adascale.models.llama.prefixes import ParkedPrefix, PrefixCache, evaluate_tokens
 from adascale.models.llama.runtime import LlamaContext, LlamaModel, Run
@@ -45,18 +44,6 @@ def context(
     opened = LlamaContext(model, window=256, sequences=4, threads=2, abort=AbortFlag())
     yield opened
     opened.close()
-
-
-@pytest.mark.parametrize(("head_size", "is_flash"), [(64, False), (128, True)])
-def test_heads_of_the_size_that_the_file_states_choose_the_attention(
-    random_gguf: Path, head_size: int, is_flash: bool
-) -> None:
-    """Qwen3-0.6B is 1,024 wide with 16 heads, and its heads have 128 numbers."""
-    stated = LlamaModel(random_gguf, info=replace(read_info(random_gguf), head_size=head_size))
-    opened = LlamaContext(stated, window=256, sequences=1, threads=1, abort=AbortFlag())
-    assert opened.has_flash_attention == is_flash
-    opened.close()
-    stated.close()
 
 
 def fresh_logits(context: LlamaContext, tokens: list[int], sequence: int = 3) -> np.ndarray:
@@ -88,19 +75,6 @@ def test_a_full_window_is_no_kv_slot(context: LlamaContext) -> None:
     evaluate_tokens(context, 0, 0, [1] * 256)
     with pytest.raises(NoKVSlotError):
         context.decode([Run(0, 256, [1])])
-
-
-def test_a_snapshot_of_a_larger_window_is_no_kv_slot(context: LlamaContext, model: LlamaModel) -> None:
-    larger = LlamaContext(model, window=512, sequences=1, threads=2, abort=AbortFlag())
-    evaluate_tokens(larger, 0, 0, [1] * 300)
-    with pytest.raises(NoKVSlotError, match="no room for a parked prefix"):
-        context.restore(0, larger.snapshot(0))
-    larger.close()
-
-
-def test_an_invalid_batch_is_a_decode_error(context: LlamaContext) -> None:
-    with pytest.raises(DecodeError, match="invalid"):
-        context.decode([Run(99, 0, [1])])
 
 
 @pytest.mark.parametrize(
@@ -145,13 +119,6 @@ def test_text_is_never_taken_for_control_tokens(model: LlamaModel) -> None:
     assert b"".join(map(model.piece, as_text)) == b"<|im_end|>"
 
 
-def test_the_longest_token_has_its_text(tmp_path: Path) -> None:
-    line = "=" * 300
-    model = LlamaModel(tiny.write_chain(tmp_path / "t.gguf", {"\n": {line: 3.0}, line: {tiny.END: 5.0}}))
-    assert line.encode() in map(model.piece, range(model.vocab_size))
-    model.close()
-
-
 def test_a_whole_file_that_llama_cpp_refuses_is_explained(tmp_path: Path, random_gguf: Path) -> None:
     odd = tmp_path / "odd.gguf"
     odd.write_bytes(random_gguf.read_bytes().replace(b"llama.block_count", b"llama.block_sound"))
@@ -189,28 +156,6 @@ def test_the_cache_drops_the_least_recently_used_prefix_but_never_a_pinned_one()
     assert cache.longest((7, 7), [1]) == ()
     cache.drop_below((1,))
     assert cache.longest((1, 2, 9), [1, 2]) == (1,)
-
-
-def test_a_parked_prefix_weighs_its_state_its_logits_and_its_hidden_state() -> None:
-    numbers = np.zeros(100, np.float32)
-    assert ParkedPrefix(np.zeros(10, np.uint8), numbers, numbers).nbytes == 810
-
-
-def test_keys_of_the_cache_count_against_its_capacity() -> None:
-    cache = PrefixCache(20_000)
-    long = tuple(range(2000))
-    cache.put(long, parked(1000))
-    cache.put((1,), parked(4000))
-    assert cache.get(long) is None
-    assert cache.get((1,)) is not None
-
-
-def test_an_entry_that_is_put_again_counts_once() -> None:
-    cache = PrefixCache(21_000)
-    cache.put((1,), parked())
-    for _ in range(5):
-        cache.put((2,), parked())
-    assert cache.get((1,)) is not None
 
 
 def test_logits_that_are_no_numbers_are_refused(tmp_path: Path) -> None:

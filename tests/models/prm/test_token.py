@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import tiny_prm
 
 from adascale.engine.errors import ContextOverflowError, UsageError
-from adascale.engine.ports import Prefix, SequenceLogprob
-from adascale.engine.types import Problem, Step
-from adascale.models.llama.prefixes import PrefixCache
-from adascale.models.prm.incremental import StepPRM
+from adascale.engine.ports import Prefix
+from adascale.engine.types import Problem
 from adascale.models.prm.text import with_number
 
 from . import scoring
@@ -87,13 +84,6 @@ def test_incremental_scores_are_those_of_one_evaluation_of_the_whole_text(prm: O
     assert min(abs(a - b) for a, b in itertools.combinations(rewards, 2)) > 0.005
 
 
-def test_only_solutions_in_prose_are_read(prm: Opened) -> None:
-    others = [Prefix(DUCKS, STEPS[:1], mode="program"), Prefix(replace(DUCKS, kind="text"), STEPS[:1])]
-    scores = prm.prm.score([*others, Prefix(DUCKS, STEPS[:1])])
-    assert scores[:2] == SequenceLogprob().score(others)
-    assert [score.prm_tokens > 0 for score in scores] == [False, False, True]
-
-
 def test_only_new_tokens_are_evaluated(prm: Opened) -> None:
     first, second = STEPS[:2]
     lengths = [len(prm.tokens(DUCKS, *STEPS[:count])) for count in range(4)]
@@ -104,61 +94,6 @@ def test_only_new_tokens_are_evaluated(prm: Opened) -> None:
     assert prm.cost(DUCKS, second) == len(prm.tokens(DUCKS, second)) - lengths[0]
     sibling = prm.tokens(DUCKS, first, step("Something else."))
     assert prm.cost(DUCKS, first, step("Something else.")) == len(sibling) - lengths[1]
-
-
-def test_what_stands_before_every_question_is_evaluated_once(prm: Opened) -> None:
-    other = Problem("q", "What is 2 + 2?")
-    prm.cost(DUCKS, STEPS[0])
-    prm.prm.close_problem(DUCKS)
-    tokens, ends = prm.prm.tokens(Prefix(other, (STEPS[0],)))
-    assert prm.cost(other, STEPS[0]) == len(tokens) - ends[0]
-    fresh = prm.reward(other, STEPS[0])
-    assert fresh == pytest.approx(read_in_one_batch(prm, tokens, ends[2:])[0], abs=1e-3)
-
-
-def test_a_question_that_two_searches_ask_stays_until_both_are_closed(prm: Opened) -> None:
-    again, first, second = replace(DUCKS, id="again"), STEPS[0], STEPS[1]
-    prm.cost(DUCKS, first)
-    prm.cost(again, first)
-    prm.prm.close_problem(DUCKS)
-    own = len(prm.tokens(DUCKS, first, second)) - len(prm.tokens(DUCKS, first))
-    assert prm.cost(again, first, second) == own
-    prm.prm.close_problem(again)
-    head = prm.prm.tokens(Prefix(DUCKS))[1][0]
-    assert prm.cost(DUCKS, first) == len(prm.tokens(DUCKS, first)) - head
-
-
-def test_a_finished_solution_takes_no_room_from_one_that_goes_on(prm: Opened) -> None:
-    """The cache has room for one prefix beside the question: of a 7B each takes some 50 MB."""
-    scorer = StepPRM(prm.context, prm.adapter, PrefixCache(1))
-    first, second = STEPS[:2]
-
-    def cost(*steps: Step) -> int:
-        return scorer.score([Prefix(DUCKS, steps)])[0].prm_tokens
-
-    assert cost(first)
-    assert cost(replace(second, finish="stop"))
-    own = len(prm.tokens(DUCKS, first, second)) - len(prm.tokens(DUCKS, first))
-    assert cost(first, second) == own
-
-
-def test_shepherd_reads_at_its_mark_and_its_tokens_begin_with_a_space(tmp_path: Path) -> None:
-    with scoring.opened(write("math-shepherd", tmp_path / "prm.gguf"), "math-shepherd") as prm:
-        spelled = [prm.model.token_text(token) for token in prm.tokens(DUCKS, *STEPS)]
-        pair = prm.adapter.readout
-        assert spelled[-1] == "▁ки"
-        assert spelled.count("▁ки") == 3
-        assert [spelled.count("▁Step"), spelled.count("Step")] == [1, 2]  # behind a space, behind a newline
-        assert [prm.model.token_text(t) for t in (pair.good, pair.bad)] == ["▁+", "▁-"]  # type: ignore[attr-defined]
-
-
-@pytest.mark.parametrize("name", ["rlhflow-deepseek"])
-def test_rlhflow_reads_where_its_authors_do(prm: Opened, name: str) -> None:
-    """Their code renders the answer too and takes the third position from the end."""
-    tokens = prm.tokens(DUCKS, *STEPS)
-    whole = prm.model.tokenize(GOLDEN[name] + "+<|eot_id|>", special=True)
-    assert len(whole) - 3 == len(tokens) - 1
-    assert tuple(whole[:-2]) == tokens
 
 
 def test_what_users_and_models_write_is_never_control(prm: Opened) -> None:
@@ -190,22 +125,6 @@ def test_a_solution_longer_than_the_window_is_refused_before_another_is_read(prm
     with pytest.raises(ContextOverflowError, match="1,024"):
         prm.prm.score([Prefix(DUCKS, STEPS[:1]), Prefix(DUCKS, (step("x" * 1200),))])
     assert prm.cost(DUCKS, STEPS[0]) == len(prm.tokens(DUCKS, STEPS[0]))
-
-
-@pytest.mark.parametrize(("trained", "advice"), [(1024, "a PRM with a longer window"), (4096, "`ctx_size`")])
-def test_a_window_grows_as_far_as_the_prm_was_trained(
-    prm: Opened, monkeypatch: pytest.MonkeyPatch, trained: int, advice: str
-) -> None:
-    monkeypatch.setattr(prm.model, "info", replace(prm.model.info, context_length=trained))
-    with pytest.raises(ContextOverflowError) as raised:
-        prm.reward(DUCKS, step("x" * 1200))
-    assert advice in raised.value.hint
-
-
-def test_the_self_test_takes_a_prm_and_keeps_nothing(prm: Opened) -> None:
-    prm.prm.self_test()
-    head = prm.prm.tokens(Prefix(DUCKS))[1][0]
-    assert prm.cost(DUCKS, STEPS[0]) == len(prm.tokens(DUCKS, STEPS[0])) - head
 
 
 def test_the_self_test_refuses_a_model_that_was_not_trained_to_answer(name: str, tmp_path: Path) -> None:
