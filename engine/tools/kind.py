@@ -16,6 +16,7 @@ from ..execution import Execution
 from ..kinds.base import Kind, Look, Run
 from ..types import Finish, Mode, Problem, Same
 from .equality import key_of_calls
+from .grammar import OPENING
 from .judging import is_accepted
 from .reading import read_reply
 from .tool import NO_CALL, ToolRequest, calls_of, write_calls
@@ -87,7 +88,9 @@ class ToolCall(Kind):
         is_required = request.choice == "required"
         new = [each for each in reply.calls if is_required or request.known_result(each) is None]
         calls = new if request.is_parallel else new[:1]
-        is_cut = finish != "stop" and not calls
+        is_cut = (
+            finish != "stop" and not calls and OPENING in text
+        )  # a text without end is a reply all the same
         is_missing = not calls and (is_required or bool(reply.calls))
         return None if reply.is_faulty or is_cut or is_missing else write_calls(calls)
 

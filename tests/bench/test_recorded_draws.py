@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from pathlib import Path
 
@@ -12,14 +11,13 @@ from worlds import ReadingPolicy, execute, fitted, fitted_report, problems, solv
 from adascale.engine.calibration.features import FINISHED, QUESTION, STAGES_OF
 from adascale.engine.ports import SequenceLogprob
 from adascale.engine.search.driver import Driver
-from adascale.engine.search.events import Event, StepProposed
+from adascale.engine.search.events import Event
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import Adaptive
 from adascale.engine.types import Mode, Problem
 from adascale.models.calibration.artefact import Artefact, Card, Fingerprint, save_artefact
-from bench.common import read_lines
-from bench.evidence import calibration_check, draw, recorded_draws, verdicts
+from bench.evidence import calibration_check, draw, recorded_draws
 from bench.evidence.recorded_draws import by_mode
 from bench.scripted import ScriptedExecutor
 
@@ -93,16 +91,6 @@ def test_a_search_draws_no_more_programs_than_are_recorded(
         assert max(found.total() for found in drawn if found["program"] == PROGRAMS) == SAMPLES
 
 
-def test_every_text_is_kept_in_its_place(file: Path, logs: dict[str, tuple[Problem, list[Event]]]) -> None:
-    for record in recorded_draws.load(file)[1]:
-        _, log = logs[record["id"]]
-        own = by_mode(record)
-        solutions = [s for mode in own.values() for s in (*mode["samples"], mode["greedy"])]
-        kept = sorted(text for each in solutions for part in verdicts.parts(each) for text in part["texts"])
-        assert kept == sorted(event.step.text for event in log if isinstance(event, StepProposed))
-        assert all(len(each["texts"]) == len(each["tokens"]) for each in solutions)
-
-
 @pytest.mark.parametrize("programs", [True, False])
 def test_a_file_is_played_back_with_programs_or_without(
     file: Path, artefact: Artefact, programs: bool
@@ -154,46 +142,3 @@ def test_a_calibration_is_checked_in_the_modes_of_all_questions(
         judged = found["answer"].right[found["answer"].question == at]
         assert bool(len(judged)) == bool(answers)
         assert set(judged) <= {answer == "18" for answer in answers}
-
-
-def test_a_sample_knows_its_row_among_the_finished(file: Path) -> None:
-    _, kept = recorded_draws.load(file)
-
-    rows, questions = calibration_check.read_stages(kept)
-
-    for question, record in zip(questions, kept, strict=True):
-        drawn = [each for own in by_mode(record).values() for each in own["samples"]]
-        whole = [each for each in drawn if (each["answer"], each["finish"]) != (None, "length")]
-        assert len(question.samples) == len(whole)
-        for sample, solution in zip(question.samples, whole, strict=True):
-            assert (sample.answer, sample.tokens) == (solution["answer"], sum(solution["tokens"]))
-            own_row = (question.question, solution["estimates"][-1], sample.right, 1)
-            assert rows[FINISHED[sample.mode]][sample.row] == own_row
-    assert sum(len(question.samples) for question in questions) < len(kept) * (SAMPLES + PROGRAMS)
-
-
-def test_verdicts_are_those_of_the_judge_and_changes_are_shown(
-    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    found = list(verdicts.verdicts(file))
-    assert {verdict.right for verdict in found} == {True, False}
-    assert all(verdict.right == (verdict.answer == "18") for verdict in found)
-    then, now = tmp_path / "then.jsonl", tmp_path / "now.jsonl"
-    monkeypatch.setattr("sys.argv", ["verdicts", str(file), "-o", str(then)])
-    verdicts.main()
-    assert json.loads(capsys.readouterr().out)["changed"] == 0
-    then.write_text(then.read_text().replace('"right": true', '"right": false', 1))
-    monkeypatch.setattr("sys.argv", ["verdicts", str(file), "-o", str(now), "--against", str(then)])
-    verdicts.main()
-    *changes, figures = capsys.readouterr().out.splitlines()
-    assert [line.endswith("known '18': now right") for line in changes] == [True]
-    assert json.loads(figures)["changed"] == 1
-
-
-@pytest.mark.parametrize("name", ["outcomes.jsonl", "outcomes.jsonl.gz"])
-def test_lines_are_appended_compressed_by_name(tmp_path: Path, name: str) -> None:
-    path, line = tmp_path / name, {"text": "the same words " * 50}
-    for _ in range(3):
-        recorded_draws.append(path, [line])
-    assert read_lines(path) == [line] * 3
-    assert (path.stat().st_size < 500) == name.endswith(".gz")

@@ -6,16 +6,12 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-import pytest
-
 from adascale.engine.calibration.votes import CALL_WEIGHTS, CallPosterior
-from adascale.engine.kinds.json_object import schema_of
 from adascale.engine.strategies import Greedy, Vote
 from adascale.engine.tools.schema import matches
 from adascale.engine.types import Problem
-from bench.evidence import calls_table, json_fields
-from bench.evidence.calls_table import AGREEMENT, as_written, fit, loss, play, states
-from bench.evidence.tool_calls import category, choose
+from bench.evidence import json_fields
+from bench.evidence.calls_table import AGREEMENT, fit, loss, play, states
 
 TOOL = {
     "type": "function",
@@ -47,22 +43,6 @@ def record(greedy: Any, *sampled: Any, look: tuple[float, float] = (-0.1, -2.4))
     return {"look": [*look], "written": call(greedy), "greedy": call(greedy), "calls": calls, "reply": 30}
 
 
-def test_categories_take_turns_and_later_requests_are_others() -> None:
-    known = [Problem(f"{name}_{at}-0-0", "?") for name in ("live_simple", "parallel") for at in range(9)]
-
-    first, second = choose(known, 3), choose(known, 3, after=3)
-
-    assert [category(each.id) for each in first] == ["live_simple", "parallel"] * 3
-    assert not {each.id for each in first} & {each.id for each in second}
-
-
-def test_a_call_as_it_is_written_keeps_its_types() -> None:
-    good, text = as_written(request(), record(2)), as_written(request(), record("2"))
-
-    assert (good.right, good.breaks) == (True, False)
-    assert (text.right, text.breaks) == (False, True)
-
-
 def test_rules_play_the_replies_that_were_recorded() -> None:
     posterior = CallPosterior(0.6)
     rows = [(request(), record(3, 2, 2, 2))]
@@ -75,14 +55,6 @@ def test_rules_play_the_replies_that_were_recorded() -> None:
     assert (votes.right, votes.tokens) == (True, 30)
     assert agreed.right, "two that agree outvote the greedy call"
     assert agreed.p is not None
-
-
-def test_where_nothing_fits_a_reply_without_tools_is_right() -> None:
-    rows = [(request(None), record(3, 4, 5, look=(-4.6, -0.01)))]
-
-    [found] = play(rows, AGREEMENT, CallPosterior(0.6))
-
-    assert (found.right, found.tokens) == (True, 30)
 
 
 def test_a_fit_is_likelier_than_the_weights_that_it_began_with() -> None:
@@ -132,21 +104,3 @@ def test_fields_are_judged_one_by_one_and_a_field_that_readings_differ_in_is_les
     assert found.valid
     assert found.right == {"city": True, "age": True}
     assert found.p["city"] > found.p["age"]
-
-
-def test_an_argument_that_may_be_left_out_is_right_if_it_is() -> None:
-    accepted = {"city": ["Porto", "Oporto"], "unit": ["m", ""], "count": [1]}
-    problem = Problem("simple_1", "?", meta={"accepted": accepted}, kind="json", details=form().details)
-
-    found = json_fields.right_fields(problem, {"city": "oporto", "colour": "red"})
-
-    assert found == {"city": True, "colour": False, "unit": True, "count": False}
-    assert schema_of(problem)["properties"]
-
-
-@pytest.mark.parametrize("tools", [[], [TOOL]])
-def test_a_reply_in_words_is_no_call(tools: list[Any]) -> None:
-    words = {**record(2), "written": {"text": "I cannot.", "finish": "stop", "tokens": 3, "logprob": -1.0}}
-    problem = Problem("x", "?", kind="call", details={**request(None).details, "tools": tools})
-
-    assert calls_table.as_written(problem, words).right

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
-
 from adascale.engine.answers.choosing import (
     choose,
     equal_answers,
     group_answers,
-    odds_over_question,
-    supports,
 )
-from adascale.engine.answers.lookahead import log_odds
 from adascale.engine.answers.result import Candidate, FinishedSearch
 from adascale.engine.types import Estimate, NodeId
 
@@ -53,11 +48,6 @@ def test_places_of_equal_answers_come_by_votes_then_by_the_first() -> None:
     assert equal_answers([None]) == []
 
 
-def test_a_score_does_not_overrule_a_majority_in_a_vote() -> None:
-    result = choose(MAJORITY, "vote")
-    assert (result.answer, result.best) == ("18.0", 2)
-
-
 def test_a_tie_of_a_vote_goes_to_the_first_drawn_whatever_the_estimates() -> None:
     tied = [candidate(1, "18", 0.2), candidate(2, "20", 0.4)]
     assert choose(tied, "vote").answer == "18"
@@ -74,17 +64,6 @@ def test_without_an_answer_the_best_text_is_shown() -> None:
     assert (result.answer, result.best) == (None, 2)
 
 
-def test_nothing_finished_is_nothing_found() -> None:
-    result = choose([], "vote")
-    assert (result.answer, result.best, result.confidence, result.groups) == (None, None, None, ())
-
-
 def finished(candidates: list[Candidate]) -> FinishedSearch:
     asked = {"prose": Estimate(0.2, 0.5, 0.8, calibrated=True)}
     return FinishedSearch(asked, tuple(candidates), tuple(group_answers(candidates)))
-
-
-def test_beside_its_question_a_likely_solution_speaks_for_its_answer() -> None:
-    found = finished([candidate(1, "18", 0.8), candidate(2, "18", 0.8)])
-    [only] = supports(found, odds_over_question(found))
-    assert only.odds == pytest.approx(log_odds(0.8))

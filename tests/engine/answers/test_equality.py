@@ -156,28 +156,6 @@ def test_odd_input_is_no_crash(odd: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("a", "b"),
-    [
-        ("(15,-29)", "(15, -29)"),
-        ("1,2", "1, 2"),
-        ("x=3,y=4", "x = 3, y = 4"),
-        (r"\left( 1, \frac{1}{2} \right)", r"(1,\frac{1}{2})"),
-        (r"\{1,\,2\}", r"\{ 1, 2 \}"),
-        ("x^2+1", "x^2 + 1"),
-        (r"(-\infty,3]", r"( -\infty, 3 ]"),
-        ("18", "She makes 18 dollars a day."),
-    ],
-)
-def test_white_space_and_spelling_need_no_computer_algebra(
-    a: str, b: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(equality, "verify", lambda gold, answer: pytest.fail("asked"))
-    assert same_answer(a, b)
-    assert same_answer(b, a)
-    assert is_right(b, gold=a)
-
-
-@pytest.mark.parametrize(
     ("answer", "gold"),
     [
         ("[2, 3]", "2, 3"),
@@ -198,12 +176,6 @@ def test_a_list_that_a_program_prints_is_right_where_the_one_of_prose_is(answer:
 )
 def test_a_list_is_not_whatever_holds_its_numbers(answer: str, gold: str) -> None:
     assert not is_right(answer, gold=gold)
-
-
-def test_a_list_is_no_number_with_a_thousands_separator(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(equality, "verify", lambda gold, answer: False)
-    assert not same_answer("3, 500", "3,500")
-    assert not same_answer("3, 500", "3500")
 
 
 @pytest.mark.parametrize(
@@ -263,13 +235,6 @@ def test_no_verdict_is_no_match_and_is_tried_again(monkeypatch: pytest.MonkeyPat
     assert is_right("x+1-3", gold="x-2")  # a verdict is kept
 
 
-def test_what_always_runs_out_of_time_is_not_tried_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[str] = []
-    monkeypatch.setattr(equality, "verify", lambda gold, answer: asked.append(answer))
-    assert not any(same_answer("9^{9^9}", "x+4") for _ in range(10))
-    assert len(asked) == 2
-
-
 def test_one_endless_answer_costs_little_time_beside_many_others(monkeypatch: pytest.MonkeyPatch) -> None:
     out_of_time: list[str] = []
 
@@ -299,10 +264,6 @@ def test_an_interval_answers_for_a_gold_inequality_and_not_the_other_way_round(
     assert not is_right(gold, gold=answer)
     assert same_answer(gold, answer)
     assert same_answer(answer, gold)
-
-
-def test_the_right_side_of_a_plane_is_not_the_plane() -> None:
-    assert not is_right("0", gold="2x - y + 3z + 8 = 0")
 
 
 def test_no_answer_is_never_right() -> None:

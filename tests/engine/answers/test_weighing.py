@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 
 import pytest
 from hypothesis import given
@@ -40,24 +39,6 @@ def test_a_vote_against_what_the_look_favours_says_more_than_one_for_it() -> Non
     assert 1.0 < odds[0] < odds[1] < odds[2]
 
 
-def test_a_program_says_more_than_prose() -> None:
-    by_prose = WEIGHTS.posterior(LOOK, votes(2))
-    by_program = WEIGHTS.posterior(LOOK, [Vote(2, "program")])
-    assert by_program[2] > by_prose[2]
-
-
-def test_votes_that_repeat_each_other_count_less() -> None:
-    apart = OptionWeights(1.0, 0.0, WEIGHTS.merit, 1.0, 0.0)
-    assert WEIGHTS.posterior(LOOK, votes(1, 1, 1))[1] < apart.posterior(LOOK, votes(1, 1, 1))[1]
-
-
-def test_a_sure_look_leaves_nothing_to_gain_and_an_open_one_does() -> None:
-    sure, unsure = (math.log(0.999), math.log(0.001)), (math.log(0.5), math.log(0.5))
-    assert WEIGHTS.gain(sure, [], "prose", 8) < 0.001
-    assert WEIGHTS.gain(unsure, [], "prose", 8) > 0.1
-    assert WEIGHTS.gain(unsure, [], "prose", 0) == 0.0
-
-
 @given(looks, st.lists(st.integers(0, 1), max_size=3))
 def test_a_gain_is_the_mean_over_the_next_vote(look: list[float], chosen: list[int]) -> None:
     now, options = WEIGHTS.posterior(look, votes(*chosen)), range(len(look))
@@ -70,18 +51,6 @@ def test_a_gain_is_the_mean_over_the_next_vote(look: list[float], chosen: list[i
     assert WEIGHTS.gain(look, votes(*chosen), "prose", 1) == pytest.approx(
         max(0.0, later - max(now)), abs=1e-9
     )
-
-
-def test_as_many_options_as_there_are_letters_are_looked_ahead_in_time() -> None:
-    look = [-3.0 - at / 10 for at in range(26)]
-    started = time.process_time()
-    assert WEIGHTS.gain(look, votes(0, 1, 2, 0, 1, 2), "prose", 8) >= 0.0
-    assert time.process_time() - started < 2.0
-
-
-def test_a_lean_moves_the_first_option() -> None:
-    leaning = OptionWeights(1.0, -2.0, WEIGHTS.merit, 1.0, 0.2)
-    assert leaning.prior((math.log(0.7), math.log(0.3)))[0] < 0.5
 
 
 def test_letters_of_small_models_are_trusted_less_by_a_portable_calibration() -> None:

@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import functools
 import random
-import re
 from dataclasses import replace
 
 import cpython
-import pytest
 from event_logs import ticking
 
 from adascale.codetasks.records import read_task
-from adascale.engine.errors import UsageError
-from adascale.engine.evaluation.compare import CodeReport, Comparison
 from adascale.engine.evaluation.contestants import for_kind, parse_contestants
 from adascale.engine.evaluation.evaluate import CodeOutcome, Outcome, evaluate
-from adascale.engine.evaluation.tables import markdown
 from adascale.engine.execution import Execution, Trial
 from adascale.engine.ports import Prefix, SequenceLogprob
 from adascale.engine.search.driver import Driver
-from adascale.engine.strategies import Passing
 from adascale.engine.types import Step
 from bench.scripted import ScriptedExecutor, ScriptedPolicy, scripted_step
 
@@ -76,24 +70,3 @@ def test_each_program_is_judged_once() -> None:
     assert len(judge.ran) == 3
     assert four.found == 3
     assert four.code == CodeOutcome(passes=True, oracle=True, executions=3)
-
-
-def test_the_report_has_columns_of_code_tasks() -> None:
-    contestants = for_kind(parse_contestants("greedy,passing:3"), "code")
-    comparison = Comparison(contestants, ["square"])
-    for outcome in outcomes("greedy,passing:3", [BODIES[0], BODIES[0], BODIES[2]], Runner()):
-        comparison.add(outcome)
-    report = comparison.report()
-    assert [each.accuracy for each in report.strategies] == [0.0, 1.0]
-    assert report.strategies[1].code == CodeReport(passes=1.0, oracle=1.0, executions=2.0)
-    text = markdown(report)
-    assert "| passing:3 | 1.000 | 1.000 | 2.0 |" in " ".join(text.split())
-    for table in (part.splitlines() for part in text.split("\n\n") if part.startswith("|")):
-        assert len({re.sub("[^|]", " ", row) for row in table}) == 1, "columns stand below each other"
-
-
-def test_who_takes_part_with_code_tasks() -> None:
-    [low] = for_kind(parse_contestants("passing@low"), "code")
-    assert low.strategy == Passing(samples=4, hopeless=0.3)
-    with pytest.raises(UsageError, match="trees of steps"):
-        for_kind(parse_contestants("beam:4"), "code")

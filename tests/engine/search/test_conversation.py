@@ -12,7 +12,6 @@ from adascale.engine.execution import Execution
 from adascale.engine.ports import Prefix, SequenceLogprob
 from adascale.engine.search.conversation import turns_after
 from adascale.engine.search.driver import Driver
-from adascale.engine.search.events import BranchGrew, SearchStarted
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import Vote
@@ -49,28 +48,6 @@ def test_of_a_program_it_is_also_what_it_printed() -> None:
     [_, said] = turns_after(record)
     assert "print(17 * 23)" in said.content
     assert said.content.endswith("391.")
-
-
-def test_a_reply_that_was_stopped_is_what_there_is_of_it() -> None:
-    running = driver()
-    events = []
-    for _, event in running.run([Problem("1", "hi", kind="text")], Settings(Vote(1))):
-        events.append(event)
-        if isinstance(event, BranchGrew) and "And" in event.text:
-            running.interrupt()
-    [_, said] = turns_after(Record.of(events))
-    assert STEPS["text"].startswith(said.content)
-    assert said.content.startswith("Good.")
-
-
-def test_without_a_reply_the_conversation_stays_as_it_was() -> None:
-    running = driver()
-    events = []
-    for _, event in running.run([Problem("1", "hi", history=EARLIER, kind="text")], Settings(Vote(1))):
-        events.append(event)
-        if isinstance(event, SearchStarted):
-            running.interrupt()
-    assert turns_after(Record.of(events)) == EARLIER
 
 
 @given(st.lists(st.tuples(st.sampled_from(["text", "value"]), st.integers(1, 20)), max_size=6))

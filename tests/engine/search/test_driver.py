@@ -59,19 +59,16 @@ from adascale.engine.search.events import (
     to_json,
 )
 from adascale.engine.search.record import Record, replay
-from adascale.engine.search.settings import Request, Settings
+from adascale.engine.search.settings import Settings
 from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import (
     EFFORTS,
     STRATEGIES,
     Cut,
     Expand,
-    Margin,
     Plan,
     Strategy,
     Vote,
-    gather,
-    strategy_named,
 )
 from adascale.engine.types import ROOT, Budget, Estimate, KindName, Mode, Notice, Problem, Step
 from bench.scripted import ScriptedExecutor, ScriptedPolicy, ScriptedPRM, scripted_step
@@ -173,22 +170,6 @@ class Cutting(Strategy):
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class Again(Strategy):
-    """Judges two in order, then goes on from the first step."""
-
-    name = "again"
-    at_most = 4
-
-    def plan(self, tree: Tree) -> Plan:
-        yield [Expand(ROOT, 2, until="answer", sure=2)]
-        while tree.standing is None or tree.standing.finished < 2:
-            yield []
-        first = tree.children(ROOT)[0]
-        yield from gather(tree, [Expand(first, 2, until="answer")])
-        return None
-
-
 RUNS: dict[str, st.SearchStrategy[Any]] = {
     "strategy": st.sampled_from(sorted(STRATEGIES)),
     "seed": st.integers(0, 10_000),
@@ -238,13 +219,6 @@ def test_a_budget_is_overshot_by_at_most_one_batch_once_there_is_an_answer(
         assert whole or any(node.status == "terminal" for node in cut_off)
     if last.result.stop_reason == "exhausted":
         assert ended(run(strategy, slots=slots, seed=seed, params=params)["q0"]).result == last.result
-
-
-@pytest.mark.parametrize("strategy", sorted(STRATEGIES))
-def test_the_same_seed_gives_the_same_trace_and_another_seed_another(strategy: str) -> None:
-    assert run(strategy, seed=3) == run(strategy, seed=3)
-    if strategy != "greedy":
-        assert run(strategy, seed=3) != run(strategy, seed=4)
 
 
 def test_slots_are_kept_full_across_problems() -> None:
@@ -348,16 +322,6 @@ def test_a_solution_that_the_reward_model_cannot_read_is_worth_nothing_and_said_
     assert [event.notice.code for event in log if isinstance(event, Warned)] == ["prm-window"]
 
 
-def test_the_prompt_costs_the_root_and_a_step_its_node() -> None:
-    log = run("greedy", [Problem("p", "12345")])["p"]
-    tree = replay(log)
-    assert tree[ROOT].usage.prompt_tokens == 5
-    step = next(event for event in log if isinstance(event, StepProposed))
-    assert step.usage.generated_tokens == len(step.step.token_ids)
-    assert step.usage.reused_tokens == 5
-    assert tree[step.node].usage.prm_tokens == len(step.step.token_ids)
-
-
 def test_a_cut_stops_the_branches_that_run_below_it() -> None:
     log = search(driver_of(), Settings(Cutting(), seed=2))
     tree = replay(log)
@@ -415,22 +379,6 @@ def test_what_is_found_depends_neither_on_neighbours_nor_on_the_batch_nor_on_hur
         assert {id_: outcome(log) for id_, log in logs.items()} == alone
 
 
-@pytest.mark.parametrize("strategy", ["agreement", "readings"])
-def test_a_greedy_solution_that_ends_late_counts_first_all_the_same(strategy: str) -> None:
-    asked = [replace(QUESTIONS[0], id=f"q{n}") for n in range(60)]
-
-    def own(prefix: Prefix, rng: random.Random) -> Step:
-        """Greedy ones have the same random numbers, and here another text for each question."""
-        return script(prefix, random.Random(f"{prefix.problem.id} {rng.random()}"))
-
-    def found(slots: int) -> list[object]:
-        policy, params = ScriptedPolicy(own, slots), {"samples": 6}
-        logs = [run(strategy, [each], policy=policy, params=params, costs=[1.0] * 9) for each in asked]
-        return [outcome(log) for each in logs for log in each.values()]
-
-    assert found(1) == found(4)
-
-
 @dataclass(frozen=True, slots=True)
 class Waiting(Strategy):
     """Draws one trajectory, and waits for more than it has asked for."""
@@ -447,26 +395,6 @@ class Waiting(Strategy):
 
 def test_a_plan_that_waits_for_nothing_has_ended() -> None:
     assert ended(search(driver_of(), Settings(Waiting()))).result.stop_reason == "exhausted"
-
-
-def test_a_plan_that_judged_in_order_may_go_on_from_a_prefix() -> None:
-    two_steps = ScriptedPolicy(
-        lambda prefix, rng: (
-            scripted_step("Answer: 18.", "stop") if prefix.steps else scripted_step("add\n\n", "step")
-        ),
-        4,
-    )
-    log = search(driver_of(two_steps), Settings(Again()))
-    assert ended(log)
-    assert sum(isinstance(event, AnswerFound) for event in log) == 4
-
-
-@pytest.mark.parametrize("strategy", ["greedy", "vote"])
-def test_a_budget_that_is_just_enough_is_not_what_ended_the_search(strategy: str) -> None:
-    free = ended(run(strategy)["q0"])
-    tokens = free.usage.generated_tokens
-    assert ended(run(strategy, budget=Budget(tokens))["q0"]).result == free.result
-    assert ended(run(strategy, budget=Budget(tokens - 1))["q0"]).result.stop_reason == "budget"
 
 
 @pytest.mark.parametrize(
@@ -514,16 +442,6 @@ def test_a_run_that_is_closed_early_closes_its_problems(after: type[Event]) -> N
     assert not driver.busy
 
 
-def test_each_request_is_searched_in_its_own_way() -> None:
-    wanted = [Settings(Vote(samples=5)), Settings(strategy_named("greedy"), seed=7)]
-    logs = logs_of(driver_of().serve(map(Request, QUESTIONS, wanted)))
-    assert len(logs) == 2
-    for log, one in zip(logs.values(), wanted, strict=True):
-        assert isinstance(log[0], SearchStarted)
-        assert (log[0].strategy, log[0].seed) == (one.strategy.name, one.seed)
-        assert ended(log)
-
-
 def test_one_question_under_two_ids_has_the_same_draws_where_their_seed_has_one_name() -> None:
     def steps(id_: str, name: str | None) -> list[str]:
         asked = [Problem(id_, "What is 9 * 2?")]
@@ -534,7 +452,7 @@ def test_one_question_under_two_ids_has_the_same_draws_where_their_seed_has_one_
     assert steps("a", None) != steps("b", None)
 
 
-@pytest.mark.parametrize("at", range(0, 54, 3))
+@pytest.mark.parametrize("at", range(0, 54, 9))
 def test_a_cancelled_search_ends_with_its_branches_and_the_others_go_on(at: int) -> None:
     policy = Noting()
     driver = driver_of(policy)
@@ -552,33 +470,11 @@ def test_a_cancelled_search_ends_with_its_branches_and_the_others_go_on(at: int)
     assert not policy._running
 
 
-def test_cancelling_what_is_not_searched_changes_nothing() -> None:
-    driver = driver_of()
-    driver.cancel("q1")
-    assert ended(search(driver, Settings(Vote(samples=5)))).result.stop_reason == "exhausted"
-
-
 def test_a_search_is_seen_to_begin_before_its_prompt_is_read() -> None:
     policy = Noting()
     _, first = next(iter(driver_of(policy).run(QUESTIONS[:1], Settings(Vote(samples=5)))))
     assert isinstance(first, SearchStarted)
     assert policy.opened == []
-
-
-def test_an_event_is_stamped_by_the_log_and_its_notice_lies_flat_in_a_trace() -> None:
-    notice = Notice("slow", "this takes long", ("a fact",), "be patient")
-    log = search(driver_of(clock=lambda: 0.0), Settings(Vote(samples=1), warnings=(notice,)))
-    assert isinstance(log[1], Warned)
-    assert log[1].notice == notice
-    assert to_json(log[1]) == {
-        "kind": "warned",
-        "seq": 1,
-        "t": 0.0,
-        "code": "slow",
-        "message": "this takes long",
-        "facts": ["a fact"],
-        "hint": "be patient",
-    }
 
 
 class ProseAlone(Uncalibrated):
@@ -602,14 +498,6 @@ def test_a_calibration_that_knows_no_programs_is_not_asked_about_them(
     estimates = [event.estimate for event in log if isinstance(event, StepScored)]
     assert estimates
     assert {estimate.calibrated for estimate in estimates} == {calibrated}
-
-
-@pytest.mark.parametrize("kind", ["value", "text"])
-def test_no_calibration_judges_a_text(kind: KindName) -> None:
-    asked = [replace(QUESTIONS[0], kind=kind)]
-    log = [event for _, event in driver_of(calibrator=ProseAlone()).run(asked, Settings(Vote(samples=1)))]
-    estimates = [event.estimate for event in log if isinstance(event, StepScored)]
-    assert {estimate.calibrated for estimate in estimates} == {kind == "value"}
 
 
 def test_a_text_is_reported_token_by_token() -> None:
@@ -698,21 +586,6 @@ def test_a_program_that_still_runs_does_not_let_a_search_outgrow_its_budget(mode
     last = ended(search(driver, Settings(Vote(samples=16, modes=modes), Budget(limit))))
     assert last.result.stop_reason == "budget"
     assert last.usage.generated_tokens <= limit + slots + longest
-
-
-def test_the_first_drawn_of_equal_answers_leads_when_the_budget_ends_the_order_of_turns() -> None:
-    lengths = iter([30, 0, 60])  # the second program is written first
-
-    def step(prefix: Prefix, rng: random.Random) -> Step:
-        length = next(lengths)
-        return scripted_step(f"{'.' * length}\n```python\nprint({10 + length})\n```", "stop")
-
-    prm = ScriptedPRM(lambda prefix: 0.5)
-    driver = driver_of(ScriptedPolicy(step, 3), prm, executor=SlowExecutor(execute))
-    strategy = Margin(samples=3, lead=3, modes=("program",))
-    last = ended(search(driver, Settings(strategy, Budget(150))))
-    assert (last.result.answer, last.result.stop_reason) == ("40", "budget")
-    assert len(last.result.groups) == 3
 
 
 def test_a_search_that_waits_for_its_programs_can_be_cancelled_with_them() -> None:

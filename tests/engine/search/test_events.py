@@ -32,7 +32,7 @@ def started(params: Mapping[str, object] = {}) -> SearchStarted:
 @pytest.mark.parametrize("value", ["0.002", True])
 @pytest.mark.parametrize("name", ["min_gain", "stop_at"])
 def test_a_parameter_that_views_read_is_a_number(name: str, value: object) -> None:
-    with pytest.raises(TraceError, match="is malformed: expected a number"):
+    with pytest.raises(TraceError, match=r"is malformed: .*number"):
         from_json(to_json(started({name: value})))
 
 
@@ -50,8 +50,3 @@ def test_details_are_of_their_kind(kind: str, details: object) -> None:
     plain["problem"] |= {"kind": kind, "details": details}
     with pytest.raises(TraceError, match="is malformed"):
         from_json(plain)
-
-
-def test_the_time_of_an_event_is_a_number() -> None:
-    with pytest.raises(TraceError, match="is malformed: expected a number"):
-        from_json({"kind": "warned", "seq": 1, "t": "0.5", "code": "x", "message": "y"})

@@ -8,10 +8,9 @@ import pytest
 from looks import CALIBRATION, PLANETS, PRIME, search
 
 from adascale.engine.kinds.messages import problem_of
-from adascale.engine.search.events import OptionsRead, SearchFinished, from_json, to_json
-from adascale.engine.search.record import Record
+from adascale.engine.search.events import OptionsRead
 from adascale.engine.search.settings import Settings
-from adascale.engine.strategies import EFFORTS, Adaptive, Vote
+from adascale.engine.strategies import EFFORTS, Adaptive
 from adascale.engine.types import Mode, Problem
 
 
@@ -55,30 +54,11 @@ def test_votes_for_another_option_do_not_count_for_the_one_that_was_read() -> No
     assert record.agreement == (0, len(record.candidates))
 
 
-def test_a_log_with_a_look_is_read_back_as_it_was_written() -> None:
-    record, log = search(PLANETS, 0.6)
-    again = Record.of(from_json(to_json(event)) for event in log)
-    assert again.tree == record.tree
-    assert again.options == record.options
-
-
-def test_a_strategy_that_only_counts_votes_looks_at_nothing() -> None:
-    record, log = search(PLANETS, 0.99, strategy=Vote(samples=2))
-    assert not any(isinstance(event, OptionsRead) for event in log)
-    assert isinstance(log[-1], SearchFinished)
-    assert record.options == {}
-
-
 def test_a_program_that_prints_what_stands_in_it_counts_as_prose() -> None:
     always = Adaptive(samples=4, least=4, min_gain=-1.0, stop_at=1.0)
     record, _ = search(PRIME, 0.5, "Answer: no", always, mode="auto")
     written = {record.tree[each.node].mode for each in record.candidates}
     assert (written, {each.mode for each in record.candidates}) == ({"prose", "program"}, {"prose"})
-
-
-def test_a_model_that_may_not_write_programs_writes_none_for_yes_and_no() -> None:
-    usual = Settings(EFFORTS["yes-no"]["medium"])
-    assert usual.for_problem(PRIME, "auto", ("prose",)).strategy.modes == ("prose",)
 
 
 def test_programs_are_for_yes_no_questions_that_speak_of_quantities() -> None:

@@ -10,19 +10,17 @@ from searches import searched
 from adascale.engine.answers.result import SearchResult
 from adascale.engine.errors import TraceError
 from adascale.engine.search.events import (
-    AllocationDecided,
     AnswerFound,
     AnswersJudged,
     BranchStarted,
     NodesPruned,
-    PromptRead,
     SearchFinished,
     StepProposed,
     StepScored,
 )
-from adascale.engine.search.record import Record, replay
+from adascale.engine.search.record import Record
 from adascale.engine.strategies import STRATEGIES
-from adascale.engine.types import ROOT, Estimate, Usage
+from adascale.engine.types import ROOT, Usage
 
 
 @pytest.mark.parametrize("strategy", sorted(STRATEGIES))
@@ -62,27 +60,6 @@ def test_no_solution_agrees_with_an_option_that_none_has_chosen() -> None:
     record = Record.of(log.events)
 
     assert (record.leading, record.agreement) == ((), (0, 1))
-
-
-def test_what_the_rule_requires_is_of_the_mode_of_the_roots_estimate() -> None:
-    log = Log()
-    for mode, p, required in (("prose", 0.4, 6), ("program", 0.8, 2)):
-        log.add(PromptRead, usage=Usage(), estimate=Estimate(p, p, p, True), mode=mode)
-        log.add(AllocationDecided, node=ROOT, granted=8, until="answer", required=required, mode=mode)
-    record = Record.of(log.events)
-    root = record.tree[ROOT].estimate
-    assert root is not None
-    assert (root.median, record.required) == (0.4, 6)
-
-
-def test_trees_are_equal_where_all_that_a_log_says_of_them_is() -> None:
-    log = searched("vote", 3, None)
-    tree, unjudged, ungrouped, estimated = (replay(log) for _ in range(4))
-    assert tree == unjudged == ungrouped == estimated
-    unjudged.standing = None
-    ungrouped.groups = ()
-    estimated.questions["prose"] = Estimate(0.2, 0.4, 0.6, True)
-    assert tree not in (unjudged, ungrouped, estimated)
 
 
 def test_a_log_begins_with_a_search() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 from event_logs import ended, logs_of, ticking
-from worlds import ReadingPolicy, execute, fitted, problems, solve
+from worlds import ReadingPolicy, execute, problems, solve
 
 from adascale.engine.answers.result import Candidate, FinishedSearch
 from adascale.engine.calibration.votes import VotePosterior
@@ -92,9 +92,3 @@ def test_the_log_tells_every_revision(strategy: Strategy) -> None:
             assert record.tree[each.node].estimate == expected.get(each.node, each.estimate)
         revised += sum(expected.get(each.node, each.estimate) != each.estimate for each in record.candidates)
     assert revised > 1
-
-
-def test_a_fitted_calibration_judges_every_node_once() -> None:
-    events = logs([ASKED], Vote(8), fitted().calibration)[ASKED.id]
-    nodes = [event.node for event in events if isinstance(event, StepScored)]
-    assert len(nodes) == len(set(nodes))

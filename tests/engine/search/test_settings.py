@@ -6,7 +6,7 @@ import pytest
 
 from adascale.engine.search.events import ModelDescription
 from adascale.engine.search.settings import Settings
-from adascale.engine.strategies import Adaptive, ModeChoice, Passing, Vote
+from adascale.engine.strategies import Adaptive, ModeChoice, Vote
 from adascale.engine.types import Mode
 
 OLD = ModelDescription(calibration={"name": "old"})
@@ -28,12 +28,3 @@ def test_a_calibration_of_prose_is_not_used_for_programs(among: tuple[Mode, ...]
     assert programs.models.calibration is None
     [warning] = programs.warnings
     assert "knows no programs" in warning.message
-
-
-def test_without_a_calibration_nobody_is_warned() -> None:
-    assert Settings(Vote(2)).in_mode("program", ()).warnings == ()
-
-
-def test_a_code_task_is_searched_without_a_calibration_that_does_not_know_it() -> None:
-    chosen = Settings(Passing(), models=BOTH).in_mode("auto", ("prose", "program"))
-    assert (chosen.strategy, chosen.models.calibration, chosen.warnings) == (Passing(), None, ())

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import ClassVar
+from dataclasses import replace
 
 import pytest
 from event_logs import ended
@@ -17,17 +16,12 @@ from adascale.engine.kinds.base import NO_PROGRAM
 from adascale.engine.ports import Prefix, SequenceLogprob
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import (
-    BranchGrew,
     Event,
-    StepProposed,
     Warned,
-    from_json,
-    to_json,
 )
 from adascale.engine.search.record import replay
 from adascale.engine.search.settings import Settings
-from adascale.engine.search.tree import Tree
-from adascale.engine.strategies import STRATEGIES, Adaptive, Expand, Passing, Plan, Strategy, Vote
+from adascale.engine.strategies import STRATEGIES, Adaptive, Passing, Strategy, Vote
 from adascale.engine.types import ROOT, Mode, Problem, Step, Thought
 from bench.scripted import ScriptedExecutor, ScriptedPolicy, scripted_step
 
@@ -81,29 +75,6 @@ def test_every_strategy_comes_to_its_end_with_thoughts(strategy: str) -> None:
     assert all(node.step is None or node.status != "open" or tree.children(node.id) for node in tree)
 
 
-@dataclass(frozen=True, slots=True)
-class ByStep(Strategy):
-    """A program after its thought, each drawn as a step of its own."""
-
-    name: ClassVar[str] = "by-step"
-    modes: tuple[Mode, ...] = ("program",)
-
-    @property
-    def at_most(self) -> int:
-        return 1
-
-    def plan(self, tree: Tree) -> Plan:
-        [first] = yield [Expand(ROOT, 1, mode="program")]
-        [second] = yield [Expand(first, 1, mode="program")]
-        yield [Expand(second, 1, mode="program")]
-        return None
-
-
-def test_a_thought_that_is_a_step_of_its_own_is_no_program() -> None:
-    tree = replay(search(ByStep()))
-    assert [node.execution is not None for node in tree if node.step is not None] == [False, False, True]
-
-
 @pytest.mark.parametrize("modes", [("prose",), ("program",), ("prose", "program")])
 def test_the_answer_is_read_behind_the_thought(modes: Sequence[Mode]) -> None:
     result = ended(search(Vote(2, modes=tuple(modes)))).result
@@ -119,13 +90,6 @@ def test_the_solution_is_what_stands_behind_its_thoughts() -> None:
     assert "".join(step.text for step in tree.thoughts(best)).startswith("<think>")
     assert tree.text(ROOT) == ""
     assert all(not node.step.wrong_sums for node in tree if node.step)
-
-
-def test_a_program_is_scored_and_its_thought_is_not() -> None:
-    tree = replay(search(Vote(1, modes=("program",))))
-    scored = [node.step.thought for node in tree if node.step and node.estimate is not None]
-    assert scored == [None]
-    assert sum(node.execution is not None for node in tree) == 1
 
 
 @pytest.mark.parametrize(
@@ -150,13 +114,3 @@ def test_a_thought_that_never_ends_is_a_program_that_failed(strategy: Strategy) 
 def test_a_thought_that_reached_its_budget_is_warned_of_once(end: Thought, warnings: int) -> None:
     found = [event.notice.code for event in search(Vote(3), end) if isinstance(event, Warned)]
     assert found == ["thought-cut"] * warnings
-
-
-def test_thoughts_are_part_of_the_log_and_nothing_is_where_there_are_none() -> None:
-    log = search(Vote(1))
-    assert [from_json(to_json(event)) for event in log] == log
-    steps = [to_json(event)["step"] for event in log if isinstance(event, StepProposed)]
-    assert [step.get("thought") for step in steps] == ["part", "whole", None]
-    assert "thought" not in steps[-1]
-    growing = [to_json(event).get("thinks") for event in log if isinstance(event, BranchGrew)]
-    assert {True, None} == set(growing)

@@ -13,32 +13,24 @@ from event_logs import ended
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adascale.engine.answers.result import Standing
 from adascale.engine.ports import Prefix, Uncalibrated
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import (
-    AllocationDecided,
     AnswersJudged,
     BranchStarted,
     Event,
     NodesPruned,
 )
-from adascale.engine.search.judging_order import Turns, chance_needed
 from adascale.engine.search.record import replay
 from adascale.engine.search.settings import Settings
-from adascale.engine.search.tree import Tree
-from adascale.engine.search.waiting import Draw
 from adascale.engine.strategies import (
     Adaptive,
-    Beam,
     BestOfN,
-    Expand,
     Margin,
     Strategy,
     Vote,
-    strategy_named,
 )
-from adascale.engine.types import ROOT, Problem, Step
+from adascale.engine.types import Problem, Step
 from bench.scripted import ScriptedPolicy, ScriptedPRM, scripted_step
 
 PROBLEM = Problem("p", "?", "18")
@@ -109,20 +101,6 @@ def test_never_more_than_the_samples(seed: int, samples: int) -> None:
     assert ended(log).result.stop_reason == "exhausted"
 
 
-def test_the_look_ahead_ends_where_the_samples_do() -> None:
-    def reaches(samples: int) -> list[float | None]:
-        log = search(0.3, 0.4, strategy=Adaptive(samples=samples, least=4, **EVERYTHING))
-        judged = [event.standing for event in log if isinstance(event, AnswersJudged)]
-        return [standing.reach for standing in judged if standing.finished <= 3]
-
-    near, far = reaches(4), reaches(64)
-    assert len(near) == len(far) == 3
-    for close, distant in zip(near, far, strict=True):
-        assert close is not None
-        assert distant is not None
-        assert close < distant - 0.05
-
-
 def test_a_misjudging_prm_does_not_overrule_those_that_agree() -> None:
     """Wrong answers get .9 and right ones .4, but no two wrong ones are the same."""
 
@@ -159,28 +137,11 @@ def test_where_every_trajectory_is_cut_the_question_is_given_up() -> None:
     assert 2 <= drawn(log) < 32
 
 
-def test_every_allocation_says_what_it_was_decided_by() -> None:
-    log = search(1.0, 0.55)
-    first = next(event for event in log if isinstance(event, AllocationDecided))
-    assert (first.lower, first.required, first.granted, first.sure) == (0.5, 7, 16, 2)
-
-
 def test_votes_alone_stop_at_a_posterior_of_95_percent() -> None:
     log = search(1.0, 0.0, calibrators={"value": Uncalibrated()}, strategy=Adaptive(samples=40))
     assert ended(log).result.stop_reason == "confident"
     assert drawn(log) == 4  # Beta(5, 1) above one half: 31/32; three votes give 15/16
     assert not ended(log).result.confidence.calibrated  # type: ignore[union-attr]
-
-
-@pytest.mark.parametrize("strategy", ["adaptive", "vote", "beam"])
-def test_what_was_judged_last_is_what_is_answered(strategy: str) -> None:
-    log = search(0.5, 0.5, strategy=strategy_named(strategy))
-    judged = [event.standing for event in log if isinstance(event, AnswersJudged)]
-    result = ended(log).result
-    assert (judged[-1].answer, judged[-1].confidence) == (result.answer, result.confidence)
-    assert judged[-1].votes == len(result.groups[0].nodes)
-    assert [standing.finished for standing in judged] == list(range(1, len(judged) + 1))
-    assert replay(log).standing == judged[-1]
 
 
 def test_a_question_without_a_checkable_answer_is_not_hopeless() -> None:
@@ -222,18 +183,6 @@ def test_others_run_ahead_of_a_question_that_is_alone_or_in_a_hurry(
     log = [event for _, event in driver.run(asked, Settings(strategy, hurry=hurry))]
     kinds = [type(event) for event in log if isinstance(event, BranchStarted | AnswersJudged)]
     assert kinds.index(AnswersJudged) == started
-
-
-def test_less_runs_ahead_where_the_standing_promises_little() -> None:
-    def chance(gain: float | None, min_gain: float) -> float:
-        tree = Tree(PROBLEM)
-        tree.standing = Standing("18", None, 1, 0, 1, 1, 1, gain=gain, reach=0.5)
-        turns = Turns(tree, Adaptive(min_gain=min_gain))
-        turns.await_in_order([("prose", number) for number in range(3)], sure=1)
-        return turns.chance(Draw(Expand(ROOT), (2,)))
-
-    assert chance(0.01, 0.01) == chance_needed(2, 0, 1.0) < chance(0.1, 0.01) == chance_needed(2, 0)
-    assert chance(None, 0.01) == chance(0.01, 0.0) == chance_needed(2, 0)
 
 
 def slipping(at_all: float) -> Callable[[Prefix, random.Random], Step]:
@@ -278,19 +227,6 @@ def test_a_step_that_slips_is_drawn_again_and_it_goes_on(
             assert not cut
 
 
-def test_two_steps_of_a_trajectory_are_drawn_again_wherever_they_stand() -> None:
-    def script(prefix: Prefix, rng: random.Random) -> Step:
-        if len(prefix.steps) == 6:
-            return scripted_step("Answer: 18.", "stop")
-        return scripted_step("9 + 9 = 17\n\n" if prefix.steps else "Two.\n\n")
-
-    strategy = Adaptive(samples=3, **EVERYTHING)
-    log = search(0.4, 0.4, strategy=strategy, script=script)
-    cut = [event for event in log if isinstance(event, NodesPruned) and "wrong" in event.reason]
-    assert len(cut) == 3 * strategy.redraws
-    assert [len(group.nodes) for group in ended(log).result.groups] == [3]
-
-
 def test_a_slip_in_the_first_step_is_left_to_the_votes() -> None:
     def script(prefix: Prefix, rng: random.Random) -> Step:
         return scripted_step("Answer: 18.", "stop") if prefix.steps else scripted_step("9 + 9 = 17\n\n")
@@ -298,10 +234,3 @@ def test_a_slip_in_the_first_step_is_left_to_the_votes() -> None:
     log = search(0.4, 0.4, script=script)
     assert not any(isinstance(event, NodesPruned) for event in log)
     assert ended(log).result.answer == "18"
-
-
-@pytest.mark.parametrize(("strategy", "looked"), [(Adaptive(4), True), (Vote(4), False), (Beam(2, 2), False)])
-def test_only_a_strategy_that_asks_for_it_is_looked_ahead_for(strategy: Strategy, looked: bool) -> None:
-    judged = [e.standing for e in search(0.3, 0.5, strategy=strategy) if isinstance(e, AnswersJudged)]
-    assert judged
-    assert all((standing.reach is not None) is looked for standing in judged)

@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adascale.engine.strategies.allocation import (
-    majority_confidence,
     prefixes_to_keep,
     required_samples,
     samples_of_each,
@@ -68,11 +67,3 @@ def test_nothing_is_granted_beyond_the_limits(
     better = [min(1.0, lower + 0.1) for lower in lowers]
     assert prefixes_to_keep(better, branching, confidence, most) <= kept
     assert samples_of_each(better, most, branching, confidence) <= each
-
-
-@pytest.mark.parametrize(
-    ("first", "second", "posterior"),
-    [(1, 0, 3 / 4), (2, 0, 7 / 8), (3, 0, 15 / 16), (4, 0, 31 / 32), (1, 1, 1 / 2), (3, 1, 13 / 16)],
-)
-def test_the_majority_posterior_is_a_beta_tail(first: int, second: int, posterior: float) -> None:
-    assert majority_confidence(first, second) == pytest.approx(posterior)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 import pytest
 from believing import Steadfast, around
@@ -125,27 +124,6 @@ def test_a_small_model_that_is_always_right_is_not_given_up() -> None:
     assert record.result.stop_reason in ("confident", "settled")
     assert record.confidence is not None
     assert record.confidence.median > 0.5
-
-
-def test_more_effort_wants_more_agreement() -> None:
-    easy: Mapping[Mode, Draw] = {"prose": at(1), "program": at(1)}
-    usual, more = (
-        len(searched(easy, replace(BY_TURNS, min_gain=gain, stop_at=stop))[0].candidates)
-        for gain, stop in ((0.002, 0.95), (0.0001, 1.0))
-    )
-    assert usual < more
-
-
-def test_a_score_cuts_no_solution() -> None:
-    def script(prefix: Prefix, rng: random.Random) -> Step:
-        if len(prefix.steps) == 2:
-            return scripted_step("Answer: 18.", "stop")
-        return scripted_step("add\n\n", logprob=-30.0)  # a score near 0, far below the question's prior
-
-    driver = Driver(ScriptedPolicy(script, 4), SequenceLogprob(), {"value": VotePosterior(0.6)}, lambda: 0.0)
-    [record] = records_of(driver.run([Problem("q", "What is 9 * 2?")], Settings(Adaptive()))).values()
-    assert record.answer == "18"
-    assert all(node.status != "pruned" for node in record.tree)
 
 
 class Sure(Steadfast):

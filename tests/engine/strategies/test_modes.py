@@ -16,16 +16,15 @@ from worlds import execute
 
 from adascale.engine.answers.result import FinishedSearch, Standing
 from adascale.engine.ports import AnswerEstimates, Prefix
-from adascale.engine.search.branches import Branches
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import AnswerFound, AnswersJudged, BranchStarted, Event
 from adascale.engine.search.judging_order import Turns
-from adascale.engine.search.record import EventLog, Record
+from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
 from adascale.engine.search.tree import Tree
 from adascale.engine.search.waiting import Draws
 from adascale.engine.strategies import Adaptive, Cut, Expand, Margin, Strategy
-from adascale.engine.types import ROOT, BranchId, Mode, Problem, Step
+from adascale.engine.types import ROOT, Mode, Problem, Step
 from bench.scripted import ScriptedExecutor, ScriptedPolicy, ScriptedPRM, scripted_step
 
 PROBLEM = Problem("p", "?", "18")
@@ -102,18 +101,6 @@ def test_the_mode_that_is_likelier_right_is_drawn_more() -> None:
     assert drawn["prose"] > 2 * drawn["program"]
 
 
-def test_of_two_that_are_as_good_the_shorter_one_begins() -> None:
-    equal: Rates = {"prose": 0.5, "program": 0.5}
-    assert judged(search(equal)["p"])[0] == "program"
-
-
-def test_programs_that_fail_send_it_back_to_prose() -> None:
-    believed: Rates = {"prose": 0.4, "program": 0.6}
-    modes = judged(search({"prose": 0.0, "program": 0.0}, believed)["p"])
-    assert modes[0] == "program"
-    assert "prose" in modes[1:4]
-
-
 @given(st.integers(0, 10_000), st.floats(0.05, 0.95), st.floats(0.05, 0.95))
 @settings(max_examples=25, deadline=None)
 def test_a_first_solution_of_each_mode_run_side_by_side(seed: int, prose: float, program: float) -> None:
@@ -172,12 +159,3 @@ def test_the_mode_that_gains_more_has_more_turns_and_the_other_a_third(
     gains: Mapping[Mode, float], expected: str
 ) -> None:
     assert queue_of(gains)[:6] == expected.split()
-
-
-def test_a_branch_that_ends_without_a_token_is_of_its_mode_alone() -> None:
-    log, draws = EventLog(Settings(Margin(modes=("program",))).first_event(PROBLEM), lambda: 0.0), Draws()
-    branches = Branches(PROBLEM, log, draws, lambda id_: None)
-    [draw] = draws.queue(Expand(ROOT, 1, "answer", mode="program"))
-    branches.start(BranchId(0), draw)
-    branches.drop(BranchId(0), "budget")
-    assert log.record.tree.modes == {"program"}

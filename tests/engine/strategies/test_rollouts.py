@@ -126,28 +126,6 @@ def test_cut_off_and_unanswered_runs_are_failures(id_: str, text: str, right: bo
     assert sorted(found.total for found in prefix_outcomes(record).values()) == [1] * 7 + [3, 3]
 
 
-def prefix_of(log: list[Event]) -> list[str]:
-    """Texts on the way to where the rollouts start."""
-    starts = [start for start, _, _ in draws(log) if start != ROOT]
-    return [step.text for step in Record.of(log).tree.steps(starts[0])] if starts else []
-
-
-def test_the_prefix_is_the_same_every_time_and_not_always_the_first() -> None:
-    strategy = PrefixRollouts(samples=4, rollouts=2)
-    depths = set()
-    for problem in problems(30):
-        first = prefix_of(log_of([problem], strategy))
-        assert prefix_of(log_of([problem], strategy)) == first
-        depths.add(len(first))
-    assert {1, 2} <= depths
-
-
-def test_more_rollouts_start_from_the_same_prefix() -> None:
-    for problem in problems(20):
-        few, many = (log_of([problem], PrefixRollouts(samples=4, rollouts=n)) for n in (1, 6))
-        assert prefix_of(few) == prefix_of(many)
-
-
 @pytest.mark.parametrize("slots", [5, 32])
 def test_neighbours_change_neither_what_is_drawn_nor_the_order_in_which_it_is_kept(slots: int) -> None:
     """What a resumed run relies on: other questions are in flight beside those that were missing."""
@@ -215,29 +193,3 @@ def test_a_step_with_a_wrong_sum_is_drawn_again_and_the_first_goes_on(slots: int
 
 def texts(record: Record) -> list[str]:
     return [node.step.text for node in record.tree if node.step is not None]
-
-
-def test_after_two_redraws_a_slip_is_the_end_of_a_sample_too() -> None:
-    def always(prefix: Prefix, rng: random.Random) -> Step:
-        return sloppy(prefix, random.Random(0)) if not prefix.steps else sloppy(prefix, Wrong())
-
-    class Wrong(random.Random):
-        def random(self) -> float:
-            return 0.0
-
-    [problem] = problems(1)
-    log = log_of([problem], PrefixRollouts(samples=2, rollouts=0), script=always)
-    rollouts = Rollouts.of(Record.of(log))
-    assert len(draws(log)) == 2 * 3
-    for end in rollouts.samples():
-        assert rollouts.replacement_of(end) == end
-
-
-def test_rollouts_start_where_a_search_would_go_on() -> None:
-    for problem in problems(20):
-        log = log_of([problem], PrefixRollouts(samples=2, rollouts=3), script=sloppy)
-        record = Record.of(log)
-        starts = [start for start, *_ in draws(log)]
-        assert len(set(starts[-3:])) == 1
-        assert starts[-1] != ROOT
-        assert not any("17" in step.text for step in record.tree.steps(starts[-1]))

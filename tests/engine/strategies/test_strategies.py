@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import pickle
-from dataclasses import dataclass
-
 import pytest
 
-from adascale.engine.answers.result import Standing
 from adascale.engine.errors import UsageError
 from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import (
@@ -15,18 +11,15 @@ from adascale.engine.strategies import (
     STRATEGIES,
     Adaptive,
     Beam,
-    BestOfN,
     Cut,
     Expand,
     Greedy,
     Margin,
     ModeChoice,
-    Plan,
     Preset,
     Strategy,
     StrategyOverrides,
     Vote,
-    gather,
     strategy_named,
     with_mode,
 )
@@ -45,22 +38,6 @@ def tree() -> Tree:
     return Tree(Problem("p", "?"))
 
 
-def test_greedy_asks_for_one_trajectory_of_most_likely_tokens(tree: Tree) -> None:
-    assert next(Greedy().plan(tree)) == (Expand(ROOT, 1, "answer", greedy=True),)
-
-
-@pytest.mark.parametrize("name", ["vote", "best-of-n"])
-def test_samples_are_asked_for_at_once_and_waited_for(tree: Tree, name: str) -> None:
-    plan = strategy_named(name, samples=3).plan(tree)
-    assert next(plan) == (Expand(ROOT, 3, "answer"),)
-    step = grow(tree, ROOT, 0.5)
-    assert plan.send([step]) == ()
-    done = [grow(tree, step, 0.5, "stop"), grow(tree, ROOT, 0.1, "stop")]
-    assert plan.send(done) == ()
-    with pytest.raises(StopIteration):
-        plan.send([grow(tree, ROOT, 0.1, "length")])
-
-
 def test_beam_keeps_the_best_cuts_the_rest_and_lets_answers_take_places(tree: Tree) -> None:
     plan = Beam(width=2, branching=2).plan(tree)
     assert next(plan) == (Expand(ROOT, 4),)
@@ -76,24 +53,6 @@ def test_beam_keeps_the_best_cuts_the_rest_and_lets_answers_take_places(tree: Tr
     assert plan.send(ends) == [Cut((ends[1],), "the beam is full of answers")]
     with pytest.raises(StopIteration):
         plan.send([])
-
-
-def test_ties_keep_the_older_node(tree: Tree) -> None:
-    plan = Beam(width=1, branching=3).plan(tree)
-    next(plan)
-    nodes = [grow(tree, ROOT, 0.5) for _ in range(3)]
-    assert plan.send(nodes) == (Cut((nodes[1], nodes[2]), "outside the beam"), Expand(nodes[0], 3))
-
-
-def test_gather_counts_pruned_children_as_ended(tree: Tree) -> None:
-    waiting = gather(tree, [Expand(ROOT, 2, "answer")])
-    next(waiting)
-    cut = grow(tree, ROOT, 0.5)
-    tree[cut].status = "pruned"
-    assert waiting.send([cut]) == ()
-    with pytest.raises(StopIteration) as done:
-        waiting.send([end := grow(tree, ROOT, 0.5, "stop")])
-    assert done.value.value == [cut, end]
 
 
 def test_an_unknown_strategy_names_the_known_ones() -> None:
@@ -145,11 +104,6 @@ def test_ias_draws_what_the_question_requires(tree: Tree, lower: float, granted:
         assert next(plan) == (Expand(ROOT, granted, "answer", lower=lower, required=required),)
 
 
-def test_ias_without_an_estimate_of_the_question_draws_everything(tree: Tree) -> None:
-    plan = BestOfN(samples=16, adapt="n").plan(tree)
-    assert next(plan) == (Expand(ROOT, 16, "answer"),)
-
-
 def test_ias_of_k_keeps_fewer_prefixes_where_the_best_are_sure(tree: Tree) -> None:
     plan = Beam(width=3, branching=4, adapt="k").plan(tree)
     assert next(plan) == (Expand(ROOT, 12),)
@@ -173,16 +127,6 @@ def test_ias_of_m_draws_fewer_children_where_the_worst_is_sure(tree: Tree) -> No
         Cut(tuple(rest), "outside the beam"),
         Expand(a, 3, lower=0.9, required=2),
         Expand(b, 3, lower=0.6, required=6),
-    )
-
-
-def test_both_rules_together(tree: Tree) -> None:
-    plan = Beam(width=2, branching=4, adapt="km").plan(tree)
-    next(plan)
-    nodes = [between(tree, grow(tree, ROOT, 0), 0.9, 0.9 - at / 10) for at in range(8)]
-    assert plan.send(nodes) == (
-        Cut(tuple(nodes[1:]), "outside the beam"),
-        Expand(nodes[0], 1, lower=0.9, required=2),
     )
 
 
@@ -214,51 +158,6 @@ def test_a_rule_that_a_strategy_does_not_have_is_refused() -> None:
         Vote(adapt="km")
     with pytest.raises(UsageError, match="confidence is 1"):
         Beam(adapt="km", confidence=1.0)
-
-
-def test_what_is_recorded_are_the_parameters_and_a_rule_where_one_is_used() -> None:
-    assert Vote(4).parameters() == {"samples": 4}
-    assert Beam(adapt="k").parameters() == {
-        "width": 4, "branching": 4, "prune_every": 1, "adapt": "k", "confidence": 0.99
-    }  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Mine(Strategy):
-    """A strategy of a user that has the name of a built-in one."""
-
-    name = "vote"
-    at_most = 1
-
-    first: int = 3
-
-    def plan(self, tree: Tree) -> Plan:
-        yield [Expand(ROOT, self.first)]
-        return None
-
-
-@pytest.mark.parametrize("strategy", [Mine(2), Beam(adapt="m"), *(cls() for cls in STRATEGIES.values())])
-def test_a_strategy_is_pickled_as_itself(strategy: Strategy) -> None:
-    again = pickle.loads(pickle.dumps(strategy))
-    assert type(again) is type(strategy)
-    assert again == strategy
-
-
-def judge(tree: Tree, votes: int, second: int) -> None:
-    n = votes + second
-    tree.standing = Standing("18", None, votes, second, n, n, n)
-
-
-def test_margin_stops_where_one_answer_is_so_many_votes_ahead(tree: Tree) -> None:
-    plan = Margin(lead=2, samples=5).plan(tree)
-    assert next(plan) == [Expand(ROOT, 5, "answer", sure=2)]
-    for votes, second in ((1, 0), (1, 1), (2, 1)):
-        judge(tree, votes, second)
-        assert plan.send([]) == ()
-    judge(tree, 3, 1)
-    with pytest.raises(StopIteration) as done:
-        plan.send([])
-    assert done.value.value == "confident"
 
 
 @pytest.mark.parametrize(
