@@ -61,9 +61,6 @@ COMMANDS = {
 }
 """Module and function of each command (``app`` for a group), and its line on the help page."""
 
-_OFF = {"", "0", "false", "f", "no", "n", "off"}
-"""Values of an environment variable that leave its flag off."""
-
 
 @cache
 def load_command(name: str) -> Command:
@@ -167,7 +164,7 @@ def root(
 
 
 def main() -> None:
-    """Run the command line; an error is a message and an exit code, with a traceback for -o debug true."""
+    """Run the command line; an error is a message and an exit code, with a traceback for ADASCALE_DEBUG=1."""
     open_missing()
     lose_unwritable_stderr()
     forget_unknown_size()
@@ -182,7 +179,7 @@ def main() -> None:
         if type(error).__name__ == "NoArgsIsHelpError":
             say(str(error))
             sys.exit(USAGE)
-        if os.environ.get("ADASCALE_DEBUG", "").lower() not in _OFF:
+        if os.environ.get("ADASCALE_DEBUG"):
             traceback.print_exc()
         _fail(usage_error(error) if isinstance(error, TyperException) else error)
     finally:

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from typing import Annotated, Any
 
-import typer
-
 from adascale.engine.codec import to_plain
-from adascale.engine.errors import UsageError
 from adascale.engine.search.events import Event, SearchFailed
 from adascale.engine.search.record import Record
 from adascale.engine.types import Notice
 
 from ..disk.history import trace_path
 from ..disk.trace import read_trace
-from ..options.declare import TraceArgument, parse_moment
+from ..options.declare import JsonOption, TraceArgument, flag
 from ..render.ending import say_end, write_answer
-from ..render.frame import live_frame
-from ..render.plain import plain_height, plain_width
 from ..render.renderer import Renderer, RendererKind, choose_progress, open_renderer
-from ..render.state import ViewState
 from ..report.answer import answer_of
-from ..terminal.console import may_animate, show_warning, stderr_console, write_json
-from ..terminal.theme import glyphs_for
+from ..terminal.console import may_animate, show_warning, write_json
 
 SCHEMA = "adascale.replay/1"
 
@@ -38,35 +30,17 @@ def replay(
     trace: TraceArgument = None,
     speed: Annotated[
         float,
-        typer.Option(help="Factor of the recorded speed on a terminal; a pipe gets everything at once."),
+        flag("--speed", "Factor of the recorded speed on a terminal.", metavar="N", min=0.001, max=1000.0),
     ] = 1.0,
-    at: Annotated[
-        float | None,
-        typer.Option(
-            metavar="TIME",
-            parser=parse_moment,
-            help="Show the search as it was at this time (12.5s), and stop.",
-        ),
-    ] = None,
-    show_tree: Annotated[bool, typer.Option("--show-tree/--no-show-tree", help="Show the tree.")] = True,
-    json_output: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
+    show_tree: Annotated[bool, flag("--show-tree/--no-show-tree", "Show the tree.")] = True,
+    json_output: JsonOption = False,
 ) -> None:
     """Show a recorded search again, and print its answer.
 
     adascale replay
     adascale replay trace.jsonl --speed 4
-    adascale replay trace.jsonl --at 12.5s
     """
-    if not speed > 0:
-        raise UsageError(
-            f"--speed must be greater than 0, not {speed:g}", hint="--speed 4 is four times as fast"
-        )
-    if json_output and at is not None:
-        raise UsageError("--at draws the search, and --json prints its result", hint="leave out one of them")
     events = read_trace(trace_path(trace))
-    if at is not None:
-        draw(ViewState.of([events[0], *(event for event in events[1:] if event.t <= at)]))
-        return
     kind = choose_progress("auto", 0, may_animate())
     with open_renderer(kind, show_tree=show_tree) as renderer:
         play(events, renderer, kind, speed)
@@ -90,14 +64,6 @@ def play(events: list[Event], renderer: Renderer, kind: RendererKind, speed: flo
         if kind == "live":
             time.sleep(min(max(0.0, started + event.t / speed - time.monotonic()), _LONGEST_PAUSE_S))
         renderer.on(event)
-
-
-def draw(state: ViewState) -> None:
-    """One moment of a search on stderr, no taller than the terminal; in a pipe a large tree is folded."""
-    console = stderr_console()
-    width, height = console.size if may_animate() else (plain_width(), plain_height(state))
-    for line in live_frame(state, width, height, glyphs_for(sys.stderr))[:-1]:
-        console.print(line, no_wrap=True, overflow="ignore", crop=False)
 
 
 def replay_record(record: Record) -> dict[str, Any]:

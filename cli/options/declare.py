@@ -98,21 +98,11 @@ def parse_duration(text: object) -> float:
     Raises:
         ValueError: it is none.
     """
-    if (value := parse_moment(text)) == 0:
-        raise ValueError(f"{_shown(text)} is not more than 0")
-    return value
-
-
-def parse_moment(text: object) -> float:
-    """``90s``, ``5m`` or plain seconds as seconds; 0 is allowed.
-
-    Raises:
-        ValueError: it is none.
-    """
     match = _DURATION.fullmatch(str(text).strip())
-    if match is None:
+    seconds = float(match[1]) * _SECONDS[match[2]] if match else 0.0
+    if not seconds:
         raise ValueError(f"{_shown(text)} is not a time, such as 90s")
-    return float(match[1]) * _SECONDS[match[2]]
+    return seconds
 
 
 def parse_think(text: object) -> int | None:

@@ -22,7 +22,7 @@ from adascale.engine.strategies import StrategyOverrides
 
 from ..terminal.console import short_path, use_color, use_warnings
 from .config_file import config_path, read_config
-from .declare import env, flag
+from .declare import flag
 from .parts import TerminalOptions
 from .settings import FieldPath, Setting, Value, nearest, settings_of
 
@@ -147,14 +147,11 @@ def _fill(options: Any, chosen: Mapping[FieldPath, Any], path: FieldPath = ()) -
 
 
 def _prepare(options: Any) -> None:
-    """Set colour, warnings and tracebacks for the whole process."""
+    """Set colour and warnings for the whole process."""
     for value in (getattr(options, field.name) for field in fields(options)):
         if isinstance(value, TerminalOptions):
             use_color(value.color)
             use_warnings(value.quiet < 2)
-            os.environ.pop(env("debug"), None)
-            if value.debug:
-                os.environ[env("debug")] = "1"  # main() reads it, where errors end up, and so does a worker
         elif is_dataclass(value):
             _prepare(value)
 

@@ -94,7 +94,6 @@ class TerminalOptions:
     color: Annotated[
         ColorChoice, option("Colours on stderr; auto has them on a terminal, unless NO_COLOR is set.")
     ] = "auto"
-    debug: Annotated[bool, option("Show the traceback of an error.")] = False
 
 
 def session_for(preset: Preset, session: SessionOptions) -> SessionOptions:

@@ -276,7 +276,6 @@ def short_path(path: Path) -> str:
 
 _OPTIONS = {
     "ctx_size",
-    "debug",
     "fallback_calls",
     "fallback_key_file",
     "fallback_model",

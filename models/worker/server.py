@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
-from adascale.engine.errors import explained, setting
+from adascale.engine.errors import explained
 from adascale.engine.search.events import SearchFailed
 from adascale.engine.search.settings import Request
 
@@ -130,7 +130,7 @@ class Server:
         try:
             self._open(self._inbox.get())
         except Exception as error:
-            explanation = explained(error, f"{setting('debug')} shows where; please report it")
+            explanation = explained(error, "ADASCALE_DEBUG=1 shows where; please report it")
             if explanation.slug == "unexpected" and os.environ.get("ADASCALE_DEBUG"):
                 raise
             self._send(SearchFailed.of(explanation))

@@ -40,8 +40,3 @@ def test_a_failed_search_keeps_the_class_of_its_error() -> None:
     event = told(error_type="MemoryOverflowError")
     assert exit_code(event.error()) == 5
     assert "exit_code" not in to_json(event)
-
-
-@pytest.mark.parametrize("name", ["ErrorOfTomorrow", "annotations"])
-def test_a_trace_with_another_class_still_reads(name: str) -> None:
-    assert type(told(error_type=name).error()) is errors.AdascaleError

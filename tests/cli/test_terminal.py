@@ -91,10 +91,6 @@ def test_a_long_answer_is_not_wrapped_in_a_pipe(tmp_path: Path) -> None:
     assert [len(line) > 100 for line in outcome.stdout.splitlines() if line] == [True, True]
 
 
-def test_an_empty_no_color_is_none(trace: str) -> None:
-    assert "\x1b[1;32m27" in on_terminal(replay(trace), environment(NO_COLOR="")).stderr
-
-
 def test_no_color_keeps_marks_and_words(trace: str) -> None:
     outcome = on_terminal(replay(trace), environment(NO_COLOR="1"))
 
@@ -195,39 +191,3 @@ def test_a_width_of_zero_counts_as_unknown(words: list[str]) -> None:
         for columns in ("80", "0")
     )
     assert unknown == known
-
-
-@pytest.mark.slow
-def test_a_window_that_is_made_smaller_is_filled_anew(tmp_path: Path) -> None:
-    log = Log("How many? " * 30, pace=0.01)
-    for n in range(30):
-        log.step(0, f"idea {n} " * 20 + "\n", 0.5)  # type: ignore[arg-type]
-    told: list[int] = []
-
-    def shrink(process: subprocess.Popen[bytes], screen: Screen) -> None:
-        screen.wait_for("idea 3")
-        screen.resize(20, 50)
-        screen.wait_for("idea 8")  # frames drawn for the old width have gone by
-        told.append(len(screen.text))
-        screen.wait_for("11 steps")
-        process.kill()
-
-    script = SLOW.replace("0.002", "0.05")
-    colourless = environment(NO_COLOR="1")
-    outcome = on_terminal(
-        ["-c", script, saved(log, tmp_path)],
-        colourless,
-        act=shrink,
-        size=(40, 120),
-    )
-
-    assert any(len(line) > 100 for line in plain_lines(outcome.stderr[: told[0]]))
-    after = plain_lines(outcome.stderr[told[0] :])[1:]  # the first one may be the rest of a wide one
-    assert "11 steps" in "".join(after)
-    assert [line for line in after if len(line) > 50] == []
-
-
-def plain_lines(screen: str) -> list[str]:
-    return re.split(
-        r"[\r\n]+", re.sub(r"\x1b\[[0-9;?]*([a-zA-Z])", lambda m: "" if m[1] == "m" else "\n", screen)
-    )

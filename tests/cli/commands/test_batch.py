@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import signal
 import subprocess
@@ -18,7 +17,6 @@ import typer
 from commands import invoked, wait_until
 from home import Home
 from inprocess import run_here
-from looks import save_calibration
 
 from adascale.cli.app import app
 from adascale.cli.commands import batch as command
@@ -94,19 +92,6 @@ def test_no_field_of_a_question_takes_the_name_of_one_of_ours(batch: Any) -> Non
     assert record.keys() - {"topic"} <= FIELDS
 
 
-def test_a_field_kind_forces_ours_and_no_other(batch: Any) -> None:
-    mine = [
-        {"id": "1", "question": "1 + 2?", "kind": "sums"},
-        {"id": "2", "question": "1 + 3?", "kind": "text"},
-    ]
-    lines = "".join(f"{json.dumps(line)}\n" for line in mine)
-    done = batch(lines, "--seed", "1")
-    kinds = {record["id"]: record.get("kind") for record in done.records}
-    assert kinds == {"1": "value", "2": "text"}
-    more = json.dumps({"id": "3", "question": "1 + 4?", "kind": "sums"})
-    assert "was made by another run" in batch(lines + more, "--seed", "2").stderr
-
-
 def test_numbers_that_json_does_not_have_are_carried_as_null(batch: Any) -> None:
     lines = '{"id": "a", "question": "1 + 2?", "w": NaN, "x": [-Infinity, 1e999, 1.5]}\n{"question": NaN}\n'
     done = batch(lines, "--seed", "1")
@@ -168,44 +153,6 @@ def test_the_second_question_of_an_id_fails_until_it_has_one_of_its_own(batch: A
         assert 'line 2 repeats the id "a"' in done.stderr
     done = batch(lines % "b")
     assert (done.returncode, ids(done)) == (0, ["a", "b"]), done.stderr
-
-
-def test_warnings_of_the_kinds_that_are_asked_are_shown_once(batch: Any, tmp_path: Path) -> None:
-    bare = tiny.write_chain(tmp_path / "bare.gguf", template=None)
-    options = ("-m", str(bare), "--calibration", str(save_calibration(tmp_path)))
-    value, yes_no = "What is 9 * 2?\n", "Is 7 prime?\n"
-    both = batch(2 * value + 2 * yes_no, *options, name="in.txt").stderr
-    assert both.count("warning[no-template]") == 1
-    assert both.count("this is a value") == both.count("this is a yes-no") == 1
-    assert "this is a value" not in batch(yes_no, *options, "--overwrite", name="in.txt").stderr
-
-
-@pytest.fixture
-def earlier(tmp_path: Path) -> Path:
-    """An output with an answer and with a failure, of questions without ids."""
-    rows = [(1, "Done?", "answered"), (2, "Too long?", "error")]
-    out = tmp_path / "out.jsonl"
-    records = [
-        {
-            "line": line,
-            "schema": "adascale.answer/1",
-            "id": hashlib.sha256(text.encode()).hexdigest()[:12],
-            "question": text,
-            "status": status,
-        }
-        for line, text, status in rows
-    ]
-    out.write_text("".join(json.dumps(record) + "\n" for record in records))
-    return out
-
-
-def test_the_questions_of_another_file_forget_no_failure(earlier: Path, tmp_path: Path) -> None:
-    before = earlier.read_bytes()
-    (tmp_path / "other.txt").write_text("Done?\n")
-    _, said = invoked(app, "batch", str(tmp_path / "other.txt"), "--output", str(earlier))
-    assert earlier.read_bytes() == before
-    assert "0 done, 1 there already\n" in said
-    assert "failed records of questions that are not among these, which stay: 1\n" in said
 
 
 def test_what_no_strategy_can_be_is_refused_before_models_are_opened(tmp_path: Path) -> None:
@@ -341,22 +288,6 @@ def test_a_pipe_is_answered_on_stdout(home: Home) -> None:
     done = run_here(home.env, *command, stdin=b"One?\r\nTwo?\r\n")
     assert (done.returncode, done.stderr) == (0, "")
     assert {json.loads(line)["question"] for line in done.stdout.splitlines()} == {"One?", "Two?"}
-
-
-def test_odd_ids_and_deep_records_stop_no_batch(batch: Any) -> None:
-    deep = f'{{"question": "1 + 2?", "x": {"[" * 300}{"]" * 300}}}'
-    done = batch(
-        f'{{"id": "\\ud800", "question": "1 + \\udfff2?"}}\n{deep}\nWhat is 1 + 2?\n',
-        "--seed",
-        "1",
-        name="in.txt",
-    )
-    assert done.returncode == 6, done.stderr
-    assert [record["status"] for record in sorted(done.records, key=lambda record: record["line"])] == [
-        "answered",
-        "error",
-        "answered",
-    ]
 
 
 def test_a_record_with_tests_is_a_code_task(home: Home, tmp_path: Path) -> None:

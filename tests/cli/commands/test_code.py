@@ -74,13 +74,6 @@ def test_tests_come_from_a_file_and_the_program_goes_to_one(code, tmp_path: Path
     assert (done.stdout, done.returncode, program.read_text()) == ("", 0, SQUARE), done.stderr
 
 
-def test_the_program_and_the_trace_are_two_files(code, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    one = tmp_path / "f.py"
-    done = code("Square n.", *FIVE, "--output", str(one), "--trace", f"{tmp_path}/../{tmp_path.name}/f.py")
-    assert (done.returncode, one.exists()) == (2, False), done.stderr
-    assert "--trace and --output name the same file" in done.stderr
-
-
 def test_json_has_the_program_and_each_test_with_its_verdict(code) -> None:  # type: ignore[no-untyped-def]
     record = json.loads(code("Square n.", *NEVER, "-o", "samples", "2", "--json").stdout)
     agreement = record["agreement"]

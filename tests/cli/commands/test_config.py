@@ -6,7 +6,6 @@ import pytest
 from commands import clean_env, invoked
 from inprocess import run_here
 from terminal import environment
-from typer.testing import CliRunner
 
 from adascale.cli.app import app
 from adascale.engine.errors import UsageError
@@ -64,14 +63,6 @@ def test_flag_then_environment_then_file_then_default(
     assert strategy(questions, "--strategy", "best-of-n") == "best-of-n"
 
 
-def test_a_file_serves_every_command_that_has_the_option(config: Path) -> None:
-    run("config", "set", "model", "no-such-model.gguf")
-
-    for command in (["ask", "what?", "--offline"], ["doctor", "--offline"]):
-        result = CliRunner().invoke(app, command)
-        assert "no-such-model.gguf" in result.output + str(result.exception)
-
-
 def test_values_are_kept_as_what_they_are(config: Path) -> None:
     for key, value in (("threads", "2"), ("yes", "true"), ("budget", "4k"), ("model", 'a "b" \\c.gguf')):
         run("config", "set", key, value)
@@ -109,25 +100,6 @@ def test_a_setting_is_taken_out_of_the_file(config: Path) -> None:
     for key, message in (("threads", "threads is not set"), ("thread", "thread is no setting")):
         with pytest.raises(UsageError, match=message):
             run("config", "unset", key)
-
-
-def test_comments_and_order_stay(config: Path) -> None:
-    config.parent.mkdir()
-    config.write_text("# mine\nthreads = 1 # one\neffort = 'low'\n", encoding="utf-8")
-
-    run("config", "set", "threads", "2")
-
-    assert config.read_text(encoding="utf-8") == "# mine\nthreads = 2 # one\neffort = 'low'\n"
-    assert [path.name for path in config.parent.iterdir()] == ["config.toml"]
-
-
-def test_a_byte_order_mark_is_no_part_of_the_file(config: Path) -> None:
-    config.parent.mkdir()
-    config.write_text("effort = 'low'\n", encoding="utf-8-sig")
-
-    assert row("effort")[0] == "low"
-    run("config", "set", "threads", "2")
-    assert row("effort")[0] == "low"
 
 
 @pytest.mark.parametrize(

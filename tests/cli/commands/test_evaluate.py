@@ -100,38 +100,6 @@ def test_a_second_run_draws_nothing_and_reports_the_same(
 
 
 @pytest.mark.slow
-def test_repeats_are_the_runs_of_the_seeds_that_follow(home: Home) -> None:
-    def figures(*more: str) -> dict[str, float]:
-        asked = [
-            "eval",
-            str(home.data),
-            "-m",
-            str(home.model),
-            "-o",
-            "ctx_size",
-            "512",
-            "--strategies",
-            "vote:2",
-        ]
-        [strategy] = json.loads(home.run(*asked, "--json", *more).stdout)["strategies"]
-        return {name: strategy[name] for name in ("repeats", "questions", "accuracy", "generated_tokens")}
-
-    first, second = figures("--seed", "3"), figures("--seed", "4")
-    assert first != second
-    both = {name: (first[name] + second[name]) / 2 for name in ("accuracy", "generated_tokens")}
-    assert figures("--seed", "3", "--repeats", "2") == {"repeats": 2, "questions": 12, **both}
-
-
-@pytest.mark.slow
-def test_the_report_is_markdown(home: Home) -> None:
-    text = " ".join(home.run(*args(home)).stdout.split())
-    assert text.startswith("adaptive answers ")
-    assert "| vote:6 | " in text
-    assert "| adaptive | beam:4+k |" in text
-    assert "| greedy | vote:2 |" not in text  # only the last one against the others
-
-
-@pytest.mark.slow
 def test_killed_and_resumed_it_reports_the_same(
     report: subprocess.CompletedProcess[str], tmp_path: Path, chain_gguf: Path
 ) -> None:
@@ -146,22 +114,6 @@ def test_killed_and_resumed_it_reports_the_same(
     resumed = other.run(*args(other, "--json"))
     # Seconds come from the curve that each home measures for itself.
     assert without_seconds(resumed.stdout) == without_seconds(report.stdout)
-
-
-@pytest.mark.slow
-def test_an_interrupted_evaluation_reports_nothing_and_keeps_its_draws(
-    tmp_path: Path, chain_gguf: Path
-) -> None:
-    other = Home(tmp_path, chain_gguf, write_questions(tmp_path / "questions.jsonl", range(400)))
-    command = [sys.executable, "-m", "adascale", *args(other)]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, env=other.env, text=True, **pipes) as run:  # type: ignore[call-overload]
-        wait_until(lambda: other.kept("draws") >= 5)
-        run.send_signal(signal.SIGINT)
-        report, said = run.communicate(timeout=30)
-    assert (run.returncode, report) == (130, "")
-    assert f"adascale: {other.kept('draws'):,} continuations are kept; the same command continues" in said
-    assert "Traceback" not in said
 
 
 def without_seconds(text: str) -> object:

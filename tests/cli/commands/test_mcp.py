@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import signal
 import subprocess
@@ -15,8 +14,6 @@ import pytest
 import tiny
 from commands import invoked
 from home import Home
-from mcp.client import Client
-from mcp.client.stdio import StdioServerParameters, stdio_client
 from terminal import on_terminal
 
 from adascale.cli.app import app
@@ -53,22 +50,6 @@ def solve(process: subprocess.Popen[str]) -> dict[str, Any]:
     ask(process, "initialize", client)
     send(process, "notifications/initialized")
     return ask(process, "tools/call", {"name": "solve", "arguments": {"question": "2 + 2"}})
-
-
-@pytest.mark.slow
-def test_a_client_session_gets_a_program_that_passes_its_tests(home: Home) -> None:
-    options = ["-m", "adascale", "mcp", "-o", "threads", "1", "-m", str(home.model)]
-    server = StdioServerParameters(command=sys.executable, args=options, env=home.env)
-
-    async def talk() -> None:
-        async with Client(stdio_client(server)) as client:
-            tests = ["assert f(2) == 4", "assert f(3) == 9"]
-            found = await client.call_tool("code", {"question": "Square n.", "tests": tests})
-            assert found.structured_content is not None
-            assert found.structured_content["program"] == "def f(n):\n    return n * n"
-            assert [each["outcome"] for each in found.structured_content["tests"]] == ["passed", "passed"]
-
-    asyncio.run(talk())
 
 
 def test_stdout_has_json_rpc_alone_and_the_end_of_stdin_ends_it(home: Home) -> None:

@@ -12,7 +12,7 @@ from adascale.cli.disk.trace import read_trace
 from adascale.cli.render.frame import whole_frame
 from adascale.cli.render.state import ViewState
 from adascale.cli.terminal.theme import UNICODE
-from adascale.engine.errors import AdascaleError, UsageError
+from adascale.engine.errors import AdascaleError
 from adascale.engine.search.events import Event, SearchFailed
 from adascale.engine.types import ROOT, Notice
 
@@ -88,28 +88,6 @@ def test_a_search_that_never_ended_has_no_answer(tmp_path: Path) -> None:
     assert json.loads(record)["stop_reason"] is None
 
 
-@pytest.mark.parametrize("speed", ["0", "-1", "nan"])
-def test_a_speed_must_be_positive(trace: str, speed: str) -> None:
-    with pytest.raises(UsageError, match="greater than 0"):
-        run(trace, "--speed", speed)
-
-
-def test_one_moment(tmp_path: Path) -> None:
-    log = pens(pace=0.3, running=False)
-    log.end()
-    trace = str(written(tmp_path / "t.jsonl", log.events))
-
-    stdout, stderr = run(trace, "--at", "3s")
-    assert stdout == ""
-    assert "1 If 3 pens cost $2" in stderr
-    assert "2 18 dollars divided" in stderr
-    assert "= 27. So you can buy" not in stderr
-    assert "waiting" in stderr
-
-    assert "= 27. So you can buy" in run(trace, "--at", "60s")[1]
-    assert "1 If 3 pens cost $2" not in run(trace, "--at", "0s")[1]
-
-
 class Recorder:
     """Remembers when events came."""
 
@@ -138,18 +116,3 @@ def test_only_a_live_view_keeps_the_recorded_pace(
 
     assert recorder.times[-1] == pytest.approx(last)
     assert len(recorder.times) == len(log.events)
-
-
-def test_no_pause_is_longer_than_a_clock_can_tell(monkeypatch: pytest.MonkeyPatch) -> None:
-    slept: list[float] = []
-    monkeypatch.setattr("time.sleep", slept.append)
-    log = Log(pace=1e300)
-    log.read_prompt()
-    play(log.events, Recorder([0.0]), "live", 1e-5)  # type: ignore[arg-type]
-    assert max(slept) == 3600.0
-
-
-def test_a_drawing_is_no_json(trace: str) -> None:
-    with pytest.raises(UsageError, match="--at draws the search") as error:
-        run(trace, "--at", "1s", "--json")
-    assert error.value.hint

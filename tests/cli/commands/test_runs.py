@@ -1,7 +1,6 @@
 import json
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from commands import invoked
@@ -9,7 +8,6 @@ from sample_log import Log, pens
 from traces import written
 
 from adascale.cli.app import app
-from adascale.cli.commands.runs import _runs_table
 from adascale.cli.disk import history
 from adascale.cli.disk.history import (
     drop_old,
@@ -24,7 +22,7 @@ from adascale.cli.disk.history import (
 from adascale.cli.disk.trace import read_trace
 from adascale.engine.errors import DiskFullError, TraceError, UsageError
 from adascale.engine.search.events import SearchFailed, SearchStarted
-from adascale.engine.types import ROOT, Notice
+from adascale.engine.types import Notice
 
 
 @pytest.fixture(autouse=True)
@@ -73,17 +71,6 @@ def test_a_run_that_failed_is_listed_as_such() -> None:
     assert (found["error"], found["stop_reason"]) == ("worker-died", None)
 
 
-def test_a_reply_to_a_text_is_listed_as_such() -> None:
-    log = Log("hi", kind="text")
-    log.finish_path(ROOT, "Hello!", 0.9, None)
-    log.end()
-    runs_dir().mkdir(parents=True)
-    written(runs_dir() / "20260101-120000-aaaa.jsonl", log.events)
-
-    assert "(a reply)" in run("runs", "list")[0]
-    assert json.loads(run("runs", "list", "--json")[0])["kind"] == "text"
-
-
 def test_what_is_no_trace_is_listed_as_such() -> None:
     runs_dir().mkdir(parents=True)
     (runs_dir() / "20260101-120000-cccc.jsonl").write_bytes(b"\xff{")
@@ -95,15 +82,6 @@ def test_what_is_no_trace_is_listed_as_such() -> None:
     listed = run("runs", "list")[0]
     assert listed.count("(unreadable)") == 7
     assert "3 pens cost" in listed
-
-
-def test_what_is_no_file_is_no_run() -> None:
-    keep("20260101-120000-aaaa")
-    (runs_dir() / "20260102-120000-bbbb.jsonl").mkdir()
-    (runs_dir() / "20260103-120000-cccc.jsonl").symlink_to("nothing")
-
-    assert [path.name for path in past_runs()] == ["20260101-120000-aaaa.jsonl"]
-    assert len(run("runs", "list")[0].splitlines()) == 2
 
 
 def test_what_was_asked_is_nobody_elses_to_read() -> None:
@@ -144,16 +122,6 @@ def test_replay_and_tree_take_the_last_run_or_a_name() -> None:
     assert "Answer" not in run("replay", "20260101")[0]
     assert run("tree")[0] == run("tree", "20260102-120000-bbbb")[0] != run("tree", "20260101")[0]
     assert run("runs", "path", "20260101")[0].strip().endswith("20260101-120000-aaaa.jsonl")
-
-
-def test_a_file_comes_before_a_run_of_the_same_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    keep("20260101-120000-aaaa", ended=False)
-    log = pens(running=False)
-    log.end()
-    written(tmp_path / "20260101", log.events)
-    monkeypatch.chdir(tmp_path)
-
-    assert run("replay", "20260101")[0].endswith("Answer: 27\n")
 
 
 def test_names_that_say_nothing() -> None:
@@ -230,27 +198,6 @@ def test_without_a_name_a_search_that_is_under_way_is_passed_over() -> None:
     assert trace_path("20260102") == running
     path.unlink()
     assert trace_path(None) == running
-
-
-def test_a_run_that_another_command_drops_meanwhile_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    kept, gone = keep("20260101-120000-aaaa"), runs_dir() / "20260102-120000-bbbb.jsonl"
-    monkeypatch.setattr(history, "past_runs", lambda: [gone, kept])
-    assert [record["run"] for record in run_records(9)] == [run_name(kept)]
-    assert trace_path(None) == last_finished() == kept
-
-
-@pytest.mark.parametrize("columns", [72, 80, 100])
-def test_no_line_of_the_list_is_wider_than_the_terminal(
-    columns: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    keep("20260101-120000-aaaa")
-    [record] = run_records(1)
-    facts = record | {"question": "Why? " * 99, "answer": "7" * 99, "p": 0.999, "generated_tokens": 123456}
-    monkeypatch.setenv("COLUMNS", str(columns))
-    monkeypatch.setattr("sys.stdout", SimpleNamespace(isatty=lambda: True, encoding="utf-8"))
-    lines = _runs_table([facts]).splitlines()
-    monkeypatch.undo()
-    assert max(map(len, lines)) == columns
 
 
 def test_a_run_that_may_not_be_read_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:

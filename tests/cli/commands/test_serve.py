@@ -160,27 +160,6 @@ def test_options_hold_for_all_requests(home: Home, tmp_path: Path) -> None:
     assert "sesame" not in "".join(server.said)
 
 
-@pytest.mark.slow
-def test_the_same_seed_gives_what_ask_gives_and_its_trace_can_be_replayed(home: Home, tmp_path: Path) -> None:
-    asked = home.run(
-        "ask", "-m", str(home.model), "-o", "threads", "1", "--seed", "5", "--json", "What is 9 * 2?"
-    )
-    answers = json.loads(asked.stdout)["agreement"]["answers"]
-    folder = tmp_path / "traces"
-    with serving(home, "--traces", str(folder)) as server:
-        found = server.post("What is 9 * 2?", seed=5).json()["adascale"]
-        trace = folder / f"{found['trace']}.jsonl"
-        assert f"Answer: {found['answer']}" in home.run("replay", str(trace)).stdout
-        trace.unlink()
-        folder.rmdir()
-        assert server.post("What is 9 * 2?").status_code == 200
-        assert server.end(signal.SIGTERM) == 128 + signal.SIGTERM
-    assert [(group["answer"], group["votes"]) for group in found["groups"]] == [
-        (answer["answer"], answer["solutions"]) for answer in answers
-    ]
-    assert "has no trace" in "".join(server.said)
-
-
 def test_a_second_server_gets_what_the_first_one_does_not_know_and_does_not_hand_it_on(
     home: Home, tmp_path: Path
 ) -> None:
