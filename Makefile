@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 STAMP  := $(VENV)/.installed
 
-.PHONY: check slow setup lint types test types-tree types-platforms test-slow fuzz check-lowest lock audit sbom dist clean
+.PHONY: check slow setup lint types test types-tree types-platforms test-slow check-lowest lock audit sbom dist clean
 
 check: setup lint types test
 
@@ -45,14 +45,6 @@ test: setup
 
 test-slow: setup
 	$(BIN)/python -m pytest -n auto --dist worksteal -m '$(SLOW)'
-
-# The fuzzers of tests/fuzz with 20,000 examples each and a new seed (an hour on two cores); what fails is kept in
-# tests/fuzz/corpus. FUZZ=tests/fuzz/test_mcp.py runs one of them.
-FUZZ ?= tests/fuzz
-SEED ?= $(shell date +%s)
-fuzz: setup
-	@echo "seed $(SEED)"
-	$(BIN)/python -m pytest $(FUZZ) --fuzz --hypothesis-seed $(SEED) --timeout 0 --durations 0 -n 2
 
 # The tests that touch dependencies most, with the lowest version of each that pyproject.toml allows.
 LOWEST ?= .venv-lowest

@@ -55,10 +55,9 @@ def no_config(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """``--update-golden`` rewrites the stored traces; ``--cuts`` and ``--fuzz`` make tests longer."""
+    """``--update-golden`` rewrites the stored traces; ``--cuts`` makes tests longer."""
     parser.addoption("--update-golden", action="store_true", help="accept the traces as they are now")
     parser.addoption("--cuts", type=int, default=6, help="how often a download is cut, for each source")
-    parser.addoption("--fuzz", action="store_true", help="let each fuzzer of tests/fuzz run long")
 
 
 def pytest_unconfigure() -> None:

@@ -35,7 +35,7 @@ MAY_IMPORT = {
     },
     "api": {
         "adascale.engine", "adascale.models",
-        "anyio", "h11", "httpx2", "mcp", "mcp_types", "prometheus_client", "pydantic", "starlette",
+        "anyio", "httpx2", "mcp", "mcp_types", "pydantic", "starlette",
         "uvicorn",
     },
 }  # fmt: skip

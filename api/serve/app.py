@@ -19,17 +19,12 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 from starlette.routing import Route
 
-from adascale import __version__
 from adascale.engine.errors import excerpt
 from adascale.models.fallback import HANDED_ON, Fallback
 
-from .agents import endpoint
-from .agents.endpoint import McpEndpoint
-from .bodies.fields import Fields
+from .agents import mcp
 from .follow import follow
 from .hub import Hub
-from .metrics import Counted, Metrics
-from .openapi import openapi
 from .page.files import page_routes
 from .protocols import event_stream
 from .protocols.chat import CHAT
@@ -56,15 +51,6 @@ from .wire.http import (
 PROTOCOLS: tuple[Protocol[Any], ...] = (CHAT, COMPLETIONS, RESPONSES, MESSAGES, OLLAMA_CHAT, OLLAMA_GENERATE)
 """All protocols."""
 
-BODIES: Mapping[str, type[Fields]] = {
-    **{protocol.path: protocol.body for protocol in PROTOCOLS},
-    event_stream.PATH: event_stream.SearchBody,
-}
-"""Bodies of requests, by the path of their route."""
-
-_GONE = 499
-"""Status in the metrics of a request whose client has gone, as nginx has it."""
-
 
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
@@ -73,13 +59,11 @@ class ServerSettings:
     Attributes:
         access: Who may ask.
         effort: Effort of a search whose request names none.
-        is_strict: Refuse fields without effect instead of ignoring them.
         fallback: The server to ask if an answer is not likely enough; None if there is none.
     """
 
     access: Access
     effort: ServedEffort = "medium"
-    is_strict: bool = False
     fallback: Fallback | None = None
 
 
@@ -89,23 +73,20 @@ def make_app(hub: Hub, settings: ServerSettings) -> Starlette:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         hub.start()
-        yield
-        await mcp.close()
+        async with tools.session_manager.run():
+            yield
         await hub.close()
 
-    metrics = Metrics(hub)
-    mcp, server, access = McpEndpoint(hub), _Server(hub, settings), settings.access
+    tools, server, access = mcp.make_mcp(hub), _Server(hub, settings), settings.access
     routes = [
         Route("/health", server.health),
-        Route("/metrics", metrics.show),
-        Route("/openapi.json", server.describe),
         Route("/v1/models", server.list_models),
         Route("/v1/models/{name:path}", server.show_model),
         Route(event_stream.PATH, server.search, methods=["POST"]),
         Route(f"{event_stream.PATH}/{{id}}", server.end_search, methods=["DELETE"]),
         *(Route(protocol.path, server.answer_in(protocol), methods=["POST"]) for protocol in PROTOCOLS),
         *OllamaModels(hub, server.served, time.time()).routes(),
-        Route(endpoint.PATH, mcp, methods=endpoint.METHODS, include_in_schema=False),
+        mcp.over_http(tools),
         *page_routes(),
     ]
     cors = Middleware(
@@ -114,12 +95,11 @@ def make_app(hub: Hub, settings: ServerSettings) -> Starlette:
         allow_methods=["GET", "POST", "DELETE"],
         # Clients send some of their own: X-Stainless-Lang, Anthropic-Version, Mcp-Method.
         allow_headers=["*"],
-        expose_headers=["Retry-After", endpoint.SESSION_HEADER],
+        expose_headers=["Retry-After", mcp.SESSION_HEADER],
     )
     return Starlette(
         routes=routes,
         middleware=[
-            Middleware(Counted, metrics=metrics),
             *([cors] if access.origins else []),
             Middleware(Guard, access=access),
         ],
@@ -142,10 +122,6 @@ class _Server:
         ready = health == "ready"
         return json_response({"status": "ok" if ready else health}, 200 if ready else 503)
 
-    async def describe(self, request: HttpRequest) -> Response:
-        """This interface in OpenAPI."""
-        return json_response(openapi(request.app.routes, BODIES, self._settings.access.key is not None))
-
     async def list_models(self, request: HttpRequest) -> Response:
         """The model, under its plain name: names with efforts would fill a client's menu."""
         return json_response({"object": "list", "data": [self._model(self.served().name)]})
@@ -158,14 +134,10 @@ class _Server:
 
     async def search(self, request: HttpRequest) -> Response:
         """The event log of a search, as server-sent events."""
-        data = await read_body(request)
-        body = event_stream.SearchBody.read(read_object(data))
-        ask = await asyncio.to_thread(event_stream.read_ask, body, self.served())
-        log = self._hub.ask(ask, client_address(request))
-        events = event_stream.write_log(log, is_readable=body.readable)
-        response = EventStream(await while_connected(request.receive, anext(events)), events)
-        response.headers["X-Adascale-Version"] = __version__
-        return response
+        body = event_stream.SearchBody.read(read_object(await read_body(request)))
+        log = self._hub.ask(event_stream.read_ask(body, self.served()), client_address(request))
+        events = event_stream.write_log(log)
+        return EventStream(await while_connected(request.receive, anext(events)), events)
 
     async def end_search(self, request: HttpRequest) -> Response:
         """End a search as interrupted; its log has the result so far."""
@@ -199,7 +171,6 @@ class _Server:
                 return EventStream(first, events, protocol.media_type)
             return json_response(await while_connected(request.receive, collect(progress, writer)))
 
-        answer.__doc__ = f"{protocol.summary}."
         return answer
 
     def served(self) -> ServedModel:
@@ -210,7 +181,7 @@ class _Server:
         """
         self._hub.check_open()
         models = self._hub.worker.open_models.conditions["value"].models
-        return ServedModel.of(models, self._settings.effort, self._settings.is_strict)
+        return ServedModel.of(models, self._settings.effort)
 
     def _model(self, name: str) -> JsonObject:
         """A model with the fields of OpenAI's list and of Anthropic's."""
@@ -232,7 +203,7 @@ async def _refuse(request: HttpRequest, error: Exception) -> Response:
 
 
 async def _give_up(request: HttpRequest, error: Exception) -> Response:
-    return Response(status_code=_GONE)
+    return Response(status_code=499)  # as nginx has it; nobody reads it
 
 
 async def _refuse_http(request: HttpRequest, error: Exception) -> Response:
@@ -241,7 +212,7 @@ async def _refuse_http(request: HttpRequest, error: Exception) -> Response:
     code = {404: "not-found", 405: "method-not-allowed"}.get(error.status_code, "invalid-request")
     path = request.url.path
     text = f"{excerpt(f'{request.method} {path}')}: {error.detail}"
-    if error.status_code == 404 and f"/v1{path}" in BODIES:
+    if error.status_code == 404 and any(f"/v1{path}" == each.path for each in PROTOCOLS):
         text += f"; this server has /v1{path}"
     return await _refuse(request, Refusal(error.status_code, text, code, headers=error.headers))
 

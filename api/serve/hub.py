@@ -127,7 +127,6 @@ class Hub:
         state: ``loading`` until the models are open; ``ended`` when the worker has gone.
         error: The error that ended the worker, if one did.
         worker: Set while ``state`` is ``ready``.
-        on_finish: Called with the last event of each search that did not fail.
         tap: Passes the events of all searches through, in the hub's thread; ``--traces`` writes them there.
     """
 
@@ -147,7 +146,6 @@ class Hub:
         self._max_queue = max_queue
         self._limits = limits
         self._on_end = on_end
-        self.on_finish: Callable[[SearchFinished], None] = lambda end: None
         self.tap: Callable[[Iterator[tuple[Problem, Event]]], Iterator[tuple[Problem, Event]]] = iter
         self._waiting: list[_Flight] = []
         self._running: dict[str, _Flight] = {}
@@ -298,8 +296,6 @@ class Hub:
         elif isinstance(event, SearchFinished | SearchFailed):
             del self._running[id_]
             self._start_waiting()
-            if isinstance(event, SearchFinished):
-                self.on_finish(event)
 
     def _drop(self, id_: str) -> None:
         """Remove a search that was abandoned before the worker took it."""

@@ -14,7 +14,6 @@ from adascale.engine.tools.tool import ToolRequest
 from adascale.engine.types import Budget
 
 from .bodies.body import Body
-from .bodies.fields import Fields
 from .request import AnswerRequest, CommonFields, SearchOptions, ServedEffort
 from .wire.http import Refusal
 
@@ -48,28 +47,25 @@ class ServedModel:
         sha256: Digest of its file.
         window: Tokens that a conversation may have.
         effort: Effort of a search whose request names none.
-        is_strict: Refuse fields without effect instead of ignoring them.
     """
 
     name: str
     sha256: str
     window: int
     effort: ServedEffort
-    is_strict: bool = False
 
     @classmethod
-    def of(cls, models: ModelDescription, effort: ServedEffort, is_strict: bool = False) -> Self:
+    def of(cls, models: ModelDescription, effort: ServedEffort) -> Self:
         """The model of an open session."""
         generator = models.generator
         assert generator is not None, "only a log of scripted models has no generator"
-        return cls(public_name(generator), generator.sha256, generator.n_ctx, effort, is_strict)
+        return cls(public_name(generator), generator.sha256, generator.n_ctx, effort)
 
     def request(self, body: Body, asked: CommonFields) -> AnswerRequest:
         """The request of a body, whose protocol has read ``asked``.
 
         Raises:
-            Refusal: the model is another one, the effort differs from that in the model's name, or a field
-                has no effect and the server is strict.
+            Refusal: the model is another one, or the effort differs from that in the model's name.
         """
         effort = self.effort_of(body.model, asked.effort, asked.effort_field)
         is_greedy = body.wants_greedy and effort in (None, "none", "chat")
@@ -83,7 +79,7 @@ class ServedModel:
             thinking_tokens=asked.thinking_tokens,
         )
         ask = options.ask(asked.problem(options, is_searched=effort is not None))
-        ignored = self.ignored(body, *asked.without_effect(ask, wants_greedy=body.wants_greedy))
+        ignored = (*body.unknown(), *asked.without_effect(ask, wants_greedy=body.wants_greedy))
         return AnswerRequest(
             ask,
             body.model or self.name,
@@ -117,14 +113,3 @@ class ServedModel:
         if of_name and of_field and of_name != of_field:
             raise Refusal.of_field(field, f"is {asked}, and the model's name says {of_name}")
         return of_field or of_name
-
-    def ignored(self, body: Fields, *without_effect: str) -> tuple[str, ...]:
-        """Names of fields that have no effect: unknown ones, and those in ``without_effect``.
-
-        Raises:
-            Refusal: there is one, and the server is strict.
-        """
-        names = (*body.unknown(), *without_effect)
-        if self.is_strict and names:
-            raise Refusal.of_field(names[0], "is not supported", "unsupported-parameter")
-        return names

@@ -62,7 +62,7 @@ def serve(*, options: ServeOptions) -> None:
         hub.tap = traces.keep
     with_key = "" if key is None else " (with the API key)"
     listener = Listener(
-        make_app(hub, ServerSettings(access, options.effort, options.strict, fallback)),
+        make_app(hub, ServerSettings(access, options.effort, fallback)),
         bind(options.host, options.port),
         on_start=lambda url: status(f"listening on {url}/v1, and for a browser on {url}/{with_key}"),
     )

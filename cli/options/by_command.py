@@ -170,7 +170,6 @@ class ServeOptions:
     max_queue: Annotated[
         int, option("serve: questions that wait; further ones are refused.", min=0, max=10_000)
     ] = 64
-    strict: Annotated[bool, option("serve: refuse requests with fields that have no effect.")] = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,16 +3,33 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from hypothesis import given
 from hypothesis import strategies as st
+from machine import opened
 
+from adascale.engine.errors import UsageError
 from adascale.engine.kinds import kind_of
+from adascale.engine.tools.equality import key_of
+from adascale.engine.tools.fields import fields_of, in_order
+from adascale.engine.tools.grammar import grammar_of_object
+from adascale.engine.tools.inlining import inlined
+from adascale.engine.tools.schema import matches, mended
 from adascale.engine.types import Problem
+from adascale.models.llama.grammar import Grammar
+from adascale.models.llama.runtime import LlamaModel
 
-from .conftest import Fuzz
-from .mutations import encode_json, mutated_bytes, mutated_json
-from .test_requests import SCHEMA, TALK, TOOL, VALUE
+from .mutations import FEW, encode_json, mutated_bytes, mutated_json
+from .test_requests import SCHEMA, TALK, TOOL
+
+VALUE = {
+    "city": "Rome", "unit": None, "days": 3, "rain": True, "share": 0.5,
+    "at": [{"street": "Via", "no": 3}], "more": {"no": 4}, "other": "x",
+}  # fmt: skip
+"""A value that matches."""
 
 ANY_TOOL = {"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}
 DETAILS = {"messages": TALK[:1], "tools": [TOOL, ANY_TOOL]}
@@ -45,16 +62,42 @@ def check_answer(problem: Problem, data: bytes) -> None:
         assert kind.equality(problem)(answer, f" {answer}")
 
 
-def test_calls_in_a_text(fuzz: Fuzz) -> None:
-    calls = st.sampled_from([CALL, {"function": {"name": "look", "arguments": VALUE}}])
-    texts = mutated_bytes(TEXTS) | calls.flatmap(mutated_json).map(encode_json)
-    for text in TEXTS:
-        check_answer(CALLS, text)
-    fuzz("replies-calls", 100, texts, lambda data: check_answer(CALLS, data))
+@FEW
+@given(mutated_bytes(TEXTS) | mutated_json(CALL).map(encode_json))
+def test_calls_in_a_text(text: bytes) -> None:
+    check_answer(CALLS, text)
 
 
-def test_json_of_a_schema_in_a_text(fuzz: Fuzz) -> None:
-    whole = {**VALUE, "days": 3}
-    check_answer(OBJECT, encode_json(whole))
-    texts = mutated_json(whole).map(encode_json) | mutated_bytes([encode_json(whole)])
-    fuzz("replies-json", 100, texts, lambda data: check_answer(OBJECT, data))
+@FEW
+@given(mutated_json(VALUE).map(encode_json) | mutated_bytes([encode_json(VALUE)]))
+def test_json_of_a_schema_in_a_text(text: bytes) -> None:
+    check_answer(OBJECT, text)
+
+
+@pytest.fixture(scope="module")
+def model(random_gguf: Path) -> Iterator[LlamaModel]:
+    with opened(random_gguf) as machine:
+        yield machine.model
+
+
+@FEW
+@given(pair=st.tuples(mutated_json(SCHEMA), mutated_json(VALUE)).map(encode_json))
+def test_a_schema_is_refused_or_llama_cpp_reads_its_grammar(model: LlamaModel, pair: bytes) -> None:
+    """What reads values by it takes any value."""
+    try:
+        asked, value = json.loads(pair)
+        schema = inlined(asked)
+        Grammar(model, grammar_of_object(schema)).close()
+    except (UsageError, RecursionError):  # nested too deeply to be read as a body
+        return
+    matches(value, schema)
+    right = mended(value, schema)
+    if isinstance(right, dict):
+        key_of(right, schema)
+        list(fields_of(right, schema))
+        in_order(right, schema)
+
+
+def test_what_was_whole_is_read(model: LlamaModel) -> None:
+    Grammar(model, grammar_of_object(inlined(SCHEMA))).close()
+    assert matches(mended({**VALUE, "days": "3"}, inlined(SCHEMA)), inlined(SCHEMA))

@@ -122,7 +122,6 @@ def served(
     parallel: int = 4,
     max_queue: int = 64,
     effort: ServedEffort = "medium",
-    strict: bool = False,
     opening: threading.Event | None = None,
     calibrators: Mapping[KindName, Calibrator] | None = None,
     fallback: Fallback | None = None,
@@ -138,7 +137,7 @@ def served(
 
     started = threading.Event()
     hub = Hub(open_worker, parallel, max_queue)
-    settings = ServerSettings(access, effort, is_strict=strict, fallback=fallback)
+    settings = ServerSettings(access, effort, fallback)
     listener = Listener(make_app(hub, settings), bind("127.0.0.1", 0), lambda url: started.set())
     url = listener.url
     thread = threading.Thread(target=listener.serve_until_stopped, daemon=True)

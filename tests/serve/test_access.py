@@ -1,8 +1,7 @@
-"""Who may ask, and how much, how deep and how slowly."""
+"""Who may ask, and how much and how deep."""
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -15,7 +14,6 @@ from adascale.engine.kinds import KINDS
 from adascale.engine.search.settings import Conditions
 from adascale.engine.types import Notice
 from adascale.serve import app
-from adascale.serve.wire import http, listener
 from adascale.serve.wire.guard import Access
 
 QUESTION = {"messages": [{"role": "user", "content": "Say 42"}], "reasoning_effort": "none"}
@@ -33,16 +31,6 @@ def post(server: Served, body: object = QUESTION, **headers: str) -> httpx2.Resp
     return httpx2.post(f"{server.url}/v1/chat/completions", json=body, headers=named, timeout=20)
 
 
-def raw(server: Served, data: bytes, seconds: float = 20.0) -> bytes:
-    """The bytes that the server sends before it closes the connection."""
-    with socket.create_connection(("127.0.0.1", server.port), timeout=seconds) as connected:
-        connected.sendall(data)
-        received = b""
-        while part := connected.recv(65536):
-            received += part
-        return received
-
-
 def code(response: httpx2.Response) -> str:
     error = response.json()["error"]
     assert set(error) == {"message", "type", "param", "code"}
@@ -57,18 +45,10 @@ def test_a_key_is_wanted_for_everything_but_health(locked: Served) -> None:
         assert refused.headers["WWW-Authenticate"] == "Bearer"
         assert KEY not in refused.text
     assert httpx2.get(f"{locked.url}/v1/models").status_code == 401
-    assert httpx2.get(f"{locked.url}/metrics").status_code == 401
     assert httpx2.get(f"{locked.url}/health").json() == {"status": "ok"}
     assert post(locked, Authorization=f"Bearer {KEY}").status_code == 200
     assert post(locked, X_API_Key=KEY).status_code == 200
     assert post(locked, X_API_Key="wrong").status_code == 401
-
-
-def test_the_document_says_which_keys_there_are(server: Served, locked: Served) -> None:
-    document = httpx2.get(f"{locked.url}/openapi.json", headers={"X-API-Key": KEY}).json()
-    named = {name for way in document["security"] for name in way}
-    assert named == document["components"]["securitySchemes"].keys()
-    assert "security" not in httpx2.get(f"{server.url}/openapi.json").json()
 
 
 @pytest.mark.parametrize(
@@ -158,18 +138,6 @@ def test_what_is_no_json_object_is_refused(server: Served, body: bytes) -> None:
     assert (refused.status_code, code(refused)) == (400, "invalid-json")
 
 
-def test_half_a_surrogate_pair_becomes_a_question_mark(server: Served) -> None:
-    body = b'{"messages": [{"role": "user", "content": "Say 7 \\ud800, \\ud83d\\ude00"}]}'
-    assert httpx2.post(f"{server.url}/v1/chat/completions", content=body).status_code == 200
-    assert server.policy.opened[-1].question == "Say 7 ?, \N{GRINNING FACE}"
-
-
-def test_a_long_name_of_a_model_is_not_repeated(server: Served) -> None:
-    refused = post(server, {**QUESTION, "model": "x" * 500_000})
-    assert (refused.status_code, code(refused)) == (404, "model-not-found")
-    assert len(refused.content) < 1000
-
-
 def test_warnings_of_files_of_this_machine_are_not_for_clients() -> None:
     private = Notice("calibration-unreadable", "/home/me/mine.safetensors was changed")
     public = Notice("no-gpu-build", f"{setting('gpu_layers', 99)} has no effect")
@@ -188,71 +156,7 @@ def test_unknown_paths_and_methods_have_the_shape_of_an_error(server: Served) ->
     assert (found.status_code, code(found)) == (405, "method-not-allowed")
 
 
-def test_long_heads_and_bad_ones_are_refused(server: Served) -> None:
-    assert b" 400 " in raw(server, b"GET / HTTP/1.1\r\nX: " + b"y" * 100_000)
-    head = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX: " + b"y" * 100_000
-    assert b" 431 " in raw(server, head + b"\r\n\r\n")  # in one piece, which the HTTP parser takes
-    assert b" 400 " in raw(server, b"\x16\x03\x01\x02\x00\x01\r\n\r\n")
-
-
-@pytest.mark.parametrize("head", [b"", b"POST /v1/chat", b"GET /health HTTP/1.1\r\nHost: localhost\r\n"])
-def test_a_head_that_does_not_come_ends_the_connection(
-    server: Served, monkeypatch: pytest.MonkeyPatch, head: bytes
-) -> None:
-    monkeypatch.setattr(listener, "HEAD_SECONDS", 0.2)
-    assert raw(server, head) == b""
-
-
-@pytest.mark.slow
-def test_half_a_second_head_on_a_kept_connection_ends_it_too(
-    server: Served, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(listener, "HEAD_SECONDS", 0.2)
-    received = raw(server, b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\nGET /hea")
-    assert received.count(b"HTTP/1.1 200") == 1
-
-
-def test_a_body_that_nobody_reads_does_not_keep_a_connection(
-    server: Served, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The answer is there before the body: a byte of it must not stop every clock."""
-    monkeypatch.setattr(listener, "HEAD_SECONDS", 0.2)
-    head = b"GET /health HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n"
-    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connected:
-        connected.sendall(head)
-        assert b" 200 " in connected.recv(65_536)
-        connected.sendall(b"x")
-        while connected.recv(65_536):  # TimeoutError where it stays open
-            pass
-
-
-def test_a_body_that_does_not_come_is_refused(server: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "BODY_SECONDS", 0.2)
-    head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50\r\n\r\n{"
-    assert b"body-too-slow" in raw(server, head)
-
-
-def test_metrics_count_responses_and_searches(server: Served) -> None:
-    post(server)
-    httpx2.get(f"{server.url}/v1/nothing")
-    text = httpx2.get(f"{server.url}/metrics").text
-    assert 'adascale_requests_total{status="200"}' in text
-    assert 'adascale_requests_total{status="404"}' in text
-    assert 'adascale_searches_total{stop_reason="exhausted"}' in text
-    assert "adascale_searches_running 0.0" in text
-
-
-def test_metrics_count_what_the_guard_and_cors_answer(locked: Served) -> None:
-    key = {"Authorization": f"Bearer {KEY}"}
-    post(locked)
-    preflight = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
-    httpx2.options(f"{locked.url}/v1/chat/completions", headers=preflight)
-    text = httpx2.get(f"{locked.url}/metrics", headers=key).text
-    for status in (400, 401):
-        assert f'adascale_requests_total{{status="{status}"}}' in text
-
-
-def test_an_unexpected_error_is_a_500_that_says_no_more_and_is_counted(
+def test_an_unexpected_error_is_a_500_that_says_no_more(
     server: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(body: bytes) -> None:
@@ -262,4 +166,3 @@ def test_an_unexpected_error_is_a_500_that_says_no_more_and_is_counted(
     failed = post(server)
     assert (failed.status_code, code(failed)) == (500, "unexpected")
     assert "secret" not in failed.text
-    assert 'adascale_requests_total{status="500"} 1.0' in httpx2.get(f"{server.url}/metrics").text

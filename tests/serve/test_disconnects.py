@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
 from typing import Any
 
 import httpx2
 import pytest
 from scripted_server import EchoPolicy, Served, served
 
-from adascale.serve.wire import listener
 from bench.inline import WAYS, echo_as_asked
 
 
@@ -90,101 +85,6 @@ def test_whatever_the_moment_nothing_is_left_and_others_get_their_answers(server
     server.wait_until_idle()
     assert {problem.id for problem in server.policy.opened} == set(server.policy.closed)
     assert int(answer(server, 5000)) // 1000 == 5
-
-
-@pytest.mark.slow
-def test_idle_connections_keep_nobody_out(server: Served) -> None:
-    idle = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(300)]
-    assert int(answer(server, 1000)) // 1000 == 1
-    for connected in idle:
-        connected.close()
-
-
-FEW_FILES = """
-import resource
-resource.setrlimit(resource.RLIMIT_NOFILE, (128, 128))
-from scripted_server import served
-with served() as server:
-    print(server.url, flush=True)
-    input()
-"""
-
-
-@pytest.mark.slow
-def test_more_connections_than_files_do_not_end_the_server() -> None:
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen([sys.executable, "-c", FEW_FILES], env=env, text=True, **pipes) as process:  # type: ignore[call-overload]
-        url = process.stdout.readline().strip()
-        port = int(url.rpartition(":")[2])
-        idle = [socket.create_connection(("127.0.0.1", port)) for _ in range(200)]
-        time.sleep(0.5)
-        for connected in idle:
-            connected.close()
-        assert httpx2.get(f"{url}/health", timeout=20).json() == {"status": "ok"}
-        time.sleep(1.1)  # asyncio accepts again a second after it ran out of files
-        _, said = process.communicate("\n")
-        assert (process.returncode, said) == (0, "")
-
-
-def test_a_new_connection_takes_the_place_of_the_one_that_has_waited_longest(
-    server: Served, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(listener, "MAX_CONNECTIONS", 2)
-    with ExitStack() as opened:
-        idle = [socket.create_connection(("127.0.0.1", server.port), timeout=10) for _ in range(2)]
-        for each in idle:
-            opened.enter_context(each)
-            time.sleep(0.05)
-        assert int(answer(server, 1000)) // 1000 == 1
-        with suppress(ConnectionResetError):
-            assert idle[0].recv(1) == b""
-
-
-def test_the_limit_holds_for_connections_that_come_at_once(
-    server: Served, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(listener, "MAX_CONNECTIONS", 2)
-    server.listener.servers[0].get_loop().call_soon_threadsafe(time.sleep, 0.5)
-    with ExitStack() as opened:
-        burst = [socket.create_connection(("127.0.0.1", server.port), timeout=10) for _ in range(8)]
-        for each in burst:
-            opened.enter_context(each)
-        for each in burst[:6]:
-            with suppress(ConnectionResetError):
-                assert each.recv(1) == b""
-        for each in burst[6:]:
-            each.sendall(b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-            assert each.recv(1 << 16).startswith(b"HTTP/1.1 200")
-
-
-def test_connections_of_another_machine_are_bounded(server: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listener, "MAX_OF_A_CLIENT", 2)
-    monkeypatch.setattr(listener, "_LOOPBACK", frozenset())
-    with ExitStack() as opened:
-        for _ in range(2):
-            opened.enter_context(socket.create_connection(("127.0.0.1", server.port)))
-        one_more = opened.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=10))
-        with suppress(ConnectionResetError):
-            assert one_more.recv(1) == b""
-
-
-def test_a_client_that_does_not_read_is_taken_for_gone(
-    server: Served, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(listener, "WRITE_SECONDS", 0.3)
-    server.policy.pause = 0.5
-    server.listener.servers[0].sockets[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
-    # The log repeats the question.
-    sent = request("/v1/searches", question="Say 42 " + "x" * 900_000, effort="max")
-    with socket.socket() as deaf:
-        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        deaf.connect(("127.0.0.1", server.port))
-        deaf.sendall(sent)
-        while not server.policy.running:
-            time.sleep(0.005)
-        server.wait_until_idle()
-    assert server.policy.batches < 10
 
 
 def test_a_server_that_is_told_to_stop_lets_its_streams_end() -> None:

@@ -1,5 +1,1 @@
-"""Tools for agents.
-
-``tools`` defines them, ``mcp`` serves them by the Model Context Protocol over stdio and HTTP, ``endpoint`` is
-their route in the HTTP server.
-"""
+"""Tools for agents: ``tools`` has what they search and give, ``mcp`` serves them over stdio and HTTP."""

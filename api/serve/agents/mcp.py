@@ -1,56 +1,41 @@
-"""The tools by the Model Context Protocol (https://modelcontextprotocol.io), over stdio and over HTTP."""
+"""The tools by the Model Context Protocol (https://modelcontextprotocol.io), over stdio and over HTTP.
+
+An agent reads the docstrings of the tools and the descriptions of their arguments.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import logging
-from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
-from typing import Any
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from typing import Annotated, Any
 
-import anyio
-from mcp.server.context import ServerRequestContext
-from mcp.server.lowlevel import Server
-from mcp.server.stdio import stdio_server
+from mcp.server.mcpserver import Context, MCPServer
+from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.transport_security import TransportSecuritySettings
-from mcp.shared.message import SessionMessage
-from mcp_types import (
-    PARSE_ERROR,
-    CallToolRequestParams,
-    CallToolResult,
-    ErrorData,
-    JSONRPCError,
-    ListToolsResult,
-    PaginatedRequestParams,
-    TextContent,
-    Tool,
-    ToolAnnotations,
-)
-from starlette.requests import Request as HttpRequest
+from mcp_types import ToolAnnotations
+from pydantic import Field
+from starlette.requests import Request
 from starlette.routing import Route
-from starlette.types import ASGIApp
 
 from adascale import __version__
-from adascale.engine.errors import UsageError
+from adascale.engine.errors import AdascaleError
 from adascale.engine.search.events import SearchFailed
 from adascale.engine.search.record import Record
+from adascale.engine.strategies import Effort
 
+from ..bodies.fields import MAX_SEED, Tokens
 from ..follow import progress_line
 from ..hub import Ask, Hub
-from ..wire.http import Refusal, client_address
-from .tools import TOOLS
+from ..wire.http import MAX_BODY, Refusal, client_address
+from .tools import Check, Solution, TestedProgram, asked, checking, coding, equal_answers
 
-Context = ServerRequestContext[Any, HttpRequest]
+PATH = "/mcp"
 
-_MAX_SESSIONS = 256
-_IDLE_SECONDS = 300.0
-"""Time after which an idle session ends; the client's next request opens another."""
-
-_NO_MESSAGE = JSONRPCError(
-    jsonrpc="2.0",
-    id=None,
-    error=ErrorData(code=PARSE_ERROR, message="the line is no message of JSON-RPC 2.0"),
-)
+SESSION_HEADER = "Mcp-Session-Id"
+"""Header of a response that a client sends back with its next request."""
 
 _INSTRUCTIONS = (
     "A small local model that compares several solutions and says how likely its answer is to be correct. "
@@ -59,111 +44,160 @@ _INSTRUCTIONS = (
     "to look up."
 )
 
+Question = Annotated[
+    str, Field(description="The question in plain text, with all that is needed to answer it.")
+]
+OwnBudget = Annotated[Tokens | None, Field(description="Limit of generated tokens of the whole search.")]
+Seed = Annotated[
+    Annotated[int, Field(ge=0, le=MAX_SEED)] | None,
+    Field(description="Makes the call repeatable; the result has it."),
+]
 
-def make_mcp(hub: Hub) -> Server[Any]:
+
+def make_mcp(hub: Hub) -> MCPServer:
     """The MCP server, for either transport; all searches run in ``hub``."""
+    server = MCPServer(
+        "adascale", title="adascale", instructions=_INSTRUCTIONS, version=__version__, log_level="CRITICAL"
+    )
     logging.getLogger("mcp").setLevel(logging.CRITICAL)  # tracebacks of what a client has sent
 
-    async def list_tools(context: Context, params: PaginatedRequestParams | None) -> ListToolsResult:
-        listed = [
-            Tool(
-                name=name,
-                description=inspect.getdoc(arguments),
-                input_schema=arguments.model_json_schema(),
-                output_schema=result.model_json_schema(mode="serialization"),
-                annotations=ToolAnnotations(read_only_hint=True, open_world_hint=False),
-            )
-            for name, (arguments, result, _) in TOOLS.items()
-        ]
-        return ListToolsResult(tools=listed)
+    def tool(run: Callable[..., Awaitable[Any]]) -> None:
+        hints = ToolAnnotations(read_only_hint=True, open_world_hint=False)
+        server.add_tool(run, description=inspect.getdoc(run), annotations=hints)
 
-    async def call_tool(context: Context, params: CallToolRequestParams) -> CallToolResult:
-        async def search(ask: Ask) -> Record:
-            return await _search(hub, ask, context)
+    @tool
+    async def solve(
+        context: Context,
+        question: Question,
+        choices: Annotated[
+            list[str], Field(description="Options to choose from, if the question does not name them.")
+        ] = [],  # noqa: B006 - the SDK copies it
+        effort: Annotated[
+            Effort | None,
+            Field(
+                description="How sure to be before stopping; the default is medium. A question without a "
+                "checkable answer is searched only if an effort is given."
+            ),
+        ] = None,
+        budget: OwnBudget = None,
+        seed: Seed = None,
+    ) -> Solution:
+        """Answer a question that has a checkable answer: a maths problem, a choice, yes or no, a fact.
 
-        try:
-            if params.name not in TOOLS:
-                raise UsageError(f'there is no tool "{params.name}", only {", ".join(TOOLS)}')
-            arguments, _, run = TOOLS[params.name]
-            result = await run(arguments.read(params.arguments or {}), search)
-        except (Refusal, UsageError) as error:  # the agent reads it
-            refusal = error if isinstance(error, Refusal) else Refusal.of(error)
-            return CallToolResult(content=[TextContent(type="text", text=refusal.message)], is_error=True)
-        text = TextContent(type="text", text=result.model_dump_json(indent=2))
-        return CallToolResult(content=[text], structured_content=result.model_dump(mode="json"))
+        Writes and compares several solutions (for a fact it writes one), and gives the answer, the
+        probability that it is correct, and the number of solutions that agree on it. Do not use it for
+        greetings, texts, translations or programs: they get one plain reply, without a probability. Use the
+        tool code for programs.
+        """
+        is_searched = effort is not None
 
-    return Server(
-        "adascale",
-        title="adascale",
-        instructions=_INSTRUCTIONS,
-        version=__version__,
-        on_list_tools=list_tools,
-        on_call_tool=call_tool,
-    )
+        def ask() -> Ask:
+            return asked(question, effort or "medium", budget, seed, is_searched=is_searched, choices=choices)
+
+        return Solution.of(await _search(hub, ask, context))
+
+    @tool
+    async def code(
+        context: Context,
+        question: Annotated[str, Field(description="The task of the program.")],
+        tests: Annotated[
+            list[str],
+            Field(description="Python that fails if the program is wrong: asserts or test functions."),
+        ] = [],  # noqa: B006
+        effort: Annotated[
+            Effort,
+            Field(description="How many programs to write at most: low 4, medium 8, high 16, max 32."),
+        ] = "medium",
+        budget: OwnBudget = None,
+        seed: Seed = None,
+    ) -> TestedProgram:
+        """Write a Python program that passes tests: writes and runs programs until one passes all of them.
+
+        Without tests, the examples in the question are the tests.
+        """
+
+        def ask() -> Ask:
+            return coding(asked(question, effort, budget, seed), tests, effort)
+
+        return TestedProgram.of(await _search(hub, ask, context))
+
+    @tool
+    async def check(
+        context: Context,
+        question: Question,
+        answer: Annotated[
+            str, Field(max_length=2000, description="The answer to check, without its solution.")
+        ],
+        effort: Annotated[Effort, Field(description="How sure to be before stopping.")] = "medium",
+        budget: OwnBudget = None,
+        seed: Seed = None,
+    ) -> Check:
+        """Say how likely an answer is to be correct, by solving the question several times without seeing it.
+
+        Gives the number of solutions that agree with the answer, and its probability if the model is
+        calibrated.
+        """
+        record = await _search(hub, lambda: checking(asked(question, effort, budget, seed), answer), context)
+        # In a thread, so that the others' searches go on.
+        return await asyncio.to_thread(lambda: Check.of(record, equal_answers(record, answer)))
+
+    return server
 
 
-async def _search(hub: Hub, ask: Ask, context: Context) -> Record:
+async def _search(hub: Hub, ask: Callable[[], Ask], context: Context) -> Record:
     """Run a search to its result; its steps and votes become progress notifications.
 
+    Args:
+        hub: Runs it.
+        ask: Makes the search, in a thread: reading many tests takes a second.
+        context: The call.
+
     Raises:
-        Refusal: it could not run, or its client has gone (for old clients, the SDK would not notice).
+        ToolError: it could not run, or its client has gone (for old clients, the SDK would not notice).
     """
-    await hub.wait_until_open()
-    request = context.request  # None over stdio
-    client = "" if request is None else client_address(request)
+    request: Request | None = context.request_context.request  # None over stdio
     record: Record | None = None
     lines = 0
-    async with aclosing(hub.ask(ask, client)) as events:
-        async for event in events:
-            if request is not None and await request.is_disconnected():
-                raise Refusal(400, "the client has gone", "client-gone")
-            if event is None:
-                continue
-            if isinstance(event, SearchFailed):
-                raise Refusal.of(event.error())
-            record = Record.after(record, event)
-            if line := progress_line(record, event):
-                lines += 1
-                await context.session.report_progress(lines, None, line.rstrip("\n"))
+    try:
+        await hub.wait_until_open()
+        client = "" if request is None else client_address(request)
+        async with aclosing(hub.ask(await asyncio.to_thread(ask), client)) as events:
+            async for event in events:
+                if request is not None and await request.is_disconnected():
+                    raise ToolError("the client has gone")
+                if event is None:
+                    continue
+                if isinstance(event, SearchFailed):
+                    raise event.error()
+                record = Record.after(record, event)
+                if line := progress_line(record, event):
+                    lines += 1
+                    await context.report_progress(lines, None, line.rstrip("\n"))
+    except AdascaleError as error:
+        raise ToolError(Refusal.of(error).message) from None
+    except Refusal as refusal:
+        raise ToolError(refusal.message) from None
     assert record is not None, "a search has a beginning"
     return record
 
 
-@asynccontextmanager
-async def over_http(hub: Hub, path: str) -> AsyncIterator[ASGIApp]:
-    """The tools over HTTP at ``path``; ``guard`` has checked Host, Origin and key of every request."""
-    server = make_mcp(hub)
+def over_http(server: MCPServer) -> Route:
+    """The route of the tools; ``guard`` has checked Host, Origin and key of every request."""
     app = server.streamable_http_app(
-        streamable_http_path=path,
-        max_sessions=_MAX_SESSIONS,
-        session_idle_timeout=_IDLE_SECONDS,
+        streamable_http_path=PATH,
+        max_request_body_size=MAX_BODY,
         transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
     )
     [route] = app.routes
     assert isinstance(route, Route)
-    endpoint: ASGIApp = route.endpoint
-    async with server.session_manager.run():
-        yield endpoint
+    # No GET: it opens a stream for messages that the server starts, and would delay our shutdown.
+    return Route(PATH, route.endpoint, methods=["POST", "DELETE"])
 
 
 async def serve_stdio(hub: Hub) -> None:
     """Serve on stdin and stdout until stdin ends; the models are loaded meanwhile."""
     hub.start()
-    server = make_mcp(hub)
     try:
-        async with stdio_server() as (read, write), anyio.create_task_group() as group:
-            told, messages = anyio.create_memory_object_stream[SessionMessage | Exception](0)
-
-            async def refuse_what_is_no_message() -> None:
-                async with told, read:
-                    async for item in read:
-                        if isinstance(item, Exception):  # the SDK would pass it over, and its client wait
-                            await write.send(SessionMessage(_NO_MESSAGE))
-                        else:
-                            await told.send(item)
-
-            group.start_soon(refuse_what_is_no_message)
-            await server.run(messages, write, server.create_initialization_options())
-            group.cancel_scope.cancel()
+        await make_mcp(hub).run_stdio_async()
     finally:
         await hub.close()

@@ -1,17 +1,15 @@
-"""Tools for an agent: ``solve`` a question, write ``code`` that passes tests, ``check`` an answer.
+"""Results of the tools for an agent: of ``solve``, ``code`` and ``check``, and what they search.
 
-An agent reads these docstrings: that of a tool's arguments describes the tool, those of fields describe the
-fields in its schemas.
+An agent reads the docstrings of results and of their fields in the tools' schemas.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
-from typing import Annotated, Any, Self
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from adascale.codetasks.asserts import read_tests
 from adascale.codetasks.examples import read_examples
@@ -24,50 +22,69 @@ from adascale.engine.search.record import Record
 from adascale.engine.strategies import EFFORTS, Adaptive, Effort
 from adascale.engine.types import Budget, KindName, Problem, StopReason, rounded_probability
 
-from ..bodies.fields import MAX_SEED, Fields, Tokens
 from ..hub import Ask
 from ..outcome import interval_of
-from ..request import SearchOptions, ServedEffort, problem_for
+from ..request import SearchOptions, problem_for
 from ..wire.http import for_clients
 
 MAX_TEST_TEXT = 64 << 10
 """Characters of all tests of a call, each with its setup; reading them takes half a second."""
 
-Search = Callable[[Ask], Awaitable[Record]]
-"""Runs a search to its end, with progress notifications."""
+
+def asked(
+    question: str,
+    effort: Effort,
+    budget: int | None,
+    seed: int | None,
+    *,
+    is_searched: bool = True,
+    choices: Sequence[str] = (),
+) -> Ask:
+    """The search of a question.
+
+    Args:
+        question: The question.
+        effort: How hard to try.
+        budget: Limit of generated tokens.
+        seed: None for a random one.
+        is_searched: Search even if the question has no checkable answer.
+        choices: Options to choose from; empty for none.
+
+    Raises:
+        UsageError: the question is empty.
+    """
+    if not question.strip():
+        raise UsageError("the question is empty", slug="empty-question")
+    options = SearchOptions(effort, Budget(budget), seed)
+    return options.ask(problem_for(question, options, is_searched=is_searched, choices=choices))
+
+
+def coding(ask: Ask, tests: Sequence[str], effort: Effort) -> Ask:
+    """The search of a program.
+
+    Raises:
+        UsageError: as ``_code_problem``.
+    """
+    problem = _code_problem(ask.problem, tests)
+    return replace(ask, problem=problem, strategy=EFFORTS[problem.kind][effort])
+
+
+def checking(ask: Ask, answer: str) -> Ask:
+    """The search that checks an answer.
+
+    Raises:
+        UsageError: the answer is empty.
+    """
+    if not answer.strip():
+        raise UsageError("the answer is empty")
+    # The one solution of a fact says little about another answer.
+    return replace(ask, strategy=Adaptive(samples=8, least=4)) if ask.problem.kind == "fact" else ask
 
 
 class Result(BaseModel):
     """Structured content of a call."""
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
-
-
-class Arguments(Fields):
-    """Arguments that every tool has."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    question: str
-    budget: Tokens | None = None
-    seed: Annotated[int, Field(ge=0, le=MAX_SEED)] | None = None
-    """Makes the call repeatable; the result has it."""
-
-    def ask(self, effort: ServedEffort, *, is_searched: bool = True, choices: Sequence[str] = ()) -> Ask:
-        """The search of the question.
-
-        Args:
-            effort: How hard to try.
-            is_searched: Search even if the question has no checkable answer.
-            choices: Options to choose from; empty for none.
-
-        Raises:
-            UsageError: the question is empty.
-        """
-        if not self.question.strip():
-            raise UsageError("the question is empty", slug="empty-question")
-        options = SearchOptions(effort, Budget(self.budget), self.seed)
-        return options.ask(problem_for(self.question, options, is_searched=is_searched, choices=choices))
 
 
 class Cost(Result):
@@ -89,23 +106,6 @@ class Cost(Result):
             seed=record.started.seed,
             warnings=[for_clients(notice.message) for notice in record.notices],
         )
-
-
-class SolveArguments(Arguments):
-    """Answer a question that has a checkable answer: a maths problem, a choice, yes or no, a fact.
-
-    Writes and compares several solutions (for a fact it writes one), and gives the answer, the probability
-    that it is correct, and the number of solutions that agree on it. Do not use it for greetings, texts,
-    translations or programs: they get one plain reply, without a probability. Use the tool code for programs.
-    """
-
-    question: str
-    """The question in plain text, with all that is needed to answer it."""
-    choices: list[str] = []
-    """Options to choose from, if the question does not name them."""
-    effort: Effort | None = None
-    """How sure to be before stopping; the default is medium. A question without a checkable answer is
-    searched only if an effort is given."""
 
 
 class Solution(Result):
@@ -130,39 +130,22 @@ class Solution(Result):
     stop_reason: StopReason
     cost: Cost
 
-
-async def solve(arguments: SolveArguments, search: Search) -> Solution:
-    """Answer a question."""
-    effort, is_searched = arguments.effort or "medium", arguments.effort is not None
-    record = await search(arguments.ask(effort, is_searched=is_searched, choices=arguments.choices))
-    result = _result(record)
-    agree, finished = record.agreement
-    return Solution(
-        answer=result.answer,
-        kind=record.started.problem.kind,
-        options=dict(result.options) or None,
-        solution="" if result.best is None else record.tree.text(result.best).strip(),
-        probability=rounded_probability(result.confidence),
-        interval=interval_of(result.confidence),
-        agree=agree,
-        finished=finished,
-        stop_reason=result.stop_reason,
-        cost=Cost.of(record),
-    )
-
-
-class CodeArguments(Arguments):
-    """Write a Python program that passes tests: writes and runs programs until one passes all of them.
-
-    Without tests, the examples in the question are the tests.
-    """
-
-    question: str
-    """The task of the program."""
-    tests: list[str] = []
-    """Python that fails if the program is wrong: asserts or test functions."""
-    effort: Effort = "medium"
-    """How many programs to write at most: low 4, medium 8, high 16, max 32."""
+    @classmethod
+    def of(cls, record: Record) -> Self:
+        """The answer of a search."""
+        result, (agree, finished) = _result(record), record.agreement
+        return cls(
+            answer=result.answer,
+            kind=record.started.problem.kind,
+            options=dict(result.options) or None,
+            solution="" if result.best is None else record.tree.text(result.best).strip(),
+            probability=rounded_probability(result.confidence),
+            interval=interval_of(result.confidence),
+            agree=agree,
+            finished=finished,
+            stop_reason=result.stop_reason,
+            cost=Cost.of(record),
+        )
 
 
 class TestVerdict(Result):
@@ -189,42 +172,25 @@ class TestedProgram(Result):
     stop_reason: StopReason
     cost: Cost
 
-
-async def code(arguments: CodeArguments, search: Search) -> TestedProgram:
-    """Write a program."""
-    ask = arguments.ask(arguments.effort)
-    # In a thread: reading many tests takes a second, in which the others' searches go on.
-    problem = await asyncio.to_thread(_code_problem, ask.problem, arguments.tests)
-    record = await search(replace(ask, problem=problem, strategy=EFFORTS[problem.kind][arguments.effort]))
-    result = _result(record)
-    found = None if result.best is None else record.tree[result.best].execution
-    execution = found or Execution("", "", 0.0)
-    judged = zip(kind_of(problem).tests(problem), execution.verdicts, strict=False)
-    return TestedProgram(
-        program=execution.program or None,
-        passes=execution.passes,
-        tests=[
-            TestVerdict(test=test, outcome=verdict.outcome, detail=verdict.detail) for test, verdict in judged
-        ],
-        probability=rounded_probability(result.confidence),
-        programs=len(record.candidates),
-        stop_reason=result.stop_reason,
-        cost=Cost.of(record),
-    )
-
-
-class CheckArguments(Arguments):
-    """Say how likely an answer is to be correct, by solving the question several times without seeing it.
-
-    Gives the number of solutions that agree with the answer, and its probability if the model is calibrated.
-    """
-
-    question: str
-    """The question in plain text, with all that is needed to answer it."""
-    answer: Annotated[str, Field(max_length=2000)]
-    """The answer to check, without its solution."""
-    effort: Effort = "medium"
-    """How sure to be before stopping."""
+    @classmethod
+    def of(cls, record: Record) -> Self:
+        """The program of a search."""
+        result = _result(record)
+        found = None if result.best is None else record.tree[result.best].execution
+        execution, problem = found or Execution("", "", 0.0), record.started.problem
+        judged = zip(kind_of(problem).tests(problem), execution.verdicts, strict=False)
+        return cls(
+            program=execution.program or None,
+            passes=execution.passes,
+            tests=[
+                TestVerdict(test=test, outcome=verdict.outcome, detail=verdict.detail)
+                for test, verdict in judged
+            ],
+            probability=rounded_probability(result.confidence),
+            programs=len(record.candidates),
+            stop_reason=result.stop_reason,
+            cost=Cost.of(record),
+        )
 
 
 class Check(Result):
@@ -279,31 +245,15 @@ class Check(Result):
         )
 
 
-async def check(arguments: CheckArguments, search: Search) -> Check:
-    """Check an answer."""
-    answer = arguments.answer
-    if not answer.strip():
-        raise UsageError("the answer is empty")
-    ask = arguments.ask(arguments.effort)
-    if ask.problem.kind == "fact":  # the one solution of a fact says little about another answer
-        ask = replace(ask, strategy=Adaptive(samples=8, least=4))
-    record = await search(ask)
+def equal_answers(record: Record, answer: str) -> set[str]:
+    """The options or answers of a search that an answer equals; computer algebra may take seconds."""
     problem, result = replace(record.started.problem, answer=answer), _result(record)
     kind = kind_of(problem)
     known = [*result.options] or [group.answer for group in result.groups]
     if kind.options(problem):
-        return Check.of(record, {each for each in known if kind.is_right(problem, each, None, None)})
-    # Computer algebra may take seconds, in which the others' searches go on.
+        return {each for each in known if kind.is_right(problem, each, None, None)}
     same = kind.equality(problem)
-    return Check.of(record, {each for each in known if await asyncio.to_thread(same, each, answer)})
-
-
-TOOLS: Mapping[str, tuple[type[Arguments], type[Result], Callable[[Any, Search], Awaitable[Result]]]] = {
-    "solve": (SolveArguments, Solution, solve),
-    "code": (CodeArguments, TestedProgram, code),
-    "check": (CheckArguments, Check, check),
-}
-"""The models of each tool's arguments, whose docstring describes it, and of its result; and what runs it."""
+    return {each for each in known if same(each, answer)}
 
 
 def _result(record: Record) -> SearchResult:

@@ -40,7 +40,7 @@ def _biases(value: Any) -> Any:
 Biases = Annotated[
     dict[Annotated[int, Field(ge=0, le=_MAX_TOKEN)], Bias],
     Field(max_length=_MAX_BIASES),
-    BeforeValidator(_biases, json_schema_input_type=dict[str, Bias]),
+    BeforeValidator(_biases),
 ]
 
 

@@ -1,4 +1,4 @@
-"""The base of all bodies: pydantic models that read a body, and refuse a wrong one in our own words.
+"""The base of all bodies: pydantic models that read a body, and refuse a wrong one.
 
 JSON from the network is checked here, and nowhere later.
 """
@@ -16,20 +16,21 @@ MAX_SEED = (1 << 63) - 1
 MAX_MESSAGES = 512
 """Messages of a conversation, and parts of a message."""
 
-Effort = Annotated[
-    Literal["none", "minimal", "low", "medium", "high", "max", "xhigh", "chat"],
-    Field(description="How hard to try; without it the last message decides."),
-]
-Tokens = Annotated[int, Field(ge=1, le=1 << 24, description="Limit of generated tokens of the whole search.")]
+Effort = Literal["none", "minimal", "low", "medium", "high", "max", "xhigh", "chat"]
+"""How hard to try; without it the last message decides."""
+
+Tokens = Annotated[int, Field(ge=1, le=1 << 24)]
+"""Limit of generated tokens of the whole search."""
 
 _OPEN = BeforeValidator(lambda value: None if value == -1 else value)
 
-OpenTokens = Annotated[Tokens | None, _OPEN, Field(description="Limit of generated tokens; -1 for none.")]
-Seed = Annotated[
-    Annotated[int, Field(ge=-MAX_SEED, le=MAX_SEED)] | None, _OPEN, Field(description="-1 for a random one.")
-]
+OpenTokens = Annotated[Tokens | None, _OPEN]
+"""Limit of generated tokens; -1 for none."""
 
-Ignored = Annotated[Any, Field(description="Without effect.")]
+Seed = Annotated[Annotated[int, Field(ge=-MAX_SEED, le=MAX_SEED)] | None, _OPEN]
+"""-1 for a random one."""
+
+Ignored = Any
 """A field that clients send, and that has no effect."""
 
 Nothing = Annotated[list[Any], Field(max_length=0)]
@@ -38,34 +39,11 @@ Nothing = Annotated[list[Any], Field(max_length=0)]
 _MAX_TYPE = 40
 """Characters of an unknown part's type that the refusal repeats."""
 
-_NOT_SUPPORTED = "is not supported"
-
-_SAID: Mapping[str, str] = {
-    "missing": "has to be given",
-    "string_type": "has to be a text",
-    "string_too_short": "is empty",
-    "string_too_long": "has more than {max_length:,} characters",
-    "bool_type": "has to be true or false",
-    "int_type": "has to be a whole number",
-    "float_type": "has to be a number",
-    "greater_than_equal": "has to be at least {ge:,}",
-    "less_than_equal": "has to be at most {le:,}",
-    "literal_error": "has to be {expected}",
-    "list_type": "has to be a list",
-    "too_short": "needs at least {min_length:,}",
-    "too_long": "takes at most {max_length:,}",
-    "model_type": "has to be an object",
-    "dict_type": "has to be an object",
-    "none_required": _NOT_SUPPORTED,
-    "extra_forbidden": _NOT_SUPPORTED,
-}
-"""The end of the sentence that refuses a field, by pydantic's type of error."""
-
 
 class Fields(BaseModel):
     """An object in a request. A null field counts as missing, 4.0 as 4, and unknown fields are kept apart."""
 
-    model_config = ConfigDict(strict=True, frozen=True, extra="allow", use_attribute_docstrings=True)
+    model_config = ConfigDict(strict=True, frozen=True, extra="allow")
 
     @model_validator(mode="before")
     @classmethod
@@ -102,41 +80,18 @@ class Fields(BaseModel):
 
 
 def _refusal(error: ValidationError, value: Any) -> Refusal:
-    """The refusal for the first error, without pydantic's words.
-
-    A field of several types has an error for each: that of its innermost field is told, or all of them.
-    """
-    errors = error.errors(include_url=False, include_input=False)
-    found = [(_place(each["loc"], value, is_missing=each["type"] == "missing"), each) for each in errors]
-    first = found[0][0]
-    place = max((place for place, _ in found if place[: len(first)] == first), key=len)
-    said = dict.fromkeys(_said(each) for at, each in found if at == place)
-    name = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).lstrip(".")
-    code = "unsupported-parameter" if _NOT_SUPPORTED in said else "invalid-value"
-    text, *others = said
-    return Refusal.of_field(
-        name, ", or ".join([text, *(each.removeprefix("has to be ") for each in others)]), code
-    )
-
-
-def _place(location: Sequence[int | str], value: Any, *, is_missing: bool) -> tuple[int | str, ...]:
-    """Pydantic's location of an error in a body, without its names for the types of a field."""
-    place: list[int | str] = []
-    for at, part in enumerate(location):
+    """The refusal for the first error, with the name of its field: without pydantic's names of types."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    name = ""
+    for at, part in enumerate(first["loc"]):
         is_there = isinstance(value, Mapping) and part in value
-        if is_there or at == 0 or isinstance(part, int) or (is_missing and at == len(location) - 1):
-            place.append(part)
-            is_there = is_there or (isinstance(value, list) and isinstance(part, int) and part < len(value))
+        if isinstance(part, int):
+            name += f"[{part}]"
+            value = value[part] if isinstance(value, list) and part < len(value) else None
+        elif is_there or at == 0 or first["type"] == "missing":
+            name += f".{part}"
             value = value[part] if is_there else None
-    return tuple(place)
-
-
-def _said(error: Mapping[str, Any]) -> str:
-    kind, facts = error["type"], error.get("ctx", {})
-    if kind not in _SAID or (kind == "too_long" and facts["max_length"] == 0):
-        return _NOT_SUPPORTED if kind in _SAID else "cannot be read"
-    expected = str(facts.get("expected", "")).replace("'", "").replace("False", "false")
-    return _SAID[kind].format(**{**facts, "expected": expected})
+    return Refusal.of_field(name.lstrip("."), first["msg"])
 
 
 class Part(Fields):
@@ -166,12 +121,12 @@ Parts = Annotated[
     list[Part],
     Field(max_length=MAX_MESSAGES),
     FailFast(),
-    BeforeValidator(as_parts, json_schema_input_type=str | list[Part]),
+    BeforeValidator(as_parts),
 ]
 """A text, or a list of parts."""
 
 Text = Annotated[str, Field(min_length=1)]
-Texts = Annotated[list[Text], FailFast(), BeforeValidator(_as_list, json_schema_input_type=Text | list[Text])]
+Texts = Annotated[list[Text], FailFast(), BeforeValidator(_as_list)]
 """A text, or a list of texts."""
 
 
@@ -194,6 +149,6 @@ def text_of(parts: Sequence[Part], place: str, *without_effect: str) -> str:
             text = f"{part.type[:_MAX_TYPE]} cannot be read, only text"
             raise Refusal.of_field(f"{place}[{at}].type", text, "unsupported-content")
         if part.text is None:
-            raise Refusal.of_field(f"{place}[{at}].text", _SAID["missing"])
+            raise Refusal.of_field(f"{place}[{at}].text", "has to be given")
         texts.append(part.text)
     return "\n".join(texts)

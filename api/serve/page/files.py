@@ -43,4 +43,4 @@ def _route(path: str, name: str) -> Route:
     async def send(request: Request) -> Response:
         return Response(content, media_type=media_type, headers=_HEADERS)
 
-    return Route(path, send, include_in_schema=False)
+    return Route(path, send)

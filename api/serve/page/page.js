@@ -32,7 +32,7 @@ async function ask(question) {
   const events = [];
   try {
     const effort = form.elements.effort.value || undefined;
-    const body = { question: exchange.question, history, kind: "auto", effort };
+    const body = { question: exchange.question, history, effort };
     for await (const event of search(body, key(), running.breakOff.signal, sayLoading)) {
       events.push(event);
       take(exchange, event);

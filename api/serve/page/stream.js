@@ -28,7 +28,7 @@ export async function* search(body, key, signal, onLoading) {
     const response = await fetch("/v1/searches", {
       method: "POST",
       headers: { "Content-Type": "application/json", ...authorization(key) },
-      body: JSON.stringify({ ...body, readable: true }),
+      body: JSON.stringify(body),
       signal,
     });
     if (response.ok) return yield* events(response.body);

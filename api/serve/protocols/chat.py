@@ -152,7 +152,7 @@ class ChatWriter(ChoicesWriter[ChatBody]):
         ]
 
 
-CHAT = Protocol("/v1/chat/completions", "OpenAI's chat completions", ChatBody, _read, ChatWriter)
+CHAT = Protocol("/v1/chat/completions", ChatBody, _read, ChatWriter)
 
 
 def _delta(

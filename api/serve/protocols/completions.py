@@ -26,7 +26,7 @@ def _only_text(value: Any) -> Any:
 class CompletionBody(ChoicesBody):
     """Body of a completion."""
 
-    prompt: Annotated[str, Field(min_length=1), BeforeValidator(_only_text, json_schema_input_type=str)]
+    prompt: Annotated[str, Field(min_length=1), BeforeValidator(_only_text)]
     """The text to continue, without a chat template; special tokens in it are parsed."""
     suffix: str = ""
     """Text after the completion, for models trained for fill-in-the-middle."""
@@ -80,7 +80,7 @@ class CompletionWriter(ChoicesWriter[CompletionBody]):
         return _choice(at, "", choice.finish, _logprobs(choice.logprobs))
 
 
-COMPLETIONS = Protocol("/v1/completions", "OpenAI's completions", CompletionBody, _read, CompletionWriter)
+COMPLETIONS = Protocol("/v1/completions", CompletionBody, _read, CompletionWriter)
 
 
 def _choice(at: int, text: str, finish: str | None = None, logprobs: JsonObject | None = None) -> JsonObject:

@@ -1,7 +1,7 @@
 """The event log of a search while it runs: ``POST /v1/searches``, for the page.
 
-Each server-sent event is an event of the log, as a line of a trace, so that clients fold the stream as they
-replay a trace.
+Each server-sent event is an event of the log, as a line of a trace, so that the page folds the stream as a
+replay folds a trace.
 """
 
 from __future__ import annotations
@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import FailFast, Field
 
 from adascale.engine.answers.latex import readable
-from adascale.engine.errors import UsageError
 from adascale.engine.search.events import (
     BranchGrew,
     BranchStarted,
@@ -25,14 +24,13 @@ from adascale.engine.search.events import (
     Warned,
     to_json,
 )
-from adascale.engine.strategies import ModeChoice
-from adascale.engine.types import BranchId, Budget, MessageKind, Role, Turn
+from adascale.engine.types import BranchId, Role, Turn
 
-from ..bodies.fields import MAX_MESSAGES, Effort, Fields, Seed, Tokens
+from ..bodies.fields import MAX_MESSAGES, Effort, Fields
 from ..hub import Ask
 from ..request import SearchOptions, problem_for
 from ..served import ServedModel, public_name
-from ..wire.http import COMMENT, JsonObject, Refusal, for_clients
+from ..wire.http import COMMENT, Refusal, for_clients
 from ..wire.http import event as write
 
 PATH = "/v1/searches"
@@ -49,71 +47,33 @@ class EarlierMessage(Fields):
 
 
 class SearchBody(Fields):
-    """Body of a search: a question, and options of ``adascale ask``."""
+    """Body of a search."""
 
     question: str
     history: Annotated[list[EarlierMessage], Field(max_length=MAX_MESSAGES), FailFast()] = []
     """The conversation before the question."""
-    model: str | None = None
-    """Name of the model, alone or with an effort, as ``NAME:high``."""
-    kind: MessageKind | Literal["auto"] | None = None
-    """Kind to take the question for; ``auto`` recognises it, even beside an effort or a mode."""
-    choices: Annotated[list[str], Field(max_length=26), FailFast()] = []
-    """Options to choose from, which make it a choice."""
-    schema_: Annotated[JsonObject | None, Field(alias="schema")] = None
-    """JSON schema of an object in which the content of the question is wanted."""
     effort: Effort | None = None
-    """How hard to try; without it and without a mode the question decides."""
-    mode: ModeChoice = "auto"
-    """How to reason."""
-    max_tokens: Tokens | None = None
-    max_seconds: Annotated[float, Field(ge=0.001, le=86_400)] | None = None
-    seed: Seed = None
-    readable: bool = False
-    """Plain characters instead of LaTeX in prose."""
+    """How hard to try to answer a question that is searched."""
 
 
 def read_ask(body: SearchBody, served: ServedModel) -> Ask:
     """The search of a body.
 
     Raises:
-        Refusal: the question is empty or cannot be of the kind, another model is asked for, or its name says
-            another effort.
+        Refusal: the question is empty.
     """
-    question = body.question
-    if not question.strip():
+    if not body.question.strip():
         raise Refusal.of_field("question", "is empty", "empty-question")
-    served.ignored(body)
-    effort = served.effort_of(body.model, body.effort, "effort")
-    if effort == "chat" and body.mode == "program":
-        raise Refusal.of_field("mode", "a chat is written in prose", "unsupported-value")
     history = tuple(Turn(said.role, said.content) for said in body.history)
-    limits = Budget(body.max_tokens, body.max_seconds)
-    is_chosen = effort is not None or body.mode != "auto"
-    options = SearchOptions(effort or served.effort, limits, body.seed, body.mode)
-    try:
-        problem = problem_for(
-            question,
-            options,
-            kind=None if body.kind == "auto" else body.kind,
-            choices=body.choices,
-            schema=body.schema_,
-            history=history,
-            is_searched=is_chosen and body.kind is None,
-        )
-    except UsageError as error:
-        raise Refusal.of(error) from error
-    return options.ask(problem)
+    options = SearchOptions(served.effort_of(None, body.effort, "effort") or served.effort)
+    return options.ask(problem_for(body.question, options, history=history, is_searched=False))
 
 
-async def write_log(
-    events: AsyncGenerator[Event | None, None], *, is_readable: bool
-) -> AsyncGenerator[bytes, None]:
-    """Server-sent events; a comment for each None. ``events`` is closed at their end.
+async def write_log(events: AsyncGenerator[Event | None, None]) -> AsyncGenerator[bytes, None]:
+    """Server-sent events, with plain characters instead of LaTeX in prose; a comment for each None.
 
     Args:
-        events: Events of a search; None after a while without one.
-        is_readable: Plain characters instead of LaTeX in prose, for a client that shows it.
+        events: Events of a search; None after a while without one. They are closed at their end.
     """
     programs: set[BranchId] = set()
     async with aclosing(events):
@@ -125,7 +85,7 @@ async def write_log(
                 programs.add(event.branch)
             is_program = isinstance(event, BranchGrew | StepProposed) and event.branch in programs
             data = to_json(_public(event))
-            yield write(_readable(data) if is_readable and not is_program else data)
+            yield write(data if is_program else _readable(data))
 
 
 def _public(event: Event) -> Event:

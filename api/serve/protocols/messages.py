@@ -52,7 +52,7 @@ class Message(Fields):
         list[MessagePart],
         Field(max_length=MAX_MESSAGES),
         FailFast(),
-        BeforeValidator(as_parts, json_schema_input_type=str | list[MessagePart]),
+        BeforeValidator(as_parts),
     ] = []
 
 
@@ -237,7 +237,7 @@ class MessageWriter(BlockWriter[MessageBody]):
         }
 
 
-MESSAGES = Protocol("/v1/messages", "Anthropic's messages", MessageBody, _read, MessageWriter)
+MESSAGES = Protocol("/v1/messages", MessageBody, _read, MessageWriter)
 
 
 def _event(type_: str, **fields: Any) -> bytes:

@@ -257,10 +257,9 @@ def _json_line(value: JsonObject) -> bytes:
     return to_bytes(value) + b"\n"
 
 
-OLLAMA_CHAT = Protocol("/api/chat", "Ollama's chat", ChatBody, _read_chat, ChatWriter, _LINES, _load_for_chat)
+OLLAMA_CHAT = Protocol("/api/chat", ChatBody, _read_chat, ChatWriter, _LINES, _load_for_chat)
 OLLAMA_GENERATE = Protocol(
     "/api/generate",
-    "Ollama's completion",
     GenerateBody,
     _read_generate,
     GenerateWriter,

@@ -49,7 +49,7 @@ class OllamaModels:
             Route("/api/version", self.version),
             Route("/api/tags", self.tags),
             Route("/api/ps", self.running),
-            Route("/api/show", self.show, methods=["POST"], include_in_schema=False),
+            Route("/api/show", self.show, methods=["POST"]),
         ]
 
     async def version(self, request: HttpRequest) -> Response:

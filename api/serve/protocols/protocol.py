@@ -28,7 +28,6 @@ class Protocol(Generic[B]):
 
     Attributes:
         path: Path of its route.
-        summary: A few words for the list of routes.
         body: Model of a request's body.
         read: Reads a body.
         writer: Makes the writer of an answer.
@@ -37,7 +36,6 @@ class Protocol(Generic[B]):
     """
 
     path: str
-    summary: str
     body: type[B]
     read: Callable[[B], CommonFields]
     writer: Callable[[B, AnswerRequest], Writer[B]]

@@ -80,7 +80,7 @@ class ResponseBody(OpenAIBody):
         list[Item],
         Field(min_length=1, max_length=MAX_MESSAGES),
         FailFast(),
-        BeforeValidator(_as_items, json_schema_input_type=str | list[Item]),
+        BeforeValidator(_as_items),
     ]
     """The question as a text, or a conversation."""
     instructions: str = ""
@@ -270,7 +270,7 @@ class ResponseWriter(BlockWriter[ResponseBody]):
         }
 
 
-RESPONSES = Protocol("/v1/responses", "OpenAI's responses", ResponseBody, _read, ResponseWriter)
+RESPONSES = Protocol("/v1/responses", ResponseBody, _read, ResponseWriter)
 
 
 def _shown_format(text: TextOptions | None) -> JsonObject:

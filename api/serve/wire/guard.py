@@ -11,7 +11,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..page import files as page_files
-from .http import MAX_HEAD, Refusal
+from .http import Refusal
 
 _OPEN = frozenset({"/health", *page_files.PATHS})
 """Paths that need no key: for health checks, and for a browser before its user has typed the key."""
@@ -19,7 +19,7 @@ _OPEN = frozenset({"/health", *page_files.PATHS})
 _SHOWN = 100
 """Characters of a Host that a refusal repeats."""
 
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Access:
                 raise Refusal(401, "the API key is missing or wrong", "invalid-api-key", headers=wanted)
             return
         host = headers.get("host", "")
-        if _host_name(host) not in LOOPBACK | {self.host}:
+        if _host_name(host) not in _LOOPBACK | {self.host}:
             text = f"a server without an API key answers only to {self.host}, not to {host[:_SHOWN]!r}"
             raise Refusal(403, text, "host-not-allowed")
         known = {*self.origins, f"http://{host}", f"https://{host}"}
@@ -78,18 +78,6 @@ def _has_key(headers: Mapping[str, str], key: str) -> bool:
     return hmac.compare_digest(given.strip().encode("utf-8", "replace"), key.encode())
 
 
-def _check_head(scope: Scope) -> None:
-    """Refuse a head that is too long: the HTTP parser limits only heads that come in several parts.
-
-    Raises:
-        Refusal: 431.
-    """
-    headers = sum(len(name) + len(value) for name, value in scope["headers"])
-    if len(scope["path"]) + len(scope["query_string"]) + headers > MAX_HEAD:
-        text = f"the head of the request is longer than {MAX_HEAD:,} bytes"
-        raise Refusal(431, text, "head-too-long")
-
-
 class Guard:
     """ASGI middleware that refuses requests.
 
@@ -109,7 +97,6 @@ class Guard:
             return
         app = self._app
         try:
-            _check_head(scope)
             self._access.check(scope["path"], Headers(scope=scope))
         except Refusal as refusal:
             app = refusal.response(scope["path"])

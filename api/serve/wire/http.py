@@ -26,14 +26,8 @@ from adascale.engine.errors import (
 
 JsonObject = dict[str, Any]
 
-MAX_HEAD = 16 << 10
-"""Bytes of a head: the request line and the headers."""
-
 MAX_BODY = 1 << 20
 """Bytes of a body."""
-
-BODY_SECONDS = 15.0
-"""Time limit for a body to arrive."""
 
 MAX_DEPTH = 32
 """Levels of objects and lists in a body."""
@@ -155,23 +149,18 @@ async def read_body(request: Request) -> bytes:
     """The whole body.
 
     Raises:
-        Refusal: 413 if it is too long, 408 if it is too slow.
+        Refusal: 413 if it is too long.
         ClientDisconnect: the client has gone.
     """
     parts, size = [], 0
     too_long = Refusal(413, f"the body is longer than {MAX_BODY:,} bytes", "body-too-long", headers=_CLOSE)
     if int(request.headers.get("content-length", 0)) > MAX_BODY:
         raise too_long
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            async for part in request.stream():
-                parts.append(part)
-                size += len(part)
-                if size > MAX_BODY:
-                    raise too_long
-    except TimeoutError:
-        text = f"the body did not arrive within {BODY_SECONDS:g} s"
-        raise Refusal(408, text, "body-too-slow", headers=_CLOSE) from None
+    async for part in request.stream():
+        parts.append(part)
+        size += len(part)
+        if size > MAX_BODY:
+            raise too_long
     return b"".join(parts)
 
 
