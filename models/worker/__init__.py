@@ -3,5 +3,5 @@
 ``client`` is the parent's side and looks like a driver; ``server`` is the worker's side, around a session.
 ``process`` starts and stops the process, and tells why it ended. The two exchange ``messages``, one line of
 JSON each. ``dispatch`` hands out questions and knows which are lost or to blame. ``ray`` has a worker on each
-node of a cluster in the place of one. ``remote`` asks a running server over HTTP.
+node of a cluster in the place of one.
 """
