@@ -30,7 +30,7 @@ FULL_TREE = 60
 """Nodes of the largest tree that is left on the screen as a whole."""
 
 FOLDED_ROWS = 30
-"""Rows to which a larger tree is folded."""
+"""Rows that are left of a larger one."""
 
 _HINT = "Ctrl-C: stop now and print the best answer."
 
@@ -46,7 +46,7 @@ def live_frame(state: ViewState, width: int, height: int, glyphs: Glyphs, tick: 
     frame = Frame(width, glyphs, state.started.calibrated, tick)
     room = max(1, height - FRAME_LINES)
     rows = tree_rows(state, room)
-    lines = [_question_line(state, frame), *draw_rows(rows, frame, room - len(rows)), Text()]
+    lines = [_question_line(state, frame), *draw_rows(rows, frame, whole=False), Text()]
     lines += [_budget_line(state, frame), _tree_line(state, frame)]
     lines += [_best_line(state, frame), _stop_line(state, frame)]
     lines.append(Text(cut(_HINT, width, glyphs), STYLES["faint"]))
@@ -55,14 +55,14 @@ def live_frame(state: ViewState, width: int, height: int, glyphs: Glyphs, tick: 
 
 
 def final_frame(state: ViewState, width: int, glyphs: Glyphs, *, whole: bool = False) -> list[Text]:
-    """The finished tree in full; a large one folded around its best path, unless it is wanted ``whole``."""
+    """The finished tree; of a large one its best path and some other rows, unless it is wanted ``whole``."""
     frame = Frame(width, glyphs, state.started.calibrated)
     large = len(state.tree) > FULL_TREE and not whole
     rows = tree_rows(state, FOLDED_ROWS if large else None)
-    lines = [_question_line(state, frame), *draw_rows(rows, frame), Text()]
+    lines = [_question_line(state, frame), *draw_rows(rows, frame, whole=True), Text()]
     lines += [_budget_line(state, frame), _tree_line(state, frame)]
     if large:
-        note = f"Folded: {len(rows)} rows for {steps_text(state)}; adascale tree -o t.html has all."
+        note = f"{len(rows)} rows for {steps_text(state)}; adascale tree has all."
         lines.append(Text(cut(note, width, glyphs), STYLES["faint"]))
     return lines
 

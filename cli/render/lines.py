@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from rich.text import Text
 
 from adascale.engine.answers.latex import readable
-from adascale.engine.types import Estimate
 
 from ..terminal.code import Program, cut_line, highlighted, wrap_line
-from ..terminal.prose import styled_line
+from ..terminal.prose import plain
 from ..terminal.text import cells, chance, cut, cut_front, one_line, pad, percent, rounded
 from ..terminal.theme import MARK_STYLES, STYLES, Glyphs, level
 from .rows import Row, thought_line
@@ -20,9 +19,7 @@ NARROW = 60
 """Below this width the column of answers is dropped."""
 
 WIDE = 100
-"""From this width on intervals are shown, in numbers and drawn, the tokens of a step, and why one was cut."""
-
-_SCALE = "0   50  100"
+"""From this width on intervals are shown, the tokens of a step, and why one was cut."""
 
 _GAP = 2
 _LEAST_TEXT = 8
@@ -31,9 +28,6 @@ _RANGE_CELLS = 8
 _COUNT_CELLS = 8
 _TOKENS_CELLS = 6
 _LABEL_CHARACTERS = 15
-
-_FOLDED_PROGRAM = 5
-"""Lines of a program in a live view: its row, three more of code, and what running it gave."""
 
 _LEAST_WRAPPED = 16
 """Cells below which long lines of code are cut, not wrapped."""
@@ -65,13 +59,13 @@ class Frame:
     tick: int = 0
 
 
-def draw_rows(rows: Sequence[Row], frame: Frame, spare: int | None = None) -> list[Text]:
+def draw_rows(rows: Sequence[Row], frame: Frame, *, whole: bool) -> list[Text]:
     """The head of the columns and the lines of each row, none wider than the frame.
 
     Args:
-        rows: Rows of a tree; each takes one line, and a program more if there are spare ones.
+        rows: Rows of a tree.
         frame: Settings of all lines.
-        spare: Further lines for programs; None for as many as they have.
+        whole: Show all lines of a program, not one.
     """
     columns = _columns(rows, frame)
     left = max(0, frame.width - sum(_GAP + column.width for column in columns))
@@ -81,9 +75,8 @@ def draw_rows(rows: Sequence[Row], frame: Frame, spare: int | None = None) -> li
     lines = [head]
     deepest = max((len(row.lasts) for row in rows), default=0)
     step = 4 if deepest * 4 <= left // 3 else 2
-    heights = program_heights(rows, spare)
     for at, row in enumerate(rows):
-        line, *below = _row_lines(row, left, step, frame, heights.get(at))
+        line, *below = _row_lines(row, left, step, frame, whole)
         for column in columns:
             value, style = column.values[at]
             line.append(" " * (_GAP + column.width - cells(value)))
@@ -103,8 +96,6 @@ def _columns(rows: Sequence[Row], frame: Frame) -> list[Column]:
         known = (row.estimate if row.estimate and row.estimate.calibrated else None for row in rows)
         ranges = (f"{100 * p.lower:.0f}-{100 * p.upper:.0f} %" if p else "" for p in known)
         columns.append(Column("10-90 %", _RANGE_CELLS, tuple((text, STYLES["faint"]) for text in ranges)))
-        spreads = (_spread(row.estimate, frame.glyphs) for row in rows)
-        columns.append(Column(_SCALE, len(_SCALE), tuple((text, STYLES["spent"]) for text in spreads)))
     if frame.width >= NARROW:
         columns.append(Column("answer", _COUNT_CELLS, tuple(_count(row, frame) for row in rows)))
     if frame.width >= WIDE:
@@ -124,17 +115,6 @@ def _score(row: Row, frame: Frame) -> tuple[str, str]:
     return percent(estimate.median) if estimate.calibrated else chance(estimate.median), style
 
 
-def _spread(estimate: Estimate | None, glyphs: Glyphs) -> str:
-    """``   ──●─   `` under a scale from 0 to 1: the estimate within its interval; none for a score."""
-    if estimate is None or not estimate.calibrated:
-        return ""
-    most = len(_SCALE) - 1
-    low, at, high = (round(most * p) for p in (estimate.lower, estimate.median, estimate.upper))
-    line = [glyphs.left if low <= cell <= high else " " for cell in range(most + 1)]
-    line[at] = glyphs.point
-    return "".join(line)
-
-
 def _count(row: Row, frame: Frame) -> tuple[str, str]:
     """The count of a row, in at most ``_COUNT_CELLS`` cells."""
     text = cut(one_line(rounded(readable(row.count)), frame.glyphs), _COUNT_CELLS, frame.glyphs)
@@ -143,7 +123,7 @@ def _count(row: Row, frame: Frame) -> tuple[str, str]:
     return text, STYLES["low"] if row.mark in ("pruned", "failed") else STYLES["faint"]
 
 
-def _row_lines(row: Row, width: int, step: int, frame: Frame, height: int | None) -> list[Text]:
+def _row_lines(row: Row, width: int, step: int, frame: Frame, whole: bool) -> list[Text]:
     """Guides, mark, label and text in exactly ``width`` cells, then the other lines of a program.
 
     Args:
@@ -151,7 +131,7 @@ def _row_lines(row: Row, width: int, step: int, frame: Frame, height: int | None
         width: Cells.
         step: Cells of a guide.
         frame: Settings of all lines.
-        height: Lines that a program may have; None for all.
+        whole: Show all lines of a program.
     """
     guides, passing = _guides(row, step, width // 3, frame.glyphs)
     line = Text().append(guides, STYLES["guide"]).append_text(_row_start(row, frame))
@@ -161,7 +141,7 @@ def _row_lines(row: Row, width: int, step: int, frame: Frame, height: int | None
     if cells(why) > room - _LEAST_TEXT:
         why = ""
     room -= cells(why)
-    text, *below = _contents(row, room, frame.glyphs, height)
+    text, *below = _contents(row, room, frame.glyphs, whole)
     text.append(" " * (room - text.cell_len))
     for content in (text, *below):
         content.stylize_before(_text_style(row))
@@ -170,17 +150,18 @@ def _row_lines(row: Row, width: int, step: int, frame: Frame, height: int | None
     return [line, *(indent + content for content in below)]
 
 
-def _contents(row: Row, room: int, glyphs: Glyphs, height: int | None) -> list[Text]:
-    """The text of a row in one line, or a finished program in up to ``height``."""
-    if row.thought:
-        return [styled_line(thought_line(row), room, glyphs, end=False)]
-    # Of what is being written the end is new.
-    writing = row.mark == "running" and not row.folded
+def _contents(row: Row, room: int, glyphs: Glyphs, whole: bool) -> list[Text]:
+    """The text of a row in one line, or a ``whole`` program; of what is being written the end is new."""
+    fit = cut_front if row.mark == "running" else cut
     if row.program is None:
-        return [styled_line(row.text, room, glyphs, end=writing)]
-    if writing:
-        return [Text(cut_front(one_line(row.program.code, glyphs), room, glyphs))]
-    return program_lines(row.program, room, glyphs, height)
+        text = thought_line(row) if row.thought else plain(row.text)
+        return [Text(fit(one_line(text, glyphs), room, glyphs))]
+    if row.mark == "running":
+        return [Text(fit(one_line(row.program.code, glyphs), room, glyphs))]
+    outcome = row.program.outcome_line(glyphs)
+    if whole and room >= _LEAST_WRAPPED:
+        return [part for line in (*row.program.lines(glyphs), *outcome) for part in wrap_line(line, room)]
+    return [_single_line(row.program, outcome, room, glyphs)]
 
 
 def _row_start(row: Row, frame: Frame) -> Text:
@@ -199,7 +180,7 @@ def _row_start(row: Row, frame: Frame) -> Text:
 def _text_style(row: Row) -> str:
     if row.best:
         return STYLES["best_path"]
-    if row.folded or row.thought or row.mark == "pruned":
+    if row.thought or row.mark in (None, "pruned"):
         return STYLES["faint"]
     return STYLES["running_text"] if row.mark == "running" else ""
 
@@ -225,42 +206,6 @@ def _shorten_label(label: str, glyphs: Glyphs) -> str:
     if len(label) <= _LABEL_CHARACTERS:
         return label
     return glyphs.ellipsis + label[len(glyphs.ellipsis) - _LABEL_CHARACTERS :]
-
-
-def program_heights(rows: Sequence[Row], spare: int | None) -> dict[int, int | None]:
-    """Maximum number of lines of each program, by the number of its row; None for all of its lines.
-
-    Args:
-        rows: Rows of a tree.
-        spare: Lines left when each row has one; the best program gets them first, then the newest. None is no
-            limit.
-    """
-    programs = [(at, row.program, row.best) for at, row in enumerate(rows) if row.program is not None]
-    if spare is None:
-        return {at: None for at, _, _ in programs}
-    heights: dict[int, int | None] = {}
-    for at, program, _ in sorted(programs, key=lambda place: (not place[2], -place[0])):
-        below = max(0, min(spare, _FOLDED_PROGRAM - 1, program.height - 1))
-        heights[at] = 1 + below
-        spare -= below
-    return heights
-
-
-def program_lines(program: Program, width: int, glyphs: Glyphs, height: int | None) -> list[Text]:
-    """A program in at most ``height`` lines of at most ``width`` cells.
-
-    Code that does not fit is left out before what running it gave; in a single line it has semicolons.
-    """
-    code, outcome = program.lines(glyphs), program.outcome_line(glyphs)
-    if height is None and width >= _LEAST_WRAPPED:
-        return [part for line in (*code, *outcome) for part in wrap_line(line, width)]
-    code = [line for line in code if line.plain.strip()] or [Text()]
-    if height == 1:
-        return [_single_line(program, outcome, width, glyphs)]
-    if height is not None and program.height > height:
-        code = code[: height - len(outcome)]
-        outcome = [Text(f"{glyphs.ellipsis} ", STYLES["faint"]).append_text(line) for line in outcome]
-    return [cut_line(line, width, glyphs) for line in (*code, *outcome)]
 
 
 def _single_line(program: Program, outcome: Sequence[Text], width: int, glyphs: Glyphs) -> Text:

@@ -76,11 +76,6 @@ class Program:
                 joined += (" " if joined.endswith(":") else "; " if joined else "") + line
         return joined
 
-    @property
-    def height(self) -> int:
-        """Lines of the code that are not blank, and one of what running it gave."""
-        return sum(bool(line.strip()) for line in self.code.splitlines()) + (self.execution is not None)
-
     def lines(self, glyphs: Glyphs) -> list[Text]:
         """The code, highlighted, as lines of any width."""
         lines = (harmless(line.expandtabs(_TAB), glyphs).rstrip() for line in self.code.splitlines())

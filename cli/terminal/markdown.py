@@ -18,7 +18,7 @@ from rich.theme import Theme
 
 from .prose import with_code, without_latex
 from .text import harmless
-from .theme import UNICODE, Glyphs
+from .theme import Glyphs
 
 _PRODUCT = re.compile(r"(?<=\w)\*\*(?=\d)|(?<=[\w)\]])\*(?=[\w(\[\\])")
 """A power or a product, whose asterisks would open emphasis."""
@@ -115,11 +115,6 @@ def rendered(text: str, width: int, glyphs: Glyphs) -> list[Text]:
         glyphs: Glyphs of the terminal.
     """
     return list(_lines(_source(text, glyphs), width, glyphs.ascii))
-
-
-def as_html(text: str) -> str:
-    """``text`` as HTML: the tags are those of its Markdown, all else is escaped."""
-    return str(_PARSER.render(_source(text, UNICODE)))
 
 
 def _source(text: str, glyphs: Glyphs) -> str:

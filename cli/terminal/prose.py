@@ -7,15 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from adascale.engine.answers.latex import readable
-
-from .text import cut, cut_front, one_line
-from .theme import STYLES, Glyphs
-
-if TYPE_CHECKING:
-    from rich.text import Text
 
 _FENCE = re.compile(r"(?m)^[ ]{0,3}```[^\n`]*(?:\n|\Z)")
 _BLOCK = re.compile(r"(?ms)^[ ]{0,3}```.*?(?:^[ ]{0,3}```[ ]*(?:\n|\Z)|\Z)")
@@ -35,8 +28,7 @@ _BLANK_LINES = re.compile(r"\n(?:[^\S\n]*\n){2,}")
 
 def plain(text: str) -> str:
     """``text`` without marks, at most one blank line in a row; blocks of code lose their fences alone."""
-    parts = ((_BOLD.sub(r"\1", _marked(prose)), without_fences(code)) for prose, code in with_code(text))
-    return "".join(prose + code for prose, code in parts)
+    return "".join(_unmarked(prose) + without_fences(code) for prose, code in with_code(text))
 
 
 def with_code(text: str) -> Iterator[tuple[str, str]]:
@@ -62,31 +54,7 @@ def without_fences(text: str) -> str:
     return _FENCE.sub("", text)
 
 
-def styled_line(text: str, width: int, glyphs: Glyphs, *, end: bool = False) -> Text:
-    """``text`` in one line of at most ``width`` cells, with marked parts bold.
-
-    Args:
-        text: Text that a model has written.
-        width: Maximum width in cells.
-        glyphs: Glyphs of the terminal.
-        end: Keep the end of a longer text, not its beginning.
-    """
-    from rich.text import Text
-
-    marked = one_line(_marked(text), glyphs)
-    bare = _BOLD.sub(r"\1", marked)
-    line = Text((cut_front if end else cut)(bare, width, glyphs))
-    shift = len(line) - len(bare) if end else 0
-    first = len(glyphs.ellipsis) if shift else 0
-    for at, bold in enumerate(_BOLD.finditer(marked)):
-        start = bold.start() - 4 * at + shift  # four asterisks for each one before
-        line.stylize(STYLES["emphasis"], max(first, start), max(first, start + len(bold[1])))
-    return line
-
-
-def _marked(text: str) -> str:
-    """Readable text with no marks but asterisks around bold parts."""
-    text = without_fences(without_latex(text))
-    text = _ITALIC.sub(r"\1", _CODE.sub(r"\2", _RULE.sub("", text)))
-    text = _HEADING.sub(lambda heading: f"**{heading[1].replace('**', '').strip()}**", text)
-    return _BLANK_LINES.sub("\n\n", _BOLD.sub(r"**\1**", text))
+def _unmarked(text: str) -> str:
+    text = _CODE.sub(r"\2", _RULE.sub("", without_fences(without_latex(text))))
+    text = _HEADING.sub(lambda heading: heading[1].replace("**", "").strip(), _ITALIC.sub(r"\1", text))
+    return _BLANK_LINES.sub("\n\n", _BOLD.sub(r"\1", text))

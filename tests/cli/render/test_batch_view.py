@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import random
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from rich.cells import cell_len
-from rich.text import Text
 from searches import searched
 from terminal import environment, on_terminal
 
@@ -46,16 +44,6 @@ def test_a_bar_tells_the_whole_and_a_line_each_search(view: LiveBatch) -> None:
     assert "6 of up to 6 solutions" in one
 
 
-def test_the_columns_of_searches_stand_still(view: LiveBatch) -> None:
-    log = searched("vote", 1, None)
-    places = set[int]()
-    for event in log[:-1]:
-        view.on("first", event)
-        [_, line] = view.draw(100, 24, 0).plain.split("\n")
-        places.add(line.index(" token"))
-    assert len(places) == 1
-
-
 def test_a_search_that_has_ended_leaves_the_picture(view: LiveBatch) -> None:
     flying(view, "first", "second")
     view.on("first", searched("vote", 0, None)[-1])
@@ -85,15 +73,6 @@ def test_the_time_left_counts_searches_in_flight_as_half_done(
     monkeypatch.setattr(batch.time, "monotonic", lambda: begun + 40.0)
     # (3 + 1) done in 40 s; of the 8 that are left one counts as done.
     assert "about 1:10 left" in view.draw(120, 24, 0).plain
-
-
-def test_a_line_that_is_said_stands_above_the_picture(capsys: pytest.CaptureFixture[str]) -> None:
-    display = LiveDisplay()
-    display.show(SimpleNamespace(stays=True, draw=lambda width, height, tick: Text("the picture")))
-    display.status("the worker was ended by SIGKILL; starting it again")
-    display.stop()
-    said = capsys.readouterr().err
-    assert said.index("starting it again") < said.rindex("the picture")
 
 
 def test_plain_lines_come_every_ten_seconds(

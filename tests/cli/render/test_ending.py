@@ -4,7 +4,7 @@ import io
 import json
 
 import pytest
-from sample_log import Log, programs
+from sample_log import Log
 
 from adascale.cli.render import ending
 from adascale.cli.render.ending import say_end, write_answer
@@ -21,8 +21,6 @@ from adascale.engine.search.events import (
     SearchStarted,
 )
 from adascale.engine.types import ROOT, Budget, Estimate, Problem, Usage
-
-LONG = "a = 17\nb = 23\n# the product\nc = a * b\nd = c + 0\ne = d - 0\nprint(e)"
 
 
 @pytest.fixture
@@ -45,38 +43,6 @@ def test_on_a_screen_the_answer_stands_once(capsys: pytest.CaptureFixture[str]) 
     said = capsys.readouterr()
     assert said.out == "print(17 * 23)\n\n"
     assert said.err == "391 · 90 % sure · 1 solution · 0.0 s\n"
-
-
-@pytest.mark.usefixtures("on_screen")
-@pytest.mark.parametrize("verbose", [0, 1])
-def test_a_long_program_is_folded_unless_all_is_asked_for(
-    verbose: int, capsys: pytest.CaptureFixture[str]
-) -> None:
-    write_answer(program(LONG).state(), verbose=verbose)
-    shown = capsys.readouterr().out
-    assert ("print(e)" in shown) == ("→ 391" in shown) == (verbose == 1)
-    assert ("… 3 more lines" in shown) == (verbose == 0)
-
-
-@pytest.mark.usefixtures("on_screen")
-def test_prose_is_shown_before_a_program_that_agrees(capsys: pytest.CaptureFixture[str]) -> None:
-    log = programs(running=False)
-    log.program("print(27)", 0.99, output="27\n", answer="27")
-    log.end()
-    write_answer(log.state())
-    assert "One pen costs" in capsys.readouterr().out
-
-
-@pytest.mark.usefixtures("on_screen")
-def test_markdown_and_latex_are_rendered_on_a_screen(capsys: pytest.CaptureFixture[str]) -> None:
-    log = Log()
-    log.finish_path(ROOT, "## Sum\n\n- **one**: $2*3*4$\n- two\n\nSo \\boxed{24}.", 0.9, "24")
-    log.end()
-    write_answer(log.state())
-    shown = capsys.readouterr().out
-    assert "Sum\n" in shown
-    assert " • one: 2*3*4\n • two\n" in shown
-    assert "So 24.\n" in shown
 
 
 @pytest.mark.usefixtures("on_screen")
@@ -153,11 +119,6 @@ def test_the_bars_stand_above_the_line_while_it_searches_if_there_is_room(height
 def test_an_option_that_was_read_goes_down_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
     write_answer(look(CHOICE, 0.88))
     assert capsys.readouterr().out == "Answer: B. in the sea\n"
-
-
-def test_an_unlikely_option_is_no_answer(capsys: pytest.CaptureFixture[str]) -> None:
-    say_end(look(CHOICE, 0.3))
-    assert capsys.readouterr().err == "not sure: B. in the sea is 30 % likely before any solution · 2 s\n"
 
 
 @pytest.mark.parametrize("on_a_screen", [True, False])

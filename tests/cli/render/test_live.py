@@ -6,7 +6,6 @@ from sample_log import pens
 
 from adascale.cli.render import display
 from adascale.cli.render.renderer import open_renderer
-from adascale.cli.terminal.console import say
 from adascale.engine.search.events import SearchFailed
 from adascale.engine.types import Notice
 
@@ -54,26 +53,6 @@ def test_without_the_tree_nothing_stays(screen: io.StringIO) -> None:
         assert "So you can buy 27 pens." in screen.getvalue()
 
     assert screen.getvalue().endswith("\x1b[2K")
-
-
-def test_a_warning_comes_once(screen: io.StringIO) -> None:
-    log = pens(running=False)
-    log.warn("slow", "this takes long")
-    log.warn("slow", "this takes long")
-    log.end()
-    with open_renderer("live") as renderer:
-        for event in log.events:
-            renderer.on(event)
-
-    assert screen.getvalue().count("warning[slow]: this takes long") == 1
-
-
-def test_a_line_on_stderr_goes_above_the_view(screen: io.StringIO) -> None:
-    with open_renderer("live") as renderer:
-        renderer.status("Loading tiny...")
-        say("by the way")
-
-    assert "by the way\n" in screen.getvalue()
 
 
 def test_a_failed_search_ends_the_display_without_a_summary(screen: io.StringIO) -> None:

@@ -1,10 +1,8 @@
-import json
 import sys
 
 import pytest
 from sample_log import Log, pens, programs
 
-from adascale.cli.render.jsonl import JsonRenderer
 from adascale.cli.render.plain import FinalRenderer, PlainRenderer
 from adascale.cli.render.renderer import choose_progress
 from adascale.engine.types import ROOT
@@ -42,12 +40,6 @@ def test_a_long_search_says_something_every_ten_seconds(capsys: pytest.CaptureFi
     ]
 
 
-def test_a_status_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
-    PlainRenderer().status("Loading tiny (0.1 GB, CPU)...")
-
-    assert capsys.readouterr().err == "adascale: Loading tiny (0.1 GB, CPU)...\n"
-
-
 @pytest.mark.parametrize(("columns", "width"), [("", 100), ("72", 72), ("nonsense", 100), ("3", 100)])
 def test_the_tree_follows_once_at_columns_or_100(
     columns: str, width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -70,12 +62,6 @@ def test_warnings_come_once(capsys: pytest.CaptureFixture[str]) -> None:
     assert lines(log, FinalRenderer(), capsys) == ["warning[slow]: this takes long"]
 
 
-def test_none_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    renderer = FinalRenderer()
-    renderer.status("Loading tiny...")
-    assert lines(finished(), renderer, capsys) == []
-
-
 @pytest.mark.parametrize(
     ("choice", "quiet", "animate", "kind"),
     [
@@ -88,8 +74,6 @@ def test_none_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:
         ("auto", 1, True, "none"),
         ("live", 2, True, "none"),
         ("plain", 1, False, "none"),
-        ("json", 0, True, "json"),
-        ("json", 2, False, "json"),
     ],
 )
 def test_which_progress(choice: str, quiet: int, animate: bool, kind: str) -> None:
@@ -106,7 +90,7 @@ def test_an_ascii_stream_gets_ascii(
     assert any("`-- x 3 Each pen costs $3" in line for line in said)
 
 
-def test_a_program_is_plain_in_a_pipe_and_an_event_in_json(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_program_is_plain_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
     log = programs(running=False)
     log.end()
 
@@ -114,9 +98,3 @@ def test_a_program_is_plain_in_a_pipe_and_an_event_in_json(capsys: pytest.Captur
     assert "│       packs = Fraction(18, 2)" in said
     assert "→ ZeroDivisionError: division by zero" in said
     assert "\x1b" not in said
-
-    renderer = JsonRenderer()
-    for event in log.events:
-        renderer.on(event)
-    ran = [json.loads(line) for line in capsys.readouterr().err.splitlines() if "program_ran" in line]
-    assert [event["execution"]["output"] for event in ran] == ["27\n", "", "27.0\n"]

@@ -13,12 +13,11 @@ from adascale.engine.search.events import (
     AnswerFound,
     BranchGrew,
     Event,
-    SearchFailed,
     SearchFinished,
     StepScored,
 )
 from adascale.engine.strategies import STRATEGIES
-from adascale.engine.types import ROOT, BranchId, Estimate, NodeId, Notice, Usage
+from adascale.engine.types import ROOT, BranchId, Estimate, NodeId, Usage
 
 
 def test_a_running_search_is_seen_as_far_as_it_goes() -> None:
@@ -35,18 +34,6 @@ def test_a_running_search_is_seen_as_far_as_it_goes() -> None:
     assert (state.answer, state.best, state.agreement) == ("27", NodeId(6), (2, 2))
     assert state.confidence == Estimate(0.86, 0.93, 0.97, calibrated=True)
     assert state.t == pens(pace=1.0).events[-1].t
-
-
-def test_the_end_brings_the_searchs_own_verdict() -> None:
-    log = pens(running=False)
-    log.end("budget")
-    state = log.state()
-
-    assert state.end is not None
-    assert state.running == {}
-    assert state.result is not None
-    assert (state.answer, state.best) == (state.result.answer, state.result.best)
-    assert state.usage == log.usage
 
 
 def test_a_branch_that_runs_to_its_answer_hangs_below_its_last_step() -> None:
@@ -77,17 +64,6 @@ def test_the_rate_is_counted_from_the_first_branch() -> None:
 
     assert log.state().rate == 15.0
     assert Log().state().rate == 0.0
-
-
-def test_a_failed_search_has_ended_without_a_result() -> None:
-    log = Log()
-    log.start(ROOT)
-    log.add(SearchFailed, notice=Notice("no-memory", "too big"), error_type="MemoryOverflowError")
-    state = log.state()
-
-    assert state.end is not None
-    assert state.result is None
-    assert state.running == {}
 
 
 NOWHERE = NodeId(9)

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import pytest
 from event_logs import logs_of
-from rich.cells import cell_len
 from sample_log import Log, pens
 from worlds import code_driver, even_code, tasks
 
@@ -16,10 +15,10 @@ from adascale.cli.render.summary import closing_lines, details, summary, support
 from adascale.cli.report.answer import status_of
 from adascale.cli.terminal.text import rounded
 from adascale.cli.terminal.theme import ASCII, UNICODE
-from adascale.engine.search.events import ModelDescription, PromptRead
+from adascale.engine.search.events import ModelDescription
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import Passing
-from adascale.engine.types import ROOT, Budget, Estimate, Problem, StopReason, Usage
+from adascale.engine.types import ROOT, Budget, Problem, StopReason
 
 
 @pytest.mark.parametrize(
@@ -52,15 +51,6 @@ def test_ascii_has_no_other_character() -> None:
     assert lines[0].plain == "Q  ??? ? ?"
 
 
-def test_wide_characters_are_cut_by_cells() -> None:
-    log = Log()
-    log.step(ROOT, "三" * 60, 0.5)
-    line = live_frame(log.state(), 80, 24, UNICODE)[3]
-
-    assert line.plain == f"└── ○ 1 {'三' * 26}…     50 %"
-    assert cell_len(line.plain) == 70
-
-
 def test_the_status_line() -> None:
     state = pens(pace=0.3).state()
     assert status_line(state, 80, UNICODE).plain == "◐ 2 solutions · 27 leads, 93 %"
@@ -78,13 +68,6 @@ def test_the_end_is_shown_of_a_long_solution_that_is_being_written() -> None:
     *lines, blank, _ = writing_frame(log.state(), 80, 24, UNICODE)
     assert [line.plain for line in lines[-3:]] == ["Part 1998.", "", "Part 1999."]
     assert (len(lines), blank.plain) == (22, "")
-
-
-def test_before_a_solution_it_says_what_happens() -> None:
-    log = Log(params={"samples": 16})
-    assert status_line(log.state(), 80, UNICODE).plain == "◐ reading the question"
-    log.start(ROOT, "First")
-    assert status_line(log.state(), 80, UNICODE).plain == "◐ writing the first of up to 16 solutions"
 
 
 def voted(answers: Sequence[str], *, calibrated: bool) -> Log:
@@ -125,12 +108,6 @@ def test_the_summary_is_a_line_for_people() -> None:
 )
 def test_a_decimal_is_not_rounded_to_another_number(answer: str, shown: str) -> None:
     assert rounded(answer) == shown
-
-
-def test_long_decimals_are_rounded() -> None:
-    log = voted(["78.5398163397"], calibrated=True)
-    log.end()
-    assert summary(log.state(), UNICODE).plain == "78.54 · 96 % sure · 1 solution · 5 s"
 
 
 def test_the_statistics_are_for_those_who_ask() -> None:
@@ -200,14 +177,6 @@ def test_a_probability_of_a_rough_calibration_is_an_about(level: str, is_rough: 
     assert (f"{level} calibration" in " ".join(details(state))) == is_rough
 
 
-def test_the_summary_without_an_answer_says_why() -> None:
-    log = Log(pace=1.0)
-    log.step(ROOT, "hm\n", 0.5, tokens=352)
-    log.end("budget")
-
-    assert summary(log.state(), UNICODE).plain == "no answer · the budget is spent · 4 s"
-
-
 def test_every_search_says_why_it_stopped_and_answers_are_readable() -> None:
     log = Log(params={"samples": 3}, pace=1.0)
     log.grant(ROOT, 3)
@@ -244,23 +213,6 @@ def test_how_many_of_those_that_agree_are_programs(prose: int, programs: int, sa
     assert support(log.state())[1:] == [f"{agree} of {agree + 1} solutions agree"]
     assert ("program" in " ".join(details(log.state()))) == bool(said)
     assert said in " ".join(details(log.state()))
-
-
-def test_other_answers_than_the_leading_one_are_named() -> None:
-    log = Log(select="best")
-    for answer, p in (("7", 0.5), ("7", 0.5), ("8", 0.9)):
-        log.finish_path(ROOT, f"so {answer}", p, answer)
-    log.end()
-    assert why(log.state()) == "ended after 3 solutions; most solutions say 7"
-
-
-def test_each_mode_has_its_estimate_of_the_question() -> None:
-    log = Log()
-    for mode, p in (("prose", 0.54), ("program", 0.61)):
-        log.add(PromptRead, usage=Usage(), estimate=Estimate(p, p, p, True), mode=mode)
-    log.program("print(8)", 0.9, output="8\n", answer="8")
-    log.end()
-    assert "before any solution 54 % in prose, 61 % as a program" in why(log.state())
 
 
 def code_states(asked: list[Problem]) -> list[ViewState]:

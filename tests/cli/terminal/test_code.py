@@ -3,25 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.text import Text
 
-from adascale.cli.render.lines import program_lines
 from adascale.cli.terminal.code import Program, verdict_text, wrap_line
-from adascale.cli.terminal.theme import ASCII, UNICODE
 from adascale.engine.execution import Execution, Verdict
-
-LONG = "total = 0\nfor pack in range(9):\n    # three pens a pack\n    total += 3\n\nprint(total)"
-
-
-def ran(code: str, output: str = "", error: str = "") -> Program:
-    return Program.of(f"```python\n{code}\n```", Execution(output, error, 0.1))
-
-
-def shown(program: Program, width: int, height: int | None) -> list[str]:
-    return [line.plain for line in program_lines(program, width, UNICODE, height)]
 
 
 @pytest.mark.parametrize(
@@ -30,7 +18,6 @@ def shown(program: Program, width: int, height: int | None) -> list[str]:
         ("Here it is:\n```python\nprint(2)\n```", "print(2)", "Here it is:\nprint(2)"),
         ("```python\nx = 2\nx\n```", "x = 2\nprint(x)", "x = 2\nx"),
         ("```python\nprint(2", "print(2", "print(2"),
-        ("I cannot.", "I cannot.", "I cannot."),
     ],
 )
 def test_the_code_is_what_ran_or_all_that_was_written(text: str, ran: str, written: str) -> None:
@@ -52,47 +39,9 @@ def test_what_running_it_gave(execution: Execution | None, output: str, failed: 
     assert (program.output, program.failed) == (output, failed)
 
 
-def test_a_program_is_whole_or_folded_before_its_outcome() -> None:
-    program = ran(LONG, "27\n")
-    assert shown(program, 40, None) == [*LONG.split("\n"), "→ 27"]
-    assert shown(program, 40, 3) == ["total = 0", "for pack in range(9):", "… → 27"]
-    assert shown(program, 24, 3) == ["total = 0", "for pack in range(9):", "… → 27"]
-    assert shown(program, 80, 1) == ["total = 0; for pack in range(9): total += 3; print(total)  → 27"]
-    assert shown(program, 30, 1) == ["total = 0; for pack in…  → 27"]
-    assert shown(ran("print(1 / 0)", error="ZeroDivisionError: division by zero"), 24, 1) == [
-        "print(1 / 0)  → ZeroDiv…"
-    ]
-
-
-def test_long_lines_are_wrapped_where_all_is_shown_and_cut_elsewhere() -> None:
-    program = ran("print(1111111111 + 2222222222)", "3\n")
-    assert shown(program, 20, None) == ["print(1111111111 + 2", "222222222)", "→ 3"]
-    assert shown(program, 20, 5) == ["print(1111111111 +…", "→ 3"]
-
-
-def test_code_is_coloured_and_an_error_is_red() -> None:
-    code, outcome = program_lines(ran("print(18)", error="ValueError: no"), 40, UNICODE, None)
-    number = [code.plain[span.start : span.end] for span in code.spans if "blue" in str(span.style)]
-    assert number == ["18"]
-    assert "red" in str(outcome.style)
-
-
-@settings(max_examples=30, deadline=None)
-@given(
-    st.text(max_size=80),
-    st.none() | st.builds(Execution, st.text(max_size=20), st.text(max_size=20), st.just(0.1)),
-    st.integers(0, 40),
-    st.sampled_from([None, 1, 2, 3, 5]),
-)
-def test_no_program_is_wider_or_higher_than_its_room(
-    text: str, execution: Execution | None, width: int, height: int | None
-) -> None:
-    for glyphs in (UNICODE, ASCII):
-        lines = program_lines(Program.of(text, execution), width, glyphs, height)
-        assert 1 <= len(lines) <= (height or 200)
-        assert max(cell_len(line.plain) for line in lines) <= width
-        assert not any(character < " " for line in lines for character in line.plain)
-        assert glyphs is UNICODE or all(line.plain.isascii() for line in lines)
+def test_the_gist_of_a_program_is_one_line() -> None:
+    code = "total = 0\nfor pack in range(9):\n    # three pens a pack\n    total += 3\n\nprint(total)"
+    assert Program(code).single_line == "total = 0; for pack in range(9): total += 3; print(total)"
 
 
 @given(st.text("ab 支é", max_size=30), st.integers(2, 9))
@@ -136,7 +85,6 @@ def test_a_text_without_a_program_is_shown_as_it_is() -> None:
     missing = Execution("", "", 0.0, verdicts=(Verdict("not-run"),) * 2)
     assert Program.of_task("I cannot.", missing, TESTS).code == "I cannot."
     assert verdict_text(missing, TESTS) == "there is no program in the text"
-    assert Program.of_task("```python\ndef f", None, TESTS) == Program("def f")
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import select
 import sys
 from collections.abc import Iterator
 
@@ -61,16 +60,6 @@ def test_a_silent_pipe_is_named_and_its_late_text_is_read(
     assert said == [WAITS]
 
 
-def test_under_quiet_a_silent_pipe_is_waited_for_without_a_word(
-    pipe: io.FileIO, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    pipe.write(b"late\n")
-    pipe.close()
-    monkeypatch.setattr(select, "select", lambda *args: ([], [], []))  # as if nothing had come yet
-    assert console.read_piped(quiet=True) == "late"
-    assert capsys.readouterr().err == ""
-
-
 @pytest.mark.parametrize("text", ["", "here"])
 def test_of_a_pipe_that_has_ended_or_has_text_nothing_is_said(
     pipe: io.FileIO, capsys: pytest.CaptureFixture[str], text: str
@@ -78,15 +67,6 @@ def test_of_a_pipe_that_has_ended_or_has_text_nothing_is_said(
     pipe.write(text.encode())
     pipe.close()
     assert console.read_piped() == text
-    assert capsys.readouterr().err == ""
-
-
-def test_the_empty_device_is_no_pipe(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with open(os.devnull) as stdin:
-        monkeypatch.setattr(sys, "stdin", stdin)
-        assert console.read_piped() == ""
     assert capsys.readouterr().err == ""
 
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from terminal import environment, on_terminal
 
 from adascale.cli.terminal import progress
-from adascale.cli.terminal.progress import Cadence, Progress
+from adascale.cli.terminal.progress import Progress
 
 
 class Clock:
@@ -33,17 +33,6 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> StringIO:
         progress, "stderr_console", lambda: Console(file=drawn, force_terminal=True, width=90, height=20)
     )
     return drawn
-
-
-def test_a_line_is_due_ten_seconds_after_the_last_one() -> None:
-    cadence = Cadence(100.0)
-    assert [cadence.is_due(now) for now in (100.0, 109.9, 110.5, 120.0, 120.5)] == [
-        False,
-        False,
-        True,
-        False,
-        True,
-    ]
 
 
 def test_lines_name_the_task_the_count_and_the_note(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:

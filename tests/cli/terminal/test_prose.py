@@ -5,12 +5,8 @@ from __future__ import annotations
 import time
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from adascale.cli.terminal.markdown import as_html
-from adascale.cli.terminal.prose import plain, styled_line
-from adascale.cli.terminal.theme import ASCII, STYLES, UNICODE
+from adascale.cli.terminal.prose import plain
 
 
 @pytest.mark.parametrize(
@@ -33,35 +29,6 @@ from adascale.cli.terminal.theme import ASCII, STYLES, UNICODE
 )
 def test_marks_are_not_shown(markdown: str, shown: str) -> None:
     assert plain(markdown) == shown
-
-
-def test_a_page_has_it_bold_and_escaped() -> None:
-    assert as_html("**a < b** & c") == "<p><strong>a &lt; b</strong> &amp; c</p>\n"
-    assert as_html("<b>x [y](z) ![y](z) <z:a>") == "<p>&lt;b&gt;x [y](z) ![y](z) &lt;z:a&gt;</p>\n"
-
-
-def bold(text: str, width: int = 60, *, end: bool = False) -> tuple[str, list[str]]:
-    """A line, and its parts in bold."""
-    line = styled_line(text, width, UNICODE, end=end)
-    assert {span.style for span in line.spans} <= {STYLES["emphasis"]}
-    return line.plain, [line.plain[span.start : span.end] for span in line.spans]
-
-
-def test_a_line_is_bold_where_it_was_marked() -> None:
-    assert bold("# Step 1\n**Add** 2 and **3**.") == ("Step 1 Add 2 and 3.", ["Step 1", "Add", "3"])
-    assert bold("It is **very long** indeed", 12) == ("It is very…", ["very…"])
-    assert bold("It is **very long** indeed", 12, end=True) == ("…long indeed", ["long"])
-    assert bold("It is **very long** indeed", 8, end=True) == ("…indeed", [])
-    assert bold("no marks") == ("no marks", [])
-
-
-@given(st.text(alphabet="*#`- \n\\{}ab2", max_size=80), st.integers(0, 30), st.booleans())
-def test_a_line_fits_whatever_is_written(text: str, width: int, end: bool) -> None:
-    for glyphs in (UNICODE, ASCII):
-        line = styled_line(text, width, glyphs, end=end)
-        assert line.cell_len <= max(width, len(glyphs.ellipsis))
-        assert "\n" not in line.plain
-    as_html(text)
 
 
 @pytest.mark.parametrize("piece", ["**a ", "** ", "*a ", "`a", "\n \n", "# ", " ", "#", "**", "\n", "```\n"])

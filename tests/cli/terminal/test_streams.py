@@ -46,14 +46,6 @@ def test_a_stream_that_cannot_be_used_is_told_in_one_line(
 
 
 @pytest.mark.slow
-def test_an_output_file_does_not_get_the_number_of_a_closed_stream(home: Home, tmp_path: Path) -> None:
-    out = tmp_path / "out.jsonl"
-    done = run(home, f"$A batch {home.data} -m {home.model} -o samples 2 -q --output {out} >&- 2>&-")
-    assert done.returncode == 0
-    assert len(out.read_text().splitlines()) == 30
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize("stderr", ["/dev/full", ">(:)"])
 def test_a_batch_does_not_end_where_stderr_cannot_be_written(home: Home, tmp_path: Path, stderr: str) -> None:
     (tmp_path / "0.jsonl").write_text("no trace, which is a warning")
