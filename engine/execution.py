@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self, get_args
 
-from .codec import OMIT_DEFAULT
+from .codec import omit
 
 TestOutcome = Literal["passed", "failed", "error", "time-limit", "not-run"]
 """Outcome of one test; ``not-run``: the run ended at an earlier test, or in the program itself."""
@@ -89,9 +89,9 @@ class Execution:
     output: str
     error: str
     seconds: float
-    program: str = field(default="", metadata=OMIT_DEFAULT)
-    repairs: tuple[Repair, ...] = field(default=(), metadata=OMIT_DEFAULT)
-    verdicts: tuple[Verdict, ...] = field(default=(), metadata=OMIT_DEFAULT)
+    program: str = field(default="", metadata=omit(""))
+    repairs: tuple[Repair, ...] = field(default=(), metadata=omit(()))
+    verdicts: tuple[Verdict, ...] = field(default=(), metadata=omit(()))
 
     @property
     def passed(self) -> int:

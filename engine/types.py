@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NewType, Self, get_args
 
-from .codec import OMIT_DEFAULT, UNRECORDED, encodable
+from .codec import UNRECORDED, encodable, omit
 
 if TYPE_CHECKING:
     # A trace is replayed without numpy, which takes longer to import than all the rest.
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     FloatArray = NDArray[np.float32]
+else:
+    FloatArray = object  # pydantic evaluates the types of fields
 
 NodeId = NewType("NodeId", int)
 BranchId = NewType("BranchId", int)
@@ -117,10 +119,10 @@ class Problem:
     question: str
     answer: str | None = None
     meta: Mapping[str, object] = field(default_factory=dict)
-    history: tuple[Turn, ...] = field(default=(), metadata=OMIT_DEFAULT)
-    kind: KindName = field(default="value", metadata=OMIT_DEFAULT)
-    why: str = field(default="", metadata=OMIT_DEFAULT)
-    details: Mapping[str, object] = field(default_factory=dict, metadata=OMIT_DEFAULT)
+    history: tuple[Turn, ...] = field(default=(), metadata=omit(()))
+    kind: KindName = field(default="value", metadata=omit("value"))
+    why: str = field(default="", metadata=omit(""))
+    details: Mapping[str, object] = field(default_factory=dict, metadata=omit({}))
 
     def __post_init__(self) -> None:
         """Settle halves of surrogate pairs in what comes from outside."""
@@ -248,9 +250,9 @@ class Step:
     logprob: float
     finish: Finish
     reading: Reading | None = field(default=None, compare=False, repr=False, metadata=UNRECORDED)
-    wrong_sums: tuple[str, ...] = field(default=(), metadata=OMIT_DEFAULT)
-    thought: Thought | None = field(default=None, metadata=OMIT_DEFAULT)
-    logprobs: tuple[TokenLogprob, ...] = field(default=(), metadata=OMIT_DEFAULT)
+    wrong_sums: tuple[str, ...] = field(default=(), metadata=omit(()))
+    thought: Thought | None = field(default=None, metadata=omit(None))
+    logprobs: tuple[TokenLogprob, ...] = field(default=(), metadata=omit(()))
 
     @property
     def is_thought(self) -> bool:

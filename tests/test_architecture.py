@@ -21,7 +21,7 @@ PACKAGES = {
 """The package of each layer's folder, whose modules may import each other; the last holds the others."""
 
 MAY_IMPORT = {
-    "engine": {"numpy"},
+    "engine": {"numpy", "pydantic", "pydantic_core"},
     "models": {
         "adascale.engine", "numpy", "llama_cpp", "huggingface_hub",
         "filelock", "httpx2", "jinja2", "math_verify", "platformdirs", "psutil", "pydantic_monty",

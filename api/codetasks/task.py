@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from adascale.engine.answers.program import called_names, parse
-from adascale.engine.codec import OMIT_DEFAULT, build, to_plain
+from adascale.engine.codec import build, omit, to_plain
 from adascale.engine.errors import UsageError, setting
 from adascale.engine.types import Problem
 
@@ -63,8 +63,8 @@ class CodeTask:
     """
 
     given: Suite = Suite()
-    hidden: Suite = field(default=Suite(), metadata=OMIT_DEFAULT)
-    left_out: tuple[str, ...] = field(default=(), metadata=OMIT_DEFAULT)
+    hidden: Suite = field(default=Suite(), metadata=omit(Suite()))
+    left_out: tuple[str, ...] = field(default=(), metadata=omit(()))
 
     @classmethod
     def of(cls, problem: Problem) -> Self:

@@ -78,7 +78,7 @@ def read_record(path: Path) -> Record:
 def event_of(line: bytes) -> Event | None:
     """The event of a line; None if it is torn or something else."""
     try:
-        return from_json(_parse_object(line))
+        return _parse_event(line)
     except _LINE_ERRORS:
         return None
 
@@ -92,7 +92,7 @@ def _parse_events(path: Path) -> list[Event]:
     events: list[Event] = []
     for at, line in enumerate([*lines, rest] if rest else lines, 1):
         try:
-            events.append(from_json(_parse_object(line)))
+            events.append(_parse_event(line))
         except _LINE_ERRORS as exc:
             # Only a line without its newline can be torn; the same text in the middle is an error.
             if at <= len(lines) or not events:
@@ -102,13 +102,14 @@ def _parse_events(path: Path) -> list[Event]:
     return events
 
 
-def _parse_object(data: bytes) -> dict[str, Any]:
-    record = _DECODER.decode(data.decode("utf-8"))
+def _parse_event(data: bytes) -> Event:
+    line = data.decode("utf-8")
+    record = _DECODER.decode(line)
     if not isinstance(record, dict):
         raise TraceError("not a JSON object")
     if "seq" not in record and str(record.get("schema")).startswith("adascale.answer/"):
         raise TraceError("an answer, and no event of a search: batch --traces DIR keeps traces")
-    return record
+    return from_json(record, line)
 
 
 def _line_error(path: Path, line: int, error: Exception) -> TraceError:

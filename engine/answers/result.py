@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ..codec import OMIT_DEFAULT
+from ..codec import omit
 from ..types import Estimate, Mode, NodeId, StopReason, probability_of
 
 
@@ -97,9 +97,9 @@ class Standing:
     finished: int
     gain: float | None = None
     reach: float | None = None
-    gains: Mapping[Mode, float] | None = field(default=None, metadata=OMIT_DEFAULT)
-    options: Mapping[str, float] = field(default_factory=dict, metadata=OMIT_DEFAULT)
-    is_rough: bool = field(default=False, metadata=OMIT_DEFAULT)
+    gains: Mapping[Mode, float] | None = field(default=None, metadata=omit(None))
+    options: Mapping[str, float] = field(default_factory=dict, metadata=omit({}))
+    is_rough: bool = field(default=False, metadata=omit(False))
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,8 +167,8 @@ class SearchResult:
     groups: tuple[AnswerGroup, ...]
     best: NodeId | None
     stop_reason: StopReason = "exhausted"
-    options: Mapping[str, float] = field(default_factory=dict, metadata=OMIT_DEFAULT)
-    fields: Mapping[str, FieldEstimate] = field(default_factory=dict, metadata=OMIT_DEFAULT)
+    options: Mapping[str, float] = field(default_factory=dict, metadata=omit({}))
+    fields: Mapping[str, FieldEstimate] = field(default_factory=dict, metadata=omit({}))
 
     @property
     def has_reply(self) -> bool:

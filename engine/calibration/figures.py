@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ..codec import OMIT_DEFAULT
+from ..codec import omit
 
 Number = float | None
 """A number of four digits; None where it is not defined."""
@@ -61,6 +61,6 @@ class StageReport:
     ece_floor: Number
     intervals: Mapping[str, tuple[Number, Number]]
     reliability: tuple[Bin, ...]
-    raw: BaselineReport | None = field(default=None, metadata=OMIT_DEFAULT)
-    surface: BaselineReport | None = field(default=None, metadata=OMIT_DEFAULT)
-    auc_within: Number = field(default=None, metadata=OMIT_DEFAULT)
+    raw: BaselineReport | None = field(default=None, metadata=omit(None))
+    surface: BaselineReport | None = field(default=None, metadata=omit(None))
+    auc_within: Number = field(default=None, metadata=omit(None))

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..calibration.features import Array
-from ..codec import OMIT_DEFAULT
+from ..codec import omit
 from ..fitting.metrics import Predictions, ece, ece_floor
 from ..types import probability_of
 from .evaluate import SURE, Contestant, Outcome
@@ -98,7 +98,7 @@ class StrategyReport:
     ece_floor: float | None
     sure: SureReport
     stopped: Mapping[str, int]
-    code: CodeReport | None = field(default=None, metadata=OMIT_DEFAULT)
+    code: CodeReport | None = field(default=None, metadata=omit(None))
 
 
 @dataclass(frozen=True, slots=True)

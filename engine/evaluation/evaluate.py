@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from ..codec import OMIT_DEFAULT
+from ..codec import omit
 from ..kinds import kind_of
 from ..kinds.base import Run
 from ..search.driver import Driver
@@ -79,7 +79,7 @@ class Outcome:
     confidence: Estimate | None
     stop_reason: StopReason | None
     usage: Usage
-    code: CodeOutcome | None = field(default=None, metadata=OMIT_DEFAULT)
+    code: CodeOutcome | None = field(default=None, metadata=omit(None))
 
 
 def evaluate(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from ..answers.result import AnswerGroup, SearchResult, Standing
-from ..codec import OMIT_DEFAULT, UNRECORDED, build, to_plain
+from ..codec import UNRECORDED, build, omit, to_plain
 from ..errors import AdascaleError, TraceError, excerpt, restored_error
 from ..execution import Execution
 from ..kinds import kind_of
@@ -74,10 +74,10 @@ class ModelDescription:
         sampling: Temperature and the other numbers by name, and under ``prompt`` the hash of the prompt.
     """
 
-    generator: GeneratorDescription | None = field(default=None, metadata=OMIT_DEFAULT)
-    prm: PRMDescription | None = field(default=None, metadata=OMIT_DEFAULT)
-    calibration: Mapping[str, Any] | None = field(default=None, metadata=OMIT_DEFAULT)
-    sampling: Mapping[str, Any] | None = field(default=None, metadata=OMIT_DEFAULT)
+    generator: GeneratorDescription | None = field(default=None, metadata=omit(None))
+    prm: PRMDescription | None = field(default=None, metadata=omit(None))
+    calibration: Mapping[str, Any] | None = field(default=None, metadata=omit(None))
+    sampling: Mapping[str, Any] | None = field(default=None, metadata=omit(None))
 
     @property
     def level(self) -> str:
@@ -133,7 +133,7 @@ class PromptRead(_Event):
     usage: Usage
     estimate: Estimate | None = None
     reading: Reading | None = field(default=None, metadata=UNRECORDED)
-    mode: Mode = field(default="prose", metadata=OMIT_DEFAULT)
+    mode: Mode = field(default="prose", metadata=omit("prose"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +164,7 @@ class AllocationDecided(_Event):
     lower: float | None = None
     required: int | None = None
     sure: int | None = None
-    mode: Mode = field(default="prose", metadata=OMIT_DEFAULT)
+    mode: Mode = field(default="prose", metadata=omit("prose"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,7 +175,7 @@ class BranchStarted(_Event):
     branch: BranchId
     parent: NodeId
     greedy: bool = False
-    mode: Mode = field(default="prose", metadata=OMIT_DEFAULT)
+    mode: Mode = field(default="prose", metadata=omit("prose"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,7 +187,7 @@ class BranchGrew(_Event):
     parent: NodeId
     text: str
     tokens: int
-    thinks: bool = field(default=False, metadata=OMIT_DEFAULT)
+    thinks: bool = field(default=False, metadata=omit(False))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -338,8 +338,12 @@ def to_json(event: Event) -> dict[str, Any]:
     return {**stamp, **body.pop("notice", {}), **body}
 
 
-def from_json(data: Mapping[str, Any]) -> Event:
+def from_json(data: Mapping[str, Any], line: str = "") -> Event:
     """The inverse of ``to_json``; unknown keys are ignored.
+
+    Args:
+        data: A JSON object.
+        line: The same as text, which is read faster.
 
     Raises:
         TraceError: unknown kind, a missing field or a value of the wrong shape.
@@ -348,8 +352,9 @@ def from_json(data: Mapping[str, Any]) -> Event:
     if not isinstance(name, str) or name not in EVENT_TYPES:
         raise TraceError(f"unknown event kind {excerpt(repr(name), 40)}")
     try:
-        stamp = {"seq": data["seq"], "t": data["t"]}
-        event: Event = build(EVENT_TYPES[name], {**data, **stamp, "notice": data})
+        _ = data["seq"], data["t"]  # no defaults here
+        of_notice = "notice" in EVENT_TYPES[name].__dataclass_fields__
+        event: Event = build(EVENT_TYPES[name], {**data, "notice": data} if of_notice else line or data)
         if isinstance(event, SearchStarted):
             _ = event.limits  # views read them
             kind = kind_of(event.problem)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
 
-from ..codec import one_of
+from ..codec import OneOf
 from ..kinds import kind_of
 from ..sampling import AS_USUAL, SamplingChange
 from ..strategies import STRATEGIES, Greedy, ModeChoice, Strategy, Vote, with_mode
@@ -60,7 +60,7 @@ class Settings:
             The answer is the same.
     """
 
-    strategy: Strategy = field(metadata=one_of(STRATEGIES))
+    strategy: Annotated[Strategy, OneOf(STRATEGIES)]
     budget: Budget = Budget()
     seed: int = 0
     models: ModelDescription = ModelDescription()

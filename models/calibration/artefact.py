@@ -30,7 +30,7 @@ from adascale.engine.calibration.figures import StageReport
 from adascale.engine.calibration.head import HeadModel
 from adascale.engine.calibration.options import OptionsCalibration
 from adascale.engine.calibration.projection import Projection
-from adascale.engine.codec import OMIT_DEFAULT, build, to_plain
+from adascale.engine.codec import build, omit, to_plain
 from adascale.engine.errors import CalibrationError, command, excerpt
 from adascale.engine.kinds import KINDS
 from adascale.engine.types import MODES, KindName, Mode
@@ -87,8 +87,8 @@ class Fingerprint:
     prompt: str
     sampling: Mapping[str, int | float]
     window: int
-    program: ProgramFingerprint | None = field(default=None, metadata=OMIT_DEFAULT)
-    kind: KindName = field(default="value", metadata=OMIT_DEFAULT)
+    program: ProgramFingerprint | None = field(default=None, metadata=omit(None))
+    kind: KindName = field(default="value", metadata=omit("value"))
 
     def scope(self) -> tuple[str, str, str, KindName]:
         """Generator, PRM, its format and kind, without whose match no calibration is used unasked."""
@@ -141,7 +141,7 @@ class Card:
     seed: int
     versions: Mapping[str, str]
     held_out: Mapping[str, StageReport]
-    programs: int = field(default=0, metadata=OMIT_DEFAULT)
+    programs: int = field(default=0, metadata=omit(0))
 
     def __post_init__(self) -> None:
         """Refuse a card without usable metrics.

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from adascale.engine.codec import build, to_plain
+from adascale.engine.errors import UsageError
 from adascale.engine.kinds import KINDS
 from adascale.engine.search.events import EVENT_TYPES, Event, SearchFailed
 from adascale.engine.search.settings import Conditions, Request
@@ -144,11 +145,17 @@ _MESSAGES: Mapping[str, type[Any]] = {
 
 
 def encode(message: Message) -> bytes:
-    """One line."""
+    """One line.
+
+    Raises:
+        UsageError: the name of a file is not UTF-8, which Python reads as halves of surrogate pairs.
+    """
     parts = type(message).__name__, to_plain(message)
     line = json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
-    # A path may hold bytes that are not UTF-8, which Python reads as halves of surrogate pairs.
-    return line.encode("utf-8", "surrogatepass") + b"\n"
+    try:
+        return line.encode() + b"\n"
+    except UnicodeEncodeError as exc:
+        raise UsageError("the name of a file is not UTF-8", hint="rename the file") from exc
 
 
 def decode(line: bytes) -> Any:

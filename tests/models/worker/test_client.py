@@ -114,7 +114,8 @@ def test_an_event_that_cannot_be_read_fails_its_question_alone(
     with worker:
         *_, (_, last) = worker.run(questions("1 + 1?"), SETTINGS)
     assert isinstance(last, SearchFailed)
-    assert (last.notice.code, last.notice.facts) == ("worker-died", ("a number is not finite",))
+    assert last.notice.code == "worker-died"
+    assert "finite" in last.notice.facts[0]
 
 
 def test_a_model_that_computes_no_numbers_fails_each_question(tmp_path: Path) -> None:

@@ -146,3 +146,8 @@ def test_an_error_of_another_module_is_one_of_ours() -> None:
 def test_what_is_no_message_is_told(line: bytes) -> None:
     with pytest.raises(ValueError, match="no message"):
         decode(line)
+
+
+def test_a_file_whose_name_is_not_utf8_is_refused() -> None:
+    with pytest.raises(errors.UsageError, match="not UTF-8"):
+        encode(OpenModels(SessionOptions("m\udcff.gguf"), confirm=True, verbose=False))
