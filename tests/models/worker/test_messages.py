@@ -78,7 +78,7 @@ def sent(event: Event) -> bytes:
         Told("status", "Loading\x1b[1m"),
         Told("log", "one\ntwo\n"),
         Transfer("a", 1, 2, "checking"),
-        DownloadPlan("a", "hub", "owner/a", 1, 2, 3, Path("/some/where"), "MIT"),
+        DownloadPlan("a", "hub", 1, 3, Path("/some/where"), "MIT"),
         ModelsOpened(
             {"value": Conditions(MODELS, (NOTICE,)), "code": Conditions(MODELS, ())},
             ("prose", "program"),
