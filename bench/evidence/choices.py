@@ -3,13 +3,11 @@
 Usage:
 ``python -m bench.evidence.choices draw MODEL DATA.jsonl OUT.jsonl --questions 150 --samples 8``
 ``python -m bench.evidence.choices table MODEL DRAWN.jsonl ...``
-``python -m bench.evidence.choices portable FITTED OUT``
 
 ``draw`` looks at each question in two orders, and writes a greedy solution and ``--samples`` others; the same
 command goes on where it was stopped. ``table`` plays rules on what was drawn, with the calibrations of this
 machine, which were fitted on other questions; a file without solutions has the rows of looks alone. Noise is
 the ECE that true probabilities would have on as many questions.
-``portable`` makes the calibration of one model that of all others.
 """
 
 from __future__ import annotations
@@ -21,7 +19,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -40,7 +38,6 @@ from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import EFFORTS, Adaptive, Greedy, Strategy, Vote
 from adascale.engine.types import Problem
 from adascale.models.calibration import installed
-from adascale.models.calibration.artefact import load_artefact, save_artefact
 from adascale.models.draws.store import DrawStore
 from adascale.models.options import SessionOptions
 from adascale.models.question_sets import read_known
@@ -220,15 +217,6 @@ def _row(found: Sequence[Played]) -> list[str]:
     ]
 
 
-def portable(args: argparse.Namespace) -> None:
-    """Write a calibration of one model as the one for all others."""
-    fitted = load_artefact(args.fitted)
-    card = fitted.card
-    name = f"portable+{card.fingerprint.kind}"
-    anyones = replace(card, name=name, fingerprint=replace(card.fingerprint, generator=""))
-    save_artefact(replace(fitted, card=anyones), args.out)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     commands = parser.add_subparsers(required=True)
@@ -245,10 +233,6 @@ def main() -> None:
     showing.add_argument("drawn", type=Path, nargs="+")
     showing.add_argument("--effort", default="medium")
     showing.set_defaults(run=show)
-    making = commands.add_parser("portable")
-    making.add_argument("fitted", type=Path)
-    making.add_argument("out", type=Path)
-    making.set_defaults(run=portable)
     args = parser.parse_args()
     args.run(args)
 

@@ -164,15 +164,11 @@ class HeadModel:
             states: Names of the blocks of states that it reads.
 
         Raises:
-            LookupError, ValueError: they are not those of a model.
+            LookupError: one is missing.
         """
         projections = {name: Projection.of(arrays, f"states.{name}") for name in states}
         weights, constants = (arrays[name].astype(np.float64) for name in ("weights", "constants"))
-        if not len(weights):
-            raise ValueError("weights have no member")
         moments = [arrays[f"numbers.{name}"].astype(np.float64) for name in _MOMENTS]
-        if any(moment.shape != (len(numbers),) for moment in moments):
-            raise ValueError(f"moments of {len(numbers)} numbers")
         inputs = Inputs(tuple(numbers), projections, *moments)
         return cls(inputs, tuple(zip(weights, constants, strict=True)))
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
-from dataclasses import replace
-from pathlib import Path
 
 from adascale.engine.answers.result import PROFILES
 from adascale.engine.answers.weighing import OptionWeights
@@ -21,31 +19,12 @@ from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import EFFORTS, ModeChoice, Strategy
 from adascale.engine.types import Problem, Step
-from adascale.models.calibration import installed
-from adascale.models.calibration.artefact import (
-    SUFFIX,
-    Artefact,
-    Fingerprint,
-    load_artefact,
-    save_artefact,
-)
 from bench.scripted import ScriptedExecutor, ScriptedPolicy, scripted_step
 
 PLANETS = problem_of("1", "Which planet is the largest?\nA. Mars\nB. Jupiter")
 PRIME = problem_of("1", "Is 91 prime?")
 WEIGHTS = OptionWeights(1.0, 0.0, {"prose": 0.6, "program": 0.9}, 1.0, 0.2)
 CALIBRATION = OptionsCalibration(WEIGHTS, {mode: PROFILES[mode] for mode in ("prose", "program")})
-
-
-def save_calibration(folder: Path) -> Path:
-    """A calibration file for choices, of a model that there is not."""
-    of_choices = Fingerprint("0" * 64, "", "probe", "1" * 64, {}, 2048, kind="choice")
-    [shipped] = installed.shipped_folder().glob(f"smollm2-135m+probe{SUFFIX}")
-    known = load_artefact(shipped).card
-    card = replace(known, fingerprint=of_choices, held_out={"answer": known.held_out["answer"]})
-    path = folder / f"choices{SUFFIX}"
-    save_artefact(Artefact(CALIBRATION, card), path)
-    return path
 
 
 def search(

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
-import re
 from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any
@@ -16,10 +14,8 @@ from safetensors.numpy import save as serialise
 from worlds import fitted, fitted_report, problems, training
 
 from adascale.engine.calibration.features import QUESTION
-from adascale.engine.codec import to_plain
 from adascale.engine.errors import CalibrationError
 from adascale.engine.fitting.report import measure
-from adascale.models.calibration import artefact as calibrations
 from adascale.models.calibration import installed
 from adascale.models.calibration.artefact import (
     SUFFIX,
@@ -66,10 +62,8 @@ def parts(path: Path) -> tuple[dict[str, np.ndarray[Any, Any]], dict[str, str]]:
         return {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118
 
 
-def rewrite(path: Path, tensors: dict[str, Any], metadata: dict[str, str], *, sealed: bool = False) -> None:
-    """A valid safetensors file with other contents, its checksum made good if ``sealed``."""
-    if sealed:
-        metadata = {**metadata, "sha256": calibrations._digest(tensors, metadata)}
+def rewrite(path: Path, tensors: dict[str, Any], metadata: dict[str, str]) -> None:
+    """A valid safetensors file with other contents."""
     path.write_bytes(serialise(tensors, metadata))
 
 
@@ -129,100 +123,25 @@ def test_a_torn_file_and_another_kind_of_file_are_told(path: Path, data: bytes |
 @pytest.mark.parametrize("schema", [{"schema": "adascale.calibration/9"}, {"schema": "", "format": "pt"}])
 def test_another_schema_is_told(path: Path, schema: dict[str, str]) -> None:
     tensors, metadata = parts(path)
-    rewrite(path, tensors, {**metadata, **schema}, sealed=True)
+    rewrite(path, tensors, {**metadata, **schema})
     with pytest.raises(CalibrationError, match="no calibration that this version reads"):
         load_artefact(path)
 
 
-@pytest.mark.parametrize("part", ["card", "inputs", "tensors"])
-def test_an_edited_part_is_told(path: Path, part: str) -> None:
-    tensors, metadata = parts(path)
-    if part == "tensors":
-        tensors["step.weights"], tensors["finished.weights"] = (
-            tensors[f"{stage}.weights"] for stage in ("finished", "step")
-        )
-    else:
-        metadata[part] = metadata[part].replace("answer", "answers", 1)
+@pytest.mark.parametrize("missing", ["domain.threshold", "step.weights", "card", "inputs"])
+def test_a_missing_part_is_told_by_name(path: Path, missing: str) -> None:
+    whole = parts(path)
+    tensors, metadata = ({key: part[key] for key in part if key != missing} for part in whole)
     rewrite(path, tensors, metadata)
-    with pytest.raises(CalibrationError, match="was changed"):
+    with pytest.raises(CalibrationError, match="lacks a part: .*" + missing.rpartition(".")[2]):
         load_artefact(path)
 
 
-NO_TENSOR = [
-    "domain.threshold",
-    "domain.profile",
-    "step.weights",
-    "question.states.question.bias",
-    "answer.numbers.mean",
-]
-NO_CARD = ["", "{", "[]", "3", "{}", '{"name": "x"}', "[" * 100_000, "null"]
-NO_FIELD = [
-    {"name": " \n"},
-    {"name": "x" * 201},
-    {"held_out": 3},
-    {"held_out": {}},
-    {"fingerprint": {"generator": "x"}},
-    *({"fingerprint": {**to_plain(FINGERPRINT), "sampling": {"temperature": x}}} for x in ("0.8", None, [1])),
-]
-NO_METRIC: list[dict[str, object]] = [
-    {"skill": math.nan},
-    {"ece": math.inf},
-    {"auc": 10**400},
-    {"intervals": {}},
-    {"reliability": [{"weight": 1, "estimate": 0.5, "observed": 1e308}]},
-]
-NO_INPUTS: list[dict[str, object]] = [
-    {},
-    {"step": 3},
-    {"step": {"numbers": ["heat"], "states": []}},
-    {"answer": {"numbers": ["share"], "states": []}},
-]
-
-
-def test_a_missing_part_is_told_by_name(path: Path) -> None:
+@pytest.mark.parametrize("changes", [{"held_out": 3}, {"fingerprint": {"generator": "x"}}, {"name": None}])
+def test_a_card_of_another_shape_is_told(path: Path, changes: dict[str, Any]) -> None:
     tensors, metadata = parts(path)
-    for name in NO_TENSOR:
-        less = {key: value for key, value in tensors.items() if key != name}
-        rewrite(path, less, metadata, sealed=True)
-        with pytest.raises(CalibrationError, match="lacks a part: .*" + re.escape(name.split(".", 1)[1])):
-            load_artefact(path)
-
-
-def test_a_card_or_inputs_that_cannot_be_are_told(path: Path) -> None:
-    tensors, metadata = parts(path)
-    card = json.loads(metadata["card"])
-    report = card["held_out"]
-    cards = [json.dumps({**card, **changes}) for changes in NO_FIELD]
-    for changes in NO_METRIC:
-        cards.append(
-            json.dumps({**card, "held_out": {**report, "finished": {**report["finished"], **changes}}})
-        )
-    inputs = json.loads(metadata["inputs"])
-    for broken in (
-        *({"card": text} for text in (*NO_CARD, *cards)),
-        *({"inputs": json.dumps({**inputs, **changes} if changes else {})} for changes in NO_INPUTS),
-    ):
-        rewrite(path, tensors, {**metadata, **broken}, sealed=True)
-        with pytest.raises(CalibrationError, match="lacks a part"):
-            load_artefact(path)
-
-
-@pytest.mark.parametrize(
-    ("name", "change", "said"),
-    [
-        ("domain.matrix", lambda x: x * math.nan, "holds numbers that are not finite"),
-        ("answer.weights", lambda x: x + math.inf, "holds numbers that are not finite"),
-        ("domain.threshold", lambda x: x * 0, "holds numbers that cannot be computed with"),
-        ("domain.profile", lambda x: x * [1.0, 0.0], "holds numbers that cannot be computed with"),
-        ("answer.numbers.mean", lambda x: x[:-1], "lacks a part"),
-        ("answer.weights", lambda x: x[:0], "lacks a part"),
-    ],
-)
-def test_tensors_that_cannot_be_are_told(path: Path, name: str, change: Any, said: str) -> None:
-    tensors, metadata = parts(path)
-    tensors[name] = change(tensors[name])
-    rewrite(path, tensors, metadata, sealed=True)
-    with pytest.raises(CalibrationError, match=said):
+    rewrite(path, tensors, {**metadata, "card": json.dumps({**json.loads(metadata["card"]), **changes})})
+    with pytest.raises(CalibrationError, match="lacks a part"):
         load_artefact(path)
 
 
@@ -230,7 +149,7 @@ def test_a_description_names_the_file_and_is_json(path: Path) -> None:
     described = describe(load_artefact(path))
     record = json.loads(json.dumps(described, allow_nan=False))
     card = json.loads(parts(path)[1]["card"])
-    assert record == {**card, "questions": 60, "file": str(path), "level": "fitted"}
+    assert record == {**card, "questions": 60, "file": str(path), "modes": ["prose"], "level": "fitted"}
     assert describe(artefact())["file"] is None
 
 
