@@ -25,13 +25,9 @@ ROOT = NodeId(0)
 Finish = Literal["step", "stop", "length"]
 """Why a step ended: its delimiter, the model's end of turn, or a token limit."""
 
-FINISHES: tuple[Finish, ...] = get_args(Finish)
-
 Thought = Literal["part", "whole", "cut"]
 """Role of a thinking step, which a model writes before its solution: ``part`` (more follows), ``whole`` (the
 model ended the thought) or ``cut`` (it ended at its budget)."""
-
-THOUGHTS: tuple[Thought, ...] = get_args(Thought)
 
 Mode = Literal["prose", "program", "code", "call"]
 """How a trajectory reasons: in steps of text with its answer in a box, or as a program that prints it. The

@@ -29,7 +29,7 @@ def config_folder() -> Path:
 
 
 def data_folder() -> Path:
-    """The folder of what takes long to make again, or cannot be: calibrations, draws, the use of models."""
+    """The folder of what takes long to make again, or cannot be: calibrations and draws."""
     from platformdirs import user_data_path
 
     return user_data_path(_APP)

@@ -70,7 +70,7 @@ class Fit:
                 raise sqlite3.DatabaseError("the check of its integrity fails")
             tables = [name for (name,) in store.execute("SELECT name FROM sqlite_master WHERE type='table'")]
             return {
-                (table, *row[:2]): row[2:]
+                (table, row[0]): row[1:]
                 for table in tables
                 for row in store.execute(f"SELECT * FROM {table}")
             }

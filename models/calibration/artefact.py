@@ -180,7 +180,7 @@ def save_artefact(artefact: Artefact, path: Path) -> None:
 
     fitted = artefact.calibration
     assert isinstance(fitted, Calibration), "weights of options are shipped, and not fitted"
-    models: dict[str, HeadModel] = {**fitted.stages, _ANSWER: fitted.answer}
+    models: dict[str, HeadModel] = {**dict(fitted.stages.items()), _ANSWER: fitted.answer}
     inputs = {
         name: {"numbers": model.inputs.names, "states": [*model.inputs.projections]}
         for name, model in models.items()

@@ -17,7 +17,7 @@ from adascale.engine.search.record import Record
 from adascale.engine.search.tree import Node, Tree
 from adascale.engine.types import ROOT, BranchId, Finish, Mode, Problem, Reading, Step
 
-from ..blobs import DrawnStore, Table, pack, pack_texts, unpack, unpack_texts
+from ..blobs import BlobStore, pack, pack_json, unpack, unpack_json
 
 HalfArray = NDArray[np.float16]
 FloatArray = NDArray[np.float32]
@@ -194,11 +194,10 @@ class _Written:
     nodes: tuple[RolloutNode, ...]
 
 
-_ROLLOUTS = Table("rollouts", ("problem",), {"rollouts": "BLOB"})
-_REWARDS = Table("rewards", ("problem", "prm"), {"rewards": "BLOB"})
+_ROLLOUTS, _REWARDS = "rollouts", "rewards"
 
 
-class RolloutStore(DrawnStore):
+class RolloutStore(BlobStore):
     """Finished questions: each is kept the moment it is done, whatever happens next.
 
     The file belongs to one seed and number of draws, too.
@@ -209,45 +208,44 @@ class RolloutStore(DrawnStore):
     def put(self, rollouts: Rollouts) -> None:
         """Keep a question in a mode, without its ``meta``; atomic, and for good."""
         written = _Written(replace(rollouts.problem, meta={}), rollouts.mode, tuple(rollouts.nodes))
-        text = pack_texts([json.dumps(to_plain(written))])
-        blob = pack({"rollouts": text, "last": rollouts.last, "mean": rollouts.mean})
-        self._blobs.put(_ROLLOUTS, [_key(rollouts.problem, rollouts.mode)], blob, replace=False)
+        nodes = pack_json(to_plain(written))
+        blob = pack({"rollouts": nodes, "last": rollouts.last, "mean": rollouts.mean})
+        self._put(_ROLLOUTS, _key(rollouts.problem, rollouts.mode), blob, replace=False)
 
     def holds(self, problem: Problem, mode: Mode = "prose") -> bool:
         """True where a question with this id and answer is done in a mode."""
-        return self._blobs.holds(_ROLLOUTS, _key(problem, mode))
+        return self._holds(_ROLLOUTS, _key(problem, mode))
 
     def get(self, problem: Problem, mode: Mode = "prose") -> Rollouts | None:
         """The rollouts of a question in a mode; None where it is not done."""
-        row = self._blobs.get(_ROLLOUTS, _key(problem, mode))
-        return None if row is None else replace(self._read(row[0]), problem=problem)
+        blob = self._get(_ROLLOUTS, _key(problem, mode))
+        return None if blob is None else replace(self._read(blob), problem=problem)
 
     def every(self) -> Iterator[Rollouts]:
         """All rollouts, in the order in which they were put."""
-        for _, blob in self._blobs.rows(_ROLLOUTS):
-            yield self._read(blob)
+        yield from map(self._read, self._every(_ROLLOUTS))
 
     def _read(self, blob: bytes) -> Rollouts:
-        with self._blobs.decoding():
+        with self._decoding():
             arrays = unpack(blob)
-            [text] = unpack_texts(arrays["rollouts"])
-            written: _Written = build(_Written, json.loads(text))
+            written: _Written = build(_Written, unpack_json(arrays["rollouts"]))
             if {len(arrays["last"]), len(arrays["mean"])} != {len(written.nodes)}:
                 raise ValueError(f"states of another number than {len(written.nodes)} nodes")
             return Rollouts(written.problem, written.mode, written.nodes, arrays["last"], arrays["mean"])
 
     def put_rewards(self, problem: Problem, prm: str, rewards: FloatArray) -> None:
         """Keep ``[nodes]`` raw rewards of a question by one PRM; atomic."""
-        self._blobs.put(_REWARDS, [_key(problem), prm], rewards.astype(np.float32).tobytes())
+        self._put(_REWARDS, _key(problem, prm), rewards.astype(np.float32).tobytes())
 
     def rewards(self, problem: Problem, prm: str) -> FloatArray | None:
         """``[nodes]`` rewards that ``put_rewards`` kept; None without any."""
-        row = self._blobs.get(_REWARDS, _key(problem), prm)
-        if row is None:
+        blob = self._get(_REWARDS, _key(problem, prm))
+        if blob is None:
             return None
-        with self._blobs.decoding():
-            return np.frombuffer(row[0], np.float32)
+        with self._decoding():
+            return np.frombuffer(blob, np.float32)
 
 
-def _key(problem: Problem, mode: Mode = "prose") -> str:
-    return json.dumps([problem.id, problem.question, problem.answer, mode])
+def _key(problem: Problem, what: str) -> str:
+    """The key of what is kept of a question: rollouts of a mode, or rewards of a PRM."""
+    return json.dumps([problem.id, problem.question, problem.answer, what])

@@ -13,21 +13,17 @@ import numpy as np
 from adascale.engine.kinds import kind_of
 from adascale.engine.kinds.base import Look
 from adascale.engine.ports import Prefix, PrefixWork, Seen
-from adascale.engine.types import FINISHES, THOUGHTS, Mode, Problem, Reading, Step, Thought
+from adascale.engine.types import Mode, Problem, Reading, Step
 
-from ..blobs import DrawnStore, Table, pack, pack_texts, unpack, unpack_texts
+from ..blobs import Arrays, BlobStore, pack, pack_json, unpack, unpack_json
 from ..calibration.artefact import Fingerprint
 from ..options import PROMPTS
 from ..storage import data_folder, keyed_path
 
-_CONTENTS = 1
+_CONTENTS = 2
 """Raised when what is kept of a draw, or how it is drawn, changes."""
 
-_THOUGHTS: tuple[Thought | None, ...] = (None, *THOUGHTS)
-
-_PROMPTS = Table("prompts", ("problem",), {"tokens": "INTEGER", "reading": "BLOB"})
-_DRAWS = Table("draws", ("key",), {"steps": "BLOB"})
-_LOOKS = Table("looks", ("key",), {"tokens": "INTEGER", "log_probs": "BLOB"})
+_PROMPTS, _DRAWS, _LOOKS = "prompts", "draws", "looks"
 
 
 def draw_key(prefix: Prefix, seed: int, greedy: bool) -> str:
@@ -39,56 +35,58 @@ def draw_key(prefix: Prefix, seed: int, greedy: bool) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-class DrawStore(DrawnStore):
+class DrawStore(BlobStore):
     """Draws by ``draw_key``, prompts and looks, each kept the moment it ends (``draws_path``)."""
 
     tables = _PROMPTS, _DRAWS, _LOOKS
 
     def put_prompt(self, problem: Problem, mode: Mode, prompt: PrefixWork) -> None:
         """Keep the reading of a question."""
-        reading = _pack_readings([prompt.reading])
-        self._blobs.put(_PROMPTS, [_prompt_key(problem, mode)], prompt.evaluated_tokens, reading)
+        arrays = {"tokens": np.array(prompt.evaluated_tokens), **_reading_arrays([prompt.reading])}
+        self._put(_PROMPTS, _prompt_key(problem, mode), pack(arrays))
 
     def prompt(self, problem: Problem, mode: Mode) -> PrefixWork | None:
         """Get the work and the reading of a question in a mode's prompt; every token counts as evaluated."""
-        row = self._blobs.get(_PROMPTS, _prompt_key(problem, mode))
-        if row is None:
+        blob = self._get(_PROMPTS, _prompt_key(problem, mode))
+        if blob is None:
             return None
-        with self._blobs.decoding():
-            [reading] = _unpack_readings(row[1])
-            return PrefixWork(int(row[0]), 0, reading)
+        with self._decoding():
+            arrays = unpack(blob)
+            [reading] = _readings_from(arrays, 1)
+            return PrefixWork(int(arrays["tokens"]), 0, reading)
 
     def look(self, look: Look, problem: Problem) -> Seen | None:
         """The kept result of a look at options; None if there is none."""
-        row = self._blobs.get(_LOOKS, _look_key(look, problem))
-        if row is None:
+        blob = self._get(_LOOKS, _look_key(look, problem))
+        if blob is None:
             return None
-        with self._blobs.decoding():
-            return Seen(tuple(map(float, unpack(row[1])["log_probs"])), int(row[0]))
+        with self._decoding():
+            arrays = unpack(blob)
+            return Seen(tuple(map(float, arrays["log_probs"])), int(arrays["tokens"]))
 
     def put_look(self, look: Look, problem: Problem, seen: Seen) -> None:
         """Keep what a look at options showed."""
-        packed = pack({"log_probs": np.array(seen.log_probs)})
-        self._blobs.put(_LOOKS, [_look_key(look, problem)], seen.evaluated_tokens, packed)
+        arrays = {"log_probs": np.array(seen.log_probs), "tokens": np.array(seen.evaluated_tokens)}
+        self._put(_LOOKS, _look_key(look, problem), pack(arrays))
 
     def put(self, key: str, steps: tuple[Step, ...]) -> None:
         """Keep a draw, or its first steps; a longer one replaces a shorter one, whichever was kept first."""
         is_longer = steps[-1].finish != "step" or len(steps) > len(self.get(key))
-        self._blobs.put(_DRAWS, [key], _pack_steps(steps), replace=is_longer)
+        self._put(_DRAWS, key, _pack_steps(steps), replace=is_longer)
 
     def get(self, key: str) -> tuple[Step, ...]:
         """The steps of a draw as far as they are kept; none if it was not begun."""
-        row = self._blobs.get(_DRAWS, key)
-        if row is None:
+        blob = self._get(_DRAWS, key)
+        if blob is None:
             return ()
-        with self._blobs.decoding():
-            return _unpack_steps(row[0])
+        with self._decoding():
+            return _unpack_steps(blob)
 
     def __contains__(self, key: str) -> bool:
-        return self._blobs.holds(_DRAWS, key)
+        return self._holds(_DRAWS, key)
 
     def __len__(self) -> int:
-        return self._blobs.count(_DRAWS)
+        return self._count(_DRAWS)
 
 
 def _look_key(look: Look, problem: Problem) -> str:
@@ -127,17 +125,8 @@ def as_kept(step: Step) -> Step:
 
 
 def _pack_steps(steps: Sequence[Step]) -> bytes:
-    return pack(
-        {
-            "texts": pack_texts([step.text for step in steps]),
-            "tokens": np.array([len(step.token_ids) for step in steps], np.int32),
-            "token_ids": np.array([token for step in steps for token in step.token_ids], np.int32),
-            "logprob": np.array([step.logprob for step in steps], np.float64),
-            "finish": np.array([FINISHES.index(step.finish) for step in steps], np.int8),
-            "readings": np.frombuffer(_pack_readings([step.reading for step in steps]), np.uint8),
-            "thoughts": np.array([_THOUGHTS.index(step.thought) for step in steps], np.int8),
-        }
-    )
+    rows = [[step.text, step.token_ids, step.logprob, step.finish, step.thought] for step in steps]
+    return pack({"steps": pack_json(rows), **_reading_arrays([step.reading for step in steps])})
 
 
 def _unpack_steps(blob: bytes) -> tuple[Step, ...]:
@@ -147,42 +136,31 @@ def _unpack_steps(blob: bytes) -> tuple[Step, ...]:
         Exception: nearly any, where ``_pack_steps`` did not make the blob.
     """
     arrays = unpack(blob)
-    ids = np.split(arrays["token_ids"], np.cumsum(arrays["tokens"])[:-1])
-    readings = _unpack_readings(arrays["readings"].tobytes())
-    finishes = [FINISHES[at] for at in arrays["finish"]]
-    thoughts = [_THOUGHTS[at] for at in arrays["thoughts"]]
-    rows = zip(
-        unpack_texts(arrays["texts"]), ids, arrays["logprob"], finishes, readings, thoughts, strict=True
-    )
+    rows = unpack_json(arrays["steps"])
     steps = tuple(
-        Step(text, tuple(map(int, tokens)), float(logprob), finish, reading, thought=thought)
-        for text, tokens, logprob, finish, reading, thought in rows
+        Step(text, tuple(tokens), logprob, finish, reading, thought=thought)
+        for (text, tokens, logprob, finish, thought), reading in zip(
+            rows, _readings_from(arrays, len(rows)), strict=True
+        )
     )
     if not steps:
         raise ValueError("a draw without a step")
     return steps
 
 
-def _pack_readings(readings: Sequence[Reading | None]) -> bytes:
-    """Readings in half precision; their number alone where one of them was not kept."""
+def _reading_arrays(readings: Sequence[Reading | None]) -> Arrays:
+    """Readings in half precision; nothing where one of them was not kept."""
     known = [reading for reading in readings if reading is not None]
     if len(known) < len(readings):
-        return len(readings).to_bytes(4, "little")
-    return pack(
-        {
-            "states": np.array([[reading.last, reading.mean] for reading in known], np.float16),
-            "numbers": np.array([[reading.min_logprob, reading.entropy] for reading in known], np.float32),
-        }
-    )
+        return {}
+    return {
+        "states": np.array([[reading.last, reading.mean] for reading in known], np.float16),
+        "numbers": np.array([[reading.min_logprob, reading.entropy] for reading in known], np.float32),
+    }
 
 
-def _unpack_readings(blob: bytes) -> list[Reading | None]:
-    if len(blob) == 4:
-        return [None] * int.from_bytes(blob, "little")
-    arrays = unpack(blob)
-    return [
-        Reading(last, mean, float(lowest), float(entropy))
-        for (last, mean), (lowest, entropy) in zip(
-            arrays["states"].astype(np.float32), arrays["numbers"], strict=True
-        )
-    ]
+def _readings_from(arrays: Arrays, count: int) -> list[Reading | None]:
+    if "states" not in arrays:
+        return [None] * count
+    rows = zip(arrays["states"].astype(np.float32), arrays["numbers"], strict=True)
+    return [Reading(last, mean, float(lowest), float(entropy)) for (last, mean), (lowest, entropy) in rows]

@@ -16,7 +16,7 @@ from worlds import drawn, problems, searched
 
 from adascale.engine.errors import AdascaleError
 from adascale.engine.types import Problem
-from adascale.models.blobs import pack, pack_texts
+from adascale.models.blobs import pack, pack_json
 from adascale.models.calibration.artefact import Fingerprint, ProgramFingerprint
 from adascale.models.calibration.collect import DrawPlan
 from adascale.models.calibration.rollouts import Rollouts, RolloutStore
@@ -71,12 +71,12 @@ def test_a_search_is_kept_step_by_step(store: RolloutStore) -> None:
         Rollouts.of(record)
 
 
-@pytest.mark.parametrize("blob", [b"garbage", pack({"rollouts": pack_texts(['{"nodes": 3}'])})])
+@pytest.mark.parametrize("blob", [b"garbage", pack({"rollouts": pack_json({"nodes": 3})})])
 def test_rollouts_that_nobody_put_are_damage(store: RolloutStore, tmp_path: Path, blob: bytes) -> None:
     [rollouts] = drawn(problems(1))
     store.put(rollouts)
     with closing(sqlite3.connect(tmp_path / "deep" / "rollouts.sqlite")) as db:
-        db.execute("UPDATE rollouts SET rollouts = ?", (blob,))
+        db.execute("UPDATE rollouts SET blob = ?", (blob,))
         db.commit()
     with pytest.raises(AdascaleError, match="is damaged"):
         store.get(rollouts.problem)

@@ -29,7 +29,7 @@ from adascale.engine.search.record import replay
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import STRATEGIES, Margin, Vote
 from adascale.engine.types import BranchId, Mode, Problem, Reading, Step
-from adascale.models.blobs import pack, pack_texts
+from adascale.models.blobs import pack, pack_json
 from adascale.models.draws.drawing import DrawRequest, DrawWriter
 from adascale.models.draws.playback import ReplayingPolicy, WaitingExecutor
 from adascale.models.draws.store import DrawStore, draw_key
@@ -398,13 +398,13 @@ def test_draws_of_a_code_task_depend_on_the_tests_that_are_shown_and_on_no_other
     assert shown != key("assert f(1) == 1", "assert f(3) == 9", "code")
 
 
-@pytest.mark.parametrize("blob", [b"", b"garbage", pack({"texts": pack_texts([])})])
+@pytest.mark.parametrize("blob", [b"", b"garbage", pack({"steps": pack_json([])})])
 def test_draws_that_nobody_put_are_damage(store: DrawStore, tmp_path: Path, blob: bytes) -> None:
     store.put("key", (scripted_step("one", "stop"),))
     store.put_prompt(PROBLEMS[0], "prose", PrefixWork(3))
     with closing(sqlite3.connect(tmp_path / "draws" / "x.sqlite")) as db:
-        db.execute("UPDATE draws SET steps = ?", (blob,))
-        db.execute("UPDATE prompts SET reading = ?", (blob,))
+        db.execute("UPDATE draws SET blob = ?", (blob,))
+        db.execute("UPDATE prompts SET blob = ?", (blob,))
         db.commit()
     with pytest.raises(AdascaleError, match="is damaged"):
         store.get("key")
