@@ -52,18 +52,17 @@ def fit(*, options: FitOptions) -> None:
     """Fit a calibration for your own model on questions with known answers.
 
     adascale calibrate fit -m my-model.gguf
-    adascale calibrate fit -m my-model.gguf --quick
+    adascale calibrate fit -m my-model.gguf --questions 60
     adascale calibrate fit -m my-model.gguf -d gsm8k.jsonl -d math.jsonl --questions 600
 
-    Without --data it takes the 300 questions that come with adascale, with --quick 60 of them. It can be
-    stopped at any time: finished questions are kept, and the same command continues.
+    Without --data it takes the 300 questions that come with adascale. It can be stopped at any time: finished
+    questions are kept, and the same command continues.
     """
     from adascale.models.calibration.artefact import describe
     from adascale.models.calibration.session_rollouts import FEWEST
 
     from ..searching.calibration import choose_problems
 
-    options = options.sized()
     run, output = options.run, options.output
     problems = choose_problems(run, FEWEST, built_in=True)
     if output is not None:

@@ -7,9 +7,9 @@ theirs in ``flags.FLAGS``. A field without one is fixed for its command.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
 from typer.models import OptionInfo
 
@@ -35,9 +35,6 @@ from .parts import (
     TracesOption,
     ViewOptions,
 )
-
-QUICK = 60
-"""Questions of a quick fit."""
 
 _UNSANDBOXED = flag("--unsandboxed", "Run code tasks without a sandbox, with limits alone.")
 
@@ -266,15 +263,9 @@ class FitOptions:
     run: CalibrationOptions = CalibrationOptions(
         session=SessionOptions(calibration="none", branches=MAX_BRANCHES, purpose="rollouts")
     )
-    quick: Annotated[bool, flag("--quick", f"Fit on {QUICK} questions, unless --questions is given.")] = False
     output: Annotated[
         Path | None, flag("--output", "File to write; by default where ask finds it.", metavar="FILE")
     ] = None
-
-    def sized(self) -> Self:
-        """These options with the number of questions; a quick fit takes few."""
-        questions = self.run.questions or (QUICK if self.quick else None)
-        return replace(self, run=replace(self.run, questions=questions))
 
 
 @dataclass(frozen=True, slots=True)

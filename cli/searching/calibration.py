@@ -63,12 +63,11 @@ def draw_missing(rollouts: SessionRollouts, terminal: TerminalOptions) -> None:
         return
     if not terminal.quiet:
         here = f" ({total - todo} are here already)" if todo < total else ""
-        tokens, longest, rate = rollouts.tokens_to_draw(), rollouts.longest_draw(), session.decode_rate()
+        tokens, rate = rollouts.tokens_to_draw(), session.decode_rate()
         say(
             f"adascale: generating solutions of {total} questions{here}, {rollouts.solutions} each: "
             f"about {tokens:,} tokens, {duration(tokens / rate)} at the {rate:.0f} tokens/s that "
-            f"this machine decodes, {duration(longest / rate)} at most. "
-            "Stop at any time; the same command continues."
+            "this machine decodes. Stop at any time; the same command continues."
         )
     progress = Progress("questions", quiet=bool(terminal.quiet))
     with stoppable(session, session.driver(time.monotonic)) as driver:
@@ -90,8 +89,8 @@ def score_missing(rollouts: SessionRollouts, terminal: TerminalOptions) -> None:
         return
     if not terminal.quiet:
         say(
-            f"adascale: scoring the solutions of {todo} questions with {session.files.pair_name}: about "
-            f"{rollouts.tokens_to_score():,} tokens. Stop at any time; the same command continues."
+            f"adascale: scoring the solutions of {todo} questions with {session.files.pair_name}. "
+            "Stop at any time; the same command continues."
         )
     progress = Progress("questions", quiet=bool(terminal.quiet))
     with graceful(session.abort.set):

@@ -112,17 +112,6 @@ class SessionRollouts:
         """Solutions of each question."""
         return round(sum(self.plan.trajectories.values()))
 
-    def longest_draw(self) -> int:
-        """Tokens of what is missing if every solution reaches its limit."""
-        sampling = self.session.prompts.sampling
-        each = sum(n * sampling[mode].max_tokens for mode, n in self.plan.trajectories.items())
-        return round(each * len(self.undrawn()))
-
-    def tokens_to_score(self) -> int:
-        """Tokens that the PRM still has to read; it scores prose alone."""
-        unscored = map(self.store.get, self.unscored())
-        return sum(rollouts.tokens for rollouts in unscored if rollouts is not None)
-
     def draw(self, driver: Driver) -> Iterator[FinishedQuestion]:
         """Draw what is missing with the session's driver; each question is kept before it is reported."""
         yield from draw_rollouts(driver, self.problems, self.store, self.plan)

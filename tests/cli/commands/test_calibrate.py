@@ -21,7 +21,7 @@ from commands import wait_until
 from home import Home, write_questions
 
 from adascale.cli.commands.calibrate import _save
-from adascale.cli.options.by_command import CalibrationOptions, FitOptions
+from adascale.cli.options.by_command import CalibrationOptions
 from adascale.cli.options.parts import TerminalOptions
 from adascale.cli.searching.calibration import choose_problems, score_missing
 from adascale.engine.errors import DecodeAbortedError
@@ -201,14 +201,12 @@ def test_an_interrupt_while_solutions_are_scored_says_how_to_go_on(
 
 
 def test_a_fit_without_data_takes_the_questions_that_come_with_it() -> None:
-    whole = choose_problems(FitOptions().sized().run, FEWEST, built_in=True)
-    quick = choose_problems(FitOptions(quick=True).sized().run, FEWEST, built_in=True)
-    assert (len(whole), len(quick)) == (300, 60)
-    assert quick == whole[:60]  # what was drawn for a quick one is used again
-    assert sum("renumbered" in problem.id for problem in quick) == 40
+    whole, few = (
+        choose_problems(CalibrationOptions(questions=count), FEWEST, built_in=True) for count in (None, 60)
+    )
     assert len({problem.question for problem in whole}) == 300
-    own = FitOptions(quick=True, run=CalibrationOptions(questions=25)).sized().run
-    assert len(choose_problems(own, FEWEST, built_in=True)) == 25
+    assert few == whole[:60]  # what was drawn for a small fit is used again
+    assert sum("renumbered" in problem.id for problem in few) == 40
 
 
 @pytest.mark.slow

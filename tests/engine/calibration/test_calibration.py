@@ -46,12 +46,6 @@ def test_far_states_are_outside_the_farther_the_more() -> None:
     assert np.all(np.isfinite(domain.distance(np.full((1, 40), 1e6, np.float32))))
 
 
-def test_few_questions_and_equal_questions_have_a_domain_too() -> None:
-    few, same = states(3, 0), np.repeat(states(1, 0), 30, axis=0)
-    for fitted in (few, same):
-        assert np.all(Domain.fit(fitted).distance(fitted) <= 1 + 1e-5)
-
-
 probabilities = st.floats(0, 1)
 
 

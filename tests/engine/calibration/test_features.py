@@ -85,13 +85,6 @@ def test_a_program_is_known_by_its_output(answer: str | None, numbers: tuple[int
     assert (found.offset < 0) == (answer is None)
 
 
-def test_a_prefix_needs_the_states_of_all_its_steps_and_of_the_prompt() -> None:
-    blind = replace(STEPS[1], reading=None)
-    for steps, prompt in ((STEPS, None), ((STEPS[0], blind), PROMPT), ((), PROMPT)):
-        with pytest.raises(AssertionError, match="kept"):
-            seen(*steps, prompt=prompt)
-
-
 def test_evidence_is_read_by_name() -> None:
     observations = [seen(*STEPS), seen(STEPS[0])]
     inputs = STAGES["step"]

@@ -219,14 +219,6 @@ def test_the_bootstrap_interval_holds_the_truth() -> None:
     assert held >= 51  # 57 are expected, the percentile method and 60 tries give some away
 
 
-def test_the_bootstrap_of_what_is_not_defined_is_not_defined() -> None:
-    [(low, high)] = bootstrap(scored(np.full(5, 0.5), np.ones(5)), auc, rounds=20)
-    assert math.isnan(low)
-    assert math.isnan(high)
-    [(low, high)] = bootstrap(scored(np.array([0.2, 0.8]), np.array([0.0, 1.0])), auc, rounds=50)
-    assert (low, high) == (1, 1)  # rounds that drew one question twice have no AUC and do not count
-
-
 def test_auc_within_compares_solutions_of_one_question_alone() -> None:
     p = np.array([0.9, 0.8, 0.2, 0.1, 0.3, 0.7])
     right = np.array([1.0, 1.0, 0.0, 1.0, 0.0, 0.0])

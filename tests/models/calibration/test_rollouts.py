@@ -84,13 +84,6 @@ def test_rollouts_that_nobody_put_are_damage(store: RolloutStore, tmp_path: Path
         list(store.every())
 
 
-def test_states_that_do_not_fit_the_nodes_are_damage(store: RolloutStore) -> None:
-    [rollouts] = drawn(problems(1))
-    store.put(replace(rollouts, mean=rollouts.mean[:-1]))
-    with pytest.raises(AdascaleError, match="is damaged"):
-        store.get(rollouts.problem)
-
-
 def test_a_question_with_another_answer_or_id_is_another_question(store: RolloutStore) -> None:
     first = Problem("a", "What is 9 * 2?", "18")
     [rollouts] = drawn([first])
