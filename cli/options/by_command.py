@@ -238,9 +238,7 @@ class CalibrationOptions:
     ] = 3
     programs: Annotated[
         int,
-        flag(
-            "--programs", "Programs for each question or task.", metavar="N", min=0, max=64, show_default=True
-        ),
+        flag("--programs", "Programs for each question.", metavar="N", min=0, max=64, show_default=True),
     ] = 3
     rollouts: Annotated[
         int,
