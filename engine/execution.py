@@ -48,15 +48,11 @@ class Trial:
 
     Attributes:
         program: Python source of the program.
-        tests: Python source that calls ``report_adascale(outcome, detail)`` at the end of each test.
-        names: Names of the program that it reads.
-        count: Number of tests.
+        tests: Python source of each test, which finds the names of the program and raises where it fails.
     """
 
     program: str
-    tests: str
-    names: tuple[str, ...]
-    count: int
+    tests: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,15 @@
-"""Imports of a program: those that it forgot, and those that it never uses."""
+"""Imports that a program or a test has forgotten."""
 
 from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from adascale.engine.answers.program import names, parse
+from adascale.engine.answers.program import parse
 from adascale.engine.execution import Repair
 
-from .syntax import bound_names, outside_names, without
+from .syntax import outside_names
 
 _NAMES: Mapping[str, str] = {
     name: module
@@ -42,50 +42,18 @@ _DATETIME_CLASSES = {"date", "datetime", "time", "timedelta", "timezone"}
 """Attributes of the module ``datetime``, not of its class of the same name."""
 
 
-def mend_imports(source: str) -> tuple[str, Sequence[Repair]]:
-    """The program with the imports that it lacks on top, and without those that nothing uses.
+def missing_imports(source: str) -> Sequence[str]:
+    """Lines that import what a source lacks.
 
-    An import that nothing uses may be of a package that is not there. A name before a dot is a module where
-    the standard library has one of that name (``bisect.insort``), else what is commonly imported by it
-    (``bisect(a, 3)``).
+    A name before a dot is a module where the standard library has one of that name (``bisect.insort``), else
+    what is commonly imported by it (``bisect(a, 3)``).
     """
-    tree = parse(source)
-    read = set(names(tree))
-    unused = [node for node in tree.body if _is_unused(node, read)]
-    repairs = [Repair("unused-import", ast.unparse(node)) for node in unused]
-    lines = _missing_lines(outside_names(source), _attributes(tree))
-    if unused and len(unused) < len(tree.body):
-        source = without(source, tree, unused)
-    if lines:
-        source = _on_top(source, lines)
-    return source, [*repairs, *(Repair("missing-import", line) for line in lines)]
-
-
-def missing_modules(source: str) -> Sequence[str]:
-    """Modules of the standard library that a source asks by a dot and does not import."""
-    return _modules(outside_names(source), _attributes(parse(source)))
-
-
-def _modules(outside: Sequence[str], asked: Collection[str]) -> list[str]:
-    """Those of the names from outside that are modules of the standard library, and are asked by a dot."""
-    return [name for name in outside if name in asked and name in sys.stdlib_module_names]
-
-
-def _is_unused(node: ast.stmt, read: Collection[str]) -> bool:
-    match node:
-        case ast.Import() | ast.ImportFrom() if ast.unparse(node).split()[1] != "__future__":
-            bound = bound_names([node])
-            return "*" not in bound and not bound.intersection(read)
-    return False
-
-
-def _missing_lines(outside: Sequence[str], asked: Mapping[str, set[str]]) -> list[str]:
-    """Imports of the names from outside, where there is a usual one."""
-    modules = _modules(outside, asked)
+    attributes = _attributes(parse(source))
     lines = []
-    for name in outside:
-        is_class = name == "datetime" and not asked.get(name, set()) & _DATETIME_CLASSES
-        if name in modules and not is_class:
+    for name in outside_names(source):
+        asked = attributes.get(name, set())
+        is_class = name == "datetime" and not asked & _DATETIME_CLASSES
+        if asked and name in sys.stdlib_module_names and not is_class:
             lines.append(f"import {name}")
         elif name in _NAMES:
             lines.append(f"from {_NAMES[name]} import {name}")
@@ -102,8 +70,11 @@ def _attributes(tree: ast.AST) -> dict[str, set[str]]:
     return found
 
 
-def _on_top(source: str, lines: Sequence[str]) -> str:
-    """Lines on top of a source, but below its docstring and its imports from ``__future__``."""
+def mend_imports(source: str) -> tuple[str, Sequence[Repair]]:
+    """The program with the imports that it lacks below its docstring and its imports from ``__future__``."""
+    lines = missing_imports(source)
+    if not lines:
+        return source, ()
     last = 0
     for node in parse(source).body:
         match node:
@@ -113,4 +84,4 @@ def _on_top(source: str, lines: Sequence[str]) -> str:
                 break
     before, behind = source.split("\n")[:last], source.split("\n")[last:]
     gap = [] if behind and behind[0].startswith(("import ", "from ")) else [""]
-    return "\n".join([*before, *lines, *gap, *behind])
+    return "\n".join([*before, *lines, *gap, *behind]), [Repair("missing-import", line) for line in lines]

@@ -11,12 +11,11 @@ from dataclasses import dataclass, field, replace
 from adascale.engine.codec import to_plain
 from adascale.engine.execution import Execution, Verdict
 from adascale.engine.kinds.base import NO_PROGRAM, Kind, Run, Runnable
-from adascale.engine.types import Finish, Mode, Notice, Problem
+from adascale.engine.types import Finish, Mode, Problem
 
 from .harness import Harness
 from .program import Program, extract_program
 from .records import read_task
-from .syntax import normal_form
 from .task import CodeTask, Suite
 
 UNTESTED = "untested"
@@ -25,7 +24,7 @@ UNTESTED = "untested"
 
 @dataclass(frozen=True, slots=True)
 class _Tested(Runnable):
-    """A program with its tests: one that does the same line by line as an earlier one has its verdicts."""
+    """A program with its tests; one that is equal to an earlier one has its verdicts."""
 
     program: Program = field(kw_only=True)
     harness: Harness = field(kw_only=True)
@@ -66,16 +65,6 @@ class Code(Kind):
         """The problem without its hidden tests."""
         return replace(problem, details=to_plain(replace(CodeTask.of(problem), hidden=Suite())))
 
-    def notices(self, problem: Problem) -> tuple[Notice, ...]:
-        """Examples of the question that are no tests."""
-        task = CodeTask.of(problem)
-        if not task.left_out:
-            return ()
-        text = (
-            f'an example in the text of the task does not call "{task.given.entry_point}", so it is no test'
-        )
-        return (Notice("example-left-out", text, task.left_out),)
-
     def program(self, problem: Problem, mode: Mode, text: str) -> Runnable | Execution:
         """The program with its tests; without a test nothing of it is run."""
         suite = CodeTask.of(problem).given
@@ -85,7 +74,7 @@ class Code(Kind):
         if not suite.tests:
             return Execution("", "", 0.0, program.source, program.repairs)
         harness = Harness(program.source, suite)
-        return _Tested(harness.trial, normal_form(program.source), program=program, harness=harness)
+        return _Tested(harness.trial, program.source, program=program, harness=harness)
 
     def modes(self, problem: Problem) -> tuple[Mode, ...]:
         """Code alone."""
@@ -114,7 +103,7 @@ class Code(Kind):
         assert run is not None, "hidden tests need something that runs them"
         if execution is None or not execution.program:
             return False
-        harness = Harness(normal_form(execution.program), CodeTask.of(problem).hidden)
+        harness = Harness(execution.program, CodeTask.of(problem).hidden)
         return all(verdict.outcome == "passed" for verdict in harness.verdicts(run(harness.trial)))
 
 

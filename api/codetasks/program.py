@@ -8,11 +8,11 @@ from __future__ import annotations
 import ast
 import re
 import textwrap
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from adascale.engine.answers.program import names, parse, requires_arguments
+from adascale.engine.answers.program import parse
 from adascale.engine.execution import Repair
 
 from .imports import mend_imports
@@ -23,18 +23,18 @@ _FENCE = re.compile(
     re.MULTILINE,
 )
 """In time in proportion to the text, whatever repeats in it: nothing is given back, no run is begun twice."""
-_FIRST_LINE = re.compile(r"\s*(?:(?:async\s+)?def\s|class\s|import\s|from\s|@|[A-Za-z_]\w*\s*=[^=])")
-_DEFINES = re.compile(r"\s*(?:(?:async\s+)?def\s|class\s|@)")
+_FIRST_LINE = re.compile(r"\s*(?:(?:async\s+)?def\s|class\s|import\s|from\s|@)")
+_ASSIGNS = re.compile(r"\s*[A-Za-z_]\w*\s*=[^=]")
 _FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef
 _CODE = _FUNCTIONS | ast.ClassDef
 _BINDINGS = ast.Import | ast.ImportFrom | ast.Assign
 """Statements that tell code from a word of prose that happens to be an expression."""
 _DEFINITIONS = _CODE | ast.Import | ast.ImportFrom
-_ENDINGS = frozenset({"sys.exit", "unittest.main", "doctest.testmod", "os._exit"})
+_SHOWING = frozenset({"print", "exit", "quit", "sys.exit", "unittest.main", "doctest.testmod"})
+"""Functions whose call at module level shows or ends something."""
 
-RepairKind = Literal["prose", "entry-point", "method", "main-guard", "input", "example"]
-"""Faults that are repaired here: text around or within the code; the function's name; a method where tests
-call a function; statements that wait for input or show an example on import."""
+RepairKind = Literal["entry-point", "main-guard", "input", "example"]
+"""Faults that are repaired here: the function's name; statements that wait for input or show an example."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +58,11 @@ def extract_program(text: str, entry_point: str) -> Program | None:
         entry_point: Name that tests call; empty without one.
     """
     plain = text.replace("\r\n", "\n").replace("\r", "\n")
-    found = [block for part in _FENCE.split(plain) if (block := _block(part))]
-    if not found:
+    blocks = [block for part in _FENCE.split(plain) if (block := _block(part))]
+    if not blocks:
         return None
-    blocks = [source for source, _ in found]
-    chosen = _chosen(blocks, entry_point)
-    source = _with_helpers(blocks, chosen)
-    repairs = [Repair("prose", line) for line in [found[chosen][1]] if line]
+    source = _chosen(blocks, entry_point)
+    repairs: list[Repair] = []
     for repair in (expose_entry_point, drop_examples):
         source, more = repair(source, entry_point)
         repairs += more
@@ -72,29 +70,20 @@ def extract_program(text: str, entry_point: str) -> Program | None:
     return Program(source, (*repairs, *more))
 
 
-def _block(part: str) -> tuple[str, str] | None:
-    """The Python in a part of a text, and the first line of that part that is none.
-
-    It is where a definition is, else where an import or an assignment is.
-    """
+def _block(part: str) -> str:
+    """The Python in a part of a text: where a definition is, else where an import or an assignment is."""
     lines = part.strip("\n").split("\n")
     starts = [at for at, line in enumerate(lines) if _FIRST_LINE.match(line)]
-    first: tuple[str, str] | None = None
-    read = 0  # lines up to which all is Python that holds no definition: a start in it finds no more
-    for start in dict.fromkeys([0, *starts]) if starts else ():
-        if start < read and not _DEFINES.match(lines[start]):
-            continue
-        rest = textwrap.dedent("\n".join(lines[start:]))
-        source = _longest_beginning(rest)
+    starts += [at for at, line in enumerate(lines) if _ASSIGNS.match(line)][:1]
+    found = ""
+    for start in sorted({0, *starts}) if starts else ():
+        source = _longest_beginning(textwrap.dedent("\n".join(lines[start:]))).strip("\n")
         body = parse(source).body
-        if any(isinstance(node, _CODE | _BINDINGS) for node in body):
-            left_out = [*lines[:start], *rest[len(source) :].split("\n")]
-            block = source.strip("\n"), next((line.strip() for line in left_out if line.strip()), "")
-            if any(isinstance(node, _CODE) for node in body):
-                return block
-            first = first or block
-            read = start + source.count("\n") + 1
-    return first
+        if any(isinstance(node, _CODE) for node in body):
+            return source
+        if not found and any(isinstance(node, _BINDINGS) for node in body):
+            found = source
+    return found
 
 
 def _longest_beginning(source: str) -> str:
@@ -111,91 +100,29 @@ def _longest_beginning(source: str) -> str:
     return "\n".join(lines)
 
 
-def _chosen(blocks: Sequence[str], entry_point: str) -> int:
+def _chosen(blocks: Sequence[str], entry_point: str) -> str:
     """The last block that defines the entry point, else the last that defines anything, else the last."""
     defines = [_defined_names(block) for block in blocks]
     ranks = [(entry_point in names, bool(names), at) for at, names in enumerate(defines)]
-    return max(ranks)[-1]
+    return blocks[max(ranks)[-1]]
 
 
 def _defined_names(source: str) -> set[str]:
-    """Functions, methods, classes and variables that a source defines, stubs left out."""
+    """Functions, methods, classes and variables that a source defines."""
     tree = parse(source)
-    found = {node.name for node in ast.walk(tree) if isinstance(node, _CODE) and not _is_stub(node)}
+    found = {node.name for node in ast.walk(tree) if isinstance(node, _CODE)}
     targets = [target for node in tree.body if isinstance(node, ast.Assign) for target in node.targets]
     return found | {target.id for target in targets if isinstance(target, ast.Name)}
 
 
-def _is_stub(node: ast.stmt) -> bool:
-    """True if a definition has no more than a docstring, ``pass`` or ``...``."""
-    body: list[ast.stmt] = getattr(node, "body", [])
-    return all(
-        isinstance(line, ast.Pass) or (isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant))
-        for line in body
-    )
-
-
-def _with_helpers(blocks: Sequence[str], chosen: int) -> str:
-    """A block, below those that define or import what it lacks."""
-    source = blocks[chosen]
-    for block in [*reversed(blocks[:chosen]), *blocks[chosen + 1 :]]:
-        imports = [node for node in parse(block).body if isinstance(node, ast.Import | ast.ImportFrom)]
-        if {*_defined_names(block), *bound_names(imports)}.intersection(outside_names(source)):
-            source = f"{block}\n\n\n{source}"
-    return source
-
-
 def expose_entry_point(source: str, entry_point: str) -> tuple[str, Sequence[Repair]]:
-    """The program with its function called like the entry point, if it has another name or is a method."""
-    tree = parse(source)
-    if not entry_point or entry_point in bound_names(tree.body):
+    """The program with its only function called like the entry point, if that has another name."""
+    body = parse(source).body
+    functions = [node.name for node in body if isinstance(node, _FUNCTIONS)]
+    if not entry_point or entry_point in bound_names(body) or len(functions) != 1:
         return source, ()
-    functions = [node for node in tree.body if isinstance(node, _FUNCTIONS)]
-    methods = list(_methods(tree))
-    for class_name, method in methods:
-        if method == entry_point:
-            return _with_method(source, class_name, method, entry_point)
-    name = _renamed(functions, entry_point)
-    if name:
-        return f"{source}\n\n{entry_point} = {name}", [Repair("entry-point", f"{name} is {entry_point}")]
-    public = [method for method in methods if not method[1].startswith("_")]
-    if not functions and len(public) == 1:
-        return _with_method(source, *public[0], entry_point)
-    return source, ()
-
-
-def _renamed(functions: Sequence[ast.FunctionDef | ast.AsyncFunctionDef], entry_point: str) -> str | None:
-    """The function that should have been called like the entry point."""
-    alike = [node.name for node in functions if _letters(node.name) == _letters(entry_point)]
-    if alike:
-        return alike[-1]
-    helpers = {name for node in functions for name in names(node) if name != node.name}
-    roots = [
-        node.name
-        for node in functions
-        if node.name not in helpers and node.name != "main" and not node.name.startswith("test")
-    ]
-    return roots[0] if len(roots) == 1 else None
-
-
-def _letters(name: str) -> str:
-    return name.replace("_", "").lower()
-
-
-def _methods(tree: ast.Module) -> Iterator[tuple[str, str]]:
-    """Class and name of each method of classes that are made without arguments."""
-    for node in tree.body:
-        if isinstance(node, ast.ClassDef):
-            methods = [method for method in node.body if isinstance(method, ast.FunctionDef)]
-            constructors = [method for method in methods if method.name == "__init__"]
-            if not any(requires_arguments(each, given=1) for each in constructors):
-                yield from ((node.name, method.name) for method in methods)
-
-
-def _with_method(source: str, class_name: str, method: str, entry_point: str) -> tuple[str, Sequence[Repair]]:
-    call = f"{class_name}().{method}"
-    function = f"def {entry_point}(*args, **kwargs):\n    return {call}(*args, **kwargs)"
-    return f"{source}\n\n\n{function}", [Repair("method", f"{class_name}.{method} is {entry_point}")]
+    [name] = functions
+    return f"{source}\n\n{entry_point} = {name}", [Repair("entry-point", f"{name} is {entry_point}")]
 
 
 def drop_examples(source: str, entry_point: str) -> tuple[str, Sequence[Repair]]:
@@ -205,46 +132,28 @@ def drop_examples(source: str, entry_point: str) -> tuple[str, Sequence[Repair]]
     results. A statement whose result a function reads stays, unless it waits for input.
     """
     tree = parse(source)
-    running = _running_names(tree, entry_point)
     defined = [node for node in tree.body if isinstance(node, _DEFINITIONS) and not is_test_case(node)]
     read = {*outside_names(unparse(defined)), entry_point}
+    running = _running_names(tree, entry_point)
     dropped: dict[ast.stmt, Repair] = {}
     missing = set[str]()
     for node in tree.body:
-        kind = _example_kind(node, running, missing)
-        if kind is None or (kind == "example" and bound_names([node]) & read):
+        bound = bound_names([node])
+        kind = _example_kind(node, running | missing)
+        if kind is None or (kind == "example" and bound & read):
             continue
-        dropped[node] = _example(node, kind)
-        missing |= bound_names([node])
-    for node in reversed(tree.body if dropped else []):
-        if isinstance(node, ast.Assign) and node not in dropped and _serves(node, tree, dropped, entry_point):
-            dropped[node] = _example(node, "example")
+        dropped[node] = Repair(kind, ast.unparse(node).split("\n")[0])
+        missing |= bound
     if not dropped or len(dropped) == len(tree.body):
         return source, ()
     return without(source, tree, dropped), list(dropped.values())
 
 
-def _example(node: ast.stmt, kind: RepairKind) -> Repair:
-    return Repair(kind, ast.unparse(node).split("\n")[0])
-
-
-def _serves(node: ast.Assign, tree: ast.Module, dropped: Collection[ast.stmt], entry_point: str) -> bool:
-    """True if an assignment serves nothing but examples."""
-    bound = bound_names([node]) - {entry_point}
-    kept = [other for other in tree.body if other not in dropped and other is not node]
-    shown = set(outside_names(unparse(list(dropped))))
-    return bool(bound & shown) and not bound.intersection(outside_names(unparse(kept)))
-
-
 def _running_names(tree: ast.Module, entry_point: str) -> set[str]:
     """Functions whose call at module level is an example: the entry point, and what prints or calls it."""
-    running = {"print", "input", "exit", "quit", entry_point}
-    for node in tree.body:
-        if isinstance(node, ast.Assign) and entry_point in bound_names([node]):
-            running |= set(names(node.value))
+    running = {*_SHOWING, entry_point}
     functions = [node for node in tree.body if isinstance(node, _FUNCTIONS)]
-    callers = [(node.name, _calls(node)) for node in functions]
-    while found := {name for name, calls in callers if calls & running} - running:
+    while found := {node.name for node in functions if _calls(node) & running} - running:
         running |= found
     return running
 
@@ -253,23 +162,24 @@ def _calls(node: ast.AST) -> set[str]:
     return {ast.unparse(call.func) for call in ast.walk(node) if isinstance(call, ast.Call)}
 
 
-def _example_kind(node: ast.stmt, running: Collection[str], missing: Collection[str]) -> RepairKind | None:
-    """Reason why a statement of a module is no part of the program; None if it is one."""
-    match node:
-        case ast.Expr(ast.Name()):
-            return "prose"
-        case _ if is_main_guard(node):
-            return "main-guard"
+def _example_kind(node: ast.stmt, running: set[str]) -> RepairKind | None:
+    """Reason why a statement of a module is no part of the program; None if it is one.
+
+    Args:
+        node: The statement.
+        running: Names that only examples call or read.
+    """
+    if is_main_guard(node):
+        return "main-guard"
     if isinstance(node, _DEFINITIONS):
         return "example" if is_test_case(node) else None
     calls = _calls(node)
     if "input" in calls:
         return "input"
-    asserts = any(isinstance(part, ast.Assert) for part in ast.walk(node))
-    if (
-        asserts
-        or calls & (_ENDINGS | set(running))
-        or set(missing).intersection(outside_names(unparse([node])))
-    ):
-        return "example"
-    return None
+    is_example = (
+        any(isinstance(part, ast.Assert) for part in ast.walk(node))
+        or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Name))
+        or calls & running
+        or running.intersection(outside_names(unparse([node])))
+    )
+    return "example" if is_example else None

@@ -27,16 +27,10 @@ def read_task(question: str, record: Mapping[str, object]) -> CodeTask:
     if not isinstance(entry_point, str | None):
         raise UsageError('the field "entry_point" is no text', repr(entry_point), slug="bad-test")
     given = _tests(record, "tests", setup)
-    left_out: list[CodeTest] = []
     if not given:  # nobody has said that an example of the text is a test
         examples = read_examples(question)
-        left_out = [test for test in examples if entry_point and not names_program(test, entry_point)]
-        given = tuple(test for test in examples if test not in left_out)
-    return CodeTask(
-        suite_of(given, entry_point),
-        suite_of(_tests(record, "hidden", setup), entry_point),
-        tuple(test.source for test in left_out),
-    )
+        given = tuple(test for test in examples if not entry_point or names_program(test, entry_point))
+    return CodeTask(suite_of(given, entry_point), suite_of(_tests(record, "hidden", setup), entry_point))
 
 
 def task_of(question: str, tests: Sequence[CodeTest]) -> CodeTask:

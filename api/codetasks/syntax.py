@@ -1,17 +1,14 @@
-"""Python source as text: the names that it binds and needs, its normal form, statements left out."""
+"""Python source as text: the names that it binds and needs, statements left out."""
 
 from __future__ import annotations
 
 import ast
 import builtins
-import symtable
-import warnings
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 
 from adascale.engine.answers.program import names, parse, try_parse
 
-_DEFINITIONS = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 _BUILTINS = frozenset(dir(builtins)) | {"__file__", "pytest"}
 
 
@@ -26,28 +23,19 @@ def is_literal(text: str) -> bool:
 
 
 def outside_names(source: str, replaced: Collection[str] = ()) -> tuple[str, ...]:
-    """Names that a source reads and neither binds nor finds among the builtins, by first appearance.
+    """Names that a source reads and binds nowhere, but for the builtins, by first appearance.
 
     Args:
         source: That ``parse`` accepts.
         replaced: Builtins that something else replaces, so that they count.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        module = symtable.symtable(source, "<program>", "exec")
-    read, bound = set[str](), set[str]()
-    tables = [module]
-    while tables:
-        table = tables.pop()
-        tables += table.get_children()
-        for symbol in table.get_symbols():
-            at_module_level = table is module or symbol.is_declared_global()
-            if at_module_level and (symbol.is_assigned() or symbol.is_imported()):
-                bound.add(symbol.get_name())
-            if symbol.is_global() and symbol.is_referenced():
-                read.add(symbol.get_name())
-    missing = read - bound - (_BUILTINS - set(replaced))
-    return tuple(name for name in names(parse(source)) if name in missing)
+    tree = parse(source)
+    nodes = list(ast.walk(tree))
+    bound = bound_names(nodes)
+    bound |= {node.arg for node in nodes if isinstance(node, ast.arg)}
+    bound |= {str(node.name) for node in nodes if isinstance(node, ast.ExceptHandler)}
+    known = bound | (_BUILTINS - set(replaced))
+    return tuple(name for name in names(tree) if name not in known)
 
 
 def unparse(body: Sequence[ast.stmt]) -> str:
@@ -69,67 +57,38 @@ def is_test_case(node: ast.stmt) -> bool:
     return isinstance(node, ast.ClassDef) and any(ast.unparse(b).endswith("TestCase") for b in node.bases)
 
 
-def normal_form(source: str) -> str:
-    """A program without comments, docstrings and layout: equal for programs that do the same line by line.
-
-    A source that does not parse is its own normal form.
-    """
-    tree = try_parse(source)
-    if tree is None:
-        return source
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            if ast.get_docstring(node, clean=False) is not None:
-                node.body = node.body[1:]
-            if not node.body and not isinstance(node, ast.Module):
-                node.body = [ast.Pass()]
-    return ast.unparse(tree)
-
-
-def bound_names(body: Sequence[ast.stmt]) -> set[str]:
-    """Names that statements bind at their own level."""
-    bound = {node.name for node in body if isinstance(node, _DEFINITIONS)}
+def bound_names(body: Iterable[ast.AST]) -> set[str]:
+    """Names that nodes bind at their own level."""
+    bound = set[str]()
     for node in body:
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            bound |= {alias.asname or alias.name.split(".")[0] for alias in node.names}
-        elif not isinstance(node, _DEFINITIONS):
-            stored = [part for part in ast.walk(node) if isinstance(part, ast.Name)]
-            bound |= {name.id for name in stored if isinstance(name.ctx, ast.Store)}
+        match node:
+            case ast.FunctionDef(name) | ast.AsyncFunctionDef(name) | ast.ClassDef(name):
+                bound.add(name)
+            case ast.Import(aliases) | ast.ImportFrom(names=aliases):
+                bound |= {alias.asname or alias.name.split(".")[0] for alias in aliases}
+            case ast.stmt() | ast.expr():
+                stored = [part for part in ast.walk(node) if isinstance(part, ast.Name)]
+                bound |= {name.id for name in stored if isinstance(name.ctx, ast.Store)}
     return bound
 
 
 def without(source: str, tree: ast.Module, dropped: Collection[ast.stmt]) -> str:
-    """The source without statements, and without the comments above them."""
+    """The source without statements and the comments above them.
+
+    It is laid out anew where a statement shares a line with another.
+    """
     kept = [node for node in tree.body if node not in dropped]
-    kept_lines = {line for node in kept for line in _lines(node)}
-    gone_lines = {line for node in dropped for line in _lines(node)}
-    if kept_lines & gone_lines:  # two statements on a line
-        return unparse(kept)
     lines = source.split("\n")
-    below_is_gone = max(gone_lines) > max(kept_lines)
-    for number in range(len(lines), 0, -1):
-        if number in kept_lines or number in gone_lines:
-            below_is_gone = number in gone_lines
-        elif below_is_gone and lines[number - 1].lstrip().startswith("#"):
-            gone_lines.add(number)
-    text = "\n".join(line for number, line in enumerate(lines, 1) if number not in gone_lines).strip("\n")
+    gone = {line for node in dropped for line in _lines(node)}
+    if gone.intersection(line for node in kept for line in _lines(node)):
+        return unparse(kept)
+    for above in range(len(lines) - 1, 0, -1):
+        if above + 1 in gone and lines[above - 1].startswith("#"):
+            gone.add(above)
+    text = "\n".join(line for number, line in enumerate(lines, 1) if number not in gone).strip("\n")
     found = try_parse(text, compiled=False)  # a line may be continued into one that is gone
     is_kept = found is not None and ast.dump(found) == ast.dump(ast.Module(kept, []))
     return text if is_kept else unparse(kept)
-
-
-def below_future(lines: str, source: str) -> str:
-    """Lines on top of a source, but below its imports from ``__future__``."""
-    future = [node for node in parse(source).body if is_from_future(node)]
-    if not future:
-        return "\n".join(filter(None, [lines, source]))
-    rest = [node for node in parse(source).body if not is_from_future(node)]
-    return "\n".join(filter(None, [unparse(future), lines, unparse(rest)]))
-
-
-def is_from_future(node: ast.stmt) -> bool:
-    """True if a statement has to stand on top of a source."""
-    return isinstance(node, ast.ImportFrom) and node.module == "__future__"
 
 
 def _lines(node: ast.stmt) -> range:

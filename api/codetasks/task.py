@@ -12,8 +12,8 @@ from adascale.engine.codec import build, omit, to_plain
 from adascale.engine.errors import UsageError, setting
 from adascale.engine.types import Problem
 
-from .imports import missing_modules
-from .syntax import below_future, normal_form, outside_names
+from .imports import missing_imports
+from .syntax import outside_names
 
 _MOST_CHARACTERS = 2000
 """Characters of all tests that are shown: about 600 tokens, so that a long suite leaves a window to the
@@ -59,12 +59,10 @@ class CodeTask:
     Attributes:
         given: Tests that a search may run; without any a program stays untested.
         hidden: Tests that judge a program after the search, which never sees them.
-        left_out: Examples of the question that do not call the entry point, and so are no tests.
     """
 
     given: Suite = Suite()
     hidden: Suite = field(default=Suite(), metadata=omit(Suite()))
-    left_out: tuple[str, ...] = field(default=(), metadata=omit(()))
 
     @classmethod
     def of(cls, problem: Problem) -> Self:
@@ -100,7 +98,7 @@ def _bare(text: str) -> str:
 def suite_of(tests: Sequence[CodeTest], entry_point: str | None = None) -> Suite:
     """A suite of tests without copies; its entry point is the function that all of them name, else the first.
 
-    Modules of the standard library that a test asks for and forgot to import are imported.
+    Modules of the standard library that a test asks by a dot and forgot to import are imported.
 
     Args:
         tests: Each of source that parses.
@@ -110,10 +108,8 @@ def suite_of(tests: Sequence[CodeTest], entry_point: str | None = None) -> Suite
         UsageError: a test names nothing that a program could define, so that it ends alike whatever the
             program; or no test names the entry point.
     """
-    unique: dict[str, CodeTest] = {}
-    for test in map(_with_modules, tests):
-        unique.setdefault(normal_form(test.text), test)
-    needs = [_program_names(test, entry_point) for test in unique.values()]
+    unique = tuple(dict.fromkeys(map(_with_imports, tests)))
+    needs = [_program_names(test, entry_point) for test in unique]
     if not needs:
         return Suite((), entry_point or "")
     shared = [name for name in needs[0] if all(name in names for names in needs)]
@@ -123,7 +119,7 @@ def suite_of(tests: Sequence[CodeTest], entry_point: str | None = None) -> Suite
             f"they name: {', '.join(dict.fromkeys(name for names in needs for name in names))}",
             slug="bad-test",
         )
-    return Suite(tuple(unique.values()), entry_point or (shared or needs[0])[0])
+    return Suite(unique, entry_point or (shared or needs[0])[0])
 
 
 def names_program(test: CodeTest, name: str) -> bool:
@@ -131,10 +127,10 @@ def names_program(test: CodeTest, name: str) -> bool:
     return name in outside_names(test.text, (name,))
 
 
-def _with_modules(test: CodeTest) -> CodeTest:
-    """The test with imports of modules that it asks for and forgot (``math.isclose(f(2), 4)``)."""
-    lines = [f"import {name}" for name in missing_modules(test.text)]
-    return CodeTest(test.source, below_future("\n".join(lines), test.setup)) if lines else test
+def _with_imports(test: CodeTest) -> CodeTest:
+    """The test with imports that it forgot (``math.isclose(f(2), 4)``)."""
+    lines = [line for line in missing_imports(test.text) if line.startswith("import ")]
+    return CodeTest(test.source, "\n".join(filter(None, [*lines, test.setup])))
 
 
 def _program_names(test: CodeTest, entry_point: str | None) -> tuple[str, ...]:

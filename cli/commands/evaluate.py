@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +11,6 @@ import typer
 
 from adascale.engine.codec import to_plain
 from adascale.engine.evaluation.contestants import for_kind, parse_contestants
-from adascale.engine.kinds import kind_of
 from adascale.models.question_sets import choose_questions, only_kind, read_known
 
 from ..exit_codes import INTERRUPTED
@@ -44,9 +43,6 @@ def eval_(
 
     problems = choose_questions(read_known(data), options.questions, options.seed)
     kind = only_kind(problems)
-    for problem in problems:
-        for notice in kind_of(problem).notices(problem):
-            show_warning(replace(notice, message=f"{problem.id}: {notice.message}"))
     contestants = for_kind(parse_contestants(options.strategies, options.preset, kind), kind)
     options.preset.check_overrides(each.strategy.name for each in contestants)
     with open_session(session_for(options.preset, options.session), options.terminal) as session:

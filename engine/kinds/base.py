@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from ..answers.program import read_program
 from ..execution import Execution, Trial
-from ..types import Finish, Mode, Notice, Problem, PromptName, Same
+from ..types import Finish, Mode, Problem, PromptName, Same
 
 Run = Callable[[str | Trial], Execution]
 """Runs a program to its end, or has tests judge it; never raises."""
@@ -93,10 +93,6 @@ class Kind(ABC):
     def for_search(self, problem: Problem) -> Problem:
         """The problem without what only an evaluation may see."""
         return problem
-
-    def notices(self, problem: Problem) -> tuple[Notice, ...]:
-        """Things in the problem that a user should know before it is searched."""
-        return ()
 
     def program(self, problem: Problem, mode: Mode, text: str) -> Runnable | Execution:
         """The program in a trajectory's text; an execution where its fate is known without running it.

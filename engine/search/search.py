@@ -132,8 +132,8 @@ class Search:
             found = self._estimate_question(read)
         for mode, (usage, reading) in read.items():
             self._emit(PromptRead(usage=usage, estimate=found[mode].estimate, reading=reading, mode=mode))
-        for notice in ([_OUTSIDE] if is_outside else []) + list(self._kind.notices(self.problem)):
-            self._warn_once(notice)
+        if is_outside:
+            self._warn_once(_OUTSIDE)
 
     def _estimate_question(
         self, read: Mapping[Mode, tuple[Usage, Reading | None]]

@@ -18,7 +18,7 @@ import signal
 import struct
 import sys
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 # Windows has none of these limits; this also tells type checkers so.
 assert sys.platform != "win32"
@@ -26,6 +26,8 @@ assert sys.platform != "win32"
 _PROCESSES = 4096
 """The kernel counts all processes and threads of the user, so this only ends what has run wild."""
 _OPEN_FILES = 64
+_SHOWN = 200
+"""Characters of a value or message that is reported."""
 
 # linux/landlock.h and linux/prctl.h; the numbers of these calls are the same on every machine.
 _LANDLOCK_CREATE_RULESET, _LANDLOCK_ADD_RULE, _LANDLOCK_RESTRICT_SELF = 444, 445, 446
@@ -76,26 +78,49 @@ def main(
         run_tests(vars(module), **given)
 
 
-def run_tests(module: Mapping[str, object], tests: str, names: list[str], reports: int, marker: str) -> None:
+def run_tests(module: Mapping[str, object], tests: list[str], reports: int, marker: str) -> None:
     """Run tests and end the process, whatever threads the program has left.
 
     Args:
-        module: What the program has defined.
-        tests: Source of the tests.
-        names: Those that the tests read.
+        module: What the program has defined; each test gets a copy of the names.
+        tests: Sources of the tests.
         reports: File descriptor of the pipe for verdicts.
         marker: Begins the line of each verdict.
     """
-    pipe = os.fdopen(reports, "w", encoding="ascii")
-
-    def report(outcome: str, detail: str) -> None:
-        print(marker, json.dumps([outcome, detail]), file=pipe, flush=True)
-
-    there = {name: module[name] for name in names if name in module}
-    own = {"__name__": "tests", "report_adascale": report}
-    exec(compile(tests, "tests.py", "exec", dont_inherit=True), there | own)
+    with os.fdopen(reports, "w", encoding="ascii") as pipe:
+        for source in tests:
+            verdict = "passed", ""
+            try:
+                names = {**module, "__name__": "tests"}
+                exec(compile(source, "tests.py", "exec", dont_inherit=True), names)
+            except BaseException as error:
+                verdict = verdict_on(error)
+            print(marker, json.dumps(verdict), file=pipe, flush=True)
     sys.stdout.flush()
     os._exit(0)
+
+
+def verdict_on(error: BaseException) -> tuple[str, str]:
+    """Outcome and detail of a test that has raised; an assert of the program itself is no failed test."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    message = shown(str, error)
+    if not isinstance(error, AssertionError) or trace is None:
+        return "error", ": ".join(filter(None, [type(error).__name__, message]))
+    frame = trace.tb_frame
+    if frame.f_code.co_filename == "program.py":
+        return "error", ": ".join(filter(None, ["AssertionError", message]))
+    asked = frame.f_locals.get("asked_adascale", error)
+    return "failed", message or ("" if asked is error else shown(repr, asked))
+
+
+def shown(write: Callable[[object], str], value: object) -> str:
+    """A value as text, which the program may have a part in."""
+    try:
+        return str(write(value))[:_SHOWN]
+    except BaseException:
+        return "<unprintable>"
 
 
 def end_with_parent() -> None:

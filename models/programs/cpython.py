@@ -76,7 +76,7 @@ class CPythonRunner:
             error = f"{type(failure).__name__}: {failure}"
         verdicts: list[Verdict] = []
         try:
-            for line in _marked(reports, marker)[: trial.count]:
+            for line in _marked(reports, marker)[: len(trial.tests)]:
                 verdicts.append(Verdict.reported(json.loads(line)))
         except (ValueError, RecursionError):
             error = "the program writes where verdicts are reported"
@@ -93,7 +93,6 @@ class CPythonRunner:
             given = {
                 "program": trial.program,
                 "tests": trial.tests,
-                "names": trial.names,
                 "reports": writing,
                 "marker": marker,
             }
@@ -102,7 +101,7 @@ class CPythonRunner:
             streams = {
                 _open(process.stdout): (output, self._limits.output_bytes, "output"),
                 _open(process.stderr): (errors, _ERROR_BYTES, ""),
-                reported: (reports, trial.count * _REPORT_BYTES, "verdicts"),
+                reported: (reports, len(trial.tests) * _REPORT_BYTES, "verdicts"),
             }
             if limit := self._read(streams, started):
                 return limit
@@ -229,4 +228,4 @@ def why_not() -> str:
     """
     if platform.machine() not in seccomp.MACHINES:
         return f"there is no filter of system calls for {platform.machine()}"
-    return CPythonRunner(landlock(), _TRIAL_LIMITS).judge(Trial("", "", (), 0)).error
+    return CPythonRunner(landlock(), _TRIAL_LIMITS).judge(Trial("", ())).error

@@ -87,16 +87,20 @@ class MontyRunner:
         There are fewer verdicts than tests where the trial ended before all were run.
         """
         verdicts: list[Verdict] = []
-
-        def report(outcome: str, detail: str) -> None:
-            if len(verdicts) < trial.count:
-                verdicts.append(Verdict.reported([outcome, detail]))
+        deadline = time.monotonic() + self._limits.seconds
 
         def feed(printed: monty.CollectString) -> None:
             with self._session() as session:
                 session.feed_run(trial.program, print_callback=printed)
-                there = {"report_adascale": report}
-                session.feed_run(trial.tests, external_lookup=there, print_callback=printed)
+                for test in trial.tests:
+                    verdict = Verdict("passed")
+                    try:
+                        session.feed_run(test, print_callback=printed)
+                    except (monty.MontySyntaxError, monty.MontyRuntimeError) as failure:
+                        verdict = _verdict_on(failure.display("type-msg"))
+                    if time.monotonic() > deadline:
+                        raise TimeoutError
+                    verdicts.append(verdict)
 
         execution = self._execution(feed)
         return replace(execution, verdicts=tuple(verdicts))
@@ -136,6 +140,14 @@ class MontyRunner:
                 yield session
             finally:
                 self._idle += session.worker_pid is not None  # or it has crashed
+
+
+def _verdict_on(error: str) -> Verdict:
+    """The verdict of a test that has raised; monty tells what an assert has compared: ``assert 2 == 4``."""
+    kind, _, message = error.partition(": ")
+    if kind == "AssertionError":
+        return Verdict("failed", message.removeprefix("assert "))
+    return Verdict("error", error)
 
 
 @contextmanager

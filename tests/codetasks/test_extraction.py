@@ -39,33 +39,16 @@ def source(text: str, entry_point: str = "f") -> str:
         f"```bash\npip install numpy\n```\n```python\n{F}\n```\nExplanation\n",
         f"```python\n{F}\n```\nUse it:\n```python\nresult = f(3)\nprint(result)\n```",
         f"```python\ndef f(n):\n    return n + n\n```\nThat is wrong. Better:\n```python\n{F}\n```",
-        f"```python\n{F}\n```\nIts outline:\n```python\ndef f(n):\n    ...\n```",
+        f"Sure! Here it is:\n\n{F}\n\nIt multiplies n by itself.",
+        f"```python\n{F}\n\nIt multiplies n by itself.\n```",
+        f"```python\n{F}\n\ndef g(n):\n    return f(n",  # ended within a second function
+        f"n = 3\n\nThen:\n\n{F}",
         f"```python\n{F}\n```\n```python\ndef test_f():\n    assert f(2) == 4\n```",
         F.replace("\n", "\r\n"),
     ],
 )
 def test_one_function(text: str) -> None:
     assert source(text).rstrip("\n") == F
-
-
-@pytest.mark.parametrize(
-    ("text", "line"),
-    [
-        (f"Sure! Here it is:\n\n{F}\n\nIt multiplies n by itself.", "Sure! Here it is:"),
-        (f"```python\n{F}\n\nIt multiplies n by itself.\n```", "It multiplies n by itself."),
-        (f"```python\n{F}\n\ndef g(n):\n    return f(n", "def g(n):"),  # ended within a second function
-        (f"```\npython\n{F}\n```", "python"),
-        (f"n = 3\n\nThen:\n\n{F}", "n = 3"),
-    ],
-)
-def test_prose_around_or_within_code_is_left_out(text: str, line: str) -> None:
-    assert extract_program(text, "f") == Program(F, (Repair("prose", line),))
-
-
-def test_a_block_gets_the_blocks_that_define_what_it_lacks() -> None:
-    blocks = ["import math", "def helper(n):\n    return math.sqrt(n)", "def f(n):\n    return helper(n)"]
-    text = "\nthen\n".join(f"```python\n{block}\n```" for block in blocks)
-    assert source(text) == "\n\n\n".join(blocks)
 
 
 def test_without_an_entry_point_the_last_block_that_defines_something_is_the_program() -> None:

@@ -1,4 +1,4 @@
-"""Tests judge a program from a process of their own."""
+"""Tests of every form judge a program, and tell what it gave."""
 
 from __future__ import annotations
 
@@ -12,11 +12,6 @@ from adascale.engine.execution import Execution, Verdict
 from adascale.models.programs.monty import MontyRunner
 
 TESTS = ["assert f(2) == 4", "assert f(3) == 9", "assert not f(0)"]
-MODULES = "import collections, datetime, decimal, fractions\n"
-VALUES = """[decimal.Decimal("1.5"), fractions.Fraction(1, 3), datetime.date(2020, 1, 2), 1 << 99, None,
-    datetime.datetime(2020, 1, 2, tzinfo=datetime.timezone.utc), datetime.timedelta(1), -1.5j, b"a",
-    collections.deque([1]), collections.Counter("aab"), {(1, 2): frozenset([1])}, range(2, 9, 3), True,
-    float("inf"), "\\ud800"]"""
 SQUARE = "def f(n):\n    return n * n"
 
 
@@ -108,27 +103,11 @@ def test_a_program_may_do_as_it_likes_and_still_pass(program: str) -> None:
         "        cls.x = 2\n    def test_f(self):\n        self.assertEqual(f(self.x), 4)",
         "class TestF:\n    def setup_method(self, method):\n        self.x = 2\n"
         "    def test_f(self):\n        assert f(self.x) == 4",
-        "class TestF:\n    @classmethod\n    def setup_class(cls):\n        cls.x = 2\n"
-        "    def test_f(self):\n        assert f(self.x) == 4",
     ],
 )
 def test_every_form_of_test_can_pass_and_fail(test: str) -> None:
     assert in_cpython(SQUARE, [test])[0] == Verdict("passed")
     assert in_cpython("def f(n):\n    return 77", [test])[0].outcome in {"failed", "error"}
-
-
-def test_a_test_may_name_any_argument() -> None:
-    apply = "def f(function, value):\n    return function(value)"
-    assert in_cpython(apply, ["assert f(function=abs, value=-1) == 1"]) == (Verdict("passed"),)
-
-
-def test_a_test_tells_its_message_where_the_program_gave_no_value() -> None:
-    assert in_cpython(SQUARE, ["assert callable(f) and False, 'no function'"]) == (
-        Verdict("failed", "no function"),
-    )
-    raising = "import pytest\ndef test_f():\n    with pytest.raises(ValueError):\n        g()"
-    [verdict] = in_cpython("def g(): pass\ndef f(): pass", [f"{raising}\n    f()"])
-    assert verdict == Verdict("failed", "ValueError was not raised")
 
 
 @pytest.mark.parametrize(
@@ -141,10 +120,19 @@ def test_a_test_tells_its_message_where_the_program_gave_no_value() -> None:
         ("class Box:\n    pass", "assert Box() == 4", "<Box object>"),
         ("class Box:\n    def __repr__(self): raise SystemExit", "assert Box() == 4", "<unprintable>"),
         ("class Box:\n    def __repr__(self): return 7", "assert Box() == 4", "<unprintable>"),
-        ("def Box(n): return n", "assert abs(Box(3) - 4) < 1e-6", "3"),
+        ("def Box(n): return n", "assert abs(Box(3) - 4) < 1e-6", "1"),
+        ("def Box(n): return n", "assert Box(3) == 4, 'no box'", "no box"),
+        (
+            "def Box(n): return n",
+            "def t():\n    for n in (4, 5): assert Box(n) == 4\nt()",
+            "5",
+        ),
         ("def Box(n): return n", "assert list(map(Box, [3])) == [4]", "[3]"),
-        ("def Box(n): return n", "r = Box(3)\nassert r == 4 and r", "3"),
-        ("def Box(n): return n", "import pytest\nwith pytest.raises(ValueError):\n    Box(3)", "3"),
+        (
+            "def Box(n): return n",
+            "import pytest\nwith pytest.raises(ValueError):\n    Box(3)",
+            "ValueError was not raised",
+        ),
     ],
 )
 def test_a_failed_test_tells_what_it_was_about(program: str, test: str, detail: str) -> None:
@@ -171,53 +159,6 @@ def test_names_of_a_test_do_not_reach_the_program() -> None:
 def test_a_run_that_ends_early(error: str, verdict: Verdict) -> None:
     execution = Execution("", error, 2.0, verdicts=(Verdict("passed"),))
     assert harness(SQUARE).verdicts(execution) == (Verdict("passed"), verdict, Verdict("not-run"))
-
-
-def test_a_test_whose_value_is_shown_as_no_text_has_failed_somehow() -> None:
-    odd = "class S(str):\n    def __getitem__(self, key): return 5\n"
-    odd += "class V:\n    def __repr__(self): return S('x')\nassert V() == f"
-    [verdict] = in_cpython(SQUARE, [odd])
-    assert verdict.outcome == "failed"
-
-
-@pytest.mark.parametrize(
-    ("program", "test"),
-    [
-        ("def f(n):\n    n.sort()\n    n.append(3)", "a = [2, 1]\nf(a)\nassert a == [1, 2, 3]"),
-        ("def f(d, s):\n    d['a'] = 1\n    s.add(2)",
-         "d, s = {}, {1}\nf(d, s=s)\nassert (d, s) == ({'a': 1}, {1, 2})"),
-        ("def f(g, n):\n    return [g(x) for x in n]", "assert f(lambda x: x + 1, (1, 2)) == [2, 3]"),
-        ("def f(g):\n    return g(2)", "seen = []\nf(seen.append)\nassert seen == [2]"),
-        ("def f(n):\n    yield from range(n)", "assert list(f(3)) == [0, 1, 2]\nassert next(f(1)) == 0"),
-        ("def f(n):\n    return lambda m: n + m", "assert f(1)(2) == 3 and f(1) is not f(1)"),
-        ("async def f(n):\n    return n", "import asyncio\nassert asyncio.run(f(2)) == 2"),
-        ("from collections import *\nP = namedtuple('P', 'x y')\ndef f(n):\n    return P(n, n)",
-         "assert f(1) == (1, 1) and f(2).x == 2 and f(3) != (1, 1)"),
-        ("from enum import IntEnum\nclass f(IntEnum):\n    A = 1",
-         "assert f.A == 1 and f.A < 2 and list(f) == [1]"),
-        ("class f(list):\n    pass", "s = f([1])\ns.append(2)\nassert len(s) == 2 and 2 in s and s[1] == 2"),
-        ("class f:\n    def __init__(s, x): s.x = x\n    def __eq__(s, o): return s.x == o.x\n"
-         "    def __add__(s, o): return f(s.x + o.x)\n    def __mul__(s, n): return f(s.x * n)\n"
-         "    __rmul__ = __mul__\n    def __lt__(s, o): return s.x < o.x\n    def __hash__(s): return s.x\n",
-         "assert f(1) + f(2) == f(3) and 2 * f(2) * 2 == f(8) and sorted([f(2), f(1)])[0].x == 1\n"
-         "assert len({f(1), f(1)}) == 1 and isinstance(f(1), f) and not isinstance(3, f)"),
-        ("class f:\n    x = 1\n    def __enter__(s): return s\n    def __exit__(s, *e): s.x = 2",
-         "a = f()\nwith a as b:\n    assert b is a and a.x == 1\nassert a.x == 2\na.x = 5\nassert a.x == 5"),
-        ("class E(ValueError): pass\nclass f(E): pass\ndef g(): raise f('no', 1)",
-         "try:\n    g()\nexcept E as error:\n    assert error.args == ('no', 1) and isinstance(error, f)"),
-        ("def f(n):\n    print('a', n)",
-         "import contextlib, io\nwith contextlib.redirect_stdout(io.StringIO()) as out:\n    f(1)\n"
-         "assert out.getvalue() == 'a 1\\n'"),
-        (f"{MODULES}def f():\n    return {VALUES}", f"{MODULES}assert f() == {VALUES}"),
-        ("def f(node):\n    return node.value + (f(node.next) if node.next else 0)",
-         "class Node:\n    def __init__(self, value, next=None): self.value, self.next = value, next\n"
-         "assert f(Node(1, Node(2))) == 3"),
-        ("LIMIT = 3\ndef f(): return LIMIT", "assert f() == LIMIT == 3"),
-    ],
-)  # fmt: skip
-def test_what_crosses_between_a_program_and_its_tests(program: str, test: str) -> None:
-    judged = Harness(program, suite_of(read_tests(test)))
-    assert set(judged.verdicts(cpython.run(judged.trial))) == {Verdict("passed")}
 
 
 PYTEST = """\
@@ -278,9 +219,8 @@ def test_a_stand_in_for_pytest_runs_in_both_interpreters() -> None:
     with MontyRunner() as monty:
         for run in (cpython.run, monty.judge):
             judged = harness(SQUARE, [PYTEST])
-            assert judged.verdicts(run(judged.trial)) == (Verdict("passed"),) * 6
+            assert judged.verdicts(run(judged.trial)) == (Verdict("passed"),) * 5
             wrong = harness("def f(n):\n    return 4 if n == 2 else 'b'", [PYTEST])
             outcomes = [verdict.outcome for verdict in wrong.verdicts(run(wrong.trial))]
-            assert outcomes[0] == "passed"
-            assert "passed" not in outcomes[1:]
-            assert wrong.verdicts(run(wrong.trial))[4] == Verdict("failed", "'b'")
+            assert "passed" not in outcomes
+            assert wrong.verdicts(run(wrong.trial))[3].detail.endswith("was not raised")

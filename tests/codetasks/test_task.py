@@ -1,13 +1,13 @@
-"""A record with tests is a code task; what search may see and what judges stay apart."""
+"""A record with tests is a code task: its suites, their entry point, and what a generator reads of it."""
 
 from __future__ import annotations
 
 import pytest
 
+from adascale.codetasks.asserts import read_tests
 from adascale.codetasks.records import read_task
-from adascale.codetasks.task import CodeTask, CodeTest, Suite
+from adascale.codetasks.task import CodeTask, CodeTest, Suite, suite_of
 from adascale.engine.errors import UsageError
-from adascale.engine.kinds import kind_of
 
 SQUARE = CodeTest("assert f(2) == 4")
 CUBE = CodeTest("assert f(3) == 9")
@@ -33,14 +33,9 @@ def test_records(question: str, record: dict[str, object], task: CodeTask) -> No
     assert read_task(question, record) == task
 
 
-def test_an_example_of_the_text_that_calls_another_function_is_left_out_with_a_notice() -> None:
-    question = "g(2) -> 3\nf(2) -> 4"
-    task = read_task(question, {"entry_point": "f", "hidden": ["f(3) == 9"]})
+def test_an_example_of_the_text_that_calls_another_function_is_no_test() -> None:
+    task = read_task("g(2) -> 3\nf(2) -> 4", {"entry_point": "f", "hidden": ["f(3) == 9"]})
     assert task.given == Suite((SQUARE,), "f")
-    assert task.left_out == ("assert g(2) == 3",)
-    problem = kind_of(task.problem("1", question)).for_search(task.problem("1", question))
-    [notice] = kind_of(problem).notices(problem)
-    assert notice.facts == task.left_out
     assert read_task("g(2) -> 3", {"entry_point": "f"}).given == Suite((), "f")
 
 
@@ -69,3 +64,87 @@ def test_imports_stand_before_every_test() -> None:
 def test_what_is_wrong_in_a_record_is_told(record: dict[str, object], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         read_task("", record)
+
+
+def entry_point(*sources: str) -> str:
+    return suite_of([CodeTest(source) for source in sources]).entry_point
+
+
+def test_a_function_may_be_named_as_a_builtin_where_the_task_says_so() -> None:
+    test = CodeTest("assert sum(10, 15) == 6")
+    assert suite_of([test], "sum").entry_point == "sum"
+    with pytest.raises(UsageError, match="names nothing"):
+        suite_of([test])
+    with pytest.raises(UsageError, match="names nothing"):
+        suite_of([test], "f")
+
+
+def test_the_function_that_all_tests_name_is_the_entry_point() -> None:
+    assert entry_point("assert f(2) == 4") == "f"
+    assert entry_point("assert abs(f(2) - 4) < 1e-6") == "f"
+    assert entry_point("assert push(f(), 1) == 1", "assert f() == 0") == "f"
+    assert entry_point("assert f(1) == 1", "assert g(1) == 1") == "f"
+    assert entry_point("assert LIMIT < f(3)") == "f"
+    assert entry_point("assert list(map(f, [1])) == [2]") == "f"
+    assert entry_point("assert Stack().pop() is None") == "Stack"
+
+
+def test_modules_that_a_test_forgot_are_imported() -> None:
+    suite = suite_of([CodeTest("assert math.isclose(f(2), 4)"), CodeTest("assert string(1)")], "f")
+    assert suite.tests[0] == CodeTest("assert math.isclose(f(2), 4)", "import math")
+    assert suite.tests[1].setup == ""
+
+
+def test_a_copy_counts_once() -> None:
+    assert suite_of([SQUARE, CUBE, SQUARE]).tests == (SQUARE, CUBE)
+
+
+def test_helpers_of_a_test_are_no_entry_point() -> None:
+    helper = "def check(x):\n    assert x == f(1)"
+    assert suite_of([CodeTest("check(1)", helper)]).entry_point == "f"
+
+
+def test_no_tests_are_a_suite() -> None:
+    assert suite_of([]) == Suite()
+    assert suite_of([], "f") == Suite((), "f")
+
+
+@pytest.mark.parametrize(
+    "source", ["assert 1 == 2", "assert abs(-1) == 1", "import math\nassert math.pi > 3"]
+)
+def test_a_test_that_names_nothing_of_the_program_is_refused(source: str) -> None:
+    with pytest.raises(UsageError, match="names nothing that a program could define") as error:
+        suite_of([CodeTest("assert f(1) == 1"), CodeTest(source)])
+    assert error.value.facts == (source,)
+    assert "assert f(2) == 4" in error.value.hint
+
+
+def test_an_entry_point_that_no_test_names_is_refused() -> None:
+    tests = [CodeTest("assert f(1) == 1"), CodeTest("assert g(1) == 1")]
+    assert suite_of(tests, "g").entry_point == "g"
+    with pytest.raises(UsageError, match='no test names the entry point "h"') as error:
+        suite_of(tests, "h")
+    assert error.value.facts == ("they name: f, g",)
+
+
+def shown(question: str, *sources: str) -> str:
+    suite = suite_of([test for source in sources for test in read_tests(source)])
+    return CodeTask(suite).statement(question)
+
+
+def test_given_tests_stand_behind_the_question() -> None:
+    assert shown("Square n. ", "assert f(2) == 4", "assert f(3) == 9") == (
+        "Square n.\n\nYour code should pass these tests:\nassert f(2) == 4\nassert f(3) == 9"
+    )
+
+
+def test_a_test_that_the_question_shows_stands_there_once() -> None:
+    assert shown("Square n: assert f(2) == 4", "assert f(2) == 4") == "Square n: assert f(2) == 4"
+    question = 'Join them: assert f(["a","b"])=="ab"'
+    assert shown(question, 'assert f(["a", "b"]) == "ab"') == question
+
+
+def test_of_tests_that_are_too_long_the_name_is_left() -> None:
+    assert shown("Square n.", f"assert f(2) == {'4' * 3000}") == "Square n.\n\nName it f."
+    assert CodeTask(Suite((), "f")).statement("Square n.") == "Square n.\n\nName it f."
+    assert CodeTask().statement("Square n.") == "Square n."

@@ -16,4 +16,4 @@ def run(program: str | Trial) -> Execution:
 
 def run_in(runner: CPythonRunner, program: str | Trial) -> Execution:
     """As ``run``, in any runner."""
-    return runner.judge(Trial(program, "", (), 0) if isinstance(program, str) else program)
+    return runner.judge(Trial(program, ()) if isinstance(program, str) else program)

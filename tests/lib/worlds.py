@@ -147,8 +147,12 @@ def run_here(trial: Trial) -> Execution:
     names: dict[str, object] = {}
     verdicts: list[Verdict] = []
     exec(trial.program, names)
-    names["report_adascale"] = lambda outcome, detail: verdicts.append(Verdict(outcome, detail))
-    exec(trial.tests, names)
+    for test in trial.tests:
+        try:
+            exec(test, names)
+            verdicts.append(Verdict("passed"))
+        except AssertionError:
+            verdicts.append(Verdict("failed"))
     return Execution("", "", 0.0, verdicts=tuple(verdicts))
 
 

@@ -37,19 +37,6 @@ def home(tmp_path_factory: pytest.TempPathFactory, chain_gguf: Path) -> Home:
     return home
 
 
-def test_a_second_q_drops_every_warning(home: Home, tmp_path: Path) -> None:
-    task = {
-        "question": "Square n.\n>>> f(3)\n9\n>>> g(3)\n8",
-        "entry_point": "f",
-        "hidden": ["assert f(2) == 4"],
-    }
-    (tmp_path / "tasks.jsonl").write_text(json.dumps(task))
-    words = ["eval", str(tmp_path / "tasks.jsonl"), "-m", "none.gguf"]
-    told = [home.run(*words, *more).stderr for more in ((), ("-q",), ("-qq",))]
-    assert ["warning[example-left-out]" in text for text in told] == [True, True, False]
-    assert all("error[model-not-found]" in text for text in told)
-
-
 def args(home: Home, *more: str) -> list[str]:
     return [
         "eval",

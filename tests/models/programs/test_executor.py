@@ -16,7 +16,7 @@ from adascale.models.programs.sandbox import UNSANDBOXED, ProgramLimits, Sandbox
 
 LIMITS = ProgramLimits(seconds=3)
 INHERITING = "class A:\n    pass\nclass B(A):\n    pass\n"
-CODE_TASK = Trial(INHERITING, "report_adascale('passed', '')", (), 1)
+CODE_TASK = Trial(INHERITING, ("",))
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def test_many_programs_come_back_by_their_tickets_once_each(executor: ProgramExe
 
 
 def test_a_program_that_is_cancelled_before_it_began_never_runs(tmp_path: Path) -> None:
-    leaves_a_file = Trial(f"open({str(tmp_path / 'file')!r}, 'w').write('x')", "", (), 0)
+    leaves_a_file = Trial(f"open({str(tmp_path / 'file')!r}, 'w').write('x')", ())
     with ProgramExecutor(unsandboxed=True, limits=ProgramLimits(seconds=0.5)) as executor:
         for ticket, source in enumerate(["while True: pass", leaves_a_file, leaves_a_file]):
             executor.submit(ticket, source)

@@ -65,8 +65,9 @@ def test_a_reference_passes_in_both(monty: MontyRunner, task: str) -> None:
 def test_another_program_does_not_pass(monty: MontyRunner, task: str) -> None:
     reference = REFERENCES[task]
     wrong = replace(reference, program=f"def {reference.suite.entry_point}(*args):\n    return 0.5")
-    assert in_monty(monty, wrong) == in_cpython(wrong)
-    assert Verdict("failed", "0.5") in in_monty(monty, wrong)
+    judged = in_cpython(wrong)
+    assert [each.outcome for each in in_monty(monty, wrong)] == [each.outcome for each in judged]
+    assert "failed" in {each.outcome for each in judged}
 
 
 def test_what_the_sandboxed_interpreter_lacks_is_an_error(monty: MontyRunner) -> None:
