@@ -61,16 +61,6 @@ def test_an_unsure_answer_is_that_of_the_other_server_and_says_so(ask: Ask) -> N
     assert ("model" in first, second["model"]) == (False, "large-2")
 
 
-def test_a_sure_enough_answer_stays_and_so_does_every_one_without_the_option(ask: Ask) -> None:
-    with other_server(GOOD) as other:
-        sure = json.loads(ask("--json", "--fallback", other.url, "-o", "fallback_below", ".5").stdout)
-        ask("--json")
-        text = ask("--as", "text", "--fallback", other.url)
-    assert (sure["answer"], "fallback" in sure) == ("18", False)
-    assert text.returncode == 0
-    assert other.asked == []
-
-
 @pytest.mark.parametrize(
     ("reply", "notice"), [(is_silent, "takes longer than 0.3 s"), (refuses(401), "refuses the key")]
 )
@@ -94,14 +84,6 @@ def test_the_calls_of_a_day_are_counted_over_all_commands(ask: Ask) -> None:
     with other_server(GOOD) as other:
         answers = [json.loads(ask(*limits, other.url).stdout)["answer"] for _ in range(3)]
     assert (answers, len(other.asked)) == (["391", "391", "18"], 2)
-
-
-def test_the_key_is_read_from_a_file(home: Home, ask: Ask) -> None:
-    (home.folder / "key.txt").write_text("from-a-file\n")
-    with other_server(GOOD) as other:
-        ask("--fallback", f"{other.url}/api/v1/", "-o", "fallback_key_file", str(home.folder / "key.txt"))
-    [(path, headers, _)] = other.asked
-    assert (path, headers["authorization"]) == ("/api/v1/chat/completions", "Bearer from-a-file")
 
 
 def test_the_variable_with_the_key_is_inherited_by_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
