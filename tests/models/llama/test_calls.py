@@ -90,42 +90,12 @@ def test_even_a_random_model_writes_calls_that_match_their_schema(machine: Machi
             jsonschema.validate(call.arguments, SCHEMA)
 
 
-ANIMAL = {
-    "type": "object",
-    "properties": {"kind": {"type": "string"}, "age": {"type": "integer", "enum": ["old", 7]}},
-    "required": ["kind", "age"],
-    "anyOf": [
-        {"properties": {"kind": {"const": "cat"}}, "required": ["lives"]},
-        {"properties": {"kind": {"const": "dog"}, "tail": {"type": "boolean"}}, "required": ["tail"]},
-        {"type": "null"},
-    ],
-}
-
-
-def test_a_random_model_writes_objects_that_match_a_union_and_what_stands_beside_it(machine: Machine) -> None:
-    asked = Problem("p", "?", kind="text", details={"schema": ANIMAL})
-    policy, _ = machine.policy(window=2048, sampling=USUAL)
-    driver = Driver(policy, SequenceLogprob(), {}, ticking())
-    record = Record.of(event for _, event in driver.run([asked], Settings(Vote(samples=8), seed=3)))
-    found = [record.tree.text(node.id) for node in record.tree if node.step and node.step.finish == "stop"]
-    assert len(found) >= 6
-    for text in found:
-        jsonschema.validate(json.loads(text), ANIMAL)
-
-
 def test_a_required_call_is_written_by_a_model_that_ends_its_turn_at_once(machine: Machine) -> None:
     [end] = machine.model.tokenize(tiny.END, special=True)
     eager = replace(USUAL, logit_bias=((end, 60.0),))
     record = drawn(machine, problem(choice="required", is_parallel=False), samples=2, sampling=eager)
     assert record.candidates
     assert all(calls_of(each.answer or "[]") for each in record.candidates)
-
-
-def test_tokens_of_a_begun_call_are_counted_and_evaluated_once(machine: Machine) -> None:
-    record = drawn(machine, problem(choice="required", is_parallel=False), samples=3)
-    written = sum(len(node.step.token_ids) for node in record.tree if node.step)
-    assert record.usage.generated_tokens == written
-    assert record.usage.prompt_tokens == record.tree.usage().prompt_tokens
 
 
 @pytest.mark.parametrize("before", ["", "[", "```", "```python\n"])
@@ -162,24 +132,6 @@ def test_a_call_begun_by_its_name_leaves_no_text(tmp_path: Path, before: str) ->
 def test_a_call_begins_with_a_bracket_or_behind_a_marker(machine: Machine, text: str, verdict: str) -> None:
     rules = call_rules(machine.model, ToolRequest.of(problem().details))
     assert CallWriter(rules).read(text.encode()) == verdict
-
-
-@pytest.mark.parametrize(
-    ("text", "verdict"),
-    [
-        ("\n", "on"),
-        ("</tool", "on"),
-        ("\n</tool_call>\n", "on"),
-        ("\n</tool_call>\n<tool_call>", "begun"),
-        (",\n{", "replaced"),
-        ("\n```\n", "on"),
-        ("\nThat is", "over"),
-        (" get_weather(", "replaced"),
-    ],
-)
-def test_behind_a_call_another_begins_or_the_reply_is_over(machine: Machine, text: str, verdict: str) -> None:
-    rules = call_rules(machine.model, ToolRequest.of(problem().details))
-    assert rules.verdict(text, behind=True) == verdict
 
 
 def shown(machine: Machine, tokens: tuple[int, ...]) -> str:

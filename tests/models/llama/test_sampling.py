@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from adascale.models.llama.sampling import Sampler, Samplers, Stream, penalised
+from adascale.models.llama.sampling import Sampler, Stream, penalised
 from adascale.models.options import SamplingParams
 
 LOGITS = np.log(np.array([0.5, 0.26, 0.2, 0.04], np.float32))
@@ -34,10 +34,6 @@ def test_a_filter_leaves_what_is_likely_enough(params: SamplingParams, left: set
     assert drawn(params) == left
 
 
-def test_min_p_looks_at_what_the_model_says_and_not_at_the_temperature() -> None:
-    assert drawn(SamplingParams(temperature=5.0, top_p=1.0, min_p=0.5)) == {0, 1}
-
-
 def likeliest(tokens: list[int], **numbers: Any) -> int:
     """The likeliest token behind others, of which the last two are the solution."""
     params = SamplingParams(temperature=1.0, **numbers)
@@ -53,13 +49,3 @@ def test_penalties_count_the_solution_and_the_repeat_penalty_the_prompt_too() ->
     assert likeliest([3, 0, 3], presence_penalty=2.0) == 1
     assert likeliest([3, 0, 1], frequency_penalty=2.0) == 2
     assert likeliest([3, 0, 1], logit_bias=((3, 5.0), (99, 5.0))) == 3
-
-
-def test_chains_that_are_used_last_are_kept() -> None:
-    kept = [SamplingParams(temperature=t) for t in (0.5, 0.6, 0.7)]
-    with closing(Samplers(len(LOGITS), most=2)) as samplers:
-        first, second = samplers.of(kept[0]), samplers.of(kept[1])
-        assert samplers.of(SamplingParams(temperature=0.5, max_tokens=9)) is first
-        samplers.of(kept[2])
-        assert samplers.of(kept[0]) is first
-        assert samplers.of(kept[1]) is not second

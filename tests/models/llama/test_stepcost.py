@@ -89,33 +89,8 @@ class BusyForAWhile:
         return self._now
 
 
-@pytest.mark.parametrize("begin", [1, 9, 19])
-def test_a_machine_that_is_busy_for_a_while_does_not_bend_the_curve(
-    begin: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    context = BusyForAWhile(range(begin, begin + 9))
-    monkeypatch.setattr(stepcost.time, "perf_counter", context.clock)
-    curve = stepcost.measure(context).curve  # type: ignore[arg-type]
-    assert curve == pytest.approx({size: 1 + size / 10 for size in curve})
-
-
 def test_a_curve_that_no_idle_machine_has_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
     context = BusyForAWhile(range(4, 99, 6))  # whenever it steps 4 branches of at most 8
     context.sequences = 8
     monkeypatch.setattr(stepcost.time, "perf_counter", context.clock)
     assert not stepcost.measure(context).curve  # type: ignore[arg-type]
-
-
-def test_a_curve_belongs_to_what_a_context_does_in_a_step(random_gguf: Path) -> None:
-    model = LlamaModel(random_gguf)
-
-    def path(window: int, *, states: bool = False) -> Path:
-        context = LlamaContext(model, window, 1, 1, AbortFlag(), states=states)
-        found = stepcost.curve_path("sha256", context, 0)
-        context.close()
-        return found
-
-    usual = path(256)
-    assert path(512) == usual
-    assert len({usual, path(256, states=True), path(8192)}) == 3  # a large window has flash attention
-    model.close()

@@ -177,22 +177,6 @@ def test_a_model_that_thinks_again_and_again_comes_to_an_end(make: Make, think: 
         assert written <= 40 + 64 + 3 * len(thinker.chat.thoughts.cut)
 
 
-@pytest.mark.parametrize(("chain", "last"), [(tiny.THINKER_FOR_EVER, "cut"), (tiny.THINKER, "whole")])
-def test_a_program_follows_the_thought(
-    make: Make, chain: Mapping[str, Mapping[str, float]], last: str
-) -> None:
-    program, opened = "print(18)\n```", tiny.CHATML.replace("assistant\n", "assistant\n<think>")
-    coder = {**chain, ">": {tiny.HMM: 5.0}, "\n": {program: 5.0}, program: {tiny.END: 5.0}}
-    thinker = make(coder, f"{opened}{{# </think> #}}", think=200)
-    log = thinker.search(Vote(3, modes=("program",)))
-    tree = replay(log)
-    assert answer(log) == "18"
-    for end in ends(tree):
-        assert tree.thoughts(end)[-1].thought == last
-        assert thought_text(tree, end).startswith(tiny.HMM)
-        assert tree.text(end) == f"```python\n{program}"
-
-
 def test_every_token_of_a_tree_with_thoughts_is_evaluated_once(make: Make, tmp_path: Path) -> None:
     thinker = make(path=random_thinker(tmp_path), think=100)
     tree = replay(thinker.search(Beam(2, 2)))
