@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import Literal
 
 from adascale.engine.decimals import gigabytes
 from adascale.engine.errors import MemoryOverflowError, UsageError, command, setting
@@ -24,8 +23,6 @@ from .options import ROOMY_WINDOW, WINDOW, WINDOW_UNIT, SessionOptions, prm_wind
 _WITHOUT_THOUGHT = 512
 """Tokens of a short question, of what closes a thought, and of an answer."""
 
-_TIGHT = 0.9
-"""Share of the free memory above which a plan is tight: it works, but the system may begin to swap."""
 
 # llama.cpp's compute buffers are not known before a load; this is on the safe side for small models.
 _BUFFER_SHARE = 0.1
@@ -147,11 +144,9 @@ class MemoryPlan:
         return max(0, self.available_bytes - self.total_bytes)
 
     @property
-    def verdict(self) -> Literal["fits", "tight", "too-big"]:
-        """``tight`` is over 90 % of what is free."""
-        if self.total_bytes > self.available_bytes:
-            return "too-big"
-        return "tight" if self.total_bytes > _TIGHT * self.available_bytes else "fits"
+    def fits(self) -> bool:
+        """True if so much is free."""
+        return self.total_bytes <= self.available_bytes
 
 
 def usual_bytes(size_bytes: int | None, kv_bytes_per_token: int | None, state_bytes: int) -> int | None:
@@ -182,7 +177,7 @@ def plan_memory(load: SessionLoad, *, available: int | None = None, force: bool 
     """
     free = machine.free_memory_bytes() if available is None else available
     plan = _add_up(load, free)
-    if plan.verdict == "too-big" and not force:
+    if not plan.fits and not force:
         raise _overflow_error(plan, load)
     return plan
 
@@ -233,7 +228,7 @@ def _advice(plan: MemoryPlan, load: SessionLoad) -> str:
     anyway = f"{setting('force', True)} tries anyway"
     for change, changed in _smaller(load):
         smaller = _add_up(changed, plan.available_bytes)
-        if smaller.verdict != "too-big":
+        if smaller.fits:
             return f"{change} needs {gigabytes(smaller.total_bytes)} GB; {anyway}"
     return f"a smaller model: {command('list')}; {anyway}"
 

@@ -24,7 +24,6 @@ class Entry:
     Attributes:
         role: ``generator`` or ``prm``.
         format: Format of a PRM.
-        forks: Where solutions can branch: ``anywhere``, or only at the ``tip`` with running states.
         thinking: Support for thinking, as in the catalogue.
         memory_bytes: Memory of a question with the default context and samples.
     """
@@ -39,11 +38,9 @@ class Entry:
     parameters: int | None = None
     licence: str | None = None
     architecture: str | None = None
-    forks: str | None = None
     thinking: str | None = None
     memory_bytes: int | None = None
     repository: str | None = None
-    sources: tuple[str, ...] = ()
     summary: str | None = None
 
 
@@ -60,11 +57,9 @@ def entry_of_catalogue(spec: ModelSpec, file: LocalFile | None) -> Entry:
         parameters=spec.parameters,
         licence=spec.licence,
         architecture=spec.architecture or None,
-        forks=_forks(spec.state_bytes) if spec.architecture else None,
         thinking=spec.thinking if spec.role == "generator" else None,
         memory_bytes=usual_bytes(spec.size_bytes, spec.kv_bytes_per_token, spec.state_bytes),
         repository=spec.hub.repo,
-        sources=("hub", "wheel") if spec.wheel else ("hub",),
         summary=spec.summary,
     )
     return entry if file is None else _located(entry, file)
@@ -85,7 +80,6 @@ def entry_of_file(file: LocalFile) -> Entry:
         name=file.name,
         parameters=info.parameter_count,
         architecture=info.architecture,
-        forks=_forks(info.state_bytes),
         memory_bytes=usual_bytes(info.size_bytes, info.kv_bytes_per_token, info.state_bytes),
     )
     return _located(entry, file)
@@ -94,10 +88,6 @@ def entry_of_file(file: LocalFile) -> Entry:
 def _located(entry: Entry, file: LocalFile) -> Entry:
     sha256 = file.sha256 or entry.sha256
     return replace(entry, here=True, path=str(file.path), size_bytes=file.size_bytes, sha256=sha256)
-
-
-def _forks(state_bytes: int) -> str:
-    return "tip" if state_bytes else "anywhere"
 
 
 def header_facts(info: GGUFInfo) -> dict[str, object]:
@@ -130,7 +120,7 @@ def models_table(entries: Iterable[Entry]) -> str:
 
 def facts_text(facts: Mapping[str, object]) -> str:
     """Format one fact a line, without unknown ones."""
-    known = {key.replace("_", " "): value for key, value in facts.items() if value not in (None, (), "")}
+    known = {key.replace("_", " "): value for key, value in facts.items() if value not in (None, "")}
     return "\n".join(f"{key:<20}{_words(value)}" for key, value in known.items())
 
 
@@ -139,4 +129,4 @@ def _words(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, int):
         return f"{value:,}"
-    return ", ".join(value) if isinstance(value, tuple) else str(value)
+    return str(value)

