@@ -63,7 +63,7 @@ def test_the_answer_goes_to_the_pipe_and_the_tree_to_the_terminal(trace: str) ->
     assert outcome.stderr.rstrip().endswith(" · 93 % sure · 2 of 2 solutions agree · 0.3 s")
 
 
-@pytest.mark.parametrize("extra", [{}, {"FORCE_COLOR": "1"}, {"FORCE_COLOR": "1", "TTY_COMPATIBLE": "1"}])
+@pytest.mark.parametrize("extra", [{}, {"FORCE_COLOR": "1"}])
 def test_no_escape_byte_in_pipes(trace: str, extra: dict[str, str]) -> None:
     outcome = run_here(environment(**extra), "replay", trace)
 
@@ -73,7 +73,7 @@ def test_no_escape_byte_in_pipes(trace: str, extra: dict[str, str]) -> None:
     assert "★ 1.1.1 = 27. So you can buy 27 pens." in outcome.stderr
 
 
-@pytest.mark.parametrize("extra", [{"TERM": "dumb"}, {"CI": "true"}, {"TTY_INTERACTIVE": "0"}])
+@pytest.mark.parametrize("extra", [{"TERM": "dumb"}, {"CI": "true"}])
 def test_a_terminal_that_cannot_move_its_cursor_gets_plain_lines(trace: str, extra: dict[str, str]) -> None:
     outcome = on_terminal(replay(trace), environment(**extra))
 
@@ -184,7 +184,7 @@ def test_the_first_interrupt_asks_and_the_second_one_insists(trace: str) -> None
     assert outcome.stderr.rfind(SHOW) > outcome.stderr.rfind(HIDE) >= 0
 
 
-@pytest.mark.parametrize("words", [["replay", "nothing.jsonl"], ["ask", "-h"]])
+@pytest.mark.parametrize("words", [["replay", "nothing.jsonl"]])
 def test_a_width_of_zero_counts_as_unknown(words: list[str]) -> None:
     known, unknown = (
         on_terminal(["-m", "adascale", *words], environment(COLUMNS=columns), size=(24, 80))

@@ -12,23 +12,18 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from unittest.mock import Mock
 
 import pytest
 import tiny
-import typer
 from commands import wait_until
 from home import Home, write_questions
 
 from adascale.cli.commands.calibrate import _save
 from adascale.cli.options.by_command import CalibrationOptions
-from adascale.cli.options.parts import TerminalOptions
-from adascale.cli.searching.calibration import choose_problems, score_missing
-from adascale.engine.errors import DecodeAbortedError
+from adascale.cli.searching.calibration import choose_problems
 from adascale.engine.fitting import report as calibration_report
 from adascale.engine.fitting.head import HeadConfig
 from adascale.engine.fitting.metrics import bootstrap
-from adascale.engine.types import Problem
 from adascale.models.calibration import session_rollouts
 from adascale.models.calibration.artefact import (
     SUFFIX,
@@ -36,7 +31,7 @@ from adascale.models.calibration.artefact import (
     save_artefact,
 )
 from adascale.models.calibration.installed import shipped_folder
-from adascale.models.calibration.session_rollouts import FEWEST, SessionRollouts
+from adascale.models.calibration.session_rollouts import FEWEST
 
 QUESTIONS = 24
 ROWS = 2
@@ -147,17 +142,6 @@ def test_a_calibration_of_another_width_or_without_a_prm_is_refused(
     assert "--prm none leaves nothing to calibrate" in bare.stderr
 
 
-def test_questions_that_do_not_fit_are_counted_before_anything_is_fitted(home: Home, tmp_path: Path) -> None:
-    rows = [{"question": f"{i} word" * 400, "answer": "1"} for i in range(24)]
-    path = tmp_path / "long.jsonl"
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    args = ["calibrate", "fit", "-m", str(home.model), "-d", str(path), "-o", "ctx_size", "512"]
-    done = home.run(*args)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "1 is left out" in done.stderr
-    assert "0 questions are too few" in done.stderr
-
-
 def test_the_calibration_before_a_fit_is_kept_wherever_it_is(artefact: Path, tmp_path: Path) -> None:
     output = tmp_path / f"mine{SUFFIX}"
     output.write_bytes(b"hours of work")
@@ -185,19 +169,6 @@ def test_an_interrupted_fit_writes_nothing_and_the_same_command_goes_on(
     last = again.run(*again.fit_args())
     assert f"generating solutions of {QUESTIONS} questions ({said[1]} are here already)" in last.stderr
     assert (again.shelf / artefact.name).read_bytes() == artefact.read_bytes()
-
-
-def test_an_interrupt_while_solutions_are_scored_says_how_to_go_on(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    problems = [Problem(str(n), "?") for n in range(3)]
-    rollouts = Mock(spec=SessionRollouts, session=Mock(), problems=problems)
-    rollouts.unscored.side_effect = [problems, problems[1:]]
-    rollouts.score.side_effect = DecodeAbortedError("stopped")
-    with pytest.raises(typer.Exit) as caught:
-        score_missing(rollouts, TerminalOptions(quiet=1))
-    assert caught.value.exit_code == 130
-    assert "1 of 3 questions are scored; the same command continues" in capsys.readouterr().err
 
 
 def test_a_fit_without_data_takes_the_questions_that_come_with_it() -> None:
@@ -316,12 +287,6 @@ WRONG = [
     (["check"], 2, "no questions given", "--data questions.jsonl"),
     (["fit", "-d", "FEW", "-d", "FEW"], 2, "5 questions are too few", "hint: another file in addition"),
     (["fit", "-d", "GOOD", "--prm", "none"], 2, "nothing to calibrate", "--prm probe"),
-    (
-        ["fit", "-d", "GOOD", "--output", "GOOD"],
-        2,
-        "error[output-is-input]",
-        "--output mine.calibration.safetensors",
-    ),
     (["fit", "-d", "GOOD", "-d", "CHOICES"], 2, "the records are of several kinds", "once for each kind"),
     (["check", "-d", "CHOICES"], 2, "nothing is fitted for questions of the kind choice", "a number"),
     (["show", "nosuch"], 4, "error[no-calibration]", "adascale calibrate list"),

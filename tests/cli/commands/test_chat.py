@@ -105,19 +105,6 @@ def test_a_command_that_cannot_be_obeyed_ends_a_pipe(talk: Talk, line: str, code
     assert (done.returncode, said in done.stderr) == (code, True), done.stderr
 
 
-def test_a_model_that_cannot_be_opened_leaves_the_one_before(env: dict[str, str], chain_gguf: Path) -> None:
-    def act(process: subprocess.Popen[bytes], screen: Screen) -> None:
-        screen.wait_for(">>> ")
-        screen.type("/model no-such-model\r")
-        screen.wait_for("error[model-not-found]")
-        screen.type("hi\r")
-        wait_until(lambda: unread(process) > 3)
-        screen.press("\x04", until=lambda: process.poll() is not None)
-
-    done = on_screen(env, chain_gguf, act)
-    assert (done.code, "The answer is" in done.stdout) == (0, True), done.stderr
-
-
 def test_a_conversation_above_the_context_says_both_numbers_and_the_way_out(
     talk: Talk, env: dict[str, str]
 ) -> None:

@@ -59,6 +59,7 @@ def test_flag_then_environment_then_file_then_default(
     monkeypatch.setenv("ADASCALE_STRATEGY", "greedy")
     assert strategy(questions) == "greedy"
     assert row("strategy") == ("greedy", "environment (ADASCALE_STRATEGY)")
+    assert "ADASCALE_STRATEGY is set and comes before the file" in run("config", "set", "strategy", "vote")[1]
 
     assert strategy(questions, "--strategy", "best-of-n") == "best-of-n"
 
@@ -106,11 +107,9 @@ def test_a_setting_is_taken_out_of_the_file(config: Path) -> None:
     ("key", "value", "message", "hint"),
     [
         ("effort", "hgh", "effort hgh is not one of low, medium, high, max", "it takes: low|medium|high|max"),
-        ("threads", "two", "threads two is not a whole number", "it takes: 1 to 512"),
         ("threads", "0", "threads 0 is less than 1", "it takes: 1 to 512"),
         ("budget", "lots", "budget lots is not a number of tokens", "it takes: tokens, such as 8k"),
         ("ctx-size", "9", "ctx-size is no setting", "did you mean ctx_size?"),
-        ("modl", "x", "modl is no setting", "did you mean model?"),
         ("generator", "x", "generator is no setting", ""),
     ],
 )
@@ -135,17 +134,7 @@ def test_an_unknown_key_warns_and_is_ignored(config: Path, questions: str) -> No
     assert "adaptive" in stderr
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "strategy = ",
-        "strategy = ['vote']",
-        "[strategy]\na = 1",
-        "\xff",
-        "a=" + "[" * 100_000,
-        "a=" + "9" * 10_000,
-    ],
-)
+@pytest.mark.parametrize("text", ["strategy = ", "strategy = ['vote']", "\xff", "a=" + "[" * 100_000])
 def test_a_broken_file_is_told_and_left_alone(config: Path, text: str) -> None:
     config.parent.mkdir()
     config.write_bytes(text.encode("latin-1"))
@@ -156,19 +145,7 @@ def test_a_broken_file_is_told_and_left_alone(config: Path, text: str) -> None:
         assert caught.value.slug == "bad-config"
     assert config.read_bytes() == text.encode("latin-1")
     assert run("config", "path")[0].strip() == str(config)
-
-
-def test_who_sets_what_the_environment_overrides_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ADASCALE_EFFORT", "low")
-
-    assert "ADASCALE_EFFORT is set and comes before the file" in run("config", "set", "effort", "high")[1]
-
-
-def test_there_is_help_while_the_file_is_broken(config: Path) -> None:
-    config.parent.mkdir()
-    config.write_text("effort = = 3")
-    done = run_here(environment(ADASCALE_CONFIG=str(config)), "ask", "-h")
-    assert (done.returncode, "Answer a question" in done.stdout) == (0, True), done.stderr
+    assert run_here(environment(ADASCALE_CONFIG=str(config)), "ask", "-h").returncode == 0
 
 
 def test_a_setting_that_forbids_the_network_holds_for_commands_with_the_flag(tmp_path: Path) -> None:
@@ -195,9 +172,7 @@ def test_a_setting_of_colour_holds_for_commands_without_the_flag(tmp_path: Path,
     [
         ("model", "./mine.gguf", True),
         ("model", "qwen2.5-coder-0.5b", False),
-        ("model", "ollama:qwen3:1.7b", False),
         ("calibration", "mine.calibration.safetensors", True),
-        ("calibration", "none", False),
         ("prm", "./judge.gguf", True),
         ("prm", "self", False),
     ],

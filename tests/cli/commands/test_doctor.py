@@ -96,25 +96,19 @@ def test_a_broken_model_and_a_broken_config_fail_alone(
     assert (found["config"]["result"], found["llama.cpp"]["result"], code) == ("FAIL", "ok", 1)
 
 
-@pytest.mark.parametrize(
-    ("line", "fact"),
-    [("effort = 'hihg'", "effort hihg is not one of low"), ("threads = 0", "threads 0 is less than 1"),
-     ("budget = 'lots'", "budget lots is not a number")],
-)  # fmt: skip
-def test_a_wrong_setting_is_a_failure(checked: Checked, tmp_path: Path, line: str, fact: str) -> None:
-    (tmp_path / "config.toml").write_text(f"unknown = true\n{line}\n")
+def test_a_wrong_setting_is_a_failure(checked: Checked, tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text("unknown = true\nthreads = 0\n")
     found, code = checked("--offline")
     assert (found["config"]["result"], code) == ("FAIL", 1)
-    assert fact in found["config"]["detail"]
+    assert "threads 0 is less than 1" in found["config"]["detail"]
     (tmp_path / "config.toml").write_text("unknown = true\n")
     assert checked("--offline")[0]["config"]["result"] == "warn"
     (tmp_path / "config.toml").write_text("yes = true\nthreads = 2\nbudget = '8k'\nmin_confidence = 0.5\n")
     assert checked("--offline")[0]["config"]["result"] == "ok"
 
 
-@pytest.mark.parametrize("name", ["./missing.gguf", "missing"])
-def test_a_missing_model_fails_once_and_is_nothing_to_download(checked: Checked, name: str) -> None:
-    found, code = checked("--offline", "-m", name)
+def test_a_missing_model_fails_once_and_is_nothing_to_download(checked: Checked) -> None:
+    found, code = checked("--offline", "-m", "./missing.gguf")
     assert ([each for each in found if found[each]["result"] == "FAIL"], code) == (["generator"], 1)
     assert "pull" not in found["generator"]["fix"]
 

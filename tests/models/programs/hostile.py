@@ -1,7 +1,8 @@
-"""Programs that try to leave a sandbox or to use it up.
+"""Programs that try to leave a sandbox or to use it up, at every level that holds CPython.
 
-``CANARY`` is a folder outside with the file ``SECRET`` in it, ``PORT`` a TCP port that is listened to,
-``SOCKET`` a datagram socket in the file system, and ``PARENT`` the process that runs the tests.
+``CANARY`` is a folder outside with the file ``SECRET`` in it, ``PORT`` a TCP and a UDP port that are
+listened to, ``SOCKET`` a datagram socket in the file system, ``ABSTRACT`` a stream socket outside of it,
+and ``PARENT`` the process that runs the tests.
 """
 
 from __future__ import annotations
@@ -70,6 +71,7 @@ NETWORK = [
     "import socket\nsocket.socket(type=socket.SOCK_DGRAM).sendto(b'x', ('127.0.0.1', PORT))",
     "import socket\nsocket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b'x', 'SOCKET')",
     "import socket\nsocket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)[0].sendto(b'x', 'SOCKET')",
+    "import socket\nsocket.socket(socket.AF_UNIX).connect('\\0ABSTRACT')",
     "import socket\nsocket.create_server(('127.0.0.1', 0))",
     "import socket\nsocket.socket(socket.AF_INET, socket.SOCK_RAW, 1)",
     "import socket\nsocket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)",
@@ -170,4 +172,4 @@ DISK = [
 ]
 
 ESCAPES = [*FILES, *PROCESSES, *NETWORK, *RIGHTS, *(CALLS if platform.machine() == "x86_64" else ())]
-BOMBS = [*MEMORY, *ENDLESS, *GREEDY, *FAULTS, *DISK]
+HOSTILE = [*ESCAPES, *MEMORY, *ENDLESS, *GREEDY, *FAULTS, *DISK]
