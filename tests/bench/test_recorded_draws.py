@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from worlds import ReadingPolicy, execute, fitted, fitted_report, problems, solve
 
-from adascale.engine.calibration.features import FINISHED, QUESTION, STAGES_OF
 from adascale.engine.ports import SequenceLogprob
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import Event
@@ -17,7 +16,7 @@ from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import Adaptive
 from adascale.engine.types import Mode, Problem
 from adascale.models.calibration.artefact import Artefact, Card, Fingerprint, save_artefact
-from bench.evidence import calibration_check, draw, recorded_draws
+from bench.evidence import draw, recorded_draws
 from bench.evidence.recorded_draws import by_mode
 from bench.scripted import ScriptedExecutor
 
@@ -115,30 +114,3 @@ def test_a_file_is_played_back_with_programs_or_without(
         votes = [answer for answer in answers[problem.id] if answer is not None]
         assert (end.result.answer in votes) == bool(votes)
         assert end.result.stop_reason == "exhausted"
-
-
-@pytest.mark.parametrize("without_programs", [0, 1, 6])
-def test_a_calibration_is_checked_in_the_modes_of_all_questions(
-    file: Path, artefact: Artefact, without_programs: int
-) -> None:
-    _, kept = recorded_draws.load(file)
-    for record in kept[:without_programs]:
-        del record["program"]
-
-    found = calibration_check.check(kept, artefact.calibration)
-
-    modes = ["prose"] if without_programs else ["prose", "program"]
-    assert found.keys() == {stage for mode in modes for stage in STAGES_OF[mode]} | {"answer"}
-    solutions = {mode: [by_mode(record)[mode]["samples"] for record in kept] for mode in modes}
-    for mode, by_question in solutions.items():
-        right = [[each["answer"] == "18" for each in own] for own in by_question]
-        assert found[QUESTION[mode]].right.tolist() == [sum(own) for own in right]
-        assert found[QUESTION[mode]].total.tolist() == [len(own) for own in right]
-        assert found[FINISHED[mode]].right.tolist() == [each for own in right for each in own]
-        ends = [each["estimates"][-1] for own in by_question for each in own]
-        assert found[FINISHED[mode]].quantiles.tolist() == ends
-    for at, own in enumerate(zip(*solutions.values(), strict=True)):
-        answers = {each["answer"] for of_mode in own for each in of_mode if each["answer"] is not None}
-        judged = found["answer"].right[found["answer"].question == at]
-        assert bool(len(judged)) == bool(answers)
-        assert set(judged) <= {answer == "18" for answer in answers}

@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from adascale.engine.answers import lookahead as module
 from adascale.engine.answers.lookahead import Lookahead, ModeState, Support, log_odds, look_ahead
@@ -60,23 +58,6 @@ def test_trajectories_without_an_answer_speak_against_the_question() -> None:
     assert chances == pytest.approx([1, 1 / 2, 1 / 3])
     doubted, plain = (ahead(question(0.4), found, 3) for found in (supports(1), supports(1, 1, 1)))
     assert doubted.reach < plain.reach
-
-
-@given(
-    st.floats(0, 1),
-    st.lists(st.tuples(st.integers(1, 6), st.floats(0, 1)), max_size=8),
-    st.integers(0, 8),
-)
-def test_a_gain_is_a_difference_of_probabilities(
-    p: float, groups: list[tuple[int, float]], without: int
-) -> None:
-    asked = question(p)
-    found = [Support({"prose": votes}, log_odds(estimate)) for votes, estimate in groups]
-    finished = sum(answer.total for answer in found) + without
-    outlook = ahead(asked, found, finished)
-    assert -1.0 <= outlook.gain <= 1.0
-    assert 0.0 <= outlook.reach <= 1.0 + 1e-9
-    assert outlook.gain <= outlook.reach + 1e-9
 
 
 @pytest.mark.parametrize("mode", ["prose", "program"])

@@ -70,32 +70,6 @@ def test_a_draw_counts_from_its_own_start_down(
     assert prefix_outcomes(record)[ROOT].total == samples
 
 
-@given(question=st.integers(0, 10_000), samples=st.integers(1, 6), rollouts=st.integers(0, 5))
-@settings(max_examples=20, deadline=None)
-def test_samples_from_the_question_and_rollouts_from_one_prefix(
-    question: int, samples: int, rollouts: int
-) -> None:
-    [problem] = problems(1, question)
-    log = log_of([problem], PrefixRollouts(samples=samples, rollouts=rollouts))
-    record = Record.of(log)
-    starts = [start for start, _, _ in draws(log)]
-
-    def shortest(id_: NodeId) -> tuple[int, int]:
-        step, branch = record.tree[id_].step, record.tree[id_].branch
-        assert step is not None
-        assert branch is not None
-        return len(step.token_ids), branch
-
-    first = min(record.tree.children(ROOT), key=shortest)
-    inside = [
-        n.id for n in record.tree if n.id and record.tree.path(n.id)[0].id == first and n.status == "open"
-    ]
-    assert starts[:samples] == [ROOT] * samples
-    assert len(starts) == samples + (rollouts if inside else 0)
-    assert len(set(starts[samples:])) <= 1
-    assert set(starts[samples:]) <= set(inside)
-
-
 def fixed(prefix: Prefix, rng: random.Random) -> Step:
     """One step, then whatever the question asks for."""
     if not prefix.steps:
