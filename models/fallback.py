@@ -37,9 +37,6 @@ _REFUSALS = {401: "refuses the key", 403: "refuses the key", 429: "has too many 
 _MAX_BYTES = 1 << 20
 """Largest size of a reply; a longer one counts as a failure."""
 
-_MAX_FAILURES, _REST_SECONDS = 3, 60.0
-"""Failures in a row after which the server is not asked, and for how long."""
-
 
 @dataclass(frozen=True, slots=True)
 class FallbackAnswer:
@@ -89,7 +86,6 @@ class Fallback:
         self._url = f"{url}{'' if parts.path else '/v1'}/chat/completions"
         self._options = options
         self._headers = {HANDED_ON: "1"} | ({} if key is None else {"Authorization": f"Bearer {key}"})
-        self._failures, self._rests_until = 0, 0.0
 
     def is_for(self, record: Record) -> bool:
         """True if a search has ended without an answer, or with one that is not likely enough.
@@ -105,15 +101,9 @@ class Fallback:
 
     async def ask(self, problem: Problem) -> FallbackAnswer | Notice:
         """Ask the server: its answer, or the reason why there is none."""
-        if time.monotonic() < self._rests_until:
-            return self._notice("is left alone for a while after its last failures")
         if (refusal := self._count_call()) is not None:
             return refusal
-        found = await self._call(problem)
-        self._failures = 0 if isinstance(found, FallbackAnswer) else self._failures + 1
-        if self._failures >= _MAX_FAILURES:
-            self._rests_until = time.monotonic() + _REST_SECONDS
-        return found
+        return await self._call(problem)
 
     def _count_call(self) -> Notice | None:
         """Count a call; the reason if it may not be made.

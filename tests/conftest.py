@@ -9,11 +9,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 # Before numpy is imported: tests run side by side, and threads of small matrices would wait for one another.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import adascale.models  # noqa: F401 - it compares answers by computer algebra
+
+settings.register_profile("busy", deadline=None)  # the machine may be
+settings.load_profile("busy")
 
 
 @pytest.fixture(scope="session")

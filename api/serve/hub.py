@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import threading
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, replace
@@ -21,7 +21,7 @@ from adascale.engine.errors import AdascaleError, WorkerDiedError
 from adascale.engine.sampling import AS_USUAL, SamplingChange
 from adascale.engine.search.events import Event, SearchFailed, SearchFinished, SearchStarted
 from adascale.engine.search.settings import Request, Settings
-from adascale.engine.strategies import Greedy, ModeChoice, Strategy, Vote
+from adascale.engine.strategies import Greedy, Strategy, Vote
 from adascale.engine.types import Budget, Problem
 from adascale.models.worker.dispatch import failed_log
 from adascale.models.worker.messages import ModelsOpened
@@ -52,7 +52,6 @@ class Ask:
         strategy: How to search.
         limits: The client's own limits; they can only lower the server's.
         seed: None for a random one.
-        mode: How to reason; ``auto`` depends on the strategy and the open models.
         sampling: Sampling parameters that the client sets.
     """
 
@@ -60,7 +59,6 @@ class Ask:
     strategy: Strategy
     limits: Budget = Budget()
     seed: int | None = None
-    mode: ModeChoice = "auto"
     sampling: SamplingChange = AS_USUAL
 
     @property
@@ -150,8 +148,6 @@ class Hub:
         self._waiting: list[_Flight] = []
         self._running: dict[str, _Flight] = {}
         self._outbox: SimpleQueue[Request | None] = SimpleQueue()
-        self._calls: deque[tuple[Callable[..., None], tuple[object, ...]]] = deque()
-        self._is_waking = False
         self._loaded = asyncio.Event()
         self._thread = threading.Thread(target=self._follow_worker, daemon=True)
         self._loop: asyncio.AbstractEventLoop
@@ -254,7 +250,7 @@ class Hub:
         limits = lower(self._limits, asked.limits)
         settings = Settings(asked.strategy, limits, seed, seeded_as=_AS_ASK, sampling=asked.sampling)
         settings = settings.under(replace(conditions, warnings=warnings))
-        settings = settings.for_problem(asked.problem, asked.mode, opened.modes)
+        settings = settings.for_problem(asked.problem, "auto", opened.modes)
         # A chat may have several replies here.
         return replace(settings, strategy=asked.strategy) if asked.problem.is_chat else settings
 
@@ -275,12 +271,6 @@ class Hub:
             self.worker.cancel(flight.request.problem.id)
 
     # Called by the thread, run in the event loop
-
-    def _take_calls(self) -> None:
-        self._is_waking = False  # before the calls: one that comes behind the last of them wakes it again
-        while self._calls:
-            method, args = self._calls.popleft()
-            method(*args)
 
     def _opened(self, worker: SearchWorker) -> None:
         self.worker, self.state = worker, "ready"
@@ -328,12 +318,9 @@ class Hub:
         self._tell(self._ended, error)
 
     def _tell(self, method: Callable[..., None], *args: object) -> None:
-        """Let the event loop call a method; calls before it wakes up share one wake-up."""
-        self._calls.append((method, args))
-        if not self._is_waking:
-            self._is_waking = True
-            with suppress(RuntimeError):  # the loop has been closed, and nobody listens
-                self._loop.call_soon_threadsafe(self._take_calls)
+        """Let the event loop call a method."""
+        with suppress(RuntimeError):  # the loop has been closed, and nobody listens
+            self._loop.call_soon_threadsafe(method, *args)
 
     def _requests(self) -> Iterator[Request]:
         """Requests as they come, without those whose client has gone."""

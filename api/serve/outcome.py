@@ -165,7 +165,7 @@ class SearchOutcome:
         if result.best is None or result.answer is None:
             words = self._known_results(asked)
         elif calls := calls_of(result.answer):
-            words = self._doubt(asked, calls)
+            words = self._doubt(calls)
             if not words:
                 text = read_reply(tree.text(result.best), asked.tools).text
                 return Answer(text, "tool_calls", calls=calls)
@@ -174,10 +174,9 @@ class SearchOutcome:
         is_long = stopped_at is None and (not words if step is None else step.finish == "length")
         return Answer(words, "length" if is_long else "stop", stopped_at)
 
-    def _doubt(self, asked: ToolRequest, calls: Sequence[Call]) -> str:
+    def _doubt(self, calls: Sequence[Call]) -> str:
         """Why calls are not made; empty if they are likely enough."""
-        least = (asked.tools[call.name].min_probability for call in calls)
-        needed, known = max(self.request.min_probability, *least), probability_of(self.result.confidence)
+        needed, known = self.request.min_probability, probability_of(self.result.confidence)
         if not needed or (known is not None and known >= needed):
             return ""
         named = " and ".join(dict.fromkeys(call.name for call in calls))

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from adascale.engine.kinds.messages import problem_of
 from adascale.engine.sampling import AS_USUAL, SamplingChange
 from adascale.engine.strategies import EFFORTS as PRESETS
-from adascale.engine.strategies import Effort, Greedy, ModeChoice, Strategy, Vote
+from adascale.engine.strategies import Effort, Greedy, Strategy, Vote
 from adascale.engine.tools.inlining import object_schema
 from adascale.engine.tools.schema import BOUNDS, UNCHECKED, keywords
 from adascale.engine.tools.tool import ToolRequest
@@ -19,7 +19,7 @@ from adascale.engine.types import Budget, MessageKind, Problem, Turn
 
 from .bodies import fields
 from .conversation import Chat, Conversation, RawText
-from .hub import Ask, lower
+from .hub import Ask
 from .wire.http import Refusal
 
 ServedEffort = Effort | Literal["none", "chat"]
@@ -38,21 +38,17 @@ class SearchOptions:
         effort: How hard to try.
         limits: Limits of the search; in plain replies, calls and JSON, the token limit cuts the text.
         seed: Seed; None for a random one.
-        mode: How to reason.
         is_greedy: Write one greedy reply.
         sampling: Sampling parameters that the client sets.
         replies: Number of plain replies.
-        thinking_tokens: A further limit of a search whose reply does not count as thinking.
     """
 
     effort: ServedEffort
     limits: Budget = Budget()
     seed: int | None = None
-    mode: ModeChoice = "auto"
     is_greedy: bool = False
     sampling: SamplingChange = AS_USUAL
     replies: int = 1
-    thinking_tokens: int | None = None
 
     @property
     def is_plain(self) -> bool:
@@ -69,9 +65,9 @@ class SearchOptions:
             strategy = Vote(samples=self.replies)
         else:
             strategy = PRESETS[problem.kind][effort]
-        ask = Ask(problem, strategy, limits, self.seed, self.mode, self.sampling)
+        ask = Ask(problem, strategy, limits, self.seed, self.sampling)
         if ask.is_searched and problem.kind not in ("call", "json"):
-            return replace(ask, limits=lower(limits, Budget(self.thinking_tokens)))
+            return ask
         cut = replace(self.sampling, max_tokens=limits.max_tokens)
         return replace(ask, limits=replace(limits, max_tokens=None), sampling=cut)
 
@@ -128,7 +124,6 @@ class CommonFields:
         effort: The client's name of an effort.
         effort_field: The name of its field, for refusals.
         max_tokens: Limit of generated tokens of the whole search.
-        thinking_tokens: As in ``SearchOptions``.
         answers: Largest number of answers.
         stop: Texts before which an answer is cut.
         logprobs: As in ``SamplingChange``.
@@ -139,7 +134,6 @@ class CommonFields:
     effort: fields.Effort | None = None
     effort_field: str = "model"
     max_tokens: int | None = None
-    thinking_tokens: int | None = None
     answers: int = 1
     stop: Sequence[str] = ()
     logprobs: int | None = None

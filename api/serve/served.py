@@ -76,7 +76,6 @@ class ServedModel:
             is_greedy=is_greedy,
             sampling=replace(body.sampling(is_greedy=is_greedy), logprobs=asked.logprobs),
             replies=1 if isinstance(asked.conversation, ToolRequest) else asked.answers,
-            thinking_tokens=asked.thinking_tokens,
         )
         ask = options.ask(asked.problem(options, is_searched=effort is not None))
         ignored = (*body.unknown(), *asked.without_effect(ask, wants_greedy=body.wants_greedy))

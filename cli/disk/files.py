@@ -136,9 +136,6 @@ _TRACE_BEGIN = b'{"kind":"search_started"'
 _CALIBRATION_MARK = b'"adascale.calibration/'
 """Part of the header of every calibration."""
 
-_HEAD = 1 << 16
-"""Bytes at the beginning of a document or picture in which its mark stands."""
-
 _LARGEST_HEADER = 100_000_000
 """Bytes of a header that safetensors reads."""
 
@@ -152,11 +149,6 @@ def is_calibration(path: Path) -> bool:
     """True for a safetensors file that can be read and whose header, however long, is a calibration's."""
     size = int.from_bytes(_read(path, 0, 8), "little")
     return size <= _LARGEST_HEADER and _CALIBRATION_MARK in _read(path, 8, size)
-
-
-def has_mark(path: Path, mark: bytes) -> bool:
-    """True for a file that can be read and has ``mark`` near its beginning."""
-    return mark in _read(path, 0, _HEAD)
 
 
 def _read(path: Path, start: int, size: int) -> bytes:

@@ -11,7 +11,7 @@ from ..terminal.console import say, show_warning
 from ..terminal.progress import Cadence
 from ..terminal.text import duration, one_line, plural
 from ..terminal.theme import glyphs_for
-from .frame import FOLDED_ROWS, FRAME_LINES, FULL_TREE, final_frame
+from .frame import final_frame
 from .state import ViewState
 from .summary import progress_facts
 
@@ -79,12 +79,6 @@ class PlainRenderer(FinalRenderer):
     @staticmethod
     def _say(text: str) -> None:
         say(f"adascale: {text}")
-
-
-def plain_height(state: ViewState) -> int:
-    """Lines of a frame that shows a small tree whole, and a large one as it is folded at the end."""
-    rows = FOLDED_ROWS if len(state.tree) > FULL_TREE else FULL_TREE + len(state.running)
-    return rows + FRAME_LINES
 
 
 def plain_width() -> int:

@@ -9,14 +9,14 @@ from rich.text import Text
 from adascale.engine.answers.latex import readable
 from adascale.engine.answers.result import DOUBTFUL, FieldEstimate
 from adascale.engine.kinds import KINDS, kind_of
-from adascale.engine.search.account import fixed_tokens, greedy_answer, plain_vote
+from adascale.engine.search.account import fixed_tokens
 from adascale.engine.search.events import SearchFailed
 from adascale.engine.types import ROOT, Estimate, Mode, probability_of
 
 from ..terminal.code import verdict_text
 from ..terminal.console import as_typed
 from ..terminal.text import chance, cut, duration, nouns, one_line, percent, plural, rounded
-from ..terminal.theme import STYLES, UNICODE, Glyphs
+from ..terminal.theme import STYLES, Glyphs
 from .state import ViewState
 
 _ANSWER_CELLS = 40
@@ -66,7 +66,7 @@ def details(state: ViewState) -> Iterator[str]:
     if state.tree.problem.is_chat:
         yield "; ".join(rate_text(state))
         return
-    facts = [tokens_text(state), *rate_text(state), *_interval_facts(state), *_program_facts(state)]
+    facts = [tokens_text(state), *rate_text(state), *_interval_facts(state)]
     yield "; ".join(facts)
 
 
@@ -209,7 +209,7 @@ def why(state: ViewState) -> str:
     fixed, saved = fixed_tokens(state), ""
     if fixed is not None and fixed > state.tokens and len(state.branches) < (state.samples or 0):
         saved = f" (saved about {fixed - state.tokens:,} tokens)"
-    parts = [_decision(state, result.stop_reason) + saved, *_question_estimate(state), *_dissent(state)]
+    parts = [_decision(state, result.stop_reason) + saved, *_question_estimate(state)]
     return "; ".join(parts)
 
 
@@ -259,15 +259,6 @@ def _question_estimate(state: ViewState) -> list[str]:
     return [] if p is None else [f"before any solution {percent(p)}"]
 
 
-def _dissent(state: ViewState) -> Iterator[str]:
-    """Other answers of the greedy solution and of most solutions, as far as the search has them."""
-    greedy, vote = greedy_answer(state), plain_vote(state)
-    if greedy and greedy.node not in state.leading:
-        yield f"the greedy solution says {answer_words(state, greedy.answer or '', _ANSWER_CELLS, UNICODE)}"
-    if vote and vote.nodes[0] not in state.leading:
-        yield f"most solutions say {answer_words(state, vote.answer, _ANSWER_CELLS, UNICODE)}"
-
-
 def steps_text(state: ViewState) -> str:
     """``7 steps``: all nodes but the question."""
     return plural(len(state.tree) - 1, "step")
@@ -295,17 +286,6 @@ def _interval_facts(state: ViewState) -> list[str]:
         return [estimate_text(estimate)]
     level = f", rough ({state.level} calibration)" if is_rough(state) else ""
     return [f"between {percent(estimate.lower)} and {percent(estimate.upper)}{level}"]
-
-
-def _program_facts(state: ViewState) -> list[str]:
-    """``2 of those that agree are programs``."""
-    agreeing = state.leading
-    programs = sum(state.tree[node].mode == "program" for node in agreeing)
-    if not programs:
-        return []
-    if programs == len(agreeing):
-        return ["by programs alone"]
-    return [f"{programs} of those that agree {'is a program' if programs == 1 else 'are programs'}"]
 
 
 def answer_text(state: ViewState, glyphs: Glyphs) -> str:

@@ -15,6 +15,7 @@ from prompt_toolkit.document import Document
 from prompt_toolkit.formatted_text import FormattedText
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.keys import Keys
 from prompt_toolkit.output import Output, create_output
 from prompt_toolkit.output.vt100 import Vt100_Output
 from prompt_toolkit.shortcuts import CompleteStyle
@@ -110,6 +111,10 @@ def _key_bindings() -> KeyBindings:
     def clear(event: KeyPressEvent) -> None:
         event.current_buffer.reset()
 
+    @keys.add(Keys.Vt100MouseEvent)
+    def ignore(event: KeyPressEvent) -> None:
+        """A colour of pasted text looks like a mouse event, which prompt_toolkit fails to read."""
+
     return keys
 
 
@@ -141,5 +146,14 @@ def _history(path: Path | None) -> History:
             path.parent.mkdir(parents=True, exist_ok=True)
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))
             path.chmod(0o600)
-            return FileHistory(path)
+            return _FileHistory(path)
     return InMemoryHistory()
+
+
+class _FileHistory(FileHistory):
+    """A history that a full disk does not end."""
+
+    def store_string(self, string: str) -> None:
+        """Append a message, if there is room for it."""
+        with contextlib.suppress(OSError):
+            super().store_string(string)

@@ -25,8 +25,7 @@ class Glyphs:
         elbow: Guide of the last child.
         pipe: Guide that passes an open level.
         spent: The used part of the budget bar.
-        left: The rest of the bar, and the interval of an estimate.
-        point: An estimate on a scale from 0 to 1.
+        left: The rest of the bar.
         dot: Separator between facts.
         arrow: Glyph before the output of a program.
         ellipsis: Mark of cut text.
@@ -40,7 +39,6 @@ class Glyphs:
     pipe: str
     spent: str
     left: str
-    point: str
     dot: str
     arrow: str
     ellipsis: str
@@ -63,7 +61,6 @@ UNICODE: Final = Glyphs(
     pipe="│   ",
     spent="━",
     left="─",
-    point="●",
     dot=" · ",
     arrow="→",
     ellipsis="…",
@@ -86,7 +83,6 @@ ASCII: Final = Glyphs(
     pipe="|   ",
     spent="=",
     left="-",
-    point="o",
     dot=" | ",
     arrow="->",
     ellipsis="...",
@@ -111,7 +107,6 @@ STYLES: Final = {
     "faint": "dim",
     "running_text": "italic",
     "best_path": "bold",
-    "emphasis": "bold",
     "high": "green",
     "middle": "yellow",
     "low": "red",

@@ -6,13 +6,11 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
-from statistics import fmean
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..calibration.features import Array
-from ..codec import omit
 from ..fitting.metrics import Predictions, ece, ece_floor
 from ..types import probability_of
 from .evaluate import SURE, Contestant, Outcome
@@ -47,21 +45,6 @@ class SureReport:
 
 
 @dataclass(frozen=True, slots=True)
-class CodeReport:
-    """Code tasks of a contestant: means over them.
-
-    Attributes:
-        passes: Share of searches whose program passes the given tests.
-        oracle: Share in which a choice among the programs that pass as many of them could be right.
-        executions: Programs that were run.
-    """
-
-    passes: float
-    oracle: float
-    executions: float
-
-
-@dataclass(frozen=True, slots=True)
 class StrategyReport:
     """Accuracy and cost of one contestant: means over questions.
 
@@ -71,13 +54,11 @@ class StrategyReport:
         questions, repeats: Number of questions, and searches of each.
         accuracy, accuracy_ci: Share of correct answers.
         coverage: Share of searches with a correct trajectory, or a correct option that was only read.
-        selection: Correct answers per such search; None without any.
         generated_tokens, prm_tokens, flops, seconds, samples: Means over questions.
         ece: Expected calibration error of the answers' probabilities; None if nothing is calibrated.
         ece_floor: The ECE that noise alone would give; None if unknown.
         sure: Answers that are likely enough to be given.
         stopped: Number of searches by stop reason.
-        code: Figures of code tasks.
     """
 
     name: str
@@ -88,7 +69,6 @@ class StrategyReport:
     accuracy: float
     accuracy_ci: Interval
     coverage: float
-    selection: float | None
     generated_tokens: float
     prm_tokens: float
     flops: float
@@ -98,7 +78,6 @@ class StrategyReport:
     ece_floor: float | None
     sure: SureReport
     stopped: Mapping[str, int]
-    code: CodeReport | None = field(default=None, metadata=omit(None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +91,7 @@ class PairReport:
     tokens_ratio: float | None
     tokens_ratio_ci: Interval | None
     flops_ratio: float | None
-    flops_ratio_ci: Interval | None
     seconds_ratio: float | None
-    seconds_ratio_ci: Interval | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +152,6 @@ class Comparison:
             accuracy=float(right.mean()),
             accuracy_ci=interval(lambda at: right[at].mean(axis=-1), len(right)),
             coverage=float(covered.mean()),
-            selection=float(right.sum() / covered.sum()) if covered.any() else None,
             generated_tokens=self._mean(name, _TOKENS),
             prm_tokens=self._mean(name, attrgetter("usage.prm_tokens")),
             flops=self._mean(name, _FLOPS),
@@ -185,7 +161,6 @@ class Comparison:
             ece_floor=floor,
             sure=_sure_report(every),
             stopped=dict(Counter(o.stop_reason or "failed" for o in every)),
-            code=_code_report(every),
         )
 
     def _mean(self, contestant: str, figure: Figure) -> float:
@@ -201,9 +176,10 @@ class Comparison:
             b,
             float(difference.mean()),
             interval(lambda at: difference[at].mean(axis=-1), len(difference)),
-            *tokens,
-            *flops,
-            *seconds,
+            tokens[0],
+            tokens[1],
+            flops[0],
+            seconds[0],
         )
 
 
@@ -236,17 +212,6 @@ def _calibration_error(outcomes: Sequence[Outcome]) -> tuple[float | None, float
     data = Predictions(question, quantiles, right, np.ones(len(known)))
     floor = ece_floor(data)
     return float(ece(data)), None if np.isnan(floor) else floor
-
-
-def _code_report(outcomes: Sequence[Outcome]) -> CodeReport | None:
-    found = [outcome.code for outcome in outcomes if outcome.code is not None]
-    if not found:
-        return None
-    return CodeReport(
-        fmean(each.passes for each in found),
-        fmean(each.oracle for each in found),
-        fmean(each.executions for each in found),
-    )
 
 
 def _sure_report(outcomes: Sequence[Outcome]) -> SureReport:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
-from ..codec import omit
 from ..kinds import kind_of
 from ..kinds.base import Run
 from ..search.driver import Driver
@@ -15,7 +14,7 @@ from ..search.prefix_outcomes import right_nodes
 from ..search.record import Record
 from ..search.settings import Request, Settings
 from ..strategies import Strategy
-from ..types import Estimate, Mode, NodeId, Problem, StopReason, Usage
+from ..types import Estimate, Mode, Problem, StopReason, Usage
 
 SURE = 0.8
 """Probability at which an answer counts as given, for the accuracy of the answered share."""
@@ -41,21 +40,6 @@ class Contestant:
 
 
 @dataclass(frozen=True, slots=True)
-class CodeOutcome:
-    """Further figures of a search of a code task.
-
-    Attributes:
-        passes: The chosen program passes the given tests.
-        oracle: A program that passes as many of them as the chosen one passes the hidden tests.
-        executions: Number of programs that were run.
-    """
-
-    passes: bool
-    oracle: bool
-    executions: int
-
-
-@dataclass(frozen=True, slots=True)
 class Outcome:
     """One search of one contestant.
 
@@ -68,7 +52,6 @@ class Outcome:
         confidence: Estimate of the chosen answer; None without an answer.
         stop_reason: Stop reason of the search; None if it failed.
         usage: Cost of the search.
-        code: Figures of a code task.
     """
 
     entry: str
@@ -79,7 +62,6 @@ class Outcome:
     confidence: Estimate | None
     stop_reason: StopReason | None
     usage: Usage
-    code: CodeOutcome | None = field(default=None, metadata=omit(None))
 
 
 def evaluate(
@@ -141,16 +123,4 @@ def _outcome(entry: str, problem: Problem, record: Record, run: Run | None) -> O
         confidence=result.confidence if result.answer is not None else None,
         stop_reason=result.stop_reason,
         usage=record.usage,
-        code=_code_outcome(record, right) if problem.kind == "code" else None,
-    )
-
-
-def _code_outcome(record: Record, right: Collection[NodeId]) -> CodeOutcome:
-    best = record.result.best if record.result is not None else None
-    execution = None if best is None else record.tree[best].execution
-    passed = {candidate.node: candidate.passed for candidate in record.candidates}
-    return CodeOutcome(
-        passes=execution is not None and execution.passes,
-        oracle=best is not None and any(passed[node] == passed[best] for node in right),
-        executions=sum(node.execution is not None and node.execution.seconds > 0 for node in record.tree),
     )

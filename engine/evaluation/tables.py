@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from ..decimals import decimal
-from .compare import CodeReport, EvaluationReport, PairReport, StrategyReport
+from .compare import EvaluationReport, PairReport, StrategyReport
 from .evaluate import SURE
 
 Figures = Mapping[str, Callable[[StrategyReport], str]]
@@ -28,11 +28,6 @@ _PROBABILITIES: Figures = {
     f"answers at {SURE:g}": lambda s: _share_text(s.sure.share),
     "correct of them": lambda s: _share_text(s.sure.accuracy),
 }
-_CODE: Mapping[str, Callable[[CodeReport], str]] = {
-    "passes given": lambda c: _share_text(c.passes),
-    "oracle": lambda c: _share_text(c.oracle),
-    "runs": lambda c: f"{c.executions:.1f}",
-}
 _PAIR = ("a", "b", "accuracy a - b", "(95 %)", "tokens a / b", "(95 %)", "FLOPs a / b", "seconds a / b")
 
 
@@ -50,13 +45,6 @@ def markdown(report: EvaluationReport) -> str:
             _table(_PROBABILITIES, calibrated),
             "ECE: calibration error of the answers' probabilities; noise alone would give the other. "
             f"Answers at {SURE:g}: share of answers with at least this probability.",
-        ]
-    if of_tasks := [(s.name, s.code) for s in strategies if s.code is not None]:
-        rows = [[name, *(figure(found) for figure in _CODE.values())] for name, found in of_tasks]
-        parts += [
-            _markdown_table(["strategy", *_CODE], rows),
-            "Code tasks: accuracy is by the hidden tests. Oracle: a choice among the programs that pass as "
-            "many given tests could be correct. Runs: programs that were run.",
         ]
     if pairs := [pair for pair in report.pairs if pair.a == strategies[-1].name]:
         parts.append(_markdown_table(_PAIR, [_pair_row(pair) for pair in pairs]))

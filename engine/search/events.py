@@ -11,7 +11,6 @@ from ..answers.result import AnswerGroup, SearchResult, Standing
 from ..codec import UNRECORDED, build, omit, to_plain
 from ..errors import AdascaleError, TraceError, excerpt, restored_error
 from ..execution import Execution
-from ..kinds import kind_of
 from ..types import BranchId, Budget, Estimate, Mode, NodeId, Notice, Problem, Reading, Step, Until, Usage
 
 SCHEMA = "adascale.trace/1"
@@ -355,10 +354,6 @@ def from_json(data: Mapping[str, Any], line: str = "") -> Event:
         _ = data["seq"], data["t"]  # no defaults here
         of_notice = "notice" in EVENT_TYPES[name].__dataclass_fields__
         event: Event = build(EVENT_TYPES[name], {**data, "notice": data} if of_notice else line or data)
-        if isinstance(event, SearchStarted):
-            _ = event.limits  # views read them
-            kind = kind_of(event.problem)
-            _ = kind.tests(event.problem), kind.options(event.problem)  # and the problem's details
     except (KeyError, TypeError, ValueError, AttributeError) as exc:
         raise TraceError(f"event {name!r} is malformed: {excerpt(str(exc))}") from exc
     return event

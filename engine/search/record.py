@@ -103,7 +103,10 @@ class Record:
             return cls(event)
         if record is None:
             raise TraceError("the trace does not begin with a started search")
-        record.add(event)
+        try:
+            record.add(event)
+        except IndexError:
+            raise TraceError(f"event {event.seq} names a node that the trace has not made") from None
         return record
 
     @property
@@ -154,9 +157,8 @@ class Record:
         """Take the next event.
 
         Raises:
-            TraceError: it names a node that no event has made.
+            TraceError: its node is out of order.
         """
-        self._check(event)
         self.t = event.t
         match event:
             case PromptRead() | OptionsRead() | StepProposed() | ProgramRan() | StepScored() | NodesPruned():
@@ -216,31 +218,6 @@ class Record:
                     self.reasons[id_] = event.reason
                 return
         node.usage, self.usage = node.usage + event.usage, self.usage + event.usage
-
-    def _check(self, event: Event) -> None:
-        nodes, groups = _named_by(event)
-        for node in (*nodes, *(node for group in groups for node in group.nodes)):
-            if not 0 <= node < len(self.tree):
-                raise TraceError(f"event {event.seq} names node {node}, which the trace has not made")
-        if any(not group.nodes or ROOT in group.nodes for group in groups):
-            raise TraceError(f"event {event.seq} has an answer that no trajectory ends in")
-
-
-def _named_by(event: Event) -> tuple[tuple[NodeId, ...], tuple[AnswerGroup, ...]]:
-    """Nodes and answers that an event names."""
-    match event:
-        case AllocationDecided() | ProgramRan() | StepScored() | AnswerFound():
-            return (event.node,), ()
-        case BranchStarted() | BranchGrew() | StepProposed():
-            return (event.parent,), ()
-        case NodesPruned():
-            return event.nodes, ()
-        case AnswersJudged():
-            return (), event.groups
-        case SearchFinished(result=result):
-            return () if result.best is None else (result.best,), result.groups
-        case _:
-            return (), ()
 
 
 def replay(events: Iterable[Event]) -> Tree:

@@ -23,7 +23,6 @@ AS_WRITTEN = "as_written"
 """Detail of a problem whose calls are written without a grammar, for measurements."""
 
 _NAME = re.compile(r"[\w.:/-]{1,128}")
-_MIN_PROBABILITY = "x-min-probability"
 _REPEATABLE = "x-repeatable"
 
 
@@ -34,13 +33,11 @@ class Tool:
     Attributes:
         name: Its name.
         parameters: JSON schema of its arguments, an object, without references.
-        min_probability: Least probability of a call that is made.
         record: The tool as the client gave it, in the form of chat completions, for the prompt.
     """
 
     name: str
     parameters: Schema
-    min_probability: float
     record: Mapping[str, Any]
 
     @classmethod
@@ -69,10 +66,7 @@ class Tool:
             raise UsageError(f"the tool {name}: {error.message}") from None
         if not isinstance(asked, Mapping) or asked.get("type", "object") not in ("object", ["object"]):
             raise UsageError(f"the parameters of the tool {name} have to be of the type object")
-        least = asked.get(_MIN_PROBABILITY, 0.0)
-        if isinstance(least, bool) or not isinstance(least, int | float) or not 0 <= least <= 1:
-            raise UsageError(f"{_MIN_PROBABILITY} of the tool {name} has to be a number from 0 to 1")
-        return cls(name, {"properties": {}, **parameters}, float(least), record)
+        return cls(name, {"properties": {}, **parameters}, record)
 
 
 Tools = Mapping[str, Tool]

@@ -14,7 +14,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Self
 
@@ -51,7 +51,6 @@ class MontyRunner:
 
     def __init__(self, limits: ProgramLimits = ProgramLimits()) -> None:
         self._limits = limits
-        self._idle = 0
         try:
             self._pool = monty.Monty(
                 min_processes=0,
@@ -133,13 +132,9 @@ class MontyRunner:
             max_suspensions=_SUSPENSIONS,
         )
         with ExitStack() as opened:
-            with nullcontext() if self._idle else _without_stderr():
+            with _without_stderr():
                 session = opened.enter_context(self._pool.checkout(limits=limits, os_policy=_POLICY))
-            self._idle = max(0, self._idle - 1)
-            try:
-                yield session
-            finally:
-                self._idle += session.worker_pid is not None  # or it has crashed
+            yield session
 
 
 def _verdict_on(error: str) -> Verdict:
@@ -152,10 +147,7 @@ def _verdict_on(error: str) -> Verdict:
 
 @contextmanager
 def _without_stderr() -> Iterator[None]:
-    """A worker that starts meanwhile inherits nowhere to write: it would tell a user's screen why it ends.
-
-    What other threads write meanwhile is lost too, so this lasts no longer than it must.
-    """
+    """A worker that starts meanwhile inherits nowhere to write: it would tell a user's screen why it ends."""
     with _stderr_lock:  # or one of two runners would keep what the other has put there
         kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
         try:

@@ -61,16 +61,6 @@ def test_an_unsure_answer_is_that_of_the_other_server_and_says_so(ask: Ask) -> N
     assert ("model" in first, second["model"]) == (False, "large-2")
 
 
-def test_a_sure_enough_answer_stays_and_so_does_every_one_without_the_option(ask: Ask) -> None:
-    with other_server(GOOD) as other:
-        sure = json.loads(ask("--json", "--fallback", other.url, "-o", "fallback_below", ".5").stdout)
-        ask("--json")
-        text = ask("--as", "text", "--fallback", other.url)
-    assert (sure["answer"], "fallback" in sure) == ("18", False)
-    assert text.returncode == 0
-    assert other.asked == []
-
-
 @pytest.mark.parametrize(
     ("reply", "notice"), [(is_silent, "takes longer than 0.3 s"), (refuses(401), "refuses the key")]
 )

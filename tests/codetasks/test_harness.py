@@ -24,27 +24,18 @@ def in_cpython(program: str, tests: list[str] = TESTS) -> tuple[Verdict, ...]:
     return judged.verdicts(cpython.run(judged.trial))
 
 
-def test_a_right_program_passes() -> None:
-    assert in_cpython(SQUARE) == (Verdict("passed"),) * 3
-
-
 @pytest.mark.parametrize(
     ("program", "verdicts"),
     [
+        (SQUARE, [Verdict("passed")] * 3),
         ("def f(n):\n    return n + n", [Verdict("passed"), Verdict("failed", "6"), Verdict("passed")]),
-        ("def f(n):\n    return 'x' * n", [Verdict("failed", "'xx'"), Verdict("failed", "'xxx'"),
-                                          Verdict("passed")]),
-        ("def f(n):\n    return 1 / n", [Verdict("failed", "0.5"), Verdict("failed", "0.3333333333333333"),
-                                         Verdict("error", "ZeroDivisionError: division by zero")]),
-        ("def f(n):\n    assert n > 2\n    return 9", [Verdict("error", "AssertionError"), Verdict("passed"),
-                                                        Verdict("error", "AssertionError")]),
+        ("def f(n):\n    assert n > 2\n    return 1 / n", [Verdict("error", "AssertionError"),
+            Verdict("failed", "0.3333333333333333"), Verdict("error", "AssertionError")]),
         ("def f(n):\n    raise SystemExit(0)", [Verdict("error", "SystemExit: 0")] * 3),
-        ("f = 3", [Verdict("error", "TypeError: 'int' object is not callable")] * 3),
         ("g = 3", [Verdict("error", "NameError: name 'f' is not defined")] * 3),
-        ("1 / 0", [Verdict("error", "ZeroDivisionError: division by zero"), Verdict("not-run"),
-                    Verdict("not-run")]),
-        ("raise SystemExit", [Verdict("error", "the program ended before its tests did"), Verdict("not-run"),
-                              Verdict("not-run")]),
+        ("1 / 0", [Verdict("error", "ZeroDivisionError: division by zero"), *[Verdict("not-run")] * 2]),
+        ("raise SystemExit", [Verdict("error", "the program ended before its tests did"),
+                              *[Verdict("not-run")] * 2]),
         ("def f(n):\n    return object()", [Verdict("failed", "<object object>")] * 3),
     ],
 )  # fmt: skip
@@ -54,7 +45,6 @@ def test_what_a_wrong_program_gave_is_told(program: str, verdicts: list[Verdict]
 
 def test_a_value_is_cut_and_stays_on_its_line() -> None:
     [verdict] = in_cpython("def f(n):\n    return ['a\\n\\u2028'] * 500", TESTS[:1])
-    assert verdict.outcome == "failed"
     assert len(verdict.detail) == 200
     assert verdict.detail.startswith(r"['a\n\u2028', ")
 
@@ -64,10 +54,7 @@ def test_a_value_is_cut_and_stays_on_its_line() -> None:
     [
         "from __future__ import annotations\ndef f(n: Unknown):\n    return n * n",
         "def print(*args): pass\ndef repr(x): return 1 / 0\nstr = type = None\ndef f(n): return n * n",
-        "def f(n):\n    print('unfinished line', end='')\n    return n * n",
         "import sys\nsys.stdout.write('no end')\ndef f(n): return n * n",
-        "'''{braces} and \\'quotes\\''''\ndef f(n): return n * n",
-        "def f(n):\n\treturn n * n",
     ],
 )
 def test_a_program_may_do_as_it_likes_and_still_pass(program: str) -> None:
@@ -80,25 +67,18 @@ def test_a_program_may_do_as_it_likes_and_still_pass(program: str) -> None:
         "from __future__ import annotations\nassert f(2) == 4",
         "from math import *\nassert f(2) == sqrt(16)",
         "text = '''two\n    lines'''\nassert f(2) == 4 and text.count(' ') == 4",
-        "assert sorted(f(n) for n in range(3)) == [0, 1, 4]",
         "def test_f():\n    for n in range(3):\n        assert f(n) == n * n, 'wrong'",
-        "class TestF:\n    def test_f(self):\n        assert f(2) == 4",
         "import unittest as u\nclass TestF(u.TestCase):\n    def test_f(self): self.assertEqual(f(2), 4)",
         "n = 1\ndef up():\n    global n\n    n += 1\ndef test_f():\n    up()\n    assert f(n) == 4",
         "import os, sys\nsys.path.insert(0, os.path.dirname(__file__))\nassert f(2) == 4",
-        "import pytest\n@pytest.mark.parametrize(argnames='n', argvalues=[2])\n"
-        "def test_f(n):\n    assert f(n) == 4",
         "import pytest\nclass TestF:\n    @pytest.mark.parametrize('m, n', [(4, 2), (9, 3)])\n"
         "    def test_f(self, n, m):\n        assert f(n) == m",
         "try:\n    from solution import f\nexcept ImportError:\n    from src.a import f\nassert f(2) == 4",
         "def test_f():\n    from solution import f\n    assert f(2) == 4",
-        "from __future__ import annotations\nassert math.isclose(f(2), 4)",
         "EPS = 1e-6\ndef near(a, b, eps=EPS):\n    return abs(a - b) < eps\nassert near(f(2), 4)",
         "CASES = [(1, 1), (2, 4)]\nclass Case:\n    all = CASES\nassert all(f(a) == b for a, b in Case.all)",
-        "ONE = f(1)\ndef near(a, one=ONE):\n    return a == one + 3\nassert near(f(2))",
         "def check(candidate):\n    assert candidate(2) == 4\ncheck(f)",
         "def twice(x):\n    return f(x)\nfor a, b in [(1, 1), (2, 4)]:\n    assert twice(a) == b",
-        "import unittest\nclass FTests(unittest.TestCase):\n    def test_f(self):\n        assert f(2) == 4",
         "import unittest\nclass TestF(unittest.TestCase):\n    @classmethod\n    def setUpClass(cls):\n"
         "        cls.x = 2\n    def test_f(self):\n        self.assertEqual(f(self.x), 4)",
         "class TestF:\n    def setup_method(self, method):\n        self.x = 2\n"
@@ -113,13 +93,11 @@ def test_every_form_of_test_can_pass_and_fail(test: str) -> None:
 @pytest.mark.parametrize(
     ("program", "test", "detail"),
     [
-        ("class Box:\n    def pop(self): return 5", "box = Box()\nassert box.pop() == 4", "5"),
         ("class Box:\n    def pop(self): return 5", "assert Box().pop() == 4", "5"),
         ("class Box:\n    def full(self): return None", "assert Box().full()", "None"),
         ("class Box:\n    def full(self): return 'x'", "assert not Box().full()", "'x'"),
         ("class Box:\n    pass", "assert Box() == 4", "<Box object>"),
         ("class Box:\n    def __repr__(self): raise SystemExit", "assert Box() == 4", "<unprintable>"),
-        ("class Box:\n    def __repr__(self): return 7", "assert Box() == 4", "<unprintable>"),
         ("def Box(n): return n", "assert abs(Box(3) - 4) < 1e-6", "1"),
         ("def Box(n): return n", "assert Box(3) == 4, 'no box'", "no box"),
         (
@@ -127,7 +105,6 @@ def test_every_form_of_test_can_pass_and_fail(test: str) -> None:
             "def t():\n    for n in (4, 5): assert Box(n) == 4\nt()",
             "5",
         ),
-        ("def Box(n): return n", "assert list(map(Box, [3])) == [4]", "[3]"),
         (
             "def Box(n): return n",
             "import pytest\nwith pytest.raises(ValueError):\n    Box(3)",
@@ -201,7 +178,6 @@ def test_one_name(n):
     ("asserted", "passing", "failing"),
     [
         ("f() == approx(1000, abs=1e-9)", ["1000", "1000.0"], ["1000.0001", "None"]),
-        ("f() == approx(1000, rel=.1)", ["1099"], ["1101"]),
         ("f() == approx(1000, rel=.1, abs=200)", ["1199"], ["1201"]),
         ("f() == approx(['a', None, 1.0])", ["['a', None, 1]"], ["['b', None, 1]", "['a', 0, 1]"]),
         ("f() == approx(float('inf'))", ["float('inf')"], ["1.0", "float('-inf')"]),

@@ -68,15 +68,6 @@ def test_a_stream_builds_the_same_message(client: anthropic.Anthropic) -> None:
     assert (built.stop_reason, built.usage) == (whole.stop_reason, whole.usage)
 
 
-def test_without_thinking_one_solution_is_streamed_as_it_is_written(client: anthropic.Anthropic) -> None:
-    with client.messages.stream(**QUESTION, thinking={"type": "disabled"}) as events:
-        parts = list(events.text_stream)
-        built = events.get_final_message()
-    assert "".join(parts) == SOLUTION
-    assert len(parts) > 3
-    assert [block.type for block in built.content] == ["text"]
-
-
 def test_a_message_goes_back_with_the_next_question(server: Served, client: anthropic.Anthropic) -> None:
     first = ask(client)
     answer = [{**block.model_dump(), "cache_control": None} for block in first.content]

@@ -83,9 +83,3 @@ def test_log_probabilities_of_a_completion_stand_in_lists(client: openai.OpenAI)
     assert "".join(found.tokens or []) == choice.text
     assert found.text_offset == list(range(len(choice.text)))
     assert found.top_logprobs == [{"~": -0.25}] * len(choice.text)
-
-
-def test_nothing_is_recorded_unless_it_is_asked_for(client: openai.OpenAI) -> None:
-    message = {"role": "user", "content": "Say 42"}
-    [choice] = client.chat.completions.create(model=MODEL, messages=[message]).choices  # type: ignore[list-item]
-    assert choice.logprobs is None

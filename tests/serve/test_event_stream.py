@@ -27,7 +27,7 @@ from adascale.engine.search.events import (
     from_json,
 )
 from adascale.engine.search.record import Record
-from adascale.engine.types import ROOT, Turn
+from adascale.engine.types import ROOT
 from adascale.models.calibration.artefact import SUFFIX, describe, load_artefact
 from adascale.models.calibration.installed import shipped_folder
 from adascale.serve.protocols.event_stream import write_log
@@ -62,15 +62,6 @@ def test_the_stream_is_a_trace_that_folds_to_the_search(server: Served) -> None:
     assert record.started.params["samples"] == 32
     assert "boxed" not in repr(events), "prose has plain characters"
     assert search(server, question="hi")[0].problem.is_chat  # type: ignore[attr-defined]
-
-
-def test_a_follow_up_is_asked_below_the_conversation(server: Served) -> None:
-    said = [{"role": "user", "content": "Echo 7."}, {"role": "assistant", "content": "7"}]
-    search(server, question="Echo 8.", history=said)
-    asked = server.policy.opened[-1]
-    with searching(server, question="Echo 8.", history=[{"role": "tool", "content": "7"}]) as refused:
-        assert refused.status_code == 400
-    assert asked.history == (Turn("user", "Echo 7."), Turn("assistant", "7"))
 
 
 def test_a_search_that_fails_says_so_in_its_last_event(server: Served) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from other_server import KEY, Call, is_silent, other_server, says
+from other_server import KEY, Call, other_server, says
 from scripted_server import EchoPolicy, Served, served, steady
 
 from adascale.engine.calibration.votes import FieldPosterior, VotePosterior
@@ -83,23 +83,6 @@ def test_a_stream_shows_signs_of_life_meanwhile_and_the_other_answer_alone(
     assert any(line.startswith(":") for line in text.splitlines())
 
 
-@pytest.mark.parametrize(
-    ("reply", "notice"),
-    [
-        (is_silent, "takes longer"),
-        (None, "cannot be reached"),
-    ],
-)
-def test_without_another_answer_the_own_one_stays_with_a_warning(reply: Any, notice: str) -> None:
-    with other_server(reply or GOOD) as other:
-        url = other.url if reply else "http://127.0.0.1:9"
-        with handing_on(url, 0.3) as server:
-            found = post(server).json()
-    assert found["choices"][0]["message"]["content"].endswith("Answer: 18")
-    assert (found["adascale"]["answer"], "fallback" in found["adascale"]) == ("18", False)
-    assert notice in found["adascale"]["warnings"][-1]
-
-
 SCHEMA = {
     "type": "object",
     "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
@@ -132,15 +115,6 @@ def test_an_unsure_object_is_handed_on_with_its_schema(stream: bool) -> None:
     assert summary["fallback"]["own_probability"] < 0.8
     [(_, _, body)] = other.asked
     assert body["response_format"]["json_schema"]["schema"] == SCHEMA
-
-
-@pytest.mark.parametrize("text", ['{"name": "Ann"}', "Ann is 31.", "[31]"])
-def test_an_object_of_the_other_server_that_breaks_the_schema_is_none(text: str) -> None:
-    with other_server(says(text)) as other, handing_on(other.url, script=guess) as ours:
-        found = post(ours, response_format=FORMAT).json()
-    assert json.loads(found["choices"][0]["message"]["content"])["name"] == "Ann"
-    assert found["adascale"]["fields"]["age"]
-    assert "gives no answer" in found["adascale"]["warnings"][-1]
 
 
 def test_what_was_handed_on_or_is_not_searched_is_not_handed_on() -> None:

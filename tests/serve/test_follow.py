@@ -85,19 +85,6 @@ def test_a_thought_is_reasoning_and_no_part_of_the_answer_that_is_streamed() -> 
     assert parts[-1].usage.generated_tokens - parts[-1].reasoning_tokens == 5
 
 
-def test_nothing_of_a_stop_text_at_the_beginning_is_streamed() -> None:
-    log = Log()
-    branch = log.start(ROOT)
-    for text in ("An", "Answ", "Answer: 4"):
-        log.add(BranchGrew, branch=branch, parent=ROOT, text=text, tokens=1)
-    log.finish_path(ROOT, "Answer: 4", 0.5, "4", branch=branch, tokens=5)
-    log.end()
-
-    parts = progress(log.events, replace(REPLY, stop=("Answer",)))
-
-    assert not any(isinstance(part, AnswerText) for part in parts)
-
-
 @pytest.mark.parametrize(("p", "guess"), [(0.19, True), (0.7, False)])
 @pytest.mark.parametrize(
     ("kind", "text", "end"), [("value", "so", "so\n\nAnswer: 5050"), ("fact", "5050", "5050")]
@@ -111,13 +98,3 @@ def test_a_guess_is_called_one(p: float, guess: bool, kind: KindName, text: str,
     said = "I don't know; this is the best guess.\n\n"
     assert choice.content.replace(said, "") == end
     assert (said in choice.content) is guess
-
-
-def test_a_stop_text_leaves_the_guess_that_follows_what_is_said_of_it() -> None:
-    log = Log("What is 1?", calibrated=True, kind="fact")
-    log.finish_path(ROOT, "5050", (0.0, 0.1, 0.9), "5050", tokens=9)
-    log.end("budget")
-    outcome = SearchOutcome(replace(REQUEST, stop=("\n",)), Record.of(log.events), Usage())
-    [choice] = outcome.choices
-    assert choice.content.endswith("5050")
-    assert choice.finish == "stop"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
@@ -16,8 +15,6 @@ from mcp.client import Client
 from sample_log import pens
 from scripted_server import EchoPolicy, Served, served, steady
 
-from adascale.codetasks.asserts import read_tests
-from adascale.codetasks.task import CodeTest
 from adascale.engine.answers.result import AnswerGroup, SearchResult
 from adascale.engine.search.events import SearchFinished
 from adascale.engine.types import ROOT, Estimate, Problem
@@ -90,20 +87,6 @@ def test_a_question_without_a_checkable_answer_gets_one_plain_reply(server: Serv
     with_client(server, "auto", talk)
 
 
-def test_a_budget_limits_the_tokens_of_a_call(server: Served) -> None:
-    async def talk(client: Client) -> None:
-        arguments = {"question": "Echo 18.", "effort": "max", "answer": "18"}
-        tokens = []
-        for budget in ({"budget": 1}, {}):
-            found = await client.call_tool("check", {**arguments, **budget})
-            assert found.structured_content is not None, found.content
-            tokens.append(found.structured_content["cost"]["tokens"])
-        limited, free = tokens
-        assert limited < free
-
-    with_client(server, "auto", talk)
-
-
 def test_an_answer_is_checked_without_calling_votes_a_probability(server: Served) -> None:
     async def talk(client: Client) -> None:
         async def check(answer: str) -> dict[str, Any]:
@@ -153,11 +136,6 @@ def test_an_answer_to_a_question_with_options_is_checked_as_that_option(
     assert record.result is not None
     assert found.agree == agree
     assert found.probability == pytest.approx(record.result.options[option], abs=1e-4)
-
-
-def test_an_option_that_was_only_read_has_its_probability() -> None:
-    record, _ = looks.search(looks.PLANETS, 0.97)
-    assert Check.of(record, {"B"}).probability == pytest.approx(0.97, abs=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -229,26 +207,6 @@ def test_a_client_that_shook_hands_and_goes_away_ends_its_search() -> None:
 
 def message(method: str, params: dict[str, Any], **id_: int) -> dict[str, Any]:
     return {"jsonrpc": "2.0", "method": method, "params": params, **id_}
-
-
-def test_reading_tests_holds_up_nobody(server: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    reading, healthy = threading.Event(), threading.Event()
-
-    def read_slowly(source: str) -> tuple[CodeTest, ...]:
-        reading.set()
-        assert healthy.wait(5)
-        return read_tests(source)
-
-    async def talk(client: Client) -> None:
-        arguments = {"question": "Square n.", "tests": ["assert f(2) == 4"], "budget": 1}
-        call = asyncio.create_task(client.call_tool("code", arguments))
-        await asyncio.to_thread(reading.wait, 10)
-        await asyncio.to_thread(httpx2.get, f"{server.url}/health", timeout=3)
-        healthy.set()
-        assert not (await call).is_error
-
-    monkeypatch.setattr(tools, "read_tests", read_slowly)
-    with_client(server, "auto", talk)
 
 
 def test_a_connected_client_does_not_hold_up_the_end_of_the_server() -> None:

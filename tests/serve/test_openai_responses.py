@@ -88,14 +88,6 @@ def test_the_stream_helper_of_the_client_follows_it(client: openai.OpenAI) -> No
         assert events.get_final_response().output_text.startswith("We look at 42.")
 
 
-def test_without_an_effort_there_is_no_reasoning_and_the_message_grows(client: openai.OpenAI) -> None:
-    assert [item.type for item in ask(client, reasoning={"effort": "none"}).output] == ["message"]
-    events = stream(client, reasoning={"effort": "none"})
-    deltas = [event.delta for event in events if event.type == "response.output_text.delta"]
-    assert "".join(deltas) == SOLUTION
-    assert len(deltas) > 3
-
-
 def test_a_response_goes_back_with_the_next_question(server: Served, client: openai.OpenAI) -> None:
     first = ask(client, "Say 41")
     said = [{"role": "user", "content": "Say 41"}, *(item.model_dump() for item in first.output)]

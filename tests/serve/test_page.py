@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import threading
 from collections.abc import Iterator
@@ -202,25 +201,6 @@ def test_an_answer_has_its_probability_its_rivals_and_its_solutions(
 
 
 @needs_chromium
-@pytest.mark.parametrize(("median", "colour"), [(0.9, "--high"), (0.6, "--middle"), (0.3, "--low")])
-def test_an_answer_has_the_colour_of_its_probability(browser: Any, median: float, colour: str) -> None:
-    events = [json.loads(line) for line in PROSE_SEARCH.read_text().splitlines()]
-    events[-1]["result"]["confidence"] |= {"median": median}
-    with served() as server, opened(browser, server) as page:
-        bar = play(page, events).locator(".line .bar")
-        found, wanted = bar.evaluate(
-            """(bar, name) => {
-              const sample = document.createElement("i");
-              sample.style.color = `var(${name})`;
-              document.body.append(sample);
-              return [getComputedStyle(bar).color, getComputedStyle(sample).color];
-            }""",
-            colour,
-        )
-        assert found == wanted
-
-
-@needs_chromium
 def test_an_unlikely_answer_is_called_a_guess(browser: Any) -> None:
     events = [json.loads(line) for line in PROSE_SEARCH.read_text().splitlines()]
     events[-1]["result"]["confidence"] |= {"median": 0.1}
@@ -274,17 +254,6 @@ def test_a_program_keeps_its_lines_and_prose_goes_before_it(browser: Any) -> Non
 
 
 @needs_chromium
-def test_keys_alone_open_how_it_got_there(browser: Any) -> None:
-    with served() as server, opened(browser, server) as page:
-        play_recorded(page)
-        page.keyboard.press("Shift+Tab")
-        page.keyboard.press("Enter")
-        page.keyboard.press("Tab")
-        page.keyboard.press("Enter")
-        page.wait_for_selector(".steps .step")
-
-
-@needs_chromium
 def test_stop_ends_the_search_with_what_it_found(browser: Any) -> None:
     with served(policy=EchoPolicy(echo, pause=0.1)) as server, opened(browser, server) as page:
         page.select_option('[name="effort"]', "max")
@@ -295,17 +264,6 @@ def test_stop_ends_the_search_with_what_it_found(browser: Any) -> None:
         page.click(".how > summary")
         assert "You stopped it." in page.inner_text(".how")
         server.wait_until_idle()
-
-
-@needs_chromium
-def test_tokens_count_from_the_first_on(browser: Any) -> None:
-    with served(policy=EchoPolicy(echo, pause=0.1)) as server, opened(browser, server) as page:
-        page.select_option('[name="effort"]', "max")
-        ask(page)
-        foot = page.locator(".running .foot")
-        playwright.expect(foot).to_have_text(re.compile(r"^[1-9]\d* of up to 64 solutions · [1-9]\d* tokens"))
-        page.click("#stop")
-        page.wait_for_selector("article.ended")
 
 
 @needs_chromium
@@ -453,18 +411,6 @@ def test_a_thought_is_not_shown(browser: Any) -> None:
         assert "Thought" in exchange.inner_text()
         assert "secret musing" not in page.content()
         assert "secret musing" not in page.evaluate("JSON.stringify(localStorage)")
-
-
-@needs_chromium
-def test_a_browser_that_keeps_nothing_can_ask(browser: Any) -> None:
-    refuse = "throw new DOMException('no', 'SecurityError')"
-    with served(policy=EchoPolicy(steady)) as server, opened(browser, server) as page:
-        page.add_init_script(
-            f"for (const name of ['sessionStorage', 'localStorage'])"
-            f" Object.defineProperty(window, name, {{ get() {{ {refuse} }} }})"
-        )
-        page.reload()
-        assert ask_to_the_end(page, "Echo 7.").locator(".large").inner_text() == "7"
 
 
 @needs_chromium

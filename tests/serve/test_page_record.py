@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 import json
-import random
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -112,69 +109,3 @@ def test_they_say_the_same_of_an_unfinished_search(tmp_path: Path) -> None:
     found, record = played(trace), read_record(trace)
     assert found.pop("running") == [below]
     assert found == folded(record)
-
-
-def test_they_say_the_same_of_options(tmp_path: Path) -> None:
-    lines = PROSE_SEARCH.read_text().splitlines()
-    [started, *others] = [json.loads(line) for line in lines]
-    read = {"options": ["yes", "no"], "log_probs": [-0.1, -2.4], "usage": others[-1]["usage"]}
-    others[-1]["result"]["options"] = {"yes": 0.91, "no": 0.09}
-    events = [started, {"kind": "options_read", "t": 0.1, **read}, *others]
-    trace = tmp_path / "t.jsonl"
-    trace.write_text("".join(json.dumps(event | {"seq": seq}) + "\n" for seq, event in enumerate(events)))
-    found = played(trace)
-    assert found.pop("running") == []
-    assert found["options"] == {"yes": 0.91, "no": 0.09}
-    assert found == folded(read_record(trace))
-
-
-EVENTS = (TESTS.parent / "api" / "serve" / "page" / "events.js").read_text().replace("export ", "")
-ODD = [None, True, 5, -1, 1e300, "x", [], [None], {}, {"nodes": [9]}]
-TAKE = """
-const traces = JSON.parse(require("fs").readFileSync(0, "utf8"));
-const refused = [];
-for (const trace of traces) {
-  let record = null;
-  try {
-    for (const event of trace.map(checked)) {
-      if (event.kind === "search_started") record = new SearchRecord(event);
-      else record.add(event);
-    }
-    refused.push(false);
-  } catch (error) {
-    if (error.constructor !== Error && record !== null) throw error;
-    refused.push(true);
-  }
-  if (record !== null) {
-    [record.solution?.text.trim(), record.leading.length, record.written, record.answer?.trim()];
-  }
-}
-console.log(JSON.stringify(refused));
-"""
-
-
-def places(value: Any) -> Iterator[tuple[Any, Any]]:
-    """Every place in a JSON value: its parent, and its key."""
-    for key, each in [*value.items()] if isinstance(value, dict) else [*enumerate(value)]:
-        yield value, key
-        if isinstance(each, dict | list):
-            yield from places(each)
-
-
-@pytest.mark.skipif(shutil.which("node") is None, reason="Node is not here")
-def test_events_of_odd_types_end_a_search_with_an_error_of_ours() -> None:
-    rng = random.Random(0)
-    whole = [[json.loads(line) for line in trace.read_text().splitlines()] for trace in TRACES[:-1]]
-    traces = [*whole]
-    for _ in range(400):
-        traces.append([*rng.choice(whole)])
-        at = rng.randrange(len(traces[-1]))
-        traces[-1][at] = copy.deepcopy(traces[-1][at])
-        parent, key = rng.choice([*places(traces[-1][at])])
-        parent[key] = rng.choice(ODD)
-    script = EVENTS + SOURCE + TAKE
-    done = subprocess.run(["node", "-e", script], input=json.dumps(traces).encode(), capture_output=True)
-    assert done.returncode == 0, done.stderr.decode()
-    refused = json.loads(done.stdout)
-    assert not any(refused[: len(whole)])
-    assert sum(refused) > 60

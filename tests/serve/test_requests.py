@@ -99,7 +99,7 @@ def test_fields_without_effect_are_ignored_and_named(server: Served) -> None:
     sampler = {"temperature": 0.5, "top_p": 0.95, "min_p": 0}
     message = [{"role": "user", "content": "Say 42", "mood": "good"}]
     found = summary(server, seed=1, messages=message, **sampler, **more, **nothing)
-    assert sorted(found["ignored"]) == ["keep_alive", "messages[0].mood", "options"]
+    assert sorted(found["ignored"]) == ["keep_alive", "messages[0].mood", "options", "user"]
     assert found["sampling"] == {"temperature": 0.5, "top_p": 0.95}
     assert found["groups"] == summary(server, seed=1)["groups"]
 
@@ -154,26 +154,12 @@ def test_the_sampler_of_a_request_is_the_one_that_draws(
     assert found["ignored"] == []
 
 
-def test_a_budget_of_thinking_does_not_cut_a_plain_reply(server: Served) -> None:
-    thinking = {"type": "enabled", "budget_tokens": 10}
-    post(server, MESSAGES, messages=say("hi"), max_tokens=50, thinking=thinking)
-    assert server.policy.samplers[-1] == SamplingChange(max_tokens=50)
-
-
 def test_thinking_is_left_out_where_it_is_not_wanted(server: Served) -> None:
     def types(display: str) -> list[str]:
         found = post(server, MESSAGES, max_tokens=900, thinking={"type": "adaptive", "display": display})
         return [each["type"] for each in found.json()["content"]]
 
     assert [types("summarized"), types("omitted")] == [["thinking", "text"], ["text"]]
-
-
-def test_the_same_seed_gives_the_same_draws(server: Served) -> None:
-    def drawn(seed: int) -> object:
-        return summary(server, seed=seed, reasoning_effort="max")["groups"]
-
-    assert drawn(7) == drawn(7)
-    assert len({str(drawn(seed)) for seed in range(4)}) > 1
 
 
 @pytest.mark.parametrize(
@@ -183,7 +169,7 @@ def test_the_same_seed_gives_the_same_draws(server: Served) -> None:
         (CHAT, {"reasoning_effort": "xhigh", "max_tokens": 100}),
         (RESPONSES, {"reasoning": {"effort": "max"}, "max_output_tokens": 100}),
         (MESSAGES, {"output_config": {"effort": "max"}, "max_tokens": 100}),
-        (MESSAGES, {"model": "scripted:max", "thinking": {"type": "enabled", "budget_tokens": 100}}),
+        (MESSAGES, {"model": "scripted:max", "max_tokens": 100}),
     ],
 )
 def test_an_effort_and_a_limit_of_tokens_hold_in_every_protocol(

@@ -182,11 +182,6 @@ def test_a_conversation_may_end_with_any_role(
     assert server.policy.opened[-1].question == last
 
 
-@pytest.mark.parametrize("more", [{"n": 3}, {"logprobs": True}])
-def test_what_a_call_cannot_have_is_named(client: openai.OpenAI, more: dict[str, Any]) -> None:
-    assert ask(client, user("say hello"), **more).adascale["ignored"] == [*more]
-
-
 def test_words_are_an_answer_too_and_are_streamed(client: openai.OpenAI) -> None:
     for stream in (False, True):
         found = ask(client, user("say hello"), stream=stream)
@@ -206,10 +201,6 @@ def test_below_the_probability_that_is_wanted_the_reply_says_what_it_was_unsure_
     assert not choice.message.tool_calls
     assert "get_weather" in choice.message.content
     assert found.adascale["alternatives"]
-    wary = json.loads(json.dumps(TOOL))
-    wary["function"]["parameters"]["x-min-probability"] = 0.99
-    found = ask(client, user("What is it like in Paris?"), extra_body={"tools": [wary]})
-    assert not found.choices[0].message.tool_calls
 
 
 @pytest.mark.parametrize(("least", "is_made"), [(0, True), (0.5, False)])
@@ -243,14 +234,6 @@ def test_a_choice_is_kept(client: openai.OpenAI, choice: Any, is_called: bool) -
         ({"tool_choice": {"type": "function", "function": {"name": "other"}}}, "tool_choice"),
         ({"tools": [TOOL, TOOL]}, "tools"),
         ({"tools": [{"type": "function", "function": {"name": "a b"}}]}, "tools"),
-        (
-            {"tools": [{"type": "function", "function": {"name": "a", "parameters": {"type": "string"}}}]},
-            "tools",
-        ),
-        (
-            {"tools": [{"type": "function", "function": {"name": "a", "parameters": {"properties": 3}}}]},
-            "tools",
-        ),
         ({"min_probability": 2}, "min_probability"),
     ],
 )
@@ -262,9 +245,7 @@ def test_what_cannot_be_a_tool_is_refused_by_name(
     assert error.value.param == param
 
 
-@pytest.mark.parametrize(
-    "given", ["[1]", '{"n": NaN}', '{"n": 1e999}', '{"n":' * 40 + "1" + "}" * 40, '{"n":' * 99_999]
-)
+@pytest.mark.parametrize("given", ["[1]", '{"n": NaN}', '{"n":' * 40 + "1" + "}" * 40])
 def test_arguments_of_an_earlier_call_have_to_be_an_object(client: openai.OpenAI, given: str) -> None:
     called = {"id": "1", "type": "function", "function": {"name": "f", "arguments": given}}
     messages = [user("Hi"), {"role": "assistant", "tool_calls": [called]}, user("Go on")]
@@ -340,18 +321,6 @@ def test_a_message_has_calls_and_takes_their_results(messages_client: anthropic.
     assert second.stop_reason == "end_turn"
 
 
-def test_events_of_a_message_build_its_call(messages_client: anthropic.Anthropic) -> None:
-    asked: Any = [user("What is it like in Paris and Rome?")]
-    choice: Any = {"type": "any"}
-    with messages_client.messages.stream(
-        model=MODEL, max_tokens=200, messages=asked, tools=[ANTHROPIC], tool_choice=choice
-    ) as events:
-        message = events.get_final_message()
-    found = [block.input for block in message.content if block.type == "tool_use"]
-    assert found == [{"city": "Paris"}, {"city": "Rome"}]
-    assert message.stop_reason == "tool_use"
-
-
 def test_ollama_has_calls_in_a_line_of_their_own_and_takes_their_results(server: Served) -> None:
     def chat(*messages: Any, stream: bool) -> list[Any]:
         body = {"model": MODEL, "messages": messages, "tools": [TOOL], "stream": stream}
@@ -423,14 +392,3 @@ def test_keywords_that_nobody_checks_are_named(client: openai.OpenAI) -> None:
     assert plain == ["schema: format", "schema: pattern", "schema: uniqueItems"]
     assert ignored(tools=[tool(parameters=schema)]) == ["tools: format", "tools: pattern"]
     assert ignored(tools=[TOOL]) == []
-
-
-@pytest.mark.parametrize("schema", [{"type": "string"}, {"properties": 3}, {"$ref": "#/none"}])
-def test_a_format_that_is_no_object_is_refused(client: openai.OpenAI, schema: Any) -> None:
-    with pytest.raises(openai.BadRequestError) as error:
-        client.chat.completions.create(
-            model=MODEL,
-            messages=[{"role": "user", "content": "Hi"}],
-            response_format={"type": "json_schema", "json_schema": {"name": "x", "schema": schema}},
-        )
-    assert error.value.param == "response_format.json_schema.schema"

@@ -14,7 +14,7 @@ from pydantic import BeforeValidator, Field
 from adascale.engine.sampling import SamplingChange
 
 from ..wire.http import Refusal
-from .fields import Fields, Ignored, Seed
+from .fields import Fields, Seed
 from .tool_fields import Probability
 
 _GREEDY_BELOW = 0.01
@@ -55,7 +55,6 @@ class Body(Fields):
     """Answer in server-sent events."""
     min_probability: Probability = 0.0
     """Probability below which no tool is called; the reply then says so."""
-    metadata: Ignored = None
     temperature: Annotated[float, Field(ge=0, le=100)] | None = None
     """0 asks for one greedy reply."""
     top_k: Annotated[int, Field(ge=-1, le=1 << 24)] | None = None

@@ -30,9 +30,6 @@ OpenTokens = Annotated[Tokens | None, _OPEN]
 Seed = Annotated[Annotated[int, Field(ge=-MAX_SEED, le=MAX_SEED)] | None, _OPEN]
 """-1 for a random one."""
 
-Ignored = Any
-"""A field that clients send, and that has no effect."""
-
 Nothing = Annotated[list[Any], Field(max_length=0)]
 """A list that has to be empty: its items are not supported."""
 
@@ -99,13 +96,6 @@ class Part(Fields):
 
     type: str
     text: str | None = None
-    annotations: Ignored = None
-    cache_control: Ignored = None
-    citations: Ignored = None
-    data: Ignored = None
-    logprobs: Ignored = None
-    signature: Ignored = None
-    thinking: Ignored = None
 
 
 def _as_list(value: Any) -> Any:

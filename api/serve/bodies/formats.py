@@ -10,7 +10,7 @@ from adascale.engine.errors import UsageError
 from adascale.engine.tools.inlining import object_schema
 
 from ..wire.http import JsonObject, Refusal
-from .fields import Fields, Ignored
+from .fields import Fields
 
 FormatName = Literal["text", "json_object", "json_schema"]
 
@@ -19,9 +19,7 @@ class SchemaFields(Fields):
     """The JSON schema of an object, and fields beside it."""
 
     name: str = ""
-    description: Ignored = None
     schema_: dict[str, Any] = Field({}, alias="schema")
-    strict: Ignored = None
 
 
 class ChatFormat(Fields):

@@ -9,7 +9,7 @@ from pydantic import FailFast, Field
 from adascale.engine.tools.tool import MAX_TOOLS
 
 from ..wire.http import JsonObject
-from .fields import Fields, Ignored
+from .fields import Fields
 
 Name = Annotated[str, Field(min_length=1, max_length=128)]
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -21,8 +21,7 @@ class Function(Fields):
     name: Name
     description: str = ""
     parameters: dict[str, Any] = {}
-    """JSON schema of its arguments, an object; ``x-min-probability`` is the least probability of a call."""
-    strict: Ignored = None
+    """JSON schema of its arguments, an object."""
 
     def shown(self) -> JsonObject:
         """The function without fields that have no effect."""
@@ -69,7 +68,6 @@ class EarlierCall(Fields):
     id: str = ""
     type: Literal["function"] = "function"
     function: CalledFunction
-    index: Ignored = None
 
     @property
     def stated(self) -> tuple[str, str, str | JsonObject]:

@@ -14,7 +14,6 @@ from ..bodies.fields import (
     MAX_MESSAGES,
     Effort,
     Fields,
-    Ignored,
     OpenTokens,
     Parts,
     Texts,
@@ -41,10 +40,6 @@ class Message(Fields):
     role: Literal["user", "assistant", "system", "developer", "tool"]
     content: Parts = []
     name: str = ""
-    reasoning_content: Ignored = None
-    reasoning: Ignored = None
-    annotations: Ignored = None
-    refusal: Ignored = None
     tool_calls: Annotated[list[EarlierCall], Field(max_length=MAX_MESSAGES), FailFast()] = []
     tool_call_id: str = ""
 

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field
 
 from adascale.engine.types import TokenLogprob
 
-from ..bodies.fields import Ignored, Texts
+from ..bodies.fields import Texts
 from ..conversation import RawText
 from ..follow import Beginning
 from ..outcome import Answer
@@ -36,7 +36,6 @@ class CompletionBody(ChoicesBody):
     """Repeat the prompt before the completion."""
     logprobs: Annotated[int, Field(ge=0, le=MAX_LIKELIEST)] | None = None
     """Number of likeliest alternatives to each token."""
-    best_of: Ignored = None
 
 
 def _read(body: CompletionBody) -> CommonFields:

@@ -15,7 +15,6 @@ from ..bodies.fields import (
     MAX_MESSAGES,
     Effort,
     Fields,
-    Ignored,
     Part,
     Parts,
     Texts,
@@ -41,7 +40,6 @@ class MessagePart(Part):
     input: dict[str, Any] = {}
     tool_use_id: str = ""
     content: Parts = []
-    is_error: Ignored = None
 
 
 class Message(Fields):
@@ -60,7 +58,6 @@ class Thinking(Fields):
     """How to think; ``disabled`` writes one solution and searches nothing."""
 
     type: Literal["enabled", "adaptive", "disabled"]
-    budget_tokens: Tokens | None = None
     display: Literal["summarized", "omitted"] = "summarized"
 
 
@@ -77,10 +74,8 @@ class MessageTool(Fields):
     name: Name
     description: str = ""
     input_schema: dict[str, Any] = {}
-    """JSON schema of its arguments, an object; ``x-min-probability`` is the least probability of a call."""
+    """JSON schema of its arguments, an object."""
     type: Literal["custom"] = "custom"
-    strict: Ignored = None
-    cache_control: Ignored = None
 
     def tool(self) -> JsonObject:
         """The tool as a template reads it."""
@@ -109,9 +104,6 @@ class MessageBody(Body):
     tools: Annotated[list[MessageTool], Field(max_length=MAX_TOOLS), FailFast()] = []
     tool_choice: ToolChoice | None = None
     container: None = None
-    service_tier: Ignored = None
-    speed: Ignored = None
-    cache_control: Ignored = None
 
 
 def _tool_use(body: MessageBody) -> ToolUse:
@@ -151,14 +143,13 @@ def _read(body: MessageBody) -> CommonFields:
     said = [spoken("system", system)] if system else []
     for n, message in enumerate(body.messages):
         said += _spoken(message, f"messages[{n}].content")
-    thinking, is_plain = body.thinking, body.thinking is not None and body.thinking.type == "disabled"
+    is_plain = body.thinking is not None and body.thinking.type == "disabled"
     effort = body.output_config.effort if body.output_config is not None else None
     return CommonFields(
         conversation_of(said, f"messages[{len(body.messages) - 1}].content", _tool_use(body)),
         "none" if is_plain else effort,
         "thinking" if is_plain else "output_config.effort",
         max_tokens=body.max_tokens,
-        thinking_tokens=thinking.budget_tokens if thinking is not None else None,
         stop=body.stop_sequences,
         schema=schema_of(body.output_config.format if body.output_config else None, "output_config.format"),
     )

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import FailFast, Field, model_validator
 
 from ..bodies.body import Body
-from ..bodies.fields import MAX_MESSAGES, Fields, Ignored, Nothing, Texts
+from ..bodies.fields import MAX_MESSAGES, Fields, Nothing, Texts
 from ..bodies.formats import checked
 from ..bodies.tool_fields import EarlierCall, FunctionTools
 from ..conversation import Conversation, RawText, ToolUse, calling, conversation_of, returned, spoken
@@ -35,7 +35,6 @@ class OllamaBody(Body):
     """Limit of generated tokens; below 1 there is none."""
     think: bool | Literal["low", "medium", "high"] | None = None
     """Effort of the search; false leaves out its reasoning."""
-    keep_alive: Ignored = None
     format: Literal["json"] | dict[str, Any] | None = None
     """A JSON object of any form, or of a schema."""
 
@@ -76,7 +75,6 @@ class Message(Fields):
     tool_calls: Annotated[list[EarlierCall], Field(max_length=MAX_MESSAGES), FailFast()] = []
     tool_name: str = ""
     tool_call_id: str = ""
-    thinking: Ignored = None
 
 
 class ChatBody(OllamaBody):

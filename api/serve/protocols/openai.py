@@ -11,7 +11,7 @@ from pydantic import Field
 from adascale.engine.types import TokenLogprob
 
 from ..bodies.body import Body
-from ..bodies.fields import Fields, Ignored, OpenTokens
+from ..bodies.fields import Fields, OpenTokens
 from ..outcome import Answer, SearchOutcome
 from ..wire.http import JsonObject, Refusal, event
 from .protocol import Writer
@@ -25,10 +25,6 @@ class OpenAIBody(Body):
 
     parallel_tool_calls: bool = True
     """Allow several calls in one turn."""
-    service_tier: Ignored = None
-    user: Ignored = None
-    safety_identifier: Ignored = None
-    prompt_cache_key: Ignored = None
 
 
 class StreamOptions(Fields):

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, FailFast, Field
 
 from adascale.engine.tools.tool import MAX_TOOLS, Choice
 
-from ..bodies.fields import MAX_MESSAGES, Effort, Fields, Ignored, Parts, Tokens, text_of
+from ..bodies.fields import MAX_MESSAGES, Effort, Fields, Parts, Tokens, text_of
 from ..bodies.formats import FlatFormat, schema_of
 from ..bodies.tool_fields import Function, NamedFunction
 from ..conversation import ToolUse, calling, conversation_of, returned, spoken
@@ -32,11 +32,6 @@ class Item(Fields):
     name: str = ""
     arguments: str = "{}"
     output: Parts = []
-    id: Ignored = None
-    status: Ignored = None
-    phase: Ignored = None
-    summary: Ignored = None
-    encrypted_content: Ignored = None
 
 
 class ResponseTool(Function):
@@ -55,14 +50,12 @@ class Reasoning(Fields):
     """Options of the reasoning."""
 
     effort: Effort | None = None
-    summary: Ignored = None
 
 
 class TextOptions(Fields):
     """Options of the text."""
 
     format: FlatFormat | None = None
-    verbosity: Ignored = None
 
 
 def _as_items(value: Any) -> Any:
@@ -83,6 +76,7 @@ class ResponseBody(OpenAIBody):
         BeforeValidator(_as_items),
     ]
     """The question as a text, or a conversation."""
+    metadata: dict[str, Any] = {}
     instructions: str = ""
     reasoning: Reasoning | None = None
     max_output_tokens: Tokens | None = None
@@ -92,9 +86,6 @@ class ResponseBody(OpenAIBody):
     background: Literal[False] = False
     tools: Annotated[list[ResponseTool], Field(max_length=MAX_TOOLS), FailFast()] = []
     tool_choice: Choice | NamedTool | None = None
-    include: Ignored = None
-    truncation: Ignored = None
-    stream_options: Ignored = None
 
 
 def _tool_use(body: ResponseBody) -> ToolUse:
@@ -256,7 +247,7 @@ class ResponseWriter(BlockWriter[ResponseBody]):
             "background": False,
             "instructions": body.instructions or None,
             "max_output_tokens": body.max_output_tokens,
-            "metadata": body.metadata or {},
+            "metadata": body.metadata,
             "parallel_tool_calls": body.parallel_tool_calls,
             "previous_response_id": None,
             "reasoning": {"effort": body.reasoning.effort if body.reasoning else None, "summary": None},

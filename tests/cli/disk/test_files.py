@@ -34,22 +34,8 @@ def test_what_cannot_be_read_or_written_is_told_with_a_fix(tmp_path: Path) -> No
     assert error.value.hint == f"name a file in it: {tmp_path / 'NAME'}"
 
 
-@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])
-def test_a_text_of_windows_is_converted_from_utf_16(tmp_path: Path, encoding: str) -> None:
-    wide = tmp_path / "tests.py"
-    wide.write_bytes("# é".encode(encoding))
-    with pytest.raises(UsageError) as error:
-        read_text(wide)
-    assert "iconv -f utf-16 " in error.value.hint
-
-
 def allow_only(monkeypatch: pytest.MonkeyPatch, *paths: Path) -> None:
     monkeypatch.setattr(os, "access", lambda path, mode: path in paths)
-
-
-def test_a_pipe_needs_no_folder_that_takes_files(pipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    allow_only(monkeypatch, pipe)
-    check_writable(pipe)
 
 
 def test_a_file_needs_a_folder_that_takes_files_and_a_pipe_needs_itself(

@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from adascale.cli.disk.results import Results, open_results, run_conditions
@@ -62,7 +61,7 @@ def test_a_record_is_on_disk_at_once_and_is_known_to_the_next_run(path: Path) ->
         assert results.done == {id_digest("a"): None}
 
 
-@pytest.mark.parametrize("torn", ['{"schema": "adasc', '{"a": "\\ud8', "{", '{"id": "b"}x'])
+@pytest.mark.parametrize("torn", ['{"line": 1, "sch', "{", '{"id": "b"}x'])
 def test_a_torn_record_is_cut_off(path: Path, torn: str) -> None:
     write(path, record("a"))
     with path.open("a") as file:
@@ -107,18 +106,6 @@ def test_a_line_that_is_mended_has_failed_before_and_replaces_the_record(path: P
     assert ids(path) == ["x"]
 
 
-def test_an_id_that_is_like_that_of_another_line_is_not_taken_for_it(path: Path) -> None:
-    write(path, record("line-1", "error", line=2), record("line-2", "error", line=3))
-    with open_results(str(path)) as results:
-        assert not results.has(named("line-0", 1))
-        results.begin()
-        results.write(record("line-0", line=1))
-    write(path, record("line-1", line=2))
-    assert ids(path) == ["line-2", "line-0", "line-1"]
-    with open_results(str(path)) as results:
-        assert results.failed == {id_digest("line-2")}
-
-
 @pytest.mark.parametrize("status", ["answered", "error"])
 def test_a_failed_record_stays_until_its_question_has_a_new_one(path: Path, status: str) -> None:
     write(path, *FAILED)
@@ -139,24 +126,6 @@ def test_what_a_killed_run_has_answered_is_not_asked_again_and_has_one_record_in
         assert standings(results) == [True, True, False, True, False]
         results.begin()
     assert ids(path) == ["a", "c", "d", "b"]
-
-
-def test_the_file_is_closed_before_it_is_replaced(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    replaced: list[Path] = []
-    open_files: list[str] = []
-    replace = Path.replace
-
-    def watched(self: Path, target: Path) -> Path:
-        replaced.append(target)
-        open_files.extend(file.path for file in psutil.Process().open_files())
-        return replace(self, target)
-
-    write(path, *FAILED)
-    monkeypatch.setattr(Path, "replace", watched)
-    write(path, record("b"))
-    assert ids(path) == ["a", "c", "d", "b"]
-    assert replaced == [path]
-    assert str(path) not in open_files
 
 
 def test_stdout_has_every_letter_in_any_encoding(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,24 +160,11 @@ def test_two_names_of_a_file_have_one_lock_and_the_link_stays(path: Path) -> Non
     assert ids(path) == ids(link) == ["a", "b"]
 
 
-def test_a_torn_first_record_is_cut_off(path: Path) -> None:
-    path.write_text('{"line": 1, "sch')
-    write(path, record("a"))
-    assert ids(path) == ["a"]
-
-
-WITH_HOLES = [
-    {name: value for name, value in record("a", **made(1)).items() if name != left_out}
-    for left_out in ("version", "budget", "sampling")
-]
 OF_OTHER_SHAPES = [
     record("a", **made(1) | changed)
     for changed in (
         {"model": "text"},
-        {"calibration": [1]},
-        {"budget": 5},
         {"search": {"strategy": "vote"}},
-        {"search": [1]},
         {"search": {"seed": "text"}},
     )
 ]
@@ -217,8 +173,8 @@ OF_OTHER_SHAPES = [
 @pytest.mark.parametrize(
     "text",
     [
-        *("hello", '{"a": [', "hello\n", '{"id": "a"}\n', '[1]\n{"a": 1}\n', "\n", "[" * 100_000, "NaN\n"),
-        *(f"{json.dumps(each)}\n" for each in (*WITH_HOLES, *OF_OTHER_SHAPES)),
+        *("hello", "hello\n", '[1]\n{"a": 1}\n', "\n", "[" * 100_000, "NaN\n"),
+        *(f"{json.dumps(each)}\n" for each in OF_OTHER_SHAPES),
     ],
 )
 def test_what_is_no_output_of_a_batch_is_left_alone(path: Path, text: str) -> None:
@@ -230,12 +186,6 @@ def test_what_is_no_output_of_a_batch_is_left_alone(path: Path, text: str) -> No
         results.begin()
         results.write(record("a"))
     assert ids(path) == ["a"]
-
-
-def test_a_directory_or_a_missing_folder_cannot_be_written(tmp_path: Path) -> None:
-    for output in (tmp_path, tmp_path / "no" / "out.jsonl"):
-        with pytest.raises(UsageError, match="cannot write"):
-            write(output, record("a"))
 
 
 def test_a_device_or_a_pipe_is_refused_at_once(tmp_path: Path) -> None:
@@ -262,13 +212,6 @@ def test_another_run_is_told_apart_and_what_differs_is_named(path: Path) -> None
         results.write(record("y", "error"))
         results.begin({"value": run_conditions(made(1))})
     assert ids(path) == ["x", "a", "y"]
-
-
-def test_another_least_confidence_is_another_run_since_statuses_depend_on_it(path: Path) -> None:
-    write(path, record("a", **made(1)))
-    with open_results(str(path)) as results, pytest.raises(UsageError, match="another run") as error:
-        results.begin({"value": run_conditions(made(1) | {"min_confidence": 0.9})})
-    assert error.value.facts == ("min confidence: 0.0 there, 0.9 now",)
 
 
 def test_questions_and_code_tasks_have_conditions_of_their_own(path: Path) -> None:

@@ -44,12 +44,6 @@ def test_a_bar_tells_the_whole_and_a_line_each_search(view: LiveBatch) -> None:
     assert "6 of up to 6 solutions" in one
 
 
-def test_a_search_that_has_ended_leaves_the_picture(view: LiveBatch) -> None:
-    flying(view, "first", "second")
-    view.on("first", searched("vote", 0, None)[-1])
-    assert "first" not in view.draw(100, 24, 0).plain
-
-
 def test_more_searches_than_lines_are_counted(view: LiveBatch) -> None:
     flying(view, *(f"q{n}" for n in range(20)))
     lines = view.draw(80, 10, 0).plain.split("\n")

@@ -1,5 +1,3 @@
-import sys
-
 import pytest
 from sample_log import Log, pens, programs
 
@@ -78,16 +76,6 @@ def test_warnings_come_once(capsys: pytest.CaptureFixture[str]) -> None:
 )
 def test_which_progress(choice: str, quiet: int, animate: bool, kind: str) -> None:
     assert choose_progress(choice, quiet, animate) == kind  # type: ignore[arg-type]
-
-
-def test_an_ascii_stream_gets_ascii(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(type(sys.stderr), "encoding", "iso-8859-1", raising=False)
-    said = lines(finished(), PlainRenderer(show_tree=True), capsys)
-
-    assert "\n".join(said).isascii()
-    assert any("`-- x 3 Each pen costs $3" in line for line in said)
 
 
 def test_a_program_is_plain_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:

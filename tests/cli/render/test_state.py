@@ -36,15 +36,6 @@ def test_a_running_search_is_seen_as_far_as_it_goes() -> None:
     assert state.t == pens(pace=1.0).events[-1].t
 
 
-def test_a_branch_that_runs_to_its_answer_hangs_below_its_last_step() -> None:
-    log = Log()
-    branch = log.start(ROOT)
-    node = log.step(ROOT, "first\n", 0.5, branch=branch, ended=False)
-    log.add(BranchGrew, branch=branch, parent=node, text="sec", tokens=3)
-
-    assert log.state().running == {branch: Running(node, "sec", 3)}
-
-
 def test_cutting_a_node_ends_the_branches_below_it() -> None:
     log = Log()
     left, right = log.step(ROOT, "left\n", 0.5), log.step(ROOT, "right\n", 0.5)
@@ -111,14 +102,3 @@ def test_what_holds_after_every_event_of_any_search(strategy: str, seed: int, bu
     nodes = state.tree.usage()
     assert replace(state.usage, seconds=0.0) == replace(nodes, seconds=0.0)
     assert state.usage.seconds == pytest.approx(nodes.seconds)
-
-
-def test_the_next_step_of_the_same_branch_was_not_drawn_from_a_node() -> None:
-    log = Log()
-    branch = log.start(ROOT)
-    first = log.step(ROOT, "two", 0.5, branch=branch, ended=False)
-    assert [log.state().drawn_from(log.state().tree[node]) for node in (ROOT, first)] == [1, 0]
-    log.step(first, "9 + 9 = 17", 0.1, branch=branch, ended=False)
-    log.grant(first, 1)
-    log.start(first)
-    assert [log.state().drawn_from(log.state().tree[node]) for node in (ROOT, first)] == [1, 1]

@@ -11,14 +11,14 @@ from worlds import code_driver, even_code, tasks
 from adascale.cli.render.frame import final_frame, live_frame
 from adascale.cli.render.solution import status_line, writing_frame
 from adascale.cli.render.state import ViewState
-from adascale.cli.render.summary import closing_lines, details, summary, support, why
+from adascale.cli.render.summary import closing_lines, details, summary, why
 from adascale.cli.report.answer import status_of
 from adascale.cli.terminal.text import rounded
 from adascale.cli.terminal.theme import ASCII, UNICODE
 from adascale.engine.search.events import ModelDescription
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import Passing
-from adascale.engine.types import ROOT, Budget, Problem, StopReason
+from adascale.engine.types import ROOT, Problem, StopReason
 
 
 @pytest.mark.parametrize(
@@ -60,14 +60,6 @@ def test_the_status_line() -> None:
     assert status_line(state, 80, UNICODE).plain == "◐ 1 of up to 16 solutions · 8 leads, 96 %"
     state = voted("88818", calibrated=False).state()
     assert status_line(state, 80, UNICODE).plain == "◐ 5 solutions · 8 leads, 4 of 5"
-
-
-def test_the_end_is_shown_of_a_long_solution_that_is_being_written() -> None:
-    log = Log()
-    log.start(ROOT, "\n\n".join(f"Part {n}." for n in range(2000)), 9)
-    *lines, blank, _ = writing_frame(log.state(), 80, 24, UNICODE)
-    assert [line.plain for line in lines[-3:]] == ["Part 1998.", "", "Part 1999."]
-    assert (len(lines), blank.plain) == (22, "")
 
 
 def voted(answers: Sequence[str], *, calibrated: bool) -> Log:
@@ -151,22 +143,6 @@ def test_an_unlikely_answer_is_a_guess_however_the_search_ended(reason: StopReas
     assert summary(likely.state(), UNICODE).plain.startswith("2 · 96 %")
 
 
-@pytest.mark.parametrize(
-    ("budget", "said"),
-    [
-        (Budget(max_seconds=1.0), "the time is up"),
-        (Budget(max_tokens=1000, max_seconds=1.0), "the time is up"),
-        (Budget(max_tokens=140, max_seconds=99.0), "the budget is spent"),
-    ],
-)
-def test_a_time_that_is_up_is_no_budget_of_tokens(budget: Budget, said: str) -> None:
-    log = voted("22", calibrated=True)
-    log.end("budget")
-    state = log.state()
-    state.started = replace(state.started, budget=budget)
-    assert f" · {said} · " in summary(state, UNICODE).plain
-
-
 @pytest.mark.parametrize(("level", "is_rough"), [("portable", True), ("fitted", False)])
 def test_a_probability_of_a_rough_calibration_is_an_about(level: str, is_rough: bool) -> None:
     log = voted("222", calibrated=True)
@@ -188,31 +164,6 @@ def test_every_search_says_why_it_stopped_and_answers_are_readable() -> None:
     assert why(log.state()) == "ended after all 3 solutions"
     assert summary(log.state(), UNICODE).plain.startswith("3/4 · ")
     assert " =3/4" in "".join(line.plain for line in final_frame(log.state(), 80, UNICODE))
-
-
-@pytest.mark.parametrize(
-    ("prose", "programs", "said"),
-    [
-        (1, 0, ""),
-        (0, 1, "by programs alone"),
-        (3, 0, ""),
-        (1, 2, "2 of those that agree are programs"),
-        (2, 1, "1 of those that agree is a program"),
-        (0, 3, "by programs alone"),
-    ],
-)
-def test_how_many_of_those_that_agree_are_programs(prose: int, programs: int, said: str) -> None:
-    log = Log()
-    for _ in range(prose):
-        log.finish_path(ROOT, "so 8", 0.9, "8")
-    for _ in range(programs):
-        log.program("print(8)", 0.9, output="8\n", answer="8")
-    log.finish_path(ROOT, "so 7", 0.1, "7")
-    log.end()
-    agree = prose + programs
-    assert support(log.state())[1:] == [f"{agree} of {agree + 1} solutions agree"]
-    assert ("program" in " ".join(details(log.state()))) == bool(said)
-    assert said in " ".join(details(log.state()))
 
 
 def code_states(asked: list[Problem]) -> list[ViewState]:

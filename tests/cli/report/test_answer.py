@@ -8,14 +8,10 @@ from dataclasses import replace
 import pytest
 from sample_log import Log, programs
 
-from adascale.cli.report.answer import answer_payload, answer_record, handed_on_payload
-from adascale.engine.kinds.messages import problem_of
+from adascale.cli.report.answer import answer_payload, answer_record
 from adascale.engine.search.events import SearchFinished
 from adascale.engine.search.record import Record
-from adascale.engine.search.settings import Settings
-from adascale.engine.strategies import EFFORTS
 from adascale.engine.types import ROOT
-from adascale.models.fallback import FallbackAnswer
 
 
 def answered_by(log: Log, node: int) -> Record:
@@ -34,13 +30,6 @@ def test_prose_is_shown_with_its_answer() -> None:
 
     assert answer_payload(record, extract=False) == "First.\nSo 8.\nAnswer: 8"
     assert answer_payload(record, extract=True) == "8"
-
-
-def test_a_program_is_shown_with_what_it_printed() -> None:
-    record = answered_by(programs(running=False), node=5)
-
-    assert answer_payload(record, extract=False) == "print(18 / 2 * 3)\n→ 27.0\nAnswer: 27"
-    assert answer_payload(record, extract=True) == "27"
 
 
 def test_all_that_it_printed_stands_below_it() -> None:
@@ -101,13 +90,3 @@ def test_a_thought_stands_beside_its_solution_and_is_no_part_of_it() -> None:
     }
     assert answer_payload(record, extract=False) == "It is 27.\nAnswer: 27"
     assert answer_record(answered_by(programs(running=False), 3), 0.0)["thought"] is None
-
-
-def test_an_object_of_another_server_has_a_line_for_each_field() -> None:
-    schema = {"type": "object", "properties": {"name": {"type": "string"}, "age": {"type": "integer"}}}
-    asked = problem_of("1", "Ann is 3.", schema=schema)
-    record = Record.of([Settings(EFFORTS["json"]["medium"]).first_event(asked)])
-    found = FallbackAnswer("localhost:1", "large", '{"age":3,"name":"Ann"}', '{"name": "Ann", "age": 3}')
-
-    assert handed_on_payload(record, found, extract=False) == '{\n  "name": "Ann",\n  "age": 3\n}'
-    assert handed_on_payload(record, found, extract=True) == found.answer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,6 +52,7 @@ def typed(keyboard: PipeInput, keys: str, history: Path | None = None) -> list[s
         (f"{CTRL_C}{CTRL_C}hi{ENTER}", ["hi"]),
         (f"/mo{TAB}smollm{ENTER}", ["/model smollm"]),
         (f"no\t{ENTER}", ["no"]),
+        (f"red \x1b[31mtext\x1b[0m{ENTER}", ["red text"]),
     ],
 )
 def test_what_keys_send(keyboard: PipeInput, keys: str, expected: list[str]) -> None:
@@ -70,6 +72,16 @@ def test_messages_are_kept_and_nobody_else_can_read_them(keyboard: PipeInput, tm
 def test_a_history_that_cannot_be_written_harms_nothing(keyboard: PipeInput, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     assert typed(keyboard, f"hi{ENTER}", tmp_path / "file" / "history") == ["hi"]
+
+
+def test_a_full_disk_keeps_no_history_and_harms_nothing(
+    keyboard: PipeInput, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def store(self: FileHistory, string: str) -> None:
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+    monkeypatch.setattr(FileHistory, "store_string", store)
+    assert typed(keyboard, f"first{ENTER}second{ENTER}", tmp_path / "history") == ["first", "second"]
 
 
 @pytest.mark.parametrize(

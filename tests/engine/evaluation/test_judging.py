@@ -11,7 +11,7 @@ from event_logs import ticking
 
 from adascale.codetasks.records import read_task
 from adascale.engine.evaluation.contestants import for_kind, parse_contestants
-from adascale.engine.evaluation.evaluate import CodeOutcome, Outcome, evaluate
+from adascale.engine.evaluation.evaluate import Outcome, evaluate
 from adascale.engine.execution import Execution, Trial
 from adascale.engine.ports import Prefix, SequenceLogprob
 from adascale.engine.search.driver import Driver
@@ -58,10 +58,8 @@ def test_a_program_is_right_where_it_passes_the_hidden_tests() -> None:
     judge = Runner()
     [greedy, passing] = outcomes("greedy,passing:3", [BODIES[2], BODIES[0], BODIES[1]], judge)
     assert (greedy.right, greedy.found, greedy.finished) == (True, 1, 1)
-    assert greedy.code == CodeOutcome(passes=True, oracle=True, executions=1)
     # The second program passes the given test and is no square: what passes is not yet right.
     assert (passing.right, passing.found, passing.finished) == (False, 0, 2)
-    assert passing.code == CodeOutcome(passes=True, oracle=False, executions=2)
 
 
 def test_each_program_is_judged_once() -> None:
@@ -69,4 +67,3 @@ def test_each_program_is_judged_once() -> None:
     [four] = outcomes("vote:4", [BODIES[1], BODIES[2], BODIES[2], BODIES[3]], judge)
     assert len(judge.ran) == 3
     assert four.found == 3
-    assert four.code == CodeOutcome(passes=True, oracle=True, executions=3)

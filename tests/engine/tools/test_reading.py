@@ -66,13 +66,6 @@ def test_a_call_is_read_in_every_format(form: str, call: Call) -> None:
     assert (reply.calls, reply.text, reply.is_faulty) == ((call,), "", False)
 
 
-@pytest.mark.parametrize("form", FORMATS)
-def test_words_before_a_call_are_kept(form: str) -> None:
-    call = Call("get_time", {"zone": "CET"})
-    reply = read_reply(f"Let me look.\n{FORMATS[form](call)}", TOOLS)
-    assert (reply.calls, reply.text) == ((call,), "Let me look.")
-
-
 @pytest.mark.parametrize(
     ("before", "kept"),
     [
@@ -90,12 +83,6 @@ def test_a_call_that_was_begun_by_a_name_leaves_it_out(before: str, kept: str) -
     assert (reply.calls, reply.text) == ((Call("get_time", {"zone": "CET"}),), kept)
 
 
-@pytest.mark.parametrize("form", FORMATS)
-def test_several_calls_of_a_turn_are_read_in_order(form: str) -> None:
-    calls = (Call("get_time", {"zone": "CET"}), Call("get_weather", {"city": "Paris", "days": 2}))
-    assert read_reply("\n".join(map(FORMATS[form], calls)), TOOLS).calls == calls
-
-
 @pytest.mark.parametrize(
     ("written", "read"),
     [
@@ -110,10 +97,6 @@ def test_several_calls_of_a_turn_are_read_in_order(form: str) -> None:
 )
 def test_types_are_mended_where_the_meaning_is_plain(written: dict[str, Any], read: dict[str, Any]) -> None:
     assert read_reply(as_json(Call("get_weather", written)), TOOLS).calls == (Call("get_weather", read),)
-
-
-def test_no_arguments_are_null_too() -> None:
-    assert read_reply('{"name": "get_time", "arguments": null}', TOOLS).calls == (Call("get_time", {}),)
 
 
 def test_a_long_text_keeps_its_line_breaks() -> None:
@@ -139,24 +122,6 @@ def test_a_broken_call_is_no_call_and_spoils_its_reply(text: str) -> None:
     assert reply.is_faulty
 
 
-@pytest.mark.parametrize(
-    "text", ["", "Paris is warm.", 'Use {"a": 1} here.', "f(x) = {x}", "get_weather is a function", "[1, 2]"]
-)
-def test_a_text_without_a_call_stays_a_text(text: str) -> None:
-    assert read_reply(text, TOOLS) == read_reply(text, {})
-    assert (read_reply(text, TOOLS).text, read_reply(text, TOOLS).is_faulty) == (text, False)
-
-
 @given(st.text(st.sampled_from("{}[]()<>:,\"'`\\\n agetwhr_=1|/")))
 def test_no_text_breaks_the_reading(text: str) -> None:
     read_reply(text + '{"name": "get_weather", "arguments": ' + text, TOOLS)
-
-
-def test_brackets_without_end_are_read_in_time() -> None:
-    for text in (
-        "{" * 20_000,
-        "[" * 20_000,
-        '{"a":' * 4000,
-        "x" * 20_000,
-    ):
-        assert not read_reply(text, TOOLS).calls

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-import llama_cpp.llama_cpp as C
 import numpy as np
 import pytest
 import tiny
@@ -65,24 +64,6 @@ def test_draws_are_those_of_a_mask_of_all_tokens(
                     with closing(Stream(seed)) as stream, closing(Stream(seed)) as other:
                         token = sampler.sample_under(grammar, stream, logits)
                         assert token == drawn_from_all(sampler, same, other, logits)
-
-
-@pytest.mark.parametrize("before", ["", 'say", "arguments": {"city": "K', 'say", "arguments": '])
-def test_few_tokens_are_tried_wherever_the_call_stands(
-    random_gguf: Path, monkeypatch: pytest.MonkeyPatch, before: str
-) -> None:
-    monkeypatch.setattr(grammar_file, "_LIKELY", 24)
-    sizes: list[int] = []
-    apply = C.llama_sampler_apply
-    with opened(random_gguf) as machine:
-        model = machine.model
-        with closing(behind(model, model.tokenize(before, special=False))) as grammar:
-            logits = np.linspace(0, 1, model.vocab_size, dtype=np.float32)
-            monkeypatch.setattr(
-                C, "llama_sampler_apply", lambda chain, to: apply(chain, to) or sizes.append(to._obj.size)
-            )
-            grammar.masked(logits, 5)
-    assert max(sizes) <= 256 < model.vocab_size
 
 
 def test_nothing_is_printed_of_a_grammar_that_cannot_be_read(

@@ -1,8 +1,7 @@
-"""Programs that try to leave a sandbox or to use it up, at every level that holds CPython.
+"""Programs that try to leave a sandbox or to use it up.
 
-``CANARY`` is a folder outside with the file ``SECRET`` in it, ``PORT`` a TCP and a UDP port that are
-listened to, ``SOCKET`` a datagram socket in the file system, ``ABSTRACT`` a stream socket outside of it,
-and ``PARENT`` the process that runs the tests.
+``CANARY`` is a folder outside with the file ``SECRET`` in it, ``PORT`` a TCP port that is listened to,
+``SOCKET`` a datagram socket in the file system, and ``PARENT`` the process that runs the tests.
 """
 
 from __future__ import annotations
@@ -71,7 +70,6 @@ NETWORK = [
     "import socket\nsocket.socket(type=socket.SOCK_DGRAM).sendto(b'x', ('127.0.0.1', PORT))",
     "import socket\nsocket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b'x', 'SOCKET')",
     "import socket\nsocket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)[0].sendto(b'x', 'SOCKET')",
-    "import socket\nsocket.socket(socket.AF_UNIX).connect('\\0ABSTRACT')",
     "import socket\nsocket.create_server(('127.0.0.1', 0))",
     "import socket\nsocket.socket(socket.AF_INET, socket.SOCK_RAW, 1)",
     "import socket\nsocket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)",
@@ -172,4 +170,4 @@ DISK = [
 ]
 
 ESCAPES = [*FILES, *PROCESSES, *NETWORK, *RIGHTS, *(CALLS if platform.machine() == "x86_64" else ())]
-HOSTILE = [*ESCAPES, *MEMORY, *ENDLESS, *GREEDY, *FAULTS, *DISK]
+BOMBS = [*MEMORY, *ENDLESS, *GREEDY, *FAULTS, *DISK]

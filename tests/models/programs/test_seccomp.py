@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import struct
 
 import pytest
@@ -15,20 +14,17 @@ ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 
 NUMBERS = {
     "x86_64": {
-        "read": 0, "openat": 257, "mmap": 9, "clone": 56, "fcntl": 72, "ioctl": 16, "prlimit64": 302,
-        "socketpair": 53, "socket": 41, "connect": 42, "execve": 59, "kill": 62, "tgkill": 234, "ptrace": 101,
-        "mount": 165, "unshare": 272, "setns": 308, "bpf": 321, "prctl": 157, "fchmodat": 268, "truncate": 76,
+        "read": 0, "openat": 257, "clone": 56, "fcntl": 72, "ioctl": 16, "prlimit64": 302, "socketpair": 53,
+        "socket": 41, "execve": 59, "kill": 62, "ptrace": 101, "mount": 165, "unshare": 272, "prctl": 157,
     },
     "aarch64": {
-        "read": 63, "openat": 56, "mmap": 222, "clone": 220, "fcntl": 25, "ioctl": 29, "prlimit64": 261,
-        "socketpair": 199, "socket": 198, "connect": 203, "execve": 221, "kill": 129, "tgkill": 131,
-        "ptrace": 117, "mount": 40, "unshare": 97, "setns": 268, "bpf": 280, "prctl": 167, "fchmodat": 53,
-        "truncate": 45,
+        "read": 63, "openat": 56, "clone": 220, "fcntl": 25, "ioctl": 29, "prlimit64": 261, "socketpair": 199,
+        "socket": 198, "execve": 221, "kill": 129, "ptrace": 117, "mount": 40, "unshare": 97, "prctl": 167,
     },
 }  # fmt: skip
 """From the kernel's headers."""
 
-ALLOWED = {"read", "openat", "mmap"}
+ALLOWED = {"read", "openat"}
 ON_CONDITIONS = {"clone", "fcntl", "ioctl", "prlimit64", "socketpair"}
 REFUSED = set(NUMBERS["x86_64"]) - ALLOWED - ON_CONDITIONS
 
@@ -38,6 +34,7 @@ def decision(machine: str, number: int, *arguments: int, architecture: int | Non
     padded = [*arguments, *[0] * 6][:6]
     data = struct.pack("=IIQ6Q", number, architecture or ARCHITECTURES[machine], 0, *padded)
     code = list(struct.iter_unpack("=HBBI", call_filter(machine)))
+    assert len(code) < 4096, "the kernel takes no more"
     place = accumulator = 0
     while True:
         operation, skip_if_true, skip_if_false, operand = code[place]
@@ -84,15 +81,3 @@ def test_other_tables_of_numbers_are_refused(machine: str) -> None:
     assert decision(machine, NUMBERS[machine]["read"], architecture=0x40000003) == KILL
     assert decision(machine, 435) == ENOSYS  # clone3: the C library then calls clone
     assert decision(machine, 0x40000000) == ENOSYS  # x32
-
-
-def test_a_machine_without_a_table_has_no_filter() -> None:
-    assert "riscv64" not in MACHINES
-    with pytest.raises(KeyError):
-        call_filter("riscv64")
-
-
-@pytest.mark.skipif(platform.machine() not in MACHINES, reason="no filter for this machine")
-def test_it_fits_into_what_the_kernel_takes() -> None:
-    assert len(call_filter(platform.machine())) % 8 == 0
-    assert len(call_filter(platform.machine())) // 8 < 4096

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from queue import SimpleQueue
@@ -86,14 +85,6 @@ def test_what_reading_the_questions_raises_is_raised_where_they_are_taken() -> N
         questions.next()
 
 
-def test_the_drawing_thread_ends_with_its_source() -> None:
-    before = set(threading.enumerate())
-    with QuestionSource(iter([question("a")]), lambda: None):
-        [thread] = set(threading.enumerate()) - before
-    thread.join(timeout=10)
-    assert not thread.is_alive()
-
-
 def test_a_question_that_was_given_back_comes_first_and_only_once() -> None:
     questions = Drawn(iter([question("a"), question("b")]))
     first = questions.next()
@@ -106,15 +97,6 @@ def test_a_question_that_was_given_back_comes_first_and_only_once() -> None:
     assert questions.source.exhausted
     assert questions.source.give_back(question("b"), begun=False)
     assert not questions.source.exhausted
-
-
-def test_an_engine_is_ready_for_more_when_it_has_begun_all() -> None:
-    flight = Flight()
-    assert flight.all_begun
-    flight.add(question("a"))
-    assert not flight.all_begun
-    begun(flight, question("a"), SearchStarted)
-    assert flight.all_begun
 
 
 def test_what_had_begun_fails_and_what_had_not_is_asked_again() -> None:

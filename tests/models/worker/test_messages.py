@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from adascale.engine import errors
-from adascale.engine.errors import AdascaleError
 from adascale.engine.search.events import (
     Event,
     GeneratorDescription,
@@ -43,7 +42,6 @@ from adascale.models.worker.messages import (
 
 ROOT = Path(__file__).parents[3]
 DEMO = ROOT / "docs" / "demo.jsonl"
-GOLDEN = ROOT / "tests" / "golden"
 MODELS = ModelDescription(
     GeneratorDescription("a", "a.gguf", "00ff", 2048, "cpu"),
     calibration={"auc": 0.5},
@@ -95,9 +93,8 @@ def test_a_message_comes_out_as_it_went_in(message: Any) -> None:
     assert decode(line) == message
 
 
-@pytest.mark.parametrize("path", [DEMO, *sorted(GOLDEN.glob("*.jsonl"))], ids=lambda path: path.stem)
-def test_an_event_comes_out_as_it_went_in(path: Path) -> None:
-    for event in events(path):
+def test_an_event_comes_out_as_it_went_in() -> None:
+    for event in events(DEMO):
         happened = decode(sent(event))
         assert happened.problem == ASKED.id
         assert happened.event() == event
@@ -112,23 +109,12 @@ def test_hidden_states_stay_behind() -> None:
     assert sent(replace(prompt, reading=reading)) == sent(prompt)
 
 
-def test_the_events_of_a_question_are_few_bytes() -> None:
-    assert sum(len(sent(event)) for event in events(DEMO)) < 60_000
-
-
 @pytest.mark.parametrize("kind", ["ModelNotFoundError", "ContextOverflowError", "AdascaleError"])
 def test_an_error_keeps_its_class(kind: str) -> None:
     error = getattr(errors, kind)("a message", "a fact", hint="a hint", slug="some-code")
     same = SearchFailed.of(error).error()
     assert type(same) is type(error)
     assert vars(same) == vars(error)
-
-
-def test_an_error_of_another_module_is_one_of_ours() -> None:
-    class OwnError(AdascaleError):
-        pass
-
-    assert type(SearchFailed.of(OwnError("a message")).error()) is AdascaleError
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
 from queue import SimpleQueue
 
 import pytest
@@ -55,12 +54,6 @@ def test_an_abort_is_told_with_its_last_words_alone(
     assert isinstance(error, WorkerAbortedError)
     assert (error.facts, error.hint) == ((fact,), "")
     assert capfd.readouterr().err == "before\n"
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="has real-time signals")
-def test_a_signal_without_a_name_is_told_by_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    error = ending(monkeypatch, dying("", 40))
-    assert error.message == "the process that runs the models was ended by signal 40"
 
 
 def test_all_else_is_passed_on_as_it_was(
@@ -115,11 +108,6 @@ def test_a_file_is_to_blame_only_for_an_abort_while_it_is_opened(
 def test_a_line_that_is_no_message_ends_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     error = ending(monkeypatch, "print('hello', flush=True); import time; time.sleep(60)")
     assert error.facts == ("no message: b'hello\\n'",)
-
-
-def test_a_message_that_an_abort_has_cut_off_is_not_what_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    error = ending(monkeypatch, dying(f"{ASSERTION}\n", signal.SIGABRT, "os.write(1, b'[\"SearchEv')"))
-    assert error.facts == ("ggml.c:7: GGML_ASSERT(a / b > 0.c) failed",)
 
 
 def test_a_worker_ends_when_it_is_sent_what_it_cannot_read(capfd: pytest.CaptureFixture[str]) -> None:
