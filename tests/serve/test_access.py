@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import httpx2
 import pytest
 from scripted_server import Served, served
 
-from adascale.engine.errors import setting
-from adascale.engine.kinds import KINDS
-from adascale.engine.search.settings import Conditions
-from adascale.engine.types import Notice
 from adascale.serve import app
 from adascale.serve.wire.guard import Access
 
@@ -97,14 +92,6 @@ def test_scripts_of_other_pages_may_not_ask(server: Served, locked: Served) -> N
     assert httpx2.options(f"{locked.url}/v1/chat/completions", headers=asks).status_code == 400
 
 
-def test_any_origin_may_ask_where_all_were_let_in() -> None:
-    with served(Access("127.0.0.1", origins=("*",))) as server:
-        allowed = post(server, Origin="https://pages.example")
-    assert allowed.status_code == 200
-    assert allowed.headers["access-control-allow-origin"] == "*"
-    assert allowed.headers["access-control-expose-headers"] == "Retry-After, Mcp-Session-Id"
-
-
 def test_a_long_body_is_refused_whether_it_says_so_or_not(server: Served) -> None:
     refused = post(server, {"messages": [{"role": "user", "content": "x" * (2 << 20)}]})
     assert (refused.status_code, code(refused)) == (413, "body-too-long")
@@ -120,33 +107,19 @@ def test_a_long_body_is_refused_whether_it_says_so_or_not(server: Served) -> Non
 @pytest.mark.parametrize(
     "body",
     [
-        b"",
         b"{",
         b"\xff\xfe",
         b"[]",
-        b"3",
         b'{"a": NaN}',
         b'{"metadata": {"a": -1e999}}',
-        b'{"a": ' * 5000 + b"1" + b"}" * 5000,
         b"[" * 100_000,
         b'{"messages": ' + b"[" * 40 + b"]" * 40 + b"}",
     ],
-    ids=range(10),
+    ids=range(7),
 )
 def test_what_is_no_json_object_is_refused(server: Served, body: bytes) -> None:
     refused = httpx2.post(f"{server.url}/v1/chat/completions", content=body)
     assert (refused.status_code, code(refused)) == (400, "invalid-json")
-
-
-def test_warnings_of_files_of_this_machine_are_not_for_clients() -> None:
-    private = Notice("calibration-unreadable", "/home/me/mine.safetensors was changed")
-    public = Notice("no-gpu-build", f"{setting('gpu_layers', 99)} has no effect")
-    with served() as server:
-        worker = server.hub.worker
-        models = worker.open_models.conditions["value"].models
-        conditions = dict.fromkeys(KINDS, Conditions(models, (private, public)))
-        worker.open_models = replace(worker.open_models, conditions=conditions)
-        assert post(server).json()["adascale"]["warnings"] == ["the server's gpu_layers = 99 has no effect"]
 
 
 def test_unknown_paths_and_methods_have_the_shape_of_an_error(server: Served) -> None:

@@ -134,22 +134,6 @@ def test_when_the_worker_ends_all_that_ran_or_waited_fails_and_more_is_refused()
     asyncio.run(ask())
 
 
-def test_a_worker_that_starts_again_is_no_healthy_one_and_questions_wait_for_it() -> None:
-    async def ask() -> Event:
-        worker = Stepped()
-        hub = await opened(worker)
-        assert hub.health == "ready"
-        worker.is_open = False
-        assert (hub.health, hub.state) == ("loading", "ready")
-        worker.ends.put(None)
-        found = await search(hub, "a")
-        await hub.close()
-        assert hub.health == "ended"
-        return found
-
-    assert isinstance(asyncio.run(ask()), SearchFinished)
-
-
 def test_a_full_queue_says_when_to_come_again() -> None:
     async def ask() -> Refusal:
         worker = Stepped()

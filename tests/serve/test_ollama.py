@@ -48,16 +48,6 @@ def test_a_completion_has_its_options_at_either_place(server: Served) -> None:
         assert server.policy.opened[-1].history == (Turn("system", "Be brief."),)
 
 
-def test_a_raw_text_has_no_format(server: Served) -> None:
-    refused = post(server, "generate", prompt="Say 42", raw=True, format="json")
-    assert (refused.status_code, "format: " in refused.json()["error"]) == (400, True)
-
-
-def test_a_seed_of_minus_one_is_a_random_one(server: Served) -> None:
-    asked = [post(server, "chat", **ASKED, stream=False, options={"seed": -1}).json() for _ in range(2)]
-    assert len({each["adascale"]["seed"] for each in asked}) == 2
-
-
 @pytest.mark.parametrize("path", ["chat", "generate"])
 def test_thinking_is_left_out_where_it_is_not_wanted_and_has_an_effort(server: Served, path: str) -> None:
     asked = {**ASKED, "prompt": "Say 42", "stream": False, "format": "", "keep_alive": -1}

@@ -147,16 +147,6 @@ def test_solutions_grow_and_their_answer_has_no_probability_without_a_calibratio
 
 
 @needs_chromium
-def test_small_talk_gets_a_plain_reply_without_a_probability(browser: Any) -> None:
-    with served(policy=EchoPolicy(steady)) as server, opened(browser, server) as page:
-        exchange = ask_to_the_end(page, "hi")
-        assert "We look at 0." in exchange.locator(".body").inner_text()
-        assert "%" not in exchange.inner_text()
-        assert exchange.locator(".how").is_hidden()
-        assert exchange.locator("button.copy").is_visible()
-
-
-@needs_chromium
 def test_a_follow_up_is_asked_with_the_conversation_so_far(browser: Any) -> None:
     policy = EchoPolicy(steady)
     with served(policy=policy) as server, opened(browser, server) as page:
@@ -198,16 +188,6 @@ def test_an_answer_has_its_probability_its_rivals_and_its_solutions(
         assert exchange.locator(".steps .label").all_inner_texts()[1].startswith("Step 2")
         assert fits(page)
         assert violations(page) == []
-
-
-@needs_chromium
-def test_an_unlikely_answer_is_called_a_guess(browser: Any) -> None:
-    events = [json.loads(line) for line in PROSE_SEARCH.read_text().splitlines()]
-    events[-1]["result"]["confidence"] |= {"median": 0.1}
-    with served() as server, opened(browser, server) as page:
-        head = play(page, events).locator(".head").inner_text()
-        assert head.startswith("I don't know")
-        assert "24" in head
 
 
 @needs_chromium
@@ -382,22 +362,6 @@ def test_markdown_is_rendered(browser: Any) -> None:
 
 
 @needs_chromium
-def test_copy_copies_all_digits_and_code_as_it_is(browser: Any) -> None:
-    events = [json.loads(line) for line in PROSE_SEARCH.read_text().splitlines()]
-    events[-1]["result"] |= {"answer": "54.3396226415"}
-    with served() as server, opened(browser, server) as page:
-        page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-        exchange = play(page, events)
-        assert exchange.locator(".large").inner_text() == "54.34"
-        exchange.locator(".copy").click()
-        assert page.evaluate("navigator.clipboard.readText()") == "54.3396226415"
-        reply = play_reply(page, "```\na\n  b\n```")
-        reply.locator(".code").hover()
-        reply.locator(".code .copy").click()
-        assert page.evaluate("navigator.clipboard.readText()") == "a\n  b"
-
-
-@needs_chromium
 def test_a_thought_is_not_shown(browser: Any) -> None:
     events = [json.loads(line) for line in PROSE_SEARCH.read_text().splitlines()]
     for event in events:
@@ -411,15 +375,3 @@ def test_a_thought_is_not_shown(browser: Any) -> None:
         assert "Thought" in exchange.inner_text()
         assert "secret musing" not in page.content()
         assert "secret musing" not in page.evaluate("JSON.stringify(localStorage)")
-
-
-@needs_chromium
-def test_what_a_server_wrote_before_it_broke_off_stays(browser: Any) -> None:
-    lines = PROSE_SEARCH.read_text().splitlines()
-    grown = next(at for at, line in enumerate(lines) if '"branch_grew"' in line)
-    body = "".join(f"data: {line}\n\n" for line in lines[: grown + 1])
-    with served() as server, opened(browser, server) as page:
-        page.route("**/v1/searches", lambda route: route.fulfill(body=body, content_type="text/event-stream"))
-        ask(page, "A baker has 3 trays of 12 rolls.")
-        playwright.expect(page.locator("#error")).to_contain_text("broke off")
-        assert "Calculate the initial" in page.inner_text("article.ended .body")

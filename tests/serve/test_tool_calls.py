@@ -91,11 +91,6 @@ def test_a_stream_has_the_call_once_it_is_decided(client: openai.OpenAI) -> None
     assert chunks[-1].choices[0].finish_reason == "tool_calls"
 
 
-def test_without_parallel_calls_there_is_one(client: openai.OpenAI) -> None:
-    found = ask(client, user("What is it like in Paris and Rome?"), parallel_tool_calls=False)
-    assert len(found.choices[0].message.tool_calls) == 1
-
-
 def test_a_whole_turn_of_an_agent_ends_in_words(client: openai.OpenAI) -> None:
     question = user("What is it like in Paris?")
     called = ask(client, question).choices[0].message
@@ -203,17 +198,6 @@ def test_below_the_probability_that_is_wanted_the_reply_says_what_it_was_unsure_
     assert found.adascale["alternatives"]
 
 
-@pytest.mark.parametrize(("least", "is_made"), [(0, True), (0.5, False)])
-def test_a_call_whose_probability_is_not_known_is_not_likely_enough(least: float, is_made: bool) -> None:
-    with (
-        served(policy=EchoPolicy(script)) as plain,
-        openai.OpenAI(base_url=f"{plain.url}/v1", api_key="none", max_retries=0) as opened,
-    ):
-        found = ask(opened, user("What is it like in Paris?"), extra_body={"min_probability": least})
-    assert found.adascale["probability"] is None
-    assert bool(found.choices[0].message.tool_calls) == is_made
-
-
 @pytest.mark.parametrize(
     ("choice", "is_called"),
     [
@@ -226,31 +210,6 @@ def test_a_call_whose_probability_is_not_known_is_not_likely_enough(least: float
 def test_a_choice_is_kept(client: openai.OpenAI, choice: Any, is_called: bool) -> None:
     found = ask(client, user("What is it like in Paris?"), tool_choice=choice, reasoning_effort="low")
     assert bool(found.choices[0].message.tool_calls) == is_called
-
-
-@pytest.mark.parametrize(
-    ("more", "param"),
-    [
-        ({"tool_choice": {"type": "function", "function": {"name": "other"}}}, "tool_choice"),
-        ({"tools": [TOOL, TOOL]}, "tools"),
-        ({"tools": [{"type": "function", "function": {"name": "a b"}}]}, "tools"),
-        ({"min_probability": 2}, "min_probability"),
-    ],
-)
-def test_what_cannot_be_a_tool_is_refused_by_name(
-    client: openai.OpenAI, more: dict[str, Any], param: str
-) -> None:
-    with pytest.raises(openai.BadRequestError) as error:
-        ask(client, user("Hi"), extra_body=more)
-    assert error.value.param == param
-
-
-@pytest.mark.parametrize("given", ["[1]", '{"n": NaN}', '{"n":' * 40 + "1" + "}" * 40])
-def test_arguments_of_an_earlier_call_have_to_be_an_object(client: openai.OpenAI, given: str) -> None:
-    called = {"id": "1", "type": "function", "function": {"name": "f", "arguments": given}}
-    messages = [user("Hi"), {"role": "assistant", "tool_calls": [called]}, user("Go on")]
-    with pytest.raises(openai.BadRequestError):
-        ask(client, *messages)
 
 
 def respond(client: openai.OpenAI, asked: Any, **more: Any) -> Any:

@@ -56,7 +56,6 @@ class ChatBody(ChoicesBody):
     """Give the log-probability of each token of the answer; a stream has them at its end."""
     top_logprobs: Annotated[int, Field(ge=0, le=MAX_LIKELIEST)] = 0
     """Number of likeliest alternatives to each token."""
-    modalities: Annotated[list[Literal["text"]], FailFast()] = ["text"]
     response_format: ChatFormat | None = None
     tools: FunctionTools = []
     tool_choice: Choice | FunctionChoice | None = None

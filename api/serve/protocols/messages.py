@@ -103,7 +103,6 @@ class MessageBody(Body):
     """Texts before which an answer is cut."""
     tools: Annotated[list[MessageTool], Field(max_length=MAX_TOOLS), FailFast()] = []
     tool_choice: ToolChoice | None = None
-    container: None = None
 
 
 def _tool_use(body: MessageBody) -> ToolUse:

@@ -31,7 +31,6 @@ class StreamOptions(Fields):
     """Options of a stream."""
 
     include_usage: bool = False
-    include_obfuscation: bool = False
 
 
 class ChoicesBody(OpenAIBody):

@@ -244,30 +244,16 @@ class ResponseWriter(BlockWriter[ResponseBody]):
             "incomplete_details": None,
             "output": list(output),
             "usage": None,
-            "background": False,
             "instructions": body.instructions or None,
-            "max_output_tokens": body.max_output_tokens,
             "metadata": body.metadata,
             "parallel_tool_calls": body.parallel_tool_calls,
-            "previous_response_id": None,
-            "reasoning": {"effort": body.reasoning.effort if body.reasoning else None, "summary": None},
-            "service_tier": "default",
-            "store": False,
-            "text": {"format": _shown_format(body.text)},
             "tool_choice": choice.model_dump() if isinstance(choice, NamedTool) else choice or "auto",
             "tools": [{"type": "function", **each.shown(), "strict": True} for each in body.tools],
-            "truncation": "disabled",
             **public_sampling(None),
         }
 
 
 RESPONSES = Protocol("/v1/responses", ResponseBody, _read, ResponseWriter)
-
-
-def _shown_format(text: TextOptions | None) -> JsonObject:
-    if text is None or text.format is None:
-        return {"type": "text"}
-    return text.format.model_dump(by_alias=True, exclude_unset=True)
 
 
 def _part(block: Block) -> JsonObject:

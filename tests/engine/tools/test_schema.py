@@ -102,13 +102,6 @@ def test_closed_objects_are_one_with_the_properties_of_both() -> None:
     assert not any(matches(wrong, schema) for wrong in ({"a": "x"}, {"b": "x"}, {"b": 1, "c": 1}))
 
 
-def test_both_a_union_and_what_stands_beside_it_are_mended() -> None:
-    schema = inlined(
-        {"properties": {"a": {"type": "integer"}}, "anyOf": [{"properties": {"b": {"type": "integer"}}}]}
-    )
-    assert mended({"a": "1", "b": "2"}, schema) == {"a": 1, "b": 2}
-
-
 def _nested(depth: int) -> dict[str, Any]:
     """A schema whose parts stand beside a union at every level."""
     inner = _nested(depth - 1) if depth else {"type": "string"}

@@ -49,12 +49,6 @@ def decide_or_fail(search):
 Search.decide = decide_or_fail
 """
 )
-WITHOUT_A_NUMBER = SERVING.format(
-    """
-from adascale.engine.ports import Score, SequenceLogprob
-SequenceLogprob.score = lambda self, prefixes: [Score(float("nan")) for _ in prefixes]
-"""
-)
 SETTINGS = Settings(strategy_named("greedy"))
 
 
@@ -105,17 +99,6 @@ def test_an_error_that_nobody_has_foreseen_ends_the_worker_and_not_the_run(
         assert sum("starting it again" in text for text in said) == 1
         *_, (_, last) = worker.run(questions("1 + 1?"), SETTINGS)
         assert isinstance(last, SearchFinished)
-
-
-def test_an_event_that_cannot_be_read_fails_its_question_alone(
-    monkeypatch: pytest.MonkeyPatch, worker: Worker
-) -> None:
-    monkeypatch.setattr(process, "_COMMAND", WITHOUT_A_NUMBER)
-    with worker:
-        *_, (_, last) = worker.run(questions("1 + 1?"), SETTINGS)
-    assert isinstance(last, SearchFailed)
-    assert last.notice.code == "worker-died"
-    assert "finite" in last.notice.facts[0]
 
 
 def test_a_model_that_computes_no_numbers_fails_each_question(tmp_path: Path) -> None:
@@ -185,13 +168,6 @@ def test_one_search_of_several_is_cancelled_and_its_worker_goes_on(worker: Worke
         assert ends == {"long": "interrupted", "short": "exhausted"}
         *_, (_, last) = worker.run(questions("3 + 3?"), SETTINGS)
         assert isinstance(last, SearchFinished)
-
-
-def test_what_is_interrupted_before_it_began_ends(worker: Worker) -> None:
-    with worker:
-        asked = worker.run(questions("1 + 1?"), SETTINGS)
-        worker.interrupt()
-        assert [*asked] == []
 
 
 def test_a_worker_outlives_the_thread_that_opened_it(worker: Worker) -> None:

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from queue import SimpleQueue
 
-import pytest
-
 from adascale.engine.errors import WorkerDiedError
 from adascale.engine.ports import SequenceLogprob
 from adascale.engine.search.driver import Driver
@@ -74,17 +72,6 @@ def test_a_question_is_drawn_when_it_is_asked_for_and_not_before() -> None:
     assert questions.source.exhausted
 
 
-def test_what_reading_the_questions_raises_is_raised_where_they_are_taken() -> None:
-    def draw() -> Iterator[Request]:
-        yield question("a")
-        raise OSError("the disk is gone")
-
-    questions = Drawn(draw())
-    questions.next()
-    with pytest.raises(OSError, match="gone"):
-        questions.next()
-
-
 def test_a_question_that_was_given_back_comes_first_and_only_once() -> None:
     questions = Drawn(iter([question("a"), question("b")]))
     first = questions.next()
@@ -125,17 +112,6 @@ def test_what_had_begun_is_asked_once_more_where_that_is_wanted() -> None:
     assert event.notice == DIED.notice
 
 
-def test_a_question_that_was_lost_before_it_began_is_still_asked_once_more_after() -> None:
-    flight, source = Flight(), QuestionSource([], lambda: None)
-    flight.add(question("a"))
-    assert list(flight.lose(DIED, source, retry=True)) == []
-    begun(flight, question("a"), PromptRead)
-    assert list(flight.lose(DIED, source, retry=True)) == []
-    begun(flight, question("a"), PromptRead)
-    [(_, event)] = flight.lose(DIED, source, retry=True)
-    assert isinstance(event, SearchFailed)
-
-
 def test_a_question_whose_prompt_is_deadly_is_to_blame() -> None:
     flight, source = Flight(), QuestionSource([], lambda: None)
     begun(flight, question("a"), SearchStarted)
@@ -156,15 +132,4 @@ def test_a_question_that_is_deadly_before_it_begins_fails_the_second_time() -> N
         SearchStarted,
         SearchFailed,
     ]
-    assert flight.deaths == 0
-
-
-def test_an_answer_ends_the_row_of_deaths() -> None:
-    flight, source = Flight(), QuestionSource([], lambda: None)
-    for _ in range(3):
-        list(flight.lose(DIED, source, retry=False))
-    assert flight.deaths == 3
-    flight.add(question("a"))
-    for event in log_of(question("a")):
-        flight.follow("a", event)
     assert flight.deaths == 0

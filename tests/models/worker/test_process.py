@@ -66,17 +66,6 @@ def test_all_else_is_passed_on_as_it_was(
     assert "if memory ran out" in error.hint
 
 
-@pytest.mark.parametrize("own", [None, "", "0"])
-def test_no_backtrace_unless_the_user_says_otherwise(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], own: str | None
-) -> None:
-    monkeypatch.delenv("GGML_NO_BACKTRACE", raising=False)
-    if own is not None:
-        monkeypatch.setenv("GGML_NO_BACKTRACE", own)
-    ending(monkeypatch, "import os, sys; sys.stderr.write(repr(os.environ['GGML_NO_BACKTRACE']))")
-    assert capfd.readouterr().err == repr("1" if own is None else own)
-
-
 @pytest.mark.parametrize(
     ("says", "number", "before", "kind"),
     [
@@ -108,23 +97,6 @@ def test_a_file_is_to_blame_only_for_an_abort_while_it_is_opened(
 def test_a_line_that_is_no_message_ends_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     error = ending(monkeypatch, "print('hello', flush=True); import time; time.sleep(60)")
     assert error.facts == ("no message: b'hello\\n'",)
-
-
-def test_a_worker_ends_when_it_is_sent_what_it_cannot_read(capfd: pytest.CaptureFixture[str]) -> None:
-    delivered: SimpleQueue[object] = SimpleQueue()
-    process = WorkerProcess(delivered.put)
-    process.start()
-    assert process._process is not None
-    assert process._process.stdin is not None
-    process._process.stdin.write(b'["Question", 1]\n')
-    process._process.stdin.flush()
-    error = delivered.get(timeout=30)
-    process.stop()
-    assert isinstance(error, WorkerDiedError)
-    assert error.message.endswith("exit code 1")
-    said = capfd.readouterr().err
-    assert "cannot go on listening" in said
-    assert "Traceback" not in said
 
 
 @pytest.mark.parametrize("ended", ["never started", "stopped", "dead"])

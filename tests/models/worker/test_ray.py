@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import sys
-import threading
 from pathlib import Path
-from queue import SimpleQueue
 from types import SimpleNamespace
 
 import pytest
@@ -114,12 +112,6 @@ def cluster(monkeypatch: pytest.MonkeyPatch, said: list[str], *engines: FakeEngi
     return Cluster("auto", SessionOptions(), said.append)
 
 
-def test_the_folder_of_a_calibration_may_differ_between_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
-    here, there = opened("/home/a"), opened("/srv/b")
-    with cluster(monkeypatch, [], FakeEngine(here), FakeEngine(there)) as found:
-        assert found.open_models == here
-
-
 def test_calibrations_of_code_tasks_are_compared_too(monkeypatch: pytest.MonkeyPatch) -> None:
     engines = FakeEngine(opened("/home/a")), FakeEngine(opened("/home/a", "another"))
     with pytest.raises(ModelError) as caught:
@@ -161,15 +153,6 @@ def test_questions_of_a_lost_engine_go_to_the_others_once(
     assert said[1:] == ["the engine on n0 was lost (RayError); going on without it"]
 
 
-def test_the_loss_of_the_last_engine_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    lost = [FakeEngine(opened("/a"), "lost", RayError()) for _ in range(2)]
-    with (
-        cluster(monkeypatch, [], *lost) as found,
-        pytest.raises(WorkerDiedError, match=r"the engine on n\d was lost"),
-    ):
-        list(found.serve(iter([Request(Problem("q", "?"), SETTINGS)]), retry=True))
-
-
 def test_an_engine_gives_the_log_of_each_search_and_stops_when_it_is_told(chain_gguf: Path) -> None:
     engine = Engine(SessionOptions(str(chain_gguf), branches=2, threads=1))
     assert engine.open_models().files
@@ -179,22 +162,3 @@ def test_an_engine_gives_the_log_of_each_search_and_stops_when_it_is_told(chain_
     engine.interrupt()
     assert engine.search(Request(Problem("late", "What is 9 * 2?"), SETTINGS)) == []
     engine._worker.__exit__()
-
-
-def test_an_engine_whose_worker_cannot_be_started_again_refuses_later_questions() -> None:
-    def serve(requests: object, retry: bool) -> None:
-        raise ModelError("gone")
-
-    engine = Engine(SessionOptions())
-    engine._worker = SimpleNamespace(serve=serve, interrupted=False)  # type: ignore[assignment]
-    engine._run()
-    refusals: SimpleQueue[str] = SimpleQueue()
-
-    def ask() -> None:
-        try:
-            engine.search(Request(Problem("late", "?"), SETTINGS))
-        except ModelError as error:
-            refusals.put(error.message)
-
-    threading.Thread(target=ask, daemon=True).start()
-    assert refusals.get(timeout=5) == "gone"
