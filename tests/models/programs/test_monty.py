@@ -12,7 +12,6 @@ from pathlib import Path
 import psutil
 import pytest
 
-from adascale.engine.errors import UsageError
 from adascale.engine.execution import Trial, Verdict
 from adascale.models.programs.monty import MontyRunner
 from adascale.models.programs.sandbox import ProgramLimits
@@ -203,17 +202,3 @@ def test_a_worker_that_ends_says_nothing_and_stderr_is_as_it_was(capfd: pytest.C
         list(pool.map(start, range(2)))
     os.write(2, b"here")
     assert capfd.readouterr().err == "here"
-
-
-def test_an_environment_without_the_interpreter_is_told_how_to_get_it(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.delenv("MONTY_BIN", raising=False)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr("pydantic_monty._binary._script_dirs", list)
-    monkeypatch.setattr("pydantic_monty._binary._development_binary", lambda: None)
-
-    with pytest.raises(UsageError) as caught:
-        MontyRunner(LIMITS)
-
-    assert "pydantic-monty-runtime" in (caught.value.hint or "")
