@@ -20,7 +20,6 @@ from adascale.cli.render.frame import whole_frame
 from adascale.cli.render.solution import solution_lines
 from adascale.cli.render.state import ViewState
 from adascale.cli.render.summary import closing_lines
-from adascale.cli.terminal.theme import UNICODE
 
 FOLDER = Path(__file__).parent
 
@@ -31,9 +30,9 @@ def files() -> dict[str, str]:
     assert state.best is not None
     command = f'$ adascale "{state.tree.problem.question}"'
     typed = [Text(line, "bold") for line in textwrap.wrap(command, PICTURE_WIDTH, subsequent_indent="  ")]
-    solution = solution_lines(state, state.best, PICTURE_WIDTH, UNICODE, whole=False)
-    screen = [*typed, Text(), *solution, Text(), *closing_lines(state, UNICODE)]
-    tree = whole_frame(state, PICTURE_WIDTH, UNICODE)
+    solution = solution_lines(state, state.best, PICTURE_WIDTH, whole=False)
+    screen = [*typed, Text(), *solution, Text(), *closing_lines(state)]
+    tree = whole_frame(state, PICTURE_WIDTH)
     return {"demo.svg": as_document(screen, ".svg"), "search.svg": as_document(tree, ".svg")}
 
 

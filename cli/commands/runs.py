@@ -15,7 +15,6 @@ from ..disk.history import MAX_BYTES, MAX_RUNS, past_runs, run_records, runs_dir
 from ..options.declare import JsonLinesOption, RunArgument
 from ..terminal.console import say, write_json_lines, write_payload
 from ..terminal.text import columns, cut, fitted, one_line, percent, rounded
-from ..terminal.theme import UNICODE
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -92,8 +91,8 @@ def _runs_table(facts: list[dict[str, Any]]) -> str:
             (
                 fact["run"],
                 "-" if tokens is None else f"{tokens:,}",
-                cut(one_line(_ending(fact), UNICODE), 20, UNICODE) + p,
-                cut(one_line(fact["question"] or "(unreadable)", UNICODE), room, UNICODE),
+                cut(one_line(_ending(fact)), 20) + p,
+                cut(one_line(fact["question"] or "(unreadable)"), room),
             )
         )
     return fitted(columns(rows, "<><<"))

@@ -20,7 +20,6 @@ from ..disk.history import trace_path
 from ..disk.trace import read_trace
 from ..options.declare import OverwriteOption, TraceArgument
 from ..terminal.console import clean, say, write_lines, write_payload
-from ..terminal.theme import UNICODE, glyphs_for
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -58,7 +57,7 @@ def tree(
     if output is None or str(output) == "-":
         is_terminal = sys.stdout.isatty()
         width = shutil.get_terminal_size().columns if is_terminal else plain_width()
-        lines = whole_frame(ViewState.of(read_trace(source)), width, glyphs_for(sys.stdout))
+        lines = whole_frame(ViewState.of(read_trace(source)), width)
         if is_terminal:
             write_lines(lines)
         else:
@@ -72,7 +71,7 @@ def tree(
         )
     other = f"--output {shlex.quote(f'{source.stem}-tree{suffix}')}"
     check_output(output, other, reads=[source], overwrite=overwrite)
-    lines = whole_frame(ViewState.of(read_trace(source)), PICTURE_WIDTH, UNICODE)
+    lines = whole_frame(ViewState.of(read_trace(source)), PICTURE_WIDTH)
     write_file(output, as_document(lines, suffix).encode())
     say(f"adascale: wrote {output}")
 

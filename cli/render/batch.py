@@ -74,7 +74,6 @@ class LiveBatch:
         self._display = display
         self._counts = counts
         self._total = total
-        self._glyphs = display.glyphs
         self._flying: dict[str, ViewState] = {}
         self._queue: deque[tuple[str, Event]] = deque()
         self._lock = threading.Lock()
@@ -100,7 +99,7 @@ class LiveBatch:
             self._fold_queue()
             seconds = time.monotonic() - self._begun
             share = self._counts.settled / self._total if self._total else None
-            head = fact_line("", self._facts(seconds), Frame(width, self._glyphs, calibrated=False), share)
+            head = fact_line("", self._facts(seconds), Frame(width, calibrated=False), share)
             lines = [head, *self._below(width, max(0, height - 2), tick)]
         return Text("\n", no_wrap=True).join(lines)
 
@@ -108,7 +107,7 @@ class LiveBatch:
         """The searches in flight, the oldest first."""
         searches = list(self._flying.items())
         shown = searches if len(searches) <= room else searches[: max(0, room - 1)]
-        lines = [search_line(id_, state, width, self._glyphs, tick) for id_, state in shown]
+        lines = [search_line(id_, state, width, tick) for id_, state in shown]
         if len(shown) < len(searches) and room:
             lines.append(Text(f"  and {len(searches) - len(shown)} more", STYLES["faint"]))
         return lines

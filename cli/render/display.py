@@ -6,7 +6,6 @@ It stands alone, so that its first line is on the screen before all that draws a
 from __future__ import annotations
 
 import contextlib
-import sys
 import time
 from typing import Protocol, Self
 
@@ -15,7 +14,7 @@ from rich.text import Text
 
 from ..terminal.console import stderr_console
 from ..terminal.text import cut, one_line
-from ..terminal.theme import MARK_STYLES, glyphs_for
+from ..terminal.theme import MARK_STYLES, SPIN
 
 FRAMES_PER_SECOND = 4
 
@@ -32,14 +31,9 @@ class Picture(Protocol):
 
 
 class LiveDisplay:
-    """Redraws a picture four times a second, in Rich's thread; use it as a context manager.
-
-    Attributes:
-        glyphs: Glyphs of the terminal, as it says before the display stands in front of stderr.
-    """
+    """Redraws a picture four times a second, in Rich's thread; use it as a context manager."""
 
     def __init__(self) -> None:
-        self.glyphs = glyphs_for(sys.stderr)
         self._console = stderr_console()
         self._picture: Picture | None = None
         self._message = ""
@@ -62,7 +56,7 @@ class LiveDisplay:
             return
         self._start()
         if self._picture is not None:
-            self._console.print(one_line(text, self.glyphs))
+            self._console.print(one_line(text))
         self._live.refresh()
 
     def show(self, picture: Picture) -> None:
@@ -100,6 +94,6 @@ class LiveDisplay:
         tick = int(time.monotonic() * FRAMES_PER_SECOND)
         if self._picture is not None:
             return self._picture.draw(width, height, tick)
-        mark = self.glyphs.spin[tick % len(self.glyphs.spin)]
+        mark = SPIN[tick % len(SPIN)]
         line = Text(no_wrap=True).append(f"{mark} ", MARK_STYLES["running"])
-        return line.append(cut(one_line(self._message, self.glyphs), max(0, width - 2), self.glyphs))
+        return line.append(cut(one_line(self._message), max(0, width - 2)))

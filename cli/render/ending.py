@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 from rich.text import Text
@@ -10,7 +9,7 @@ from rich.text import Text
 from ..report.answer import answer_payload
 from ..terminal.console import is_one_screen, stderr_console, write_lines, write_payload
 from ..terminal.text import one_line
-from ..terminal.theme import STYLES, glyphs_for
+from ..terminal.theme import DOT, STYLES
 from .solution import json_lines, option_lines, solution_lines
 from .state import ViewState
 from .summary import answer_words, closing_lines
@@ -35,27 +34,26 @@ def write_answer(state: ViewState, *, extract: bool = False, says_end: bool = Tr
         if payload := answer_payload(state, extract):
             write_payload(payload)
     elif state.result is not None:
-        width, glyphs = stderr_console().width, glyphs_for(sys.stdout)
+        width = stderr_console().width
         if state.tree.problem.kind == "json":
             lines = [] if state.answer is None else json_lines(state.answer, state.result.fields)
             write_lines([*lines, Text()] if lines else [])
             return
-        best, bars = state.result.best, option_lines(state, width, glyphs)
-        text = [] if best is None else solution_lines(state, best, width, glyphs, whole=verbose > 0)
+        best, bars = state.result.best, option_lines(state, width)
+        text = [] if best is None else solution_lines(state, best, width, whole=verbose > 0)
         lines = [line for block in (text, bars) if block for line in (*block, Text())]
         write_lines(lines[:-1] if state.tree.problem.is_chat else lines)
 
 
 def say_handed_on(state: ViewState, found: FallbackAnswer) -> None:
     """Write the line about the answer of another server to stderr; ``say_end`` tells of our own below it."""
-    glyphs = glyphs_for(sys.stderr)
     source = f"by {found.model or 'the model'} at {found.server}, since our own was not sure enough:"
-    line = Text().append(answer_words(state, found.answer, 40, glyphs), STYLES["answer"])
-    stderr_console().print(line.append(glyphs.dot + one_line(source, glyphs)), soft_wrap=True)
+    line = Text().append(answer_words(state, found.answer, 40), STYLES["answer"])
+    stderr_console().print(line.append(DOT + one_line(source)), soft_wrap=True)
 
 
 def say_end(state: ViewState, verbose: int = 0) -> None:
     """Write the line about the answer of a search that has ended to stderr, with ``verbose`` more of them."""
     if state.result is not None:
-        for line in closing_lines(state, glyphs_for(sys.stderr), verbose):
+        for line in closing_lines(state, verbose):
             stderr_console().print(line, soft_wrap=True)

@@ -11,7 +11,7 @@ from adascale.engine.search.account import fixed_tokens
 
 from ..report.answer import solution_text
 from ..terminal.text import cells, clock, cut, duration, harmless, one_line, pad, percent, plural
-from ..terminal.theme import MARK_STYLES, STYLES, Glyphs
+from ..terminal.theme import DOT, LEFT, MARK_STYLES, SPENT, SPIN, STYLES
 from .lines import Frame, draw_rows
 from .rows import tree_rows
 from .state import ViewState
@@ -41,44 +41,44 @@ _ID_CELLS = 16
 _TOKEN_CELLS = 13
 
 
-def live_frame(state: ViewState, width: int, height: int, glyphs: Glyphs, tick: int = 0) -> list[Text]:
+def live_frame(state: ViewState, width: int, height: int, tick: int = 0) -> list[Text]:
     """The running search in at most ``height`` lines."""
-    frame = Frame(width, glyphs, state.started.calibrated, tick)
+    frame = Frame(width, state.started.calibrated, tick)
     room = max(1, height - FRAME_LINES)
     rows = tree_rows(state, room)
     lines = [_question_line(state, frame), *draw_rows(rows, frame, whole=False), Text()]
     lines += [_budget_line(state, frame), _tree_line(state, frame)]
     lines += [_best_line(state, frame), _stop_line(state, frame)]
-    lines.append(Text(cut(_HINT, width, glyphs), STYLES["faint"]))
+    lines.append(Text(cut(_HINT, width), STYLES["faint"]))
     # Where even the frame does not fit, the newest facts are at its end.
     return lines[max(0, len(lines) - height) :]
 
 
-def final_frame(state: ViewState, width: int, glyphs: Glyphs, *, whole: bool = False) -> list[Text]:
+def final_frame(state: ViewState, width: int, *, whole: bool = False) -> list[Text]:
     """The finished tree; of a large one its best path and some other rows, unless it is wanted ``whole``."""
-    frame = Frame(width, glyphs, state.started.calibrated)
+    frame = Frame(width, state.started.calibrated)
     large = len(state.tree) > FULL_TREE and not whole
     rows = tree_rows(state, FOLDED_ROWS if large else None)
     lines = [_question_line(state, frame), *draw_rows(rows, frame, whole=True), Text()]
     lines += [_budget_line(state, frame), _tree_line(state, frame)]
     if large:
         note = f"{len(rows)} rows for {steps_text(state)}; adascale tree has all."
-        lines.append(Text(cut(note, width, glyphs), STYLES["faint"]))
+        lines.append(Text(cut(note, width), STYLES["faint"]))
     return lines
 
 
-def whole_frame(state: ViewState, width: int, glyphs: Glyphs) -> list[Text]:
+def whole_frame(state: ViewState, width: int) -> list[Text]:
     """The tree without folds, the lines below it and the settings; of a message its reply instead."""
     if state.tree.problem.is_chat:
-        question = f"Q  {one_line(state.tree.problem.question, glyphs)}"
-        reply = [harmless(line, glyphs) for line in solution_text(state).split("\n")]
+        question = f"Q  {one_line(state.tree.problem.question)}"
+        reply = [harmless(line) for line in solution_text(state).split("\n")]
         lines = [Text(line) for line in (question, "", *reply, "")]
     else:
-        lines = final_frame(state, width, glyphs, whole=True)
-    return [*lines, *closing_lines(state, glyphs, verbose=1), Text(_settings(state, glyphs))]
+        lines = final_frame(state, width, whole=True)
+    return [*lines, *closing_lines(state, verbose=1), Text(_settings(state))]
 
 
-def _settings(state: ViewState, glyphs: Glyphs) -> str:
+def _settings(state: ViewState) -> str:
     """Names and values of the settings of a search; unknown ones are left out."""
     generator, budget = state.started.models.generator, state.started.budget
     limits = [f"{budget.max_tokens:,} tokens"] if budget.max_tokens is not None else []
@@ -90,24 +90,24 @@ def _settings(state: ViewState, glyphs: Glyphs) -> str:
         "budget": ", ".join(limits) or "none",
         "seed": str(state.started.seed),
     }
-    return ", ".join(f"{name} {one_line(value, glyphs)}" for name, value in found.items() if value)
+    return ", ".join(f"{name} {one_line(value)}" for name, value in found.items() if value)
 
 
-def search_line(id_: str, state: ViewState, width: int, glyphs: Glyphs, tick: int) -> Text:
+def search_line(id_: str, state: ViewState, width: int, tick: int) -> Text:
     """A search among others, in columns: ``◐ gsm8k-0001    412 tokens  3 of up to 16 solutions``."""
-    line = Text().append(glyphs.spin[tick % len(glyphs.spin)] + " ", MARK_STYLES["running"])
-    line.append(pad(cut(one_line(id_, glyphs), _ID_CELLS, glyphs), _ID_CELLS) + "  ", STYLES["question"])
+    line = Text().append(SPIN[tick % len(SPIN)] + " ", MARK_STYLES["running"])
+    line.append(pad(cut(one_line(id_), _ID_CELLS), _ID_CELLS) + "  ", STYLES["question"])
     tokens = plural(state.tokens, "token").rjust(_TOKEN_CELLS) + "  "
-    facts = _fit_facts(progress_facts(state, glyphs), width - _ID_CELLS - 4 - len(tokens), glyphs)
-    line.append(tokens + glyphs.dot.join(facts), STYLES["faint"])
+    facts = _fit_facts(progress_facts(state), width - _ID_CELLS - 4 - len(tokens))
+    line.append(tokens + DOT.join(facts), STYLES["faint"])
     line.truncate(width)
     return line
 
 
 def _question_line(state: ViewState, frame: Frame) -> Text:
     text = Text().append("Q  ", STYLES["faint"])
-    question = one_line(readable(state.tree.problem.question), frame.glyphs)
-    text.append(cut(question, max(0, frame.width - 3), frame.glyphs), STYLES["question"])
+    question = one_line(readable(state.tree.problem.question))
+    text.append(cut(question, max(0, frame.width - 3)), STYLES["question"])
     text.truncate(frame.width)
     return text
 
@@ -152,7 +152,7 @@ def _best_line(state: ViewState, frame: Frame) -> Text:
     """The leading answer, its probability, and the other answers."""
     if state.answer is None:
         return fact_line("best", ["no answer yet"], frame)
-    facts = [answer_text(state, frame.glyphs), *support(state), *_rivals(state, frame.glyphs)]
+    facts = [answer_text(state), *support(state), *_rivals(state)]
     line = fact_line("best", facts, frame)
     line.stylize(STYLES["answer"], 7, 7 + len(facts[0]))
     return line
@@ -170,12 +170,12 @@ def _stop_line(state: ViewState, frame: Frame) -> Text:
     return fact_line("done", facts, frame)
 
 
-def _rivals(state: ViewState, glyphs: Glyphs) -> list[str]:
+def _rivals(state: ViewState) -> list[str]:
     """``then 26 (2), 13 (1), 3 more``: other answers, and how many solutions have each."""
     groups = state.groups[1:]
     if not groups:
         return []
-    named = [f"{answer_words(state, group.answer, 12, glyphs)} ({len(group.nodes)})" for group in groups[:2]]
+    named = [f"{answer_words(state, group.answer, 12)} ({len(group.nodes)})" for group in groups[:2]]
     more = [f"{len(groups) - 2} more"] if len(groups) > 2 else []
     return ["then " + ", ".join([*named, *more])]
 
@@ -206,16 +206,16 @@ def fact_line(name: str, facts: Sequence[str], frame: Frame, share: float | None
     if share is not None:
         size = 30 if frame.width >= 100 else 16 if frame.width >= 60 else 8
         spent = min(size, int(share * size))
-        line.append(frame.glyphs.spent * spent, STYLES["spent"])
-        line.append(frame.glyphs.left * (size - spent), STYLES["left"]).append("  ")
+        line.append(SPENT * spent, STYLES["spent"])
+        line.append(LEFT * (size - spent), STYLES["left"]).append("  ")
     room = max(0, frame.width - line.cell_len)
-    line.append(cut(frame.glyphs.dot.join(_fit_facts(facts, room, frame.glyphs)), room, frame.glyphs))
+    line.append(cut(DOT.join(_fit_facts(facts, room)), room))
     line.truncate(frame.width)
     return line
 
 
-def _fit_facts(facts: Sequence[str], room: int, glyphs: Glyphs) -> Sequence[str]:
+def _fit_facts(facts: Sequence[str], room: int) -> Sequence[str]:
     """The first facts that fit side by side; one stays whatever its length."""
-    while len(facts) > 1 and cells(glyphs.dot.join(facts)) > room:
+    while len(facts) > 1 and cells(DOT.join(facts)) > room:
         facts = facts[:-1]
     return facts

@@ -12,7 +12,7 @@ from adascale.engine.answers.latex import readable
 from ..terminal.code import Program, cut_line, highlighted, wrap_line
 from ..terminal.prose import plain
 from ..terminal.text import cells, chance, cut, cut_front, one_line, pad, percent, rounded
-from ..terminal.theme import MARK_STYLES, STYLES, Glyphs, level
+from ..terminal.theme import ELBOW, ELLIPSIS, MARK_STYLES, MARKS, PIPE, SPIN, STYLES, TEE, level
 from .rows import Row, thought_line
 
 NARROW = 60
@@ -48,13 +48,11 @@ class Frame:
 
     Attributes:
         width: Cells of a line.
-        glyphs: The character set.
         calibrated: Estimates are probabilities.
         tick: Number of the frame in a live view, for the running mark.
     """
 
     width: int
-    glyphs: Glyphs
     calibrated: bool
     tick: int = 0
 
@@ -117,7 +115,7 @@ def _score(row: Row, frame: Frame) -> tuple[str, str]:
 
 def _count(row: Row, frame: Frame) -> tuple[str, str]:
     """The count of a row, in at most ``_COUNT_CELLS`` cells."""
-    text = cut(one_line(rounded(readable(row.count)), frame.glyphs), _COUNT_CELLS, frame.glyphs)
+    text = cut(one_line(rounded(readable(row.count))), _COUNT_CELLS)
     if row.mark == "best":
         return text, STYLES["answer"]
     return text, STYLES["low"] if row.mark in ("pruned", "failed") else STYLES["faint"]
@@ -133,15 +131,15 @@ def _row_lines(row: Row, width: int, step: int, frame: Frame, whole: bool) -> li
         frame: Settings of all lines.
         whole: Show all lines of a program.
     """
-    guides, passing = _guides(row, step, width // 3, frame.glyphs)
+    guides, passing = _guides(row, step, width // 3)
     line = Text().append(guides, STYLES["guide"]).append_text(_row_start(row, frame))
     indent = Text().append(pad(passing, line.cell_len), STYLES["guide"])
     room = width - line.cell_len
-    why = f"  {one_line(row.why, frame.glyphs)}" if row.why and frame.width >= WIDE else ""
+    why = f"  {one_line(row.why)}" if row.why and frame.width >= WIDE else ""
     if cells(why) > room - _LEAST_TEXT:
         why = ""
     room -= cells(why)
-    text, *below = _contents(row, room, frame.glyphs, whole)
+    text, *below = _contents(row, room, whole)
     text.append(" " * (room - text.cell_len))
     for content in (text, *below):
         content.stylize_before(_text_style(row))
@@ -150,30 +148,30 @@ def _row_lines(row: Row, width: int, step: int, frame: Frame, whole: bool) -> li
     return [line, *(indent + content for content in below)]
 
 
-def _contents(row: Row, room: int, glyphs: Glyphs, whole: bool) -> list[Text]:
+def _contents(row: Row, room: int, whole: bool) -> list[Text]:
     """The text of a row in one line, or a ``whole`` program; of what is being written the end is new."""
     fit = cut_front if row.mark == "running" else cut
     if row.program is None:
         text = thought_line(row) if row.thought else plain(row.text)
-        return [Text(fit(one_line(text, glyphs), room, glyphs))]
+        return [Text(fit(one_line(text), room))]
     if row.mark == "running":
-        return [Text(fit(one_line(row.program.code, glyphs), room, glyphs))]
-    outcome = row.program.outcome_line(glyphs)
+        return [Text(fit(one_line(row.program.code), room))]
+    outcome = row.program.outcome_line()
     if whole and room >= _LEAST_WRAPPED:
-        return [part for line in (*row.program.lines(glyphs), *outcome) for part in wrap_line(line, room)]
-    return [_single_line(row.program, outcome, room, glyphs)]
+        return [part for line in (*row.program.lines(), *outcome) for part in wrap_line(line, room)]
+    return [_single_line(row.program, outcome, room)]
 
 
 def _row_start(row: Row, frame: Frame) -> Text:
     """Mark and label."""
-    glyphs, line = frame.glyphs, Text()
+    line = Text()
     if row.mark == "running":
-        line.append(glyphs.spin[frame.tick % len(glyphs.spin)] + " ", MARK_STYLES["running"])
+        line.append(SPIN[frame.tick % len(SPIN)] + " ", MARK_STYLES["running"])
     else:
-        mark = glyphs.marks[row.mark] if row.mark else glyphs.ellipsis
+        mark = MARKS[row.mark] if row.mark else ELLIPSIS
         line.append(mark + " ", MARK_STYLES[row.mark] if row.mark else STYLES["faint"])
     if row.label:
-        line.append(_shorten_label(row.label, glyphs) + " ", STYLES["label"])
+        line.append(_shorten_label(row.label) + " ", STYLES["label"])
     return line
 
 
@@ -185,7 +183,7 @@ def _text_style(row: Row) -> str:
     return STYLES["running_text"] if row.mark == "running" else ""
 
 
-def _guides(row: Row, step: int, most: int, glyphs: Glyphs) -> tuple[str, str]:
+def _guides(row: Row, step: int, most: int) -> tuple[str, str]:
     """Guides of a row, and those that pass by its further lines, both in at most ``most`` cells.
 
     What is deeper stands at the last level, and its label says where.
@@ -195,22 +193,22 @@ def _guides(row: Row, step: int, most: int, glyphs: Glyphs) -> tuple[str, str]:
         return "", ""
     if len(lasts) > levels:
         lasts = (*lasts[: levels - 1], lasts[-1])
-    passing = ["    " if last else glyphs.pipe for last in lasts]
-    own = [*passing[:-1], glyphs.elbow if lasts[-1] else glyphs.tee]
+    passing = ["    " if last else PIPE for last in lasts]
+    own = [*passing[:-1], ELBOW if lasts[-1] else TEE]
     if step < len(own[-1]):
         passing, own = ([guide[0] + " " for guide in guides] for guides in (passing, own))
     return "".join(own), "".join(passing)
 
 
-def _shorten_label(label: str, glyphs: Glyphs) -> str:
+def _shorten_label(label: str) -> str:
     if len(label) <= _LABEL_CHARACTERS:
         return label
-    return glyphs.ellipsis + label[len(glyphs.ellipsis) - _LABEL_CHARACTERS :]
+    return ELLIPSIS + label[len(ELLIPSIS) - _LABEL_CHARACTERS :]
 
 
-def _single_line(program: Program, outcome: Sequence[Text], width: int, glyphs: Glyphs) -> Text:
+def _single_line(program: Program, outcome: Sequence[Text], width: int) -> Text:
     """``price = 2 / 3; print(18 / price)  → 27``; what it gave takes at most half of the width."""
     room = max(0, width // 2 - _GAP)
-    end = Text(" " * _GAP if room else "").join([Text(), *(cut_line(line, room, glyphs) for line in outcome)])
-    code = highlighted(one_line(program.single_line, glyphs)).copy()
-    return cut_line(code, max(0, width - end.cell_len), glyphs).append_text(end)
+    end = Text(" " * _GAP if room else "").join([Text(), *(cut_line(line, room) for line in outcome)])
+    code = highlighted(one_line(program.single_line)).copy()
+    return cut_line(code, max(0, width - end.cell_len)).append_text(end)

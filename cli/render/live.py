@@ -59,15 +59,14 @@ class LiveRenderer:
 
     def draw(self, width: int, height: int, tick: int) -> Text:
         """The tree, or without one the leading solution."""
-        glyphs = self._display.glyphs
         with self._lock:
             state = self._folded()
             if not self._is_tree(state):
-                lines = writing_frame(state, width, height, glyphs, tick)
+                lines = writing_frame(state, width, height, tick)
             elif state.result is not None:
-                lines = final_frame(state, width, glyphs)
+                lines = final_frame(state, width)
             else:
-                lines = live_frame(state, width, height, glyphs, tick)
+                lines = live_frame(state, width, height, tick)
         return Text("\n", no_wrap=True).join(lines)
 
     def _folded(self) -> ViewState:

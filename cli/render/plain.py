@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 
 from adascale.engine.search.events import Event, SearchFinished, SearchStarted, Warned
 
 from ..terminal.console import say, show_warning
 from ..terminal.progress import Cadence
 from ..terminal.text import duration, one_line, plural
-from ..terminal.theme import glyphs_for
+from ..terminal.theme import DOT
 from .frame import final_frame
 from .state import ViewState
 from .summary import progress_facts
@@ -25,7 +24,6 @@ class FinalRenderer:
     def __init__(self, *, show_tree: bool = False) -> None:
         self._show_tree = show_tree
         self._state: ViewState | None = None
-        self._glyphs = glyphs_for(sys.stderr)
 
     def on(self, event: Event) -> None:
         """Take the next event."""
@@ -36,7 +34,7 @@ class FinalRenderer:
         if not self._state.tree.problem.is_chat:  # stdout shows its reply
             self._progress(self._state, event)
         if isinstance(event, SearchFinished) and self._show_tree and not self._state.tree.problem.is_chat:
-            for line in final_frame(self._state, plain_width(), self._glyphs):
+            for line in final_frame(self._state, plain_width()):
                 say(line.plain.rstrip())
 
     @property
@@ -62,7 +60,7 @@ class PlainRenderer(FinalRenderer):
     def status(self, text: str) -> None:
         """Say it as a line."""
         if text:
-            self._say(one_line(text, self._glyphs))
+            self._say(one_line(text))
 
     def _progress(self, state: ViewState, event: Event) -> None:
         """Print a line if another answer leads, or ten seconds have passed."""
@@ -73,8 +71,8 @@ class PlainRenderer(FinalRenderer):
         elif state.answer != self._said_answer or self._cadence.is_due(state.t):
             self._cadence, self._said_answer = Cadence(state.t), state.answer
             tokens = [plural(state.tokens, "token")] if state.tokens else []
-            facts = [*progress_facts(state, self._glyphs), *tokens, duration(state.t)]
-            self._say(self._glyphs.dot.join(facts))
+            facts = [*progress_facts(state), *tokens, duration(state.t)]
+            self._say(DOT.join(facts))
 
     @staticmethod
     def _say(text: str) -> None:

@@ -15,7 +15,7 @@ from ..terminal.code import Program, cut_line
 from ..terminal.console import json_text
 from ..terminal.markdown import rendered
 from ..terminal.text import cells, pad, percent, plural
-from ..terminal.theme import MARK_STYLES, STYLES, Glyphs
+from ..terminal.theme import DOT, ELLIPSIS, LEFT, MARK_STYLES, SPENT, SPIN, STYLES
 from .rows import program_of
 from .state import Running, ViewState
 from .summary import answer_words, progress_facts
@@ -29,31 +29,30 @@ _WHOLE_PROGRAM = 4
 """Lines of code of the longest program that is not folded."""
 
 
-def solution_lines(state: ViewState, node: NodeId, width: int, glyphs: Glyphs, *, whole: bool) -> list[Text]:
+def solution_lines(state: ViewState, node: NodeId, width: int, *, whole: bool) -> list[Text]:
     """A finished solution in lines of at most ``width`` cells.
 
     Args:
         state: The search.
         node: Last node of the solution.
         width: Cells of a line.
-        glyphs: Glyphs of the terminal.
         whole: Show all of a program, which else is folded: what it printed is the answer.
     """
     end, text = state.tree[node], state.tree.text(node).strip()
     program = program_of(end, text, state.tree.problem)
     if program is None:
-        return rendered(text, width, glyphs)
-    return _program_lines(program, width, glyphs, whole=whole)
+        return rendered(text, width)
+    return _program_lines(program, width, whole=whole)
 
 
-def _program_lines(program: Program, width: int, glyphs: Glyphs, *, whole: bool) -> list[Text]:
-    code = [line for line in program.lines(glyphs) if whole or _says_something(line.plain)]
+def _program_lines(program: Program, width: int, *, whole: bool) -> list[Text]:
+    code = [line for line in program.lines() if whole or _says_something(line.plain)]
     if not whole and len(code) > _WHOLE_PROGRAM:
         hidden = len(code) - (_WHOLE_PROGRAM - 1)
-        note = Text(f"{glyphs.ellipsis} {plural(hidden, 'more line')} of the program", STYLES["faint"])
+        note = Text(f"{ELLIPSIS} {plural(hidden, 'more line')} of the program", STYLES["faint"])
         code = [*code[: _WHOLE_PROGRAM - 1], note]
-    outcome = program.outcome_line(glyphs) if whole or program.failed else []
-    return [cut_line(line, width, glyphs) for line in (*code, *outcome)]
+    outcome = program.outcome_line() if whole or program.failed else []
+    return [cut_line(line, width) for line in (*code, *outcome)]
 
 
 def _says_something(line: str) -> bool:
@@ -87,10 +86,10 @@ def _field_line(text: str, found: FieldEstimate | None) -> Text:
     return Text(f"{text}  ? {percent(found.probability)}", STYLES["low"])
 
 
-def option_lines(state: ViewState, width: int, glyphs: Glyphs) -> list[Text]:
+def option_lines(state: ViewState, width: int) -> list[Text]:
     """A bar for each option that was read: ``B. bank  ━━━━━━━━──  88 %``, the most likely one in colour."""
     chances = list(state.options.items())
-    labels = [answer_words(state, name, max(1, width // 2), glyphs) for name, _ in chances]
+    labels = [answer_words(state, name, max(1, width // 2)) for name, _ in chances]
     label_cells = max(map(cells, labels), default=0)
     size = max(0, min(_BAR_CELLS, width - label_cells - 2 * _GAP - _PERCENT_CELLS))
     most = max((chance for _, chance in chances), default=0.0)
@@ -98,45 +97,43 @@ def option_lines(state: ViewState, width: int, glyphs: Glyphs) -> list[Text]:
     for label, (_, chance) in zip(labels, chances, strict=True):
         style, filled = STYLES["answer"] if chance == most else "", round(chance * size)
         line = Text(no_wrap=True).append(pad(label, label_cells + _GAP), style)
-        line.append(glyphs.spent * filled, STYLES["spent"]).append(
-            glyphs.left * (size - filled), STYLES["left"]
-        )
+        line.append(SPENT * filled, STYLES["spent"]).append(LEFT * (size - filled), STYLES["left"])
         lines.append(line.append(percent(chance).rjust(_GAP + _PERCENT_CELLS), style))
         lines[-1].truncate(width)
     return lines
 
 
-def writing_frame(state: ViewState, width: int, height: int, glyphs: Glyphs, tick: int = 0) -> list[Text]:
+def writing_frame(state: ViewState, width: int, height: int, tick: int = 0) -> list[Text]:
     """The solution that leads, as far as it is written, and below it one line of status.
 
     Before one has finished, the oldest that is being written is shown. Of a long text the end is.
     """
-    bars, room = option_lines(state, width, glyphs), height - 2
+    bars, room = option_lines(state, width), height - 2
     blocks = [bars] if bars and len(bars) < room else []
     room -= len(bars) + 1 if blocks else 0
-    if room > 0 and (lines := _leading_lines(state, width, room, glyphs)[-room:]):
+    if room > 0 and (lines := _leading_lines(state, width, room)[-room:]):
         blocks.insert(0, lines)
-    return [*(line for block in blocks for line in (*block, Text())), status_line(state, width, glyphs, tick)]
+    return [*(line for block in blocks for line in (*block, Text())), status_line(state, width, tick)]
 
 
-def _leading_lines(state: ViewState, width: int, room: int, glyphs: Glyphs) -> list[Text]:
+def _leading_lines(state: ViewState, width: int, room: int) -> list[Text]:
     if state.tree.problem.is_chat:  # stdout shows the reply
         return []
     if state.best is not None:
-        return solution_lines(state, state.best, width, glyphs, whole=False)
+        return solution_lines(state, state.best, width, whole=False)
     writing = [state.running[branch] for branch in sorted(state.running)]
-    return _running_lines(state, writing[0], width, room, glyphs) if writing else []
+    return _running_lines(state, writing[0], width, room) if writing else []
 
 
-def _running_lines(state: ViewState, branch: Running, width: int, room: int, glyphs: Glyphs) -> list[Text]:
+def _running_lines(state: ViewState, branch: Running, width: int, room: int) -> list[Text]:
     """The text that one branch has written so far; a program has its last lines."""
     if branch.thinks:
         return [Text(f"thinking, {plural(branch.tokens, 'token')}", STYLES["faint"])]
     text = state.tree.text(branch.parent) + branch.text
     if branch.mode not in PROGRAMS:
-        return rendered(_end_of(text, width * room), width, glyphs)
-    code = [line for line in Program.of(text, None).lines(glyphs) if line.plain.strip()]
-    return [cut_line(line, width, glyphs) for line in code[-_WHOLE_PROGRAM:]]
+        return rendered(_end_of(text, width * room), width)
+    code = [line for line in Program.of(text, None).lines() if line.plain.strip()]
+    return [cut_line(line, width) for line in code[-_WHOLE_PROGRAM:]]
 
 
 def _end_of(text: str, characters: int) -> str:
@@ -145,10 +142,10 @@ def _end_of(text: str, characters: int) -> str:
     return text if len(text) <= characters or start < 0 else text[start:]
 
 
-def status_line(state: ViewState, width: int, glyphs: Glyphs, tick: int = 0) -> Text:
+def status_line(state: ViewState, width: int, tick: int = 0) -> Text:
     """``◐ 2 of up to 16 solutions · 391 leads, 84 %``."""
-    line = Text().append(glyphs.spin[tick % len(glyphs.spin)] + " ", MARK_STYLES["running"])
-    facts = Text(glyphs.dot.join(progress_facts(state, glyphs)), STYLES["faint"])
-    line = line.append_text(cut_line(facts, max(0, width - 2), glyphs))
+    line = Text().append(SPIN[tick % len(SPIN)] + " ", MARK_STYLES["running"])
+    facts = Text(DOT.join(progress_facts(state)), STYLES["faint"])
+    line = line.append_text(cut_line(facts, max(0, width - 2)))
     line.truncate(width)
     return line

@@ -16,7 +16,7 @@ from adascale.engine.types import ROOT, Estimate, Mode, probability_of
 from ..terminal.code import verdict_text
 from ..terminal.console import as_typed
 from ..terminal.text import chance, cut, duration, nouns, one_line, percent, plural, rounded
-from ..terminal.theme import STYLES, Glyphs
+from ..terminal.theme import DOT, STYLES
 from .state import ViewState
 
 _ANSWER_CELLS = 40
@@ -31,32 +31,32 @@ _SURE = 0.5
 """Levels of calibrations whose numbers are rough."""
 
 
-def summary(state: ViewState, glyphs: Glyphs) -> Text:
+def summary(state: ViewState) -> Text:
     """One line for the end of a search: ``391 · 96 % sure · 2 of 2 solutions agree · 7 s``."""
-    end = [one_line(text, glyphs)] if (text := _cut_short(state)) else []
+    end = [one_line(text)] if (text := _cut_short(state)) else []
     tail = [*end, duration(state.t)]
     if state.tree.problem.kind == "code":
-        head, *facts = _code_facts(state, glyphs)
+        head, *facts = _code_facts(state)
         is_good = _passes(state)
     elif state.tree.problem.is_chat:
         head, facts, is_good = tokens_text(state), [], False
     else:
-        head, *facts = _answer_facts(state, glyphs)
+        head, *facts = _answer_facts(state)
         is_good = state.answer is not None and not _is_unsure(state)
     style = STYLES["answer"] if is_good else "" if state.tree.problem.is_chat else STYLES["low"]
     line = Text().append(head, style)
-    return line.append(glyphs.dot.join(["", *facts, *tail]))
+    return line.append(DOT.join(["", *facts, *tail]))
 
 
-def closing_lines(state: ViewState, glyphs: Glyphs, verbose: int = 0) -> list[Text]:
+def closing_lines(state: ViewState, verbose: int = 0) -> list[Text]:
     """The lines below a search: its summary, and with ``verbose`` all the rest.
 
     A message of a conversation has nothing below its reply, unless that was cut short.
     """
     if state.tree.problem.is_chat and not verbose and not _cut_short(state):
         return []
-    faint = [Text(one_line(text, glyphs), STYLES["faint"]) for text in details(state)] if verbose else []
-    return [summary(state, glyphs), *faint]
+    faint = [Text(one_line(text), STYLES["faint"]) for text in details(state)] if verbose else []
+    return [summary(state), *faint]
 
 
 def details(state: ViewState) -> Iterator[str]:
@@ -70,25 +70,25 @@ def details(state: ViewState) -> Iterator[str]:
     yield "; ".join(facts)
 
 
-def _answer_facts(state: ViewState, glyphs: Glyphs) -> list[str]:
+def _answer_facts(state: ViewState) -> list[str]:
     """``391``, ``96 % sure``, ``2 of 2 solutions agree``; one fact alone where the answer is not known."""
     if state.answer is None:
         return [f"no answer {_after(state)}" if state.candidates else "no answer"]
     if state.tree.problem.kind == "json" and state.result is not None and state.result.fields:
-        return [_fields_text(state.result.fields, glyphs), *support(state)]
-    answer = answer_text(state, glyphs)
+        return [_fields_text(state.result.fields), *support(state)]
+    answer = answer_text(state)
     if _is_unsure(state):
         likely = f" is {sure} likely" if (sure := sure_text(state)) else ", a guess,"
         return [f"not sure: {answer}{likely} {_after(state)}"]
     return [answer, *support(state)]
 
 
-def _fields_text(fields: Mapping[str, FieldEstimate], glyphs: Glyphs) -> str:
+def _fields_text(fields: Mapping[str, FieldEstimate]) -> str:
     """``7 fields``, or ``2 of 7 fields doubtful: city 45 %, date 62 %``."""
     found = doubts(fields)
     if not found:
         return plural(len(fields), "field")
-    words = cut(one_line(", ".join(found), glyphs), 2 * _ANSWER_CELLS, glyphs)
+    words = cut(one_line(", ".join(found)), 2 * _ANSWER_CELLS)
     return f"{len(found)} of {plural(len(fields), 'field')} doubtful: {words}"
 
 
@@ -132,7 +132,7 @@ def is_rough(state: ViewState) -> bool:
     return state.level == "portable"
 
 
-def progress_facts(state: ViewState, glyphs: Glyphs) -> list[str]:
+def progress_facts(state: ViewState) -> list[str]:
     """``2 of up to 16 solutions`` and ``391 leads, 84 %``, while the search runs."""
     problem, most, done = state.tree.problem, state.samples or 1, len(state.candidates)
     noun = KINDS[problem.kind].noun
@@ -144,12 +144,12 @@ def progress_facts(state: ViewState, glyphs: Glyphs) -> list[str]:
         facts = [f"writing the first of up to {most} {nouns(noun)}" if most > 1 else f"writing a {noun}"]
     if problem.kind == "code" and done:
         is_tested = bool(kind_of(problem).tests(problem))
-        return [*facts, f"the best {_code_words(state, glyphs)}"] if is_tested else facts
+        return [*facts, f"the best {_code_words(state)}"] if is_tested else facts
     if state.answer is None:
         return [*facts, "no answer yet"] if done else facts
     agree, answered = state.agreement
     sure = sure_text(state) or (f"{agree} of {answered}" if answered else "read from the options")
-    return [*facts, f"{answer_text(state, glyphs)} leads, {sure}"]
+    return [*facts, f"{answer_text(state)} leads, {sure}"]
 
 
 def _cut_short(state: ViewState) -> str:
@@ -168,7 +168,7 @@ def _cut_short(state: ViewState) -> str:
     return _CUT_SHORT.get(state.result.stop_reason, "")
 
 
-def _code_facts(state: ViewState, glyphs: Glyphs) -> list[str]:
+def _code_facts(state: ViewState) -> list[str]:
     """``passes 3 of 3 tests``, or the first test that it fails, and ``after 2 of 8 programs``."""
     best, problem = state.best, state.tree.problem
     tests = kind_of(problem).tests(problem)
@@ -181,16 +181,16 @@ def _code_facts(state: ViewState, glyphs: Glyphs) -> list[str]:
         facts.append(f"{sure} sure {beyond}")
     if state.result is not None and state.result.stop_reason == "hopeless":
         facts.append("given up: another program is unlikely to pass")
-    return [_code_words(state, glyphs), *facts]
+    return [_code_words(state), *facts]
 
 
-def _code_words(state: ViewState, glyphs: Glyphs) -> str:
+def _code_words(state: ViewState) -> str:
     """``passes 1 of 2 tests: assert f(3) == 9 gave 6``: the verdict on the best program."""
     best, problem = state.best, state.tree.problem
     execution = None if best is None else state.tree[best].execution
     if execution is None:
         return "no program"
-    return one_line(verdict_text(execution, kind_of(problem).tests(problem)), glyphs)
+    return one_line(verdict_text(execution, kind_of(problem).tests(problem)))
 
 
 def _passes(state: ViewState) -> bool:
@@ -288,18 +288,18 @@ def _interval_facts(state: ViewState) -> list[str]:
     return [f"between {percent(estimate.lower)} and {percent(estimate.upper)}{level}"]
 
 
-def answer_text(state: ViewState, glyphs: Glyphs) -> str:
+def answer_text(state: ViewState) -> str:
     """The leading answer, short and readable, its long decimals rounded."""
     if state.answer is None:
         return "no answer"
-    return answer_words(state, state.answer, _ANSWER_CELLS, glyphs)
+    return answer_words(state, state.answer, _ANSWER_CELLS)
 
 
-def answer_words(state: ViewState, answer: str, width: int, glyphs: Glyphs) -> str:
+def answer_words(state: ViewState, answer: str, width: int) -> str:
     """An answer of a search as a person reads it, in at most ``width`` cells: ``B. bank``, ``78.54``."""
     problem = state.tree.problem
     shown = None if problem.kind == "code" else kind_of(problem).shown(problem, answer, None)
-    return cut(one_line(rounded(readable(shown or answer)), glyphs), width, glyphs)
+    return cut(one_line(rounded(readable(shown or answer))), width)
 
 
 def estimate_text(estimate: Estimate) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -27,7 +26,7 @@ from ..disk.results import SCHEMA
 from ..terminal.code import Program
 from ..terminal.console import as_typed, error_fields, json_text
 from ..terminal.prose import plain
-from ..terminal.theme import glyphs_for
+from ..terminal.theme import ARROW
 
 if TYPE_CHECKING:
     from adascale.models.fallback import FallbackAnswer
@@ -83,7 +82,7 @@ def _readable_solution(record: Record) -> str:
         return answer_of(record) or ""
     program = Program.of(text, best.execution)
     printed = program.output.replace("\n", "\n  ")
-    return f"{program.code}\n{glyphs_for(sys.stdout).arrow} {printed}"
+    return f"{program.code}\n{ARROW} {printed}"
 
 
 def answer_of(record: Record) -> str | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import re
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import get_args
@@ -15,7 +14,6 @@ from adascale.engine.strategies import Effort
 from ..render.frame import final_frame
 from ..render.plain import plain_width
 from ..terminal.console import may_animate, say, stderr_console
-from ..terminal.theme import glyphs_for
 from .conversation import Conversation
 
 _COMMAND = re.compile(r"/([a-z]+|\?)(?:\s+(\S.*))?")
@@ -56,8 +54,8 @@ def _show_tree(conversation: Conversation, _: str) -> None:
     if searched is None:
         say("nothing was searched yet: a plain reply has no tree")
         return
-    console, glyphs = stderr_console(), glyphs_for(sys.stderr)
-    for line in final_frame(searched, console.width if may_animate() else plain_width(), glyphs):
+    console = stderr_console()
+    for line in final_frame(searched, console.width if may_animate() else plain_width()):
         console.print(line, no_wrap=True, overflow="ignore", crop=False)
 
 

@@ -16,7 +16,7 @@ from adascale.engine.execution import Execution, Verdict
 
 from .prose import without_fences
 from .text import cells, cut, harmless, one_line, plural
-from .theme import STYLES, Glyphs
+from .theme import ARROW, ELLIPSIS, STYLES
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -76,12 +76,12 @@ class Program:
                 joined += (" " if joined.endswith(":") else "; " if joined else "") + line
         return joined
 
-    def lines(self, glyphs: Glyphs) -> list[Text]:
+    def lines(self) -> list[Text]:
         """The code, highlighted, as lines of any width."""
-        lines = (harmless(line.expandtabs(_TAB), glyphs).rstrip() for line in self.code.splitlines())
+        lines = (harmless(line.expandtabs(_TAB)).rstrip() for line in self.code.splitlines())
         return list(highlighted("\n".join(lines)).split("\n", allow_blank=True))
 
-    def outcome_line(self, glyphs: Glyphs) -> list[Text]:
+    def outcome_line(self) -> list[Text]:
         """``→ 18``, the last line of the output or of the error; no line where it has not run."""
         from rich.text import Text
 
@@ -89,7 +89,7 @@ class Program:
             return []
         style = STYLES["error"] if self.failed else STYLES["faint"]
         *_, last = self.output.split("\n")
-        return [Text(f"{glyphs.arrow} {one_line(last, glyphs)}", style)]
+        return [Text(f"{ARROW} {one_line(last)}", style)]
 
 
 def verdict_text(execution: Execution, tests: Sequence[str]) -> str:
@@ -150,12 +150,12 @@ def highlighted(code: str) -> Text:
     return text
 
 
-def cut_line(line: Text, width: int, glyphs: Glyphs) -> Text:
+def cut_line(line: Text, width: int) -> Text:
     """The line in at most ``width`` cells, with an ellipsis where something was cut off."""
-    text = cut(line.plain, width, glyphs)
+    text = cut(line.plain, width)
     if text == line.plain:
         return line
-    kept = max(0, len(text) - len(glyphs.ellipsis))
+    kept = max(0, len(text) - len(ELLIPSIS))
     return line[:kept].append(text[kept:])
 
 

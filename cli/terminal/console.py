@@ -16,7 +16,7 @@ import stat
 import sys
 import textwrap
 from collections.abc import Iterable, Mapping
-from io import BufferedReader
+from io import BufferedReader, TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
 
@@ -106,6 +106,8 @@ def write_lines(lines: Iterable[Text]) -> None:
         no_color=stderr_console().no_color,
         color_system=None if _color == "never" else "auto",
     )
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal may have another encoding
     with writing_stdout():
         for line in lines:
             console.print(line, no_wrap=True, overflow="ignore", crop=False)

@@ -18,7 +18,6 @@ from rich.theme import Theme
 
 from .prose import with_code, without_latex
 from .text import harmless
-from .theme import Glyphs
 
 _PRODUCT = re.compile(r"(?<=\w)\*\*(?=\d)|(?<=[\w)\]])\*(?=[\w(\[\\])")
 """A power or a product, whose asterisks would open emphasis."""
@@ -36,10 +35,6 @@ _THEME = Theme(
     {f"markdown.h{level}": "bold" for level in range(1, 7)}
     | {"markdown.code": "cyan", "markdown.item.bullet": "", "markdown.hr": "dim"}
 )
-
-
-_MARKS_IN_ASCII = str.maketrans("•▌─━…", "*|--.")
-"""Marks of Rich before items and quotes, below the head of a table, and at the end of a narrow cell."""
 
 
 class _Title(Heading):
@@ -106,27 +101,25 @@ def _kept(token: Token) -> Token:
     return Token("hardbreak", "br", 0) if token.type == "softbreak" else token
 
 
-def rendered(text: str, width: int, glyphs: Glyphs) -> list[Text]:
+def rendered(text: str, width: int) -> list[Text]:
     """``text`` as lines of at most ``width`` cells, without blank ones at its ends.
 
     Args:
         text: Text that a model has written, or has begun to write.
         width: Cells of a line.
-        glyphs: Glyphs of the terminal.
     """
-    return list(_lines(_source(text, glyphs), width, glyphs.ascii))
+    return list(_lines(_source(text), width))
 
 
-def _source(text: str, glyphs: Glyphs) -> str:
+def _source(text: str) -> str:
     """The Markdown in ``text`` without anything that a terminal or a browser takes for more than text."""
     lines = _readable(text).splitlines()
-    return "\n".join(harmless(line.expandtabs(4), glyphs).rstrip() for line in lines)
+    return "\n".join(harmless(line.expandtabs(4)).rstrip() for line in lines)
 
 
 @functools.lru_cache(maxsize=64)
-def _lines(source: str, width: int, ascii_only: bool) -> tuple[Text, ...]:
+def _lines(source: str, width: int) -> tuple[Text, ...]:
     """The lines of harmless Markdown; a live view asks for them with every frame."""
-    marks = _MARKS_IN_ASCII if ascii_only else {}
     console = Console(
         file=io.StringIO(),
         width=width,
@@ -136,7 +129,7 @@ def _lines(source: str, width: int, ascii_only: bool) -> tuple[Text, ...]:
         theme=_THEME,
     )
     lines = [
-        Text.assemble(*((part.text.translate(marks), part.style or "") for part in line if not part.control))
+        Text.assemble(*((part.text, part.style or "") for part in line if not part.control))
         for line in console.render_lines(_Prose(source), pad=False)
     ]
     for line in lines:

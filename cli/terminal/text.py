@@ -12,7 +12,7 @@ from decimal import Decimal
 from adascale.engine.decimals import decimal
 
 from .console import clean
-from .theme import Glyphs, glyphs_for
+from .theme import ELLIPSIS
 
 _LEAST_CELLS = 8
 """Cells of the last column of a table, below which it is not cut."""
@@ -20,19 +20,13 @@ _LEAST_CELLS = 8
 _CHARACTERS_PER_CELL = 4
 """Characters that are looked at for each cell: bounds the work on stacked combining marks."""
 
-_IN_ASCII = str.maketrans(
-    dict(zip("×·÷−–—‘’“”", "**/---''\"\"", strict=True))  # noqa: RUF001
-    | {"±": "+-", "≤": "<=", "≥": ">=", "≠": "!=", "≈": "~", "≡": "==", "→": "->", "⇒": "=>", "…": "..."}
-    | {"∞": "inf", "π": "pi", "√": "sqrt", "°": " deg"}
-)
 
-
-def one_line(text: str, glyphs: Glyphs) -> str:
+def one_line(text: str) -> str:
     """Model text as one harmless line, every run of white space one space."""
-    return harmless(" ".join(clean(text.replace("\t", " ")).split()), glyphs)
+    return harmless(" ".join(clean(text.replace("\t", " ")).split()))
 
 
-def harmless(line: str, glyphs: Glyphs) -> str:
+def harmless(line: str) -> str:
     """A line of model text without control characters, its spaces as they are.
 
     Invisible format characters go as well: a right-to-left override turns a row around, and terminals
@@ -41,9 +35,6 @@ def harmless(line: str, glyphs: Glyphs) -> str:
     line = clean(line)
     if line.isascii():
         return line
-    if glyphs.ascii:
-        spelled = line.translate(_IN_ASCII)
-        return "".join(c if c.isascii() else "?" for c in spelled if not unicodedata.combining(c))
     return "".join(filter(_visible, line))
 
 
@@ -58,23 +49,23 @@ def cells(text: str) -> int:
     return cell_len(text)
 
 
-def cut(text: str, width: int, glyphs: Glyphs) -> str:
+def cut(text: str, width: int) -> str:
     """``text`` in at most ``width`` cells, with an ellipsis if something was cut off."""
     head = text[: width * _CHARACTERS_PER_CELL]
     if len(head) == len(text) and cells(text) <= width:
         return text
-    room = width - len(glyphs.ellipsis)
+    room = width - len(ELLIPSIS)
     if room < 0:
-        return glyphs.ellipsis[: max(0, width)]
+        return ELLIPSIS[: max(0, width)]
     end = used = 0
     while end < len(head) and (used := used + cells(head[end])) <= room:
         end += 1
-    return head[:end].rstrip() + glyphs.ellipsis
+    return head[:end].rstrip() + ELLIPSIS
 
 
-def cut_front(text: str, width: int, glyphs: Glyphs) -> str:
+def cut_front(text: str, width: int) -> str:
     """The end of ``text`` in at most ``width`` cells, behind an ellipsis if something was cut off."""
-    return cut(text[::-1], width, glyphs)[::-1]  # an ellipsis reads the same from both ends
+    return cut(text[::-1], width)[::-1]  # an ellipsis reads the same from both ends
 
 
 def pad(text: str, width: int) -> str:
@@ -109,7 +100,7 @@ def fitted(table: str) -> str:
     width, others = shutil.get_terminal_size().columns, lines[0].rfind("  ") + 2
     if not sys.stdout.isatty() or width < others + _LEAST_CELLS:
         return table
-    return "\n".join(cut(line, width, glyphs_for(sys.stdout)) for line in lines)
+    return "\n".join(cut(line, width) for line in lines)
 
 
 def chance(value: float) -> str:

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import locale
-import os
-import sys
-from dataclasses import dataclass
-from typing import Final, Literal, TextIO
+from typing import Final, Literal
 
 from adascale.engine.types import Estimate, probability_of
 
@@ -14,80 +10,26 @@ Mark = Literal["expanded", "running", "waiting", "finished", "failed", "best", "
 """Kind of a row of the tree; every mark has a glyph and a style."""
 
 
-@dataclass(frozen=True, slots=True)
-class Glyphs:
-    """One character set for marks, guides, the budget bar and punctuation.
+MARKS: Final[dict[Mark, str]] = {
+    "expanded": "●",
+    "running": "◐",
+    "waiting": "○",
+    "finished": "✓",
+    "failed": "✗",
+    "best": "★",
+    "pruned": "✗",
+}
+SPIN = ("◐", "◓", "◑", "◒")
+"""Frames of the ``running`` mark in a live view."""
 
-    Attributes:
-        marks: One cell per mark.
-        spin: Frames of the ``running`` mark in a live view.
-        tee: Guide of a child that has younger siblings.
-        elbow: Guide of the last child.
-        pipe: Guide that passes an open level.
-        spent: The used part of the budget bar.
-        left: The rest of the bar.
-        dot: Separator between facts.
-        arrow: Glyph before the output of a program.
-        ellipsis: Mark of cut text.
-        ascii: Model text must be reduced to ASCII too.
-    """
+TEE, ELBOW, PIPE = "├── ", "└── ", "│   "
+"""Guides of a child that has younger siblings, of the last child, and one that passes an open level."""
 
-    marks: dict[Mark, str]
-    spin: tuple[str, ...]
-    tee: str
-    elbow: str
-    pipe: str
-    spent: str
-    left: str
-    dot: str
-    arrow: str
-    ellipsis: str
-    ascii: bool
+SPENT, LEFT = "━", "─"
+"""The used part of a bar, and the rest."""
 
-
-UNICODE: Final = Glyphs(
-    marks={
-        "expanded": "●",
-        "running": "◐",
-        "waiting": "○",
-        "finished": "✓",
-        "failed": "✗",
-        "best": "★",
-        "pruned": "✗",
-    },
-    spin=("◐", "◓", "◑", "◒"),
-    tee="├── ",
-    elbow="└── ",
-    pipe="│   ",
-    spent="━",
-    left="─",
-    dot=" · ",
-    arrow="→",
-    ellipsis="…",
-    ascii=False,
-)
-
-ASCII: Final = Glyphs(
-    marks={
-        "expanded": "o",
-        "running": ">",
-        "waiting": ".",
-        "finished": "+",
-        "failed": "x",
-        "best": "*",
-        "pruned": "x",
-    },
-    spin=(">",),
-    tee="+-- ",
-    elbow="`-- ",
-    pipe="|   ",
-    spent="=",
-    left="-",
-    dot=" | ",
-    arrow="->",
-    ellipsis="...",
-    ascii=True,
-)
+DOT, ARROW, ELLIPSIS = " · ", "→", "…"
+"""What separates facts, what stands before the output of a program, and the mark of cut text."""
 
 MARK_STYLES: Final[dict[Mark, str]] = {
     "expanded": "blue",
@@ -129,20 +71,3 @@ def level(estimate: Estimate | None) -> Level | None:
     if p is None:
         return None
     return "high" if p >= 0.8 else "middle" if p >= 0.5 else "low"
-
-
-def glyphs_for(stream: TextIO) -> Glyphs:
-    """UNICODE if both the stream and the locale speak UTF-8, or ASCII.
-
-    A console of Windows is UTF-8 to Python whatever its code page, which is that of files and pipes.
-    """
-    encoding = (stream.encoding or "ascii").lower().replace("_", "-")
-    if encoding not in ("utf-8", "utf8"):
-        return ASCII
-    # LC_ALL=C switches Python to UTF-8 mode, so the stream alone would never say ASCII. Who sets one of
-    # these two variables has asked for UTF-8 by name.
-    if os.environ.get("PYTHONUTF8") == "1" or os.environ.get("PYTHONIOENCODING"):
-        return UNICODE
-    if sys.platform == "win32" and stream.isatty():
-        return UNICODE
-    return UNICODE if locale.getencoding().lower().replace("_", "-") in ("utf-8", "utf8") else ASCII

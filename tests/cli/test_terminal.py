@@ -124,17 +124,6 @@ def test_a_warning_wraps_at_words_and_its_fix_can_be_pasted() -> None:
     assert {word for line in told[1:] for word in line.split()} <= {*words.split(), f"/a/path/{'x' * 60}"}
 
 
-@pytest.mark.parametrize("run", [piped, on_terminal])
-def test_the_c_locale_gets_ascii(trace: str, run: object) -> None:
-    assert callable(run)
-    outcome = run(replay(trace), environment(LC_ALL="C"))
-
-    assert outcome.stdout == ANSWER
-    assert outcome.stderr.isascii()
-    assert "|   |   +-- " in outcome.stderr or "|       +-- " in outcome.stderr
-    assert "`-- " in outcome.stderr
-
-
 NASTY = "[/] [bold \x1b[2J \x9b2J 三支笔 \U0001f58a\ufe0f [red]x[/red]"
 
 

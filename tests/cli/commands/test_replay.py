@@ -11,7 +11,6 @@ from adascale.cli.commands.replay import play, replay
 from adascale.cli.disk.trace import read_trace
 from adascale.cli.render.frame import whole_frame
 from adascale.cli.render.state import ViewState
-from adascale.cli.terminal.theme import UNICODE
 from adascale.engine.errors import AdascaleError
 from adascale.engine.search.events import Event, SearchFailed
 from adascale.engine.types import ROOT, Notice
@@ -63,11 +62,11 @@ def test_a_search_that_failed_ends_as_it_did_when_it_was_asked(
     trace = written(tmp_path / "t.jsonl", log.events)
     with pytest.raises(AdascaleError, match="the question is too long"):
         run(str(trace), *json_output)
-    shown = str(whole_frame(ViewState.of(read_trace(trace)), 100, UNICODE))
+    shown = str(whole_frame(ViewState.of(read_trace(trace)), 100))
     assert "failed: the question is too long" in shown
     assert "stopped by you" not in shown
     unfinished = written(tmp_path / "u.jsonl", pens().events)
-    assert " · unfinished · " in str(whole_frame(ViewState.of(read_trace(unfinished)), 100, UNICODE))
+    assert " · unfinished · " in str(whole_frame(ViewState.of(read_trace(unfinished)), 100))
 
 
 def test_the_answer_of_a_code_task_is_its_program() -> None:

@@ -19,7 +19,6 @@ from adascale.cli.commands.tree import as_document, tree
 from adascale.cli.render.frame import whole_frame
 from adascale.cli.render.state import ViewState
 from adascale.cli.terminal.console import use_color
-from adascale.cli.terminal.theme import UNICODE
 from adascale.engine.errors import UsageError
 from adascale.engine.search.events import GeneratorDescription, ModelDescription, NodesPruned, SearchStarted
 from adascale.engine.types import ROOT
@@ -28,7 +27,7 @@ HOSTILE = 'a "quoted" \\frac{1}{2} <script>alert(1)</script> & `x` #5; \u202e \x
 
 
 def to_text(found: ViewState) -> str:
-    return "\n".join(line.plain.rstrip() for line in whole_frame(found, 100, UNICODE))
+    return "\n".join(line.plain.rstrip() for line in whole_frame(found, 100))
 
 
 def test_no_format_lets_markup_or_control_characters_through() -> None:
@@ -40,7 +39,7 @@ def test_no_format_lets_markup_or_control_characters_through() -> None:
     log.finish_path(node, HOSTILE, 0.5, "<u>\x1b[2J\ufffe", tokens=3)
     log.add(NodesPruned, nodes=(log.step(node, "cut", 0.1),), reason=HOSTILE)
     log.end()
-    lines = whole_frame(log.state(), 110, UNICODE)
+    lines = whole_frame(log.state(), 110)
 
     page, picture = as_document(lines, ".html"), as_document(lines, ".svg")
 

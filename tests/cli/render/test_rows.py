@@ -16,7 +16,6 @@ from adascale.cli.render.frame import FOLDED_ROWS, FULL_TREE, final_frame, live_
 from adascale.cli.render.rows import thought_line, tree_rows
 from adascale.cli.render.solution import writing_frame
 from adascale.cli.render.state import ViewState
-from adascale.cli.terminal.theme import ASCII, UNICODE, Glyphs
 from adascale.engine.answers.result import Standing
 from adascale.engine.search.events import NOT_NEEDED, AnswersJudged, BranchGrew, NodesPruned
 from adascale.engine.strategies import STRATEGIES
@@ -31,27 +30,27 @@ def texts(log: Log, room: int | None = None) -> list[str]:
     return [row.text.strip() for row in tree_rows(log.state(), room)]
 
 
-def test_uncalibrated_scores_in_ascii_at_80_columns() -> None:
+def test_uncalibrated_scores_at_80_columns() -> None:
     picture = """
         Q  3 pens cost $2. How many pens can you buy for $18?
                                                                          score    answer
-        o question                                                         .46       3/8
-        +-- o 1 If 3 pens cost $2, one pen costs 2/3 of a dollar,...       .71       2/4
-        |   +-- o 1.1 18 / (2/3) = 18 * 3/2                                .88       2/3
-        |   |   +-- * 1.1.1 = 27. So you can buy 27 pens.                  .93       =27
-        |   |   `-- + 1.1.2 = 54/2 = 27 pens in total                      .90       =27
-        |   `-- > 1.2 ...an buy 18/2 = 9 groups of 3 pens each, which
-        +-- o 2 18 dollars divided by 2 dollars per pack gives 9 p...      .66       1/5
-        |   `-- . 2.1 9 packs * 3 pens = 27 pens                           .84       0/3
-        `-- x 3 Each pen costs $3, so 18 / 3 = 6 pens                      .07       cut
+        ● question                                                         .46       3/8
+        ├── ● 1 If 3 pens cost $2, one pen costs 2/3 of a dollar, so…      .71       2/4
+        │   ├── ● 1.1 18 / (2/3) = 18 * 3/2                                .88       2/3
+        │   │   ├── ★ 1.1.1 = 27. So you can buy 27 pens.                  .93       =27
+        │   │   └── ✓ 1.1.2 = 54/2 = 27 pens in total                      .90       =27
+        │   └── ◐ 1.2 …can buy 18/2 = 9 groups of 3 pens each, which
+        ├── ● 2 18 dollars divided by 2 dollars per pack gives 9 pac…      .66       1/5
+        │   └── ○ 2.1 9 packs * 3 pens = 27 pens                           .84       0/3
+        └── ✗ 3 Each pen costs $3, so 18 / 3 = 6 pens                      .07       cut
 
-        budget ==--------------  281 of 2,048 tokens | 32 tokens/s | at most 0:55 left
-        tree   7 steps | depth 3 | 1 cut | 1 being written | 1 waiting
-        best   27 | 2 of 2 solutions agree
-        done   2 solutions | stops when they agree
+        budget ━━──────────────  281 of 2,048 tokens · 32 tokens/s · at most 0:55 left
+        tree   7 steps · depth 3 · 1 cut · 1 being written · 1 waiting
+        best   27 · 2 of 2 solutions agree
+        done   2 solutions · stops when they agree
         Ctrl-C: stop now and print the best answer.
     """
-    drawn = shown(live_frame(pens(calibrated=False, pace=0.3).state(), 80, 24, ASCII))
+    drawn = shown(live_frame(pens(calibrated=False, pace=0.3).state(), 80, 24))
     assert drawn == dedent(picture).strip("\n")
 
 
@@ -59,19 +58,19 @@ def test_a_time_limit_bounds_the_time_left() -> None:
     log = Log(budget=Budget(max_tokens=1000, max_seconds=30.0), pace=1.0)
     log.step(ROOT, "text\n", 0.5, tokens=20)
 
-    assert "at most 0:27 left" in shown(live_frame(log.state(), 80, 24, UNICODE))
+    assert "at most 0:27 left" in shown(live_frame(log.state(), 80, 24))
 
 
 def test_of_a_large_tree_the_best_path_is_left_behind() -> None:
     log = wide(samples=30, steps=3)
     log.end()
-    lines = shown(final_frame(log.state(), 80, UNICODE))
+    lines = shown(final_frame(log.state(), 80))
 
     assert len(log.state().tree) > FULL_TREE
     assert lines.count("\n") < FOLDED_ROWS + 7
     assert "★ 30.1.1 so 27" in lines
     assert "30 rows for 90 steps; adascale tree has all." in lines
-    assert len(whole_frame(log.state(), 80, UNICODE)) > 91
+    assert len(whole_frame(log.state(), 80)) > 91
 
 
 def test_a_chain_deeper_than_python_recurses_is_drawn() -> None:
@@ -80,7 +79,7 @@ def test_a_chain_deeper_than_python_recurses_is_drawn() -> None:
         node = log.step(node, f"step {n}\n", 0.5)
     log.start(node, "writing the last one", 4)
 
-    assert "writing the last one" in shown(live_frame(log.state(), 80, 24, UNICODE))
+    assert "writing the last one" in shown(live_frame(log.state(), 80, 24))
     assert len(tree_rows(log.state())) == 1502
 
 
@@ -116,14 +115,13 @@ def test_a_path_that_is_too_long_loses_its_middle() -> None:
     st.floats(0.1, 1.0),
     st.integers(1, 130),
     st.integers(1, 40),
-    st.sampled_from([UNICODE, ASCII]),
 )
 def test_any_frame_of_any_search_fits_the_terminal_and_keeps_the_best(
-    strategy: str, seed: int, share: float, width: int, height: int, glyphs: Glyphs
+    strategy: str, seed: int, share: float, width: int, height: int
 ) -> None:
     log = searched(strategy, seed, None)
     state = ViewState.of(log[: max(1, int(share * len(log)))])
-    for lines in (live_frame(state, width, height, glyphs), writing_frame(state, width, height, glyphs)):
+    for lines in (live_frame(state, width, height), writing_frame(state, width, height)):
         assert len(lines) <= height
         assert all(cell_len(line.plain) <= width for line in lines)
 
@@ -154,7 +152,7 @@ def test_two_lines_say_who_is_ahead_and_behind_and_what_is_enough() -> None:
     standing = Standing("27", estimate, 2, 1, 6, 6, 6, gain=0.0124, reach=0.9)
     log.add(AnswersJudged, standing=standing, groups=log.chosen().groups)
 
-    best, done = shown(live_frame(log.state(), 80, 24, UNICODE)).splitlines()[-3:-1]
+    best, done = shown(live_frame(log.state(), 80, 24)).splitlines()[-3:-1]
 
     assert best == "best   27 · 62 % sure · 2 of 6 solutions agree · then 26 (1), 25 (1), 2 more"
     assert done == "done   6 of 16 solutions · stops when 95 % sure"
@@ -168,7 +166,7 @@ def test_what_was_cut_and_what_ran_for_nothing_are_counted_apart() -> None:
     log.add(NodesPruned, nodes=tuple(steps[2:]), reason=NOT_NEEDED)
     log.end()
     assert [row.count for row in tree_rows(log.state())[2:]] == ["cut", "cut", "unused", "unused", "unused"]
-    assert "6 steps · depth 1 · 2 cut · 3 unused" in shown(final_frame(log.state(), 80, UNICODE))
+    assert "6 steps · depth 1 · 2 cut · 3 unused" in shown(final_frame(log.state(), 80))
 
 
 def test_a_score_among_probabilities_has_no_interval() -> None:
@@ -176,7 +174,7 @@ def test_a_score_among_probabilities_has_no_interval() -> None:
     log.step(ROOT, "likely", 0.7)
     log.calibrated = False
     log.step(ROOT, "unknown", 0.6)
-    likely, unknown = (line.plain for line in final_frame(log.state(), 120, UNICODE)[3:5])
+    likely, unknown = (line.plain for line in final_frame(log.state(), 120)[3:5])
     assert likely.partition("likely")[2].split() == ["70", "%", "70-70", "%", "20"]
     assert unknown.partition("unknown")[2].split() == [".60", "20"]
 

@@ -13,7 +13,6 @@ from sample_log import Log, pens, programs
 from adascale.cli.render.frame import final_frame, live_frame
 from adascale.cli.render.solution import solution_lines, writing_frame
 from adascale.cli.render.summary import closing_lines
-from adascale.cli.terminal.theme import ASCII, UNICODE
 from adascale.engine.types import ROOT, Budget
 
 from .test_rows import shown
@@ -99,14 +98,14 @@ def snapshot(name: str, width: int) -> str:
     """The live tree and what it leaves; the solution as it is written; the screen at the end, with -v."""
     log = SEARCHES[name]()
     state = log.state()
-    parts = ["live tree", *shown(live_frame(state, width, HEIGHT, UNICODE)).splitlines(), "", "live"]
-    parts += [*shown(writing_frame(state, width, HEIGHT, UNICODE)).splitlines(), "", "tree at the end"]
+    parts = ["live tree", *shown(live_frame(state, width, HEIGHT)).splitlines(), "", "live"]
+    parts += [*shown(writing_frame(state, width, HEIGHT)).splitlines(), "", "tree at the end"]
     log.end(ENDS.get(name, "exhausted"))  # type: ignore[arg-type]
     state = log.state()
-    parts += [*shown(final_frame(state, width, UNICODE)).splitlines(), "", "end"]
+    parts += [*shown(final_frame(state, width)).splitlines(), "", "end"]
     if state.best is not None:
-        parts += [*shown(solution_lines(state, state.best, width, UNICODE, whole=False)).splitlines(), ""]
-    parts += [line.plain for line in closing_lines(state, UNICODE, verbose=1)]
+        parts += [*shown(solution_lines(state, state.best, width, whole=False)).splitlines(), ""]
+    parts += [line.plain for line in closing_lines(state, verbose=1)]
     return "\n".join(line.rstrip() for line in parts).rstrip() + "\n"
 
 
@@ -127,9 +126,9 @@ def test_it_looks_as_before(name: str, width: int, request: pytest.FixtureReques
 @pytest.mark.parametrize("name", sorted(SEARCHES))
 def test_no_line_is_wider_or_more_than_there_is_room(name: str) -> None:
     state = SEARCHES[name]().state()
-    for width, glyphs in ((20, UNICODE), (80, ASCII), (120, UNICODE)):
+    for width in (20, 80, 120):
         for draw in (live_frame, writing_frame):
-            lines = draw(state, width, 24, glyphs)
+            lines = draw(state, width, 24)
             assert len(lines) <= 24
             assert max(cell_len(line.plain) for line in lines) <= width
             assert not any(character < " " for line in lines for character in line.plain)

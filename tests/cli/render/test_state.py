@@ -7,17 +7,8 @@ from sample_log import Log, pens
 from searches import searched
 
 from adascale.cli.render.state import Running, ViewState
-from adascale.engine.answers.result import SearchResult
-from adascale.engine.errors import TraceError
-from adascale.engine.search.events import (
-    AnswerFound,
-    BranchGrew,
-    Event,
-    SearchFinished,
-    StepScored,
-)
 from adascale.engine.strategies import STRATEGIES
-from adascale.engine.types import ROOT, BranchId, Estimate, NodeId, Usage
+from adascale.engine.types import ROOT, BranchId, Estimate, NodeId
 
 
 def test_a_running_search_is_seen_as_far_as_it_goes() -> None:
@@ -55,28 +46,6 @@ def test_the_rate_is_counted_from_the_first_branch() -> None:
 
     assert log.state().rate == 15.0
     assert Log().state().rate == 0.0
-
-
-NOWHERE = NodeId(9)
-UNKNOWN = Estimate(0.5, 0.5, 0.5, calibrated=False)
-
-
-@pytest.mark.parametrize(
-    "event",
-    [
-        AnswerFound(seq=1, t=0.0, node=NOWHERE, answer="1", estimate=UNKNOWN),
-        StepScored(seq=1, t=0.0, node=NOWHERE, reward=0.5, estimate=UNKNOWN, usage=Usage()),
-        StepScored(seq=1, t=0.0, node=NodeId(-1), reward=0.5, estimate=UNKNOWN, usage=Usage()),
-        BranchGrew(seq=1, t=0.0, branch=BranchId(0), parent=NOWHERE, text="", tokens=1),
-        SearchFinished(
-            seq=1, t=0.0, result=SearchResult(None, None, (), NOWHERE, "exhausted"), usage=Usage()
-        ),
-    ],
-    ids=lambda event: event.kind,
-)
-def test_a_node_that_was_never_made_is_an_error(event: Event) -> None:
-    with pytest.raises(TraceError, match="event 1 names"):
-        Log().state().add(event)
 
 
 @settings(max_examples=40, deadline=None)

@@ -14,7 +14,6 @@ from adascale.cli.render.state import ViewState
 from adascale.cli.render.summary import closing_lines, details, summary, why
 from adascale.cli.report.answer import status_of
 from adascale.cli.terminal.text import rounded
-from adascale.cli.terminal.theme import ASCII, UNICODE
 from adascale.engine.search.events import ModelDescription
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import Passing
@@ -35,31 +34,21 @@ from adascale.engine.types import ROOT, Problem, StopReason
 def test_model_text_is_only_text(text: str, drawn: str) -> None:
     log = Log(text)
     log.step(ROOT, text, 0.5)
-    question, _, _, step, *_ = live_frame(log.state(), 80, 24, UNICODE)
+    question, _, _, step, *_ = live_frame(log.state(), 80, 24)
 
     assert question.plain == f"Q  {drawn}"
     assert step.plain.split(" 1 ")[1].removesuffix("50 %").rstrip() == drawn
 
 
-def test_ascii_has_no_other_character() -> None:
-    log = Log("三支笔 é \U0001f58a")
-    log.finish_path(ROOT, "也许 27 ✓", 0.5, "二十七")
-    lines = [*live_frame(log.state(), 80, 24, ASCII), status_line(log.state(), 80, ASCII)]
-    lines.append(summary(log.state(), ASCII))
-
-    assert all(line.plain.isascii() for line in lines)
-    assert lines[0].plain == "Q  ??? ? ?"
-
-
 def test_the_status_line() -> None:
     state = pens(pace=0.3).state()
-    assert status_line(state, 80, UNICODE).plain == "◐ 2 solutions · 27 leads, 93 %"
-    assert status_line(state, 20, UNICODE).plain == "◐ 2 solutions · 27…"
+    assert status_line(state, 80).plain == "◐ 2 solutions · 27 leads, 93 %"
+    assert status_line(state, 20).plain == "◐ 2 solutions · 27…"
     state = voted("8", calibrated=True).state()
     state.started = replace(state.started, params={"samples": 16})
-    assert status_line(state, 80, UNICODE).plain == "◐ 1 of up to 16 solutions · 8 leads, 96 %"
+    assert status_line(state, 80).plain == "◐ 1 of up to 16 solutions · 8 leads, 96 %"
     state = voted("88818", calibrated=False).state()
-    assert status_line(state, 80, UNICODE).plain == "◐ 5 solutions · 8 leads, 4 of 5"
+    assert status_line(state, 80).plain == "◐ 5 solutions · 8 leads, 4 of 5"
 
 
 def voted(answers: Sequence[str], *, calibrated: bool) -> Log:
@@ -74,13 +63,13 @@ def voted(answers: Sequence[str], *, calibrated: bool) -> Log:
 def test_the_summary_is_a_line_for_people() -> None:
     log = voted("222", calibrated=True)
     log.end("confident")
-    assert summary(log.state(), UNICODE).plain == "2 · 96 % sure · 3 of 3 solutions agree · 13 s"
+    assert summary(log.state()).plain == "2 · 96 % sure · 3 of 3 solutions agree · 13 s"
     log = voted("88818", calibrated=False)
     log.end()
-    assert summary(log.state(), UNICODE).plain == "8 · 4 of 5 solutions agree · 21 s"
+    assert summary(log.state()).plain == "8 · 4 of 5 solutions agree · 21 s"
     log = voted("222", calibrated=True)
     log.end("budget")
-    line = summary(log.state(), UNICODE).plain
+    line = summary(log.state()).plain
     assert line == "2 · 96 % sure · 3 of 3 solutions agree · the budget is spent · 13 s"
 
 
@@ -106,20 +95,20 @@ def test_the_statistics_are_for_those_who_ask() -> None:
     log = voted("222", calibrated=True)
     log.end("confident")
     state = log.state()
-    assert len(closing_lines(state, UNICODE)) == 1
-    line, *more = [line.plain for line in closing_lines(state, UNICODE, verbose=1)]
-    assert line == summary(state, UNICODE).plain
+    assert len(closing_lines(state)) == 1
+    line, *more = [line.plain for line in closing_lines(state, verbose=1)]
+    assert line == summary(state).plain
     assert any("210 tokens" in each and "between 91 % and 98 %" in each for each in more)
 
 
 def test_a_reply_has_nothing_below_it_but_why_it_was_cut() -> None:
     log = chat()
     log.end()
-    assert closing_lines(log.state(), UNICODE) == []
-    assert closing_lines(log.state(), UNICODE, verbose=1)[0].plain == "20 tokens · 0.0 s"
+    assert closing_lines(log.state()) == []
+    assert closing_lines(log.state(), verbose=1)[0].plain == "20 tokens · 0.0 s"
     log = chat()
     log.end("interrupted")
-    assert "stopped by you" in closing_lines(log.state(), UNICODE)[0].plain
+    assert "stopped by you" in closing_lines(log.state())[0].plain
 
 
 def chat() -> Log:
@@ -134,13 +123,13 @@ def test_an_unlikely_answer_is_a_guess_however_the_search_ended(reason: StopReas
     log.finish_path(ROOT, "so", (0.01, 0.19, 0.4), "5050", tokens=70)
     log.end(reason)
     said = "not sure: 5050 is 19 % likely after 1 of 16 solutions"
-    assert summary(log.state(), UNICODE).plain.startswith(said)
+    assert summary(log.state()).plain.startswith(said)
     result = log.state().result
     assert result is not None
     assert status_of(result) == "low_confidence"
     likely = voted("22", calibrated=True)
     likely.end("budget")
-    assert summary(likely.state(), UNICODE).plain.startswith("2 · 96 %")
+    assert summary(likely.state()).plain.startswith("2 · 96 %")
 
 
 @pytest.mark.parametrize(("level", "is_rough"), [("portable", True), ("fitted", False)])
@@ -149,7 +138,7 @@ def test_a_probability_of_a_rough_calibration_is_an_about(level: str, is_rough: 
     log.end()
     state = log.state()
     state.started = replace(state.started, models=ModelDescription(calibration={"level": level}))
-    assert summary(state, UNICODE).plain.startswith("2 · about 96 % sure" if is_rough else "2 · 96 % sure")
+    assert summary(state).plain.startswith("2 · about 96 % sure" if is_rough else "2 · 96 % sure")
     assert (f"{level} calibration" in " ".join(details(state))) == is_rough
 
 
@@ -162,8 +151,8 @@ def test_every_search_says_why_it_stopped_and_answers_are_readable() -> None:
     log.end()
 
     assert why(log.state()) == "ended after all 3 solutions"
-    assert summary(log.state(), UNICODE).plain.startswith("3/4 · ")
-    assert " =3/4" in "".join(line.plain for line in final_frame(log.state(), 80, UNICODE))
+    assert summary(log.state()).plain.startswith("3/4 · ")
+    assert " =3/4" in "".join(line.plain for line in final_frame(log.state(), 80))
 
 
 def code_states(asked: list[Problem]) -> list[ViewState]:
@@ -177,7 +166,7 @@ def test_a_program_is_given_a_probability_where_no_test_speaks_against_it() -> N
     states = code_states(tasks(16, 2000))
     told = {True: 0, False: 0}
     for state in states:
-        line, result = summary(state, UNICODE).plain, state.result
+        line, result = summary(state).plain, state.result
         passes = line.startswith("passes 1 of 1")
         told[passes] += 1
         assert ("sure that it passes others like them" in line) == passes
@@ -185,11 +174,11 @@ def test_a_program_is_given_a_probability_where_no_test_speaks_against_it() -> N
         assert result is not None
         assert ("another program is unlikely to pass" in line) == (result.stop_reason == "hopeless")
     assert min(told.values()) > 2
-    shown = ["\n".join(map(str, writing_frame(state, 80, 24, UNICODE))) for state in states]
+    shown = ["\n".join(map(str, writing_frame(state, 80, 24))) for state in states]
     assert all(
-        ("→ passes 0 of 1 test" in text) != summary(state, UNICODE).plain.startswith("passes 1")
+        ("→ passes 0 of 1 test" in text) != summary(state).plain.startswith("passes 1")
         for state, text in zip(states, shown, strict=True)
     )
     untested = [replace(task, details={}) for task in tasks(3, 2000)]
     for state in code_states(untested):
-        assert "that it is correct" in summary(state, UNICODE).plain
+        assert "that it is correct" in summary(state).plain

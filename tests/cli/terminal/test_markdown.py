@@ -4,11 +4,10 @@ import pytest
 from rich.cells import cell_len
 
 from adascale.cli.terminal.markdown import rendered
-from adascale.cli.terminal.theme import ASCII, UNICODE
 
 
 def shown(text: str, width: int = 60) -> list[str]:
-    return [line.plain for line in rendered(text, width, UNICODE)]
+    return [line.plain for line in rendered(text, width)]
 
 
 @pytest.mark.parametrize(
@@ -38,7 +37,7 @@ def test_it_is_what_a_person_reads(text: str, lines: list[str]) -> None:
 
 
 def test_what_was_in_a_box_is_bold() -> None:
-    [line] = rendered(r"So \boxed{24}.", 60, UNICODE)
+    [line] = rendered(r"So \boxed{24}.", 60)
     [bold] = [span for span in line.spans if "bold" in str(span.style)]
     assert line.plain[bold.start : bold.end] == "24"
 
@@ -53,14 +52,4 @@ def test_no_line_is_wider_than_the_screen(width: int) -> None:
         + "| 三支笔三支笔 |\n\n```\n"
         + "x" * 200
     )
-    for glyphs in (UNICODE, ASCII):
-        assert all(cell_len(line.plain) <= width for line in rendered(text, width, glyphs))
-
-
-def test_a_terminal_without_unicode_gets_ascii_alone() -> None:
-    table = "| a | b |\n| - | - |\n| 1 | longer than the line of a narrow terminal is |"
-    text = f"# Steps\n\n- one\n- two\n\n> quoted\n\n---\n\n1. *x*\n\n{table}\n"
-    lines = [line.plain for line in rendered(text, 40, ASCII)]
-    assert all(line.isascii() for line in lines)
-    assert " * one" in lines
-    assert "| quoted" in lines
+    assert all(cell_len(line.plain) <= width for line in rendered(text, width))
