@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import cast
 
 import pytest
-from event_logs import ticking
 
 from adascale.engine.errors import ContextOverflowError
 from adascale.engine.evaluation.compare import Comparison, SureReport
@@ -15,7 +14,7 @@ from adascale.engine.evaluation.evaluate import Contestant, Outcome, evaluate
 from adascale.engine.ports import Prefix, RewardModel, Score, SequenceLogprob
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.settings import Request
-from adascale.engine.strategies import Adaptive, Greedy, Vote
+from adascale.engine.strategies import Adaptive, Vote
 from adascale.engine.types import Estimate, Problem, Step, Usage
 from bench.scripted import ScriptedPolicy, scripted_step
 
@@ -100,28 +99,6 @@ def outcome_of(
     driver = Driver(ScriptedPolicy(script), prm or SequenceLogprob(), {}, lambda: 0.0)
     [found] = evaluate(driver, [WIDE], [problem or Problem("q", "?", "18")], 1, seed=3)
     return found
-
-
-def test_every_search_becomes_one_outcome_that_adds_up() -> None:
-    problems = [Problem(f"q{i}", "?" * (i + 1), "18") for i in range(6)]
-    driver = Driver(ScriptedPolicy(script), SequenceLogprob(), {}, ticking())
-    entries = [WIDE, LEAN, Contestant("greedy", Greedy())]
-    found = Comparison(entries, [problem.id for problem in problems])
-    outcomes = list(evaluate(driver, entries, problems, 2, seed=3))
-    assert len(outcomes) == 3 * 2 * 6
-    for one in outcomes:
-        found.add(one)
-        assert one.found <= one.finished
-        assert not (one.right and not one.found)
-        assert one.stop_reason is not None
-    report = found.report()
-    assert [s.name for s in report.strategies] == ["vote:4", "adaptive", "greedy"]
-    assert [(p.a, p.b) for p in report.pairs] == [
-        ("adaptive", "vote:4"), ("greedy", "vote:4"), ("greedy", "adaptive"),
-    ]  # fmt: skip
-    assert report.strategies[0].samples == 4
-    assert report.strategies[0].ece is None  # nothing is calibrated
-    assert report.strategies[0].ece_floor is None
 
 
 def test_an_interrupted_evaluation_ends() -> None:

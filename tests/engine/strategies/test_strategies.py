@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from adascale.engine.errors import UsageError
@@ -53,17 +55,6 @@ def test_beam_keeps_the_best_cuts_the_rest_and_lets_answers_take_places(tree: Tr
     assert plan.send(ends) == [Cut((ends[1],), "the beam is full of answers")]
     with pytest.raises(StopIteration):
         plan.send([])
-
-
-def test_an_unknown_strategy_names_the_known_ones() -> None:
-    with pytest.raises(UsageError) as caught:
-        strategy_named("bon")
-    assert "best-of-n" in caught.value.hint
-
-
-def test_a_parameter_that_a_strategy_does_not_have_is_refused() -> None:
-    with pytest.raises(UsageError, match="vote has no `stop_at`"):
-        strategy_named("vote", samples=4, stop_at=0.9)
 
 
 @pytest.mark.parametrize(
@@ -140,27 +131,6 @@ def test_a_beam_prunes_every_few_steps_only(tree: Tree) -> None:
 
 
 @pytest.mark.parametrize(
-    ("strategy", "parameter"),
-    [
-        ("vote", "samples"),
-        ("adaptive", "least"),
-        ("margin", "lead"),
-        ("beam", "prune_every"),
-    ],
-)
-def test_parameters_that_no_search_could_end_with_are_refused(strategy: str, parameter: str) -> None:
-    with pytest.raises(UsageError, match=f"{parameter} is 0"):
-        strategy_named(strategy, **{parameter: 0})
-
-
-def test_a_rule_that_a_strategy_does_not_have_is_refused() -> None:
-    with pytest.raises(UsageError, match="vote has no rule km"):
-        Vote(adapt="km")
-    with pytest.raises(UsageError, match="confidence is 1"):
-        Beam(adapt="km", confidence=1.0)
-
-
-@pytest.mark.parametrize(
     ("strategy", "most", "branches"),
     [
         (Greedy(), 1, 1),
@@ -197,3 +167,24 @@ def test_a_mode_that_a_strategy_does_not_have_is_refused() -> None:
     with pytest.raises(UsageError) as refusal:
         with_mode(Beam(), "program")
     assert "mode=" in refusal.value.hint
+
+
+@pytest.mark.parametrize(
+    ("strategy", "parameters", "said"),
+    [
+        ("bon", {}, "no strategy called"),
+        ("vote", {"samples": 4, "stop_at": 0.9}, "vote has no `stop_at`"),
+        ("vote", {"samples": 0}, "samples is 0"),
+        ("adaptive", {"least": 0}, "least is 0"),
+        ("margin", {"lead": 0}, "lead is 0"),
+        ("beam", {"prune_every": 0}, "prune_every is 0"),
+        ("beam", {"redraws": 1}, "none of them is drawn again"),
+        ("beam", {"adapt": "km", "confidence": 1.0}, "confidence is 1"),
+        ("vote", {"adapt": "km"}, "vote has no rule km"),
+    ],
+)
+def test_what_a_strategy_could_not_run_with_is_refused(
+    strategy: str, parameters: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        strategy_named(strategy, **parameters)
