@@ -6,7 +6,7 @@ Trajectories are programs; those that pass as many of the given tests are equal,
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from adascale.engine.codec import to_plain
 from adascale.engine.execution import Execution, Verdict
@@ -24,10 +24,10 @@ UNTESTED = "untested"
 
 @dataclass(frozen=True, slots=True)
 class _Tested(Runnable):
-    """A program with its tests; one that is equal to an earlier one has its verdicts."""
+    """A program with its tests."""
 
-    program: Program = field(kw_only=True)
-    harness: Harness = field(kw_only=True)
+    program: Program
+    harness: Harness
 
     def ran(self, execution: Execution) -> Execution:
         """Output of the program itself, and the verdicts of its tests."""
@@ -39,10 +39,6 @@ class _Tested(Runnable):
             self.program.repairs,
             self.harness.verdicts(execution),
         )
-
-    def like(self, other: Execution) -> Execution:
-        """The same verdicts on this program."""
-        return replace(other, seconds=0.0, program=self.program.source, repairs=self.program.repairs)
 
 
 class Code(Kind):
@@ -74,7 +70,7 @@ class Code(Kind):
         if not suite.tests:
             return Execution("", "", 0.0, program.source, program.repairs)
         harness = Harness(program.source, suite)
-        return _Tested(harness.trial, program.source, program=program, harness=harness)
+        return _Tested(harness.trial, program, harness)
 
     def modes(self, problem: Problem) -> tuple[Mode, ...]:
         """Code alone."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ..answers.program import read_program
 from ..execution import Execution, Trial
@@ -21,19 +21,13 @@ class Runnable:
 
     Attributes:
         source: Python source, or a program with its tests, for an executor to run.
-        key: Equal for programs that do the same, of which one is run; empty where every program is run.
     """
 
     source: str | Trial
-    key: str = ""
 
     def ran(self, execution: Execution) -> Execution:
         """Result of the program, given that of ``source``."""
         return execution
-
-    def like(self, other: Execution) -> Execution:
-        """Result of the program, given that of one with the same key."""
-        return replace(other, seconds=0.0)
 
 
 @dataclass(frozen=True, slots=True)

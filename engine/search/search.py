@@ -102,8 +102,6 @@ class Search:
         self._kind = kind_of(problem)
         self._written: list[tuple[NodeId, str, Mode]] = []  # trajectories whose programs are to be run
         self._running: dict[NodeId, Runnable] = {}
-        self._twins: dict[NodeId, Runnable] = {}  # programs that do the same as one that runs
-        self._known: dict[str, Execution] = {}  # results by ``Runnable.key``
         self._unscored: list[NodeId] = []
         self._fresh: list[NodeId] = []  # scored or dropped since the plan was resumed
         self._cut: list[NodeId] = []  # branches below them still run
@@ -217,19 +215,12 @@ class Search:
     # Running programs
 
     def take_programs(self) -> dict[NodeId, str | Trial]:
-        """Programs for an executor; one whose result is known without it can be scored at once.
-
-        Of programs that do the same one is run, and the others share its verdicts.
-        """
+        """Programs for an executor; one whose result is known without it can be scored at once."""
         sources: dict[NodeId, str | Trial] = {}
         for node, text, mode in self._written:
             program = self._kind.program(self.problem, mode, text)
             if isinstance(program, Execution):
                 self._record_result(node, program)
-            elif known := self._known.get(program.key):
-                self._record_result(node, program.like(known))
-            elif program.key and any(program.key == other.key for other in self._running.values()):
-                self._twins[node] = program
             else:
                 self._running[node] = program
                 sources[node] = program.source
@@ -238,13 +229,7 @@ class Search:
 
     def record_execution(self, node: NodeId, execution: Execution) -> None:
         """A program has run: its node can be scored."""
-        program = self._running.pop(node)
-        result = program.ran(execution)
-        self._record_result(node, result)
-        if program.key:
-            self._known[program.key] = result
-            for twin in [twin for twin, other in self._twins.items() if other.key == program.key]:
-                self._record_result(twin, self._twins.pop(twin).like(result))
+        self._record_result(node, self._running.pop(node).ran(execution))
 
     def _record_result(self, node: NodeId, execution: Execution) -> None:
         self._emit(ProgramRan(node=node, execution=execution))

@@ -92,14 +92,6 @@ def test_where_none_passes_the_one_that_passes_most_is_shown() -> None:
     assert (ended(log).result.answer, ended(log).result.stop_reason) == ("1/2", "exhausted")
 
 
-@pytest.mark.parametrize("slots", [1, 4])
-def test_of_equal_programs_one_is_run(slots: int) -> None:
-    bench = Bench([WRONG, HALF, HALF, HALF], slots=slots)
-    log = bench.search(SQUARE, Passing(samples=4))
-    assert sorted(map(str, outcomes(log))) == ["0/2", "1/2", "1/2", "1/2"]
-    assert len(bench.ran) == 2
-
-
 def test_without_a_test_one_program_is_drawn() -> None:
     bench = Bench([WRONG, RIGHT])
     task = read_task("Write it.", {"entry_point": "f"})
