@@ -72,8 +72,6 @@ class InlineWorker:
         policy, prm, calibrators: What it searches with.
     """
 
-    is_open = True
-
     def __init__(
         self,
         policy: Policy,

@@ -41,7 +41,6 @@ from .wire.http import (
     EventStream,
     JsonObject,
     Refusal,
-    client_address,
     json_response,
     read_body,
     read_object,
@@ -118,9 +117,8 @@ class _Server:
 
     async def health(self, request: HttpRequest) -> Response:
         """Readiness: 200, or 503 while the models are being loaded."""
-        health = self._hub.health
-        ready = health == "ready"
-        return json_response({"status": "ok" if ready else health}, 200 if ready else 503)
+        ready = self._hub.state == "ready"
+        return json_response({"status": "ok" if ready else self._hub.state}, 200 if ready else 503)
 
     async def list_models(self, request: HttpRequest) -> Response:
         """The model, under its plain name: names with efforts would fill a client's menu."""
@@ -135,7 +133,7 @@ class _Server:
     async def search(self, request: HttpRequest) -> Response:
         """The event log of a search, as server-sent events."""
         body = event_stream.SearchBody.read(read_object(await read_body(request)))
-        log = self._hub.ask(event_stream.read_ask(body, self.served()), client_address(request))
+        log = self._hub.ask(event_stream.read_ask(body, self.served()))
         events = event_stream.write_log(log)
         return EventStream(await while_connected(request.receive, anext(events)), events)
 
@@ -163,7 +161,7 @@ class _Server:
             writer = protocol.writer(body, wanted)
             # A question from another fallback is not sent on again.
             fallback = None if HANDED_ON in request.headers else self._settings.fallback
-            log = self._hub.ask(wanted.ask, client_address(request))
+            log = self._hub.ask(wanted.ask)
             progress = follow(log, wanted, lambda: self._hub.cancel(wanted.ask.problem.id), fallback)
             if wanted.stream:
                 events = stream(progress, writer)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import secrets
 import threading
-from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, replace
@@ -81,10 +80,6 @@ class SearchWorker(Protocol):
     def open_models(self) -> ModelsOpened:
         """The open models."""
 
-    @property
-    def is_open(self) -> bool:
-        """True if it can search now; False while it is restarted after a crash."""
-
     def serve(self, requests: Iterable[Request]) -> Iterator[tuple[Problem, Event]]:
         """Events of all requests; reads ``requests`` in a thread of its own."""
 
@@ -98,14 +93,12 @@ class _Flight:
 
     Attributes:
         request: The problem and its settings.
-        client: Address of the client.
         events: Events that nobody has read yet.
         begun: Its first event has come.
         abandoned: Nobody reads its events any more.
     """
 
     request: Request
-    client: str
     events: asyncio.Queue[Event] = field(default_factory=asyncio.Queue)
     begun: bool = False
     abandoned: bool = False
@@ -151,11 +144,6 @@ class Hub:
         self._loaded = asyncio.Event()
         self._thread = threading.Thread(target=self._follow_worker, daemon=True)
         self._loop: asyncio.AbstractEventLoop
-
-    @property
-    def health(self) -> HubState:
-        """``state``, but ``loading`` also while a crashed worker is restarted; questions wait for it."""
-        return "loading" if self.state == "ready" and not self.worker.is_open else self.state
 
     @property
     def running(self) -> int:
@@ -210,14 +198,10 @@ class Hub:
             raise Refusal.of(self.error)
         self.check_open()
 
-    async def ask(self, asked: Ask, client: str = "") -> AsyncGenerator[Event | None, None]:
+    async def ask(self, asked: Ask) -> AsyncGenerator[Event | None, None]:
         """Search, and yield the events up to the end; None after every ``PATIENCE`` seconds without one.
 
         A search whose generator is closed before that is cancelled.
-
-        Args:
-            asked: The question.
-            client: Address; the waiting client with the fewest running searches is next.
 
         Raises:
             Refusal: that of ``check_open``; 429 if too many wait.
@@ -227,7 +211,7 @@ class Hub:
             wait = {"Retry-After": str(_RETRY_SECONDS)}
             text = f"{len(self._waiting)} requests are waiting already"
             raise Refusal(429, text, "queue-full", headers=wait)
-        flight = _Flight(Request(asked.problem, self._settings(asked)), client)
+        flight = _Flight(Request(asked.problem, self._settings(asked)))
         self._waiting.append(flight)
         self._start_waiting()
         event: Event | None = None
@@ -256,9 +240,7 @@ class Hub:
 
     def _start_waiting(self) -> None:
         while self._waiting and len(self._running) < self._parallel:
-            clients = Counter(flight.client for flight in self._running.values())
-            flight = min(self._waiting, key=lambda flight: clients[flight.client])  # of equals the first one
-            self._waiting.remove(flight)
+            flight = self._waiting.pop(0)
             self._running[flight.request.problem.id] = flight
             self._outbox.put(flight.request)
 

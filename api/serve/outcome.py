@@ -11,7 +11,7 @@ from adascale.engine.answers.program import read_program
 from adascale.engine.answers.result import SearchResult
 from adascale.engine.codec import to_plain
 from adascale.engine.kinds import kind_of
-from adascale.engine.search.account import confidence, fixed_tokens
+from adascale.engine.search.account import confidence
 from adascale.engine.search.record import Record
 from adascale.engine.search.reply import cut_at_stop
 from adascale.engine.search.tree import Node
@@ -132,7 +132,6 @@ class SearchOutcome:
             **({"fields": to_plain(result.fields)} if record.started.problem.kind == "json" else {}),
             **({"alternatives": self._alternatives} if self.request.tools is not None else {}),
             "tokens": record.usage.generated_tokens,
-            "tokens_of_fixed_width": fixed_tokens(record),
             "flops": record.usage.flops,
             "seconds": round(record.t, 3),
             "seed": record.started.seed,

@@ -45,7 +45,6 @@ class Worker:
     Attributes:
         open_models: The models, warnings and files of the session.
         interrupted: It was told to stop.
-        is_open: The models are open; they are not while a worker that has died is started again.
 
     Raises:
         ModelError, DoesNotFitError, UsageError: on entry; a model that llama.cpp aborts on while it opens it
@@ -60,7 +59,6 @@ class Worker:
         self._process = WorkerProcess(lambda message: self._inbox.put(message))
         self._loading = ""
         self.interrupted = False
-        self.is_open = False
         self.open_models: ModelsOpened
 
     def __enter__(self) -> Self:
@@ -165,7 +163,6 @@ class Worker:
         return True
 
     def _start(self) -> None:
-        self.is_open = False
         self._inbox = SimpleQueue()  # the end of a process that failed may be in the old one
         self._process.start()
         self._process.send(self._open)
@@ -183,7 +180,6 @@ class Worker:
                 case SearchFailed():
                     raise message.error()
         self.open_models = message
-        self.is_open = True
 
     def _receive(self) -> FromWorker | None:
         """The next message that is not for the log; None if the source of questions has news.

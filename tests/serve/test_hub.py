@@ -29,7 +29,6 @@ class Stepped:
 
     def __init__(self) -> None:
         self.open_models = OPENED
-        self.is_open = True
         self.begun: list[str] = []
         self.cancelled: list[str] = []
         self.ends: SimpleQueue[BaseException | None] = SimpleQueue()
@@ -61,36 +60,20 @@ async def opened(worker: Stepped, parallel: int = 1, max_queue: int = 9, limits:
     return hub
 
 
-async def log_of(hub: Hub, name: str, client: str = "a") -> list[Event]:
+async def log_of(hub: Hub, name: str) -> list[Event]:
     """All events of a search."""
-    events = hub.ask(Ask(Problem(name, "?"), Greedy()), client)
+    events = hub.ask(Ask(Problem(name, "?"), Greedy()))
     return [event async for event in events if event is not None]
 
 
-async def search(hub: Hub, name: str, client: str = "a") -> Event:
+async def search(hub: Hub, name: str) -> Event:
     """The last event of a search."""
-    return (await log_of(hub, name, client))[-1]
+    return (await log_of(hub, name))[-1]
 
 
 async def until_running(hub: Hub, waiting: int) -> None:
     while not (hub.running and hub.waiting == waiting):
         await asyncio.sleep(0.001)
-
-
-def test_a_client_with_few_searches_does_not_wait_behind_one_with_many() -> None:
-    async def ask() -> list[str]:
-        worker = Stepped()
-        hub = await opened(worker, parallel=2)
-        asked = [("a1", "a"), ("a2", "a"), ("a3", "a"), ("b1", "b"), ("a4", "a")]
-        searches = [asyncio.ensure_future(search(hub, *each)) for each in asked]
-        await until_running(hub, waiting=3)
-        for _ in asked:
-            worker.ends.put(None)
-        assert {type(event) for event in await asyncio.gather(*searches)} == {SearchFinished}
-        await hub.close()
-        return worker.begun
-
-    assert asyncio.run(ask()) == ["a1", "a2", "b1", "a3", "a4"]
 
 
 def test_a_search_that_nobody_waits_for_is_cancelled_or_never_begins() -> None:

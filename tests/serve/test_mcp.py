@@ -168,8 +168,6 @@ def test_a_client_that_shook_hands_and_goes_away_ends_its_search() -> None:
         with client.stream("POST", "/mcp", json=message("tools/call", asked, id=2)):
             while not policy.running:
                 time.sleep(0.005)
-            [flight] = server.hub._running.values()
-            assert flight.client == "127.0.0.1"
         before = policy.batches
         server.wait_until_idle()
         assert policy.batches < before + 20

@@ -55,7 +55,7 @@ def test_thinking_is_left_out_where_it_is_not_wanted_and_has_an_effort(server: S
     def think(value: object) -> tuple[bool, int]:
         found = post(server, path, **asked, think=value, options={"seed": 1}).json()
         said = found if path == "generate" else found["message"]
-        return "thinking" in said, found["adascale"]["tokens_of_fixed_width"]
+        return "thinking" in said, found["adascale"]["tokens"]
 
     assert [think(value)[0] for value in (None, True, False)] == [True, True, False]
     assert think("low")[1] < think("high")[1]

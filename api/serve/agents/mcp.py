@@ -29,7 +29,7 @@ from adascale.engine.strategies import Effort
 from ..bodies.fields import MAX_SEED, Tokens
 from ..follow import progress_line
 from ..hub import Ask, Hub
-from ..wire.http import MAX_BODY, Refusal, client_address
+from ..wire.http import MAX_BODY, Refusal
 from .tools import Check, Solution, TestedProgram, asked, checking, coding, equal_answers
 
 PATH = "/mcp"
@@ -160,8 +160,7 @@ async def _search(hub: Hub, ask: Callable[[], Ask], context: Context) -> Record:
     lines = 0
     try:
         await hub.wait_until_open()
-        client = "" if request is None else client_address(request)
-        async with aclosing(hub.ask(await asyncio.to_thread(ask), client)) as events:
+        async with aclosing(hub.ask(await asyncio.to_thread(ask))) as events:
             async for event in events:
                 if request is not None and await request.is_disconnected():
                     raise ToolError("the client has gone")

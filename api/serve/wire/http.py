@@ -140,11 +140,6 @@ def _status_of(error: AdascaleError) -> int:
             return 500
 
 
-def client_address(request: Request) -> str:
-    """The address that a request comes from; empty if it is unknown."""
-    return request.client.host if request.client is not None else ""
-
-
 async def read_body(request: Request) -> bytes:
     """The whole body.
 

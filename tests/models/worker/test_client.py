@@ -115,11 +115,8 @@ def test_a_worker_that_dies_for_no_known_reason_is_given_up(
     monkeypatch: pytest.MonkeyPatch, worker: Worker, said: list[str]
 ) -> None:
     monkeypatch.setattr(process, "_COMMAND", DEADLY_TO_SEARCH)
-    assert not worker.is_open
-    with worker:
-        assert worker.is_open
-        with pytest.raises(WorkerDiedError):
-            list(worker.run(iter([]), SETTINGS))
+    with worker, pytest.raises(WorkerDiedError):
+        list(worker.run(iter([]), SETTINGS))
     assert sum("starting it again" in text for text in said) == RESTARTS
 
 
