@@ -80,21 +80,20 @@ def build(cls: Any, data: Mapping[str, Any] | str) -> Any:
         data: A JSON object, or its text.
 
     Raises:
-        TypeError: it is no object.
         ValueError: a field is missing or of the wrong shape, or a number is infinite.
     """
     from pydantic import ValidationError
 
-    if not isinstance(data, str | Mapping):
-        raise TypeError(f"expected an object, got {data!r}")
-
     try:
-        return _adapter(cls).validate_json(data if isinstance(data, str) else json.dumps(data))
+        found = _adapter(cls).validate_json(data if isinstance(data, str) else json.dumps(data))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         if first["type"] == "value_error":
             raise first["ctx"]["error"] from error
         raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    if found is None:
+        raise ValueError("expected an object")
+    return found
 
 
 @functools.cache

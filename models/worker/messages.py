@@ -1,6 +1,6 @@
 """The messages between a parent and its worker, and the lines of JSON that carry them.
 
-A message is a dataclass whose fields have a JSON form (``codec``); a line is ``[name, fields]``.
+A message is a dataclass whose fields have a JSON form (``codec``); a line is its name and its JSON.
 """
 
 from __future__ import annotations
@@ -150,10 +150,9 @@ def encode(message: Message) -> bytes:
     Raises:
         UsageError: the name of a file is not UTF-8, which Python reads as halves of surrogate pairs.
     """
-    parts = type(message).__name__, to_plain(message)
-    line = json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
+    fields = json.dumps(to_plain(message), ensure_ascii=False, separators=(",", ":"))
     try:
-        return line.encode() + b"\n"
+        return f"{type(message).__name__} {fields}\n".encode()
     except UnicodeEncodeError as exc:
         raise UsageError("the name of a file is not UTF-8", hint="rename the file") from exc
 
@@ -164,8 +163,8 @@ def decode(line: bytes) -> Any:
     Raises:
         ValueError: the line is no message.
     """
+    name, _, fields = line.decode().partition(" ")
     try:
-        name, fields = json.loads(line)
         return build(_MESSAGES[name], fields)
-    except (AttributeError, KeyError, TypeError, ValueError) as exc:
+    except (KeyError, TypeError, ValueError) as exc:
         raise ValueError(f"no message: {line[:80]!r}") from exc

@@ -122,11 +122,11 @@ def test_an_error_keeps_its_class(kind: str) -> None:
     [
         b"",
         b"1\n",
-        b"[]\n",
-        b'["Nothing"]\n',
-        b'["Cancel"]\n',
-        b'["Cancel",{}]\n',
-        b'["Cancel",{"problem":1}]',
+        b"Nothing {}\n",
+        b"Cancel\n",
+        b"Cancel null\n",
+        b"Cancel {}\n",
+        b'Cancel {"problem":1}',
     ],
 )
 def test_what_is_no_message_is_told(line: bytes) -> None:
