@@ -7,7 +7,6 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -66,7 +65,7 @@ def read_json(path: Path) -> Any:
 
 
 @contextmanager
-def atomic_write(path: Path, mode: int | None = None) -> Iterator[BinaryIO]:
+def atomic_write(path: Path) -> Iterator[BinaryIO]:
     """Open a temporary file that takes the place of ``path`` when the block ends without an error.
 
     A reader, another writer or a crash sees the old contents or the new ones, never a mixture: the
@@ -77,8 +76,6 @@ def atomic_write(path: Path, mode: int | None = None) -> Iterator[BinaryIO]:
         path: File to make or to replace; missing folders are made. Where it is a link, the file that the
             link leads to is replaced. A device or a pipe is written to: it has no contents to keep, and
             whoever may replace it must not.
-        mode: Permissions that it has from its first byte on; None for those of the existing file, or the
-            usual ones.
 
     Raises:
         OSError: The file cannot be written.
@@ -91,11 +88,11 @@ def atomic_write(path: Path, mode: int | None = None) -> Iterator[BinaryIO]:
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = target.with_name(f".{_APP}-{os.urandom(8).hex()}.tmp")
     try:
-        with open(draft, "xb", opener=partial(os.open, mode=0o666 if mode is None else mode)) as file:
+        with draft.open("xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        if mode is None and target.exists():
+        if target.exists():
             shutil.copymode(target, draft)
         draft.replace(target)
     except BaseException:

@@ -21,9 +21,6 @@ app = typer.Typer(help=__doc__, no_args_is_help=True)
 
 SCHEMA = "adascale.config/1"
 
-_API_KEY = "api_key"
-"""Setting that must stay secret."""
-
 
 @app.command("path")
 def path_() -> None:
@@ -130,15 +127,11 @@ def _setting_row(setting: Setting, config: dict[str, Value], path: Path) -> dict
         value, origin = config[setting.key], f"file ({path})"
     else:
         value, origin = setting.usual, "default"
-    if setting.key == _API_KEY and origin != "default":
-        value = "(set)"  # people paste this table into reports
     return {"key": setting.key, "value": value, "origin": origin}
 
 
 def _change(key: str, value: Value | None) -> None:
     """Set a value of the file, or take it out for None, in one rename; comments and order stay.
-
-    A file with an API key can be read by its owner only.
 
     Raises:
         UsageError: the file is broken or cannot be written.
@@ -152,5 +145,4 @@ def _change(key: str, value: Value | None) -> None:
         del document[key]
     else:
         document[key] = value
-    mode = 0o600 if _API_KEY in document else None
-    write_file(path, tomlkit.dumps(document).encode(), "ADASCALE_CONFIG names another file", mode)
+    write_file(path, tomlkit.dumps(document).encode(), "ADASCALE_CONFIG names another file")

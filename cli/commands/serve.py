@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from adascale.models.extras import install_command
 from ..disk.files import read_text
 from ..disk.trace_folder import TraceFolder
 from ..options.by_command import ServeOptions
-from ..options.declare import read_api_key
+from ..options.declare import env, read_api_key
 from ..options.flatten import with_options
 from ..searching.fallback import open_fallback
 from ..searching.models import open_worker, say_status
@@ -22,6 +23,7 @@ from ..searching.models import open_worker, say_status
 if TYPE_CHECKING:
     from adascale.serve.hub import SearchWorker
 
+_KEY = env("api-key")
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9_.-]+|\[[0-9a-f:.]+\])(:\d+)?/?")
 
 
@@ -72,18 +74,20 @@ def serve(*, options: ServeOptions) -> None:
 
 
 def _key(options: ServeOptions) -> str | None:
-    """The API key of the file or of the option; None for none, on loopback.
+    """The API key of the file or of the environment; None for none, on loopback.
 
     Raises:
         UsageError: the file cannot be read, or the key cannot be used, or there has to be one.
     """
-    key = options.api_key if options.api_key_file is None else read_text(options.api_key_file)
+    key = os.environ.pop(_KEY, None)  # no process of ours inherits it
+    if options.api_key_file is not None:
+        key = read_text(options.api_key_file)
     if key is not None:
         return read_api_key(key, "--api-key-file FILE")
     if not _is_loopback(options.host):
         raise UsageError(
             f"an API key is needed to listen on {options.host}: only loopback is private",
-            hint="--api-key-file FILE, or ADASCALE_API_KEY",
+            hint=f"--api-key-file FILE, or {_KEY}",
             slug="no-api-key",
         )
     return None

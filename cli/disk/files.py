@@ -58,20 +58,19 @@ def read_text(path: Path) -> str:
         ) from error
 
 
-def write_file(path: Path, data: bytes, hint: str = "", mode: int | None = None) -> None:
+def write_file(path: Path, data: bytes, hint: str = "") -> None:
     """Write a file atomically: after an error the old file is unchanged.
 
     Args:
         path: File to create or replace.
         data: New contents.
         hint: Hint of the error if it cannot be written.
-        mode: Permissions, as for ``atomic_write``.
 
     Raises:
         DiskFullError: there is no room for it.
         UsageError: it cannot be written.
     """
-    with writing(path, hint), atomic_write(path, mode) as file:
+    with writing(path, hint), atomic_write(path) as file:
         file.write(data)
 
 

@@ -147,7 +147,7 @@ class ServeOptions:
         ),
     ] = 8321
     api_key_file: Annotated[
-        Path | None, flag("--api-key-file", "File that holds the API key.", metavar="FILE")
+        Path | None, setting("--api-key-file", "File that holds the API key.", metavar="FILE")
     ] = None
     cors_origin: Annotated[
         list[str],
@@ -156,13 +156,6 @@ class ServeOptions:
     traces: TracesOption = None
     fallback: FallbackOptions = FallbackOptions()
     terminal: TerminalOptions = TerminalOptions()
-    api_key: Annotated[
-        str | None,
-        option(
-            "serve: API key that clients send; others can see a command line, and no environment.",
-            usual="none",
-        ),
-    ] = field(default=None, repr=False)
     parallel: ParallelOption = 8
     max_queue: Annotated[
         int, option("serve: questions that wait; further ones are refused.", min=0, max=10_000)

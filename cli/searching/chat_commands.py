@@ -16,7 +16,7 @@ from ..render.plain import plain_width
 from ..terminal.console import may_animate, say, stderr_console
 from .conversation import Conversation
 
-_COMMAND = re.compile(r"/([a-z]+|\?)(?:\s+(\S.*))?")
+_COMMAND = re.compile(r"/([a-z]+)(?:\s+(\S.*))?")
 """A command with its argument; a path such as ``/etc/hosts`` is none."""
 
 
@@ -90,11 +90,8 @@ COMMANDS: Mapping[str, Command] = {
     "bye": Command(_end, "End; so does Ctrl-D."),
 }
 
-_ALSO: Mapping[str, str] = {"?": "help", "exit": "bye", "quit": "bye", "load": "model"}
-"""Other names, which tools of this kind have."""
-
-_BARE = ("exit", "quit", "help")
-"""Messages that are commands without a slash too, as in other tools."""
+_ENDS = ("exit", "quit")
+"""Messages that end a conversation too, as in a shell."""
 
 _KEYS: Mapping[str, str] = {
     "Alt-Enter": 'Begin another line; so does Enter behind an opening """, up to the closing one.',
@@ -110,10 +107,10 @@ def run_command(conversation: Conversation, message: str) -> bool:
         AdascaleError: there is no such command, or it failed.
         EOFError: the conversation is to end.
     """
-    match = _COMMAND.fullmatch(f"/{message}" if message in _BARE else message)
+    match = _COMMAND.fullmatch("/bye" if message in _ENDS else message)
     if match is None:
         return False
-    name = _ALSO.get(match[1], match[1])
+    name = match[1]
     if name not in COMMANDS:
         near = difflib.get_close_matches(name, COMMANDS, 1)
         raise UsageError(f"there is no command /{name}", hint=f"/{near[0]}" if near else "/help lists them")

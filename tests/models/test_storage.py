@@ -75,16 +75,6 @@ def test_permissions_and_links_stay(tmp_path: Path) -> None:
     assert real.stat().st_mode & 0o777 == 0o600
 
 
-def test_a_file_that_is_its_owners_is_so_from_its_first_byte_on(tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    path.write_text("old")
-    path.chmod(0o644)
-    with atomic_write(path, 0o600) as file:
-        assert os.fstat(file.fileno()).st_mode & 0o077 == 0
-        file.write(b"new")
-    assert path.stat().st_mode & 0o777 == 0o600
-
-
 def test_a_keyed_path_depends_on_every_part_and_not_on_the_order_of_keys(tmp_path: Path) -> None:
     path = keyed_path(tmp_path, ["model", {"b": 1, "a": 2}], ".json")
     assert path == keyed_path(tmp_path, ["model", {"a": 2, "b": 1}], ".json")

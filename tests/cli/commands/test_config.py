@@ -64,30 +64,29 @@ def test_flag_then_environment_then_file_then_default(
     assert strategy(questions, "--strategy", "best-of-n") == "best-of-n"
 
 
+def test_a_name_of_o_is_a_key_of_the_file(config: Path, questions: str) -> None:
+    run("config", "set", "samples", "5")
+    assert "at most 5 solutions each" in run("batch", questions, "--dry-run")[1]
+    assert "at most 3 solutions each" in run("batch", questions, "--dry-run", "-o", "samples", "3")[1]
+    config.write_text("samples = 0\n")
+    with pytest.raises(UsageError, match=rf"^samples in {config}: 0 is less than 1$"):
+        run("batch", questions, "--dry-run")
+
+
 def test_values_are_kept_as_what_they_are(config: Path) -> None:
-    for key, value in (("threads", "2"), ("yes", "true"), ("budget", "4k"), ("model", 'a "b" \\c.gguf')):
+    for key, value in (
+        ("threads", "2"),
+        ("yes", "true"),
+        ("budget", "4k"),
+        ("api-key-file", "key.txt"),
+        ("model", 'a "b" \\c.gguf'),
+    ):
         run("config", "set", key, value)
 
     kept = tomllib.loads(config.read_text(encoding="utf-8"))
-    model = str(Path('a "b" \\c.gguf').absolute())
-    assert kept == {"threads": 2, "yes": True, "budget": "4k", "model": model}
+    model, key = (str(Path(name).absolute()) for name in ('a "b" \\c.gguf', "key.txt"))
+    assert kept == {"threads": 2, "yes": True, "budget": "4k", "api-key-file": key, "model": model}
     assert row("yes")[0] is True
-
-
-def test_an_api_key_is_not_shown_and_its_file_is_its_owners(
-    config: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert row("api_key") == ("none", "default")
-    run("config", "set", "effort", "low")
-    monkeypatch.setattr(Path, "chmod", None)  # before it the key could be read
-    run("config", "set", "api_key", "sesame")
-
-    assert row("api_key") == ("(set)", f"file ({config})")
-    assert "sesame" not in run("config", "show")[0]
-    assert config.stat().st_mode & 0o077 == 0
-
-    monkeypatch.setenv("ADASCALE_API_KEY", "open")
-    assert row("api_key") == ("(set)", "environment (ADASCALE_API_KEY)")
 
 
 def test_a_setting_is_taken_out_of_the_file(config: Path) -> None:
