@@ -35,7 +35,7 @@ from adascale.models.calibration.artefact import load_artefact
 from ..common import close
 from .soak import model_file
 
-_FEW = ("--samples", "2", "--rollouts", "1", "--programs", "1", "-o", "ctx_size", "512", "-o", "threads", "1")
+_FEW = ("--samples", "2", "--programs", "1", "-o", "ctx_size", "512", "-o", "threads", "1")
 """So many solutions of a question take seconds."""
 
 Rows = Mapping[tuple[Any, ...], tuple[Any, ...]]

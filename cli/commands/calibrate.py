@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -36,12 +35,6 @@ _NO_SKILL = Notice(
     "these estimates are no better than the base rate",
     hint="fit on more questions, or on some that the model answers more often",
 )
-
-_BRINGS = (
-    "adascale: a fit adds probabilities of unfinished solutions, and 2 to 5 correct answers per 100 "
-    "questions for the same tokens, on questions like those of the fit (measured with two models)"
-)
-"""Both coders on the frozen questions, each with its fit beside the rules that need none."""
 
 app = typer.Typer(name="calibrate", no_args_is_help=True, help=__doc__)
 
@@ -77,20 +70,15 @@ def fit(*, options: FitOptions) -> None:
 
 
 def _save(artefact: Artefact, output: Path | None, *, quiet: bool) -> Path:
-    """Write a calibration to a file, or to where ``ask`` finds it; the one before it is kept."""
+    """Write a calibration to a file, or to where ``ask`` finds it."""
     from adascale.models.calibration.artefact import save_artefact
     from adascale.models.calibration.installed import own_path
 
     path = output or own_path(artefact.card)
-    before = path.with_name(f"{path.name}.before") if path.exists() else None
     with writing(path):
-        if before is not None:
-            shutil.copyfile(path, before)
         save_artefact(artefact, path)
     if not quiet:
         say(f"adascale: wrote {short_path(path)}")
-        if before is not None:
-            say(f"adascale: the calibration before it is kept as {short_path(before)}")
     return path
 
 
@@ -137,8 +125,6 @@ def _fit(session: OpenSession, problems: list[Problem], options: FitOptions) -> 
 
     run = options.run
     with SessionRollouts.open(session, problems, _plan(run)) as rollouts:
-        if rollouts.undrawn() and not run.terminal.quiet:
-            say(_BRINGS)
         draw_missing(rollouts, run.terminal)
         score_missing(rollouts, run.terminal)
         return rollouts.fit(rollouts.training(), _names(run.data))
@@ -169,7 +155,7 @@ def _measure(
 def _plan(run: CalibrationOptions) -> DrawPlan:
     from adascale.models.calibration.collect import DrawPlan
 
-    return DrawPlan(run.samples, run.rollouts, run.seed, run.programs)
+    return DrawPlan(run.samples, run.seed, run.programs)
 
 
 def _no_calibration(session: OpenSession) -> CalibrationError:

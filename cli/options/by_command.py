@@ -233,16 +233,6 @@ class CalibrationOptions:
         int,
         flag("--programs", "Programs for each question.", metavar="N", min=0, max=64, show_default=True),
     ] = 3
-    rollouts: Annotated[
-        int,
-        flag(
-            "--rollouts",
-            "Further solutions from one prefix of each question.",
-            min=0,
-            max=64,
-            show_default=True,
-        ),
-    ] = 0
     json_output: JsonOption = False
     terminal: TerminalOptions = TerminalOptions()
 

@@ -51,7 +51,7 @@ def card_text(artefact: Artefact) -> str:
         ("file", artefact.path),
         ("data", ", ".join(card.data)),
         ("questions", f"{len(card.questions):,}"),
-        ("solutions", f"{card.samples} in prose, {card.rollouts} continued, {card.programs} programs"),
+        ("solutions", f"{card.samples} in prose, {card.programs} programs"),
         ("seed", str(card.seed)),
         ("generator", fingerprint.generator),
         ("prm", fingerprint.prm or fingerprint.prm_format),

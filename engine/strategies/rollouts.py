@@ -1,4 +1,4 @@
-"""Strategies that draw the rollouts of a calibration."""
+"""The strategy that draws the rollouts of a calibration."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ..search.tree import Tree
-from ..search.waiting import branch_seed
 from ..types import ROOT, NodeId
-from .base import Command, Expand, Plan, Strategy, gather
+from .base import Command, Expand, Plan, Strategy
 from .redraws import REDRAWS, redraw_at
 
 
@@ -40,15 +39,11 @@ def goes_on(tree: Tree, node: NodeId, redraws: int) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class PrefixRollouts(Strategy):
-    """Whole trajectories with the redraws that ``adaptive`` would make, and more from one prefix of one.
-
-    The second kind tells how often the same prefix succeeds, which one outcome per prefix cannot: the paper
-    (arXiv 2506.09338, section 1.2 of its pipeline) draws 8 from every prefix; here more questions come first.
+class RolloutDraws(Strategy):
+    """Whole trajectories with the redraws that ``adaptive`` would make.
 
     Attributes:
-        samples: Whole trajectories.
-        rollouts: Trajectories from that prefix; 0 for none.
+        samples: Whole trajectories in prose.
         slips: Most steps of one trajectory whose wrong sum brings another draw in their place.
         programs: Whole trajectories that are programs.
     """
@@ -56,7 +51,6 @@ class PrefixRollouts(Strategy):
     name: ClassVar[str] = "rollouts"
 
     samples: int = 4
-    rollouts: int = 2
     slips: int = REDRAWS
     programs: int = 0
 
@@ -76,31 +70,9 @@ class PrefixRollouts(Strategy):
         return self.samples + self.programs
 
     def plan(self, tree: Tree) -> Plan:
-        """Draw the whole trajectories, then those of the prefix."""
+        """Draw them."""
         whole = [Expand(ROOT, self.samples, until="answer")]
         if self.programs:
             whole.append(Expand(ROOT, self.programs, until="answer", mode="program"))
-        nodes = yield from draw_with_redraws(tree, whole, self.slips)
-        went_on = [n for n in nodes if goes_on(tree, n, self.slips)]
-        prefix = _one_prefix(tree, went_on) if self.rollouts else None
-        if prefix is not None:
-            yield from gather(tree, [Expand(prefix, self.rollouts, until="answer")])
+        yield from draw_with_redraws(tree, whole, self.slips)
         return None
-
-
-def _one_prefix(tree: Tree, nodes: list[NodeId]) -> NodeId | None:
-    """Pick one open node, pseudo-randomly and uniformly, from the trajectory with the shortest first step.
-
-    The choice depends only on the samples, never on batching, so it is reproducible.
-    """
-
-    def length(node: NodeId) -> tuple[int, int]:
-        step, branch = tree[node].step, tree[node].branch
-        assert step is not None, "only the root has no step"
-        assert branch is not None, "only the root has no branch"
-        return len(step.token_ids), branch
-
-    begun = [node for node in tree.children(ROOT) if tree[node].mode == "prose"]
-    first = tree[min(begun, key=length)].branch
-    inside = [n for n in nodes if tree[n].status == "open" and tree[n].branch == first]
-    return inside[branch_seed(0, tree.problem.id, ()) % len(inside)] if inside else None

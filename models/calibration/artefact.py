@@ -120,7 +120,7 @@ class Card:
         fingerprint: Models, prompt and sampler that it was fitted with.
         data: Names of the question files.
         questions: ``question_key`` of each question it was fitted on.
-        samples, rollouts, programs: Number of draws of each question (``DrawPlan``).
+        samples, programs: Number of draws of each question (``DrawPlan``).
         seed: Seed of the choice of questions and of the draws.
         versions: Versions of the software.
         held_out: Metrics by stage, on questions that each head never saw; for a portable one on such models.
@@ -131,7 +131,6 @@ class Card:
     data: tuple[str, ...]
     questions: tuple[str, ...]
     samples: int
-    rollouts: int
     seed: int
     versions: Mapping[str, str]
     held_out: Mapping[str, StageReport]

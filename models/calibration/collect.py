@@ -15,7 +15,7 @@ from adascale.engine.search.events import SearchFailed, SearchFinished, StepProp
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import Strategy
-from adascale.engine.strategies.rollouts import PrefixRollouts
+from adascale.engine.strategies.rollouts import RolloutDraws
 from adascale.engine.types import Mode, Problem
 
 from ..storage import data_folder, keyed_path
@@ -32,31 +32,29 @@ class DrawPlan:
 
     Attributes:
         samples: Number of trajectories in prose.
-        rollouts: Number of further ones from a prefix of one of them.
         seed: Seed of the choice of questions, and of every draw.
         programs: Number of programs; 0 leaves the calibration without them.
     """
 
     samples: int
-    rollouts: int
     seed: int
     programs: int
 
     @property
-    def trajectories(self) -> Mapping[Mode, float]:
-        """Mean number of trajectories of each mode; one of the ``rollouts`` is about half of one."""
-        prose: dict[Mode, float] = {"prose": self.samples + self.rollouts / 2}
+    def trajectories(self) -> Mapping[Mode, int]:
+        """Number of trajectories of each mode."""
+        prose: dict[Mode, int] = {"prose": self.samples}
         return {**prose, "program": self.programs} if self.programs else prose
 
     @property
-    def tokens(self) -> float:
+    def tokens(self) -> int:
         """About how many tokens the trajectories of a question have."""
         return sum(_TOKENS[mode] * drawn for mode, drawn in self.trajectories.items())
 
     @property
     def strategy(self) -> Strategy:
         """The strategy that draws them."""
-        return PrefixRollouts(self.samples, self.rollouts, programs=self.programs)
+        return RolloutDraws(self.samples, programs=self.programs)
 
     def store_path(self, fingerprint: Fingerprint) -> Path:
         """The store of a generator's rollouts; whatever changes a draw changes its name.
@@ -69,7 +67,7 @@ class DrawPlan:
         """
         import llama_cpp
 
-        own: list[object] = [self.samples, self.rollouts, self.seed, fingerprint.window]
+        own: list[object] = [self.samples, self.seed, fingerprint.window]
         if self.programs and fingerprint.program:
             own += [self.programs, asdict(fingerprint.program)]
         asked = [fingerprint.generator, fingerprint.prompt, dict(fingerprint.sampling)]

@@ -105,12 +105,12 @@ class SessionRollouts:
 
     def tokens_to_draw(self) -> int:
         """About how many tokens drawing what is missing takes."""
-        return round(self.plan.tokens * len(self.undrawn()))
+        return self.plan.tokens * len(self.undrawn())
 
     @property
     def solutions(self) -> int:
         """Solutions of each question."""
-        return round(sum(self.plan.trajectories.values()))
+        return sum(self.plan.trajectories.values())
 
     def draw(self, driver: Driver) -> Iterator[FinishedQuestion]:
         """Draw what is missing with the session's driver; each question is kept before it is reported."""
@@ -162,7 +162,6 @@ class SessionRollouts:
             questions=draws.questions,
             samples=plan.samples,
             programs=plan.programs,
-            rollouts=plan.rollouts,
             seed=plan.seed,
             versions=software_versions(),
             held_out=report(fitted.held_out, draws.training),

@@ -28,7 +28,7 @@ SEED = 3
 @pytest.fixture
 def artefact(tmp_path: Path) -> Artefact:
     fingerprint = Fingerprint("g", "", "probe", "p", {}, 2048)
-    card = Card("tiny+probe", fingerprint, (), (), 4, 2, 0, {}, fitted_report())
+    card = Card("tiny+probe", fingerprint, (), (), 4, 0, {}, fitted_report())
     path = tmp_path / "tiny.calibration.safetensors"
     artefact = Artefact(fitted(programs=3).calibration, card, path)
     save_artefact(artefact, path)

@@ -27,7 +27,7 @@ from adascale.engine.ports import Calibrator, Prefix, PrefixWork, SequenceLogpro
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
-from adascale.engine.strategies.rollouts import PrefixRollouts
+from adascale.engine.strategies.rollouts import RolloutDraws
 from adascale.engine.types import Mode, Problem, Reading, Step
 from adascale.models.calibration.rollouts import Rollouts
 from adascale.models.calibration.training import training_set
@@ -188,7 +188,7 @@ def problems(count: int, start: int = 0) -> list[Problem]:
 
 
 def searched(
-    asked: Sequence[Problem], samples: int = 4, rollouts: int = 2, slots: int = 8, programs: int = 0
+    asked: Sequence[Problem], samples: int = 4, slots: int = 8, programs: int = 0
 ) -> dict[str, Record]:
     """Rollouts of every question, by id."""
     driver = Driver(
@@ -198,12 +198,12 @@ def searched(
         ticking(),
         executor=ScriptedExecutor(execute),
     )
-    return records_of(driver.run(asked, Settings(PrefixRollouts(samples, rollouts, programs=programs))))
+    return records_of(driver.run(asked, Settings(RolloutDraws(samples, programs=programs))))
 
 
-def drawn(asked: Sequence[Problem], samples: int = 4, rollouts: int = 2, slots: int = 8) -> list[Rollouts]:
+def drawn(asked: Sequence[Problem], samples: int = 4, slots: int = 8) -> list[Rollouts]:
     """The same as arrays."""
-    records = searched(asked, samples, rollouts, slots)
+    records = searched(asked, samples, slots)
     return [Rollouts.of(records[problem.id]) for problem in asked]
 
 

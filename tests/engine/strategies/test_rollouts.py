@@ -20,7 +20,7 @@ from adascale.engine.search.events import AnswerFound, BranchStarted, Event, Ste
 from adascale.engine.search.prefix_outcomes import PrefixOutcome, prefix_outcomes
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
-from adascale.engine.strategies.rollouts import PrefixRollouts
+from adascale.engine.strategies.rollouts import RolloutDraws
 from adascale.engine.types import ROOT, NodeId, Problem, Step
 from adascale.models.calibration.rollouts import Rollouts
 from bench.scripted import ScriptedPolicy, scripted_step
@@ -28,7 +28,7 @@ from bench.scripted import ScriptedPolicy, scripted_step
 
 def log_of(
     asked: list[Problem],
-    strategy: PrefixRollouts,
+    strategy: RolloutDraws,
     slots: int = 8,
     seed: int = 0,
     script: Callable[[Prefix, random.Random], Step] = solve,
@@ -49,18 +49,11 @@ def draws(log: list[Event]) -> list[tuple[NodeId, list[NodeId], str | None]]:
     return list(found.values())
 
 
-@given(
-    question=st.integers(0, 10_000),
-    samples=st.integers(1, 6),
-    rollouts=st.integers(0, 5),
-    slots=st.integers(1, 9),
-)
+@given(question=st.integers(0, 10_000), samples=st.integers(1, 6), slots=st.integers(1, 9))
 @settings(max_examples=20, deadline=None)
-def test_a_draw_counts_from_its_own_start_down(
-    question: int, samples: int, rollouts: int, slots: int
-) -> None:
-    [problem] = problems(1, question)
-    log = log_of([problem], PrefixRollouts(samples=samples, rollouts=rollouts), slots)
+def test_a_draw_counts_from_its_own_start_down(question: int, samples: int, slots: int) -> None:
+    problem = Problem("q", f"What is {question} * 2?", "18")
+    log = log_of([problem], RolloutDraws(samples=samples), slots, script=sloppy)
     record = Record.of(log)
     expected = {node.id: PrefixOutcome() for node in record.tree}
     for start, nodes, answer in draws(log):
@@ -92,12 +85,10 @@ def fixed(prefix: Prefix, rng: random.Random) -> Step:
 def test_cut_off_and_unanswered_runs_are_failures(id_: str, text: str, right: bool) -> None:
     problem = Problem(id_, text, "18")
     driver = Driver(ScriptedPolicy(fixed), SequenceLogprob(), {}, ticking())
-    strategy = PrefixRollouts(samples=3, rollouts=2)
-    record = Record.of([e for _, e in driver.run([problem], Settings(strategy))])
-    [prefix] = [node for node, found in prefix_outcomes(record).items() if found.total == 3 and node != ROOT]
-    for node, total in ((ROOT, 3), (prefix, 3)):
-        assert prefix_outcomes(record)[node] == PrefixOutcome(total * right, total)
-    assert sorted(found.total for found in prefix_outcomes(record).values()) == [1] * 7 + [3, 3]
+    record = Record.of([e for _, e in driver.run([problem], Settings(RolloutDraws(samples=3)))])
+    outcomes = prefix_outcomes(record)
+    assert outcomes.pop(ROOT) == PrefixOutcome(3 * right, 3)
+    assert list(outcomes.values()) == [PrefixOutcome(int(right), 1)] * 6
 
 
 @pytest.mark.parametrize("slots", [5, 32])
@@ -108,23 +99,6 @@ def test_neighbours_change_neither_what_is_drawn_nor_the_order_in_which_it_is_ke
         [alone] = drawn([problem], slots=slots)
         assert together.nodes == alone.nodes, problem.id
         assert np.array_equal(together.last, alone.last)
-
-
-def spelled(rollouts: Rollouts, node: int) -> tuple[int, ...]:
-    return tuple(token for row in rollouts.path(node) for token in rollouts.nodes[row].token_ids)
-
-
-@pytest.mark.parametrize("slots", [1, 3, 32])
-def test_the_ends_of_the_samples_are_told_from_those_of_the_rollouts(slots: int) -> None:
-    for problem in problems(20):
-        log = log_of([problem], PrefixRollouts(samples=4, rollouts=2), slots)
-        record = Record.of(log)
-        rollouts = Rollouts.of(record)
-        drawn = [nodes[-1] for start, nodes, _ in draws(log) if start == ROOT]
-        texts = [tuple(t for step in record.tree.steps(end) for t in step.token_ids) for end in drawn]
-        ends = rollouts.samples()
-        assert sorted(spelled(rollouts, end) for end in ends) == sorted(texts)
-        assert sum(rollouts.nodes[end].right for end in ends) == rollouts.nodes[0].right
 
 
 def sloppy(prefix: Prefix, rng: random.Random) -> Step:
@@ -139,7 +113,7 @@ def sloppy(prefix: Prefix, rng: random.Random) -> Step:
 
 @pytest.mark.parametrize("slots", [1, 3, 32])
 def test_a_step_with_a_wrong_sum_is_drawn_again_and_the_first_goes_on(slots: int) -> None:
-    strategy = PrefixRollouts(samples=4, rollouts=0, slips=50)
+    strategy = RolloutDraws(samples=4, slips=50)
     again = 0
     for problem in problems(10):
         log = log_of([problem], strategy, slots, script=sloppy)

@@ -26,7 +26,7 @@ from adascale.models.calibration.rollouts import RolloutStore
 from bench.scripted import ScriptedPRM
 
 ASKED = problems(12)
-PLAN = DrawPlan(samples=4, rollouts=2, seed=0, programs=0)
+PLAN = DrawPlan(samples=4, seed=0, programs=0)
 
 
 class Counting(ReadingPolicy):

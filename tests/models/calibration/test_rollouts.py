@@ -21,7 +21,7 @@ from adascale.models.calibration.artefact import Fingerprint, ProgramFingerprint
 from adascale.models.calibration.collect import DrawPlan
 from adascale.models.calibration.rollouts import Rollouts, RolloutStore
 
-PLAN = DrawPlan(samples=4, rollouts=2, seed=0, programs=0)
+PLAN = DrawPlan(samples=4, seed=0, programs=0)
 
 
 @pytest.fixture
@@ -121,7 +121,6 @@ def test_whatever_changes_a_draw_changes_the_name_of_the_store() -> None:
         (replace(fingerprint, sampling={"temperature": 0.7}), PLAN),
         (replace(fingerprint, window=1024), PLAN),
         (fingerprint, replace(PLAN, samples=5)),
-        (fingerprint, replace(PLAN, rollouts=3)),
         (fingerprint, replace(PLAN, seed=1)),
     ]
     for prompt, temperature, count in (("p", 0.8, 2), ("p", 0.8, 3), ("q", 0.8, 3), ("p", 0.7, 3)):

@@ -13,7 +13,7 @@ from machine import Machine, opened
 from adascale.engine.errors import ModelError
 from adascale.engine.ports import BranchStart, Growth, Prefix
 from adascale.engine.strategies import Beam
-from adascale.engine.strategies.rollouts import PrefixRollouts
+from adascale.engine.strategies.rollouts import RolloutDraws
 from adascale.engine.types import BranchId, Problem, Step
 from adascale.models.files.gguf_info import read_info
 from adascale.models.llama.prefixes import evaluate_tokens
@@ -92,9 +92,9 @@ def test_a_state_is_never_cut_back(machine: Machine, architecture: Architecture)
     np.testing.assert_allclose(found, fresh(context, [*PROMPT[:length], 5]), **CLOSE)
 
 
-@pytest.mark.parametrize(("strategy", "even"), [(PrefixRollouts(3, 2), True), (Beam(2, 2), False)])
+@pytest.mark.parametrize(("strategy", "even"), [(RolloutDraws(3), True), (Beam(2, 2), False)])
 def test_a_search_draws_from_the_distribution_of_its_tokens(
-    machine: Machine, strategy: PrefixRollouts | Beam, even: bool
+    machine: Machine, strategy: RolloutDraws | Beam, even: bool
 ) -> None:
     """Branches that come and go; at an even width rows beside them are padding."""
     assert machine.check_logprobs(PROBLEM, strategy, even=even) > 1
@@ -106,7 +106,7 @@ def test_readings_are_the_states_of_their_tokens(machine: Machine, architecture:
             machine.context()
         assert raised.value.slug == "architecture"
     else:
-        for strategy in (PrefixRollouts(3, 2), Beam(2, 2)):
+        for strategy in (RolloutDraws(3), Beam(2, 2)):
             assert machine.check_readings(PROBLEM, strategy) > 2
 
 

@@ -12,7 +12,8 @@ from machine import SYSTEM, Machine, close, deepest
 
 from adascale.engine.search.events import Event
 from adascale.engine.search.record import replay
-from adascale.engine.strategies.rollouts import PrefixRollouts
+from adascale.engine.strategies import Beam
+from adascale.engine.strategies.rollouts import RolloutDraws
 from adascale.engine.types import Problem, Step
 from adascale.models.llama.chat import ChatFormat
 from adascale.models.llama.runtime import LlamaModel, Run
@@ -34,7 +35,7 @@ def machine(model: LlamaModel) -> Iterator[Machine]:
 
 
 def test_surprise_of_a_reading_is_that_of_its_logits(machine: Machine) -> None:
-    tree = replay(machine.search([PROBLEM], PrefixRollouts(2, 0))["p"])
+    tree = replay(machine.search([PROBLEM], RolloutDraws(2))["p"])
     context = machine.context()
     tokens = list(ChatFormat(machine.model, SYSTEM).prompt(PROBLEM.question))
     steps = tree.steps(deepest(tree))
@@ -64,7 +65,7 @@ NEIGHBOURS = [
 
 
 def test_at_an_even_width_neighbours_change_not_a_bit(machine: Machine) -> None:
-    strategy = PrefixRollouts(2, 2)
+    strategy = Beam(2, 2)
     [alone] = machine.search([PROBLEM], strategy, slots=8, even=True).values()
     together = machine.search(NEIGHBOURS, strategy, slots=8, even=True)["p"]
     assert bits(alone) == bits(together)
@@ -90,7 +91,7 @@ def row(step: Step) -> tuple[tuple[int, ...], float, bytes, bytes, float]:
 
 
 def test_a_dropped_prefix_is_read_again_with_the_same_states(machine: Machine) -> None:
-    strategy = PrefixRollouts(2, 2)
+    strategy = Beam(2, 2)
     kept, dropped = (
         replay(machine.search([PROBLEM], strategy, cache_bytes=size)["p"]) for size in (1 << 28, 0)
     )
