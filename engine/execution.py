@@ -56,19 +56,6 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True)
-class Repair:
-    """One change to a program that a model wrote, without which it could not run or be tested.
-
-    Attributes:
-        kind: Fault that it mends, such as ``main-guard``.
-        detail: The name, line or statement that it concerns.
-    """
-
-    kind: str
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
 class Execution:
     """Result of running a program.
 
@@ -76,9 +63,8 @@ class Execution:
         output: Text that it printed, up to the point where it failed.
         error: Last line of the traceback; empty if it ran to its end.
         seconds: Wall time.
-        program: Source of the program where tests judge it, as it was cut out of the text and repaired; empty
+        program: Source of the program where tests judge it, as it was cut out of the text and mended; empty
             where the text holds none.
-        repairs: Changes that made that source of the text, in this order.
         verdicts: One for each test that was given, in their order.
     """
 
@@ -86,7 +72,6 @@ class Execution:
     error: str
     seconds: float
     program: str = field(default="", metadata=omit(""))
-    repairs: tuple[Repair, ...] = field(default=(), metadata=omit(()))
     verdicts: tuple[Verdict, ...] = field(default=(), metadata=omit(()))
 
     @property

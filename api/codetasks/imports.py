@@ -7,7 +7,6 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from adascale.engine.answers.program import parse
-from adascale.engine.execution import Repair
 
 from .syntax import outside_names
 
@@ -70,11 +69,11 @@ def _attributes(tree: ast.AST) -> dict[str, set[str]]:
     return found
 
 
-def mend_imports(source: str) -> tuple[str, Sequence[Repair]]:
+def mend_imports(source: str) -> str:
     """The program with the imports that it lacks below its docstring and its imports from ``__future__``."""
     lines = missing_imports(source)
     if not lines:
-        return source, ()
+        return source
     last = 0
     for node in parse(source).body:
         match node:
@@ -84,4 +83,4 @@ def mend_imports(source: str) -> tuple[str, Sequence[Repair]]:
                 break
     before, behind = source.split("\n")[:last], source.split("\n")[last:]
     gap = [] if behind and behind[0].startswith(("import ", "from ")) else [""]
-    return "\n".join([*before, *lines, *gap, *behind]), [Repair("missing-import", line) for line in lines]
+    return "\n".join([*before, *lines, *gap, *behind])

@@ -14,7 +14,7 @@ from adascale.engine.kinds.base import NO_PROGRAM, Kind, Run, Runnable
 from adascale.engine.types import Finish, Mode, Problem
 
 from .harness import Harness
-from .program import Program, extract_program
+from .program import extract_program
 from .records import read_task
 from .task import CodeTask, Suite
 
@@ -26,7 +26,6 @@ UNTESTED = "untested"
 class _Tested(Runnable):
     """A program with its tests."""
 
-    program: Program
     harness: Harness
 
     def ran(self, execution: Execution) -> Execution:
@@ -35,8 +34,7 @@ class _Tested(Runnable):
             execution.output,
             execution.error,
             execution.seconds,
-            self.program.source,
-            self.program.repairs,
+            self.harness.program,
             self.harness.verdicts(execution),
         )
 
@@ -68,9 +66,9 @@ class Code(Kind):
         if program is None:
             return replace(NO_PROGRAM, verdicts=(Verdict("not-run"),) * len(suite.tests))
         if not suite.tests:
-            return Execution("", "", 0.0, program.source, program.repairs)
-        harness = Harness(program.source, suite)
-        return _Tested(harness.trial, program, harness)
+            return Execution("", "", 0.0, program)
+        harness = Harness(program, suite)
+        return _Tested(harness.trial, harness)
 
     def modes(self, problem: Problem) -> tuple[Mode, ...]:
         """Code alone."""

@@ -9,11 +9,8 @@ import ast
 import re
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 from adascale.engine.answers.program import parse
-from adascale.engine.execution import Repair
 
 from .imports import mend_imports
 from .syntax import bound_names, is_main_guard, is_test_case, outside_names, unparse, without
@@ -33,24 +30,8 @@ _DEFINITIONS = _CODE | ast.Import | ast.ImportFrom
 _SHOWING = frozenset({"print", "exit", "quit", "sys.exit", "unittest.main", "doctest.testmod"})
 """Functions whose call at module level shows or ends something."""
 
-RepairKind = Literal["entry-point", "main-guard", "input", "example"]
-"""Faults that are repaired here: the function's name; statements that wait for input or show an example."""
 
-
-@dataclass(frozen=True, slots=True)
-class Program:
-    """A program that a model wrote.
-
-    Attributes:
-        source: Python that compiles.
-        repairs: Changes to it, in this order.
-    """
-
-    source: str
-    repairs: tuple[Repair, ...] = ()
-
-
-def extract_program(text: str, entry_point: str) -> Program | None:
+def extract_program(text: str, entry_point: str) -> str | None:
     """The program in a model's text; None if no part of it is Python.
 
     Args:
@@ -61,13 +42,8 @@ def extract_program(text: str, entry_point: str) -> Program | None:
     blocks = [block for part in _FENCE.split(plain) if (block := _block(part))]
     if not blocks:
         return None
-    source = _chosen(blocks, entry_point)
-    repairs: list[Repair] = []
-    for repair in (expose_entry_point, drop_examples):
-        source, more = repair(source, entry_point)
-        repairs += more
-    source, more = mend_imports(source)
-    return Program(source, (*repairs, *more))
+    source = expose_entry_point(_chosen(blocks, entry_point), entry_point)
+    return mend_imports(drop_examples(source, entry_point))
 
 
 def _block(part: str) -> str:
@@ -115,17 +91,16 @@ def _defined_names(source: str) -> set[str]:
     return found | {target.id for target in targets if isinstance(target, ast.Name)}
 
 
-def expose_entry_point(source: str, entry_point: str) -> tuple[str, Sequence[Repair]]:
+def expose_entry_point(source: str, entry_point: str) -> str:
     """The program with its only function called like the entry point, if that has another name."""
     body = parse(source).body
     functions = [node.name for node in body if isinstance(node, _FUNCTIONS)]
     if not entry_point or entry_point in bound_names(body) or len(functions) != 1:
-        return source, ()
-    [name] = functions
-    return f"{source}\n\n{entry_point} = {name}", [Repair("entry-point", f"{name} is {entry_point}")]
+        return source
+    return f"{source}\n\n{entry_point} = {functions[0]}"
 
 
-def drop_examples(source: str, entry_point: str) -> tuple[str, Sequence[Repair]]:
+def drop_examples(source: str, entry_point: str) -> str:
     """The program without what runs on import and is no part of it.
 
     That is a main guard, input, prints, calls of the entry point, tests of its own, and what needs their
@@ -135,18 +110,16 @@ def drop_examples(source: str, entry_point: str) -> tuple[str, Sequence[Repair]]
     defined = [node for node in tree.body if isinstance(node, _DEFINITIONS) and not is_test_case(node)]
     read = {*outside_names(unparse(defined)), entry_point}
     running = _running_names(tree, entry_point)
-    dropped: dict[ast.stmt, Repair] = {}
+    dropped: list[ast.stmt] = []
     missing = set[str]()
     for node in tree.body:
         bound = bound_names([node])
-        kind = _example_kind(node, running | missing)
-        if kind is None or (kind == "example" and bound & read):
-            continue
-        dropped[node] = Repair(kind, ast.unparse(node).split("\n")[0])
-        missing |= bound
-    if not dropped or len(dropped) == len(tree.body):
-        return source, ()
-    return without(source, tree, dropped), list(dropped.values())
+        waits = "input" in _calls(node) and not isinstance(node, _DEFINITIONS)
+        if waits or (_is_example(node, running | missing) and not bound & read):
+            dropped.append(node)
+            missing |= bound
+    is_left = 0 < len(dropped) < len(tree.body)
+    return without(source, tree, dropped) if is_left else source
 
 
 def _running_names(tree: ast.Module, entry_point: str) -> set[str]:
@@ -162,24 +135,19 @@ def _calls(node: ast.AST) -> set[str]:
     return {ast.unparse(call.func) for call in ast.walk(node) if isinstance(call, ast.Call)}
 
 
-def _example_kind(node: ast.stmt, running: set[str]) -> RepairKind | None:
-    """Reason why a statement of a module is no part of the program; None if it is one.
+def _is_example(node: ast.stmt, running: set[str]) -> bool:
+    """True if a statement of a module is no part of the program.
 
     Args:
         node: The statement.
         running: Names that only examples call or read.
     """
-    if is_main_guard(node):
-        return "main-guard"
     if isinstance(node, _DEFINITIONS):
-        return "example" if is_test_case(node) else None
-    calls = _calls(node)
-    if "input" in calls:
-        return "input"
-    is_example = (
-        any(isinstance(part, ast.Assert) for part in ast.walk(node))
+        return is_test_case(node)
+    return (
+        is_main_guard(node)
+        or any(isinstance(part, ast.Assert) for part in ast.walk(node))
         or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Name))
-        or calls & running
-        or running.intersection(outside_names(unparse([node])))
+        or bool(_calls(node) & running)
+        or bool(running.intersection(outside_names(unparse([node]))))
     )
-    return "example" if is_example else None

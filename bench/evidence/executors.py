@@ -37,7 +37,7 @@ def answer_of(text: str, task: CodeTask, cpython: CPythonRunner) -> str | None:
     program = extract_program(text, task.given.entry_point)
     if program is None:
         return None
-    harness = Harness(program.source, task.given)
+    harness = Harness(program, task.given)
     verdicts = harness.verdicts(cpython.judge(harness.trial))
     return f"{sum(each.outcome == 'passed' for each in verdicts)}/{len(verdicts)}"
 

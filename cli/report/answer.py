@@ -37,7 +37,7 @@ FIELDS = frozenset({
     "confidence", "agreement", "stop_reason", "why", "budget", "tree", "usage", "timing", "model", "prm",
     "calibration", "sampling", "search",
     "min_confidence", "warnings", "version",
-    "error", "repairs", "tests", "passed", "untested", "expected", "correct", "line", "fallback",
+    "error", "tests", "passed", "untested", "expected", "correct", "line", "fallback",
 })  # fmt: skip
 """Every field that a record of a batch may have; no field of a question takes its name."""
 
@@ -212,7 +212,7 @@ def _fallback_fields(record: Record, handed_on: FallbackAnswer | Notice | None) 
 
 
 def _test_fields(record: Record) -> dict[str, Any]:
-    """Fields of a code task: its program in the place of the answer, repairs, and each test's verdict."""
+    """Fields of a code task: its program in the place of the answer, and each test's verdict."""
     problem, best = record.started.problem, _best(record)
     if problem.kind != "code":
         return {}
@@ -225,9 +225,8 @@ def _test_fields(record: Record) -> dict[str, Any]:
     return {
         **({"status": passing} if is_whole and found.program else {}),
         "answer": found.program or None,
-        # Its source, repairs and verdicts have fields of their own.
-        "execution": execution and to_plain(replace(execution, program="", repairs=(), verdicts=())),
-        "repairs": to_plain(found.repairs),
+        # Its source and verdicts have fields of their own.
+        "execution": execution and to_plain(replace(execution, program="", verdicts=())),
         "tests": [{"test": test, **to_plain(verdict)} for test, verdict in judged],
         "passed": found.passed,
         "untested": not tests,

@@ -8,18 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adascale.codetasks.program import Program, extract_program
+from adascale.codetasks.program import extract_program
 from adascale.codetasks.syntax import parse
-from adascale.engine.execution import Repair
 
 F = "def f(n):\n    return n * n"
-
-
-def source(text: str, entry_point: str = "f") -> str:
-    found = extract_program(text, entry_point)
-    assert found is not None
-    assert not found.repairs
-    return found.source
 
 
 @pytest.mark.parametrize(
@@ -45,7 +37,7 @@ def source(text: str, entry_point: str = "f") -> str:
     ],
 )
 def test_one_function(text: str) -> None:
-    assert source(text).rstrip("\n") == F
+    assert extract_program(text, "f") == F
 
 
 @pytest.mark.parametrize(
@@ -56,7 +48,7 @@ def test_one_function(text: str) -> None:
     ],
 )
 def test_the_last_definition_is_the_program(text: str, entry_point: str, program: str) -> None:
-    assert source(text, entry_point) == program
+    assert extract_program(text, entry_point) == program
 
 
 @pytest.mark.parametrize(
@@ -66,16 +58,10 @@ def test_what_holds_no_program(text: str) -> None:
     assert extract_program(text, "f") is None
 
 
-def test_repairs_are_named_in_their_order() -> None:
+def test_repairs_go_together() -> None:
     text = "```python\ndef squareRoot(n):\n    return math.sqrt(n)\n\nprint(squareRoot(4))\n```"
-    assert extract_program(text, "square_root") == Program(
-        "import math\n\ndef squareRoot(n):\n    return math.sqrt(n)\n\n\nsquare_root = squareRoot",
-        (
-            Repair("entry-point", "squareRoot is square_root"),
-            Repair("example", "print(squareRoot(4))"),
-            Repair("missing-import", "import math"),
-        ),
-    )
+    mended = "import math\n\ndef squareRoot(n):\n    return math.sqrt(n)\n\n\nsquare_root = squareRoot"
+    assert extract_program(text, "square_root") == mended
 
 
 LINES = ["```", "```python", "def f(n):", "    return n", "print(f(2))", "text", "", "class Solution:",
@@ -87,7 +73,7 @@ LINES = ["```", "```python", "def f(n):", "    return n", "print(f(2))", "text",
 def test_whatever_is_found_compiles(text: str, entry_point: str) -> None:
     found = extract_program(text, entry_point)
     if found is not None:
-        parse(found.source)
+        parse(found)
 
 
 @pytest.mark.parametrize(
