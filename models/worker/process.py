@@ -8,7 +8,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import IO
@@ -31,10 +32,11 @@ else:
     _OUT_OF_MEMORY = -signal.SIGKILL
     _FAULTS = frozenset({-signal.SIGABRT, -signal.SIGBUS, -signal.SIGFPE, -signal.SIGSEGV})
 
-_LAST_WORDS = re.compile(
-    rb"terminate called |(?:.*/)?([\w.-]+\.(?:cc?|cpp|cuh?|h|hpp|mm?):\d+: .+)|\s+what\(\): (.+)"
-)
+_LAST_WORDS = re.compile(rb"(?:.*/)?([\w.-]+\.(?:cc?|cpp|cuh?|h|hpp|mm?):\d+: .+)|\s+what\(\): (.+)")
 """Lines of C++ and ggml before an abort: an exception, or a failed GGML_ASSERT with its place."""
+
+_LAST_LINES = 8
+"""Lines of stderr in which an abort's words are looked for."""
 
 _PATIENCE = 1.0
 """Seconds to wait for the end of a dead worker's stderr, which a child of its own may still hold."""
@@ -100,8 +102,8 @@ class WorkerProcess:
             process = _start_process()
             assert process.stdout is not None
             assert process.stderr is not None
-            held: list[bytes] = []
-            stderr = threading.Thread(target=_pass_on, args=(process.stderr, held), daemon=True)
+            last: deque[bytes] = deque(maxlen=_LAST_LINES)
+            stderr = threading.Thread(target=_pass_on, args=(process.stderr, last), daemon=True)
             stderr.start()
         except BaseException as error:
             started.set_exception(error)
@@ -120,7 +122,7 @@ class WorkerProcess:
         code = process.wait()
         stderr.join(_PATIENCE)
         if self._process is process:
-            self._deliver(_death_error(code, (garbled,) if garbled else _last_words(held)))
+            self._deliver(_death_error(code, (garbled,) if garbled else _last_words(last)))
 
 
 def _start_process() -> subprocess.Popen[bytes]:
@@ -151,23 +153,20 @@ def _death_error(code: int, facts: tuple[str, ...]) -> WorkerDiedError:
     )
 
 
-def _pass_on(stream: IO[bytes], held: list[bytes]) -> None:
-    """Pass a worker's stderr on as it comes; its last lines are kept if they are of ggml or C++."""
+def _pass_on(stream: IO[bytes], last: deque[bytes]) -> None:
+    """Pass a worker's stderr on as it comes, and keep its last lines."""
     with stream:
         for line in stream:
-            held.append(line)
-            if not _LAST_WORDS.match(line):  # what was held was not the end
-                with suppress(OSError):
-                    os.write(2, b"".join(held))
-                held.clear()
+            last.append(line)
+            with suppress(OSError):
+                os.write(2, line)
 
 
-def _last_words(held: list[bytes]) -> tuple[str, ...]:
-    """Failed assertions with file and line, or an exception's text; each once.
+def _last_words(last: Iterable[bytes]) -> tuple[str, ...]:
+    """The failed assertion with file and line, or an exception's text; empty if there is none.
 
-    If several threads fail, the abort of one may cut off the line of another.
+    If several threads fail, the abort of one may cut off the line of another, so the first counts.
     """
-    matches = [_LAST_WORDS.match(line) for line in held]
-    words = [word for match in matches if match for word in match.groups() if word]
-    texts = list(dict.fromkeys(word.decode("utf-8", "replace").strip() for word in words))
-    return tuple(text for text in texts if not any(o.startswith(text) for o in texts if o != text))
+    matches = filter(None, map(_LAST_WORDS.match, last))
+    words = [word.decode("utf-8", "replace").strip() for match in matches for word in match.groups() if word]
+    return tuple(words[:1])

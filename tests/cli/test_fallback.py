@@ -93,19 +93,6 @@ def test_the_variable_with_the_key_is_inherited_by_no_process(monkeypatch: pytes
         assert KEY not in os.environ.values()
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        ("--fallback", "nowhere"),
-        ("--fallback", f"https://me:{KEY}@example.org"),
-        ("--fallback", f"https://example.org/v1?key={KEY}"),
-        ("--fallback", CLOSED, "-o", "fallback_key_file", "missing.txt"),
-    ],
-)
-def test_a_fallback_that_cannot_be_used_is_refused(ask: Ask, options: tuple[str, ...]) -> None:
-    assert ask(*options).returncode == 2
-
-
 def test_records_of_a_batch_say_who_has_answered(home: Home) -> None:
     rows = [{"id": "a", "question": QUESTION, "answer": "391"}, {"id": "b", "question": "hi", "kind": "text"}]
     home.data.write_text("\n".join(map(json.dumps, rows)))

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from other_server import KEY, Reply, breaks_off, drips, is_silent, other_server, refuses, says, writes
 
+from adascale.engine.errors import UsageError
 from adascale.engine.kinds.messages import problem_of
 from adascale.engine.types import Notice
 from adascale.models import fallback
@@ -61,3 +62,11 @@ def test_whatever_goes_wrong_there_is_a_notice(reply: Reply, notice: str) -> Non
     found = told(reply)
     assert isinstance(found, Notice)
     assert (found.code, notice in found.message) == ("no-fallback", True)
+
+
+@pytest.mark.parametrize(
+    "url", ["nowhere", f"https://me:{KEY}@example.org", f"https://example.org/v1?key={KEY}"]
+)
+def test_a_url_that_cannot_be_used_is_refused(url: str) -> None:
+    with pytest.raises(UsageError):
+        Fallback(FallbackOptions(url), None)

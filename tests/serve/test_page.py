@@ -212,28 +212,6 @@ def test_options_have_a_bar_each_though_no_solution_was_written(browser: Any) ->
 
 
 @needs_chromium
-def test_a_program_keeps_its_lines_and_prose_goes_before_it(browser: Any) -> None:
-    text = DEMO.read_text().replace("5. The baker now has", "5. She is done.\\n\\nFinal answer:")
-    assert "Final answer" in text
-    events = [json.loads(line) for line in text.splitlines()]
-    [first, second] = (event for event in events if event["kind"] == "program_ran")
-    second["execution"] |= {"output": "", "error": "ZeroDivisionError: division by zero"}
-    events[-1]["result"]["best"] = first["node"]
-    with served() as server, opened(browser, server) as page:
-        exchange = play(page, events)
-        assert "Final answer" not in exchange.locator(".body").inner_text(), "it stands above"
-        assert "20 rolls she sells" in exchange.locator(".body").inner_text(), (
-            "prose, though a program was chosen"
-        )
-        exchange.locator(".how > summary").click()
-        solutions = exchange.locator(".solutions > li")
-        assert ["failed" in text for text in solutions.all_inner_texts()] == [False, False, True, False]
-        solutions.nth(1).locator("summary").click()
-        assert "rolls_sold = 20\n\n# Rolls left" in solutions.nth(1).locator("code").inner_text()
-        assert solutions.nth(1).locator(".ran").inner_text() == "→ 24.0"
-
-
-@needs_chromium
 def test_stop_ends_the_search_with_what_it_found(browser: Any) -> None:
     with served(policy=EchoPolicy(echo, pause=0.1)) as server, opened(browser, server) as page:
         page.select_option('[name="effort"]', "max")

@@ -78,11 +78,6 @@ def test_what_cannot_be_done_is_refused_by_its_name(
     assert (error["param"], text in error["message"]) == (param, True), error
 
 
-def test_a_whole_number_may_have_a_decimal_point(server: Served) -> None:
-    assert post(server, CHAT, top_k=40.0, n=1.0, seed=7.0, max_tokens=20.0).status_code == 200
-    assert server.policy.samplers[-1].top_k == 40
-
-
 def test_fields_without_effect_are_ignored_and_named(server: Served) -> None:
     more = {"options": {"num_ctx": 4096}, "keep_alive": "5m"}
     nothing = {"frequency_penalty": 0, "logit_bias": {}, "logprobs": False, "beam_width": None, "user": "me"}

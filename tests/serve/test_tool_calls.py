@@ -177,16 +177,6 @@ def test_a_conversation_may_end_with_any_role(
     assert server.policy.opened[-1].question == last
 
 
-def test_words_are_an_answer_too_and_are_streamed(client: openai.OpenAI) -> None:
-    for stream in (False, True):
-        found = ask(client, user("say hello"), stream=stream)
-        if stream:
-            text = "".join(chunk.choices[0].delta.content or "" for chunk in found)
-        else:
-            text = found.choices[0].message.content
-        assert text == "Hello."
-
-
 def test_below_the_probability_that_is_wanted_the_reply_says_what_it_was_unsure_of(
     client: openai.OpenAI,
 ) -> None:
@@ -240,18 +230,6 @@ def test_items_of_one_turn_of_a_response_are_one_message(client: openai.OpenAI, 
     assert [each["role"] for each in messages] == ["user", "assistant", "tool", "tool"]
     assert messages[1]["content"] == "Let me look."
     assert [call["id"] for call in messages[1]["tool_calls"]] == ["a", "b"]
-
-
-def test_events_of_a_response_build_its_call(client: openai.OpenAI) -> None:
-    asked = "What is it like in Paris?"
-    with client.responses.stream(
-        model=MODEL, input=asked, tools=[TOOL["function"] | {"type": "function"}]
-    ) as s:
-        kinds = [event.type for event in s]
-        final = s.get_final_response()
-    assert "response.function_call_arguments.done" in kinds
-    [call] = [item for item in final.output if item.type == "function_call"]
-    assert json.loads(call.arguments) == {"city": "Paris"}
 
 
 ANTHROPIC: Any = {"name": "get_weather", "description": "The weather.", "input_schema": SCHEMA}
