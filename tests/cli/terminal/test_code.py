@@ -98,5 +98,5 @@ def test_a_text_without_a_program_is_shown_as_it_is() -> None:
     ],
 )
 def test_a_test_that_fails_is_named_by_what_it_asks(test: str, asked: str) -> None:
-    execution = Execution("", "", 0.1, "f = 1", (), (Verdict("failed", "9"),))
+    execution = Execution("", "", 0.1, "f = 1", (Verdict("failed", "9"),))
     assert verdict_text(execution, [test]) == f"passes 0 of 1 test: {asked} gave 9"
