@@ -10,7 +10,7 @@ from ..report.answer import answer_payload
 from ..terminal.console import is_one_screen, stderr_console, write_lines, write_payload
 from ..terminal.text import one_line
 from ..terminal.theme import DOT, STYLES
-from .solution import json_lines, option_lines, solution_lines
+from .solution import option_lines, solution_lines
 from .state import ViewState
 from .summary import answer_words, closing_lines
 
@@ -29,16 +29,12 @@ def write_answer(state: ViewState, *, extract: bool = False, says_end: bool = Tr
         says_end: That line follows.
         verbose: With 1 a long program is shown whole.
     """
-    is_read = is_one_screen() and not extract and says_end and state.tree.problem.kind != "code"
+    is_read = is_one_screen() and not extract and says_end and state.tree.problem.kind not in ("code", "json")
     if not is_read:
         if payload := answer_payload(state, extract):
             write_payload(payload)
     elif state.result is not None:
         width = stderr_console().width
-        if state.tree.problem.kind == "json":
-            lines = [] if state.answer is None else json_lines(state.answer, state.result.fields)
-            write_lines([*lines, Text()] if lines else [])
-            return
         best, bars = state.result.best, option_lines(state, width)
         text = [] if best is None else solution_lines(state, best, width, whole=verbose > 0)
         lines = [line for block in (text, bars) if block for line in (*block, Text())]

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
-from typing import Any
-
 from rich.text import Text
 
-from adascale.engine.answers.result import DOUBTFUL, FieldEstimate
 from adascale.engine.types import PROGRAMS, NodeId
 
 from ..terminal.code import Program, cut_line
-from ..terminal.console import json_text
 from ..terminal.markdown import rendered
 from ..terminal.text import cells, pad, percent, plural
 from ..terminal.theme import DOT, ELLIPSIS, LEFT, MARK_STYLES, SPENT, SPIN, STYLES
@@ -23,7 +17,6 @@ from .summary import answer_words, progress_facts
 _BAR_CELLS = 30
 _PERCENT_CELLS = 5
 _GAP = 2
-_INDENT = "  "
 
 _WHOLE_PROGRAM = 4
 """Lines of code of the longest program that is not folded."""
@@ -57,33 +50,6 @@ def _program_lines(program: Program, width: int, *, whole: bool) -> list[Text]:
 
 def _says_something(line: str) -> bool:
     return bool(line.strip()) and not line.lstrip().startswith("#")
-
-
-def json_lines(answer: str, fields: Mapping[str, FieldEstimate]) -> list[Text]:
-    """The lines of an object; behind a doubtful field stands how likely it is to be correct."""
-    return list(_object_lines(json.loads(answer), fields, "", 0))
-
-
-def _object_lines(
-    value: Mapping[str, Any], fields: Mapping[str, FieldEstimate], place: str, depth: int
-) -> Iterator[Text]:
-    yield Text("{")
-    for at, (name, item) in enumerate(value.items(), 1):
-        lead, comma = f"{_INDENT * (depth + 1)}{json_text(name)}: ", "," if at < len(value) else ""
-        if isinstance(item, dict) and item:
-            first, *others = _object_lines(item, fields, f"{place}{name}.", depth + 1)
-            lines = [Text(lead) + first, *others]
-            lines[-1].append(comma)
-            yield from lines
-        else:
-            yield _field_line(f"{lead}{json_text(item)}{comma}", fields.get(f"{place}{name}"))
-    yield Text(f"{_INDENT * depth}}}")
-
-
-def _field_line(text: str, found: FieldEstimate | None) -> Text:
-    if found is None or found.probability >= DOUBTFUL:
-        return Text(text)
-    return Text(f"{text}  ? {percent(found.probability)}", STYLES["low"])
 
 
 def option_lines(state: ViewState, width: int) -> list[Text]:

@@ -10,9 +10,7 @@ import jsonschema
 import pytest
 import tiny
 from home import Home
-from rich.text import Text
 
-from adascale.cli.render.solution import json_lines
 from adascale.cli.render.summary import doubts
 from adascale.engine.answers.result import FieldEstimate
 
@@ -88,14 +86,6 @@ def test_what_is_no_schema_of_an_object_is_refused_before_a_model_is_opened(home
     assert "Loading" not in done.stderr
 
 
-def test_doubtful_fields_are_marked_and_the_least_likely_is_named_first() -> None:
+def test_of_doubtful_fields_the_least_likely_is_named_first() -> None:
     fields = {"a": FieldEstimate(2, 0.95), "b.c": FieldEstimate(1, 0.45), "d": FieldEstimate(1, 0.62)}
-    answer = json.dumps({"a": "x\u009b", "b": {"c": 1, "e": {}}, "d": [1, 2]})
-    lines = json_lines(answer, fields)
-    marked = [line.plain.split('"')[1] for line in lines if line.style]
-    assert marked == ["c", "d"]
-    whole = "".join(line.plain.split("  ? ")[0] for line in lines)
-    assert json.loads(whole) == json.loads(answer)
-    assert "\u009b" not in whole  # a terminal would obey it
-    assert [each.split()[0] for each in doubts(fields)] == ["b.c", "d"]
-    assert isinstance(lines[0], Text)
+    assert doubts(fields) == ["b.c 45 %", "d 62 %"]
