@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,22 +19,24 @@ from ..terminal.text import fitted
 if TYPE_CHECKING:
     from adascale.models.calibration.artefact import Artefact
 
-FilesOption = Annotated[bool, typer.Option("--verbose", "-v", help="Show the files too.")]
 
-
-def list_(as_json: JsonLinesOption = False, verbose: FilesOption = False) -> None:
-    """List the calibrations on this machine; -v shows their files.
+def list_(as_json: JsonLinesOption = False) -> None:
+    """List the calibrations on this machine; ``show`` names the file of one.
 
     adascale calibrate list
 
     SKILL: 1 is perfect, 0 is no better than the base rate. ECE: how far a probability is off on average.
     """
+    from adascale.models.calibration.artefact import describe
     from adascale.models.calibration.installed import read_installed
 
     found = read_installed()
     for error in found.errors:
         say(f"adascale: {as_typed(error.message)}")
-    _write_list(found.artefacts, as_json, files=verbose)
+    if as_json:
+        write_json_lines(map(describe, found.artefacts))
+    else:
+        write_payload(fitted(list_text(found.artefacts)))
 
 
 def show(
@@ -65,16 +66,6 @@ def show(
         write_json(describe(artefact))
     else:
         write_payload(card_text(artefact))
-
-
-def _write_list(artefacts: Sequence[Artefact], as_json: bool, *, files: bool = False) -> None:
-    from adascale.models.calibration.artefact import describe
-
-    if as_json:
-        write_json_lines(map(describe, artefacts))
-    else:
-        text = list_text(artefacts, files=files)
-        write_payload(text if files else fitted(text))
 
 
 def _named(name: str) -> Artefact:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from adascale.engine.decimals import decimal
 
-from ..terminal.console import short_path
 from ..terminal.text import columns
 
 if TYPE_CHECKING:
@@ -63,19 +62,15 @@ def card_text(artefact: Artefact) -> str:
     return f"{table}\n\nHeld out by {unit}:\n\n{report_text(card.held_out)}"
 
 
-def list_text(artefacts: Sequence[Artefact], *, files: bool = False) -> str:
-    """One line per calibration; ``files`` adds the file of each."""
+def list_text(artefacts: Sequence[Artefact]) -> str:
+    """One line per calibration."""
     rows = [("NAME", "LEVEL", "QUESTIONS", "SKILL", "ECE", "DATA")]
     for card in (artefact.card for artefact in artefacts):
         finished = card.finished
         data = ", ".join(card.data)
         cells = (f"{len(card.questions):,}", cell(finished.skill), cell(finished.ece), data)
         rows.append((card.name, card.level, *cells))
-    align = "<<>>><"
-    if not files:
-        return columns(rows, align)
-    places = ["FILE", *(short_path(artefact.path) if artefact.path else "" for artefact in artefacts)]
-    return columns([(*row, place) for row, place in zip(rows, places, strict=True)], f"{align}<")
+    return columns(rows, "<<>>><")
 
 
 def _stage_row(name: str, stage: StageReport) -> tuple[str, ...]:

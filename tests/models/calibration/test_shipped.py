@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from adascale.engine.calibration.features import Observation
 from adascale.engine.calibration.options import OptionsCalibration
 from adascale.engine.kinds import KINDS
 from adascale.models.calibration.artefact import SUFFIX, load_artefact
@@ -76,3 +78,36 @@ def test_the_prompts_are_those_that_they_were_fitted_with() -> None:
     shipped = (PROMPTS["prose"], PROMPTS["program"], PROMPTS["code"])
     prompts = [hashlib.sha256(prompt.encode()).hexdigest()[:12] for prompt in shipped]
     assert prompts == ["8037240ec75c", "495871620638", "2e7d1832540f"]
+
+
+NUMBERS = {
+    "portable+choice": [0.7613, 0.2387],
+    "portable+yes-no": [0.5757, 0.4243],
+    "qwen2.5-coder-0.5b+probe": [0.0834, 0.0957, 0.2157, 0.2981, 0.5833, 0.7379],
+    "qwen2.5-coder-0.5b+probe+choice": [0.505, 0.495],
+    "qwen2.5-coder-0.5b+probe+code": [0.153, 0.3878, 0.7086],
+    "qwen2.5-coder-0.5b+probe+yes-no": [0.7397, 0.2603],
+    "qwen2.5-coder-1.5b+probe": [0.6146, 0.4338, 0.6041, 0.3462, 0.7257, 0.635],
+    "qwen2.5-coder-1.5b+probe+choice": [0.7613, 0.2387],
+    "qwen2.5-coder-1.5b+probe+code": [0.4534, 0.6874, 0.7276],
+    "qwen2.5-coder-1.5b+probe+yes-no": [0.5757, 0.4243],
+    "smollm2-135m+probe": [0.0042, 0.0154, 0.0275, 0.0172],
+}
+"""By file: of each stage in its order, then of an answer, the probability where every number is .5 and every
+state 1; of options, that of two whose look has the log-probabilities -1 and -2."""
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name.removesuffix(SUFFIX))
+def test_it_gives_the_probabilities_that_it_gave_when_it_was_fitted(path: Path) -> None:
+    fitted = load_artefact(path).calibration
+    if isinstance(fitted, OptionsCalibration):
+        found = fitted.weights.posterior((-1.0, -2.0), ())
+    else:
+        ones = np.ones(fitted.width, np.float32)
+        models = [*fitted.stages.values(), fitted.answer]
+        seen = [
+            Observation(dict.fromkeys(each.inputs.names, 0.5), dict.fromkeys(each.inputs.projections, ones))
+            for each in models
+        ]
+        found = [each.estimate(one).median for each, one in zip(models, seen, strict=True)]
+    assert found == pytest.approx(NUMBERS[path.name.removesuffix(SUFFIX)], abs=1e-4)
