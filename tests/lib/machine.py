@@ -38,7 +38,8 @@ class Machine:
     stack: ExitStack
 
     def context(self, slots: int = 1, *, window: int = 512, states: bool = True) -> LlamaContext:
-        context = LlamaContext(self.model, window, slots, 2, AbortFlag(), states=states)
+        """A context of one thread: two would wait for each other more than they compute."""
+        context = LlamaContext(self.model, window, slots, 1, AbortFlag(), states=states)
         self.stack.callback(context.close)
         return context
 

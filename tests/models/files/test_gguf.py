@@ -45,32 +45,6 @@ def test_a_whole_file_passes_and_tells_its_facts(tmp_path: Path, make_gguf: Make
     assert info.head_size == 16
 
 
-def test_explicit_head_sizes_and_heads_per_layer(tmp_path: Path, make_gguf: Make) -> None:
-    special = METADATA | {
-        "qwen2.attention.key_length": 24,
-        "qwen2.attention.value_length": 8,
-        "qwen2.attention.head_count_kv": [0, 3],
-    }
-    info = read_info(write(tmp_path, make_gguf(special)))
-    assert info.kv_values == 3 * (24 + 8)
-    assert info.head_size == 24
-
-
-def test_layers_that_share_keys_or_have_a_window_keep_less(tmp_path: Path, make_gguf: Make) -> None:
-    """As Gemma 4 has it: four layers of which the last shares, and every second one with smaller heads."""
-    special = METADATA | {
-        "qwen2.block_count": 4,
-        "qwen2.attention.key_length": 24,
-        "qwen2.attention.value_length": 24,
-        "qwen2.attention.key_length_swa": 10,
-        "qwen2.attention.value_length_swa": 10,
-        "qwen2.attention.sliding_window_pattern": [1, 0, 1, 0],
-        "qwen2.attention.shared_kv_layers": 1,
-    }
-    info = read_info(write(tmp_path, make_gguf(special)))
-    assert info.kv_values == 2 * (20 + 48 + 20)
-
-
 EMBEDDING, OUTPUT, LAYER = {"token_embd.weight": (4, 100)}, {"output.weight": (4, 100)}, {"blk.0.a": (4, 6)}
 EXPERTS = {"blk.0.ffn_up_exps.weight": (4, 5, 8)}
 MIXTURE = METADATA | {"qwen2.expert_count": 8, "qwen2.expert_used_count": 2}

@@ -68,10 +68,8 @@ def test_a_wrong_quant_is_answered_with_the_published_ones(
 @pytest.mark.parametrize(
     ("status", "code", "kind", "slug", "words"),
     [
-        (401, "GatedRepo", ModelUnavailableError, "gated-repo", "you are not logged in to Hugging Face"),
         (403, "GatedRepo", ModelUnavailableError, "gated-repo", "your account has no access yet"),
         (401, "", ModelNotFoundError, "model-not-found", "not found, or private"),
-        (404, "RepoNotFound", ModelNotFoundError, "model-not-found", "not found, or private"),
         (404, "EntryNotFound", ModelNotFoundError, "model-not-found", "no such file or revision"),
         (503, "", ModelUnavailableError, "no-network", "it answers 503"),
     ],

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from adascale.engine.errors import ModelCorruptError, ModelNotFoundError, UsageError
-from adascale.models.files import stores
-from adascale.models.files.library import installed_models, locate, remove, resolve
+from adascale.models.files.library import installed_models, remove, resolve
 
 MODEL = "application/vnd.ollama.image.model"
 
@@ -62,19 +61,6 @@ def test_a_model_of_ollama_is_opened_where_it_lies(
         assert file.sha256 == hashlib.sha256(gguf).hexdigest()
     assert [file.name for file in installed_models().files] == [f"ollama:{names[0]}"]
     assert snapshot(store) == before
-
-
-def test_the_store_of_the_service_is_looked_at_too(
-    tmp_path: Path, gguf: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("OLLAMA_MODELS")
-    monkeypatch.setattr(stores, "_SERVICE_ROOT", tmp_path / "service")
-    own = put(tmp_path / "home/.ollama/models", "registry.ollama.ai/library/a/latest", gguf)
-    other = put(tmp_path / "service", "registry.ollama.ai/library/b/latest", gguf + b"?")
-    for name, blob in (("a", own), ("b", other)):
-        file = locate(f"ollama:{name}")
-        assert file is not None
-        assert file.path == blob
 
 
 def test_a_blob_that_was_changed_is_refused(store: Path, gguf: bytes) -> None:

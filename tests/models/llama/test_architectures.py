@@ -29,17 +29,8 @@ CLOSE = {"atol": 5e-3, "rtol": 1e-3}
 WITHOUT_STATES = {"lfm2"}
 """Architectures of which llama.cpp gives no logits with hidden states."""
 
-EXAMPLES = {"llama", "gemma3", "lfm2", "mamba2"}
-"""One of each kind; the others are slow tests, being many."""
 
-
-@pytest.fixture(
-    scope="module",
-    params=[
-        pytest.param(each, id=each.name, marks=() if each.name in EXAMPLES else pytest.mark.slow)
-        for each in ARCHITECTURES
-    ],
-)
+@pytest.fixture(scope="module", params=ARCHITECTURES, ids=lambda each: each.name)
 def architecture(request: pytest.FixtureRequest) -> Architecture:
     found: Architecture = request.param
     return found

@@ -21,7 +21,6 @@ from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import Vote
 from adascale.engine.tools.kind import KIND
-from adascale.engine.tools.reading import read_reply
 from adascale.engine.tools.tool import Tool, ToolRequest, calls_of
 from adascale.engine.types import Problem
 from adascale.models.llama.calls import CallWriter, call_rules
@@ -96,19 +95,6 @@ def test_a_required_call_is_written_by_a_model_that_ends_its_turn_at_once(machin
     record = drawn(machine, problem(choice="required", is_parallel=False), samples=2, sampling=eager)
     assert record.candidates
     assert all(calls_of(each.answer or "[]") for each in record.candidates)
-
-
-@pytest.mark.parametrize("before", ["", "[", "```", "```python\n"])
-def test_a_call_begun_by_its_name_leaves_no_text(tmp_path: Path, before: str) -> None:
-    name = f"{before}say_hi"
-    chain = tiny.write_chain(tmp_path / "t.gguf", {"\n": {name: 3.0}, name: {"(": 3.0}})
-    with opened(chain) as machine:
-        details = dict(KIND.read_details("", {"messages": [ASKED], "tools": TOOLS[1:]}))
-        record = drawn(machine, problem(**details | {"is_parallel": False}), samples=1)
-    [written] = [record.tree.text(node.id) for node in record.tree if node.step]
-    assert written.startswith(f"{name}{{")
-    reply = read_reply(written, {tool.name: tool for tool in map(Tool.of, TOOLS)})
-    assert (len(reply.calls), reply.text) == (1, "")
 
 
 @pytest.mark.parametrize(

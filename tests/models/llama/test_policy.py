@@ -24,7 +24,6 @@ from adascale.engine.search.settings import Settings
 from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import strategy_named
 from adascale.engine.types import ROOT, BranchId, KindName, Problem, Step, Turn
-from adascale.models.llama.chat import ChatFormat
 from adascale.models.llama.policy import LlamaPolicy
 from adascale.models.llama.runtime import LlamaContext
 from adascale.models.llama.stepcost import StepCosts
@@ -74,7 +73,6 @@ def test_every_unique_token_of_the_tree_is_evaluated_once(
     assert tree.usage().generated_tokens == tree_tokens(tree)
 
 
-@pytest.mark.slow
 def test_padded_and_split_batches_change_nothing(make: Make, random_gguf: Path) -> None:
     plain, _ = make(random_gguf, slots=6)
     expected = replay(search(plain, "vote", [PROBLEM], samples=5)["p"])
@@ -84,7 +82,6 @@ def test_padded_and_split_batches_change_nothing(make: Make, random_gguf: Path) 
     assert [found.text(n.id) for n in found] == [expected.text(n.id) for n in expected]
 
 
-@pytest.mark.slow
 def test_a_full_window_ends_branches_with_length(make: Make, tmp_path: Path) -> None:
     endless = tiny.write_chain(tmp_path / "endless.gguf", {"\n": {tiny.ADD: 1.0}, tiny.ADD: {tiny.ADD: 1.0}})
     policy, context = make(endless, sampling=SamplingParams(max_tokens=10_000))
@@ -108,18 +105,6 @@ def test_a_question_that_does_not_fit_is_refused_with_both_numbers(make: Make, r
         policy.open(Problem("long", "word " * 120))
     assert "the model allows 512 tokens" in caught.value.facts
     assert "another model" in caught.value.hint
-
-
-def test_a_question_longer_than_any_tokens_of_the_window_is_refused_unread(
-    make: Make, random_gguf: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    policy, _ = make(random_gguf)
-    monkeypatch.setattr(ChatFormat, "prompt", lambda *_: pytest.fail("tokenized"))
-    said = r"the question has 10 MB, more than any 512 tokens"
-    with pytest.raises(ContextOverflowError, match=said):
-        policy.open(Problem("huge", "x" * 10_000_000))
-    with pytest.raises(ContextOverflowError, match="the question has 200 kB"):
-        policy.open(Problem("b", "?", history=(Turn("user", "\u00e9" * 100_000), Turn("assistant", "7"))))
 
 
 def said(policy: LlamaPolicy, conversation: list[Turn], message: str, kind: KindName = "text") -> Record:

@@ -128,17 +128,6 @@ def test_a_whole_file_that_llama_cpp_refuses_is_explained(tmp_path: Path, random
     assert any("key not found in model: llama.block_count" in fact for fact in raised.value.facts)
 
 
-def test_a_vocabulary_that_lacks_characters_is_the_files_fault(tmp_path: Path, random_gguf: Path) -> None:
-    odd = tmp_path / "odd.gguf"
-    odd.write_bytes(random_gguf.read_bytes().replace(b"gpt2", b"rwkv"))
-    model = LlamaModel(odd)
-    assert model.tokenize("1+1", special=False)
-    with pytest.raises(ModelCorruptError, match=r"the vocabulary of odd\.gguf cannot spell") as raised:
-        model.tokenize("1 + 1", special=False)
-    assert raised.value.hint
-    model.close()
-
-
 def parked(size: int = 10_000) -> ParkedPrefix:
     return ParkedPrefix(np.zeros(size, np.uint8), None)
 

@@ -29,14 +29,11 @@ from adascale.models.llama.stepcost import StepCosts, even_width
 from adascale.models.llama.thinking import (
     CLOSING,
     MIN_STEP,
-    TAGS,
     Thinking,
     plan_thinking,
 )
 from adascale.models.options import SamplingParams
 from bench.scripted import ScriptedExecutor
-
-from . import architectures
 
 TEMPLATES = {path.stem: path.read_text() for path in Path(__file__).parent.glob("templates/*.jinja")}
 PROBLEM = Problem("p", "What is 9 * 2?")
@@ -188,30 +185,6 @@ def test_every_token_of_a_tree_with_thoughts_is_evaluated_once(make: Make, tmp_p
     shared = len(parents) - len(set(parents))  # children of equal siblings begin behind the same token
     assert thinker.context.evaluated_tokens == tree.usage().prompt_tokens + written - unread - shared
     assert tree.usage().generated_tokens == written
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["gemma3", "qwen35"])
-def test_what_follows_a_thought_is_drawn_behind_it(make: Make, tmp_path: Path, name: str) -> None:
-    """Running states and sliding windows too read the tokens that close a thought."""
-    path = architectures.write(tmp_path / f"{name}.gguf", architectures.named(name))
-    thinker = make(path=path, thinking=Thinking(TAGS[0], None, True, 40), window=512)
-    tree = replay(thinker.search(Beam(2, 2)))
-    checked = 0
-    for end in ends(tree)[:3]:
-        steps = tree.steps(end)
-        assert [step.thought for step in steps if step.thought] == ["cut"]
-        prompt = thinker.chat.prompt(PROBLEM.question)
-        with opened(path) as machine:
-            logprobs = machine.logprobs_one_by_one([*prompt, *tokens_of(steps)])
-        at = len(prompt) - 1
-        for step in steps:
-            own = logprobs[at : at + len(step.token_ids)]
-            at += len(step.token_ids)
-            if not step.is_thought:
-                assert step.logprob == pytest.approx(sum(own), abs=2e-2)
-                checked += 1
-    assert checked > 0
 
 
 def random_thinker(tmp_path: Path) -> Path:

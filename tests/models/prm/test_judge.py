@@ -51,10 +51,6 @@ def test_a_step_with_control_tokens_is_text(prm: Opened) -> None:
     assert sneaky == plain
 
 
-def test_an_instruct_model_passes_the_self_test(prm: Opened) -> None:
-    prm.prm.self_test()
-
-
 def test_sentencepiece_text_is_that_of_one_piece(tmp_path: Path) -> None:
     """Such a vocabulary puts a space before a text, but not before each of the pieces it comes in."""
     with scoring.opened(tiny_prm.write_mistral(tmp_path / "plain.gguf"), "judge") as plain:

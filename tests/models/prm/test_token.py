@@ -147,15 +147,3 @@ def test_a_vocabulary_without_the_tokens_is_refused(missing: str, tmp_path: Path
         scoring.opened(path, "math-shepherd"),
     ):
         pass
-
-
-@pytest.mark.parametrize(
-    ("template", "words"),
-    [(None, "has no chat template"), ("{{ messages[-1].content }}", "rewrites earlier turns")],
-)
-def test_a_template_that_cannot_carry_the_turns_is_refused(
-    template: str | None, words: str, tmp_path: Path
-) -> None:
-    path = tiny_prm.write_llama3(tmp_path / "x.gguf", template=template)
-    with pytest.raises(UsageError, match=words), scoring.opened(path, "rlhflow-mistral"):
-        pass
