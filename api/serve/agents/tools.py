@@ -217,23 +217,19 @@ class Check(Result):
         result = _result(record)
         agree = sum(len(group.nodes) for group in result.groups if group.answer in same)
         finished = len(record.candidates)
-        came = f"{agree} of {finished} solutions come to this answer"
-        votes = came if finished else "no solution was written"
-        leading = rounded_probability(result.confidence)
         probability = at_most = None
-        if result.answer is None:
-            verdict = f"{votes}; no probability, since no solution has an answer"
-        elif leading is None:
-            verdict = f"{votes}; no probability, since no calibration fits the model"
-        elif result.answer in same:
-            probability = leading
-            verdict = f"correct with probability {probability:.2f}: {votes}"
-        elif same and result.options:
-            probability = round(sum(result.options[name] for name in same), 4)
-            verdict = f"correct with probability {probability:.2f}: {votes}; likeliest is {result.answer}"
-        else:
-            at_most = round(1 - leading, 4)
-            verdict = f"correct with probability {at_most:.2f} at most: {votes}; likeliest is {result.answer}"
+        if result.answer is not None and (leading := rounded_probability(result.confidence)) is not None:
+            if result.answer in same:
+                probability = leading
+            elif same and result.options:
+                probability = round(sum(result.options[name] for name in same), 4)
+            else:
+                at_most = round(1 - leading, 4)
+        verdict = f"{agree} of {finished} solutions come to this answer"
+        if probability is not None:
+            verdict = f"correct with probability {probability:.2f}: {verdict}"
+        elif at_most is not None:
+            verdict = f"correct with probability {at_most:.2f} at most: {verdict}"
         return cls(
             verdict=verdict,
             agree=agree,
