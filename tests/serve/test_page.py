@@ -23,8 +23,6 @@ playwright = pytest.importorskip("playwright.sync_api", reason="playwright is no
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-core is not installed")
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 
-DEMO = Path(__file__).parents[2] / "docs" / "demo.jsonl"
-
 
 def needs_chromium(test: Any) -> Any:
     """Mark a test of the page in a browser."""

@@ -61,7 +61,6 @@ def summary(server: Served, **body: Any) -> dict[str, Any]:
         (CHAT, {"model": "scripted:low", "reasoning_effort": "high"}, "reasoning_effort", "name says low"),
         (CHAT, {"top_logprobs": 2}, "top_logprobs", "logprobs: true"),
         (COMPLETIONS, {"prompt": ["a", "b"]}, "prompt", ""),
-        (COMPLETIONS, {"echo": True, "logprobs": 1}, "logprobs", "not for an echo"),
         (CHAT, {"stream_options": {"include_usage": True}}, "stream_options", "stream: true"),
         (RESPONSES, {"input": " "}, "input", "is empty"),
         (RESPONSES, {"input": [{"type": "function_call"}]}, "input", "the result of a call"),
@@ -137,14 +136,6 @@ def test_the_sampler_of_a_request_is_the_one_that_draws(
     found = summary(server, seed=1, **body)
     assert server.policy.samplers[-1] == asked
     assert found["ignored"] == []
-
-
-def test_thinking_is_left_out_where_it_is_not_wanted(server: Served) -> None:
-    def types(display: str) -> list[str]:
-        found = post(server, MESSAGES, max_tokens=900, thinking={"type": "adaptive", "display": display})
-        return [each["type"] for each in found.json()["content"]]
-
-    assert [types("summarized"), types("omitted")] == [["thinking", "text"], ["text"]]
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from ..conversation import RawText
 from ..follow import Beginning
 from ..outcome import Answer
 from ..request import CommonFields
-from ..wire.http import JsonObject, Refusal
+from ..wire.http import JsonObject
 from .openai import MAX_LIKELIEST, ChoicesBody, ChoicesWriter, text_of_token
 from .protocol import Protocol
 
@@ -32,15 +32,11 @@ class CompletionBody(ChoicesBody):
     """Text after the completion, for models trained for fill-in-the-middle."""
     stop: Annotated[Texts, Field(max_length=16)] = []
     """Texts before which a completion is cut."""
-    echo: bool = False
-    """Repeat the prompt before the completion."""
     logprobs: Annotated[int, Field(ge=0, le=MAX_LIKELIEST)] | None = None
     """Number of likeliest alternatives to each token."""
 
 
 def _read(body: CompletionBody) -> CommonFields:
-    if body.echo and body.logprobs is not None:
-        raise Refusal.of_field("logprobs", "is for what is written, not for an echo", "unsupported-value")
     return CommonFields(
         RawText(body.prompt, body.suffix),
         max_tokens=body.max_tokens,
@@ -57,14 +53,12 @@ class CompletionWriter(ChoicesWriter[CompletionBody]):
     kinds = ("text_completion", "text_completion")
 
     def choice(self, at: int, choice: Answer, reasoning: str) -> JsonObject:
-        """A completion, after the prompt if ``echo`` is set."""
-        prompt = self.body.prompt if self.body.echo else ""
-        return _choice(at, prompt + choice.content, choice.finish, _logprobs(choice.logprobs))
+        """A completion."""
+        return _choice(at, choice.content, choice.finish, _logprobs(choice.logprobs))
 
     def begin(self, beginning: Beginning) -> Iterator[bytes]:
-        """The prompt, if ``echo`` is set."""
-        for at in range(self.body.n) if self.body.echo else ():
-            yield self.chunk(self.part(at, self.body.prompt))
+        """Nothing: the first chunk has text."""
+        return iter(())
 
     def reason(self, line: str) -> Iterator[bytes]:
         """Nothing: nothing is searched."""

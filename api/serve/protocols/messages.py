@@ -58,7 +58,6 @@ class Thinking(Fields):
     """How to think; ``disabled`` writes one solution and searches nothing."""
 
     type: Literal["enabled", "adaptive", "disabled"]
-    display: Literal["summarized", "omitted"] = "summarized"
 
 
 class OutputConfig(Fields):
@@ -157,18 +156,9 @@ def _read(body: MessageBody) -> CommonFields:
 class MessageWriter(BlockWriter[MessageBody]):
     """Writes a message, or its events."""
 
-    @property
-    def _shows_thinking(self) -> bool:
-        return self.body.thinking is None or self.body.thinking.display != "omitted"
-
-    def reason(self, line: str) -> Iterator[bytes]:
-        """Add a line to the thinking, unless it is not wanted."""
-        return super().reason(line) if self._shows_thinking else iter(())
-
     def whole(self, outcome: SearchOutcome, reasoning: str) -> JsonObject:
         """The message."""
-        thinking = reasoning if self._shows_thinking else ""
-        blocks = [self._block(block) for block in whole_blocks(outcome, thinking)]
+        blocks = [self._block(block) for block in whole_blocks(outcome, reasoning)]
         message = self._message(blocks, _usage(outcome.usage, outcome.reasoning_tokens))
         return {**message, **_end(outcome.choices[0]), "adascale": outcome.summary}
 
