@@ -25,17 +25,17 @@ PROGRAMS = 3
 SEED = 3
 
 
-@pytest.fixture
-def artefact(tmp_path: Path) -> Artefact:
+@pytest.fixture(scope="module")
+def artefact(tmp_path_factory: pytest.TempPathFactory) -> Artefact:
     fingerprint = Fingerprint("g", "", "probe", "p", {}, 2048)
     card = Card("tiny+probe", fingerprint, (), (), 4, 0, {}, fitted_report())
-    path = tmp_path / "tiny.calibration.safetensors"
+    path = tmp_path_factory.mktemp("fit") / "tiny.calibration.safetensors"
     artefact = Artefact(fitted(programs=3).calibration, card, path)
     save_artefact(artefact, path)
     return artefact
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def logs(artefact: Artefact) -> dict[str, tuple[Problem, list[Event]]]:
     driver = Driver(
         ReadingPolicy(solve, 8),

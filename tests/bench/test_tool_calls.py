@@ -60,8 +60,8 @@ def test_rules_play_the_replies_that_were_recorded() -> None:
 def test_a_fit_is_likelier_than_the_weights_that_it_began_with() -> None:
     """Here the look says the opposite of what is right."""
     no, yes = (-4.6, -0.01), (-0.01, -4.6)
-    rows = [(request(), record(2, 2, 2, 2, 2, 2, look=no))] * 6
-    rows += [(request(None), record(2, 3, 4, 5, 6, 7, look=yes))] * 6
+    rows = [(request(), record(2, 2, 2, 2, 2, 2, look=no))] * 3
+    rows += [(request(None), record(2, 3, 4, 5, 6, 7, look=yes))] * 3
     asked = [*states(rows)]
 
     weights = fit(0.6, asked)
