@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -93,23 +92,6 @@ def test_an_engine_that_is_killed_loses_nothing(
     lost = [line for line in out.read_text().splitlines() if json.loads(line)["status"] == "interrupted"]
     assert process.returncode == (6 if lost else 0)
     subprocess.run(command(home, out, "-q"), env=home.env, check=True)  # without the cluster: the same run
-    assert answers(out) == alone
-
-
-def test_ctrl_c_stops_every_engine_and_the_rest_is_for_another_run(
-    home: Home, cluster: Any, alone: dict[str, Any], tmp_path: Path
-) -> None:
-    out = tmp_path / "out.jsonl"
-    run = command(home, out, "-o", "ray", cluster.address)
-    with subprocess.Popen(run, env=home.env, stderr=subprocess.PIPE, text=True) as process:
-        wait_until(lambda: has_a_record(out))
-        process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert "the same command continues it" in err
-    assert "Traceback" not in err
-    wait_until(lambda: not engines())
-    subprocess.run(command(home, out, "-q"), env=home.env, check=True)
     assert answers(out) == alone
 
 

@@ -82,15 +82,6 @@ def test_a_terminal_that_cannot_move_its_cursor_gets_plain_lines(trace: str, ext
     assert "adascale: 1 solution · 27 leads, 93 %" in outcome.stderr
 
 
-def test_a_long_answer_is_not_wrapped_in_a_pipe(tmp_path: Path) -> None:
-    log = Log(pace=0.001)
-    log.finish_path(0, f"so {'long ' * 60}", 0.5, "1 " * 60)  # type: ignore[arg-type]
-    log.end()
-    outcome = run_here(environment(COLUMNS="40"), "replay", saved(log, tmp_path))
-
-    assert [len(line) > 100 for line in outcome.stdout.splitlines() if line] == [True, True]
-
-
 def test_no_color_keeps_marks_and_words(trace: str) -> None:
     outcome = on_terminal(replay(trace), environment(NO_COLOR="1"))
 
@@ -143,17 +134,14 @@ def test_nasty_text_is_harmless(tmp_path: Path, run: object) -> None:
     assert outcome.stdout.endswith("Answer: [/] [bold [2J 2J 三支笔 \U0001f58a\ufe0f [red]x[/red]\n")
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
-def test_a_signal_during_the_live_view_gives_the_cursor_back(
-    trace: str, number: signal.Signals, code: int
-) -> None:
+def test_a_signal_during_the_live_view_gives_the_cursor_back(trace: str) -> None:
     def end(process: subprocess.Popen[bytes], screen: Screen) -> None:
         screen.wait_for("question")
-        process.send_signal(number)
+        process.send_signal(signal.SIGTERM)
 
     outcome = on_terminal(replay(trace, "--speed", "0.002"), environment(), act=end)
 
-    assert outcome.code == code
+    assert outcome.code == 128 + signal.SIGTERM
     assert outcome.stdout == ""
     assert outcome.stderr.rfind(SHOW) > outcome.stderr.rfind(HIDE) >= 0
 
@@ -173,10 +161,11 @@ def test_the_first_interrupt_asks_and_the_second_one_insists(trace: str) -> None
     assert outcome.stderr.rfind(SHOW) > outcome.stderr.rfind(HIDE) >= 0
 
 
-@pytest.mark.parametrize("words", [["replay", "nothing.jsonl"]])
-def test_a_width_of_zero_counts_as_unknown(words: list[str]) -> None:
+def test_a_width_of_zero_counts_as_unknown() -> None:
     known, unknown = (
-        on_terminal(["-m", "adascale", *words], environment(COLUMNS=columns), size=(24, 80))
+        on_terminal(
+            ["-m", "adascale", "replay", "nothing.jsonl"], environment(COLUMNS=columns), size=(24, 80)
+        )
         for columns in ("80", "0")
     )
     assert unknown == known
