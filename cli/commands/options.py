@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..options.by_command import OPTION_TYPES
 from ..options.declare import JsonOption
-from ..options.settings import Setting, keys, settings_of, value_text
+from ..options.settings import Setting, commands_with, keys, value_text
 from ..terminal.console import write_json, write_payload
 from ..terminal.text import columns
 
@@ -35,11 +34,6 @@ def options(json_output: JsonOption = False) -> None:
 def _described(setting: Setting) -> dict[str, Any]:
     """A name of ``-o`` in JSON, with the commands that take it."""
     info = setting.info
-    commands = [
-        name
-        for command, name in OPTION_TYPES.items()
-        if any(each.key == setting.key and not each.is_flag for each in settings_of(command))
-    ]
     return {
         "name": setting.key,
         "values": setting.form,
@@ -47,5 +41,5 @@ def _described(setting: Setting) -> dict[str, Any]:
         "max": info.max,
         "default": setting.usual,
         "help": info.help,
-        "commands": commands,
+        "commands": commands_with(setting.key),
     }

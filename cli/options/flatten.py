@@ -24,7 +24,7 @@ from ..terminal.console import short_path, use_color, use_warnings
 from .config_file import config_path, read_config
 from .declare import flag
 from .parts import TerminalOptions
-from .settings import FieldPath, Setting, Value, nearest, settings_of
+from .settings import FieldPath, Setting, Value, commands_with, nearest, settings_of
 
 _PAIRS = "option"
 _OPTION = flag(
@@ -110,8 +110,9 @@ def _chosen(
     known = {each.key: each for each in found if not each.is_flag}
     for name, word in pairs:
         if name not in known:
-            near = nearest(name, found)
+            elsewhere, near = commands_with(name), nearest(name, found)
             hint = f"{near.typed} {word}" if near else "adascale options lists the names"
+            hint = f"it is for {', '.join(elsewhere)}" if elsewhere else hint
             raise UsageError(f"{context.command_path} has no -o {excerpt(name, 40)}", hint=hint)
     path, typed = config_path(), dict(pairs)
     file = read_config(path) if known else {}

@@ -172,6 +172,15 @@ def keys() -> Mapping[str, Setting]:
     return dict(sorted(by_key.items()))
 
 
+def commands_with(name: str) -> list[str]:
+    """The commands that take a name of ``-o``."""
+    return [
+        command
+        for options, command in OPTION_TYPES.items()
+        if any(each.key == name and not each.is_flag for each in settings_of(options))
+    ]
+
+
 def nearest(name: str, known: Iterable[Setting]) -> Setting | None:
     """The setting with the most similar name, however its words are joined; None if there is none."""
     by_name = {each.key.replace("-", "_"): each for each in known}

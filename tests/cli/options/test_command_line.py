@@ -85,7 +85,7 @@ def test_what_is_no_command_has_the_nearest_one_or_is_asked(words: list[str], hi
         # -o names a field, with its range:
         (["ask", "hi", "-o", "ctxsize", "8192"], "adascale ask has no -o ctxsize", "-o ctx_size 8192"),
         (["ask", "hi", "-o", "effort", "low"], "adascale ask has no -o effort", "--effort low"),
-        (["ask", "hi", "-o", "max_queue", "3"], "adascale ask has no -o max_queue", "adascale options"),
+        (["ask", "hi", "-o", "max_queue", "3"], "adascale ask has no -o max_queue", "it is for serve"),
         (["ask", "hi", "-o", "ctx_size", "100"], "-o ctx_size 100 is less than 512", "adascale options"),
         (["ask", "hi", "-o", "samples", "many"], "-o samples many is not a whole number", "adascale options"),
         (["ask", "hi", "-o", "hurry", "so"], "-o hurry so is neither true nor false", "adascale options"),
