@@ -65,7 +65,7 @@ def ask(
     strategy, session = strategy_of(problem, search), session_for(search.preset, options.session)
     prints = not options.json_output  # while it is generated
     record, loaded = search_one(problem, strategy, search, session, options.view, prints_reply=prints)
-    if fallback is not None and fallback.is_for(record) and options.view.says_end:
+    if fallback is not None and fallback.is_for(record) and not options.view.terminal.quiet:
         say(f"adascale: not sure enough, asking {fallback.server}...")
     try:
         handed_on = hand_on(fallback, record)
@@ -83,7 +83,7 @@ def _finish(
     from ..render.ending import say_end, say_handed_on, write_answer
     from ..report.answer import answer_record, handed_on_payload, status_of
 
-    result, terminal, says_end = record.result, options.view.terminal, options.view.says_end
+    result, terminal = record.result, options.view.terminal
     assert result is not None, "a search that was run to its end has a result"
     is_chat = record.started.problem.is_chat
     other = None if isinstance(handed_on, Notice) else handed_on
@@ -92,8 +92,8 @@ def _finish(
     elif other is not None:
         write_payload(handed_on_payload(record, other, options.extract))
     elif not is_chat:
-        write_answer(record, extract=options.extract, says_end=says_end, verbose=terminal.verbose)
-    if says_end:
+        write_answer(record, extract=options.extract, says_end=not terminal.quiet, verbose=terminal.verbose)
+    if not terminal.quiet:
         if other is not None:
             say_handed_on(record, other)
         say_end(record, terminal.verbose)

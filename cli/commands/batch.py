@@ -73,7 +73,7 @@ def batch(
 
 def _open_view(counts: BatchCounts, source: str, options: BatchOptions) -> AbstractContextManager[BatchView]:
     """The progress display on stderr; no live picture if records go to the same terminal."""
-    kind = choose_progress(options.progress, options.terminal.quiet, may_animate())
+    kind = choose_progress(options.terminal.quiet, may_animate())
     live = kind == "live" and not (options.output == "-" and sys.stdout.isatty())
     total = _total(source, options) if live else None
     return open_batch_view(counts, total, live=live, quiet=kind == "none")

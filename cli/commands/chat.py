@@ -36,7 +36,7 @@ def chat(*, options: ChatOptions) -> None:
     is_typed = sys.stdin.isatty()
     terminal = options.view.terminal
     turns = last_conversation(terminal) if options.goes_on else ()
-    kind = choose_progress(options.view.progress, terminal.quiet, may_animate())
+    kind = choose_progress(terminal.quiet, may_animate())
     with (
         open_renderer(kind, show_tree=options.view.show_tree) as renderer,
         Conversation(options, renderer) as conversation,
@@ -78,8 +78,8 @@ def _answer(conversation: Conversation, message: str, view: ViewOptions) -> bool
         say("stopped")
         return False
     if not record.started.problem.is_chat:
-        write_answer(record, says_end=view.says_end, verbose=terminal.verbose)
-    if view.says_end:
+        write_answer(record, says_end=not terminal.quiet, verbose=terminal.verbose)
+    if not terminal.quiet:
         say_end(record, terminal.verbose)
     return record.result is not None and record.result.stop_reason != "interrupted"
 

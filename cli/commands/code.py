@@ -102,7 +102,7 @@ def _finish(record: ViewState, load_seconds: float, options: CodeOptions) -> Non
         write_json(answer_record(record, load_seconds))
     elif options.output is None and program:
         write_payload(program)
-    if options.view.says_end:
+    if not options.view.terminal.quiet:
         say_end(record, options.view.terminal.verbose)
     if execution is not None:
         _warn_of_monty(execution, options)

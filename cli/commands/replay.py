@@ -41,7 +41,7 @@ def replay(
     adascale replay trace.jsonl --speed 4
     """
     events = read_trace(trace_path(trace))
-    kind = choose_progress("auto", 0, may_animate())
+    kind = choose_progress(0, may_animate())
     with open_renderer(kind, show_tree=show_tree) as renderer:
         play(events, renderer, kind, speed)
     record = renderer.record

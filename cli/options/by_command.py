@@ -26,7 +26,6 @@ from .parts import (
     ContinueOption,
     EffortOption,
     ParallelOption,
-    ProgressOption,
     QuestionsOption,
     SchemaOption,
     SearchOptions,
@@ -115,7 +114,6 @@ class BatchOptions:
         option("batch: Ray cluster, on all of whose nodes to run.", unit="ADDRESS or auto", usual="none"),
     ] = None
     dry_run: Annotated[bool, flag("--dry-run", "Say what a run would do, without a model.")] = False
-    progress: ProgressOption = "auto"
     terminal: TerminalOptions = TerminalOptions()
 
 

@@ -28,7 +28,6 @@ from adascale.engine.strategies import (
 from adascale.engine.types import Budget, KindName, MessageKind
 from adascale.models.options import SessionOptions
 
-from ..render.renderer import ProgressChoice
 from ..terminal.console import ColorChoice
 from .declare import YesOption, flag, option, setting
 from .flags import EFFORT, of_efforts
@@ -72,7 +71,6 @@ HurryOption = Annotated[
         usual="true for a single question",
     ),
 ]
-ProgressOption = Annotated[ProgressChoice, option("Progress display on stderr.")]
 ContinueOption = Annotated[bool, flag("--continue -c", "Continue the last conversation of ask or chat.")]
 SchemaOption = Annotated[
     Path | None,
@@ -200,10 +198,4 @@ class ViewOptions:
         Path | None, flag("--trace", "File for the event log, which adascale replay reads.", metavar="FILE")
     ] = None
     save: Annotated[bool, setting("--save/--no-save", "Keep the search in the history.")] = True
-    progress: ProgressOption = "auto"
     terminal: TerminalOptions = TerminalOptions()
-
-    @property
-    def says_end(self) -> bool:
-        """True if a line about the answer goes to stderr."""
-        return not self.terminal.quiet

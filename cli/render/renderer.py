@@ -11,9 +11,6 @@ if TYPE_CHECKING:
 
     from .state import ViewState
 
-ProgressChoice = Literal["auto", "live", "plain", "none"]
-"""Values of ``-o progress``."""
-
 RendererKind = Literal["live", "plain", "none"]
 
 
@@ -35,18 +32,16 @@ class Renderer(Protocol):
         """Take the next event of the search."""
 
 
-def choose_progress(choice: ProgressChoice, quiet: int, animate: bool) -> RendererKind:
+def choose_progress(quiet: int, animate: bool) -> RendererKind:
     """The renderer for a run.
 
     Args:
-        choice: Choice of the user.
         quiet: Number of ``-q``; one silences progress.
         animate: Stderr is a terminal on which the cursor may move.
     """
-    if choice == "none" or quiet:
+    if quiet:
         return "none"
-    # A live view in a file would fill it with cursor codes, whoever asked for it.
-    return "live" if animate and choice != "plain" else "plain"
+    return "live" if animate else "plain"
 
 
 @contextmanager

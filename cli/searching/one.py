@@ -117,7 +117,7 @@ def show_search(
     """
     if view.trace is not None:
         check_output(view.trace, "--trace another-name.jsonl", is_ours=is_trace)
-    kind = choose_progress(view.progress, view.terminal.quiet, may_animate())
+    kind = choose_progress(view.terminal.quiet, may_animate())
     started = time.monotonic()
     with ExitStack() as stack:
         renderer = stack.enter_context(open_renderer(kind, show_tree=view.show_tree))

@@ -47,7 +47,7 @@ def test_a_reply_is_printed_while_it_is_generated(capsys: pytest.CaptureFixture[
     def opened(status: Callable[[str], None]) -> AbstractContextManager[EventSource]:
         return nullcontext((events(), lambda: None))
 
-    show_search(opened, ViewOptions(save=False, show_tree=True, progress="plain"), prints_reply=True)
+    show_search(opened, ViewOptions(save=False, show_tree=True), prints_reply=True)
 
     rest = capsys.readouterr()
     whole = "".join(printed) + rest.out
