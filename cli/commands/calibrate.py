@@ -98,19 +98,15 @@ def check(*, options: CalibrationOptions) -> None:
     problems = choose_problems(options, 1)
     with open_session(options.session, options.terminal) as session:
         artefact = session.prompts.calibrations.get("value")
-        if artefact is None and options.session.calibration != "none":
+        if artefact is None:
             raise _no_calibration(session)
-        warnings = list(session.conditions("value").warnings)
-        if artefact is not None:
-            warnings += overlap(artefact.card, problems)
+        warnings = [*session.conditions("value").warnings, *overlap(artefact.card, problems)]
         for notice in warnings:
             show_warning(notice)
         stages = _measure(session, problems, artefact, options)
-    described = None if artefact is None else describe(artefact)
     texts = [as_typed(notice.message) for notice in warnings]
-    _write_report(
-        stages, options, {"calibration": described, "data": _names(options.data), "warnings": texts}
-    )
+    more = {"calibration": describe(artefact), "data": _names(options.data), "warnings": texts}
+    _write_report(stages, options, more)
 
 
 app.command("list")(list_)
@@ -131,25 +127,24 @@ def _fit(session: OpenSession, problems: list[Problem], options: FitOptions) -> 
 
 
 def _measure(
-    session: OpenSession, problems: list[Problem], artefact: Artefact | None, run: CalibrationOptions
+    session: OpenSession, problems: list[Problem], artefact: Artefact, run: CalibrationOptions
 ) -> Mapping[str, StageReport]:
-    """A report on a calibration, or on raw scores without one, by what is drawn of these questions."""
+    """A report on a calibration by what is drawn of these questions."""
     from adascale.engine.calibration.calibration import Calibration
     from adascale.engine.fitting.report import measure, report
     from adascale.models.calibration.session_rollouts import SessionRollouts
 
     from ..searching.calibration import draw_missing, score_missing
 
-    fitted = None if artefact is None else artefact.calibration
-    assert fitted is None or isinstance(fitted, Calibration), "those of other kinds have weights alone"
-    if fitted is not None and fitted.modes == ("prose",):
+    fitted = artefact.calibration
+    assert isinstance(fitted, Calibration), "those of other kinds have weights alone"
+    if fitted.modes == ("prose",):
         run = replace(run, programs=0)  # it says nothing of programs
     with SessionRollouts.open(session, problems, _plan(run)) as rollouts:
         draw_missing(rollouts, run.terminal)
         score_missing(rollouts, run.terminal)
         training = rollouts.training(fewest=1).training
-    # Raw scores alone are not compared with themselves.
-    return report(measure(fitted, training, run.seed), None if fitted is None else training)
+    return report(measure(fitted, training, run.seed), training)
 
 
 def _plan(run: CalibrationOptions) -> DrawPlan:

@@ -49,22 +49,19 @@ def report(
     for stage, data in training.stages.items() if training is not None else ():
         if stage in stages and stage not in QUESTION.values():
             within = _four_digits(auc_within(predictions[stage]))
-            raw, surface = _baseline(raw_predictions(data)), _baseline(_surface_predictions(data, stage))
+            raw, surface = _baseline(_raw_predictions(data)), _baseline(_surface_predictions(data, stage))
             stages[stage] = replace(stages[stage], raw=raw, surface=surface, auc_within=within)
     return stages
 
 
-def measure(calibration: Calibration | None, training: Training, seed: int) -> dict[str, Predictions]:
+def measure(calibration: Calibration, training: Training, seed: int) -> dict[str, Predictions]:
     """Estimates of a calibration on other questions, by stage.
 
     Args:
-        calibration: If None, the raw rewards are taken as estimates.
+        calibration: Its modes are measured.
         training: The questions.
         seed: Seed of the replayed searches.
     """
-    if calibration is None:
-        asked = set(QUESTION.values())
-        return {s: raw_predictions(data) for s, data in training.stages.items() if s not in asked}
     found: dict[str, Predictions] = {
         stage: data.predictions(calibration.stages[stage].quantiles(data.evidence))
         for stage, data in training.stages.items()
@@ -76,7 +73,7 @@ def measure(calibration: Calibration | None, training: Training, seed: int) -> d
     return found
 
 
-def raw_predictions(data: StageData) -> Predictions:
+def _raw_predictions(data: StageData) -> Predictions:
     """The raw reward, taken as a probability."""
     p = sigmoid(data.evidence.columns(["reward"])[:, 0])
     return data.predictions(np.column_stack([p, p, p]))

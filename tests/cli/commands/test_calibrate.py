@@ -94,18 +94,6 @@ def test_its_rollouts_are_training_data(home: Home, artefact: Path) -> None:
     assert {row["labels"][-1] for row in rows} == {True, False}
 
 
-def test_check_without_a_calibration_measures_raw_scores(home: Home, artefact: Path) -> None:
-    args = ["-m", str(home.model), "-o", "ctx_size", "512", "-d", str(home.data), "--json"]
-    done = home.run("calibrate", "check", "--calibration", "none", *args)
-    assert done.returncode == 0, done.stderr
-    record = json.loads(done.stdout)
-    assert record["calibration"] is None
-    assert set(record["stages"]) == {"step", "finished", "program"}
-    finished = record["stages"]["finished"]
-    assert "raw" not in finished  # it is not compared with itself
-    assert 0 < finished["brier"] < 1
-
-
 @pytest.mark.slow
 def test_a_judge_scores_the_same_rollouts_once(home: Home, artefact: Path, tmp_path: Path) -> None:
     path = tmp_path / f"judge{SUFFIX}"
