@@ -32,7 +32,7 @@ from .terminal.console import (
     write_payload,
 )
 from .terminal.signals import unwinding
-from .terminal.streams import flush_or_abandon, forget_unknown_size, lose_unwritable_stderr, open_missing
+from .terminal.streams import flush_or_abandon, lose_unwritable_stderr, open_missing
 
 if TYPE_CHECKING:
     from typer._click import Command, Context  # Typer has a copy of click, whose types it gives no other name
@@ -167,7 +167,6 @@ def main() -> None:
     """Run the command line; an error is a message and an exit code, with a traceback for ADASCALE_DEBUG=1."""
     open_missing()
     lose_unwritable_stderr()
-    forget_unknown_size()
     try:
         with unwinding():
             code = app(standalone_mode=False)

@@ -89,20 +89,20 @@ def draw_rows(rows: Sequence[Row], frame: Frame, *, whole: bool) -> list[Text]:
 def _columns(rows: Sequence[Row], frame: Frame) -> list[Column]:
     """The columns for this width: estimates always; counts, intervals and tokens where there is room."""
     head = "correct" if frame.calibrated else "score"
-    columns = [Column(head, _CORRECT_CELLS, tuple(_score(row, frame) for row in rows))]
+    columns = [Column(head, _CORRECT_CELLS, tuple(_score(row) for row in rows))]
     if frame.width >= WIDE and frame.calibrated:
         known = (row.estimate if row.estimate and row.estimate.calibrated else None for row in rows)
         ranges = (f"{100 * p.lower:.0f}-{100 * p.upper:.0f} %" if p else "" for p in known)
         columns.append(Column("10-90 %", _RANGE_CELLS, tuple((text, STYLES["faint"]) for text in ranges)))
     if frame.width >= NARROW:
-        columns.append(Column("answer", _COUNT_CELLS, tuple(_count(row, frame) for row in rows)))
+        columns.append(Column("answer", _COUNT_CELLS, tuple(_count(row) for row in rows)))
     if frame.width >= WIDE:
         lengths = ("" if row.tokens is None else str(row.tokens) for row in rows)
         columns.append(Column("tokens", _TOKENS_CELLS, tuple((text, STYLES["faint"]) for text in lengths)))
     return columns
 
 
-def _score(row: Row, frame: Frame) -> tuple[str, str]:
+def _score(row: Row) -> tuple[str, str]:
     """The median estimate, in the colour of its level where it is a probability."""
     if row.estimate is None:
         return "", ""
@@ -113,7 +113,7 @@ def _score(row: Row, frame: Frame) -> tuple[str, str]:
     return percent(estimate.median) if estimate.calibrated else chance(estimate.median), style
 
 
-def _count(row: Row, frame: Frame) -> tuple[str, str]:
+def _count(row: Row) -> tuple[str, str]:
     """The count of a row, in at most ``_COUNT_CELLS`` cells."""
     text = cut(one_line(rounded(readable(row.count))), _COUNT_CELLS)
     if row.mark == "best":

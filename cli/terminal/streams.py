@@ -37,13 +37,6 @@ def _open_standard(number: int, mode: str) -> TextIO:
     return stream
 
 
-def forget_unknown_size() -> None:
-    """Forget ``COLUMNS`` and ``LINES`` of 0: the size is unknown then, and Rich would believe them."""
-    for name in ("COLUMNS", "LINES"):
-        if os.environ.get(name) == "0":
-            del os.environ[name]
-
-
 class _LossyStream(io.TextIOWrapper):
     """A stream that discards everything after its first failed write."""
 

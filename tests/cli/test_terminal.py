@@ -159,13 +159,3 @@ def test_the_first_interrupt_asks_and_the_second_one_insists(trace: str) -> None
     assert outcome.code == 130
     assert outcome.stdout == "asked to stop\n"
     assert outcome.stderr.rfind(SHOW) > outcome.stderr.rfind(HIDE) >= 0
-
-
-def test_a_width_of_zero_counts_as_unknown() -> None:
-    known, unknown = (
-        on_terminal(
-            ["-m", "adascale", "replay", "nothing.jsonl"], environment(COLUMNS=columns), size=(24, 80)
-        )
-        for columns in ("80", "0")
-    )
-    assert unknown == known
