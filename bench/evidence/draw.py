@@ -71,8 +71,7 @@ class Everything(Strategy):
             for mode in self.modes
             for n, greedy in ((counts[mode], False), (1, True))
         ]
-        yield from draw_with_redraws(tree, whole, self.slips)
-        return None
+        return (yield from draw_with_redraws(tree, whole, self.slips))
 
 
 def numbers(estimate: Estimate | None) -> list[float]:

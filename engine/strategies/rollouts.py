@@ -2,38 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
 from ..search.tree import Tree
 from ..types import ROOT, NodeId
-from .base import Command, Expand, Plan, Strategy
+from .base import Expand, Plan, Strategy
 from .redraws import REDRAWS, redraw_at
 
 
-def draw_with_redraws(
-    tree: Tree, commands: Iterable[Expand], redraws: int
-) -> Generator[Sequence[Command], Sequence[NodeId], list[NodeId]]:
+def draw_with_redraws(tree: Tree, commands: Iterable[Expand], redraws: int) -> Plan:
     """Run commands until the answer, and every redraw that ``adaptive`` would make.
 
-    A trajectory with a wrong sum goes on, too: a calibration counts the outcomes of both.
-
-    Returns:
-        All their nodes in drawing order. A node's first child is the next step of the same draw, later ones
-        were drawn in its place.
+    A trajectory with a wrong sum goes on, too: a calibration counts the outcomes of both. A node's first
+    child is the next step of the same draw, later ones were drawn in its place.
     """
-    nodes: list[NodeId] = []
     scored = yield tuple(commands)
     while scored:
-        nodes += scored
-        reached = [node for node in scored if goes_on(tree, tree[node].parent or ROOT, redraws)]
+        reached = [node for node in scored if _goes_on(tree, tree[node].parent or ROOT, redraws)]
         wrong_steps = [redraw_at(tree, node, redraws) for node in reached]
         scored = yield [Expand(wrong[0], 1, until="answer") for wrong in wrong_steps if wrong is not None]
-    return sorted(nodes, key=tree.draw_order)
+    return None
 
 
-def goes_on(tree: Tree, node: NodeId, redraws: int) -> bool:
+def _goes_on(tree: Tree, node: NodeId, redraws: int) -> bool:
     """True if ``adaptive`` would go on from a node: no step on the way to it is drawn again."""
     return all(redraw_at(tree, on_the_way.id, redraws) is None for on_the_way in tree.path(node))
 
@@ -74,5 +67,4 @@ class RolloutDraws(Strategy):
         whole = [Expand(ROOT, self.samples, until="answer")]
         if self.programs:
             whole.append(Expand(ROOT, self.programs, until="answer", mode="program"))
-        yield from draw_with_redraws(tree, whole, self.slips)
-        return None
+        return (yield from draw_with_redraws(tree, whole, self.slips))
