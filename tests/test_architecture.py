@@ -35,7 +35,7 @@ MAY_IMPORT = {
     },
     "api": {
         "adascale.engine", "adascale.models",
-        "anyio", "httpx2", "mcp", "mcp_types", "pydantic", "starlette",
+        "httpx2", "mcp", "mcp_types", "pydantic", "starlette",
         "uvicorn",
     },
 }  # fmt: skip

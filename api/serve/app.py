@@ -127,7 +127,7 @@ class _Server:
     async def show_model(self, request: HttpRequest) -> Response:
         """The model under one of its names."""
         name = request.path_params["name"]
-        self.served().effort_of(name, None, "model")
+        self.served().effort_of(name, None)
         return json_response(self._model(name))
 
     async def search(self, request: HttpRequest) -> Response:

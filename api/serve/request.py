@@ -122,7 +122,6 @@ class CommonFields:
     Attributes:
         conversation: The messages, the last of which is the question.
         effort: The client's name of an effort.
-        effort_field: The name of its field, for refusals.
         max_tokens: Limit of generated tokens of the whole search.
         answers: Largest number of answers.
         stop: Texts before which an answer is cut.
@@ -132,7 +131,6 @@ class CommonFields:
 
     conversation: Conversation
     effort: fields.Effort | None = None
-    effort_field: str = "model"
     max_tokens: int | None = None
     answers: int = 1
     stop: Sequence[str] = ()

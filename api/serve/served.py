@@ -65,9 +65,9 @@ class ServedModel:
         """The request of a body, whose protocol has read ``asked``.
 
         Raises:
-            Refusal: the model is another one, or the effort differs from that in the model's name.
+            Refusal: the model is another one.
         """
-        effort = self.effort_of(body.model, asked.effort, asked.effort_field)
+        effort = self.effort_of(body.model, asked.effort)
         is_greedy = body.wants_greedy and effort in (None, "none", "chat")
         options = SearchOptions(
             effort or ("none" if body.wants_greedy else self.effort),
@@ -91,16 +91,15 @@ class ServedModel:
             tools=asked.conversation if isinstance(asked.conversation, ToolRequest) else None,
         )
 
-    def effort_of(self, model: str | None, asked: str | None, field: str) -> ServedEffort | None:
-        """The effort in the model's name or in a field; None if neither has one.
+    def effort_of(self, model: str | None, asked: str | None) -> ServedEffort | None:
+        """The effort of a field, or else in the model's name; None if neither has one.
 
         Args:
             model: Name that the client used; None for the default.
             asked: One of ``EFFORT_ALIASES``, or None.
-            field: Name of the field of ``asked``.
 
         Raises:
-            Refusal: the model is not served here, or the two differ.
+            Refusal: the model is not served here.
         """
         model = self.name if model == f"{self.name}:latest" else model  # as Ollama's clients call it
         base, _, suffix = (model or self.name).rpartition(":")
@@ -108,7 +107,4 @@ class ServedModel:
             text = f'the model "{excerpt(model or "")}" is not served here; there is {self.name}'
             raise Refusal(404, text, "model-not-found", "model")
         of_name = None if model in (None, self.name) else EFFORT_ALIASES[suffix]
-        of_field = None if asked is None else EFFORT_ALIASES[asked]
-        if of_name and of_field and of_name != of_field:
-            raise Refusal.of_field(field, f"is {asked}, and the model's name says {of_name}")
-        return of_field or of_name
+        return of_name if asked is None else EFFORT_ALIASES[asked]

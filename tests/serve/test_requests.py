@@ -58,7 +58,6 @@ def summary(server: Served, **body: Any) -> dict[str, Any]:
         (CHAT, {"tool_choice": "required"}, "tool_choice", "there is no such tool"),
         (CHAT, {"response_format": {"type": "json_schema"}}, "response_format.json_schema", ""),
         (CHAT, {"reasoning_effort": "huge"}, "reasoning_effort", "'medium'"),
-        (CHAT, {"model": "scripted:low", "reasoning_effort": "high"}, "reasoning_effort", "name says low"),
         (CHAT, {"top_logprobs": 2}, "top_logprobs", "logprobs: true"),
         (COMPLETIONS, {"prompt": ["a", "b"]}, "prompt", ""),
         (CHAT, {"stream_options": {"include_usage": True}}, "stream_options", "stream: true"),

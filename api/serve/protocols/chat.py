@@ -86,7 +86,6 @@ def _read(body: ChatBody) -> CommonFields:
     return CommonFields(
         conversation_of(said, f"messages[{len(said) - 1}].content", _tool_use(body)),
         body.reasoning_effort,
-        "reasoning_effort",
         max_tokens=body.max_completion_tokens or body.max_tokens,
         answers=body.n,
         stop=body.stop,

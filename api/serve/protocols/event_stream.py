@@ -65,7 +65,7 @@ def read_ask(body: SearchBody, served: ServedModel) -> Ask:
     if not body.question.strip():
         raise Refusal.of_field("question", "is empty", "empty-question")
     history = tuple(Turn(said.role, said.content) for said in body.history)
-    options = SearchOptions(served.effort_of(None, body.effort, "effort") or served.effort)
+    options = SearchOptions(served.effort_of(None, body.effort) or served.effort)
     return options.ask(problem_for(body.question, options, history=history, is_searched=False))
 
 

@@ -146,7 +146,6 @@ def _read(body: MessageBody) -> CommonFields:
     return CommonFields(
         conversation_of(said, f"messages[{len(body.messages) - 1}].content", _tool_use(body)),
         "none" if is_plain else effort,
-        "thinking" if is_plain else "output_config.effort",
         max_tokens=body.max_tokens,
         stop=body.stop_sequences,
         schema=schema_of(body.output_config.format if body.output_config else None, "output_config.format"),

@@ -204,9 +204,7 @@ def _read_generate(body: GenerateBody) -> CommonFields:
 
 def _read(body: OllamaBody, conversation: Conversation) -> CommonFields:
     schema = _schema(body.format)
-    return CommonFields(
-        conversation, body.effort, "think", max_tokens=body.max_tokens, stop=body.stop, schema=schema
-    )
+    return CommonFields(conversation, body.effort, max_tokens=body.max_tokens, stop=body.stop, schema=schema)
 
 
 def _schema(asked: str | JsonObject | None) -> JsonObject | None:
@@ -225,7 +223,7 @@ def _load_for_generate(body: GenerateBody, served: ServedModel) -> JsonObject | 
 
 def _loaded(body: OllamaBody, served: ServedModel, said: JsonObject) -> JsonObject:
     """The reply to a request without a question: the model is loaded."""
-    served.effort_of(body.model, body.effort, "think")
+    served.effort_of(body.model, body.effort)
     return {**_head(body.model or served.name), **said, "done": True, "done_reason": "load"}
 
 

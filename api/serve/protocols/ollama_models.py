@@ -69,7 +69,7 @@ class OllamaModels:
         """Describe the model and the longest conversation, in Ollama's words."""
         body = ShowBody.read(read_object(await read_body(request)))
         served, info = self._served(), self._info()
-        served.effort_of(body.model or body.name, None, "model")
+        served.effort_of(body.model or body.name, None)
         architecture = info.architecture if info is not None else "unknown"
         return json_response(
             {

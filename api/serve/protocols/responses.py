@@ -121,7 +121,6 @@ def _read(body: ResponseBody) -> CommonFields:
     return CommonFields(
         conversation_of(said, f"input[{len(body.input) - 1}].content", _tool_use(body)),
         body.reasoning.effort if body.reasoning is not None else None,
-        "reasoning.effort",
         max_tokens=body.max_output_tokens,
         schema=schema_of(None if body.text is None else body.text.format, "text.format"),
     )
