@@ -1,5 +1,4 @@
 """The commands, one file of the same name each.
 
-``evaluate`` is ``eval``. ``calibrate`` fits and checks; ``calibrations`` lists, shows and pulls; ``level``
-is ``calibrate level``.
+``evaluate`` is ``eval``. ``calibrate`` fits and checks; ``calibrations`` lists and shows.
 """
