@@ -47,8 +47,7 @@ def test_it_prints_the_answer(server: Served, tmp_path: Path, protocol: str, str
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("protocol", ["chat", "responses"])
-@pytest.mark.parametrize("streamed", ["--key=none", "--no-stream"])
+@pytest.mark.parametrize(("protocol", "streamed"), [("chat", "--no-stream"), ("responses", "--key=none")])
 def test_its_functions_are_called_until_the_question_is_answered(
     tmp_path: Path, protocol: str, streamed: str
 ) -> None:
