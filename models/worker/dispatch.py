@@ -40,7 +40,7 @@ class QuestionSource:
         self._reading = False
         self._ended = False
         self._returned: deque[Request] = deque()
-        self._given_back: set[tuple[str, bool]] = set()
+        self._given_back: set[str] = set()
         threading.Thread(target=self._read, args=(iter(requests),), daemon=True).start()
 
     def __enter__(self) -> Self:
@@ -77,17 +77,11 @@ class QuestionSource:
         self._ended = drawn is None
         return drawn
 
-    def give_back(self, request: Request, *, begun: bool) -> bool:
-        """Return a lost question, to be taken again; False the second time.
-
-        Args:
-            request: The question.
-            begun: Its search had begun; a loss before that does not count.
-        """
-        lost = request.problem.id, begun
-        if lost in self._given_back:
+    def give_back(self, request: Request) -> bool:
+        """Return a lost question, to be taken again; False the second time."""
+        if request.problem.id in self._given_back:
             return False
-        self._given_back.add(lost)
+        self._given_back.add(request.problem.id)
         self._returned.append(request)
         return True
 
@@ -136,7 +130,7 @@ class Flight:
     ) -> Iterator[tuple[Problem, Event]]:
         """The engine has died: its questions go back to ``source``, or end with SearchFailed.
 
-        One goes back once before its search has begun, and once after.
+        One goes back once.
 
         A question whose prompt was being read is to blame, and so is one that was lost twice before it began:
         its error has the slug ``deadly-question``.
@@ -151,7 +145,7 @@ class Flight:
         self.deaths += 1
         for request, last in questions:
             was_read = last is not None and not isinstance(last, SearchStarted | Warned)
-            if (retry if was_read else last is None) and source.give_back(request, begun=was_read):
+            if (retry if was_read else last is None) and source.give_back(request):
                 continue
             if not was_read:
                 self.deaths = 0

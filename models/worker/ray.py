@@ -227,7 +227,7 @@ class Cluster:
                         log: list[SearchEvent] = member.result(reference)
                     except AdascaleError as error:
                         self._remove(member, error)
-                        if not self.interrupted and not (retry and source.give_back(request, begun=True)):
+                        if not self.interrupted and not (retry and source.give_back(request)):
                             failure = SearchFailed.of(error)
                             yield from ((request.problem, event) for event in failed_log(request, failure))
                     else:

@@ -76,13 +76,13 @@ def test_a_question_that_was_given_back_comes_first_and_only_once() -> None:
     questions = Drawn(iter([question("a"), question("b")]))
     first = questions.next()
     assert first is not None
-    assert questions.source.give_back(first, begun=False)
+    assert questions.source.give_back(first)
     assert questions.next() == first
-    assert not questions.source.give_back(first, begun=False)
+    assert not questions.source.give_back(first)
     assert questions.next() == question("b")
     questions.next()
     assert questions.source.exhausted
-    assert questions.source.give_back(question("b"), begun=False)
+    assert questions.source.give_back(question("b"))
     assert not questions.source.exhausted
 
 
