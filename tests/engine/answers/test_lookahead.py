@@ -39,16 +39,6 @@ def test_an_agreed_answer_leaves_nothing_to_be_gained() -> None:
     assert abs(gain(question(0.7), supports(8), 8)) < 0.002
 
 
-def test_what_only_more_trajectories_than_are_left_would_win_is_out_of_reach() -> None:
-    asked, found = question(0.4), supports(2, 1, 1)
-    outlooks = [ahead(asked, found, 4, left) for left in (0, 1, 2, 4, 8, 16)]
-    gains, reaches = [o.gain for o in outlooks], [o.reach for o in outlooks]
-    assert sorted(gains) == gains
-    assert sorted(reaches) == reaches
-    assert outlooks[0] == outlooks[1]
-    assert reaches[1] < reaches[-1] - 0.1
-
-
 def test_trajectories_without_an_answer_speak_against_the_question() -> None:
     """Seen on 586 questions: after one of two without an answer .55 of the chance is left, after two .2."""
     chances = []
@@ -99,12 +89,3 @@ def test_the_votes_played_on_at_random_agree(
         won += (total > rival) + (total == rival > 0) / 2
     expected = (won / games - posterior[0]) / 8
     assert look_ahead(states, found, 16)[mode].gain == pytest.approx(expected, abs=0.0015)
-
-
-def test_a_mistake_that_a_mode_repeats_is_no_proof() -> None:
-    """Programs agree on wrong answers more often: two that agree say less than two in prose."""
-    states = {mode: ModeState(question(0.2), 2, SPREADS[mode]) for mode in SPREADS}
-    prose, programs = (
-        module.posterior({mode: states[mode]}, [Support({mode: 2}, 0.0)])[0] for mode in ("prose", "program")
-    )
-    assert programs < prose - 0.1

@@ -33,12 +33,6 @@ def test_without_votes_the_look_decides() -> None:
     assert WEIGHTS.posterior(LOOK, []) == pytest.approx([0.6, 0.3, 0.1], abs=1e-4)
 
 
-def test_a_vote_against_what_the_look_favours_says_more_than_one_for_it() -> None:
-    before = WEIGHTS.posterior(LOOK, [])
-    odds = [WEIGHTS.posterior(LOOK, votes(at))[at] / before[at] for at in range(3)]
-    assert 1.0 < odds[0] < odds[1] < odds[2]
-
-
 @given(looks, st.lists(st.integers(0, 1), max_size=3))
 def test_a_gain_is_the_mean_over_the_next_vote(look: list[float], chosen: list[int]) -> None:
     now, options = WEIGHTS.posterior(look, votes(*chosen)), range(len(look))

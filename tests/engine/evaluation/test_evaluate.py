@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import cast
 
 import pytest
 
-from adascale.engine.errors import ContextOverflowError
 from adascale.engine.evaluation.compare import Comparison, SureReport
 from adascale.engine.evaluation.evaluate import Contestant, Outcome, evaluate
-from adascale.engine.ports import Prefix, RewardModel, Score, SequenceLogprob
+from adascale.engine.ports import Prefix, SequenceLogprob
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.settings import Request
 from adascale.engine.strategies import Adaptive, Vote
@@ -90,17 +89,6 @@ def script(prefix: Prefix, rng: random.Random) -> Step:
     return scripted_step(rng.choice(["Answer: 18.", "Answer: 20.", "hm"]), "stop", -rng.random())
 
 
-def outcome_of(
-    script: Callable[[Prefix, random.Random], Step],
-    problem: Problem | None = None,
-    prm: RewardModel | None = None,
-) -> Outcome:
-    """The outcome of a search by ``WIDE``."""
-    driver = Driver(ScriptedPolicy(script), prm or SequenceLogprob(), {}, lambda: 0.0)
-    [found] = evaluate(driver, [WIDE], [problem or Problem("q", "?", "18")], 1, seed=3)
-    return found
-
-
 def test_an_interrupted_evaluation_ends() -> None:
     problems = [Problem(f"q{i}", "?", "18") for i in range(40)]
     driver = Driver(ScriptedPolicy(script), SequenceLogprob(), {}, lambda: 0.0)
@@ -111,16 +99,6 @@ def test_an_interrupted_evaluation_ends() -> None:
     rest = list(outcomes)
     assert len(rest) < 40
     assert all(outcome.stop_reason != "interrupted" for outcome in rest)
-
-
-def test_a_question_that_failed_has_cost_what_was_drawn() -> None:
-    class Unreadable(SequenceLogprob):
-        def score(self, prefixes: Sequence[Prefix]) -> list[Score]:
-            raise ContextOverflowError("the PRM's window is too small")
-
-    found = outcome_of(lambda prefix, rng: scripted_step("add\n\n", "step"), prm=Unreadable())
-    assert (found.right, found.stop_reason) == (False, None)
-    assert found.usage.generated_tokens > 0
 
 
 @pytest.mark.parametrize(

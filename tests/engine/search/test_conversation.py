@@ -42,14 +42,6 @@ def test_the_reply_is_what_the_model_wrote(kind: str) -> None:
     assert turns_after(record) == (*EARLIER, *said)
 
 
-def test_of_a_program_it_is_also_what_it_printed() -> None:
-    settings = Settings(Vote(1, modes=("program",)))
-    record = Record.of(event for _, event in driver().run([Problem("1", "17 * 23?")], settings))
-    [_, said] = turns_after(record)
-    assert "print(17 * 23)" in said.content
-    assert said.content.endswith("391.")
-
-
 @given(st.lists(st.tuples(st.sampled_from(["text", "value"]), st.integers(1, 20)), max_size=6))
 def test_turns_of_user_and_assistant_alternate_wherever_a_reply_is_stopped(
     messages: list[tuple[str, int]],

@@ -221,21 +221,6 @@ def test_a_budget_is_overshot_by_at_most_one_batch_once_there_is_an_answer(
         assert ended(run(strategy, slots=slots, seed=seed, params=params)["q0"]).result == last.result
 
 
-def test_slots_are_kept_full_across_problems() -> None:
-    widths: list[int] = []
-
-    class Watched(ScriptedPolicy):
-        def advance(self) -> list[Growth]:
-            growths = super().advance()
-            widths.append(len(growths))
-            return growths
-
-    policy = Watched(script, slots=8)
-    run("vote", [Problem(str(i), "?") for i in range(12)], params={"samples": 2}, policy=policy)
-    busy = widths[: -len(widths) // 3]
-    assert sum(busy) / len(busy) > 7
-
-
 def test_seconds_stop_a_search_and_what_was_sampled_is_kept() -> None:
     log = run("vote", budget=Budget(max_seconds=20.0))["q0"]
     assert ended(log).result.stop_reason == "budget"
@@ -397,23 +382,6 @@ def test_a_plan_that_waits_for_nothing_has_ended() -> None:
     assert ended(search(driver_of(), Settings(Waiting()))).result.stop_reason == "exhausted"
 
 
-@pytest.mark.parametrize(
-    ("step", "question", "wrong"),
-    [
-        (scripted_step("So 39 + 10 = 59.", "stop"), "?", ("39 + 10 = 59",)),
-        (scripted_step("So 39 + 10 = 49.", "stop"), "?", ()),
-        (scripted_step("No, 7 * 8 = 54 is false.", "stop"), "Is 7 * 8 = 54?", ()),
-        (replace(scripted_step("18", "stop"), wrong_sums=("1 + 1 = 3",)), "?", ("1 + 1 = 3",)),
-    ],
-)
-def test_a_step_says_which_of_its_sums_are_wrong(step: Step, question: str, wrong: tuple[str, ...]) -> None:
-    policy = ScriptedPolicy(lambda prefix, rng: step)
-    log = run("greedy", [Problem("q", question)], policy=policy)["q"]
-    [proposed] = [event for event in log if isinstance(event, StepProposed)]
-    assert proposed.step.wrong_sums == wrong
-    assert from_json(to_json(proposed)) == proposed
-
-
 class Noting(ScriptedPolicy):
     """Keeps which problems were opened and closed."""
 
@@ -470,13 +438,6 @@ def test_a_cancelled_search_ends_with_its_branches_and_the_others_go_on(at: int)
     assert not policy._running
 
 
-def test_a_search_is_seen_to_begin_before_its_prompt_is_read() -> None:
-    policy = Noting()
-    _, first = next(iter(driver_of(policy).run(QUESTIONS[:1], Settings(Vote(samples=5)))))
-    assert isinstance(first, SearchStarted)
-    assert policy.opened == []
-
-
 class ProseAlone(Uncalibrated):
     """A calibration that was fitted before there were programs."""
 
@@ -507,17 +468,6 @@ def test_a_text_is_reported_token_by_token() -> None:
 
     assert tokens_of_events("value")[0] == GREW_EVERY
     assert tokens_of_events("text")[:3] == [1, 2, 3]
-
-
-def test_programs_of_a_search_that_was_left_are_not_those_of_the_next_driver() -> None:
-    settings = Settings(Vote(samples=5, modes=("program",)))
-    shared = ScriptedExecutor(execute)
-    left = driver_of(executor=shared).run(QUESTIONS[:1], settings)
-    assert isinstance(left, Generator)
-    next(event for _, event in left if isinstance(event, StepProposed))  # its program has begun
-    left.close()
-    after = logs_of(driver_of(executor=shared).run(QUESTIONS[1:2], settings))
-    assert after == logs_of(driver_of().run(QUESTIONS[1:2], settings))
 
 
 class RefusingExecutor(ScriptedExecutor):
@@ -560,32 +510,6 @@ class HangingExecutor:
         if block:
             self._on_wait()
         return []
-
-
-class SlowExecutor(ScriptedExecutor):
-    """Runs programs that end only when nothing else goes on."""
-
-    def collect(self, *, block: bool = False) -> list[tuple[int, Execution]]:
-        """All, where they are waited for."""
-        return ScriptedExecutor.collect(self, block=True) if block else []
-
-
-@pytest.mark.parametrize("modes", [("program",), ("program", "prose")])
-def test_a_program_that_still_runs_does_not_let_a_search_outgrow_its_budget(modes: tuple[Mode, ...]) -> None:
-    def step(prefix: Prefix, rng: random.Random) -> Step:
-        if prefix.mode == "program":
-            return scripted_step(f"```python\nprint({rng.randint(10, 10**6)})\n```", "stop")
-        return (
-            scripted_step("so\n\n", "step")
-            if len(prefix.steps) < 60
-            else scripted_step("Answer: 18.", "stop")
-        )
-
-    slots, limit, longest = 9, 260, 60 * len("so\n\n") + len("Answer: 18.")
-    driver = driver_of(ScriptedPolicy(step, slots), executor=SlowExecutor(execute))
-    last = ended(search(driver, Settings(Vote(samples=16, modes=modes), Budget(limit))))
-    assert last.result.stop_reason == "budget"
-    assert last.usage.generated_tokens <= limit + slots + longest
 
 
 def test_a_search_that_waits_for_its_programs_can_be_cancelled_with_them() -> None:

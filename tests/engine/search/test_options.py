@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
-from looks import CALIBRATION, PLANETS, PRIME, search
+from looks import PLANETS, PRIME, search
 
 from adascale.engine.kinds.messages import problem_of
 from adascale.engine.search.events import OptionsRead
@@ -43,15 +41,6 @@ def test_solutions_can_turn_what_a_look_favoured() -> None:
     solution = record.tree[record.result.best or 0]
     assert solution.estimate is not None
     assert solution.estimate.median == pytest.approx(record.options["A"])
-
-
-def test_votes_for_another_option_do_not_count_for_the_one_that_was_read() -> None:
-    doubtful = replace(CALIBRATION, weights=replace(CALIBRATION.weights, merit={"prose": 0.1}))
-    always = Adaptive(samples=1, least=1, min_gain=-1.0)
-    record, _ = search(PLANETS, 0.9, "Answer: A", always, doubtful)
-    assert record.answer == "B"
-    assert record.candidates
-    assert record.agreement == (0, len(record.candidates))
 
 
 def test_a_program_that_prints_what_stands_in_it_counts_as_prose() -> None:

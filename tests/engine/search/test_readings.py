@@ -16,7 +16,7 @@ from adascale.engine.ports import BranchStart, Prefix, SequenceLogprob
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
-from adascale.engine.strategies import EFFORTS, Preset, Strategy, Vote
+from adascale.engine.strategies import EFFORTS, Strategy
 from adascale.engine.types import BranchId, Problem, Step
 from bench.scripted import ScriptedPolicy, scripted_step
 
@@ -102,14 +102,6 @@ def test_what_breaks_the_schema_is_never_shown(text: str) -> None:
     assert (found.answer, found.best, found.has_reply) == (None, None, False)
     found, _ = search(text, ann(), ann())
     assert json.loads(found.answer or "")["name"] == "Ann"
-
-
-def test_other_strategies_have_fields_too_and_the_default_is_that_of_json() -> None:
-    found, record = search(ann(3), ann(4), ann(4), strategy=Vote(samples=3))
-    assert len(record.candidates) == 3
-    assert found.fields["age"].votes == 2
-    assert found.fields["age"].probability > 0.5  # no reading is greedy, so votes alone count
-    assert Preset().strategy("adaptive", "json") == EFFORTS["json"]["medium"]
 
 
 def test_a_known_answer_is_compared_field_by_field() -> None:

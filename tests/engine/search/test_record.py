@@ -11,7 +11,6 @@ from adascale.engine.answers.result import SearchResult
 from adascale.engine.errors import TraceError
 from adascale.engine.search.events import (
     AnswerFound,
-    AnswersJudged,
     BranchStarted,
     NodesPruned,
     SearchFinished,
@@ -36,17 +35,6 @@ def test_a_record_has_all_that_its_log_says(strategy: str) -> None:
     assert (record.result, record.usage, record.end, record.t) == (last.result, last.usage, last, last.t)
     assert [c.node for c in record.candidates] == [e.node for e in log if isinstance(e, AnswerFound)]
     assert list(record.branches.values()) == [e for e in log if isinstance(e, BranchStarted)]
-
-
-@pytest.mark.parametrize("strategy", sorted(STRATEGIES))
-def test_the_groups_of_every_judgement_are_those_that_lead(strategy: str) -> None:
-    log = searched(strategy, 3, None)
-    judged = [event for event in log if isinstance(event, AnswersJudged)]
-    assert judged
-    for event in judged:
-        assert event.standing.answer == (event.groups[0].answer if event.groups else None)
-        assert event.standing.answered == sum(len(group.nodes) for group in event.groups)
-    assert judged[-1].groups == Record.of(log).groups
 
 
 def test_no_solution_agrees_with_an_option_that_none_has_chosen() -> None:

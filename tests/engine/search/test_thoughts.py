@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -22,7 +21,7 @@ from adascale.engine.search.events import (
 from adascale.engine.search.record import replay
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import STRATEGIES, Adaptive, Passing, Strategy, Vote
-from adascale.engine.types import ROOT, Mode, Problem, Step, Thought
+from adascale.engine.types import ROOT, Problem, Step, Thought
 from bench.scripted import ScriptedExecutor, ScriptedPolicy, scripted_step
 
 PROBLEM = Problem("p", "What is 7 * 8?")
@@ -73,13 +72,6 @@ def test_every_strategy_comes_to_its_end_with_thoughts(strategy: str) -> None:
     assert (last.result.answer == "56") == (plan.kind == "value")
     assert tree.usage() == last.usage
     assert all(node.step is None or node.status != "open" or tree.children(node.id) for node in tree)
-
-
-@pytest.mark.parametrize("modes", [("prose",), ("program",), ("prose", "program")])
-def test_the_answer_is_read_behind_the_thought(modes: Sequence[Mode]) -> None:
-    result = ended(search(Vote(2, modes=tuple(modes)))).result
-    assert result.answer == "56"
-    assert [len(group.nodes) for group in result.groups] == [2]
 
 
 def test_the_solution_is_what_stands_behind_its_thoughts() -> None:

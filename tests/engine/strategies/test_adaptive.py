@@ -93,14 +93,6 @@ def test_a_hard_question_gets_more_than_both() -> None:
     assert hard > 2 * hopeless
 
 
-@given(st.integers(0, 10_000), st.integers(1, 12))
-@settings(max_examples=15, deadline=None)
-def test_never_more_than_the_samples(seed: int, samples: int) -> None:
-    log = search(0.3, 0.5, seed=seed, strategy=Adaptive(samples=samples, **EVERYTHING))
-    assert drawn(log) == samples
-    assert ended(log).result.stop_reason == "exhausted"
-
-
 def test_a_misjudging_prm_does_not_overrule_those_that_agree() -> None:
     """Wrong answers get .9 and right ones .4, but no two wrong ones are the same."""
 
@@ -124,17 +116,6 @@ def test_a_trajectory_that_cannot_succeed_is_cut_and_replaced() -> None:
     assert sum(len(event.nodes) for event in cut) == 6
     assert ended(log).result.best is None
     assert all(node.status != "terminal" for node in replay(log))
-
-
-def test_where_every_trajectory_is_cut_the_question_is_given_up() -> None:
-    def lost(prefix: Prefix) -> float:
-        return 0.001 if len(prefix.steps) == 1 else 0.5
-
-    log = search(1.0, 0.01, strategy=Adaptive(samples=64), reward=lost)
-    assert ended(log).result.stop_reason == "hopeless"
-    judged = [event.standing for event in log if isinstance(event, AnswersJudged)]
-    assert [standing.finished for standing in judged] == list(range(1, drawn(log) + 1))
-    assert 2 <= drawn(log) < 32
 
 
 def test_votes_alone_stop_at_a_posterior_of_95_percent() -> None:

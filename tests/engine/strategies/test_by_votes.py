@@ -10,7 +10,7 @@ from believing import Steadfast, around
 from event_logs import records_of
 
 from adascale.engine.answers.result import FinishedSearch
-from adascale.engine.calibration.votes import NEUTRAL_NATS, VotePosterior, rate_of_size
+from adascale.engine.calibration.votes import NEUTRAL_NATS, VotePosterior
 from adascale.engine.execution import Execution
 from adascale.engine.ports import AnswerEstimates, Prefix, QuestionEstimate, SequenceLogprob
 from adascale.engine.sampling import SamplingChange
@@ -116,14 +116,6 @@ def test_where_nothing_agrees_it_gives_up_and_says_so_however_large_the_model(pr
     assert len(record.candidates) == 12
     assert record.confidence is not None
     assert record.confidence.median < 0.3
-
-
-def test_a_small_model_that_is_always_right_is_not_given_up() -> None:
-    [record] = searched({"prose": at(1), "program": crashes}, prior=rate_of_size(1e6))
-    assert record.result is not None
-    assert record.result.stop_reason in ("confident", "settled")
-    assert record.confidence is not None
-    assert record.confidence.median > 0.5
 
 
 class Sure(Steadfast):

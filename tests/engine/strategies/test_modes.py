@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
-from believing import Believing, around
+from believing import Believing
 from event_logs import logs_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from worlds import execute
 
-from adascale.engine.answers.result import FinishedSearch, Standing
-from adascale.engine.ports import AnswerEstimates, Prefix
+from adascale.engine.answers.result import Standing
+from adascale.engine.ports import Prefix
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import AnswerFound, AnswersJudged, BranchStarted, Event
 from adascale.engine.search.judging_order import Turns
@@ -23,7 +23,7 @@ from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
 from adascale.engine.search.tree import Tree
 from adascale.engine.search.waiting import Draws
-from adascale.engine.strategies import Adaptive, Cut, Expand, Margin, Strategy
+from adascale.engine.strategies import Adaptive, Expand, Margin, Strategy
 from adascale.engine.types import ROOT, Mode, Problem, Step
 from bench.scripted import ScriptedExecutor, ScriptedPolicy, ScriptedPRM, scripted_step
 
@@ -70,18 +70,6 @@ def search(
     return logs_of(driver.run(asked, Settings(strategy, seed=seed, hurry=hurry)))
 
 
-def test_a_step_is_compared_with_the_question_in_its_own_mode() -> None:
-    tree = Tree(PROBLEM)
-    tree.questions |= {"program": around(0.9), "prose": around(0.1)}
-    tree[ROOT].estimate = tree.questions["program"]
-    plan = Adaptive(4, modes=("program", "prose"), cut=0.2).plan(tree)
-    next(plan)
-    usual, bad = (tree.add(ROOT, scripted_step("add\n\n")) for _ in range(2))
-    usual.estimate, bad.estimate = around(0.1), around(0.01)
-    assert plan.send([usual.id]) == []
-    assert [type(command) for command in plan.send([bad.id])] == [Cut]
-
-
 def judged(log: list[Event]) -> list[Mode]:
     """The modes of the trajectories that counted, in order."""
     tree = Record.of(log).tree
@@ -115,22 +103,6 @@ def test_no_more_run_ahead_than_may_be_judged() -> None:
     strategy = Margin(samples=4, lead=4, modes=("prose", "program"))
     log = search({"prose": 0.0, "program": 0.0}, strategy=strategy, costs=(1.0,) * 8, hurry=True)["p"]
     assert len(judged(log)) == sum(isinstance(event, BranchStarted) for event in log) == 4
-
-
-def test_an_answer_is_judged_beside_the_programs_that_failed() -> None:
-    """So it is fitted; the question is that of the modes that were drawn."""
-    seen: list[FinishedSearch] = []
-
-    class Listening(Believing):
-        def judge(self, prefix: Prefix, finished: FinishedSearch) -> AnswerEstimates:
-            seen.append(finished)
-            return super().judge(prefix, finished)
-
-    rates: Rates = {"prose": 0.5, "program": 0.5}
-    for seed in range(5):
-        search(rates, seed=seed, calibrator=Listening(rates))
-    assert any(c.mode == "program" and c.answer is None for each in seen for c in each.candidates)
-    assert all(set(each.questions) == {c.mode for c in each.candidates} for each in seen)
 
 
 def queue_of(gains: Mapping[Mode, float], samples: int = 12) -> list[Mode]:

@@ -23,7 +23,7 @@ from adascale.engine.search.settings import Settings
 from adascale.engine.strategies.rollouts import RolloutDraws
 from adascale.engine.types import ROOT, NodeId, Problem, Step
 from adascale.models.calibration.rollouts import Rollouts
-from bench.scripted import ScriptedPolicy, scripted_step
+from bench.scripted import scripted_step
 
 
 def log_of(
@@ -61,34 +61,6 @@ def test_a_draw_counts_from_its_own_start_down(question: int, samples: int, slot
             expected[node] += PrefixOutcome(int(answer == "18"), 1)
     assert prefix_outcomes(record) == expected
     assert prefix_outcomes(record)[ROOT].total == samples
-
-
-def fixed(prefix: Prefix, rng: random.Random) -> Step:
-    """One step, then whatever the question asks for."""
-    if not prefix.steps:
-        return scripted_step("add\n\n")
-    finish = "length" if prefix.problem.id.startswith("cut") else "stop"
-    return scripted_step(prefix.problem.question, finish)
-
-
-@pytest.mark.parametrize(
-    ("id_", "text", "right"),
-    [
-        ("right", "Answer: 18.", True),
-        ("equal", "The answer is \\boxed{18.0}.", True),
-        ("wrong", "Answer: 20.", False),
-        ("none", "hm", False),
-        ("cut", "The answer is 18", False),
-        ("cut late", "so \\boxed{18} and", True),  # it had boxed its answer before it ran on
-    ],
-)
-def test_cut_off_and_unanswered_runs_are_failures(id_: str, text: str, right: bool) -> None:
-    problem = Problem(id_, text, "18")
-    driver = Driver(ScriptedPolicy(fixed), SequenceLogprob(), {}, ticking())
-    record = Record.of([e for _, e in driver.run([problem], Settings(RolloutDraws(samples=3)))])
-    outcomes = prefix_outcomes(record)
-    assert outcomes.pop(ROOT) == PrefixOutcome(3 * right, 3)
-    assert list(outcomes.values()) == [PrefixOutcome(int(right), 1)] * 6
 
 
 @pytest.mark.parametrize("slots", [5, 32])
