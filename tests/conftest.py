@@ -64,6 +64,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--cuts", type=int, default=6, help="how often a download is cut, for each source")
 
 
+def pytest_configure() -> None:
+    """Give each of the processes that run tests side by side one core, and with it all that they start.
+
+    Sessions then take one thread: those of tiny models wait for each other more than they compute.
+    """
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    if worker and hasattr(os, "sched_setaffinity"):
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {cores[int(worker.removeprefix("gw")) % len(cores)]})
+
+
 def pytest_unconfigure() -> None:
     """Close the two files that llama_cpp leaves open: each would be a warning when the tests end."""
     if (utils := sys.modules.get("llama_cpp._utils")) is not None:
