@@ -108,7 +108,7 @@ def parse_value(setting: Setting, text: str) -> Value:
         return with_absolute_path(key, text)
     if isinstance(value, Path):
         return str(value.absolute())
-    # What has a unit stays as it was written, such as 8k.
+    # What has a unit stays as it was written, such as 90s.
     return value if setting.info.parser is None and isinstance(value, bool | int | float) else text
 
 

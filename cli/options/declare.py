@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
 from typer.models import OptionInfo
 
 from adascale.engine.errors import UsageError, excerpt
-from adascale.models.options import THINK_TOKENS
 
 
 def flag(names: str, help_text: str, **more: Any) -> OptionInfo:
@@ -70,26 +70,8 @@ RunArgument = Annotated[
 ]
 
 # Twelve digits: no number is longer than 64 bits.
-_COUNT = re.compile(r"(\d{1,12}(?:\.\d+(?=[kKmM]))?)([kKmM]?)")
 _DURATION = re.compile(r"(\d{1,12}(?:\.\d+)?)(ms|s|m|h|)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0}
-
-
-def parse_count(text: object) -> int:
-    """``1500``, ``8k`` or ``1.5m`` as a positive integer.
-
-    Raises:
-        ValueError: it is none.
-    """
-    if (value := _count(str(text))) <= 0:
-        raise ValueError(f"{_shown(text)} is not a number of tokens, such as 8k")
-    return value
-
-
-def _count(text: str) -> int:
-    """The integer; 0 if the text is not a number."""
-    match = _COUNT.fullmatch(text.strip())
-    return int(float(match[1]) * {"": 1, "k": 1_000, "m": 1_000_000}[match[2].lower()]) if match else 0
 
 
 def parse_duration(text: object) -> float:
@@ -105,31 +87,17 @@ def parse_duration(text: object) -> float:
     return seconds
 
 
-def parse_think(text: object) -> int | None:
-    """``off`` as 0, ``on`` as ``THINK_TOKENS``, ``auto`` as None, or a number of tokens.
+def word_or_number(words: Mapping[str, int | None], text: object) -> int | None:
+    """What one of ``words`` stands for, or a whole number.
 
     Raises:
         ValueError: it is neither.
     """
     word = str(text).strip()
-    if word in (words := {"off": 0, "0": 0, "on": THINK_TOKENS, "auto": None}):
+    if word in words:
         return words[word]
-    if (tokens := _count(word)) <= 0:
-        raise ValueError(f"{_shown(text)} is not off, on, auto or a number of tokens")
-    return tokens
-
-
-def parse_gpu_layers(text: object) -> int | None:
-    """``auto`` as None, ``all`` as -1, or a number.
-
-    Raises:
-        ValueError: it is neither.
-    """
-    word = str(text)
-    if word in ("auto", "all"):
-        return None if word == "auto" else -1
-    if not re.fullmatch(r"-1|\d{1,9}", word):
-        raise ValueError(f"{_shown(text)} is not auto, all or a number")
+    if not re.fullmatch(r"\d{1,9}", word):
+        raise ValueError(f"{_shown(text)} is not {', '.join(words)} or a number")
     return int(word)
 
 

@@ -6,22 +6,21 @@ Their types and defaults stand with them; objects of the command line have their
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, Any
 
 from typer.models import OptionInfo
 
 from adascale.engine.strategies import EFFORTS, PAPER_TEMPERATURE, Preset, StrategyOverrides
 from adascale.engine.types import Budget, KindName
-from adascale.models.options import FallbackOptions, SamplingOverrides, SessionOptions
+from adascale.models.options import THINK_TOKENS, FallbackOptions, SamplingOverrides, SessionOptions
 
 from .declare import (
     flag,
     option,
-    parse_count,
     parse_duration,
-    parse_gpu_layers,
-    parse_think,
     setting,
+    word_or_number,
 )
 
 
@@ -57,7 +56,7 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo]] = {
             "--think",
             "How long to think before each solution.",
             metavar="off|on|auto|TOKENS",
-            parser=parse_think,
+            parser=partial(word_or_number, {"off": 0, "on": THINK_TOKENS, "auto": None}),
         ),
         "offline": setting("--offline", "Do not use the network."),
         "ctx_size": option(
@@ -70,7 +69,7 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo]] = {
         "gpu_layers": option(
             "Layers to load onto the GPU.",
             unit="auto, all or a number",
-            parser=parse_gpu_layers,
+            parser=partial(word_or_number, {"auto": None, "all": -1}),
             usual="auto",
         ),
         "force": option("Load the models even if there seems to be too little memory."),
@@ -105,8 +104,8 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo]] = {
         "max_tokens": option(
             "Generated tokens of a question; its first solution is finished even beyond them.",
             name="budget",
-            unit="tokens, such as 8k",
-            parser=parse_count,
+            unit="tokens",
+            min=1,
             usual="no limit",
         ),
         "max_seconds": setting(

@@ -77,7 +77,7 @@ def test_values_are_kept_as_what_they_are(config: Path) -> None:
     for key, value in (
         ("threads", "2"),
         ("yes", "true"),
-        ("budget", "4k"),
+        ("time-limit", "4m"),
         ("api-key-file", "key.txt"),
         ("model", 'a "b" \\c.gguf'),
     ):
@@ -85,7 +85,7 @@ def test_values_are_kept_as_what_they_are(config: Path) -> None:
 
     kept = tomllib.loads(config.read_text(encoding="utf-8"))
     model, key = (str(Path(name).absolute()) for name in ('a "b" \\c.gguf', "key.txt"))
-    assert kept == {"threads": 2, "yes": True, "budget": "4k", "api-key-file": key, "model": model}
+    assert kept == {"threads": 2, "yes": True, "time-limit": "4m", "api-key-file": key, "model": model}
     assert row("yes")[0] is True
 
 
@@ -107,7 +107,7 @@ def test_a_setting_is_taken_out_of_the_file(config: Path) -> None:
     [
         ("effort", "hgh", "effort hgh is not one of low, medium, high, max", "it takes: low|medium|high|max"),
         ("threads", "0", "threads 0 is less than 1", "it takes: 1 to 512"),
-        ("budget", "lots", "budget lots is not a number of tokens", "it takes: tokens, such as 8k"),
+        ("think", "lots", "think lots is not off, on, auto or a number", "it takes: off|on|auto|TOKENS"),
         ("ctx-size", "9", "ctx-size is no setting", "did you mean ctx_size?"),
         ("generator", "x", "generator is no setting", ""),
     ],

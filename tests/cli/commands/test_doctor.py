@@ -103,7 +103,7 @@ def test_a_wrong_setting_is_a_failure(checked: Checked, tmp_path: Path) -> None:
     assert "threads 0 is less than 1" in found["config"]["detail"]
     (tmp_path / "config.toml").write_text("unknown = true\n")
     assert checked("--offline")[0]["config"]["result"] == "warn"
-    (tmp_path / "config.toml").write_text("yes = true\nthreads = 2\nbudget = '8k'\nmin_confidence = 0.5\n")
+    (tmp_path / "config.toml").write_text("yes = true\nthreads = 2\nbudget = 8000\nmin_confidence = 0.5\n")
     assert checked("--offline")[0]["config"]["result"] == "ok"
 
 

@@ -37,7 +37,7 @@ from adascale.models.options import THINK_TOKENS, FallbackOptions, SamplingOverr
 def parsed(group: type[Any], *args: str) -> Any:
     """The options that a command with ``group`` gets."""
     taken: list[Any] = []
-    app = typer.Typer()
+    app = typer.Typer(rich_markup_mode=None)
 
     @app.command(cls=Command)
     @with_options(group)
@@ -77,7 +77,7 @@ def test_every_declaration_has_its_field() -> None:
 
 
 def test_what_is_typed_arrives_where_its_field_is() -> None:
-    typed = "-m a.gguf --time-limit 2m -vv --seed 3 -o budget 8k -o max_tokens 99 -o temperature 0.7"
+    typed = "-m a.gguf --time-limit 2m -vv --seed 3 -o budget 8000 -o max_tokens 99 -o temperature 0.7"
     ask = parsed(AskOptions, *typed.split(), "-o", "gpu_layers", "all", "-o", "fallback_below", ".5")
     assert ask.search.budget == Budget(max_tokens=8000, max_seconds=120.0)
     assert ask.session.sampling == SamplingOverrides(temperature=0.7, max_tokens=99)
@@ -108,15 +108,15 @@ def test_every_name_of_o_takes_its_default_and_can_be_set_by_a_variable(
 
 @pytest.mark.parametrize(
     ("typed", "tokens"),
-    [("off", 0), ("0", 0), ("on", THINK_TOKENS), ("auto", None), ("300", 300), ("2k", 2000), ("1.5k", 1500)],
+    [("off", 0), ("0", 0), ("on", THINK_TOKENS), ("auto", None), ("300", 300)],
 )
 def test_thinking_is_a_word_or_a_number(typed: str, tokens: int | None) -> None:
     assert parsed(AskOptions, "--think", typed).session.think == tokens
 
 
-@pytest.mark.parametrize("typed", ["maybe", "-1", "", "1.5.2", "1.5", "0k", "9" * 400])
+@pytest.mark.parametrize("typed", ["maybe", "-1", "", "1.5", "2k", "9" * 400])
 def test_thinking_that_is_neither_is_refused(typed: str) -> None:
-    with pytest.raises(AssertionError, match="is not off, on, auto or a"):
+    with pytest.raises(AssertionError, match="is not off, on, auto or a number"):
         parsed(AskOptions, "--think", typed)
 
 
