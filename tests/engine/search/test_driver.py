@@ -16,7 +16,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from searches import sized
 
-from adascale.engine.answers.program import executed_answer
 from adascale.engine.answers.result import PROFILES, ModeProfile, SearchResult
 from adascale.engine.calibration.votes import FactPosterior, VotePosterior
 from adascale.engine.errors import (
@@ -209,12 +208,13 @@ def test_a_budget_is_overshot_by_at_most_one_batch_once_there_is_an_answer(
     whole = [node for node in tree if node.status == "terminal" and node.step and node.step.finish == "stop"]
     assert last.usage.generated_tokens < limit + slots + LONGEST
     # More than a batch above the limit is only ever spent to finish the one solution that is shown, which a
-    # program without an answer is not.
-    shown = [node for node in whole if node.execution is None or executed_answer(node.execution) is not None]
+    # program or call without an answer is not.
+    answered = {event.node for event in log if isinstance(event, AnswerFound) and event.answer is not None}
+    shown = [node for node in whole if node.mode == "prose" or node.id in answered]
     assert last.usage.generated_tokens < limit + slots or len(shown) <= 1
     if last.result.best is None:
-        # Neither a program that failed nor prose that was cut off can be shown.
-        assert all(node.mode == "program" for node in whole)
+        # No program that failed, text in the place of a call, or prose that was cut off can be shown.
+        assert all(node.mode != "prose" for node in whole)
         cut_off = [node for node in tree if node.step is not None and node.step.finish == "length"]
         assert whole or any(node.status == "terminal" for node in cut_off)
     if last.result.stop_reason == "exhausted":
