@@ -34,7 +34,7 @@ async def streamed(events: Sequence[Event]) -> bytes:
         for event in events:
             yield event
 
-    return b"".join([part async for part in write_log(log(), is_readable=True)])
+    return b"".join([part async for part in write_log(log())])
 
 
 def take(
