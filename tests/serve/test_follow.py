@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from sample_log import Log, wide
@@ -29,14 +31,11 @@ def log() -> Log:
     return log
 
 
-def progress(
-    events: Sequence[Event | None], request: AnswerRequest = REQUEST, pause: float = 0.0
-) -> list[Progress]:
-    """The progress of events, each of which takes ``pause`` seconds."""
+def progress(events: Sequence[Event | None], request: AnswerRequest = REQUEST) -> list[Progress]:
+    """The progress of events."""
 
     async def come() -> AsyncGenerator[Event | None, None]:
         for event in events:
-            await asyncio.sleep(pause)
             yield event
 
     async def run() -> list[Progress]:
@@ -45,13 +44,8 @@ def progress(
     return asyncio.run(run())
 
 
-def kinds(events: Sequence[Event | None], pause: float = 0.0) -> list[type]:
-    """Kinds of the progress of events, each of which takes ``pause`` seconds."""
-    return [type(part) for part in progress(events, pause=pause)]
-
-
 def test_a_search_begins_has_lines_and_ends_with_what_it_found(log: Log) -> None:
-    first, *lines, last = kinds(log.events)
+    first, *lines, last = map(type, progress(log.events))
     assert (first, last) == (Beginning, SearchOutcome)
     assert ReasoningLine in lines
     assert Silence not in lines
@@ -61,11 +55,12 @@ def test_a_search_begins_has_lines_and_ends_with_what_it_found(log: Log) -> None
 def test_a_stream_with_nothing_to_say_gives_a_sign_of_life(
     log: Log, monkeypatch: pytest.MonkeyPatch, busy: bool
 ) -> None:
-    monkeypatch.setattr(follow, "SILENT_SECONDS", 0.05)
+    seconds = itertools.count()  # each look at the clock takes one
+    monkeypatch.setattr(follow, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
     at = next(n for n, event in enumerate(log.events, 1) if isinstance(event, PromptRead))
     long = [BranchGrew(branch=0, parent=ROOT, text="so", tokens=1) if busy else None] * 20
-    found = kinds([*log.events[:at], *long, *log.events[at:]], pause=0.01)
-    assert 2 <= found[: found.index(ReasoningLine)].count(Silence) <= 5
+    found = [type(part) for part in progress([*log.events[:at], *long, *log.events[at:]])]
+    assert found[: found.index(ReasoningLine)].count(Silence) == 2
 
 
 def test_a_thought_is_reasoning_and_no_part_of_the_answer_that_is_streamed() -> None:
