@@ -145,16 +145,6 @@ class Hub:
         self._thread = threading.Thread(target=self._follow_worker, daemon=True)
         self._loop: asyncio.AbstractEventLoop
 
-    @property
-    def running(self) -> int:
-        """Number of searches in the worker, cancelled ones included."""
-        return len(self._running)
-
-    @property
-    def waiting(self) -> int:
-        """Number of searches that wait for a place in the worker."""
-        return len(self._waiting)
-
     def start(self) -> None:
         """Open the worker in the background; call it in the event loop."""
         self._loop = asyncio.get_running_loop()

@@ -107,10 +107,10 @@ class Served:
         """Until nothing runs or waits; an AssertionError if that does not come."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            if not (self.hub.running or self.hub.waiting or self.policy.running):
+            if not (self.hub._running or self.hub._waiting or self.policy.running):
                 return
             time.sleep(0.01)
-        left = self.hub.running, self.hub.waiting, self.policy.running
+        left = self.hub._running, self.hub._waiting, self.policy.running
         raise AssertionError(f"searches that run, that wait, and branches: {left}")
 
 

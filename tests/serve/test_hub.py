@@ -72,7 +72,7 @@ async def search(hub: Hub, name: str) -> Event:
 
 
 async def until_running(hub: Hub, waiting: int) -> None:
-    while not (hub.running and hub.waiting == waiting):
+    while not (hub._running and len(hub._waiting) == waiting):
         await asyncio.sleep(0.001)
 
 
@@ -88,7 +88,7 @@ def test_a_search_that_nobody_waits_for_is_cancelled_or_never_begins() -> None:
         for task in reversed(searches):
             task.cancel()
         await asyncio.gather(*searches, return_exceptions=True)
-        while hub.running:
+        while hub._running:
             await asyncio.sleep(0.001)
         await hub.close()
         return worker

@@ -141,7 +141,7 @@ def test_a_cancelled_call_ends_its_search(mode: str) -> None:
 
     async def talk(client: Client) -> None:
         call = asyncio.create_task(client.call_tool("solve", {"question": "Echo 18.", "effort": "max"}))
-        while not server.hub.running:
+        while not server.hub._running:
             await asyncio.sleep(0.01)
         call.cancel()
         before = policy.batches
