@@ -28,7 +28,8 @@ def with_ask(args: Sequence[str], commands: Collection[str]) -> list[str]:
     """The words behind ``adascale``; a question gets ``ask``.
 
     Args:
-        args: The words. A question is one word that holds a space or a sign, or what stands behind options.
+        args: The words. A question is one word that holds a space or a sign, one that stands alone and is no
+            mistyped command, or what stands behind options.
         commands: Names of the commands.
     """
     if not args or args[0] in commands:
@@ -36,13 +37,19 @@ def with_ask(args: Sequence[str], commands: Collection[str]) -> list[str]:
     if args[0].startswith("-"):
         is_question = args[0] not in _ROOT_OPTIONS and not any(word in commands for word in args)
     else:
-        is_question = len(args[0].split()) > 1 or not _SIGNS.isdisjoint(args[0])
+        is_alone = (not args[1:] or args[1].startswith("-")) and not _near(args[0], commands)
+        is_question = len(args[0].split()) > 1 or not _SIGNS.isdisjoint(args[0]) or is_alone
     return ["ask", *args] if is_question else list(args)
+
+
+def _near(word: str, commands: Collection[str]) -> Sequence[str]:
+    """The command that a word is nearest to; none for a word as short as ``hi``."""
+    return difflib.get_close_matches(word, commands, 1) if len(word) > 2 else []
 
 
 def unknown_command(words: Sequence[str], commands: Collection[str]) -> UsageError:
     """The error for words that begin with no command: the nearest one, or how to ask them."""
-    near = difflib.get_close_matches(words[0], commands, 1) if len(words[0]) > 2 else []
+    near = _near(words[0], commands)
     asks = f"adascale ask {shlex.quote(' '.join(words))} asks it; adascale -h lists the commands"
     hint = f"did you mean adascale {near[0]}?" if near else asks
     return UsageError(f"{excerpt(words[0], 80)} is no command", hint=hint)

@@ -21,6 +21,7 @@ NO_MODEL = 4
         ["-m", "no.gguf", "two\nlines"],
         ["17*23", "-x", "-m", "no.gguf"],
         ["-m", "no.gguf", "hi"],
+        ["hi", "-m", "no.gguf"],
     ],
 )
 def test_a_question_is_asked_without_a_command(words: list[str]) -> None:
@@ -39,7 +40,7 @@ def test_a_piped_question_is_asked_without_a_command() -> None:
     [
         ["ask", "a question"],
         ["what", "is", "love"],
-        ["hi"],
+        ["aks"],
         ["-h"],
         ["--version", "a b"],
         ["-m", "X", "ask"],
