@@ -132,7 +132,7 @@ def _tree_line(state: ViewState, frame: Frame) -> Text:
     nodes = state.tree.nodes
     unused = state.unused
     cut_off = sum(node.status == "pruned" and node.id not in unused for node in nodes)
-    writing = state.writing()
+    writing = state.writing
     idle = sum(
         node.status == "open" and not state.tree.children(node.id) and node.id not in writing
         for node in nodes

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 
 from adascale.engine.answers.choosing import first_to_show
@@ -126,6 +125,7 @@ class ViewState(Record):
         ended = {node.id for node in self.tree if node.status == "terminal"}
         return found | (ended - judged)
 
-    def writing(self) -> dict[NodeId, int]:
-        """Number of branches that are being written below each node."""
-        return Counter(branch.parent for branch in self.running.values())
+    @property
+    def writing(self) -> set[NodeId]:
+        """Nodes below which a branch is being written."""
+        return {branch.parent for branch in self.running.values()}

@@ -28,8 +28,6 @@ _CUT_SHORT = {"budget": "the budget is spent", "interrupted": "stopped by you"}
 _SURE = 0.5
 """Probability from which on the line begins with the answer."""
 
-"""Levels of calibrations whose numbers are rough."""
-
 
 def summary(state: ViewState) -> Text:
     """One line for the end of a search: ``391 · 96 % sure · 2 of 2 solutions agree · 7 s``."""

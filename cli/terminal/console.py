@@ -283,8 +283,9 @@ _OPTIONS = {
     "fallback_model",
     "force",
     "gpu_layers",
+    "max_tokens",
+    "samples",
 }
-_OPTIONS |= {"max_tokens", "samples"}
 """Settings that errors name and ``-o`` sets; each other one is a flag."""
 
 

@@ -36,8 +36,8 @@ def cluster(home: Home) -> Iterator[Any]:
     cluster.shutdown()
 
 
-def command(home: Home, out: Path, *more: str, data: str = "") -> list[str]:
-    run = [sys.executable, "-m", "adascale", "batch", data or str(home.data), "--output", str(out)]
+def command(home: Home, out: Path, *more: str) -> list[str]:
+    run = [sys.executable, "-m", "adascale", "batch", str(home.data), "--output", str(out)]
     run += ["-m", str(home.model)]
     return [*run, "--strategy", "vote", "-o", "samples", "32", "--seed", "1", *more]
 

@@ -52,15 +52,13 @@ def run(
     return done
 
 
-def run_process(
-    env: dict[str, str], *args: str, stdin: bytes = b"", more: dict[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
+def run_process(env: dict[str, str], *args: str) -> subprocess.CompletedProcess[str]:
     """How a command of ours ends in a process of its own; a traceback fails the test."""
     done = subprocess.run(
         [sys.executable, "-m", "adascale", *args],
-        input=stdin,
+        stdin=subprocess.DEVNULL,
         capture_output=True,
-        env={**env, **(more or {})},
+        env=env,
         timeout=120,
     )
     out, err = done.stdout.decode(), done.stderr.decode()

@@ -103,9 +103,9 @@ class Served:
         """Where it listens."""
         return int(self.url.rpartition(":")[2])
 
-    def wait_until_idle(self, seconds: float = 10.0) -> None:
+    def wait_until_idle(self) -> None:
         """Until nothing runs or waits; an AssertionError if that does not come."""
-        end = time.monotonic() + seconds
+        end = time.monotonic() + 10
         while time.monotonic() < end:
             if not (self.hub._running or self.hub._waiting or self.policy.running):
                 return

@@ -65,10 +65,6 @@ class Screen:
         """Type to a program that listens."""
         os.write(self._master, text.encode())
 
-    def resize(self, rows: int, columns: int) -> None:
-        """Resize the window; the program is sent SIGWINCH."""
-        fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-
     def close(self) -> str:
         self._thread.join(LIMIT_SECONDS)
         os.close(self._master)

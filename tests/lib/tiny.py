@@ -83,9 +83,9 @@ def vocabulary(words: Sequence[str] = _WORDS) -> list[str]:
     return [*byte_tokens(), spelled("\n\n"), *map(spelled, words), START, END]
 
 
-def write_random(path: Path, seed: int = 0, context: int = 512, template: str = CHATML) -> Path:
+def write_random(path: Path, context: int = 512, template: str = CHATML) -> Path:
     """A two-layer llama with random float32 weights."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     width, heads, kv_heads, layers, hidden = 64, 4, 2, 2, 96
     tokens = vocabulary()
 

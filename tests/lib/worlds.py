@@ -53,11 +53,9 @@ def scored(
     )
 
 
-def by_reward(
-    reward: Array, right: Array, total: Array | None = None, question: NDArray[np.int64] | None = None
-) -> StageData:
+def by_reward(reward: Array, right: Array, question: NDArray[np.int64] | None = None) -> StageData:
     """Prefixes of which the logit of the reward alone is known."""
-    return stage_data(np.asarray(reward, float)[:, None], right, total, question, names=("reward",))
+    return stage_data(np.asarray(reward, float)[:, None], right, question=question, names=("reward",))
 
 
 def stage_data(
@@ -81,13 +79,13 @@ def stage_data(
 
 
 def beta_world(
-    questions: int, prefixes: int = 3, total: int = 4, kappa: float = 8.0, seed: int = 0
+    questions: int, prefixes: int = 3, total: int = 4, kappa: float = 8.0
 ) -> tuple[StageData, Array]:
     """Success probabilities that are Beta around a logistic mean; also ``[n]`` that mean.
 
     The logit of the mean is a direction of the question's state, one of the prefix's, and one scalar.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     question = np.repeat(np.arange(questions), prefixes)
     n = len(question)
     hard, good, sure = rng.normal(0, 1, questions)[question], rng.normal(0, 1, n), rng.normal(0, 1, n)

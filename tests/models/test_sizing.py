@@ -85,8 +85,8 @@ def test_the_window_that_is_advised_fits(window: int, branches: int, share: floa
 THINKS = f"{tiny.CHATML}{{# </think> #}}"
 
 
-def model(tmp_path: Path, context: int = 1 << 15, template: str = THINKS) -> ModelFile:
-    return resolve(str(tiny.write_chain(tmp_path / "tiny.gguf", context=context, template=template)))
+def model(tmp_path: Path, context: int = 1 << 15) -> ModelFile:
+    return resolve(str(tiny.write_chain(tmp_path / "tiny.gguf", context=context, template=THINKS)))
 
 
 @pytest.mark.parametrize(

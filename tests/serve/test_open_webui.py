@@ -66,9 +66,9 @@ def open_webui(python: Path, server: Served, folder: Path) -> Iterator[httpx2.Cl
         process.wait(60)
 
 
-def wait_until_ready(client: httpx2.Client, process: subprocess.Popen[bytes], seconds: float = 1200) -> None:
+def wait_until_ready(client: httpx2.Client, process: subprocess.Popen[bytes]) -> None:
     """Until the health check is fine: the first start makes the database."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + 1200
     while time.monotonic() < end:
         assert process.poll() is None, "Open WebUI has ended"
         with suppress(httpx2.HTTPError):

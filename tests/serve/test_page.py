@@ -7,7 +7,6 @@ import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -71,11 +70,9 @@ def ask_to_the_end(page: Any, question: str = "Echo 18.") -> Any:
     return exchange
 
 
-def play_recorded(page: Any, trace: Path = PROSE_SEARCH, question: str = "A baker has 3 trays.") -> Any:
-    """Answer the next question with a search that was recorded with a calibrated model."""
-    events = [json.loads(line) for line in trace.read_text().splitlines()]
-    events[0]["problem"]["question"] = question
-    return play(page, events)
+def recorded() -> list[Any]:
+    """The events of a search that was recorded with a calibrated model."""
+    return [json.loads(line) for line in PROSE_SEARCH.read_text().splitlines()]
 
 
 def play(page: Any, events: list[Any]) -> Any:
@@ -87,7 +84,7 @@ def play(page: Any, events: list[Any]) -> Any:
 
 def play_reply(page: Any, reply: str) -> Any:
     """The exchange of a text whose reply this is."""
-    events = [json.loads(line) for line in PROSE_SEARCH.read_text().splitlines()]
+    events = recorded()
     events[0]["problem"] |= {"question": "Write.", "kind": "text"}
     [step, *_] = (event for event in events if event["kind"] == "step_proposed")
     step |= {"ended": True, "step": step["step"] | {"text": reply, "finish": "stop"}}
@@ -171,7 +168,7 @@ def test_an_answer_has_its_probability_its_rivals_and_its_solutions(
     browser: Any, width: int, scheme: str
 ) -> None:
     with served(policy=EchoPolicy(steady)) as server, opened(browser, server, width, scheme) as page:
-        exchange = play_recorded(page)
+        exchange = play(page, recorded())
         assert exchange.locator(".large").inner_text() == "24"
         line = exchange.locator(".line").inner_text().replace("\xa0", " ").split("\n")
         assert line == ["93 % sure", "3 of 4 solutions agree · 20 s"]
@@ -190,7 +187,7 @@ def test_an_answer_has_its_probability_its_rivals_and_its_solutions(
 
 @needs_chromium
 def test_options_have_a_bar_each_though_no_solution_was_written(browser: Any) -> None:
-    [started, *_, end] = [json.loads(line) for line in PROSE_SEARCH.read_text().splitlines()]
+    [started, *_, end] = recorded()
     details = {"stem": "Where?", "texts": ["a bench", "a bank"], "letters": ["A", "B"]}
     started["problem"] |= {"question": "Where? (A) a bench (B) a bank", "kind": "choice", "details": details}
     sure = end["result"]["confidence"] | {"median": 0.88}
@@ -339,7 +336,7 @@ def test_markdown_is_rendered(browser: Any) -> None:
 
 @needs_chromium
 def test_a_thought_is_not_shown(browser: Any) -> None:
-    events = [json.loads(line) for line in PROSE_SEARCH.read_text().splitlines()]
+    events = recorded()
     for event in events:
         if event["kind"] == "step_proposed" and event["parent"] == 0:
             event["step"] |= {"text": "secret musing", "thought": "whole"}

@@ -111,9 +111,7 @@ def snapshot(name: str, width: int) -> str:
 
 @pytest.mark.parametrize(
     ("name", "width"),
-    [
-        *(("cjk", 60), ("interrupted", 80), ("large", 120), ("programs", 60), ("prose", 60)),
-    ],
+    [("cjk", 60), ("interrupted", 80), ("large", 120), ("programs", 60), ("prose", 60)],
 )
 def test_it_looks_as_before(name: str, width: int, request: pytest.FixtureRequest) -> None:
     found, path = snapshot(name, width), GOLDEN / f"{name}-{width}.txt"

@@ -19,7 +19,7 @@ def test_a_running_search_is_seen_as_far_as_it_goes() -> None:
     assert state.running == {
         BranchId(4): Running(NodeId(1), "We can buy 18/2 = 9 groups of 3 pens each, which", 44)
     }
-    assert state.writing() == {NodeId(1): 1}
+    assert state.writing == {NodeId(1)}
     assert state.granted == {ROOT: 8, NodeId(1): 4, NodeId(2): 5, NodeId(4): 3, NodeId(5): 3}
     assert state.tokens == 61 + 40 + 33 + 38 + 22 + 19 + 24 + 44
     assert (state.answer, state.best, state.agreement) == ("27", NodeId(6), (2, 2))

@@ -20,10 +20,10 @@ def question(p: float) -> Estimate:
     return Estimate(max(0.0, p - 0.3), p, min(1.0, p + 0.3), calibrated=True)
 
 
-def ahead(asked: Estimate, found: list[Support], finished: int, left: int = 16) -> Lookahead:
+def ahead(asked: Estimate, found: list[Support], finished: int) -> Lookahead:
     """In prose; the supports have the odds of their estimates, not yet over the question's."""
     over = [replace(each, odds=each.odds - log_odds(asked.median)) for each in found]
-    return look_ahead({"prose": ModeState(asked, finished, SPREAD)}, over, left)["prose"]
+    return look_ahead({"prose": ModeState(asked, finished, SPREAD)}, over, 16)["prose"]
 
 
 def gain(asked: Estimate, found: list[Support], finished: int) -> float:

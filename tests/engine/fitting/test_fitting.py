@@ -45,9 +45,9 @@ def finished(*answers: str | None, question: Estimate | None = MIDDLE, median: f
     return FinishedSearch(questions, candidates, tuple(group_answers(candidates)))
 
 
-def played(training: Training, estimates: Mapping[str, Predictions], seed: int = 0) -> list[Example]:
+def played(training: Training, estimates: Mapping[str, Predictions]) -> list[Example]:
     """Searches that are played back, as a fitted calibration reads them."""
-    return [*answer_examples(training, estimates, lambda each: answer_observation(each, PROFILES), seed)]
+    return [*answer_examples(training, estimates, lambda each: answer_observation(each, PROFILES), 0)]
 
 
 def prefix() -> Prefix:

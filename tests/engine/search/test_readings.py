@@ -33,8 +33,8 @@ SCHEMA: dict[str, Any] = {
 ASKED = problem_of("1", "Ann is 3 and lives in Ulm.", schema=SCHEMA)
 
 
-def ann(age: int = 3, city: str = "Ulm") -> str:
-    return json.dumps({"home": {"city": city}, "age": age, "name": "Ann"})
+def ann(age: int = 3) -> str:
+    return json.dumps({"home": {"city": "Ulm"}, "age": age, "name": "Ann"})
 
 
 def search(

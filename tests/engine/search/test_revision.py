@@ -36,8 +36,8 @@ def logs(
     return logs_of(driver.run(asked, Settings(strategy)))
 
 
-def log(strategy: Strategy, slots: int = 8) -> list[Event]:
-    return logs([ASKED], strategy, VOTES, slots)[ASKED.id]
+def log(strategy: Strategy) -> list[Event]:
+    return logs([ASKED], strategy, VOTES)[ASKED.id]
 
 
 def revision(record: Record) -> Mapping[NodeId, Estimate]:

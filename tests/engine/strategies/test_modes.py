@@ -105,11 +105,11 @@ def test_no_more_run_ahead_than_may_be_judged() -> None:
     assert len(judged(log)) == sum(isinstance(event, BranchStarted) for event in log) == 4
 
 
-def queue_of(gains: Mapping[Mode, float], samples: int = 12) -> list[Mode]:
+def queue_of(gains: Mapping[Mode, float]) -> list[Mode]:
     """Modes of the waiting draws in the order in which they would run ahead."""
     tree = Tree(PROBLEM)
     tree.standing = Standing(None, None, 0, 0, 0, 0, 0, gain=max(gains.values()), reach=0.9, gains=gains)
-    draws, turns = Draws(), Turns(tree, BOTH)
+    draws, turns, samples = Draws(), Turns(tree, BOTH), 12
     for mode in BOTH.modes:
         asked = draws.queue(Expand(ROOT, samples, "answer", sure=2, mode=mode))
         turns.await_in_order([draw.trajectory for draw in asked], sure=2)

@@ -30,12 +30,11 @@ def log_of(
     asked: list[Problem],
     strategy: RolloutDraws,
     slots: int = 8,
-    seed: int = 0,
     script: Callable[[Prefix, random.Random], Step] = solve,
 ) -> list[Event]:
     """All events of the last problem."""
     driver = Driver(ReadingPolicy(script, slots), SequenceLogprob(), {}, ticking())
-    return [e for p, e in driver.run(asked, Settings(strategy, seed=seed)) if p == asked[-1]]
+    return [e for p, e in driver.run(asked, Settings(strategy)) if p == asked[-1]]
 
 
 def draws(log: list[Event]) -> list[tuple[NodeId, list[NodeId], str | None]]:

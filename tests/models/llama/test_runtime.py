@@ -46,9 +46,9 @@ def context(
     opened.close()
 
 
-def fresh_logits(context: LlamaContext, tokens: list[int], sequence: int = 3) -> np.ndarray:
-    context.clear(sequence)
-    return context.logits(evaluate_tokens(context, sequence, 0, tokens)).copy()
+def fresh_logits(context: LlamaContext, tokens: list[int]) -> np.ndarray:
+    context.clear(3)
+    return context.logits(evaluate_tokens(context, 3, 0, tokens)).copy()
 
 
 def test_a_forked_branch_has_the_logits_of_a_fresh_evaluation(context: LlamaContext) -> None:
@@ -128,8 +128,8 @@ def test_a_whole_file_that_llama_cpp_refuses_is_explained(tmp_path: Path, random
     assert any("key not found in model: llama.block_count" in fact for fact in raised.value.facts)
 
 
-def parked(size: int = 10_000) -> ParkedPrefix:
-    return ParkedPrefix(np.zeros(size, np.uint8), None)
+def parked() -> ParkedPrefix:
+    return ParkedPrefix(np.zeros(10_000, np.uint8), None)
 
 
 def test_the_cache_drops_the_least_recently_used_prefix_but_never_a_pinned_one() -> None:

@@ -37,16 +37,16 @@ QWEN = (
 )
 
 
-def random_head(name: str, width: int = WIDTH, seed: int = 1) -> dict[str, NDArray[np.float32]]:
-    rng = np.random.default_rng(seed)
+def random_head(name: str) -> dict[str, NDArray[np.float32]]:
+    rng = np.random.default_rng(1)
 
     def layer(layer: str, outputs: int) -> dict[str, NDArray[np.float32]]:
-        weight = (rng.standard_normal((outputs, width)) / np.sqrt(width)).astype(np.float32)
+        weight = (rng.standard_normal((outputs, WIDTH)) / np.sqrt(WIDTH)).astype(np.float32)
         return {f"{layer}.weight": weight, f"{layer}.bias": rng.standard_normal(outputs).astype(np.float32)}
 
     if name == "skywork-prm":
         return layer("v_head.summary", 1)
-    return layer("score.0", width) | layer("score.2", 2)
+    return layer("score.0", WIDTH) | layer("score.2", 2)
 
 
 def expected(name: str, head: Tensors, state: NDArray[np.float64]) -> float:
