@@ -183,11 +183,3 @@ def test_continue_goes_on_from_the_last_question_and_its_reply(ask, tmp_path: Pa
     third = begins[-1]["problem"]["history"]
     assert [turn["role"] for turn in third] == ["user", "assistant"] * 2
     assert [third[0]["content"], third[1]["content"], third[2]["content"]] == [first, said, "and times two?"]
-
-
-def test_continue_says_what_it_continues_and_needs_a_run(ask, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    state = {"XDG_STATE_HOME": str(tmp_path)}
-    nothing = ask("-c", "and times two?", more=state)
-    assert (nothing.returncode, "no run is kept yet" in nothing.stderr) == (2, True)
-    ask("What is 9 * 2?", more=state)
-    assert "1 question: What is 9 * 2?" in ask("-c", "and times two?", "-v", more=state).stderr

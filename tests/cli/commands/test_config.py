@@ -185,15 +185,3 @@ def test_a_file_is_kept_by_its_whole_path(
     if key == "prm" and is_file:
         run("config", "set", key, f"judge={value}")
         assert row(key)[0] == f"judge={tmp_path / value}"
-
-
-def test_a_wrong_value_is_named_with_its_place(config: Path) -> None:
-    config.parent.mkdir()
-    config.write_text("effort = 'hihg'\n")
-    env = environment(ADASCALE_CONFIG=str(config))
-    done = run_here(env, "ask", "hi")
-    assert done.returncode == 2
-    assert f"effort in {config}: hihg is not one of low, medium, high, max" in done.stderr
-    done = run_here(env | {"ADASCALE_EFFORT": "hihg"}, "ask", "hi")
-    assert "error[usage]: ADASCALE_EFFORT: hihg is not one of" in done.stderr
-    assert "error[usage]: --effort hihg is not one of" in run_here(env, "ask", "hi", "-e", "hihg").stderr

@@ -12,8 +12,7 @@ import pytest
 import typer
 from commands import invoked
 from rich.cells import cell_len
-from sample_log import Log, pens, programs, wide
-from traces import written
+from sample_log import Log, pens, wide
 
 from adascale.cli.commands.tree import as_document, tree
 from adascale.cli.render.frame import whole_frame
@@ -103,12 +102,6 @@ def test_nothing_is_folded_but_thoughts_and_what_was_cut_says_why() -> None:
     assert sum("  p below .35 of the question's " in line for line in lines) == 1
 
 
-def test_a_program_is_shown_with_what_it_printed() -> None:
-    lines = [line.strip("│ ") for line in to_text(programs().state()).splitlines()]
-    assert lines.count("pens += 3") == 1
-    assert any("→ ZeroDivisionError: division by zero" in line for line in lines)
-
-
 app = typer.Typer()
 app.command()(tree)
 
@@ -128,15 +121,6 @@ def test_a_name_that_says_nothing(trace: str, tmp_path: Path) -> None:
         invoked(app, trace, "--output", str(tmp_path / "t.png"))
 
     assert "--output search.html" in caught.value.hint
-
-
-def test_no_text_turns_the_reading_direction(tmp_path: Path) -> None:
-    log = Log("is it \u202eafe\u2066?\u2069")
-    log.finish_path(ROOT, "\u202eend", 0.5, "\u202e7", tokens=3)
-    log.end()
-    stdout, _ = invoked(app, str(written(tmp_path / "t.jsonl", log.events)))
-    assert "is it afe?" in stdout
-    assert not set("\u202e\u2066\u2069") & set(stdout)
 
 
 def test_a_trace_is_not_replaced_by_its_picture(trace: str) -> None:

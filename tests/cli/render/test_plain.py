@@ -1,5 +1,5 @@
 import pytest
-from sample_log import Log, pens, programs
+from sample_log import Log, pens
 
 from adascale.cli.render.plain import FinalRenderer, PlainRenderer
 from adascale.cli.render.renderer import choose_progress
@@ -66,13 +66,3 @@ def test_warnings_come_once(capsys: pytest.CaptureFixture[str]) -> None:
 )
 def test_which_progress(quiet: int, animate: bool, kind: str) -> None:
     assert choose_progress(quiet, animate) == kind
-
-
-def test_a_program_is_plain_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
-    log = programs(running=False)
-    log.end()
-
-    said = "\n".join(lines(log, PlainRenderer(show_tree=True), capsys))
-    assert "│       packs = Fraction(18, 2)" in said
-    assert "→ ZeroDivisionError: division by zero" in said
-    assert "\x1b" not in said

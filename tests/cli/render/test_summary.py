@@ -91,16 +91,6 @@ def test_a_decimal_is_not_rounded_to_another_number(answer: str, shown: str) -> 
     assert rounded(answer) == shown
 
 
-def test_the_statistics_are_for_those_who_ask() -> None:
-    log = voted("222", calibrated=True)
-    log.end("confident")
-    state = log.state()
-    assert len(closing_lines(state)) == 1
-    line, *more = [line.plain for line in closing_lines(state, verbose=1)]
-    assert line == summary(state).plain
-    assert any("210 tokens" in each and "between 91 % and 98 %" in each for each in more)
-
-
 def test_a_reply_has_nothing_below_it_but_why_it_was_cut() -> None:
     log = chat()
     log.end()
