@@ -14,7 +14,7 @@ from typing import ClassVar
 from adascale.engine.answers.result import Standing
 from adascale.engine.errors import UsageError
 from adascale.engine.search.tree import Tree
-from adascale.engine.strategies import Cut, Expand, Plan, Strategy, gather, register
+from adascale.engine.strategies import STRATEGIES, Cut, Expand, Plan, Strategy, gather
 from adascale.engine.strategies.base import Command, open_nodes, top_k, whole_trajectories
 from adascale.engine.strategies.vote_stopping import Sequential, all_drawn, is_clear
 from adascale.engine.types import ROOT, Mode, NodeId, SelectRule
@@ -187,4 +187,4 @@ class DVTS(Strategy):
 def register_baselines() -> None:
     """Make all of them known to ``STRATEGIES``, so that evaluations find them by name."""
     for each in (AdaptiveConsistency, FirstTo, EarlyStopping, ProseAndProgram, DVTS):
-        register(each)
+        STRATEGIES[each.name] = each

@@ -133,7 +133,6 @@ def standing(result: SearchResult, shown: Sequence[Candidate], finished: int) ->
         confidence=result.confidence,
         votes=votes[0],
         second=max(votes[1:], default=0),
-        answered=sum(votes),
         shown=len(shown),
         finished=finished,
     )

@@ -77,7 +77,6 @@ class Standing:
         confidence: Estimate for it; calibrated where the calibrator has one for answers.
         votes: Number of finished trajectories with this answer.
         second: Number of trajectories with the most frequent other answer.
-        answered: Number of trajectories with any answer.
         shown: Number of trajectories that could be shown: with an answer, or ended by themselves.
         finished: Number of trajectories that have ended, those that were cut too.
         gain: Largest rise of P(the leading answer is right) for each further trajectory of the best mode, in
@@ -92,7 +91,6 @@ class Standing:
     confidence: Estimate | None
     votes: int
     second: int
-    answered: int
     shown: int
     finished: int
     gain: float | None = None

@@ -11,7 +11,7 @@ from ..answers.result import AnswerGroup, SearchResult, Standing
 from ..codec import UNRECORDED, build, omit, to_plain
 from ..errors import AdascaleError, TraceError, excerpt, restored_error
 from ..execution import Execution
-from ..types import BranchId, Budget, Estimate, Mode, NodeId, Notice, Problem, Reading, Step, Until, Usage
+from ..types import BranchId, Budget, Estimate, Mode, NodeId, Notice, Problem, Reading, Step, Usage
 
 SCHEMA = "adascale.trace/1"
 
@@ -86,12 +86,10 @@ class ModelDescription:
 
 @dataclass(frozen=True, slots=True)
 class StrategyLimits:
-    """Parameters by which a strategy stops, and its modes unless it is prose alone; None if it has none."""
+    """Parameters by which a strategy stops; None if it has none."""
 
     samples: int | None = None
     stop_at: float | None = None
-    min_gain: float | None = None
-    modes: tuple[Mode, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +101,6 @@ class SearchStarted(_Event):
     strategy: str
     params: Mapping[str, Any]
     models: ModelDescription
-    select: str
     budget: Budget
     seed: int
     calibrated: bool
@@ -152,15 +149,13 @@ class OptionsRead(_Event):
 class AllocationDecided(_Event):
     """A strategy asked for ``granted`` children of ``node``, or for at most as many if it may stop earlier.
 
-    ``required`` is the number that an allocation rule computed from ``lower``, if one was used. ``sure`` of
-    the children are drawn in any case; None for all.
+    ``required`` is the number that an allocation rule computed, if one was used. ``sure`` of the children are
+    drawn in any case; None for all.
     """
 
     kind: ClassVar[str] = "allocation_decided"
     node: NodeId
     granted: int
-    until: Until
-    lower: float | None = None
     required: int | None = None
     sure: int | None = None
     mode: Mode = field(default="prose", metadata=omit("prose"))

@@ -355,8 +355,6 @@ class Search:
                     AllocationDecided(
                         node=command.node,
                         granted=command.n,
-                        until=command.until,
-                        lower=command.lower,
                         required=command.required,
                         sure=command.sure,
                         mode=command.mode,

@@ -140,7 +140,6 @@ class Settings:
             strategy=self.strategy.name,
             params=self.strategy.parameters(),
             models=self.models,
-            select=self.strategy.rule,
             budget=self.budget,
             seed=self.seed,
             calibrated=self.models.calibration is not None,

@@ -6,7 +6,7 @@ once, ``beam`` grows trees step by step, ``rollouts`` draws what a calibration i
 lead in votes, ``agreement`` by calls or JSON that agree, ``passing`` by the tests of a code task. ``redraws``
 draws steps with a wrong sum again, for any strategy of whole trajectories. ``allocation`` has the paper's
 formulas. ``presets`` makes a strategy of its name and an effort; a new strategy is a dataclass in one of
-these files and a line in its table. ``register`` makes one of other packages known by its name.
+these files and a line in its table. A program adds its own to ``STRATEGIES``.
 """
 
 from __future__ import annotations
@@ -33,7 +33,6 @@ from .presets import ModeChoice as ModeChoice
 from .presets import Preset as Preset
 from .presets import StrategyOverrides as StrategyOverrides
 from .presets import effort_named as effort_named
-from .presets import register as register
 from .presets import strategy_named as strategy_named
 from .presets import with_mode as with_mode
 from .vote_stopping import Margin as Margin

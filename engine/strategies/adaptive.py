@@ -95,7 +95,7 @@ class Adaptive(Sequential):
         expands = whole_trajectories(self.samples, self.modes, sure=sure, greedy=is_alone)
         lowers = {mode: estimate.lower for mode, estimate in tree.questions.items()}
         return [
-            replace(each, lower=lower, required=required_samples(lower, CONFIDENCE))
+            replace(each, required=required_samples(lower, CONFIDENCE))
             if (lower := lowers.get(each.mode)) is not None
             else each
             for each in expands

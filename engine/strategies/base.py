@@ -30,8 +30,7 @@ class Expand:
         n: Number of children.
         until: Each runs to its next step, or to the end of its answer with one node per step.
         greedy: Take the most likely token instead of sampling.
-        lower: Lower estimate that an allocation rule used, for the record.
-        required: Number that this rule asked for before it was clipped to ``n``.
+        required: Number that an allocation rule asked for before it was clipped to ``n``, for the record.
         sure: Trajectories that will be judged in any case; set by a strategy that may stop before it has seen
             all ``n``. They are then judged one after another in the order of their numbers, however long each
             takes, and those beyond the next one run ahead only if it pays (``judging_order.run_ahead``). So
@@ -45,7 +44,6 @@ class Expand:
     n: int = 1
     until: Until = "step"
     greedy: bool = False
-    lower: float | None = None
     required: int | None = None
     sure: int | None = None
     mode: Mode = "prose"

@@ -93,6 +93,6 @@ class Beam(InstanceAdaptive):
         if "m" in self.adapt:
             each = samples_of_each(lower_estimates, self.width, self.branching, self.confidence)
         return [
-            Expand(node, each, lower=lower, required=required_samples(lower, self.confidence))
+            Expand(node, each, required=required_samples(lower, self.confidence))
             for node, lower in zip(kept, lower_estimates, strict=True)
         ]

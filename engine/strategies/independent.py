@@ -48,7 +48,7 @@ class _IndependentSamples(InstanceAdaptive):
         if self.adapt == "n" and estimate is not None:
             required = required_samples(estimate.lower, self.confidence)
             granted = whole_trajectories(min(required, self.samples), self.modes)
-            commands = [replace(each, lower=estimate.lower, required=required) for each in granted]
+            commands = [replace(each, required=required) for each in granted]
         yield from gather(tree, commands)
         return None
 

@@ -23,13 +23,7 @@ ModeChoice = Literal["auto", "prose", "program"]
 STRATEGIES: dict[str, type[Strategy]] = {
     cls.name: cls for cls in (Greedy, Vote, BestOfN, Beam, Adaptive, Margin, Passing, Agreement, Readings)
 }
-"""The strategies by name: the built-in ones, and those that ``register`` added."""
-
-
-def register(strategy: type[Strategy]) -> None:
-    """Make a strategy of one's own known by its name, in evaluations too."""
-    STRATEGIES[strategy.name] = strategy
-
+"""The strategies by name; a program may add its own, which evaluations then find."""
 
 Effort = Literal["low", "medium", "high", "max"]
 

@@ -35,20 +35,11 @@ OBJECT: Schema = {"type": "object"}
 """The schema of any object."""
 
 
-def inlined(schema: Any) -> Schema:
-    """A schema with its references resolved and its ``allOf`` merged; may be ``NOTHING``.
-
-    Raises:
-        UsageError: it is invalid, or larger than ``MAX_PARTS``, or has two unions at one place.
-    """
-    return Inliner().read(schema)
-
-
 def object_schema(schema: Any) -> Schema:
-    """The same of a schema that has to be of an object.
+    """A schema that has to be of an object, as ``Inliner.read`` has it.
 
     Raises:
-        UsageError: as ``inlined``, or if it is of something else, or no object matches it.
+        UsageError: as ``Inliner.read``, or if it is of something else, or no object matches it.
     """
     return _object_schema(json.dumps(schema))
 
@@ -74,7 +65,11 @@ class Inliner:
         self._parts = 0
 
     def read(self, schema: Any) -> Schema:
-        """A whole schema, as ``inlined``."""
+        """A whole schema with its references resolved and its ``allOf`` merged; may be ``NOTHING``.
+
+        Raises:
+            UsageError: it is invalid, or larger than ``MAX_PARTS``, or has two unions at one place.
+        """
         self._root = schema
         return self._visit(schema, 0)
 

@@ -113,11 +113,6 @@ class Rollouts:
         last, mean = (np.array(part, np.float16) for part in zip(*states, strict=True))
         return cls(record.started.problem, mode, tuple(kept), last, mean)
 
-    @property
-    def tokens(self) -> int:
-        """Number of tokens of all steps."""
-        return sum(len(node.token_ids) for node in self.nodes)
-
     def path(self, row: int) -> list[int]:
         """Rows from the first step below the question to this one."""
         chain = []

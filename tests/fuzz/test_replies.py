@@ -16,7 +16,7 @@ from adascale.engine.kinds import kind_of
 from adascale.engine.tools.equality import key_of
 from adascale.engine.tools.fields import fields_of, in_order
 from adascale.engine.tools.grammar import grammar_of_object
-from adascale.engine.tools.inlining import inlined
+from adascale.engine.tools.inlining import Inliner
 from adascale.engine.tools.schema import matches, mended
 from adascale.engine.types import Problem
 from adascale.models.llama.grammar import Grammar
@@ -86,7 +86,7 @@ def test_a_schema_is_refused_or_llama_cpp_reads_its_grammar(model: LlamaModel, p
     """What reads values by it takes any value."""
     try:
         asked, value = json.loads(pair)
-        schema = inlined(asked)
+        schema = Inliner().read(asked)
         Grammar(model, grammar_of_object(schema)).close()
     except (UsageError, RecursionError):  # nested too deeply to be read as a body
         return
@@ -99,5 +99,5 @@ def test_a_schema_is_refused_or_llama_cpp_reads_its_grammar(model: LlamaModel, p
 
 
 def test_what_was_whole_is_read(model: LlamaModel) -> None:
-    Grammar(model, grammar_of_object(inlined(SCHEMA))).close()
-    assert matches(mended({**VALUE, "days": "3"}, inlined(SCHEMA)), inlined(SCHEMA))
+    Grammar(model, grammar_of_object(Inliner().read(SCHEMA))).close()
+    assert matches(mended({**VALUE, "days": "3"}, Inliner().read(SCHEMA)), Inliner().read(SCHEMA))

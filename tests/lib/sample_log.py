@@ -77,7 +77,6 @@ class Log:
             strategy="beam",
             params=params or {},
             models=ModelDescription(),
-            select=select,
             budget=Budget() if budget is None else budget,
             seed=7,
             calibrated=calibrated,
@@ -94,7 +93,7 @@ class Log:
 
     def grant(self, node: NodeId, n: int) -> None:
         """A strategy asks for children."""
-        self.add(AllocationDecided, node=node, granted=n, until="step")
+        self.add(AllocationDecided, node=node, granted=n)
 
     def start(self, parent: NodeId, text: str = "", tokens: int = 0, mode: Mode = "prose") -> BranchId:
         """A branch begins, and has perhaps some tokens already."""

@@ -60,7 +60,6 @@ def looked(problem: Problem, p: float) -> list[Event]:
         strategy="adaptive",
         params={"samples": 16, "stop_at": 0.95},
         models=ModelDescription(),
-        select="vote",
         budget=Budget(),
         seed=1,
         calibrated=True,
@@ -68,7 +67,7 @@ def looked(problem: Problem, p: float) -> list[Event]:
     first, second = ("A", "B") if problem.kind == "choice" else ("yes", "no")
     options, sure = {first: 1 - p, second: p}, Estimate(p, p, p, calibrated=True)
     result = SearchResult(second, sure, (), None, stop_reason="confident", options=options)
-    standing = Standing(second, sure, 0, 0, 0, 0, 0, options=options)
+    standing = Standing(second, sure, 0, 0, 0, 0, options=options)
     judged = AnswersJudged(seq=1, t=1.0, standing=standing, groups=())
     return [started, judged, SearchFinished(seq=2, t=2.0, result=result, usage=Usage())]
 

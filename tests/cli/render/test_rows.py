@@ -149,7 +149,7 @@ def test_two_lines_say_who_is_ahead_and_behind_and_what_is_enough() -> None:
     for answer in ("27", "27", "26", "25", "24", "23"):
         log.finish_path(ROOT, f"so {answer}", (0.5, 0.6, 0.7), answer, tokens=10)
     estimate = Estimate(0.5, 0.62, 0.7, True)
-    standing = Standing("27", estimate, 2, 1, 6, 6, 6, gain=0.0124, reach=0.9)
+    standing = Standing("27", estimate, 2, 1, 6, 6, gain=0.0124, reach=0.9)
     log.add(AnswersJudged, standing=standing, groups=log.chosen().groups)
 
     best, done = shown(live_frame(log.state(), 80, 24)).splitlines()[-3:-1]

@@ -108,7 +108,7 @@ def test_no_more_run_ahead_than_may_be_judged() -> None:
 def queue_of(gains: Mapping[Mode, float]) -> list[Mode]:
     """Modes of the waiting draws in the order in which they would run ahead."""
     tree = Tree(PROBLEM)
-    tree.standing = Standing(None, None, 0, 0, 0, 0, 0, gain=max(gains.values()), reach=0.9, gains=gains)
+    tree.standing = Standing(None, None, 0, 0, 0, 0, gain=max(gains.values()), reach=0.9, gains=gains)
     draws, turns, samples = Draws(), Turns(tree, BOTH), 12
     for mode in BOTH.modes:
         asked = draws.queue(Expand(ROOT, samples, "answer", sure=2, mode=mode))

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from adascale.engine.errors import UsageError
 from adascale.engine.tools.equality import key_of, key_of_calls
 from adascale.engine.tools.grammar import grammar_of_object
-from adascale.engine.tools.inlining import MAX_PARTS, inlined, object_schema
+from adascale.engine.tools.inlining import MAX_PARTS, Inliner, object_schema
 from adascale.engine.tools.judging import is_accepted
 from adascale.engine.tools.schema import keywords, matches, mended
 from adascale.engine.tools.tool import Call, Tool, ToolRequest
@@ -77,7 +77,7 @@ SCHEMAS = st.recursive(
 def test_what_matches_is_what_jsonschema_takes(value: Any, schema: dict[str, Any]) -> None:
     text = json.dumps(schema)
     try:
-        fits = matches(value, inlined(schema))
+        fits = matches(value, Inliner().read(schema))
     except UsageError:  # two unions or steps
         assert re.search("allOf|anyOf|oneOf", text)
         return
@@ -97,7 +97,7 @@ CLOSED = {
 
 
 def test_closed_objects_are_one_with_the_properties_of_both() -> None:
-    schema = inlined(CLOSED)
+    schema = Inliner().read(CLOSED)
     assert matches({"a": "x", "b": 1}, schema)
     assert not any(matches(wrong, schema) for wrong in ({"a": "x"}, {"b": "x"}, {"b": 1, "c": 1}))
 
@@ -126,7 +126,7 @@ def test_unions_at_every_level_take_no_longer_than_one() -> None:
 def test_mending_never_breaks_what_is_right(value: Any, schema: dict[str, Any]) -> None:
     before = copy.deepcopy(value)
     with suppress(UsageError):  # two unions
-        if matches(value, read := inlined(schema)):
+        if matches(value, read := Inliner().read(schema)):
             assert mended(value, read) == value
     assert value == before
 
@@ -182,12 +182,12 @@ TREE = {
 def test_references_and_combined_schemas_are_put_in_place(
     schema: dict[str, Any], value: Any, is_right: bool
 ) -> None:
-    assert matches(value, inlined(schema)) == is_right
+    assert matches(value, Inliner().read(schema)) == is_right
 
 
 @pytest.mark.parametrize("schema", [{"items": [{}]}, {"prefixItems": [{}], "items": False}])
 def test_first_items_are_not_checked_and_not_taken_for_all(schema: dict[str, Any]) -> None:
-    found = inlined(schema)
+    found = Inliner().read(schema)
     assert keywords(found) == {"prefixItems"}
     assert matches([1], found)
 
@@ -260,7 +260,7 @@ def test_a_schema_that_no_object_matches_is_refused(schema: dict[str, Any]) -> N
         object_schema(schema)
 
 
-SCHEMA = inlined(
+SCHEMA = Inliner().read(
     {
         "properties": {
             "n": {"type": "number"},

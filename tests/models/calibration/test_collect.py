@@ -22,7 +22,7 @@ from adascale.models.calibration.collect import (
     draw_rollouts,
     score_rollouts,
 )
-from adascale.models.calibration.rollouts import RolloutStore
+from adascale.models.calibration.rollouts import Rollouts, RolloutStore
 from bench.scripted import ScriptedPRM
 
 ASKED = problems(12)
@@ -47,6 +47,10 @@ def store(tmp_path: Path) -> Iterator[RolloutStore]:
         yield opened
 
 
+def written(rollouts: Rollouts) -> int:
+    return sum(len(node.token_ids) for node in rollouts.nodes)
+
+
 def driver_of(policy: ReadingPolicy) -> Driver:
     return Driver(policy, SequenceLogprob(), {}, ticking())
 
@@ -58,7 +62,7 @@ def test_each_question_is_kept_before_it_is_reported_and_drawn_once(store: Rollo
         assert store.holds(done.problem)
         kept = store.get(done.problem)
         assert kept is not None
-        assert done == FinishedQuestion(done.problem, kept.tokens, done.spent)
+        assert done == FinishedQuestion(done.problem, written(kept), done.spent)
         found.append(done)
     assert all(map(store.holds, ASKED))
     assert policy.opened == len(ASKED)
@@ -111,7 +115,7 @@ def test_every_prefix_is_scored_once_by_its_text(store: RolloutStore) -> None:
             for row in range(len(kept.nodes))
         ]
         assert rewards == pytest.approx(np.array(lengths))
-        assert told.tokens == kept.tokens
+        assert told.tokens == written(kept)
     assert len(list(score_rollouts(Judge(reward), ASKED, store, "another"))) == 5
 
 
