@@ -87,7 +87,8 @@ def _parse_events(path: Path) -> list[Event]:
     try:
         data = path.read_bytes()
     except OSError as exc:
-        raise TraceError(f"cannot read the trace {path}: {reason_of(exc)}") from exc
+        text = f"cannot read the trace {path}: {reason_of(exc)}"
+        raise TraceError(text, hint=_OTHERS) from exc
     *lines, rest = data.split(b"\n")
     events: list[Event] = []
     for at, line in enumerate([*lines, rest] if rest else lines, 1):
@@ -121,8 +122,10 @@ def _line_error(path: Path, line: int, error: Exception) -> TraceError:
             reason = "not UTF-8 text"
         case _:
             reason = f"not valid JSON: {error}"
-    return TraceError(f"{path} line {line}: {reason}")
+    return TraceError(f"{path} line {line}: {reason}", hint=_OTHERS)
 
+
+_OTHERS = "adascale runs list shows the searches that are kept"
 
 _LINE_ERRORS = (TraceError, ValueError, RecursionError)
 """Errors of a line that is not an event."""
@@ -146,7 +149,7 @@ def _fold(path: Path, events: Sequence[Event]) -> Record:
         except TraceError as exc:
             raise _line_error(path, at + 1, exc) from exc
     if record is None:
-        raise TraceError(f"the trace {path} is empty")
+        raise TraceError(f"the trace {path} is empty", hint=_OTHERS)
     return record
 
 

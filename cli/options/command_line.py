@@ -6,6 +6,7 @@ import difflib
 import shlex
 import sys
 from collections.abc import Collection, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from typer.exceptions import TyperException
@@ -17,6 +18,8 @@ from .config_file import config_path
 
 if TYPE_CHECKING:
     from typer._click import Context
+
+    from .settings import Setting
 
 _ROOT_OPTIONS = {"-h", "--help", "-V", "--version", "--install-completion", "--show-completion"}
 
@@ -80,15 +83,26 @@ def usage_error(error: TyperException) -> UsageError:
 
 def _meant(error: TyperException, path: str, name: str) -> str:
     """What may have been meant by an unknown option: another one, a name of ``-o``, or a text with a dash."""
-    from .settings import keys, nearest  # with the models' options, which no other error needs
+    from .settings import commands_with, keys  # with the models' options, which no other error needs
 
-    found = nearest(name, (each for each in keys().values() if not each.is_flag))
-    if found is not None and found.key == name.strip("-").replace("-", "_"):
-        return f"{found.typed} VALUE"
+    key = name.strip("-").replace("-", "_")
+    if path.partition("adascale ")[2] in commands_with(key):  # it may begin with "python -m"
+        setting = keys()[key]
+        return f"{setting.typed} {_value_behind(name, setting)}"
     if near := getattr(error, "possibilities", None):
         return f"did you mean {near[0]}?"
     texts = (word for word in sys.argv if word.startswith(name.strip()) and " " in word.partition("=")[0])
     return next((f"{path} -- {shlex.quote(text)}" for text in texts), "")
+
+
+def _value_behind(name: str, setting: Setting) -> str:
+    """The value that was typed behind an option; ``VALUE`` if the setting does not take it."""
+    word = dict(pairwise(sys.argv)).get(name, "VALUE")
+    try:
+        setting.parse(word)
+    except ValueError:
+        return "VALUE"
+    return shlex.quote(word)
 
 
 def _origin(context: Context | None, parameter: Any) -> str:

@@ -1,4 +1,4 @@
-"""Models in the output of ``adascale models``: a row of the list each, or one fact a line."""
+"""Models in the output of ``list`` and ``show``: a row of the list each, or one fact a line."""
 
 from __future__ import annotations
 

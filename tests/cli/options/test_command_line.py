@@ -85,7 +85,9 @@ def test_other_words_stay_as_they_are(words: list[str]) -> None:
             "adascale options",
         ),
         (["ask", "hi", "-o", "ctx_size"], "requires 2 arguments", "adascale ask -h"),
-        (["ask", "hi", "--ctx-size", "8192"], "adascale ask has no option --ctx-size", "-o ctx_size VALUE"),
+        (["ask", "hi", "--ctx-size", "8192"], "adascale ask has no option --ctx-size", "-o ctx_size 8192"),
+        (["ask", "--paper", "hi"], "adascale ask has no option --paper", "-o paper VALUE"),
+        (["export", "--parallel", "3"], "adascale export has no option --parallel", "adascale export -h"),
     ],
 )
 def test_a_usage_error_says_what_is_wrong_and_what_to_type(words: list[str], said: str, hint: str) -> None:
