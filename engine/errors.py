@@ -94,8 +94,6 @@ class CalibrationError(ModelError):
 class DoesNotFitError(AdascaleError):
     """Memory, disk or context window is too small."""
 
-    default_slug = "does-not-fit"
-
 
 class ContextOverflowError(DoesNotFitError):
     """A question is longer than the context window; nothing was cut off."""

@@ -30,8 +30,7 @@ MAY_IMPORT = {
     "cli": {
         "adascale", "adascale.codetasks", "adascale.engine", "adascale.export", "adascale.models",
         "adascale.serve",
-        "filelock", "llama_cpp", "markdown_it", "numpy", "platformdirs", "prompt_toolkit", "pydantic",
-        "rich", "tomlkit", "typer",
+        "filelock", "llama_cpp", "markdown_it", "prompt_toolkit", "pydantic", "rich", "tomlkit", "typer",
     },
     "api": {
         "adascale.engine", "adascale.models",

@@ -84,7 +84,7 @@ def graceful(
             messages[-1].start()
 
     try:
-        with _handle(dict.fromkeys(SIGNALS, stop)), _watch(SIGNALS, ask):
+        with _handle(dict.fromkeys(SIGNALS, stop)), _watch(ask):
             yield
     finally:
         for thread in messages:
@@ -100,7 +100,7 @@ def _exit_for(number: int) -> BaseException:
 
 
 @contextmanager
-def _watch(numbers: Sequence[signal.Signals], on_signal: Callable[[], None]) -> Iterator[None]:
+def _watch(on_signal: Callable[[], None]) -> Iterator[None]:
     """Call ``on_signal`` from a thread as soon as a signal arrives, even if the main thread is busy in C."""
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -110,7 +110,7 @@ def _watch(numbers: Sequence[signal.Signals], on_signal: Callable[[], None]) -> 
 
     def watch() -> None:
         while arrived := reader.recv(64):
-            if any(number in arrived for number in numbers):
+            if any(number in arrived for number in SIGNALS):
                 on_signal()
 
     watcher = threading.Thread(target=watch, daemon=True)
