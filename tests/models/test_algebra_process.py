@@ -42,5 +42,6 @@ def test_a_hostile_answer_ends_in_any_thread_and_takes_no_one_with_it(
     assert found == [None]
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    assert CPU_SECONDS <= spent < CPU_SECONDS + 3.0  # the child's start and its earlier comparisons are in it
+    # The kernel's limit goes by ticks, and the child's start and its earlier comparisons are in it.
+    assert 0.75 * CPU_SECONDS <= spent < CPU_SECONDS + 3.0
     assert ask_math_verify(r"2\sqrt{3}", r"\sqrt{12}") is True
