@@ -56,10 +56,6 @@ def alone(home: Home, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any
     return answers(out)
 
 
-def has_a_record(out: Path) -> bool:
-    return out.exists() and bool(out.read_text())
-
-
 def engines() -> list[psutil.Process]:
     """Actors on all nodes."""
     found = psutil.process_iter(["cmdline"])
@@ -85,7 +81,7 @@ def test_an_engine_that_is_killed_loses_nothing(
     out = tmp_path / "out.jsonl"
     run = command(home, out, "-o", "ray", cluster.address)
     with subprocess.Popen(run, env=home.env, stderr=subprocess.PIPE, text=True) as process:
-        wait_until(lambda: has_a_record(out))
+        wait_until(lambda: out.exists() and bool(out.read_text()))
         engines()[0].kill()
         _, err = process.communicate(timeout=90)
     assert "was lost" in err

@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from commands import run, run_process
+from commands import run
 
 CLOSED = "http://127.0.0.1:9"
 """Nothing listens there."""
@@ -86,10 +86,6 @@ class Home:
     def run(self, *args: str) -> subprocess.CompletedProcess[str]:
         """How a command of ours ends in this process; a traceback fails the test."""
         return run(self.env, *args)
-
-    def run_process(self, *args: str) -> subprocess.CompletedProcess[str]:
-        """The same in a process of its own."""
-        return run_process(self.env, *args)
 
     def fit_args(self, *more: str) -> list[str]:
         return [

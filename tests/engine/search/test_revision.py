@@ -2,42 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import pytest
-from event_logs import logs_of, ticking
+from event_logs import ticking
 from worlds import ReadingPolicy, execute, problems, solve
 
 from adascale.engine.answers.result import Candidate, FinishedSearch
 from adascale.engine.calibration.votes import VotePosterior
-from adascale.engine.ports import Calibrator, SequenceLogprob
+from adascale.engine.ports import SequenceLogprob
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import AnswerFound, Event
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import Adaptive, Strategy, Vote
-from adascale.engine.types import ROOT, Estimate, NodeId, Problem, Step
+from adascale.engine.types import ROOT, Estimate, NodeId, Step
 from bench.scripted import ScriptedExecutor
 
 VOTES = VotePosterior(0.5)
 [ASKED] = problems(1, 500)
 
 
-def logs(
-    asked: Sequence[Problem], strategy: Strategy, calibration: Calibrator, slots: int = 8
-) -> dict[str, list[Event]]:
+def log(strategy: Strategy) -> list[Event]:
     driver = Driver(
-        ReadingPolicy(solve, slots),
+        ReadingPolicy(solve, 8),
         SequenceLogprob(),
-        {"value": calibration},
+        {"value": VOTES},
         ticking(),
         executor=ScriptedExecutor(execute),
     )
-    return logs_of(driver.run(asked, Settings(strategy)))
-
-
-def log(strategy: Strategy) -> list[Event]:
-    return logs([ASKED], strategy, VOTES)[ASKED.id]
+    return [event for _, event in driver.run([ASKED], Settings(strategy))]
 
 
 def revision(record: Record) -> Mapping[NodeId, Estimate]:

@@ -301,12 +301,9 @@ def test_calls_of_a_turn_are_compared_as_a_set(arguments: list[dict[str, Any]], 
     calls = [Call("t", each) for each in arguments]
     shuffled = [Call("t", dict(random.sample(list(c.arguments.items()), len(c.arguments)))) for c in calls]
     random.shuffle(shuffled)
-    assert key_of_calls(calls, tools) == key_of_calls(json_again(shuffled), tools)
+    again = [Call(call.name, json.loads(json.dumps(call.arguments))) for call in shuffled]
+    assert key_of_calls(calls, tools) == key_of_calls(again, tools)
     assert not calls or key_of_calls(calls, tools) != key_of_calls(calls[1:], tools)
-
-
-def json_again(calls: list[Call]) -> list[Call]:
-    return [Call(call.name, json.loads(json.dumps(call.arguments))) for call in calls]
 
 
 AREA = [

@@ -175,7 +175,8 @@ def test_a_model_that_thinks_again_and_again_comes_to_an_end(make: Make, think: 
 
 
 def test_every_token_of_a_tree_with_thoughts_is_evaluated_once(make: Make, tmp_path: Path) -> None:
-    thinker = make(path=random_thinker(tmp_path), think=100)
+    path = tiny.write_random(tmp_path / "random.gguf", context=1024, template=TEMPLATES["qwen3.5"])
+    thinker = make(path=path, think=100)
     tree = replay(thinker.search(Beam(2, 2)))
     steps = [node.step for node in tree if node.step]
     assert any(step.thought == "cut" for step in steps)
@@ -185,10 +186,6 @@ def test_every_token_of_a_tree_with_thoughts_is_evaluated_once(make: Make, tmp_p
     shared = len(parents) - len(set(parents))  # children of equal siblings begin behind the same token
     assert thinker.context.evaluated_tokens == tree.usage().prompt_tokens + written - unread - shared
     assert tree.usage().generated_tokens == written
-
-
-def random_thinker(tmp_path: Path) -> Path:
-    return tiny.write_random(tmp_path / "random.gguf", context=1024, template=TEMPLATES["qwen3.5"])
 
 
 def test_a_question_that_leaves_no_room_for_the_thought_is_refused(make: Make) -> None:
