@@ -39,7 +39,8 @@ def read_known(sources: Sequence[Path]) -> list[list[Problem]]:
                 taken.add(named.id)
                 asked.add(statement)
         if problem is None:
-            raise UsageError(f"{source.name} holds no question")
+            hint = 'one on each line, such as {"question": "What is 17 * 23?", "answer": "391"}'
+            raise UsageError(f"{source.name} holds no question", hint=hint)
     return files
 
 
@@ -51,6 +52,7 @@ def _check_known(problem: Problem, file: str) -> None:
         raise UsageError(
             f'{line} has nothing in its field "{field}"',
             "solutions are compared with what is known to be right",
+            hint=f'add it: {{"question": "...", "{field}": "..."}}, or remove the line',
         )
     options = kind.options(problem)
     if options and not any(kind.is_right(problem, option, None, None) for option in options):

@@ -7,6 +7,7 @@ import csv
 import hashlib
 import json
 import math
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -102,7 +103,8 @@ def _open(path: Path) -> BinaryIO:
     try:
         return path.open("rb")
     except OSError as error:
-        raise UsageError(f"cannot read {path}: {reason_of(error)}", slug="unreadable") from error
+        hint = f"ls -l {shlex.quote(str(path))} shows whether it is there, and who may read it"
+        raise UsageError(f"cannot read {path}: {reason_of(error)}", hint=hint, slug="unreadable") from error
 
 
 _Line = tuple[int, str, UsageError | None]

@@ -84,7 +84,8 @@ class BatchRun:
         elif self.counts.read:
             self.results.begin()
         else:
-            raise UsageError(f"{self.source} holds no question", slug="no-question")
+            hint = 'one on each line, such as {"question": "What is 17 * 23?"}'
+            raise UsageError(f"{self.source} holds no question", hint=hint, slug="no-question")
         if self.options.limit is None and not self.counts.interrupted:
             self.counts.kept = len(self.results.failed)
 

@@ -94,7 +94,7 @@ def _contestant(name: str, preset: Preset, kind: KindName) -> Contestant:
 
 def _sized(name: str, strategy: Strategy, n: int) -> dict[str, int]:
     if n < 1:
-        raise UsageError(f'"{name}": at least one sample')
+        raise UsageError(f'"{name}": at least one sample', hint=f"{strategy.name}:8 has eight")
     if strategy.has(strategy.size):
         return {strategy.size: n}
     side = math.isqrt(n)

@@ -257,7 +257,8 @@ def _read_file(path: Path) -> tuple[Tensors, dict[str, str]]:
             f"there is no calibration at {path}", hint=command("calibrate", "list")
         ) from error
     except (SafetensorError, OSError, ValueError, TypeError, AttributeError) as error:  # a type numpy lacks
-        raise CalibrationError(f"{path} cannot be read: it is torn or no safetensors file") from error
+        text = f"{path} cannot be read: it is torn or no safetensors file"
+        raise CalibrationError(text, hint=command("calibrate", "list")) from error
 
 
 def _with_sorted_header(data: bytes) -> bytes:

@@ -13,6 +13,7 @@ from adascale.models.question_sets import read_known
 UNNAMED = 'name the field with the question "question"'
 BROKEN = "mend or remove the line"
 NAMED = "a letter, or the text of an option"
+ADD = 'add it: {"question": "...", "answer": "..."}, or remove the line'
 
 
 @pytest.mark.parametrize(
@@ -21,7 +22,7 @@ NAMED = "a letter, or the text of an option"
         ("q.jsonl", '{"text": "1+1?", "answer": "2"}', "line 1 has no text in its field", UNNAMED),
         ("q.csv", "text,answer\n1+1?,2", 'the header has no field "question"', UNNAMED),
         ("q.csv", '"question,answer', "line 1 is no CSV", BROKEN),
-        ("q.jsonl", '{"question": "1+1?", "answer": " "}', 'line 1 has nothing in its field "answer"', ""),
+        ("q.jsonl", '{"question": "1+1?", "answer": " "}', 'line 1 has nothing in its field "answer"', ADD),
         ("q.jsonl", '{"question": "1+1?"', "line 1: not valid JSON", BROKEN),
         ("q.jsonl", '{"question": "Red?", "options": ["sky", "rose"], "answer": 1}', 'line 1 has "1"', NAMED),
         ("q.jsonl", '{"question": "Red?", "kind": "yes-no", "answer": "maybe"}', 'line 1 has "maybe"', NAMED),
