@@ -1,17 +1,15 @@
-"""Sampled questions: of a recorded search, of a world whose truth is known, made by hand."""
+"""Sampled questions of a world whose truth is known, and made by hand; the trace of a recorded search."""
 
 from __future__ import annotations
 
 import functools
-import json
 from pathlib import Path
 from typing import Any
 
 import worlds
 
-from adascale.engine.search.events import GeneratorDescription, ModelDescription, from_json
+from adascale.engine.search.events import GeneratorDescription, ModelDescription
 from adascale.engine.search.prefix_outcomes import PrefixOutcome
-from adascale.engine.search.record import Record
 from adascale.engine.types import Estimate, Problem
 from adascale.export.sampled import SampledNode, SampledQuestion
 
@@ -19,12 +17,6 @@ PROSE_SEARCH = Path(__file__).with_name("prose_search.jsonl")
 """A trace of the 1.5b, in which three solutions of four agree."""
 
 MODELS = ModelDescription(GeneratorDescription("tiny", sha256="ab" * 32), sampling={"temperature": 0.5})
-
-
-def prose_search() -> SampledQuestion:
-    """A search with calibrated estimates and no known answer."""
-    events = (from_json(json.loads(line)) for line in PROSE_SEARCH.read_text(encoding="utf-8").splitlines())
-    return SampledQuestion.of(Record.of(events))
 
 
 @functools.cache

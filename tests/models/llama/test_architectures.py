@@ -11,14 +11,12 @@ import pytest
 from machine import Machine, opened
 
 from adascale.engine.errors import ModelError
-from adascale.engine.ports import BranchStart, Growth, Prefix
 from adascale.engine.strategies import Beam
 from adascale.engine.strategies.rollouts import RolloutDraws
-from adascale.engine.types import BranchId, Problem, Step
+from adascale.engine.types import Problem
 from adascale.models.files.gguf_info import read_info
 from adascale.models.llama.prefixes import evaluate_tokens
 from adascale.models.llama.runtime import LlamaContext, Run
-from adascale.models.options import SamplingParams
 
 from . import architectures
 from .architectures import ARCHITECTURES, Architecture
@@ -99,37 +97,6 @@ def test_readings_are_the_states_of_their_tokens(machine: Machine, architecture:
     else:
         for strategy in (RolloutDraws(3), Beam(2, 2)):
             assert machine.check_readings(PROBLEM, strategy) > 2
-
-
-class Branches:
-    """A policy over one context, and what a branch of it has drawn."""
-
-    def __init__(self, machine: Machine, seed: int) -> None:
-        self.policy, self.context = machine.policy(2, sampling=SamplingParams(max_tokens=200))
-        self.policy.open(PROBLEM)
-        self.seed = seed
-
-    def start(self, branch: int, *steps: Step) -> None:
-        self.policy.start(BranchId(branch), BranchStart(Prefix(PROBLEM, steps), self.seed + branch))
-
-    def steps(self, count: int) -> list[Step]:
-        """The next steps of the only branch, fewer where it ends."""
-        found: list[Step] = []
-        while len(found) < count and not (found and found[-1].finish != "step"):
-            growths: list[Growth] = list(self.policy.advance())
-            found += [growth.step for growth in growths if growth.step is not None]
-        return found
-
-
-def two_steps(machine: Machine) -> tuple[Branches, list[Step]]:
-    """A branch that stands behind its second step and could go on."""
-    for seed in range(100):
-        branches = Branches(machine, 10 * seed)
-        branches.start(0)
-        steps = branches.steps(2)
-        if [step.finish for step in steps] == ["step", "step"]:
-            return branches, steps
-    raise AssertionError("no seed draws two steps")
 
 
 def test_memory_is_what_the_plan_says(machine: Machine, architecture: Architecture, path: Path) -> None:
