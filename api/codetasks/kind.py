@@ -59,7 +59,7 @@ class Code(Kind):
         """The problem without its hidden tests."""
         return replace(problem, details=to_plain(replace(CodeTask.of(problem), hidden=Suite())))
 
-    def program(self, problem: Problem, mode: Mode, text: str) -> Runnable | Execution:
+    def program(self, problem: Problem, text: str) -> Runnable | Execution:
         """The program with its tests; without a test nothing of it is run."""
         suite = CodeTask.of(problem).given
         program = extract_program(text, suite.entry_point)

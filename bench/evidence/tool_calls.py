@@ -27,8 +27,8 @@ from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Request, Settings
 from adascale.engine.strategies import Expand, Greedy, Plan, Strategy
 from adascale.engine.strategies.base import gather
-from adascale.engine.tools.tool import AS_WRITTEN
 from adascale.engine.types import ROOT, Mode, Problem
+from adascale.models.llama.calls import Rules
 from adascale.models.options import SamplingOverrides, SessionOptions
 from adascale.models.questions import read_problems
 from adascale.models.session import OpenSession, Session
@@ -44,7 +44,8 @@ _BRANCHES = 16
 _WINDOW = 4096
 _MAX_TOKENS = 512
 """Tokens of a reply; a call is done before, and a small model may repeat itself without end."""
-_FREE = f"/{AS_WRITTEN}"
+_FREE = "/as_written"
+"""End of the id of a request whose calls are written without a grammar."""
 
 Drawn = Mapping[str, Any]
 """A record: id, look, written, greedy, calls, reply."""
@@ -104,15 +105,24 @@ def load(path: Path) -> tuple[Mapping[str, Any], list[Drawn]]:
     return header, [record for record in records if "error" not in record]
 
 
+class _Rules(dict[tuple[str, Mode], Rules]):
+    """Rules of calls by request and mode, which keeps none of a request whose calls are free."""
+
+    def __setitem__(self, key: tuple[str, Mode], rules: Rules) -> None:
+        if not key[0].endswith(_FREE):
+            super().__setitem__(key, rules)
+
+
 def draw(session: OpenSession, problems: Sequence[Problem], samples: int) -> Iterator[dict[str, Any]]:
     """The record of each request, as soon as it is complete."""
     looks: dict[str, list[float]] = {}
+    session.policy._rules = _Rules()
 
     def requests() -> Iterator[Request]:
         for problem in problems:
             asked = kind_of(problem).for_search(problem)
             looks[asked.id] = _look(session, asked)
-            free = replace(asked, id=asked.id + _FREE, details={**asked.details, AS_WRITTEN: True})
+            free = replace(asked, id=asked.id + _FREE)
             yield Request(asked, Settings(Everything(samples), seed=SEED))
             yield Request(free, Settings(Greedy(modes=("call",)), seed=SEED))
 

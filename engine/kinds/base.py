@@ -88,7 +88,7 @@ class Kind(ABC):
         """The problem without what only an evaluation may see."""
         return problem
 
-    def program(self, problem: Problem, mode: Mode, text: str) -> Runnable | Execution:
+    def program(self, problem: Problem, text: str) -> Runnable | Execution:
         """The program in a trajectory's text; an execution where its fate is known without running it.
 
         By default it is run as it is, made to print its result.

@@ -81,7 +81,7 @@ class ModelDescription:
     @property
     def level(self) -> str:
         """Level of the calibration: ``fitted``, ``portable`` or ``none``."""
-        return "none" if self.calibration is None else str(self.calibration.get("level", "fitted"))
+        return "none" if self.calibration is None else str(self.calibration["level"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,7 +100,7 @@ class Search:
         self._plan = redrawing(self._tree, strategy.plan(self._tree), strategy.redraws)
         self._phase: Phase = "searching"
         self._kind = kind_of(problem)
-        self._written: list[tuple[NodeId, str, Mode]] = []  # trajectories whose programs are to be run
+        self._written: list[tuple[NodeId, str]] = []  # trajectories whose programs are to be run
         self._running: dict[NodeId, Runnable] = {}
         self._unscored: list[NodeId] = []
         self._fresh: list[NodeId] = []  # scored or dropped since the plan was resumed
@@ -193,12 +193,11 @@ class Search:
         ended = growth.branch not in self._branches.running
         if growth.step.thought == "cut":
             self._warn_once(_THOUGHT_CUT)
-        mode = self._tree[node].mode
-        if mode not in PROGRAMS:
+        if self._tree[node].mode not in PROGRAMS:
             self._unscored.append(node)
         elif growth.step.finish != "step" or not growth.step.is_thought:
             text = "" if growth.step.is_thought else growth.step.text  # one that never closes has no program
-            self._written.append((node, text, mode))
+            self._written.append((node, text))
         elif ended:  # no calibration knows the thoughts before a program
             self._fresh.append(node)
         return ended
@@ -217,8 +216,8 @@ class Search:
     def take_programs(self) -> dict[NodeId, str | Trial]:
         """Programs for an executor; one whose result is known without it can be scored at once."""
         sources: dict[NodeId, str | Trial] = {}
-        for node, text, mode in self._written:
-            program = self._kind.program(self.problem, mode, text)
+        for node, text in self._written:
+            program = self._kind.program(self.problem, text)
             if isinstance(program, Execution):
                 self._record_result(node, program)
             else:

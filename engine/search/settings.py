@@ -122,7 +122,7 @@ class Settings:
         """
         chosen = replace(self, strategy=with_mode(self.strategy, mode, among))
         modes, card = chosen.strategy.modes, self.models.calibration
-        if card is None or set(modes) <= set(card.get("modes", ("prose",))):
+        if card is None or set(modes) <= set(card["modes"]):
             return chosen
         warnings = (*self.warnings, _NO_PROGRAMS) if "program" in modes else self.warnings
         return replace(chosen, models=replace(self.models, calibration=None), warnings=warnings)

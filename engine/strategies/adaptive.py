@@ -93,13 +93,8 @@ class Adaptive(Sequential):
         """All trajectories that may be needed, with the number that the paper's rule would have asked for."""
         sure, is_alone = min(self.least, self.samples), self.samples == 1
         expands = whole_trajectories(self.samples, self.modes, sure=sure, greedy=is_alone)
-        lowers = {mode: estimate.lower for mode, estimate in tree.questions.items()}
-        return [
-            replace(each, required=required_samples(lower, CONFIDENCE))
-            if (lower := lowers.get(each.mode)) is not None
-            else each
-            for each in expands
-        ]
+        required = {m: required_samples(asked.lower, CONFIDENCE) for m, asked in tree.questions.items()}
+        return [replace(each, required=required.get(each.mode)) for each in expands]
 
     def _verdict(self, standing: Standing | None) -> StopReason | None:
         """The stop reason by calibrated numbers, or by votes without any; None to go on."""

@@ -19,9 +19,6 @@ Choice = Literal["auto", "none", "required"]
 MAX_TOOLS = 128
 """Tools of one request."""
 
-AS_WRITTEN = "as_written"
-"""Detail of a problem whose calls are written without a grammar, for measurements."""
-
 _NAME = re.compile(r"[\w.:/-]{1,128}")
 _REPEATABLE = "x-repeatable"
 

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 Role = Literal["generator", "prm"]
-ThinkingSupport = Literal["no", "switch", "always"]
+ThinkingSupport = Literal["no", "switch"]
 
 DEFAULT_GENERATOR = "qwen2.5-coder-1.5b"
 

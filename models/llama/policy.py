@@ -11,7 +11,7 @@ from adascale.engine.kinds.base import Look
 from adascale.engine.ports import BranchStart, Growth, PrefixWork, Seen
 from adascale.engine.sampling import SamplingChange
 from adascale.engine.tools.reading import MARKERS
-from adascale.engine.tools.tool import AS_WRITTEN, ToolRequest
+from adascale.engine.tools.tool import ToolRequest
 from adascale.engine.types import (
     MODES,
     BranchId,
@@ -96,9 +96,7 @@ class LlamaPolicy:
             UsageError: so too, or the schema of a tool cannot be made a grammar.
         """
         if mode == "call":
-            rules = call_rules(self._model, ToolRequest.of(problem.details))
-            if not problem.details.get(AS_WRITTEN):
-                self._rules[problem.id, mode] = rules
+            self._rules[problem.id, mode] = call_rules(self._model, ToolRequest.of(problem.details))
         elif isinstance(schema := problem.details.get("schema"), dict):
             self._rules[problem.id, mode] = object_rules(self._model, schema)
         return self._prompts.open(problem, mode, len(self._seats.slots))

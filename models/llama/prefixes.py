@@ -32,7 +32,7 @@ class ParkedPrefix:
     """
 
     state: ByteArray
-    logits: FloatArray | None
+    logits: FloatArray | None = None
     hidden: FloatArray | None = None
 
     @classmethod
@@ -199,7 +199,7 @@ def _restore_head(context: LlamaContext, cache: PrefixCache, sequence: int, head
     context.clear(sequence)
     if head:
         evaluate_tokens(context, sequence, 0, head)
-        cache.put(head, ParkedPrefix(context.snapshot(sequence), None), pin=True)
+        cache.put(head, ParkedPrefix(context.snapshot(sequence)), pin=True)
     return 0
 
 

@@ -122,7 +122,7 @@ class Prompts:
         head = _shared_head(problem, chat, tokens)
         if head is None:
             row, reused = evaluate_prompt(self._context, self._cache, sequence, head, tokens)
-            self._cache.put(tokens, ParkedPrefix(self._context.snapshot(sequence), None))
+            self._cache.put(tokens, ParkedPrefix(self._context.snapshot(sequence)))
         else:
             row, reused = self._evaluate_look(problem, sequence, head, tokens)
         logits = self._context.logits(row)

@@ -124,7 +124,7 @@ class Seats:
     def _park(self, sequence: int, held: Tokens) -> None:
         """Park a sequence without logits, unless its tokens are parked: a step of one token adds none."""
         if self._cache.get(held) is None:
-            self._cache.put(held, ParkedPrefix(self._context.snapshot(sequence), None))
+            self._cache.put(held, ParkedPrefix(self._context.snapshot(sequence)))
 
     def _free(self, sequence: int) -> None:
         """End a slot; the last slot moves into its sequence, so that sequence ids have no gaps."""

@@ -175,8 +175,8 @@ class StepPRM:
             if len(held) < end < len(tokens):
                 evaluate_tokens(self._context, 0, len(held), tokens[len(held) : end])
                 held = tokens[:end]
-                self._cache.put(held, ParkedPrefix(self._context.snapshot(0), None), pin=True)
+                self._cache.put(held, ParkedPrefix(self._context.snapshot(0)), pin=True)
         row = evaluate_tokens(self._context, 0, len(held), tokens[len(held) :])
         if keep:
-            self._cache.put(tokens, ParkedPrefix(self._context.snapshot(0), None))
+            self._cache.put(tokens, ParkedPrefix(self._context.snapshot(0)))
         return evaluated, row

@@ -44,7 +44,7 @@ function store(all) {
 /** Without what is not shown: tokens are counted, and the models' description is long. */
 function compactEvent(event) {
   if (event.kind === "search_started") {
-    const level = event.models.calibration && { level: event.models.calibration.level ?? "fitted" };
+    const level = event.models.calibration && { level: event.models.calibration.level };
     return { ...event, models: { calibration: level } };
   }
   if (event.kind !== "step_proposed" || event.step.tokens !== undefined) return event;

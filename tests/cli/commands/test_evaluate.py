@@ -113,7 +113,7 @@ def test_questions_without_answers_are_refused(home: Home, tmp_path: Path) -> No
 
 @pytest.mark.parametrize(("strategies", "warned"), [("vote:2,adaptive", 0), ("vote:2,vote:2/program", 1)])
 def test_a_calibration_that_knows_no_programs_is_told_once(strategies: str, warned: int) -> None:
-    prose = ModelDescription(calibration={"name": "of prose"})
+    prose = ModelDescription(calibration={"name": "of prose", "modes": ["prose"]})
     conditions = Conditions(prose, (Notice("other", "another warning"),))
 
     found = [notice.code for notice in warnings_of(conditions, parse_contestants(strategies))]

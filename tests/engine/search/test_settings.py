@@ -9,8 +9,8 @@ from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import Adaptive, ModeChoice, Vote
 from adascale.engine.types import Mode
 
-OLD = ModelDescription(calibration={"name": "old"})
-BOTH = ModelDescription(calibration={"name": "new", "modes": ["prose", "program"]})
+PROSE = ModelDescription(calibration={"name": "of prose", "modes": ["prose"]})
+BOTH = ModelDescription(calibration={"name": "of both", "modes": ["prose", "program"]})
 
 
 @pytest.mark.parametrize("mode", ["auto", "prose", "program"])
@@ -22,7 +22,7 @@ def test_a_calibration_of_both_modes_is_used_in_each(mode: ModeChoice) -> None:
 
 @pytest.mark.parametrize("among", [("prose",), ("prose", "program")])
 def test_a_calibration_of_prose_is_not_used_for_programs(among: tuple[Mode, ...]) -> None:
-    settings = Settings(Vote(2), models=OLD)
+    settings = Settings(Vote(2), models=PROSE)
     assert settings.in_mode("auto", among) == settings
     programs = settings.in_mode("program", among)
     assert programs.models.calibration is None
