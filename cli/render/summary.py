@@ -276,14 +276,16 @@ def rate_text(state: ViewState) -> list[str]:
 
 
 def _interval_facts(state: ViewState) -> list[str]:
-    """``between 81 % and 99 %, rough (portable)``, or ``score .83``."""
+    """``between 81 % and 99 %``, where it has a width, ``rough (portable calibration)``, or ``score .83``."""
     estimate = state.confidence
     if estimate is None or state.answer is None:
         return []
     if not estimate.calibrated:
         return [estimate_text(estimate)]
-    level = f", rough ({state.level} calibration)" if is_rough(state) else ""
-    return [f"between {percent(estimate.lower)} and {percent(estimate.upper)}{level}"]
+    low, high = percent(estimate.lower), percent(estimate.upper)
+    facts = [f"between {low} and {high}"] if low != high else []
+    facts += [f"rough ({state.level} calibration)"] if is_rough(state) else []
+    return [", ".join(facts)] if facts else []
 
 
 def answer_text(state: ViewState) -> str:
