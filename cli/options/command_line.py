@@ -46,7 +46,9 @@ def with_ask(args: Sequence[str], commands: Collection[str]) -> list[str]:
 
 
 def _near(word: str, commands: Collection[str]) -> Sequence[str]:
-    """The command that a word is nearest to; none for a word as short as ``hi``."""
+    """The command that a word is nearest to, or its flag: ``help``; none for a word as short as ``hi``."""
+    if (flag := f"--{word}") in _ROOT_OPTIONS:
+        return [flag]
     return difflib.get_close_matches(word, commands, 1) if len(word) > 2 else []
 
 
