@@ -41,6 +41,7 @@ def test_a_piped_question_is_asked_without_a_command() -> None:
         ["ask", "a question"],
         ["what", "is", "love"],
         ["aks"],
+        ["help"],
         ["-h"],
         ["--version", "a b"],
         ["-m", "X", "ask"],
