@@ -88,9 +88,8 @@ class ToolCall(Kind):
         is_required = request.choice == "required"
         new = [each for each in reply.calls if is_required or request.known_result(each) is None]
         calls = new if request.is_parallel else new[:1]
-        is_cut = (
-            finish != "stop" and not calls and OPENING in text
-        )  # a text without end is a reply all the same
+        # A text without end is a reply all the same.
+        is_cut = finish != "stop" and not calls and OPENING in text
         is_missing = not calls and (is_required or bool(reply.calls))
         return None if reply.is_faulty or is_cut or is_missing else write_calls(calls)
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import llama_cpp.llama_cpp as C
 import numpy as np
@@ -13,6 +10,7 @@ from numpy.typing import NDArray
 
 from adascale.engine.errors import UsageError
 
+from ..stderr import without_stderr
 from .runtime import FloatArray, LlamaModel
 from .sampling import TOKEN_DATA
 
@@ -34,7 +32,7 @@ class Grammar:
     """
 
     def __init__(self, model: LlamaModel, gbnf: str) -> None:
-        with _silenced_stderr():  # it prints a grammar that it cannot read, with the names and values in it
+        with without_stderr():  # it prints a grammar that it cannot read, with the names and values in it
             handle = C.llama_sampler_init_grammar(model.vocab, gbnf.encode(), b"root")
         if not handle:
             raise UsageError(
@@ -95,16 +93,3 @@ class Grammar:
         C.llama_sampler_apply(self._handle, ctypes.byref(array))
         found: Ids = tokens[np.isfinite(data["logit"])]
         return found
-
-
-@contextmanager
-def _silenced_stderr() -> Iterator[None]:
-    """Let nothing be printed to stderr, by C either."""
-    kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nothing, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nothing)

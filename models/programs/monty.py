@@ -10,8 +10,6 @@ The tests of a program run behind it in its session; so a program that is writte
 from __future__ import annotations
 
 import datetime
-import os
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -23,6 +21,7 @@ import pydantic_monty as monty
 from adascale.engine.errors import UsageError
 from adascale.engine.execution import Execution, Trial, Verdict
 
+from ..stderr import without_stderr
 from .sandbox import KILLED, ProgramLimits
 
 _GRACE = 1.0
@@ -35,8 +34,6 @@ _POLICY = monty.OSPolicy(
     datetime=datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC), sleep="zero", random_start={"seed": 0}
 )
 """The same program prints the same, whenever it runs."""
-
-_stderr_lock = threading.Lock()
 
 
 class MontyRunner:
@@ -132,7 +129,7 @@ class MontyRunner:
             max_suspensions=_SUSPENSIONS,
         )
         with ExitStack() as opened:
-            with _without_stderr():
+            with without_stderr():  # a worker would tell a user's screen why it ends
                 session = opened.enter_context(self._pool.checkout(limits=limits, os_policy=_POLICY))
             yield session
 
@@ -143,17 +140,3 @@ def _verdict_on(error: str) -> Verdict:
     if kind == "AssertionError":
         return Verdict("failed", message.removeprefix("assert "))
     return Verdict("error", error)
-
-
-@contextmanager
-def _without_stderr() -> Iterator[None]:
-    """A worker that starts meanwhile inherits nowhere to write: it would tell a user's screen why it ends."""
-    with _stderr_lock:  # or one of two runners would keep what the other has put there
-        kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-        try:
-            os.dup2(nothing, 2)
-            yield
-        finally:
-            os.dup2(kept, 2)
-            os.close(nothing)
-            os.close(kept)
