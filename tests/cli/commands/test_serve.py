@@ -197,7 +197,7 @@ def test_what_cannot_be_served_is_refused(
         names = {"taken": taken.getsockname()[1], "empty": tmp_path / "key.txt"}
         words = [word.format(**names) for word in options]
         run_it = run_process if code == 4 else run  # a model that is not there ends a server that listens
-        done = run_it(home.env, "serve", "-m", str(home.model), *words, more=env)
+        done = run_it({**home.env, **env}, "serve", "-m", str(home.model), *words)
     assert (done.returncode, f"error[{slug}]" in done.stderr) == (code, True), done.stderr
 
 
