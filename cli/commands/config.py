@@ -82,7 +82,7 @@ def unset(
 
 
 def setting_of(key: str) -> Setting:
-    """What a key of the file sets.
+    """The setting of a key of the file.
 
     Raises:
         UsageError: nothing has this name.

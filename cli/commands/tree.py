@@ -28,7 +28,7 @@ PICTURE_WIDTH = 110
 """Cells of a line in a page or a picture."""
 
 _FONT = re.compile(r"@font-face \{.*?\}", re.DOTALL)
-"""What Rich's picture would load from the network."""
+"""A font that Rich's picture would load from the network."""
 
 
 def tree(

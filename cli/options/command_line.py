@@ -84,7 +84,7 @@ def usage_error(error: TyperException) -> UsageError:
 
 
 def _meant(error: TyperException, path: str, name: str) -> str:
-    """What may have been meant by an unknown option: another one, a name of ``-o``, or a text with a dash."""
+    """The likely meaning of an unknown option: another one, a name of ``-o``, or a text with a dash."""
     from .settings import commands_with, keys  # with the models' options, which no other error needs
 
     key = name.strip("-").replace("-", "_")

@@ -88,7 +88,7 @@ def parse_duration(text: object) -> float:
 
 
 def word_or_number(words: Mapping[str, int | None], text: object) -> int | None:
-    """What one of ``words`` stands for, or a whole number.
+    """The value of one of ``words``, or a whole number.
 
     Raises:
         ValueError: it is neither.

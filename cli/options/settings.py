@@ -1,4 +1,4 @@
-"""What can be set: each field of a command's options that is a flag or a name of ``-o``.
+"""Settings: the fields of a command's options that are flags or names of ``-o``.
 
 A flag that has an environment variable, and every name of ``-o``, is also a key of the config file.
 """
@@ -61,7 +61,7 @@ class Setting:
 
     @property
     def typed(self) -> str:
-        """What stands before the value on the command line."""
+        """The word or words before the value on the command line."""
         return f"--{self.key}" if self.is_flag else f"-o {self.key}"
 
     @property
@@ -142,7 +142,7 @@ def reason(fault: Mapping[str, Any]) -> str:
 
 
 def settings_of(command: type[Any]) -> list[Setting]:
-    """What can be set of a command's options, in the order of their fields; ``OVERRIDES`` come first."""
+    """The settings of a command's options, in the order of their fields; ``OVERRIDES`` come first."""
     return list(_settings(command(), OVERRIDES.get(command, {}), ()))
 
 
@@ -162,7 +162,7 @@ def _settings(options: Any, overrides: Mapping[str, OptionInfo | None], path: Fi
 
 @functools.cache
 def keys() -> Mapping[str, Setting]:
-    """What the config file can set, by key in alphabetical order, each as the first command has it."""
+    """The settings of the config file by key, in alphabetical order, each as the first command has it."""
     by_key = {
         setting.key: setting
         for command in reversed(list(OPTION_TYPES))

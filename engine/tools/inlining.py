@@ -200,7 +200,7 @@ _JOINS: Mapping[str, Callable[[Any, Any], Any]] = {
     "required": lambda one, other: [*dict.fromkeys((*one, *other))],
     "uniqueItems": lambda one, other: one is True or other is True,
 }
-"""What a keyword of two schemas is in one that holds for both."""
+"""Joins the values that a keyword has in two schemas to the value in one that holds for both."""
 
 _COUNTS = ("minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties")
 _SHAPES: Mapping[str, type | tuple[type, ...]] = {

@@ -170,7 +170,7 @@ class CPythonRunner:
 
 
 def _marked(reports: bytearray, marker: str) -> list[bytes]:
-    """What stands behind the marker in each whole line: the last may have been cut when it was killed."""
+    """The text behind the marker of each whole line; a kill may have cut the last one."""
     start = f"{marker} ".encode()
     whole = reports[: reports.rfind(b"\n") + 1]
     return [bytes(line.removeprefix(start)) for line in whole.split(b"\n") if line.startswith(start)]
