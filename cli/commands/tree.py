@@ -90,7 +90,7 @@ def as_document(lines: Sequence[Text], suffix: str) -> str:
         legacy_windows=False,
     )
     for line in lines:
-        console.print(line, soft_wrap=True)
+        console.print(line)
     text = (
         console.export_html(theme=SVG_EXPORT_THEME)
         if suffix == ".html"
