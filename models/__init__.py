@@ -6,8 +6,8 @@ model files, ``llama`` runs a generator, ``prm`` scores steps, ``calibration`` k
 probabilities, ``draws`` keeps draws for evaluations, ``programs`` runs programs in a sandbox. ``machine``
 measures what is free, ``sizing`` says how long a trajectory may get and whether models fit. ``questions``
 reads question files, ``question_sets`` chooses what a fit or an evaluation asks. ``storage`` and ``blobs``
-keep files between runs. ``algebra_process`` compares answers by
-computer algebra in a ``limited_child``. ``fallback`` asks another server, ``extras`` names optional packages.
+keep files between runs. ``algebra_process`` compares answers by computer algebra in a ``limited_child``.
+``fallback`` asks another server, ``extras`` names optional packages, ``stderr`` silences native code.
 """
 
 from adascale.engine.answers.algebra import use_verifier

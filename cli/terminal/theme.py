@@ -29,7 +29,7 @@ SPENT, LEFT = "━", "─"
 """The used part of a bar, and the rest."""
 
 DOT, ARROW, ELLIPSIS = " · ", "→", "…"
-"""What separates facts, what stands before the output of a program, and the mark of cut text."""
+"""Marks between facts, before the output of a program, and of cut text."""
 
 MARK_STYLES: Final[dict[Mark, str]] = {
     "expanded": "blue",

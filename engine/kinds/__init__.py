@@ -1,10 +1,9 @@
 """Kinds of question: what is asked decides how it is answered. This is the table of them.
 
-``base`` is the protocol that every kind implements. Each kind is one file, imported with its
-first problem; code tasks are a satellite, which the table knows by the name of its module. ``recognising``
-tells the kind of a message, by ``wording`` and by the options that ``options`` and
-``alternatives`` find; ``messages`` makes the problem of one. A new kind is a name in ``types.KindName``, a
-file here, and a line in the table.
+``base`` is the protocol that every kind implements. Each kind is one file, imported with its first problem;
+code tasks are a satellite, which the table knows by the name of its module. ``recognising`` tells the kind of
+a message, by ``wording`` and by the options that ``options`` and ``alternatives`` find; ``messages`` makes
+the problem of one. A new kind is a name in ``types.KindName``, a file here, and a line in the table.
 """
 
 from __future__ import annotations

@@ -7,6 +7,5 @@ others run ahead, ``leaderboard`` which answer leads.
 Everything that happens is an event (``events``); ``record`` stamps, keeps and folds events into the one read
 model, which holds the ``tree``; ``reply`` is the text of a single trajectory as it is written, ``account``
 says why a search ended and what it saved, ``prefix_outcomes`` how often each prefix led to the correct
-answer, ``conversation`` what a follow-up is asked
-below. ``settings`` says how to search.
+answer, ``conversation`` what a follow-up is asked below. ``settings`` says how to search.
 """
