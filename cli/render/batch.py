@@ -16,11 +16,11 @@ from adascale.engine.search.events import Event, SearchFailed, SearchFinished
 from ..report.batch_counts import BatchCounts
 from ..terminal.console import clean, say
 from ..terminal.progress import Cadence
-from ..terminal.text import clock, duration
-from ..terminal.theme import STYLES
+from ..terminal.text import clock, duration, fitting
+from ..terminal.theme import LEFT, SPENT, STYLES
 from .display import LiveDisplay
-from .frame import fact_line, search_line
-from .lines import Frame
+from .frame import search_line
+from .lines import NARROW, WIDE
 from .state import ViewState
 
 _LEAST_DONE = 3
@@ -98,10 +98,20 @@ class LiveBatch:
         with self._lock:
             self._fold_queue()
             seconds = time.monotonic() - self._begun
-            share = self._counts.settled / self._total if self._total else None
-            head = fact_line("", self._facts(seconds), Frame(width, calibrated=False), share)
-            lines = [head, *self._below(width, max(0, height - 2), tick)]
+            lines = [self._head(width, seconds), *self._below(width, max(0, height - 2), tick)]
         return Text("\n", no_wrap=True).join(lines)
+
+    def _head(self, width: int, seconds: float) -> Text:
+        """A bar, where the number of questions is known, and the counts."""
+        line = Text()
+        if self._total:
+            size = 30 if width >= WIDE else 16 if width >= NARROW else 8
+            spent = min(size, size * self._counts.settled // self._total)
+            line.append(SPENT * spent, STYLES["spent"])
+            line.append(LEFT * (size - spent), STYLES["left"]).append("  ")
+        line.append(fitting(self._facts(seconds), max(0, width - line.cell_len)))
+        line.truncate(width)
+        return line
 
     def _below(self, width: int, room: int, tick: int) -> list[Text]:
         """The searches in flight, the oldest first."""

@@ -1,4 +1,4 @@
-"""The live view of one search: the leading solution as it is written, or the growing tree."""
+"""The live view of one search: the solutions that are being written, or the growing tree."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from adascale.engine.types import Notice
 from ..terminal.console import show_warning
 from .display import LiveDisplay
 from .frame import final_frame, live_frame
-from .solution import writing_frame
+from .places import search_frame
 from .state import ViewState
 
 
 class LiveRenderer:
-    """Shows a search on a live display: its leading solution above one line, or its growing tree.
+    """Shows a search on a live display: the solutions side by side, or their growing tree.
 
     ``on`` only queues its event, so that the search never waits for a drawing; a frame folds the queue.
     """
@@ -58,11 +58,11 @@ class LiveRenderer:
         return state is not None and self._is_tree(state) and not isinstance(state.end, SearchFailed)
 
     def draw(self, width: int, height: int, tick: int) -> Text:
-        """The tree, or without one the leading solution."""
+        """The present frame."""
         with self._lock:
             state = self._folded()
             if not self._is_tree(state):
-                lines = writing_frame(state, width, height, tick)
+                lines = search_frame(state, width, height, tick)
             elif state.result is not None:
                 lines = final_frame(state, width)
             else:

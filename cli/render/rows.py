@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from adascale.engine.kinds import kind_of
-from adascale.engine.search.events import NOT_NEEDED
 from adascale.engine.search.tree import Node
 from adascale.engine.types import PROGRAMS, ROOT, Estimate, NodeId, Problem
 
@@ -29,7 +28,7 @@ class Row:
         program: The program in ``text``, if there is one.
         estimate: Estimate of the node.
         count: Children drawn and granted of an open node (``3/8``), answer of a finished one (``=27``), or
-            ``cut``, ``ahead`` (drawn before its turn) or ``unused`` (drawn for nothing).
+            ``cut``.
         tokens: Length of the step; of a thought with all its parts that have no rows of their own.
         thought: The row is that of a thought.
         why: Reason for which the node was pruned.
@@ -111,7 +110,6 @@ class _Walk:
         self._state = state
         self._tree = state.tree
         self._best = state.best_path
-        self._unused = state.unused
         self._answers = {c.node: c.answer for c in state.candidates}
         self._running: dict[NodeId, list[Running]] = {}
         for branch in state.running.values():
@@ -151,10 +149,9 @@ class _Walk:
 
     def _node_row(self, node: Node, place: _Place) -> Row:
         text = node.step.text if node.step else "question"
-        reason = self._state.reasons.get(node.id, "")
         return Row(
             place.lasts,
-            self._mark(node),
+            mark_of(self._state, node),
             place.label,
             text,
             None if node.is_thought else program_of(node, text, self._tree.problem),
@@ -162,7 +159,7 @@ class _Walk:
             count=self._count(node),
             tokens=self._tokens(node),
             thought=node.is_thought,
-            why="" if reason == NOT_NEEDED else reason,
+            why=self._state.reasons.get(node.id, ""),
             best=node.id in self._best,
         )
 
@@ -176,28 +173,27 @@ class _Walk:
             above = self._tree[above].parent
         return tokens
 
-    def _mark(self, node: Node) -> Mark:
-        if node.id == self._state.best:
-            return "best"
-        if node.status == "pruned":
-            return "pruned"
-        if node.status == "terminal":
-            failed = node.mode == "program" and node.execution is not None and node.execution.error
-            fails = node.execution is not None and node.execution.verdicts and not node.execution.passes
-            return "failed" if failed or fails else "finished"
-        return "expanded" if self._tree.children(node.id) or node.id in self._running else "waiting"
-
     def _count(self, node: Node) -> str:
         """See ``Row.count``."""
-        if node.id in self._unused:
-            return "unused"
         if node.status == "pruned":
             return "cut"
         if node.status == "terminal":
-            ahead = node.id not in self._answers  # of its turn
-            return "ahead" if ahead else f"={self._answers[node.id] or '?'}"
+            return f"={self._answers.get(node.id) or '?'}"
         granted = self._state.granted.get(node.id, 0)
         return f"{self._state.drawn_from(node)}/{granted}" if granted else ""
+
+
+def mark_of(state: ViewState, node: Node) -> Mark:
+    """The mark of a node; that of a branch that is being written is ``running``."""
+    if node.id == state.best:
+        return "best"
+    if node.status == "pruned":
+        return "pruned"
+    if node.status == "terminal":
+        failed = node.mode == "program" and node.execution is not None and node.execution.error
+        fails = node.execution is not None and node.execution.verdicts and not node.execution.passes
+        return "failed" if failed or fails else "finished"
+    return "expanded" if state.tree.children(node.id) or node.id in state.writing else "waiting"
 
 
 def program_of(node: Node, text: str, problem: Problem) -> Program | None:

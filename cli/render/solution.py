@@ -9,10 +9,10 @@ from adascale.engine.types import PROGRAMS, NodeId
 from ..terminal.code import Program, cut_line
 from ..terminal.markdown import rendered
 from ..terminal.text import cells, pad, percent, plural
-from ..terminal.theme import DOT, ELLIPSIS, LEFT, MARK_STYLES, SPENT, SPIN, STYLES
+from ..terminal.theme import ELLIPSIS, LEFT, SPENT, STYLES
 from .rows import program_of
 from .state import Running, ViewState
-from .summary import answer_words, progress_facts
+from .summary import answer_words
 
 _BAR_CELLS = 30
 _PERCENT_CELLS = 5
@@ -69,35 +69,13 @@ def option_lines(state: ViewState, width: int) -> list[Text]:
     return lines
 
 
-def writing_frame(state: ViewState, width: int, height: int, tick: int = 0) -> list[Text]:
-    """The solution that leads, as far as it is written, and below it one line of status.
-
-    Before one has finished, the oldest that is being written is shown. Of a long text the end is.
-    """
-    bars, room = option_lines(state, width), height - 2
-    blocks = [bars] if bars and len(bars) < room else []
-    room -= len(bars) + 1 if blocks else 0
-    if room > 0 and (lines := _leading_lines(state, width, room)[-room:]):
-        blocks.insert(0, lines)
-    return [*(line for block in blocks for line in (*block, Text())), status_line(state, width, tick)]
-
-
-def _leading_lines(state: ViewState, width: int, room: int) -> list[Text]:
-    if state.tree.problem.is_chat:  # stdout shows the reply
-        return []
-    if state.best is not None:
-        return solution_lines(state, state.best, width, whole=False)
-    writing = [state.running[branch] for branch in sorted(state.running)]
-    return _running_lines(state, writing[0], width, room) if writing else []
-
-
-def _running_lines(state: ViewState, branch: Running, width: int, room: int) -> list[Text]:
+def running_lines(state: ViewState, branch: Running, width: int, room: int) -> list[Text]:
     """The text that one branch has written so far; a program has its last lines."""
     if branch.thinks:
         return [Text(f"thinking, {plural(branch.tokens, 'token')}", STYLES["faint"])]
     text = state.tree.text(branch.parent) + branch.text
     if branch.mode not in PROGRAMS:
-        return rendered(_end_of(text, width * room), width)
+        return rendered(_end_of(text, width * room), width)[-room:]
     code = [line for line in Program.of(text, None).lines() if line.plain.strip()]
     return [cut_line(line, width) for line in code[-_WHOLE_PROGRAM:]]
 
@@ -106,12 +84,3 @@ def _end_of(text: str, characters: int) -> str:
     """About so many last characters, from the beginning of a paragraph on: what is above is not rendered."""
     start = text.find("\n\n", max(0, len(text) - characters))
     return text if len(text) <= characters or start < 0 else text[start:]
-
-
-def status_line(state: ViewState, width: int, tick: int = 0) -> Text:
-    """``◐ 2 of up to 16 solutions · 391 leads, 84 %``."""
-    line = Text().append(SPIN[tick % len(SPIN)] + " ", MARK_STYLES["running"])
-    facts = Text(DOT.join(progress_facts(state)), STYLES["faint"])
-    line = line.append_text(cut_line(facts, max(0, width - 2)))
-    line.truncate(width)
-    return line

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 from adascale.engine.answers.choosing import first_to_show
 from adascale.engine.search.events import (
-    NOT_NEEDED,
     BranchGrew,
     BranchStarted,
     Event,
@@ -45,10 +44,14 @@ class ViewState(Record):
 
     Attributes:
         running: Branches that still generate.
+        places: The latest branch of each place: one that starts takes the first place whose branch has ended.
+        tips: The last node of each branch, or the one that it began at.
         generating_since: When the first branch started, after the prompt was read; 0 before.
     """
 
     running: dict[BranchId, Running] = field(default_factory=dict)
+    places: list[BranchId] = field(default_factory=list)
+    tips: dict[BranchId, NodeId] = field(default_factory=dict)
     generating_since: float = 0.0
 
     def add(self, event: Event) -> None:
@@ -57,13 +60,16 @@ class ViewState(Record):
         match event:
             case BranchStarted():
                 self.generating_since = self.generating_since or event.t
+                self._take_place(event.branch)
+                self.tips[event.branch] = event.parent
                 self._run(event.branch, event.parent)
             case BranchGrew():
                 self._run(event.branch, event.parent, event.text, event.tokens, event.thinks)
-            case StepProposed(ended=True):
-                self.running.pop(event.branch, None)
             case StepProposed():
+                self.tips[event.branch] = event.node
                 self._run(event.branch, event.node)
+                if event.ended:
+                    del self.running[event.branch]
             case NodesPruned():
                 self._stop_below(set(event.nodes))
             case SearchFinished() | SearchFailed():
@@ -77,6 +83,16 @@ class ViewState(Record):
         started = self.branches.get(branch)
         mode: Mode = "prose" if started is None else started.mode
         self.running[branch] = Running(parent, text, tokens, mode, thinks)
+
+    def _take_place(self, branch: BranchId) -> None:
+        free = (at for at, before in enumerate(self.places) if before not in self.running)
+        at = next(free, len(self.places))
+        self.places[at : at + 1] = [branch]
+
+    def length(self, branch: BranchId) -> int:
+        """Tokens of a branch's solution so far, from the question on."""
+        written = self.running[branch].tokens if branch in self.running else 0
+        return written + sum(len(step.token_ids) for step in self.tree.steps(self.tips[branch]))
 
     def _stop_below(self, cut: set[NodeId]) -> None:
         """Forget branches below cut nodes: one that has no token yet ends without an event of its own."""
@@ -114,16 +130,6 @@ class ViewState(Record):
         drawn = [self.tree[child].branch for child in self.tree.children(node.id)]
         drawn += [id_ for id_, branch in self.running.items() if branch.parent == node.id]
         return sum(branch != node.branch for branch in drawn)
-
-    @property
-    def unused(self) -> set[NodeId]:
-        """Nodes that were drawn for nothing: unfinished ones, and at the end solutions that nobody judged."""
-        found = {node for node, reason in self.reasons.items() if reason == NOT_NEEDED}
-        if self.end is None:
-            return found
-        judged = {candidate.node for candidate in self.candidates}
-        ended = {node.id for node in self.tree if node.status == "terminal"}
-        return found | (ended - judged)
 
     @property
     def writing(self) -> set[NodeId]:

@@ -11,9 +11,10 @@ from adascale.engine.answers.result import DOUBTFUL, FieldEstimate
 from adascale.engine.kinds import KINDS, kind_of
 from adascale.engine.search.account import fixed_tokens
 from adascale.engine.search.events import SearchFailed
+from adascale.engine.search.tree import Node
 from adascale.engine.types import ROOT, Estimate, Mode, probability_of
 
-from ..terminal.code import verdict_text
+from ..terminal.code import Program, verdict_text
 from ..terminal.console import as_typed
 from ..terminal.text import chance, cut, duration, nouns, one_line, percent, plural, rounded
 from ..terminal.theme import DOT, STYLES
@@ -40,7 +41,7 @@ def summary(state: ViewState) -> Text:
         head, facts, is_good = tokens_text(state), [], False
     else:
         head, *facts = _answer_facts(state)
-        is_good = state.answer is not None and not _is_unsure(state)
+        is_good = not is_unsure(state)
     style = STYLES["answer"] if is_good else "" if state.tree.problem.is_chat else STYLES["low"]
     line = Text().append(head, style)
     return line.append(DOT.join(["", *facts, *tail]))
@@ -75,7 +76,7 @@ def _answer_facts(state: ViewState) -> list[str]:
     if state.tree.problem.kind == "json" and state.result is not None and state.result.fields:
         return [_fields_text(state.result.fields), *support(state)]
     answer = answer_text(state)
-    if _is_unsure(state):
+    if is_unsure(state):
         likely = f" is {sure} likely" if (sure := sure_text(state)) else ", a guess,"
         return [f"not sure: {answer}{likely} {_after(state)}"]
     return [answer, *support(state)]
@@ -96,11 +97,11 @@ def doubts(fields: Mapping[str, FieldEstimate]) -> list[str]:
     return [f"{name} {percent(p)}".strip() for name, p in sorted(doubtful, key=lambda each: each[1])]
 
 
-def _is_unsure(state: ViewState) -> bool:
-    """True if another answer is as likely, or the search gave up; the exit code has a lower limit."""
+def is_unsure(state: ViewState) -> bool:
+    """True if another is as likely, there is none, or the search gave up; the exit code has a lower limit."""
     p = probability_of(state.confidence)
     is_guess = state.result is not None and state.result.is_guess
-    return is_guess or (p is not None and p < _SURE)
+    return state.answer is None or is_guess or (p is not None and p < _SURE)
 
 
 def support(state: ViewState) -> list[str]:
@@ -131,23 +132,50 @@ def is_rough(state: ViewState) -> bool:
 
 
 def progress_facts(state: ViewState) -> list[str]:
-    """``2 of up to 16 solutions`` and ``391 leads, 84 %``, while the search runs."""
-    problem, most, done = state.tree.problem, state.samples or 1, len(state.candidates)
-    noun = KINDS[problem.kind].noun
+    """``2 of up to 16 solutions`` and ``391 leads, 84 % sure``, while the search runs."""
+    return [solutions_text(state), *leader_facts(state)[:1]]
+
+
+def solutions_text(state: ViewState) -> str:
+    """``2 of up to 16 solutions``; what it does before it has the first one."""
+    entry, most, done = KINDS[state.tree.problem.kind], state.samples or 1, len(state.candidates)
     if not state.branches:
-        return [f"reading the {'options' if KINDS[problem.kind].has_options else 'question'}"]
+        return f"reading the {'options' if entry.has_options else 'question'}"
     if done:
-        facts = [f"{done} of up to {most} {nouns(noun)}" if most > 1 else plural(done, noun)]
-    else:
-        facts = [f"writing the first of up to {most} {nouns(noun)}" if most > 1 else f"writing a {noun}"]
-    if problem.kind == "code" and done:
-        is_tested = bool(kind_of(problem).tests(problem))
-        return [*facts, f"the best {_code_words(state)}"] if is_tested else facts
+        return f"{done} of up to {most} {nouns(entry.noun)}" if most > 1 else plural(done, entry.noun)
+    return f"writing the first of up to {most} {nouns(entry.noun)}" if most > 1 else f"writing a {entry.noun}"
+
+
+def leader_facts(state: ViewState) -> list[str]:
+    """``391 leads, 84 % sure``, ``5 of 7 solutions agree``, ``then 26 (2)``; nothing before a solution."""
+    if state.tree.problem.kind == "code":
+        return [f"the best {_code_words(state)}"] if state.candidates else []
     if state.answer is None:
-        return [*facts, "no answer yet"] if done else facts
-    agree, answered = state.agreement
-    sure = sure_text(state) or (f"{agree} of {answered}" if answered else "read from the options")
-    return [*facts, f"{answer_text(state)} leads, {sure}"]
+        return ["no answer yet"] if state.candidates else []
+    first, *more = support(state)
+    return [f"{answer_text(state)} leads, {first}", *more, *_rivals(state)]
+
+
+def _rivals(state: ViewState) -> list[str]:
+    """``then 26 (2), 13 (1), 3 more``: other answers, and how many solutions have each."""
+    groups = state.groups[1:]
+    named = [f"{answer_words(state, group.answer, 12)} ({len(group.nodes)})" for group in groups[:2]]
+    more = [f"{len(groups) - 2} more"] if len(groups) > 2 else []
+    return ["then " + ", ".join([*named, *more])] if groups else []
+
+
+def outcome_text(state: ViewState, node: Node) -> str:
+    """What a finished solution found: ``= 27``, the error of its program, or ``passes 1 of 2 tests``."""
+    problem = state.tree.problem
+    if problem.kind == "code":
+        tests = kind_of(problem).tests(problem)
+        return "" if node.execution is None else one_line(verdict_text(node.execution, tests))
+    found = next((each for each in state.candidates if each.node == node.id), None)
+    if found is not None and found.answer is not None:
+        return f"= {answer_words(state, found.answer, _ANSWER_CELLS)}"
+    if node.mode == "program" and node.execution is not None:
+        return one_line(Program("", node.execution).output)
+    return "no answer" if found is not None else ""
 
 
 def _cut_short(state: ViewState) -> str:
@@ -184,11 +212,7 @@ def _code_facts(state: ViewState) -> list[str]:
 
 def _code_words(state: ViewState) -> str:
     """``passes 1 of 2 tests: assert f(3) == 9 gave 6``: the verdict on the best program."""
-    best, problem = state.best, state.tree.problem
-    execution = None if best is None else state.tree[best].execution
-    if execution is None:
-        return "no program"
-    return one_line(verdict_text(execution, kind_of(problem).tests(problem)))
+    return "no program" if state.best is None else outcome_text(state, state.tree[state.best]) or "no program"
 
 
 def _passes(state: ViewState) -> bool:

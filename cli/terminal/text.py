@@ -12,7 +12,7 @@ from decimal import Decimal
 from adascale.engine.decimals import decimal
 
 from .console import clean
-from .theme import ELLIPSIS
+from .theme import DOT, ELLIPSIS
 
 _LEAST_CELLS = 8
 """Cells of the last column of a table, below which it is not cut."""
@@ -66,6 +66,13 @@ def cut(text: str, width: int) -> str:
 def cut_front(text: str, width: int) -> str:
     """The end of ``text`` in at most ``width`` cells, behind an ellipsis if something was cut off."""
     return cut(text[::-1], width)[::-1]  # an ellipsis reads the same from both ends
+
+
+def fitting(facts: Sequence[str], width: int) -> str:
+    """The first facts that fit side by side into ``width`` cells; one stays in any case, and is cut."""
+    while len(facts) > 1 and cells(DOT.join(facts)) > width:
+        facts = facts[:-1]
+    return cut(DOT.join(facts), width)
 
 
 def pad(text: str, width: int) -> str:

@@ -8,7 +8,7 @@ from sample_log import Log
 
 from adascale.cli.render import ending
 from adascale.cli.render.ending import say_end, write_answer
-from adascale.cli.render.solution import writing_frame
+from adascale.cli.render.places import search_frame
 from adascale.cli.render.state import ViewState
 from adascale.engine.answers.result import SearchResult, Standing
 from adascale.engine.kinds.messages import problem_of
@@ -109,7 +109,7 @@ def test_options_that_were_read_have_a_bar_each(
 @pytest.mark.parametrize(("height", "bars"), [(24, 2), (5, 2), (4, 0), (1, 0)])
 def test_the_bars_stand_above_the_line_while_it_searches_if_there_is_room(height: int, bars: int) -> None:
     state = ViewState.of(looked(CHOICE, 0.88)[:2])
-    *above, _ = [line.plain for line in writing_frame(state, 80, height)]
+    *above, _ = [line.plain for line in search_frame(state, 80, height)]
     assert sum("━" in line for line in above) == bars
     assert len(above) < height
 

@@ -23,7 +23,7 @@ def finished(**kwargs: float) -> Log:
 
 def test_a_short_search_says_which_answer_leads(capsys: pytest.CaptureFixture[str]) -> None:
     said = lines(finished(pace=0.3), PlainRenderer(), capsys)
-    assert said == ["adascale: 1 solution · 27 leads, 93 % · 213 tokens · 8 s"]
+    assert said == ["adascale: 1 solution · 27 leads, 93 % sure · 213 tokens · 8 s"]
 
 
 def test_a_long_search_says_something_every_ten_seconds(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,13 +13,12 @@ from sample_log import Log, pens, wide
 from searches import searched
 
 from adascale.cli.render.frame import FOLDED_ROWS, FULL_TREE, final_frame, live_frame, whole_frame
+from adascale.cli.render.places import search_frame
 from adascale.cli.render.rows import thought_line, tree_rows
-from adascale.cli.render.solution import writing_frame
 from adascale.cli.render.state import ViewState
-from adascale.engine.answers.result import Standing
-from adascale.engine.search.events import NOT_NEEDED, AnswersJudged, BranchGrew, NodesPruned
+from adascale.engine.search.events import BranchGrew
 from adascale.engine.strategies import STRATEGIES
-from adascale.engine.types import ROOT, BranchId, Budget, Estimate
+from adascale.engine.types import ROOT, BranchId
 
 
 def shown(lines: Sequence[Text]) -> str:
@@ -44,21 +43,11 @@ def test_uncalibrated_scores_at_80_columns() -> None:
         │   └── ○ 2.1 9 packs * 3 pens = 27 pens                           .84       0/3
         └── ✗ 3 Each pen costs $3, so 18 / 3 = 6 pens                      .07       cut
 
-        budget ━━──────────────  281 of 2,048 tokens · 32 tokens/s · at most 0:55 left
-        tree   7 steps · depth 3 · 1 cut · 1 being written · 1 waiting
-        best   27 · 2 of 2 solutions agree
-        done   2 solutions · stops when they agree
-        Ctrl-C: stop now and print the best answer.
+        27 leads, 2 of 2 solutions agree · Ctrl-C keeps it
+        ◐ 2 solutions · 281 of 2,048 tokens · 10 s
     """
     drawn = shown(live_frame(pens(calibrated=False, pace=0.3).state(), 80, 24))
     assert drawn == dedent(picture).strip("\n")
-
-
-def test_a_time_limit_bounds_the_time_left() -> None:
-    log = Log(budget=Budget(max_tokens=1000, max_seconds=30.0), pace=1.0)
-    log.step(ROOT, "text\n", 0.5, tokens=20)
-
-    assert "at most 0:27 left" in shown(live_frame(log.state(), 80, 24))
 
 
 def test_of_a_large_tree_the_best_path_is_left_behind() -> None:
@@ -121,7 +110,7 @@ def test_any_frame_of_any_search_fits_the_terminal_and_keeps_the_best(
 ) -> None:
     log = searched(strategy, seed, None)
     state = ViewState.of(log[: max(1, int(share * len(log)))])
-    for lines in (live_frame(state, width, height), writing_frame(state, width, height)):
+    for lines in (live_frame(state, width, height), search_frame(state, width, height)):
         assert len(lines) <= height
         assert all(cell_len(line.plain) <= width for line in lines)
 
@@ -135,38 +124,15 @@ def test_any_frame_of_any_search_fits_the_terminal_and_keeps_the_best(
         assert any(row.mark == "best" for row in rows)
 
 
-def test_a_solution_that_ran_ahead_is_told_from_one_without_an_answer() -> None:
-    log = Log("Why?")
-    log.finish_path(ROOT, "Hm.", 0.5, None)
-    log.step(ROOT, "It is 3.", 0.5, finish="stop")
-    assert [row.count for row in tree_rows(log.state())[1:]] == ["=?", "ahead"]
-    log.end()
-    assert [row.count for row in tree_rows(log.state())[1:]] == ["=?", "unused"]
-
-
-def test_two_lines_say_who_is_ahead_and_behind_and_what_is_enough() -> None:
-    log = Log(params={"stop_at": 0.95, "min_gain": 0.003, "samples": 16}, pace=0.3)
-    for answer in ("27", "27", "26", "25", "24", "23"):
-        log.finish_path(ROOT, f"so {answer}", (0.5, 0.6, 0.7), answer, tokens=10)
-    estimate = Estimate(0.5, 0.62, 0.7, True)
-    standing = Standing("27", estimate, 2, 1, 6, 6, gain=0.0124, reach=0.9)
-    log.add(AnswersJudged, standing=standing, groups=log.chosen().groups)
-
-    best, done = shown(live_frame(log.state(), 80, 24)).splitlines()[-3:-1]
-
-    assert best == "best   27 · 62 % sure · 2 of 6 solutions agree · then 26 (1), 25 (1), 2 more"
-    assert done == "done   6 of 16 solutions · stops when 95 % sure"
-
-
-def test_what_was_cut_and_what_ran_for_nothing_are_counted_apart() -> None:
-    log = Log()
+def test_the_finished_tree_has_its_cost_and_its_size() -> None:
+    log = Log(params={"samples": 16}, pace=1.0)
     log.finish_path(ROOT, "it is 3", 0.9, "3")
-    steps = [log.step(ROOT, f"idea {n}\n", 0.2) for n in range(5)]
-    log.add(NodesPruned, nodes=tuple(steps[:2]), reason="hopeless")
-    log.add(NodesPruned, nodes=tuple(steps[2:]), reason=NOT_NEEDED)
+    log.finish_path(ROOT, "Hm.", 0.5, None)
+    log.prune(log.step(ROOT, "idea", 0.2))
     log.end()
-    assert [row.count for row in tree_rows(log.state())[2:]] == ["cut", "cut", "unused", "unused", "unused"]
-    assert "6 steps · depth 1 · 2 cut · 3 unused" in shown(final_frame(log.state(), 80))
+    assert [row.count for row in tree_rows(log.state())[1:]] == ["=3", "=?", "cut"]
+    account = shown(final_frame(log.state(), 80)).splitlines()[-1]
+    assert account == "60 tokens · about 320 for all 16 · 5.0 tokens/s · 3 steps · 1 cut"
 
 
 def test_a_score_among_probabilities_has_no_interval() -> None:

@@ -11,7 +11,8 @@ from rich.cells import cell_len
 from sample_log import Log, pens, programs
 
 from adascale.cli.render.frame import final_frame, live_frame
-from adascale.cli.render.solution import solution_lines, writing_frame
+from adascale.cli.render.places import search_frame
+from adascale.cli.render.solution import solution_lines
 from adascale.cli.render.summary import closing_lines
 from adascale.engine.types import ROOT, Budget
 
@@ -99,7 +100,7 @@ def snapshot(name: str, width: int) -> str:
     log = SEARCHES[name]()
     state = log.state()
     parts = ["live tree", *shown(live_frame(state, width, HEIGHT)).splitlines(), "", "live"]
-    parts += [*shown(writing_frame(state, width, HEIGHT)).splitlines(), "", "tree at the end"]
+    parts += [*shown(search_frame(state, width, HEIGHT)).splitlines(), "", "tree at the end"]
     log.end(ENDS.get(name, "exhausted"))  # type: ignore[arg-type]
     state = log.state()
     parts += [*shown(final_frame(state, width)).splitlines(), "", "end"]
@@ -125,7 +126,7 @@ def test_it_looks_as_before(name: str, width: int, request: pytest.FixtureReques
 def test_no_line_is_wider_or_more_than_there_is_room(name: str) -> None:
     state = SEARCHES[name]().state()
     for width in (20, 80, 120):
-        for draw in (live_frame, writing_frame):
+        for draw in (live_frame, search_frame):
             lines = draw(state, width, 24)
             assert len(lines) <= 24
             assert max(cell_len(line.plain) for line in lines) <= width

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 from event_logs import logs_of
-from sample_log import Log, pens
+from sample_log import Log
 from worlds import code_driver, even_code, tasks
 
 from adascale.cli.render.frame import final_frame, live_frame
-from adascale.cli.render.solution import status_line, writing_frame
+from adascale.cli.render.places import standing_lines
 from adascale.cli.render.state import ViewState
 from adascale.cli.render.summary import closing_lines, details, summary, why
 from adascale.cli.report.answer import status_of
@@ -38,17 +38,6 @@ def test_model_text_is_only_text(text: str, drawn: str) -> None:
 
     assert question.plain == f"Q  {drawn}"
     assert step.plain.split(" 1 ")[1].removesuffix("50 %").rstrip() == drawn
-
-
-def test_the_status_line() -> None:
-    state = pens(pace=0.3).state()
-    assert status_line(state, 80).plain == "◐ 2 solutions · 27 leads, 93 %"
-    assert status_line(state, 20).plain == "◐ 2 solutions · 27…"
-    state = voted("8", calibrated=True).state()
-    state.started = replace(state.started, params={"samples": 16})
-    assert status_line(state, 80).plain == "◐ 1 of up to 16 solutions · 8 leads, 96 %"
-    state = voted("88818", calibrated=False).state()
-    assert status_line(state, 80).plain == "◐ 5 solutions · 8 leads, 4 of 5"
 
 
 def voted(answers: Sequence[str], *, calibrated: bool) -> Log:
@@ -164,11 +153,9 @@ def test_a_program_is_given_a_probability_where_no_test_speaks_against_it() -> N
         assert result is not None
         assert ("another program is unlikely to pass" in line) == (result.stop_reason == "hopeless")
     assert min(told.values()) > 2
-    shown = ["\n".join(map(str, writing_frame(state, 80, 24))) for state in states]
-    assert all(
-        ("→ passes 0 of 1 test" in text) != summary(state).plain.startswith("passes 1")
-        for state, text in zip(states, shown, strict=True)
-    )
+    for state in states:
+        leader, _ = standing_lines(state, 80)
+        assert leader.plain.startswith("the best passes 0") != summary(state).plain.startswith("passes 1")
     untested = [replace(task, details={}) for task in tasks(3, 2000)]
     for state in code_states(untested):
         assert "that it is correct" in summary(state).plain

@@ -1,0 +1,157 @@
+"""A search as it runs: a row for each solution that is being written, and below them who leads."""
+
+from __future__ import annotations
+
+from math import ceil, sqrt
+from statistics import fmean
+
+from rich.text import Text
+
+from adascale.engine.types import PROGRAMS, BranchId, Mode
+
+from ..terminal.prose import plain
+from ..terminal.text import cut, duration, fitting, one_line
+from ..terminal.theme import MARK_STYLES, MARKS, SPIN, STYLES, Mark
+from .rows import mark_of
+from .solution import option_lines, running_lines, solution_lines
+from .state import ViewState
+from .summary import is_unsure, leader_facts, outcome_text, solutions_text, tokens_text
+
+_MODE_CELLS = 7
+_LENGTH_CELLS = 6
+
+_LEAST_LEFT = 0.25
+"""Share of the usual length that any solution is expected to go on for."""
+
+_FOOTER = 3
+"""Lines below the solutions, the empty one among them."""
+
+
+def search_frame(state: ViewState, width: int, height: int, tick: int = 0) -> list[Text]:
+    """The solutions, a bar for each option that was read, and who leads, in at most ``height`` lines.
+
+    Several solutions have a row each, in half of the height at most; of a single one the end of its text is
+    shown. What there is no room for is left out, from above.
+    """
+    bars, room = option_lines(state, width), height - _FOOTER
+    blocks = [bars] if bars and len(bars) <= room else []
+    room -= len(bars) + 1 if blocks else 0
+    if room > 0 and (lines := _solution_lines(state, width, room, height // 2)):
+        blocks.insert(0, lines)
+    footer = standing_lines(state, width, tick)[-height:]
+    return [*(line for block in blocks for line in (*block, Text())), *footer]
+
+
+def _solution_lines(state: ViewState, width: int, room: int, most_rows: int) -> list[Text]:
+    if state.tree.problem.is_chat:  # stdout shows the reply
+        return []
+    if _is_wide(state):
+        return place_lines(state, width, min(room, most_rows))
+    if state.best is not None:
+        return solution_lines(state, state.best, width, whole=False)[-room:]
+    return [line for each in state.running.values() for line in running_lines(state, each, width, room)]
+
+
+def place_lines(state: ViewState, width: int, room: int) -> list[Text]:
+    """A row for each place: the solution that is being written there, or the last one that ended there.
+
+    Where there are more than ``room``, those that have ended give way, and the others are counted.
+    """
+    places = state.places
+    shown = sorted(range(len(places)), key=lambda at: places[at] not in state.running)
+    if len(places) > room:
+        shown = shown[: room - 1]
+    lines = [_place_line(state, places[at], width) for at in sorted(shown)]
+    if hidden := len(places) - len(shown):
+        lines.append(Text(cut(f"  and {hidden} more", width), STYLES["faint"]))
+    return lines
+
+
+def _place_line(state: ViewState, branch: BranchId, width: int) -> Text:
+    """``◐ prose     212  So she has 16 rolls left.``, or ``✓ program    64  = 24``."""
+    tip, mode = state.tree[state.tips[branch]], state.branches[branch].mode
+    mark: Mark = "running" if branch in state.running else mark_of(state, tip)
+    line = Text(no_wrap=True).append(f"{MARKS[mark]} ", MARK_STYLES[mark])
+    line.append(("program" if mode in PROGRAMS else mode).ljust(_MODE_CELLS), STYLES["faint"])
+    line.append(f"{state.length(branch):>{_LENGTH_CELLS},}  ", STYLES["label"])
+    style = STYLES["answer"] if tip.id in state.leading and not is_unsure(state) else STYLES["faint"]
+    line.append(cut(_content(state, branch), max(0, width - line.cell_len)), style)
+    line.truncate(width)
+    return line
+
+
+def _content(state: ViewState, branch: BranchId) -> str:
+    """The line that a solution is at, or what it found."""
+    tip, running = state.tree[state.tips[branch]], state.running.get(branch)
+    if running is None and tip.status != "open":
+        return "cut" if tip.status == "pruned" else outcome_text(state, tip)
+    if running is not None and running.thinks:
+        return "thinking"
+    written = running.text.strip() if running is not None else ""
+    if not written and tip.step is not None:
+        written = tip.step.text
+    *_, last = ["", *filter(None, map(one_line, plain(written).splitlines()))]
+    return last
+
+
+def standing_lines(state: ViewState, width: int, tick: int = 0) -> list[Text]:
+    """Who leads, once there are solutions side by side, and how far the search is.
+
+    ``24 leads, about 84 % sure · 5 of 7 solutions agree · then 30 (2)``
+    ``◐ 7 of up to 16 solutions · 1,204 tokens · 12 s · about 0:20 left``
+    """
+    facts = [solutions_text(state)]
+    if state.tokens:
+        facts += [tokens_text(state), duration(state.t), *_left(state)]
+    status = Text(no_wrap=True).append(SPIN[tick % len(SPIN)] + " ", MARK_STYLES["running"])
+    status.append(fitting(facts, width - 2), STYLES["faint"])
+    status.truncate(width)
+    known = leader_facts(state)
+    if state.tree.problem.is_chat or not (known or _is_wide(state)):
+        return [status]
+    hint = ["Ctrl-C keeps it"] if state.answer is not None else []
+    line = Text(fitting([*known, *hint] or ["no answer yet"], width), no_wrap=True)
+    if not is_unsure(state):
+        line.stylize(STYLES["answer"], 0, len(known[0]))
+    return [line, status]
+
+
+def _left(state: ViewState) -> list[str]:
+    """``about 20 s left``, in steps of five seconds, or ``at most 27 s left`` where a limit comes first."""
+    about, limit = seconds_left(state), state.started.budget.max_seconds
+    at_most = None if limit is None else max(0.0, limit - state.t)
+    if at_most is not None and (about is None or at_most < about):
+        return [f"at most {duration(at_most)} left"]
+    return [] if about is None else [f"about {duration(5 * ceil(about / 5))} left"]
+
+
+def seconds_left(state: ViewState) -> float | None:
+    """About how long it takes until all solutions have ended; None before each mode that runs has one.
+
+    Short ones end first, so their mean length is too small, and all tokens for each that has ended are too
+    many: the usual length is taken between both. In recorded searches, 8 solutions at once until one answer
+    leads by three, it was within a factor of two in 7 of 10 moments.
+    """
+    samples = state.samples
+    if samples is None or state.rate <= 0.0 or state.tree.problem.kind == "code":
+        return None
+    ended, running = dict[Mode, list[int]](), dict[Mode, list[int]]()
+    for found in state.candidates:
+        ended.setdefault(state.tree[found.node].mode, []).append(found.tokens)
+    for branch, each in state.running.items():
+        running.setdefault(each.mode, []).append(state.length(branch))
+    if not ended or running.keys() - ended.keys():
+        return None
+    usual = {
+        mode: sqrt(fmean(lengths) * (sum(lengths) + sum(running.get(mode, []))) / len(lengths))
+        for mode, lengths in ended.items()
+    }
+    rest = [max(usual[m] - n, _LEAST_LEFT * usual[m]) for m, lengths in running.items() for n in lengths]
+    to_start = samples - len(state.candidates) - len(rest)
+    tokens = max(sum(rest) + to_start * fmean(usual.values()), len(state.places) * max(rest, default=0.0))
+    return tokens / state.rate
+
+
+def _is_wide(state: ViewState) -> bool:
+    """True if there may be several solutions, which have a row each."""
+    return len(state.places) > 1 or bool(state.places and (state.samples or 1) > 1)
