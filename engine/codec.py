@@ -22,19 +22,25 @@ def omit(default: object) -> Mapping[str, Any]:
 
 
 class OneOf:
-    """Annotation of a field that holds one of several dataclasses; its JSON has the ``name`` of the one."""
+    """Annotation of a field that holds one of several dataclasses.
 
-    def __init__(self, variants: Mapping[str, type[Any]]) -> None:
+    Args:
+        variants: The dataclasses, by name.
+        key: Attribute of each that has its name, and key of that in its JSON.
+    """
+
+    def __init__(self, variants: Mapping[str, type[Any]], key: str = "name") -> None:
         self._variants = variants
+        self._key = key
 
     def __get_pydantic_core_schema__(self, source: object, handler: object) -> object:
         """How pydantic reads and writes it."""
         from pydantic_core import core_schema
 
         return core_schema.no_info_plain_validator_function(
-            lambda data: build(self._variants[data["name"]], data),
+            lambda data: build(self._variants[data[self._key]], data),
             serialization=core_schema.plain_serializer_function_ser_schema(
-                lambda value: {"name": value.name, **to_plain(value)}
+                lambda value: {self._key: getattr(value, self._key), **to_plain(value)}
             ),
         )
 

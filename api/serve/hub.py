@@ -22,7 +22,7 @@ from adascale.engine.search.events import Event, SearchFailed, SearchFinished, S
 from adascale.engine.search.settings import Request, Settings
 from adascale.engine.strategies import Greedy, Strategy, Vote
 from adascale.engine.types import Budget, Problem
-from adascale.models.worker.dispatch import failed_log
+from adascale.models.worker.client import failed_log
 from adascale.models.worker.messages import ModelsOpened
 
 from .wire.http import Refusal

@@ -20,7 +20,6 @@ from typing import Any
 from adascale.cli.report.answer import answer_record
 from adascale.engine.search.events import BranchGrew, from_json
 from adascale.engine.search.record import Record
-from adascale.engine.types import Problem
 from adascale.models.worker.messages import SearchEvent, decode, encode
 
 from ..common import close, table
@@ -36,9 +35,8 @@ def timed(work: Callable[[], Any]) -> tuple[Any, float]:
 def measured(path: Path) -> dict[str, float]:
     """Figures of one trace."""
     log = [from_json(json.loads(line)) for line in path.read_text().splitlines()]
-    problem = Problem("1", "")
-    sent, send_ms = timed(lambda: [encode(SearchEvent.of(problem, event)) for event in log])
-    received, read_ms = timed(lambda: [decode(line).event() for line in sent])
+    sent, send_ms = timed(lambda: [encode(SearchEvent("1", event)) for event in log])
+    received, read_ms = timed(lambda: [decode(line).event for line in sent])
     assert received == log
     record, record_ms = timed(lambda: answer_record(Record.of(received), 0.0))
     return {

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 from adascale.engine.errors import AdascaleError
 from adascale.engine.kinds.messages import problem_of
 from adascale.engine.search.conversation import turns_after
+from adascale.engine.search.settings import Request
 from adascale.engine.strategies import effort_named
 from adascale.engine.types import Turn
 
@@ -123,7 +124,7 @@ class Conversation:
 
     def _events(self, problem: Problem, settings: Settings) -> Generator[Event]:
         """The events of a search. The worker's are read to their end in any case: its models stay open."""
-        run = self._worker.run([problem], settings)
+        run = self._worker.serve([Request(problem, settings)])
         try:
             yield from (event for _, event in run)
         except GeneratorExit:

@@ -88,11 +88,13 @@ def search_one(
     @contextmanager
     def open_source(status: Callable[[str], None]) -> Iterator[EventSource]:
         # Imported below the first line, as is all that is not needed to draw it.
+        from adascale.engine.search.settings import Request
+
         from .models import choose_seed, open_worker, settings_for
 
         with open_worker(session, view.terminal, status) as worker:
             settings = settings_for(problem, strategy, search, choose_seed(search, view.terminal), worker)
-            events = worker.run([problem], settings)
+            events = worker.serve([Request(problem, settings)])
             yield (event for _, event in events), worker.interrupt
 
     return show_search(open_source, view, prints_reply=prints_reply)

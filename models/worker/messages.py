@@ -10,14 +10,14 @@ import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from adascale.engine.codec import build, to_plain
+from adascale.engine.codec import OneOf, build, to_plain
 from adascale.engine.errors import UsageError
 from adascale.engine.kinds import KINDS
 from adascale.engine.search.events import EVENT_TYPES, Event, SearchFailed
 from adascale.engine.search.settings import Conditions, Request
-from adascale.engine.types import KindName, Mode, Problem
+from adascale.engine.types import KindName, Mode
 
 from ..files.progress import DownloadPlan, Transfer
 from ..options import SessionOptions
@@ -100,33 +100,16 @@ class ModelsOpened:
     @classmethod
     def of(cls, session: OpenSession) -> Self:
         """The message for an open session."""
-        files = tuple(session.files.listing())
-        return cls({kind: session.conditions(kind) for kind in KINDS}, session.modes, files)
+        conditions = {kind: session.conditions(kind) for kind in KINDS}
+        return cls(conditions, session.modes, tuple(session.files.listing()))
 
 
 @dataclass(frozen=True, slots=True)
 class SearchEvent:
-    """Worker: an event of a question.
-
-    Attributes:
-        problem: Id of the question.
-        kind: Kind of the event.
-        fields: The event as JSON, without hidden states.
-    """
+    """Worker: an event of the question of this id, without hidden states."""
 
     problem: str
-    kind: str
-    fields: Mapping[str, Any]
-
-    @classmethod
-    def of(cls, problem: Problem, event: Event) -> Self:
-        """The message for an event."""
-        return cls(problem.id, event.kind, to_plain(event))
-
-    def event(self) -> Event:
-        """The inverse of ``of``."""
-        event: Event = build(EVENT_TYPES[self.kind], self.fields)
-        return event
+    event: Annotated[Event, OneOf(EVENT_TYPES, "kind")]
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,9 +36,8 @@ from adascale.engine.types import Problem
 
 from ..extras import install_command
 from ..options import SessionOptions
-from .client import Worker
-from .dispatch import QuestionSource, failed_log
-from .messages import ModelsOpened, SearchEvent
+from .client import Questions, Worker, failed_log
+from .messages import ModelsOpened
 
 _AT_ONCE = 8
 """Questions that an engine has at once; its worker begins each when the decode batch has room."""
@@ -59,7 +58,7 @@ class Engine:
     def __init__(self, options: SessionOptions) -> None:
         self._worker = Worker(options)  # never closed: it ends with this process
         self._asked: SimpleQueue[Request | None] = SimpleQueue()
-        self._logs: dict[str, Future[list[SearchEvent]]] = {}
+        self._logs: dict[str, Future[list[Event]]] = {}
         self._failure: AdascaleError | None = None
 
     def open_models(self) -> ModelsOpened:
@@ -72,13 +71,13 @@ class Engine:
         threading.Thread(target=self._run, daemon=True).start()
         return self._worker.open_models
 
-    def search(self, request: Request) -> list[SearchEvent]:
+    def search(self, request: Request) -> list[Event]:
         """The log of one search; empty if the engine was stopped before it began.
 
         Raises:
             AdascaleError: the worker has died too often, or could not be started again.
         """
-        log = self._logs[request.problem.id] = Future[list[SearchEvent]]()
+        log = self._logs[request.problem.id] = Future[list[Event]]()
         if self._failure is not None:
             raise self._failure
         self._asked.put(request)
@@ -90,12 +89,12 @@ class Engine:
         self._asked.put(None)
 
     def _run(self) -> None:
-        logs: dict[str, list[SearchEvent]] = {}
+        logs: dict[str, list[Event]] = {}
         try:
             for problem, event in self._worker.serve(iter(self._asked.get, None), retry=True):
                 if event.seq == 0:  # the search was lost with the worker, and begins again
                     logs[problem.id] = []
-                logs[problem.id].append(SearchEvent.of(problem, event))
+                logs[problem.id].append(event)
                 if isinstance(event, SearchFinished | SearchFailed):
                     self._logs.pop(problem.id).set_result(logs.pop(problem.id))
         except Exception as error:
@@ -212,36 +211,35 @@ class Cluster:
         import ray
 
         calls: dict[Any, tuple[_Member, Request]] = {}
-        with QuestionSource(requests, wake=lambda: None) as source:
-            while True:
-                is_waiting = self._hand_out(source, calls)
-                if not calls and (source.exhausted or self.interrupted):
-                    return
-                pause = _POLL_SECONDS if is_waiting else 1.0
-                if not calls:
-                    time.sleep(pause)
-                    continue
-                for reference in ray.wait(list(calls), timeout=pause)[0]:
-                    member, request = calls.pop(reference)
-                    try:
-                        log: list[SearchEvent] = member.result(reference)
-                    except AdascaleError as error:
-                        self._remove(member, error)
-                        if not self.interrupted and not (retry and source.give_back(request)):
-                            failure = SearchFailed.of(error)
-                            yield from ((request.problem, event) for event in failed_log(request, failure))
-                    else:
-                        yield from ((request.problem, happened.event()) for happened in log)
+        questions = Questions(requests)
+        while True:
+            is_waiting = self._hand_out(questions, calls)
+            if not calls and (questions.exhausted or self.interrupted):
+                return
+            pause = _POLL_SECONDS if is_waiting else 1.0
+            if not calls:
+                time.sleep(pause)
+                continue
+            for reference in ray.wait(list(calls), timeout=pause)[0]:
+                member, request = calls.pop(reference)
+                log: list[Event] = []
+                try:
+                    log = member.result(reference)
+                except AdascaleError as error:
+                    self._remove(member, error)
+                    if not self.interrupted and not (retry and questions.ask_again(request)):
+                        log = failed_log(request, SearchFailed.of(error))
+                yield from ((request.problem, event) for event in log)
 
-    def _hand_out(self, source: QuestionSource, calls: dict[Any, tuple[_Member, Request]]) -> bool:
+    def _hand_out(self, questions: Questions, calls: dict[Any, tuple[_Member, Request]]) -> bool:
         """Give each question to the engine with the fewest; returns whether more could be given."""
         while not self.interrupted:
             held = Counter(member for member, _ in calls.values())
             freest = min(self._members, key=held.__getitem__)
-            if held[freest] >= _AT_ONCE or source.exhausted:
+            if held[freest] >= _AT_ONCE or questions.exhausted:
                 return False
-            if (request := source.take()) is None:
-                return not source.exhausted
+            if (request := questions.take()) is None:
+                return not questions.exhausted
             calls[freest.engine.search.remote(request)] = freest, request
         return False
 

@@ -2,8 +2,7 @@
 
 llama.cpp aborts on what it did not expect, and the OOM killer asks nobody; in a process of its own that is a
 message to the parent, which still has everything that was answered. A worker ends when its stdin does, in the
-middle of a batch if need be, so that no parent that was killed leaves one behind; on Linux the kernel sees to
-it, whatever the worker does at that moment.
+middle of a batch if need be, so that no parent that was killed leaves one behind.
 """
 
 from __future__ import annotations
@@ -41,8 +40,7 @@ from .messages import (
 if TYPE_CHECKING:
     from adascale.engine.search.driver import Driver
 
-    from ..session import OpenSession
-
+    from ..llama.native import AbortFlag
 
 _STACK = 1 << 30
 """Bytes of stack of the thread that tokenizes: llama.cpp splits a text by a recursion that takes some 400 for
@@ -52,11 +50,6 @@ used takes memory."""
 
 def main() -> None:
     """Serve the parent at the other end of stdin and stdout until it has gone."""
-    if sys.platform == "linux":
-        from ..programs import confine
-
-        # The kernel does it: to read the end of stdin takes the lock that a long call into C may hold.
-        confine.end_with_parent()
     # Whatever a library prints must not get between the messages.
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
@@ -101,47 +94,47 @@ class Server:
 
     def __init__(self, send: Callable[[FromWorker], None]) -> None:
         self._send = send
-        self._inbox: SimpleQueue[FromParent] = SimpleQueue()
-        self._session: OpenSession | None = None
+        self._inbox: SimpleQueue[FromParent | None] = SimpleQueue()
+        self._abort: AbortFlag | None = None
         self._driver: Driver | None = None
         self._interrupted = False
 
-    def receive(self, message: FromParent) -> None:
-        """Take a message of the parent; an interruption counts at once."""
+    def receive(self, message: FromParent | None) -> None:
+        """Take a message of the parent, or None to end; an interruption counts at once."""
         match message:
             case Interrupt():
                 self._interrupted = True
                 if self._driver is not None:
                     self._driver.interrupt()
-                if self._session is not None:
-                    self._session.abort.set()
-                self._inbox.put(EndOfQuestions())  # whoever waits for a question waits no longer
+                if self._abort is not None:
+                    self._abort.set()
+                message = EndOfQuestions()  # whoever waits for a question waits no longer
             case Cancel():
                 if self._driver is not None:
                     self._driver.cancel(message.problem)
+                return
             case StartRun():
                 self._interrupted = False
-                self._inbox.put(message)
-            case _:
-                self._inbox.put(message)
+        self._inbox.put(message)
 
     def serve(self) -> None:
-        """Follow the messages for ever; an error is sent to the parent."""
+        """Open the models and search; an error is sent to the parent."""
         try:
-            self._open(self._inbox.get())
+            self._serve()
         except Exception as error:
             explanation = explained(error, "ADASCALE_DEBUG=1 shows where; please report it")
             if explanation.slug == "unexpected" and os.environ.get("ADASCALE_DEBUG"):
                 raise
             self._send(SearchFailed.of(explanation))
 
-    def _open(self, wanted: FromParent) -> None:
+    def _serve(self) -> None:
         from ..llama import template
 
         template.prepare()  # while this process loads libraries and models
         from ..options import Reporting
         from ..session import Session
 
+        wanted = self._inbox.get()
         assert isinstance(wanted, OpenModels), "the first message opens the models"
         reporting = Reporting(
             status=lambda text: self._send(Told("status", text)),
@@ -151,20 +144,17 @@ class Server:
             loading=lambda path: self._send(Told("loading", path.name)),
         )
         with Session(wanted.options, reporting) as session:
-            self._session = session
+            self._abort = session.abort
             self._send(ModelsOpened.of(session))
-            while True:
-                message = self._inbox.get()
-                if isinstance(message, StartRun):  # any other was for a run that has ended
-                    self._search(session)
-
-    def _search(self, session: OpenSession) -> None:
-        driver = self._driver = session.driver(time.monotonic)
-        if self._interrupted:  # before there was a driver to interrupt
-            driver.interrupt()
-        for problem, event in driver.serve(self._requests(driver)):
-            self._send(SearchEvent.of(problem, event))
-        self._send(RunEnded())
+            for message in iter(self._inbox.get, None):
+                if not isinstance(message, StartRun):  # it was for a run that has ended
+                    continue
+                driver = self._driver = session.driver(time.monotonic)
+                if self._interrupted:  # before there was a driver to interrupt
+                    driver.interrupt()
+                for problem, event in driver.serve(self._requests(driver)):
+                    self._send(SearchEvent(problem.id, event))
+                self._send(RunEnded())
 
     def _requests(self, driver: Driver) -> Iterator[Request | None]:
         """The parent's questions; None while it has sent none and searches are running."""

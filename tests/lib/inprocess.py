@@ -8,70 +8,47 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from queue import SimpleQueue
 from unittest import mock
 
 from adascale.cli.app import main
 from adascale.cli.terminal.console import use_color, use_warnings
-from adascale.engine.errors import WorkerDiedError
 from adascale.models.worker import client
-from adascale.models.worker.messages import FromParent, FromWorker, Interrupt
+from adascale.models.worker.messages import Interrupt, decode, encode
 from adascale.models.worker.server import Server
 
 
-class _Stopped(BaseException):
-    """Unwinds the worker's thread, so that its session is closed."""
-
-
-class _Inbox(SimpleQueue[FromParent | None]):
-    """The worker's messages; a None stops it."""
-
-    def get(self, block: bool = True, timeout: float | None = None) -> FromParent:
-        message = super().get(block, timeout)
-        if message is None:
-            raise _Stopped
-        return message
-
-
 class WorkerThread:
-    """A worker in a thread of this process, in the place of ``process.WorkerProcess``."""
+    """A worker in a thread of this process, in the place of a ``subprocess.Popen`` and of its stdin."""
 
-    def __init__(self, deliver: Callable[[FromWorker | WorkerDiedError], None]) -> None:
-        self._deliver = deliver
-        self._server: Server | None = None
-
-    @property
-    def running(self) -> bool:
-        return self._server is not None
-
-    def start(self) -> None:
-        self._server = Server(self._deliver)
-        self._server._inbox = self._inbox = _Inbox()  # type: ignore[assignment]
-        self._thread = threading.Thread(target=self._serve, args=(self._server,), daemon=True)
+    def __init__(self, lines: SimpleQueue[bytes]) -> None:
+        self.stdin = self
+        self._server = Server(lambda message: lines.put(encode(message)))
+        self._thread = threading.Thread(target=self._server.serve, daemon=True)
         self._thread.start()
 
-    def _serve(self, server: Server) -> None:
-        with suppress(_Stopped):
-            server.serve()
+    def write(self, line: bytes) -> None:
+        self._server.receive(decode(line))
 
-    def send(self, message: FromParent) -> None:
-        if self._server is not None:
-            self._server.receive(message)
+    def flush(self) -> None:
+        pass
 
-    def stop(self) -> None:
-        if self._server is not None:
-            self.send(Interrupt())
-            self._inbox.put(None)
-            self._thread.join()
-            self._server = None
+    close = flush
+
+    def kill(self) -> None:
+        self._server.receive(Interrupt())
+        self._server.receive(None)
+
+    def wait(self) -> None:
+        self._thread.join()
 
 
 @contextmanager
 def worker_in_a_thread() -> Iterator[None]:
     """Workers are threads while the block runs."""
-    with mock.patch.object(client, "WorkerProcess", WorkerThread):
+    with mock.patch.object(client, "_start", WorkerThread):
         yield
 
 

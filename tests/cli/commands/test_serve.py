@@ -119,7 +119,7 @@ def test_a_server_answers_survives_its_workers_death_and_ends_when_told(home: Ho
             time.sleep(0.2)
             worker.kill()
             again = waiting.result()
-        assert again.status_code == 200
+        assert again.status_code == 200, again.text
         # How much was drawn ahead when the search ended depends on the time of batches.
         for name in ("answer", "groups", "votes", "stop_reason", "seed"):
             assert again.json()["adascale"][name] == found["adascale"][name]

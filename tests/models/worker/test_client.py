@@ -11,15 +11,13 @@ import pytest
 import tiny
 from event_logs import logs_of
 
-from adascale.engine.errors import WorkerDiedError
-from adascale.engine.search.events import PromptRead, SearchFailed, SearchFinished, SearchStarted
+from adascale.engine.search.events import PromptRead, SearchFailed, SearchFinished
 from adascale.engine.search.settings import Request, Settings
 from adascale.engine.strategies import strategy_named
 from adascale.engine.types import Problem
 from adascale.models.options import Reporting, SessionOptions
-from adascale.models.worker import process
-from adascale.models.worker.client import Worker
-from adascale.models.worker.dispatch import RESTARTS
+from adascale.models.worker import client
+from adascale.models.worker.client import RESTARTS, Worker
 
 SERVING = "from adascale.models.worker import server\n{}\nserver.main()"
 DEADLY_TO_READ = SERVING.format(
@@ -37,7 +35,6 @@ decode = server.decode
 server.decode = lambda line: server.os._exit(9) if b"deadly" in line else decode(line)
 """
 )
-DEADLY_TO_SEARCH = SERVING.format("server.Server._search = lambda *_: server.os._exit(9)")
 FAULTY_TO_SEARCH = SERVING.format(
     """
 from adascale.engine.search.search import Search
@@ -52,8 +49,8 @@ Search.decide = decide_or_fail
 SETTINGS = Settings(strategy_named("greedy"))
 
 
-def questions(*texts: str) -> list[Problem]:
-    return [Problem(str(n), text) for n, text in enumerate(texts)]
+def questions(*texts: str, settings: Settings = SETTINGS) -> list[Request]:
+    return [Request(Problem(str(n), text), settings) for n, text in enumerate(texts)]
 
 
 @pytest.fixture
@@ -70,9 +67,9 @@ def worker(chain_gguf: Path, said: list[str]) -> Worker:
 def test_a_deadly_question_fails_alone_and_the_rest_goes_on(
     monkeypatch: pytest.MonkeyPatch, worker: Worker, said: list[str], command: str
 ) -> None:
-    monkeypatch.setattr(process, "_COMMAND", command)
+    monkeypatch.setattr(client, "_COMMAND", command)
     with worker:
-        logs = logs_of(worker.run(questions(*["deadly"] * (RESTARTS + 1), "1 + 1?"), SETTINGS))
+        logs = logs_of(worker.serve(questions(*["deadly"] * (RESTARTS + 1), "1 + 1?")))
     *failed, answered = logs.values()
     assert len(failed) == RESTARTS + 1
     assert isinstance(answered[-1], SearchFinished)
@@ -86,45 +83,33 @@ def test_a_deadly_question_fails_alone_and_the_rest_goes_on(
 def test_an_error_that_nobody_has_foreseen_ends_the_worker_and_not_the_run(
     monkeypatch: pytest.MonkeyPatch, worker: Worker, said: list[str]
 ) -> None:
-    monkeypatch.setattr(process, "_COMMAND", FAULTY_TO_SEARCH)
+    monkeypatch.setattr(client, "_COMMAND", FAULTY_TO_SEARCH)
     with worker:
-        for _, event in worker.run(questions("a faulty one"), SETTINGS):
-            if isinstance(event, SearchStarted):
-                worker._process._reader.join(timeout=30)  # the worker has told its error, and has ended
+        *_, (_, event) = worker.serve(questions("a faulty one"))
         assert isinstance(event, SearchFailed)
         assert (event.notice.code, "KeyError: 'a mistake of ours'" in event.notice.message) == (
             "worker-died",
             True,
         )
-        assert sum("starting it again" in text for text in said) == 1
-        *_, (_, last) = worker.run(questions("1 + 1?"), SETTINGS)
+        assert not any("starting it again" in text for text in said), "there is nothing left to search"
+        *_, (_, last) = worker.serve(questions("1 + 1?"))
         assert isinstance(last, SearchFinished)
 
 
 def test_a_model_that_computes_no_numbers_fails_each_question(tmp_path: Path) -> None:
     broken = tiny.write_chain(tmp_path / "broken.gguf", {"\n": {tiny.ADD: math.nan}})
     with Worker(SessionOptions(str(broken), branches=4, threads=1)) as worker:
-        logs = logs_of(worker.run(questions("1 + 1?", "2 + 2?"), SETTINGS))
+        logs = logs_of(worker.serve(questions("1 + 1?", "2 + 2?")))
     failures = [log[-1] for log in logs.values()]
     assert all(isinstance(each, SearchFailed) and each.notice.code == "not-finite" for each in failures)
     assert len(failures) == 2
-
-
-@pytest.mark.slow
-def test_a_worker_that_dies_for_no_known_reason_is_given_up(
-    monkeypatch: pytest.MonkeyPatch, worker: Worker, said: list[str]
-) -> None:
-    monkeypatch.setattr(process, "_COMMAND", DEADLY_TO_SEARCH)
-    with worker, pytest.raises(WorkerDiedError):
-        list(worker.run(iter([]), SETTINGS))
-    assert sum("starting it again" in text for text in said) == RESTARTS
 
 
 def test_nothing_of_a_run_is_left_when_it_has_ended(worker: Worker) -> None:
     with worker:
         before = set(threading.enumerate())
         for text in ("1 + 1?", "2 + 2?"):
-            *_, (problem, last) = worker.run(questions(text), SETTINGS)
+            *_, (problem, last) = worker.serve(questions(text))
             assert problem.question == text
             assert isinstance(last, SearchFinished)
         for thread in set(threading.enumerate()) - before:
@@ -134,7 +119,7 @@ def test_nothing_of_a_run_is_left_when_it_has_ended(worker: Worker) -> None:
 
 def test_a_long_run_of_one_character_does_not_end_the_worker(worker: Worker) -> None:
     with worker:
-        logs = logs_of(worker.run(questions("<" * 40_000, "1 + 1?"), SETTINGS))
+        logs = logs_of(worker.serve(questions("<" * 40_000, "1 + 1?")))
     long, answered = (log[-1] for log in logs.values())
     assert isinstance(long, SearchFailed)
     assert long.notice.code == "context-overflow"
@@ -143,11 +128,11 @@ def test_a_long_run_of_one_character_does_not_end_the_worker(worker: Worker) -> 
 
 def test_a_run_that_is_left_early_does_not_speak_into_the_next_one(worker: Worker) -> None:
     with worker:
-        events = worker.run(questions("1 + 1?"), Settings(strategy_named("vote")))
+        events = worker.serve(questions("1 + 1?", settings=Settings(strategy_named("vote"))))
         assert isinstance(events, Iterator)
         next(events)
         events.close()  # type: ignore[attr-defined]
-        again = [(problem, event) for problem, event in worker.run(questions("2 + 2?"), SETTINGS)]
+        again = [(problem, event) for problem, event in worker.serve(questions("2 + 2?"))]
         assert {problem.question for problem, _ in again} == {"2 + 2?"}
         assert isinstance(again[-1][1], SearchFinished)
 
@@ -163,16 +148,5 @@ def test_one_search_of_several_is_cancelled_and_its_worker_goes_on(worker: Worke
             if isinstance(event, SearchFinished):
                 ends[problem.id] = event.result.stop_reason
         assert ends == {"long": "interrupted", "short": "exhausted"}
-        *_, (_, last) = worker.run(questions("3 + 3?"), SETTINGS)
+        *_, (_, last) = worker.serve(questions("3 + 3?"))
         assert isinstance(last, SearchFinished)
-
-
-def test_a_worker_outlives_the_thread_that_opened_it(worker: Worker) -> None:
-    opening = threading.Thread(target=worker.__enter__)
-    opening.start()
-    opening.join()
-    try:
-        logs = [event for _, event in worker.run(questions("What is 2 + 2?"), SETTINGS)]
-    finally:
-        worker.__exit__()
-    assert isinstance(logs[-1], SearchFinished)

@@ -27,8 +27,8 @@ from adascale.engine.strategies import Vote
 from adascale.engine.types import KindName, Problem
 from adascale.models.options import SessionOptions
 from adascale.models.worker import ray as rays
-from adascale.models.worker.dispatch import failed_log
-from adascale.models.worker.messages import ModelsOpened, SearchEvent
+from adascale.models.worker.client import failed_log
+from adascale.models.worker.messages import ModelsOpened
 from adascale.models.worker.ray import Cluster, Engine
 
 SETTINGS = Settings(Vote(samples=4))
@@ -46,7 +46,7 @@ class RayTaskError(RayError):
         self.cause = cause
 
 
-Outcome = ModelsOpened | list[SearchEvent] | Exception
+Outcome = ModelsOpened | list[Event] | Exception
 
 
 class Call:
@@ -102,8 +102,7 @@ class FakeEngine:
 
     def _search(self, request: Request) -> Call:
         self.asked.append(request.problem.id)
-        log = [SearchEvent.of(request.problem, event) for event in failed(request, self._name)]
-        return Call(self._lost or log)
+        return Call(self._lost or failed(request, self._name))
 
 
 def cluster(monkeypatch: pytest.MonkeyPatch, said: list[str], *engines: FakeEngine) -> Cluster:
@@ -156,7 +155,7 @@ def test_questions_of_a_lost_engine_go_to_the_others_once(
 def test_an_engine_gives_the_log_of_each_search_and_stops_when_it_is_told(chain_gguf: Path) -> None:
     engine = Engine(SessionOptions(str(chain_gguf), branches=2, threads=1))
     assert engine.open_models().files
-    log = [event.event() for event in engine.search(Request(Problem("q", "What is 9 * 2?"), SETTINGS))]
+    log = engine.search(Request(Problem("q", "What is 9 * 2?"), SETTINGS))
     assert [event.seq for event in log] == list(range(len(log)))
     assert isinstance(log[-1], SearchFinished)
     engine.interrupt()

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import signal
-from queue import SimpleQueue
 
 import pytest
 
 from adascale.engine.errors import AdascaleError, ModelCorruptError, WorkerAbortedError, WorkerDiedError
 from adascale.models.options import SessionOptions
-from adascale.models.worker import process as link
+from adascale.models.worker import client
 from adascale.models.worker.client import Worker
-from adascale.models.worker.messages import Interrupt
-from adascale.models.worker.process import WorkerProcess
 
 ASSERTION = "/home/me/some where/ggml.c:7: GGML_ASSERT(a / b > 0.c) failed"
 LOADING = """
@@ -28,15 +25,11 @@ def dying(says: str, number: int, before: str = "") -> str:
 
 
 def ending(monkeypatch: pytest.MonkeyPatch, command: str) -> WorkerDiedError:
-    """What is delivered at last."""
-    monkeypatch.setattr(link, "_COMMAND", command)
-    delivered: SimpleQueue[object] = SimpleQueue()
-    process = WorkerProcess(delivered.put)
-    process.start()
-    error = delivered.get(timeout=30)
-    process.stop()
-    assert isinstance(error, WorkerDiedError)
-    return error
+    """Why a worker could not be opened."""
+    monkeypatch.setattr(client, "_COMMAND", command)
+    with pytest.raises(WorkerDiedError) as caught, Worker(SessionOptions("any")):
+        pass
+    return caught.value
 
 
 @pytest.mark.parametrize(
@@ -71,7 +64,7 @@ def test_an_abort_is_told_with_its_last_words(
 def test_a_file_is_to_blame_only_for_an_abort_while_it_is_opened(
     monkeypatch: pytest.MonkeyPatch, says: str, number: signal.Signals, before: str, kind: type[AdascaleError]
 ) -> None:
-    monkeypatch.setattr(link, "_COMMAND", dying(says, number, before))
+    monkeypatch.setattr(client, "_COMMAND", dying(says, number, before))
     with pytest.raises(kind) as caught, Worker(SessionOptions("any")):
         pass
     if kind is ModelCorruptError:
@@ -87,17 +80,3 @@ def test_a_file_is_to_blame_only_for_an_abort_while_it_is_opened(
 def test_a_line_that_is_no_message_ends_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     error = ending(monkeypatch, "print('hello', flush=True); import time; time.sleep(60)")
     assert error.facts == ("no message: b'hello\\n'",)
-
-
-@pytest.mark.parametrize("ended", ["never started", "stopped", "dead"])
-def test_what_is_sent_to_nobody_is_lost_without_an_error(monkeypatch: pytest.MonkeyPatch, ended: str) -> None:
-    monkeypatch.setattr(link, "_COMMAND", "")
-    delivered: SimpleQueue[object] = SimpleQueue()
-    process = WorkerProcess(delivered.put)
-    if ended != "never started":
-        process.start()
-        delivered.get(timeout=30)
-    if ended == "stopped":
-        process.stop()
-    process.send(Interrupt())
-    process.stop()
