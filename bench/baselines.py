@@ -6,6 +6,7 @@ over each other is measured, and no default is built on them.
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,13 +17,19 @@ from adascale.engine.errors import UsageError
 from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import STRATEGIES, Cut, Expand, Plan, Strategy, gather
 from adascale.engine.strategies.base import Command, open_nodes, top_k, whole_trajectories
-from adascale.engine.strategies.vote_stopping import Sequential, all_drawn, is_clear
 from adascale.engine.types import ROOT, Mode, NodeId, SelectRule
+
+_MAJORITY = 0.95
+"""Posterior that ends a vote."""
 
 
 @dataclass(frozen=True, slots=True)
-class VoteUntil(Sequential):
-    """Draw until the votes satisfy a rule; its number (``size``) is the fewest trajectories that can."""
+class VoteUntil(Strategy):
+    """Draw until the votes satisfy a rule."""
+
+    stops_early: ClassVar[bool] = True
+
+    samples: int = 16
 
     @abstractmethod
     def is_satisfied(self, standing: Standing, answers: Sequence[str | None]) -> bool:
@@ -30,21 +37,18 @@ class VoteUntil(Sequential):
 
         Args:
             standing: Votes so far.
-            answers: The answer of each trajectory that was judged, in order.
+            answers: The answer of each trajectory, in the order in which they finished.
         """
 
     def plan(self, tree: Tree) -> Plan:
-        """Judge one trajectory after the other."""
-        fewest: int = 2 if self.size == "samples" else getattr(self, self.size)
-        return (yield from self._judge(tree, self.samples, fewest))
+        """Draw them side by side."""
+        return (yield from self._draw(tree, self.samples))
 
-    def _judge(self, tree: Tree, samples: int, sure: int) -> Plan:
-        judged: list[NodeId] = []
-        judged += yield whole_trajectories(samples, self.modes, sure=min(sure, samples))
-        while tree.standing is None or not self.is_satisfied(tree.standing, _answers(tree, judged)):
-            if all_drawn(tree, self.samples):
-                return None
-            judged += yield ()
+    def _draw(self, tree: Tree, samples: int) -> Plan:
+        finished: list[NodeId] = []
+        finished += yield whole_trajectories(samples, self.modes)
+        while tree.standing is None or not self.is_satisfied(tree.standing, _answers(tree, finished)):
+            finished += yield ()
         return "confident"
 
 
@@ -62,7 +66,17 @@ class AdaptiveConsistency(VoteUntil):
 
     def is_satisfied(self, standing: Standing, answers: Sequence[str | None]) -> bool:
         """True if the leader keeps the majority with a probability of .95."""
-        return is_clear(standing)
+        return standing.votes > 0 and majority_confidence(standing.votes, standing.second) >= _MAJORITY
+
+
+def majority_confidence(first: int, second: int) -> float:
+    """P(the leading answer is drawn more often than its rival), from their votes under a uniform prior.
+
+    ``P(X > 1/2)`` for ``X ~ Beta(first + 1, second + 1)``: the rule of adaptive consistency.
+    """
+    draws = first + second + 1
+    at_most_first = sum(math.comb(draws, i) for i in range(first + 1))
+    return float(at_most_first / 2**draws)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,20 +134,16 @@ class ProseAndProgram(AdaptiveConsistency):
         Raises:
             UsageError: the samples are too few.
         """
-        Sequential.__post_init__(self)
+        Strategy.__post_init__(self)
         if self.samples < len(self.modes):
             raise UsageError(f"{self.name} draws at least one of each mode")
 
     def plan(self, tree: Tree) -> Plan:
-        """Draw the two greedy ones, then one trajectory after the other."""
-        sure = len(self.modes)
-        first = [Expand(ROOT, 1, "answer", greedy=True, sure=sure, mode=mode) for mode in self.modes]
-        yield from gather(tree, first)
-        if tree.standing is not None and tree.standing.votes == len(first):
+        """Draw the two greedy ones, then more of both by turns."""
+        yield from gather(tree, whole_trajectories(len(self.modes), self.modes, greedy=True))
+        if tree.standing is not None and tree.standing.votes == len(self.modes):
             return "confident"
-        if all_drawn(tree, self.samples):
-            return None
-        return (yield from self._judge(tree, self.samples - len(first), sure=1))
+        return (yield from self._draw(tree, self.samples - len(self.modes)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +153,7 @@ class DVTS(Strategy):
     From Hugging Face's "Scaling test-time compute with open models" (2024); a tree ends with its answer.
 
     Attributes:
-        width: Number of trees.
+        beams: Number of trees.
         branching: Children of each kept prefix.
     """
 
@@ -151,7 +161,7 @@ class DVTS(Strategy):
     select: ClassVar[SelectRule] = "best"
     grows_steps: ClassVar[bool] = True
 
-    width: int = 4
+    beams: int = 4
     branching: int = 4
 
     @property
@@ -162,11 +172,11 @@ class DVTS(Strategy):
     @property
     def branches(self) -> int:
         """One level of all trees."""
-        return self.width * self.branching
+        return self.beams * self.branching
 
     def plan(self, tree: Tree) -> Plan:
         """Draw a level of all trees, keep the best of each, go on from those that are open."""
-        commands: Sequence[Command] = [Expand(ROOT, self.width * self.branching)]
+        commands: Sequence[Command] = [Expand(ROOT, self.beams * self.branching)]
         homes: dict[NodeId, int] = {}
         while commands:
             children = yield from gather(tree, commands)
@@ -174,7 +184,7 @@ class DVTS(Strategy):
                 parent = tree[node].parent
                 assert parent is not None, "only the root has no parent"
                 homes[node] = at // self.branching if parent == ROOT else homes[parent]
-            trees = ([n for n in children if homes[n] == home] for home in range(self.width))
+            trees = ([n for n in children if homes[n] == home] for home in range(self.beams))
             best = [node for nodes in trees for node in top_k(tree, nodes, 1)]
             kept = open_nodes(tree, best)
             dropped = tuple(node for node in open_nodes(tree, children) if node not in kept)

@@ -81,23 +81,20 @@ class ScriptedPolicy:
         prefix = PrefixWork(0, reused) if first else PrefixWork()
         run.position += 1
         if run.position < len(run.step.token_ids):
-            text, thinks = run.step.text[: run.position], run.step.is_thought
-            return Growth(branch, 1, text, None, prefix, thinks=thinks)
+            text, tokens = run.step.text[: run.position], run.step.token_ids[: run.position]
+            part = replace(run.step, text=text, token_ids=tokens, finish=None)
+            return Growth(branch, 1, part, prefix, thinks=part.is_thought)
         done = run.step
         if done.finish != "step" or run.until == "step":
             del self._running[branch]
         else:
             run.prefix = replace(run.prefix, steps=(*run.prefix.steps, done))
             run.step, run.position = self.script(run.prefix, run.rng), 0
-        return Growth(branch, 1, done.text, done, prefix)
+        return Growth(branch, 1, done, prefix)
 
-    def cancel(self, id_: BranchId) -> Step | None:
-        """The unfinished step, cut where it is."""
-        run = self._running.pop(id_)
-        if run.position == 0:
-            return None
-        text, tokens = run.step.text[: run.position], run.step.token_ids[: run.position]
-        return replace(run.step, text=text, token_ids=tokens, finish="length")
+    def cancel(self, id_: BranchId) -> None:
+        """End a branch."""
+        del self._running[id_]
 
     def close_problem(self, problem: Problem) -> None:
         """Nothing is kept."""

@@ -90,19 +90,18 @@ class Growth:
     Attributes:
         branch: The branch.
         new_tokens: Tokens sampled for it in this batch, and those that close its thought or begin a call.
-        text: Text of the unfinished step.
-        step: The step that this batch completed, if any. After a step with finish ``step`` a branch that
-            runs until its answer goes on by itself; every other step ends the branch.
+        step: The step that it is writing, as far as it is written; its ``finish`` is None while it goes on.
+            After a step with finish ``step`` a branch that runs until its answer goes on by itself; every
+            other finish ends the branch.
         prefix: Prefix work that this batch did for the branch.
         seconds: The branch's share of the batch's time where it is known without a clock.
-        thinks: True if the text of the unfinished step is of a thought, or may still become its opening tag;
+        thinks: True if the unfinished step is of a thought, or may still become its opening tag;
             the first blanks of an answer may.
     """
 
     branch: BranchId
     new_tokens: int
-    text: str
-    step: Step | None = None
+    step: Step
     prefix: PrefixWork = PrefixWork()
     seconds: float | None = None
     thinks: bool = False
@@ -139,8 +138,8 @@ class Policy(Protocol):
     def advance(self) -> Sequence[Growth]:
         """Sample one token for branches whose next distribution is known, else evaluate a batch for all."""
 
-    def cancel(self, id_: BranchId) -> Step | None:
-        """End a branch now and return its unfinished step, None if it has no token yet."""
+    def cancel(self, id_: BranchId) -> None:
+        """End a branch now."""
 
     def close_problem(self, problem: Problem) -> None:
         """Free what is kept for a problem."""
@@ -234,13 +233,6 @@ class Calibrator(Protocol):
                 set decides, not their order, nor earlier revisions.
         """
 
-    def odds(self, finished: FinishedSearch) -> Mapping[NodeId, float]:
-        """Log-odds by which each finished trajectory speaks for its answer when more search is weighed.
-
-        Args:
-            finished: Trajectories that have ended so far, each with the estimate that it had alone.
-        """
-
 
 class Executor(Protocol):
     """Runs programs while the generator goes on."""
@@ -299,7 +291,3 @@ class Uncalibrated:
     def judge(self, prefix: Prefix, finished: FinishedSearch) -> AnswerEstimates:
         """The best trajectory's score stands for the answer, whatever others say."""
         return AnswerEstimates(None)
-
-    def odds(self, finished: FinishedSearch) -> dict[NodeId, float]:
-        """Nothing is weighed with scores."""
-        return {}

@@ -233,7 +233,7 @@ class Step:
         token_ids: What was sampled, in order, and behind a thought what closes it at its budget or opens a
             program; the prefix is continued from these, never from the text.
         logprob: Sum of the log-probabilities of sampled tokens in nats, before temperature and truncation.
-        finish: Why it ended.
+        finish: Why it ended; None while it is being written.
         reading: The states it was written from, where a calibration wants them; no part of the record.
         wrong_sums: Equations between numbers in ``text`` that do not hold, as ``7 * 8 = 54``. The search sets
             them when the step is complete, unless the generator knew them (a record without texts).
@@ -244,7 +244,7 @@ class Step:
     text: str
     token_ids: tuple[int, ...]
     logprob: float
-    finish: Finish
+    finish: Finish | None
     reading: Reading | None = field(default=None, compare=False, repr=False, metadata=UNRECORDED)
     wrong_sums: tuple[str, ...] = field(default=(), metadata=omit(()))
     thought: Thought | None = field(default=None, metadata=omit(None))

@@ -91,7 +91,7 @@ class OpenSession:
 
         Args:
             clock: Time.
-            policy: Takes the generator's place; no draw is speculative then.
+            policy: Takes the generator's place.
 
         Raises:
             UsageError: the session is closed, or a search of it has not ended: both would use the same
@@ -105,7 +105,6 @@ class OpenSession:
                 slug="session-busy",
             )
         self.abort.clear()
-        costs = () if policy else self.step_costs.relative(self.policy.slots)
         policy = policy or self.policy
         if self.options.purpose == "rollouts":  # a PRM reads them afterwards, once
             return Driver(policy, SequenceLogprob(), {}, clock, executor=self.executor)
@@ -113,7 +112,7 @@ class OpenSession:
         executor = self.executor
         if self.options.purpose == "replay":
             executor = WaitingExecutor(executor, lambda: bool(self.abort))
-        return Driver(policy, self.reward_model, known, clock, costs, executor, self.prompts.rough)
+        return Driver(policy, self.reward_model, known, clock, executor, self.prompts.rough)
 
     def replay_policy(self, store: DrawStore) -> ReplayingPolicy:
         """The generator, which draws only what a store does not hold."""
@@ -138,6 +137,11 @@ class OpenSession:
             return ("prose",)
         return ("program", "prose") if artefact is None else artefact.calibration.modes
 
+    @property
+    def width(self) -> int:
+        """Branches of a search that run side by side, by the cost of a decode step on this machine."""
+        return self.step_costs.best_width(self.policy.slots)
+
     def conditions(self, kind: KindName) -> Conditions:
         """Models and warnings of the searches of one kind of problem.
 
@@ -146,10 +150,10 @@ class OpenSession:
         """
         warnings = tuple(self._warnings(kind))
         if not KINDS[kind].judged_by:
-            return Conditions(replace(self._describe("value"), calibration=None), warnings)
+            return Conditions(replace(self._describe("value"), calibration=None), warnings, self.width)
         is_fitted = kind in self.prompts.calibrations and not KINDS[kind].has_options
         rough = describe_votes(self.prompts.rough.prior, KINDS[kind].modes) if is_fitted else None
-        return Conditions(self._describe(kind), warnings, rough)
+        return Conditions(self._describe(kind), warnings, self.width, rough)
 
     def _warnings(self, kind: KindName) -> list[Notice]:
         found: list[Notice] = []

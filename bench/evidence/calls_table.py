@@ -31,10 +31,10 @@ from adascale.engine.fitting import metrics
 from adascale.engine.fitting.metrics import Predictions
 from adascale.engine.kinds import kind_of
 from adascale.engine.ports import Prefix, SequenceLogprob, Uncalibrated
+from adascale.engine.search.branch import branch_seed
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import SearchFinished
 from adascale.engine.search.settings import Settings
-from adascale.engine.search.waiting import branch_seed
 from adascale.engine.strategies import Greedy, Strategy, Vote
 from adascale.engine.strategies.agreement import Agreement
 from adascale.engine.tools.judging import is_accepted

@@ -35,7 +35,7 @@ from adascale.engine.fitting.metrics import Predictions
 from adascale.engine.kinds import kind_of
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
-from adascale.engine.strategies import EFFORTS, Adaptive, Greedy, Strategy, Vote
+from adascale.engine.strategies import EFFORTS, Greedy, Strategy, Vote, Weighing
 from adascale.engine.types import Problem
 from adascale.models.calibration import installed
 from adascale.models.draws.store import DrawStore
@@ -95,7 +95,6 @@ def _solutions(
     """Solutions of each question in drawing order, with the place of the option that each has chosen."""
     policy = session.replay_policy(store)
     driver = session.driver(lambda: 0.0, policy)
-    policy.look_ahead(driver)
     records: dict[str, Record] = {}
     for problem, event in driver.run(problems, Settings(strategy, seed=1), AT_ONCE):
         records[problem.id] = Record.after(records.get(problem.id), event)
@@ -124,7 +123,7 @@ class Played:
     tokens: int
 
 
-def play(record: Mapping[str, Any], weights: OptionWeights, effort: Adaptive) -> dict[str, Played]:
+def play(record: Mapping[str, Any], weights: OptionWeights, effort: Weighing) -> dict[str, Played]:
     """Every rule on a question."""
     right, looks = record["right"], record["looks"]
     mean = [fmean(column) for column in zip(*looks, strict=True)]
@@ -153,9 +152,9 @@ def _adaptive(
     solutions: Sequence[Mapping[str, Any]],
     right: int,
     weights: OptionWeights,
-    effort: Adaptive,
+    effort: Weighing,
 ) -> Played:
-    """The stopping rule of ``Adaptive`` on solutions in drawing order, none of which runs ahead."""
+    """The stopping rule of ``Weighing`` on solutions that are drawn one after another."""
     votes: list[OptionVote] = []
     tokens, most = 0, min(effort.samples, len(solutions))
     for drawn in range(most + 1):
@@ -182,7 +181,7 @@ def show(args: argparse.Namespace) -> None:
         artefact = known[records[0]["kind"]]
         assert isinstance(artefact.calibration, OptionsCalibration)
         effort = EFFORTS[records[0]["kind"]][args.effort]
-        assert isinstance(effort, Adaptive)
+        assert isinstance(effort, Weighing)
         played[path.stem] = [play(record, artefact.calibration.weights, effort) for record in records]
     played["all of them"] = [each for questions in played.values() for each in questions]
     figures = {}

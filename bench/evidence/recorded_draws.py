@@ -18,11 +18,10 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
-from adascale.engine.answers.choosing import odds_over_question
 from adascale.engine.answers.program import read_program
-from adascale.engine.answers.result import PROFILES, FinishedSearch, ModeProfile, Standing
+from adascale.engine.answers.result import PROFILES, FinishedSearch, ModeProfile
 from adascale.engine.calibration.calibration import Calibration, widen
 from adascale.engine.calibration.votes import rate_of_size
 from adascale.engine.execution import Execution, Trial
@@ -39,12 +38,11 @@ from adascale.engine.ports import (
     SequenceLogprob,
     Uncalibrated,
 )
+from adascale.engine.search.branch import branch_seed
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.tree import Tree
-from adascale.engine.search.waiting import branch_seed
-from adascale.engine.strategies import Adaptive, Expand, Plan, Strategy
-from adascale.engine.strategies.vote_stopping import MAX_CONCURRENT, all_drawn
-from adascale.engine.types import BranchId, Estimate, Mode, NodeId, Problem, Step
+from adascale.engine.strategies import Adaptive, Command, Expand, Plan, Strategy
+from adascale.engine.types import BranchId, Estimate, Mode, Problem, Step, StopReason
 from adascale.models.calibration import installed
 from adascale.models.calibration.artefact import Artefact, load_artefact
 from adascale.models.draws.playback import ReplayingPolicy
@@ -130,30 +128,20 @@ class AdaptiveWithin(Adaptive):
     programs: int = 0
 
     def plan(self, tree: Tree) -> Plan:
-        """As ``adaptive`` has it, by what is left to be gained."""
-        scored = yield self._trajectories(tree)
-        judged = self._programs_of(tree, scored)
-        while (verdict := self._verdict(self._left(tree, judged))) is None:
-            if all_drawn(tree, self.samples):
-                return None
-            scored = yield self._cuts(tree, scored)
-            judged += self._programs_of(tree, scored)
-        return verdict
-
-    def _trajectories(self, tree: Tree) -> list[Expand]:
-        most = {"prose": self.samples, "program": min(self.programs, self.samples)}
-        return [replace(each, n=most[each.mode]) for each in Adaptive._trajectories(self, tree)]
-
-    @staticmethod
-    def _programs_of(tree: Tree, nodes: Sequence[NodeId]) -> int:
-        return sum(tree[node].mode == "program" for node in nodes)
-
-    def _left(self, tree: Tree, judged: int) -> Standing | None:
-        """The standing, without the gain of programs once all of them were judged."""
-        gains = dict(self._gains(tree))
-        if judged >= self.programs:
-            gains.pop("program", None)
-        return replace(tree.standing, gain=max(gains.values())) if tree.standing and gains else tree.standing
+        """As ``adaptive`` has it."""
+        plan, programs = Adaptive.plan(self, tree), 0
+        try:
+            commands = next(plan)
+            while True:
+                kept: list[Command] = []
+                for each in commands:
+                    if isinstance(each, Expand) and each.mode == "program":
+                        programs += 1
+                        each = replace(each, mode="program" if programs <= self.programs else "prose")
+                    kept.append(each)
+                commands = plan.send((yield kept))
+        except StopIteration as end:
+            return cast(StopReason | None, end.value)
 
 
 def within(strategy: Strategy, header: Mapping[str, Any]) -> Strategy:
@@ -293,9 +281,6 @@ class RecordedCalibrator:
         estimate = self.calibration.answer.estimate(self.calibration.answer_observation(finished))
         return AnswerEstimates(widen(estimate, self.distances[prefix.problem.id]))
 
-    def odds(self, finished: FinishedSearch) -> dict[NodeId, float]:
-        return odds_over_question(finished)
-
 
 @dataclass(frozen=True, slots=True)
 class RawCalibrator:
@@ -319,9 +304,6 @@ class RawCalibrator:
 
     def judge(self, prefix: Prefix, finished: FinishedSearch) -> AnswerEstimates:
         return AnswerEstimates(None)
-
-    def odds(self, finished: FinishedSearch) -> dict[NodeId, float]:
-        return odds_over_question(finished)
 
 
 @dataclass(frozen=True, slots=True)
@@ -382,17 +364,18 @@ def replay_driver(
     calibration: Path | None = None,
     calibrated: bool = True,
     calibrator: Calibrator | None = None,
-    runs_ahead: bool = False,
+    curve: StepCosts | None = None,
 ) -> tuple[dict[str, Any], Driver, list[Problem]]:
     """Header, a driver that plays the records, and their questions (each asks its own id).
 
     ``calibration`` is a file; by default the one with the header's sha256 is looked for. Not ``calibrated``,
     a step's score is the geometric mean of its path's token probabilities, as with ``--calibration none``,
     and a question's that of its greedy solution, for the paper's rule. ``calibrator`` takes the place of
-    both. With ``runs_ahead`` solutions run ahead of their turn, by the recorded cost of decode steps.
+    both, ``curve`` that of the recorded cost of decode steps.
     """
     header, records = load(path)
-    curve = StepCosts({int(size): seconds for size, seconds in header["step_seconds"].items()})
+    if curve is None:
+        curve = StepCosts({int(size): seconds for size, seconds in header["step_seconds"].items()})
     policy = ReplayingPolicy(
         NoGenerator(header["flops_per_token"]),
         RecordStore(header, records, orders),
@@ -408,6 +391,5 @@ def replay_driver(
         )
     problems = [Problem(record["id"], record["id"], record["gold"]) for record in records]
     executor = RecordedExecutor(records)
-    costs = curve.relative(MAX_CONCURRENT) if runs_ahead else ()
-    driver = Driver(policy, SequenceLogprob(), {"value": calibrator}, lambda: 0.0, costs, executor)
+    driver = Driver(policy, SequenceLogprob(), {"value": calibrator}, lambda: 0.0, executor)
     return header, driver, problems

@@ -34,7 +34,7 @@ from adascale.models.session import OpenSession, Session
 
 from ..common import close, model_path
 
-STRATEGIES: tuple[Strategy, ...] = (Adaptive(samples=6), BestOfN(3), Vote(4), Beam(width=2, branching=2))
+STRATEGIES: tuple[Strategy, ...] = (Adaptive(samples=6), BestOfN(3), Vote(4), Beam(beams=2, branching=2))
 LARGEST_GROWTH = 0.02
 
 

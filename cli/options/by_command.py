@@ -33,6 +33,7 @@ from .parts import (
     TerminalOptions,
     TracesOption,
     ViewOptions,
+    WidthOption,
 )
 
 _UNSANDBOXED = flag("--unsandboxed", "Run code tasks without a sandbox, with limits alone.")
@@ -201,6 +202,7 @@ class EvalOptions:
     ] = 1
     seed: SeedOfChoiceOption = 0
     json_output: JsonOption = False
+    width: WidthOption = None
     session: SessionOptions = SessionOptions(branches=MAX_BRANCHES, purpose="replay")
     preset: Preset = Preset()
     terminal: TerminalOptions = TerminalOptions()

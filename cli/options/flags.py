@@ -128,19 +128,10 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo]] = {
             max=1024,
             usual=of_efforts("samples"),
         ),
-        "width": option("Prefixes that a beam keeps.", min=1, max=64, usual="4"),
+        "beams": option("Prefixes that a beam keeps.", min=1, max=64, usual="4"),
         "branching": option("Continuations of each kept prefix of a beam.", min=1, max=64, usual="4"),
-        "stop_at": option(
-            "adaptive stops when its answer has this probability.",
-            min=0.0,
-            max=1.0,
-            usual=of_efforts("stop_at"),
-        ),
-        "min_gain": option(
-            "adaptive also stops when another solution would raise that probability by less than this.",
-            min=-1.0,
-            max=1.0,
-            usual=of_efforts("min_gain"),
+        "lead": option(
+            "Votes by which an answer of adaptive leads at the end.", min=1, max=64, usual=of_efforts("lead")
         ),
         "confidence": option(
             "Target of the paper's rules (adapt): the probability that at least one solution is correct.",

@@ -26,7 +26,7 @@ from adascale.engine.strategies import (
     with_mode,
 )
 from adascale.engine.types import Budget, KindName, MessageKind
-from adascale.models.options import SessionOptions
+from adascale.models.options import MAX_BRANCHES, SessionOptions
 
 from ..terminal.console import ColorChoice
 from .declare import YesOption, flag, option, setting
@@ -64,11 +64,13 @@ SeedOfChoiceOption = Annotated[
     int,
     flag("--seed", "Seed of the choice of questions and of all sampling.", metavar="N", min=0, max=_SEEDS),
 ]
-HurryOption = Annotated[
-    bool | None,
+WidthOption = Annotated[
+    int | None,
     option(
-        "Save time instead of tokens: run solutions of a question at once where that is faster.",
-        usual="true for a single question",
+        "Solutions of a question that run side by side.",
+        min=1,
+        max=MAX_BRANCHES,
+        usual="what is fastest on this machine",
     ),
 ]
 ContinueOption = Annotated[bool, flag("--continue -c", "Continue the last conversation of ask or chat.")]
@@ -125,7 +127,7 @@ class SearchOptions:
     ] = None
     budget: Budget = Budget()
     seed: SeedOption = None
-    hurry: HurryOption = None
+    width: WidthOption = None
     adapt: Annotated[
         Adapt,
         option("Rule of the paper that chooses a number: n of best-of-n, k, m or both of a beam."),
@@ -179,7 +181,7 @@ class CodeSearchOptions:
     mode: ModeChoice = "auto"
     budget: Budget = Budget()
     seed: SeedOption = None
-    hurry: HurryOption = None
+    width: WidthOption = None
     samples: Annotated[
         int | None, option("Programs at most.", min=1, max=1024, usual=of_efforts("samples", "code"))
     ] = None

@@ -237,22 +237,20 @@ def why(state: ViewState) -> str:
 
 def _decision(state: ViewState, reason: str) -> str:
     """The reason for the end of the search, from its stop reason."""
-    p, after, at = probability_of(state.confidence), _after(state), state.started.limits.stop_at
+    after, lead = _after(state), state.started.limits.lead
     if state.answer is None and reason == "exhausted":
         return f"no checkable answer {after}"
-    if at is None:
-        return f"stopped {after}" if reason in _CUT_SHORT else f"ended {after}"
-    if p is None:
-        return f"the votes decided {after}" if reason == "confident" else f"stopped {after}"
     match reason:
+        case "confident" if lead is not None:
+            return f"stopped {after}: the answer is {lead} ahead of every other"
         case "confident":
-            return f"stopped {after}: {percent(p)} sure, and {percent(at)} is enough"
+            return f"stopped {after}: that is sure enough"
         case "settled":
-            return f"stopped {after}: another would hardly change the answer"
+            return f"stopped {after}: more would hardly change the answer"
         case "hopeless":
             return f"given up {after}: more would hardly help"
         case "exhausted":
-            return f"not {percent(at)} sure {after}"
+            return f"ended {after}"
         case _:
             return f"stopped {after}"
 

@@ -42,7 +42,6 @@ def search_all(
     with closing(DrawStore(session.draws_path(kind))) as store:
         policy = session.replay_policy(store)
         searching = session.driver(lambda: 0.0, policy)
-        policy.look_ahead(searching)
         with (
             stoppable(session, searching) as driver,
             Progress("questions", quiet=bool(options.terminal.quiet)) as progress,
@@ -50,7 +49,14 @@ def search_all(
         ):
             run = functools.cache(executor.run)
             outcomes = evaluate(
-                driver, contestants, problems, options.repeats, options.seed, run, session.modes
+                driver,
+                contestants,
+                problems,
+                options.repeats,
+                options.seed,
+                run,
+                session.modes,
+                options.width or session.width,
             )
             for outcome in _show_rounds(outcomes, len(problems), rounds, policy, progress):
                 found.add(outcome)

@@ -176,7 +176,7 @@ def settings_of_kind(
     worker: Worker | Cluster,
 ) -> Settings:
     """The settings of all problems of a kind, before they suit one; arguments as ``settings_for``."""
-    settings = Settings(strategy, search.budget, seed, hurry=search.hurry)
+    settings = Settings(strategy, search.budget, seed, width=search.width)
     return settings.under(worker.open_models.conditions[kind])
 
 

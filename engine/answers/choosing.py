@@ -9,7 +9,7 @@ from statistics import fmean
 
 from ..types import Estimate, Mode, NodeId, Same, SelectRule
 from .equality import is_rounded, same_answer
-from .lookahead import Support, log_odds
+from .posterior import Support, log_odds
 from .result import AnswerGroup, Candidate, FinishedSearch, SearchResult, Standing
 
 

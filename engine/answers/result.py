@@ -79,12 +79,8 @@ class Standing:
         second: Number of trajectories with the most frequent other answer.
         shown: Number of trajectories that could be shown: with an answer, or ended by themselves.
         finished: Number of trajectories that have ended, those that were cut too.
-        gain: Largest rise of P(the leading answer is right) for each further trajectory of the best mode, in
-            [-1, 1] (``look_ahead``); None without a calibration.
-        reach: Largest value that this probability rises to, in [0, 1]; None without a calibration.
-        gains: Gain of each mode, for as many tokens as a trajectory in prose has; None for a single mode.
+        gain: Rise of P(the likeliest option is right) for each further trajectory, where options were read.
         options: Probability of each option of a question whose options were read; empty for others.
-        is_rough: The numbers know votes, token probabilities and the size of the model alone.
     """
 
     answer: str | None
@@ -93,11 +89,8 @@ class Standing:
     second: int
     shown: int
     finished: int
-    gain: float | None = None
-    reach: float | None = None
-    gains: Mapping[Mode, float] | None = field(default=None, metadata=omit(None))
+    gain: float | None = field(default=None, metadata=omit(None))
     options: Mapping[str, float] = field(default_factory=dict, metadata=omit({}))
-    is_rough: bool = field(default=False, metadata=omit(False))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..answers.choosing import odds_over_question
 from ..answers.program import executed_answer
 from ..answers.result import FinishedSearch, ModeProfile
 from ..ports import AnswerEstimates, Prefix, QuestionEstimate
-from ..types import Estimate, Mode, NodeId
+from ..types import Estimate, Mode
 from .features import (
     QUESTION,
     Array,
@@ -125,10 +124,6 @@ class Calibration:
         """Estimate for the chosen answer; those of its trajectories stay as they are."""
         estimate = self.answer.estimate(self.answer_observation(finished))
         return AnswerEstimates(widen(estimate, self.distance(prefix)))
-
-    def odds(self, finished: FinishedSearch) -> Mapping[NodeId, float]:
-        """Log-odds of each trajectory over those of its question."""
-        return odds_over_question(finished)
 
     def distance(self, prefix: Prefix) -> float:
         """Distance of the question from the fitted ones; above 1 is outside."""

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..answers.choosing import odds_over_question, supports
-from ..answers.lookahead import ModeState, posterior
+from ..answers.posterior import ModeState, posterior
 from ..answers.result import FinishedSearch, ModeProfile
 from ..ports import Prefix
 from ..types import Mode

@@ -18,7 +18,7 @@ from typing import ClassVar, Self
 import numpy as np
 
 from ..answers.choosing import supports
-from ..answers.lookahead import STRENGTH, ModeState, posterior
+from ..answers.posterior import STRENGTH, ModeState, posterior
 from ..answers.result import PROFILES, AnswerGroup, Candidate, FieldEstimate, FinishedSearch, ModeProfile
 from ..answers.weighing import OptionWeights
 from ..kinds.json_object import schema_of
@@ -118,7 +118,7 @@ class _Posterior(Uncalibrated, ABC):
 class VotePosterior(_Posterior):
     """Implements ``engine.ports.Calibrator`` for values.
 
-    P(an answer is correct) is that of ``answers.lookahead``, with the spreads of ``PROFILES`` and odds by the
+    P(an answer is correct) is that of ``answers.posterior``, with the spreads of ``PROFILES`` and odds by the
     surprise of its solutions: one that is long, or whose words were unlikely, is more often wrong.
     """
 

@@ -72,6 +72,7 @@ def evaluate(
     seed: int,
     run: Run | None = None,
     modes: Sequence[Mode] = (),
+    width: int | None = None,
 ) -> Iterator[Outcome]:
     """Search every question with every contestant, ``repeats`` times with seeds ``seed``, ``seed + 1``, ...
 
@@ -85,11 +86,13 @@ def evaluate(
         seed: Seed of the first repeat.
         run: Runs programs with hidden tests; None if there is no code task.
         modes: Modes that open models leave to ``auto`` for a value.
+        width: Branches that run side by side of a strategy that may end early; None for all that it draws.
     """
     known = {problem.id: problem for problem in problems}
     problems = [kind_of(problem).for_search(problem) for problem in problems]
     for repeat, contestant in itertools.product(range(repeats), contestants):
-        settings = Settings(contestant.strategy, seed=seed + repeat)
+        strategy = contestant.strategy
+        settings = Settings(strategy, seed=seed + repeat, width=width if strategy.stops_early else None)
         records: dict[str, Record] = {}
         requests = (
             Request(each, settings.for_problem(each, "auto", modes) if is_auto else settings)

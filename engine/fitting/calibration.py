@@ -11,7 +11,7 @@ from math import comb
 import numpy as np
 
 from ..answers.choosing import choose, equal_answers
-from ..answers.lookahead import seating
+from ..answers.posterior import seating
 from ..answers.result import PROFILES, AnswerGroup, Candidate, FinishedSearch, ModeProfile
 from ..calibration.calibration import Calibration, Domain
 from ..calibration.features import (

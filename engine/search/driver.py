@@ -1,9 +1,7 @@
-"""The driver: many problems, one decode batch.
+"""The driver: many searches over one generator, one decode batch after another.
 
-It owns sampling, scoring, metering and cancelling; each ``Search`` owns its log, and strategies only decide.
-Every open draw of every problem competes for the policy's slots: first draws that are sure to be needed, of
-older problems first, then new problems, then draws that may be needed. A finished branch frees its slot at
-once.
+Each ``step`` gives free places to branches that wait, decodes one batch, collects programs that have run, and
+lets every search take what was written. A ``Search`` owns its log and its clock; strategies only decide.
 """
 
 from __future__ import annotations
@@ -12,10 +10,10 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count
 
-from ..errors import AdascaleError, ContextOverflowError, DecodeAbortedError, ModelError
+from ..errors import AdascaleError, ContextOverflowError, DecodeAbortedError
+from ..execution import Trial
 from ..kinds import kind_of
 from ..ports import (
-    BranchStart,
     Calibrator,
     Clock,
     Executor,
@@ -27,12 +25,11 @@ from ..ports import (
     Seen,
     Uncalibrated,
 )
-from ..types import BranchId, KindName, Mode, NodeId, Problem, Reading, Step, Usage
+from ..types import BranchId, KindName, Mode, NodeId, Problem, Reading, Usage
+from .branch import Branch
 from .events import Event
-from .judging_order import HURRY, THRIFT, run_ahead
 from .search import Search
 from .settings import Request, Settings
-from .waiting import Draw
 
 
 class Driver:
@@ -44,8 +41,6 @@ class Driver:
         calibrators: Make estimates of the scores, by the kind of question; one that does not know all modes
             of a search is not used for it.
         clock: Time.
-        costs: Relative cost of a decode step with 1, 2, ... branches, the first of them 1: by it draws that
-            may not be needed run ahead. Empty for never.
         executor: Runs programs; None if no strategy draws any.
         rough: Takes the place of a fitted calibrator in a search with a sampler of its own, and for a value
             that is unlike what was fitted.
@@ -57,7 +52,6 @@ class Driver:
         reward_model: RewardModel,
         calibrators: Mapping[KindName, Calibrator],
         clock: Clock,
-        costs: Sequence[float] = (),
         executor: Executor | None = None,
         rough: Calibrator | None = None,
     ) -> None:
@@ -66,15 +60,14 @@ class Driver:
         self._calibrators = calibrators
         self._rough = rough
         self._clock = clock
-        self._costs = costs[: policy.slots]
         self._executor = executor
         self._tickets = count()
         self._executing: dict[int, tuple[Search, NodeId]] = {}
         self._interrupted = False
         self._cancelled: deque[str] = deque()
-        self._branch_ids = count()
+        self._numbers = count()
         self._active: list[Search] = []
-        self._owner: dict[BranchId, Search] = {}
+        self._written: dict[BranchId, tuple[Search, Branch]] = {}  # by their numbers at the generator
 
     def interrupt(self) -> None:
         """Stop all searches after the current batch; safe to call from a signal handler."""
@@ -103,8 +96,8 @@ class Driver:
     ) -> Iterator[tuple[Problem, Event]]:
         """Search every problem as its request says; yields each event with its problem as it happens.
 
-        Ends every problem with SearchFinished or SearchFailed. A new problem enters when slots are free
-        that no open problem needs, and fewer than ``at_once`` are open. ``requests`` may yield None for
+        Ends every problem with SearchFinished or SearchFailed. A new problem enters when places are free
+        that no open problem waits for, and fewer than ``at_once`` are open. ``requests`` may yield None for
         "none yet" while others are being searched (``busy``); otherwise it has to wait.
         """
         queue = iter(requests)
@@ -136,10 +129,10 @@ class Driver:
             self._active.clear()
 
     def _has_room(self, at_once: int | None) -> bool:
-        free = self._policy.slots - len(self._owner)
-        if free <= 0 or (at_once is not None and len(self._active) >= at_once):
+        if at_once is not None and len(self._active) >= at_once:
             return False
-        return sum(search.sure_waiting() for search in self._active) < free
+        free = self._policy.slots - len(self._written)
+        return sum(len(search.without_place) for search in self._active) < free
 
     def _end_cancelled(self) -> Iterator[tuple[Problem, Event]]:
         cancelled = {self._cancelled.popleft() for _ in range(len(self._cancelled))}
@@ -150,7 +143,7 @@ class Driver:
     def _admit(self, request: Request) -> Iterator[tuple[Problem, Event]]:
         problem, settings = kind_of(request.problem).for_search(request.problem), request.settings
         calibrator, rough = self._calibrator_of(request), self._rough if problem.kind == "value" else None
-        search = Search(problem, settings, calibrator, self._clock, self._cancel_branch, rough)
+        search = Search(problem, settings, calibrator, self._clock, self, rough)
         self._active.append(search)
         # Before its prompt is read: reading it may be the end of the process.
         yield from self._deliver(search)
@@ -214,110 +207,94 @@ class Driver:
         self._reward_model.close_problem(search.problem)
 
     def _step(self) -> None:
-        """Fill the slots, evaluate one batch, run programs, score new nodes, resume the plans."""
+        """Give places to branches, decode a batch, collect programs, and let every search go on."""
         if not self._interrupted:
-            self._start_waiting()
+            self._give_places()
             try:
-                if self._owner:
-                    self._grow()
-                self._execute()
-                self._score()
+                if self._written:
+                    self._decode()
+                self._collect_programs()
+                for search in self._active:
+                    search.advance()
             except DecodeAbortedError:
                 self._interrupted = True
-        for search in self._active:
-            if search.over:
-                continue
-            if self._interrupted:
-                search.close("interrupted")
-            else:
-                search.decide()
+        if self._interrupted:
+            for search in self._active:
+                if not search.over:
+                    search.close("interrupted")
 
-    def _start_waiting(self) -> None:
-        free = self._policy.slots - len(self._owner)
-        if not free:
+    def _give_places(self) -> None:
+        """Start branches that wait; the search with the fewest places gets the next, of equals the oldest."""
+        free = self._policy.slots - len(self._written)
+        if free <= 0:
             return
-        waiting = self._waiting()
-        if not waiting:
-            return
-        running = [chance for search in self._active for chance in search.running()]
-        chances = [chance for chance, *_ in waiting]
-        wanted = run_ahead(running, chances, self._costs, HURRY if self._in_hurry() else THRIFT)
-        for _, search, _ in waiting[: min(wanted, free)]:
-            id_ = BranchId(next(self._branch_ids))
-            self._owner[id_] = search
-            self._policy.start(id_, search.start(id_))
+        waiting = [
+            (search.places + at, search, branch)
+            for search in self._active
+            for at, branch in enumerate(search.without_place)
+        ]
+        waiting.sort(key=lambda each: each[0])
+        for _, search, branch in waiting[:free]:
+            branch.sequence = number = BranchId(next(self._numbers))
+            self._written[number] = search, branch
+            self._policy.start(number, search.start_of(branch))
 
-    def _in_hurry(self) -> bool:
-        """True if all that is searched is to be answered soon: by choice, or one question that is alone."""
-        is_alone = len(self._active) == 1
-        chosen = [search.settings.hurry for search in self._active]
-        return all(is_alone if hurry is None else hurry for hurry in chosen)
-
-    def _waiting(self) -> list[tuple[float, Search, Draw]]:
-        """Waiting draws of all searches, the likeliest to be needed first."""
-        waiting = [(chance, search, draw) for search in self._active for chance, draw in search.waiting()]
-        return sorted(waiting, key=lambda each: -each[0])  # stable: the older problem, then its older draw
-
-    def likely(self) -> Iterator[BranchStart]:
-        """Branches that searches may start later, the likeliest first."""
-        return (search.branch_of(draw) for _, search, draw in self._waiting())
-
-    def _cancel_branch(self, id_: BranchId) -> Step | None:
-        del self._owner[id_]
-        return self._policy.cancel(id_)
-
-    def _grow(self) -> None:
+    def _decode(self) -> None:
         started = self._clock()
         growths = self._policy.advance()
         share = (self._clock() - started) / max(1, len(growths))
-        # Slots change with the neighbours; branch ids do not, so nodes are numbered by branch.
-        for growth in sorted(growths, key=lambda g: g.branch):
+        for growth in growths:
             seconds = share if growth.seconds is None else growth.seconds
             usage = self._usage(growth.prefix, seconds, growth.new_tokens)
-            if self._owner[growth.branch].account_growth(growth, usage):
-                del self._owner[growth.branch]
+            _, branch = self._written[growth.branch]
+            branch.written.append((growth, usage))
+            finish = growth.step.finish
+            if finish is not None and (finish != "step" or branch.asked.until == "step"):
+                branch.sequence = None
+                del self._written[growth.branch]
 
-    def _execute(self) -> None:
-        """Start programs and take those that have run; wait a moment if nothing else goes on."""
-        for search in self._active:
-            for node, source in search.take_programs().items():
-                assert self._executor is not None, "a strategy draws programs, and nothing runs them"
-                ticket = next(self._tickets)
-                try:
-                    self._executor.submit(ticket, source)
-                except AdascaleError as error:
-                    search.fail(error)
-                    break
-                self._executing[ticket] = search, node
+    def _collect_programs(self) -> None:
+        """Take programs that have run; wait a moment for them if nothing else goes on."""
         if self._executor is None or not self._executing:
             return
-        for ticket, execution in self._executor.collect(block=not self._owner):
+        for ticket, execution in self._executor.collect(block=not self._written):
             search, node = self._executing.pop(ticket)
             search.record_execution(node, execution)
 
-    def _score(self) -> None:
-        """Score new nodes: 0 for one that is too long for the reward model; a problem of such nodes fails.
+    def cancel_branch(self, branch: Branch) -> None:
+        """End a branch at the generator, if it runs there."""
+        if branch.sequence is not None:
+            self._policy.cancel(branch.sequence)
+            del self._written[branch.sequence]
+            branch.sequence = None
 
-        So does one with a text that the reward model cannot read at all.
+    def execute(self, search: Search, node: NodeId, program: str | Trial) -> None:
+        """Start a program; the search fails where nothing may run it."""
+        assert self._executor is not None, "a strategy draws programs, and nothing runs them"
+        ticket = next(self._tickets)
+        try:
+            self._executor.submit(ticket, program)
+        except AdascaleError as error:
+            search.fail(error)
+        else:
+            self._executing[ticket] = search, node
+
+    def score(self, prefixes: Sequence[Prefix]) -> list[tuple[Score | None, Usage]]:
+        """Reward and cost of each prefix; None for one that is too long.
+
+        Raises:
+            ContextOverflowError: all of them are too long.
+            ModelError: the reward model cannot read one of them at all.
         """
-        for search in self._active:
-            if not (prefixes := search.unscored()):
-                continue
-            started = self._clock()
-            try:
-                scores = self._reward_model.score(prefixes)
-            except ContextOverflowError as error:
-                found = [self._score_alone(prefix) for prefix in prefixes]
-                if not search.is_scored and not any(found):
-                    search.fail(error)
-                    continue
-                scores = [score or Score(0.0) for score in found]
-                search.warn_unread()
-            except ModelError as error:
-                search.fail(error)
-                continue
-            seconds = (self._clock() - started) / len(prefixes)
-            search.record_scores(scores, [self._prm_usage(score, seconds) for score in scores])
+        started = self._clock()
+        try:
+            scores: Sequence[Score | None] = self._reward_model.score(prefixes)
+        except ContextOverflowError:
+            scores = [self._score_alone(prefix) for prefix in prefixes]
+            if not any(scores):
+                raise
+        seconds = (self._clock() - started) / len(prefixes)
+        return [(score, self._prm_usage(score, seconds)) for score in scores]
 
     def _score_alone(self, prefix: Prefix) -> Score | None:
         try:
@@ -325,6 +302,6 @@ class Driver:
         except ContextOverflowError:
             return None
 
-    def _prm_usage(self, score: Score, seconds: float) -> Usage:
-        flops = score.prm_tokens * self._reward_model.flops_per_token
-        return Usage(prm_tokens=score.prm_tokens, flops=flops, seconds=seconds)
+    def _prm_usage(self, score: Score | None, seconds: float) -> Usage:
+        tokens = 0 if score is None else score.prm_tokens
+        return Usage(prm_tokens=tokens, flops=tokens * self._reward_model.flops_per_token, seconds=seconds)

@@ -89,12 +89,17 @@ class StrategyLimits:
     """Parameters by which a strategy stops; None if it has none."""
 
     samples: int | None = None
-    stop_at: float | None = None
+    lead: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchStarted(_Event):
-    """A search begins. ``params`` are the strategy's parameters."""
+    """A search begins.
+
+    Attributes:
+        params: Parameters of the strategy.
+        width: Branches that run side by side.
+    """
 
     kind: ClassVar[str] = "search_started"
     problem: Problem
@@ -103,6 +108,7 @@ class SearchStarted(_Event):
     models: ModelDescription
     budget: Budget
     seed: int
+    width: int
     calibrated: bool
     schema: str = SCHEMA
 
@@ -147,17 +153,15 @@ class OptionsRead(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AllocationDecided(_Event):
-    """A strategy asked for ``granted`` children of ``node``, or for at most as many if it may stop earlier.
+    """A strategy asked for ``granted`` children of ``node``.
 
-    ``required`` is the number that an allocation rule computed, if one was used. ``sure`` of the children are
-    drawn in any case; None for all.
+    ``required`` is the number that an allocation rule computed, if one was used.
     """
 
     kind: ClassVar[str] = "allocation_decided"
     node: NodeId
     granted: int
     required: int | None = None
-    sure: int | None = None
     mode: Mode = field(default="prose", metadata=omit("prose"))
 
 
@@ -241,8 +245,7 @@ class NodesPruned(_Event):
 class AnswerFound(_Event):
     """A trajectory ended and counts; ``answer`` is None when none could be read from it.
 
-    ``estimate`` is that of this trajectory alone, without the votes of others. A trajectory that ran ahead of
-    its turn counts when its turn comes, or not at all.
+    ``estimate`` is that of this trajectory alone, without the votes of others.
     """
 
     kind: ClassVar[str] = "answer_found"

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from ..answers.choosing import choose, likeliest, standing, supports
-from ..answers.lookahead import ModeState, look_ahead
+from ..answers.choosing import choose, likeliest, standing
 from ..answers.result import Candidate, FinishedSearch, SearchResult, Standing
 from ..answers.weighing import Vote
 from ..kinds import kind_of
@@ -40,6 +38,7 @@ class Leaderboard:
         if end.step is None or end.estimate is None or end.status != "terminal":
             return None
         text, finish = self._tree.text(node), end.step.finish
+        assert finish is not None, "a node has a whole step"
         answer = self._kind.answer(self._tree.problem, end.mode, text, finish, end.execution)
         return self._tree.candidate(node, answer, end.estimate)
 
@@ -84,12 +83,7 @@ class Leaderboard:
             return replace(standing(self._latest, shown, ended), options=judged.options), self._latest
         if look and self._kind.options(self._tree.problem):
             return self._weigh(look, shown, ended), self._latest
-        now = standing(self._latest, shown, ended)
-        if not self._strategy.looks_ahead or self._strategy.at_most is None or not self._is_calibrated():
-            return now, self._latest
-        # Rough numbers are one posterior: the lookahead begins from what the answer was judged by.
-        read = counted if self._calibrator.is_rough else candidates
-        return self._look_ahead(now, shown, read, cut, self._strategy.at_most - ended), self._latest
+        return standing(self._latest, shown, ended), self._latest
 
     def _prior(self) -> Mapping[str, float]:
         """Probability of each option by a look alone; empty where nothing was read."""
@@ -112,60 +106,17 @@ class Leaderboard:
         self._latest = SearchResult(answer, _known(p[answer]), groups, best, options=p)
         self._revised = {c.node: _known(p[c.answer]) for c in shown if c.answer is not None}
         left = (self._strategy.at_most or 0) - ended
-        profiles, prose = self._calibrator.profiles, self._calibrator.profiles["prose"].tokens
-        gains = {
-            mode: weights.gain(seen, votes, mode, left) * prose / profiles[mode].tokens
-            for mode in self._strategy.modes
-        }
         return replace(
             standing(self._latest, shown, ended),
             votes=len(chosen[0].nodes) if chosen else 0,
             second=max((len(group.nodes) for group in groups if group.answer != answer), default=0),
-            gain=max(gains.values()),
-            reach=1.0,
-            gains=gains if len(gains) > 1 else None,
+            gain=max(weights.gain(seen, votes, mode, left) for mode in self._strategy.modes),
             options=p,
         )
 
     def revisions(self) -> dict[NodeId, Estimate]:
         """Estimates of trajectories that the latest update has changed."""
         return {node: found for node, found in self._revised.items() if found != self._tree[node].estimate}
-
-    def _is_calibrated(self) -> bool:
-        """True if the question has a calibrated estimate in every mode."""
-        known = [self._tree.questions.get(mode) for mode in self._strategy.modes]
-        return all(estimate is not None and estimate.calibrated for estimate in known)
-
-    def _look_ahead(
-        self,
-        now: Standing,
-        shown: Sequence[Candidate],
-        candidates: Sequence[Candidate],
-        cut: Mapping[Mode, int],
-        left: int,
-    ) -> Standing:
-        """The standing with what more trajectories of each mode are worth, for equal numbers of tokens."""
-        finished = Counter(candidate.mode for candidate in candidates)
-        profiles = self._calibrator.profiles
-        states = {
-            mode: ModeState(
-                self._tree.questions[mode], finished[mode] + cut.get(mode, 0), profiles[mode].spread
-            )
-            for mode in self._strategy.modes
-        }
-        tokens = {mode: profiles[mode].tokens for mode in states}
-        found = FinishedSearch(self._tree.questions, tuple(shown), self._latest.groups)
-        ahead = look_ahead(states, supports(found, self._calibrator.odds(found)), left)
-        usual = tokens.get("prose", max(tokens.values()))
-        gains = {mode: each.gain * usual / tokens[mode] for mode, each in ahead.items()}
-        is_rough = self._calibrator.is_rough  # too rough to choose a mode by
-        return replace(
-            now,
-            gain=max(gains.values()),
-            reach=max(each.reach for each in ahead.values()),
-            gains=gains if len(gains) > 1 and not is_rough else None,
-            is_rough=is_rough,
-        )
 
     def result(self, reason: StopReason) -> SearchResult:
         """The latest result, with the stop reason."""

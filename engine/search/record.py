@@ -46,11 +46,11 @@ class Record:
         tree: All nodes with their costs, and the standing.
         usage: Work done in finished steps.
         branches: Every branch that was drawn.
-        granted: Most children that were asked for, by node.
+        granted: Children that were asked for, by node.
         required: Number of trajectories that the paper's rule would draw, in the mode of the root's
             estimate; None without one.
         reasons: Reason of each pruned node.
-        candidates: Trajectories that count, in the order in which they were judged.
+        candidates: Trajectories that count, in the order in which they finished.
         notices: Warnings, each once.
         end: Last event; None while the search runs.
     """
@@ -70,7 +70,7 @@ class Record:
     def __post_init__(self) -> None:
         """Begin with the question alone."""
         self.t = self.started.t
-        self.tree = Tree(self.started.problem)
+        self.tree = Tree(self.started.problem, self.started.width)
 
     @property
     def level(self) -> str:
@@ -164,10 +164,7 @@ class Record:
             case PromptRead() | OptionsRead() | StepProposed() | ProgramRan() | StepScored() | NodesPruned():
                 self._change_tree(event)
             case AllocationDecided():
-                granted = self.granted.get(event.node, 0) + event.granted
-                # What is judged in order is offered to every mode, and the strategy's limit holds for all.
-                limit = None if event.sure is None else self.samples
-                self.granted[event.node] = granted if limit is None else min(granted, limit)
+                self.granted[event.node] = self.granted.get(event.node, 0) + event.granted
                 if event.node == ROOT:
                     self.required = self.required or event.required
             case BranchStarted():

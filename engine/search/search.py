@@ -1,28 +1,38 @@
-"""One problem in flight: its log, plan and running branches. The driver owns the batch and the slots."""
+"""One question from its prompt to its answer: branches that run side by side on a clock of the search's own.
+
+The clock counts tokens. A search has a width: so many branches run in lock step, one token each at a time,
+and a branch that ends leaves its place to the next one at that very time. What the generator has written is
+taken in the order of this clock, so a branch that waits for its turn in the batch is waited for. The tree,
+the answer and its probability depend on the question, the seed and the width; they depend neither on other
+questions nor on how busy the machine is.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from itertools import takewhile
-from typing import Literal
+from dataclasses import replace
+from typing import Literal, Protocol
 
-from ..answers.result import Candidate
-from ..errors import AdascaleError, setting
+from ..answers.sums import wrong_sums
+from ..errors import AdascaleError, ContextOverflowError, ModelError, setting
 from ..execution import Execution, Trial
 from ..kinds import kind_of
 from ..kinds.base import Look, Runnable
 from ..ports import BranchStart, Calibrator, Clock, Growth, Prefix, QuestionEstimate, Score, Seen
-from ..strategies import Command, Cut, Expand
+from ..strategies import Cut, Expand
 from ..strategies.base import top_k
 from ..strategies.redraws import redrawing
-from ..types import PROGRAMS, ROOT, BranchId, Mode, NodeId, Notice, Problem, Reading, StopReason, Usage
-from .branches import Branches, Cancel
+from ..types import PROGRAMS, ROOT, BranchId, Mode, NodeId, Notice, Problem, Reading, Step, StopReason, Usage
+from .branch import GREEDY, Branch, Key, branch_seed
 from .events import (
     NOT_NEEDED,
     OUTSIDE,
     AllocationDecided,
     AnswerFound,
     AnswersJudged,
+    BranchGrew,
+    BranchStarted,
     Event,
     NodesPruned,
     OptionsRead,
@@ -30,14 +40,16 @@ from .events import (
     PromptRead,
     SearchFailed,
     SearchFinished,
+    StepProposed,
     StepScored,
     Warned,
 )
-from .judging_order import Turns
 from .leaderboard import Leaderboard
 from .record import EventLog
 from .settings import Settings
-from .waiting import Draw, Draws, branch_seed
+
+GREW_EVERY = 8
+"""Tokens between two BranchGrew events of a branch: enough for a view, little for a trace."""
 
 _OUTSIDE = Notice(
     OUTSIDE, "this question is unlike those that the calibration was fitted on: the probability is rough"
@@ -60,15 +72,33 @@ Phase = Literal["searching", "finishing", "over"]
 goes on to its end. ``over``: the log has ended."""
 
 
+class Engine(Protocol):
+    """What a search has done for it by the driver."""
+
+    def cancel_branch(self, branch: Branch) -> None:
+        """End a branch at the generator, if it runs there."""
+
+    def execute(self, search: Search, node: NodeId, program: str | Trial) -> None:
+        """Run a program; ``Search.record_execution`` gets what came of it."""
+
+    def score(self, prefixes: Sequence[Prefix]) -> Sequence[tuple[Score | None, Usage]]:
+        """Reward of each prefix, None for one that is too long, and its cost.
+
+        Raises:
+            ContextOverflowError: all of them are too long.
+            ModelError: one of them cannot be read at all.
+        """
+
+
 class Search:
-    """Turns what happens to one problem into events, and resumes its plan until the search is over.
+    """Turns what is written for one problem into events, and resumes its plan until the search is over.
 
     Args:
         problem: The question.
-        settings: Strategy, budget and seed.
+        settings: Strategy, width, budget and seed.
         calibrator: Maps rewards to estimates.
         clock: Seconds.
-        cancel: Ends an unwanted branch.
+        engine: Scores prefixes, runs programs and ends unwanted branches.
         rough: Takes the place of the calibrator where the question is unlike those that it was fitted on.
 
     Attributes:
@@ -81,7 +111,7 @@ class Search:
         settings: Settings,
         calibrator: Calibrator,
         clock: Clock,
-        cancel: Cancel,
+        engine: Engine,
         rough: Calibrator | None = None,
     ) -> None:
         strategy = settings.strategy
@@ -89,22 +119,24 @@ class Search:
         self.settings = settings
         self._calibrator = calibrator
         self._rough = rough
+        self._engine = engine
+        self._kind = kind_of(problem)
         self._log = EventLog(settings.first_event(problem), clock)
         self._emit = self._log.emit
         self._record = self._log.record
         self._tree = self._record.tree
-        self._draws = Draws()
-        self._branches = Branches(problem, self._log, self._draws, cancel)
-        self._turns = Turns(self._tree, strategy)
         self._leaderboard = Leaderboard(self._tree, strategy, calibrator)
         self._plan = redrawing(self._tree, strategy.plan(self._tree), strategy.redraws)
         self._phase: Phase = "searching"
-        self._kind = kind_of(problem)
-        self._written: list[tuple[NodeId, str]] = []  # trajectories whose programs are to be run
-        self._running: dict[NodeId, Runnable] = {}
+        self._now = 0
+        self._waiting: list[Branch] = []
+        self._running: dict[BranchId, Branch] = {}
+        self._keys: dict[NodeId, Key] = {ROOT: ()}
+        self._drawn: Counter[tuple[NodeId, Mode]] = Counter()
+        self._executing: dict[NodeId, Runnable] = {}
         self._unscored: list[NodeId] = []
         self._fresh: list[NodeId] = []  # scored or dropped since the plan was resumed
-        self._cut: list[NodeId] = []  # branches below them still run
+        self._cut: Counter[Mode] = Counter()  # trajectories that were cut
         for notice in settings.warnings:
             self._emit(Warned(notice=notice))
 
@@ -116,6 +148,8 @@ class Search:
     def drain(self) -> list[Event]:
         """Events since the last call."""
         return self._log.drain()
+
+    # Reading the question
 
     def read_prompts(self, read: Mapping[Mode, tuple[Usage, Reading | None]]) -> None:
         """The prompts of all modes were read: estimate the question in each.
@@ -155,80 +189,109 @@ class Search:
         """All was read that is known before a draw: take the plan's first commands."""
         if self._tree.looks or (len(self.settings.strategy.modes) > 1 and self.settings.strategy.looks_ahead):
             self._judge_answers()  # what the options say, or which mode is worth more
-        self._conclude(self._step_plan(None))
+        self._step_plan(None)
 
-    # Drawing
+    # Writing
 
-    def running(self) -> list[float]:
-        """P(the plan needs it) for each running branch."""
-        return [self._turns.chance(branch.draw) for branch in self._branches.running.values()]
+    @property
+    def without_place(self) -> list[Branch]:
+        """Branches that run on the clock and have no place at the generator yet."""
+        return [each for each in self._running.values() if each.sequence is None and not each.written]
 
-    def waiting(self) -> list[tuple[float, Draw]]:
-        """Draws that wait, each with P(the plan needs it)."""
-        return [(self._turns.chance(draw), draw) for draw in self._draws.waiting]
+    @property
+    def places(self) -> int:
+        """Places that it has at the generator."""
+        return sum(branch.sequence is not None for branch in self._running.values())
 
-    def sure_waiting(self) -> int:
-        """Number of waiting draws that are sure to be needed."""
-        # Chances fall along the queue: behind the first unsure draw no other is sure.
-        return sum(1 for _ in takewhile(lambda draw: self._turns.chance(draw) >= 1.0, self._draws.waiting))
-
-    def start(self, id_: BranchId) -> BranchStart:
-        """Turn the next waiting draw into a running branch."""
-        draw = self._draws.waiting.pop(0)
-        self._branches.start(id_, draw)
-        return self.branch_of(draw)
-
-    def branch_of(self, draw: Draw) -> BranchStart:
-        """The branch that writes a draw."""
-        name, asked = self.settings.seeded_as or self.problem.id, draw.asked
+    def start_of(self, branch: Branch) -> BranchStart:
+        """What the generator has to know of a branch."""
+        name, asked = self.settings.seeded_as or self.problem.id, branch.asked
         prefix = self._tree.prefix(asked.node, asked.mode)
-        seed = branch_seed(self.settings.seed, name, draw.key, asked.mode)
+        seed = branch_seed(self.settings.seed, name, branch.key, asked.mode)
         return BranchStart(prefix, seed, asked.until, asked.greedy, self.settings.sampling, asked.max_tokens)
 
-    def account_growth(self, growth: Growth, usage: Usage) -> bool:
-        """Account for one batch of a branch; returns whether the branch has ended."""
-        node = self._branches.grow(growth, usage)
-        if growth.step is None or node is None:
+    def advance(self) -> None:
+        """Take what was written, as far as all branches have come, and decide at each time what is next."""
+        while not (self.over or self._executing):
+            self._score()
+            if not self.over:
+                self._decide()
+            if self.over or not self._tick():
+                return
+
+    def _tick(self) -> bool:
+        """Take what is written at the next time of the clock; False while a branch has not come so far."""
+        running = self._running.values()
+        due = min((branch.next_at for branch in running if branch.written), default=None)
+        if due is None or any(branch.at < due for branch in running if not branch.written):
             return False
-        ended = growth.branch not in self._branches.running
-        if growth.step.thought == "cut":
+        self._now = due
+        for branch in [branch for branch in running if branch.written and branch.next_at == due]:
+            self._take(branch, *branch.written.popleft())
+        return True
+
+    def _take(self, branch: Branch, growth: Growth, usage: Usage) -> None:
+        branch.at += growth.new_tokens
+        branch.step = growth.step
+        branch.cost += usage
+        branch.unreported += growth.new_tokens
+        if growth.step.finish is not None:
+            self._complete(branch, growth.step)
+        # A chat is read as it is written; of a search that many tokens are enough.
+        elif branch.unreported >= (1 if self.problem.is_chat else GREW_EVERY):
+            branch.unreported = 0
+            self._emit(
+                BranchGrew(
+                    branch=branch.id,
+                    parent=branch.parent,
+                    text=growth.step.text,
+                    tokens=len(growth.step.token_ids),
+                    thinks=growth.thinks,
+                )
+            )
+
+    def _complete(self, branch: Branch, step: Step) -> None:
+        """A step is complete: it is scored next, or as a program run first."""
+        ends = step.finish != "step" or branch.asked.until == "step"
+        node = self._add_step(branch, step, ends=ends)
+        if step.thought == "cut":
             self._warn_once(_THOUGHT_CUT)
-        if self._tree[node].mode not in PROGRAMS:
+        if branch.mode not in PROGRAMS:
             self._unscored.append(node)
-        elif growth.step.finish != "step" or not growth.step.is_thought:
-            text = "" if growth.step.is_thought else growth.step.text  # one that never closes has no program
-            self._written.append((node, text))
-        elif ended:  # no calibration knows the thoughts before a program
-            self._fresh.append(node)
-        return ended
-
-    def _drop(self, id_: BranchId, reason: str) -> None:
-        """End a branch early."""
-        trajectory = self._branches.running[id_].draw.trajectory
-        is_redrawn = any(draw.trajectory == trajectory for draw in self._draws.waiting)
-        if reason == "cut" and not is_redrawn:
-            self._turns.hold_until_turn(trajectory, None)
-        if (node := self._branches.drop(id_, reason)) is not None:
+        elif step.finish != "step" or not step.is_thought:
+            self._execute(node, "" if step.is_thought else step.text)  # a thought that never closes has none
+        elif ends:  # no calibration knows the thoughts before a program
             self._fresh.append(node)
 
-    # Running programs
+    def _add_step(self, branch: Branch, step: Step, *, ends: bool) -> NodeId:
+        """Turn a step into a node, and find its wrong sums."""
+        # In a program an equal sign is no equation, and what is wrong in a thought may be put right there.
+        has_sums = branch.mode == "prose" and not step.is_thought
+        if has_sums and not step.wrong_sums and (wrong := wrong_sums(step.text, self.problem.question)):
+            step = replace(step, wrong_sums=wrong)
+        node, parent = NodeId(len(self._tree)), branch.parent
+        self._emit(
+            StepProposed(node=node, parent=parent, branch=branch.id, step=step, usage=branch.cost, ended=ends)
+        )
+        self._keys[node] = branch.key
+        branch.parent, branch.key = node, (*branch.key, 0)
+        branch.step, branch.cost, branch.unreported = None, Usage(), 0
+        if ends:
+            del self._running[branch.id]
+        return node
 
-    def take_programs(self) -> dict[NodeId, str | Trial]:
-        """Programs for an executor; one whose result is known without it can be scored at once."""
-        sources: dict[NodeId, str | Trial] = {}
-        for node, text in self._written:
-            program = self._kind.program(self.problem, text)
-            if isinstance(program, Execution):
-                self._record_result(node, program)
-            else:
-                self._running[node] = program
-                sources[node] = program.source
-        self._written = []
-        return sources
+    def _execute(self, node: NodeId, text: str) -> None:
+        """Run a program; one whose result is known without that can be scored at once."""
+        program = self._kind.program(self.problem, text)
+        if isinstance(program, Execution):
+            self._record_result(node, program)
+        else:
+            self._executing[node] = program
+            self._engine.execute(self, node, program.source)
 
     def record_execution(self, node: NodeId, execution: Execution) -> None:
         """A program has run: its node can be scored."""
-        self._record_result(node, self._running.pop(node).ran(execution))
+        self._record_result(node, self._executing.pop(node).ran(execution))
 
     def _record_result(self, node: NodeId, execution: Execution) -> None:
         self._emit(ProgramRan(node=node, execution=execution))
@@ -236,208 +299,196 @@ class Search:
 
     # Scoring and judging
 
-    def unscored(self) -> list[Prefix]:
-        """Prefixes that the reward model has not read."""
-        return [self._tree.prefix(node) for node in self._unscored]
-
-    @property
-    def is_scored(self) -> bool:
-        """True if the reward model has read any node."""
-        return any(node.reward is not None for node in self._tree)
-
-    def warn_unread(self) -> None:
-        """Warn, once, that the reward model could not read a solution to its end."""
-        self._warn_once(_UNREAD)
-
-    def _warn_once(self, notice: Notice) -> None:
-        if notice not in self._record.notices:
-            self._emit(Warned(notice=notice))
-
-    def record_scores(self, scores: Sequence[Score], usages: Sequence[Usage]) -> None:
-        """Record the rewards of ``unscored``, in that order, and the cost of each."""
-        nodes, self._unscored = self._unscored, []
-        for node, score, usage in zip(nodes, scores, usages, strict=True):
-            estimate = self._calibrator.estimate(self._tree.prefix(node), score.reward)
-            self._emit(StepScored(node=node, reward=score.reward, estimate=estimate, usage=usage))
-            candidate = self._leaderboard.candidate(node)
-            if candidate is not None:
-                trajectory = self._tree[node].mode, self._draws.keys[node][0]
-                if self._turns.hold_until_turn(trajectory, candidate):
-                    continue
+    def _score(self) -> None:
+        """Score the nodes of this time, and count those that end a trajectory."""
+        nodes, self._unscored = sorted(self._unscored, key=self._tree.draw_order), []
+        if not nodes:
+            return
+        try:
+            scores = self._engine.score([self._tree.prefix(node) for node in nodes])
+        except ContextOverflowError as error:
+            if all(node.reward is None for node in self._tree):
+                self.fail(error)
+                return
+            scores = [(None, Usage())] * len(nodes)
+        except ModelError as error:
+            self.fail(error)
+            return
+        for node, (score, usage) in zip(nodes, scores, strict=True):
+            if score is None:
+                self._warn_once(_UNREAD)
+            reward = 0.0 if score is None else score.reward
+            estimate = self._calibrator.estimate(self._tree.prefix(node), reward)
+            self._emit(StepScored(node=node, reward=reward, estimate=estimate, usage=usage))
             self._fresh.append(node)
-            if candidate is not None:
-                self._count(candidate)
-
-    def _count(self, candidate: Candidate | None) -> None:
-        """A trajectory counts, or was cut (None): judge again which answer leads."""
-        if candidate is not None:
-            self._emit(AnswerFound(node=candidate.node, answer=candidate.answer, estimate=candidate.estimate))
-        self._judge_answers()
+            if (candidate := self._leaderboard.candidate(node)) is not None:
+                self._emit(AnswerFound(node=node, answer=candidate.answer, estimate=estimate))
+                self._judge_answers()
 
     def _judge_answers(self) -> None:
-        candidates = self._record.candidates
-        if not self._turns.is_ordered:  # ties go to the trajectory that was drawn first
-            candidates = sorted(candidates, key=lambda each: self._tree.draw_order(each.node))
-        standing, result = self._leaderboard.update(candidates, self._turns.cut)
+        # Ties go to the trajectory that was drawn first.
+        candidates = sorted(self._record.candidates, key=lambda each: self._tree.draw_order(each.node))
+        standing, result = self._leaderboard.update(candidates, self._cut)
         for node, estimate in self._leaderboard.revisions().items():
             reward = self._tree[node].reward
             assert reward is not None, "a trajectory counts when it is scored"
             self._emit(StepScored(node=node, reward=reward, estimate=estimate, usage=Usage()))
         self._emit(AnswersJudged(standing=standing, groups=result.groups))
 
+    def _warn_once(self, notice: Notice) -> None:
+        if notice not in self._record.notices:
+            self._emit(Warned(notice=notice))
+
     # Deciding
 
-    def decide(self) -> None:
+    def _decide(self) -> None:
         """Resume the plan if something is new to it, or let the search end once its budget is spent."""
         if self._phase == "finishing":
-            if self._has_answer() or self._is_idle:
+            if self._has_answer or self._is_idle:
                 self.close("budget")
-        elif not self._is_spent():
-            if self._fresh or self._turns.is_due or self._is_idle:
-                self._conclude(self._resume_plan())
-        else:
-            if self._is_idle:  # all has been drawn: the plan may have a verdict of its own
-                self._conclude(self._resume_plan())
-            if not self.over:
-                self._spend_no_more()
-
-    def _is_spent(self) -> bool:
-        tokens = self._record.usage.generated_tokens + self._branches.pending_tokens
-        return self.settings.budget.spent(tokens, self._log.elapsed())
+            return
+        tokens = sum((branch.cost.generated_tokens for branch in self._running.values()), 0)
+        tokens += self._record.usage.generated_tokens
+        is_spent = self.settings.budget.spent(tokens, self._log.elapsed())
+        if self._is_idle or (self._fresh and not is_spent):  # what is idle may have a verdict of its own
+            fresh, self._fresh = tuple(self._fresh), []
+            self._step_plan(fresh)
+        if is_spent and not self.over:
+            self._spend_no_more()
 
     @property
     def _is_idle(self) -> bool:
         """True if nothing runs, and nothing waits to."""
-        return not (self._branches.running or self._has_programs or self._draws.waiting)
+        return not (self._running or self._waiting)
 
     @property
-    def _has_programs(self) -> bool:
-        """True while a program waits or runs."""
-        return bool(self._written or self._running)
+    def _has_answer(self) -> bool:
+        """True if some trajectory that has ended can be shown."""
+        return any(map(self._leaderboard.can_be_shown, self._record.candidates))
 
-    def _resume_plan(self) -> StopReason | None:
-        """Send the plan the nodes that are new, then each trajectory whose turn it is.
+    def _step_plan(self, nodes: Sequence[NodeId] | None) -> None:
+        """Start the plan (None) or send it nodes, and obey it; its verdict ends the search.
 
-        Returns:
-            The plan's verdict, once it has ended: a plan that asks for nothing while nothing runs has, too.
+        A plan that asks for nothing while nothing runs and nothing is new to it has ended, too.
         """
-        nodes, self._fresh = tuple(self._fresh), []
-        if nodes or not self._turns.is_due:
-            waited_for_nothing = self._is_idle and not nodes
-            if verdict := self._step_plan(nodes):
-                return verdict
-            if waited_for_nothing and self._is_idle:
-                return "exhausted"
-        while self._turns.is_due:
-            candidate = self._turns.take_due()
-            self._count(candidate)
-            self._turns.pass_on()
-            self._sort_draws()
-            if verdict := self._step_plan(() if candidate is None else (candidate.node,)):
-                return verdict
-        return None
-
-    def _step_plan(self, nodes: Sequence[NodeId] | None) -> StopReason | None:
-        """Start the plan (None) or send it nodes, and obey it; returns its verdict once it has ended."""
+        waited_for_nothing = nodes == () and self._is_idle
         try:
             commands = next(self._plan) if nodes is None else self._plan.send(nodes)
         except StopIteration as stop:
-            return stop.value or "exhausted"
+            self._end(stop.value or "exhausted")
+            return
         for command in commands:
-            self._obey(command)
-        return None
+            if isinstance(command, Expand):
+                self._queue(command)
+        for command in commands:
+            if isinstance(command, Cut):
+                self._obey_cut(command)
+        if waited_for_nothing and self._is_idle:
+            self._end("exhausted")
+        self._start_waiting()
 
-    def _obey(self, command: Command) -> None:
-        match command:
-            case Expand():
-                self._emit(
-                    AllocationDecided(
-                        node=command.node,
-                        granted=command.n,
-                        required=command.required,
-                        sure=command.sure,
-                        mode=command.mode,
-                    )
-                )
-                asked = self._draws.queue(command)
-                if command.sure is not None:
-                    assert command.node == ROOT, "trajectories that are judged in order begin at the question"
-                    self._turns.await_in_order([draw.trajectory for draw in asked], command.sure)
-                self._sort_draws()
-            case Cut():
-                waiting, cut = self._draws.waiting, command.nodes
-                self._draws.waiting = [draw for draw in waiting if not self._is_below(draw.asked.node, cut)]
-                self._emit(NodesPruned(nodes=command.nodes, reason=command.reason))
-                self._cut += command.nodes
+    def _queue(self, command: Expand) -> None:
+        """Number and queue the children of a command; what goes on with a trajectory comes first."""
+        node, mode = command.node, command.mode
+        self._emit(
+            AllocationDecided(node=node, granted=command.n, required=command.required, mode=command.mode)
+        )
+        numbers: Sequence[int] = [GREEDY] * command.n
+        if not command.greedy:
+            first = self._drawn[node, mode]
+            numbers = range(first, first + command.n)
+            self._drawn[node, mode] += command.n
+        self._waiting += [Branch(command, node, (*self._keys[node], number)) for number in numbers]
+        self._waiting.sort(key=lambda branch: branch.asked.node == ROOT)
 
-    def _sort_draws(self) -> None:
-        """Let those draws start first whose turn is expected first."""
-        self._draws.waiting.sort(key=self._turns.place)
+    def _obey_cut(self, command: Cut) -> None:
+        """End what runs below nodes, and what waits there."""
+        self._emit(NodesPruned(nodes=command.nodes, reason=command.reason))
+        self._waiting = [each for each in self._waiting if not self._is_below(each.asked.node, command.nodes)]
+        for branch in [each for each in self._running.values() if self._is_below(each.parent, command.nodes)]:
+            self._drop(branch, "cut")
+            is_redrawn = any(each.trajectory == branch.trajectory for each in self._waiting)
+            if branch.asked.until == "answer" and not is_redrawn:
+                self._cut[branch.mode] += 1
+                self._judge_answers()
 
     def _is_below(self, node: NodeId, ancestors: Sequence[NodeId]) -> bool:
         return node in ancestors or any(n.id in ancestors for n in self._tree.path(node))
 
-    # Ending
+    def _start_waiting(self) -> None:
+        """Give free places to the branches that wait."""
+        while self._waiting and len(self._running) < self.settings.branches:
+            branch = self._waiting.pop(0)
+            branch.id, branch.at = BranchId(len(self._record.branches)), self._now
+            self._running[branch.id] = branch
+            asked = branch.asked
+            self._emit(
+                BranchStarted(branch=branch.id, parent=asked.node, greedy=asked.greedy, mode=asked.mode)
+            )
 
-    def _conclude(self, verdict: StopReason | None) -> None:
-        """The plan was resumed: stop the branches that it cut, and end the search with its verdict if any."""
-        cut, self._cut = self._cut, []
-        for id_ in [
-            id_ for id_, branch in self._branches.running.items() if self._is_below(branch.parent, cut)
-        ]:
-            self._drop(id_, "cut")
-        if verdict is not None:
-            self._stop(NOT_NEEDED)
-            self._finish(verdict)
+    def _drop(self, branch: Branch, reason: str) -> None:
+        """End a branch early; its unfinished step becomes a pruned node, so that no cost is lost."""
+        self._engine.cancel_branch(branch)
+        branch.cost = sum((usage for _, usage in branch.written), branch.cost)
+        if branch.step is None:
+            self._emit(PromptRead(usage=branch.cost, mode=branch.mode))
+            del self._running[branch.id]
+            return
+        node = self._add_step(branch, replace(branch.step, finish="length"), ends=True)
+        self._emit(NodesPruned(nodes=(node,), reason=reason))
+        self._fresh.append(node)
+
+    # Ending
 
     def _spend_no_more(self) -> None:
         """The budget is spent: end with the best answer, or let one trajectory finish if there is none."""
-        if self._has_answer():
+        if any(branch.written for branch in self._running.values()):
+            # What others have written counts without those that it waits for.
+            for branch in [branch for branch in self._running.values() if not branch.written]:
+                self._drop(branch, "budget")
+        elif self._has_answer:
             self.close("budget")
-        elif self._branches.running or not self._has_programs:
-            self._finish_one()
         else:
-            self._draws.waiting.clear()  # a program runs that may have the answer: begin nothing meanwhile
-
-    def _has_answer(self) -> bool:
-        """True if some trajectory that has ended can be shown."""
-        ended = [*self._record.candidates, *self._turns.ended_early()]
-        return any(map(self._leaderboard.can_be_shown, ended))
+            self._finish_one()
 
     def _finish_one(self) -> None:
         """Let one trajectory go on to its end: the running one that has come furthest, or the best prefix."""
         self._phase = "finishing"
         self._plan.close()
-        self._turns.stop_waiting()
-        self._draws.waiting.clear()
-        whole = [id_ for id_, branch in self._branches.running.items() if branch.draw.asked.until == "answer"]
-        furthest = max(whole, key=self._branches.tokens_written, default=None)
+        self._waiting.clear()
+        whole = [branch for branch in self._running.values() if branch.asked.until == "answer"]
+        furthest = max(whole, key=self._tokens_written, default=None)
+        for branch in [branch for branch in self._running.values() if branch is not furthest]:
+            self._drop(branch, "budget")
         if furthest is None:
             begun = [node.id for node in self._tree if node.status == "open" and node.depth]
             [best] = top_k(self._tree, begun or [ROOT], 1)
             mode = self._tree[best].mode if best != ROOT else self.settings.strategy.modes[0]
-            self._draws.queue(Expand(best, 1, "answer", mode=mode))
-        for id_ in [id_ for id_ in self._branches.running if id_ != furthest]:
-            self._drop(id_, "budget")
+            self._queue(Expand(best, 1, "answer", mode=mode))
+            self._start_waiting()
+
+    def _tokens_written(self, branch: Branch) -> tuple[int, int]:
+        """Tokens of a running trajectory; of equals the first drawn is largest."""
+        steps = sum(len(step.token_ids) for step in self._tree.steps(branch.parent))
+        return steps + branch.cost.generated_tokens, -branch.id
 
     def close(self, reason: StopReason) -> None:
         """End the search before its plan does, with its best answer."""
-        self._stop(reason)
-        for candidate in self._turns.ended_early():
-            self._count(candidate)
-        self._finish(reason)
+        self._end(reason, dropped=reason)
 
     def fail(self, error: AdascaleError) -> None:
         """End the search: this problem cannot be searched."""
         self._stop("failed")
         self._emit(SearchFailed.of(error))
 
-    def _finish(self, reason: StopReason) -> None:
+    def _end(self, reason: StopReason, dropped: str = NOT_NEEDED) -> None:
+        self._stop(dropped)
         self._emit(SearchFinished(result=self._leaderboard.result(reason), usage=self._record.usage))
 
     def _stop(self, reason: str) -> None:
-        for id_ in list(self._branches.running):
-            self._drop(id_, reason)
-        self._plan.close()
-        self._draws.waiting.clear()
+        """End the plan and all branches."""
         self._phase = "over"
+        self._plan.close()
+        self._waiting.clear()
+        for branch in list(self._running.values()):
+            self._drop(branch, reason)

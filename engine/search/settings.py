@@ -34,12 +34,15 @@ class Conditions:
     Attributes:
         models: Generator, PRM, calibration and sampler, for the log.
         warnings: Notices for the user before each search.
+        width: Branches that run side by side on this machine of a search that may end early; None for all
+            that it draws.
         rough: Calibration, for the log, of a search with a sampler of its own; None where the usual one holds
             for any sampler.
     """
 
     models: ModelDescription
     warnings: tuple[Notice, ...]
+    width: int | None = None
     rough: Mapping[str, Any] | None = None
 
 
@@ -56,8 +59,8 @@ class Settings:
         seeded_as: Name that seeds the draws instead of the problem's id, so that one question that is asked
             twice under two ids has the same draws.
         sampling: Numbers of the sampler that this search has of its own.
-        hurry: Save seconds (True) or tokens (False); None for seconds while no other question is searched.
-            The answer is the same.
+        width: Branches that run side by side; None for as many as the strategy draws. The answer depends on
+            it.
     """
 
     strategy: Annotated[Strategy, OneOf(STRATEGIES)]
@@ -67,10 +70,15 @@ class Settings:
     warnings: tuple[Notice, ...] = ()
     seeded_as: str | None = None
     sampling: SamplingChange = AS_USUAL
-    hurry: bool | None = None
+    width: int | None = None
+
+    @property
+    def branches(self) -> int:
+        """Branches that run side by side: no more than the strategy draws."""
+        return min(self.width or self.strategy.branches, self.strategy.branches)
 
     def under(self, conditions: Conditions) -> Settings:
-        """The settings with the models and warnings of an open session.
+        """The settings with the models, the warnings and the width of an open session.
 
         With another sampler than that of the session a fitted calibration does not hold: votes judge.
         """
@@ -82,7 +90,8 @@ class Settings:
             if conditions.rough is not None:
                 models = replace(models, calibration=conditions.rough)
                 warnings = (*warnings, _ANOTHER_SAMPLER)
-        return replace(self, models=models, warnings=warnings, sampling=change)
+        width = self.width or (conditions.width if self.strategy.stops_early else None)
+        return replace(self, models=models, warnings=warnings, sampling=change, width=width)
 
     def for_problem(self, problem: Problem, mode: ModeChoice, among: Sequence[Mode]) -> Settings:
         """The settings as they suit a problem: a text gets one reply, and modes are those of its kind.
@@ -142,6 +151,7 @@ class Settings:
             models=self.models,
             budget=self.budget,
             seed=self.seed,
+            width=self.branches,
             calibrated=self.models.calibration is not None,
         )
 

@@ -56,6 +56,7 @@ class Tree:
 
     Attributes:
         problem: The question.
+        width: Branches that run side by side.
         readings: States of the generator after each mode's prompt, if a calibration wants them.
         modes: Modes whose prompts were read.
         questions: Estimate of the question in each mode, if known: P(a trajectory is correct).
@@ -65,8 +66,9 @@ class Tree:
         nodes: All nodes by id.
     """
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Problem, width: int = 1) -> None:
         self.problem = problem
+        self.width = width
         self.readings: dict[Mode, Reading] = {}
         self.modes: set[Mode] = set()
         self.questions: dict[Mode, Estimate] = {}
@@ -95,6 +97,11 @@ class Tree:
 
     def _logged(self) -> tuple[object, ...]:
         return self.problem, self.nodes, self.questions, self.looks, self.standing, self.groups
+
+    @property
+    def finished(self) -> int:
+        """Number of trajectories that have ended, those that were cut too."""
+        return 0 if self.standing is None else self.standing.finished
 
     @property
     def look(self) -> dict[str, float]:

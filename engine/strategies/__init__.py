@@ -1,12 +1,12 @@
 """Strategies: each is a frozen dataclass of its parameters, with a plan that decides what to sample next.
 
-``base`` says what a strategy is and what its plan may ask for; ``independent`` draws whole trajectories at
-once, ``beam`` grows trees step by step, ``rollouts`` draws what a calibration is fitted on. The stop rules:
-``adaptive`` (the default, with its presets of effort) stops by calibrated estimates, ``vote_stopping`` by a
-lead in votes, ``agreement`` by calls or JSON that agree, ``passing`` by the tests of a code task. ``redraws``
-draws steps with a wrong sum again, for any strategy of whole trajectories. ``allocation`` has the paper's
-formulas. ``presets`` makes a strategy of its name and an effort; a new strategy is a dataclass in one of
-these files and a line in its table. A program adds its own to ``STRATEGIES``.
+``base`` says what a strategy is and what its plan may ask for; ``independent`` draws whole trajectories,
+``beam`` grows trees step by step, ``rollouts`` draws what a calibration is fitted on. ``adaptive`` (the
+default) ends by a lead in votes, ``weighing`` by the probability of an option, ``agreement`` where calls or
+JSON agree, ``passing`` at the first program that passes the tests. ``redraws`` draws steps with a wrong
+sum again, for any strategy of whole trajectories. ``allocation`` has the paper's formulas. ``presets`` makes
+a strategy of its name and an effort; a new strategy is a dataclass in one of these files and a line in its
+table. A program adds its own to ``STRATEGIES``.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from .base import gather as gather
 from .beam import Beam as Beam
 from .independent import BestOfN as BestOfN
 from .independent import Greedy as Greedy
+from .independent import Margin as Margin
 from .independent import Vote as Vote
 from .passing import Passing as Passing
 from .presets import EFFORTS as EFFORTS
@@ -35,4 +36,4 @@ from .presets import StrategyOverrides as StrategyOverrides
 from .presets import effort_named as effort_named
 from .presets import strategy_named as strategy_named
 from .presets import with_mode as with_mode
-from .vote_stopping import Margin as Margin
+from .weighing import Weighing as Weighing

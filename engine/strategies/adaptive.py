@@ -1,132 +1,90 @@
-"""Draw until the answer is known well enough, or not worth more: adaptive best-of-n, and its efforts."""
+"""Draw until the votes decide, side by side: adaptive best-of-n, the default for values."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import cycle
 from typing import ClassVar
 
-from ..answers.result import UNLIKELY, Standing
+from ..answers.result import Standing
 from ..search.tree import Tree
-from ..types import Mode, NodeId, SelectRule, StopReason
-from .allocation import CONFIDENCE, required_samples
-from .base import Cut, Expand, Plan, whole_trajectories
+from ..types import ROOT, Mode, NodeId, SelectRule, StopReason
+from .base import Cut, Expand, Plan, Strategy
 from .redraws import REDRAWS
-from .vote_stopping import Sequential, all_drawn, is_clear
 
-_LEAST_SHARE = 1 / 3
-"""Least share of the turns of a question that each of two modes gets, whatever its gain."""
-
-_LEAD = 2
-"""Votes by which an answer leads before rough numbers end the search with it."""
-
-_PATIENCE = 0.75
-"""Share of the solutions after which a search by rough numbers gives up without such a lead."""
-
-_ROUGH_GAIN = 2.0
-"""Factor of the gain that rough numbers need for more search."""
+_FAILURES = 3
+"""Programs without an answer, and none with one, that end the programs of a question."""
 
 
 @dataclass(frozen=True, slots=True)
-class Adaptive(Sequential):
-    """Draw trajectories until the answer's own probability decides, or all are drawn.
+class Adaptive(Strategy):
+    """Draw trajectories side by side until an answer leads by enough votes, or no vote can change it.
 
-    Without a calibration a clear majority ends it (``is_clear``). By rough numbers
-    (``Standing.is_rough``) the modes take turns, and no answer is enough that leads by less than two votes.
-    A trajectory that stays alone takes the most likely tokens.
+    A unanimous ``lead`` is not enough: one more has to agree. No rule that reads a probability, fitted or
+    not, ends a search sooner at equal accuracy (docs/research.md). What a fit is for here: it weighs votes,
+    and cuts trajectories that will not succeed. One that stays alone takes the most likely tokens.
 
     Attributes:
-        least: Finished trajectories before it may stop early.
-        stop_at: Probability of the answer at which it stops, in [0, 1].
-        min_gain: It stops when each further trajectory adds less than this to that probability.
-        hopeless: It gives up when no number of trajectories would raise that probability to this.
-        cut: A running trajectory is cut below this share of the question's estimate; 0 for never.
+        samples: Most trajectories.
+        lead: Votes by which the answer is ahead of every other one at the end.
+        cut: A running trajectory is cut below this calibrated estimate; 0 for never.
     """
 
     name: ClassVar[str] = "adaptive"
     select: ClassVar[SelectRule] = "weighted"
     looks_ahead: ClassVar[bool] = True
+    stops_early: ClassVar[bool] = True
 
-    least: int = 2
-    stop_at: float = 0.95
-    min_gain: float = 0.002
-    hopeless: float = 0.1
-    cut: float = 0.25
+    samples: int = 16
+    lead: int = 3
+    cut: float = 0.1
     redraws: int = field(default=REDRAWS, kw_only=True)
 
-    def shares(self, tree: Tree) -> Mapping[Mode, float]:
-        """By the gains of now, each at least a third: a fitted gain moves the turns, and owns none."""
-        gains = {mode: max(gain, 0.0) for mode, gain in self._gains(tree).items()}
-        if not any(gains.values()):
-            return Sequential.shares(self, tree)
-        total = sum(gains.values())
-        return {
-            mode: min(max(gain / total, _LEAST_SHARE), 1.0 - _LEAST_SHARE) for mode, gain in gains.items()
-        }
-
-    @staticmethod
-    def _gains(tree: Tree) -> Mapping[Mode, float]:
-        """Gain of each mode, per its tokens; empty if unknown or if there is only one mode."""
-        return (tree.standing.gains if tree.standing is not None else None) or {}
-
-    def surplus(self, standing: Standing) -> float | None:
-        """The gain over ``min_gain``."""
-        if standing.gain is None or self.min_gain <= 0.0:
-            return None
-        return standing.gain / self.min_gain
-
     def plan(self, tree: Tree) -> Plan:
-        """Judge one trajectory after the other; cut those that run and are worth less than a fresh one.
-
-        None is drawn where a look at the options says enough.
-        """
-        if tree.looks and (verdict := self._verdict(tree.standing)) is not None:
-            return verdict
-        scored = yield self._trajectories(tree)
+        """Fill each free place by turns of the modes, and cut what will not succeed."""
+        turns, started, running = cycle(self.modes), 0, 0
+        cuts: list[Cut] = []
         while (verdict := self._verdict(tree.standing)) is None:
-            if all_drawn(tree, self.samples):
+            room = min(tree.width - running, self.samples - started)
+            draws = [self._draw(tree, next(turns)) for _ in range(room)]
+            started, running = started + room, running + room
+            if not running:
                 return None
-            scored = yield self._cuts(tree, scored)
+            scored = yield [*cuts, *draws]
+            cuts = self._cuts(tree, scored)
+            running -= len(cuts) + sum(tree[node].status == "terminal" for node in scored)
         return verdict
 
-    def _trajectories(self, tree: Tree) -> list[Expand]:
-        """All trajectories that may be needed, with the number that the paper's rule would have asked for."""
-        sure, is_alone = min(self.least, self.samples), self.samples == 1
-        expands = whole_trajectories(self.samples, self.modes, sure=sure, greedy=is_alone)
-        required = {m: required_samples(asked.lower, CONFIDENCE) for m, asked in tree.questions.items()}
-        return [replace(each, required=required.get(each.mode)) for each in expands]
+    def _draw(self, tree: Tree, mode: Mode) -> Expand:
+        """A trajectory in the mode whose turn it is, or in prose once programs have failed."""
+        if mode == "program" and "prose" in self.modes and _programs_fail(tree):
+            mode = "prose"
+        return Expand(ROOT, 1, "answer", greedy=self.samples == 1, mode=mode)
 
-    def _verdict(self, standing: Standing | None) -> StopReason | None:
-        """The stop reason by calibrated numbers, or by votes without any; None to go on."""
-        if standing is None or (standing.finished < self.least and not standing.options):
+    def _verdict(self, now: Standing | None) -> StopReason | None:
+        """The stop reason; None to go on."""
+        if now is None:
             return None
-        if standing.answer is None and standing.shown:
+        if now.answer is None and now.shown > 1:
             return "exhausted"  # a question without a checkable answer: more solutions would not agree either
-        if standing.gain is None or standing.reach is None:
-            return "confident" if is_clear(standing) else None
-        p = standing.confidence.median if standing.answer is not None and standing.confidence else 0.0
-        if standing.is_rough and standing.votes - standing.second < _LEAD:
-            if standing.finished < _PATIENCE * self.samples:
-                return None
-            return "hopeless" if p < UNLIKELY else "settled"
-        if p >= self.stop_at:
-            return "confident"
-        if standing.reach < self.hopeless:
-            return "hopeless"
-        if standing.gain >= self.min_gain * (_ROUGH_GAIN if standing.is_rough else 1.0):
-            return None
-        return "hopeless" if p < UNLIKELY else "settled"
+        lead = now.votes - now.second
+        if lead > self.samples - now.finished:
+            return "settled"
+        return "confident" if lead >= self.lead and now.votes > self.lead else None
 
     def _cuts(self, tree: Tree, nodes: Sequence[NodeId]) -> list[Cut]:
-        reason = f"p below {self.cut:g} of the question's"
+        reason = f"p below {self.cut:g}"
         return [
-            Cut((node,), reason)
-            for node in nodes
-            if tree[node].status == "open" and self._is_doomed(tree, node)
+            Cut((node,), reason) for node in nodes if tree[node].status == "open" and self._fails(tree, node)
         ]
 
-    def _is_doomed(self, tree: Tree, node: NodeId) -> bool:
-        question, estimate = tree.questions.get(tree[node].mode), tree[node].estimate
-        if question is None or estimate is None or not (question.calibrated and estimate.calibrated):
-            return False
-        return estimate.median < self.cut * question.median
+    def _fails(self, tree: Tree, node: NodeId) -> bool:
+        estimate = tree[node].estimate
+        return estimate is not None and estimate.calibrated and estimate.median < self.cut
+
+
+def _programs_fail(tree: Tree) -> bool:
+    answered = {node for group in tree.groups for node in group.nodes}
+    ended = {node.id for node in tree if node.mode == "program" and node.execution is not None}
+    return len(ended) >= _FAILURES and not ended & answered

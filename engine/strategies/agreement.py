@@ -5,19 +5,14 @@ Those that agree are right far more often than others: .66 and .16 of calls with
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from ..answers.result import Standing
 from ..search.tree import Tree
 from ..tools.tool import NO_CALL
 from ..types import ROOT, Mode, SelectRule
-from .base import Expand, Plan, whole_trajectories
-from .vote_stopping import Sequential, all_drawn
-
-_NEVER = 1e-9
-"""Share of a mode that is never awaited."""
+from .base import Expand, Plan, Strategy, gather, whole_trajectories
 
 _TIMES_LONGER, _LONGER = 3, 64
 """Length of a reading over that of the greedy one at which it ends: 1 to 2 % write a string without end, and
@@ -28,13 +23,15 @@ _NOT_WORTH_IT = 0.15
 
 
 @dataclass(frozen=True, slots=True)
-class _UntilAgreed(Sequential):
+class _UntilAgreed(Strategy):
     """A greedy trajectory and sampled ones, until ``votes`` agree.
 
     Attributes:
         samples: Most trajectories, the greedy one among them.
         votes: Trajectories that have to agree.
     """
+
+    stops_early: ClassVar[bool] = True
 
     samples: int = 6
     votes: int = 2
@@ -52,17 +49,14 @@ class Readings(_UntilAgreed):
     select: ClassVar[SelectRule] = "first"
 
     def plan(self, tree: Tree) -> Plan:
-        """Judge one reading after the other; none is awaited that is far longer than the greedy one."""
-        mode = self.modes[0]
-        yield [Expand(ROOT, 1, "answer", greedy=True, sure=1, mode=mode)]
-        while not all_drawn(tree, 1):
-            yield ()
+        """Draw the greedy reading, then the others side by side, none far longer than it."""
+        [mode] = self.modes
+        yield from gather(tree, [Expand(ROOT, 1, "answer", greedy=True, mode=mode)])
         most = _TIMES_LONGER * _greedy_tokens(tree) + _LONGER
-        others = whole_trajectories(self.samples - 1, (mode,), sure=1)
-        yield [replace(each, max_tokens=most) for each in others]
-        while not (_least_votes(tree) >= self.votes or all_drawn(tree, self.samples)):
+        yield [Expand(ROOT, self.samples - 1, "answer", mode=mode, max_tokens=most)]
+        while _least_votes(tree) < self.votes:
             yield ()
-        return "confident" if _least_votes(tree) >= self.votes else None
+        return "confident"
 
 
 def _greedy_tokens(tree: Tree) -> int:
@@ -96,29 +90,20 @@ class Agreement(_UntilAgreed):
 
     modes: tuple[Mode, ...] = field(default=("call", "prose"), kw_only=True)
 
-    def shares(self, tree: Tree) -> Mapping[Mode, float]:
-        """Calls are judged in order, and behind them the one reply in prose, before others that ran ahead."""
-        due = "prose" if self._wants_reply(tree) else "call"
-        return {mode: 1.0 if mode == due else _NEVER for mode in self.modes}
-
-    def surplus(self, standing: Standing) -> float | None:
-        """No call is worth more once enough agree."""
-        return 0.0 if self._is_agreed(standing) else None
-
     def plan(self, tree: Tree) -> Plan:
         """Draw calls until they agree, and a reply where none is likelier to be right."""
         if "call" in self.modes and _call_chance(tree) >= _NOT_WORTH_IT:
-            sure = min(2, self.samples)
-            greedy = Expand(ROOT, 1, "answer", greedy=True, sure=sure, mode="call")
-            yield [greedy, *whole_trajectories(self.samples - 1, ("call",), sure=sure)]
-            while not (self._is_agreed(tree.standing) or all_drawn(tree, self.samples)):
+            first = min(self.votes, self.samples)
+            greedy = Expand(ROOT, 1, "answer", greedy=True, mode="call")
+            yield from gather(tree, [greedy, *whole_trajectories(first - 1, ("call",))])
+            if not self._is_agreed(tree.standing):
+                yield whole_trajectories(self.samples - first, ("call",))
+            while not (self._is_agreed(tree.standing) or tree.finished >= self.samples):
                 yield ()
-        if not self._wants_reply(tree):
-            return "confident" if self._is_agreed(tree.standing) else None
-        yield whole_trajectories(1, ("prose",), greedy=True, sure=1)
-        while not _has_reply(tree):
-            yield ()
-        return "settled"
+        if self._wants_reply(tree):
+            yield from gather(tree, whole_trajectories(1, ("prose",), greedy=True))
+            return "settled"
+        return "confident" if self._is_agreed(tree.standing) else None
 
     def _wants_reply(self, tree: Tree) -> bool:
         """True if calls are settled, and none is likelier to be right than a reply without one."""
@@ -126,7 +111,7 @@ class Agreement(_UntilAgreed):
         is_called = bool(tree.groups) and call >= 0.5
         if "prose" not in self.modes or is_called or _has_reply(tree):
             return False
-        is_over = call < _NOT_WORTH_IT or all_drawn(tree, self.samples)
+        is_over = call < _NOT_WORTH_IT or tree.finished >= self.samples
         return is_over or "call" not in self.modes or self._is_agreed(tree.standing)
 
     def _is_agreed(self, now: Standing | None) -> bool:

@@ -66,17 +66,6 @@ def samples_of_each(lowers: Sequence[float], kept: int, branching: int, confiden
     return max(1, min(math.ceil(_samples_needed(min(lowers), confidence) / kept), branching))
 
 
-def majority_confidence(first: int, second: int) -> float:
-    """P(the leading answer is drawn more often than its rival), from their votes under a uniform prior.
-
-    ``P(X > 1/2)`` for ``X ~ Beta(first + 1, second + 1)``: the stopping rule of adaptive consistency
-    (Aggarwal et al., arXiv 2305.11860).
-    """
-    draws = first + second + 1
-    at_most_first = sum(math.comb(draws, i) for i in range(first + 1))
-    return float(at_most_first / 2**draws)
-
-
 def chance_of_success(question: Estimate, failures: int, left: int) -> float:
     """P(some of the next ``left`` samples succeeds) after failures alone, by a Beta-binomial.
 

@@ -5,12 +5,12 @@ The shape is httpx's ``auth_flow``: the plan decides, one driver samples, scores
 
 from __future__ import annotations
 
+import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar, Literal, Self
 
-from ..answers.result import Standing
 from ..errors import UsageError, setting
 from ..search.tree import Tree
 from ..types import ROOT, KindName, Mode, NodeId, SelectRule, StopReason, Until
@@ -31,12 +31,7 @@ class Expand:
         until: Each runs to its next step, or to the end of its answer with one node per step.
         greedy: Take the most likely token instead of sampling.
         required: Number that an allocation rule asked for before it was clipped to ``n``, for the record.
-        sure: Trajectories that will be judged in any case; set by a strategy that may stop before it has seen
-            all ``n``. They are then judged one after another in the order of their numbers, however long each
-            takes, and those beyond the next one run ahead only if it pays (``judging_order.run_ahead``). So
-            the answer depends neither on the machine nor on other questions, unless a budget ends the search.
-        mode: Mode of reasoning. Trajectories that are judged in order are numbered in each mode, and
-            ``Strategy.shares`` tells whose turn it is.
+        mode: Mode of reasoning.
         max_tokens: Tokens of each, its thoughts left out, if that is less than the sampler allows.
     """
 
@@ -45,7 +40,6 @@ class Expand:
     until: Until = "step"
     greedy: bool = False
     required: int | None = None
-    sure: int | None = None
     mode: Mode = "prose"
     max_tokens: int | None = None
 
@@ -61,15 +55,16 @@ class Cut:
 Command = Expand | Cut
 
 Plan = Generator[Sequence[Command], Sequence[NodeId], StopReason | None]
-"""A generator: it yields commands and receives the nodes scored since (none if a trajectory was cut, or if
-nothing runs).
+"""A generator: it yields commands and receives the nodes that were scored or dropped since (none if nothing
+runs).
 
-It returns its stop reason; None is ``exhausted``: everything it wanted was drawn. Branches that still run
-when it returns are stopped. A plan that draws nothing while nothing runs has ended as ``exhausted``, too.
+What it asks for starts in that order, as many branches at once as the search is wide. It returns its stop
+reason; None is ``exhausted``: everything it wanted was drawn. Branches that still run when it returns are
+stopped. A plan that draws nothing while nothing runs has ended as ``exhausted``, too.
 """
 
 
-_AT_LEAST_ONE = "samples", "least", "votes", "lead", "width", "branching", "prune_every"
+_AT_LEAST_ONE = "samples", "least", "votes", "lead", "beams", "branching", "prune_every"
 """Parameters whose smallest value is 1."""
 
 
@@ -82,10 +77,11 @@ class Strategy(ABC):
     Attributes:
         name: Its name for users and in records.
         select: Rule that chooses the answer among finished trajectories.
-        looks_ahead: The plan reads ``Standing.gain`` and ``reach``, which are computed only then; options
-            are read before any solution.
+        looks_ahead: Options are read before any solution, and ``auto`` gives it all modes there are.
         size: The parameter that an evaluation's ``NAME:N`` sets.
         grows_steps: It grows a tree of steps and chooses among them itself: no programs, and no redraws.
+        stops_early: It may end before it has seen all that it drew: the machine says how many branches of it
+            run side by side. Of any other strategy all do.
         modes: Modes of reasoning; of equals the first one is drawn first.
         redraws: Most steps of one trajectory that are drawn again for a wrong sum (``redraws.redrawing``).
     """
@@ -95,6 +91,7 @@ class Strategy(ABC):
     looks_ahead: ClassVar[bool] = False
     size: ClassVar[str] = "samples"
     grows_steps: ClassVar[bool] = False
+    stops_early: ClassVar[bool] = False
 
     modes: tuple[Mode, ...] = field(default=("prose",), kw_only=True)
     redraws: int = field(default=0, kw_only=True)
@@ -144,23 +141,6 @@ class Strategy(ABC):
     def rule(self) -> SelectRule:
         """Rule that chooses the answer: for a code task always the tests that its programs pass."""
         return "passing" if self.kind == "code" else self.select
-
-    def surplus(self, standing: Standing) -> float | None:
-        """Gain of a further trajectory over the gain that it needs for the search to go on.
-
-        By it branches run ahead of their turn (``judging_order.chance_needed``); None if unknown.
-        """
-        return None
-
-    def shares(self, tree: Tree) -> Mapping[Mode, float]:
-        """Share of a question's trajectories that each mode gets, up to a factor; each is above 0.
-
-        They decide whose turn it is (``judging_order.Turns``). All alike, unless a strategy knows better.
-
-        Args:
-            tree: Its standing counts the trajectories judged so far.
-        """
-        return dict.fromkeys(self.modes, 1.0)
 
     @classmethod
     def has(cls, parameter: str) -> bool:
@@ -222,22 +202,18 @@ class InstanceAdaptive(Strategy):
         return parameters if self.adapt == "none" else {**parameters, **rule}
 
 
-def whole_trajectories(
-    samples: int, modes: Sequence[Mode], *, greedy: bool = False, sure: int | None = None
-) -> list[Expand]:
-    """Commands for trajectories from the question, by turns of the modes; with ``sure`` all of each mode.
+def whole_trajectories(samples: int, modes: Sequence[Mode], *, greedy: bool = False) -> list[Expand]:
+    """Commands for trajectories from the question, by turns of the modes.
 
     Args:
         samples: Number of trajectories.
         modes: Modes of reasoning.
         greedy: Sets ``Expand.greedy``.
-        sure: Sets ``Expand.sure``; the turns then decide the number of each mode.
     """
-    dealt = {mode: len(range(at, samples, len(modes))) for at, mode in enumerate(modes)}
-    each = dealt if sure is None else dict.fromkeys(modes, samples)
-    return [
-        Expand(ROOT, n, until="answer", greedy=greedy, sure=sure, mode=mode) for mode, n in each.items() if n
-    ]
+    if len(modes) == 1:
+        return [Expand(ROOT, samples, "answer", greedy=greedy, mode=modes[0])] if samples else []
+    turns = itertools.islice(itertools.cycle(modes), samples)
+    return [Expand(ROOT, 1, "answer", greedy=greedy, mode=mode) for mode in turns]
 
 
 def gather(

@@ -28,10 +28,10 @@ class Beam(InstanceAdaptive):
     """Keep the best prefixes, draw steps below each, repeat.
 
     The first level draws as many steps as a full beam would. A finished trajectory takes one place of
-    the beam, so the search ends after ``width`` answers (as in Snell et al., arXiv 2408.03314).
+    the beam, so the search ends after ``beams`` answers (as in Snell et al., arXiv 2408.03314).
 
     Attributes:
-        width: Prefixes that are kept; with IAS-of-K (``adapt="k"``) the number that their lower estimates
+        beams: Prefixes that are kept; with IAS-of-K (``adapt="k"``) the number that their lower estimates
             ask for.
         branching: Children of each; with IAS-of-M (``"m"``) the number that the worst of them asks for.
         prune_every: Steps between two prunings; in between each prefix goes on alone.
@@ -42,23 +42,23 @@ class Beam(InstanceAdaptive):
     grows_steps: ClassVar[bool] = True
     rules: ClassVar[tuple[Adapt, ...]] = ("k", "m", "km")
 
-    width: int = 4
+    beams: int = 4
     branching: int = 4
     prune_every: int = 1
 
     @property
     def at_most(self) -> int:
-        """A full level: where ``f`` of its trajectories finish, the next has ``(width - f) * branching``."""
-        return self.width * self.branching
+        """A full level: where ``f`` of its trajectories finish, the next has ``(beams - f) * branching``."""
+        return self.beams * self.branching
 
     def plan(self, tree: Tree) -> Plan:
         """Draw a level, prune it, expand the kept prefixes."""
-        width, dropped = self.width, list[NodeId]()
-        expand: Sequence[Expand] = [Expand(ROOT, self.width * self.branching)]
+        left, dropped = self.beams, list[NodeId]()
+        expand: Sequence[Expand] = [Expand(ROOT, self.beams * self.branching)]
         while expand:
             alive, finished = yield from self._level(tree, dropped, expand)
-            width = max(0, width - finished)
-            kept = self._best(tree, alive, width)
+            left = max(0, left - finished)
+            kept = self._best(tree, alive, left)
             dropped = [node for node in alive if node not in kept]
             expand = self._children(tree, kept)
         if dropped:
@@ -79,11 +79,11 @@ class Beam(InstanceAdaptive):
             commands = [Expand(node) for node in alive]
         return alive, finished
 
-    def _best(self, tree: Tree, alive: Sequence[NodeId], width: int) -> list[NodeId]:
+    def _best(self, tree: Tree, alive: Sequence[NodeId], most: int) -> list[NodeId]:
         """Prefixes to keep: the best by median, as many as the rule asks for."""
-        if width and alive and "k" in self.adapt:
-            width = prefixes_to_keep(lowers(tree, alive), self.branching, self.confidence, width)
-        return top_k(tree, alive, width)
+        if most and alive and "k" in self.adapt:
+            most = prefixes_to_keep(lowers(tree, alive), self.branching, self.confidence, most)
+        return top_k(tree, alive, most)
 
     def _children(self, tree: Tree, kept: Sequence[NodeId]) -> list[Expand]:
         if self.adapt == "none" or not kept:
@@ -91,7 +91,7 @@ class Beam(InstanceAdaptive):
         lower_estimates = lowers(tree, kept)
         each = self.branching
         if "m" in self.adapt:
-            each = samples_of_each(lower_estimates, self.width, self.branching, self.confidence)
+            each = samples_of_each(lower_estimates, self.beams, self.branching, self.confidence)
         return [
             Expand(node, each, required=required_samples(lower, self.confidence))
             for node, lower in zip(kept, lower_estimates, strict=True)

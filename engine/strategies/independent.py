@@ -1,4 +1,4 @@
-"""Whole trajectories from the root: greedy, self-consistency and best-of-n, with IAS if asked for."""
+"""Whole trajectories from the root, all at once or until votes decide; no rule reads more than one number."""
 
 from __future__ import annotations
 
@@ -66,3 +66,27 @@ class BestOfN(_IndependentSamples):
 
     name: ClassVar[str] = "best-of-n"
     select: ClassVar[SelectRule] = "best"
+
+
+@dataclass(frozen=True, slots=True)
+class Margin(Strategy):
+    """Draw until one answer is a number of votes ahead of every other: the plainest rule that stops early.
+
+    Attributes:
+        samples: Most trajectories.
+        lead: Lead in votes that ends the search.
+    """
+
+    name: ClassVar[str] = "margin"
+    size: ClassVar[str] = "lead"
+    stops_early: ClassVar[bool] = True
+
+    samples: int = 16
+    lead: int = 2
+
+    def plan(self, tree: Tree) -> Plan:
+        """Draw them side by side."""
+        yield whole_trajectories(self.samples, self.modes)
+        while tree.standing is None or tree.standing.votes - tree.standing.second < self.lead:
+            yield ()
+        return "confident"

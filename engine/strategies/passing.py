@@ -6,7 +6,7 @@ remains to be decided is when to give up.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -15,13 +15,12 @@ from ..kinds import kind_of
 from ..search.tree import Tree
 from ..types import ROOT, Mode, NodeId, SelectRule
 from .allocation import chance_of_success
-from .base import Plan, whole_trajectories
-from .vote_stopping import Sequential, all_drawn
+from .base import Plan, Strategy, gather, whole_trajectories
 
 
 @dataclass(frozen=True, slots=True)
-class Passing(Sequential):
-    """A greedy program, then sampled ones in drawing order, up to the first that passes every given test.
+class Passing(Strategy):
+    """A greedy program, then sampled ones side by side, up to the first that passes every given test.
 
     Without a test there is nothing to tell a second program from the first, so one is drawn.
 
@@ -33,6 +32,7 @@ class Passing(Sequential):
 
     name: ClassVar[str] = "passing"
     select: ClassVar[SelectRule] = "passing"
+    stops_early: ClassVar[bool] = True
 
     samples: int = 8
     hopeless: float = 0.15
@@ -44,18 +44,18 @@ class Passing(Sequential):
         Raises:
             UsageError: no program, or a mode of more than one step.
         """
-        Sequential.__post_init__(self)
+        Strategy.__post_init__(self)
         if "prose" in self.modes:
             raise UsageError(
                 "passing judges whole programs, and prose has steps", hint=setting("mode", "program")
             )
 
     def plan(self, tree: Tree) -> Plan:
-        """Judge the greedy program, then one sample after the other."""
-        samples = whole_trajectories(self.samples - 1, self.modes, sure=1)
-        scored = yield whole_trajectories(1, self.modes, greedy=True)
+        """Draw the greedy program, and samples where it does not pass."""
+        scored: Sequence[NodeId] = yield from gather(tree, whole_trajectories(1, self.modes, greedy=True))
+        samples = whole_trajectories(self.samples - 1, self.modes)
         while not _any_passes(tree, scored):
-            if all_drawn(tree, self.samples) or not kind_of(tree.problem).tests(tree.problem):
+            if not kind_of(tree.problem).tests(tree.problem):
                 return None
             if self._is_hopeless(tree):
                 return "hopeless"

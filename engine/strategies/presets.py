@@ -13,32 +13,33 @@ from .agreement import Agreement, Readings
 from .allocation import CONFIDENCE
 from .base import Strategy
 from .beam import Beam
-from .independent import BestOfN, Greedy, Vote
+from .independent import BestOfN, Greedy, Margin, Vote
 from .passing import Passing
-from .vote_stopping import Margin
+from .weighing import Weighing
 
 ModeChoice = Literal["auto", "prose", "program"]
 """Mode of reasoning; ``auto`` leaves it to the strategy and the calibration."""
 
 STRATEGIES: dict[str, type[Strategy]] = {
-    cls.name: cls for cls in (Greedy, Vote, BestOfN, Beam, Adaptive, Margin, Passing, Agreement, Readings)
+    cls.name: cls
+    for cls in (Greedy, Vote, BestOfN, Beam, Adaptive, Margin, Weighing, Passing, Agreement, Readings)
 }
 """The strategies by name; a program may add its own, which evaluations then find."""
 
 Effort = Literal["low", "medium", "high", "max"]
 
 _ADAPTIVE: Mapping[Effort, Adaptive] = {
-    "low": Adaptive(samples=8, min_gain=0.004, hopeless=0.2),
+    "low": Adaptive(samples=8, lead=2),
     "medium": Adaptive(),
-    "high": Adaptive(samples=32, stop_at=0.98, min_gain=0.0003, hopeless=0.05),
-    "max": Adaptive(samples=64, stop_at=1.0, min_gain=0.0001, hopeless=0.03),
+    "high": Adaptive(samples=32, lead=4),
+    "max": Adaptive(samples=64, lead=5),
 }
 
-_OF_OPTIONS: Mapping[Effort, Adaptive] = {
-    "low": Adaptive(samples=4, least=1, min_gain=0.02),
-    "medium": Adaptive(samples=8, least=1, min_gain=0.01),
-    "high": Adaptive(samples=16, least=1, stop_at=0.98, min_gain=0.003),
-    "max": Adaptive(samples=32, least=1, stop_at=1.0, min_gain=0.001),
+_OF_OPTIONS: Mapping[Effort, Weighing] = {
+    "low": Weighing(samples=4, min_gain=0.02),
+    "medium": Weighing(),
+    "high": Weighing(samples=16, stop_at=0.98, min_gain=0.003),
+    "max": Weighing(samples=32, stop_at=1.0, min_gain=0.001),
 }
 """Questions with options begin with what a look says."""
 
@@ -55,7 +56,7 @@ EFFORTS: Mapping[KindName, Mapping[Effort, Strategy]] = {
     "choice": _OF_OPTIONS,
     "yes-no": _OF_OPTIONS,
     # Several solutions are right no more often than the likeliest one, within chance.
-    "fact": dict.fromkeys(_ADAPTIVE, Adaptive(samples=1, least=1)),
+    "fact": dict.fromkeys(_ADAPTIVE, Adaptive(samples=1)),
     "text": _ADAPTIVE,
     # The limit of ``medium`` is measured on fitting tasks (docs/research.md), and the others
     # follow it: the fewer programs are left, the sooner a task is given up.
@@ -72,7 +73,7 @@ EFFORTS: Mapping[KindName, Mapping[Effort, Strategy]] = {
 
 PAPER: Mapping[str, float] = {
     "samples": 64,
-    "width": 8,
+    "beams": 8,
     "branching": 8,
     "confidence": CONFIDENCE,
     "prune_every": 5,
@@ -145,10 +146,9 @@ class StrategyOverrides:
     """Parameters of strategies that a user sets, named as theirs; None leaves the preset's number."""
 
     samples: int | None = None
-    width: int | None = None
+    beams: int | None = None
     branching: int | None = None
-    stop_at: float | None = None
-    min_gain: float | None = None
+    lead: int | None = None
     confidence: float | None = None
 
     @property
@@ -182,8 +182,8 @@ class Preset:
         Raises:
             UsageError: no strategy has this name, it lacks a parameter, or could not run with these numbers.
         """
-        if name == Adaptive.name and kind in ("call", "json"):
-            name = EFFORTS[kind][self.effort].name  # what is adaptive has a name of its own there
+        if name == Adaptive.name and kind != "code":
+            name = EFFORTS[kind][self.effort].name  # what is adaptive has a name of its own for some kinds
         strategy = strategy_named(name)
         is_paper = self.paper and strategy.kind == "value"
         numbers = PAPER if is_paper else effort_numbers(strategy, self.effort, kind)

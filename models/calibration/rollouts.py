@@ -94,6 +94,7 @@ class Rollouts:
             if step is None or node.parent is None or node.branch is None:
                 kept.append(RolloutNode(-1, 0, outcome.right, outcome.total))
                 continue
+            assert step.finish is not None, "a node has a whole step"
             kept.append(
                 RolloutNode(
                     parent=row[node.parent],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import count
@@ -67,14 +67,8 @@ class DrawWriter:
         while not self._make_room():
             self._decode()
 
-    def write(self, wanted: Iterable[DrawRequest], likely: Callable[[], Iterable[DrawRequest]]) -> None:
-        """Decode one batch of wanted draws, the first ones first; those that it completes are kept.
-
-        Args:
-            wanted: Draws that a search waits for.
-            likely: Draws for the rows that are left. A batch is padded to its full width, so that they cost
-                nothing; they give way to wanted ones.
-        """
+    def write(self, wanted: Iterable[DrawRequest]) -> None:
+        """Decode one batch of draws that searches wait for, the first first; those it completes are kept."""
         self._wanted = {}
         for request in wanted:
             if request.key not in self._wanted or request.branch.until == "answer":
@@ -85,13 +79,6 @@ class DrawWriter:
         for key, request in self._wanted.items():
             if key not in running and self._make_room():
                 self._start(request)
-        if self._has_row:
-            running |= self._wanted.keys()
-            for request in likely():
-                if request.key not in running and request.key not in self._store:
-                    self._start(request)
-                    if not self._has_row:
-                        break
         self._decode()
 
     def is_writing(self, key: str) -> bool:
@@ -141,7 +128,7 @@ class DrawWriter:
     def _decode(self) -> None:
         for growth in self._live.advance():
             self.tokens += growth.new_tokens
-            if growth.step is None:
+            if growth.step.finish is None:
                 continue
             request, steps = self._running[growth.branch]
             steps.append(as_kept(growth.step))

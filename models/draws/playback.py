@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from adascale.engine.execution import Execution, Trial
 from adascale.engine.kinds.base import Look
@@ -14,9 +13,6 @@ from adascale.engine.types import BranchId, Mode, Problem, Step
 
 from .drawing import DrawRequest, DrawWriter
 from .store import DrawStore
-
-if TYPE_CHECKING:
-    from adascale.engine.search.driver import Driver
 
 SLOTS = 1 << 16
 """Branches that may run at once: all that a strategy asks for, whatever the batch of the generator holds."""
@@ -119,7 +115,6 @@ class ReplayingPolicy:
         self._store = store
         self._seconds = seconds
         self._writer = DrawWriter(live, store)
-        self._likely: Callable[[], Iterable[DrawRequest]] = tuple
         self._branches: dict[str, dict[BranchId, _PlayedBranch]] = {}  # by question, the oldest first
         self._questions: dict[BranchId, str] = {}
 
@@ -132,10 +127,6 @@ class ReplayingPolicy:
     def flops_per_token(self) -> float:
         """FLOPs of a token of the generator."""
         return self._live.flops_per_token
-
-    def look_ahead(self, driver: Driver) -> None:
-        """Let idle rows write what the searches of a driver may ask for later."""
-        self._likely = lambda: map(DrawRequest, driver.likely())
 
     def open(self, problem: Problem, mode: Mode = "prose") -> PrefixWork:
         """Read a prompt, or what is kept of it; the whole prompt counts as evaluated."""
@@ -176,7 +167,7 @@ class ReplayingPolicy:
         missing = [branch for branch in every if not branch.is_whole]
         # What is kept in part is written again only where that part ends.
         wanted = (b.request for b in missing if not b.can_go_on or self._writer.is_writing(b.request.key))
-        self._writer.write(wanted, self._likely)
+        self._writer.write(wanted)
         for branch in missing:
             branch.steps = self._known(branch.request)
         grown: list[Growth] = []
@@ -212,20 +203,18 @@ class ReplayingPolicy:
         step = branch.step
         branch.written += tokens
         if branch.written < len(step.token_ids):
-            return Growth(id_, tokens, "", None, cost, seconds)
+            part = replace(_beginning(step, branch.written), finish=None)
+            return Growth(id_, tokens, part, cost, seconds)
         branch.at, branch.written = branch.at + 1, 0
         if branch.is_whole and branch.at == len(branch.steps):
             del self._branches[self._questions.pop(id_)][id_]
-        return Growth(id_, tokens, step.text, step, cost, seconds)
+        return Growth(id_, tokens, step, cost, seconds)
 
-    def cancel(self, id_: BranchId) -> Step | None:
+    def cancel(self, id_: BranchId) -> None:
         """End a branch."""
         ended = self._branches[self._questions.pop(id_)].pop(id_)
         if not ended.is_whole:
             self._writer.keep(ended.request.key)
-        if ended.written == 0:
-            return None
-        return _beginning(ended.step, ended.written)
 
     def close_problem(self, problem: Problem) -> None:
         """Forget a question; what still runs of it ends."""

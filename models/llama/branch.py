@@ -229,6 +229,11 @@ class Slot:
         cost, self.prefix_cost = self.prefix_cost, PrefixWork()
         return cost
 
+    def open_step(self) -> Step:
+        """The unfinished step as far as it is written, without a reading."""
+        text = self.text.decode("utf-8", "replace")
+        return Step(text, tuple(self.tokens), self.logprob, None, thought=self.open_part)
+
     def take_step(self, finish: Finish, part: Thought | None = None) -> Step:
         """End the step, with the reading of its hidden states; the next one begins empty.
 

@@ -19,7 +19,6 @@ from adascale.engine.types import (
     Mode,
     Problem,
     PromptName,
-    Step,
     Thought,
     TokenLogprob,
 )
@@ -176,7 +175,7 @@ class LlamaPolicy:
         self.check_open()
         self._seats.seat_waiting()
         grown = self._grow_seated() or self._grow_all()
-        steps = {sequence: growth.step for sequence, growth in grown.items() if growth.step is not None}
+        steps = {seq: growth.step for seq, growth in grown.items() if growth.step.finish is not None}
         # An abort raises here, before any branch is freed, so that each is still there to be cancelled.
         for sequence, step in steps.items():
             if step.finish == "step":
@@ -185,9 +184,10 @@ class LlamaPolicy:
             self._seats.end_step(sequence, steps[sequence])
         return list(grown.values())
 
-    def cancel(self, id_: BranchId) -> Step | None:
+    def cancel(self, id_: BranchId) -> None:
         """End a branch as ``Seats.cancel``; a policy that is closed has ended all branches."""
-        return None if self._is_closed else self._seats.cancel(id_)
+        if not self._is_closed:
+            self._seats.cancel(id_)
 
     def close(self) -> None:
         """Free samplers; the context is closed by its owner."""
@@ -259,10 +259,8 @@ class LlamaPolicy:
             return self._grow_thought(slot, part, sampled=1)
         forced, verdict = self._write_calls(slot, token, piece)
         finish = self._finish(slot, token, piece, verdict)
-        text = "" if finish else slot.text.decode("utf-8", "replace")
-        step = slot.take_step(finish, slot.open_part) if finish else None
-        cost = slot.take_prefix_cost()
-        return Growth(slot.job.id, 1 + forced, text, step, cost, thinks=slot.may_think)
+        step = slot.take_step(finish, slot.open_part) if finish else slot.open_step()
+        return Growth(slot.job.id, 1 + forced, step, slot.take_prefix_cost(), thinks=slot.may_think)
 
     def _write_calls(self, slot: Slot, token: int, piece: bytes) -> tuple[int, Verdict]:
         """Begin a call where the last token does; returns the tokens appended for it, and its meaning."""
@@ -316,7 +314,7 @@ class LlamaPolicy:
         else:
             slot.append(lead, text)
             step = slot.take_step("step", part)
-        return Growth(slot.job.id, sampled + len(lead), "", step, slot.take_prefix_cost())
+        return Growth(slot.job.id, sampled + len(lead), step, slot.take_prefix_cost())
 
     def _evaluate_lead(self, sequence: int) -> None:
         """Evaluate the tokens appended behind a thought except the last one, as after any other step."""

@@ -68,29 +68,27 @@ class Seats:
             self._park(sequence, tuple(slot.held))
         self._free(sequence)
 
-    def cancel(self, id_: BranchId) -> Step | None:
-        """End a branch and return its unfinished step.
+    def cancel(self, id_: BranchId) -> None:
+        """End a branch.
 
-        Between two steps it is None; then the prefix before the last step is parked, so that a branch that
-        draws this step again need not evaluate it.
+        Between two steps the prefix before the last step is parked, so that a branch that draws this step
+        again need not evaluate it.
         """
         for job in self.waiting:
             if job.id == id_:
                 self.waiting.remove(job)
                 job.close()
-                return None
+                return
         sequences = [i for i, slot in enumerate(self.slots) if slot.job.id == id_]
         assert sequences, f"branch {id_} has ended or was never started"
         [sequence] = sequences
         slot = self.slots[sequence]
-        partial = slot.take_step("length", slot.open_part) if slot.tokens else None
         if slot.job.is_reply:  # an aborted batch may have left more than is held
             if self._context.shorten(sequence, len(slot.held)):
                 self._park(sequence, tuple(slot.held))
-        elif partial is None and self._park_steps:
+        elif not slot.tokens and self._park_steps:
             self._park_before_last(sequence)
         self._free(sequence)
-        return partial
 
     def close(self) -> None:
         """Forget all branches."""

@@ -29,6 +29,9 @@ SIZES = (1, 2, 3, 4, 6, 8, 12, 15, 16, 17, 20, 24, 28, 31, 32, 33, 40, 47, 48, 6
 # A split that promised less than this gained nothing when it was timed (17 as 1 + 16 on the 1.5B: 0.98).
 _WORTH = 0.95
 
+_WIDTHS = 1, 2, 4, 8, 16, 32
+"""Widths of a search."""
+
 _DEPTH = 64
 _REPEATS = 3
 _WORST_STAIR = 1.6
@@ -75,11 +78,16 @@ class StepCosts:
             return costs[-1] * branches / sizes[-1]
         return float(np.interp(branches, sizes, costs))
 
-    def relative(self, most: int) -> tuple[float, ...]:
-        """Cost of a step of 1 to ``most`` branches, the first of them 1; empty when nothing was measured."""
-        alone = self.step_seconds(1, most)
-        costs = (self.step_seconds(n, most) / alone for n in range(1, most + 1)) if alone > 0 else ()
-        return tuple(round(cost, 3) for cost in costs)
+    def best_width(self, most: int) -> int:
+        """Branches that bring a search to its end soonest, at most ``most``; 8 when nothing was measured.
+
+        A search ends after about six solutions, and of w that run side by side the sixth finishes after
+        6/w + .3 mean lengths (docs/research.md).
+        """
+        if not self.curve:
+            return min(8, most)
+        allowed = [width for width in _WIDTHS if width <= most]
+        return min(allowed, key=lambda width: self.step_seconds(width, most) * (6 / width + 0.3))
 
     def partition(self, branches: int, rows: int) -> tuple[Chunk, ...]:
         """Cheapest split of a batch into calls; the last may be padded up to ``rows`` rows in all."""

@@ -78,7 +78,7 @@ def checking(ask: Ask, answer: str) -> Ask:
     if not answer.strip():
         raise UsageError("the answer is empty")
     # The one solution of a fact says little about another answer.
-    return replace(ask, strategy=Adaptive(samples=8, least=4)) if ask.problem.kind == "fact" else ask
+    return replace(ask, strategy=Adaptive(samples=8)) if ask.problem.kind == "fact" else ask
 
 
 class Result(BaseModel):

@@ -11,7 +11,7 @@ import pytest
 from worlds import fitted, problems, searched, training
 
 from adascale.engine.answers.choosing import group_answers
-from adascale.engine.answers.lookahead import ModeState, Support, log_odds, posterior
+from adascale.engine.answers.posterior import ModeState, Support, log_odds, posterior
 from adascale.engine.answers.result import PROFILES, Candidate, FinishedSearch
 from adascale.engine.calibration.features import ANSWER_FEATURES, answer_observation
 from adascale.engine.calibration.figures import StageReport

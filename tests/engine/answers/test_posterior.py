@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from adascale.engine.answers import lookahead as module
-from adascale.engine.answers.lookahead import Lookahead, ModeState, Support, log_odds, look_ahead
+from adascale.engine.answers.posterior import Lookahead, ModeState, Support, log_odds, look_ahead
 from adascale.engine.types import Estimate, Mode
 
 SPREAD = 6.0

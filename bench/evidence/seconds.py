@@ -1,0 +1,227 @@
+"""What a person waits for: rules on recorded draws, in seconds by the cost of a decode step on a machine.
+
+Usage: ``python -m bench.evidence.seconds FILE.jsonl.gz ... [--curve amx|gpu|metal|avx|measured]
+[--without-fit] [--orders 24] [--json]``
+
+Each file is a cell: one model on one set of questions (``recorded_draws``). Every rule draws the same
+solutions; those of a search run in lock step and count as they finish. ``adaptive`` has the width that is
+best on the machine, the votes run all at once, and "one after another" is a lead of two in both modes at a
+width of one. ``--without-fit`` judges and searches as models that nobody fitted do. ``over greedy`` is the
+median, on questions whose greedy solution is right, of the seconds over those of the greedy solution.
+Intervals are 95 %, paired, over questions that are drawn again within each cell (2,000 rounds).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adascale.engine.calibration.votes import VotePosterior
+from adascale.engine.evaluation.evaluate import Contestant, evaluate
+from adascale.engine.fitting.metrics import auc, ece
+from adascale.engine.strategies import Adaptive, Greedy, Margin, Strategy, Vote
+from adascale.engine.strategies.redraws import REDRAWS
+from adascale.engine.types import Mode
+from adascale.models.llama.stepcost import StepCosts
+
+from ..common import close, table
+from . import recorded_draws
+from .calibration_check import Rows, predictions
+
+Array = NDArray[np.float64]
+
+CURVES = Path(__file__).with_name("curves.json")
+ROUNDS = 2000
+QUANTILES = 0.025, 0.5, 0.975
+RIGHT, TOKENS, SECONDS = range(3)
+OURS, BESIDE = "adaptive", "vote:16/both"
+MEASURED = "measured"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A way to search, and how many branches of it run side by side; None for the width of the machine."""
+
+    strategy: Strategy
+    width: int | None = None
+
+
+def rules_of(modes: tuple[Mode, ...]) -> dict[str, Rule]:
+    """The rules of a table, by name."""
+    return {
+        "greedy": Rule(Greedy(modes=("prose",))),
+        "vote:4/both": Rule(Vote(4, modes=modes), 4),
+        "vote:8/both": Rule(Vote(8, modes=modes), 8),
+        BESIDE: Rule(Vote(16, modes=modes), 16),
+        "one after another": Rule(Margin(modes=modes, redraws=REDRAWS), 1),
+        OURS: Rule(Adaptive(modes=modes)),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One file.
+
+    Attributes:
+        results: By rule, ``[questions, 3]``: share right, tokens, seconds; means over orders.
+        answers: By rule, the probability of each answer, with its outcome.
+        width: Branches of ``adaptive``.
+    """
+
+    results: Mapping[str, Array]
+    answers: Mapping[str, Rows]
+    width: int
+
+    @property
+    def over_greedy(self) -> dict[str, Array]:
+        """Seconds over those of greedy of each rule, on questions that greedy solves."""
+        greedy = self.results["greedy"]
+        easy = greedy[:, RIGHT] > 0.5
+        return {name: found[easy, SECONDS] / greedy[easy, SECONDS] for name, found in self.results.items()}
+
+
+def curve_of(name: str, header: Mapping[str, Any]) -> StepCosts:
+    """Cost of a decode step of a model: one of the file of curves, or that of the machine that drew."""
+    if name == MEASURED:
+        curve = header["step_seconds"]
+    else:
+        curve = json.loads(CURVES.read_text())[name][header["model"].rpartition("-")[2]]
+    return StepCosts({int(size): float(seconds) for size, seconds in curve.items()})
+
+
+def play(path: Path, curve_name: str, orders: int, *, fitted: bool) -> Cell:
+    """Play every rule on every question of a file, in as many orders."""
+    header, _ = recorded_draws.load(path)
+    curve = curve_of(curve_name, header)
+    prior = VotePosterior(recorded_draws.expected_rate(header))
+    header, driver, problems = recorded_draws.replay_driver(
+        path, orders, calibrated=fitted, calibrator=None if fitted else prior, curve=curve
+    )
+    modes: tuple[Mode, ...] = ("prose", "program") if fitted else ("program", "prose")
+    at = {problem.id: index for index, problem in enumerate(problems)}
+    width = curve.best_width(Adaptive().samples)
+    results, answers = dict[str, Array](), dict[str, Rows]()
+    for name, rule in rules_of(modes).items():
+        entry = Contestant(name, recorded_draws.within(rule.strategy, header))
+        rows: Rows = []
+        found = np.zeros((len(problems), 3))
+        outcomes = evaluate(driver, [entry], problems, orders, header["seed"], width=rule.width or width)
+        for outcome in outcomes:
+            question, usage, p = at[outcome.problem], outcome.usage, outcome.confidence
+            found[question] += (outcome.right, usage.generated_tokens, usage.seconds)
+            if p is not None and p.calibrated:
+                rows.append((question, (p.lower, p.median, p.upper), outcome.right, 1))
+        results[name], answers[name] = found / orders, rows
+    return Cell(results, answers, width)
+
+
+def report(cells: Sequence[Cell]) -> dict[str, dict[str, Any]]:
+    """Figures of each rule, every question counting alike."""
+    rng = np.random.default_rng(0)
+    again = [
+        [rng.integers(0, len(cell.results[OURS]), len(cell.results[OURS])) for cell in cells]
+        for _ in range(ROUNDS)
+    ]
+    found: dict[str, dict[str, Any]] = {}
+    for name in cells[0].results:
+        accuracy, tokens, seconds = _mean(cells, name)
+        pairs = [(_mean(cells, OURS, rows), _mean(cells, name, rows)) for rows in again]
+        gains = [ours[RIGHT] - theirs[RIGHT] for ours, theirs in pairs]
+        shares = [ours[SECONDS] / theirs[SECONDS] for ours, theirs in pairs]
+        ratios = np.concatenate([cell.over_greedy[name] for cell in cells])
+        answers: Rows = []
+        for number, cell in enumerate(cells):  # questions of other cells are other questions
+            answers += [(row[0] + number * 10_000, *row[1:]) for row in cell.answers[name]]
+        judged = predictions(answers) if answers else None
+        found[name] = {
+            "accuracy": accuracy,
+            "tokens": tokens,
+            "seconds": seconds,
+            "over_greedy_median": float(np.median(ratios)),
+            "ece": None if judged is None else float(ece(judged)),
+            "auc": None if judged is None else float(auc(judged)),
+            "adaptive_gains": np.quantile(gains, QUANTILES).tolist(),
+            "adaptive_seconds_share": np.quantile(shares, QUANTILES).tolist(),
+        }
+    return found
+
+
+def _mean(cells: Sequence[Cell], name: str, rows: Sequence[NDArray[np.int64]] | None = None) -> Array:
+    """``[3]`` means of a rule over all questions, or over chosen ones of each cell."""
+    rows = rows or [np.arange(len(cell.results[name])) for cell in cells]
+    parts = [cell.results[name][chosen] for cell, chosen in zip(cells, rows, strict=True)]
+    means: Array = np.concatenate(parts).mean(axis=0)
+    return means
+
+
+def show(title: str, found: Mapping[str, Mapping[str, Any]]) -> None:
+    """A table for people."""
+    print(f"\n{title}")
+    table(
+        [
+            "rule",
+            "accuracy",
+            "tokens",
+            "seconds",
+            "over greedy",
+            "ECE",
+            "AUC",
+            "adaptive is better by",
+            "of its seconds",
+        ],
+        [
+            [
+                name,
+                f"{row['accuracy']:.3f}",
+                f"{row['tokens']:,.0f}",
+                f"{row['seconds']:.1f}",
+                f"{row['over_greedy_median']:.2f}",
+                "" if row["ece"] is None else f"{row['ece']:.3f}",
+                "" if row["auc"] is None else f"{row['auc']:.3f}",
+                _interval(row["adaptive_gains"], "+"),
+                _interval(row["adaptive_seconds_share"], ""),
+            ]
+            for name, row in found.items()
+        ],
+    )
+
+
+def _interval(quantiles: Sequence[float], sign: str) -> str:
+    low, middle, high = quantiles
+    return f"{middle:{sign}.3f} ({low:{sign}.3f} to {high:{sign}.3f})"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("files", type=Path, nargs="+")
+    parser.add_argument("--curve", default="amx", choices=[*json.loads(CURVES.read_text()), MEASURED])
+    parser.add_argument("--without-fit", action="store_true")
+    parser.add_argument("--orders", type=int, default=24)
+    parser.add_argument("--json", action="store_true", help="print nothing but JSON")
+    args = parser.parse_args()
+    cells = {
+        path.name.removesuffix(".jsonl.gz"): play(path, args.curve, args.orders, fitted=not args.without_fit)
+        for path in args.files
+    }
+    pooled = report(list(cells.values()))
+    of_cells = {name: report([cell]) for name, cell in cells.items()}
+    widths = {name: cell.width for name, cell in cells.items()}
+    found = {"pooled": pooled, "cells": of_cells, "widths": widths}
+    if args.json:
+        print(json.dumps(found))
+        return
+    show(f"pooled, curve {args.curve}", pooled)
+    for name, each in of_cells.items():
+        show(f"{name}, {widths[name]} side by side", each)
+    close(found)
+
+
+if __name__ == "__main__":
+    main()
