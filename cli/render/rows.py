@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from adascale.engine.kinds import kind_of
@@ -20,8 +19,6 @@ class Row:
     """One line of the tree.
 
     Attributes:
-        lasts: For each level from the top down to the row itself, True if that is the last child; empty for
-            the root.
         mark: Kind of the row, which decides its glyph and style; None for a gap.
         label: Child numbers from the root, such as ``1.3.2``; empty for the root and for a gap.
         text: The step as the model wrote it.
@@ -33,9 +30,10 @@ class Row:
         thought: The row is that of a thought.
         why: Reason for which the node was pruned.
         best: The row lies on the way to the leading answer.
+        lasts: For each level from the top down to the row itself, True if that is the last child; empty for
+            the root.
     """
 
-    lasts: tuple[bool, ...]
     mark: Mark | None
     label: str = ""
     text: str = ""
@@ -46,31 +44,33 @@ class Row:
     thought: bool = False
     why: str = ""
     best: bool = False
+    lasts: tuple[bool, ...] = ()
 
 
 def tree_rows(state: ViewState, room: int | None = None) -> list[Row]:
     """Rows of the tree, at most ``room`` of them; None shows everything but the parts of thoughts.
 
-    What does not fit gives way to a gap: the best path is kept before running branches, these before other
-    rows, and of those the ones that are near the root. Both ends are kept of a best path that is too long.
+    What does not fit gives way to a line that counts it: the question and the leading answer are kept, then
+    running branches, then the way to that answer, and of all rows first the ones that are near the root.
     """
     rows = _Walk(state).rows()
-    over = 0 if room is None else len(rows) - room + 1
-    if room is None or over <= 1:
-        return rows
-    others = [at for at, row in enumerate(rows) if not row.best]
-    if len(others) >= over:
-        others.sort(key=lambda at: (rows[at].mark != "running", len(rows[at].lasts)))
-        left_out = set(others[-over:])
-        shown = [row for at, row in enumerate(rows) if at not in left_out]
-        return _with_guides([*shown, _gap([rows[at] for at in left_out], (True,))])
-    head = max(0, room - 1) // 2
-    tail = len(rows) - max(0, room - 1 - head)
-    return [*rows[:head], _gap(rows[head:tail], ()), *rows[tail:]][: max(0, room)]
+    if room is None or len(rows) <= room:
+        return _with_guides(rows)
+
+    def need(at: int) -> tuple[bool, bool, bool, int]:
+        row = rows[at]
+        is_end = row.mark == "best" or not row.label
+        return not is_end, row.mark != "running", not row.best, row.label.count(".")
+
+    kept = set(sorted(range(len(rows)), key=need)[: max(0, room - 1)])
+    running = sum(row.mark == "running" for at, row in enumerate(rows) if at not in kept)
+    note = f", {running} being written" if running else ""
+    gap = Row(None, text=plural(len(rows) - len(kept), "more row") + note)
+    return _with_guides([*(rows[at] for at in sorted(kept)), gap])[:room]
 
 
 def _with_guides(rows: list[Row]) -> list[Row]:
-    """The rows with ``lasts`` as they are when no other row is there; each hangs below a prefix of it."""
+    """The rows with their ``lasts``: each hangs below the last one before it whose label begins its own."""
     above, depths = list[str](), list[int]()
     for row in rows:
         while len(above) > 1 and not row.label.startswith(f"{above[-1]}."):
@@ -82,25 +82,6 @@ def _with_guides(rows: list[Row]) -> list[Row]:
         guided.append(replace(row, lasts=tuple(level not in below for level in range(1, depth + 1))))
         below = {level for level in below if level < depth} | {depth}
     return guided[::-1]
-
-
-def _gap(left_out: Sequence[Row], lasts: tuple[bool, ...]) -> Row:
-    """One row in place of those left out: how many they are, and how many branches run among them."""
-    running = sum(row.mark == "running" for row in left_out)
-    note = f", {running} being written" if running else ""
-    return Row(lasts, None, text=plural(len(left_out), "more row") + note)
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Guides and label of a row."""
-
-    lasts: tuple[bool, ...]
-    label: str
-
-
-_Item = Node | Running
-"""Source of a row."""
 
 
 class _Walk:
@@ -118,27 +99,26 @@ class _Walk:
     def rows(self) -> list[Row]:
         """All rows, top down; a stack, since a chain may be deeper than Python recurses."""
         rows: list[Row] = []
-        stack: list[tuple[_Item, _Place]] = [(self._tree[ROOT], _Place((), ""))]
+        stack: list[tuple[Node | Running, str]] = [(self._tree[ROOT], "")]
         while stack:
-            item, place = stack.pop()
+            item, label = stack.pop()
             if isinstance(item, Running):
-                rows.append(_running_row(item, place))
+                rows.append(_running_row(item, label))
             else:
-                rows.append(self._node_row(item, place))
-                stack += reversed(self._children(item, place))
+                rows.append(self._node_row(item, label))
+                stack += reversed(self._children(item, label))
         return rows
 
-    def _children(self, node: Node, place: _Place) -> list[tuple[_Item, _Place]]:
-        """Children of a node, then its running branches, each with its place."""
-        prefix = f"{place.label}." if place.label else ""
-        below: list[_Item] = [self._tree[child] for child in self._tree.children(node.id)]
+    def _children(self, node: Node, label: str) -> list[tuple[Node | Running, str]]:
+        """Children of a node, then its running branches, each with its label."""
+        below: list[Node | Running] = [self._tree[child] for child in self._tree.children(node.id)]
         below += self._running.get(node.id, [])
         found = []
         for position, item in enumerate(below, 1):
-            label = f"{prefix}{position}"
+            own = f"{label}.{position}" if label else str(position)
             while isinstance(item, Node) and self._goes_on(item):
-                item, label = self._tree[self._tree.children(item.id)[0]], f"{label}.1"
-            found.append((item, _Place((*place.lasts, position == len(below)), label)))
+                item, own = self._tree[self._tree.children(item.id)[0]], f"{own}.1"
+            found.append((item, own))
         return found
 
     def _goes_on(self, node: Node) -> bool:
@@ -147,12 +127,11 @@ class _Walk:
         is_followed = [self._tree[child].is_thought for child in children] == [True]
         return node.is_thought and is_followed and node.id not in self._running
 
-    def _node_row(self, node: Node, place: _Place) -> Row:
+    def _node_row(self, node: Node, label: str) -> Row:
         text = node.step.text if node.step else "question"
         return Row(
-            place.lasts,
             mark_of(self._state, node),
-            place.label,
+            label,
             text,
             None if node.is_thought else program_of(node, text, self._tree.problem),
             estimate=node.estimate,
@@ -208,7 +187,7 @@ def thought_line(row: Row) -> str:
     return f"thought, {plural(row.tokens or 0, 'token')}"
 
 
-def _running_row(branch: Running, place: _Place) -> Row:
+def _running_row(branch: Running, label: str) -> Row:
     is_program = branch.mode in PROGRAMS and not branch.thinks
     program = Program.of(branch.text, None) if is_program else None
-    return Row(place.lasts, "running", place.label, branch.text, program, tokens=branch.tokens)
+    return Row("running", label, branch.text, program, tokens=branch.tokens)

@@ -75,12 +75,6 @@ def running_lines(state: ViewState, branch: Running, width: int, room: int) -> l
         return [Text(f"thinking, {plural(branch.tokens, 'token')}", STYLES["faint"])]
     text = state.tree.text(branch.parent) + branch.text
     if branch.mode not in PROGRAMS:
-        return rendered(_end_of(text, width * room), width)[-room:]
+        return rendered(text, width)[-room:]
     code = [line for line in Program.of(text, None).lines() if line.plain.strip()]
     return [cut_line(line, width) for line in code[-_WHOLE_PROGRAM:]]
-
-
-def _end_of(text: str, characters: int) -> str:
-    """About so many last characters, from the beginning of a paragraph on: what is above is not rendered."""
-    start = text.find("\n\n", max(0, len(text) - characters))
-    return text if len(text) <= characters or start < 0 else text[start:]

@@ -12,7 +12,7 @@ from adascale.engine.kinds import KINDS, kind_of
 from adascale.engine.search.account import fixed_tokens
 from adascale.engine.search.events import SearchFailed
 from adascale.engine.search.tree import Node
-from adascale.engine.types import ROOT, Estimate, Mode, probability_of
+from adascale.engine.types import probability_of
 
 from ..terminal.code import Program, verdict_text
 from ..terminal.console import as_typed
@@ -21,8 +21,6 @@ from ..terminal.theme import DOT, STYLES
 from .state import ViewState
 
 _ANSWER_CELLS = 40
-
-_AS_MODE: Mapping[Mode, str] = {"prose": "in prose", "program": "as a program", "code": "as a program"}
 
 _CUT_SHORT = {"budget": "the budget is spent", "interrupted": "stopped by you"}
 
@@ -221,7 +219,7 @@ def _passes(state: ViewState) -> bool:
 
 
 def why(state: ViewState) -> str:
-    """Reason for the end of a search, with what it saved and what was known before; empty before the end.
+    """Reason for the end of a search, with what it saved; empty before the end.
 
     ``stopped after 3 of 16 solutions: another would hardly change the answer (saved about 1,850 tokens)``
     """
@@ -231,8 +229,7 @@ def why(state: ViewState) -> str:
     fixed, saved = fixed_tokens(state), ""
     if fixed is not None and fixed > state.tokens and len(state.branches) < (state.samples or 0):
         saved = f" (saved about {fixed - state.tokens:,} tokens)"
-    parts = [_decision(state, result.stop_reason) + saved, *_question_estimate(state)]
-    return "; ".join(parts)
+    return _decision(state, result.stop_reason) + saved
 
 
 def _decision(state: ViewState, reason: str) -> str:
@@ -268,17 +265,6 @@ def _after(state: ViewState) -> str:
     return f"after {done} of {plural(most, 'solution')}"
 
 
-def _question_estimate(state: ViewState) -> list[str]:
-    """``before any solution 54 % in prose, 61 % as a program``, if it is a probability."""
-    known = {mode: found for mode, found in state.tree.questions.items() if found.calibrated}
-    if len(known) > 1:
-        chances = ", ".join(f"{percent(p.median)} {_AS_MODE[mode]}" for mode, p in known.items())
-        return [f"before any solution {chances}"]
-    is_fact = state.tree.problem.kind == "fact"  # even odds say nothing
-    p = None if is_fact else probability_of(state.tree[ROOT].estimate)
-    return [] if p is None else [f"before any solution {percent(p)}"]
-
-
 def steps_text(state: ViewState) -> str:
     """``7 steps``: all nodes but the question."""
     return plural(len(state.tree) - 1, "step")
@@ -298,12 +284,15 @@ def rate_text(state: ViewState) -> list[str]:
 
 
 def _interval_facts(state: ViewState) -> list[str]:
-    """``between 81 % and 99 %``, where it has a width, ``rough (portable calibration)``, or ``score .83``."""
+    """``between 81 % and 99 %``, where it has a width, ``rough (portable calibration)``, or ``score .83``.
+
+    A number that is not calibrated is never called a probability.
+    """
     estimate = state.confidence
     if estimate is None or state.answer is None:
         return []
     if not estimate.calibrated:
-        return [estimate_text(estimate)]
+        return [f"score {chance(estimate.median)}"]
     low, high = percent(estimate.lower), percent(estimate.upper)
     facts = [f"between {low} and {high}"] if low != high else []
     facts += [f"rough ({state.level} calibration)"] if is_rough(state) else []
@@ -322,8 +311,3 @@ def answer_words(state: ViewState, answer: str, width: int) -> str:
     problem = state.tree.problem
     shown = None if problem.kind == "code" else kind_of(problem).shown(problem, answer, None)
     return cut(one_line(rounded(readable(shown or answer))), width)
-
-
-def estimate_text(estimate: Estimate) -> str:
-    """``96 %`` or ``score .83``: an uncalibrated number is never called a probability."""
-    return percent(estimate.median) if estimate.calibrated else f"score {chance(estimate.median)}"

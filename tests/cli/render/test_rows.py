@@ -72,29 +72,25 @@ def test_a_chain_deeper_than_python_recurses_is_drawn() -> None:
     assert len(tree_rows(log.state())) == 1502
 
 
-def test_the_best_path_stays_before_what_is_written_and_that_before_other_steps() -> None:
+def test_the_answer_stays_before_what_is_written_and_that_before_other_steps() -> None:
     log = Log()
     for n in range(4):
         log.start(log.step(ROOT, f"first {n}\n", 0.5), f"writing {n}", 3)
-    log.finish_path(ROOT, "it is 3", 0.9, "3")
+    log.finish_path(log.step(ROOT, "so\n", 0.5), "it is 3", 0.9, "3")
 
-    assert texts(log, 8) == [
-        "question",
-        "first 0",
-        *(f"writing {n}" for n in range(4)),
-        "it is 3",
-        "3 more rows",
-    ]
-    assert texts(log, 4) == ["question", "writing 0", "it is 3", "7 more rows, 3 being written"]
+    writing = [f"writing {n}" for n in range(4)]
+    assert texts(log, 9) == ["question", "first 0", *writing, "so", "it is 3", "3 more rows"]
+    assert texts(log, 8) == ["question", *writing, "so", "it is 3", "4 more rows"]
+    assert texts(log, 4) == ["question", "writing 0", "it is 3", "8 more rows, 3 being written"]
 
 
-def test_a_path_that_is_too_long_loses_its_middle() -> None:
+def test_a_path_that_is_too_long_keeps_both_ends() -> None:
     log, node = Log(), ROOT
     for n in range(20):
         node = log.step(node, f"step {n}\n", 0.5)
     log.finish_path(node, "it is 3", 0.9, "3")
 
-    assert texts(log, 5) == ["question", "step 0", "18 more rows", "step 19", "it is 3"]
+    assert texts(log, 5) == ["question", "step 0", "step 1", "it is 3", "18 more rows"]
 
 
 @settings(max_examples=60, deadline=None)
