@@ -79,6 +79,7 @@ class Log:
             models=ModelDescription(),
             budget=Budget() if budget is None else budget,
             seed=7,
+            width=4,
             calibrated=calibrated,
         )
 
@@ -204,7 +205,7 @@ class Log:
 
 def pens(*, calibrated: bool = True, pace: float = 0.0, running: bool = True) -> Log:
     """The tree of the design sketch: five steps open, two paths to 27, one cut, one being written."""
-    log = Log(calibrated=calibrated, budget=Budget(max_tokens=2048), params={"stop_at": 0.95}, pace=pace)
+    log = Log(calibrated=calibrated, budget=Budget(max_tokens=2048), params={"lead": 3}, pace=pace)
     log.read_prompt()
     log.add(
         StepScored, node=ROOT, reward=0.46, estimate=Estimate(0.22, 0.46, 0.71, calibrated), usage=Usage()
@@ -250,7 +251,7 @@ def wide(samples: int = 30, steps: int = 3) -> Log:
 
 def programs(*, pace: float = 0.0, running: bool = True) -> Log:
     """Programs and prose: two that print 27, one that fails, one path in prose, and one being written."""
-    log = Log(budget=Budget(max_tokens=2048), params={"stop_at": 0.95, "samples": 8}, pace=pace)
+    log = Log(budget=Budget(max_tokens=2048), params={"lead": 3, "samples": 8}, pace=pace)
     log.read_prompt()
     log.grant(ROOT, 8)
     log.program(

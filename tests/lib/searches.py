@@ -32,6 +32,6 @@ def searched(strategy: str, seed: int, budget: int | None) -> list[Event]:
 
     ticks = iter(range(10**6))
     driver = Driver(ScriptedPolicy(script, slots=5), ScriptedPRM(reward), {}, lambda: next(ticks) / 100)
-    small = sized(strategy, samples=6, width=2, branching=3)
-    chosen = Settings(small, Budget(max_tokens=budget), seed=seed)
+    small = sized(strategy, samples=6, beams=2, branching=3)
+    chosen = Settings(small, Budget(max_tokens=budget), seed=seed, width=4)
     return [event for _, event in driver.run([Problem("q", "what?")], chosen)]

@@ -58,10 +58,11 @@ def looked(problem: Problem, p: float) -> list[Event]:
     started = SearchStarted(
         problem=problem,
         strategy="adaptive",
-        params={"samples": 16, "stop_at": 0.95},
+        params={"samples": 16},
         models=ModelDescription(),
         budget=Budget(),
         seed=1,
+        width=4,
         calibrated=True,
     )
     first, second = ("A", "B") if problem.kind == "choice" else ("yes", "no")

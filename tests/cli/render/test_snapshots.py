@@ -20,7 +20,7 @@ from .test_rows import shown
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "views"
 HEIGHT = 40
-ADAPTIVE = {"stop_at": 0.95, "min_gain": 0.003, "hopeless": 0.2, "samples": 16}
+ADAPTIVE = {"samples": 16, "lead": 3}
 
 
 def wordy() -> Log:
