@@ -287,7 +287,8 @@ class Session:
 
     def _make_context(self, model: LlamaModel, window: int, sequences: int, *, states: bool) -> LlamaContext:
         threads = self._options.threads or machine.physical_cores()
-        context = LlamaContext(model, window, sequences, threads, self.abort, states=states)
+        grows = not self._options.is_repeatable
+        context = LlamaContext(model, window, sequences, threads, self.abort, states=states, grows=grows)
         self._stack.callback(context.close)
         return context
 

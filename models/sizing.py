@@ -1,7 +1,8 @@
 """The size of a session, planned before anything is loaded: the window of a trajectory, and the memory.
 
 The window holds the question, the answer, and a thought between them. The memory is that of weights, contexts
-and compute buffers, against what is free; if it does not fit, the error names a setting that does.
+and compute buffers, against what is free; if it does not fit, the error names a setting that does. A context
+takes its share as solutions run and grow long, and gives it back behind them: the plan is the bound.
 """
 
 from __future__ import annotations
@@ -92,12 +93,12 @@ def make_roomy(options: SessionOptions, generator: GGUFInfo, prm: GGUFInfo | Non
 
 @dataclass(frozen=True, slots=True)
 class SessionLoad:
-    """The models and contexts that a session will have in memory.
+    """The models and contexts that a session may have in memory.
 
     Attributes:
         generator: Header of the generator.
         window: Length of one trajectory.
-        branches: Branches that are in the generator's KV cache at once.
+        branches: Branches that are in the generator's KV cache at once, at most.
         prm: Header of the PRM; the generator's own if it judges itself, so that its weights count once.
         samples_set_branches: Fewer samples mean fewer branches, as they do for a single question.
     """
@@ -119,7 +120,7 @@ class SessionLoad:
 
 @dataclass(frozen=True, slots=True)
 class MemoryPlan:
-    """Memory that a session will take.
+    """Memory that a session may take.
 
     Attributes:
         weights: (role, bytes) of each model, mapped into memory whole.

@@ -160,7 +160,9 @@ def _memory(name: str) -> Finding:
         return Finding("ok", said)
     window = Window(min(WINDOW, info.context_length or WINDOW))
     plan = plan_memory(SessionLoad(info, window, Adaptive().branches, samples_set_branches=True))
-    return Finding("ok", f"{said}; {name} needs {human_bytes(plan.total_bytes)}")
+    context = human_bytes(plan.context_bytes)
+    needed = human_bytes(plan.total_bytes - plan.context_bytes)
+    return Finding("ok", f"{said}; {name} needs {needed}, and up to {context} more as solutions run")
 
 
 def _generator(name: str) -> Finding:

@@ -120,10 +120,12 @@ class LlamaPolicy:
             raise UsageError("the session is closed", hint=hint, slug="session-closed")
 
     def close_problem(self, problem: Problem) -> None:
-        """Forget the problem's prefixes."""
+        """Forget the problem's prefixes, and behind the last problem give memory back."""
         self._prompts.close(problem)
         for mode in MODES:
             self._rules.pop((problem.id, mode), None)
+        if not self.is_busy:
+            self._context.reset()
 
     def start(self, id_: BranchId, branch: BranchStart) -> None:
         """Queue a branch; the next ``advance`` gives it a sequence."""
@@ -212,7 +214,7 @@ class LlamaPolicy:
         grown: dict[int, Growth] = {}
         at, slots = 0, self._seats.slots
         # Padding may use only sequences that no branch holds, and they begin behind the last slot.
-        for chunk in self._batching(len(slots), self.slots):
+        for chunk in self._batching(len(slots), self._context.capacity):
             part = range(at, at + chunk.size)
             runs = [Run(s, len(slots[s].held), slots[s].pending) for s in part]
             padding = range(at + chunk.size, at + chunk.rows)

@@ -13,7 +13,7 @@ import numpy as np
 from adascale.engine.ports import PrefixWork
 from adascale.engine.types import Reading
 
-from .runtime import MAX_BATCH_TOKENS, ByteArray, FloatArray, LlamaContext, Run
+from .runtime import MAX_BATCH_TOKENS, FloatArray, LlamaContext, Run, Snapshot
 
 Tokens = tuple[int, ...]
 
@@ -26,12 +26,12 @@ class ParkedPrefix:
     """An evaluated prefix in host memory, out of the KV cache.
 
     Attributes:
-        state: The sequence's KV cells.
+        state: The sequence.
         logits: ``[vocab_size]`` after its last token; None if no branch samples its first token from them.
         hidden: ``[width]``, the hidden state that gave the logits; None if the context keeps no states.
     """
 
-    state: ByteArray
+    state: Snapshot
     logits: FloatArray | None = None
     hidden: FloatArray | None = None
 
@@ -51,7 +51,9 @@ class ParkedPrefix:
     @property
     def nbytes(self) -> int:
         """Host memory of its arrays."""
-        return sum(array.nbytes for array in (self.state, self.logits, self.hidden) if array is not None)
+        return sum(
+            array.nbytes for array in (self.state.cells, self.logits, self.hidden) if array is not None
+        )
 
 
 class PrefixCache:
@@ -147,6 +149,7 @@ def evaluate_tokens(context: LlamaContext, sequence: int, start: int, tokens: Se
 
     If the context keeps hidden states, the last token is evaluated by itself to get its own.
     """
+    context.reserve(sequence + 1, start + len(tokens))
     row, alone = 0, int(context.states)
     starts = [*range(0, len(tokens) - alone, MAX_BATCH_TOKENS), *([len(tokens) - 1] if alone else [])]
     for at, end in zip(starts, [*starts[1:], len(tokens)], strict=True):

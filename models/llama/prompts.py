@@ -25,7 +25,7 @@ from .prefixes import (
     evaluate_tokens,
     read_prompt,
 )
-from .runtime import MAX_TOKEN_BYTES, ByteArray, LlamaContext, LlamaModel
+from .runtime import MAX_TOKEN_BYTES, LlamaContext, LlamaModel, Snapshot
 from .tool_prompt import ToolFormat
 
 ANSWER_RESERVE = 256
@@ -55,7 +55,7 @@ class Prompts:
         self._sampling = sampling
         self._cache = cache
         self._tokens: dict[tuple[str, Mode], Tokens] = {}
-        self._last_look: tuple[str, Tokens, ByteArray] | None = None
+        self._last_look: tuple[str, Tokens, Snapshot] | None = None
 
     def __len__(self) -> int:
         return len(self._tokens)

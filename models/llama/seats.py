@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from adascale.engine.errors import MemoryOverflowError
 from adascale.engine.ports import PrefixWork
 from adascale.engine.types import BranchId, Step
 
@@ -36,8 +37,9 @@ class Seats:
         Siblings wait for the leader and fork from what it parks, so that no token is evaluated twice.
         """
         leaders: list[Slot] = []
-        waiting: list[Job] = []
-        for job in self.waiting:
+        room = self._room()
+        waiting = self.waiting[room:]
+        for job in self.waiting[:room]:
             found = self._cache.get(job.prefix)
             if found is not None and found.logits is not None:
                 cost = PrefixWork(0, len(job.prefix))
@@ -95,6 +97,21 @@ class Seats:
         for job in [*self.waiting, *(slot.job for slot in self.slots)]:
             job.close()
         self.waiting, self.slots = [], []
+
+    def _room(self) -> int:
+        """How many of the waiting branches may run now: all, or fewer if memory is short."""
+        wanted = len(self.waiting)
+        while wanted:
+            longest = max(len(job.prefix) for job in self.waiting[:wanted])
+            try:
+                self._context.reserve(len(self.slots) + wanted, longest + 1)
+            except MemoryOverflowError:
+                if not self.slots and wanted == 1:
+                    raise
+                wanted //= 2
+            else:
+                break
+        return wanted
 
     def _leader(self, job: Job) -> Slot:
         held = self._cache.longest(job.prefix, job.boundaries)

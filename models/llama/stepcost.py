@@ -19,6 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
+from adascale.engine.errors import MemoryOverflowError
+
 from .. import machine
 from ..storage import atomic_write, cache_folder, keyed_path, read_json
 from .runtime import LlamaContext, Run
@@ -115,13 +117,15 @@ class StepCosts:
 def measure(context: LlamaContext, sizes: Sequence[int] = SIZES) -> StepCosts:
     """Time decode steps of these numbers of branches on an empty context; leaves it empty.
 
-    The curve is empty where other work disturbed the measurement: it would mislead every search.
+    The curve is empty where other work disturbed the measurement, which would mislead every search, and where
+    memory is short.
     """
     sizes = [size for size in sizes if size <= context.sequences]
     held = min(_DEPTH, context.window // 2)
     lengths = [held] * sizes[-1]
     curve: dict[int, float] = {}
     try:
+        context.reserve(sizes[-1], held)
         for sequence in range(sizes[-1]):
             context.clear(sequence)
             context.decode([Run(sequence, 0, [0] * held)])
@@ -134,9 +138,10 @@ def measure(context: LlamaContext, sizes: Sequence[int] = SIZES) -> StepCosts:
                 curve[size] = min(seconds, curve.get(size, math.inf))
                 for sequence in range(size):
                     lengths[sequence] += 1
+    except MemoryOverflowError:
+        return StepCosts({})
     finally:
-        for sequence in range(sizes[-1]):
-            context.clear(sequence)
+        context.reset()
     return StepCosts({} if _is_disturbed(curve) else curve)
 
 

@@ -108,6 +108,8 @@ class StepPRM:
             return
         self._cache.drop_below(question)
         self._cache.drop(question)
+        if not self._questions:
+            self._context.reset()
         for known in [tokens for tokens in self._rewards if tokens[: len(question)] == question]:
             del self._rewards[known]
 

@@ -37,9 +37,11 @@ class Machine:
     model: LlamaModel
     stack: ExitStack
 
-    def context(self, slots: int = 1, *, window: int = 512, states: bool = True) -> LlamaContext:
+    def context(
+        self, slots: int = 1, *, window: int = 512, states: bool = True, grows: bool = True
+    ) -> LlamaContext:
         """A context of one thread: two would wait for each other more than they compute."""
-        context = LlamaContext(self.model, window, slots, 1, AbortFlag(), states=states)
+        context = LlamaContext(self.model, window, slots, 1, AbortFlag(), states=states, grows=grows)
         self.stack.callback(context.close)
         return context
 
@@ -57,7 +59,7 @@ class Machine:
         reply_tokens: int | None = None,
     ) -> tuple[LlamaPolicy, LlamaContext]:
         """A policy and its context."""
-        context = self.context(slots, window=window, states=states)
+        context = self.context(slots, window=window, states=states, grows=batching is not even_width)
         chats = chats or {"prose": ChatFormat(self.model, SYSTEM)}
         policy = LlamaPolicy(
             context,

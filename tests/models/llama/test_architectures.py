@@ -15,6 +15,7 @@ from adascale.engine.strategies import Beam
 from adascale.engine.strategies.rollouts import RolloutDraws
 from adascale.engine.types import Problem
 from adascale.models.files.gguf_info import read_info
+from adascale.models.llama import runtime
 from adascale.models.llama.prefixes import evaluate_tokens
 from adascale.models.llama.runtime import LlamaContext, Run
 
@@ -81,6 +82,28 @@ def test_a_state_is_never_cut_back(machine: Machine, architecture: Architecture)
     np.testing.assert_allclose(found, fresh(context, [*PROMPT[:length], 5]), **CLOSE)
 
 
+def test_a_cache_grows_under_what_it_holds(
+    machine: Machine, architecture: Architecture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtime, "_FIRST_CELLS", 256)
+    context = machine.context(5, states=False)
+    assert context.capacity == (1 if architecture.kind == "attention" else 5)
+    long = [at % 250 for at in range(300)]
+    evaluate_tokens(context, 0, 0, PROMPT)
+    state = context.snapshot(0)
+    evaluate_tokens(context, 1, 0, long)
+    context.restore(2, state)
+    held = {0: (PROMPT, 5), 1: (long, 99), 2: (PROMPT, 200)}
+    context.decode([Run(s, len(tokens), [token]) for s, (tokens, token) in held.items()])
+    found = [context.logits(row).copy() for row in held]
+    for row, (tokens, token) in held.items():
+        np.testing.assert_allclose(found[row], fresh(context, [*tokens, token]), **CLOSE)
+    context.reset()
+    context.restore(0, state)
+    context.decode([Run(0, len(PROMPT), [5])])
+    np.testing.assert_allclose(found[0], context.logits(0), **CLOSE)
+
+
 @pytest.mark.parametrize(("strategy", "even"), [(RolloutDraws(3), True), (Beam(2, 2), False)])
 def test_a_search_draws_from_the_distribution_of_its_tokens(
     machine: Machine, strategy: RolloutDraws | Beam, even: bool
@@ -105,7 +128,7 @@ def test_memory_is_what_the_plan_says(machine: Machine, architecture: Architectu
     evaluate_tokens(context, 0, 0, PROMPT)
     planned = info.kv_bytes_per_token * len(PROMPT) + info.state_bytes
     # Beside them a snapshot has positions and the shapes of each layer.
-    size = len(context.snapshot(0))
+    size = len(context.snapshot(0).cells)
     assert size <= planned + 16 * len(PROMPT) + 200 * info.block_count
     assert size >= planned or architecture.kind == "sliding"
 

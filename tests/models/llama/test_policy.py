@@ -24,6 +24,7 @@ from adascale.engine.search.settings import Settings
 from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import strategy_named
 from adascale.engine.types import ROOT, BranchId, KindName, Problem, Step, Turn
+from adascale.models import machine
 from adascale.models.llama.policy import LlamaPolicy
 from adascale.models.llama.runtime import LlamaContext
 from adascale.models.llama.stepcost import StepCosts
@@ -80,6 +81,26 @@ def test_padded_and_split_batches_change_nothing(make: Make, random_gguf: Path) 
     odd, _ = make(random_gguf, slots=6, batching=StepCosts(curve).partition)
     found = replay(search(odd, "vote", [PROBLEM], samples=5)["p"])
     assert [found.text(n.id) for n in found] == [expected.text(n.id) for n in expected]
+
+
+@pytest.mark.parametrize("room", [2, 4])
+def test_as_many_branches_run_as_memory_has_room_for(
+    make: Make, random_gguf: Path, monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
+    plain, _ = make(random_gguf)
+    expected = replay(search(plain, "vote", [PROBLEM], samples=5)["p"])
+    policy, context = make(random_gguf)
+    cells = context.window * context.model.info.kv_bytes_per_token
+    monkeypatch.setattr(machine, "free_memory_bytes", lambda: room * cells)
+    log, used = [], []
+    for _, event in Driver(policy, SequenceLogprob(), {}, ticking()).run(
+        [PROBLEM], Settings(strategy_named("vote", samples=5), seed=7)
+    ):
+        log.append(event)
+        used.append(context.capacity)
+    found = replay(log)
+    assert {found.text(n.id) for n in found} == {expected.text(n.id) for n in expected}
+    assert (max(used), context.capacity) == (room, 1)
 
 
 def test_a_full_window_ends_branches_with_length(make: Make, tmp_path: Path) -> None:

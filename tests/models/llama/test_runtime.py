@@ -22,7 +22,7 @@ from adascale.engine.errors import (
 )
 from adascale.models.llama.native import AbortFlag, decode_error
 from adascale.models.llama.prefixes import ParkedPrefix, PrefixCache, evaluate_tokens
-from adascale.models.llama.runtime import LlamaContext, LlamaModel, Run
+from adascale.models.llama.runtime import LlamaContext, LlamaModel, Run, Snapshot
 
 PROMPT = [10, 20, 30, 40, 50, 60, 70]
 CLOSE = {"atol": 2e-4, "rtol": 1e-4}
@@ -129,7 +129,7 @@ def test_a_whole_file_that_llama_cpp_refuses_is_explained(tmp_path: Path, random
 
 
 def parked() -> ParkedPrefix:
-    return ParkedPrefix(np.zeros(10_000, np.uint8), None)
+    return ParkedPrefix(Snapshot(1, np.zeros(10_000, np.uint8)))
 
 
 def test_the_cache_drops_the_least_recently_used_prefix_but_never_a_pinned_one() -> None:
