@@ -18,7 +18,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn
 
 from adascale.engine.answers.program import read_program
 from adascale.engine.answers.result import PROFILES, FinishedSearch, ModeProfile
@@ -41,8 +41,8 @@ from adascale.engine.ports import (
 from adascale.engine.search.branch import branch_seed
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.tree import Tree
-from adascale.engine.strategies import Adaptive, Command, Expand, Plan, Strategy
-from adascale.engine.types import BranchId, Estimate, Mode, Problem, Step, StopReason
+from adascale.engine.strategies import Adaptive, Expand, Strategy
+from adascale.engine.types import ROOT, BranchId, Estimate, Mode, Problem, Step
 from adascale.models.calibration import installed
 from adascale.models.calibration.artefact import Artefact, load_artefact
 from adascale.models.draws.playback import ReplayingPolicy
@@ -118,41 +118,22 @@ def question_estimates(records: Sequence[Mapping[str, Any]]) -> dict[tuple[str, 
 
 
 @dataclass(frozen=True, slots=True)
-class AdaptiveWithin(Adaptive):
-    """``adaptive`` in both modes that draws no more programs than are recorded: then prose counts alone.
+class AllTurns(Adaptive):
+    """``adaptive`` that takes the turns of programs that fail: prose in their place was not recorded."""
 
-    Attributes:
-        programs: How many are recorded of each question.
-    """
-
-    programs: int = 0
-
-    def plan(self, tree: Tree) -> Plan:
-        """As ``adaptive`` has it."""
-        plan, programs = Adaptive.plan(self, tree), 0
-        try:
-            commands = next(plan)
-            while True:
-                kept: list[Command] = []
-                for each in commands:
-                    if isinstance(each, Expand) and each.mode == "program":
-                        programs += 1
-                        each = replace(each, mode="program" if programs <= self.programs else "prose")
-                    kept.append(each)
-                commands = plan.send((yield kept))
-        except StopIteration as end:
-            return cast(StopReason | None, end.value)
+    def _draw(self, tree: Tree, mode: Mode) -> Expand:
+        return Expand(ROOT, 1, "answer", mode=mode)
 
 
 def within(strategy: Strategy, header: Mapping[str, Any]) -> Strategy:
-    """The strategy, with no more programs of a question than are recorded."""
-    programs: int = header.get("programs", 0)
+    """The strategy, with no more solutions of a question than are recorded."""
     if not isinstance(strategy, Adaptive) or "program" not in strategy.modes:
         return strategy
     if strategy.modes == ("program",):
-        return replace(strategy, samples=min(strategy.samples, programs))
-    given = {each.name: getattr(strategy, each.name) for each in fields(strategy)}
-    return AdaptiveWithin(**given, programs=programs)
+        return replace(strategy, samples=min(strategy.samples, header.get("programs", 0)))
+    if header["samples"] >= strategy.samples:
+        return strategy
+    return AllTurns(**{each.name: getattr(strategy, each.name) for each in fields(strategy)})
 
 
 def adaptive(header: Mapping[str, Any]) -> Strategy:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import cycle
+from itertools import cycle, islice
 from typing import ClassVar
 
 from ..answers.result import Standing
 from ..search.tree import Tree
-from ..types import ROOT, Mode, NodeId, SelectRule, StopReason
+from ..types import ROOT, Mode, NodeId, SelectRule, StopReason, probability_of
 from .base import Cut, Expand, Plan, Strategy
 from .redraws import REDRAWS
 
@@ -21,14 +21,17 @@ _FAILURES = 3
 class Adaptive(Strategy):
     """Draw trajectories side by side until an answer leads by enough votes, or no vote can change it.
 
-    A unanimous ``lead`` is not enough: one more has to agree. No rule that reads a probability, fitted or
-    not, ends a search sooner at equal accuracy (docs/research.md). What a fit is for here: it weighs votes,
-    and cuts trajectories that will not succeed. One that stays alone takes the most likely tokens.
+    No rule that reads a probability, fitted or not, ends a search sooner at equal accuracy
+    (docs/research.md). A fit weighs the votes, cuts trajectories that will not succeed, and gives up. Half of
+    the trajectories are programs, which are shorter and come first. One that stays alone takes the most
+    likely tokens.
 
     Attributes:
         samples: Most trajectories.
         lead: Votes by which the answer is ahead of every other one at the end.
         cut: A running trajectory is cut below this calibrated estimate; 0 for never.
+        hopeless: After half of the trajectories it gives up where the answer's calibrated probability is
+            below this; 0 for never.
     """
 
     name: ClassVar[str] = "adaptive"
@@ -37,17 +40,19 @@ class Adaptive(Strategy):
     stops_early: ClassVar[bool] = True
 
     samples: int = 16
-    lead: int = 3
+    lead: int = 4
     cut: float = 0.1
+    hopeless: float = 0.03
     redraws: int = field(default=REDRAWS, kw_only=True)
 
     def plan(self, tree: Tree) -> Plan:
-        """Fill each free place by turns of the modes, and cut what will not succeed."""
-        turns, started, running = cycle(self.modes), 0, 0
+        """Fill each free place, and cut what will not succeed."""
+        dealt = sorted(islice(cycle(self.modes), self.samples), key=lambda mode: mode == "prose")
+        started, running = 0, 0
         cuts: list[Cut] = []
         while (verdict := self._verdict(tree.standing)) is None:
             room = min(tree.width - running, self.samples - started)
-            draws = [self._draw(tree, next(turns)) for _ in range(room)]
+            draws = [self._draw(tree, mode) for mode in dealt[started : started + room]]
             started, running = started + room, running + room
             if not running:
                 return None
@@ -57,7 +62,7 @@ class Adaptive(Strategy):
         return verdict
 
     def _draw(self, tree: Tree, mode: Mode) -> Expand:
-        """A trajectory in the mode whose turn it is, or in prose once programs have failed."""
+        """A trajectory in a mode, or in prose once programs have failed."""
         if mode == "program" and "prose" in self.modes and _programs_fail(tree):
             mode = "prose"
         return Expand(ROOT, 1, "answer", greedy=self.samples == 1, mode=mode)
@@ -69,9 +74,13 @@ class Adaptive(Strategy):
         if now.answer is None and now.shown > 1:
             return "exhausted"  # a question without a checkable answer: more solutions would not agree either
         lead = now.votes - now.second
+        if lead >= self.lead:
+            return "confident"
         if lead > self.samples - now.finished:
             return "settled"
-        return "confident" if lead >= self.lead and now.votes > self.lead else None
+        p = probability_of(now.confidence) if now.answer is not None else None
+        is_hopeless = p is not None and p < self.hopeless and 2 * now.finished >= self.samples
+        return "hopeless" if is_hopeless else None
 
     def _cuts(self, tree: Tree, nodes: Sequence[NodeId]) -> list[Cut]:
         reason = f"p below {self.cut:g}"
