@@ -12,7 +12,7 @@ from adascale.engine.search.account import fixed_tokens
 from ..report.answer import solution_text
 from ..terminal.text import cut, fitting, harmless, one_line, pad, plural
 from ..terminal.theme import MARK_STYLES, SPIN, STYLES
-from .lines import Frame, draw_rows
+from .lines import draw_rows
 from .places import standing_lines
 from .rows import Row, tree_rows
 from .state import ViewState
@@ -35,7 +35,7 @@ def live_frame(state: ViewState, width: int, height: int, tick: int = 0) -> list
     """The running search as a tree in at most ``height`` lines; where it does not fit, the newest stay."""
     footer = standing_lines(state, width, tick)
     rows = tree_rows(state, max(1, height - len(footer) - _HEADER))
-    lines = _tree_lines(state, rows, Frame(width, state.started.calibrated, tick), whole=False)
+    lines = _tree_lines(state, rows, width, whole=False)
     return [*lines, Text(), *footer][-height:]
 
 
@@ -43,7 +43,7 @@ def final_frame(state: ViewState, width: int, *, whole: bool = False) -> list[Te
     """The finished tree; of a large one its best path and some other rows, unless it is wanted ``whole``."""
     large = len(state.tree) > FULL_TREE and not whole
     rows = tree_rows(state, FOLDED_ROWS if large else None)
-    lines = _tree_lines(state, rows, Frame(width, state.started.calibrated), whole=True)
+    lines = _tree_lines(state, rows, width, whole=True)
     lines += [Text(), Text(fitting(_account(state), width))]
     if large:
         note = f"{len(rows)} rows for {steps_text(state)}; adascale tree has all."
@@ -51,13 +51,13 @@ def final_frame(state: ViewState, width: int, *, whole: bool = False) -> list[Te
     return lines
 
 
-def _tree_lines(state: ViewState, rows: Sequence[Row], frame: Frame, *, whole: bool) -> list[Text]:
+def _tree_lines(state: ViewState, rows: Sequence[Row], width: int, *, whole: bool) -> list[Text]:
     """The question, and the rows below it."""
     line = Text().append("Q  ", STYLES["faint"])
     question = one_line(readable(state.tree.problem.question))
-    line.append(cut(question, max(0, frame.width - 3)), STYLES["question"])
-    line.truncate(frame.width)
-    return [line, *draw_rows(rows, frame, whole=whole)]
+    line.append(cut(question, max(0, width - 3)), STYLES["question"])
+    line.truncate(width)
+    return [line, *draw_rows(rows, width, calibrated=state.started.calibrated, whole=whole)]
 
 
 def _account(state: ViewState) -> list[str]:

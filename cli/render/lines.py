@@ -11,8 +11,8 @@ from adascale.engine.answers.latex import readable
 
 from ..terminal.code import Program, cut_line, highlighted, wrap_line
 from ..terminal.prose import plain
-from ..terminal.text import cells, chance, cut, cut_front, one_line, pad, percent, rounded
-from ..terminal.theme import ELBOW, ELLIPSIS, MARK_STYLES, MARKS, PIPE, SPIN, STYLES, TEE, level
+from ..terminal.text import cells, chance, cut, one_line, pad, percent, rounded
+from ..terminal.theme import ELBOW, ELLIPSIS, MARK_STYLES, MARKS, PIPE, STYLES, TEE, level
 from .rows import Row, thought_line
 
 NARROW = 60
@@ -42,31 +42,17 @@ class Column:
     values: tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """Settings that all lines of one drawing share.
-
-    Attributes:
-        width: Cells of a line.
-        calibrated: Estimates are probabilities.
-        tick: Number of the frame in a live view, for the running mark.
-    """
-
-    width: int
-    calibrated: bool
-    tick: int = 0
-
-
-def draw_rows(rows: Sequence[Row], frame: Frame, *, whole: bool) -> list[Text]:
-    """The head of the columns and the lines of each row, none wider than the frame.
+def draw_rows(rows: Sequence[Row], width: int, *, calibrated: bool, whole: bool) -> list[Text]:
+    """The head of the columns and the lines of each row.
 
     Args:
         rows: Rows of a tree.
-        frame: Settings of all lines.
+        width: Cells that no line is wider than.
+        calibrated: Estimates are probabilities.
         whole: Show all lines of a program, not one.
     """
-    columns = _columns(rows, frame)
-    left = max(0, frame.width - sum(_GAP + column.width for column in columns))
+    columns = _columns(rows, width, calibrated)
+    left = max(0, width - sum(_GAP + column.width for column in columns))
     head = Text(" " * left)
     for column in columns:
         head.append(" " * _GAP + column.head.rjust(column.width), STYLES["header"])
@@ -74,7 +60,7 @@ def draw_rows(rows: Sequence[Row], frame: Frame, *, whole: bool) -> list[Text]:
     deepest = max((len(row.lasts) for row in rows), default=0)
     step = 4 if deepest * 4 <= left // 3 else 2
     for at, row in enumerate(rows):
-        line, *below = _row_lines(row, left, step, frame, whole)
+        line, *below = _row_lines(row, left, step, says_why=width >= WIDE, whole=whole)
         for column in columns:
             value, style = column.values[at]
             line.append(" " * (_GAP + column.width - cells(value)))
@@ -82,21 +68,21 @@ def draw_rows(rows: Sequence[Row], frame: Frame, *, whole: bool) -> list[Text]:
         lines += [line, *below]
     for line in lines:
         line.rstrip()
-        line.truncate(frame.width)
+        line.truncate(width)
     return lines
 
 
-def _columns(rows: Sequence[Row], frame: Frame) -> list[Column]:
+def _columns(rows: Sequence[Row], width: int, calibrated: bool) -> list[Column]:
     """The columns for this width: estimates always; counts, intervals and tokens where there is room."""
-    head = "correct" if frame.calibrated else "score"
+    head = "correct" if calibrated else "score"
     columns = [Column(head, _CORRECT_CELLS, tuple(_score(row) for row in rows))]
-    if frame.width >= WIDE and frame.calibrated:
+    if width >= WIDE and calibrated:
         known = (row.estimate if row.estimate and row.estimate.calibrated else None for row in rows)
         ranges = (f"{100 * p.lower:.0f}-{100 * p.upper:.0f} %" if p else "" for p in known)
         columns.append(Column("10-90 %", _RANGE_CELLS, tuple((text, STYLES["faint"]) for text in ranges)))
-    if frame.width >= NARROW:
+    if width >= NARROW:
         columns.append(Column("answer", _COUNT_CELLS, tuple(_count(row) for row in rows)))
-    if frame.width >= WIDE:
+    if width >= WIDE:
         lengths = ("" if row.tokens is None else str(row.tokens) for row in rows)
         columns.append(Column("tokens", _TOKENS_CELLS, tuple((text, STYLES["faint"]) for text in lengths)))
     return columns
@@ -121,21 +107,21 @@ def _count(row: Row) -> tuple[str, str]:
     return text, STYLES["low"] if row.mark in ("pruned", "failed") else STYLES["faint"]
 
 
-def _row_lines(row: Row, width: int, step: int, frame: Frame, whole: bool) -> list[Text]:
+def _row_lines(row: Row, width: int, step: int, *, says_why: bool, whole: bool) -> list[Text]:
     """Guides, mark, label and text in exactly ``width`` cells, then the other lines of a program.
 
     Args:
         row: Row to draw.
         width: Cells.
         step: Cells of a guide.
-        frame: Settings of all lines.
+        says_why: Show why a row was cut.
         whole: Show all lines of a program.
     """
     guides, passing = _guides(row, step, width // 3)
-    line = Text().append(guides, STYLES["guide"]).append_text(_row_start(row, frame))
+    line = Text().append(guides, STYLES["guide"]).append_text(_row_start(row))
     indent = Text().append(pad(passing, line.cell_len), STYLES["guide"])
     room = width - line.cell_len
-    why = f"  {one_line(row.why)}" if row.why and frame.width >= WIDE else ""
+    why = f"  {one_line(row.why)}" if row.why and says_why else ""
     if cells(why) > room - _LEAST_TEXT:
         why = ""
     room -= cells(why)
@@ -149,30 +135,21 @@ def _row_lines(row: Row, width: int, step: int, frame: Frame, whole: bool) -> li
 
 
 def _contents(row: Row, room: int, whole: bool) -> list[Text]:
-    """The text of a row in one line, or a ``whole`` program; of what is being written the end is new."""
-    fit = cut_front if row.mark == "running" else cut
+    """The text of a row in one line, or a ``whole`` program."""
     if row.program is None:
         text = thought_line(row) if row.thought else plain(row.text)
-        return [Text(fit(one_line(text), room))]
-    if row.mark == "running":
-        return [Text(fit(one_line(row.program.code), room))]
+        return [Text(cut(one_line(text), room))]
     outcome = row.program.outcome_line()
     if whole and room >= _LEAST_WRAPPED:
         return [part for line in (*row.program.lines(), *outcome) for part in wrap_line(line, room)]
     return [_single_line(row.program, outcome, room)]
 
 
-def _row_start(row: Row, frame: Frame) -> Text:
+def _row_start(row: Row) -> Text:
     """Mark and label."""
-    line = Text()
-    if row.mark == "running":
-        line.append(SPIN[frame.tick % len(SPIN)] + " ", MARK_STYLES["running"])
-    else:
-        mark = MARKS[row.mark] if row.mark else ELLIPSIS
-        line.append(mark + " ", MARK_STYLES[row.mark] if row.mark else STYLES["faint"])
-    if row.label:
-        line.append(_shorten_label(row.label) + " ", STYLES["label"])
-    return line
+    mark, style = (MARKS[row.mark], MARK_STYLES[row.mark]) if row.mark else (ELLIPSIS, STYLES["faint"])
+    line = Text().append(f"{mark} ", style)
+    return line.append(f"{_shorten_label(row.label)} ", STYLES["label"]) if row.label else line
 
 
 def _text_style(row: Row) -> str:

@@ -9,8 +9,8 @@ from rich.text import Text
 
 from adascale.engine.types import PROGRAMS, BranchId, Mode
 
-from ..terminal.prose import plain
-from ..terminal.text import cut, duration, fitting, one_line
+from ..terminal.prose import last_line
+from ..terminal.text import cut, duration, fitting
 from ..terminal.theme import MARK_STYLES, MARKS, SPIN, STYLES, Mark
 from .rows import mark_of
 from .solution import option_lines, running_lines, solution_lines
@@ -28,18 +28,18 @@ _FOOTER = 3
 
 
 def search_frame(state: ViewState, width: int, height: int, tick: int = 0) -> list[Text]:
-    """The solutions, a bar for each option that was read, and who leads, in at most ``height`` lines.
+    """A bar for each option that was read, the solutions, and who leads, in at most ``height`` lines.
 
-    Several solutions have a row each, in half of the height at most; of a single one the end of its text is
-    shown. What there is no room for is left out, from above.
+    Of several solutions each has a row, in half of the screen at most; of a single one the end of its text is
+    shown. Where there is no room for solutions or for the bars, they are left out.
     """
     bars, room = option_lines(state, width), height - _FOOTER
     blocks = [bars] if bars and len(bars) <= room else []
     room -= len(bars) + 1 if blocks else 0
-    if room > 0 and (lines := _solution_lines(state, width, room, height // 2)):
-        blocks.insert(0, lines)
-    footer = standing_lines(state, width, tick)[-height:]
-    return [*(line for block in blocks for line in (*block, Text())), *footer]
+    if room > 0:
+        blocks.append(_solution_lines(state, width, room, max(1, height // 2 - _FOOTER)))
+    above = [line for block in blocks if block for line in (*block, Text())]
+    return [*above, *standing_lines(state, width, tick)][-height:]
 
 
 def _solution_lines(state: ViewState, width: int, room: int, most_rows: int) -> list[Text]:
@@ -69,7 +69,7 @@ def place_lines(state: ViewState, width: int, room: int) -> list[Text]:
 
 def _place_line(state: ViewState, branch: BranchId, width: int) -> Text:
     """``◐ prose     212  So she has 16 rolls left.``, or ``✓ program    64  = 24``."""
-    tip, mode = state.tree[state.tips[branch]], state.branches[branch].mode
+    tip, mode = state.tree[state.tips[branch]], state.mode(branch)
     mark: Mark = "running" if branch in state.running else mark_of(state, tip)
     line = Text(no_wrap=True).append(f"{MARKS[mark]} ", MARK_STYLES[mark])
     line.append(("program" if mode in PROGRAMS else mode).ljust(_MODE_CELLS), STYLES["faint"])
@@ -90,8 +90,7 @@ def _content(state: ViewState, branch: BranchId) -> str:
     written = running.text.strip() if running is not None else ""
     if not written and tip.step is not None:
         written = tip.step.text
-    *_, last = ["", *filter(None, map(one_line, plain(written).splitlines()))]
-    return last
+    return last_line(written)
 
 
 def standing_lines(state: ViewState, width: int, tick: int = 0) -> list[Text]:
@@ -138,8 +137,8 @@ def seconds_left(state: ViewState) -> float | None:
     ended, running = dict[Mode, list[int]](), dict[Mode, list[int]]()
     for found in state.candidates:
         ended.setdefault(state.tree[found.node].mode, []).append(found.tokens)
-    for branch, each in state.running.items():
-        running.setdefault(each.mode, []).append(state.length(branch))
+    for branch in state.running:
+        running.setdefault(state.mode(branch), []).append(state.length(branch))
     if not ended or running.keys() - ended.keys():
         return None
     usual = {

@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from adascale.engine.kinds import kind_of
+from adascale.engine.search.events import BranchGrew
 from adascale.engine.search.tree import Node
-from adascale.engine.types import PROGRAMS, ROOT, Estimate, NodeId, Problem
+from adascale.engine.types import ROOT, Estimate, NodeId, Problem
 
 from ..terminal.code import Program
+from ..terminal.prose import last_line
 from ..terminal.text import plural
 from ..terminal.theme import Mark
-from .state import Running, ViewState
+from .state import ViewState
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +23,11 @@ class Row:
     Attributes:
         mark: Kind of the row, which decides its glyph and style; None for a gap.
         label: Child numbers from the root, such as ``1.3.2``; empty for the root and for a gap.
-        text: The step as the model wrote it.
+        text: The step as the model wrote it; of one that is being written its last line.
         program: The program in ``text``, if there is one.
         estimate: Estimate of the node.
-        count: Children drawn and granted of an open node (``3/8``), answer of a finished one (``=27``), or
-            ``cut``.
+        count: Children of an open node and how many it may have (``3/8``), answer of a finished one
+            (``=27``), or ``cut``.
         tokens: Length of the step; of a thought with all its parts that have no rows of their own.
         thought: The row is that of a thought.
         why: Reason for which the node was pruned.
@@ -92,26 +94,26 @@ class _Walk:
         self._tree = state.tree
         self._best = state.best_path
         self._answers = {c.node: c.answer for c in state.candidates}
-        self._running: dict[NodeId, list[Running]] = {}
+        self._running: dict[NodeId, list[BranchGrew]] = {}
         for branch in state.running.values():
             self._running.setdefault(branch.parent, []).append(branch)
 
     def rows(self) -> list[Row]:
         """All rows, top down; a stack, since a chain may be deeper than Python recurses."""
         rows: list[Row] = []
-        stack: list[tuple[Node | Running, str]] = [(self._tree[ROOT], "")]
+        stack: list[tuple[Node | BranchGrew, str]] = [(self._tree[ROOT], "")]
         while stack:
             item, label = stack.pop()
-            if isinstance(item, Running):
-                rows.append(_running_row(item, label))
+            if isinstance(item, BranchGrew):
+                rows.append(Row("running", label, last_line(item.text), tokens=item.tokens))
             else:
                 rows.append(self._node_row(item, label))
                 stack += reversed(self._children(item, label))
         return rows
 
-    def _children(self, node: Node, label: str) -> list[tuple[Node | Running, str]]:
+    def _children(self, node: Node, label: str) -> list[tuple[Node | BranchGrew, str]]:
         """Children of a node, then its running branches, each with its label."""
-        below: list[Node | Running] = [self._tree[child] for child in self._tree.children(node.id)]
+        below: list[Node | BranchGrew] = [self._tree[child] for child in self._tree.children(node.id)]
         below += self._running.get(node.id, [])
         found = []
         for position, item in enumerate(below, 1):
@@ -158,7 +160,8 @@ class _Walk:
             return "cut"
         if node.status == "terminal":
             return f"={self._answers.get(node.id) or '?'}"
-        granted = self._state.granted.get(node.id, 0)
+        at_most = self._state.samples if node.id == ROOT else None
+        granted = at_most or self._state.granted.get(node.id, 0)
         return f"{self._state.drawn_from(node)}/{granted}" if granted else ""
 
 
@@ -185,9 +188,3 @@ def program_of(node: Node, text: str, problem: Problem) -> Program | None:
 def thought_line(row: Row) -> str:
     """``thought, 843 tokens``: the row of a thought in one line."""
     return f"thought, {plural(row.tokens or 0, 'token')}"
-
-
-def _running_row(branch: Running, label: str) -> Row:
-    is_program = branch.mode in PROGRAMS and not branch.thinks
-    program = Program.of(branch.text, None) if is_program else None
-    return Row("running", label, branch.text, program, tokens=branch.tokens)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rich.text import Text
 
+from adascale.engine.search.events import BranchGrew
 from adascale.engine.types import PROGRAMS, NodeId
 
 from ..terminal.code import Program, cut_line
@@ -11,7 +12,7 @@ from ..terminal.markdown import rendered
 from ..terminal.text import cells, pad, percent, plural
 from ..terminal.theme import ELLIPSIS, LEFT, SPENT, STYLES
 from .rows import program_of
-from .state import Running, ViewState
+from .state import ViewState
 from .summary import answer_words
 
 _BAR_CELLS = 30
@@ -69,12 +70,12 @@ def option_lines(state: ViewState, width: int) -> list[Text]:
     return lines
 
 
-def running_lines(state: ViewState, branch: Running, width: int, room: int) -> list[Text]:
+def running_lines(state: ViewState, grown: BranchGrew, width: int, room: int) -> list[Text]:
     """The text that one branch has written so far; a program has its last lines."""
-    if branch.thinks:
-        return [Text(f"thinking, {plural(branch.tokens, 'token')}", STYLES["faint"])]
-    text = state.tree.text(branch.parent) + branch.text
-    if branch.mode not in PROGRAMS:
+    if grown.thinks:
+        return [Text(f"thinking, {plural(grown.tokens, 'token')}", STYLES["faint"])]
+    text = state.tree.text(grown.parent) + grown.text
+    if state.mode(grown.branch) not in PROGRAMS:
         return rendered(text, width)[-room:]
     code = [line for line in Program.of(text, None).lines() if line.plain.strip()]
     return [cut_line(line, width) for line in code[-_WHOLE_PROGRAM:]]

@@ -19,37 +19,18 @@ from adascale.engine.search.tree import Node
 from adascale.engine.types import ROOT, BranchId, Mode, NodeId
 
 
-@dataclass(frozen=True, slots=True)
-class Running:
-    """A branch that is being written.
-
-    Attributes:
-        parent: Node that it continues.
-        text: Its unfinished step.
-        tokens: Length of that step.
-        mode: How it reasons.
-        thinks: The step is a part of a thought.
-    """
-
-    parent: NodeId
-    text: str = ""
-    tokens: int = 0
-    mode: Mode = "prose"
-    thinks: bool = False
-
-
 @dataclass(slots=True)
 class ViewState(Record):
     """A record with the branches that are being written.
 
     Attributes:
-        running: Branches that still generate.
+        running: Branches that still generate, each with its unfinished step.
         places: The latest branch of each place: one that starts takes the first place whose branch has ended.
         tips: The last node of each branch, or the one that it began at.
         generating_since: When the first branch started, after the prompt was read; 0 before.
     """
 
-    running: dict[BranchId, Running] = field(default_factory=dict)
+    running: dict[BranchId, BranchGrew] = field(default_factory=dict)
     places: list[BranchId] = field(default_factory=list)
     tips: dict[BranchId, NodeId] = field(default_factory=dict)
     generating_since: float = 0.0
@@ -60,14 +41,14 @@ class ViewState(Record):
         match event:
             case BranchStarted():
                 self.generating_since = self.generating_since or event.t
-                self._take_place(event.branch)
-                self.tips[event.branch] = event.parent
-                self._run(event.branch, event.parent)
+                free = (at for at, before in enumerate(self.places) if before not in self.running)
+                at = next(free, len(self.places))
+                self.places[at : at + 1] = [event.branch]
+                self._go_on(event.branch, event.parent)
             case BranchGrew():
-                self._run(event.branch, event.parent, event.text, event.tokens, event.thinks)
+                self.running[event.branch] = event
             case StepProposed():
-                self.tips[event.branch] = event.node
-                self._run(event.branch, event.node)
+                self._go_on(event.branch, event.node)
                 if event.ended:
                     del self.running[event.branch]
             case NodesPruned():
@@ -77,17 +58,13 @@ class ViewState(Record):
             case _:
                 pass
 
-    def _run(
-        self, branch: BranchId, parent: NodeId, text: str = "", tokens: int = 0, thinks: bool = False
-    ) -> None:
-        started = self.branches.get(branch)
-        mode: Mode = "prose" if started is None else started.mode
-        self.running[branch] = Running(parent, text, tokens, mode, thinks)
+    def _go_on(self, branch: BranchId, node: NodeId) -> None:
+        self.tips[branch] = node
+        self.running[branch] = BranchGrew(branch=branch, parent=node, text="", tokens=0)
 
-    def _take_place(self, branch: BranchId) -> None:
-        free = (at for at, before in enumerate(self.places) if before not in self.running)
-        at = next(free, len(self.places))
-        self.places[at : at + 1] = [branch]
+    def mode(self, branch: BranchId) -> Mode:
+        """How a branch reasons."""
+        return self.branches[branch].mode if branch in self.branches else "prose"
 
     def length(self, branch: BranchId) -> int:
         """Tokens of a branch's solution so far, from the question on."""

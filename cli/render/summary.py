@@ -107,13 +107,12 @@ def support(state: ViewState) -> list[str]:
     of_what = " of each" if state.tree.problem.kind == "json" else ""
     facts = [f"{sure} sure{of_what}"] if (sure := sure_text(state)) else []
     agree, solutions = state.agreement
-    if solutions > 1:
-        facts.append(f"{agree} of {solutions} solutions agree")
-    elif solutions:
-        facts.append("1 solution")
-    elif state.answer is not None:
-        facts.append("read from the options")
-    return facts
+    if agree == solutions == 1:
+        return [*facts, "1 solution"]
+    return [
+        *facts,
+        f"{agree} of {plural(solutions, 'solution')} agree" if solutions else "read from the options",
+    ]
 
 
 def sure_text(state: ViewState) -> str:

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 
 from adascale.engine.answers.latex import readable
 
+from .text import one_line
+
 _FENCE = re.compile(r"(?m)^[ ]{0,3}```[^\n`]*(?:\n|\Z)")
 _BLOCK = re.compile(r"(?ms)^[ ]{0,3}```.*?(?:^[ ]{0,3}```[ ]*(?:\n|\Z)|\Z)")
 _CODE = re.compile(r"(`{1,2})([^`\n]+)\1")
@@ -23,12 +25,21 @@ _FORMULA = re.compile(r"(\$\$?)(?=[^\s$])([^$\n]{1,200})(?<=\S)\1(?![\w$])")
 _WORD = re.compile(r"(?<![\\{A-Za-z])[A-Za-z]{3,}")
 """A word outside of LaTeX's commands: text between two prices, not a formula."""
 
+_LEAST_LINE = 4
+"""Characters of the shortest line that says something: a sign of a list alone does not."""
+
 _BLANK_LINES = re.compile(r"\n(?:[^\S\n]*\n){2,}")
 
 
 def plain(text: str) -> str:
     """``text`` without marks, at most one blank line in a row; blocks of code lose their fences alone."""
     return "".join(_unmarked(prose) + without_fences(code) for prose, code in with_code(text))
+
+
+def last_line(text: str) -> str:
+    """The last line of an unfinished text that says something, without marks; empty if none does."""
+    lines = map(one_line, reversed(plain(text).splitlines()))
+    return next((line for line in lines if len(line) >= _LEAST_LINE), "")
 
 
 def with_code(text: str) -> Iterator[tuple[str, str]]:

@@ -63,11 +63,6 @@ def cut(text: str, width: int) -> str:
     return head[:end].rstrip() + ELLIPSIS
 
 
-def cut_front(text: str, width: int) -> str:
-    """The end of ``text`` in at most ``width`` cells, behind an ellipsis if something was cut off."""
-    return cut(text[::-1], width)[::-1]  # an ellipsis reads the same from both ends
-
-
 def fitting(facts: Sequence[str], width: int) -> str:
     """The first facts that fit side by side into ``width`` cells; one stays in any case, and is cut."""
     while len(facts) > 1 and cells(DOT.join(facts)) > width:

@@ -38,7 +38,7 @@ def test_uncalibrated_scores_at_80_columns() -> None:
         │   ├── ● 1.1 18 / (2/3) = 18 * 3/2                                .88       2/3
         │   │   ├── ★ 1.1.1 = 27. So you can buy 27 pens.                  .93       =27
         │   │   └── ✓ 1.1.2 = 54/2 = 27 pens in total                      .90       =27
-        │   └── ◐ 1.2 …can buy 18/2 = 9 groups of 3 pens each, which
+        │   └── ◐ 1.2 We can buy 18/2 = 9 groups of 3 pens each, whi…
         ├── ● 2 18 dollars divided by 2 dollars per pack gives 9 pac…      .66       1/5
         │   └── ○ 2.1 9 packs * 3 pens = 27 pens                           .84       0/3
         └── ✗ 3 Each pen costs $3, so 18 / 3 = 6 pens                      .07       cut

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from sample_log import Log, pens
 from searches import searched
 
-from adascale.cli.render.state import Running, ViewState
+from adascale.cli.render.state import ViewState
 from adascale.engine.strategies import STRATEGIES
 from adascale.engine.types import ROOT, BranchId, Estimate, NodeId
 
@@ -16,8 +16,8 @@ def test_a_running_search_is_seen_as_far_as_it_goes() -> None:
 
     assert state.end is None
     assert state.started.budget.max_tokens == 2048
-    assert state.running == {
-        BranchId(4): Running(NodeId(1), "We can buy 18/2 = 9 groups of 3 pens each, which", 44)
+    assert {id_: (grown.text, grown.tokens) for id_, grown in state.running.items()} == {
+        BranchId(4): ("We can buy 18/2 = 9 groups of 3 pens each, which", 44)
     }
     assert state.writing == {NodeId(1)}
     assert state.granted == {ROOT: 8, NodeId(1): 4, NodeId(2): 5, NodeId(4): 3, NodeId(5): 3}
@@ -34,7 +34,7 @@ def test_cutting_a_node_ends_the_branches_below_it() -> None:
     other = log.start(right)
     log.prune(left)
 
-    assert log.state().running == {other: Running(right)}
+    assert list(log.state().running) == [other]
 
 
 def test_the_rate_is_counted_from_the_first_branch() -> None:

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from adascale.cli.terminal.prose import plain
+from adascale.cli.terminal.prose import last_line, plain
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,19 @@ from adascale.cli.terminal.prose import plain
 )
 def test_marks_are_not_shown(markdown: str, shown: str) -> None:
     assert plain(markdown) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("**So** it is\n\n1. **27**", "1. 27"),
+        ("so\nit is\n- ", "it is"),
+        ("```python\na = 2", "a = 2"),
+        ("\n", ""),
+    ],
+)
+def test_the_last_line_says_something(text: str, shown: str) -> None:
+    assert last_line(text) == shown
 
 
 @pytest.mark.parametrize("piece", ["**a ", "** ", "*a ", "`a", "\n \n", "# ", " ", "#", "**", "\n", "```\n"])
