@@ -53,17 +53,13 @@ def _solution_lines(state: ViewState, width: int, room: int, most_rows: int) -> 
 
 
 def place_lines(state: ViewState, width: int, room: int) -> list[Text]:
-    """A row for each place: the solution that is being written there, or the last one that ended there.
-
-    Where there are more than ``room``, those that have ended give way, and the others are counted.
-    """
+    """A row for each place, in at most ``room`` lines: what is written there, or what ended there last."""
     places = state.places
-    shown = sorted(range(len(places)), key=lambda at: places[at] not in state.running)
-    if len(places) > room:
-        shown = shown[: room - 1]
-    lines = [_place_line(state, places[at], width) for at in sorted(shown)]
-    if hidden := len(places) - len(shown):
-        lines.append(Text(cut(f"  and {hidden} more", width), STYLES["faint"]))
+    shown = places if len(places) <= room else places[: room - 1]
+    lines = [_place_line(state, branch, width) for branch in shown]
+    if hidden := places[len(shown) :]:
+        running = sum(branch in state.running for branch in hidden)
+        lines.append(Text(cut(f"  and {len(hidden)} more, {running} being written", width), STYLES["faint"]))
     return lines
 
 

@@ -25,6 +25,9 @@ _FORMULA = re.compile(r"(\$\$?)(?=[^\s$])([^$\n]{1,200})(?<=\S)\1(?![\w$])")
 _WORD = re.compile(r"(?<![\\{A-Za-z])[A-Za-z]{3,}")
 """A word outside of LaTeX's commands: text between two prices, not a formula."""
 
+_UNFINISHED = re.compile(r"\\(?:[A-Za-z]{2,}.*|[A-Za-z]?)$")
+"""LaTeX that is left in a line whose end is still to be written."""
+
 _LEAST_LINE = 4
 """Characters of the shortest line that says something: a sign of a list alone does not."""
 
@@ -38,7 +41,7 @@ def plain(text: str) -> str:
 
 def last_line(text: str) -> str:
     """The last line of an unfinished text that says something, without marks; empty if none does."""
-    lines = map(one_line, reversed(plain(text).splitlines()))
+    lines = (_UNFINISHED.sub("", one_line(line)).rstrip() for line in reversed(plain(text).splitlines()))
     return next((line for line in lines if len(line) >= _LEAST_LINE), "")
 
 

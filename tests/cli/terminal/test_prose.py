@@ -36,6 +36,7 @@ def test_marks_are_not_shown(markdown: str, shown: str) -> None:
     [
         ("**So** it is\n\n1. **27**", "1. 27"),
         ("so\nit is\n- ", "it is"),
+        (r"It is \frac{1}{2} = \frac{\text{8", "It is 1/2 ="),
         ("```python\na = 2", "a = 2"),
         ("\n", ""),
     ],
