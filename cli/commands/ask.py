@@ -13,9 +13,15 @@ from ..exit_codes import INTERRUPTED, NO_ANSWER
 from ..options.by_command import AskOptions
 from ..options.flatten import chooses_search, with_options
 from ..options.parts import session_for
-from ..searching.asking import last_conversation, read_schema, strategy_of
-from ..searching.fallback import hand_on, open_fallback
-from ..searching.one import question_text, search_one
+from ..searching.asking import (
+    hand_on,
+    last_conversation,
+    open_fallback,
+    question_text,
+    read_schema,
+    strategy_of,
+)
+from ..searching.one import search_one
 from ..terminal.console import say, show_warning, write_json, write_payload
 
 if TYPE_CHECKING:

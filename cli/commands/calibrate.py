@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,22 +12,28 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from adascale.engine.codec import to_plain
-from adascale.engine.errors import CalibrationError, command
+from adascale.engine.errors import CalibrationError, DecodeAbortedError, UsageError, command
 from adascale.engine.types import Notice, Problem
 from adascale.models.options import SessionOptions
 
 from ..disk.files import check_output, is_calibration, writing
+from ..exit_codes import INTERRUPTED
 from ..options.by_command import CalibrationOptions, FitOptions
 from ..options.flatten import Command, with_options
+from ..options.parts import TerminalOptions
 from ..report.calibrate_report import report_text
-from ..searching.models import open_session
-from ..terminal.console import as_typed, say, short_path, show_warning, write_json, write_payload
+from ..searching.models import open_session, stoppable
+from ..terminal.console import as_typed, clean, say, short_path, show_warning, write_json, write_payload
+from ..terminal.progress import Progress
+from ..terminal.signals import graceful
+from ..terminal.text import duration
 from .calibrations import list_, show
 
 if TYPE_CHECKING:
     from adascale.engine.calibration.figures import StageReport
     from adascale.models.calibration.artefact import Artefact
-    from adascale.models.calibration.collect import DrawPlan
+    from adascale.models.calibration.collect import FinishedQuestion
+    from adascale.models.calibration.session_rollouts import SessionRollouts
     from adascale.models.session import OpenSession
 
 SCHEMA = "adascale.calibrate/1"
@@ -51,35 +59,25 @@ def fit(*, options: FitOptions) -> None:
     Without --data it takes the 300 questions that come with adascale. It can be stopped at any time: finished
     questions are kept, and the same command continues.
     """
-    from adascale.models.calibration.artefact import describe
+    from adascale.models.calibration.artefact import describe, save_artefact
+    from adascale.models.calibration.installed import own_path
     from adascale.models.calibration.session_rollouts import FEWEST
-
-    from ..searching.calibration import choose_problems
 
     run, output = options.run, options.output
     problems = choose_problems(run, FEWEST, built_in=True)
     if output is not None:
         read: list[str | Path] = [*run.data, *run.session.references()]
         check_output(output, "--output mine.calibration.safetensors", is_ours=is_calibration, reads=read)
-    with open_session(run.session, run.terminal) as session:
-        artefact = _fit(session, problems, options)
-    path = _save(artefact, output, quiet=run.terminal.quiet > 0)
-    if (artefact.card.finished.skill or 0) <= 0:
-        show_warning(_NO_SKILL)
-    _write_report(artefact.card.held_out, run, {"file": str(path), "calibration": describe(artefact)})
-
-
-def _save(artefact: Artefact, output: Path | None, *, quiet: bool) -> Path:
-    """Write a calibration to a file, or to where ``ask`` finds it."""
-    from adascale.models.calibration.artefact import save_artefact
-    from adascale.models.calibration.installed import own_path
-
+    with open_session(run.session, run.terminal) as session, _drawn(session, problems, run) as rollouts:
+        artefact = rollouts.fit(rollouts.training(), _names(run.data))
     path = output or own_path(artefact.card)
     with writing(path):
         save_artefact(artefact, path)
-    if not quiet:
+    if not run.terminal.quiet:
         say(f"adascale: wrote {short_path(path)}")
-    return path
+    if (artefact.card.finished.skill or 0) <= 0:
+        show_warning(_NO_SKILL)
+    _write_report(artefact.card.held_out, run, {"file": str(path), "calibration": describe(artefact)})
 
 
 @app.command(cls=Command)
@@ -92,8 +90,6 @@ def check(*, options: CalibrationOptions) -> None:
     """
     from adascale.models.calibration.artefact import describe
     from adascale.models.calibration.installed import overlap
-
-    from ..searching.calibration import choose_problems
 
     problems = choose_problems(options, 1)
     with open_session(options.session, options.terminal) as session:
@@ -113,17 +109,19 @@ app.command("list")(list_)
 app.command()(show)
 
 
-def _fit(session: OpenSession, problems: list[Problem], options: FitOptions) -> Artefact:
-    """Draw what is missing, and fit on it."""
+@contextmanager
+def _drawn(
+    session: OpenSession, problems: list[Problem], run: CalibrationOptions
+) -> Iterator[SessionRollouts]:
+    """Rollouts of these questions, after what is missing was drawn and scored."""
+    from adascale.models.calibration.collect import DrawPlan
     from adascale.models.calibration.session_rollouts import SessionRollouts
 
-    from ..searching.calibration import draw_missing, score_missing
-
-    run = options.run
-    with SessionRollouts.open(session, problems, _plan(run)) as rollouts:
-        draw_missing(rollouts, run.terminal)
-        score_missing(rollouts, run.terminal)
-        return rollouts.fit(rollouts.training(), _names(run.data))
+    plan = DrawPlan(run.samples, run.seed, run.programs)
+    with SessionRollouts.open(session, problems, plan) as rollouts:
+        _draw_missing(rollouts, run.terminal)
+        _score_missing(rollouts, run.terminal)
+        yield rollouts
 
 
 def _measure(
@@ -132,25 +130,14 @@ def _measure(
     """A report on a calibration by what is drawn of these questions."""
     from adascale.engine.calibration.calibration import Calibration
     from adascale.engine.fitting.report import measure, report
-    from adascale.models.calibration.session_rollouts import SessionRollouts
-
-    from ..searching.calibration import draw_missing, score_missing
 
     fitted = artefact.calibration
     assert isinstance(fitted, Calibration), "those of other kinds have weights alone"
     if fitted.modes == ("prose",):
         run = replace(run, programs=0)  # it says nothing of programs
-    with SessionRollouts.open(session, problems, _plan(run)) as rollouts:
-        draw_missing(rollouts, run.terminal)
-        score_missing(rollouts, run.terminal)
+    with _drawn(session, problems, run) as rollouts:
         training = rollouts.training(fewest=1).training
     return report(measure(fitted, training, run.seed), training)
-
-
-def _plan(run: CalibrationOptions) -> DrawPlan:
-    from adascale.models.calibration.collect import DrawPlan
-
-    return DrawPlan(run.samples, run.seed, run.programs)
 
 
 def _no_calibration(session: OpenSession) -> CalibrationError:
@@ -161,19 +148,14 @@ def _no_calibration(session: OpenSession) -> CalibrationError:
     if named is not None:
         notice = wrong_kind(named.card, "value")
         return CalibrationError(notice.message, hint=notice.hint, slug=notice.code)
+    usual, options = SessionOptions(), session.options
+    models = ["-m", options.generator] if options.generator != usual.generator else []
+    models += ["--prm", options.prm] if options.prm != usual.prm else []
     return CalibrationError(
         f"there is no calibration for {session.files.pair_name}",
         slug="no-calibration",
-        hint=_with_models("fit", session.options),
+        hint=command("calibrate", "fit", *models),
     )
-
-
-def _with_models(name: str, options: SessionOptions) -> str:
-    """A command of ``calibrate`` for the same models."""
-    usual = SessionOptions()
-    generator = ["-m", options.generator] if options.generator != usual.generator else []
-    prm = ["--prm", options.prm] if options.prm != usual.prm else []
-    return command("calibrate", name, *generator, *prm)
 
 
 def _names(files: Sequence[Path]) -> list[str]:
@@ -190,3 +172,106 @@ def _write_report(
         write_json({"schema": SCHEMA, **more, "stages": to_plain(stages)})
     else:
         write_payload(report_text(stages))
+
+
+def choose_problems(options: CalibrationOptions, fewest: int, built_in: bool = False) -> list[Problem]:
+    """The questions of ``--data``; refuses what cannot work before anything is loaded.
+
+    Args:
+        options: Names the files.
+        fewest: Number of questions that are needed.
+        built_in: Take those that come with the package if no file is named.
+
+    Raises:
+        UsageError: no data, fewer than ``fewest`` questions, no scores, or another kind of question.
+    """
+    from adascale.models.calibration.installed import built_in_questions
+    from adascale.models.calibration.session_rollouts import check_enough
+    from adascale.models.question_sets import choose_questions, only_kind, read_known
+
+    if not options.data and not built_in:
+        raise UsageError("no questions given", hint="--data questions.jsonl")
+    if options.session.prm == "none":
+        raise UsageError("--prm none leaves nothing to calibrate", hint="--prm probe")
+    if options.data:
+        problems = choose_questions(read_known(options.data), options.questions, options.seed)
+    else:
+        problems = built_in_questions()[: options.questions]
+    check_enough(len(problems), fewest)
+    if (kind := only_kind(problems)) != "value":
+        raise UsageError(
+            f"nothing is fitted for questions of the kind {kind}",
+            hint="questions whose answer is a number or a formula",
+        )
+    return problems
+
+
+def _draw_missing(rollouts: SessionRollouts, terminal: TerminalOptions) -> None:
+    """Draw rollouts of the questions that have none yet.
+
+    Raises:
+        Exit: with 130, after an interrupt.
+    """
+    session, total, todo = rollouts.session, len(rollouts.problems), len(rollouts.undrawn())
+    if not todo:
+        return
+    if not terminal.quiet:
+        here = f" ({total - todo} are here already)" if todo < total else ""
+        tokens, rate = rollouts.tokens_to_draw(), session.decode_rate()
+        say(
+            f"adascale: generating solutions of {total} questions{here}, {rollouts.solutions} each: "
+            f"about {tokens:,} tokens, {duration(tokens / rate)} at the {rate:.0f} tokens/s that "
+            "this machine decodes. Stop at any time; the same command continues."
+        )
+    progress = Progress("questions", quiet=bool(terminal.quiet))
+    with stoppable(session, session.driver(time.monotonic)) as driver:
+        failed = _follow("generating", rollouts.draw(driver), todo, total, progress)
+    left = len(rollouts.undrawn())
+    if left > failed:
+        say(f"adascale: {total - left} of {total} questions are kept; the same command continues")
+        raise typer.Exit(INTERRUPTED)
+
+
+def _score_missing(rollouts: SessionRollouts, terminal: TerminalOptions) -> None:
+    """Let the PRM score the rollouts that it has not scored yet; does nothing without a PRM.
+
+    Raises:
+        Exit: with 130, after an interrupt.
+    """
+    session, todo = rollouts.session, len(rollouts.unscored())
+    if not todo:
+        return
+    if not terminal.quiet:
+        say(
+            f"adascale: scoring the solutions of {todo} questions with {session.files.pair_name}. "
+            "Stop at any time; the same command continues."
+        )
+    progress = Progress("questions", quiet=bool(terminal.quiet))
+    with graceful(session.abort.set):
+        try:
+            _follow("scoring", rollouts.score(), todo, len(rollouts.problems), progress)
+        except DecodeAbortedError as error:
+            scored = todo - len(rollouts.unscored())
+            say(f"adascale: {scored} of {todo} questions are scored; the same command continues")
+            raise typer.Exit(INTERRUPTED) from error
+
+
+def _follow(
+    task: str, finished: Iterable[FinishedQuestion], todo: int, total: int, progress: Progress
+) -> int:
+    """Go through ``todo`` of ``total`` questions and show speed and time left; returns how many failed."""
+    failed = tokens = 0
+    started, here = time.monotonic(), total - todo
+    with progress:
+        progress.show(task, here, total)
+        for count, done in enumerate(finished, start=1):
+            tokens += done.tokens
+            if done.error:
+                failed += 1
+                say(f"adascale: {clean(done.problem.id)} is left out: {clean(done.error)}")
+            speed = done.spent / max(time.monotonic() - started, 1e-9)
+            # Tokens of unfinished questions are spent already; early on that is nearly all of them.
+            ahead = max(0.0, tokens / count * todo - done.spent)
+            left = duration(ahead / max(speed, 1e-9))
+            progress.show(task, here + count, total, f"{speed:.0f} tokens/s, about {left} left")
+    return failed

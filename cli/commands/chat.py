@@ -1,23 +1,41 @@
-"""``adascale chat``: a conversation in the terminal."""
+"""``adascale chat``: a conversation in the terminal, whose models stay open."""
 
 from __future__ import annotations
 
+import difflib
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import TYPE_CHECKING, Self, get_args
 
 import typer
 
 from adascale.engine.errors import AdascaleError, ContextOverflowError, UsageError
+from adascale.engine.kinds.messages import problem_of
+from adascale.engine.search.conversation import turns_after
+from adascale.engine.strategies import Effort, effort_named
+from adascale.engine.types import Turn
 
 from ..exit_codes import INTERRUPTED
 from ..options.by_command import ChatOptions
 from ..options.flatten import with_options
-from ..options.parts import ViewOptions
+from ..options.parts import session_for
+from ..render.frame import final_frame
+from ..render.plain import plain_width
 from ..render.renderer import choose_progress, open_renderer
-from ..searching.asking import last_conversation
-from ..searching.chat_commands import complete, run_command
-from ..searching.conversation import Conversation
-from ..terminal.console import may_animate, say, show_error, stdin_stream
+from ..searching.asking import last_conversation, strategy_of
+from ..searching.models import choose_seed, fetch_model, open_worker, request_for
+from ..searching.one import ended, follow_search
+from ..terminal.console import may_animate, say, show_error, stderr_console, stdin_stream
+from ..terminal.signals import STOPPING
+
+if TYPE_CHECKING:
+    from adascale.models.worker.client import Worker
+
+    from ..render.renderer import Renderer
+    from ..render.state import ViewState
 
 _EXAMPLE = "printf 'hi\\nWhat is 17 * 23?\\n' | adascale chat"
 
@@ -33,34 +51,29 @@ def chat(*, options: ChatOptions) -> None:
     /help lists the commands of a conversation. Ctrl-C stops a reply, Ctrl-D ends. In a pipe each line is a
     message.
     """
-    is_typed = sys.stdin.isatty()
-    terminal = options.view.terminal
+    is_typed, terminal = sys.stdin.isatty(), options.view.terminal
     turns = last_conversation(terminal) if options.goes_on else ()
     kind = choose_progress(terminal.quiet, may_animate())
     with (
         open_renderer(kind, show_tree=options.view.show_tree) as renderer,
-        Conversation(options, renderer) as conversation,
+        Conversation(options, renderer, turns) as conversation,
     ):
-        conversation.turns = turns
-        if is_typed:
-            _talk(conversation, options.view)
-        else:
-            _answer_lines(conversation, options.view)
+        (_talk if is_typed else _answer_lines)(conversation)
 
 
-def _talk(conversation: Conversation, view: ViewOptions) -> None:
+def _talk(conversation: Conversation) -> None:
     """Answer what is typed, until Ctrl-D; an error is shown, and the conversation goes on."""
     from adascale.models.storage import data_folder
 
     from ..terminal.messages import typed_messages, unechoed
 
-    history = data_folder() / "chat-history" if view.save else None
+    history = data_folder() / "chat-history" if conversation.view.save else None
     for message in typed_messages(complete, history, "Ask anything (/help for help)"):
         try:
             if run_command(conversation, message):
                 continue
             with unechoed():
-                _answer(conversation, message, view)
+                _answer(conversation, message)
         except EOFError:
             return
         except AdascaleError as error:
@@ -69,11 +82,11 @@ def _talk(conversation: Conversation, view: ViewOptions) -> None:
             say("")
 
 
-def _answer(conversation: Conversation, message: str, view: ViewOptions) -> bool:
+def _answer(conversation: Conversation, message: str) -> bool:
     """Answer a message, and show what was not shown as it was written; False if it was interrupted."""
     from ..render.ending import say_end, write_answer
 
-    record, terminal = conversation.answer(message), view.terminal
+    record, terminal = conversation.answer(message), conversation.view.terminal
     if record is None:
         say("stopped")
         return False
@@ -92,7 +105,7 @@ def _with_way_out(error: AdascaleError, conversation: Conversation) -> AdascaleE
     return ContextOverflowError(error.message, *error.facts, hint=f"/clear forgets what was said{larger}")
 
 
-def _answer_lines(conversation: Conversation, view: ViewOptions) -> None:
+def _answer_lines(conversation: Conversation) -> None:
     """Answer each line of stdin; the first error ends it.
 
     Raises:
@@ -105,7 +118,7 @@ def _answer_lines(conversation: Conversation, view: ViewOptions) -> None:
                 continue
         except EOFError:
             return
-        if not _answer(conversation, message, view):
+        if not _answer(conversation, message):
             raise typer.Exit(INTERRUPTED)
 
 
@@ -122,3 +135,174 @@ def _lines() -> Iterator[str]:
             raise UsageError(f"line {number} of stdin is not UTF-8", slug="not-utf8") from error
         if message:
             yield message
+
+
+class Conversation:
+    """A conversation with models of this machine; use it as a context manager, which opens them.
+
+    Args:
+        options: The models, and how messages are searched and shown.
+        renderer: Shows what happens.
+        turns: What was said before.
+
+    Attributes:
+        view: How searches are shown and kept.
+        turns: All that was said.
+        searched: The last search; None before there is one.
+    """
+
+    def __init__(self, options: ChatOptions, renderer: Renderer, turns: tuple[Turn, ...] = ()) -> None:
+        self.view = options.view
+        self.turns = turns
+        self.searched: ViewState | None = None
+        self._search = options.search
+        self._session = session_for(options.search.preset, options.session)
+        self._renderer = renderer
+        self._stack = ExitStack()
+        self._worker: Worker
+        self._asked = 0
+
+    def __enter__(self) -> Self:
+        session = self._session.for_one(self._search.make_strategy())
+        opened = open_worker(session, self.view.terminal, self._renderer.status)
+        self._worker = self._stack.enter_context(opened)
+        self._renderer.status("")
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._stack.close()
+
+    def use_model(self, reference: str) -> str:
+        """Go on with another model, if one is named; after an error with the one before. Returns its name.
+
+        Raises:
+            AdascaleError: it is not available, or cannot be opened.
+        """
+        before = self._session
+        if reference:
+            fetch_model(reference, self.view.terminal, offline=before.offline)
+            self._session = replace(before, generator=reference)
+            self._stack.close()
+            try:
+                self.__enter__()
+            except AdascaleError:
+                self._session = before
+                self.__enter__()
+                raise
+        return self._session.generator
+
+    def use_effort(self, name: str) -> str:
+        """Search from now on as hard as this, if it is named; returns the effort."""
+        preset = self._search.preset
+        if name:
+            preset = replace(preset, effort=effort_named(name))
+            self._search = replace(self._search, preset=preset)
+        return preset.effort
+
+    def answer(self, message: str) -> ViewState | None:
+        """Answer a message, and show it: a text is printed as it is written.
+
+        Returns:
+            The search, as far as it came; None if it was interrupted before it began.
+
+        Raises:
+            AdascaleError: it cannot be answered; the conversation is as it was.
+        """
+        self._asked += 1
+        problem = problem_of(str(self._asked), message, kind=self._search.kind, history=self.turns)
+        strategy, seed = strategy_of(problem, self._search), choose_seed(self._search, self.view.terminal)
+        record = follow_search(
+            self._worker,
+            request_for(problem, strategy, self._search, seed, self._worker.open_models),
+            self._renderer,
+            self.view,
+            prints_reply=True,
+            stopping="" if problem.is_chat else STOPPING,
+        )
+        self._renderer.status("")  # a worker that has died was started again
+        if record is None or record.started.problem.id != problem.id:
+            return None
+        record = ended(record)
+        self.turns = turns_after(record)
+        if not problem.is_chat:
+            self.searched = record
+        return record
+
+
+_COMMAND = re.compile(r"/([a-z]+)(?:\s+(\S.*))?")
+"""A command with its argument; a path such as ``/etc/hosts`` is none."""
+
+_COMMANDS: Mapping[str, str] = {
+    "model NAME": "Go on with another model.",
+    "effort LEVEL": "How sure to be before a search stops: low, medium, high, max.",
+    "tree": "Show the tree of the last search.",
+    "clear": "Forget what was said.",
+    "help": "Show this.",
+    "bye": "End; so does Ctrl-D.",
+}
+"""Commands of a conversation with their arguments, and what ``/help`` says of each."""
+
+_ENDS = ("exit", "quit")
+"""Messages that end a conversation too, as in a shell."""
+
+_KEYS: Mapping[str, str] = {
+    "Alt-Enter": 'Begin another line; so does Enter behind an opening """, up to the closing one.',
+    "Ctrl-C": "Stop a reply, or clear what was typed.",
+    "Tab": "Complete a command.",
+}
+
+
+def run_command(conversation: Conversation, message: str) -> bool:
+    """Run a message that is a command; False if it is none.
+
+    Raises:
+        AdascaleError: there is no such command, or it failed.
+        EOFError: the conversation is to end.
+    """
+    found = _COMMAND.fullmatch("/bye" if message in _ENDS else message)
+    if found is None:
+        return False
+    name, argument = found[1], found[2] or ""
+    match name:
+        case "model":
+            say(f"model: {conversation.use_model(argument)}")
+        case "effort":
+            say(f"effort: {conversation.use_effort(argument)}")
+        case "tree":
+            _show_tree(conversation.searched)
+        case "clear":
+            conversation.turns = ()
+            say("forgotten: a new conversation begins")
+        case "help":
+            rows = {**{f"/{command}": text for command, text in _COMMANDS.items()}, **_KEYS}
+            width = max(map(len, rows))
+            for what, text in rows.items():
+                say(f"  {what:{width}}  {text}")
+        case "bye":
+            raise EOFError
+        case _:
+            near = difflib.get_close_matches(name, [command.partition(" ")[0] for command in _COMMANDS], 1)
+            hint = f"/{near[0]}" if near else "/help lists them"
+            raise UsageError(f"there is no command /{name}", hint=hint)
+    return True
+
+
+def _show_tree(searched: ViewState | None) -> None:
+    if searched is None:
+        say("nothing was searched yet: a plain reply has no tree")
+        return
+    console = stderr_console()
+    for line in final_frame(searched, console.width if may_animate() else plain_width()):
+        console.print(line, no_wrap=True, overflow="ignore", crop=False)
+
+
+def complete(line: str) -> list[str]:
+    """Lines that an incomplete command can become."""
+    name, space, argument = line.removeprefix("/").partition(" ")
+    if not line.startswith("/"):
+        return []
+    if space:
+        levels = get_args(Effort) if name == "effort" else ()
+        return [f"/{name} {level}" for level in levels if level.startswith(argument.lstrip())]
+    words = [command.partition(" ") for command in _COMMANDS]
+    return [f"/{word}{blank}" for word, blank, _ in words if word.startswith(name)]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,11 +20,18 @@ from ..exit_codes import INTERRUPTED
 from ..options.by_command import EvalOptions
 from ..options.flatten import with_options
 from ..options.parts import session_for
-from ..searching.models import open_session
-from ..terminal.console import show_warning, write_json, write_payload
+from ..searching.models import open_session, stoppable
+from ..terminal.console import say, show_warning, write_json, write_payload
+from ..terminal.progress import Progress
+from ..terminal.text import duration
 
 if TYPE_CHECKING:
-    from adascale.engine.evaluation.compare import EvaluationReport
+    from adascale.engine.evaluation.compare import Comparison
+    from adascale.engine.evaluation.evaluate import Contestant, Outcome
+    from adascale.engine.search.settings import Conditions
+    from adascale.engine.types import KindName, Notice, Problem
+    from adascale.models.draws.playback import ReplayingPolicy
+    from adascale.models.session import OpenSession
 
 SCHEMA = "adascale.eval/1"
 
@@ -39,7 +49,7 @@ def eval_(
 
     All strategies use the same generated text, which is kept. Stop at any time: the same command continues.
     """
-    from ..searching.evaluation import search_all, warnings_of
+    from adascale.engine.evaluation.tables import markdown
 
     problems = choose_questions(read_known(data), options.questions, options.seed)
     kind = only_kind(problems)
@@ -49,19 +59,90 @@ def eval_(
         conditions = session.conditions(kind)
         for notice in warnings_of(conditions, contestants):
             show_warning(notice)
-        found = search_all(session, kind, contestants, problems, options)
+        found = _search_all(session, kind, contestants, problems, options)
     if found is None:
         raise typer.Exit(INTERRUPTED)
-    names = [path.name for path in data]
-    described = {"schema": SCHEMA, "data": names, "seed": options.seed, **asdict(conditions.models)}
-    _write_report(found.report(), described, options)
-
-
-def _write_report(report: EvaluationReport, described: Mapping[str, Any], options: EvalOptions) -> None:
-    """Print a report as Markdown or JSON."""
-    from adascale.engine.evaluation.tables import markdown
-
+    report = found.report()
     if options.json_output:
+        names = [path.name for path in data]
+        described = {"schema": SCHEMA, "data": names, "seed": options.seed, **asdict(conditions.models)}
         write_json({**described, **to_plain(report)})
     else:
         write_payload(markdown(report))
+
+
+def _search_all(
+    session: OpenSession,
+    kind: KindName,
+    contestants: Sequence[Contestant],
+    problems: Sequence[Problem],
+    options: EvalOptions,
+) -> Comparison | None:
+    """Search every problem with every contestant, and compare the outcomes; None if it was interrupted.
+
+    What was drawn before is played back, and every new draw is kept.
+    """
+    from adascale.engine.evaluation.compare import Comparison
+    from adascale.engine.evaluation.evaluate import evaluate
+    from adascale.models.draws.store import DrawStore
+
+    found = Comparison(contestants, [problem.id for problem in problems])
+    rounds = len(contestants) * options.repeats
+    with closing(DrawStore(session.draws_path(kind))) as store:
+        policy = session.replay_policy(store)
+        searching = session.driver(lambda: 0.0, policy)
+        with (
+            stoppable(session, searching) as driver,
+            Progress("questions", quiet=bool(options.terminal.quiet)) as progress,
+            session.make_executor() as executor,
+        ):
+            run = functools.cache(executor.run)
+            outcomes = evaluate(
+                driver,
+                contestants,
+                problems,
+                options.repeats,
+                options.seed,
+                run,
+                session.modes,
+                options.width or session.width,
+            )
+            for outcome in _show_rounds(outcomes, len(problems), rounds, policy, progress):
+                found.add(outcome)
+        if found.searches < rounds * len(problems):
+            say(f"adascale: {len(store):,} continuations are kept; the same command continues")
+            return None
+    return found
+
+
+def _show_rounds(
+    outcomes: Iterable[Outcome], questions: int, rounds: int, policy: ReplayingPolicy, progress: Progress
+) -> Iterator[Outcome]:
+    """Pass outcomes on, and show the progress of each round, which is one strategy in one repeat.
+
+    Args:
+        outcomes: Round by round.
+        questions: Questions of each round.
+        rounds: Number of rounds.
+        policy: Counts the tokens that the generator draws.
+        progress: Where to show it.
+    """
+    began, before = time.monotonic(), policy.drawn_tokens
+    for count, outcome in enumerate(outcomes):
+        yield outcome
+        number, done = count // questions + 1, count % questions + 1
+        seconds = max(time.monotonic() - began, 1e-9)
+        # What later rounds lack is not known yet: the time left is that of this one.
+        left = duration(seconds / done * (questions - done))
+        note = f"{(policy.drawn_tokens - before) / seconds:.0f} tokens/s, {left} left of this strategy"
+        progress.show(f"{outcome.entry} ({number}/{rounds}):", done, questions, note)
+        if done == questions:
+            began, before = time.monotonic(), policy.drawn_tokens
+
+
+def warnings_of(conditions: Conditions, contestants: Sequence[Contestant]) -> Iterable[Notice]:
+    """Warnings of the models, and of contestants whose modes the calibration does not know; each once."""
+    from adascale.engine.search.settings import Settings
+
+    settings = [Settings(entry.strategy).under(conditions) for entry in contestants]
+    return dict.fromkeys(notice for each in settings for notice in each.in_mode("auto", ()).warnings)

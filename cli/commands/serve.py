@@ -17,7 +17,7 @@ from ..disk.trace_folder import TraceFolder
 from ..options.by_command import ServeOptions
 from ..options.declare import env, read_api_key
 from ..options.flatten import with_options
-from ..searching.fallback import open_fallback
+from ..searching.asking import open_fallback
 from ..searching.models import open_worker, say_status
 
 if TYPE_CHECKING:

@@ -1,21 +1,55 @@
-"""A message of a user as a problem, and how it is searched: ``ask`` and ``chat`` take the same way."""
+"""What a command asks, and whom: the question, its schema, the conversation before it, the fallback."""
 
 from __future__ import annotations
 
 import json
+import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from adascale.engine.codec import encodable
 from adascale.engine.errors import UsageError, excerpt
 from adascale.engine.strategies import Strategy, Vote
 from adascale.engine.types import Problem, Turn
+from adascale.models.options import FallbackOptions
 
 from ..disk.files import read_text
-from ..terminal.console import say
+from ..options.declare import env, read_api_key
+from ..terminal.console import read_piped, read_stdin, say
 from ..terminal.text import plural
 
 if TYPE_CHECKING:
+    from adascale.engine.search.record import Record
+    from adascale.engine.types import Notice
+    from adascale.models.fallback import Fallback, FallbackAnswer
+
     from ..options.parts import SearchOptions, TerminalOptions
+
+_KEY = env("fallback_key")
+
+
+def question_text(argument: str | None, example: str, *, quiet: bool = False) -> str:
+    """The question: the argument, and below it what is piped in; without an argument, stdin alone.
+
+    Args:
+        argument: As it was typed; ``-`` stands for stdin.
+        example: A command that works, for the hint of an error.
+        quiet: Say neither that a silent pipe is waited for, nor what was piped in.
+
+    Raises:
+        UsageError: the question is empty, or stdin is a terminal.
+    """
+    if argument is None and sys.stdin.isatty():
+        raise UsageError("no question given", hint=example)
+    text = read_stdin().strip() if argument is None or argument == "-" else argument.strip()
+    if not text:
+        raise UsageError("the question is empty", hint=example, slug="empty-question")
+    piped = "" if argument in (None, "-") else read_piped(quiet=quiet)
+    if piped and not quiet:  # a loop over lines of stdin would lose all that follow
+        lines = plural(len(piped.splitlines()), "line")
+        say(f"adascale: put {lines} of stdin below the question (< /dev/null leaves stdin alone)")
+    return encodable(f"{text}\n\n{piped}" if piped else text)  # type: ignore[no-any-return]
 
 
 def strategy_of(problem: Problem, search: SearchOptions) -> Strategy:
@@ -69,3 +103,28 @@ def last_conversation(terminal: TerminalOptions) -> tuple[Turn, ...]:
         said = excerpt(turns[-2].content, 60) if turns else "nothing"
         say(f"adascale: continues {run_name(path)}, {plural(len(turns) // 2, 'question')}: {said}")
     return turns
+
+
+def open_fallback(options: FallbackOptions) -> Fallback | None:
+    """The server that was chosen; None without one.
+
+    Raises:
+        UsageError: its URL or key cannot be used.
+    """
+    key = os.environ.pop(_KEY, None)  # no process of ours inherits it
+    if options.url is None:
+        return None
+    from adascale.models.fallback import Fallback
+
+    key = read_text(options.key_file) if options.key_file is not None else key
+    known = None if key is None else read_api_key(key, f"-o fallback_key_file FILE, or {_KEY},")
+    return Fallback(options, known)
+
+
+def hand_on(fallback: Fallback | None, record: Record) -> FallbackAnswer | Notice | None:
+    """The answer of the other server, or why there is none; None where the question is not for it."""
+    if fallback is None or not fallback.is_for(record):
+        return None
+    import asyncio
+
+    return asyncio.run(fallback.ask(record.started.problem))

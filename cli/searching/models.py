@@ -1,4 +1,4 @@
-"""Opens the models that a command's options name, with progress on stderr."""
+"""Opening the models that a command's options name, with progress on stderr, and what they are asked."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from adascale.engine.search.settings import Settings
+from adascale.engine.search.settings import Request, Settings
 from adascale.engine.strategies import Strategy
-from adascale.engine.types import KindName, Problem
+from adascale.engine.types import Problem
 from adascale.models.options import Reporting, SessionOptions
 
 from ..options.parts import CodeSearchOptions, SearchOptions, TerminalOptions
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from adascale.models.files.progress import DownloadPlan, Transfer
     from adascale.models.session import OpenSession
     from adascale.models.worker.client import Worker
+    from adascale.models.worker.messages import ModelsOpened
     from adascale.models.worker.ray import Cluster
 
 
@@ -42,42 +43,26 @@ def say_status(terminal: TerminalOptions) -> Callable[[str], None]:
 def open_worker(
     options: SessionOptions, terminal: TerminalOptions, status: Callable[[str], None]
 ) -> Iterator[Worker]:
-    """Open the models of a run in a process of their own."""
+    """Open the models of a run in a process of their own.
+
+    Args:
+        options: The models and their settings.
+        terminal: How much is shown.
+        status: Shows a status line; an empty one frees the terminal.
+    """
     set_offline(options.offline)
     from adascale.models.worker.client import Worker
 
-    with ExitStack() as transferring:
-        transfers = transferring.enter_context(TransferView())
-
-        def tell(text: str) -> None:
-            transferring.close()  # its bars and a renderer cannot have the terminal both
-            status(text)
-
-        reporting = _reporting(terminal, tell, transfers, free=lambda: status(""))
-        with Worker(options, reporting) as worker:
-            transferring.close()
-            _say_files(terminal, worker.open_models.files)
-            yield worker
-
-
-def fetch_model(reference: str, terminal: TerminalOptions, *, offline: bool) -> None:
-    """Find and check the file of a model, after a download if need be, and open nothing.
-
-    Raises:
-        ModelError, DiskFullError: it is not available.
-    """
-    from adascale.models.files.library import resolve
-
-    with TransferView() as transfers:
-        reporting = _reporting(terminal, say_status(terminal), transfers)
-        resolve(reference, offline=offline, on_progress=reporting.on_progress, confirm=reporting.confirm)
+    with _reporting(terminal, status) as reporting, Worker(options, reporting) as worker:
+        _say_files(terminal, worker.open_models.files)
+        yield worker
 
 
 @contextmanager
 def open_cluster(
-    options: SessionOptions, terminal: TerminalOptions, address: str, status: Callable[[str], None]
+    options: SessionOptions, terminal: TerminalOptions, status: Callable[[str], None], address: str
 ) -> Iterator[Cluster]:
-    """Open the models of a run on every node of a Ray cluster."""
+    """Open the models of a run on every node of a Ray cluster; as ``open_worker``."""
     set_offline(options.offline)
     from adascale.models.worker.ray import Cluster
 
@@ -92,15 +77,26 @@ def open_session(options: SessionOptions, terminal: TerminalOptions) -> Iterator
     set_offline(options.offline)
     from adascale.models.session import Session
 
-    with TransferView() as transfers:
-        models = Session(options, _reporting(terminal, say_status(terminal), transfers))
+    with _reporting(terminal, say_status(terminal)) as reporting, ExitStack() as stack:
+        models = Session(options, reporting)
         models.fetch()
-    with ExitStack() as stack:
         # A signal in the middle of loading waits for the call into llama.cpp; a measurement is cut short.
         with graceful(models.abort.set, ends=SIGNALS):
             session = stack.enter_context(models)
         _say_files(terminal, session.files.listing())
         yield session
+
+
+def fetch_model(reference: str, terminal: TerminalOptions, *, offline: bool) -> None:
+    """Find and check the file of a model, after a download if need be, and open nothing.
+
+    Raises:
+        ModelError, DiskFullError: it is not available.
+    """
+    from adascale.models.files.library import resolve
+
+    with _reporting(terminal, say_status(terminal)) as reporting:
+        resolve(reference, offline=offline, on_progress=reporting.on_progress, confirm=reporting.confirm)
 
 
 def set_offline(offline: bool) -> None:
@@ -109,28 +105,26 @@ def set_offline(offline: bool) -> None:
         os.environ["HF_HUB_OFFLINE"] = "1"  # huggingface_hub reads it once, when it is imported
 
 
-def _reporting(
-    terminal: TerminalOptions,
-    status: Callable[[str], None],
-    transfers: TransferView,
-    free: Callable[[], None] = lambda: None,
-) -> Reporting:
-    """Callbacks of a session; ``free`` frees the terminal for a question or for the bars of a download."""
+@contextmanager
+def _reporting(terminal: TerminalOptions, status: Callable[[str], None]) -> Iterator[Reporting]:
+    """Callbacks of a session. The bars of downloads end at the first status: one of both has the terminal."""
+    with ExitStack() as transferring:
+        transfers = transferring.enter_context(TransferView())
 
-    def consent(plan: DownloadPlan) -> bool:
-        free()
-        return (announce if terminal.yes else ask_consent)(plan)
+        def tell(text: str) -> None:
+            transferring.close()
+            status(text)
 
-    def show(transfer: Transfer) -> None:
-        free()
-        transfers.on_progress(transfer)
+        def consent(plan: DownloadPlan) -> bool:
+            status("")
+            return (announce if terminal.yes else ask_consent)(plan)
 
-    log = _write_log if terminal.verbose > 1 else None
-    return Reporting(status, None if terminal.quiet else show, consent, log)
+        def show(transfer: Transfer) -> None:
+            status("")
+            transfers.on_progress(transfer)
 
-
-def _write_log(text: str) -> None:
-    sys.stderr.write(clean(text))
+        log = (lambda text: print(clean(text), end="", file=sys.stderr)) if terminal.verbose > 1 else None
+        yield Reporting(tell, None if terminal.quiet else show, consent, log)
 
 
 def _say_files(terminal: TerminalOptions, files: Sequence[tuple[str, Path, str]]) -> None:
@@ -147,14 +141,14 @@ def choose_seed(search: SearchOptions | CodeSearchOptions, terminal: TerminalOpt
     return seed
 
 
-def settings_for(
+def request_for(
     problem: Problem,
     strategy: Strategy,
     search: SearchOptions | CodeSearchOptions,
     seed: int,
-    worker: Worker | Cluster,
-) -> Settings:
-    """The settings of a problem's search by open models.
+    opened: ModelsOpened,
+) -> Request:
+    """A problem, and how open models search it.
 
     Args:
         problem: The problem.
@@ -162,22 +156,11 @@ def settings_for(
             download.
         search: Budget, mode, and what is saved.
         seed: From ``choose_seed``.
-        worker: The open models.
+        opened: The open models.
     """
-    settings = settings_of_kind(problem.kind, strategy, search, seed, worker)
-    return settings.for_problem(problem, search.mode, worker.open_models.modes)
-
-
-def settings_of_kind(
-    kind: KindName,
-    strategy: Strategy,
-    search: SearchOptions | CodeSearchOptions,
-    seed: int,
-    worker: Worker | Cluster,
-) -> Settings:
-    """The settings of all problems of a kind, before they suit one; arguments as ``settings_for``."""
     settings = Settings(strategy, search.budget, seed, width=search.width)
-    return settings.under(worker.open_models.conditions[kind])
+    settings = settings.under(opened.conditions[problem.kind])
+    return Request(problem, settings.for_problem(problem, search.mode, opened.modes))
 
 
 @contextmanager

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import replace
@@ -202,7 +202,7 @@ class Worker:
         """
         self._send(Cancel(problem_id))
 
-    def serve(self, requests: Iterable[Request], *, retry: bool = False) -> Iterator[tuple[Problem, Event]]:
+    def serve(self, requests: Iterable[Request], *, retry: bool = False) -> Generator[tuple[Problem, Event]]:
         """As ``Driver.serve``; ``requests`` may wait for the next one, and is read in a thread of its own.
 
         A worker that dies, or fails by an unforeseen error, is started again for the next question. With

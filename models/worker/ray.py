@@ -13,7 +13,7 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -202,7 +202,7 @@ class Cluster:
         for member in list(self._members):
             member.engine.interrupt.remote()
 
-    def serve(self, requests: Iterable[Request], *, retry: bool = False) -> Iterator[tuple[Problem, Event]]:
+    def serve(self, requests: Iterable[Request], *, retry: bool = False) -> Generator[tuple[Problem, Event]]:
         """As ``Worker.serve``, all engines at once; the events of a question come when its search has ended.
 
         Raises:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from adascale.cli.options.parts import ViewOptions
-from adascale.cli.searching import one
-from adascale.cli.searching.one import EventSource, question_text, show_search
+from adascale.cli.render.plain import PlainRenderer
+from adascale.cli.searching import asking
+from adascale.cli.searching.asking import question_text
+from adascale.cli.searching.one import follow_search
 from adascale.engine.ports import SequenceLogprob
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import BranchGrew, Event
-from adascale.engine.search.settings import Settings
+from adascale.engine.search.settings import Request, Settings
 from adascale.engine.strategies import Vote
 from adascale.engine.types import Problem
 from bench.scripted import ScriptedPolicy, scripted_step
@@ -25,8 +28,8 @@ REPLY = "Hello, how can I help you?"
 def test_half_of_a_surrogate_pair_is_a_question_mark_from_the_door_on(
     monkeypatch: pytest.MonkeyPatch, argument: str, piped: str
 ) -> None:
-    monkeypatch.setattr(one, "read_stdin", lambda: piped)
-    monkeypatch.setattr(one, "read_piped", lambda **_: piped)
+    monkeypatch.setattr(asking, "read_stdin", lambda: piped)
+    monkeypatch.setattr(asking, "read_piped", lambda **_: piped)
     assert question_text(argument, "") == "1 ? 2?"
 
 
@@ -36,21 +39,18 @@ def test_a_reply_is_printed_while_it_is_generated(capsys: pytest.CaptureFixture[
     driver = Driver(policy, SequenceLogprob(), {}, lambda: 0.0)
     printed: list[str] = []
 
-    def events() -> Iterator[Event]:
-        for _, event in driver.run(
-            [Problem("1", "hi", kind="text" if is_chat else "value")], Settings(Vote()).for_chat()
-        ):
-            yield event
+    def serve(requests: list[Request]) -> Iterator[tuple[Problem, Event]]:
+        for problem, event in driver.serve(requests):
+            yield problem, event
             if isinstance(event, BranchGrew):
                 printed.append(capsys.readouterr().out)
 
-    def opened(status: Callable[[str], None]) -> AbstractContextManager[EventSource]:
-        return nullcontext((events(), lambda: None))
-
-    show_search(opened, ViewOptions(save=False, show_tree=True), prints_reply=True)
+    worker: Any = SimpleNamespace(serve=serve, interrupt=lambda: None)
+    request = Request(Problem("1", "hi", kind="text" if is_chat else "value"), Settings(Vote()).for_chat())
+    follow_search(worker, request, PlainRenderer(show_tree=True), ViewOptions(save=False), prints_reply=True)
 
     rest = capsys.readouterr()
     whole = "".join(printed) + rest.out
     assert whole == (f"{REPLY}\n" if is_chat else "")
-    assert ("depth" in rest.err) is not is_chat, "a reply has no tree"
+    assert ("● question" in rest.err) is not is_chat, "a reply has no tree"
     assert not is_chat or len([piece for piece in printed if piece]) > 2

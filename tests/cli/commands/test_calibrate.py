@@ -18,8 +18,8 @@ import tiny
 from commands import wait_until
 from home import Home, write_questions
 
+from adascale.cli.commands.calibrate import choose_problems
 from adascale.cli.options.by_command import CalibrationOptions
-from adascale.cli.searching.calibration import choose_problems
 from adascale.engine.fitting import report as calibration_report
 from adascale.engine.fitting.head import HeadConfig
 from adascale.engine.fitting.metrics import bootstrap

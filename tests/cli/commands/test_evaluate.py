@@ -14,7 +14,7 @@ import tiny
 from commands import wait_until
 from home import Home, write_questions
 
-from adascale.cli.searching.evaluation import warnings_of
+from adascale.cli.commands.evaluate import warnings_of
 from adascale.engine.evaluation.contestants import parse_contestants
 from adascale.engine.search.events import ModelDescription
 from adascale.engine.search.settings import Conditions

@@ -38,12 +38,12 @@ server.decode = lambda line: server.os._exit(9) if b"deadly" in line else decode
 FAULTY_TO_SEARCH = SERVING.format(
     """
 from adascale.engine.search.search import Search
-decide = Search.decide
-def decide_or_fail(search):
+advance = Search.advance
+def advance_or_fail(search):
     if "faulty" in search.problem.question:
         raise KeyError("a mistake of ours")
-    decide(search)
-Search.decide = decide_or_fail
+    advance(search)
+Search.advance = advance_or_fail
 """
 )
 SETTINGS = Settings(strategy_named("greedy"))

@@ -66,7 +66,7 @@ def sent(event: Event) -> bytes:
         OpenModels(SessionOptions("some.gguf", offline=True), confirm=True, verbose=False),
         Consent(True),
         StartRun(),
-        Request(ASKED, Settings(Beam(width=2, adapt="k"), Budget(100), 7, MODELS, (NOTICE,), "1")),
+        Request(ASKED, Settings(Beam(beams=2, adapt="k"), Budget(100), 7, MODELS, (NOTICE,), "1")),
         Request(Problem("half a pair", "\ud800 and \N{OLD HUNGARIAN CAPITAL LETTER A}\n"), PLAIN),
         Request(ASKED, Settings(Vote(3, modes=("program",)))),
         *(Request(ASKED, Settings(strategy())) for strategy in STRATEGIES.values()),
