@@ -246,8 +246,8 @@ class Driver:
         for growth in growths:
             seconds = share if growth.seconds is None else growth.seconds
             usage = self._usage(growth.prefix, seconds, growth.new_tokens)
-            _, branch = self._written[growth.branch]
-            branch.written.append((growth, usage))
+            search, branch = self._written[growth.branch]
+            search.write(branch, growth, usage)
             finish = growth.step.finish
             if finish is not None and (finish != "step" or branch.asked.until == "step"):
                 branch.sequence = None

@@ -67,9 +67,10 @@ _UNREAD = Notice(
     hint=f"a smaller {setting('max_tokens')}, or a PRM with a longer window",
 )
 
-Phase = Literal["searching", "finishing", "over"]
-"""``searching``: the plan decides. ``finishing``: the budget is spent without an answer, and one trajectory
-goes on to its end. ``over``: the log has ended."""
+Phase = Literal["searching", "spent", "finishing", "over"]
+"""``searching``: the plan decides. ``spent``: the budget is, and what was written before counts.
+``finishing``: it is spent without an answer, and one trajectory goes on to its end. ``over``: the log has
+ended."""
 
 
 class Engine(Protocol):
@@ -137,6 +138,7 @@ class Search:
         self._unscored: list[NodeId] = []
         self._fresh: list[NodeId] = []  # scored or dropped since the plan was resumed
         self._cut: Counter[Mode] = Counter()  # trajectories that were cut
+        self._generated = 0  # tokens, those too that no time of the clock has reached
         for notice in settings.warnings:
             self._emit(Warned(notice=notice))
 
@@ -210,6 +212,11 @@ class Search:
         seed = branch_seed(self.settings.seed, name, branch.key, asked.mode)
         return BranchStart(prefix, seed, asked.until, asked.greedy, self.settings.sampling, asked.max_tokens)
 
+    def write(self, branch: Branch, growth: Growth, usage: Usage) -> None:
+        """The generator has written on a branch; ``advance`` takes it when its time has come."""
+        branch.written.append((growth, usage))
+        self._generated += growth.new_tokens
+
     def advance(self) -> None:
         """Take what was written, as far as all branches have come, and decide at each time what is next."""
         while not (self.over or self._executing):
@@ -218,6 +225,10 @@ class Search:
                 self._decide()
             if self.over or not self._tick():
                 return
+        if self._executing and self.settings.budget.spent(0, self._log.elapsed()):
+            self._score()
+            if self._has_answer:  # it waits for no program beyond its time
+                self.close("budget")
 
     def _tick(self) -> bool:
         """Take what is written at the next time of the clock; False while a branch has not come so far."""
@@ -227,7 +238,8 @@ class Search:
             return False
         self._now = due
         for branch in [branch for branch in running if branch.written and branch.next_at == due]:
-            self._take(branch, *branch.written.popleft())
+            if not self.over:  # a program that nothing may run ends it
+                self._take(branch, *branch.written.popleft())
         return True
 
     def _take(self, branch: Branch, growth: Growth, usage: Usage) -> None:
@@ -347,10 +359,9 @@ class Search:
             if self._has_answer or self._is_idle:
                 self.close("budget")
             return
-        tokens = sum((branch.cost.generated_tokens for branch in self._running.values()), 0)
-        tokens += self._record.usage.generated_tokens
-        is_spent = self.settings.budget.spent(tokens, self._log.elapsed())
-        if self._is_idle or (self._fresh and not is_spent):  # what is idle may have a verdict of its own
+        is_spent = self.settings.budget.spent(self._generated, self._log.elapsed())
+        # What is idle may have a verdict of its own.
+        if self._phase == "searching" and (self._is_idle or (self._fresh and not is_spent)):
             fresh, self._fresh = tuple(self._fresh), []
             self._step_plan(fresh)
         if is_spent and not self.over:
@@ -444,6 +455,7 @@ class Search:
         """The budget is spent: end with the best answer, or let one trajectory finish if there is none."""
         if any(branch.written for branch in self._running.values()):
             # What others have written counts without those that it waits for.
+            self._phase = "spent"
             for branch in [branch for branch in self._running.values() if not branch.written]:
                 self._drop(branch, "budget")
         elif self._has_answer:

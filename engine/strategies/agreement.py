@@ -50,7 +50,7 @@ class Readings(_UntilAgreed):
 
     def plan(self, tree: Tree) -> Plan:
         """Draw the greedy reading, then the others side by side, none far longer than it."""
-        [mode] = self.modes
+        mode = self.modes[0]
         yield from gather(tree, [Expand(ROOT, 1, "answer", greedy=True, mode=mode)])
         most = _TIMES_LONGER * _greedy_tokens(tree) + _LONGER
         yield [Expand(ROOT, self.samples - 1, "answer", mode=mode, max_tokens=most)]
