@@ -23,6 +23,8 @@ Purpose = Literal["search", "rollouts", "replay"]
 or to draw for an evaluation, which keeps what was drawn and plays it back. A trajectory of the last two does
 not depend on what else is in the batch."""
 
+QuestionFormat = Literal["auto", "jsonl", "csv", "text"]
+"""Form of a file of questions; ``auto`` goes by the file's name, then line by line."""
 
 WINDOW = 2048
 """Tokens of one trajectory, prompt included, unless ``ctx_size`` says otherwise; a thought adds to them."""

@@ -12,15 +12,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO
 
 from adascale.engine.codec import encodable, nesting
 from adascale.engine.errors import UsageError, conversion_hint, reason_of, setting
 from adascale.engine.kinds import KINDS, recognise
 from adascale.engine.types import Problem
 
-QuestionFormat = Literal["auto", "jsonl", "csv", "text"]
-"""Form of a file of questions; ``auto`` goes by the file's name, then line by line."""
+from .options import QuestionFormat
 
 _FIELD = "question"
 _OWN = ("id", "answer")

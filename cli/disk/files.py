@@ -12,6 +12,9 @@ from pathlib import Path
 from adascale.engine.errors import DiskFullError, UsageError, conversion_hint, is_disk_full, reason_of
 from adascale.models.storage import atomic_write
 
+ANSWER_SCHEMA = "adascale.answer/1"
+"""Schema of the records of answers, which ``report.answer`` makes of searches."""
+
 
 def unwritable(path: Path, error: OSError, hint: str = "") -> UsageError | DiskFullError:
     """The error for a file that could not be written; without a ``hint`` it has the usual one."""

@@ -20,10 +20,7 @@ from adascale.models.questions import BadLine, id_digest, line_id
 from adascale.models.storage import atomic_write
 
 from ..terminal.console import JSON_ESCAPES, json_text, write_payload
-from .files import check_writable, unwritable, writing
-
-SCHEMA = "adascale.answer/1"
-"""Schema of the records, which ``report.answer`` makes of searches."""
+from .files import ANSWER_SCHEMA, check_writable, unwritable, writing
 
 UNFINISHED = ("error", "interrupted")
 """Statuses of questions that are asked again."""
@@ -311,7 +308,7 @@ def _record(line: bytes) -> dict[str, Any] | None:
     """The record of a line; None if the line is not a record of a batch."""
     try:
         record = json.loads(line)
-        is_ours = record["schema"] == SCHEMA and {"id", "status"} <= record.keys()
+        is_ours = record["schema"] == ANSWER_SCHEMA and {"id", "status"} <= record.keys()
         run_conditions(record)
     except (ValueError, RecursionError, LookupError, TypeError, AttributeError, OverflowError):
         return None

@@ -16,8 +16,7 @@ from typer.models import OptionInfo
 from adascale.engine.strategies import Preset
 from adascale.engine.types import Budget
 from adascale.models.files.catalog import DEFAULT_GENERATOR
-from adascale.models.options import MAX_BRANCHES, FallbackOptions, SessionOptions
-from adascale.models.questions import QuestionFormat
+from adascale.models.options import MAX_BRANCHES, FallbackOptions, QuestionFormat, SessionOptions
 
 from .declare import JsonOption, OfflineOption, OverwriteOption, flag, option, setting
 from .flags import ModelOption

@@ -22,7 +22,7 @@ from adascale.engine.search.settings import Settings
 from adascale.engine.search.tree import Node, Tree
 from adascale.engine.types import PROGRAMS, NodeId, Notice, Problem, probability_of
 
-from ..disk.results import SCHEMA
+from ..disk.files import ANSWER_SCHEMA
 from ..terminal.code import Program
 from ..terminal.console import as_typed, error_fields, json_text
 from ..terminal.prose import plain
@@ -152,7 +152,7 @@ def answer_record(
     if is_chat:  # nobody can check it
         result = replace(result, confidence=None)
     return {
-        "schema": SCHEMA,
+        "schema": ANSWER_SCHEMA,
         "id": first.problem.id,
         "question": first.problem.question,
         "kind": first.problem.kind,
@@ -274,7 +274,7 @@ def _brief_calibration(described: Mapping[str, Any] | None) -> dict[str, Any] | 
 def error_record(problem: Problem, error: AdascaleError) -> dict[str, Any]:
     """A question that could not be searched, or not to its end since the models' process died."""
     return {
-        "schema": SCHEMA,
+        "schema": ANSWER_SCHEMA,
         "id": problem.id,
         "question": problem.question,
         "status": "interrupted" if error.slug == WorkerDiedError.default_slug else "error",

@@ -67,10 +67,10 @@ def read_schema(path: Path | None) -> dict[str, Any] | None:
     Raises:
         UsageError: it cannot be read, or is none.
     """
-    from adascale.engine.tools.inlining import object_schema
-
     if path is None:
         return None
+    from adascale.engine.tools.inlining import object_schema
+
     hint = 'for example {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}'
     try:
         schema = json.loads(read_text(path))

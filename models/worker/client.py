@@ -34,7 +34,6 @@ from adascale.engine.search.settings import Request
 from adascale.engine.types import Problem
 
 from ..files.progress import DownloadPlan, Transfer
-from ..limited_child import NEW_GROUP
 from ..options import Reporting, SessionOptions
 from .messages import (
     Cancel,
@@ -62,10 +61,12 @@ _LESS_MEMORY = f"if memory ran out: a smaller {setting('ctx_size')}"
 
 # Exit codes of a process that crashed by itself; SIGILL would mean a library built for another machine.
 if sys.platform == "win32":
+    _NEW_GROUP = subprocess.CREATE_NEW_PROCESS_GROUP
     _OUT_OF_MEMORY = 0xC0000017
     # abort, access violation, page that cannot be read, division by zero, failed check of the C runtime
     _FAULTS = frozenset({3, 0xC0000005, 0xC0000006, 0xC0000094, 0xC0000409})
 else:
+    _NEW_GROUP = 0
     _OUT_OF_MEMORY = -signal.SIGKILL
     _FAULTS = frozenset({-signal.SIGABRT, -signal.SIGBUS, -signal.SIGFPE, -signal.SIGSEGV})
 
@@ -177,9 +178,8 @@ class Worker:
             self._stop()
             if not self._loading or _MACHINE_FAULT.search(str(error.facts)):
                 raise
-            text = (
-                f"{self._loading} makes llama.cpp abort while it is opened"  # it asserts more than it checks
-            )
+            # llama.cpp asserts more than it checks.
+            text = f"{self._loading} makes llama.cpp abort while it is opened"
             raise ModelCorruptError(text, *(error.facts or (error.message,)), hint=FETCH_AGAIN) from error
         except BaseException:
             self._stop()
@@ -364,7 +364,7 @@ def _start(lines: _Lines) -> subprocess.Popen[bytes]:
         env={"GGML_NO_BACKTRACE": "1", **os.environ},
         # Ctrl-C is for the parent, which passes it on as a message.
         start_new_session=True,
-        creationflags=NEW_GROUP,
+        creationflags=_NEW_GROUP,
     )
     threading.Thread(target=_read, args=(process, lines), daemon=True).start()
     return process
