@@ -213,9 +213,11 @@ class Driver:
             try:
                 if self._written:
                     self._decode()
-                self._collect_programs()
-                for search in self._active:
-                    search.advance()
+                going_on = list(self._active)
+                while going_on:  # where programs have run at once, in the same step
+                    for search in going_on:
+                        search.advance()
+                    going_on = self._collect_programs()
             except DecodeAbortedError:
                 self._interrupted = True
         if self._interrupted:
@@ -253,13 +255,17 @@ class Driver:
                 branch.sequence = None
                 del self._written[growth.branch]
 
-    def _collect_programs(self) -> None:
-        """Take programs that have run; wait a moment for them if nothing else goes on."""
+    def _collect_programs(self) -> list[Search]:
+        """Take programs that have run, and wait a moment for them if nothing else goes on; their searches."""
         if self._executor is None or not self._executing:
-            return
+            return []
+        found = []
         for ticket, execution in self._executor.collect(block=not self._written):
             search, node = self._executing.pop(ticket)
-            search.record_execution(node, execution)
+            if not search.over:
+                search.record_execution(node, execution)
+                found.append(search)
+        return list(dict.fromkeys(found))
 
     def cancel_branch(self, branch: Branch) -> None:
         """End a branch at the generator, if it runs there."""
