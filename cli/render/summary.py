@@ -12,7 +12,7 @@ from adascale.engine.kinds import KINDS, kind_of
 from adascale.engine.search.account import fixed_tokens
 from adascale.engine.search.events import SearchFailed
 from adascale.engine.search.tree import Node
-from adascale.engine.types import probability_of
+from adascale.engine.types import StopReason, probability_of
 
 from ..terminal.code import Program, verdict_text
 from ..terminal.console import as_typed
@@ -23,6 +23,12 @@ from .state import ViewState
 _ANSWER_CELLS = 40
 
 _CUT_SHORT = {"budget": "the budget is spent", "interrupted": "stopped by you"}
+
+_REASONS: Mapping[StopReason, str] = {
+    "confident": ": that is sure enough",
+    "settled": ": more would hardly change the answer",
+    "hopeless": ": more would hardly help",
+}
 
 _SURE = 0.5
 """Probability from which on the line begins with the answer."""
@@ -220,35 +226,20 @@ def _passes(state: ViewState) -> bool:
 def why(state: ViewState) -> str:
     """Reason for the end of a search, with what it saved; empty before the end.
 
-    ``stopped after 3 of 16 solutions: another would hardly change the answer (saved about 1,850 tokens)``
+    ``stopped after 3 of 16 solutions: 3 votes ahead of every other answer (saved about 1,850 tokens)``
     """
     result = state.result
     if result is None or state.started.strategy == "greedy" or state.tree.problem.kind in ("code", "text"):
         return ""
-    fixed, saved = fixed_tokens(state), ""
-    if fixed is not None and fixed > state.tokens and len(state.branches) < (state.samples or 0):
+    fixed, lead = fixed_tokens(state), state.started.limits.lead
+    reason = _REASONS.get(result.stop_reason, "")
+    if result.stop_reason == "confident" and lead is not None:
+        reason = f": {lead} votes ahead of every other answer"
+    verb = "ended" if result.stop_reason == "exhausted" else "stopped"
+    saved = ""
+    if fixed is not None and fixed > state.tokens and len(state.candidates) < (state.samples or 0):
         saved = f" (saved about {fixed - state.tokens:,} tokens)"
-    return _decision(state, result.stop_reason) + saved
-
-
-def _decision(state: ViewState, reason: str) -> str:
-    """The reason for the end of the search, from its stop reason."""
-    after, lead = _after(state), state.started.limits.lead
-    if state.answer is None and reason == "exhausted":
-        return f"no checkable answer {after}"
-    match reason:
-        case "confident" if lead is not None:
-            return f"stopped {after}: the answer is {lead} ahead of every other"
-        case "confident":
-            return f"stopped {after}: that is sure enough"
-        case "settled":
-            return f"stopped {after}: more would hardly change the answer"
-        case "hopeless":
-            return f"given up {after}: more would hardly help"
-        case "exhausted":
-            return f"ended {after}"
-        case _:
-            return f"stopped {after}"
+    return f"{verb} {_after(state)}{reason}{saved}"
 
 
 def _after(state: ViewState) -> str:

@@ -167,7 +167,7 @@ def test_adaptive_stops_by_votes_where_nothing_is_calibrated_and_says_so(ask) ->
     assert (why["question_p"], why["at_most"]) == (None, 40)
     assert why["finished"] <= why["started"] < 40
     assert why["fixed_tokens"] > record["usage"]["generated_tokens"]
-    assert f"the votes decided after {why['finished']} of 40 solutions" in done.stderr
+    assert f"stopped after {why['finished']} of 40 solutions: " in done.stderr
 
 
 def test_continue_goes_on_from_the_last_question_and_its_reply(ask, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
