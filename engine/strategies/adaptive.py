@@ -54,7 +54,7 @@ class Adaptive(Strategy):
             room = min(tree.width - running, self.samples - started)
             draws = [self._draw(tree, mode) for mode in dealt[started : started + room]]
             started, running = started + room, running + room
-            if not running:
+            if not (running or cuts):
                 return None
             scored = yield [*cuts, *draws]
             cuts = self._cuts(tree, scored)

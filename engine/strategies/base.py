@@ -64,7 +64,7 @@ stopped. A plan that draws nothing while nothing runs has ended as ``exhausted``
 """
 
 
-_AT_LEAST_ONE = "samples", "least", "votes", "lead", "beams", "branching", "prune_every"
+_AT_LEAST_ONE = "samples", "votes", "lead", "beams", "branching", "prune_every"
 """Parameters whose smallest value is 1."""
 
 

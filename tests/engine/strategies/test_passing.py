@@ -30,11 +30,10 @@ SQUARE = TASK.problem("square", "Write f(n).")
 
 
 class Bench:
-    """Searches with programs that are written in a given order, and counts what is run."""
+    """Searches of width 1 whose programs are given in order; keeps what is run."""
 
-    def __init__(self, bodies: Sequence[str], estimate: float | None = None, slots: int = 1) -> None:
+    def __init__(self, bodies: Sequence[str], estimate: float | None = None) -> None:
         self.ran: list[Trial] = []
-        self._slots = slots
         self._bodies = iter(bodies)
         self._estimate = estimate
 
@@ -50,13 +49,13 @@ class Bench:
     def search(self, problem: Problem, strategy: Strategy) -> list[Event]:
         calibrators = {} if self._estimate is None else {"code": _Estimating(self._estimate)}
         driver = Driver(
-            ScriptedPolicy(self.script, self._slots),
+            ScriptedPolicy(self.script),
             SequenceLogprob(),
             calibrators,
             ticking(),
             executor=ScriptedExecutor(self.execute),
         )
-        return [event for _, event in driver.run([problem], Settings(strategy))]
+        return [event for _, event in driver.run([problem], Settings(strategy, width=1))]
 
 
 class _Estimating(Uncalibrated):

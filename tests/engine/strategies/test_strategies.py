@@ -41,7 +41,7 @@ def tree() -> Tree:
 
 
 def test_beam_keeps_the_best_cuts_the_rest_and_lets_answers_take_places(tree: Tree) -> None:
-    plan = Beam(width=2, branching=2).plan(tree)
+    plan = Beam(beams=2, branching=2).plan(tree)
     assert next(plan) == (Expand(ROOT, 4),)
     low, high, answer, middle = (
         grow(tree, ROOT, s, f) for s, f in ((0.1, "step"), (0.9, "step"), (0.99, "stop"), (0.5, "step"))
@@ -64,7 +64,7 @@ def test_beam_keeps_the_best_cuts_the_rest_and_lets_answers_take_places(tree: Tr
         (Preset("low"), "passing", EFFORTS["code"]["low"]),
         (Preset("low"), "vote", Vote(8)),
         (Preset("low"), "beam", Beam()),
-        (Preset("low", StrategyOverrides(samples=3, stop_at=0.5)), "vote", Vote(3)),
+        (Preset("low", StrategyOverrides(samples=3, lead=2)), "vote", Vote(3)),
         (Preset(paper=True), "vote", Vote(64)),
         (Preset(paper=True), "beam", Beam(8, 8, prune_every=5)),
         (Preset(paper=True), "passing", EFFORTS["code"]["medium"]),
@@ -96,7 +96,7 @@ def test_ias_draws_what_the_question_requires(tree: Tree, lower: float, granted:
 
 
 def test_ias_of_k_keeps_fewer_prefixes_where_the_best_are_sure(tree: Tree) -> None:
-    plan = Beam(width=3, branching=4, adapt="k").plan(tree)
+    plan = Beam(beams=3, branching=4, adapt="k").plan(tree)
     assert next(plan) == (Expand(ROOT, 12),)
     nodes = [between(tree, grow(tree, ROOT, 0), 0.45 - at / 100, 0.9 - at / 10) for at in range(4)]
     rest = [between(tree, grow(tree, ROOT, 0), 0.01, 0.01) for _ in range(8)]
@@ -109,7 +109,7 @@ def test_ias_of_k_keeps_fewer_prefixes_where_the_best_are_sure(tree: Tree) -> No
 
 
 def test_ias_of_m_draws_fewer_children_where_the_worst_is_sure(tree: Tree) -> None:
-    plan = Beam(width=2, branching=4, adapt="m").plan(tree)
+    plan = Beam(beams=2, branching=4, adapt="m").plan(tree)
     next(plan)
     a, b = (between(tree, grow(tree, ROOT, 0), lower, 0.9) for lower in (0.9, 0.6))
     rest = [between(tree, grow(tree, ROOT, 0), 0.0, 0.1) for _ in range(6)]
@@ -122,7 +122,7 @@ def test_ias_of_m_draws_fewer_children_where_the_worst_is_sure(tree: Tree) -> No
 
 
 def test_a_beam_prunes_every_few_steps_only(tree: Tree) -> None:
-    plan = Beam(width=1, branching=2, prune_every=2).plan(tree)
+    plan = Beam(beams=1, branching=2, prune_every=2).plan(tree)
     assert next(plan) == (Expand(ROOT, 2),)
     a, b = grow(tree, ROOT, 0.2), grow(tree, ROOT, 0.1)
     assert plan.send([a, b]) == (Expand(a), Expand(b))
@@ -135,7 +135,7 @@ def test_a_beam_prunes_every_few_steps_only(tree: Tree) -> None:
     [
         (Greedy(), 1, 1),
         (Vote(40), 40, 40),
-        (Adaptive(40), 40, 16),
+        (Adaptive(40), 40, 40),
         (Margin(4), 4, 4),
         (Beam(8, 8), 64, 64),
     ],
@@ -173,9 +173,9 @@ def test_a_mode_that_a_strategy_does_not_have_is_refused() -> None:
     ("strategy", "parameters", "said"),
     [
         ("bon", {}, "no strategy called"),
-        ("vote", {"samples": 4, "stop_at": 0.9}, "vote has no `stop_at`"),
+        ("vote", {"samples": 4, "lead": 2}, "vote has no `lead`"),
         ("vote", {"samples": 0}, "samples is 0"),
-        ("adaptive", {"least": 0}, "least is 0"),
+        ("readings", {"votes": 0}, "votes is 0"),
         ("margin", {"lead": 0}, "lead is 0"),
         ("beam", {"prune_every": 0}, "prune_every is 0"),
         ("beam", {"redraws": 1}, "none of them is drawn again"),
