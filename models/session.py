@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from adascale.engine.decimals import human_bytes
@@ -24,8 +23,6 @@ from adascale.engine.types import KindName, Mode, Notice
 from . import machine
 from .calibration import installed
 from .calibration.artefact import describe, describe_votes
-from .draws.playback import ReplayingPolicy, WaitingExecutor
-from .draws.store import DrawStore, draws_path
 from .files.gguf_info import GGUFInfo
 from .files.library import ModelFile
 from .llama import native, stepcost
@@ -111,18 +108,10 @@ class OpenSession:
         known = {kind: found for kind in KINDS if (found := self.prompts.calibrator(kind)) is not None}
         executor = self.executor
         if self.options.purpose == "replay":
+            from .draws.playback import WaitingExecutor
+
             executor = WaitingExecutor(executor, lambda: bool(self.abort))
         return Driver(policy, self.reward_model, known, clock, executor, self.prompts.rough)
-
-    def replay_policy(self, store: DrawStore) -> ReplayingPolicy:
-        """The generator, which draws only what a store does not hold."""
-        assert self.options.is_repeatable, "other draws are not the same again"
-        costs, rows = self.step_costs, self.policy.slots
-        return ReplayingPolicy(self.policy, store, lambda branches: costs.step_seconds(branches, rows))
-
-    def draws_path(self, kind: KindName) -> Path:
-        """File of the kept draws of this generator for a kind of problem."""
-        return draws_path(self.prompts.fingerprints[kind], self.context.sequences, self.model.gpu_layers)
 
     @property
     def modes(self) -> tuple[Mode, ...]:

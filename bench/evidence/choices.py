@@ -38,6 +38,7 @@ from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import EFFORTS, Greedy, Strategy, Vote, Weighing
 from adascale.engine.types import Problem
 from adascale.models.calibration import installed
+from adascale.models.draws.playback import ReplayingPolicy
 from adascale.models.draws.store import DrawStore
 from adascale.models.options import SessionOptions
 from adascale.models.question_sets import read_known
@@ -56,7 +57,7 @@ def draw(args: argparse.Namespace) -> None:
     options = SessionOptions(
         args.model, calibration="none", branches=AT_ONCE, threads=args.threads, purpose="replay"
     )
-    with Session(options) as session, closing(DrawStore(session.draws_path(problems[0].kind))) as store:
+    with Session(options) as session, closing(DrawStore.of(session, problems[0].kind)) as store:
         for at in range(0, len(todo), AT_ONCE):
             chunk = todo[at : at + AT_ONCE]
             began = time.monotonic()
@@ -69,7 +70,7 @@ def draw(args: argparse.Namespace) -> None:
 def _records(
     session: OpenSession, store: DrawStore, problems: Sequence[Problem], samples: int
 ) -> Iterator[dict[str, Any]]:
-    policy = session.replay_policy(store)
+    policy = ReplayingPolicy.of(session, store)
     looks = {each.id: [policy.look(look, each) for look in kind_of(each).looks(each)] for each in problems}
     drawn = _solutions(session, store, problems, Vote(samples=samples)) if samples else {}
     greedy = _solutions(session, store, problems, Greedy()) if samples else {}
@@ -93,7 +94,7 @@ def _solutions(
     session: OpenSession, store: DrawStore, problems: Sequence[Problem], strategy: Strategy
 ) -> dict[str, list[dict[str, Any]]]:
     """Solutions of each question in drawing order, with the place of the option that each has chosen."""
-    policy = session.replay_policy(store)
+    policy = ReplayingPolicy.of(session, store)
     driver = session.driver(lambda: 0.0, policy)
     records: dict[str, Record] = {}
     for problem, event in driver.run(problems, Settings(strategy, seed=1), AT_ONCE):

@@ -30,6 +30,7 @@ from adascale.engine.strategies.rollouts import draw_with_redraws
 from adascale.engine.types import ROOT, Estimate, Mode, NodeId, Problem
 from adascale.models.calibration import installed
 from adascale.models.calibration.artefact import Artefact, question_key
+from adascale.models.draws.playback import ReplayingPolicy
 from adascale.models.draws.store import DrawStore
 from adascale.models.options import SamplingOverrides, SessionOptions
 from adascale.models.question_sets import choose_questions, read_known
@@ -194,12 +195,12 @@ def main() -> None:
     tokens, started = 0, time.monotonic()
     with (
         Session(options) as session,
-        closing(DrawStore(session.draws_path("value"))) as store,
+        closing(DrawStore.of(session, "value")) as store,
     ):
         artefact = session.prompts.calibrations["value"]
         if not args.output.exists():
             recorded_draws.append(args.output, [header(session, artefact, args)])
-        policy = session.replay_policy(store)
+        policy = ReplayingPolicy.of(session, store)
         settings = Settings(Everything(args.samples, args.programs), seed=args.seed)
         for problem, event in session.driver(lambda: 0.0, policy).run(todo, settings, AT_ONCE):
             logs.setdefault(problem.id, []).append(event)

@@ -84,12 +84,13 @@ def _search_all(
     """
     from adascale.engine.evaluation.compare import Comparison
     from adascale.engine.evaluation.evaluate import evaluate
+    from adascale.models.draws.playback import ReplayingPolicy
     from adascale.models.draws.store import DrawStore
 
     found = Comparison(contestants, [problem.id for problem in problems])
     rounds = len(contestants) * options.repeats
-    with closing(DrawStore(session.draws_path(kind))) as store:
-        policy = session.replay_policy(store)
+    with closing(DrawStore.of(session, kind)) as store:
+        policy = ReplayingPolicy.of(session, store)
         searching = session.driver(lambda: 0.0, policy)
         with (
             stoppable(session, searching) as driver,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Self
 
 from adascale.engine.execution import Execution, Trial
 from adascale.engine.kinds.base import Look
@@ -13,6 +14,9 @@ from adascale.engine.types import BranchId, Mode, Problem, Step
 
 from .drawing import DrawRequest, DrawWriter
 from .store import DrawStore
+
+if TYPE_CHECKING:
+    from ..session import OpenSession
 
 SLOTS = 1 << 16
 """Branches that may run at once: all that a strategy asks for, whatever the batch of the generator holds."""
@@ -117,6 +121,13 @@ class ReplayingPolicy:
         self._writer = DrawWriter(live, store)
         self._branches: dict[str, dict[BranchId, _PlayedBranch]] = {}  # by question, the oldest first
         self._questions: dict[BranchId, str] = {}
+
+    @classmethod
+    def of(cls, session: OpenSession, store: DrawStore) -> Self:
+        """The generator of a session, which draws only what the store does not hold."""
+        assert session.options.is_repeatable, "other draws are not the same again"
+        costs, rows = session.step_costs, session.policy.slots
+        return cls(session.policy, store, lambda branches: costs.step_seconds(branches, rows))
 
     @property
     def drawn_tokens(self) -> int:

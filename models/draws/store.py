@@ -6,19 +6,21 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from adascale.engine.kinds import kind_of
 from adascale.engine.kinds.base import Look
 from adascale.engine.ports import Prefix, PrefixWork, Seen
-from adascale.engine.types import Mode, Problem, Reading, Step
+from adascale.engine.types import KindName, Mode, Problem, Reading, Step
 
 from ..blobs import Arrays, BlobStore, pack, pack_json, unpack, unpack_json
-from ..calibration.artefact import Fingerprint
 from ..options import PROMPTS
 from ..storage import data_folder, keyed_path
+
+if TYPE_CHECKING:
+    from ..session import OpenSession
 
 _CONTENTS = 2
 """Raised when what is kept of a draw, or how it is drawn, changes."""
@@ -36,9 +38,28 @@ def draw_key(prefix: Prefix, seed: int, greedy: bool) -> str:
 
 
 class DrawStore(BlobStore):
-    """Draws by ``draw_key``, prompts and looks, each kept the moment it ends (``draws_path``)."""
+    """Draws by ``draw_key``, prompts and looks, each kept the moment it ends."""
 
     tables = _PROMPTS, _DRAWS, _LOOKS
+
+    @classmethod
+    def of(cls, session: OpenSession, kind: KindName) -> Self:
+        """The draws of a session's generator, with its rows and devices, for a kind of problem."""
+        import llama_cpp
+
+        fingerprint = session.prompts.fingerprints[kind]
+        parts = [
+            _CONTENTS,
+            fingerprint.generator,
+            fingerprint.prompt,
+            dict(fingerprint.sampling),
+            fingerprint.window,
+            session.context.sequences,
+            *([asdict(fingerprint.program)] if fingerprint.program else []),
+            llama_cpp.__version__,
+            session.model.gpu_layers,
+        ]
+        return cls(keyed_path(data_folder() / "draws", parts, ".sqlite"))
 
     def put_prompt(self, problem: Problem, mode: Mode, prompt: PrefixWork) -> None:
         """Keep the reading of a question."""
@@ -98,24 +119,6 @@ def _look_key(look: Look, problem: Problem) -> str:
 def _prompt_key(problem: Problem, mode: Mode) -> str:
     statement = kind_of(problem).statement(problem)
     return statement if mode == "prose" else f"{mode}\x00{statement}"
-
-
-def draws_path(fingerprint: Fingerprint, rows: int, gpu_layers: int = 0) -> Path:
-    """The file of the draws of a generator that decodes ``rows`` rows at a time on these devices."""
-    import llama_cpp
-
-    parts = [
-        _CONTENTS,
-        fingerprint.generator,
-        fingerprint.prompt,
-        dict(fingerprint.sampling),
-        fingerprint.window,
-        rows,
-        *([asdict(fingerprint.program)] if fingerprint.program else []),
-        llama_cpp.__version__,
-        gpu_layers,
-    ]
-    return keyed_path(data_folder() / "draws", parts, ".sqlite")
 
 
 def as_kept(step: Step) -> Step:
