@@ -28,7 +28,7 @@ _MODELS = ModelDescription(
     sampling={"temperature": 0.5, "top_p": 0.95},
 )
 OPENED = ModelsOpened(
-    conditions=dict.fromkeys(KINDS, Conditions(_MODELS, ())),
+    conditions=dict.fromkeys(KINDS, Conditions(_MODELS, (), width=4)),
     modes=("prose",),
     files=(),
 )

@@ -32,7 +32,7 @@ def parse_contestants(text: str, preset: Preset = Preset(), kind: KindName = "va
 
     An effort has its numbers for the kind of problem that they will search.
 
-    ``NAME:N`` fixes the samples, or what else a strategy counts (``Strategy.size``); of a beam, N is width
+    ``NAME:N`` fixes the samples, or what else a strategy counts (``Strategy.size``); of a beam, N is beams
     times branching, both the same. ``NAME@low`` has the numbers of an effort. ``+n``, ``+k``, ``+m`` and
     ``+km`` are the paper's rules (``InstanceAdaptive``). ``NAME/prose``, ``/program`` and ``/both`` say how
     trajectories reason; without one, they reason as those of ``ask`` do. ``+redraw`` at the end draws steps
@@ -98,8 +98,8 @@ def _sized(name: str, strategy: Strategy, n: int) -> dict[str, int]:
     if strategy.has(strategy.size):
         return {strategy.size: n}
     side = math.isqrt(n)
-    if not strategy.has("width") or side * side != n:
+    if not strategy.has("beams") or side * side != n:
         raise UsageError(
             f'"{name}": {n} samples do not fit it', hint="beam:16 keeps 4 prefixes with 4 children"
         )
-    return {"width": side, "branching": side}
+    return {"beams": side, "branching": side}

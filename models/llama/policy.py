@@ -124,7 +124,7 @@ class LlamaPolicy:
         self._prompts.close(problem)
         for mode in MODES:
             self._rules.pop((problem.id, mode), None)
-        if not self.is_busy:
+        if not (self.is_busy or self._is_closed):
             self._context.reset()
 
     def start(self, id_: BranchId, branch: BranchStart) -> None:

@@ -35,7 +35,7 @@ def search(
     calibration: OptionsCalibration = CALIBRATION,
     mode: ModeChoice = "prose",
 ) -> tuple[Record, list[Event]]:
-    """A search in which a look favours Jupiter, or no, with this probability."""
+    """A search, one solution after another, in which a look favours Jupiter, or no, with this probability."""
 
     def see(look: Look) -> Sequence[float]:
         favoured = 1 if look.prompt == "look-yes-no" else int("Jupiter" in look.text.splitlines()[-1])
@@ -52,6 +52,6 @@ def search(
     calibrators = {"choice": calibration, "yes-no": calibration}
     executor = ScriptedExecutor(lambda program: Execution(says[8:], "", 0.1))
     driver = Driver(policy, SequenceLogprob(), calibrators, lambda: 0.0, executor=executor)  # type: ignore[arg-type]
-    settings = Settings(strategy or EFFORTS[problem.kind]["medium"]).for_problem(problem, mode, ())
+    settings = Settings(strategy or EFFORTS[problem.kind]["medium"], width=1).for_problem(problem, mode, ())
     log = [event for _, event in driver.run([problem], settings)]
     return Record.of(log), log

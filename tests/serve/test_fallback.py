@@ -34,9 +34,9 @@ def no_calls_before(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @contextmanager
 def handing_on(url: str, script: Script = steady) -> Iterator[Served]:
-    """A server whose answers have a probability of .56, and objects a lower one."""
+    """A server whose answers have a probability of .47, and objects a lower one."""
     fallback = Fallback(FallbackOptions(url, seconds=20.0), KEY)
-    calibrators: Any = {"value": VotePosterior(0.25), "json": FieldPosterior(0.1)}
+    calibrators: Any = {"value": VotePosterior(0.1), "json": FieldPosterior(0.1)}
     with served(policy=EchoPolicy(script), calibrators=calibrators, fallback=fallback) as running:
         yield running
 
