@@ -16,12 +16,14 @@ from adascale.engine.search.events import Event, SearchFailed, SearchFinished
 from ..report.batch_counts import BatchCounts
 from ..terminal.console import clean, say
 from ..terminal.progress import Cadence
-from ..terminal.text import clock, duration, fitting
-from ..terminal.theme import LEFT, SPENT, STYLES
+from ..terminal.text import clock, cut, duration, fitting, one_line, pad
+from ..terminal.theme import LEFT, MARK_STYLES, SPENT, SPIN, STYLES
 from .display import LiveDisplay
-from .frame import search_line
 from .lines import NARROW, WIDE
 from .state import ViewState
+from .summary import progress_facts
+
+_ID_CELLS = 16
 
 _LEAST_DONE = 3
 """Questions that must be done before a time left is shown: fewer are no measurement."""
@@ -117,7 +119,7 @@ class LiveBatch:
         """The searches in flight, the oldest first."""
         searches = list(self._flying.items())
         shown = searches if len(searches) <= room else searches[: max(0, room - 1)]
-        lines = [search_line(id_, state, width, tick) for id_, state in shown]
+        lines = [_search_line(id_, state, width, tick) for id_, state in shown]
         if len(shown) < len(searches) and room:
             lines.append(Text(f"  and {len(searches) - len(shown)} more", STYLES["faint"]))
         return lines
@@ -146,6 +148,15 @@ class LiveBatch:
                 self._flying.pop(id_, None)
             else:
                 self._flying[id_] = ViewState.after(self._flying.get(id_), event)
+
+
+def _search_line(id_: str, state: ViewState, width: int, tick: int) -> Text:
+    """A search among others, in columns: ``◐ gsm8k-0001        3 of up to 16 solutions``."""
+    line = Text().append(SPIN[tick % len(SPIN)] + " ", MARK_STYLES["running"])
+    line.append(pad(cut(one_line(id_), _ID_CELLS), _ID_CELLS) + "  ", STYLES["question"])
+    line.append(fitting(progress_facts(state), max(0, width - line.cell_len)), STYLES["faint"])
+    line.truncate(width)
+    return line
 
 
 @contextmanager

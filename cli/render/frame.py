@@ -1,4 +1,4 @@
-"""Whole pictures of a view: the live frame, the final tree, and one line for a search."""
+"""Pictures of a whole tree: while it grows, and at the end."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from adascale.engine.answers.latex import readable
 from adascale.engine.search.account import fixed_tokens
 
 from ..report.answer import solution_text
-from ..terminal.text import cut, fitting, harmless, one_line, pad, plural
-from ..terminal.theme import MARK_STYLES, SPIN, STYLES
+from ..terminal.text import cut, fitting, harmless, one_line
+from ..terminal.theme import STYLES
 from .lines import draw_rows
 from .places import standing_lines
 from .rows import Row, tree_rows
 from .state import ViewState
-from .summary import closing_lines, progress_facts, rate_text, steps_text, tokens_text
+from .summary import closing_lines, rate_text, steps_text, tokens_text
 
 FULL_TREE = 60
 """Nodes of the largest tree that is left on the screen as a whole."""
@@ -26,9 +26,6 @@ FOLDED_ROWS = 30
 
 _HEADER = 3
 """Lines of a live frame that are neither rows nor below them: the question, the columns, an empty one."""
-
-_ID_CELLS = 16
-_TOKEN_CELLS = 13
 
 
 def live_frame(state: ViewState, width: int, height: int, tick: int = 0) -> list[Text]:
@@ -93,13 +90,3 @@ def _settings(state: ViewState) -> str:
         "seed": str(state.started.seed),
     }
     return ", ".join(f"{name} {one_line(value)}" for name, value in found.items() if value)
-
-
-def search_line(id_: str, state: ViewState, width: int, tick: int) -> Text:
-    """A search among others, in columns: ``◐ gsm8k-0001    412 tokens  3 of up to 16 solutions``."""
-    line = Text().append(SPIN[tick % len(SPIN)] + " ", MARK_STYLES["running"])
-    line.append(pad(cut(one_line(id_), _ID_CELLS), _ID_CELLS) + "  ", STYLES["question"])
-    tokens = plural(state.tokens, "token").rjust(_TOKEN_CELLS) + "  "
-    line.append(tokens + fitting(progress_facts(state), width - _ID_CELLS - 4 - len(tokens)), STYLES["faint"])
-    line.truncate(width)
-    return line
