@@ -13,7 +13,7 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -45,7 +45,7 @@ _AT_ONCE = 8
 _CONNECT_SECONDS = 10.0
 
 _POLL_SECONDS = 0.02
-"""Pause between two looks for a new question while an engine could take one."""
+"""Pause between two looks for a new question, while none has ended."""
 
 
 class Engine:
@@ -213,14 +213,14 @@ class Cluster:
         calls: dict[Any, tuple[_Member, Request]] = {}
         questions = Questions(requests)
         while True:
-            is_waiting = self._hand_out(questions, calls)
-            if not calls and (questions.exhausted or self.interrupted):
-                return
-            pause = _POLL_SECONDS if is_waiting else 1.0
+            while (member := self._freest(calls)) is not None and (request := questions.take()) is not None:
+                calls[member.engine.search.remote(request)] = member, request
             if not calls:
-                time.sleep(pause)
+                if questions.exhausted or self.interrupted:
+                    return
+                time.sleep(_POLL_SECONDS)
                 continue
-            for reference in ray.wait(list(calls), timeout=pause)[0]:
+            for reference in ray.wait(list(calls), timeout=_POLL_SECONDS)[0]:
                 member, request = calls.pop(reference)
                 log: list[Event] = []
                 try:
@@ -231,17 +231,11 @@ class Cluster:
                         log = failed_log(request, SearchFailed.of(error))
                 yield from ((request.problem, event) for event in log)
 
-    def _hand_out(self, questions: Questions, calls: dict[Any, tuple[_Member, Request]]) -> bool:
-        """Give each question to the engine with the fewest; returns whether more could be given."""
-        while not self.interrupted:
-            held = Counter(member for member, _ in calls.values())
-            freest = min(self._members, key=held.__getitem__)
-            if held[freest] >= _AT_ONCE or questions.exhausted:
-                return False
-            if (request := questions.take()) is None:
-                return not questions.exhausted
-            calls[freest.engine.search.remote(request)] = freest, request
-        return False
+    def _freest(self, calls: Mapping[Any, tuple[_Member, Request]]) -> _Member | None:
+        """The engine with the fewest questions; None if none may have more."""
+        held = Counter(member for member, _ in calls.values())
+        freest = min(self._members, key=held.__getitem__)
+        return freest if held[freest] < _AT_ONCE and not self.interrupted else None
 
     def _remove(self, member: _Member, error: AdascaleError) -> None:
         """Go on without an engine.
