@@ -101,7 +101,9 @@ class Agreement(_UntilAgreed):
             while not (self._is_agreed(tree.standing) or tree.finished >= self.samples):
                 yield ()
         if self._wants_reply(tree):
-            yield from gather(tree, whole_trajectories(1, ("prose",), greedy=True))
+            yield whole_trajectories(1, ("prose",), greedy=True)
+            while not _has_reply(tree):  # calls may end before it
+                yield ()
             return "settled"
         return "confident" if self._is_agreed(tree.standing) else None
 

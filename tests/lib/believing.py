@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from adascale.engine.answers.choosing import odds_over_question
 from adascale.engine.answers.result import PROFILES, FinishedSearch
 from adascale.engine.ports import AnswerEstimates, Prefix, QuestionEstimate
-from adascale.engine.types import Estimate, Mode, NodeId
+from adascale.engine.types import Estimate, Mode
 
 
-class Steadfast:
-    """Base of a calibrator that revises no estimate and finds no question out of distribution."""
+class Fitted:
+    """Base of a calibrator that is not rough and weighs no options."""
 
     profiles = PROFILES
     weights = None
     is_rough = False
-
-    def odds(self, finished: FinishedSearch) -> dict[NodeId, float]:
-        return odds_over_question(finished)
 
 
 def around(p: float) -> Estimate:
@@ -26,7 +22,7 @@ def around(p: float) -> Estimate:
     return Estimate(max(0.0, p - 0.05), p, min(1.0, p + 0.05), calibrated=True)
 
 
-class Believing(Steadfast):
+class Believing(Fitted):
     """Takes rewards for probabilities, and the vote share shrunk towards the question's for the answer's.
 
     Args:

@@ -47,7 +47,7 @@ def weather(city: str, **more: Any) -> str:
 
 
 def search(
-    asked: Problem, p: float, *texts: str, strategy: Strategy = EFFORTS["call"]["medium"], slots: int = 1
+    asked: Problem, p: float, *texts: str, strategy: Strategy = EFFORTS["call"]["medium"], width: int = 1
 ) -> tuple[SearchResult, Record]:
     """A search whose look favours a call with this probability, and whose replies are these texts in turn.
 
@@ -59,9 +59,9 @@ def search(
         text = next(written, texts[-1]) if prefix.mode == "call" else "Hello." * 30
         return scripted_step(text, "length" if text.endswith(",") else "stop")
 
-    policy = ScriptedPolicy(script, slots=slots, looks=lambda look: [math.log(p), math.log(1 - p)])
-    driver = Driver(policy, SequenceLogprob(), {"call": CallPosterior(0.5)}, lambda: 0.0, costs=[1.0] * slots)
-    settings = Settings(strategy).for_problem(asked, "auto", ())
+    policy = ScriptedPolicy(script, looks=lambda look: [math.log(p), math.log(1 - p)])
+    driver = Driver(policy, SequenceLogprob(), {"call": CallPosterior(0.5)}, lambda: 0.0)
+    settings = Settings(strategy, width=width).for_problem(asked, "auto", ())
     record = Record.of(event for _, event in driver.run([asked], settings))
     assert record.result is not None
     return record.result, record
@@ -81,8 +81,9 @@ def test_a_look_that_sees_no_fitting_tool_gets_a_plain_reply_without_a_call_bein
     assert {node.mode for node in record.tree if node.step} == {"prose"}
 
 
-def test_a_doubtful_look_lets_the_calls_be_drawn_and_may_still_reply() -> None:
-    found, record = search(problem(), 0.65, weather("Paris"), weather("Rome"), weather("Oslo"))
+@pytest.mark.parametrize("width", [1, 3, 6])
+def test_a_doubtful_look_lets_the_calls_be_drawn_and_may_still_reply(width: int) -> None:
+    found, record = search(problem(), 0.65, weather("Paris"), weather("Rome"), weather("Oslo"), width=width)
     assert found.answer == NO_CALL
     assert {node.mode for node in record.tree if node.step} == {"call", "prose"}
     assert found.confidence is not None

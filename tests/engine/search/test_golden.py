@@ -54,8 +54,8 @@ def lines(strategy: str) -> list[str]:
     policy = ScriptedPolicy(script, 4)
     clock = lambda: next(ticks) / 64  # noqa: E731
     driver = Driver(policy, SequenceLogprob(), {}, clock, executor=executor)
-    small = sized(strategy, samples=3, width=2, branching=2)
-    settings = Settings(small, Budget(400), seed=11)
+    small = sized(strategy, samples=3, beams=2, branching=2)
+    settings = Settings(small, Budget(400), seed=11, width=2)
     problem = SQUARE if strategy == "passing" else PROBLEM
     return [json.dumps(to_json(event)) for _, event in driver.run([problem], settings)]
 

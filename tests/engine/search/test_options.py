@@ -8,7 +8,7 @@ from looks import PLANETS, PRIME, search
 from adascale.engine.kinds.messages import problem_of
 from adascale.engine.search.events import OptionsRead
 from adascale.engine.search.settings import Settings
-from adascale.engine.strategies import EFFORTS, Adaptive
+from adascale.engine.strategies import EFFORTS, Weighing
 from adascale.engine.types import Mode, Problem
 
 
@@ -44,7 +44,7 @@ def test_solutions_can_turn_what_a_look_favoured() -> None:
 
 
 def test_a_program_that_prints_what_stands_in_it_counts_as_prose() -> None:
-    always = Adaptive(samples=4, least=4, min_gain=-1.0, stop_at=1.0)
+    always = Weighing(samples=4, min_gain=-1.0, stop_at=1.0)
     record, _ = search(PRIME, 0.5, "Answer: no", always, mode="auto")
     written = {record.tree[each.node].mode for each in record.candidates}
     assert (written, {each.mode for each in record.candidates}) == ({"prose", "program"}, {"prose"})

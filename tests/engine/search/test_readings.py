@@ -47,8 +47,8 @@ def search(
         return scripted_step(next(written, texts[-1]), "stop")
 
     calibrators = {"json": FieldPosterior(0.5)}
-    driver = Driver(ScriptedPolicy(script, slots=1), SequenceLogprob(), calibrators, lambda: 0.0)  # type: ignore[arg-type]
-    record = Record.of(event for _, event in driver.run([asked], Settings(strategy)))
+    driver = Driver(ScriptedPolicy(script), SequenceLogprob(), calibrators, lambda: 0.0)  # type: ignore[arg-type]
+    record = Record.of(event for _, event in driver.run([asked], Settings(strategy, width=1)))
     assert record.result is not None
     return record.result, record
 
@@ -85,10 +85,10 @@ def test_other_readings_have_at_most_a_few_times_the_tokens_of_the_greedy_one() 
             started.append(branch)
             super().start(id_, branch)
 
-    policy = Listening(lambda prefix, rng: scripted_step(ann(), "stop"), slots=1)
+    policy = Listening(lambda prefix, rng: scripted_step(ann(), "stop"))
     calibrators = {"json": FieldPosterior(0.5)}
     driver = Driver(policy, SequenceLogprob(), calibrators, lambda: 0.0)
-    [*_] = driver.run([ASKED], Settings(EFFORTS["json"]["medium"]))
+    [*_] = driver.run([ASKED], Settings(EFFORTS["json"]["medium"], width=1))
     greedy, other = started
     length = len(scripted_step(ann(), "stop").token_ids)
     assert (greedy.greedy, greedy.max_tokens) == (True, None)

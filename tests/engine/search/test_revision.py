@@ -50,8 +50,7 @@ def step_of(record: Record, candidate: Candidate) -> Step:
 
 STRATEGIES = [
     Vote(8),
-    Adaptive(samples=8, stop_at=2.0, min_gain=-1e9, hopeless=0.0),
-    Adaptive(samples=16, least=6),
+    Adaptive(samples=16, lead=6),
 ]
 
 

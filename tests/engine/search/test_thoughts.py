@@ -66,7 +66,7 @@ def search(
 
 @pytest.mark.parametrize("strategy", sorted(STRATEGIES))
 def test_every_strategy_comes_to_its_end_with_thoughts(strategy: str) -> None:
-    plan = sized(strategy, samples=4, width=2, branching=2)
+    plan = sized(strategy, samples=4, beams=2, branching=2)
     log = search(plan, problem=SQUARE if plan.kind == "code" else PROBLEM)
     tree, last = replay(log), ended(log)
     assert (last.result.answer == "56") == (plan.kind == "value")
@@ -85,7 +85,7 @@ def test_the_solution_is_what_stands_behind_its_thoughts() -> None:
 
 
 @pytest.mark.parametrize(
-    "strategy", [Vote(2, modes=("program",)), Adaptive(3, modes=("prose", "program")), Passing(2)]
+    "strategy", [Vote(2, modes=("program",)), Adaptive(2, modes=("prose", "program")), Passing(2)]
 )
 def test_a_thought_that_never_ends_is_a_program_that_failed(strategy: Strategy) -> None:
     def draw(prefix: Prefix, rng: random.Random) -> Step:

@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Mapping
 
 import pytest
-from believing import Steadfast, around
+from believing import Fitted, around
 from event_logs import records_of
 
 from adascale.engine.answers.result import FinishedSearch
@@ -87,7 +87,7 @@ def test_where_nothing_agrees_the_number_says_so_however_large_the_model(prior: 
     assert record.confidence.median < 0.3
 
 
-class Sure(Steadfast):
+class Sure(Fitted):
     """A fitted calibrator that takes every answer for correct."""
 
     def question(self, prefix: Prefix) -> QuestionEstimate:
