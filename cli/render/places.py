@@ -93,7 +93,7 @@ def standing_lines(state: ViewState, width: int, tick: int = 0) -> list[Text]:
     """Who leads, once there are solutions side by side, and how far the search is.
 
     ``24 leads, about 84 % sure · 5 of 7 solutions agree · then 30 (2)``
-    ``◐ 7 of up to 16 solutions · 1,204 tokens · 12 s · about 0:20 left``
+    ``◐ 7 of up to 16 solutions · 1,204 tokens · 12 s · about 20 s left``
     """
     facts = [solutions_text(state)]
     if state.tokens:
@@ -142,7 +142,7 @@ def seconds_left(state: ViewState) -> float | None:
         for mode, lengths in ended.items()
     }
     rest = [max(usual[m] - n, _LEAST_LEFT * usual[m]) for m, lengths in running.items() for n in lengths]
-    to_start = samples - len(state.candidates) - len(rest)
+    to_start = max(0, samples - state.finished - len(rest))
     tokens = max(sum(rest) + to_start * fmean(usual.values()), len(state.places) * max(rest, default=0.0))
     return tokens / state.rate
 

@@ -78,6 +78,11 @@ class ViewState(Record):
                 del self.running[id_]
 
     @property
+    def finished(self) -> int:
+        """Solutions that have ended, those that were cut too."""
+        return self.tree.standing.finished if self.tree.standing else len(self.candidates)
+
+    @property
     def best(self) -> NodeId | None:
         """The terminal node that would be shown now."""
         if self.result is not None:

@@ -141,7 +141,7 @@ def progress_facts(state: ViewState) -> list[str]:
 
 def solutions_text(state: ViewState) -> str:
     """``2 of up to 16 solutions``; what it does before it has the first one."""
-    entry, most, done = KINDS[state.tree.problem.kind], state.samples or 1, len(state.candidates)
+    entry, most, done = KINDS[state.tree.problem.kind], state.samples or 1, state.finished
     if not state.branches:
         return f"reading the {'options' if entry.has_options else 'question'}"
     if done:
@@ -237,15 +237,14 @@ def why(state: ViewState) -> str:
         reason = f": {lead} votes ahead of every other answer"
     verb = "ended" if result.stop_reason == "exhausted" else "stopped"
     saved = ""
-    if fixed is not None and fixed > state.tokens and len(state.candidates) < (state.samples or 0):
+    if fixed is not None and fixed > state.tokens and state.finished < (state.samples or 0):
         saved = f" (saved about {fixed - state.tokens:,} tokens)"
     return f"{verb} {_after(state)}{reason}{saved}"
 
 
 def _after(state: ViewState) -> str:
     """``after 3 of 16 solutions``, ``after all 16 solutions``, ``after 3 solutions``."""
-    standing, most = state.tree.standing, state.samples
-    done = standing.finished if standing else 0
+    done, most = state.finished, state.samples
     if not done and state.answer is not None:
         return "before any solution"
     if not most or done == most == 1:
