@@ -200,6 +200,7 @@ def number(answer: str) -> Fraction | None:
     return plain_number(found[0])
 
 
+@functools.lru_cache(maxsize=1 << 14)
 def plain_number(answer: str) -> Fraction | None:
     """The exact number that an answer is, its unit ignored; of ``x = 3`` and ``5 - 2 = 3`` the right side."""
     if answer.count("=") == 1 and "," not in answer and not re.search(r"[<>!]=", answer):

@@ -36,6 +36,7 @@ _DEEPEST = 200
 """Levels of a tree: a walk that calls itself would exceed the depth of calls in a deeper one."""
 
 
+@functools.lru_cache(maxsize=1024)
 def read_program(text: str) -> str | None:
     """The program in a model's text, made to print its result; None without one.
 
