@@ -26,9 +26,9 @@ CPU_SECONDS = 2.0
 
 # Creation flags of a child that does not get the user's Ctrl-C; elsewhere that takes ``start_new_session``.
 if sys.platform == "win32":
-    NEW_GROUP = subprocess.CREATE_NEW_PROCESS_GROUP
+    _NEW_GROUP = subprocess.CREATE_NEW_PROCESS_GROUP
 else:
-    NEW_GROUP = 0
+    _NEW_GROUP = 0
 
 _READY = b"ready\n"
 
@@ -107,7 +107,7 @@ class LimitedChild:
             stderr=subprocess.DEVNULL,
             # Ctrl-C is for the process that asks.
             start_new_session=True,
-            creationflags=NEW_GROUP,
+            creationflags=_NEW_GROUP,
         )
         self._ready = False
         atexit.register(self._stop)
