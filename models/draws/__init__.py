@@ -1,6 +1,5 @@
 """Solutions are drawn once and kept, so that every strategy of an evaluation uses the same ones.
 
 ``store`` keeps them in one file for each generator, prompt and sampler; ``drawing`` writes those that are
-missing, and in idle rows those that searches may ask for next; ``playback`` is the generator that a search
-sees.
+missing; ``playback`` is the generator that a search sees.
 """

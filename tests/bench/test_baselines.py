@@ -41,7 +41,7 @@ def test_all_of_them_are_known_by_name() -> None:
         ("first-to", {"votes": 3}, 3, 16),
         ("esc", {"window": 5}, 5, 16),
         ("cpff", {}, 2, 16),
-        ("dvts", {"width": 2, "branching": 3}, 6, 6),  # every child of both trees finishes
+        ("dvts", {"beams": 2, "branching": 3}, 6, 6),  # every child of both trees finishes
     ],
 )
 @pytest.mark.parametrize("is_agreed", [True, False])
@@ -57,7 +57,7 @@ def test_it_stops_where_it_should(
 
     executor = ScriptedExecutor(execute)
     driver = Driver(ScriptedPolicy(script, 1), SequenceLogprob(), {}, lambda: 0.0, executor=executor)
-    settings = Settings(strategy_named(name, **parameters))
+    settings = Settings(strategy_named(name, **parameters), width=1)
     [log] = logs_of(driver.run([Problem("p", "?", "18")], settings)).values()
     assert len(Record.of(log).candidates) == (agreeing if is_agreed else most)
     is_confident = is_agreed and name != "dvts"

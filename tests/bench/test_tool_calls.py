@@ -45,7 +45,7 @@ def record(greedy: Any, *sampled: Any, look: tuple[float, float] = (-0.1, -2.4))
 
 def test_rules_play_the_replies_that_were_recorded() -> None:
     posterior = CallPosterior(0.6)
-    rows = [(request(), record(3, 2, 2, 2))]
+    rows = [(request(), record(3, 2, 2, 2, 2, 2))]
 
     [greedy] = play(rows, Greedy(), posterior)
     [votes] = play(rows, Vote(samples=3), posterior)

@@ -23,7 +23,7 @@ from adascale.engine.types import KindName
 
 
 def test_contestants_say_what_they_fix() -> None:
-    preset = Preset(overrides=StrategyOverrides(samples=9, width=3, branching=5, min_gain=0.5))
+    preset = Preset(overrides=StrategyOverrides(samples=9, beams=3, branching=5, lead=5))
     text = (
         "vote:4, vote,beam:16+km,beam,best-of-n:8+n,adaptive,adaptive@low,adaptive:4@high,vote@low,margin:3,"
         "vote:8/program,adaptive/both,passing,passing:3,passing@low,"
@@ -36,13 +36,13 @@ def test_contestants_say_what_they_fix() -> None:
         "beam:16+km": Beam(4, 4, adapt="km"),
         "beam": Beam(3, 5),
         "best-of-n:8+n": BestOfN(8, adapt="n"),
-        "adaptive": Adaptive(9, min_gain=0.5),
+        "adaptive": Adaptive(9, lead=5),
         "adaptive@low": EFFORTS["value"]["low"],
         "adaptive:4@high": EFFORTS["value"]["high"].changed(samples=4),
         "vote@low": Vote(8),
         "margin:3": Margin(9, lead=3),
         "vote:8/program": Vote(8, modes=("program",)),
-        "adaptive/both": Adaptive(9, min_gain=0.5, modes=("prose", "program")),
+        "adaptive/both": Adaptive(9, lead=5, modes=("prose", "program")),
         "passing": Passing(9, hopeless=0.15),
         "passing:3": Passing(3, hopeless=0.15),
         "passing@low": Passing(4, hopeless=0.3),

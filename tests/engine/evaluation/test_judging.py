@@ -49,7 +49,7 @@ def outcomes(names: str, bodies: list[str], judge: Runner) -> list[Outcome]:
         executor=ScriptedExecutor(shown),
     )
     contestants = for_kind(parse_contestants(names), "code")
-    result = list(evaluate(driver, contestants, [SQUARE], 1, 0, functools.cache(judge)))
+    result = list(evaluate(driver, contestants, [SQUARE], 1, 0, functools.cache(judge), width=1))
     assert not any("f(3)" in source.tests for source in shown.ran)
     return result
 

@@ -20,7 +20,7 @@ from adascale.engine.types import ROOT, Estimate, NodeId, Step
 from bench.scripted import ScriptedExecutor
 
 VOTES = VotePosterior(0.5)
-[ASKED] = problems(1, 500)
+[ASKED] = problems(1, 501)
 
 
 def log(strategy: Strategy) -> list[Event]:

@@ -23,10 +23,10 @@ from adascale.engine.kinds import recognise
 from adascale.engine.kinds.base import Look
 from adascale.engine.ports import BranchStart, Prefix, PrefixWork, Seen, SequenceLogprob
 from adascale.engine.search.driver import Driver
-from adascale.engine.search.events import BranchStarted, Event, SearchFailed, to_json
+from adascale.engine.search.events import BranchStarted, Event, SearchFailed
 from adascale.engine.search.record import replay
 from adascale.engine.search.settings import Settings
-from adascale.engine.strategies import STRATEGIES, Margin, Vote
+from adascale.engine.strategies import STRATEGIES, Vote
 from adascale.engine.types import BranchId, Mode, Problem, Reading, Step
 from adascale.models.blobs import pack, pack_json
 from adascale.models.draws.playback import ReplayingPolicy, WaitingExecutor
@@ -34,7 +34,7 @@ from adascale.models.draws.store import DrawStore, draw_key
 from bench.scripted import ScriptedExecutor, ScriptedPolicy, scripted_step
 
 PROBLEMS = [Problem(f"q{i}", f"What is {i} * 2?", "18") for i in range(5)]
-SMALL = {"samples": 6, "width": 2, "branching": 2}
+SMALL = {"samples": 6, "beams": 2, "branching": 2}
 EVERY = sorted(STRATEGIES)
 
 
@@ -62,21 +62,13 @@ def run(
     return logs, policy
 
 
-def plain(logs: dict[str, list[Event]]) -> dict[str, list[object]]:
-    """Branch ids are numbered over all problems; everything else must be the same."""
-    return {
-        id_: [{k: v for k, v in to_json(event).items() if k != "branch"} for event in log]
-        for id_, log in logs.items()
-    }
-
-
 @pytest.mark.parametrize("strategy", EVERY)
 def test_nothing_is_drawn_twice_and_all_goes_as_before(strategy: str, store: DrawStore) -> None:
     first, drew = run(strategy, store)
     again, replayed = run(strategy, store)
     assert drew.drawn_tokens > 0
     assert replayed.drawn_tokens == 0
-    assert plain(again) == plain(first)
+    assert again == first
 
 
 @pytest.mark.parametrize("strategy", EVERY)
@@ -88,7 +80,7 @@ def test_what_was_kept_before_and_who_else_is_asked_change_nothing(
     after, _ = run(strategy, store)
     with closing(DrawStore(tmp_path / "fresh.sqlite")) as fresh:
         alone, _ = run(strategy, fresh, slots=1, at_once=1)
-    assert plain(after) == plain(alone)
+    assert after == alone
 
 
 def test_strategies_share_their_draws(store: DrawStore) -> None:
@@ -145,31 +137,6 @@ def test_a_question_that_does_not_fit_fails_alone(store: DrawStore, place: int) 
     assert len(logs) == len(asked)
 
 
-def solution(prefix: Prefix, rng: random.Random) -> Step:
-    """40 to 400 tokens; on most questions two agree soon, on every third one hardly ever."""
-    is_hard = int(prefix.problem.id[1:]) % 3 == 0
-    answer = "18" if rng.random() < (0.2 if is_hard else 0.8) else str(rng.randrange(19, 99))
-    return scripted_step("x" * int(40 + rng.expovariate(1 / 80)) + f" The answer is {answer}.", "stop")
-
-
-def test_idle_rows_write_what_may_be_asked_for_later_and_change_nothing(tmp_path: Path) -> None:
-    problems = [Problem(f"q{i}", f"What is {i} * 2?", "18") for i in range(12)]
-
-    def evaluated(name: str, *, ahead: bool) -> tuple[dict[str, list[object]], int]:
-        live = ScriptedPolicy(solution, 16)
-        with closing(DrawStore(tmp_path / name)) as opened:
-            policy = ReplayingPolicy(live, opened, lambda branches: 1.0)
-            driver = Driver(policy, SequenceLogprob(), {}, lambda: 0.0)
-            if ahead:
-                policy.look_ahead(driver)
-            return plain(logs_of(driver.run(problems, Settings(Margin()), 32))), live.batches
-
-    expected, before = evaluated("plain", ahead=False)
-    found, after = evaluated("ahead", ahead=True)
-    assert found == expected
-    assert before > 1.5 * after
-
-
 def test_redraws_that_are_wrong_again_are_not_written_to_their_ends(store: DrawStore) -> None:
     """Every sum is wrong and solutions are long: an evaluation takes about as long as the question alone."""
 
@@ -208,13 +175,15 @@ def test_equal_questions_share_a_greedy_draw(store: DrawStore) -> None:
     for id_, problem in enumerate((PROBLEMS[0], replace(PROBLEMS[0], id="again"))):
         policy.open(problem)
         policy.start(BranchId(id_), BranchStart(Prefix(problem), 0, "answer", True))
-    grown = [growth.branch for _ in range(99) for growth in policy.advance() if growth.step is not None]
+    grown = [
+        growth.branch for _ in range(99) for growth in policy.advance() if growth.step.finish is not None
+    ]
     assert set(grown) == {0, 1}
     assert len(store) == 1
     assert live.batches == policy.drawn_tokens
 
 
-def test_a_cut_branch_returns_what_it_had_written(store: DrawStore) -> None:
+def test_all_branches_of_a_search_are_shown_as_far_as_the_shortest_one_goes(store: DrawStore) -> None:
     lengths = itertools.cycle((4, 10))
 
     def by_turns(prefix: Prefix, rng: random.Random) -> Step:
@@ -228,13 +197,11 @@ def test_a_cut_branch_returns_what_it_had_written(store: DrawStore) -> None:
     grown = []
     while not grown:
         grown = list(policy.advance())
-    # Both are shown as far as the shorter one goes.
     assert [growth.new_tokens for growth in grown] == [4, 4]
-    assert [growth.step is None for growth in grown] == [False, True]
-    step = policy.cancel(BranchId(1))
-    assert step is not None
-    assert (len(step.token_ids), step.text, step.finish) == (4, "xxxx", "length")
-    assert step.logprob == pytest.approx(-0.4)
+    whole, part = (growth.step for growth in grown)
+    assert whole.finish == "stop"
+    assert (part.text, len(part.token_ids), part.finish) == ("xxxx", 4, None)
+    assert part.logprob == pytest.approx(-0.4)
 
 
 @pytest.mark.parametrize("most", [3, 4, 6, 8, 20])
@@ -249,7 +216,7 @@ def test_a_draw_is_kept_whole_and_read_as_far_as_its_branch_may_go(store: DrawSt
         policy.start(BranchId(0), BranchStart(Prefix(PROBLEMS[0]), 1, "answer", False, max_tokens=most))
         found = [("", "step")]
         while found[-1][1] == "step":
-            found += [(g.step.text, g.step.finish) for g in policy.advance() if g.step is not None]
+            found += [(g.step.text, g.step.finish) for g in policy.advance() if g.step.finish]
         return found[1:]
 
     whole = [("abcd", "step"), ("abcd", "step"), ("abcd", "stop")]
