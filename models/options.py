@@ -135,7 +135,7 @@ class SamplingParams:
         return {name: value for name, value in known.items() if value and name != "repeat_penalty"}
 
     @property
-    def filters(self) -> tuple[float, ...]:
+    def filters(self) -> tuple[int, float, float, float]:
         """The numbers of llama.cpp's chain of samplers."""
         return self.top_k, self.top_p, self.min_p, self.temperature
 

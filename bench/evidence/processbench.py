@@ -21,12 +21,12 @@ import numpy as np
 
 from adascale.engine.fitting.metrics import Predictions, auc, bootstrap
 from adascale.engine.ports import Prefix, SequenceLogprob
-from adascale.engine.types import Finish, Problem, Step
+from adascale.engine.types import Finish, Problem, Reading, Step
 from adascale.models.calibration import installed
-from adascale.models.llama.branch import Pool
 from adascale.models.llama.prefixes import ParkedPrefix, PrefixCache, read_prompt
 from adascale.models.llama.runtime import Run
-from adascale.models.llama.sampling import surprise_of
+from adascale.models.llama.sampling import Certainty, certainty
+from adascale.models.llama.sequence import pooled
 from adascale.models.options import SessionOptions
 from adascale.models.session import OpenSession, Session
 
@@ -41,25 +41,24 @@ class Solution:
     label: int
     texts: list[str]
     steps: list[list[int]]
-    pool: Pool = field(default_factory=Pool)
     at: tuple[int, int] = (0, 0)
-    logprob: float = 0.0
+    read: list[tuple[Any, Certainty]] = field(default_factory=list)
     done: list[Step] = field(default_factory=list)
 
     def push(self, logits: Any, state: Any) -> int:
         """The next token, read off the distribution that it would have been drawn from."""
         step, index = self.at
         token = self.steps[step][index]
-        surprise = surprise_of(logits, token)
-        self.pool.push(state, surprise.logprob, surprise.entropy)
-        self.logprob += surprise.logprob
+        self.read.append((state.copy(), certainty(logits, token)))
         self.at = (step, index + 1)
         if index + 1 == len(self.steps[step]):
             last = step + 1 == len(self.steps)
             finish: Finish = "stop" if last else "step"
             ids = tuple(self.steps[step])
-            self.done.append(Step(self.texts[step], ids, self.logprob, finish, self.pool.take()))
-            self.pool, self.logprob, self.at = Pool(), 0.0, (step + 1, 0)
+            states, certainties = map(list, zip(*self.read, strict=True))
+            logprob = sum(each.logprob for each in certainties)
+            self.done.append(Step(self.texts[step], ids, logprob, finish, pooled(states, certainties)))
+            self.read, self.at = [], (step + 1, 0)
         return token
 
     @property
@@ -138,7 +137,8 @@ def main() -> None:
         )
         for index, (solution, parked) in enumerate(read(session, wanted)):
             for i in range(len(solution.done)):
-                prefix = Prefix(solution.problem, tuple(solution.done[: i + 1]), parked.reading)
+                prompt = Reading(parked.hidden, parked.hidden)
+                prefix = Prefix(solution.problem, tuple(solution.done[: i + 1]), prompt)
                 reward = likelihood.score([prefix])[0].reward
                 rows["mean log-probability"].append(reward)
                 if probe is not None:

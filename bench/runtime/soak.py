@@ -75,12 +75,13 @@ def run(session: OpenSession, problems: list[Problem], rng: random.Random) -> Co
 
 
 def assert_free(policy: LlamaPolicy) -> None:
-    """No branch is seated or waits, and no prefix of a question is parked but the head that all share."""
-    assert not policy._seats.slots, policy._seats.slots
-    assert not policy._seats.waiting, policy._seats.waiting
+    """No branch runs or waits, and no prefix of a question is parked but the head that all share."""
+    scheduler, cache = policy._scheduler, policy._prompts._cache
+    assert not scheduler.running, scheduler.running
+    assert not scheduler.waiting, scheduler.waiting
     assert not policy.is_busy
-    assert len(policy._prompts._cache._pinned) <= len(policy._chats), len(policy._prompts._cache._pinned)
-    assert not policy._prompts._cache._recent, len(policy._prompts._cache._recent)
+    assert len(cache._pinned) <= len(policy._chats), len(cache._pinned)
+    assert cache._parked.keys() == cache._pinned, len(cache._parked)
 
 
 @contextmanager

@@ -67,7 +67,7 @@ class Rules:
         self._opening = re.compile(rf"{_LEAD}(?:\{{|<(?:function|invoke)\b|(?:print\()?(?:{named})\s*\()")
         self.is_required = is_required
         self.most = most
-        self.grammar().close()
+        self.grammar()
 
     def grammar(self) -> Grammar:
         """The grammar behind the beginning."""
@@ -134,12 +134,6 @@ class CallWriter:
         self._written: list[bytes] = []
         self._at = 0
 
-    def close(self) -> None:
-        """Free the grammar."""
-        if self.grammar is not None:
-            self.grammar.close()
-            self.grammar = None
-
     def begin(self, text: bytes) -> None:
         """A call has begun at the end of a text."""
         self.grammar, self._at = self.rules.grammar(), len(text)
@@ -158,6 +152,6 @@ class CallWriter:
         call = text[self._at :]
         is_repeated = call in self._written
         self._written.append(call)
-        self.close()
+        self.grammar = None
         self._at = len(text)
         return "over" if is_repeated or len(self._written) >= self.rules.most else "on"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import weakref
 
 import llama_cpp.llama_cpp as C
 import numpy as np
@@ -38,13 +39,10 @@ class Grammar:
             raise UsageError(
                 "the schema cannot be made a grammar", hint="a simpler schema", slug="bad-schema"
             )
+        weakref.finalize(self, C.llama_sampler_free, handle)
         self._handle = handle
         self._model = model
         self._end = int(C.llama_vocab_eos(model.vocab))
-
-    def close(self) -> None:
-        """Free it."""
-        C.llama_sampler_free(self._handle)
 
     @property
     def is_complete(self) -> bool:

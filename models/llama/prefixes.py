@@ -3,57 +3,40 @@
 from __future__ import annotations
 
 import sys
-from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Self
-
-import numpy as np
+from typing import NamedTuple, Self
 
 from adascale.engine.ports import PrefixWork
 from adascale.engine.types import Reading
 
-from .runtime import MAX_BATCH_TOKENS, FloatArray, LlamaContext, Run, Snapshot
+from .runtime import MAX_BATCH_TOKENS, NO_STATE, FloatArray, LlamaContext, Run, Snapshot
 
 Tokens = tuple[int, ...]
 
-NO_STATE: FloatArray = np.zeros(0, np.float32)
-"""Hidden state of a token in a context that keeps no states."""
 
-
-@dataclass(frozen=True, slots=True)
-class ParkedPrefix:
+class ParkedPrefix(NamedTuple):
     """An evaluated prefix in host memory, out of the KV cache.
 
     Attributes:
         state: The sequence.
         logits: ``[vocab_size]`` after its last token; None if no branch samples its first token from them.
-        hidden: ``[width]``, the hidden state that gave the logits; None if the context keeps no states.
+        hidden: ``[width]``, the hidden state that gave the logits; empty if the context keeps no states.
     """
 
     state: Snapshot
     logits: FloatArray | None = None
-    hidden: FloatArray | None = None
+    hidden: FloatArray = NO_STATE
 
     @classmethod
     def with_logits(cls, context: LlamaContext, sequence: int, row: int) -> Self:
         """A copy of a sequence, with the logits and the hidden state of a row of the last batch."""
-        hidden = context.state(row)
-        logits = context.logits(row).copy()
-        return cls(context.snapshot(sequence), logits, None if hidden is None else hidden.copy())
-
-    @property
-    def reading(self) -> Reading:
-        """The hidden state after its last token, as the reading of a prompt; empty without states."""
-        hidden = NO_STATE if self.hidden is None else self.hidden
-        return Reading(hidden, hidden)
+        return cls(context.snapshot(sequence), context.logits(row).copy(), context.state(row).copy())
 
     @property
     def nbytes(self) -> int:
         """Host memory of its arrays."""
-        return sum(
-            array.nbytes for array in (self.state.cells, self.logits, self.hidden) if array is not None
-        )
+        logits = 0 if self.logits is None else self.logits.nbytes
+        return self.state.cells.nbytes + logits + self.hidden.nbytes
 
 
 class PrefixCache:
@@ -65,58 +48,46 @@ class PrefixCache:
 
     def __init__(self, capacity_bytes: int) -> None:
         self._capacity = capacity_bytes
-        self._pinned: dict[Tokens, ParkedPrefix] = {}
-        self._recent: OrderedDict[Tokens, ParkedPrefix] = OrderedDict()
-        self._bytes = 0
+        self._parked: dict[Tokens, ParkedPrefix] = {}  # the most recently used is the last
+        self._pinned: set[Tokens] = set()
 
     def get(self, tokens: Tokens) -> ParkedPrefix | None:
         """The entry for exactly these tokens."""
-        found = self._recent.get(tokens)
-        if found is None:
-            return self._pinned.get(tokens)
-        self._recent.move_to_end(tokens)
+        found = self._parked.pop(tokens, None)
+        if found is not None:
+            self._parked[tokens] = found
         return found
 
     def put(self, tokens: Tokens, parked: ParkedPrefix, *, pin: bool = False) -> None:
         """Keep an entry, and drop older ones until it fits."""
         self.drop(tokens)
-        size = _size(tokens, parked)
-        while self._recent and self._bytes + size > self._capacity:
-            self._bytes -= _size(*self._recent.popitem(last=False))
-        (self._pinned if pin else self._recent)[tokens] = parked
-        self._bytes += size
-
-    def drop_step(self, tokens: Tokens) -> None:
-        """Forget the parked end of a step, once it is parked again with its last token.
-
-        An entry with logits stays: other branches may begin there.
-        """
-        parked = self._recent.get(tokens)
-        if parked is not None and parked.logits is None:
-            self.drop(tokens)
+        self._parked[tokens] = parked
+        self._pinned |= {tokens} if pin else set()
+        sizes = {key: each.nbytes + sys.getsizeof(key) for key, each in self._parked.items()}
+        excess = sum(sizes.values()) - self._capacity
+        for key in [key for key in sizes if key not in self._pinned and key != tokens]:
+            if excess > 0:
+                excess -= sizes[key]
+                self.drop(key)
 
     def drop(self, tokens: Tokens) -> None:
         """Forget an entry, pinned or not."""
-        old = self._recent.pop(tokens, None) or self._pinned.pop(tokens, None)
-        if old is not None:
-            self._bytes -= _size(tokens, old)
+        self._parked.pop(tokens, None)
+        self._pinned.discard(tokens)
 
     def drop_below(self, tokens: Tokens) -> None:
         """Forget every entry that goes on from these tokens, but for pinned ones: others need them."""
-        longer = [key for key in self._recent if len(key) > len(tokens)]
-        for key in longer:
-            if key[: len(tokens)] == tokens:
+        for key in self._parked.keys() - self._pinned:
+            if len(key) > len(tokens) and key[: len(tokens)] == tokens:
                 self.drop(key)
 
     def unpin(self, tokens: Tokens) -> None:
         """Let an entry be dropped when others need its room."""
-        parked = self.get(tokens)
-        if parked is not None:
-            self.put(tokens, parked)
+        self._pinned.discard(tokens)
 
     def most_shared(self, tokens: Tokens) -> tuple[Tokens, int]:
         """The entry that has most tokens in common with ``tokens``, and their number, below that of all."""
-        shared = {key: common_length(key, tokens) for key in (*self._pinned, *self._recent)}
+        shared = {key: common_length(key, tokens) for key in self._parked}
         longest = max(shared, key=lambda key: (shared[key], -len(key)), default=())
         return longest, min(shared.get(longest, 0), len(tokens) - 1)
 
@@ -125,23 +96,15 @@ class PrefixCache:
 
         Without boundaries it may end anywhere; empty if there is none.
         """
-        if boundaries is None:
-            boundaries = (len(key) for key in (*self._pinned, *self._recent))
-        for length in sorted(set(boundaries), reverse=True):
-            if 0 < length < len(tokens) and self.get(tokens[:length]) is not None:
-                return tokens[:length]
-        return ()
+        lengths = map(len, self._parked) if boundaries is None else boundaries
+        found = (tokens[:length] for length in lengths if 0 < length < len(tokens))
+        return max((each for each in found if each in self._parked), key=len, default=())
 
 
 def common_length(a: Tokens, b: Tokens) -> int:
     """Number of tokens that both begin with."""
     differ = (at for at, (one, other) in enumerate(zip(a, b, strict=False)) if one != other)
     return next(differ, min(len(a), len(b)))
-
-
-def _size(tokens: Tokens, parked: ParkedPrefix) -> int:
-    """Bytes of an entry with its key."""
-    return parked.nbytes + sys.getsizeof(tokens)
 
 
 def evaluate_tokens(context: LlamaContext, sequence: int, start: int, tokens: Sequence[int]) -> int:
@@ -166,7 +129,7 @@ def read_prompt(
     parked = ParkedPrefix.with_logits(context, sequence, row)
     cache.put(prompt, parked, pin=True)
     context.clear(sequence)
-    return PrefixWork(len(prompt) - reused, reused, parked.reading)
+    return PrefixWork(len(prompt) - reused, reused, Reading(parked.hidden, parked.hidden))
 
 
 def evaluate_prompt(
@@ -186,24 +149,19 @@ def evaluate_prompt(
     Returns:
         The row of its logits, and the tokens that had been evaluated before.
     """
+    shared = None if head is None else cache.get(head)
     if head is None:
         held = reused = _restore_shared(context, cache, sequence, prompt)
-    else:
-        held, reused = len(head), _restore_head(context, cache, sequence, head)
-    return evaluate_tokens(context, sequence, held, prompt[held:]), reused
-
-
-def _restore_head(context: LlamaContext, cache: PrefixCache, sequence: int, head: Tokens) -> int:
-    """Restore the head of prompts, or evaluate and park it; returns the tokens that were evaluated before."""
-    shared = cache.get(head)
-    if shared is not None:
+    elif shared is not None:
         context.restore(sequence, shared.state)
-        return len(head)
-    context.clear(sequence)
-    if head:
-        evaluate_tokens(context, sequence, 0, head)
-        cache.put(head, ParkedPrefix(context.snapshot(sequence)), pin=True)
-    return 0
+        held = reused = len(head)
+    else:
+        context.clear(sequence)
+        held, reused = len(head), 0
+        if head:
+            evaluate_tokens(context, sequence, 0, head)
+            cache.put(head, ParkedPrefix(context.snapshot(sequence)), pin=True)
+    return evaluate_tokens(context, sequence, held, prompt[held:]), reused
 
 
 def _restore_shared(context: LlamaContext, cache: PrefixCache, sequence: int, prompt: Tokens) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from adascale.engine.kinds import kind_of, prompt_of
 from adascale.engine.kinds.base import Look
 from adascale.engine.ports import PrefixWork, Seen
 from adascale.engine.tools.tool import ToolRequest
-from adascale.engine.types import MODES, Mode, Problem, PromptName, Turn
+from adascale.engine.types import MODES, Mode, Problem, PromptName, Reading, Turn
 
 from ..options import SamplingParams, round_window_up
 from .chat import ChatFormat
@@ -40,6 +40,7 @@ class Prompts:
         chats: Format of each prompt.
         sampling: Sampler of each prompt, with the budget of its thoughts.
         cache: Parked prefixes of the context.
+        spare: Gives a free KV sequence of the context; it is empty afterwards.
     """
 
     def __init__(
@@ -48,12 +49,14 @@ class Prompts:
         chats: Mapping[PromptName, ChatFormat],
         sampling: Mapping[PromptName, SamplingParams],
         cache: PrefixCache,
+        spare: Callable[[], int],
     ) -> None:
         self._context = context
         self._info = context.model.info
         self._chats = chats
         self._sampling = sampling
         self._cache = cache
+        self._spare = spare
         self._tokens: dict[tuple[str, Mode], Tokens] = {}
         self._last_look: tuple[str, Tokens, Snapshot] | None = None
 
@@ -64,7 +67,7 @@ class Prompts:
         """The tokens of an open prompt."""
         return self._tokens[problem.id, mode]
 
-    def open(self, problem: Problem, mode: Mode, sequence: int) -> PrefixWork:
+    def open(self, problem: Problem, mode: Mode) -> PrefixWork:
         """Evaluate a prompt, unless it is parked, and pin it.
 
         A conversation goes on from its last turn, if this is still parked. A question alone is always read
@@ -73,7 +76,6 @@ class Prompts:
         Args:
             problem: Has the question, and the conversation before it.
             mode: How trajectories will reason.
-            sequence: A free sequence of the context; it is empty afterwards.
 
         Raises:
             ContextOverflowError: fewer than ``ANSWER_RESERVE`` tokens would stay free.
@@ -89,10 +91,9 @@ class Prompts:
         parked = self._cache.get(tokens)
         if parked is not None and parked.logits is not None:  # a finished reply is parked without
             self._cache.put(tokens, parked, pin=True)
-            return PrefixWork(0, len(tokens), parked.reading)
-        assert sequence < self._context.sequences, "a problem was opened while every sequence was busy"
+            return PrefixWork(0, len(tokens), Reading(parked.hidden, parked.hidden))
         head = _shared_head(problem, chat, tokens)
-        return read_prompt(self._context, self._cache, sequence, head, tokens)
+        return read_prompt(self._context, self._cache, self._spare(), head, tokens)
 
     def _write(
         self, chat: ChatFormat, problem: Problem, statement: str, *, with_tools: bool, behind: str = ""
@@ -104,13 +105,12 @@ class Prompts:
             return chat.raw_prompt(statement, str(problem.details["suffix"]))
         return (chat.chat_prompt if problem.is_chat else chat.prompt)(statement, problem.history)
 
-    def look(self, look: Look, problem: Problem, sequence: int) -> Seen:
+    def look(self, look: Look, problem: Problem) -> Seen:
         """Read options from the logits behind a prompt; that of a conversation stays while there is room.
 
         Args:
             look: The prompt, and the words that stand for the options.
             problem: The question, with the conversation before it.
-            sequence: A free sequence of the context; it is empty afterwards.
 
         Raises:
             ContextOverflowError: as ``open``.
@@ -119,7 +119,7 @@ class Prompts:
         self._check_length(look.text, history)
         tokens = self._write(chat, problem, look.text, with_tools=True, behind=look.text)
         self._check_fit(len(tokens), chat, 0, history)
-        head = _shared_head(problem, chat, tokens)
+        head, sequence = _shared_head(problem, chat, tokens), self._spare()
         if head is None:
             row, reused = evaluate_prompt(self._context, self._cache, sequence, head, tokens)
             self._cache.put(tokens, ParkedPrefix(self._context.snapshot(sequence)))

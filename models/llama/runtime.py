@@ -46,6 +46,9 @@ from . import native
 
 FloatArray = NDArray[np.float32]
 
+NO_STATE: FloatArray = np.zeros(0, np.float32)
+"""Hidden state of a token in a context that keeps no states."""
+
 MAX_BATCH_TOKENS = 512
 """Tokens of one llama_decode call."""
 
@@ -343,27 +346,29 @@ class LlamaContext:
     def reserve(self, sequences: int, cells: int) -> None:
         """Have room for so many sequences of so many tokens each, as far as the bounds of the context go.
 
-        Both double, as each growth copies what is held.
+        Both are doubled until they are enough, as what is held is copied then.
 
         Raises:
             MemoryOverflowError: there is no memory for them. The sequences stay as they are, and the same
                 is refused at once until ``reset``.
         """
+        sequences, cells = min(sequences, self.sequences), min(cells, self.window)
+        if sequences <= self._size.sequences and cells <= self._size.cells:
+            return
+        tip = C.llama_memory_seq_pos_max
+        held = [each for each in range(self.capacity) if tip(self._memory, each) >= 0]
         size = _Size(
-            _doubled(self._size.sequences, sequences, self.sequences),
+            _doubled(self._least.sequences, max([sequences, *(each + 1 for each in held)]), self.sequences),
             _doubled(self._size.cells, cells, self.window),
         )
-        if size == self._size:
-            return
         try:
             self._check_memory(size)
             handle = self._make(size)
         except MemoryOverflowError:
             self._refused = min(self._refused, math.prod(size))
             raise
-        for sequence in range(self._size.sequences):
-            if C.llama_memory_seq_pos_max(self._memory, sequence) >= 0:
-                self._write(handle, size, sequence, self.snapshot(sequence))
+        for each in held:
+            self._write(handle, size, each, self.snapshot(each))
         self._use(handle, size)
 
     def reset(self) -> None:
@@ -378,8 +383,8 @@ class LlamaContext:
         """Refuse what the system would promise, and then end the process for."""
         info = self.model.info
         needed = size.sequences * (size.cells * info.kv_bytes_per_token + info.state_bytes)
-        is_short = not self.model.gpu_layers and needed > machine.free_memory_bytes()
-        if is_short or math.prod(size) >= self._refused:
+        is_known = math.prod(size) >= self._refused
+        if is_known or (not self.model.gpu_layers and needed > machine.free_memory_bytes()):
             raise MemoryOverflowError(
                 f"{size.sequences} x {size.cells:,} tokens of {self.model.name} "
                 f"need {gigabytes(needed)} GB, which are not free",
@@ -484,10 +489,10 @@ class LlamaContext:
             )
         return found
 
-    def state(self, row: int) -> FloatArray | None:
-        """``[width]``, a view of the hidden state that gave the logits of this row; None if not kept."""
+    def state(self, row: int) -> FloatArray:
+        """``[width]``, a view of the hidden state that gave the logits of this row; empty if not kept."""
         if not self.states:
-            return None
+            return NO_STATE
         pointer = C.llama_get_embeddings_ith(self.handle, row)
         return np.ctypeslib.as_array(pointer, shape=(self.model.width,))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections import OrderedDict
+import weakref
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -24,34 +24,44 @@ class Sampler:
 
     There is one chain for each set of parameters, because each keeps a buffer of the whole vocabulary whose
     first use costs as much as fifty draws; the branch's own stream is put at its end for each draw.
+
+    Args:
+        vocab_size: Entries of the vocabulary.
+        filters: As ``SamplingParams.filters``.
     """
 
-    def __init__(self, params: SamplingParams, vocab_size: int) -> None:
+    def __init__(self, vocab_size: int, filters: tuple[int, float, float, float]) -> None:
+        top_k, top_p, min_p, temperature = filters
         self._chain = C.llama_sampler_chain_init(C.llama_sampler_chain_default_params())
-        C.llama_sampler_chain_add(self._chain, C.llama_sampler_init_top_k(params.top_k))
-        C.llama_sampler_chain_add(self._chain, C.llama_sampler_init_top_p(params.top_p, 1))
-        if params.min_p:
-            C.llama_sampler_chain_add(self._chain, C.llama_sampler_init_min_p(params.min_p, 1))
-        C.llama_sampler_chain_add(self._chain, C.llama_sampler_init_temp(params.temperature))
+        weakref.finalize(self, C.llama_sampler_free, self._chain)
+        C.llama_sampler_chain_add(self._chain, C.llama_sampler_init_top_k(top_k))
+        C.llama_sampler_chain_add(self._chain, C.llama_sampler_init_top_p(top_p, 1))
+        if min_p:
+            C.llama_sampler_chain_add(self._chain, C.llama_sampler_init_min_p(min_p, 1))
+        C.llama_sampler_chain_add(self._chain, C.llama_sampler_init_temp(temperature))
         self._last = C.llama_sampler_chain_n(self._chain)
-        self._most = params.top_k if params.top_k > 0 else vocab_size
+        self._most = top_k if top_k > 0 else vocab_size
         self._ids = np.arange(vocab_size, dtype=np.int32)
         self._data = np.empty(vocab_size, TOKEN_DATA)
 
-    def close(self) -> None:
-        """Free the chain; streams are freed by their owners."""
-        C.llama_sampler_free(self._chain)
+    def sample(self, stream: Stream, logits: FloatArray, grammar: Grammar | None = None) -> int:
+        """Draw a token that a grammar allows, if there is one, from logits, ``[vocab_size]``.
 
-    def sample_from(self, stream: Stream, logits: FloatArray) -> int:
-        """Draw from logits, ``[vocab_size]``; 150,000 of them take .15 ms."""
+        150,000 of them take .15 ms. Most tokens are allowed anyway. If one is not, the largest allowed logits
+        are enough for another draw: top_k is the first filter.
+        """
+        token = self._draw(stream, logits)
+        if grammar is not None:
+            if not grammar.allows(token):
+                token = self._draw(stream, grammar.masked(logits, self._most))
+            grammar.accept(token)
+        return token
+
+    def _draw(self, stream: Stream, logits: FloatArray) -> int:
         self._data["id"] = self._ids
         self._data["logit"] = logits
-        array = C.llama_token_data_array(
-            data=self._data.ctypes.data_as(C.llama_token_data_p),
-            size=len(self._data),
-            selected=-1,
-            sorted=False,
-        )
+        data = self._data.ctypes.data_as(C.llama_token_data_p)
+        array = C.llama_token_data_array(data=data, size=len(self._data), selected=-1, sorted=False)
         C.llama_sampler_chain_add(self._chain, stream.handle)
         try:
             C.llama_sampler_apply(self._chain, ctypes.byref(array))
@@ -60,45 +70,6 @@ class Sampler:
         finally:  # or the chain would free the stream too
             C.llama_sampler_chain_remove(self._chain, self._last)
         return token
-
-    def sample_under(self, grammar: Grammar, stream: Stream, logits: FloatArray) -> int:
-        """Draw a token that a grammar allows, from logits, ``[vocab_size]``.
-
-        Most tokens are allowed anyway. If one is not, the largest allowed logits are enough for another draw:
-        top_k is the first filter.
-        """
-        token = self.sample_from(stream, logits)
-        if not grammar.allows(token):
-            token = self.sample_from(stream, grammar.masked(logits, self._most))
-        grammar.accept(token)
-        return token
-
-
-class Samplers:
-    """Samplers by their filters; those that were used last are kept, since a chain is dear to begin with.
-
-    Args:
-        vocab_size: Entries of the vocabulary.
-        most: Number of chains at most.
-    """
-
-    def __init__(self, vocab_size: int, most: int) -> None:
-        self._vocab_size = vocab_size
-        self._most = most
-        self._kept: OrderedDict[tuple[float, ...], Sampler] = OrderedDict()
-
-    def of(self, params: SamplingParams) -> Sampler:
-        """The sampler with these filters, until the next call."""
-        found = self._kept.pop(params.filters, None) or Sampler(params, self._vocab_size)
-        self._kept[params.filters] = found
-        if len(self._kept) > self._most:
-            self._kept.popitem(last=False)[1].close()
-        return found
-
-    def close(self) -> None:
-        """Free all chains."""
-        for sampler in self._kept.values():
-            sampler.close()
 
 
 _RECENT = 64
@@ -142,13 +113,10 @@ class Stream:
 
     def __init__(self, seed: int | None) -> None:
         self.handle = C.llama_sampler_init_greedy() if seed is None else C.llama_sampler_init_dist(seed)
-
-    def close(self) -> None:
-        """Free it."""
-        C.llama_sampler_free(self.handle)
+        weakref.finalize(self, C.llama_sampler_free, self.handle)
 
 
-class Surprise(NamedTuple):
+class Certainty(NamedTuple):
     """Certainty of the model about a token, under the full softmax at temperature 1, in nats.
 
     Attributes:
@@ -160,12 +128,12 @@ class Surprise(NamedTuple):
     entropy: float
 
 
-def surprise_of(logits: FloatArray, token: int) -> Surprise:
-    """Surprise of a token drawn from ``logits``, ``[vocab_size]``."""
+def certainty(logits: FloatArray, token: int) -> Certainty:
+    """Certainty about a token drawn from ``logits``, ``[vocab_size]``."""
     peak = np.max(logits)
     weights = np.exp(logits - peak)
     total = weights.sum()
     normaliser = peak + np.log(total)
     # H = log Z - E[logit]
     expected = np.dot(weights, logits) / total
-    return Surprise(float(logits[token] - normaliser), float(normaliser - expected))
+    return Certainty(float(logits[token] - normaliser), float(normaliser - expected))

@@ -14,7 +14,6 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
@@ -162,9 +161,7 @@ def load(path: Path, sequences: int) -> StepCosts | None:
 
 def _is_disturbed(curve: Mapping[int, float]) -> bool:
     """True if other work disturbed the measurement of a curve: many branches cost far less than few."""
-    falling = sorted(curve, reverse=True)
-    cheapest = accumulate((curve[size] for size in falling), min)
-    return any(curve[size] > _WORST_STAIR * cost for size, cost in zip(falling, cheapest, strict=True))
+    return any(curve[few] > _WORST_STAIR * curve[many] for few in curve for many in curve if few < many)
 
 
 def save(path: Path, costs: StepCosts) -> None:

@@ -61,9 +61,7 @@ class Head:
 
     def read(self, context: LlamaContext, row: int) -> float:
         """Sigmoid of one output, or softmax over two."""
-        state = context.state(row)
-        assert state is not None, "a head needs a context that keeps states"
-        return sigmoid(self.log_odds(state))
+        return sigmoid(self.log_odds(context.state(row)))
 
     def log_odds(self, state: FloatArray) -> float:
         """Logit of P(good) for a ``[width]`` state after the final norm."""

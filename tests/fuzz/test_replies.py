@@ -87,7 +87,7 @@ def test_a_schema_is_refused_or_llama_cpp_reads_its_grammar(model: LlamaModel, p
     try:
         asked, value = json.loads(pair)
         schema = Inliner().read(asked)
-        Grammar(model, grammar_of_object(schema)).close()
+        Grammar(model, grammar_of_object(schema))
     except (UsageError, RecursionError):  # nested too deeply to be read as a body
         return
     matches(value, schema)
@@ -99,5 +99,5 @@ def test_a_schema_is_refused_or_llama_cpp_reads_its_grammar(model: LlamaModel, p
 
 
 def test_what_was_whole_is_read(model: LlamaModel) -> None:
-    Grammar(model, grammar_of_object(Inliner().read(SCHEMA))).close()
+    Grammar(model, grammar_of_object(Inliner().read(SCHEMA)))
     assert matches(mended({**VALUE, "days": "3"}, Inliner().read(SCHEMA)), Inliner().read(SCHEMA))

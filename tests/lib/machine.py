@@ -103,9 +103,7 @@ class Machine:
         found = []
         for at, token in enumerate(tokens):
             context.decode([Run(0, at, [token])])
-            state = context.state(0)
-            assert state is not None
-            found.append(state.copy())
+            found.append(context.state(0).copy())
         return found
 
     def logprobs_one_by_one(self, tokens: Sequence[int]) -> list[float]:

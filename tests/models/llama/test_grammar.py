@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -39,10 +38,10 @@ def behind(model: LlamaModel, tokens: list[int]) -> Grammar:
 
 def drawn_from_all(sampler: Sampler, grammar: Grammar, stream: Stream, logits: FloatArray) -> int:
     """A draw under a grammar that tries every token by itself."""
-    token = sampler.sample_from(stream, logits)
+    token = sampler.sample(stream, logits)
     if not grammar.allows(token):
         allowed = [grammar.allows(each) for each in range(len(logits))]
-        token = sampler.sample_from(stream, np.where(allowed, logits, -np.inf).astype(np.float32))
+        token = sampler.sample(stream, np.where(allowed, logits, -np.inf).astype(np.float32))
     return token
 
 
@@ -56,14 +55,12 @@ def test_draws_are_those_of_a_mask_of_all_tokens(
     with opened(write(tmp_path / "t.gguf")) as machine:
         model = machine.model
         written = model.tokenize(CALL[len(OPENING) :], special=False, follows=True)
-        with closing(Sampler(SamplingParams(top_k=top_k), model.vocab_size)) as sampler:
-            for seed in (None, *range(len(written) * 4)):
-                before = written[: (seed or 0) % (len(written) + 1)]
-                with closing(behind(model, before)) as grammar, closing(behind(model, before)) as same:
-                    logits = rng.normal(0, 3, model.vocab_size).astype(np.float32)
-                    with closing(Stream(seed)) as stream, closing(Stream(seed)) as other:
-                        token = sampler.sample_under(grammar, stream, logits)
-                        assert token == drawn_from_all(sampler, same, other, logits)
+        sampler = Sampler(model.vocab_size, SamplingParams(top_k=top_k).filters)
+        for seed in (None, *range(len(written) * 4)):
+            before = written[: (seed or 0) % (len(written) + 1)]
+            logits = rng.normal(0, 3, model.vocab_size).astype(np.float32)
+            token = sampler.sample(Stream(seed), logits, behind(model, before))
+            assert token == drawn_from_all(sampler, behind(model, before), Stream(seed), logits)
 
 
 def test_nothing_is_printed_of_a_grammar_that_cannot_be_read(

@@ -25,6 +25,7 @@ from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import strategy_named
 from adascale.engine.types import ROOT, BranchId, KindName, Problem, Step, Turn
 from adascale.models import machine
+from adascale.models.llama import runtime
 from adascale.models.llama.policy import LlamaPolicy
 from adascale.models.llama.runtime import LlamaContext
 from adascale.models.llama.stepcost import StepCosts
@@ -60,7 +61,7 @@ def unevaluated(tree: Tree) -> int:
 
 @pytest.mark.parametrize(
     ("strategy", "params"),
-    [("vote", {"samples": 9}), ("beam", {"width": 2, "branching": 2})],
+    [("vote", {"samples": 9}), ("beam", {"beams": 2, "branching": 2})],
 )
 def test_every_unique_token_of_the_tree_is_evaluated_once(
     make: Make, random_gguf: Path, strategy: str, params: dict[str, int]
@@ -83,24 +84,36 @@ def test_padded_and_split_batches_change_nothing(make: Make, random_gguf: Path) 
     assert [found.text(n.id) for n in found] == [expected.text(n.id) for n in expected]
 
 
-@pytest.mark.parametrize("room", [2, 4])
+def drawn_side_by_side(policy: LlamaPolicy, context: LlamaContext) -> tuple[list[list[int]], list[int]]:
+    """Tokens of four branches behind a long question, and the branches that had room at each step."""
+    problem, room = Problem("p", "x" * 170), []
+    policy.open(problem)
+    tokens: list[list[int]] = [[] for _ in range(4)]
+    for branch in range(len(tokens)):
+        policy.start(BranchId(branch), BranchStart(Prefix(problem), branch, "answer"))
+    while growths := policy.advance():
+        room.append(context.capacity)
+        for growth in growths:
+            tokens[growth.branch] += growth.step.token_ids if growth.step.finish else ()
+    policy.close_problem(problem)
+    return tokens, room
+
+
+@pytest.mark.parametrize(("windows", "first", "last"), [(1, 2, 1), (2, 4, 2)])
 def test_as_many_branches_run_as_memory_has_room_for(
-    make: Make, random_gguf: Path, monkeypatch: pytest.MonkeyPatch, room: int
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, windows: int, first: int, last: int
 ) -> None:
-    plain, _ = make(random_gguf)
-    expected = replay(search(plain, "vote", [PROBLEM], samples=5)["p"])
-    policy, context = make(random_gguf)
-    cells = context.window * context.model.info.kv_bytes_per_token
-    monkeypatch.setattr(machine, "free_memory_bytes", lambda: room * cells)
-    log, used = [], []
-    for _, event in Driver(policy, SequenceLogprob(), {}, ticking()).run(
-        [PROBLEM], Settings(strategy_named("vote", samples=5), seed=7)
-    ):
-        log.append(event)
-        used.append(context.capacity)
-    found = replay(log)
-    assert {found.text(n.id) for n in found} == {expected.text(n.id) for n in expected}
-    assert (max(used), context.capacity) == (room, 1)
+    """Memory has room for so many whole windows, or twice as many halves: branches come to the second one."""
+    path = tiny.write_random(tmp_path / "random.gguf")
+    expected, _ = drawn_side_by_side(*make(path))
+    assert max(map(len, expected)) > 48
+    monkeypatch.setattr(runtime, "_FIRST_CELLS", 256)
+    policy, context = make(path)
+    free = windows * context.window * context.model.info.kv_bytes_per_token
+    monkeypatch.setattr(machine, "free_memory_bytes", lambda: free)
+    found, room = drawn_side_by_side(policy, context)
+    assert found == expected
+    assert (max(room), min(room), context.capacity) == (first, last, 1)
 
 
 def test_a_full_window_ends_branches_with_length(make: Make, tmp_path: Path) -> None:
@@ -209,7 +222,7 @@ def test_branches_of_one_batch_have_samplers_of_their_own(make: Make, random_ggu
         policy.start(BranchId(branch), BranchStart(Prefix(PROBLEM), 1, "answer", False, change))
     ended = {}
     while len(ended) < 2:
-        ended |= {grown.branch: grown.step for grown in policy.advance() if grown.step is not None}
+        ended |= {grown.branch: grown.step for grown in policy.advance() if grown.step.finish}
     for branch, token in enumerate(tokens):
         step = ended[BranchId(branch)]
         assert (step.token_ids, step.finish) == ((token,) * (3 + branch), "length")
@@ -233,7 +246,7 @@ def test_a_branch_has_a_limit_of_its_own_below_that_of_the_sampler(
     policy.start(BranchId(0), BranchStart(Prefix(PROBLEM), 1, "answer", max_tokens=most))
     steps: list[Step] = []
     while not steps or steps[-1].finish == "step":
-        steps += [grown.step for grown in policy.advance() if grown.step is not None]
+        steps += [grown.step for grown in policy.advance() if grown.step.finish]
     assert (sum(len(step.token_ids) for step in steps), steps[-1].finish) == (tokens, "length")
 
 
@@ -245,7 +258,7 @@ def test_tokens_have_their_odds_where_they_are_asked_for(make: Make, random_gguf
     steps: dict[BranchId, list[Step]] = {BranchId(0): [], BranchId(1): []}
     while not all(found and found[-1].finish != "step" for found in steps.values()):
         for grown in policy.advance():
-            steps[grown.branch] += [grown.step] if grown.step is not None else []
+            steps[grown.branch] += [grown.step] if grown.step.finish else []
     for step in steps[BranchId(0)]:
         assert abs(step.logprob - sum(each.logprob for each in step.logprobs)) < 1e-3
         assert b"".join(bytes(each.piece) for each in step.logprobs).decode("utf-8", "replace") == step.text
@@ -267,21 +280,21 @@ def test_a_raw_text_is_read_without_a_template(make: Make, random_gguf: Path) ->
         policy.open(gap)
 
 
-def test_cancel_returns_the_unfinished_step(make: Make, chain_gguf: Path) -> None:
+def test_a_growth_has_the_unfinished_step_and_a_cancelled_branch_has_none(
+    make: Make, chain_gguf: Path
+) -> None:
     policy, _ = make(chain_gguf)
     policy.open(PROBLEM)
     branch = BranchId(1)
     policy.start(branch, BranchStart(Prefix(PROBLEM), 1, "answer", True))
-    policy.advance()
-    policy.advance()
-    policy.advance()  # ADD, MULTIPLY, and RIGHT without its end of turn
-    partial = policy.cancel(branch)
-    assert partial is not None
-    assert (partial.text, partial.finish) == (tiny.RIGHT, "length")
-    policy.start(branch, BranchStart(Prefix(PROBLEM), 1, "answer", True))
-    policy.advance()
-    assert policy.cancel(branch) is None  # its only token had completed a step
-    assert list(policy.advance()) == []
+    written = [policy.advance()[0].step for _ in range(3)]
+    assert [(step.text, step.finish) for step in written] == [
+        (tiny.ADD, "step"),
+        (tiny.MULTIPLY, "step"),
+        (tiny.RIGHT, None),
+    ]
+    policy.cancel(branch)
+    assert policy.advance() == []
 
 
 @pytest.mark.parametrize("park_steps", [True, False])
@@ -296,7 +309,7 @@ def test_a_step_of_one_token_leaves_what_it_was_drawn_from_parked(
     def draw(*steps: Step) -> Step:
         policy.start(BranchId(next(numbers)), BranchStart(Prefix(PROBLEM, steps), 1, "step", True))
         [growth] = policy.advance()
-        assert growth.step is not None
+        assert growth.step.finish == "step"
         assert len(growth.step.token_ids) == 1
         assert growth.prefix.evaluated_tokens == 0
         return growth.step

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -16,8 +15,8 @@ LOGITS = np.log(np.array([0.5, 0.26, 0.2, 0.04], np.float32))
 
 def drawn(params: SamplingParams) -> set[int]:
     """The tokens that 200 draws come to."""
-    with closing(Sampler(params, len(LOGITS))) as sampler, closing(Stream(7)) as stream:
-        return {sampler.sample_from(stream, LOGITS) for _ in range(200)}
+    sampler, stream = Sampler(len(LOGITS), params.filters), Stream(7)
+    return {sampler.sample(stream, LOGITS) for _ in range(200)}
 
 
 @pytest.mark.parametrize(

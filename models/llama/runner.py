@@ -1,0 +1,91 @@
+"""The model runner: it evaluates a batch of branches, and samples a token for each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache, partial
+
+from adascale.engine.types import TokenLogprob
+
+from .prefixes import ParkedPrefix, PrefixCache, evaluate_tokens
+from .runtime import FloatArray, LlamaContext, Run
+from .sampling import Sampler, certainty, largest, penalised
+from .sequence import SampledToken, Sequence
+from .stepcost import Batching
+
+_PAD = (0,)
+
+
+class ModelRunner:
+    """Evaluates branches with llama.cpp.
+
+    Args:
+        context: Has their KV sequences.
+        cache: Gets each prefix that was evaluated, with its logits.
+        batching: Decides how a batch is split.
+        samplers: How many chains of filters are kept: a chain is dear to begin with.
+    """
+
+    def __init__(self, context: LlamaContext, cache: PrefixCache, batching: Batching, samplers: int) -> None:
+        self._context = context
+        self._model = context.model
+        self._cache = cache
+        self._batching = batching
+        self._sampler = lru_cache(samplers)(partial(Sampler, self._model.vocab_size))
+
+    def prefill(self, batch: list[Sequence]) -> Iterator[tuple[Sequence, SampledToken]]:
+        """Sample from parked logits, or evaluate all that is pending of each branch by itself."""
+        for sequence in batch:
+            parked, sequence.parked = sequence.parked, None
+            if parked is not None and parked.logits is not None:
+                yield sequence, self._sample(sequence, parked.logits, parked.hidden)
+            else:
+                at = sequence.evaluated
+                row = evaluate_tokens(self._context, sequence.kv, at, sequence.pending)
+                yield sequence, self._sample_row(sequence, row)
+
+    def decode(self, batch: list[Sequence]) -> Iterator[tuple[Sequence, SampledToken]]:
+        """Evaluate one token of each branch that runs, in the cheapest partition, and sample."""
+        at = 0
+        # Padding may use only KV sequences that no branch has, and they begin behind the last branch.
+        for chunk in self._batching(len(batch), self._context.capacity):
+            part = batch[at : at + chunk.size]
+            runs = [Run(each.kv, each.evaluated, each.pending) for each in part]
+            for kv in range(at + chunk.size, at + chunk.rows):
+                self._context.clear(kv)
+                runs.append(Run(kv, 0, _PAD))
+            self._context.decode(runs)
+            for row, sequence in enumerate(part):
+                yield sequence, self._sample_row(sequence, row)
+            at += chunk.size
+
+    def _sample_row(self, sequence: Sequence, row: int) -> SampledToken:
+        """Sample behind all tokens of a branch, the last of which has that row of the last batch."""
+        sequence.evaluated = len(sequence.tokens)
+        if sequence.evaluated == len(sequence.prefix):
+            self._cache.put(sequence.prefix, ParkedPrefix.with_logits(self._context, sequence.kv, row))
+            step = self._cache.get(sequence.prefix[:-1])
+            if step is not None and step.logits is None:  # it has no more than the end of a step
+                self._cache.drop(sequence.prefix[:-1])
+        return self._sample(sequence, self._context.logits(row), self._context.state(row))
+
+    def _sample(self, sequence: Sequence, logits: FloatArray, state: FloatArray) -> SampledToken:
+        """Draw from logits, ``[vocab_size]``, as penalties and a grammar allow."""
+        params, calls, scores = sequence.sampling, sequence.calls, logits
+        if params.has_penalties:
+            scores = penalised(logits, params, sequence.tokens, sequence.tokens[sequence.prompt_tokens :])
+        grammar = None if calls is None else calls.grammar
+        token = self._sampler(params.filters).sample(sequence.stream, scores, grammar)
+        sure = certainty(logits, token)
+        piece, most = self._model.piece(token), sequence.start.sampling.logprobs
+        odds = None if most is None or not piece else self._odds(logits, token, sure.logprob, most)
+        return SampledToken(token, piece, self._model.is_end(token), sure, state.copy(), odds)
+
+    def _odds(self, logits: FloatArray, token: int, logprob: float, most: int) -> TokenLogprob:
+        """Log-probabilities of a token drawn from ``logits``, ``[vocab_size]``, and of the likeliest ones."""
+        normaliser, piece = float(logits[token]) - logprob, self._model.piece
+        likeliest = (
+            TokenLogprob(tuple(piece(each)), float(logits[each]) - normaliser)
+            for each in largest(logits, most)
+        )
+        return TokenLogprob(tuple(piece(token)), logprob, tuple(likeliest))

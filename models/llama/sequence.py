@@ -1,0 +1,221 @@
+"""One branch, which waits or runs: its tokens, and what a sampled one means for the step it is writing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from adascale.engine.ports import BranchStart, PrefixWork
+from adascale.engine.types import PROGRAMS, BranchId, Finish, Reading, Step, Thought, TokenLogprob
+
+from ..options import SamplingParams
+from .calls import CallWriter, Verdict
+from .prefixes import ParkedPrefix, Tokens
+from .runtime import FloatArray
+from .sampling import Certainty, Stream
+from .thinking import ThoughtProgress
+
+DELIMITER = b"\n\n"
+"""Ends a step of prose; a program is one step."""
+
+_FENCE = b"```"
+
+
+class SampledToken(NamedTuple):
+    """A token that was sampled for a branch.
+
+    Attributes:
+        id: Its id in the vocabulary.
+        piece: Its bytes; empty for control tokens.
+        is_end: It ends a turn.
+        certainty: Of the model, when it was drawn.
+        state: ``[width]``, the hidden state that it was drawn from; empty if none are kept.
+        odds: Its log-probability beside those of the likeliest tokens, where they are asked for.
+    """
+
+    id: int
+    piece: bytes
+    is_end: bool
+    certainty: Certainty
+    state: FloatArray
+    odds: TokenLogprob | None
+
+
+def pooled(states: list[FloatArray], certainties: list[Certainty]) -> Reading | None:
+    """The reading of a step, from the states and certainties of its tokens; None if it has none."""
+    if not states:
+        return None
+    logprobs, entropies = zip(*certainties, strict=True)
+    total = np.add.reduce(states)
+    count = np.float32(len(states))
+    return Reading(states[-1], total / count, min(logprobs), sum(entropies) / len(states))
+
+
+@dataclass(slots=True, eq=False)
+class Sequence:
+    """A branch that waits for a KV sequence, or has one.
+
+    Attributes:
+        id: Id of the branch.
+        start: The order that it carries out: prefix, seed, end and sampler.
+        prefix: Tokens before its first own token: prompt and steps.
+        ends: Lengths of the prefix at which a shorter one may be parked.
+        prompt_tokens: Length of the prompt.
+        window: Tokens that it may have.
+        sampling: Its sampler.
+        opening: Text put into the model's mouth at the beginning of a solution; empty behind its first step.
+        thought: Position in its thought; None if the model knows no thoughts.
+        calls: Writes its calls of tools; None if it knows no tools.
+        stream: Its random numbers.
+        tokens: Those of the prefix, and its own.
+        kv: Id of its KV sequence while it runs.
+        evaluated: How many tokens are in the KV cache; the next batch evaluates the others.
+        parked: What is to be restored, or the prefix whose logits give the first token, until it is sampled.
+        cost: Evaluated and reused tokens of the prefix, until a growth reports them.
+        begins: Lengths at which its steps begin; the last is that of the unfinished one.
+        text, drawn: The unfinished step: what is written, and the tokens that were sampled for it.
+    """
+
+    id: BranchId
+    start: BranchStart
+    prefix: Tokens
+    ends: tuple[int, ...]
+    prompt_tokens: int
+    window: int
+    sampling: SamplingParams
+    opening: bytes = b""
+    thought: ThoughtProgress | None = None
+    calls: CallWriter | None = None
+    stream: Stream = field(init=False)
+    tokens: list[int] = field(init=False)
+    kv: int = -1
+    evaluated: int = 0
+    parked: ParkedPrefix | None = None
+    cost: PrefixWork = PrefixWork()
+    begins: list[int] = field(default_factory=list)
+    text: bytearray = field(init=False)
+    drawn: list[SampledToken] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.stream = Stream(None if self.start.greedy else self.start.seed)
+        self.tokens = list(self.prefix)
+        self._begin_step(b"" if self._is_inside_thought else self.opening)
+
+    @property
+    def is_reply(self) -> bool:
+        """True for the reply to a chat, whose next turn goes on from its end."""
+        return self.start.prefix.problem.is_chat
+
+    @property
+    def may_think(self) -> bool:
+        """True if the text belongs to a thought, or is so short that it may still become its opening tag."""
+        return self.thought is not None and self.thought.phase != "behind"
+
+    @property
+    def pending(self) -> list[int]:
+        """Tokens that are not evaluated."""
+        return self.tokens[self.evaluated :]
+
+    @property
+    def leads(self) -> bool:
+        """True until its prefix is evaluated: it will park it for others."""
+        return self.evaluated < len(self.prefix)
+
+    def write(self, drawn: SampledToken) -> Step:
+        """Append a sampled token and what has to follow it; returns its step, as far as it is written."""
+        self.drawn.append(drawn)
+        part: Thought | None = "cut"  # what closes a thought takes the place of the end of a turn in it
+        if not (self._is_inside_thought and drawn.is_end):
+            self._append([drawn.id], drawn.piece)
+            part = self._read_thought(drawn.piece)
+        if part is None:
+            finish = self._finish(drawn, self._read_calls(drawn))
+            return self._step(finish, "part" if self._is_inside_thought else None)
+        assert self.thought is not None, "a thought without tags"
+        lead, text = self.thought.form.following(part)
+        if self._is_spent(len(lead)):  # it thinks again and again
+            return self._step("length", "part")
+        self._append(lead, text)
+        return self._step("step", part)
+
+    @property
+    def _is_inside_thought(self) -> bool:
+        """True while a thought is being written, as far as its text shows."""
+        return self.thought is not None and self.thought.phase == "inside"
+
+    def _append(self, tokens: Iterable[int], text: bytes) -> None:
+        self.tokens += tokens
+        self.text += text
+
+    def _read_thought(self, piece: bytes) -> Thought | None:
+        """The part of a thought that the last token, of these bytes, completed."""
+        if self.thought is None:
+            return None
+        self.thought.look_for_opening(self.text)
+        if not self._is_inside_thought:
+            return None
+        written = len(self.tokens) - self.begins[-1]
+        return self.thought.part(self.text, piece, written, at_delimiter=self._at_delimiter(piece))
+
+    def _read_calls(self, drawn: SampledToken) -> Verdict:
+        """The meaning of the last token for calls; where one begins, its beginning is appended."""
+        # A reply that has to be a call does not end before it has begun.
+        if self.calls is None or (not self.calls.rules.is_required if drawn.is_end else self.may_think):
+            return "on"
+        verdict = self.calls.read(bytes(self.text))
+        if verdict == "replaced":  # the last token is not evaluated yet
+            self.tokens.pop()
+            del self.text[len(self.text) - len(drawn.piece) :]
+            self.drawn[-1] = drawn._replace(odds=None)
+        if verdict in ("begun", "replaced"):
+            self._append(*self.calls.rules.lead(verdict))
+            self.calls.begin(bytes(self.text))
+        return verdict
+
+    def _finish(self, drawn: SampledToken, verdict: Verdict) -> Finish | None:
+        """Why the last token, of this meaning for calls, ends the step; None if it goes on."""
+        thinks = self._is_inside_thought
+        is_over = verdict == "over" or (verdict == "on" and drawn.is_end)
+        if not thinks and (is_over or self._closes_program(drawn.piece)):
+            return "stop"
+        if self._is_spent():
+            return "length"
+        is_prose = self.start.prefix.mode == "prose"
+        return "step" if is_prose and not thinks and self._at_delimiter(drawn.piece) else None
+
+    def _at_delimiter(self, piece: bytes) -> bool:
+        """True if the last token completed a blank line behind any text."""
+        return DELIMITER in self.text[-(len(piece) + len(DELIMITER) - 1) :] and bool(self.text.strip())
+
+    def _closes_program(self, piece: bytes) -> bool:
+        """True if the last token completed the fence behind a program; the first fence opens it."""
+        is_program = self.start.prefix.mode in PROGRAMS
+        return is_program and b"`" in piece and self.text.count(_FENCE) >= 2
+
+    def _is_spent(self, more: int = 0) -> bool:
+        """True if there is no room left for a solution behind ``more`` tokens; those of thoughts are free."""
+        length, thought = len(self.tokens), self.thought
+        free = 0 if thought is None else thought.uncounted_tokens(length - self.begins[-1])
+        return length - self.prompt_tokens - free >= self.sampling.max_tokens or length + more >= self.window
+
+    def _step(self, finish: Finish | None, part: Thought | None) -> Step:
+        """The step as far as it is written; one that ends has a reading, and the next one begins empty."""
+        text, tokens = self.text.decode("utf-8", "replace"), tuple(self.tokens[self.begins[-1] :])
+        certainties = [each.certainty for each in self.drawn]
+        logprob = sum(each.logprob for each in certainties)
+        if finish is None:
+            return Step(text, tokens, logprob, None, thought=part)
+        reading = pooled([each.state for each in self.drawn], certainties)
+        odds = tuple(each.odds for each in self.drawn if each.odds is not None)
+        step = Step(text, tokens, logprob, finish, reading, thought=part, logprobs=odds)
+        if part is not None and self.thought is not None:
+            self.thought.end_step(step)
+        self._begin_step(b"" if part is None or self._is_inside_thought else self.opening)
+        return step
+
+    def _begin_step(self, opening: bytes) -> None:
+        self.begins.append(len(self.tokens))
+        self.text, self.drawn = bytearray(opening), []
