@@ -79,7 +79,7 @@ def test_other_words_stay_as_they_are(words: list[str]) -> None:
         (["ask", "hi", "-o", "max_queue", "3"], "adascale ask has no -o max_queue", "it is for serve"),
         (["ask", "hi", "-o", "ctx_size", "100"], "-o ctx_size 100 is less than 512", "adascale options"),
         (["ask", "hi", "-o", "samples", "many"], "-o samples many is not a whole number", "adascale options"),
-        (["ask", "hi", "-o", "hurry", "so"], "-o hurry so is neither true nor false", "adascale options"),
+        (["ask", "hi", "-o", "paper", "so"], "-o paper so is neither true nor false", "adascale options"),
         (
             ["ask", "hi", "-o", "color", "red"],
             "-o color red is not one of auto, always, never",

@@ -172,7 +172,7 @@ def test_a_config_file_imports_no_other_command(tmp_path: Path) -> None:
     ("args", "said"),
     [
         (("--strategy", "greedy", "-o", "samples", "64"), "greedy has no `samples`"),
-        (("-o", "width", "9", "-o", "branching", "2"), "adaptive has no `width` and no `branching`"),
+        (("-o", "beams", "9", "-o", "branching", "2"), "adaptive has no `beams` and no `branching`"),
     ],
 )
 def test_a_number_that_the_strategy_does_not_have_is_refused(args: tuple[str, ...], said: str) -> None:
