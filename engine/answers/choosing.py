@@ -145,7 +145,7 @@ def odds_over_question(finished: FinishedSearch) -> dict[NodeId, float]:
 
 
 def supports(finished: FinishedSearch, odds: Mapping[NodeId, float]) -> list[Support]:
-    """Support of each answer, for a lookahead.
+    """Support of each answer, for the posterior.
 
     Args:
         finished: The answers and their trajectories.
