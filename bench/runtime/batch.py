@@ -2,7 +2,6 @@
 
 Usage: ``python -m bench.runtime.batch MODEL DATA.jsonl [--questions 16] [--strategy adaptive] [--seed 1]``
 
-A question that is alone lets more of its trajectories run ahead than one that shares the batch.
 ``beyond_mb`` is the largest memory of the process apart from the weights and the KV cache.
 """
 

@@ -249,7 +249,7 @@ def answer_observation(finished: FinishedSearch, profiles: Mapping[Mode, ModePro
 
 
 def _posterior(finished: FinishedSearch, profiles: Mapping[Mode, ModeProfile]) -> float:
-    """P(the chosen answer is correct) by the votes of each mode, as the lookahead computes it."""
+    """P(the chosen answer is correct) by the votes of each mode."""
     if not finished.questions:
         return 0.5
     counts = Counter(c.mode for c in finished.candidates)

@@ -10,7 +10,7 @@ from ..answers.result import FinishedSearch, ModeProfile
 from ..answers.weighing import OptionWeights
 from ..kinds import kind_of
 from ..ports import AnswerEstimates, Prefix, QuestionEstimate
-from ..types import Estimate, Mode, NodeId
+from ..types import Estimate, Mode
 
 _AT_CHANCE = 0.5e9
 """Parameters of a coder that chooses letters at chance (.27 right of 90 fitting questions)."""
@@ -58,10 +58,6 @@ class OptionsCalibration:
     def judge(self, prefix: Prefix, finished: FinishedSearch) -> AnswerEstimates:
         """Options are weighed without it."""
         return AnswerEstimates(None)
-
-    def odds(self, finished: FinishedSearch) -> Mapping[NodeId, float]:
-        """Options are weighed without them."""
-        return {}
 
 
 def share_of_trust(parameters: float) -> float:

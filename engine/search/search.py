@@ -4,7 +4,7 @@ The clock counts tokens. A search has a width: so many branches run in lock step
 and a branch that ends leaves its place to the next one at that very time. What the generator has written is
 taken in the order of this clock, so a branch that waits for its turn in the batch is waited for. The tree,
 the answer and its probability depend on the question, the seed and the width; they depend neither on other
-questions nor on how busy the machine is.
+questions nor on how busy the machine is, unless a budget ends the search: it bounds what was written.
 """
 
 from __future__ import annotations
