@@ -40,7 +40,7 @@ class Adaptive(Strategy):
     stops_early: ClassVar[bool] = True
 
     samples: int = 16
-    lead: int = 4
+    lead: int = 3
     cut: float = 0.1
     hopeless: float = 0.03
     redraws: int = field(default=REDRAWS, kw_only=True)

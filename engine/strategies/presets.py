@@ -29,10 +29,10 @@ STRATEGIES: dict[str, type[Strategy]] = {
 Effort = Literal["low", "medium", "high", "max"]
 
 _ADAPTIVE: Mapping[Effort, Adaptive] = {
-    "low": Adaptive(samples=8, lead=3),
+    "low": Adaptive(samples=8, lead=2),
     "medium": Adaptive(),
-    "high": Adaptive(samples=32, lead=5, hopeless=0.01),
-    "max": Adaptive(samples=64, lead=6, hopeless=0.0),
+    "high": Adaptive(samples=32, lead=4, hopeless=0.01),
+    "max": Adaptive(samples=64, lead=5, hopeless=0.0),
 }
 
 _OF_OPTIONS: Mapping[Effort, Weighing] = {
