@@ -59,14 +59,15 @@ def eval_(
         conditions = session.conditions(kind)
         for notice in warnings_of(conditions, contestants):
             show_warning(notice)
-        found = _search_all(session, kind, contestants, problems, options)
+        width = options.width or session.width
+        found = _search_all(session, kind, contestants, problems, options, width)
     if found is None:
         raise typer.Exit(INTERRUPTED)
     report = found.report()
     if options.json_output:
         names = [path.name for path in data]
-        described = {"schema": SCHEMA, "data": names, "seed": options.seed, **asdict(conditions.models)}
-        write_json({**described, **to_plain(report)})
+        described = {"schema": SCHEMA, "data": names, "seed": options.seed, "width": width}
+        write_json({**described, **asdict(conditions.models), **to_plain(report)})
     else:
         write_payload(markdown(report))
 
@@ -77,6 +78,7 @@ def _search_all(
     contestants: Sequence[Contestant],
     problems: Sequence[Problem],
     options: EvalOptions,
+    width: int,
 ) -> Comparison | None:
     """Search every problem with every contestant, and compare the outcomes; None if it was interrupted.
 
@@ -106,7 +108,7 @@ def _search_all(
                 options.seed,
                 run,
                 session.modes,
-                options.width or session.width,
+                width,
             )
             for outcome in _show_rounds(outcomes, len(problems), rounds, policy, progress):
                 found.add(outcome)

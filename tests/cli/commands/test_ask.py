@@ -170,6 +170,15 @@ def test_adaptive_stops_by_votes_where_nothing_is_calibrated_and_says_so(ask) ->
     assert f"stopped after {why['finished']} of 40 solutions: " in done.stderr
 
 
+def test_so_many_solutions_run_side_by_side_as_were_asked_for(ask, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    ask("What is 9 * 2?", "-o", "width", "3", "--trace", str(tmp_path / "t.jsonl"))
+    events = [json.loads(line) for line in (tmp_path / "t.jsonl").read_text().splitlines()]
+    begun = [at for at, event in enumerate(events) if event["kind"] == "branch_started"]
+    ended = [at for at, event in enumerate(events) if event["kind"] == "step_proposed" and event["ended"]]
+    running = [sum(each <= at for each in begun) - sum(each < at for each in ended) for at in begun]
+    assert events[0]["width"] == max(running) == 3
+
+
 def test_continue_goes_on_from_the_last_question_and_its_reply(ask, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     state, first = {"XDG_STATE_HOME": str(tmp_path)}, "What is 9 * 2?"
     said = json.loads(ask(first, "--json", more=state).stdout)["solution"]
