@@ -73,6 +73,13 @@ def layers_to_offload(wanted: int | None) -> int:
     return -1 if wanted is None else wanted
 
 
+def trim_heap() -> None:
+    """Give freed memory back to the system, which glibc keeps in pieces between what is in use."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)
+
+
 class AbortFlag:
     """A flag that llama.cpp reads between graph nodes, set from any thread or signal handler.
 

@@ -182,4 +182,4 @@ def _grow(sequence: Sequence, drawn: SampledToken) -> Growth:
     length = len(sequence.tokens)
     step = sequence.write(drawn)
     cost, sequence.cost = sequence.cost, PrefixWork()
-    return Growth(sequence.id, len(sequence.tokens) - length, step, cost, thinks=sequence.may_think)
+    return Growth(sequence.id, len(sequence.tokens) - length, step, cost, thinks=sequence.phase != "behind")

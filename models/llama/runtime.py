@@ -378,6 +378,7 @@ class LlamaContext:
             C.llama_memory_clear(self._memory, False)
         else:
             self._use(self._make(self._least), self._least)
+            native.trim_heap()
 
     def _check_memory(self, size: _Size) -> None:
         """Refuse what the system would promise, and then end the process for."""

@@ -122,7 +122,7 @@ class Scheduler:
         if parked is None:
             held, parked = prefix, self._cache.get(prefix)
             if parked is None or parked.logits is None:
-                if any(each.leads and each.prefix == prefix for each in self.running):
+                if any(each.prefix == prefix and each.evaluated < len(prefix) for each in self.running):
                     return False
                 held = self._cache.longest(prefix, sequence.ends)
                 parked = self._cache.get(held)

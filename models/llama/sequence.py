@@ -16,7 +16,7 @@ from .calls import CallWriter, Verdict
 from .prefixes import ParkedPrefix, Tokens
 from .runtime import FloatArray
 from .sampling import Certainty, Stream
-from .thinking import ThoughtProgress
+from .thinking import ThoughtPhase, ThoughtProgress
 
 DELIMITER = b"\n\n"
 """Ends a step of prose; a program is one step."""
@@ -102,7 +102,7 @@ class Sequence:
     def __post_init__(self) -> None:
         self.stream = Stream(None if self.start.greedy else self.start.seed)
         self.tokens = list(self.prefix)
-        self._begin_step(b"" if self._is_inside_thought else self.opening)
+        self._begin_step(b"" if self.phase == "inside" else self.opening)
 
     @property
     def is_reply(self) -> bool:
@@ -110,30 +110,25 @@ class Sequence:
         return self.start.prefix.problem.is_chat
 
     @property
-    def may_think(self) -> bool:
-        """True if the text belongs to a thought, or is so short that it may still become its opening tag."""
-        return self.thought is not None and self.thought.phase != "behind"
+    def phase(self) -> ThoughtPhase:
+        """Position of its next token in a thought; behind it without any."""
+        return "behind" if self.thought is None else self.thought.phase
 
     @property
     def pending(self) -> list[int]:
         """Tokens that are not evaluated."""
         return self.tokens[self.evaluated :]
 
-    @property
-    def leads(self) -> bool:
-        """True until its prefix is evaluated: it will park it for others."""
-        return self.evaluated < len(self.prefix)
-
     def write(self, drawn: SampledToken) -> Step:
         """Append a sampled token and what has to follow it; returns its step, as far as it is written."""
         self.drawn.append(drawn)
         part: Thought | None = "cut"  # what closes a thought takes the place of the end of a turn in it
-        if not (self._is_inside_thought and drawn.is_end):
+        if self.phase != "inside" or not drawn.is_end:
             self._append([drawn.id], drawn.piece)
             part = self._read_thought(drawn.piece)
         if part is None:
             finish = self._finish(drawn, self._read_calls(drawn))
-            return self._step(finish, "part" if self._is_inside_thought else None)
+            return self._step(finish, "part" if self.phase == "inside" else None)
         assert self.thought is not None, "a thought without tags"
         lead, text = self.thought.form.following(part)
         if self._is_spent(len(lead)):  # it thinks again and again
@@ -141,21 +136,15 @@ class Sequence:
         self._append(lead, text)
         return self._step("step", part)
 
-    @property
-    def _is_inside_thought(self) -> bool:
-        """True while a thought is being written, as far as its text shows."""
-        return self.thought is not None and self.thought.phase == "inside"
-
     def _append(self, tokens: Iterable[int], text: bytes) -> None:
         self.tokens += tokens
         self.text += text
 
     def _read_thought(self, piece: bytes) -> Thought | None:
         """The part of a thought that the last token, of these bytes, completed."""
-        if self.thought is None:
-            return None
-        self.thought.look_for_opening(self.text)
-        if not self._is_inside_thought:
+        if self.thought is not None:
+            self.thought.look_for_opening(self.text)
+        if self.thought is None or self.phase != "inside":
             return None
         written = len(self.tokens) - self.begins[-1]
         return self.thought.part(self.text, piece, written, at_delimiter=self._at_delimiter(piece))
@@ -163,7 +152,9 @@ class Sequence:
     def _read_calls(self, drawn: SampledToken) -> Verdict:
         """The meaning of the last token for calls; where one begins, its beginning is appended."""
         # A reply that has to be a call does not end before it has begun.
-        if self.calls is None or (not self.calls.rules.is_required if drawn.is_end else self.may_think):
+        if self.calls is None or (
+            not self.calls.rules.is_required if drawn.is_end else self.phase != "behind"
+        ):
             return "on"
         verdict = self.calls.read(bytes(self.text))
         if verdict == "replaced":  # the last token is not evaluated yet
@@ -177,23 +168,19 @@ class Sequence:
 
     def _finish(self, drawn: SampledToken, verdict: Verdict) -> Finish | None:
         """Why the last token, of this meaning for calls, ends the step; None if it goes on."""
-        thinks = self._is_inside_thought
+        mode = "thought" if self.phase == "inside" else self.start.prefix.mode
         is_over = verdict == "over" or (verdict == "on" and drawn.is_end)
-        if not thinks and (is_over or self._closes_program(drawn.piece)):
+        # The first fence opens a program.
+        is_closed = mode in PROGRAMS and b"`" in drawn.piece and self.text.count(_FENCE) >= 2
+        if mode != "thought" and (is_over or is_closed):
             return "stop"
         if self._is_spent():
             return "length"
-        is_prose = self.start.prefix.mode == "prose"
-        return "step" if is_prose and not thinks and self._at_delimiter(drawn.piece) else None
+        return "step" if mode == "prose" and self._at_delimiter(drawn.piece) else None
 
     def _at_delimiter(self, piece: bytes) -> bool:
         """True if the last token completed a blank line behind any text."""
         return DELIMITER in self.text[-(len(piece) + len(DELIMITER) - 1) :] and bool(self.text.strip())
-
-    def _closes_program(self, piece: bytes) -> bool:
-        """True if the last token completed the fence behind a program; the first fence opens it."""
-        is_program = self.start.prefix.mode in PROGRAMS
-        return is_program and b"`" in piece and self.text.count(_FENCE) >= 2
 
     def _is_spent(self, more: int = 0) -> bool:
         """True if there is no room left for a solution behind ``more`` tokens; those of thoughts are free."""
@@ -213,7 +200,7 @@ class Sequence:
         step = Step(text, tokens, logprob, finish, reading, thought=part, logprobs=odds)
         if part is not None and self.thought is not None:
             self.thought.end_step(step)
-        self._begin_step(b"" if part is None or self._is_inside_thought else self.opening)
+        self._begin_step(b"" if part is None or self.phase == "inside" else self.opening)
         return step
 
     def _begin_step(self, opening: bytes) -> None:

@@ -120,23 +120,19 @@ def measure(context: LlamaContext, sizes: Sequence[int] = SIZES) -> StepCosts:
     memory is short.
     """
     sizes = [size for size in sizes if size <= context.sequences]
-    held = min(_DEPTH, context.window // 2)
-    lengths = [held] * sizes[-1]
+    lengths = [min(_DEPTH, context.window // 2)] * sizes[-1]
     curve: dict[int, float] = {}
     try:
-        context.reserve(sizes[-1], held)
-        for sequence in range(sizes[-1]):
-            context.clear(sequence)
-            context.decode([Run(sequence, 0, [0] * held)])
+        context.reserve(len(lengths), lengths[0])
+        for sequence, length in enumerate(lengths):
+            context.decode([Run(sequence, 0, [0] * length)])
         for _ in range(_REPEATS):
             for size in sizes:  # what else the machine does for a second meets each size but once
                 started = time.perf_counter()
                 context.decode([Run(sequence, lengths[sequence], [0]) for sequence in range(size)])
                 context.wait()
-                seconds = time.perf_counter() - started
-                curve[size] = min(seconds, curve.get(size, math.inf))
-                for sequence in range(size):
-                    lengths[sequence] += 1
+                curve[size] = min(time.perf_counter() - started, curve.get(size, math.inf))
+                lengths[:size] = [length + 1 for length in lengths[:size]]
     except MemoryOverflowError:
         return StepCosts({})
     finally:
