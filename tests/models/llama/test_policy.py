@@ -116,6 +116,22 @@ def test_as_many_branches_run_as_memory_has_room_for(
     assert (max(room), min(room), context.capacity) == (first, last, 1)
 
 
+def test_a_question_is_read_while_every_sequence_is_taken(make: Make, random_gguf: Path) -> None:
+    def drawn(policy: LlamaPolicy, others: list[Problem]) -> list[int]:
+        policy.open(PROBLEM)
+        for branch in range(2):
+            policy.start(BranchId(branch), BranchStart(Prefix(PROBLEM), branch, "answer"))
+        tokens: list[int] = []
+        while growths := policy.advance():
+            tokens += [token for each in growths if each.step.finish for token in each.step.token_ids]
+            if others:
+                policy.open(others.pop())
+        return sorted(tokens)
+
+    (alone, _), (beside, _) = make(random_gguf, slots=2), make(random_gguf, slots=2)
+    assert drawn(beside, [Problem("q", "And 8 * 3?"), Problem("r", "Or 7?")]) == drawn(alone, [])
+
+
 def test_a_full_window_ends_branches_with_length(make: Make, tmp_path: Path) -> None:
     endless = tiny.write_chain(tmp_path / "endless.gguf", {"\n": {tiny.ADD: 1.0}, tiny.ADD: {tiny.ADD: 1.0}})
     policy, context = make(endless, sampling=SamplingParams(max_tokens=10_000))
