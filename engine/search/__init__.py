@@ -2,7 +2,7 @@
 
 ``driver`` decodes batches for the branches of all searches. ``search`` is one question: it takes what its
 branches write in the order of its own clock, scores it, and resumes the plan of the strategy, whose verdict
-ends it. A ``branch`` is one sequence that is drawn; ``leaderboard`` says which answer leads.
+ends it. ``branch`` has the sequences that are drawn, and the clock; ``leaderboard`` says which answer leads.
 Everything that happens is an event (``events``); ``record`` stamps, keeps and folds events into the one read
 model, which holds the ``tree``; ``reply`` is the text of a single trajectory as it is written, ``account``
 says why a search ended and what it saved, ``prefix_outcomes`` how often each prefix led to the correct

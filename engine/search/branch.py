@@ -1,15 +1,20 @@
-"""A branch: one sequence of tokens that a search draws, and where it stands on the clock of its search."""
+"""The branches of one search on its clock, which counts tokens.
+
+So many branches run in lock step, one token each at a time; one that ends leaves its place to the next at
+that very time. What the generator has written is taken when its time has come, so a branch that waits for a
+place in the batch is waited for.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ..ports import Growth
 from ..strategies import Expand
-from ..types import BranchId, Mode, NodeId, Step, Usage
+from ..types import ROOT, BranchId, Mode, NodeId, Step, Usage
 
 Key = tuple[int, ...]
 """Child indices from the root to a node; they seed its random stream."""
@@ -62,6 +67,86 @@ class Branch:
     def next_at(self) -> int:
         """Time at which the next that it has written counts; there must be some."""
         return self.at + self.written[0][0].new_tokens
+
+
+class Branches:
+    """The branches of one search: those that run, and those that wait for one to end.
+
+    Args:
+        width: How many run side by side.
+
+    Attributes:
+        running: Those that run, by their ids.
+        waiting: Those that wait, in the order in which they will start.
+        written: Tokens of all that the generator has written, of times too that the clock has not reached.
+    """
+
+    def __init__(self, width: int) -> None:
+        self.running: dict[BranchId, Branch] = {}
+        self.waiting: list[Branch] = []
+        self.written = 0
+        self._width = width
+        self._now = 0
+        self._started = 0
+        self._keys: dict[NodeId, Key] = {ROOT: ()}
+        self._drawn: Counter[tuple[NodeId, Mode]] = Counter()
+
+    @property
+    def is_idle(self) -> bool:
+        """True if none runs, and none waits to."""
+        return not (self.running or self.waiting)
+
+    @property
+    def without_place(self) -> list[Branch]:
+        """Branches that run on the clock and have no place at the generator yet."""
+        return [each for each in self.running.values() if each.sequence is None and not each.written]
+
+    @property
+    def places(self) -> int:
+        """How many have a place at the generator."""
+        return sum(branch.sequence is not None for branch in self.running.values())
+
+    def queue(self, command: Expand) -> None:
+        """Number the children of a command; what goes on with a trajectory starts before new ones."""
+        node, mode = command.node, command.mode
+        numbers: Sequence[int] = [GREEDY] * command.n
+        if not command.greedy:
+            numbers = range(self._drawn[node, mode], self._drawn[node, mode] + command.n)
+            self._drawn[node, mode] += command.n
+        self.waiting += [Branch(command, node, (*self._keys[node], number)) for number in numbers]
+        self.waiting.sort(key=lambda branch: branch.asked.node == ROOT)
+
+    def start(self) -> list[Branch]:
+        """Give free places to branches that wait; returns these."""
+        begun = self.waiting[: self._width - len(self.running)]
+        del self.waiting[: len(begun)]
+        for branch in begun:
+            branch.id, branch.at = BranchId(self._started), self._now
+            self.running[branch.id] = branch
+            self._started += 1
+        return begun
+
+    def write(self, branch: Branch, growth: Growth, usage: Usage) -> None:
+        """The generator has written on a branch."""
+        branch.written.append((growth, usage))
+        self.written += growth.new_tokens
+
+    def tick(self) -> list[Branch]:
+        """Branches with something written at the next time of the clock; none while one is not so far."""
+        running = self.running.values()
+        due = min((branch.next_at for branch in running if branch.written), default=None)
+        if due is None or any(branch.at < due for branch in running if not branch.written):
+            return []
+        self._now = due
+        return [branch for branch in running if branch.written and branch.next_at == due]
+
+    def add_step(self, branch: Branch, node: NodeId, *, ends: bool) -> None:
+        """The step that a branch was writing is complete, and has become a node."""
+        self._keys[node] = branch.key
+        branch.parent, branch.key = node, (*branch.key, 0)
+        branch.step, branch.cost, branch.unreported = None, Usage(), 0
+        if ends:
+            del self.running[branch.id]
 
 
 def branch_seed(seed: int, problem_id: str, key: Sequence[int], mode: Mode = "prose") -> int:

@@ -132,7 +132,7 @@ class Driver:
         if at_once is not None and len(self._active) >= at_once:
             return False
         free = self._policy.slots - len(self._written)
-        return sum(len(search.without_place) for search in self._active) < free
+        return sum(len(search.branches.without_place) for search in self._active) < free
 
     def _end_cancelled(self) -> Iterator[tuple[Problem, Event]]:
         cancelled = {self._cancelled.popleft() for _ in range(len(self._cancelled))}
@@ -231,9 +231,9 @@ class Driver:
         if free <= 0:
             return
         waiting = [
-            (search.places + at, search, branch)
+            (search.branches.places + at, search, branch)
             for search in self._active
-            for at, branch in enumerate(search.without_place)
+            for at, branch in enumerate(search.branches.without_place)
         ]
         waiting.sort(key=lambda each: each[0])
         for _, search, branch in waiting[:free]:
@@ -249,7 +249,7 @@ class Driver:
             seconds = share if growth.seconds is None else growth.seconds
             usage = self._usage(growth.prefix, seconds, growth.new_tokens)
             search, branch = self._written[growth.branch]
-            search.write(branch, growth, usage)
+            search.branches.write(branch, growth, usage)
             finish = growth.step.finish
             if finish is not None and (finish != "step" or branch.asked.until == "step"):
                 branch.sequence = None

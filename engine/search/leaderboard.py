@@ -11,7 +11,7 @@ from ..answers.weighing import Vote
 from ..kinds import kind_of
 from ..ports import AnswerEstimates, Calibrator
 from ..strategies import Strategy
-from ..types import ROOT, Estimate, Mode, NodeId, StopReason
+from ..types import ROOT, Estimate, NodeId, StopReason
 from .tree import Tree
 
 
@@ -22,13 +22,17 @@ class Leaderboard:
         tree: Tree of the search.
         strategy: Its ``rule`` chooses the answer.
         calibrator: Gives the probability of an answer.
+
+    Attributes:
+        cut: Trajectories that were cut: they count as ended.
     """
 
     def __init__(self, tree: Tree, strategy: Strategy, calibrator: Calibrator) -> None:
         self._tree = tree
         self._kind = kind_of(tree.problem)
         self._strategy = strategy
-        self._calibrator = calibrator
+        self.calibrator = calibrator
+        self.cut = 0
         self._latest = SearchResult(None, None, (), None)
         self._revised: Mapping[NodeId, Estimate] = {}
 
@@ -51,14 +55,11 @@ class Leaderboard:
         is_text = is_prose and (ended_by_itself or is_alone)
         return candidate.answer is not None or is_text
 
-    def update(
-        self, candidates: Sequence[Candidate], cut: Mapping[Mode, int]
-    ) -> tuple[Standing, SearchResult]:
+    def update(self, candidates: Sequence[Candidate]) -> tuple[Standing, SearchResult]:
         """The standing and the result with these candidates.
 
         Args:
             candidates: Trajectories that count, in drawing order, each with its own estimate.
-            cut: Number of trajectories of each mode that were cut.
         """
         shown = [candidate for candidate in candidates if self.can_be_shown(candidate)]
         questions = self._tree.questions
@@ -71,10 +72,10 @@ class Leaderboard:
         look, judged = self._tree.look, AnswerEstimates(None, options=self._prior())
         if chosen.groups:
             finished = FinishedSearch(known, tuple(counted), chosen.groups, look)
-            judged = self._calibrator.judge(prefix, finished)
+            judged = self.calibrator.judge(prefix, finished)
         self._latest = replace(chosen, confidence=judged.confidence or chosen.confidence)
         self._revised = judged.revised
-        ended = len(candidates) + sum(cut.values())
+        ended = len(candidates) + self.cut
         if self._strategy.rule == "likeliest":
             self._latest = likeliest(self._latest, self._revised)
         if judged.fields:
@@ -87,14 +88,14 @@ class Leaderboard:
 
     def _prior(self) -> Mapping[str, float]:
         """Probability of each option by a look alone; empty where nothing was read."""
-        look, weights = self._tree.look, self._calibrator.weights
+        look, weights = self._tree.look, self.calibrator.weights
         if not look or weights is None:
             return {}
         return dict(zip(look, weights.prior(tuple(look.values())), strict=True))
 
     def _weigh(self, look: Mapping[str, float], shown: Sequence[Candidate], ended: int) -> Standing:
         """The likeliest option leads, by what the look showed and what solutions have chosen."""
-        weights, options = self._calibrator.weights, tuple(look)
+        weights, options = self.calibrator.weights, tuple(look)
         assert weights is not None, "options are read only where they can be weighed"
         seen = tuple(look.values())
         votes = [Vote(options.index(c.answer), c.mode) for c in shown if c.answer is not None]

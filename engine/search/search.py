@@ -9,7 +9,6 @@ questions nor on how busy the machine is, unless a budget ends the search: it bo
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal, Protocol
@@ -23,8 +22,8 @@ from ..ports import BranchStart, Calibrator, Clock, Growth, Prefix, QuestionEsti
 from ..strategies import Cut, Expand
 from ..strategies.base import top_k
 from ..strategies.redraws import redrawing
-from ..types import PROGRAMS, ROOT, BranchId, Mode, NodeId, Notice, Problem, Reading, Step, StopReason, Usage
-from .branch import GREEDY, Branch, Key, branch_seed
+from ..types import PROGRAMS, ROOT, Mode, NodeId, Notice, Problem, Reading, Step, StopReason, Usage
+from .branch import Branch, Branches, branch_seed
 from .events import (
     NOT_NEEDED,
     OUTSIDE,
@@ -104,6 +103,7 @@ class Search:
 
     Attributes:
         settings: As they were given.
+        branches: Its branches.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class Search:
         strategy = settings.strategy
         self.problem = problem
         self.settings = settings
-        self._calibrator = calibrator
+        self.branches = Branches(settings.branches)
         self._rough = rough
         self._engine = engine
         self._kind = kind_of(problem)
@@ -129,16 +129,9 @@ class Search:
         self._leaderboard = Leaderboard(self._tree, strategy, calibrator)
         self._plan = redrawing(self._tree, strategy.plan(self._tree), strategy.redraws)
         self._phase: Phase = "searching"
-        self._now = 0
-        self._waiting: list[Branch] = []
-        self._running: dict[BranchId, Branch] = {}
-        self._keys: dict[NodeId, Key] = {ROOT: ()}
-        self._drawn: Counter[tuple[NodeId, Mode]] = Counter()
         self._executing: dict[NodeId, Runnable] = {}
         self._unscored: list[NodeId] = []
         self._fresh: list[NodeId] = []  # scored or dropped since the plan was resumed
-        self._cut: Counter[Mode] = Counter()  # trajectories that were cut
-        self._generated = 0  # tokens, those too that no time of the clock has reached
         for notice in settings.warnings:
             self._emit(Warned(notice=notice))
 
@@ -161,7 +154,6 @@ class Search:
         found = self._estimate_question(read)
         is_outside = any(each.is_outside for each in found.values())
         if is_outside and self._rough is not None:
-            self._calibrator = self._rough
             self._leaderboard = Leaderboard(self._tree, self.settings.strategy, self._rough)
             found = self._estimate_question(read)
         for mode, (usage, reading) in read.items():
@@ -173,13 +165,13 @@ class Search:
         self, read: Mapping[Mode, tuple[Usage, Reading | None]]
     ) -> dict[Mode, QuestionEstimate]:
         """The question in each mode, before anything is drawn."""
-        ask = self._calibrator.question
+        ask = self._leaderboard.calibrator.question
         return {mode: ask(Prefix(self.problem, (), reading, mode)) for mode, (_, reading) in read.items()}
 
     @property
     def looks(self) -> tuple[Look, ...]:
         """Looks at the options that are worth their prompt: none where nobody can weigh what they show."""
-        is_weighed = self.settings.strategy.looks_ahead and self._calibrator.weights is not None
+        is_weighed = self.settings.strategy.looks_ahead and self._leaderboard.calibrator.weights is not None
         return self._kind.looks(self.problem) if is_weighed else ()
 
     def read_options(self, look: Look, seen: Seen, usage: Usage) -> None:
@@ -195,27 +187,12 @@ class Search:
 
     # Writing
 
-    @property
-    def without_place(self) -> list[Branch]:
-        """Branches that run on the clock and have no place at the generator yet."""
-        return [each for each in self._running.values() if each.sequence is None and not each.written]
-
-    @property
-    def places(self) -> int:
-        """Places that it has at the generator."""
-        return sum(branch.sequence is not None for branch in self._running.values())
-
     def start_of(self, branch: Branch) -> BranchStart:
         """What the generator has to know of a branch."""
         name, asked = self.settings.seeded_as or self.problem.id, branch.asked
         prefix = self._tree.prefix(asked.node, asked.mode)
         seed = branch_seed(self.settings.seed, name, branch.key, asked.mode)
         return BranchStart(prefix, seed, asked.until, asked.greedy, self.settings.sampling, asked.max_tokens)
-
-    def write(self, branch: Branch, growth: Growth, usage: Usage) -> None:
-        """The generator has written on a branch; ``advance`` takes it when its time has come."""
-        branch.written.append((growth, usage))
-        self._generated += growth.new_tokens
 
     def advance(self) -> None:
         """Take what was written, as far as all branches have come, and decide at each time what is next."""
@@ -232,15 +209,11 @@ class Search:
 
     def _tick(self) -> bool:
         """Take what is written at the next time of the clock; False while a branch has not come so far."""
-        running = self._running.values()
-        due = min((branch.next_at for branch in running if branch.written), default=None)
-        if due is None or any(branch.at < due for branch in running if not branch.written):
-            return False
-        self._now = due
-        for branch in [branch for branch in running if branch.written and branch.next_at == due]:
+        due = self.branches.tick()
+        for branch in due:
             if not self.over:  # a program that nothing may run ends it
                 self._take(branch, *branch.written.popleft())
-        return True
+        return bool(due)
 
     def _take(self, branch: Branch, growth: Growth, usage: Usage) -> None:
         branch.at += growth.new_tokens
@@ -285,11 +258,7 @@ class Search:
         self._emit(
             StepProposed(node=node, parent=parent, branch=branch.id, step=step, usage=branch.cost, ended=ends)
         )
-        self._keys[node] = branch.key
-        branch.parent, branch.key = node, (*branch.key, 0)
-        branch.step, branch.cost, branch.unreported = None, Usage(), 0
-        if ends:
-            del self._running[branch.id]
+        self.branches.add_step(branch, node, ends=ends)
         return node
 
     def _execute(self, node: NodeId, text: str) -> None:
@@ -330,7 +299,7 @@ class Search:
             if score is None:
                 self._warn_once(_UNREAD)
             reward = 0.0 if score is None else score.reward
-            estimate = self._calibrator.estimate(self._tree.prefix(node), reward)
+            estimate = self._leaderboard.calibrator.estimate(self._tree.prefix(node), reward)
             self._emit(StepScored(node=node, reward=reward, estimate=estimate, usage=usage))
             self._fresh.append(node)
             if (candidate := self._leaderboard.candidate(node)) is not None:
@@ -340,7 +309,7 @@ class Search:
     def _judge_answers(self) -> None:
         # Ties go to the trajectory that was drawn first.
         candidates = sorted(self._record.candidates, key=lambda each: self._tree.draw_order(each.node))
-        standing, result = self._leaderboard.update(candidates, self._cut)
+        standing, result = self._leaderboard.update(candidates)
         for node, estimate in self._leaderboard.revisions().items():
             reward = self._tree[node].reward
             assert reward is not None, "a trajectory counts when it is scored"
@@ -356,21 +325,16 @@ class Search:
     def _decide(self) -> None:
         """Resume the plan if something is new to it, or let the search end once its budget is spent."""
         if self._phase == "finishing":
-            if self._has_answer or self._is_idle:
+            if self._has_answer or self.branches.is_idle:
                 self.close("budget")
             return
-        is_spent = self.settings.budget.spent(self._generated, self._log.elapsed())
+        is_spent = self.settings.budget.spent(self.branches.written, self._log.elapsed())
         # What is idle may have a verdict of its own.
-        if self._phase == "searching" and (self._is_idle or (self._fresh and not is_spent)):
+        if self._phase == "searching" and (self.branches.is_idle or (self._fresh and not is_spent)):
             fresh, self._fresh = tuple(self._fresh), []
             self._step_plan(fresh)
         if is_spent and not self.over:
             self._spend_no_more()
-
-    @property
-    def _is_idle(self) -> bool:
-        """True if nothing runs, and nothing waits to."""
-        return not (self._running or self._waiting)
 
     @property
     def _has_answer(self) -> bool:
@@ -382,7 +346,7 @@ class Search:
 
         A plan that asks for nothing while nothing runs and nothing is new to it has ended, too.
         """
-        waited_for_nothing = nodes == () and self._is_idle
+        waited_for_nothing = nodes == () and self.branches.is_idle
         try:
             commands = next(self._plan) if nodes is None else self._plan.send(nodes)
         except StopIteration as stop:
@@ -394,33 +358,28 @@ class Search:
         for command in commands:
             if isinstance(command, Cut):
                 self._obey_cut(command)
-        if waited_for_nothing and self._is_idle:
+        if waited_for_nothing and self.branches.is_idle:
             self._end("exhausted")
         self._start_waiting()
 
     def _queue(self, command: Expand) -> None:
-        """Number and queue the children of a command; what goes on with a trajectory comes first."""
-        node, mode = command.node, command.mode
         self._emit(
-            AllocationDecided(node=node, granted=command.n, required=command.required, mode=command.mode)
+            AllocationDecided(
+                node=command.node, granted=command.n, required=command.required, mode=command.mode
+            )
         )
-        numbers: Sequence[int] = [GREEDY] * command.n
-        if not command.greedy:
-            first = self._drawn[node, mode]
-            numbers = range(first, first + command.n)
-            self._drawn[node, mode] += command.n
-        self._waiting += [Branch(command, node, (*self._keys[node], number)) for number in numbers]
-        self._waiting.sort(key=lambda branch: branch.asked.node == ROOT)
+        self.branches.queue(command)
 
     def _obey_cut(self, command: Cut) -> None:
         """End what runs below nodes, and what waits there."""
         self._emit(NodesPruned(nodes=command.nodes, reason=command.reason))
-        self._waiting = [each for each in self._waiting if not self._is_below(each.asked.node, command.nodes)]
-        for branch in [each for each in self._running.values() if self._is_below(each.parent, command.nodes)]:
+        branches, cut = self.branches, command.nodes
+        branches.waiting = [each for each in branches.waiting if not self._is_below(each.asked.node, cut)]
+        for branch in [each for each in branches.running.values() if self._is_below(each.parent, cut)]:
             self._drop(branch, "cut")
-            is_redrawn = any(each.trajectory == branch.trajectory for each in self._waiting)
+            is_redrawn = any(each.trajectory == branch.trajectory for each in branches.waiting)
             if branch.asked.until == "answer" and not is_redrawn:
-                self._cut[branch.mode] += 1
+                self._leaderboard.cut += 1
                 self._judge_answers()
 
     def _is_below(self, node: NodeId, ancestors: Sequence[NodeId]) -> bool:
@@ -428,10 +387,7 @@ class Search:
 
     def _start_waiting(self) -> None:
         """Give free places to the branches that wait."""
-        while self._waiting and len(self._running) < self.settings.branches:
-            branch = self._waiting.pop(0)
-            branch.id, branch.at = BranchId(len(self._record.branches)), self._now
-            self._running[branch.id] = branch
+        for branch in self.branches.start():
             asked = branch.asked
             self._emit(
                 BranchStarted(branch=branch.id, parent=asked.node, greedy=asked.greedy, mode=asked.mode)
@@ -443,7 +399,7 @@ class Search:
         branch.cost = sum((usage for _, usage in branch.written), branch.cost)
         if branch.step is None:
             self._emit(PromptRead(usage=branch.cost, mode=branch.mode))
-            del self._running[branch.id]
+            del self.branches.running[branch.id]
             return
         node = self._add_step(branch, replace(branch.step, finish="length"), ends=True)
         self._emit(NodesPruned(nodes=(node,), reason=reason))
@@ -453,10 +409,10 @@ class Search:
 
     def _spend_no_more(self) -> None:
         """The budget is spent: end with the best answer, or let one trajectory finish if there is none."""
-        if any(branch.written for branch in self._running.values()):
+        if any(branch.written for branch in self.branches.running.values()):
             # What others have written counts without those that it waits for.
             self._phase = "spent"
-            for branch in [branch for branch in self._running.values() if not branch.written]:
+            for branch in [branch for branch in self.branches.running.values() if not branch.written]:
                 self._drop(branch, "budget")
         elif self._has_answer:
             self.close("budget")
@@ -467,10 +423,10 @@ class Search:
         """Let one trajectory go on to its end: the running one that has come furthest, or the best prefix."""
         self._phase = "finishing"
         self._plan.close()
-        self._waiting.clear()
-        whole = [branch for branch in self._running.values() if branch.asked.until == "answer"]
+        self.branches.waiting.clear()
+        whole = [branch for branch in self.branches.running.values() if branch.asked.until == "answer"]
         furthest = max(whole, key=self._tokens_written, default=None)
-        for branch in [branch for branch in self._running.values() if branch is not furthest]:
+        for branch in [branch for branch in self.branches.running.values() if branch is not furthest]:
             self._drop(branch, "budget")
         if furthest is None:
             begun = [node.id for node in self._tree if node.status == "open" and node.depth]
@@ -501,6 +457,6 @@ class Search:
         """End the plan and all branches."""
         self._phase = "over"
         self._plan.close()
-        self._waiting.clear()
-        for branch in list(self._running.values()):
+        self.branches.waiting.clear()
+        for branch in list(self.branches.running.values()):
             self._drop(branch, reason)
