@@ -57,7 +57,8 @@ class Solution:
             ids = tuple(self.steps[step])
             states, certainties = map(list, zip(*self.read, strict=True))
             logprob = sum(each.logprob for each in certainties)
-            self.done.append(Step(self.texts[step], ids, logprob, finish, pooled(states, certainties)))
+            reading = pooled(np.add.reduce(states), states[-1], certainties)
+            self.done.append(Step(self.texts[step], ids, logprob, finish, reading))
             self.read, self.at = [], (step + 1, 0)
         return token
 

@@ -14,7 +14,7 @@ from adascale.engine.types import PROGRAMS, BranchId, Finish, Reading, Step, Tho
 from ..options import SamplingParams
 from .calls import CallWriter, Verdict
 from .prefixes import ParkedPrefix, Tokens
-from .runtime import FloatArray
+from .runtime import NO_STATE, FloatArray
 from .sampling import Certainty, Stream
 from .thinking import ThoughtPhase, ThoughtProgress
 
@@ -44,14 +44,18 @@ class SampledToken(NamedTuple):
     odds: TokenLogprob | None
 
 
-def pooled(states: list[FloatArray], certainties: list[Certainty]) -> Reading | None:
-    """The reading of a step, from the states and certainties of its tokens; None if it has none."""
-    if not states:
+def pooled(total: FloatArray, last: FloatArray, certainties: list[Certainty]) -> Reading | None:
+    """The reading of a step; None if no token was sampled for it.
+
+    Args:
+        total: Sum of the ``[width]`` states of its tokens.
+        last: State of the last one.
+        certainties: Certainty of each.
+    """
+    if not certainties:
         return None
     logprobs, entropies = zip(*certainties, strict=True)
-    total = np.add.reduce(states)
-    count = np.float32(len(states))
-    return Reading(states[-1], total / count, min(logprobs), sum(entropies) / len(states))
+    return Reading(last, total / np.float32(len(logprobs)), min(logprobs), sum(entropies) / len(entropies))
 
 
 @dataclass(slots=True, eq=False)
@@ -76,7 +80,9 @@ class Sequence:
         parked: What is to be restored, or the prefix whose logits give the first token, until it is sampled.
         cost: Evaluated and reused tokens of the prefix, until a growth reports them.
         begins: Lengths at which its steps begin; the last is that of the unfinished one.
-        text, drawn: The unfinished step: what is written, and the tokens that were sampled for it.
+        text: What is written of the unfinished step.
+        certainties, odds: Of the tokens that were sampled for it.
+        total, last: Sum of their states, and the last one.
     """
 
     id: BranchId
@@ -97,7 +103,10 @@ class Sequence:
     cost: PrefixWork = PrefixWork()
     begins: list[int] = field(default_factory=list)
     text: bytearray = field(init=False)
-    drawn: list[SampledToken] = field(init=False)
+    certainties: list[Certainty] = field(init=False)
+    odds: list[TokenLogprob] = field(init=False)
+    total: FloatArray = field(init=False)
+    last: FloatArray = field(init=False)
 
     def __post_init__(self) -> None:
         self.stream = Stream(None if self.start.greedy else self.start.seed)
@@ -121,10 +130,13 @@ class Sequence:
 
     def write(self, drawn: SampledToken) -> Step:
         """Append a sampled token and what has to follow it; returns its step, as far as it is written."""
-        self.drawn.append(drawn)
+        self.total = self.total + drawn.state if self.certainties else drawn.state
+        self.last = drawn.state
+        self.certainties.append(drawn.certainty)
         part: Thought | None = "cut"  # what closes a thought takes the place of the end of a turn in it
         if self.phase != "inside" or not drawn.is_end:
             self._append([drawn.id], drawn.piece)
+            self.odds += [] if drawn.odds is None else [drawn.odds]
             part = self._read_thought(drawn.piece)
         if part is None:
             finish = self._finish(drawn, self._read_calls(drawn))
@@ -160,7 +172,8 @@ class Sequence:
         if verdict == "replaced":  # the last token is not evaluated yet
             self.tokens.pop()
             del self.text[len(self.text) - len(drawn.piece) :]
-            self.drawn[-1] = drawn._replace(odds=None)
+            if drawn.odds is not None:
+                self.odds.pop()
         if verdict in ("begun", "replaced"):
             self._append(*self.calls.rules.lead(verdict))
             self.calls.begin(bytes(self.text))
@@ -191,13 +204,11 @@ class Sequence:
     def _step(self, finish: Finish | None, part: Thought | None) -> Step:
         """The step as far as it is written; one that ends has a reading, and the next one begins empty."""
         text, tokens = self.text.decode("utf-8", "replace"), tuple(self.tokens[self.begins[-1] :])
-        certainties = [each.certainty for each in self.drawn]
-        logprob = sum(each.logprob for each in certainties)
+        logprob = sum(each.logprob for each in self.certainties)
         if finish is None:
             return Step(text, tokens, logprob, None, thought=part)
-        reading = pooled([each.state for each in self.drawn], certainties)
-        odds = tuple(each.odds for each in self.drawn if each.odds is not None)
-        step = Step(text, tokens, logprob, finish, reading, thought=part, logprobs=odds)
+        reading = pooled(self.total, self.last, self.certainties)
+        step = Step(text, tokens, logprob, finish, reading, thought=part, logprobs=tuple(self.odds))
         if part is not None and self.thought is not None:
             self.thought.end_step(step)
         self._begin_step(b"" if part is None or self.phase == "inside" else self.opening)
@@ -205,4 +216,5 @@ class Sequence:
 
     def _begin_step(self, opening: bytes) -> None:
         self.begins.append(len(self.tokens))
-        self.text, self.drawn = bytearray(opening), []
+        self.text, self.certainties, self.odds = bytearray(opening), [], []
+        self.total = self.last = NO_STATE
