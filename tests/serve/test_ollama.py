@@ -53,11 +53,12 @@ def test_thinking_is_left_out_where_it_is_not_wanted_and_has_an_effort(server: S
     asked = {**ASKED, "prompt": "Say 42", "stream": False, "format": "", "keep_alive": -1}
 
     def think(value: object) -> tuple[bool, int]:
-        found = post(server, path, **asked, think=value, options={"seed": 1}).json()
+        found = post(server, path, **asked, think=value, options={"seed": 2}).json()
         said = found if path == "generate" else found["message"]
         return "thinking" in said, found["adascale"]["tokens"]
 
     assert [think(value)[0] for value in (None, True, False)] == [True, True, False]
+    # The first four solutions of this seed do not all agree.
     assert think("low")[1] < think("high")[1]
 
 

@@ -135,11 +135,11 @@ def test_a_few_failures_are_told_each_and_the_summary_counts_them_all(batch: Any
 def test_the_second_question_of_an_id_fails_until_it_has_one_of_its_own(batch: Any) -> None:
     lines = '{"id": "a", "question": "1 + 2?"}\n{"id": "%s", "question": "1 + 3?"}\n'
     for _ in range(2):
-        done = batch(lines % "a")
+        done = batch(lines % "a", "--seed", "1")
         assert (done.returncode, ids(done)) == (6, ["a", "line-2"]), done.stderr
         assert [record["status"] for record in done.records if record["id"] == "a"] == ["answered"]
         assert 'line 2 repeats the id "a"' in done.stderr
-    done = batch(lines % "b")
+    done = batch(lines % "b", "--seed", "1")
     assert (done.returncode, ids(done)) == (0, ["a", "b"]), done.stderr
 
 
