@@ -49,11 +49,15 @@ class Readings(_UntilAgreed):
     select: ClassVar[SelectRule] = "first"
 
     def plan(self, tree: Tree) -> Plan:
-        """Draw the greedy reading, then the others side by side, none far longer than it."""
+        """Draw the greedy reading, as many as have to agree, then the others; none far longer than it."""
         mode = self.modes[0]
         yield from gather(tree, [Expand(ROOT, 1, "answer", greedy=True, mode=mode)])
         most = _TIMES_LONGER * _greedy_tokens(tree) + _LONGER
-        yield [Expand(ROOT, self.samples - 1, "answer", mode=mode, max_tokens=most)]
+        first = min(self.votes, self.samples) - 1
+        if first:
+            yield from gather(tree, [Expand(ROOT, first, "answer", mode=mode, max_tokens=most)])
+        if _least_votes(tree) < self.votes:
+            yield [Expand(ROOT, self.samples - 1 - first, "answer", mode=mode, max_tokens=most)]
         while _least_votes(tree) < self.votes:
             yield ()
         return "confident"
