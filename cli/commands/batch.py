@@ -176,7 +176,8 @@ class _Run:
                 found = request_for(problem, strategy, search, seed, worker.open_models)
                 settings = found.settings
                 if search.width is None and settings.width is not None:
-                    settings = replace(settings, width=min(settings.width, _WIDTH))
+                    before = results.conditions.get(problem.kind, {}).get("width")  # as the seed
+                    settings = replace(settings, width=before or min(settings.width, _WIDTH))
                 return Request(problem, settings)
 
             def asking() -> Iterator[Request]:

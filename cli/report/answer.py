@@ -16,7 +16,7 @@ from adascale.engine.errors import AdascaleError, WorkerDiedError
 from adascale.engine.execution import Execution
 from adascale.engine.kinds import kind_of
 from adascale.engine.search.account import account, confidence
-from adascale.engine.search.events import ModelDescription, SearchFailed
+from adascale.engine.search.events import SearchFailed, SearchStarted
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
 from adascale.engine.search.tree import Node, Tree
@@ -182,7 +182,7 @@ def answer_record(
             "search_s": round(record.t, 3),
             "tokens_per_s": round(usage.generated_tokens / record.t, 1) if record.t else None,
         },
-        **_search_fields(first.models, first.strategy, first.params, first.seed),
+        **_search_fields(first),
         "min_confidence": min_confidence,
         "warnings": [as_typed(notice.message) for notice in record.notices],
         "version": __version__,
@@ -240,23 +240,25 @@ def run_fields(settings: Settings, min_confidence: float) -> dict[str, Any]:
             "tokens": {"limit": settings.budget.max_tokens},
             "time_s": {"limit": settings.budget.max_seconds},
         },
-        **_search_fields(
-            settings.models, settings.strategy.name, settings.strategy.parameters(), settings.seed
-        ),
+        **_search_fields(settings.first_event(Problem("", ""))),
         "min_confidence": min_confidence,
         "version": __version__,
     }
 
 
-def _search_fields(
-    models: ModelDescription, strategy: str, params: Mapping[str, Any], seed: int
-) -> dict[str, Any]:
+def _search_fields(started: SearchStarted) -> dict[str, Any]:
+    models = started.models
     return {
         "model": to_plain(models.generator),
         "prm": to_plain(models.prm),
         "calibration": _brief_calibration(models.calibration),
         "sampling": models.sampling,
-        "search": {"strategy": strategy, **params, "seed": seed},
+        "search": {
+            "strategy": started.strategy,
+            **started.params,
+            "width": started.width,
+            "seed": started.seed,
+        },
     }
 
 
