@@ -33,7 +33,11 @@ PATIENCE = 2.0
 """Seconds without an event after which a reader gets None."""
 
 _AS_ASK = "1"
-"""Problem id for seeding: with the same seed, solutions are those of ``adascale ask``."""
+"""Problem id for seeding: with the same seed, solutions are those of ``adascale ask``, at the same width."""
+
+_WIDTH = 8
+"""Solutions of a question that run side by side at most: two searches of 16 would have every place of a
+server, and a third client would wait for the first solution to end."""
 
 _RETRY_SECONDS = 10
 """Time after which a client that found the queue full may try again."""
@@ -223,7 +227,8 @@ class Hub:
         seed = secrets.randbits(31) if asked.seed is None else asked.seed
         limits = lower(self._limits, asked.limits)
         settings = Settings(asked.strategy, limits, seed, seeded_as=_AS_ASK, sampling=asked.sampling)
-        settings = settings.under(replace(conditions, warnings=warnings))
+        width = min(conditions.width or _WIDTH, _WIDTH)
+        settings = settings.under(replace(conditions, warnings=warnings, width=width))
         settings = settings.for_problem(asked.problem, "auto", opened.modes)
         # A chat may have several replies here.
         return replace(settings, strategy=asked.strategy) if asked.problem.is_chat else settings
