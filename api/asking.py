@@ -152,7 +152,7 @@ def _events(
 ) -> Iterator[Event]:
     with ExitStack() as opened:
         if not isinstance(model, OpenSession):
-            options = SessionOptions(fspath(model)).for_one(settings.strategy)
+            options = SessionOptions(fspath(model)).for_one(settings.strategy, settings.width)
             model = opened.enter_context(Session(options))
         settings = settings.under(model.conditions(problem.kind))
         settings = settings.for_problem(problem, mode, model.modes)

@@ -190,7 +190,7 @@ class SessionOptions:
         is_roomy: Without ``ctx_size``, take up to ``ROOMY_WINDOW`` tokens, those of a thought and fewer
             branches, as far as half of the free memory allows: for conversations.
         branches: Branches that run at once, 1 to 256.
-        samples_set_branches: Fewer samples mean fewer branches, which is advised if memory is short.
+        width_sets_branches: A smaller width means fewer branches, which is advised if memory is short.
         purpose: Use of the session.
         unsandboxed: Run programs of code tasks in a bare CPython, with limits of time and memory alone.
     """
@@ -208,7 +208,7 @@ class SessionOptions:
     force: bool = False
     is_roomy: bool = False
     branches: int = 8
-    samples_set_branches: bool = False
+    width_sets_branches: bool = False
     purpose: Purpose = "search"
     unsandboxed: bool = False
 
@@ -217,10 +217,10 @@ class SessionOptions:
         """Batches have one width and contexts keep hidden states, whichever calibration is used."""
         return self.purpose != "search"
 
-    def for_one(self, strategy: Strategy) -> Self:
-        """Options for one question that is searched by a strategy: no more branches than it needs."""
-        branches = min(strategy.branches, MAX_BRANCHES)
-        return dataclasses.replace(self, branches=branches, samples_set_branches=hasattr(strategy, "samples"))
+    def for_one(self, strategy: Strategy, width: int | None = None) -> Self:
+        """Options for one question: no more branches than its strategy draws, or than run side by side."""
+        branches = min(width or MAX_BRANCHES, strategy.branches, MAX_BRANCHES)
+        return dataclasses.replace(self, branches=branches, width_sets_branches=True)
 
     def references(self) -> tuple[str, ...]:
         """References and paths of the models and their calibration."""

@@ -321,7 +321,7 @@ def _cache_bytes(options: SessionOptions, files: SessionFiles, window: Window) -
     Raises:
         MemoryOverflowError: the models do not fit into memory.
     """
-    judge, fewer = _judge(files), options.samples_set_branches
+    judge, fewer = _judge(files), options.width_sets_branches
     load = SessionLoad(files.generator.info, window, options.branches, judge, fewer)
     memory = plan_memory(load, force=options.force)
     least = _CACHE_LEAST * memory.available_bytes

@@ -100,14 +100,14 @@ class SessionLoad:
         window: Length of one trajectory.
         branches: Branches that are in the generator's KV cache at once, at most.
         prm: Header of the PRM; the generator's own if it judges itself, so that its weights count once.
-        samples_set_branches: Fewer samples mean fewer branches, as they do for a single question.
+        width_sets_branches: A smaller width means fewer branches, as it does for a single question.
     """
 
     generator: GGUFInfo
     window: Window
     branches: int
     prm: GGUFInfo | None = None
-    samples_set_branches: bool = False
+    width_sets_branches: bool = False
 
     @property
     def contexts(self) -> list[tuple[GGUFInfo, int, int]]:
@@ -241,8 +241,8 @@ def _smaller(load: SessionLoad) -> Iterator[tuple[str, SessionLoad]]:
         yield setting("think", 0), replace(load, window=Window(window.tokens - window.thought))
     for tokens in _halvings(window.tokens, window.smallest, WINDOW_UNIT):
         yield setting("ctx_size", tokens), replace(load, window=Window(tokens))
-    for branches in _halvings(load.branches, 1) if load.samples_set_branches else ():
-        yield setting("samples", branches), replace(load, branches=branches)
+    for branches in _halvings(load.branches, 1) if load.width_sets_branches else ():
+        yield setting("width", branches), replace(load, branches=branches)
 
 
 def _halvings(start: int, smallest: int, unit: int = 1) -> Iterator[int]:

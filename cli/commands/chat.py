@@ -163,7 +163,7 @@ class Conversation:
         self._asked = 0
 
     def __enter__(self) -> Self:
-        session = self._session.for_one(self._search.make_strategy())
+        session = self._session.for_one(self._search.make_strategy(), self._search.width)
         opened = open_worker(session, self.view.terminal, self._renderer.status)
         self._worker = self._stack.enter_context(opened)
         self._renderer.status("")

@@ -159,7 +159,7 @@ def _memory(name: str) -> Finding:
     if info is None:
         return Finding("ok", said)
     window = Window(min(WINDOW, info.context_length or WINDOW))
-    plan = plan_memory(SessionLoad(info, window, Adaptive().branches, samples_set_branches=True))
+    plan = plan_memory(SessionLoad(info, window, Adaptive().branches, width_sets_branches=True))
     context = human_bytes(plan.context_bytes)
     needed = human_bytes(plan.total_bytes - plan.context_bytes)
     return Finding("ok", f"{said}; {name} needs {needed}, and up to {context} more as solutions run")

@@ -65,7 +65,7 @@ def search_one(
         # Imported below the first line, as is all that is not needed to draw it.
         from .models import choose_seed, open_worker, request_for
 
-        with open_worker(options.for_one(strategy), view.terminal, renderer.status) as worker:
+        with open_worker(options.for_one(strategy, search.width), view.terminal, renderer.status) as worker:
             seed = choose_seed(search, view.terminal)
             request = request_for(problem, strategy, search, seed, worker.open_models)
             loaded = time.monotonic() - started
