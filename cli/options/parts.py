@@ -70,7 +70,7 @@ WidthOption = Annotated[
         "Solutions of a question that run side by side.",
         min=1,
         max=MAX_BRANCHES,
-        usual="what is fastest on this machine",
+        usual="what is fastest on this machine; 4 at most in a batch",
     ),
 ]
 ContinueOption = Annotated[bool, flag("--continue -c", "Continue the last conversation of ask or chat.")]

@@ -87,15 +87,22 @@ class StepCosts:
         """
         if not self.curve:
             return min(8, most)
-        allowed = [width for width in _WIDTHS if width <= most]
-        return min(allowed, key=lambda width: self.step_seconds(width, most) * (6 / width + 0.3))
+        best = 1
+        for width in (*(width for width in _WIDTHS if width < most), min(most, _WIDTHS[-1])):
+            # A wider search draws more: it has to be sooner than noise in the curve.
+            if self._to_end(width, most) < _WORTH * self._to_end(best, most):
+                best = width
+        return best
+
+    def _to_end(self, width: int, most: int) -> float:
+        return self.step_seconds(width, most) * (6 / width + 0.3)
 
     def partition(self, branches: int, rows: int) -> tuple[Chunk, ...]:
         """Cheapest split of a batch into calls; the last may be padded up to ``rows`` rows in all."""
         return self._plan(branches, rows)[1] if branches else ()
 
     def step_seconds(self, branches: int, rows: int) -> float:
-        """Cost of one step over the cheapest split, by which one more branch is weighed."""
+        """Cost of one step over the cheapest split, by which widths are compared and replays are timed."""
         return self._plan(branches, rows)[0] if branches else 0.0
 
     def _cheapest(self, branches: int, rows: int) -> tuple[float, tuple[Chunk, ...]]:

@@ -55,13 +55,13 @@ def ids(done: Any) -> list[str]:
 
 
 def test_the_same_command_goes_on_where_it_was_cut_off(batch: Any) -> None:
-    first = batch(LINES, "--limit", "2", "-o", "width", "3")
+    first = batch(LINES, "--limit", "2", "-o", "width", "1")
     assert (first.returncode, ids(first)) == (0, ["0", "1"]), first.stderr
     second = batch(LINES)  # neither seed nor width given: they are those of the records that are there
     assert (second.returncode, ids(second)) == (0, list("012345")), second.stderr
     assert second.records[:2] == first.records
     assert len({record["search"]["seed"] for record in second.records}) == 1
-    assert {record["search"]["width"] for record in second.records} == {3}
+    assert {record["search"]["width"] for record in second.records} == {1}
     assert "2 there already" in second.stderr
     third = batch(LINES)
     assert third.records == second.records
