@@ -1,9 +1,8 @@
 """The numbers of a model that nobody fitted: posteriors of its votes, with a prior by its size.
 
 Hidden states mean something else in every model, so none are read. What every model has are its size,
-solutions that agree or do not, and the probability of its words. Decisions 0030 and 0038 have what was
-measured of values; facts, calls of tools and JSON objects have posteriors of their own kind (decisions 0039,
-0034, 0036).
+solutions that agree or do not, and the probability of its words (docs/research.md). Facts, calls of tools and
+JSON objects have posteriors of their own kind.
 """
 
 from __future__ import annotations

@@ -34,24 +34,24 @@ class Branch:
         parent: Node to which its next step attaches.
         key: Key of that step.
         id: Number among the branches of its search, in the order in which they started.
-        sequence: Its number at the generator; None while it has no place there.
+        number: Its number at the generator; None while it has no place there.
         at: Time on the clock of its search, in tokens, up to which its text has been taken.
         step: What has been taken of the step that it is writing; None before the first token.
         cost: Cost of that step so far.
         unreported: Tokens taken since the last ``BranchGrew``.
-        written: What the generator wrote since, the oldest first, and what that cost.
+        ahead: What the generator wrote since, the oldest first, and what that cost.
     """
 
     asked: Expand
     parent: NodeId
     key: Key
     id: BranchId = NOT_STARTED
-    sequence: BranchId | None = None
+    number: BranchId | None = None
     at: int = 0
     step: Step | None = None
     cost: Usage = Usage()
     unreported: int = 0
-    written: deque[tuple[Growth, Usage]] = field(default_factory=deque)
+    ahead: deque[tuple[Growth, Usage]] = field(default_factory=deque)
 
     @property
     def mode(self) -> Mode:
@@ -66,7 +66,7 @@ class Branch:
     @property
     def next_at(self) -> int:
         """Time at which the next that it has written counts; there must be some."""
-        return self.at + self.written[0][0].new_tokens
+        return self.at + self.ahead[0][0].new_tokens
 
 
 class Branches:
@@ -78,13 +78,13 @@ class Branches:
     Attributes:
         running: Those that run, by their ids.
         waiting: Those that wait, in the order in which they will start.
-        written: Tokens of all that the generator has written, of times too that the clock has not reached.
+        tokens: Tokens generated so far, also those that the clock has not reached.
     """
 
     def __init__(self, width: int) -> None:
         self.running: dict[BranchId, Branch] = {}
         self.waiting: list[Branch] = []
-        self.written = 0
+        self.tokens = 0
         self._width = width
         self._now = 0
         self._started = 0
@@ -99,12 +99,12 @@ class Branches:
     @property
     def without_place(self) -> list[Branch]:
         """Branches that run on the clock and have no place at the generator yet."""
-        return [each for each in self.running.values() if each.sequence is None and not each.written]
+        return [each for each in self.running.values() if each.number is None and not each.ahead]
 
     @property
     def places(self) -> int:
         """How many have a place at the generator."""
-        return sum(branch.sequence is not None for branch in self.running.values())
+        return sum(branch.number is not None for branch in self.running.values())
 
     def queue(self, command: Expand) -> None:
         """Number the children of a command; what goes on with a trajectory starts before new ones."""
@@ -128,17 +128,17 @@ class Branches:
 
     def write(self, branch: Branch, growth: Growth, usage: Usage) -> None:
         """The generator has written on a branch."""
-        branch.written.append((growth, usage))
-        self.written += growth.new_tokens
+        branch.ahead.append((growth, usage))
+        self.tokens += growth.new_tokens
 
     def tick(self) -> list[Branch]:
         """Branches with something written at the next time of the clock; none while one is not so far."""
         running = self.running.values()
-        due = min((branch.next_at for branch in running if branch.written), default=None)
-        if due is None or any(branch.at < due for branch in running if not branch.written):
+        due = min((branch.next_at for branch in running if branch.ahead), default=None)
+        if due is None or any(branch.at < due for branch in running if not branch.ahead):
             return []
         self._now = due
-        return [branch for branch in running if branch.written and branch.next_at == due]
+        return [branch for branch in running if branch.ahead and branch.next_at == due]
 
     def add_step(self, branch: Branch, node: NodeId, *, ends: bool) -> None:
         """The step that a branch was writing is complete, and has become a node."""

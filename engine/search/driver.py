@@ -67,7 +67,7 @@ class Driver:
         self._cancelled: deque[str] = deque()
         self._numbers = count()
         self._active: list[Search] = []
-        self._written: dict[BranchId, tuple[Search, Branch]] = {}  # by their numbers at the generator
+        self._placed: dict[BranchId, tuple[Search, Branch]] = {}  # by their numbers at the generator
 
     def interrupt(self) -> None:
         """Stop all searches after the current batch; safe to call from a signal handler."""
@@ -131,7 +131,7 @@ class Driver:
     def _has_room(self, at_once: int | None) -> bool:
         if at_once is not None and len(self._active) >= at_once:
             return False
-        free = self._policy.slots - len(self._written)
+        free = self._policy.slots - len(self._placed)
         return sum(len(search.branches.without_place) for search in self._active) < free
 
     def _end_cancelled(self) -> Iterator[tuple[Problem, Event]]:
@@ -211,7 +211,7 @@ class Driver:
         if not self._interrupted:
             self._give_places()
             try:
-                if self._written:
+                if self._placed:
                     self._decode()
                 going_on = list(self._active)
                 while going_on:  # where programs have run at once, in the same step
@@ -227,7 +227,7 @@ class Driver:
 
     def _give_places(self) -> None:
         """Start branches that wait; the search with the fewest places gets the next, of equals the oldest."""
-        free = self._policy.slots - len(self._written)
+        free = self._policy.slots - len(self._placed)
         if free <= 0:
             return
         waiting = [
@@ -237,8 +237,8 @@ class Driver:
         ]
         waiting.sort(key=lambda each: each[0])
         for _, search, branch in waiting[:free]:
-            branch.sequence = number = BranchId(next(self._numbers))
-            self._written[number] = search, branch
+            branch.number = number = BranchId(next(self._numbers))
+            self._placed[number] = search, branch
             self._policy.start(number, search.start_of(branch))
 
     def _decode(self) -> None:
@@ -248,19 +248,19 @@ class Driver:
         for growth in growths:
             seconds = share if growth.seconds is None else growth.seconds
             usage = self._usage(growth.prefix, seconds, growth.new_tokens)
-            search, branch = self._written[growth.branch]
+            search, branch = self._placed[growth.branch]
             search.branches.write(branch, growth, usage)
             finish = growth.step.finish
             if finish is not None and (finish != "step" or branch.asked.until == "step"):
-                branch.sequence = None
-                del self._written[growth.branch]
+                branch.number = None
+                del self._placed[growth.branch]
 
     def _collect_programs(self) -> list[Search]:
         """Take programs that have run, and wait a moment for them if nothing else goes on; their searches."""
         if self._executor is None or not self._executing:
             return []
         found = []
-        for ticket, execution in self._executor.collect(block=not self._written):
+        for ticket, execution in self._executor.collect(block=not self._placed):
             search, node = self._executing.pop(ticket)
             if not search.over:
                 search.record_execution(node, execution)
@@ -269,10 +269,10 @@ class Driver:
 
     def cancel_branch(self, branch: Branch) -> None:
         """End a branch at the generator, if it runs there."""
-        if branch.sequence is not None:
-            self._policy.cancel(branch.sequence)
-            del self._written[branch.sequence]
-            branch.sequence = None
+        if branch.number is not None:
+            self._policy.cancel(branch.number)
+            del self._placed[branch.number]
+            branch.number = None
 
     def execute(self, search: Search, node: NodeId, program: str | Trial) -> None:
         """Start a program; the search fails where nothing may run it."""

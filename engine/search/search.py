@@ -67,9 +67,9 @@ _UNREAD = Notice(
 )
 
 Phase = Literal["searching", "spent", "finishing", "over"]
-"""``searching``: the plan decides. ``spent``: the budget is, and what was written before counts.
-``finishing``: it is spent without an answer, and one trajectory goes on to its end. ``over``: the log has
-ended."""
+"""``searching``: the plan decides. ``spent``: the budget is used up; text already written still counts, and
+nothing new starts. ``finishing``: one trajectory goes on to its end, since there is no answer yet. ``over``:
+the log has ended."""
 
 
 class Engine(Protocol):
@@ -181,8 +181,8 @@ class Search:
 
     def open(self) -> None:
         """All was read that is known before a draw: take the plan's first commands."""
-        if self._tree.looks or (len(self.settings.strategy.modes) > 1 and self.settings.strategy.looks_ahead):
-            self._judge_answers()  # what the options say, or which mode is worth more
+        if self._tree.looks:
+            self._judge_answers()
         self._step_plan(None)
 
     # Writing
@@ -202,17 +202,17 @@ class Search:
                 self._decide()
             if self.over or not self._tick():
                 return
-        if self._executing and self.settings.budget.spent(0, self._log.elapsed()):
+        if not self.over and self._executing and self._is_spent:  # it does not wait for programs
             self._score()
-            if self._has_answer:  # it waits for no program beyond its time
+            if not self.over and self._has_answer:
                 self.close("budget")
 
     def _tick(self) -> bool:
         """Take what is written at the next time of the clock; False while a branch has not come so far."""
         due = self.branches.tick()
         for branch in due:
-            if not self.over:  # a program that nothing may run ends it
-                self._take(branch, *branch.written.popleft())
+            if not self.over:  # the search fails where nothing may run its program
+                self._take(branch, *branch.ahead.popleft())
         return bool(due)
 
     def _take(self, branch: Branch, growth: Growth, usage: Usage) -> None:
@@ -328,7 +328,7 @@ class Search:
             if self._has_answer or self.branches.is_idle:
                 self.close("budget")
             return
-        is_spent = self.settings.budget.spent(self.branches.written, self._log.elapsed())
+        is_spent = self._is_spent
         # What is idle may have a verdict of its own.
         if self._phase == "searching" and (self.branches.is_idle or (self._fresh and not is_spent)):
             fresh, self._fresh = tuple(self._fresh), []
@@ -337,9 +337,14 @@ class Search:
             self._spend_no_more()
 
     @property
+    def _is_spent(self) -> bool:
+        return self.settings.budget.spent(self.branches.tokens, self._log.elapsed())
+
+    @property
     def _has_answer(self) -> bool:
-        """True if some trajectory that has ended can be shown."""
-        return any(map(self._leaderboard.can_be_shown, self._record.candidates))
+        """True if there is something to show: a trajectory that has ended, or an option that was read."""
+        ended = any(map(self._leaderboard.can_be_shown, self._record.candidates))
+        return ended or self._leaderboard.result("budget").has_reply
 
     def _step_plan(self, nodes: Sequence[NodeId] | None) -> None:
         """Start the plan (None) or send it nodes, and obey it; its verdict ends the search.
@@ -396,7 +401,7 @@ class Search:
     def _drop(self, branch: Branch, reason: str) -> None:
         """End a branch early; its unfinished step becomes a pruned node, so that no cost is lost."""
         self._engine.cancel_branch(branch)
-        branch.cost = sum((usage for _, usage in branch.written), branch.cost)
+        branch.cost = sum((usage for _, usage in branch.ahead), branch.cost)
         if branch.step is None:
             self._emit(PromptRead(usage=branch.cost, mode=branch.mode))
             del self.branches.running[branch.id]
@@ -409,10 +414,10 @@ class Search:
 
     def _spend_no_more(self) -> None:
         """The budget is spent: end with the best answer, or let one trajectory finish if there is none."""
-        if any(branch.written for branch in self.branches.running.values()):
+        if any(branch.ahead for branch in self.branches.running.values()):
             # What others have written counts without those that it waits for.
             self._phase = "spent"
-            for branch in [branch for branch in self.branches.running.values() if not branch.written]:
+            for branch in [branch for branch in self.branches.running.values() if not branch.ahead]:
                 self._drop(branch, "budget")
         elif self._has_answer:
             self.close("budget")

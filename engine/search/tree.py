@@ -162,7 +162,7 @@ class Tree:
         return path[::-1]
 
     def draw_order(self, node: NodeId) -> tuple[int, int]:
-        """Sorts nodes by when they were drawn; ids tell when each was complete, which the batch decides."""
+        """Sorts nodes by when they were drawn; ids tell when each was complete on the clock of the search."""
         branch = self[node].branch
         return (-1 if branch is None else branch, node)
 

@@ -19,11 +19,11 @@ _FAILURES = 3
 
 @dataclass(frozen=True, slots=True)
 class Adaptive(Strategy):
-    """Draw trajectories side by side until an answer leads by enough votes, or no vote can change it.
+    """Draw trajectories side by side until an answer leads by enough votes, or none can catch up with it.
 
     No rule that reads a probability, fitted or not, ends a search sooner at equal accuracy
-    (docs/research.md). A fit weighs the votes, cuts trajectories that will not succeed, and gives up. Half of
-    the trajectories are programs, which are shorter and come first. One that stays alone takes the most
+    (docs/research.md); one gives up. A fit weighs the votes and cuts trajectories that will not succeed. Half
+    of the trajectories are programs, which are shorter and start first. One that stays alone takes the most
     likely tokens.
 
     Attributes:

@@ -80,8 +80,7 @@ class Strategy(ABC):
         looks_ahead: Options are read before any solution, and ``auto`` gives it all modes there are.
         size: The parameter that an evaluation's ``NAME:N`` sets.
         grows_steps: It grows a tree of steps and chooses among them itself: no programs, and no redraws.
-        stops_early: It may end before it has seen all that it drew: the machine says how many branches of it
-            run side by side. Of any other strategy all do.
+        stops_early: It may end early, so the machine chooses its width; any other strategy runs all at once.
         modes: Modes of reasoning; of equals the first one is drawn first.
         redraws: Most steps of one trajectory that are drawn again for a wrong sum (``redraws.redrawing``).
     """

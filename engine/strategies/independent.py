@@ -1,4 +1,4 @@
-"""Whole trajectories from the root, all at once or until votes decide; no rule reads more than one number."""
+"""Whole trajectories from the root: greedy, self-consistency, best-of-n with IAS, and a lead in votes."""
 
 from __future__ import annotations
 

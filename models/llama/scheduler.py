@@ -23,7 +23,7 @@ class Scheduler:
 
     Attributes:
         waiting: Branches without a KV sequence, in the order in which they came.
-        running: Branches with one, by its id.
+        running: Branches with one, at the index of their KV sequence.
     """
 
     def __init__(self, context: LlamaContext, cache: PrefixCache, park_steps: bool) -> None:
