@@ -112,10 +112,10 @@ def accuracy(found: dict[str, Row]) -> Iterator[str]:
     yield f'<polyline points="{votes}" stroke-dasharray="2 4"/>'
     for name, (x, y) in at.items():
         look = "ours" if name == OURS else ""
-        below = y - 30 if y < 200 else y + 24
+        x_text, end = (x - 12, " end") if name == OURS else (x + 12, "")
         yield point(x, y, look)
-        yield text(x - 4, below, name, look or "head")
-        yield text(x - 4, below + 16, f"{found[name].correct:.0f} % correct", "faint")
+        yield text(x_text, y + 2, name, (look or "head") + end)
+        yield text(x_text, y + 18, f"{found[name].correct:.0f} % correct", "faint" + end)
 
 
 def differences(found: dict[str, Row]) -> Iterator[str]:
