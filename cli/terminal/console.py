@@ -285,6 +285,7 @@ _OPTIONS = {
     "gpu_layers",
     "max_tokens",
     "samples",
+    "width",
 }
 """Settings that errors name and ``-o`` sets; each other one is a flag."""
 
