@@ -6,14 +6,16 @@ Usage: ``python -m bench.evidence.seconds FILE.jsonl.gz ... [--curve amx|gpu|met
 Each file is a cell: one model on one set of questions (``recorded_draws``). Every rule draws the same
 solutions; those of a search run in lock step and count as they finish. ``adaptive`` has the width that is
 best on the machine, the votes run all at once, and "one after another" is a lead of two in both modes at a
-width of one. ``--without-fit`` judges and searches as models that nobody fitted do. ``over greedy`` is the
-median, on questions whose greedy solution is right, of the seconds over those of the greedy solution.
+width of one, with wrong sums drawn again. Step costs are those of ``curves.json``, or ``measured`` here.
+``--without-fit`` judges and searches as models that nobody fitted do. ``over greedy`` is the median, on
+questions whose greedy solution is right, of the seconds over those of the greedy solution.
 Intervals are 95 %, paired, over questions that are drawn again within each cell (2,000 rounds).
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,6 +32,8 @@ from adascale.engine.strategies import Adaptive, Greedy, Margin, Strategy, Vote
 from adascale.engine.strategies.redraws import REDRAWS
 from adascale.engine.types import Mode
 from adascale.models.llama.stepcost import StepCosts
+from adascale.models.options import SessionOptions
+from adascale.models.session import Session
 
 from ..common import close, table
 from . import recorded_draws
@@ -87,19 +91,22 @@ class Cell:
         return {name: found[easy, SECONDS] / greedy[easy, SECONDS] for name, found in self.results.items()}
 
 
-def curve_of(name: str, header: Mapping[str, Any]) -> StepCosts:
-    """Cost of a decode step of a model: one of the file of curves, or that of the machine that drew."""
+@functools.cache
+def curve_of(name: str, model: str) -> StepCosts:
+    """Cost of a decode step of a model: one of the file of curves, or as this machine has it now."""
     if name == MEASURED:
-        curve = header["step_seconds"]
-    else:
-        curve = json.loads(CURVES.read_text())[name][header["model"].rpartition("-")[2]]
+        with Session(SessionOptions(model, branches=Adaptive().samples)) as session:
+            costs = session.step_costs
+        assert costs.curve, "the machine was too busy to be measured"
+        return costs
+    curve = json.loads(CURVES.read_text())[name][model.rpartition("-")[2]]
     return StepCosts({int(size): float(seconds) for size, seconds in curve.items()})
 
 
 def play(path: Path, curve_name: str, orders: int, *, fitted: bool) -> Cell:
     """Play every rule on every question of a file, in as many orders."""
     header, _ = recorded_draws.load(path)
-    curve = curve_of(curve_name, header)
+    curve = curve_of(curve_name, header["model"])
     prior = VotePosterior(recorded_draws.expected_rate(header))
     header, driver, problems = recorded_draws.replay_driver(
         path, orders, calibrated=fitted, calibrator=None if fitted else prior, curve=curve

@@ -96,3 +96,18 @@ def test_a_curve_that_no_idle_machine_has_is_not_believed(monkeypatch: pytest.Mo
     context.sequences = 8
     monkeypatch.setattr(stepcost.time, "perf_counter", context.clock)
     assert not stepcost.measure(context).curve  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("curve", "most", "width"),
+    [
+        ({1: 66, 2: 96, 4: 119, 8: 141, 16: 178, 32: 253}, 32, 16),  # two cores with AMX
+        ({1: 10, 2: 10.2, 4: 10.5, 8: 11, 16: 12, 32: 14}, 64, 16),  # a step costs nearly the same
+        ({1: 7, 2: 7.4, 4: 8, 8: 10.5, 12: 26, 16: 28}, 32, 8),
+        ({1: 39, 2: 76, 4: 163, 8: 347, 16: 370}, 16, 1),  # width gains nothing: noise does not choose it
+        ({1: 10, 2: 10.2, 4: 10.5, 8: 11}, 6, 6),  # no more than there are
+        ({}, 32, 8),
+    ],
+)
+def test_a_search_is_as_wide_as_ends_it_soonest(curve: dict[int, float], most: int, width: int) -> None:
+    assert StepCosts(curve).best_width(most) == width
