@@ -6,7 +6,7 @@ On such files ``seconds`` compares ``adaptive`` with votes by what a person wait
 ``handing_on`` says what a threshold hands on, ``calibration_check`` measures the calibration, and
 ``verdicts`` judges the answers by today's comparison.
 
-``rollout_texts`` keeps what a calibration was fitted on, and ``surprise`` reads it. ``model_sizes`` draws a
+``rollout_texts`` keeps what a calibration was fitted on, and ``likelihood`` reads it. ``model_sizes`` draws a
 line through ``published_scores.tsv``, ``renumber`` makes questions that no model has seen, ``processbench``
 reads a model's states, and ``latency`` measures live how long a person waits. ``choices`` measures
 questions with options. ``tool_calls`` records calls of tools, ``calls_table`` compares rules on them, and

@@ -249,13 +249,13 @@ def loss(posterior: CallPosterior, asked: Sequence[Sequence[State]]) -> float:
     for own in asked:
         for state in own:
             judged = posterior.judge(state.prefix, state.finished)
-            total += _surprise(judged.options[CALL], state.wanted) / len(own)
+            total += _log_loss(judged.options[CALL], state.wanted) / len(own)
             for group, right in zip(state.finished.groups, state.right, strict=True):
-                total += _surprise(judged.revised[group.nodes[0]].median, right) / len(own)
+                total += _log_loss(judged.revised[group.nodes[0]].median, right) / len(own)
     return total / len(asked)
 
 
-def _surprise(p: float, happened: bool) -> float:
+def _log_loss(p: float, happened: bool) -> float:
     return -math.log(max(p if happened else 1.0 - p, 1e-6))
 
 

@@ -42,7 +42,7 @@ from adascale.engine.types import Problem
 
 from ..common import close, table
 from .calls_table import played_back
-from .surprise import constants
+from .likelihood import constants
 from .tool_calls import SEED, Drawn, draw_prose, load
 
 Array = NDArray[Any]
@@ -194,7 +194,7 @@ def show(args: argparse.Namespace) -> None:
 
 
 def greedy_answers(rows: Rows) -> tuple[Array, Array, Array]:
-    """Even odds, the log of the surprise for each token, and if it is right, of each greedy answer."""
+    """Even odds, the log of the nats for each token, and if it is right, of each greedy answer."""
     nats, right = [], []
     for question, record in rows:
         reply = record["greedy"]

@@ -19,7 +19,7 @@ class Candidate:
         estimate: Estimate of that node.
         mode: Mode that its answer counts in (``Tree.mode_as_evidence``).
         passed: Number of tests that its program passes.
-        surprise: Minus the log-probability of its tokens, in nats; None where a thought came before it.
+        nll: Negative log-likelihood of its tokens, in nats; None where a thought came before it.
         tokens: Number of its tokens.
         greedy: It took the most likely token every time.
     """
@@ -29,7 +29,7 @@ class Candidate:
     estimate: Estimate
     mode: Mode = "prose"
     passed: int = 0
-    surprise: float | None = None
+    nll: float | None = None
     tokens: int = 0
     greedy: bool = False
 

@@ -45,18 +45,18 @@ SPREAD = 0.49
 """Logits that models lie off the line (standard deviation)."""
 
 NEUTRAL_NATS = 30.0
-"""Surprise of a solution that speaks neither for its answer nor against it."""
+"""Negative log-likelihood of a solution that speaks neither for its answer nor against it."""
 POWER = 2.0
-"""The odds of an answer fall with this power of its solutions' surprise.
+"""The odds of an answer fall with this power of its solutions' negative log-likelihood.
 
 Fitted alone, each coder, set of questions and number of solutions has a power of 1.4 to 3.5 (one of sixteen
-5.4) and a neutral point of 22 to 43 nats (``python -m bench.evidence.surprise``).
+5.4) and a neutral point of 22 to 43 nats (``python -m bench.evidence.likelihood``).
 """
 FEWEST_NATS, MOST_NATS = 10.0, 90.0
-"""Bounds of a surprise, so that no single one decides: most that were measured lie between them."""
+"""Bounds of it, so that no single one decides: most that were measured lie between them."""
 
 NEUTRAL_FACT_NATS = 0.21
-"""Surprise of each token of a fact that speaks neither for it nor against it."""
+"""Negative log-likelihood of each token of a fact that speaks neither for it nor against it."""
 FACT_POWER = 1.8
 """The odds of a fact fall with this power of it.
 
@@ -64,7 +64,7 @@ Fitted alone, greedy answers of three models from .1 to 1.7 billion parameters h
 neutral points of .13 to .40 nats, and neither rises with the size (``python -m bench.evidence.facts``).
 """
 FEWEST_FACT_NATS, MOST_FACT_NATS = 0.01, 3.0
-"""Bounds of that surprise, beyond which nothing was measured."""
+"""Bounds of that, beyond which nothing was measured."""
 
 Z90 = 1.2816
 """90 % quantile of a standard normal."""
@@ -118,7 +118,7 @@ class VotePosterior(_Posterior):
     """Implements ``engine.ports.Calibrator`` for values.
 
     P(an answer is correct) is that of ``answers.posterior``, with the spreads of ``PROFILES`` and odds by the
-    surprise of its solutions: one that is long, or whose words were unlikely, is more often wrong.
+    negative log-likelihood of its solutions: one that is long, or of unlikely words, is more often wrong.
     """
 
     def question(self, prefix: Prefix) -> QuestionEstimate:
@@ -130,18 +130,18 @@ class VotePosterior(_Posterior):
         )
 
     def odds(self, finished: FinishedSearch) -> dict[NodeId, float]:
-        """Odds by the surprise of each; even odds where it is not known."""
-        return {each.node: _odds_of(each.surprise) for each in finished.candidates}
+        """Odds by the negative log-likelihood of each; even odds where it is not known."""
+        return {each.node: _odds_of(each.nll) for each in finished.candidates}
 
     def of_answers(self, prefix: Prefix, finished: FinishedSearch, prior: float) -> Sequence[float]:
         """By the spreads of the modes."""
         return _of_votes(finished, prior, self.odds(finished), self.profiles)
 
 
-def _odds_of(surprise: float | None) -> float:
-    if surprise is None:
+def _odds_of(nll: float | None) -> float:
+    if nll is None:
         return 0.0
-    return POWER * math.log(NEUTRAL_NATS / min(max(surprise, FEWEST_NATS), MOST_NATS))
+    return POWER * math.log(NEUTRAL_NATS / min(max(nll, FEWEST_NATS), MOST_NATS))
 
 
 def _of_votes(
@@ -176,14 +176,14 @@ class FactPosterior(VotePosterior):
     prior: float = 0.5
 
     def odds(self, finished: FinishedSearch) -> dict[NodeId, float]:
-        """Odds by the surprise of each for each token; even odds where it is not known."""
+        """Odds by the negative log-likelihood of each token; even odds where it is not known."""
         return {each.node: _odds_of_fact(each) for each in finished.candidates}
 
 
 def _odds_of_fact(candidate: Candidate) -> float:
-    if candidate.surprise is None or not candidate.tokens:
+    if candidate.nll is None or not candidate.tokens:
         return 0.0
-    nats = min(max(candidate.surprise / candidate.tokens, FEWEST_FACT_NATS), MOST_FACT_NATS)
+    nats = min(max(candidate.nll / candidate.tokens, FEWEST_FACT_NATS), MOST_FACT_NATS)
     return FACT_POWER * math.log(NEUTRAL_FACT_NATS / nats)
 
 

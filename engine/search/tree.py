@@ -146,7 +146,7 @@ class Tree:
         end, mode = self[node], self.mode_as_evidence(node)
         passed = 0 if end.execution is None else end.execution.passed
         tokens = sum(len(step.token_ids) for step in self.steps(node))
-        return Candidate(node, answer, estimate, mode, passed, self.surprise(node), tokens, end.greedy)
+        return Candidate(node, answer, estimate, mode, passed, self.nll(node), tokens, end.greedy)
 
     def children(self, node: NodeId) -> tuple[NodeId, ...]:
         """Children in the order in which they were added."""
@@ -174,7 +174,7 @@ class Tree:
         """The solution so far, from the first step to ``node``, without the thoughts before it."""
         return "".join(step.text for step in self.steps(node) if not step.is_thought)
 
-    def surprise(self, node: NodeId) -> float | None:
+    def nll(self, node: NodeId) -> float | None:
         """Minus the log-probability of the solution so far, in nats; None behind a thought."""
         steps = self.steps(node)
         return None if any(step.is_thought for step in steps) else -sum(step.logprob for step in steps)

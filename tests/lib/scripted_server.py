@@ -27,7 +27,7 @@ LOCAL = Access("127.0.0.1")
 
 
 def steady(prefix: Prefix, rng: random.Random) -> Step:
-    """As ``echo``, but every trajectory comes to the number itself, with a usual surprise."""
+    """As ``echo``, but every trajectory comes to the number itself, with a usual likelihood."""
     step = echo(prefix, random.Random(2))
     return step if step.finish == "step" else replace(step, logprob=-NEUTRAL_NATS)
 

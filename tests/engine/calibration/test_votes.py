@@ -106,31 +106,31 @@ def test_agreement_says_less_about_a_fact() -> None:
     assert 0.4 < of_fact.median < of_value.median
 
 
-def surprised(*nats: float | None) -> float:
-    """Probability of an answer whose solutions have these surprises."""
+def of_nats(*nats: float | None) -> float:
+    """Probability of an answer whose solutions have these negative log-likelihoods."""
     found = search([("18", "prose")] * len(nats))
-    own = [replace(each, surprise=n) for each, n in zip(found.candidates, nats, strict=True)]
+    own = [replace(each, nll=n) for each, n in zip(found.candidates, nats, strict=True)]
     return VotePosterior(0.4).judge(PREFIX, replace(found, candidates=tuple(own))).revised[NodeId(0)].median
 
 
 @given(st.lists(st.floats(0, 1e4), min_size=2, max_size=4))
-def test_the_more_surprising_a_solution_is_the_less_it_speaks_for_its_answer(nats: list[float]) -> None:
-    chances = [surprised(each) for each in sorted(nats)]
+def test_the_less_likely_a_solution_is_the_less_it_speaks_for_its_answer(nats: list[float]) -> None:
+    chances = [of_nats(each) for each in sorted(nats)]
     assert chances == sorted(chances, reverse=True)
     assert 0.05 < chances[-1] <= chances[0] < 0.9, "one solution alone decides nothing"
 
 
-def test_a_usual_surprise_and_one_that_is_not_known_say_nothing() -> None:
-    assert surprised(NEUTRAL_NATS) == pytest.approx(surprised(None))
+def test_a_usual_likelihood_and_one_that_is_not_known_say_nothing() -> None:
+    assert of_nats(NEUTRAL_NATS) == pytest.approx(of_nats(None))
 
 
 @given(st.lists(st.floats(0, 1e4), min_size=2, max_size=4), st.integers(1, 64))
-def test_the_more_each_word_of_a_fact_surprises_the_less_it_speaks_for_it(
+def test_the_less_likely_each_word_of_a_fact_is_the_less_it_speaks_for_it(
     nats: list[float], tokens: int
 ) -> None:
-    def chance(surprise: float | None) -> float:
+    def chance(nll: float | None) -> float:
         found = search([("Oslo", "prose")])
-        own = tuple(replace(each, surprise=surprise, tokens=tokens) for each in found.candidates)
+        own = tuple(replace(each, nll=nll, tokens=tokens) for each in found.candidates)
         return FactPosterior(0.4).judge(PREFIX, replace(found, candidates=own)).revised[NodeId(0)].median
 
     chances = [chance(each) for each in sorted(nats)]

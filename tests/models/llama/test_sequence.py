@@ -34,7 +34,7 @@ def machine(model: LlamaModel) -> Iterator[Machine]:
         yield Machine(model, stack)
 
 
-def test_surprise_of_a_reading_is_that_of_its_logits(machine: Machine) -> None:
+def test_likelihood_of_a_reading_is_that_of_its_logits(machine: Machine) -> None:
     tree = replay(machine.search([PROBLEM], RolloutDraws(2))["p"])
     context = machine.context()
     tokens = list(ChatFormat(machine.model, SYSTEM).prompt(PROBLEM.question))

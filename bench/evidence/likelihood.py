@@ -1,10 +1,10 @@
-"""The surprise of solutions beside their votes, and the two constants that weigh it.
+"""The negative log-likelihood of solutions beside their votes, and the two constants that weigh it.
 
-Usage: ``python -m bench.evidence.surprise bench/draws/rollouts-*.jsonl.gz``
+Usage: ``python -m bench.evidence.likelihood bench/draws/rollouts-*.jsonl.gz``
 
 Three solutions in prose and three programs of each question, which take turns in six random orders. After
-one, two, four and six of them: P(the leading answer is correct) by votes alone, and with the surprise of its
-solutions, as log-loss, AUC and ECE; and the power and the neutral point that fit these solutions best.
+one, two, four and six of them: P(the leading answer is correct) by votes alone, and with the likelihood of
+its solutions, as log-loss, AUC and ECE; and the power and the neutral point that fit these solutions best.
 """
 
 from __future__ import annotations
@@ -89,19 +89,19 @@ def orders(question: Question, rng: np.random.Generator) -> Iterator[list[Soluti
 
 
 def state(question: Question, drawn: Sequence[Solution]) -> tuple[float, float, float, bool] | None:
-    """P by votes and with surprise, log of the leader's surprise, and if it is right; None without one."""
+    """P by votes and with the likelihood, log of the leader's nats, and if it is right; None without one."""
     found = []
     for at, each in enumerate(drawn):
         score = np.exp(each.logprob / each.tokens)
         own = Estimate(score, score, score, calibrated=False)
-        found.append(Candidate(NodeId(at), each.answer, own, each.mode, surprise=-each.logprob))
+        found.append(Candidate(NodeId(at), each.answer, own, each.mode, nll=-each.logprob))
     groups = sorted(group_answers(found), key=lambda group: -group.weight)
     if not groups:
         return None
     finished = FinishedSearch({}, tuple(found), tuple(groups))
-    blind = replace(finished, candidates=tuple(replace(each, surprise=None) for each in found))
+    blind = replace(finished, candidates=tuple(replace(each, nll=None) for each in found))
     led, votes = groups[0].nodes, VotePosterior(question.prior)
-    nats = np.mean([np.log(max(found[node].surprise or 0.0, 1.0)) for node in led])
+    nats = np.mean([np.log(max(found[node].nll or 0.0, 1.0)) for node in led])
     by = [votes.of_answers(_ASKED, each, question.prior)[0] for each in (blind, finished)]
     return by[0], by[1], float(nats), drawn[led[0]].right
 
@@ -136,7 +136,7 @@ def main() -> None:
                 line += [f"{loss:.3f}", f"{auc(said):.2f}", f"{ece(said):.2f}"]
             lines.append(line + constants(votes, nats, right))
     figures = ["log-loss", "AUC", "ECE"]
-    heads = [*figures, *(f"{each}, surprise" for each in figures)]
+    heads = [*figures, *(f"{each}, likelihood" for each in figures)]
     table(["cell", "drawn", "right", *heads, "power", "nats"], lines)
     close({"cells": lines})
 
