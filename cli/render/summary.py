@@ -126,7 +126,7 @@ def sure_text(state: ViewState) -> str:
     p = probability_of(state.confidence)
     if p is None:
         return ""
-    return f"about {percent(p)}" if is_rough(state) else percent(p)
+    return f"about {percent(p).lstrip('<>')}" if is_rough(state) else percent(p)
 
 
 def is_rough(state: ViewState) -> bool:
