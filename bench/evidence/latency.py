@@ -1,4 +1,4 @@
-"""How long a person waits, live: questions one after another, each by every rule, in turn.
+"""Seconds that a person waits, live: questions one after another, each by every rule, in turn.
 
 Usage: ``python -m bench.evidence.latency MODEL DATA.jsonl [--questions 20] [--seed 1]``
 

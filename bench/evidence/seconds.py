@@ -1,4 +1,4 @@
-"""What a person waits for: rules on recorded draws, in seconds by the cost of a decode step on a machine.
+"""Rules on recorded draws, in seconds that a person waits, by the cost of a decode step on a machine.
 
 Usage: ``python -m bench.evidence.seconds FILE.jsonl.gz ... [--curve amx|gpu|metal|avx|measured]
 [--without-fit] [--orders 24] [--json]``

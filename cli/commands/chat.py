@@ -143,10 +143,10 @@ class Conversation:
     Args:
         options: The models, and how messages are searched and shown.
         renderer: Shows what happens.
-        turns: What was said before.
+        turns: Messages and replies before the first one.
 
     Attributes:
-        view: How searches are shown and kept.
+        view: Options by which searches are shown and kept.
         turns: All that was said.
         searched: The last search; None before there is one.
     """

@@ -58,7 +58,7 @@ def _tree_lines(state: ViewState, rows: Sequence[Row], width: int, *, whole: boo
 
 
 def _account(state: ViewState) -> list[str]:
-    """What the search cost, and its size: ``464 tokens``, ``about 2,171 for all 16``, ``8 steps``."""
+    """The cost and the size of the search: ``464 tokens``, ``about 2,171 for all 16``, ``8 steps``."""
     facts, fixed = [tokens_text(state)], fixed_tokens(state)
     if fixed is not None and fixed > state.tokens:
         facts.append(f"about {fixed:,} for all {state.samples}")

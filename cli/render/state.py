@@ -63,7 +63,7 @@ class ViewState(Record):
         self.running[branch] = BranchGrew(branch=branch, parent=node, text="", tokens=0)
 
     def mode(self, branch: BranchId) -> Mode:
-        """How a branch reasons."""
+        """The mode of a branch."""
         return self.branches[branch].mode if branch in self.branches else "prose"
 
     def length(self, branch: BranchId) -> int:

@@ -168,7 +168,7 @@ def _rivals(state: ViewState) -> list[str]:
 
 
 def outcome_text(state: ViewState, node: Node) -> str:
-    """What a finished solution found: ``= 27``, the error of its program, or ``passes 1 of 2 tests``."""
+    """The outcome of a finished solution: ``= 27``, the error of its program, or ``passes 1 of 2 tests``."""
     problem = state.tree.problem
     if problem.kind == "code":
         tests = kind_of(problem).tests(problem)

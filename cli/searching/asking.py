@@ -1,4 +1,4 @@
-"""What a command asks, and whom: the question, its schema, the conversation before it, the fallback."""
+"""The content of a request: the question, its schema, the conversation before it, the fallback."""
 
 from __future__ import annotations
 

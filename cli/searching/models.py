@@ -47,7 +47,7 @@ def open_worker(
 
     Args:
         options: The models and their settings.
-        terminal: How much is shown.
+        terminal: Options of messages and questions on the terminal.
         status: Shows a status line; an empty one frees the terminal.
     """
     set_offline(options.offline)

@@ -86,7 +86,7 @@ def follow_search(
 
     Args:
         worker: The models.
-        request: What is searched.
+        request: The problem and its settings.
         renderer: Shows it.
         view: How it is kept.
         prints_reply: Write the reply to a chat message to stdout, piece by piece while it is generated.

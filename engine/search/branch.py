@@ -36,10 +36,10 @@ class Branch:
         id: Number among the branches of its search, in the order in which they started.
         number: Its number at the generator; None while it has no place there.
         at: Time on the clock of its search, in tokens, up to which its text has been taken.
-        step: What has been taken of the step that it is writing; None before the first token.
+        step: The step that it is writing, as far as the clock has come; None before the first token.
         cost: Cost of that step so far.
         unreported: Tokens taken since the last ``BranchGrew``.
-        ahead: What the generator wrote since, the oldest first, and what that cost.
+        ahead: Growths that the clock has not reached, the oldest first, each with its cost.
     """
 
     asked: Expand
@@ -55,7 +55,7 @@ class Branch:
 
     @property
     def mode(self) -> Mode:
-        """How it reasons."""
+        """The mode of its command."""
         return self.asked.mode
 
     @property
@@ -73,11 +73,11 @@ class Branches:
     """The branches of one search: those that run, and those that wait for one to end.
 
     Args:
-        width: How many run side by side.
+        width: Number of branches that run side by side.
 
     Attributes:
-        running: Those that run, by their ids.
-        waiting: Those that wait, in the order in which they will start.
+        running: Branches that run, by their ids.
+        waiting: Branches that wait, in the order in which they will start.
         tokens: Tokens generated so far, also those that the clock has not reached.
     """
 
@@ -103,7 +103,7 @@ class Branches:
 
     @property
     def places(self) -> int:
-        """How many have a place at the generator."""
+        """Number of branches that have a place at the generator."""
         return sum(branch.number is not None for branch in self.running.values())
 
     def queue(self, command: Expand) -> None:

@@ -73,7 +73,7 @@ the log has ended."""
 
 
 class Engine(Protocol):
-    """What a search has done for it by the driver."""
+    """Work that the driver does for a search."""
 
     def cancel_branch(self, branch: Branch) -> None:
         """End a branch at the generator, if it runs there."""
@@ -188,7 +188,7 @@ class Search:
     # Writing
 
     def start_of(self, branch: Branch) -> BranchStart:
-        """What the generator has to know of a branch."""
+        """The order for the generator to run a branch."""
         name, asked = self.settings.seeded_as or self.problem.id, branch.asked
         prefix = self._tree.prefix(asked.node, asked.mode)
         seed = branch_seed(self.settings.seed, name, branch.key, asked.mode)

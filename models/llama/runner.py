@@ -23,7 +23,7 @@ class ModelRunner:
         context: Has their KV sequences.
         cache: Gets each prefix that was evaluated, with its logits.
         batching: Decides how a batch is split.
-        samplers: How many chains of filters are kept: a chain is dear to begin with.
+        samplers: Number of chains of filters that are kept: the first use of a chain is dear.
     """
 
     def __init__(self, context: LlamaContext, cache: PrefixCache, batching: Batching, samplers: int) -> None:

@@ -285,7 +285,7 @@ class LlamaContext:
     Args:
         model: Stays open for as long as the context.
         window: Tokens of one sequence at most, prompt included.
-        sequences: How many at most, 1 to 256.
+        sequences: Number of KV streams at most, 1 to 256.
         threads: CPU threads.
         abort: Read by llama.cpp between graph nodes (CPU only).
         states: Also keep the final hidden states of batches in which every run is one token.

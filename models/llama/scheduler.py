@@ -99,7 +99,7 @@ class Scheduler:
         return len(self.running)
 
     def _room(self) -> int:
-        """How many branches may run now: all, or where memory is short fewer, and the last wait again."""
+        """Number of branches that may run now; where memory is short the last ones wait again."""
         wanted = [*self.running, *self.waiting][: self._context.sequences]
         while wanted:
             try:

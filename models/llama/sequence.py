@@ -31,7 +31,7 @@ class SampledToken(NamedTuple):
         id: Its id in the vocabulary.
         piece: Its bytes; empty for control tokens.
         is_end: It ends a turn.
-        certainty: Of the model, when it was drawn.
+        certainty: Log-probability of the token and entropy of its distribution, in nats.
         state: ``[width]``, the hidden state that it was drawn from; empty if none are kept.
         odds: Its log-probability beside those of the likeliest tokens, where they are asked for.
     """
@@ -74,14 +74,14 @@ class Sequence:
         thought: Position in its thought; None if the model knows no thoughts.
         calls: Writes its calls of tools; None if it knows no tools.
         stream: Its random numbers.
-        tokens: Those of the prefix, and its own.
+        tokens: Token ids of the prefix, and its own.
         kv: Id of its KV sequence while it runs.
-        evaluated: How many tokens are in the KV cache; the next batch evaluates the others.
-        parked: What is to be restored, or the prefix whose logits give the first token, until it is sampled.
+        evaluated: Number of tokens in the KV cache; the next batch evaluates the others.
+        parked: Cells to restore, or the prefix whose logits give the first token, until it is sampled.
         cost: Evaluated and reused tokens of the prefix, until a growth reports them.
         begins: Lengths at which its steps begin; the last is that of the unfinished one.
-        text: What is written of the unfinished step.
-        certainties, odds: Of the tokens that were sampled for it.
+        text: Bytes of the unfinished step.
+        certainties, odds: Certainty and likeliest tokens of each token that was sampled for it.
         total, last: Sum of their states, and the last one.
     """
 

@@ -83,7 +83,7 @@ _PATIENCE = 1.0
 """Seconds to wait for the end of a dead worker's stderr, which a child of its own may still hold."""
 
 _Lines = SimpleQueue[bytes | WorkerDiedError | None]
-"""What a worker sends, and why it ended at last; None where there may be another question."""
+"""A message of a worker, or the error that it ended with; None where there may be another question."""
 
 
 class Questions:
@@ -251,7 +251,7 @@ class Worker:
         """Ask and yield events until all has been searched.
 
         Args:
-            questions: What is to be asked.
+            questions: Source of the requests.
             held: Questions that the worker has, each with the last event of its log; kept up to date.
         """
         if self._process is None:
@@ -344,7 +344,7 @@ class Worker:
 
 
 def failed_log(request: Request, failure: SearchFailed, last: Event | None = None) -> list[Event]:
-    """What the log of a search that has failed lacks behind its last event; all if there is none."""
+    """Events that a failed search lacks behind the last one of its log; all of them without a log."""
     if last is not None:
         return [replace(failure, seq=last.seq + 1, t=last.t)]
     settings = request.settings
