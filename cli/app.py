@@ -19,8 +19,15 @@ from adascale import __version__
 from adascale.engine.errors import AdascaleError, UsageError, explained
 
 from .exit_codes import EPILOG, FAILED, USAGE, exit_code
-from .options.command_line import unknown_command, usage_error, with_ask
-from .options.config_file import config_path, defaults_of, read_config, warn_unknown
+from .options.command_line import (
+    config_path,
+    defaults_of,
+    read_config,
+    unknown_command,
+    usage_error,
+    warn_unknown,
+    with_ask,
+)
 from .terminal.console import (
     ColorChoice,
     is_piped,
@@ -71,7 +78,7 @@ def load_command(name: str) -> Command:
     if isinstance(found, typer.Typer):
         table.add_typer(found, name=name)
     else:
-        from .options.flatten import Command as WithPairs
+        from .options.settings import Command as WithPairs
 
         table.command(name, cls=WithPairs)(found)
     command = typer.main.get_group(table).commands[name]

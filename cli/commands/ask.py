@@ -10,18 +10,17 @@ from adascale.engine.kinds.messages import problem_of
 from adascale.engine.types import Notice
 
 from ..exit_codes import INTERRUPTED, NO_ANSWER
-from ..options.by_command import AskOptions
-from ..options.flatten import chooses_search, with_options
-from ..options.parts import session_for
-from ..searching.asking import (
+from ..options.by_command import AskOptions, session_for
+from ..options.settings import chooses_search, with_options
+from ..searching import (
     hand_on,
     last_conversation,
     open_fallback,
     question_text,
     read_schema,
+    search_one,
     strategy_of,
 )
-from ..searching.one import search_one
 from ..terminal.console import say, show_warning, write_json, write_payload
 
 if TYPE_CHECKING:

@@ -29,15 +29,21 @@ from ..disk.files import check_apart
 from ..disk.results import Results, open_results, run_conditions
 from ..disk.trace_folder import TraceFolder
 from ..exit_codes import INTERRUPTED, PARTIAL
-from ..options.by_command import BatchOptions
-from ..options.flatten import chooses_search, with_options
-from ..options.parts import session_for
+from ..options.by_command import BatchOptions, session_for
+from ..options.settings import chooses_search, with_options
 from ..render.batch import open_batch_view
 from ..render.renderer import choose_progress
 from ..report.answer import FIELDS, answer_record, error_record, run_fields
 from ..report.batch_counts import BatchCounts
-from ..searching.asking import hand_on, open_fallback, read_schema
-from ..searching.models import choose_seed, open_cluster, open_worker, request_for
+from ..searching import (
+    choose_seed,
+    hand_on,
+    open_cluster,
+    open_fallback,
+    open_worker,
+    read_schema,
+    request_for,
+)
 from ..terminal.console import may_animate, say, show_error, show_warning, stdin_stream
 from ..terminal.signals import graceful
 from ..terminal.text import plural
@@ -168,8 +174,7 @@ class _Run:
             files = [path for _, path, _ in worker.open_models.files]
             check_apart(options.output, files, "--output another-name.jsonl")
             # The seed is that of the earlier records unless another one is given.
-            known = search if search.seed is not None else replace(search, seed=results.seed)
-            seed = choose_seed(known, options.terminal)
+            seed = choose_seed(search.seed if search.seed is not None else results.seed, options.terminal)
 
             def request(problem: Problem) -> Request:
                 strategy = self.strategies[problem.kind]

@@ -18,11 +18,10 @@ from adascale.models.options import SessionOptions
 
 from ..disk.files import check_output, is_calibration, writing
 from ..exit_codes import INTERRUPTED
-from ..options.by_command import CalibrationOptions, FitOptions
-from ..options.flatten import Command, with_options
-from ..options.parts import TerminalOptions
+from ..options.by_command import CalibrationOptions, FitOptions, TerminalOptions
+from ..options.settings import Command, with_options
 from ..report.calibrate_report import report_text
-from ..searching.models import open_session, stoppable
+from ..searching import open_session, stoppable
 from ..terminal.console import as_typed, clean, say, short_path, show_warning, write_json, write_payload
 from ..terminal.progress import Progress
 from ..terminal.signals import graceful

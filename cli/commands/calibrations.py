@@ -10,8 +10,7 @@ import typer
 from adascale.engine.errors import CalibrationError
 from adascale.models.files.catalog import DEFAULT_GENERATOR
 
-from ..options.declare import JsonLinesOption, JsonOption
-from ..options.flags import ModelOption
+from ..options.declare import JsonLinesOption, JsonOption, ModelOption
 from ..report.calibrate_report import card_text, list_text
 from ..terminal.console import as_typed, say, write_json, write_json_lines, write_payload
 from ..terminal.text import fitted

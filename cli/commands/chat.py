@@ -19,15 +19,21 @@ from adascale.engine.strategies import Effort, effort_named
 from adascale.engine.types import Turn
 
 from ..exit_codes import INTERRUPTED
-from ..options.by_command import ChatOptions
-from ..options.flatten import with_options
-from ..options.parts import session_for
+from ..options.by_command import ChatOptions, session_for
+from ..options.settings import with_options
 from ..render.frame import final_frame
 from ..render.plain import plain_width
 from ..render.renderer import choose_progress, open_renderer
-from ..searching.asking import last_conversation, strategy_of
-from ..searching.models import choose_seed, fetch_model, open_worker, request_for
-from ..searching.one import ended, follow_search
+from ..searching import (
+    choose_seed,
+    ended,
+    fetch,
+    follow_search,
+    last_conversation,
+    open_worker,
+    request_for,
+    strategy_of,
+)
 from ..terminal.console import may_animate, say, show_error, stderr_console, stdin_stream
 from ..terminal.signals import STOPPING
 
@@ -180,7 +186,7 @@ class Conversation:
         """
         before = self._session
         if reference:
-            fetch_model(reference, self.view.terminal, offline=before.offline)
+            fetch(reference, yes=self.view.terminal.yes, offline=before.offline)
             self._session = replace(before, generator=reference)
             self._stack.close()
             try:
@@ -210,7 +216,10 @@ class Conversation:
         """
         self._asked += 1
         problem = problem_of(str(self._asked), message, kind=self._search.kind, history=self.turns)
-        strategy, seed = strategy_of(problem, self._search), choose_seed(self._search, self.view.terminal)
+        strategy, seed = (
+            strategy_of(problem, self._search),
+            choose_seed(self._search.seed, self.view.terminal),
+        )
         record = follow_search(
             self._worker,
             request_for(problem, strategy, self._search, seed, self._worker.open_models),

@@ -16,9 +16,8 @@ from adascale.engine.types import Notice
 from ..disk.files import check_apart, check_output, read_text, write_file
 from ..exit_codes import INTERRUPTED, NO_ANSWER
 from ..options.by_command import CodeOptions
-from ..options.flatten import with_options
-from ..searching.asking import question_text
-from ..searching.one import search_one
+from ..options.settings import with_options
+from ..searching import question_text, search_one
 from ..terminal.console import show_warning, write_json, write_payload
 
 if TYPE_CHECKING:

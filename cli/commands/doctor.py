@@ -22,9 +22,8 @@ from adascale.models.files.catalog import DEFAULT_GENERATOR, catalog
 
 from ..exit_codes import FAILED
 from ..options.by_command import DoctorOptions
-from ..options.config_file import config_path, read_config, suggestion
-from ..options.flatten import with_options
-from ..options.settings import keys
+from ..options.command_line import config_path, read_config, suggestion
+from ..options.settings import keys, with_options
 from ..terminal.console import as_typed, short_path, write_json, write_payload
 from ..terminal.text import columns
 

@@ -17,10 +17,9 @@ from adascale.engine.evaluation.contestants import for_kind, parse_contestants
 from adascale.models.question_sets import choose_questions, only_kind, read_known
 
 from ..exit_codes import INTERRUPTED
-from ..options.by_command import EvalOptions
-from ..options.flatten import with_options
-from ..options.parts import session_for
-from ..searching.models import open_session, stoppable
+from ..options.by_command import EvalOptions, session_for
+from ..options.settings import with_options
+from ..searching import open_session, stoppable
 from ..terminal.console import say, show_warning, write_json, write_payload
 from ..terminal.progress import Progress
 from ..terminal.text import duration

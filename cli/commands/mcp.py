@@ -16,8 +16,8 @@ from adascale.models.extras import install_command
 
 from ..disk.files import NAMES_FILES, with_absolute_path
 from ..options.by_command import McpOptions
-from ..options.flatten import typed_keys, typed_words, with_options
-from ..searching.models import open_worker, say_status
+from ..options.settings import typed_keys, typed_words, with_options
+from ..searching import open_worker, say_status
 from ..terminal.console import show_error, write_json
 from ..terminal.signals import leaving
 

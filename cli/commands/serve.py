@@ -15,10 +15,9 @@ from adascale.models.extras import install_command
 from ..disk.files import read_text
 from ..disk.trace_folder import TraceFolder
 from ..options.by_command import ServeOptions
-from ..options.declare import env, read_api_key
-from ..options.flatten import with_options
-from ..searching.asking import open_fallback
-from ..searching.models import open_worker, say_status
+from ..options.declare import env
+from ..options.settings import with_options
+from ..searching import open_fallback, open_worker, read_api_key, say_status
 
 if TYPE_CHECKING:
     from adascale.serve.hub import SearchWorker

@@ -13,7 +13,7 @@ from commands import run
 from home import CLOSED, Home
 from other_server import KEY, Reply, is_silent, other_server, refuses, says
 
-from adascale.cli.searching.asking import open_fallback
+from adascale.cli.searching import open_fallback
 from adascale.models.options import FallbackOptions
 
 QUESTION = "What is 9 * 2?"

@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 
-from adascale.cli.options.parts import ViewOptions
+from adascale.cli import searching as asking
+from adascale.cli.options.by_command import ViewOptions
 from adascale.cli.render.plain import PlainRenderer
-from adascale.cli.searching import asking
-from adascale.cli.searching.asking import question_text
-from adascale.cli.searching.one import follow_search
+from adascale.cli.searching import follow_search, question_text
 from adascale.engine.ports import SequenceLogprob
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import BranchGrew, Event

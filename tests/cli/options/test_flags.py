@@ -23,11 +23,10 @@ from adascale.cli.options.by_command import (
     ChatOptions,
     EvalOptions,
     FitOptions,
+    session_for,
 )
-from adascale.cli.options.flags import FLAGS
-from adascale.cli.options.flatten import Command, with_options
-from adascale.cli.options.parts import session_for
-from adascale.cli.options.settings import keys, settings_of
+from adascale.cli.options.declare import FLAGS
+from adascale.cli.options.settings import Command, keys, settings_of, with_options
 from adascale.engine.errors import UsageError
 from adascale.engine.strategies import EFFORTS, Adaptive
 from adascale.engine.types import Budget

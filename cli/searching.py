@@ -1,0 +1,445 @@
+"""How a command runs a search: what is asked, the models that are opened, one search that is shown and kept.
+
+What is not needed before the first line on the screen is imported where it is used.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from adascale.engine.codec import encodable
+from adascale.engine.errors import UsageError, excerpt
+from adascale.engine.strategies import Strategy, Vote
+from adascale.engine.types import Problem, Turn
+from adascale.models.options import FallbackOptions, Reporting, SessionOptions
+
+from .disk.files import check_output, is_trace, read_text
+from .exit_codes import INTERRUPTED
+from .options.by_command import CodeSearchOptions, SearchOptions, TerminalOptions, ViewOptions
+from .options.declare import env
+from .render.renderer import Renderer, choose_progress, open_renderer
+from .terminal.console import clean, may_animate, read_piped, read_stdin, say, write_piece
+from .terminal.signals import SIGNALS, STOPPING, graceful
+from .terminal.text import plural
+from .terminal.transfer import TransferView, announce, ask_consent
+from .terminal.wrapping import Wrapping
+
+if TYPE_CHECKING:
+    from adascale.engine.search.driver import Driver
+    from adascale.engine.search.events import Event
+    from adascale.engine.search.record import Record
+    from adascale.engine.search.settings import Request
+    from adascale.engine.types import Notice
+    from adascale.models.fallback import Fallback, FallbackAnswer
+    from adascale.models.files.library import ModelFile
+    from adascale.models.files.progress import DownloadPlan, Transfer
+    from adascale.models.session import OpenSession
+    from adascale.models.worker.client import Worker
+    from adascale.models.worker.messages import ModelsOpened
+    from adascale.models.worker.ray import Cluster
+
+    from .render.state import ViewState
+
+_FALLBACK_KEY = env("fallback_key")
+
+
+def question_text(argument: str | None, example: str, *, quiet: bool = False) -> str:
+    """The question: the argument, and below it what is piped in; without an argument, stdin alone.
+
+    Args:
+        argument: As it was typed; ``-`` stands for stdin.
+        example: A command that works, for the hint of an error.
+        quiet: Say neither that a silent pipe is waited for, nor what was piped in.
+
+    Raises:
+        UsageError: the question is empty, or stdin is a terminal.
+    """
+    if argument is None and sys.stdin.isatty():
+        raise UsageError("no question given", hint=example)
+    text = read_stdin().strip() if argument is None or argument == "-" else argument.strip()
+    if not text:
+        raise UsageError("the question is empty", hint=example, slug="empty-question")
+    piped = "" if argument in (None, "-") else read_piped(quiet=quiet)
+    if piped and not quiet:  # a loop over lines of stdin would lose all that follow
+        lines = plural(len(piped.splitlines()), "line")
+        say(f"adascale: put {lines} of stdin below the question (< /dev/null leaves stdin alone)")
+    return encodable(f"{text}\n\n{piped}" if piped else text)  # type: ignore[no-any-return]
+
+
+def read_schema(path: Path | None) -> dict[str, Any] | None:
+    """The JSON schema of an object in a file; None without a file.
+
+    Raises:
+        UsageError: it cannot be read, or is none.
+    """
+    if path is None:
+        return None
+    from adascale.engine.tools.inlining import object_schema
+
+    hint = 'for example {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}'
+    try:
+        schema = json.loads(read_text(path))
+        json.dumps(schema, allow_nan=False)  # NaN and infinity are Python's, and no trace could hold them
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{path} is not valid JSON: {error}", hint=hint, slug="bad-schema") from error
+    if not isinstance(schema, dict):
+        raise UsageError(f"{path} is no schema of an object", hint=hint, slug="bad-schema")
+    try:
+        object_schema(schema)
+    except UsageError as error:
+        raise UsageError(f"{path}: {error.message}", hint=hint, slug="bad-schema") from error
+    return schema
+
+
+def last_conversation(terminal: TerminalOptions) -> tuple[Turn, ...]:
+    """The conversation of the last run that has a result, its question and reply included.
+
+    Raises:
+        TraceError: no kept run can be continued.
+    """
+    from adascale.engine.search.conversation import turns_after
+
+    from .disk.history import last_finished, run_name
+    from .disk.trace import read_record
+
+    path = last_finished()
+    turns = turns_after(read_record(path))
+    if terminal.verbose:
+        said = excerpt(turns[-2].content, 60) if turns else "nothing"
+        say(f"adascale: continues {run_name(path)}, {plural(len(turns) // 2, 'question')}: {said}")
+    return turns
+
+
+def strategy_of(problem: Problem, search: SearchOptions) -> Strategy:
+    """The strategy of a problem: a text has a single reply.
+
+    Raises:
+        UsageError: as ``SearchOptions.make_strategy``.
+    """
+    return Vote(samples=1) if problem.is_chat else search.make_strategy(problem.kind)
+
+
+def choose_seed(seed: int | None, terminal: TerminalOptions) -> int:
+    """The seed of a run, a random one if none is given; with -v it is shown."""
+    chosen = secrets.randbits(31) if seed is None else seed
+    if terminal.verbose:
+        say(f"seed {chosen}")
+    return chosen
+
+
+def request_for(
+    problem: Problem,
+    strategy: Strategy,
+    search: SearchOptions | CodeSearchOptions,
+    seed: int,
+    opened: ModelsOpened,
+) -> Request:
+    """A problem, and how open models search it.
+
+    Args:
+        problem: The problem.
+        strategy: Strategy made from ``search`` before the models were opened, so that an error in it costs no
+            download.
+        search: Budget, mode, and what is saved.
+        seed: From ``choose_seed``.
+        opened: The open models.
+    """
+    from adascale.engine.search.settings import Request, Settings
+
+    settings = Settings(strategy, search.budget, seed, width=search.width)
+    settings = settings.under(opened.conditions[problem.kind])
+    return Request(problem, settings.for_problem(problem, search.mode, opened.modes))
+
+
+def read_api_key(text: str, source: str) -> str:
+    """An API key without the white space around it.
+
+    Args:
+        text: The key, perhaps the content of a file.
+        source: The option or variable that sets it, as a user types it.
+
+    Raises:
+        UsageError: it is empty, or no HTTP header can carry it.
+    """
+    key = text.strip()
+    if not key:
+        raise UsageError("the API key is empty", hint=f"{source} with a key in it")
+    if not (key.isascii() and key.isprintable()):
+        raise UsageError(
+            "the API key has characters that no HTTP header carries", hint="a key of ASCII letters and digits"
+        )
+    return key
+
+
+def open_fallback(options: FallbackOptions) -> Fallback | None:
+    """The server that was chosen; None without one.
+
+    Raises:
+        UsageError: its URL or key cannot be used.
+    """
+    key = os.environ.pop(_FALLBACK_KEY, None)  # no process of ours inherits it
+    if options.url is None:
+        return None
+    from adascale.models.fallback import Fallback
+
+    key = read_text(options.key_file) if options.key_file is not None else key
+    known = None if key is None else read_api_key(key, f"-o fallback_key_file FILE, or {_FALLBACK_KEY},")
+    return Fallback(options, known)
+
+
+def hand_on(fallback: Fallback | None, record: Record) -> FallbackAnswer | Notice | None:
+    """The answer of the other server, or why there is none; None where the question is not for it."""
+    if fallback is None or not fallback.is_for(record):
+        return None
+    import asyncio
+
+    return asyncio.run(fallback.ask(record.started.problem))
+
+
+def say_status(terminal: TerminalOptions) -> Callable[[str], None]:
+    """A function that writes each status as a line on stderr, unless -q was given."""
+
+    def say_line(text: str) -> None:
+        if text and not terminal.quiet:
+            say(f"adascale: {text}")
+
+    return say_line
+
+
+@contextmanager
+def _reporting(
+    options: SessionOptions, terminal: TerminalOptions, status: Callable[[str], None]
+) -> Iterator[Reporting]:
+    """Callbacks of a session. The bars of downloads end at the first status: one of both has the terminal."""
+    set_offline(options.offline)
+    with ExitStack() as transferring:
+        transfers = transferring.enter_context(TransferView())
+
+        def tell(text: str) -> None:
+            transferring.close()
+            status(text)
+
+        def consent(plan: DownloadPlan) -> bool:
+            status("")
+            return (announce if terminal.yes else ask_consent)(plan)
+
+        def show(transfer: Transfer) -> None:
+            status("")
+            transfers.on_progress(transfer)
+
+        log = (lambda text: print(clean(text), end="", file=sys.stderr)) if terminal.verbose > 1 else None
+        yield Reporting(tell, None if terminal.quiet else show, consent, log)
+
+
+def _say_files(terminal: TerminalOptions, files: Sequence[tuple[str, Path, str]]) -> None:
+    if terminal.verbose:
+        for label, path, sha256 in files:
+            say(f"{label} {path} sha256 {sha256[:12]}")
+
+
+@contextmanager
+def open_worker(
+    options: SessionOptions, terminal: TerminalOptions, status: Callable[[str], None]
+) -> Iterator[Worker]:
+    """Open the models of a run in a process of their own.
+
+    Args:
+        options: The models and their settings.
+        terminal: Options of messages and questions on the terminal.
+        status: Shows a status line; an empty one frees the terminal.
+    """
+    with _reporting(options, terminal, status) as reporting:
+        from adascale.models.worker.client import Worker
+
+        with Worker(options, reporting) as worker:
+            _say_files(terminal, worker.open_models.files)
+            yield worker
+
+
+@contextmanager
+def open_cluster(
+    options: SessionOptions, terminal: TerminalOptions, status: Callable[[str], None], address: str
+) -> Iterator[Cluster]:
+    """Open the models of a run on every node of a Ray cluster; as ``open_worker``."""
+    set_offline(options.offline)
+    from adascale.models.worker.ray import Cluster
+
+    with Cluster(address, options, status) as cluster:
+        _say_files(terminal, cluster.open_models.files)
+        yield cluster
+
+
+@contextmanager
+def open_session(options: SessionOptions, terminal: TerminalOptions) -> Iterator[OpenSession]:
+    """Fetch, check and load the models of an evaluation or a calibration, in this process."""
+    with _reporting(options, terminal, say_status(terminal)) as reporting, ExitStack() as stack:
+        from adascale.models.session import Session
+
+        models = Session(options, reporting)
+        models.fetch()
+        # A signal in the middle of loading waits for the call into llama.cpp; a measurement is cut short.
+        with graceful(models.abort.set, ends=SIGNALS):
+            session = stack.enter_context(models)
+        _say_files(terminal, session.files.listing())
+        yield session
+
+
+@contextmanager
+def stoppable(session: OpenSession, driver: Driver) -> Iterator[Driver]:
+    """The driver; the first Ctrl-C stops it in the middle of a decode batch."""
+
+    def stop() -> None:
+        driver.interrupt()
+        session.abort.set()
+
+    with graceful(stop):
+        yield driver
+
+
+def set_offline(offline: bool) -> None:
+    """Keep huggingface_hub off the network if ``offline``; call it before the import."""
+    if offline:
+        os.environ["HF_HUB_OFFLINE"] = "1"  # huggingface_hub reads it once, when it is imported
+
+
+def fetch(reference: str, *, yes: bool, offline: bool, again: bool = False) -> ModelFile:
+    """Find and check the file of a model, after a download if need be, and open nothing.
+
+    Raises:
+        ModelError, DiskFullError: it is not available.
+    """
+    set_offline(offline)
+    from adascale.models.files.library import resolve
+
+    with TransferView() as view:
+        consent = announce if yes else ask_consent
+        return resolve(reference, again=again, on_progress=view.on_progress, confirm=consent)
+
+
+def search_one(
+    problem: Problem,
+    strategy: Strategy,
+    search: SearchOptions | CodeSearchOptions,
+    options: SessionOptions,
+    view: ViewOptions,
+    *,
+    prints_reply: bool = False,
+) -> tuple[ViewState, float]:
+    """Search one problem with models of this machine, show it and keep it.
+
+    Args:
+        problem: The question or task.
+        strategy: Its strategy, which sets how many branches the models need.
+        search: Budget, mode and seed.
+        options: The models and their settings.
+        view: How the search is shown and kept.
+        prints_reply: As of ``follow_search``.
+
+    Returns:
+        The record of a search that has a result, and the seconds that loading took.
+
+    Raises:
+        typer.Exit: it was interrupted before it began.
+        AdascaleError: it could not run.
+    """
+    if view.trace is not None:
+        check_output(view.trace, "--trace another-name.jsonl", is_ours=is_trace)
+    kind = choose_progress(view.terminal.quiet, may_animate())
+    started = time.monotonic()
+    session = options.for_one(strategy, search.width)
+    with (
+        open_renderer(kind, show_tree=view.show_tree) as renderer,
+        open_worker(session, view.terminal, renderer.status) as worker,
+    ):
+        seed = choose_seed(search.seed, view.terminal)
+        request = request_for(problem, strategy, search, seed, worker.open_models)
+        loaded = time.monotonic() - started
+        record = follow_search(worker, request, renderer, view, prints_reply=prints_reply)
+    return ended(record), loaded
+
+
+def follow_search(
+    worker: Worker,
+    request: Request,
+    renderer: Renderer,
+    view: ViewOptions,
+    *,
+    prints_reply: bool = False,
+    stopping: str = STOPPING,
+) -> ViewState | None:
+    """Search with open models, show it and keep it; returns what the renderer has of it.
+
+    Args:
+        worker: The models.
+        request: The problem and its settings.
+        renderer: Shows it.
+        view: How it is kept.
+        prints_reply: Write the reply to a chat message to stdout, piece by piece while it is generated.
+        stopping: Said at the first Ctrl-C; empty for nothing.
+    """
+    from .disk.history import open_run
+    from .disk.trace import TraceWriter
+
+    reply = _PrintedReply(renderer.status) if prints_reply and request.problem.is_chat else None
+    # Opened late: where there is no search there is no trace.
+    trace = TraceWriter(view.trace) if view.trace else open_run() if view.save else nullcontext()
+    with (
+        trace as writer,
+        graceful(worker.interrupt, stopping=stopping),
+        closing(worker.serve([request])) as run,
+    ):
+        for _, event in run:
+            if writer is not None:
+                writer.write(event)
+            if reply is not None:
+                reply.on(event)
+            renderer.on(event)
+    return renderer.record
+
+
+class _PrintedReply:
+    """Prints the reply to a chat message while it is generated.
+
+    Args:
+        status: Status function of the renderer; an empty text frees the terminal.
+    """
+
+    def __init__(self, status: Callable[[str], None]) -> None:
+        from adascale.engine.search.reply import GrowingReply
+
+        self._status = status
+        self._reply = GrowingReply()
+        self._wrapping = Wrapping(shutil.get_terminal_size().columns) if sys.stdout.isatty() else None
+
+    def on(self, event: Event) -> None:
+        """Take the next event."""
+        from adascale.engine.search.events import SearchFailed, SearchFinished
+
+        if isinstance(event, SearchFinished | SearchFailed):
+            if self._reply.sent:
+                write_piece(f"{self._wrapping.end()}\n" if self._wrapping else "\n")
+        elif piece := self._reply.take(event):
+            self._status("")
+            write_piece(self._wrapping.take(piece) if self._wrapping else piece)
+
+
+def ended(record: ViewState | None) -> ViewState:
+    """The record of a search that has a result; raises as ``search_one``."""
+    from adascale.engine.search.events import SearchFailed
+
+    if record is None:  # interrupted before the search has begun
+        raise typer.Exit(INTERRUPTED)
+    if isinstance(record.end, SearchFailed):
+        raise record.end.error()
+    return record
