@@ -62,7 +62,7 @@ COMMANDS = {
     "eval": ("evaluate.eval_", "Compare strategies on questions with known answers."),
     "calibrate": ("calibrate.app", "Fit and check what turns scores into probabilities."),
     "export": ("export.export", "Write searches as training data."),
-    "options": ("options.options", "List the names of -o, with their ranges and defaults."),
+    "options": ("config.options", "List the names of -o, with their ranges and defaults."),
     "config": ("config.app", "Set defaults in a file."),
     "doctor": ("doctor.doctor", "Check this machine, and say how to fix what is wrong."),
 }
