@@ -16,7 +16,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from adascale.engine.answers.result import SearchResult as SearchResult
+    from adascale.engine.answers.choosing import SearchResult as SearchResult
     from adascale.engine.errors import AdascaleError as AdascaleError
     from adascale.engine.search.driver import Driver as Driver
     from adascale.engine.search.events import Event as Event
@@ -59,7 +59,7 @@ __version__ = "0.2.0"
 _NAMES = {
     "adascale.asking": "Answer ask search",
     "adascale.codetasks.coding": "CodeResult code",
-    "adascale.engine.answers.result": "SearchResult",
+    "adascale.engine.answers.choosing": "SearchResult",
     "adascale.engine.errors": "AdascaleError",
     "adascale.engine.search.driver": "Driver",
     "adascale.engine.search.events": "Event SearchFinished SearchStarted",

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from os import PathLike, fspath
 from typing import get_args
 
-from adascale.engine.answers.result import SearchResult
+from adascale.engine.answers.choosing import SearchResult
 from adascale.engine.errors import UsageError
 from adascale.engine.kinds.messages import problem_of
 from adascale.engine.search.events import Event, SearchFailed

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from adascale.engine.answers.result import Standing
+from adascale.engine.answers.choosing import Standing
 from adascale.engine.errors import UsageError
 from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import STRATEGIES, Cut, Expand, Plan, Strategy, gather

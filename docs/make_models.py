@@ -10,8 +10,7 @@ from pathlib import Path
 
 from adascale.engine.decimals import human_bytes
 from adascale.engine.kinds import KINDS
-from adascale.models.calibration.artefact import load_artefact
-from adascale.models.calibration.installed import shipped_folder
+from adascale.models.calibration.artefact import load_artefact, shipped_folder
 from adascale.models.files.catalog import ModelSpec, catalog
 from adascale.models.sizing import usual_bytes
 

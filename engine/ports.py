@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
-from .answers.result import PROFILES, FieldEstimate, FinishedSearch, ModeProfile
+from .answers.choosing import PROFILES, FieldEstimate, FinishedSearch, ModeProfile
 from .answers.weighing import OptionWeights
 from .execution import Execution, Trial
 from .kinds.base import Look

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from adascale.engine.answers.result import SearchResult
+from adascale.engine.answers.choosing import SearchResult
 from adascale.engine.codec import encodable
 from adascale.engine.errors import UsageError, setting
 from adascale.engine.kinds import KINDS, kind_of

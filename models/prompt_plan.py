@@ -17,9 +17,14 @@ from adascale.engine.kinds import KINDS, prompt_of
 from adascale.engine.ports import Calibrator
 from adascale.engine.types import MODES, KindName, Mode, PromptName
 
-from .calibration import installed
-from .calibration.artefact import Artefact, Fingerprint, ProgramFingerprint, check_width
-from .calibration.installed import InstalledCalibrations
+from .calibration import artefact as installed
+from .calibration.artefact import (
+    Artefact,
+    Fingerprint,
+    InstalledCalibrations,
+    ProgramFingerprint,
+    check_width,
+)
 from .llama.chat import ChatFormat
 from .llama.runtime import LlamaModel
 from .llama.thinking import plan_thinking

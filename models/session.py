@@ -21,7 +21,7 @@ from adascale.engine.search.settings import Conditions
 from adascale.engine.types import KindName, Mode, Notice
 
 from . import machine
-from .calibration import installed
+from .calibration import artefact as installed
 from .calibration.artefact import describe, describe_votes
 from .files.gguf_info import GGUFInfo
 from .files.library import ModelFile

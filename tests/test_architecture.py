@@ -229,7 +229,7 @@ try:
     main()
 except SystemExit:
     pass
-rooms = ("codetasks", "export", "serve", "engine.fitting")
+rooms = ("codetasks", "export", "serve", "engine.calibration.fit")
 found = [name for name in sys.modules if name.startswith(tuple(f"adascale.{{room}}" for room in rooms))]
 assert not found, found
 """

@@ -8,8 +8,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
+from adascale.engine.answers.choosing import Standing
 from adascale.engine.answers.latex import readable
-from adascale.engine.answers.result import Standing
 from adascale.engine.search.events import (
     AnswersJudged,
     Event,

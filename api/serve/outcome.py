@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from adascale.engine.answers.choosing import SearchResult
 from adascale.engine.answers.latex import readable
 from adascale.engine.answers.program import read_program
-from adascale.engine.answers.result import SearchResult
 from adascale.engine.codec import to_plain
 from adascale.engine.kinds import kind_of
 from adascale.engine.search.account import confidence

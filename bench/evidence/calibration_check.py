@@ -17,13 +17,12 @@ from typing import Any
 import numpy as np
 
 from adascale.engine.answers.equality import is_right
-from adascale.engine.calibration.calibration import Calibration
 from adascale.engine.calibration.features import FINISHED, QUESTION, STAGES_OF, Stage
+from adascale.engine.calibration.fit import QuestionSamples, Sample, StageData, Training, answer_examples
+from adascale.engine.calibration.head import Calibration
+from adascale.engine.calibration.metrics import Predictions
+from adascale.engine.calibration.report import report
 from adascale.engine.codec import to_plain
-from adascale.engine.fitting.calibration import QuestionSamples, Sample, Training, answer_examples
-from adascale.engine.fitting.head import StageData
-from adascale.engine.fitting.metrics import Predictions
-from adascale.engine.fitting.report import report
 
 from ..common import close
 from . import recorded_draws

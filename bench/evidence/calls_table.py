@@ -24,11 +24,10 @@ from typing import Any
 
 import numpy as np
 
-from adascale.engine.answers.choosing import choose
-from adascale.engine.answers.result import Candidate, FinishedSearch
+from adascale.engine.answers.choosing import Candidate, FinishedSearch, choose
+from adascale.engine.calibration import metrics
+from adascale.engine.calibration.metrics import Predictions
 from adascale.engine.calibration.votes import CALL_WEIGHTS, CallPosterior, CallWeights, rate_of_size
-from adascale.engine.fitting import metrics
-from adascale.engine.fitting.metrics import Predictions
 from adascale.engine.kinds import kind_of
 from adascale.engine.ports import Prefix, SequenceLogprob, Uncalibrated
 from adascale.engine.search.branch import branch_seed

@@ -28,16 +28,16 @@ import numpy as np
 
 from adascale.engine.answers.weighing import OptionWeights
 from adascale.engine.answers.weighing import Vote as OptionVote
+from adascale.engine.calibration import metrics
+from adascale.engine.calibration.metrics import Predictions
 from adascale.engine.calibration.options import OptionsCalibration
 from adascale.engine.evaluation.evaluate import SURE
-from adascale.engine.fitting import metrics
-from adascale.engine.fitting.metrics import Predictions
 from adascale.engine.kinds import kind_of
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import EFFORTS, Greedy, Strategy, Vote, Weighing
 from adascale.engine.types import Problem
-from adascale.models.calibration import installed
+from adascale.models.calibration import artefact as installed
 from adascale.models.draws.playback import ReplayingPolicy
 from adascale.models.draws.store import DrawStore
 from adascale.models.options import SessionOptions

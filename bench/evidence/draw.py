@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from adascale.engine.calibration.calibration import Calibration
+from adascale.engine.calibration.head import Calibration
 from adascale.engine.evaluation.evaluate import AT_ONCE
 from adascale.engine.ports import Prefix
 from adascale.engine.search.events import AnswerFound, Event, PromptRead, SearchFinished
@@ -28,7 +28,7 @@ from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import Expand, Plan, Strategy
 from adascale.engine.strategies.rollouts import draw_with_redraws
 from adascale.engine.types import ROOT, Estimate, Mode, NodeId, Problem
-from adascale.models.calibration import installed
+from adascale.models.calibration import artefact as installed
 from adascale.models.calibration.artefact import Artefact, question_key
 from adascale.models.draws.playback import ReplayingPolicy
 from adascale.models.draws.store import DrawStore

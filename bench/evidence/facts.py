@@ -28,9 +28,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from adascale.engine.calibration import metrics
+from adascale.engine.calibration.metrics import Predictions
 from adascale.engine.calibration.votes import FEWEST_FACT_NATS, MOST_FACT_NATS, FactPosterior
-from adascale.engine.fitting import metrics
-from adascale.engine.fitting.metrics import Predictions
 from adascale.engine.kinds.fact import KIND as FACT
 from adascale.engine.kinds.fact import same_name
 from adascale.engine.ports import SequenceLogprob

@@ -26,11 +26,10 @@ from typing import Any
 import jsonschema  # type: ignore[import-untyped]
 import numpy as np
 
-from adascale.engine.answers.choosing import group_answers
-from adascale.engine.answers.result import DOUBTFUL, Candidate, FinishedSearch
+from adascale.engine.answers.choosing import DOUBTFUL, Candidate, FinishedSearch, group_answers
+from adascale.engine.calibration import metrics
+from adascale.engine.calibration.metrics import Predictions
 from adascale.engine.calibration.votes import FIELD_WEIGHTS, FieldPosterior, FieldWeights, rate_of_size
-from adascale.engine.fitting import metrics
-from adascale.engine.fitting.metrics import Predictions
 from adascale.engine.kinds import kind_of
 from adascale.engine.kinds.json_object import schema_of
 from adascale.engine.ports import Prefix, SequenceLogprob, Uncalibrated

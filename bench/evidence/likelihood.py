@@ -18,10 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from adascale.engine.answers.choosing import group_answers
-from adascale.engine.answers.result import Candidate, FinishedSearch
+from adascale.engine.answers.choosing import Candidate, FinishedSearch, group_answers
+from adascale.engine.calibration.metrics import Predictions, auc, ece
 from adascale.engine.calibration.votes import VotePosterior, rate_of_size
-from adascale.engine.fitting.metrics import Predictions, auc, ece
 from adascale.engine.ports import Prefix
 from adascale.engine.types import Estimate, Mode, NodeId, Problem
 

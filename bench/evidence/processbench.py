@@ -19,10 +19,10 @@ from typing import Any
 import llama_cpp.llama_cpp as C
 import numpy as np
 
-from adascale.engine.fitting.metrics import Predictions, auc, bootstrap
+from adascale.engine.calibration.metrics import Predictions, auc, bootstrap
 from adascale.engine.ports import Prefix, SequenceLogprob
 from adascale.engine.types import Finish, Problem, Reading, Step
-from adascale.models.calibration import installed
+from adascale.models.calibration import artefact as installed
 from adascale.models.llama.prefixes import ParkedPrefix, PrefixCache, read_prompt
 from adascale.models.llama.runtime import Run
 from adascale.models.llama.sampling import Certainty, certainty

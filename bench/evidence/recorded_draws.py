@@ -20,9 +20,9 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
+from adascale.engine.answers.choosing import PROFILES, FinishedSearch, ModeProfile
 from adascale.engine.answers.program import read_program
-from adascale.engine.answers.result import PROFILES, FinishedSearch, ModeProfile
-from adascale.engine.calibration.calibration import Calibration, widen
+from adascale.engine.calibration.head import Calibration, widen
 from adascale.engine.calibration.votes import rate_of_size
 from adascale.engine.execution import Execution, Trial
 from adascale.engine.kinds.base import Look
@@ -43,7 +43,7 @@ from adascale.engine.search.driver import Driver
 from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import Adaptive, Expand, Strategy
 from adascale.engine.types import ROOT, BranchId, Estimate, Mode, Problem, Step
-from adascale.models.calibration import installed
+from adascale.models.calibration import artefact as installed
 from adascale.models.calibration.artefact import Artefact, load_artefact
 from adascale.models.draws.playback import ReplayingPolicy
 from adascale.models.draws.store import DrawStore, draw_key

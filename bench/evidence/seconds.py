@@ -25,9 +25,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from adascale.engine.calibration.metrics import auc, ece
 from adascale.engine.calibration.votes import VotePosterior
 from adascale.engine.evaluation.evaluate import Contestant, evaluate
-from adascale.engine.fitting.metrics import auc, ece
 from adascale.engine.strategies import Adaptive, Greedy, Margin, Strategy, Vote
 from adascale.engine.strategies.redraws import REDRAWS
 from adascale.engine.types import Mode

@@ -7,32 +7,42 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from adascale.engine.codec import to_plain
+from adascale.engine.decimals import decimal
 from adascale.engine.errors import CalibrationError, DecodeAbortedError, UsageError, command
 from adascale.engine.types import Notice, Problem
+from adascale.models.files.catalog import DEFAULT_GENERATOR
 from adascale.models.options import SessionOptions
 
 from ..disk.files import check_output, is_calibration, writing
 from ..exit_codes import INTERRUPTED
 from ..options.by_command import CalibrationOptions, FitOptions, TerminalOptions
+from ..options.declare import JsonLinesOption, JsonOption, ModelOption
 from ..options.settings import Command, with_options
-from ..report.calibrate_report import report_text
 from ..searching import open_session, stoppable
-from ..terminal.console import as_typed, clean, say, short_path, show_warning, write_json, write_payload
+from ..terminal.console import (
+    as_typed,
+    clean,
+    say,
+    short_path,
+    show_warning,
+    write_json,
+    write_json_lines,
+    write_payload,
+)
 from ..terminal.progress import Progress
 from ..terminal.signals import graceful
-from ..terminal.text import duration
-from .calibrations import list_, show
+from ..terminal.text import columns, duration, fitted
 
 if TYPE_CHECKING:
-    from adascale.engine.calibration.figures import StageReport
+    from adascale.engine.calibration.metrics import BaselineReport, Bin, Number, StageReport
     from adascale.models.calibration.artefact import Artefact
-    from adascale.models.calibration.collect import FinishedQuestion
-    from adascale.models.calibration.session_rollouts import SessionRollouts
+    from adascale.models.calibration.rollouts import FinishedQuestion
+    from adascale.models.calibration.training import SessionRollouts
     from adascale.models.session import OpenSession
 
 SCHEMA = "adascale.calibrate/1"
@@ -58,9 +68,8 @@ def fit(*, options: FitOptions) -> None:
     Without --data it takes the 300 questions that come with adascale. It can be stopped at any time: finished
     questions are kept, and the same command continues.
     """
-    from adascale.models.calibration.artefact import describe, save_artefact
-    from adascale.models.calibration.installed import own_path
-    from adascale.models.calibration.session_rollouts import FEWEST
+    from adascale.models.calibration.artefact import describe, own_path, save_artefact
+    from adascale.models.calibration.training import FEWEST
 
     run, output = options.run, options.output
     problems = choose_problems(run, FEWEST, built_in=True)
@@ -87,8 +96,7 @@ def check(*, options: CalibrationOptions) -> None:
     adascale calibrate check -d test.jsonl
     adascale calibrate check -d test.jsonl --calibration mine.calibration.safetensors
     """
-    from adascale.models.calibration.artefact import describe
-    from adascale.models.calibration.installed import overlap
+    from adascale.models.calibration.artefact import describe, overlap
 
     problems = choose_problems(options, 1)
     with open_session(options.session, options.terminal) as session:
@@ -104,17 +112,13 @@ def check(*, options: CalibrationOptions) -> None:
     _write_report(stages, options, more)
 
 
-app.command("list")(list_)
-app.command()(show)
-
-
 @contextmanager
 def _drawn(
     session: OpenSession, problems: list[Problem], run: CalibrationOptions
 ) -> Iterator[SessionRollouts]:
     """Rollouts of these questions, after what is missing was drawn and scored."""
-    from adascale.models.calibration.collect import DrawPlan
-    from adascale.models.calibration.session_rollouts import SessionRollouts
+    from adascale.models.calibration.rollouts import DrawPlan
+    from adascale.models.calibration.training import SessionRollouts
 
     plan = DrawPlan(run.samples, run.seed, run.programs)
     with SessionRollouts.open(session, problems, plan) as rollouts:
@@ -127,8 +131,8 @@ def _measure(
     session: OpenSession, problems: list[Problem], artefact: Artefact, run: CalibrationOptions
 ) -> Mapping[str, StageReport]:
     """A report on a calibration by what is drawn of these questions."""
-    from adascale.engine.calibration.calibration import Calibration
-    from adascale.engine.fitting.report import measure, report
+    from adascale.engine.calibration.head import Calibration
+    from adascale.engine.calibration.report import measure, report
 
     fitted = artefact.calibration
     assert isinstance(fitted, Calibration), "those of other kinds have weights alone"
@@ -141,7 +145,7 @@ def _measure(
 
 def _no_calibration(session: OpenSession) -> CalibrationError:
     """The error of a check without a calibration, or with one for the other kind of problem."""
-    from adascale.models.calibration.installed import wrong_kind
+    from adascale.models.calibration.artefact import wrong_kind
 
     named = session.files.calibration
     if named is not None:
@@ -184,8 +188,8 @@ def choose_problems(options: CalibrationOptions, fewest: int, built_in: bool = F
     Raises:
         UsageError: no data, fewer than ``fewest`` questions, no scores, or another kind of question.
     """
-    from adascale.models.calibration.installed import built_in_questions
-    from adascale.models.calibration.session_rollouts import check_enough
+    from adascale.models.calibration.artefact import built_in_questions
+    from adascale.models.calibration.training import check_enough
     from adascale.models.question_sets import choose_questions, only_kind, read_known
 
     if not options.data and not built_in:
@@ -274,3 +278,169 @@ def _follow(
             left = duration(ahead / max(speed, 1e-9))
             progress.show(task, here + count, total, f"{speed:.0f} tokens/s, about {left} left")
     return failed
+
+
+@app.command("list")
+def list_(as_json: JsonLinesOption = False) -> None:
+    """List the calibrations on this machine; ``show`` names the file of one.
+
+    adascale calibrate list
+
+    SKILL: 1 is perfect, 0 is no better than the base rate. ECE: how far a probability is off on average.
+    """
+    from adascale.models.calibration.artefact import describe, read_installed
+
+    found = read_installed()
+    for error in found.errors:
+        say(f"adascale: {as_typed(error.message)}")
+    if as_json:
+        write_json_lines(map(describe, found.artefacts))
+    else:
+        write_payload(fitted(list_text(found.artefacts)))
+
+
+@app.command()
+def show(
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            help="Name from the list, or a file. The default is that of the model, for questions."
+        ),
+    ] = None,
+    generator: ModelOption = DEFAULT_GENERATOR,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what a calibration was fitted on and how good it is.
+
+    adascale calibrate show
+    adascale calibrate show -m qwen2.5-coder-0.5b
+    adascale calibrate show qwen2.5-coder-1.5b+probe+code
+    """
+    from adascale.models.calibration.artefact import describe
+    from adascale.models.files.library import locate
+
+    if name is None:
+        file = locate(generator)
+        name = f"{generator if file is None else file.own_name}+probe"
+    artefact = _named(name)
+    if as_json:
+        write_json(describe(artefact))
+    else:
+        write_payload(card_text(artefact))
+
+
+def _named(name: str) -> Artefact:
+    """A calibration by its name in the list, or from a file.
+
+    Raises:
+        CalibrationError: there is no such calibration.
+    """
+    from adascale.models.calibration.artefact import load_artefact, read_installed
+
+    if Path(name).is_file():
+        return load_artefact(Path(name))
+    for artefact in read_installed().artefacts:
+        if artefact.card.name == name:
+            return artefact
+    raise CalibrationError(
+        f"there is no calibration {name}", slug="no-calibration", hint="adascale calibrate list"
+    )
+
+
+STAGE_NAMES: Mapping[str, str] = {
+    "question": "question",
+    "step": "unfinished",
+    "finished": "finished",
+    "program question": "question for a program",
+    "program": "program",
+    "task": "code task",
+    "code": "code",
+    "look": "options read",
+    "answer": "answer",
+}
+"""Names of the stages on the screen, in the order of a search."""
+_MEASURES = ("BRIER", "SKILL", "(95 %)", "ECE", "NOISE", "AUC", "WITHIN", "COVERAGE")
+_HEADER = ("STAGE", "N", "QUESTIONS", "CORRECT", *_MEASURES)
+_BAR = 30
+
+
+def report_text(stages: Mapping[str, StageReport]) -> str:
+    """Metrics of all stages, then one reliability table per stage."""
+    ordered = [(shown, stages[name]) for name, shown in STAGE_NAMES.items() if name in stages]
+    rows = [_HEADER, *(_stage_row(name, stage) for name, stage in ordered)]
+    for name, stage in ordered:
+        baselines = (("length alone", stage.surface), ("raw score", stage.raw))
+        rows += [_baseline_row(f"{name}, {what}", found) for what, found in baselines if found is not None]
+    tables = [f"{name}: estimated, observed\n{_reliability(stage.reliability)}" for name, stage in ordered]
+    return "\n\n".join([columns(rows, "<" + ">" * (len(_HEADER) - 1)), *tables])
+
+
+def card_text(artefact: Artefact) -> str:
+    """One calibration: its data, models and settings, and its metrics."""
+    card, fingerprint = artefact.card, artefact.card.fingerprint
+    facts = [
+        ("name", card.name),
+        ("level", card.level),
+        ("file", artefact.path),
+        ("data", ", ".join(card.data)),
+        ("questions", f"{len(card.questions):,}"),
+        ("solutions", f"{card.samples} in prose, {card.programs} programs"),
+        ("seed", str(card.seed)),
+        ("generator", fingerprint.generator),
+        ("prm", fingerprint.prm or fingerprint.prm_format),
+        ("sampler", ", ".join(f"{k} {v}" for k, v in fingerprint.sampling.items())),
+        ("versions", ", ".join(f"{k} {v}" for k, v in card.versions.items())),
+    ]
+    table = "\n".join(f"{key:<12}{value}" for key, value in facts if value)
+    unit = "model" if card.level == "portable" else "question"
+    return f"{table}\n\nHeld out by {unit}:\n\n{report_text(card.held_out)}"
+
+
+def list_text(artefacts: Sequence[Artefact]) -> str:
+    """One line per calibration."""
+    rows = [("NAME", "LEVEL", "QUESTIONS", "SKILL", "ECE", "DATA")]
+    for card in (artefact.card for artefact in artefacts):
+        finished = card.finished
+        data = ", ".join(card.data)
+        cells = (f"{len(card.questions):,}", cell(finished.skill), cell(finished.ece), data)
+        rows.append((card.name, card.level, *cells))
+    return columns(rows, "<<>>><")
+
+
+def _stage_row(name: str, stage: StageReport) -> tuple[str, ...]:
+    low, high = stage.intervals["skill"]
+    return (
+        name,
+        f"{stage.n:,}",
+        f"{stage.questions:,}",
+        cell(stage.base_rate),
+        cell(stage.brier),
+        cell(stage.skill),
+        f"({cell(low)} {cell(high)})",
+        cell(stage.ece),
+        cell(stage.ece_floor),
+        cell(stage.auc),
+        cell(stage.auc_within) if stage.auc_within is not None else "",
+        cell(stage.coverage),
+    )
+
+
+def _baseline_row(name: str, found: BaselineReport) -> tuple[str, ...]:
+    cells = (cell(found.brier), cell(found.skill), "", cell(found.ece), "", cell(found.auc), "", "")
+    return (name, "", "", "", *cells)
+
+
+def cell(value: Number) -> str:
+    """``.812``, or ``-`` if it is not defined."""
+    return "-" if value is None else decimal(value)
+
+
+def _reliability(bins: Iterable[Bin]) -> str:
+    lines = []
+    for b in bins:
+        bar = "#" * round(b.observed * _BAR)
+        at = min(round(b.estimate * _BAR), _BAR - 1)
+        # The estimate's own place is marked, so that the eye compares the bar's end with it.
+        drawn = bar.ljust(_BAR)
+        lines.append(f"  {cell(b.estimate)}  {cell(b.observed)}  {drawn[:at]}|{drawn[at + 1 :]}".rstrip())
+    return "\n".join(lines)

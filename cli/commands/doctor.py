@@ -190,7 +190,7 @@ def _generator(name: str) -> Finding:
 def _calibration(name: str) -> Finding:
     """Describe the calibration for the default sampler: its data, and its figures on held-out questions."""
     from adascale.engine.calibration.votes import rate_of_size
-    from adascale.models.calibration import installed
+    from adascale.models.calibration import artefact as installed
     from adascale.models.calibration.artefact import Fingerprint
     from adascale.models.files.library import resolve
     from adascale.models.options import WINDOW, SamplingParams

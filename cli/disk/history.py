@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from adascale.engine.answers.result import SearchResult
+from adascale.engine.answers.choosing import SearchResult
 from adascale.engine.errors import AdascaleError, TraceError, excerpt
 from adascale.engine.search.events import SearchFailed, SearchFinished, SearchStarted
 from adascale.engine.types import probability_of

@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from adascale import __version__
+from adascale.engine.answers.choosing import SearchResult
 from adascale.engine.answers.latex import readable
-from adascale.engine.answers.result import SearchResult
 from adascale.engine.codec import to_plain
 from adascale.engine.errors import AdascaleError, WorkerDiedError
 from adascale.engine.execution import Execution

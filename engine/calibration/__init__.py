@@ -1,7 +1,6 @@
 """Calibration: from evidence about a prefix to the probability that it ends in a correct answer.
 
-``features`` turns prefixes and finished searches into evidence by name; ``projection`` reduces hidden states
-to a few standardised inputs; ``head`` maps inputs to quantiles. There are three calibrators of a search:
-``calibration`` holds a model of each stage, ``options`` weighs looks and votes, ``votes`` are for models that
-nobody fitted. ``figures`` say how good one was. The room ``fitting`` makes and measures them.
+``features`` turns prefixes and finished searches into evidence by name; ``head`` reduces it to a few inputs,
+and maps those to quantiles, for each stage of a search. ``options`` weighs looks and votes, ``votes`` are for
+models that nobody fitted. ``fit`` makes a calibration and ``metrics`` measure it, which no search needs.
 """

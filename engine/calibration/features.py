@@ -14,9 +14,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..answers.choosing import odds_over_question, supports
+from ..answers.choosing import FinishedSearch, ModeProfile, odds_over_question, supports
 from ..answers.posterior import ModeState, posterior
-from ..answers.result import FinishedSearch, ModeProfile
 from ..ports import Prefix
 from ..types import Mode
 

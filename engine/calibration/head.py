@@ -1,21 +1,140 @@
-"""Linear heads that map evidence to quantiles of a success probability, and the loss that teaches them.
-
-A head has two raw outputs, which are read as a Beta distribution of the success probability: the logit of its
-mean, and the log of its concentration over ``PRIOR_KAPPA``.
-"""
+"""Evidence as a few standardised inputs: principal components of the states, and the numbers."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..types import Estimate
-from .features import Array, Evidence, Observation, logit, sigmoid
-from .projection import Arrays, Inputs, Projection
+from ..answers.choosing import FinishedSearch, ModeProfile
+from ..answers.program import executed_answer
+from ..ports import AnswerEstimates, Prefix, QuestionEstimate
+from ..types import Estimate, Mode
+from .features import (
+    QUESTION,
+    Array,
+    Evidence,
+    Observation,
+    Stage,
+    States,
+    answer_observation,
+    code_observation,
+    logit,
+    program_observation,
+    prose_observation,
+    sigmoid,
+)
+
+Arrays = Mapping[str, NDArray[np.floating[Any]]]
+
+_MIN_VARIANCE = 1e-8
+_CLIP = 4.0
+"""Standard deviations at which a component is clipped."""
+
+_TEMPERING = 0.25
+"""Tempering of the components that a head reads (``Projection.fit``); 0 and .5 are worse on the 1.5b."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Projection:
+    """An affine map of states to standardised principal components, each scaled by its prior size.
+
+    Attributes:
+        matrix: ``[width, components]``, rounded to half precision, which an artefact keeps it in.
+        bias: ``[components]``.
+        size: ``[components]``, 1 for the largest, less for smaller ones.
+    """
+
+    matrix: States
+    bias: Array
+    size: Array
+
+    @classmethod
+    def fit(cls, states: States, weight: Array, components: int, tempering: float = 0.0) -> Projection:
+        """Components of weighted ``[n, width]`` states; label-free.
+
+        ``tempering`` is the power of its share of variance that a component keeps as its size. Whitening (0)
+        trusts the smallest as much as the largest; plain components (.5) nearly ignore the small ones. Under
+        weight decay the size is the prior.
+        """
+        x = states.astype(np.float64)
+        mean = weight @ x / weight.sum()
+        x -= mean
+        covariance = (x * (weight / weight.sum())[:, None]).T @ x
+        values, vectors = np.linalg.eigh(covariance)
+        top = np.argsort(values)[::-1][:components]
+        values = np.maximum(values[top], _MIN_VARIANCE)
+        # The solver chooses a component's sign: it is fixed here, so that machines agree.
+        vectors = vectors[:, top]
+        vectors *= np.sign(vectors[np.abs(vectors).argmax(axis=0), np.arange(len(top))])
+        # A direction without variance (few questions, or all the same) carries no information.
+        matrix = np.where(values > _MIN_VARIANCE, vectors / np.sqrt(values), 0.0)
+        matrix = matrix.astype(np.float16).astype(np.float32)
+        return cls(matrix, -(mean @ matrix), (values / values[0]) ** tempering)
+
+    @classmethod
+    def of(cls, arrays: Arrays, name: str) -> Projection:
+        """The inverse of ``arrays``.
+
+        Raises:
+            KeyError: one of its arrays is missing.
+        """
+        matrix, bias, size = (arrays[f"{name}.{part}"] for part in ("matrix", "bias", "size"))
+        return cls(matrix.astype(np.float32), bias.astype(np.float64), size.astype(np.float64))
+
+    def arrays(self, name: str) -> Arrays:
+        """Its arrays for an artefact, each with this name in front of its own."""
+        return {f"{name}.matrix": self.matrix, f"{name}.bias": self.bias, f"{name}.size": self.size}
+
+    def __call__(self, states: States) -> Array:
+        """``[n, components]``."""
+        z: Array = (states @ self.matrix).astype(np.float64) + self.bias
+        return z.clip(-_CLIP, _CLIP) * self.size
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Inputs:
+    """All evidence that a head reads as one standardised row per prefix.
+
+    Attributes:
+        names: Numbers that are read.
+        projections: Projection of each block of states that is read, by its name.
+        mean, scale: ``[numbers]``.
+        low, high: ``[numbers]``, the range that was fitted: a small head must not extrapolate, say to sixteen
+            equal answers from four.
+    """
+
+    names: tuple[str, ...]
+    projections: Mapping[str, Projection]
+    mean: Array
+    scale: Array
+    low: Array
+    high: Array
+
+    @classmethod
+    def fit(cls, evidence: Evidence, weight: Array, components: int) -> Inputs:
+        """Standardise by weighted moments; states are read where ``components`` is not 0."""
+        w = weight / weight.sum()
+        mean = w @ evidence.numbers
+        deviation = np.sqrt(w @ (evidence.numbers - mean) ** 2)
+        # A number that was constant in fitting (say no step was ever cut off) must have no effect later.
+        scale = np.where(deviation > 1e-6, 1.0 / np.maximum(deviation, 1e-6), 0.0)
+        read = evidence.states if components else {}
+        projections = {
+            name: Projection.fit(states, weight, components, _TEMPERING) for name, states in read.items()
+        }
+        low, high = (f(evidence.numbers, axis=0) for f in (np.min, np.max))
+        return cls(evidence.names, projections, mean, scale, low, high)
+
+    def __call__(self, evidence: Evidence) -> Array:
+        """``[n, numbers + blocks * components]``."""
+        numbers = (evidence.columns(self.names).clip(self.low, self.high) - self.mean) * self.scale
+        parts = [project(evidence.states[name]) for name, project in self.projections.items()]
+        return np.concatenate([numbers, *parts], axis=1)
+
 
 LEVELS = (0.1, 0.5, 0.9)
 """Quantile levels of an estimate: lower, median, upper."""
@@ -175,3 +294,118 @@ class HeadModel:
 
 _MOMENTS = ("mean", "scale", "low", "high")
 """Arrays of ``Inputs`` that belong to its numbers."""
+
+
+_COMPONENTS = 16
+_QUESTIONS_PER_COMPONENT = 10
+"""With fewer, the fitted questions lie closer to their own centre than any new one does."""
+_SHARE = 0.99
+"""Share of the fitted questions whose distance is at most 1."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Domain:
+    """Distance of a question from the fitted ones, over a threshold that 99 % of them keep.
+
+    Attributes:
+        projection: Maps states to standardised components.
+        threshold: ``[1]`` root mean square component.
+    """
+
+    projection: Projection
+    threshold: Array
+
+    @classmethod
+    def fit(cls, states: States) -> Domain:
+        """The domain of ``[questions, width]`` states."""
+        components = max(1, min(_COMPONENTS, len(states) // _QUESTIONS_PER_COMPONENT))
+        projection = Projection.fit(states, np.full(len(states), 1 / len(states)), components)
+        distance = cls(projection, np.ones(1)).distance(states)
+        # Questions that all look the same would make everything else infinitely far.
+        return cls(projection, np.array([max(float(np.quantile(distance, _SHARE, method="higher")), 1e-3)]))
+
+    def distance(self, states: States) -> Array:
+        """``[n]`` distances; above 1 is outside."""
+        distances: Array = np.sqrt((self.projection(states) ** 2).mean(axis=1)) / self.threshold
+        return distances
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Calibration:
+    """Implements ``engine.ports.Calibrator`` with models that were fitted on the generator itself.
+
+    Attributes:
+        stages: Model of each stage of its modes.
+        answer: Model of a finished search's chosen answer.
+        domains: Domain of the questions in each mode.
+        profiles: Profile of each mode.
+    """
+
+    stages: Mapping[Stage, HeadModel]
+    answer: HeadModel
+    domains: Mapping[Mode, Domain]
+    profiles: Mapping[Mode, ModeProfile]
+
+    weights = None  # there are no options to weigh
+    is_rough = False
+
+    @property
+    def width(self) -> int:
+        """Width of the states that it knows a question by."""
+        return len(next(iter(self.domains.values())).projection.matrix)
+
+    @property
+    def modes(self) -> tuple[Mode, ...]:
+        """The modes that it knows."""
+        return tuple(self.domains)
+
+    def question(self, prefix: Prefix) -> QuestionEstimate:
+        """Estimate for a question of which nothing is written yet."""
+        found = Observation({}, {"question": self._known_by(prefix)})
+        estimate, distance = self.stages[QUESTION[prefix.mode]].estimate(found), self.distance(prefix)
+        return QuestionEstimate(widen(estimate, distance), distance > 1.0)
+
+    def estimate(self, prefix: Prefix, reward: float) -> Estimate:
+        """Estimate for a prefix with steps; a finished one has its own model."""
+        execution = prefix.execution
+        match prefix.mode:
+            case "prose":
+                stage: Stage = "step" if prefix.steps[-1].finish == "step" else "finished"
+                found = prose_observation(prefix, reward)
+            case "program":
+                stage, answer = "program", None if execution is None else executed_answer(execution)
+                found = program_observation(prefix, reward, answer)
+            case "code":
+                stage, passed = "code", 0 if execution is None else execution.passed
+                failed = execution is None or execution.fails
+                found = code_observation(prefix, reward, passed, failed=failed)
+        return widen(self.stages[stage].estimate(found), self.distance(prefix))
+
+    def answer_observation(self, finished: FinishedSearch) -> Observation:
+        """Evidence that ``answer`` reads from a finished search."""
+        return answer_observation(finished, self.profiles)
+
+    def judge(self, prefix: Prefix, finished: FinishedSearch) -> AnswerEstimates:
+        """Estimate for the chosen answer; those of its trajectories stay as they are."""
+        estimate = self.answer.estimate(self.answer_observation(finished))
+        return AnswerEstimates(widen(estimate, self.distance(prefix)))
+
+    def distance(self, prefix: Prefix) -> float:
+        """Distance of the question from the fitted ones; above 1 is outside."""
+        return float(self.domains[prefix.mode].distance(self._known_by(prefix)[None])[0])
+
+    def _known_by(self, prefix: Prefix) -> States:
+        """``[width]`` by which a question is known."""
+        assert prefix.prompt is not None, "the generator's state behind the prompt was not kept"
+        return prefix.prompt.last
+
+
+def widen(estimate: Estimate, distance: float) -> Estimate:
+    """Stretch the interval around the median, on the logit scale, for a question that lies outside."""
+    if distance <= 1.0:
+        return estimate
+    low, middle, high = logit(np.array([estimate.lower, estimate.median, estimate.upper]))
+    stretched = sigmoid(np.array([middle + distance * (low - middle), middle + distance * (high - middle)]))
+    # ``logit`` clips near 0 and 1, so a bound that is already there would come back narrower.
+    lower, upper = min(float(stretched[0]), estimate.lower), max(float(stretched[1]), estimate.upper)
+    return Estimate(lower, estimate.median, upper, estimate.calibrated)

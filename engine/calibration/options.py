@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from ..answers.result import FinishedSearch, ModeProfile
+from ..answers.choosing import FinishedSearch, ModeProfile
 from ..answers.weighing import OptionWeights
 from ..kinds import kind_of
 from ..ports import AnswerEstimates, Prefix, QuestionEstimate

@@ -16,9 +16,16 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from ..answers.choosing import supports
+from ..answers.choosing import (
+    PROFILES,
+    AnswerGroup,
+    Candidate,
+    FieldEstimate,
+    FinishedSearch,
+    ModeProfile,
+    supports,
+)
 from ..answers.posterior import STRENGTH, ModeState, posterior
-from ..answers.result import PROFILES, AnswerGroup, Candidate, FieldEstimate, FinishedSearch, ModeProfile
 from ..answers.weighing import OptionWeights
 from ..kinds.json_object import schema_of
 from ..ports import AnswerEstimates, Prefix, QuestionEstimate, Uncalibrated

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..calibration.features import Array
-from ..fitting.metrics import Predictions, ece, ece_floor
+from ..calibration.metrics import Predictions, ece, ece_floor
 from ..types import probability_of
 from .evaluate import SURE, Contestant, Outcome
 

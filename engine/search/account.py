@@ -6,7 +6,7 @@ from itertools import pairwise
 from statistics import fmean
 from typing import Any
 
-from ..answers.result import AnswerGroup, Candidate, SearchResult
+from ..answers.choosing import AnswerGroup, Candidate, SearchResult
 from ..types import ROOT, NodeId, probability_of
 from .record import Record
 from .tree import Tree

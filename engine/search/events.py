@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from ..answers.result import AnswerGroup, SearchResult, Standing
+from ..answers.choosing import AnswerGroup, SearchResult, Standing
 from ..codec import UNRECORDED, build, omit, to_plain
 from ..errors import AdascaleError, TraceError, excerpt, restored_error
 from ..execution import Execution

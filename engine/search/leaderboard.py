@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from ..answers.choosing import choose, likeliest, standing
-from ..answers.result import Candidate, FinishedSearch, SearchResult, Standing
+from ..answers.choosing import Candidate, FinishedSearch, SearchResult, Standing, choose, likeliest, standing
 from ..answers.weighing import Vote
 from ..kinds import kind_of
 from ..ports import AnswerEstimates, Calibrator

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self
 
-from ..answers.result import AnswerGroup, Candidate, SearchResult, Standing
+from ..answers.choosing import AnswerGroup, Candidate, SearchResult, Standing
 from ..errors import TraceError
 from ..ports import Clock
 from ..types import ROOT, BranchId, Estimate, NodeId, Notice, Usage

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from ..answers.choosing import AnswerGroup, Candidate, Standing
 from ..answers.program import computes, read_program
-from ..answers.result import AnswerGroup, Candidate, Standing
 from ..execution import Execution
 from ..ports import Prefix
 from ..types import ROOT, BranchId, Estimate, Mode, NodeId, NodeStatus, Problem, Reading, Step, Usage

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import cycle, islice
 from typing import ClassVar
 
-from ..answers.result import Standing
+from ..answers.choosing import Standing
 from ..search.tree import Tree
 from ..types import ROOT, Mode, NodeId, SelectRule, StopReason, probability_of
 from .base import Cut, Expand, Plan, Strategy

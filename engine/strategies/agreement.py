@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from ..answers.result import Standing
+from ..answers.choosing import Standing
 from ..search.tree import Tree
 from ..tools.tool import NO_CALL
 from ..types import ROOT, Mode, SelectRule

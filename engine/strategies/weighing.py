@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ..answers.result import Standing
+from ..answers.choosing import Standing
 from ..search.tree import Tree
 from ..types import SelectRule, StopReason
 from .base import Plan, Strategy, whole_trajectories

@@ -10,7 +10,7 @@ import json
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..answers.result import AnswerGroup
+from ..answers.choosing import AnswerGroup
 from ..types import NodeId
 from .equality import compared, key_of, of_object
 from .schema import Schema

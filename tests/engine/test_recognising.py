@@ -15,7 +15,7 @@ from adascale.engine.kinds.alternatives import find_alternatives
 from adascale.engine.kinds.options import Options, find_options
 from adascale.engine.kinds.recognising import recognise_message
 from adascale.engine.types import KindName
-from adascale.models.calibration.installed import built_in_questions
+from adascale.models.calibration.artefact import built_in_questions
 
 MESSAGES = Path(__file__).parents[1] / "data"
 

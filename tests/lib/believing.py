@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from adascale.engine.answers.result import PROFILES, FinishedSearch
+from adascale.engine.answers.choosing import PROFILES, FinishedSearch
 from adascale.engine.ports import AnswerEstimates, Prefix, QuestionEstimate
 from adascale.engine.types import Estimate, Mode
 

@@ -6,7 +6,7 @@ import math
 import random
 from collections.abc import Sequence
 
-from adascale.engine.answers.result import PROFILES
+from adascale.engine.answers.choosing import PROFILES
 from adascale.engine.answers.weighing import OptionWeights
 from adascale.engine.calibration.options import OptionsCalibration
 from adascale.engine.execution import Execution

@@ -7,8 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from adascale.cli.render.state import ViewState
-from adascale.engine.answers.choosing import choose, standing
-from adascale.engine.answers.result import Candidate, SearchResult
+from adascale.engine.answers.choosing import Candidate, SearchResult, choose, standing
 from adascale.engine.execution import Execution
 from adascale.engine.search.events import (
     AllocationDecided,

@@ -13,16 +13,13 @@ from event_logs import records_of, ticking
 from numpy.typing import NDArray
 
 from adascale.codetasks.records import read_task
-from adascale.engine.answers.result import PROFILES
-from adascale.engine.calibration.calibration import Calibration, Domain
+from adascale.engine.answers.choosing import PROFILES
 from adascale.engine.calibration.features import Array, Evidence, Stage, States
-from adascale.engine.calibration.figures import StageReport
-from adascale.engine.calibration.head import HeadModel
+from adascale.engine.calibration.fit import CalibrationFit, HeadConfig, StageData, Training, fit_calibration
+from adascale.engine.calibration.head import Calibration, Domain, HeadModel
+from adascale.engine.calibration.metrics import Predictions, StageReport
+from adascale.engine.calibration.report import report
 from adascale.engine.execution import Execution, Trial, Verdict
-from adascale.engine.fitting.calibration import CalibrationFit, Training, fit_calibration
-from adascale.engine.fitting.head import HeadConfig, StageData
-from adascale.engine.fitting.metrics import Predictions
-from adascale.engine.fitting.report import report
 from adascale.engine.ports import Calibrator, Prefix, PrefixWork, SequenceLogprob
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.record import Record

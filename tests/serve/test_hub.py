@@ -9,7 +9,7 @@ from queue import SimpleQueue
 
 import pytest
 
-from adascale.engine.answers.result import SearchResult
+from adascale.engine.answers.choosing import SearchResult
 from adascale.engine.errors import ModelCorruptError
 from adascale.engine.search.events import Event, SearchFailed, SearchFinished, SearchStarted
 from adascale.engine.search.record import Record

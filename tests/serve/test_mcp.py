@@ -15,7 +15,7 @@ from mcp.client import Client
 from sample_log import pens
 from scripted_server import EchoPolicy, Served, served, steady
 
-from adascale.engine.answers.result import AnswerGroup, SearchResult
+from adascale.engine.answers.choosing import AnswerGroup, SearchResult
 from adascale.engine.search.events import SearchFinished
 from adascale.engine.types import ROOT, Estimate, Problem
 from adascale.serve.agents import tools

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from adascale.codetasks.asserts import read_tests
 from adascale.codetasks.examples import read_examples
 from adascale.codetasks.records import task_of
-from adascale.engine.answers.result import SearchResult
+from adascale.engine.answers.choosing import SearchResult
 from adascale.engine.errors import UsageError
 from adascale.engine.execution import Execution, TestOutcome
 from adascale.engine.kinds import kind_of

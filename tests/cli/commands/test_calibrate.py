@@ -20,17 +20,17 @@ from home import Home, write_questions
 
 from adascale.cli.commands.calibrate import choose_problems
 from adascale.cli.options.by_command import CalibrationOptions
-from adascale.engine.fitting import report as calibration_report
-from adascale.engine.fitting.head import HeadConfig
-from adascale.engine.fitting.metrics import bootstrap
-from adascale.models.calibration import session_rollouts
+from adascale.engine.calibration import report as calibration_report
+from adascale.engine.calibration.fit import HeadConfig
+from adascale.engine.calibration.metrics import bootstrap
+from adascale.models.calibration import training
 from adascale.models.calibration.artefact import (
     SUFFIX,
     load_artefact,
     save_artefact,
+    shipped_folder,
 )
-from adascale.models.calibration.installed import shipped_folder
-from adascale.models.calibration.session_rollouts import FEWEST
+from adascale.models.calibration.training import FEWEST
 
 QUESTIONS = 24
 ROWS = 2
@@ -41,7 +41,7 @@ ROWS = 2
 def quick() -> Iterator[None]:
     """Fits of few steps, and bootstraps of few rounds: no test here asks how good they are."""
     with pytest.MonkeyPatch.context() as patch:
-        for module in (session_rollouts, calibration_report):
+        for module in (training, calibration_report):
             patch.setattr(module, "HeadConfig", partial(HeadConfig, steps=40, folds=2))
         patch.setattr(calibration_report, "bootstrap", lambda *given, rounds: bootstrap(*given, rounds=20))
         yield

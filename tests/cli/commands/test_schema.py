@@ -12,7 +12,7 @@ import tiny
 from home import Home
 
 from adascale.cli.render.summary import doubts
-from adascale.engine.answers.result import FieldEstimate
+from adascale.engine.answers.choosing import FieldEstimate
 
 FORM: Any = {
     "type": "object",

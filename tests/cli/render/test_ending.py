@@ -10,7 +10,7 @@ from adascale.cli.render import ending
 from adascale.cli.render.ending import say_end, write_answer
 from adascale.cli.render.places import search_frame
 from adascale.cli.render.state import ViewState
-from adascale.engine.answers.result import SearchResult, Standing
+from adascale.engine.answers.choosing import SearchResult, Standing
 from adascale.engine.kinds.messages import problem_of
 from adascale.engine.search.events import (
     AnswersJudged,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from adascale.engine.answers.choosing import (
+    Candidate,
+    FinishedSearch,
     choose,
     equal_answers,
     group_answers,
 )
-from adascale.engine.answers.result import Candidate, FinishedSearch
 from adascale.engine.types import Estimate, NodeId
 
 

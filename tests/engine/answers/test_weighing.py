@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adascale.engine.answers.result import PROFILES
+from adascale.engine.answers.choosing import PROFILES
 from adascale.engine.answers.weighing import OptionWeights, Vote
 from adascale.engine.calibration.options import OptionsCalibration
 

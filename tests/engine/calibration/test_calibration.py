@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from adascale.engine.calibration.calibration import Domain, widen
 from adascale.engine.calibration.features import States
+from adascale.engine.calibration.head import Domain, widen
 from adascale.engine.types import Estimate
 
 _MIX = np.random.default_rng(9).normal(0, 1, (40, 40))

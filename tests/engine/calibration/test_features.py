@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from worlds import fitted, problems, searched
 
-from adascale.engine.calibration.calibration import widen
 from adascale.engine.calibration.features import (
     STAGES,
     Evidence,
@@ -17,6 +16,7 @@ from adascale.engine.calibration.features import (
     program_observation,
     prose_observation,
 )
+from adascale.engine.calibration.head import widen
 from adascale.engine.ports import Prefix
 from adascale.engine.types import Estimate, Problem, Reading, Step
 from adascale.models.calibration.rollouts import Rollouts

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adascale.engine.answers.choosing import group_answers
-from adascale.engine.answers.result import Candidate, FinishedSearch
+from adascale.engine.answers.choosing import Candidate, FinishedSearch, group_answers
 from adascale.engine.calibration.votes import (
     FROM,
     NEUTRAL_FACT_NATS,

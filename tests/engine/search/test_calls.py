@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from adascale.engine.answers.result import SearchResult
+from adascale.engine.answers.choosing import SearchResult
 from adascale.engine.calibration.votes import CallPosterior
 from adascale.engine.ports import Prefix, SequenceLogprob
 from adascale.engine.search.driver import Driver

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from searches import sized
 
-from adascale.engine.answers.result import PROFILES, ModeProfile, SearchResult
+from adascale.engine.answers.choosing import PROFILES, ModeProfile, SearchResult
 from adascale.engine.calibration.votes import FactPosterior, VotePosterior
 from adascale.engine.errors import (
     AdascaleError,

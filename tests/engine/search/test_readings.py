@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from adascale.engine.answers.result import DOUBTFUL, SearchResult
+from adascale.engine.answers.choosing import DOUBTFUL, SearchResult
 from adascale.engine.calibration.votes import FieldPosterior
 from adascale.engine.kinds.json_object import KIND
 from adascale.engine.kinds.messages import problem_of

@@ -7,7 +7,7 @@ from event_logs import ended
 from sample_log import Log
 from searches import searched
 
-from adascale.engine.answers.result import SearchResult
+from adascale.engine.answers.choosing import SearchResult
 from adascale.engine.errors import TraceError
 from adascale.engine.search.events import (
     AnswerFound,

@@ -8,7 +8,7 @@ import pytest
 from event_logs import ticking
 from worlds import ReadingPolicy, execute, problems, solve
 
-from adascale.engine.answers.result import Candidate, FinishedSearch
+from adascale.engine.answers.choosing import Candidate, FinishedSearch
 from adascale.engine.calibration.votes import VotePosterior
 from adascale.engine.ports import SequenceLogprob
 from adascale.engine.search.driver import Driver

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from worlds import execute
 
-from adascale.engine.answers.result import FinishedSearch
+from adascale.engine.answers.choosing import FinishedSearch
 from adascale.engine.ports import AnswerEstimates, Calibrator, Prefix, Uncalibrated
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import AnswersJudged, BranchStarted, Event, NodesPruned

@@ -9,7 +9,7 @@ import pytest
 from believing import Fitted, around
 from event_logs import records_of
 
-from adascale.engine.answers.result import FinishedSearch
+from adascale.engine.answers.choosing import FinishedSearch
 from adascale.engine.calibration.votes import NEUTRAL_NATS, VotePosterior
 from adascale.engine.execution import Execution
 from adascale.engine.ports import AnswerEstimates, Prefix, QuestionEstimate, SequenceLogprob

@@ -14,9 +14,9 @@ from safetensors.numpy import save as serialise
 from worlds import fitted, fitted_report, problems, training
 
 from adascale.engine.calibration.features import QUESTION
+from adascale.engine.calibration.report import measure
 from adascale.engine.errors import CalibrationError
-from adascale.engine.fitting.report import measure
-from adascale.models.calibration import installed
+from adascale.models.calibration import artefact as installed
 from adascale.models.calibration.artefact import (
     SUFFIX,
     Artefact,

@@ -16,13 +16,14 @@ from adascale.engine.errors import AdascaleError, ContextOverflowError, ModelCor
 from adascale.engine.ports import Prefix, PrefixWork, SequenceLogprob
 from adascale.engine.search.driver import Driver
 from adascale.engine.types import Mode, Problem
-from adascale.models.calibration.collect import (
+from adascale.models.calibration.rollouts import (
     DrawPlan,
     FinishedQuestion,
+    Rollouts,
+    RolloutStore,
     draw_rollouts,
     score_rollouts,
 )
-from adascale.models.calibration.rollouts import Rollouts, RolloutStore
 from bench.scripted import ScriptedPRM
 
 ASKED = problems(12)

@@ -18,8 +18,7 @@ from adascale.engine.errors import AdascaleError
 from adascale.engine.types import Problem
 from adascale.models.blobs import pack, pack_json
 from adascale.models.calibration.artefact import Fingerprint, ProgramFingerprint
-from adascale.models.calibration.collect import DrawPlan
-from adascale.models.calibration.rollouts import Rollouts, RolloutStore
+from adascale.models.calibration.rollouts import DrawPlan, Rollouts, RolloutStore
 
 PLAN = DrawPlan(samples=4, seed=0, programs=0)
 

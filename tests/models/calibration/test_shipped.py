@@ -11,8 +11,7 @@ import pytest
 from adascale.engine.calibration.features import Observation
 from adascale.engine.calibration.options import OptionsCalibration
 from adascale.engine.kinds import KINDS
-from adascale.models.calibration.artefact import SUFFIX, load_artefact
-from adascale.models.calibration.installed import shipped_folder
+from adascale.models.calibration.artefact import SUFFIX, load_artefact, shipped_folder
 from adascale.models.files.catalog import DEFAULT_GENERATOR, catalog
 from adascale.models.options import PROMPTS, WINDOW, SamplingParams
 

@@ -9,9 +9,8 @@ import pytest
 from worlds import WIDTH, drawn, problems
 
 from adascale.engine.calibration.features import STAGES, sigmoid
-from adascale.engine.fitting.calibration import fit_calibration
-from adascale.engine.fitting.head import HeadConfig, StageData
-from adascale.engine.fitting.report import measure, report
+from adascale.engine.calibration.fit import HeadConfig, StageData, fit_calibration
+from adascale.engine.calibration.report import measure, report
 from adascale.models.calibration.training import training_set
 
 

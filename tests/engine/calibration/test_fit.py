@@ -10,23 +10,24 @@ import numpy as np
 import pytest
 from worlds import fitted, problems, searched, training
 
-from adascale.engine.answers.choosing import group_answers
+from adascale.engine.answers.choosing import PROFILES, Candidate, FinishedSearch, group_answers
 from adascale.engine.answers.posterior import ModeState, Support, log_odds, posterior
-from adascale.engine.answers.result import PROFILES, Candidate, FinishedSearch
 from adascale.engine.calibration.features import ANSWER_FEATURES, answer_observation
-from adascale.engine.calibration.figures import StageReport
-from adascale.engine.codec import build, to_plain
-from adascale.engine.fitting.calibration import (
+from adascale.engine.calibration.fit import (
+    Example,
+    HeadConfig,
     QuestionSamples,
     Sample,
+    StageData,
     Training,
     answer_examples,
     fit_calibration,
+    fit_stage,
     mode_profile,
 )
-from adascale.engine.fitting.head import Example, HeadConfig, StageData, fit_stage
-from adascale.engine.fitting.metrics import Predictions, skill
-from adascale.engine.fitting.report import measure, report
+from adascale.engine.calibration.metrics import Predictions, StageReport, skill
+from adascale.engine.calibration.report import measure, report
+from adascale.engine.codec import build, to_plain
 from adascale.engine.ports import Prefix
 from adascale.engine.types import Estimate, Mode, NodeId
 

@@ -8,14 +8,16 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..calibration.calibration import Calibration
-from ..calibration.features import QUESTION, STAGES, Stage, sigmoid
-from ..calibration.figures import BaselineReport, Bin, Number, StageReport
-from .calibration import Training, answer_examples
-from .head import HeadConfig, StageData, fit_stage
+from .features import QUESTION, STAGES, Stage, sigmoid
+from .fit import HeadConfig, StageData, Training, answer_examples, fit_stage
+from .head import Calibration
 from .metrics import (
+    BaselineReport,
+    Bin,
     Metric,
+    Number,
     Predictions,
+    StageReport,
     auc,
     auc_within,
     base_rate,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from worlds import scored
 
 from adascale.engine.calibration.features import Array
-from adascale.engine.fitting.metrics import (
+from adascale.engine.calibration.metrics import (
     Predictions,
     auc,
     auc_within,

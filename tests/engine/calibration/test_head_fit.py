@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from worlds import beta_world, by_reward, stage_data
 
 from adascale.engine.calibration.features import logit, sigmoid
+from adascale.engine.calibration.fit import HeadConfig, StageData, fit, fit_stage
 from adascale.engine.calibration.head import forward, quantiles_of
-from adascale.engine.fitting.head import HeadConfig, StageData, fit, fit_stage
-from adascale.engine.fitting.metrics import coverage, skill
+from adascale.engine.calibration.metrics import coverage, skill
 
 QUICK = HeadConfig(steps=60, folds=3)
 
