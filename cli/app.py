@@ -30,7 +30,10 @@ from .options.command_line import (
 )
 from .terminal.console import (
     ColorChoice,
+    flush_or_abandon,
     is_piped,
+    lose_unwritable_stderr,
+    open_missing,
     say,
     show_error,
     use_color,
@@ -39,7 +42,6 @@ from .terminal.console import (
     write_payload,
 )
 from .terminal.signals import unwinding
-from .terminal.streams import flush_or_abandon, lose_unwritable_stderr, open_missing
 
 if TYPE_CHECKING:
     from typer._click import Command, Context  # Typer has a copy of click, whose types it gives no other name

@@ -28,11 +28,11 @@ from .disk.files import check_output, is_trace, read_text
 from .exit_codes import INTERRUPTED
 from .options.by_command import CodeSearchOptions, SearchOptions, TerminalOptions, ViewOptions
 from .options.declare import env
-from .render.renderer import Renderer, choose_progress, open_renderer
+from .render.display import Renderer, choose_progress, open_renderer
 from .terminal.console import clean, may_animate, read_piped, read_stdin, say, write_piece
+from .terminal.progress import TransferView, announce, ask_consent
 from .terminal.signals import SIGNALS, STOPPING, graceful
 from .terminal.text import plural
-from .terminal.transfer import TransferView, announce, ask_consent
 from .terminal.wrapping import Wrapping
 
 if TYPE_CHECKING:

@@ -16,10 +16,10 @@ from rich.text import Text
 
 from adascale.cli.commands.tree import PICTURE_WIDTH, as_document
 from adascale.cli.disk.trace import read_trace
-from adascale.cli.render.frame import whole_frame
 from adascale.cli.render.solution import solution_lines
 from adascale.cli.render.state import ViewState
 from adascale.cli.render.summary import closing_lines
+from adascale.cli.render.tree import whole_frame
 
 FOLDER = Path(__file__).parent
 

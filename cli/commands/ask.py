@@ -85,7 +85,7 @@ def _finish(
     record: ViewState, load_seconds: float, options: AskOptions, handed_on: FallbackAnswer | Notice | None
 ) -> None:
     """Write the payload, how sure it is, and leave with the exit code of the outcome."""
-    from ..render.ending import say_end, say_handed_on, write_answer
+    from ..render.solution import say_end, say_handed_on, write_answer
     from ..report.answer import answer_record, handed_on_payload, status_of
 
     result, terminal = record.result, options.view.terminal

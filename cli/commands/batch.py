@@ -31,8 +31,8 @@ from ..disk.trace_folder import TraceFolder
 from ..exit_codes import INTERRUPTED, PARTIAL
 from ..options.by_command import BatchOptions, session_for
 from ..options.settings import chooses_search, with_options
-from ..render.batch import open_batch_view
-from ..render.renderer import choose_progress
+from ..render.display import choose_progress
+from ..render.views import open_batch_view
 from ..report.answer import FIELDS, answer_record, error_record, run_fields
 from ..report.batch_counts import BatchCounts
 from ..searching import (

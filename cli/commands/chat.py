@@ -21,9 +21,9 @@ from adascale.engine.types import Turn
 from ..exit_codes import INTERRUPTED
 from ..options.by_command import ChatOptions, session_for
 from ..options.settings import with_options
-from ..render.frame import final_frame
-from ..render.plain import plain_width
-from ..render.renderer import choose_progress, open_renderer
+from ..render.display import choose_progress, open_renderer
+from ..render.tree import final_frame
+from ..render.views import plain_width
 from ..searching import (
     choose_seed,
     ended,
@@ -40,7 +40,7 @@ from ..terminal.signals import STOPPING
 if TYPE_CHECKING:
     from adascale.models.worker.client import Worker
 
-    from ..render.renderer import Renderer
+    from ..render.display import Renderer
     from ..render.state import ViewState
 
 _EXAMPLE = "printf 'hi\\nWhat is 17 * 23?\\n' | adascale chat"
@@ -90,7 +90,7 @@ def _talk(conversation: Conversation) -> None:
 
 def _answer(conversation: Conversation, message: str) -> bool:
     """Answer a message, and show what was not shown as it was written; False if it was interrupted."""
-    from ..render.ending import say_end, write_answer
+    from ..render.solution import say_end, write_answer
 
     record, terminal = conversation.answer(message), conversation.view.terminal
     if record is None:

@@ -89,7 +89,7 @@ def _given_tests(options: CodeOptions) -> Iterator[CodeTest]:
 
 def _finish(record: ViewState, load_seconds: float, options: CodeOptions) -> None:
     """Write the program, what its tests say, and leave with the exit code of that."""
-    from ..render.ending import say_end
+    from ..render.solution import say_end
     from ..report.answer import answer_of, answer_record
 
     result, problem = record.result, record.started.problem

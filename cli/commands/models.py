@@ -114,7 +114,7 @@ def rm(name: Name, yes: Yes = False) -> None:
     """
     from adascale.models.files.library import locate, remove
 
-    from ..terminal.transfer import confirm, is_interactive
+    from ..terminal.progress import confirm, is_interactive
 
     file = locate(name)
     if file is not None and file.source == "cache" and not yes:

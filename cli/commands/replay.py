@@ -13,8 +13,8 @@ from adascale.engine.types import Notice
 from ..disk.history import trace_path
 from ..disk.trace import read_trace
 from ..options.declare import JsonOption, TraceArgument, flag
-from ..render.ending import say_end, write_answer
-from ..render.renderer import Renderer, RendererKind, choose_progress, open_renderer
+from ..render.display import Renderer, RendererKind, choose_progress, open_renderer
+from ..render.solution import say_end, write_answer
 from ..report.answer import answer_of
 from ..terminal.console import may_animate, show_warning, write_json
 

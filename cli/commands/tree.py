@@ -49,9 +49,9 @@ def tree(
 
     Both look as the terminal does. The trace itself is JSON Lines, with every event: adascale runs path.
     """
-    from ..render.frame import whole_frame
-    from ..render.plain import plain_width
     from ..render.state import ViewState
+    from ..render.tree import whole_frame
+    from ..render.views import plain_width
 
     source = trace_path(trace)
     if output is None or str(output) == "-":

@@ -1,8 +1,6 @@
-"""Views of a running search: each folds the event stream into a state and draws it on stderr.
+"""Views of a running search, which fold its events and draw on stderr.
 
-``renderer`` opens a view: ``live`` (on a ``display`` that is redrawn four times a second), ``plain`` (lines),
-or for many searches those of ``batch``. ``state`` has what a view knows. ``places`` draws the solutions that
-are written side by side, and who leads. A tree is drawn in two steps: ``rows`` has the contents of each row,
-``lines`` cuts rows to the width; ``frame`` puts the whole picture together. ``solution`` shows one solution,
-``summary`` has a search in words, ``ending`` writes both when it has ended.
+``display`` is the live display and the choice of a view; ``views`` are those of one search and of a batch,
+live or as plain lines. ``state`` has what a view knows, ``summary`` says it in words, ``solution`` draws
+solutions (side by side while they are written, one at the end), ``tree`` the whole tree.
 """

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import contextlib
 import time
-from typing import Protocol, Self
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Literal, Protocol, Self
 
 from rich.live import Live
 from rich.text import Text
 
 from ..terminal.console import stderr_console
-from ..terminal.text import cut, one_line
-from ..terminal.theme import MARK_STYLES, SPIN
+from ..terminal.text import MARK_STYLES, SPIN, cut, one_line
 
 FRAMES_PER_SECOND = 4
 
@@ -97,3 +98,60 @@ class LiveDisplay:
         mark = SPIN[tick % len(SPIN)]
         line = Text(no_wrap=True).append(f"{mark} ", MARK_STYLES["running"])
         return line.append(cut(one_line(self._message), max(0, width - 2)))
+
+
+if TYPE_CHECKING:
+    from adascale.engine.search.events import Event
+
+    from .state import ViewState
+
+RendererKind = Literal["live", "plain", "none"]
+
+
+class Renderer(Protocol):
+    """Shows one search after another on stderr; it can neither slow nor change a search."""
+
+    @property
+    def record(self) -> ViewState | None:
+        """The search, from the events so far; None before it has begun."""
+
+    @property
+    def status(self) -> Callable[[str], None]:
+        """Shows what happens outside a search, such as the loading of a model.
+
+        An empty text ends that, and the terminal is free for something else.
+        """
+
+    def on(self, event: Event) -> None:
+        """Take the next event of the search."""
+
+
+def choose_progress(quiet: int, animate: bool) -> RendererKind:
+    """The renderer for a run.
+
+    Args:
+        quiet: Number of ``-q``; one silences progress.
+        animate: Stderr is a terminal on which the cursor may move.
+    """
+    if quiet:
+        return "none"
+    return "live" if animate else "plain"
+
+
+@contextmanager
+def open_renderer(kind: RendererKind, *, show_tree: bool = False) -> Iterator[Renderer]:
+    """Yield a renderer; at the end of the context stdout may be written to.
+
+    Args:
+        kind: From ``choose_progress``.
+        show_tree: Draw the tree: while it grows if the view is live, or once at the end.
+    """
+    if kind == "live":
+        with LiveDisplay() as display:
+            from .views import LiveRenderer  # what draws a search is imported below the first line
+
+            yield LiveRenderer(display, show_tree=show_tree)
+    else:
+        from .views import FinalRenderer, PlainRenderer
+
+        yield (PlainRenderer if kind == "plain" else FinalRenderer)(show_tree=show_tree)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from adascale.engine.answers.choosing import first_to_show
+from adascale.engine.kinds import kind_of
 from adascale.engine.search.events import (
     BranchGrew,
     BranchStarted,
@@ -16,7 +17,10 @@ from adascale.engine.search.events import (
 )
 from adascale.engine.search.record import Record
 from adascale.engine.search.tree import Node
-from adascale.engine.types import ROOT, BranchId, Mode, NodeId
+from adascale.engine.types import ROOT, BranchId, Mode, NodeId, Problem
+
+from ..terminal.markdown import Program
+from ..terminal.text import Mark
 
 
 @dataclass(slots=True)
@@ -117,3 +121,23 @@ class ViewState(Record):
     def writing(self) -> set[NodeId]:
         """Nodes below which a branch is being written."""
         return {branch.parent for branch in self.running.values()}
+
+
+def mark_of(state: ViewState, node: Node) -> Mark:
+    """The mark of a node; that of a branch that is being written is ``running``."""
+    if node.id == state.best:
+        return "best"
+    if node.status == "pruned":
+        return "pruned"
+    if node.status == "terminal":
+        failed = node.mode == "program" and node.execution is not None and node.execution.error
+        fails = node.execution is not None and node.execution.verdicts and not node.execution.passes
+        return "failed" if failed or fails else "finished"
+    return "expanded" if state.tree.children(node.id) or node.id in state.writing else "waiting"
+
+
+def program_of(node: Node, text: str, problem: Problem) -> Program | None:
+    """The program in a text that ends at a node; None for prose."""
+    if node.mode == "code":
+        return Program.of_task(text, node.execution, kind_of(problem).tests(problem))
+    return Program.of(text, node.execution) if node.mode == "program" else None

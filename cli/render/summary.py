@@ -14,10 +14,9 @@ from adascale.engine.search.events import SearchFailed
 from adascale.engine.search.tree import Node
 from adascale.engine.types import StopReason, probability_of
 
-from ..terminal.code import Program, verdict_text
-from ..terminal.console import as_typed
-from ..terminal.text import chance, cut, duration, nouns, one_line, percent, plural, rounded
-from ..terminal.theme import DOT, STYLES
+from ..terminal.console import STYLES, as_typed
+from ..terminal.markdown import Program, verdict_text
+from ..terminal.text import DOT, chance, cut, duration, nouns, one_line, percent, plural, rounded
 from .state import ViewState
 
 _ANSWER_CELLS = 40

@@ -23,10 +23,9 @@ from adascale.engine.search.tree import Node, Tree
 from adascale.engine.types import PROGRAMS, NodeId, Notice, Problem, probability_of
 
 from ..disk.files import ANSWER_SCHEMA
-from ..terminal.code import Program
 from ..terminal.console import as_typed, error_fields, json_text
-from ..terminal.prose import plain
-from ..terminal.theme import ARROW
+from ..terminal.markdown import Program
+from ..terminal.text import ARROW, plain
 
 if TYPE_CHECKING:
     from adascale.models.fallback import FallbackAnswer

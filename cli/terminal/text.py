@@ -6,13 +6,15 @@ import re
 import shutil
 import sys
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
+from typing import Final, Literal
 
+from adascale.engine.answers.latex import readable
 from adascale.engine.decimals import decimal
+from adascale.engine.types import Estimate, probability_of
 
 from .console import clean
-from .theme import DOT, ELLIPSIS
 
 _LEAST_CELLS = 8
 """Cells of the last column of a table, below which it is not cut."""
@@ -164,3 +166,111 @@ def duration(seconds: float) -> str:
     if seconds < 119.5:
         return f"{seconds:.0f} s"
     return f"{clock(seconds)} {'min' if seconds < 3599.5 else 'h'}"
+
+
+Mark = Literal["expanded", "running", "waiting", "finished", "failed", "best", "pruned"]
+"""Kind of a row of the tree; every mark has a glyph and a style."""
+
+
+MARKS: Final[dict[Mark, str]] = {
+    "expanded": "●",
+    "running": "◐",
+    "waiting": "○",
+    "finished": "✓",
+    "failed": "✗",
+    "best": "★",
+    "pruned": "✗",
+}
+SPIN = ("◐", "◓", "◑", "◒")
+"""Frames of the ``running`` mark in a live view."""
+
+TEE, ELBOW, PIPE = "├── ", "└── ", "│   "
+"""Guides of a child that has younger siblings, of the last child, and one that passes an open level."""
+
+SPENT, LEFT = "━", "─"
+"""The used part of a bar, and the rest."""
+
+DOT, ARROW, ELLIPSIS = " · ", "→", "…"
+"""Marks between facts, before the output of a program, and of cut text."""
+
+MARK_STYLES: Final[dict[Mark, str]] = {
+    "expanded": "blue",
+    "running": "bold cyan",
+    "waiting": "dim",
+    "finished": "green",
+    "failed": "red",
+    "best": "bold yellow",
+    "pruned": "red",
+}
+
+Level = Literal["high", "middle", "low"]
+
+
+def level(estimate: Estimate | None) -> Level | None:
+    """Level of a probability, for its colour; None for a score, which must not look like one."""
+    p = probability_of(estimate)
+    if p is None:
+        return None
+    return "high" if p >= 0.8 else "middle" if p >= 0.5 else "low"
+
+
+_FENCE = re.compile(r"(?m)^[ ]{0,3}```[^\n`]*(?:\n|\Z)")
+_BLOCK = re.compile(r"(?ms)^[ ]{0,3}```.*?(?:^[ ]{0,3}```[ ]*(?:\n|\Z)|\Z)")
+_CODE = re.compile(r"(`{1,2})([^`\n]+)\1")
+_RULE = re.compile(r"(?m)^[ ]{0,3}(?:-{3,}|\*{3,}|_{3,})[ ]*$")
+_HEADING = re.compile(r"(?m)^[ ]{0,3}#{1,6}[ ]+([^\n]+)$")
+_ITALIC = re.compile(r"(?<![\w*])\*([A-Za-z][A-Za-z ,.'-]+)\*(?![\w*])")
+_BOLD = re.compile(r"(?m)(?<![\w*])\*\*(?=[^\s*])(.+?)(?:(?<=\S)\*\*|$)")
+"""Bold text that is still open, in an unfinished step, goes to the end of its line; ``2**3`` is a power."""
+
+_FORMULA = re.compile(r"(\$\$?)(?=[^\s$])([^$\n]{1,200})(?<=\S)\1(?![\w$])")
+_WORD = re.compile(r"(?<![\\{A-Za-z])[A-Za-z]{3,}")
+"""A word outside of LaTeX's commands: text between two prices, not a formula."""
+
+_UNFINISHED = re.compile(r"\\(?:[A-Za-z]{2,}.*|[A-Za-z]?)$")
+"""LaTeX that is left in a line whose end is still to be written."""
+
+_LEAST_LINE = 4
+"""Characters of the shortest line that says something: a sign of a list alone does not."""
+
+_BLANK_LINES = re.compile(r"\n(?:[^\S\n]*\n){2,}")
+
+
+def plain(text: str) -> str:
+    """``text`` without marks, at most one blank line in a row; blocks of code lose their fences alone."""
+    return "".join(_unmarked(prose) + without_fences(code) for prose, code in with_code(text))
+
+
+def last_line(text: str) -> str:
+    """The last line of an unfinished text that says something, without marks; empty if none does."""
+    lines = (_UNFINISHED.sub("", one_line(line)).rstrip() for line in reversed(plain(text).splitlines()))
+    return next((line for line in lines if len(line) >= _LEAST_LINE), "")
+
+
+def with_code(text: str) -> Iterator[tuple[str, str]]:
+    """Prose and the block of code behind it, again and again; the last block is empty."""
+    end = 0
+    for block in _BLOCK.finditer(text):
+        yield text[end : block.start()], block[0]
+        end = block.end()
+    yield text[end:], ""
+
+
+def without_latex(text: str) -> str:
+    """Readable text, without the dollar signs around formulas; what was in a box is bold."""
+
+    def bare(formula: re.Match[str]) -> str:
+        return formula[0] if _WORD.search(formula[2]) else formula[2]
+
+    return readable(_FORMULA.sub(bare, text))
+
+
+def without_fences(text: str) -> str:
+    """``text`` without the lines that open and close blocks of code."""
+    return _FENCE.sub("", text)
+
+
+def _unmarked(text: str) -> str:
+    text = _CODE.sub(r"\2", _RULE.sub("", without_fences(without_latex(text))))
+    text = _HEADING.sub(lambda heading: heading[1].replace("**", "").strip(), _ITALIC.sub(r"\1", text))
+    return _BLANK_LINES.sub("\n\n", _BOLD.sub(r"\1", text))

@@ -10,7 +10,7 @@ import pytest
 
 from adascale.cli import searching as asking
 from adascale.cli.options.by_command import ViewOptions
-from adascale.cli.render.plain import PlainRenderer
+from adascale.cli.render.views import PlainRenderer
 from adascale.cli.searching import follow_search, question_text
 from adascale.engine.ports import SequenceLogprob
 from adascale.engine.search.driver import Driver

@@ -9,8 +9,8 @@ from traces import written
 
 from adascale.cli.commands.replay import play, replay
 from adascale.cli.disk.trace import read_trace
-from adascale.cli.render.frame import whole_frame
 from adascale.cli.render.state import ViewState
+from adascale.cli.render.tree import whole_frame
 from adascale.engine.errors import AdascaleError
 from adascale.engine.search.events import Event, SearchFailed
 from adascale.engine.types import ROOT, Notice

@@ -15,8 +15,8 @@ from rich.cells import cell_len
 from sample_log import Log, pens, wide
 
 from adascale.cli.commands.tree import as_document, tree
-from adascale.cli.render.frame import whole_frame
 from adascale.cli.render.state import ViewState
+from adascale.cli.render.tree import whole_frame
 from adascale.cli.terminal.console import use_color
 from adascale.engine.errors import UsageError
 from adascale.engine.search.events import GeneratorDescription, ModelDescription, NodesPruned, SearchStarted

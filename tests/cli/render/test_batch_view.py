@@ -11,9 +11,9 @@ from rich.cells import cell_len
 from searches import searched
 from terminal import environment, on_terminal
 
-from adascale.cli.render import batch
-from adascale.cli.render.batch import LiveBatch, PlainBatch
+from adascale.cli.render import views
 from adascale.cli.render.display import LiveDisplay
+from adascale.cli.render.views import LiveBatch, PlainBatch
 from adascale.cli.report.batch_counts import BatchCounts
 
 SHOW = "\x1b[?25h"
@@ -64,7 +64,7 @@ def test_the_time_left_counts_searches_in_flight_as_half_done(
 ) -> None:
     flying(view, "first", "second")
     begun = view._begun or 0.0
-    monkeypatch.setattr(batch.time, "monotonic", lambda: begun + 40.0)
+    monkeypatch.setattr(views.time, "monotonic", lambda: begun + 40.0)
     # (3 + 1) done in 40 s; of the 8 that are left one counts as done.
     assert "about 1:10 left" in view.draw(120, 24, 0).plain
 
@@ -75,7 +75,7 @@ def test_plain_lines_come_every_ten_seconds(
     counts, log = BatchCounts(done=1, tokens=70), searched("vote", 0, None)
     for quiet in (0, 1):
         moments = iter((0.0, 4.0, 10.0, 12.0, 20.5))
-        monkeypatch.setattr(batch.time, "monotonic", lambda moments=moments: next(moments))
+        monkeypatch.setattr(views.time, "monotonic", lambda moments=moments: next(moments))
         view = PlainBatch(counts, quiet)
         for _ in range(4):
             for event in log:

@@ -6,9 +6,8 @@ import json
 import pytest
 from sample_log import Log
 
-from adascale.cli.render import ending
-from adascale.cli.render.ending import say_end, write_answer
-from adascale.cli.render.places import search_frame
+from adascale.cli.render import solution
+from adascale.cli.render.solution import say_end, search_frame, write_answer
 from adascale.cli.render.state import ViewState
 from adascale.engine.answers.choosing import SearchResult, Standing
 from adascale.engine.kinds.messages import problem_of
@@ -24,7 +23,7 @@ from adascale.engine.types import ROOT, Budget, Estimate, Problem, Usage
 
 @pytest.fixture
 def on_screen(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ending, "is_one_screen", lambda: True)
+    monkeypatch.setattr(solution, "is_one_screen", lambda: True)
 
 
 def program(code: str) -> Log:
@@ -128,7 +127,7 @@ def test_an_object_is_whole_where_a_stream_has_no_unicode(
     log = Log("Who?", kind="json")
     log.finish_path(ROOT, "{}", 0.9, '{"name": "Zo\u00eb \u4e09"}')
     log.end()
-    monkeypatch.setattr(ending, "is_one_screen", lambda: on_a_screen)
+    monkeypatch.setattr(solution, "is_one_screen", lambda: on_a_screen)
     stdout = io.TextIOWrapper(io.BytesIO(), encoding="ascii", write_through=True)
     monkeypatch.setattr("sys.stdout", stdout)
     write_answer(log.state(), extract=extract)

@@ -5,7 +5,7 @@ from rich.console import Console
 from sample_log import pens
 
 from adascale.cli.render import display
-from adascale.cli.render.renderer import open_renderer
+from adascale.cli.render.display import open_renderer
 from adascale.engine.search.events import SearchFailed
 from adascale.engine.types import Notice
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sample_log import Log, programs
 from searches import searched
 
-from adascale.cli.render.places import place_lines, search_frame, seconds_left, standing_lines
+from adascale.cli.render.solution import place_lines, search_frame, seconds_left, standing_lines
 from adascale.cli.render.state import ViewState
 from adascale.engine.search.events import BranchGrew, ModelDescription
 from adascale.engine.types import ROOT, Budget

@@ -1,8 +1,8 @@
 import pytest
 from sample_log import Log, pens
 
-from adascale.cli.render.plain import FinalRenderer, PlainRenderer
-from adascale.cli.render.renderer import choose_progress
+from adascale.cli.render.display import choose_progress
+from adascale.cli.render.views import FinalRenderer, PlainRenderer
 from adascale.engine.types import ROOT
 
 

@@ -12,10 +12,17 @@ from rich.text import Text
 from sample_log import Log, pens, wide
 from searches import searched
 
-from adascale.cli.render.frame import FOLDED_ROWS, FULL_TREE, final_frame, live_frame, whole_frame
-from adascale.cli.render.places import search_frame
-from adascale.cli.render.rows import thought_line, tree_rows
+from adascale.cli.render.solution import search_frame
 from adascale.cli.render.state import ViewState
+from adascale.cli.render.tree import (
+    FOLDED_ROWS,
+    FULL_TREE,
+    final_frame,
+    live_frame,
+    thought_line,
+    tree_rows,
+    whole_frame,
+)
 from adascale.engine.search.events import BranchGrew
 from adascale.engine.strategies import STRATEGIES
 from adascale.engine.types import ROOT, BranchId

@@ -10,10 +10,9 @@ import pytest
 from rich.cells import cell_len
 from sample_log import Log, pens, programs
 
-from adascale.cli.render.frame import final_frame, live_frame
-from adascale.cli.render.places import search_frame
-from adascale.cli.render.solution import solution_lines
+from adascale.cli.render.solution import search_frame, solution_lines
 from adascale.cli.render.summary import closing_lines
+from adascale.cli.render.tree import final_frame, live_frame
 from adascale.engine.types import ROOT, Budget
 
 from .test_rows import shown

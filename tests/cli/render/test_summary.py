@@ -8,10 +8,10 @@ from event_logs import logs_of
 from sample_log import Log
 from worlds import code_driver, even_code, tasks
 
-from adascale.cli.render.frame import final_frame, live_frame
-from adascale.cli.render.places import standing_lines
+from adascale.cli.render.solution import standing_lines
 from adascale.cli.render.state import ViewState
 from adascale.cli.render.summary import closing_lines, details, summary, why
+from adascale.cli.render.tree import final_frame, live_frame
 from adascale.cli.report.answer import status_of
 from adascale.cli.terminal.text import rounded
 from adascale.engine.search.events import ModelDescription

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.text import Text
 
-from adascale.cli.terminal.code import Program, verdict_text, wrap_line
+from adascale.cli.terminal.markdown import Program, verdict_text, wrap_line
 from adascale.engine.execution import Execution, Verdict
 
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from adascale.cli.terminal.prose import last_line, plain
+from adascale.cli.terminal.text import last_line, plain
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from adascale.cli.app import app
-from adascale.cli.terminal import transfer
+from adascale.cli.terminal import progress
 from adascale.cli.terminal.console import as_typed
-from adascale.cli.terminal.transfer import TransferView
+from adascale.cli.terminal.progress import TransferView
 from adascale.engine.errors import ModelNotFoundError, UsageError
 from adascale.models.files import catalog
 from adascale.models.files.catalog import ModelSpec
@@ -94,11 +94,11 @@ def test_rm_asks_first(tiny: ModelSpec, monkeypatch: pytest.MonkeyPatch) -> None
     with pytest.raises(UsageError) as raised:
         run("rm", "tiny")
     assert as_typed(raised.value.hint) == "adascale rm tiny --yes"
-    monkeypatch.setattr(transfer, "is_interactive", lambda: True)
+    monkeypatch.setattr(progress, "is_interactive", lambda: True)
     for answer in ("\n", "n\n", ""):
         monkeypatch.setattr("sys.stdin", io.StringIO(answer))
-        assert not transfer.confirm("delete?", default=False)
-    monkeypatch.setattr(transfer, "confirm", lambda question, default: default)
+        assert not progress.confirm("delete?", default=False)
+    monkeypatch.setattr(progress, "confirm", lambda question, default: default)
     declined = CliRunner().invoke(app, ["rm", "tiny"])
     assert (declined.exit_code, declined.stderr) == (1, "nothing was deleted\n")
     assert locate("tiny") is not None

@@ -1,7 +1,8 @@
-"""Progress of a batch: lines, or one bar over the searches in flight."""
+"""The live view of one search: the solutions that are being written, or the growing tree."""
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import deque
@@ -11,17 +12,165 @@ from typing import Protocol
 
 from rich.text import Text
 
-from adascale.engine.search.events import Event, SearchFailed, SearchFinished
+from adascale.engine.search.events import Event, SearchFailed, SearchFinished, SearchStarted, Warned
+from adascale.engine.types import Notice
 
 from ..report.batch_counts import BatchCounts
-from ..terminal.console import clean, say
+from ..terminal.console import STYLES, clean, say, show_warning
 from ..terminal.progress import Cadence
-from ..terminal.text import clock, cut, duration, fitting, one_line, pad
-from ..terminal.theme import LEFT, MARK_STYLES, SPENT, SPIN, STYLES
+from ..terminal.text import (
+    DOT,
+    LEFT,
+    MARK_STYLES,
+    SPENT,
+    SPIN,
+    clock,
+    cut,
+    duration,
+    fitting,
+    one_line,
+    pad,
+    plural,
+)
 from .display import LiveDisplay
-from .lines import NARROW, WIDE
+from .solution import search_frame
 from .state import ViewState
 from .summary import progress_facts
+from .tree import NARROW, WIDE, final_frame, live_frame
+
+
+class LiveRenderer:
+    """Shows a search on a live display: the solutions side by side, or their growing tree.
+
+    ``on`` only queues its event, so that the search never waits for a drawing; a frame folds the queue.
+    """
+
+    def __init__(self, display: LiveDisplay, *, show_tree: bool = False) -> None:
+        self._display = display
+        self._show_tree = show_tree
+        self._warned: set[Notice] = set()
+        self._queue: deque[Event] = deque()
+        self._lock = threading.RLock()  # a frame is drawn under it: folding changes the state in place
+        self._state: ViewState | None = None
+        self.status = display.status
+
+    def on(self, event: Event) -> None:
+        """Queue the event; the end of the search ends the display."""
+        self._queue.append(event)
+        if isinstance(event, SearchStarted):
+            self._display.show(self)
+        if isinstance(event, Warned) and event.notice not in self._warned:
+            self._warned.add(event.notice)
+            show_warning(event.notice)
+        if isinstance(event, SearchFinished | SearchFailed):
+            self._display.end()
+
+    @property
+    def record(self) -> ViewState | None:
+        """The search, from the events so far."""
+        with self._lock:
+            while self._queue:
+                self._state = ViewState.after(self._state, self._queue.popleft())
+            return self._state
+
+    @property
+    def stays(self) -> bool:
+        """A tree that was asked for stays, unless its search could not run."""
+        state = self.record
+        return state is not None and self._is_tree(state) and not isinstance(state.end, SearchFailed)
+
+    def draw(self, width: int, height: int, tick: int) -> Text:
+        """The present frame."""
+        with self._lock:
+            state = self._folded()
+            if not self._is_tree(state):
+                lines = search_frame(state, width, height, tick)
+            elif state.result is not None:
+                lines = final_frame(state, width)
+            else:
+                lines = live_frame(state, width, height, tick)
+        return Text("\n", no_wrap=True).join(lines)
+
+    def _folded(self) -> ViewState:
+        state = self.record
+        assert state is not None, "a search is shown from its first event on"
+        return state
+
+    def _is_tree(self, state: ViewState) -> bool:
+        """True if the tree is drawn; a message has none to see, and stdout shows its reply."""
+        return self._show_tree and not state.tree.problem.is_chat
+
+
+_TREE_WIDTH = 100
+_NARROWEST = 20
+
+
+class FinalRenderer:
+    """Shows no progress; at the end the tree, if asked for."""
+
+    def __init__(self, *, show_tree: bool = False) -> None:
+        self._show_tree = show_tree
+        self._state: ViewState | None = None
+
+    def on(self, event: Event) -> None:
+        """Take the next event."""
+        shown = self._state.notices if self._state is not None else []
+        if isinstance(event, Warned) and event.notice not in shown:
+            show_warning(event.notice)
+        self._state = ViewState.after(self._state, event)
+        if not self._state.tree.problem.is_chat:  # stdout shows its reply
+            self._progress(self._state, event)
+        if isinstance(event, SearchFinished) and self._show_tree and not self._state.tree.problem.is_chat:
+            for line in final_frame(self._state, plain_width()):
+                say(line.plain.rstrip())
+
+    @property
+    def record(self) -> ViewState | None:
+        """The search, from the events so far."""
+        return self._state
+
+    def status(self, text: str) -> None:
+        """Print nothing."""
+
+    def _progress(self, state: ViewState, event: Event) -> None:
+        """Progress of a running search; a subclass prints it."""
+
+
+class PlainRenderer(FinalRenderer):
+    """One line at most every ten seconds, and when another answer leads."""
+
+    def __init__(self, *, show_tree: bool = False) -> None:
+        super().__init__(show_tree=show_tree)
+        self._cadence = Cadence(0.0)
+        self._said_answer: str | None = None
+
+    def status(self, text: str) -> None:
+        """Say it as a line."""
+        if text:
+            self._say(one_line(text))
+
+    def _progress(self, state: ViewState, event: Event) -> None:
+        """Print a line if another answer leads, or ten seconds have passed."""
+        if isinstance(event, SearchStarted):
+            self._cadence, self._said_answer = Cadence(state.t), None
+        elif isinstance(event, SearchFinished):
+            return
+        elif state.answer != self._said_answer or self._cadence.is_due(state.t):
+            self._cadence, self._said_answer = Cadence(state.t), state.answer
+            tokens = [plural(state.tokens, "token")] if state.tokens else []
+            facts = [*progress_facts(state), *tokens, duration(state.t)]
+            self._say(DOT.join(facts))
+
+    @staticmethod
+    def _say(text: str) -> None:
+        say(f"adascale: {text}")
+
+
+def plain_width() -> int:
+    """``COLUMNS`` if it is a usable width, or 100."""
+    columns = os.environ.get("COLUMNS", "")
+    return int(columns) if columns.isdecimal() and int(columns) >= _NARROWEST else _TREE_WIDTH
+
 
 _ID_CELLS = 16
 
