@@ -16,6 +16,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from adascale.engine.answer import Answer as Answer
     from adascale.engine.answers.choosing import SearchResult as SearchResult
     from adascale.engine.errors import AdascaleError as AdascaleError
     from adascale.engine.search.driver import Driver as Driver
@@ -48,17 +49,16 @@ if TYPE_CHECKING:
     from adascale.models.session import OpenSession as OpenSession
     from adascale.models.session import Session as Session
 
-    from .asking import Answer as Answer
     from .asking import ask as ask
     from .asking import search as search
-    from .codetasks.coding import CodeResult as CodeResult
     from .codetasks.coding import code as code
 
 __version__ = "0.2.0"
 
 _NAMES = {
-    "adascale.asking": "Answer ask search",
-    "adascale.codetasks.coding": "CodeResult code",
+    "adascale.asking": "ask search",
+    "adascale.codetasks.coding": "code",
+    "adascale.engine.answer": "Answer",
     "adascale.engine.answers.choosing": "SearchResult",
     "adascale.engine.errors": "AdascaleError",
     "adascale.engine.search.driver": "Driver",

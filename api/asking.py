@@ -5,11 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, fields
 from os import PathLike, fspath
 from typing import get_args
 
-from adascale.engine.answers.choosing import SearchResult
+from adascale.engine.answer import Answer
 from adascale.engine.errors import UsageError
 from adascale.engine.kinds.messages import problem_of
 from adascale.engine.search.events import Event, SearchFailed
@@ -26,18 +25,6 @@ from adascale.engine.types import Budget, MessageKind, Problem
 from adascale.models.files.catalog import DEFAULT_GENERATOR
 from adascale.models.options import SessionOptions
 from adascale.models.session import OpenSession, Session
-
-
-@dataclass(frozen=True, slots=True)
-class Answer(SearchResult):
-    """The result of a question, with its solution.
-
-    Attributes:
-        solution: The solution that is shown, as the model wrote it, or the reply to a message without a
-            checkable answer; empty if none has finished.
-    """
-
-    solution: str = ""
 
 
 def ask(
@@ -86,12 +73,7 @@ def ask(
         budget=budget,
         seed=seed,
     )
-    record = Record.of(events)
-    result = record.result
-    assert result is not None, "a search that fails raises its error"
-    solution = "" if result.best is None else record.tree.text(result.best).strip()
-    found = {field.name: getattr(result, field.name) for field in fields(result)}
-    return Answer(**found, solution=solution)
+    return Answer.of(Record.of(events))
 
 
 def search(

@@ -36,12 +36,13 @@ from .terminal.text import plural
 from .terminal.wrapping import Wrapping
 
 if TYPE_CHECKING:
+    from adascale.engine.answer import FallbackAnswer
     from adascale.engine.search.driver import Driver
     from adascale.engine.search.events import Event
     from adascale.engine.search.record import Record
     from adascale.engine.search.settings import Request
     from adascale.engine.types import Notice
-    from adascale.models.fallback import Fallback, FallbackAnswer
+    from adascale.models.fallback import Fallback
     from adascale.models.files.library import ModelFile
     from adascale.models.files.progress import DownloadPlan, Transfer
     from adascale.models.session import OpenSession

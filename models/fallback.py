@@ -10,18 +10,17 @@ import asyncio
 import json
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
 
-from adascale.engine.answers.choosing import SearchResult
+from adascale.engine.answer import FallbackAnswer
 from adascale.engine.codec import encodable
 from adascale.engine.errors import UsageError, setting
 from adascale.engine.kinds import KINDS, kind_of
 from adascale.engine.search.record import Record
-from adascale.engine.types import KindName, Notice, Problem, probability_of, rounded_probability
+from adascale.engine.types import KindName, Notice, Problem, probability_of
 
 from .options import PROMPTS, FallbackOptions
 from .storage import state_folder
@@ -36,29 +35,6 @@ _REFUSALS = {401: "refuses the key", 403: "refuses the key", 429: "has too many 
 
 _MAX_BYTES = 1 << 20
 """Largest size of a reply; a longer one counts as a failure."""
-
-
-@dataclass(frozen=True, slots=True)
-class FallbackAnswer:
-    """The answer of the fallback.
-
-    Attributes:
-        server: Its host and port.
-        model: Name of its model; empty if the reply does not name it.
-        text: The whole reply.
-        answer: The answer in it, as ``Kind.answer`` reads it.
-    """
-
-    server: str
-    model: str
-    text: str
-    answer: str
-
-    def described(self, own: SearchResult) -> dict[str, Any]:
-        """The ``fallback`` object: server and model, and the search's own answer."""
-        source = {"server": self.server, "model": self.model or None}
-        p = rounded_probability(own.confidence)
-        return {**source, "own_answer": own.answer, "own_probability": p}
 
 
 class Fallback:

@@ -47,10 +47,10 @@ def test_code_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     coder = str(tiny.write_chain(tmp_path / "coder.gguf", tiny.CODER))
     result = adascale.code("Square n.", coder, tests=["assert f(5) == 25"])
-    assert (result.program, result.passes) == ("def f(n):\n    return n * n", True)
-    assert [test.source for test in result.tests] == ["assert f(5) == 25"]
+    assert (result.answer, result.passes) == ("def f(n):\n    return n * n", True)
+    assert [(each.test, each.outcome) for each in result.tests] == [("assert f(5) == 25", "passed")]
     untested = adascale.code("Square n.", coder)
-    assert (untested.program, untested.passes) == ("def f(n):\n    return n + n", False)
+    assert (untested.answer, untested.passes) == ("def f(n):\n    return n + n", False)
     with pytest.raises(adascale.AdascaleError, match="no Python"):
         adascale.code("Square n.", coder, tests=["assert f(5"])
     with pytest.raises(adascale.AdascaleError, match="a list"):

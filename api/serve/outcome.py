@@ -6,12 +6,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from adascale.engine.answer import Answer as Given
+from adascale.engine.answer import FallbackAnswer
 from adascale.engine.answers.choosing import SearchResult
 from adascale.engine.answers.latex import readable
 from adascale.engine.answers.program import read_program
 from adascale.engine.codec import to_plain
 from adascale.engine.kinds import kind_of
-from adascale.engine.search.account import confidence
 from adascale.engine.search.record import Record
 from adascale.engine.search.reply import cut_at_stop
 from adascale.engine.search.tree import Node
@@ -26,7 +27,6 @@ from adascale.engine.types import (
     probability_of,
     rounded_probability,
 )
-from adascale.models.fallback import FallbackAnswer
 
 from .request import AnswerRequest
 from .served import public_sampling
@@ -112,7 +112,8 @@ class SearchOutcome:
         """The ``adascale`` object: result and cost of the search; unknown values are None."""
         record, result = self.record, self.result
         agree, finished = record.agreement
-        score = confidence(result)["score"]
+        estimate = result.confidence
+        score = None if estimate is None or estimate.calibrated else estimate.median
         notices = [*record.notices, *([self.handed_on] if isinstance(self.handed_on, Notice) else [])]
         return {
             "answer": result.answer,
@@ -151,7 +152,11 @@ class SearchOutcome:
         unknown: dict[str, Any] = {"probability": None, "interval": None, "score": None}
         if self.record.started.problem.kind == "json":
             unknown["fields"] = {}
-        return {"answer": found.answer, **unknown, "fallback": found.described(self.result)}
+        return {
+            "answer": found.answer,
+            **unknown,
+            "fallback": Given.of(self.record, handed_on=found).fallback_record,
+        }
 
     def _reply(self, asked: ToolRequest) -> Answer:
         """The calls of a request with tools, or its reply.

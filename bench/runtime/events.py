@@ -18,6 +18,7 @@ from statistics import fmean
 from typing import Any
 
 from adascale.cli.report.answer import answer_record
+from adascale.engine.answer import Answer
 from adascale.engine.search.events import BranchGrew, from_json
 from adascale.engine.search.record import Record
 from adascale.models.worker.messages import SearchEvent, decode, encode
@@ -38,7 +39,7 @@ def measured(path: Path) -> dict[str, float]:
     sent, send_ms = timed(lambda: [encode(SearchEvent("1", event)) for event in log])
     received, read_ms = timed(lambda: [decode(line).event for line in sent])
     assert received == log
-    record, record_ms = timed(lambda: answer_record(Record.of(received), 0.0))
+    record, record_ms = timed(lambda: answer_record(Answer.of(Record.of(received)), 0.0))
     return {
         "events": len(log),
         "kb": sum(map(len, sent)) / 1000,

@@ -24,7 +24,7 @@ from ..searching import (
 from ..terminal.console import say, show_warning, write_json, write_payload
 
 if TYPE_CHECKING:
-    from adascale.models.fallback import FallbackAnswer
+    from adascale.engine.answer import FallbackAnswer
 
     from ..render.state import ViewState
 
@@ -85,29 +85,27 @@ def _finish(
     record: ViewState, load_seconds: float, options: AskOptions, handed_on: FallbackAnswer | Notice | None
 ) -> None:
     """Write the payload, how sure it is, and leave with the exit code of the outcome."""
-    from ..render.solution import say_end, say_handed_on, write_answer
-    from ..report.answer import answer_record, handed_on_payload, status_of
+    from adascale.engine.answer import Answer
 
-    result, terminal = record.result, options.view.terminal
-    assert result is not None, "a search that was run to its end has a result"
-    is_chat = record.started.problem.is_chat
-    other = None if isinstance(handed_on, Notice) else handed_on
+    from ..render.solution import say_end, say_handed_on, write_answer
+    from ..report.answer import answer_payload, answer_record
+
+    terminal, least = options.view.terminal, options.search.min_confidence
+    answer = Answer.of(record, least, handed_on)
     if options.json_output:
-        write_json(answer_record(record, load_seconds, options.search.min_confidence, handed_on))
-    elif other is not None:
-        write_payload(handed_on_payload(record, other, options.extract))
-    elif not is_chat:
+        write_json(answer_record(answer, load_seconds, least))
+    elif answer.fallback is not None:
+        write_payload(answer_payload(answer, options.extract))
+    elif not answer.problem.is_chat:
         write_answer(record, extract=options.extract, says_end=not terminal.quiet, verbose=terminal.verbose)
     if not terminal.quiet:
-        if other is not None:
-            say_handed_on(record, other)
+        if answer.fallback is not None:
+            say_handed_on(record, answer.fallback)
         say_end(record, terminal.verbose)
-    if other is not None:
-        return
-    status = status_of(result, 0.0 if is_chat else options.search.min_confidence)
-    if status == "interrupted":
+    if answer.status == "interrupted":
         raise typer.Exit(INTERRUPTED)
-    if status == "low_confidence" and not result.is_guess and not terminal.quiet:
-        say(f"adascale: less sure than -o min_confidence {options.search.min_confidence:g}")
-    if status != "answered" or (options.extract and result.answer is None and not is_chat):
+    if answer.status == "low_confidence" and not answer.is_guess and not terminal.quiet:
+        say(f"adascale: less sure than -o min_confidence {least:g}")
+    lacks_answer = options.extract and answer.answer is None and not answer.problem.is_chat
+    if answer.status != "answered" or lacks_answer:
         raise typer.Exit(NO_ANSWER)

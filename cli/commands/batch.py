@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
+from adascale.engine.answer import Answer
 from adascale.engine.errors import AdascaleError, UsageError
 from adascale.engine.kinds import KINDS, kind_of
 from adascale.engine.kinds.messages import problem_of
@@ -216,11 +217,14 @@ class _Run:
             name: value for name, value in problem.meta.items() if name == "line" or name not in FIELDS
         }
         least = self.options.search.min_confidence
-        record: dict[str, Any] = {**carried, **answer_record(search, load_seconds, least, handed_on)}
         if isinstance(search.end, SearchFailed):
             error = search.end.error()
-            self._write_failure(problem.id, f"{problem.id}: {error.message}", record, error)
-        elif record["status"] != "interrupted":
+            failed = {**carried, **error_record(search.started.problem, error)}
+            self._write_failure(problem.id, f"{problem.id}: {error.message}", failed, error)
+            return
+        answer = Answer.of(search, least, handed_on)
+        if answer.status != "interrupted":
+            record: dict[str, Any] = {**carried, **answer_record(answer, load_seconds, least)}
             if problem.answer is not None and KINDS[problem.kind].judged_by == "answer":
                 is_right = kind_of(problem).is_right(problem, record["answer"], None, None)
                 record |= {"expected": problem.answer, "correct": is_right}

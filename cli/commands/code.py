@@ -10,7 +10,6 @@ import typer
 
 from adascale.engine.errors import UsageError
 from adascale.engine.execution import Execution
-from adascale.engine.kinds import kind_of
 from adascale.engine.types import Notice
 
 from ..disk.files import check_apart, check_output, read_text, write_file
@@ -89,27 +88,26 @@ def _given_tests(options: CodeOptions) -> Iterator[CodeTest]:
 
 def _finish(record: ViewState, load_seconds: float, options: CodeOptions) -> None:
     """Write the program, what its tests say, and leave with the exit code of that."""
-    from ..render.solution import say_end
-    from ..report.answer import answer_of, answer_record
+    from adascale.engine.answer import Answer
 
-    result, problem = record.result, record.started.problem
-    assert result is not None, "a search that was run to its end has a result"
-    program = answer_of(record)
-    execution = None if result.best is None else record.tree[result.best].execution
+    from ..render.solution import say_end
+    from ..report.answer import answer_record
+
+    answer = Answer.of(record)
+    program = answer.answer
     if options.output is not None and program:
         write_file(options.output, f"{program}\n".encode())
     if options.json_output:
-        write_json(answer_record(record, load_seconds))
+        write_json(answer_record(answer, load_seconds))
     elif options.output is None and program:
         write_payload(program)
     if not options.view.terminal.quiet:
         say_end(record, options.view.terminal.verbose)
-    if execution is not None:
-        _warn_of_monty(execution, options)
-    if result.stop_reason == "interrupted":
+    if answer.execution is not None:
+        _warn_of_monty(answer.execution, options)
+    if answer.status == "interrupted":
         raise typer.Exit(INTERRUPTED)
-    passes = execution is not None and (execution.passes or not kind_of(problem).tests(problem))
-    if not program or not passes:
+    if answer.status != "answered":
         raise typer.Exit(NO_ANSWER)
 
 

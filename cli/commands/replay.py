@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Annotated, Any
 
+from adascale.engine.answer import Answer
 from adascale.engine.codec import to_plain
 from adascale.engine.search.events import Event, SearchFailed
 from adascale.engine.search.record import Record
@@ -15,7 +16,6 @@ from ..disk.trace import read_trace
 from ..options.declare import JsonOption, TraceArgument, flag
 from ..render.display import Renderer, RendererKind, choose_progress, open_renderer
 from ..render.solution import say_end, write_answer
-from ..report.answer import answer_of
 from ..terminal.console import may_animate, show_warning, write_json
 
 SCHEMA = "adascale.replay/1"
@@ -71,7 +71,7 @@ def replay_record(record: Record) -> dict[str, Any]:
     result = record.result
     return {
         "schema": SCHEMA,
-        "answer": answer_of(record),
+        "answer": Answer.of(record).shown if result else None,
         "stop_reason": result.stop_reason if result else None,
         "nodes": len(record.tree),
         "usage": to_plain(record.tree.usage()),

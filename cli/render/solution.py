@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from math import ceil, sqrt
 from statistics import fmean
-from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from adascale.engine.answer import Answer, FallbackAnswer
 from adascale.engine.search.events import BranchGrew
 from adascale.engine.types import PROGRAMS, BranchId, Mode, NodeId
 
@@ -244,10 +244,6 @@ def running_lines(state: ViewState, grown: BranchGrew, width: int, room: int) ->
     return [cut_line(line, width) for line in code[-_WHOLE_PROGRAM:]]
 
 
-if TYPE_CHECKING:
-    from adascale.models.fallback import FallbackAnswer
-
-
 def write_answer(state: ViewState, *, extract: bool = False, says_end: bool = True, verbose: int = 0) -> None:
     """Write the solution and its answer to stdout, or the answer alone.
 
@@ -261,7 +257,7 @@ def write_answer(state: ViewState, *, extract: bool = False, says_end: bool = Tr
     """
     is_read = is_one_screen() and not extract and says_end and state.tree.problem.kind not in ("code", "json")
     if not is_read:
-        if payload := answer_payload(state, extract):
+        if state.result is not None and (payload := answer_payload(Answer.of(state), extract)):
             write_payload(payload)
     elif state.result is not None:
         width = stderr_console().width

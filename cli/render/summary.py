@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 
 from rich.text import Text
 
+from adascale.engine.answer import fixed_tokens
 from adascale.engine.answers.choosing import DOUBTFUL, FieldEstimate
 from adascale.engine.answers.latex import readable
 from adascale.engine.kinds import KINDS, kind_of
-from adascale.engine.search.account import fixed_tokens
 from adascale.engine.search.events import SearchFailed
 from adascale.engine.search.tree import Node
 from adascale.engine.types import StopReason, probability_of

@@ -7,13 +7,12 @@ from dataclasses import dataclass, replace
 
 from rich.text import Text
 
+from adascale.engine.answer import Answer, fixed_tokens
 from adascale.engine.answers.latex import readable
-from adascale.engine.search.account import fixed_tokens
 from adascale.engine.search.events import BranchGrew
 from adascale.engine.search.tree import Node
 from adascale.engine.types import ROOT, Estimate, NodeId
 
-from ..report.answer import solution_text
 from ..terminal.console import STYLES
 from ..terminal.markdown import Program, cut_line, highlighted, wrap_line
 from ..terminal.text import (
@@ -425,7 +424,7 @@ def whole_frame(state: ViewState, width: int) -> list[Text]:
     """The tree without folds, the lines below it and the settings; of a message its reply instead."""
     if state.tree.problem.is_chat:
         question = f"Q  {one_line(state.tree.problem.question)}"
-        reply = [harmless(line) for line in solution_text(state).split("\n")]
+        reply = [harmless(line) for line in Answer.of(state).solution.split("\n")] if state.result else []
         lines = [Text(line) for line in (question, "", *reply, "")]
     else:
         lines = final_frame(state, width, whole=True)

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from other_server import KEY, Reply, breaks_off, drips, is_silent, other_server, refuses, says, writes
 
+from adascale.engine.answer import FallbackAnswer
 from adascale.engine.errors import UsageError
 from adascale.engine.kinds.messages import problem_of
 from adascale.engine.types import Notice
 from adascale.models import fallback
-from adascale.models.fallback import Fallback, FallbackAnswer
+from adascale.models.fallback import Fallback
 from adascale.models.options import FallbackOptions
 
 QUESTION = problem_of("1", "What is 17 * 23?")

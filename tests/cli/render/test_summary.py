@@ -12,8 +12,8 @@ from adascale.cli.render.solution import standing_lines
 from adascale.cli.render.state import ViewState
 from adascale.cli.render.summary import closing_lines, details, summary, why
 from adascale.cli.render.tree import final_frame, live_frame
-from adascale.cli.report.answer import status_of
 from adascale.cli.terminal.text import rounded
+from adascale.engine.answer import Answer
 from adascale.engine.search.events import ModelDescription
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import Passing
@@ -103,9 +103,7 @@ def test_an_unlikely_answer_is_a_guess_however_the_search_ended(reason: StopReas
     log.end(reason)
     said = "not sure: 5050 is 19 % likely after 1 of 16 solutions"
     assert summary(log.state()).plain.startswith(said)
-    result = log.state().result
-    assert result is not None
-    assert status_of(result) == "low_confidence"
+    assert Answer.of(log.state()).status == "low_confidence"
     likely = voted("22", calibrated=True)
     likely.end("budget")
     assert summary(likely.state()).plain.startswith("2 · 96 %")

@@ -9,27 +9,28 @@ import pytest
 from sample_log import Log, programs
 
 from adascale.cli.report.answer import answer_payload, answer_record
+from adascale.engine.answer import Answer
 from adascale.engine.search.events import SearchFinished
 from adascale.engine.search.record import Record
 from adascale.engine.types import ROOT
 
 
-def answered_by(log: Log, node: int) -> Record:
-    """The search with the solution that ends at ``node`` as the one that is shown."""
+def answered_by(log: Log, node: int | None) -> Answer:
+    """The answer of a search with the solution that ends at ``node`` as the one that is shown."""
     log.end()
     last = log.events[-1]
     assert isinstance(last, SearchFinished)
     shown = replace(last, result=replace(last.result, best=node))
-    return Record.of([*log.events[:-1], shown])
+    return Answer.of(Record.of([*log.events[:-1], shown]))
 
 
 def test_prose_is_shown_with_its_answer() -> None:
     log = Log()
     end = log.finish_path(log.step(ROOT, "  First.\n", 0.5), "So 8.\n\n", 0.5, "8")
-    record = answered_by(log, end)
+    answer = answered_by(log, end)
 
-    assert answer_payload(record, extract=False) == "First.\nSo 8.\nAnswer: 8"
-    assert answer_payload(record, extract=True) == "8"
+    assert answer_payload(answer, extract=False) == "First.\nSo 8.\nAnswer: 8"
+    assert answer_payload(answer, extract=True) == "8"
 
 
 def test_all_that_it_printed_stands_below_it() -> None:
@@ -60,14 +61,11 @@ def test_its_record_says_how_it_reasons_and_how_many_programs_agree(node: int, m
 def test_without_a_solution_there_is_no_mode() -> None:
     log = Log()
     log.program("1 / 0", 0.1, error="ZeroDivisionError")
-    log.end("exhausted")
-    last = log.events[-1]
-    assert isinstance(last, SearchFinished)
-    record = Record.of([*log.events[:-1], replace(last, result=replace(last.result, best=None))])
+    answer = answered_by(log, None)
 
-    found = answer_record(record, 0.0)
+    found = answer_record(answer, 0.0)
 
-    assert (answer_payload(record, extract=False), answer_payload(record, extract=True)) == ("", "")
+    assert (answer_payload(answer, extract=False), answer_payload(answer, extract=True)) == ("", "")
     assert (found["status"], found["mode"], found["execution"]) == ("no_answer", None, None)
     assert (found["agreement"]["solutions"], found["agreement"]["programs"]) == (1, 1)
 
@@ -80,13 +78,13 @@ def test_a_thought_stands_beside_its_solution_and_is_no_part_of_it() -> None:
     )
     last = log.step(first, "I have to answer.\n</think>\n\n", 0.4, branch=branch, ended=False, thought="cut")
     end = log.finish_path(last, "It is \\boxed{27}.", 0.9, "27", branch=branch)
-    record = answered_by(log, end)
-    found = answer_record(record, 0.0)
+    answer = answered_by(log, end)
+    found = answer_record(answer, 0.0)
     assert found["solution"] == "It is \\boxed{27}."
     assert found["thought"] == {
         "text": "<think>\nIs it 26?\n\nI have to answer.\n</think>\n\n",
         "tokens": 29,
         "cut": True,
     }
-    assert answer_payload(record, extract=False) == "It is 27.\nAnswer: 27"
+    assert answer_payload(answer, extract=False) == "It is 27.\nAnswer: 27"
     assert answer_record(answered_by(programs(running=False), 3), 0.0)["thought"] is None

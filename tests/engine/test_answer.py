@@ -1,13 +1,47 @@
-"""What a fixed width would have cost, from the trajectories that were drawn."""
+"""What is said about a finished search, and what a fixed width would have cost."""
 
 from __future__ import annotations
 
 import pytest
 from sample_log import Log
 
-from adascale.engine.search.account import fixed_tokens
+from adascale.engine.answer import Answer, FallbackAnswer, Status, fixed_tokens
 from adascale.engine.search.record import Record
-from adascale.engine.types import ROOT
+from adascale.engine.types import ROOT, Notice, StopReason
+
+
+def searched(p: float, reason: StopReason = "confident") -> Record:
+    """A search with one answer of this probability."""
+    log = Log()
+    log.finish_path(ROOT, "So 8.", p, "8")
+    log.end(reason)
+    return Record.of(log.events)
+
+
+@pytest.mark.parametrize(
+    ("p", "least", "reason", "status"),
+    [
+        (0.7, 0.0, "confident", "answered"),
+        (0.7, 0.9, "confident", "low_confidence"),
+        (0.1, 0.0, "exhausted", "low_confidence"),
+        (0.7, 0.0, "hopeless", "low_confidence"),
+        (0.7, 0.0, "interrupted", "interrupted"),
+    ],
+)
+def test_an_answer_counts_unless_it_is_a_guess_or_less_likely_than_asked_for(
+    p: float, least: float, reason: StopReason, status: Status
+) -> None:
+    assert Answer.of(searched(p, reason), least).status == status
+
+
+def test_another_servers_answer_takes_the_place_of_our_own_without_a_probability() -> None:
+    answer = Answer.of(searched(0.1), 0.9, FallbackAnswer("host:1", "large", "It is 9.", "9"))
+    assert (answer.status, answer.answer, answer.solution) == ("answered", "9", "It is 9.")
+    assert (answer.confidence, answer.mode) == (None, None)
+    own = {"own_answer": "8", "own_probability": 0.1}
+    assert answer.fallback_record == {"server": "host:1", "model": "large", **own}
+    refused = Answer.of(searched(0.1), 0.9, Notice("no-fallback", "it is silent"))
+    assert (refused.answer, refused.notices[-1].code) == ("8", "no-fallback")
 
 
 def drawn(*trajectories: tuple[int, bool]) -> Record:

@@ -1,0 +1,253 @@
+"""The answer of a finished search: everything that any output says about it.
+
+Terminal, JSON, HTTP, MCP and Python each write out an ``Answer``; the record behind it has the rest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from itertools import chain, pairwise, repeat
+from statistics import fmean
+from typing import Any, Literal, Self
+
+from .answers.choosing import AnswerGroup, SearchResult
+from .execution import Execution, TestOutcome, Verdict
+from .kinds import kind_of
+from .search.record import Record
+from .search.tree import Tree
+from .types import ROOT, Mode, NodeId, Notice, Problem, StopReason, probability_of, rounded_probability
+
+Status = Literal["answered", "failing", "low_confidence", "no_answer", "interrupted"]
+"""Outcome of a search: ``failing`` is a program that does not pass its tests; ``low_confidence`` is a guess,
+or an answer that is less likely than was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class FallbackAnswer:
+    """The answer of another server, to which a question was handed on.
+
+    Attributes:
+        server: Its host and port.
+        model: Name of its model; empty if the reply does not name it.
+        text: The whole reply.
+        answer: The answer in it, as ``Kind.answer`` reads it.
+    """
+
+    server: str
+    model: str
+    text: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Thought:
+    """The thought before a solution; ``cut`` if it ended at its budget."""
+
+    text: str
+    tokens: int
+    cut: bool
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedTest:
+    """A test of a code task, and its verdict; fields as of ``Verdict``."""
+
+    test: str
+    outcome: TestOutcome
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The reason why a search ended, and what it cost and saved.
+
+    Attributes:
+        stop_reason: Why it ended.
+        question_p: Probability that one solution is correct, before any was drawn; None if unknown.
+        required: Solutions that the paper's rule would draw; None without one.
+        at_most: Most solutions that the strategy may draw.
+        started, finished: Number of solutions that were begun, and that ended and count.
+        fixed_tokens: As ``fixed_tokens`` has it.
+        vote, vote_agrees: The answer that most solutions have, and if it is the one that was chosen.
+        greedy, greedy_agrees: The same of the greedy solution, if one was drawn and has an answer.
+    """
+
+    stop_reason: StopReason
+    question_p: float | None
+    required: int | None
+    at_most: int | None
+    started: int
+    finished: int
+    fixed_tokens: int | None
+    vote: str | None
+    vote_agrees: bool | None
+    greedy: str | None
+    greedy_agrees: bool | None
+
+    @classmethod
+    def of(cls, record: Record) -> Self:
+        """The account of a search that has a result."""
+        assert record.result is not None, "only a search that has ended has an account"
+
+        def votes(group: AnswerGroup) -> tuple[int, tuple[int, int]]:
+            """Sorts answers by their votes; of equals the first drawn comes first."""
+            return -len(group.nodes), min(map(record.tree.draw_order, group.nodes))
+
+        vote = min(record.groups, key=votes, default=None)
+        greedy = next((each for each in record.candidates if each.greedy and each.answer is not None), None)
+        return cls(
+            record.result.stop_reason,
+            probability_of(record.tree[ROOT].estimate),
+            record.required,
+            record.samples,
+            len(record.branches),
+            len(record.candidates),
+            fixed_tokens(record),
+            vote.answer if vote else None,
+            vote.nodes[0] in record.leading if vote else None,
+            greedy.answer if greedy else None,
+            greedy.node in record.leading if greedy else None,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer(SearchResult):
+    """The result of a search as it is given to users.
+
+    ``answer`` is spelled as answers are compared; of a code task it is the program. A reply that nobody can
+    check has no ``confidence``, nor has the answer of another server.
+
+    Attributes:
+        status: Outcome.
+        shown: The answer as a user gets it, such as ``B. Jupiter``; None without one.
+        solution: The solution that is shown, as the model wrote it; empty if none has finished.
+        thought: The thought before it; None without one.
+        mode: Mode of reasoning of that solution; None without one.
+        execution: Output and error of its program; None without one.
+        tests: Tests of a code task with the verdicts on its program, in their order.
+        account: Why the search ended, and what it saved.
+        notices: Warnings.
+        fallback: The other server's answer, if that is the one that is given.
+        record: The search, with its tree and costs.
+    """
+
+    status: Status
+    shown: str | None
+    solution: str
+    thought: Thought | None = None
+    mode: Mode | None = None
+    execution: Execution | None = None
+    tests: tuple[JudgedTest, ...] = ()
+    account: Account
+    notices: tuple[Notice, ...] = ()
+    fallback: FallbackAnswer | None = None
+    record: Record = field(repr=False, compare=False)
+
+    @property
+    def problem(self) -> Problem:
+        """The question."""
+        return self.record.started.problem
+
+    @property
+    def passes(self) -> bool:
+        """True if it is a program that was tested and passes every test."""
+        return self.execution is not None and self.execution.passes
+
+    @property
+    def fallback_record(self) -> dict[str, Any] | None:
+        """The other server as JSON has it, with our own answer; None without one."""
+        if self.fallback is None:
+            return None
+        source = {"server": self.fallback.server, "model": self.fallback.model or None}
+        p = rounded_probability(self.record.confidence)
+        return {**source, "own_answer": self.record.answer, "own_probability": p}
+
+    @classmethod
+    def of(
+        cls, record: Record, min_confidence: float = 0.0, handed_on: FallbackAnswer | Notice | None = None
+    ) -> Self:
+        """The answer of a search that has a result.
+
+        Args:
+            record: The search.
+            min_confidence: Probability below which an answer has ``low_confidence``.
+            handed_on: Answer of another server, which takes the place of our own, or why it has none.
+        """
+        result, problem, tree = record.result, record.started.problem, record.tree
+        assert result is not None, "only a search that has ended has an answer"
+        found: dict[str, Any] = {each.name: getattr(result, each.name) for each in fields(SearchResult)}
+        found |= {"record": record, "account": Account.of(record), "notices": tuple(record.notices)}
+        kind = kind_of(problem)
+        if isinstance(handed_on, FallbackAnswer):
+            found |= {"answer": handed_on.answer, "confidence": None, "fields": {}, "fallback": handed_on}
+            spelled = kind.shown(problem, handed_on.answer, None) or handed_on.answer
+            return cls(**found, status="answered", shown=spelled, solution=handed_on.text)
+        if handed_on is not None:
+            found["notices"] += (handed_on,)
+        if problem.is_chat:
+            found["confidence"], min_confidence = None, 0.0
+        status, execution = _status(result, min_confidence), None
+        if result.best is not None:
+            execution = tree[result.best].execution
+            found |= {"thought": _thought(tree, result.best), "mode": tree[result.best].mode}
+        shown = kind.shown(problem, result.answer, execution) if result.has_reply else None
+        if problem.kind == "code":
+            tests = kind.tests(problem)
+            verdicts = chain(execution.verdicts if execution is not None else (), repeat(Verdict("not-run")))
+            judged = zip(tests, verdicts, strict=False)
+            found |= {"answer": shown, "tests": tuple(JudgedTest(t, v.outcome, v.detail) for t, v in judged)}
+            if status != "interrupted":
+                is_good = execution is not None and (execution.passes or not tests)
+                status = "no_answer" if shown is None else "answered" if is_good else "failing"
+        solution = "" if result.best is None else tree.text(result.best).strip()
+        return cls(**found, status=status, shown=shown, solution=solution, execution=execution)
+
+
+def _status(result: SearchResult, min_confidence: float) -> Status:
+    """The outcome; a guess is not sure, whatever is asked for, nor is a score a probability."""
+    if result.stop_reason == "interrupted":
+        return "interrupted"
+    if not result.has_reply:
+        return "no_answer"
+    p = None if result.answer is None else probability_of(result.confidence)
+    is_sure = min_confidence <= 0 or (p is not None and p >= min_confidence)
+    return "answered" if is_sure and not result.is_guess else "low_confidence"
+
+
+def _thought(tree: Tree, node: NodeId) -> Thought | None:
+    steps = tree.thoughts(node)
+    if not steps:
+        return None
+    tokens = sum(len(step.token_ids) for step in steps)
+    return Thought("".join(step.text for step in steps), tokens, any(each.thought == "cut" for each in steps))
+
+
+def fixed_tokens(record: Record) -> int | None:
+    """Generated tokens that ``samples`` trajectories would have cost; None if unknown.
+
+    By the mean length of the drawn ones, from the question to their end. A trajectory that was cut or stopped
+    counts as the mean of those that ended, or its own length if that is more: short trajectories are the ones
+    that end. One that goes on with another draw of a step counts once, with that draw.
+    """
+    if record.samples is None:
+        return None
+    tree = record.tree
+    tips = [node for node in tree if node.depth and not tree.children(node.id)]
+    lengths = {
+        node.id: sum(len(step.token_ids) for step in tree.steps(node.id))
+        for node in tips
+        if not _is_redrawn(tree, node.id)
+    }
+    ended = [length for id_, length in lengths.items() if tree[id_].status == "terminal"]
+    if not ended:
+        return None
+    usual = fmean(ended)
+    whole = [n if tree[id_].status == "terminal" else max(n, usual) for id_, n in lengths.items()]
+    return round(record.samples * fmean(whole))
+
+
+def _is_redrawn(tree: Tree, tip: NodeId) -> bool:
+    """True if a step on the way to ``tip`` was cut, and drawn again below the same parent."""
+    path = tree.path(tip)
+    cut = [(below, above.id) for above, below in pairwise(path) if below.status == "pruned"]
+    return any(tree.children(parent)[-1] != node.id for node, parent in cut)
