@@ -16,9 +16,9 @@ from playwright.sync_api import Browser, Route, sync_playwright
 
 from adascale.cli.disk.trace import read_trace
 from adascale.engine.search.events import Event, SearchStarted
-from adascale.serve.page.files import PATHS, read_file
-from adascale.serve.protocols.event_stream import PATH, write_log
-from adascale.serve.served import ServedModel
+from adascale.serve.event_stream import PATH, write_log
+from adascale.serve.page import PATHS, read_file
+from adascale.serve.request import ServedModel
 
 FOLDER = Path(__file__).parent
 URL = "http://adascale.example"

@@ -67,8 +67,8 @@ def test_the_wheel_holds_the_code_and_nothing_else(wheel: Path) -> None:
         for p in (ROOT / "models" / "calibration" / "shipped").glob("*")
     }
     page = {
-        f"adascale/serve/page/{p.name}"
-        for p in (ROOT / "api" / "serve" / "page").glob("*")
+        f"adascale/serve/static/{p.name}"
+        for p in (ROOT / "api" / "serve" / "static").glob("*")
         if p.suffix in (".css", ".html", ".js")
     }
     data = {"py.typed", "models/files/catalog.toml", "models/calibration/questions.jsonl"}

@@ -1,9 +1,10 @@
 """The HTTP server: one worker searches for all clients, whatever protocol they speak.
 
-The way of a request: ``wire`` receives it, ``app`` routes it, and one of the ``protocols`` reads its body
-(``bodies``) and its messages (``conversation``). ``served`` turns these into a search (``request``) of the
-model. ``hub`` queues the search and runs it in the worker beside those of other clients. ``follow`` gives its
-progress and ``outcome`` its result, which the protocol writes.
+The way of a request: ``app`` routes it (``http`` has bodies, refusals, access and the socket). A protocol,
+``chat`` and ``responses`` of OpenAI, ``messages`` of Anthropic or ``ollama``, reads its ``body``, of which
+``request`` makes a search. ``hub`` runs the search in the worker beside those of other clients. ``stream``
+follows its events, and the protocol writes them and the ``outcome``.
 
-``agents`` has the tools of MCP, ``page`` the page for browsers. No other command imports this room.
+``mcp`` has the tools for agents, ``page`` and ``static`` the page for browsers. No other command imports this
+room.
 """

@@ -22,23 +22,12 @@ from starlette.routing import Route
 from adascale.engine.errors import excerpt
 from adascale.models.fallback import HANDED_ON, Fallback
 
-from .agents import mcp
-from .follow import follow
-from .hub import Hub
-from .page.files import page_routes
-from .protocols import event_stream
-from .protocols.chat import CHAT
-from .protocols.completions import COMPLETIONS
-from .protocols.messages import MESSAGES
-from .protocols.ollama import OLLAMA_CHAT, OLLAMA_GENERATE
-from .protocols.ollama_models import OllamaModels
-from .protocols.protocol import Protocol, collect, stream
-from .protocols.responses import RESPONSES
-from .request import AnswerRequest, ServedEffort
-from .served import ServedModel
-from .wire.guard import Access, Guard
-from .wire.http import (
+from . import event_stream, mcp
+from .chat import CHAT, COMPLETIONS
+from .http import (
+    Access,
     EventStream,
+    Guard,
     JsonObject,
     Refusal,
     json_response,
@@ -46,6 +35,13 @@ from .wire.http import (
     read_object,
     while_connected,
 )
+from .hub import Hub
+from .messages import MESSAGES
+from .ollama import OLLAMA_CHAT, OLLAMA_GENERATE, OllamaModels
+from .page import page_routes
+from .request import AnswerRequest, ServedEffort, ServedModel
+from .responses import RESPONSES
+from .stream import Protocol, collect, follow, stream
 
 PROTOCOLS: tuple[Protocol[Any], ...] = (CHAT, COMPLETIONS, RESPONSES, MESSAGES, OLLAMA_CHAT, OLLAMA_GENERATE)
 """All protocols."""

@@ -25,7 +25,7 @@ from adascale.engine.types import Budget, Problem
 from adascale.models.worker.client import failed_log
 from adascale.models.worker.messages import ModelsOpened
 
-from .wire.http import Refusal
+from .http import Refusal
 
 HubState = Literal["loading", "ready", "ended"]
 

@@ -28,9 +28,8 @@ from adascale.engine.types import (
     rounded_probability,
 )
 
-from .request import AnswerRequest
-from .served import public_sampling
-from .wire.http import for_clients
+from .http import for_clients
+from .request import AnswerRequest, public_sampling
 
 
 @dataclass(frozen=True, slots=True)

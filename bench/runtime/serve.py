@@ -39,9 +39,8 @@ from adascale.models.options import SessionOptions
 from adascale.models.question_sets import choose_questions, read_known
 from adascale.models.worker.client import Worker
 from adascale.serve.app import ServerSettings, make_app
+from adascale.serve.http import Access, Listener, bind
 from adascale.serve.hub import Hub, SearchWorker
-from adascale.serve.wire.guard import Access
-from adascale.serve.wire.listener import Listener, bind
 from bench.scripted import ScriptedPolicy
 
 from ..common import close, table

@@ -50,8 +50,8 @@ def mcp(*, context: typer.Context, options: McpOptions) -> None:
             hint="adascale mcp --print-config shows what to paste into the agent's settings",
         )
     try:
-        from adascale.serve.agents.mcp import serve_stdio
         from adascale.serve.hub import Hub
+        from adascale.serve.mcp import serve_stdio
     except ImportError as exc:
         raise UsageError(
             f"the tools need {exc.name}", hint=install_command("serve"), slug="no-server"

@@ -37,10 +37,9 @@ def serve(*, options: ServeOptions) -> None:
     key = _key(options)
     try:
         from adascale.serve.app import ServerSettings, make_app
+        from adascale.serve.http import Access, Listener, bind
         from adascale.serve.hub import Hub
-        from adascale.serve.served import ServedModel
-        from adascale.serve.wire.guard import Access
-        from adascale.serve.wire.listener import Listener, bind
+        from adascale.serve.request import ServedModel
     except ImportError as exc:
         raise UsageError(
             f"the server needs {exc.name}", hint=install_command("serve"), slug="no-server"

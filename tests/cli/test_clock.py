@@ -8,8 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 STAMPS = {
-    "api/serve/app.py", "api/serve/protocols/ollama.py", "api/serve/protocols/ollama_models.py",
-    "api/serve/protocols/protocol.py",
+    "api/serve/app.py", "api/serve/ollama.py", "api/serve/stream.py",
     "cli/disk/history.py", "models/fallback.py",
 }  # fmt: skip
 """Files that say when something was made, and the one that counts calls by the day."""

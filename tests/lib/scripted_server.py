@@ -16,10 +16,9 @@ from adascale.engine.sampling import SamplingChange
 from adascale.engine.types import BranchId, KindName, Mode, Problem, Step
 from adascale.models.fallback import Fallback
 from adascale.serve.app import ServerSettings, make_app
+from adascale.serve.http import Access, Listener, bind
 from adascale.serve.hub import Hub
 from adascale.serve.request import ServedEffort
-from adascale.serve.wire.guard import Access
-from adascale.serve.wire.listener import Listener, bind
 from bench.inline import InlineWorker, echo
 from bench.scripted import ScriptedPolicy
 

@@ -9,7 +9,7 @@ import pytest
 from scripted_server import Served, served
 
 from adascale.serve import app
-from adascale.serve.wire.guard import Access
+from adascale.serve.http import Access
 
 QUESTION = {"messages": [{"role": "user", "content": "Say 42"}], "reasoning_effort": "none"}
 KEY = "sesame"

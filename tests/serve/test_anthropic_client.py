@@ -11,7 +11,7 @@ from anthropic.types import Message, TextBlock, ThinkingBlock
 from scripted_server import Served, served
 
 from adascale.engine.types import Turn
-from adascale.serve.wire.guard import Access
+from adascale.serve.http import Access
 from bench.inline import MODEL
 
 SOLUTION = "We look at 42.\n\nIt is \\boxed{42}."

@@ -29,8 +29,8 @@ from adascale.engine.search.events import (
 from adascale.engine.search.record import Record
 from adascale.engine.types import ROOT
 from adascale.models.calibration.artefact import SUFFIX, describe, load_artefact, shipped_folder
-from adascale.serve.protocols.event_stream import write_log
-from adascale.serve.served import public_name
+from adascale.serve.event_stream import write_log
+from adascale.serve.request import public_name
 from bench.inline import echo
 
 

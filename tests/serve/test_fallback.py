@@ -20,7 +20,7 @@ from adascale.engine.ports import Prefix
 from adascale.engine.types import Step
 from adascale.models.fallback import HANDED_ON, Fallback
 from adascale.models.options import FallbackOptions
-from adascale.serve import follow
+from adascale.serve import stream
 from bench.scripted import Script, scripted_step
 
 CHAT = "/v1/chat/completions"
@@ -68,7 +68,7 @@ def test_the_other_answer_is_returned_in_every_protocol_and_says_so() -> None:
 def test_a_stream_shows_signs_of_life_meanwhile_and_the_other_answer_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(follow, "SILENT_SECONDS", 0.1)
+    monkeypatch.setattr(stream, "SILENT_SECONDS", 0.1)
 
     def is_slow(call: Any) -> None:
         call.state.stopping.wait(0.5)

@@ -14,10 +14,10 @@ from sample_log import Log, wide
 from adascale.engine.search.events import BranchGrew, Event, PromptRead
 from adascale.engine.search.record import Record
 from adascale.engine.types import ROOT, KindName, Usage
-from adascale.serve import follow
-from adascale.serve.follow import AnswerText, Beginning, Progress, ReasoningLine, Silence
+from adascale.serve import stream
 from adascale.serve.outcome import SearchOutcome
 from adascale.serve.request import AnswerRequest, SearchOptions, problem_for
+from adascale.serve.stream import AnswerText, Beginning, Progress, ReasoningLine, Silence
 
 SEARCHED, PLAIN = SearchOptions("medium"), SearchOptions("none")
 REQUEST = AnswerRequest(SEARCHED.ask(problem_for("What?", SEARCHED)), "scripted")
@@ -39,7 +39,7 @@ def progress(events: Sequence[Event | None], request: AnswerRequest = REQUEST) -
             yield event
 
     async def run() -> list[Progress]:
-        return [part async for part in follow.follow(come(), request)]
+        return [part async for part in stream.follow(come(), request)]
 
     return asyncio.run(run())
 
@@ -56,7 +56,7 @@ def test_a_stream_with_nothing_to_say_gives_a_sign_of_life(
     log: Log, monkeypatch: pytest.MonkeyPatch, busy: bool
 ) -> None:
     seconds = itertools.count()  # each look at the clock takes one
-    monkeypatch.setattr(follow, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
+    monkeypatch.setattr(stream, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
     at = next(n for n, event in enumerate(log.events, 1) if isinstance(event, PromptRead))
     long = [BranchGrew(branch=0, parent=ROOT, text="so", tokens=1) if busy else None] * 20
     found = [type(part) for part in progress([*log.events[:at], *long, *log.events[at:]])]

@@ -17,8 +17,8 @@ from adascale.engine.search.settings import Request
 from adascale.engine.strategies import Greedy
 from adascale.engine.types import Budget, Problem, Usage
 from adascale.serve import hub as hub_module
+from adascale.serve.http import Refusal
 from adascale.serve.hub import Ask, Hub, lower
-from adascale.serve.wire.http import Refusal
 from bench.inline import OPENED
 
 END = SearchFinished(result=SearchResult("18", None, (), None), usage=Usage())

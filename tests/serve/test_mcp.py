@@ -18,8 +18,8 @@ from scripted_server import EchoPolicy, Served, served, steady
 from adascale.engine.answers.choosing import AnswerGroup, SearchResult
 from adascale.engine.search.events import SearchFinished
 from adascale.engine.types import ROOT, Estimate, Problem
-from adascale.serve.agents import tools
-from adascale.serve.agents.tools import Check
+from adascale.serve import mcp as tools
+from adascale.serve.mcp import Check
 from bench.inline import echo
 
 MODES = ("legacy", "auto")

@@ -14,8 +14,8 @@ import pytest
 from sampled import PROSE_SEARCH
 from scripted_server import EchoPolicy, Served, served, steady
 
-from adascale.serve.page.files import PATHS
-from adascale.serve.wire.guard import Access
+from adascale.serve.http import Access
+from adascale.serve.page import PATHS
 from bench.inline import echo
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")

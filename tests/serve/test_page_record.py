@@ -19,7 +19,7 @@ from adascale.engine.search.record import Record
 from adascale.engine.types import ROOT
 
 TESTS = Path(__file__).parents[1]
-SOURCE = (TESTS.parent / "api" / "serve" / "page" / "record.js").read_text().replace("export ", "")
+SOURCE = (TESTS.parent / "api" / "serve" / "static" / "record.js").read_text().replace("export ", "")
 PLAY = """
 function play(text) {
   const [started, ...events] = text.trim().split("\\n").map((line) => JSON.parse(line));

@@ -202,7 +202,7 @@ def test_what_cannot_be_served_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("command", "module"), [("serve", "adascale.serve.app"), ("mcp", "adascale.serve.agents.mcp")]
+    ("command", "module"), [("serve", "adascale.serve.app"), ("mcp", "adascale.serve.mcp")]
 )
 def test_without_the_extra_its_name_is_said(
     home: Home, monkeypatch: pytest.MonkeyPatch, command: str, module: str

@@ -26,12 +26,11 @@ from adascale.engine.search.events import (
 )
 from adascale.engine.types import BranchId, Role, Turn
 
-from ..bodies.fields import MAX_MESSAGES, Effort, Fields
-from ..hub import Ask
-from ..request import SearchOptions, problem_for
-from ..served import ServedModel, public_name
-from ..wire.http import COMMENT, Refusal, for_clients
-from ..wire.http import event as write
+from .body import MAX_MESSAGES, Effort, Fields
+from .http import COMMENT, Refusal, for_clients
+from .http import event as write
+from .hub import Ask
+from .request import SearchOptions, ServedModel, problem_for, public_name
 
 PATH = "/v1/searches"
 

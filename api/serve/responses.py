@@ -9,17 +9,32 @@ from pydantic import BeforeValidator, FailFast, Field
 
 from adascale.engine.tools.tool import MAX_TOOLS, Choice
 
-from ..bodies.fields import MAX_MESSAGES, Effort, Fields, Parts, Tokens, text_of
-from ..bodies.formats import FlatFormat, schema_of
-from ..bodies.tool_fields import Function, NamedFunction
-from ..conversation import ToolUse, calling, conversation_of, returned, spoken
-from ..follow import Beginning
-from ..outcome import SearchOutcome
-from ..request import AnswerRequest, CommonFields
-from ..served import public_sampling
-from ..wire.http import JsonObject, Refusal, event
-from .openai import OpenAIBody, call_id
-from .protocol import Block, BlockWriter, Protocol, whole_blocks
+from .body import (
+    MAX_MESSAGES,
+    Effort,
+    Fields,
+    FlatFormat,
+    Function,
+    NamedFunction,
+    Parts,
+    Tokens,
+    schema_of,
+    text_of,
+)
+from .chat import OpenAIBody, call_id
+from .http import JsonObject, Refusal, event
+from .outcome import SearchOutcome
+from .request import (
+    AnswerRequest,
+    CommonFields,
+    ToolUse,
+    calling,
+    conversation_of,
+    public_sampling,
+    returned,
+    spoken,
+)
+from .stream import Beginning, Block, BlockWriter, Protocol, whole_blocks
 
 
 class Item(Fields):

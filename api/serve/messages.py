@@ -10,26 +10,25 @@ from pydantic import BeforeValidator, FailFast, Field
 from adascale.engine.tools.tool import MAX_TOOLS, Choice
 from adascale.engine.types import Usage
 
-from ..bodies.body import Body
-from ..bodies.fields import (
+from .body import (
     MAX_MESSAGES,
+    Body,
     Effort,
     Fields,
+    FlatFormat,
+    Name,
     Part,
     Parts,
     Texts,
     Tokens,
     as_parts,
+    schema_of,
     text_of,
 )
-from ..bodies.formats import FlatFormat, schema_of
-from ..bodies.tool_fields import Name
-from ..conversation import ToolUse, calling, conversation_of, returned, spoken
-from ..follow import Beginning
-from ..outcome import Answer, SearchOutcome
-from ..request import CommonFields
-from ..wire.http import JsonObject, Refusal, event
-from .protocol import Block, BlockWriter, Protocol, whole_blocks
+from .http import JsonObject, Refusal, event
+from .outcome import Answer, SearchOutcome
+from .request import CommonFields, ToolUse, calling, conversation_of, returned, spoken
+from .stream import Beginning, Block, BlockWriter, Protocol, whole_blocks
 
 
 class MessagePart(Part):

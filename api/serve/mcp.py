@@ -1,31 +1,215 @@
-"""Results of the tools for an agent: of ``solve``, ``code`` and ``check``, and what they search.
+"""The tools by the Model Context Protocol (https://modelcontextprotocol.io), over stdio and over HTTP.
 
-An agent reads the docstrings of results and of their fields in the tools' schemas.
+An agent reads the docstrings of the tools and the descriptions of their arguments.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import asyncio
+import inspect
+import logging
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextlib import aclosing
 from dataclasses import replace
-from typing import Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict
+from mcp.server.mcpserver import Context, MCPServer
+from mcp.server.mcpserver.exceptions import ToolError
+from mcp.server.transport_security import TransportSecuritySettings
+from mcp_types import ToolAnnotations
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
+from starlette.routing import Route
 
+from adascale import __version__
 from adascale.codetasks.asserts import read_tests
 from adascale.codetasks.examples import read_examples
 from adascale.codetasks.records import task_of
 from adascale.engine.answers.choosing import SearchResult
-from adascale.engine.errors import UsageError
+from adascale.engine.errors import AdascaleError, UsageError
 from adascale.engine.execution import Execution, TestOutcome
 from adascale.engine.kinds import kind_of
+from adascale.engine.search.events import SearchFailed
 from adascale.engine.search.record import Record
 from adascale.engine.strategies import EFFORTS, Adaptive, Effort
 from adascale.engine.types import Budget, KindName, Problem, StopReason, rounded_probability
 
-from ..hub import Ask
-from ..outcome import interval_of
-from ..request import SearchOptions, problem_for
-from ..wire.http import for_clients
+from .body import MAX_SEED, Tokens
+from .http import MAX_BODY, Refusal, for_clients
+from .hub import Ask, Hub
+from .outcome import interval_of
+from .request import SearchOptions, problem_for
+from .stream import progress_line
+
+PATH = "/mcp"
+
+SESSION_HEADER = "Mcp-Session-Id"
+"""Header of a response that a client sends back with its next request."""
+
+_INSTRUCTIONS = (
+    "A small local model that compares several solutions and says how likely its answer is to be correct. "
+    "Use solve for maths and other questions with a short checkable answer, code for Python programs with "
+    "tests, and check for a second opinion on an answer. It does not help with texts, translations or facts "
+    "to look up."
+)
+
+Question = Annotated[
+    str, Field(description="The question in plain text, with all that is needed to answer it.")
+]
+OwnBudget = Annotated[Tokens | None, Field(description="Limit of generated tokens of the whole search.")]
+Seed = Annotated[
+    Annotated[int, Field(ge=0, le=MAX_SEED)] | None,
+    Field(description="Makes the call repeatable; the result has it."),
+]
+
+
+def make_mcp(hub: Hub) -> MCPServer:
+    """The MCP server, for either transport; all searches run in ``hub``."""
+    server = MCPServer(
+        "adascale", title="adascale", instructions=_INSTRUCTIONS, version=__version__, log_level="CRITICAL"
+    )
+    logging.getLogger("mcp").setLevel(logging.CRITICAL)  # tracebacks of what a client has sent
+
+    def tool(run: Callable[..., Awaitable[Any]]) -> None:
+        hints = ToolAnnotations(read_only_hint=True, open_world_hint=False)
+        server.add_tool(run, description=inspect.getdoc(run), annotations=hints)
+
+    @tool
+    async def solve(
+        context: Context,
+        question: Question,
+        choices: Annotated[
+            list[str], Field(description="Options to choose from, if the question does not name them.")
+        ] = [],  # noqa: B006 - the SDK copies it
+        effort: Annotated[
+            Effort | None,
+            Field(
+                description="How sure to be before stopping; the default is medium. A question without a "
+                "checkable answer is searched only if an effort is given."
+            ),
+        ] = None,
+        budget: OwnBudget = None,
+        seed: Seed = None,
+    ) -> Solution:
+        """Answer a question that has a checkable answer: a maths problem, a choice, yes or no, a fact.
+
+        Writes and compares several solutions (for a fact it writes one), and gives the answer, the
+        probability that it is correct, and the number of solutions that agree on it. Do not use it for
+        greetings, texts, translations or programs: they get one plain reply, without a probability. Use the
+        tool code for programs.
+        """
+        is_searched = effort is not None
+
+        def ask() -> Ask:
+            return asked(question, effort or "medium", budget, seed, is_searched=is_searched, choices=choices)
+
+        return Solution.of(await _search(hub, ask, context))
+
+    @tool
+    async def code(
+        context: Context,
+        question: Annotated[str, Field(description="The task of the program.")],
+        tests: Annotated[
+            list[str],
+            Field(description="Python that fails if the program is wrong: asserts or test functions."),
+        ] = [],  # noqa: B006
+        effort: Annotated[
+            Effort,
+            Field(description="How many programs to write at most: low 4, medium 8, high 16, max 32."),
+        ] = "medium",
+        budget: OwnBudget = None,
+        seed: Seed = None,
+    ) -> TestedProgram:
+        """Write a Python program that passes tests: writes and runs programs until one passes all of them.
+
+        Without tests, the examples in the question are the tests.
+        """
+
+        def ask() -> Ask:
+            return coding(asked(question, effort, budget, seed), tests, effort)
+
+        return TestedProgram.of(await _search(hub, ask, context))
+
+    @tool
+    async def check(
+        context: Context,
+        question: Question,
+        answer: Annotated[
+            str, Field(max_length=2000, description="The answer to check, without its solution.")
+        ],
+        effort: Annotated[Effort, Field(description="How sure to be before stopping.")] = "medium",
+        budget: OwnBudget = None,
+        seed: Seed = None,
+    ) -> Check:
+        """Say how likely an answer is to be correct, by solving the question several times without seeing it.
+
+        Gives the number of solutions that agree with the answer, and its probability if the model is
+        calibrated.
+        """
+        record = await _search(hub, lambda: checking(asked(question, effort, budget, seed), answer), context)
+        # In a thread, so that the others' searches go on.
+        return await asyncio.to_thread(lambda: Check.of(record, equal_answers(record, answer)))
+
+    return server
+
+
+async def _search(hub: Hub, ask: Callable[[], Ask], context: Context) -> Record:
+    """Run a search to its result; its steps and votes become progress notifications.
+
+    Args:
+        hub: Runs it.
+        ask: Makes the search, in a thread: reading many tests takes a second.
+        context: The call.
+
+    Raises:
+        ToolError: it could not run, or its client has gone (for old clients, the SDK would not notice).
+    """
+    request: Request | None = context.request_context.request  # None over stdio
+    record: Record | None = None
+    lines = 0
+    try:
+        await hub.wait_until_open()
+        async with aclosing(hub.ask(await asyncio.to_thread(ask))) as events:
+            async for event in events:
+                if request is not None and await request.is_disconnected():
+                    raise ToolError("the client has gone")
+                if event is None:
+                    continue
+                if isinstance(event, SearchFailed):
+                    raise event.error()
+                record = Record.after(record, event)
+                if line := progress_line(record, event):
+                    lines += 1
+                    await context.report_progress(lines, None, line.rstrip("\n"))
+    except AdascaleError as error:
+        raise ToolError(Refusal.of(error).message) from None
+    except Refusal as refusal:
+        raise ToolError(refusal.message) from None
+    assert record is not None, "a search has a beginning"
+    return record
+
+
+def over_http(server: MCPServer) -> Route:
+    """The route of the tools; ``guard`` has checked Host, Origin and key of every request."""
+    app = server.streamable_http_app(
+        streamable_http_path=PATH,
+        max_request_body_size=MAX_BODY,
+        transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
+    )
+    [route] = app.routes
+    assert isinstance(route, Route)
+    # No GET: it opens a stream for messages that the server starts, and would delay our shutdown.
+    return Route(PATH, route.endpoint, methods=["POST", "DELETE"])
+
+
+async def serve_stdio(hub: Hub) -> None:
+    """Serve on stdin and stdout until stdin ends; the models are loaded meanwhile."""
+    hub.start()
+    try:
+        await make_mcp(hub).run_stdio_async()
+    finally:
+        await hub.close()
+
 
 MAX_TEST_TEXT = 64 << 10
 """Characters of all tests of a call, each with its setup; reading them takes half a second."""

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import hmac
 import json
 import math
-from collections.abc import AsyncGenerator, Coroutine, Mapping
+import socket
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+import httpx2
+import uvicorn
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from adascale.engine.codec import nesting
 from adascale.engine.errors import (
@@ -22,7 +29,10 @@ from adascale.engine.errors import (
     UsageError,
     WorkerDiedError,
     respell,
+    setting,
 )
+
+from . import page as page_files
 
 JsonObject = dict[str, Any]
 
@@ -281,3 +291,172 @@ class EventStream(Response):
         async for part in self._events:
             await send({"type": "http.response.body", "body": part, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+_OPEN = frozenset({"/health", *page_files.PATHS})
+"""Paths that need no key: for health checks, and for a browser before its user has typed the key."""
+
+_SHOWN = 100
+"""Characters of a Host that a refusal repeats."""
+
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who may ask.
+
+    Attributes:
+        host: Address that the server is bound to.
+        key: The API key, sent as ``Authorization: Bearer KEY`` or ``X-API-Key: KEY``; None if there is none.
+        origins: Origins of pages whose scripts may ask; ``*`` for all.
+    """
+
+    host: str
+    key: str | None = field(default=None, repr=False)
+    origins: tuple[str, ...] = ()
+
+    def check(self, path: str, headers: Mapping[str, str]) -> None:
+        """Refuse a request that is not allowed.
+
+        Scripts of another site may ask a server of this machine, and read its answers if the site resolves
+        its own name to this machine (DNS rebinding). They lack the key, so a server with a key checks
+        nothing else: behind a proxy, its own page has another Host and Origin.
+
+        Raises:
+            Refusal: 401 without the key, 403 for another Host or Origin.
+        """
+        if self.key is not None:
+            if path not in _OPEN and not _has_key(headers, self.key):
+                wanted = {"WWW-Authenticate": "Bearer"}
+                raise Refusal(401, "the API key is missing or wrong", "invalid-api-key", headers=wanted)
+            return
+        host = headers.get("host", "")
+        if _host_name(host) not in _LOOPBACK | {self.host}:
+            text = f"a server without an API key answers only to {self.host}, not to {host[:_SHOWN]!r}"
+            raise Refusal(403, text, "host-not-allowed")
+        known = {*self.origins, f"http://{host}", f"https://{host}"}
+        origin = headers.get("origin")
+        if origin is not None and origin not in known and "*" not in known:
+            text = f"pages and apps of '{origin}' may not ask: the server's setting cors-origin lets them"
+            raise Refusal(403, text, "origin-not-allowed")
+
+
+def _host_name(host: str) -> str:
+    """The name in a Host header, in lower case; empty if it has none."""
+    try:
+        url = httpx2.URL(f"http://{host}")
+    except httpx2.InvalidURL:
+        return ""
+    return url.host if url.raw_path == b"/" and not url.userinfo else ""
+
+
+def _has_key(headers: Mapping[str, str], key: str) -> bool:
+    scheme, _, bearer = headers.get("authorization", "").partition(" ")
+    given = bearer if scheme.lower() == "bearer" else headers.get("x-api-key", "")
+    # In constant time, so that the time does not tell how much of the key was correct.
+    return hmac.compare_digest(given.strip().encode("utf-8", "replace"), key.encode())
+
+
+class Guard:
+    """ASGI middleware that refuses requests.
+
+    Args:
+        app: The guarded application.
+        access: Who may ask.
+    """
+
+    def __init__(self, app: ASGIApp, access: Access) -> None:
+        self._app = app
+        self._access = access
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Forward a request, or refuse it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        app = self._app
+        try:
+            self._access.check(scope["path"], Headers(scope=scope))
+        except Refusal as refusal:
+            app = refusal.response(scope["path"])
+        await app(scope, receive, send)
+
+
+_MAX_HEAD = 16 << 10
+"""Bytes of a head: the request line and the headers."""
+
+_MAX_CONNECTIONS = 1024
+"""Connections and running requests; further ones get status 503."""
+
+DRAIN_SECONDS = 30
+"""Time that running searches have when the server is told to stop; then they are cancelled."""
+
+
+class Listener(uvicorn.Server):
+    """Serves an application on one address until it is told to stop, by a signal or by ``stop``.
+
+    Args:
+        app: The application.
+        bound: A listening socket.
+        on_start: Called with the URL once requests are taken.
+    """
+
+    def __init__(self, app: ASGIApp, bound: socket.socket, on_start: Callable[[str], None]) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                http="h11",
+                ws="none",
+                lifespan="on",
+                log_config=None,
+                log_level="error",
+                access_log=False,
+                server_header=False,
+                h11_max_incomplete_event_size=_MAX_HEAD,
+                limit_concurrency=_MAX_CONNECTIONS,
+                timeout_graceful_shutdown=DRAIN_SECONDS,
+            )
+        )
+        self._bound = bound
+        self._on_start = on_start
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        host, port = self._bound.getsockname()[:2]
+        return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+    def serve_until_stopped(self) -> None:
+        """Serve until told to stop and all running searches have ended."""
+        self.run(sockets=[self._bound])
+
+    def stop(self) -> None:
+        """Take no more requests, and stop when the running ones have ended."""
+        self.should_exit = True
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start as uvicorn does, then tell ``on_start`` the URL."""
+        await super().startup(sockets)
+        self._on_start(self.url)
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 takes a free port.
+
+    Raises:
+        UsageError: this machine has no such address, or the port is taken.
+    """
+    try:
+        host.encode("idna")
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family)
+    except UnicodeError as exc:
+        text = f'cannot listen on "{host}", which is no host name'
+        raise UsageError(text, hint=setting("host", "127.0.0.1"), slug="cannot-listen") from exc
+    except OSError as exc:
+        taken, refused = exc.errno == errno.EADDRINUSE, exc.errno in (errno.EACCES, errno.EPERM)
+        text = f"port {port} is taken" if taken else f"cannot listen on {host}:{port}: {exc.strerror or exc}"
+        of_port = f"{setting('port', 0)} takes a free one"
+        hint = of_port if taken or refused else setting("host", "127.0.0.1")
+        raise UsageError(text, hint=hint, slug="cannot-listen") from exc

@@ -9,7 +9,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 _TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
-_NAMES = sorted(each.name for each in files(__package__).iterdir() if each.name.rpartition(".")[2] in _TYPES)
+_FOLDER = files(__package__) / "static"
+_NAMES = sorted(each.name for each in _FOLDER.iterdir() if each.name.rpartition(".")[2] in _TYPES)
 
 PATHS = {"/" if name == "index.html" else f"/page/{name}": name for name in _NAMES}
 """Names of files by the path of their URL."""
@@ -34,7 +35,7 @@ def page_routes() -> list[Route]:
 def read_file(name: str) -> tuple[bytes, str]:
     """Content and content type of a file."""
     content_type = f"{_TYPES[name.rpartition('.')[2]]}; charset=utf-8"
-    return files(__package__).joinpath(name).read_bytes(), content_type
+    return _FOLDER.joinpath(name).read_bytes(), content_type
 
 
 def _route(path: str, name: str) -> Route:

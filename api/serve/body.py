@@ -1,0 +1,348 @@
+"""The base of all bodies: pydantic models that read a body, and refuse a wrong one.
+
+JSON from the network is checked here, and nowhere later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field, ValidationError, model_validator
+
+from adascale.engine.errors import UsageError
+from adascale.engine.sampling import SamplingChange
+from adascale.engine.tools.inlining import object_schema
+from adascale.engine.tools.tool import MAX_TOOLS
+
+from .http import JsonObject, Refusal
+
+MAX_SEED = (1 << 63) - 1
+MAX_MESSAGES = 512
+"""Messages of a conversation, and parts of a message."""
+
+Effort = Literal["none", "minimal", "low", "medium", "high", "max", "xhigh", "chat"]
+"""How hard to try; without it the last message decides."""
+
+Tokens = Annotated[int, Field(ge=1, le=1 << 24)]
+"""Limit of generated tokens of the whole search."""
+
+_OPEN = BeforeValidator(lambda value: None if value == -1 else value)
+
+OpenTokens = Annotated[Tokens | None, _OPEN]
+"""Limit of generated tokens; -1 for none."""
+
+Seed = Annotated[Annotated[int, Field(ge=-MAX_SEED, le=MAX_SEED)] | None, _OPEN]
+"""-1 for a random one."""
+
+Nothing = Annotated[list[Any], Field(max_length=0)]
+"""A list that has to be empty: its items are not supported."""
+
+_MAX_TYPE = 40
+"""Characters of an unknown part's type that the refusal repeats."""
+
+
+class Fields(BaseModel):
+    """An object in a request. A null field counts as missing, 4.0 as 4, and unknown fields are kept apart."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="allow")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _normalise(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        return {
+            key: int(item) if isinstance(item, float) and item.is_integer() else item
+            for key, item in value.items()
+            if item is not None
+        }
+
+    @classmethod
+    def read(cls, value: Any) -> Self:
+        """The object of a JSON value.
+
+        Raises:
+            Refusal: a field is missing or wrong.
+        """
+        try:
+            return cls.model_validate(value)
+        except ValidationError as error:
+            raise _refusal(error, value) from None
+
+    def unknown(self, place: str = "") -> Iterator[str]:
+        """Names of unknown fields whose value asks for something: not null, false, 0 or empty."""
+        yield from (place + name for name, value in (self.model_extra or {}).items() if value)
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            for at, item in enumerate(value if isinstance(value, list) else [value]):
+                if isinstance(item, Fields):
+                    index = f"[{at}]" if isinstance(value, list) else ""
+                    yield from item.unknown(f"{place}{name}{index}.")
+
+
+def _refusal(error: ValidationError, value: Any) -> Refusal:
+    """The refusal for the first error, with the name of its field: without pydantic's names of types."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    name = ""
+    for at, part in enumerate(first["loc"]):
+        is_there = isinstance(value, Mapping) and part in value
+        if isinstance(part, int):
+            name += f"[{part}]"
+            value = value[part] if isinstance(value, list) and part < len(value) else None
+        elif is_there or at == 0 or first["type"] == "missing":
+            name += f".{part}"
+            value = value[part] if is_there else None
+    return Refusal.of_field(name.lstrip("."), first["msg"])
+
+
+class Part(Fields):
+    """A part of a message. Fields of an earlier answer may come back, without effect."""
+
+    type: str
+    text: str | None = None
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+def as_parts(value: Any) -> Any:
+    """A text as the list of its only part."""
+    return [{"type": "text", "text": value}] if isinstance(value, str) else value
+
+
+Parts = Annotated[
+    list[Part],
+    Field(max_length=MAX_MESSAGES),
+    FailFast(),
+    BeforeValidator(as_parts),
+]
+"""A text, or a list of parts."""
+
+Text = Annotated[str, Field(min_length=1)]
+Texts = Annotated[list[Text], FailFast(), BeforeValidator(_as_list)]
+"""A text, or a list of texts."""
+
+
+def text_of(parts: Sequence[Part], place: str, *without_effect: str) -> str:
+    """The text of a message's parts, a line each.
+
+    Args:
+        parts: Parts of the message, in order.
+        place: The field that holds them.
+        without_effect: Types of parts to skip, such as the reasoning of an earlier answer.
+
+    Raises:
+        Refusal: a part is no text, such as an image, or its text is missing.
+    """
+    texts = []
+    for at, part in enumerate(parts):
+        if part.type in without_effect:
+            continue
+        if part.type not in ("text", "input_text", "output_text"):
+            text = f"{part.type[:_MAX_TYPE]} cannot be read, only text"
+            raise Refusal.of_field(f"{place}[{at}].type", text, "unsupported-content")
+        if part.text is None:
+            raise Refusal.of_field(f"{place}[{at}].text", "has to be given")
+        texts.append(part.text)
+    return "\n".join(texts)
+
+
+Name = Annotated[str, Field(min_length=1, max_length=128)]
+Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+class Function(Fields):
+    """A function that the model may call."""
+
+    name: Name
+    description: str = ""
+    parameters: dict[str, Any] = {}
+    """JSON schema of its arguments, an object."""
+
+    def shown(self) -> JsonObject:
+        """The function without fields that have no effect."""
+        return {"name": self.name, "description": self.description, "parameters": self.parameters}
+
+    def tool(self) -> JsonObject:
+        """The function as a template reads it."""
+        return {"type": "function", "function": self.shown()}
+
+
+class FunctionTool(Fields):
+    """A tool of a chat completion."""
+
+    type: Literal["function"]
+    function: Function
+
+
+FunctionTools = Annotated[list[FunctionTool], Field(max_length=MAX_TOOLS), FailFast()]
+
+
+class NamedFunction(Fields):
+    """The name of a function."""
+
+    name: Name
+
+
+class FunctionChoice(Fields):
+    """One function that has to be called."""
+
+    type: Literal["function"]
+    function: NamedFunction
+
+
+class CalledFunction(Fields):
+    """A function that an earlier answer has called; its arguments are JSON."""
+
+    name: Name
+    arguments: str | dict[str, Any] = "{}"
+
+
+class EarlierCall(Fields):
+    """A call of an earlier answer."""
+
+    id: str = ""
+    type: Literal["function"] = "function"
+    function: CalledFunction
+
+    @property
+    def stated(self) -> tuple[str, str, str | JsonObject]:
+        """Its id, name and arguments."""
+        return self.id, self.function.name, self.function.arguments
+
+
+FormatName = Literal["text", "json_object", "json_schema"]
+
+
+class SchemaFields(Fields):
+    """The JSON schema of an object, and fields beside it."""
+
+    name: str = ""
+    schema_: dict[str, Any] = Field({}, alias="schema")
+
+
+class ChatFormat(Fields):
+    """Plain text, or a JSON object of any form or of a schema, as chat completions have it."""
+
+    type: FormatName
+    json_schema: SchemaFields | None = None
+
+
+class FlatFormat(SchemaFields):
+    """The same, as responses and messages have it."""
+
+    type: FormatName
+
+
+def schema_of(asked: ChatFormat | FlatFormat | None, place: str) -> JsonObject | None:
+    """The schema of the reply; None for plain text.
+
+    Args:
+        asked: The format.
+        place: The field that holds it.
+
+    Raises:
+        Refusal: as ``checked``, or there is no schema.
+    """
+    if asked is None or asked.type == "text":
+        return None
+    if asked.type == "json_object":
+        return {"type": "object"}
+    if isinstance(asked, FlatFormat):
+        return checked(asked.schema_, f"{place}.schema")
+    if asked.json_schema is None:
+        raise Refusal.of_field(f"{place}.json_schema", "has to be given")
+    return checked(asked.json_schema.schema_, f"{place}.json_schema.schema")
+
+
+def checked(schema: JsonObject, place: str) -> JsonObject:
+    """The schema itself, once it is known to describe an object.
+
+    Raises:
+        Refusal: it describes something else, or is too large.
+    """
+    try:
+        object_schema(schema)
+    except UsageError as error:
+        raise Refusal.of_field(place, error.message) from None
+    return schema
+
+
+_GREEDY_BELOW = 0.01
+"""A temperature below this means greedy decoding."""
+
+_MAX_BIASES = 1024
+_MAX_TOKEN = 1 << 24
+
+Penalty = Annotated[float, Field(ge=-100, le=100)]
+Bias = Annotated[float, Field(ge=-100, le=100)]
+
+
+def _biases(value: Any) -> Any:
+    """Biases by token id; JSON has the ids as strings."""
+    if not isinstance(value, Mapping):
+        return value
+    try:
+        return {int(token): bias for token, bias in value.items()}
+    except ValueError:
+        raise Refusal.of_field("logit_bias", "its names have to be ids of tokens") from None
+
+
+Biases = Annotated[
+    dict[Annotated[int, Field(ge=0, le=_MAX_TOKEN)], Bias],
+    Field(max_length=_MAX_BIASES),
+    BeforeValidator(_biases),
+]
+
+
+class Body(Fields):
+    """Fields that a body has in every protocol."""
+
+    model: str | None = None
+    """Name of the model, alone or with an effort, as ``NAME:high``."""
+    seed: Seed = None
+    """Random seed; the same seed gives the same solutions."""
+    stream: bool = False
+    """Answer in server-sent events."""
+    min_probability: Probability = 0.0
+    """Probability below which no tool is called; the reply then says so."""
+    temperature: Annotated[float, Field(ge=0, le=100)] | None = None
+    """0 asks for one greedy reply."""
+    top_k: Annotated[int, Field(ge=-1, le=1 << 24)] | None = None
+    """Number of likeliest tokens to keep; 0 or -1 keeps all."""
+    top_p: Annotated[float, Field(ge=0, le=1)] | None = None
+    min_p: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Drop tokens that are less likely than this share of the likeliest one."""
+    repeat_penalty: Annotated[float, Field(ge=0.01, le=100)] | None = None
+    repetition_penalty: Annotated[float, Field(ge=0.01, le=100)] | None = None
+    """Another name of ``repeat_penalty``."""
+    presence_penalty: Penalty | None = None
+    frequency_penalty: Penalty | None = None
+    logit_bias: Biases | None = None
+    """Numbers to add to the logits of tokens, by token id."""
+
+    @property
+    def wants_greedy(self) -> bool:
+        """True if the client wants one greedy reply."""
+        return self.temperature is not None and self.temperature < _GREEDY_BELOW
+
+    def sampling(self, *, is_greedy: bool) -> SamplingChange:
+        """The parameters that are set, without those that have no effect.
+
+        Greedy decoding needs no filters, and a search cannot have temperature 0.
+        """
+        repeat = self.repeat_penalty if self.repeat_penalty is not None else self.repetition_penalty
+        change = SamplingChange(
+            repeat_penalty=repeat,
+            presence_penalty=self.presence_penalty,
+            frequency_penalty=self.frequency_penalty,
+            logit_bias=tuple(sorted(self.logit_bias.items())) if self.logit_bias else None,
+        )
+        if is_greedy:
+            return change
+        top_k = None if self.top_k is None else max(0, self.top_k)
+        temperature = None if self.wants_greedy else self.temperature
+        return replace(change, temperature=temperature, top_k=top_k, top_p=self.top_p, min_p=self.min_p)

@@ -1,0 +1,364 @@
+"""Parts of OpenAI's protocols: fields of a body, calls, usage, and answers that are a list of choices."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
+
+from pydantic import BeforeValidator, FailFast, Field
+
+from adascale.engine.tools.tool import Choice
+from adascale.engine.types import TokenLogprob
+
+from .body import (
+    MAX_MESSAGES,
+    Body,
+    ChatFormat,
+    EarlierCall,
+    Effort,
+    Fields,
+    FunctionChoice,
+    FunctionTools,
+    OpenTokens,
+    Parts,
+    Texts,
+    schema_of,
+    text_of,
+)
+from .http import JsonObject, Refusal, event
+from .outcome import Answer, SearchOutcome
+from .request import CommonFields, RawText, ToolUse, calling, conversation_of, returned, spoken
+from .stream import Beginning, Protocol, Writer, to_json
+
+MAX_LIKELIEST = 20
+"""Largest number of alternatives to each token."""
+
+
+class OpenAIBody(Body):
+    """Fields of all protocols of OpenAI."""
+
+    parallel_tool_calls: bool = True
+    """Allow several calls in one turn."""
+
+
+class StreamOptions(Fields):
+    """Options of a stream."""
+
+    include_usage: bool = False
+
+
+class ChoicesBody(OpenAIBody):
+    """Fields of a body whose answer is a list of choices."""
+
+    max_tokens: OpenTokens = None
+    n: Annotated[int, Field(ge=1, le=16)] = 1
+    """Number of plain replies; in a search, at most this many different answers, likeliest first."""
+    stream_options: StreamOptions | None = None
+
+
+B = TypeVar("B", bound=ChoicesBody)
+
+
+class ChoicesWriter(Writer[B]):
+    """Writes an object with choices, or its chunks, of which the last one is ``[DONE]``.
+
+    Attributes:
+        prefix: Beginning of the object's id.
+        kinds: Names of the object, and of a chunk.
+    """
+
+    prefix: ClassVar[str]
+    kinds: ClassVar[tuple[str, str]]
+
+    @abstractmethod
+    def choice(self, at: int, choice: Answer, reasoning: str) -> JsonObject:
+        """A whole answer."""
+
+    @abstractmethod
+    def part(self, at: int, text: str) -> JsonObject:
+        """A piece of an answer."""
+
+    @abstractmethod
+    def ended(self, at: int, choice: Answer) -> JsonObject:
+        """The end of an answer."""
+
+    def whole(self, outcome: SearchOutcome, reasoning: str) -> JsonObject:
+        """The object; its first answer has the reasoning."""
+        choices = [self.choice(at, each, "" if at else reasoning) for at, each in enumerate(outcome.choices)]
+        found = self._object(self.kinds[0], choices)
+        return {**found, "usage": usage_of(outcome), "adascale": outcome.summary}
+
+    def write(self, text: str) -> Iterator[bytes]:
+        """A chunk with text."""
+        yield self.chunk(self.part(0, text))
+
+    def end(self, outcome: SearchOutcome) -> Iterator[bytes]:
+        """The other answers, the reason why each has ended, and the usage."""
+        for at, choice in enumerate(outcome.choices):
+            if at:
+                yield self.chunk(self.part(at, choice.content))
+        for at, choice in enumerate(outcome.choices):
+            yield self.chunk(self.ended(at, choice), **({} if at else {"adascale": outcome.summary}))
+        if self._includes_usage:
+            yield self.chunk(usage=usage_of(outcome))
+        yield b"data: [DONE]\n\n"
+
+    def fail(self, refusal: Refusal) -> Iterator[bytes]:
+        """The error object."""
+        yield event(refusal.body())
+
+    def chunk(self, *choices: JsonObject, **more: Any) -> bytes:
+        """A chunk with choices, and with further fields."""
+        usage = {"usage": None} if self._includes_usage else {}
+        return event({**self._object(self.kinds[1], choices), **usage, **more})
+
+    @property
+    def _includes_usage(self) -> bool:
+        return self.body.stream_options is not None and self.body.stream_options.include_usage
+
+    def _object(self, kind: str, choices: Sequence[JsonObject]) -> JsonObject:
+        return {
+            "id": f"{self.prefix}-{self.token}",
+            "object": kind,
+            "created": self.created,
+            "model": self.request.model,
+            "system_fingerprint": self.request.fingerprint,
+            "choices": list(choices),
+        }
+
+
+def text_of_token(token: TokenLogprob) -> str:
+    """The text of a token; half a character becomes a replacement character."""
+    return bytes(token.piece).decode("utf-8", "replace")
+
+
+def usage_of(outcome: SearchOutcome) -> JsonObject:
+    """Tokens in OpenAI's terms: generated ones that are in no shown answer are reasoning."""
+    usage = outcome.usage
+    prompt = usage.prompt_tokens + usage.reused_tokens
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": usage.generated_tokens,
+        "total_tokens": prompt + usage.generated_tokens,
+        "prompt_tokens_details": {"cached_tokens": usage.reused_tokens},
+        "completion_tokens_details": {"reasoning_tokens": outcome.reasoning_tokens},
+    }
+
+
+def call_id(token: str, place: int) -> str:
+    """Id of a call, by the token of the answer and its place."""
+    return f"call_{token}_{place}"
+
+
+class Message(Fields):
+    """A message; an earlier answer may come back with all its fields."""
+
+    role: Literal["user", "assistant", "system", "developer", "tool"]
+    content: Parts = []
+    name: str = ""
+    tool_calls: Annotated[list[EarlierCall], Field(max_length=MAX_MESSAGES), FailFast()] = []
+    tool_call_id: str = ""
+
+
+class ChatBody(ChoicesBody):
+    """Body of a chat completion."""
+
+    messages: Annotated[list[Message], Field(min_length=1, max_length=MAX_MESSAGES), FailFast()]
+    reasoning_effort: Effort | None = None
+    max_completion_tokens: OpenTokens = None
+    stop: Annotated[Texts, Field(max_length=4)] = []
+    """Texts before which an answer is cut."""
+    logprobs: bool = False
+    """Give the log-probability of each token of the answer; a stream has them at its end."""
+    top_logprobs: Annotated[int, Field(ge=0, le=MAX_LIKELIEST)] = 0
+    """Number of likeliest alternatives to each token."""
+    response_format: ChatFormat | None = None
+    tools: FunctionTools = []
+    tool_choice: Choice | FunctionChoice | None = None
+
+
+def _tool_use(body: ChatBody) -> ToolUse:
+    tools, choice = [each.function.tool() for each in body.tools], body.tool_choice
+    if isinstance(choice, FunctionChoice):
+        return ToolUse(tools, forced=choice.function.name, is_parallel=False)
+    return ToolUse(tools, choice, is_parallel=body.parallel_tool_calls)
+
+
+def _spoken(message: Message, place: str) -> JsonObject:
+    content = text_of(message.content, f"{place}.content")
+    if message.role == "tool":
+        return returned(content, message.tool_call_id, message.name)
+    if message.tool_calls:
+        return calling(content, [call.stated for call in message.tool_calls], f"{place}.tool_calls")
+    return spoken(message.role, content)
+
+
+def _read(body: ChatBody) -> CommonFields:
+    if body.stream_options is not None and not body.stream:
+        raise Refusal.of_field("stream_options", "is for requests with stream: true")
+    if body.top_logprobs and not body.logprobs:
+        raise Refusal.of_field("top_logprobs", "is for requests with logprobs: true")
+    said = [_spoken(each, f"messages[{n}]") for n, each in enumerate(body.messages)]
+    return CommonFields(
+        conversation_of(said, f"messages[{len(said) - 1}].content", _tool_use(body)),
+        body.reasoning_effort,
+        max_tokens=body.max_completion_tokens or body.max_tokens,
+        answers=body.n,
+        stop=body.stop,
+        logprobs=body.top_logprobs if body.logprobs else None,
+        schema=schema_of(body.response_format, "response_format"),
+    )
+
+
+class ChatWriter(ChoicesWriter[ChatBody]):
+    """Writes a ``chat.completion``, or its chunks."""
+
+    prefix = "chatcmpl"
+    kinds = ("chat.completion", "chat.completion.chunk")
+
+    def choice(self, at: int, choice: Answer, reasoning: str) -> JsonObject:
+        """A message."""
+        message = {
+            "role": "assistant",
+            "content": None if choice.calls and not choice.content else choice.content,
+            "refusal": None,
+            **({"tool_calls": self._calls(choice)} if choice.calls else {}),
+            **(_reasoning(reasoning) if reasoning else {}),
+        }
+        logprobs = _logprobs(choice.logprobs)
+        return {"index": at, "message": message, "logprobs": logprobs, "finish_reason": choice.finish}
+
+    def begin(self, beginning: Beginning) -> Iterator[bytes]:
+        """The role."""
+        yield self.chunk(_delta(0, {"role": "assistant", "content": ""}))
+
+    def reason(self, line: str) -> Iterator[bytes]:
+        """A chunk with a line of reasoning."""
+        yield self.chunk(_delta(0, _reasoning(line)))
+
+    def part(self, at: int, text: str) -> JsonObject:
+        """A delta with content; answers after the first come in one delta."""
+        return _delta(at, {"role": "assistant", "content": text} if at else {"content": text})
+
+    def ended(self, at: int, choice: Answer) -> JsonObject:
+        """The reason, and the log-probabilities."""
+        return _delta(at, {}, choice.finish, _logprobs(choice.logprobs))
+
+    def end(self, outcome: SearchOutcome) -> Iterator[bytes]:
+        """The calls, then the end."""
+        for at, call in enumerate(self._calls(outcome.choices[0])):
+            yield self.chunk(_delta(0, {"tool_calls": [{"index": at, **call}]}))
+        yield from super().end(outcome)
+
+    def _calls(self, choice: Answer) -> list[JsonObject]:
+        return [
+            {
+                "id": call_id(self.token, at),
+                "type": "function",
+                "function": {"name": call.name, "arguments": to_json(call)},
+            }
+            for at, call in enumerate(choice.calls)
+        ]
+
+
+CHAT = Protocol("/v1/chat/completions", ChatBody, _read, ChatWriter)
+
+
+def _delta(
+    at: int, delta: Mapping[str, Any], finish: str | None = None, logprobs: JsonObject | None = None
+) -> JsonObject:
+    return {"index": at, "delta": delta, "logprobs": logprobs, "finish_reason": finish}
+
+
+def _reasoning(text: str) -> dict[str, str]:
+    """Reasoning under both names that clients look for."""
+    return {"reasoning_content": text, "reasoning": text}
+
+
+def _logprobs(logprobs: Sequence[TokenLogprob] | None) -> JsonObject | None:
+    """Log-probabilities of the tokens of an answer; None if they were not asked for."""
+    if logprobs is None:
+        return None
+    content = [{**_token(each), "top_logprobs": list(map(_token, each.likeliest))} for each in logprobs]
+    return {"content": content, "refusal": None}
+
+
+def _token(token: TokenLogprob) -> JsonObject:
+    return {"token": text_of_token(token), "logprob": token.logprob, "bytes": list(token.piece)}
+
+
+def _only_text(value: Any) -> Any:
+    return value[0] if isinstance(value, list) and len(value) == 1 else value
+
+
+class CompletionBody(ChoicesBody):
+    """Body of a completion."""
+
+    prompt: Annotated[str, Field(min_length=1), BeforeValidator(_only_text)]
+    """The text to continue, without a chat template; special tokens in it are parsed."""
+    suffix: str = ""
+    """Text after the completion, for models trained for fill-in-the-middle."""
+    stop: Annotated[Texts, Field(max_length=16)] = []
+    """Texts before which a completion is cut."""
+    logprobs: Annotated[int, Field(ge=0, le=MAX_LIKELIEST)] | None = None
+    """Number of likeliest alternatives to each token."""
+
+
+def _read_completion(body: CompletionBody) -> CommonFields:
+    return CommonFields(
+        RawText(body.prompt, body.suffix),
+        max_tokens=body.max_tokens,
+        answers=body.n,
+        stop=body.stop,
+        logprobs=body.logprobs,
+    )
+
+
+class CompletionWriter(ChoicesWriter[CompletionBody]):
+    """Writes a ``text_completion``, or its parts."""
+
+    prefix = "cmpl"
+    kinds = ("text_completion", "text_completion")
+
+    def choice(self, at: int, choice: Answer, reasoning: str) -> JsonObject:
+        """A completion."""
+        return _choice(at, choice.content, choice.finish, _completion_logprobs(choice.logprobs))
+
+    def begin(self, beginning: Beginning) -> Iterator[bytes]:
+        """Nothing: the first chunk has text."""
+        return iter(())
+
+    def reason(self, line: str) -> Iterator[bytes]:
+        """Nothing: nothing is searched."""
+        return iter(())
+
+    def part(self, at: int, text: str) -> JsonObject:
+        """A piece of a text."""
+        return _choice(at, text)
+
+    def ended(self, at: int, choice: Answer) -> JsonObject:
+        """The reason, and the log-probabilities."""
+        return _choice(at, "", choice.finish, _completion_logprobs(choice.logprobs))
+
+
+COMPLETIONS = Protocol("/v1/completions", CompletionBody, _read_completion, CompletionWriter)
+
+
+def _choice(at: int, text: str, finish: str | None = None, logprobs: JsonObject | None = None) -> JsonObject:
+    return {"index": at, "text": text, "logprobs": logprobs, "finish_reason": finish}
+
+
+def _completion_logprobs(logprobs: Sequence[TokenLogprob] | None) -> JsonObject | None:
+    """Log-probabilities of the tokens of a completion; None if they were not asked for."""
+    if logprobs is None:
+        return None
+    texts = list(map(text_of_token, logprobs))
+    return {
+        "tokens": texts,
+        "token_logprobs": [each.logprob for each in logprobs],
+        "top_logprobs": [
+            {text_of_token(other): other.logprob for other in each.likeliest} for each in logprobs
+        ],
+        "text_offset": [sum(map(len, texts[:at])) for at in range(len(texts))],
+    }
