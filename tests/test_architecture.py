@@ -169,16 +169,6 @@ def test_help_imports_neither_llama_cpp_nor_huggingface_hub() -> None:
     assert "ask" in printed(code)
 
 
-def test_the_server_starts_without_mcp() -> None:
-    code = (
-        "import sys\n"
-        "import adascale.serve.wire.listener\n"
-        "late = {'mcp', 'rich'} & set(sys.modules)\n"
-        "assert not late, late\n"
-    )
-    printed(code)
-
-
 def test_the_first_line_of_ask_waits_for_nothing_that_draws_a_search() -> None:
     code = (
         "import sys\n"
