@@ -1,16 +1,36 @@
-"""A generator, a PRM and an executor that follow a script, for tests and benches without a model."""
+"""A generator that follows a script, and a worker on it in this process, where no model is needed."""
 
 from __future__ import annotations
 
+import json
 import random
-from collections.abc import Callable, Sequence
+import re
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from queue import Empty, SimpleQueue
 from typing import Any
 
-from adascale.engine.execution import Execution, Trial
+from adascale.engine.kinds import KINDS
 from adascale.engine.kinds.base import Look
-from adascale.engine.ports import BranchStart, Growth, Prefix, PrefixWork, Score, Seen
-from adascale.engine.types import BranchId, Finish, Mode, Problem, Step, Until
+from adascale.engine.ports import (
+    BranchStart,
+    Calibrator,
+    Growth,
+    Policy,
+    Prefix,
+    PrefixWork,
+    RewardModel,
+    Seen,
+    SequenceLogprob,
+)
+from adascale.engine.search.driver import Driver
+from adascale.engine.search.events import Event, GeneratorDescription, ModelDescription
+from adascale.engine.search.settings import Conditions, Request
+from adascale.engine.tools.tool import ToolRequest
+from adascale.engine.types import BranchId, Finish, KindName, Mode, Problem, Step, Until
+from adascale.models.worker.messages import ModelsOpened
 
 Script = Callable[[Prefix, random.Random], Step]
 """Draws the next whole step of a prefix; the random generator is seeded by the branch."""
@@ -100,41 +120,86 @@ class ScriptedPolicy:
         """Nothing is kept."""
 
 
-@dataclass(slots=True)
-class ScriptedPRM:
-    """Scores a prefix by a function of its text; counts only the new step's tokens."""
+MODEL = "scripted"
 
-    reward: Callable[[Prefix], float]
-    flops_per_token: float = 2.0
-
-    def score(self, prefixes: Sequence[Prefix]) -> list[Score]:
-        """One reward per prefix."""
-        return [Score(self.reward(prefix), len(prefix.steps[-1].token_ids)) for prefix in prefixes]
-
-    def close_problem(self, problem: Problem) -> None:
-        """Nothing is kept."""
+_MODELS = ModelDescription(
+    GeneratorDescription(MODEL, "scripted.gguf", "00ff" * 16),
+    sampling={"temperature": 0.5, "top_p": 0.95},
+)
+OPENED = ModelsOpened(
+    conditions=dict.fromkeys(KINDS, Conditions(_MODELS, (), width=4)),
+    modes=("prose",),
+    files=(),
+)
 
 
-@dataclass(slots=True)
-class ScriptedExecutor:
-    """Runs programs by a function; an execution arrives one ``collect`` late, unless it is waited for."""
+def echo(prefix: Prefix, rng: random.Random) -> Step:
+    """Two steps; the answer is the number in the question, and one higher in one of four trajectories."""
+    found = re.search(r"\d+", prefix.problem.question)
+    number = int(found[0]) if found else 0
+    if not prefix.steps:
+        return scripted_step(f"We look at {number}.\n\n")
+    return scripted_step(f"It is \\boxed{{{number + (rng.random() < 0.25)}}}.", "stop")
 
-    run: Callable[[Any], Execution]
-    _submitted: list[tuple[int, str | Trial]] = field(default_factory=list)
-    _ended: list[tuple[int, Execution]] = field(default_factory=list)
 
-    def submit(self, ticket: int, program: str | Trial) -> None:
-        """Run a program."""
-        self._submitted.append((ticket, program))
+def echo_as_asked(prefix: Prefix, rng: random.Random) -> Step:
+    """As ``echo``, or in one step: a call of the first tool, or an object, whose field ``number`` has it."""
+    problem = prefix.problem
+    if problem.kind not in ("call", "json"):
+        return echo(prefix, rng)
+    found: dict[str, Any] = {"number": int(re.findall(r"\d+", problem.question)[0])}
+    if problem.kind == "call" and prefix.mode == "call":
+        found = {"name": next(iter(ToolRequest.of(problem.details).tools)), "arguments": found}
+    return scripted_step(json.dumps(found), "stop")
 
-    def cancel(self, ticket: int) -> None:
-        """Forget a program."""
-        self._submitted = [each for each in self._submitted if each[0] != ticket]
-        self._ended = [each for each in self._ended if each[0] != ticket]
 
-    def collect(self, *, block: bool = False) -> list[tuple[int, Execution]]:
-        """Those that were submitted before the last call; with ``block`` all."""
-        ran = [(ticket, self.run(program)) for ticket, program in self._submitted]
-        self._submitted = []
-        arrived, self._ended = (self._ended + ran, []) if block else (self._ended, ran)
-        return arrived
+_NUMBER = {"type": "object", "properties": {"number": {"type": "integer"}}, "required": ["number"]}
+WAYS: Mapping[str, Mapping[str, Any]] = {
+    "value": {},
+    "tools": {"tools": [{"type": "function", "function": {"name": "say", "parameters": _NUMBER}}]},
+    "schema": {
+        "response_format": {"type": "json_schema", "json_schema": {"name": "said", "schema": _NUMBER}}
+    },
+}
+"""Fields of a chat completion by which ``echo_as_asked`` says a number: in words, by a call, as an object."""
+
+
+class InlineWorker:
+    """Searches as the worker process does, in the thread that reads its events.
+
+    Args:
+        policy, prm, calibrators: What it searches with.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        prm: RewardModel | None = None,
+        calibrators: Mapping[KindName, Calibrator] | None = None,
+    ) -> None:
+        self.open_models = OPENED
+        self._driver = Driver(policy, prm or SequenceLogprob(), calibrators or {}, time.monotonic)
+        self.cancel = self._driver.cancel
+
+    def serve(self, requests: Iterable[Request]) -> Iterator[tuple[Problem, Event]]:
+        """Events of all requests, which are read in a thread of their own."""
+        inbox: SimpleQueue[Request | None] = SimpleQueue()
+
+        def read() -> None:
+            for request in requests:
+                inbox.put(request)
+            inbox.put(None)
+
+        def come() -> Iterator[Request | None]:
+            while True:
+                try:
+                    request = inbox.get(block=not self._driver.busy)
+                except Empty:
+                    yield None
+                    continue
+                if request is None:
+                    return
+                yield request
+
+        threading.Thread(target=read, daemon=True).start()
+        return self._driver.serve(come())

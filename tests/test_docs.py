@@ -15,7 +15,7 @@ from scripted_server import Served, served
 
 from adascale.export.formats import FORMATS
 from adascale.models.files import catalog
-from bench.inline import MODEL
+from bench.scripted import MODEL
 
 ROOT = Path(__file__).parent.parent
 SNIPPET = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)

@@ -44,7 +44,7 @@ from adascale.serve.hub import Hub, SearchWorker
 from bench.scripted import ScriptedPolicy
 
 from ..common import close, table
-from ..inline import WAYS, InlineWorker, echo_as_asked
+from ..scripted import WAYS, InlineWorker, echo_as_asked
 
 BRANCHES = 32
 ALONE = 10

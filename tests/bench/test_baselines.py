@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator
 
 import pytest
-from event_logs import ended, logs_of
+from scripted import ScriptedExecutor, ended, logs_of
 from worlds import execute
 
 from adascale.engine.ports import Prefix, SequenceLogprob
@@ -16,7 +16,7 @@ from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import STRATEGIES, strategy_named
 from adascale.engine.types import Problem, Step
 from bench.baselines import register_baselines
-from bench.scripted import ScriptedExecutor, ScriptedPolicy, scripted_step
+from bench.scripted import ScriptedPolicy, scripted_step
 
 BASELINES = {"adaptive-consistency", "first-to", "esc", "cpff", "dvts"}
 

@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from scripted import ScriptedExecutor
 from worlds import ReadingPolicy, execute, fitted, fitted_report, problems, solve
 
 from adascale.engine.ports import SequenceLogprob
@@ -18,7 +19,6 @@ from adascale.engine.types import Mode, Problem
 from adascale.models.calibration.artefact import Artefact, Card, Fingerprint, save_artefact
 from bench.evidence import draw, recorded_draws
 from bench.evidence.recorded_draws import by_mode
-from bench.scripted import ScriptedExecutor
 
 SAMPLES = 5
 PROGRAMS = 3

@@ -6,7 +6,7 @@ from loopback import Server, serving
 
 @pytest.fixture
 def hub() -> Iterator[Server]:
-    """A Hub for ``hub.publish``, at its ``url``."""
+    """A Hub for ``publish_repo``, at its ``url``."""
     with serving() as server:
         server.add("/", b"hello")
         yield server

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from home import Home
+from commands import Home
 
 from bench.runtime.kills import Batch, batch_command, kill_again_and_again
 

@@ -11,8 +11,7 @@ from typing import Any
 
 import psutil
 import pytest
-from commands import wait_until
-from home import Home
+from commands import Home, wait_until
 
 QUESTIONS = 40
 

@@ -9,9 +9,7 @@ from pathlib import Path
 
 import llama_cpp
 import pytest
-from commands import run_process
-from home import Home
-from inprocess import run_here
+from commands import Home, run_here, run_process
 
 Ask = Callable[..., tuple[str, int]]
 """The code that stderr names, and the exit code."""

@@ -9,8 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from commands import run
-from home import CLOSED, Home
+from commands import CLOSED, Home, run
 from other_server import KEY, Reply, is_silent, other_server, refuses, says
 
 from adascale.cli.searching import open_fallback

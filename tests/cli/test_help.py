@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import typer.main
-from inprocess import run_here
+from commands import run_here
 from terminal import environment
 
 from adascale.cli.app import COMMANDS, app, load_command

@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from commands import invoked
-from home import write_questions
-from sample_log import pens
-from traces import written
+from commands import invoked, write_questions
+from sample_log import pens, written
 
 from adascale.cli.app import app
 from adascale.engine.errors import UsageError

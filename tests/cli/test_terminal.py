@@ -6,10 +6,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from inprocess import run_here
-from sample_log import Log, pens
+from commands import run_here
+from sample_log import Log, pens, written
 from terminal import Screen, environment, on_terminal, piped
-from traces import written
 
 ESC = "\x1b"
 HIDE, SHOW = "\x1b[?25l", "\x1b[?25h"

@@ -14,7 +14,7 @@ from scripted_server import LOCAL, EchoPolicy
 
 from adascale.serve.app import ServerSettings, make_app
 from adascale.serve.hub import Hub
-from bench.inline import InlineWorker, echo
+from bench.scripted import InlineWorker, echo
 
 from .mutations import FEW, encode_json, mutated_bytes, mutated_json
 

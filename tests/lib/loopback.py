@@ -1,16 +1,18 @@
-"""A loopback web server for tests of what is fetched."""
+"""A loopback web server for tests of what is fetched, and a Hugging Face Hub on it."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import quote
 
 Hook = Callable[[BaseHTTPRequestHandler], None]
 
@@ -115,3 +117,27 @@ def serving() -> Iterator[Server]:
     web.shutdown()
     web.server_close()
     thread.join()
+
+
+COMMIT = "c" * 40
+
+
+def publish_repo(server: Server, repo: str, files: Mapping[str, bytes | int]) -> None:
+    """Serve a repository as the Hub does; of a file that is only a size no byte can be fetched."""
+    siblings = []
+    for name, data in files.items():
+        size, content = (data, b"") if isinstance(data, int) else (len(data), data)
+        digest = hashlib.sha256(content).hexdigest()
+        lfs = {"sha256": digest, "size": size, "pointerSize": 134}
+        siblings.append({"rfilename": name, "size": size, "lfs": lfs})
+        if content:
+            headers = {
+                "ETag": f'"{digest}"',
+                "X_Linked_Etag": f'"{digest}"',
+                "X_Linked_Size": str(size),
+                "X_Repo_Commit": COMMIT,
+            }
+            server.add(f"/{repo}/resolve/{COMMIT}/{quote(name)}", content, **headers)
+    info = {"id": repo, "sha": COMMIT, "siblings": siblings}
+    server.add(f"/api/models/{repo}", info, Content_Type="application/json")
+    server.add("/", b"hello")

@@ -9,7 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from event_logs import logs_of, ticking
+from scripted import logs_of, ticking
 
 from adascale.engine.ports import SequenceLogprob
 from adascale.engine.search.driver import Driver

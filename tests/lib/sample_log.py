@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+from adascale.cli.disk.trace import TraceWriter
 from adascale.cli.render.state import ViewState
 from adascale.engine.answers.choosing import Candidate, SearchResult, choose, standing
 from adascale.engine.execution import Execution
@@ -278,3 +280,10 @@ def programs(*, pace: float = 0.0, running: bool = True) -> Log:
     if running:
         log.start(ROOT, "```python\n# two dollars a pack\npacks = 18 // 2\nprint(pa", 21, mode="program")
     return log
+
+
+def written(path: Path, events: list[Event]) -> Path:
+    with TraceWriter(path) as writer:
+        for event in events:
+            writer.write(event)
+    return path

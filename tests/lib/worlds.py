@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-from event_logs import records_of, ticking
 from numpy.typing import NDArray
+from scripted import ScriptedExecutor, records_of, ticking
 
 from adascale.codetasks.records import read_task
 from adascale.engine.answers.choosing import PROFILES
@@ -28,7 +28,7 @@ from adascale.engine.strategies.rollouts import RolloutDraws
 from adascale.engine.types import Mode, Problem, Reading, Step
 from adascale.models.calibration.rollouts import Rollouts
 from adascale.models.calibration.training import training_set
-from bench.scripted import ScriptedExecutor, ScriptedPolicy, scripted_step
+from bench.scripted import ScriptedPolicy, scripted_step
 
 WIDTH = 6
 

@@ -12,7 +12,7 @@ from scripted_server import Served, served
 
 from adascale.engine.types import Turn
 from adascale.serve.http import Access
-from bench.inline import MODEL
+from bench.scripted import MODEL
 
 SOLUTION = "We look at 42.\n\nIt is \\boxed{42}."
 QUESTION: dict[str, Any] = {

@@ -12,8 +12,7 @@ from scripted_server import EchoPolicy, Served, served
 
 from adascale.engine.ports import Prefix
 from adascale.engine.types import Step, TokenLogprob
-from bench.inline import MODEL, echo
-from bench.scripted import scripted_step
+from bench.scripted import MODEL, echo, scripted_step
 
 
 def spelled(prefix: Prefix, rng: random.Random) -> Step:

@@ -14,7 +14,7 @@ import httpx2
 import pytest
 from scripted_server import EchoPolicy, Served, served
 
-from bench.inline import WAYS, echo_as_asked
+from bench.scripted import WAYS, echo_as_asked
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ from adascale.engine.types import ROOT
 from adascale.models.calibration.artefact import SUFFIX, describe, load_artefact, shipped_folder
 from adascale.serve.event_stream import write_log
 from adascale.serve.request import public_name
-from bench.inline import echo
+from bench.scripted import echo
 
 
 @contextmanager

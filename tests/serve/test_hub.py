@@ -19,7 +19,7 @@ from adascale.engine.types import Budget, Problem, Usage
 from adascale.serve import hub as hub_module
 from adascale.serve.http import Refusal
 from adascale.serve.hub import Ask, Hub, lower
-from bench.inline import OPENED
+from bench.scripted import OPENED
 
 END = SearchFinished(result=SearchResult("18", None, (), None), usage=Usage())
 

@@ -9,12 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from client_environments import environment
-from scripted_server import EchoPolicy, served
-from shop import PERSON, QUESTION, WORK, open_shop
+from commands import environment
+from scripted_server import PERSON, QUESTION, WORK, EchoPolicy, open_shop, served
 
-from bench.inline import MODEL
-from bench.scripted import scripted_step
+from bench.scripted import MODEL, scripted_step
 
 pytestmark = pytest.mark.slow
 

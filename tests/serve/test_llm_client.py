@@ -9,10 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from scripted_server import Served
-from shop import PERSON, QUESTION, open_shop
+from scripted_server import PERSON, QUESTION, Served, open_shop
 
-from bench.inline import MODEL
+from bench.scripted import MODEL
 
 TOOLS = """
 def get_price(item: str) -> float:

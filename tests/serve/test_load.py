@@ -10,7 +10,7 @@ import httpx2
 import pytest
 from scripted_server import EchoPolicy, served
 
-from bench.inline import WAYS, echo_as_asked
+from bench.scripted import WAYS, echo_as_asked
 
 CLIENTS, REQUESTS = 32, 200
 

@@ -9,10 +9,10 @@ from dataclasses import replace
 from typing import Any
 
 import httpx2
-import looks
 import pytest
 from mcp.client import Client
 from sample_log import pens
+from scripted import PLANETS, PRIME, search_options
 from scripted_server import EchoPolicy, Served, served, steady
 
 from adascale.engine.answers.choosing import AnswerGroup, SearchResult
@@ -20,7 +20,7 @@ from adascale.engine.search.events import SearchFinished
 from adascale.engine.types import ROOT, Estimate, Problem
 from adascale.serve import mcp as tools
 from adascale.serve.mcp import Check
-from bench.inline import echo
+from bench.scripted import echo
 
 MODES = ("legacy", "auto")
 """Clients that shake hands and have a session, and those of the protocol's version of 2026."""
@@ -91,16 +91,16 @@ def test_a_checked_answer_has_the_probability_of_its_group_or_what_the_leading_o
 @pytest.mark.parametrize(
     ("problem", "answer", "option", "agree"),
     [
-        (looks.PLANETS, "Jupiter", "B", 2),
-        (looks.PLANETS, "(a)", "A", 0),
-        (looks.PRIME, "false", "no", 2),
-        (looks.PRIME, "Yes.", "yes", 0),
+        (PLANETS, "Jupiter", "B", 2),
+        (PLANETS, "(a)", "A", 0),
+        (PRIME, "false", "no", 2),
+        (PRIME, "Yes.", "yes", 0),
     ],
 )
 def test_an_answer_to_a_question_with_options_is_checked_as_that_option(
     problem: Problem, answer: str, option: str, agree: int
 ) -> None:
-    record, _ = looks.search(problem, 0.7, "Answer: B" if problem is looks.PLANETS else "Answer: no")
+    record, _ = search_options(problem, 0.7, "Answer: B" if problem is PLANETS else "Answer: no")
     found = Check.of(record, tools.equal_answers(record, answer))
     assert record.result is not None
     assert found.agree == agree

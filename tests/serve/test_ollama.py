@@ -11,7 +11,7 @@ from scripted_server import Served
 
 from adascale.engine.sampling import SamplingChange
 from adascale.engine.types import Turn
-from bench.inline import MODEL
+from bench.scripted import MODEL
 
 ASKED = {"messages": [{"role": "user", "content": "Say 42"}]}
 SOLUTION = "We look at 42.\n\nIt is \\boxed{42}."

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from scripted_server import Served
 
-from bench.inline import MODEL
+from bench.scripted import MODEL
 
 ollama = pytest.importorskip("ollama", reason="pip install -e '.[dev]'")
 

@@ -15,13 +15,12 @@ from typing import Any
 
 import httpx2
 import pytest
-from client_environments import environment
+from commands import environment
 from scripted_server import EchoPolicy, Served, served
 
 from adascale.engine.ports import Prefix
 from adascale.engine.types import Step
-from bench.inline import MODEL
-from bench.scripted import scripted_step
+from bench.scripted import MODEL, scripted_step
 
 DOCUMENT = "Notes of the meeting.\nThe code word of the project is HERON-42.\n"
 SETTINGS = {

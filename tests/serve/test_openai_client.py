@@ -11,7 +11,7 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from scripted_server import Served, served
 
 from adascale.engine.types import Turn
-from bench.inline import MODEL
+from bench.scripted import MODEL
 
 SPLIT = 0
 """A seed with which the echo has two answers before it is sure."""

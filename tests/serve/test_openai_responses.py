@@ -14,7 +14,7 @@ from openai.types.responses import (
 from scripted_server import Served
 
 from adascale.engine.types import Turn
-from bench.inline import MODEL
+from bench.scripted import MODEL
 
 SOLUTION = "We look at 42.\n\nIt is \\boxed{42}."
 

@@ -16,7 +16,7 @@ from scripted_server import EchoPolicy, Served, served, steady
 
 from adascale.serve.http import Access
 from adascale.serve.page import PATHS
-from bench.inline import echo
+from bench.scripted import echo
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-core is not installed")

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sample_log import Log
+from sample_log import Log, written
 from sampled import PROSE_SEARCH
-from traces import written
 
 from adascale.cli.disk.trace import read_record
 from adascale.engine.codec import to_plain

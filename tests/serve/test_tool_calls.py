@@ -17,8 +17,7 @@ from scripted_server import EchoPolicy, Served, served
 from adascale.engine.calibration.votes import CallPosterior, FieldPosterior
 from adascale.engine.ports import Prefix
 from adascale.engine.types import Step
-from bench.inline import MODEL
-from bench.scripted import scripted_step
+from bench.scripted import MODEL, scripted_step
 
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 TOOL: Any = {

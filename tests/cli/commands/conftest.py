@@ -1,8 +1,7 @@
 from pathlib import Path
 
 import pytest
-from sample_log import pens
-from traces import written
+from sample_log import pens, written
 
 
 @pytest.fixture

@@ -8,8 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hub import publish
-from loopback import Server
+from loopback import Server, publish_repo
 from terminal import Screen, environment, on_terminal
 
 HIDE, SHOW = "\x1b[?25l", "\x1b[?25h"
@@ -40,7 +39,7 @@ def test_ctrl_c_prints_the_best_answer_so_far(env: dict[str, str], chain_gguf: P
 
 @pytest.mark.slow
 def test_the_question_before_a_download_has_the_terminal_to_itself(env: dict[str, str], hub: Server) -> None:
-    publish(hub, "acme/Tiny-GGUF", {"tiny-Q4_K_M.gguf": 98_000_000})
+    publish_repo(hub, "acme/Tiny-GGUF", {"tiny-Q4_K_M.gguf": 98_000_000})
     drawn: list[str] = []
 
     def refuse(_: subprocess.Popen[bytes], screen: Screen) -> None:

@@ -14,9 +14,7 @@ import psutil
 import pytest
 import tiny
 import typer
-from commands import invoked, wait_until
-from home import Home
-from inprocess import run_here
+from commands import Home, invoked, run_here, wait_until
 
 from adascale.cli.app import app
 from adascale.cli.commands import batch as command

@@ -15,8 +15,7 @@ from pathlib import Path
 
 import pytest
 import tiny
-from commands import wait_until
-from home import Home, write_questions
+from commands import Home, wait_until, write_questions
 
 from adascale.cli.commands.calibrate import choose_problems
 from adascale.cli.options.by_command import CalibrationOptions

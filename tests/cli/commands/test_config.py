@@ -3,8 +3,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from commands import clean_env, invoked
-from inprocess import run_here
+from commands import clean_env, invoked, run_here
 from terminal import environment
 
 from adascale.cli.app import app

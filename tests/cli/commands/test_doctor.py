@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import typer
-from home import CLOSED, Home
+from commands import CLOSED, Home
 from loopback import serving
 from typer.testing import CliRunner
 

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 import tiny
-from commands import wait_until
-from home import Home, write_questions
+from commands import Home, wait_until, write_questions
 
 from adascale.cli.commands.evaluate import warnings_of
 from adascale.engine.evaluation.contestants import parse_contestants

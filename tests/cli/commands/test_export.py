@@ -9,13 +9,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import looks
 import pytest
 import sampled
 import typer
 import worlds
 from commands import invoked
-from traces import written
+from sample_log import written
+from scripted import PLANETS, search_options
 
 from adascale.cli.commands.export import export
 from adascale.cli.disk.history import runs_dir
@@ -82,7 +82,7 @@ def refused(*args: str) -> AdascaleError:
 
 
 def test_a_search_that_only_read_its_options_did_not_fail() -> None:
-    written(Path("t.jsonl"), looks.search(looks.PLANETS, 0.99)[1])
+    written(Path("t.jsonl"), search_options(PLANETS, 0.99)[1])
     error = refused("--to", "trl-prm", "--from", "t.jsonl", "--output", "x.jsonl")
     assert (error.slug, error.facts) == ("empty-dataset", ("left out: 1 searches without a step",))
 

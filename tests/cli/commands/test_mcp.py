@@ -12,8 +12,7 @@ from typing import Any
 
 import pytest
 import tiny
-from commands import invoked
-from home import Home
+from commands import Home, invoked
 from terminal import on_terminal
 
 from adascale.cli.app import app

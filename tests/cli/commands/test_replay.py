@@ -4,8 +4,7 @@ from pathlib import Path
 import pytest
 import typer
 from commands import invoked
-from sample_log import Log, pens
-from traces import written
+from sample_log import Log, pens, written
 
 from adascale.cli.commands.replay import play, replay
 from adascale.cli.disk.trace import read_trace

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 from commands import invoked
-from sample_log import Log, pens
-from traces import written
+from sample_log import Log, pens, written
 
 from adascale.cli.app import app
 from adascale.cli.disk import history

@@ -9,7 +9,7 @@ from typing import Any
 import jsonschema
 import pytest
 import tiny
-from home import Home
+from commands import Home
 
 from adascale.cli.render.summary import doubts
 from adascale.engine.answers.choosing import FieldEstimate

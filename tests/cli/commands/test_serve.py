@@ -20,8 +20,7 @@ from pathlib import Path
 import httpx2
 import psutil
 import pytest
-from commands import run, run_process
-from home import Home
+from commands import Home, run, run_process
 from other_server import KEY, other_server, says
 
 from adascale.cli.commands.serve import page_origin

@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sample_log import Log, pens
-from traces import written
+from sample_log import Log, pens, written
 
 from adascale.cli.disk.trace import TraceWriter, read_record, read_trace
 from adascale.engine.errors import TraceError

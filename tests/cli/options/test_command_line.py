@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from inprocess import run_here
+from commands import run_here
 from terminal import environment
 
 from adascale.cli.app import COMMANDS

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
-from searches import searched
+from scripted import searched
 from terminal import environment, on_terminal
 
 from adascale.cli.render import views

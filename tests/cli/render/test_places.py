@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sample_log import Log, programs
-from searches import searched
+from scripted import searched
 
 from adascale.cli.render.solution import place_lines, search_frame, seconds_left, standing_lines
 from adascale.cli.render.state import ViewState

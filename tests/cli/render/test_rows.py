@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.text import Text
 from sample_log import Log, pens, wide
-from searches import searched
+from scripted import searched
 
 from adascale.cli.render.solution import search_frame
 from adascale.cli.render.state import ViewState

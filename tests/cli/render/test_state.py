@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sample_log import Log, pens
-from searches import searched
+from scripted import searched
 
 from adascale.cli.render.state import ViewState
 from adascale.engine.strategies import STRATEGIES

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from event_logs import logs_of
 from sample_log import Log
+from scripted import logs_of
 from worlds import code_driver, even_code, tasks
 
 from adascale.cli.render.solution import standing_lines

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from home import Home
+from commands import Home
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import random
 from dataclasses import replace
 
 import cpython
-from event_logs import ticking
+from scripted import ScriptedExecutor, ticking
 
 from adascale.codetasks.records import read_task
 from adascale.engine.evaluation.contestants import for_kind, parse_contestants
@@ -16,7 +16,7 @@ from adascale.engine.execution import Execution, Trial
 from adascale.engine.ports import Prefix, SequenceLogprob
 from adascale.engine.search.driver import Driver
 from adascale.engine.types import Step
-from bench.scripted import ScriptedExecutor, ScriptedPolicy, scripted_step
+from bench.scripted import ScriptedPolicy, scripted_step
 
 TASK = read_task("", {"tests": "assert f(2) == 4", "hidden": ["assert f(3) == 9", "assert f(0) == 0"]})
 SQUARE = TASK.problem("square", "Square n.")

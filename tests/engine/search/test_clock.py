@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from event_logs import ended, logs_of, ticking
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from searches import sized
+from scripted import ScriptedExecutor, ScriptedPRM, ended, logs_of, sized, ticking
 
 from adascale.engine.calibration.votes import VotePosterior
 from adascale.engine.codec import to_plain
@@ -23,7 +22,7 @@ from adascale.engine.search.events import AnswerFound, BranchStarted, Event, Ste
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import STRATEGIES, Adaptive, Strategy, Vote
 from adascale.engine.types import Problem, Step
-from bench.scripted import ScriptedExecutor, ScriptedPolicy, ScriptedPRM, scripted_step
+from bench.scripted import ScriptedPolicy, scripted_step
 
 QUESTIONS = [Problem(f"q{i}", "?" * (i + 1)) for i in range(4)]
 OF_VALUES = [name for name in STRATEGIES if name not in ("agreement", "readings", "weighing")]

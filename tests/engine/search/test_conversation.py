@@ -7,6 +7,7 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scripted import ScriptedExecutor
 
 from adascale.engine.execution import Execution
 from adascale.engine.ports import Prefix, SequenceLogprob
@@ -16,7 +17,7 @@ from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import Vote
 from adascale.engine.types import Problem, Step, Turn
-from bench.scripted import ScriptedExecutor, ScriptedPolicy, scripted_step
+from bench.scripted import ScriptedPolicy, scripted_step
 
 EARLIER = (Turn("system", "Be brief."), Turn("user", "hi"), Turn("assistant", "Hello."))
 STEPS = {"text": "Good.\n\nAnd you?", "value": "17 * 23 is\n\n\\boxed{391}."}

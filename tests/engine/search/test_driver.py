@@ -10,10 +10,9 @@ from functools import partial
 from typing import Any, ClassVar
 
 import pytest
-from event_logs import ended, logs_of, ticking
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from searches import sized
+from scripted import ScriptedExecutor, ScriptedPRM, ended, logs_of, sized, ticking
 
 from adascale.engine.answers.choosing import PROFILES, ModeProfile, SearchResult
 from adascale.engine.calibration.votes import FactPosterior, VotePosterior
@@ -68,7 +67,7 @@ from adascale.engine.strategies import (
     Vote,
 )
 from adascale.engine.types import ROOT, Budget, Estimate, KindName, Mode, Notice, Problem, Step
-from bench.scripted import ScriptedExecutor, ScriptedPolicy, ScriptedPRM, scripted_step
+from bench.scripted import ScriptedPolicy, scripted_step
 
 QUESTIONS = [Problem(f"q{i}", "?" * (i + 1)) for i in range(4)]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import cpython
 import pytest
-from searches import sized
+from scripted import ScriptedExecutor, sized
 
 from adascale.codetasks.records import read_task
 from adascale.engine.execution import Execution, Trial
@@ -20,7 +20,7 @@ from adascale.engine.search.events import to_json
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import STRATEGIES
 from adascale.engine.types import Budget, Problem, Step
-from bench.scripted import ScriptedExecutor, ScriptedPolicy, scripted_step
+from bench.scripted import ScriptedPolicy, scripted_step
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 PROBLEM = Problem("janet", "How much does she make?", "18")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from looks import PLANETS, PRIME, search
+from scripted import PLANETS, PRIME, search_options
 
 from adascale.engine.kinds.messages import problem_of
 from adascale.engine.search.events import OptionsRead
@@ -14,7 +14,7 @@ from adascale.engine.types import Mode, Problem
 
 @pytest.mark.parametrize("problem", [PLANETS, PRIME])
 def test_a_sure_look_is_the_answer_and_nothing_is_written(problem: Problem) -> None:
-    record, log = search(problem, 0.99)
+    record, log = search_options(problem, 0.99)
     assert record.result is not None
     assert record.result.answer == ("B" if problem is PLANETS else "no")
     assert record.result.confidence is not None
@@ -26,7 +26,7 @@ def test_a_sure_look_is_the_answer_and_nothing_is_written(problem: Problem) -> N
 
 
 def test_an_unsure_look_is_followed_by_solutions() -> None:
-    record, _ = search(PLANETS, 0.5)
+    record, _ = search_options(PLANETS, 0.5)
     assert record.result is not None
     assert record.result.answer == "B"
     assert record.usage.generated_tokens > 0
@@ -35,7 +35,7 @@ def test_an_unsure_look_is_followed_by_solutions() -> None:
 
 
 def test_solutions_can_turn_what_a_look_favoured() -> None:
-    record, _ = search(PLANETS, 0.6, "Answer: A")
+    record, _ = search_options(PLANETS, 0.6, "Answer: A")
     assert record.result is not None
     assert record.result.answer == "A"
     solution = record.tree[record.result.best or 0]
@@ -45,7 +45,7 @@ def test_solutions_can_turn_what_a_look_favoured() -> None:
 
 def test_a_program_that_prints_what_stands_in_it_counts_as_prose() -> None:
     always = Weighing(samples=4, min_gain=-1.0, stop_at=1.0)
-    record, _ = search(PRIME, 0.5, "Answer: no", always, mode="auto")
+    record, _ = search_options(PRIME, 0.5, "Answer: no", always, mode="auto")
     written = {record.tree[each.node].mode for each in record.candidates}
     assert (written, {each.mode for each in record.candidates}) == ({"prose", "program"}, {"prose"})
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from event_logs import ended
 from sample_log import Log
-from searches import searched
+from scripted import ended, searched
 
 from adascale.engine.answers.choosing import SearchResult
 from adascale.engine.errors import TraceError

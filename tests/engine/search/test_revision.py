@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pytest
-from event_logs import ticking
+from scripted import ScriptedExecutor, ticking
 from worlds import ReadingPolicy, execute, problems, solve
 
 from adascale.engine.answers.choosing import Candidate, FinishedSearch
@@ -17,7 +17,6 @@ from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import Adaptive, Strategy, Vote
 from adascale.engine.types import ROOT, Estimate, NodeId, Step
-from bench.scripted import ScriptedExecutor
 
 VOTES = VotePosterior(0.5)
 [ASKED] = problems(1, 501)

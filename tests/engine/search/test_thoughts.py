@@ -6,8 +6,7 @@ import random
 from dataclasses import replace
 
 import pytest
-from event_logs import ended
-from searches import sized
+from scripted import ScriptedExecutor, ended, sized
 
 from adascale.codetasks.records import read_task
 from adascale.engine.execution import Execution
@@ -22,7 +21,7 @@ from adascale.engine.search.record import replay
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import STRATEGIES, Adaptive, Passing, Strategy, Vote
 from adascale.engine.types import ROOT, Problem, Step, Thought
-from bench.scripted import ScriptedExecutor, ScriptedPolicy, scripted_step
+from bench.scripted import ScriptedPolicy, scripted_step
 
 PROBLEM = Problem("p", "What is 7 * 8?")
 SQUARE = read_task("", {"tests": "assert f(2) == 4"}).problem("square", "Square n.")

@@ -7,10 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import pytest
-from believing import Believing, around
-from event_logs import ended, ticking
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scripted import Believing, ScriptedExecutor, ScriptedPRM, around, ended, ticking
 from worlds import execute
 
 from adascale.engine.answers.choosing import FinishedSearch
@@ -21,7 +20,7 @@ from adascale.engine.search.record import Record, replay
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import Adaptive, BestOfN, Margin, Strategy, Vote
 from adascale.engine.types import Mode, Problem, Step
-from bench.scripted import Script, ScriptedExecutor, ScriptedPolicy, ScriptedPRM, scripted_step
+from bench.scripted import Script, ScriptedPolicy, scripted_step
 
 PROBLEM = Problem("p", "?", "18")
 ALL_OF_THEM = 100

@@ -6,8 +6,7 @@ import random
 from collections.abc import Callable, Mapping
 
 import pytest
-from believing import Fitted, around
-from event_logs import records_of
+from scripted import Fitted, ScriptedExecutor, around, records_of
 
 from adascale.engine.answers.choosing import FinishedSearch
 from adascale.engine.calibration.votes import NEUTRAL_NATS, VotePosterior
@@ -20,7 +19,7 @@ from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Conditions, Settings
 from adascale.engine.strategies import Adaptive, Vote
 from adascale.engine.types import Estimate, Mode, Problem, Step
-from bench.scripted import ScriptedExecutor, ScriptedPolicy, scripted_step
+from bench.scripted import ScriptedPolicy, scripted_step
 
 Draw = Callable[[random.Random], str]
 """Answer of one solution."""

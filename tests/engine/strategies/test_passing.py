@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import cpython
 import pytest
-from event_logs import ended, ticking
+from scripted import ScriptedExecutor, ended, ticking
 
 from adascale.codetasks.records import read_task
 from adascale.codetasks.task import CodeTask
@@ -22,7 +22,7 @@ from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import Passing, Strategy, Vote
 from adascale.engine.strategies.allocation import chance_of_success
 from adascale.engine.types import Estimate, Mode, Problem, Step
-from bench.scripted import ScriptedExecutor, ScriptedPolicy, scripted_step
+from bench.scripted import ScriptedPolicy, scripted_step
 
 WRONG, HALF, RIGHT = "return n + 7", "return n + n", "return n * n"
 TASK = read_task("", {"tests": ["assert f(2) == 4", "assert f(3) == 9"], "hidden": "assert f(-5) == 25"})

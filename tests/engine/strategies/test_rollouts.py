@@ -9,9 +9,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from event_logs import ticking
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scripted import ticking
 from worlds import ReadingPolicy, drawn, problems, reading, solve
 
 from adascale.engine.ports import Prefix, SequenceLogprob

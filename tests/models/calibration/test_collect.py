@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from event_logs import ticking
+from scripted import ScriptedPRM, ticking
 from worlds import ReadingPolicy, problems, solve
 
 from adascale.engine.errors import AdascaleError, ContextOverflowError, ModelCorruptError
@@ -24,7 +24,6 @@ from adascale.models.calibration.rollouts import (
     draw_rollouts,
     score_rollouts,
 )
-from bench.scripted import ScriptedPRM
 
 ASKED = problems(12)
 PLAN = DrawPlan(samples=4, seed=0, programs=0)

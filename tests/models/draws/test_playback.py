@@ -14,8 +14,7 @@ from unittest.mock import Mock
 
 import numpy as np
 import pytest
-from event_logs import ended, logs_of, ticking
-from searches import sized
+from scripted import ScriptedExecutor, ended, logs_of, sized, ticking
 
 from adascale.engine.errors import AdascaleError, ContextOverflowError
 from adascale.engine.execution import Execution
@@ -31,7 +30,7 @@ from adascale.engine.types import BranchId, Mode, Problem, Reading, Step
 from adascale.models.blobs import pack, pack_json
 from adascale.models.draws.playback import ReplayingPolicy, WaitingExecutor
 from adascale.models.draws.store import DrawStore, draw_key
-from bench.scripted import ScriptedExecutor, ScriptedPolicy, scripted_step
+from bench.scripted import ScriptedPolicy, scripted_step
 
 PROBLEMS = [Problem(f"q{i}", f"What is {i} * 2?", "18") for i in range(5)]
 SMALL = {"samples": 6, "beams": 2, "branching": 2}

@@ -9,10 +9,8 @@ import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-import hub
 import pytest
-from hub import COMMIT
-from loopback import Server, serving
+from loopback import COMMIT, Server, publish_repo, serving
 
 from adascale.models.files import library, reference
 from adascale.models.files.catalog import HubRef, ModelSpec, WheelRef
@@ -132,7 +130,7 @@ def fake_hub(server: Server, monkeypatch: pytest.MonkeyPatch) -> Callable[..., N
     """Serve files of one repository as the Hub does."""
 
     def publish(repo: str, files: dict[str, bytes]) -> None:
-        hub.publish(server, repo, files)
+        publish_repo(server, repo, files)
         monkeypatch.setenv("HF_ENDPOINT", server.url)
 
     return publish

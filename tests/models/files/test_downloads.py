@@ -22,8 +22,7 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
-from hub import COMMIT
-from loopback import Hook, Server
+from loopback import COMMIT, Hook, Server
 
 from adascale.engine.errors import DiskFullError, ModelCorruptError, ModelError, ModelUnavailableError
 from adascale.models import machine

@@ -12,8 +12,8 @@ from typing import Any
 import jsonschema
 import pytest
 import tiny
-from event_logs import ticking
 from machine import Machine, opened
+from scripted import ticking
 
 from adascale.engine.ports import SequenceLogprob
 from adascale.engine.search.driver import Driver

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 import tiny
-from event_logs import logs_of, ticking
 from machine import opened
+from scripted import logs_of, ticking
 
 from adascale.engine.errors import ContextOverflowError, UsageError
 from adascale.engine.kinds.base import Look

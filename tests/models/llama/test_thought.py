@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 import tiny
-from event_logs import logs_of, ticking
 from machine import opened, tokens_of
+from scripted import ScriptedExecutor, logs_of, ticking
 
 from adascale.engine.errors import ContextOverflowError
 from adascale.engine.execution import Execution
@@ -33,7 +33,6 @@ from adascale.models.llama.thinking import (
     plan_thinking,
 )
 from adascale.models.options import SamplingParams
-from bench.scripted import ScriptedExecutor
 
 TEMPLATES = {path.stem: path.read_text() for path in Path(__file__).parent.glob("templates/*.jinja")}
 PROBLEM = Problem("p", "What is 9 * 2?")

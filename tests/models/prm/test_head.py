@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import qwen2
 import tiny
 import tiny_prm
 from numpy.typing import NDArray
+from tiny_prm import final_states
 
 from adascale.engine.errors import AdascaleError, ModelCorruptError, UsageError
 from adascale.engine.ports import Prefix
@@ -91,7 +91,7 @@ def test_scores_are_those_of_an_independent_forward_pass(
 ) -> None:
     rewards = [prm.reward(QUESTION, *STEPS[: count + 1]) for count in range(3)]
     tokens, ends = prm.prm.tokens(Prefix(QUESTION, STEPS))
-    states = qwen2.final_states(tiny_prm.QWEN, weights, tokens)
+    states = final_states(tiny_prm.QWEN, weights, tokens)
     reference = [expected(name, random_head(name), states[end - 1]) for end in ends[2:]]
     assert rewards == pytest.approx(reference, abs=1e-3)
     # The head hears the state: at the token before, or before the last norm, it would say something else.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import tiny
-from event_logs import logs_of
+from scripted import logs_of
 
 from adascale.engine.search.events import PromptRead, SearchFailed, SearchFinished
 from adascale.engine.search.settings import Request, Settings

@@ -8,7 +8,7 @@ from queue import SimpleQueue
 from typing import Any
 
 import pytest
-from event_logs import logs_of
+from scripted import logs_of
 
 from adascale.engine.errors import WorkerDiedError
 from adascale.engine.ports import SequenceLogprob
@@ -28,8 +28,7 @@ from adascale.models.worker.messages import (
     decode,
     encode,
 )
-from bench.inline import OPENED
-from bench.scripted import ScriptedPolicy, scripted_step
+from bench.scripted import OPENED, ScriptedPolicy, scripted_step
 
 SETTINGS = Settings(strategy_named("greedy"))
 DIED = WorkerDiedError("it died", "a fact", hint="a hint")

@@ -1,0 +1,188 @@
+"""A PRM and an executor that follow a script, calibrators of a known truth, and searches without a model."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from adascale.engine.answers.choosing import PROFILES, FinishedSearch
+from adascale.engine.answers.weighing import OptionWeights
+from adascale.engine.calibration.options import OptionsCalibration
+from adascale.engine.execution import Execution, Trial
+from adascale.engine.kinds.base import Look
+from adascale.engine.kinds.messages import problem_of
+from adascale.engine.ports import AnswerEstimates, Clock, Prefix, QuestionEstimate, Score, SequenceLogprob
+from adascale.engine.search.driver import Driver
+from adascale.engine.search.events import Event, SearchFinished
+from adascale.engine.search.record import Record
+from adascale.engine.search.settings import Settings
+from adascale.engine.strategies import EFFORTS, STRATEGIES, ModeChoice, Strategy, strategy_named
+from adascale.engine.types import Budget, Estimate, Mode, Problem, Step
+from bench.scripted import ScriptedPolicy, scripted_step
+
+
+@dataclass(slots=True)
+class ScriptedPRM:
+    """Scores a prefix by a function of its text; counts only the new step's tokens."""
+
+    reward: Callable[[Prefix], float]
+    flops_per_token: float = 2.0
+
+    def score(self, prefixes: Sequence[Prefix]) -> list[Score]:
+        """One reward per prefix."""
+        return [Score(self.reward(prefix), len(prefix.steps[-1].token_ids)) for prefix in prefixes]
+
+    def close_problem(self, problem: Problem) -> None:
+        """Nothing is kept."""
+
+
+@dataclass(slots=True)
+class ScriptedExecutor:
+    """Runs programs by a function; an execution arrives one ``collect`` late, unless it is waited for."""
+
+    run: Callable[[Any], Execution]
+    _submitted: list[tuple[int, str | Trial]] = field(default_factory=list)
+    _ended: list[tuple[int, Execution]] = field(default_factory=list)
+
+    def submit(self, ticket: int, program: str | Trial) -> None:
+        """Run a program."""
+        self._submitted.append((ticket, program))
+
+    def cancel(self, ticket: int) -> None:
+        """Forget a program."""
+        self._submitted = [each for each in self._submitted if each[0] != ticket]
+        self._ended = [each for each in self._ended if each[0] != ticket]
+
+    def collect(self, *, block: bool = False) -> list[tuple[int, Execution]]:
+        """Those that were submitted before the last call; with ``block`` all."""
+        ran = [(ticket, self.run(program)) for ticket, program in self._submitted]
+        self._submitted = []
+        arrived, self._ended = (self._ended + ran, []) if block else (self._ended, ran)
+        return arrived
+
+
+def ticking() -> Clock:
+    """A clock that goes on by a second whenever it is read, from 0."""
+    return map(float, itertools.count()).__next__
+
+
+def logs_of(events: Iterable[tuple[Problem, Event]]) -> dict[str, list[Event]]:
+    """The log of each problem by its id, in the order in which they began."""
+    logs: dict[str, list[Event]] = {}
+    for problem, event in events:
+        logs.setdefault(problem.id, []).append(event)
+    return logs
+
+
+def records_of(events: Iterable[tuple[Problem, Event]]) -> dict[str, Record]:
+    """The record of each problem by its id, in the order in which they began."""
+    return {id_: Record.of(log) for id_, log in logs_of(events).items()}
+
+
+def ended(log: Sequence[Event]) -> SearchFinished:
+    """The end of a search that did not fail."""
+    last = log[-1]
+    assert isinstance(last, SearchFinished)
+    return last
+
+
+def sized(name: str, **numbers: Any) -> Strategy:
+    """The strategy of a name with those of the numbers that it has."""
+    return strategy_named(name, **{each: n for each, n in numbers.items() if STRATEGIES[name].has(each)})
+
+
+def searched(strategy: str, seed: int, budget: int | None) -> list[Event]:
+    """A whole search with invented steps."""
+
+    def script(prefix: Prefix, rng: random.Random) -> Step:
+        last = prefix.mode == "code" or len(prefix.steps) >= 3 or rng.random() < 0.3
+        text = f"the answer is {rng.randrange(3)}" if last else f"step {rng.randrange(100)}\n"
+        return scripted_step(text, "stop" if last else "step")
+
+    def reward(prefix: Prefix) -> float:
+        return random.Random("".join(step.text for step in prefix.steps)).random()
+
+    ticks = iter(range(10**6))
+    driver = Driver(ScriptedPolicy(script, slots=5), ScriptedPRM(reward), {}, lambda: next(ticks) / 100)
+    small = sized(strategy, samples=6, beams=2, branching=3)
+    chosen = Settings(small, Budget(max_tokens=budget), seed=seed, width=4)
+    return [event for _, event in driver.run([Problem("q", "what?")], chosen)]
+
+
+class Fitted:
+    """Base of a calibrator that is not rough and weighs no options."""
+
+    profiles = PROFILES
+    weights = None
+    is_rough = False
+
+
+def around(p: float) -> Estimate:
+    """An estimate that is almost sure of a probability."""
+    return Estimate(max(0.0, p - 0.05), p, min(1.0, p + 0.05), calibrated=True)
+
+
+class Believing(Fitted):
+    """Takes rewards for probabilities, and the vote share shrunk towards the question's for the answer's.
+
+    Args:
+        question: Probability of the question, or that of each mode.
+    """
+
+    def __init__(self, question: float | Mapping[Mode, float]) -> None:
+        self._question = question
+
+    def _p(self, mode: Mode) -> float:
+        return self._question if isinstance(self._question, float) else self._question[mode]
+
+    def question(self, prefix: Prefix) -> QuestionEstimate:
+        return QuestionEstimate(around(self._p(prefix.mode)))
+
+    def estimate(self, prefix: Prefix, reward: float) -> Estimate:
+        failed = prefix.execution is not None and prefix.execution.error
+        return around(0.001 if failed else reward)
+
+    def judge(self, prefix: Prefix, finished: FinishedSearch) -> AnswerEstimates:
+        votes, n = len(finished.groups[0].nodes), len(finished.candidates)
+        p = self._p(prefix.mode)
+        return AnswerEstimates(around((votes + p) / (n + 1) if votes > 1 else p / 2))
+
+
+PLANETS = problem_of("1", "Which planet is the largest?\nA. Mars\nB. Jupiter")
+PRIME = problem_of("1", "Is 91 prime?")
+WEIGHTS = OptionWeights(1.0, 0.0, {"prose": 0.6, "program": 0.9}, 1.0, 0.2)
+CALIBRATION = OptionsCalibration(WEIGHTS, {mode: PROFILES[mode] for mode in ("prose", "program")})
+
+
+def search_options(
+    problem: Problem,
+    p: float,
+    says: str = "Answer: B",
+    strategy: Strategy | None = None,
+    calibration: OptionsCalibration = CALIBRATION,
+    mode: ModeChoice = "prose",
+) -> tuple[Record, list[Event]]:
+    """A search, one solution after another, in which a look favours Jupiter, or no, with this probability."""
+
+    def see(look: Look) -> Sequence[float]:
+        favoured = 1 if look.prompt == "look-yes-no" else int("Jupiter" in look.text.splitlines()[-1])
+        if look.prompt == "look-choice" and look.words[0] == "B":
+            favoured = 1 - favoured
+        return [math.log(p if at == favoured else 1 - p) for at in range(2)]
+
+    def script(prefix: Prefix, rng: random.Random) -> Step:
+        text = f"```python\nprint({says[8:]!r})\n```" if prefix.mode == "program" else says
+        return scripted_step(text, "stop")
+
+    policy = ScriptedPolicy(script)
+    policy.looks = see
+    calibrators = {"choice": calibration, "yes-no": calibration}
+    executor = ScriptedExecutor(lambda program: Execution(says[8:], "", 0.1))
+    driver = Driver(policy, SequenceLogprob(), calibrators, lambda: 0.0, executor=executor)  # type: ignore[arg-type]
+    settings = Settings(strategy or EFFORTS[problem.kind]["medium"], width=1).for_problem(problem, mode, ())
+    log = [event for _, event in driver.run([problem], settings)]
+    return Record.of(log), log
