@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from adascale.engine.answer import Answer as Answer
     from adascale.engine.answers.choosing import SearchResult as SearchResult
     from adascale.engine.errors import AdascaleError as AdascaleError
+    from adascale.engine.request import SearchRequest as SearchRequest
     from adascale.engine.search.driver import Driver as Driver
     from adascale.engine.search.events import Event as Event
     from adascale.engine.search.events import SearchFinished as SearchFinished
@@ -61,6 +62,7 @@ _NAMES = {
     "adascale.engine.answer": "Answer",
     "adascale.engine.answers.choosing": "SearchResult",
     "adascale.engine.errors": "AdascaleError",
+    "adascale.engine.request": "SearchRequest",
     "adascale.engine.search.driver": "Driver",
     "adascale.engine.search.events": "Event SearchFinished SearchStarted",
     "adascale.engine.search.record": "replay",

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from os import PathLike
 
 from adascale.engine.answer import Answer
 from adascale.engine.errors import UsageError
+from adascale.engine.request import SearchRequest
 from adascale.engine.search.record import Record
-from adascale.engine.search.settings import Settings
-from adascale.engine.strategies import EFFORTS, Effort, effort_named
+from adascale.engine.strategies import Effort
 from adascale.engine.types import Budget
 from adascale.models.files.catalog import DEFAULT_GENERATOR
-from adascale.models.session import OpenSession
 
-from ..asking import search_problem
+from ..asking import Model, search_problem
 from .asserts import read_tests
 from .records import task_of
 
 
 def code(
     question: str,
-    model: str | PathLike[str] | OpenSession = DEFAULT_GENERATOR,
+    model: Model = DEFAULT_GENERATOR,
     *,
     tests: Sequence[str] = (),
     effort: Effort = "medium",
@@ -45,7 +43,7 @@ def code(
         raise UsageError("the question is empty", slug="empty-question")
     if isinstance(tests, str) or not all(isinstance(each, str) for each in tests):
         raise UsageError("tests are a list of sources", repr(tests), hint='tests=["assert f(2) == 4"]')
-    strategy = EFFORTS["code"][effort_named(effort)]
+    request = SearchRequest(question, effort=effort, budget=budget, seed=seed)
     task = task_of(question, [test for source in tests for test in read_tests(source)])
     problem = task.problem("1", question.strip())
-    return Answer.of(Record.of(search_problem(problem, model, Settings(strategy, budget, seed), "auto")))
+    return Answer.of(Record.of(search_problem(problem, model, request)))

@@ -9,8 +9,6 @@ import pytest
 from adascale.engine.errors import UsageError
 from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import (
-    EFFORTS,
-    STRATEGIES,
     Adaptive,
     Beam,
     Cut,
@@ -18,9 +16,7 @@ from adascale.engine.strategies import (
     Greedy,
     Margin,
     ModeChoice,
-    Preset,
     Strategy,
-    StrategyOverrides,
     Vote,
     strategy_named,
     with_mode,
@@ -55,31 +51,6 @@ def test_beam_keeps_the_best_cuts_the_rest_and_lets_answers_take_places(tree: Tr
     assert plan.send(ends) == [Cut((ends[1],), "the beam is full of answers")]
     with pytest.raises(StopIteration):
         plan.send([])
-
-
-@pytest.mark.parametrize(
-    ("preset", "name", "strategy"),
-    [
-        (Preset("low"), "adaptive", EFFORTS["value"]["low"]),
-        (Preset("low"), "passing", EFFORTS["code"]["low"]),
-        (Preset("low"), "vote", Vote(8)),
-        (Preset("low"), "beam", Beam()),
-        (Preset("low", StrategyOverrides(samples=3, lead=2)), "vote", Vote(3)),
-        (Preset(paper=True), "vote", Vote(64)),
-        (Preset(paper=True), "beam", Beam(8, 8, prune_every=5)),
-        (Preset(paper=True), "passing", EFFORTS["code"]["medium"]),
-    ],
-)
-def test_a_strategy_takes_the_numbers_of_a_preset_that_it_has(
-    preset: Preset, name: str, strategy: Strategy
-) -> None:
-    assert preset.strategy(name) == strategy
-
-
-@pytest.mark.parametrize("name", ["vote", "margin"])
-def test_the_one_solution_of_a_fact_is_of_adaptive_alone(name: str) -> None:
-    assert Preset().strategy("adaptive", "fact").at_most == 1
-    assert Preset().strategy(name, "fact") == STRATEGIES[name]()
 
 
 def between(tree: Tree, node: NodeId, lower: float, median: float) -> NodeId:

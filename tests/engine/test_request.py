@@ -1,0 +1,100 @@
+"""A request says how it is searched: its strategy by name, effort and numbers, and what open models add."""
+
+from __future__ import annotations
+
+import pytest
+
+from adascale.engine.errors import UsageError
+from adascale.engine.request import SearchRequest
+from adascale.engine.search.events import ModelDescription
+from adascale.engine.search.settings import Conditions
+from adascale.engine.strategies import (
+    EFFORTS,
+    STRATEGIES,
+    Adaptive,
+    Beam,
+    BestOfN,
+    Greedy,
+    ModeChoice,
+    Strategy,
+    Vote,
+)
+from adascale.engine.types import KindName, Mode, Problem
+
+
+@pytest.mark.parametrize(
+    ("request_", "kind", "strategy"),
+    [
+        (SearchRequest(effort="low"), "value", EFFORTS["value"]["low"]),
+        (SearchRequest(effort="low"), "json", EFFORTS["json"]["low"]),
+        (SearchRequest(effort="low", strategy="vote"), "code", EFFORTS["code"]["low"]),
+        (SearchRequest(effort="low", strategy="vote"), "value", Vote(8)),
+        (SearchRequest(effort="low", strategy="beam"), "value", Beam()),
+        (SearchRequest(strategy="vote", samples=3), "value", Vote(3)),
+        (SearchRequest(strategy="best-of-n", adapt="n"), "value", BestOfN(16, adapt="n")),
+        (SearchRequest(mode="program"), "value", Adaptive(modes=("program",))),
+        (SearchRequest(strategy=Vote(5), mode="program"), "value", Vote(5, modes=("program",))),
+        (SearchRequest(strategy="vote", paper=True), "value", Vote(64)),
+        (SearchRequest(strategy="beam", paper=True), "value", Beam(8, 8, prune_every=5)),
+        (SearchRequest(paper=True), "code", EFFORTS["code"]["medium"]),
+        (SearchRequest(strategy="beam", replies=2), "text", Vote(2)),
+        (SearchRequest(strategy="greedy", replies=2), "text", Greedy()),
+    ],
+)
+def test_strategy_of_a_kind(request_: SearchRequest, kind: KindName, strategy: Strategy) -> None:
+    assert request_.strategy_for(kind) == strategy
+
+
+@pytest.mark.parametrize("name", ["vote", "margin"])
+def test_the_one_solution_of_a_fact_is_of_adaptive_alone(name: str) -> None:
+    assert SearchRequest().named("adaptive", "fact").at_most == 1
+    assert SearchRequest().named(name, "fact") == STRATEGIES[name]()
+
+
+@pytest.mark.parametrize(
+    ("request_", "said"),
+    [
+        (SearchRequest(strategy="no-such"), "no strategy called"),
+        (SearchRequest(beams=9, branching=2), "adaptive has no `beams` and no `branching`"),
+        (SearchRequest(adapt="n"), '`adapt="n"` is no rule of adaptive'),
+        (SearchRequest(strategy="beam", mode="program"), "grows trees of steps"),
+    ],
+)
+def test_what_a_strategy_does_not_have_is_refused(request_: SearchRequest, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        request_.strategy_for()
+
+
+def test_a_problem_is_recognised_unless_the_request_says_its_kind() -> None:
+    assert SearchRequest("hi").problem().kind == "text"
+    assert SearchRequest("hi", is_searched=True).problem().kind == "value"
+    assert SearchRequest("Which?", choices=["red", "green"]).problem("7").kind == "choice"
+    with pytest.raises(UsageError, match="empty"):
+        SearchRequest(" ").problem()
+
+
+def of_modes(*modes: Mode) -> Conditions:
+    return Conditions(ModelDescription(calibration={"level": "fitted", "modes": list(modes)}), (), width=4)
+
+
+@pytest.mark.parametrize("mode", ["auto", "prose", "program"])
+def test_a_calibration_of_both_modes_is_used_in_each(mode: ModeChoice) -> None:
+    both = of_modes("prose", "program")
+    found = SearchRequest(mode=mode).settings(Problem("1", "1 + 1?"), both, ("prose", "program"))
+    assert (found.models, found.warnings, found.width) == (both.models, (), 4)
+    assert found.strategy.modes == (("prose", "program") if mode == "auto" else (mode,))
+
+
+@pytest.mark.parametrize("among", [("prose",), ("prose", "program")])
+def test_a_calibration_of_prose_is_not_used_for_programs(among: tuple[Mode, ...]) -> None:
+    prose, problem = of_modes("prose"), Problem("1", "1 + 1?")
+    assert SearchRequest(strategy="vote").settings(problem, prose, among).models == prose.models
+    programs = SearchRequest(strategy="vote", mode="program").settings(problem, prose, among)
+    assert programs.models.calibration is None
+    [warning] = programs.warnings
+    assert "knows no programs" in warning.message
+
+
+def test_nothing_judges_a_plain_reply() -> None:
+    found = SearchRequest("hi", replies=3).settings(Problem("1", "hi", kind="text"), of_modes("prose"))
+    assert (found.models.calibration, found.branches) == (None, 3)
