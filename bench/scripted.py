@@ -30,7 +30,7 @@ from adascale.engine.search.events import Event, GeneratorDescription, ModelDesc
 from adascale.engine.search.settings import Conditions, Request
 from adascale.engine.tools.tool import ToolRequest
 from adascale.engine.types import BranchId, Finish, KindName, Mode, Problem, Step, Until
-from adascale.models.worker.messages import ModelsOpened
+from adascale.models.worker.server import ModelsOpened
 
 Script = Callable[[Prefix, random.Random], Step]
 """Draws the next whole step of a prefix; the random generator is seeded by the branch."""

@@ -47,8 +47,8 @@ if TYPE_CHECKING:
     from adascale.models.files.progress import DownloadPlan, Transfer
     from adascale.models.session import OpenSession
     from adascale.models.worker.client import Worker
-    from adascale.models.worker.messages import ModelsOpened
     from adascale.models.worker.ray import Cluster
+    from adascale.models.worker.server import ModelsOpened
 
     from .render.state import ViewState
 

@@ -1,13 +1,13 @@
 """The outside: GGUF files, llama.cpp, process reward models, model sources.
 
-``session`` opens models: ``session_files`` finds them, ``options`` says how, ``prompt_plan`` has the prompt,
-sampler and calibration of each mode; ``worker`` does so in a process of its own. ``files`` finds and verifies
-model files, ``llama`` runs a generator, ``prm`` scores steps, ``calibration`` keeps what turns scores into
+``session`` opens models: ``options`` says how, ``session_plan`` finds files, and has the prompt, sampler and
+calibration of each mode; ``worker`` does so in a process of its own. ``files`` finds and verifies model
+files, ``llama`` runs a generator, ``prm`` scores steps, ``calibration`` keeps what turns scores into
 probabilities, ``draws`` keeps draws for evaluations, ``programs`` runs programs in a sandbox. ``machine``
 measures what is free, ``sizing`` says how long a trajectory may get and whether models fit. ``questions``
 reads question files, ``question_sets`` chooses what a fit or an evaluation asks. ``storage`` and ``blobs``
 keep files between runs. ``algebra_process`` compares answers by computer algebra in a ``limited_child``.
-``fallback`` asks another server, ``extras`` names optional packages, ``stderr`` silences native code.
+``fallback`` asks another server.
 """
 
 from adascale.engine.answers.algebra import use_verifier

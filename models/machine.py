@@ -1,4 +1,4 @@
-"""Free memory, disk and cores of this machine, container limits included.
+"""This machine: free memory, disk and cores, container limits included, and what is installed on it.
 
 psutil reports the host, so inside a container it promises memory that the OOM killer will take back;
 the control groups know the limit (v2 and v1 are both read).
@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
 import shutil
+import sys
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from math import ceil
 from pathlib import Path
 
@@ -124,3 +128,36 @@ def _read_lines(path: Path) -> list[str]:
         return path.read_text(encoding="utf-8").splitlines()
     except OSError:
         return []
+
+
+def install_command(extra: str) -> str:
+    """The command that installs the packages of an extra into the running environment.
+
+    It names the packages themselves: adascale is on no package index, and whoever took its name there would
+    be installed.
+
+    Args:
+        extra: Name of the extra, such as ``serve``.
+    """
+    from importlib import metadata
+
+    needed = (name.split(";") for name in metadata.requires("adascale") or ())
+    packages = [name.strip() for name, *condition in needed if f'"{extra}"' in "".join(condition)]
+    return shlex.join([sys.executable, "-m", "pip", "install", *packages])
+
+
+_lock = threading.Lock()
+
+
+@contextmanager
+def without_stderr() -> Iterator[None]:
+    """Let this process, and children that it starts meanwhile, print nothing to stderr."""
+    with _lock:  # or one of two threads would keep what the other has put there
+        kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+        try:
+            os.dup2(nothing, 2)
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(nothing)
+            os.close(kept)

@@ -1,7 +1,7 @@
 """Opens everything that searches need, in order, and closes it in reverse: files, weights, contexts, PRM.
 
-``Session`` opens models from verified ``SessionFiles``, asked as a ``PromptPlan`` says, and gives an
-``OpenSession``: the open models, and the drivers over them.
+``Session`` finds and verifies ``SessionFiles``, opens their models, asked as a ``PromptPlan`` says, and gives
+an ``OpenSession``: the open models, and the drivers over them.
 """
 
 from __future__ import annotations
@@ -25,17 +25,16 @@ from .calibration import artefact as installed
 from .calibration.artefact import describe, describe_votes
 from .files.gguf_info import GGUFInfo
 from .files.library import ModelFile
-from .llama import native, stepcost
-from .llama.native import AbortFlag, layers_to_offload
+from .llama import stepcost
+from .llama.context import LlamaContext
+from .llama.model import AbortFlag, LlamaModel, layers_to_offload, listeners
 from .llama.policy import LlamaPolicy
 from .llama.prefixes import PrefixCache
-from .llama.runtime import LlamaContext, LlamaModel
 from .options import REPLY_TOKENS, Reporting, SessionOptions, prm_window
 from .prm.formats import FORMATS
-from .prm.incremental import StepPRM
+from .prm.scorer import StepPRM
 from .programs.executor import ProgramExecutor
-from .prompt_plan import PromptPlan, plan_prompts
-from .session_files import SessionFiles, fetch_files
+from .session_plan import PromptPlan, SessionFiles, fetch_files, plan_prompts
 from .sizing import SessionLoad, Window, choose_window, make_roomy, plan_memory
 
 _CACHE_SHARE = 1 / 4
@@ -229,8 +228,8 @@ class Session:
 
     def _open(self, options: SessionOptions, files: SessionFiles) -> OpenSession:
         if (log := self._reporting.log) is not None:
-            native.listeners.append(log)
-            self._stack.callback(native.listeners.remove, log)
+            listeners.append(log)
+            self._stack.callback(listeners.remove, log)
         if options.is_roomy:
             options = self._options = make_roomy(options, files.generator.info, _judge(files))
         chosen = choose_window(options, files.generator)

@@ -23,7 +23,7 @@ from adascale.engine.search.settings import Request, Settings
 from adascale.engine.strategies import Greedy, Strategy, Vote
 from adascale.engine.types import Budget, Problem
 from adascale.models.worker.client import failed_log
-from adascale.models.worker.messages import ModelsOpened
+from adascale.models.worker.server import ModelsOpened
 
 from .http import Refusal
 

@@ -21,7 +21,7 @@ from adascale.codetasks.records import read_task
 from adascale.codetasks.task import CodeTask, suite_of
 from adascale.engine.execution import Verdict
 from adascale.models.programs.cpython import CPythonRunner, find_sandbox
-from adascale.models.programs.monty import MontyRunner
+from adascale.models.programs.executor import MontyRunner
 
 from ..common import close, read_lines, table
 

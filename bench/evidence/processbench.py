@@ -23,8 +23,8 @@ from adascale.engine.calibration.metrics import Predictions, auc, bootstrap
 from adascale.engine.ports import Prefix, SequenceLogprob
 from adascale.engine.types import Finish, Problem, Reading, Step
 from adascale.models.calibration import artefact as installed
+from adascale.models.llama.context import Run
 from adascale.models.llama.prefixes import ParkedPrefix, PrefixCache, read_prompt
-from adascale.models.llama.runtime import Run
 from adascale.models.llama.sampling import Certainty, certainty
 from adascale.models.llama.sequence import pooled
 from adascale.models.options import SessionOptions

@@ -24,10 +24,10 @@ import llama_cpp.llama_cpp as C
 from adascale.engine.ports import BranchStart, Prefix
 from adascale.engine.types import BranchId, Problem
 from adascale.models.llama.chat import ChatFormat
-from adascale.models.llama.native import AbortFlag
+from adascale.models.llama.context import LlamaContext
+from adascale.models.llama.model import AbortFlag, LlamaModel
 from adascale.models.llama.policy import LlamaPolicy
 from adascale.models.llama.prefixes import PrefixCache
-from adascale.models.llama.runtime import LlamaContext, LlamaModel
 from adascale.models.llama.stepcost import measure
 from adascale.models.machine import physical_cores
 from adascale.models.options import SamplingParams, round_window_up

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from adascale.models.llama.native import AbortFlag
-from adascale.models.llama.runtime import MAX_BATCH_TOKENS, LlamaContext, LlamaModel, Run
+from adascale.models.llama.context import MAX_BATCH_TOKENS, LlamaContext, Run
+from adascale.models.llama.model import AbortFlag, LlamaModel
 
 DEPTH = 64
 WINDOW = 512

@@ -21,7 +21,7 @@ from adascale.cli.report.answer import answer_record
 from adascale.engine.answer import Answer
 from adascale.engine.search.events import BranchGrew, from_json
 from adascale.engine.search.record import Record
-from adascale.models.worker.messages import SearchEvent, decode, encode
+from adascale.models.worker.server import SearchEvent, decode, encode
 
 from ..common import close, table
 

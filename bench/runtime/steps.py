@@ -12,8 +12,8 @@ import argparse
 import statistics
 import time
 
-from adascale.models.llama.native import AbortFlag
-from adascale.models.llama.runtime import LlamaContext, LlamaModel, Run
+from adascale.models.llama.context import LlamaContext, Run
+from adascale.models.llama.model import AbortFlag, LlamaModel
 from adascale.models.llama.stepcost import Chunk, measure
 from adascale.models.machine import physical_cores
 

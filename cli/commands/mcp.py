@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from adascale.engine.errors import AdascaleError, UsageError
-from adascale.models.extras import install_command
+from adascale.models.machine import install_command
 
 from ..disk.files import NAMES_FILES, with_absolute_path
 from ..options.by_command import McpOptions

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from adascale.engine.errors import UsageError
-from adascale.models.extras import install_command
+from adascale.models.machine import install_command
 
 from ..disk.files import read_text
 from ..disk.trace_folder import TraceFolder

@@ -1,13 +1,12 @@
 """llama.cpp: one context, many branches, each prefix evaluated once.
 
-``native`` is the seam to the library: its log, abort flag and errors. ``runtime`` has the model, and the
-context with its batch. ``template`` renders chat templates in a process of their own, ``thinking`` asks for
-a thought before the answer and closes it at its budget, ``chat`` turns a question into prompt tokens.
-``prefixes`` keeps evaluated prefixes, ``prompts`` opens problems with them. ``policy`` is the engine's
-generator, and one step of it is: the ``scheduler`` says which branches (``sequence``) run, the ``runner``
-evaluates their batch and samples by ``sampling``, and the branches take their tokens. ``stepcost`` measures
-the cost of a decode step and splits a batch by it. ``tool_prompt`` shows tools to a model, ``calls`` lets
-it write calls and objects under a ``grammar``.
+``model`` has the seam to the library, and a model's weights and vocabulary; ``context`` the KV cache and its
+batch. ``chat`` turns a question into prompt tokens with the model's template, which a child process renders;
+``thinking`` asks for a thought before the answer and closes it at its budget. ``prefixes`` keeps evaluated
+prefixes and opens problems with them. ``policy`` is the engine's generator, and one step of it is: the
+``scheduler`` says which branches (``sequence``) run, the ``runner`` evaluates their batch and samples, and
+the branches take their tokens. ``stepcost`` measures the cost of a decode step and splits a batch by it.
+``tool_prompt`` shows tools to a model, ``calls`` lets it write calls and objects under a ``grammar``.
 """
 
 import os

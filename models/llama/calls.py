@@ -20,7 +20,7 @@ from adascale.engine.tools.reading import MARKERS
 from adascale.engine.tools.tool import ToolRequest
 
 from .grammar import Grammar
-from .runtime import LlamaModel
+from .model import LlamaModel
 
 MOST_CALLS = 16
 """Calls of one reply; a small model may repeat itself without end."""

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from adascale.engine.errors import UsageError
 
-from ..stderr import without_stderr
-from .runtime import FloatArray, LlamaModel
+from ..machine import without_stderr
+from .context import FloatArray
+from .model import LlamaModel
 from .sampling import TOKEN_DATA
 
 _LIKELY = 512

@@ -17,10 +17,9 @@ from adascale.engine.types import MODES, BranchId, Mode, Problem, PromptName
 from ..options import SamplingParams
 from .calls import CallWriter, Rules, call_rules, object_rules
 from .chat import ChatFormat
-from .prefixes import PrefixCache
-from .prompts import Prompts
+from .context import LlamaContext
+from .prefixes import PrefixCache, Prompts
 from .runner import ModelRunner
-from .runtime import LlamaContext
 from .scheduler import Scheduler
 from .sequence import SampledToken, Sequence
 from .stepcost import Batching

@@ -7,8 +7,8 @@ from functools import lru_cache, partial
 
 from adascale.engine.types import TokenLogprob
 
+from .context import FloatArray, LlamaContext, Run
 from .prefixes import ParkedPrefix, PrefixCache, evaluate_tokens
-from .runtime import FloatArray, LlamaContext, Run
 from .sampling import Sampler, certainty, largest, penalised
 from .sequence import SampledToken, Sequence
 from .stepcost import Batching

@@ -11,7 +11,7 @@ import llama_cpp.llama_cpp as C
 import numpy as np
 
 from ..options import SamplingParams
-from .runtime import FloatArray
+from .context import FloatArray
 
 if TYPE_CHECKING:
     from .grammar import Grammar

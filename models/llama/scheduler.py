@@ -8,8 +8,8 @@ from adascale.engine.errors import MemoryOverflowError
 from adascale.engine.ports import PrefixWork
 from adascale.engine.types import BranchId, Finish
 
+from .context import LlamaContext
 from .prefixes import ParkedPrefix, PrefixCache, evaluate_tokens
-from .runtime import LlamaContext
 from .sequence import Sequence
 
 

@@ -13,8 +13,8 @@ from adascale.engine.types import PROGRAMS, BranchId, Finish, Reading, Step, Tho
 
 from ..options import SamplingParams
 from .calls import CallWriter, Verdict
+from .context import NO_STATE, FloatArray
 from .prefixes import ParkedPrefix, Tokens
-from .runtime import NO_STATE, FloatArray
 from .sampling import Certainty, Stream
 from .thinking import ThoughtPhase, ThoughtProgress
 

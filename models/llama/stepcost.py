@@ -22,7 +22,7 @@ from adascale.engine.errors import MemoryOverflowError
 
 from .. import machine
 from ..storage import atomic_write, cache_folder, keyed_path, read_json
-from .runtime import LlamaContext, Run
+from .context import LlamaContext, Run
 
 SIZES = (1, 2, 3, 4, 6, 8, 12, 15, 16, 17, 20, 24, 28, 31, 32, 33, 40, 47, 48, 64)
 """Branches at which the curve is measured; between them it is a line."""

@@ -17,10 +17,10 @@ from adascale.engine.errors import TemplateRaisedError, UsageError, setting
 from adascale.engine.types import Step, Thought
 
 from ..options import THINK_TOKENS
-from .template import render
+from .chat import render
 
 if TYPE_CHECKING:
-    from .runtime import LlamaModel
+    from .model import LlamaModel
 
 MIN_STEP = 64
 """Least tokens of a step of a thought: thoughts have a blank line every few words."""

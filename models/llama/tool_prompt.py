@@ -13,8 +13,7 @@ from typing import Any
 from adascale.engine.errors import TemplateRaisedError
 from adascale.engine.tools.tool import ToolRequest, in_words
 
-from .chat import ChatFormat, Texts
-from .template import Message
+from .chat import ChatFormat, Message, Texts
 
 GENERIC_PROMPT = (
     "You may call one or more of these functions to help with the user's request:\n\n{tools}\n\n"

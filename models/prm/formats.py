@@ -1,4 +1,18 @@
-"""The PRM formats in one visible table, and the choice of a model's format."""
+"""The PRM formats in one visible table (``FORMATS``), and the choice of a model's format.
+
+Math-Shepherd and RLHFlow's PRMs answer with a token of their language-model head; their text is that of their
+authors, to the letter: https://huggingface.co/peiyi9979/math-shepherd-mistral-7b-prm (model card) and
+https://github.com/RLHFlow/RLHF-Reward-Modeling (math-rm/prm_evaluate.py). The judge asks any instruct model
+after each step whether the reasoning so far is right. Its turns follow the pattern of RLHFlow's PRMs: the
+user brings one step per turn and the assistant answers each, with the history always saying yes; so the text
+grows behind the prefix and scoring stays incremental.
+
+Qwen2.5-Math-PRM and Skywork-o1-Open-PRM have a head on the hidden state, for which llama.cpp has no place. So
+such a PRM is a pair: a GGUF of the backbone, and the head's few tensors in safetensors. The head of
+``NAME.gguf`` is looked for in the same folder, as ``NAME.head.safetensors``; a missing one of Qwen is read
+out of the published weights, some 26 MB of 15 GB. Skywork publishes a pickle, which is never opened here;
+docs/prms.md says how to make a head of it.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +21,304 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
 
 from adascale.engine.errors import UsageError, setting
 
+from ..files import hub
+from ..files.catalog import HubRef
 from ..files.gguf_info import names_of
 from ..files.library import ModelFile
-from ..llama.runtime import LlamaModel
-from .head import fetch_head, qwen_math_prm, skywork_prm
-from .incremental import Adapter
-from .token import chat_judge, math_shepherd, rlhflow
+from ..files.safetensors import read_local, read_remote, save_tensors
+from ..llama.chat import QUESTION, Message, render, shows_system
+from ..llama.context import FloatArray, LlamaContext
+from ..llama.model import LlamaModel
+from ..storage import cache_folder
+from .scorer import (
+    FIRST,
+    Adapter,
+    Piece,
+    Script,
+    as_it_is,
+    not_a_prm,
+    sigmoid,
+    single_token,
+    turns_script,
+    with_number,
+)
+
+_SUFFIX = ".head.safetensors"
+_SYSTEM = "Please reason step by step, and put your final answer within \\boxed{}."
+
+LAYERS = {"qwen-math-prm": ("score.0", "score.2"), "skywork-prm": ("v_head.summary",)}
+"""The linear layers of each format's head, in order; ReLU between them."""
+
+_OUTPUTS = {"qwen-math-prm": 2, "skywork-prm": 1}
+
+# Where a head can be fetched, by a part of the backbone's name.
+_PUBLISHED = {
+    "qwen2.5-math-prm-7b": HubRef("Qwen/Qwen2.5-Math-PRM-7B", "98218b1f4b7ca4cca7ec47348b3f8b457a679d97"),
+    "qwen2.5-math-7b-prm800k": HubRef(
+        "Qwen/Qwen2.5-Math-7B-PRM800K", "0d04bd1d50d7d36e022a9203128b66583f523276"
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Linear layers with ReLU between them, on the final hidden state.
+
+    Attributes:
+        layers: (weight ``[out, in]``, bias ``[out]``) of each layer. The last one has one output, the
+            log-odds, or two, the logits of wrong and right.
+    """
+
+    layers: tuple[tuple[FloatArray, FloatArray], ...]
+    states = True
+
+    def read(self, context: LlamaContext, row: int) -> float:
+        """Sigmoid of one output, or softmax over two."""
+        return sigmoid(self.log_odds(context.state(row)))
+
+    def log_odds(self, state: FloatArray) -> float:
+        """Logit of P(good) for a ``[width]`` state after the final norm."""
+        *hidden, (weight, bias) = self.layers
+        for inner, offset in hidden:
+            state = np.maximum(inner @ state + offset, 0.0)
+        out = weight @ state + bias
+        return float(out[0] if len(out) == 1 else out[1] - out[0])
+
+    def doubt(self, context: LlamaContext, row: int) -> str:
+        """Empty: a head can only be checked by its shapes."""
+        return ""
+
+
+def qwen_math_prm(model: LlamaModel) -> Adapter:
+    """ChatML with Qwen's system prompt; ``<extra_0>`` behind each step, where the head is read.
+
+    Raises:
+        UsageError: the vocabulary lacks ``<extra_0>``, or the head does not fit.
+    """
+    name, mark = "qwen-math-prm", Piece("<extra_0>", control=True)
+    single_token(model, mark, name)
+    if not model.info.chat_template:
+        raise not_a_prm(model, name, "it has no chat template")
+    messages = [{"role": "system", "content": _SYSTEM}, {"role": "user", "content": QUESTION}]
+    before, found, behind = render(model, messages, open_assistant=True).partition(QUESTION)
+    if not found:
+        raise not_a_prm(model, name, "its chat template leaves the question out")
+    script = Script(
+        (Piece(before, control=True),),
+        lambda text: [Piece(text), Piece(behind, control=True)],
+        lambda index, text: [Piece(text), mark],
+    )
+    return Adapter(name, script, load_head(model, name))
+
+
+def skywork_prm(model: LlamaModel) -> Adapter:
+    """BOS, question and newline, then lines of steps, each tokenized alone; read at a step's last newline.
+
+    Steps are a blank line apart, which is a newline more; as in the authors' ``prepare_input``.
+
+    Raises:
+        UsageError: the vocabulary lacks the tokens, or the head does not fit.
+    """
+    # The tokenizer that Skywork publishes begins with this token, whatever Qwen's own says.
+    name, bos, newline = "skywork-prm", Piece("<|im_start|>", control=True), Piece("\n")
+    for piece in (bos, newline):
+        single_token(model, piece, name)
+
+    def step(index: int, text: str) -> list[Piece]:
+        lines = ([""] if index else []) + text.split("\n")
+        return [piece for line in lines for piece in ([Piece(line)] if line else []) + [newline]]
+
+    script = Script((bos,), lambda text: [Piece(text + "\n")], step)
+    return Adapter(name, script, load_head(model, name))
+
+
+def load_head(model: LlamaModel, name: str) -> Head:
+    """Read the head of a backbone; its layers must fit each other and the hidden states.
+
+    Raises:
+        UsageError: there is no head, or it is another model's.
+        ModelCorruptError: the file lacks its tensors.
+    """
+    path = head_file(model, name)
+    if path is None:
+        raise _missing_head_error(model.path, name)
+    tensors = read_local(path, _tensors_of(name))
+    layers = tuple((tensors[f"{layer}.weight"], tensors[f"{layer}.bias"]) for layer in LAYERS[name])
+    width = model.width
+    for weight, bias in layers:
+        if weight.ndim != 2 or weight.shape[1] != width or bias.shape != weight.shape[:1]:
+            why = f"its states have {width:,} numbers, the head takes {weight.shape[-1]:,}"
+            raise not_a_prm(model, name, why, str(path))
+        width = weight.shape[0]
+    if width != _OUTPUTS[name]:
+        raise not_a_prm(model, name, f"the head has {width} outputs, not {_OUTPUTS[name]}", str(path))
+    return Head(layers)
+
+
+def fetch_head(file: ModelFile, name: str, status: Callable[[str], None], *, offline: bool) -> None:
+    """Make sure that the head of a backbone is on this machine; does nothing for other formats.
+
+    Raises:
+        UsageError: it is missing, and it is not known where it was published.
+        ModelUnavailableError, ModelNotFoundError: the Hub cannot be asked, or does not have it.
+        ModelCorruptError: the published file lacks the tensors.
+    """
+    if name not in LAYERS or head_file(file, name) is not None:
+        return
+    source = _published_head(file)
+    if source is None or name != "qwen-math-prm":
+        raise _missing_head_error(file.path, name)
+    if offline or hub.is_offline():
+        raise hub.offline_error(f"the head of {file.name}")
+    hub.check_reachable()
+    status(f"Fetching the head of {file.name} from {source.repo}...")
+    tensors = read_remote(source, _tensors_of(name))
+    save_tensors(_fetched_path(source), tensors, {"repo": source.repo, "revision": source.revision or ""})
+
+
+def _tensors_of(name: str) -> list[str]:
+    return [f"{layer}.{part}" for layer in LAYERS[name] for part in ("weight", "bias")]
+
+
+def head_file(model: ModelFile | LlamaModel, name: str) -> Path | None:
+    """The head of a backbone for a PRM format: the user's own beside the GGUF, or the one that was fetched.
+
+    None if it is missing or the format has none.
+    """
+    if name not in LAYERS:
+        return None
+    source = _published_head(model)
+    places = [model.path.with_suffix(_SUFFIX), *([_fetched_path(source)] if source else [])]
+    return next((place for place in places if place.is_file()), None)
+
+
+def _published_head(model: ModelFile | LlamaModel) -> HubRef | None:
+    names = names_of(model.info.name, model.path)
+    return next((ref for key, ref in _PUBLISHED.items() if any(key in name for name in names)), None)
+
+
+def _fetched_path(source: HubRef) -> Path:
+    folder = cache_folder() / "heads"
+    return folder / f"{source.repo.replace('/', '--')}@{source.revision}.safetensors"
+
+
+def _missing_head_error(gguf: Path, name: str) -> UsageError:
+    return UsageError(
+        f"{gguf.name} has no head, which a {name} PRM needs",
+        f"looked for {gguf.with_suffix(_SUFFIX)}",
+        hint=f"put its tensors ({', '.join(_tensors_of(name))}) there, in safetensors",
+        slug="no-head",
+    )
+
+
+# A PRM was trained to write one of its two answers here and nothing else; other models hardly ever do.
+_LEAST_SHARE = 0.1
+_MARK = Piece(" ки")
+
+_JUDGE_PROMPT = (
+    "You check solutions to problems. The solution is shown to you step by step. After each step answer with "
+    "one word: Yes if all reasoning and arithmetic so far is correct, No if there is any mistake."
+)
+_JUDGE_GOOD, _JUDGE_BAD = "Yes", "No"
+
+
+@dataclass(frozen=True, slots=True)
+class TokenPair:
+    """P(good) against P(bad), from the logits of two answer tokens.
+
+    Attributes:
+        good: Token of a right step.
+        bad: Token of a wrong step.
+        least_share: Least probability of the two together in a model that was trained for this.
+    """
+
+    good: int
+    bad: int
+    least_share: float = 0.0
+    states = False
+
+    def read(self, context: LlamaContext, row: int) -> float:
+        """Softmax over the two."""
+        good, bad = context.logits(row)[[self.good, self.bad]]
+        return sigmoid(float(good) - float(bad))
+
+    def doubt(self, context: LlamaContext, row: int) -> str:
+        """A text if other tokens are far more likely than the two; empty otherwise."""
+        logits = context.logits(row).astype(np.float64)
+        weights = np.exp(logits - logits.max())
+        share = float(weights[[self.good, self.bad]].sum() / weights.sum())
+        if share >= self.least_share:
+            return ""
+        return f"only {share:.2%} of its probability lies on the two answers"
+
+
+def math_shepherd(model: LlamaModel) -> Adapter:
+    """``question Step 1: ... ки``, newline, ``Step 2: ... ки``; read at the ``ки``.
+
+    Raises:
+        UsageError: the vocabulary lacks ``ки``, ``+`` or ``-``.
+    """
+    name = "math-shepherd"
+    single_token(model, _MARK, name, follows=True)
+
+    def step(index: int, text: str) -> list[Piece]:
+        return [Piece(("\n" if index else " ") + with_number(index, text)), _MARK]
+
+    script = Script((), lambda text: [Piece(text)], step)
+    return Adapter(name, script, _answers(model, Piece(" +"), Piece(" -"), name))
+
+
+def rlhflow(model: LlamaModel, writer: Literal["deepseek", "mistral"]) -> Adapter:
+    """A user turn per step, the first behind the question and a space; the assistant said ``+`` to each.
+
+    Read where the assistant's next answer is predicted. Mistral was tuned to write steps as ``Step 1: ...``.
+
+    Raises:
+        UsageError: the template rewrites earlier turns, or the vocabulary lacks ``+`` or ``-``.
+    """
+    name = f"rlhflow-{writer}"
+    if not model.info.chat_template:
+        raise not_a_prm(model, name, "it has no chat template")
+    opening: list[Message] = [{"role": "user", "content": f"{QUESTION} {FIRST}"}]
+    spell = with_number if writer == "mistral" else as_it_is
+    # The space belongs to the first word, as in the authors' own tokens.
+    script = turns_script(model, name, opening, "+", spell, is_joined=True)
+    return Adapter(name, script, _answers(model, Piece("+"), Piece("-"), name))
+
+
+def chat_judge(model: LlamaModel) -> Adapter:
+    """The judge's text, cut out of the model's own chat template.
+
+    Raises:
+        UsageError: the template does not keep earlier turns as they were, so steps cannot be appended.
+    """
+    opening: list[Message] = [
+        {"role": "system", "content": _JUDGE_PROMPT},
+        {"role": "user", "content": f"Problem: {QUESTION}\n\nSolution:\n{FIRST}"},
+    ]
+    if not shows_system(model, _JUDGE_PROMPT):
+        system, user = (message["content"] for message in opening)
+        opening = [{"role": "user", "content": f"{system}\n\n{user}"}]
+    script = turns_script(model, "judge", opening, _JUDGE_GOOD)
+    answers = (_JUDGE_GOOD, _JUDGE_BAD)
+    good, bad = (model.tokenize(word, special=False, follows=True)[0] for word in answers)
+    if good == bad:
+        raise not_a_prm(model, "judge", f"{_JUDGE_GOOD} and {_JUDGE_BAD} begin with the same token")
+    return Adapter("judge", script, TokenPair(good, bad))
+
+
+def _answers(model: LlamaModel, good: Piece, bad: Piece, name: str) -> TokenPair:
+    yes, no = (single_token(model, piece, name, follows=True) for piece in (good, bad))
+    if yes == no:
+        raise not_a_prm(model, name, "it has one token for both answers")
+    return TokenPair(yes, no, _LEAST_SHARE)
 
 
 @dataclass(frozen=True, slots=True)

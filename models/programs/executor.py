@@ -2,22 +2,151 @@
 
 Code tasks run in monty, too, where the system is not Linux. Programs that compute an answer run in monty
 everywhere: calibrations have seen what fails there.
+
+monty is a Python interpreter in Rust, in worker processes of its own. A program in it sees no file, no
+network, no environment and no clock. What it may use is bounded twice: by the interpreter, which raises
+inside of the program, and by the pool, which kills a worker that does not answer. A session serves one
+program and is thrown away. The tests of a program run behind it in its session; so a program that is written
+to cheat can.
 """
 
 from __future__ import annotations
 
+import datetime
 import platform
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import cached_property
 from typing import Self
 
-from adascale.engine.execution import Execution, Trial
+import pydantic_monty as monty
 
-from .cpython import CPythonRunner, find_sandbox
-from .monty import MontyRunner
-from .sandbox import UNSANDBOXED, ProgramLimits
+from adascale.engine.errors import UsageError
+from adascale.engine.execution import Execution, Trial, Verdict
+
+from ..machine import without_stderr
+from .cpython import KILLED, UNSANDBOXED, CPythonRunner, ProgramLimits, find_sandbox
+
+_GRACE = 1.0
+"""Seconds that the pool waits behind a limit of time before it kills the worker."""
+
+_SUSPENSIONS = 1000
+"""Most times that a program asks for what is not there, as the clock of its limit stands still meanwhile."""
+
+_POLICY = monty.OSPolicy(
+    datetime=datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC), sleep="zero", random_start={"seed": 0}
+)
+"""The same program prints the same, whenever it runs."""
+
+
+class MontyRunner:
+    """Runs one program at a time; use as a context manager. Its process starts with the first program.
+
+    Args:
+        limits: Limits of each program.
+
+    Raises:
+        UsageError: the interpreter is not installed.
+    """
+
+    def __init__(self, limits: ProgramLimits = ProgramLimits()) -> None:
+        self._limits = limits
+        try:
+            self._pool = monty.Monty(
+                min_processes=0,
+                max_processes=1,
+                request_timeout=limits.seconds + 2 * _GRACE,
+                feed_duration_limit_grace=_GRACE,
+            )
+        except FileNotFoundError as error:
+            raise UsageError(
+                "monty, which runs programs, has no executable in this environment",
+                hint="pip install --force-reinstall pydantic-monty-runtime",
+            ) from error
+
+    def __enter__(self) -> Self:
+        self._pool.__enter__()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._pool.__exit__(*exc)
+
+    def run(self, program: str) -> Execution:
+        """Run one program in a session of its own; its failure is in the execution, never raised."""
+
+        def feed(printed: monty.CollectString) -> None:
+            with self._session() as session:
+                session.feed_run(program, print_callback=printed)
+
+        return self._execution(feed)
+
+    def judge(self, trial: Trial) -> Execution:
+        """Run a program and its tests behind it in one session; never raises.
+
+        There are fewer verdicts than tests where the trial ended before all were run.
+        """
+        verdicts: list[Verdict] = []
+        deadline = time.monotonic() + self._limits.seconds
+
+        def feed(printed: monty.CollectString) -> None:
+            with self._session() as session:
+                session.feed_run(trial.program, print_callback=printed)
+                for test in trial.tests:
+                    verdict = Verdict("passed")
+                    try:
+                        session.feed_run(test, print_callback=printed)
+                    except (monty.MontySyntaxError, monty.MontyRuntimeError) as failure:
+                        verdict = _verdict_on(failure.display("type-msg"))
+                    if time.monotonic() > deadline:
+                        raise TimeoutError
+                    verdicts.append(verdict)
+
+        execution = self._execution(feed)
+        return replace(execution, verdicts=tuple(verdicts))
+
+    def _execution(self, feed: Callable[[monty.CollectString], None]) -> Execution:
+        started = time.monotonic()
+        printed = monty.CollectString(max_bytes=self._limits.output_bytes)
+        error = ""
+        try:
+            feed(printed)
+        except (monty.MontySyntaxError, monty.MontyRuntimeError) as failure:
+            error = failure.display("type-msg")
+        except monty.MontyCrashedError as failure:
+            error = KILLED if failure.timed_out else "the interpreter crashed"
+        except TimeoutError:
+            error = KILLED
+        except RuntimeError as failure:  # of a session whose worker has ended: out of memory, as a rule
+            is_deep = isinstance(failure, RecursionError)
+            error = f"RecursionError: {failure}" if is_deep else "the interpreter crashed"
+        except (monty.MontyError, ValueError, TypeError, OSError) as failure:
+            error = f"{type(failure).__name__}: {failure}"
+        return Execution(printed.output, error, time.monotonic() - started)
+
+    @contextmanager
+    def _session(self) -> Iterator[monty.MontySession]:
+        limits = monty.ResourceLimits(
+            max_feed_duration_secs=self._limits.seconds,
+            max_memory=self._limits.memory_bytes,
+            max_recursion_depth=self._limits.depth,
+            max_suspensions=_SUSPENSIONS,
+        )
+        with ExitStack() as opened:
+            with without_stderr():  # a worker would tell a user's screen why it ends
+                session = opened.enter_context(self._pool.checkout(limits=limits, os_policy=_POLICY))
+            yield session
+
+
+def _verdict_on(error: str) -> Verdict:
+    """The verdict of a test that has raised; monty tells what an assert has compared: ``assert 2 == 4``."""
+    kind, _, message = error.partition(": ")
+    if kind == "AssertionError":
+        return Verdict("failed", message.removeprefix("assert "))
+    return Verdict("error", error)
+
 
 _WAIT_SECONDS = 0.25
 """Longest wait for a program, which may take seconds: its search may be cancelled meanwhile."""

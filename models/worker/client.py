@@ -35,7 +35,7 @@ from adascale.engine.types import Problem
 
 from ..files.progress import DownloadPlan, Transfer
 from ..options import Reporting, SessionOptions
-from .messages import (
+from .server import (
     Cancel,
     Consent,
     EndOfQuestions,

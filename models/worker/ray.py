@@ -34,10 +34,10 @@ from adascale.engine.search.events import Event, SearchFailed, SearchFinished
 from adascale.engine.search.settings import Request
 from adascale.engine.types import Problem
 
-from ..extras import install_command
+from ..machine import install_command
 from ..options import SessionOptions
 from .client import Questions, Worker, failed_log
-from .messages import ModelsOpened
+from .server import ModelsOpened
 
 _AT_ONCE = 8
 """Questions that an engine has at once; its worker begins each when the decode batch has room."""

@@ -9,7 +9,7 @@ from adascale.codetasks.asserts import read_tests
 from adascale.codetasks.harness import Harness
 from adascale.codetasks.task import suite_of
 from adascale.engine.execution import Execution, Verdict
-from adascale.models.programs.monty import MontyRunner
+from adascale.models.programs.executor import MontyRunner
 
 TESTS = ["assert f(2) == 4", "assert f(3) == 9", "assert not f(0)"]
 SQUARE = "def f(n):\n    return n * n"

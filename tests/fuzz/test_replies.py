@@ -20,7 +20,7 @@ from adascale.engine.tools.inlining import Inliner
 from adascale.engine.tools.schema import matches, mended
 from adascale.engine.types import Problem
 from adascale.models.llama.grammar import Grammar
-from adascale.models.llama.runtime import LlamaModel
+from adascale.models.llama.model import LlamaModel
 
 from .mutations import FEW, encode_json, mutated_bytes, mutated_json
 from .test_requests import SCHEMA, TALK, TOOL

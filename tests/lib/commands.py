@@ -29,8 +29,7 @@ from adascale.cli.app import main
 from adascale.cli.terminal.console import use_color, use_warnings
 from adascale.engine.errors import AdascaleError
 from adascale.models.worker import client
-from adascale.models.worker.messages import Interrupt, decode, encode
-from adascale.models.worker.server import Server
+from adascale.models.worker.server import Interrupt, Server, decode, encode
 
 
 class WorkerThread:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from adascale.engine.execution import Execution, Trial
-from adascale.models.programs.cpython import CPythonRunner
-from adascale.models.programs.sandbox import UNSANDBOXED, ProgramLimits
+from adascale.models.programs.cpython import UNSANDBOXED, CPythonRunner, ProgramLimits
 
 _RUNNER = CPythonRunner(UNSANDBOXED, ProgramLimits(seconds=20))
 

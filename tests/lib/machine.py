@@ -20,10 +20,10 @@ from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import Strategy
 from adascale.engine.types import Mode, NodeId, Problem, Step
 from adascale.models.llama.chat import ChatFormat
-from adascale.models.llama.native import AbortFlag
+from adascale.models.llama.context import FloatArray, LlamaContext, Run
+from adascale.models.llama.model import AbortFlag, LlamaModel
 from adascale.models.llama.policy import LlamaPolicy
 from adascale.models.llama.prefixes import PrefixCache
-from adascale.models.llama.runtime import FloatArray, LlamaContext, LlamaModel, Run
 from adascale.models.llama.stepcost import Batching, StepCosts, even_width
 from adascale.models.options import SamplingParams
 

@@ -16,7 +16,6 @@ from adascale.engine.calibration.votes import VotePosterior, rate_of_size
 from adascale.engine.errors import CalibrationError, UsageError
 from adascale.engine.search.events import BranchStarted
 from adascale.engine.types import Mode
-from adascale.models import session_files
 from adascale.models.files.library import ModelFile
 from adascale.models.options import THINK_TOKENS, SamplingParams, SessionOptions
 from adascale.models.session import OpenSession, Session
@@ -102,7 +101,7 @@ def no_model(ref: str, **_: object) -> ModelFile:
 def test_a_calibration_that_cannot_be_used_is_told_before_a_model_is_looked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session_files, "resolve", no_model)
+    monkeypatch.setattr("adascale.models.session_plan.resolve", no_model)
     torn = tmp_path / "torn.safetensors"
     torn.write_bytes(b"torn")
     with pytest.raises(CalibrationError, match="there is no calibration at"):

@@ -19,7 +19,7 @@ from adascale.engine.errors import AdascaleError
 from adascale.models import machine
 from adascale.models.files.catalog import DEFAULT_GENERATOR, catalog
 from adascale.models.programs import cpython
-from adascale.models.programs.sandbox import UNSANDBOXED, Sandbox
+from adascale.models.programs.cpython import UNSANDBOXED, Sandbox
 
 Checked = Callable[..., tuple[dict[str, Any], int]]
 

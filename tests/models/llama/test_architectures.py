@@ -15,9 +15,8 @@ from adascale.engine.strategies import Beam
 from adascale.engine.strategies.rollouts import RolloutDraws
 from adascale.engine.types import Problem
 from adascale.models.files.gguf_info import read_info
-from adascale.models.llama import runtime
+from adascale.models.llama.context import LlamaContext, Run
 from adascale.models.llama.prefixes import evaluate_tokens
-from adascale.models.llama.runtime import LlamaContext, Run
 
 from . import architectures
 from .architectures import ARCHITECTURES, Architecture
@@ -85,7 +84,7 @@ def test_a_state_is_never_cut_back(machine: Machine, architecture: Architecture)
 def test_a_cache_grows_under_what_it_holds(
     machine: Machine, architecture: Architecture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runtime, "_FIRST_CELLS", 256)
+    monkeypatch.setattr("adascale.models.llama.context._FIRST_CELLS", 256)
     context = machine.context(5, states=False)
     assert context.capacity == (1 if architecture.kind == "attention" else 5)
     long = [at % 250 for at in range(300)]

@@ -11,8 +11,8 @@ import tiny_prm
 from adascale.engine.errors import ModelCorruptError, UsageError
 from adascale.engine.types import Turn
 from adascale.models.llama.chat import ChatFormat
-from adascale.models.llama.runtime import LlamaModel
-from adascale.models.prompt_plan import chat_formats
+from adascale.models.llama.model import LlamaModel
+from adascale.models.session_plan import chat_formats
 
 LOOP = (
     "{% for m in messages %}{{ m.content }}{% if loop.last %}{% break %}{% endif %}{% continue %}{% endfor %}"

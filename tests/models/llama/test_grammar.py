@@ -15,8 +15,9 @@ from adascale.engine.errors import UsageError
 from adascale.engine.tools.grammar import OPENING, grammar_of_call
 from adascale.engine.tools.tool import Tool
 from adascale.models.llama import grammar as grammar_file
+from adascale.models.llama.context import FloatArray
 from adascale.models.llama.grammar import Grammar
-from adascale.models.llama.runtime import FloatArray, LlamaModel
+from adascale.models.llama.model import LlamaModel
 from adascale.models.llama.sampling import Sampler, Stream
 from adascale.models.options import SamplingParams
 

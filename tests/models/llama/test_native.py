@@ -9,8 +9,8 @@ import sys
 import pytest
 
 from adascale.engine.errors import MemoryOverflowError, ModelCorruptError, ModelError
-from adascale.models.llama import native
-from adascale.models.llama.native import explain_load_failure
+from adascale.models.llama import model as native
+from adascale.models.llama.model import explain_load_failure
 
 
 def failure(monkeypatch: pytest.MonkeyPatch, *logged: str) -> ModelError | MemoryOverflowError:

@@ -25,9 +25,8 @@ from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import strategy_named
 from adascale.engine.types import ROOT, BranchId, KindName, Problem, Step, Turn
 from adascale.models import machine
-from adascale.models.llama import runtime
+from adascale.models.llama.context import LlamaContext
 from adascale.models.llama.policy import LlamaPolicy
-from adascale.models.llama.runtime import LlamaContext
 from adascale.models.llama.stepcost import StepCosts
 from adascale.models.options import SamplingParams
 
@@ -107,7 +106,7 @@ def test_as_many_branches_run_as_memory_has_room_for(
     path = tiny.write_random(tmp_path / "random.gguf")
     expected, _ = drawn_side_by_side(*make(path))
     assert max(map(len, expected)) > 48
-    monkeypatch.setattr(runtime, "_FIRST_CELLS", 256)
+    monkeypatch.setattr("adascale.models.llama.context._FIRST_CELLS", 256)
     policy, context = make(path)
     free = windows * context.window * context.model.info.kv_bytes_per_token
     monkeypatch.setattr(machine, "free_memory_bytes", lambda: free)

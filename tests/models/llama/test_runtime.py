@@ -20,9 +20,9 @@ from adascale.engine.errors import (
     ModelError,
     NoKVSlotError,
 )
-from adascale.models.llama.native import AbortFlag, decode_error
+from adascale.models.llama.context import LlamaContext, Run, Snapshot
+from adascale.models.llama.model import AbortFlag, LlamaModel, decode_error
 from adascale.models.llama.prefixes import ParkedPrefix, PrefixCache, evaluate_tokens
-from adascale.models.llama.runtime import LlamaContext, LlamaModel, Run, Snapshot
 
 PROMPT = [10, 20, 30, 40, 50, 60, 70]
 CLOSE = {"atol": 2e-4, "rtol": 1e-4}

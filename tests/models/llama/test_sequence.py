@@ -16,7 +16,8 @@ from adascale.engine.strategies import Beam
 from adascale.engine.strategies.rollouts import RolloutDraws
 from adascale.engine.types import Problem, Step
 from adascale.models.llama.chat import ChatFormat
-from adascale.models.llama.runtime import LlamaModel, Run
+from adascale.models.llama.context import Run
+from adascale.models.llama.model import LlamaModel
 
 PROBLEM = Problem("p", "What is 9 * 2?")
 

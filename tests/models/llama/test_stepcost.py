@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adascale.models.llama import stepcost
-from adascale.models.llama.native import AbortFlag
-from adascale.models.llama.runtime import LlamaContext, LlamaModel, Run
+from adascale.models.llama.context import LlamaContext, Run
+from adascale.models.llama.model import AbortFlag, LlamaModel
 from adascale.models.llama.stepcost import Chunk, StepCosts
 
 STAIRS = {1: 34.0, 4: 98.0, 8: 237.0, 15: 334.0, 16: 256.0, 32: 403.0}

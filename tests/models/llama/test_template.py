@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from adascale.engine.errors import ModelCorruptError, TemplateRaisedError
-from adascale.models.llama.template import Message, render
+from adascale.models.llama.chat import Message, render
 from adascale.models.programs.cpython import why_not
 
 ASKED = "{{ messages[-1].content }}"
@@ -99,7 +99,7 @@ def test_what_a_template_raises_is_shown_harmlessly_and_not_in_full() -> None:
 
 LEAVING = """
 import os, socket, subprocess
-from adascale.models.llama.template import give_up_rights
+from adascale.models.llama.chat import give_up_rights
 
 give_up_rights()
 ways = [

@@ -12,7 +12,7 @@ import tiny
 from adascale.engine.errors import UsageError
 from adascale.engine.types import Turn
 from adascale.models.llama.chat import ChatFormat
-from adascale.models.llama.runtime import LlamaModel
+from adascale.models.llama.model import LlamaModel
 from adascale.models.llama.thinking import plan_thinking, room_for_thoughts
 from adascale.models.options import THINK_TOKENS
 

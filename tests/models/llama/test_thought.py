@@ -23,8 +23,8 @@ from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import Beam, Greedy, Strategy, Vote
 from adascale.engine.types import Mode, NodeId, Problem
 from adascale.models.llama.chat import ChatFormat
+from adascale.models.llama.context import LlamaContext
 from adascale.models.llama.policy import LlamaPolicy
-from adascale.models.llama.runtime import LlamaContext
 from adascale.models.llama.stepcost import StepCosts, even_width
 from adascale.models.llama.thinking import (
     CLOSING,

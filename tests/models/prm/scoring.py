@@ -10,12 +10,11 @@ from pathlib import Path
 
 from adascale.engine.ports import Prefix
 from adascale.engine.types import Problem, Step
-from adascale.models.llama.native import AbortFlag
+from adascale.models.llama.context import LlamaContext, Run
+from adascale.models.llama.model import AbortFlag, LlamaModel
 from adascale.models.llama.prefixes import PrefixCache
-from adascale.models.llama.runtime import LlamaContext, LlamaModel, Run
-from adascale.models.prm.formats import FORMATS
-from adascale.models.prm.incremental import Adapter, StepPRM
-from adascale.models.prm.token import TokenPair
+from adascale.models.prm.formats import FORMATS, TokenPair
+from adascale.models.prm.scorer import Adapter, StepPRM
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import tiny_prm
 from adascale.engine.errors import UsageError
 from adascale.engine.ports import Prefix
 from adascale.engine.types import Problem
-from adascale.models.llama.runtime import LlamaModel
+from adascale.models.llama.model import LlamaModel
 from adascale.models.prm.formats import FORMATS
 
 from . import scoring

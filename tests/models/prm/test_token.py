@@ -12,7 +12,7 @@ import tiny_prm
 from adascale.engine.errors import ContextOverflowError, UsageError
 from adascale.engine.ports import Prefix
 from adascale.engine.types import Problem
-from adascale.models.prm.text import with_number
+from adascale.models.prm.scorer import with_number
 
 from . import scoring
 from .scoring import Opened, read_in_one_batch, step

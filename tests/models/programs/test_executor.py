@@ -10,8 +10,8 @@ import pytest
 from adascale.engine.errors import AdascaleError
 from adascale.engine.execution import Execution, Trial
 from adascale.models.programs import executor as module
+from adascale.models.programs.cpython import UNSANDBOXED, ProgramLimits, Sandbox
 from adascale.models.programs.executor import ProgramExecutor
-from adascale.models.programs.sandbox import UNSANDBOXED, ProgramLimits, Sandbox
 
 LIMITS = ProgramLimits(seconds=3)
 INHERITING = "class A:\n    pass\nclass B(A):\n    pass\n"

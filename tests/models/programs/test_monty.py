@@ -13,8 +13,8 @@ import psutil
 import pytest
 
 from adascale.engine.execution import Trial, Verdict
-from adascale.models.programs.monty import MontyRunner
-from adascale.models.programs.sandbox import ProgramLimits
+from adascale.models.programs.cpython import ProgramLimits
+from adascale.models.programs.executor import MontyRunner
 
 LIMITS = ProgramLimits(seconds=0.5, memory_bytes=32 << 20, output_bytes=4 << 10)
 

@@ -20,7 +20,7 @@ from adascale.codetasks.asserts import read_tests
 from adascale.codetasks.harness import Harness
 from adascale.codetasks.task import suite_of
 from adascale.engine.execution import Verdict
-from adascale.models.programs.monty import MontyRunner
+from adascale.models.programs.executor import MontyRunner
 
 
 def harness_of(task: Mapping[str, Any]) -> Harness:

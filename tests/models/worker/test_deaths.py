@@ -13,7 +13,7 @@ from adascale.models.worker.client import Worker
 
 ASSERTION = "/home/me/some where/ggml.c:7: GGML_ASSERT(a / b > 0.c) failed"
 LOADING = """
-from adascale.models.worker.messages import Told, encode
+from adascale.models.worker.server import Told, encode
 open(1, "wb").write(encode(Told("loading", "my.gguf")))
 """
 

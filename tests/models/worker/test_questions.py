@@ -20,14 +20,7 @@ from adascale.engine.types import Notice, Problem
 from adascale.models.options import SessionOptions
 from adascale.models.worker import client
 from adascale.models.worker.client import RESTARTS, Questions, Worker
-from adascale.models.worker.messages import (
-    EndOfQuestions,
-    OpenModels,
-    RunEnded,
-    SearchEvent,
-    decode,
-    encode,
-)
+from adascale.models.worker.server import EndOfQuestions, OpenModels, RunEnded, SearchEvent, decode, encode
 from bench.scripted import OPENED, ScriptedPolicy, scripted_step
 
 SETTINGS = Settings(strategy_named("greedy"))

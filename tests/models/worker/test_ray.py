@@ -28,8 +28,8 @@ from adascale.engine.types import KindName, Problem
 from adascale.models.options import SessionOptions
 from adascale.models.worker import ray as rays
 from adascale.models.worker.client import failed_log
-from adascale.models.worker.messages import ModelsOpened
 from adascale.models.worker.ray import Cluster, Engine
+from adascale.models.worker.server import ModelsOpened
 
 SETTINGS = Settings(Vote(samples=4))
 

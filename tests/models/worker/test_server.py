@@ -14,7 +14,7 @@ from adascale.engine.search.settings import Request, Settings
 from adascale.engine.strategies import Vote
 from adascale.engine.types import Problem
 from adascale.models.options import SessionOptions
-from adascale.models.worker.messages import OpenModels, SearchEvent, StartRun, decode, encode
+from adascale.models.worker.server import OpenModels, SearchEvent, StartRun, decode, encode
 
 MAIN = "from adascale.models.worker.server import main; main()"
 

@@ -1,4 +1,4 @@
-"""A model and a context of llama.cpp, owned from Python: many sequences, explicit state, mapped errors.
+"""A context of llama.cpp: the KV cache of many sequences, and the batch that fills it.
 
 Layout of the KV cache: one stream per sequence, so that a branch attends to its own cells only; forks go
 through ``snapshot`` and ``restore``, which work for every architecture. One with running states (recurrent or
@@ -16,12 +16,9 @@ from __future__ import annotations
 
 import ctypes
 import math
-import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
 from typing import NamedTuple
 
 import llama_cpp.llama_cpp as C
@@ -41,8 +38,7 @@ from adascale.engine.errors import (
 )
 
 from .. import machine
-from ..files.gguf_info import GGUFInfo, read_info
-from . import native
+from .model import AbortFlag, LlamaModel, decode_error, explain_load_failure, log_lines, trim_heap
 
 FloatArray = NDArray[np.float32]
 
@@ -51,12 +47,6 @@ NO_STATE: FloatArray = np.zeros(0, np.float32)
 
 MAX_BATCH_TOKENS = 512
 """Tokens of one llama_decode call."""
-
-MAX_TOKEN_BYTES = 256
-"""Most bytes of a token, but for lines of signs in some vocabularies."""
-
-_ANCHOR = "\x01"
-"""Never part of a longer token, so what follows it is tokenized as inside a text."""
 
 _SMALL_HEAD = 64
 """Largest head size, in numbers, at which the CPU is faster without flash attention."""
@@ -71,143 +61,6 @@ a snapshot is of several caches, or of none: then the number of streams is fixed
 
 _PLAIN_WINDOW = 4096
 """Largest window, in tokens, whose attention scores are worth their memory without flash attention."""
-
-
-class LlamaModel:
-    """Weights and vocabulary of one GGUF file.
-
-    Args:
-        path: The file.
-        gpu_layers: Layers to offload; -1 for all.
-        info: Header of the file, if it was read before.
-        name: What messages call it; empty for the name of the file.
-
-    Raises:
-        ModelCorruptError: the file is torn or no GGUF.
-        MemoryOverflowError: the weights could not be allocated.
-
-    Attributes:
-        sliding_window: Tokens that layers with a window see, 0 if all layers see all.
-        is_recurrent: Some of its layers keep a running state, so that no sequence can be cut back.
-    """
-
-    def __init__(self, path: Path, gpu_layers: int = 0, info: GGUFInfo | None = None, name: str = "") -> None:
-        native.initialise()
-        native.log_lines.clear()
-        params = C.llama_model_default_params()
-        params.n_gpu_layers = gpu_layers
-        self.path = path
-        self.name = name or path.name
-        self._info = info
-        handle = C.llama_model_load_from_file(os.fsencode(path), params)
-        if not handle:
-            raise native.explain_load_failure(self.name)
-        self.handle = handle
-        self._stack = ExitStack()
-        self._stack.callback(C.llama_model_free, handle)
-        self.vocab = C.llama_model_get_vocab(handle)
-        self.vocab_size: int = C.llama_vocab_n_tokens(self.vocab)
-        self.width: int = C.llama_model_n_embd(handle)
-        self.sliding_window: int = C.llama_model_n_swa(handle)
-        self.is_recurrent: bool = C.llama_model_is_recurrent(handle) or C.llama_model_is_hybrid(handle)
-        self.gpu_layers = gpu_layers
-        self._pieces: dict[int, bytes] = {}
-
-    def close(self) -> None:
-        """Free the weights; every context of the model must be closed before."""
-        self._stack.close()
-
-    @cached_property
-    def info(self) -> GGUFInfo:
-        """Header of the file."""
-        return self._info or read_info(self.path)
-
-    @property
-    def flops_per_token(self) -> float:
-        """2 x the parameters that a token is multiplied by; attention over the context is left out."""
-        return 2.0 * self.info.active_parameters
-
-    @cached_property
-    def bos(self) -> int | None:
-        """Token that must begin every sequence, or None when the vocabulary wants none."""
-        return C.llama_vocab_bos(self.vocab) if C.llama_vocab_get_add_bos(self.vocab) else None
-
-    @property
-    def gap_tokens(self) -> tuple[int, int, int] | None:
-        """Tokens before the text in front of a gap, before that behind it, and before what fills it.
-
-        None where the vocabulary lacks them.
-        """
-        found = C.llama_vocab_fim_pre, C.llama_vocab_fim_suf, C.llama_vocab_fim_mid
-        before, behind, middle = (int(each(self.vocab)) for each in found)
-        return (before, behind, middle) if min(before, behind, middle) >= 0 else None
-
-    def token_text(self, token: int) -> str:
-        """The vocabulary's own spelling, for example of a special token; empty for none (-1)."""
-        return C.llama_vocab_get_text(self.vocab, token).decode("utf-8", "replace") if token >= 0 else ""
-
-    @property
-    def special_texts(self) -> dict[str, str]:
-        """``bos_token`` and ``eos_token`` as chat templates expect them."""
-        return {
-            "bos_token": self.token_text(C.llama_vocab_bos(self.vocab)),
-            "eos_token": self.token_text(C.llama_vocab_eos(self.vocab)),
-        }
-
-    def tokenize(self, text: str, *, special: bool, follows: bool = False) -> list[int]:
-        """Token ids of a text, without BOS.
-
-        Args:
-            text: The text.
-            special: Take control tokens in it as such.
-            follows: The text stands behind other text. SentencePiece puts a space before a text.
-
-        Raises:
-            ModelCorruptError: the vocabulary lacks a character of it, which llama.cpp takes for a token -1.
-        """
-        if follows and C.llama_vocab_type(self.vocab) == C.LLAMA_VOCAB_TYPE_SPM:
-            before = self.tokenize(_ANCHOR, special=False)
-            return self.tokenize(_ANCHOR + text, special=special)[len(before) :]
-        data = text.encode("utf-8", errors="replace")
-        size = len(data) + 8
-        buffer = (C.llama_token * size)()
-        found = C.llama_tokenize(self.vocab, data, len(data), buffer, size, False, special)
-        assert found >= 0, "a text has at most one token per byte"
-        tokens = list(buffer[:found])
-        if min(tokens, default=0) < 0:
-            raise ModelCorruptError(f"the vocabulary of {self.name} cannot spell a text", hint=FETCH_AGAIN)
-        return tokens
-
-    def piece(self, token: int) -> bytes:
-        """Bytes of one token; empty for control tokens. A character may span several tokens."""
-        known = self._pieces.get(token)
-        if known is None:
-            buffer = ctypes.create_string_buffer(MAX_TOKEN_BYTES)
-            length = C.llama_token_to_piece(self.vocab, token, buffer, len(buffer), 0, False)
-            if length < 0:  # that many bytes are needed
-                buffer = ctypes.create_string_buffer(-length)
-                length = C.llama_token_to_piece(self.vocab, token, buffer, len(buffer), 0, False)
-            known = self._pieces[token] = buffer.raw[:length]
-        return known
-
-    @cached_property
-    def first_bytes(self) -> tuple[NDArray[np.int16], NDArray[np.intp]]:
-        """``[vocab_size]``, the first byte of each token, and the tokens that are one byte.
-
-        It is -1 for control tokens and ends of turn, which a grammar reads otherwise.
-        """
-        pieces = [b"" if self.is_end(token) else self.piece(token) for token in range(self.vocab_size)]
-        firsts = np.array([piece[0] if piece else -1 for piece in pieces], np.int16)
-        return firsts, np.flatnonzero([len(piece) == 1 for piece in pieces])
-
-    def spell_out(self, tokens: Iterable[int]) -> None:
-        """Give control tokens among these the bytes of their spelling as their ``piece``."""
-        for token in tokens:
-            self._pieces[token] = self.piece(token) or self.token_text(token).encode()
-
-    def is_end(self, token: int) -> bool:
-        """True if the token ends a turn."""
-        return bool(C.llama_vocab_is_eog(self.vocab, token))
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,7 +159,7 @@ class LlamaContext:
         window: int,
         sequences: int,
         threads: int,
-        abort: native.AbortFlag,
+        abort: AbortFlag,
         *,
         states: bool = False,
         grows: bool = True,
@@ -378,7 +231,7 @@ class LlamaContext:
             C.llama_memory_clear(self._memory, False)
         else:
             self._use(self._make(self._least), self._least)
-            native.trim_heap()
+            trim_heap()
 
     def _check_memory(self, size: _Size) -> None:
         """Refuse what the system would promise, and then end the process for."""
@@ -394,10 +247,10 @@ class LlamaContext:
 
     def _make(self, size: _Size) -> C.llama_context_p:
         """A context of llama.cpp without any sequence."""
-        native.log_lines.clear()
+        log_lines.clear()
         handle = C.llama_init_from_model(self.model.handle, self._params(size))
         if not handle:
-            error = native.explain_load_failure(self.model.name)
+            error = explain_load_failure(self.model.name)
             asked = f"a context of {size.sequences} x {size.cells:,} tokens was asked for"
             error.facts = (asked, *error.facts)
             raise error
@@ -464,7 +317,7 @@ class LlamaContext:
         if self.states:
             # With states on, llama.cpp computes logits for every token: not worth it inside a long run.
             C.llama_set_embeddings(self.handle, count == len(runs))
-        error = native.decode_error(C.llama_decode(self.handle, self._batch.struct), count)
+        error = decode_error(C.llama_decode(self.handle, self._batch.struct), count)
         if error is not None:
             raise error
         self.evaluated_tokens += count

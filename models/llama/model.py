@@ -1,0 +1,303 @@
+"""llama.cpp, its log, abort flag and errors, and the weights and vocabulary of a GGUF file.
+
+llama-cpp-python's high-level class maps log levels by an old enum, mutes the whole process while it loads and
+hides why a load failed; so only its low-level functions are used, with our own callbacks.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import os
+import re
+import sys
+from collections import deque
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from functools import cached_property
+from pathlib import Path
+
+import llama_cpp.llama_cpp as C
+import numpy as np
+from numpy.typing import NDArray
+
+from adascale.engine.errors import (
+    FETCH_AGAIN,
+    AdascaleError,
+    DecodeAbortedError,
+    DecodeError,
+    MemoryOverflowError,
+    ModelCorruptError,
+    ModelError,
+    NoKVSlotError,
+    excerpt,
+    setting,
+)
+
+from ..files.gguf_info import GGUFInfo, read_info
+
+# ggml.h: NONE 0, DEBUG 1, INFO 2, WARN 3, ERROR 4, CONT 5 (goes on with the line before).
+_CONT = 5
+
+log_lines: deque[str] = deque(maxlen=50)
+"""The last lines that llama.cpp logged, oldest first; a failed load is explained from them."""
+
+listeners: list[Callable[[str], None]] = []
+"""Also get what llama.cpp logs, in texts that may be parts of lines."""
+
+# Patterns of llama.cpp's log, and how they are told to a user; the first match counts. What
+# `files.gguf` finds is refused before; it does not know the size of every type of tensor.
+_LOAD_FAILURES = (
+    (r"unknown model architecture: '(.*)'", 'uses the architecture "{}" that this llama.cpp does not know'),
+    (r"unknown pre-tokenizer type: '(.*)'", 'uses the tokenizer "{}" that this llama.cpp does not know'),
+    (r"not within the file bounds|wrong number of tensors", "is incomplete"),
+)
+_CAUSE = re.compile(r"error|fail|invalid|missing|not found|duplicate|unsupported", re.IGNORECASE)
+_NO_MEMORY = re.compile(r"unable to allocate|failed to allocate|out of memory", re.IGNORECASE)
+
+
+@C.llama_log_callback  # type: ignore[untyped-decorator]
+def _on_log(level: int, text: bytes, _user: ctypes.c_void_p) -> None:
+    line = text.decode("utf-8", errors="replace")
+    if level == _CONT and log_lines:
+        log_lines[-1] += line.rstrip("\n")
+    else:
+        log_lines.append(line.rstrip("\n"))
+    for listener in tuple(listeners):
+        listener(line)
+
+
+@functools.cache
+def initialise() -> None:
+    """Start the backend and take over its log, once per process."""
+    C.llama_log_set(_on_log, ctypes.c_void_p(0))
+    C.llama_backend_init()
+
+
+def layers_to_offload(wanted: int | None) -> int:
+    """``wanted``, or all (-1) for None; 0 if this build has no GPU support."""
+    if not C.llama_supports_gpu_offload():
+        return 0
+    return -1 if wanted is None else wanted
+
+
+def trim_heap() -> None:
+    """Give freed memory back to the system, which glibc keeps in pieces between what is in use."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)
+
+
+class AbortFlag:
+    """A flag that llama.cpp reads between graph nodes, set from any thread or signal handler.
+
+    The C callback is libc's ``strlen`` over two bytes: 0 while the first is zero, 1 once it is set. A Python
+    callback would take the interpreter lock several hundred times in every decode.
+    """
+
+    def __init__(self) -> None:
+        self._bytes = ctypes.create_string_buffer(2)
+        self.data = ctypes.cast(self._bytes, ctypes.c_void_p)
+        libc = ctypes.CDLL("msvcrt" if sys.platform == "win32" else None)
+        strlen = ctypes.cast(libc.strlen, ctypes.c_void_p).value
+        self.callback = C.ggml_abort_callback(strlen or 0)
+
+    def set(self) -> None:
+        """Ask the running decode to stop."""
+        self._bytes[0] = b"\x01"
+
+    def clear(self) -> None:
+        """Let decodes run again."""
+        self._bytes[0] = b"\x00"
+
+    def __bool__(self) -> bool:
+        return self._bytes[0] != b"\x00"
+
+
+def explain_load_failure(file: str) -> ModelError | MemoryOverflowError:
+    """The error that ``log_lines`` account for, after llama.cpp refused to load a model or make a context.
+
+    Args:
+        file: Name of the file that was being loaded.
+    """
+    log = "\n".join(log_lines)
+    for pattern, words in _LOAD_FAILURES:
+        if found := re.search(pattern, log):
+            return ModelCorruptError(
+                f"{file} {words.format(*map(excerpt, found.groups()))}", hint=FETCH_AGAIN
+            )
+    refused = [line.strip() for line in log_lines if _NO_MEMORY.search(line)]
+    if refused:
+        hint = f"a smaller {setting('ctx_size')}, fewer {setting('samples')} or a smaller model needs less"
+        return MemoryOverflowError(f"llama.cpp got no memory for {file}", refused[0], hint=hint)
+    lines = [excerpt(line) for line in log_lines if line.strip()]
+    causes = [line for line in lines if _CAUSE.search(line)]
+    return ModelError(
+        f"llama.cpp cannot load {file}", *(causes or lines)[-4:], hint=FETCH_AGAIN, slug="load-failed"
+    )
+
+
+def decode_error(code: int, tokens: int) -> AdascaleError | None:
+    """Our error for a return code of ``llama_decode``; None for 0.
+
+    llama.h: 0 success, 1 no KV slot, 2 aborted, -1 invalid batch, any other code is fatal.
+    """
+    if code == 0:
+        return None
+    if code == 1:
+        return NoKVSlotError(
+            f"the KV cache has no room for {tokens} more tokens", hint=f"use a larger {setting('ctx_size')}"
+        )
+    if code == 2:
+        return DecodeAbortedError("the decode was stopped")
+    if code == -1:
+        return DecodeError(f"llama.cpp refused a batch of {tokens} tokens as invalid", *_last_lines())
+    return DecodeError(f"llama.cpp failed to evaluate {tokens} tokens (code {code})", *_last_lines())
+
+
+def _last_lines() -> tuple[str, ...]:
+    return tuple(list(log_lines)[-2:])
+
+
+MAX_TOKEN_BYTES = 256
+"""Most bytes of a token, but for lines of signs in some vocabularies."""
+
+_ANCHOR = "\x01"
+"""Never part of a longer token, so what follows it is tokenized as inside a text."""
+
+
+class LlamaModel:
+    """Weights and vocabulary of one GGUF file.
+
+    Args:
+        path: The file.
+        gpu_layers: Layers to offload; -1 for all.
+        info: Header of the file, if it was read before.
+        name: What messages call it; empty for the name of the file.
+
+    Raises:
+        ModelCorruptError: the file is torn or no GGUF.
+        MemoryOverflowError: the weights could not be allocated.
+
+    Attributes:
+        sliding_window: Tokens that layers with a window see, 0 if all layers see all.
+        is_recurrent: Some of its layers keep a running state, so that no sequence can be cut back.
+    """
+
+    def __init__(self, path: Path, gpu_layers: int = 0, info: GGUFInfo | None = None, name: str = "") -> None:
+        initialise()
+        log_lines.clear()
+        params = C.llama_model_default_params()
+        params.n_gpu_layers = gpu_layers
+        self.path = path
+        self.name = name or path.name
+        self._info = info
+        handle = C.llama_model_load_from_file(os.fsencode(path), params)
+        if not handle:
+            raise explain_load_failure(self.name)
+        self.handle = handle
+        self._stack = ExitStack()
+        self._stack.callback(C.llama_model_free, handle)
+        self.vocab = C.llama_model_get_vocab(handle)
+        self.vocab_size: int = C.llama_vocab_n_tokens(self.vocab)
+        self.width: int = C.llama_model_n_embd(handle)
+        self.sliding_window: int = C.llama_model_n_swa(handle)
+        self.is_recurrent: bool = C.llama_model_is_recurrent(handle) or C.llama_model_is_hybrid(handle)
+        self.gpu_layers = gpu_layers
+        self._pieces: dict[int, bytes] = {}
+
+    def close(self) -> None:
+        """Free the weights; every context of the model must be closed before."""
+        self._stack.close()
+
+    @cached_property
+    def info(self) -> GGUFInfo:
+        """Header of the file."""
+        return self._info or read_info(self.path)
+
+    @property
+    def flops_per_token(self) -> float:
+        """2 x the parameters that a token is multiplied by; attention over the context is left out."""
+        return 2.0 * self.info.active_parameters
+
+    @cached_property
+    def bos(self) -> int | None:
+        """Token that must begin every sequence, or None when the vocabulary wants none."""
+        return C.llama_vocab_bos(self.vocab) if C.llama_vocab_get_add_bos(self.vocab) else None
+
+    @property
+    def gap_tokens(self) -> tuple[int, int, int] | None:
+        """Tokens before the text in front of a gap, before that behind it, and before what fills it.
+
+        None where the vocabulary lacks them.
+        """
+        found = C.llama_vocab_fim_pre, C.llama_vocab_fim_suf, C.llama_vocab_fim_mid
+        before, behind, middle = (int(each(self.vocab)) for each in found)
+        return (before, behind, middle) if min(before, behind, middle) >= 0 else None
+
+    def token_text(self, token: int) -> str:
+        """The vocabulary's own spelling, for example of a special token; empty for none (-1)."""
+        return C.llama_vocab_get_text(self.vocab, token).decode("utf-8", "replace") if token >= 0 else ""
+
+    @property
+    def special_texts(self) -> dict[str, str]:
+        """``bos_token`` and ``eos_token`` as chat templates expect them."""
+        return {
+            "bos_token": self.token_text(C.llama_vocab_bos(self.vocab)),
+            "eos_token": self.token_text(C.llama_vocab_eos(self.vocab)),
+        }
+
+    def tokenize(self, text: str, *, special: bool, follows: bool = False) -> list[int]:
+        """Token ids of a text, without BOS.
+
+        Args:
+            text: The text.
+            special: Take control tokens in it as such.
+            follows: The text stands behind other text. SentencePiece puts a space before a text.
+
+        Raises:
+            ModelCorruptError: the vocabulary lacks a character of it, which llama.cpp takes for a token -1.
+        """
+        if follows and C.llama_vocab_type(self.vocab) == C.LLAMA_VOCAB_TYPE_SPM:
+            before = self.tokenize(_ANCHOR, special=False)
+            return self.tokenize(_ANCHOR + text, special=special)[len(before) :]
+        data = text.encode("utf-8", errors="replace")
+        size = len(data) + 8
+        buffer = (C.llama_token * size)()
+        found = C.llama_tokenize(self.vocab, data, len(data), buffer, size, False, special)
+        assert found >= 0, "a text has at most one token per byte"
+        tokens = list(buffer[:found])
+        if min(tokens, default=0) < 0:
+            raise ModelCorruptError(f"the vocabulary of {self.name} cannot spell a text", hint=FETCH_AGAIN)
+        return tokens
+
+    def piece(self, token: int) -> bytes:
+        """Bytes of one token; empty for control tokens. A character may span several tokens."""
+        known = self._pieces.get(token)
+        if known is None:
+            buffer = ctypes.create_string_buffer(MAX_TOKEN_BYTES)
+            length = C.llama_token_to_piece(self.vocab, token, buffer, len(buffer), 0, False)
+            if length < 0:  # that many bytes are needed
+                buffer = ctypes.create_string_buffer(-length)
+                length = C.llama_token_to_piece(self.vocab, token, buffer, len(buffer), 0, False)
+            known = self._pieces[token] = buffer.raw[:length]
+        return known
+
+    @cached_property
+    def first_bytes(self) -> tuple[NDArray[np.int16], NDArray[np.intp]]:
+        """``[vocab_size]``, the first byte of each token, and the tokens that are one byte.
+
+        It is -1 for control tokens and ends of turn, which a grammar reads otherwise.
+        """
+        pieces = [b"" if self.is_end(token) else self.piece(token) for token in range(self.vocab_size)]
+        firsts = np.array([piece[0] if piece else -1 for piece in pieces], np.int16)
+        return firsts, np.flatnonzero([len(piece) == 1 for piece in pieces])
+
+    def spell_out(self, tokens: Iterable[int]) -> None:
+        """Give control tokens among these the bytes of their spelling as their ``piece``."""
+        for token in tokens:
+            self._pieces[token] = self.piece(token) or self.token_text(token).encode()
+
+    def is_end(self, token: int) -> bool:
+        """True if the token ends a turn."""
+        return bool(C.llama_vocab_is_eog(self.vocab, token))
