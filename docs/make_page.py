@@ -16,9 +16,10 @@ from playwright.sync_api import Browser, Route, sync_playwright
 
 from adascale.cli.disk.trace import read_trace
 from adascale.engine.search.events import Event, SearchStarted
-from adascale.serve.event_stream import PATH, write_log
+from adascale.serve.chat import CHAT
 from adascale.serve.page import PATHS, read_file
 from adascale.serve.request import ServedModel
+from adascale.serve.stream import follow, stream
 
 FOLDER = Path(__file__).parent
 URL = "http://adascale.example"
@@ -27,14 +28,16 @@ PICTURES = {"page.png": (1280, "light"), "page-narrow.png": (400, "dark")}
 """Width and colour scheme of each."""
 
 
-async def streamed(events: Sequence[Event]) -> bytes:
-    """The events as the server sends them to the page."""
+async def streamed(events: Sequence[Event], question: str, served: ServedModel) -> bytes:
+    """The search as the server streams it to the page."""
 
     async def log() -> AsyncGenerator[Event, None]:
         for event in events:
             yield event
 
-    return b"".join([part async for part in write_log(log())])
+    body = CHAT.body.read({"messages": [{"role": "user", "content": question}], "stream": True})
+    request = served.request(body, CHAT.read(body))
+    return b"".join([part async for part in stream(follow(log(), request), CHAT.writer(body, request))])
 
 
 def take(
@@ -80,7 +83,8 @@ def main() -> None:
     assert isinstance(started, SearchStarted), "a trace begins with its search"
     served = ServedModel.of(started.models, "medium")
     models = json.dumps({"data": [{"id": served.name}]}).encode()
-    answers = {"/v1/models": models, PATH: asyncio.run(streamed(events))}
+    completion = asyncio.run(streamed(events, started.problem.question, served))
+    answers = {"/v1/models": models, CHAT.path: completion}
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         for name, (width, scheme) in PICTURES.items():

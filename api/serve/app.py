@@ -22,7 +22,7 @@ from starlette.routing import Route
 from adascale.engine.errors import excerpt
 from adascale.models.fallback import HANDED_ON, Fallback
 
-from . import event_stream, mcp
+from . import mcp
 from .chat import CHAT, COMPLETIONS
 from .http import (
     Access,
@@ -77,8 +77,6 @@ def make_app(hub: Hub, settings: ServerSettings) -> Starlette:
         Route("/health", server.health),
         Route("/v1/models", server.list_models),
         Route("/v1/models/{name:path}", server.show_model),
-        Route(event_stream.PATH, server.search, methods=["POST"]),
-        Route(f"{event_stream.PATH}/{{id}}", server.end_search, methods=["DELETE"]),
         *(Route(protocol.path, server.answer_in(protocol), methods=["POST"]) for protocol in PROTOCOLS),
         *OllamaModels(hub, server.served, time.time()).routes(),
         mcp.over_http(tools),
@@ -125,19 +123,6 @@ class _Server:
         name = request.path_params["name"]
         self.served().effort_of(name, None)
         return json_response(self._model(name))
-
-    async def search(self, request: HttpRequest) -> Response:
-        """The event log of a search, as server-sent events."""
-        body = event_stream.SearchBody.read(read_object(await read_body(request)))
-        log = self._hub.ask(event_stream.read_ask(body, self.served()))
-        events = event_stream.write_log(log)
-        return EventStream(await while_connected(request.receive, anext(events)), events)
-
-    async def end_search(self, request: HttpRequest) -> Response:
-        """End a search as interrupted; its log has the result so far."""
-        if not self._hub.cancel(id_ := request.path_params["id"]):
-            raise Refusal(404, f'no search "{excerpt(id_)}" is running', "no-such-search")
-        return Response(status_code=204)
 
     def answer_in(self, protocol: Protocol[Any]) -> Callable[[HttpRequest], Awaitable[Response]]:
         """The route of a protocol."""

@@ -85,7 +85,6 @@ SAMPLES: list[tuple[str, Any]] = [
     (OLLAMA, {"messages": OLLAMA_TALK, "tools": [TOOL], "think": "low", "options": OPTIONS}),
     (GENERATE, {"prompt": "Echo 3", "system": "Be brief.", "format": SCHEMA, "options": OPTIONS}),
     ("/api/show", {"model": "scripted", "verbose": True}),
-    ("/v1/searches", {"question": "Echo 3", "history": [QUESTION], "effort": "low"}),
 ]
 """Paths and bodies that are answered."""
 

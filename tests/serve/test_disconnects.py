@@ -27,8 +27,7 @@ TOOLS, SCHEMA = WAYS["tools"], WAYS["schema"]
 
 
 def request(path: str = "/v1/chat/completions", **more: object) -> bytes:
-    asked = {} if path == "/v1/searches" else {"messages": [{"role": "user", "content": "Say 42"}]}
-    body = json.dumps({**asked, **more})
+    body = json.dumps({"messages": [{"role": "user", "content": "Say 42"}], **more})
     head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
     return (head + body).encode()
 
@@ -44,12 +43,11 @@ def answer(server: Served, number: int) -> str:
     [
         request(reasoning_effort="max"),
         request(reasoning_effort="max", stream=True),
-        request("/v1/searches", question="Say 42", effort="max"),
         request("/api/chat", think="high"),
         request(reasoning_effort="max", **TOOLS),
         request(reasoning_effort="max", stream=True, **SCHEMA),
     ],
-    ids=["whole", "streamed", "log", "ollama", "tools", "schema"],
+    ids=["whole", "streamed", "ollama", "tools", "schema"],
 )
 def test_a_search_ends_within_two_batches_of_its_clients_leaving(server: Served, sent: bytes) -> None:
     server.policy.pause = 0.1

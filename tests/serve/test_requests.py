@@ -9,15 +9,16 @@ import pytest
 from scripted_server import Served
 
 from adascale.engine.sampling import AS_USUAL, SamplingChange
+from adascale.engine.search.events import GeneratorDescription
+from adascale.serve.request import public_name
 
-CHAT, RESPONSES, MESSAGES, SEARCHES = "/v1/chat/completions", "/v1/responses", "/v1/messages", "/v1/searches"
+CHAT, RESPONSES, MESSAGES = "/v1/chat/completions", "/v1/responses", "/v1/messages"
 COMPLETIONS = "/v1/completions"
 USUAL = {
     COMPLETIONS: {"prompt": "Say 42"},
     CHAT: {"messages": [{"role": "user", "content": "Say 42"}]},
     MESSAGES: {"messages": [{"role": "user", "content": "Say 42"}]},
     RESPONSES: {"input": "Say 42"},
-    SEARCHES: {"question": "Say 42"},
 }
 IMAGE = [{"type": "image_url", "image_url": {"url": "x"}}]
 
@@ -64,7 +65,6 @@ def summary(server: Served, **body: Any) -> dict[str, Any]:
         (RESPONSES, {"input": " "}, "input", "is empty"),
         (RESPONSES, {"input": [{"type": "function_call"}]}, "input", "the result of a call"),
         (RESPONSES, {"previous_response_id": "resp_1"}, "previous_response_id", ""),
-        (SEARCHES, {"question": " "}, "question", "is empty"),
     ],
 )
 def test_what_cannot_be_done_is_refused_by_its_name(
@@ -153,3 +153,15 @@ def test_an_effort_and_a_limit_of_tokens_hold_in_every_protocol(
     found = post(server, path, **body).json()["adascale"]
     assert found["stop_reason"] == "budget"
     assert 100 <= found["tokens"] < 200
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "public"),
+    [
+        ("qwen3:1.7b", "sha256-ab", "qwen3:1.7b"),
+        ("/home/me/x/qwen.GGUF", "qwen.GGUF", "qwen.GGUF"),
+        ("/home/me/.ollama/models/blobs/sha256-ab", "sha256-ab", "sha256-ab"),
+    ],
+)
+def test_the_name_of_a_model_says_no_folder(name: str, file: str, public: str) -> None:
+    assert public_name(GeneratorDescription(name, file)) == public

@@ -1,77 +1,9 @@
-/** One question and its answer, from the first token to the end. */
+/** One question and its answer, from the first token to the end: a chat completion, and how it is shown. */
 
 import { copyButton, element, fill } from "./dom.js";
-import { markdown } from "./markdown.js";
-import { level, percent, plural } from "./record.js";
-import { bar, Solutions, solutionText } from "./solutions.js";
+import { markdown, plain } from "./markdown.js";
 
-/** Parts of an answer, in their order. */
 const PARTS = ["head", "line", "meaning", "body", "answers", "foot"];
-
-export class Exchange {
-  #parts = Object.fromEntries(PARTS.map((name) => [name, element("div", name)]));
-  #how = element("details", "how", element("summary", "", "How it got there"));
-  #why = element("div", "words");
-  #solutions;
-  #begun = performance.now();
-
-  /** @param {string} question */
-  constructor(question) {
-    this.question = question;
-    /** @type {import("./record.js").SearchRecord | null} */
-    this.record = null;
-    const list = element("ol", "solutions");
-    this.#solutions = new Solutions(list);
-    this.#how.append(this.#why, list);
-    this.#how.hidden = true;
-    const answer = element("div", "answer", ...Object.values(this.#parts), this.#how);
-    this.element = element("article", "", element("h2", "question", question), answer);
-    this.say("Waiting for a free place…");
-  }
-
-  /** Show a line instead of the facts. */
-  say(text) {
-    fill(this.#parts.foot, element("p", "words", text));
-  }
-
-  /** Draw the record as it is. */
-  draw() {
-    const { record } = this;
-    // Between two events time goes on.
-    if (!record.ended) record.seconds = Math.max(record.seconds, (performance.now() - this.#begun) / 1000);
-    const { answer, confidence, solution, ended } = record;
-    const sure = confidence?.calibrated && answer !== null ? confidence.median : null;
-    const { head, line, meaning, body, answers, foot } = this.#parts;
-    this.element.className = `${record.kind} ${ended ? "ended" : "running"} ${sure === null ? "" : `sure-${level(sure)}`}`;
-    fill(head, ...(answer === null ? [] : headline(record)));
-    fill(line, ...(sure === null ? [] : [bar(sure), element("b", "", sureText(record))]),
-      ...(answer === null ? [] : [element("span", "words", `${agreement(record)} · ${time(record)}`)]));
-    fill(meaning, ...(ended && answer !== null ? [element("p", "words", whatItMeans(record))] : []));
-    fill(body, ...(solution ? shown(record, solution) : []));
-    fill(answers, ...rivals(record, sure));
-    fill(foot, ...footer(record));
-    this.#how.hidden = record.kind === "text" || (record.nodes.length === 1 && !ended);
-    if (this.#how.hidden) return;
-    fill(this.#why, why(record).join(" "));
-    this.#solutions.draw(record);
-  }
-}
-
-/** The messages of an exchange, as the history of the next one has them. */
-export function messages({ question, record }) {
-  const { solution, answer } = record;
-  const text = solution?.text.trim() ?? "";
-  const printed = solution?.execution?.output.trim();
-  const content = printed ? `${text}\n\nIt prints ${printed}.` : text || (answer && shownAnswer(record));
-  return content ? [{ role: "user", content: question }, { role: "assistant", content }] : [];
-}
-
-/** What is told to those who do not see the page. */
-export function spoken(record) {
-  if (record.answer === null) return record.solution?.text.trim() ?? "No answer";
-  const sure = record.confidence?.calibrated ? `, ${sureText(record)}` : "";
-  return `${isGuess(record) ? "I don't know. Best guess: " : "Answer: "}${shownAnswer(record)}${sure}`;
-}
 
 const KINDS = {
   value: "a question for a value",
@@ -80,36 +12,195 @@ const KINDS = {
   fact: "a question for a fact",
 };
 
-/** Characters of an answer that is shown as large as a number. */
-const SHORT = 30;
+const STOPS = {
+  confident: "It stopped because the votes decided.",
+  settled: "It stopped because another solution would hardly change the answer.",
+  hopeless: "It gave up because more solutions would hardly help.",
+  budget: "It stopped because the budget was spent.",
+};
+
+/** A line of reasoning that says which answer leads: `= 24: 3 of 4 [96%]`. */
+const LEADS = /^= (.*): (\d+) of (\d+) \[(?:(\d+)%)?.*\]$/;
+
+/** What stands above an answer that is not known, and the line below a solution that repeats the answer. */
+const GUESS = "I don't know; this is the best guess.\n\n";
+const LAST_LINE = /(?:^|\n+)Answer: (.*)\s*$/;
 
 /** A probability below which an answer is called a guess, as on the terminal. */
 const UNLIKELY = 0.2;
 
-function isGuess({ result, confidence }) {
-  return result?.stop_reason === "hopeless" || Boolean(result && confidence?.calibrated && confidence.median < UNLIKELY);
+/** Characters of an answer that is shown as large as a number. */
+const SHORT = 30;
+
+export class Exchange {
+  #parts = Object.fromEntries(PARTS.map((name) => [name, element("div", name)]));
+  #how = element("details", "how", element("summary", "", "How it got there"));
+  #why = element("p", "words");
+  #lines = element("ol", "steps");
+  #begun = performance.now();
+
+  /**
+   * @param {{question: string, content?: string, reasoning?: string, result?: object | null, stopped?: boolean}} kept
+   *   An exchange as `kept` gives it, or a question alone.
+   */
+  constructor({ question, content = "", reasoning = "", result = null, stopped = false }) {
+    Object.assign(this, { question, content, reasoning, result, stopped });
+    this.#how.append(this.#why, this.#lines);
+    const answer = element("div", "answer", ...Object.values(this.#parts), this.#how);
+    this.element = element("article", "", element("h2", "question", question), answer);
+    this.draw();
+  }
+
+  /** What is stored of it. */
+  get kept() {
+    const { question, content, reasoning, result, stopped } = this;
+    return { question, content, reasoning, result, stopped };
+  }
+
+  get ended() {
+    return this.result !== null || this.stopped;
+  }
+
+  /** Its messages, as the next question's conversation has them. */
+  get messages() {
+    if (!this.content) return [];
+    return [{ role: "user", content: this.question }, { role: "assistant", content: this.content }];
+  }
+
+  /** What is told to those who do not see the page. */
+  get spoken() {
+    const { answer, sure, isGuess } = this.#standing();
+    if (answer === null) return this.content.trim() || "No answer";
+    return `${isGuess ? "I don't know. Best guess: " : "Answer: "}${answer}${sure === null ? "" : `, ${this.#sureText(sure)}`}`;
+  }
+
+  /** Take a chunk of the stream. */
+  add({ choices = [], adascale }) {
+    const delta = choices[0]?.index === 0 ? choices[0].delta : {};
+    this.reasoning += delta.reasoning ?? "";
+    this.content += delta.content ?? "";
+    this.result = adascale ?? this.result;
+  }
+
+  /** Show a line instead of the facts. */
+  say(text) {
+    fill(this.#parts.foot, element("p", "words", text));
+  }
+
+  draw() {
+    const { head, line, meaning, body, answers, foot } = this.#parts;
+    const { answer, sure, agreement, isGuess } = this.#standing();
+    this.element.className = `${this.ended ? "ended" : "running"} ${sure === null ? "" : `sure-${level(sure)}`}`;
+    fill(head, ...(answer === null ? [] : this.#headline(answer, isGuess)));
+    fill(line, ...(sure === null ? [] : [bar(sure), element("b", "", this.#sureText(sure))]),
+      ...(answer === null ? [] : [element("span", "words", [agreement, ...this.#time()].join(" · "))]));
+    fill(meaning, ...(this.result && answer !== null ? [element("p", "words", this.#meaning(sure))] : []));
+    const text = answer === null ? this.content : reasons(this.content, answer);
+    fill(body, ...(text.trim() ? [markdown(text)] : []));
+    fill(answers, ...this.#rivals(answer, sure));
+    fill(foot, ...this.#footer(answer));
+    const lines = this.reasoning.trim().split("\n");
+    this.#how.hidden = !this.reasoning.trim() && (answer === null || !this.ended);
+    fill(this.#why, this.#account(sure));
+    fill(this.#lines, ...(this.#how.hidden ? [] : lines.filter(Boolean).map((each) => element("li", "step", plain(each)))));
+  }
+
+  /** The answer that leads, null without one; its probability, null if it has none; and how many agree. */
+  #standing() {
+    const { result } = this;
+    if (result === null) {
+      const found = this.reasoning.trim().split("\n").map((each) => LEADS.exec(each)).findLast(Boolean);
+      if (!found) return { answer: null, sure: null };
+      const [, answer, votes, finished, percents] = found;
+      const sure = percents === undefined ? null : Number(percents) / 100;
+      return { answer, sure, agreement: agreementOf(Number(votes), Number(finished)), isGuess: false };
+    }
+    if (result.answer === null) return { answer: null, sure: null };
+    const text = this.content.replace(GUESS, "").trim();
+    // Without the line the text is the answer, as that of a fact or of an option that was only read.
+    const answer = LAST_LINE.exec(text)?.[1] ?? (result.fallback ? result.answer : text);
+    const isGuess = result.stop_reason === "hopeless" || (result.probability !== null && result.probability < UNLIKELY);
+    return { answer, sure: result.probability, agreement: agreementOf(result.votes.agree, result.votes.finished), isGuess };
+  }
+
+  #headline(answer, isGuess) {
+    const text = rounded(answer);
+    const strong = element("strong", "", text);
+    const large = element("p", text.length > SHORT ? "large long" : "large", strong);
+    if (!this.ended) return [large];
+    const copy = copyButton(answer);
+    if (!isGuess) return [large, copy];
+    return [element("p", "large", "I don't know"), element("p", "", "My best guess is ", strong), copy];
+  }
+
+  /** `96 % sure`, or `about 80 % sure` where the number is a rough one. */
+  #sureText(sure) {
+    return `${this.result && this.result.calibration !== "fitted" ? "about " : ""}${percent(sure)} sure`;
+  }
+
+  #meaning(sure) {
+    if (this.result.fallback) return `This is the answer of ${this.result.fallback.server}, which gives no probability.`;
+    if (sure === null) return "No probability: this model has no calibration, so only agreement counts.";
+    if (this.result.calibration !== "fitted") return "A rough estimate: how often this model is right was never measured.";
+    return `Of 100 answers shown with this number, about ${Math.round(100 * sure)} are correct.`;
+  }
+
+  /** What else could be the answer: the options with their bars, or all answers with their votes. */
+  #rivals(answer, sure) {
+    if (!this.result || answer === null) return [];
+    const { options, groups, votes, answer: name } = this.result;
+    if (options) {
+      const votesFor = (option) => groups.find((group) => group.answer === option)?.votes ?? 0;
+      return [element("ol", "options", ...Object.entries(options).map(([option, p]) =>
+        row(option === name, option === name ? answer : option, votesFor(option), bar(p), percent(p))))];
+    }
+    if (groups.length < 2) return [];
+    const rows = groups.map((group, at) =>
+      row(at === 0, rounded(group.answer), group.votes, "", at === 0 && sure !== null ? percent(sure) : ""));
+    const without = votes.finished - groups.reduce((sum, group) => sum + group.votes, 0);
+    if (without > 0) rows.push(row(false, element("span", "words", "no answer"), without, "", ""));
+    return [element("ol", "", ...rows)];
+  }
+
+  /** Where there is no answer, what copies the text and what it cost; while it runs, for how long it has. */
+  #footer(answer) {
+    const { result, stopped, content } = this;
+    if (!this.ended) return [element("p", "words", this.reasoning || content ? this.#time().join() : "Waiting for the first words…")];
+    if (answer !== null) return stopped ? [element("p", "words", "You stopped it.")] : [];
+    const copy = content.trim() ? [copyButton(content.trim())] : [];
+    const cost = result ? [plural(result.tokens, "token"), ...this.#time()] : ["You stopped it."];
+    const why = result && !content.trim() ? ["No answer that can be compared"] : [];
+    return [...copy, element("p", "words", [...why, ...cost].join(" · "))];
+  }
+
+  /** How long it took, or takes; nothing where it was stopped. */
+  #time() {
+    if (this.stopped) return [];
+    const seconds = this.result?.seconds ?? (performance.now() - this.#begun) / 1000;
+    if (seconds < 119.5) return [`${seconds < 0.95 ? seconds.toFixed(1) : Math.round(seconds)}\u00a0s`];
+    const whole = Math.round(seconds);
+    return [`${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}\u00a0min`];
+  }
+
+  #account(sure) {
+    const { result } = this;
+    if (!result) return "";
+    const all = `It stopped after all ${plural(result.votes.finished, "solution")}.`;
+    const read = "It read the options; no solution was worth writing.";
+    const said = result.why ? [`It was taken for ${KINDS[result.kind] ?? result.kind}, as ${result.why}.`] : [];
+    said.push(result.votes.finished === 0 && result.options ? read : STOPS[result.stop_reason] ?? all);
+    if (sure !== null && result.interval) {
+      const [from, to] = result.interval.map((each) => Math.round(100 * each));
+      said.push(`The likely range of its probability is ${from} to ${to}\u00a0%.`);
+    }
+    return [...said, `${plural(result.tokens, "token")} in all.`, ...result.warnings].join(" ");
+  }
 }
 
-function headline(record) {
-  const text = rounded(shownAnswer(record));
-  const answer = element("strong", "", text);
-  const large = element("p", text.length > SHORT ? "large long" : "large", answer);
-  if (!record.ended) return [large];
-  const copy = copyButton(shownAnswer(record));
-  if (!isGuess(record)) return [large, copy];
-  return [element("p", "large", "I don't know"), element("p", "", "My best guess is ", answer), copy];
-}
-
-/** The answer as a reader wants it: of an option its text, too. */
-function shownAnswer(record) {
-  return optionText(record, record.answer);
-}
-
-/** `B. in a bank`, `Yes`; other answers as they are. */
-function optionText({ kind, details }, name) {
-  if (kind === "yes-no") return name[0].toUpperCase() + name.slice(1);
-  const at = details.letters?.indexOf(name) ?? -1;
-  return at < 0 ? name : `${name}. ${details.texts[at]}`;
+/** A solution without the line that repeats the answer, which stands above it; empty if that was all. */
+function reasons(text, answer) {
+  const rest = text.replace(GUESS, "").replace(LAST_LINE, "").replace(/(?:^|\n)\W*(?:final )?answer\W[^\n]*\s*$/i, "").trim();
+  return [rest, rest.replace(/^[\s*]+|[\s.*]+$/g, "")].includes(answer) ? "" : rest;
 }
 
 /**
@@ -126,55 +217,9 @@ function rounded(answer) {
   });
 }
 
-/** `96 % sure`, or `about 80 % sure` where the number is a rough one. */
-function sureText({ confidence, level }) {
-  const about = level === "portable" ? "about " : "";
-  return `${about}${percent(confidence.median)} sure`;
-}
-
-function shown(record, solution) {
-  if (solution.thinks) return [element("p", "words", "Thinking…")];
-  if (record.kind === "text") return [markdown(solution.text)];
-  const text = record.answer === null ? solution.text.trim() : reasons(solution.text, record);
-  if (!text) return [];
-  const parts = solutionText({ ...solution, text });
-  return record.answer === null && !record.ended ? [element("div", "draft", ...parts)] : parts;
-}
-
-/** A solution without the line that repeats the answer, which stands above it; empty if that was all. */
-function reasons(text, record) {
-  const rest = text.replace(/(?:^|\n)\W*(?:final )?answer\W[^\n]*\s*$/i, "").trim();
-  return rest.replace(/^[\s*]+|[\s.*]+$/g, "") === shownAnswer(record) ? "" : rest;
-}
-
-function agreement({ leading, finished }) {
+function agreementOf(votes, finished) {
   if (finished === 0) return "read from the options";
-  if (finished === 1 && leading.length === 1) return "1 solution";
-  return `${leading.length} of ${plural(finished, "solution")} agree`;
-}
-
-function whatItMeans({ confidence, level }) {
-  if (!confidence?.calibrated) return "No probability: this model has no calibration, so only agreement counts.";
-  if (level !== "fitted") return "A rough estimate: how often this model is right was never measured.";
-  const right = Math.round(100 * confidence.median);
-  return `Of 100 answers shown with this number, about ${right} are correct.`;
-}
-
-/** What else could be the answer: the options with their bars, or all answers with their votes. */
-function rivals(record, sure) {
-  const { options, groups, finished, answer } = record;
-  const votes = (name) => groups.find((group) => group.answer === name)?.nodes.length ?? 0;
-  const names = Object.keys(options);
-  if (names.length) {
-    return [element("ol", "options", ...names.map((name) =>
-      row(name === answer, optionText(record, name), votes(name), bar(options[name]), percent(options[name]))))];
-  }
-  if (groups.length < 2) return [];
-  const rows = groups.map((group, at) =>
-    row(at === 0, rounded(group.answer), group.nodes.length, "", at === 0 && sure !== null ? percent(sure) : ""));
-  const without = finished - groups.reduce((sum, { nodes }) => sum + nodes.length, 0);
-  if (without > 0) rows.push(row(false, element("span", "words", "no answer"), without, "", ""));
-  return [element("ol", "", ...rows)];
+  return finished === 1 && votes === 1 ? "1 solution" : `${votes} of ${plural(finished, "solution")} agree`;
 }
 
 function row(isWinner, answer, votes, middle, sure) {
@@ -184,70 +229,25 @@ function row(isWinner, answer, votes, middle, sure) {
     element("span", "words", votes ? plural(votes, "solution") : ""), middle, element("b", "", sure));
 }
 
-/** Where there is no answer, what copies the text and what it cost; while it runs, how far it is. */
-function footer(record) {
-  const { answer, solution, ended } = record;
-  if (!ended) return [element("p", "words", progress(record))];
-  if (answer !== null) return [];
-  const why = record.kind === "text" ? [] : [noAnswer(record)];
-  const copy = solution?.text.trim() ? [copyButton(solution.text.trim())] : [];
-  return [...copy, element("p", "words", [...why, cost(record)].join(" · "))];
+function bar(probability) {
+  const filled = element("i");
+  filled.style.width = `${Math.round(100 * probability)}%`;
+  const made = element("span", "bar", filled);
+  made.setAttribute("aria-hidden", "true");
+  return made;
 }
 
-function noAnswer({ finished }) {
-  return finished ? `No answer that can be compared in ${plural(finished, "solution")}` : "Stopped before a solution was finished";
+/** `96 %`; nothing is shown as certain, nor as impossible. */
+function percent(probability) {
+  const whole = Math.round(100 * probability);
+  return whole <= 0 ? "<1\u00a0%" : whole >= 100 ? ">99\u00a0%" : `${whole}\u00a0%`;
 }
 
-/** `2 of up to 16 solutions · 804 tokens · 12 s`. */
-function progress(record) {
-  const { finished, params, written, answer } = record;
-  if (!record.modes.size) return "Reading the question…";
-  if (record.kind === "text") return cost(record);
-  const most = params.samples > 1 ? ` of up to ${plural(params.samples, "solution")}` : "";
-  if (!finished) return `Writing the first${most || " solution"} · ${cost(record)}`;
-  const done = most ? `${finished}${most}` : plural(finished, "solution");
-  return `${done} · ${answer === null ? cost(record) : plural(written, "token")}`;
+/** Class of a probability: by it things have their colour. */
+function level(probability) {
+  return probability >= 0.8 ? "high" : probability >= 0.5 ? "middle" : "low";
 }
 
-function cost(record) {
-  return `${plural(record.written, "token")} · ${time(record)}`;
-}
-
-function time({ seconds }) {
-  if (seconds < 119.5) return `${seconds < 0.95 ? seconds.toFixed(1) : Math.round(seconds)}\u00a0s`;
-  const whole = Math.round(seconds);
-  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}\u00a0min`;
-}
-
-function why(record) {
-  const { result, confidence, notices } = record;
-  const said = record.why ? [`It was taken for ${KINDS[record.kind]}, as ${record.why}.`] : [];
-  if (result) said.push(whyItStopped(record));
-  if (result && confidence?.calibrated) {
-    const [from, to] = [confidence.lower, confidence.upper].map((each) => Math.round(100 * each));
-    said.push(`The likely range of its probability is ${from} to ${to}\u00a0%.`);
-  }
-  if (record.nodes.length > 1) said.push(`${plural(record.written, "token")} in all.`);
-  if (record.nodes.length > 1 && confidence?.calibrated) said.push("A bar is the estimate that a solution is correct.");
-  return [...said, ...notices];
-}
-
-function whyItStopped({ result, confidence, params, finished }) {
-  if (finished === 0 && result.answer !== null) return "It read the options; no solution was worth writing.";
-  switch (result.stop_reason) {
-    case "confident":
-      return confidence?.calibrated && params.stop_at
-        ? `It stopped because it was ${percent(params.stop_at)} sure.`
-        : "It stopped because the votes decided.";
-    case "settled":
-      return "It stopped because another solution would hardly change the answer.";
-    case "hopeless":
-      return "It gave up because more solutions would hardly help.";
-    case "budget":
-      return "It stopped because the budget was spent.";
-    case "interrupted":
-      return "You stopped it.";
-    default:
-      return `It stopped after all ${plural(finished, "solution")}.`;
-  }
+function plural(count, noun) {
+  return `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
 }

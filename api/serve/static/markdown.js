@@ -1,4 +1,4 @@
-/** Markdown as models write it, as elements: paragraphs, headings, lists, code, bold, and LaTeX's boxes. */
+/** Markdown as models write it, as elements: paragraphs, headings, lists, code, bold, and what of LaTeX is common. */
 
 import { codeBlock, element } from "./dom.js";
 
@@ -7,6 +7,9 @@ const HEADING = /^ {0,3}#{1,6}\s+(.*?)\s*#*$/;
 const ITEM = /^(\s*)(?:[-*+]|(\d{1,9})[.)])\s+(.*)$/;
 const RULE = /^ {0,3}([-*_])(?:\s*\1){2,}\s*$/;
 const INLINE = /`([^`\n]+)`|\*\*(?=\S)(.+?)\*\*|\\boxed\{((?:[^{}]|\{[^{}]*\})*)\}|(?<![\w*])\*(?=[^\s*])([^*\n]+)\*(?![\w*])/g;
+
+const SYMBOLS = { times: "×", cdot: "·", div: "÷", pm: "±", le: "≤", leq: "≤", ge: "≥", geq: "≥", ne: "≠", neq: "≠", approx: "≈",
+  pi: "π", infty: "∞", ldots: "…", dots: "…", to: "→", rightarrow: "→", Rightarrow: "⇒", implies: "⇒", therefore: "∴" };
 
 /** @returns {HTMLElement} One element with all of the text, which may end anywhere. */
 export function markdown(text) {
@@ -85,11 +88,22 @@ function inline(text) {
   const found = [];
   let last = 0;
   for (const { 0: whole, 1: code, 2: bold, 3: boxed, 4: slanted, index } of text.matchAll(INLINE)) {
-    found.push(text.slice(last, index));
+    found.push(plain(text.slice(last, index)));
     if (code !== undefined) found.push(element("code", "", code));
     else if (slanted !== undefined) found.push(element("em", "", ...inline(slanted)));
     else found.push(element("strong", "", ...inline(bold ?? boxed)));
     last = index + whole.length;
   }
-  return [...found, text.slice(last)].filter((part) => part !== "");
+  return [...found, plain(text.slice(last))].filter((part) => part !== "");
+}
+
+/** Plain characters instead of LaTeX. */
+export function plain(text) {
+  return text
+    .replace(/\\[()[\]]|\\(?:left|right|displaystyle)(?![A-Za-z])/g, "")
+    .replace(/\\(?:text|textbf|mathrm|mathbf)\{([^{}]*)\}/g, "$1")
+    .replace(/\\[dt]?frac\{([^{}]*)\}\{([^{}]*)\}/g, (_, a, b) => [a, b].map((each) => (/^\w+$/.test(each) ? each : `(${each})`)).join("/"))
+    .replace(/\\([A-Za-z]+)/g, (whole, name) => SYMBOLS[name] ?? whole)
+    .replace(/\\[,;:! ]/g, " ")
+    .replace(/\\([%$])/g, "$1");
 }

@@ -1,13 +1,13 @@
-/** The conversation: what is asked, what comes back, and which chat is shown. */
+/** The conversation: what is asked, what the server's chat completions say, and which chat is shown. */
 
 import { element } from "./dom.js";
-import { Exchange, messages, spoken } from "./exchange.js";
-import { chats, forget, keep } from "./history.js";
-import { SearchRecord } from "./record.js";
-import { end, modelName, RefusedError, search } from "./stream.js";
+import { Exchange } from "./exchange.js";
 
 const DRAW_MS = 100;
+const LOADING_MS = 2000;
 const KEY = "adascale.key";
+const CHATS = "adascale.chats/2";
+const MOST_CHATS = 10;
 const EXAMPLES = [
   ["A sum", "A baker has 3 trays of 12 rolls. She sells 20 and then bakes half as many as she has left. How many rolls does she have now?"],
   ["A choice", "Where is money kept safe?\n(A) on a bench\n(B) in a bank\n(C) in a river"],
@@ -18,39 +18,68 @@ const at = (id) => document.getElementById(id);
 const form = at("form");
 const field = form.elements.question;
 
-/** The chat that is shown: its exchanges that have ended, and their events. */
+/** The chat that is shown: its id and its exchanges that have ended. */
 let chat;
-/** The search that runs; null between two. */
+/** What breaks off the request that runs; null between two. */
 let running = null;
 
 async function ask(question) {
   if (running || !question.trim()) return;
-  const exchange = new Exchange(question.trim());
-  const history = chat.exchanges.flatMap(messages);
-  running = { exchange, breakOff: new AbortController(), timer: setInterval(drawAtEnd, DRAW_MS, exchange) };
+  const exchange = new Exchange({ question: question.trim() });
+  const messages = [...chat.exchanges.flatMap((each) => each.messages), { role: "user", content: exchange.question }];
+  running = new AbortController();
+  const timer = setInterval(drawAtEnd, DRAW_MS, exchange);
   begin(exchange);
-  const events = [];
   try {
-    const effort = form.elements.effort.value || undefined;
-    const body = { question: exchange.question, history, effort };
-    for await (const event of search(body, key(), running.breakOff.signal, sayLoading)) {
-      events.push(event);
-      take(exchange, event);
+    const body = { messages, stream: true, reasoning_effort: form.elements.effort.value || undefined };
+    for await (const chunk of chunks(body, running.signal, () => exchange.say("The server loads its model…"))) {
+      if (chunk.error) throw new Error(chunk.error.message);
+      exchange.add(chunk);
+      at("model").textContent = chunk.model;
     }
-    if (!exchange.record?.ended) throw new Error("The server broke off; ask again.");
-    if (exchange.record.error) throw new Error(exchange.record.error);
-    remember(key());
-    chat.exchanges.push(exchange);
-    chat.searches.push(events);
-    keep(chat);
-    at("said").textContent = spoken(exchange.record);
+    if (!exchange.ended) throw new Error("The server broke off; ask again.");
+    finish(exchange);
   } catch (error) {
-    giveBack(exchange, error);
+    if (error.name === "AbortError" && (exchange.content || exchange.reasoning)) {
+      exchange.stopped = true;
+      finish(exchange);
+    } else {
+      giveBack(exchange, error);
+    }
   } finally {
-    clearInterval(running.timer);
+    clearInterval(timer);
     running = null;
     setRunning(false);
     drawAtEnd(exchange);
+  }
+}
+
+/** The chunks of a chat completion, as they come; waits while the server loads its model. */
+async function* chunks(body, signal, onLoading) {
+  const headers = { "Content-Type": "application/json", ...authorization() };
+  for (;;) {
+    signal.throwIfAborted();
+    const response = await fetch("/v1/chat/completions", { method: "POST", headers, body: JSON.stringify(body), signal });
+    if (response.ok) return yield* events(response.body);
+    const { message, code } = (await response.json().catch(() => ({}))).error ?? {};
+    if (code !== "loading") {
+      const said = message ?? `the server answers with status ${response.status}`;
+      throw Object.assign(new Error(said), { status: response.status });
+    }
+    onLoading();
+    await new Promise((resolve) => setTimeout(resolve, LOADING_MS));
+  }
+}
+
+async function* events(stream) {
+  const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    const lines = (rest + value).split("\n");
+    rest = lines.pop();
+    for (const line of lines) if (line.startsWith("data: {")) yield JSON.parse(line.slice(6));
   }
 }
 
@@ -63,51 +92,34 @@ function begin(exchange) {
   exchange.element.scrollIntoView();
 }
 
-function take(exchange, event) {
-  if (event.kind === "search_started") {
-    exchange.record = new SearchRecord(event);
-    at("model").textContent = event.models.generator?.name ?? "";
-  } else {
-    exchange.record.add(event);
-  }
+function finish(exchange) {
+  store("sessionStorage", KEY, key());
+  chat.exchanges.push(exchange);
+  const all = [{ id: chat.id, exchanges: chat.exchanges.map(({ kept }) => kept) }, ...chats().filter(({ id }) => id !== chat.id)];
+  all.length = Math.min(all.length, MOST_CHATS);
+  while (all.length && !store("localStorage", CHATS, JSON.stringify(all))) all.pop();
+  at("said").textContent = exchange.spoken;
 }
 
 /** Draw what has come, and go on showing the end to who looks at it. */
 function drawAtEnd(exchange) {
-  if (!exchange.record) return;
   const page = document.documentElement;
   const isAtEnd = page.scrollHeight - page.scrollTop - innerHeight < 40;
-  exchange.draw();
+  if (exchange.ended || exchange.content || exchange.reasoning) exchange.draw();
   if (isAtEnd) page.scrollTop = page.scrollHeight;
 }
 
-/** After an error: the question goes back to the field, unless an answer has begun. */
+/** After an error: the question goes back to the field. */
 function giveBack(exchange, error) {
-  const isKey = error instanceof RefusedError && error.status === 401;
-  const { record } = exchange;
-  if (record?.solution && !record.error) {
-    record.error = error.message;
-  } else {
-    exchange.element.remove();
-    exchange.record = null;
-    field.value = exchange.question;
-    resize();
-    if (!at("chat").children.length) at("welcome").hidden = false;
-  }
+  const isKey = error.status === 401;
+  exchange.element.remove();
+  field.value = exchange.question;
+  resize();
+  if (!at("chat").children.length) at("welcome").hidden = false;
   at("key").hidden = at("key").hidden && !isKey;
   (isKey ? form.elements.key : field).focus();
   if (error.name === "AbortError") return;
   at("error").textContent = error instanceof TypeError ? `The server cannot be reached: ${error.message}` : error.message;
-}
-
-/** End the search with what it has found; one that has not begun is broken off. */
-function stop() {
-  if (running?.exchange.record) end(running.exchange.record.id, key());
-  else running?.breakOff.abort();
-}
-
-function sayLoading() {
-  running.exchange.say("The server loads its model…");
 }
 
 function setRunning(isRunning) {
@@ -117,7 +129,12 @@ function setRunning(isRunning) {
   at("chat").setAttribute("aria-busy", isRunning);
 }
 
-// Chats
+// Chats: the last ones are kept in this browser alone
+
+/** Kept chats, the newest first; none where the browser keeps nothing. */
+function chats() {
+  return JSON.parse(stored("localStorage", CHATS) ?? "[]");
+}
 
 function show(exchange) {
   at("welcome").hidden = true;
@@ -125,9 +142,9 @@ function show(exchange) {
   at("chat").append(exchange.element);
 }
 
-function openChat({ id, searches } = { id: crypto.randomUUID?.() ?? String(Math.random()), searches: [] }) {
+function openChat({ id, exchanges } = { id: crypto.randomUUID?.() ?? String(Math.random()), exchanges: [] }) {
   if (running) return;
-  chat = { id, searches, exchanges: searches.map(replayed) };
+  chat = { id, exchanges: exchanges.map((each) => new Exchange(each)) };
   at("chat").replaceChildren();
   at("error").textContent = "";
   at("welcome").hidden = false;
@@ -137,46 +154,43 @@ function openChat({ id, searches } = { id: crypto.randomUUID?.() ?? String(Math.
   field.focus();
 }
 
-function replayed([started, ...events]) {
-  const record = new SearchRecord(started);
-  for (const event of events) record.add(event);
-  const exchange = new Exchange(record.question);
-  exchange.record = record;
-  exchange.draw();
-  return exchange;
-}
-
 function listChats() {
   const all = chats();
   at("earlier").hidden = all.length === 0;
-  at("chats").replaceChildren(...all.map((kept) => {
-    const button = element("button", "", kept.searches[0][0].problem.question);
-    button.type = "button";
-    button.addEventListener("click", () => openChat(kept));
-    return element("li", "", button);
-  }));
+  at("chats").replaceChildren(...all.map((kept) => item(() => openChat(kept), kept.exchanges[0].question)));
 }
 
-// The key
+function item(onClick, ...contents) {
+  const button = element("button", "", ...contents);
+  button.type = "button";
+  button.addEventListener("click", onClick);
+  return element("li", "", button);
+}
+
+// The key, which this tab remembers, and other things that a browser may refuse to keep
 
 function key() {
-  return form.elements.key.value || stored() || "";
+  return form.elements.key.value || stored("sessionStorage", KEY) || "";
 }
 
-/** The key that this tab remembers; none where the browser keeps nothing. */
-function stored() {
+function authorization() {
+  return key() ? { Authorization: `Bearer ${key()}` } : {};
+}
+
+function stored(storage, name) {
   try {
-    return sessionStorage.getItem(KEY);
+    return window[storage].getItem(name);
   } catch {
     return null;
   }
 }
 
-function remember(value) {
+function store(storage, name, value) {
   try {
-    sessionStorage.setItem(KEY, value);
+    window[storage].setItem(name, value);
+    return true;
   } catch {
-    // It is asked for again.
+    return false;
   }
 }
 
@@ -198,19 +212,16 @@ field.addEventListener("keydown", (event) => {
   event.preventDefault();
   if (!running) form.requestSubmit();
 });
-at("stop").addEventListener("click", stop);
-document.addEventListener("keydown", (event) => event.key === "Escape" && stop());
+at("stop").addEventListener("click", () => running?.abort());
+document.addEventListener("keydown", (event) => event.key === "Escape" && running?.abort());
 at("new").addEventListener("click", () => openChat());
 at("clear").addEventListener("click", () => {
-  forget();
+  store("localStorage", CHATS, "[]");
   listChats();
   field.focus();
 });
-at("examples").append(...EXAMPLES.map(([name, question]) => {
-  const button = element("button", "", element("b", "", name), question);
-  button.type = "button";
-  button.addEventListener("click", () => ask(question));
-  return element("li", "", button);
-}));
+at("examples").append(...EXAMPLES.map(([name, question]) => item(() => ask(question), element("b", "", name), question)));
 openChat();
-modelName(key()).then((name) => (at("model").textContent = name));
+fetch("/v1/models", { headers: authorization() })
+  .then((response) => (response.ok ? response.json() : { data: [] }))
+  .then(({ data }) => (at("model").textContent = data[0]?.id ?? ""));

@@ -132,7 +132,7 @@ def test_a_server_answers_survives_its_workers_death_and_ends_when_told(home: Ho
 def test_options_hold_for_all_requests(home: Home, tmp_path: Path) -> None:
     (tmp_path / "key.txt").write_text("sesame\n")
     options = ["--effort", "low", "--host", "0.0.0.0", "-o", "parallel", "1"]
-    options += ["-o", "max_queue", "0", "-o", "budget", "900"]
+    options += ["-o", "max_queue", "0", "-o", "budget", "3"]
     access = ("--cors-origin", "https://Pages.example/", "--api-key-file", str(tmp_path / "key.txt"))
     with serving(home, *options, *access) as server:
         server.url = server.url.replace("0.0.0.0", "127.0.0.1")
@@ -142,16 +142,14 @@ def test_options_hold_for_all_requests(home: Home, tmp_path: Path) -> None:
         assert asked.headers["access-control-allow-origin"] == "https://pages.example"
         [worker] = psutil.Process(server.process.pid).children()
         worker.suspend()
-        body = {"question": "What is 9 * 2?"}
+        body = {"messages": [{"role": "user", "content": "What is 9 * 2?"}]}
         with ThreadPoolExecutor(2) as pool:
-            both = [pool.submit(client.post, "/v1/searches", json=body) for _ in range(2)]
+            both = [pool.submit(client.post, CHAT, json=body) for _ in range(2)]
             [refused] = wait(both, return_when=FIRST_COMPLETED).done
             assert refused.result().status_code == 429
             worker.resume()
             [searched] = [each.result() for each in both if each is not refused]
-        first = next(line for line in searched.text.splitlines() if line.startswith("data: "))
-        started = json.loads(first.removeprefix("data: "))
-        assert (started["budget"]["max_tokens"], started["params"]["samples"]) == (900, 8)
+        assert searched.json()["adascale"]["stop_reason"] == "budget"
         client.close()
         assert server.end(signal.SIGINT) == 130
     assert "sesame" not in "".join(server.said)
