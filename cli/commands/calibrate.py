@@ -71,7 +71,7 @@ def fit(*, options: FitOptions) -> None:
     from adascale.models.calibration.artefact import describe, own_path, save_artefact
     from adascale.models.calibration.training import FEWEST
 
-    run, output = options.run, options.output
+    run, output = options, options.output
     problems = choose_problems(run, FEWEST, built_in=True)
     if output is not None:
         read: list[str | Path] = [*run.data, *run.session.references()]

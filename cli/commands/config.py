@@ -13,13 +13,14 @@ from adascale.engine.errors import UsageError
 from ..disk.files import NAMES_FILES, with_absolute_path, write_file
 from ..options.command_line import config_path, read_config, suggestion, warn_unknown
 from ..options.declare import JsonOption
-from ..options.settings import Setting, Value, commands_with, keys, value_text
+from ..options.settings import Value, commands_with, form, keys, parse, usual, value_text
 from ..terminal.console import say, write_json, write_payload
 from ..terminal.text import columns
 
 app = typer.Typer(help=__doc__, no_args_is_help=True)
 
 SCHEMA = "adascale.config/1"
+OPTIONS_SCHEMA = "adascale.options/1"
 
 
 @app.command("path")
@@ -40,7 +41,7 @@ def show(json_output: JsonOption = False) -> None:
     path = config_path()
     config = read_config(path)
     warn_unknown(config, path)
-    rows = [_setting_row(setting, config, path) for setting in keys().values()]
+    rows = [_setting_row(key, config, path) for key in keys()]
     if json_output:
         write_json({"schema": SCHEMA, "path": str(path), "settings": rows})
         return
@@ -60,9 +61,8 @@ def set_(
     adascale config set model qwen2.5-coder-0.5b
     adascale config set ctx_size 8192
     """
-    setting = setting_of(key)
-    _change(key, parse_value(setting, value))
-    if name := _environment(setting):
+    _change(key, parse_value(key, value))
+    if os.environ.get(name := str(keys()[key].envvar)):
         say(f"adascale: {name} is set and comes before the file")
 
 
@@ -76,58 +76,50 @@ def unset(
     """
     path = config_path()
     if key not in read_config(path):
-        setting_of(key)
-        raise UsageError(f"{key} is not set in {path}", hint="adascale config show says what is")
+        raise UsageError(f"{_known(key)} is not set in {path}", hint="adascale config show says what is")
     _change(key, None)
 
 
-def setting_of(key: str) -> Setting:
-    """The setting of a key of the file.
+def _known(key: str) -> str:
+    """The key.
 
     Raises:
-        UsageError: nothing has this name.
+        UsageError: no setting has this name.
     """
     if key not in keys():
         raise UsageError(f"{key} is no setting", hint=suggestion(key))
-    return keys()[key]
+    return key
 
 
-def parse_value(setting: Setting, text: str) -> Value:
+def parse_value(key: str, text: str) -> Value:
     """A value for the TOML file, checked by its setting.
 
     Raises:
         UsageError: it is refused.
         ModelNotFoundError: no model has this name.
     """
-    key = setting.key
+    setting = keys()[_known(key)]
     try:
-        value = setting.parse(text)
+        value = parse(setting, text)
     except ValueError as error:
-        raise UsageError(f"{key} {error}", hint=f"it takes: {setting.form}") from error
+        raise UsageError(f"{key} {error}", hint=f"it takes: {form(setting)}") from error
     if key in NAMES_FILES:
         return with_absolute_path(key, text)
     if isinstance(value, Path):
         return str(value.absolute())
     # What has a unit stays as it was written, such as 90s.
-    return value if setting.info.parser is None and isinstance(value, bool | int | float) else text
+    has_unit = setting.type_descriptor.parameter_info.parser is not None
+    return value if isinstance(value, bool | int | float) and not has_unit else text
 
 
-def _environment(setting: Setting) -> str | None:
-    """Name of the environment variable that sets it now; None if it is not set."""
-    name = setting.variable
-    return name if name and os.environ.get(name) else None
-
-
-def _setting_row(setting: Setting, config: dict[str, Value], path: Path) -> dict[str, Any]:
+def _setting_row(key: str, config: dict[str, Value], path: Path) -> dict[str, Any]:
     """Key, present value and origin of a setting: environment before file before default."""
-    value: Value | None
-    if name := _environment(setting):
-        value, origin = os.environ[name], f"environment ({name})"
-    elif setting.key in config:
-        value, origin = config[setting.key], f"file ({path})"
-    else:
-        value, origin = setting.usual, "default"
-    return {"key": setting.key, "value": value, "origin": origin}
+    setting = keys()[key]
+    if value := os.environ.get(str(setting.envvar)):
+        return {"key": key, "value": value, "origin": f"environment ({setting.envvar})"}
+    if key in config:
+        return {"key": key, "value": config[key], "origin": f"file ({path})"}
+    return {"key": key, "value": usual(setting), "origin": "default"}
 
 
 def _change(key: str, value: Value | None) -> None:
@@ -148,9 +140,6 @@ def _change(key: str, value: Value | None) -> None:
     write_file(path, tomlkit.dumps(document).encode(), "ADASCALE_CONFIG names another file")
 
 
-OPTIONS_SCHEMA = "adascale.options/1"
-
-
 def options(json_output: JsonOption = False) -> None:
     """List the names of -o, with their ranges, units and defaults.
 
@@ -160,25 +149,24 @@ def options(json_output: JsonOption = False) -> None:
 
     adascale config sets them for all commands; so does an environment variable, such as ADASCALE_CTX_SIZE.
     """
-    found = [setting for setting in keys().values() if not setting.is_flag]
+    found: list[dict[str, Any]] = [
+        {
+            "name": key,
+            "values": form(each),
+            "min": each.min,
+            "max": each.max,
+            "default": usual(each),
+            "help": each.help,
+            "commands": commands_with(key),
+        }
+        for key, each in keys().items()
+        if each.hidden
+    ]
     if json_output:
-        write_json({"schema": OPTIONS_SCHEMA, "options": [_described(setting) for setting in found]})
+        write_json({"schema": OPTIONS_SCHEMA, "options": found})
         return
-    rows = [(setting.key, setting.form, f"default: {value_text(setting.usual)}") for setting in found]
+    rows = [
+        (str(each["name"]), str(each["values"]), f"default: {value_text(each['default'])}") for each in found
+    ]
     table = columns(rows, "<<<").splitlines()
-    lines = [f"{row}\n    {setting.info.help}" for row, setting in zip(table, found, strict=True)]
-    write_payload("\n".join(lines))
-
-
-def _described(setting: Setting) -> dict[str, Any]:
-    """A name of ``-o`` in JSON, with the commands that take it."""
-    info = setting.info
-    return {
-        "name": setting.key,
-        "values": setting.form,
-        "min": info.min,
-        "max": info.max,
-        "default": setting.usual,
-        "help": info.help,
-        "commands": commands_with(setting.key),
-    }
+    write_payload("\n".join(f"{row}\n    {each['help']}" for row, each in zip(table, found, strict=True)))

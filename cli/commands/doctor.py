@@ -112,7 +112,7 @@ def _config() -> Finding:
     unknown = [key for key in found if key not in keys()]
     for key, value in found.items():
         if key not in unknown:
-            parse_value(keys()[key], str(value))
+            parse_value(key, str(value))
     if unknown:
         return Finding("warn", f"{unknown[0]} is no setting ({short_path(path)})", suggestion(unknown[0]))
     said = ", ".join(found) or ("nothing set" if path.exists() else "none")

@@ -16,7 +16,8 @@ from adascale.models.machine import install_command
 
 from ..disk.files import NAMES_FILES, with_absolute_path
 from ..options.by_command import McpOptions
-from ..options.settings import typed_keys, typed_words, with_options
+from ..options.command_line import key_of
+from ..options.settings import typed_parameters, value_text, with_options
 from ..searching import open_worker, say_status
 from ..terminal.console import show_error, write_json
 from ..terminal.signals import leaving
@@ -39,10 +40,7 @@ def mcp(*, context: typer.Context, options: McpOptions) -> None:
     offers the same tools at /mcp.
     """
     if options.print_config:
-        typed = [name for name in NAMES_FILES if name in typed_keys(context)]
-        files = {name: with_absolute_path(name, context.params[name]) for name in typed}
-        words = typed_words(context, {"print_config": False, **files})
-        write_json(_client_config(["mcp", *words]))
+        write_json(_client_config(["mcp", *_typed_words(context)]))
         return
     if sys.stdin.isatty():
         raise UsageError(
@@ -72,6 +70,18 @@ def mcp(*, context: typer.Context, options: McpOptions) -> None:
     hub = Hub(open_models, options.parallel, _MAX_QUEUE, options.budget, tell_error)
     with leaving():  # a worker ends with its parent
         asyncio.run(serve_stdio(hub))
+
+
+def _typed_words(context: typer.Context) -> Iterator[str]:
+    """Words of a command line with the same options, for use in any folder."""
+    for option in typed_parameters(context):
+        key, value = key_of(option.opts[0]), context.params[str(option.name)]
+        if key in NAMES_FILES:
+            value = with_absolute_path(key, value)
+        if option.is_flag or option.count:
+            yield from [] if key == "print-config" else [option.opts[0]] * value
+        else:  # no word but auto is read as None
+            yield from (*option.opts[0].split(), "auto" if value is None else value_text(value))
 
 
 def _client_config(args: Sequence[str]) -> dict[str, Any]:

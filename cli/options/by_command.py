@@ -1,7 +1,8 @@
 """The options of each command: one frozen dataclass a command, made of objects that are passed on unchanged.
 
 A flag, or a name of ``-o``, stands in the type of its field; the objects of the engine and the models have
-theirs in ``declare.FLAGS``. A field without one is fixed for its command.
+theirs in ``declare.FLAGS``. What differs in a command stands in the type of the field that holds the object,
+None for no flag. A field without a flag is fixed for its command.
 """
 
 from __future__ import annotations
@@ -10,8 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
-
-from typer.models import OptionInfo
 
 from adascale.engine.errors import UsageError
 from adascale.engine.strategies import (
@@ -69,7 +68,7 @@ TracesOption = Annotated[
     Path | None, flag("--traces", "Folder for the event log of each search.", metavar="DIR")
 ]
 ParallelOption = Annotated[
-    int, option("serve and mcp: questions that are searched at the same time.", min=1, max=256)
+    int, option("parallel", "serve and mcp: questions that are searched at the same time.", min=1, max=256)
 ]
 SeedOption = Annotated[
     int | None,
@@ -82,6 +81,7 @@ SeedOfChoiceOption = Annotated[
 WidthOption = Annotated[
     int | None,
     option(
+        "width",
         "Solutions of a question that run side by side.",
         min=1,
         max=MAX_BRANCHES,
@@ -107,7 +107,8 @@ class TerminalOptions:
     ] = 0
     yes: YesOption = False
     color: Annotated[
-        ColorChoice, option("Colours on stderr; auto has them on a terminal, unless NO_COLOR is set.")
+        ColorChoice,
+        option("color", "Colours on stderr; auto has them on a terminal, unless NO_COLOR is set."),
     ] = "auto"
 
 
@@ -145,11 +146,12 @@ class SearchOptions:
     width: WidthOption = None
     adapt: Annotated[
         Adapt,
-        option("Rule of the paper that chooses a number: n of best-of-n, k, m or both of a beam."),
+        option("adapt", "Rule of the paper that chooses a number: n of best-of-n, k, m or both of a beam."),
     ] = "none"
     min_confidence: Annotated[
         float,
         option(
+            "min_confidence",
             "Probability below which an answer has status low_confidence, and ask exits with code 3.",
             min=0.0,
             max=1.0,
@@ -198,7 +200,8 @@ class CodeSearchOptions:
     seed: SeedOption = None
     width: WidthOption = None
     samples: Annotated[
-        int | None, option("Programs at most.", min=1, max=1024, usual=of_efforts("samples", "code"))
+        int | None,
+        option("samples", "Programs at most.", min=1, max=1024, usual=of_efforts("samples", "code")),
     ] = None
 
     def make_strategy(self) -> Strategy:
@@ -218,7 +221,7 @@ class ViewOptions:
     terminal: TerminalOptions = TerminalOptions()
 
 
-_UNSANDBOXED = flag("--unsandboxed", "Run code tasks without a sandbox, with limits alone.")
+_UNSANDBOXED = {"unsandboxed": flag("--unsandboxed", "Run code tasks without a sandbox, with limits alone.")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,9 +243,9 @@ class ChatOptions:
     """Options of ``chat``; ``goes_on`` continues the conversation of the last run."""
 
     session: SessionOptions = SessionOptions(is_roomy=True)
-    search: SearchOptions = SearchOptions()
+    search: Annotated[SearchOptions, {"choices": None, "min_confidence": None}] = SearchOptions()
     goes_on: ContinueOption = False
-    view: ViewOptions = ViewOptions()
+    view: Annotated[ViewOptions, {"trace": None}] = ViewOptions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +263,9 @@ class CodeOptions:
         Path | None, flag("--output", "File for the program, instead of stdout.", metavar="FILE")
     ] = None
     overwrite: OverwriteOption = False
-    session: SessionOptions = SessionOptions()
+    session: Annotated[SessionOptions, {"prm": None, "calibration": None, "system": None, **_UNSANDBOXED}] = (
+        SessionOptions()
+    )
     search: CodeSearchOptions = CodeSearchOptions()
     json_output: JsonOption = False
     view: ViewOptions = ViewOptions()
@@ -276,9 +281,7 @@ class BatchOptions:
     ] = False
     form: Annotated[
         QuestionFormat,
-        option(
-            "batch: form of the questions; auto goes by the name of the file, or by each line.", name="format"
-        ),
+        option("format", "batch: form of the questions; auto goes by the name of the file, or by each line."),
     ] = "auto"
     question_field: Annotated[str, flag("--field", "Field that holds the question.", metavar="NAME")] = (
         "question"
@@ -286,15 +289,19 @@ class BatchOptions:
     limit: Annotated[
         int | None, flag("--limit", "Read only this many questions.", metavar="N", min=1, max=1_000_000_000)
     ] = None
-    session: SessionOptions = SessionOptions(branches=MAX_BRANCHES)
+    session: Annotated[SessionOptions, _UNSANDBOXED] = SessionOptions(branches=MAX_BRANCHES)
     search: SearchOptions = SearchOptions()
     schema: SchemaOption = None
     fallback: FallbackOptions = FallbackOptions()
     traces: TracesOption = None
-    fail_on_error: Annotated[bool, option("batch: stop at the first question that fails.")] = False
+    fail_on_error: Annotated[
+        bool, option("fail_on_error", "batch: stop at the first question that fails.")
+    ] = False
     ray: Annotated[
         str | None,
-        option("batch: Ray cluster, on all of whose nodes to run.", unit="ADDRESS or auto", usual="none"),
+        option(
+            "ray", "batch: Ray cluster, on all of whose nodes to run.", unit="ADDRESS or auto", usual="none"
+        ),
     ] = None
     dry_run: Annotated[bool, flag("--dry-run", "Say what a run would do, without a model.")] = False
     terminal: TerminalOptions = TerminalOptions()
@@ -339,7 +346,7 @@ class ServeOptions:
     terminal: TerminalOptions = TerminalOptions()
     parallel: ParallelOption = 8
     max_queue: Annotated[
-        int, option("serve: questions that wait; further ones are refused.", min=0, max=10_000)
+        int, option("max_queue", "serve: questions that wait; further ones are refused.", min=0, max=10_000)
     ] = 64
 
 
@@ -385,7 +392,7 @@ class EvalOptions:
     seed: SeedOfChoiceOption = 0
     json_output: JsonOption = False
     width: WidthOption = None
-    session: SessionOptions = SessionOptions(branches=MAX_BRANCHES, purpose="replay")
+    session: Annotated[SessionOptions, _UNSANDBOXED] = SessionOptions(branches=MAX_BRANCHES, purpose="replay")
     preset: Preset = Preset()
     terminal: TerminalOptions = TerminalOptions()
 
@@ -420,11 +427,11 @@ class CalibrationOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class FitOptions:
-    """Options of ``calibrate fit``; ``run`` has the questions, the samples and the models."""
+class FitOptions(CalibrationOptions):
+    """Options of ``calibrate fit``, which makes a calibration and uses none."""
 
-    run: CalibrationOptions = CalibrationOptions(
-        session=SessionOptions(calibration="none", branches=MAX_BRANCHES, purpose="rollouts")
+    session: Annotated[SessionOptions, {"calibration": None}] = SessionOptions(
+        calibration="none", branches=MAX_BRANCHES, purpose="rollouts"
     )
     output: Annotated[
         Path | None, flag("--output", "File to write; by default where ask finds it.", metavar="FILE")
@@ -439,20 +446,6 @@ class DoctorOptions:
     offline: OfflineOption = False
     json_output: JsonOption = False
 
-
-OVERRIDES: Mapping[type[Any], Mapping[str, OptionInfo | None]] = {
-    ChatOptions: {"search.choices": None, "search.min_confidence": None, "view.trace": None},
-    CodeOptions: {
-        "session.prm": None,
-        "session.calibration": None,
-        "session.system": None,
-        "session.unsandboxed": _UNSANDBOXED,
-    },
-    BatchOptions: {"session.unsandboxed": _UNSANDBOXED},
-    EvalOptions: {"session.unsandboxed": _UNSANDBOXED},
-    FitOptions: {"run.session.calibration": None},
-}
-"""Flags of fields inside a command's dataclass that are others there, by dotted path; None for no flag."""
 
 OPTION_TYPES: Mapping[type[Any], str] = {
     AskOptions: "ask",

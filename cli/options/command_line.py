@@ -12,7 +12,6 @@ import shlex
 import sys
 import tomllib
 from collections.abc import Collection, Mapping, Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,9 +25,10 @@ from adascale.models.storage import config_folder
 from ..terminal.console import short_path, show_warning
 
 if TYPE_CHECKING:
-    from typer._click import Context
+    from typer._click import Command, Context
 
-    from .settings import Setting
+    from .settings import Value
+
 
 _ROOT_OPTIONS = {"-h", "--help", "-V", "--version", "--install-completion", "--show-completion"}
 
@@ -74,16 +74,33 @@ def usage_error(error: TyperException) -> UsageError:
     context: Context | None = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "adascale"
     listing = f"{path} -h shows what there is"
-    parameter = getattr(error, "param", None)
+    parameter: Any = getattr(error, "param", None)
     text = error.format_message()
     match type(error).__name__:
         case "NoSuchOption":
             name = str(getattr(error, "option_name", ""))
-            return UsageError(f"{path} has no option {name}", hint=_meant(error, path, name) or listing)
+            near = getattr(error, "possibilities", None)
+            # A text that begins with a dash.
+            texts = (
+                word for word in sys.argv if word.startswith(name.strip()) and " " in word.partition("=")[0]
+            )
+            asked = next((f"{path} -- {shlex.quote(word)}" for word in texts), listing)
+            return UsageError(
+                f"{path} has no option {name}", hint=f"did you mean {near[0]}?" if near else asked
+            )
         case "MissingParameter":
-            return UsageError(f"{_name(parameter)} is missing", hint=_example(context) or listing)
+            lines = ((context and context.command.help) or "").splitlines()
+            example = next((line.strip() for line in lines if line.strip().startswith("adascale ")), listing)
+            return UsageError(f"{_name(parameter)} is missing", hint=example)
         case "BadParameter":
-            return UsageError(f"{_origin(context, parameter)} {_reason(error)}", hint=listing)
+            name, source = _name(parameter), context and context.get_parameter_source(parameter.name)
+            origins = {
+                "ENVIRONMENT": f"{parameter.envvar}:",
+                "DEFAULT_MAP": f"{key_of(parameter.opts[0])} in {short_path(config_path())}:",
+            }
+            hint = "adascale options says what each takes" if name.startswith("-o ") else listing
+            origin = origins.get(source.name, name) if source else name
+            return UsageError(f"{origin} {why_refused(error)}", hint=hint)
     if text.startswith("Got unexpected extra argument"):
         words = text.partition(" (")[2].removesuffix(")")
         return UsageError(
@@ -92,69 +109,36 @@ def usage_error(error: TyperException) -> UsageError:
     return UsageError(text[:1].lower() + text[1:].rstrip("."), hint=listing)
 
 
-def _meant(error: TyperException, path: str, name: str) -> str:
-    """The likely meaning of an unknown option: another one, a name of ``-o``, or a text with a dash."""
-    from .settings import commands_with, keys  # with the models' options, which no other error needs
-
-    key = name.strip("-").replace("-", "_")
-    if path.partition("adascale ")[2] in commands_with(key):  # it may begin with "python -m"
-        setting = keys()[key]
-        return f"{setting.typed} {_value_behind(name, setting)}"
-    if near := getattr(error, "possibilities", None):
-        return f"did you mean {near[0]}?"
-    texts = (word for word in sys.argv if word.startswith(name.strip()) and " " in word.partition("=")[0])
-    return next((f"{path} -- {shlex.quote(text)}" for text in texts), "")
-
-
-def _value_behind(name: str, setting: Setting) -> str:
-    """The value that was typed behind an option; ``VALUE`` if the setting does not take it."""
-    word = dict(pairwise(sys.argv)).get(name, "VALUE")
-    try:
-        setting.parse(word)
-    except ValueError:
-        return "VALUE"
-    return shlex.quote(word)
-
-
-def _origin(context: Context | None, parameter: Any) -> str:
-    """The place of a value: the flag, or the variable or the file that sets it."""
-    name = _name(parameter)
-    source = None if context is None or parameter is None else context.get_parameter_source(parameter.name)
-    match source and source.name:
-        case "ENVIRONMENT":
-            return f"{parameter.envvar}:"
-        case "DEFAULT_MAP":
-            return f"{name.lstrip('-')} in {short_path(config_path())}:"
-    return name
-
-
-def _reason(error: TyperException) -> str:
-    """Why a value is refused, to stand behind the name of its option."""
-    from .settings import reason
-
+def why_refused(error: TyperException) -> str:
+    """Why a value is refused, to stand behind its name: ``100 is less than 512``."""
     faults = getattr(error.__cause__, "errors", None)
-    return reason(faults()[0]) if faults is not None else error.message.rstrip(".").replace("'", "")
+    if faults is None:
+        return error.message.rstrip(".").replace("'", "")
+    fault = faults()[0]
+    value, limits = excerpt(str(fault.get("input", "")), 40) or '""', fault.get("ctx", {})
+    match fault["type"].split("_"):
+        case ["int", *_]:
+            return f"{value} is not a whole number"
+        case ["float", *_]:
+            return f"{value} is not a number"
+        case ["bool", *_]:
+            return f"{value} is neither true nor false"
+        case ["greater", *_]:
+            return f"{value} is less than {limits['ge']}"
+        case ["less", *_]:
+            return f"{value} is more than {limits['le']}"
+    return str(fault["msg"]).removeprefix("Value error, ").rstrip(".").replace("'", "")
 
 
 def _name(parameter: Any) -> str:
     """A parameter as it is typed: the long name of an option, or an argument as the usage line has it."""
-    if parameter is None:
-        return ""
     is_option = parameter.opts[0].startswith("-")
     return str(parameter.opts[0] if is_option else parameter.metavar or parameter.name.upper())
 
 
-def _example(context: Context | None) -> str:
-    """The first example in a command's help; empty if it has none."""
-    help_text = context.command.help if context is not None else None
-    lines = (line.strip() for line in (help_text or "").splitlines())
-    return next((line for line in lines if line.startswith("adascale ")), "")
-
-
-if TYPE_CHECKING:
-    from typer._click import Command
-
-    from .settings import Value
+def key_of(typed: str) -> str:
+    """``time-limit`` of ``--time-limit``, ``save`` of ``--save/--no-save``, ``budget`` of ``-o budget``."""
+    return typed.removeprefix("-o ").partition("/")[0].lstrip("-")
 
 
 def config_path() -> Path:
@@ -195,24 +179,23 @@ def defaults_of(command: Command, config: Mapping[str, Value]) -> dict[str, Any]
     below = command.commands if isinstance(command, TyperGroup) else {}
     defaults: dict[str, Any] = {name: defaults_of(each, config) for name, each in below.items()}
     for parameter in command.params:
-        key = parameter.opts[0].lstrip("-")
-        if parameter.envvar and key in config:
+        if parameter.envvar and (key := key_of(parameter.opts[0])) in config:
             defaults[str(parameter.name)] = config[key]
     return defaults
 
 
 def warn_unknown(config: Mapping[str, Value], path: Path) -> None:
     """Warn of keys that are not settings."""
-    from .settings import keys
+    from .settings import known_keys
 
-    for key in (key for key in config if key not in keys()):
+    for key in config.keys() - known_keys():
         text = f"{path}: {excerpt(key)} is no setting, and is ignored"
         show_warning(Notice("unknown-setting", text, hint=suggestion(key)))
 
 
 def suggestion(key: str) -> str:
     """The hint for an unknown key: the most similar setting."""
-    from .settings import keys, nearest
+    from .settings import known_keys, nearest
 
-    near = nearest(key, keys().values())
-    return f"did you mean {near.key}?" if near else "adascale config show lists them"
+    near = nearest(key, known_keys())
+    return f"did you mean {near}?" if near else "adascale config show lists them"

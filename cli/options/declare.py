@@ -36,17 +36,27 @@ def setting(names: str, help_text: str, **more: Any) -> OptionInfo:
     return made
 
 
-def option(help_text: str, *, name: str = "", unit: str = "", usual: str = "", **more: Any) -> OptionInfo:
+def option(name: str, help_text: str, *, unit: str = "", usual: str = "", **more: Any) -> OptionInfo:
     """A value that ``-o NAME VALUE``, an environment variable and the config file can set.
 
     Args:
+        name: Its name.
         help_text: What it does.
-        name: Name, where that of the field stands for something else too.
         unit: Unit or form of the value.
         usual: Default in words, where that of the field says too little.
         more: ``min``, ``max`` and ``parser``, as of ``typer.Option``.
     """
-    return flag(name, help_text, metavar=unit or None, show_default=usual or True, **more)
+    made = flag(
+        "",
+        help_text,
+        metavar=unit or None,
+        show_default=usual or True,
+        hidden=True,
+        show_envvar=False,
+        **more,
+    )
+    made.param_decls, made.envvar = (f"-o {name}",), env(name)
+    return made
 
 
 def env(key: str) -> str:
@@ -146,40 +156,46 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo]] = {
         ),
         "offline": setting("--offline", "Do not use the network."),
         "ctx_size": option(
+            "ctx_size",
             "Context of one solution: question, thinking and solution together.",
             unit="tokens",
             min=512,
             usual="2048 plus --think; 8192 in chat, serve",
         ),
-        "threads": option("CPU threads.", min=1, max=512, usual="physical cores"),
+        "threads": option("threads", "CPU threads.", min=1, max=512, usual="physical cores"),
         "gpu_layers": option(
+            "gpu_layers",
             "Layers to load onto the GPU.",
             unit="auto, all or a number",
             parser=partial(word_or_number, {"auto": None, "all": -1}),
             usual="auto",
         ),
-        "force": option("Load the models even if there seems to be too little memory."),
+        "force": option("force", "Load the models even if there seems to be too little memory."),
     },
     SamplingOverrides: {
         "temperature": option(
+            "temperature",
             "Sampling temperature; higher values give more varied solutions.",
             min=0.01,
             max=5.0,
             usual=_as_fitted("0.8"),
         ),
         "top_p": option(
+            "top_p",
             "Sample from the likeliest tokens that have this probability together.",
             min=0.01,
             max=1.0,
             usual=_as_fitted("0.95"),
         ),
         "min_p": option(
+            "min_p",
             "Drop tokens that are less likely than this share of the likeliest one; 0 drops none.",
             min=0.0,
             max=0.99,
             usual=_as_fitted("0"),
         ),
         "max_tokens": option(
+            "max_tokens",
             "Length of one solution (choices 320, facts 128, JSON 1024); one that is cut has no answer.",
             unit="tokens",
             min=1,
@@ -188,8 +204,8 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo]] = {
     },
     Budget: {
         "max_tokens": option(
+            "budget",
             "Generated tokens of a question; its first solution is finished even beyond them.",
-            name="budget",
             unit="tokens",
             min=1,
             usual="no limit",
@@ -204,22 +220,30 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo]] = {
     Preset: {
         "effort": EFFORT,
         "paper": option(
-            f"64 solutions, beams of 8 by 8 pruned every 5 steps, temperature {PAPER_TEMPERATURE:g}."
+            "paper", f"64 solutions, beams of 8 by 8 pruned every 5 steps, temperature {PAPER_TEMPERATURE:g}."
         ),
     },
     StrategyOverrides: {
         "samples": option(
+            "samples",
             "Solutions or programs of a question; at most so many where adaptive decides.",
             min=1,
             max=1024,
             usual=of_efforts("samples"),
         ),
-        "beams": option("Prefixes that a beam keeps.", min=1, max=64, usual="4"),
-        "branching": option("Continuations of each kept prefix of a beam.", min=1, max=64, usual="4"),
+        "beams": option("beams", "Prefixes that a beam keeps.", min=1, max=64, usual="4"),
+        "branching": option(
+            "branching", "Continuations of each kept prefix of a beam.", min=1, max=64, usual="4"
+        ),
         "lead": option(
-            "Votes by which an answer of adaptive leads at the end.", min=1, max=64, usual=of_efforts("lead")
+            "lead",
+            "Votes by which an answer of adaptive leads at the end.",
+            min=1,
+            max=64,
+            usual=of_efforts("lead"),
         ),
         "confidence": option(
+            "confidence",
             "Target of the paper's rules (adapt): the probability that at least one solution is correct.",
             min=0.01,
             max=0.9999,
@@ -233,21 +257,19 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo]] = {
             metavar="URL",
         ),
         "below": option(
+            "fallback_below",
             "Probability below which a question goes to the server of --fallback.",
-            name="fallback_below",
             min=0.0,
             max=1.0,
         ),
-        "model": option("Model of that server.", name="fallback_model", usual="the server's choice"),
+        "model": option("fallback_model", "Model of that server.", usual="the server's choice"),
         "key_file": option(
-            "File with the API key of that server.", name="fallback_key_file", usual="ADASCALE_FALLBACK_KEY"
+            "fallback_key_file", "File with the API key of that server.", usual="ADASCALE_FALLBACK_KEY"
         ),
-        "calls": option(
-            "Calls of that server per day, of all commands together.", name="fallback_calls", min=1
-        ),
+        "calls": option("fallback_calls", "Calls of that server per day, of all commands together.", min=1),
         "seconds": option(
+            "fallback_seconds",
             "Time for such a call; after it, the answer of your own model stays.",
-            name="fallback_seconds",
             unit="time, such as 90s",
             parser=parse_duration,
             usual="60s",

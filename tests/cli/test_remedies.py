@@ -10,12 +10,12 @@ import pytest
 
 from adascale.cli.app import COMMANDS
 from adascale.cli.options.by_command import OPTION_TYPES
-from adascale.cli.options.settings import settings_of
+from adascale.cli.options.settings import parameters
 from adascale.cli.terminal.console import as_typed
 from adascale.engine.errors import command, setting
 
 ROOT = Path(__file__).parents[2]
-TYPED = {setting.typed for command in OPTION_TYPES for setting in settings_of(command)}
+TYPED = {each.opts[0] for options in OPTION_TYPES for each in parameters(options).values()}
 FLAGS = {typed for typed in TYPED if typed.startswith("--")}
 LEAK = re.compile(rf"(?<![\w-])(?:{'|'.join(FLAGS)}|-o \w+)(?![\w-])|\badascale (?:{'|'.join(COMMANDS)})\b")
 """A flag, a name of ``-o`` or a command of ours."""

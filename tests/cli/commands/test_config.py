@@ -68,8 +68,8 @@ def test_a_name_of_o_is_a_key_of_the_file(config: Path, questions: str) -> None:
     assert "at most 5 solutions each" in run("batch", questions, "--dry-run")[1]
     assert "at most 3 solutions each" in run("batch", questions, "--dry-run", "-o", "samples", "3")[1]
     config.write_text("samples = 0\n")
-    with pytest.raises(UsageError, match=rf"^samples in {config}: 0 is less than 1$"):
-        run("batch", questions, "--dry-run")
+    done = run_here(environment(ADASCALE_CONFIG=str(config)), "batch", questions, "--dry-run")
+    assert f"error[usage]: samples in {config}: 0 is less than 1" in done.stderr
 
 
 def test_values_are_kept_as_what_they_are(config: Path) -> None:

@@ -128,8 +128,18 @@ def test_files_of_the_printed_configuration_have_absolute_paths(
 def test_what_is_no_file_is_printed_as_it_was_typed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ADASCALE_PARALLEL", "3")  # the client has its own
     prompt = "- You are a careful mathematician. " * 10
-    options = ["--system", prompt, "--think", "auto", "--verbose", "--verbose", "--yes"]
-    options += ["-o", "ctx_size", "512"]
+    options = [
+        "--system",
+        prompt,
+        "--think",
+        "auto",
+        "-o",
+        "ctx_size",
+        "512",
+        "--verbose",
+        "--verbose",
+        "--yes",
+    ]
     again = printed(*options)[1:]
     assert again == ["mcp", *options]
     assert printed("-vv", "-o", "ctx_size", "512", "--system", prompt, "-y", "--think=auto")[1:] == again

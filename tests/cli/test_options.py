@@ -1,0 +1,241 @@
+"""What is typed: questions without a command, flags and names of ``-o``, and errors in one form."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from commands import run_here
+from terminal import environment
+from typer.testing import CliRunner
+
+from adascale.cli.app import COMMANDS
+from adascale.cli.options.by_command import (
+    OPTION_TYPES,
+    AskOptions,
+    BatchOptions,
+    CalibrationOptions,
+    EvalOptions,
+    FitOptions,
+    session_for,
+)
+from adascale.cli.options.command_line import with_ask
+from adascale.cli.options.declare import FLAGS
+from adascale.cli.options.settings import Command, parameters, with_options
+from adascale.engine.errors import UsageError
+from adascale.engine.strategies import EFFORTS, Adaptive
+from adascale.engine.types import Budget
+from adascale.models.options import THINK_TOKENS, FallbackOptions, SamplingOverrides
+
+NO_MODEL = 4
+
+
+@pytest.mark.parametrize(
+    ("words", "stdin"),
+    [
+        (["What is 2+2?", "-m", "no.gguf"], b""),
+        (["-m", "no.gguf", "two\nlines"], b""),
+        (["17*23", "-x", "-m", "no.gguf"], b""),
+        (["hi", "-m", "no.gguf"], b""),
+        ([], b"What is 2+2?"),
+    ],
+)
+def test_a_question_is_asked_without_a_command(words: list[str], stdin: bytes) -> None:
+    done = run_here(environment(ADASCALE_MODEL="no.gguf"), *words, stdin=stdin)
+    assert (done.returncode, done.stdout) == (NO_MODEL, "")
+    assert "error[model-not-found]" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["ask", "a question"],
+        ["what", "is", "love"],
+        ["aks"],
+        ["help"],
+        ["-h"],
+        ["--version", "a b"],
+        ["-m", "X", "ask"],
+        [],
+    ],
+)
+def test_other_words_stay_as_they_are(words: list[str]) -> None:
+    assert with_ask(words, COMMANDS) == words
+
+
+@pytest.mark.parametrize(
+    ("words", "said", "hint"),
+    [
+        (["lits", "--fits"], "lits is no command", "did you mean adascale list?"),
+        (["Why", "not"], "Why is no command", "adascale ask 'Why not' asks it"),
+        (["ask", "--efort", "low", "hi"], "adascale ask has no option --efort", "did you mean --effort?"),
+        (
+            ["ask", "-e", "hihg", "hi"],
+            "--effort hihg is not one of low, medium, high, max",
+            "adascale ask -h",
+        ),
+        (["ask", "--strategy", "passing", "hi"], "--strategy passing is not one of", "adascale ask -h"),
+        (["ask", "--time-limit", "soon", "hi"], "--time-limit soon is not a time, such as 90s", "ask -h"),
+        (["ask", "--think", "2k", "hi"], "--think 2k is not off, on, auto or a number", "adascale ask -h"),
+        (["serve", "--port", "http"], "--port http is not a whole number", "adascale serve -h"),
+        (["ask", "-x", "-x is 3. What is x?"], "no option", "adascale ask -- '-x is 3. What is x?'"),
+        (["ask", "What", "is", "it"], "takes no more words, and got: is it", "quotes keep words together"),
+        (["calibrate", "fti"], "No such command", "adascale calibrate -h"),
+        (["calibrate", "fit", "--calibration", "auto"], "has no option --calibration", "calibrate fit -h"),
+        (["eval"], "FILE is missing", "adascale eval test.jsonl"),
+        (["export", "--parallel", "3"], "adascale export has no option --parallel", "adascale export -h"),
+        # -o names a field, with its range:
+        (["ask", "hi", "-o", "ctxsize", "8192"], "adascale ask has no -o ctxsize", "-o ctx_size 8192"),
+        (["ask", "hi", "-o", "effort", "low"], "adascale ask has no -o effort", "--effort low"),
+        (["ask", "hi", "-o", "max_queue", "3"], "adascale ask has no -o max_queue", "it is for serve"),
+        (["ask", "hi", "-o", "ctx_size", "100"], "-o ctx_size 100 is less than 512", "adascale options"),
+        (["ask", "hi", "-o", "samples", "many"], "-o samples many is not a whole number", "adascale options"),
+        (["ask", "hi", "-o", "paper", "so"], "-o paper so is neither true nor false", "adascale options"),
+        (["ask", "hi", "-o", "color", "red"], "-o color red is not one of auto, always", "adascale options"),
+        (["ask", "hi", "-o", "ctx_size"], "requires 2 arguments", "adascale ask -h"),
+        (["ask", "hi", "--ctx-size", "8192"], "adascale ask has no option --ctx-size", "-o ctx_size?"),
+        (["ask", "--paper", "hi"], "adascale ask has no option --paper", "-o paper?"),
+    ],
+)
+def test_a_usage_error_says_what_is_wrong_and_what_to_type(words: list[str], said: str, hint: str) -> None:
+    done = run_here(environment(), *words)
+    assert (done.returncode, done.stdout) == (2, "")
+    first, *_, last = done.stderr.splitlines()
+    assert first.startswith("error[usage]: ")
+    assert said.lower() in first.lower()
+    assert last.startswith("hint: ")
+    assert hint in last
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["--json", "-m", "no.gguf", "What is 2+2?"], "model-not-found"),
+        (["ask", "--json", "-o", "samples", "0", "hi"], "usage"),
+    ],
+)
+def test_with_json_an_error_is_an_object_on_stdout_too(words: list[str], code: str) -> None:
+    done = run_here(environment(), *words)
+    found = json.loads(done.stdout)
+    assert (found["schema"], found["status"], found["error"]["code"]) == ("adascale.error/1", "error", code)
+    assert found["error"]["message"] in done.stderr
+    assert found["error"]["hint"] in done.stderr
+
+
+def parsed(group: type[Any], *args: str) -> Any:
+    """The options that a command with ``group`` gets."""
+    taken: list[Any] = []
+    app = typer.Typer(rich_markup_mode=None)
+
+    @app.command(cls=Command)
+    @with_options(group)
+    def command(*, options: Any) -> None:
+        taken.append(options)
+
+    result = CliRunner().invoke(app, args, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return taken[0]
+
+
+def parts(options: Any) -> set[type[Any]]:
+    """Types of the objects that options are made of."""
+    values = [getattr(options, field.name) for field in fields(options)]
+    return {type(options)}.union(*(parts(value) for value in values if is_dataclass(value)))
+
+
+@pytest.mark.parametrize("command", OPTION_TYPES)
+def test_nothing_typed_is_the_default(command: type[Any]) -> None:
+    assert parsed(command) == command()
+
+
+def test_every_declaration_has_its_field() -> None:
+    used = set().union(*(parts(command()) for command in OPTION_TYPES))
+    for owner, flags in FLAGS.items():
+        assert owner in used
+        assert set(flags) <= {field.name for field in fields(owner)}
+
+
+def test_what_is_typed_arrives_where_its_field_is() -> None:
+    typed = "-m a.gguf --time-limit 2m -vv --seed 3 -o budget 8000 -o max_tokens 99 -o temperature 0.7"
+    ask = parsed(AskOptions, *typed.split(), "-o", "gpu_layers", "all", "-o", "fallback_below", ".5")
+    assert ask.search.budget == Budget(max_tokens=8000, max_seconds=120.0)
+    assert ask.session.sampling == SamplingOverrides(temperature=0.7, max_tokens=99)
+    assert (ask.session.generator, ask.session.gpu_layers) == ("a.gguf", -1)
+    assert (ask.view.terminal.verbose, ask.search.seed) == (2, 3)
+    assert ask.fallback == FallbackOptions(below=0.5)
+    assert (
+        parsed(AskOptions, "-o", "gpu_layers", "all", "-o", "gpu_layers", "auto").session.gpu_layers is None
+    )
+
+
+def test_every_name_of_o_takes_its_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = {
+        key: each for key, each in parameters(AskOptions).items() if each.hidden and each.default is not None
+    }
+    assert {"color", "force", "fallback_below"} <= found.keys()
+    words = [word for key, each in found.items() for word in ("-o", key, str(each.default))]
+    assert parsed(AskOptions, *words) == AskOptions()
+
+
+def test_a_variable_sets_what_is_not_typed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ADASCALE_SAMPLES", "5")
+    assert parsed(AskOptions).search.preset.overrides.samples == 5
+    assert parsed(AskOptions, "-o", "samples", "6").search.preset.overrides.samples == 6
+    done = run_here(environment(ADASCALE_SAMPLES="0"), "ask", "hi")
+    assert "ADASCALE_SAMPLES: 0 is less than 1" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("typed", "tokens"),
+    [("off", 0), ("0", 0), ("on", THINK_TOKENS), ("auto", None), ("300", 300)],
+)
+def test_thinking_is_a_word_or_a_number(typed: str, tokens: int | None) -> None:
+    assert parsed(AskOptions, "--think", typed).session.think == tokens
+
+
+def test_a_mode_and_a_kind_choose_the_strategy() -> None:
+    assert parsed(AskOptions).search.make_strategy() == Adaptive()
+    assert parsed(AskOptions, "--mode", "program").search.make_strategy() == Adaptive(modes=("program",))
+    assert parsed(BatchOptions).search.make_strategy("json") == EFFORTS["json"]["medium"]
+    assert parsed(BatchOptions, "--strategy", "vote").search.make_strategy("json").name == "vote"
+    with pytest.raises(UsageError, match="trees of steps"):
+        parsed(AskOptions, "--strategy", "beam", "--mode", "program").search.make_strategy()
+    with pytest.raises(UsageError, match=r"^greedy has no `samples`$"):
+        parsed(AskOptions, "--strategy", "greedy", "-o", "samples", "64").search.make_strategy()
+
+
+@pytest.mark.parametrize("command", [AskOptions, EvalOptions])
+def test_the_paper_samples_at_its_own_temperature_unless_another_is_given(command: type[Any]) -> None:
+    def temperature(*args: str) -> float | None:
+        options = parsed(command, *args)
+        preset = options.preset if command is EvalOptions else options.search.preset
+        return session_for(preset, options.session).sampling.temperature
+
+    assert temperature("-o", "paper", "true") == 0.7
+    assert temperature("-o", "temperature", "1", "-o", "paper", "true") == 1.0
+    assert temperature() is None
+
+
+def test_fit_has_no_calibration_and_check_has_one() -> None:
+    assert parsed(FitOptions).session.calibration == "none"
+    assert parsed(CalibrationOptions, "--calibration", "none").session.calibration == "none"
+
+
+def test_a_config_file_imports_no_other_command(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text('effort = "high"\n')
+    code = (
+        "import sys; sys.argv = ['adascale', 'runs', 'path']\n"
+        "from adascale.cli.app import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "print(sorted(name for name in sys.modules if name.startswith('adascale.cli.commands.')))\n"
+    )
+    env = {**os.environ, "ADASCALE_CONFIG": str(tmp_path / "config.toml"), "XDG_STATE_HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env, check=True)
+    assert done.stdout.splitlines()[-1] == "['adascale.cli.commands.runs']", done.stderr
