@@ -305,12 +305,17 @@ def short_path(path: Path) -> str:
 
 
 _OPTIONS = {
+    "adapt",
+    "beams",
+    "branching",
+    "confidence",
     "ctx_size",
     "fallback_calls",
     "fallback_key_file",
     "fallback_model",
     "force",
     "gpu_layers",
+    "lead",
     "max_tokens",
     "samples",
     "width",
