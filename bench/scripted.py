@@ -12,8 +12,7 @@ from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from adascale.engine.kinds import KINDS
-from adascale.engine.kinds.base import Look
+from adascale.engine.kinds import KINDS, Look
 from adascale.engine.ports import (
     BranchStart,
     Calibrator,
@@ -28,7 +27,7 @@ from adascale.engine.ports import (
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import Event, GeneratorDescription, ModelDescription
 from adascale.engine.search.settings import Conditions, Request
-from adascale.engine.tools.tool import ToolRequest
+from adascale.engine.tools.calls import ToolRequest
 from adascale.engine.types import BranchId, Finish, KindName, Mode, Problem, Step, Until
 from adascale.models.worker.server import ModelsOpened
 

@@ -86,7 +86,7 @@ def read_schema(path: Path | None) -> dict[str, Any] | None:
     """
     if path is None:
         return None
-    from adascale.engine.tools.inlining import object_schema
+    from adascale.engine.tools.schema import object_schema
 
     hint = 'for example {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}'
     try:

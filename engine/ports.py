@@ -13,7 +13,7 @@ from typing import ClassVar, Protocol
 from .answers.choosing import PROFILES, FieldEstimate, FinishedSearch, ModeProfile
 from .answers.weighing import OptionWeights
 from .execution import Execution, Trial
-from .kinds.base import Look
+from .kinds import Look
 from .sampling import AS_USUAL, SamplingChange
 from .types import BranchId, Estimate, Mode, NodeId, Problem, Reading, Step, Until
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, get_args
 
 from .errors import UsageError, setting
-from .kinds.messages import problem_of
+from .kinds.recognising import problem_of
 from .sampling import AS_USUAL, SamplingChange
 from .search.settings import Conditions, Settings
 from .strategies import (

@@ -5,16 +5,16 @@ calibration of each mode; ``worker`` does so in a process of its own. ``files`` 
 files, ``llama`` runs a generator, ``prm`` scores steps, ``calibration`` keeps what turns scores into
 probabilities, ``draws`` keeps draws for evaluations, ``programs`` runs programs in a sandbox. ``machine``
 measures what is free, ``sizing`` says how long a trajectory may get and whether models fit. ``questions``
-reads question files, ``question_sets`` chooses what a fit or an evaluation asks. ``storage`` and ``blobs``
-keep files between runs. ``algebra_process`` compares answers by computer algebra in a ``limited_child``.
+reads question files, and chooses what a fit or an evaluation asks. ``storage`` and ``blobs``
+keep files between runs. ``limited_child`` compares answers by computer algebra in a child process.
 ``fallback`` asks another server.
 """
 
-from adascale.engine.answers.algebra import use_verifier
+from adascale.engine.answers.equality import use_verifier
 
 
 def _ask_math_verify(gold: str, answer: str) -> bool | None:
-    from .algebra_process import ask_math_verify
+    from .limited_child import ask_math_verify
 
     return ask_math_verify(gold, answer)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import atexit
 import json
+import logging
 import signal
 import subprocess
 import sys
@@ -176,3 +177,46 @@ def _limit_time(seconds: float) -> None:
     if sys.platform != "win32":
         signal.signal(signal.SIGPROF, signal.SIG_DFL)
         signal.setitimer(signal.ITIMER_PROF, seconds)
+
+
+# math-verify, so that every comparison ends: https://github.com/huggingface/Math-Verify
+
+_CHILD = "from adascale.models.limited_child import serve_verdicts; serve_verdicts()"
+
+
+def ask_math_verify(gold: str, answer: str) -> bool | None:
+    """True if ``answer`` is correct given ``gold``; None without a verdict in time.
+
+    Most comparisons take some hundredths of a second; the first one also starts the child process (.7 s: it
+    imports sympy). Safe from any thread; questions of several threads wait for each other.
+
+    Raises:
+        AdascaleError: the child process does not start.
+    """
+    try:
+        return bool(_child.ask([gold, answer]))
+    except ChildEndedError:
+        return None
+
+
+_child = LimitedChild(_CHILD, "compares answers", "math-verify")
+
+
+def serve_verdicts() -> None:
+    """Run as the child: answer every ``[gold, answer]`` with a verdict until stdin ends."""
+    from math_verify import parse, verify
+
+    logging.getLogger("math_verify").setLevel(logging.CRITICAL)
+
+    def verdict(gold: str, answer: str) -> bool:
+        def read(text: str) -> list[Any]:
+            return list(parse(f"${text}$", parsing_timeout=None))
+
+        try:
+            known, found = read(gold), read(answer)
+            return bool(known and found and verify(known, found, timeout_seconds=None))
+        except Exception:  # sympy raises nearly anything on odd input; odd input is not the same answer
+            return False
+
+    verdict("1/2", "0.5")  # what it imports is not charged to a request
+    serve(lambda pair: verdict(*pair))

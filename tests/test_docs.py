@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from scripted_server import Served, served
 
-from adascale.export.formats import FORMATS
+from adascale.export import FORMATS
 from adascale.models.files import catalog
 from bench.scripted import MODEL
 

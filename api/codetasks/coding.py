@@ -13,8 +13,7 @@ from adascale.engine.types import Budget
 from adascale.models.files.catalog import DEFAULT_GENERATOR
 
 from ..asking import Model, search_problem
-from .asserts import read_tests
-from .records import task_of
+from .reading import read_tests, task_of
 
 
 def code(

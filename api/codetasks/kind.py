@@ -5,18 +5,20 @@ Trajectories are programs; those that pass as many of the given tests are equal,
 
 from __future__ import annotations
 
+import ast
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from adascale.engine.answers.program import parse
 from adascale.engine.codec import to_plain
-from adascale.engine.execution import Execution, Verdict
-from adascale.engine.kinds.base import NO_PROGRAM, Kind, Run, Runnable
+from adascale.engine.execution import Execution, Trial, Verdict
+from adascale.engine.kinds import NO_PROGRAM, Kind, Run, Runnable
 from adascale.engine.types import Finish, Mode, Problem
 
-from .harness import Harness
-from .program import extract_program
-from .records import read_task
-from .task import CodeTask, Suite
+from .program import extract_program, unparse
+from .reading import read_task
+from .task import CodeTask, CodeTest, Suite
 
 UNTESTED = "untested"
 """Answer of a program of which nothing was tested."""
@@ -101,4 +103,161 @@ class Code(Kind):
         return all(verdict.outcome == "passed" for verdict in harness.verdicts(run(harness.trial)))
 
 
-KIND = Code()
+# A program with its tests
+
+_SHOWN = 200
+"""Characters of a value or message that a verdict keeps."""
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+
+_PYTEST = """\
+
+
+class Raises_adascale:
+    def __init__(self, expected, match):
+        self.expected, self.pattern, self.type, self.value = expected, match, None, None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        if error is None:
+            raise AssertionError(getattr(self.expected, "__name__", "an expected error") + " was not raised")
+        self.type, self.value = kind, error
+        if not isinstance(error, self.expected):
+            return False
+        return self.pattern is None or self.match(self.pattern)
+
+    def match(self, pattern):
+        import re
+        if not re.search(pattern, str(self.value)):
+            raise AssertionError(str(self.value))
+        return True
+
+
+class Approx_adascale:
+    def __init__(self, expected, rel, least):
+        self.expected, self.rel, self.least = expected, rel, least
+
+    def __eq__(self, other):
+        if isinstance(self.expected, dict):
+            if self.expected.keys() != other.keys():
+                return False
+            return all([self.of(value) == other[key] for key, value in self.expected.items()])
+        if isinstance(self.expected, (list, tuple)):
+            near = [self.of(value) == found for value, found in zip(self.expected, other)]
+            return len(self.expected) == len(other) and all(near)
+        if self.expected == other:
+            return True
+        try:
+            near = max(self.rel * abs(self.expected), self.least)
+            return abs(self.expected - other) <= near < float("inf")
+        except TypeError:  # no numbers
+            return False
+
+    def of(self, expected):
+        return Approx_adascale(expected, self.rel, self.least)
+
+
+class Param_adascale:
+    def __init__(self, values):
+        self.values = values
+
+
+class Mark_adascale:
+    def parametrize(self, argnames, argvalues, ids=None):
+        is_text = isinstance(argnames, str)
+        names = argnames.replace(",", " ").split() if is_text else argnames
+
+        def decorate(test):
+            def run(*instance, **given):
+                for row in argvalues:
+                    if isinstance(row, Param_adascale):
+                        row = row.values
+                    elif is_text and len(names) == 1:
+                        row = [row]
+                    test(*instance, **given, **dict(zip(names, row)))
+            return run
+        return decorate
+
+
+class Pytest_adascale:
+    def __init__(self):
+        self.mark = Mark_adascale()
+
+    def raises(self, expected, *call, match=None, **named):
+        raising = Raises_adascale(expected, match)
+        if not call:
+            return raising
+        with raising:
+            call[0](*call[1:], **named)
+        return raising
+
+    def approx(self, expected, rel=None, abs=None):
+        if rel is None:
+            rel = 1e-6 if abs is None else 0
+        return Approx_adascale(expected, rel, 1e-12 if abs is None else abs)
+
+    def param(self, *values, id=None):
+        return Param_adascale(values)
+
+
+pytest = Pytest_adascale()
+"""
+"""The stand-in for pytest, which is not installed where programs run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Harness:
+    """A program with the tests that it has to pass."""
+
+    program: str
+    suite: Suite
+
+    @property
+    def trial(self) -> Trial:
+        """The trial that an executor runs."""
+        return Trial(self.program, tuple(map(_runnable, self.suite.tests)))
+
+    def verdicts(self, execution: Execution) -> tuple[Verdict, ...]:
+        """One verdict for each test, in their order, from running the trial."""
+        found = [Verdict(each.outcome, _shown(each.detail)) for each in execution.verdicts]
+        missing = len(self.suite.tests) - len(found)
+        if missing:
+            found += [_ending(execution), *[Verdict("not-run")] * (missing - 1)]
+        return tuple(found)
+
+
+def _ending(execution: Execution) -> Verdict:
+    """The verdict of the test in which a run ended."""
+    if execution.error.startswith("TimeoutError"):
+        return Verdict("time-limit")
+    return Verdict("error", _shown(execution.error) or "the program ended before its tests did")
+
+
+def _shown(text: str) -> str:
+    """A text as one line without addresses of objects, which differ from run to run."""
+    return _ADDRESS.sub("", text.strip().split("\n")[0])[:_SHOWN]
+
+
+def _runnable(test: CodeTest) -> str:
+    """The source of a test that runs, and keeps what it compares so that its verdict can show it."""
+    source = unparse([_Keeping().visit(node) for node in parse(test.text).body])
+    return f"{_PYTEST}\n{source}" if "pytest" in source else source
+
+
+class _Keeping(ast.NodeTransformer):
+    """Names what an assert asks about: the left side of a comparison, or what should be true or false."""
+
+    def visit_Assert(self, node: ast.Assert) -> ast.Assert:
+        match node.test:
+            case ast.Compare(left) as test:
+                test.left = _kept(left)
+            case ast.UnaryOp(ast.Not(), operand) as test:
+                test.operand = _kept(operand)
+            case test:
+                node.test = _kept(test)
+        return node
+
+
+def _kept(value: ast.expr) -> ast.expr:
+    return ast.NamedExpr(ast.Name("asked_adascale", ast.Store()), value)

@@ -6,14 +6,14 @@ A repair changes lines of the text, so that comments and layout stay as the mode
 from __future__ import annotations
 
 import ast
+import builtins
 import re
+import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 
-from adascale.engine.answers.program import parse
-
-from .imports import mend_imports
-from .syntax import bound_names, is_main_guard, is_test_case, outside_names, unparse, without
+from adascale.engine.answers.program import names, parse, try_parse
 
 _FENCE = re.compile(
     r"^[ \t]*+(?:`{3,}+|~{3,}+)[^`\n]*+$|(?<![ \t])[ \t]*+(?<!`)`{3,}+[ \t]*+[\w+.-]*+[ \t]*+$",
@@ -151,3 +151,171 @@ def _is_example(node: ast.stmt, running: set[str]) -> bool:
         or bool(_calls(node) & running)
         or bool(running.intersection(outside_names(unparse([node]))))
     )
+
+
+# Imports that a program or a test has forgotten
+
+_NAMES: Mapping[str, str] = {
+    name: module
+    for module, names in {
+        "typing": "Any Callable Dict Generator Iterable Iterator List Mapping NamedTuple Optional Sequence "
+        "Set Tuple TypeVar Union",
+        "collections": "ChainMap Counter OrderedDict defaultdict deque namedtuple",
+        "itertools": "accumulate chain combinations combinations_with_replacement compress "
+        "groupby islice pairwise permutations product starmap takewhile zip_longest",
+        "functools": "cache cmp_to_key lru_cache partial reduce total_ordering wraps",
+        "math": "ceil comb cos exp factorial fabs floor gcd hypot inf isclose isqrt lcm log log10 log2 "
+        "perm pi prod radians sin sqrt tan",
+        "heapq": "heapify heappop heappush heappushpop heapreplace nlargest nsmallest",
+        "bisect": "bisect bisect_left bisect_right insort",
+        "datetime": "date datetime timedelta timezone",
+        "string": "ascii_letters ascii_lowercase ascii_uppercase punctuation",
+        "operator": "attrgetter itemgetter",
+        "dataclasses": "dataclass",
+        "abc": "ABC abstractmethod",
+        "enum": "Enum",
+        "copy": "deepcopy",
+        "decimal": "Decimal",
+        "fractions": "Fraction",
+        "statistics": "mean median",
+    }.items()
+    for name in names.split()
+}
+
+_DATETIME_CLASSES = {"date", "datetime", "time", "timedelta", "timezone"}
+"""Attributes of the module ``datetime``, not of its class of the same name."""
+
+
+def missing_imports(source: str) -> Sequence[str]:
+    """Lines that import what a source lacks.
+
+    A name before a dot is a module where the standard library has one of that name (``bisect.insort``), else
+    what is commonly imported by it (``bisect(a, 3)``).
+    """
+    attributes = _attributes(parse(source))
+    lines = []
+    for name in outside_names(source):
+        asked = attributes.get(name, set())
+        is_class = name == "datetime" and not asked & _DATETIME_CLASSES
+        if asked and name in sys.stdlib_module_names and not is_class:
+            lines.append(f"import {name}")
+        elif name in _NAMES:
+            lines.append(f"from {_NAMES[name]} import {name}")
+    return lines
+
+
+def _attributes(tree: ast.AST) -> dict[str, set[str]]:
+    """Attributes that are read of each name."""
+    found: dict[str, set[str]] = {}
+    for node in ast.walk(tree):
+        match node:
+            case ast.Attribute(ast.Name(name), attribute):
+                found.setdefault(name, set()).add(attribute)
+    return found
+
+
+def mend_imports(source: str) -> str:
+    """The program with the imports that it lacks below its docstring and its imports from ``__future__``."""
+    lines = missing_imports(source)
+    if not lines:
+        return source
+    last = 0
+    for node in parse(source).body:
+        match node:
+            case ast.Expr(ast.Constant(str())) | ast.ImportFrom("__future__"):
+                last = node.end_lineno or 0
+            case _:
+                break
+    before, behind = source.split("\n")[:last], source.split("\n")[last:]
+    gap = [] if behind and behind[0].startswith(("import ", "from ")) else [""]
+    return "\n".join([*before, *lines, *gap, *behind])
+
+
+# Source as text: the names that it binds and needs, statements left out
+
+_BUILTINS = frozenset(dir(builtins)) | {"__file__", "pytest"}
+
+
+def is_literal(text: str) -> bool:
+    """True if a text is a number, a string, a constant, or a collection of such."""
+    match getattr(try_parse(text), "body", None):
+        case [ast.Expr(value)]:
+            with suppress(ValueError, TypeError, RecursionError, MemoryError):
+                ast.literal_eval(value)
+                return True
+    return False
+
+
+def outside_names(source: str, replaced: Collection[str] = ()) -> tuple[str, ...]:
+    """Names that a source reads and binds nowhere, but for the builtins, by first appearance.
+
+    Args:
+        source: That ``parse`` accepts.
+        replaced: Builtins that something else replaces, so that they count.
+    """
+    tree = parse(source)
+    nodes = list(ast.walk(tree))
+    bound = bound_names(nodes)
+    bound |= {node.arg for node in nodes if isinstance(node, ast.arg)}
+    bound |= {str(node.name) for node in nodes if isinstance(node, ast.ExceptHandler)}
+    known = bound | (_BUILTINS - set(replaced))
+    return tuple(name for name in names(tree) if name not in known)
+
+
+def unparse(body: Sequence[ast.stmt]) -> str:
+    """Statements as source."""
+    return ast.unparse(ast.fix_missing_locations(ast.Module(list(body), [])))
+
+
+def is_main_guard(node: ast.stmt) -> bool:
+    """True if a statement is ``if __name__ == "__main__":``."""
+    match node:
+        case ast.If(ast.Compare(left, [ast.Eq()], [right])):
+            sides = {ast.unparse(left), ast.unparse(right)}
+            return sides == {"__name__", repr("__main__")}
+    return False
+
+
+def is_test_case(node: ast.stmt) -> bool:
+    """True if a statement is a class of unittest's kind."""
+    return isinstance(node, ast.ClassDef) and any(ast.unparse(b).endswith("TestCase") for b in node.bases)
+
+
+def bound_names(body: Iterable[ast.AST]) -> set[str]:
+    """Names that nodes bind at their own level."""
+    bound = set[str]()
+    for node in body:
+        match node:
+            case ast.FunctionDef(name) | ast.AsyncFunctionDef(name) | ast.ClassDef(name):
+                bound.add(name)
+            case ast.Import(aliases) | ast.ImportFrom(names=aliases):
+                bound |= {alias.asname or alias.name.split(".")[0] for alias in aliases}
+            case ast.stmt() | ast.expr():
+                stored = [part for part in ast.walk(node) if isinstance(part, ast.Name)]
+                bound |= {name.id for name in stored if isinstance(name.ctx, ast.Store)}
+    return bound
+
+
+def without(source: str, tree: ast.Module, dropped: Collection[ast.stmt]) -> str:
+    """The source without statements and the comments above them.
+
+    It is laid out anew where a statement shares a line with another.
+    """
+    kept = [node for node in tree.body if node not in dropped]
+    lines = source.split("\n")
+    gone = {line for node in dropped for line in _lines(node)}
+    if gone.intersection(line for node in kept for line in _lines(node)):
+        return unparse(kept)
+    for above in range(len(lines) - 1, 0, -1):
+        if above + 1 in gone and lines[above - 1].startswith("#"):
+            gone.add(above)
+    text = "\n".join(line for number, line in enumerate(lines, 1) if number not in gone).strip("\n")
+    found = try_parse(text, compiled=False)  # a line may be continued into one that is gone
+    is_kept = found is not None and ast.dump(found) == ast.dump(ast.Module(kept, []))
+    return text if is_kept else unparse(kept)
+
+
+def _lines(node: ast.stmt) -> range:
+    decorators: Sequence[ast.expr] = getattr(node, "decorator_list", [])
+    first = min([node.lineno, *(decorator.lineno for decorator in decorators)])
+    return range(first, (node.end_lineno or node.lineno) + 1)

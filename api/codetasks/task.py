@@ -12,8 +12,7 @@ from adascale.engine.codec import build, omit, to_plain
 from adascale.engine.errors import UsageError, setting
 from adascale.engine.types import Problem
 
-from .imports import missing_imports
-from .syntax import outside_names
+from .program import missing_imports, outside_names
 
 _MOST_CHARACTERS = 2000
 """Characters of all tests that are shown: about 600 tokens, so that a long suite leaves a window to the

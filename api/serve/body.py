@@ -13,8 +13,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field, Va
 
 from adascale.engine.errors import UsageError
 from adascale.engine.sampling import SamplingChange
-from adascale.engine.tools.inlining import object_schema
-from adascale.engine.tools.tool import MAX_TOOLS
+from adascale.engine.tools.calls import MAX_TOOLS
+from adascale.engine.tools.schema import object_schema
 
 from .http import JsonObject, Refusal
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import BeforeValidator, FailFast, Field
 
-from adascale.engine.tools.tool import Choice
+from adascale.engine.tools.calls import Choice
 from adascale.engine.types import TokenLogprob
 
 from .body import (

@@ -22,9 +22,7 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from adascale import __version__
-from adascale.codetasks.asserts import read_tests
-from adascale.codetasks.examples import read_examples
-from adascale.codetasks.records import task_of
+from adascale.codetasks.reading import read_examples, read_tests, task_of
 from adascale.engine.answers.choosing import SearchResult
 from adascale.engine.errors import AdascaleError, UsageError
 from adascale.engine.execution import Execution, TestOutcome

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, FailFast, Field
 
-from adascale.engine.tools.tool import MAX_TOOLS, Choice
+from adascale.engine.tools.calls import MAX_TOOLS, Choice
 from adascale.engine.types import Usage
 
 from .body import (

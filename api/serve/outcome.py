@@ -16,8 +16,7 @@ from adascale.engine.kinds import kind_of
 from adascale.engine.search.record import Record
 from adascale.engine.search.reply import cut_at_stop
 from adascale.engine.search.tree import Node
-from adascale.engine.tools.reading import read_reply
-from adascale.engine.tools.tool import Call, ToolRequest, calls_of
+from adascale.engine.tools.calls import Call, ToolRequest, calls_of, read_reply
 from adascale.engine.types import (
     Estimate,
     NodeId,

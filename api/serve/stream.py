@@ -26,7 +26,7 @@ from adascale.engine.search.events import (
 from adascale.engine.search.record import Record
 from adascale.engine.search.reply import GrowingReply
 from adascale.engine.search.tree import Node
-from adascale.engine.tools.tool import Call
+from adascale.engine.tools.calls import Call
 from adascale.engine.types import Estimate, Usage
 from adascale.models.fallback import Fallback
 from adascale.models.llama.thinking import without_tags

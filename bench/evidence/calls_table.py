@@ -29,6 +29,7 @@ from adascale.engine.calibration import metrics
 from adascale.engine.calibration.metrics import Predictions
 from adascale.engine.calibration.votes import CALL_WEIGHTS, CallPosterior, CallWeights, rate_of_size
 from adascale.engine.kinds import kind_of
+from adascale.engine.kinds.structured import CALL, NO
 from adascale.engine.ports import Prefix, SequenceLogprob, Uncalibrated
 from adascale.engine.search.branch import branch_seed
 from adascale.engine.search.driver import Driver
@@ -36,11 +37,9 @@ from adascale.engine.search.events import SearchFinished
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import Greedy, Strategy, Vote
 from adascale.engine.strategies.agreement import Agreement
-from adascale.engine.tools.judging import is_accepted
-from adascale.engine.tools.kind import CALL, NO
-from adascale.engine.tools.reading import find_calls
+from adascale.engine.tools.calls import Call, ToolRequest, find_calls
+from adascale.engine.tools.equality import is_accepted
 from adascale.engine.tools.schema import matches
-from adascale.engine.tools.tool import Call, ToolRequest
 from adascale.engine.types import Mode, NodeId, Problem, Step
 
 from ..common import close, table

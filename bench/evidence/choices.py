@@ -41,7 +41,7 @@ from adascale.models.calibration import artefact as installed
 from adascale.models.draws.playback import ReplayingPolicy
 from adascale.models.draws.store import DrawStore
 from adascale.models.options import SessionOptions
-from adascale.models.question_sets import read_known
+from adascale.models.questions import read_known
 from adascale.models.session import OpenSession, Session
 
 from ..common import close, read_lines, table

@@ -33,7 +33,7 @@ from adascale.models.calibration.artefact import Artefact, question_key
 from adascale.models.draws.playback import ReplayingPolicy
 from adascale.models.draws.store import DrawStore
 from adascale.models.options import SamplingOverrides, SessionOptions
-from adascale.models.question_sets import choose_questions, read_known
+from adascale.models.questions import choose_questions, read_known
 from adascale.models.session import OpenSession, Session
 
 from ..common import close, listed

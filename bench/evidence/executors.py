@@ -15,9 +15,9 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from adascale.codetasks.harness import Harness
+from adascale.codetasks.kind import Harness
 from adascale.codetasks.program import extract_program
-from adascale.codetasks.records import read_task
+from adascale.codetasks.reading import read_task
 from adascale.codetasks.task import CodeTask, suite_of
 from adascale.engine.execution import Verdict
 from adascale.models.programs.cpython import CPythonRunner, find_sandbox

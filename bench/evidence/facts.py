@@ -31,8 +31,7 @@ from numpy.typing import NDArray
 from adascale.engine.calibration import metrics
 from adascale.engine.calibration.metrics import Predictions
 from adascale.engine.calibration.votes import FEWEST_FACT_NATS, MOST_FACT_NATS, FactPosterior
-from adascale.engine.kinds.fact import KIND as FACT
-from adascale.engine.kinds.fact import same_name
+from adascale.engine.kinds.value import Fact, same_name
 from adascale.engine.ports import SequenceLogprob
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import SearchFinished
@@ -198,7 +197,7 @@ def greedy_answers(rows: Rows) -> tuple[Array, Array, Array]:
     nats, right = [], []
     for question, record in rows:
         reply = record["greedy"]
-        answer = FACT.answer(question.problem, "prose", reply["text"], reply["finish"], None)
+        answer = Fact().answer(question.problem, "prose", reply["text"], reply["finish"], None)
         if answer is not None:
             each = min(max(-reply["logprob"] / reply["tokens"], FEWEST_FACT_NATS), MOST_FACT_NATS)
             nats.append(math.log(each))

@@ -31,18 +31,17 @@ from adascale.engine.calibration import metrics
 from adascale.engine.calibration.metrics import Predictions
 from adascale.engine.calibration.votes import FIELD_WEIGHTS, FieldPosterior, FieldWeights, rate_of_size
 from adascale.engine.kinds import kind_of
-from adascale.engine.kinds.json_object import schema_of
+from adascale.engine.kinds.structured import schema_of
 from adascale.engine.ports import Prefix, SequenceLogprob, Uncalibrated
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import SearchFinished
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import Greedy, Strategy
 from adascale.engine.strategies.agreement import Readings
-from adascale.engine.tools.fields import fields_of, votes_by_field
-from adascale.engine.tools.judging import is_accepted
-from adascale.engine.tools.tool import Call, ToolRequest
+from adascale.engine.tools.calls import Call, ToolRequest
+from adascale.engine.tools.equality import fields_of, is_accepted, votes_by_field
 from adascale.engine.types import NodeId, Problem
-from adascale.models.question_sets import read_known
+from adascale.models.questions import read_known
 
 from ..common import close, table
 from .calls_table import descend, played_back

@@ -20,7 +20,7 @@ from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import Adaptive, Greedy, Vote
 from adascale.engine.types import Problem
 from adascale.models.options import SessionOptions
-from adascale.models.question_sets import choose_questions, read_known
+from adascale.models.questions import choose_questions, read_known
 from adascale.models.session import OpenSession, Session
 
 from ..common import close, table

@@ -38,7 +38,7 @@ from typing import Any, Literal
 
 from adascale.engine.kinds import kind_of
 from adascale.engine.types import Problem
-from adascale.models.question_sets import read_known
+from adascale.models.questions import read_known
 
 from ..common import close, listed, model_path, read_lines, table
 

@@ -25,7 +25,7 @@ from adascale.engine.answers.program import read_program
 from adascale.engine.calibration.head import Calibration, widen
 from adascale.engine.calibration.votes import rate_of_size
 from adascale.engine.execution import Execution, Trial
-from adascale.engine.kinds.base import Look
+from adascale.engine.kinds import Look
 from adascale.engine.ports import (
     AnswerEstimates,
     BranchStart,

@@ -18,7 +18,7 @@ from typing import Any
 
 from adascale.engine.types import MODES, Problem
 from adascale.models.calibration.rollouts import Rollouts, RolloutStore
-from adascale.models.question_sets import choose_questions, read_known
+from adascale.models.questions import choose_questions, read_known
 
 from ..common import close
 from . import recorded_draws

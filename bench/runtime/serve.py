@@ -36,7 +36,7 @@ from adascale.engine.search.settings import Request, Settings
 from adascale.engine.strategies import EFFORTS, Effort
 from adascale.engine.types import Problem
 from adascale.models.options import SessionOptions
-from adascale.models.question_sets import choose_questions, read_known
+from adascale.models.questions import choose_questions, read_known
 from adascale.models.worker.client import Worker
 from adascale.serve.app import ServerSettings, make_app
 from adascale.serve.http import Access, Listener, bind

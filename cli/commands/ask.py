@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from adascale.engine.kinds.messages import problem_of
+from adascale.engine.kinds.recognising import problem_of
 from adascale.engine.types import Notice
 
 from ..exit_codes import INTERRUPTED, NO_ANSWER

@@ -18,7 +18,7 @@ import typer
 from adascale.engine.answer import Answer
 from adascale.engine.errors import AdascaleError, UsageError
 from adascale.engine.kinds import KINDS, kind_of
-from adascale.engine.kinds.messages import problem_of
+from adascale.engine.kinds.recognising import problem_of
 from adascale.engine.search.events import SearchFailed, SearchFinished
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Request

@@ -190,7 +190,7 @@ def choose_problems(options: CalibrationOptions, fewest: int, built_in: bool = F
     """
     from adascale.models.calibration.artefact import built_in_questions
     from adascale.models.calibration.training import check_enough
-    from adascale.models.question_sets import choose_questions, only_kind, read_known
+    from adascale.models.questions import choose_questions, only_kind, read_known
 
     if not options.data and not built_in:
         raise UsageError("no questions given", hint="--data questions.jsonl")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self, get_args
 import typer
 
 from adascale.engine.errors import AdascaleError, ContextOverflowError, UsageError
-from adascale.engine.kinds.messages import problem_of
+from adascale.engine.kinds.recognising import problem_of
 from adascale.engine.search.conversation import turns_after
 from adascale.engine.strategies import Effort, effort_named
 from adascale.engine.types import Turn

@@ -50,7 +50,7 @@ def code(
 
     Exit code 0: every test passes, 3: none of the programs passes them all.
     """
-    from adascale.codetasks.records import task_of
+    from adascale.codetasks.reading import task_of
 
     strategy = options.search.make_strategy()
     if str(options.output) == "-":
@@ -78,7 +78,7 @@ def _given_tests(options: CodeOptions) -> Iterator[CodeTest]:
     Raises:
         UsageError: one of them cannot be read.
     """
-    from adascale.codetasks.asserts import read_tests
+    from adascale.codetasks.reading import read_tests
 
     for source in options.test:
         yield from read_tests(source, "the test")

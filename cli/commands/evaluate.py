@@ -14,7 +14,7 @@ import typer
 
 from adascale.engine.codec import to_plain
 from adascale.engine.evaluation.contestants import for_kind, parse_contestants
-from adascale.models.question_sets import choose_questions, only_kind, read_known
+from adascale.models.questions import choose_questions, only_kind, read_known
 
 from ..exit_codes import INTERRUPTED
 from ..options.by_command import EvalOptions, session_for

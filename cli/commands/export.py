@@ -11,7 +11,7 @@ from typing import Annotated, BinaryIO
 import typer
 
 from adascale.engine.errors import UsageError
-from adascale.export.formats import FORMATS, FormatName, Row
+from adascale.export import FORMATS, FormatName, Row
 from adascale.models.storage import atomic_write
 
 from ..disk.files import check_output, writing

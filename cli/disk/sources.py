@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 from adascale.engine.errors import TraceError, UsageError
-from adascale.export.sampled import SampledQuestion, read_rollouts
+from adascale.export import SampledQuestion, read_rollouts
 from adascale.models.storage import data_folder
 
 from .history import past_runs, runs_dir

@@ -1,8 +1,8 @@
-r"""Equality of answers.
+"""Equality of answers.
 
 A cheap exact path comes first: texts without their white space and LaTeX spacing, numbers as fractions (with
 a unit, mixed, or the only one in a sentence of plain words), option letters. math-verify decides the rest
-(``algebra``). It is not symmetric: an interval answers for a gold inequality, and an inequality not for
+(``use_verifier``). It is not symmetric: an interval answers for a gold inequality, and an inequality not for
 a gold interval. So there are two questions here: ``is_right`` knows which answer is gold, ``same_answer``
 compares two answers of a model.
 """
@@ -13,9 +13,9 @@ import functools
 import itertools
 import re
 from collections import Counter
+from collections.abc import Callable
 from fractions import Fraction
 
-from .algebra import verify
 from .latex import normal_latex
 
 _OPTION = re.compile(r"\(?([A-Ha-h])(?:\)?[.:]?|\)?[.):]\s.*)", re.DOTALL)
@@ -81,7 +81,7 @@ _PI = re.compile(r"π|(?<![\\a-z])pi\b")
 
 _LONG_DECIMAL = re.compile(r"(?<![\d.])(\d*)\.(\d{6,})(?![\d.])")
 _SIGNIFICANT = 6
-"""Digits from which a decimal is taken for a rounded number, as math-verify rounds to six (``algebra``)."""
+"""Digits from which a decimal is taken for a rounded number, as math-verify rounds to six."""
 _FLOAT_NOISE = Fraction(1, 10**11)
 """Share of a number by which computed ones differ: a program's are printed with twelve digits."""
 
@@ -91,6 +91,26 @@ _ATTEMPTS = 2
 _out_of_time: Counter[tuple[str, str]] = Counter()
 _endless: set[str] = set()
 """Answers of which no comparison ends: 9^{9^{9^9}} is a tower that sympy builds."""
+
+
+Verifier = Callable[[str, str], bool | None]
+"""``verifier(gold, answer)``: is ``answer`` right where ``gold`` is; None without a verdict in time.
+
+The port of computer algebra, where ``models`` puts math-verify. Has to end on any two texts, in any thread.
+"""
+
+
+def _no_verifier(gold: str, answer: str) -> bool | None:
+    raise RuntimeError("no verifier compares answers: import adascale.models, or call use_verifier")
+
+
+_verifier: Verifier = _no_verifier
+
+
+def use_verifier(verifier: Verifier) -> None:
+    """Compare answers by this verifier from now on."""
+    global _verifier
+    _verifier = verifier
 
 
 def is_right(answer: str | None, *, gold: str) -> bool:
@@ -262,7 +282,7 @@ def _verify(gold: str, answer: str) -> bool | None:
     except TimeoutError:
         _out_of_time[gold, answer] += 1
         # One that cannot even be told from 1 is to blame, and is compared with no other.
-        blamed = (text for text in (gold, answer) if verify(text, "1") is None)
+        blamed = (text for text in (gold, answer) if _verifier(text, "1") is None)
         _endless.update(itertools.islice(blamed, 1))
         return None
 
@@ -270,7 +290,7 @@ def _verify(gold: str, answer: str) -> bool | None:
 @functools.lru_cache(maxsize=1 << 14)
 def _verdict(gold: str, answer: str) -> bool:
     """The verifier's verdict; a TimeoutError without one, which the cache does not keep."""
-    verdict = verify(gold, answer)
+    verdict = _verifier(gold, answer)
     if verdict is None:
         raise TimeoutError
     return verdict

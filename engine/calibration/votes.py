@@ -27,10 +27,10 @@ from ..answers.choosing import (
 )
 from ..answers.posterior import STRENGTH, ModeState, posterior
 from ..answers.weighing import OptionWeights
-from ..kinds.json_object import schema_of
+from ..kinds.structured import schema_of
 from ..ports import AnswerEstimates, Prefix, QuestionEstimate, Uncalibrated
-from ..tools.fields import votes_by_field
-from ..tools.tool import NO_CALL, ToolRequest
+from ..tools.calls import NO_CALL, ToolRequest
+from ..tools.equality import votes_by_field
 from ..types import Estimate, Mode, NodeId, Problem
 from .head import beta_quantiles
 from .options import share_of_trust

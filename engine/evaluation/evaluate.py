@@ -6,8 +6,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ..kinds import kind_of
-from ..kinds.base import Run
+from ..kinds import Run, kind_of
 from ..search.driver import Driver
 from ..search.events import SearchFailed, SearchFinished
 from ..search.prefix_outcomes import right_nodes

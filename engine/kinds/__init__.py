@@ -1,20 +1,159 @@
-"""Kinds of question: what is asked decides how it is answered. This is the table of them.
+"""Kinds of question: what is asked decides how it is answered. The protocol of a kind, and the table of them.
 
-``base`` is the protocol that every kind implements. Each kind is one file, imported with its first problem;
-code tasks are a satellite, which the table knows by the name of its module. ``recognising`` tells the kind of
-a message, by ``wording`` and by the options that ``options`` and ``alternatives`` find; ``messages`` makes
-the problem of one. A new kind is a name in ``types.KindName``, a file here, and a line in the table.
+Each kind is a class, imported with its first problem: ``value`` has values, facts and texts, ``choice`` and
+``yes_no`` the questions with options, ``structured`` calls of tools and JSON; code tasks are a satellite,
+which the table knows by the name of its class. ``recognising`` makes a problem of a message: it tells its
+kind, by ``wording`` and by the options that ``options`` finds. A new kind is a name in ``types.KindName``, a
+class, and a line in the table.
 """
 
 from __future__ import annotations
 
 import functools
-import importlib
-from collections.abc import Mapping, Sequence
+import operator
+import pkgutil
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..types import KindName, Mode, Problem, PromptName
-from .base import Kind
+from ..answers.program import read_program
+from ..execution import Execution, Trial
+from ..types import Finish, KindName, Mode, Problem, PromptName, Same
+
+Run = Callable[[str | Trial], Execution]
+"""Runs a program to its end, or has tests judge it; never raises."""
+
+
+@dataclass(frozen=True, slots=True)
+class Runnable:
+    """A program in a trajectory's text, made ready to run.
+
+    Attributes:
+        source: Python source, or a program with its tests, for an executor to run.
+    """
+
+    source: str | Trial
+
+    def ran(self, execution: Execution) -> Execution:
+        """Result of the program, given that of ``source``."""
+        return execution
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A prompt whose reply is not written: the logits of its first token tell what the model favours.
+
+    Attributes:
+        prompt: Prompt that the text is read in.
+        text: The question with its options.
+        words: Beginning of the reply that stands for each option, by the place of the option.
+        options: The options, where they are not those of the problem.
+    """
+
+    prompt: PromptName
+    text: str
+    words: tuple[str, ...]
+    options: tuple[str, ...] = ()
+
+
+NO_PROGRAM = Execution("", "there is no program in the text", 0.0)
+
+
+class Kind(ABC):
+    """A kind of question; stateless.
+
+    The defaults are those of a question that has a known answer and is asked as it was typed.
+    """
+
+    def read_details(self, question: str, record: Mapping[str, object]) -> Mapping[str, object]:
+        """``Problem.details`` of a record in a file of questions.
+
+        Raises:
+            UsageError: a field of the record cannot be read.
+        """
+        return {}
+
+    def statement(self, problem: Problem) -> str:
+        """The question as the generator reads it, in the prompt of any mode."""
+        return problem.question
+
+    def modes(self, problem: Problem) -> tuple[Mode, ...]:
+        """Ways of reasoning that make sense for a problem, the first of them without a calibration."""
+        return ("prose",)
+
+    def options(self, problem: Problem) -> tuple[str, ...]:
+        """All answers that there can be, if they are known; empty if not."""
+        return ()
+
+    def looks(self, problem: Problem) -> tuple[Look, ...]:
+        """Looks at the options before any solution; empty for kinds without options."""
+        return ()
+
+    def tests(self, problem: Problem) -> tuple[str, ...]:
+        """Sources of the tests that a search runs; ``Execution.verdicts`` has one verdict for each."""
+        return ()
+
+    def for_search(self, problem: Problem) -> Problem:
+        """The problem without what only an evaluation may see."""
+        return problem
+
+    def program(self, problem: Problem, text: str) -> Runnable | Execution:
+        """The program in a trajectory's text; an execution where its fate is known without running it.
+
+        By default it is run as it is, made to print its result.
+        """
+        source = read_program(text)
+        return NO_PROGRAM if source is None else Runnable(source)
+
+    @abstractmethod
+    def answer(
+        self, problem: Problem, mode: Mode, text: str, finish: Finish, execution: Execution | None
+    ) -> str | None:
+        """The answer of a trajectory that has ended, as answers are compared and listed; None without one.
+
+        Args:
+            problem: The problem.
+            mode: How it reasons.
+            text: All of it but its thoughts.
+            finish: Why its last step ended.
+            execution: Result of its program; None for prose.
+        """
+
+    def equality(self, problem: Problem) -> Same:
+        """Tells which answers of a problem are equal, so that they share their votes: those spelled alike."""
+        return operator.eq
+
+    def shown(self, problem: Problem, answer: str | None, execution: Execution | None) -> str | None:
+        """The answer as a user gets it: itself.
+
+        Args:
+            problem: The problem.
+            answer: The chosen one.
+            execution: Result of the program of the trajectory that is shown; None for prose.
+        """
+        return answer
+
+    def is_judged(self, problem: Problem) -> bool:
+        """True if the correct answer is known."""
+        return problem.answer is not None
+
+    def is_right(
+        self, problem: Problem, answer: str | None, execution: Execution | None, run: Run | None
+    ) -> bool:
+        """True if a trajectory of a judged problem is correct: its answer matches the known one.
+
+        Args:
+            problem: With what only an evaluation may see.
+            answer: The answer of the trajectory.
+            execution: Result of its program; None for prose.
+            run: Runs programs; needed by kinds whose answers are judged by tests.
+        """
+        assert problem.answer is not None, "the answer of the question is not known"
+        return answer is not None and self.matches(problem, answer, problem.answer)
+
+    def matches(self, problem: Problem, answer: str, known: str) -> bool:
+        """True if an answer of a trajectory says what the known one says: by default, if they are equal."""
+        return self.equality(problem)(answer, known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +161,7 @@ class Entry:
     """A line of the table: what can be known of a kind without loading it.
 
     Attributes:
-        home: Module whose ``KIND`` implements it.
+        home: Module and class that implement it.
         modes: Ways of reasoning, the one that every model knows first; ``Kind.modes`` says which make sense
             for a problem.
         prompt: Prompt of the first of them; other ways have their own, of the same name.
@@ -43,15 +182,15 @@ class Entry:
 
 
 KINDS: Mapping[KindName, Entry] = {
-    "value": Entry("adascale.engine.kinds.value", ("prose", "program")),
+    "value": Entry("adascale.engine.kinds.value:Value", ("prose", "program")),
     "choice": Entry(
-        "adascale.engine.kinds.choice", ("prose",), "choice", fields=("options",), has_options=True
+        "adascale.engine.kinds.choice:Choice", ("prose",), "choice", fields=("options",), has_options=True
     ),
-    "yes-no": Entry("adascale.engine.kinds.yes_no", ("prose", "program"), "yes-no", has_options=True),
-    "fact": Entry("adascale.engine.kinds.fact", ("prose",), "fact"),
-    "text": Entry("adascale.engine.kinds.text", ("prose",), noun="reply", judged_by=""),
+    "yes-no": Entry("adascale.engine.kinds.yes_no:YesNo", ("prose", "program"), "yes-no", has_options=True),
+    "fact": Entry("adascale.engine.kinds.value:Fact", ("prose",), "fact"),
+    "text": Entry("adascale.engine.kinds.value:Text", ("prose",), noun="reply", judged_by=""),
     "code": Entry(
-        "adascale.codetasks.kind",
+        "adascale.codetasks.kind:Code",
         ("code",),
         "code",
         noun="program",
@@ -59,14 +198,14 @@ KINDS: Mapping[KindName, Entry] = {
         judged_by="hidden",
     ),
     "call": Entry(
-        "adascale.engine.tools.kind",
+        "adascale.engine.kinds.structured:ToolCall",
         ("call", "prose"),
         "call",
         noun="reply",
         fields=("tools",),
         judged_by="accepted",
     ),
-    "json": Entry("adascale.engine.kinds.json_object", ("prose",), "json"),
+    "json": Entry("adascale.engine.kinds.structured:JsonObject", ("prose",), "json"),
 }
 """Every kind by name, with an example:
 
@@ -84,7 +223,7 @@ json: Two pizzas for Ann, please, beside the schema of an order
 @functools.cache
 def kind_named(name: KindName) -> Kind:
     """The kind of that name; its module is imported now."""
-    found: Kind = importlib.import_module(KINDS[name].home).KIND
+    found: Kind = pkgutil.resolve_name(KINDS[name].home)()
     return found
 
 

@@ -19,7 +19,7 @@ from ..codec import build
 from ..errors import UsageError, setting
 from ..execution import Execution
 from ..types import Finish, Mode, Problem
-from .base import Kind, Look
+from . import Kind, Look
 from .options import Options
 from .recognising import recognise_message
 
@@ -188,6 +188,3 @@ class Choice(Kind):
 def _lettered(stem: str, texts: Sequence[str]) -> str:
     lines = [f"{letter}. {text}" for letter, text in zip(string.ascii_uppercase, texts, strict=False)]
     return "\n".join([stem, *lines])
-
-
-KIND = Choice()

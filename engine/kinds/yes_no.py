@@ -13,7 +13,7 @@ from ..answers.extract import solution_answer
 from ..answers.program import executed_answer
 from ..execution import Execution
 from ..types import Finish, Mode, Problem
-from .base import Kind, Look
+from . import Kind, Look
 from .recognising import speaks_of_quantities
 
 _FAMILIES: Mapping[str, str] = {
@@ -121,6 +121,3 @@ class YesNo(Kind):
     def matches(self, problem: Problem, answer: str, known: str) -> bool:
         """True if the known one is of the same family."""
         return answer == yes_or_no(known)
-
-
-KIND = YesNo()

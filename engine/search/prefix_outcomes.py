@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..kinds import kind_of
-from ..kinds.base import Run
+from ..kinds import Run, kind_of
 from ..types import Mode, NodeId, Problem
 from .record import Record
 

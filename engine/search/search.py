@@ -16,8 +16,7 @@ from typing import Literal, Protocol
 from ..answers.sums import wrong_sums
 from ..errors import AdascaleError, ContextOverflowError, ModelError, setting
 from ..execution import Execution, Trial
-from ..kinds import kind_of
-from ..kinds.base import Look, Runnable
+from ..kinds import Look, Runnable, kind_of
 from ..ports import BranchStart, Calibrator, Clock, Growth, Prefix, QuestionEstimate, Score, Seen
 from ..strategies import Cut, Expand
 from ..strategies.base import top_k

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from ..answers.choosing import Standing
 from ..search.tree import Tree
-from ..tools.tool import NO_CALL
+from ..tools.calls import NO_CALL
 from ..types import ROOT, Mode, SelectRule
 from .base import Expand, Plan, Strategy, gather, whole_trajectories
 
@@ -75,8 +75,8 @@ def _least_votes(tree: Tree) -> int:
         return 0
     if tree.problem.kind != "json":
         return len(tree.groups[0].nodes)
-    from ..kinds.json_object import schema_of
-    from ..tools.fields import votes_by_field
+    from ..kinds.structured import schema_of
+    from ..tools.equality import votes_by_field
 
     leader = tree.groups[0].nodes[0]
     votes = votes_by_field(tree.groups, schema_of(tree.problem))

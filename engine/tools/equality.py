@@ -7,12 +7,15 @@ digits punctuation does: 1.5 is not 15, nor -5 5.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from ..answers.choosing import AnswerGroup
+from ..types import NodeId
+from .calls import Call, Tools
 from .schema import Schema, unions_of
-from .tool import Call, Tools
 
 NOT_COMPARED = "x-not-compared"
 
@@ -70,3 +73,113 @@ def key_of_calls(calls: Sequence[Call], tools: Tools) -> Hashable:
     """A key that is the same for equal sets of calls."""
     keys = [(call.name, key_of(call.arguments, tools[call.name].parameters)) for call in calls]
     return frozenset((key, keys.count(key)) for key in keys)
+
+
+# Fields of a JSON object, and which readings of a text agree on each
+
+if TYPE_CHECKING:
+    import numpy as np  # a replay needs none
+
+FieldVotes = Mapping[str, Sequence[tuple[NodeId, ...]]]
+"""Groups of readings that agree, by field; those without the field form a group too."""
+
+
+def fields_of(value: Mapping[str, Any], schema: Schema, place: str = "") -> Iterator[tuple[str, Hashable]]:
+    """Name and key of each field of an object; equal fields have equal keys."""
+    for name, item, inner in compared(value, of_object(schema)):
+        if isinstance(item, dict):
+            yield from fields_of(item, inner, f"{place}{name}.")
+        else:
+            yield f"{place}{name}", key_of(item, inner)
+
+
+def votes_by_field(groups: Sequence[AnswerGroup], schema: Schema) -> FieldVotes:
+    """The readings that agree on each field.
+
+    Args:
+        groups: Readings that agree on all fields; their answer is the object as JSON.
+        schema: Schema of the object, without references.
+    """
+    found = [(group.nodes, dict(fields_of(json.loads(group.answer), schema))) for group in groups]
+    votes: dict[str, list[tuple[NodeId, ...]]] = {}
+    for name in dict.fromkeys(name for _, fields in found for name in fields):
+        agreeing: dict[Hashable, tuple[NodeId, ...]] = {}
+        for nodes, fields in found:
+            key = fields.get(name)
+            agreeing[key] = (*agreeing.get(key, ()), *nodes)
+        votes[name] = list(agreeing.values())
+    return votes
+
+
+def in_order(value: Any, schema: Schema) -> Any:
+    """A value with the properties of its objects in the order of the schema, unknown ones last."""
+    match value:
+        case dict():
+            properties = of_object(schema).get("properties", {})
+            names = sorted(value, key=lambda name: [*properties, name].index(name))
+            return {name: in_order(value[name], properties.get(name, {})) for name in names}
+        case list():
+            return [in_order(item, schema.get("items", {})) for item in value]
+        case _:
+            return value
+
+
+def reordered(schema: Schema, rng: np.random.Generator) -> Schema:
+    """The schema with the properties of its objects in a random other order."""
+    changed = dict(schema)
+    if properties := schema.get("properties"):
+        known = list(properties)
+        names = [known[at] for at in rng.permutation(len(known))]
+        if names == known:
+            names.reverse()
+        changed["properties"] = {name: reordered(properties[name], rng) for name in names}
+    if "items" in schema:
+        changed["items"] = reordered(schema["items"], rng)
+    for union in ("anyOf", "oneOf"):
+        if union in schema:
+            changed[union] = [reordered(each, rng) for each in schema[union]]
+    return changed
+
+
+# Are calls correct
+
+
+def is_accepted(calls: Sequence[Call], accepted: Any) -> bool:
+    """True if calls and entries match one to one, in any order.
+
+    Args:
+        calls: The calls.
+        accepted: A list of ``{name: {argument: [accepted values]}}``; empty if it is correct to call nothing.
+    """
+    left = [*accepted]
+    for call in calls:
+        fitting = (each for each in left if call.name in each)
+        entry = next((each for each in fitting if _fits_object(call.arguments, each[call.name])), None)
+        if entry is None:
+            return False
+        left.remove(entry)
+    return not left
+
+
+def _fits_object(given: Mapping[str, Any], accepted: Mapping[str, Sequence[Any]]) -> bool:
+    """True if each argument has one of its accepted values, and only optional ones are missing."""
+    is_known = all(any(_is_one(each, one) for one in accepted.get(name, ())) for name, each in given.items())
+    return is_known and all(name in given or "" in values for name, values in accepted.items())
+
+
+def _is_one(value: Any, accepted: Any) -> bool:
+    """Texts are compared without case, blanks and punctuation; an accepted object has lists of values."""
+    match value, accepted:
+        case str(), str():
+            return plain(value) == plain(accepted)
+        case list(), list():
+            pairs = zip(value, accepted, strict=False)
+            return len(value) == len(accepted) and all(_is_one(one, other) for one, other in pairs)
+        case dict(), dict():
+            if all(isinstance(each, list) for each in accepted.values()):
+                return _fits_object(value, accepted)
+            return value.keys() == accepted.keys() and all(
+                _is_one(value[key], accepted[key]) for key in value
+            )
+        case _:
+            return isinstance(value, bool) == isinstance(accepted, bool) and bool(value == accepted)

@@ -10,9 +10,8 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from .inlining import Inliner
-from .schema import NOTHING, PLAIN_TYPES, Schema, types_of
-from .tool import Tools
+from .calls import Tools
+from .schema import NOTHING, PLAIN_TYPES, Inliner, Schema, types_of
 
 OPENING = '{"name": "'
 """Beginning of a call; its grammar applies after it."""

@@ -30,7 +30,7 @@ from adascale.engine.errors import CalibrationError, command, excerpt, setting
 from adascale.engine.kinds import KINDS
 from adascale.engine.types import MODES, KindName, Mode, Notice, Problem
 
-from ..question_sets import read_known
+from ..questions import read_known
 from ..storage import atomic_write, data_folder
 
 SCHEMA = "adascale.calibration/1"

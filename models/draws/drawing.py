@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import count
 
-from adascale.engine.kinds.base import Look
+from adascale.engine.kinds import Look
 from adascale.engine.ports import BranchStart, Policy, PrefixWork, Seen
 from adascale.engine.types import BranchId, Mode, Problem, Step
 

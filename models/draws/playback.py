@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
 from adascale.engine.execution import Execution, Trial
-from adascale.engine.kinds.base import Look
+from adascale.engine.kinds import Look
 from adascale.engine.ports import BranchStart, Executor, Growth, Policy, PrefixWork, Seen
 from adascale.engine.sampling import AS_USUAL
 from adascale.engine.types import BranchId, Mode, Problem, Step

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from adascale.engine.kinds import kind_of
-from adascale.engine.kinds.base import Look
+from adascale.engine.kinds import Look, kind_of
 from adascale.engine.ports import Prefix, PrefixWork, Seen
 from adascale.engine.types import KindName, Mode, Problem, Reading, Step
 

@@ -13,11 +13,10 @@ from typing import Literal
 
 import numpy as np
 
-from adascale.engine.tools.fields import reordered
+from adascale.engine.tools.calls import MARKERS, ToolRequest
+from adascale.engine.tools.equality import reordered
 from adascale.engine.tools.grammar import OPENING, grammar_of_call, grammar_of_object
-from adascale.engine.tools.inlining import object_schema
-from adascale.engine.tools.reading import MARKERS
-from adascale.engine.tools.tool import ToolRequest
+from adascale.engine.tools.schema import object_schema
 
 from .grammar import Grammar
 from .model import LlamaModel

@@ -34,7 +34,7 @@ from adascale.engine.errors import (
     command,
     excerpt,
 )
-from adascale.engine.tools.tool import in_words
+from adascale.engine.tools.calls import in_words
 from adascale.engine.types import Notice, Turn
 
 from ..limited_child import CPU_SECONDS, ChildEndedError, LimitedChild, serve

@@ -6,12 +6,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from adascale.engine.errors import UsageError
-from adascale.engine.kinds import prompt_of
-from adascale.engine.kinds.base import Look
+from adascale.engine.kinds import Look, prompt_of
 from adascale.engine.ports import BranchStart, Growth, PrefixWork, Seen
 from adascale.engine.sampling import SamplingChange
-from adascale.engine.tools.reading import MARKERS
-from adascale.engine.tools.tool import ToolRequest
+from adascale.engine.tools.calls import MARKERS, ToolRequest
 from adascale.engine.types import MODES, BranchId, Mode, Problem, PromptName
 
 from ..options import SamplingParams

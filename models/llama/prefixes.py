@@ -14,10 +14,9 @@ import numpy as np
 
 from adascale.engine.decimals import human_bytes
 from adascale.engine.errors import ContextOverflowError, setting
-from adascale.engine.kinds import kind_of, prompt_of
-from adascale.engine.kinds.base import Look
+from adascale.engine.kinds import Look, kind_of, prompt_of
 from adascale.engine.ports import PrefixWork, Seen
-from adascale.engine.tools.tool import ToolRequest
+from adascale.engine.tools.calls import ToolRequest
 from adascale.engine.types import MODES, Mode, Problem, PromptName, Reading, Turn
 
 from ..options import SamplingParams, round_window_up

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from adascale.engine.errors import TemplateRaisedError
-from adascale.engine.tools.tool import ToolRequest, in_words
+from adascale.engine.tools.calls import ToolRequest, in_words
 
 from .chat import ChatFormat, Message, Texts
 

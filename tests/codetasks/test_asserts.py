@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from adascale.codetasks.asserts import read_tests
+from adascale.codetasks.reading import read_tests
 from adascale.codetasks.task import CodeTest, suite_of
 from adascale.engine.errors import UsageError
 

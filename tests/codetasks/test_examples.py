@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adascale.codetasks.examples import read_examples
+from adascale.codetasks.reading import read_examples
 
 PLAIN = "assert f(2) == 4"
 

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adascale.codetasks.program import extract_program
-from adascale.codetasks.syntax import parse
+from adascale.codetasks.program import extract_program, parse
 
 F = "def f(n):\n    return n * n"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import cpython
 import pytest
 
-from adascale.codetasks.asserts import read_tests
-from adascale.codetasks.harness import Harness
+from adascale.codetasks.kind import Harness
+from adascale.codetasks.reading import read_tests
 from adascale.codetasks.task import suite_of
 from adascale.engine.execution import Execution, Verdict
 from adascale.models.programs.executor import MontyRunner

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from adascale.codetasks.imports import mend_imports
-from adascale.codetasks.program import drop_examples, expose_entry_point
+from adascale.codetasks.program import drop_examples, expose_entry_point, mend_imports
 
 F = "def f(n):\n    return n"
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adascale.codetasks.syntax import is_literal, outside_names, parse, try_parse, without
+from adascale.codetasks.program import is_literal, outside_names, parse, try_parse, without
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from adascale.codetasks.asserts import read_tests
-from adascale.codetasks.records import read_task
+from adascale.codetasks.reading import read_task, read_tests
 from adascale.codetasks.task import CodeTask, CodeTest, Suite, suite_of
 from adascale.engine.errors import UsageError
 

@@ -10,7 +10,7 @@ import pytest
 from adascale.engine.errors import UsageError
 from adascale.engine.execution import Execution, Verdict
 from adascale.engine.kinds import kind_named, kind_of, recognise
-from adascale.engine.kinds.messages import problem_of
+from adascale.engine.kinds.recognising import problem_of
 from adascale.engine.types import KindName, Problem, Turn
 
 RAN = Execution("391\n", "", 0.1)

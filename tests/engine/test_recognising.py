@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adascale.engine.kinds.alternatives import find_alternatives
-from adascale.engine.kinds.options import Options, find_options
+from adascale.engine.kinds.options import Options, find_alternatives, find_options
 from adascale.engine.kinds.recognising import recognise_message
 from adascale.engine.types import KindName
 from adascale.models.calibration.artefact import built_in_questions

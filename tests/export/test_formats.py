@@ -14,8 +14,16 @@ import worlds
 from sampled import node, question
 
 from adascale.engine.types import Estimate, Turn
-from adascale.export.formats import FORMATS, FormatName, Row, write_preferences, write_stepwise
-from adascale.export.sampled import SampledNode, SampledQuestion, read_rollouts
+from adascale.export import (
+    FORMATS,
+    FormatName,
+    Row,
+    SampledNode,
+    SampledQuestion,
+    read_rollouts,
+    write_preferences,
+    write_stepwise,
+)
 from adascale.models.calibration.rollouts import Rollouts, RolloutStore
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "datasets"

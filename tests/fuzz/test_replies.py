@@ -13,11 +13,9 @@ from machine import opened
 
 from adascale.engine.errors import UsageError
 from adascale.engine.kinds import kind_of
-from adascale.engine.tools.equality import key_of
-from adascale.engine.tools.fields import fields_of, in_order
+from adascale.engine.tools.equality import fields_of, in_order, key_of
 from adascale.engine.tools.grammar import grammar_of_object
-from adascale.engine.tools.inlining import Inliner
-from adascale.engine.tools.schema import matches, mended
+from adascale.engine.tools.schema import Inliner, matches, mended
 from adascale.engine.types import Problem
 from adascale.models.llama.grammar import Grammar
 from adascale.models.llama.model import LlamaModel

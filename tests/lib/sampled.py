@@ -11,7 +11,7 @@ import worlds
 from adascale.engine.search.events import GeneratorDescription, ModelDescription
 from adascale.engine.search.prefix_outcomes import PrefixOutcome
 from adascale.engine.types import Estimate, Problem
-from adascale.export.sampled import SampledNode, SampledQuestion
+from adascale.export import SampledNode, SampledQuestion
 
 PROSE_SEARCH = Path(__file__).with_name("prose_search.jsonl")
 """A trace of the 1.5b, in which three solutions of four agree."""

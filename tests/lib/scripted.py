@@ -13,8 +13,8 @@ from adascale.engine.answers.choosing import PROFILES, FinishedSearch
 from adascale.engine.answers.weighing import OptionWeights
 from adascale.engine.calibration.options import OptionsCalibration
 from adascale.engine.execution import Execution, Trial
-from adascale.engine.kinds.base import Look
-from adascale.engine.kinds.messages import problem_of
+from adascale.engine.kinds import Look
+from adascale.engine.kinds.recognising import problem_of
 from adascale.engine.ports import AnswerEstimates, Clock, Prefix, QuestionEstimate, Score, SequenceLogprob
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import Event, SearchFinished

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scripted import ScriptedExecutor, records_of, ticking
 
-from adascale.codetasks.records import read_task
+from adascale.codetasks.reading import read_task
 from adascale.engine.answers.choosing import PROFILES
 from adascale.engine.calibration.features import Array, Evidence, Stage, States
 from adascale.engine.calibration.fit import CalibrationFit, HeadConfig, StageData, Training, fit_calibration

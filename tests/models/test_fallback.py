@@ -10,7 +10,7 @@ from other_server import KEY, Reply, breaks_off, drips, is_silent, other_server,
 
 from adascale.engine.answer import FallbackAnswer
 from adascale.engine.errors import UsageError
-from adascale.engine.kinds.messages import problem_of
+from adascale.engine.kinds.recognising import problem_of
 from adascale.engine.types import Notice
 from adascale.models import fallback
 from adascale.models.fallback import Fallback

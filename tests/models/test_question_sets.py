@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from adascale.engine.errors import UsageError
-from adascale.models.question_sets import read_known
+from adascale.models.questions import read_known
 
 UNNAMED = 'name the field with the question "question"'
 BROKEN = "mend or remove the line"

@@ -15,8 +15,7 @@ from adascale.codetasks.task import CodeTask
 from adascale.engine.errors import UsageError
 from adascale.engine.types import Problem
 from adascale.models.options import QuestionFormat
-from adascale.models.question_sets import choose_questions
-from adascale.models.questions import BadLine, read_problems
+from adascale.models.questions import BadLine, choose_questions, read_problems
 
 
 def read(

@@ -10,7 +10,7 @@ import httpx2
 import pytest
 from scripted_server import Served
 
-from adascale.engine.tools.inlining import Inliner
+from adascale.engine.tools.schema import Inliner
 
 HI = [{"role": "user", "content": "hi"}]
 

@@ -10,7 +10,7 @@ from adascale.cli.render import solution
 from adascale.cli.render.solution import say_end, search_frame, write_answer
 from adascale.cli.render.state import ViewState
 from adascale.engine.answers.choosing import SearchResult, Standing
-from adascale.engine.kinds.messages import problem_of
+from adascale.engine.kinds.recognising import problem_of
 from adascale.engine.search.events import (
     AnswersJudged,
     Event,

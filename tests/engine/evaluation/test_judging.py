@@ -9,7 +9,7 @@ from dataclasses import replace
 import cpython
 from scripted import ScriptedExecutor, ticking
 
-from adascale.codetasks.records import read_task
+from adascale.codetasks.reading import read_task
 from adascale.engine.evaluation.contestants import for_kind, parse_contestants
 from adascale.engine.evaluation.evaluate import Outcome, evaluate
 from adascale.engine.execution import Execution, Trial

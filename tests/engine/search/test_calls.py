@@ -12,13 +12,13 @@ import pytest
 
 from adascale.engine.answers.choosing import SearchResult
 from adascale.engine.calibration.votes import CallPosterior
+from adascale.engine.kinds.structured import ToolCall
 from adascale.engine.ports import Prefix, SequenceLogprob
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import EFFORTS, Strategy
-from adascale.engine.tools.kind import KIND
-from adascale.engine.tools.tool import NO_CALL, calls_of
+from adascale.engine.tools.calls import NO_CALL, calls_of
 from adascale.engine.types import Problem, Step
 from bench.scripted import ScriptedPolicy, scripted_step
 
@@ -38,7 +38,7 @@ RETURNED = {"role": "tool", "content": "15 degrees", "tool_call_id": "1"}
 
 
 def problem(messages: Sequence[dict[str, Any]] = (ASKED,), **more: Any) -> Problem:
-    details = KIND.read_details("", {"messages": list(messages), "tools": [TOOL]})
+    details = ToolCall().read_details("", {"messages": list(messages), "tools": [TOOL]})
     return Problem("1", str(messages[-1]["content"]), kind="call", details={**details, **more})
 
 
@@ -156,8 +156,8 @@ def test_without_parallel_calls_the_first_one_counts() -> None:
 
 def test_accepted_calls_are_hidden_from_a_search() -> None:
     record = {"messages": [ASKED], "tools": [TOOL], "accepted": [{"get_weather": {"city": ["Paris"]}}]}
-    judged = Problem("1", "?", kind="call", details=KIND.read_details("?", record))
-    assert KIND.is_judged(judged)
-    assert "accepted" not in KIND.for_search(judged).details
-    assert KIND.is_right(judged, f"[{weather('Paris')}]", None, None)
-    assert not KIND.is_right(judged, NO_CALL, None, None)
+    judged = Problem("1", "?", kind="call", details=ToolCall().read_details("?", record))
+    assert ToolCall().is_judged(judged)
+    assert "accepted" not in ToolCall().for_search(judged).details
+    assert ToolCall().is_right(judged, f"[{weather('Paris')}]", None, None)
+    assert not ToolCall().is_right(judged, NO_CALL, None, None)

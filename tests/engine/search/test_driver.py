@@ -23,7 +23,7 @@ from adascale.engine.errors import (
     ModelCorruptError,
 )
 from adascale.engine.execution import Execution, Trial
-from adascale.engine.kinds.messages import problem_of
+from adascale.engine.kinds.recognising import problem_of
 from adascale.engine.ports import (
     Calibrator,
     Clock,

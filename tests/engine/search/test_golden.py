@@ -12,7 +12,7 @@ import cpython
 import pytest
 from scripted import ScriptedExecutor, sized
 
-from adascale.codetasks.records import read_task
+from adascale.codetasks.reading import read_task
 from adascale.engine.execution import Execution, Trial
 from adascale.engine.ports import Prefix, SequenceLogprob
 from adascale.engine.search.driver import Driver

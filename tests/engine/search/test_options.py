@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from scripted import PLANETS, PRIME, search_options
 
-from adascale.engine.kinds.messages import problem_of
+from adascale.engine.kinds.recognising import problem_of
 from adascale.engine.search.events import OptionsRead
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import EFFORTS, Weighing

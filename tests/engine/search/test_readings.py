@@ -10,8 +10,8 @@ import pytest
 
 from adascale.engine.answers.choosing import DOUBTFUL, SearchResult
 from adascale.engine.calibration.votes import FieldPosterior
-from adascale.engine.kinds.json_object import KIND
-from adascale.engine.kinds.messages import problem_of
+from adascale.engine.kinds.recognising import problem_of
+from adascale.engine.kinds.structured import JsonObject
 from adascale.engine.ports import BranchStart, Prefix, SequenceLogprob
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.record import Record
@@ -107,6 +107,8 @@ def test_what_breaks_the_schema_is_never_shown(text: str) -> None:
 def test_a_known_answer_is_compared_field_by_field() -> None:
     known = problem_of("1", "?", schema=SCHEMA)
     known = Problem("1", "?", answer=ann(), kind="json", details=known.details)
-    assert KIND.is_right(known, '{"name": "ANN", "age": 3, "home": {"city": "Ulm"}}', None, None)
-    assert not KIND.is_right(known, ann(4), None, None)
-    assert not KIND.is_right(Problem("1", "?", "Ann", kind="json", details=known.details), ann(), None, None)
+    assert JsonObject().is_right(known, '{"name": "ANN", "age": 3, "home": {"city": "Ulm"}}', None, None)
+    assert not JsonObject().is_right(known, ann(4), None, None)
+    assert not JsonObject().is_right(
+        Problem("1", "?", "Ann", kind="json", details=known.details), ann(), None, None
+    )

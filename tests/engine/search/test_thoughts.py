@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 from scripted import ScriptedExecutor, ended, sized
 
-from adascale.codetasks.records import read_task
+from adascale.codetasks.reading import read_task
 from adascale.engine.execution import Execution
-from adascale.engine.kinds.base import NO_PROGRAM
+from adascale.engine.kinds import NO_PROGRAM
 from adascale.engine.ports import Prefix, SequenceLogprob
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import (

@@ -10,7 +10,7 @@ import cpython
 import pytest
 from scripted import ScriptedExecutor, ended, ticking
 
-from adascale.codetasks.records import read_task
+from adascale.codetasks.reading import read_task
 from adascale.codetasks.task import CodeTask
 from adascale.engine.errors import UsageError
 from adascale.engine.execution import Execution, Trial

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from adascale.engine.tools.fields import in_order, reordered
+from adascale.engine.tools.equality import in_order, reordered
 
 INNER: dict[str, Any] = {"type": "object", "properties": {"x": {"type": "integer"}, "y": {"type": "integer"}}}
 SCHEMA: dict[str, Any] = {

@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adascale.engine.tools.reading import read_reply
-from adascale.engine.tools.tool import Call, Tool, Tools
+from adascale.engine.tools.calls import Call, Tool, Tools, read_reply
 
 
 def tool(name: str, required: tuple[str, ...] = (), **properties: Any) -> Tool:

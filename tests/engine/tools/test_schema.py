@@ -15,12 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adascale.engine.errors import UsageError
-from adascale.engine.tools.equality import key_of, key_of_calls
+from adascale.engine.tools.calls import Call, Tool, ToolRequest
+from adascale.engine.tools.equality import is_accepted, key_of, key_of_calls
 from adascale.engine.tools.grammar import grammar_of_object
-from adascale.engine.tools.inlining import MAX_PARTS, Inliner, object_schema
-from adascale.engine.tools.judging import is_accepted
-from adascale.engine.tools.schema import keywords, matches, mended
-from adascale.engine.tools.tool import Call, Tool, ToolRequest
+from adascale.engine.tools.schema import MAX_PARTS, Inliner, keywords, matches, mended, object_schema
 
 NAMES = st.sampled_from(["a", "b", "c"])
 VALUES = st.recursive(

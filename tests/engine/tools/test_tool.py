@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from adascale.engine.errors import UsageError
-from adascale.engine.tools.kind import KIND
-from adascale.engine.tools.tool import Call, ToolRequest
+from adascale.engine.kinds.structured import ToolCall
+from adascale.engine.tools.calls import Call, ToolRequest
 
 TOOL = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
 CITIES = ["Paris", "Rome"]
@@ -49,4 +49,4 @@ def test_a_call_without_a_result_is_not_known() -> None:
 )
 def test_a_message_has_a_role_and_a_text(message: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="role and its content"):
-        KIND.read_details("x", {"tools": [], "messages": [message]})
+        ToolCall().read_details("x", {"tools": [], "messages": [message]})

@@ -18,8 +18,7 @@ from scripted import ScriptedExecutor, ended, logs_of, sized, ticking
 
 from adascale.engine.errors import AdascaleError, ContextOverflowError
 from adascale.engine.execution import Execution
-from adascale.engine.kinds import recognise
-from adascale.engine.kinds.base import Look
+from adascale.engine.kinds import Look, recognise
 from adascale.engine.ports import BranchStart, Prefix, PrefixWork, Seen, SequenceLogprob
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import BranchStarted, Event, SearchFailed

@@ -15,13 +15,13 @@ import tiny
 from machine import Machine, opened
 from scripted import ticking
 
+from adascale.engine.kinds.structured import ToolCall
 from adascale.engine.ports import SequenceLogprob
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import Vote
-from adascale.engine.tools.kind import KIND
-from adascale.engine.tools.tool import Tool, ToolRequest, calls_of
+from adascale.engine.tools.calls import Tool, ToolRequest, calls_of
 from adascale.engine.types import Problem
 from adascale.models.llama.calls import CallWriter, call_rules
 from adascale.models.llama.tool_prompt import ToolFormat
@@ -68,7 +68,7 @@ def machine(random_gguf: Path) -> Iterator[Machine]:
 
 
 def problem(**more: Any) -> Problem:
-    details = {**KIND.read_details("", {"messages": [ASKED], "tools": TOOLS}), **more}
+    details = {**ToolCall().read_details("", {"messages": [ASKED], "tools": TOOLS}), **more}
     return Problem("p", "?", kind="call", details=details)
 
 

@@ -12,8 +12,8 @@ import tiny_prm
 from machine import opened
 
 from adascale.engine.errors import UsageError
+from adascale.engine.tools.calls import Tool
 from adascale.engine.tools.grammar import OPENING, grammar_of_call
-from adascale.engine.tools.tool import Tool
 from adascale.models.llama import grammar as grammar_file
 from adascale.models.llama.context import FloatArray
 from adascale.models.llama.grammar import Grammar

@@ -13,7 +13,7 @@ from machine import opened
 from scripted import logs_of, ticking
 
 from adascale.engine.errors import ContextOverflowError, UsageError
-from adascale.engine.kinds.base import Look
+from adascale.engine.kinds import Look
 from adascale.engine.ports import BranchStart, Prefix, SequenceLogprob
 from adascale.engine.sampling import SamplingChange
 from adascale.engine.search.conversation import turns_after

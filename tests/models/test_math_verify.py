@@ -8,17 +8,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from adascale.models import algebra_process
-from adascale.models.algebra_process import ask_math_verify
-from adascale.models.limited_child import CPU_SECONDS, LimitedChild
+from adascale.models import limited_child
+from adascale.models.limited_child import CPU_SECONDS, LimitedChild, ask_math_verify
 
 
 @pytest.fixture(scope="module", autouse=True)
 def child() -> Iterator[LimitedChild]:
     """A child of these tests alone: other tests' comparisons take processor time as well."""
-    child = LimitedChild(algebra_process._CHILD, "compares answers", "math-verify")
+    child = LimitedChild(limited_child._CHILD, "compares answers", "math-verify")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(algebra_process, "_child", child)
+        patch.setattr(limited_child, "_child", child)
         yield child
     child._stop()
 

@@ -1,8 +1,13 @@
-"""The kind of requests with tools, such as "What is the weather in Paris?" with ``get_weather``.
+"""Answers that a schema constrains: calls of tools, and JSON objects.
 
-The answer is a set of calls, which may be empty. One look, which generates nothing, says how likely a tool
-fits. A solution in the mode ``call`` sees the tools, and calls them or replies; one in prose does not see
-them, and replies.
+A request with tools, such as "What is the weather in Paris?" beside ``get_weather``, is answered by a set of
+calls, which may be empty. The logits of one prompt say how likely a tool fits. A solution in the mode
+``call`` sees the tools, and calls them or replies; one in prose does not see them, and replies.
+
+A text whose content is wanted as an object of a schema, such as an order as its items, is read by each
+solution. The greedy reading has the fields in the order of the schema and is the answer; each sampled one
+has an order of its own, since readings that are written alike make the same mistakes. Where one of them
+differs, a field of the answer is in doubt (``tools.equality``).
 """
 
 from __future__ import annotations
@@ -13,13 +18,12 @@ from dataclasses import replace
 
 from ..errors import UsageError
 from ..execution import Execution
-from ..kinds.base import Kind, Look, Run
+from ..tools.calls import NO_CALL, ToolRequest, calls_of, read_reply, write_calls
+from ..tools.equality import in_order, is_accepted, key_of, key_of_calls
+from ..tools.grammar import OPENING
+from ..tools.schema import Schema, as_json, matches, object_schema
 from ..types import Finish, Mode, Problem, Same
-from .equality import key_of_calls
-from .grammar import OPENING
-from .judging import is_accepted
-from .reading import read_reply
-from .tool import NO_CALL, ToolRequest, calls_of, write_calls
+from . import Kind, Look, Run
 
 QUESTION = (
     "Is one of these functions made for exactly this request, and does the request give what it needs? "
@@ -115,4 +119,49 @@ def _is_message(value: object) -> bool:
     return isinstance(value["content"], str) or (value["content"] is None and "tool_calls" in value)
 
 
-KIND = ToolCall()
+def schema_of(problem: Problem) -> Schema:
+    """The schema of a problem, without references."""
+    return object_schema(problem.details["schema"])
+
+
+class JsonObject(Kind):
+    """See the module."""
+
+    def read_details(self, question: str, record: Mapping[str, object]) -> Mapping[str, object]:
+        """The schema.
+
+        Raises:
+            UsageError: it is none of an object, or too large.
+        """
+        object_schema(record.get("schema"))
+        return {"schema": record["schema"]}
+
+    def statement(self, problem: Problem) -> str:
+        """The schema, and below it the text."""
+        schema = json.dumps(problem.details["schema"], ensure_ascii=False)
+        return f"JSON schema: {schema}\n\n{problem.question}"
+
+    def answer(
+        self, problem: Problem, mode: Mode, text: str, finish: Finish, execution: Execution | None
+    ) -> str | None:
+        """The object, its fields in the order of the schema; None if it does not match the schema."""
+        schema = schema_of(problem)
+        try:
+            found = as_json(json.loads(text))
+        except (ValueError, RecursionError):
+            return None
+        if not isinstance(found, dict) or not matches(found, schema):
+            return None
+        return json.dumps(in_order(found, schema), ensure_ascii=False)
+
+    def equality(self, problem: Problem) -> Same:
+        """True for objects with the same fields."""
+        schema = schema_of(problem)
+        return lambda a, b: a == b or key_of(json.loads(a), schema) == key_of(json.loads(b), schema)
+
+    def matches(self, problem: Problem, answer: str, known: str) -> bool:
+        """True if all fields are those of the known one, which is JSON too."""
+        try:
+            return super().matches(problem, answer, known)
+        except ValueError:
+            return False
