@@ -130,7 +130,7 @@ class SampledQuestion:
 
 def read_rollouts(path: Path) -> Iterator[SampledQuestion]:
     """Yield every question of a store once for each mode: counted outcomes, and no estimates."""
-    with closing(RolloutStore(path)) as store:
+    with closing(RolloutStore(path, read_only=True)) as store:
         model = _name(store.models())
         for rollouts in store.every():
             nodes = tuple(

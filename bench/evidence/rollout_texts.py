@@ -1,6 +1,6 @@
 """Rollouts of a calibration without their hidden states, small enough for the repository.
 
-Usage: ``python -m bench.evidence.rollout_texts STORE.sqlite DATA.jsonl ... -o FILE.jsonl.gz [--seed 1]``
+Usage: ``python -m bench.evidence.rollout_texts STORE.jsonl DATA.jsonl ... -o FILE.jsonl.gz [--seed 1]``
 
 One line for each question and mode: the question's id, and for every node its parent, where its draw began,
 how its step ended, token ids, text, log-probabilities and entropy, the outcomes of the draws through it, and
@@ -54,7 +54,7 @@ def kept(store: RolloutStore, problems: Sequence[Problem]) -> Iterator[Rollouts]
 
 def write_lines(store_path: Path, problems: Sequence[Problem], output: Path) -> None:
     """A store's rollouts as lines, in the order of the problems."""
-    with closing(RolloutStore(store_path)) as store:
+    with closing(RolloutStore(store_path, read_only=True)) as store:
         lines = [line(rollouts) for rollouts in kept(store, problems)]
     output.unlink(missing_ok=True)
     recorded_draws.append(output, lines)

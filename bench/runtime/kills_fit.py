@@ -15,7 +15,6 @@ import argparse
 import json
 import os
 import random
-import sqlite3
 import subprocess
 import sys
 import time
@@ -31,6 +30,7 @@ import psutil
 
 from adascale.engine.errors import AdascaleError
 from adascale.models.calibration.artefact import load_artefact
+from adascale.models.calibration.rollouts import RolloutStore
 
 from ..common import close
 from .soak import model_file
@@ -57,22 +57,20 @@ class Fit:
         return subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL)
 
     def rows(self) -> Rows:
-        """Stored rollouts by their key; none before the first.
+        """Stored rollouts by their question and mode; none before the first.
 
         Raises:
-            sqlite3.DatabaseError: the store is damaged.
+            AdascaleError: the store is damaged.
         """
-        found = sorted((self.folder / "adascale" / "rollouts").glob("*.sqlite"))
+        found = sorted((self.folder / "adascale" / "rollouts").glob("*.jsonl"))
         if not found:
             return {}
-        with closing(sqlite3.connect(found[0])) as store:
-            if store.execute("PRAGMA integrity_check").fetchall() != [("ok",)]:
-                raise sqlite3.DatabaseError("the check of its integrity fails")
-            tables = [name for (name,) in store.execute("SELECT name FROM sqlite_master WHERE type='table'")]
+        with closing(RolloutStore(found[0], read_only=True)) as store:
+            kept = [store.get(each.problem, each.mode) for each in store.every()]
             return {
-                (table, row[0]): row[1:]
-                for table in tables
-                for row in store.execute(f"SELECT * FROM {table}")
+                (each.problem.id, each.mode): (each.nodes, each.last.tobytes(), each.mean.tobytes())
+                for each in kept
+                if each is not None
             }
 
     def calibrations(self) -> list[bytes]:
@@ -113,7 +111,7 @@ class Fit:
         try:
             self.calibrations()
             return self.rows()
-        except (sqlite3.DatabaseError, AdascaleError):
+        except AdascaleError:
             found["torn"] += 1
             return {}
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from pathlib import Path
 
 from adascale.engine.errors import TraceError, UsageError
 from adascale.export import SampledQuestion, read_rollouts
+from adascale.models.lines import BEGIN
 from adascale.models.storage import data_folder
 
 from .history import past_runs, runs_dir
@@ -46,13 +45,13 @@ def read_sources(sources: Sequence[Path]) -> Iterator[SampledQuestion | str]:
 
     Raises:
         TraceError: A trace cannot be read; a kept run is left out then.
-        UsageError: A store cannot be read.
+        AdascaleError: A store is damaged.
     """
     for path in sources:
         with path.open("rb") as file:
-            is_store = file.read(6) == b"SQLite"
+            is_store = file.read(len(BEGIN)) == BEGIN
         if is_store:
-            yield from _read_store(path)
+            yield from read_rollouts(path)
             continue
         try:
             record = read_record(path)
@@ -66,7 +65,7 @@ def read_sources(sources: Sequence[Path]) -> Iterator[SampledQuestion | str]:
 
 def _kept_sources(name: str) -> list[Path]:
     folder = runs_dir() if name == "runs" else data_folder() / name
-    found = past_runs()[::-1] if name == "runs" else sorted(folder.glob("*.sqlite"))
+    found = past_runs()[::-1] if name == "runs" else sorted(folder.glob("*.jsonl"))
     if not found:
         raise UsageError(
             f"no {name} are kept yet", f"they would be in {folder}", hint=_FIXES[name], slug="no-source"
@@ -82,13 +81,3 @@ def _sources_at(path: Path) -> list[Path]:
         hint="--from runs, rollouts, a trace, a folder of traces, or a store of rollouts",
         slug="no-source",
     )
-
-
-def _read_store(path: Path) -> Iterator[SampledQuestion]:
-    try:
-        # A store that is opened to be written would get its tables, whosever it is.
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
-            db.execute("SELECT 1 FROM rollouts LIMIT 1")
-        yield from read_rollouts(path)
-    except (sqlite3.Error, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read rollouts from {path}: {error}", slug="unreadable") from error

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from adascale.engine.codec import build, to_plain
 from adascale.engine.errors import ContextOverflowError, ModelError
 from adascale.engine.ports import Prefix, RewardModel
 from adascale.engine.search.driver import Driver
-from adascale.engine.search.events import SearchFailed, SearchFinished, StepProposed
+from adascale.engine.search.events import ModelDescription, SearchFailed, SearchFinished, StepProposed
 from adascale.engine.search.prefix_outcomes import prefix_outcomes
 from adascale.engine.search.record import Record
 from adascale.engine.search.settings import Settings
@@ -24,7 +25,7 @@ from adascale.engine.strategies import Strategy
 from adascale.engine.strategies.rollouts import RolloutDraws
 from adascale.engine.types import ROOT, BranchId, Finish, Mode, Problem, Reading, Step
 
-from ..blobs import BlobStore, pack, pack_json, unpack, unpack_json
+from ..lines import Arrays, KeyedLines
 from ..storage import data_folder, keyed_path
 from .artefact import Fingerprint
 
@@ -191,31 +192,42 @@ def _in_order(tree: Tree, mode: Mode) -> list[Node]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Written:
-    """Rollouts as a store has them, without their states."""
+class KeptRollouts:
+    """Rollouts as the lines of a store have them, without their states."""
 
     problem: Problem
     mode: Mode
     nodes: tuple[RolloutNode, ...]
 
 
-_ROLLOUTS, _REWARDS = "rollouts", "rewards"
+_ROLLOUTS, _REWARDS, _MODELS = "rollouts", "rewards", "models"
 
 
-class RolloutStore(BlobStore):
+class RolloutStore(KeyedLines):
     """Finished questions: each is kept the moment it is done, whatever happens next.
 
-    The file belongs to one seed and number of draws, too.
+    The file belongs to one generator, prompt, sampler, seed and number of draws.
     """
 
-    tables = _ROLLOUTS, _REWARDS
+    def put_models(self, models: ModelDescription) -> None:
+        """Keep the generator and the sampler; models that judge have no part in a draw."""
+        self._put(_MODELS, "", to_plain(ModelDescription(models.generator, sampling=models.sampling)))
+
+    def models(self) -> ModelDescription:
+        """Generator and sampler of the contents; empty if nobody said."""
+
+        def read(value: Any, arrays: Arrays) -> ModelDescription:
+            models: ModelDescription = build(ModelDescription, value)
+            return models
+
+        return self._get(_MODELS, "", read) or ModelDescription()
 
     def put(self, rollouts: Rollouts) -> None:
-        """Keep a question in a mode, without its ``meta``; atomic, and for good."""
-        written = _Written(replace(rollouts.problem, meta={}), rollouts.mode, tuple(rollouts.nodes))
-        nodes = pack_json(to_plain(written))
-        blob = pack({"rollouts": nodes, "last": rollouts.last, "mean": rollouts.mean})
-        self._put(_ROLLOUTS, _key(rollouts.problem, rollouts.mode), blob, replace=False)
+        """Keep a question in a mode, without its ``meta``, for good: later ones change nothing."""
+        if not self.holds(rollouts.problem, rollouts.mode):
+            kept = KeptRollouts(replace(rollouts.problem, meta={}), rollouts.mode, tuple(rollouts.nodes))
+            states = {"last": rollouts.last, "mean": rollouts.mean}
+            self._put(_ROLLOUTS, _key(rollouts.problem, rollouts.mode), to_plain(kept), states)
 
     def holds(self, problem: Problem, mode: Mode = "prose") -> bool:
         """True where a question with this id and answer is done in a mode."""
@@ -223,32 +235,29 @@ class RolloutStore(BlobStore):
 
     def get(self, problem: Problem, mode: Mode = "prose") -> Rollouts | None:
         """The rollouts of a question in a mode; None where it is not done."""
-        blob = self._get(_ROLLOUTS, _key(problem, mode))
-        return None if blob is None else replace(self._read(blob), problem=problem)
 
-    def every(self) -> Iterator[Rollouts]:
-        """All rollouts, in the order in which they were put."""
-        yield from map(self._read, self._every(_ROLLOUTS))
+        def read(value: Any, arrays: Arrays) -> Rollouts:
+            nodes = build(KeptRollouts, value).nodes
+            if {len(arrays["last"]), len(arrays["mean"])} != {len(nodes)}:
+                raise ValueError(f"states of another number than {len(nodes)} nodes")
+            return Rollouts(problem, mode, nodes, arrays["last"], arrays["mean"])
 
-    def _read(self, blob: bytes) -> Rollouts:
-        with self._decoding():
-            arrays = unpack(blob)
-            written: _Written = build(_Written, unpack_json(arrays["rollouts"]))
-            if {len(arrays["last"]), len(arrays["mean"])} != {len(written.nodes)}:
-                raise ValueError(f"states of another number than {len(written.nodes)} nodes")
-            return Rollouts(written.problem, written.mode, written.nodes, arrays["last"], arrays["mean"])
+        return self._get(_ROLLOUTS, _key(problem, mode), read)
+
+    def every(self) -> Iterator[KeptRollouts]:
+        """All rollouts without their states, in the order in which they were put."""
+        for value in self._every(_ROLLOUTS):
+            with self._decoding():
+                kept: KeptRollouts = build(KeptRollouts, value)
+            yield kept
 
     def put_rewards(self, problem: Problem, prm: str, rewards: FloatArray) -> None:
-        """Keep ``[nodes]`` raw rewards of a question by one PRM; atomic."""
-        self._put(_REWARDS, _key(problem, prm), rewards.astype(np.float32).tobytes())
+        """Keep ``[nodes]`` raw rewards of a question by one PRM."""
+        self._put(_REWARDS, _key(problem, prm), None, {"rewards": rewards.astype(np.float32)})
 
     def rewards(self, problem: Problem, prm: str) -> FloatArray | None:
         """``[nodes]`` rewards that ``put_rewards`` kept; None without any."""
-        blob = self._get(_REWARDS, _key(problem, prm))
-        if blob is None:
-            return None
-        with self._decoding():
-            return np.frombuffer(blob, np.float32)
+        return self._get(_REWARDS, _key(problem, prm), lambda _, arrays: arrays["rewards"])
 
 
 def _key(problem: Problem, what: str) -> str:
@@ -305,7 +314,7 @@ class DrawPlan:
         if self.programs and fingerprint.program:
             own += [self.programs, asdict(fingerprint.program)]
         asked = [fingerprint.generator, fingerprint.prompt, dict(fingerprint.sampling)]
-        return keyed_path(data_folder() / "rollouts", [*asked, *own, llama_cpp.__version__], ".sqlite")
+        return keyed_path(data_folder() / "rollouts", [*asked, *own, llama_cpp.__version__], ".jsonl")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Self
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from adascale.engine.kinds import Look, kind_of
 from adascale.engine.ports import Prefix, PrefixWork, Seen
 from adascale.engine.types import KindName, Mode, Problem, Reading, Step
 
-from ..blobs import Arrays, BlobStore, pack, pack_json, unpack, unpack_json
+from ..lines import Arrays, KeyedLines
 from ..options import PROMPTS
 from ..storage import data_folder, keyed_path
 
@@ -36,10 +36,8 @@ def draw_key(prefix: Prefix, seed: int, greedy: bool) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-class DrawStore(BlobStore):
+class DrawStore(KeyedLines):
     """Draws by ``draw_key``, prompts and looks, each kept the moment it ends."""
-
-    tables = _PROMPTS, _DRAWS, _LOOKS
 
     @classmethod
     def of(cls, session: OpenSession, kind: KindName) -> Self:
@@ -58,49 +56,40 @@ class DrawStore(BlobStore):
             llama_cpp.__version__,
             session.model.gpu_layers,
         ]
-        return cls(keyed_path(data_folder() / "draws", parts, ".sqlite"))
+        return cls(keyed_path(data_folder() / "draws", parts, ".jsonl"))
 
     def put_prompt(self, problem: Problem, mode: Mode, prompt: PrefixWork) -> None:
         """Keep the reading of a question."""
-        arrays = {"tokens": np.array(prompt.evaluated_tokens), **_reading_arrays([prompt.reading])}
-        self._put(_PROMPTS, _prompt_key(problem, mode), pack(arrays))
+        arrays = _reading_arrays([prompt.reading])
+        self._put(_PROMPTS, _prompt_key(problem, mode), prompt.evaluated_tokens, arrays)
 
     def prompt(self, problem: Problem, mode: Mode) -> PrefixWork | None:
         """Get the work and the reading of a question in a mode's prompt; every token counts as evaluated."""
-        blob = self._get(_PROMPTS, _prompt_key(problem, mode))
-        if blob is None:
-            return None
-        with self._decoding():
-            arrays = unpack(blob)
+
+        def read(tokens: Any, arrays: Arrays) -> PrefixWork:
             [reading] = _readings_from(arrays, 1)
-            return PrefixWork(int(arrays["tokens"]), 0, reading)
+            return PrefixWork(int(tokens), 0, reading)
+
+        return self._get(_PROMPTS, _prompt_key(problem, mode), read)
 
     def look(self, look: Look, problem: Problem) -> Seen | None:
         """The kept result of a look at options; None if there is none."""
-        blob = self._get(_LOOKS, _look_key(look, problem))
-        if blob is None:
-            return None
-        with self._decoding():
-            arrays = unpack(blob)
-            return Seen(tuple(map(float, arrays["log_probs"])), int(arrays["tokens"]))
+        key = _look_key(look, problem)
+        return self._get(_LOOKS, key, lambda seen, _: Seen(tuple(map(float, seen[0])), int(seen[1])))
 
     def put_look(self, look: Look, problem: Problem, seen: Seen) -> None:
         """Keep what a look at options showed."""
-        arrays = {"log_probs": np.array(seen.log_probs), "tokens": np.array(seen.evaluated_tokens)}
-        self._put(_LOOKS, _look_key(look, problem), pack(arrays))
+        self._put(_LOOKS, _look_key(look, problem), [seen.log_probs, seen.evaluated_tokens])
 
     def put(self, key: str, steps: tuple[Step, ...]) -> None:
-        """Keep a draw, or its first steps; a longer one replaces a shorter one, whichever was kept first."""
-        is_longer = steps[-1].finish != "step" or len(steps) > len(self.get(key))
-        self._put(_DRAWS, key, _pack_steps(steps), replace=is_longer)
+        """Keep a draw, or its first steps, unless as many are kept."""
+        if key not in self or steps[-1].finish != "step" or len(steps) > len(self.get(key)):
+            rows = [[step.text, step.token_ids, step.logprob, step.finish, step.thought] for step in steps]
+            self._put(_DRAWS, key, rows, _reading_arrays([step.reading for step in steps]))
 
     def get(self, key: str) -> tuple[Step, ...]:
         """The steps of a draw as far as they are kept; none if it was not begun."""
-        blob = self._get(_DRAWS, key)
-        if blob is None:
-            return ()
-        with self._decoding():
-            return _unpack_steps(blob)
+        return self._get(_DRAWS, key, _steps_from) or ()
 
     def __contains__(self, key: str) -> bool:
         return self._holds(_DRAWS, key)
@@ -122,23 +111,16 @@ def _prompt_key(problem: Problem, mode: Mode) -> str:
 
 def as_kept(step: Step) -> Step:
     """The step as it comes back from a store, so that what was just drawn is the same to the last bit."""
-    [kept] = _unpack_steps(_pack_steps([step]))
-    return kept
+    [reading] = _readings_from(_reading_arrays([step.reading]), 1)
+    return replace(step, reading=reading, wrong_sums=(), logprobs=())
 
 
-def _pack_steps(steps: Sequence[Step]) -> bytes:
-    rows = [[step.text, step.token_ids, step.logprob, step.finish, step.thought] for step in steps]
-    return pack({"steps": pack_json(rows), **_reading_arrays([step.reading for step in steps])})
-
-
-def _unpack_steps(blob: bytes) -> tuple[Step, ...]:
+def _steps_from(rows: Any, arrays: Arrays) -> tuple[Step, ...]:
     """One step at least.
 
     Raises:
-        Exception: nearly any, where ``_pack_steps`` did not make the blob.
+        Exception: nearly any, where ``DrawStore.put`` did not make them.
     """
-    arrays = unpack(blob)
-    rows = unpack_json(arrays["steps"])
     steps = tuple(
         Step(text, tuple(tokens), logprob, finish, reading, thought=thought)
         for (text, tokens, logprob, finish, thought), reading in zip(

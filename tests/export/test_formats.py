@@ -124,7 +124,7 @@ def test_what_became_of_a_prefix_updates_its_estimate(
 
 def test_rollouts_give_the_rows_that_their_search_gives(tmp_path: Path) -> None:
     records = worlds.searched(worlds.problems(3), programs=2)
-    with closing(RolloutStore(tmp_path / "x.sqlite")) as store:
+    with closing(RolloutStore(tmp_path / "x.jsonl")) as store:
         store.put_models(sampled.MODELS)
         for record in records.values():
             for mode in ("prose", "program"):
@@ -140,4 +140,4 @@ def test_rollouts_give_the_rows_that_their_search_gives(tmp_path: Path) -> None:
         return sorted(json.dumps(row) for row in found)
 
     live = [replace(SampledQuestion.of(record), model="tiny") for record in records.values()]
-    assert rows(list(read_rollouts(tmp_path / "x.sqlite"))) == rows(live) != []
+    assert rows(list(read_rollouts(tmp_path / "x.jsonl"))) == rows(live) != []

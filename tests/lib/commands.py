@@ -8,14 +8,13 @@ from __future__ import annotations
 import io
 import json
 import os
-import sqlite3
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
@@ -195,15 +194,9 @@ class Home:
         return self.folder / "data" / "adascale" / "calibrations"
 
     def kept(self, table: str = "rollouts") -> int:
-        """Rows in its store of rollouts or draws."""
-        found = list((self.folder / "data" / "adascale" / table).glob("*.sqlite"))
-        if not found:
-            return 0
-        with closing(sqlite3.connect(found[0])) as db:
-            try:
-                return int(db.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
-            except sqlite3.OperationalError:
-                return 0  # not made yet
+        """Records in its store of rollouts or draws."""
+        found = list((self.folder / "data" / "adascale" / table).glob("*.jsonl"))
+        return found[0].read_text().count(f'{{"table": "{table}"') if found else 0
 
     def run(self, *args: str) -> subprocess.CompletedProcess[str]:
         """How a command of ours ends in this process; a traceback fails the test."""

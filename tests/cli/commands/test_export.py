@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sqlite3
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -42,7 +41,7 @@ def rows(text: str) -> list[Any]:
 
 def keep_rollouts() -> Path:
     """As ``calibrate fit`` keeps them."""
-    path = data_folder() / "rollouts" / "x.sqlite"
+    path = data_folder() / "rollouts" / "x.jsonl"
     with closing(RolloutStore(path)) as store:
         store.put_models(sampled.MODELS)
         for record in worlds.searched(worlds.problems(30), programs=2).values():
@@ -62,7 +61,7 @@ def test_kept_runs_are_read_unless_something_else_is_named() -> None:
 
 
 def test_all_sources_go_into_one_file() -> None:
-    path = keep_rollouts().rename("run#1?%41.sqlite")  # a name may have any character
+    path = keep_rollouts().rename("run#1?%41.jsonl")  # a name may have any character
     Path("traces").mkdir()
     for name in "ab":
         shutil.copy(sampled.PROSE_SEARCH, f"traces/{name}.jsonl")
@@ -98,14 +97,11 @@ def test_a_search_that_only_read_its_options_did_not_fail() -> None:
         (("--from", "runs"), "no-source"),
         (("--from", "rollouts"), "no-source"),
         (("--from", "mine.jsonl"), "bad-trace"),
-        (("--from", "songs.sqlite"), "unreadable"),
-        (("--from", "torn.sqlite"), "unreadable"),
+        (("--from", "songs.jsonl"), "bad-store"),
     ],
 )
 def test_what_cannot_be_exported_is_refused(args: tuple[str, ...], slug: str) -> None:
     Path("mine.jsonl").write_text("mine")
     Path("empty").mkdir()
-    with closing(sqlite3.connect("songs.sqlite")) as db:
-        db.execute("CREATE TABLE songs (name TEXT)")
-    Path("torn.sqlite").write_bytes(Path("songs.sqlite").read_bytes()[:5000])
+    Path("songs.jsonl").write_text('{"table": "rollouts", "key": "a song", "value": 1}\n')
     assert refused("--to", "trl-preference", *args).slug == slug

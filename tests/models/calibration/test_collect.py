@@ -43,7 +43,7 @@ class Counting(ReadingPolicy):
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[RolloutStore]:
-    with closing(RolloutStore(tmp_path / "rollouts.sqlite")) as opened:
+    with closing(RolloutStore(tmp_path / "rollouts.jsonl")) as opened:
         yield opened
 
 
