@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from adascale.engine.answers.choosing import SearchResult as SearchResult
     from adascale.engine.errors import AdascaleError as AdascaleError
     from adascale.engine.request import SearchRequest as SearchRequest
+    from adascale.engine.request import Settings as Settings
     from adascale.engine.search.driver import Driver as Driver
     from adascale.engine.search.events import Event as Event
     from adascale.engine.search.events import SearchFinished as SearchFinished
     from adascale.engine.search.events import SearchStarted as SearchStarted
     from adascale.engine.search.record import replay as replay
-    from adascale.engine.search.settings import Settings as Settings
     from adascale.engine.search.tree import Tree as Tree
     from adascale.engine.strategies import Adaptive as Adaptive
     from adascale.engine.strategies import Beam as Beam
@@ -62,11 +62,10 @@ _NAMES = {
     "adascale.engine.answer": "Answer",
     "adascale.engine.answers.choosing": "SearchResult",
     "adascale.engine.errors": "AdascaleError",
-    "adascale.engine.request": "SearchRequest",
     "adascale.engine.search.driver": "Driver",
     "adascale.engine.search.events": "Event SearchFinished SearchStarted",
     "adascale.engine.search.record": "replay",
-    "adascale.engine.search.settings": "Settings",
+    "adascale.engine.request": "SearchRequest Settings",
     "adascale.engine.search.tree": "Tree",
     "adascale.engine.strategies": "Adaptive Beam BestOfN Cut Expand Greedy "
     "Margin Passing Plan Strategy Vote gather",

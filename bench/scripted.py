@@ -24,9 +24,9 @@ from adascale.engine.ports import (
     Seen,
     SequenceLogprob,
 )
+from adascale.engine.request import Conditions, Request
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import Event, GeneratorDescription, ModelDescription
-from adascale.engine.search.settings import Conditions, Request
 from adascale.engine.tools.calls import ToolRequest
 from adascale.engine.types import BranchId, Finish, KindName, Mode, Problem, Step, Until
 from adascale.models.worker.server import ModelsOpened

@@ -37,10 +37,10 @@ from .terminal.wrapping import Wrapping
 
 if TYPE_CHECKING:
     from adascale.engine.answer import FallbackAnswer
+    from adascale.engine.request import Request
     from adascale.engine.search.driver import Driver
     from adascale.engine.search.events import Event
     from adascale.engine.search.record import Record
-    from adascale.engine.search.settings import Request
     from adascale.engine.types import Notice
     from adascale.models.fallback import Fallback
     from adascale.models.files.library import ModelFile
@@ -109,7 +109,7 @@ def last_conversation(terminal: TerminalOptions) -> tuple[Turn, ...]:
     Raises:
         TraceError: no kept run can be continued.
     """
-    from adascale.engine.search.conversation import turns_after
+    from adascale.engine.answer import turns_after
 
     from .disk.history import last_finished, run_name
     from .disk.trace import read_record
@@ -156,7 +156,7 @@ def request_for(
         seed: From ``choose_seed``.
         opened: The open models.
     """
-    from adascale.engine.search.settings import Request, Settings
+    from adascale.engine.request import Request, Settings
 
     settings = Settings(strategy, search.budget, seed, width=search.width)
     settings = settings.under(opened.conditions[problem.kind])
@@ -417,7 +417,7 @@ class _PrintedReply:
     """
 
     def __init__(self, status: Callable[[str], None]) -> None:
-        from adascale.engine.search.reply import GrowingReply
+        from adascale.engine.answer import GrowingReply
 
         self._status = status
         self._reply = GrowingReply()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from adascale.engine.decimals import human_bytes
+from adascale.engine.errors import human_bytes
 from adascale.engine.kinds import KINDS
 from adascale.models.calibration.artefact import load_artefact, shipped_folder
 from adascale.models.files.catalog import ModelSpec, catalog

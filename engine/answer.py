@@ -1,21 +1,36 @@
-"""The answer of a finished search: everything that any output says about it.
+"""The answer of a search: everything that any output says about it.
 
 Terminal, JSON, HTTP, MCP and Python each write out an ``Answer``; the record behind it has the rest.
+``GrowingReply`` is a reply while it is written, ``turns_after`` what a follow-up is asked below.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from itertools import chain, pairwise, repeat
 from statistics import fmean
 from typing import Any, Literal, Self
 
 from .answers.choosing import AnswerGroup, SearchResult
-from .execution import Execution, TestOutcome, Verdict
 from .kinds import kind_of
+from .search.events import BranchGrew, Event, StepProposed
 from .search.record import Record
 from .search.tree import Tree
-from .types import ROOT, Mode, NodeId, Notice, Problem, StopReason, probability_of, rounded_probability
+from .types import (
+    ROOT,
+    Execution,
+    Mode,
+    NodeId,
+    Notice,
+    Problem,
+    StopReason,
+    TestOutcome,
+    Turn,
+    Verdict,
+    probability_of,
+    rounded_probability,
+)
 
 Status = Literal["answered", "failing", "low_confidence", "no_answer", "interrupted"]
 """Outcome of a search: ``failing`` is a program that does not pass its tests; ``low_confidence`` is a guess,
@@ -251,3 +266,78 @@ def _is_redrawn(tree: Tree, tip: NodeId) -> bool:
     path = tree.path(tip)
     cut = [(below, above.id) for above, below in pairwise(path) if below.status == "pruned"]
     return any(tree.children(parent)[-1] != node.id for node, parent in cut)
+
+
+def turns_after(record: Record) -> tuple[Turn, ...]:
+    """The conversation before the search, its question, and its reply.
+
+    Without a reply there is nothing to go on from: the conversation stays as it was, since a chat template
+    wants turns of user and assistant to alternate.
+    """
+    problem, said = record.started.problem, _reply(record)
+    if not said:
+        return problem.history
+    return (*problem.history, Turn("user", problem.question), Turn("assistant", said))
+
+
+def _reply(record: Record) -> str:
+    """The solution that was shown, as the model wrote it; of a program also what it printed.
+
+    A reply that was stopped is what had been written of it.
+    """
+    tree, result = record.tree, record.result
+    best = None if result is None else result.best
+    if best is None and tree.problem.is_chat:
+        best = tree.nodes[-1].id  # its steps follow each other
+    if best is None:
+        return record.answer or ""
+    text, execution = tree.text(best).strip(), tree[best].execution
+    printed = "" if execution is None else execution.output.strip()
+    return f"{text}\n\nIt prints {printed}." if printed else text
+
+
+class GrowingReply:
+    """Collects a reply from the events of its search, without what may still change or be cut.
+
+    Args:
+        stops: Texts before which the reply ends.
+        keeps_blanks: Keep blanks at its beginning.
+
+    Attributes:
+        sent: Text that ``take`` has returned so far.
+        stopped_at: The stop text that ended the reply; None so far.
+    """
+
+    def __init__(self, stops: Sequence[str] = (), *, keeps_blanks: bool = False) -> None:
+        self.sent = ""
+        self._keeps_blanks = keeps_blanks
+        self.stopped_at: str | None = None
+        self._steps = ""
+        self._stops = stops
+        self._held = max(map(len, stops), default=1) - 1
+
+    def take(self, event: Event) -> str:
+        """The text that an event adds; thoughts add nothing."""
+        match event:
+            case StepProposed() if not event.step.is_thought:
+                self._steps += event.step.text
+                text = self._steps
+            case BranchGrew(thinks=False):
+                text = self._steps + event.text
+            case _:
+                return ""
+        text = text if self._keeps_blanks else text.lstrip()
+        kept, stop = cut_at_stop(text, self._stops)
+        self.stopped_at = self.stopped_at or stop
+        if stop is None:  # half of a stop, half of a character or a last blank may stand at the end
+            kept = kept[: max(0, len(kept) - self._held)]
+            kept = kept.rstrip().removesuffix("\N{REPLACEMENT CHARACTER}").rstrip()
+        added = kept[len(self.sent) :]
+        self.sent = max(self.sent, kept, key=len)
+        return added
+
+
+def cut_at_stop(text: str, stops: Sequence[str]) -> tuple[str, str | None]:
+    """The text before the earliest stop text, and that stop; None if it contains none of them."""
+    at, stop = min(((at, stop) for stop in stops if (at := text.find(stop)) >= 0), default=(len(text), None))
+    return text[:at], stop

@@ -1,4 +1,4 @@
-"""Every error a caller can meet, and how its text names a setting.
+"""Every error a caller can meet, how its text names a setting, and how texts write numbers.
 
 Errors hold plain text and facts, no markup and no terminal; ``cli`` alone turns them into
 ``error[slug]: ... / hint: ...`` and an exit code of the process.
@@ -261,3 +261,22 @@ def respell(text: str, spell: Callable[[str, str | None], str]) -> str:
         return str(bare) if bare else spell(name, None if value is None else value.strip('"'))
 
     return _MARKED.sub(replacement, text)
+
+
+def decimal(value: float, form: str = ".3f") -> str:
+    """``value`` in one of Python's formats, without a leading zero: ``.812``, ``-.05``, ``+.012``."""
+    return re.sub(r"^([+-]?)0\.", r"\1.", format(value, form))
+
+
+def human_bytes(count: int) -> str:
+    """``98 MB`` or ``1.1 GB``; below a megabyte ``12 kB``."""
+    if count >= 10**9:
+        return f"{count / 10**9:.1f} GB"
+    if count >= 10**6:
+        return f"{count / 10**6:.0f} MB"
+    return f"{count / 10**3:.0f} kB"
+
+
+def gigabytes(count: int) -> str:
+    """``0.7`` for 700 MB: a number to stand beside another one in the same sentence."""
+    return f"{count / 10**9:.1f}"

@@ -12,10 +12,21 @@ from typing import ClassVar, Protocol
 
 from .answers.choosing import PROFILES, FieldEstimate, FinishedSearch, ModeProfile
 from .answers.weighing import OptionWeights
-from .execution import Execution, Trial
 from .kinds import Look
-from .sampling import AS_USUAL, SamplingChange
-from .types import BranchId, Estimate, Mode, NodeId, Problem, Reading, Step, Until
+from .types import (
+    AS_USUAL,
+    BranchId,
+    Estimate,
+    Execution,
+    Mode,
+    NodeId,
+    Problem,
+    Reading,
+    SamplingChange,
+    Step,
+    Trial,
+    Until,
+)
 
 Clock = Callable[[], float]
 """Seconds on a monotonic clock."""

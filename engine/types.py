@@ -1,10 +1,10 @@
-"""The words that all rooms share: problems, budgets and usage, steps, readings, estimates."""
+"""The words that all rooms share: problems, budgets, steps, estimates, executions, samplers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, NewType, Self, get_args
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal, NewType, Self, get_args
 
 from .codec import UNRECORDED, encodable, omit
 
@@ -296,3 +296,139 @@ class Notice:
     message: str
     facts: tuple[str, ...] = ()
     hint: str = ""
+
+
+TestOutcome = Literal["passed", "failed", "error", "time-limit", "not-run"]
+"""Outcome of one test; ``not-run``: the run ended at an earlier test, or in the program itself."""
+
+_KEPT = 1000
+"""Characters of a detail as it is reported."""
+_OUTCOMES: tuple[TestOutcome, ...] = get_args(TestOutcome)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The verdict of one test on a program.
+
+    Attributes:
+        outcome: ``passed``, or the way in which it failed.
+        detail: For a failed test the ``repr`` of what the entry point gave last; where it was not called, of
+            what was compared, or the message of the assert. For an error the last line of its traceback. At
+            most 200 characters.
+    """
+
+    outcome: TestOutcome
+    detail: str = ""
+
+    @classmethod
+    def reported(cls, report: Any) -> Self:
+        """The verdict of what tests have reported: [outcome, detail].
+
+        Raises:
+            ValueError: it is something else, so a test has written it and not its harness.
+        """
+        match report:
+            case [outcome, str(detail)] if outcome in _OUTCOMES:
+                return cls(outcome, detail[:_KEPT])
+        raise ValueError("a test reports what is no verdict")
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A program and the tests that judge it, which run behind it in one process.
+
+    Attributes:
+        program: Python source of the program.
+        tests: Python source of each test, which finds the names of the program and raises where it fails.
+    """
+
+    program: str
+    tests: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """Result of running a program.
+
+    Attributes:
+        output: Text that it printed, up to the point where it failed.
+        error: Last line of the traceback; empty if it ran to its end.
+        seconds: Wall time.
+        program: Source of the program where tests judge it, as it was cut out of the text and mended; empty
+            where the text holds none.
+        verdicts: One for each test that was given, in their order.
+    """
+
+    output: str
+    error: str
+    seconds: float
+    program: str = field(default="", metadata=omit(""))
+    verdicts: tuple[Verdict, ...] = field(default=(), metadata=omit(()))
+
+    @property
+    def passed(self) -> int:
+        """Number of tests that the program passes."""
+        return sum(verdict.outcome == "passed" for verdict in self.verdicts)
+
+    @property
+    def passes(self) -> bool:
+        """True if the program was tested and passes every test."""
+        return bool(self.verdicts) and self.passed == len(self.verdicts)
+
+    @property
+    def fails(self) -> bool:
+        """True if there is no program that tests could judge, or one that does not pass all of them."""
+        return not self.program or self.passed < len(self.verdicts)
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingChange:
+    """Numbers of the sampler that one question asks for; None leaves a number as it is for all questions.
+
+    Attributes:
+        temperature: Above 0; greedy draws ignore it.
+        top_k: Candidates kept first; 0 for all.
+        top_p: Share of probability kept, in [0, 1].
+        min_p: Candidates less likely than this share of the likeliest one are dropped, in [0, 1].
+        repeat_penalty: Divides positive logits of recent tokens, and multiplies negative ones; 1 for none.
+        presence_penalty: Taken from the logit of each token that the solution has.
+        frequency_penalty: Taken from it once more for each time that the token stands there.
+        logit_bias: Tokens, each with what is added to its logit.
+        max_tokens: Tokens of one solution without its thoughts, at least 1.
+        logprobs: Number of likeliest tokens that are recorded with each token and its log-probability; None
+            to record none.
+    """
+
+    temperature: float | None = None
+    top_k: int | None = None
+    top_p: float | None = None
+    min_p: float | None = None
+    repeat_penalty: float | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    logit_bias: tuple[tuple[int, float], ...] | None = None
+    max_tokens: int | None = None
+    logprobs: int | None = None
+
+    @property
+    def numbers(self) -> dict[str, Any]:
+        """The numbers of the sampler that are given, by name."""
+        given = asdict(self)
+        return {name: value for name, value in given.items() if value is not None and name != "logprobs"}
+
+    @property
+    def odds(self) -> dict[str, Any]:
+        """The given numbers that change how likely a token is: with any, fitted estimates become rough."""
+        return {name: value for name, value in self.numbers.items() if name != "max_tokens"}
+
+    def beyond(self, usual: Mapping[str, Any]) -> Self:
+        """The change without numbers that are the usual ones; a filter or penalty left out there is off."""
+        same = [name for name, value in self.odds.items() if value == usual.get(name, _OFF.get(name, 0))]
+        return replace(self, **dict.fromkeys(same))
+
+
+_OFF: Mapping[str, Any] = {"repeat_penalty": 1.0, "logit_bias": (), "top_p": 1.0, "temperature": None}
+"""Numbers that change nothing, where that is not 0."""
+
+AS_USUAL = SamplingChange()
+"""The sampler that the open models have for all questions."""

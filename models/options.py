@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from .files.catalog import DEFAULT_GENERATOR
 
 if TYPE_CHECKING:
-    from adascale.engine.sampling import SamplingChange
     from adascale.engine.strategies import Strategy
-    from adascale.engine.types import PromptName
+    from adascale.engine.types import PromptName, SamplingChange
 
     from .files.gguf_info import GGUFInfo
     from .files.progress import Confirm, Report

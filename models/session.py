@@ -11,13 +11,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
-from adascale.engine.decimals import human_bytes
-from adascale.engine.errors import UsageError, command, setting
+from adascale.engine.errors import UsageError, command, human_bytes, setting
 from adascale.engine.kinds import KINDS
 from adascale.engine.ports import Clock, Executor, Policy, RewardModel, SequenceLogprob
+from adascale.engine.request import Conditions
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import GeneratorDescription, ModelDescription, PRMDescription
-from adascale.engine.search.settings import Conditions
 from adascale.engine.types import KindName, Mode, Notice
 
 from . import machine

@@ -11,8 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import product
 
-from adascale.engine.decimals import gigabytes
-from adascale.engine.errors import MemoryOverflowError, UsageError, command, setting
+from adascale.engine.errors import MemoryOverflowError, UsageError, command, gigabytes, setting
 from adascale.engine.strategies import Adaptive
 
 from . import machine

@@ -205,7 +205,7 @@ from adascale.cli.app import main
 from adascale.engine.ports import Prefix, SequenceLogprob
 from bench.scripted import ScriptedPolicy, scripted_step
 from adascale.engine.search.driver import Driver
-from adascale.engine.search.settings import Settings
+from adascale.engine.request import Settings
 from adascale.engine.strategies import Vote
 from adascale.engine.types import Problem
 import adascale.models.session, adascale.models.questions

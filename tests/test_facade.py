@@ -12,9 +12,9 @@ import tiny
 
 import adascale
 from adascale.engine.errors import ContextOverflowError
+from adascale.engine.request import Settings
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import StepProposed
-from adascale.engine.search.settings import Settings
 
 
 def test_every_public_name_exists_and_is_listed() -> None:

@@ -12,9 +12,8 @@ from dataclasses import dataclass, replace
 
 from adascale.engine.answers.program import parse
 from adascale.engine.codec import to_plain
-from adascale.engine.execution import Execution, Trial, Verdict
 from adascale.engine.kinds import NO_PROGRAM, Kind, Run, Runnable
-from adascale.engine.types import Finish, Mode, Problem
+from adascale.engine.types import Execution, Finish, Mode, Problem, Trial, Verdict
 
 from .program import extract_program, unparse
 from .reading import read_task

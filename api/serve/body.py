@@ -12,9 +12,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field, ValidationError, model_validator
 
 from adascale.engine.errors import UsageError
-from adascale.engine.sampling import SamplingChange
 from adascale.engine.tools.calls import MAX_TOOLS
 from adascale.engine.tools.schema import object_schema
+from adascale.engine.types import SamplingChange
 
 from .http import JsonObject, Refusal
 

@@ -17,11 +17,10 @@ from queue import SimpleQueue
 from typing import Literal, Protocol
 
 from adascale.engine.errors import AdascaleError, WorkerDiedError
-from adascale.engine.sampling import AS_USUAL, SamplingChange
+from adascale.engine.request import Request, Settings
 from adascale.engine.search.events import Event, SearchFailed, SearchFinished, SearchStarted
-from adascale.engine.search.settings import Request, Settings
 from adascale.engine.strategies import Greedy, Strategy, Vote
-from adascale.engine.types import Budget, Problem
+from adascale.engine.types import AS_USUAL, Budget, Problem, SamplingChange
 from adascale.models.worker.client import failed_log
 from adascale.models.worker.server import ModelsOpened
 

@@ -25,12 +25,19 @@ from adascale import __version__
 from adascale.codetasks.reading import read_examples, read_tests, task_of
 from adascale.engine.answers.choosing import SearchResult
 from adascale.engine.errors import AdascaleError, UsageError
-from adascale.engine.execution import Execution, TestOutcome
 from adascale.engine.kinds import kind_of
 from adascale.engine.search.events import SearchFailed
 from adascale.engine.search.record import Record
 from adascale.engine.strategies import EFFORTS, Adaptive, Effort
-from adascale.engine.types import Budget, KindName, Problem, StopReason, rounded_probability
+from adascale.engine.types import (
+    Budget,
+    Execution,
+    KindName,
+    Problem,
+    StopReason,
+    TestOutcome,
+    rounded_probability,
+)
 
 from .body import MAX_SEED, Tokens
 from .http import MAX_BODY, Refusal, for_clients

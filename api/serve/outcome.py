@@ -7,14 +7,13 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from adascale.engine.answer import Answer as Given
-from adascale.engine.answer import FallbackAnswer
+from adascale.engine.answer import FallbackAnswer, cut_at_stop
 from adascale.engine.answers.choosing import SearchResult
 from adascale.engine.answers.latex import readable
 from adascale.engine.answers.program import read_program
 from adascale.engine.codec import to_plain
 from adascale.engine.kinds import kind_of
 from adascale.engine.search.record import Record
-from adascale.engine.search.reply import cut_at_stop
 from adascale.engine.search.tree import Node
 from adascale.engine.tools.calls import Call, ToolRequest, calls_of, read_reply
 from adascale.engine.types import (

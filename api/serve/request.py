@@ -16,13 +16,12 @@ from typing import Any, Literal, Self, get_args
 from adascale.engine.codec import nesting
 from adascale.engine.errors import UsageError, excerpt
 from adascale.engine.kinds.recognising import problem_of
-from adascale.engine.sampling import AS_USUAL, SamplingChange
 from adascale.engine.search.events import GeneratorDescription, ModelDescription, PRMDescription
 from adascale.engine.strategies import EFFORTS as PRESETS
 from adascale.engine.strategies import Effort, Greedy, Strategy, Vote
 from adascale.engine.tools.calls import Choice, ToolRequest, in_words
 from adascale.engine.tools.schema import BOUNDS, UNCHECKED, keywords, object_schema
-from adascale.engine.types import Budget, MessageKind, Problem, Turn
+from adascale.engine.types import AS_USUAL, Budget, MessageKind, Problem, SamplingChange, Turn
 
 from . import body as fields
 from .body import Body

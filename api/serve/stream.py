@@ -11,6 +11,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Generic, Literal, TypeVar
 
+from adascale.engine.answer import GrowingReply
 from adascale.engine.answers.choosing import Standing
 from adascale.engine.answers.latex import readable
 from adascale.engine.search.events import (
@@ -24,7 +25,6 @@ from adascale.engine.search.events import (
     Warned,
 )
 from adascale.engine.search.record import Record
-from adascale.engine.search.reply import GrowingReply
 from adascale.engine.search.tree import Node
 from adascale.engine.tools.calls import Call
 from adascale.engine.types import Estimate, Usage

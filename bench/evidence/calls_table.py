@@ -31,12 +31,12 @@ from adascale.engine.calibration.votes import CALL_WEIGHTS, CallPosterior, CallW
 from adascale.engine.kinds import kind_of
 from adascale.engine.kinds.structured import CALL, NO
 from adascale.engine.ports import Prefix, SequenceLogprob, Uncalibrated
-from adascale.engine.search.branch import branch_seed
+from adascale.engine.request import Settings
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import SearchFinished
-from adascale.engine.search.settings import Settings
+from adascale.engine.search.search import branch_seed
 from adascale.engine.strategies import Greedy, Strategy, Vote
-from adascale.engine.strategies.agreement import Agreement
+from adascale.engine.strategies.sampling import Agreement
 from adascale.engine.tools.calls import Call, ToolRequest, find_calls
 from adascale.engine.tools.equality import is_accepted
 from adascale.engine.tools.schema import matches

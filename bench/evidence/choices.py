@@ -33,8 +33,8 @@ from adascale.engine.calibration.metrics import Predictions
 from adascale.engine.calibration.options import OptionsCalibration
 from adascale.engine.evaluation.evaluate import SURE
 from adascale.engine.kinds import kind_of
+from adascale.engine.request import Settings
 from adascale.engine.search.record import Record
-from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import EFFORTS, Greedy, Strategy, Vote, Weighing
 from adascale.engine.types import Problem
 from adascale.models.calibration import artefact as installed

@@ -21,12 +21,12 @@ from typing import Any, ClassVar
 from adascale.engine.calibration.head import Calibration
 from adascale.engine.evaluation.evaluate import AT_ONCE
 from adascale.engine.ports import Prefix
+from adascale.engine.request import Settings
 from adascale.engine.search.events import AnswerFound, Event, PromptRead, SearchFinished
 from adascale.engine.search.record import replay
-from adascale.engine.search.settings import Settings
 from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import Expand, Plan, Strategy
-from adascale.engine.strategies.rollouts import draw_with_redraws
+from adascale.engine.strategies.redraws import draw_with_redraws
 from adascale.engine.types import ROOT, Estimate, Mode, NodeId, Problem
 from adascale.models.calibration import artefact as installed
 from adascale.models.calibration.artefact import Artefact, question_key

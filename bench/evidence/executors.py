@@ -19,7 +19,7 @@ from adascale.codetasks.kind import Harness
 from adascale.codetasks.program import extract_program
 from adascale.codetasks.reading import read_task
 from adascale.codetasks.task import CodeTask, suite_of
-from adascale.engine.execution import Verdict
+from adascale.engine.types import Verdict
 from adascale.models.programs.cpython import CPythonRunner, find_sandbox
 from adascale.models.programs.executor import MontyRunner
 

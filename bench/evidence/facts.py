@@ -33,9 +33,9 @@ from adascale.engine.calibration.metrics import Predictions
 from adascale.engine.calibration.votes import FEWEST_FACT_NATS, MOST_FACT_NATS, FactPosterior
 from adascale.engine.kinds.value import Fact, same_name
 from adascale.engine.ports import SequenceLogprob
+from adascale.engine.request import Settings
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import SearchFinished
-from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import EFFORTS, Strategy, Vote
 from adascale.engine.types import Problem
 

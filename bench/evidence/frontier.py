@@ -19,10 +19,8 @@ from statistics import fmean
 from typing import Any
 
 from adascale.engine.codec import to_plain
-from adascale.engine.evaluation.compare import Comparison
-from adascale.engine.evaluation.contestants import parse_contestants
-from adascale.engine.evaluation.evaluate import Contestant, Outcome, evaluate
-from adascale.engine.evaluation.tables import markdown
+from adascale.engine.evaluation.compare import Comparison, markdown
+from adascale.engine.evaluation.evaluate import Contestant, Outcome, evaluate, parse_contestants
 from adascale.engine.strategies import Preset, StrategyOverrides
 
 from ..baselines import register_baselines

@@ -33,11 +33,11 @@ from adascale.engine.calibration.votes import FIELD_WEIGHTS, FieldPosterior, Fie
 from adascale.engine.kinds import kind_of
 from adascale.engine.kinds.structured import schema_of
 from adascale.engine.ports import Prefix, SequenceLogprob, Uncalibrated
+from adascale.engine.request import Settings
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import SearchFinished
-from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import Greedy, Strategy
-from adascale.engine.strategies.agreement import Readings
+from adascale.engine.strategies.sampling import Readings
 from adascale.engine.tools.calls import Call, ToolRequest
 from adascale.engine.tools.equality import fields_of, is_accepted, votes_by_field
 from adascale.engine.types import NodeId, Problem

@@ -24,7 +24,6 @@ from adascale.engine.answers.choosing import PROFILES, FinishedSearch, ModeProfi
 from adascale.engine.answers.program import read_program
 from adascale.engine.calibration.head import Calibration, widen
 from adascale.engine.calibration.votes import rate_of_size
-from adascale.engine.execution import Execution, Trial
 from adascale.engine.kinds import Look
 from adascale.engine.ports import (
     AnswerEstimates,
@@ -38,11 +37,11 @@ from adascale.engine.ports import (
     SequenceLogprob,
     Uncalibrated,
 )
-from adascale.engine.search.branch import branch_seed
 from adascale.engine.search.driver import Driver
+from adascale.engine.search.search import branch_seed
 from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import Adaptive, Expand, Strategy
-from adascale.engine.types import ROOT, BranchId, Estimate, Mode, Problem, Step
+from adascale.engine.types import ROOT, BranchId, Estimate, Execution, Mode, Problem, Step, Trial
 from adascale.models.calibration import artefact as installed
 from adascale.models.calibration.artefact import Artefact, load_artefact
 from adascale.models.draws.playback import ReplayingPolicy

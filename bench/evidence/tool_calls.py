@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from adascale.engine.kinds import kind_of
+from adascale.engine.request import Request, Settings
 from adascale.engine.search.events import SearchFailed, SearchFinished
 from adascale.engine.search.record import Record
-from adascale.engine.search.settings import Request, Settings
 from adascale.engine.strategies import Expand, Greedy, Plan, Strategy
 from adascale.engine.strategies.base import gather
 from adascale.engine.types import ROOT, Mode, Problem

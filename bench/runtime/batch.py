@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from adascale.engine.answers.equality import is_right
+from adascale.engine.request import Settings
 from adascale.engine.search.events import SearchFinished
-from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import strategy_named
 from adascale.engine.types import Problem
 from adascale.models.options import SessionOptions

@@ -31,8 +31,8 @@ import numpy as np
 import psutil
 
 from adascale.engine.ports import Growth
+from adascale.engine.request import Request, Settings
 from adascale.engine.search.events import SearchFinished
-from adascale.engine.search.settings import Request, Settings
 from adascale.engine.strategies import EFFORTS, Effort
 from adascale.engine.types import Problem
 from adascale.models.options import SessionOptions

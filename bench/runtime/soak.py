@@ -24,8 +24,8 @@ from tempfile import TemporaryDirectory
 
 import psutil
 
+from adascale.engine.request import Settings
 from adascale.engine.search.events import SearchFinished
-from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import Adaptive, Beam, BestOfN, Strategy, Vote
 from adascale.engine.types import Budget, Problem
 from adascale.models.llama.policy import LlamaPolicy

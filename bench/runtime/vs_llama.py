@@ -13,8 +13,8 @@ import time
 
 from llama_cpp import Llama
 
+from adascale.engine.request import Settings
 from adascale.engine.search.events import SearchFinished
-from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import BestOfN
 from adascale.engine.types import Problem
 from adascale.models.machine import physical_cores

@@ -19,9 +19,9 @@ from adascale.engine.answer import Answer
 from adascale.engine.errors import AdascaleError, UsageError
 from adascale.engine.kinds import KINDS, kind_of
 from adascale.engine.kinds.recognising import problem_of
+from adascale.engine.request import Request
 from adascale.engine.search.events import SearchFailed, SearchFinished
 from adascale.engine.search.record import Record
-from adascale.engine.search.settings import Request
 from adascale.engine.strategies import Strategy
 from adascale.engine.types import KindName, Notice, Problem
 from adascale.models.questions import BadLine, count_lines, read_problems

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from adascale.engine.codec import to_plain
-from adascale.engine.decimals import decimal
-from adascale.engine.errors import CalibrationError, DecodeAbortedError, UsageError, command
+from adascale.engine.errors import CalibrationError, DecodeAbortedError, UsageError, command, decimal
 from adascale.engine.types import Notice, Problem
 from adascale.models.files.catalog import DEFAULT_GENERATOR
 from adascale.models.options import SessionOptions

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Self, get_args
 
 import typer
 
+from adascale.engine.answer import turns_after
 from adascale.engine.errors import AdascaleError, ContextOverflowError, UsageError
 from adascale.engine.kinds.recognising import problem_of
-from adascale.engine.search.conversation import turns_after
 from adascale.engine.strategies import Effort, effort_named
 from adascale.engine.types import Turn
 

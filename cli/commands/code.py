@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from adascale.engine.errors import UsageError
-from adascale.engine.execution import Execution
-from adascale.engine.types import Notice
+from adascale.engine.types import Execution, Notice
 
 from ..disk.files import check_apart, check_output, read_text, write_file
 from ..exit_codes import INTERRUPTED, NO_ANSWER

@@ -14,8 +14,7 @@ from typing import Literal
 import typer
 
 from adascale import __version__
-from adascale.engine.decimals import human_bytes
-from adascale.engine.errors import AdascaleError, ModelError, command
+from adascale.engine.errors import AdascaleError, ModelError, command, human_bytes
 from adascale.engine.strategies import Adaptive
 from adascale.models import machine
 from adascale.models.files.catalog import DEFAULT_GENERATOR, catalog

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from adascale.engine.codec import to_plain
-from adascale.engine.evaluation.contestants import for_kind, parse_contestants
+from adascale.engine.evaluation.evaluate import for_kind, parse_contestants
 from adascale.models.questions import choose_questions, only_kind, read_known
 
 from ..exit_codes import INTERRUPTED
@@ -27,7 +27,7 @@ from ..terminal.text import duration
 if TYPE_CHECKING:
     from adascale.engine.evaluation.compare import Comparison
     from adascale.engine.evaluation.evaluate import Contestant, Outcome
-    from adascale.engine.search.settings import Conditions
+    from adascale.engine.request import Conditions
     from adascale.engine.types import KindName, Notice, Problem
     from adascale.models.draws.playback import ReplayingPolicy
     from adascale.models.session import OpenSession
@@ -48,7 +48,7 @@ def eval_(
 
     All strategies use the same generated text, which is kept. Stop at any time: the same command continues.
     """
-    from adascale.engine.evaluation.tables import markdown
+    from adascale.engine.evaluation.compare import markdown
 
     problems = choose_questions(read_known(data), options.questions, options.seed)
     kind = only_kind(problems)
@@ -144,7 +144,7 @@ def _show_rounds(
 
 def warnings_of(conditions: Conditions, contestants: Sequence[Contestant]) -> Iterable[Notice]:
     """Warnings of the models, and of contestants whose modes the calibration does not know; each once."""
-    from adascale.engine.search.settings import Settings
+    from adascale.engine.request import Settings
 
     settings = [Settings(entry.strategy).under(conditions) for entry in contestants]
     return dict.fromkeys(notice for each in settings for notice in each.in_mode("auto", ()).warnings)

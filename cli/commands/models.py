@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from adascale.engine.decimals import human_bytes
-from adascale.engine.errors import ModelError, ModelNotFoundError, UsageError, command
+from adascale.engine.errors import ModelError, ModelNotFoundError, UsageError, command, human_bytes
 
 from ..exit_codes import FAILED
 from ..options.declare import JsonLinesOption, JsonOption, OfflineOption, YesOption

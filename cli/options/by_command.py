@@ -22,10 +22,10 @@ from adascale.engine.strategies import (
     Effort,
     InstanceAdaptive,
     ModeChoice,
+    Passing,
     Preset,
     Strategy,
     StrategyOverrides,
-    passing,
     with_mode,
 )
 from adascale.engine.types import Budget, KindName, MessageKind
@@ -179,7 +179,7 @@ class SearchOptions:
                 f"-o adapt {self.adapt} is no rule of {self.strategy}",
                 hint="--strategy best-of-n -o adapt n, or --strategy beam -o adapt km",
             )
-        self.preset.check_overrides([self.strategy, *([passing.Passing.name] if beside_tasks else [])])
+        self.preset.check_overrides([self.strategy, *([Passing.name] if beside_tasks else [])])
         strategy = self.preset.strategy(self.strategy, of_kind)
         if self.adapt != "none":
             strategy = strategy.changed(adapt=self.adapt)
@@ -187,7 +187,7 @@ class SearchOptions:
 
     def make_code_strategy(self) -> Strategy:
         """The strategy for code tasks among the questions."""
-        return self.preset.strategy(passing.Passing.name)
+        return self.preset.strategy(Passing.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +206,7 @@ class CodeSearchOptions:
 
     def make_strategy(self) -> Strategy:
         """``passing`` with its parameters."""
-        return Preset(self.effort, StrategyOverrides(samples=self.samples)).strategy(passing.Passing.name)
+        return Preset(self.effort, StrategyOverrides(samples=self.samples)).strategy(Passing.name)
 
 
 @dataclass(frozen=True, slots=True)

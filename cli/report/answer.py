@@ -13,8 +13,8 @@ from adascale.engine.answer import Answer
 from adascale.engine.answers.latex import readable
 from adascale.engine.codec import to_plain
 from adascale.engine.errors import AdascaleError, WorkerDiedError
+from adascale.engine.request import Settings
 from adascale.engine.search.events import SearchStarted
-from adascale.engine.search.settings import Settings
 from adascale.engine.search.tree import Tree
 from adascale.engine.types import PROGRAMS, NodeId, Problem
 

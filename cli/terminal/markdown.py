@@ -20,7 +20,7 @@ from rich.text import Text
 from rich.theme import Theme
 
 from adascale.engine.answers.program import read_program, try_parse
-from adascale.engine.execution import Execution, Verdict
+from adascale.engine.types import Execution, Verdict
 
 from .console import STYLES
 from .text import (

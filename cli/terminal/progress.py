@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, Self
 
-from adascale.engine.decimals import human_bytes
+from adascale.engine.errors import human_bytes
 
 from .console import clean, may_animate, say, short_path, stderr_console
 from .text import clock

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Final, Literal
 
 from adascale.engine.answers.latex import readable
-from adascale.engine.decimals import decimal
+from adascale.engine.errors import decimal
 from adascale.engine.types import Estimate, probability_of
 
 from .console import clean

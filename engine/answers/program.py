@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Iterable
 from decimal import Decimal
 
-from ..execution import Execution
+from ..types import Execution
 
 _BLOCK = re.compile(
     r"```[ \t]*+(?:python3?|py)?[ \t]*+\n(.*?)(?:\n[ \t]*+```|```|\Z)", re.DOTALL | re.IGNORECASE

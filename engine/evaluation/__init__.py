@@ -1,5 +1,6 @@
 """Comparison of strategies on the same questions and random numbers.
 
-``contestants`` parses the list of strategies, ``evaluate`` searches and gives an outcome for each search,
-``compare`` makes a report with intervals, ``tables`` its Markdown.
+``evaluate`` parses the list of strategies, searches, and gives an outcome for each search; it also says
+which trajectories and prefixes led to the correct answer. ``compare`` makes a report with intervals of the
+outcomes.
 """

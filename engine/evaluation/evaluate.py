@@ -1,19 +1,25 @@
-"""Searches of strategies on the same questions with the same random numbers: one outcome each."""
+"""Searches of strategies on the same questions with the same random numbers, and what was correct of them."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
+from ..errors import UsageError, setting
 from ..kinds import Run, kind_of
+from ..request import Request, Settings
 from ..search.driver import Driver
 from ..search.events import SearchFailed, SearchFinished
-from ..search.prefix_outcomes import right_nodes
 from ..search.record import Record
-from ..search.settings import Request, Settings
-from ..strategies import Strategy
-from ..types import Estimate, Mode, Problem, StopReason, Usage
+from ..strategies import InstanceAdaptive, Passing, Preset, Strategy, effort_named
+from ..strategies.presets import effort_numbers
+from ..strategies.redraws import REDRAWS
+from ..strategies.sampling import Agreement
+from ..types import Estimate, KindName, Mode, NodeId, Problem, StopReason, Usage
 
 SURE = 0.8
 """Probability at which an answer counts as given, for the accuracy of the answered share."""
@@ -126,3 +132,146 @@ def _outcome(entry: str, problem: Problem, record: Record, run: Run | None) -> O
         stop_reason=result.stop_reason,
         usage=record.usage,
     )
+
+
+MODES_BY_NAME: Mapping[str, tuple[Mode, ...]] = {
+    "prose": ("prose",),
+    "program": ("program",),
+    "both": ("prose", "program"),
+}
+
+_CONTESTANT = re.compile(
+    r"([a-z-]+?)(?::(\d+))?(?:@([a-z]+))?(?:\+(?!redraw$)([a-z]+))?(?:/([a-z]+))?(\+redraw)?"
+)
+
+
+def parse_contestants(text: str, preset: Preset = Preset(), kind: KindName = "value") -> list[Contestant]:
+    """Contestants of a comma-separated list; the preset holds for what one does not say itself.
+
+    An effort has its numbers for the kind of problem that they will search.
+
+    ``NAME:N`` fixes the samples, or what else a strategy counts (``Strategy.size``); of a beam, N is beams
+    times branching, both the same. ``NAME@low`` has the numbers of an effort. ``+n``, ``+k``, ``+m`` and
+    ``+km`` are the paper's rules (``InstanceAdaptive``). ``NAME/prose``, ``/program`` and ``/both`` say how
+    trajectories reason; without one, they reason as those of ``ask`` do. ``+redraw`` at the end draws steps
+    with a wrong sum again, as ``adaptive`` does.
+
+    Raises:
+        UsageError: one of them is not a strategy, or takes part twice.
+    """
+    contestants = [_contestant(name.strip(), preset, kind) for name in text.split(",") if name.strip()]
+    names = [contestant.name for contestant in contestants]
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"{name} takes part twice")
+    if not contestants:
+        raise UsageError("no strategy takes part", hint="for example vote:4,vote:16,adaptive")
+    return contestants
+
+
+def for_kind(contestants: Sequence[Contestant], kind: KindName) -> list[Contestant]:
+    """The contestants as they search problems of a kind.
+
+    Raises:
+        UsageError: one of them cannot search this kind.
+    """
+    if kind == "code":
+        return [replace(each, strategy=each.strategy.changed(modes=("code",))) for each in contestants]
+    others: dict[type[Strategy], str] = {Passing: "passing searches for programs that pass tests"}
+    if kind != "call":
+        others[Agreement] = "agreement searches for calls of tools"
+    for each in contestants:
+        if (said := others.get(type(each.strategy))) is not None:
+            raise UsageError(f"{said}, and these are questions", hint=setting("strategies", "adaptive"))
+    return list(contestants)
+
+
+def _contestant(name: str, preset: Preset, kind: KindName) -> Contestant:
+    match = _CONTESTANT.fullmatch(name)
+    if match is None:
+        raise UsageError(f'"{name}" is not a strategy', hint="for example vote:16, beam or best-of-n:16+n")
+    named, size, effort, rule, modes, redraw = match.groups()
+    strategy = Preset().strategy(named, kind)
+    own: dict[str, Any] = effort_numbers(strategy, effort_named(effort), kind) if effort else {}
+    if size:
+        own |= _sized(name, strategy, int(size))
+    if rule:
+        rules = strategy.rules if isinstance(strategy, InstanceAdaptive) else ()
+        if rule not in rules:
+            allowed = ", ".join(f"+{each}" for each in rules)
+            raise UsageError(f'"{name}": no such rule', hint=f"{named} has {allowed or 'none'}")
+        own["adapt"] = rule
+    if modes:
+        if modes not in MODES_BY_NAME:
+            raise UsageError(f'"{name}": no such mode', hint=f"use one of /{', /'.join(MODES_BY_NAME)}")
+        own["modes"] = MODES_BY_NAME[modes]
+    if redraw:
+        own["redraws"] = REDRAWS
+    return Contestant(name, preset.strategy(named, kind, **own), is_auto=not modes)
+
+
+def _sized(name: str, strategy: Strategy, n: int) -> dict[str, int]:
+    if n < 1:
+        raise UsageError(f'"{name}": at least one sample', hint=f"{strategy.name}:8 has eight")
+    if strategy.has(strategy.size):
+        return {strategy.size: n}
+    side = math.isqrt(n)
+    if not strategy.has("beams") or side * side != n:
+        raise UsageError(
+            f'"{name}": {n} samples do not fit it', hint="beam:16 keeps 4 prefixes with 4 children"
+        )
+    return {"beams": side, "branching": side}
+
+
+def right_nodes(record: Record, problem: Problem, run: Run | None = None) -> frozenset[NodeId]:
+    """Last nodes of the correct trajectories.
+
+    Args:
+        record: Record of a search of the problem.
+        problem: The problem with what only an evaluation may see.
+        run: Runs programs with hidden tests; None if there is no code task.
+    """
+    kind = kind_of(problem)
+    return frozenset(
+        each.node
+        for each in record.candidates
+        if kind.is_right(problem, each.answer, record.tree[each.node].execution, run)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class PrefixOutcome:
+    """Number of draws from or through a prefix, and of those that reached the correct answer."""
+
+    right: int = 0
+    total: int = 0
+
+    def __add__(self, other: PrefixOutcome) -> PrefixOutcome:
+        return PrefixOutcome(self.right + other.right, self.total + other.total)
+
+
+def prefix_outcomes(record: Record, mode: Mode = "prose") -> dict[NodeId, PrefixOutcome]:
+    """Outcomes of every node of a search by trajectories of one mode.
+
+    A draw counts for its starting node and everything on its own way down, not for what lies above its
+    start: draws from one prefix are no independent evidence about the question. A run without an answer
+    is a failure, cut off by a limit or not: nothing is filtered.
+
+    Args:
+        record: Record of the search of a problem whose answer is known.
+        mode: Mode of the trajectories.
+    """
+    right = right_nodes(record, record.started.problem)
+    outcomes = {node.id: PrefixOutcome() for node in record.tree}
+    for candidate in record.candidates:
+        if record.tree[candidate.node].mode != mode:
+            continue
+        one = PrefixOutcome(int(candidate.node in right), 1)
+        branch = record.tree[candidate.node].branch
+        assert branch is not None, "only the root was not drawn"
+        origin = record.branches[branch].parent
+        at: NodeId | None = candidate.node
+        while at is not None:
+            outcomes[at] += one
+            at = None if at == origin else record.tree[at].parent
+    return outcomes

@@ -17,8 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..answers.program import read_program
-from ..execution import Execution, Trial
-from ..types import Finish, KindName, Mode, Problem, PromptName, Same
+from ..types import Execution, Finish, KindName, Mode, Problem, PromptName, Same, Trial
 
 Run = Callable[[str | Trial], Execution]
 """Runs a program to its end, or has tests judge it; never raises."""

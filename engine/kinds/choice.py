@@ -17,8 +17,7 @@ from ..answers.extract import solution_answer
 from ..answers.latex import readable
 from ..codec import build
 from ..errors import UsageError, setting
-from ..execution import Execution
-from ..types import Finish, Mode, Problem
+from ..types import Execution, Finish, Mode, Problem
 from . import Kind, Look
 from .options import Options
 from .recognising import recognise_message

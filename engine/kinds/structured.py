@@ -17,12 +17,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from ..errors import UsageError
-from ..execution import Execution
 from ..tools.calls import NO_CALL, ToolRequest, calls_of, read_reply, write_calls
 from ..tools.equality import in_order, is_accepted, key_of, key_of_calls
 from ..tools.grammar import OPENING
 from ..tools.schema import Schema, as_json, matches, object_schema
-from ..types import Finish, Mode, Problem, Same
+from ..types import Execution, Finish, Mode, Problem, Same
 from . import Kind, Look, Run
 
 QUESTION = (

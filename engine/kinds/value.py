@@ -21,8 +21,7 @@ from ..answers.equality import is_right, same_answer
 from ..answers.extract import last_boxed, solution_answer
 from ..answers.latex import readable
 from ..answers.program import executed_answer
-from ..execution import Execution
-from ..types import Finish, Mode, Problem, Same
+from ..types import Execution, Finish, Mode, Problem, Same
 from . import Kind
 
 

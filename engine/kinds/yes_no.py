@@ -11,8 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from ..answers.extract import solution_answer
 from ..answers.program import executed_answer
-from ..execution import Execution
-from ..types import Finish, Mode, Problem
+from ..types import Execution, Finish, Mode, Problem
 from . import Kind, Look
 from .recognising import speaks_of_quantities
 

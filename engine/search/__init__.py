@@ -2,9 +2,6 @@
 
 ``driver`` decodes batches for the branches of all searches. ``search`` is one question: it takes what its
 branches write in the order of its own clock, scores it, and resumes the plan of the strategy, whose verdict
-ends it. ``branch`` has the sequences that are drawn, and the clock; ``leaderboard`` says which answer leads.
-Everything that happens is an event (``events``); ``record`` stamps, keeps and folds events into the one read
-model, which holds the ``tree``; ``reply`` is the text of a single trajectory as it is written,
-``prefix_outcomes`` how often each prefix led to the correct answer, ``conversation`` what a follow-up is
-asked below. ``settings`` says how to search.
+ends it; ``leaderboard`` says which answer leads. Everything that happens is an event (``events``); ``record``
+stamps, keeps and folds events into the one read model, which holds the ``tree``.
 """

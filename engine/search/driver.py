@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count
 
 from ..errors import AdascaleError, ContextOverflowError, DecodeAbortedError
-from ..execution import Trial
 from ..kinds import kind_of
 from ..ports import (
     Calibrator,
@@ -25,11 +24,10 @@ from ..ports import (
     Seen,
     Uncalibrated,
 )
-from ..types import BranchId, KindName, Mode, NodeId, Problem, Reading, Usage
-from .branch import Branch
+from ..request import Request, Settings
+from ..types import BranchId, KindName, Mode, NodeId, Problem, Reading, Trial, Usage
 from .events import Event
-from .search import Search
-from .settings import Request, Settings
+from .search import Branch, Search
 
 
 class Driver:

@@ -10,8 +10,7 @@ from typing import Any, ClassVar
 from ..answers.choosing import AnswerGroup, SearchResult, Standing
 from ..codec import UNRECORDED, build, omit, to_plain
 from ..errors import AdascaleError, TraceError, excerpt, restored_error
-from ..execution import Execution
-from ..types import BranchId, Budget, Estimate, Mode, NodeId, Notice, Problem, Reading, Step, Usage
+from ..types import BranchId, Budget, Estimate, Execution, Mode, NodeId, Notice, Problem, Reading, Step, Usage
 
 SCHEMA = "adascale.trace/1"
 

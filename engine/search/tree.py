@@ -7,9 +7,20 @@ from dataclasses import dataclass, field
 
 from ..answers.choosing import AnswerGroup, Candidate, Standing
 from ..answers.program import computes, read_program
-from ..execution import Execution
 from ..ports import Prefix
-from ..types import ROOT, BranchId, Estimate, Mode, NodeId, NodeStatus, Problem, Reading, Step, Usage
+from ..types import (
+    ROOT,
+    BranchId,
+    Estimate,
+    Execution,
+    Mode,
+    NodeId,
+    NodeStatus,
+    Problem,
+    Reading,
+    Step,
+    Usage,
+)
 
 
 @dataclass(slots=True)

@@ -1,31 +1,26 @@
 """Strategies: each is a frozen dataclass of its parameters, with a plan that decides what to sample next.
 
-``base`` says what a strategy is and what its plan may ask for; ``independent`` draws whole trajectories,
-``beam`` grows trees step by step, ``rollouts`` draws what a calibration is fitted on. ``adaptive`` (the
-default) ends by a lead in votes, ``weighing`` by the probability of an option, ``agreement`` where calls or
-JSON agree, ``passing`` at the first program that passes the tests. ``redraws`` draws steps with a wrong
-sum again, for any strategy of whole trajectories. ``allocation`` has the paper's formulas. ``presets`` makes
-a strategy of its name and an effort; a new strategy is a dataclass in one of these files and a line in its
-table. A program adds its own to ``STRATEGIES``.
+``base`` says what a strategy is and what its plan may ask for. ``adaptive`` has the default for values and
+that for questions with options; ``sampling`` draws whole trajectories, for votes, for calls and JSON that
+agree, and for programs that pass tests; ``beam`` grows trees step by step, and has the paper's rules.
+``redraws`` draws steps with a wrong sum again, for any strategy of whole trajectories, and the rollouts of a
+calibration. ``presets`` has the numbers of each effort; a new strategy is a dataclass in one of these files
+and a line in its table. A program adds its own to ``STRATEGIES``.
 """
 
 from __future__ import annotations
 
 from .adaptive import Adaptive as Adaptive
-from .base import Adapt as Adapt
+from .adaptive import Weighing as Weighing
 from .base import Command as Command
 from .base import Cut as Cut
 from .base import Expand as Expand
-from .base import InstanceAdaptive as InstanceAdaptive
 from .base import Plan as Plan
 from .base import Strategy as Strategy
 from .base import gather as gather
+from .beam import Adapt as Adapt
 from .beam import Beam as Beam
-from .independent import BestOfN as BestOfN
-from .independent import Greedy as Greedy
-from .independent import Margin as Margin
-from .independent import Vote as Vote
-from .passing import Passing as Passing
+from .beam import InstanceAdaptive as InstanceAdaptive
 from .presets import EFFORTS as EFFORTS
 from .presets import PAPER_TEMPERATURE as PAPER_TEMPERATURE
 from .presets import STRATEGIES as STRATEGIES
@@ -36,4 +31,8 @@ from .presets import StrategyOverrides as StrategyOverrides
 from .presets import effort_named as effort_named
 from .presets import strategy_named as strategy_named
 from .presets import with_mode as with_mode
-from .weighing import Weighing as Weighing
+from .sampling import BestOfN as BestOfN
+from .sampling import Greedy as Greedy
+from .sampling import Margin as Margin
+from .sampling import Passing as Passing
+from .sampling import Vote as Vote

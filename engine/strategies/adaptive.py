@@ -1,4 +1,4 @@
-"""Draw until the votes decide, side by side: adaptive best-of-n, the default for values."""
+"""The default strategies, which decide as solutions finish: by votes, or by the probability of options."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import ClassVar
 from ..answers.choosing import Standing
 from ..search.tree import Tree
 from ..types import ROOT, Mode, NodeId, SelectRule, StopReason, probability_of
-from .base import Cut, Expand, Plan, Strategy
+from .base import Cut, Expand, Plan, Strategy, whole_trajectories
 from .redraws import REDRAWS
 
 _FAILURES = 3
@@ -97,3 +97,41 @@ def _programs_fail(tree: Tree) -> bool:
     answered = {node for group in tree.groups for node in group.nodes}
     ended = {node.id for node in tree if node.mode == "program" and node.execution is not None}
     return len(ended) >= _FAILURES and not ended & answered
+
+
+@dataclass(frozen=True, slots=True)
+class Weighing(Strategy):
+    """Solutions for a question with options, until the likeliest one is sure or no solution is worth it.
+
+    None is drawn where a look at the options says enough.
+
+    Attributes:
+        samples: Most trajectories.
+        stop_at: Probability of the likeliest option at which it stops, in [0, 1].
+        min_gain: It stops when each further trajectory adds less than this to that probability.
+    """
+
+    name: ClassVar[str] = "weighing"
+    select: ClassVar[SelectRule] = "weighted"
+    looks_ahead: ClassVar[bool] = True
+    stops_early: ClassVar[bool] = True
+
+    samples: int = 8
+    stop_at: float = 0.95
+    min_gain: float = 0.01
+
+    def plan(self, tree: Tree) -> Plan:
+        """Draw them side by side."""
+        draws = whole_trajectories(self.samples, self.modes, greedy=self.samples == 1)
+        while (verdict := self._verdict(tree.standing)) is None:
+            yield draws
+            draws = []
+        return verdict
+
+    def _verdict(self, now: Standing | None) -> StopReason | None:
+        """The stop reason by the probability of the options; None to go on, and where they were not read."""
+        if now is None or now.gain is None:
+            return None
+        if now.options[now.answer or ""] >= self.stop_at:
+            return "confident"
+        return None if now.gain >= self.min_gain else "settled"

@@ -9,16 +9,11 @@ import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self
 
 from ..errors import UsageError, setting
 from ..search.tree import Tree
 from ..types import ROOT, KindName, Mode, NodeId, SelectRule, StopReason, Until
-from .allocation import CONFIDENCE
-
-Adapt = Literal["none", "n", "k", "m", "km"]
-"""Which number an allocation rule of the paper sets from lower estimates: the samples of a question, the
-prefixes that a beam keeps, the children of each, or both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,41 +159,6 @@ class Strategy(ABC):
         if redraws:
             parameters["redraws"] = redraws
         return parameters if modes == ["prose"] else {**parameters, "modes": modes}
-
-
-@dataclass(frozen=True, slots=True)
-class InstanceAdaptive(Strategy):
-    """A strategy with allocation rules of the paper (arXiv 2506.09338), each off unless asked for.
-
-    Attributes:
-        rules: Which rules the strategy has.
-        adapt: The rule in use.
-        confidence: The C of the rules, in (0, 1): wanted P(some trajectory is right).
-    """
-
-    rules: ClassVar[tuple[Adapt, ...]]
-
-    adapt: Adapt = field(default="none", kw_only=True)
-    confidence: float = field(default=CONFIDENCE, kw_only=True)
-
-    def __post_init__(self) -> None:
-        """Refuse a rule that the strategy does not have.
-
-        Raises:
-            UsageError: the rule, or a confidence outside (0, 1).
-        """
-        Strategy.__post_init__(self)
-        if self.adapt not in ("none", *self.rules):
-            raise UsageError(f"{self.name} has no rule {self.adapt}", hint=f"it has {', '.join(self.rules)}")
-        if not 0.0 < self.confidence < 1.0:
-            raise UsageError(f"confidence is {self.confidence:g}, it must be between 0 and 1")
-
-    def parameters(self) -> dict[str, Any]:
-        """The parameters; ``adapt`` and ``confidence`` only if a rule is in use."""
-        # Not super(): slots=True makes a second class, which its zero-argument form does not know.
-        parameters = Strategy.parameters(self)
-        rule = {name: parameters.pop(name) for name in ("adapt", "confidence")}
-        return parameters if self.adapt == "none" else {**parameters, **rule}
 
 
 def whole_trajectories(samples: int, modes: Sequence[Mode], *, greedy: bool = False) -> list[Expand]:

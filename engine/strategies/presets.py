@@ -8,14 +8,10 @@ from typing import Any, Literal
 
 from ..errors import UsageError, setting
 from ..types import KindName, Mode
-from .adaptive import Adaptive
-from .agreement import Agreement, Readings
-from .allocation import CONFIDENCE
+from .adaptive import Adaptive, Weighing
 from .base import Strategy
-from .beam import Beam
-from .independent import BestOfN, Greedy, Margin, Vote
-from .passing import Passing
-from .weighing import Weighing
+from .beam import CONFIDENCE, Beam
+from .sampling import Agreement, BestOfN, Greedy, Margin, Passing, Readings, Vote
 
 ModeChoice = Literal["auto", "prose", "program"]
 """Mode of reasoning; ``auto`` leaves it to the strategy and the calibration."""

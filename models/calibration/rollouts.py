@@ -14,15 +14,15 @@ from numpy.typing import NDArray
 
 from adascale.engine.codec import build, to_plain
 from adascale.engine.errors import ContextOverflowError, ModelError
+from adascale.engine.evaluation.evaluate import prefix_outcomes
 from adascale.engine.ports import Prefix, RewardModel
+from adascale.engine.request import Settings
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import ModelDescription, SearchFailed, SearchFinished, StepProposed
-from adascale.engine.search.prefix_outcomes import prefix_outcomes
 from adascale.engine.search.record import Record
-from adascale.engine.search.settings import Settings
 from adascale.engine.search.tree import Node, Tree
 from adascale.engine.strategies import Strategy
-from adascale.engine.strategies.rollouts import RolloutDraws
+from adascale.engine.strategies.redraws import RolloutDraws
 from adascale.engine.types import ROOT, BranchId, Finish, Mode, Problem, Reading, Step
 
 from ..lines import Arrays, KeyedLines

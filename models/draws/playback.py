@@ -6,11 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
-from adascale.engine.execution import Execution, Trial
 from adascale.engine.kinds import Look
 from adascale.engine.ports import BranchStart, Executor, Growth, Policy, PrefixWork, Seen
-from adascale.engine.sampling import AS_USUAL
-from adascale.engine.types import BranchId, Mode, Problem, Step
+from adascale.engine.types import AS_USUAL, BranchId, Execution, Mode, Problem, Step, Trial
 
 from .drawing import DrawRequest, DrawWriter
 from .store import DrawStore

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from adascale.engine.decimals import human_bytes
 from adascale.engine.errors import (
     DiskFullError,
     ModelCorruptError,
@@ -14,6 +13,7 @@ from adascale.engine.errors import (
     ModelUnavailableError,
     combined_error,
     command,
+    human_bytes,
     is_disk_full,
 )
 

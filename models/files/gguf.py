@@ -12,8 +12,7 @@ import mmap
 import struct
 from pathlib import Path
 
-from adascale.engine.decimals import human_bytes
-from adascale.engine.errors import ModelCorruptError, ModelNotFoundError, command, excerpt
+from adascale.engine.errors import ModelCorruptError, ModelNotFoundError, command, excerpt, human_bytes
 
 _NEWEST_VERSION = 3
 

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from adascale.engine.decimals import human_bytes
 from adascale.engine.errors import (
     ModelCorruptError,
     ModelError,
     ModelNotFoundError,
     ModelUnavailableError,
     command,
+    human_bytes,
     setting,
 )
 

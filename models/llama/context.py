@@ -25,7 +25,6 @@ import llama_cpp.llama_cpp as C
 import numpy as np
 from numpy.typing import NDArray
 
-from adascale.engine.decimals import gigabytes
 from adascale.engine.errors import (
     FETCH_AGAIN,
     DecodeAbortedError,
@@ -34,6 +33,7 @@ from adascale.engine.errors import (
     ModelError,
     NoKVSlotError,
     command,
+    gigabytes,
     setting,
 )
 

@@ -8,9 +8,8 @@ from dataclasses import replace
 from adascale.engine.errors import UsageError
 from adascale.engine.kinds import Look, prompt_of
 from adascale.engine.ports import BranchStart, Growth, PrefixWork, Seen
-from adascale.engine.sampling import SamplingChange
 from adascale.engine.tools.calls import MARKERS, ToolRequest
-from adascale.engine.types import MODES, BranchId, Mode, Problem, PromptName
+from adascale.engine.types import MODES, BranchId, Mode, Problem, PromptName, SamplingChange
 
 from ..options import SamplingParams
 from .calls import CallWriter, Rules, call_rules, object_rules

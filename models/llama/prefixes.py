@@ -12,8 +12,7 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from adascale.engine.decimals import human_bytes
-from adascale.engine.errors import ContextOverflowError, setting
+from adascale.engine.errors import ContextOverflowError, human_bytes, setting
 from adascale.engine.kinds import Look, kind_of, prompt_of
 from adascale.engine.ports import PrefixWork, Seen
 from adascale.engine.tools.calls import ToolRequest

@@ -28,7 +28,7 @@ from tempfile import TemporaryDirectory
 from typing import IO
 
 from adascale.engine.errors import AdascaleError, setting
-from adascale.engine.execution import Execution, Trial, Verdict
+from adascale.engine.types import Execution, Trial, Verdict
 
 from . import seccomp
 

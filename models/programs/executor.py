@@ -25,7 +25,7 @@ from typing import Self
 import pydantic_monty as monty
 
 from adascale.engine.errors import UsageError
-from adascale.engine.execution import Execution, Trial, Verdict
+from adascale.engine.types import Execution, Trial, Verdict
 
 from ..machine import without_stderr
 from .cpython import KILLED, UNSANDBOXED, CPythonRunner, ProgramLimits, find_sandbox

@@ -29,8 +29,8 @@ from adascale.engine.errors import (
     WorkerDiedError,
     setting,
 )
+from adascale.engine.request import Request
 from adascale.engine.search.events import Event, SearchFailed, SearchFinished, SearchStarted, Warned
-from adascale.engine.search.settings import Request
 from adascale.engine.types import Problem
 
 from ..files.progress import DownloadPlan, Transfer

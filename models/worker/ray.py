@@ -30,8 +30,8 @@ from adascale.engine.errors import (
     explained,
     setting,
 )
+from adascale.engine.request import Request
 from adascale.engine.search.events import Event, SearchFailed, SearchFinished
-from adascale.engine.search.settings import Request
 from adascale.engine.types import Problem
 
 from ..machine import install_command

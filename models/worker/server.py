@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from adascale.engine.codec import OneOf, build, to_plain
 from adascale.engine.errors import UsageError, explained
 from adascale.engine.kinds import KINDS
+from adascale.engine.request import Conditions, Request
 from adascale.engine.search.events import EVENT_TYPES, Event, SearchFailed
-from adascale.engine.search.settings import Conditions, Request
 from adascale.engine.types import KindName, Mode
 
 from ..files.progress import DownloadPlan, Transfer

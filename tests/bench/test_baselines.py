@@ -10,9 +10,9 @@ from scripted import ScriptedExecutor, ended, logs_of
 from worlds import execute
 
 from adascale.engine.ports import Prefix, SequenceLogprob
+from adascale.engine.request import Settings
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.record import Record
-from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import STRATEGIES, strategy_named
 from adascale.engine.types import Problem, Step
 from bench.baselines import register_baselines

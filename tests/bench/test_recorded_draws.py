@@ -10,10 +10,10 @@ from scripted import ScriptedExecutor
 from worlds import ReadingPolicy, execute, fitted, fitted_report, problems, solve
 
 from adascale.engine.ports import SequenceLogprob
+from adascale.engine.request import Settings
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import Event
 from adascale.engine.search.record import Record
-from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import Adaptive
 from adascale.engine.types import Mode, Problem
 from adascale.models.calibration.artefact import Artefact, Card, Fingerprint, save_artefact

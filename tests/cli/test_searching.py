@@ -13,9 +13,9 @@ from adascale.cli.options.by_command import ViewOptions
 from adascale.cli.render.views import PlainRenderer
 from adascale.cli.searching import follow_search, question_text
 from adascale.engine.ports import SequenceLogprob
+from adascale.engine.request import Request, Settings
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import BranchGrew, Event
-from adascale.engine.search.settings import Request, Settings
 from adascale.engine.strategies import Vote
 from adascale.engine.types import Problem
 from bench.scripted import ScriptedPolicy, scripted_step

@@ -8,7 +8,7 @@ import pytest
 from adascale.codetasks.kind import Harness
 from adascale.codetasks.reading import read_tests
 from adascale.codetasks.task import suite_of
-from adascale.engine.execution import Execution, Verdict
+from adascale.engine.types import Execution, Verdict
 from adascale.models.programs.executor import MontyRunner
 
 TESTS = ["assert f(2) == 4", "assert f(3) == 9", "assert not f(0)"]

@@ -1,6 +1,6 @@
 import pytest
 
-from adascale.engine.decimals import decimal
+from adascale.engine.errors import decimal
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 
 from adascale.engine.errors import UsageError
-from adascale.engine.execution import Execution, Verdict
 from adascale.engine.kinds import kind_named, kind_of, recognise
 from adascale.engine.kinds.recognising import problem_of
-from adascale.engine.types import KindName, Problem, Turn
+from adascale.engine.types import Execution, KindName, Problem, Turn, Verdict
 
 RAN = Execution("391\n", "", 0.1)
 TESTED = Execution("", "", 0.1, "def f(n): ...", verdicts=(Verdict("passed"), Verdict("failed", "3")))

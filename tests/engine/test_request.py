@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from adascale.engine.errors import UsageError
-from adascale.engine.request import SearchRequest
+from adascale.engine.request import Conditions, SearchRequest
 from adascale.engine.search.events import ModelDescription
-from adascale.engine.search.settings import Conditions
 from adascale.engine.strategies import (
     EFFORTS,
     STRATEGIES,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from adascale.engine.execution import Execution, Trial
+from adascale.engine.types import Execution, Trial
 from adascale.models.programs.cpython import UNSANDBOXED, CPythonRunner, ProgramLimits
 
 _RUNNER = CPythonRunner(UNSANDBOXED, ProgramLimits(seconds=20))

@@ -12,10 +12,10 @@ import numpy as np
 from scripted import logs_of, ticking
 
 from adascale.engine.ports import SequenceLogprob
+from adascale.engine.request import Settings
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import Event
 from adascale.engine.search.record import replay
-from adascale.engine.search.settings import Settings
 from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import Strategy
 from adascale.engine.types import Mode, NodeId, Problem, Step

@@ -10,7 +10,6 @@ from typing import Any
 from adascale.cli.disk.trace import TraceWriter
 from adascale.cli.render.state import ViewState
 from adascale.engine.answers.choosing import Candidate, SearchResult, choose, standing
-from adascale.engine.execution import Execution
 from adascale.engine.search.events import (
     AllocationDecided,
     AnswerFound,
@@ -33,6 +32,7 @@ from adascale.engine.types import (
     BranchId,
     Budget,
     Estimate,
+    Execution,
     Finish,
     KindName,
     Mode,

@@ -12,16 +12,15 @@ from typing import Any
 from adascale.engine.answers.choosing import PROFILES, FinishedSearch
 from adascale.engine.answers.weighing import OptionWeights
 from adascale.engine.calibration.options import OptionsCalibration
-from adascale.engine.execution import Execution, Trial
 from adascale.engine.kinds import Look
 from adascale.engine.kinds.recognising import problem_of
 from adascale.engine.ports import AnswerEstimates, Clock, Prefix, QuestionEstimate, Score, SequenceLogprob
+from adascale.engine.request import Settings
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import Event, SearchFinished
 from adascale.engine.search.record import Record
-from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import EFFORTS, STRATEGIES, ModeChoice, Strategy, strategy_named
-from adascale.engine.types import Budget, Estimate, Mode, Problem, Step
+from adascale.engine.types import Budget, Estimate, Execution, Mode, Problem, Step, Trial
 from bench.scripted import ScriptedPolicy, scripted_step
 
 

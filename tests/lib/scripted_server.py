@@ -15,8 +15,7 @@ from typing import Any
 from adascale.engine.calibration.votes import NEUTRAL_NATS, CallPosterior
 from adascale.engine.errors import DEADLY_QUESTION, ContextOverflowError, WorkerDiedError
 from adascale.engine.ports import BranchStart, Calibrator, Growth, Prefix, PrefixWork, Score, SequenceLogprob
-from adascale.engine.sampling import SamplingChange
-from adascale.engine.types import BranchId, KindName, Mode, Problem, Step
+from adascale.engine.types import BranchId, KindName, Mode, Problem, SamplingChange, Step
 from adascale.models.fallback import Fallback
 from adascale.serve.app import ServerSettings, make_app
 from adascale.serve.http import Access, Listener, bind

@@ -19,13 +19,12 @@ from adascale.engine.calibration.fit import CalibrationFit, HeadConfig, StageDat
 from adascale.engine.calibration.head import Calibration, Domain, HeadModel
 from adascale.engine.calibration.metrics import Predictions, StageReport
 from adascale.engine.calibration.report import report
-from adascale.engine.execution import Execution, Trial, Verdict
 from adascale.engine.ports import Calibrator, Prefix, PrefixWork, SequenceLogprob
+from adascale.engine.request import Settings
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.record import Record
-from adascale.engine.search.settings import Settings
-from adascale.engine.strategies.rollouts import RolloutDraws
-from adascale.engine.types import Mode, Problem, Reading, Step
+from adascale.engine.strategies.redraws import RolloutDraws
+from adascale.engine.types import Execution, Mode, Problem, Reading, Step, Trial, Verdict
 from adascale.models.calibration.rollouts import Rollouts
 from adascale.models.calibration.training import training_set
 from bench.scripted import ScriptedPolicy, scripted_step

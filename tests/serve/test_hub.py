@@ -11,9 +11,9 @@ import pytest
 
 from adascale.engine.answers.choosing import SearchResult
 from adascale.engine.errors import ModelCorruptError
+from adascale.engine.request import Request
 from adascale.engine.search.events import Event, SearchFailed, SearchFinished, SearchStarted
 from adascale.engine.search.record import Record
-from adascale.engine.search.settings import Request
 from adascale.engine.strategies import Greedy
 from adascale.engine.types import Budget, Problem, Usage
 from adascale.serve import hub as hub_module

@@ -9,8 +9,7 @@ import httpx2
 import pytest
 from scripted_server import Served
 
-from adascale.engine.sampling import SamplingChange
-from adascale.engine.types import Turn
+from adascale.engine.types import SamplingChange, Turn
 from bench.scripted import MODEL
 
 ASKED = {"messages": [{"role": "user", "content": "Say 42"}]}

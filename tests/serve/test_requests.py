@@ -8,8 +8,8 @@ import httpx2
 import pytest
 from scripted_server import Served
 
-from adascale.engine.sampling import AS_USUAL, SamplingChange
 from adascale.engine.search.events import GeneratorDescription
+from adascale.engine.types import AS_USUAL, SamplingChange
 from adascale.serve.request import public_name
 
 CHAT, RESPONSES, MESSAGES = "/v1/chat/completions", "/v1/responses", "/v1/messages"

@@ -12,7 +12,7 @@ from commands import clean_env, run
 
 from adascale.cli.commands import code as command
 from adascale.cli.options.by_command import CodeOptions
-from adascale.engine.execution import Execution, TestOutcome, Verdict
+from adascale.engine.types import Execution, TestOutcome, Verdict
 from adascale.models.options import SessionOptions
 
 SQUARE = "def f(n):\n    return n * n\n"

@@ -14,9 +14,9 @@ import tiny
 from commands import Home, wait_until, write_questions
 
 from adascale.cli.commands.evaluate import warnings_of
-from adascale.engine.evaluation.contestants import parse_contestants
+from adascale.engine.evaluation.evaluate import parse_contestants
+from adascale.engine.request import Conditions
 from adascale.engine.search.events import ModelDescription
-from adascale.engine.search.settings import Conditions
 from adascale.engine.types import Notice
 
 NAMES = "greedy,vote:2,vote:6,best-of-n:4+n,beam:4+k,adaptive"

@@ -14,8 +14,8 @@ from adascale.cli.render.summary import closing_lines, details, summary, why
 from adascale.cli.render.tree import final_frame, live_frame
 from adascale.cli.terminal.text import rounded
 from adascale.engine.answer import Answer
+from adascale.engine.request import Settings
 from adascale.engine.search.events import ModelDescription
-from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import Passing
 from adascale.engine.types import ROOT, Problem, StopReason
 

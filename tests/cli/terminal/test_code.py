@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from adascale.cli.terminal.markdown import Program, verdict_text, wrap_line
-from adascale.engine.execution import Execution, Verdict
+from adascale.engine.types import Execution, Verdict
 
 
 @pytest.mark.parametrize(

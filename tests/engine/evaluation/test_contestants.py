@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from adascale.engine.errors import UsageError
-from adascale.engine.evaluation.contestants import parse_contestants
+from adascale.engine.evaluation.evaluate import parse_contestants
 from adascale.engine.strategies import (
     EFFORTS,
     Adaptive,
@@ -18,7 +18,7 @@ from adascale.engine.strategies import (
     StrategyOverrides,
     Vote,
 )
-from adascale.engine.strategies.agreement import Readings
+from adascale.engine.strategies.sampling import Readings
 from adascale.engine.types import KindName
 
 

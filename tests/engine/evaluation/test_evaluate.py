@@ -11,8 +11,8 @@ import pytest
 from adascale.engine.evaluation.compare import Comparison, SureReport
 from adascale.engine.evaluation.evaluate import Contestant, Outcome, evaluate
 from adascale.engine.ports import Prefix, SequenceLogprob
+from adascale.engine.request import Request
 from adascale.engine.search.driver import Driver
-from adascale.engine.search.settings import Request
 from adascale.engine.strategies import Adaptive, Vote
 from adascale.engine.types import Estimate, Problem, Step, Usage
 from bench.scripted import ScriptedPolicy, scripted_step

@@ -10,12 +10,10 @@ import cpython
 from scripted import ScriptedExecutor, ticking
 
 from adascale.codetasks.reading import read_task
-from adascale.engine.evaluation.contestants import for_kind, parse_contestants
-from adascale.engine.evaluation.evaluate import Outcome, evaluate
-from adascale.engine.execution import Execution, Trial
+from adascale.engine.evaluation.evaluate import Outcome, evaluate, for_kind, parse_contestants
 from adascale.engine.ports import Prefix, SequenceLogprob
 from adascale.engine.search.driver import Driver
-from adascale.engine.types import Step
+from adascale.engine.types import Execution, Step, Trial
 from bench.scripted import ScriptedPolicy, scripted_step
 
 TASK = read_task("", {"tests": "assert f(2) == 4", "hidden": ["assert f(3) == 9", "assert f(0) == 0"]})

@@ -14,9 +14,9 @@ from adascale.engine.answers.choosing import SearchResult
 from adascale.engine.calibration.votes import CallPosterior
 from adascale.engine.kinds.structured import ToolCall
 from adascale.engine.ports import Prefix, SequenceLogprob
+from adascale.engine.request import Settings
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.record import Record
-from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import EFFORTS, Strategy
 from adascale.engine.tools.calls import NO_CALL, calls_of
 from adascale.engine.types import Problem, Step

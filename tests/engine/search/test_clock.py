@@ -15,13 +15,12 @@ from scripted import ScriptedExecutor, ScriptedPRM, ended, logs_of, sized, ticki
 
 from adascale.engine.calibration.votes import VotePosterior
 from adascale.engine.codec import to_plain
-from adascale.engine.execution import Execution
 from adascale.engine.ports import Growth, Prefix
+from adascale.engine.request import Settings
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import AnswerFound, BranchStarted, Event, StepProposed
-from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import STRATEGIES, Adaptive, Strategy, Vote
-from adascale.engine.types import Problem, Step
+from adascale.engine.types import Execution, Problem, Step
 from bench.scripted import ScriptedPolicy, scripted_step
 
 QUESTIONS = [Problem(f"q{i}", "?" * (i + 1)) for i in range(4)]

@@ -9,14 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scripted import ScriptedExecutor
 
-from adascale.engine.execution import Execution
+from adascale.engine.answer import turns_after
 from adascale.engine.ports import Prefix, SequenceLogprob
-from adascale.engine.search.conversation import turns_after
+from adascale.engine.request import Settings
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.record import Record
-from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import Vote
-from adascale.engine.types import Problem, Step, Turn
+from adascale.engine.types import Execution, Problem, Step, Turn
 from bench.scripted import ScriptedPolicy, scripted_step
 
 EARLIER = (Turn("system", "Be brief."), Turn("user", "hi"), Turn("assistant", "Hello."))

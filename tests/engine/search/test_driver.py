@@ -22,7 +22,6 @@ from adascale.engine.errors import (
     DecodeAbortedError,
     ModelCorruptError,
 )
-from adascale.engine.execution import Execution, Trial
 from adascale.engine.kinds.recognising import problem_of
 from adascale.engine.ports import (
     Calibrator,
@@ -37,7 +36,7 @@ from adascale.engine.ports import (
     SequenceLogprob,
     Uncalibrated,
 )
-from adascale.engine.sampling import AS_USUAL, SamplingChange
+from adascale.engine.request import Settings
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import (
     AnswerFound,
@@ -55,7 +54,6 @@ from adascale.engine.search.events import (
 )
 from adascale.engine.search.record import replay
 from adascale.engine.search.search import GREW_EVERY
-from adascale.engine.search.settings import Settings
 from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import (
     EFFORTS,
@@ -66,7 +64,20 @@ from adascale.engine.strategies import (
     Strategy,
     Vote,
 )
-from adascale.engine.types import ROOT, Budget, Estimate, KindName, Mode, Notice, Problem, Step
+from adascale.engine.types import (
+    AS_USUAL,
+    ROOT,
+    Budget,
+    Estimate,
+    Execution,
+    KindName,
+    Mode,
+    Notice,
+    Problem,
+    SamplingChange,
+    Step,
+    Trial,
+)
 from bench.scripted import ScriptedPolicy, scripted_step
 
 QUESTIONS = [Problem(f"q{i}", "?" * (i + 1)) for i in range(4)]

@@ -13,13 +13,12 @@ import pytest
 from scripted import ScriptedExecutor, sized
 
 from adascale.codetasks.reading import read_task
-from adascale.engine.execution import Execution, Trial
 from adascale.engine.ports import Prefix, SequenceLogprob
+from adascale.engine.request import Settings
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import to_json
-from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import STRATEGIES
-from adascale.engine.types import Budget, Problem, Step
+from adascale.engine.types import Budget, Execution, Problem, Step, Trial
 from bench.scripted import ScriptedPolicy, scripted_step
 
 GOLDEN = Path(__file__).parents[2] / "golden"

@@ -6,8 +6,8 @@ import pytest
 from scripted import PLANETS, PRIME, search_options
 
 from adascale.engine.kinds.recognising import problem_of
+from adascale.engine.request import Settings
 from adascale.engine.search.events import OptionsRead
-from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import EFFORTS, Weighing
 from adascale.engine.types import Mode, Problem
 

@@ -13,9 +13,9 @@ from adascale.engine.calibration.votes import FieldPosterior
 from adascale.engine.kinds.recognising import problem_of
 from adascale.engine.kinds.structured import JsonObject
 from adascale.engine.ports import BranchStart, Prefix, SequenceLogprob
+from adascale.engine.request import Settings
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.record import Record
-from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import EFFORTS, Strategy
 from adascale.engine.types import BranchId, Problem, Step
 from bench.scripted import ScriptedPolicy, scripted_step

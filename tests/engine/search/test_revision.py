@@ -11,10 +11,10 @@ from worlds import ReadingPolicy, execute, problems, solve
 from adascale.engine.answers.choosing import Candidate, FinishedSearch
 from adascale.engine.calibration.votes import VotePosterior
 from adascale.engine.ports import SequenceLogprob
+from adascale.engine.request import Settings
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import AnswerFound, Event
 from adascale.engine.search.record import Record
-from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import Adaptive, Strategy, Vote
 from adascale.engine.types import ROOT, Estimate, NodeId, Step
 

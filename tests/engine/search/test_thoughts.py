@@ -9,18 +9,17 @@ import pytest
 from scripted import ScriptedExecutor, ended, sized
 
 from adascale.codetasks.reading import read_task
-from adascale.engine.execution import Execution
 from adascale.engine.kinds import NO_PROGRAM
 from adascale.engine.ports import Prefix, SequenceLogprob
+from adascale.engine.request import Settings
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import (
     Event,
     Warned,
 )
 from adascale.engine.search.record import replay
-from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import STRATEGIES, Adaptive, Passing, Strategy, Vote
-from adascale.engine.types import ROOT, Problem, Step, Thought
+from adascale.engine.types import ROOT, Execution, Problem, Step, Thought
 from bench.scripted import ScriptedPolicy, scripted_step
 
 PROBLEM = Problem("p", "What is 7 * 8?")

@@ -14,10 +14,10 @@ from worlds import execute
 
 from adascale.engine.answers.choosing import FinishedSearch
 from adascale.engine.ports import AnswerEstimates, Calibrator, Prefix, Uncalibrated
+from adascale.engine.request import Settings
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import AnswersJudged, BranchStarted, Event, NodesPruned
 from adascale.engine.search.record import Record, replay
-from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import Adaptive, BestOfN, Margin, Strategy, Vote
 from adascale.engine.types import Mode, Problem, Step
 from bench.scripted import Script, ScriptedPolicy, scripted_step

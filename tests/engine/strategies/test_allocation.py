@@ -6,11 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adascale.engine.strategies.allocation import (
-    prefixes_to_keep,
-    required_samples,
-    samples_of_each,
-)
+from adascale.engine.strategies.beam import prefixes_to_keep, required_samples, samples_of_each
 
 
 @pytest.mark.parametrize(

@@ -10,15 +10,13 @@ from scripted import Fitted, ScriptedExecutor, around, records_of
 
 from adascale.engine.answers.choosing import FinishedSearch
 from adascale.engine.calibration.votes import NEUTRAL_NATS, VotePosterior
-from adascale.engine.execution import Execution
 from adascale.engine.ports import AnswerEstimates, Prefix, QuestionEstimate, SequenceLogprob
-from adascale.engine.sampling import SamplingChange
+from adascale.engine.request import Conditions, Settings
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import ModelDescription
 from adascale.engine.search.record import Record
-from adascale.engine.search.settings import Conditions, Settings
 from adascale.engine.strategies import Adaptive, Vote
-from adascale.engine.types import Estimate, Mode, Problem, Step
+from adascale.engine.types import Estimate, Execution, Mode, Problem, SamplingChange, Step
 from bench.scripted import ScriptedPolicy, scripted_step
 
 Draw = Callable[[random.Random], str]

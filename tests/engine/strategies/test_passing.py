@@ -13,15 +13,14 @@ from scripted import ScriptedExecutor, ended, ticking
 from adascale.codetasks.reading import read_task
 from adascale.codetasks.task import CodeTask
 from adascale.engine.errors import UsageError
-from adascale.engine.execution import Execution, Trial
 from adascale.engine.ports import Prefix, QuestionEstimate, SequenceLogprob, Uncalibrated
+from adascale.engine.request import Settings
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import Event, to_json
 from adascale.engine.search.record import Record, replay
-from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import Passing, Strategy, Vote
-from adascale.engine.strategies.allocation import chance_of_success
-from adascale.engine.types import Estimate, Mode, Problem, Step
+from adascale.engine.strategies.beam import chance_of_success
+from adascale.engine.types import Estimate, Execution, Mode, Problem, Step, Trial
 from bench.scripted import ScriptedPolicy, scripted_step
 
 WRONG, HALF, RIGHT = "return n + 7", "return n + n", "return n * n"

@@ -16,15 +16,14 @@ import pytest
 from scripted import ScriptedExecutor, ended, logs_of, sized, ticking
 
 from adascale.engine.errors import AdascaleError, ContextOverflowError
-from adascale.engine.execution import Execution
 from adascale.engine.kinds import Look, recognise
 from adascale.engine.ports import BranchStart, Prefix, PrefixWork, Seen, SequenceLogprob
+from adascale.engine.request import Settings
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import BranchStarted, Event, SearchFailed
 from adascale.engine.search.record import replay
-from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import STRATEGIES, Vote
-from adascale.engine.types import BranchId, Mode, Problem, Reading, Step
+from adascale.engine.types import BranchId, Execution, Mode, Problem, Reading, Step
 from adascale.models.draws.playback import ReplayingPolicy, WaitingExecutor
 from adascale.models.draws.store import DrawStore, draw_key
 from bench.scripted import ScriptedPolicy, scripted_step

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import tiny_prm
 
+from adascale.engine.request import Settings
 from adascale.engine.search.record import replay
-from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import BestOfN
 from adascale.engine.types import Budget, Problem
 from adascale.models.files.catalog import HubRef, ModelSpec, catalog

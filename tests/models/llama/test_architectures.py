@@ -12,7 +12,7 @@ from machine import Machine, opened
 
 from adascale.engine.errors import ModelError
 from adascale.engine.strategies import Beam
-from adascale.engine.strategies.rollouts import RolloutDraws
+from adascale.engine.strategies.redraws import RolloutDraws
 from adascale.engine.types import Problem
 from adascale.models.files.gguf_info import read_info
 from adascale.models.llama.context import LlamaContext, Run

@@ -17,9 +17,9 @@ from scripted import ticking
 
 from adascale.engine.kinds.structured import ToolCall
 from adascale.engine.ports import SequenceLogprob
+from adascale.engine.request import Settings
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.record import Record
-from adascale.engine.search.settings import Settings
 from adascale.engine.strategies import Vote
 from adascale.engine.tools.calls import Tool, ToolRequest, calls_of
 from adascale.engine.types import Problem

@@ -12,18 +12,17 @@ import tiny
 from machine import opened
 from scripted import logs_of, ticking
 
+from adascale.engine.answer import turns_after
 from adascale.engine.errors import ContextOverflowError, UsageError
 from adascale.engine.kinds import Look
 from adascale.engine.ports import BranchStart, Prefix, SequenceLogprob
-from adascale.engine.sampling import SamplingChange
-from adascale.engine.search.conversation import turns_after
+from adascale.engine.request import Settings
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import BranchGrew, Event, SearchFinished
 from adascale.engine.search.record import Record, replay
-from adascale.engine.search.settings import Settings
 from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import strategy_named
-from adascale.engine.types import ROOT, BranchId, KindName, Problem, Step, Turn
+from adascale.engine.types import ROOT, BranchId, KindName, Problem, SamplingChange, Step, Turn
 from adascale.models import machine
 from adascale.models.llama.context import LlamaContext
 from adascale.models.llama.policy import LlamaPolicy

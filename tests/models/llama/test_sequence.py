@@ -13,7 +13,7 @@ from machine import SYSTEM, Machine, close, deepest
 from adascale.engine.search.events import Event
 from adascale.engine.search.record import replay
 from adascale.engine.strategies import Beam
-from adascale.engine.strategies.rollouts import RolloutDraws
+from adascale.engine.strategies.redraws import RolloutDraws
 from adascale.engine.types import Problem, Step
 from adascale.models.llama.chat import ChatFormat
 from adascale.models.llama.context import Run

@@ -13,15 +13,14 @@ from machine import opened, tokens_of
 from scripted import ScriptedExecutor, logs_of, ticking
 
 from adascale.engine.errors import ContextOverflowError
-from adascale.engine.execution import Execution
 from adascale.engine.ports import SequenceLogprob
+from adascale.engine.request import Settings
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import Event, SearchFailed, SearchFinished
 from adascale.engine.search.record import replay
-from adascale.engine.search.settings import Settings
 from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import Beam, Greedy, Strategy, Vote
-from adascale.engine.types import Mode, NodeId, Problem
+from adascale.engine.types import Execution, Mode, NodeId, Problem
 from adascale.models.llama.chat import ChatFormat
 from adascale.models.llama.context import LlamaContext
 from adascale.models.llama.policy import LlamaPolicy

@@ -20,7 +20,7 @@ import pytest
 from cpython import run_in
 
 from adascale.engine.errors import AdascaleError
-from adascale.engine.execution import Execution, Trial, Verdict
+from adascale.engine.types import Execution, Trial, Verdict
 from adascale.models.programs import cpython as programs
 from adascale.models.programs.cpython import (
     UNSANDBOXED,
@@ -311,7 +311,7 @@ def test_a_kernel_without_one_of_the_two_is_refused_with_its_reason(
 
 
 SLEEPING = """
-from adascale.engine.execution import Trial
+from adascale.engine.types import Trial
 from adascale.models.programs.cpython import CPythonRunner
 from adascale.models.programs.cpython import ProgramLimits, UNSANDBOXED
 CPythonRunner(UNSANDBOXED, ProgramLimits(seconds=1.0)).judge(Trial("import time; time.sleep(60)", ()))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from adascale.engine.errors import AdascaleError
-from adascale.engine.execution import Execution, Trial
+from adascale.engine.types import Execution, Trial
 from adascale.models.programs import executor as module
 from adascale.models.programs.cpython import UNSANDBOXED, ProgramLimits, Sandbox
 from adascale.models.programs.executor import ProgramExecutor

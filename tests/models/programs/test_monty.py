@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from adascale.engine.execution import Trial, Verdict
+from adascale.engine.types import Trial, Verdict
 from adascale.models.programs.cpython import ProgramLimits
 from adascale.models.programs.executor import MontyRunner
 

@@ -19,7 +19,7 @@ import pytest
 from adascale.codetasks.kind import Harness
 from adascale.codetasks.reading import read_tests
 from adascale.codetasks.task import suite_of
-from adascale.engine.execution import Verdict
+from adascale.engine.types import Verdict
 from adascale.models.programs.executor import MontyRunner
 
 

@@ -11,8 +11,8 @@ import pytest
 import tiny
 from scripted import logs_of
 
+from adascale.engine.request import Request, Settings
 from adascale.engine.search.events import PromptRead, SearchFailed, SearchFinished
-from adascale.engine.search.settings import Request, Settings
 from adascale.engine.strategies import strategy_named
 from adascale.engine.types import Problem
 from adascale.models.options import Reporting, SessionOptions

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from adascale.engine import errors
+from adascale.engine.request import Conditions, Request, Settings
 from adascale.engine.search.events import (
     Event,
     GeneratorDescription,
@@ -20,7 +21,6 @@ from adascale.engine.search.events import (
     StepProposed,
     from_json,
 )
-from adascale.engine.search.settings import Conditions, Request, Settings
 from adascale.engine.strategies import STRATEGIES, Beam, Vote
 from adascale.engine.types import Budget, Notice, Problem, Reading
 from adascale.models.files.progress import DownloadPlan, Transfer

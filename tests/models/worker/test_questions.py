@@ -12,9 +12,9 @@ from scripted import logs_of
 
 from adascale.engine.errors import WorkerDiedError
 from adascale.engine.ports import SequenceLogprob
+from adascale.engine.request import Request, Settings
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import Event, PromptRead, SearchFailed, SearchFinished, SearchStarted
-from adascale.engine.search.settings import Request, Settings
 from adascale.engine.strategies import strategy_named
 from adascale.engine.types import Notice, Problem
 from adascale.models.options import SessionOptions

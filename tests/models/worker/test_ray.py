@@ -15,6 +15,7 @@ from adascale.engine.errors import (
     ModelError,
     WorkerDiedError,
 )
+from adascale.engine.request import Conditions, Request, Settings
 from adascale.engine.search.events import (
     Event,
     GeneratorDescription,
@@ -22,7 +23,6 @@ from adascale.engine.search.events import (
     SearchFailed,
     SearchFinished,
 )
-from adascale.engine.search.settings import Conditions, Request, Settings
 from adascale.engine.strategies import Vote
 from adascale.engine.types import KindName, Problem
 from adascale.models.options import SessionOptions

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from adascale.engine.request import Request, Settings
 from adascale.engine.search.events import SearchFinished
-from adascale.engine.search.settings import Request, Settings
 from adascale.engine.strategies import Vote
 from adascale.engine.types import Problem
 from adascale.models.options import SessionOptions
