@@ -20,7 +20,7 @@ from adascale.codetasks.program import extract_program
 from adascale.codetasks.reading import read_task
 from adascale.codetasks.task import CodeTask, suite_of
 from adascale.engine.types import Verdict
-from adascale.models.programs.cpython import CPythonRunner, find_sandbox
+from adascale.models.programs.cpython import CPythonRunner
 from adascale.models.programs.executor import MontyRunner
 
 from ..common import close, read_lines, table
@@ -49,7 +49,7 @@ def main() -> None:
     args = parser.parse_args()
     records = [json.loads(line) for line in args.tasks.read_text(encoding="utf-8").splitlines()]
     tasks = {record["id"]: read_task(record["question"], record) for record in records}
-    cpython = CPythonRunner(find_sandbox())
+    cpython = CPythonRunner()
     gaps: dict[str, tuple[str, str]] = {}
     with MontyRunner() as monty:
         for record in records:

@@ -222,13 +222,13 @@ def _calibration(name: str) -> Finding:
 
 def _programs() -> Finding:
     """Say what holds programs of code tasks; others run in monty."""
-    from adascale.models.programs.cpython import find_sandbox
+    from adascale.models.programs.cpython import check_sandbox
     from adascale.models.programs.executor import runs_in_cpython
 
     if not runs_in_cpython():
         return Finding("ok", "ask and code tasks run them in monty, which knows a part of Python")
     try:
-        find_sandbox()
+        check_sandbox()
         return Finding("ok", "ask runs them in monty, code tasks in CPython under Landlock and seccomp")
     except AdascaleError as error:
         text = f"ask runs them in monty; for code tasks {'; '.join([error.message, *error.facts])}"

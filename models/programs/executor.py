@@ -28,7 +28,7 @@ from adascale.engine.errors import UsageError
 from adascale.engine.types import Execution, Trial, Verdict
 
 from ..machine import without_stderr
-from .cpython import KILLED, UNSANDBOXED, CPythonRunner, ProgramLimits, find_sandbox
+from .cpython import KILLED, CPythonRunner, ProgramLimits, check_sandbox
 
 _GRACE = 1.0
 """Seconds that the pool waits behind a limit of time before it kills the worker."""
@@ -203,9 +203,11 @@ class ProgramExecutor:
     @cached_property
     def _judge(self) -> CPythonRunner | MontyRunner:
         """Found with the first code task, as trying a sandbox takes a while."""
-        if self._unsandboxed:
-            return CPythonRunner(UNSANDBOXED, self._limits)
-        return CPythonRunner(find_sandbox(), self._limits) if runs_in_cpython() else self._monty
+        if not (self._unsandboxed or runs_in_cpython()):
+            return self._monty
+        if not self._unsandboxed:
+            check_sandbox()
+        return CPythonRunner(self._limits, sandboxed=not self._unsandboxed)
 
 
 def runs_in_cpython() -> bool:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from adascale.engine.types import Execution, Trial
-from adascale.models.programs.cpython import UNSANDBOXED, CPythonRunner, ProgramLimits
+from adascale.models.programs.cpython import CPythonRunner, ProgramLimits
 
-_RUNNER = CPythonRunner(UNSANDBOXED, ProgramLimits(seconds=20))
+_RUNNER = CPythonRunner(ProgramLimits(seconds=20), sandboxed=False)
 
 
 def run(program: str | Trial) -> Execution:

@@ -19,7 +19,6 @@ from adascale.engine.errors import AdascaleError
 from adascale.models import machine
 from adascale.models.files.catalog import DEFAULT_GENERATOR, catalog
 from adascale.models.programs import cpython
-from adascale.models.programs.cpython import UNSANDBOXED, Sandbox
 
 Checked = Callable[..., tuple[dict[str, Any], int]]
 
@@ -32,7 +31,7 @@ def checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chain_gguf: Path) -
         monkeypatch.delenv(name)
     for name, value in (env | {"ADASCALE_CONFIG": str(tmp_path / "config.toml")}).items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(cpython, "find_sandbox", lambda: UNSANDBOXED)
+    monkeypatch.setattr(cpython, "check_sandbox", lambda: None)
     app = typer.Typer()
     app.command()(doctor)
 
@@ -66,10 +65,10 @@ def test_it_fails_only_on_failures(checked: Checked) -> None:
 def test_a_missing_sandbox_is_named_with_its_remedy(
     checked: Checked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse() -> Sandbox:
+    def refuse() -> None:
         raise AdascaleError("no sandbox holds", "OSError: no Landlock", hint="`unsandboxed=True` helps")
 
-    monkeypatch.setattr(cpython, "find_sandbox", refuse)
+    monkeypatch.setattr(cpython, "check_sandbox", refuse)
     found, code = checked("--offline")
     assert (found["programs"]["result"], found["programs"]["fix"], code) == ("warn", "--unsandboxed helps", 0)
     assert "no sandbox holds; OSError: no Landlock" in found["programs"]["detail"]

@@ -133,7 +133,6 @@ ENDLESS = [
     "import threading\nthreading.Thread(target=threading.Event().wait).start()",
     "import os\nos.read(os.pipe()[0], 1)",
     "import os\nos.close(1)\nos.close(2)\nwhile True: pass",
-    "import sys\nwhile True: sys.stderr.write('x' * 1000)",
     "import signal\nfor n in {*range(1, 32)} - {9, 19}: signal.signal(n, signal.SIG_IGN)\nwhile True: pass",
     "while True:\n    try:\n        while True: pass\n    except BaseException: pass",
     "import atexit\n@atexit.register\ndef f():\n    while True: pass",
@@ -142,6 +141,8 @@ ENDLESS = [
     "import subprocess\nwhile True:\n    try: subprocess.Popen(['sleep', '4242'])\n    except OSError: pass",
     "import faulthandler\nfaulthandler.dump_traceback_later(0.1, repeat=True)\nwhile True: pass",
 ]
+
+NOISY = "import sys\nwhile True: sys.stderr.write('x' * 1000)"
 
 GREEDY = [
     "while True: print('x' * 1000)",
@@ -170,4 +171,4 @@ DISK = [
 ]
 
 ESCAPES = [*FILES, *PROCESSES, *NETWORK, *RIGHTS, *(CALLS if platform.machine() == "x86_64" else ())]
-BOMBS = [*MEMORY, *ENDLESS, *GREEDY, *FAULTS, *DISK]
+BOMBS = [*MEMORY, *ENDLESS, NOISY, *GREEDY, *FAULTS, *DISK]

@@ -10,7 +10,7 @@ import pytest
 from adascale.engine.errors import AdascaleError
 from adascale.engine.types import Execution, Trial
 from adascale.models.programs import executor as module
-from adascale.models.programs.cpython import UNSANDBOXED, ProgramLimits, Sandbox
+from adascale.models.programs.cpython import ProgramLimits
 from adascale.models.programs.executor import ProgramExecutor
 
 LIMITS = ProgramLimits(seconds=3)
@@ -42,7 +42,7 @@ def test_a_program_that_computes_an_answer_runs_in_monty(executor: ProgramExecut
 def test_the_system_chooses_the_interpreter_of_code_tasks(
     monkeypatch: pytest.MonkeyPatch, system: str, passes: bool
 ) -> None:
-    monkeypatch.setattr(module, "find_sandbox", lambda: UNSANDBOXED)
+    monkeypatch.setattr(module, "check_sandbox", lambda: None)
     monkeypatch.setattr("platform.system", lambda: system)
     with ProgramExecutor(limits=LIMITS) as executor:
         assert ran(executor, CODE_TASK).passes == passes
@@ -51,10 +51,10 @@ def test_the_system_chooses_the_interpreter_of_code_tasks(
 def test_without_a_sandbox_a_code_task_is_refused_and_other_programs_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def find() -> Sandbox:
+    def refuse() -> None:
         raise AdascaleError("no sandbox")
 
-    monkeypatch.setattr(module, "find_sandbox", find)
+    monkeypatch.setattr(module, "check_sandbox", refuse)
     monkeypatch.setattr("platform.system", lambda: "Linux")
     with ProgramExecutor(limits=LIMITS) as executor:
         for refused in (executor.run, lambda trial: executor.submit(1, trial)):

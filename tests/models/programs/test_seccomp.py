@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from adascale.models.programs.seccomp import MACHINES, call_filter
+from adascale.models.programs.confine import MACHINES, call_filter
 
 ALLOW, KILL = 0x7FFF0000, 0x80000000
 EPERM, ENOSYS = 0x00050001, 0x00050026
