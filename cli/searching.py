@@ -111,8 +111,7 @@ def last_conversation(terminal: TerminalOptions) -> tuple[Turn, ...]:
     """
     from adascale.engine.answer import turns_after
 
-    from .disk.history import last_finished, run_name
-    from .disk.trace import read_record
+    from .disk.traces import last_finished, read_record, run_name
 
     path = last_finished()
     turns = turns_after(read_record(path))
@@ -389,8 +388,7 @@ def follow_search(
         prints_reply: Write the reply to a chat message to stdout, piece by piece while it is generated.
         stopping: Said at the first Ctrl-C; empty for nothing.
     """
-    from .disk.history import open_run
-    from .disk.trace import TraceWriter
+    from .disk.traces import TraceWriter, open_run
 
     reply = _PrintedReply(renderer.status) if prints_reply and request.problem.is_chat else None
     # Opened late: where there is no search there is no trace.

@@ -15,7 +15,7 @@ from pathlib import Path
 from rich.text import Text
 
 from adascale.cli.commands.tree import PICTURE_WIDTH, as_document
-from adascale.cli.disk.trace import read_trace
+from adascale.cli.disk.traces import read_trace
 from adascale.cli.render.solution import solution_lines
 from adascale.cli.render.state import ViewState
 from adascale.cli.render.summary import closing_lines

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, Route, sync_playwright
 
-from adascale.cli.disk.trace import read_trace
+from adascale.cli.disk.traces import read_trace
 from adascale.engine.search.events import Event, SearchStarted
 from adascale.serve.chat import CHAT
 from adascale.serve.page import PATHS, read_file

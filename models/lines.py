@@ -12,14 +12,14 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 from adascale.engine.errors import AdascaleError, DiskFullError, UsageError, excerpt, is_disk_full, reason_of
 
-Arrays = Mapping[str, NDArray[Any]]
+if TYPE_CHECKING:  # numpy itself is imported where arrays are: a trace has none
+    from numpy.typing import NDArray
+
+Arrays: TypeAlias = "Mapping[str, NDArray[Any]]"
 
 Made = TypeVar("Made")
 
@@ -193,6 +193,8 @@ class KeyedLines:
         self._places.setdefault(table, {})[key] = place
 
     def _append_arrays(self, arrays: Arrays) -> dict[str, int]:
+        import numpy as np
+
         places = {}
         with self._arrays_path.open("ab") as file:
             for name, array in arrays.items():
@@ -208,6 +210,8 @@ class KeyedLines:
             record = self._record(self._places[table][key])
             arrays = {}
             if "arrays" in record:
+                import numpy as np
+
                 with self._arrays_path.open("rb") as file:
                     for name, place in record["arrays"].items():
                         file.seek(place)

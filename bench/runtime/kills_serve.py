@@ -27,7 +27,7 @@ from tempfile import TemporaryDirectory
 
 import psutil
 
-from adascale.cli.disk.trace import read_record
+from adascale.cli.disk.traces import read_record
 from adascale.engine.errors import TraceError
 
 from ..common import close

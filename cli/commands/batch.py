@@ -28,7 +28,7 @@ from adascale.models.questions import BadLine, count_lines, read_problems
 
 from ..disk.files import check_apart
 from ..disk.results import Results, open_results, run_conditions
-from ..disk.trace_folder import TraceFolder
+from ..disk.traces import TraceFolder
 from ..exit_codes import INTERRUPTED, PARTIAL
 from ..options.by_command import BatchOptions, session_for
 from ..options.settings import chooses_search, with_options

@@ -11,8 +11,7 @@ from adascale.engine.search.events import Event, SearchFailed
 from adascale.engine.search.record import Record
 from adascale.engine.types import Notice
 
-from ..disk.history import trace_path
-from ..disk.trace import read_trace
+from ..disk.traces import read_trace, trace_path
 from ..options.declare import JsonOption, TraceArgument, flag
 from ..render.display import Renderer, RendererKind, choose_progress, open_renderer
 from ..render.solution import say_end, write_answer

@@ -13,7 +13,7 @@ from adascale.engine.errors import UsageError
 from adascale.models.machine import install_command
 
 from ..disk.files import read_text
-from ..disk.trace_folder import TraceFolder
+from ..disk.traces import TraceFolder
 from ..options.by_command import ServeOptions
 from ..options.declare import env
 from ..options.settings import with_options

@@ -16,8 +16,7 @@ import typer
 from adascale.engine.errors import UsageError
 
 from ..disk.files import check_output, write_file
-from ..disk.history import trace_path
-from ..disk.trace import read_trace
+from ..disk.traces import read_trace, trace_path
 from ..options.declare import OverwriteOption, TraceArgument
 from ..terminal.console import clean, say, write_lines, write_payload
 

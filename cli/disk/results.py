@@ -6,21 +6,20 @@ import hashlib
 import json
 import os
 import shlex
-import shutil
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from io import FileIO
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from adascale.engine.errors import UsageError, excerpt
 from adascale.engine.types import Problem
-from adascale.models.questions import BadLine, id_digest, line_id
+from adascale.models.lines import LineWriter, locked, read_lines
+from adascale.models.questions import BadLine, line_id
 from adascale.models.storage import atomic_write
 
 from ..terminal.console import JSON_ESCAPES, json_text, write_payload
-from .files import ANSWER_SCHEMA, check_writable, unwritable, writing
+from .files import ANSWER_SCHEMA, check_writable, writing
 
 UNFINISHED = ("error", "interrupted")
 """Statuses of questions that are asked again."""
@@ -35,8 +34,8 @@ class Results:
     The output is not touched before ``begin``; records that are written earlier wait until then.
 
     Attributes:
-        done: Kinds of the questions with a record, by the digest of the id; None where a record has none.
-        failed: Digests of the ids of failed or interrupted records that have not been replaced.
+        done: Kinds of the questions with a record, by id; None where a record has none.
+        failed: Ids of failed or interrupted records that have not been replaced.
         conditions: ``run_conditions`` of the earlier records, by kind.
     """
 
@@ -44,14 +43,13 @@ class Results:
         self._path = path  # None for stdout
         self._whole = 0  # bytes of the earlier records in the file
         self._has_begun = False
-        self._file: FileIO | None = None
+        self._writer: LineWriter | None = None
         self._held: list[Mapping[str, Any]] = []
         self._lock = threading.Lock()
-        self.done: dict[int, str | None] = {}
-        self.failed: set[int] = set()
+        self.done: dict[str, str | None] = {}
+        self.failed: set[str] = set()
         self.conditions: dict[str, dict[str, Any]] = {}
-        self._replaced: set[int] = set()  # digests of ids of failed records that have a successor
-        self._failed_lines: set[int] = set()  # digests of ids of lines that were no question
+        self._replaced: set[str] = set()  # ids of failed records that have a successor
 
     @property
     def seed(self) -> int | None:
@@ -64,29 +62,26 @@ class Results:
         Raises:
             UsageError: the file cannot be read, or is not the output of a batch.
         """
-        with writing(path), path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                record = _record(line)
+        with writing(path):
+            for line in read_lines(path):
+                record = _record(line.data)
                 if record is None:
-                    if not line.endswith(b"\n") and (number > 1 or line.startswith(_BEGIN)):
+                    if not line.is_whole and (line.number > 1 or line.data.startswith(_BEGIN)):
                         return  # torn by a crash
                     raise UsageError(
-                        f"{path} is no output of adascale batch (line {number})",
+                        f"{path} is no output of adascale batch (line {line.number})",
                         hint="another --output, or --overwrite to replace it",
                         slug="not-results",
                     )
                 self._add_earlier(record)
-                self._whole += len(line)
+                self._whole = line.end
 
     def _add_earlier(self, record: Mapping[str, Any]) -> None:
-        key, place = id_digest(str(record["id"])), id_digest(line_id(record.get("line")))
-        if record["status"] not in UNFINISHED:
-            self._replace(record)
-            self.done[key] = record.get("kind")
+        if record["status"] in UNFINISHED:
+            self.failed.add(str(record["id"]))
         else:
-            self.failed.add(key)
-            if key == place:
-                self._failed_lines.add(place)
+            self._replace(record)
+            self.done[str(record["id"])] = record.get("kind")
         if (conditions := run_conditions(record)) is not None:
             self.conditions.setdefault(str(record.get("kind")), conditions)
 
@@ -96,12 +91,10 @@ class Results:
         Raises:
             UsageError: it was asked as another kind of question.
         """
-        key = id_digest(line.id)
-        if key in self.done:
-            kind = self.done[key]
-            if isinstance(line, Problem) and kind not in (None, line.kind):
-                raise _different_run({f"kind of {line.id}": kind}, {f"kind of {line.id}": line.kind})
-        return key in self.done
+        kind = self.done.get(line.id)
+        if isinstance(line, Problem) and kind not in (None, line.kind):
+            raise _different_run({f"kind of {line.id}": kind}, {f"kind of {line.id}": line.kind})
+        return line.id in self.done
 
     def begin(self, now: Mapping[str, Mapping[str, Any] | None] = {}) -> None:
         """Make the output ready and write the records that wait; a second call does nothing.
@@ -120,7 +113,8 @@ class Results:
         with self._lock:
             if not self._has_begun:
                 if self._path is not None:
-                    self._file = _open_to_append(self._path, self._whole)
+                    with writing(self._path):
+                        self._writer = LineWriter(self._path, self._whole)
                 self._has_begun = True
                 for record in self._held:
                     self._append(record)
@@ -138,20 +132,17 @@ class Results:
                 self._held.append(record)
 
     def _append(self, record: Mapping[str, Any]) -> None:
-        if self._path is None or self._file is None:
+        if self._path is None or self._writer is None:
             write_payload(json_text(record))
         else:
+            text = json.dumps(record, ensure_ascii=False, allow_nan=False).translate(JSON_ESCAPES)
             with writing(self._path):
-                _append_line(self._file, record)
+                self._writer.append(text, sync=True)
         self._replace(record)
 
     def _replace(self, record: Mapping[str, Any]) -> None:
-        """Mark the failed records that this one replaces: of its question, or of its line if that was none.
-
-        The record of another text on the same line stays, because it may come from another file.
-        """
-        of_line = self._failed_lines & {id_digest(line_id(record.get("line")))}
-        replaced = self.failed & {id_digest(str(record["id"])), *of_line}
+        """Mark the failed records of this one's question, or of its line if that was none, as replaced."""
+        replaced = self.failed & {str(record["id"]), line_id(record.get("line"))}
         self.failed -= replaced
         self._replaced |= replaced
 
@@ -161,19 +152,16 @@ class Results:
         Raises:
             DiskFullError, UsageError: it could not be written; the file is as it was.
         """
-        if self._path is None or self._file is None:
+        if self._path is None or self._writer is None:
             return
-        self._file.close()
+        self._writer.close()
         if not self._replaced:
             return
-        # The old file is closed before the rename: Windows replaces none that is open.
-        with writing(self._path), atomic_write(self._path) as new, self._path.open("rb") as old:
-            while old.tell() < self._whole:
-                line = old.readline()
-                record = json.loads(line)
-                if record["status"] not in UNFINISHED or id_digest(str(record["id"])) not in self._replaced:
-                    new.write(line)
-            shutil.copyfileobj(old, new)
+        with writing(self._path), atomic_write(self._path) as new:
+            for line in read_lines(self._path):
+                record = json.loads(line.data) if line.start < self._whole else {"status": "new"}
+                if record["status"] not in UNFINISHED or str(record["id"]) not in self._replaced:
+                    new.write(line.data + b"\n")
 
 
 @contextmanager
@@ -199,7 +187,9 @@ def open_results(output: str, *, overwrite: bool = False) -> Iterator[Results]:
         )
     if path.is_symlink():  # two names of a file share a lock, and the link is kept
         path = Path(os.path.realpath(path))
-    with _lock(path):
+    with ExitStack() as stack:
+        with writing(path):
+            stack.enter_context(locked(path))
         results = Results(path)
         if path.exists() and not overwrite:
             results.read(path)
@@ -262,48 +252,6 @@ def _shown(value: Any) -> str:
     return "nothing" if value is None else excerpt(str(value), 40)
 
 
-@contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    """Hold the lock of an output.
-
-    Raises:
-        UsageError: another run holds it, or no lock can be made.
-    """
-    from filelock import FileLock, Timeout
-
-    check_writable(path)
-    lock = FileLock(f"{path}.lock", timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise UsageError(
-            f"{path} is being written by another run",
-            hint="wait until it has ended, or name another --output",
-            slug="locked",
-        ) from None
-    except OSError as error:
-        raise unwritable(path, error) from error
-    try:
-        yield
-    finally:
-        with suppress(OSError):  # Windows removes no open file
-            os.unlink(lock.lock_file)  # while it is held: a lock on a file without a name is taken for none
-        lock.release()
-
-
-def _open_to_append(path: Path, whole: int) -> FileIO:
-    """Open an output that is truncated to its whole records, the last of which ends with a newline."""
-    with writing(path):
-        with path.open("a+b") as file:
-            file.truncate(whole)
-            if whole:
-                file.seek(whole - 1)
-                if file.read(1) != b"\n":
-                    file.write(b"\n")
-        # Unbuffered: what a full disk did not take must not come back when the file is closed.
-        return path.open("ab", buffering=0)
-
-
 def _record(line: bytes) -> dict[str, Any] | None:
     """The record of a line; None if the line is not a record of a batch."""
     try:
@@ -313,18 +261,3 @@ def _record(line: bytes) -> dict[str, Any] | None:
     except (ValueError, RecursionError, LookupError, TypeError, AttributeError, OverflowError):
         return None
     return record if is_ours else None
-
-
-def _append_line(out: FileIO, record: Mapping[str, Any]) -> None:
-    """Write a record and its newline to the disk; a partly written record is cut off again."""
-    text = json.dumps(record, ensure_ascii=False, allow_nan=False).translate(JSON_ESCAPES)
-    data = text.encode("utf-8", "replace") + b"\n"
-    before = os.fstat(out.fileno()).st_size
-    try:
-        while data:
-            data = data[out.write(data) :]
-        os.fsync(out.fileno())
-    except OSError:
-        with suppress(OSError):  # if it stays, the next run cuts it off
-            out.truncate(before)
-        raise

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from adascale.cli.disk.trace import TraceWriter
+from adascale.cli.disk.traces import TraceWriter
 from adascale.cli.render.state import ViewState
 from adascale.engine.answers.choosing import Candidate, SearchResult, choose, standing
 from adascale.engine.search.events import (

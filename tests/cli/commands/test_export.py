@@ -17,7 +17,7 @@ from sample_log import written
 from scripted import PLANETS, search_options
 
 from adascale.cli.commands.export import export
-from adascale.cli.disk.history import runs_dir
+from adascale.cli.disk.traces import runs_dir
 from adascale.engine.errors import AdascaleError
 from adascale.models.calibration.rollouts import Rollouts, RolloutStore
 from adascale.models.storage import data_folder

@@ -7,7 +7,7 @@ from commands import invoked
 from sample_log import Log, pens, written
 
 from adascale.cli.commands.replay import play, replay
-from adascale.cli.disk.trace import read_trace
+from adascale.cli.disk.traces import read_trace
 from adascale.cli.render.state import ViewState
 from adascale.cli.render.tree import whole_frame
 from adascale.engine.errors import AdascaleError

@@ -7,17 +7,17 @@ from commands import invoked
 from sample_log import Log, pens, written
 
 from adascale.cli.app import app
-from adascale.cli.disk import history
-from adascale.cli.disk.history import (
+from adascale.cli.disk import traces
+from adascale.cli.disk.traces import (
     drop_old,
     last_finished,
     open_run,
     past_runs,
+    read_trace,
     run_name,
     runs_dir,
     trace_path,
 )
-from adascale.cli.disk.trace import read_trace
 from adascale.engine.errors import DiskFullError, TraceError, UsageError
 from adascale.engine.search.events import SearchFailed, SearchStarted
 from adascale.engine.types import Notice
@@ -96,7 +96,7 @@ def test_a_run_that_cannot_be_kept_stops_no_question(state: Path, monkeypatch: p
     def full(path: Path) -> None:
         raise DiskFullError(f"cannot write {path}: no space left on device")
 
-    monkeypatch.setattr(history, "TraceWriter", full)
+    monkeypatch.setattr(traces, "TraceWriter", full)
     with open_run() as writer:
         assert writer is None
 
@@ -173,7 +173,7 @@ def test_old_runs_go(most: int, most_bytes: int, left: int) -> None:
 
 
 def test_every_run_drops_those_beyond_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(history, "MAX_RUNS", 2)
+    monkeypatch.setattr(traces, "MAX_RUNS", 2)
     for name in ("20260101-a", "20260102-b"):
         keep(name)
 

@@ -15,7 +15,6 @@ import pytest
 from adascale.cli.disk.results import Results, open_results, run_conditions
 from adascale.engine.errors import DiskFullError, UsageError
 from adascale.engine.types import Problem
-from adascale.models.questions import id_digest
 
 
 def record(id_: str, status: str = "answered", **more: Any) -> dict[str, Any]:
@@ -58,7 +57,7 @@ def test_a_record_is_on_disk_at_once_and_is_known_to_the_next_run(path: Path) ->
         results.begin()
         assert ids(path) == ["a"]
     with open_results(str(path)) as results:
-        assert results.done == {id_digest("a"): None}
+        assert results.done == {"a": None}
 
 
 @pytest.mark.parametrize("torn", ['{"line": 1, "sch', "{", '{"id": "b"}x'])
@@ -141,9 +140,8 @@ def test_stdout_has_every_letter_in_any_encoding(monkeypatch: pytest.MonkeyPatch
 
 
 def test_two_runs_cannot_write_one_file(path: Path) -> None:
-    with open_results(str(path)), pytest.raises(UsageError, match="another run") as error:
+    with open_results(str(path)), pytest.raises(UsageError, match="another run"):
         write(path, record("a"))
-    assert "another --output" in error.value.hint
 
 
 def test_two_names_of_a_file_have_one_lock_and_the_link_stays(path: Path) -> None:

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sample_log import Log, pens, written
 
-from adascale.cli.disk.trace import TraceWriter, read_record, read_trace
+from adascale.cli.disk.traces import TraceWriter, read_record, read_trace
 from adascale.engine.errors import TraceError
 from adascale.engine.search.record import Record
 

@@ -1,0 +1,372 @@
+"""Traces on the disk: the event log of a search as JSON Lines, folders of them, and the past runs.
+
+The run history are the traces of past questions in the state folder, the newest up to a number and a size.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from adascale.engine.answers.choosing import SearchResult
+from adascale.engine.errors import AdascaleError, TraceError, excerpt, reason_of
+from adascale.engine.search.events import (
+    SCHEMA,
+    Event,
+    SearchFailed,
+    SearchFinished,
+    SearchStarted,
+    from_json,
+    to_json,
+)
+from adascale.engine.search.record import Record
+from adascale.engine.types import Notice, Problem, probability_of
+from adascale.models.lines import LineWriter, read_lines
+from adascale.models.questions import id_digest
+from adascale.models.storage import state_folder
+
+from ..terminal.console import json_line, show_warning
+from .files import is_trace, writing
+
+
+class TraceWriter:
+    """Appends each event to a new file and flushes it, so that a killed run keeps all but its last line.
+
+    Raises:
+        UsageError: the file cannot be created. One that fails later ends with a warning, not the search.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        with writing(path):
+            self._lines = LineWriter(path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the file."""
+        self._lines.close()
+
+    def write(self, event: Event) -> None:
+        """Append one event."""
+        if self._lines.closed:
+            return
+        try:
+            self._lines.append(json_line(to_json(event)))
+        except OSError as exc:
+            self._lines.close()
+            text = f"cannot write {self._path}: {reason_of(exc)}; the search goes on, the trace ends here"
+            show_warning(Notice("trace-stopped", text))
+
+
+def read_trace(path: Path) -> list[Event]:
+    """The events of a trace, checked: a view and a tree can be folded from them.
+
+    An incomplete last line, as a killed run leaves it behind, is left out with a warning.
+
+    Raises:
+        TraceError: The file cannot be read, or is not a trace; the message names the line.
+    """
+    events = _parse_events(path)
+    _fold(path, events)
+    return events
+
+
+def read_record(path: Path) -> Record:
+    """The search of a trace; incomplete lines and errors as in ``read_trace``."""
+    return _fold(path, _parse_events(path))
+
+
+def event_of(line: bytes) -> Event | None:
+    """The event of a line; None if it is torn or something else."""
+    try:
+        return _parse_event(line)
+    except _LINE_ERRORS:
+        return None
+
+
+def _parse_events(path: Path) -> list[Event]:
+    events: list[Event] = []
+    try:
+        for line in read_lines(path):
+            try:
+                events.append(_parse_event(line.data))
+            except _LINE_ERRORS as exc:
+                # Only a line without its newline can be torn; the same text in the middle is an error.
+                if line.is_whole or not events:
+                    raise _line_error(path, line.number, exc) from exc
+                text = f"{path} line {line.number} is not complete and was left out; the run was killed there"
+                show_warning(Notice("torn-trace", text))
+    except OSError as exc:
+        text = f"cannot read the trace {path}: {reason_of(exc)}"
+        raise TraceError(text, hint=_OTHERS) from exc
+    return events
+
+
+def _parse_event(data: bytes) -> Event:
+    line = data.decode("utf-8")
+    record = _DECODER.decode(line)
+    if not isinstance(record, dict):
+        raise TraceError("not a JSON object")
+    if "seq" not in record and str(record.get("schema")).startswith("adascale.answer/"):
+        raise TraceError("an answer, and no event of a search: batch --traces DIR keeps traces")
+    return from_json(record, line)
+
+
+def _line_error(path: Path, line: int, error: Exception) -> TraceError:
+    """The error of a line, with its number."""
+    match error:
+        case TraceError():
+            reason = error.message
+        case UnicodeDecodeError():
+            reason = "not UTF-8 text"
+        case _:
+            reason = f"not valid JSON: {error}"
+    return TraceError(f"{path} line {line}: {reason}", hint=_OTHERS)
+
+
+_OTHERS = "adascale runs list shows the searches that are kept"
+
+_LINE_ERRORS = (TraceError, ValueError, RecursionError)
+"""Errors of a line that is not an event."""
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON number")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_constant)
+"""Made once: making it takes a fifth of the time of reading a line."""
+
+
+def _fold(path: Path, events: Sequence[Event]) -> Record:
+    """The record of a log: one search, numbered without gaps, without a node that no event has made."""
+    record: Record | None = None
+    for at, event in enumerate(events):
+        try:
+            _check_place(at, event)
+            record = Record.after(record, event)
+        except TraceError as exc:
+            raise _line_error(path, at + 1, exc) from exc
+    if record is None:
+        raise TraceError(f"the trace {path} is empty", hint=_OTHERS)
+    return record
+
+
+def _check_place(at: int, event: Event) -> None:
+    """Refuse an event that cannot be number ``at`` of a trace."""
+    if isinstance(event, SearchStarted) != (at == 0):
+        raise TraceError("a trace is one search, which begins in its first line")
+    if isinstance(event, SearchStarted) and event.schema != SCHEMA:
+        raise TraceError(f"the trace is {event.schema!r}, this version reads {SCHEMA!r}")
+    if event.seq != at:
+        raise TraceError(f"event {at} is missing, {event.seq} follows")
+
+
+class TraceFolder:
+    """Writes traces into one folder, which it creates if it is missing, and replaces only traces.
+
+    Raises:
+        UsageError: the folder cannot be created.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        with writing(path):
+            path.mkdir(parents=True, exist_ok=True)
+
+    def keep(self, events: Iterable[tuple[Problem, Event]]) -> Iterator[tuple[Problem, Event]]:
+        """Pass the events of many searches on; the log of each is written as its end comes."""
+        logs: dict[str, list[Event]] = {}
+        for problem, event in events:
+            if isinstance(event, SearchStarted):  # again, where its search was lost
+                logs[problem.id] = []
+            logs[problem.id].append(event)
+            if isinstance(event, SearchFinished | SearchFailed):
+                self._write(problem.id, logs.pop(problem.id))
+            yield problem, event
+
+    def _write(self, id_: str, log: Sequence[Event]) -> None:
+        """Write a log; what cannot be written is a warning, and the searches go on."""
+        path = self._path / f"{_file_name(id_)}.jsonl"
+        if path.exists() and not is_trace(path):
+            show_warning(
+                Notice("not-a-trace", f"{path} is not a trace and stays as it is; no trace of {id_} is kept")
+            )
+            return
+        try:
+            with TraceWriter(path) as writer:
+                for event in log:
+                    writer.write(event)
+        except AdascaleError as error:
+            show_warning(Notice(error.slug, f"{error.message}; {id_} has no trace", hint=error.hint))
+
+
+def _file_name(id_: str) -> str:
+    """The id if every file system takes it, or its harmless characters and a hash."""
+    safe = re.sub(r"[^A-Za-z0-9_-]", "_", id_)[:80]
+    return safe if safe == id_ else f"{safe}-{id_digest(id_):016x}"
+
+
+MAX_RUNS = 100
+"""Maximum number of runs in the history."""
+
+MAX_BYTES = 100_000_000
+"""Maximum size of all runs together."""
+
+RUN_SCHEMA = "adascale.run/1"
+"""Schema of the record of a run."""
+
+_SUFFIX = ".jsonl"
+
+_TAIL = 1 << 18
+"""Bytes that are read at the end of a trace; a longer last event has answers of many thousand solutions."""
+
+
+def runs_dir() -> Path:
+    """Folder of the history; it may not exist yet."""
+    return state_folder() / "runs"
+
+
+def past_runs() -> list[Path]:
+    """Traces in the history, the newest first."""
+    # Names begin with the time, and a listing must not depend on when a file was copied.
+    return sorted((path for path in runs_dir().glob(f"*{_SUFFIX}") if path.is_file()), reverse=True)
+
+
+def run_name(path: Path) -> str:
+    """Name of a run, by which ``trace_path`` finds it: ``20260131-235959-1a2b``."""
+    return path.name.removesuffix(_SUFFIX)
+
+
+@contextlib.contextmanager
+def open_run() -> Iterator[TraceWriter | None]:
+    """Yield a writer for a new run, or None if it cannot be kept; then delete the oldest runs."""
+    writer = None
+    with contextlib.suppress(OSError, AdascaleError):
+        runs_dir().mkdir(parents=True, exist_ok=True)
+        runs_dir().chmod(0o700)  # what somebody asked is nobody else's to read
+        writer = TraceWriter(runs_dir() / f"{_name_of_now()}{_SUFFIX}")
+    with writer or contextlib.nullcontext():
+        yield writer
+    with contextlib.suppress(OSError):
+        drop_old(MAX_RUNS, MAX_BYTES)
+
+
+def _name_of_now() -> str:
+    """The second, and the 65,536th part of it in hexadecimal: names sort as runs were begun."""
+    now = time.time()
+    return f"{time.strftime('%Y%m%d-%H%M%S', time.localtime(now))}-{int(now % 1 * 0x10000):04x}"
+
+
+def drop_old(max_runs: int, max_bytes: int) -> None:
+    """Delete the oldest runs beyond a number or a total size; the newest one stays whatever its size."""
+    total = 0
+    for at, path in enumerate(past_runs()):
+        total += path.stat().st_size
+        if at and (at >= max_runs or total > max_bytes):
+            path.unlink(missing_ok=True)
+
+
+def trace_path(name: str | None) -> Path:
+    """The file of a trace.
+
+    Args:
+        name: A file, (the beginning of) the name of a run, or None for the newest run that has ended: another
+            one may be under way.
+
+    Raises:
+        TraceError: There is no such run, or several names begin like this.
+    """
+    runs = past_runs()
+    if name is None:
+        if not runs:
+            raise _no_run()
+        return next((path for path in runs if _first_and_last(path)[1] is not None), runs[0])
+    with contextlib.suppress(OSError):  # a name can be too long for a file
+        if Path(name).exists():
+            return Path(name)
+    found = [path for path in runs if path.name.startswith(name)]
+    if not found:
+        raise TraceError(
+            f"{excerpt(name, 80)} is neither a file nor a kept run",
+            hint="adascale runs list shows what there is",
+        )
+    if len(found) > 1:
+        names = " ".join(map(run_name, found[:5]))
+        raise TraceError(f"{len(found)} runs begin with {name}", hint=f"one of {names}")
+    return found[0]
+
+
+def last_finished() -> Path:
+    """The newest run that has a result and can be continued: a code task is no conversation.
+
+    Raises:
+        TraceError: there is none.
+    """
+    runs = past_runs()
+    for path in runs:
+        first, last = _first_and_last(path)
+        if first is not None and first.problem.kind != "code" and isinstance(last, SearchFinished):
+            return path
+    raise _no_run("no kept run of ask or chat has an answer yet") if runs else _no_run()
+
+
+def _no_run(message: str = "no run is kept yet") -> TraceError:
+    return TraceError(message, hint='adascale ask "What is 17 * 23?" makes one')
+
+
+def run_records(limit: int) -> list[dict[str, Any]]:
+    """The records (``adascale.run/1``) of the newest runs, without those that another command deletes."""
+    records = []
+    for path in past_runs()[:limit]:
+        with contextlib.suppress(FileNotFoundError):
+            records.append(_run_record(path))
+    return records
+
+
+def _run_record(path: Path) -> dict[str, Any]:
+    """The record of a run, from its first and last event; unknown is None."""
+    first, last = _first_and_last(path)
+    result = last.result if isinstance(last, SearchFinished) else None
+    return {
+        "schema": RUN_SCHEMA,
+        "run": run_name(path),
+        "question": first.problem.question if first else None,
+        "kind": first.problem.kind if first else None,
+        "strategy": first.strategy if first else None,
+        "answer": _answer(first, result),
+        "p": probability_of(result.confidence) if result else None,
+        "error": last.notice.code if isinstance(last, SearchFailed) else None,
+        "stop_reason": result.stop_reason if result else None,
+        "generated_tokens": last.usage.generated_tokens if isinstance(last, SearchFinished) else None,
+        "seconds": round(last.t, 3) if isinstance(last, SearchFinished) else None,
+        "bytes": path.stat().st_size,
+    }
+
+
+def _answer(first: SearchStarted | None, result: SearchResult | None) -> str | None:
+    """The answer; for a code task, whose program is not in the last event, the tests that it passes."""
+    if result is None or result.answer is None or first is None or first.problem.kind != "code":
+        return result.answer if result else None
+    return f"passes {result.answer} tests" if result.answer[0].isdecimal() else result.answer
+
+
+def _first_and_last(path: Path) -> tuple[SearchStarted | None, SearchFinished | SearchFailed | None]:
+    """The first and the last event of a trace; None if one is missing or torn, or nobody may read it."""
+    first = last = b""
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        first = file.readline()
+        file.seek(max(0, path.stat().st_size - _TAIL))
+        last = file.read().rstrip(b"\n").rpartition(b"\n")[2]
+    begin, end = event_of(first), event_of(last)
+    return (
+        begin if isinstance(begin, SearchStarted) else None,
+        end if isinstance(end, SearchFinished | SearchFailed) else None,
+    )
