@@ -106,7 +106,7 @@ class OpenSession:
         known = {kind: found for kind in KINDS if (found := self.prompts.calibrator(kind)) is not None}
         executor = self.executor
         if self.options.purpose == "replay":
-            from .draws.playback import WaitingExecutor
+            from .draws import WaitingExecutor
 
             executor = WaitingExecutor(executor, lambda: bool(self.abort))
         return Driver(policy, self.reward_model, known, clock, executor, self.prompts.rough)

@@ -38,8 +38,7 @@ from adascale.engine.search.record import Record
 from adascale.engine.strategies import EFFORTS, Greedy, Strategy, Vote, Weighing
 from adascale.engine.types import Problem
 from adascale.models.calibration import artefact as installed
-from adascale.models.draws.playback import ReplayingPolicy
-from adascale.models.draws.store import DrawStore
+from adascale.models.draws import DrawStore, ReplayingPolicy
 from adascale.models.options import SessionOptions
 from adascale.models.questions import read_known
 from adascale.models.session import OpenSession, Session

@@ -30,8 +30,7 @@ from adascale.engine.strategies.redraws import draw_with_redraws
 from adascale.engine.types import ROOT, Estimate, Mode, NodeId, Problem
 from adascale.models.calibration import artefact as installed
 from adascale.models.calibration.artefact import Artefact, question_key
-from adascale.models.draws.playback import ReplayingPolicy
-from adascale.models.draws.store import DrawStore
+from adascale.models.draws import DrawStore, ReplayingPolicy
 from adascale.models.options import SamplingOverrides, SessionOptions
 from adascale.models.questions import choose_questions, read_known
 from adascale.models.session import OpenSession, Session

@@ -44,8 +44,7 @@ from adascale.engine.strategies import Adaptive, Expand, Strategy
 from adascale.engine.types import ROOT, BranchId, Estimate, Execution, Mode, Problem, Step, Trial
 from adascale.models.calibration import artefact as installed
 from adascale.models.calibration.artefact import Artefact, load_artefact
-from adascale.models.draws.playback import ReplayingPolicy
-from adascale.models.draws.store import DrawStore, draw_key
+from adascale.models.draws import DrawStore, ReplayingPolicy, draw_key
 from adascale.models.llama.stepcost import StepCosts
 
 from ..common import read_lines

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from adascale.engine.evaluation.evaluate import Contestant, Outcome
     from adascale.engine.request import Conditions
     from adascale.engine.types import KindName, Notice, Problem
-    from adascale.models.draws.playback import ReplayingPolicy
+    from adascale.models.draws import ReplayingPolicy
     from adascale.models.session import OpenSession
 
 SCHEMA = "adascale.eval/1"
@@ -85,8 +85,7 @@ def _search_all(
     """
     from adascale.engine.evaluation.compare import Comparison
     from adascale.engine.evaluation.evaluate import evaluate
-    from adascale.models.draws.playback import ReplayingPolicy
-    from adascale.models.draws.store import DrawStore
+    from adascale.models.draws import DrawStore, ReplayingPolicy
 
     found = Comparison(contestants, [problem.id for problem in problems])
     rounds = len(contestants) * options.repeats

@@ -24,8 +24,7 @@ from adascale.engine.search.events import BranchStarted, Event, SearchFailed
 from adascale.engine.search.record import replay
 from adascale.engine.strategies import STRATEGIES, Vote
 from adascale.engine.types import BranchId, Execution, Mode, Problem, Reading, Step
-from adascale.models.draws.playback import ReplayingPolicy, WaitingExecutor
-from adascale.models.draws.store import DrawStore, draw_key
+from adascale.models.draws import DrawStore, ReplayingPolicy, WaitingExecutor, draw_key
 from bench.scripted import ScriptedPolicy, scripted_step
 
 PROBLEMS = [Problem(f"q{i}", f"What is {i} * 2?", "18") for i in range(5)]

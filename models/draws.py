@@ -1,0 +1,491 @@
+"""Solutions are drawn once and kept, so that every strategy of an evaluation uses the same ones.
+
+``DrawStore`` keeps them in one file for each generator, prompt and sampler, ``DrawWriter`` writes those that
+are missing, and ``ReplayingPolicy`` is the generator that a search sees.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import count
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from adascale.engine.kinds import Look, kind_of
+from adascale.engine.ports import BranchStart, Executor, Growth, Policy, Prefix, PrefixWork, Seen
+from adascale.engine.types import AS_USUAL, BranchId, Execution, KindName, Mode, Problem, Reading, Step, Trial
+
+from .lines import Arrays, KeyedLines
+from .options import PROMPTS
+from .storage import data_folder, keyed_path
+
+if TYPE_CHECKING:
+    from .session import OpenSession
+
+_CONTENTS = 2
+"""Raised when what is kept of a draw, or how it is drawn, changes."""
+
+_PROMPTS, _DRAWS, _LOOKS = "prompts", "draws", "looks"
+
+
+def draw_key(prefix: Prefix, seed: int, greedy: bool) -> str:
+    """Key of a draw: a digest of what the generator reads, the tokens before it, its seed, and its mode."""
+    tokens = [list(step.token_ids) for step in prefix.steps]
+    mode = [] if prefix.mode == "prose" else [prefix.mode]
+    statement = kind_of(prefix.problem).statement(prefix.problem)
+    text = json.dumps([statement, tokens, "greedy" if greedy else seed, *mode])
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+class DrawStore(KeyedLines):
+    """Draws by ``draw_key``, prompts and looks, each kept the moment it ends."""
+
+    @classmethod
+    def of(cls, session: OpenSession, kind: KindName) -> Self:
+        """The draws of a session's generator, with its rows and devices, for a kind of problem."""
+        import llama_cpp
+
+        fingerprint = session.prompts.fingerprints[kind]
+        parts = [
+            _CONTENTS,
+            fingerprint.generator,
+            fingerprint.prompt,
+            dict(fingerprint.sampling),
+            fingerprint.window,
+            session.context.sequences,
+            *([asdict(fingerprint.program)] if fingerprint.program else []),
+            llama_cpp.__version__,
+            session.model.gpu_layers,
+        ]
+        return cls(keyed_path(data_folder() / "draws", parts, ".jsonl"))
+
+    def put_prompt(self, problem: Problem, mode: Mode, prompt: PrefixWork) -> None:
+        """Keep the reading of a question."""
+        arrays = _reading_arrays([prompt.reading])
+        self._put(_PROMPTS, _prompt_key(problem, mode), prompt.evaluated_tokens, arrays)
+
+    def prompt(self, problem: Problem, mode: Mode) -> PrefixWork | None:
+        """Get the work and the reading of a question in a mode's prompt; every token counts as evaluated."""
+
+        def read(tokens: Any, arrays: Arrays) -> PrefixWork:
+            [reading] = _readings_from(arrays, 1)
+            return PrefixWork(int(tokens), 0, reading)
+
+        return self._get(_PROMPTS, _prompt_key(problem, mode), read)
+
+    def look(self, look: Look, problem: Problem) -> Seen | None:
+        """The kept result of a look at options; None if there is none."""
+        key = _look_key(look, problem)
+        return self._get(_LOOKS, key, lambda seen, _: Seen(tuple(map(float, seen[0])), int(seen[1])))
+
+    def put_look(self, look: Look, problem: Problem, seen: Seen) -> None:
+        """Keep what a look at options showed."""
+        self._put(_LOOKS, _look_key(look, problem), [seen.log_probs, seen.evaluated_tokens])
+
+    def put(self, key: str, steps: tuple[Step, ...]) -> None:
+        """Keep a draw, or its first steps, unless as many are kept."""
+        if key not in self or steps[-1].finish != "step" or len(steps) > len(self.get(key)):
+            rows = [[step.text, step.token_ids, step.logprob, step.finish, step.thought] for step in steps]
+            self._put(_DRAWS, key, rows, _reading_arrays([step.reading for step in steps]))
+
+    def get(self, key: str) -> tuple[Step, ...]:
+        """The steps of a draw as far as they are kept; none if it was not begun."""
+        return self._get(_DRAWS, key, _steps_from) or ()
+
+    def __contains__(self, key: str) -> bool:
+        return self._holds(_DRAWS, key)
+
+    def __len__(self) -> int:
+        return self._count(_DRAWS)
+
+
+def _look_key(look: Look, problem: Problem) -> str:
+    below = kind_of(problem).statement(problem) if look.options else PROMPTS[look.prompt]
+    text = json.dumps([below, look.text, look.words])
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _prompt_key(problem: Problem, mode: Mode) -> str:
+    statement = kind_of(problem).statement(problem)
+    return statement if mode == "prose" else f"{mode}\x00{statement}"
+
+
+def as_kept(step: Step) -> Step:
+    """The step as it comes back from a store, so that what was just drawn is the same to the last bit."""
+    [reading] = _readings_from(_reading_arrays([step.reading]), 1)
+    return replace(step, reading=reading, wrong_sums=(), logprobs=())
+
+
+def _steps_from(rows: Any, arrays: Arrays) -> tuple[Step, ...]:
+    """One step at least.
+
+    Raises:
+        Exception: nearly any, where ``DrawStore.put`` did not make them.
+    """
+    steps = tuple(
+        Step(text, tuple(tokens), logprob, finish, reading, thought=thought)
+        for (text, tokens, logprob, finish, thought), reading in zip(
+            rows, _readings_from(arrays, len(rows)), strict=True
+        )
+    )
+    if not steps:
+        raise ValueError("a draw without a step")
+    return steps
+
+
+def _reading_arrays(readings: Sequence[Reading | None]) -> Arrays:
+    """Readings in half precision; nothing where one of them was not kept."""
+    known = [reading for reading in readings if reading is not None]
+    if len(known) < len(readings):
+        return {}
+    return {
+        "states": np.array([[reading.last, reading.mean] for reading in known], np.float16),
+        "numbers": np.array([[reading.min_logprob, reading.entropy] for reading in known], np.float32),
+    }
+
+
+def _readings_from(arrays: Arrays, count: int) -> list[Reading | None]:
+    if "states" not in arrays:
+        return [None] * count
+    rows = zip(arrays["states"].astype(np.float32), arrays["numbers"], strict=True)
+    return [Reading(last, mean, float(lowest), float(entropy)) for (last, mean), (lowest, entropy) in rows]
+
+
+class DrawWriter:
+    """Lets a generator write draws, and keeps them.
+
+    Args:
+        live: The generator; the same (prefix, seed) must always give it the same tokens.
+        store: Keeps the draws.
+
+    Attributes:
+        tokens: Tokens that the generator had to write so far.
+    """
+
+    def __init__(self, live: Policy, store: DrawStore) -> None:
+        self._live = live
+        self._store = store
+        self._running: dict[str, tuple[BranchStart, list[Step]]] = {}  # by key
+        self._keys: dict[BranchId, str] = {}  # of those that run
+        self._wanted: dict[str, BranchStart] = {}
+        self._read: set[tuple[str, Mode]] = set()
+        self._ids = count()
+        self.tokens = 0
+
+    def read(self, problem: Problem, mode: Mode) -> PrefixWork:
+        """Read a prompt."""
+        self._free_row()
+        self._read.add((problem.id, mode))
+        return self._live.open(problem, mode)
+
+    def look(self, look: Look, problem: Problem) -> Seen:
+        """Read options."""
+        self._free_row()
+        return self._live.look(look, problem)
+
+    def _free_row(self) -> None:
+        """Make room for a prompt, which is read in a row that no branch holds."""
+        while not self._make_room():
+            self._decode()
+
+    def write(self, wanted: Iterable[tuple[str, BranchStart]]) -> None:
+        """Decode one batch of draws that searches wait for, the first first; those it completes are kept."""
+        self._wanted = {}
+        for key, branch in wanted:
+            if key not in self._wanted or branch.until == "answer":
+                self._wanted[key] = branch
+        if not self._wanted:
+            return
+        for key in self._wanted:
+            if key not in self._running and self._make_room():
+                self._start(key)
+        self._decode()
+
+    def is_writing(self, key: str) -> bool:
+        """True if the generator writes a draw."""
+        return key in self._running
+
+    def steps(self, key: str) -> tuple[Step, ...]:
+        """The steps of a draw so far; one that was kept in part is written again from its beginning."""
+        written = tuple(self._running[key][1]) if key in self._running else ()
+        return max(self._store.get(key), written, key=len)
+
+    def keep(self, key: str) -> None:
+        """Keep the steps that a draw has so far: no search waits for more of them."""
+        if steps := self.steps(key):
+            self._store.put(key, steps)
+
+    def close(self, problem: Problem) -> None:
+        """Stop the draws of a question, and forget its prompts."""
+        for id_, key in list(self._keys.items()):
+            if self._running[key][0].prefix.problem.id == problem.id:
+                self._stop(id_)
+        others = {(id_, mode) for id_, mode in self._read if id_ != problem.id}
+        if others != self._read:
+            self._live.close_problem(problem)
+        self._read = others
+
+    @property
+    def _has_row(self) -> bool:
+        return len(self._running) < self._live.slots
+
+    def _make_room(self) -> bool:
+        """True if a row is free; a draw that no search waits for gives way."""
+        unwanted = (id_ for id_, key in self._keys.items() if key not in self._wanted)
+        if not self._has_row and (id_ := next(unwanted, None)) is not None:
+            self._stop(id_)
+        return self._has_row
+
+    def _start(self, key: str) -> None:
+        branch = self._wanted[key]
+        problem, mode = branch.prefix.problem, branch.prefix.mode
+        if (problem.id, mode) not in self._read:
+            self.read(problem, mode)
+        id_ = BranchId(next(self._ids))
+        self._keys[id_], self._running[key] = key, (branch, [])
+        # Whole, whatever its search would read of it: the next one may read more.
+        self._live.start(id_, replace(branch, max_tokens=None))
+
+    def _decode(self) -> None:
+        for growth in self._live.advance():
+            self.tokens += growth.new_tokens
+            if growth.step.finish is None:
+                continue
+            key = self._keys[growth.branch]
+            branch, steps = self._running[key]
+            steps.append(as_kept(growth.step))
+            if growth.step.finish != "step" or branch.until == "step":
+                del self._running[self._keys.pop(growth.branch)]
+                self._store.put(key, tuple(steps))
+
+    def _stop(self, id_: BranchId) -> None:
+        self._live.cancel(id_)
+        del self._running[self._keys.pop(id_)]
+
+
+SLOTS = 1 << 16
+"""Branches that may run at once: all that a strategy asks for, whatever the batch of the generator holds."""
+
+
+@dataclass(slots=True)
+class _PlayedBranch:
+    """A branch as its search sees it.
+
+    Attributes:
+        branch: Its beginning.
+        key: The draw that it plays, in the store.
+        steps: Its steps as far as they are known.
+        at: Index of the step that it is writing.
+        written: Tokens of that step that the search has seen.
+    """
+
+    branch: BranchStart
+    key: str
+    steps: tuple[Step, ...]
+    at: int = 0
+    written: int = 0
+
+    @property
+    def is_whole(self) -> bool:
+        """True if all its steps are known."""
+        return bool(self.steps) and (self.branch.until == "step" or self.steps[-1].finish != "step")
+
+    @property
+    def can_go_on(self) -> bool:
+        """True if the search may see more of it.
+
+        What begins at the question is drawn whole first, since other strategies use it too. What is drawn in
+        the place of a step with a wrong sum may soon be cut as well: it is shown step by step.
+        """
+        return self.is_whole or (bool(self.branch.prefix.steps) and self.at < len(self.steps))
+
+    @property
+    def step(self) -> Step:
+        """The step that it is writing."""
+        return self.steps[self.at]
+
+    @property
+    def tokens_left(self) -> int:
+        """Tokens of this step that the search has not seen."""
+        return len(self.step.token_ids) - self.written
+
+
+class WaitingExecutor:
+    """Implements ``engine.ports.Executor``: waits for every program before anything else goes on.
+
+    So a search that is played back goes the same way on every machine.
+
+    Args:
+        executor: Runs the programs.
+        is_stopped: True once the session is aborted: then each call waits a moment at most.
+    """
+
+    def __init__(self, executor: Executor, is_stopped: Callable[[], bool]) -> None:
+        self._executor = executor
+        self._is_stopped = is_stopped
+        self._running = 0
+
+    def submit(self, ticket: int, program: str | Trial) -> None:
+        """Run a program."""
+        self._executor.submit(ticket, program)
+        self._running += 1
+
+    def cancel(self, ticket: int) -> None:
+        """Forget a program."""
+        self._executor.cancel(ticket)
+        self._running -= 1
+
+    def collect(self, *, block: bool = False) -> Sequence[tuple[int, Execution]]:
+        """All executions since the last call, by ticket; those that have ended where it is stopped."""
+        ended: list[tuple[int, Execution]] = []
+        while len(ended) < self._running:
+            ended += self._executor.collect(block=True)
+            if self._is_stopped():
+                break
+        self._running -= len(ended)
+        return sorted(ended, key=lambda each: each[0])
+
+
+class ReplayingPolicy:
+    """Implements ``engine.ports.Policy`` over kept draws and a generator that draws the rest.
+
+    A search is shown its own branches only, all of them one token further in every batch: what it decides
+    depends neither on other questions nor on what was kept before. Time is that of the step-cost curve, as if
+    each question were asked alone.
+
+    Args:
+        live: Draws what is missing; the same (prefix, seed) must always give it the same tokens.
+        store: The kept draws.
+        seconds: Cost of one decode step by the number of branches in it.
+    """
+
+    slots = SLOTS
+
+    def __init__(self, live: Policy, store: DrawStore, seconds: Callable[[int], float]) -> None:
+        self._live = live
+        self._store = store
+        self._seconds = seconds
+        self._writer = DrawWriter(live, store)
+        self._branches: dict[str, dict[BranchId, _PlayedBranch]] = {}  # by question, the oldest first
+        self._questions: dict[BranchId, str] = {}
+
+    @classmethod
+    def of(cls, session: OpenSession, store: DrawStore) -> Self:
+        """The generator of a session, which draws only what the store does not hold."""
+        assert session.options.is_repeatable, "other draws are not the same again"
+        costs, rows = session.step_costs, session.policy.slots
+        return cls(session.policy, store, lambda branches: costs.step_seconds(branches, rows))
+
+    @property
+    def drawn_tokens(self) -> int:
+        """Tokens that the generator had to write so far."""
+        return self._writer.tokens
+
+    @property
+    def flops_per_token(self) -> float:
+        """FLOPs of a token of the generator."""
+        return self._live.flops_per_token
+
+    def open(self, problem: Problem, mode: Mode = "prose") -> PrefixWork:
+        """Read a prompt, or what is kept of it; the whole prompt counts as evaluated."""
+        self._branches.setdefault(problem.id, {})
+        kept = self._store.prompt(problem, mode)
+        if kept is None:
+            cost = self._writer.read(problem, mode)
+            read = PrefixWork(cost.evaluated_tokens + cost.reused_tokens, 0, cost.reading)
+            self._store.put_prompt(problem, mode, read)
+            # Read back, so that what is kept and what was just read are the same to the last bit.
+            kept = self._store.prompt(problem, mode)
+            assert kept is not None
+        return kept
+
+    def look(self, look: Look, problem: Problem) -> Seen:
+        """Read options, or what is kept of such a look; the whole prompt counts as evaluated."""
+        assert not problem.history, "questions of an evaluation stand alone"
+        seen = self._store.look(look, problem)
+        if seen is None:
+            found = self._writer.look(look, problem)
+            seen = Seen(found.log_probs, found.evaluated_tokens + found.reused_tokens)
+            self._store.put_look(look, problem, seen)
+        return seen
+
+    def start(self, id_: BranchId, branch: BranchStart) -> None:
+        """Begin a branch; it waits until its steps are known."""
+        assert branch.sampling == AS_USUAL, "questions of an evaluation have the sampler of the session"
+        key = draw_key(branch.prefix, branch.seed, branch.greedy)
+        self._questions[id_] = branch.prefix.problem.id
+        self._branches[self._questions[id_]][id_] = _PlayedBranch(branch, key, self._known(branch, key))
+
+    def advance(self) -> Sequence[Growth]:
+        """Draw one batch of what is missing; play every search on whose branches can all go on.
+
+        A search goes on to where the first of its branches completes a step: nothing happens before.
+        """
+        every = [branch for branches in self._branches.values() for branch in branches.values()]
+        missing = [branch for branch in every if not branch.is_whole]
+        # What is kept in part is written again only where that part ends.
+        wanted = ((b.key, b.branch) for b in missing if not b.can_go_on or self._writer.is_writing(b.key))
+        self._writer.write(wanted)
+        for branch in missing:
+            branch.steps = self._known(branch.branch, branch.key)
+        grown: list[Growth] = []
+        for branches in self._branches.values():
+            if branches and all(branch.can_go_on for branch in branches.values()):
+                grown += self._play(branches)
+        return grown
+
+    def _known(self, branch: BranchStart, key: str) -> tuple[Step, ...]:
+        """The steps of a draw that are known, as far as its branch may go."""
+        steps, left = self._writer.steps(key), branch.max_tokens
+        if branch.until == "step":
+            return steps[:1]
+        if left is None or not steps or steps[-1].finish == "step":
+            return steps
+        for at, step in enumerate(steps):
+            tokens = 0 if step.is_thought else len(step.token_ids)
+            if tokens > left or (tokens == left and step.finish == "step"):
+                return (*steps[:at], _beginning(step, left))
+            left -= tokens
+        return steps
+
+    def _play(self, branches: Mapping[BranchId, _PlayedBranch]) -> list[Growth]:
+        hop = min(branch.tokens_left for branch in branches.values())
+        share = hop * self._seconds(len(branches)) / len(branches)
+        return [self._grow(id_, branch, hop, share) for id_, branch in list(branches.items())]
+
+    def _grow(self, id_: BranchId, branch: _PlayedBranch, tokens: int, seconds: float) -> Growth:
+        cost = PrefixWork()
+        if branch.at == branch.written == 0:
+            reused = sum(len(step.token_ids) for step in branch.branch.prefix.steps)
+            cost = PrefixWork(0, reused)
+        step = branch.step
+        branch.written += tokens
+        if branch.written < len(step.token_ids):
+            part = replace(_beginning(step, branch.written), finish=None)
+            return Growth(id_, tokens, part, cost, seconds)
+        branch.at, branch.written = branch.at + 1, 0
+        if branch.is_whole and branch.at == len(branch.steps):
+            del self._branches[self._questions.pop(id_)][id_]
+        return Growth(id_, tokens, step, cost, seconds)
+
+    def cancel(self, id_: BranchId) -> None:
+        """End a branch."""
+        ended = self._branches[self._questions.pop(id_)].pop(id_)
+        if not ended.is_whole:
+            self._writer.keep(ended.key)
+
+    def close_problem(self, problem: Problem) -> None:
+        """Forget a question; what still runs of it ends."""
+        self._branches.pop(problem.id, None)
+        self._writer.close(problem)
+
+
+def _beginning(step: Step, tokens: int) -> Step:
+    """The first tokens of a step, and about as much of its text."""
+    part = tokens / len(step.token_ids)
+    text = step.text[: round(part * len(step.text))]
+    return Step(text, step.token_ids[:tokens], step.logprob * part, "length", thought=step.thought)
