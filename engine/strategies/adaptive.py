@@ -10,7 +10,7 @@ from typing import ClassVar
 from ..answers.choosing import Standing
 from ..search.tree import Tree
 from ..types import ROOT, Mode, NodeId, SelectRule, StopReason, probability_of
-from .base import Cut, Expand, Plan, Strategy, whole_trajectories
+from .base import Cut, Expand, Plan, Strategy, draw_until, whole_trajectories
 from .redraws import REDRAWS
 
 _FAILURES = 3
@@ -122,16 +122,15 @@ class Weighing(Strategy):
 
     def plan(self, tree: Tree) -> Plan:
         """Draw them side by side."""
-        draws = whole_trajectories(self.samples, self.modes, greedy=self.samples == 1)
-        while (verdict := self._verdict(tree.standing)) is None:
-            yield draws
-            draws = []
-        return verdict
 
-    def _verdict(self, now: Standing | None) -> StopReason | None:
-        """The stop reason by the probability of the options; None to go on, and where they were not read."""
-        if now is None or now.gain is None:
-            return None
-        if now.options[now.answer or ""] >= self.stop_at:
-            return "confident"
-        return None if now.gain >= self.min_gain else "settled"
+        def verdict() -> StopReason | None:
+            """The stop reason by the probability of the options; None where they were not read."""
+            now = tree.standing
+            if now is None or now.gain is None:
+                return None
+            if now.options[now.answer or ""] >= self.stop_at:
+                return "confident"
+            return None if now.gain >= self.min_gain else "settled"
+
+        draws = whole_trajectories(self.samples, self.modes, greedy=self.samples == 1)
+        return draw_until(tree, [draws], verdict)

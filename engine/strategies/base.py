@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar, Self
 
@@ -173,6 +173,31 @@ def whole_trajectories(samples: int, modes: Sequence[Mode], *, greedy: bool = Fa
         return [Expand(ROOT, samples, "answer", greedy=greedy, mode=modes[0])] if samples else []
     turns = itertools.islice(itertools.cycle(modes), samples)
     return [Expand(ROOT, 1, "answer", greedy=greedy, mode=mode) for mode in turns]
+
+
+def draw_until(
+    tree: Tree,
+    batches: Iterable[Sequence[Expand]],
+    verdict: Callable[[], StopReason | None],
+) -> Plan:
+    """Draw one batch after another, each when all of the one before it have ended, up to a verdict.
+
+    Args:
+        tree: Tree of the search.
+        batches: Commands for whole trajectories.
+        verdict: Stop reason by the tree as it is; None to go on.
+    """
+    for batch in batches:
+        commands, running = batch, sum(command.n for command in batch)
+        while commands or running:
+            if (reason := verdict()) is not None:
+                return reason
+            scored = yield commands
+            commands = ()
+            running -= sum(tree[node].status != "open" for node in scored)
+    while (reason := verdict()) is None:  # what others have asked for may still run
+        yield ()
+    return reason
 
 
 def gather(
