@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,13 +21,13 @@ import typer
 
 from adascale.engine.codec import encodable
 from adascale.engine.errors import UsageError, excerpt
-from adascale.engine.strategies import Strategy, Vote
+from adascale.engine.request import Request, SearchRequest
 from adascale.engine.types import Problem, Turn
 from adascale.models.options import FallbackOptions, Reporting, SessionOptions
 
 from .disk.files import check_output, is_trace, read_text
 from .exit_codes import INTERRUPTED
-from .options.by_command import CodeSearchOptions, SearchOptions, TerminalOptions, ViewOptions
+from .options.by_command import TerminalOptions, ViewOptions
 from .options.declare import env
 from .render.display import Renderer, choose_progress, open_renderer
 from .terminal.console import clean, may_animate, read_piped, read_stdin, say, write_piece
@@ -37,7 +38,6 @@ from .terminal.wrapping import Wrapping
 
 if TYPE_CHECKING:
     from adascale.engine.answer import FallbackAnswer
-    from adascale.engine.request import Request
     from adascale.engine.search.driver import Driver
     from adascale.engine.search.events import Event
     from adascale.engine.search.record import Record
@@ -121,15 +121,6 @@ def last_conversation(terminal: TerminalOptions) -> tuple[Turn, ...]:
     return turns
 
 
-def strategy_of(problem: Problem, search: SearchOptions) -> Strategy:
-    """The strategy of a problem: a text has a single reply.
-
-    Raises:
-        UsageError: as ``SearchOptions.make_strategy``.
-    """
-    return Vote(samples=1) if problem.is_chat else search.make_strategy(problem.kind)
-
-
 def choose_seed(seed: int | None, terminal: TerminalOptions) -> int:
     """The seed of a run, a random one if none is given; with -v it is shown."""
     chosen = secrets.randbits(31) if seed is None else seed
@@ -138,28 +129,9 @@ def choose_seed(seed: int | None, terminal: TerminalOptions) -> int:
     return chosen
 
 
-def request_for(
-    problem: Problem,
-    strategy: Strategy,
-    search: SearchOptions | CodeSearchOptions,
-    seed: int,
-    opened: ModelsOpened,
-) -> Request:
-    """A problem, and how open models search it.
-
-    Args:
-        problem: The problem.
-        strategy: Strategy made from ``search`` before the models were opened, so that an error in it costs no
-            download.
-        search: Budget, mode, and what is saved.
-        seed: From ``choose_seed``.
-        opened: The open models.
-    """
-    from adascale.engine.request import Request, Settings
-
-    settings = Settings(strategy, search.budget, seed, width=search.width)
-    settings = settings.under(opened.conditions[problem.kind])
-    return Request(problem, settings.for_problem(problem, search.mode, opened.modes))
+def request_for(problem: Problem, search: SearchRequest, opened: ModelsOpened) -> Request:
+    """A problem, and how open models search it."""
+    return Request(problem, search.settings(problem, opened.conditions[problem.kind], opened.modes))
 
 
 def read_api_key(text: str, source: str) -> str:
@@ -329,8 +301,7 @@ def fetch(reference: str, *, yes: bool, offline: bool, again: bool = False) -> M
 
 def search_one(
     problem: Problem,
-    strategy: Strategy,
-    search: SearchOptions | CodeSearchOptions,
+    search: SearchRequest,
     options: SessionOptions,
     view: ViewOptions,
     *,
@@ -340,8 +311,7 @@ def search_one(
 
     Args:
         problem: The question or task.
-        strategy: Its strategy, which sets how many branches the models need.
-        search: Budget, mode and seed.
+        search: How it is searched; an error in it costs no download.
         options: The models and their settings.
         view: How the search is shown and kept.
         prints_reply: As of ``follow_search``.
@@ -357,13 +327,13 @@ def search_one(
         check_output(view.trace, "--trace another-name.jsonl", is_ours=is_trace)
     kind = choose_progress(view.terminal.quiet, may_animate())
     started = time.monotonic()
-    session = options.for_one(strategy, search.width)
+    session = options.for_one(search.strategy_for(problem.kind), search.width)
     with (
         open_renderer(kind, show_tree=view.show_tree) as renderer,
         open_worker(session, view.terminal, renderer.status) as worker,
     ):
-        seed = choose_seed(search.seed, view.terminal)
-        request = request_for(problem, strategy, search, seed, worker.open_models)
+        seeded = replace(search, seed=choose_seed(search.seed, view.terminal))
+        request = request_for(problem, seeded, worker.open_models)
         loaded = time.monotonic() - started
         record = follow_search(worker, request, renderer, view, prints_reply=prints_reply)
     return ended(record), loaded

@@ -158,7 +158,7 @@ class SearchRequest:
         if kind == "code":
             return self.named(Passing.name, kind)
         named = strategy_named(self.strategy)
-        if unused := [name for name in self._numbers if not named.has(name)]:
+        if unused := [name for name in self.numbers if not named.has(name)]:
             what = " and no ".join(map(setting, unused))
             raise UsageError(f"{named.name} has no {what}", hint="leave it out, or choose another strategy")
         if self.adapt != "none" and not (isinstance(named, InstanceAdaptive) and self.adapt in named.rules):
@@ -169,7 +169,7 @@ class SearchRequest:
         return with_mode(self.named(named.name, kind), self.mode)
 
     @property
-    def _numbers(self) -> dict[str, float]:
+    def numbers(self) -> dict[str, float]:
         """Parameters of strategies that are set."""
         names = "samples", "beams", "branching", "lead", "confidence"
         return {name: number for name in names if (number := getattr(self, name)) is not None}
@@ -190,7 +190,7 @@ class SearchRequest:
         strategy = strategy_named(name)
         is_paper = self.paper and strategy.kind == "value"
         usual = PAPER if is_paper else effort_numbers(strategy, self.effort, kind)
-        numbers = {**usual, **self._numbers} | ({} if self.adapt == "none" else {"adapt": self.adapt})
+        numbers = {**usual, **self.numbers} | ({} if self.adapt == "none" else {"adapt": self.adapt})
         return strategy.changed(**{name: n for name, n in numbers.items() if strategy.has(name)} | own)
 
 

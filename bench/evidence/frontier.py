@@ -21,7 +21,7 @@ from typing import Any
 from adascale.engine.codec import to_plain
 from adascale.engine.evaluation.compare import Comparison, markdown
 from adascale.engine.evaluation.evaluate import Contestant, Outcome, evaluate, parse_contestants
-from adascale.engine.strategies import Preset, StrategyOverrides
+from adascale.engine.request import SearchRequest
 
 from ..baselines import register_baselines
 from ..common import close, table
@@ -55,13 +55,13 @@ def numbers(settings: Sequence[str]) -> dict[str, Any]:
 
 def contestants_of(text: str, header: Mapping[str, Any], settings: Sequence[str] = ()) -> list[Contestant]:
     """The contestants, with as many samples as were recorded; strategies take the settings that they have."""
-    preset = Preset(overrides=StrategyOverrides(samples=header["samples"]))
+    request = SearchRequest(samples=header["samples"])
     changes = numbers(settings)
     return [
         replace(
             each, strategy=each.strategy.changed(**{n: v for n, v in changes.items() if each.strategy.has(n)})
         )
-        for each in parse_contestants(text, preset)
+        for each in parse_contestants(text, request)
     ]
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from adascale.engine.kinds.recognising import problem_of
 from adascale.engine.types import Notice
 
 from ..exit_codes import INTERRUPTED, NO_ANSWER
@@ -19,7 +19,6 @@ from ..searching import (
     question_text,
     read_schema,
     search_one,
-    strategy_of,
 )
 from ..terminal.console import say, show_warning, write_json, write_payload
 
@@ -53,23 +52,18 @@ def ask(
     cat letter.txt | adascale ask --schema order.json
     adascale ask -m qwen2.5-coder-0.5b -e high -o samples 16 '3 pens cost $2. How many for $18?'
     """
-    schema = read_schema(options.schema)
-    text = question_text(question, _EXAMPLE, quiet=options.view.terminal.quiet > 0)
-    fallback = open_fallback(options.fallback)
-    history = last_conversation(options.view.terminal) if options.goes_on else ()
-    search = options.search
-    problem = problem_of(
-        "1",
-        text,
-        kind=search.kind,
-        choices=search.options,
+    terminal = options.view.terminal
+    search = replace(
+        options.search,
+        schema=read_schema(options.schema),
+        question=question_text(question, _EXAMPLE, quiet=terminal.quiet > 0),
         is_searched=chooses_search(context),
-        history=history,
-        schema=schema,
     )
-    strategy, session = strategy_of(problem, search), session_for(search.preset, options.session)
-    prints = not options.json_output  # while it is generated
-    record, loaded = search_one(problem, strategy, search, session, options.view, prints_reply=prints)
+    fallback = open_fallback(options.fallback)
+    if options.goes_on:
+        search = replace(search, history=last_conversation(terminal))
+    session, prints = session_for(search, options.session), not options.json_output  # while it is generated
+    record, loaded = search_one(search.problem(), search, session, options.view, prints_reply=prints)
     if fallback is not None and fallback.is_for(record) and not options.view.terminal.quiet:
         say(f"adascale: not sure enough, asking {fallback.server}...")
     try:

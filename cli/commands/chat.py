@@ -5,8 +5,8 @@ from __future__ import annotations
 import difflib
 import re
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self, get_args
 
@@ -14,9 +14,9 @@ import typer
 
 from adascale.engine.answer import turns_after
 from adascale.engine.errors import AdascaleError, ContextOverflowError, UsageError
-from adascale.engine.kinds.recognising import problem_of
 from adascale.engine.strategies import Effort, effort_named
 from adascale.engine.types import Turn
+from adascale.models.storage import data_folder
 
 from ..exit_codes import INTERRUPTED
 from ..options.by_command import ChatOptions, session_for
@@ -32,7 +32,6 @@ from ..searching import (
     last_conversation,
     open_worker,
     request_for,
-    strategy_of,
 )
 from ..terminal.console import may_animate, say, show_error, stderr_console, stdin_stream
 from ..terminal.signals import STOPPING
@@ -57,35 +56,48 @@ def chat(*, options: ChatOptions) -> None:
     /help lists the commands of a conversation. Ctrl-C stops a reply, Ctrl-D ends. In a pipe each line is a
     message.
     """
-    is_typed, terminal = sys.stdin.isatty(), options.view.terminal
+    terminal = options.view.terminal
     turns = last_conversation(terminal) if options.goes_on else ()
     kind = choose_progress(terminal.quiet, may_animate())
     with (
         open_renderer(kind, show_tree=options.view.show_tree) as renderer,
         Conversation(options, renderer, turns) as conversation,
     ):
-        (_talk if is_typed else _answer_lines)(conversation)
+        _talk(conversation, is_typed=sys.stdin.isatty())
 
 
-def _talk(conversation: Conversation) -> None:
-    """Answer what is typed, until Ctrl-D; an error is shown, and the conversation goes on."""
-    from adascale.models.storage import data_folder
+def _talk(conversation: Conversation, *, is_typed: bool) -> None:
+    """Answer what is typed, until Ctrl-D, errors being shown; or each line of stdin, up to the first error.
 
-    from ..terminal.messages import typed_messages, unechoed
+    Raises:
+        AdascaleError: a line of stdin cannot be answered.
+        Exit: the answer to one was interrupted.
+    """
+    messages = _lines()
+    unseen: Callable[[], AbstractContextManager[None]] = nullcontext
+    if is_typed:
+        from ..terminal.messages import typed_messages, unechoed
 
-    history = data_folder() / "chat-history" if conversation.view.save else None
-    for message in typed_messages(complete, history, "Ask anything (/help for help)"):
+        history = data_folder() / "chat-history" if conversation.view.save else None
+        messages = typed_messages(complete, history, "Ask anything (/help for help)")
+        unseen = unechoed
+    for message in messages:
         try:
             if run_command(conversation, message):
                 continue
-            with unechoed():
-                _answer(conversation, message)
+            with unseen():
+                is_whole = _answer(conversation, message)
+            if not (is_whole or is_typed):
+                raise typer.Exit(INTERRUPTED)
         except EOFError:
             return
         except AdascaleError as error:
+            if not is_typed:
+                raise
             show_error(_with_way_out(error, conversation))
         finally:
-            say("")
+            if is_typed:
+                say("")
 
 
 def _answer(conversation: Conversation, message: str) -> bool:
@@ -109,23 +121,6 @@ def _with_way_out(error: AdascaleError, conversation: Conversation) -> AdascaleE
         return error
     larger = f", or Ctrl-D, and then adascale chat -c {error.hint}" if "`ctx_size" in error.hint else ""
     return ContextOverflowError(error.message, *error.facts, hint=f"/clear forgets what was said{larger}")
-
-
-def _answer_lines(conversation: Conversation) -> None:
-    """Answer each line of stdin; the first error ends it.
-
-    Raises:
-        AdascaleError: a message cannot be answered.
-        Exit: it was interrupted.
-    """
-    for message in _lines():
-        try:
-            if run_command(conversation, message):
-                continue
-        except EOFError:
-            return
-        if not _answer(conversation, message):
-            raise typer.Exit(INTERRUPTED)
 
 
 def _lines() -> Iterator[str]:
@@ -162,14 +157,14 @@ class Conversation:
         self.turns = turns
         self.searched: ViewState | None = None
         self._search = options.search
-        self._session = session_for(options.search.preset, options.session)
+        self._session = session_for(options.search, options.session)
         self._renderer = renderer
         self._stack = ExitStack()
         self._worker: Worker
         self._asked = 0
 
     def __enter__(self) -> Self:
-        session = self._session.for_one(self._search.make_strategy(), self._search.width)
+        session = self._session.for_one(self._search.strategy_for(), self._search.width)
         opened = open_worker(session, self.view.terminal, self._renderer.status)
         self._worker = self._stack.enter_context(opened)
         self._renderer.status("")
@@ -199,11 +194,9 @@ class Conversation:
 
     def use_effort(self, name: str) -> str:
         """Search from now on as hard as this, if it is named; returns the effort."""
-        preset = self._search.preset
         if name:
-            preset = replace(preset, effort=effort_named(name))
-            self._search = replace(self._search, preset=preset)
-        return preset.effort
+            self._search = replace(self._search, effort=effort_named(name))
+        return self._search.effort
 
     def answer(self, message: str) -> ViewState | None:
         """Answer a message, and show it: a text is printed as it is written.
@@ -215,14 +208,12 @@ class Conversation:
             AdascaleError: it cannot be answered; the conversation is as it was.
         """
         self._asked += 1
-        problem = problem_of(str(self._asked), message, kind=self._search.kind, history=self.turns)
-        strategy, seed = (
-            strategy_of(problem, self._search),
-            choose_seed(self._search.seed, self.view.terminal),
-        )
+        seed = choose_seed(self._search.seed, self.view.terminal)
+        search = replace(self._search, question=message, history=self.turns, seed=seed)
+        problem = search.problem(str(self._asked))
         record = follow_search(
             self._worker,
-            request_for(problem, strategy, self._search, seed, self._worker.open_models),
+            request_for(problem, search, self._worker.open_models),
             self._renderer,
             self.view,
             prints_reply=True,

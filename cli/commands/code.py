@@ -51,7 +51,6 @@ def code(
     """
     from adascale.codetasks.reading import task_of
 
-    strategy = options.search.make_strategy()
     if str(options.output) == "-":
         options = replace(options, output=None)
     question = question_text(task, _EXAMPLE, quiet=options.view.terminal.quiet > 0)
@@ -67,7 +66,7 @@ def code(
         read = [*options.session.references(), str(options.tests or "")]
         check_apart(options.output, read, "--output another-name.py")
         check_output(options.output, "--overwrite, or another name", overwrite=options.overwrite)
-    record, loaded = search_one(problem, strategy, options.search, options.session, options.view)
+    record, loaded = search_one(problem, options.search, options.session, options.view)
     _finish(record, loaded, options)
 
 

@@ -50,22 +50,22 @@ def eval_(
     """
     from adascale.engine.evaluation.compare import markdown
 
-    problems = choose_questions(read_known(data), options.questions, options.seed)
+    search = options.search
+    problems = choose_questions(read_known(data), options.questions, search.seed or 0)
     kind = only_kind(problems)
-    contestants = for_kind(parse_contestants(options.strategies, options.preset, kind), kind)
-    options.preset.check_overrides(each.strategy.name for each in contestants)
-    with open_session(session_for(options.preset, options.session), options.terminal) as session:
+    contestants = for_kind(parse_contestants(options.strategies, search, kind), kind)
+    with open_session(session_for(search, options.session), options.terminal) as session:
         conditions = session.conditions(kind)
         for notice in warnings_of(conditions, contestants):
             show_warning(notice)
-        width = options.width or session.width
+        width = search.width or session.width
         found = _search_all(session, kind, contestants, problems, options, width)
     if found is None:
         raise typer.Exit(INTERRUPTED)
     report = found.report()
     if options.json_output:
         names = [path.name for path in data]
-        described = {"schema": SCHEMA, "data": names, "seed": options.seed, "width": width}
+        described = {"schema": SCHEMA, "data": names, "seed": search.seed, "width": width}
         write_json({**described, **asdict(conditions.models), **to_plain(report)})
     else:
         write_payload(markdown(report))
@@ -103,7 +103,7 @@ def _search_all(
                 contestants,
                 problems,
                 options.repeats,
-                options.seed,
+                options.search.seed or 0,
                 run,
                 session.modes,
                 width,

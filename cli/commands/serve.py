@@ -51,18 +51,20 @@ def serve(*, options: ServeOptions) -> None:
     @contextmanager
     def open_models() -> Iterator[SearchWorker]:
         with open_worker(options.session, options.terminal, status) as worker:
-            served = ServedModel.of(worker.open_models.conditions["value"].models, options.effort)
+            served = ServedModel.of(worker.open_models.conditions["value"].models, options.search.effort)
             status(f"{served.name} is ready, with a context of {served.window:,} tokens")
             yield worker
 
     fallback = open_fallback(options.fallback)
     access = Access(options.host, key, tuple(map(page_origin, options.cors_origin)))
-    hub = Hub(open_models, options.parallel, options.max_queue, options.budget, lambda: listener.stop())
+    hub = Hub(
+        open_models, options.parallel, options.max_queue, options.search.budget, lambda: listener.stop()
+    )
     if traces is not None:
         hub.tap = traces.keep
     with_key = "" if key is None else " (with the API key)"
     listener = Listener(
-        make_app(hub, ServerSettings(access, options.effort, fallback)),
+        make_app(hub, ServerSettings(access, options.search.effort, fallback)),
         bind(options.host, options.port),
         on_start=lambda url: status(f"listening on {url}/v1, and for a browser on {url}/{with_key}"),
     )

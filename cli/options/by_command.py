@@ -8,33 +8,21 @@ None for no flag. A field without a flag is fixed for its command.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any
 
-from adascale.engine.errors import UsageError
-from adascale.engine.strategies import (
-    EFFORTS,
-    PAPER_TEMPERATURE,
-    STRATEGIES,
-    Adapt,
-    Adaptive,
-    Effort,
-    InstanceAdaptive,
-    ModeChoice,
-    Passing,
-    Preset,
-    Strategy,
-    StrategyOverrides,
-    with_mode,
-)
-from adascale.engine.types import Budget, KindName, MessageKind
+from typer.models import OptionInfo
+
+from adascale.engine.request import SearchRequest
+from adascale.engine.strategies import PAPER_TEMPERATURE
+from adascale.engine.types import Budget
 from adascale.models.files.catalog import DEFAULT_GENERATOR
 from adascale.models.options import MAX_BRANCHES, FallbackOptions, QuestionFormat, SessionOptions
 
 from ..terminal.console import ColorChoice
 from .declare import (
-    EFFORT,
+    SEEDS,
     JsonOption,
     ModelOption,
     OfflineOption,
@@ -46,20 +34,6 @@ from .declare import (
     setting,
 )
 
-_OF_A_KIND = {each.name for presets in EFFORTS.values() for each in presets.values()} - {Adaptive.name}
-"""Strategies that the kind of a question chooses, and no user."""
-
-_CHOSEN = [name for name in STRATEGIES if name not in _OF_A_KIND]
-
-if TYPE_CHECKING:
-    StrategyName = str
-else:  # a type checker wants them spelled; Typer reads them here
-    StrategyName = Literal[tuple(_CHOSEN)]
-
-_SEEDS = (1 << 31) - 1
-"""Largest seed; a random one has 31 bits."""
-
-EffortOption = Annotated[Effort, EFFORT]
 QuestionsOption = Annotated[
     int | None,
     flag("--questions -n", "Number of questions, spread evenly over all files.", metavar="N", min=1),
@@ -70,24 +44,9 @@ TracesOption = Annotated[
 ParallelOption = Annotated[
     int, option("parallel", "serve and mcp: questions that are searched at the same time.", min=1, max=256)
 ]
-SeedOption = Annotated[
-    int | None,
-    setting("--seed", "Seed of sampling; random by default.", metavar="N", min=0, max=_SEEDS),
-]
-SeedOfChoiceOption = Annotated[
-    int,
-    flag("--seed", "Seed of the choice of questions and of all sampling.", metavar="N", min=0, max=_SEEDS),
-]
-WidthOption = Annotated[
-    int | None,
-    option(
-        "width",
-        "Solutions of a question that run side by side.",
-        min=1,
-        max=MAX_BRANCHES,
-        usual="what is fastest on this machine; 4 at most in a batch",
-    ),
-]
+SEED_OF_CHOICE = flag(
+    "--seed", "Seed of the choice of questions and of all sampling.", metavar="N", min=0, max=SEEDS
+)
 ContinueOption = Annotated[bool, flag("--continue -c", "Continue the last conversation of ask or chat.")]
 SchemaOption = Annotated[
     Path | None,
@@ -112,101 +71,16 @@ class TerminalOptions:
     ] = "auto"
 
 
-def session_for(preset: Preset, session: SessionOptions) -> SessionOptions:
+def session_for(search: SearchRequest, session: SessionOptions) -> SessionOptions:
     """The session, at the sampling temperature of the paper if it is wanted without a temperature."""
-    if not preset.paper or session.sampling.temperature is not None:
+    if not search.paper or session.sampling.temperature is not None:
         return session
     return replace(session, sampling=replace(session.sampling, temperature=PAPER_TEMPERATURE))
 
 
-@dataclass(frozen=True, slots=True)
-class SearchOptions:
-    """How a question is searched, and the probability that its answer needs to count as known."""
-
-    preset: Preset = Preset()
-    strategy: Annotated[
-        StrategyName, setting("--strategy", f"Search strategy: {', '.join(_CHOSEN)}.", metavar="NAME")
-    ] = "adaptive"
-    mode: Annotated[ModeChoice, setting("--mode", "How solutions reason.", metavar="auto|prose|program")] = (
-        "auto"
-    )
-    kind: Annotated[
-        MessageKind | None,
-        flag(
-            "--as",
-            "Kind of question: value, choice, yes-no, fact or text.",
-            metavar="KIND",
-        ),
-    ] = None
-    choices: Annotated[
-        str | None, flag("--choices", "Options to choose from: red,green,blue.", metavar="A,B,C")
-    ] = None
-    budget: Budget = Budget()
-    seed: SeedOption = None
-    width: WidthOption = None
-    adapt: Annotated[
-        Adapt,
-        option("adapt", "Rule of the paper that chooses a number: n of best-of-n, k, m or both of a beam."),
-    ] = "none"
-    min_confidence: Annotated[
-        float,
-        option(
-            "min_confidence",
-            "Probability below which an answer has status low_confidence, and ask exits with code 3.",
-            min=0.0,
-            max=1.0,
-        ),
-    ] = 0.0
-
-    @property
-    def options(self) -> tuple[str, ...]:
-        """The options of a choice that are given beside the question, as they were typed."""
-        return () if self.choices is None else tuple(self.choices.split(","))
-
-    def make_strategy(self, of_kind: KindName = "value", *, beside_tasks: bool = False) -> Strategy:
-        """The strategy with its parameters; the mode ``auto`` is decided when the models are open.
-
-        Args:
-            of_kind: Kind of the questions.
-            beside_tasks: Accept numbers for code tasks among the questions.
-
-        Raises:
-            UsageError: the strategy does not have this rule, mode or number.
-        """
-        kind = STRATEGIES[self.strategy]
-        if self.adapt != "none" and not (issubclass(kind, InstanceAdaptive) and self.adapt in kind.rules):
-            raise UsageError(
-                f"-o adapt {self.adapt} is no rule of {self.strategy}",
-                hint="--strategy best-of-n -o adapt n, or --strategy beam -o adapt km",
-            )
-        self.preset.check_overrides([self.strategy, *([Passing.name] if beside_tasks else [])])
-        strategy = self.preset.strategy(self.strategy, of_kind)
-        if self.adapt != "none":
-            strategy = strategy.changed(adapt=self.adapt)
-        return with_mode(strategy, self.mode)
-
-    def make_code_strategy(self) -> Strategy:
-        """The strategy for code tasks among the questions."""
-        return self.preset.strategy(Passing.name)
-
-
-@dataclass(frozen=True, slots=True)
-class CodeSearchOptions:
-    """How a program for a task is searched."""
-
-    effort: EffortOption = "medium"
-    mode: ModeChoice = "auto"
-    budget: Budget = Budget()
-    seed: SeedOption = None
-    width: WidthOption = None
-    samples: Annotated[
-        int | None,
-        option("samples", "Programs at most.", min=1, max=1024, usual=of_efforts("samples", "code")),
-    ] = None
-
-    def make_strategy(self) -> Strategy:
-        """``passing`` with its parameters."""
-        return Preset(self.effort, StrategyOverrides(samples=self.samples)).strategy(Passing.name)
+def _only(*names: str, **others: OptionInfo) -> Mapping[str, OptionInfo | None]:
+    """Of a request only these fields can be set, some of them by another flag."""
+    return {**{field.name: None for field in fields(SearchRequest) if field.name not in names}, **others}
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +103,7 @@ class AskOptions:
     """Options of ``ask``; ``goes_on`` continues the conversation of the last run."""
 
     session: SessionOptions = SessionOptions()
-    search: SearchOptions = SearchOptions()
+    search: SearchRequest = SearchRequest()
     goes_on: ContinueOption = False
     schema: SchemaOption = None
     fallback: FallbackOptions = FallbackOptions()
@@ -243,7 +117,7 @@ class ChatOptions:
     """Options of ``chat``; ``goes_on`` continues the conversation of the last run."""
 
     session: SessionOptions = SessionOptions(is_roomy=True)
-    search: Annotated[SearchOptions, {"choices": None, "min_confidence": None}] = SearchOptions()
+    search: Annotated[SearchRequest, {"choices": None, "min_confidence": None}] = SearchRequest()
     goes_on: ContinueOption = False
     view: Annotated[ViewOptions, {"trace": None}] = ViewOptions()
 
@@ -266,7 +140,15 @@ class CodeOptions:
     session: Annotated[SessionOptions, {"prm": None, "calibration": None, "system": None, **_UNSANDBOXED}] = (
         SessionOptions()
     )
-    search: CodeSearchOptions = CodeSearchOptions()
+    search: Annotated[
+        SearchRequest,
+        _only(
+            *("effort", "budget", "seed", "width"),
+            samples=option(
+                "samples", "Programs at most.", min=1, max=1024, usual=of_efforts("samples", "code")
+            ),
+        ),
+    ] = SearchRequest()
     json_output: JsonOption = False
     view: ViewOptions = ViewOptions()
 
@@ -290,7 +172,7 @@ class BatchOptions:
         int | None, flag("--limit", "Read only this many questions.", metavar="N", min=1, max=1_000_000_000)
     ] = None
     session: Annotated[SessionOptions, _UNSANDBOXED] = SessionOptions(branches=MAX_BRANCHES)
-    search: SearchOptions = SearchOptions()
+    search: SearchRequest = SearchRequest()
     schema: SchemaOption = None
     fallback: FallbackOptions = FallbackOptions()
     traces: TracesOption = None
@@ -312,8 +194,7 @@ class ServeOptions:
     """Options of ``serve``; a request may lower the limit of tokens of ``budget``."""
 
     session: SessionOptions = SessionOptions(branches=MAX_BRANCHES, is_roomy=True)
-    effort: EffortOption = "medium"
-    budget: Budget = Budget()
+    search: Annotated[SearchRequest, _only("effort", "budget")] = SearchRequest()
     host: Annotated[
         str,
         setting(
@@ -389,11 +270,15 @@ class EvalOptions:
             max=1000,
         ),
     ] = 1
-    seed: SeedOfChoiceOption = 0
     json_output: JsonOption = False
-    width: WidthOption = None
     session: Annotated[SessionOptions, _UNSANDBOXED] = SessionOptions(branches=MAX_BRANCHES, purpose="replay")
-    preset: Preset = Preset()
+    search: Annotated[
+        SearchRequest,
+        _only(
+            *("effort", "samples", "beams", "branching", "lead", "confidence", "paper", "width"),
+            seed=SEED_OF_CHOICE,
+        ),
+    ] = SearchRequest(seed=0)
     terminal: TerminalOptions = TerminalOptions()
 
 
@@ -406,7 +291,7 @@ class CalibrationOptions:
         list[Path], flag("--data -d", "JSON Lines with question and answer; repeatable.", metavar="FILE")
     ] = field(default_factory=list)
     questions: QuestionsOption = None
-    seed: SeedOfChoiceOption = 0
+    seed: Annotated[int, SEED_OF_CHOICE] = 0
     samples: Annotated[
         int,
         flag(

@@ -11,9 +11,16 @@ import typer
 from typer.models import OptionInfo
 
 from adascale.engine.errors import excerpt
-from adascale.engine.strategies import EFFORTS, PAPER_TEMPERATURE, Preset, StrategyOverrides
+from adascale.engine.request import SearchRequest
+from adascale.engine.strategies import EFFORTS, PAPER_TEMPERATURE, STRATEGIES, Adaptive
 from adascale.engine.types import Budget, KindName
-from adascale.models.options import THINK_TOKENS, FallbackOptions, SamplingOverrides, SessionOptions
+from adascale.models.options import (
+    MAX_BRANCHES,
+    THINK_TOKENS,
+    FallbackOptions,
+    SamplingOverrides,
+    SessionOptions,
+)
 
 
 def flag(names: str, help_text: str, **more: Any) -> OptionInfo:
@@ -64,6 +71,9 @@ def env(key: str) -> str:
     return f"ADASCALE_{key.replace('-', '_').upper()}"
 
 
+SEEDS = (1 << 31) - 1
+"""Largest seed; a random one has 31 bits."""
+
 OfflineOption = Annotated[bool, setting("--offline", "Do not use the network.")]
 YesOption = Annotated[bool, setting("--yes -y", "Download models without asking.")]
 JsonOption = Annotated[bool, flag("--json", "Print one JSON object.")]
@@ -97,7 +107,7 @@ def parse_duration(text: object) -> float:
     match = _DURATION.fullmatch(str(text).strip())
     seconds = float(match[1]) * _SECONDS[match[2]] if match else 0.0
     if not seconds:
-        raise ValueError(f"{_shown(text)} is not a time, such as 90s")
+        raise ValueError(f"{shown(text)} is not a time, such as 90s")
     return seconds
 
 
@@ -111,11 +121,11 @@ def word_or_number(words: Mapping[str, int | None], text: object) -> int | None:
     if word in words:
         return words[word]
     if not re.fullmatch(r"\d{1,9}", word):
-        raise ValueError(f"{_shown(text)} is not {', '.join(words)} or a number")
+        raise ValueError(f"{shown(text)} is not {', '.join(words)} or a number")
     return int(word)
 
 
-def _shown(text: object) -> str:
+def shown(text: object) -> str:
     """A value in an error."""
     return excerpt(str(text), 40) or '""'
 
@@ -126,6 +136,22 @@ def of_efforts(name: str, kind: KindName = "value") -> str:
     return "by effort: " + ", ".join(value.removeprefix("0") or "0" for value in values)
 
 
+_OF_A_KIND = {each.name for presets in EFFORTS.values() for each in presets.values()} - {Adaptive.name}
+"""Strategies that the kind of a question chooses, and no user."""
+
+_CHOSEN = [name for name in STRATEGIES if name not in _OF_A_KIND]
+
+
+def _strategy_name(text: str) -> str:
+    if text not in _CHOSEN:
+        raise ValueError(f"{shown(text)} is not one of {', '.join(_CHOSEN)}")
+    return text
+
+
+def _comma_separated(text: str | tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(text.split(",")) if isinstance(text, str) else text  # the default
+
+
 def _as_fitted(usual: str) -> str:
     """The default of a sampling parameter."""
     return f"{usual}, or that of the calibration"
@@ -134,8 +160,6 @@ def _as_fitted(usual: str) -> str:
 MODEL = setting(
     "--model -m", "Name in adascale list, ollama:NAME, hf:user/repo:QUANT or file.", metavar="MODEL"
 )
-EFFORT = setting("--effort -e", "How sure to be before stopping: low, medium, high or max.", metavar="EFFORT")
-
 ModelOption = Annotated[str, MODEL]
 
 FLAGS: Mapping[type[Any], Mapping[str, OptionInfo]] = {
@@ -217,13 +241,18 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo]] = {
             parser=parse_duration,
         ),
     },
-    Preset: {
-        "effort": EFFORT,
-        "paper": option(
-            "paper", f"64 solutions, beams of 8 by 8 pruned every 5 steps, temperature {PAPER_TEMPERATURE:g}."
+    SearchRequest: {
+        "kind": flag("--as", "Kind of question: value, choice, yes-no, fact or text.", metavar="KIND"),
+        "choices": flag(
+            "--choices", "Options to choose from: red,green,blue.", metavar="A,B,C", parser=_comma_separated
         ),
-    },
-    StrategyOverrides: {
+        "strategy": setting(
+            "--strategy", f"Search strategy: {', '.join(_CHOSEN)}.", metavar="NAME", parser=_strategy_name
+        ),
+        "effort": setting(
+            "--effort -e", "How sure to be before stopping: low, medium, high or max.", metavar="EFFORT"
+        ),
+        "mode": setting("--mode", "How solutions reason.", metavar="auto|prose|program"),
         "samples": option(
             "samples",
             "Solutions or programs of a question; at most so many where adaptive decides.",
@@ -248,6 +277,26 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo]] = {
             min=0.01,
             max=0.9999,
             usual="0.99",
+        ),
+        "paper": option(
+            "paper", f"64 solutions, beams of 8 by 8 pruned every 5 steps, temperature {PAPER_TEMPERATURE:g}."
+        ),
+        "adapt": option(
+            "adapt", "Rule of the paper that chooses a number: n of best-of-n, k, m or both of a beam."
+        ),
+        "seed": setting("--seed", "Seed of sampling; random by default.", metavar="N", min=0, max=SEEDS),
+        "width": option(
+            "width",
+            "Solutions of a question that run side by side.",
+            min=1,
+            max=MAX_BRANCHES,
+            usual="what is fastest on this machine; 4 at most in a batch",
+        ),
+        "min_confidence": option(
+            "min_confidence",
+            "Probability below which an answer has status low_confidence, and ask exits with code 3.",
+            min=0.0,
+            max=1.0,
         ),
     },
     FallbackOptions: {

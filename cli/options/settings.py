@@ -22,7 +22,7 @@ from typer.exceptions import TyperException
 from typer.models import OptionInfo
 
 from adascale.engine.errors import UsageError, excerpt
-from adascale.engine.strategies import StrategyOverrides
+from adascale.engine.request import SearchRequest
 
 from ..terminal.console import use_color, use_warnings
 from .by_command import OPTION_TYPES
@@ -140,10 +140,11 @@ def _declared(
         value, hint, own = getattr(options, field.name), hints[field.name], None
         if get_origin(hint) is Annotated:
             hint, own = get_args(hint)
-        if is_dataclass(value):
+        info = declared.get(field.name, own)
+        if is_dataclass(value) and (info or field.name not in declared):
             yield from _declared(value, own, f"{path}{field.name}__")
-        elif info := declared.get(field.name, own):
-            yield f"{path}{field.name}", (Annotated[hint, info], value)
+        elif info is not None:  # Typer knows no union of types, which a parser reads
+            yield f"{path}{field.name}", (Annotated[str if info.parser else hint, info], value)
 
 
 def _filled(options: Any, values: Mapping[str, Any], path: str = "") -> Any:
@@ -233,8 +234,8 @@ def form(setting: TyperOption) -> str:
     unit = "" if setting.metavar == "N" else setting.metavar
     match setting.min, setting.max:
         case None, None:
-            limits = {int: "whole number", float: "number", Path: "file", str: "text"}[kind]
-            limits = "" if setting.metavar else limits
+            words = {int: "whole number", float: "number", Path: "file", str: "text"}
+            limits = "" if setting.metavar else words[kind]
         case low, None:
             limits = f"{low:g} or more"
         case low, high:
@@ -259,8 +260,10 @@ def typed_parameters(context: typer.Context) -> list[TyperOption]:
     ]
 
 
-_SAYS_HOW = {"as", "choices", "strategy", "mode", "adapt", "paper"} | {
-    field.name for field in fields(StrategyOverrides)
+_SAYS_HOW = {
+    key_of(info.param_decls[0])
+    for name, info in FLAGS[SearchRequest].items()
+    if info.param_decls and name not in ("effort", "seed", "width", "min_confidence")
 }
 
 

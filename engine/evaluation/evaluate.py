@@ -11,11 +11,11 @@ from typing import Any
 
 from ..errors import UsageError, setting
 from ..kinds import Run, kind_of
-from ..request import Request, Settings
+from ..request import Request, SearchRequest, Settings
 from ..search.driver import Driver
 from ..search.events import SearchFailed, SearchFinished
 from ..search.record import Record
-from ..strategies import InstanceAdaptive, Passing, Preset, Strategy, effort_named
+from ..strategies import InstanceAdaptive, Passing, Strategy, effort_named
 from ..strategies.presets import effort_numbers
 from ..strategies.redraws import REDRAWS
 from ..strategies.sampling import Agreement
@@ -145,8 +145,10 @@ _CONTESTANT = re.compile(
 )
 
 
-def parse_contestants(text: str, preset: Preset = Preset(), kind: KindName = "value") -> list[Contestant]:
-    """Contestants of a comma-separated list; the preset holds for what one does not say itself.
+def parse_contestants(
+    text: str, request: SearchRequest = SearchRequest(), kind: KindName = "value"
+) -> list[Contestant]:
+    """Contestants of a comma-separated list; effort and numbers of the request hold for what one leaves open.
 
     An effort has its numbers for the kind of problem that they will search.
 
@@ -157,15 +159,19 @@ def parse_contestants(text: str, preset: Preset = Preset(), kind: KindName = "va
     with a wrong sum again, as ``adaptive`` does.
 
     Raises:
-        UsageError: one of them is not a strategy, or takes part twice.
+        UsageError: one of them is not a strategy, or takes part twice; or none has a number of the request.
     """
-    contestants = [_contestant(name.strip(), preset, kind) for name in text.split(",") if name.strip()]
+    contestants = [_contestant(name.strip(), request, kind) for name in text.split(",") if name.strip()]
     names = [contestant.name for contestant in contestants]
     for name in names:
         if names.count(name) > 1:
             raise UsageError(f"{name} takes part twice")
     if not contestants:
         raise UsageError("no strategy takes part", hint="for example vote:4,vote:16,adaptive")
+    unused = [each for each in request.numbers if not any(one.strategy.has(each) for one in contestants)]
+    if unused:
+        what = " and no ".join(map(setting, unused))
+        raise UsageError(f"{' and '.join(names)} have no {what}", hint="leave it out")
     return contestants
 
 
@@ -186,12 +192,12 @@ def for_kind(contestants: Sequence[Contestant], kind: KindName) -> list[Contesta
     return list(contestants)
 
 
-def _contestant(name: str, preset: Preset, kind: KindName) -> Contestant:
+def _contestant(name: str, request: SearchRequest, kind: KindName) -> Contestant:
     match = _CONTESTANT.fullmatch(name)
     if match is None:
         raise UsageError(f'"{name}" is not a strategy', hint="for example vote:16, beam or best-of-n:16+n")
     named, size, effort, rule, modes, redraw = match.groups()
-    strategy = Preset().strategy(named, kind)
+    strategy = SearchRequest().named(named, kind)
     own: dict[str, Any] = effort_numbers(strategy, effort_named(effort), kind) if effort else {}
     if size:
         own |= _sized(name, strategy, int(size))
@@ -207,7 +213,7 @@ def _contestant(name: str, preset: Preset, kind: KindName) -> Contestant:
         own["modes"] = MODES_BY_NAME[modes]
     if redraw:
         own["redraws"] = REDRAWS
-    return Contestant(name, preset.strategy(named, kind, **own), is_auto=not modes)
+    return Contestant(name, request.named(named, kind, **own), is_auto=not modes)
 
 
 def _sized(name: str, strategy: Strategy, n: int) -> dict[str, int]:

@@ -26,8 +26,6 @@ from .presets import PAPER_TEMPERATURE as PAPER_TEMPERATURE
 from .presets import STRATEGIES as STRATEGIES
 from .presets import Effort as Effort
 from .presets import ModeChoice as ModeChoice
-from .presets import Preset as Preset
-from .presets import StrategyOverrides as StrategyOverrides
 from .presets import effort_named as effort_named
 from .presets import strategy_named as strategy_named
 from .presets import with_mode as with_mode

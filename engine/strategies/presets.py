@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
 from typing import Any, Literal
 
-from ..errors import UsageError, setting
+from ..errors import UsageError
 from ..types import KindName, Mode
 from .adaptive import Adaptive, Weighing
 from .base import Strategy
@@ -135,68 +135,3 @@ def with_mode(strategy: Strategy, mode: ModeChoice, among: Sequence[Mode] = ()) 
     if mode != "auto":
         return replace(strategy, modes=(mode,))
     return replace(strategy, modes=tuple(among)) if among and strategy.looks_ahead else strategy
-
-
-@dataclass(frozen=True, slots=True)
-class StrategyOverrides:
-    """Parameters of strategies that a user sets, named as theirs; None leaves the preset's number."""
-
-    samples: int | None = None
-    beams: int | None = None
-    branching: int | None = None
-    lead: int | None = None
-    confidence: float | None = None
-
-    @property
-    def given(self) -> dict[str, float]:
-        """The parameters that are set."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
-
-
-@dataclass(frozen=True, slots=True)
-class Preset:
-    """Numbers for any strategy: each takes those that it has a parameter for.
-
-    Attributes:
-        effort: Effort that gives the numbers.
-        overrides: Changes to these numbers.
-        paper: Use the paper's numbers for questions instead of an effort's.
-    """
-
-    effort: Effort = "medium"
-    overrides: StrategyOverrides = StrategyOverrides()
-    paper: bool = False
-
-    def strategy(self, name: str, kind: KindName = "value", **own: Any) -> Strategy:
-        """The strategy of a name with these numbers.
-
-        Args:
-            name: Name of the strategy.
-            kind: Kind of the problems that it will search.
-            own: Parameters that take the place of the preset's.
-
-        Raises:
-            UsageError: no strategy has this name, it lacks a parameter, or could not run with these numbers.
-        """
-        if name == Adaptive.name and kind != "code":
-            name = EFFORTS[kind][self.effort].name  # what is adaptive has a name of its own for some kinds
-        strategy = strategy_named(name)
-        is_paper = self.paper and strategy.kind == "value"
-        numbers = PAPER if is_paper else effort_numbers(strategy, self.effort, kind)
-        return strategy.changed(**{**_known(strategy, {**numbers, **self.overrides.given}), **own})
-
-    def check_overrides(self, names: Iterable[str]) -> None:
-        """Refuse overrides that no strategy of these names has a parameter for.
-
-        Raises:
-            UsageError: there are some.
-        """
-        strategies = [STRATEGIES[name] for name in dict.fromkeys(names)]
-        unused = [given for given in self.overrides.given if not any(each.has(given) for each in strategies)]
-        if unused:
-            has = "has" if len(strategies) == 1 else "have"
-            raise UsageError(
-                f"{' and '.join(each.name for each in strategies)} {has} no "
-                + " and no ".join(map(setting, unused)),
-                hint="leave it out, or choose another strategy",
-            )

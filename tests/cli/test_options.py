@@ -20,7 +20,6 @@ from adascale.cli.app import COMMANDS
 from adascale.cli.options.by_command import (
     OPTION_TYPES,
     AskOptions,
-    BatchOptions,
     CalibrationOptions,
     EvalOptions,
     FitOptions,
@@ -30,8 +29,8 @@ from adascale.cli.options.command_line import with_ask
 from adascale.cli.options.declare import FLAGS
 from adascale.cli.options.settings import Command, parameters, with_options
 from adascale.engine.errors import UsageError
-from adascale.engine.strategies import EFFORTS, Adaptive
-from adascale.engine.types import Budget
+from adascale.engine.strategies import EFFORTS, Adaptive, Strategy
+from adascale.engine.types import Budget, KindName
 from adascale.models.options import THINK_TOKENS, FallbackOptions, SamplingOverrides
 
 NO_MODEL = 4
@@ -186,8 +185,8 @@ def test_every_name_of_o_takes_its_default(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_variable_sets_what_is_not_typed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ADASCALE_SAMPLES", "5")
-    assert parsed(AskOptions).search.preset.overrides.samples == 5
-    assert parsed(AskOptions, "-o", "samples", "6").search.preset.overrides.samples == 6
+    assert parsed(AskOptions).search.samples == 5
+    assert parsed(AskOptions, "-o", "samples", "6").search.samples == 6
     done = run_here(environment(ADASCALE_SAMPLES="0"), "ask", "hi")
     assert "ADASCALE_SAMPLES: 0 is less than 1" in done.stderr
 
@@ -201,22 +200,24 @@ def test_thinking_is_a_word_or_a_number(typed: str, tokens: int | None) -> None:
 
 
 def test_a_mode_and_a_kind_choose_the_strategy() -> None:
-    assert parsed(AskOptions).search.make_strategy() == Adaptive()
-    assert parsed(AskOptions, "--mode", "program").search.make_strategy() == Adaptive(modes=("program",))
-    assert parsed(BatchOptions).search.make_strategy("json") == EFFORTS["json"]["medium"]
-    assert parsed(BatchOptions, "--strategy", "vote").search.make_strategy("json").name == "vote"
+    def strategy(*words: str, kind: KindName = "value") -> Strategy:
+        return parsed(AskOptions, *words).search.strategy_for(kind)  # type: ignore[no-any-return]
+
+    assert strategy() == Adaptive()
+    assert strategy("--mode", "program") == Adaptive(modes=("program",))
+    assert strategy(kind="json") == EFFORTS["json"]["medium"]
+    assert strategy("--strategy", "vote", kind="json").name == "vote"
     with pytest.raises(UsageError, match="trees of steps"):
-        parsed(AskOptions, "--strategy", "beam", "--mode", "program").search.make_strategy()
+        strategy("--strategy", "beam", "--mode", "program")
     with pytest.raises(UsageError, match=r"^greedy has no `samples`$"):
-        parsed(AskOptions, "--strategy", "greedy", "-o", "samples", "64").search.make_strategy()
+        strategy("--strategy", "greedy", "-o", "samples", "64")
 
 
 @pytest.mark.parametrize("command", [AskOptions, EvalOptions])
 def test_the_paper_samples_at_its_own_temperature_unless_another_is_given(command: type[Any]) -> None:
     def temperature(*args: str) -> float | None:
         options = parsed(command, *args)
-        preset = options.preset if command is EvalOptions else options.search.preset
-        return session_for(preset, options.session).sampling.temperature
+        return session_for(options.search, options.session).sampling.temperature
 
     assert temperature("-o", "paper", "true") == 0.7
     assert temperature("-o", "temperature", "1", "-o", "paper", "true") == 1.0

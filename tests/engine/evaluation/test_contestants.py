@@ -6,6 +6,7 @@ import pytest
 
 from adascale.engine.errors import UsageError
 from adascale.engine.evaluation.evaluate import parse_contestants
+from adascale.engine.request import SearchRequest
 from adascale.engine.strategies import (
     EFFORTS,
     Adaptive,
@@ -13,9 +14,7 @@ from adascale.engine.strategies import (
     BestOfN,
     Margin,
     Passing,
-    Preset,
     Strategy,
-    StrategyOverrides,
     Vote,
 )
 from adascale.engine.strategies.sampling import Readings
@@ -23,13 +22,13 @@ from adascale.engine.types import KindName
 
 
 def test_contestants_say_what_they_fix() -> None:
-    preset = Preset(overrides=StrategyOverrides(samples=9, beams=3, branching=5, lead=5))
+    request = SearchRequest(samples=9, beams=3, branching=5, lead=5)
     text = (
         "vote:4, vote,beam:16+km,beam,best-of-n:8+n,adaptive,adaptive@low,adaptive:4@high,vote@low,margin:3,"
         "vote:8/program,adaptive/both,passing,passing:3,passing@low,"
         "vote:4+redraw,best-of-n:8+n+redraw,margin:2/both+redraw"
     )
-    found = {each.name: each.strategy for each in parse_contestants(text, preset)}
+    found = {each.name: each.strategy for each in parse_contestants(text, request)}
     assert found == {
         "vote:4": Vote(4),
         "vote": Vote(9),
@@ -59,7 +58,7 @@ def test_a_contestant_that_names_no_mode_searches_as_a_question_does() -> None:
 
 def test_an_effort_has_the_numbers_of_the_kind_that_is_searched() -> None:
     def strategies(text: str, kind: KindName) -> list[Strategy]:
-        return [each.strategy for each in parse_contestants(text, Preset(), kind)]
+        return [each.strategy for each in parse_contestants(text, kind=kind)]
 
     assert strategies("adaptive,adaptive@low", "choice") == [
         EFFORTS["choice"]["medium"],
