@@ -21,7 +21,7 @@ PACKAGES = {
 """The package of each layer's folder, whose modules may import each other; the last holds the others."""
 
 MAY_IMPORT = {
-    "engine": {"numpy", "pydantic", "pydantic_core"},
+    "engine": {"jsonschema", "numpy", "pydantic", "pydantic_core", "referencing"},
     "models": {
         "adascale.engine", "numpy", "llama_cpp", "huggingface_hub",
         "filelock", "httpx2", "jinja2", "math_verify", "platformdirs", "psutil", "pydantic_monty",
@@ -91,6 +91,16 @@ def test_dependencies_point_inward(folder: str) -> None:
             top = ".".join(name.split(".")[:2]) if name.startswith("adascale.") else name.split(".")[0]
             allowed = MAY_IMPORT[folder] | STARTS.get(path.relative_to(ROOT).as_posix(), set())
             assert top in sys.stdlib_module_names or top in allowed, f"{path} imports {name}"
+
+
+def test_the_engine_imports_each_library_in_one_file() -> None:
+    files = {path.relative_to(ROOT).as_posix(): imports(path) for path in (ROOT / "engine").rglob("*.py")}
+    for library, own in (
+        ("pydantic", "engine/codec.py"),
+        ("jsonschema", "engine/tools/schema.py"),
+        ("referencing", "engine/tools/schema.py"),
+    ):
+        assert [at for at, found in files.items() if any(is_inside(each, library) for each in found)] == [own]
 
 
 def test_only_a_conversation_in_a_terminal_imports_prompt_toolkit() -> None:
@@ -163,7 +173,7 @@ def test_help_imports_neither_llama_cpp_nor_huggingface_hub() -> None:
         "from adascale.cli.app import main\n"
         "try:\n    main()\nexcept SystemExit:\n    pass\n"
         "heavy = {'llama_cpp', 'huggingface_hub', 'numpy', 'httpx2', 'unearth', 'gguf', 'sympy'}\n"
-        "heavy |= {'mcp', 'pydantic', 'starlette', 'uvicorn'}\n"
+        "heavy |= {'jsonschema', 'mcp', 'pydantic', 'starlette', 'uvicorn'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
     )
     assert "ask" in printed(code)

@@ -20,7 +20,7 @@ from adascale.engine.search.events import GeneratorDescription, ModelDescription
 from adascale.engine.strategies import EFFORTS as PRESETS
 from adascale.engine.strategies import Effort, Greedy, Strategy, Vote
 from adascale.engine.tools.calls import Choice, ToolRequest, in_words
-from adascale.engine.tools.schema import BOUNDS, UNCHECKED, keywords, object_schema
+from adascale.engine.tools.schema import CHECKED_LATE, UNCHECKED, keywords, object_schema
 from adascale.engine.types import AS_USUAL, Budget, MessageKind, Problem, SamplingChange, Turn
 
 from . import body as fields
@@ -351,7 +351,7 @@ class CommonFields:
             found = set().union(*(keywords(tool.parameters) for tool in self.conversation.tools.values()))
             yield from (f"tools: {name}" for name in sorted(found & UNCHECKED))
         elif self.schema is not None:
-            unchecked = UNCHECKED if problem.kind == "json" else UNCHECKED | BOUNDS
+            unchecked = UNCHECKED if problem.kind == "json" else UNCHECKED | CHECKED_LATE
             yield from (
                 f"schema: {name}" for name in sorted(keywords(object_schema(self.schema)) & unchecked)
             )

@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 
 from ..codec import nesting
 from ..errors import UsageError
-from .schema import MOST_LEVELS, OBJECT, Inliner, Schema, as_json, matches, mended
+from .schema import MOST_LEVELS, Schema, SchemaReader, as_json, coerced, matches
 
 Choice = Literal["auto", "none", "required"]
 """``tool_choice``: the model decides, may not call, or has to call."""
@@ -38,17 +38,16 @@ class Tool:
     record: Mapping[str, Any]
 
     @classmethod
-    def of(cls, record: Mapping[str, Any], inliner: Inliner | None = None) -> Self:
+    def of(cls, record: Mapping[str, Any], reader: SchemaReader | None = None) -> Self:
         """The tool of a record in the form of chat completions.
 
         Args:
             record: The record.
-            inliner: Reads the schemas of all tools of the request.
+            reader: Reads the schemas of all tools of the request.
 
         Raises:
             UsageError: its name is invalid, or its schema is not of an object, or too large.
         """
-        inliner = inliner or Inliner()
         function = record["function"]
         name, asked = function["name"], function.get("parameters") or {}
         if not _NAME.fullmatch(name):
@@ -56,13 +55,9 @@ class Tool:
                 f"the name of a tool has letters, digits and any of _-.:/ in it, not {name[:40]!r}"
             )
         try:
-            parameters = inliner.both(
-                inliner.read(asked), OBJECT
-            )  # a tool that no arguments fit is never called
+            parameters = (reader or SchemaReader()).of_object(asked)
         except UsageError as error:
             raise UsageError(f"the tool {name}: {error.message}") from None
-        if not isinstance(asked, Mapping) or asked.get("type", "object") not in ("object", ["object"]):
-            raise UsageError(f"the parameters of the tool {name} have to be of the type object")
         return cls(name, {"properties": {}, **parameters}, record)
 
 
@@ -124,8 +119,8 @@ def in_words(messages: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 @lru_cache(maxsize=8)
 def _tools_of(text: str) -> Tools:
     """The tools of a list of records as JSON: every solution of a search asks for the same ones."""
-    inliner = Inliner()
-    tools = [Tool.of(record, inliner) for record in json.loads(text)]
+    reader = SchemaReader()
+    tools = [Tool.of(record, reader) for record in json.loads(text)]
     by_name = {tool.name: tool for tool in tools}
     if len(by_name) < len(tools):
         raise UsageError("two tools have the same name")
@@ -268,7 +263,7 @@ def read_reply(text: str, tools: Tools) -> Reply:
     for each in found:
         schema = tools[each.name].parameters
         try:
-            arguments = mended(as_json({} if each.arguments is None else each.arguments), schema)
+            arguments = coerced(as_json({} if each.arguments is None else each.arguments), schema)
         except ValueError:
             is_faulty = True
             continue

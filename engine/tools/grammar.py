@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .calls import Tools
-from .schema import NOTHING, PLAIN_TYPES, Inliner, Schema, types_of
+from .schema import NOTHING, PLAIN_TYPES, Schema, SchemaReader, types_of
 
 OPENING = '{"name": "'
 """Beginning of a call; its grammar applies after it."""
@@ -60,7 +60,7 @@ class _Rules:
     def __init__(self) -> None:
         self._names: dict[str, str] = {}
         self._values: dict[int, tuple[Schema, str]] = {}  # parts of a schema may stand at many places
-        self._inliner = Inliner()
+        self._reader = SchemaReader()
 
     def text(self, root: str) -> str:
         """The whole grammar, with its root rule."""
@@ -77,7 +77,7 @@ class _Rules:
         return self._values[id(schema)][1]
 
     def _value(self, schema: Schema) -> str:
-        if unions := self._inliner.alternatives(schema):
+        if unions := self._reader.alternatives(schema):
             return self._any_of(self.value(each) for each in unions)
         if values := schema.get("enum"):
             return self._any_of(_literal(_written(each)) for each in values)
@@ -87,7 +87,7 @@ class _Rules:
 
     def behind_brace(self, schema: Schema) -> str:
         """The rest of an object after its opening brace."""
-        if unions := self._inliner.alternatives(schema):
+        if unions := self._reader.alternatives(schema):
             return self._any_of(self.behind_brace(each) for each in unions)
         others = schema.get("additionalProperties", {})
         if "properties" in schema or others == NOTHING:

@@ -1,45 +1,70 @@
-"""JSON schemas without references (``inlining``): checks values, and repairs their types.
+"""JSON schemas of tools and of objects: read once, then values are checked against them and coerced.
 
-It supports the keywords that tools use: types, enums, objects, lists, unions and bounds. Those in
-``UNCHECKED``, such as ``pattern`` and ``format``, are left to the model.
+Reading puts references and ``allOf`` in place, so that whoever walks a schema (the grammar, the comparison of
+calls, the repair of types) finds at each place what a value has to be there. jsonschema checks values; what
+is left of ``allOf`` is for it alone. A schema comes from a stranger: nothing is fetched, no foreign pattern
+is matched, which might never end, and the size of what is read is bounded.
 """
 
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from functools import lru_cache, reduce
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache, lru_cache, reduce
 from typing import Any
-from urllib.parse import unquote
 
 from ..codec import nesting
 from ..errors import UsageError
 
 Schema = Mapping[str, Any]
 
-BOUNDS = frozenset((
+UNCHECKED = frozenset((
+    "pattern", "patternProperties", "format", "dependencies", "additionalItems", "unevaluatedItems",
+    "unevaluatedProperties", "contentEncoding", "contentMediaType", "contentSchema",
+))  # fmt: skip
+"""Keywords that are not enforced: the model alone can heed them."""
+
+CHECKED_LATE = frozenset((
     "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "uniqueItems",
-    "minProperties", "maxProperties",
+    "minProperties", "maxProperties", "not", "if", "then", "else", "contains", "minContains", "maxContains",
+    "prefixItems", "propertyNames", "dependentRequired", "dependentSchemas",
 ))  # fmt: skip
 """Keywords that a grammar cannot hold: they are checked when a value is complete."""
 
-UNCHECKED = frozenset((
-    "pattern", "format", "not", "if", "then", "else", "contains", "minContains", "maxContains", "prefixItems",
-    "additionalItems", "patternProperties", "propertyNames", "dependentRequired", "dependentSchemas",
-    "dependencies", "unevaluatedItems", "unevaluatedProperties", "contentEncoding", "contentMediaType",
-    "contentSchema",
-))  # fmt: skip
-"""Keywords that are not checked: matching a foreign pattern may never end."""
+MAX_PARTS = 10_000
+"""Largest number of schemas, values and required names in all schemas of a request, after references.
+
+Reading them takes 20 ms, their grammar .3 s at most. A prompt has some ten tokens for each, so that more
+would hardly fit a context.
+"""
 
 MOST_LEVELS = 32
 """Levels of a value, since values are compared recursively."""
+
+_DEEPEST = 12
+"""Levels of schemas; any value is valid below them, as in a schema that contains itself."""
 
 PLAIN_TYPES = ("string", "integer", "number", "boolean", "null", "object", "array")
 """Types of JSON schema; schemas name others too (``any``, ``float``), which stand for any value."""
 
 NOTHING: Schema = {"enum": []}
 """The schema that no value matches."""
+
+OBJECT: Schema = {"type": "object"}
+"""The schema of any object."""
+
+_UNIONS = ("anyOf", "oneOf")
+_COUNTS = ("minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties")
+_NUMBERS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
+_LISTS = ("enum", "required", "prefixItems", "allOf", *_UNIONS)
+_FORMS: Mapping[str, tuple[type, ...]] = {
+    "type": (str, list),
+    **dict.fromkeys(("properties", "dependentSchemas", "dependentRequired"), (Mapping,)),
+    **dict.fromkeys(_LISTS, (list,)),
+    **dict.fromkeys((*_COUNTS, "minContains", "maxContains"), (int,)),
+    **dict.fromkeys(_NUMBERS, (int, float)),
+}
+"""Types that the value of a keyword may have."""
 
 
 def types_of(schema: Schema) -> tuple[str, ...]:
@@ -50,68 +75,185 @@ def types_of(schema: Schema) -> tuple[str, ...]:
 
 def unions_of(schema: Schema) -> Sequence[Schema]:
     """The schemas of which a value has to match one; empty without a union."""
-    return next((schema[name] for name in ("anyOf", "oneOf") if schema.get(name)), ())
+    return next((schema[name] for name in _UNIONS if schema.get(name)), ())
 
 
 def keywords(schema: Schema) -> set[str]:
-    """The keywords of a schema without references, and of all schemas in it."""
+    """The keywords of a schema that was read, and of all schemas in it."""
     others = [schema[name] for name in ("items", "additionalProperties") if name in schema]
-    inner = [*schema.get("properties", {}).values(), *unions_of(schema), *others]
+    inner = [*schema.get("properties", {}).values(), *unions_of(schema), *schema.get("allOf", ()), *others]
     return set(schema).union(*map(keywords, inner))
 
 
-def matches(value: Any, schema: Schema) -> bool:
-    """True if a value matches a schema."""
-    types, unions = types_of(schema), unions_of(schema)
-    if types and not any(_is_of(value, each) for each in types):
-        return False
-    if "enum" in schema and value_key(value) not in map(value_key, schema["enum"]):
-        return False
-    if unions and not _matches_union(value, unions, only_one="oneOf" in schema):
-        return False
-    match value:
-        case dict():
-            return _matches_object(value, schema)
-        case list():
-            return _matches_list(value, schema)
-        case str():
-            return _is_within(len(value), schema, "minLength", "maxLength")
-        case int() | float() if not isinstance(value, bool):
-            return _matches_number(value, schema)
-    return True
+def object_schema(schema: Any) -> Schema:
+    """A schema that has to be of an object, as ``SchemaReader.of_object`` has it."""
+    return _object_schema(json.dumps(schema))
 
 
-def _matches_union(value: Any, unions: Sequence[Schema], *, only_one: bool) -> bool:
-    matching = sum(matches(value, each) for each in unions)
-    return matching == 1 or (matching > 1 and not only_one)
+@lru_cache(maxsize=8)
+def _object_schema(text: str) -> Schema:
+    """``object_schema`` of a schema as JSON: every solution of a search asks for the same one."""
+    return SchemaReader().of_object(json.loads(text))
 
 
-def _matches_object(value: Mapping[str, Any], schema: Schema) -> bool:
-    properties, others = schema.get("properties", {}), schema.get("additionalProperties", {})
-    if not all(matches(item, properties.get(name, others)) for name, item in value.items()):
-        return False
-    is_complete = all(name in value for name in schema.get("required", ()))
-    return is_complete and _is_within(len(value), schema, "minProperties", "maxProperties")
+class SchemaReader:
+    """Puts references in place in the schemas of one request, and joins schemas, within one ``MAX_PARTS``."""
+
+    def __init__(self) -> None:
+        self._parts = 0
+
+    def read(self, schema: Any) -> Schema:
+        """A whole schema with its references and its ``allOf`` in place.
+
+        Raises:
+            UsageError: it is invalid, or larger than ``MAX_PARTS``, or refers to something outside.
+        """
+        from referencing import Registry
+        from referencing.jsonschema import DRAFT202012
+
+        root: Any = DRAFT202012.create_resource(schema if isinstance(schema, Mapping) else {})
+        return self._visit(schema, Registry[Any]().with_resource("", root).resolver().lookup, 0)
+
+    def of_object(self, schema: Any) -> Schema:
+        """The same of a schema that has to be of an object.
+
+        Raises:
+            UsageError: as ``read``, or it is of something else.
+        """
+        found = self.read(schema)
+        for places in filter(None, ([found], unions_of(found))):
+            if not any("object" in (types_of(each) or "object") for each in places):
+                raise UsageError("the schema has to be of the type object")
+        return self.both(found, OBJECT)
+
+    def _visit(self, part: Any, lookup: Callable[[str], Any], depth: int) -> Schema:
+        """Resolve a schema inside the root, ``depth`` levels deep."""
+        self._count(1)
+        if part is True or depth > _DEEPEST:
+            return {}
+        if part is False:
+            return NOTHING
+        if not isinstance(part, Mapping):
+            raise UsageError(f"a schema has to be an object, not {json.dumps(part)[:40]}")
+        _check_forms(part)
+        self._count(sum(len(part.get(name, ())) for name in ("enum", "required")))
+
+        def inside(each: Any) -> Schema:
+            return self._visit(each, lookup, depth + 1)
+
+        pieces = [inside(each) for each in part.get("allOf", ())]
+        if isinstance(reference := part.get("$ref"), str):
+            pieces.append(inside(_found(lookup, reference)))
+        return reduce(self.both, [*pieces, _alone(part, inside)])
+
+    def both(self, one: Schema, other: Schema) -> Schema:
+        """A schema of the values that match both.
+
+        Of a keyword with two values it has the other's; the one's stays in ``allOf``, for the check alone.
+        Objects have the properties of both, even where one of them allows no others.
+
+        Raises:
+            UsageError: there is too much to join.
+        """
+        if not one or not other or NOTHING in (one, other):
+            return one or other if NOTHING not in (one, other) else NOTHING
+        self._count(1 + sum(len(each.get(name, ())) for each in (one, other) for name in _SIZED))
+        joined, apart = {**one, **other}, {}
+        for name in one.keys() & other.keys():
+            mine, theirs = one[name], other[name]
+            if name == "properties":
+                shared = {key: self.both(mine[key], theirs[key]) for key in mine.keys() & theirs.keys()}
+                joined[name] = {**mine, **theirs, **shared}
+            elif name in ("items", "additionalProperties"):
+                joined[name] = self.both(mine, theirs)
+            elif name in ("required", "allOf"):
+                joined[name] = [*mine, *(each for each in theirs if each not in mine)]
+            elif name in _ASSERTED and mine != theirs:
+                apart[name] = mine
+        return {**joined, "allOf": [*joined.get("allOf", ()), apart]} if apart else joined
+
+    def alternatives(self, schema: Schema) -> list[Schema]:
+        """The schemas of a union, each with what stands beside it, but for those that no value matches."""
+        base = {name: each for name, each in schema.items() if name not in _UNIONS}
+        return [both for each in unions_of(schema) if (both := self.both(base, each)) != NOTHING]
+
+    def _count(self, parts: int) -> None:
+        self._parts += parts
+        if self._parts > MAX_PARTS:
+            raise UsageError(
+                f"the schemas of a request may have {MAX_PARTS:,} parts together, with references"
+            )
 
 
-def _matches_list(value: Sequence[Any], schema: Schema) -> bool:
-    if schema.get("uniqueItems") is True and len(set(map(value_key, value))) < len(value):
-        return False
-    fits = all(matches(item, schema.get("items", {})) for item in value)
-    return fits and _is_within(len(value), schema, "minItems", "maxItems")
+_SIZED = ("enum", "required", "properties", "allOf", *_UNIONS)
+_ONE = ("items", "additionalProperties", "not", "if", "then", "else", "contains", "propertyNames")
+_ASSERTED = frozenset(("type", "enum", "minLength", "maxLength", "minItems", "maxItems", *_UNIONS))
 
 
-def _matches_number(value: float, schema: Schema) -> bool:
-    if "exclusiveMinimum" in schema and value <= schema["exclusiveMinimum"]:
-        return False
-    if "exclusiveMaximum" in schema and value >= schema["exclusiveMaximum"]:
-        return False
-    step = schema.get("multipleOf")
-    return _is_within(value, schema, "minimum", "maximum") and (not step or _is_multiple(value, step))
+def _alone(part: Schema, inside: Callable[[Any], Schema]) -> Schema:
+    """A schema without what is joined with it; what is for the check alone stands in its ``allOf``."""
+    # By another "$schema" jsonschema would match patterns too.
+    own = {
+        name: each for name, each in part.items() if name[:1] != "$" and name not in ("allOf", "definitions")
+    }
+    if isinstance(own.get("items"), list):  # until draft 7: schemas of the first items
+        own["prefixItems"] = own.pop("items")
+    if "prefixItems" in own:  # ``items`` is of those behind them
+        own.pop("items", None)
+    for name, value in own.items():
+        if name in _ONE:
+            own[name] = inside(value)
+        elif name in ("properties", "dependentSchemas"):
+            own[name] = {key: inside(each) for key, each in value.items()}
+        elif name in (*_UNIONS, "prefixItems"):
+            own[name] = [inside(each) for each in value]
+    if "const" in own:
+        own["enum"] = [own.pop("const")]
+    if "patternProperties" in own:
+        own["patternProperties"] = {}
+    types = own.get("type", ())
+    if not all(each in PLAIN_TYPES for each in ([types] if isinstance(types, str) else types)):
+        del own["type"]
+    if "enum" in own and types_of(own):
+        own["enum"] = [each for each in own["enum"] if matches(each, {"type": types_of(own)})]
+    if own.get("enum") == []:  # as of a boolean that is "True" or "False"
+        return NOTHING
+    late = {name: own.pop(name) for name in own.keys() & CHECKED_LATE}
+    return {**own, "allOf": [late]} if late else own
 
 
-def _is_within(size: float, schema: Schema, least: str, most: str) -> bool:
-    return bool(schema.get(least, -math.inf) <= size <= schema.get(most, math.inf))
+def _found(lookup: Callable[[str], Any], reference: str) -> Any:
+    from referencing.exceptions import Unresolvable
+
+    try:
+        return lookup(reference).contents
+    except (Unresolvable, ValueError, TypeError):  # a pointer into a number, or with one of many digits
+        raise UsageError(f"the schema refers to {reference[:60]}, which is not in it") from None
+
+
+def _check_forms(schema: Schema) -> None:
+    """Refuse a keyword whose value has the wrong type."""
+    for name in schema.keys() & _FORMS.keys():
+        value = schema[name]
+        fits = isinstance(value, _FORMS[name]) and not isinstance(value, bool)
+        if name == "required":
+            fits = fits and all(isinstance(each, str) for each in value)
+        if not fits or (name in _COUNTS and value < 0):
+            raise UsageError(f"{name} in the schema cannot be {json.dumps(value)[:40]}")
+
+
+@cache
+def _checker() -> Any:
+    """The class of jsonschema that checks by schemas that were read; its import takes a tenth of a second."""
+    from jsonschema import Draft202012Validator, ValidationError  # type: ignore[import-untyped]
+    from jsonschema.validators import extend  # type: ignore[import-untyped]
+
+    def multiple_of(checker: Any, step: float, value: Any, schema: Schema) -> Iterator[Exception]:
+        if checker.is_type(value, "number") and step and not _is_multiple(value, step):
+            yield ValidationError(f"{value} is no multiple of {step}")
+
+    unchecked = dict.fromkeys(UNCHECKED, lambda *_: ())
+    return extend(Draft202012Validator, {**unchecked, "multipleOf": multiple_of})
 
 
 def _is_multiple(value: float, step: float) -> bool:
@@ -125,36 +267,9 @@ def _is_multiple(value: float, step: float) -> bool:
         return False
 
 
-def value_key(value: Any) -> Hashable:
-    """A key that is the same for values that are equal in JSON schema: 1 and 1.0, but not 1 and true."""
-    match value:
-        case dict():
-            return frozenset((name, value_key(item)) for name, item in value.items())
-        case list():
-            return tuple(map(value_key, value))
-        case _:
-            return isinstance(value, bool), value
-
-
-def _is_of(value: Any, name: str) -> bool:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    match name:
-        case "string":
-            return isinstance(value, str)
-        case "integer":
-            return is_number and (isinstance(value, int) or value.is_integer())
-        case "number":
-            return is_number
-        case "boolean":
-            return isinstance(value, bool)
-        case "array":
-            return isinstance(value, list)
-        case "object":
-            return isinstance(value, dict)
-        case "null":
-            return value is None
-        case _:  # "any", "float" and others that are no types of JSON schema
-            return True
+def matches(value: Any, schema: Schema) -> bool:
+    """True if a value matches a schema that was read."""
+    return bool(_checker()(schema).is_valid(value))
 
 
 def as_json(value: Any) -> Any:
@@ -172,14 +287,14 @@ def as_json(value: Any) -> Any:
     return found
 
 
-def mended(value: Any, schema: Schema) -> Any:
+def coerced(value: Any, schema: Schema) -> Any:
     """A value with unambiguous type errors repaired: 1 for ``"1"``, ``"1"`` for 1, nothing for null."""
     if unions := unions_of(schema):
-        tried = (value, *(mended(value, each) for each in unions))
+        tried = (value, *(coerced(value, each) for each in unions))
         alone = {"anyOf": unions}  # what stands beside them is repaired below
         value = next((each for each in tried if matches(each, alone)), value)
     types = types_of(schema)
-    if types and not any(_is_of(value, each) for each in types):
+    if types and not matches(value, {"type": types}):
         value = next((found for each in types if (found := _turned(value, each)) is not None), value)
     if "enum" in schema and isinstance(value, str) and value not in schema["enum"]:
         spelled = (each for each in schema["enum"] if isinstance(each, str))
@@ -187,12 +302,12 @@ def mended(value: Any, schema: Schema) -> Any:
     if isinstance(value, dict) and "properties" in schema:
         known, needed = schema["properties"], schema.get("required", ())
         return {
-            name: mended(item, known.get(name, {}))
+            name: coerced(item, known.get(name, {}))
             for name, item in value.items()
             if item is not None or name in needed or matches(item, known.get(name, {}))
         }
     if isinstance(value, list):
-        return [mended(item, schema.get("items", {})) for item in value]
+        return [coerced(item, schema.get("items", {})) for item in value]
     if "integer" in types and "number" not in types and isinstance(value, float) and value.is_integer():
         return int(value)
     return value
@@ -201,223 +316,12 @@ def mended(value: Any, schema: Schema) -> Any:
 def _turned(value: Any, name: str) -> Any:
     """A value converted to a type; None if that is ambiguous."""
     if name == "string":
-        return json.dumps(value) if _is_of(value, "number") else None
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        return json.dumps(value) if is_number else None
     if not isinstance(value, str):
         return None
     try:
         read = as_json(json.loads(value.strip().lower() if name == "boolean" else value))
     except (ValueError, RecursionError):
         return None
-    return read if read is not None and _is_of(read, name) else None
-
-
-MAX_PARTS = 10_000
-"""Largest number of schemas, values and required names in all schemas of a request, after references.
-
-Reading them takes 20 ms, their grammar .3 s at most. A prompt has some ten tokens for each, so that more
-would hardly fit a context.
-"""
-
-_DEEPEST = 12
-"""Levels of schemas; any value is valid below them, as in a schema that contains itself."""
-
-_UNIONS = ("anyOf", "oneOf")
-_DEFS = ("$defs", "definitions")
-_LEAST = ("minimum", "exclusiveMinimum", "minItems", "minLength", "minProperties")
-_MOST = ("maximum", "exclusiveMaximum", "maxItems", "maxLength", "maxProperties")
-
-OBJECT: Schema = {"type": "object"}
-"""The schema of any object."""
-
-
-def object_schema(schema: Any) -> Schema:
-    """A schema that has to be of an object, as ``Inliner.read`` has it.
-
-    Raises:
-        UsageError: as ``Inliner.read``, or if it is of something else, or no object matches it.
-    """
-    return _object_schema(json.dumps(schema))
-
-
-@lru_cache(maxsize=8)
-def _object_schema(text: str) -> Schema:
-    """``object_schema`` of a schema as JSON: every solution of a search asks for the same one."""
-    inliner = Inliner()
-    read = inliner.read(json.loads(text))
-    if (types := types_of(read)) and types != ("object",):
-        raise UsageError(f"the schema has to be of the type object, not {' or '.join(types)}")
-    found = inliner.both(read, OBJECT)
-    if found == NOTHING or (unions_of(found) and not inliner.alternatives(found)):
-        raise UsageError("no object matches the schema, whose parts contradict each other")
-    return found
-
-
-class Inliner:
-    """Resolves references in the schemas of one request, and combines schemas, within one ``MAX_PARTS``."""
-
-    def __init__(self) -> None:
-        self._root: Any = None
-        self._parts = 0
-
-    def read(self, schema: Any) -> Schema:
-        """A whole schema with its references resolved and its ``allOf`` merged; may be ``NOTHING``.
-
-        Raises:
-            UsageError: it is invalid, or larger than ``MAX_PARTS``, or has two unions at one place.
-        """
-        self._root = schema
-        return self._visit(schema, 0)
-
-    def _visit(self, part: Any, depth: int) -> Schema:
-        """Resolve a schema inside the root, ``depth`` levels deep."""
-        self._count(1)
-        if part is True or depth > _DEEPEST:
-            return {}
-        if part is False:
-            return NOTHING
-        if not isinstance(part, Mapping):
-            raise UsageError(f"a schema has to be an object, not {json.dumps(part)[:40]}")
-        _check_shape(part)
-        self._count(sum(len(part.get(name, ())) for name in ("enum", "required")))
-        pieces = [self._visit(each, depth + 1) for each in part.get("allOf", ())]
-        if isinstance(reference := part.get("$ref"), str):
-            pieces.append(self._visit(_found(self._root, reference), depth + 1))
-        pieces.append(self._alone(part, depth + 1))
-        for name in _UNIONS:
-            if members := [self._visit(each, depth + 1) for each in part.get(name, ())]:
-                possible = [each for each in members if each != NOTHING]
-                pieces.append({name: possible} if possible else NOTHING)
-        return reduce(self.both, pieces)
-
-    def _alone(self, part: Schema, depth: int) -> Schema:
-        """A schema without what is combined with it, with all schemas in it resolved."""
-        apart = ("$ref", "allOf", *_UNIONS, *_DEFS)
-        own = {name: each for name, each in part.items() if name not in apart}
-        if isinstance(own.get("items"), list):  # until draft 7: schemas of the first items
-            own["prefixItems"] = own.pop("items")
-        if "prefixItems" in own:  # which is not checked, and ``items`` is of those behind them
-            own.pop("items", None)
-        if "properties" in own:
-            own["properties"] = {name: self._visit(each, depth) for name, each in own["properties"].items()}
-        for name in ("items", "additionalProperties"):
-            if name in own:
-                own[name] = self._visit(own[name], depth)
-        if "const" in own:
-            own["enum"] = [each for each in [own.pop("const")] if matches(each, own)]
-        return _possible(own)
-
-    def both(self, one: Schema, other: Schema) -> Schema:
-        """A schema of the values that match both; ``NOTHING`` where none can.
-
-        Objects have the properties of both, even where one of them allows no others. What is not compared,
-        such as a description, is that of the other one.
-
-        Raises:
-            UsageError: both have a union, or a step; or there is too much to combine.
-        """
-        if not one or not other:
-            return one or other
-        self._count(1 + _size(one) + _size(other))
-        joined = {**one, **other}
-        for name in (name for name in one if name in other):
-            if name in _JOINS:
-                joined[name] = _JOINS[name](one[name], other[name])
-            elif name in ("items", "additionalProperties"):
-                joined[name] = self.both(one[name], other[name])
-            elif name == "multipleOf" and one[name] != other[name]:
-                raise UsageError("the schema combines two multipleOf")
-        if unions_of(one) and unions_of(other):
-            raise UsageError("the schema combines two unions (anyOf or oneOf), which is not supported")
-        if (mine := one.get("properties")) and (theirs := other.get("properties")):
-            shared = {name: self.both(mine[name], theirs[name]) for name in mine if name in theirs}
-            joined["properties"] = {**mine, **theirs, **shared}
-        return _possible(joined)
-
-    def alternatives(self, schema: Schema) -> list[Schema]:
-        """The schemas of a union, each with what stands beside it, but for those that no value matches."""
-        base = {name: each for name, each in schema.items() if name not in _UNIONS}
-        return [both for each in unions_of(schema) if (both := self.both(base, each)) != NOTHING]
-
-    def _count(self, parts: int) -> None:
-        self._parts += parts
-        if self._parts > MAX_PARTS:
-            raise UsageError(
-                f"the schemas of a request may have {MAX_PARTS:,} parts together, with references"
-            )
-
-
-def _size(schema: Schema) -> int:
-    return sum(len(schema.get(name, ())) for name in ("enum", "required", "properties", *_UNIONS))
-
-
-def _possible(schema: Schema) -> Schema:
-    """A schema with only those of its values that match the rest of it; ``NOTHING`` if no value can."""
-    if values := schema.get("enum"):
-        rest = {name: each for name, each in schema.items() if name != "enum"}
-        schema = {**rest, "enum": [each for each in values if matches(each, rest)]}
-    others, known = schema.get("additionalProperties", {}), schema.get("properties", {})
-    lacks = any(known.get(name, others) == NOTHING for name in schema.get("required", ()))
-    return NOTHING if lacks or [] in (schema.get("type"), schema.get("enum")) else schema
-
-
-def _found(root: Any, reference: str) -> Schema:
-    at: Any = root
-    for part in reference.removeprefix("#").strip("/").split("/") if reference != "#" else ():
-        part = unquote(part).replace("~1", "/").replace("~0", "~")
-        if isinstance(at, Sequence):
-            at = next((each for index, each in enumerate(at) if str(index) == part), None)
-        else:
-            at = at.get(part) if isinstance(at, Mapping) else None
-    if not isinstance(at, Mapping):
-        raise UsageError(f"the schema refers to {reference[:60]}, which is not in it")
-    return at
-
-
-def _common_types(one: str | list[str], other: str | list[str]) -> list[str]:
-    """The types that both name; one that JSON schema does not know stands for any."""
-    named = [set(types_of({"type": each})) for each in (one, other)]
-    named = [{*PLAIN_TYPES} if not each or each - {*PLAIN_TYPES} else each for each in named]
-    named = [each | ({"integer"} if "number" in each else set()) for each in named]
-    common = named[0] & named[1]
-    return [name for name in PLAIN_TYPES if name in common and not (name == "integer" and "number" in common)]
-
-
-def _common_values(one: Sequence[Any], other: Sequence[Any]) -> list[Any]:
-    keys = set(map(value_key, other))
-    return [each for each in one if value_key(each) in keys]
-
-
-_JOINS: Mapping[str, Callable[[Any, Any], Any]] = {
-    **dict.fromkeys(_LEAST, max),
-    **dict.fromkeys(_MOST, min),
-    "type": _common_types,
-    "enum": _common_values,
-    "required": lambda one, other: [*dict.fromkeys((*one, *other))],
-    "uniqueItems": lambda one, other: one is True or other is True,
-}
-"""Joins the values that a keyword has in two schemas to the value in one that holds for both."""
-
-_COUNTS = ("minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties")
-_SHAPES: Mapping[str, type | tuple[type, ...]] = {
-    "type": (str, list),
-    "enum": list,
-    "properties": Mapping,
-    "required": list,
-    **dict.fromkeys(("allOf", *_UNIONS), list),
-    **dict.fromkeys(_COUNTS, int),
-    **dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"), (int, float)),
-    "multipleOf": (int, float),
-}
-
-
-def _check_shape(schema: Schema) -> None:
-    """Refuse a keyword whose value has the wrong type."""
-    for name, form in _SHAPES.items():
-        if name not in schema:
-            continue
-        value = schema[name]
-        fits = isinstance(value, form) and not isinstance(value, bool)
-        if name == "required":
-            fits = fits and all(isinstance(each, str) for each in value)
-        if not fits or (name in _COUNTS and value < 0):
-            raise UsageError(f"{name} in the schema cannot be {json.dumps(value)[:40]}")
+    return read if read is not None and matches(read, {"type": name}) else None

@@ -15,7 +15,7 @@ from adascale.engine.errors import UsageError
 from adascale.engine.kinds import kind_of
 from adascale.engine.tools.equality import fields_of, in_order, key_of
 from adascale.engine.tools.grammar import grammar_of_object
-from adascale.engine.tools.schema import Inliner, matches, mended
+from adascale.engine.tools.schema import SchemaReader, coerced, matches
 from adascale.engine.types import Problem
 from adascale.models.llama.grammar import Grammar
 from adascale.models.llama.model import LlamaModel
@@ -84,12 +84,12 @@ def test_a_schema_is_refused_or_llama_cpp_reads_its_grammar(model: LlamaModel, p
     """What reads values by it takes any value."""
     try:
         asked, value = json.loads(pair)
-        schema = Inliner().read(asked)
+        schema = SchemaReader().read(asked)
         Grammar(model, grammar_of_object(schema))
     except (UsageError, RecursionError):  # nested too deeply to be read as a body
         return
     matches(value, schema)
-    right = mended(value, schema)
+    right = coerced(value, schema)
     if isinstance(right, dict):
         key_of(right, schema)
         list(fields_of(right, schema))
@@ -97,5 +97,5 @@ def test_a_schema_is_refused_or_llama_cpp_reads_its_grammar(model: LlamaModel, p
 
 
 def test_what_was_whole_is_read(model: LlamaModel) -> None:
-    Grammar(model, grammar_of_object(Inliner().read(SCHEMA)))
-    assert matches(mended({**VALUE, "days": "3"}, Inliner().read(SCHEMA)), Inliner().read(SCHEMA))
+    Grammar(model, grammar_of_object(SchemaReader().read(SCHEMA)))
+    assert matches(coerced({**VALUE, "days": "3"}, SchemaReader().read(SCHEMA)), SchemaReader().read(SCHEMA))

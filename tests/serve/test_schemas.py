@@ -10,7 +10,7 @@ import httpx2
 import pytest
 from scripted_server import Served
 
-from adascale.engine.tools.schema import Inliner
+from adascale.engine.tools.schema import SchemaReader
 
 HI = [{"role": "user", "content": "hi"}]
 
@@ -20,7 +20,8 @@ def with_tools(*schemas: dict[str, Any]) -> dict[str, Any]:
     return {"messages": HI, "tools": [{"type": "function", "function": each} for each in functions]}
 
 
-BOMB = {"type": "object", "allOf": [{"anyOf": [{}] * 100}] * 5}
+LEVELS = {f"d{n}": {"anyOf": [{"$ref": f"#/$defs/d{n + 1}"}] * 8} for n in range(8)}
+BOMB = {"type": "object", "$ref": "#/$defs/d0", "$defs": {**LEVELS, "d8": {}}}
 WIDE = {"type": "object", "properties": {f"p{n}": {} for n in range(690)}}
 NAMED = {"type": "json_schema", "name": "x", "schema": BOMB}
 
@@ -50,14 +51,14 @@ def test_schemas_beyond_all_bounds_are_refused_at_once(
 
 def test_others_are_answered_while_schemas_are_read(server: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     reading, go_on = threading.Event(), threading.Event()
-    read = Inliner.read
+    read = SchemaReader.read
 
-    def read_slowly(inliner: Inliner, schema: Any) -> Any:
+    def read_slowly(inliner: SchemaReader, schema: Any) -> Any:
         reading.set()
         go_on.wait(30)
         return read(inliner, schema)
 
-    monkeypatch.setattr(Inliner, "read", read_slowly)
+    monkeypatch.setattr(SchemaReader, "read", read_slowly)
     found: list[httpx2.Response] = []
     body = with_tools({"type": "object", "title": "read by no other test"})
     asking = threading.Thread(

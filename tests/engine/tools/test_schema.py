@@ -6,7 +6,6 @@ import copy
 import json
 import re
 import time
-from contextlib import suppress
 from typing import Any
 
 import jsonschema
@@ -18,7 +17,7 @@ from adascale.engine.errors import UsageError
 from adascale.engine.tools.calls import Call, Tool, ToolRequest
 from adascale.engine.tools.equality import is_accepted, key_of, key_of_calls
 from adascale.engine.tools.grammar import grammar_of_object
-from adascale.engine.tools.schema import MAX_PARTS, Inliner, keywords, matches, mended, object_schema
+from adascale.engine.tools.schema import MAX_PARTS, SchemaReader, coerced, matches, object_schema
 
 NAMES = st.sampled_from(["a", "b", "c"])
 VALUES = st.recursive(
@@ -72,13 +71,11 @@ SCHEMAS = st.recursive(
 
 
 @given(VALUES, SCHEMAS)
-def test_what_matches_is_what_jsonschema_takes(value: Any, schema: dict[str, Any]) -> None:
+def test_what_matches_is_what_jsonschema_takes_of_the_schema_as_it_was(
+    value: Any, schema: dict[str, Any]
+) -> None:
     text = json.dumps(schema)
-    try:
-        fits = matches(value, Inliner().read(schema))
-    except UsageError:  # two unions or steps
-        assert re.search("allOf|anyOf|oneOf", text)
-        return
+    fits = matches(value, SchemaReader().read(schema))
     is_valid = jsonschema.Draft202012Validator(schema).is_valid(value)
     if '"additionalProperties": false' in text and re.search("allOf|anyOf|oneOf", text):
         # Closed objects are read as one with the properties of both.
@@ -95,7 +92,7 @@ CLOSED = {
 
 
 def test_closed_objects_are_one_with_the_properties_of_both() -> None:
-    schema = Inliner().read(CLOSED)
+    schema = SchemaReader().read(CLOSED)
     assert matches({"a": "x", "b": 1}, schema)
     assert not any(matches(wrong, schema) for wrong in ({"a": "x"}, {"b": "x"}, {"b": 1, "c": 1}))
 
@@ -116,16 +113,15 @@ def test_unions_at_every_level_take_no_longer_than_one() -> None:
     began = time.process_time()
     found = object_schema(_nested(11))
     grammar_of_object(found)
-    assert matches(mended(value, found), found)
+    assert matches(coerced(value, found), found)
     assert time.process_time() - began < 1.0
 
 
 @given(VALUES, SCHEMAS)
-def test_mending_never_breaks_what_is_right(value: Any, schema: dict[str, Any]) -> None:
+def test_coercion_never_breaks_what_is_right(value: Any, schema: dict[str, Any]) -> None:
     before = copy.deepcopy(value)
-    with suppress(UsageError):  # two unions
-        if matches(value, read := Inliner().read(schema)):
-            assert mended(value, read) == value
+    if matches(value, read := SchemaReader().read(schema)):
+        assert coerced(value, read) == value
     assert value == before
 
 
@@ -175,19 +171,40 @@ TREE = {
         ({"properties": {"n": {"items": False}}}, {"n": [1]}, False),
         (TREE, {"children": [{"children": []}]}, True),
         (TREE, {"children": [{"name": 1}]}, False),
+        ({"$ref": "#/$defs/a", "not": {"required": ["b"]}, "$defs": {"a": {}}}, {"b": 1}, False),
+        ({"properties": {"n": {"items": [{"type": "string"}]}}}, {"n": [1]}, False),
+        ({"anyOf": [{"minProperties": 1}], "oneOf": [{"maxProperties": 1}]}, {"a": 1, "b": 1}, False),
     ],
 )
 def test_references_and_combined_schemas_are_put_in_place(
     schema: dict[str, Any], value: Any, is_right: bool
 ) -> None:
-    assert matches(value, Inliner().read(schema)) == is_right
+    assert matches(value, SchemaReader().read(schema)) == is_right
 
 
 @pytest.mark.parametrize("schema", [{"items": [{}]}, {"prefixItems": [{}], "items": False}])
-def test_first_items_are_not_checked_and_not_taken_for_all(schema: dict[str, Any]) -> None:
-    found = Inliner().read(schema)
-    assert keywords(found) == {"prefixItems"}
-    assert matches([1], found)
+def test_first_items_are_not_taken_for_all(schema: dict[str, Any]) -> None:
+    assert matches([1, 2], SchemaReader().read(schema))
+
+
+EVIL = {"pattern": "(a+)+$", "$schema": "http://json-schema.org/draft-07/schema#"}
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        EVIL,
+        {"allOf": [EVIL], "propertyNames": EVIL, "unevaluatedProperties": False},
+        {"patternProperties": {"(a+)+$": False}, "additionalProperties": EVIL},
+        {"if": EVIL, "then": {"format": "regex"}},
+    ],
+)
+def test_no_pattern_of_a_stranger_is_matched(schema: dict[str, Any]) -> None:
+    text = "a" * 60 + "!"
+    began = time.process_time()
+    assert matches(text, SchemaReader().read(schema))
+    assert matches({text: text}, SchemaReader().read(schema))
+    assert time.process_time() - began < 1.0
 
 
 @pytest.mark.parametrize(
@@ -211,6 +228,8 @@ def _wide(width: int, depth: int) -> dict[str, Any]:
     [
         _wide(8, 8),
         {"$ref": "#/$defs/none"},
+        {"$ref": "https://example.com/schema.json"},
+        {"$id": "https://example.com/", "$ref": "other.json"},
         {"properties": {"a": 3}},
         {"properties": {"a": {"enum": 3}}},
         {"$ref": f"#/required/{'9' * 5000}", "required": ["a"]},
@@ -218,11 +237,8 @@ def _wide(width: int, depth: int) -> dict[str, Any]:
         {"properties": {"a": {"type": "array", "maxItems": -1}}},
         {"enum": [*range(MAX_PARTS)]},
         {"anyOf": [{}] * MAX_PARTS},
-        {"allOf": [{"anyOf": [{}] * 100}] * 5},  # all pairs of their members would be ten billion
         {"allOf": [{"properties": {f"p{n}": {}}} for n in range(900)]},
         {"allOf": [{"multipleOf": 10**4000 + n} for n in range(200)]},
-        {"allOf": [{"anyOf": [{"title": "x"}] * 200}] * 2},
-        {"anyOf": [{"minimum": 1}], "oneOf": [{"maximum": 2}]},
     ],
 )
 def test_a_schema_that_is_none_or_too_large_is_refused_at_once(schema: dict[str, Any]) -> None:
@@ -245,12 +261,6 @@ def test_all_tools_of_a_request_have_one_budget() -> None:
     [
         {"type": "array"},
         {"anyOf": [{"type": "string"}, {"type": "null"}]},
-        {
-            "properties": {"a": {"const": 1}},
-            "required": ["a"],
-            "allOf": [{"properties": {"a": {"const": 2}}}],
-        },
-        {"required": ["a"], "additionalProperties": False, "properties": {"a": False}},
     ],
 )
 def test_a_schema_that_no_object_matches_is_refused(schema: dict[str, Any]) -> None:
@@ -258,7 +268,7 @@ def test_a_schema_that_no_object_matches_is_refused(schema: dict[str, Any]) -> N
         object_schema(schema)
 
 
-SCHEMA = Inliner().read(
+SCHEMA = SchemaReader().read(
     {
         "properties": {
             "n": {"type": "number"},
