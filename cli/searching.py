@@ -29,7 +29,7 @@ from .disk.files import check_output, is_trace, read_text
 from .exit_codes import INTERRUPTED
 from .options.by_command import TerminalOptions, ViewOptions
 from .options.declare import env
-from .render.display import Renderer, choose_progress, open_renderer
+from .render.display import choose_progress, open_renderer
 from .terminal.console import clean, may_animate, read_piped, read_stdin, say, write_piece
 from .terminal.progress import TransferView, announce, ask_consent
 from .terminal.signals import SIGNALS, STOPPING, graceful
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from adascale.models.worker.server import ModelsOpened
 
     from .render.state import ViewState
+    from .render.views import SearchView
 
 _FALLBACK_KEY = env("fallback_key")
 
@@ -342,7 +343,7 @@ def search_one(
 def follow_search(
     worker: Worker,
     request: Request,
-    renderer: Renderer,
+    renderer: SearchView,
     view: ViewOptions,
     *,
     prints_reply: bool = False,

@@ -12,14 +12,15 @@ from __future__ import annotations
 import textwrap
 from pathlib import Path
 
+from rich.console import Group
 from rich.text import Text
 
 from adascale.cli.commands.tree import PICTURE_WIDTH, as_document
 from adascale.cli.disk.traces import read_trace
-from adascale.cli.render.solution import solution_lines
+from adascale.cli.render.solution import solution
 from adascale.cli.render.state import ViewState
 from adascale.cli.render.summary import closing_lines
-from adascale.cli.render.tree import whole_frame
+from adascale.cli.render.tree import whole_tree
 
 FOLDER = Path(__file__).parent
 
@@ -30,9 +31,8 @@ def files() -> dict[str, str]:
     assert state.best is not None
     command = f'$ adascale "{state.tree.problem.question}"'
     typed = [Text(line, "bold") for line in textwrap.wrap(command, PICTURE_WIDTH, subsequent_indent="  ")]
-    solution = solution_lines(state, state.best, PICTURE_WIDTH, whole=False)
-    screen = [*typed, Text(), *solution, Text(), *closing_lines(state)]
-    tree = whole_frame(state, PICTURE_WIDTH)
+    screen = Group(*typed, Text(), solution(state, state.best, whole=False), Text(), *closing_lines(state))
+    tree = whole_tree(state, PICTURE_WIDTH)
     return {"demo.svg": as_document(screen, ".svg"), "search.svg": as_document(tree, ".svg")}
 
 

@@ -22,8 +22,7 @@ from ..exit_codes import INTERRUPTED
 from ..options.by_command import ChatOptions, session_for
 from ..options.settings import with_options
 from ..render.display import choose_progress, open_renderer
-from ..render.tree import final_frame
-from ..render.views import plain_width
+from ..render.tree import final_tree
 from ..searching import (
     choose_seed,
     ended,
@@ -33,14 +32,22 @@ from ..searching import (
     open_worker,
     request_for,
 )
-from ..terminal.console import may_animate, say, show_error, stderr_console, stdin_stream
+from ..terminal.console import (
+    may_animate,
+    plain_text,
+    plain_width,
+    say,
+    show_error,
+    stderr_console,
+    stdin_stream,
+)
 from ..terminal.signals import STOPPING
 
 if TYPE_CHECKING:
     from adascale.models.worker.client import Worker
 
-    from ..render.display import Renderer
     from ..render.state import ViewState
+    from ..render.views import SearchView
 
 _EXAMPLE = "printf 'hi\\nWhat is 17 * 23?\\n' | adascale chat"
 
@@ -152,7 +159,7 @@ class Conversation:
         searched: The last search; None before there is one.
     """
 
-    def __init__(self, options: ChatOptions, renderer: Renderer, turns: tuple[Turn, ...] = ()) -> None:
+    def __init__(self, options: ChatOptions, renderer: SearchView, turns: tuple[Turn, ...] = ()) -> None:
         self.view = options.view
         self.turns = turns
         self.searched: ViewState | None = None
@@ -291,9 +298,10 @@ def _show_tree(searched: ViewState | None) -> None:
     if searched is None:
         say("nothing was searched yet: a plain reply has no tree")
         return
-    console = stderr_console()
-    for line in final_frame(searched, console.width if may_animate() else plain_width()):
-        console.print(line, no_wrap=True, overflow="ignore", crop=False)
+    if may_animate():
+        stderr_console().print(final_tree(searched, stderr_console().width))
+    else:
+        say(plain_text(final_tree(searched, plain_width()), plain_width()))
 
 
 def complete(line: str) -> list[str]:

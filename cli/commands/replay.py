@@ -13,8 +13,9 @@ from adascale.engine.types import Notice
 
 from ..disk.traces import read_trace, trace_path
 from ..options.declare import JsonOption, TraceArgument, flag
-from ..render.display import Renderer, RendererKind, choose_progress, open_renderer
+from ..render.display import RendererKind, choose_progress, open_renderer
 from ..render.solution import say_end, write_answer
+from ..render.views import SearchView
 from ..terminal.console import may_animate, show_warning, write_json
 
 SCHEMA = "adascale.replay/1"
@@ -56,7 +57,7 @@ def replay(
     say_end(record)
 
 
-def play(events: list[Event], renderer: Renderer, kind: RendererKind, speed: float) -> None:
+def play(events: list[Event], renderer: SearchView, kind: RendererKind, speed: float) -> None:
     """Give the events to a renderer; a live view gets them at ``speed`` times the recorded pace."""
     started = time.monotonic()
     for event in events:

@@ -7,7 +7,6 @@ import re
 import shlex
 import shutil
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,10 +17,10 @@ from adascale.engine.errors import UsageError
 from ..disk.files import check_output, write_file
 from ..disk.traces import read_trace, trace_path
 from ..options.declare import OverwriteOption, TraceArgument
-from ..terminal.console import clean, say, write_lines, write_payload
+from ..terminal.console import clean, new_console, plain_text, plain_width, say, write_payload, write_screen
 
 if TYPE_CHECKING:
-    from rich.text import Text
+    from rich.console import RenderableType
 
 PICTURE_WIDTH = 110
 """Cells of a line in a page or a picture."""
@@ -49,18 +48,16 @@ def tree(
     Both look as the terminal does. The trace itself is JSON Lines, with every event: adascale runs path.
     """
     from ..render.state import ViewState
-    from ..render.tree import whole_frame
-    from ..render.views import plain_width
+    from ..render.tree import whole_tree
 
     source = trace_path(trace)
     if output is None or str(output) == "-":
-        is_terminal = sys.stdout.isatty()
-        width = shutil.get_terminal_size().columns if is_terminal else plain_width()
-        lines = whole_frame(ViewState.of(read_trace(source)), width)
-        if is_terminal:
-            write_lines(lines)
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else plain_width()
+        drawn = whole_tree(ViewState.of(read_trace(source)), width)
+        if sys.stdout.isatty():
+            write_screen(drawn)
         else:
-            write_payload("\n".join(line.plain.rstrip() for line in lines))
+            write_payload(plain_text(drawn, width))
         return
     suffix = output.suffix.lower()
     if suffix not in (".html", ".svg"):
@@ -70,17 +67,16 @@ def tree(
         )
     other = f"--output {shlex.quote(f'{source.stem}-tree{suffix}')}"
     check_output(output, other, reads=[source], overwrite=overwrite)
-    lines = whole_frame(ViewState.of(read_trace(source)), PICTURE_WIDTH)
-    write_file(output, as_document(lines, suffix).encode())
+    drawn = whole_tree(ViewState.of(read_trace(source)), PICTURE_WIDTH)
+    write_file(output, as_document(drawn, suffix).encode())
     say(f"adascale: wrote {output}")
 
 
-def as_document(lines: Sequence[Text], suffix: str) -> str:
-    """Lines of a terminal as a page (``.html``) or a picture (``.svg``), which loads nothing."""
-    from rich.console import Console
+def as_document(drawn: RenderableType, suffix: str) -> str:
+    """A drawing as a page (``.html``) or a picture (``.svg``), which loads nothing."""
     from rich.terminal_theme import SVG_EXPORT_THEME
 
-    console = Console(
+    console = new_console(
         width=PICTURE_WIDTH,
         record=True,
         file=io.StringIO(),
@@ -88,11 +84,9 @@ def as_document(lines: Sequence[Text], suffix: str) -> str:
         color_system="truecolor",
         legacy_windows=False,
     )
-    for line in lines:
-        console.print(line)
-    text = (
-        console.export_html(theme=SVG_EXPORT_THEME)
-        if suffix == ".html"
-        else console.export_svg(title="adascale")
-    )
+    console.print(drawn)
+    if suffix == ".html":
+        text = console.export_html(theme=SVG_EXPORT_THEME)
+    else:
+        text = console.export_svg(title="adascale")
     return clean(_FONT.sub("", text)).rstrip() + "\n"

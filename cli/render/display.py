@@ -6,8 +6,7 @@ It stands alone, so that its first line is on the screen before all that draws a
 from __future__ import annotations
 
 import contextlib
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal, Protocol, Self
 
@@ -15,9 +14,14 @@ from rich.live import Live
 from rich.text import Text
 
 from ..terminal.console import stderr_console
-from ..terminal.text import MARK_STYLES, SPIN, cut, one_line
+from ..terminal.text import one_line, spin
 
-FRAMES_PER_SECOND = 4
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from .views import SearchView
+
+RendererKind = Literal["live", "plain", "none"]
 
 
 class Picture(Protocol):
@@ -27,8 +31,8 @@ class Picture(Protocol):
     def stays(self) -> bool:
         """The last frame stays on the screen when the display ends."""
 
-    def draw(self, width: int, height: int, tick: int) -> Text:
-        """The present frame, number ``tick``, for a terminal of that size; called from Rich's thread."""
+    def draw(self, width: int, height: int) -> RenderableType:
+        """The present frame, for a terminal of that size; called from Rich's thread."""
 
 
 class LiveDisplay:
@@ -83,51 +87,17 @@ class LiveDisplay:
             self._live.start()
 
     def _new_live(self) -> Live:
-        return Live(
-            get_renderable=self._frame,
-            console=self._console,
-            refresh_per_second=FRAMES_PER_SECOND,
-            redirect_stdout=False,
-        )
+        return Live(get_renderable=self._frame, console=self._console, redirect_stdout=False)
 
-    def _frame(self) -> Text:
-        width, height = self._console.size
-        tick = int(time.monotonic() * FRAMES_PER_SECOND)
+    def _frame(self) -> RenderableType:
         if self._picture is not None:
-            return self._picture.draw(width, height, tick)
-        mark = SPIN[tick % len(SPIN)]
-        line = Text(no_wrap=True).append(f"{mark} ", MARK_STYLES["running"])
-        return line.append(cut(one_line(self._message), max(0, width - 2)))
-
-
-if TYPE_CHECKING:
-    from adascale.engine.search.events import Event
-
-    from .state import ViewState
-
-RendererKind = Literal["live", "plain", "none"]
-
-
-class Renderer(Protocol):
-    """Shows one search after another on stderr; it can neither slow nor change a search."""
-
-    @property
-    def record(self) -> ViewState | None:
-        """The search, from the events so far; None before it has begun."""
-
-    @property
-    def status(self) -> Callable[[str], None]:
-        """Shows what happens outside a search, such as the loading of a model.
-
-        An empty text ends that, and the terminal is free for something else.
-        """
-
-    def on(self, event: Event) -> None:
-        """Take the next event of the search."""
+            return self._picture.draw(*self._console.size)
+        line = Text(f"{spin()} ", "running", no_wrap=True, overflow="ellipsis")
+        return line.append(one_line(self._message), "not bold default")
 
 
 def choose_progress(quiet: int, animate: bool) -> RendererKind:
-    """The renderer for a run.
+    """The view for a run.
 
     Args:
         quiet: Number of ``-q``; one silences progress.
@@ -139,8 +109,8 @@ def choose_progress(quiet: int, animate: bool) -> RendererKind:
 
 
 @contextmanager
-def open_renderer(kind: RendererKind, *, show_tree: bool = False) -> Iterator[Renderer]:
-    """Yield a renderer; at the end of the context stdout may be written to.
+def open_renderer(kind: RendererKind, *, show_tree: bool = False) -> Iterator[SearchView]:
+    """Yield a view of searches; at the end of the context stdout may be written to.
 
     Args:
         kind: From ``choose_progress``.
@@ -148,10 +118,10 @@ def open_renderer(kind: RendererKind, *, show_tree: bool = False) -> Iterator[Re
     """
     if kind == "live":
         with LiveDisplay() as display:
-            from .views import LiveRenderer  # what draws a search is imported below the first line
+            from .views import LiveView  # what draws a search is imported below the first line
 
-            yield LiveRenderer(display, show_tree=show_tree)
+            yield LiveView(display, show_tree=show_tree)
     else:
-        from .views import FinalRenderer, PlainRenderer
+        from .views import PlainView, SearchView
 
-        yield (PlainRenderer if kind == "plain" else FinalRenderer)(show_tree=show_tree)
+        yield (PlainView if kind == "plain" else SearchView)(show_tree=show_tree)

@@ -1,4 +1,4 @@
-"""State of a view: the record of a search, and the branches that are being written."""
+"""What a view knows: the record of a search, and the branches that are being written."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from adascale.engine.search.events import (
     BranchGrew,
     BranchStarted,
     Event,
-    NodesPruned,
+    PromptRead,
     SearchFailed,
     SearchFinished,
     StepProposed,
 )
 from adascale.engine.search.record import Record
 from adascale.engine.search.tree import Node
-from adascale.engine.types import ROOT, BranchId, Mode, NodeId, Problem
+from adascale.engine.types import BranchId, Mode, NodeId
 
 from ..terminal.markdown import Program
 from ..terminal.text import Mark
@@ -25,61 +25,70 @@ from ..terminal.text import Mark
 
 @dataclass(slots=True)
 class ViewState(Record):
-    """A record with the branches that are being written.
+    """A record with what is on the screen alone.
 
     Attributes:
         running: Branches that still generate, each with its unfinished step.
         places: The latest branch of each place: one that starts takes the first place whose branch has ended.
-        tips: The last node of each branch, or the one that it began at.
-        generating_since: When the first branch started, after the prompt was read; 0 before.
     """
 
     running: dict[BranchId, BranchGrew] = field(default_factory=dict)
     places: list[BranchId] = field(default_factory=list)
-    tips: dict[BranchId, NodeId] = field(default_factory=dict)
-    generating_since: float = 0.0
 
     def add(self, event: Event) -> None:
         """Take the next event; errors as ``Record.add``."""
+        drops_branch = isinstance(event, PromptRead) and event.mode in self.tree.modes
         Record.add(self, event)
         match event:
             case BranchStarted():
-                self.generating_since = self.generating_since or event.t
                 free = (at for at, before in enumerate(self.places) if before not in self.running)
                 at = next(free, len(self.places))
                 self.places[at : at + 1] = [event.branch]
                 self._go_on(event.branch, event.parent)
-            case BranchGrew():
-                self.running[event.branch] = event
-            case StepProposed():
-                self._go_on(event.branch, event.node)
-                if event.ended:
-                    del self.running[event.branch]
-            case NodesPruned():
-                self._stop_below(set(event.nodes))
+            case BranchGrew() | StepProposed():
+                if event.branch not in self.running:  # another one was meant
+                    self._forget_unwritten(self.mode(event.branch))
+                if isinstance(event, BranchGrew):
+                    self.running[event.branch] = event
+                elif not event.ended:
+                    self._go_on(event.branch, event.node)
+                else:
+                    self.running.pop(event.branch, None)
+            case PromptRead() if drops_branch:
+                self._forget_unwritten(event.mode)
             case SearchFinished() | SearchFailed():
                 self.running.clear()
             case _:
                 pass
 
     def _go_on(self, branch: BranchId, node: NodeId) -> None:
-        self.tips[branch] = node
         self.running[branch] = BranchGrew(branch=branch, parent=node, text="", tokens=0)
+
+    def _forget_unwritten(self, mode: Mode) -> None:
+        """Forget a branch that ended before its first token; no event but its prompt's costs says so."""
+        unwritten = [
+            id_ for id_, grown in self.running.items() if not grown.tokens and self.mode(id_) == mode
+        ]
+
+        def is_cut(branch: BranchId) -> bool:
+            return any(node.status == "pruned" for node in self.tree.path(self.running[branch].parent))
+
+        if unwritten:
+            del self.running[max(unwritten, key=lambda each: (is_cut(each), each))]
 
     def mode(self, branch: BranchId) -> Mode:
         """The mode of a branch."""
         return self.branches[branch].mode if branch in self.branches else "prose"
 
+    def tip(self, branch: BranchId) -> Node:
+        """The last node of a branch, or the one that it began at."""
+        last = max((node.id for node in self.tree if node.branch == branch), default=None)
+        return self.tree[self.branches[branch].parent if last is None else last]
+
     def length(self, branch: BranchId) -> int:
         """Tokens of a branch's solution so far, from the question on."""
         written = self.running[branch].tokens if branch in self.running else 0
-        return written + sum(len(step.token_ids) for step in self.tree.steps(self.tips[branch]))
-
-    def _stop_below(self, cut: set[NodeId]) -> None:
-        """Forget branches below cut nodes: one that has no token yet ends without an event of its own."""
-        for id_, branch in list(self.running.items()):
-            if any(node.id in cut for node in self.tree.path(branch.parent)):
-                del self.running[id_]
+        return written + sum(len(step.token_ids) for step in self.tree.steps(self.tip(branch).id))
 
     @property
     def finished(self) -> int:
@@ -91,14 +100,7 @@ class ViewState(Record):
         """The terminal node that would be shown now."""
         if self.result is not None:
             return self.result.best
-        if not self.leading:
-            return None
-        return first_to_show(self.leading, lambda node: self.tree[node].mode)
-
-    @property
-    def best_path(self) -> set[NodeId]:
-        """The question and the nodes of the trajectory that would be shown now."""
-        return {ROOT} if self.best is None else {ROOT, *(node.id for node in self.tree.path(self.best))}
+        return first_to_show(self.leading, lambda node: self.tree[node].mode) if self.leading else None
 
     @property
     def tokens(self) -> int:
@@ -107,37 +109,25 @@ class ViewState(Record):
 
     @property
     def rate(self) -> float:
-        """Generated tokens per second since the first branch started; 0 before."""
-        seconds = self.t - self.generating_since
+        """Generated tokens per second since the first branch started, after the prompt was read; 0 before."""
+        seconds = self.t - next((branch.t for branch in self.branches.values()), 0.0)
         return self.tokens / seconds if seconds > 0 else 0.0
 
-    def drawn_from(self, node: Node) -> int:
-        """Number of children drawn from ``node`` so far; the next step of its own branch does not count."""
-        drawn = [self.tree[child].branch for child in self.tree.children(node.id)]
-        drawn += [id_ for id_, branch in self.running.items() if branch.parent == node.id]
-        return sum(branch != node.branch for branch in drawn)
+    def mark(self, node: Node) -> Mark:
+        """The mark of a node; that of a branch that is being written is ``running``."""
+        if node.id == self.best:
+            return "best"
+        if node.status == "pruned":
+            return "pruned"
+        if node.status == "terminal":
+            program = self.program(node, "")
+            return "failed" if program is not None and program.failed else "finished"
+        is_parent = self.tree.children(node.id) or any(b.parent == node.id for b in self.running.values())
+        return "expanded" if is_parent else "waiting"
 
-    @property
-    def writing(self) -> set[NodeId]:
-        """Nodes below which a branch is being written."""
-        return {branch.parent for branch in self.running.values()}
-
-
-def mark_of(state: ViewState, node: Node) -> Mark:
-    """The mark of a node; that of a branch that is being written is ``running``."""
-    if node.id == state.best:
-        return "best"
-    if node.status == "pruned":
-        return "pruned"
-    if node.status == "terminal":
-        failed = node.mode == "program" and node.execution is not None and node.execution.error
-        fails = node.execution is not None and node.execution.verdicts and not node.execution.passes
-        return "failed" if failed or fails else "finished"
-    return "expanded" if state.tree.children(node.id) or node.id in state.writing else "waiting"
-
-
-def program_of(node: Node, text: str, problem: Problem) -> Program | None:
-    """The program in a text that ends at a node; None for prose."""
-    if node.mode == "code":
-        return Program.of_task(text, node.execution, kind_of(problem).tests(problem))
-    return Program.of(text, node.execution) if node.mode == "program" else None
+    def program(self, node: Node, text: str) -> Program | None:
+        """The program in a text that ends at a node; None for prose."""
+        problem = self.tree.problem
+        if node.mode == "code":
+            return Program.of(text, node.execution, kind_of(problem).tests(problem))
+        return Program.of(text, node.execution) if node.mode == "program" else None

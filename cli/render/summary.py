@@ -14,8 +14,8 @@ from adascale.engine.search.events import SearchFailed
 from adascale.engine.search.tree import Node
 from adascale.engine.types import StopReason, probability_of
 
-from ..terminal.console import STYLES, as_typed
-from ..terminal.markdown import Program, verdict_text
+from ..terminal.console import as_typed
+from ..terminal.markdown import verdict_text
 from ..terminal.text import DOT, chance, cut, duration, nouns, one_line, percent, plural, rounded
 from .state import ViewState
 
@@ -45,7 +45,7 @@ def summary(state: ViewState) -> Text:
     else:
         head, *facts = _answer_facts(state)
         is_good = not is_unsure(state)
-    style = STYLES["answer"] if is_good else "" if state.tree.problem.is_chat else STYLES["low"]
+    style = "answer" if is_good else "" if state.tree.problem.is_chat else "low"
     line = Text().append(head, style)
     return line.append(DOT.join(["", *facts, *tail]))
 
@@ -57,7 +57,7 @@ def closing_lines(state: ViewState, verbose: int = 0) -> list[Text]:
     """
     if state.tree.problem.is_chat and not verbose and not _cut_short(state):
         return []
-    faint = [Text(one_line(text), STYLES["faint"]) for text in details(state)] if verbose else []
+    faint = [Text(one_line(text), "faint") for text in details(state)] if verbose else []
     return [summary(state), *faint]
 
 
@@ -175,8 +175,8 @@ def outcome_text(state: ViewState, node: Node) -> str:
     found = next((each for each in state.candidates if each.node == node.id), None)
     if found is not None and found.answer is not None:
         return f"= {answer_words(state, found.answer, _ANSWER_CELLS)}"
-    if node.mode == "program" and node.execution is not None:
-        return one_line(Program("", node.execution).output)
+    if node.mode == "program" and node.execution is not None and (program := state.program(node, "")):
+        return one_line(program.output)
     return "no answer" if found is not None else ""
 
 

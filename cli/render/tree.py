@@ -1,11 +1,13 @@
-"""From a view to the rows of its tree, before anything is cut to a width."""
+"""A search as a tree: while it grows, and when it has ended."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
 
+from rich.console import Group, RenderableType
+from rich.table import Table
 from rich.text import Text
+from rich.tree import Tree
 
 from adascale.engine.answer import Answer, fixed_tokens
 from adascale.engine.answers.latex import readable
@@ -13,364 +15,26 @@ from adascale.engine.search.events import BranchGrew
 from adascale.engine.search.tree import Node
 from adascale.engine.types import ROOT, Estimate, NodeId
 
-from ..terminal.console import STYLES
-from ..terminal.markdown import Program, cut_line, highlighted, wrap_line
+from ..terminal.markdown import highlighted
 from ..terminal.text import (
-    ELBOW,
+    ARROW,
+    DOT,
     ELLIPSIS,
-    MARK_STYLES,
     MARKS,
-    PIPE,
-    TEE,
     Mark,
-    cells,
     chance,
-    cut,
-    fitting,
     harmless,
     last_line,
     level,
     one_line,
-    pad,
     percent,
     plain,
     plural,
     rounded,
 )
-from .solution import standing_lines
-from .state import ViewState, mark_of, program_of
+from .solution import fact_line, standing_lines
+from .state import ViewState
 from .summary import closing_lines, rate_text, steps_text, tokens_text
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One line of the tree.
-
-    Attributes:
-        mark: Kind of the row, which decides its glyph and style; None for a gap.
-        label: Child numbers from the root, such as ``1.3.2``; empty for the root and for a gap.
-        text: The step as the model wrote it; of one that is being written its last line.
-        program: The program in ``text``, if there is one.
-        estimate: Estimate of the node.
-        count: Children of an open node and how many it may have (``3/8``), answer of a finished one
-            (``=27``), or ``cut``.
-        tokens: Length of the step; of a thought with all its parts that have no rows of their own.
-        thought: The row is that of a thought.
-        why: Reason for which the node was pruned.
-        best: The row lies on the way to the leading answer.
-        lasts: For each level from the top down to the row itself, True if that is the last child; empty for
-            the root.
-    """
-
-    mark: Mark | None
-    label: str = ""
-    text: str = ""
-    program: Program | None = None
-    estimate: Estimate | None = None
-    count: str = ""
-    tokens: int | None = None
-    thought: bool = False
-    why: str = ""
-    best: bool = False
-    lasts: tuple[bool, ...] = ()
-
-
-def tree_rows(state: ViewState, room: int | None = None) -> list[Row]:
-    """Rows of the tree, at most ``room`` of them; None shows everything but the parts of thoughts.
-
-    What does not fit gives way to a line that counts it: the question and the leading answer are kept, then
-    running branches, then the way to that answer, and of all rows first the ones that are near the root.
-    """
-    rows = _Walk(state).rows()
-    if room is None or len(rows) <= room:
-        return _with_guides(rows)
-
-    def need(at: int) -> tuple[bool, bool, bool, int]:
-        row = rows[at]
-        is_end = row.mark == "best" or not row.label
-        return not is_end, row.mark != "running", not row.best, row.label.count(".")
-
-    kept = set(sorted(range(len(rows)), key=need)[: max(0, room - 1)])
-    running = sum(row.mark == "running" for at, row in enumerate(rows) if at not in kept)
-    note = f", {running} being written" if running else ""
-    gap = Row(None, text=plural(len(rows) - len(kept), "more row") + note)
-    return _with_guides([*(rows[at] for at in sorted(kept)), gap])[:room]
-
-
-def _with_guides(rows: list[Row]) -> list[Row]:
-    """The rows with their ``lasts``: each hangs below the last one before it whose label begins its own."""
-    above, depths = list[str](), list[int]()
-    for row in rows:
-        while len(above) > 1 and not row.label.startswith(f"{above[-1]}."):
-            above.pop()
-        depths.append(len(above))
-        above.append(row.label)
-    below, guided = set[int](), list[Row]()
-    for row, depth in zip(reversed(rows), reversed(depths), strict=True):
-        guided.append(replace(row, lasts=tuple(level not in below for level in range(1, depth + 1))))
-        below = {level for level in below if level < depth} | {depth}
-    return guided[::-1]
-
-
-class _Walk:
-    """One pass over a tree: children in order, then running branches."""
-
-    def __init__(self, state: ViewState) -> None:
-        self._state = state
-        self._tree = state.tree
-        self._best = state.best_path
-        self._answers = {c.node: c.answer for c in state.candidates}
-        self._running: dict[NodeId, list[BranchGrew]] = {}
-        for branch in state.running.values():
-            self._running.setdefault(branch.parent, []).append(branch)
-
-    def rows(self) -> list[Row]:
-        """All rows, top down; a stack, since a chain may be deeper than Python recurses."""
-        rows: list[Row] = []
-        stack: list[tuple[Node | BranchGrew, str]] = [(self._tree[ROOT], "")]
-        while stack:
-            item, label = stack.pop()
-            if isinstance(item, BranchGrew):
-                rows.append(Row("running", label, last_line(item.text), tokens=item.tokens))
-            else:
-                rows.append(self._node_row(item, label))
-                stack += reversed(self._children(item, label))
-        return rows
-
-    def _children(self, node: Node, label: str) -> list[tuple[Node | BranchGrew, str]]:
-        """Children of a node, then its running branches, each with its label."""
-        below: list[Node | BranchGrew] = [self._tree[child] for child in self._tree.children(node.id)]
-        below += self._running.get(node.id, [])
-        found = []
-        for position, item in enumerate(below, 1):
-            own = f"{label}.{position}" if label else str(position)
-            while isinstance(item, Node) and self._goes_on(item):
-                item, own = self._tree[self._tree.children(item.id)[0]], f"{own}.1"
-            found.append((item, own))
-        return found
-
-    def _goes_on(self, node: Node) -> bool:
-        """A part of a thought that is followed by the rest of the thought alone, and has no row."""
-        children = self._tree.children(node.id)
-        is_followed = [self._tree[child].is_thought for child in children] == [True]
-        return node.is_thought and is_followed and node.id not in self._running
-
-    def _node_row(self, node: Node, label: str) -> Row:
-        text = node.step.text if node.step else "question"
-        return Row(
-            mark_of(self._state, node),
-            label,
-            text,
-            None if node.is_thought else program_of(node, text, self._tree.problem),
-            estimate=node.estimate,
-            count=self._count(node),
-            tokens=self._tokens(node),
-            thought=node.is_thought,
-            why=self._state.reasons.get(node.id, ""),
-            best=node.id in self._best,
-        )
-
-    def _tokens(self, node: Node) -> int | None:
-        """See ``Row.tokens``."""
-        if node.step is None:
-            return None
-        tokens, above = len(node.step.token_ids), node.parent
-        while above is not None and (step := self._tree[above].step) and self._goes_on(self._tree[above]):
-            tokens += len(step.token_ids)
-            above = self._tree[above].parent
-        return tokens
-
-    def _count(self, node: Node) -> str:
-        """See ``Row.count``."""
-        if node.status == "pruned":
-            return "cut"
-        if node.status == "terminal":
-            return f"={self._answers.get(node.id) or '?'}"
-        at_most = self._state.samples if node.id == ROOT else None
-        granted = at_most or self._state.granted.get(node.id, 0)
-        return f"{self._state.drawn_from(node)}/{granted}" if granted else ""
-
-
-def thought_line(row: Row) -> str:
-    """``thought, 843 tokens``: the row of a thought in one line."""
-    return f"thought, {plural(row.tokens or 0, 'token')}"
-
-
-NARROW = 60
-"""Below this width the column of answers is dropped."""
-
-WIDE = 100
-"""From this width on intervals are shown, the tokens of a step, and why one was cut."""
-
-_GAP = 2
-_LEAST_TEXT = 8
-_CORRECT_CELLS = 7
-_RANGE_CELLS = 8
-_COUNT_CELLS = 8
-_TOKENS_CELLS = 6
-_LABEL_CHARACTERS = 15
-
-_LEAST_WRAPPED = 16
-"""Cells below which long lines of code are cut, not wrapped."""
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A right-aligned column: its head, its cells, which stay while a tree grows, and what each row has."""
-
-    head: str
-    width: int
-    values: tuple[tuple[str, str], ...]
-
-
-def draw_rows(rows: Sequence[Row], width: int, *, calibrated: bool, whole: bool) -> list[Text]:
-    """The head of the columns and the lines of each row.
-
-    Args:
-        rows: Rows of a tree.
-        width: Cells that no line is wider than.
-        calibrated: Estimates are probabilities.
-        whole: Show all lines of a program, not one.
-    """
-    columns = _columns(rows, width, calibrated)
-    left = max(0, width - sum(_GAP + column.width for column in columns))
-    head = Text(" " * left)
-    for column in columns:
-        head.append(" " * _GAP + column.head.rjust(column.width), STYLES["header"])
-    lines = [head]
-    deepest = max((len(row.lasts) for row in rows), default=0)
-    step = 4 if deepest * 4 <= left // 3 else 2
-    for at, row in enumerate(rows):
-        line, *below = _row_lines(row, left, step, says_why=width >= WIDE, whole=whole)
-        for column in columns:
-            value, style = column.values[at]
-            line.append(" " * (_GAP + column.width - cells(value)))
-            line.append(value, style)
-        lines += [line, *below]
-    for line in lines:
-        line.rstrip()
-        line.truncate(width)
-    return lines
-
-
-def _columns(rows: Sequence[Row], width: int, calibrated: bool) -> list[Column]:
-    """The columns for this width: estimates always; counts, intervals and tokens where there is room."""
-    head = "correct" if calibrated else "score"
-    columns = [Column(head, _CORRECT_CELLS, tuple(_score(row) for row in rows))]
-    if width >= WIDE and calibrated:
-        known = (row.estimate if row.estimate and row.estimate.calibrated else None for row in rows)
-        ranges = (f"{100 * p.lower:.0f}-{100 * p.upper:.0f} %" if p else "" for p in known)
-        columns.append(Column("10-90 %", _RANGE_CELLS, tuple((text, STYLES["faint"]) for text in ranges)))
-    if width >= NARROW:
-        columns.append(Column("answer", _COUNT_CELLS, tuple(_count(row) for row in rows)))
-    if width >= WIDE:
-        lengths = ("" if row.tokens is None else str(row.tokens) for row in rows)
-        columns.append(Column("tokens", _TOKENS_CELLS, tuple((text, STYLES["faint"]) for text in lengths)))
-    return columns
-
-
-def _score(row: Row) -> tuple[str, str]:
-    """The median estimate, in the colour of its level where it is a probability."""
-    if row.estimate is None:
-        return "", ""
-    style = STYLES["best_path"] if row.best else ""
-    if found := level(row.estimate):
-        style += " " + STYLES[found]
-    estimate = row.estimate
-    return percent(estimate.median) if estimate.calibrated else chance(estimate.median), style
-
-
-def _count(row: Row) -> tuple[str, str]:
-    """The count of a row, in at most ``_COUNT_CELLS`` cells."""
-    text = cut(one_line(rounded(readable(row.count))), _COUNT_CELLS)
-    if row.mark == "best":
-        return text, STYLES["answer"]
-    return text, STYLES["low"] if row.mark in ("pruned", "failed") else STYLES["faint"]
-
-
-def _row_lines(row: Row, width: int, step: int, *, says_why: bool, whole: bool) -> list[Text]:
-    """Guides, mark, label and text in exactly ``width`` cells, then the other lines of a program.
-
-    Args:
-        row: Row to draw.
-        width: Cells.
-        step: Cells of a guide.
-        says_why: Show why a row was cut.
-        whole: Show all lines of a program.
-    """
-    guides, passing = _guides(row, step, width // 3)
-    line = Text().append(guides, STYLES["guide"]).append_text(_row_start(row))
-    indent = Text().append(pad(passing, line.cell_len), STYLES["guide"])
-    room = width - line.cell_len
-    why = f"  {one_line(row.why)}" if row.why and says_why else ""
-    if cells(why) > room - _LEAST_TEXT:
-        why = ""
-    room -= cells(why)
-    text, *below = _contents(row, room, whole)
-    text.append(" " * (room - text.cell_len))
-    for content in (text, *below):
-        content.stylize_before(_text_style(row))
-    line.append_text(text).append(why, STYLES["low"])
-    line.truncate(width)
-    return [line, *(indent + content for content in below)]
-
-
-def _contents(row: Row, room: int, whole: bool) -> list[Text]:
-    """The text of a row in one line, or a ``whole`` program."""
-    if row.program is None:
-        text = thought_line(row) if row.thought else plain(row.text)
-        return [Text(cut(one_line(text), room))]
-    outcome = row.program.outcome_line()
-    if whole and room >= _LEAST_WRAPPED:
-        return [part for line in (*row.program.lines(), *outcome) for part in wrap_line(line, room)]
-    return [_single_line(row.program, outcome, room)]
-
-
-def _row_start(row: Row) -> Text:
-    """Mark and label."""
-    mark, style = (MARKS[row.mark], MARK_STYLES[row.mark]) if row.mark else (ELLIPSIS, STYLES["faint"])
-    line = Text().append(f"{mark} ", style)
-    return line.append(f"{_shorten_label(row.label)} ", STYLES["label"]) if row.label else line
-
-
-def _text_style(row: Row) -> str:
-    if row.best:
-        return STYLES["best_path"]
-    if row.thought or row.mark in (None, "pruned"):
-        return STYLES["faint"]
-    return STYLES["running_text"] if row.mark == "running" else ""
-
-
-def _guides(row: Row, step: int, most: int) -> tuple[str, str]:
-    """Guides of a row, and those that pass by its further lines, both in at most ``most`` cells.
-
-    What is deeper stands at the last level, and its label says where.
-    """
-    levels, lasts = max(1, most // step), row.lasts
-    if not lasts:
-        return "", ""
-    if len(lasts) > levels:
-        lasts = (*lasts[: levels - 1], lasts[-1])
-    passing = ["    " if last else PIPE for last in lasts]
-    own = [*passing[:-1], ELBOW if lasts[-1] else TEE]
-    if step < len(own[-1]):
-        passing, own = ([guide[0] + " " for guide in guides] for guides in (passing, own))
-    return "".join(own), "".join(passing)
-
-
-def _shorten_label(label: str) -> str:
-    if len(label) <= _LABEL_CHARACTERS:
-        return label
-    return ELLIPSIS + label[len(ELLIPSIS) - _LABEL_CHARACTERS :]
-
-
-def _single_line(program: Program, outcome: Sequence[Text], width: int) -> Text:
-    """``price = 2 / 3; print(18 / price)  → 27``; what it gave takes at most half of the width."""
-    room = max(0, width // 2 - _GAP)
-    end = Text(" " * _GAP if room else "").join([Text(), *(cut_line(line, room) for line in outcome)])
-    code = highlighted(one_line(program.single_line)).copy()
-    return cut_line(code, max(0, width - end.cell_len)).append_text(end)
-
 
 FULL_TREE = 60
 """Nodes of the largest tree that is left on the screen as a whole."""
@@ -378,57 +42,52 @@ FULL_TREE = 60
 FOLDED_ROWS = 30
 """Rows that are left of a larger one."""
 
+NARROW = 60
+"""Below this width the column of answers is dropped."""
+
+WIDE = 100
+"""From this width on intervals are shown, the tokens of a step, and why one was cut."""
+
 _HEADER = 3
-"""Lines of a live frame that are neither rows nor below them: the question, the columns, an empty one."""
+"""Lines of a live tree that are neither rows nor below them: the question, the columns, an empty one."""
+
+_LEVEL_CELLS = 4
+_LABEL_CHARACTERS = 15
 
 
-def live_frame(state: ViewState, width: int, height: int, tick: int = 0) -> list[Text]:
-    """The running search as a tree in at most ``height`` lines; where it does not fit, the newest stay."""
-    footer = standing_lines(state, width, tick)
-    rows = tree_rows(state, max(1, height - len(footer) - _HEADER))
-    lines = _tree_lines(state, rows, width, whole=False)
-    return [*lines, Text(), *footer][-height:]
+def live_tree(state: ViewState, width: int, height: int) -> Group:
+    """The running search as a tree in at most ``height`` lines."""
+    footer = standing_lines(state)[-height:]
+    room = height - len(footer) - _HEADER
+    rows: list[RenderableType] = [_tree(state, width, room), Text()] if room > 1 else []
+    return Group(*rows, *footer)
 
 
-def final_frame(state: ViewState, width: int, *, whole: bool = False) -> list[Text]:
+def final_tree(state: ViewState, width: int, *, whole: bool = False) -> Group:
     """The finished tree; of a large one its best path and some other rows, unless it is wanted ``whole``."""
     large = len(state.tree) > FULL_TREE and not whole
-    rows = tree_rows(state, FOLDED_ROWS if large else None)
-    lines = _tree_lines(state, rows, width, whole=True)
-    lines += [Text(), Text(fitting(_account(state), width))]
-    if large:
-        note = f"{len(rows)} rows for {steps_text(state)}; adascale tree has all."
-        lines.append(Text(cut(note, width), STYLES["faint"]))
-    return lines
-
-
-def _tree_lines(state: ViewState, rows: Sequence[Row], width: int, *, whole: bool) -> list[Text]:
-    """The question, and the rows below it."""
-    line = Text().append("Q  ", STYLES["faint"])
-    question = one_line(readable(state.tree.problem.question))
-    line.append(cut(question, max(0, width - 3)), STYLES["question"])
-    line.truncate(width)
-    return [line, *draw_rows(rows, width, calibrated=state.started.calibrated, whole=whole)]
-
-
-def _account(state: ViewState) -> list[str]:
-    """The cost and the size of the search: ``464 tokens``, ``about 2,171 for all 16``, ``8 steps``."""
     facts, fixed = [tokens_text(state)], fixed_tokens(state)
     if fixed is not None and fixed > state.tokens:
         facts.append(f"about {fixed:,} for all {state.samples}")
     cuts = sum(node.status == "pruned" for node in state.tree)
-    return [*facts, *rate_text(state), steps_text(state), *([f"{cuts:,} cut"] if cuts else [])]
+    facts += [*rate_text(state), steps_text(state), *([f"{cuts:,} cut"] if cuts else [])]
+    note = f"{FOLDED_ROWS} rows for {steps_text(state)}; adascale tree has all."
+    return Group(
+        _tree(state, width, FOLDED_ROWS if large else None, whole=True),
+        Text(),
+        fact_line(facts),
+        *([Text(note, "faint")] if large else []),
+    )
 
 
-def whole_frame(state: ViewState, width: int) -> list[Text]:
+def whole_tree(state: ViewState, width: int) -> Group:
     """The tree without folds, the lines below it and the settings; of a message its reply instead."""
+    above: RenderableType = final_tree(state, width, whole=True)
     if state.tree.problem.is_chat:
-        question = f"Q  {one_line(state.tree.problem.question)}"
-        reply = [harmless(line) for line in Answer.of(state).solution.split("\n")] if state.result else []
-        lines = [Text(line) for line in (question, "", *reply, "")]
-    else:
-        lines = final_frame(state, width, whole=True)
-    return [*lines, *closing_lines(state, verbose=1), Text(_settings(state))]
+        solution = Answer.of(state).solution if state.result is not None else ""
+        reply = "\n".join(map(harmless, solution.split("\n")))
+        above = Text(f"Q  {one_line(state.tree.problem.question)}\n\n{reply}\n")
+    return Group(above, *closing_lines(state, verbose=1), Text(_settings(state)))
 
 
 def _settings(state: ViewState) -> str:
@@ -444,3 +103,163 @@ def _settings(state: ViewState) -> str:
         "seed": str(state.started.seed),
     }
     return ", ".join(f"{name} {one_line(value)}" for name, value in found.items() if value)
+
+
+def _tree(state: ViewState, width: int, room: int | None, *, whole: bool = False) -> Group:
+    """The question and the rows below it; ``room`` bounds the rows, ``whole`` shows all lines of programs."""
+    question = Text("Q  ", "faint", no_wrap=True, overflow="ellipsis")
+    question.append(one_line(readable(state.tree.problem.question)), "not dim bold")
+    rows = _Rows(state, width, whole=whole)
+    labels = rows.labels()
+    kept = rows.kept(labels, room)
+    root = Tree(rows.row("", labels.pop("")), guide_style="guide")
+    path, levels = [("", root)], max(1, width // (3 * _LEVEL_CELLS))
+    for label, item in labels.items():
+        if label in kept:
+            while len(path) > 1 and not label.startswith(f"{path[-1][0]}."):
+                path.pop()
+            # What is deeper stands at the last level, and its label says where.
+            _, parent = path[min(len(path), levels) - 1]
+            path.append((label, parent.add(rows.row(label, item))))
+    if hidden := [item for label, item in labels.items() if label not in kept]:
+        running = sum(isinstance(item, BranchGrew) for item in hidden)
+        note = f", {running} being written" if running else ""
+        root.add(_line(f"{ELLIPSIS} {plural(len(hidden), 'more row')}{note}", "faint"))
+    return Group(question, rows.head(), root)
+
+
+class _Rows:
+    """The rows of a tree of a given width: mark, label, text, and columns where there is room for them."""
+
+    def __init__(self, state: ViewState, width: int, *, whole: bool) -> None:
+        self._state, self._tree, self._whole = state, state.tree, whole
+        self._best_path = (
+            {ROOT} if state.best is None else {ROOT, *(n.id for n in state.tree.path(state.best))}
+        )
+        self._answers = {found.node: found.answer for found in state.candidates}
+        self._is_wide = width >= WIDE
+        self._columns = {"correct" if state.started.calibrated else "score": 9}
+        if self._is_wide and state.started.calibrated:
+            self._columns["10-90 %"] = 10
+        if width >= NARROW:
+            self._columns["answer"] = 10
+        if self._is_wide:
+            self._columns["tokens"] = 8
+
+    def labels(self) -> dict[str, Node | BranchGrew]:
+        """All rows by their child numbers from the root, top down: children in order, then running branches.
+
+        A part of a thought that only the rest of the thought follows has none.
+        """
+        running: dict[NodeId, list[BranchGrew]] = {}
+        for branch in self._state.running.values():
+            running.setdefault(branch.parent, []).append(branch)
+        found = dict[str, Node | BranchGrew]()
+        stack: list[tuple[str, Node | BranchGrew]] = [("", self._tree[ROOT])]
+        while stack:
+            label, item = stack.pop()
+            if isinstance(item, BranchGrew):
+                found[label] = item
+                continue
+            children = [self._tree[child] for child in self._tree.children(item.id)]
+            below: list[Node | BranchGrew] = [*children, *running.get(item.id, [])]
+            is_followed = len(below) == len(children) == 1 and children[0].is_thought
+            if not (item.is_thought and is_followed):
+                found[label] = item
+            stack += reversed([(f"{label}.{at}".strip("."), each) for at, each in enumerate(below, 1)])
+        return found
+
+    def kept(self, labels: Mapping[str, Node | BranchGrew], room: int | None) -> set[str]:
+        """Labels of the rows for which there is room: the best answer, what runs, the way to that answer."""
+        if room is None or len(labels) <= room:
+            return set(labels)
+
+        def need(label: str) -> tuple[bool, bool, bool, int]:
+            item = labels[label]
+            node = None if isinstance(item, BranchGrew) else item.id
+            is_end = node in (ROOT, self._state.best) and node is not None
+            return not is_end, node is not None, node not in self._best_path, label.count(".")
+
+        return set(sorted(labels, key=need)[: max(1, room - 1)])
+
+    def head(self) -> Table:
+        """The heads of the columns."""
+        return self._grid(Text(" "), Text(" "), {name: (name, "guide") for name in self._columns})
+
+    def row(self, label: str, item: Node | BranchGrew) -> Table:
+        """One row."""
+        short = label if len(label) <= _LABEL_CHARACTERS else ELLIPSIS + label[1 - _LABEL_CHARACTERS :]
+        mark = "running" if isinstance(item, BranchGrew) else self._state.mark(item)
+        start = Text(f"{MARKS[mark]} ", mark).append(f"{short} " if label else "", "guide")
+        if isinstance(item, BranchGrew):
+            return self._grid(
+                start, _line(last_line(item.text), "italic"), {"tokens": (str(item.tokens), "faint")}
+            )
+        values = {"10-90 %": (_interval(item.estimate), "faint"), "answer": self._answer(item, mark)}
+        values |= dict.fromkeys(("correct", "score"), self._chance(item))
+        if item.step is not None:
+            values["tokens"] = (str(self._tokens(item)), "faint")
+        return self._grid(start, self._content(item), values)
+
+    def _grid(self, start: Text, content: RenderableType, values: Mapping[str, tuple[str, str]]) -> Table:
+        grid = Table.grid(expand=True)
+        grid.add_column(no_wrap=True)
+        grid.add_column(ratio=1)
+        for width in self._columns.values():
+            grid.add_column(width=width, justify="right", no_wrap=True, overflow="ellipsis")
+        grid.add_row(start, content, *(Text(*values.get(name, ("", ""))) for name in self._columns))
+        return grid
+
+    def _content(self, node: Node) -> RenderableType:
+        """The text of a row in one line, or a whole program."""
+        style = "bold" if node.id in self._best_path else "faint" if node.status == "pruned" else ""
+        if node.step is None:
+            return _line("question", style)
+        if node.is_thought:
+            return _line(f"thought, {plural(self._tokens(node), 'token')}", "faint")
+        program = self._state.program(node, node.step.text)
+        why = one_line(self._state.reasons.get(node.id, "")) if self._is_wide else ""
+        text = _line(f"{why}{DOT}" if why else "", "low")
+        if program is None:
+            return _line("", "").append_text(text).append(one_line(plain(node.step.text)), style)
+        output = Text(f"{ARROW} {program.last_line}", "failed dim" if program.failed else "faint")
+        if self._whole:
+            code = highlighted(program.code)
+            return Group(*([_line(why, "low")] if why else []), code, *([output] if program.output else []))
+        return _line("", "").append_text(text).append_text(output if program.failed else program.gist())
+
+    def _tokens(self, node: Node) -> int:
+        """Length of the step; of a thought with what was thought before it."""
+        steps = self._tree.thoughts(node.id) if node.is_thought else self._tree.steps(node.id)[-1:]
+        return sum(len(step.token_ids) for step in steps)
+
+    def _chance(self, node: Node) -> tuple[str, str]:
+        """The median estimate, in the colour of its level where it is a probability."""
+        estimate = node.estimate
+        if estimate is None:
+            return "", ""
+        style = f"{level(estimate)} {'bold' if node.id in self._best_path else ''}".strip()
+        return percent(estimate.median) if estimate.calibrated else chance(estimate.median), style
+
+    def _answer(self, node: Node, mark: Mark) -> tuple[str, str]:
+        """Children of an open node and how many it may have (``3/8``), the answer at an end, or ``cut``."""
+        if node.status == "pruned":
+            return "cut", "low"
+        if node.status == "terminal":
+            answer = one_line(rounded(readable(self._answers.get(node.id) or "?")))
+            return f"={answer}", "answer" if mark == "best" else "low" if mark == "failed" else "faint"
+        granted = (self._state.samples if node.id == ROOT else None) or self._state.granted.get(node.id, 0)
+        drawn = [self._tree[child].branch for child in self._tree.children(node.id)]
+        drawn += [id_ for id_, branch in self._state.running.items() if branch.parent == node.id]
+        # The next step of its own branch is no child that was asked for.
+        return (f"{sum(branch != node.branch for branch in drawn)}/{granted}" if granted else ""), "faint"
+
+
+def _line(text: str, style: str) -> Text:
+    return Text(text, style, no_wrap=True, overflow="ellipsis")
+
+
+def _interval(estimate: Estimate | None) -> str:
+    if estimate is None or not estimate.calibrated:
+        return ""
+    return f"{100 * estimate.lower:.0f}-{100 * estimate.upper:.0f} %"

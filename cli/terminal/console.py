@@ -34,31 +34,40 @@ from adascale.engine.errors import (
 from adascale.engine.types import Notice
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.text import Text
+    from rich.console import Console, RenderableType
 
 ColorChoice = Literal["auto", "always", "never"]
 
-STYLES: Final = {
+_STYLES: Final = {
+    "expanded": "blue",
+    "running": "bold cyan",
+    "waiting": "dim",
+    "finished": "green",
+    "pruned": "red",
+    "best": "bold yellow",
     "guide": "bright_black",
-    "label": "bright_black",
-    "header": "bright_black",
-    "question": "bold",
     "faint": "dim",
-    "running_text": "italic",
-    "best_path": "bold",
     "high": "green",
     "middle": "yellow",
     "low": "red",
-    "spent": "cyan",
-    "left": "bright_black",
     "answer": "bold green",
-    "error": "dim red",
+    "failed": "red",
     "failure": "bold red",
     "warning": "yellow",
     "hint": "cyan",
+    "bar.complete": "cyan",
+    "bar.finished": "cyan",
+    "bar.back": "bright_black",
+    "markdown.code": "cyan",
+    "markdown.item.bullet": "none",
+    "markdown.item.number": "none",
+    "markdown.hr": "dim",
+    **{f"markdown.h{level}": "bold" for level in range(1, 7)},
 }
-"""What is written on a terminal, and how it looks."""
+"""What is written on a terminal, and how it looks: the theme of every console."""
+
+_PLAIN_WIDTH, _NARROWEST = 100, 20
+"""Cells of a line in a pipe, and the fewest that ``COLUMNS`` may ask for."""
 
 _LONGEST_LINE = 1000
 """Characters of a line of an error."""
@@ -97,20 +106,23 @@ def use_warnings(shown: bool) -> None:
     _warns = shown
 
 
+def new_console(**settings: Any) -> Console:
+    """Create a console that draws in our styles, and takes no text of a model for markup."""
+    from rich.console import Console
+    from rich.theme import Theme
+
+    return Console(markup=False, emoji=False, highlight=False, theme=Theme(_STYLES), **settings)
+
+
 @functools.cache
 def stderr_console() -> Console:
     """The one console for status, live views, warnings and errors.
 
     There is only one, because a second console would write through a live view that the first one draws.
     """
-    from rich.console import Console
-
     color = _color
-    return Console(
+    return new_console(
         stderr=True,
-        markup=False,
-        emoji=False,
-        highlight=False,
         soft_wrap=not sys.stderr.isatty(),
         no_color={"auto": None, "always": False, "never": True}[color],  # a flag comes before NO_COLOR
         force_terminal=color == "always" or may_animate(),
@@ -123,23 +135,29 @@ def is_one_screen() -> bool:
     return sys.stdout.isatty() and sys.stderr.isatty()
 
 
-def write_lines(lines: Iterable[Text]) -> None:
-    """Write styled lines to stdout, a terminal; errors as ``write_payload``."""
-    from rich.console import Console
-
-    console = Console(
-        markup=False,
-        emoji=False,
-        highlight=False,
-        no_color=stderr_console().no_color,
-        color_system=None if _color == "never" else "auto",
+def write_screen(drawn: RenderableType) -> None:
+    """Draw on stdout, a terminal; errors as ``write_payload``."""
+    console = new_console(
+        no_color=stderr_console().no_color, color_system=None if _color == "never" else "auto"
     )
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal may have another encoding
     with writing_stdout():
-        for line in lines:
-            console.print(line, no_wrap=True, overflow="ignore", crop=False)
+        console.print(drawn)
         sys.stdout.flush()
+
+
+def plain_text(drawn: RenderableType, width: int) -> str:
+    """Draw as plain lines of at most ``width`` cells, for a pipe or a file."""
+    file = io.StringIO()
+    new_console(file=file, width=width, color_system=None, legacy_windows=False).print(drawn)
+    return "\n".join(line.rstrip() for line in file.getvalue().splitlines())
+
+
+def plain_width() -> int:
+    """``COLUMNS`` if it is a usable width, or 100."""
+    columns = os.environ.get("COLUMNS", "")
+    return int(columns) if columns.isdecimal() and int(columns) >= _NARROWEST else _PLAIN_WIDTH
 
 
 def may_animate() -> bool:
@@ -342,12 +360,12 @@ def as_typed(text: str) -> str:
 def show_warning(notice: Notice) -> None:
     """Write a warning, unless ``-qq`` was given."""
     if _warns:
-        _write_labelled("warning", STYLES["warning"], notice.code, notice.message, notice.facts, notice.hint)
+        _write_labelled("warning", "warning", notice.code, notice.message, notice.facts, notice.hint)
 
 
 def show_error(error: AdascaleError) -> None:
     """Write an error: its message, the facts and a hint."""
-    _write_labelled("error", STYLES["failure"], error.slug, error.message, error.facts, error.hint)
+    _write_labelled("error", "failure", error.slug, error.message, error.facts, error.hint)
 
 
 def _write_labelled(
@@ -364,7 +382,7 @@ def _write_labelled(
     body = Text("\n".join(lines))
     body.stylize(style, 0, len(label))
     if hint:  # is not wrapped: it is to be pasted
-        body.append("\nhint: ", style=STYLES["hint"])
+        body.append("\nhint: ", style="hint")
         body.append(_shown(hint))
     stderr_console().print(body, soft_wrap=True)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import sys
+import time
 import unicodedata
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
@@ -53,23 +54,11 @@ def cells(text: str) -> int:
 
 def cut(text: str, width: int) -> str:
     """``text`` in at most ``width`` cells, with an ellipsis if something was cut off."""
-    head = text[: width * _CHARACTERS_PER_CELL]
-    if len(head) == len(text) and cells(text) <= width:
-        return text
-    room = width - len(ELLIPSIS)
-    if room < 0:
-        return ELLIPSIS[: max(0, width)]
-    end = used = 0
-    while end < len(head) and (used := used + cells(head[end])) <= room:
-        end += 1
-    return head[:end].rstrip() + ELLIPSIS
+    from rich.text import Text
 
-
-def fitting(facts: Sequence[str], width: int) -> str:
-    """The first facts that fit side by side into ``width`` cells; one stays in any case, and is cut."""
-    while len(facts) > 1 and cells(DOT.join(facts)) > width:
-        facts = facts[:-1]
-    return cut(DOT.join(facts), width)
+    shown = Text(text[: width * _CHARACTERS_PER_CELL])
+    shown.truncate(width, overflow="ellipsis")
+    return shown.plain
 
 
 def pad(text: str, width: int) -> str:
@@ -181,36 +170,20 @@ MARKS: Final[dict[Mark, str]] = {
     "best": "★",
     "pruned": "✗",
 }
-SPIN = ("◐", "◓", "◑", "◒")
-"""Frames of the ``running`` mark in a live view."""
-
-TEE, ELBOW, PIPE = "├── ", "└── ", "│   "
-"""Guides of a child that has younger siblings, of the last child, and one that passes an open level."""
-
-SPENT, LEFT = "━", "─"
-"""The used part of a bar, and the rest."""
-
 DOT, ARROW, ELLIPSIS = " · ", "→", "…"
 """Marks between facts, before the output of a program, and of cut text."""
 
-MARK_STYLES: Final[dict[Mark, str]] = {
-    "expanded": "blue",
-    "running": "bold cyan",
-    "waiting": "dim",
-    "finished": "green",
-    "failed": "red",
-    "best": "bold yellow",
-    "pruned": "red",
-}
 
-Level = Literal["high", "middle", "low"]
+def spin() -> str:
+    """The ``running`` mark of the present quarter of a second, in a live view."""
+    return "◐◓◑◒"[int(4 * time.monotonic()) % 4]
 
 
-def level(estimate: Estimate | None) -> Level | None:
-    """Level of a probability, for its colour; None for a score, which must not look like one."""
+def level(estimate: Estimate | None) -> str:
+    """The style of a probability; none for a score, which must not look like one."""
     p = probability_of(estimate)
     if p is None:
-        return None
+        return ""
     return "high" if p >= 0.8 else "middle" if p >= 0.5 else "low"
 
 

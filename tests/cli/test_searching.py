@@ -10,7 +10,7 @@ import pytest
 
 from adascale.cli import searching as asking
 from adascale.cli.options.by_command import ViewOptions
-from adascale.cli.render.views import PlainRenderer
+from adascale.cli.render.views import PlainView
 from adascale.cli.searching import follow_search, question_text
 from adascale.engine.ports import SequenceLogprob
 from adascale.engine.request import Request, Settings
@@ -46,7 +46,7 @@ def test_a_reply_is_printed_while_it_is_generated(capsys: pytest.CaptureFixture[
 
     worker: Any = SimpleNamespace(serve=serve, interrupt=lambda: None)
     request = Request(Problem("1", "hi", kind="text" if is_chat else "value"), Settings(Vote()).for_chat())
-    follow_search(worker, request, PlainRenderer(show_tree=True), ViewOptions(save=False), prints_reply=True)
+    follow_search(worker, request, PlainView(show_tree=True), ViewOptions(save=False), prints_reply=True)
 
     rest = capsys.readouterr()
     whole = "".join(printed) + rest.out

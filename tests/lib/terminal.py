@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import pty
+import re
 import struct
 import subprocess
 import sys
@@ -14,6 +15,10 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+
+from rich.console import RenderableType
+
+from adascale.cli.terminal.console import plain_text
 
 LIMIT_SECONDS = 40.0
 
@@ -116,3 +121,8 @@ def piped(args: Sequence[str], env: Mapping[str, str]) -> Outcome:
         check=False,
     )
     return Outcome(done.stdout.decode(), done.stderr.decode(), done.returncode)
+
+
+def shown(drawn: RenderableType, width: int) -> str:
+    """A drawing as plain lines, with its clock stopped."""
+    return re.sub("[◓◑◒]", "◐", plain_text(drawn, width))

@@ -5,11 +5,12 @@ import pytest
 import typer
 from commands import invoked
 from sample_log import Log, pens, written
+from terminal import shown
 
 from adascale.cli.commands.replay import play, replay
 from adascale.cli.disk.traces import read_trace
 from adascale.cli.render.state import ViewState
-from adascale.cli.render.tree import whole_frame
+from adascale.cli.render.tree import whole_tree
 from adascale.engine.errors import AdascaleError
 from adascale.engine.search.events import Event, SearchFailed
 from adascale.engine.types import ROOT, Notice
@@ -61,11 +62,11 @@ def test_a_search_that_failed_ends_as_it_did_when_it_was_asked(
     trace = written(tmp_path / "t.jsonl", log.events)
     with pytest.raises(AdascaleError, match="the question is too long"):
         run(str(trace), *json_output)
-    shown = str(whole_frame(ViewState.of(read_trace(trace)), 100))
-    assert "failed: the question is too long" in shown
-    assert "stopped by you" not in shown
+    told = shown(whole_tree(ViewState.of(read_trace(trace)), 100), 100)
+    assert "failed: the question is too long" in told
+    assert "stopped by you" not in told
     unfinished = written(tmp_path / "u.jsonl", pens().events)
-    assert " · unfinished · " in str(whole_frame(ViewState.of(read_trace(unfinished)), 100))
+    assert " · unfinished · " in shown(whole_tree(ViewState.of(read_trace(unfinished)), 100), 100)
 
 
 def test_the_answer_of_a_code_task_is_its_program() -> None:

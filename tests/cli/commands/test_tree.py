@@ -13,10 +13,11 @@ import typer
 from commands import invoked
 from rich.cells import cell_len
 from sample_log import Log, pens, wide
+from terminal import shown
 
 from adascale.cli.commands.tree import as_document, tree
 from adascale.cli.render.state import ViewState
-from adascale.cli.render.tree import whole_frame
+from adascale.cli.render.tree import whole_tree
 from adascale.cli.terminal.console import use_color
 from adascale.engine.errors import UsageError
 from adascale.engine.search.events import GeneratorDescription, ModelDescription, NodesPruned, SearchStarted
@@ -26,7 +27,7 @@ HOSTILE = 'a "quoted" \\frac{1}{2} <script>alert(1)</script> & `x` #5; \u202e \x
 
 
 def to_text(found: ViewState) -> str:
-    return "\n".join(line.plain.rstrip() for line in whole_frame(found, 100))
+    return shown(whole_tree(found, 100), 100)
 
 
 def test_no_format_lets_markup_or_control_characters_through() -> None:
@@ -38,7 +39,7 @@ def test_no_format_lets_markup_or_control_characters_through() -> None:
     log.finish_path(node, HOSTILE, 0.5, "<u>\x1b[2J\ufffe", tokens=3)
     log.add(NodesPruned, nodes=(log.step(node, "cut", 0.1),), reason=HOSTILE)
     log.end()
-    lines = whole_frame(log.state(), 110)
+    lines = whole_tree(log.state(), 110)
 
     page, picture = as_document(lines, ".html"), as_document(lines, ".svg")
 
@@ -99,7 +100,7 @@ def test_nothing_is_folded_but_thoughts_and_what_was_cut_says_why() -> None:
     lines = to_text(log.state()).splitlines()
 
     assert len(lines) > len(log.state().tree)
-    assert sum("  p below .35 of the question's " in line for line in lines) == 1
+    assert sum(" 1 p below .35 of the question's · " in line for line in lines) == 1
 
 
 app = typer.Typer()

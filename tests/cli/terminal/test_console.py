@@ -84,7 +84,7 @@ def test_without_colours_no_stream_gets_an_escape_byte(
         monkeypatch.setattr(sys, name, Terminal())
     console.use_color(choice)
     try:
-        console.write_lines([Text("391", "bold green")])
+        console.write_screen(Text("391", "bold green"))
         console.stderr_console().print(Text("391", "bold green"))
         assert ["\x1b" in stream.getvalue() for stream in (sys.stdout, sys.stderr)] == [styled] * 2  # type: ignore[attr-defined]
     finally:

@@ -1,13 +1,18 @@
-"""Prose of a model as lines of a terminal."""
+"""What a model wrote as a person reads it: rendered on a screen, prose without its marks elsewhere."""
+
+from __future__ import annotations
+
+import io
+import time
 
 import pytest
 from rich.cells import cell_len
+from terminal import shown
 
-from adascale.cli.terminal.markdown import rendered
-
-
-def shown(text: str, width: int = 60) -> list[str]:
-    return [line.plain for line in rendered(text, width)]
+from adascale.cli.terminal.console import new_console
+from adascale.cli.terminal.markdown import Program, rendered, verdict_text
+from adascale.cli.terminal.text import last_line, plain
+from adascale.engine.types import Execution, Verdict
 
 
 @pytest.mark.parametrize(
@@ -18,38 +23,157 @@ def shown(text: str, width: int = 60) -> list[str]:
         ("<b>x</b> a < b & c", ["<b>x</b> a < b & c"]),
         ("    not code", ["not code"]),
         ("12\n+ 7\n= 19", ["12", "+ 7", "= 19"]),
-        ("1. 12\n   + 7", ["1. 12", "   + 7"]),
         ("27\n---\nnext", ["27", "", "-" * 60, "", "next"]),
-        ("1. one\n2. two", ["1. one", "2. two"]),
+        ("1. one\n2. two", [" 1 one", " 2 two"]),
+        ("## A title\ntext", ["A title", "", "text"]),
         ("costs $5 and $6, $x = 5$", ["costs $5 and $6, x = 5"]),
         (r"So $\boxed{24}$.", ["So 24."]),
         (r"It is \boxed{2", ["It is 2"]),
         ("2**3 is 8, x**2 and 3**2", ["2**3 is 8, x**2 and 3**2"]),
-        ("1. **Check for ", ["1. Check for"]),
-        ("So **", ["So"]),
-        ("```python\nprint('\\frac{1}{2}')\n```", ["  print('\\frac{1}{2}')"]),
-        ("```python\nfor x in y:", ["  for x in y:"]),
-        ("\x1b[2J\u202eturned", ["[2Jturned"]),
+        ("```python\nprint('\\frac{1}{2}')\n```", [" print('\\frac{1}{2}')"]),
+        ("```python\nfor x in y:", [" for x in y:"]),
+        ("\x1b[2J\u202eturned [bold]", ["[2Jturned [bold]"]),
     ],
 )
-def test_it_is_what_a_person_reads(text: str, lines: list[str]) -> None:
-    assert shown(text) == lines
+def test_markdown_is_what_a_person_reads(text: str, lines: list[str]) -> None:
+    found = shown(rendered(text), 60).strip("\n").splitlines()
+    assert found == lines
 
 
 def test_what_was_in_a_box_is_bold() -> None:
-    [line] = rendered(r"So \boxed{24}.", 60)
-    [bold] = [span for span in line.spans if "bold" in str(span.style)]
-    assert line.plain[bold.start : bold.end] == "24"
+    file = io.StringIO()
+    new_console(file=file, force_terminal=True, color_system="standard").print(rendered(r"So \boxed{24}."))
+    assert "\x1b[1m24\x1b[0m" in file.getvalue()
 
 
 @pytest.mark.parametrize("width", [20, 60, 120])
 def test_no_line_is_wider_than_the_screen(width: int) -> None:
-    text = (
-        "1. "
-        + "word " * 50
-        + "\n\n| a | b |\n|---|---|\n| "
-        + "long " * 20
-        + "| 三支笔三支笔 |\n\n```\n"
-        + "x" * 200
-    )
-    assert all(cell_len(line.plain) <= width for line in rendered(text, width))
+    table = f"| a | b |\n|---|---|\n| {'long ' * 20}| 三支笔三支笔 |"
+    text = f"1. {'word ' * 50}\n\n{table}\n\n```\n{'x' * 200}"
+    assert all(cell_len(line) <= width for line in shown(rendered(text), width).splitlines())
+
+
+@pytest.mark.parametrize(
+    ("markdown", "read"),
+    [
+        ("**Determine** the *total number* of `eggs`.", "Determine the total number of eggs."),
+        ("### Step 1: **Add**\nthen 2", "Step 1: Add\nthen 2"),
+        ("#### 18", "18"),
+        ("a\n\n\n\nb\n \n\t\n\nc\n\nd", "a\n\nb\n\nc\n\nd"),
+        ("a\n---\nb", "a\n\nb"),
+        ("```python\nprint(2**3 * 4**5)\n```\nends", "print(2**3 * 4**5)\nends"),
+        ("Do:\n```python\n# add\nf(**kw)\n```\nSo **8**.", "Do:\n# add\nf(**kw)\nSo 8."),
+        ("```\nx = 'a\\frac'\n# open", "x = 'a\\frac'\n# open"),
+        ("2 * 3 * 4 = 24, x*y*z and 2 ** 3", "2 * 3 * 4 = 24, x*y*z and 2 ** 3"),
+        ("- one\n* two\n1. three", "- one\n* two\n1. three"),
+        (r"**16** \text{ eggs/day} and \(\frac{1}{2}\)", "16 eggs/day and 1/2"),
+        ("**Calculate the", "Calculate the"),
+        ("a #1 fan of C#", "a #1 fan of C#"),
+    ],
+)
+def test_prose_has_no_marks(markdown: str, read: str) -> None:
+    assert plain(markdown) == read
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("**So** it is\n\n1. **27**", "1. 27"),
+        ("so\nit is\n- ", "it is"),
+        (r"It is \frac{1}{2} = \frac{\text{8", "It is 1/2 ="),
+        ("```python\na = 2", "a = 2"),
+        ("\n", ""),
+    ],
+)
+def test_the_last_line_says_something(text: str, read: str) -> None:
+    assert last_line(text) == read
+
+
+@pytest.mark.parametrize("piece", ["**a ", "** ", "*a ", "`a", "\n \n", "# ", " ", "#", "**", "\n", "```\n"])
+def test_a_degenerate_text_takes_no_time(piece: str) -> None:
+    started = time.process_time()
+    plain(piece * (16_000 // len(piece)))
+    assert time.process_time() - started < 0.2
+
+
+@pytest.mark.parametrize(
+    ("text", "ran", "written"),
+    [
+        ("Here it is:\n```python\nprint(2)\n```", "print(2)", "Here it is:\nprint(2)"),
+        ("```python\nx = 2\nx\n```", "x = 2\nprint(x)", "x = 2\nx"),
+        ("```python\nprint(2", "print(2", "print(2"),
+    ],
+)
+def test_the_code_is_what_ran_or_all_that_was_written(text: str, ran: str, written: str) -> None:
+    assert Program.of(text, Execution("2\n", "", 0.1)).code == ran
+    assert Program.of(text, None).code == written
+
+
+@pytest.mark.parametrize(
+    ("execution", "output", "failed"),
+    [
+        (Execution("one\n18\n", "", 0.1), "one\n18", False),
+        (Execution("17\n", "Traceback:\n  x\nValueError: no", 0.1), "ValueError: no", True),
+        (Execution(" \n", "", 0.1), "nothing printed", True),
+        (None, "", False),
+    ],
+)
+def test_what_running_it_gave(execution: Execution | None, output: str, failed: bool) -> None:
+    program = Program.of("print(18)", execution)
+    assert (program.output, program.failed) == (output, failed)
+
+
+def test_the_gist_of_a_program_is_one_line() -> None:
+    code = "total = 0\nfor pack in range(9):\n    # three pens a pack\n    total += 3\n\nprint(total)"
+    assert Program(code).gist().plain == "total = 0; for pack in range(9): total += 3; print(total)"
+
+
+TESTS = ("assert f(2) == 4", "def test_f():\n    assert f(3)\ntest_f()")
+SOURCE = "import math\ndef f(n):\n    return n"
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "text"),
+    [
+        ((Verdict("passed"), Verdict("passed")), "passes 2 of 2 tests"),
+        ((Verdict("passed"), Verdict("failed", "0")), "passes 1 of 2 tests: test_f() gave 0"),
+        ((Verdict("failed"), Verdict("passed")), "passes 1 of 2 tests: assert f(2) == 4 failed"),
+        (
+            (Verdict("error", "NameError: n"), Verdict("not-run")),
+            "passes 0 of 2 tests: assert f(2) == 4 raised NameError: n",
+        ),
+        (
+            (Verdict("time-limit"), Verdict("not-run")),
+            "passes 0 of 2 tests: assert f(2) == 4 ran into the time limit",
+        ),
+        ((), "nothing was tested"),
+    ],
+)
+def test_the_program_of_a_task_stands_above_what_its_tests_say(
+    verdicts: tuple[Verdict, ...], text: str
+) -> None:
+    program = Program.of("```python\ndef f(n):", Execution("", "", 0.0, SOURCE, verdicts=verdicts), TESTS)
+    assert program.code == SOURCE  # as it was repaired and run
+    assert program.output == text
+    assert program.failed == (len(verdicts) > 0 and text != "passes 2 of 2 tests")
+
+
+def test_a_text_without_a_program_is_shown_as_it_is() -> None:
+    missing = Execution("", "", 0.0, verdicts=(Verdict("not-run"),) * 2)
+    assert Program.of("I cannot.", missing, TESTS).code == "I cannot."
+    assert verdict_text(missing, TESTS) == "there is no program in the text"
+
+
+@pytest.mark.parametrize(
+    ("test", "asked"),
+    [
+        ("assert f('a  b') == 4", "assert f('a  b') == 4"),
+        ("assert f([1,\n  2]) == [\n 3]", "assert f([1, 2]) == [3]"),
+        ("def test_f(n):\n    assert f(n)\ntest_f(n=2)", "test_f(n=2)"),
+        ("try:\n    f(-1)\nexcept ValueError:\n    pass\nelse:\n    assert False, 'no'", "f(-1)"),
+        ("s = Stack()\nassert len(s) == 0\nassert s.pop() is None", "one of its steps"),
+    ],
+)
+def test_a_test_that_fails_is_named_by_what_it_asks(test: str, asked: str) -> None:
+    execution = Execution("", "", 0.1, "f = 1", (Verdict("failed", "9"),))
+    assert verdict_text(execution, [test]) == f"passes 0 of 1 test: {asked} gave 9"

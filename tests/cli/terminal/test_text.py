@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 from rich.cells import cell_len
 
-from adascale.cli.terminal.text import columns, duration, fitted
+from adascale.cli.terminal.text import columns, duration, fitted, rounded
 
 
 def test_each_column_has_its_side_and_wide_characters_take_two_cells() -> None:
@@ -34,3 +34,21 @@ def test_a_table_is_no_wider_than_the_terminal_and_no_figure_is_cut(monkeypatch:
     assert fitted(figures) == figures
     monkeypatch.setattr("sys.stdout", SimpleNamespace(isatty=lambda: False))
     assert fitted(table) == table
+
+
+@pytest.mark.parametrize(
+    ("answer", "shown"),
+    [
+        ("78.5398163397", "78.54"),
+        ("0.123456", "0.1235"),
+        ("0.0000123456", "0.00001235"),
+        ("0.30000000000000004", "0.3"),
+        ("17.999999999999996", "18.00"),
+        ("2.00000", "2.000"),
+        ("0.99999", "0.99999"),
+        ("5.00001", "5.00001"),
+        ("x = -0.999999", "x = -0.999999"),
+    ],
+)
+def test_a_decimal_is_not_rounded_to_another_number(answer: str, shown: str) -> None:
+    assert rounded(answer) == shown

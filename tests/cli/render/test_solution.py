@@ -1,0 +1,248 @@
+"""Solutions while they are written, side by side, and on the streams at the end."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sample_log import Log, programs
+from scripted import searched
+from terminal import shown
+
+from adascale.cli.render import solution
+from adascale.cli.render.solution import (
+    say_end,
+    search_frame,
+    seconds_left,
+    solution_rows,
+    standing_lines,
+    write_answer,
+)
+from adascale.cli.render.state import ViewState
+from adascale.engine.answers.choosing import SearchResult, Standing
+from adascale.engine.kinds.recognising import problem_of
+from adascale.engine.search.events import (
+    AnswersJudged,
+    BranchGrew,
+    Event,
+    ModelDescription,
+    SearchFinished,
+    SearchStarted,
+)
+from adascale.engine.types import ROOT, Budget, Estimate, Problem, Usage
+
+
+def side_by_side(**more: object) -> Log:
+    """Three solutions at once, one of which has ended."""
+    log = Log(params={"samples": 8}, pace=1.0, **more)  # type: ignore[arg-type]
+    branches = [log.start(ROOT), log.start(ROOT, mode="program"), log.start(ROOT)]
+    first = log.step(ROOT, "3 pens\n", 0.5, branch=branches[0], ended=False)
+    log.add(BranchGrew, branch=branches[0], parent=first, text="**So** it is\nnow 27,", tokens=4)
+    log.add(BranchGrew, branch=branches[1], parent=ROOT, text="```python\na = 2\nprint(", tokens=7)
+    log.finish_path(ROOT, "It is 27.", 0.9, "27", branch=branches[2])
+    return log
+
+
+def rows(log: Log, room: int = 10) -> list[str]:
+    return [" ".join(line.split()) for line in shown(solution_rows(log.state(), room), 80).splitlines()]
+
+
+def test_a_row_has_the_length_and_the_line_that_a_solution_is_at_or_what_it_found() -> None:
+    log = side_by_side()
+    assert rows(log) == ["◐ prose 24 now 27,", "◐ program 7 print(", "★ prose 20 = 27"]
+    log.step(ROOT, "```python\nprint(", 0.1, branch=log.start(ROOT, mode="program"), mode="program")
+    assert rows(log)[2] == "○ program 20 print("
+    # The next solution takes the place that is free.
+    fifth = log.start(ROOT, "Once", 1)
+    assert rows(log)[2:] == ["◐ prose 1 Once"]
+    log.prune(log.step(ROOT, "Once more", 0.1, branch=fifth))
+    assert rows(log)[2] == "✗ prose 20 cut"
+
+
+def test_programs_that_fail_and_solutions_without_an_answer_say_so() -> None:
+    log = programs()
+    log.finish_path(ROOT, "Hm.", 0.5, None)
+    log.start(ROOT)
+    assert rows(log) == ["◐ program 21 print(pa", "◐ prose 0"]
+    log = Log(params={"samples": 3})
+    ids = [log.start(ROOT, mode="program"), log.start(ROOT)]
+    log.program("1/0", 0.1, error="Traceback\nZeroDivisionError: division by zero", branch=ids[0])
+    log.finish_path(ROOT, "Hm.", 0.5, None, branch=ids[1])
+    assert rows(log) == ["✗ program 20 ZeroDivisionError: division by zero", "✓ prose 20 no answer"]
+
+
+def test_places_that_have_no_row_are_counted() -> None:
+    log = Log(params={"samples": 8})
+    ids = [log.start(ROOT, f"text {n}", n) for n in range(6)]
+    log.finish_path(ROOT, "It is 27.", 0.9, "27", branch=ids[0])
+    log.finish_path(ROOT, "It is 27.", 0.9, "27", branch=ids[4])
+    assert [row.split()[-1] for row in rows(log, 6)] == ["27", "1", "2", "3", "27", "5"]
+    assert rows(log, 4)[-1] == "and 3 more, 2 being written"
+    assert len(rows(log, 4)) == 4
+
+
+def test_two_lines_say_who_leads_and_how_far_it_is() -> None:
+    def said(state: ViewState) -> list[str]:
+        return [shown(line, 100) for line in standing_lines(state)]
+
+    log = Log(params={"samples": 16}, pace=0.5)
+    assert said(log.state()) == ["◐ reading the question"]
+    log.start(ROOT, "So", 1)
+    status = "◐ writing the first of up to 16 solutions · 1 token · 1 s"
+    assert said(log.state()) == ["no answer yet", status]
+    for answer in ("27", "27", "26", "25", "24"):
+        log.finish_path(ROOT, f"so {answer}", (0.5, 0.6, 0.7), answer, tokens=10)
+    state = log.state()
+    state.started = replace(state.started, models=ModelDescription(calibration={"level": "portable"}))
+    leader, status = said(state)
+    agree = "2 of 5 solutions agree · then 26 (1), 25 (1), 1 more · Ctrl-C keeps it"
+    assert leader == f"27 leads, about 60 % sure · {agree}"
+    assert status.startswith("◐ 5 of up to 16 solutions · 51 tokens · 11 s · about ")
+
+
+def test_the_time_left_is_known_when_each_way_of_reasoning_has_ended_once() -> None:
+    log = side_by_side()
+    assert seconds_left(log.state()) is None
+    log.program("print(27)", 0.9, output="27\n", answer="27", tokens=20)
+    left = seconds_left(log.state())
+    assert left is not None
+    # Two have ended, two run, four of about 20 tokens or more are to be started.
+    assert left * log.state().rate > 4 * 20
+
+
+@pytest.mark.parametrize(("limit", "said"), [(25.0, "at most 10 s left"), (900.0, "about ")])
+def test_a_time_limit_bounds_the_time_left(limit: float, said: str) -> None:
+    log = side_by_side(budget=Budget(max_seconds=limit))
+    log.program("print(27)", 0.9, output="27\n", answer="27", tokens=20)
+    assert said in standing_lines(log.state())[1].plain
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.sampled_from(["adaptive", "vote", "beam"]), st.integers(0, 1000), st.integers(5, 40))
+def test_the_frame_never_shrinks_while_a_search_runs(strategy: str, seed: int, height: int) -> None:
+    state, lines = None, 0
+    for event in searched(strategy, seed, None)[:-1]:
+        state = ViewState.after(state, event)
+        before, lines = lines, shown(search_frame(state, height), 80).count("\n") + 1
+        assert before <= lines <= height
+        assert len(set(state.places)) == len(state.places)
+        assert set(state.running) <= set(state.places)
+
+
+def looked(problem: Problem, p: float) -> list[Event]:
+    """A search that has read its options, and stopped there."""
+    started = SearchStarted(
+        problem=problem,
+        strategy="adaptive",
+        params={"samples": 16},
+        models=ModelDescription(),
+        budget=Budget(),
+        seed=1,
+        width=4,
+        calibrated=True,
+    )
+    first, second = ("A", "B") if problem.kind == "choice" else ("yes", "no")
+    options, sure = {first: 1 - p, second: p}, Estimate(p, p, p, calibrated=True)
+    result = SearchResult(second, sure, (), None, stop_reason="confident", options=options)
+    standing = Standing(second, sure, 0, 0, 0, 0, options=options)
+    judged = AnswersJudged(seq=1, t=1.0, standing=standing, groups=())
+    return [started, judged, SearchFinished(seq=2, t=2.0, result=result, usage=Usage())]
+
+
+CHOICE = problem_of("1", "Where do fish live?\nA. in a tree\nB. in the sea")
+PRIME = problem_of("1", "Is 91 prime?")
+
+
+@pytest.fixture
+def on_screen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(solution, "is_one_screen", lambda: True)
+
+
+@pytest.mark.usefixtures("on_screen")
+@pytest.mark.parametrize(
+    ("problem", "bars"), [(CHOICE, ["A. in a tree", "B. in the sea"]), (PRIME, ["Yes", "No"])]
+)
+def test_options_that_were_read_have_a_bar_each(
+    problem: Problem, bars: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = ViewState.of(looked(problem, 0.88))
+    write_answer(state)
+    say_end(state)
+    said = capsys.readouterr()
+    drawn = said.out.splitlines()[:2]
+    assert [text[: len(bar)] for text, bar in zip(drawn, bars, strict=True)] == bars
+    assert [text.rpartition("  ")[2].strip() for text in drawn] == ["12 %", "88 %"]
+    assert said.err == f"{bars[1]} · 88 % sure · read from the options · 2 s\n"
+
+
+@pytest.mark.parametrize(("height", "bars"), [(24, 2), (5, 2), (4, 0), (1, 0)])
+def test_the_bars_stand_above_the_line_while_it_searches_if_there_is_room(height: int, bars: int) -> None:
+    state = ViewState.of(looked(CHOICE, 0.88)[:2])
+    *above, _ = shown(search_frame(state, height), 80).splitlines()
+    assert sum("━" in line for line in above) == bars
+    assert len(above) < height
+
+
+def program(code: str) -> ViewState:
+    log = Log("What is 17 * 23?")
+    log.program(code, 0.9, output="391\n", answer="391")
+    log.end()
+    return log.state()
+
+
+@pytest.mark.usefixtures("on_screen")
+def test_on_a_screen_the_answer_stands_once_unless_it_is_wanted_alone(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    state = program("print(17 * 23)")
+    write_answer(state)
+    say_end(state)
+    said = capsys.readouterr()
+    assert "".join(line.rstrip() for line in said.out.splitlines()) == "print(17 * 23)"
+    assert said.err == "391 · 90 % sure · 1 solution · 0.0 s\n"
+    write_answer(state, extract=True)
+    assert capsys.readouterr().out == "391\n"
+    write_answer(state, says_end=False)
+    assert capsys.readouterr().out == "print(17 * 23)\n→ 391\nAnswer: 391\n"
+
+
+@pytest.mark.usefixtures("on_screen")
+def test_a_long_program_is_folded_unless_more_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    state = program("# sum\n" + "\n".join(f"a{n} = {n}" for n in range(9)) + "\nprint(391)")
+    write_answer(state)
+    folded = capsys.readouterr().out.split("\n")
+    assert [line.rstrip() for line in folded[:4]] == [
+        "a0 = 0",
+        "a1 = 1",
+        "a2 = 2",
+        "… 7 more lines of the program",
+    ]
+    write_answer(state, verbose=1)
+    whole = capsys.readouterr().out
+    assert whole.startswith("# sum")
+    assert "→ 391" in whole
+
+
+def test_an_option_that_was_read_goes_down_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
+    write_answer(ViewState.of(looked(CHOICE, 0.88)))
+    assert capsys.readouterr().out == "Answer: B. in the sea\n"
+
+
+@pytest.mark.parametrize("on_a_screen", [True, False])
+@pytest.mark.parametrize("extract", [True, False])
+def test_an_object_is_whole_where_a_stream_has_no_unicode(
+    on_a_screen: bool, extract: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = Log("Who?", kind="json")
+    log.finish_path(ROOT, "{}", 0.9, '{"name": "Zo\u00eb \u4e09"}')
+    log.end()
+    monkeypatch.setattr(solution, "is_one_screen", lambda: on_a_screen)
+    stdout = io.TextIOWrapper(io.BytesIO(), encoding="ascii", write_through=True)
+    monkeypatch.setattr("sys.stdout", stdout)
+    write_answer(log.state(), extract=extract)
+    written = stdout.buffer.getvalue()  # type: ignore[attr-defined]
+    assert json.loads(written) == {"name": "Zo\u00eb \u4e09"}

@@ -1,0 +1,209 @@
+"""Pictures of the tree, and what gives way where it does not fit; ``--update-golden`` accepts a change."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.cells import cell_len
+from sample_log import Log, pens, programs, wide
+from scripted import searched
+from terminal import shown
+
+from adascale.cli.render.solution import search_frame, solution
+from adascale.cli.render.state import ViewState
+from adascale.cli.render.summary import closing_lines
+from adascale.cli.render.tree import FOLDED_ROWS, FULL_TREE, final_tree, live_tree, whole_tree
+from adascale.engine.search.events import BranchGrew
+from adascale.engine.strategies import STRATEGIES
+from adascale.engine.types import ROOT, BranchId, Budget
+
+GOLDEN = Path(__file__).parents[2] / "golden" / "views"
+
+
+def hostile() -> Log:
+    log = Log("[bold]一支钢笔[/bold] is \x1b[2J[/] $2 \\textbf{and} `this`? 👩‍🚀", pace=0.1)
+    log.grant(ROOT, 3)
+    log.finish_path(
+        log.step(ROOT, "[red]\x1b]0;title\x07 100% & <b>\n", 0.4),
+        "\\boxed{\\frac{1}{2}} \u202eabc 所以是九支 ✍️",
+        0.6,
+        "[/]",
+    )
+    log.start(ROOT, "\r\rover\bwritten\t\ttabs", 4)
+    return log
+
+
+def large() -> Log:
+    rng = random.Random(7)
+    log = Log("How does a search of 700 nodes fit a screen?", budget=Budget(max_tokens=64_000), pace=0.01)
+    log.read_prompt()
+    open_ = [ROOT]
+    for node in range(600):
+        parent = open_[rng.randrange(len(open_))]
+        p = rng.random()
+        found = log.step(parent, f"thought {node}\n", (p / 2, p, (1 + p) / 2), tokens=9)
+        if node % 17 == 0:
+            log.prune(found)
+        elif node % 7 == 0:
+            log.finish_path(found, f"so {node % 5}", p, str(node % 5), tokens=5)
+        else:
+            open_.append(found)
+    for node in open_[-5:]:
+        log.start(node, "and here is one that is being written", 7)
+    return log
+
+
+def prose() -> Log:
+    log = Log("What is 17 * 23, step by step?", params={"samples": 16, "lead": 3}, pace=0.4)
+    log.read_prompt()
+    log.grant(ROOT, 16)
+    first = log.step(ROOT, "### Split the second factor\n\nTo find $17 \\times 23$, we use:\n\n", 0.7)
+    second = log.step(
+        first,
+        "1. **Tens**: \\( 17 \\cdot 20 = 340 \\), since 17*2*10 is 34 tens, which is the larger part of it\n"
+        "2. **Ones**: \\( 17 \\cdot 3 = 51 \\)\n\n",
+        0.8,
+    )
+    log.finish_path(second, "\\[ 340 + 51 = \\boxed{391} \\]", (0.8, 0.96, 0.99), "391")
+    log.program("a = 17\nb = 23\nprint(a * b)", (0.8, 0.97, 0.99), output="391\n", answer="391")
+    log.start(ROOT, "Seventeen times", 3)
+    return log
+
+
+SEARCHES: dict[str, tuple[Callable[[], Log], int]] = {
+    "hostile": (hostile, 60),
+    "large": (large, 120),
+    "pens": (lambda: pens(pace=0.3), 80),
+    "programs": (lambda: programs(pace=0.3), 60),
+    "prose": (prose, 60),
+}
+
+
+@pytest.mark.parametrize("name", sorted(SEARCHES))
+def test_it_looks_as_before(name: str, request: pytest.FixtureRequest) -> None:
+    make, width = SEARCHES[name]
+    log = make()
+    state = log.state()
+    parts = ["live tree", shown(live_tree(state, width, 40), width)]
+    parts += ["", "live", shown(search_frame(state, 40), width)]
+    log.end("confident" if name == "prose" else "interrupted" if name == "pens" else "exhausted")
+    state = log.state()
+    assert state.best is not None
+    parts += ["", "tree at the end", shown(final_tree(state, width), width)]
+    parts += ["", "end", shown(solution(state, state.best, whole=False), width), ""]
+    parts += [line.plain for line in closing_lines(state, verbose=1)]
+    found, path = "\n".join(parts) + "\n", GOLDEN / f"{name}.txt"
+    if request.config.getoption("--update-golden"):
+        path.write_text(found, encoding="utf-8")
+    assert found == path.read_text(encoding="utf-8")
+
+
+def rows(log: Log, height: int = 10_000) -> list[str]:
+    """The rows of the tree while the search runs."""
+    lines = shown(live_tree(log.state(), 130, height), 130).splitlines()
+    return [line.lstrip("│├└─ ") for line in lines[2 : lines.index("")]]
+
+
+def texts(log: Log, room: int) -> list[str]:
+    """The texts of the rows for which there is room, among a footer of two lines and a head of three."""
+    found = [row.partition("  ")[0].split(" ", 2) for row in rows(log, room + 5)]
+    return [" ".join(words[1:] if words[0] == "…" or len(words) < 3 else words[2:]) for words in found]
+
+
+def test_the_answer_stays_before_what_is_written_and_that_before_other_steps() -> None:
+    log = Log()
+    for n in range(4):
+        log.start(log.step(ROOT, f"first {n}\n", 0.5), f"writing {n}", 3)
+    log.finish_path(log.step(ROOT, "so\n", 0.5), "it is 3", 0.9, "3")
+    writing = [f"writing {n}" for n in range(4)]
+    assert texts(log, 9) == ["question", "first 0", *writing, "so", "it is 3", "3 more rows"]
+    assert texts(log, 8) == ["question", *writing, "so", "it is 3", "4 more rows"]
+    assert texts(log, 4) == ["question", "writing 0", "it is 3", "8 more rows, 3 being written"]
+
+
+def test_of_a_large_tree_the_best_path_is_left_behind() -> None:
+    log = wide(samples=30, steps=3)
+    log.end()
+    lines = shown(final_tree(log.state(), 80), 80)
+    assert len(log.state().tree) > FULL_TREE
+    assert lines.count("\n") < FOLDED_ROWS + 7
+    assert "★ 30.1.1 so 27" in lines
+    assert "30 rows for 90 steps; adascale tree has all." in lines
+    assert shown(whole_tree(log.state(), 80), 80).count("\n") > 91
+
+
+def test_a_chain_deeper_than_python_recurses_is_drawn() -> None:
+    log, node = Log(), ROOT
+    for n in range(1500):
+        node = log.step(node, f"step {n}\n", 0.5)
+    log.start(node, "writing the last one", 4)
+    assert "writing the last" in shown(live_tree(log.state(), 80, 24), 80)
+    assert len(rows(log)) == 1502
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from(sorted(STRATEGIES)),
+    st.integers(0, 1000),
+    st.floats(0.1, 1.0),
+    st.integers(20, 130),
+    st.integers(1, 40),
+)
+def test_any_frame_of_any_search_fits_the_terminal_and_keeps_the_best(
+    strategy: str, seed: int, share: float, width: int, height: int
+) -> None:
+    log = searched(strategy, seed, None)
+    state = ViewState.of(log[: max(1, int(share * len(log)))])
+    tree = shown(live_tree(state, width, height), width)
+    for frame in (tree, shown(search_frame(state, height), width)):
+        lines = frame.splitlines()
+        assert len(lines) <= height
+        assert all(cell_len(line) <= width for line in lines)
+    if state.best is not None and state.tree[state.best].depth + 6 <= height:
+        assert "★" in tree
+
+
+def test_the_finished_tree_has_its_cost_and_its_size() -> None:
+    log = Log(params={"samples": 16}, pace=1.0)
+    log.finish_path(ROOT, "it is 3", 0.9, "3")
+    log.finish_path(ROOT, "Hm.", 0.5, None)
+    log.prune(log.step(ROOT, "idea", 0.2))
+    log.end()
+    *tree, _, account = shown(final_tree(log.state(), 80), 80).splitlines()
+    assert [line.split()[-1] for line in tree[3:]] == ["=3", "=?", "cut"]
+    assert account == "60 tokens · about 320 for all 16 · 5.0 tokens/s · 3 steps · 1 cut"
+
+
+def test_a_score_is_no_probability_and_has_no_interval() -> None:
+    log = Log()
+    log.step(ROOT, "likely", 0.7)
+    log.calibrated = False
+    log.step(ROOT, "unknown", 0.6)
+    likely, unknown = shown(final_tree(log.state(), 120), 120).splitlines()[3:5]
+    assert likely.partition("likely")[2].split() == ["70", "%", "70-70", "%", "20"]
+    assert unknown.partition("unknown")[2].split() == [".60", "20"]
+    assert "score" in shown(live_tree(pens(calibrated=False).state(), 80, 24), 80).splitlines()[1]
+
+
+def test_a_thought_is_one_row_with_its_length_where_it_does_not_fork() -> None:
+    log, at = Log(), ROOT
+    branch = log.start(ROOT)
+    for part in range(3):
+        at = log.step(at, f"hmm {part}\n\n", 0.3, branch=branch, tokens=70, ended=False, thought="part")
+    at = log.step(at, "so.</think>", 0.4, branch=branch, tokens=3, ended=False, thought="cut")
+    log.finish_path(at, "it is 3", 0.5, "3", branch=branch)
+    _, thought, end = (row.split() for row in rows(log))
+    assert thought[1:5] == ["1.1.1.1", "thought,", "213", "tokens"]
+    assert (end[1], end[-1]) == ("1.1.1.1.1", "20")
+    log = Log()
+    first = log.step(ROOT, "hmm\n\n", 0.3, thought="part")
+    for n in range(2):
+        log.step(first, f"so {n}.</think>", 0.3, thought="whole")
+    at = log.step(ROOT, "hmm\n\n", 0.3, ended=False, thought="part")
+    log.add(BranchGrew, branch=BranchId(3), parent=at, text="I wonder", tokens=8, thinks=True)
+    assert [row.split()[1] for row in rows(log)] == ["question", "1", "1.1", "1.2", "2", "2.1"]
