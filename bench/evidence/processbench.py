@@ -23,8 +23,8 @@ from adascale.engine.calibration.metrics import Predictions, auc, bootstrap
 from adascale.engine.ports import Prefix, SequenceLogprob
 from adascale.engine.types import Finish, Problem, Reading, Step
 from adascale.models.calibration import artefact as installed
-from adascale.models.llama.context import Run
-from adascale.models.llama.prefixes import ParkedPrefix, PrefixCache, read_prompt
+from adascale.models.llama.context import Run, Snapshot
+from adascale.models.llama.prefixes import PrefixCache, read_prompt
 from adascale.models.llama.sampling import Certainty, certainty
 from adascale.models.llama.sequence import pooled
 from adascale.models.options import SessionOptions
@@ -85,7 +85,7 @@ def solutions(path: str, session: OpenSession, limit: int | None) -> list[Soluti
     return found
 
 
-def read(session: OpenSession, wanted: Sequence[Solution]) -> Iterator[tuple[Solution, ParkedPrefix]]:
+def read(session: OpenSession, wanted: Sequence[Solution]) -> Iterator[tuple[Solution, Snapshot]]:
     """Read all solutions, a full batch at a time."""
     context, chat = session.context, session.prompts.chats["prose"]
     cache = PrefixCache(1 << 30)
@@ -102,7 +102,7 @@ def read(session: OpenSession, wanted: Sequence[Solution]) -> Iterator[tuple[Sol
             lengths.append(len(prompt))
             rows.append((found.logits, found.hidden))
         for sequence, found in enumerate(parked):
-            context.restore(sequence, found.state)
+            context.restore(sequence, found)
         while not all(solution.finished for solution in group):
             runs = []
             for sequence, solution in enumerate(group):

@@ -1,6 +1,6 @@
 """A server under load against the same questions as one batch: throughput, first bytes, memory, mix-ups.
 
-Usage: ``python -m bench.runtime.serve [--requests 200] [--clients 32] [--soak 10000]``
+Usage: ``python -m bench.runtime.serve [--requests 200] [--clients 32]``
        ``python -m bench.runtime.serve --model MODEL --data DATA.jsonl [--requests 32] [--clients 16]``
 
 Without a model a scripted policy echoes the number in a question. The server is a process of its own. All
@@ -151,14 +151,6 @@ class Client:
         answers = {question: each["answer"] for question, each in zip(questions, found, strict=True) if each}
         return Run(seconds, sum(each["tokens"] for each in found if each), answers)
 
-    def soak(self, questions: Sequence[str], clients: int) -> tuple[float, int]:
-        """Growth of the server's memory over the last nine tenths, as a share; how many have no answer."""
-        warm = len(questions) // 10
-        answered = len(self.ask_all(questions[:warm], clients).answers)
-        before = self.process.memory_info().rss
-        answered += len(self.ask_all(questions[warm:], clients).answers)
-        return self.process.memory_info().rss / before - 1, len(questions) - answered
-
 
 @contextmanager
 def serving(open_: OpenWorker, args: argparse.Namespace) -> Iterator[Client]:
@@ -186,7 +178,6 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path)
     parser.add_argument("--requests", type=int, default=200)
     parser.add_argument("--clients", type=int, default=32)
-    parser.add_argument("--soak", type=int, default=0, help="requests for the growth of memory")
     parser.add_argument("--pause", type=float, default=0.002, help="seconds of a scripted batch")
     parser.add_argument("--effort", choices=EFFORTS["value"], default="medium")
     parser.add_argument("--seed", type=int, default=1)
@@ -210,8 +201,6 @@ def main() -> None:
         busy = sum(client.process.cpu_times()[:2])
         served = client.ask_all(questions, args.clients)
         busy = sum(client.process.cpu_times()[:2]) - busy
-        soaked = [f"Say {n}" for n in range(args.soak)]
-        growth, lost = client.soak(soaked, args.clients) if soaked else (None, 0)
     runs = {"batch": batch, "server": served}
     table(
         ["", "seconds", "tokens", "tokens/s"],
@@ -220,16 +209,14 @@ def main() -> None:
     close(
         {
             "throughput": round(served.rate / batch.rate, 3),
-            "lost": lost + len(questions) - len(served.answers),
+            "lost": len(questions) - len(served.answers),
             "same_answers": sum(batch.answers[asked] == answer for asked, answer in served.answers.items()),
             "first_byte_ms": {
                 way: [round(1000 * q) for q in np.quantile(seconds, [0.5, 0.95])]
                 for way, seconds in first.items()
             },
             "cpu_ms": round(1000 * busy / len(questions), 1),
-            "memory_growth": growth and round(growth, 4),
             "requests": len(questions),
-            "soak": args.soak,
             "clients": args.clients,
             "model": args.model,
         }

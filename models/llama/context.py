@@ -117,10 +117,24 @@ class BatchArrays:
 
 
 class Snapshot(NamedTuple):
-    """A copy of one sequence in host memory: how many tokens it has, and its KV cells or running states."""
+    """A copy of one sequence in host memory, out of the KV cache.
+
+    Attributes:
+        tokens: Number of its tokens.
+        cells: Its KV cells or running states.
+        logits: ``[vocab_size]`` after its last token; None if no branch samples its first token from them.
+        hidden: ``[width]``, the hidden state that gave the logits; empty if the context keeps no states.
+    """
 
     tokens: int
     cells: NDArray[np.uint8]
+    logits: FloatArray | None = None
+    hidden: FloatArray = NO_STATE
+
+    @property
+    def nbytes(self) -> int:
+        """Host memory of its arrays."""
+        return self.cells.nbytes + (0 if self.logits is None else self.logits.nbytes) + self.hidden.nbytes
 
 
 class _Size(NamedTuple):
@@ -350,8 +364,8 @@ class LlamaContext:
         pointer = C.llama_get_embeddings_ith(self.handle, row)
         return np.ctypeslib.as_array(pointer, shape=(self.model.width,))
 
-    def snapshot(self, sequence: int) -> Snapshot:
-        """A copy of one sequence in host memory."""
+    def snapshot(self, sequence: int, row: int | None = None) -> Snapshot:
+        """A copy of one sequence, with logits and hidden state of a row of the last batch if one is named."""
         size = C.llama_state_seq_get_size(self.handle, sequence)
         # The counts of other streams are all put behind the cells, as many as the largest cache has.
         before, missing = (sequence, self.sequences - self.capacity) if self._has_counts else (0, 0)
@@ -360,7 +374,10 @@ class LlamaContext:
         assert written == size
         head, cells = cells[:_HEAD].copy(), cells[4 * before :]
         cells[:_HEAD] = head
-        return Snapshot(1 + C.llama_memory_seq_pos_max(self._memory, sequence), cells)
+        tokens = 1 + C.llama_memory_seq_pos_max(self._memory, sequence)
+        if row is None:
+            return Snapshot(tokens, cells)
+        return Snapshot(tokens, cells, self.logits(row).copy(), self.state(row).copy())
 
     def restore(self, sequence: int, snapshot: Snapshot) -> None:
         """Replace a sequence by a snapshot, of this or any other sequence of the context.

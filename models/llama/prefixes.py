@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple, Self
 
 import numpy as np
 
@@ -20,36 +19,11 @@ from adascale.engine.types import MODES, Mode, Problem, PromptName, Reading, Tur
 
 from ..options import SamplingParams, round_window_up
 from .chat import ChatFormat
-from .context import MAX_BATCH_TOKENS, NO_STATE, FloatArray, LlamaContext, Run, Snapshot
+from .context import MAX_BATCH_TOKENS, LlamaContext, Run, Snapshot
 from .model import MAX_TOKEN_BYTES, LlamaModel
 from .tool_prompt import ToolFormat
 
 Tokens = tuple[int, ...]
-
-
-class ParkedPrefix(NamedTuple):
-    """An evaluated prefix in host memory, out of the KV cache.
-
-    Attributes:
-        state: The sequence.
-        logits: ``[vocab_size]`` after its last token; None if no branch samples its first token from them.
-        hidden: ``[width]``, the hidden state that gave the logits; empty if the context keeps no states.
-    """
-
-    state: Snapshot
-    logits: FloatArray | None = None
-    hidden: FloatArray = NO_STATE
-
-    @classmethod
-    def with_logits(cls, context: LlamaContext, sequence: int, row: int) -> Self:
-        """A copy of a sequence, with the logits and the hidden state of a row of the last batch."""
-        return cls(context.snapshot(sequence), context.logits(row).copy(), context.state(row).copy())
-
-    @property
-    def nbytes(self) -> int:
-        """Host memory of its arrays."""
-        logits = 0 if self.logits is None else self.logits.nbytes
-        return self.state.cells.nbytes + logits + self.hidden.nbytes
 
 
 class PrefixCache:
@@ -61,17 +35,17 @@ class PrefixCache:
 
     def __init__(self, capacity_bytes: int) -> None:
         self._capacity = capacity_bytes
-        self._parked: dict[Tokens, ParkedPrefix] = {}  # the most recently used is the last
+        self._parked: dict[Tokens, Snapshot] = {}  # the most recently used is the last
         self._pinned: set[Tokens] = set()
 
-    def get(self, tokens: Tokens) -> ParkedPrefix | None:
+    def get(self, tokens: Tokens) -> Snapshot | None:
         """The entry for exactly these tokens."""
         found = self._parked.pop(tokens, None)
         if found is not None:
             self._parked[tokens] = found
         return found
 
-    def put(self, tokens: Tokens, parked: ParkedPrefix, *, pin: bool = False) -> None:
+    def put(self, tokens: Tokens, parked: Snapshot, *, pin: bool = False) -> None:
         """Keep an entry, and drop older ones until it fits."""
         self.drop(tokens)
         self._parked[tokens] = parked
@@ -139,7 +113,7 @@ def read_prompt(
 ) -> PrefixWork:
     """Evaluate a prompt as ``evaluate_prompt``, park and pin it; the sequence is empty afterwards."""
     row, reused = evaluate_prompt(context, cache, sequence, head, prompt)
-    parked = ParkedPrefix.with_logits(context, sequence, row)
+    parked = context.snapshot(sequence, row)
     cache.put(prompt, parked, pin=True)
     context.clear(sequence)
     return PrefixWork(len(prompt) - reused, reused, Reading(parked.hidden, parked.hidden))
@@ -166,14 +140,14 @@ def evaluate_prompt(
     if head is None:
         held = reused = _restore_shared(context, cache, sequence, prompt)
     elif shared is not None:
-        context.restore(sequence, shared.state)
+        context.restore(sequence, shared)
         held = reused = len(head)
     else:
         context.clear(sequence)
         held, reused = len(head), 0
         if head:
             evaluate_tokens(context, sequence, 0, head)
-            cache.put(head, ParkedPrefix(context.snapshot(sequence)), pin=True)
+            cache.put(head, context.snapshot(sequence), pin=True)
     return evaluate_tokens(context, sequence, held, prompt[held:]), reused
 
 
@@ -183,7 +157,7 @@ def _restore_shared(context: LlamaContext, cache: PrefixCache, sequence: int, pr
     for key, length in (cache.most_shared(prompt), (beginning, len(beginning))):
         parked = cache.get(key)
         if parked is not None and length:
-            context.restore(sequence, parked.state)
+            context.restore(sequence, parked)
             if length == len(key) or context.shorten(sequence, length):
                 return length
     context.clear(sequence)
@@ -284,7 +258,7 @@ class Prompts:
         head, sequence = _shared_head(problem, chat, tokens), self._spare()
         if head is None:
             row, reused = evaluate_prompt(self._context, self._cache, sequence, head, tokens)
-            self._cache.put(tokens, ParkedPrefix(self._context.snapshot(sequence)))
+            self._cache.put(tokens, self._context.snapshot(sequence))
         else:
             row, reused = self._evaluate_look(problem, sequence, head, tokens)
         logits = self._context.logits(row)

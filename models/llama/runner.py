@@ -8,7 +8,7 @@ from functools import lru_cache, partial
 from adascale.engine.types import TokenLogprob
 
 from .context import FloatArray, LlamaContext, Run
-from .prefixes import ParkedPrefix, PrefixCache, evaluate_tokens
+from .prefixes import PrefixCache, evaluate_tokens
 from .sampling import Sampler, certainty, largest, penalised
 from .sequence import SampledToken, Sequence
 from .stepcost import Batching
@@ -63,7 +63,7 @@ class ModelRunner:
         """Sample behind all tokens of a branch, the last of which has that row of the last batch."""
         sequence.evaluated = len(sequence.tokens)
         if sequence.evaluated == len(sequence.prefix):
-            self._cache.put(sequence.prefix, ParkedPrefix.with_logits(self._context, sequence.kv, row))
+            self._cache.put(sequence.prefix, self._context.snapshot(sequence.kv, row))
             step = self._cache.get(sequence.prefix[:-1])
             if step is not None and step.logits is None:  # it has no more than the end of a step
                 self._cache.drop(sequence.prefix[:-1])

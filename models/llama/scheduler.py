@@ -9,7 +9,7 @@ from adascale.engine.ports import PrefixWork
 from adascale.engine.types import BranchId, Finish
 
 from .context import LlamaContext
-from .prefixes import ParkedPrefix, PrefixCache, evaluate_tokens
+from .prefixes import PrefixCache, evaluate_tokens
 from .sequence import Sequence
 
 
@@ -135,7 +135,7 @@ class Scheduler:
         if parked is None:
             self._context.clear(sequence.kv)
         else:
-            self._context.restore(sequence.kv, parked.state)
+            self._context.restore(sequence.kv, parked)
         sequence.parked = None if sequence.pending else parked
         return True
 
@@ -143,7 +143,7 @@ class Scheduler:
         """Let the last branch wait, with its cells in host memory."""
         sequence = self.running.pop()
         if sequence.parked is None:
-            sequence.parked = ParkedPrefix(self._context.snapshot(sequence.kv))
+            sequence.parked = self._context.snapshot(sequence.kv)
         self._context.clear(sequence.kv)
         self.waiting.insert(0, sequence)
 
@@ -151,7 +151,7 @@ class Scheduler:
         """Park that many tokens without logits, unless they are parked: a step of one token adds none."""
         held = tuple(sequence.tokens[:length])
         if self._cache.get(held) is None:
-            self._cache.put(held, ParkedPrefix(self._context.snapshot(sequence.kv)))
+            self._cache.put(held, self._context.snapshot(sequence.kv))
 
     def _free(self, sequence: Sequence) -> None:
         """End a branch; the last one moves into its KV sequence, so that the ids have no gaps."""

@@ -13,8 +13,8 @@ from adascale.engine.types import PROGRAMS, BranchId, Finish, Reading, Step, Tho
 
 from ..options import SamplingParams
 from .calls import CallWriter, Verdict
-from .context import NO_STATE, FloatArray
-from .prefixes import ParkedPrefix, Tokens
+from .context import NO_STATE, FloatArray, Snapshot
+from .prefixes import Tokens
 from .sampling import Certainty, Stream
 from .thinking import ThoughtPhase, ThoughtProgress
 
@@ -99,7 +99,7 @@ class Sequence:
     tokens: list[int] = field(init=False)
     kv: int = -1
     evaluated: int = 0
-    parked: ParkedPrefix | None = None
+    parked: Snapshot | None = None
     cost: PrefixWork = PrefixWork()
     begins: list[int] = field(default_factory=list)
     text: bytearray = field(init=False)

@@ -22,7 +22,7 @@ from adascale.engine.types import Problem, Step
 from ..llama.chat import QUESTION, Message, render
 from ..llama.context import LlamaContext
 from ..llama.model import LlamaModel
-from ..llama.prefixes import ParkedPrefix, PrefixCache, Tokens, evaluate_tokens
+from ..llama.prefixes import PrefixCache, Tokens, evaluate_tokens
 
 FIRST, LATER = "ADASCALE-FIRST-7c1f", "ADASCALE-LATER-7c1f"
 """Placeholders of the first step and of a later one, beside that of the question."""
@@ -304,15 +304,15 @@ class StepPRM:
         if parked is None:
             self._context.clear(0)
         else:
-            self._context.restore(0, parked.state)
+            self._context.restore(0, parked)
         evaluated = len(tokens) - len(held)
         # Every question shares the head, and every first step the question: these two stay.
         for end in ends[:2]:
             if len(held) < end < len(tokens):
                 evaluate_tokens(self._context, 0, len(held), tokens[len(held) : end])
                 held = tokens[:end]
-                self._cache.put(held, ParkedPrefix(self._context.snapshot(0)), pin=True)
+                self._cache.put(held, self._context.snapshot(0), pin=True)
         row = evaluate_tokens(self._context, 0, len(held), tokens[len(held) :])
         if keep:
-            self._cache.put(tokens, ParkedPrefix(self._context.snapshot(0)))
+            self._cache.put(tokens, self._context.snapshot(0))
         return evaluated, row

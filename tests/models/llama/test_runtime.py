@@ -22,7 +22,7 @@ from adascale.engine.errors import (
 )
 from adascale.models.llama.context import LlamaContext, Run, Snapshot
 from adascale.models.llama.model import AbortFlag, LlamaModel, decode_error
-from adascale.models.llama.prefixes import ParkedPrefix, PrefixCache, evaluate_tokens
+from adascale.models.llama.prefixes import PrefixCache, evaluate_tokens
 
 PROMPT = [10, 20, 30, 40, 50, 60, 70]
 CLOSE = {"atol": 2e-4, "rtol": 1e-4}
@@ -128,8 +128,8 @@ def test_a_whole_file_that_llama_cpp_refuses_is_explained(tmp_path: Path, random
     assert any("key not found in model: llama.block_count" in fact for fact in raised.value.facts)
 
 
-def parked() -> ParkedPrefix:
-    return ParkedPrefix(Snapshot(1, np.zeros(10_000, np.uint8)))
+def parked() -> Snapshot:
+    return Snapshot(1, np.zeros(10_000, np.uint8))
 
 
 def test_the_cache_drops_the_least_recently_used_prefix_but_never_a_pinned_one() -> None:
