@@ -76,7 +76,7 @@ def run(session: OpenSession, problems: list[Problem], rng: random.Random) -> Co
 
 def assert_free(policy: LlamaPolicy) -> None:
     """No branch runs or waits, and no prefix of a question is parked but the head that all share."""
-    scheduler, cache = policy._scheduler, policy._prompts._cache
+    scheduler, cache = policy._scheduler, policy._cache
     assert not scheduler.running, scheduler.running
     assert not scheduler.waiting, scheduler.waiting
     assert not policy.is_busy

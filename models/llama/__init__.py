@@ -3,8 +3,8 @@
 ``model`` has the seam to the library, and a model's weights and vocabulary; ``context`` the KV cache and its
 batch. ``chat`` turns a question into prompt tokens with the model's template, which a child process renders;
 ``thinking`` asks for a thought before the answer and closes it at its budget. ``prefixes`` keeps evaluated
-prefixes and opens problems with them. ``policy`` is the engine's generator, and one step of it is: the
-``scheduler`` says which branches (``sequence``) run, the ``runner`` evaluates their batch and samples, and
+prefixes. ``policy`` is the engine's generator: it opens problems, and one step of it is: the ``scheduler``
+says which branches (``sequence``) run, the ``runner`` evaluates their batch and samples (``sampling``), and
 the branches take their tokens. ``stepcost`` measures the cost of a decode step and splits a batch by it.
 ``tool_prompt`` shows tools to a model, ``calls`` lets it write calls and objects under a ``grammar``.
 """

@@ -5,22 +5,38 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from adascale.engine.errors import UsageError
-from adascale.engine.kinds import Look, prompt_of
+import numpy as np
+
+from adascale.engine.errors import ContextOverflowError, UsageError, human_bytes, setting
+from adascale.engine.kinds import Look, kind_of, prompt_of
 from adascale.engine.ports import BranchStart, Growth, PrefixWork, Seen
 from adascale.engine.tools.calls import MARKERS, ToolRequest
-from adascale.engine.types import MODES, BranchId, Mode, Problem, PromptName, SamplingChange
+from adascale.engine.types import (
+    MODES,
+    BranchId,
+    Mode,
+    Problem,
+    PromptName,
+    Reading,
+    SamplingChange,
+    Turn,
+)
 
-from ..options import SamplingParams
+from ..options import SamplingParams, round_window_up
 from .calls import CallWriter, Rules, call_rules, object_rules
 from .chat import ChatFormat
-from .context import LlamaContext
-from .prefixes import PrefixCache, Prompts
+from .context import LlamaContext, Snapshot
+from .model import MAX_TOKEN_BYTES, LlamaModel
+from .prefixes import PrefixCache, Tokens, common_length, evaluate_prompt, evaluate_tokens, read_prompt
 from .runner import ModelRunner
 from .scheduler import Scheduler
 from .sequence import SampledToken, Sequence
 from .stepcost import Batching
 from .thinking import ThoughtProgress
+from .tool_prompt import ToolFormat
+
+ANSWER_RESERVE = 256
+"""Tokens that must stay free behind a prompt."""
 
 
 class LlamaPolicy:
@@ -55,7 +71,9 @@ class LlamaPolicy:
         self._for_chat = SamplingChange(max_tokens=reply_tokens)
         self._scheduler = Scheduler(context, cache, park_steps)
         self._runner = ModelRunner(context, cache, batching, self.slots + len(sampling))
-        self._prompts = Prompts(context, chats, sampling, cache, self._scheduler.spare)
+        self._cache = cache
+        self._tokens: dict[tuple[str, Mode], Tokens] = {}  # of open prompts
+        self._last_look: tuple[str, Tokens, Snapshot] | None = None
         self._rules: dict[tuple[str, Mode], Rules] = {}
         self._is_closed = False
         for marker in MARKERS:  # a call begins behind the text of one, even if it is a control token
@@ -74,24 +92,92 @@ class LlamaPolicy:
     @property
     def is_busy(self) -> bool:
         """True while a problem is open."""
-        return len(self._prompts) > 0
+        return bool(self._tokens)
 
     def open(self, problem: Problem, mode: Mode = "prose") -> PrefixWork:
-        """Evaluate the prompt once and keep it until ``close_problem``.
+        """Evaluate a prompt, unless it is parked, and pin it until ``close_problem``.
+
+        A conversation goes on from its last turn, if this is still parked. A question alone is always read
+        alike, since what is drawn for a seed must not depend on what was asked before.
 
         Raises:
-            ContextOverflowError: as ``Prompts.open``.
-            UsageError: so too, or the schema of a tool cannot be made a grammar.
+            ContextOverflowError: fewer than ``ANSWER_RESERVE`` tokens would stay free.
+            UsageError: the model's chat template has no place for the turns before the question, or the
+                schema of a tool cannot be made a grammar.
         """
         if mode == "call":
             self._rules[problem.id, mode] = call_rules(self._model, ToolRequest.of(problem.details))
         elif isinstance(schema := problem.details.get("schema"), dict):
             self._rules[problem.id, mode] = object_rules(self._model, schema)
-        return self._prompts.open(problem, mode)
+        name = prompt_of(problem.kind, mode)
+        chat, statement = self._chats[name], kind_of(problem).statement(problem)
+        self._check_length(statement, problem.history)
+        tokens = self._write(chat, problem, statement, with_tools=mode == "call")
+        thought = 0 if problem.is_raw else self._sampling[name].think_tokens
+        self._check_fit(len(tokens), chat, thought, problem.history)
+        self._tokens[problem.id, mode] = tokens
+        parked = self._cache.get(tokens)
+        if parked is not None and parked.logits is not None:  # a finished reply is parked without
+            self._cache.put(tokens, parked, pin=True)
+            return PrefixWork(0, len(tokens), Reading(parked.hidden, parked.hidden))
+        head = _shared_head(problem, chat, tokens)
+        return read_prompt(self._context, self._cache, self._scheduler.spare(), head, tokens)
 
     def look(self, look: Look, problem: Problem) -> Seen:
-        """Read options from the logits behind a prompt; raises as ``Prompts.look``."""
-        return self._prompts.look(look, problem)
+        """Read options from the logits behind a prompt; that of a conversation stays while there is room.
+
+        Args:
+            look: The prompt, and the words that stand for the options.
+            problem: The question, with the conversation before it.
+
+        Raises:
+            ContextOverflowError: as ``open``.
+        """
+        chat, history = self._chats[look.prompt], problem.history
+        self._check_length(look.text, history)
+        tokens = self._write(chat, problem, look.text, with_tools=True, behind=look.text)
+        self._check_fit(len(tokens), chat, 0, history)
+        head, sequence = _shared_head(problem, chat, tokens), self._scheduler.spare()
+        if head is None:
+            row, reused = evaluate_prompt(self._context, self._cache, sequence, head, tokens)
+            self._cache.put(tokens, self._context.snapshot(sequence))
+        else:
+            row, reused = self._evaluate_look(problem, sequence, head, tokens)
+        logits = self._context.logits(row)
+        scores = [
+            np.logaddexp.reduce([logits[token] for token in _first_tokens(self._model, word)])
+            for word in look.words
+        ]
+        total = np.logaddexp.reduce(scores)
+        self._context.clear(sequence)
+        return Seen(tuple(float(score - total) for score in scores), len(tokens) - reused, reused)
+
+    def _evaluate_look(
+        self, problem: Problem, sequence: int, head: Tokens, tokens: Tokens
+    ) -> tuple[int, int]:
+        """Evaluate a look as ``evaluate_prompt``, or what it adds to the last one at the same question.
+
+        None goes on from a look at another question, so that it sees the same whatever was asked before.
+        """
+        if self._last_look is not None and self._last_look[0] == problem.id:
+            _, before, state = self._last_look
+            shared = min(common_length(before, tokens), len(tokens) - 1)
+            self._context.restore(sequence, state)
+            if self._context.shorten(sequence, shared):
+                return evaluate_tokens(self._context, sequence, shared, tokens[shared:]), shared
+        row, reused = evaluate_prompt(self._context, self._cache, sequence, head, tokens)
+        self._last_look = problem.id, tokens, self._context.snapshot(sequence)
+        return row, reused
+
+    def _write(
+        self, chat: ChatFormat, problem: Problem, statement: str, *, with_tools: bool, behind: str = ""
+    ) -> Tokens:
+        if isinstance(chat, ToolFormat):
+            request = ToolRequest.of(problem.details)
+            return chat.request_prompt(request, with_tools=with_tools, behind=behind)
+        if problem.is_raw and not behind:
+            return chat.raw_prompt(statement, str(problem.details["suffix"]))
+        return (chat.chat_prompt if problem.is_chat else chat.prompt)(statement, problem.history)
 
     def start(self, id_: BranchId, branch: BranchStart) -> None:
         """Queue a branch; the next ``advance`` gives it a KV sequence."""
@@ -103,7 +189,7 @@ class LlamaPolicy:
         params = params.changed(branch.sampling)
         if branch.max_tokens is not None:
             params = replace(params, max_tokens=min(params.max_tokens, branch.max_tokens))
-        prompt = self._prompts.tokens(problem, prefix.mode)
+        prompt = self._tokens[problem.id, prefix.mode]
         tokens, ends = list(prompt), [len(chat.head), len(prompt)]
         for step in prefix.steps:
             tokens += step.token_ids
@@ -151,10 +237,24 @@ class LlamaPolicy:
         self._scheduler.cancel(id_)
 
     def close_problem(self, problem: Problem) -> None:
-        """Forget the problem's prefixes, and behind the last problem give memory back."""
-        self._prompts.close(problem)
+        """Forget a problem's prefixes, and behind the last problem give memory back.
+
+        Those of a conversation stay for its next turn while there is room: its prompts, and of a plain reply
+        also its end.
+        """
+        if self._last_look is not None and self._last_look[0] == problem.id:
+            self._last_look = None
         for mode in MODES:
             self._rules.pop((problem.id, mode), None)
+            tokens = self._tokens.pop((problem.id, mode), None)
+            if tokens is None or tokens in self._tokens.values():
+                continue
+            if not problem.is_chat:
+                self._cache.drop_below(tokens)
+            if _is_conversation(problem):
+                self._cache.unpin(tokens)
+            else:
+                self._cache.drop(tokens)
         if not (self.is_busy or self._is_closed):
             self._context.reset()
 
@@ -172,6 +272,59 @@ class LlamaPolicy:
         """End all branches; the context is closed by its owner."""
         self._is_closed = True
         self._scheduler.waiting, self._scheduler.running = [], []
+
+    def _check_length(self, statement: str, history: tuple[Turn, ...]) -> None:
+        """Refuse texts that cannot fit before they are tokenized: 100 MB would take 6 GB of memory."""
+        texts = (statement, *(turn.content for turn in history))
+        size = sum(len(text.encode()) for text in texts)
+        if size > MAX_TOKEN_BYTES * self._context.window:
+            raise ContextOverflowError(
+                f"the question has {human_bytes(size)}, more than any {self._context.window:,} tokens",
+                "the context has room for these; nothing was cut off",
+                hint="a shorter question",
+            )
+
+    def _check_fit(
+        self, prompt_tokens: int, chat: ChatFormat, budget: int, history: tuple[Turn, ...]
+    ) -> None:
+        thought = budget + len(chat.thoughts.cut) if chat.thoughts is not None and budget else 0
+        window, allowed = self._context.window, self._model.info.context_length
+        needed = prompt_tokens + thought + ANSWER_RESERVE
+        if needed <= window:
+            return
+        before = f"{thought:,} for the thought and " if thought else ""
+        limit, hint = f"the model allows {allowed:,} tokens", "a shorter question, or another model"
+        if (larger := round_window_up(needed)) <= allowed:
+            more = human_bytes(
+                (larger - window) * self._context.sequences * self._model.info.kv_bytes_per_token
+            )
+            limit, hint = f"{limit}; {larger:,} take about {more} more memory", setting("ctx_size", larger)
+        asked = "the conversation with this question" if history else "the question"
+        raise ContextOverflowError(
+            f"{asked} has {prompt_tokens:,} tokens, the context has room for {window:,}",
+            f"nothing was cut off; at least {before}{ANSWER_RESERVE} tokens must stay free for the answer",
+            limit,
+            hint=hint,
+        )
+
+
+def _is_conversation(problem: Problem) -> bool:
+    """True for a chat, a request with tools, and a question that has replies before it."""
+    has_reply = any(turn.role == "assistant" for turn in problem.history)
+    return problem.is_chat or problem.kind == "call" or has_reply
+
+
+def _shared_head(problem: Problem, chat: ChatFormat, prompt: Tokens) -> Tokens | None:
+    """Tokens that a prompt has in common with all of its format; None in a conversation, which goes on."""
+    if _is_conversation(problem):
+        return None
+    return chat.head if prompt[: len(chat.head)] == chat.head else ()
+
+
+def _first_tokens(model: LlamaModel, word: str) -> set[int]:
+    """Tokens that a reply that begins with a word may begin with."""
+    spellings = (word, word.lower(), f" {word}") if len(word) > 1 else (word, f" {word}")
+    return {model.tokenize(spelling, special=False, follows=True)[0] for spelling in spellings}
 
 
 def _grow(sequence: Sequence, drawn: SampledToken) -> Growth:
