@@ -18,7 +18,7 @@ from adascale.cli.disk.traces import read_trace
 from adascale.engine.search.events import Event, SearchStarted
 from adascale.serve.chat import CHAT
 from adascale.serve.page import PATHS, read_file
-from adascale.serve.request import ServedModel
+from adascale.serve.request import Ask, ServedModel
 from adascale.serve.stream import follow, stream
 
 FOLDER = Path(__file__).parent
@@ -36,8 +36,9 @@ async def streamed(events: Sequence[Event], question: str, served: ServedModel) 
             yield event
 
     body = CHAT.body.read({"messages": [{"role": "user", "content": question}], "stream": True})
-    request = served.request(body, CHAT.read(body))
-    return b"".join([part async for part in stream(follow(log(), request), CHAT.writer(body, request))])
+    ask = CHAT.read(body, served)
+    assert isinstance(ask, Ask), "a chat completion needs a search"
+    return b"".join([part async for part in stream(follow(log(), ask), CHAT.writer(body, ask))])
 
 
 def take(

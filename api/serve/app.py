@@ -12,8 +12,6 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
@@ -27,7 +25,6 @@ from .chat import CHAT, COMPLETIONS
 from .http import (
     Access,
     EventStream,
-    Guard,
     JsonObject,
     Refusal,
     json_response,
@@ -39,7 +36,7 @@ from .hub import Hub
 from .messages import MESSAGES
 from .ollama import OLLAMA_CHAT, OLLAMA_GENERATE, OllamaModels
 from .page import page_routes
-from .request import AnswerRequest, ServedEffort, ServedModel
+from .request import Ask, ServedEffort, ServedModel
 from .responses import RESPONSES
 from .stream import Protocol, collect, follow, stream
 
@@ -72,7 +69,7 @@ def make_app(hub: Hub, settings: ServerSettings) -> Starlette:
             yield
         await hub.close()
 
-    tools, server, access = mcp.make_mcp(hub), _Server(hub, settings), settings.access
+    tools, server = mcp.make_mcp(hub), _Server(hub, settings)
     routes = [
         Route("/health", server.health),
         Route("/v1/models", server.list_models),
@@ -82,20 +79,9 @@ def make_app(hub: Hub, settings: ServerSettings) -> Starlette:
         mcp.over_http(tools),
         *page_routes(),
     ]
-    cors = Middleware(
-        CORSMiddleware,
-        allow_origins=access.origins,
-        allow_methods=["GET", "POST", "DELETE"],
-        # Clients send some of their own: X-Stainless-Lang, Anthropic-Version, Mcp-Method.
-        allow_headers=["*"],
-        expose_headers=["Retry-After", mcp.SESSION_HEADER],
-    )
     return Starlette(
         routes=routes,
-        middleware=[
-            *([cors] if access.origins else []),
-            Middleware(Guard, access=access),
-        ],
+        middleware=settings.access.middleware(),
         exception_handlers=_HANDLERS,
         lifespan=lifespan,
     )
@@ -130,25 +116,24 @@ class _Server:
         async def answer(request: HttpRequest) -> Response:
             data = await read_body(request)
 
-            def read() -> tuple[Any, JsonObject | AnswerRequest]:
-                body, served = protocol.body.read(read_object(data)), self.served()
-                response = protocol.at_once(body, served)
-                return body, served.request(body, protocol.read(body)) if response is None else response
+            def read() -> tuple[Any, JsonObject | Ask]:
+                body = protocol.body.read(read_object(data))
+                return body, protocol.read(body, self.served())
 
             # In a thread: a long body with many schemas must not keep other clients waiting.
-            body, wanted = await asyncio.to_thread(read)
-            if not isinstance(wanted, AnswerRequest):
-                return json_response(wanted)
-            writer = protocol.writer(body, wanted)
+            body, ask = await asyncio.to_thread(read)
+            if not isinstance(ask, Ask):
+                return json_response(ask)
+            writer = protocol.writer(body, ask)
             # A question from another fallback is not sent on again.
             fallback = None if HANDED_ON in request.headers else self._settings.fallback
-            log = self._hub.ask(wanted.ask)
-            progress = follow(log, wanted, lambda: self._hub.cancel(wanted.ask.problem.id), fallback)
-            if wanted.stream:
-                events = stream(progress, writer)
-                first = await while_connected(request.receive, anext(events))
-                return EventStream(first, events, protocol.media_type)
-            return json_response(await while_connected(request.receive, collect(progress, writer)))
+            log = self._hub.ask(ask.problem, ask.search)
+            parts = follow(log, ask, lambda: self._hub.cancel(ask.problem.id), fallback)
+            if not ask.stream:
+                return json_response(await while_connected(request.receive, collect(parts, writer)))
+            events = stream(parts, writer)
+            first = await while_connected(request.receive, anext(events))
+            return EventStream(first, events, protocol.media_type)
 
         return answer
 

@@ -1,4 +1,4 @@
-"""Parts of OpenAI's protocols: fields of a body, calls, usage, and answers that are a list of choices."""
+"""OpenAI's chat completions (``POST /v1/chat/completions``), and completions of texts as they are."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar
 from pydantic import BeforeValidator, FailFast, Field
 
 from adascale.engine.tools.calls import Choice
-from adascale.engine.types import TokenLogprob
+from adascale.engine.types import TokenLogprob, Usage
 
 from .body import (
     MAX_MESSAGES,
@@ -27,9 +27,9 @@ from .body import (
     text_of,
 )
 from .http import JsonObject, Refusal, event
-from .outcome import Answer, SearchOutcome
-from .request import CommonFields, RawText, ToolUse, calling, conversation_of, returned, spoken
-from .stream import Beginning, Protocol, Writer, to_json
+from .outcome import Completion, Outcome
+from .request import Ask, Messages, RawText, ServedModel, ToolUse, calling, returned, spoken
+from .stream import Protocol, Writer, to_json
 
 MAX_LIKELIEST = 20
 """Largest number of alternatives to each token."""
@@ -72,7 +72,7 @@ class ChoicesWriter(Writer[B]):
     kinds: ClassVar[tuple[str, str]]
 
     @abstractmethod
-    def choice(self, at: int, choice: Answer, reasoning: str) -> JsonObject:
+    def choice(self, at: int, choice: Completion, reasoning: str) -> JsonObject:
         """A whole answer."""
 
     @abstractmethod
@@ -80,10 +80,10 @@ class ChoicesWriter(Writer[B]):
         """A piece of an answer."""
 
     @abstractmethod
-    def ended(self, at: int, choice: Answer) -> JsonObject:
+    def ended(self, at: int, choice: Completion) -> JsonObject:
         """The end of an answer."""
 
-    def whole(self, outcome: SearchOutcome, reasoning: str) -> JsonObject:
+    def whole(self, outcome: Outcome, reasoning: str) -> JsonObject:
         """The object; its first answer has the reasoning."""
         choices = [self.choice(at, each, "" if at else reasoning) for at, each in enumerate(outcome.choices)]
         found = self._object(self.kinds[0], choices)
@@ -93,7 +93,7 @@ class ChoicesWriter(Writer[B]):
         """A chunk with text."""
         yield self.chunk(self.part(0, text))
 
-    def end(self, outcome: SearchOutcome) -> Iterator[bytes]:
+    def end(self, outcome: Outcome) -> Iterator[bytes]:
         """The other answers, the reason why each has ended, and the usage."""
         for at, choice in enumerate(outcome.choices):
             if at:
@@ -122,8 +122,8 @@ class ChoicesWriter(Writer[B]):
             "id": f"{self.prefix}-{self.token}",
             "object": kind,
             "created": self.created,
-            "model": self.request.model,
-            "system_fingerprint": self.request.fingerprint,
+            "model": self.ask.model,
+            "system_fingerprint": self.ask.fingerprint,
             "choices": list(choices),
         }
 
@@ -133,7 +133,7 @@ def text_of_token(token: TokenLogprob) -> str:
     return bytes(token.piece).decode("utf-8", "replace")
 
 
-def usage_of(outcome: SearchOutcome) -> JsonObject:
+def usage_of(outcome: Outcome) -> JsonObject:
     """Tokens in OpenAI's terms: generated ones that are in no shown answer are reasoning."""
     usage = outcome.usage
     prompt = usage.prompt_tokens + usage.reused_tokens
@@ -194,14 +194,15 @@ def _spoken(message: Message, place: str) -> JsonObject:
     return spoken(message.role, content)
 
 
-def _read(body: ChatBody) -> CommonFields:
+def _read(body: ChatBody, served: ServedModel) -> Ask:
     if body.stream_options is not None and not body.stream:
         raise Refusal.of_field("stream_options", "is for requests with stream: true")
     if body.top_logprobs and not body.logprobs:
         raise Refusal.of_field("top_logprobs", "is for requests with logprobs: true")
     said = [_spoken(each, f"messages[{n}]") for n, each in enumerate(body.messages)]
-    return CommonFields(
-        conversation_of(said, f"messages[{len(said) - 1}].content", _tool_use(body)),
+    return served.ask(
+        body,
+        Messages(said, f"messages[{len(said) - 1}].content", _tool_use(body)),
         body.reasoning_effort,
         max_tokens=body.max_completion_tokens or body.max_tokens,
         answers=body.n,
@@ -217,7 +218,7 @@ class ChatWriter(ChoicesWriter[ChatBody]):
     prefix = "chatcmpl"
     kinds = ("chat.completion", "chat.completion.chunk")
 
-    def choice(self, at: int, choice: Answer, reasoning: str) -> JsonObject:
+    def choice(self, at: int, choice: Completion, reasoning: str) -> JsonObject:
         """A message."""
         message = {
             "role": "assistant",
@@ -229,7 +230,7 @@ class ChatWriter(ChoicesWriter[ChatBody]):
         logprobs = _logprobs(choice.logprobs)
         return {"index": at, "message": message, "logprobs": logprobs, "finish_reason": choice.finish}
 
-    def begin(self, beginning: Beginning) -> Iterator[bytes]:
+    def begin(self, prompt: Usage) -> Iterator[bytes]:
         """The role."""
         yield self.chunk(_delta(0, {"role": "assistant", "content": ""}))
 
@@ -241,17 +242,17 @@ class ChatWriter(ChoicesWriter[ChatBody]):
         """A delta with content; answers after the first come in one delta."""
         return _delta(at, {"role": "assistant", "content": text} if at else {"content": text})
 
-    def ended(self, at: int, choice: Answer) -> JsonObject:
+    def ended(self, at: int, choice: Completion) -> JsonObject:
         """The reason, and the log-probabilities."""
         return _delta(at, {}, choice.finish, _logprobs(choice.logprobs))
 
-    def end(self, outcome: SearchOutcome) -> Iterator[bytes]:
+    def end(self, outcome: Outcome) -> Iterator[bytes]:
         """The calls, then the end."""
         for at, call in enumerate(self._calls(outcome.choices[0])):
             yield self.chunk(_delta(0, {"tool_calls": [{"index": at, **call}]}))
         yield from super().end(outcome)
 
-    def _calls(self, choice: Answer) -> list[JsonObject]:
+    def _calls(self, choice: Completion) -> list[JsonObject]:
         return [
             {
                 "id": call_id(self.token, at),
@@ -305,8 +306,9 @@ class CompletionBody(ChoicesBody):
     """Number of likeliest alternatives to each token."""
 
 
-def _read_completion(body: CompletionBody) -> CommonFields:
-    return CommonFields(
+def _read_completion(body: CompletionBody, served: ServedModel) -> Ask:
+    return served.ask(
+        body,
         RawText(body.prompt, body.suffix),
         max_tokens=body.max_tokens,
         answers=body.n,
@@ -321,23 +323,15 @@ class CompletionWriter(ChoicesWriter[CompletionBody]):
     prefix = "cmpl"
     kinds = ("text_completion", "text_completion")
 
-    def choice(self, at: int, choice: Answer, reasoning: str) -> JsonObject:
+    def choice(self, at: int, choice: Completion, reasoning: str) -> JsonObject:
         """A completion."""
         return _choice(at, choice.content, choice.finish, _completion_logprobs(choice.logprobs))
-
-    def begin(self, beginning: Beginning) -> Iterator[bytes]:
-        """Nothing: the first chunk has text."""
-        return iter(())
-
-    def reason(self, line: str) -> Iterator[bytes]:
-        """Nothing: nothing is searched."""
-        return iter(())
 
     def part(self, at: int, text: str) -> JsonObject:
         """A piece of a text."""
         return _choice(at, text)
 
-    def ended(self, at: int, choice: Answer) -> JsonObject:
+    def ended(self, at: int, choice: Completion) -> JsonObject:
         """The reason, and the log-probabilities."""
         return _choice(at, "", choice.finish, _completion_logprobs(choice.logprobs))
 

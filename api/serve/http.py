@@ -1,4 +1,4 @@
-"""Requests and responses over HTTP: bodies within limits, JSON, refusals, and streams."""
+"""HTTP: bodies within limits, JSON, refusals and streams; who may ask; and the listening socket."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-import httpx2
 import uvicorn
 from starlette.datastructures import Headers
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from adascale.engine.codec import nesting
@@ -32,7 +34,7 @@ from adascale.engine.errors import (
     setting,
 )
 
-from . import page as page_files
+from . import page
 
 JsonObject = dict[str, Any]
 
@@ -42,8 +44,8 @@ MAX_BODY = 1 << 20
 MAX_DEPTH = 32
 """Levels of objects and lists in a body."""
 
-_CLOSE = {"Connection": "close"}
-"""Headers of a response to a request whose body was not read completely."""
+SESSION_HEADER = "Mcp-Session-Id"
+"""Header of a response that a client of MCP sends back with its next request."""
 
 _ASK_ONCE = {"X-Should-Retry": "false"}
 """Headers that keep the SDKs of OpenAI and Anthropic from repeating a request, as they do with status 500 and
@@ -157,16 +159,13 @@ async def read_body(request: Request) -> bytes:
         Refusal: 413 if it is too long.
         ClientDisconnect: the client has gone.
     """
-    parts, size = [], 0
-    too_long = Refusal(413, f"the body is longer than {MAX_BODY:,} bytes", "body-too-long", headers=_CLOSE)
-    if int(request.headers.get("content-length", 0)) > MAX_BODY:
-        raise too_long
+    body = b""
     async for part in request.stream():
-        parts.append(part)
-        size += len(part)
-        if size > MAX_BODY:
-            raise too_long
-    return b"".join(parts)
+        body += part
+        if len(body) > MAX_BODY:
+            text = f"the body is longer than {MAX_BODY:,} bytes"
+            raise Refusal(413, text, "body-too-long", headers={"Connection": "close"})
+    return body
 
 
 def read_object(body: bytes) -> JsonObject:
@@ -257,7 +256,7 @@ async def _until_gone(receive: Receive) -> None:
         pass
 
 
-class EventStream(Response):
+class EventStream(StreamingResponse):
     """A streamed response: server-sent events, or lines of JSON.
 
     Args:
@@ -269,42 +268,35 @@ class EventStream(Response):
     def __init__(
         self, first: bytes, events: AsyncGenerator[bytes, None], media_type: str = "text/event-stream"
     ) -> None:
+        async def parts() -> AsyncGenerator[bytes, None]:
+            yield first
+            async for part in events:
+                yield part
+
         # nginx would keep events back until its buffer is full.
         headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-        super().__init__(headers=headers, media_type=media_type)
-        del self.headers["content-length"]
-        self._first = first
+        super().__init__(parts(), headers=headers, media_type=media_type)
         self._events = events
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send until the end, or until the client disconnects."""
-        head = {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
         try:
-            await send(head)
-            with suppress(ClientDisconnect):
-                await while_connected(receive, self._send_all(send))
+            await super().__call__(scope, receive, send)
         finally:
             await self._events.aclose()
 
-    async def _send_all(self, send: Send) -> None:
-        await send({"type": "http.response.body", "body": self._first, "more_body": True})
-        async for part in self._events:
-            await send({"type": "http.response.body", "body": part, "more_body": True})
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-
-_OPEN = frozenset({"/health", *page_files.PATHS})
+_OPEN = frozenset({"/health", *page.PATHS})
 """Paths that need no key: for health checks, and for a browser before its user has typed the key."""
-
-_SHOWN = 100
-"""Characters of a Host that a refusal repeats."""
-
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
     """Who may ask.
+
+    Scripts of another site may ask a server of this machine, and read its answers if the site resolves its
+    own name to this machine (DNS rebinding). They lack the key, so a server with a key checks nothing else:
+    behind a proxy, its own page has another Host and Origin.
 
     Attributes:
         host: Address that the server is bound to.
@@ -316,39 +308,37 @@ class Access:
     key: str | None = field(default=None, repr=False)
     origins: tuple[str, ...] = ()
 
-    def check(self, path: str, headers: Mapping[str, str]) -> None:
-        """Refuse a request that is not allowed.
+    def middleware(self) -> list[Middleware]:
+        """What refuses requests, and lets scripts of other pages ask."""
+        guards = [Middleware(_Guard, access=self)]
+        if self.key is None:
+            own = f"[{self.host}]" if ":" in self.host else self.host
+            hosts = ["localhost", "127.0.0.1", "[::1]", own]
+            guards.append(Middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False))
+        if self.origins:
+            cors = Middleware(
+                CORSMiddleware,
+                allow_origins=self.origins,
+                allow_methods=["GET", "POST", "DELETE"],
+                # Clients send some of their own: X-Stainless-Lang, Anthropic-Version, Mcp-Method.
+                allow_headers=["*"],
+                expose_headers=["Retry-After", SESSION_HEADER],
+            )
+            guards.insert(0, cors)
+        return guards
 
-        Scripts of another site may ask a server of this machine, and read its answers if the site resolves
-        its own name to this machine (DNS rebinding). They lack the key, so a server with a key checks
-        nothing else: behind a proxy, its own page has another Host and Origin.
-
-        Raises:
-            Refusal: 401 without the key, 403 for another Host or Origin.
-        """
+    def refusal(self, path: str, headers: Mapping[str, str]) -> Refusal | None:
+        """The reason why a request is refused: no key, or a script of another page."""
         if self.key is not None:
-            if path not in _OPEN and not _has_key(headers, self.key):
-                wanted = {"WWW-Authenticate": "Bearer"}
-                raise Refusal(401, "the API key is missing or wrong", "invalid-api-key", headers=wanted)
-            return
-        host = headers.get("host", "")
-        if _host_name(host) not in _LOOPBACK | {self.host}:
-            text = f"a server without an API key answers only to {self.host}, not to {host[:_SHOWN]!r}"
-            raise Refusal(403, text, "host-not-allowed")
-        known = {*self.origins, f"http://{host}", f"https://{host}"}
-        origin = headers.get("origin")
-        if origin is not None and origin not in known and "*" not in known:
-            text = f"pages and apps of '{origin}' may not ask: the server's setting cors-origin lets them"
-            raise Refusal(403, text, "origin-not-allowed")
-
-
-def _host_name(host: str) -> str:
-    """The name in a Host header, in lower case; empty if it has none."""
-    try:
-        url = httpx2.URL(f"http://{host}")
-    except httpx2.InvalidURL:
-        return ""
-    return url.host if url.raw_path == b"/" and not url.userinfo else ""
+            if path in _OPEN or _has_key(headers, self.key):
+                return None
+            wanted = {"WWW-Authenticate": "Bearer"}
+            return Refusal(401, "the API key is missing or wrong", "invalid-api-key", headers=wanted)
+        host, origin = headers.get("host", ""), headers.get("origin")
+        if origin is None or {origin, "*"} & {*self.origins, f"http://{host}", f"https://{host}"}:
+            return None
+        text = f"pages and apps of '{origin}' may not ask: the server's setting cors-origin lets them"
+        return Refusal(403, text, "origin-not-allowed")
 
 
 def _has_key(headers: Mapping[str, str], key: str) -> bool:
@@ -358,13 +348,8 @@ def _has_key(headers: Mapping[str, str], key: str) -> bool:
     return hmac.compare_digest(given.strip().encode("utf-8", "replace"), key.encode())
 
 
-class Guard:
-    """ASGI middleware that refuses requests.
-
-    Args:
-        app: The guarded application.
-        access: Who may ask.
-    """
+class _Guard:
+    """ASGI middleware that refuses requests."""
 
     def __init__(self, app: ASGIApp, access: Access) -> None:
         self._app = app
@@ -372,14 +357,10 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Forward a request, or refuse it."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
         app = self._app
-        try:
-            self._access.check(scope["path"], Headers(scope=scope))
-        except Refusal as refusal:
-            app = refusal.response(scope["path"])
+        if scope["type"] == "http":
+            refusal = self._access.refusal(scope["path"], Headers(scope=scope))
+            app = app if refusal is None else refusal.response(scope["path"])
         await app(scope, receive, send)
 
 

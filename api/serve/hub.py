@@ -17,10 +17,9 @@ from queue import SimpleQueue
 from typing import Literal, Protocol
 
 from adascale.engine.errors import AdascaleError, WorkerDiedError
-from adascale.engine.request import Request, Settings
+from adascale.engine.request import Request, SearchRequest, Settings
 from adascale.engine.search.events import Event, SearchFailed, SearchFinished, SearchStarted
-from adascale.engine.strategies import Greedy, Strategy, Vote
-from adascale.engine.types import AS_USUAL, Budget, Problem, SamplingChange
+from adascale.engine.types import Budget, Problem
 from adascale.models.worker.client import failed_log
 from adascale.models.worker.server import ModelsOpened
 
@@ -43,37 +42,6 @@ _RETRY_SECONDS = 10
 
 _CLOSE_SECONDS = 10.0
 """Time that cancelled searches have to end at shutdown; a decode batch takes less."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """A question of a client, and how to search it.
-
-    Attributes:
-        problem: The question; its id is unique.
-        strategy: How to search.
-        limits: The client's own limits; they can only lower the server's.
-        seed: None for a random one.
-        sampling: Sampling parameters that the client sets.
-    """
-
-    problem: Problem
-    strategy: Strategy
-    limits: Budget = Budget()
-    seed: int | None = None
-    sampling: SamplingChange = AS_USUAL
-
-    @property
-    def is_searched(self) -> bool:
-        """True if several solutions are compared; otherwise the replies are plain."""
-        if self.problem.kind == "call":  # its text can be sent once it is known that it calls nothing
-            return True
-        return not (self.problem.is_chat or isinstance(self.strategy, Greedy | Vote))
-
-    @property
-    def is_streamed(self) -> bool:
-        """True if there is one plain reply, which can be sent while it is written."""
-        return not self.is_searched and self.strategy.at_most == 1
 
 
 class SearchWorker(Protocol):
@@ -161,13 +129,11 @@ class Hub:
         if self.state == "ready":
             await asyncio.to_thread(self._thread.join, _CLOSE_SECONDS)
 
-    def cancel(self, problem_id: str) -> bool:
-        """End a search as interrupted, whose reader gets its end; False if no such search has begun."""
+    def cancel(self, problem_id: str) -> None:
+        """End a search that has begun as interrupted; its reader gets its end."""
         flight = self._running.get(problem_id)
-        if flight is None or not flight.begun:
-            return False
-        self.worker.cancel(problem_id)
-        return True
+        if flight is not None and flight.begun:
+            self.worker.cancel(problem_id)
 
     def check_open(self) -> None:
         """Refuse a request unless the models are loaded.
@@ -191,10 +157,14 @@ class Hub:
             raise Refusal.of(self.error)
         self.check_open()
 
-    async def ask(self, asked: Ask) -> AsyncGenerator[Event | None, None]:
+    async def ask(self, problem: Problem, search: SearchRequest) -> AsyncGenerator[Event | None, None]:
         """Search, and yield the events up to the end; None after every ``PATIENCE`` seconds without one.
 
         A search whose generator is closed before that is cancelled.
+
+        Args:
+            problem: The question; its id is unique.
+            search: How it is searched; its budget can only lower the server's.
 
         Raises:
             Refusal: that of ``check_open``; 429 if too many wait.
@@ -204,7 +174,7 @@ class Hub:
             wait = {"Retry-After": str(_RETRY_SECONDS)}
             text = f"{len(self._waiting)} requests are waiting already"
             raise Refusal(429, text, "queue-full", headers=wait)
-        flight = _Flight(Request(asked.problem, self._settings(asked)))
+        flight = _Flight(Request(problem, self._settings(problem, search)))
         self._waiting.append(flight)
         self._start_waiting()
         event: Event | None = None
@@ -218,19 +188,15 @@ class Hub:
         finally:
             self._abandon(flight)
 
-    def _settings(self, asked: Ask) -> Settings:
+    def _settings(self, problem: Problem, search: SearchRequest) -> Settings:
         opened = self.worker.open_models
-        conditions = opened.conditions[asked.problem.kind]
+        conditions = opened.conditions[problem.kind]
         # Files of this machine are not for clients.
         warnings = tuple(each for each in conditions.warnings if each.code != "calibration-unreadable")
-        seed = secrets.randbits(31) if asked.seed is None else asked.seed
-        limits = lower(self._limits, asked.limits)
-        settings = Settings(asked.strategy, limits, seed, seeded_as=_AS_ASK, sampling=asked.sampling)
-        width = min(conditions.width or _WIDTH, _WIDTH)
-        settings = settings.under(replace(conditions, warnings=warnings, width=width))
-        settings = settings.for_problem(asked.problem, "auto", opened.modes)
-        # A chat may have several replies here.
-        return replace(settings, strategy=asked.strategy) if asked.problem.is_chat else settings
+        conditions = replace(conditions, warnings=warnings, width=min(conditions.width or _WIDTH, _WIDTH))
+        seed = secrets.randbits(31) if search.seed is None else search.seed
+        search = replace(search, budget=lower(self._limits, search.budget), seed=seed)
+        return replace(search.settings(problem, conditions, opened.modes), seeded_as=_AS_ASK)
 
     def _start_waiting(self) -> None:
         while self._waiting and len(self._running) < self._parallel:

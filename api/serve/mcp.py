@@ -1,6 +1,6 @@
-"""The tools by the Model Context Protocol (https://modelcontextprotocol.io), over stdio and over HTTP.
+"""Tools by the Model Context Protocol (https://modelcontextprotocol.io), over stdio and over HTTP.
 
-An agent reads the docstrings of the tools and the descriptions of their arguments.
+An agent reads the docstrings of the tools, of results and of their fields, and the descriptions of arguments.
 """
 
 from __future__ import annotations
@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import aclosing
 from dataclasses import replace
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
@@ -23,33 +23,26 @@ from starlette.routing import Route
 
 from adascale import __version__
 from adascale.codetasks.reading import read_examples, read_tests, task_of
-from adascale.engine.answers.choosing import SearchResult
+from adascale.engine.answer import Answer, JudgedTest
 from adascale.engine.errors import AdascaleError, UsageError
 from adascale.engine.kinds import kind_of
+from adascale.engine.request import SearchRequest
 from adascale.engine.search.events import SearchFailed
 from adascale.engine.search.record import Record
-from adascale.engine.strategies import EFFORTS, Adaptive, Effort
-from adascale.engine.types import (
-    Budget,
-    Execution,
-    KindName,
-    Problem,
-    StopReason,
-    TestOutcome,
-    rounded_probability,
-)
+from adascale.engine.strategies import Adaptive, Effort
+from adascale.engine.types import KindName, Problem, StopReason, rounded_probability
 
 from .body import MAX_SEED, Tokens
 from .http import MAX_BODY, Refusal, for_clients
-from .hub import Ask, Hub
+from .hub import Hub
 from .outcome import interval_of
-from .request import SearchOptions, problem_for
+from .request import limited, new_id
 from .stream import progress_line
 
 PATH = "/mcp"
 
-SESSION_HEADER = "Mcp-Session-Id"
-"""Header of a response that a client sends back with its next request."""
+MAX_TEST_TEXT = 64 << 10
+"""Characters of all tests of a call, each with its setup; reading them takes half a second."""
 
 _INSTRUCTIONS = (
     "A small local model that compares several solutions and says how likely its answer is to be correct. "
@@ -66,208 +59,12 @@ Seed = Annotated[
     Annotated[int, Field(ge=0, le=MAX_SEED)] | None,
     Field(description="Makes the call repeatable; the result has it."),
 ]
-
-
-def make_mcp(hub: Hub) -> MCPServer:
-    """The MCP server, for either transport; all searches run in ``hub``."""
-    server = MCPServer(
-        "adascale", title="adascale", instructions=_INSTRUCTIONS, version=__version__, log_level="CRITICAL"
-    )
-    logging.getLogger("mcp").setLevel(logging.CRITICAL)  # tracebacks of what a client has sent
-
-    def tool(run: Callable[..., Awaitable[Any]]) -> None:
-        hints = ToolAnnotations(read_only_hint=True, open_world_hint=False)
-        server.add_tool(run, description=inspect.getdoc(run), annotations=hints)
-
-    @tool
-    async def solve(
-        context: Context,
-        question: Question,
-        choices: Annotated[
-            list[str], Field(description="Options to choose from, if the question does not name them.")
-        ] = [],  # noqa: B006 - the SDK copies it
-        effort: Annotated[
-            Effort | None,
-            Field(
-                description="How sure to be before stopping; the default is medium. A question without a "
-                "checkable answer is searched only if an effort is given."
-            ),
-        ] = None,
-        budget: OwnBudget = None,
-        seed: Seed = None,
-    ) -> Solution:
-        """Answer a question that has a checkable answer: a maths problem, a choice, yes or no, a fact.
-
-        Writes and compares several solutions (for a fact it writes one), and gives the answer, the
-        probability that it is correct, and the number of solutions that agree on it. Do not use it for
-        greetings, texts, translations or programs: they get one plain reply, without a probability. Use the
-        tool code for programs.
-        """
-        is_searched = effort is not None
-
-        def ask() -> Ask:
-            return asked(question, effort or "medium", budget, seed, is_searched=is_searched, choices=choices)
-
-        return Solution.of(await _search(hub, ask, context))
-
-    @tool
-    async def code(
-        context: Context,
-        question: Annotated[str, Field(description="The task of the program.")],
-        tests: Annotated[
-            list[str],
-            Field(description="Python that fails if the program is wrong: asserts or test functions."),
-        ] = [],  # noqa: B006
-        effort: Annotated[
-            Effort,
-            Field(description="How many programs to write at most: low 4, medium 8, high 16, max 32."),
-        ] = "medium",
-        budget: OwnBudget = None,
-        seed: Seed = None,
-    ) -> TestedProgram:
-        """Write a Python program that passes tests: writes and runs programs until one passes all of them.
-
-        Without tests, the examples in the question are the tests.
-        """
-
-        def ask() -> Ask:
-            return coding(asked(question, effort, budget, seed), tests, effort)
-
-        return TestedProgram.of(await _search(hub, ask, context))
-
-    @tool
-    async def check(
-        context: Context,
-        question: Question,
-        answer: Annotated[
-            str, Field(max_length=2000, description="The answer to check, without its solution.")
-        ],
-        effort: Annotated[Effort, Field(description="How sure to be before stopping.")] = "medium",
-        budget: OwnBudget = None,
-        seed: Seed = None,
-    ) -> Check:
-        """Say how likely an answer is to be correct, by solving the question several times without seeing it.
-
-        Gives the number of solutions that agree with the answer, and its probability if the model is
-        calibrated.
-        """
-        record = await _search(hub, lambda: checking(asked(question, effort, budget, seed), answer), context)
-        # In a thread, so that the others' searches go on.
-        return await asyncio.to_thread(lambda: Check.of(record, equal_answers(record, answer)))
-
-    return server
-
-
-async def _search(hub: Hub, ask: Callable[[], Ask], context: Context) -> Record:
-    """Run a search to its result; its steps and votes become progress notifications.
-
-    Args:
-        hub: Runs it.
-        ask: Makes the search, in a thread: reading many tests takes a second.
-        context: The call.
-
-    Raises:
-        ToolError: it could not run, or its client has gone (for old clients, the SDK would not notice).
-    """
-    request: Request | None = context.request_context.request  # None over stdio
-    record: Record | None = None
-    lines = 0
-    try:
-        await hub.wait_until_open()
-        async with aclosing(hub.ask(await asyncio.to_thread(ask))) as events:
-            async for event in events:
-                if request is not None and await request.is_disconnected():
-                    raise ToolError("the client has gone")
-                if event is None:
-                    continue
-                if isinstance(event, SearchFailed):
-                    raise event.error()
-                record = Record.after(record, event)
-                if line := progress_line(record, event):
-                    lines += 1
-                    await context.report_progress(lines, None, line.rstrip("\n"))
-    except AdascaleError as error:
-        raise ToolError(Refusal.of(error).message) from None
-    except Refusal as refusal:
-        raise ToolError(refusal.message) from None
-    assert record is not None, "a search has a beginning"
-    return record
-
-
-def over_http(server: MCPServer) -> Route:
-    """The route of the tools; ``guard`` has checked Host, Origin and key of every request."""
-    app = server.streamable_http_app(
-        streamable_http_path=PATH,
-        max_request_body_size=MAX_BODY,
-        transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
-    )
-    [route] = app.routes
-    assert isinstance(route, Route)
-    # No GET: it opens a stream for messages that the server starts, and would delay our shutdown.
-    return Route(PATH, route.endpoint, methods=["POST", "DELETE"])
-
-
-async def serve_stdio(hub: Hub) -> None:
-    """Serve on stdin and stdout until stdin ends; the models are loaded meanwhile."""
-    hub.start()
-    try:
-        await make_mcp(hub).run_stdio_async()
-    finally:
-        await hub.close()
-
-
-MAX_TEST_TEXT = 64 << 10
-"""Characters of all tests of a call, each with its setup; reading them takes half a second."""
-
-
-def asked(
-    question: str,
-    effort: Effort,
-    budget: int | None,
-    seed: int | None,
-    *,
-    is_searched: bool = True,
-    choices: Sequence[str] = (),
-) -> Ask:
-    """The search of a question.
-
-    Args:
-        question: The question.
-        effort: How hard to try.
-        budget: Limit of generated tokens.
-        seed: None for a random one.
-        is_searched: Search even if the question has no checkable answer.
-        choices: Options to choose from; empty for none.
-
-    Raises:
-        UsageError: the question is empty.
-    """
-    if not question.strip():
-        raise UsageError("the question is empty", slug="empty-question")
-    options = SearchOptions(effort, Budget(budget), seed)
-    return options.ask(problem_for(question, options, is_searched=is_searched, choices=choices))
-
-
-def coding(ask: Ask, tests: Sequence[str], effort: Effort) -> Ask:
-    """The search of a program.
-
-    Raises:
-        UsageError: as ``_code_problem``.
-    """
-    problem = _code_problem(ask.problem, tests)
-    return replace(ask, problem=problem, strategy=EFFORTS[problem.kind][effort])
-
-
-def checking(ask: Ask, answer: str) -> Ask:
-    """The search that checks an answer.
-
-    Raises:
-        UsageError: the answer is empty.
-    """
-    if not answer.strip():
-        raise UsageError("the answer is empty")
-    # The one solution of a fact says little about another answer.
-    return replace(ask, strategy=Adaptive(samples=8)) if ask.problem.kind == "fact" else ask
+Choices = Annotated[
+    list[str], Field(description="Options to choose from, if the question does not name them.")
+]
+Tests = Annotated[
+    list[str], Field(description="Python that fails if the program is wrong: asserts or test functions.")
+]
 
 
 class Result(BaseModel):
@@ -287,13 +84,13 @@ class Cost(Result):
     warnings: list[str]
 
     @classmethod
-    def of(cls, record: Record) -> Self:
-        """The cost of a search that has ended."""
+    def of(cls, answer: Answer) -> Self:
+        """The cost of a search."""
         return cls(
-            tokens=record.usage.generated_tokens,
-            seconds=round(record.t, 3),
-            seed=record.started.seed,
-            warnings=[for_clients(notice.message) for notice in record.notices],
+            tokens=answer.record.usage.generated_tokens,
+            seconds=round(answer.record.t, 3),
+            seed=answer.record.started.seed,
+            warnings=[for_clients(notice.message) for notice in answer.notices],
         )
 
 
@@ -320,30 +117,21 @@ class Solution(Result):
     cost: Cost
 
     @classmethod
-    def of(cls, record: Record) -> Self:
+    def of(cls, answer: Answer) -> Self:
         """The answer of a search."""
-        result, (agree, finished) = _result(record), record.agreement
+        agree, finished = answer.record.agreement
         return cls(
-            answer=result.answer,
-            kind=record.started.problem.kind,
-            options=dict(result.options) or None,
-            solution="" if result.best is None else record.tree.text(result.best).strip(),
-            probability=rounded_probability(result.confidence),
-            interval=interval_of(result.confidence),
+            answer=answer.answer,
+            kind=answer.problem.kind,
+            options=dict(answer.options) or None,
+            solution=answer.solution,
+            probability=rounded_probability(answer.confidence),
+            interval=interval_of(answer.confidence),
             agree=agree,
             finished=finished,
-            stop_reason=result.stop_reason,
-            cost=Cost.of(record),
+            stop_reason=answer.stop_reason,
+            cost=Cost.of(answer),
         )
-
-
-class TestVerdict(Result):
-    """The verdict of one test on a program."""
-
-    test: str
-    outcome: TestOutcome
-    detail: str
-    """The program's output where another one was expected, or its error."""
 
 
 class TestedProgram(Result):
@@ -353,7 +141,9 @@ class TestedProgram(Result):
     """Python source; null if the model wrote none."""
     passes: bool
     """True if it was tested and passes every test."""
-    tests: list[TestVerdict]
+    tests: tuple[JudgedTest, ...]
+    """Each test and its outcome; the detail is the program's output where another one was expected, or its
+    error."""
     probability: float | None
     """Probability that it passes other tests like these; null if no calibration fits the model."""
     programs: int
@@ -362,23 +152,16 @@ class TestedProgram(Result):
     cost: Cost
 
     @classmethod
-    def of(cls, record: Record) -> Self:
+    def of(cls, answer: Answer) -> Self:
         """The program of a search."""
-        result = _result(record)
-        found = None if result.best is None else record.tree[result.best].execution
-        execution, problem = found or Execution("", "", 0.0), record.started.problem
-        judged = zip(kind_of(problem).tests(problem), execution.verdicts, strict=False)
         return cls(
-            program=execution.program or None,
-            passes=execution.passes,
-            tests=[
-                TestVerdict(test=test, outcome=verdict.outcome, detail=verdict.detail)
-                for test, verdict in judged
-            ],
-            probability=rounded_probability(result.confidence),
-            programs=len(record.candidates),
-            stop_reason=result.stop_reason,
-            cost=Cost.of(record),
+            program=answer.answer,
+            passes=answer.passes,
+            tests=answer.tests,
+            probability=rounded_probability(answer.confidence),
+            programs=len(answer.record.candidates),
+            stop_reason=answer.stop_reason,
+            cost=Cost.of(answer),
         )
 
 
@@ -401,17 +184,16 @@ class Check(Result):
     cost: Cost
 
     @classmethod
-    def of(cls, record: Record, same: Collection[str]) -> Self:
+    def of(cls, answer: Answer, same: Collection[str]) -> Self:
         """The result of a search; ``same`` are its options or answers that the checked answer equals."""
-        result = _result(record)
-        agree = sum(len(group.nodes) for group in result.groups if group.answer in same)
-        finished = len(record.candidates)
+        agree = sum(len(group.nodes) for group in answer.groups if group.answer in same)
+        finished = len(answer.record.candidates)
         probability = at_most = None
-        if result.answer is not None and (leading := rounded_probability(result.confidence)) is not None:
-            if result.answer in same:
+        if answer.answer is not None and (leading := rounded_probability(answer.confidence)) is not None:
+            if answer.answer in same:
                 probability = leading
-            elif same and result.options:
-                probability = round(sum(result.options[name] for name in same), 4)
+            elif same and answer.options:
+                probability = round(sum(answer.options[name] for name in same), 4)
             else:
                 at_most = round(1 - leading, 4)
         verdict = f"{agree} of {finished} solutions come to this answer"
@@ -423,39 +205,167 @@ class Check(Result):
             verdict=verdict,
             agree=agree,
             finished=finished,
-            likeliest=result.answer,
+            likeliest=answer.answer,
             probability=probability,
             probability_at_most=at_most,
-            cost=Cost.of(record),
+            cost=Cost.of(answer),
         )
 
 
-def equal_answers(record: Record, answer: str) -> set[str]:
+def equal_answers(answer: Answer, checked: str) -> set[str]:
     """The options or answers of a search that an answer equals; computer algebra may take seconds."""
-    problem, result = replace(record.started.problem, answer=answer), _result(record)
+    problem = replace(answer.problem, answer=checked)
     kind = kind_of(problem)
-    known = [*result.options] or [group.answer for group in result.groups]
+    known = [*answer.options] or [group.answer for group in answer.groups]
     if kind.options(problem):
         return {each for each in known if kind.is_right(problem, each, None, None)}
     same = kind.equality(problem)
-    return {each for each in known if same(each, answer)}
+    return {each for each in known if same(each, checked)}
 
 
-def _result(record: Record) -> SearchResult:
-    assert record.result is not None, "a search that failed is an error of its call"
-    return record.result
+class Tools:
+    """The tools; their searches run in ``hub``."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+
+    async def solve(
+        self,
+        context: Context,
+        question: Question,
+        choices: Choices = [],  # noqa: B006 - the SDK copies it
+        effort: Annotated[
+            Effort | None,
+            Field(
+                description="How sure to be before stopping; the default is medium. A question without a "
+                "checkable answer is searched only if an effort is given."
+            ),
+        ] = None,
+        budget: OwnBudget = None,
+        seed: Seed = None,
+    ) -> Solution:
+        """Answer a question that has a checkable answer: a maths problem, a choice, yes or no, a fact.
+
+        Writes and compares several solutions (for a fact it writes one), and gives the answer, the
+        probability that it is correct, and the number of solutions that agree on it. Do not use it for
+        greetings, texts, translations or programs: they get one plain reply, without a probability. Use the
+        tool code for programs.
+        """
+
+        def ask() -> tuple[Problem, SearchRequest]:
+            search = SearchRequest(
+                question,
+                choices=choices,
+                is_searched=effort is not None,
+                effort=effort or "medium",
+                seed=seed,
+            )
+            problem = search.problem(new_id())
+            return problem, limited(problem, search, budget)
+
+        return Solution.of(await self._search(ask, context))
+
+    async def code(
+        self,
+        context: Context,
+        question: Annotated[str, Field(description="The task of the program.")],
+        tests: Tests = [],  # noqa: B006
+        effort: Annotated[
+            Effort,
+            Field(description="How many programs to write at most: low 4, medium 8, high 16, max 32."),
+        ] = "medium",
+        budget: OwnBudget = None,
+        seed: Seed = None,
+    ) -> TestedProgram:
+        """Write a Python program that passes tests: writes and runs programs until one passes all of them.
+
+        Without tests, the examples in the question are the tests.
+        """
+
+        def ask() -> tuple[Problem, SearchRequest]:
+            search = SearchRequest(question, effort=effort, seed=seed)
+            problem = _code_problem(question, tests)
+            return problem, limited(problem, search, budget)
+
+        return TestedProgram.of(await self._search(ask, context))
+
+    async def check(
+        self,
+        context: Context,
+        question: Question,
+        answer: Annotated[
+            str, Field(max_length=2000, description="The answer to check, without its solution.")
+        ],
+        effort: Annotated[Effort, Field(description="How sure to be before stopping.")] = "medium",
+        budget: OwnBudget = None,
+        seed: Seed = None,
+    ) -> Check:
+        """Say how likely an answer is to be correct, by solving the question several times without seeing it.
+
+        Gives the number of solutions that agree with the answer, and its probability if the model is
+        calibrated.
+        """
+
+        def ask() -> tuple[Problem, SearchRequest]:
+            if not answer.strip():
+                raise UsageError("the answer is empty")
+            search = SearchRequest(question, is_searched=True, effort=effort, seed=seed)
+            problem = search.problem(new_id())
+            if problem.kind == "fact":  # its one solution says little about another answer
+                search = replace(search, strategy=Adaptive(samples=8))
+            return problem, limited(problem, search, budget)
+
+        found = await self._search(ask, context)
+        # In a thread, so that the others' searches go on.
+        return await asyncio.to_thread(lambda: Check.of(found, equal_answers(found, answer)))
+
+    async def _search(self, ask: Callable[[], tuple[Problem, SearchRequest]], context: Context) -> Answer:
+        """Run a search to its result; its steps and votes become progress notifications.
+
+        Args:
+            ask: Makes the search, in a thread: reading many tests takes a second.
+            context: The call.
+
+        Raises:
+            ToolError: it could not run, or its client has gone (for old clients, the SDK would not notice).
+        """
+        request: Request | None = context.request_context.request  # None over stdio
+        record: Record | None = None
+        lines = 0
+        try:
+            await self._hub.wait_until_open()
+            async with aclosing(self._hub.ask(*await asyncio.to_thread(ask))) as events:
+                async for event in events:
+                    if request is not None and await request.is_disconnected():
+                        raise ToolError("the client has gone")
+                    if event is None:
+                        continue
+                    if isinstance(event, SearchFailed):
+                        raise event.error()
+                    record = Record.after(record, event)
+                    if line := progress_line(record, event):
+                        lines += 1
+                        await context.report_progress(lines, None, line.rstrip("\n"))
+        except AdascaleError as error:
+            raise ToolError(Refusal.of(error).message) from None
+        except Refusal as refusal:
+            raise ToolError(refusal.message) from None
+        assert record is not None, "a search has a beginning"
+        return Answer.of(record)
 
 
-def _code_problem(asked: Problem, sources: Sequence[str]) -> Problem:
+def _code_problem(question: str, sources: Sequence[str]) -> Problem:
     """The question as a code task; without tests its examples are the tests.
 
     Raises:
-        UsageError: a test cannot be used, or all together are longer than ``MAX_TEST_TEXT``.
+        UsageError: it is empty, a test cannot be used, or all together are longer than ``MAX_TEST_TEXT``.
     """
-    _check_length(sources or [asked.question])
-    tests = [test for source in sources for test in read_tests(source)] or read_examples(asked.question)
+    if not question.strip():
+        raise UsageError("the question is empty", slug="empty-question")
+    _check_length(sources or [question])
+    tests = [test for source in sources for test in read_tests(source)] or read_examples(question)
     _check_length([test.text for test in tests])
-    return task_of(asked.question, tests).problem(asked.id, asked.question)
+    return task_of(question, tests).problem(new_id(), question.strip())
 
 
 def _check_length(texts: Sequence[str]) -> None:
@@ -466,3 +376,37 @@ def _check_length(texts: Sequence[str]) -> None:
             hint="fewer tests, or shorter helpers of theirs",
             slug="tests-too-long",
         )
+
+
+def make_mcp(hub: Hub) -> MCPServer:
+    """The MCP server, for either transport; all searches run in ``hub``."""
+    server = MCPServer(
+        "adascale", title="adascale", instructions=_INSTRUCTIONS, version=__version__, log_level="CRITICAL"
+    )
+    logging.getLogger("mcp").setLevel(logging.CRITICAL)  # tracebacks of what a client has sent
+    tools, hints = Tools(hub), ToolAnnotations(read_only_hint=True, open_world_hint=False)
+    for tool in (tools.solve, tools.code, tools.check):
+        server.add_tool(tool, description=inspect.getdoc(tool), annotations=hints)
+    return server
+
+
+def over_http(server: MCPServer) -> Route:
+    """The route of the tools; ``Access`` has checked Host, Origin and key of every request."""
+    app = server.streamable_http_app(
+        streamable_http_path=PATH,
+        max_request_body_size=MAX_BODY,
+        transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
+    )
+    [route] = app.routes
+    assert isinstance(route, Route)
+    # No GET: it opens a stream for messages that the server starts, and would delay our shutdown.
+    return Route(PATH, route.endpoint, methods=["POST", "DELETE"])
+
+
+async def serve_stdio(hub: Hub) -> None:
+    """Serve on stdin and stdout until stdin ends; the models are loaded meanwhile."""
+    hub.start()
+    try:
+        await make_mcp(hub).run_stdio_async()
+    finally:
+        await hub.close()

@@ -26,9 +26,9 @@ from .body import (
     text_of,
 )
 from .http import JsonObject, Refusal, event
-from .outcome import Answer, SearchOutcome
-from .request import CommonFields, ToolUse, calling, conversation_of, returned, spoken
-from .stream import Beginning, Block, BlockWriter, Protocol, whole_blocks
+from .outcome import Completion, Outcome
+from .request import Ask, Messages, ServedModel, ToolUse, calling, returned, spoken
+from .stream import Block, BlockWriter, Protocol, whole_blocks
 
 
 class MessagePart(Part):
@@ -135,15 +135,16 @@ def _spoken(message: Message, place: str) -> list[JsonObject]:
     return results
 
 
-def _read(body: MessageBody) -> CommonFields:
+def _read(body: MessageBody, served: ServedModel) -> Ask:
     system = text_of(body.system, "system")
     said = [spoken("system", system)] if system else []
     for n, message in enumerate(body.messages):
         said += _spoken(message, f"messages[{n}].content")
     is_plain = body.thinking is not None and body.thinking.type == "disabled"
     effort = body.output_config.effort if body.output_config is not None else None
-    return CommonFields(
-        conversation_of(said, f"messages[{len(body.messages) - 1}].content", _tool_use(body)),
+    return served.ask(
+        body,
+        Messages(said, f"messages[{len(body.messages) - 1}].content", _tool_use(body)),
         "none" if is_plain else effort,
         max_tokens=body.max_tokens,
         stop=body.stop_sequences,
@@ -154,15 +155,15 @@ def _read(body: MessageBody) -> CommonFields:
 class MessageWriter(BlockWriter[MessageBody]):
     """Writes a message, or its events."""
 
-    def whole(self, outcome: SearchOutcome, reasoning: str) -> JsonObject:
+    def whole(self, outcome: Outcome, reasoning: str) -> JsonObject:
         """The message."""
         blocks = [self._block(block) for block in whole_blocks(outcome, reasoning)]
         message = self._message(blocks, _usage(outcome.usage, outcome.reasoning_tokens))
         return {**message, **_end(outcome.choices[0]), "adascale": outcome.summary}
 
-    def begin(self, beginning: Beginning) -> Iterator[bytes]:
+    def begin(self, prompt: Usage) -> Iterator[bytes]:
         """The message without its content."""
-        yield _event("message_start", message=self._message([], _usage(beginning.prompt)))
+        yield _event("message_start", message=self._message([], _usage(prompt)))
 
     def opened(self, block: Block) -> Iterator[bytes]:
         """A new block."""
@@ -184,7 +185,7 @@ class MessageWriter(BlockWriter[MessageBody]):
         """A ping."""
         yield _event("ping")
 
-    def end(self, outcome: SearchOutcome) -> Iterator[bytes]:
+    def end(self, outcome: Outcome) -> Iterator[bytes]:
         """The reason why it ended, and the usage."""
         yield from self.close(outcome)
         end, usage = _end(outcome.choices[0]), _usage(outcome.usage, outcome.reasoning_tokens)
@@ -207,7 +208,7 @@ class MessageWriter(BlockWriter[MessageBody]):
             "id": f"msg_{self.token}",
             "type": "message",
             "role": "assistant",
-            "model": self.request.model,
+            "model": self.ask.model,
             "content": blocks,
             "stop_reason": None,
             "stop_sequence": None,
@@ -226,7 +227,7 @@ def _type(block: Block) -> str:
     return "thinking" if block.kind == "reasoning" else "text"
 
 
-def _end(choice: Answer) -> JsonObject:
+def _end(choice: Completion) -> JsonObject:
     """The reason why a message has ended."""
     if choice.calls:
         return {"stop_reason": "tool_use", "stop_sequence": None}

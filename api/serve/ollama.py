@@ -21,19 +21,9 @@ from adascale.models.files.gguf_info import GGUFInfo, read_info
 from .body import MAX_MESSAGES, Body, EarlierCall, Fields, FunctionTools, Nothing, Texts, checked
 from .http import JsonObject, Refusal, json_response, read_body, read_object, to_bytes
 from .hub import Hub
-from .outcome import SearchOutcome
-from .request import (
-    CommonFields,
-    Conversation,
-    RawText,
-    ServedModel,
-    ToolUse,
-    calling,
-    conversation_of,
-    returned,
-    spoken,
-)
-from .stream import Beginning, Protocol, Writer
+from .outcome import Outcome
+from .request import Ask, Messages, RawText, ServedModel, ToolUse, calling, returned, spoken
+from .stream import Protocol, Writer
 
 _LINES = "application/x-ndjson"
 
@@ -65,11 +55,6 @@ class OllamaBody(Body):
         if asked.get("format") == "":
             del asked["format"]
         return {name: item for name, item in asked.items() if name != "options"}
-
-    @property
-    def max_tokens(self) -> int | None:
-        """The limit of generated tokens."""
-        return self.num_predict if self.num_predict is not None and self.num_predict > 0 else None
 
     @property
     def effort(self) -> Literal["low", "medium", "high"] | None:
@@ -126,14 +111,10 @@ class OllamaWriter(Writer[B]):
     def said(self, content: str, thinking: str) -> JsonObject:
         """The fields that hold a piece of text."""
 
-    def whole(self, outcome: SearchOutcome, reasoning: str) -> JsonObject:
+    def whole(self, outcome: Outcome, reasoning: str) -> JsonObject:
         """The answer."""
         thinking = "" if self.body.think is False else reasoning
         return self._finished(outcome, outcome.choices[0].content, thinking)
-
-    def begin(self, beginning: Beginning) -> Iterator[bytes]:
-        """Nothing: the first line has text."""
-        return iter(())
 
     def reason(self, line: str) -> Iterator[bytes]:
         """A piece of thinking, unless it is not wanted."""
@@ -147,7 +128,7 @@ class OllamaWriter(Writer[B]):
         """A line without text."""
         yield self._line("")
 
-    def end(self, outcome: SearchOutcome) -> Iterator[bytes]:
+    def end(self, outcome: Outcome) -> Iterator[bytes]:
         """The last line, with the counts."""
         yield _json_line(self._finished(outcome, "", ""))
 
@@ -156,12 +137,12 @@ class OllamaWriter(Writer[B]):
         yield _json_line(refusal.ollama_body())
 
     def _line(self, content: str, thinking: str = "") -> bytes:
-        return _json_line({**_head(self.request.model), **self.said(content, thinking), "done": False})
+        return _json_line({**_head(self.ask.model), **self.said(content, thinking), "done": False})
 
-    def _finished(self, outcome: SearchOutcome, content: str, thinking: str) -> JsonObject:
+    def _finished(self, outcome: Outcome, content: str, thinking: str) -> JsonObject:
         total, usage = outcome.record.t, outcome.usage
         return {
-            **_head(self.request.model),
+            **_head(self.ask.model),
             **self.said(content, thinking),
             "done": True,
             "done_reason": "stop" if outcome.choices[0].calls else outcome.choices[0].finish,
@@ -182,16 +163,16 @@ class ChatWriter(OllamaWriter[ChatBody]):
         """A message."""
         return {"message": {"role": "assistant", "content": content, **_thinking(thinking)}}
 
-    def whole(self, outcome: SearchOutcome, reasoning: str) -> JsonObject:
+    def whole(self, outcome: Outcome, reasoning: str) -> JsonObject:
         """The answer, with its calls."""
         found = super().whole(outcome, reasoning)
         return {**found, "message": {**found["message"], **_calls(outcome)}}
 
-    def end(self, outcome: SearchOutcome) -> Iterator[bytes]:
+    def end(self, outcome: Outcome) -> Iterator[bytes]:
         """A line with the calls, and the last one."""
         if calls := _calls(outcome):
             message = {"role": "assistant", "content": "", **calls}
-            yield _json_line({**_head(self.request.model), "message": message, "done": False})
+            yield _json_line({**_head(self.ask.model), "message": message, "done": False})
         yield from super().end(outcome)
 
 
@@ -203,36 +184,29 @@ class GenerateWriter(OllamaWriter[GenerateBody]):
         return {"response": content, **_thinking(thinking)}
 
 
-def _read_chat(body: ChatBody) -> CommonFields:
+def _read_chat(body: ChatBody, served: ServedModel) -> Ask | JsonObject:
+    if not body.messages:
+        return _loaded(body, served, {"message": {"role": "assistant", "content": ""}})
     said = [_spoken(each, f"messages[{n}]") for n, each in enumerate(body.messages)]
     use = ToolUse([each.function.tool() for each in body.tools])
-    return _read(body, conversation_of(said, f"messages[{len(said) - 1}].content", use))
+    return _ask(body, served, Messages(said, f"messages[{len(said) - 1}].content", use))
 
 
-def _read_generate(body: GenerateBody) -> CommonFields:
+def _read_generate(body: GenerateBody, served: ServedModel) -> Ask | JsonObject:
+    if not body.prompt:
+        return _loaded(body, served, {"response": ""})
     if body.raw or body.suffix:
-        return _read(body, RawText(body.prompt, body.suffix))
+        return _ask(body, served, RawText(body.prompt, body.suffix))
     system = [spoken("system", body.system)] if body.system else []
-    return _read(body, conversation_of([*system, spoken("user", body.prompt)], "prompt"))
+    return _ask(body, served, Messages([*system, spoken("user", body.prompt)], "prompt"))
 
 
-def _read(body: OllamaBody, conversation: Conversation) -> CommonFields:
-    schema = _schema(body.format)
-    return CommonFields(conversation, body.effort, max_tokens=body.max_tokens, stop=body.stop, schema=schema)
-
-
-def _schema(asked: str | JsonObject | None) -> JsonObject | None:
-    if asked is None or isinstance(asked, str):
-        return None if asked is None else {"type": "object"}
-    return checked(asked, "format")
-
-
-def _load_for_chat(body: ChatBody, served: ServedModel) -> JsonObject | None:
-    return None if body.messages else _loaded(body, served, {"message": {"role": "assistant", "content": ""}})
-
-
-def _load_for_generate(body: GenerateBody, served: ServedModel) -> JsonObject | None:
-    return None if body.prompt else _loaded(body, served, {"response": ""})
+def _ask(body: OllamaBody, served: ServedModel, asked: Messages | RawText) -> Ask:
+    schema: JsonObject | None = None
+    if body.format is not None:
+        schema = {"type": "object"} if isinstance(body.format, str) else checked(body.format, "format")
+    limit = body.num_predict if body.num_predict is not None and body.num_predict > 0 else None
+    return served.ask(body, asked, body.effort, max_tokens=limit, stop=body.stop, schema=schema)
 
 
 def _loaded(body: OllamaBody, served: ServedModel, said: JsonObject) -> JsonObject:
@@ -250,7 +224,7 @@ def timestamp(moment: datetime) -> str:
     return moment.isoformat().replace("+00:00", "Z")
 
 
-def _calls(outcome: SearchOutcome) -> JsonObject:
+def _calls(outcome: Outcome) -> JsonObject:
     calls = [{"function": call.record()} for call in outcome.choices[0].calls]
     return {"tool_calls": calls} if calls else {}
 
@@ -267,15 +241,8 @@ def _json_line(value: JsonObject) -> bytes:
     return to_bytes(value) + b"\n"
 
 
-OLLAMA_CHAT = Protocol("/api/chat", ChatBody, _read_chat, ChatWriter, _LINES, _load_for_chat)
-OLLAMA_GENERATE = Protocol(
-    "/api/generate",
-    GenerateBody,
-    _read_generate,
-    GenerateWriter,
-    _LINES,
-    _load_for_generate,
-)
+OLLAMA_CHAT = Protocol("/api/chat", ChatBody, _read_chat, ChatWriter, _LINES)
+OLLAMA_GENERATE = Protocol("/api/generate", GenerateBody, _read_generate, GenerateWriter, _LINES)
 
 
 VERSION = "0.12.6"

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, FailFast, Field
 
 from adascale.engine.tools.calls import MAX_TOOLS, Choice
+from adascale.engine.types import Usage
 
 from .body import (
     MAX_MESSAGES,
@@ -23,18 +24,9 @@ from .body import (
 )
 from .chat import OpenAIBody, call_id
 from .http import JsonObject, Refusal, event
-from .outcome import SearchOutcome
-from .request import (
-    AnswerRequest,
-    CommonFields,
-    ToolUse,
-    calling,
-    conversation_of,
-    public_sampling,
-    returned,
-    spoken,
-)
-from .stream import Beginning, Block, BlockWriter, Protocol, whole_blocks
+from .outcome import Outcome
+from .request import Ask, Messages, ServedModel, ToolUse, calling, public_sampling, returned, spoken
+from .stream import Block, BlockWriter, Protocol, whole_blocks
 
 
 class Item(Fields):
@@ -124,7 +116,7 @@ def _spoken(item: Item, place: str) -> list[JsonObject]:
             return []
 
 
-def _read(body: ResponseBody) -> CommonFields:
+def _read(body: ResponseBody, served: ServedModel) -> Ask:
     said = [spoken("system", body.instructions)] if body.instructions else []
     for n, item in enumerate(body.input):
         for each in _spoken(item, f"input[{n}]"):
@@ -133,8 +125,9 @@ def _read(body: ResponseBody) -> CommonFields:
                 said[-1] = {**said[-1], "tool_calls": calls}
             else:
                 said.append(each)
-    return CommonFields(
-        conversation_of(said, f"input[{len(body.input) - 1}].content", _tool_use(body)),
+    return served.ask(
+        body,
+        Messages(said, f"input[{len(body.input) - 1}].content", _tool_use(body)),
         body.reasoning.effort if body.reasoning is not None else None,
         max_tokens=body.max_output_tokens,
         schema=schema_of(None if body.text is None else body.text.format, "text.format"),
@@ -148,15 +141,15 @@ _EVENTS = {"reasoning": "reasoning_text", "answer": "output_text"}
 class ResponseWriter(BlockWriter[ResponseBody]):
     """Writes a response, or its events; each block is an item of the output."""
 
-    def __init__(self, body: ResponseBody, request: AnswerRequest) -> None:
-        super().__init__(body, request)
+    def __init__(self, body: ResponseBody, ask: Ask) -> None:
+        super().__init__(body, ask)
         self._sequence = 0
 
-    def whole(self, outcome: SearchOutcome, reasoning: str) -> JsonObject:
+    def whole(self, outcome: Outcome, reasoning: str) -> JsonObject:
         """The response."""
         return self._finished(outcome, whole_blocks(outcome, reasoning))
 
-    def begin(self, beginning: Beginning) -> Iterator[bytes]:
+    def begin(self, prompt: Usage) -> Iterator[bytes]:
         """The response without its output."""
         for name in ("response.created", "response.in_progress"):
             yield self._event(name, response=self._response("in_progress", []))
@@ -188,7 +181,7 @@ class ResponseWriter(BlockWriter[ResponseBody]):
             yield self._part_event(block, "content_part.done", part=_part(block))
         yield self._event("response.output_item.done", output_index=block.at, item=item)
 
-    def end(self, outcome: SearchOutcome) -> Iterator[bytes]:
+    def end(self, outcome: Outcome) -> Iterator[bytes]:
         """The end of the message, and the whole response."""
         yield from self.close(outcome)
         response = self._finished(outcome, self.blocks)
@@ -233,7 +226,7 @@ class ResponseWriter(BlockWriter[ResponseBody]):
             **({"summary": []} if is_reasoning else {"role": "assistant"}),
         }
 
-    def _finished(self, outcome: SearchOutcome, blocks: Sequence[Block]) -> JsonObject:
+    def _finished(self, outcome: Outcome, blocks: Sequence[Block]) -> JsonObject:
         is_cut = outcome.choices[0].finish == "length"
         status = "incomplete" if is_cut else "completed"
         output = [self._item(block, status if block.kind == "answer" else "completed") for block in blocks]
@@ -252,7 +245,7 @@ class ResponseWriter(BlockWriter[ResponseBody]):
             "id": f"resp_{self.token}",
             "object": "response",
             "created_at": self.created,
-            "model": self.request.model,
+            "model": self.ask.model,
             "status": status,
             "error": None,
             "incomplete_details": None,
@@ -281,7 +274,7 @@ def _logprobs(block: Block) -> JsonObject:
     return {} if block.kind == "reasoning" else {"logprobs": []}
 
 
-def _usage(outcome: SearchOutcome) -> JsonObject:
+def _usage(outcome: Outcome) -> JsonObject:
     usage = outcome.usage
     prompt = usage.prompt_tokens + usage.reused_tokens
     return {

@@ -1,4 +1,7 @@
-"""Progress of a search, for every protocol: its beginning, lines of reasoning, text, and its outcome."""
+"""From the events of a search to the answer of a protocol, whole or as a stream.
+
+``follow`` makes parts of the events, which all protocols share; a ``Writer`` gives them a protocol's form.
+"""
 
 from __future__ import annotations
 
@@ -33,8 +36,8 @@ from adascale.models.llama.thinking import without_tags
 
 from .body import Body
 from .http import COMMENT, JsonObject, Refusal
-from .outcome import SearchOutcome
-from .request import AnswerRequest, CommonFields, ServedModel
+from .outcome import Outcome
+from .request import Ask, ServedModel
 
 SILENT_SECONDS = 10.0
 """Time without output after which something empty is sent, since proxies close silent connections."""
@@ -45,111 +48,98 @@ _WIDTH = 300
 _QUIET = ("call", "json")
 """Kinds without lines of reasoning, since agents would send them back."""
 
-
-@dataclass(frozen=True, slots=True)
-class Beginning:
-    """The prompt has been read, or takes long; ``prompt`` has its tokens, as far as known."""
-
-    prompt: Usage
+B = TypeVar("B", bound=Body)
 
 
 @dataclass(frozen=True, slots=True)
-class ReasoningLine:
-    """A line of reasoning, with its newline; of a plain reply a part of its thought."""
+class Part:
+    """What a search has newly to say; nothing at its beginning, and where it was silent for long.
 
-    line: str
+    Attributes:
+        reasoning: A line of reasoning, with its newline; of a plain reply a part of its thought.
+        text: The next piece of the first answer.
+        prompt: Tokens of the prompts that were read so far.
+    """
 
-
-@dataclass(frozen=True, slots=True)
-class AnswerText:
-    """The next piece of the first answer."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Silence:
-    """Nothing was sent for ``SILENT_SECONDS``."""
-
-
-Progress = Beginning | ReasoningLine | AnswerText | Silence | SearchOutcome
+    reasoning: str = ""
+    text: str = ""
+    prompt: Usage = Usage()
 
 
 async def follow(
     events: AsyncGenerator[Event | None, None],
-    request: AnswerRequest,
+    ask: Ask,
     end_search: Callable[[], object] = lambda: None,
     fallback: Fallback | None = None,
-) -> AsyncGenerator[Progress, None]:
-    """Progress of a search: a Beginning first, the SearchOutcome last.
+) -> AsyncGenerator[Part | Outcome, None]:
+    """The parts of a search: an empty one once the prompt is read, or takes long, and the outcome at the end.
 
-    All AnswerText together is the content of the first answer. A stop text ends a plain reply.
+    All texts together are the content of the first answer. A stop text ends a plain reply.
 
     Args:
         events: Events of the search, as ``Hub.ask`` gives them; closed at the end.
-        request: The request.
+        ask: The request.
         end_search: Ends the search early; its last events still come.
         fallback: The server to ask if the answer of a search is not likely enough.
 
     Raises:
-        Refusal: the search failed; if it failed early, before Beginning.
+        Refusal: the search failed; if it failed early, before the first part.
     """
     record: Record | None = None
-    text = GrowingReply(request.stop, keeps_blanks=request.ask.problem.is_raw)
+    text = GrowingReply(ask.stop, keeps_blanks=ask.problem.is_raw)
+    is_searched, is_streamed = ask.is_searched, ask.is_streamed
     prompt, begun, is_cut, spoke = Usage(), False, False, time.monotonic()
     async with aclosing(events):
         async for event in events:
-            part: Progress | None = None
+            part = Part()
             if isinstance(event, SearchFailed):
                 raise Refusal.of(event.error())
             if event is not None:
                 record = Record.after(record, event)
                 if isinstance(event, PromptRead) and not record.branches:  # what is read later is no prompt
                     prompt += event.usage
-                if request.ask.is_searched:
-                    part = ReasoningLine(line) if (line := progress_line(record, event)) else None
-                elif request.ask.is_streamed:
+                if is_searched:
+                    part = Part(progress_line(record, event))
+                elif is_streamed:
                     part = _reply_part(text, event)
                 if text.stopped_at is not None and not is_cut:
                     is_cut = True
                     end_search()
             if not begun and not isinstance(event, SearchStarted | Warned):
                 begun, spoke = True, time.monotonic()
-                yield Beginning(prompt)
-            if part is None and time.monotonic() - spoke >= SILENT_SECONDS:
-                part = Silence()
-            if part is not None:
+                yield Part(prompt=prompt)
+            if part != Part() or time.monotonic() - spoke >= SILENT_SECONDS:
                 spoke = time.monotonic()
                 yield part
     assert record is not None, "the last event ends a search"
-    outcome = SearchOutcome(request, record, prompt, (text.sent, text.stopped_at) if is_cut else None)
+    outcome = Outcome(ask, record, prompt, (text.sent, text.stopped_at) if is_cut else None)
     async for last in _end(outcome, len(text.sent), fallback):
         yield last
 
 
-def _reply_part(text: GrowingReply, event: Event) -> Progress | None:
-    """The part of its thought or of its text that an event adds to a plain reply; None if it adds nothing."""
+def _reply_part(text: GrowingReply, event: Event) -> Part:
+    """The part of its thought or of its text that an event adds to a plain reply."""
     if isinstance(event, StepProposed) and event.step.is_thought:
         thought = without_tags(event.step.text)
-        return ReasoningLine(thought) if thought.strip() else None
-    added = text.take(event)
-    return AnswerText(added) if added else None
+        return Part(reasoning=thought if thought.strip() else "")
+    return Part(text=text.take(event))
 
 
-async def _end(outcome: SearchOutcome, sent: int, fallback: Fallback | None) -> AsyncIterator[Progress]:
+async def _end(outcome: Outcome, sent: int, fallback: Fallback | None) -> AsyncIterator[Part | Outcome]:
     """The text after ``sent`` characters, and the outcome; the fallback is asked first if it is unsure."""
-    if fallback is not None and outcome.request.ask.is_searched and fallback.is_for(outcome.record):
-        is_quiet = outcome.record.started.problem.kind in _QUIET
-        yield Silence() if is_quiet else ReasoningLine(f"= handed on to {fallback.server}\n")
-        call = asyncio.ensure_future(fallback.ask(outcome.record.started.problem))
+    record = outcome.record
+    if fallback is not None and outcome.ask.is_searched and fallback.is_for(record):
+        is_quiet = record.started.problem.kind in _QUIET
+        yield Part("" if is_quiet else f"= handed on to {fallback.server}\n")
+        call = asyncio.ensure_future(fallback.ask(record.started.problem))
         try:
             while not (await asyncio.wait([call], timeout=SILENT_SECONDS))[0]:
-                yield Silence()
+                yield Part()
             outcome = replace(outcome, handed_on=call.result())
         finally:
             call.cancel()
     if rest := outcome.choices[0].content[sent:]:
-        yield AnswerText(rest)
+        yield Part(text=rest)
     yield outcome
 
 
@@ -187,9 +177,6 @@ def _estimate(estimate: Estimate) -> str:
     return f"{estimate.median:.0%}" if estimate.calibrated else f"score {estimate.median:.2f}"
 
 
-B = TypeVar("B", bound=Body)
-
-
 @dataclass(frozen=True, slots=True)
 class Protocol(Generic[B]):
     """A protocol.
@@ -197,18 +184,16 @@ class Protocol(Generic[B]):
     Attributes:
         path: Path of its route.
         body: Model of a request's body.
-        read: Reads a body.
+        read: Reads a body: the search, or the response to a body that needs none.
         writer: Makes the writer of an answer.
         media_type: Media type of a stream.
-        at_once: The response to a body that needs no search; None if it needs one.
     """
 
     path: str
     body: type[B]
-    read: Callable[[B], CommonFields]
-    writer: Callable[[B, AnswerRequest], Writer[B]]
+    read: Callable[[B, ServedModel], Ask | JsonObject]
+    writer: Callable[[B, Ask], Writer[B]]
     media_type: str = "text/event-stream"
-    at_once: Callable[[B, ServedModel], JsonObject | None] = lambda body, served: None
 
 
 class Writer(ABC, Generic[B]):
@@ -216,30 +201,30 @@ class Writer(ABC, Generic[B]):
 
     Args:
         body: Body of the request.
-        request: The question.
+        ask: The question.
 
     Attributes:
         token: The part that all ids in the answer share.
         created: Unix time in seconds.
     """
 
-    def __init__(self, body: B, request: AnswerRequest) -> None:
+    def __init__(self, body: B, ask: Ask) -> None:
         self.body = body
-        self.request = request
-        self.token = request.ask.problem.id
+        self.ask = ask
+        self.token = ask.problem.id
         self.created = int(time.time())
 
     @abstractmethod
-    def whole(self, outcome: SearchOutcome, reasoning: str) -> JsonObject:
+    def whole(self, outcome: Outcome, reasoning: str) -> JsonObject:
         """The body of a response that is not streamed."""
 
-    @abstractmethod
-    def begin(self, beginning: Beginning) -> Iterator[bytes]:
-        """The beginning of a stream."""
+    def begin(self, prompt: Usage) -> Iterator[bytes]:
+        """The beginning of a stream; nothing where the first text is one."""
+        return iter(())
 
-    @abstractmethod
     def reason(self, line: str) -> Iterator[bytes]:
-        """A line of reasoning."""
+        """A line of reasoning; nothing where nothing is searched."""
+        return iter(())
 
     @abstractmethod
     def write(self, text: str) -> Iterator[bytes]:
@@ -250,17 +235,27 @@ class Writer(ABC, Generic[B]):
         yield COMMENT
 
     @abstractmethod
-    def end(self, outcome: SearchOutcome) -> Iterator[bytes]:
+    def end(self, outcome: Outcome) -> Iterator[bytes]:
         """The end of the stream."""
 
     @abstractmethod
     def fail(self, refusal: Refusal) -> Iterator[bytes]:
         """An error after the beginning, too late for a status."""
 
+    def events(self, part: Part | Outcome, *, is_first: bool) -> bytes:
+        """The events of a part."""
+        if isinstance(part, Outcome):
+            return b"".join(self.end(part))
+        if is_first:
+            return b"".join(self.begin(part.prompt))
+        if part.reasoning:
+            return b"".join(self.reason(part.reasoning))
+        return b"".join(self.write(part.text) if part.text else self.keep_alive())
+
 
 @dataclass(slots=True)
 class Block:
-    """A part of an answer.
+    """A block of an answer.
 
     Attributes:
         at: Index in the answer.
@@ -278,8 +273,8 @@ class Block:
 class BlockWriter(Writer[B]):
     """Writer of a protocol whose answer is a list of blocks; only the last one is still open."""
 
-    def __init__(self, body: B, request: AnswerRequest) -> None:
-        super().__init__(body, request)
+    def __init__(self, body: B, ask: Ask) -> None:
+        super().__init__(body, ask)
         self.blocks: list[Block] = []
 
     @abstractmethod
@@ -302,7 +297,7 @@ class BlockWriter(Writer[B]):
         """Add text to the answer."""
         return self._add("answer", text)
 
-    def close(self, outcome: SearchOutcome) -> Iterator[bytes]:
+    def close(self, outcome: Outcome) -> Iterator[bytes]:
         """Close the answer, which may be empty, and write a block for each call."""
         choice = outcome.choices[0]
         if choice.content or not choice.calls:
@@ -327,7 +322,7 @@ class BlockWriter(Writer[B]):
             yield self.grown(self.blocks[-1], text)
 
 
-def whole_blocks(outcome: SearchOutcome, reasoning: str) -> list[Block]:
+def whole_blocks(outcome: Outcome, reasoning: str) -> list[Block]:
     """The blocks of an answer that is not streamed."""
     choice = outcome.choices[0]
     blocks = [Block(0, "reasoning", reasoning)] if reasoning else []
@@ -341,49 +336,36 @@ def to_json(call: Call) -> str:
     return json.dumps(call.arguments, ensure_ascii=False)
 
 
-async def collect(progress: AsyncGenerator[Progress, None], writer: Writer[B]) -> JsonObject:
-    """The body of a response, once the search has ended; ``progress`` is closed then.
+async def collect(parts: AsyncGenerator[Part | Outcome, None], writer: Writer[B]) -> JsonObject:
+    """The body of a response, once the search has ended; ``parts`` is closed then.
 
     Raises:
         Refusal: the search failed.
     """
-    lines: list[str] = []
-    async with aclosing(progress):
-        async for part in progress:
-            if isinstance(part, ReasoningLine):
-                lines.append(part.line)
-            elif isinstance(part, SearchOutcome):
-                return writer.whole(part, "".join(lines))
-    raise AssertionError("the last progress is the outcome")
+    reasoning = ""
+    async with aclosing(parts):
+        async for part in parts:
+            if isinstance(part, Outcome):
+                return writer.whole(part, reasoning)
+            reasoning += part.reasoning
+    raise AssertionError("the last part is the outcome")
 
 
-async def stream(progress: AsyncGenerator[Progress, None], writer: Writer[B]) -> AsyncGenerator[bytes, None]:
-    """Server-sent events during the search; ``progress`` is closed at their end.
+async def stream(
+    parts: AsyncGenerator[Part | Outcome, None], writer: Writer[B]
+) -> AsyncGenerator[bytes, None]:
+    """Server-sent events during the search; ``parts`` is closed at their end.
 
     Raises:
         Refusal: the search failed before it began.
     """
-    begun = False
-    async with aclosing(progress):
+    is_first = True
+    async with aclosing(parts):
         try:
-            async for part in progress:
-                yield b"".join(_events(part, writer))
-                begun = True
+            async for part in parts:
+                yield writer.events(part, is_first=is_first)
+                is_first = False
         except Refusal as refusal:
-            if not begun:
+            if is_first:
                 raise
             yield b"".join(writer.fail(refusal))
-
-
-def _events(part: Progress, writer: Writer[B]) -> Iterator[bytes]:
-    match part:
-        case Beginning():
-            return writer.begin(part)
-        case ReasoningLine():
-            return writer.reason(part.line)
-        case AnswerText():
-            return writer.write(part.text)
-        case Silence():
-            return writer.keep_alive()
-        case SearchOutcome():
-            return writer.end(part)

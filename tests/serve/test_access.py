@@ -61,8 +61,7 @@ def test_a_key_is_wanted_for_everything_but_health(locked: Served) -> None:
     ],
 )
 def test_another_host_is_refused_against_dns_rebinding(server: Served, host: str) -> None:
-    refused = post(server, Host=host)
-    assert (refused.status_code, code(refused)) == (403, "host-not-allowed")
+    assert post(server, Host=host).status_code == 400
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1", "127.0.0.1:8321", "[::1]:8321"])

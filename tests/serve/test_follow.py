@@ -11,17 +11,19 @@ from types import SimpleNamespace
 import pytest
 from sample_log import Log, wide
 
+from adascale.engine.request import SearchRequest
 from adascale.engine.search.events import BranchGrew, Event, PromptRead
 from adascale.engine.search.record import Record
+from adascale.engine.strategies import Greedy
 from adascale.engine.types import ROOT, KindName, Usage
 from adascale.serve import stream
-from adascale.serve.outcome import SearchOutcome
-from adascale.serve.request import AnswerRequest, SearchOptions, problem_for
-from adascale.serve.stream import AnswerText, Beginning, Progress, ReasoningLine, Silence
+from adascale.serve.outcome import Outcome
+from adascale.serve.request import Ask
+from adascale.serve.stream import Part
 
-SEARCHED, PLAIN = SearchOptions("medium"), SearchOptions("none")
-REQUEST = AnswerRequest(SEARCHED.ask(problem_for("What?", SEARCHED)), "scripted")
-REPLY = replace(REQUEST, ask=PLAIN.ask(problem_for("What?", PLAIN)))
+SEARCH = SearchRequest("What?", is_searched=True)
+REQUEST = Ask(SEARCH.problem("1"), SEARCH)
+REPLY = Ask(SEARCH.problem("1"), replace(SEARCH, strategy=Greedy()))
 
 
 @pytest.fixture
@@ -31,24 +33,26 @@ def log() -> Log:
     return log
 
 
-def progress(events: Sequence[Event | None], request: AnswerRequest = REQUEST) -> list[Progress]:
+def progress(events: Sequence[Event | None], request: Ask = REQUEST) -> list[Part | Outcome]:
     """The progress of events."""
 
     async def come() -> AsyncGenerator[Event | None, None]:
         for event in events:
             yield event
 
-    async def run() -> list[Progress]:
+    async def run() -> list[Part | Outcome]:
         return [part async for part in stream.follow(come(), request)]
 
     return asyncio.run(run())
 
 
 def test_a_search_begins_has_lines_and_ends_with_what_it_found(log: Log) -> None:
-    first, *lines, last = map(type, progress(log.events))
-    assert (first, last) == (Beginning, SearchOutcome)
-    assert ReasoningLine in lines
-    assert Silence not in lines
+    first, *lines, last = progress(log.events)
+    assert isinstance(first, Part)
+    assert (first.reasoning, first.text) == ("", "")
+    assert isinstance(last, Outcome)
+    assert any(isinstance(part, Part) and part.reasoning for part in lines)
+    assert Part() not in lines
 
 
 @pytest.mark.parametrize("busy", [False, True], ids=["waits", "writes a long step"])
@@ -59,8 +63,9 @@ def test_a_stream_with_nothing_to_say_gives_a_sign_of_life(
     monkeypatch.setattr(stream, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
     at = next(n for n, event in enumerate(log.events, 1) if isinstance(event, PromptRead))
     long = [BranchGrew(branch=0, parent=ROOT, text="so", tokens=1) if busy else None] * 20
-    found = [type(part) for part in progress([*log.events[:at], *long, *log.events[at:]])]
-    assert found[: found.index(ReasoningLine)].count(Silence) == 2
+    _, *found = progress([*log.events[:at], *long, *log.events[at:]])
+    said = next(n for n, part in enumerate(found) if isinstance(part, Outcome) or part.reasoning)
+    assert found[:said].count(Part()) == 2
 
 
 def test_a_thought_is_reasoning_and_no_part_of_the_answer_that_is_streamed() -> None:
@@ -73,11 +78,11 @@ def test_a_thought_is_reasoning_and_no_part_of_the_answer_that_is_streamed() -> 
     log.finish_path(thought, "It is 6.", 0.5, "6", branch=branch, tokens=5)
     log.end()
 
-    parts = progress(log.events, REPLY)
-    assert "".join(part.text for part in parts if isinstance(part, AnswerText)) == "It is 6."
-    assert [part.line.strip() for part in parts if isinstance(part, ReasoningLine)] == ["Is it 7?"]
-    assert isinstance(parts[-1], SearchOutcome)
-    assert parts[-1].usage.generated_tokens - parts[-1].reasoning_tokens == 5
+    *parts, outcome = progress(log.events, REPLY)
+    assert isinstance(outcome, Outcome)
+    assert "".join(part.text for part in parts if isinstance(part, Part)) == "It is 6."
+    assert "".join(part.reasoning for part in parts if isinstance(part, Part)).strip() == "Is it 7?"
+    assert outcome.usage.generated_tokens - outcome.reasoning_tokens == 5
 
 
 @pytest.mark.parametrize(("p", "guess"), [(0.19, True), (0.7, False)])
@@ -88,7 +93,7 @@ def test_a_guess_is_called_one(p: float, guess: bool, kind: KindName, text: str,
     log = Log("What is 1?", calibrated=True, kind=kind)
     log.finish_path(ROOT, text, (0.0, p, 0.9), "5050", tokens=9)
     log.end("budget")
-    outcome = SearchOutcome(REQUEST, Record.of(log.events), Usage())
+    outcome = Outcome(REQUEST, Record.of(log.events), Usage())
     [choice] = outcome.choices
     said = "I don't know; this is the best guess.\n\n"
     assert choice.content.replace(said, "") == end

@@ -5,22 +5,24 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Iterator
 from contextlib import aclosing, contextmanager
+from dataclasses import replace
 from queue import SimpleQueue
 
 import pytest
 
 from adascale.engine.answers.choosing import SearchResult
 from adascale.engine.errors import ModelCorruptError
-from adascale.engine.request import Request
+from adascale.engine.request import Request, SearchRequest
 from adascale.engine.search.events import Event, SearchFailed, SearchFinished, SearchStarted
 from adascale.engine.search.record import Record
 from adascale.engine.strategies import Greedy
 from adascale.engine.types import Budget, Problem, Usage
 from adascale.serve import hub as hub_module
 from adascale.serve.http import Refusal
-from adascale.serve.hub import Ask, Hub, lower
+from adascale.serve.hub import Hub, lower
 from bench.scripted import OPENED
 
+SEARCH = SearchRequest(strategy=Greedy())
 END = SearchFinished(result=SearchResult("18", None, (), None), usage=Usage())
 
 
@@ -62,7 +64,7 @@ async def opened(worker: Stepped, parallel: int = 1, max_queue: int = 9, limits:
 
 async def log_of(hub: Hub, name: str) -> list[Event]:
     """All events of a search."""
-    events = hub.ask(Ask(Problem(name, "?"), Greedy()))
+    events = hub.ask(Problem(name, "?"), SEARCH)
     return [event async for event in events if event is not None]
 
 
@@ -143,7 +145,7 @@ def test_a_silent_search_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
         worker = Stepped()
         hub = await opened(worker)
         seen: list[type[Event] | None] = []
-        async for event in hub.ask(Ask(Problem("a", "?"), Greedy())):
+        async for event in hub.ask(Problem("a", "?"), SEARCH):
             seen.append(None if event is None else type(event))
             if event is None and len(seen) == 2:
                 worker.ends.put(None)
@@ -169,7 +171,7 @@ def test_a_client_may_lower_the_limits_of_the_server_and_never_lift_them(
     async def ask() -> Event | None:
         worker = Stepped()
         hub = await opened(worker, limits=Budget(50, 60.0))
-        async with aclosing(hub.ask(Ask(Problem("a", "?"), Greedy(), limits=asked))) as events:
+        async with aclosing(hub.ask(Problem("a", "?"), replace(SEARCH, budget=asked))) as events:
             first = await anext(events)
         await hub.close()
         return first

@@ -15,6 +15,7 @@ from sample_log import pens
 from scripted import PLANETS, PRIME, search_options
 from scripted_server import EchoPolicy, Served, served, steady
 
+from adascale.engine.answer import Answer
 from adascale.engine.answers.choosing import AnswerGroup, SearchResult
 from adascale.engine.search.events import SearchFinished
 from adascale.engine.types import ROOT, Estimate, Problem
@@ -79,12 +80,12 @@ def test_a_checked_answer_has_the_probability_of_its_group_or_what_the_leading_o
     result = SearchResult("18", Estimate(0.6, 0.7, 0.9, calibrated=True), groups, None)
     record = pens().state()
     record.end = SearchFinished(result=result, usage=record.usage)
-    leading, other = Check.of(record, {"18"}), Check.of(record, {"20"})
+    leading, other = Check.of(Answer.of(record), {"18"}), Check.of(Answer.of(record), {"20"})
     assert (leading.probability, leading.probability_at_most) == (0.7, None)
     assert (other.probability, other.probability_at_most) == (None, 0.3)
     assert "at most" in other.verdict
     record.end = SearchFinished(result=replace(result, answer=None, groups=()), usage=record.usage)
-    nothing = Check.of(record, ())
+    nothing = Check.of(Answer.of(record), ())
     assert (nothing.probability, nothing.probability_at_most) == (None, None)
 
 
@@ -101,7 +102,8 @@ def test_an_answer_to_a_question_with_options_is_checked_as_that_option(
     problem: Problem, answer: str, option: str, agree: int
 ) -> None:
     record, _ = search_options(problem, 0.7, "Answer: B" if problem is PLANETS else "Answer: no")
-    found = Check.of(record, tools.equal_answers(record, answer))
+    given = Answer.of(record)
+    found = Check.of(given, tools.equal_answers(given, answer))
     assert record.result is not None
     assert found.agree == agree
     assert found.probability == pytest.approx(record.result.options[option], abs=1e-4)

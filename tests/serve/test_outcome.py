@@ -7,19 +7,20 @@ from dataclasses import replace
 import pytest
 from scripted import CALIBRATION, PLANETS, PRIME, WEIGHTS, search_options
 
+from adascale.engine.request import SearchRequest
 from adascale.engine.strategies import EFFORTS
 from adascale.engine.types import Problem, Usage
-from adascale.serve.outcome import SearchOutcome
-from adascale.serve.request import AnswerRequest, SearchOptions, problem_for
+from adascale.serve.outcome import Outcome
+from adascale.serve.request import Ask
 
-OPTIONS = SearchOptions("medium")
-REQUEST = AnswerRequest(OPTIONS.ask(problem_for("Is it?", OPTIONS)), "scripted")
+SEARCH = SearchRequest("Is it?", is_searched=True)
+REQUEST = Ask(SEARCH.problem("1"), SEARCH)
 
 
 @pytest.mark.parametrize(("problem", "content"), [(PLANETS, "B. Jupiter"), (PRIME, "No")])
 def test_an_option_that_was_only_read_is_the_whole_reply(problem: Problem, content: str) -> None:
     record, _ = search_options(problem, 0.99)
-    outcome = SearchOutcome(REQUEST, record, Usage())
+    outcome = Outcome(REQUEST, record, Usage())
     assert [(choice.content, choice.finish) for choice in outcome.choices] == [(content, "stop")]
     assert outcome.usage.generated_tokens == 0
     assert outcome.summary["kind"] == problem.kind
@@ -29,7 +30,7 @@ def test_an_option_that_was_only_read_is_the_whole_reply(problem: Problem, conte
 
 def test_a_solution_is_shown_with_the_option_that_it_chose() -> None:
     record, _ = search_options(PLANETS, 0.5, "It is heavier.\nAnswer: B")
-    [choice] = SearchOutcome(REQUEST, record, Usage()).choices
+    [choice] = Outcome(REQUEST, record, Usage()).choices
     assert choice.content == "It is heavier.\nAnswer: B\n\nAnswer: B. Jupiter"
 
 
@@ -37,6 +38,6 @@ def test_a_solution_that_is_outweighed_by_the_reading_counts_as_reasoning() -> N
     deaf = replace(CALIBRATION, weights=replace(WEIGHTS, merit={"prose": 0.01, "program": 0.01}))
     every = replace(EFFORTS["choice"]["low"], stop_at=1.0, min_gain=-1.0)
     record, _ = search_options(PLANETS, 0.9, "It is redder.\nAnswer: A", every, deaf)
-    outcome = SearchOutcome(REQUEST, record, Usage())
+    outcome = Outcome(REQUEST, record, Usage())
     assert [choice.content for choice in outcome.choices] == ["B. Jupiter"]
     assert outcome.reasoning_tokens == outcome.usage.generated_tokens > 0
