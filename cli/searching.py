@@ -43,8 +43,8 @@ if TYPE_CHECKING:
     from adascale.engine.search.record import Record
     from adascale.engine.types import Notice
     from adascale.models.fallback import Fallback
+    from adascale.models.files.cache import DownloadPlan, Transfer
     from adascale.models.files.library import ModelFile
-    from adascale.models.files.progress import DownloadPlan, Transfer
     from adascale.models.session import OpenSession
     from adascale.models.worker.client import Worker
     from adascale.models.worker.ray import Cluster

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from adascale.engine.strategies import Strategy
     from adascale.engine.types import PromptName, SamplingChange
 
-    from .files.gguf_info import GGUFInfo
-    from .files.progress import Confirm, Report
+    from .files.cache import Confirm, Report
+    from .files.gguf import GGUFInfo
 
 Purpose = Literal["search", "rollouts", "replay"]
 """Use of a session: to search questions as they come; to draw rollouts for a calibration, scored afterwards;

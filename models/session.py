@@ -22,7 +22,7 @@ from adascale.engine.types import KindName, Mode, Notice
 from . import machine
 from .calibration import artefact as installed
 from .calibration.artefact import describe, describe_votes
-from .files.gguf_info import GGUFInfo
+from .files.gguf import GGUFInfo
 from .files.library import ModelFile
 from .llama import stepcost
 from .llama.context import LlamaContext

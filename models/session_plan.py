@@ -31,7 +31,7 @@ from .calibration.artefact import (
     check_width,
     load_artefact,
 )
-from .files.checksum import file_sha256
+from .files.cache import file_sha256
 from .files.library import ModelFile, resolve
 from .llama.chat import ChatFormat
 from .llama.model import LlamaModel

@@ -15,7 +15,7 @@ from adascale.engine.errors import MemoryOverflowError, UsageError, command, gig
 from adascale.engine.strategies import Adaptive
 
 from . import machine
-from .files.gguf_info import GGUFInfo
+from .files.gguf import GGUFInfo
 from .files.library import ModelFile
 from .llama.thinking import room_for_thoughts
 from .options import ROOMY_WINDOW, WINDOW, WINDOW_UNIT, SessionOptions, prm_window, round_window_up

@@ -16,7 +16,7 @@ from starlette.routing import BaseRoute, Route
 
 from adascale import __version__
 from adascale.engine.errors import AdascaleError
-from adascale.models.files.gguf_info import GGUFInfo, read_info
+from adascale.models.files.gguf import GGUFInfo, read_info
 
 from .body import MAX_MESSAGES, Body, EarlierCall, Fields, FunctionTools, Nothing, Texts, checked
 from .http import JsonObject, Refusal, json_response, read_body, read_object, to_bytes

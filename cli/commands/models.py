@@ -58,8 +58,8 @@ def show(name: Name, as_json: JsonOption = False) -> None:
     adascale show qwen2.5-coder-1.5b
     adascale show hf:Qwen/Qwen2.5-1.5B-Instruct-GGUF:Q4_K_M --json
     """
+    from adascale.models.files.catalog import ModelReference, parse
     from adascale.models.files.library import locate, resolve
-    from adascale.models.files.reference import ModelReference, parse
 
     file, reference = locate(name), parse(name)
     spec = reference.spec if isinstance(reference, ModelReference) else None
@@ -127,7 +127,7 @@ def rm(name: Name, yes: Yes = False) -> None:
 
 if TYPE_CHECKING:
     from adascale.models.files.catalog import ModelSpec
-    from adascale.models.files.gguf_info import GGUFInfo
+    from adascale.models.files.gguf import GGUFInfo
     from adascale.models.files.library import LocalFile
 
 
@@ -181,7 +181,7 @@ def entry_of_catalogue(spec: ModelSpec, file: LocalFile | None) -> Entry:
 
 def entry_of_file(file: LocalFile) -> Entry:
     """Describe a file by its header, or by the catalogue if that knows its bytes under another name."""
-    from adascale.models.files.gguf_info import read_info
+    from adascale.models.files.gguf import read_info
     from adascale.models.sizing import usual_bytes
 
     if file.spec is not None:

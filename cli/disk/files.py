@@ -88,7 +88,7 @@ def with_absolute_path(setting: str, value: str) -> str:
         ModelNotFoundError: no model has this name.
         UsageError: there is no PRM format of this name.
     """
-    from adascale.models.files.reference import parse
+    from adascale.models.files.catalog import parse
 
     if setting == "calibration":
         return value if value in ("auto", "none") else str(Path(value).absolute())

@@ -144,7 +144,7 @@ def _new_bars(unit: Unit) -> Bars:
 
 
 if TYPE_CHECKING:
-    from adascale.models.files.progress import DownloadPlan, Transfer
+    from adascale.models.files.cache import DownloadPlan, Transfer
 
 
 class TransferView:

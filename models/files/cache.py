@@ -1,27 +1,75 @@
-"""The Hugging Face cache, shared with llama.cpp and transformers, and the parts of downloads within it.
+"""The Hugging Face cache, shared with llama.cpp and transformers, and the digests of the files in it.
 
 huggingface_hub lists and deletes. A downloaded file is laid down as huggingface_hub does it:
-``blobs/SHA256``, a link to it in ``snapshots/COMMIT/FILE``, and the commit in ``refs/main``.
+``blobs/SHA256``, a link to it in ``snapshots/COMMIT/FILE``, and the commit in ``refs/main``. The sha256 of a
+big file is computed once, and remembered with size and modification time.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
-from adascale.engine.errors import ModelCorruptError
+from adascale.engine.errors import ModelCorruptError, command
 
-from ..storage import atomic_write
-from .progress import Report, Transfer
-from .reference import RemoteFile
+from ..storage import atomic_write, cache_folder, read_json
+from .catalog import RemoteFile, Store
 
 if TYPE_CHECKING:
     from huggingface_hub import HFCacheInfo
+
+
+Source = Literal["path", "cache", "hub", "wheel"] | Store
+Activity = Literal["fetching", "checking", "waiting"]
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """Progress of a transfer; ``done_bytes`` goes back only where it begins anew.
+
+    Attributes:
+        label: Name of the model.
+        done_bytes: Bytes that have arrived or were checked.
+        total_bytes: Size of the file.
+        activity: Fetching, checking the digest, or waiting for another process that downloads the file.
+    """
+
+    label: str
+    done_bytes: int
+    total_bytes: int
+    activity: Activity = "fetching"
+
+
+@dataclass(frozen=True, slots=True)
+class DownloadPlan:
+    """A download before its first byte, for consent.
+
+    Attributes:
+        name: Name of the model.
+        origin: Place that it comes from, for people to read.
+        size_bytes: Size of the model file.
+        free_bytes: Disk space that is free now.
+        folder: Cache that it goes to.
+        licence: Licence of the model, empty when unknown.
+    """
+
+    name: str
+    origin: str
+    size_bytes: int
+    free_bytes: int
+    folder: Path
+    licence: str
+
+
+Report = Callable[[Transfer], None]
+Confirm = Callable[[DownloadPlan], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,15 +149,16 @@ def staging(remote: RemoteFile, report: Report) -> Iterator[Path]:
     except Timeout:
         report(Transfer(remote.name, 0, remote.size_bytes, "waiting"))
         lock.acquire()
+    is_kept = False
     try:
         area.mkdir(exist_ok=True)  # whoever had the lock may have deleted it
         yield area
-    except (ModelCorruptError, OSError):
-        shutil.rmtree(area, ignore_errors=True)
+    except BaseException as error:
+        is_kept = not isinstance(error, ModelCorruptError | OSError)
         raise
-    else:
-        shutil.rmtree(area, ignore_errors=True)
     finally:
+        if not is_kept:
+            shutil.rmtree(area, ignore_errors=True)
         lock.release()
 
 
@@ -163,3 +212,82 @@ def _link_and_blob(remote: RemoteFile) -> tuple[Path, Path]:
     if ".." in (*link.parts, *blob.parts):
         raise ModelCorruptError(f"{remote.name} would lie outside the cache", str(link))
     return link, blob
+
+
+_CHUNK = 1 << 22
+
+
+def file_sha256(path: Path, label: str, report: Report | None = None) -> str:
+    """Compute the digest of a file, or look it up if the file has not changed since it was computed.
+
+    Args:
+        path: The file; links are followed.
+        label: Name of the file in reports.
+        report: Called with the progress while the file is read.
+
+    Returns:
+        64 lowercase hex digits.
+    """
+    stamp = _stamp(path)
+    match _known_digests().get(os.path.realpath(path)):
+        case [*known, str(digest)] if known == stamp:
+            return digest
+    done, sha256 = 0, hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            sha256.update(chunk)
+            done += len(chunk)
+            if report is not None:
+                report(Transfer(label, done, stamp[0], "checking"))
+    if _stamp(path) == stamp:  # else another program was writing it
+        remember(path, sha256.hexdigest())
+    return sha256.hexdigest()
+
+
+def check_sha256(path: Path, expected: str, name: str, report: Report | None = None) -> str:
+    """Compute the digest of a file, and compare it with the one that was published.
+
+    Args:
+        path: The file; links are followed.
+        expected: Published digest, 64 lowercase hex digits; empty if it is unknown.
+        name: Reference to the model, for the message and the command that fetches it again.
+        report: Called with the progress while the file is read.
+
+    Returns:
+        The digest.
+
+    Raises:
+        ModelCorruptError: The digests differ.
+    """
+    digest = file_sha256(path, name, report)
+    if expected and digest != expected:
+        raise ModelCorruptError(
+            f"{name} is not the file that was published",
+            f"sha256 expected {expected}",
+            f"sha256 found    {digest}",
+            hint=command("pull", name, "--force"),
+            slug="bad-checksum",
+        )
+    return digest
+
+
+def remember(path: Path, digest: str) -> None:
+    """Note a digest that was just computed; if the note cannot be written, it is computed again later."""
+    entries = {name: entry for name, entry in _known_digests().items() if os.path.exists(name)}
+    entries[os.path.realpath(path)] = [*_stamp(path), digest]
+    with contextlib.suppress(OSError), atomic_write(_digests_path()) as file:
+        file.write(json.dumps(entries, indent=1).encode())
+
+
+def _stamp(path: Path) -> list[int]:
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns]
+
+
+def _digests_path() -> Path:
+    return cache_folder() / "verified.json"
+
+
+def _known_digests() -> dict[str, Any]:
+    entries = read_json(_digests_path())
+    return entries if isinstance(entries, dict) else {}

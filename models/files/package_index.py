@@ -28,10 +28,9 @@ from unearth.fetchers import PyPIClient
 from adascale.engine.errors import ModelCorruptError, ModelUnavailableError
 
 from ..storage import atomic_write, read_json
-from . import http
-from .catalog import WheelRef
-from .progress import Report, Transfer
-from .reference import RemoteFile
+from .cache import Report, Transfer
+from .catalog import RemoteFile, WheelRef
+from .download import TIMEOUT, download_resumably
 
 _PUBLIC = "https://pypi.org/simple"
 
@@ -97,7 +96,7 @@ class PackageIndex(PyPIClient):
     def __init__(self) -> None:
         urls = index_urls()
         auth = MultiDomainBasicAuth(prompting=False, index_urls=urls)
-        super().__init__(auth=auth, timeout=http.TIMEOUT, follow_redirects=True)
+        super().__init__(auth=auth, timeout=TIMEOUT, follow_redirects=True)
         self._finder = PackageFinder(
             self,  # type: ignore[arg-type]  # unearth's own client does not meet its protocol
             index_urls=urls,
@@ -148,7 +147,7 @@ class PackageIndex(PyPIClient):
             return self.get_stream(link.url_without_fragment, headers=headers)
 
         with _translate_errors():
-            http.download(send, target, on_bytes)
+            download_resumably(send, target, on_bytes)
         promised = (link.hash_option or {}).get("sha256", [""])[0]
         with target.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()

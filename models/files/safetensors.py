@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from adascale.engine.errors import ModelCorruptError, ModelNotFoundError
 
 from ..storage import atomic_write
-from . import hub
 from .catalog import HubRef
 
 Tensors = dict[str, NDArray[np.float32]]
@@ -42,8 +41,12 @@ def read_remote(ref: HubRef, names: Sequence[str]) -> Tensors:
         ModelUnavailableError: Gated, or the Hub failed.
         ModelCorruptError: It lacks one of the tensors.
     """
+    from .download import read_from_hub
+
     try:
-        index = json.loads(hub.read(ref.repo, "model.safetensors.index.json", ref.revision))["weight_map"]
+        index = json.loads(read_from_hub(ref.repo, "model.safetensors.index.json", ref.revision))[
+            "weight_map"
+        ]
     except ModelNotFoundError:
         index = dict.fromkeys(names, "model.safetensors")
     if missing := [name for name in names if name not in index]:
@@ -52,7 +55,7 @@ def read_remote(ref: HubRef, names: Sequence[str]) -> Tensors:
     for file in {index[name] for name in names}:
 
         def read(start: int, stop: int, file: str = file) -> bytes:
-            return hub.read(ref.repo, file, ref.revision, (start, stop))
+            return read_from_hub(ref.repo, file, ref.revision, (start, stop))
 
         wanted = [name for name in names if index[name] == file]
         found |= _tensors(read, wanted, f"{ref.repo}/{file}")

@@ -34,7 +34,7 @@ from adascale.engine.errors import (
     setting,
 )
 
-from ..files.gguf_info import GGUFInfo, read_info
+from ..files.gguf import GGUFInfo, read_info
 
 # ggml.h: NONE 0, DEBUG 1, INFO 2, WARN 3, ERROR 4, CONT 5 (goes on with the line before).
 _CONT = 5

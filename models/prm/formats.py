@@ -28,9 +28,8 @@ import numpy as np
 
 from adascale.engine.errors import UsageError, setting
 
-from ..files import hub
 from ..files.catalog import HubRef
-from ..files.gguf_info import names_of
+from ..files.gguf import names_of
 from ..files.library import ModelFile
 from ..files.safetensors import read_local, read_remote, save_tensors
 from ..llama.chat import QUESTION, Message, render, shows_system
@@ -175,9 +174,11 @@ def fetch_head(file: ModelFile, name: str, status: Callable[[str], None], *, off
     source = _published_head(file)
     if source is None or name != "qwen-math-prm":
         raise _missing_head_error(file.path, name)
-    if offline or hub.is_offline():
-        raise hub.offline_error(f"the head of {file.name}")
-    hub.check_reachable()
+    from ..files.download import check_reachable, is_offline, offline_error
+
+    if offline or is_offline():
+        raise offline_error(f"the head of {file.name}")
+    check_reachable()
     status(f"Fetching the head of {file.name} from {source.repo}...")
     tensors = read_remote(source, _tensors_of(name))
     save_tensors(_fetched_path(source), tensors, {"repo": source.repo, "revision": source.revision or ""})

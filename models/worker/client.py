@@ -33,7 +33,7 @@ from adascale.engine.request import Request
 from adascale.engine.search.events import Event, SearchFailed, SearchFinished, SearchStarted, Warned
 from adascale.engine.types import Problem
 
-from ..files.progress import DownloadPlan, Transfer
+from ..files.cache import DownloadPlan, Transfer
 from ..options import Reporting, SessionOptions
 from .server import (
     Cancel,

@@ -28,7 +28,7 @@ from adascale.engine.request import Conditions, Request
 from adascale.engine.search.events import EVENT_TYPES, Event, SearchFailed
 from adascale.engine.types import KindName, Mode
 
-from ..files.progress import DownloadPlan, Transfer
+from ..files.cache import DownloadPlan, Transfer
 from ..options import SessionOptions
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import tiny
 
 from adascale.engine.errors import MemoryOverflowError
 from adascale.models import machine
-from adascale.models.files.gguf_info import GGUFInfo
+from adascale.models.files.gguf import GGUFInfo
 from adascale.models.files.library import ModelFile, resolve
 from adascale.models.options import THINK_TOKENS, WINDOW, SessionOptions, round_window_up
 from adascale.models.sizing import (

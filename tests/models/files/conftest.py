@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from loopback import COMMIT, Server, publish_repo, serving
 
-from adascale.models.files import library, reference
+from adascale.models.files import catalog, library
 from adascale.models.files.catalog import HubRef, ModelSpec, WheelRef
 
 FOREIGN = (
@@ -71,7 +71,7 @@ def catalogue(monkeypatch: pytest.MonkeyPatch) -> Callable[[ModelSpec], ModelSpe
     """Make one entry the whole catalogue."""
 
     def use(spec: ModelSpec) -> ModelSpec:
-        for module in (reference, library):
+        for module in (catalog, library):
             monkeypatch.setattr(module, "catalog", lambda: {spec.name: spec})
         return spec
 

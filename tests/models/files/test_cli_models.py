@@ -14,9 +14,9 @@ from adascale.cli.terminal.console import as_typed
 from adascale.cli.terminal.progress import TransferView
 from adascale.engine.errors import ModelNotFoundError, UsageError
 from adascale.models.files import catalog
+from adascale.models.files.cache import Transfer
 from adascale.models.files.catalog import ModelSpec
 from adascale.models.files.library import locate
-from adascale.models.files.progress import Transfer
 
 New = Callable[..., ModelSpec]
 

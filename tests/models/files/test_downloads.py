@@ -26,10 +26,10 @@ from loopback import COMMIT, Hook, Server
 
 from adascale.engine.errors import DiskFullError, ModelCorruptError, ModelError, ModelUnavailableError
 from adascale.models import machine
-from adascale.models.files import http
+from adascale.models.files import download
+from adascale.models.files.cache import DownloadPlan, Transfer
 from adascale.models.files.catalog import ModelSpec
 from adascale.models.files.library import ModelFile, locate, remove, resolve
-from adascale.models.files.progress import DownloadPlan, Transfer
 
 Publish = Callable[..., None]
 Clean = Callable[[], bool]
@@ -80,7 +80,7 @@ def zipped(*names: str) -> bytes:
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Records the pauses between attempts, in seconds, instead of taking them."""
     taken: list[float] = []
-    monkeypatch.setattr(http, "sleep", taken.append)
+    monkeypatch.setattr(download, "sleep", taken.append)
     return taken
 
 
@@ -181,13 +181,13 @@ def test_a_download_cut_anywhere_goes_on_at_its_last_byte(
 
 RUN = """
 import json, sys
-from adascale.models.files import library, reference
+from adascale.models.files import catalog, library
 from adascale.models.files.catalog import HubRef, ModelSpec, WheelRef
 fields = json.load(sys.stdin)
 fields["hub"] = HubRef(**fields["hub"])
 fields["wheel"] = WheelRef(tuple(map(tuple, fields["wheel"]["packages"])), fields["wheel"]["member"])
 spec = ModelSpec(**fields)
-reference.catalog = library.catalog = lambda: {spec.name: spec}
+catalog.catalog = library.catalog = lambda: {spec.name: spec}
 library.resolve("tiny")
 """
 
@@ -289,7 +289,7 @@ def test_a_full_disk_is_noticed_before_the_first_byte_and_after_it(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "no space")
 
-    monkeypatch.setattr(http, "download", full)
+    monkeypatch.setattr(download, "download_resumably", full)
     with pytest.raises(DiskFullError, match="ran full"):
         resolve("tiny")
     assert is_clean()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from adascale.engine.errors import ModelCorruptError, ModelNotFoundError
-from adascale.models.files.gguf_info import read_info
+from adascale.models.files.gguf import read_info
 
 Make = Callable[..., bytes]
 
@@ -135,27 +135,21 @@ def header(*fields: bytes, tensors: Sequence[bytes] = (), behind: int = 4096) ->
 LLAMA = field("general.architecture", STRING, text("llama"))
 NAN, INFINITY = struct.pack("<f", math.nan), struct.pack("<d", math.inf)
 DAMAGED = {
-    "llama.attention.head_count is nan": header(LLAMA, field("llama.attention.head_count", F32, NAN)),
-    "llama.context_length is inf": header(
+    "a number that is none": header(LLAMA, field("llama.attention.head_count", F32, NAN)),
+    "a list without end": header(
         LLAMA, field("llama.context_length", ARRAY, struct.pack("<IQ", F64, 1) + INFINITY)
     ),
-    "llama.block_count is -1.0": header(LLAMA, field("llama.block_count", F32, struct.pack("<f", -1))),
-    "its header has a value of unknown type 99": header(field("a", 99, b"")),
-    "a b\\x1b is an array of values of type 9": header(
-        field("a\nb\x1b", ARRAY, struct.pack("<IQ", ARRAY, 1) + bytes(64))
-    ),
-    "its tensor t has 1,000,000 dimensions": header(
-        LLAMA, tensors=[tensor("t", dimensions=1_000_000)], behind=8_000_000
-    ),
+    "a negative number": header(LLAMA, field("llama.block_count", F32, struct.pack("<f", -1))),
+    "an unknown type": header(field("a", 99, b"")),
+    "an array of arrays": header(field("a\nb\x1b", ARRAY, struct.pack("<IQ", ARRAY, 1) + bytes(64))),
+    "a million dimensions": header(LLAMA, tensors=[tensor("t", dimensions=1_000_000)], behind=8_000_000),
 }
 
 
 @pytest.mark.parametrize("what", DAMAGED)
-def test_a_damaged_header_is_told_from_a_torn_one(tmp_path: Path, what: str) -> None:
-    path = write(tmp_path, DAMAGED[what])
-    with pytest.raises(ModelCorruptError) as raised:
-        read_info(path)
-    assert (raised.value.message, raised.value.facts) == ("m.gguf is damaged", (what,))
+def test_a_damaged_header_is_refused(tmp_path: Path, what: str) -> None:
+    with pytest.raises(ModelCorruptError, match=r"m\.gguf is incomplete or damaged"):
+        read_info(write(tmp_path, DAMAGED[what]))
 
 
 def test_a_part_of_a_model_says_how_the_parts_are_joined(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from loopback import COMMIT, Server
 
 from adascale.engine.errors import ModelCorruptError, ModelError, ModelNotFoundError, ModelUnavailableError
-from adascale.models.files import http
+from adascale.models.files import download
 from adascale.models.files.cache import cache_dir
 from adascale.models.files.catalog import ModelSpec, catalog
 from adascale.models.files.library import resolve
@@ -77,7 +77,7 @@ def test_refusals_are_explained(
     status: int, code: str, kind: type[ModelError], slug: str, words: str, gguf: bytes, new_spec: New,
     catalogue: Use, fake_hub: Fake, server: Server, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(http, "sleep", lambda _: None)
+    monkeypatch.setattr(download, "sleep", lambda _: None)
     spec = catalogue(new_spec(gguf))
     fake_hub("a/b", {"m-Q4_0.gguf": gguf})
     for path in (f"/{spec.hub.repo}/resolve/{COMMIT}/{spec.file}", "/api/models/a/b"):

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from adascale.engine.errors import ModelCorruptError, ModelNotFoundError, ModelUnavailableError, UsageError
+from adascale.models.files.cache import Transfer
 from adascale.models.files.catalog import ModelSpec
-from adascale.models.files.gguf_info import read_info
+from adascale.models.files.gguf import read_info
 from adascale.models.files.library import ModelFile, installed_models, locate, remove, resolve
-from adascale.models.files.progress import Transfer
 
 New = Callable[..., ModelSpec]
 Use = Callable[[ModelSpec], ModelSpec]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from adascale.engine.errors import ModelNotFoundError
-from adascale.models.files.reference import (
+from adascale.models.files.catalog import (
     ModelReference,
     Store,
     StoreReference,

@@ -14,7 +14,7 @@ from adascale.engine.errors import ModelError
 from adascale.engine.strategies import Beam
 from adascale.engine.strategies.redraws import RolloutDraws
 from adascale.engine.types import Problem
-from adascale.models.files.gguf_info import read_info
+from adascale.models.files.gguf import read_info
 from adascale.models.llama.context import LlamaContext, Run
 from adascale.models.llama.prefixes import evaluate_tokens
 

@@ -9,7 +9,7 @@ import tiny_prm
 
 from adascale.engine.errors import UsageError
 from adascale.models.files.catalog import catalog
-from adascale.models.files.gguf_info import read_info
+from adascale.models.files.gguf import read_info
 from adascale.models.files.library import ModelFile
 from adascale.models.prm.formats import FORMATS, settle_format, split_reference
 

@@ -15,7 +15,7 @@ from tiny_prm import final_states
 from adascale.engine.errors import AdascaleError, ModelCorruptError, UsageError
 from adascale.engine.ports import Prefix
 from adascale.engine.types import Problem
-from adascale.models.files.gguf_info import read_info
+from adascale.models.files.gguf import read_info
 from adascale.models.files.library import ModelFile
 from adascale.models.files.safetensors import save_tensors
 from adascale.models.prm.formats import settle_format

@@ -23,7 +23,7 @@ from adascale.engine.search.events import (
 )
 from adascale.engine.strategies import STRATEGIES, Beam, Vote
 from adascale.engine.types import Budget, Notice, Problem, Reading
-from adascale.models.files.progress import DownloadPlan, Transfer
+from adascale.models.files.cache import DownloadPlan, Transfer
 from adascale.models.options import SessionOptions
 from adascale.models.worker.server import (
     Cancel,
