@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Annotated
+from contextlib import suppress
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +14,10 @@ from ..exit_codes import FAILED
 from ..options.declare import JsonLinesOption, JsonOption, OfflineOption, YesOption
 from ..terminal.console import as_typed, say, write_json, write_json_lines, write_payload
 from ..terminal.text import columns, fitted, plural
+
+if TYPE_CHECKING:
+    from adascale.models.files.catalog import ModelSpec
+    from adascale.models.files.library import LocalFile
 
 SCHEMA = "adascale.model/1"
 
@@ -38,16 +42,16 @@ def list_models(as_json: JsonLinesOption = False) -> None:
 
     installed = installed_models()
     here = {file.name: file for file in installed.files}
-    entries = [entry_of_catalogue(spec, here.pop(name, None)) for name, spec in catalog().items()]
-    entries += map(entry_of_file, here.values())
-    entries.sort(key=lambda entry: not entry.here)
+    found = [_facts(spec, here.pop(name, None)) for name, spec in catalog().items()]
+    found += [_facts(None, file) for file in here.values()]
+    found.sort(key=lambda facts: not facts["here"])
     for error in installed.errors:
         say(f"adascale: {as_typed(error.message)}")
     if as_json:
-        write_json_lines({"schema": SCHEMA, **asdict(entry)} for entry in entries)
+        write_json_lines({"schema": SCHEMA, **facts} for facts in found)
         return
-    write_payload(fitted(models_table(entries)))
-    sizes = [entry.size_bytes or 0 for entry in entries if entry.here]
+    write_payload(fitted(_table(found)))
+    sizes = [facts["size_bytes"] for facts in found if facts["here"]]
     total = f"{plural(len(sizes), 'model')} here, {human_bytes(sum(sizes))}"
     say(f"adascale: {total}; adascale pull NAME fetches another, -m NAME uses it")
 
@@ -63,19 +67,26 @@ def show(name: Name, as_json: JsonOption = False) -> None:
 
     file, reference = locate(name), parse(name)
     spec = reference.spec if isinstance(reference, ModelReference) else None
-    if spec is not None:
-        entry = entry_of_catalogue(spec, file)
-    elif file is not None:
-        entry = entry_of_file(file)
-    else:
+    if spec is None and file is None:
         raise ModelNotFoundError(f"{name} is not on this machine", hint=command("pull", name))
-    facts = asdict(entry)
+    facts = _facts(spec, file)
     if file is not None:
-        facts |= header_facts(resolve(name, offline=True).info)
+        info = resolve(name, offline=True).info
+        facts |= {
+            "parameters": info.parameter_count,
+            "architecture": info.architecture,
+            "quant": info.file_type,
+            "context": info.context_length,
+            "layers": info.block_count,
+            "vocabulary": info.vocab_size,
+            "chat_template": bool(info.chat_template),
+            "kv_bytes_per_token": info.kv_bytes_per_token,
+        }
     if as_json:
         write_json({"schema": SCHEMA, **facts})
-    else:
-        write_payload(facts_text(facts))
+        return
+    known = {key.replace("_", " "): value for key, value in facts.items() if value not in (None, "")}
+    write_payload("\n".join(f"{key:<20}{_words(value)}" for key, value in known.items()))
 
 
 def pull(
@@ -125,122 +136,57 @@ def rm(name: Name, yes: Yes = False) -> None:
     say(f"removed {name}, {human_bytes(remove(name))} freed")
 
 
-if TYPE_CHECKING:
-    from adascale.models.files.catalog import ModelSpec
-    from adascale.models.files.gguf import GGUFInfo
-    from adascale.models.files.library import LocalFile
+_FACTS = (
+    *("name", "role", "format", "here", "path", "size_bytes", "sha256", "parameters", "licence"),
+    *("architecture", "thinking", "memory_bytes", "repository", "summary"),
+)
+"""Facts about a model in JSON: ``role`` is ``generator`` or ``prm``, ``format`` that of a PRM,
+``memory_bytes`` the memory of a question with the default context and samples."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One model of the list; None for unknown facts.
+def _facts(spec: ModelSpec | None, file: LocalFile | None) -> dict[str, Any]:
+    """What is known about a model by the catalogue or its header, and of its file; None for the rest.
 
-    Attributes:
-        role: ``generator`` or ``prm``.
-        format: Format of a PRM.
-        thinking: Support for thinking, as in the catalogue.
-        memory_bytes: Memory of a question with the default context and samples.
+    Args:
+        spec: Its entry in the catalogue; None for a file that has a name of its own, by which it is called.
+        file: Its file on this machine.
     """
-
-    name: str
-    role: str | None = None
-    format: str | None = None
-    here: bool = False
-    path: str | None = None
-    size_bytes: int | None = None
-    sha256: str | None = None
-    parameters: int | None = None
-    licence: str | None = None
-    architecture: str | None = None
-    thinking: str | None = None
-    memory_bytes: int | None = None
-    repository: str | None = None
-    summary: str | None = None
-
-
-def entry_of_catalogue(spec: ModelSpec, file: LocalFile | None) -> Entry:
-    """Describe a model of the catalogue, and its file if it is on this machine."""
-    from adascale.models.sizing import usual_bytes
-
-    entry = Entry(
-        name=spec.name,
-        role=spec.role,
-        format=spec.format,
-        size_bytes=spec.size_bytes,
-        sha256=spec.sha256,
-        parameters=spec.parameters,
-        licence=spec.licence,
-        architecture=spec.architecture or None,
-        thinking=spec.thinking if spec.role == "generator" else None,
-        memory_bytes=usual_bytes(spec.size_bytes, spec.kv_bytes_per_token, spec.state_bytes),
-        repository=spec.hub.repo,
-        summary=spec.summary,
-    )
-    return entry if file is None else _located(entry, file)
-
-
-def entry_of_file(file: LocalFile) -> Entry:
-    """Describe a file by its header, or by the catalogue if that knows its bytes under another name."""
     from adascale.models.files.gguf import read_info
     from adascale.models.sizing import usual_bytes
 
-    if file.spec is not None:
-        return replace(entry_of_catalogue(file.spec, file), name=file.name)
-    try:
-        info = read_info(file.path)
-    except (ModelError, OSError):  # whoever opens it is told the reason
-        return _located(Entry(file.name), file)
-    entry = Entry(
-        name=file.name,
-        parameters=info.parameter_count,
-        architecture=info.architecture,
-        memory_bytes=usual_bytes(info.size_bytes, info.kv_bytes_per_token, info.state_bytes),
-    )
-    return _located(entry, file)
+    found: dict[str, Any] = {**dict.fromkeys(_FACTS), "here": file is not None}
+    own_name = file.name if file is not None and spec is None else None
+    spec = spec if file is None else spec or file.spec
+    if spec is not None:
+        found |= {key: getattr(spec, key) or None for key in _FACTS if hasattr(spec, key)}
+        found["repository"] = spec.hub.repo
+        found["thinking"] = spec.thinking if spec.role == "generator" else None
+        found["memory_bytes"] = usual_bytes(spec.size_bytes, spec.kv_bytes_per_token, spec.state_bytes)
+    elif file is not None:
+        with suppress(ModelError, OSError):  # whoever opens it is told the reason
+            info = read_info(file.path)
+            found["parameters"], found["architecture"] = info.parameter_count, info.architecture
+            found["memory_bytes"] = usual_bytes(info.size_bytes, info.kv_bytes_per_token, info.state_bytes)
+    if file is not None:
+        found |= {"path": str(file.path), "size_bytes": file.size_bytes}
+        found["sha256"] = file.sha256 or found["sha256"]
+        found["name"] = own_name or found["name"]
+    return found
 
 
-def _located(entry: Entry, file: LocalFile) -> Entry:
-    sha256 = file.sha256 or entry.sha256
-    return replace(entry, here=True, path=str(file.path), size_bytes=file.size_bytes, sha256=sha256)
-
-
-def header_facts(info: GGUFInfo) -> dict[str, object]:
-    """Facts that the header of a model file states."""
-    return {
-        "parameters": info.parameter_count,
-        "architecture": info.architecture,
-        "quant": info.file_type,
-        "context": info.context_length,
-        "layers": info.block_count,
-        "vocabulary": info.vocab_size,
-        "chat_template": bool(info.chat_template),
-        "kv_bytes_per_token": info.kv_bytes_per_token,
-    }
-
-
-def models_table(entries: Iterable[Entry]) -> str:
+def _table(models: Iterable[Mapping[str, Any]]) -> str:
     """Format a line for each model."""
-
-    def amount(count: int | None) -> str:
-        return human_bytes(count) if count else "?"
-
     rows = [("NAME", "SIZE", "MEMORY", "HERE", "LICENCE", "WHAT IT IS")]
-    for entry in entries:
-        here = "here" if entry.here else "-"
-        sizes = amount(entry.size_bytes), amount(entry.memory_bytes)
-        rows.append((entry.name, *sizes, here, entry.licence or "?", entry.summary or ""))
+    for each in models:
+        size, memory = (
+            human_bytes(each[key]) if each[key] else "?" for key in ("size_bytes", "memory_bytes")
+        )
+        here = "here" if each["here"] else "-"
+        rows.append((each["name"], size, memory, here, each["licence"] or "?", each["summary"] or ""))
     return columns(rows, "<<<<<<")
-
-
-def facts_text(facts: Mapping[str, object]) -> str:
-    """Format one fact a line, without unknown ones."""
-    known = {key.replace("_", " "): value for key, value in facts.items() if value not in (None, "")}
-    return "\n".join(f"{key:<20}{_words(value)}" for key, value in known.items())
 
 
 def _words(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}"
-    return str(value)
+    return f"{value:,}" if isinstance(value, int) else str(value)
