@@ -42,6 +42,7 @@ from ..terminal.console import (
     stdin_stream,
 )
 from ..terminal.signals import STOPPING
+from ..terminal.text import columns
 
 if TYPE_CHECKING:
     from adascale.models.worker.client import Worker
@@ -86,7 +87,7 @@ def _talk(conversation: Conversation, *, is_typed: bool) -> None:
         from ..terminal.messages import typed_messages, unechoed
 
         history = data_folder() / "chat-history" if conversation.view.save else None
-        messages = typed_messages(complete, history, "Ask anything (/help for help)")
+        messages = typed_messages(_COMPLETIONS, history, "Ask anything (/help for help)")
         unseen = unechoed
     for message in messages:
         try:
@@ -252,11 +253,21 @@ _COMMANDS: Mapping[str, str] = {
 _ENDS = ("exit", "quit")
 """Messages that end a conversation too, as in a shell."""
 
-_KEYS: Mapping[str, str] = {
-    "Alt-Enter": 'Begin another line; so does Enter behind an opening """, up to the closing one.',
-    "Ctrl-C": "Stop a reply, or clear what was typed.",
-    "Tab": "Complete a command.",
-}
+_COMPLETIONS = [
+    "/model ",
+    *(f"/effort {level}" for level in get_args(Effort)),
+    "/tree",
+    "/clear",
+    "/help",
+    "/bye",
+]
+"""Lines that Tab completes to."""
+
+_KEYS = [
+    ("  Alt-Enter", 'Begin another line; so does Enter behind an opening """, up to the closing one.'),
+    ("  Ctrl-C", "Stop a reply, or clear what was typed."),
+    ("  Tab", "Complete a command."),
+]
 
 
 def run_command(conversation: Conversation, message: str) -> bool:
@@ -281,10 +292,7 @@ def run_command(conversation: Conversation, message: str) -> bool:
             conversation.turns = ()
             say("forgotten: a new conversation begins")
         case "help":
-            rows = {**{f"/{command}": text for command, text in _COMMANDS.items()}, **_KEYS}
-            width = max(map(len, rows))
-            for what, text in rows.items():
-                say(f"  {what:{width}}  {text}")
+            say(columns([*((f"  /{typed}", text) for typed, text in _COMMANDS.items()), *_KEYS], "<<"))
         case "bye":
             raise EOFError
         case _:
@@ -302,15 +310,3 @@ def _show_tree(searched: ViewState | None) -> None:
         stderr_console().print(final_tree(searched, stderr_console().width))
     else:
         say(plain_text(final_tree(searched, plain_width()), plain_width()))
-
-
-def complete(line: str) -> list[str]:
-    """Lines that an incomplete command can become."""
-    name, space, argument = line.removeprefix("/").partition(" ")
-    if not line.startswith("/"):
-        return []
-    if space:
-        levels = get_args(Effort) if name == "effort" else ()
-        return [f"/{name} {level}" for level in levels if level.startswith(argument.lstrip())]
-    words = [command.partition(" ") for command in _COMMANDS]
-    return [f"/{word}{blank}" for word, blank, _ in words if word.startswith(name)]

@@ -5,13 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import get_app
-from prompt_toolkit.completion import CompleteEvent, Completer, Completion
-from prompt_toolkit.document import Document
+from prompt_toolkit.completion import WordCompleter
 from prompt_toolkit.formatted_text import FormattedText
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
@@ -25,18 +24,15 @@ QUOTES = '"""'
 
 _PROMPT, _CONTINUATION = ">>> ", "... "
 
-Complete = Callable[[str], Iterable[str]]
-"""All lines that begin as the given one does, and can be completed to."""
 
-
-def typed_messages(complete: Complete, history: Path | None, hint: str) -> Iterator[str]:
+def typed_messages(lines: list[str], history: Path | None, hint: str) -> Iterator[str]:
     """Messages as they are typed, until Ctrl-D; the prompt is written to stderr.
 
     Enter sends a message. Alt-Enter, a pasted line end, and Enter behind an opening ``QUOTES`` begin another
     line. Ctrl-C clears what was typed.
 
     Args:
-        complete: Completes a line at the Tab key.
+        lines: Lines to which the Tab key completes.
         history: File of earlier messages; None keeps none.
         hint: Shown while nothing is typed.
     """
@@ -45,7 +41,7 @@ def typed_messages(complete: Complete, history: Path | None, hint: str) -> Itera
         multiline=True,
         prompt_continuation=lambda width, _, wraps: " " * width if wraps else _CONTINUATION,
         key_bindings=_key_bindings(),
-        completer=_LineCompleter(complete),
+        completer=WordCompleter(lines, sentence=True),
         complete_while_typing=False,
         complete_style=CompleteStyle.READLINE_LIKE,
         history=_history(history),
@@ -116,19 +112,6 @@ def _key_bindings() -> KeyBindings:
         """A colour of pasted text looks like a mouse event, which prompt_toolkit fails to read."""
 
     return keys
-
-
-class _LineCompleter(Completer):
-    """Completes the whole line."""
-
-    def __init__(self, complete: Complete) -> None:
-        self._complete = complete
-
-    def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterator[Completion]:
-        """Lines that begin as it does."""
-        line = document.text_before_cursor
-        for found in self._complete(line):
-            yield Completion(found, start_position=-len(line), display=found.strip().rpartition(" ")[2])
 
 
 def _output() -> Output:
