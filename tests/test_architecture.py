@@ -34,7 +34,7 @@ MAY_IMPORT = {
     },
     "api": {
         "adascale.engine", "adascale.models",
-        "httpx2", "mcp", "mcp_types", "pydantic", "starlette",
+        "mcp", "mcp_types", "pydantic", "pydantic_core", "starlette",
         "uvicorn",
     },
 }  # fmt: skip

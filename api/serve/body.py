@@ -9,18 +9,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field, ValidationError, model_validator
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
-from adascale.engine.errors import UsageError
-from adascale.engine.tools.calls import MAX_TOOLS
+from adascale.engine.errors import UsageError, excerpt
 from adascale.engine.tools.schema import object_schema
 from adascale.engine.types import SamplingChange
 
 from .http import JsonObject, Refusal
 
 MAX_SEED = (1 << 63) - 1
-MAX_MESSAGES = 512
-"""Messages of a conversation, and parts of a message."""
 
 Effort = Literal["none", "minimal", "low", "medium", "high", "max", "xhigh", "chat"]
 """How hard to try; without it the last message decides."""
@@ -38,9 +43,6 @@ Seed = Annotated[Annotated[int, Field(ge=-MAX_SEED, le=MAX_SEED)] | None, _OPEN]
 
 Nothing = Annotated[list[Any], Field(max_length=0)]
 """A list that has to be empty: its items are not supported."""
-
-_MAX_TYPE = 40
-"""Characters of an unknown part's type that the refusal repeats."""
 
 
 class Fields(BaseModel):
@@ -113,16 +115,11 @@ def as_parts(value: Any) -> Any:
     return [{"type": "text", "text": value}] if isinstance(value, str) else value
 
 
-Parts = Annotated[
-    list[Part],
-    Field(max_length=MAX_MESSAGES),
-    FailFast(),
-    BeforeValidator(as_parts),
-]
+Parts = Annotated[list[Part], BeforeValidator(as_parts)]
 """A text, or a list of parts."""
 
 Text = Annotated[str, Field(min_length=1)]
-Texts = Annotated[list[Text], FailFast(), BeforeValidator(_as_list)]
+Texts = Annotated[list[Text], BeforeValidator(_as_list)]
 """A text, or a list of texts."""
 
 
@@ -142,7 +139,7 @@ def text_of(parts: Sequence[Part], place: str, *without_effect: str) -> str:
         if part.type in without_effect:
             continue
         if part.type not in ("text", "input_text", "output_text"):
-            text = f"{part.type[:_MAX_TYPE]} cannot be read, only text"
+            text = f"{excerpt(part.type)} cannot be read, only text"
             raise Refusal.of_field(f"{place}[{at}].type", text, "unsupported-content")
         if part.text is None:
             raise Refusal.of_field(f"{place}[{at}].text", "has to be given")
@@ -151,24 +148,25 @@ def text_of(parts: Sequence[Part], place: str, *without_effect: str) -> str:
 
 
 Name = Annotated[str, Field(min_length=1, max_length=128)]
-Probability = Annotated[float, Field(ge=0, le=1)]
 
 
-class Function(Fields):
-    """A function that the model may call."""
+class Named(Fields):
+    """The name of a function."""
 
     name: Name
+
+
+class Function(Named):
+    """A function that the model may call."""
+
     description: str = ""
     parameters: dict[str, Any] = {}
     """JSON schema of its arguments, an object."""
 
-    def shown(self) -> JsonObject:
-        """The function without fields that have no effect."""
-        return {"name": self.name, "description": self.description, "parameters": self.parameters}
-
     def tool(self) -> JsonObject:
         """The function as a template reads it."""
-        return {"type": "function", "function": self.shown()}
+        shown = {"name": self.name, "description": self.description, "parameters": self.parameters}
+        return {"type": "function", "function": shown}
 
 
 class FunctionTool(Fields):
@@ -178,26 +176,16 @@ class FunctionTool(Fields):
     function: Function
 
 
-FunctionTools = Annotated[list[FunctionTool], Field(max_length=MAX_TOOLS), FailFast()]
-
-
-class NamedFunction(Fields):
-    """The name of a function."""
-
-    name: Name
-
-
 class FunctionChoice(Fields):
     """One function that has to be called."""
 
     type: Literal["function"]
-    function: NamedFunction
+    function: Named
 
 
-class CalledFunction(Fields):
+class CalledFunction(Named):
     """A function that an earlier answer has called; its arguments are JSON."""
 
-    name: Name
     arguments: str | dict[str, Any] = "{}"
 
 
@@ -214,9 +202,6 @@ class EarlierCall(Fields):
         return self.id, self.function.name, self.function.arguments
 
 
-FormatName = Literal["text", "json_object", "json_schema"]
-
-
 class SchemaFields(Fields):
     """The JSON schema of an object, and fields beside it."""
 
@@ -224,38 +209,28 @@ class SchemaFields(Fields):
     schema_: dict[str, Any] = Field({}, alias="schema")
 
 
-class ChatFormat(Fields):
-    """Plain text, or a JSON object of any form or of a schema, as chat completions have it."""
+class Format(SchemaFields):
+    """Plain text, or a JSON object of any form or of a schema; chat completions have that in a field."""
 
-    type: FormatName
+    type: Literal["text", "json_object", "json_schema"]
     json_schema: SchemaFields | None = None
 
 
-class FlatFormat(SchemaFields):
-    """The same, as responses and messages have it."""
-
-    type: FormatName
-
-
-def schema_of(asked: ChatFormat | FlatFormat | None, place: str) -> JsonObject | None:
+def schema_of(asked: Format | None, place: str) -> JsonObject | None:
     """The schema of the reply; None for plain text.
 
     Args:
         asked: The format.
-        place: The field that holds it.
+        place: The field that holds the schema.
 
     Raises:
-        Refusal: as ``checked``, or there is no schema.
+        Refusal: as ``checked``.
     """
     if asked is None or asked.type == "text":
         return None
     if asked.type == "json_object":
         return {"type": "object"}
-    if isinstance(asked, FlatFormat):
-        return checked(asked.schema_, f"{place}.schema")
-    if asked.json_schema is None:
-        raise Refusal.of_field(f"{place}.json_schema", "has to be given")
-    return checked(asked.json_schema.schema_, f"{place}.json_schema.schema")
+    return checked((asked.json_schema or asked).schema_, place)
 
 
 def checked(schema: JsonObject, place: str) -> JsonObject:
@@ -274,11 +249,7 @@ def checked(schema: JsonObject, place: str) -> JsonObject:
 _GREEDY_BELOW = 0.01
 """A temperature below this means greedy decoding."""
 
-_MAX_BIASES = 1024
-_MAX_TOKEN = 1 << 24
-
 Penalty = Annotated[float, Field(ge=-100, le=100)]
-Bias = Annotated[float, Field(ge=-100, le=100)]
 
 
 def _biases(value: Any) -> Any:
@@ -291,11 +262,7 @@ def _biases(value: Any) -> Any:
         raise Refusal.of_field("logit_bias", "its names have to be ids of tokens") from None
 
 
-Biases = Annotated[
-    dict[Annotated[int, Field(ge=0, le=_MAX_TOKEN)], Bias],
-    Field(max_length=_MAX_BIASES),
-    BeforeValidator(_biases),
-]
+Biases = Annotated[dict[Annotated[int, Field(ge=0, le=1 << 24)], Penalty], BeforeValidator(_biases)]
 
 
 class Body(Fields):
@@ -307,8 +274,6 @@ class Body(Fields):
     """Random seed; the same seed gives the same solutions."""
     stream: bool = False
     """Answer in server-sent events."""
-    min_probability: Probability = 0.0
-    """Probability below which no tool is called; the reply then says so."""
     temperature: Annotated[float, Field(ge=0, le=100)] | None = None
     """0 asks for one greedy reply."""
     top_k: Annotated[int, Field(ge=-1, le=1 << 24)] | None = None
@@ -316,9 +281,9 @@ class Body(Fields):
     top_p: Annotated[float, Field(ge=0, le=1)] | None = None
     min_p: Annotated[float, Field(ge=0, le=1)] | None = None
     """Drop tokens that are less likely than this share of the likeliest one."""
-    repeat_penalty: Annotated[float, Field(ge=0.01, le=100)] | None = None
-    repetition_penalty: Annotated[float, Field(ge=0.01, le=100)] | None = None
-    """Another name of ``repeat_penalty``."""
+    repeat_penalty: Annotated[float, Field(ge=0.01, le=100)] | None = Field(
+        None, validation_alias=AliasChoices("repeat_penalty", "repetition_penalty")
+    )
     presence_penalty: Penalty | None = None
     frequency_penalty: Penalty | None = None
     logit_bias: Biases | None = None
@@ -334,9 +299,8 @@ class Body(Fields):
 
         Greedy decoding needs no filters, and a search cannot have temperature 0.
         """
-        repeat = self.repeat_penalty if self.repeat_penalty is not None else self.repetition_penalty
         change = SamplingChange(
-            repeat_penalty=repeat,
+            repeat_penalty=self.repeat_penalty,
             presence_penalty=self.presence_penalty,
             frequency_penalty=self.frequency_penalty,
             logit_bias=tuple(sorted(self.logit_bias.items())) if self.logit_bias else None,

@@ -6,20 +6,19 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
-from pydantic import BeforeValidator, FailFast, Field
+from pydantic import BeforeValidator, Field
 
 from adascale.engine.tools.calls import Choice
 from adascale.engine.types import TokenLogprob, Usage
 
 from .body import (
-    MAX_MESSAGES,
     Body,
-    ChatFormat,
     EarlierCall,
     Effort,
     Fields,
+    Format,
     FunctionChoice,
-    FunctionTools,
+    FunctionTool,
     OpenTokens,
     Parts,
     Texts,
@@ -157,14 +156,14 @@ class Message(Fields):
     role: Literal["user", "assistant", "system", "developer", "tool"]
     content: Parts = []
     name: str = ""
-    tool_calls: Annotated[list[EarlierCall], Field(max_length=MAX_MESSAGES), FailFast()] = []
+    tool_calls: list[EarlierCall] = []
     tool_call_id: str = ""
 
 
 class ChatBody(ChoicesBody):
     """Body of a chat completion."""
 
-    messages: Annotated[list[Message], Field(min_length=1, max_length=MAX_MESSAGES), FailFast()]
+    messages: Annotated[list[Message], Field(min_length=1)]
     reasoning_effort: Effort | None = None
     max_completion_tokens: OpenTokens = None
     stop: Annotated[Texts, Field(max_length=4)] = []
@@ -173,8 +172,8 @@ class ChatBody(ChoicesBody):
     """Give the log-probability of each token of the answer; a stream has them at its end."""
     top_logprobs: Annotated[int, Field(ge=0, le=MAX_LIKELIEST)] = 0
     """Number of likeliest alternatives to each token."""
-    response_format: ChatFormat | None = None
-    tools: FunctionTools = []
+    response_format: Format | None = None
+    tools: list[FunctionTool] = []
     tool_choice: Choice | FunctionChoice | None = None
 
 
@@ -208,7 +207,7 @@ def _read(body: ChatBody, served: ServedModel) -> Ask:
         answers=body.n,
         stop=body.stop,
         logprobs=body.top_logprobs if body.logprobs else None,
-        schema=schema_of(body.response_format, "response_format"),
+        schema=schema_of(body.response_format, "response_format.json_schema.schema"),
     )
 
 
@@ -302,8 +301,6 @@ class CompletionBody(ChoicesBody):
     """Text after the completion, for models trained for fill-in-the-middle."""
     stop: Annotated[Texts, Field(max_length=16)] = []
     """Texts before which a completion is cut."""
-    logprobs: Annotated[int, Field(ge=0, le=MAX_LIKELIEST)] | None = None
-    """Number of likeliest alternatives to each token."""
 
 
 def _read_completion(body: CompletionBody, served: ServedModel) -> Ask:
@@ -313,7 +310,6 @@ def _read_completion(body: CompletionBody, served: ServedModel) -> Ask:
         max_tokens=body.max_tokens,
         answers=body.n,
         stop=body.stop,
-        logprobs=body.logprobs,
     )
 
 
@@ -325,7 +321,7 @@ class CompletionWriter(ChoicesWriter[CompletionBody]):
 
     def choice(self, at: int, choice: Completion, reasoning: str) -> JsonObject:
         """A completion."""
-        return _choice(at, choice.content, choice.finish, _completion_logprobs(choice.logprobs))
+        return _choice(at, choice.content, choice.finish)
 
     def part(self, at: int, text: str) -> JsonObject:
         """A piece of a text."""
@@ -333,7 +329,7 @@ class CompletionWriter(ChoicesWriter[CompletionBody]):
 
     def ended(self, at: int, choice: Completion) -> JsonObject:
         """The reason, and the log-probabilities."""
-        return _choice(at, "", choice.finish, _completion_logprobs(choice.logprobs))
+        return _choice(at, "", choice.finish)
 
 
 COMPLETIONS = Protocol("/v1/completions", CompletionBody, _read_completion, CompletionWriter)
@@ -341,18 +337,3 @@ COMPLETIONS = Protocol("/v1/completions", CompletionBody, _read_completion, Comp
 
 def _choice(at: int, text: str, finish: str | None = None, logprobs: JsonObject | None = None) -> JsonObject:
     return {"index": at, "text": text, "logprobs": logprobs, "finish_reason": finish}
-
-
-def _completion_logprobs(logprobs: Sequence[TokenLogprob] | None) -> JsonObject | None:
-    """Log-probabilities of the tokens of a completion; None if they were not asked for."""
-    if logprobs is None:
-        return None
-    texts = list(map(text_of_token, logprobs))
-    return {
-        "tokens": texts,
-        "token_logprobs": [each.logprob for each in logprobs],
-        "top_logprobs": [
-            {text_of_token(other): other.logprob for other in each.likeliest} for each in logprobs
-        ],
-        "text_offset": [sum(map(len, texts[:at])) for at in range(len(texts))],
-    }

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, FailFast, Field
+from pydantic import BeforeValidator, Field
 
-from adascale.engine.tools.calls import MAX_TOOLS, Choice
+from adascale.engine.tools.calls import Choice
 from adascale.engine.types import Usage
 
 from .body import (
-    MAX_MESSAGES,
     Body,
     Effort,
     Fields,
-    FlatFormat,
+    Format,
     Name,
     Part,
     Parts,
@@ -47,8 +46,6 @@ class Message(Fields):
     role: Literal["user", "assistant", "system"]
     content: Annotated[
         list[MessagePart],
-        Field(max_length=MAX_MESSAGES),
-        FailFast(),
         BeforeValidator(as_parts),
     ] = []
 
@@ -63,7 +60,7 @@ class OutputConfig(Fields):
     """Options of the output."""
 
     effort: Effort | None = None
-    format: FlatFormat | None = None
+    format: Format | None = None
 
 
 class MessageTool(Fields):
@@ -92,14 +89,14 @@ class ToolChoice(Fields):
 class MessageBody(Body):
     """Body of a message."""
 
-    messages: Annotated[list[Message], Field(min_length=1, max_length=MAX_MESSAGES), FailFast()]
+    messages: Annotated[list[Message], Field(min_length=1)]
     system: Parts = []
     max_tokens: Tokens | None = None
     thinking: Thinking | None = None
     output_config: OutputConfig | None = None
     stop_sequences: Annotated[Texts, Field(max_length=16)] = []
     """Texts before which an answer is cut."""
-    tools: Annotated[list[MessageTool], Field(max_length=MAX_TOOLS), FailFast()] = []
+    tools: list[MessageTool] = []
     tool_choice: ToolChoice | None = None
 
 
@@ -148,7 +145,9 @@ def _read(body: MessageBody, served: ServedModel) -> Ask:
         "none" if is_plain else effort,
         max_tokens=body.max_tokens,
         stop=body.stop_sequences,
-        schema=schema_of(body.output_config.format if body.output_config else None, "output_config.format"),
+        schema=schema_of(
+            body.output_config.format if body.output_config else None, "output_config.format.schema"
+        ),
     )
 
 

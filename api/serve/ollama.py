@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import FailFast, Field, model_validator
+from pydantic import Field, model_validator
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -18,7 +18,7 @@ from adascale import __version__
 from adascale.engine.errors import AdascaleError
 from adascale.models.files.gguf import GGUFInfo, read_info
 
-from .body import MAX_MESSAGES, Body, EarlierCall, Fields, FunctionTools, Nothing, Texts, checked
+from .body import Body, EarlierCall, Fields, FunctionTool, Nothing, Texts, checked
 from .http import JsonObject, Refusal, json_response, read_body, read_object, to_bytes
 from .hub import Hub
 from .outcome import Outcome
@@ -71,7 +71,7 @@ class Message(Fields):
     role: Literal["user", "assistant", "system", "tool"]
     content: str = ""
     images: Nothing = []
-    tool_calls: Annotated[list[EarlierCall], Field(max_length=MAX_MESSAGES), FailFast()] = []
+    tool_calls: list[EarlierCall] = []
     tool_name: str = ""
     tool_call_id: str = ""
 
@@ -79,8 +79,8 @@ class Message(Fields):
 class ChatBody(OllamaBody):
     """Body of a chat; without messages it only loads the model."""
 
-    messages: Annotated[list[Message], Field(max_length=MAX_MESSAGES), FailFast()] = []
-    tools: FunctionTools = []
+    messages: list[Message] = []
+    tools: list[FunctionTool] = []
 
 
 def _spoken(message: Message, place: str) -> JsonObject:

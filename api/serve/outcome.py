@@ -21,7 +21,6 @@ from adascale.engine.types import (
     Notice,
     TokenLogprob,
     Usage,
-    probability_of,
     rounded_probability,
 )
 
@@ -108,7 +107,6 @@ class Outcome:
         record, answer = self.record, self.answer
         agree, finished = record.agreement
         estimate = answer.confidence
-        score = None if estimate is None or estimate.calibrated else round(estimate.median, 4)
         return {
             "answer": answer.answer,
             "kind": answer.problem.kind,
@@ -116,18 +114,13 @@ class Outcome:
             "options": dict(answer.options) or None,
             "probability": rounded_probability(estimate),
             "interval": interval_of(estimate),
-            "score": score,
             "calibration": record.level,
             "votes": {"agree": agree, "finished": finished},
             "stop_reason": answer.stop_reason,
-            "groups": [
-                {"answer": group.answer, "votes": len(group.nodes), "weight": round(group.weight, 4)}
-                for group in answer.groups
-            ],
+            "groups": [{"answer": group.answer, "votes": len(group.nodes)} for group in answer.groups],
             **({"fields": to_plain(answer.fields)} if answer.problem.kind == "json" else {}),
             **({"alternatives": self._alternatives} if answer.problem.kind == "call" else {}),
             "tokens": record.usage.generated_tokens,
-            "flops": record.usage.flops,
             "seconds": round(record.t, 3),
             "seed": record.started.seed,
             "sampling": self._sampling,
@@ -160,33 +153,18 @@ class Outcome:
     def _reply(self, asked: ToolRequest) -> Completion:
         """The calls of a request with tools, or its reply.
 
-        Calls that are not likely enough are replaced by a text that says so, and calls whose results are
-        known by these results.
+        Calls whose results are known are replaced by these results.
         """
         answer, tree, stopped_at = self.answer, self.record.tree, None
         step = None if answer.best is None else tree[answer.best].step
         if answer.best is None or answer.answer is None:
             words = self._known_results(asked)
         elif calls := calls_of(answer.answer):
-            words = self._doubt(calls)
-            if not words:
-                return Completion(
-                    read_reply(tree.text(answer.best), asked.tools).text, "tool_calls", calls=calls
-                )
+            return Completion(read_reply(tree.text(answer.best), asked.tools).text, "tool_calls", calls=calls)
         else:
             words, stopped_at = cut_at_stop(answer.solution, self.ask.stop)
         is_long = stopped_at is None and (not words if step is None else step.finish == "length")
         return Completion(words, "length" if is_long else "stop", stopped_at)
-
-    def _doubt(self, calls: Sequence[Call]) -> str:
-        """Why calls are not made; empty if they are likely enough."""
-        needed, known = self.ask.min_probability, probability_of(self.answer.confidence)
-        if not needed or (known is not None and known >= needed):
-            return ""
-        named = " and ".join(dict.fromkeys(call.name for call in calls))
-        likely = "nothing tells how likely it is" if known is None else f"it is {known:.0%} likely"
-        doubt = f"{likely} to be correct, and it has to be {needed:.0%}"
-        return f"I am not sure enough to call {named}: {doubt}."
 
     def _known_results(self, asked: ToolRequest) -> str:
         """The known results of the calls that the first reply repeats; empty if it repeats none."""

@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
+from pydantic_core import from_json
+
 from adascale.engine.codec import nesting
 from adascale.engine.errors import UsageError, excerpt
 from adascale.engine.request import SearchRequest
@@ -23,7 +25,7 @@ from adascale.engine.tools.schema import CHECKED_LATE, UNCHECKED, keywords, obje
 from adascale.engine.types import Budget, Problem, Turn
 
 from .body import Body
-from .http import MAX_DEPTH, JsonObject, Refusal, parse_json
+from .http import MAX_DEPTH, JsonObject, Refusal
 
 CONTINUE = "Continue."
 """The user's turn behind a reply of the assistant, which asks for another one."""
@@ -58,7 +60,6 @@ class Ask:
         stop: Texts before which an answer is cut.
         stream: Stream the answer during the search.
         ignored: Fields of the body that have no effect.
-        min_probability: Probability below which no tool is called.
     """
 
     problem: Problem
@@ -69,7 +70,6 @@ class Ask:
     stop: tuple[str, ...] = ()
     stream: bool = False
     ignored: tuple[str, ...] = ()
-    min_probability: float = 0.0
 
     @property
     def strategy(self) -> Strategy:
@@ -225,7 +225,6 @@ class ServedModel:
             answers,
             tuple(stop),
             body.stream,
-            min_probability=body.min_probability,
         )
         return replace(ask, ignored=(*body.unknown(), *_without_effect(ask, body, schema)))
 
@@ -298,8 +297,6 @@ def _without_effect(ask: Ask, body: Body, schema: Mapping[str, Any] | None) -> I
     if body.wants_greedy and not isinstance(ask.strategy, Greedy):
         yield "temperature"
     if ask.tools is not None:
-        yield from ["n"] * (ask.answers > 1)
-        yield from ["logprobs"] * (ask.search.sampling.logprobs is not None)
         found = set().union(*(keywords(tool.parameters) for tool in ask.tools.tools.values()))
         yield from (f"tools: {name}" for name in sorted(found & UNCHECKED))
     elif schema is not None:
@@ -327,7 +324,7 @@ def calling(content: str, calls: Sequence[tuple[str, str, Any]], place: str) -> 
 
     def arguments(given: Any) -> JsonObject:
         try:
-            value = parse_json(given or "{}") if isinstance(given, str) else given
+            value = from_json(given or "{}", allow_inf_nan=False) if isinstance(given, str) else given
         except ValueError:
             value = None
         if not isinstance(value, dict) or nesting(value) > MAX_DEPTH:

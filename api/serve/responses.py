@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, FailFast, Field
+from pydantic import BeforeValidator, Field
 
-from adascale.engine.tools.calls import MAX_TOOLS, Choice
+from adascale.engine.tools.calls import Choice
 from adascale.engine.types import Usage
 
 from .body import (
-    MAX_MESSAGES,
     Effort,
     Fields,
-    FlatFormat,
+    Format,
     Function,
-    NamedFunction,
+    Named,
     Parts,
     Tokens,
     schema_of,
@@ -47,7 +46,7 @@ class ResponseTool(Function):
     type: Literal["function"]
 
 
-class NamedTool(NamedFunction):
+class NamedTool(Named):
     """One function that has to be called."""
 
     type: Literal["function"]
@@ -62,7 +61,7 @@ class Reasoning(Fields):
 class TextOptions(Fields):
     """Options of the text."""
 
-    format: FlatFormat | None = None
+    format: Format | None = None
 
 
 def _as_items(value: Any) -> Any:
@@ -78,8 +77,7 @@ class ResponseBody(OpenAIBody):
 
     input: Annotated[
         list[Item],
-        Field(min_length=1, max_length=MAX_MESSAGES),
-        FailFast(),
+        Field(min_length=1),
         BeforeValidator(_as_items),
     ]
     """The question as a text, or a conversation."""
@@ -91,7 +89,7 @@ class ResponseBody(OpenAIBody):
     previous_response_id: None = None
     conversation: None = None
     background: Literal[False] = False
-    tools: Annotated[list[ResponseTool], Field(max_length=MAX_TOOLS), FailFast()] = []
+    tools: list[ResponseTool] = []
     tool_choice: Choice | NamedTool | None = None
 
 
@@ -130,7 +128,7 @@ def _read(body: ResponseBody, served: ServedModel) -> Ask:
         Messages(said, f"input[{len(body.input) - 1}].content", _tool_use(body)),
         body.reasoning.effort if body.reasoning is not None else None,
         max_tokens=body.max_output_tokens,
-        schema=schema_of(None if body.text is None else body.text.format, "text.format"),
+        schema=schema_of(None if body.text is None else body.text.format, "text.format.schema"),
     )
 
 
@@ -255,7 +253,7 @@ class ResponseWriter(BlockWriter[ResponseBody]):
             "metadata": body.metadata,
             "parallel_tool_calls": body.parallel_tool_calls,
             "tool_choice": choice.model_dump() if isinstance(choice, NamedTool) else choice or "auto",
-            "tools": [{"type": "function", **each.shown(), "strict": True} for each in body.tools],
+            "tools": [{"type": "function", **each.tool()["function"], "strict": True} for each in body.tools],
             **public_sampling(None),
         }
 

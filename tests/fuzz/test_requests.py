@@ -69,7 +69,7 @@ COMPLETIONS = "/v1/completions"
 
 SAMPLER = {
     "temperature": 0.5, "top_k": 40, "top_p": 0.9, "min_p": 0.1, "repeat_penalty": 1.1,
-    "presence_penalty": 0.5, "logit_bias": {"1": -50}, "seed": 1, "stream": False, "min_probability": 0.5,
+    "presence_penalty": 0.5, "logit_bias": {"1": -50}, "seed": 1, "stream": False,
 }  # fmt: skip
 FORCED = {"type": "function", "function": {"name": NAME}}
 CLAUDE = {"messages": ANTHROPIC_TALK, "tools": [{"name": NAME, "input_schema": SCHEMA}]}
@@ -77,7 +77,7 @@ OPTIONS = {"temperature": 0.5, "seed": 1, "num_predict": 9, "stop": ["x"], "top_
 SAMPLES: list[tuple[str, Any]] = [
     (CHAT, {"messages": TALK, "tools": [TOOL], "tool_choice": FORCED, "parallel_tool_calls": False}),
     (CHAT, {"messages": [QUESTION], "response_format": FORM, "n": 2, "stop": ["x"], **SAMPLER}),
-    (COMPLETIONS, {"prompt": "Echo 3", "n": 2, "best_of": 2, "logprobs": 3, "stop": "x", **SAMPLER}),
+    (COMPLETIONS, {"prompt": "Echo 3", "n": 2, "stop": "x", **SAMPLER}),
     (MESSAGES, {"max_tokens": 9, **CLAUDE, "tool_choice": {"type": "any"}}),
     (MESSAGES, {"max_tokens": 9, "messages": [QUESTION], "output_config": FLAT, "stop_sequences": ["x"]}),
     (RESPONSES, {"input": RESPONSES_TALK, "tools": [{"type": "function", **FUNCTION}], **SAMPLER}),

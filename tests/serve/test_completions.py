@@ -73,12 +73,3 @@ def test_tokens_of_the_answer_that_is_shown_have_log_probabilities(
     chunks = [c for chunk in client.chat.completions.create(**asked, stream=True) for c in chunk.choices]  # type: ignore[call-overload]
     streamed = [each for chunk in chunks if chunk.logprobs for each in chunk.logprobs.content]
     assert streamed == tokens
-
-
-def test_log_probabilities_of_a_completion_stand_in_lists(client: openai.OpenAI) -> None:
-    [choice] = client.completions.create(model=MODEL, prompt="x", logprobs=1).choices
-    found = choice.logprobs
-    assert found is not None
-    assert "".join(found.tokens or []) == choice.text
-    assert found.text_offset == list(range(len(choice.text)))
-    assert found.top_logprobs == [{"~": -0.25}] * len(choice.text)

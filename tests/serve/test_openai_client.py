@@ -10,7 +10,6 @@ import pytest
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from scripted_server import Served, served
 
-from adascale.engine.types import Turn
 from bench.scripted import MODEL
 
 SPLIT = 0
@@ -120,37 +119,11 @@ def test_replies_that_are_not_compared_are_as_many_as_were_asked_for(
     assert parts == texts
 
 
-def test_earlier_turns_and_system_messages_go_to_the_model(server: Served, client: openai.OpenAI) -> None:
-    client.chat.completions.create(
-        model=MODEL,
-        messages=[
-            {"role": "system", "content": "Be brief."},
-            {"role": "user", "content": "Say 1"},
-            {"role": "assistant", "content": "1"},
-            {"role": "user", "content": [{"type": "text", "text": "Say"}, {"type": "text", "text": "2"}]},
-        ],
-    )
-    asked = server.policy.opened[-1]
-    assert asked.question == "Say\n2"
-    assert asked.history == (Turn("system", "Be brief."), Turn("user", "Say 1"), Turn("assistant", "1"))
-
-
 def test_the_model_is_listed_once_and_known_with_its_efforts(client: openai.OpenAI) -> None:
     assert [model.id for model in client.models.list()] == [MODEL]
     assert client.models.retrieve(f"{MODEL}:high").owned_by == "adascale"
     with pytest.raises(openai.NotFoundError, match="is not served here"):
         client.models.retrieve("gpt-9")
-
-
-@pytest.mark.parametrize("streamed", [False, True])
-def test_a_question_that_does_not_fit_is_refused_with_both_numbers(
-    client: openai.OpenAI, streamed: bool
-) -> None:
-    with pytest.raises(
-        openai.BadRequestError, match=r"context length.*9,999 tokens, the context has room for 2,048"
-    ) as caught:
-        ask(client, "a long one", stream=streamed)
-    assert caught.value.code == "context_length_exceeded"
 
 
 def test_a_question_that_ends_the_worker_is_not_repeated(server: Served, client: openai.OpenAI) -> None:

@@ -81,13 +81,6 @@ def test_a_stream_builds_the_same_response_as_its_last_event_has(client: openai.
     assert last.response.model_dump(exclude=without_times) == ask(client).model_dump(exclude=without_times)
 
 
-def test_the_stream_helper_of_the_client_follows_it(client: openai.OpenAI) -> None:
-    with client.responses.stream(model=MODEL, input="Say 42") as events:
-        for _ in events:
-            pass
-        assert events.get_final_response().output_text.startswith("We look at 42.")
-
-
 def test_a_response_goes_back_with_the_next_question(server: Served, client: openai.OpenAI) -> None:
     first = ask(client, "Say 41")
     said = [{"role": "user", "content": "Say 41"}, *(item.model_dump() for item in first.output)]

@@ -41,8 +41,6 @@ def summary(server: Served, **body: Any) -> dict[str, Any]:
     ("path", "body", "param", "text"),
     [
         (CHAT, {"model": "scriptid"}, "model", "there is scripted"),
-        (CHAT, {"messages": say("Hi") * 513}, "messages", "512"),
-        (CHAT, {"messages": ["Hi"]}, "messages[0]", ""),
         (CHAT, {"messages": say("x", "critic")}, "messages[0].role", "'assistant'"),
         (CHAT, {"messages": say(" ")}, "messages[0].content", "is empty"),
         (
@@ -53,11 +51,8 @@ def summary(server: Served, **body: Any) -> dict[str, Any]:
         ),
         (CHAT, {"top_p": 1.5}, "top_p", "1"),
         (CHAT, {"logit_bias": {"yes": 5}}, "logit_bias", "ids of tokens"),
-        (CHAT, {"logit_bias": {"5": 101}}, "logit_bias[5]", "100"),
         (CHAT, {"tools": [{"type": "function"}]}, "tools[0].function", ""),
-        (CHAT, {"tool_choice": "any"}, "tool_choice", "'required'"),
         (CHAT, {"tool_choice": "required"}, "tool_choice", "there is no such tool"),
-        (CHAT, {"response_format": {"type": "json_schema"}}, "response_format.json_schema", ""),
         (CHAT, {"reasoning_effort": "huge"}, "reasoning_effort", "'medium'"),
         (CHAT, {"top_logprobs": 2}, "top_logprobs", "logprobs: true"),
         (COMPLETIONS, {"prompt": ["a", "b"]}, "prompt", ""),
@@ -94,13 +89,11 @@ def test_fields_without_effect_are_ignored_and_named(server: Served) -> None:
         ({"model": "scripted:none"}, False, False),
         ({"reasoning_effort": "minimal"}, False, False),
         ({"messages": say("Say something kind.")}, False, True),
-        ({"messages": say("Give me 3 tips")}, False, True),
         ({"model": "scripted:chat"}, False, True),
         ({"messages": say("Say something kind."), "reasoning_effort": "low"}, True, False),
         ({"temperature": 0}, False, False),
         ({"temperature": 0, "messages": say("hi")}, False, True),
         ({"temperature": 0, "reasoning_effort": "low"}, True, False),
-        ({"temperature": 0, "model": "scripted:low"}, True, False),
     ],
 )
 def test_model_effort_temperature_and_message_decide_whether_to_search(
@@ -141,10 +134,8 @@ def test_the_sampler_of_a_request_is_the_one_that_draws(
     ("path", "body"),
     [
         (CHAT, {"reasoning_effort": "max", "max_completion_tokens": 100}),
-        (CHAT, {"reasoning_effort": "xhigh", "max_tokens": 100}),
         (RESPONSES, {"reasoning": {"effort": "max"}, "max_output_tokens": 100}),
         (MESSAGES, {"output_config": {"effort": "max"}, "max_tokens": 100}),
-        (MESSAGES, {"model": "scripted:max", "max_tokens": 100}),
     ],
 )
 def test_an_effort_and_a_limit_of_tokens_hold_in_every_protocol(

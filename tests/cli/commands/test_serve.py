@@ -101,7 +101,6 @@ def test_a_server_answers_survives_its_workers_death_and_ends_when_told(home: Ho
         assert found["model"] == "chain"
         usage = server.post("What is 9 * 2?", seed=1).json()["usage"]
         assert usage["prompt_tokens_details"]["cached_tokens"] > 0
-        assert server.post("What is \ud800 * 2?", reasoning_effort="none").status_code == 200
         earlier = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}]
         messages = [*earlier, {"role": "assistant", "content": "Hi"}, {"role": "user", "content": "9 * 2?"}]
         assert httpx2.post(server.url + CHAT, json={"messages": messages}, timeout=60).status_code == 200
