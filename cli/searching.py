@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -30,11 +29,10 @@ from .exit_codes import INTERRUPTED
 from .options.by_command import TerminalOptions, ViewOptions
 from .options.declare import env
 from .render.display import choose_progress, open_renderer
-from .terminal.console import clean, may_animate, read_piped, read_stdin, say, write_piece
+from .terminal.console import clean, draws_replies, may_animate, read_piped, read_stdin, say, write_piece
 from .terminal.progress import TransferView, announce, ask_consent
 from .terminal.signals import SIGNALS, STOPPING, graceful
 from .terminal.text import plural
-from .terminal.wrapping import Wrapping
 
 if TYPE_CHECKING:
     from adascale.engine.answer import FallbackAnswer
@@ -356,12 +354,14 @@ def follow_search(
         request: The problem and its settings.
         renderer: Shows it.
         view: How it is kept.
-        prints_reply: Write the reply to a chat message to stdout, piece by piece while it is generated.
+        prints_reply: Write the reply to a chat message to stdout, piece by piece while it is generated; where
+            one screen shows both, it is drawn instead.
         stopping: Said at the first Ctrl-C; empty for nothing.
     """
     from .disk.traces import TraceWriter, open_run
 
-    reply = _PrintedReply(renderer.status) if prints_reply and request.problem.is_chat else None
+    is_printed = prints_reply and request.problem.is_chat and not draws_replies(view.terminal.quiet)
+    reply = _PrintedReply(renderer.status) if is_printed else None
     # Opened late: where there is no search there is no trace.
     trace = TraceWriter(view.trace) if view.trace else open_run() if view.save else nullcontext()
     with (
@@ -390,7 +390,6 @@ class _PrintedReply:
 
         self._status = status
         self._reply = GrowingReply()
-        self._wrapping = Wrapping(shutil.get_terminal_size().columns) if sys.stdout.isatty() else None
 
     def on(self, event: Event) -> None:
         """Take the next event."""
@@ -398,10 +397,10 @@ class _PrintedReply:
 
         if isinstance(event, SearchFinished | SearchFailed):
             if self._reply.sent:
-                write_piece(f"{self._wrapping.end()}\n" if self._wrapping else "\n")
+                write_piece("\n")
         elif piece := self._reply.take(event):
             self._status("")
-            write_piece(self._wrapping.take(piece) if self._wrapping else piece)
+            write_piece(piece)
 
 
 def ended(record: ViewState | None) -> ViewState:

@@ -20,7 +20,7 @@ from ..searching import (
     read_schema,
     search_one,
 )
-from ..terminal.console import say, show_warning, write_json, write_payload
+from ..terminal.console import draws_replies, say, show_warning, write_json, write_payload
 
 if TYPE_CHECKING:
     from adascale.engine.answer import FallbackAnswer
@@ -90,7 +90,7 @@ def _finish(
         write_json(answer_record(answer, load_seconds, least))
     elif answer.fallback is not None:
         write_payload(answer_payload(answer, options.extract))
-    elif not answer.problem.is_chat:
+    elif not answer.problem.is_chat or draws_replies(terminal.quiet):
         write_answer(record, extract=options.extract, says_end=not terminal.quiet, verbose=terminal.verbose)
     if not terminal.quiet:
         if answer.fallback is not None:

@@ -33,6 +33,7 @@ from ..searching import (
     request_for,
 )
 from ..terminal.console import (
+    draws_replies,
     may_animate,
     plain_text,
     plain_width,
@@ -116,7 +117,7 @@ def _answer(conversation: Conversation, message: str) -> bool:
     if record is None:
         say("stopped")
         return False
-    if not record.started.problem.is_chat:
+    if not record.started.problem.is_chat or draws_replies(terminal.quiet):
         write_answer(record, says_end=not terminal.quiet, verbose=terminal.verbose)
     if not terminal.quiet:
         say_end(record, terminal.verbose)

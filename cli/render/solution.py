@@ -72,7 +72,7 @@ def search_frame(state: ViewState, height: int) -> Group:
 
 
 def _written(state: ViewState, room: int, most_rows: int) -> RenderableType | None:
-    if state.tree.problem.is_chat or not state.places:  # stdout shows the reply
+    if not state.places or (state.tree.problem.is_chat and not is_one_screen()):  # stdout shows the reply
         return None
     if _is_wide(state):
         return solution_rows(state, min(room, most_rows))
@@ -259,7 +259,9 @@ def write_answer(state: ViewState, *, extract: bool = False, says_end: bool = Tr
     """
     if state.result is None:
         return
-    best = state.result.best
+    best, is_chat = state.result.best, state.tree.problem.is_chat
+    if best is None and is_chat and len(state.tree) > 1:
+        best = NodeId(len(state.tree) - 1)  # it was stopped
     if not is_one_screen() or extract or not says_end or state.tree.problem.kind in ("code", "json"):
         if payload := answer_payload(Answer.of(state), extract):
             write_payload(payload)
@@ -267,7 +269,7 @@ def write_answer(state: ViewState, *, extract: bool = False, says_end: bool = Tr
     blocks = [] if best is None else [solution(state, best, whole=verbose > 0), Text()]
     blocks += [option_bars(state), Text()] if state.options else []
     if blocks:
-        write_screen(Group(*(blocks[:-1] if state.tree.problem.is_chat else blocks)))
+        write_screen(Group(*(blocks[:-1] if is_chat else blocks)))
 
 
 def say_handed_on(state: ViewState, found: FallbackAnswer) -> None:

@@ -135,6 +135,11 @@ def is_one_screen() -> bool:
     return sys.stdout.isatty() and sys.stderr.isatty()
 
 
+def draws_replies(quiet: int) -> bool:
+    """True if a reply is drawn on the one screen while it is written, not printed piece by piece."""
+    return not quiet and is_one_screen() and may_animate()
+
+
 def write_screen(drawn: RenderableType) -> None:
     """Draw on stdout, a terminal; errors as ``write_payload``."""
     console = new_console(

@@ -246,3 +246,17 @@ def test_an_object_is_whole_where_a_stream_has_no_unicode(
     write_answer(log.state(), extract=extract)
     written = stdout.buffer.getvalue()  # type: ignore[attr-defined]
     assert json.loads(written) == {"name": "Zo\u00eb \u4e09"}
+
+
+def test_a_reply_is_drawn_where_one_screen_shows_both_and_what_was_written_stays_when_it_is_stopped(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = Log("hi", kind="text")
+    branch = log.start(ROOT, "**Hello**, wor", 4)
+    assert "Hello" not in shown(search_frame(log.state(), 24), 80)
+    monkeypatch.setattr(solution, "is_one_screen", lambda: True)
+    assert shown(search_frame(log.state(), 24), 80).startswith("Hello, wor\n")
+    log.prune(log.step(ROOT, "**Hello**, world", 0.5, branch=branch))
+    log.end("interrupted")
+    write_answer(log.state())
+    assert capsys.readouterr().out.strip() == "Hello, world"
