@@ -1,7 +1,4 @@
-"""The program in a model's text, as a person would cut it out, and mended so that tests can call it.
-
-A repair changes lines of the text, so that comments and layout stay as the model wrote them.
-"""
+"""The program in a model's text, as a person would cut it out, and repaired so that tests can call it."""
 
 from __future__ import annotations
 
@@ -20,15 +17,10 @@ _FENCE = re.compile(
     re.MULTILINE,
 )
 """In time in proportion to the text, whatever repeats in it: nothing is given back, no run is begun twice."""
-_FIRST_LINE = re.compile(r"\s*(?:(?:async\s+)?def\s|class\s|import\s|from\s|@)")
-_ASSIGNS = re.compile(r"\s*[A-Za-z_]\w*\s*=[^=]")
+_FIRST_LINE = re.compile(r"\s*(?:#|@|(?:(?:async\s+)?def|class|import|from)\s|[A-Za-z_]\w*\s*=[^=])")
 _FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef
-_CODE = _FUNCTIONS | ast.ClassDef
-_BINDINGS = ast.Import | ast.ImportFrom | ast.Assign
+_CODE = _FUNCTIONS | ast.ClassDef | ast.Import | ast.ImportFrom | ast.Assign
 """Statements that tell code from a word of prose that happens to be an expression."""
-_DEFINITIONS = _CODE | ast.Import | ast.ImportFrom
-_SHOWING = frozenset({"print", "exit", "quit", "sys.exit", "unittest.main", "doctest.testmod"})
-"""Functions whose call at module level shows or ends something."""
 
 
 def extract_program(text: str, entry_point: str) -> str | None:
@@ -42,24 +34,18 @@ def extract_program(text: str, entry_point: str) -> str | None:
     blocks = [block for part in _FENCE.split(plain) if (block := _block(part))]
     if not blocks:
         return None
-    source = expose_entry_point(_chosen(blocks, entry_point), entry_point)
-    return mend_imports(drop_examples(source, entry_point))
+    defining = [block for block in blocks if entry_point in bound_names(parse(block).body)]
+    return add_imports(expose_entry_point([*blocks, *defining][-1], entry_point))
 
 
 def _block(part: str) -> str:
-    """The Python in a part of a text: where a definition is, else where an import or an assignment is."""
+    """The Python in a part of a text, from its first line that begins some."""
     lines = part.strip("\n").split("\n")
-    starts = [at for at, line in enumerate(lines) if _FIRST_LINE.match(line)]
-    starts += [at for at, line in enumerate(lines) if _ASSIGNS.match(line)][:1]
-    found = ""
-    for start in sorted({0, *starts}) if starts else ():
+    for start in (at for at, line in enumerate(lines) if _FIRST_LINE.match(line)):
         source = _longest_beginning(textwrap.dedent("\n".join(lines[start:]))).strip("\n")
-        body = parse(source).body
-        if any(isinstance(node, _CODE) for node in body):
+        if any(isinstance(node, _CODE) for node in parse(source).body):
             return source
-        if not found and any(isinstance(node, _BINDINGS) for node in body):
-            found = source
-    return found
+    return ""
 
 
 def _longest_beginning(source: str) -> str:
@@ -76,21 +62,6 @@ def _longest_beginning(source: str) -> str:
     return "\n".join(lines)
 
 
-def _chosen(blocks: Sequence[str], entry_point: str) -> str:
-    """The last block that defines the entry point, else the last that defines anything, else the last."""
-    defines = [_defined_names(block) for block in blocks]
-    ranks = [(entry_point in names, bool(names), at) for at, names in enumerate(defines)]
-    return blocks[max(ranks)[-1]]
-
-
-def _defined_names(source: str) -> set[str]:
-    """Functions, methods, classes and variables that a source defines."""
-    tree = parse(source)
-    found = {node.name for node in ast.walk(tree) if isinstance(node, _CODE)}
-    targets = [target for node in tree.body if isinstance(node, ast.Assign) for target in node.targets]
-    return found | {target.id for target in targets if isinstance(target, ast.Name)}
-
-
 def expose_entry_point(source: str, entry_point: str) -> str:
     """The program with its only function called like the entry point, if that has another name."""
     body = parse(source).body
@@ -98,59 +69,6 @@ def expose_entry_point(source: str, entry_point: str) -> str:
     if not entry_point or entry_point in bound_names(body) or len(functions) != 1:
         return source
     return f"{source}\n\n{entry_point} = {functions[0]}"
-
-
-def drop_examples(source: str, entry_point: str) -> str:
-    """The program without what runs on import and is no part of it.
-
-    That is a main guard, input, prints, calls of the entry point, tests of its own, and what needs their
-    results. A statement whose result a function reads stays, unless it waits for input.
-    """
-    tree = parse(source)
-    defined = [node for node in tree.body if isinstance(node, _DEFINITIONS) and not is_test_case(node)]
-    read = {*outside_names(unparse(defined)), entry_point}
-    running = _running_names(tree, entry_point)
-    dropped: list[ast.stmt] = []
-    missing = set[str]()
-    for node in tree.body:
-        bound = bound_names([node])
-        waits = "input" in _calls(node) and not isinstance(node, _DEFINITIONS)
-        if waits or (_is_example(node, running | missing) and not bound & read):
-            dropped.append(node)
-            missing |= bound
-    is_left = 0 < len(dropped) < len(tree.body)
-    return without(source, tree, dropped) if is_left else source
-
-
-def _running_names(tree: ast.Module, entry_point: str) -> set[str]:
-    """Functions whose call at module level is an example: the entry point, and what prints or calls it."""
-    running = {*_SHOWING, entry_point}
-    functions = [node for node in tree.body if isinstance(node, _FUNCTIONS)]
-    while found := {node.name for node in functions if _calls(node) & running} - running:
-        running |= found
-    return running
-
-
-def _calls(node: ast.AST) -> set[str]:
-    return {ast.unparse(call.func) for call in ast.walk(node) if isinstance(call, ast.Call)}
-
-
-def _is_example(node: ast.stmt, running: set[str]) -> bool:
-    """True if a statement of a module is no part of the program.
-
-    Args:
-        node: The statement.
-        running: Names that only examples call or read.
-    """
-    if isinstance(node, _DEFINITIONS):
-        return is_test_case(node)
-    return (
-        is_main_guard(node)
-        or any(isinstance(part, ast.Assert) for part in ast.walk(node))
-        or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Name))
-        or bool(_calls(node) & running)
-        or bool(running.intersection(outside_names(unparse([node]))))
-    )
 
 
 # Imports that a program or a test has forgotten
@@ -214,7 +132,7 @@ def _attributes(tree: ast.AST) -> dict[str, set[str]]:
     return found
 
 
-def mend_imports(source: str) -> str:
+def add_imports(source: str) -> str:
     """The program with the imports that it lacks below its docstring and its imports from ``__future__``."""
     lines = missing_imports(source)
     if not lines:
@@ -226,9 +144,8 @@ def mend_imports(source: str) -> str:
                 last = node.end_lineno or 0
             case _:
                 break
-    before, behind = source.split("\n")[:last], source.split("\n")[last:]
-    gap = [] if behind and behind[0].startswith(("import ", "from ")) else [""]
-    return "\n".join([*before, *lines, *gap, *behind])
+    written = source.split("\n")
+    return "\n".join([*written[:last], *lines, "", *written[last:]])
 
 
 # Source as text: the names that it binds and needs, statements left out
@@ -267,20 +184,6 @@ def unparse(body: Sequence[ast.stmt]) -> str:
     return ast.unparse(ast.fix_missing_locations(ast.Module(list(body), [])))
 
 
-def is_main_guard(node: ast.stmt) -> bool:
-    """True if a statement is ``if __name__ == "__main__":``."""
-    match node:
-        case ast.If(ast.Compare(left, [ast.Eq()], [right])):
-            sides = {ast.unparse(left), ast.unparse(right)}
-            return sides == {"__name__", repr("__main__")}
-    return False
-
-
-def is_test_case(node: ast.stmt) -> bool:
-    """True if a statement is a class of unittest's kind."""
-    return isinstance(node, ast.ClassDef) and any(ast.unparse(b).endswith("TestCase") for b in node.bases)
-
-
 def bound_names(body: Iterable[ast.AST]) -> set[str]:
     """Names that nodes bind at their own level."""
     bound = set[str]()
@@ -294,28 +197,3 @@ def bound_names(body: Iterable[ast.AST]) -> set[str]:
                 stored = [part for part in ast.walk(node) if isinstance(part, ast.Name)]
                 bound |= {name.id for name in stored if isinstance(name.ctx, ast.Store)}
     return bound
-
-
-def without(source: str, tree: ast.Module, dropped: Collection[ast.stmt]) -> str:
-    """The source without statements and the comments above them.
-
-    It is laid out anew where a statement shares a line with another.
-    """
-    kept = [node for node in tree.body if node not in dropped]
-    lines = source.split("\n")
-    gone = {line for node in dropped for line in _lines(node)}
-    if gone.intersection(line for node in kept for line in _lines(node)):
-        return unparse(kept)
-    for above in range(len(lines) - 1, 0, -1):
-        if above + 1 in gone and lines[above - 1].startswith("#"):
-            gone.add(above)
-    text = "\n".join(line for number, line in enumerate(lines, 1) if number not in gone).strip("\n")
-    found = try_parse(text, compiled=False)  # a line may be continued into one that is gone
-    is_kept = found is not None and ast.dump(found) == ast.dump(ast.Module(kept, []))
-    return text if is_kept else unparse(kept)
-
-
-def _lines(node: ast.stmt) -> range:
-    decorators: Sequence[ast.expr] = getattr(node, "decorator_list", [])
-    first = min([node.lineno, *(decorator.lineno for decorator in decorators)])
-    return range(first, (node.end_lineno or node.lineno) + 1)

@@ -11,7 +11,7 @@ from doctest import DocTestParser, Example
 from adascale.engine.answers.program import called_names, names, parse, requires_arguments, try_parse
 from adascale.engine.errors import UsageError, setting
 
-from .program import is_literal, is_main_guard, is_test_case, missing_imports, outside_names, unparse
+from .program import is_literal, missing_imports, outside_names, unparse
 from .task import CodeTask, CodeTest, names_program, suite_of
 
 
@@ -83,7 +83,7 @@ def read_tests(source: str, where: str = "the test", setup: str = "") -> tuple[C
 
     Each module-level assert is a test, unless other statements use the program or stand behind an assert, or
     some asserts do not ask the program: those are the steps of one scenario, and one test. Tests are
-    ``test_...`` functions, too, and such methods of ``Test...`` classes and of unittest's.
+    ``test_...`` functions, too.
 
     Args:
         source: Text of ``--test`` or of a file.
@@ -91,25 +91,24 @@ def read_tests(source: str, where: str = "the test", setup: str = "") -> tuple[C
         setup: Imports that it needs besides its own.
 
     Raises:
-        UsageError: it is no Python, holds no test, or one that is async, or needs a library, a fixture or
-            more of pytest than is known here.
+        UsageError: it is no Python, holds no test, or one that needs a library, a fixture or more of pytest
+            than is known here.
     """
     body = _statements(source, where)
-    functions = [node for node in body if _is_test_function(node)]
-    classes = [node for node in body if isinstance(node, ast.ClassDef) and _has_tests(node)]
-    steps = [node for node in body if not isinstance(node, _DEFINITIONS)]
+    functions = [node for node in body if isinstance(node, ast.FunctionDef) and node.name.startswith("test")]
     checks = _checks(body)
-    around = [node for node in body if node not in functions and node not in checks]
-    shared = "\n".join(filter(None, [setup, unparse(around)]))
-    tests = [
-        *_module_tests(body, steps, checks, setup),
-        *(CodeTest(f"{unparse([node])}\n{_function_call(node, where)}", shared) for node in functions),
-        *(
-            CodeTest(f"{unparse([node])}\n{call}", shared)
-            for node in classes
-            for call in _method_calls(node, where)
-        ),
-    ]
+    around = unparse([node for node in body if node not in functions and node not in checks])
+    shared = "\n".join(filter(None, [setup, around]))
+    tests = _module_tests([node for node in body if node not in functions], checks, setup)
+    for node in functions:
+        if requires_arguments(node) and not node.decorator_list:  # those of ``parametrize`` are given rows
+            raise UsageError(
+                f"{where}: {node.name} takes arguments",
+                "fixtures of pytest are not known here",
+                hint="build what it needs inside of the function",
+                slug="bad-test",
+            )
+        tests.append(CodeTest(f"{unparse([node])}\n{node.name}()", shared))
     if not tests:
         raise UsageError(
             f"{where} has no assert outside of functions and no test function",
@@ -132,7 +131,7 @@ def _statements(source: str, where: str) -> list[ast.stmt]:
             slug="bad-test",
         ) from error
     stated = tree.body[1:] if ast.get_docstring(tree, clean=False) is not None else tree.body
-    kept = [_as_assert(node) for node in stated if not is_main_guard(node) and not _starts_tests(node)]
+    kept = [_as_assert(node) for node in stated if not _starts_tests(node)]
     rewritten = _Imports(where).visit(ast.Module(kept, []))
     return [node for node in rewritten.body if not isinstance(node, ast.Pass)]
 
@@ -225,15 +224,9 @@ def _starts_tests(node: ast.stmt) -> bool:
         case ast.Expr(ast.Call(function)):
             called = ast.unparse(function)
             return called in _NO_STEPS or (isinstance(function, ast.Name) and called.startswith("test"))
+        case ast.If(test):
+            return ast.unparse(test).replace('"', "'") == "__name__ == '__main__'"
     return False
-
-
-def _is_test_function(node: ast.stmt) -> bool:
-    return isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test")
-
-
-def _has_tests(node: ast.ClassDef) -> bool:
-    return node.name.startswith("Test") or is_test_case(node)
 
 
 def _checks(body: Sequence[ast.stmt]) -> list[ast.stmt]:
@@ -257,69 +250,21 @@ def _checks(body: Sequence[ast.stmt]) -> list[ast.stmt]:
     ]
 
 
-def _module_tests(
-    body: Sequence[ast.stmt], steps: Sequence[ast.stmt], checks: Sequence[ast.stmt], setup: str
-) -> Iterator[CodeTest]:
+def _module_tests(body: Sequence[ast.stmt], checks: Sequence[ast.stmt], setup: str) -> list[CodeTest]:
+    """A test for each assert, or one for all steps, of the statements outside of test functions."""
     if not checks:
-        return
+        return []
+    steps = [node for node in body if not isinstance(node, _DEFINITIONS)]
     asked = set(outside_names(unparse(body)))
-    rest = [node for node in body if not _is_test_function(node)]
     first = steps.index(checks[0])
     # An assert may look at what another step has changed.
     if any(asked.intersection(names(node)) for node in steps[:first]) or not all(
         isinstance(node, ast.Assert) and asked.intersection(names(node)) for node in steps[first:]
     ):
-        at = rest.index(steps[0])  # what is defined behind a step may need it
-        yield CodeTest(unparse(rest[at:]), "\n".join(filter(None, [setup, unparse(rest[:at])])))
-        return
-    around = "\n".join(filter(None, [setup, unparse([node for node in rest if node not in checks])]))
-    for node in checks:
-        yield CodeTest(ast.unparse(node), around)
-
-
-def _function_call(node: ast.stmt, where: str) -> str:
-    """The call of a test function; the stand-in for pytest gives it the rows of ``parametrize``."""
-    if not isinstance(node, ast.FunctionDef):
-        raise _is_async(node, where)
-    if requires_arguments(node) and not node.decorator_list:
-        raise _needs_fixture(node.name, where)
-    return f"{node.name}()"
-
-
-def _method_calls(node: ast.ClassDef, where: str) -> Iterator[str]:
-    """Calls of each test method of a class, on an object of its own."""
-    methods = {method.name: method for method in node.body if isinstance(method, ast.FunctionDef)}
-    for method in filter(_is_test_function, node.body):
-        if not isinstance(method, ast.FunctionDef):
-            raise _is_async(method, where)
-        if requires_arguments(method, given=1) and not method.decorator_list:
-            raise _needs_fixture(f"{node.name}.{method.name}", where)
-        if is_test_case(node):  # runs setUp and tearDown, and lets the failure through
-            setup = f"{node.name}.setUpClass()\n" if "setUpClass" in methods else ""
-            yield f"{setup}{node.name}({method.name!r}).debug()"
-        elif (setup_method := methods.get("setup_method")) is not None:
-            given = "None" if requires_arguments(setup_method, given=1) else ""
-            yield f"case = {node.name}()\ncase.setup_method({given})\ncase.{method.name}()"
-        else:
-            yield f"{node.name}().{method.name}()"
-
-
-def _is_async(node: ast.stmt, where: str) -> UsageError:
-    name = getattr(node, "name", "")
-    return UsageError(
-        f"{where}: {name} is async, and such tests are not run",
-        hint=f"write def {name}() with asyncio.run(...) inside",
-        slug="bad-test",
-    )
-
-
-def _needs_fixture(name: str, where: str) -> UsageError:
-    return UsageError(
-        f"{where}: {name} takes arguments",
-        "fixtures of pytest are not known here",
-        hint="build what it needs inside of the function",
-        slug="bad-test",
-    )
+        at = body.index(steps[0])  # what is defined behind a step may need it
+        return [CodeTest(unparse(body[at:]), "\n".join(filter(None, [setup, unparse(body[:at])])))]
+    around = "\n".join(filter(None, [setup, unparse([node for node in body if node not in checks])]))
+    return [CodeTest(ast.unparse(node), around) for node in checks]
 
 
 # Examples in the text of a problem: interactive sessions, asserts, and ``f(2) -> 4``. Nobody has said that
@@ -371,40 +316,25 @@ def _calls_a_program(test: CodeTest) -> bool:
 
 def _typed(example: Example, setup: list[str]) -> Iterator[CodeTest]:
     """The test of one input of a session; what may have changed its state becomes the setup of the next."""
-    source = _expectation(example)
-    if source is not None:
+    source = "" if example.options else _expectation(example.source.strip(), example.want.strip())
+    if source:
         yield CodeTest(source, "\n".join(setup))
-    if source is None or (setup and not example.exc_msg):
+    if not source or setup:
         setup.append(example.source.strip())
 
 
-def _expectation(example: Example) -> str | None:
-    """An assert that an input shows this; None if it shows nothing, or more or less than its value."""
-    statement, shown = example.source.strip(), example.want.rstrip("\n").replace("<BLANKLINE>", "")
-    if not shown or example.options:
-        return None
-    if example.exc_msg:
-        error = example.exc_msg.split(":")[0].strip()
-        return _raising(statement, error) if error.isidentifier() else None
+def _expectation(statement: str, shown: str) -> str:
+    """An assert that an input gives the literal that is shown, or prints this; empty for any other."""
     match getattr(try_parse(statement), "body", None):
-        case [ast.Expr(ast.Call(ast.Name("print"), values, []))]:
-            printed = " + ' ' + ".join(f"str({ast.unparse(value)})" for value in values)
-            return f"assert {printed} == {shown!r}"
+        case [ast.Expr(ast.Call(ast.Name("print"), [value], []))] if shown:
+            return f"assert str({ast.unparse(value)}) == {shown!r}"
         case [ast.Expr(ast.Call(ast.Name("print")))]:
-            return None
-        case [ast.Expr(typed)]:
-            asked = ast.unparse(typed)
-            if not is_literal(shown):
-                return f"assert repr({asked}) == {shown!r}"
+            return ""
+        case [ast.Expr(typed)] if is_literal(shown):
             is_compared = isinstance(typed, ast.Compare | ast.BoolOp | ast.UnaryOp | ast.IfExp)
+            asked = ast.unparse(typed)
             return f"assert ({asked}) == {shown}" if is_compared else f"assert {asked} == {shown}"
-    return None
-
-
-def _raising(statement: str, error: str) -> str:
-    body = "\n".join(f"    {line}" for line in statement.splitlines())
-    message = f"{error} was not raised"
-    return f"try:\n{body}\nexcept {error}:\n    pass\nelse:\n    assert False, {message!r}"
+    return ""
 
 
 def _written(lines: list[str]) -> Iterator[CodeTest]:

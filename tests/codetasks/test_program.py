@@ -1,0 +1,166 @@
+"""A program is cut out of what a model wrote as a person would cut it out, and small slips are repaired."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adascale.codetasks.program import (
+    add_imports,
+    expose_entry_point,
+    extract_program,
+    outside_names,
+    parse,
+    try_parse,
+)
+
+F = "def f(n):\n    return n * n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        F,
+        f"```python\n{F}\n```",
+        f"```python\n{F}",  # cut off before its fence
+        f"{F}\n```\nThis function squares.",  # the prompt had the opening fence
+        f"~~~py\n{F}\n~~~",
+        f"```python title='f.py'\n{F}\n```",
+        f"```python\n```python\n{F}\n```\n```",
+        f"Here is the code: ```python\n{F}```",
+        "1. Square it:\n   ```python\n   def f(n):\n       return n * n\n   ```",
+        f"```bash\npip install numpy\n```\n```python\n{F}\n```\nExplanation\n",
+        f"```python\ndef f(n):\n    return n + n\n```\nThat is wrong. Better:\n```python\n{F}\n```",
+        f"Sure! Here it is:\n\n{F}\n\nIt multiplies n by itself.",
+        f"```python\n{F}\n\nIt multiplies n by itself.\n```",
+        f"```python\n{F}\n\ndef g(n):\n    return f(n",  # ended within a second function
+        f"```python\n{F}\n```\n```python\ndef test_f():\n    assert f(2) == 4\n```",
+        F.replace("\n", "\r\n"),
+    ],
+)
+def test_one_function(text: str) -> None:
+    assert extract_program(text, "f") == F
+
+
+@pytest.mark.parametrize(
+    ("text", "entry_point", "program"),
+    [
+        (f"```python\nx = 1\n```\n```python\n{F}\n```\n```\nf(3)\n```", "", F),
+        (f"```python\n{F}\n```\n```python\nn = f(3)\n```", "f", F),
+    ],
+)
+def test_the_last_definition_is_the_program(text: str, entry_point: str, program: str) -> None:
+    assert extract_program(text, entry_point) == program
+
+
+@pytest.mark.parametrize(
+    "text", ["", "I cannot do that.", "```\n```", "f", "```python\ndef (:\n```", "42", "..."]
+)
+def test_what_holds_no_program(text: str) -> None:
+    assert extract_program(text, "f") is None
+
+
+def test_repairs_go_together() -> None:
+    text = "```python\ndef squareRoot(n):\n    return math.sqrt(n)\n```"
+    repaired = "import math\n\ndef squareRoot(n):\n    return math.sqrt(n)\n\nsquare_root = squareRoot"
+    assert extract_program(text, "square_root") == repaired
+
+
+LINES = ["```", "```python", "def f(n):", "    return n", "print(f(2))", "text", "", "class Solution:",
+         "    def g(self):", "        pass", "x = (", "if __name__ == '__main__':", "    f(input())",
+         "import math; f(1)", "@"]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(LINES)).map("\n".join) | st.text(), st.sampled_from(["f", "g", ""]))
+def test_whatever_is_found_compiles(text: str, entry_point: str) -> None:
+    found = extract_program(text, entry_point)
+    if found is not None:
+        parse(found)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        " " * 16_000 + "x",
+        "x" + "`" * 16_000 + "!",
+        "~" * 16_000 + "`",
+        "".join(f"a{n} = {n} + 1\n" for n in range(400)),
+        f"x = {'1 + ' * 210}1\n" + "y = 1\n" * 40,
+    ],
+)
+def test_a_degenerate_text_is_read_at_once(text: str) -> None:
+    started = time.process_time()
+    extract_program(f"{text}\n", "f")
+    assert time.process_time() - started < 0.5
+
+
+def test_a_single_function_gets_the_name_that_tests_call() -> None:
+    assert expose_entry_point(F, "square") == f"{F}\n\nsquare = f"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        F,
+        "f = lambda n: n",
+        "class f:\n    pass",
+        "from math import sqrt as f",
+    ],
+)
+def test_an_entry_point_that_is_there_stays(source: str) -> None:
+    assert expose_entry_point(source, "f") == source
+
+
+@pytest.mark.parametrize(
+    ("body", "lines"),
+    [
+        ("math.sqrt(n)", ["import math"]),
+        ("sqrt(n)", ["from math import sqrt"]),
+        ("bisect(n, 1)", ["from bisect import bisect"]),
+        ("bisect.insort(n, 1)", ["import bisect"]),
+        ("datetime.now()", ["from datetime import datetime"]),
+        ("datetime.datetime.now()", ["import datetime"]),
+        ("re.sub('a', reduce(max, n))", ["import re", "from functools import reduce"]),
+        ("unknown(n, numpy.pi)", []),
+        ("n.math.sqrt()", []),
+    ],
+)  # fmt: skip
+def test_missing_imports(body: str, lines: list[str]) -> None:
+    source = f"def f(n):\n    return {body}"
+    assert add_imports(source) == ("\n".join([*lines, "", source]) if lines else source)
+
+
+def test_imports_stand_below_those_from_the_future() -> None:
+    future = "from __future__ import annotations\n\ndef f(n: List[int]):\n    return sqrt(n)"
+    lines = "\nfrom typing import List\nfrom math import sqrt\n\n\n"
+    assert add_imports(future) == future.replace("\n\n", lines, 1)
+
+
+@pytest.mark.parametrize(
+    ("source", "names"),
+    [
+        ("assert f(2) == 4", ("f",)),
+        ("import math\nassert math.isclose(f(2), sqrt(4))", ("f", "sqrt")),
+        ("x = 1\ndef g(y):\n    return x + y + z", ("z",)),
+        ("def f():\n    global total\n    total = 1\nprint(total)", ()),
+        ("def f(n: List[int]) -> int:\n    return n", ("List",)),
+        ('print("\\d", x is 1)', ("x",)),  # of which Python would warn
+        ("try:\n    f()\nexcept ValueError as error:\n    print(error)", ("f",)),
+    ],
+)
+def test_names_from_outside(source: str, names: tuple[str, ...]) -> None:
+    assert outside_names(source) == names
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["def (", "return 1", "\0", "x = " + "(" * 500 + ")" * 500, "break", "f(x) = 2", "'\ud800'",
+     "x = " + "1 + " * 300 + "1", "x" + ".y()" * 150],
+)  # fmt: skip
+def test_what_does_not_compile_is_a_syntax_error(source: str) -> None:
+    with pytest.raises(SyntaxError):
+        parse(source)
+    assert try_parse(source) is None
