@@ -95,10 +95,6 @@ def _ollama(question: str) -> Asked:
     return Asked("/api/chat", body, lambda data: b'"done":true' in data.splitlines()[-1])
 
 
-def _search(question: str) -> Asked:
-    return Asked("/v1/searches", {"question": question}, lambda data: b'"search_finished"' in data)
-
-
 def _has(name: str) -> Callable[[bytes], bool]:
     return lambda data: name in json.loads(data)
 
@@ -111,7 +107,6 @@ KINDS: Mapping[str, Callable[[str], Asked]] = {
     "chat": _chat,
     "stream": partial(_chat, stream=True),
     "plain": partial(_chat, reasoning_effort="none", max_tokens=8),
-    "search": _search,
     "tools": _calls,
     "schema": _schema,
     "messages": _messages,
