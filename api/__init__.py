@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     from adascale.engine.types import Usage as Usage
     from adascale.models.options import SamplingOverrides as SamplingOverrides
     from adascale.models.options import SessionOptions as SessionOptions
-    from adascale.models.session import OpenSession as OpenSession
     from adascale.models.session import Session as Session
 
     from .asking import ask as ask
@@ -71,7 +70,7 @@ _NAMES = {
     "Margin Passing Plan Strategy Vote gather",
     "adascale.engine.types": "ROOT Budget Estimate Problem Step Usage",
     "adascale.models.options": "SamplingOverrides SessionOptions",
-    "adascale.models.session": "OpenSession Session",
+    "adascale.models.session": "Session",
 }
 """Public names of the package, by module."""
 

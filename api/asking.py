@@ -17,9 +17,9 @@ from adascale.engine.strategies import Effort, ModeChoice, Strategy
 from adascale.engine.types import Budget, MessageKind, Problem
 from adascale.models.files.catalog import DEFAULT_GENERATOR
 from adascale.models.options import SessionOptions
-from adascale.models.session import OpenSession, Session
+from adascale.models.session import Session
 
-Model = str | PathLike[str] | OpenSession
+Model = str | PathLike[str] | Session
 
 
 class How(TypedDict, total=False):
@@ -43,7 +43,7 @@ def ask(question: str | SearchRequest, model: Model = DEFAULT_GENERATOR, **how: 
     Args:
         question: The question; or a request, which says all the rest.
         model: Catalogue name, path or ``hf:user/repo[:quant]``, which is downloaded if it is missing, opened
-            and closed again; or an ``OpenSession``, which stays open: the way to ask several questions.
+            and closed again; or an ``Session``, which stays open: the way to ask several questions.
         how: How to search, by these names:
             ``kind``: Kind to take the question for, such as ``value`` or ``text``; recognised by default.
             ``choices``: Options to choose from, such as ``["red", "green"]``.
@@ -86,7 +86,7 @@ def search(
 
 def search_problem(problem: Problem, model: Model, request: SearchRequest) -> Iterator[Event]:
     """The events of a problem's search, in an open session or with models that are opened for it."""
-    if not isinstance(model, str | PathLike | OpenSession):
+    if not isinstance(model, str | PathLike) and not (isinstance(model, Session) and model.is_open):
         hint = "with adascale.Session(adascale.SessionOptions(NAME)) as session"
         raise UsageError("that is no model and no open session", repr(model)[:100], hint=hint)
     return _events(problem, model, request)
@@ -94,7 +94,7 @@ def search_problem(problem: Problem, model: Model, request: SearchRequest) -> It
 
 def _events(problem: Problem, model: Model, request: SearchRequest) -> Iterator[Event]:
     with ExitStack() as opened:
-        if not isinstance(model, OpenSession):
+        if not isinstance(model, Session):
             strategy = request.strategy_for(problem.kind)
             options = SessionOptions(fspath(model)).for_one(strategy, request.width)
             model = opened.enter_context(Session(options))

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from adascale.models.fallback import Fallback
     from adascale.models.files.cache import DownloadPlan, Transfer
     from adascale.models.files.library import ModelFile
-    from adascale.models.session import OpenSession
+    from adascale.models.session import Session
     from adascale.models.worker.client import Worker
     from adascale.models.worker.ray import Cluster
     from adascale.models.worker.server import ModelsOpened
@@ -252,22 +252,22 @@ def open_cluster(
 
 
 @contextmanager
-def open_session(options: SessionOptions, terminal: TerminalOptions) -> Iterator[OpenSession]:
+def open_session(options: SessionOptions, terminal: TerminalOptions) -> Iterator[Session]:
     """Fetch, check and load the models of an evaluation or a calibration, in this process."""
     with _reporting(options, terminal, say_status(terminal)) as reporting, ExitStack() as stack:
         from adascale.models.session import Session
 
-        models = Session(options, reporting)
-        models.fetch()
+        session = Session(options, reporting)
+        files = session.files.listing()  # downloads what is missing
         # A signal in the middle of loading waits for the call into llama.cpp; a measurement is cut short.
-        with graceful(models.abort.set, ends=SIGNALS):
-            session = stack.enter_context(models)
-        _say_files(terminal, session.files.listing())
+        with graceful(session.abort.set, ends=SIGNALS):
+            stack.enter_context(session)
+        _say_files(terminal, files)
         yield session
 
 
 @contextmanager
-def stoppable(session: OpenSession, driver: Driver) -> Iterator[Driver]:
+def stoppable(session: Session, driver: Driver) -> Iterator[Driver]:
     """The driver; the first Ctrl-C stops it in the middle of a decode batch."""
 
     def stop() -> None:

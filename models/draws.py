@@ -24,7 +24,7 @@ from .options import PROMPTS
 from .storage import data_folder, keyed_path
 
 if TYPE_CHECKING:
-    from .session import OpenSession
+    from .session import Session
 
 _CONTENTS = 2
 """Raised when what is kept of a draw, or how it is drawn, changes."""
@@ -45,7 +45,7 @@ class DrawStore(KeyedLines):
     """Draws by ``draw_key``, prompts and looks, each kept the moment it ends."""
 
     @classmethod
-    def of(cls, session: OpenSession, kind: KindName) -> Self:
+    def of(cls, session: Session, kind: KindName) -> Self:
         """The draws of a session's generator, with its rows and devices, for a kind of problem."""
         import llama_cpp
 
@@ -374,7 +374,7 @@ class ReplayingPolicy:
         self._questions: dict[BranchId, str] = {}
 
     @classmethod
-    def of(cls, session: OpenSession, store: DrawStore) -> Self:
+    def of(cls, session: Session, store: DrawStore) -> Self:
         """The generator of a session, which draws only what the store does not hold."""
         assert session.options.is_repeatable, "other draws are not the same again"
         costs, rows = session.step_costs, session.policy.slots

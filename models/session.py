@@ -1,15 +1,14 @@
 """Opens everything that searches need, in order, and closes it in reverse: files, weights, contexts, PRM.
 
 ``Session`` finds and verifies ``SessionFiles``, opens their models, asked as a ``PromptPlan`` says, and gives
-an ``OpenSession``: the open models, and the drivers over them.
+drivers over them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from typing import Any
+from functools import cached_property
+from typing import Self
 
 from adascale.engine.errors import UsageError, command, human_bytes, setting
 from adascale.engine.kinds import KINDS
@@ -46,25 +45,29 @@ _CACHE_MAX = 2 << 30
 """Bytes of a cache of prefixes at most."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class OpenSession:
-    """Models that ``Session`` has opened, ready to search until it closes them.
+class Session:
+    """Models that are open for searches: ``with Session(options) as session``.
+
+    Args:
+        options: The models and their settings.
+        reporting: Shows status, downloads and llama.cpp's log.
 
     Attributes:
-        options: Options of the session.
-        files: The verified model files.
         abort: Stops llama.cpp in the middle of a batch; safe to set from any thread or signal handler.
+        options: Options of the session.
+        model: The generator.
         prompts: How the generator is asked, and the calibrations that belong to that.
         context: The generator's context, with one sequence per branch.
         step_costs: Seconds of a decode step by its number of branches.
         policy: The generator as the engine sees it.
         reward_model: Scores steps.
         executor: Runs programs.
+
+    Raises:
+        ModelError, DoesNotFitError, UsageError: on entry, before anything is searched.
     """
 
-    options: SessionOptions
-    files: SessionFiles
-    abort: AbortFlag
+    model: LlamaModel
     prompts: PromptPlan
     context: LlamaContext
     step_costs: stepcost.StepCosts
@@ -72,14 +75,42 @@ class OpenSession:
     reward_model: RewardModel
     executor: Executor
 
+    def __init__(self, options: SessionOptions, reporting: Reporting = Reporting()) -> None:
+        self.abort = AbortFlag()
+        self.options = options
+        self._reporting = reporting
+        self._gpu_layers = layers_to_offload(options.gpu_layers)
+        self._stack = ExitStack()
+
+    @cached_property
+    def files(self) -> SessionFiles:
+        """The files, found, and downloaded where they are missing; entry needs them too.
+
+        Raises:
+            ModelError, DiskFullError: a model is not available.
+            CalibrationError, UsageError: the named calibration cannot be used; nothing was downloaded.
+        """
+        return fetch_files(self.options, self._reporting)
+
+    @property
+    def is_open(self) -> bool:
+        """True since entry."""
+        return hasattr(self, "policy")
+
+    def __enter__(self) -> Self:
+        try:
+            self._open(self.files)
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._stack.close()
+
     def make_executor(self) -> ProgramExecutor:
         """Another executor of programs, for hidden tests during a search; a context manager."""
         return ProgramExecutor(unsandboxed=self.options.unsandboxed)
-
-    @property
-    def model(self) -> LlamaModel:
-        """The generator."""
-        return self.context.model
 
     def driver(self, clock: Clock, policy: Policy | None = None) -> Driver:
         """A driver over the open models, after clearing an earlier abort.
@@ -135,12 +166,26 @@ class OpenSession:
         Warnings name options without effect, mismatches with the calibration, and calibrations that cannot be
         read.
         """
-        warnings = tuple(self._warnings(kind))
-        if not KINDS[kind].judged_by:
-            return Conditions(replace(self._describe("value"), calibration=None), warnings, self.width)
-        is_fitted = kind in self.prompts.calibrations and not KINDS[kind].has_options
-        rough = describe_votes(self.prompts.rough.prior, KINDS[kind].modes) if is_fitted else None
-        return Conditions(self._describe(kind), warnings, self.width, rough)
+        prompts, entry, described = self.prompts, KINDS[kind], kind if KINDS[kind].judged_by else "value"
+        generator, prm, calibration, rough = self.files.generator, self.files.prm, None, None
+        if entry.judged_by and kind in prompts.calibrations:
+            calibration = describe(prompts.calibrations[kind])
+            rough = None if entry.has_options else describe_votes(prompts.rough.prior, entry.modes)
+        elif entry.judged_by and (votes := prompts.by_votes.get(kind)) is not None:
+            calibration = describe_votes(votes.prior, entry.modes)
+        device = "gpu" if self.model.gpu_layers else "cpu"
+        models = ModelDescription(
+            GeneratorDescription(
+                generator.name, generator.path.name, generator.sha256, self.context.window, device
+            ),
+            PRMDescription(prm.name, prm.path.name, prm.sha256, self.files.prm_format) if prm else None,
+            calibration,
+            {
+                **prompts.sampling[KINDS[described].prompt].record(),
+                "prompt": prompts.fingerprints[described].prompt,
+            },
+        )
+        return Conditions(models, tuple(self._warnings(kind)), self.width, rough)
 
     def _warnings(self, kind: KindName) -> list[Notice]:
         found: list[Notice] = []
@@ -165,104 +210,37 @@ class OpenSession:
         full = self.context.sequences
         return full / stepcost.measure(self.context, [full]).seconds(full)
 
-    def _describe(self, kind: KindName) -> ModelDescription:
-        generator, prm, prompts = self.files.generator, self.files.prm, self.prompts
-        device = "gpu" if self.model.gpu_layers else "cpu"
-        return ModelDescription(
-            GeneratorDescription(
-                generator.name, generator.path.name, generator.sha256, self.context.window, device
-            ),
-            PRMDescription(prm.name, prm.path.name, prm.sha256, self.files.prm_format) if prm else None,
-            self._describe_calibration(kind),
-            {**prompts.sampling[KINDS[kind].prompt].record(), "prompt": prompts.fingerprints[kind].prompt},
-        )
-
-    def _describe_calibration(self, kind: KindName) -> Mapping[str, Any] | None:
-        prompts = self.prompts
-        if kind in prompts.calibrations:
-            return describe(prompts.calibrations[kind])
-        votes = prompts.by_votes.get(kind)
-        return describe_votes(votes.prior, KINDS[kind].modes) if votes is not None else None
-
-
-class Session:
-    """Opens models: ``with Session(options) as session`` gives an ``OpenSession``.
-
-    Args:
-        options: The models and their settings.
-        reporting: Shows status, downloads and llama.cpp's log.
-
-    Raises:
-        ModelError, DoesNotFitError, UsageError: on entry, before anything is searched.
-    """
-
-    def __init__(self, options: SessionOptions, reporting: Reporting = Reporting()) -> None:
-        self.abort = AbortFlag()
-        self._options = options
-        self._reporting = reporting
-        self._gpu_layers = layers_to_offload(options.gpu_layers)
-        self._stack = ExitStack()
-        self._files: SessionFiles | None = None
-
-    def fetch(self) -> SessionFiles:
-        """Find the files, downloading what is missing; entry does it too, unless it was done before.
-
-        Raises:
-            ModelError, DiskFullError: a model is not available.
-            CalibrationError, UsageError: the named calibration cannot be used; nothing was downloaded.
-        """
-        if self._files is None:
-            self._files = fetch_files(self._options, self._reporting)
-        return self._files
-
-    def __enter__(self) -> OpenSession:
-        try:
-            return self._open(self._options, self.fetch())
-        except BaseException:
-            self._stack.close()
-            raise
-
-    def __exit__(self, *exc: object) -> None:
-        self._stack.close()
-
-    def _open(self, options: SessionOptions, files: SessionFiles) -> OpenSession:
+    def _open(self, files: SessionFiles) -> None:
         if (log := self._reporting.log) is not None:
             listeners.append(log)
             self._stack.callback(listeners.remove, log)
-        if options.is_roomy:
-            options = self._options = make_roomy(options, files.generator.info, _judge(files))
+        if self.options.is_roomy:
+            self.options = make_roomy(self.options, files.generator.info, _judge(files))
+        options = self.options
         chosen = choose_window(options, files.generator)
         window = chosen.tokens
         cache_bytes = _cache_bytes(options, files, chosen)
-        model = self._load_model(files.generator)
-        prompts = plan_prompts(options, files, model, window)
-        states = prompts.reads_states or options.is_repeatable
-        context = self._make_context(model, window, options.branches, states=states)
-        step_costs = stepcost.StepCosts({})
+        self.model = self._load_model(files.generator)
+        self.prompts = plan_prompts(options, files, self.model, window)
+        states = self.prompts.reads_states or options.is_repeatable
+        self.context = self._make_context(self.model, window, options.branches, states=states)
+        self.step_costs = stepcost.StepCosts({})
         if options.purpose != "rollouts":
-            step_costs = self._load_step_costs(files.generator, context)
+            self.step_costs = self._load_step_costs(files.generator)
         is_conversation = options.is_roomy and options.sampling.max_tokens is None
         policy = LlamaPolicy(
-            context,
-            prompts.chats,
-            prompts.sampling,
+            self.context,
+            self.prompts.chats,
+            self.prompts.sampling,
             PrefixCache(cache_bytes),
-            stepcost.even_width if options.is_repeatable else step_costs.partition,
+            stepcost.even_width if options.is_repeatable else self.step_costs.partition,
             park_steps=options.purpose != "replay",
             reply_tokens=REPLY_TOKENS if is_conversation else None,
         )
         self._stack.callback(policy.close)
-        return OpenSession(
-            options=options,
-            files=files,
-            abort=self.abort,
-            prompts=prompts,
-            context=context,
-            step_costs=step_costs,
-            policy=policy,
-            reward_model=self._open_prm(files, model, window, cache_bytes),
-            executor=self._stack.enter_context(ProgramExecutor(unsandboxed=options.unsandboxed)),
-        )
+        self.reward_model = self._open_prm(files, window, cache_bytes)
+        self.executor = self._stack.enter_context(ProgramExecutor(unsandboxed=options.unsandboxed))
+        self.policy = policy
 
     def _load_model(self, file: ModelFile) -> LlamaModel:
         device = "GPU" if self._gpu_layers else "CPU"
@@ -273,18 +251,16 @@ class Session:
         return model
 
     def _make_context(self, model: LlamaModel, window: int, sequences: int, *, states: bool) -> LlamaContext:
-        threads = self._options.threads or machine.physical_cores()
-        grows = not self._options.is_repeatable
+        threads = self.options.threads or machine.physical_cores()
+        grows = not self.options.is_repeatable
         context = LlamaContext(model, window, sequences, threads, self.abort, states=states, grows=grows)
         self._stack.callback(context.close)
         return context
 
-    def _open_prm(
-        self, files: SessionFiles, generator: LlamaModel, window: int, cache_bytes: int
-    ) -> RewardModel:
+    def _open_prm(self, files: SessionFiles, window: int, cache_bytes: int) -> RewardModel:
         if files.prm is None:
             return SequenceLogprob()
-        model = generator if files.prm.path == files.generator.path else self._load_model(files.prm)
+        model = self.model if files.prm.path == files.generator.path else self._load_model(files.prm)
         adapter = FORMATS[files.prm_format].adapter(model)
         tokens = prm_window(files.prm.info, window)
         context = self._make_context(model, tokens, 1, states=adapter.readout.states)
@@ -292,14 +268,14 @@ class Session:
         prm.self_test()
         return prm
 
-    def _load_step_costs(self, file: ModelFile, context: LlamaContext) -> stepcost.StepCosts:
+    def _load_step_costs(self, file: ModelFile) -> stepcost.StepCosts:
         """The curve kept for such contexts; measured if none is."""
-        path = stepcost.curve_path(file.sha256, context, self._gpu_layers)
-        known = stepcost.load(path, context.sequences)
+        path = stepcost.curve_path(file.sha256, self.context, self._gpu_layers)
+        known = stepcost.load(path, self.context.sequences)
         if known is not None:
             return known
         self._reporting.status("Measuring this machine, once per model...")
-        measured = stepcost.measure(context)
+        measured = stepcost.measure(self.context)
         if measured.curve:
             stepcost.save(path, measured)
         return measured

@@ -41,7 +41,7 @@ from adascale.models.calibration import artefact as installed
 from adascale.models.draws import DrawStore, ReplayingPolicy
 from adascale.models.options import SessionOptions
 from adascale.models.questions import read_known
-from adascale.models.session import OpenSession, Session
+from adascale.models.session import Session
 
 from ..common import close, read_lines, table
 
@@ -67,7 +67,7 @@ def draw(args: argparse.Namespace) -> None:
 
 
 def _records(
-    session: OpenSession, store: DrawStore, problems: Sequence[Problem], samples: int
+    session: Session, store: DrawStore, problems: Sequence[Problem], samples: int
 ) -> Iterator[dict[str, Any]]:
     policy = ReplayingPolicy.of(session, store)
     looks = {each.id: [policy.look(look, each) for look in kind_of(each).looks(each)] for each in problems}
@@ -90,7 +90,7 @@ def _right(problem: Problem) -> str:
 
 
 def _solutions(
-    session: OpenSession, store: DrawStore, problems: Sequence[Problem], strategy: Strategy
+    session: Session, store: DrawStore, problems: Sequence[Problem], strategy: Strategy
 ) -> dict[str, list[dict[str, Any]]]:
     """Solutions of each question in drawing order, with the place of the option that each has chosen."""
     policy = ReplayingPolicy.of(session, store)

@@ -33,7 +33,7 @@ from adascale.models.calibration.artefact import Artefact, question_key
 from adascale.models.draws import DrawStore, ReplayingPolicy
 from adascale.models.options import SamplingOverrides, SessionOptions
 from adascale.models.questions import choose_questions, read_known
-from adascale.models.session import OpenSession, Session
+from adascale.models.session import Session
 
 from ..common import close, listed
 from . import recorded_draws
@@ -138,7 +138,7 @@ def _fitted() -> set[str]:
     return {key for artefact in installed.read_installed().artefacts for key in artefact.card.questions}
 
 
-def header(session: OpenSession, artefact: Artefact, args: argparse.Namespace) -> Mapping[str, Any]:
+def header(session: Session, artefact: Artefact, args: argparse.Namespace) -> Mapping[str, Any]:
     return {
         "schema": recorded_draws.SCHEMA,
         "model": session.files.generator.name,

@@ -21,7 +21,7 @@ from adascale.engine.strategies import Adaptive, Greedy, Vote
 from adascale.engine.types import Problem
 from adascale.models.options import SessionOptions
 from adascale.models.questions import choose_questions, read_known
-from adascale.models.session import OpenSession, Session
+from adascale.models.session import Session
 
 from ..common import close, table
 
@@ -35,7 +35,7 @@ class Wait:
     right: bool
 
 
-def ask(session: OpenSession, problem: Problem, settings: Settings) -> Wait:
+def ask(session: Session, problem: Problem, settings: Settings) -> Wait:
     """Search one question from its prompt to its answer."""
     started = time.monotonic()
     log = [event for _, event in session.driver(time.monotonic).run([problem], settings)]

@@ -28,7 +28,7 @@ from adascale.models.llama.prefixes import PrefixCache, read_prompt
 from adascale.models.llama.sampling import Certainty, certainty
 from adascale.models.llama.sequence import pooled
 from adascale.models.options import SessionOptions
-from adascale.models.session import OpenSession, Session
+from adascale.models.session import Session
 
 from ..common import close, table
 
@@ -67,7 +67,7 @@ class Solution:
         return len(self.done) == len(self.steps)
 
 
-def solutions(path: str, session: OpenSession, limit: int | None) -> list[Solution]:
+def solutions(path: str, session: Session, limit: int | None) -> list[Solution]:
     model = session.model
     end = C.llama_vocab_eot(model.vocab)
     end = end if end >= 0 else C.llama_vocab_eos(model.vocab)
@@ -85,7 +85,7 @@ def solutions(path: str, session: OpenSession, limit: int | None) -> list[Soluti
     return found
 
 
-def read(session: OpenSession, wanted: Sequence[Solution]) -> Iterator[tuple[Solution, Snapshot]]:
+def read(session: Session, wanted: Sequence[Solution]) -> Iterator[tuple[Solution, Snapshot]]:
     """Read all solutions, a full batch at a time."""
     context, chat = session.context, session.prompts.chats["prose"]
     cache = PrefixCache(1 << 30)

@@ -31,7 +31,7 @@ from adascale.engine.types import ROOT, Mode, Problem
 from adascale.models.llama.calls import Rules
 from adascale.models.options import SamplingOverrides, SessionOptions
 from adascale.models.questions import read_problems
-from adascale.models.session import OpenSession, Session
+from adascale.models.session import Session
 
 from ..common import close, read_lines
 
@@ -113,7 +113,7 @@ class _Rules(dict[tuple[str, Mode], Rules]):
             super().__setitem__(key, rules)
 
 
-def draw(session: OpenSession, problems: Sequence[Problem], samples: int) -> Iterator[dict[str, Any]]:
+def draw(session: Session, problems: Sequence[Problem], samples: int) -> Iterator[dict[str, Any]]:
     """The record of each request, as soon as it is complete."""
     looks: dict[str, list[float]] = {}
     session.policy._rules = _Rules()
@@ -154,7 +154,7 @@ def _record(log: Record, free: Record, look: list[float]) -> dict[str, Any]:
     }
 
 
-def _look(session: OpenSession, problem: Problem) -> list[float]:
+def _look(session: Session, problem: Problem) -> list[float]:
     [look] = kind_of(problem).looks(problem)
     return [round(p, 4) for p in session.policy.look(look, problem).log_probs]
 

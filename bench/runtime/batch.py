@@ -21,14 +21,12 @@ from adascale.engine.strategies import strategy_named
 from adascale.engine.types import Problem
 from adascale.models.options import SessionOptions
 from adascale.models.questions import choose_questions, read_known
-from adascale.models.session import OpenSession, Session
+from adascale.models.session import Session
 
 from ..common import close, table
 
 
-def run(
-    session: OpenSession, groups: Sequence[Sequence[Problem]], settings: Settings
-) -> tuple[float, int, int]:
+def run(session: Session, groups: Sequence[Sequence[Problem]], settings: Settings) -> tuple[float, int, int]:
     """Seconds, generated tokens and right answers of all groups, one group after another."""
     tokens = right = 0
     started = time.monotonic()

@@ -30,7 +30,7 @@ from adascale.engine.strategies import Adaptive, Beam, BestOfN, Strategy, Vote
 from adascale.engine.types import Budget, Problem
 from adascale.models.llama.policy import LlamaPolicy
 from adascale.models.options import SessionOptions
-from adascale.models.session import OpenSession, Session
+from adascale.models.session import Session
 
 from ..common import close, model_path
 
@@ -53,7 +53,7 @@ class Resources:
         return cls(process.memory_info().rss, process.num_fds(), process.num_threads())
 
 
-def run(session: OpenSession, problems: list[Problem], rng: random.Random) -> Counter[str]:
+def run(session: Session, problems: list[Problem], rng: random.Random) -> Counter[str]:
     """Search some questions together; returns how often a search stopped for which reason."""
     driver = session.driver(time.monotonic)
     budget = Budget(rng.choice([1, 40, 200, 1000]), rng.choice([None, None, 0.05]))
@@ -96,7 +96,7 @@ def model_file(name: str) -> Iterator[Path]:
         yield write_chain(Path(folder) / "chain.gguf")
 
 
-def soak(session: OpenSession, searches: int, seed: int) -> dict[str, float]:
+def soak(session: Session, searches: int, seed: int) -> dict[str, float]:
     """So many searches, and what the process holds before and after them."""
     assert isinstance(session.policy, LlamaPolicy)
     rng, started, asked = random.Random(seed), time.monotonic(), 0

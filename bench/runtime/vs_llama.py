@@ -19,7 +19,7 @@ from adascale.engine.strategies import BestOfN
 from adascale.engine.types import Problem
 from adascale.models.machine import physical_cores
 from adascale.models.options import SessionOptions
-from adascale.models.session import OpenSession, Session
+from adascale.models.session import Session
 
 from ..common import close, model_path, table
 
@@ -29,7 +29,7 @@ QUESTION = (
 )
 
 
-def best_of_n(session: OpenSession, samples: int, seed: int) -> tuple[int, float]:
+def best_of_n(session: Session, samples: int, seed: int) -> tuple[int, float]:
     """Tokens and seconds of one search."""
     driver = session.driver(time.perf_counter)
     settings = Settings(BestOfN(samples), seed=seed)

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from adascale.models.calibration.artefact import Artefact
     from adascale.models.calibration.rollouts import FinishedQuestion
     from adascale.models.calibration.training import SessionRollouts
-    from adascale.models.session import OpenSession
+    from adascale.models.session import Session
 
 SCHEMA = "adascale.calibrate/1"
 
@@ -112,9 +112,7 @@ def check(*, options: CalibrationOptions) -> None:
 
 
 @contextmanager
-def _drawn(
-    session: OpenSession, problems: list[Problem], run: CalibrationOptions
-) -> Iterator[SessionRollouts]:
+def _drawn(session: Session, problems: list[Problem], run: CalibrationOptions) -> Iterator[SessionRollouts]:
     """Rollouts of these questions, after what is missing was drawn and scored."""
     from adascale.models.calibration.rollouts import DrawPlan
     from adascale.models.calibration.training import SessionRollouts
@@ -127,7 +125,7 @@ def _drawn(
 
 
 def _measure(
-    session: OpenSession, problems: list[Problem], artefact: Artefact, run: CalibrationOptions
+    session: Session, problems: list[Problem], artefact: Artefact, run: CalibrationOptions
 ) -> Mapping[str, StageReport]:
     """A report on a calibration by what is drawn of these questions."""
     from adascale.engine.calibration.head import Calibration
@@ -142,7 +140,7 @@ def _measure(
     return report(measure(fitted, training, run.seed), training)
 
 
-def _no_calibration(session: OpenSession) -> CalibrationError:
+def _no_calibration(session: Session) -> CalibrationError:
     """The error of a check without a calibration, or with one for the other kind of problem."""
     from adascale.models.calibration.artefact import wrong_kind
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from adascale.engine.request import Conditions
     from adascale.engine.types import KindName, Notice, Problem
     from adascale.models.draws import ReplayingPolicy
-    from adascale.models.session import OpenSession
+    from adascale.models.session import Session
 
 SCHEMA = "adascale.eval/1"
 
@@ -72,7 +72,7 @@ def eval_(
 
 
 def _search_all(
-    session: OpenSession,
+    session: Session,
     kind: KindName,
     contestants: Sequence[Contestant],
     problems: Sequence[Problem],

@@ -148,7 +148,7 @@ def _likelihood(prefix: Prefix) -> float:
 
 
 if TYPE_CHECKING:
-    from ..session import OpenSession
+    from ..session import Session
 
 FEWEST = 20
 """Questions below which a fit says nothing."""
@@ -192,14 +192,14 @@ class SessionRollouts:
         store: Keeps the rollouts, question by question.
     """
 
-    session: OpenSession
+    session: Session
     problems: Sequence[Problem]
     plan: DrawPlan
     store: RolloutStore
 
     @classmethod
     @contextmanager
-    def open(cls, session: OpenSession, problems: Sequence[Problem], plan: DrawPlan) -> Iterator[Self]:
+    def open(cls, session: Session, problems: Sequence[Problem], plan: DrawPlan) -> Iterator[Self]:
         """Open the store of these models and this plan."""
         with closing(RolloutStore(plan.store_path(session.prompts.fingerprints["value"]))) as store:
             store.put_models(session.conditions("value").models)

@@ -32,7 +32,7 @@ from ..files.cache import DownloadPlan, Transfer
 from ..options import SessionOptions
 
 if TYPE_CHECKING:
-    from ..session import OpenSession
+    from ..session import Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ class ModelsOpened:
     files: tuple[tuple[str, Path, str], ...]
 
     @classmethod
-    def of(cls, session: OpenSession) -> Self:
+    def of(cls, session: Session) -> Self:
         """The message for an open session."""
         conditions = {kind: session.conditions(kind) for kind in KINDS}
         return cls(conditions, session.modes, tuple(session.files.listing()))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import fields
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,7 +17,7 @@ from adascale.engine.search.events import BranchStarted
 from adascale.engine.types import Mode
 from adascale.models.files.library import ModelFile
 from adascale.models.options import THINK_TOKENS, SamplingParams, SessionOptions
-from adascale.models.session import OpenSession, Session
+from adascale.models.session import Session
 
 
 @pytest.fixture(autouse=True)
@@ -64,13 +63,13 @@ def test_two_searches_of_a_session_do_not_run_at_the_same_time(chain_gguf: Path)
 def test_auto_may_draw_what_a_calibration_knows_or_votes_judge_and_an_own_prompt_is_for_prose(
     knows: tuple[Mode, ...] | None, by_votes: bool, system: str | None, modes: tuple[Mode, ...]
 ) -> None:
-    parts: dict[str, Any] = dict.fromkeys(field.name for field in fields(OpenSession))
     artefact = SimpleNamespace(calibration=SimpleNamespace(modes=knows))
-    known = {"value": artefact} if knows else {}
-    judges = {"value": VotePosterior(0.5)} if by_votes else {}
-    prompts = SimpleNamespace(calibrations=known, by_votes=judges)
-    parts |= {"options": SessionOptions(system=system), "prompts": prompts}
-    assert OpenSession(**parts).modes == modes
+    session: Any = Session(SessionOptions(system=system))
+    session.prompts = SimpleNamespace(
+        calibrations={"value": artefact} if knows else {},
+        by_votes={"value": VotePosterior(0.5)} if by_votes else {},
+    )
+    assert session.modes == modes
 
 
 def thinker(tmp_path: Path, template: str) -> str:
@@ -105,11 +104,11 @@ def test_a_calibration_that_cannot_be_used_is_told_before_a_model_is_looked_for(
     torn = tmp_path / "torn.safetensors"
     torn.write_bytes(b"torn")
     with pytest.raises(CalibrationError, match="there is no calibration at"):
-        Session(SessionOptions(calibration=str(tmp_path / "nowhere"))).fetch()
+        _ = Session(SessionOptions(calibration=str(tmp_path / "nowhere"))).files
     with pytest.raises(CalibrationError, match="cannot be read"):
-        Session(SessionOptions(calibration=str(torn))).fetch()
+        _ = Session(SessionOptions(calibration=str(torn))).files
     with pytest.raises(UsageError, match="leaves nothing to calibrate"):
-        Session(SessionOptions(calibration=str(torn), prm="none")).fetch()
+        _ = Session(SessionOptions(calibration=str(torn), prm="none")).files
 
 
 def test_a_model_that_nobody_fitted_goes_by_votes_from_its_size(chain_gguf: Path) -> None:

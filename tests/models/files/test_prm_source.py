@@ -18,7 +18,7 @@ from adascale.engine.types import Budget, Problem
 from adascale.models.files.catalog import HubRef, ModelSpec, catalog
 from adascale.models.files.library import resolve
 from adascale.models.options import SessionOptions
-from adascale.models.session import OpenSession, Session
+from adascale.models.session import Session
 
 from .heads import shards
 
@@ -79,7 +79,7 @@ def with_bytes(spec: ModelSpec, data: bytes) -> ModelSpec:
     return replace(spec, sha256=digest, size_bytes=None, hub=HubRef(spec.hub.repo))
 
 
-def rewards(session: OpenSession) -> list[float]:
+def rewards(session: Session) -> list[float]:
     """Rewards of a short search with the PRM."""
     ticks = iter(range(10**9))
     driver = session.driver(lambda: float(next(ticks)))
