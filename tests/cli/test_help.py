@@ -81,10 +81,3 @@ def test_options_lists_every_name_of_o_with_range_and_default() -> None:
     for name, each in by_name.items():
         assert f"{name} " in shown
         assert each["help"] in shown
-
-
-def test_a_question_that_begins_with_a_dash() -> None:
-    assert run_here(environment(), "ask", "-5 + 3?").returncode == 2
-    asked = run_here(environment(), "ask", "-m", "no.gguf", "--", "-5 + 3?")
-    assert asked.returncode == 4
-    assert "error[model-not-found]" in asked.stderr

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 import tiny
 import typer
-from commands import Home, invoked, run_here, wait_until
+from commands import Home, invoked, run_here
 
 from adascale.cli.app import app
 from adascale.cli.commands import batch as command
@@ -91,14 +87,6 @@ def test_no_field_of_a_question_takes_the_name_of_one_of_ours(batch: Any) -> Non
     assert record.keys() - {"topic"} <= FIELDS
 
 
-def test_numbers_that_json_does_not_have_are_carried_as_null(batch: Any) -> None:
-    lines = '{"id": "a", "question": "1 + 2?", "w": NaN, "x": [-Infinity, 1e999, 1.5]}\n{"question": NaN}\n'
-    done = batch(lines, "--seed", "1")
-    answered, bad = sorted(done.records, key=lambda record: record["line"])
-    assert (answered["w"], answered["x"]) == (None, [None, None, 1.5])
-    assert (answered["status"], bad["error"]["code"], done.returncode) == ("answered", "bad-line", 6)
-
-
 def test_another_run_is_refused_with_what_differs(batch: Any) -> None:
     batch(LINES, "--seed", "1", "--limit", "1", "--calibration", "none")
     done = batch(LINES, "--seed", "2", "-o", "temperature", "0.7", "--calibration", "none")
@@ -123,23 +111,24 @@ def test_what_failed_is_asked_again_once_it_is_mended(batch: Any) -> None:
     assert (done.returncode, ids(done)) == (0, [*"012345", "eighth", "long"]), done.stderr
 
 
+def test_ctrl_c_ends_a_run_that_waits_for_its_pipe(home: Home) -> None:
+    with home.piping("batch", "-m", str(home.model), "-o", "samples", "2") as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write("One?\n")
+        process.stdin.flush()
+        assert json.loads(process.stdout.readline())["question"] == "One?"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 130
+
+
 def test_a_few_failures_are_told_each_and_the_summary_counts_them_all(batch: Any) -> None:
+    assert "holds no question" in batch("\n \n").stderr
     done = batch('{"id": 1\n' * 7, "--seed", "1")
     assert done.returncode == 6
     assert done.stderr.count("warning[bad-line]") == 5
     assert "0 of 7 are done, 7 failed" in done.stderr
     assert "bad-line: line 1, line 2, line 3, line 4, line 5 and 2 more" in done.stderr
-
-
-def test_the_second_question_of_an_id_fails_until_it_has_one_of_its_own(batch: Any) -> None:
-    lines = '{"id": "a", "question": "1 + 2?"}\n{"id": "%s", "question": "1 + 3?"}\n'
-    for _ in range(2):
-        done = batch(lines % "a", "--seed", "1")
-        assert (done.returncode, ids(done)) == (6, ["a", "line-2"]), done.stderr
-        assert [record["status"] for record in done.records if record["id"] == "a"] == ["answered"]
-        assert 'line 2 repeats the id "a"' in done.stderr
-    done = batch(lines % "b", "--seed", "1")
-    assert (done.returncode, ids(done)) == (0, ["a", "b"]), done.stderr
 
 
 def test_what_no_strategy_can_be_is_refused_before_models_are_opened(tmp_path: Path) -> None:
@@ -189,38 +178,6 @@ def test_a_dry_run_loads_and_writes_nothing(batch: Any, tmp_path: Path) -> None:
     assert not (tmp_path / "traces").exists()
 
 
-def test_a_file_without_a_question_is_told(batch: Any) -> None:
-    done = batch("\n \n")
-    assert done.returncode == 2
-    assert "holds no question" in done.stderr
-
-
-@pytest.mark.slow
-def test_what_a_killed_worker_was_searching_is_asked_once_more(home: Home, tmp_path: Path) -> None:
-    out = tmp_path / "out.jsonl"
-    many = [json.dumps({"id": n, "question": f"What is {n} + 2?"}) for n in range(12)]
-    home.data.write_text("\n".join(many))
-    command = [sys.executable, "-m", "adascale", "batch", str(home.data), "--output", str(out)]
-    # Runs have one length, 32 go at once: 101 are no multiple, so one question begins before another ends.
-    command += ["-m", str(home.model), "-o", "samples", "101", "--strategy", "vote"]
-    process = subprocess.Popen(command, env=home.env, stderr=subprocess.PIPE, text=True)
-    wait_until(lambda: out.exists() and bool(out.read_text()))
-    psutil.Process(process.pid).children()[0].send_signal(signal.SIGKILL)
-    _, err = process.communicate(timeout=60)
-    assert "the process that runs the models was ended by SIGKILL; starting it again" in err
-    records = [json.loads(line) for line in out.read_text().splitlines()]
-    assert sorted(int(record["id"]) for record in records) == list(range(12))
-    assert {record["status"] for record in records} == {"answered"}
-    assert process.returncode == 0
-
-
-def test_ctrl_c_ends_a_run_that_waits_for_its_pipe(home: Home) -> None:
-    with piping(home) as process:
-        answer(process, "One?")
-        process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=30) == 130
-
-
 @pytest.mark.parametrize(
     ("output", "overwrite", "said"),
     [
@@ -242,20 +199,6 @@ def test_what_continues_a_run_does_not_throw_away_what_is_done(
     assert not overwrite or "run the same command without --overwrite: only these" in told
 
 
-def piping(home: Home, *options: str) -> AbstractContextManager[subprocess.Popen[str]]:
-    """A run whose questions come through a pipe."""
-    return home.piping("batch", "-m", str(home.model), "-o", "samples", "2", *options)
-
-
-def answer(process: subprocess.Popen[str], question: str) -> None:
-    """Ask a run, and wait for the record."""
-    assert process.stdin is not None
-    assert process.stdout is not None
-    process.stdin.write(f"{question}\n")
-    process.stdin.flush()
-    assert json.loads(process.stdout.readline())["question"] == question
-
-
 def test_a_pipe_is_answered_on_stdout(home: Home) -> None:
     command = ["batch", "-m", str(home.model), "-o", "samples", "2", "-q"]
     done = run_here(home.env, *command, stdin=b"One?\r\nTwo?\r\n")
@@ -273,7 +216,6 @@ def test_a_record_with_tests_is_a_code_task(home: Home, tmp_path: Path) -> None:
             "tests": ["assert f(5) == 25"],
             "hidden": "assert f(7) == 49",
         },
-        {"id": "untested", "question": "Square n.", "entry_point": "f"},
         {"id": "broken", "question": "Square n.", "tests": ["assert f(5"]},
         {"id": "prose", "question": "What is 5 * 5?", "tag": 1},
     ]
@@ -282,12 +224,11 @@ def test_a_record_with_tests_is_a_code_task(home: Home, tmp_path: Path) -> None:
         "batch", str(source), "--output", str(out), "-m", str(coder), "--seed", "1", "--effort", "high"
     )
     assert done.returncode == 6, done.stderr
-    assert "line 3: a source in the field" in done.stderr
+    assert "line 2: a source in the field" in done.stderr
     records = {record["id"]: record for record in map(json.loads, out.read_text().splitlines())}
     assert records["square"]["status"] == "answered"
     assert records["square"]["answer"] == "def f(n):\n    return n * n"
     assert records["square"]["tests"] == [{"test": "assert f(5) == 25", "outcome": "passed", "detail": ""}]
     assert "hidden" not in records["square"]
-    assert (records["untested"]["untested"], records["untested"]["status"]) == (True, "answered")
     assert records["prose"]["search"]["strategy"] == "adaptive"
     assert records["prose"]["tag"] == 1

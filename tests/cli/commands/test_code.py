@@ -49,16 +49,13 @@ def test_stdout_has_the_program_that_passes_and_nothing_else(code) -> None:  # t
 
 
 def test_where_none_passes_the_line_says_what_fails(code) -> None:  # type: ignore[no-untyped-def]
+    record = json.loads(code("Square n.", *NEVER, "-o", "samples", "2", "--json").stdout)
+    assert (record["status"], record["passed"], record["untested"]) == ("failing", 1, False)
     done = code("Square n.", *NEVER, "-o", "samples", "3", "-T")
     assert done.returncode == 3, done.stderr
     assert done.stdout in (SQUARE, DOUBLE)
     assert "passes 1 of 2 tests: assert f(2) == 5 gave 4 · after 3 of 3 programs" in done.stderr
     assert "→ passes 1 of 2 tests: assert f(2) == 5 gave 4" in done.stderr
-
-
-def test_examples_in_the_task_are_tests(code) -> None:  # type: ignore[no-untyped-def]
-    done = code("-", stdin=b"Write f.\n\n>>> f(5)\n25\n")
-    assert (done.stdout, done.returncode) == (SQUARE, 0), done.stderr
 
 
 def test_without_a_test_one_program_is_drawn(code) -> None:  # type: ignore[no-untyped-def]
@@ -74,44 +71,15 @@ def test_tests_come_from_a_file_and_the_program_goes_to_one(code, tmp_path: Path
     assert (done.stdout, done.returncode, program.read_text()) == ("", 0, SQUARE), done.stderr
 
 
-def test_json_has_the_program_and_each_test_with_its_verdict(code) -> None:  # type: ignore[no-untyped-def]
-    record = json.loads(code("Square n.", *NEVER, "-o", "samples", "2", "--json").stdout)
-    agreement = record["agreement"]
-    assert (agreement["solutions"], agreement["programs"]) == (2, 2)
-    assert all(group["programs"] == group["solutions"] for group in agreement["answers"])
-    assert record["schema"] == "adascale.answer/1"
-    assert record["status"] == "failing"
-    assert f"{record['answer']}\n" in (SQUARE, DOUBLE)
-    assert record["tests"] == [
-        {"test": "assert f(2) == 4", "outcome": "passed", "detail": ""},
-        {"test": "assert f(2) == 5", "outcome": "failed", "detail": "4"},
-    ]
-    assert (record["passed"], record["untested"]) == (1, False)
-    assert record["usage"]["generated_tokens"] > 0
-    assert record["search"]["strategy"] == "passing"
-
-
-def test_a_kept_search_replays_with_its_verdicts(code, env: dict[str, str], tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    trace = tmp_path / "t.jsonl"
-    done = code("Square n.", *FIVE, "--trace", str(trace))
-    replayed = run(env, "replay", str(trace))
-    assert (replayed.stdout, replayed.returncode) == (done.stdout, 0)
-    assert "passes 2 of 2 tests" in replayed.stderr
-    assert "passes 2 of 2 tests" in run(env, "tree", str(trace)).stdout
-
-
-BAD = [
-    ([""], "empty-question"),
-    (["Square n.", "--test", "assert f(2 == 4"], "bad-test"),
-    (["Square n.", "--test", "assert 1 == 1"], "bad-test"),
-    (["Square n.", "--test", "print(f(2))"], "bad-test"),
-    (["Square n.", "--test", "import numpy\nassert numpy.array(f(2))"], "bad-test"),
-    (["Square n.", "--tests", "no/such/file.py"], "unreadable"),
-    (["Square n.", "--output", "no/such/folder/f.py"], "unwritable"),
-]
-
-
-@pytest.mark.parametrize(("args", "slug"), BAD)
+@pytest.mark.parametrize(
+    ("args", "slug"),
+    [
+        ([""], "empty-question"),
+        (["Square n.", "--test", "print(f(2))"], "bad-test"),
+        (["Square n.", "--tests", "no/such/file.py"], "unreadable"),
+        (["Square n.", "--output", "no/such/folder/f.py"], "unwritable"),
+    ],
+)
 def test_bad_input_is_refused_before_a_model_is_opened(code, args: list[str], slug: str) -> None:  # type: ignore[no-untyped-def]
     done = code(*args)
     assert (done.stdout, done.returncode) == ("", 2)

@@ -146,17 +146,6 @@ def test_a_broken_file_is_told_and_left_alone(config: Path, text: str) -> None:
     assert run_here(environment(ADASCALE_CONFIG=str(config)), "ask", "-h").returncode == 0
 
 
-def test_a_setting_that_forbids_the_network_holds_for_commands_with_the_flag(tmp_path: Path) -> None:
-    command = ("pull", "hf:foo/bar:Q4_K_M")
-    env = clean_env(tmp_path) | {"HF_ENDPOINT": "http://127.0.0.1:9"}
-    for done in (
-        run_here(env | {"ADASCALE_OFFLINE": "1"}, *command),
-        run_here(env, *command, "--offline"),
-    ):
-        assert done.returncode == 4, done.stderr
-        assert "offline mode is on" in done.stderr
-
-
 def test_a_setting_of_colour_holds_for_commands_without_the_flag(tmp_path: Path, config: Path) -> None:
     config.parent.mkdir()
     config.write_text('color = "always"\n')

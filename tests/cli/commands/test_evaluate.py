@@ -29,21 +29,9 @@ def home(tmp_path_factory: pytest.TempPathFactory, chain_gguf: Path) -> Home:
 
 
 def args(home: Home, *more: str) -> list[str]:
-    return [
-        "eval",
-        str(home.data),
-        "-m",
-        str(home.model),
-        "-o",
-        "ctx_size",
-        "512",
-        "-o",
-        "width",  # the measured one may be another in the second run
-        "4",
-        "--strategies",
-        NAMES,
-        *more,
-    ]
+    # The measured width may be another in the second run.
+    options = ["-o", "ctx_size", "512", "-o", "width", "4", "--strategies"]
+    return ["eval", str(home.data), "-m", str(home.model), *options, NAMES, *more]
 
 
 @pytest.fixture(scope="module")
@@ -106,11 +94,36 @@ def test_killed_and_resumed_it_reports_the_same(
     assert without_seconds(resumed.stdout) == without_seconds(report.stdout)
 
 
-def test_questions_without_answers_are_refused(home: Home, tmp_path: Path) -> None:
-    (tmp_path / "open.jsonl").write_text('{"question": "why?"}\n')
-    done = home.run("eval", str(tmp_path / "open.jsonl"), "-m", str(home.model))
-    assert done.returncode == 2
-    assert 'nothing in its field "answer"' in done.stderr
+VALUE = '{"question": "1 + 1?", "answer": 2}\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"question": "why?"}\n', 'nothing in its field "answer"'),
+        ('{"question": "f", "tests": "assert f(2) == 4"}\n', 'nothing in its field "hidden"'),
+        (VALUE + '{"question": "f", "tests": "assert f(2)", "hidden": "assert f(3)"}', "once for each kind"),
+        (VALUE, "hint: --strategies adaptive"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(home: Home, tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "asked.jsonl"
+    path.write_text(text)
+    done = home.run("eval", str(path), "-m", str(home.model), "--strategies", "greedy,passing:8")
+    assert (done.returncode, said in done.stderr) == (2, True), done.stderr
+
+
+@pytest.mark.slow
+def test_code_tasks_are_judged_by_hidden_tests(home: Home, tmp_path: Path) -> None:
+    coder, path = tiny.write_chain(tmp_path / "coder.gguf", tiny.CODER), tmp_path / "tasks.jsonl"
+    task = {"question": "Square.", "tests": "assert f(2) == 4", "hidden": "assert f(3) == 9"}
+    path.write_text("\n".join(json.dumps({**task, "id": f"t{n}"}) for n in range(4)))
+    done = home.run("eval", str(path), "-m", str(coder), "--strategies", "greedy,vote:4,passing:8", "--json")
+    greedy, vote, passing = json.loads(done.stdout)["strategies"]
+    # The greedy program doubles: it passes the given test and not the hidden one.
+    assert (greedy["accuracy"], greedy["coverage"]) == (0.0, 0.0)
+    assert vote["coverage"] > 0
+    assert passing["samples"] == 1
 
 
 @pytest.mark.parametrize(("strategies", "warned"), [("vote:2,adaptive", 0), ("vote:2,vote:2/program", 1)])
@@ -121,67 +134,3 @@ def test_a_calibration_that_knows_no_programs_is_told_once(strategies: str, warn
     found = [notice.code for notice in warnings_of(conditions, parse_contestants(strategies))]
 
     assert found == ["other", *["uncalibrated-programs"] * warned]
-
-
-@pytest.mark.slow
-def test_code_tasks_are_judged_by_hidden_tests(home: Home, tmp_path: Path) -> None:
-    coder = tiny.write_chain(tmp_path / "coder.gguf", tiny.CODER)
-    tasks = [
-        {"id": f"t{n}", "question": f"Square {n}.", "tests": "assert f(2) == 4", "hidden": "assert f(3) == 9"}
-        for n in range(4)
-    ]
-    path = tmp_path / "tasks.jsonl"
-    path.write_text("\n".join(map(json.dumps, tasks)))
-    command = [
-        "eval",
-        str(path),
-        "-m",
-        str(coder),
-        "-o",
-        "ctx_size",
-        "512",
-        "--strategies",
-        "greedy,vote:4,passing:8",
-    ]
-    done = home.run(*command, "--json")
-    assert done.returncode == 0, done.stderr
-    greedy, vote, passing = json.loads(done.stdout)["strategies"]
-    # The greedy program doubles: it passes the given test and not the hidden one.
-    assert (greedy["accuracy"], greedy["coverage"]) == (0.0, 0.0)
-    assert vote["coverage"] > 0
-    assert passing["samples"] == 1
-    assert "| passing:8 |" in " ".join(home.run(*command).stdout.split())
-
-    path.write_text('{"question": "Square n.", "tests": "assert f(2) == 4"}\n')
-    assert 'has nothing in its field "hidden"' in home.run(*command).stderr
-    path.write_text("\n".join([json.dumps(tasks[0]), '{"question": "1 + 1?", "answer": 2}']))
-    mixed = home.run(*command)
-    assert (mixed.returncode, "once for each kind" in mixed.stderr) == (2, True)
-    path.write_text('{"question": "1 + 1?", "answer": 2}\n')
-    said = home.run(*command).stderr
-    assert "passing searches for programs" in said
-    assert "hint: --strategies adaptive" in said
-
-
-def test_calls_of_tools_are_judged_by_what_is_accepted(home: Home, tmp_path: Path) -> None:
-    schema = {"type": "object", "properties": {"n": {"type": "integer"}}}
-    tools = [{"type": "function", "function": {"name": "f", "parameters": schema}}]
-    accepted: list[list[object]] = [[], [{"f": {"n": [1]}}]]
-    lines = [
-        {
-            "id": str(at),
-            "messages": [{"role": "user", "content": f"Is {at} odd?"}],
-            "tools": tools,
-            "accepted": each,
-        }
-        for at, each in enumerate(accepted)
-    ]
-    path = tmp_path / "tools.jsonl"
-    path.write_text("\n".join(map(json.dumps, lines)))
-    command = ["eval", str(path), "-m", str(home.model), "-o", "ctx_size", "2048", "--json"]
-    found = home.run(*command, "--strategies", "greedy,vote:2,agreement")
-    assert found.returncode == 0, found.stderr
-    shown = json.loads(found.stdout)
-    assert {each["accuracy"] for each in shown["strategies"]} == {0.5}, shown["strategies"]
-    refused = home.run("eval", str(home.data), "-m", str(home.model), "--strategies", "agreement")
-    assert refused.returncode == 2

@@ -13,8 +13,6 @@ import sampled
 import typer
 import worlds
 from commands import invoked
-from sample_log import written
-from scripted import PLANETS, search_options
 
 from adascale.cli.commands.export import export
 from adascale.cli.disk.traces import runs_dir
@@ -78,12 +76,6 @@ def refused(*args: str) -> AdascaleError:
         invoked(app, *args)
     assert {path: path.read_bytes() for path in Path.cwd().glob("*.jsonl")} == before
     return error.value
-
-
-def test_a_search_that_only_read_its_options_did_not_fail() -> None:
-    written(Path("t.jsonl"), search_options(PLANETS, 0.99)[1])
-    error = refused("--to", "trl-prm", "--from", "t.jsonl", "--output", "x.jsonl")
-    assert (error.slug, error.facts) == ("empty-dataset", ("left out: 1 searches without a step",))
 
 
 @pytest.mark.parametrize(
