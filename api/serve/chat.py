@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -27,7 +26,7 @@ from .body import (
 )
 from .http import JsonObject, Refusal, event
 from .outcome import Completion, Outcome
-from .request import Ask, Messages, RawText, ServedModel, ToolUse, calling, returned, spoken
+from .request import Ask, Messages, RawText, ServedModel, calling, returned, spoken
 from .stream import Protocol, Writer, to_json
 
 MAX_LIKELIEST = 20
@@ -56,83 +55,7 @@ class ChoicesBody(OpenAIBody):
     stream_options: StreamOptions | None = None
 
 
-B = TypeVar("B", bound=ChoicesBody)
-
-
-class ChoicesWriter(Writer[B]):
-    """Writes an object with choices, or its chunks, of which the last one is ``[DONE]``.
-
-    Attributes:
-        prefix: Beginning of the object's id.
-        kinds: Names of the object, and of a chunk.
-    """
-
-    prefix: ClassVar[str]
-    kinds: ClassVar[tuple[str, str]]
-
-    @abstractmethod
-    def choice(self, at: int, choice: Completion, reasoning: str) -> JsonObject:
-        """A whole answer."""
-
-    @abstractmethod
-    def part(self, at: int, text: str) -> JsonObject:
-        """A piece of an answer."""
-
-    @abstractmethod
-    def ended(self, at: int, choice: Completion) -> JsonObject:
-        """The end of an answer."""
-
-    def whole(self, outcome: Outcome, reasoning: str) -> JsonObject:
-        """The object; its first answer has the reasoning."""
-        choices = [self.choice(at, each, "" if at else reasoning) for at, each in enumerate(outcome.choices)]
-        found = self._object(self.kinds[0], choices)
-        return {**found, "usage": usage_of(outcome), "adascale": outcome.summary}
-
-    def write(self, text: str) -> Iterator[bytes]:
-        """A chunk with text."""
-        yield self.chunk(self.part(0, text))
-
-    def end(self, outcome: Outcome) -> Iterator[bytes]:
-        """The other answers, the reason why each has ended, and the usage."""
-        for at, choice in enumerate(outcome.choices):
-            if at:
-                yield self.chunk(self.part(at, choice.content))
-        for at, choice in enumerate(outcome.choices):
-            yield self.chunk(self.ended(at, choice), **({} if at else {"adascale": outcome.summary}))
-        if self._includes_usage:
-            yield self.chunk(usage=usage_of(outcome))
-        yield b"data: [DONE]\n\n"
-
-    def fail(self, refusal: Refusal) -> Iterator[bytes]:
-        """The error object."""
-        yield event(refusal.body())
-
-    def chunk(self, *choices: JsonObject, **more: Any) -> bytes:
-        """A chunk with choices, and with further fields."""
-        usage = {"usage": None} if self._includes_usage else {}
-        return event({**self._object(self.kinds[1], choices), **usage, **more})
-
-    @property
-    def _includes_usage(self) -> bool:
-        return self.body.stream_options is not None and self.body.stream_options.include_usage
-
-    def _object(self, kind: str, choices: Sequence[JsonObject]) -> JsonObject:
-        return {
-            "id": f"{self.prefix}-{self.token}",
-            "object": kind,
-            "created": self.created,
-            "model": self.ask.model,
-            "system_fingerprint": self.ask.fingerprint,
-            "choices": list(choices),
-        }
-
-
-def text_of_token(token: TokenLogprob) -> str:
-    """The text of a token; half a character becomes a replacement character."""
-    return bytes(token.piece).decode("utf-8", "replace")
-
-
-def usage_of(outcome: Outcome) -> JsonObject:
+def _usage(outcome: Outcome) -> JsonObject:
     """Tokens in OpenAI's terms: generated ones that are in no shown answer are reasoning."""
     usage = outcome.usage
     prompt = usage.prompt_tokens + usage.reused_tokens
@@ -177,13 +100,6 @@ class ChatBody(ChoicesBody):
     tool_choice: Choice | FunctionChoice | None = None
 
 
-def _tool_use(body: ChatBody) -> ToolUse:
-    tools, choice = [each.function.tool() for each in body.tools], body.tool_choice
-    if isinstance(choice, FunctionChoice):
-        return ToolUse(tools, forced=choice.function.name, is_parallel=False)
-    return ToolUse(tools, choice, is_parallel=body.parallel_tool_calls)
-
-
 def _spoken(message: Message, place: str) -> JsonObject:
     content = text_of(message.content, f"{place}.content")
     if message.role == "tool":
@@ -199,9 +115,17 @@ def _read(body: ChatBody, served: ServedModel) -> Ask:
     if body.top_logprobs and not body.logprobs:
         raise Refusal.of_field("top_logprobs", "is for requests with logprobs: true")
     said = [_spoken(each, f"messages[{n}]") for n, each in enumerate(body.messages)]
+    choice = body.tool_choice
     return served.ask(
         body,
-        Messages(said, f"messages[{len(said) - 1}].content", _tool_use(body)),
+        Messages(
+            said,
+            f"messages[{len(said) - 1}].content",
+            [each.function.tool() for each in body.tools],
+            None if isinstance(choice, FunctionChoice) else choice,
+            choice.function.name if isinstance(choice, FunctionChoice) else None,
+            body.parallel_tool_calls,
+        ),
         body.reasoning_effort,
         max_tokens=body.max_completion_tokens or body.max_tokens,
         answers=body.n,
@@ -211,14 +135,19 @@ def _read(body: ChatBody, served: ServedModel) -> Ask:
     )
 
 
-class ChatWriter(ChoicesWriter[ChatBody]):
-    """Writes a ``chat.completion``, or its chunks."""
+class ChatWriter(Writer[ChoicesBody]):
+    """Writes a ``chat.completion``, or its chunks, of which the last one is ``[DONE]``.
+
+    Attributes:
+        prefix: Beginning of the object's id.
+        kinds: Names of the object, and of a chunk.
+    """
 
     prefix = "chatcmpl"
     kinds = ("chat.completion", "chat.completion.chunk")
 
     def choice(self, at: int, choice: Completion, reasoning: str) -> JsonObject:
-        """A message."""
+        """A whole answer."""
         message = {
             "role": "assistant",
             "content": None if choice.calls and not choice.content else choice.content,
@@ -229,27 +158,67 @@ class ChatWriter(ChoicesWriter[ChatBody]):
         logprobs = _logprobs(choice.logprobs)
         return {"index": at, "message": message, "logprobs": logprobs, "finish_reason": choice.finish}
 
-    def begin(self, prompt: Usage) -> Iterator[bytes]:
-        """The role."""
-        yield self.chunk(_delta(0, {"role": "assistant", "content": ""}))
-
-    def reason(self, line: str) -> Iterator[bytes]:
-        """A chunk with a line of reasoning."""
-        yield self.chunk(_delta(0, _reasoning(line)))
-
     def part(self, at: int, text: str) -> JsonObject:
-        """A delta with content; answers after the first come in one delta."""
+        """A piece of an answer; answers after the first come in one piece."""
         return _delta(at, {"role": "assistant", "content": text} if at else {"content": text})
 
     def ended(self, at: int, choice: Completion) -> JsonObject:
-        """The reason, and the log-probabilities."""
+        """The end of an answer: the reason, and the log-probabilities."""
         return _delta(at, {}, choice.finish, _logprobs(choice.logprobs))
 
+    def whole(self, outcome: Outcome, reasoning: str) -> JsonObject:
+        """The object; its first answer has the reasoning."""
+        choices = [self.choice(at, each, "" if at else reasoning) for at, each in enumerate(outcome.choices)]
+        found = self._object(self.kinds[0], choices)
+        return {**found, "usage": _usage(outcome), "adascale": outcome.summary}
+
+    def begin(self, prompt: Usage) -> Iterator[bytes]:
+        """The role."""
+        yield self._chunk(_delta(0, {"role": "assistant", "content": ""}))
+
+    def reason(self, line: str) -> Iterator[bytes]:
+        """A chunk with a line of reasoning."""
+        yield self._chunk(_delta(0, _reasoning(line)))
+
+    def write(self, text: str) -> Iterator[bytes]:
+        """A chunk with text."""
+        yield self._chunk(self.part(0, text))
+
     def end(self, outcome: Outcome) -> Iterator[bytes]:
-        """The calls, then the end."""
+        """The calls, the other answers, the reason why each has ended, and the usage."""
         for at, call in enumerate(self._calls(outcome.choices[0])):
-            yield self.chunk(_delta(0, {"tool_calls": [{"index": at, **call}]}))
-        yield from super().end(outcome)
+            yield self._chunk(_delta(0, {"tool_calls": [{"index": at, **call}]}))
+        for at, choice in enumerate(outcome.choices):
+            if at:
+                yield self._chunk(self.part(at, choice.content))
+        for at, choice in enumerate(outcome.choices):
+            yield self._chunk(self.ended(at, choice), **({} if at else {"adascale": outcome.summary}))
+        if self._includes_usage:
+            yield self._chunk(usage=_usage(outcome))
+        yield b"data: [DONE]\n\n"
+
+    def fail(self, refusal: Refusal) -> Iterator[bytes]:
+        """The error object."""
+        yield event(refusal.body())
+
+    def _chunk(self, *choices: JsonObject, **more: Any) -> bytes:
+        """A chunk with choices, and with further fields."""
+        usage = {"usage": None} if self._includes_usage else {}
+        return event({**self._object(self.kinds[1], choices), **usage, **more})
+
+    @property
+    def _includes_usage(self) -> bool:
+        return self.body.stream_options is not None and self.body.stream_options.include_usage
+
+    def _object(self, kind: str, choices: Sequence[JsonObject]) -> JsonObject:
+        return {
+            "id": f"{self.prefix}-{self.token}",
+            "object": kind,
+            "created": self.created,
+            "model": self.ask.model,
+            "system_fingerprint": self.ask.fingerprint,
+            "choices": list(choices),
+        }
 
     def _calls(self, choice: Completion) -> list[JsonObject]:
         return [
@@ -285,7 +254,8 @@ def _logprobs(logprobs: Sequence[TokenLogprob] | None) -> JsonObject | None:
 
 
 def _token(token: TokenLogprob) -> JsonObject:
-    return {"token": text_of_token(token), "logprob": token.logprob, "bytes": list(token.piece)}
+    text = bytes(token.piece).decode("utf-8", "replace")  # half a character becomes a replacement character
+    return {"token": text, "logprob": token.logprob, "bytes": list(token.piece)}
 
 
 def _only_text(value: Any) -> Any:
@@ -313,27 +283,27 @@ def _read_completion(body: CompletionBody, served: ServedModel) -> Ask:
     )
 
 
-class CompletionWriter(ChoicesWriter[CompletionBody]):
-    """Writes a ``text_completion``, or its parts."""
+class CompletionWriter(ChatWriter):
+    """Writes a ``text_completion``, or its parts; the first one has text, and nothing is reasoned."""
 
     prefix = "cmpl"
     kinds = ("text_completion", "text_completion")
 
     def choice(self, at: int, choice: Completion, reasoning: str) -> JsonObject:
-        """A completion."""
-        return _choice(at, choice.content, choice.finish)
+        """A whole text."""
+        return {**self.ended(at, choice), "text": choice.content}
 
     def part(self, at: int, text: str) -> JsonObject:
         """A piece of a text."""
-        return _choice(at, text)
+        return {"index": at, "text": text, "logprobs": None, "finish_reason": None}
 
     def ended(self, at: int, choice: Completion) -> JsonObject:
-        """The reason, and the log-probabilities."""
-        return _choice(at, "", choice.finish)
+        """The end of a text."""
+        return {**self.part(at, ""), "finish_reason": choice.finish}
+
+    def begin(self, prompt: Usage) -> Iterator[bytes]:
+        """Nothing."""
+        return iter(())
 
 
 COMPLETIONS = Protocol("/v1/completions", CompletionBody, _read_completion, CompletionWriter)
-
-
-def _choice(at: int, text: str, finish: str | None = None, logprobs: JsonObject | None = None) -> JsonObject:
-    return {"index": at, "text": text, "logprobs": logprobs, "finish_reason": finish}

@@ -52,7 +52,7 @@ _ASK_ONCE = {"X-Should-Retry": "false"}
 above: a question that killed the worker would kill it again, for all clients."""
 
 _TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
-_ANTHROPIC_TYPES = {**_TYPES, 404: "not_found_error", 413: "request_too_large", 503: "overloaded_error"}
+_ANTHROPIC_TYPES = {404: "not_found_error", 413: "request_too_large", 503: "overloaded_error"}
 
 T = TypeVar("T")
 
@@ -101,28 +101,20 @@ class Refusal(Exception):
         """The refusal of a field's value; ``text`` completes a sentence that begins with the field's name."""
         return cls(400, f"{name}: {text}" if name else text, code, name or None)
 
-    def body(self) -> JsonObject:
-        """The error object of OpenAI's interface."""
-        type_ = _TYPES.get(self.status, "invalid_request_error" if self.status < 500 else "server_error")
-        return {"error": {"message": self.message, "type": type_, "param": self.param, "code": self.code}}
-
-    def anthropic_body(self) -> JsonObject:
-        """The error object of Anthropic's interface, with our ``param`` and ``code`` added."""
-        usual = "invalid_request_error" if self.status < 500 else "api_error"
-        error = {**self.body()["error"], "type": _ANTHROPIC_TYPES.get(self.status, usual)}
-        return {"type": "error", "error": error}
-
-    def ollama_body(self) -> JsonObject:
-        """The error object of Ollama's interface."""
-        return {"error": self.message}
+    def body(self, path: str = "") -> JsonObject:
+        """The error object of Anthropic's or Ollama's interface on their paths, else that of OpenAI's."""
+        if path.startswith("/api/"):
+            return {"error": self.message}
+        is_anthropic = path.startswith("/v1/messages")
+        usual = "api_error" if is_anthropic else "server_error"
+        types = {**_TYPES, **_ANTHROPIC_TYPES} if is_anthropic else _TYPES
+        type_ = types.get(self.status, "invalid_request_error" if self.status < 500 else usual)
+        error = {"message": self.message, "type": type_, "param": self.param, "code": self.code}
+        return {**({"type": "error"} if is_anthropic else {}), "error": error}
 
     def response(self, path: str) -> Response:
         """The response, in the shape that clients of this path expect."""
-        if path.startswith("/api/"):
-            body = self.ollama_body()
-        else:
-            body = self.anthropic_body() if path.startswith("/v1/messages") else self.body()
-        response = json_response(body, self.status)
+        response = json_response(self.body(path), self.status)
         response.headers.update(self.headers)
         return response
 

@@ -26,7 +26,7 @@ from .body import (
 )
 from .http import JsonObject, Refusal, event
 from .outcome import Completion, Outcome
-from .request import Ask, Messages, ServedModel, ToolUse, calling, returned, spoken
+from .request import Ask, Messages, ServedModel, calling, returned, spoken
 from .stream import Block, BlockWriter, Protocol, whole_blocks
 
 
@@ -100,15 +100,6 @@ class MessageBody(Body):
     tool_choice: ToolChoice | None = None
 
 
-def _tool_use(body: MessageBody) -> ToolUse:
-    tools, choice = [each.tool() for each in body.tools], body.tool_choice or ToolChoice(type="auto")
-    if choice.type == "tool" and choice.name is None:
-        raise Refusal.of_field("tool_choice.name", "has to be given")
-    named = choice.name if choice.type == "tool" else None
-    parallel = named is None and not choice.disable_parallel_tool_use
-    return ToolUse(tools, _CHOICES[choice.type], named, parallel)
-
-
 _CHOICES: Mapping[str, Choice] = {"auto": "auto", "any": "required", "tool": "required", "none": "none"}
 _OTHER_PARTS = ("thinking", "redacted_thinking", "tool_use", "tool_result")
 """Types of parts that are no text."""
@@ -139,9 +130,19 @@ def _read(body: MessageBody, served: ServedModel) -> Ask:
         said += _spoken(message, f"messages[{n}].content")
     is_plain = body.thinking is not None and body.thinking.type == "disabled"
     effort = body.output_config.effort if body.output_config is not None else None
+    choice = body.tool_choice or ToolChoice(type="auto")
+    if choice.type == "tool" and choice.name is None:
+        raise Refusal.of_field("tool_choice.name", "has to be given")
     return served.ask(
         body,
-        Messages(said, f"messages[{len(body.messages) - 1}].content", _tool_use(body)),
+        Messages(
+            said,
+            f"messages[{len(body.messages) - 1}].content",
+            [each.tool() for each in body.tools],
+            _CHOICES[choice.type],
+            choice.name if choice.type == "tool" else None,
+            not choice.disable_parallel_tool_use,
+        ),
         "none" if is_plain else effort,
         max_tokens=body.max_tokens,
         stop=body.stop_sequences,
@@ -193,7 +194,7 @@ class MessageWriter(BlockWriter[MessageBody]):
 
     def fail(self, refusal: Refusal) -> Iterator[bytes]:
         """The error object."""
-        yield event(refusal.anthropic_body(), "error")
+        yield event(refusal.body(MESSAGES.path), "error")
 
     def _block(self, block: Block) -> JsonObject:
         if block.call is not None:

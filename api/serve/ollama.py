@@ -1,13 +1,12 @@
-"""Ollama's chat and generate: ``POST /api/chat`` and ``POST /api/generate``, streamed as lines of JSON."""
+"""Ollama's chat and generate (``/api/chat``, ``/api/generate``) in JSON lines, and its views of the model."""
 
 from __future__ import annotations
 
 import functools
-from abc import abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 from starlette.requests import Request as HttpRequest
@@ -16,13 +15,14 @@ from starlette.routing import BaseRoute, Route
 
 from adascale import __version__
 from adascale.engine.errors import AdascaleError
-from adascale.models.files.gguf import GGUFInfo, read_info
+from adascale.engine.tools.calls import Call
+from adascale.models.files.gguf import read_info
 
 from .body import Body, EarlierCall, Fields, FunctionTool, Nothing, Texts, checked
 from .http import JsonObject, Refusal, json_response, read_body, read_object, to_bytes
 from .hub import Hub
 from .outcome import Outcome
-from .request import Ask, Messages, RawText, ServedModel, ToolUse, calling, returned, spoken
+from .request import Ask, Messages, RawText, ServedModel, calling, returned, spoken
 from .stream import Protocol, Writer
 
 _LINES = "application/x-ndjson"
@@ -60,9 +60,6 @@ class OllamaBody(Body):
     def effort(self) -> Literal["low", "medium", "high"] | None:
         """The effort that ``think`` asks for."""
         return None if isinstance(self.think, bool) else self.think
-
-
-B = TypeVar("B", bound=OllamaBody)
 
 
 class Message(Fields):
@@ -104,46 +101,52 @@ class GenerateBody(OllamaBody):
     images: Nothing = []
 
 
-class OllamaWriter(Writer[B]):
-    """Writes an answer, or its lines."""
-
-    @abstractmethod
-    def said(self, content: str, thinking: str) -> JsonObject:
-        """The fields that hold a piece of text."""
+class OllamaWriter(Writer[OllamaBody]):
+    """Writes the answer of a chat or of a completion, or its lines."""
 
     def whole(self, outcome: Outcome, reasoning: str) -> JsonObject:
-        """The answer."""
-        thinking = "" if self.body.think is False else reasoning
-        return self._finished(outcome, outcome.choices[0].content, thinking)
+        """The answer, with its calls."""
+        choice = outcome.choices[0]
+        return self._finished(outcome, self._said(choice.content, reasoning, choice.calls))
 
     def reason(self, line: str) -> Iterator[bytes]:
         """A piece of thinking, unless it is not wanted."""
-        yield self._line("", "" if self.body.think is False else line)
+        yield self._line(self._said("", line))
 
     def write(self, text: str) -> Iterator[bytes]:
         """A piece of text."""
-        yield self._line(text)
+        yield self._line(self._said(text))
 
     def keep_alive(self) -> Iterator[bytes]:
         """A line without text."""
-        yield self._line("")
+        yield self._line(self._said(""))
 
     def end(self, outcome: Outcome) -> Iterator[bytes]:
-        """The last line, with the counts."""
-        yield _json_line(self._finished(outcome, "", ""))
+        """A line with the calls, if there are some, and the last one, with the counts."""
+        if calls := outcome.choices[0].calls:
+            yield self._line(self._said("", "", calls))
+        yield _json_line(self._finished(outcome, self._said("")))
 
     def fail(self, refusal: Refusal) -> Iterator[bytes]:
         """The error object."""
-        yield _json_line(refusal.ollama_body())
+        yield _json_line(refusal.body("/api/"))
 
-    def _line(self, content: str, thinking: str = "") -> bytes:
-        return _json_line({**_head(self.ask.model), **self.said(content, thinking), "done": False})
+    def _said(self, content: str, thinking: str = "", calls: Sequence[Call] = ()) -> JsonObject:
+        """The field that holds what was written."""
+        thought = {"thinking": thinking} if thinking and self.body.think is not False else {}
+        if not isinstance(self.body, ChatBody):
+            return {"response": content, **thought}
+        called = {"tool_calls": [{"function": call.record()} for call in calls]} if calls else {}
+        return {"message": {"role": "assistant", "content": content, **thought, **called}}
 
-    def _finished(self, outcome: Outcome, content: str, thinking: str) -> JsonObject:
+    def _line(self, said: JsonObject) -> bytes:
+        return _json_line({**_head(self.ask.model), **said, "done": False})
+
+    def _finished(self, outcome: Outcome, said: JsonObject) -> JsonObject:
         total, usage = outcome.record.t, outcome.usage
         return {
             **_head(self.ask.model),
-            **self.said(content, thinking),
+            **said,
             "done": True,
             "done_reason": "stop" if outcome.choices[0].calls else outcome.choices[0].finish,
             "total_duration": _nanoseconds(total),
@@ -156,40 +159,12 @@ class OllamaWriter(Writer[B]):
         }
 
 
-class ChatWriter(OllamaWriter[ChatBody]):
-    """Writes the answer of a chat."""
-
-    def said(self, content: str, thinking: str) -> JsonObject:
-        """A message."""
-        return {"message": {"role": "assistant", "content": content, **_thinking(thinking)}}
-
-    def whole(self, outcome: Outcome, reasoning: str) -> JsonObject:
-        """The answer, with its calls."""
-        found = super().whole(outcome, reasoning)
-        return {**found, "message": {**found["message"], **_calls(outcome)}}
-
-    def end(self, outcome: Outcome) -> Iterator[bytes]:
-        """A line with the calls, and the last one."""
-        if calls := _calls(outcome):
-            message = {"role": "assistant", "content": "", **calls}
-            yield _json_line({**_head(self.ask.model), "message": message, "done": False})
-        yield from super().end(outcome)
-
-
-class GenerateWriter(OllamaWriter[GenerateBody]):
-    """Writes a completion."""
-
-    def said(self, content: str, thinking: str) -> JsonObject:
-        """A response."""
-        return {"response": content, **_thinking(thinking)}
-
-
 def _read_chat(body: ChatBody, served: ServedModel) -> Ask | JsonObject:
     if not body.messages:
         return _loaded(body, served, {"message": {"role": "assistant", "content": ""}})
     said = [_spoken(each, f"messages[{n}]") for n, each in enumerate(body.messages)]
-    use = ToolUse([each.function.tool() for each in body.tools])
-    return _ask(body, served, Messages(said, f"messages[{len(said) - 1}].content", use))
+    tools = [each.function.tool() for each in body.tools]
+    return _ask(body, served, Messages(said, f"messages[{len(said) - 1}].content", tools))
 
 
 def _read_generate(body: GenerateBody, served: ServedModel) -> Ask | JsonObject:
@@ -216,21 +191,7 @@ def _loaded(body: OllamaBody, served: ServedModel, said: JsonObject) -> JsonObje
 
 
 def _head(model: str) -> JsonObject:
-    return {"model": model, "created_at": timestamp(datetime.now(UTC))}
-
-
-def timestamp(moment: datetime) -> str:
-    """A time as Ollama writes it."""
-    return moment.isoformat().replace("+00:00", "Z")
-
-
-def _calls(outcome: Outcome) -> JsonObject:
-    calls = [{"function": call.record()} for call in outcome.choices[0].calls]
-    return {"tool_calls": calls} if calls else {}
-
-
-def _thinking(text: str) -> dict[str, str]:
-    return {"thinking": text} if text else {}
+    return {"model": model, "created_at": datetime.now(UTC).isoformat()}
 
 
 def _nanoseconds(seconds: float) -> int:
@@ -241,8 +202,8 @@ def _json_line(value: JsonObject) -> bytes:
     return to_bytes(value) + b"\n"
 
 
-OLLAMA_CHAT = Protocol("/api/chat", ChatBody, _read_chat, ChatWriter, _LINES)
-OLLAMA_GENERATE = Protocol("/api/generate", GenerateBody, _read_generate, GenerateWriter, _LINES)
+OLLAMA_CHAT = Protocol("/api/chat", ChatBody, _read_chat, OllamaWriter, _LINES)
+OLLAMA_GENERATE = Protocol("/api/generate", GenerateBody, _read_generate, OllamaWriter, _LINES)
 
 
 VERSION = "0.12.6"
@@ -286,66 +247,51 @@ class OllamaModels:
 
     async def running(self, request: HttpRequest) -> Response:
         """The model: it is always loaded."""
-        expires = timestamp(datetime.now(UTC) + _LOADED_FOR)
+        expires = (datetime.now(UTC) + _LOADED_FOR).isoformat()
         return json_response({"models": [{**self._entry(), "expires_at": expires, "size_vram": 0}]})
 
     async def show(self, request: HttpRequest) -> Response:
         """Describe the model and the longest conversation, in Ollama's words."""
         body = ShowBody.read(read_object(await read_body(request)))
-        served, info = self._served(), self._info()
+        served, entry = self._served(), self._entry()
         served.effort_of(body.model or body.name, None)
-        architecture = info.architecture if info is not None else "unknown"
+        family = entry["details"]["family"]
+        length = {"general.architecture": family, f"{family}.context_length": served.window}
         return json_response(
             {
-                "modelfile": "",
-                "parameters": "",
-                "template": info.chat_template if info is not None else "",
-                "details": _details(info),
-                "model_info": {
-                    "general.architecture": architecture,
-                    "general.parameter_count": info.parameter_count if info is not None else 0,
-                    f"{architecture}.context_length": served.window,
-                },
+                "details": entry["details"],
+                "model_info": length,
                 "capabilities": ["completion", "tools"],
-                "modified_at": timestamp(self._started),
+                "modified_at": entry["modified_at"],
             }
         )
 
     def _entry(self) -> JsonObject:
-        served, info = self._served(), self._info()
+        served = self._served()
         name = served.name if ":" in served.name else f"{served.name}:latest"
+        paths = {sha256: path for _, path, sha256 in self._hub.worker.open_models.files}
+        size, details = _read_info(paths.get(served.sha256))
         return {
             "name": name,
             "model": name,
-            "modified_at": timestamp(self._started),
-            "size": info.size_bytes if info is not None else 0,
+            "modified_at": self._started.isoformat(),
+            "size": size,
             "digest": served.sha256,
-            "details": _details(info),
+            "details": {"parent_model": "", "format": "gguf", **details},
         }
-
-    def _info(self) -> GGUFInfo | None:
-        """The header of the model's file; None where it cannot be read any more."""
-        served = self._served()
-        files = {sha256: path for _, path, sha256 in self._hub.worker.open_models.files}
-        path = files.get(served.sha256)
-        return None if path is None else _read_info(path)
 
 
 @functools.cache
-def _read_info(path: Path) -> GGUFInfo | None:
+def _read_info(path: Path | None) -> tuple[int, JsonObject]:
+    """Size and details of the model's file; blank where it cannot be read any more."""
     try:
-        return read_info(path)
+        info = read_info(path) if path is not None else None
     except (AdascaleError, OSError):
-        return None
-
-
-def _details(info: GGUFInfo | None) -> JsonObject:
-    family = info.architecture if info is not None else ""
-    return {
-        "parent_model": "",
-        "format": "gguf",
+        info = None
+    family = "unknown" if info is None else info.architecture
+    return (0 if info is None else info.size_bytes), {
         "family": family,
-        "families": [family] if family else [],
-        "parameter_size": f"{info.parameter_count / 1e9:.1f}B" if info is not None else "",
-        "quantization_level": info.file_type if info is not None else "",
+        "families": [family],
+        "parameter_size": "" if info is None else f"{info.parameter_count / 1e9:.1f}B",
+        "quantization_level": "" if info is None else info.file_type,
     }

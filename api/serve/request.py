@@ -95,30 +95,6 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
-class ToolUse:
-    """The tools of a request.
-
-    Attributes:
-        tools: Tools in the form of chat completions.
-        choice: ``auto``, ``none`` or ``required``; None is ``auto``.
-        forced: Name of the tool that has to be called; None for any.
-        is_parallel: Allow several calls in one turn.
-    """
-
-    tools: Sequence[Mapping[str, Any]] = ()
-    choice: Choice | None = None
-    forced: str | None = None
-    is_parallel: bool = True
-
-    @property
-    def may_call(self) -> bool:
-        """True if the model may, or has to, call a tool."""
-        return (
-            self.choice == "required" or self.forced is not None or bool(self.tools and self.choice != "none")
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class RawText:
     """A text to continue as it is, up to a suffix that may be empty."""
 
@@ -128,19 +104,31 @@ class RawText:
 
 @dataclass(frozen=True, slots=True)
 class Messages:
-    """A conversation.
+    """A conversation, and the tools that may be called in it.
 
     Attributes:
         said: Messages in the form of chat completions; the last one is the question or the result of a call.
             System messages behind it are read before it. Behind a reply of the assistant the model is asked
             to continue.
         place: Field of the last message's content, such as ``messages[2].content``, for refusals.
-        use: The tools.
+        tools: Tools in the form of chat completions.
+        choice: ``auto``, ``none`` or ``required``; None is ``auto``.
+        forced: Name of the tool that has to be called; None for any.
+        is_parallel: Allow several calls in one turn; one that has to be called is called alone.
     """
 
     said: Sequence[JsonObject]
     place: str
-    use: ToolUse = ToolUse()
+    tools: Sequence[Mapping[str, Any]] = ()
+    choice: Choice | None = None
+    forced: str | None = None
+    is_parallel: bool = True
+
+    @property
+    def may_call(self) -> bool:
+        """True if the model may, or has to, call a tool."""
+        is_required = self.choice == "required" or self.forced is not None
+        return is_required or bool(self.tools and self.choice != "none")
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +186,7 @@ class ServedModel:
         named = self.effort_of(body.model, effort)
         is_greedy = body.wants_greedy and named in (None, "none", "chat")
         used = named or ("none" if body.wants_greedy else self.effort)
-        replies = 1 if isinstance(asked, Messages) and asked.use.may_call else answers
+        replies = 1 if isinstance(asked, Messages) and asked.may_call else answers
         is_plain = is_greedy or replies > 1 or used in ("none", "chat")
         sampling = replace(body.sampling(is_greedy=is_greedy), logprobs=logprobs)
         strategy: str | Strategy = Adaptive.name
@@ -267,11 +255,11 @@ def _problem(asked: Messages | RawText, search: SearchRequest, *, is_plain: bool
             raise Refusal.of_field("format", "is for conversations, not for a raw text")
         return Problem(new_id(), asked.text, kind="text", details={"suffix": asked.suffix})
     said = _ending_with_a_question(asked)
-    if asked.use.may_call:
+    if asked.may_call:
         if schema is not None:
             raise Refusal.of_field("tools", "a request may have tools or a format of the reply, not both")
         words = [each["content"] for each in said if each["role"] == "user"]
-        details = _tool_request(said, asked.use).details()
+        details = _tool_request(said, asked).details()
         return Problem(new_id(), words[-1] if words else "", kind="call", details=details)
     *earlier, last = said
     if last["role"] == "user" and not last["content"].strip():
@@ -360,17 +348,17 @@ def _ending_with_a_question(asked: Messages) -> list[JsonObject]:
     return [*messages[:last], *messages[last + 1 :], said[-1]]
 
 
-def _tool_request(messages: Sequence[JsonObject], use: ToolUse) -> ToolRequest:
-    tools, choice = use.tools, use.choice
-    if use.forced is not None:
-        tools, choice = [tool for tool in tools if tool["function"]["name"] == use.forced], "required"
+def _tool_request(messages: Sequence[JsonObject], asked: Messages) -> ToolRequest:
+    tools, choice = asked.tools, asked.choice
+    if asked.forced is not None:
+        tools, choice = [tool for tool in tools if tool["function"]["name"] == asked.forced], "required"
     if choice == "required" and not tools:
         raise Refusal.of_field("tool_choice", "asks for a call, and there is no such tool")
     details = {
         "messages": _with_names(messages),
         "tools": tools,
         "choice": choice or "auto",
-        "is_parallel": use.is_parallel,
+        "is_parallel": asked.is_parallel and asked.forced is None,
     }
     try:
         return ToolRequest.of(details)

@@ -24,7 +24,7 @@ from .body import (
 from .chat import OpenAIBody, call_id
 from .http import JsonObject, Refusal, event
 from .outcome import Outcome
-from .request import Ask, Messages, ServedModel, ToolUse, calling, public_sampling, returned, spoken
+from .request import Ask, Messages, ServedModel, calling, public_sampling, returned, spoken
 from .stream import Block, BlockWriter, Protocol, whole_blocks
 
 
@@ -93,13 +93,6 @@ class ResponseBody(OpenAIBody):
     tool_choice: Choice | NamedTool | None = None
 
 
-def _tool_use(body: ResponseBody) -> ToolUse:
-    tools, choice = [each.tool() for each in body.tools], body.tool_choice
-    if isinstance(choice, NamedTool):
-        return ToolUse(tools, forced=choice.name, is_parallel=False)
-    return ToolUse(tools, choice, is_parallel=body.parallel_tool_calls)
-
-
 def _spoken(item: Item, place: str) -> list[JsonObject]:
     match item.type:
         case "message":
@@ -123,9 +116,17 @@ def _read(body: ResponseBody, served: ServedModel) -> Ask:
                 said[-1] = {**said[-1], "tool_calls": calls}
             else:
                 said.append(each)
+    choice = body.tool_choice
     return served.ask(
         body,
-        Messages(said, f"input[{len(body.input) - 1}].content", _tool_use(body)),
+        Messages(
+            said,
+            f"input[{len(body.input) - 1}].content",
+            [each.tool() for each in body.tools],
+            None if isinstance(choice, NamedTool) else choice,
+            choice.name if isinstance(choice, NamedTool) else None,
+            body.parallel_tool_calls,
+        ),
         body.reasoning.effort if body.reasoning is not None else None,
         max_tokens=body.max_output_tokens,
         schema=schema_of(None if body.text is None else body.text.format, "text.format.schema"),
@@ -249,8 +250,6 @@ class ResponseWriter(BlockWriter[ResponseBody]):
             "incomplete_details": None,
             "output": list(output),
             "usage": None,
-            "instructions": body.instructions or None,
-            "metadata": body.metadata,
             "parallel_tool_calls": body.parallel_tool_calls,
             "tool_choice": choice.model_dump() if isinstance(choice, NamedTool) else choice or "auto",
             "tools": [{"type": "function", **each.tool()["function"], "strict": True} for each in body.tools],

@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from adascale.engine.answer import GrowingReply
 from adascale.engine.answers.choosing import Standing
@@ -192,7 +192,7 @@ class Protocol(Generic[B]):
     path: str
     body: type[B]
     read: Callable[[B, ServedModel], Ask | JsonObject]
-    writer: Callable[[B, Ask], Writer[B]]
+    writer: Callable[[Any, Ask], Writer[Any]]
     media_type: str = "text/event-stream"
 
 
