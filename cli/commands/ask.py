@@ -82,7 +82,7 @@ def _finish(
     from adascale.engine.answer import Answer
 
     from ..render.solution import say_end, say_handed_on, write_answer
-    from ..report.answer import answer_payload, answer_record
+    from ..report import answer_payload, answer_record
 
     terminal, least = options.view.terminal, options.search.min_confidence
     answer = Answer.of(record, least, handed_on)

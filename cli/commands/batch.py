@@ -33,8 +33,7 @@ from ..options.by_command import BatchOptions, session_for
 from ..options.settings import chooses_search, with_options
 from ..render.display import choose_progress
 from ..render.views import open_batch_view
-from ..report.answer import FIELDS, answer_record, error_record, run_fields
-from ..report.batch_counts import BatchCounts
+from ..report import FIELDS, BatchCounts, answer_record, error_record, run_fields
 from ..searching import (
     choose_seed,
     hand_on,

@@ -89,7 +89,7 @@ def _finish(record: ViewState, load_seconds: float, options: CodeOptions) -> Non
     from adascale.engine.answer import Answer
 
     from ..render.solution import say_end
-    from ..report.answer import answer_record
+    from ..report import answer_record
 
     answer = Answer.of(record)
     program = answer.answer

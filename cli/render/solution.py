@@ -16,7 +16,7 @@ from adascale.engine.answer import Answer, FallbackAnswer
 from adascale.engine.search.events import BranchGrew
 from adascale.engine.types import PROGRAMS, BranchId, Mode, NodeId
 
-from ..report.answer import answer_payload
+from ..report import answer_payload
 from ..terminal.console import is_one_screen, stderr_console, write_payload, write_screen
 from ..terminal.markdown import Program, highlighted, rendered
 from ..terminal.text import (

@@ -18,7 +18,7 @@ from rich.text import Text
 from adascale.engine.search.events import Event, SearchFailed, SearchFinished, SearchStarted, Warned
 from adascale.engine.types import Notice
 
-from ..report.batch_counts import BatchCounts
+from ..report import BatchCounts
 from ..terminal.console import clean, plain_text, plain_width, say, show_warning
 from ..terminal.progress import Cadence
 from ..terminal.text import DOT, clock, cut, duration, one_line, plural, spin

@@ -15,8 +15,7 @@ from commands import Home, invoked, run_here
 from adascale.cli.app import app
 from adascale.cli.commands import batch as command
 from adascale.cli.options.by_command import BatchOptions
-from adascale.cli.report.answer import FIELDS
-from adascale.cli.report.batch_counts import BatchCounts
+from adascale.cli.report import FIELDS, BatchCounts
 from adascale.engine.errors import UsageError
 
 LINES = "\n".join(json.dumps({"id": n, "question": f"What is {n} + 2?", "answer": n + 2}) for n in range(6))

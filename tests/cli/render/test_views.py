@@ -16,7 +16,7 @@ from terminal import environment, on_terminal, shown
 from adascale.cli.render import display, views
 from adascale.cli.render.display import LiveDisplay, choose_progress, open_renderer
 from adascale.cli.render.views import LiveBatch, PlainBatch, PlainView, SearchView
-from adascale.cli.report.batch_counts import BatchCounts
+from adascale.cli.report import BatchCounts
 from adascale.cli.terminal.console import new_console
 from adascale.engine.search.events import SearchFailed
 from adascale.engine.types import ROOT, Notice
