@@ -217,11 +217,6 @@ def gather(
     return sorted(nodes, key=tree.draw_order)
 
 
-def open_nodes(tree: Tree, nodes: Iterable[NodeId]) -> list[NodeId]:
-    """The nodes that can be expanded."""
-    return [node for node in nodes if tree[node].status == "open"]
-
-
 def top_k(tree: Tree, nodes: Iterable[NodeId], k: int) -> list[NodeId]:
     """The ``k`` with the highest median estimate, best first; of equals the one that was drawn first."""
 
@@ -230,9 +225,3 @@ def top_k(tree: Tree, nodes: Iterable[NodeId], k: int) -> list[NodeId]:
         return (-estimate.median if estimate else 0.0, *tree.draw_order(node))
 
     return sorted(nodes, key=rank)[:k]
-
-
-def lowers(tree: Tree, nodes: Iterable[NodeId]) -> list[float]:
-    """Lower estimates of scored nodes, in order."""
-    estimates = (tree[node].estimate for node in nodes)
-    return [estimate.lower for estimate in estimates if estimate is not None]

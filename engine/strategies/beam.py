@@ -6,24 +6,14 @@ The formulas are those of its code, since the text leaves the clamp and the divi
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 from ..errors import UsageError
 from ..search.tree import Tree
 from ..types import ROOT, Estimate, NodeId, SelectRule
-from .base import (
-    Command,
-    Cut,
-    Expand,
-    Plan,
-    Strategy,
-    gather,
-    lowers,
-    open_nodes,
-    top_k,
-)
+from .base import Command, Cut, Expand, Plan, Strategy, gather, top_k
 
 Adapt = Literal["none", "n", "k", "m", "km"]
 """Which number an allocation rule of the paper sets from lower estimates: the samples of a question, the
@@ -181,47 +171,40 @@ class Beam(InstanceAdaptive):
         return self.beams * self.branching
 
     def plan(self, tree: Tree) -> Plan:
-        """Draw a level, prune it, expand the kept prefixes."""
-        left, dropped = self.beams, list[NodeId]()
-        expand: Sequence[Expand] = [Expand(ROOT, self.beams * self.branching)]
-        while expand:
-            alive, finished = yield from self._level(tree, dropped, expand)
-            left = max(0, left - finished)
-            kept = self._best(tree, alive, left)
-            dropped = [node for node in alive if node not in kept]
-            expand = self._children(tree, kept)
-        if dropped:
-            yield [Cut(tuple(dropped), "the beam is full of answers")]
-        return None
-
-    def _level(
-        self, tree: Tree, dropped: Sequence[NodeId], expand: Sequence[Expand]
-    ) -> Generator[Sequence[Command], Sequence[NodeId], tuple[list[NodeId], int]]:
-        """Cut, draw a level, let it write on until it is pruned; returns open ends and how many finished."""
-        commands: list[Command] = [Cut(tuple(dropped), "outside the beam")] if dropped else []
-        commands += expand
-        alive, finished = list[NodeId](), 0
-        for _ in range(self.prune_every):
-            children = yield from gather(tree, commands)
-            alive = open_nodes(tree, children)
-            finished += len(children) - len(alive)
-            commands = [Expand(node) for node in alive]
-        return alive, finished
-
-    def _best(self, tree: Tree, alive: Sequence[NodeId], most: int) -> list[NodeId]:
-        """Prefixes to keep: the best by median, as many as the rule asks for."""
-        if most and alive and "k" in self.adapt:
-            most = prefixes_to_keep(lowers(tree, alive), self.branching, self.confidence, most)
-        return top_k(tree, alive, most)
+        """Draw a level, let it write on until it is pruned, expand the kept prefixes."""
+        left = self.beams
+        commands: list[Command] = [Expand(ROOT, self.beams * self.branching)]
+        while True:
+            alive: list[NodeId] = []
+            for _ in range(self.prune_every):
+                children = yield from gather(tree, commands)
+                alive = [node for node in children if tree[node].status == "open"]
+                left -= len(children) - len(alive)
+                commands = [Expand(node) for node in alive]
+            most = max(0, left)
+            if most and alive and "k" in self.adapt:
+                most = prefixes_to_keep(_lowers(tree, alive), self.branching, self.confidence, most)
+            kept = top_k(tree, alive, most)
+            dropped = tuple(node for node in alive if node not in kept)
+            reason = "outside the beam" if kept else "the beam is full of answers"
+            commands = [Cut(dropped, reason)] if dropped else []
+            if not kept:
+                if commands:
+                    yield commands
+                return None
+            commands += self._children(tree, kept)
 
     def _children(self, tree: Tree, kept: Sequence[NodeId]) -> list[Expand]:
-        if self.adapt == "none" or not kept:
+        if self.adapt == "none":
             return [Expand(node, self.branching) for node in kept]
-        lower_estimates = lowers(tree, kept)
-        each = self.branching
+        lowers, each = _lowers(tree, kept), self.branching
         if "m" in self.adapt:
-            each = samples_of_each(lower_estimates, self.beams, self.branching, self.confidence)
-        return [
-            Expand(node, each, required=required_samples(lower, self.confidence))
-            for node, lower in zip(kept, lower_estimates, strict=True)
-        ]
+            each = samples_of_each(lowers, self.beams, self.branching, self.confidence)
+        required = [required_samples(lower, self.confidence) for lower in lowers]
+        return [Expand(node, each, required=n) for node, n in zip(kept, required, strict=True)]
+
+
+def _lowers(tree: Tree, nodes: Iterable[NodeId]) -> list[float]:
+    """Lower estimates of scored nodes, in order."""
+    estimates = (tree[node].estimate for node in nodes)
+    return [estimate.lower for estimate in estimates if estimate is not None]

@@ -65,15 +65,13 @@ def draw_with_redraws(tree: Tree, commands: Iterable[Expand], redraws: int) -> P
     """
     scored = yield tuple(commands)
     while scored:
-        reached = [node for node in scored if _goes_on(tree, tree[node].parent or ROOT, redraws)]
-        wrong_steps = [redraw_at(tree, node, redraws) for node in reached]
-        scored = yield [Expand(wrong[0], 1, until="answer") for wrong in wrong_steps if wrong is not None]
+        again = []
+        for node in scored:
+            *before, wrong = [redraw_at(tree, each.id, redraws) for each in tree.path(node)]
+            if wrong is not None and not any(before):  # else ``adaptive`` would not have come here
+                again.append(Expand(wrong[0], 1, until="answer"))
+        scored = yield again
     return None
-
-
-def _goes_on(tree: Tree, node: NodeId, redraws: int) -> bool:
-    """True if ``adaptive`` would go on from a node: no step on the way to it is drawn again."""
-    return all(redraw_at(tree, on_the_way.id, redraws) is None for on_the_way in tree.path(node))
 
 
 @dataclass(frozen=True, slots=True)
