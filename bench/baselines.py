@@ -16,7 +16,7 @@ from adascale.engine.answers.choosing import Standing
 from adascale.engine.errors import UsageError
 from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import STRATEGIES, Cut, Expand, Plan, Strategy, gather
-from adascale.engine.strategies.base import Command, open_nodes, top_k, whole_trajectories
+from adascale.engine.strategies.base import Command, top_k, whole_trajectories
 from adascale.engine.types import ROOT, Mode, NodeId, SelectRule
 
 _MAJORITY = 0.95
@@ -186,8 +186,8 @@ class DVTS(Strategy):
                 homes[node] = at // self.branching if parent == ROOT else homes[parent]
             trees = ([n for n in children if homes[n] == home] for home in range(self.beams))
             best = [node for nodes in trees for node in top_k(tree, nodes, 1)]
-            kept = open_nodes(tree, best)
-            dropped = tuple(node for node in open_nodes(tree, children) if node not in kept)
+            kept = [node for node in best if tree[node].status == "open"]
+            dropped = tuple(n for n in children if tree[n].status == "open" and n not in kept)
             commands = [Expand(node, self.branching) for node in kept]
             if dropped:
                 commands = [Cut(dropped, "not the best of its tree"), *commands]

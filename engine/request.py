@@ -28,9 +28,8 @@ from .strategies import (
     Vote,
     effort_named,
     strategy_named,
-    with_mode,
 )
-from .strategies.presets import PAPER, effort_numbers
+from .strategies.presets import effort_numbers
 from .types import AS_USUAL, Budget, KindName, MessageKind, Mode, Notice, Problem, SamplingChange, Turn
 
 
@@ -49,14 +48,12 @@ class SearchRequest:
             The kind of a question chooses the form of ``adaptive``.
         effort: How hard to try.
         samples, beams, branching, lead, confidence: Parameters of the strategy in the place of the effort's.
-        paper: Use the numbers of arXiv 2506.09338 instead of the effort's.
-        adapt: Rule of that paper that chooses a number.
+        adapt: Rule of arXiv 2506.09338 that chooses a number.
         mode: How solutions reason.
         budget: Limits of the search.
         seed: Seed of sampling; None leaves it to the caller, and is 0 for the search.
         width: Solutions that run side by side; None leaves it to the machine.
         sampling: Numbers of the sampler that this question has of its own.
-        replies: Plain replies to a message that nobody can check.
         min_confidence: Probability below which the answer does not count as known.
 
     Raises:
@@ -76,14 +73,12 @@ class SearchRequest:
     branching: int | None = None
     lead: int | None = None
     confidence: float | None = None
-    paper: bool = False
     adapt: Adapt = "none"
     mode: ModeChoice = "auto"
     budget: Budget = Budget()
     seed: int | None = None
     width: int | None = None
     sampling: SamplingChange = AS_USUAL
-    replies: int = 1
     min_confidence: float = 0.0
 
     def __post_init__(self) -> None:
@@ -135,12 +130,48 @@ class SearchRequest:
         Raises:
             UsageError: the strategy lacks the mode, the rule or a number.
         """
-        strategy = self.strategy_for(problem.kind)
-        settings = Settings(strategy, self.budget, self.seed or 0, sampling=self.sampling, width=self.width)
-        if conditions is not None:
-            settings = settings.under(conditions)
-        settings = settings.for_problem(problem, self.mode, modes)
-        return replace(settings, strategy=strategy) if problem.is_chat else settings
+        conditions = conditions or Conditions(ModelDescription(), ())
+        strategy, models, warnings = (
+            self.strategy_for(problem.kind),
+            conditions.models,
+            [*conditions.warnings],
+        )
+        width = self.width or (conditions.width if strategy.stops_early else None)
+        usual = models.sampling or {}
+        change = self.sampling.beyond(usual)
+        if change.odds:  # with another sampler a fitted calibration does not hold: votes judge
+            models = replace(models, sampling={**usual, **change.odds})
+            if conditions.rough is not None:
+                models = replace(models, calibration=conditions.rough)
+                warnings.append(_ANOTHER_SAMPLER)
+        known = kind_of(problem).modes(problem)
+        if problem.is_chat:  # nobody can check it
+            models = replace(models, calibration=None)
+        elif problem.kind == "call":
+            strategy = replace(strategy, modes=known if strategy.looks_ahead else known[:1])
+        else:
+            left = [mode for mode in known if mode != "program" or not modes or mode in modes]
+            left = list(modes) if problem.kind == "value" else left
+            if self.mode in known:
+                strategy = replace(strategy, modes=(self.mode,))
+            elif self.mode != "auto":
+                warnings.append(_ANOTHER_MODE)
+                strategy = replace(strategy, modes=known[:1])
+            if self.mode not in known and strategy.looks_ahead and left:
+                strategy = replace(strategy, modes=tuple(left))
+            card = models.calibration
+            if card is not None and not set(strategy.modes) <= set(card["modes"]):
+                models = replace(models, calibration=None)
+                warnings += [_NO_PROGRAMS] if "program" in strategy.modes else []
+        return Settings(
+            strategy,
+            self.budget,
+            self.seed or 0,
+            models,
+            tuple(warnings),
+            sampling=change,
+            width=width,
+        )
 
     def strategy_for(self, kind: KindName = "value") -> Strategy:
         """The strategy of a kind of problem; the mode ``auto`` is decided when the models are open.
@@ -150,23 +181,25 @@ class SearchRequest:
         Raises:
             UsageError: as of ``settings``.
         """
-        if kind == "text":
-            is_greedy = self.strategy == Greedy.name or isinstance(self.strategy, Greedy)
-            return Greedy() if is_greedy else Vote(samples=self.replies)
-        if isinstance(self.strategy, Strategy):
-            return with_mode(self.strategy, self.mode)
-        if kind == "code":
-            return self.named(Passing.name, kind)
-        named = strategy_named(self.strategy)
-        if unused := [name for name in self.numbers if not named.has(name)]:
-            what = " and no ".join(map(setting, unused))
-            raise UsageError(f"{named.name} has no {what}", hint="leave it out, or choose another strategy")
-        if self.adapt != "none" and not (isinstance(named, InstanceAdaptive) and self.adapt in named.rules):
-            raise UsageError(
-                f"{setting('adapt', self.adapt)} is no rule of {named.name}",
-                hint=f"{setting('adapt', 'n')} is one of best-of-n, {setting('adapt', 'km')} of beam",
-            )
-        return with_mode(self.named(named.name, kind), self.mode)
+        strategy = self.strategy
+        if kind == "text" and not isinstance(strategy, Greedy | Vote):
+            return Greedy() if strategy == Greedy.name else Vote(samples=1)
+        if isinstance(strategy, str):
+            if kind == "code":
+                return self.named(Passing.name, kind)
+            chosen = strategy_named(strategy)
+            if unused := [name for name in self.numbers if not chosen.has(name)]:
+                what = " and no ".join(map(setting, unused))
+                hint = "leave it out, or choose another strategy"
+                raise UsageError(f"{chosen.name} has no {what}", hint=hint)
+            rules = chosen.rules if isinstance(chosen, InstanceAdaptive) else ()
+            if self.adapt not in ("none", *rules):
+                raise UsageError(
+                    f"{setting('adapt', self.adapt)} is no rule of {chosen.name}",
+                    hint=f"{setting('adapt', 'n')} is one of best-of-n, {setting('adapt', 'km')} of beam",
+                )
+            strategy = self.named(chosen.name, kind)
+        return strategy if self.mode == "auto" else replace(strategy, modes=(self.mode,))
 
     @property
     def numbers(self) -> dict[str, float]:
@@ -188,9 +221,9 @@ class SearchRequest:
         if name == Adaptive.name and kind != "code":
             name = EFFORTS[kind][self.effort].name  # what is adaptive has a name of its own for some kinds
         strategy = strategy_named(name)
-        is_paper = self.paper and strategy.kind == "value"
-        usual = PAPER if is_paper else effort_numbers(strategy, self.effort, kind)
-        numbers = {**usual, **self.numbers} | ({} if self.adapt == "none" else {"adapt": self.adapt})
+        numbers = {**effort_numbers(strategy, self.effort, kind), **self.numbers}
+        if self.adapt != "none":
+            numbers["adapt"] = self.adapt
         return strategy.changed(**{name: n for name, n in numbers.items() if strategy.has(name)} | own)
 
 
@@ -257,71 +290,6 @@ class Settings:
     def branches(self) -> int:
         """Branches that run side by side: no more than the strategy draws."""
         return min(self.width or self.strategy.branches, self.strategy.branches)
-
-    def under(self, conditions: Conditions) -> Settings:
-        """The settings with the models, the warnings and the width of an open session.
-
-        With another sampler than that of the session a fitted calibration does not hold: votes judge.
-        """
-        models, warnings = conditions.models, conditions.warnings
-        usual = models.sampling or {}
-        change = self.sampling.beyond(usual)
-        if change.odds:
-            models = replace(models, sampling={**usual, **change.odds})
-            if conditions.rough is not None:
-                models = replace(models, calibration=conditions.rough)
-                warnings = (*warnings, _ANOTHER_SAMPLER)
-        width = self.width or (conditions.width if self.strategy.stops_early else None)
-        return replace(self, models=models, warnings=warnings, sampling=change, width=width)
-
-    def for_problem(self, problem: Problem, mode: ModeChoice, among: Sequence[Mode]) -> Settings:
-        """The settings as they suit a problem: a text gets one reply, and modes are those of its kind.
-
-        Args:
-            problem: The problem.
-            mode: The user's choice of a mode.
-            among: Modes that open models leave to ``auto``; empty before models are open.
-
-        Raises:
-            UsageError: as ``with_mode``.
-        """
-        if problem.is_chat:
-            return self.for_chat()
-        if problem.kind == "value":
-            return self.in_mode(mode, among)
-        if problem.kind == "call":
-            return self.for_tools(problem)
-        modes = kind_of(problem).modes(problem)
-        left = tuple(each for each in modes if each != "program" or not among or each in among)
-        chosen = left if self.strategy.looks_ahead else ()
-        if mode == "auto" or mode in modes:
-            return self.in_mode(mode, chosen)
-        usual = replace(self.strategy, modes=modes[:1])
-        return replace(self, strategy=usual, warnings=(*self.warnings, _ANOTHER_MODE)).in_mode("auto", chosen)
-
-    def for_tools(self, problem: Problem) -> Settings:
-        """For a request with tools: calls, and for a strategy that looks ahead also a reply without them."""
-        modes = kind_of(problem).modes(problem)
-        chosen = modes if self.strategy.looks_ahead else modes[:1]
-        return replace(self, strategy=replace(self.strategy, modes=chosen))
-
-    def in_mode(self, mode: ModeChoice, among: Sequence[Mode]) -> Settings:
-        """The settings with the chosen modes of the strategy; arguments and errors of ``with_mode``.
-
-        A calibration that does not know all of them is not used, which is a warning.
-        """
-        chosen = replace(self, strategy=with_mode(self.strategy, mode, among))
-        modes, card = chosen.strategy.modes, self.models.calibration
-        if card is None or set(modes) <= set(card["modes"]):
-            return chosen
-        warnings = (*self.warnings, _NO_PROGRAMS) if "program" in modes else self.warnings
-        return replace(chosen, models=replace(self.models, calibration=None), warnings=warnings)
-
-    def for_chat(self) -> Settings:
-        """For a message whose reply nobody can check: one reply, which no calibration judges."""
-        models = replace(self.models, calibration=None)
-        strategy = self.strategy if isinstance(self.strategy, Greedy) else Vote(samples=1)
-        return replace(self, strategy=strategy, models=models)
 
     def first_event(self, problem: Problem) -> SearchStarted:
         """The beginning of every search with these settings."""

@@ -202,7 +202,6 @@ class ServedModel:
             effort="medium" if used == "none" or used == "chat" else used,
             seed=body.seed,
             sampling=sampling,
-            replies=replies,
         )
         problem = _problem(asked, search, is_plain=is_plain)
         ask = Ask(

@@ -31,7 +31,7 @@ from adascale.engine.calibration.votes import CALL_WEIGHTS, CallPosterior, CallW
 from adascale.engine.kinds import kind_of
 from adascale.engine.kinds.structured import CALL, NO
 from adascale.engine.ports import Prefix, SequenceLogprob, Uncalibrated
-from adascale.engine.request import Settings
+from adascale.engine.request import SearchRequest
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import SearchFinished
 from adascale.engine.search.search import branch_seed
@@ -121,7 +121,7 @@ def play(rows: Sequence[Row], strategy: Strategy, posterior: CallPosterior) -> l
 def _search(problem: Problem, record: Drawn, strategy: Strategy, posterior: CallPosterior) -> Played:
     policy = played_back(problem, record, "call", record["calls"])
     driver = Driver(policy, SequenceLogprob(), {"call": posterior}, lambda: 0.0)
-    settings = Settings(strategy, seed=SEED).for_tools(problem)
+    settings = SearchRequest(strategy=strategy, seed=SEED).settings(problem)
     log = driver.run([kind_of(problem).for_search(problem)], settings)
     [end] = [event for _, event in log if isinstance(event, SearchFinished)]
     answer, confidence = end.result.answer, end.result.confidence

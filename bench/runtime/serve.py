@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from http.client import HTTPConnection
 from multiprocessing.connection import Connection
@@ -31,7 +31,7 @@ import numpy as np
 import psutil
 
 from adascale.engine.ports import Growth
-from adascale.engine.request import Request, Settings
+from adascale.engine.request import Request, SearchRequest
 from adascale.engine.search.events import SearchFinished
 from adascale.engine.strategies import EFFORTS, Effort
 from adascale.engine.types import Problem
@@ -89,10 +89,9 @@ def run_batch(open_: OpenWorker, questions: Sequence[str], effort: Effort, seed:
     """All questions in one batch."""
     with open_() as worker:
         opened = worker.open_models
-        settings = Settings(EFFORTS["value"][effort], seed=seed, seeded_as="1").under(
-            opened.conditions["value"]
-        )
-        settings = settings.in_mode("auto", opened.modes)
+        request = SearchRequest(effort=effort, seed=seed)
+        settings = request.settings(Problem("1", ""), opened.conditions["value"], opened.modes)
+        settings = replace(settings, seeded_as="1")
         problems = [Problem(str(n), question) for n, question in enumerate(questions)]
         started, tokens, answers = time.monotonic(), 0, {}
         for problem, event in worker.serve(Request(problem, settings) for problem in problems):

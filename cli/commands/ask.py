@@ -10,7 +10,7 @@ import typer
 from adascale.engine.types import Notice
 
 from ..exit_codes import INTERRUPTED, NO_ANSWER
-from ..options.by_command import AskOptions, session_for
+from ..options.by_command import AskOptions
 from ..options.settings import chooses_search, with_options
 from ..searching import (
     hand_on,
@@ -62,8 +62,8 @@ def ask(
     fallback = open_fallback(options.fallback)
     if options.goes_on:
         search = replace(search, history=last_conversation(terminal))
-    session, prints = session_for(search, options.session), not options.json_output  # while it is generated
-    record, loaded = search_one(search.problem(), search, session, options.view, prints_reply=prints)
+    prints = not options.json_output  # while it is generated
+    record, loaded = search_one(search.problem(), search, options.session, options.view, prints_reply=prints)
     if fallback is not None and fallback.is_for(record) and not options.view.terminal.quiet:
         say(f"adascale: not sure enough, asking {fallback.server}...")
     try:

@@ -29,7 +29,7 @@ from ..disk.files import check_apart
 from ..disk.results import Results, open_results, run_conditions
 from ..disk.traces import TraceFolder
 from ..exit_codes import INTERRUPTED, PARTIAL
-from ..options.by_command import BatchOptions, session_for
+from ..options.by_command import BatchOptions
 from ..options.settings import chooses_search, with_options
 from ..render.display import choose_progress
 from ..render.views import open_batch_view
@@ -187,7 +187,7 @@ class _Run:
             live = kind == "live" and not (options.output == "-" and sys.stdout.isatty())
             total = _total(self.source, options) if live else None
             view = stack.enter_context(open_batch_view(self.counts, total, live=live, quiet=kind == "none"))
-            models = session_for(self.search, options.session), options.terminal, view.status
+            models = options.session, options.terminal, view.status
             worker: Worker | Cluster
             if options.ray is None:
                 worker = stack.enter_context(open_worker(*models))

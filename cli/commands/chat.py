@@ -19,7 +19,7 @@ from adascale.engine.types import Turn
 from adascale.models.storage import data_folder
 
 from ..exit_codes import INTERRUPTED
-from ..options.by_command import ChatOptions, session_for
+from ..options.by_command import ChatOptions
 from ..options.settings import with_options
 from ..render.display import choose_progress, open_renderer
 from ..render.tree import final_tree
@@ -166,7 +166,7 @@ class Conversation:
         self.turns = turns
         self.searched: ViewState | None = None
         self._search = options.search
-        self._session = session_for(options.search, options.session)
+        self._session = options.session
         self._renderer = renderer
         self._stack = ExitStack()
         self._worker: Worker

@@ -17,7 +17,7 @@ from adascale.engine.evaluation.evaluate import for_kind, parse_contestants
 from adascale.models.questions import choose_questions, only_kind, read_known
 
 from ..exit_codes import INTERRUPTED
-from ..options.by_command import EvalOptions, session_for
+from ..options.by_command import EvalOptions
 from ..options.settings import with_options
 from ..searching import open_session, stoppable
 from ..terminal.console import say, show_warning, write_json, write_payload
@@ -54,7 +54,7 @@ def eval_(
     problems = choose_questions(read_known(data), options.questions, search.seed or 0)
     kind = only_kind(problems)
     contestants = for_kind(parse_contestants(options.strategies, search, kind), kind)
-    with open_session(session_for(search, options.session), options.terminal) as session:
+    with open_session(options.session, options.terminal) as session:
         conditions = session.conditions(kind)
         for notice in warnings_of(conditions, contestants):
             show_warning(notice)
@@ -143,7 +143,9 @@ def _show_rounds(
 
 def warnings_of(conditions: Conditions, contestants: Sequence[Contestant]) -> Iterable[Notice]:
     """Warnings of the models, and of contestants whose modes the calibration does not know; each once."""
-    from adascale.engine.request import Settings
+    from adascale.engine.request import SearchRequest
+    from adascale.engine.types import Problem
 
-    settings = [Settings(entry.strategy).under(conditions) for entry in contestants]
-    return dict.fromkeys(notice for each in settings for notice in each.in_mode("auto", ()).warnings)
+    requests = [SearchRequest(strategy=entry.strategy) for entry in contestants]
+    settings = [each.settings(Problem("", ""), conditions) for each in requests]
+    return dict.fromkeys(notice for each in settings for notice in each.warnings)

@@ -8,14 +8,13 @@ None for no flag. A field without a flag is fixed for its command.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any
 
 from typer.models import OptionInfo
 
 from adascale.engine.request import SearchRequest
-from adascale.engine.strategies import PAPER_TEMPERATURE
 from adascale.engine.types import Budget
 from adascale.models.files.catalog import DEFAULT_GENERATOR
 from adascale.models.options import MAX_BRANCHES, FallbackOptions, QuestionFormat, SessionOptions
@@ -69,13 +68,6 @@ class TerminalOptions:
         ColorChoice,
         option("color", "Colours on stderr; auto has them on a terminal, unless NO_COLOR is set."),
     ] = "auto"
-
-
-def session_for(search: SearchRequest, session: SessionOptions) -> SessionOptions:
-    """The session, at the sampling temperature of the paper if it is wanted without a temperature."""
-    if not search.paper or session.sampling.temperature is not None:
-        return session
-    return replace(session, sampling=replace(session.sampling, temperature=PAPER_TEMPERATURE))
 
 
 def _only(*names: str, **others: OptionInfo) -> Mapping[str, OptionInfo | None]:
@@ -275,7 +267,7 @@ class EvalOptions:
     search: Annotated[
         SearchRequest,
         _only(
-            *("effort", "samples", "beams", "branching", "lead", "confidence", "paper", "width"),
+            *("effort", "samples", "beams", "branching", "lead", "confidence", "width"),
             seed=SEED_OF_CHOICE,
         ),
     ] = SearchRequest(seed=0)

@@ -12,7 +12,7 @@ from typer.models import OptionInfo
 
 from adascale.engine.errors import excerpt
 from adascale.engine.request import SearchRequest
-from adascale.engine.strategies import EFFORTS, PAPER_TEMPERATURE, STRATEGIES, Adaptive
+from adascale.engine.strategies import EFFORTS, STRATEGIES, Adaptive
 from adascale.engine.types import Budget, KindName
 from adascale.models.options import (
     MAX_BRANCHES,
@@ -277,9 +277,6 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo]] = {
             min=0.01,
             max=0.9999,
             usual="0.99",
-        ),
-        "paper": option(
-            "paper", f"64 solutions, beams of 8 by 8 pruned every 5 steps, temperature {PAPER_TEMPERATURE:g}."
         ),
         "adapt": option(
             "adapt", "Rule of the paper that chooses a number: n of best-of-n, k, m or both of a beam."

@@ -97,10 +97,12 @@ def evaluate(
     problems = [kind_of(problem).for_search(problem) for problem in problems]
     for repeat, contestant in itertools.product(range(repeats), contestants):
         strategy = contestant.strategy
-        settings = Settings(strategy, seed=seed + repeat, width=width if strategy.stops_early else None)
+        own_width = width if strategy.stops_early else None
+        settings = Settings(strategy, seed=seed + repeat, width=own_width)
+        usual = SearchRequest(strategy=strategy, seed=seed + repeat, width=own_width)
         records: dict[str, Record] = {}
         requests = (
-            Request(each, settings.for_problem(each, "auto", modes) if is_auto else settings)
+            Request(each, usual.settings(each, modes=modes) if is_auto else settings)
             for each, is_auto in ((each, contestant.is_auto or each.kind == "call") for each in problems)
         )
         for problem, event in driver.serve(requests, AT_ONCE):

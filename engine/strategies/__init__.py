@@ -22,13 +22,11 @@ from .beam import Adapt as Adapt
 from .beam import Beam as Beam
 from .beam import InstanceAdaptive as InstanceAdaptive
 from .presets import EFFORTS as EFFORTS
-from .presets import PAPER_TEMPERATURE as PAPER_TEMPERATURE
 from .presets import STRATEGIES as STRATEGIES
 from .presets import Effort as Effort
 from .presets import ModeChoice as ModeChoice
 from .presets import effort_named as effort_named
 from .presets import strategy_named as strategy_named
-from .presets import with_mode as with_mode
 from .sampling import BestOfN as BestOfN
 from .sampling import Greedy as Greedy
 from .sampling import Margin as Margin

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any, Literal
 
 from ..errors import UsageError
-from ..types import KindName, Mode
+from ..types import KindName
 from .adaptive import Adaptive, Weighing
 from .base import Strategy
-from .beam import CONFIDENCE, Beam
+from .beam import Beam
 from .sampling import Agreement, BestOfN, Greedy, Margin, Passing, Readings, Vote
 
 ModeChoice = Literal["auto", "prose", "program"]
@@ -67,18 +67,6 @@ EFFORTS: Mapping[KindName, Mapping[Effort, Strategy]] = {
 }
 """The strategy of each effort, by the kind of problem; a text gets one reply whatever it says."""
 
-PAPER: Mapping[str, float] = {
-    "samples": 64,
-    "beams": 8,
-    "branching": 8,
-    "confidence": CONFIDENCE,
-    "prune_every": 5,
-}
-"""Numbers of arXiv 2506.09338: N = 64, K = 8, M = 8, C = .99, pruning every 5 steps."""
-
-PAPER_TEMPERATURE = 0.7
-"""The sampling temperature of arXiv 2506.09338."""
-
 
 def strategy_named(name: str, **parameters: Any) -> Strategy:
     """The strategy of a name with these parameters.
@@ -113,25 +101,5 @@ def effort_numbers(strategy: Strategy, effort: Effort, kind: KindName = "value")
     numbers = {each.name: getattr(preset, each.name) for each in fields(preset) if each.name != "modes"}
     if type(preset) is type(strategy):
         return numbers
-    return _known(strategy, {"samples": numbers["samples"]} if numbers["samples"] > 1 else {})
-
-
-def _known(strategy: Strategy, numbers: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: number for name, number in numbers.items() if strategy.has(name)}
-
-
-def with_mode(strategy: Strategy, mode: ModeChoice, among: Sequence[Mode] = ()) -> Strategy:
-    """The strategy with its modes as they were chosen.
-
-    Args:
-        strategy: Has modes of its own.
-        mode: The choice. ``auto`` gives a strategy that looks ahead all modes there are, which it weighs
-            against each other, and leaves any other strategy as it is.
-        among: Modes that open models leave to ``auto``; empty before models are open.
-
-    Raises:
-        UsageError: the strategy does not reason in that mode.
-    """
-    if mode != "auto":
-        return replace(strategy, modes=(mode,))
-    return replace(strategy, modes=tuple(among)) if among and strategy.looks_ahead else strategy
+    is_known = numbers["samples"] > 1 and strategy.has("samples")
+    return {"samples": numbers["samples"]} if is_known else {}

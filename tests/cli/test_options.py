@@ -21,9 +21,7 @@ from adascale.cli.options.by_command import (
     OPTION_TYPES,
     AskOptions,
     CalibrationOptions,
-    EvalOptions,
     FitOptions,
-    session_for,
 )
 from adascale.cli.options.command_line import with_ask
 from adascale.cli.options.declare import FLAGS
@@ -96,11 +94,11 @@ def test_other_words_stay_as_they_are(words: list[str]) -> None:
         (["ask", "hi", "-o", "max_queue", "3"], "adascale ask has no -o max_queue", "it is for serve"),
         (["ask", "hi", "-o", "ctx_size", "100"], "-o ctx_size 100 is less than 512", "adascale options"),
         (["ask", "hi", "-o", "samples", "many"], "-o samples many is not a whole number", "adascale options"),
-        (["ask", "hi", "-o", "paper", "so"], "-o paper so is neither true nor false", "adascale options"),
+        (["ask", "hi", "-o", "force", "so"], "-o force so is neither true nor false", "adascale options"),
         (["ask", "hi", "-o", "color", "red"], "-o color red is not one of auto, always", "adascale options"),
         (["ask", "hi", "-o", "ctx_size"], "requires 2 arguments", "adascale ask -h"),
         (["ask", "hi", "--ctx-size", "8192"], "adascale ask has no option --ctx-size", "-o ctx_size?"),
-        (["ask", "--paper", "hi"], "adascale ask has no option --paper", "-o paper?"),
+        (["ask", "--force", "hi"], "adascale ask has no option --force", "-o force?"),
     ],
 )
 def test_a_usage_error_says_what_is_wrong_and_what_to_type(words: list[str], said: str, hint: str) -> None:
@@ -211,17 +209,6 @@ def test_a_mode_and_a_kind_choose_the_strategy() -> None:
         strategy("--strategy", "beam", "--mode", "program")
     with pytest.raises(UsageError, match=r"^greedy has no `samples`$"):
         strategy("--strategy", "greedy", "-o", "samples", "64")
-
-
-@pytest.mark.parametrize("command", [AskOptions, EvalOptions])
-def test_the_paper_samples_at_its_own_temperature_unless_another_is_given(command: type[Any]) -> None:
-    def temperature(*args: str) -> float | None:
-        options = parsed(command, *args)
-        return session_for(options.search, options.session).sampling.temperature
-
-    assert temperature("-o", "paper", "true") == 0.7
-    assert temperature("-o", "temperature", "1", "-o", "paper", "true") == 1.0
-    assert temperature() is None
 
 
 def test_fit_has_no_calibration_and_check_has_one() -> None:

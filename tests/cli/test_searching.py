@@ -45,7 +45,7 @@ def test_a_reply_is_printed_while_it_is_generated(capsys: pytest.CaptureFixture[
                 printed.append(capsys.readouterr().out)
 
     worker: Any = SimpleNamespace(serve=serve, interrupt=lambda: None)
-    request = Request(Problem("1", "hi", kind="text" if is_chat else "value"), Settings(Vote()).for_chat())
+    request = Request(Problem("1", "hi", kind="text" if is_chat else "value"), Settings(Vote(1)))
     follow_search(worker, request, PlainView(show_tree=True), ViewOptions(save=False), prints_reply=True)
 
     rest = capsys.readouterr()

@@ -33,11 +33,9 @@ from adascale.engine.types import KindName, Mode, Problem
         (SearchRequest(strategy="best-of-n", adapt="n"), "value", BestOfN(16, adapt="n")),
         (SearchRequest(mode="program"), "value", Adaptive(modes=("program",))),
         (SearchRequest(strategy=Vote(5), mode="program"), "value", Vote(5, modes=("program",))),
-        (SearchRequest(strategy="vote", paper=True), "value", Vote(64)),
-        (SearchRequest(strategy="beam", paper=True), "value", Beam(8, 8, prune_every=5)),
-        (SearchRequest(paper=True), "code", EFFORTS["code"]["medium"]),
-        (SearchRequest(strategy="beam", replies=2), "text", Vote(2)),
-        (SearchRequest(strategy="greedy", replies=2), "text", Greedy()),
+        (SearchRequest(strategy="beam"), "text", Vote(1)),
+        (SearchRequest(strategy=Vote(2)), "text", Vote(2)),
+        (SearchRequest(strategy="greedy"), "text", Greedy()),
     ],
 )
 def test_strategy_of_a_kind(request_: SearchRequest, kind: KindName, strategy: Strategy) -> None:
@@ -95,5 +93,5 @@ def test_a_calibration_of_prose_is_not_used_for_programs(among: tuple[Mode, ...]
 
 
 def test_nothing_judges_a_plain_reply() -> None:
-    found = SearchRequest("hi", replies=3).settings(Problem("1", "hi", kind="text"), of_modes("prose"))
+    found = SearchRequest("hi", strategy=Vote(3)).settings(Problem("1", "hi", kind="text"), of_modes("prose"))
     assert (found.models.calibration, found.branches) == (None, 3)

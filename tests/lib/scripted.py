@@ -15,7 +15,7 @@ from adascale.engine.calibration.options import OptionsCalibration
 from adascale.engine.kinds import Look
 from adascale.engine.kinds.recognising import problem_of
 from adascale.engine.ports import AnswerEstimates, Clock, Prefix, QuestionEstimate, Score, SequenceLogprob
-from adascale.engine.request import Settings
+from adascale.engine.request import SearchRequest, Settings
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import Event, SearchFinished
 from adascale.engine.search.record import Record
@@ -182,6 +182,7 @@ def search_options(
     calibrators = {"choice": calibration, "yes-no": calibration}
     executor = ScriptedExecutor(lambda program: Execution(says[8:], "", 0.1))
     driver = Driver(policy, SequenceLogprob(), calibrators, lambda: 0.0, executor=executor)  # type: ignore[arg-type]
-    settings = Settings(strategy or EFFORTS[problem.kind]["medium"], width=1).for_problem(problem, mode, ())
+    usual = EFFORTS[problem.kind]["medium"]
+    settings = SearchRequest(strategy=strategy or usual, mode=mode, width=1).settings(problem)
     log = [event for _, event in driver.run([problem], settings)]
     return Record.of(log), log

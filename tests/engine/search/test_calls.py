@@ -14,7 +14,7 @@ from adascale.engine.answers.choosing import SearchResult
 from adascale.engine.calibration.votes import CallPosterior
 from adascale.engine.kinds.structured import ToolCall
 from adascale.engine.ports import Prefix, SequenceLogprob
-from adascale.engine.request import Settings
+from adascale.engine.request import SearchRequest
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.record import Record
 from adascale.engine.strategies import EFFORTS, Strategy
@@ -61,7 +61,7 @@ def search(
 
     policy = ScriptedPolicy(script, looks=lambda look: [math.log(p), math.log(1 - p)])
     driver = Driver(policy, SequenceLogprob(), {"call": CallPosterior(0.5)}, lambda: 0.0)
-    settings = Settings(strategy, width=width).for_problem(asked, "auto", ())
+    settings = SearchRequest(strategy=strategy, width=width).settings(asked)
     record = Record.of(event for _, event in driver.run([asked], settings))
     assert record.result is not None
     return record.result, record

@@ -6,9 +6,9 @@ import pytest
 from scripted import PLANETS, PRIME, search_options
 
 from adascale.engine.kinds.recognising import problem_of
-from adascale.engine.request import Settings
+from adascale.engine.request import SearchRequest
 from adascale.engine.search.events import OptionsRead
-from adascale.engine.strategies import EFFORTS, Weighing
+from adascale.engine.strategies import ModeChoice, Weighing
 from adascale.engine.types import Mode, Problem
 
 
@@ -51,18 +51,18 @@ def test_a_program_that_prints_what_stands_in_it_counts_as_prose() -> None:
 
 
 def test_programs_are_for_yes_no_questions_that_speak_of_quantities() -> None:
-    usual = Settings(EFFORTS["yes-no"]["medium"])
+    usual = SearchRequest()
     modes: dict[str, tuple[Mode, ...]] = {
-        question: usual.for_problem(problem_of("1", question), "auto", ()).strategy.modes
+        question: usual.settings(problem_of("1", question)).strategy.modes
         for question in ("Is 91 prime?", "Is Canberra the capital of Australia?")
     }
     assert [*modes.values()] == [("prose", "program"), ("prose",)]
 
 
 def test_programs_that_a_kind_does_not_know_are_refused_aloud() -> None:
-    usual = Settings(EFFORTS["fact"]["medium"])
     capital = problem_of("1", "What is the capital of Bhutan?")
-    for mode, warned in (("program", ["another-mode"]), ("prose", []), ("auto", [])):
-        chosen = usual.for_problem(capital, mode, ())
+    asked: list[tuple[ModeChoice, list[str]]] = [("program", ["another-mode"]), ("prose", []), ("auto", [])]
+    for mode, warned in asked:
+        chosen = SearchRequest(mode=mode).settings(capital)
         assert chosen.strategy.modes == ("prose",)
         assert [notice.code for notice in chosen.warnings] == warned

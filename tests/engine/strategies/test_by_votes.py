@@ -11,7 +11,7 @@ from scripted import Fitted, ScriptedExecutor, around, records_of
 from adascale.engine.answers.choosing import FinishedSearch
 from adascale.engine.calibration.votes import NEUTRAL_NATS, VotePosterior
 from adascale.engine.ports import AnswerEstimates, Prefix, QuestionEstimate, SequenceLogprob
-from adascale.engine.request import Conditions, Settings
+from adascale.engine.request import Conditions, SearchRequest, Settings
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import ModelDescription
 from adascale.engine.search.record import Record
@@ -106,13 +106,13 @@ def test_a_sampler_of_ones_own_makes_a_fitted_number_one_of_votes() -> None:
         rough=VotePosterior(0.5),
     )
     described = ModelDescription(
-        calibration={"level": "fitted"}, sampling={"temperature": 0.8, "top_p": 0.95}
+        calibration={"level": "fitted", "modes": ["prose"]}, sampling={"temperature": 0.8, "top_p": 0.95}
     )
     conditions = Conditions(described, (), rough={"level": "portable", "modes": ["prose"]})
     usual, hotter = SamplingChange(temperature=0.8, max_tokens=9), SamplingChange(temperature=1.2)
     found = []
     for change in (usual, hotter):
-        settings = Settings(Vote(samples=2), sampling=change).under(conditions)
+        settings = SearchRequest(strategy=Vote(2), sampling=change).settings(Problem("q", ""), conditions)
         [record] = records_of(driver.run([Problem("q", "What is 9 * 2?")], settings)).values()
         assert record.result is not None
         assert record.result.confidence is not None

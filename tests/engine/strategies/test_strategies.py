@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from adascale.engine.errors import UsageError
+from adascale.engine.request import SearchRequest
 from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import (
     Adaptive,
@@ -19,7 +20,6 @@ from adascale.engine.strategies import (
     Strategy,
     Vote,
     strategy_named,
-    with_mode,
 )
 from adascale.engine.types import ROOT, Estimate, Mode, NodeId, Problem
 from bench.scripted import scripted_step
@@ -131,12 +131,15 @@ def test_a_strategy_knows_what_it_draws_at_most(strategy: Strategy, most: int | 
 def test_auto_leaves_the_modes_to_who_weighs_them(
     name: str, mode: ModeChoice, among: tuple[Mode, ...], modes: tuple[Mode, ...]
 ) -> None:
-    assert with_mode(strategy_named(name), mode, among).modes == modes
+    assert (
+        SearchRequest(strategy=name, mode=mode).settings(Problem("1", ""), modes=among).strategy.modes
+        == modes
+    )
 
 
 def test_a_mode_that_a_strategy_does_not_have_is_refused() -> None:
     with pytest.raises(UsageError) as refusal:
-        with_mode(Beam(), "program")
+        SearchRequest(strategy=Beam(), mode="program").strategy_for()
     assert "mode=" in refusal.value.hint
 
 
