@@ -8,7 +8,7 @@ import traceback
 from contextlib import suppress
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Annotated, cast, get_args
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 import typer.main
@@ -29,14 +29,12 @@ from .options.command_line import (
     with_ask,
 )
 from .terminal.console import (
-    ColorChoice,
     flush_or_abandon,
     is_piped,
     lose_unwritable_stderr,
     open_missing,
     say,
     show_error,
-    use_color,
     use_warnings,
     write_error,
     write_payload,
@@ -163,9 +161,6 @@ def root(
         if context.invoked_subcommand == "doctor" or asks_help:
             return
         raise
-    # For commands that have no flag for it; the others set it again.
-    if (color := os.environ.get("ADASCALE_COLOR", found.get("color"))) in get_args(ColorChoice):
-        use_color(cast(ColorChoice, color))
     use_warnings("-qq" not in sys.argv)
     if found and (name := context.invoked_subcommand):
         warn_unknown(found, path)

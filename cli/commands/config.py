@@ -13,14 +13,13 @@ from adascale.engine.errors import UsageError
 from ..disk.files import NAMES_FILES, with_absolute_path, write_file
 from ..options.command_line import config_path, read_config, suggestion, warn_unknown
 from ..options.declare import JsonOption
-from ..options.settings import Value, commands_with, form, keys, parse, usual, value_text
+from ..options.settings import Value, form, keys, parse, usual, value_text
 from ..terminal.console import say, write_json, write_payload
 from ..terminal.text import columns
 
 app = typer.Typer(help=__doc__, no_args_is_help=True)
 
 SCHEMA = "adascale.config/1"
-OPTIONS_SCHEMA = "adascale.options/1"
 
 
 @app.command("path")
@@ -140,7 +139,7 @@ def _change(key: str, value: Value | None) -> None:
     write_file(path, tomlkit.dumps(document).encode(), "ADASCALE_CONFIG names another file")
 
 
-def options(json_output: JsonOption = False) -> None:
+def options() -> None:
     """List the names of -o, with their ranges, units and defaults.
 
     adascale options
@@ -149,24 +148,7 @@ def options(json_output: JsonOption = False) -> None:
 
     adascale config sets them for all commands; so does an environment variable, such as ADASCALE_CTX_SIZE.
     """
-    found: list[dict[str, Any]] = [
-        {
-            "name": key,
-            "values": form(each),
-            "min": each.min,
-            "max": each.max,
-            "default": usual(each),
-            "help": each.help,
-            "commands": commands_with(key),
-        }
-        for key, each in keys().items()
-        if each.hidden
-    ]
-    if json_output:
-        write_json({"schema": OPTIONS_SCHEMA, "options": found})
-        return
-    rows = [
-        (str(each["name"]), str(each["values"]), f"default: {value_text(each['default'])}") for each in found
-    ]
+    found = [(key, each) for key, each in keys().items() if each.hidden]
+    rows = [(key, form(each), f"default: {value_text(usual(each))}") for key, each in found]
     table = columns(rows, "<<<").splitlines()
-    write_payload("\n".join(f"{row}\n    {each['help']}" for row, each in zip(table, found, strict=True)))
+    write_payload("\n".join(f"{row}\n    {each.help}" for row, (_, each) in zip(table, found, strict=True)))

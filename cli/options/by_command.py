@@ -19,7 +19,6 @@ from adascale.engine.types import Budget
 from adascale.models.files.catalog import DEFAULT_GENERATOR
 from adascale.models.options import MAX_BRANCHES, FallbackOptions, QuestionFormat, SessionOptions
 
-from ..terminal.console import ColorChoice
 from .declare import (
     SEEDS,
     JsonOption,
@@ -64,10 +63,6 @@ class TerminalOptions:
         int, flag("--verbose -v", "Files and seed; -vv adds the log of llama.cpp.", count=True)
     ] = 0
     yes: YesOption = False
-    color: Annotated[
-        ColorChoice,
-        option("color", "Colours on stderr; auto has them on a terminal, unless NO_COLOR is set."),
-    ] = "auto"
 
 
 def _only(*names: str, **others: OptionInfo) -> Mapping[str, OptionInfo | None]:

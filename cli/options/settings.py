@@ -24,7 +24,7 @@ from typer.models import OptionInfo
 from adascale.engine.errors import UsageError, excerpt
 from adascale.engine.request import SearchRequest
 
-from ..terminal.console import use_color, use_warnings
+from ..terminal.console import use_warnings
 from .by_command import OPTION_TYPES
 from .command_line import key_of, why_refused
 from .declare import FLAGS, flag
@@ -101,7 +101,6 @@ def with_options(options_type: type[Any]) -> Callable[[Callable[..., None]], Cal
             given = {name: values.pop(name) for name in list(values) if name not in own}
             options = _filled(usual, given)
             if terminal := getattr(getattr(options, "view", options), "terminal", None):
-                use_color(terminal.color)
                 use_warnings(terminal.quiet < 2)
             if "context" in own:
                 values["context"] = context

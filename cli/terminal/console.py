@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from io import BufferedReader, TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal, TextIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, TextIO, cast
 
 from adascale.engine.errors import (
     AdascaleError,
@@ -36,7 +36,6 @@ from adascale.engine.types import Notice
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-ColorChoice = Literal["auto", "always", "never"]
 
 _STYLES: Final = {
     "expanded": "blue",
@@ -87,16 +86,6 @@ def clean(text: str) -> str:
     return _NO_CHARACTER.sub("\ufffd", _CONTROL.sub("", text))
 
 
-_color: ColorChoice = "auto"
-
-
-def use_color(choice: ColorChoice) -> None:
-    """Set ``-o color`` for everything on stderr; called before the first output."""
-    global _color
-    _color = choice
-    stderr_console.cache_clear()
-
-
 _warns = True
 
 
@@ -120,14 +109,7 @@ def stderr_console() -> Console:
 
     There is only one, because a second console would write through a live view that the first one draws.
     """
-    color = _color
-    return new_console(
-        stderr=True,
-        soft_wrap=not sys.stderr.isatty(),
-        no_color={"auto": None, "always": False, "never": True}[color],  # a flag comes before NO_COLOR
-        force_terminal=color == "always" or may_animate(),
-        color_system=None if color == "never" else "auto" if may_animate() or color == "auto" else "standard",
-    )
+    return new_console(stderr=True, soft_wrap=not sys.stderr.isatty(), force_terminal=may_animate())
 
 
 def is_one_screen() -> bool:
@@ -142,9 +124,7 @@ def draws_replies(quiet: int) -> bool:
 
 def write_screen(drawn: RenderableType) -> None:
     """Draw on stdout, a terminal; errors as ``write_payload``."""
-    console = new_console(
-        no_color=stderr_console().no_color, color_system=None if _color == "never" else "auto"
-    )
+    console = new_console()
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal may have another encoding
     with writing_stdout():

@@ -95,7 +95,7 @@ def test_other_words_stay_as_they_are(words: list[str]) -> None:
         (["ask", "hi", "-o", "ctx_size", "100"], "-o ctx_size 100 is less than 512", "adascale options"),
         (["ask", "hi", "-o", "samples", "many"], "-o samples many is not a whole number", "adascale options"),
         (["ask", "hi", "-o", "force", "so"], "-o force so is neither true nor false", "adascale options"),
-        (["ask", "hi", "-o", "color", "red"], "-o color red is not one of auto, always", "adascale options"),
+        (["batch", "-o", "format", "x"], "-o format x is not one of auto, jsonl", "adascale options"),
         (["ask", "hi", "-o", "ctx_size"], "requires 2 arguments", "adascale ask -h"),
         (["ask", "hi", "--ctx-size", "8192"], "adascale ask has no option --ctx-size", "-o ctx_size?"),
         (["ask", "--force", "hi"], "adascale ask has no option --force", "-o force?"),
@@ -176,7 +176,7 @@ def test_every_name_of_o_takes_its_default(monkeypatch: pytest.MonkeyPatch) -> N
     found = {
         key: each for key, each in parameters(AskOptions).items() if each.hidden and each.default is not None
     }
-    assert {"color", "force", "fallback_below"} <= found.keys()
+    assert {"force", "fallback_below"} <= found.keys()
     words = [word for key, each in found.items() for word in ("-o", key, str(each.default))]
     assert parsed(AskOptions, *words) == AskOptions()
 

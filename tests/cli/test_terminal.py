@@ -89,15 +89,6 @@ def test_no_color_keeps_marks_and_words(trace: str) -> None:
     assert "★" in outcome.stderr
 
 
-@pytest.mark.parametrize("more", [{}, {"NO_COLOR": "1"}, {"TERM": "dumb"}])
-def test_colour_that_is_asked_for_comes_before_all_else(more: dict[str, str]) -> None:
-    code = (
-        "from adascale.cli.terminal.console import *; "
-        "use_color('always'); show_warning(Notice('slow', 'takes long'))"
-    )
-    assert "\x1b[33m" in piped(["-c", code], environment(**more)).stderr
-
-
 def test_a_warning_wraps_at_words_and_its_fix_can_be_pasted() -> None:
     words, fix = "intervals are widened and say little " * 5, "adascale calibrate fit -m my-model.gguf " * 5
     code = (

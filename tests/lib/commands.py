@@ -25,7 +25,7 @@ import typer
 from typer.testing import CliRunner
 
 from adascale.cli.app import main
-from adascale.cli.terminal.console import use_color, use_warnings
+from adascale.cli.terminal.console import stderr_console, use_warnings
 from adascale.engine.errors import AdascaleError
 from adascale.models.worker import client
 from adascale.models.worker.server import Interrupt, Server, decode, encode
@@ -67,7 +67,7 @@ def run_here(env: Mapping[str, str], *args: str, stdin: bytes = b"") -> subproce
     """How a command of ours ends in this process, with pipes for all streams."""
     out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
     code: object = 0
-    use_color("auto")
+    stderr_console.cache_clear()
     with tempfile.TemporaryFile() as file, worker_in_a_thread(), mock.patch.dict(os.environ, env, clear=True):
         file.write(stdin)
         file.seek(0)
@@ -77,7 +77,7 @@ def run_here(env: Mapping[str, str], *args: str, stdin: bytes = b"") -> subproce
                 main()
             except SystemExit as ended:
                 code = ended.code or 0
-    use_color("auto")
+    stderr_console.cache_clear()
     use_warnings(True)
     written = [stream.buffer.getvalue().decode() for stream in (out, err)]  # type: ignore[attr-defined]
     assert isinstance(code, int), code

@@ -3,7 +3,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from commands import clean_env, invoked, run_here
+from commands import invoked, run_here
 from terminal import environment
 
 from adascale.cli.app import app
@@ -144,14 +144,6 @@ def test_a_broken_file_is_told_and_left_alone(config: Path, text: str) -> None:
     assert config.read_bytes() == text.encode("latin-1")
     assert run("config", "path")[0].strip() == str(config)
     assert run_here(environment(ADASCALE_CONFIG=str(config)), "ask", "-h").returncode == 0
-
-
-def test_a_setting_of_colour_holds_for_commands_without_the_flag(tmp_path: Path, config: Path) -> None:
-    config.parent.mkdir()
-    config.write_text('color = "always"\n')
-    env = clean_env(tmp_path) | {"ADASCALE_CONFIG": str(config)}
-    assert "\x1b[" in run_here(env, "replay", "nofile").stderr
-    assert "\x1b[" not in run_here(env | {"ADASCALE_COLOR": "never"}, "replay", "nofile").stderr
 
 
 @pytest.mark.parametrize(

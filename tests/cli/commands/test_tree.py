@@ -18,7 +18,6 @@ from terminal import shown
 from adascale.cli.commands.tree import as_document, tree
 from adascale.cli.render.state import ViewState
 from adascale.cli.render.tree import whole_tree
-from adascale.cli.terminal.console import use_color
 from adascale.engine.errors import UsageError
 from adascale.engine.search.events import GeneratorDescription, ModelDescription, NodesPruned, SearchStarted
 from adascale.engine.types import ROOT
@@ -74,10 +73,6 @@ def test_on_a_terminal_the_tree_has_its_width_and_colours(
     lines = re.sub(r"\x1b\[[\d;]*m", "", shown).splitlines()
     assert max(map(cell_len, lines[: lines.index("")])) == columns
     assert "\x1b[" in shown
-    use_color("never")
-    tree(trace)
-    use_color("auto")
-    assert "\x1b" not in capsys.readouterr().out
 
 
 def test_a_plain_reply_is_shown_without_a_score() -> None:

@@ -9,7 +9,6 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from rich.text import Text
 
 from adascale.cli.terminal import console
 from adascale.engine.errors import UsageError
@@ -68,24 +67,3 @@ def test_of_a_pipe_that_has_ended_or_has_text_nothing_is_said(
     pipe.close()
     assert console.read_piped() == text
     assert capsys.readouterr().err == ""
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-@pytest.mark.parametrize(("choice", "styled"), [("auto", True), ("never", False)])
-def test_without_colours_no_stream_gets_an_escape_byte(
-    choice: console.ColorChoice, styled: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("TERM", "xterm-256color")
-    for name in ("stdout", "stderr"):
-        monkeypatch.setattr(sys, name, Terminal())
-    console.use_color(choice)
-    try:
-        console.write_screen(Text("391", "bold green"))
-        console.stderr_console().print(Text("391", "bold green"))
-        assert ["\x1b" in stream.getvalue() for stream in (sys.stdout, sys.stderr)] == [styled] * 2  # type: ignore[attr-defined]
-    finally:
-        console.use_color("auto")
