@@ -1,4 +1,4 @@
-"""What a session reads and leaves behind, and what one search leaves to the next."""
+"""What a session reads and leaves behind, what one search leaves to the next, and its options."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from adascale.engine.errors import CalibrationError, UsageError
 from adascale.engine.search.events import BranchStarted
 from adascale.engine.types import Mode
 from adascale.models.files.library import ModelFile
-from adascale.models.options import THINK_TOKENS, SamplingParams, SessionOptions
+from adascale.models.options import THINK_TOKENS, SamplingOverrides, SamplingParams, SessionOptions
 from adascale.models.session import Session
 
 
@@ -128,3 +128,21 @@ def test_a_model_that_nobody_fitted_goes_by_votes_from_its_size(chain_gguf: Path
         with Session(SessionOptions(str(chain_gguf), branches=2, **scores)) as session:
             assert session.conditions("value").models.calibration is None
             assert session.modes == ("prose",)
+
+
+def test_what_is_asked_for_comes_before_what_was_fitted_and_that_before_the_usual() -> None:
+    fitted = SamplingParams.from_record({"temperature": 0.8, "top_k": 40, "max_tokens": 512})
+    sampler = SamplingOverrides(max_tokens=100).over(fitted, 0)
+    assert sampler == SamplingParams(temperature=0.8, top_k=40, top_p=0.95, max_tokens=100)
+
+
+def test_the_record_of_a_sampler_makes_it_again() -> None:
+    sampler = SamplingParams(temperature=0.7, max_tokens=99)
+    assert SamplingParams.from_record(sampler.record()) == sampler
+
+
+def test_min_p_is_part_of_what_a_calibration_is_fitted_for_where_it_is_on() -> None:
+    assert "min_p" not in SamplingParams().record()
+    fitted = SamplingParams.from_record(SamplingParams(min_p=0.1).record())
+    assert fitted.min_p == 0.1
+    assert SamplingOverrides(min_p=0.0).over(fitted, 0).min_p == 0.0

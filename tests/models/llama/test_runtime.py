@@ -1,12 +1,16 @@
-"""What the runtime promises, on a random float model: exact forks, no leaks, mapped errors."""
+"""What the runtime promises, on a random float model: exact forks, no leaks, errors, samplers."""
 
 from __future__ import annotations
 
 import math
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,13 +20,17 @@ from adascale.engine.errors import (
     AdascaleError,
     DecodeAbortedError,
     DecodeError,
+    MemoryOverflowError,
     ModelCorruptError,
     ModelError,
     NoKVSlotError,
 )
+from adascale.models.llama import model as native
 from adascale.models.llama.context import LlamaContext, Run, Snapshot
-from adascale.models.llama.model import AbortFlag, LlamaModel, decode_error
+from adascale.models.llama.model import AbortFlag, LlamaModel, decode_error, explain_load_failure
 from adascale.models.llama.prefixes import PrefixCache, evaluate_tokens
+from adascale.models.llama.sampling import Sampler, Stream, penalised
+from adascale.models.options import SamplingParams
 
 PROMPT = [10, 20, 30, 40, 50, 60, 70]
 CLOSE = {"atol": 2e-4, "rtol": 1e-4}
@@ -155,3 +163,102 @@ def test_logits_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
         context.logits(evaluate_tokens(context, 0, 0, PROMPT))
     context.close()
     opened.close()
+
+
+def failure(monkeypatch: pytest.MonkeyPatch, *logged: str) -> ModelError | MemoryOverflowError:
+    monkeypatch.setattr(native, "log_lines", logged)
+    return explain_load_failure("m.gguf")
+
+
+@pytest.mark.parametrize(
+    "line", ["key not found in model: qwen2.context_length", "gguf_init: failed to read magic"]
+)
+def test_whatever_is_wrong_with_a_file_there_is_a_fix(monkeypatch: pytest.MonkeyPatch, line: str) -> None:
+    assert failure(monkeypatch, f"llama_model_load: error loading model: {line}").hint
+
+
+@pytest.mark.parametrize(
+    ("line", "kind", "words"),
+    [
+        (
+            "llama_model_load: error loading model architecture: unknown model architecture: 'foo'",
+            ModelCorruptError,
+            'm.gguf uses the architecture "foo" that this llama.cpp does not know',
+        ),
+        (
+            "tensor 'x' data is not within the file bounds, model is corrupted or incomplete",
+            ModelCorruptError,
+            "m.gguf is incomplete",
+        ),
+        ("unable to allocate CPU buffer", MemoryOverflowError, "llama.cpp got no memory for m.gguf"),
+        ("failed to allocate buffer for kv cache", MemoryOverflowError, "llama.cpp got no memory for m.gguf"),
+        ("something new", ModelError, "llama.cpp cannot load m.gguf"),
+    ],
+)
+def test_load_failures_are_explained(
+    monkeypatch: pytest.MonkeyPatch, line: str, kind: type[Exception], words: str
+) -> None:
+    error = failure(monkeypatch, "loaded meta data", line)
+    assert type(error) is kind
+    assert error.message == words
+    if kind is not ModelCorruptError:
+        assert line in error.facts
+
+
+@pytest.mark.parametrize(
+    ("own", "count"),
+    [({}, "10000"), ({"OMP_WAIT_POLICY": "active"}, "None"), ({"GOMP_SPINCOUNT": "7"}, "7")],
+)
+def test_threads_sleep_soon_unless_the_user_says_how_they_wait(own: dict[str, str], count: str) -> None:
+    code = (
+        "import os, sys\n"
+        "from importlib.abc import MetaPathFinder\n"
+        "class Watch(MetaPathFinder):\n"
+        "    def find_spec(self, name, path, target=None):\n"
+        "        if name == 'llama_cpp': print(os.environ.get('GOMP_SPINCOUNT'))\n"
+        "sys.meta_path.insert(0, Watch())\n"
+        "import adascale.models.session\n"
+    )
+    others = {k: v for k, v in os.environ.items() if k not in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=others | own)
+    assert done.stdout == f"{count}\n", done.stderr
+
+
+LOGITS = np.log(np.array([0.5, 0.26, 0.2, 0.04], np.float32))
+
+
+def drawn(params: SamplingParams) -> set[int]:
+    """The tokens that 200 draws come to."""
+    sampler, stream = Sampler(len(LOGITS), params.filters), Stream(7)
+    return {sampler.sample(stream, LOGITS) for _ in range(200)}
+
+
+@pytest.mark.parametrize(
+    ("params", "left"),
+    [
+        (SamplingParams(temperature=1.0, top_p=1.0), {0, 1, 2, 3}),
+        (SamplingParams(temperature=1.0, top_p=1.0, min_p=0.1), {0, 1, 2}),
+        (SamplingParams(temperature=1.0, top_p=1.0, min_p=0.5), {0, 1}),
+        (SamplingParams(temperature=1.0, top_p=1.0, top_k=1), {0}),
+        (SamplingParams(temperature=1.0, top_p=0.7), {0, 1}),
+    ],
+)
+def test_a_filter_leaves_what_is_likely_enough(params: SamplingParams, left: set[int]) -> None:
+    assert drawn(params) == left
+
+
+def likeliest(tokens: list[int], **numbers: Any) -> int:
+    """The likeliest token behind others, of which the last two are the solution."""
+    params = SamplingParams(temperature=1.0, **numbers)
+    found = penalised(LOGITS, params, tokens, tokens[-2:])
+    assert not np.shares_memory(found, LOGITS)
+    return int(np.argmax(found))
+
+
+def test_penalties_count_the_solution_and_the_repeat_penalty_the_prompt_too() -> None:
+    assert likeliest([0, 0, 1]) == 0
+    assert likeliest([0, 3, 3], repeat_penalty=3.0) == 1
+    assert likeliest([0, 3, 3], presence_penalty=2.0) == 0
+    assert likeliest([3, 0, 3], presence_penalty=2.0) == 1
+    assert likeliest([3, 0, 1], frequency_penalty=2.0) == 2
+    assert likeliest([3, 0, 1], logit_bias=((3, 5.0), (99, 5.0))) == 3

@@ -1,20 +1,39 @@
-"""Prompts of models that think: each template's own switch, and what takes its place where it has none."""
+"""Prompts of models that think, and thoughts on tiny models: closed at their budget, the answer asked for."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 import tiny
+from machine import opened, tokens_of
+from scripted import ScriptedExecutor, logs_of, ticking
 
-from adascale.engine.errors import UsageError
-from adascale.engine.types import Turn
+from adascale.engine.errors import ContextOverflowError, UsageError
+from adascale.engine.ports import SequenceLogprob
+from adascale.engine.request import Settings
+from adascale.engine.search.driver import Driver
+from adascale.engine.search.events import Event, SearchFailed, SearchFinished
+from adascale.engine.search.record import replay
+from adascale.engine.search.tree import Tree
+from adascale.engine.strategies import Beam, Greedy, Strategy, Vote
+from adascale.engine.types import Execution, Mode, NodeId, Problem, Turn
 from adascale.models.llama.chat import ChatFormat
+from adascale.models.llama.context import LlamaContext
 from adascale.models.llama.model import LlamaModel
-from adascale.models.llama.thinking import plan_thinking, room_for_thoughts
-from adascale.models.options import THINK_TOKENS
+from adascale.models.llama.policy import LlamaPolicy
+from adascale.models.llama.stepcost import StepCosts, even_width
+from adascale.models.llama.thinking import (
+    CLOSING,
+    MIN_STEP,
+    Thinking,
+    plan_thinking,
+    room_for_thoughts,
+)
+from adascale.models.options import THINK_TOKENS, SamplingParams
 
 TEMPLATES = {path.stem: path.read_text() for path in Path(__file__).parent.glob("templates/*.jinja")}
 
@@ -135,3 +154,166 @@ def test_a_window_has_room_for_what_may_be_thought() -> None:
     assert room_for_thoughts(0, TEMPLATES["qwen3"]) == 0
     assert room_for_thoughts(None, TEMPLATES["qwen3"]) == THINK_TOKENS
     assert room_for_thoughts(None, tiny.CHATML) == 0
+
+
+PROBLEM = Problem("p", "What is 9 * 2?")
+CUT = f"{CLOSING}</think>\n\n"
+AGAIN: Mapping[str, Mapping[str, float]] = {
+    **tiny.THINKER_FOR_EVER,
+    "\n": {tiny.THINK: 5.0},
+    "\n\n": {tiny.THINK: 5.0},
+}
+"""Thinks again wherever an answer could begin."""
+
+
+@dataclass
+class Thinker:
+    """A policy over a tiny model that thinks."""
+
+    policy: LlamaPolicy
+    context: LlamaContext
+    chat: ChatFormat
+
+    def search(self, strategy: Strategy, problem: Problem = PROBLEM) -> list[Event]:
+        return self.search_all(strategy, [problem])[problem.id]
+
+    def search_all(self, strategy: Strategy, problems: list[Problem]) -> dict[str, list[Event]]:
+        """Logs by problem."""
+        ran = ScriptedExecutor(lambda program: Execution("18", "", 0.0))
+        driver = Driver(self.policy, SequenceLogprob(), {}, ticking(), executor=ran)
+        return logs_of(driver.run(problems, Settings(strategy, seed=7)))
+
+
+Make = Callable[..., Thinker]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Make]:
+    with ExitStack() as stack:
+
+        def build(
+            chain: Mapping[str, Mapping[str, float]] = tiny.THINKER_FOR_EVER,
+            template: str = "qwen3",
+            think: int | None = 40,
+            thinking: Thinking | None = None,
+            path: Path | None = None,
+            window: int = 1024,
+            states: bool = False,
+            even: bool = False,
+        ) -> Thinker:
+            template = TEMPLATES.get(template, template)
+            path = path or tiny.write_chain(tmp_path / "thinker.gguf", chain, template=template)
+            machine = stack.enter_context(opened(path))
+            model = machine.model
+            thinking = thinking or plan_thinking(model, think)
+            assert thinking is not None
+            if think is None:
+                thinking = replace(thinking, budget=40)
+            chats: dict[Mode, ChatFormat] = {
+                "prose": ChatFormat(model, "Be brief.", thinking=thinking),
+                "program": ChatFormat(model, "Code.", "```python\n", thinking),
+            }
+            policy, context = machine.policy(
+                window=window,
+                states=states,
+                chats=chats,
+                sampling=SamplingParams(max_tokens=64, think_tokens=thinking.budget),
+                batching=even_width if even else StepCosts({}).partition,
+            )
+            return Thinker(policy, context, chats["prose"])
+
+        yield build
+
+
+def ends(tree: Tree) -> list[NodeId]:
+    return [node.id for node in tree if node.status == "terminal"]
+
+
+def thought_text(tree: Tree, end: NodeId) -> str:
+    return "".join(step.text for step in tree.thoughts(end))
+
+
+def answer(log: list[Event]) -> str | None:
+    assert isinstance(log[-1], SearchFinished)
+    return log[-1].result.answer
+
+
+@pytest.mark.parametrize("think", [0, 40, None])
+@pytest.mark.parametrize(
+    "template",
+    ["qwen3", "deepseek-r1", "gemma4-minimal"],
+)
+def test_no_trajectory_ends_without_the_answer_asked_for(
+    make: Make, template: str, think: int | None
+) -> None:
+    """The chain opens a thought wherever it can, thinks for ever, and says there what is wrong."""
+    chain = {**tiny.THINKER_FOR_EVER, "\n": {tiny.THINK: 5.0}, ">": {tiny.RIGHT: 5.0}}
+    log = make(chain, template, think).search(Vote(2))
+    tree = replay(log)
+    assert answer(log) == "18"
+    assert len(ends(tree)) == 2
+    for end in ends(tree):
+        assert tree.text(end).strip() == tiny.RIGHT
+        last = [step.thought for step in tree.steps(end)][-2:]
+        assert last in ([None], ["cut", None])
+
+
+@pytest.mark.parametrize("think", [1, 64, 130])
+def test_a_thought_has_as_many_tokens_as_its_budget_and_what_closes_it(make: Make, think: int) -> None:
+    thinker = make(think=think)
+    tree = replay(thinker.search(Vote(2)))
+    assert thinker.chat.thoughts is not None
+    assert len(ends(tree)) == 2
+    for end in ends(tree):
+        steps = tree.thoughts(end)
+        assert sum(len(step.token_ids) for step in steps) == think + len(thinker.chat.thoughts.cut)
+        assert thought_text(tree, end) == tiny.HMM * think + CUT
+        assert [step.thought for step in steps] == ["part"] * ((think - 1) // MIN_STEP) + ["cut"]
+        assert all(len(step.token_ids) >= MIN_STEP for step in steps[:-1])
+
+
+def test_a_thought_that_the_model_closes_is_left_as_it_is(make: Make) -> None:
+    log = make(tiny.THINKER, think=400).search(Vote(4))
+    tree = replay(log)
+    assert answer(log) == "18"
+    for end in ends(tree):
+        assert thought_text(tree, end).endswith(tiny.DONE)
+        assert tree.thoughts(end)[-1].thought == "whole"
+
+
+@pytest.mark.parametrize("think", [0, None])
+def test_a_model_that_thinks_again_and_again_comes_to_an_end(make: Make, think: int | None) -> None:
+    thinker = make(AGAIN, template="lfm2.5-minimal", think=think)
+    tree = replay(thinker.search(Vote(2)))
+    assert thinker.chat.thoughts is not None
+    assert len(ends(tree)) == 2
+    for end in ends(tree):
+        steps = tree.steps(end)
+        assert (steps[0].thought, steps[-1].finish) == ("cut", "length")
+        written = sum(len(step.token_ids) for step in steps)
+        assert written <= 40 + 64 + 3 * len(thinker.chat.thoughts.cut)
+
+
+def test_every_token_of_a_tree_with_thoughts_is_evaluated_once(make: Make, tmp_path: Path) -> None:
+    path = tiny.write_random(tmp_path / "random.gguf", context=1024, template=TEMPLATES["qwen3.5"])
+    thinker = make(path=path, think=100)
+    tree = replay(thinker.search(Beam(2, 2)))
+    steps = [node.step for node in tree if node.step]
+    assert any(step.thought == "cut" for step in steps)
+    written = sum(len(step.token_ids) for step in steps)
+    unread = sum(1 for node in tree if node.step and not tree.children(node.id))
+    parents = [tuple(tokens_of(tree.steps(node.id))) for node in tree if node.step and tree.children(node.id)]
+    shared = len(parents) - len(set(parents))  # children of equal siblings begin behind the same token
+    assert thinker.context.evaluated_tokens == tree.usage().prompt_tokens + written - unread - shared
+    assert tree.usage().generated_tokens == written
+
+
+def test_a_question_that_leaves_no_room_for_the_thought_is_refused(make: Make) -> None:
+    long = Problem("long", "word " * 80)
+    assert isinstance(make(think=40).search(Greedy(), long)[-1], SearchFinished)
+    last = make(think=400).search(Greedy(), long)[-1]
+    assert isinstance(last, SearchFailed)
+    error = last.error()
+    assert isinstance(error, ContextOverflowError)
+    assert "for the thought and 256 tokens must stay free" in error.facts[0]
+    assert error.hint.startswith("`ctx_size=1280`")

@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
 import time
 import tracemalloc
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+import cpython
 import psutil
 import pytest
 from cpython import run_in
 
+from adascale.codetasks.kind import Harness
+from adascale.codetasks.reading import read_tests
+from adascale.codetasks.task import suite_of
 from adascale.engine.errors import AdascaleError
 from adascale.engine.types import Execution, Trial, Verdict
 from adascale.models.programs import cpython as programs
+from adascale.models.programs.confine import MACHINES, call_filter
 from adascale.models.programs.cpython import CPythonRunner, ProgramLimits, why_not
+from adascale.models.programs.executor import MontyRunner
 
 from . import hostile
 
@@ -296,3 +307,114 @@ def test_a_program_that_sleeps_ends_soon_after_its_worker(tmp_path: Path) -> Non
         worker.kill()
     gone, _ = psutil.wait_procs(found, timeout=10)
     assert len(gone) == len(found)
+
+
+ALLOW, KILL = 0x7FFF0000, 0x80000000
+EPERM, ENOSYS = 0x00050001, 0x00050026
+ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
+
+NUMBERS = {
+    "x86_64": {
+        "read": 0, "openat": 257, "clone": 56, "fcntl": 72, "ioctl": 16, "prlimit64": 302, "socketpair": 53,
+        "socket": 41, "execve": 59, "kill": 62, "ptrace": 101, "mount": 165, "unshare": 272, "prctl": 157,
+    },
+    "aarch64": {
+        "read": 63, "openat": 56, "clone": 220, "fcntl": 25, "ioctl": 29, "prlimit64": 261, "socketpair": 199,
+        "socket": 198, "execve": 221, "kill": 129, "ptrace": 117, "mount": 40, "unshare": 97, "prctl": 167,
+    },
+}  # fmt: skip
+"""From the kernel's headers."""
+
+ALLOWED = {"read", "openat"}
+ON_CONDITIONS = {"clone", "fcntl", "ioctl", "prlimit64", "socketpair"}
+REFUSED = set(NUMBERS["x86_64"]) - ALLOWED - ON_CONDITIONS
+
+
+def decision(machine: str, number: int, *arguments: int, architecture: int | None = None) -> int:
+    """What the kernel would do with one system call, by classic BPF."""
+    padded = [*arguments, *[0] * 6][:6]
+    data = struct.pack("=IIQ6Q", number, architecture or ARCHITECTURES[machine], 0, *padded)
+    code = list(struct.iter_unpack("=HBBI", call_filter(machine)))
+    assert len(code) < 4096, "the kernel takes no more"
+    place = accumulator = 0
+    while True:
+        operation, skip_if_true, skip_if_false, operand = code[place]
+        place += 1
+        match operation:
+            case 0x20:
+                (accumulator,) = struct.unpack_from("=I", data, operand)
+            case 0x54:
+                accumulator &= operand
+            case 0x15:
+                place += skip_if_true if accumulator == operand else skip_if_false
+            case 0x35:
+                place += skip_if_true if accumulator >= operand else skip_if_false
+            case 0x06:
+                return int(operand)
+            case _:
+                raise AssertionError(operation)
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_calls_are_allowed_by_their_arguments(machine: str) -> None:
+    numbers = NUMBERS[machine]
+
+    def decide(name: str, *arguments: int) -> int:
+        return decision(machine, numbers[name], *arguments)
+
+    assert {name: decide(name) for name in ALLOWED} == dict.fromkeys(ALLOWED, ALLOW)
+    assert {name: decide(name) for name in REFUSED} == dict.fromkeys(REFUSED, EPERM)
+    assert decide("clone", 0x3D0F00) == ALLOW  # a thread
+    assert decide("clone", 17) == EPERM  # a process
+    assert decide("clone", 0x3D0F00 | 0x40000000) == EPERM  # a network namespace
+    assert decide("fcntl", 5, 1) == decide("fcntl", 5, 1030, 1 << 40) == ALLOW
+    assert decide("fcntl", 5, 8) == decide("fcntl", 5, 10) == decide("fcntl", 5, 1 << 32 | 8) == EPERM
+    assert decide("ioctl", 1, 0x5401) == ALLOW
+    assert decide("ioctl", 1, 0x5412) == EPERM  # TIOCSTI types into the terminal
+    assert decide("prlimit64", 0, 7, 0, 1 << 40) == ALLOW
+    assert decide("prlimit64", 0, 7, 1) == decide("prlimit64", 0, 7, 1 << 40) == EPERM
+    assert decide("socketpair", 1, 0x80801) == ALLOW
+    assert decide("socketpair", 1, 0x80802) == EPERM
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_other_tables_of_numbers_are_refused(machine: str) -> None:
+    assert decision(machine, NUMBERS[machine]["read"], architecture=0x40000003) == KILL
+    assert decision(machine, 435) == ENOSYS  # clone3: the C library then calls clone
+    assert decision(machine, 0x40000000) == ENOSYS  # x32
+
+
+def harness_of(task: Mapping[str, Any]) -> Harness:
+    setup = "\n".join(task["imports"])
+    return Harness(task["solution"], suite_of([t for s in task["tests"] for t in read_tests(s, setup=setup)]))
+
+
+LINES = Path(__file__).with_name("references.jsonl").read_text(encoding="utf-8").splitlines()
+REFERENCES = {task["id"]: harness_of(task) for task in map(json.loads, LINES)}
+BEYOND = REFERENCES.pop("mbpp-585")
+"""Needs a module that monty lacks."""
+PASSED = (Verdict("passed"),) * 3
+
+
+@pytest.fixture(scope="module")
+def monty() -> Iterator[MontyRunner]:
+    with MontyRunner() as runner:
+        yield runner
+
+
+@pytest.mark.parametrize("task", REFERENCES)
+def test_a_reference_passes_in_both_and_another_program_does_not(monty: MontyRunner, task: str) -> None:
+    right = REFERENCES[task]
+    wrong = replace(right, program=f"def {right.suite.entry_point}(*args):\n    return 0.5")
+    outcomes = []
+    for judge in (monty.judge, cpython.run):
+        assert right.verdicts(judge(right.trial)) == PASSED
+        outcomes.append([verdict.outcome for verdict in wrong.verdicts(judge(wrong.trial))])
+    assert outcomes[0] == outcomes[1]
+    assert "failed" in outcomes[0]
+
+
+def test_what_monty_lacks_is_an_error(monty: MontyRunner) -> None:
+    missing = Verdict("error", "ModuleNotFoundError: No module named 'heapq'")
+    assert BEYOND.verdicts(monty.judge(BEYOND.trial)) == (missing, *[Verdict("not-run")] * 2)
+    assert BEYOND.verdicts(cpython.run(BEYOND.trial)) == PASSED

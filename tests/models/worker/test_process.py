@@ -1,8 +1,11 @@
-"""Messages survive the way through a pipe; what nobody reads does not travel."""
+"""Messages survive the way through a pipe, and a worker ends with its parent or by an error of its own."""
 
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +21,7 @@ from adascale.engine.search.events import (
     ModelDescription,
     PromptRead,
     SearchFailed,
+    SearchFinished,
     StepProposed,
     from_json,
 )
@@ -68,7 +72,6 @@ def sent(event: Event) -> bytes:
         StartRun(),
         Request(ASKED, Settings(Beam(beams=2, adapt="k"), Budget(100), 7, MODELS, (NOTICE,), "1")),
         Request(Problem("half a pair", "\ud800 and \N{OLD HUNGARIAN CAPITAL LETTER A}\n"), PLAIN),
-        Request(ASKED, Settings(Vote(3, modes=("program",)))),
         *(Request(ASKED, Settings(strategy())) for strategy in STRATEGIES.values()),
         Cancel("q/1"),
         EndOfQuestions(),
@@ -121,10 +124,7 @@ def test_an_error_keeps_its_class(kind: str) -> None:
     "line",
     [
         b"",
-        b"1\n",
         b"Nothing {}\n",
-        b"Cancel\n",
-        b"Cancel null\n",
         b"Cancel {}\n",
         b'Cancel {"problem":1}',
     ],
@@ -137,3 +137,40 @@ def test_what_is_no_message_is_told(line: bytes) -> None:
 def test_a_file_whose_name_is_not_utf8_is_refused() -> None:
     with pytest.raises(errors.UsageError, match="not UTF-8"):
         encode(OpenModels(SessionOptions("m\udcff.gguf"), confirm=True, verbose=False))
+
+
+MAIN = "from adascale.models.worker.server import main; main()"
+
+
+@pytest.fixture
+def process() -> Iterator[subprocess.Popen[bytes]]:
+    """A worker."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-P", "-c", MAIN], stdin=pipe, stdout=pipe, stderr=pipe) as worker:
+        yield worker
+        worker.kill()
+
+
+def test_a_worker_ends_with_its_parent_while_it_searches(
+    process: subprocess.Popen[bytes], chain_gguf: Path
+) -> None:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    options = SessionOptions(str(chain_gguf), branches=2, threads=1)
+    asked = Request(Problem("q", "What is 9 * 2?"), Settings(Vote(samples=1_000_000)))
+    for message in (OpenModels(options, confirm=False, verbose=False), StartRun(), asked):
+        process.stdin.write(encode(message))
+    process.stdin.flush()
+    message = next(found for found in map(decode, process.stdout) if isinstance(found, SearchEvent))
+    assert not isinstance(message.event, SearchFinished)
+    process.stdin.close()
+    process.stdout.read()  # what it has written so far
+    assert process.wait(10) == 0
+
+
+def test_a_worker_that_fails_while_its_parent_stays_is_not_aborted(process: subprocess.Popen[bytes]) -> None:
+    assert process.stdin is not None
+    assert process.stderr is not None
+    process.stdin.write(encode(StartRun()))
+    process.stdin.flush()
+    assert process.wait(60) >= 0, process.stderr.read()

@@ -1,0 +1,386 @@
+"""A worker that dies: what is asked again, who is to blame, what it said at last, and when it is given up."""
+
+from __future__ import annotations
+
+import math
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+import pytest
+import tiny
+from scripted import logs_of
+
+from adascale.engine.errors import AdascaleError, ModelCorruptError, WorkerAbortedError, WorkerDiedError
+from adascale.engine.ports import SequenceLogprob
+from adascale.engine.request import Request, Settings
+from adascale.engine.search.driver import Driver
+from adascale.engine.search.events import Event, PromptRead, SearchFailed, SearchFinished, SearchStarted
+from adascale.engine.strategies import strategy_named
+from adascale.engine.types import Notice, Problem
+from adascale.models.options import Reporting, SessionOptions
+from adascale.models.worker import client
+from adascale.models.worker.client import RESTARTS, Questions, Worker
+from adascale.models.worker.server import EndOfQuestions, OpenModels, RunEnded, SearchEvent, decode, encode
+from bench.scripted import OPENED, ScriptedPolicy, scripted_step
+
+SERVING = "from adascale.models.worker import server\n{}\nserver.main()"
+DEADLY_TO_READ = SERVING.format(
+    """
+from adascale.models.llama.policy import LlamaPolicy
+read = LlamaPolicy.open
+def open_or_die(policy, problem, mode):
+    return server.os._exit(9) if "deadly" in problem.question else read(policy, problem, mode)
+LlamaPolicy.open = open_or_die
+"""
+)
+FAULTY_TO_SEARCH = SERVING.format(
+    """
+from adascale.engine.search.search import Search
+advance = Search.advance
+def advance_or_fail(search):
+    if "faulty" in search.problem.question:
+        raise KeyError("a mistake of ours")
+    advance(search)
+Search.advance = advance_or_fail
+"""
+)
+SETTINGS = Settings(strategy_named("greedy"))
+
+
+def questions(*texts: str, settings: Settings = SETTINGS) -> list[Request]:
+    return [Request(Problem(str(n), text), settings) for n, text in enumerate(texts)]
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def worker(chain_gguf: Path, said: list[str]) -> Worker:
+    return Worker(SessionOptions(str(chain_gguf), branches=4, threads=1), Reporting(said.append))
+
+
+def test_a_deadly_question_fails_alone_and_the_rest_goes_on(
+    monkeypatch: pytest.MonkeyPatch, worker: Worker, said: list[str]
+) -> None:
+    monkeypatch.setattr(client, "_COMMAND", DEADLY_TO_READ)
+    with worker:
+        logs = logs_of(worker.serve(questions(*["deadly"] * (RESTARTS + 1), "1 + 1?")))
+    *failed, answered = logs.values()
+    assert len(failed) == RESTARTS + 1
+    assert isinstance(answered[-1], SearchFinished)
+    for log in failed:
+        assert isinstance(log[-1], SearchFailed)
+        assert log[-1].notice.code == "deadly-question"
+        assert [(event.seq, event.kind) for event in log] == [(0, "search_started"), (1, "search_failed")]
+    assert any("exit code 9; starting it again" in text for text in said)
+
+
+def test_an_error_that_nobody_has_foreseen_ends_the_worker_and_not_the_run(
+    monkeypatch: pytest.MonkeyPatch, worker: Worker, said: list[str]
+) -> None:
+    monkeypatch.setattr(client, "_COMMAND", FAULTY_TO_SEARCH)
+    with worker:
+        *_, (_, event) = worker.serve(questions("a faulty one"))
+        assert isinstance(event, SearchFailed)
+        assert (event.notice.code, "KeyError: 'a mistake of ours'" in event.notice.message) == (
+            "worker-died",
+            True,
+        )
+        assert not any("starting it again" in text for text in said), "there is nothing left to search"
+        *_, (_, last) = worker.serve(questions("1 + 1?"))
+        assert isinstance(last, SearchFinished)
+
+
+def test_a_model_that_computes_no_numbers_fails_each_question(tmp_path: Path) -> None:
+    broken = tiny.write_chain(tmp_path / "broken.gguf", {"\n": {tiny.ADD: math.nan}})
+    with Worker(SessionOptions(str(broken), branches=4, threads=1)) as worker:
+        logs = logs_of(worker.serve(questions("1 + 1?", "2 + 2?")))
+    failures = [log[-1] for log in logs.values()]
+    assert all(isinstance(each, SearchFailed) and each.notice.code == "not-finite" for each in failures)
+    assert len(failures) == 2
+
+
+def test_nothing_of_a_run_is_left_when_it_has_ended(worker: Worker) -> None:
+    with worker:
+        before = set(threading.enumerate())
+        for text in ("1 + 1?", "2 + 2?"):
+            *_, (problem, last) = worker.serve(questions(text))
+            assert problem.question == text
+            assert isinstance(last, SearchFinished)
+        for thread in set(threading.enumerate()) - before:
+            thread.join(timeout=10)
+            assert not thread.is_alive()
+
+
+def test_a_long_run_of_one_character_does_not_end_the_worker(worker: Worker) -> None:
+    with worker:
+        logs = logs_of(worker.serve(questions("<" * 40_000, "1 + 1?")))
+    long, answered = (log[-1] for log in logs.values())
+    assert isinstance(long, SearchFailed)
+    assert long.notice.code == "context-overflow"
+    assert isinstance(answered, SearchFinished)
+
+
+def test_a_run_that_is_left_early_does_not_speak_into_the_next_one(worker: Worker) -> None:
+    with worker:
+        events = worker.serve(questions("1 + 1?", settings=Settings(strategy_named("vote"))))
+        assert isinstance(events, Iterator)
+        next(events)
+        events.close()  # type: ignore[attr-defined]
+        again = [(problem, event) for problem, event in worker.serve(questions("2 + 2?"))]
+        assert {problem.question for problem, _ in again} == {"2 + 2?"}
+        assert isinstance(again[-1][1], SearchFinished)
+
+
+def test_one_search_of_several_is_cancelled_and_its_worker_goes_on(worker: Worker) -> None:
+    patient = Settings(strategy_named("vote", samples=900))
+    requests = [Request(Problem("long", "1 + 1?"), patient), Request(Problem("short", "2 + 2?"), SETTINGS)]
+    ends: dict[str, str] = {}
+    with worker:
+        for problem, event in worker.serve(requests):
+            if isinstance(event, PromptRead) and problem.id == "long":
+                worker.cancel("long")
+            if isinstance(event, SearchFinished):
+                ends[problem.id] = event.result.stop_reason
+        assert ends == {"long": "interrupted", "short": "exhausted"}
+        *_, (_, last) = worker.serve(questions("3 + 3?"))
+        assert isinstance(last, SearchFinished)
+
+
+ASSERTION = "/home/me/some where/ggml.c:7: GGML_ASSERT(a / b > 0.c) failed"
+LOADING = """
+from adascale.models.worker.server import Told, encode
+open(1, "wb").write(encode(Told("loading", "my.gguf")))
+"""
+
+
+def dying(says: str, number: int, before: str = "") -> str:
+    """A worker that dies of a signal."""
+    end = f"sys.stderr.write({says!r}); sys.stderr.flush(); os.kill(os.getpid(), {number:d})"
+    return f"import os, sys\n{before}\n{end}"
+
+
+def ending(monkeypatch: pytest.MonkeyPatch, command: str) -> WorkerDiedError:
+    """Why a worker could not be opened."""
+    monkeypatch.setattr(client, "_COMMAND", command)
+    with pytest.raises(WorkerDiedError) as caught, Worker(SessionOptions("any")):
+        pass
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("says", "fact"),
+    [
+        (f"{ASSERTION}\n{ASSERTION}\n", "ggml.c:7: GGML_ASSERT(a / b > 0.c) failed"),
+        (f"{ASSERTION}\n{ASSERTION[:-12]}", "ggml.c:7: GGML_ASSERT(a / b > 0.c) failed"),  # another thread's
+        ("terminate called after throwing an instance of 'X'\n  what():  map::at\n", "map::at"),
+    ],
+)
+def test_an_abort_is_told_with_its_last_words(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], says: str, fact: str
+) -> None:
+    error = ending(monkeypatch, dying(f"before\n{says}", signal.SIGABRT))
+    assert isinstance(error, WorkerAbortedError)
+    assert (error.facts, error.hint) == ((fact,), "")
+    assert capfd.readouterr().err == f"before\n{says}", "all is passed on"
+
+
+@pytest.mark.parametrize(
+    ("says", "number", "before", "kind"),
+    [
+        ("", signal.SIGSEGV, LOADING, ModelCorruptError),
+        ("", signal.SIGKILL, LOADING, WorkerDiedError),
+        ("/x/ggml-cuda.cu:9: CUDA error\n", signal.SIGABRT, LOADING, WorkerDiedError),
+        (ASSERTION, signal.SIGABRT, "", WorkerDiedError),
+    ],
+)
+def test_a_file_is_to_blame_only_for_an_abort_while_it_is_opened(
+    monkeypatch: pytest.MonkeyPatch, says: str, number: signal.Signals, before: str, kind: type[AdascaleError]
+) -> None:
+    monkeypatch.setattr(client, "_COMMAND", dying(says, number, before))
+    with pytest.raises(kind) as caught, Worker(SessionOptions("any")):
+        pass
+    if kind is ModelCorruptError:
+        assert caught.value.message == "my.gguf makes llama.cpp abort while it is opened"
+        assert caught.value.slug == "bad-gguf"
+        assert "was ended by SIGSEGV" in caught.value.facts[0]
+    else:
+        assert caught.value.message.endswith(number.name)
+        assert ("memory" in caught.value.hint) == (number == signal.SIGKILL)
+
+
+def test_a_line_that_is_no_message_ends_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    error = ending(monkeypatch, "print('hello', flush=True); import time; time.sleep(60)")
+    assert error.facts == ("no message: b'hello\\n'",)
+
+
+DIED = WorkerDiedError("it died", "a fact", hint="a hint")
+
+
+def question(name: str) -> Request:
+    return Request(Problem(name, f"{name}?"), SETTINGS)
+
+
+def log_of(request: Request) -> list[Event]:
+    """A whole search."""
+    policy = ScriptedPolicy(lambda prefix, rng: scripted_step("\\boxed{7}", "stop"))
+    driver = Driver(policy, SequenceLogprob(), {}, lambda: 0.0)
+    return [event for _, event in driver.serve([request])]
+
+
+Searched = Callable[..., dict[str, list[Event]]]
+Fate = tuple[type[Event] | None, bool]
+"""The last event that a question gets, None for no event, and whether the worker dies then."""
+
+
+class Mortal:
+    """A worker process without a model, in the place of its ``subprocess.Popen`` and of that one's stdin.
+
+    Args:
+        fates: By question, what happens each time that it is asked; without a fate it is answered.
+        lines: Where the messages go.
+    """
+
+    def __init__(self, fates: Mapping[str, list[Fate]], lines: SimpleQueue[Any]) -> None:
+        self.stdin = self
+        self._fates = fates
+        self._lines = lines
+        self._dead = False
+
+    def write(self, line: bytes) -> None:
+        match None if self._dead else decode(line):
+            case OpenModels():
+                self._lines.put(encode(OPENED))
+            case EndOfQuestions():
+                self._lines.put(encode(RunEnded()))
+            case Request() as request:
+                self._search(request)
+
+    def _search(self, request: Request) -> None:
+        fates = self._fates.get(request.problem.id)
+        last, dies = fates.pop(0) if fates else (SearchFinished, False)
+        for event in log_of(request) if last is not None else ():
+            self._lines.put(encode(SearchEvent(request.problem.id, event)))
+            if isinstance(event, last):
+                break
+        if dies:
+            self._dead = True
+            self._lines.put(DIED)
+
+    def flush(self) -> None:
+        pass
+
+    close = kill = wait = flush
+
+
+@pytest.fixture
+def searched(monkeypatch: pytest.MonkeyPatch) -> Searched:
+    """Logs of the questions that have fates, and of a last one, ``z``."""
+
+    def search(fates: Mapping[str, list[Fate]], **options: bool) -> dict[str, list[Event]]:
+        monkeypatch.setattr(client, "_start", lambda lines: Mortal(fates, lines))
+        with Worker(SessionOptions()) as worker:
+            return logs_of(worker.serve(map(question, [*fates, "z"]), **options))
+
+    return search
+
+
+def kinds(log: list[Event]) -> list[type[Event]]:
+    return [type(event) for event in log]
+
+
+def end(log: list[Event]) -> Notice:
+    """The error that ended a search."""
+    assert isinstance(log[-1], SearchFailed)
+    assert type(log[-1].error()) is WorkerDiedError
+    return log[-1].notice
+
+
+def next_of(questions: Questions, news: SimpleQueue[None]) -> Request | None:
+    """The next question, which may be waited for."""
+    if (found := questions.take()) is None and not questions.exhausted:
+        news.get(timeout=10)
+        found = questions.take()
+    return found
+
+
+def test_a_question_is_read_when_it_is_asked_for_and_not_before() -> None:
+    read: list[str] = []
+
+    def requests() -> Iterator[Request]:
+        for name in "ab":
+            read.append(name)
+            yield question(name)
+
+    news: SimpleQueue[None] = SimpleQueue()
+    questions = Questions(requests(), lambda: news.put(None))
+    assert read == []
+    assert next_of(questions, news) == question("a")
+    assert read == ["a"]
+    assert next_of(questions, news) == question("b")
+    assert not questions.exhausted
+    assert next_of(questions, news) is None
+    assert questions.exhausted
+
+
+def test_an_error_in_reading_the_questions_is_raised_where_they_are_searched(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def requests() -> Iterator[Request]:
+        yield question("a")
+        raise OSError("the disk is gone")
+
+    monkeypatch.setattr(client, "_start", lambda lines: Mortal({}, lines))
+    with Worker(SessionOptions()) as worker, pytest.raises(OSError, match="the disk is gone"):
+        list(worker.serve(requests()))
+
+
+def test_what_had_begun_fails_and_what_had_not_is_asked_again(searched: Searched) -> None:
+    logs = searched({"a": [(PromptRead, False)], "b": [(None, True)]})
+    assert kinds(logs["a"]) == [SearchStarted, PromptRead, SearchFailed]
+    assert [event.seq for event in logs["a"]] == [0, 1, 2]
+    assert end(logs["a"]) == DIED.notice
+    assert logs["b"] == log_of(question("b"))
+    assert logs["z"] == log_of(question("z"))
+
+
+def test_what_had_begun_is_asked_once_more_where_that_is_wanted(searched: Searched) -> None:
+    dies = (PromptRead, True)
+    once = searched({"a": [dies]}, retry=True)
+    assert once["a"][2:] == log_of(question("a"))
+    assert once["z"] == log_of(question("z"))
+    twice = searched({"a": [dies, dies]}, retry=True)
+    assert kinds(twice["a"]) == [SearchStarted, PromptRead, SearchStarted, PromptRead, SearchFailed]
+    assert end(twice["a"]) == DIED.notice
+
+
+@pytest.mark.parametrize("retry", [False, True])
+def test_a_question_whose_prompt_is_deadly_is_to_blame_and_so_is_one_that_is_lost_twice_before_it_begins(
+    searched: Searched, retry: bool
+) -> None:
+    many = [str(number) for number in range(RESTARTS + 1)]
+    fates: dict[str, list[Fate]] = {name: [(SearchStarted, True)] for name in many}
+    logs = searched(fates | {"a": [(None, True), (None, True)]}, retry=retry)
+    for name in (*many, "a"):
+        assert kinds(logs[name]) == [SearchStarted, SearchFailed]
+        assert end(logs[name]) == replace(DIED.notice, code="deadly-question")
+    assert logs["z"] == log_of(question("z"))
+
+
+def test_a_worker_that_dies_for_no_known_reason_is_given_up_unless_it_answers_in_between(
+    searched: Searched,
+) -> None:
+    def deaths(first: int, count: int) -> dict[str, list[Fate]]:
+        return {str(first + number): [(PromptRead, True)] for number in range(count)}
+
+    logs = searched(deaths(0, RESTARTS) | {"answered": []} | deaths(10, RESTARTS))
+    assert isinstance(logs["z"][-1], SearchFinished)
+    with pytest.raises(WorkerDiedError, match="it died"):
+        searched(deaths(0, RESTARTS + 1))
