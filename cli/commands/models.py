@@ -40,12 +40,12 @@ def list_models(as_json: JsonLinesOption = False) -> None:
     from adascale.models.files.catalog import catalog
     from adascale.models.files.library import installed_models
 
-    installed = installed_models()
-    here = {file.name: file for file in installed.files}
+    files, errors = installed_models()
+    here = {file.name: file for file in files}
     found = [_facts(spec, here.pop(name, None)) for name, spec in catalog().items()]
     found += [_facts(None, file) for file in here.values()]
     found.sort(key=lambda facts: not facts["here"])
-    for error in installed.errors:
+    for error in errors:
         say(f"adascale: {as_typed(error.message)}")
     if as_json:
         write_json_lines({"schema": SCHEMA, **facts} for facts in found)

@@ -15,7 +15,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from adascale.engine.errors import ModelCorruptError, command
 
@@ -72,23 +72,20 @@ Report = Callable[[Transfer], None]
 Confirm = Callable[[DownloadPlan], bool]
 
 
-@dataclass(frozen=True, slots=True)
-class CachedFile:
-    """One GGUF file of one snapshot.
+class Snapshot(NamedTuple):
+    """The GGUF files of one commit of a repository.
 
     Attributes:
         repo: ``owner/name``.
         revision: Name of the snapshot, usually a commit.
         refs: Branches and tags that mean this snapshot.
-        file: Path inside the repository, with forward slashes.
-        path: Path on this machine.
+        files: Paths on this machine by the path inside the repository, with forward slashes.
     """
 
     repo: str
     revision: str
     refs: frozenset[str]
-    file: str
-    path: Path
+    files: dict[str, Path]
 
 
 def cache_dir() -> Path:
@@ -99,24 +96,17 @@ def cache_dir() -> Path:
     return Path(os.path.expanduser(os.environ.get("HF_HUB_CACHE") or os.path.join(home, "hub")))
 
 
-def cached_files() -> list[CachedFile]:
-    """List the GGUF files of the cache by repository, for each the snapshot of ``main`` first."""
+def snapshots() -> list[Snapshot]:
+    """List what the cache holds by repository, for each the snapshot of ``main`` first."""
     if not cache_dir().is_dir():
         return []
-    found = [
-        CachedFile(
-            repo.repo_id,
-            revision.commit_hash,
-            revision.refs,
-            file.file_path.relative_to(revision.snapshot_path).as_posix(),
-            file.file_path,
-        )
-        for repo in _scan().repos
-        for revision in repo.revisions
-        for file in revision.files
-        if file.file_name.endswith(".gguf")
-    ]
-    return sorted(found, key=lambda each: (each.repo, "main" not in each.refs, each.revision, each.file))
+    found = []
+    for repo in _scan().repos:
+        for revision in repo.revisions:
+            paths = sorted(each.file_path for each in revision.files if each.file_name.endswith(".gguf"))
+            files = {path.relative_to(revision.snapshot_path).as_posix(): path for path in paths}
+            found.append(Snapshot(repo.repo_id, revision.commit_hash, revision.refs, files))
+    return sorted(found, key=lambda each: (each.repo, "main" not in each.refs, each.revision))
 
 
 def claimed_sha256(path: Path) -> str:
@@ -215,6 +205,7 @@ def _link_and_blob(remote: RemoteFile) -> tuple[Path, Path]:
 
 
 _CHUNK = 1 << 22
+_DIGESTS = "verified.json"
 
 
 def file_sha256(path: Path, label: str, report: Report | None = None) -> str:
@@ -275,7 +266,7 @@ def remember(path: Path, digest: str) -> None:
     """Note a digest that was just computed; if the note cannot be written, it is computed again later."""
     entries = {name: entry for name, entry in _known_digests().items() if os.path.exists(name)}
     entries[os.path.realpath(path)] = [*_stamp(path), digest]
-    with contextlib.suppress(OSError), atomic_write(_digests_path()) as file:
+    with contextlib.suppress(OSError), atomic_write(cache_folder() / _DIGESTS) as file:
         file.write(json.dumps(entries, indent=1).encode())
 
 
@@ -284,10 +275,6 @@ def _stamp(path: Path) -> list[int]:
     return [status.st_size, status.st_mtime_ns]
 
 
-def _digests_path() -> Path:
-    return cache_folder() / "verified.json"
-
-
 def _known_digests() -> dict[str, Any]:
-    entries = read_json(_digests_path())
+    entries = read_json(cache_folder() / _DIGESTS)
     return entries if isinstance(entries, dict) else {}

@@ -98,19 +98,6 @@ class ModelFile(LocalFile):
     info: GGUFInfo
 
 
-@dataclass(frozen=True, slots=True)
-class InstalledModels:
-    """The models on this machine.
-
-    Attributes:
-        files: Models that can be opened: those of the catalogue, of the cache, then of other programs.
-        errors: One for each model that cannot be read.
-    """
-
-    files: tuple[LocalFile, ...]
-    errors: tuple[ModelError, ...]
-
-
 def resolve(
     ref: str,
     *,
@@ -165,12 +152,20 @@ def locate(ref: str) -> LocalFile | None:
     return _own_model(ref, reference)
 
 
-def installed_models() -> InstalledModels:
-    """List the models in the Hugging Face cache and in the stores of other programs, each file once."""
+def installed_models() -> tuple[list[LocalFile], list[ModelError]]:
+    """List the models in the Hugging Face cache and in the stores of other programs, each file once.
+
+    Returns:
+        Models that can be opened, those of the catalogue first, and an error for each that cannot be read.
+    """
     files: dict[str, LocalFile] = {}
     errors: list[ModelError] = []
-    for file in _cached_models():
-        files.setdefault(os.path.realpath(file.path), file)
+    for snapshot in cache.snapshots():
+        for name in model_files(snapshot.files):
+            path, tag = snapshot.files[name], quant_of(name)
+            spec = _spec_of(snapshot.repo, name, path)
+            own = f"{snapshot.repo}:{tag if choose_file(snapshot.files, tag) == name else name}"
+            files.setdefault(os.path.realpath(path), _cached_file(path, spec.name if spec else own, spec))
     for reference in store_models():
         try:
             file = _own_model(str(reference), reference)
@@ -179,8 +174,7 @@ def installed_models() -> InstalledModels:
         else:
             files.setdefault(os.path.realpath(file.path), file)
     order = {name: place for place, name in enumerate(catalog())}
-    by_name = sorted(files.values(), key=lambda file: (order.get(file.name, len(order)), file.name))
-    return InstalledModels(tuple(by_name), tuple(errors))
+    return sorted(files.values(), key=lambda file: (order.get(file.name, len(order)), file.name)), errors
 
 
 def remove(ref: str) -> int:
@@ -229,17 +223,6 @@ def _verify(file: LocalFile, remedy: str, report: Report) -> ModelFile:
     return ModelFile(file.name, file.path, digest, file.spec, file.source, info)
 
 
-def _cached_models() -> Iterator[LocalFile]:
-    files = cache.cached_files()
-    for each in files:
-        if not model_files([each.file]):
-            continue
-        spec, tag = _spec_of(each), quant_of(each.file)
-        snapshot = [file.file for file in files if (file.repo, file.revision) == (each.repo, each.revision)]
-        own = f"{each.repo}:{tag if choose_file(snapshot, tag) == each.file else each.file}"
-        yield _local_file(each.path, spec.name if spec else own, spec)
-
-
 def _own_model(ref: str, reference: Path | StoreReference) -> LocalFile:
     """Describe a file of the user's own, or one that another program keeps; errors as ``locate_in_store``."""
     if isinstance(reference, Path):
@@ -256,26 +239,26 @@ def _find_local(reference: ModelReference) -> LocalFile | None:
         if path is None:
             return None
         return LocalFile(reference.name, path, exact.sha256, reference.spec, "cache")
-    snapshots: dict[str, dict[str, Path]] = {}
-    for each in cache.cached_files():
-        if each.repo == reference.repo and reference.revision in (None, each.revision, *each.refs):
-            snapshots.setdefault(each.revision, {})[each.file] = each.path
-    for files in snapshots.values():
-        chosen = choose_file(files, reference.file or reference.quant)
-        if chosen is not None:
-            return _local_file(files[chosen], reference.name, reference.spec)
+    for snapshot in cache.snapshots():
+        if snapshot.repo == reference.repo and reference.revision in (
+            None,
+            snapshot.revision,
+            *snapshot.refs,
+        ):
+            chosen = choose_file(snapshot.files, reference.file or reference.quant)
+            if chosen is not None:
+                return _cached_file(snapshot.files[chosen], reference.name, reference.spec)
     return None
 
 
-def _spec_of(cached: cache.CachedFile) -> ModelSpec | None:
+def _spec_of(repo: str, file: str, path: Path) -> ModelSpec | None:
     for spec in catalog().values():
-        published = cache.claimed_sha256(cached.path) in ("", spec.sha256)
-        if (spec.hub.repo, spec.file) == (cached.repo, cached.file) and published:
+        if (spec.hub.repo, spec.file) == (repo, file) and cache.claimed_sha256(path) in ("", spec.sha256):
             return spec
     return None
 
 
-def _local_file(path: Path, name: str, spec: ModelSpec | None) -> LocalFile:
+def _cached_file(path: Path, name: str, spec: ModelSpec | None) -> LocalFile:
     return LocalFile(name, path, cache.claimed_sha256(path), spec, "cache")
 
 

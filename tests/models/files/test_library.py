@@ -80,7 +80,7 @@ def test_installed_lists_each_file_once_and_knows_its_name(
     twin = link.parent.parent / ("e" * 40) / spec.file
     twin.parent.mkdir()
     twin.symlink_to(os.path.relpath(link.resolve(), twin.parent))
-    found = [(file.name, file.spec) for file in installed_models().files]
+    found = [(file.name, file.spec) for file in installed_models()[0]]
     assert found == [("tiny", spec), ("someone/another-GGUF:Q4_K_M", None)]
 
 
@@ -134,7 +134,7 @@ def test_a_model_of_ollama_is_opened_where_it_lies_and_stays(
         file = resolve(f"ollama:{name}", offline=True)
         assert (file.path, file.source) == (blob, "ollama")
         assert file.sha256 == hashlib.sha256(gguf).hexdigest()
-    assert [file.name for file in installed_models().files] == [f"ollama:{names[0]}"]
+    assert [file.name for file in installed_models()[0]] == [f"ollama:{names[0]}"]
     for command in (lambda ref: resolve(ref, again=True), remove):
         with pytest.raises(UsageError, match="is a model of another program"):
             command(f"ollama:{names[0]}")
@@ -168,7 +168,7 @@ def test_lm_studio_has_folders_of_publishers(tmp_path: Path, gguf: bytes) -> Non
     folder.mkdir(parents=True)
     for name in ("m-Q4_K_M.gguf", "m-Q8_0.gguf", "mmproj-m-F16.gguf", "other-Q8_0.gguf"):
         (folder / name).write_bytes(gguf + name.encode())
-    names = [file.name for file in installed_models().files]
+    names = [file.name for file in installed_models()[0]]
     assert names == [f"lmstudio:someone/m-GGUF:{tag}" for tag in ("Q4_K_M", "Q8_0", "other-Q8_0.gguf")]
     assert resolve("lmstudio:someone/m-GGUF").path == folder / "m-Q4_K_M.gguf"
     assert [resolve(name).source for name in names] == ["lmstudio"] * 3
