@@ -28,8 +28,8 @@ from .disk.files import check_output, is_trace, read_text
 from .exit_codes import INTERRUPTED
 from .options.by_command import TerminalOptions, ViewOptions
 from .options.declare import env
-from .render.display import choose_progress, open_renderer
-from .terminal.console import clean, draws_replies, may_animate, read_piped, read_stdin, say, write_piece
+from .render.display import open_renderer
+from .terminal.console import clean, draws_replies, read_piped, read_stdin, say, write_piece
 from .terminal.progress import TransferView, announce, ask_consent
 from .terminal.signals import SIGNALS, STOPPING, graceful
 from .terminal.text import plural
@@ -324,11 +324,10 @@ def search_one(
     """
     if view.trace is not None:
         check_output(view.trace, "--trace another-name.jsonl", is_ours=is_trace)
-    kind = choose_progress(view.terminal.quiet, may_animate())
     started = time.monotonic()
     session = options.for_one(search.strategy_for(problem.kind), search.width)
     with (
-        open_renderer(kind, show_tree=view.show_tree) as renderer,
+        open_renderer(view.terminal.quiet, show_tree=view.show_tree) as renderer,
         open_worker(session, view.terminal, renderer.status) as worker,
     ):
         seeded = replace(search, seed=choose_seed(search.seed, view.terminal))

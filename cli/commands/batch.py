@@ -31,7 +31,6 @@ from ..disk.traces import TraceFolder
 from ..exit_codes import INTERRUPTED, PARTIAL
 from ..options.by_command import BatchOptions
 from ..options.settings import chooses_search, with_options
-from ..render.display import choose_progress
 from ..render.views import open_batch_view
 from ..report import FIELDS, BatchCounts, answer_record, error_record, run_fields
 from ..searching import (
@@ -182,11 +181,11 @@ class _Run:
         traces = None if options.traces is None else TraceFolder(options.traces)
         started = time.monotonic()
         with ExitStack() as stack:
-            kind = choose_progress(options.terminal.quiet, may_animate())
+            quiet = bool(options.terminal.quiet)
             # No live picture if records go to the same terminal.
-            live = kind == "live" and not (options.output == "-" and sys.stdout.isatty())
+            live = not quiet and may_animate() and not (options.output == "-" and sys.stdout.isatty())
             total = _total(self.source, options) if live else None
-            view = stack.enter_context(open_batch_view(self.counts, total, live=live, quiet=kind == "none"))
+            view = stack.enter_context(open_batch_view(self.counts, total, live=live, quiet=quiet))
             models = options.session, options.terminal, view.status
             worker: Worker | Cluster
             if options.ray is None:

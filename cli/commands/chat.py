@@ -21,7 +21,7 @@ from adascale.models.storage import data_folder
 from ..exit_codes import INTERRUPTED
 from ..options.by_command import ChatOptions
 from ..options.settings import with_options
-from ..render.display import choose_progress, open_renderer
+from ..render.display import open_renderer
 from ..render.tree import final_tree
 from ..searching import (
     choose_seed,
@@ -67,9 +67,8 @@ def chat(*, options: ChatOptions) -> None:
     """
     terminal = options.view.terminal
     turns = last_conversation(terminal) if options.goes_on else ()
-    kind = choose_progress(terminal.quiet, may_animate())
     with (
-        open_renderer(kind, show_tree=options.view.show_tree) as renderer,
+        open_renderer(terminal.quiet, show_tree=options.view.show_tree) as renderer,
         Conversation(options, renderer, turns) as conversation,
     ):
         _talk(conversation, is_typed=sys.stdin.isatty())
@@ -265,7 +264,7 @@ _COMPLETIONS = [
 """Lines that Tab completes to."""
 
 _KEYS = [
-    ("  Alt-Enter", 'Begin another line; so does Enter behind an opening """, up to the closing one.'),
+    ("  Alt-Enter", "Begin another line."),
     ("  Ctrl-C", "Stop a reply, or clear what was typed."),
     ("  Tab", "Complete a command."),
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from adascale.engine.answer import Answer
@@ -13,9 +14,8 @@ from adascale.engine.types import Notice
 
 from ..disk.traces import read_trace, trace_path
 from ..options.declare import JsonOption, TraceArgument, flag
-from ..render.display import RendererKind, choose_progress, open_renderer
+from ..render.display import open_renderer
 from ..render.solution import say_end, write_answer
-from ..render.views import SearchView
 from ..terminal.console import may_animate, show_warning, write_json
 
 SCHEMA = "adascale.replay/1"
@@ -41,10 +41,9 @@ def replay(
     adascale replay trace.jsonl --speed 4
     """
     events = read_trace(trace_path(trace))
-    kind = choose_progress(0, may_animate())
-    with open_renderer(kind, show_tree=show_tree) as renderer:
-        play(events, renderer, kind, speed)
-    record = renderer.record
+    with open_renderer(0, show_tree=show_tree) as view:
+        play(events, view.on, speed if may_animate() else None)
+    record = view.record
     assert record is not None, "a trace that was read begins with its search"
     if isinstance(record.end, SearchFailed):
         raise record.end.error()
@@ -57,13 +56,13 @@ def replay(
     say_end(record)
 
 
-def play(events: list[Event], renderer: SearchView, kind: RendererKind, speed: float) -> None:
-    """Give the events to a renderer; a live view gets them at ``speed`` times the recorded pace."""
+def play(events: list[Event], on: Callable[[Event], None], speed: float | None) -> None:
+    """Hand on the events at ``speed`` times the recorded pace; with None at once."""
     started = time.monotonic()
     for event in events:
-        if kind == "live":
+        if speed is not None:
             time.sleep(min(max(0.0, started + event.t / speed - time.monotonic()), _LONGEST_PAUSE_S))
-        renderer.on(event)
+        on(event)
 
 
 def replay_record(record: Record) -> dict[str, Any]:

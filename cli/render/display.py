@@ -8,20 +8,18 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from rich.live import Live
 from rich.text import Text
 
-from ..terminal.console import stderr_console
+from ..terminal.console import may_animate, stderr_console
 from ..terminal.text import one_line, spin
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from .views import SearchView
-
-RendererKind = Literal["live", "plain", "none"]
 
 
 class Picture(Protocol):
@@ -96,27 +94,15 @@ class LiveDisplay:
         return line.append(one_line(self._message), "not bold default")
 
 
-def choose_progress(quiet: int, animate: bool) -> RendererKind:
-    """The view for a run.
-
-    Args:
-        quiet: Number of ``-q``; one silences progress.
-        animate: Stderr is a terminal on which the cursor may move.
-    """
-    if quiet:
-        return "none"
-    return "live" if animate else "plain"
-
-
 @contextmanager
-def open_renderer(kind: RendererKind, *, show_tree: bool = False) -> Iterator[SearchView]:
+def open_renderer(quiet: int, *, show_tree: bool = False) -> Iterator[SearchView]:
     """Yield a view of searches; at the end of the context stdout may be written to.
 
     Args:
-        kind: From ``choose_progress``.
+        quiet: Number of ``-q``; one silences progress.
         show_tree: Draw the tree: while it grows if the view is live, or once at the end.
     """
-    if kind == "live":
+    if not quiet and may_animate():
         with LiveDisplay() as display:
             from .views import LiveView  # what draws a search is imported below the first line
 
@@ -124,4 +110,4 @@ def open_renderer(kind: RendererKind, *, show_tree: bool = False) -> Iterator[Se
     else:
         from .views import PlainView, SearchView
 
-        yield (PlainView if kind == "plain" else SearchView)(show_tree=show_tree)
+        yield (SearchView if quiet else PlainView)(show_tree=show_tree)

@@ -87,22 +87,10 @@ def whole_tree(state: ViewState, width: int) -> Group:
         solution = Answer.of(state).solution if state.result is not None else ""
         reply = "\n".join(map(harmless, solution.split("\n")))
         above = Text(f"Q  {one_line(state.tree.problem.question)}\n\n{reply}\n")
-    return Group(above, *closing_lines(state, verbose=1), Text(_settings(state)))
-
-
-def _settings(state: ViewState) -> str:
-    """Names and values of the settings of a search; unknown ones are left out."""
-    generator, budget = state.started.models.generator, state.started.budget
-    limits = [f"{budget.max_tokens:,} tokens"] if budget.max_tokens is not None else []
-    limits += [f"{budget.max_seconds:g} s"] if budget.max_seconds is not None else []
-    found = {
-        "model": generator.name if generator else "",
-        "sha256": generator.sha256 if generator else "",
-        "strategy": state.started.strategy,
-        "budget": ", ".join(limits) or "none",
-        "seed": str(state.started.seed),
-    }
-    return ", ".join(f"{name} {one_line(value)}" for name, value in found.items() if value)
+    generator, started = state.started.models.generator, state.started
+    model = f"model {one_line(generator.name)}, sha256 {one_line(generator.sha256)}, " if generator else ""
+    settings = f"{model}strategy {started.strategy}, seed {started.seed}"
+    return Group(above, *closing_lines(state, verbose=1), Text(settings))
 
 
 def _tree(state: ViewState, width: int, room: int | None, *, whole: bool = False) -> Group:

@@ -12,15 +12,11 @@ from prompt_toolkit import PromptSession
 from prompt_toolkit.application import get_app
 from prompt_toolkit.completion import WordCompleter
 from prompt_toolkit.formatted_text import FormattedText
-from prompt_toolkit.history import FileHistory, History, InMemoryHistory
+from prompt_toolkit.history import FileHistory, InMemoryHistory
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.keys import Keys
-from prompt_toolkit.output import Output, create_output
-from prompt_toolkit.output.vt100 import Vt100_Output
+from prompt_toolkit.output import create_output
 from prompt_toolkit.shortcuts import CompleteStyle
-
-QUOTES = '"""'
-"""Stands before and behind a message of several lines."""
 
 _PROMPT, _CONTINUATION = ">>> ", "... "
 
@@ -28,14 +24,15 @@ _PROMPT, _CONTINUATION = ">>> ", "... "
 def typed_messages(lines: list[str], history: Path | None, hint: str) -> Iterator[str]:
     """Messages as they are typed, until Ctrl-D; the prompt is written to stderr.
 
-    Enter sends a message. Alt-Enter, a pasted line end, and Enter behind an opening ``QUOTES`` begin another
-    line. Ctrl-C clears what was typed.
+    Enter sends a message. Alt-Enter and a pasted line end begin another line. Ctrl-C clears what was typed.
 
     Args:
         lines: Lines to which the Tab key completes.
         history: File of earlier messages; None keeps none.
         hint: Shown while nothing is typed.
     """
+    # The terminal is not asked where its cursor is, which only a menu would need to know.
+    os.environ.setdefault("PROMPT_TOOLKIT_NO_CPR", "1")
     session: PromptSession[str] = PromptSession(
         _PROMPT,
         multiline=True,
@@ -44,16 +41,16 @@ def typed_messages(lines: list[str], history: Path | None, hint: str) -> Iterato
         completer=WordCompleter(lines, sentence=True),
         complete_while_typing=False,
         complete_style=CompleteStyle.READLINE_LIKE,
-        history=_history(history),
+        history=InMemoryHistory() if history is None else _History(history),
         placeholder=lambda: FormattedText([] if get_app().is_done else [("ansibrightblack", hint)]),
-        output=_output(),
+        output=create_output(sys.stderr),
     )
     while True:
         try:
             text = session.prompt()
         except EOFError:
             return
-        if message := unquoted(text).strip():
+        if message := text.strip():
             yield message
 
 
@@ -76,28 +73,12 @@ def unechoed() -> Iterator[None]:
         termios.tcsetattr(number, termios.TCSADRAIN, before)
 
 
-def unquoted(text: str) -> str:
-    """The text between its ``QUOTES``; text that does not begin with them as it is."""
-    text = text.strip()
-    return text.removeprefix(QUOTES).removesuffix(QUOTES) if text.startswith(QUOTES) else text
-
-
-def is_open(text: str) -> bool:
-    """True if a message begins with ``QUOTES`` and does not end with others."""
-    text = text.strip()
-    return text.startswith(QUOTES) and (len(text) < 2 * len(QUOTES) or not text.endswith(QUOTES))
-
-
 def _key_bindings() -> KeyBindings:
     keys = KeyBindings()
 
     @keys.add("enter")
     def send(event: KeyPressEvent) -> None:
-        buffer = event.current_buffer
-        if is_open(buffer.text):
-            buffer.insert_text("\n")
-        else:
-            buffer.validate_and_handle()
+        event.current_buffer.validate_and_handle()
 
     @keys.add("escape", "enter")
     def begin_line(event: KeyPressEvent) -> None:
@@ -114,29 +95,14 @@ def _key_bindings() -> KeyBindings:
     return keys
 
 
-def _output() -> Output:
-    """Stderr; the terminal is not asked where its cursor is, which only a menu would need to know."""
-    output = create_output(sys.stderr)
-    if isinstance(output, Vt100_Output):
-        output.enable_cpr = False
-    return output
-
-
-def _history(path: Path | None) -> History:
-    """The messages of a file that nobody else may read; kept in memory if it cannot be written."""
-    with contextlib.suppress(OSError):
-        if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))
-            path.chmod(0o600)
-            return _FileHistory(path)
-    return InMemoryHistory()
-
-
-class _FileHistory(FileHistory):
-    """A history that a full disk does not end."""
+class _History(FileHistory):
+    """The messages of a file that nobody else may read; one that cannot be written ends nothing."""
 
     def store_string(self, string: str) -> None:
-        """Append a message, if there is room for it."""
+        """Append a message, if that is possible."""
         with contextlib.suppress(OSError):
+            path = Path(os.fsdecode(self.filename))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch(0o600)
+            path.chmod(0o600)
             super().store_string(string)

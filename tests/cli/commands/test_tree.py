@@ -58,7 +58,7 @@ def test_plain_text_is_what_the_terminal_shows() -> None:
 
     assert lines[0] == "Q  3 pens cost $2. How many pens can you buy for $18?"
     assert lines[-4] == "27 · 93 % sure · 2 of 2 solutions agree · 0.0 s"
-    assert lines[-1] == "strategy beam, budget 2,048 tokens, seed 7"
+    assert lines[-1] == "strategy beam, seed 7"
 
 
 @pytest.mark.parametrize("columns", [72, 130])

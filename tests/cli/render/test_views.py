@@ -14,7 +14,7 @@ from scripted import searched
 from terminal import environment, on_terminal, shown
 
 from adascale.cli.render import display, views
-from adascale.cli.render.display import LiveDisplay, choose_progress, open_renderer
+from adascale.cli.render.display import LiveDisplay, open_renderer
 from adascale.cli.render.views import LiveBatch, PlainBatch, PlainView, SearchView
 from adascale.cli.report import BatchCounts
 from adascale.cli.terminal.console import new_console
@@ -29,6 +29,7 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     """What is written to a terminal of 80 columns that knows no colour."""
     file = io.StringIO()
     console = new_console(file=file, force_terminal=True, width=80, height=24, color_system=None)
+    monkeypatch.setattr(display, "may_animate", lambda: True)
     monkeypatch.setattr(display, "stderr_console", lambda: console)
     monkeypatch.setattr("adascale.cli.terminal.console.stderr_console", lambda: console)
     return file
@@ -41,7 +42,7 @@ def finished(**more: float) -> Log:
 
 
 def test_something_shows_at_once_and_makes_room_for_a_question(screen: io.StringIO) -> None:
-    with open_renderer("live") as view:
+    with open_renderer(0) as view:
         assert "Loading..." in screen.getvalue()
         view.status("")
         assert screen.getvalue().endswith(CLEAR)
@@ -52,7 +53,7 @@ def test_something_shows_at_once_and_makes_room_for_a_question(screen: io.String
 
 @pytest.mark.parametrize("show_tree", [True, False])
 def test_a_tree_that_was_asked_for_stays_and_nothing_else(screen: io.StringIO, show_tree: bool) -> None:
-    with open_renderer("live", show_tree=show_tree) as view:
+    with open_renderer(0, show_tree=show_tree) as view:
         for event in finished(pace=0.3).events:
             view.on(event)
     left = screen.getvalue().rpartition(CLEAR)[2]
@@ -64,14 +65,14 @@ def test_a_tree_that_was_asked_for_stays_and_nothing_else(screen: io.StringIO, s
 def test_a_failed_search_leaves_nothing(screen: io.StringIO) -> None:
     log = pens()
     log.add(SearchFailed, notice=Notice("no-memory", "too big"), error_type="MemoryOverflowError")
-    with open_renderer("live", show_tree=True) as view:
+    with open_renderer(0, show_tree=True) as view:
         for event in log.events:
             view.on(event)
     assert screen.getvalue().endswith(CLEAR)
 
 
 def test_one_search_after_another_gives_the_cursor_back(screen: io.StringIO) -> None:
-    with open_renderer("live") as view:
+    with open_renderer(0) as view:
         for event in [*finished().events, *finished().events]:
             view.on(event)
     assert screen.getvalue().count(HIDE) == screen.getvalue().count(SHOW) == 2
@@ -119,11 +120,10 @@ def test_warnings_come_once(capsys: pytest.CaptureFixture[str]) -> None:
     assert lines(log, SearchView(), capsys) == ["warning[slow]: this takes long"]
 
 
-@pytest.mark.parametrize(
-    ("quiet", "animate", "kind"), [(0, True, "live"), (0, False, "plain"), (1, True, "none")]
-)
-def test_which_progress(quiet: int, animate: bool, kind: str) -> None:
-    assert choose_progress(quiet, animate) == kind
+@pytest.mark.parametrize(("quiet", "view"), [(0, PlainView), (1, SearchView)])
+def test_where_the_cursor_may_not_move_there_are_lines_or_nothing(quiet: int, view: type) -> None:
+    with open_renderer(quiet) as opened:
+        assert type(opened) is view
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from prompt_toolkit.input import PipeInput, create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
 from adascale.cli.terminal import messages
-from adascale.cli.terminal.messages import is_open, typed_messages, unquoted
+from adascale.cli.terminal.messages import typed_messages
 
 ENTER, ALT_ENTER, CTRL_C, CTRL_D, TAB = "\r", "\x1b\r", "\x03", "\x04", "\t"
 
@@ -42,9 +42,6 @@ def typed(keyboard: PipeInput, keys: str, history: Path | None = None) -> list[s
     [
         (f"hi{ENTER}  {ENTER}how are you?{ENTER}", ["hi", "how are you?"]),
         (f"a{ALT_ENTER}b{ENTER}", ["a\nb"]),
-        (f'"""a{ENTER}{ENTER}b"""{ENTER}c{ENTER}', ["a\n\nb", "c"]),
-        (f'"""{ENTER}a{ENTER}"""{ENTER}', ["a"]),
-        (f'"""{ENTER}""" """a"""{ENTER}', ['""" """a']),
         (f"sum:{pasted('1' + ENTER + '2')}{ENTER}", ["sum:1\n2"]),
         (f"never mind{CTRL_C}hi{ENTER}", ["hi"]),
         (f"{CTRL_C}{CTRL_C}hi{ENTER}", ["hi"]),
@@ -63,7 +60,7 @@ def test_messages_are_kept_and_nobody_else_can_read_them(keyboard: PipeInput, tm
     assert list(FileHistory(history).load_history_strings()) == ["a\nb", "first"]
     assert stat.S_IMODE(history.stat().st_mode) == 0o600
     history.chmod(0o644)
-    typed(keyboard, "", history)
+    typed(keyboard, f"third{ENTER}", history)
     assert stat.S_IMODE(history.stat().st_mode) == 0o600
 
 
@@ -80,11 +77,3 @@ def test_a_full_disk_keeps_no_history_and_harms_nothing(
 
     monkeypatch.setattr(FileHistory, "store_string", store)
     assert typed(keyboard, f"first{ENTER}second{ENTER}", tmp_path / "history") == ["first", "second"]
-
-
-@pytest.mark.parametrize(
-    ("text", "opens"), [('"""', True), ('"""a', True), ('"""a"""', False), ("a", False), ('""""', True)]
-)
-def test_quotes_stay_open_until_others_close_them(text: str, opens: bool) -> None:
-    assert is_open(text) is opens
-    assert opens or '"""' not in unquoted(text)
